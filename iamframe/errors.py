@@ -1,0 +1,31 @@
+"""Every error of iamframe, and the policy for them.
+
+An error is for what makes an answer impossible: no such file, nothing readable, a policy file that cannot be
+understood. Its message is one sentence that says what, where, and what to do; the command line prints it and exits
+with status 2. What could only be read in part never raises: the readable part is kept, and each unreadable piece is
+a row of the `gaps` frame, so that an empty result always means "there is none" and never "we could not look".
+"""
+
+
+class IamframeError(Exception):
+    """Base of all errors that a user can meet; its message is one sentence."""
+
+
+class SourceError(IamframeError):
+    """A source cannot be read at all: no such file, or nothing in it that iamframe understands."""
+
+
+class PolicyError(IamframeError):
+    """A tag policy file cannot be understood."""
+
+
+class UnknownCheckError(IamframeError):
+    """A check was asked for that does not exist."""
+
+
+class SchemaError(IamframeError):
+    """A frame does not have the columns, types or keys that the schema gives it."""
+
+
+class ReportError(IamframeError):
+    """A report cannot be written where it was asked for."""

@@ -1,0 +1,40 @@
+"""From a source to an Inventory, in one call."""
+
+from __future__ import annotations
+
+import os
+
+from iamframe.errors import SourceError
+from iamframe.inventory import Inventory, build_inventory
+from iamframe.sources.files import read_files
+from iamframe.sources.sample import sample_folder
+
+SAMPLE = "sample"
+
+
+def load_files(*paths: str | os.PathLike[str]) -> Inventory:
+    """Load what files hold: what the AWS CLI prints, AWS Config items, Terraform state and plans, Steampipe rows.
+
+    A path is a file, a folder (read with all beneath it), a `.gz` or a `.zip`. Files are told apart by their shape,
+    not by their name, but for tag listings, which must be `instance-profile-tags/NAME.json` or `role-tags/NAME.json`,
+    and `denied.csv` (`operation,subject,error_code`), which says what was refused to whoever made the files. No
+    request is made to AWS.
+
+    Returns
+    -------
+    Inventory
+        Its frames hold what the files prove; what they do not prove, or what could not be read, is in `gaps`.
+
+    Raises
+    ------
+    SourceError
+        If no path is given, a path does not exist, or nothing in all of them could be read.
+    """
+    if not paths:
+        raise SourceError("no file given; name a file or folder that holds what the AWS CLI printed")
+    return build_inventory(read_files(paths), [str(path) for path in paths])
+
+
+def load_sample() -> Inventory:
+    """Load the fictional sample that comes with iamframe; nothing to set up, no request to AWS."""
+    return build_inventory(read_files([sample_folder()]), [SAMPLE])

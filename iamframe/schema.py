@@ -1,0 +1,296 @@
+"""What each frame is: its columns, their types and meaning, and its key.
+
+Everything else relies on this table: it gives the typed empty frames, conforms what the loader and the checks build,
+and is the source of the column tables in the README. Types are Arrow's; the pandas type of each is fixed here too
+(text `str`, counts `Int64`, flags `bool`, times `datetime64[us, UTC]`), since Arrow's own mapping would turn a count
+with a missing value into a float and a flag with one into an object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+import pyarrow as pa
+
+from iamframe.errors import SchemaError
+
+TEXT = pa.string()
+COUNT = pa.int64()
+FLAG = pa.bool_()
+TIME = pa.timestamp("us", tz="UTC")
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its name, Arrow type, meaning, and whether a value may be missing."""
+
+    name: str
+    type: pa.DataType
+    meaning: str
+    nullable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One frame: one row per what, its key, its columns."""
+
+    name: str
+    row: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+
+    @property
+    def names(self) -> list[str]:
+        """The column names, in order."""
+        return [column.name for column in self.columns]
+
+    @property
+    def arrow(self) -> pa.Schema:
+        """The Arrow schema, with each column's meaning as its metadata."""
+        return pa.schema(
+            pa.field(c.name, c.type, nullable=c.nullable, metadata={"meaning": c.meaning})
+            for c in self.columns
+        )
+
+    def empty(self) -> pd.DataFrame:
+        """Return the frame without rows, typed."""
+        return self.from_arrow(self.arrow.empty_table())
+
+    def from_arrow(self, table: pa.Table) -> pd.DataFrame:
+        """Return an Arrow table as this frame.
+
+        Raises
+        ------
+        SchemaError
+            If a column is missing or has another type, or a value is missing where it may not be.
+        """
+        missing = [name for name in self.names if name not in table.column_names]
+        if missing:
+            raise SchemaError(f"frame {self.name} lacks the columns {', '.join(missing)}")
+        table = table.select(self.names).cast(self.arrow)
+        for column in self.columns:
+            # Arrow carries nullable=False as a remark only and does not enforce it.
+            if not column.nullable and table[column.name].null_count:
+                raise SchemaError(f"frame {self.name}: {column.name} has missing values")
+        frame: pd.DataFrame = table.to_pandas(
+            types_mapper={COUNT: pd.Int64Dtype()}.get, split_blocks=True, ignore_metadata=True
+        )
+        return frame
+
+    def conform(self, columns: Mapping[str, object] | pd.DataFrame) -> pd.DataFrame:
+        """Return columns of any origin as this frame: typed, in order, missing columns as missing values.
+
+        Raises
+        ------
+        SchemaError
+            If a value cannot be converted, or is missing where it may not be.
+        """
+        size = len(columns) if isinstance(columns, pd.DataFrame) else max(
+            (len(v) for v in columns.values() if hasattr(v, "__len__") and not isinstance(v, str)), default=0
+        )
+        arrays = []
+        for column in self.columns:
+            values = columns.get(column.name)
+            try:
+                if values is None:
+                    arrays.append(pa.nulls(size, column.type))
+                elif isinstance(values, (pa.Array, pa.ChunkedArray)):
+                    arrays.append(values.cast(column.type))
+                elif isinstance(values, str) or not hasattr(values, "__len__"):
+                    arrays.append(pa.repeat(pa.scalar(values, column.type), size))
+                else:
+                    arrays.append(pa.array(values, column.type, from_pandas=True))
+            except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+                raise SchemaError(f"frame {self.name}: {column.name} cannot hold such values: {error}") from error
+        return self.from_arrow(pa.table(arrays, names=self.names))
+
+
+def _column(name: str, type: pa.DataType, meaning: str) -> Column:
+    return Column(name, type, meaning)
+
+
+def _optional(name: str, type: pa.DataType, meaning: str) -> Column:
+    return Column(name, type, meaning, nullable=True)
+
+
+_ACCOUNT = _column("account_id", TEXT, "account, as its ARNs write it; `unknown` where no ARN and no file says it")
+
+ACCOUNTS = Frame(
+    "accounts",
+    "account",
+    ("account_id",),
+    (
+        _ACCOUNT,
+        _optional("partition", TEXT, "partition of its ARNs: aws, aws-cn, aws-us-gov …"),
+        _optional("account_name", TEXT, "alias of the account"),
+        _column("source", TEXT, "where it was loaded from, as the user named it"),
+        _optional("captured_at", TIME, "when AWS was asked, where the source says so"),
+        _optional("caller_arn", TEXT, "who asked (GetCallerIdentity)"),
+        _optional("role_quota", COUNT, "roles that the account may have (GetAccountSummary)"),
+        _optional("profile_quota", COUNT, "instance profiles that the account may have (GetAccountSummary)"),
+        _optional("roles_expected", COUNT, "roles that the account has, by GetAccountSummary"),
+        _optional("profiles_expected", COUNT, "instance profiles that the account has, by GetAccountSummary"),
+    ),
+)
+
+ROLES = Frame(
+    "roles",
+    "role",
+    ("role_arn",),
+    (
+        _ACCOUNT,
+        _column("role_arn", TEXT, "ARN; `address:ADDRESS` in a Terraform plan that has none yet"),
+        _optional("role_name", TEXT, "name: what follows the last `/` of the ARN"),
+        _optional("role_path", TEXT, "path, `/` or `/…/`"),
+        _optional("role_id", TEXT, "unique id, AROA… on AWS"),
+        _optional("created_at", TIME, "creation, UTC"),
+        _optional("description", TEXT, "description"),
+        _optional("max_session_seconds", COUNT, "longest session, seconds"),
+        _optional("permissions_boundary_arn", TEXT, "policy that bounds its permissions"),
+        _optional("last_used_at", TIME, "last use in the last 400 days, UTC"),
+        _optional("last_used_region", TEXT, "region of the last use"),
+        _column("last_used_known", FLAG, "whether last use was read: then no time means no use in 400 days"),
+        _optional("trust_policy", TEXT, "trust policy, compact JSON, keys in the order given"),
+        _column("trusts_ec2", TEXT, "whether EC2 may assume it: yes, no, maybe (condition, deny, `*`), unknown"),
+        _optional("trusted_services", TEXT, "service principals that it trusts, sorted, space-joined"),
+        _column("is_aws_managed", FLAG, "service-linked, or reserved for IAM Identity Center"),
+        _column("tags_known", FLAG, "whether its tags were read: then no rows in `tags` means none"),
+    ),
+)
+
+PROFILES = Frame(
+    "profiles",
+    "instance profile",
+    ("profile_arn",),
+    (
+        _ACCOUNT,
+        _column("profile_arn", TEXT, "ARN; `address:ADDRESS` in a Terraform plan that has none yet"),
+        _optional("profile_name", TEXT, "name: what follows the last `/` of the ARN"),
+        _optional("profile_path", TEXT, "path, `/` or `/…/`"),
+        _optional("profile_id", TEXT, "unique id, AIPA… on AWS"),
+        _optional("created_at", TIME, "creation, UTC"),
+        _column("role_known", FLAG, "whether its role was read: then no row in `links` means that it is empty"),
+        _column("tags_known", FLAG, "whether its tags were read: then no rows in `tags` means none"),
+    ),
+)
+
+LINKS = Frame(
+    "links",
+    "role in an instance profile",
+    ("profile_arn", "role_arn"),
+    (
+        _ACCOUNT,
+        _column("profile_arn", TEXT, "the profile"),
+        _column("role_arn", TEXT, "the role in it; `name:ROLE` where no source shows that role"),
+    ),
+)
+
+TAGS = Frame(
+    "tags",
+    "tag of a role or instance profile",
+    ("resource_arn", "tag_key"),
+    (
+        _ACCOUNT,
+        _column("resource_arn", TEXT, "the role or profile"),
+        _column("resource_type", TEXT, "`role` or `instance-profile`"),
+        _column("tag_key", TEXT, "key, as stored"),
+        _column("tag_value", TEXT, "value, may be empty"),
+        _column("is_aws_reserved", FLAG, "whether the key begins with `aws:`, which users cannot set"),
+        _column("tag_source", TEXT, "the operation or file kind that it was read from"),
+    ),
+)
+
+REFERENCES = Frame(
+    "references",
+    "mention of an instance profile by something that uses it",
+    ("account_id", "region", "consumer_type", "consumer_id", "named"),
+    (
+        _ACCOUNT,
+        _column("region", TEXT, "region, or `unknown`"),
+        _column("consumer_type", TEXT, "instance, association, launch-template, launch-configuration, auto-scaling-group"),
+        _column("consumer_id", TEXT, "its id or name"),
+        _column("named", TEXT, "the profile as the consumer wrote it: name or ARN"),
+        _optional("profile_arn", TEXT, "the profile that this names; missing where none is known by that name"),
+        _optional("profile_name", TEXT, "the name part of it"),
+        _optional("profile_id", TEXT, "the profile's unique id as the consumer holds it"),
+        _optional("consumer_arn", TEXT, "its ARN, where the region is known"),
+        _optional("consumer_name", TEXT, "its name; of an association, the instance"),
+        _optional("consumer_version", TEXT, "versions of a launch template that say so, space-joined"),
+        _optional("consumer_state", TEXT, "its state"),
+    ),
+)
+
+GAPS = Frame(
+    "gaps",
+    "thing that could not be read",
+    ("account_id", "region", "operation", "subject"),
+    (
+        _ACCOUNT,
+        _column("region", TEXT, "region, `global` for IAM, or `unknown`"),
+        _column("operation", TEXT, "the operation that would tell, or the kind of file"),
+        _column("subject", TEXT, "the resource or file; `*` for all that the detail speaks of"),
+        _column(
+            "reason",
+            TEXT,
+            "denied, throttled, expired, vanished, truncated, unreadable, contradicted, not_asked, not_in_file",
+        ),
+        _column("detail", TEXT, "one sentence: what is not known, and what would settle it"),
+    ),
+)
+
+CALLS = Frame(
+    "calls",
+    "operation of an account and region that was read",
+    ("account_id", "operation", "region"),
+    (
+        _ACCOUNT,
+        _column("operation", TEXT, "AWS operation, or the kind of file that stands for one"),
+        _column("region", TEXT, "region, `global` for IAM, or `unknown`"),
+        _column("requests", COUNT, "requests made to AWS; 0 from files"),
+        _column("rows", COUNT, "records read"),
+        _column("retries", COUNT, "requests that had to be made again; 0 from files"),
+        _optional("started_at", TIME, "first request, UTC"),
+        _optional("ended_at", TIME, "last answer, UTC"),
+        _column("state", TEXT, "complete: the whole list; partial: some of it; truncated: cut short"),
+    ),
+)
+
+FRAMES: dict[str, Frame] = {
+    frame.name: frame for frame in (ACCOUNTS, ROLES, PROFILES, LINKS, TAGS, REFERENCES, GAPS, CALLS)
+}
+
+FINDINGS = Frame(
+    "findings",
+    "resource and related resource that a check found",
+    ("check", "resource_arn", "related_arn"),
+    (
+        _column("check", TEXT, "name of the check"),
+        _column("severity", TEXT, "high, medium, low, or info (the maker means it so)"),
+        _column("certainty", TEXT, "certain, in scope (of the regions read), maybe"),
+        _ACCOUNT,
+        _optional("resource_type", TEXT, "role, instance-profile, account, or the consumer's type"),
+        _optional("resource_name", TEXT, "its name"),
+        _optional("resource_arn", TEXT, "its ARN; of a link, the profile's"),
+        _optional("related_arn", TEXT, "the other side; of a link, the role"),
+        _optional("relation", TEXT, "how two names differ: case, affix, generated, different"),
+        _optional("maker", TEXT, "service or tool that made it, by its names and paths"),
+        _column("expected", FLAG, "whether the maker makes it so"),
+        _optional("accepted", TEXT, "reason why the policy file accepts it"),
+        _column("detail", TEXT, "what was found, in words"),
+        _optional("next_step", TEXT, "the next command to type, quoted for a POSIX shell"),
+    ),
+)
+
+COVERAGE = Frame(
+    "coverage",
+    "account and check",
+    ("account_id", "check"),
+    (
+        _ACCOUNT,
+        _column("check", TEXT, "name of the check"),
+        _column("status", TEXT, "complete, partial, unknown"),
+        _column("reason", TEXT, "what was not read and what would settle it; empty when complete"),
+    ),
+)

@@ -1,0 +1,155 @@
+"""Files, folders, `.gz` and `.zip`, as pieces that are read when they are wanted.
+
+Archives are read in memory and never unpacked to disk, with a cap on what they may unpack to; links in them are not
+followed. Nothing that a name inside an archive says is used as a path.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import stat
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from iamframe.errors import SourceError
+
+MAX_UNPACKED = 1 << 30
+_SUFFIXES = (".json", ".jsonl", ".ndjson", ".tfstate")
+
+
+class Unreadable(Exception):
+    """A piece that cannot be read; the message is a sentence without its place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One file: how messages name it, the folders that it lies in (innermost last), its name, and its bytes."""
+
+    label: str
+    folders: tuple[str, ...]
+    name: str
+    read: Callable[[], bytes]
+
+
+def pieces(source: str | os.PathLike[str]) -> Iterator[Piece]:
+    """Yield the pieces of a file, folder or archive, sorted by name.
+
+    Of a folder only JSON, Terraform state, archives and `denied.csv` are taken; folders whose name begins with a dot
+    (such as Terraform's own) are passed over, and links to folders are not followed.
+
+    Raises
+    ------
+    SourceError
+        If there is no such file or folder, or it may not be read.
+    """
+    path = Path(source)
+    if not path.exists():
+        raise SourceError(f"{path}: no such file or folder; check the path, or use `sample` for the fictional sample")
+    if path.is_dir():
+        yield from _folder(path)
+    elif path.is_file():
+        yield from _file(path)
+    else:
+        raise SourceError(f"{path}: is neither a file nor a folder; save what it prints to a file and name that")
+
+
+def _folder(root: Path) -> Iterator[Piece]:
+    def refuse(error: OSError) -> None:
+        raise SourceError(f"{error.filename}: cannot be listed ({error.strerror}); ask for permission to read it")
+
+    for folder, subfolders, names in os.walk(root, onerror=refuse):
+        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        for name in sorted(names):
+            plain = name.lower().removesuffix(".gz")
+            wanted = plain.endswith((*_SUFFIXES, ".zip")) or name == "denied.csv"
+            path = Path(folder) / name
+            if wanted and not name.startswith(".") and path.is_file():
+                yield from _file(path)
+
+
+def _file(path: Path) -> Iterator[Piece]:
+    folders = path.resolve().parent.parts
+    label = str(path)
+
+    def read() -> bytes:
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise Unreadable(f"cannot be read ({error.strerror}); ask for permission to read it") from error
+
+    if path.suffix.lower() == ".zip":
+        yield from _zipped(label, (*folders, path.name), path)
+    elif path.suffix.lower() == ".gz":
+        yield Piece(label, folders, path.name[:-3], lambda: _gunzipped(read(), MAX_UNPACKED))
+    else:
+        yield Piece(label, folders, path.name, read)
+
+
+def _gunzipped(data: bytes, cap: int) -> bytes:
+    unpacked = bytearray()
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+            while block := file.read(1 << 20):
+                unpacked += block
+                if len(unpacked) > cap:
+                    raise Unreadable(_too_large())
+    except (OSError, EOFError, zlib.error) as error:
+        raise Unreadable("is not a whole gzip file; compress it again, or name the file itself") from error
+    return bytes(unpacked)
+
+
+def _too_large() -> str:
+    return f"unpacks to more than {MAX_UNPACKED >> 30} GiB; unpack it and name the folder"
+
+
+def _zipped(label: str, folders: tuple[str, ...], path: Path) -> Iterator[Piece]:
+    try:
+        archive = zipfile.ZipFile(path)
+        entries = sorted(archive.infolist(), key=lambda entry: entry.filename)
+    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+        yield _broken(label, folders, f"is not a whole zip archive ({error}); make it again, or name its files")
+        return
+    left = MAX_UNPACKED
+    for entry in entries:
+        inner = PurePosixPath(entry.filename.replace("\\", "/"))
+        plain = inner.name.lower().removesuffix(".gz")
+        if entry.is_dir() or not (plain.endswith(_SUFFIXES) or inner.name == "denied.csv"):
+            continue
+        place = f"{label}/{entry.filename}"
+        if stat.S_ISLNK(entry.external_attr >> 16):
+            yield _broken(place, folders, "is a link inside an archive, which is not followed; pack the file itself")
+            continue
+        left -= entry.file_size
+        if left < 0:
+            yield _broken(place, folders, _too_large())
+            return
+        within = tuple(part for part in inner.parent.parts if part not in ("/", ".."))
+        yield Piece(
+            place,
+            (*folders, *within),
+            inner.name[:-3] if inner.name.lower().endswith(".gz") else inner.name,
+            _reader(archive, entry, inner.name.lower().endswith(".gz")),
+        )
+
+
+def _reader(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, zipped_twice: bool) -> Callable[[], bytes]:
+    def read() -> bytes:
+        try:
+            data = archive.read(entry)
+        except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError, zlib.error) as error:
+            raise Unreadable(f"cannot be unpacked ({error}); unpack the archive and name the folder") from error
+        return _gunzipped(data, MAX_UNPACKED) if zipped_twice else data
+
+    return read
+
+
+def _broken(label: str, folders: tuple[str, ...], sentence: str) -> Piece:
+    def read() -> bytes:
+        raise Unreadable(sentence)
+
+    return Piece(label, folders, label, read)

@@ -1,0 +1,187 @@
+"""AWS Config items: each recorded role and profile as Config last saw it.
+
+Three shapes hold the same items: the API's, where `configuration` is a JSON string; the S3 snapshot's, where it is an
+object; and a single item. Config records a role in every region where it is switched on, so that one role may come
+several times: the latest capture counts, and one that was deleted is dropped (AWS Config Developer Guide, "Components
+of a configuration item", "Selecting which resources are recorded").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from iamframe.sources.records import (
+    Boundary,
+    GotProfile,
+    LastUsed,
+    NestedProfile,
+    NestedRole,
+    Role,
+    Tag,
+    Time,
+    name_of,
+)
+
+ROLE, PROFILE = "AWS::IAM::Role", "AWS::IAM::InstanceProfile"
+
+Place = TypeVar("Place")
+
+
+class Item(msgspec.Struct, gc=False, rename="camel"):
+    """One configuration item, its `configuration` not yet read."""
+
+    resource_type: str
+    configuration_item_status: str | None = None
+    configuration_item_capture_time: str | float | None = None
+    arn: str | None = None
+    resource_id: str | None = None
+    account_id: str | None = None
+    configuration: Raw | UnsetType = UNSET
+    tags: Raw | UnsetType = UNSET
+
+    @property
+    def captured_at(self) -> str:
+        """When Config captured it, as text that sorts by time."""
+        time = self.configuration_item_capture_time
+        return time if isinstance(time, str) else f"{time or 0:017.3f}"
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether the resource was gone when this was captured."""
+        return (self.configuration_item_status or "").startswith("ResourceDeleted")
+
+
+class _Tag(msgspec.Struct, gc=False):
+    key: str
+    value: str = ""
+
+
+class _LastUsed(msgspec.Struct, gc=False, rename="camel"):
+    last_used_date: Time = None
+    region: str | None = None
+
+
+class _Boundary(msgspec.Struct, gc=False, rename="camel"):
+    permissions_boundary_arn: str | None = None
+
+
+class _Profile(msgspec.Struct, gc=False, rename="camel"):
+    arn: str
+    instance_profile_name: str | None = None
+    path: str | None = None
+    instance_profile_id: str | None = None
+    create_date: Time = None
+
+
+class _Role(msgspec.Struct, gc=False, rename="camel"):
+    arn: str
+    role_name: str | None = None
+    path: str | None = None
+    role_id: str | None = None
+    create_date: Time = None
+    assume_role_policy_document: Raw | UnsetType = UNSET
+    permissions_boundary: _Boundary | None = None
+    role_last_used: _LastUsed | None = None
+    instance_profile_list: list[_Profile] | UnsetType = UNSET
+    tags: list[_Tag] | UnsetType = UNSET
+
+
+class _RecordedProfile(_Profile, gc=False, rename="camel"):
+    roles: list[Raw] | UnsetType = UNSET
+    tags: list[_Tag] | UnsetType = UNSET
+
+
+def unwrapped(raw: Raw | UnsetType) -> bytes | Raw:
+    """Return the JSON itself, where it may be a string that holds it."""
+    if raw is UNSET:
+        return b"null"
+    text = bytes(raw)
+    return msgspec.json.decode(text, type=str).encode() if text.startswith(b'"') else raw
+
+
+def latest(items: Iterable[tuple[Place, str, Item]]) -> list[tuple[Place, str, Item]]:
+    """Return the last capture of each resource that was not deleted by then, with the place that it was read from."""
+    newest: dict[str, tuple[Place, str, Item]] = {}
+    for found in items:
+        item = found[-1]
+        key = item.arn or f"{item.account_id} {item.resource_id}"
+        if key not in newest or item.captured_at >= newest[key][-1].captured_at:
+            newest[key] = found
+    return [found for found in newest.values() if not found[-1].is_deleted]
+
+
+def resource(item: Item) -> Role | GotProfile:
+    """Return the role or profile that an item records.
+
+    Raises
+    ------
+    msgspec.MsgspecError
+        If its `configuration` is not of the shape that Config gives it.
+    """
+    return _role(item) if item.resource_type == ROLE else _profile(item)
+
+
+def _tags(recorded: list[_Tag] | UnsetType, item: Item) -> list[Tag] | UnsetType:
+    if recorded is not UNSET:
+        return [Tag(tag.key, tag.value) for tag in recorded]
+    # The item's own `tags` map is `{}` also where Config did not look, so only a filled one proves anything.
+    outer = msgspec.json.decode(unwrapped(item.tags), type=dict[str, str] | list[_Tag] | None)
+    if not outer:
+        return UNSET
+    pairs = outer.items() if isinstance(outer, dict) else ((tag.key, tag.value) for tag in outer)
+    return [Tag(key, value) for key, value in pairs]
+
+
+def _role(item: Item) -> Role:
+    role = msgspec.json.decode(unwrapped(item.configuration), type=_Role)
+    return Role(
+        role_arn=role.arn,
+        role_name=role.role_name,
+        role_path=role.path,
+        role_id=role.role_id,
+        created_at=role.create_date,
+        trust_policy=role.assume_role_policy_document,
+        boundary=Boundary(role.permissions_boundary.permissions_boundary_arn) if role.permissions_boundary else None,
+        last_used=LastUsed(role.role_last_used.last_used_date, role.role_last_used.region)
+        if role.role_last_used
+        else UNSET,
+        tags=_tags(role.tags, item),
+        profiles=role.instance_profile_list
+        if role.instance_profile_list is UNSET
+        else [
+            NestedProfile(p.arn, p.instance_profile_name, p.path, p.instance_profile_id, p.create_date)
+            for p in role.instance_profile_list
+        ],
+    )
+
+
+def _profile(item: Item) -> GotProfile:
+    profile = msgspec.json.decode(_camel_keys(unwrapped(item.configuration)), type=_RecordedProfile)
+    return GotProfile(
+        profile_arn=profile.arn,
+        profile_name=profile.instance_profile_name,
+        profile_path=profile.path,
+        profile_id=profile.instance_profile_id,
+        created_at=profile.create_date,
+        roles=UNSET if profile.roles is UNSET else [_held_role(raw) for raw in profile.roles],
+        tags=_tags(profile.tags, item),
+    )
+
+
+def _camel_keys(text: bytes | Raw) -> bytes:
+    # Types that Config took over from CloudFormation keep CloudFormation's PascalCase keys.
+    document = msgspec.json.decode(text, type=dict[str, Raw])
+    return msgspec.json.encode({key[:1].lower() + key[1:]: value for key, value in document.items()})
+
+
+def _held_role(raw: Raw) -> NestedRole:
+    if bytes(raw).startswith(b'"'):
+        return NestedRole("name:" + name_of(msgspec.json.decode(raw, type=str)))
+    role = msgspec.json.decode(_camel_keys(raw), type=_Role)
+    return NestedRole(
+        role.arn, role.role_name, role.path, role.role_id, role.create_date, role.assume_role_policy_document
+    )

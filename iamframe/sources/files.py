@@ -1,0 +1,704 @@
+"""Files that hold AWS's answers, told apart by their shape: what each proves, and whose it is.
+
+Reading goes file by file, each to its end before the next, so that memory holds one at a time. Only answers that do
+not say whose they are (tags, templates, summaries, empty listings) wait until all others have been read.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Raw
+
+from iamframe.errors import SourceError
+from iamframe.sources import config, steampipe, terraform
+from iamframe.sources.archives import Piece, Unreadable, pieces
+from iamframe.sources.records import (
+    GLOBAL,
+    UNKNOWN_ACCOUNT,
+    UNKNOWN_REGION,
+    Account,
+    Answer,
+    Gap,
+    GotProfile,
+    GotRole,
+    ListedProfile,
+    ListedRole,
+    Mention,
+    RoleDetail,
+    State,
+    Tag,
+    Tagging,
+    account_of,
+)
+from iamframe.sources.references import (
+    CONFIGURATIONS,
+    CONSUMERS,
+    GROUPS,
+    TEMPLATES,
+    VERSIONS,
+    Consumer,
+    group_mentions,
+    region_in,
+)
+
+CHUNK = 2_000
+
+_TWELVE_DIGITS = re.compile(r"\d{12}", re.ASCII)
+_AWS_NAMES = re.compile(r"(?:iam|ec2|autoscaling|sts|organizations):", re.IGNORECASE)
+_REASONS = (("denied", "denied"), ("unauthorized", "denied"), ("throttl", "throttled"), ("expired", "expired"),
+            ("nosuchentity", "vanished"), ("notfound", "vanished"))  # fmt: skip
+
+Records = list[msgspec.Struct]
+
+
+def read_files(sources: Iterable[Any]) -> Iterator[Answer]:
+    """Yield what files, folders and archives prove, one `Answer` per list; what cannot be read comes as `Gap`s.
+
+    Raises
+    ------
+    SourceError
+        If a source does not exist, or nothing in all of them could be read.
+    """
+    reader = _Reader()
+    for source in sources:
+        for piece in pieces(source):
+            reader.found.append((str(source), piece))
+    yield from reader.answers()
+
+
+class _Key:
+    """A key of an object, told apart by identity, so that a key which comes twice is seen twice."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+_OBJECT = msgspec.json.Decoder(dict[_Key, Raw], dec_hook=lambda _, text: _Key(text))
+_LIST = msgspec.json.Decoder(list[Raw])
+_ANYTHING = msgspec.json.Decoder(Raw)
+
+
+@dataclass(slots=True)
+class _Document:
+    """One JSON document: where it stands, its keys, and the files around it."""
+
+    source: str
+    piece: Piece
+    place: str
+    keys: dict[str, Raw]
+
+    @property
+    def is_truncated(self) -> bool:
+        """Whether the answer says that there is more (AWS CLI: NextToken with --max-items, else IsTruncated)."""
+        if bytes(self.keys.get("IsTruncated", Raw(b"false"))) == b"true":
+            return True
+        return any(bytes(self.keys.get(key, Raw(b"null"))) != b"null" for key in ("NextToken", "nextToken", "Marker"))
+
+    @property
+    def state(self) -> State:
+        return "truncated" if self.is_truncated else "complete"
+
+
+@dataclass(slots=True)
+class _Reader:
+    found: list[tuple[str, Piece]] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
+    identities: dict[tuple[str, ...], str] = field(default_factory=dict)
+    carried: dict[tuple[str, ...], set[str]] = field(default_factory=lambda: defaultdict(set))
+    waiting: list[tuple[Piece, Answer]] = field(default_factory=list)
+    consumers: list[tuple[_Document, Consumer, Records]] = field(default_factory=list)
+    recorded: list[tuple[_Document, str, config.Item]] = field(default_factory=list)
+    has_read: bool = False
+
+    def answers(self) -> Iterator[Answer]:
+        for source, piece in self.found:
+            try:
+                for answer in self._piece(source, piece):
+                    yield from self._now_or_later(piece, answer)
+            except Unreadable as problem:
+                self._unreadable(piece.label, str(problem))
+        for piece, answer in (*self.waiting, *self._recorded()):
+            yield self._owned(piece, answer)
+        yield from self._references()
+        if not self.has_read:
+            first = self.gaps[0].detail if self.gaps else None
+            names = ", ".join(dict.fromkeys(source for source, _ in self.found)) or "the folder"
+            raise SourceError(
+                first
+                or f"{names}: holds no file that iamframe reads; it takes JSON that the AWS CLI prints, AWS Config "
+                "items, Terraform state and Steampipe rows"
+            )
+        if self.gaps:
+            yield Answer("file", "files", [list(self.gaps)])
+
+    # Whose file it is
+
+    def _owner(self, folders: tuple[str, ...]) -> str | None:
+        for depth in range(len(folders), 0, -1):
+            folder = folders[:depth]
+            if folder in self.identities:
+                return self.identities[folder]
+            if _TWELVE_DIGITS.fullmatch(folder[-1]):
+                return folder[-1]
+            if len(self.carried.get(folder, ())) == 1:
+                return next(iter(self.carried[folder]))
+            if folder in self.carried:
+                return None
+        return None
+
+    def _carries(self, piece: Piece, account: str) -> None:
+        # A folder carries what lies anywhere beneath it, so that tags in a folder of their own find their account.
+        for depth in range(1, len(piece.folders) + 1):
+            self.carried[piece.folders[:depth]].add(account)
+
+    def _now_or_later(self, piece: Piece, answer: Answer) -> Iterator[Answer]:
+        chunks = iter(answer)
+        first = next(chunks, [])
+        if first and all(_account(record) for record in first):
+            yield replace_chunks(answer, self._watched(piece, answer, first, chunks))
+        else:
+            self.waiting.append((piece, replace_chunks(answer, [first, *chunks])))
+
+    def _watched(self, piece: Piece, answer: Answer, first: Records, rest: Iterator[Records]) -> Iterator[Records]:
+        accounts = set()
+        for chunk in (chunk for chunks in ([first], rest) for chunk in chunks):
+            accounts.update(map(_account, chunk))
+            yield chunk
+        for account in accounts - {None}:
+            self._carries(piece, str(account))
+        self.has_read = True
+        answer.account_id = self._owner(piece.folders)
+
+    def _owned(self, piece: Piece, answer: Answer) -> Answer:
+        answer.account_id = answer.account_id or self._owner(piece.folders)
+        records = sum(map(len, answer.chunks))  # type: ignore[arg-type]
+        self.has_read |= bool(records) or answer.state == "complete"
+        if answer.account_id is None and not any(_account(r) for chunk in answer for r in chunk):
+            self._cannot_place(answer)
+        return answer
+
+    def _cannot_place(self, answer: Answer) -> None:
+        what = "says whose tags these are" if answer.operation.endswith("Tags") else "says whose account this is of"
+        self.gaps.append(
+            Gap(
+                answer.operation,
+                answer.origin,
+                "unreadable",
+                f"{answer.origin}: nothing {what}; put `aws sts get-caller-identity` output beside it, or the file "
+                "into a folder named after the 12-digit account id",
+            )
+        )
+
+    # From bytes to documents
+
+    def _piece(self, source: str, piece: Piece) -> Iterator[Answer]:
+        data = piece.read()
+        if piece.name == "denied.csv":
+            yield from self._denied(source, piece, data)
+            return
+        for place, text in _documents(data):
+            yield from self._document(source, piece, place, text)
+
+    def _unreadable(self, place: str, sentence: str, operation: str = "file") -> None:
+        self.gaps.append(Gap(operation, place, "unreadable", f"{place}: {sentence}", region=UNKNOWN_REGION))
+
+    def _document(self, source: str, piece: Piece, place: str, text: bytes | Raw) -> Iterator[Answer]:
+        try:
+            if bytes(text[:1] if isinstance(text, bytes) else memoryview(text)[:1]) == b"[":  # type: ignore[arg-type]
+                yield from self._list(source, piece, place, _LIST.decode(text))
+                return
+            pairs = _OBJECT.decode(text)
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+            raise Unreadable(f"{_at(place)}holds a {_kind(text)}, not the object that AWS answers with") from None
+        keys = {key.text: value for key, value in pairs.items()}
+        if len(keys) < len(pairs):
+            twice = next(key.text for key in pairs if sum(other.text == key.text for other in pairs) > 1)
+            raise Unreadable(f"{_at(place)}has the key {_shown(twice)} twice, so that one would be lost; export it anew")
+        document = _Document(source, piece, place, keys)
+        if keys.keys() >= {"status_code", "data"}:
+            # Recorders of botocore answers wrap each one so.
+            yield from self._document(source, piece, place + ".data", keys["data"])
+            return
+        for key, shape in _SHAPES.items():
+            if key in keys and (answers := shape(self, document)) is not None:
+                yield from answers
+                return
+        raise Unreadable(
+            f"{_at(place)}is not a shape that iamframe reads (its keys are {_shown_keys(keys)}); see the README for "
+            "the files that it takes"
+        )
+
+    def _list(self, source: str, piece: Piece, place: str, items: list[Raw]) -> Iterator[Answer]:
+        first = _keys(items[0]) if items else set()
+        document = _Document(source, piece, place, {"rows": Raw(b"[" + b",".join(map(bytes, items)) + b"]")}
+                             if first >= {"arn"} or "resourceType" in first else {})  # fmt: skip
+        if not items:
+            raise Unreadable(f"{_at(place)}is an empty list, which says nothing of any account")
+        if "resourceType" in first:
+            yield from self._config_items(document, "rows")
+        elif "arn" in first:
+            yield from self._steampipe(document)
+        else:
+            for index, item in enumerate(items):
+                try:
+                    yield from self._document(source, piece, f"{place}[{index}]", item)
+                except Unreadable as problem:
+                    self._unreadable(piece.label, str(problem))
+
+    # From lists to records
+
+    def _records(
+        self, document: _Document, raw: Raw, kind: type[msgspec.Struct], path: str, answer: Answer | None = None
+    ) -> Iterator[Records]:
+        try:
+            raws = _LIST.decode(raw)
+        except (msgspec.MsgspecError, RecursionError):
+            raise Unreadable(f"{path} holds a {_kind(raw)}, not a list") from None
+        decode = msgspec.json.Decoder(kind).decode
+        for start in range(0, len(raws), CHUNK):
+            part = raws[start : start + CHUNK]
+            try:
+                yield [decode(item) for item in part]
+            except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+                yield list(self._each(document, part, decode, path, start))
+                if answer is not None:
+                    answer.state = "truncated"
+
+    def _each(
+        self, document: _Document, items: list[Raw], decode: Callable[[Raw], Any], path: str, start: int = 0
+    ) -> Iterator[Any]:
+        for index, item in enumerate(items, start):
+            try:
+                yield decode(item)
+            except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+                self._unreadable(document.piece.label, _sentence(error, f"{path}[{index}]"))
+
+    def _listing(self, document: _Document, key: str, operation: str, kind: type[msgspec.Struct]) -> Iterator[Answer]:
+        answer = Answer(operation, document.piece.label, (), state=document.state, source=document.source)
+        answer.chunks = self._records(document, document.keys[key], kind, f"{document.place}.{key}", answer)
+        yield answer
+
+    def _single(self, document: _Document, key: str, operation: str, kind: type[Any]) -> Iterator[Answer]:
+        path = f"{document.place}.{key}"
+        records = list(self._each_one(document, document.keys[key], msgspec.json.Decoder(kind).decode, path))
+        yield Answer(operation, document.piece.label, [records], source=document.source)
+
+    def _each_one(self, document: _Document, raw: Raw, decode: Callable[[Raw], Any], path: str) -> Iterator[Any]:
+        try:
+            yield decode(raw)
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+            self._unreadable(document.piece.label, _sentence(error, path))
+
+    # IAM's own answers
+
+    def _account_dump(self, document: _Document) -> Iterator[Answer]:
+        (answer,) = self._listing(document, "RoleDetailList", "GetAccountAuthorizationDetails", RoleDetail)
+        if bytes(document.keys["RoleDetailList"]).strip(b"[] \r\n\t") == b"":
+            others = b"".join(bytes(document.keys.get(key, Raw(b""))) for key in ("UserDetailList", "GroupDetailList"))
+            accounts = set(re.findall(rb'"arn:[^":]*:iam::([^":]+):(?:user|group)/', others))
+            for account in accounts:
+                self._carries(document.piece, account.decode())
+            answer.account_id = accounts.pop().decode() if len(accounts) == 1 else None
+            if others.strip(b"[] \r\n\t"):
+                # `--filter User` prints an empty role list too, so that it proves nothing beside other lists.
+                answer.state = "truncated"
+                self.has_read = True
+                self.gaps.append(
+                    Gap(
+                        "GetAccountAuthorizationDetails", document.piece.label, "truncated",
+                        f"{document.piece.label}: lists users or groups and no role; every account has roles, so it was "
+                        "made with a filter: export it without --filter", account_id=answer.account_id,
+                    )
+                )  # fmt: skip
+        yield answer
+
+    def _profiles(self, document: _Document) -> Iterator[Answer]:
+        (answer,) = self._listing(document, "InstanceProfiles", "ListInstanceProfiles", ListedProfile)
+        if "for-role" in document.piece.name.lower():
+            # ListInstanceProfilesForRole has the same shape; only the file's name tells.
+            answer.operation, answer.state = "ListInstanceProfilesForRole", "partial"
+        yield answer
+
+    def _got_role(self, document: _Document) -> Iterator[Answer]:
+        (answer,) = self._single(document, "Role", "GetRole", GotRole)
+        for role in (role for chunk in answer for role in chunk if isinstance(role, GotRole)):
+            if role.tags is UNSET and role.last_used is not UNSET:
+                # GetRole leaves `Tags` out when there are none, and RoleLastUsed never (recorded answers, 2026).
+                role.tags = []
+        yield answer
+
+    def _tag_listing(self, document: _Document) -> Iterator[Answer] | None:
+        if document.keys.keys() - {"Tags", "IsTruncated", "Marker", "NextToken", "ResponseMetadata"}:
+            return None
+        return self._tagging(document)
+
+    def _tagging(self, document: _Document) -> Iterator[Answer]:
+        folder = document.piece.folders[-1] if document.piece.folders else ""
+        kinds = {
+            "instance-profile-tags": ("instance-profile", "ListInstanceProfileTags"),
+            "role-tags": ("role", "ListRoleTags"),
+        }
+        if folder not in kinds:
+            raise Unreadable(
+                "holds tags and does not say whose; name it instance-profile-tags/NAME.json or role-tags/NAME.json"
+            )
+        resource_type, operation = kinds[folder]
+        name = document.piece.name.rsplit(".json", 1)[0]
+        if document.is_truncated:
+            gap = Gap(operation, name, "truncated", f"{document.piece.label}: the tags are cut short, so none are "
+                      "taken; list them again without --max-items")  # fmt: skip
+            yield Answer(operation, document.piece.label, [[gap]], source=document.source)
+            return
+        tags = list(self._records(document, document.keys["Tags"], Tag, f"{document.place}.Tags"))
+        listed = [tag for chunk in tags for tag in chunk]
+        if len(listed) < len(_LIST.decode(document.keys["Tags"])):
+            return
+        records: Records = [Tagging(resource_type, name, listed)]  # type: ignore[arg-type]
+        yield Answer(operation, document.piece.label, [records], source=document.source)
+
+    def _summary(self, document: _Document) -> Iterator[Answer]:
+        try:
+            counts = msgspec.json.decode(document.keys["SummaryMap"], type=dict[str, int])
+        except (msgspec.MsgspecError, RecursionError) as error:
+            raise Unreadable(_sentence(error, f"{document.place}.SummaryMap")) from None
+        account = Account(
+            role_quota=counts.get("RolesQuota"),
+            profile_quota=counts.get("InstanceProfilesQuota"),
+            roles_expected=counts.get("Roles"),
+            profiles_expected=counts.get("InstanceProfiles"),
+        )
+        yield Answer("GetAccountSummary", document.piece.label, [[account]], state="complete", source=document.source)
+
+    def _identity(self, document: _Document) -> Iterator[Answer] | None:
+        if not document.keys.keys() >= {"UserId", "Arn"}:
+            return None
+        return self._caller(document)
+
+    def _caller(self, document: _Document) -> Iterator[Answer]:
+        account, arn = (_text(document.keys[key], f"{document.place}.{key}") for key in ("Account", "Arn"))
+        yield Answer(
+            "GetCallerIdentity", document.piece.label, [[Account(caller_arn=arn)]],
+            account_id=account, state="complete", source=document.source,
+        )  # fmt: skip
+
+    def _aliases(self, document: _Document) -> Iterator[Answer]:
+        aliases = msgspec.json.decode(document.keys["AccountAliases"], type=list[str])
+        records: Records = [Account(account_name=aliases[0] if aliases else None)]
+        yield Answer("ListAccountAliases", document.piece.label, [records], state="complete", source=document.source)
+
+    # Other sources
+
+    def _config_items(self, document: _Document, key: str) -> Iterator[Answer]:
+        path = f"{document.place}.{key}" if key != "rows" else document.place
+        items = [item for chunk in self._records(document, document.keys[key], config.Item, path) for item in chunk]
+        yield from self._config(document, [(f"{path}[{i}]", item) for i, item in enumerate(items)])  # type: ignore[misc]
+
+    def _config_item(self, document: _Document) -> Iterator[Answer] | None:
+        if "configuration" not in document.keys:
+            return None
+        raw = Raw(msgspec.json.encode(document.keys))
+        decode = msgspec.json.Decoder(config.Item).decode
+        items = list(self._each_one(document, raw, decode, document.place))
+        return self._config(document, [(document.place, item) for item in items]) if items else iter(())
+
+    def _config(self, document: _Document, items: list[tuple[str, config.Item]]) -> Iterator[Answer]:
+        mine = [(place, item) for place, item in items if item.resource_type in (config.ROLE, config.PROFILE)]
+        self.recorded += [(document, place, item) for place, item in mine]
+        self.has_read |= bool(mine)
+        if not mine:
+            raise Unreadable("holds no AWS Config item of a role or instance profile")
+        return iter(())
+
+    def _recorded(self) -> Iterator[tuple[Piece, Answer]]:
+        # Config writes an item wherever it records, so that the latest capture counts across all files.
+        answers: dict[tuple[str, str, str | None], tuple[Piece, Answer]] = {}
+        for document, place, item in config.latest(self.recorded):
+            try:
+                record = config.resource(item)
+            except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+                self._unreadable(document.piece.label, _sentence(error, f"{place}.configuration"))
+                continue
+            if account := _account(record):
+                self._carries(document.piece, account)
+            label, account = document.piece.label, account or item.account_id
+            _, answer = answers.setdefault(
+                (label, item.resource_type, account),
+                (document.piece, Answer(f"config:{item.resource_type}", label, [[]], account, source=document.source)),
+            )
+            answer.chunks[0].append(record)  # type: ignore[index]
+            answer.captured_at = max(answer.captured_at or "", item.captured_at)
+        yield from answers.values()
+
+    def _terraform_state(self, document: _Document) -> Iterator[Answer] | None:
+        if not document.keys.keys() & {"terraform_version", "lineage", "serial"}:
+            return None
+        state = _decode(document, terraform.State)
+        if state.version != 4:
+            raise Unreadable(f"is Terraform state version {state.version}; run `terraform state pull` with 0.12 or later")
+        return self._managed(document, "terraform:state", terraform.in_state(state))
+
+    def _terraform_plan(self, document: _Document) -> Iterator[Answer] | None:
+        if "format_version" not in document.keys:
+            return None
+        plan = _decode(document, terraform.Plan)
+        return self._managed(document, "terraform:plan" if plan.planned_values else "terraform:state",
+                             terraform.in_plan(plan))  # fmt: skip
+
+    def _managed(self, document: _Document, operation: str, managed: Iterator[terraform.Managed]) -> Iterator[Answer]:
+        found: dict[str, Records] = {terraform.ROLE: [], terraform.PROFILE: []}
+        for item in managed:
+            try:
+                found[item.type].append(terraform.resource(item))
+            except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+                self._unreadable(document.piece.label, _sentence(error, item.address))
+        self.has_read = True
+        for records in found.values():
+            yield Answer(operation, document.piece.label, [records] if records else [], source=document.source)
+
+    def _steampipe(self, document: _Document) -> Iterator[Answer]:
+        rows = _LIST.decode(document.keys["rows"])
+        keys = _keys(rows[0]) if rows else set()
+        if "arn" not in keys:
+            raise Unreadable("holds rows without `arn`, which iamframe needs; add it to the Steampipe query")
+        if "instance_profile_name" in keys or "instance_profile_id" in keys or "roles" in keys:
+            kind: Any = steampipe.ProfileRow
+            convert: Any = steampipe.profiles
+            operation = f"steampipe:{steampipe.PROFILE}"
+        elif keys & {"role_id", "name", "assume_role_policy", "assume_role_policy_std", "instance_profile_arns"}:
+            kind, convert = steampipe.RoleRow, steampipe.roles
+            operation = f"steampipe:{steampipe.ROLE}"
+        else:
+            raise Unreadable("holds rows that are neither of aws_iam_role nor of aws_iam_instance_profile")
+        decoded = [row for chunk in self._records(document, document.keys["rows"], kind, "$") for row in chunk]
+        try:
+            records = convert(decoded)
+        except msgspec.MsgspecError as error:
+            raise Unreadable(_sentence(error, "$[*].roles")) from None
+        yield Answer(operation, document.piece.label, [records], source=document.source)
+
+    # What refers to profiles
+
+    def _consumer(self, document: _Document, consumer: Consumer) -> Iterator[Answer]:
+        path = f"{document.place}.{consumer.key}"
+        records = [r for c in self._records(document, document.keys[consumer.key], consumer.record, path) for r in c]
+        for mention in (m for record in records for m in consumer.mentions(record)):
+            if account := mention.account_id or account_of(mention.named):
+                self._carries(document.piece, account)
+        for group in records if consumer.operation == GROUPS else ():
+            if account := account_of(getattr(group, "arn", None) or ""):
+                self._carries(document.piece, account)
+        self.consumers.append((document, consumer, records))
+        self.has_read = True
+        return iter(())
+
+    def _references(self) -> Iterator[Answer]:
+        by_account: dict[str, dict[str, Records]] = defaultdict(lambda: defaultdict(list))
+        for document, consumer, records in self.consumers:
+            owner = self._owner(document.piece.folders)
+            region = region_in(document.piece.name) or next(
+                filter(None, map(region_in, reversed(document.piece.folders))), None
+            )
+            by_account[owner or UNKNOWN_ACCOUNT][consumer.operation] += records
+            mentions = [mention for record in records for mention in consumer.mentions(record)]
+            yield from self._mentioned(document, consumer.operation, mentions, owner, region)
+        for account, read in by_account.items():
+            yield from self._groups(account, read)
+
+    def _mentioned(
+        self, document: _Document, operation: str, mentions: list[Mention], owner: str | None, region: str | None
+    ) -> Iterator[Answer]:
+        scopes: dict[tuple[str | None, str], Records] = defaultdict(list)
+        for mention in mentions:
+            mention.account_id = account_of(mention.named) or mention.account_id or owner
+            mention.region = mention.region or region or UNKNOWN_REGION
+            scopes[mention.account_id, mention.region].append(mention)
+        if not scopes:
+            scopes[owner, region or UNKNOWN_REGION] = []
+        for (account, where), found in scopes.items():
+            answer = Answer(operation, document.piece.label, [found], account, where, document.state, document.source)
+            if account is None:
+                self._cannot_place(answer)
+            yield answer
+
+    def _groups(self, account: str, read: dict[str, Records]) -> Iterator[Answer]:
+        groups, versions, configurations, templates = (
+            read[name] for name in (GROUPS, VERSIONS, CONFIGURATIONS, TEMPLATES)
+        )
+        mentions, unread = group_mentions(groups, versions, configurations, templates)  # type: ignore[arg-type]
+        seen = {version.launch_template_id for version in versions}  # type: ignore[attr-defined]
+        unread += [f"{t.launch_template_id}:$Default" for t in templates if t.launch_template_id not in seen]  # type: ignore[attr-defined]
+        for mention in mentions:
+            mention.region = mention.region or UNKNOWN_REGION
+            mention.account_id = mention.account_id or account
+        by_region: dict[str, Records] = defaultdict(list)
+        for mention in mentions:
+            by_region[str(mention.region)].append(mention)
+        for region, found in by_region.items():
+            yield Answer("", "groups", [found], account, region)
+        for version in sorted(set(unread)):
+            template, _, number = version.rpartition(":")
+            self.gaps.append(
+                Gap(VERSIONS, version, "not_in_file", f"launch template {template}, version {number}, is not in the "
+                    f"files; `aws ec2 describe-launch-template-versions --launch-template-id={template} "
+                    f"--versions='{number}'` would show which profile it names",
+                    region=UNKNOWN_REGION, account_id=account)
+            )  # fmt: skip
+
+    # What was refused
+
+    def _denied(self, source: str, piece: Piece, data: bytes) -> Iterator[Answer]:
+        try:
+            rows = list(csv.DictReader(io.StringIO(_text_of(data).decode(), newline="")))
+        except (csv.Error, UnicodeDecodeError):
+            raise Unreadable("is not CSV text") from None
+        if rows and not rows[0].keys() >= {"operation", "subject", "error_code"}:
+            raise Unreadable("needs the columns operation, subject, error_code")
+        gaps: Records = []
+        for row in rows:
+            operation, subject, code = (row[name] or "" for name in ("operation", "subject", "error_code"))
+            reason = next((reason for text, reason in _REASONS if text in code.lower()), "unreadable")
+            operation = _operation(operation)
+            region = GLOBAL if not operation.startswith("Describe") else region_in(subject) or UNKNOWN_REGION
+            detail = f"AWS answered {code or 'an error'} to {operation}" + (f" of {subject}" if subject else "")
+            gaps.append(Gap(operation, subject or "*", reason, f"{detail}, for whoever made the files", region=region))
+        self.has_read |= bool(gaps)
+        yield Answer("denied", piece.label, [gaps] if gaps else [], source=source)
+
+
+def _operation(text: str) -> str:
+    """Return AWS's name of an operation that may be written as the CLI's: `list-role-tags`, `iam:ListRoleTags`."""
+    plain = _AWS_NAMES.sub("", text.strip()).split()[-1:] or [""]
+    return plain[0] if plain[0][:1].isupper() else "".join(part.capitalize() for part in plain[0].split("-"))
+
+
+def replace_chunks(answer: Answer, chunks: Iterable[Records]) -> Answer:
+    """Give an answer its chunks and return it: it stays the same object, since reading it on changes its state."""
+    answer.chunks = chunks
+    return answer
+
+
+def _account(record: msgspec.Struct) -> str | None:
+    arn = getattr(record, "role_arn", None) or getattr(record, "profile_arn", None)
+    return account_of(arn) if arn else None
+
+
+def _text_of(data: bytes) -> bytes:
+    # PowerShell 5 writes UTF-16 where a command's output is redirected to a file.
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        try:
+            return data.decode("utf-16").encode()
+        except UnicodeDecodeError:
+            raise Unreadable("is neither UTF-8 nor UTF-16 text") from None
+    return data.removeprefix(b"\xef\xbb\xbf")
+
+
+def _documents(data: bytes) -> Iterator[tuple[str, bytes]]:
+    """Yield each JSON document of a file with its place; people append one export to another."""
+    data = _text_of(data)
+    if not data.strip():
+        raise Unreadable("is empty; the command that should have written it probably failed")
+    try:
+        _ANYTHING.decode(data)
+    except RecursionError:
+        raise Unreadable("is nested too deeply to be an answer of AWS") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        if "trailing characters" not in str(error):
+            raise Unreadable(f"is not JSON ({_plain(error)}); export it again with --output json") from None
+    else:
+        yield "$", data.lstrip()
+        return
+    try:
+        text = data.decode()
+        decoder, start, number = json.JSONDecoder(), 0, 0
+        while start < len(text):
+            _, end = decoder.raw_decode(text, start)
+            yield f"document {number} $", text[start:end].encode()
+            while end < len(text) and text[end].isspace():
+                end += 1
+            start, number = end, number + 1
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(f"is not JSON after its first document ({_plain(error)}); export it again") from None
+
+
+def _keys(item: Raw) -> set[str]:
+    try:
+        return set(msgspec.json.decode(item, type=dict[str, Raw]))
+    except (msgspec.MsgspecError, RecursionError):
+        return set()
+
+
+def _decode(document: _Document, kind: type[Any]) -> Any:
+    try:
+        return msgspec.json.decode(msgspec.json.encode(document.keys), type=kind)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        raise Unreadable(_sentence(error, document.place)) from None
+
+
+def _text(raw: Raw, path: str) -> str:
+    try:
+        return msgspec.json.decode(raw, type=str)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Unreadable(_sentence(error, path)) from None
+
+
+def _plain(error: Exception) -> str:
+    return str(error).removeprefix("JSON is malformed: ").replace("\n", " ")
+
+
+def _sentence(error: Exception, path: str) -> str:
+    message, _, inner = _plain(error).partition(" - at `$")
+    return f"{path}{inner.rstrip('`')}: {message[:1].lower()}{message[1:]}"
+
+
+def _at(place: str) -> str:
+    return "" if place == "$" else f"{place} "
+
+
+def _kind(text: bytes | Raw) -> str:
+    start = bytes(memoryview(text)[:1])
+    return {b"[": "list", b"{": "malformed object", b'"': "text"}.get(start, "number or constant")
+
+
+def _shown(text: str) -> str:
+    return repr(text[:40] + "…" if len(text) > 40 else text)
+
+
+def _shown_keys(keys: dict[str, Raw]) -> str:
+    return ", ".join(_shown(key) for key in list(keys)[:5]) + (" …" if len(keys) > 5 else "") if keys else "none"
+
+
+_SHAPES: dict[str, Callable[[_Reader, _Document], Iterator[Answer] | None]] = {
+    "RoleDetailList": _Reader._account_dump,
+    "Roles": lambda reader, document: reader._listing(document, "Roles", "ListRoles", ListedRole),
+    "Role": _Reader._got_role,
+    "InstanceProfiles": _Reader._profiles,
+    "InstanceProfile": lambda reader, document: reader._single(
+        document, "InstanceProfile", "GetInstanceProfile", GotProfile
+    ),
+    "SummaryMap": _Reader._summary,
+    "Account": _Reader._identity,
+    "AccountAliases": _Reader._aliases,
+    "configurationItems": lambda reader, document: reader._config_items(document, "configurationItems"),
+    "baseConfigurationItems": lambda reader, document: reader._config_items(document, "baseConfigurationItems"),
+    "resourceType": _Reader._config_item,
+    "planned_values": _Reader._terraform_plan,
+    "values": _Reader._terraform_plan,
+    "resources": _Reader._terraform_state,
+    "rows": _Reader._steampipe,
+    "Tags": _Reader._tag_listing,
+    **{
+        consumer.key: lambda reader, document, consumer=consumer: reader._consumer(document, consumer)  # type: ignore[misc]
+        for consumer in CONSUMERS
+    },
+}

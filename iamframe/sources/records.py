@@ -1,0 +1,238 @@
+"""AWS's shapes, typed: what each operation answers, cut down to what that operation proves.
+
+A field that a shape does not have is a fact that the operation never proves, so that it cannot be believed by
+accident: the listings have no `Tags` field, whatever a file or an emulator puts there, because AWS documents
+ListRoles and ListInstanceProfiles as leaving them out (IAM API Reference, ListRoles, ListInstanceProfiles) and its
+recorded answers bear that out. `UNSET` is "not in this answer"; None and [] are "AWS says there is none".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+UNKNOWN_ACCOUNT = "unknown"
+UNKNOWN_REGION = "unknown"
+GLOBAL = "global"
+
+State = Literal["complete", "partial", "truncated"]
+
+
+class RecordedTime(msgspec.Struct, gc=False):
+    """A time as recorders of botocore answers write it: `{"__class__": "datetime", "year": …}`."""
+
+    year: int
+    month: int
+    day: int
+    hour: int = 0
+    minute: int = 0
+    second: int = 0
+    microsecond: int = 0
+
+
+# The AWS CLI prints ISO text; with `cli_timestamp_format = none` and in older versions, seconds since 1970.
+Time = str | float | RecordedTime | None
+
+_IAM = {
+    "role_arn": "Arn",
+    "role_name": "RoleName",
+    "role_path": "Path",
+    "role_id": "RoleId",
+    "profile_arn": "Arn",
+    "profile_name": "InstanceProfileName",
+    "profile_path": "Path",
+    "profile_id": "InstanceProfileId",
+    "created_at": "CreateDate",
+    "trust_policy": "AssumeRolePolicyDocument",
+    "description": "Description",
+    "max_session_seconds": "MaxSessionDuration",
+    "boundary": "PermissionsBoundary",
+    "last_used": "RoleLastUsed",
+    "tags": "Tags",
+    "profiles": "InstanceProfileList",
+    "roles": "Roles",
+}
+
+
+class Tag(msgspec.Struct, gc=False, frozen=True):
+    """One tag; an empty value is `""`."""
+
+    key: str = msgspec.field(name="Key")
+    value: str = msgspec.field(name="Value", default="")
+
+
+class LastUsed(msgspec.Struct, gc=False):
+    """Last use of a role; empty when it was not used in the 400 days that AWS looks back (API Reference, GetRole)."""
+
+    at: Time = msgspec.field(name="LastUsedDate", default=None)
+    region: str | None = msgspec.field(name="Region", default=None)
+
+
+class Boundary(msgspec.Struct, gc=False):
+    """The policy that bounds a role's permissions."""
+
+    arn: str | None = msgspec.field(name="PermissionsBoundaryArn", default=None)
+
+
+class NestedRole(msgspec.Struct, gc=False, rename=_IAM):
+    """A role inside a profile: its identity and trust, and nothing of its tags, last use or description."""
+
+    role_arn: str
+    role_name: str | None = None
+    role_path: str | None = None
+    role_id: str | None = None
+    created_at: Time = None
+    trust_policy: Raw | UnsetType = UNSET
+
+
+class ListedRole(NestedRole, gc=False, rename=_IAM):
+    """A role of ListRoles."""
+
+    description: str | None = None
+    max_session_seconds: int | None = None
+
+
+class GotRole(ListedRole, gc=False, rename=_IAM):
+    """A role of GetRole, whose `Tags` is absent when there are none and `RoleLastUsed` always there."""
+
+    boundary: Boundary | None = None
+    last_used: LastUsed | UnsetType = UNSET
+    tags: list[Tag] | UnsetType = UNSET
+
+
+class NestedProfile(msgspec.Struct, gc=False, rename=_IAM):
+    """A profile beneath its role, as in an account dump: never with tags."""
+
+    profile_arn: str
+    profile_name: str | None = None
+    profile_path: str | None = None
+    profile_id: str | None = None
+    created_at: Time = None
+
+
+class RoleDetail(NestedRole, gc=False, rename=_IAM):
+    """A role of GetAccountAuthorizationDetails, with its own list of profiles."""
+
+    boundary: Boundary | None = None
+    last_used: LastUsed | UnsetType = UNSET
+    tags: list[Tag] | UnsetType = UNSET
+    profiles: list[NestedProfile] | UnsetType = UNSET
+
+
+class ListedProfile(NestedProfile, gc=False, rename=_IAM):
+    """A profile of ListInstanceProfiles; `Roles` is always there and holds no role or one."""
+
+    roles: list[NestedRole] | UnsetType = UNSET
+
+
+class GotProfile(ListedProfile, gc=False, rename=_IAM):
+    """A profile of GetInstanceProfile; `Tags` is there even when empty."""
+
+    tags: list[Tag] | UnsetType = UNSET
+
+
+class Role(GotRole, gc=False, rename=_IAM):
+    """A role with every fact that a source may prove, for sources that are not IAM's own answers."""
+
+    profiles: list[NestedProfile] | UnsetType = UNSET
+
+
+class Tagging(msgspec.Struct, gc=False):
+    """The tags of one resource, known by its name alone."""
+
+    resource_type: str
+    resource_name: str
+    tags: list[Tag]
+
+
+class Mention(msgspec.Struct, gc=False):
+    """Something that names a profile: a row of `references` before the name is resolved."""
+
+    consumer_type: str
+    consumer_id: str
+    named: str
+    region: str | None = None
+    account_id: str | None = None
+    profile_id: str | None = None
+    consumer_arn: str | None = None
+    consumer_name: str | None = None
+    consumer_version: str | None = None
+    consumer_state: str | None = None
+
+
+class Account(msgspec.Struct, gc=False):
+    """What is known of an account itself."""
+
+    caller_arn: str | None = None
+    account_name: str | None = None
+    role_quota: int | None = None
+    profile_quota: int | None = None
+    roles_expected: int | None = None
+    profiles_expected: int | None = None
+
+
+class Gap(msgspec.Struct, gc=False):
+    """Something that could not be read: a row of `gaps`."""
+
+    operation: str
+    subject: str
+    reason: str
+    detail: str
+    region: str = GLOBAL
+    account_id: str | None = None
+
+
+@dataclass(slots=True)
+class Answer:
+    """One answer of AWS, or a file that stands for one.
+
+    `chunks` yields lists of records of one type each, so that an answer larger than memory allows can be turned into
+    columns piece by piece. `account_id` is for records whose ARN does not say it. `state` is `complete` when the
+    answer is the whole list of what its operation lists.
+    """
+
+    operation: str
+    origin: str
+    chunks: Iterable[list[msgspec.Struct]]
+    account_id: str | None = None
+    region: str = GLOBAL
+    state: State = "partial"
+    source: str = ""
+    captured_at: str | None = None
+
+    def __iter__(self) -> Iterator[list[msgspec.Struct]]:
+        """Yield the non-empty chunks."""
+        return (chunk for chunk in self.chunks if chunk)
+
+
+def account_of(arn: str) -> str | None:
+    """Return the account that an ARN names, as text, or None where it names none or is no ARN.
+
+    The text is not checked: people who share files mask account ids or shorten them. Paths may hold `:`, so only the
+    first five count (IAM User Guide, IAM identifiers).
+    """
+    parts = arn.split(":", 5)
+    return parts[4] or None if len(parts) == 6 and parts[0] == "arn" else None
+
+
+def partition_of(arn: str) -> str | None:
+    """Return the partition that an ARN names: aws, aws-cn, aws-us-gov …, or None."""
+    parts = arn.split(":", 5)
+    return parts[1] or None if len(parts) == 6 and parts[0] == "arn" else None
+
+
+def name_of(arn: str) -> str:
+    """Return the name in a role's or profile's ARN, or the text itself where it is already a name."""
+    return arn.rsplit("/", 1)[-1]
+
+
+def path_of(arn: str) -> str | None:
+    """Return the path in a role's or profile's ARN: `/`, or `/…/`; None where the text is no ARN."""
+    resource = arn.split(":", 5)[-1]
+    if not arn.startswith("arn:") or "/" not in resource:
+        return None
+    return "/" + resource.split("/", 1)[1].rpartition("/")[0] + "/" if resource.count("/") > 1 else "/"
