@@ -52,8 +52,8 @@ def role(number: int, profile: bool, distinct: bool, rng: random.Random) -> dict
         }
     ]
     tags = [{"Key": key, "Value": rng.choice(("ops", "data", "web", "batch"))} for key in ("Owner", "Team", "Env")]
-    policies = [{"PolicyName": f"p{n}", "PolicyArn": f"arn:aws:iam::{ACCOUNT}:policy/p{n}"} for n in range(4)]
-    inline = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["s3:Get*"], "Resource": "*"}] * 4}
+    policies = [{"PolicyName": f"p{n}", "PolicyArn": f"arn:aws:iam::{ACCOUNT}:policy/p{n}"} for n in range(2)]
+    inline = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["s3:Get*"], "Resource": "*"}] * 2}
     return base | {
         "InstanceProfileList": profiles if profile else [],
         "RolePolicyList": [{"PolicyName": "inline", "PolicyDocument": inline}],

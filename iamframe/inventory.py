@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from msgspec import UNSET
 
 from iamframe import schema
-from iamframe.keys import Contradiction, is_in, joined_key, merged, position
+from iamframe.keys import Contradiction, Positions, is_in, merged, position
 from iamframe.sources.records import (
     GLOBAL,
     UNKNOWN_ACCOUNT,
@@ -35,6 +35,7 @@ from iamframe.sources.records import (
     RecordedTime,
     Tagging,
     account_of,
+    accounts_of,
     name_of,
     partition_of,
     path_of,
@@ -156,6 +157,13 @@ def _column(records: list[Any], name: str) -> list[Any] | None:
     return None if values.count(None) == len(values) else values
 
 
+def _filled(values: list[Any] | None, arns: list[str], derive: Callable[[str], str | None]) -> list[str | None]:
+    """Return values, with what the ARN says where a record leaves one out."""
+    if values is None:
+        return list(map(derive, arns))
+    return values if all(values) else [v or derive(arn) for v, arn in zip(values, arns, strict=True)]
+
+
 def _known(values: list[Any] | None) -> list[bool] | bool:
     return False if values is None else [value is not UNSET for value in values]
 
@@ -172,7 +180,7 @@ def _time_text(value: Any) -> str | None:
 
 
 def _time_texts(values: list[Any] | None) -> list[str | None] | None:
-    if values is None or all(type(value) is str for value in values):
+    if values is None or set(map(type, values)) <= _TEXT_OR_NONE:
         return values
     texts = []
     for value in values:
@@ -181,6 +189,9 @@ def _time_texts(values: list[Any] | None) -> list[str | None] | None:
         except (ValueError, OverflowError, OSError):
             texts.append(f"unreadable {value!r}")
     return texts
+
+
+_TEXT_OR_NONE = {str, type(None)}
 
 
 class _Book:
@@ -269,7 +280,7 @@ class _Book:
 
     def _roles(self, records: list[Any], fallback: str, origin: int) -> list[str]:
         arns = list(map(attrgetter("role_arn"), records))
-        accounts = [account_of(arn) or fallback for arn in arns]
+        accounts = [account or fallback for account in accounts_of(arns)]
         boundaries = _column(records, "boundary")
         used = _column(records, "last_used")
         tags = _column(records, "tags")
@@ -280,13 +291,13 @@ class _Book:
             len(records),
             role_arn=arns,
             account_id=accounts,
-            role_name=[r.role_name or _name(arn) for r, arn in zip(records, arns, strict=True)],
-            role_path=[r.role_path or path_of(arn) for r, arn in zip(records, arns, strict=True)],
+            role_name=_filled(_column(records, "role_name"), arns, _name),
+            role_path=_filled(_column(records, "role_path"), arns, path_of),
             role_id=_column(records, "role_id"),
             created_at=_time_texts(_column(records, "created_at")),
             description=_column(records, "description"),
             max_session_seconds=_column(records, "max_session_seconds"),
-            permissions_boundary_arn=[b and b.arn for b in boundaries] if boundaries else None,
+            permissions_boundary_arn=[b.arn if b else None for b in boundaries] if boundaries else None,
             last_used_at=_time_texts(ats),
             last_used_region=[u.region if u is not UNSET else None for u in used] if used else None,
             last_used_known=_known(used),
@@ -305,15 +316,15 @@ class _Book:
 
     def _profiles(self, records: list[Any], fallback: str, origin: int, under: list[str] | None = None) -> list[str]:
         arns = list(map(attrgetter("profile_arn"), records))
-        accounts = [account_of(arn) or fallback for arn in arns]
+        accounts = [account or fallback for account in accounts_of(arns)]
         roles = _column(records, "roles")
         tags = _column(records, "tags")
         self.profiles.add(
             len(records),
             profile_arn=arns,
             account_id=accounts,
-            profile_name=[r.profile_name or _name(arn) for r, arn in zip(records, arns, strict=True)],
-            profile_path=[r.profile_path or path_of(arn) for r, arn in zip(records, arns, strict=True)],
+            profile_name=_filled(_column(records, "profile_name"), arns, _name),
+            profile_path=_filled(_column(records, "profile_path"), arns, path_of),
             profile_id=_column(records, "profile_id"),
             created_at=_time_texts(_column(records, "created_at")),
             role_known=True if under else _known(roles),
@@ -443,8 +454,7 @@ class _Book:
         for arn in sorted(doubted_roles):
             self.gap(account_of(arn) or UNKNOWN_ACCOUNT, ROLE_LINKS, arn, "contradicted",
                      f"{arn}: sources disagree on the profiles that hold it")  # fmt: skip
-        keys = joined_key(links["profile_arn"], links["role_arn"])
-        links = _sorted(links.take(_first_of_each(keys)), ["profile_arn", "role_arn"])
+        links = _distinct(_sorted(links, ["profile_arn", "role_arn"]), ["profile_arn", "role_arn"])
         accounts = profiles["account_id"].combine_chunks().take(pa.array(position(links["profile_arn"], profiles["profile_arn"])))
         return links.drop_columns("origin").append_column("account_id", accounts), roles, profiles
 
@@ -490,11 +500,15 @@ class _Book:
             known = np.asarray(table["tags_known"]) | is_in(table[key], named["resource_arn"])
             known &= ~is_in(table[key], doubt)
             tables.append(table.set_column(table.column_names.index("tags_known"), "tags_known", pa.array(known)))
-        tags = tags.take(_first_of_each(joined_key(tags["resource_arn"], tags["tag_key"])))
-        tags = _sorted(tags, ["resource_arn", "tag_key"])
         owners = pa.concat_arrays([t["account_id"].combine_chunks() for t in tables])
         arns = pa.concat_arrays([tables[0]["role_arn"].combine_chunks(), tables[1]["profile_arn"].combine_chunks()])
-        account = owners.take(pa.array(position(tags["resource_arn"], arns)))
+        # Roles and profiles are sorted already, so that sorting whole numbers sorts the tags.
+        owner, key = position(tags["resource_arn"], arns), _rank(tags["tag_key"])
+        order = np.lexsort((np.asarray(tags["origin"]), key, owner))
+        owner, key = owner[order], key[order]
+        new = np.append(True, (owner[1:] != owner[:-1]) | (key[1:] != key[:-1]))[: len(order)]
+        tags = tags.take(pa.array(order[new]))
+        account = owners.take(pa.array(owner[new]))
         source = pa.array(self.operations, pa.string()).take(tags["origin"].combine_chunks())
         reserved = pc.starts_with(pc.utf8_lower(tags["tag_key"]), "aws:")
         tags = tags.append_column("account_id", pc.fill_null(account, UNKNOWN_ACCOUNT))
@@ -685,14 +699,28 @@ def _name(arn: str) -> str | None:
 
 
 def _sorted(table: pa.Table, names: list[str]) -> pa.Table:
+    first = table[names[0]].combine_chunks()
+    if len(names) == 1 and pc.all(pc.less(first[:-1], first[1:])).as_py() is not False:
+        return table
     return table.take(pc.sort_indices(table, [(name, "ascending") for name in names])) if len(table) else table
 
 
-def _first_of_each(keys: pa.Array) -> pa.Array:
-    encoded = keys.dictionary_encode()
-    codes = np.asarray(encoded.indices)
-    _, first = np.unique(codes, return_index=True)
-    return pa.array(np.sort(first))
+def _distinct(table: pa.Table, names: list[str]) -> pa.Table:
+    """Return a sorted table without the rows that repeat the one before in the columns named."""
+    new = np.zeros(max(len(table) - 1, 0), dtype=bool)
+    for name in names:
+        column = table[name].combine_chunks()
+        new |= np.asarray(pc.not_equal(column[1:], column[:-1]))
+    return table if new.all() else table.filter(pa.array(np.append(True, new)))
+
+
+def _rank(column: pa.ChunkedArray) -> Positions:
+    """Return, per text, its place in the sorted order of the distinct ones."""
+    encoded = column.combine_chunks().dictionary_encode()
+    order = np.asarray(pc.sort_indices(encoded.dictionary))
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    return rank[np.asarray(encoded.indices)]
 
 
 def _agreed(

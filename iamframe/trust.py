@@ -7,11 +7,12 @@ A policy is read, never evaluated: a Condition or a Deny in the way makes the an
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote
 
 import msgspec
+from msgspec import Raw
 
 # `ec2.amazonaws.com` in most partitions, `ec2.amazonaws.com.cn` in China, `ec2.<DNS suffix>` in the isolated ones.
 # AWS's own policies accept the first two side by side; `ec2.*` stands in one of them.
@@ -32,6 +33,22 @@ class Trust(NamedTuple):
 UNREADABLE = Trust(None, "unknown", None, None)
 
 
+class _Statement(msgspec.Struct, gc=False, rename="pascal"):
+    effect: Raw = Raw(b'""')
+    principal: Raw = Raw(b"null")
+    not_principal: Raw = Raw(b"null")
+    action: Raw = Raw(b"null")
+    not_action: Raw = Raw(b"null")
+    condition: Raw = Raw(b"{}")
+
+
+class _Policy(msgspec.Struct, gc=False, rename="pascal"):
+    statement: list[_Statement] | _Statement
+
+
+_POLICY = msgspec.json.Decoder(_Policy)
+
+
 def read_trust(document: bytes) -> Trust:
     """Return what a trust policy says, whether it is an object, a string, or a percent-encoded string.
 
@@ -39,61 +56,96 @@ def read_trust(document: bytes) -> Trust:
     source. What is no policy is `UNREADABLE`: no text, and `unknown` whether it trusts EC2.
     """
     try:
-        policy = msgspec.json.decode(document)
-        if isinstance(policy, str):
-            policy = _from_text(policy)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        if document.startswith(b'"'):
+            document = _from_text(msgspec.json.decode(document, type=str))
+        policy = _POLICY.decode(document)
+        statements = policy.statement if isinstance(policy.statement, list) else [policy.statement]
+        key = tuple(
+            (*map(bytes, (s.effect, s.principal, s.not_principal, s.action, s.not_action)), _has_condition(s.condition))
+            for s in statements
+        )
+        return Trust(_compact(document), *_says(key))
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return UNREADABLE
-    if not isinstance(policy, dict) or "Statement" not in policy:
-        return UNREADABLE
-    listed = list(_many(policy["Statement"]))
-    statements = [statement for statement in listed if isinstance(statement, dict)]
-    if len(statements) < len(listed):
-        return UNREADABLE
-    services = sorted({name for s in statements if _allows(s) for name in _principals(s, "Service")})
-    deleted = sorted({id for s in statements for id in _principals(s, "AWS") if _DELETED.fullmatch(id)})
-    return Trust(
-        msgspec.json.encode(policy).decode(),
-        _trusts_ec2(statements),
-        " ".join(services) or None,
-        " ".join(deleted) or None,
-    )
 
 
-def _from_text(text: str) -> object:
-    try:
-        return msgspec.json.decode(text)
-    except msgspec.DecodeError:
-        # `unquote`, not `unquote_plus`: a literal + is legal in names.
-        return msgspec.json.decode(unquote(text, errors="strict"))
+def _from_text(text: str) -> bytes:
+    # `unquote`, not `unquote_plus`: a literal + is legal in names.
+    return (text if text.lstrip().startswith("{") else unquote(text, errors="strict")).encode()
 
 
-def _many(value: object) -> Iterator[object]:
-    if isinstance(value, list):
-        yield from value
-    elif value is not None:
-        yield value
+def _compact(document: bytes) -> str:
+    if b"\\" in document:
+        # The AWS CLI escapes what others write as it is; decoding makes one text of both.
+        return msgspec.json.encode(msgspec.json.decode(document)).decode()
+    return msgspec.json.format(document, indent=-1).decode()
 
 
-def _texts(value: object) -> list[str]:
-    return [item for item in _many(value) if isinstance(item, str)]
+def _has_condition(raw: Raw) -> bool:
+    return bytes(raw).strip(b"{} \r\n\t") not in (b"", b"null")
 
 
-def _principals(statement: dict[str, object], kind: str) -> list[str]:
-    principal = statement.get("Principal")
+_Key = tuple[tuple[bytes, bytes, bytes, bytes, bytes, bool], ...]
+
+
+@lru_cache(maxsize=65_536)
+def _says(key: _Key) -> tuple[str, str | None, str | None]:
+    """Return whether EC2 is trusted, the services and the deleted principals: policies that differ share them."""
+    statements = [
+        _Read(
+            effect.lower() == b'"allow"',
+            _principals(principal, "Service"),
+            _principals(principal, "AWS"),
+            not_principal != b"null",
+            _assumes(action, not_action),
+            conditional,
+        )
+        for effect, principal, not_principal, action, not_action, conditional in key
+    ]
+    services = sorted({name for s in statements if s.allows for name in s.services})
+    deleted = sorted({name for s in statements for name in s.aws if _DELETED.fullmatch(name)})
+    return _trusts_ec2(statements), " ".join(services) or None, " ".join(deleted) or None
+
+
+class _Read(NamedTuple):
+    allows: bool
+    services: list[str]
+    aws: list[str]
+    excludes: bool
+    assumes: bool
+    conditional: bool
+
+    @property
+    def names_ec2(self) -> bool:
+        return any(_EC2.fullmatch(name) for name in self.services)
+
+    @property
+    def names_everyone(self) -> bool:
+        # Whether a bare `*` lets the EC2 service in is not documented. NotPrincipal is refused in trust policies
+        # (IAM User Guide), but stands in files: whom it leaves over is not worked out here.
+        return "*" in self.aws or "*" in self.services or self.excludes
+
+
+def _texts(raw: bytes) -> list[str]:
+    return _listed(msgspec.json.decode(raw))
+
+
+def _listed(value: object) -> list[str]:
+    values = value if isinstance(value, list) else [value]
+    return [item for item in values if isinstance(item, str)]
+
+
+def _principals(raw: bytes, kind: str) -> list[str]:
+    principal = msgspec.json.decode(raw)
     if isinstance(principal, str):
         return [principal] if kind == "AWS" else []
-    return _texts(principal.get(kind)) if isinstance(principal, dict) else []
+    return _listed(principal.get(kind)) if isinstance(principal, dict) else []
 
 
-def _allows(statement: dict[str, object]) -> bool:
-    return str(statement.get("Effect", "")).lower() == "allow"
-
-
-def _assumes(statement: dict[str, object]) -> bool:
-    if "NotAction" in statement:
-        return not any(_covers_assume_role(action) for action in _texts(statement["NotAction"]))
-    return any(_covers_assume_role(action) for action in _texts(statement.get("Action")))
+def _assumes(action: bytes, not_action: bytes) -> bool:
+    if not_action != b"null":
+        return not any(_covers_assume_role(name) for name in _texts(not_action))
+    return any(_covers_assume_role(name) for name in _texts(action))
 
 
 def _covers_assume_role(action: str) -> bool:
@@ -101,21 +153,10 @@ def _covers_assume_role(action: str) -> bool:
     return re.fullmatch(pattern, "sts:assumerole") is not None
 
 
-def _names_ec2(statement: dict[str, object]) -> bool:
-    return any(_EC2.fullmatch(name) for name in _principals(statement, "Service"))
-
-
-def _names_everyone(statement: dict[str, object]) -> bool:
-    # Whether a bare `*` lets the EC2 service in is not documented. NotPrincipal is refused in trust policies
-    # (IAM User Guide), but stands in files: whom it leaves over is not worked out here.
-    everyone = "*" in _principals(statement, "AWS") or "*" in _principals(statement, "Service")
-    return everyone or "NotPrincipal" in statement
-
-
-def _trusts_ec2(statements: list[dict[str, object]]) -> str:
-    assuming = [s for s in statements if _assumes(s)]
-    allows = [s for s in assuming if _allows(s)]
-    denied = any(not _allows(s) and (_names_ec2(s) or _names_everyone(s)) for s in assuming)
-    if any(_names_ec2(s) and not s.get("Condition") for s in allows):
+def _trusts_ec2(statements: list[_Read]) -> str:
+    assuming = [s for s in statements if s.assumes]
+    allows = [s for s in assuming if s.allows]
+    denied = any(not s.allows and (s.names_ec2 or s.names_everyone) for s in assuming)
+    if any(s.names_ec2 and not s.conditional for s in allows):
         return "maybe" if denied else "yes"
-    return "maybe" if any(_names_ec2(s) or _names_everyone(s) for s in allows) else "no"
+    return "maybe" if any(s.names_ec2 or s.names_everyone for s in allows) else "no"

@@ -10,9 +10,10 @@ import csv
 import io
 import json
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -84,9 +85,11 @@ class _Key:
         self.text = text
 
 
-_OBJECT = msgspec.json.Decoder(dict[_Key, Raw], dec_hook=lambda _, text: _Key(text))
+Value = list[Raw] | dict[str, Raw] | str | bool | int | float | None
+
+# One pass over the file finds its keys and cuts its lists into items, which are decoded one by one later.
+_OBJECT = msgspec.json.Decoder(dict[_Key, Value], dec_hook=lambda _, text: _Key(text))
 _LIST = msgspec.json.Decoder(list[Raw])
-_ANYTHING = msgspec.json.Decoder(Raw)
 
 
 @dataclass(slots=True)
@@ -96,18 +99,29 @@ class _Document:
     source: str
     piece: Piece
     place: str
-    keys: dict[str, Raw]
+    keys: dict[str, Value]
 
     @property
     def is_truncated(self) -> bool:
         """Whether the answer says that there is more (AWS CLI: NextToken with --max-items, else IsTruncated)."""
-        if bytes(self.keys.get("IsTruncated", Raw(b"false"))) == b"true":
-            return True
-        return any(bytes(self.keys.get(key, Raw(b"null"))) != b"null" for key in ("NextToken", "nextToken", "Marker"))
+        tokens = (self.keys.get(key) for key in ("NextToken", "nextToken", "Marker"))
+        return self.keys.get("IsTruncated") in (True, "true", "True") or any(token is not None for token in tokens)
 
     @property
     def state(self) -> State:
+        """What the answer says of its own list."""
         return "truncated" if self.is_truncated else "complete"
+
+    def items(self, key: str) -> list[Raw]:
+        """Return the items of a list."""
+        items = self.keys[key]
+        if not isinstance(items, list):
+            raise Unreadable(f"{self.place}.{key} holds {_kind(items)}, not a list")
+        return items
+
+    def as_json(self, key: str | None = None) -> Raw:
+        """Return the JSON of one key's value, or of the whole."""
+        return Raw(msgspec.json.encode(self.keys if key is None else self.keys[key]))
 
 
 @dataclass(slots=True)
@@ -165,15 +179,15 @@ class _Reader:
     def _now_or_later(self, piece: Piece, answer: Answer) -> Iterator[Answer]:
         chunks = iter(answer)
         first = next(chunks, [])
-        if first and all(_account(record) for record in first):
+        if first and None not in _accounts(first):
             yield replace_chunks(answer, self._watched(piece, answer, first, chunks))
         else:
             self.waiting.append((piece, replace_chunks(answer, [first, *chunks])))
 
     def _watched(self, piece: Piece, answer: Answer, first: Records, rest: Iterator[Records]) -> Iterator[Records]:
-        accounts = set()
+        accounts: set[str | None] = set()
         for chunk in (chunk for chunks in ([first], rest) for chunk in chunks):
-            accounts.update(map(_account, chunk))
+            accounts.update(_accounts(chunk))
             yield chunk
         for account in accounts - {None}:
             self._carries(piece, str(account))
@@ -207,28 +221,20 @@ class _Reader:
         if piece.name == "denied.csv":
             yield from self._denied(source, piece, data)
             return
-        for place, text in _documents(data):
-            yield from self._document(source, piece, place, text)
+        for place, content in _documents(data):
+            if isinstance(content, list):
+                yield from self._list(source, piece, place, content)
+            else:
+                yield from self._document(source, piece, place, content)
 
     def _unreadable(self, place: str, sentence: str, operation: str = "file") -> None:
         self.gaps.append(Gap(operation, place, "unreadable", f"{place}: {sentence}", region=UNKNOWN_REGION))
 
-    def _document(self, source: str, piece: Piece, place: str, text: bytes | Raw) -> Iterator[Answer]:
-        try:
-            if bytes(text[:1] if isinstance(text, bytes) else memoryview(text)[:1]) == b"[":  # type: ignore[arg-type]
-                yield from self._list(source, piece, place, _LIST.decode(text))
-                return
-            pairs = _OBJECT.decode(text)
-        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-            raise Unreadable(f"{_at(place)}holds a {_kind(text)}, not the object that AWS answers with") from None
-        keys = {key.text: value for key, value in pairs.items()}
-        if len(keys) < len(pairs):
-            twice = next(key.text for key in pairs if sum(other.text == key.text for other in pairs) > 1)
-            raise Unreadable(f"{_at(place)}has the key {_shown(twice)} twice, so that one would be lost; export it anew")
+    def _document(self, source: str, piece: Piece, place: str, keys: dict[str, Value]) -> Iterator[Answer]:
         document = _Document(source, piece, place, keys)
         if keys.keys() >= {"status_code", "data"}:
             # Recorders of botocore answers wrap each one so.
-            yield from self._document(source, piece, place + ".data", keys["data"])
+            yield from self._document(source, piece, place + ".data", _object(document.as_json("data"), place + ".data"))
             return
         for key, shape in _SHAPES.items():
             if key in keys and (answers := shape(self, document)) is not None:
@@ -240,11 +246,10 @@ class _Reader:
         )
 
     def _list(self, source: str, piece: Piece, place: str, items: list[Raw]) -> Iterator[Answer]:
-        first = _keys(items[0]) if items else set()
-        document = _Document(source, piece, place, {"rows": Raw(b"[" + b",".join(map(bytes, items)) + b"]")}
-                             if first >= {"arn"} or "resourceType" in first else {})  # fmt: skip
         if not items:
             raise Unreadable(f"{_at(place)}is an empty list, which says nothing of any account")
+        first = _keys(items[0])
+        document = _Document(source, piece, place, {"rows": items})
         if "resourceType" in first:
             yield from self._config_items(document, "rows")
         elif "arn" in first:
@@ -252,19 +257,18 @@ class _Reader:
         else:
             for index, item in enumerate(items):
                 try:
-                    yield from self._document(source, piece, f"{place}[{index}]", item)
+                    keys = _object(item, f"{place}[{index}]")
+                    yield from self._document(source, piece, f"{place}[{index}]", keys)
                 except Unreadable as problem:
                     self._unreadable(piece.label, str(problem))
 
     # From lists to records
 
     def _records(
-        self, document: _Document, raw: Raw, kind: type[msgspec.Struct], path: str, answer: Answer | None = None
+        self, document: _Document, key: str, kind: type[msgspec.Struct], answer: Answer | None = None
     ) -> Iterator[Records]:
-        try:
-            raws = _LIST.decode(raw)
-        except (msgspec.MsgspecError, RecursionError):
-            raise Unreadable(f"{path} holds a {_kind(raw)}, not a list") from None
+        raws = document.items(key)
+        path = document.place if key == "rows" else f"{document.place}.{key}"
         decode = msgspec.json.Decoder(kind).decode
         for start in range(0, len(raws), CHUNK):
             part = raws[start : start + CHUNK]
@@ -286,12 +290,12 @@ class _Reader:
 
     def _listing(self, document: _Document, key: str, operation: str, kind: type[msgspec.Struct]) -> Iterator[Answer]:
         answer = Answer(operation, document.piece.label, (), state=document.state, source=document.source)
-        answer.chunks = self._records(document, document.keys[key], kind, f"{document.place}.{key}", answer)
+        answer.chunks = self._records(document, key, kind, answer)
         yield answer
 
     def _single(self, document: _Document, key: str, operation: str, kind: type[Any]) -> Iterator[Answer]:
         path = f"{document.place}.{key}"
-        records = list(self._each_one(document, document.keys[key], msgspec.json.Decoder(kind).decode, path))
+        records = list(self._each_one(document, document.as_json(key), msgspec.json.Decoder(kind).decode, path))
         yield Answer(operation, document.piece.label, [records], source=document.source)
 
     def _each_one(self, document: _Document, raw: Raw, decode: Callable[[Raw], Any], path: str) -> Iterator[Any]:
@@ -304,13 +308,14 @@ class _Reader:
 
     def _account_dump(self, document: _Document) -> Iterator[Answer]:
         (answer,) = self._listing(document, "RoleDetailList", "GetAccountAuthorizationDetails", RoleDetail)
-        if bytes(document.keys["RoleDetailList"]).strip(b"[] \r\n\t") == b"":
-            others = b"".join(bytes(document.keys.get(key, Raw(b""))) for key in ("UserDetailList", "GroupDetailList"))
+        if not document.items("RoleDetailList"):
+            listed = (document.keys.get(key) for key in ("UserDetailList", "GroupDetailList"))
+            others = b"".join(bytes(item) for items in listed if isinstance(items, list) for item in items)
             accounts = set(re.findall(rb'"arn:[^":]*:iam::([^":]+):(?:user|group)/', others))
             for account in accounts:
                 self._carries(document.piece, account.decode())
             answer.account_id = accounts.pop().decode() if len(accounts) == 1 else None
-            if others.strip(b"[] \r\n\t"):
+            if others:
                 # `--filter User` prints an empty role list too, so that it proves nothing beside other lists.
                 answer.state = "truncated"
                 self.has_read = True
@@ -360,16 +365,15 @@ class _Reader:
                       "taken; list them again without --max-items")  # fmt: skip
             yield Answer(operation, document.piece.label, [[gap]], source=document.source)
             return
-        tags = list(self._records(document, document.keys["Tags"], Tag, f"{document.place}.Tags"))
-        listed = [tag for chunk in tags for tag in chunk]
-        if len(listed) < len(_LIST.decode(document.keys["Tags"])):
+        listed = [tag for chunk in self._records(document, "Tags", Tag) for tag in chunk]
+        if len(listed) < len(document.items("Tags")):
             return
         records: Records = [Tagging(resource_type, name, listed)]  # type: ignore[arg-type]
         yield Answer(operation, document.piece.label, [records], source=document.source)
 
     def _summary(self, document: _Document) -> Iterator[Answer]:
         try:
-            counts = msgspec.json.decode(document.keys["SummaryMap"], type=dict[str, int])
+            counts = msgspec.json.decode(document.as_json("SummaryMap"), type=dict[str, int])
         except (msgspec.MsgspecError, RecursionError) as error:
             raise Unreadable(_sentence(error, f"{document.place}.SummaryMap")) from None
         account = Account(
@@ -386,14 +390,14 @@ class _Reader:
         return self._caller(document)
 
     def _caller(self, document: _Document) -> Iterator[Answer]:
-        account, arn = (_text(document.keys[key], f"{document.place}.{key}") for key in ("Account", "Arn"))
+        account, arn = (_text(document, key) for key in ("Account", "Arn"))
         yield Answer(
             "GetCallerIdentity", document.piece.label, [[Account(caller_arn=arn)]],
             account_id=account, state="complete", source=document.source,
         )  # fmt: skip
 
     def _aliases(self, document: _Document) -> Iterator[Answer]:
-        aliases = msgspec.json.decode(document.keys["AccountAliases"], type=list[str])
+        aliases = [bytes(alias).decode(errors="replace").strip('"') for alias in document.items("AccountAliases")]
         records: Records = [Account(account_name=aliases[0] if aliases else None)]
         yield Answer("ListAccountAliases", document.piece.label, [records], state="complete", source=document.source)
 
@@ -401,15 +405,14 @@ class _Reader:
 
     def _config_items(self, document: _Document, key: str) -> Iterator[Answer]:
         path = f"{document.place}.{key}" if key != "rows" else document.place
-        items = [item for chunk in self._records(document, document.keys[key], config.Item, path) for item in chunk]
+        items = [item for chunk in self._records(document, key, config.Item) for item in chunk]
         yield from self._config(document, [(f"{path}[{i}]", item) for i, item in enumerate(items)])  # type: ignore[misc]
 
     def _config_item(self, document: _Document) -> Iterator[Answer] | None:
         if "configuration" not in document.keys:
             return None
-        raw = Raw(msgspec.json.encode(document.keys))
         decode = msgspec.json.Decoder(config.Item).decode
-        items = list(self._each_one(document, raw, decode, document.place))
+        items = list(self._each_one(document, document.as_json(), decode, document.place))
         return self._config(document, [(document.place, item) for item in items]) if items else iter(())
 
     def _config(self, document: _Document, items: list[tuple[str, config.Item]]) -> Iterator[Answer]:
@@ -467,7 +470,7 @@ class _Reader:
             yield Answer(operation, document.piece.label, [records] if records else [], source=document.source)
 
     def _steampipe(self, document: _Document) -> Iterator[Answer]:
-        rows = _LIST.decode(document.keys["rows"])
+        rows = document.items("rows")
         keys = _keys(rows[0]) if rows else set()
         if "arn" not in keys:
             raise Unreadable("holds rows without `arn`, which iamframe needs; add it to the Steampipe query")
@@ -480,7 +483,7 @@ class _Reader:
             operation = f"steampipe:{steampipe.ROLE}"
         else:
             raise Unreadable("holds rows that are neither of aws_iam_role nor of aws_iam_instance_profile")
-        decoded = [row for chunk in self._records(document, document.keys["rows"], kind, "$") for row in chunk]
+        decoded = [row for chunk in self._records(document, "rows", kind) for row in chunk]
         try:
             records = convert(decoded)
         except msgspec.MsgspecError as error:
@@ -490,8 +493,7 @@ class _Reader:
     # What refers to profiles
 
     def _consumer(self, document: _Document, consumer: Consumer) -> Iterator[Answer]:
-        path = f"{document.place}.{consumer.key}"
-        records = [r for c in self._records(document, document.keys[consumer.key], consumer.record, path) for r in c]
+        records = [r for chunk in self._records(document, consumer.key, consumer.record) for r in chunk]
         for mention in (m for record in records for m in consumer.mentions(record)):
             if account := mention.account_id or account_of(mention.named):
                 self._carries(document.piece, account)
@@ -589,8 +591,17 @@ def replace_chunks(answer: Answer, chunks: Iterable[Records]) -> Answer:
 
 
 def _account(record: msgspec.Struct) -> str | None:
-    arn = getattr(record, "role_arn", None) or getattr(record, "profile_arn", None)
-    return account_of(arn) if arn else None
+    return next(iter(_accounts([record])))
+
+
+def _accounts(records: Records) -> set[str | None]:
+    """Return the accounts that the ARNs of records name, None among them where one names none."""
+    fields = type(records[0]).__struct_fields__
+    name = next((name for name in ("role_arn", "profile_arn") if name in fields), None)
+    if name is None:
+        return {None}
+    # What stands before the first `/` of an ARN repeats, and a path holds no account.
+    return set(map(account_of, {arn.split("/", 1)[0] for arn in map(attrgetter(name), records)}))
 
 
 def _text_of(data: bytes) -> bytes:
@@ -603,32 +614,70 @@ def _text_of(data: bytes) -> bytes:
     return data.removeprefix(b"\xef\xbb\xbf")
 
 
-def _documents(data: bytes) -> Iterator[tuple[str, bytes]]:
+def _documents(data: bytes) -> Iterator[tuple[str, dict[str, Value] | list[Raw]]]:
     """Yield each JSON document of a file with its place; people append one export to another."""
     data = _text_of(data)
-    if not data.strip():
+    if not data or data.isspace():
         raise Unreadable("is empty; the command that should have written it probably failed")
     try:
-        _ANYTHING.decode(data)
-    except RecursionError:
-        raise Unreadable("is nested too deeply to be an answer of AWS") from None
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        content = _content(data, "$")
+    except msgspec.DecodeError as error:
         if "trailing characters" not in str(error):
             raise Unreadable(f"is not JSON ({_plain(error)}); export it again with --output json") from None
+        for number, text in enumerate(_appended(data)):
+            place = f"document {number} $"
+            yield place, _content(text, place)
     else:
-        yield "$", data.lstrip()
-        return
+        yield "$", content
+
+
+def _appended(data: bytes) -> Iterator[bytes]:
     try:
         text = data.decode()
-        decoder, start, number = json.JSONDecoder(), 0, 0
+        decoder, start = json.JSONDecoder(), len(text) - len(text.lstrip())
         while start < len(text):
             _, end = decoder.raw_decode(text, start)
-            yield f"document {number} $", text[start:end].encode()
-            while end < len(text) and text[end].isspace():
-                end += 1
-            start, number = end, number + 1
+            yield text[start:end].encode()
+            start = end
+            while text[start : start + 1].isspace():
+                start += 1
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"is not JSON after its first document ({_plain(error)}); export it again") from None
+
+
+def _content(text: bytes | Raw, place: str) -> dict[str, Value] | list[Raw]:
+    return _LIST.decode(text) if _starts(text) == b"[" else _object(text, place)
+
+
+def _starts(text: bytes | Raw) -> bytes:
+    return bytes(memoryview(text)[:1_000]).lstrip()[:1]
+
+
+def _object(text: bytes | Raw, place: str) -> dict[str, Value]:
+    """Return the keys and values of an object.
+
+    Raises
+    ------
+    Unreadable
+        If it is no object, is nested too deeply, or has a key twice.
+    msgspec.DecodeError
+        If it is not JSON.
+    """
+    try:
+        pairs = _OBJECT.decode(text)
+    except msgspec.ValidationError:
+        kinds = {b"[": "a list", b'"': "text", b"{": "a value that is no JSON value"}
+        kind = kinds.get(_starts(text), "a number or constant")
+        raise Unreadable(f"{_at(place)}holds {kind}, not the object that AWS answers with") from None
+    except RecursionError:
+        raise Unreadable(f"{_at(place)}is nested too deeply to be an answer of AWS") from None
+    except UnicodeDecodeError:
+        raise Unreadable(f"{_at(place)}is not UTF-8 text; export it again") from None
+    keys = {key.text: value for key, value in pairs.items()}
+    if len(keys) < len(pairs):
+        twice = next(key for key, count in Counter(key.text for key in pairs).items() if count > 1)
+        raise Unreadable(f"{_at(place)}has the key {_shown(twice)} twice, so that one would be lost; export it anew")
+    return keys
 
 
 def _keys(item: Raw) -> set[str]:
@@ -640,16 +689,16 @@ def _keys(item: Raw) -> set[str]:
 
 def _decode(document: _Document, kind: type[Any]) -> Any:
     try:
-        return msgspec.json.decode(msgspec.json.encode(document.keys), type=kind)
+        return msgspec.json.decode(document.as_json(), type=kind)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
         raise Unreadable(_sentence(error, document.place)) from None
 
 
-def _text(raw: Raw, path: str) -> str:
-    try:
-        return msgspec.json.decode(raw, type=str)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise Unreadable(_sentence(error, path)) from None
+def _text(document: _Document, key: str) -> str:
+    value = document.keys[key]
+    if not isinstance(value, str):
+        raise Unreadable(f"{document.place}.{key} holds {_kind(value)}, not text")
+    return value
 
 
 def _plain(error: Exception) -> str:
@@ -665,16 +714,16 @@ def _at(place: str) -> str:
     return "" if place == "$" else f"{place} "
 
 
-def _kind(text: bytes | Raw) -> str:
-    start = bytes(memoryview(text)[:1])
-    return {b"[": "list", b"{": "malformed object", b'"': "text"}.get(start, "number or constant")
+def _kind(value: Value) -> str:
+    kinds = {list: "a list", dict: "an object", str: "text", bool: "true or false", type(None): "null"}
+    return kinds.get(type(value), "a number")
 
 
 def _shown(text: str) -> str:
     return repr(text[:40] + "…" if len(text) > 40 else text)
 
 
-def _shown_keys(keys: dict[str, Raw]) -> str:
+def _shown_keys(keys: dict[str, Value]) -> str:
     return ", ".join(_shown(key) for key in list(keys)[:5]) + (" …" if len(keys) > 5 else "") if keys else "none"
 
 

@@ -219,6 +219,18 @@ def account_of(arn: str) -> str | None:
     return parts[4] or None if len(parts) == 6 and parts[0] == "arn" else None
 
 
+def accounts_of(arns: Iterable[str]) -> list[str | None]:
+    """Return the account of each ARN; what stands before the first `/` repeats, and is taken apart once."""
+    known: dict[str, str | None] = {}
+    accounts = []
+    for arn in arns:
+        prefix = arn.split("/", 1)[0]
+        if prefix not in known:
+            known[prefix] = account_of(prefix)
+        accounts.append(known[prefix])
+    return accounts
+
+
 def partition_of(arn: str) -> str | None:
     """Return the partition that an ARN names: aws, aws-cn, aws-us-gov …, or None."""
     parts = arn.split(":", 5)
