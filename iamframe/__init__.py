@@ -1,1 +1,61 @@
-"""iamframe: IAM roles and instance profiles as linked DataFrames, with the findings that matter."""
+"""IAM roles and instance profiles as linked DataFrames, and what is wrong with them.
+
+`load_files` and `load_sample` give an `Inventory`; `run_checks` gives a `Result`; `write_report` writes it down. Names
+are loaded on first use, so that importing iamframe costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from iamframe.checks import CHECKS, Policy, Result, run_checks
+    from iamframe.errors import IamframeError
+    from iamframe.inventory import Inventory
+    from iamframe.load import load_files, load_sample
+    from iamframe.report import write_report
+    from iamframe.views import pairs, tag_coverage
+
+_HOMES = {
+    "CHECKS": "checks",
+    "IamframeError": "errors",
+    "Inventory": "inventory",
+    "Policy": "checks",
+    "Result": "checks",
+    "load_files": "load",
+    "load_sample": "load",
+    "pairs": "views",
+    "run_checks": "checks",
+    "tag_coverage": "views",
+    "write_report": "report",
+}
+
+__all__ = [
+    "CHECKS",
+    "IamframeError",
+    "Inventory",
+    "Policy",
+    "Result",
+    "__version__",
+    "load_files",
+    "load_sample",
+    "pairs",
+    "run_checks",
+    "tag_coverage",
+    "write_report",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("iamframe")
+    if name in _HOMES:
+        return getattr(import_module(f"iamframe.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'iamframe' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -261,6 +261,66 @@ FRAMES: dict[str, Frame] = {
     frame.name: frame for frame in (ACCOUNTS, ROLES, PROFILES, LINKS, TAGS, REFERENCES, GAPS, CALLS)
 }
 
+PAIRS = Frame(
+    "pairs",
+    "link, profile without a link, and role that trusts EC2 and is known to be in no profile",
+    ("profile_arn", "role_arn"),
+    (
+        _ACCOUNT,
+        _optional("profile_arn", TEXT, "the profile; missing for a role alone"),
+        _optional("role_arn", TEXT, "the role; missing for a profile alone"),
+        _optional("profile_name", TEXT, "name of the profile"),
+        _optional("role_name", TEXT, "name of the role"),
+        _optional("relation", TEXT, "of a link: same, case, affix, generated, different"),
+        _optional("profile_path", TEXT, "path of the profile"),
+        _optional("role_path", TEXT, "path of the role; missing where no source shows it"),
+        _optional("profile_segments", TEXT, "what the profile's path has beyond `/`"),
+        _optional("role_segments", TEXT, "what the role's path has beyond `/`"),
+        _column("paths_differ", FLAG, "whether both paths are known and differ"),
+        _optional("profile_tags", TEXT, "tags of the profile, KEY=VALUE by key; missing where unknown, empty for none"),
+        _optional("role_tags", TEXT, "tags of the role, likewise"),
+        _column("profile_tags_known", FLAG, "whether the profile's tags were read"),
+        _column("role_tags_known", FLAG, "whether the role's tags were read"),
+        _column("role_known", FLAG, "of a profile: whether its role was read, so that no role means that it is empty"),
+        _optional("trusts_ec2", TEXT, "whether the role lets EC2 assume it: yes, no, maybe, unknown"),
+        _column("is_aws_managed", FLAG, "whether AWS manages the role"),
+        _optional("maker", TEXT, "who makes such names and paths"),
+        _column("names_expected", FLAG, "whether the maker means the names to differ"),
+        _column("paths_expected", FLAG, "whether the maker means the paths to differ"),
+        _column("untagged_expected", FLAG, "whether the maker cannot tag profiles"),
+    ),
+)
+
+TAG_COVERAGE = Frame(
+    "tag_coverage",
+    "account, resource type and tag key in use there",
+    ("account_id", "resource_type", "tag_key"),
+    (
+        _ACCOUNT,
+        _column("resource_type", TEXT, "`role` (those that AWS manages left out) or `instance-profile`"),
+        _column("tag_key", TEXT, "key, as stored"),
+        _column("tagged", COUNT, "resources that carry it"),
+        _column("known", COUNT, "resources whose tags were read: what `share` is of"),
+        _column("unknown", COUNT, "resources whose tags were not read"),
+        _optional("share", pa.float64(), "tagged / known, 0 to 1; missing where none is known"),
+    ),
+)
+
+LISTS = Frame(
+    "lists",
+    "account",
+    ("account_id",),
+    (
+        _ACCOUNT,
+        _column("roles_whole", FLAG, "whether all roles of the account were read"),
+        _column("profiles_whole", FLAG, "whether all instance profiles of the account were read"),
+        _column("references_status", TEXT, "complete, partial, unknown: whether what refers to profiles was read"),
+        _column("references_reason", TEXT, "what of it was not read"),
+    ),
+)
+
+VIEWS: dict[str, Frame] = {frame.name: frame for frame in (PAIRS, TAG_COVERAGE, LISTS)}
+
 FINDINGS = Frame(
     "findings",
     "resource and related resource that a check found",

@@ -1,0 +1,39 @@
+"""The checks, one file per family, and `run_checks`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+from iamframe.checks import names, orphans, tags, trust
+from iamframe.checks.policy import Policy, read_policy
+from iamframe.checks.registry import CHECKS, SEVERITIES, Check, Result, run
+from iamframe.inventory import Inventory
+
+__all__ = ["CHECKS", "SEVERITIES", "Check", "Policy", "Result", "names", "orphans", "run_checks", "tags", "trust"]
+
+
+def run_checks(
+    inventory: Inventory,
+    only: Iterable[str] | None = None,
+    policy: str | os.PathLike[str] | Policy | None = None,
+) -> Result:
+    """Run the checks over an inventory.
+
+    `only` names the checks to run, all of them by default; `policy` is a tag policy file (TOML). No request is made to
+    AWS.
+
+    Returns
+    -------
+    Result
+        `findings`, one row per resource and related resource, by severity, check and ARN; `coverage`, one row per
+        account and check, which says whether no findings means that there is nothing; `summary`, one row per check.
+
+    Raises
+    ------
+    UnknownCheckError
+        If `only` names a check that does not exist.
+    PolicyError
+        If the policy file cannot be understood.
+    """
+    return run(inventory, only, read_policy(policy))

@@ -1,0 +1,77 @@
+"""Names and paths of a role and its profile that do not match."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from iamframe.checks import needs
+from iamframe.checks.orphans import command, found
+from iamframe.checks.registry import check
+from iamframe.keys import concat, position, take, texts
+
+
+@check(severity="low", needs=[needs.links])
+def name_mismatches(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Links whose two names differ.
+
+    The console, and people, take the name of a profile for the name of its role: EC2 lists profiles under "IAM role",
+    and the console deletes a profile with its role only if both are named alike. `relation` says how they differ;
+    where a maker means it so, the finding is kept as `info`. Neither can be renamed: make a profile of the right name,
+    put the role in, and associate it.
+    """
+    differ = pairs[pairs["relation"].notna() & (pairs["relation"] != "same")]
+    return found(
+        differ, "profile_arn", "role_arn",
+        concat("profile ", texts(differ["profile_name"]), " holds role ", texts(differ["role_name"])),
+        relation=differ["relation"],
+        maker=differ["maker"],
+        expected=differ["names_expected"],
+        next_step=command("iam get-instance-profile", "instance-profile-name", differ["profile_name"]),
+    )  # fmt: skip
+
+
+@check(severity="low", needs=[needs.links, needs.role_paths])
+def path_mismatches(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Links whose two paths differ.
+
+    Policies allow or deny by path (`instance-profile/team/*`), and each side is then under another rule; a path beyond
+    `/` also breaks tools that take the first segment of the ARN for the name. Cloud9's profile lies under `/cloud9/` and
+    its role under `/service-role/`, by AWS's own making. A path cannot be changed, only made anew.
+    """
+    differ = pairs[pairs["paths_differ"]]
+    sides = [pc.if_else(pc.equal(texts(differ[f"{side}_segments"]), ""), "nothing", texts(differ[f"{side}_segments"])) for side in ("profile", "role")]
+    return found(
+        differ, "profile_arn", "role_arn",
+        concat("beyond /, the profile's path has ", sides[0], " and the role's ", sides[1]),
+        maker=differ["maker"],
+        expected=differ["paths_expected"],
+        next_step=command("iam get-instance-profile", "instance-profile-name", differ["profile_name"]),
+    )  # fmt: skip
+
+
+@check(severity="high", needs=[needs.role_list, needs.links])
+def crossed_names(pairs: pd.DataFrame, roles: pd.DataFrame) -> pd.DataFrame:
+    """Profiles that hold another role than the one of their own name in their account.
+
+    Whoever picks the profile by its name gives the instance the permissions of another role than the one that they
+    read. Names are unique in an account without case (IAM User Guide, "IAM and AWS STS quotas").
+    """
+    crossing = pairs[pairs["relation"].notna() & ~pairs["relation"].isin(["same", "case"])]
+    where = position(_name_key(crossing["account_id"], crossing["profile_name"]), _name_key(roles["account_id"], roles["role_name"]))
+    crossed = crossing[where >= 0].reset_index(drop=True)
+    namesake = take(roles["role_arn"], where[where >= 0])
+    other = np.asarray(pc.not_equal(namesake, texts(crossed["role_arn"])))
+    crossed, namesake = crossed[other], namesake.filter(pa.array(other))
+    return found(
+        crossed, "profile_arn", "role_arn",
+        concat("holds role ", texts(crossed["role_name"]), ", though a role of the profile's own name exists: ", namesake),
+        relation=crossed["relation"],
+        next_step=command("iam get-instance-profile", "instance-profile-name", crossed["profile_name"]),
+    )  # fmt: skip
+
+
+def _name_key(accounts: pd.Series, names: pd.Series) -> pa.Array:
+    return concat(texts(accounts), "\n", pc.utf8_lower(texts(names)))

@@ -1,0 +1,237 @@
+"""What a check must have read to be trusted: per account complete, partial or unknown, and the sentence that says why.
+
+`partial` means that what was found holds and that there may be more; `unknown` that an empty result says nothing.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from iamframe.checks.registry import Reach, Verdicts
+from iamframe.inventory import ALL, ROLE_LINKS
+from iamframe.keys import is_in
+
+_COMPLETE = ("complete", "")
+_ROLES_FROM = ("ListRoles", "GetAccountAuthorizationDetails", "GetRole", "config:AWS::IAM::Role", "steampipe:aws_iam_role")
+_PROFILES_FROM = ("ListInstanceProfiles", "GetInstanceProfile", "config:AWS::IAM::InstanceProfile",
+                  "steampipe:aws_iam_instance_profile", "terraform:state", "terraform:plan")  # fmt: skip
+_LIST_PROFILES = "`aws iam list-instance-profiles` lists all of them, empty ones too"
+_LIST_ROLES = "`aws iam get-account-authorization-details --filter Role` shows all roles with their profiles and tags"
+
+
+def _read(reach: Reach, operations: tuple[str, ...]) -> list[bool]:
+    calls = reach.inventory.calls
+    accounts = set(calls["account_id"][calls["operation"].isin(operations)])
+    return [account in accounts for account in reach.inventory.accounts["account_id"]]
+
+
+def _refusals(reach: Reach, operations: tuple[str, ...]) -> list[str]:
+    """Return, per account, how AWS refused one of the operations, as a clause to put behind a reason."""
+    gaps = reach.inventory.gaps
+    gaps = gaps[gaps["reason"].isin(["denied", "throttled", "expired"]) & gaps["operation"].isin(operations)]
+    said = dict(zip(gaps["account_id"], gaps["operation"] + " was " + gaps["reason"], strict=True))
+    return [f" ({said[account]})" if account in said else "" for account in reach.inventory.accounts["account_id"]]
+
+
+def profile_list(reach: Reach) -> Verdicts:
+    """All profiles of the account, each with its role or its emptiness."""
+    profiles = reach.inventory.profiles
+    counts = reach.count("profiles", profiles, role_known=profiles["role_known"], tags_known=profiles["tags_known"])
+    singly, refused = _read(reach, _PROFILES_FROM), _refusals(reach, ("ListInstanceProfiles",))
+    verdicts = []
+    for rows, known, whole, some, refusal in zip(
+        counts["rows"], counts["role_known"], reach.lists["profiles_whole"], singly, refused, strict=True
+    ):
+        if whole and known == rows:
+            verdicts.append(_COMPLETE)
+        elif whole:
+            verdicts.append(("partial", f"of {rows - known:,} of {rows:,} profiles it is not known what they hold"))
+        elif some:
+            verdicts.append(("partial", f"not all profiles were read{refusal}; {_LIST_PROFILES}"))
+        else:
+            verdicts.append(("unknown", f"a profile without a role shows in no source read{refusal}; {_LIST_PROFILES}"))
+    return verdicts
+
+
+def links(reach: Reach) -> Verdicts:
+    """All links of the account: every profile with its role, or every role with its own profiles."""
+    profiles, roles = reach.inventory.profiles, reach.inventory.roles
+    counts = reach.count("profiles", profiles, role_known=profiles["role_known"], tags_known=profiles["tags_known"])
+    of_roles = reach.count("role links", roles, known=_own_profiles_known(reach))
+    verdicts = []
+    for rows, known, roles_rows, roles_known, profiles_whole, roles_whole in zip(
+        counts["rows"], counts["role_known"], of_roles["rows"], of_roles["known"],
+        reach.lists["profiles_whole"], reach.lists["roles_whole"], strict=True,
+    ):  # fmt: skip
+        if known < rows:
+            verdicts.append(("partial", f"of {rows - known:,} of {rows:,} profiles it is not known what they hold"))
+        elif profiles_whole or roles_whole and roles_known == roles_rows:
+            verdicts.append(_COMPLETE)
+        elif rows or roles_known:
+            verdicts.append(("partial", f"not all links were read; {_LIST_PROFILES}"))
+        else:
+            verdicts.append(("unknown", f"which profile holds which role was not read; {_LIST_PROFILES}"))
+    return verdicts
+
+
+def _own_profiles_known(reach: Reach) -> np.ndarray:  # type: ignore[type-arg]
+    roles, gaps = reach.inventory.roles, reach.inventory.gaps
+    gaps = gaps[gaps["operation"] == ROLE_LINKS]
+    none = is_in(roles["account_id"], gaps["account_id"][gaps["subject"] == ALL])
+    return ~none & ~is_in(roles["role_arn"], gaps["subject"])
+
+
+def role_paths(reach: Reach) -> Verdicts:
+    """The path of every role in a profile."""
+    pairs = reach.pairs[reach.pairs["relation"].notna()]
+    counts = reach.count("role paths", pairs, unknown=pairs["role_path"].isna())
+    return [
+        ("partial", f"the path of the role is unknown for {unknown:,} of {rows:,} links; {_LIST_ROLES}") if unknown else _COMPLETE
+        for rows, unknown in zip(counts["rows"], counts["unknown"], strict=True)
+    ]
+
+
+def role_list(reach: Reach) -> Verdicts:
+    """All roles of the account."""
+    refused = _refusals(reach, ("ListRoles", "GetAccountAuthorizationDetails"))
+    verdicts = []
+    for whole, some, refusal in zip(reach.lists["roles_whole"], _read(reach, _ROLES_FROM), refused, strict=True):
+        if whole:
+            verdicts.append(_COMPLETE)
+        elif some:
+            verdicts.append(("partial", f"not all roles were read{refusal}; {_LIST_ROLES}"))
+        else:
+            verdicts.append(("unknown", f"roles that are in no profile show in no source read{refusal}; {_LIST_ROLES}"))
+    return verdicts
+
+
+def own_profiles(reach: Reach) -> Verdicts:
+    """Of every role, the profiles that hold it."""
+    roles = reach.inventory.roles
+    counts = reach.count("role links", roles, known=_own_profiles_known(reach))
+    verdicts = []
+    for rows, known, whole in zip(counts["rows"], counts["known"], reach.lists["profiles_whole"], strict=True):
+        if known == rows and (rows or whole):
+            verdicts.append(_COMPLETE)
+        elif known:
+            verdicts.append(("partial", f"the profiles of {rows - known:,} of {rows:,} roles were not read; {_LIST_PROFILES}"))
+        else:
+            verdicts.append(("unknown" if rows else "partial", f"which profiles hold the roles was not read; {_LIST_PROFILES}"))
+    return verdicts
+
+
+def trust(reach: Reach) -> Verdicts:
+    """The trust policy of every role that was read."""
+    roles = reach.inventory.roles
+    counts = reach.count("trust", roles, unknown=roles["trusts_ec2"] == "unknown")
+    return _unless_unknown(counts, "the trust policies of {} of {} roles were not read")
+
+
+def linked_trust(reach: Reach) -> Verdicts:
+    """The trust policy of every role in a profile."""
+    pairs = reach.pairs[reach.pairs["relation"].notna()]
+    counts = reach.count("linked trust", pairs, unknown=(pairs["trusts_ec2"] == "unknown").to_numpy(bool))
+    return _unless_unknown(counts, "the trust policies behind {} of {} links were not read")
+
+
+def _unless_unknown(counts: object, sentence: str) -> Verdicts:
+    verdicts: Verdicts = []
+    for rows, unknown in zip(counts["rows"], counts["unknown"], strict=True):  # type: ignore[index]
+        status = "unknown" if unknown == rows else "partial"
+        reason = sentence.format(f"{unknown:,}", f"{rows:,}")
+        verdicts.append((status, f"{reason}; {_LIST_ROLES}") if unknown else _COMPLETE)
+    return verdicts
+
+
+def profile_tags(reach: Reach) -> Verdicts:
+    """The tags of every profile of the account; no listing carries them."""
+    profiles = reach.inventory.profiles
+    counts = reach.count("profiles", profiles, role_known=profiles["role_known"], tags_known=profiles["tags_known"])
+    command = "`aws iam list-instance-profile-tags --instance-profile-name=NAME` for each of them would tell"
+    refused = _refusals(reach, ("ListInstanceProfileTags", "GetInstanceProfile"))
+    return _tagged(counts, reach.lists["profiles_whole"], "profiles", command, refused, _LIST_PROFILES)
+
+
+def role_tags(reach: Reach) -> Verdicts:
+    """The tags of every role of the account that AWS does not manage."""
+    roles = reach.inventory.roles[~reach.inventory.roles["is_aws_managed"]]
+    counts = reach.count("role tags", roles, tags_known=roles["tags_known"])
+    refused = _refusals(reach, ("ListRoleTags", "GetRole", "GetAccountAuthorizationDetails"))
+    return _tagged(counts, reach.lists["roles_whole"], "roles", _LIST_ROLES, refused, _LIST_ROLES)
+
+
+def _tagged(counts: object, wholes: object, what: str, command: str, refused: list[str], listing: str) -> Verdicts:
+    verdicts = []
+    for rows, known, whole, refusal in zip(counts["rows"], counts["tags_known"], wholes, refused, strict=True):  # type: ignore[index, call-overload]
+        if whole and known == rows:
+            verdicts.append(_COMPLETE)
+        elif known < rows:
+            status = "partial" if known else "unknown"
+            verdicts.append((status, f"the tags of {rows - known:,} of {rows:,} {what} were not read{refusal}; {command}"))
+        else:
+            status = "partial" if rows else "unknown"
+            verdicts.append((status, f"not all {what} were read{refusal}; {listing}"))
+    return verdicts
+
+
+def any_tags(reach: Reach) -> Verdicts:
+    """The tags of every role and profile; those of one side alone are a part of it."""
+    verdicts: Verdicts = []
+    for (profile, why), (role, why_too) in zip(profile_tags(reach), role_tags(reach), strict=True):
+        both = {profile, role}
+        status = both.pop() if len(both) == 1 else "partial"
+        verdicts.append((status, "; ".join(filter(None, (why, why_too)))))
+    return verdicts
+
+
+def tags_of_both(reach: Reach) -> Verdicts:
+    """The tags of both sides of every link."""
+    pairs = reach.pairs[reach.pairs["relation"].notna() & ~reach.pairs["is_aws_managed"]]
+    counts = reach.count("tags of both", pairs, known=pairs["profile_tags_known"] & pairs["role_tags_known"])
+    verdicts: Verdicts = []
+    for rows, known in zip(counts["rows"], counts["known"], strict=True):
+        status = "partial" if known else "unknown"
+        reason = f"the tags of both sides were not read for {rows - known:,} of {rows:,} links"
+        verdicts.append((status, reason) if known < rows else _COMPLETE)
+    return verdicts
+
+
+def tag_policy(reach: Reach) -> Verdicts:
+    """A policy file that demands tags."""
+    missing = ("unknown", "no policy file demands tags; name one with --policy FILE")
+    return [_COMPLETE if reach.policy.required else missing for _ in reach.inventory.accounts["account_id"]]
+
+
+def quotas(reach: Reach) -> Verdicts:
+    """The account's own count of roles and profiles, and its quotas."""
+    accounts = reach.inventory.accounts
+    verdicts: Verdicts = []
+    for roles, profiles in zip(
+        accounts[["role_quota", "roles_expected"]].notna().all(axis=1),
+        accounts[["profile_quota", "profiles_expected"]].notna().all(axis=1),
+        strict=True,
+    ):
+        status = "complete" if roles and profiles else "partial" if roles or profiles else "unknown"
+        reason = "" if roles and profiles else "the quotas were not read; `aws iam get-account-summary` shows them"
+        verdicts.append((status, reason))
+    return verdicts
+
+
+def references(reach: Reach) -> Verdicts:
+    """Everything that may name a profile, in every region in use."""
+    return list(zip(reach.lists["references_status"], reach.lists["references_reason"], strict=True))
+
+
+def any_references(reach: Reach) -> Verdicts:
+    """Some of what names profiles: each reference speaks for itself."""
+    seen = _read(reach, ("DescribeInstances", "DescribeLaunchTemplateVersions", "DescribeLaunchConfigurations",
+                         "DescribeIamInstanceProfileAssociations"))  # fmt: skip
+    verdicts: Verdicts = []
+    for some, (status, reason), whole in zip(seen, references(reach), reach.lists["profiles_whole"], strict=True):
+        if not some:
+            verdicts.append(("unknown", "nothing that names a profile was read; `aws ec2 describe-instances` of each region is a start"))
+        elif status != "complete":
+            verdicts.append(("partial", reason))
+        else:
+            verdicts.append(_COMPLETE if whole else ("partial", _LIST_PROFILES))
+    return verdicts

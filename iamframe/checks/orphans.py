@@ -1,0 +1,175 @@
+"""Profiles and roles that have lost their other half, and accounts that run full of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from iamframe.checks import needs
+from iamframe.checks.registry import check
+from iamframe.keys import concat, is_in, position, shell_quoted, take, texts
+
+_CONSUMERS = ("instance", "association", "launch-template", "launch-configuration")
+
+
+def found(rows: pd.DataFrame, resource: str, related: str | None, detail: object, **more: object) -> pd.DataFrame:
+    """Return findings on rows of a frame: the resource's column, the related one's, what to say, and what else to set."""
+    related_arn = rows[related] if related else pd.Series(np.nan, index=rows.index, dtype="str")
+    frame = pd.DataFrame({"resource_arn": rows[resource], "related_arn": related_arn}).reset_index(drop=True)
+    for name, value in {"detail": detail, **more}.items():
+        frame[name] = value.to_pandas() if isinstance(value, (pa.Array, pa.ChunkedArray)) else np.asarray(value) if isinstance(value, pd.Series) else value
+    return frame
+
+
+def command(verb: str, *options: object) -> pa.Array:
+    """Return AWS CLI commands: a verb, then option names and their values, each pair as one shell word `--option=value`."""
+    parts: list[object] = [f"aws {verb}"]
+    for option, value in zip(options[::2], options[1::2], strict=True):
+        parts += [f" --{option}=", shell_quoted(texts(value))]  # type: ignore[arg-type]
+    return concat(*parts)
+
+
+@check(severity="medium", needs=[needs.profile_list])
+def empty_profiles(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Instance profiles that hold no role.
+
+    Such a profile gives an instance no credentials and cannot start one; it counts against the quota, and the IAM
+    console does not show it. They are left behind where a role was deleted or a deployment stopped half-way. AWS
+    refuses to delete a profile that holds a role, so the command does nothing to one that is no longer empty. A profile
+    that is minutes old may be about to get its role.
+    """
+    empty = pairs[pairs["role_arn"].isna() & pairs["role_known"]]
+    return found(
+        empty, "profile_arn", None, "holds no role",
+        maker=empty["maker"],
+        next_step=command("iam delete-instance-profile", "instance-profile-name", empty["profile_name"]),
+    )  # fmt: skip
+
+
+@check(severity="medium", needs=[needs.profile_list, needs.references], certainty="maybe")
+def unreferenced_profiles(pairs: pd.DataFrame, references: pd.DataFrame, lists: pd.DataFrame) -> pd.DataFrame:
+    """Profiles with a role that nothing in the scanned scope refers to.
+
+    The scope is what the detail names: nobody can see what Karpenter, Terraform or a script will name next, so such a
+    profile is not called unused. The command asks EC2 in one region; ask in each that you use, then read the role's
+    last use, before you remove anything.
+    """
+    readable = lists[lists["references_status"] != "unknown"]
+    candidates = pairs[pairs["relation"].notna() & is_in(pairs["account_id"], readable["account_id"])]
+    silent = candidates[~is_in(candidates["profile_arn"], references["profile_arn"])]
+    where = position(silent["account_id"], readable["account_id"])
+    reads_all = take(readable["references_status"], where)
+    return found(
+        silent, "profile_arn", "role_arn",
+        concat("no instance, launch template, launch configuration or group that was read names it: ",
+               pc.if_else(pc.equal(reads_all, "complete"), "all enabled regions were read", take(readable["references_reason"], where))),
+        certainty=pc.if_else(pc.equal(reads_all, "complete"), "in scope", "maybe"),
+        maker=silent["maker"],
+        next_step=command("ec2 describe-instances", "filters", concat("Name=iam-instance-profile.arn,Values=", texts(silent["profile_arn"]))),
+    )  # fmt: skip
+
+
+@check(severity="high", needs=[needs.any_references])
+def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd.DataFrame) -> pd.DataFrame:
+    """Instances and templates that name a profile which is gone, or was recreated under another id.
+
+    An instance keeps the id of the profile that it was started with: after the profile was deleted and made anew under
+    the same name, the instance has no credentials until it is associated again (IAM User Guide, "Troubleshoot IAM and
+    Amazon EC2"). A template that names a profile which is gone starts nothing.
+    """
+    direct = references[is_in(references["consumer_type"], pa.array(_CONSUMERS))]
+    seen = direct[direct["consumer_type"] == "instance"]
+    direct = direct[~((direct["consumer_type"] == "association") & is_in(direct["consumer_name"], seen["consumer_id"]))]
+    whole = is_in(direct["account_id"], lists["account_id"][lists["profiles_whole"]])
+    gone = direct["profile_arn"].isna() & whole
+    where = position(direct["profile_arn"], profiles["profile_arn"])
+    now = take(profiles["profile_id"], where)
+    other_id = np.asarray(pc.fill_null(pc.not_equal(texts(direct["profile_id"]), now), False))  # noqa: FBT003
+    stale = direct[gone | other_id].reset_index(drop=True)
+    detail = pc.if_else(
+        texts(stale["profile_arn"]).is_null(),
+        concat("names the profile ", texts(stale["named"]), ", which does not exist"),
+        concat("was started with the profile id ", texts(stale["profile_id"]), "; ", texts(stale["profile_name"]),
+               " has since been made anew, with the id ", now.filter(pa.array(gone | other_id))),
+    )  # fmt: skip
+    named = pc.fill_null(detail, concat("names the profile ", texts(stale["named"])))
+    kind = texts(stale["consumer_type"])
+    instance = pc.if_else(pc.equal(kind, "association"), texts(stale["consumer_name"]), texts(stale["consumer_id"]))
+    step = pc.case_when(
+        pc.make_struct(pc.is_in(kind, value_set=pa.array(["instance", "association"])), pc.equal(kind, "launch-template")),
+        command("ec2 describe-iam-instance-profile-associations", "filters", concat("Name=instance-id,Values=", instance), "region", stale["region"]),
+        concat(command("ec2 describe-launch-template-versions", "launch-template-id", stale["consumer_id"], "region", stale["region"]),
+               " --versions='$Default' --versions='$Latest'"),
+        command("autoscaling describe-launch-configurations", "launch-configuration-names", stale["consumer_id"], "region", stale["region"]),
+    )  # fmt: skip
+    return found(
+        stale.assign(arn=stale["consumer_arn"].fillna(stale["consumer_id"])), "arn", "profile_arn", named,
+        account_id=stale["account_id"],
+        resource_type=stale["consumer_type"],
+        resource_name=stale["consumer_name"].fillna(stale["consumer_id"]),
+        next_step=pc.replace_substring(step, " --region=unknown", ""),
+    ).drop_duplicates(["resource_arn", "related_arn"])  # fmt: skip
+
+
+@check(severity="low", needs=[needs.role_list, needs.own_profiles, needs.trust])
+def ec2_roles_without_profile(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Roles that trust EC2 and sit in no profile.
+
+    EC2 can take a role only from a profile, so such a role was made for instances and is used by none. The IAM console
+    makes the profile along with the role; APIs and templates do not.
+    """
+    alone = pairs[pairs["profile_arn"].isna() & (pairs["trusts_ec2"] == "yes")]
+    return found(
+        alone, "role_arn", None, "trusts EC2 and is in no instance profile",
+        maker=alone["maker"],
+        next_step=command("iam list-instance-profiles-for-role", "role-name", alone["role_name"]),
+    )  # fmt: skip
+
+
+@check(severity="low", needs=[needs.links])
+def roles_in_many_profiles(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Roles in more than one profile.
+
+    A profile holds one role, but a role may be in many profiles: what is changed on the role then changes for all of
+    them, and which one an instance was given no longer tells what it was meant for.
+    """
+    links = pairs[pairs["relation"].notna()]
+    names = links.groupby("role_arn", sort=True)["profile_name"].agg([list, "size"])
+    many = names[names["size"] > 1].reset_index()
+    first = links.drop_duplicates("role_arn")
+    where = position(many["role_arn"], first["role_arn"])
+    return found(
+        many, "role_arn", None,
+        [f"is in {len(held)} profiles: {', '.join(sorted(map(str, held)))}" for held in many["list"]],
+        account_id=take(first["account_id"], where),
+        resource_name=take(first["role_name"], where),
+        resource_type="role",
+        next_step=command("iam list-instance-profiles-for-role", "role-name", take(first["role_name"], where)),
+    )  # fmt: skip
+
+
+@check(severity="high", needs=[needs.quotas])
+def quota_pressure(accounts: pd.DataFrame, *, threshold: float = 0.8) -> pd.DataFrame:
+    """Accounts at 80 % or more of their roles or profiles.
+
+    At the quota the next deployment fails with LimitExceeded; EKS and Karpenter, which make a profile per node group or
+    node class, are often the first to meet it.
+    """
+    details = []
+    for what, held, quota in (("roles", "roles_expected", "role_quota"), ("instance profiles", "profiles_expected", "profile_quota")):
+        used = accounts[held] / accounts[quota].where(accounts[quota] > 0)
+        over = (used >= threshold).fillna(value=False).to_numpy(bool)
+        texts_of = [f"{h:,} of {q:,} {what} ({100 * h / q:.0f} %)" if o else "" for h, q, o in zip(accounts[held], accounts[quota], over, strict=True)]
+        details.append(texts_of)
+    detail = pd.Series([", ".join(filter(None, both)) for both in zip(*details, strict=True)], dtype="str")
+    full = accounts.assign(detail=detail.to_numpy())[(detail != "").to_numpy()]
+    partition = full["partition"].fillna("aws")
+    return found(
+        full.assign(arn="arn:" + partition + ":iam::" + full["account_id"] + ":root"), "arn", None, full["detail"],
+        account_id=full["account_id"],
+        resource_type="account",
+        resource_name=full["account_name"],
+        next_step="aws iam get-account-summary",
+    )  # fmt: skip

@@ -1,0 +1,254 @@
+"""What a check is, how it is registered under its own name, and how checks are run. No rule stands here."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from iamframe import schema, views
+from iamframe.checks.policy import Policy
+from iamframe.errors import UnknownCheckError
+from iamframe.inventory import Inventory
+from iamframe.keys import position, take, texts
+
+SEVERITIES = ("high", "medium", "low", "info")
+STATUSES = ("complete", "partial", "unknown")
+
+Rule = Callable[..., pd.DataFrame]
+
+
+@dataclass(slots=True)
+class Reach:
+    """What was read of each account: what a need looks at to say how far a check can be trusted."""
+
+    inventory: Inventory
+    pairs: pd.DataFrame
+    lists: pd.DataFrame
+    policy: Policy
+    counted: dict[str, pd.DataFrame] = field(default_factory=dict)
+
+    def count(self, name: str, frame: pd.DataFrame, **masks: Any) -> pd.DataFrame:
+        """Return, per account and in the order of `accounts`, the rows of a frame (`rows`) and those under each mask."""
+        if name not in self.counted:
+            numbers = pd.DataFrame({"account_id": frame["account_id"], "rows": 1} | {k: np.asarray(v) for k, v in masks.items()})
+            counts = numbers.groupby("account_id").sum()
+            self.counted[name] = counts.reindex(self.inventory.accounts["account_id"], fill_value=0)
+        return self.counted[name]
+
+
+# Per account in the order of `accounts`: a status and, unless it is complete, the sentence that says why.
+Verdicts = list[tuple[str, str]]
+Need = Callable[[Reach], Verdicts]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check: its rule, and what the rule's signature and docstring say of it."""
+
+    name: str
+    severity: str
+    rule: Rule
+    needs: tuple[Need, ...]
+    reads: tuple[str, ...]
+    options: tuple[str, ...]
+    certainty: str
+
+    @property
+    def title(self) -> str:
+        """What it finds, in one line: the first of its docstring."""
+        return (inspect.getdoc(self.rule) or "").splitlines()[0]
+
+    @property
+    def why(self) -> str:
+        """Why that matters and what to do: the rest of its docstring, as one paragraph each."""
+        return "\n\n".join(" ".join(part.split()) for part in (inspect.getdoc(self.rule) or "").split("\n\n")[1:])
+
+    @property
+    def family(self) -> str:
+        """The file that it stands in."""
+        return self.rule.__module__.rpartition(".")[2]
+
+
+CHECKS: dict[str, Check] = {}
+
+
+def check(severity: str, needs: Iterable[Need], certainty: str = "certain") -> Callable[[Rule], Rule]:
+    """Register a rule as a check under its own name.
+
+    Its positional parameters name the frames or views that it reads, its keyword-only ones are its options; the first
+    line of its docstring is its title everywhere. It returns one row per resource and related resource, with at least
+    `resource_arn`, `related_arn` and `detail`, and any other column of `schema.FINDINGS` that it wants to set.
+
+    Raises
+    ------
+    TypeError
+        If a parameter names neither a frame nor a view, or the rule has no docstring: at import.
+    """
+
+    def register(rule: Rule) -> Rule:
+        parameters = inspect.signature(rule).parameters.values()
+        reads = tuple(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD)
+        options = tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+        known = schema.FRAMES.keys() | schema.VIEWS.keys()
+        if unknown := set(reads) - known:
+            raise TypeError(f"check {rule.__name__} reads {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}")
+        if not rule.__doc__ or severity not in SEVERITIES:
+            raise TypeError(f"check {rule.__name__} needs a docstring, and a severity of {', '.join(SEVERITIES)}")
+        CHECKS[rule.__name__] = Check(rule.__name__, severity, rule, tuple(needs), reads, options, certainty)
+        return rule
+
+    return register
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the checks found, and how far each can be trusted.
+
+    `findings` has one row per resource and related resource of a check, by severity, check and ARN; `coverage` one row
+    per account and check: an account without findings of a check has none if its status is `complete`.
+    """
+
+    inventory: Inventory
+    findings: pd.DataFrame
+    coverage: pd.DataFrame
+    checks: tuple[str, ...]
+    policy: Policy
+
+    @cached_property
+    def summary(self) -> pd.DataFrame:
+        """One row per check: its severity, its findings, those expected or accepted, and its accounts by coverage."""
+        counts = self.findings.groupby("check")
+        statuses = self.coverage.groupby(["check", "status"]).size().unstack(fill_value=0)
+        names = list(self.checks)
+        frame = pd.DataFrame({
+            "check": names,
+            "title": [CHECKS[name].title for name in names],
+            "severity": [CHECKS[name].severity for name in names],
+            "findings": counts.size().reindex(names, fill_value=0).to_numpy(),
+            "expected": counts["expected"].sum().reindex(names, fill_value=0).to_numpy(),
+            "accepted": counts["accepted"].count().reindex(names, fill_value=0).to_numpy(),
+        })  # fmt: skip
+        for status in STATUSES:
+            column = statuses[status] if status in statuses else pd.Series(dtype=int)
+            frame[status] = column.reindex(names, fill_value=0).to_numpy()
+        return frame
+
+    def __repr__(self) -> str:
+        """Return the number of findings by severity, and the checks that are not complete, in one line."""
+        counts = self.findings["severity"].value_counts()
+        by_severity = ", ".join(f"{counts[name]:,} {name}" for name in SEVERITIES if name in counts) or "none"
+        short = int((self.coverage["status"] != "complete").sum())
+        return f"Result({len(self.findings):,} findings: {by_severity}; {short:,} of {len(self.coverage):,} not complete)"
+
+
+def selected(only: Iterable[str] | None) -> tuple[str, ...]:
+    """Return the names of the checks that are asked for, all of them for None.
+
+    Raises
+    ------
+    UnknownCheckError
+        If one does not exist.
+    """
+    if only is None:
+        return tuple(CHECKS)
+    names = [only] if isinstance(only, str) else list(only)
+    for name in names:
+        if name not in CHECKS:
+            raise UnknownCheckError(f"no check {name!r}; there are {', '.join(CHECKS)}")
+    return tuple(name for name in CHECKS if name in names)
+
+
+def run(inventory: Inventory, only: Iterable[str] | None, policy: Policy) -> Result:
+    """Run the checks over an inventory: what each finds, conformed to the schema, and how far it can be trusted."""
+    names = selected(only)
+    reach = Reach(inventory, views.pairs(inventory, policy.makers), views.account_lists(inventory), policy)
+    frames: dict[str, pd.DataFrame] = inventory.frames | {"pairs": reach.pairs, "lists": reach.lists}
+    if any("tag_coverage" in CHECKS[name].reads for name in names):
+        frames["tag_coverage"] = views.tag_coverage(inventory)
+    parts = []
+    for name in names:
+        one = CHECKS[name]
+        options = {option: policy.options[option] for option in one.options if option in policy.options}
+        found = one.rule(*(frames[read] for read in one.reads), **options)
+        if len(found):
+            parts.append(_conformed(one, found, inventory))
+    findings = _sorted(pa.concat_tables(parts) if parts else schema.FINDINGS.arrow.empty_table())
+    findings = findings.set_column(findings.column_names.index("accepted"), "accepted", policy.accepted(findings))
+    return Result(inventory, schema.FINDINGS.from_arrow(findings), _coverage(reach, names), names, policy)
+
+
+def _conformed(one: Check, found: pd.DataFrame, inventory: Inventory) -> pa.Table:
+    given: Mapping[str, Any] = {name: found[name] for name in found.columns}
+    size = len(found)
+    arn = texts(found["resource_arn"])
+    columns: dict[str, Any] = {
+        "check": one.name,
+        "severity": one.severity,
+        "certainty": one.certainty,
+        "expected": False,
+        "account_id": None,
+        "resource_type": None,
+        "resource_name": None,
+    } | dict(given)
+    if columns["account_id"] is None or columns["resource_type"] is None or columns["resource_name"] is None:
+        profile = position(arn, inventory.profiles["profile_arn"])
+        role = position(arn, inventory.roles["role_arn"]) if (profile < 0).any() else np.full(size, -1)
+        looked_up = {
+            name: pc.coalesce(take(inventory.profiles[of_profile], profile), take(inventory.roles[of_role], role))
+            for name, of_profile, of_role in (
+                ("account_id", "account_id", "account_id"), ("resource_name", "profile_name", "role_name"),
+            )
+        }  # fmt: skip
+        looked_up["resource_type"] = pc.if_else(
+            pa.array(profile >= 0), "instance-profile", pc.if_else(pa.array(role >= 0), "role", pa.scalar(None, pa.string()))
+        )
+        columns |= {name: value for name, value in looked_up.items() if columns[name] is None}
+    expected = columns["expected"]
+    if not isinstance(expected, bool):
+        columns["severity"] = pc.if_else(pa.array(expected), "info", one.severity)
+    table = pa.table([_array(columns.get(c.name), c.type, size) for c in schema.FINDINGS.columns], names=schema.FINDINGS.names)
+    return table.cast(schema.FINDINGS.arrow)
+
+
+def _array(values: Any, kind: pa.DataType, size: int) -> pa.Array:
+    if values is None or isinstance(values, (str, bool)):
+        return pa.repeat(pa.scalar(values, kind), size)
+    array = values if isinstance(values, (pa.Array, pa.ChunkedArray)) else pa.array(values, from_pandas=True)
+    return array.cast(kind)
+
+
+def _sorted(findings: pa.Table) -> pa.Table:
+    if not len(findings):
+        return findings
+    severity = pc.index_in(findings["severity"], value_set=pa.array(SEVERITIES))
+    keyed = findings.append_column("rank", severity)
+    keys = [(name, "ascending") for name in ("rank", "check", "resource_arn", "related_arn", "detail")]
+    return findings.take(pc.sort_indices(keyed, keys))
+
+
+def _coverage(reach: Reach, names: Iterable[str]) -> pd.DataFrame:
+    accounts = reach.inventory.accounts["account_id"].tolist()
+    said: dict[Need, Verdicts] = {}
+    rows: dict[str, list[str]] = {name: [] for name in schema.COVERAGE.names}
+    by_check = []
+    for name in names:
+        for need in CHECKS[name].needs:
+            if need not in said:
+                said[need] = need(reach)
+        by_check.append([said[need] for need in CHECKS[name].needs])
+    for index, account in enumerate(accounts):
+        for name, verdicts in zip(names, by_check, strict=True):
+            mine = [verdict[index] for verdict in verdicts]
+            rows["account_id"].append(account)
+            rows["check"].append(name)
+            rows["status"].append(max((status for status, _ in mine), key=STATUSES.index, default="complete"))
+            rows["reason"].append("; ".join(dict.fromkeys(reason for _, reason in mine if reason)))
+    return schema.COVERAGE.conform(rows)

@@ -1,0 +1,51 @@
+"""Whom roles let in."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from iamframe.checks import needs
+from iamframe.checks.orphans import command, found
+from iamframe.checks.registry import check
+from iamframe.keys import concat, position, take, texts
+from iamframe.trust import read_trust
+
+
+@check(severity="high", needs=[needs.links, needs.linked_trust])
+def profiles_without_ec2_trust(pairs: pd.DataFrame, roles: pd.DataFrame) -> pd.DataFrame:
+    """Profiles whose role does not let EC2 assume it.
+
+    AWS accepts any role in a profile; an instance with this one starts and gets no credentials
+    (`AssumeRoleUnauthorizedAccess`; IAM User Guide, "Troubleshoot IAM and Amazon EC2"). Roles that let EC2 in under a
+    condition are not listed.
+    """
+    closed = pairs[pairs["relation"].notna() & (pairs["trusts_ec2"] == "no")]
+    services = take(roles["trusted_services"], position(closed["role_arn"], roles["role_arn"]))
+    return found(
+        closed, "profile_arn", "role_arn",
+        concat("role ", texts(closed["role_name"]), " trusts ", pc.fill_null(services, "no service"), ", not EC2"),
+        maker=closed["maker"],
+        next_step=command("iam get-role", "role-name", closed["role_name"]),
+    )  # fmt: skip
+
+
+@check(severity="medium", needs=[needs.role_list, needs.trust])
+def deleted_trust_principals(roles: pd.DataFrame) -> pd.DataFrame:
+    """Roles whose trust policy names a deleted role or user.
+
+    When a role or user that a trust policy names is deleted, the policy shows its unique id instead (`AROA…`, `AIDA…`;
+    IAM User Guide, "AWS JSON policy elements: Principal"). A new one of the same name is not let in.
+    """
+    policies = texts(roles["trust_policy"])
+    distinct = pc.unique(policies.filter(pc.fill_null(pc.match_substring_regex(policies, '"A(RO|ID)A'), False)))  # noqa: FBT003
+    named = pa.array([read_trust(policy.encode()).deleted for policy in distinct.to_pylist()], pa.string())
+    deleted = take(named, position(policies, distinct))
+    rows = roles[deleted.is_valid().to_pandas().to_numpy(bool)]
+    names = deleted.drop_null()
+    return found(
+        rows, "role_arn", None,
+        concat("trusts the deleted ", pc.replace_substring(names, " ", ", ")),
+        next_step=command("iam get-role", "role-name", rows["role_name"]),
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Dated facts with their source, and the code that reads them."""

@@ -1,0 +1,104 @@
+"""Who made a pair of role and profile, by the names and paths that makers give."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from iamframe.keys import Positions, concat
+
+_PARTS = {
+    "*": r".*",
+    "{uuid}": r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+    "{random}": r"[A-Z0-9]{12,13}",
+    "{counter}": r"[0-9]{18}[0-9a-f]{8}",
+    "{digits}": r"[0-9]+",
+}
+_TOKEN = re.compile(r"\*|\{[a-z]+\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """One service or tool, with the names and paths that it gives and whether it means them to differ."""
+
+    name: str
+    role: str = "*"
+    profile: str = ""
+    role_path: str = "*"
+    profile_path: str = "*"
+    names_differ: bool = False
+    paths_differ: bool = False
+    tags_profiles: bool = True
+    source: str = ""
+    date: date | None = None
+
+    def pattern(self, sides: str, group: str) -> str:
+        """Return a regular expression for `role`, `profile` or both; `group` names the text that both share."""
+        seen = False
+
+        def part(match: re.Match[str]) -> str:
+            nonlocal seen
+            if match.group() != "{name}":
+                return _PARTS[match.group()]
+            again, seen = seen, True
+            return f"(?P={group})" if again and group else ".+" if not group else f"(?P<{group}>.+)"
+
+        def expression(template: str) -> str:
+            ends = [0, *(end for m in _TOKEN.finditer(template) for end in m.span()), len(template)]
+            texts = [template[a:b] for a, b in zip(ends[::2], ends[1::2], strict=True)]
+            tokens = [part(match) for match in _TOKEN.finditer(template)]
+            return "".join(re.escape(text) + token for text, token in zip(texts, [*tokens, ""], strict=True))
+
+        role = expression(self.role_path) + "\n" + expression(self.role)
+        profile = expression(self.profile_path) + "\n" + expression(self.profile)
+        if sides == "both":
+            return role + "\n" + profile
+        # The names of one side alone cannot be held against the other.
+        return role if sides == "role" else expression(self.profile_path) + "\n" + expression(self.profile)
+
+
+@cache
+def known_makers() -> tuple[Maker, ...]:
+    """Return the makers of `makers.toml`, in its order: the first that fits counts."""
+    text = resources.files("iamframe.knowledge").joinpath("makers.toml").read_text(encoding="utf-8")
+    return tuple(Maker(**entry) for entry in tomllib.loads(text)["maker"])
+
+
+def maker_of(makers: Iterable[Maker], columns: Mapping[str, Any], sides: str) -> Positions:
+    """Return, per row, the position of the first maker whose names and paths fit, -1 where none does.
+
+    `columns` holds role_path and role_name, profile_path and profile_name, or the four of them; `sides` is `role`,
+    `profile` or `both`.
+    """
+    candidates = [
+        (index, maker)
+        for index, maker in enumerate(makers)
+        # A side that takes anything says nothing on its own.
+        if (sides != "role" or maker.role != "*") and (sides == "role" or maker.profile) and (sides != "profile" or maker.profile != "*")
+    ]
+    names = [name for name in ("role_path", "role_name", "profile_path", "profile_name") if name in columns]
+    size = len(columns[names[0]])
+    found = np.full(size, -1, dtype=np.int64)
+    if not candidates or not size:
+        return found
+    text = concat(*(part for name in names for part in (columns[name], "\n")))
+    text = pc.utf8_slice_codeunits(text, 0, -1)
+    # Linear in the text, and most rows fit no maker: only those that may are looked at one by one.
+    maybe = "|".join(maker.pattern(sides, "") for _, maker in candidates)
+    rows = np.flatnonzero(np.asarray(pc.fill_null(pc.match_substring_regex(text, f"(?s)^(?:{maybe})$"), False)))  # noqa: FBT003
+    exact = re.compile("|".join(f"(?P<m{i}>{maker.pattern(sides, f'n{i}')})" for i, maker in candidates), re.DOTALL)
+    for row, value in zip(rows.tolist(), text.take(pa.array(rows)).to_pylist(), strict=True):
+        match = exact.fullmatch(value)
+        if match and match.lastgroup:
+            found[row] = int(match.lastgroup[1:])
+    return found

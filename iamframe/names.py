@@ -1,0 +1,81 @@
+"""How two names differ, and which tag keys mean the same to a reader."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_ROLE_WORDS = re.compile(r"[-_.]?(?:iam[-_.]?)?(?:ec2[-_.]?)?(?:instance[-_.]?)?role$", re.IGNORECASE)
+_PROFILE_WORDS = re.compile(r"[-_.]?(?:iam[-_.]?)?(?:ec2[-_.]?)?(?:instance[-_.]?)?profile$", re.IGNORECASE)
+_RANDOM_TAIL = re.compile(
+    r"[-_.]?(?:[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|\d{18}[0-9a-f]{8}|(?=[A-Z]*\d)[A-Z0-9]{8,}"
+    r"|(?=[a-z]*\d)[a-z0-9]{8,}|\d{6,})$"
+)
+
+
+def relation(role_name: str, profile_name: str) -> str:
+    """Return how two names that differ do so: `case`, `affix`, `generated` or `different`, the first that fits.
+
+    `affix`: equal but for one pair of words such as `-role` and `-profile`, or one contains the other; `generated`:
+    equal but for a random tail.
+    """
+    role, profile = role_name.casefold(), profile_name.casefold()
+    if role == profile:
+        return "case"
+    stem = _ROLE_WORDS.sub("", role)
+    if stem and stem == _PROFILE_WORDS.sub("", profile) or role in profile or profile in role:
+        return "affix"
+    stem = _RANDOM_TAIL.sub("", role_name)
+    if stem and stem == _RANDOM_TAIL.sub("", profile_name):
+        return "generated"
+    return "different"
+
+
+# Letters of other scripts that a reader takes for Latin ones (Unicode TR 39, confusables, those of one letter each).
+_LOOK_ALIKES = str.maketrans(
+    "АВЕЅКМНОРСТУХІЈԚԜавеѕкмнорстухіјһԁԛԝ"
+    "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧαιονρυϲ",
+    "ABESKMHOPCTYXIJQWabeskmhopctyxijhdqw"
+    "ABEZHIKMNOPTYXaiovpuc",
+)
+# Letters without a shape of their own: Hangul fillers, which neither strip() nor isspace() sees.
+_INVISIBLE = re.compile("[\u115f\u1160\u3164\uffa0\u200b-\u200f\u2060\ufeff\u00ad\u202a-\u202e]")
+_SEPARATORS = re.compile(r"[-_.:/=+@]")
+
+
+def canonical_key(key: str) -> str:
+    """Return what all keys that read alike share: no case, space, width, separator, look-alike or invisible letter."""
+    text = unicodedata.normalize("NFKC", _INVISIBLE.sub("", key)).translate(_LOOK_ALIKES)
+    return "".join(_SEPARATORS.sub("", text).casefold().split())
+
+
+def variant_kinds(keys: list[str]) -> list[str]:
+    """Return by what keys that read alike differ: case, space, width, separator, look-alike, invisible."""
+    # Each step takes one difference away: it is one of theirs if fewer spellings are left after it.
+    steps = (
+        ("invisible", lambda k: _INVISIBLE.sub("", k)),
+        ("width", lambda k: "".join(unicodedata.normalize("NFKC", c) if not c.isspace() else c for c in k)),
+        ("look-alike", lambda k: k.translate(_LOOK_ALIKES)),
+        ("case", str.casefold),
+        ("space", lambda k: "".join(k.split())),
+        ("separator", lambda k: _SEPARATORS.sub("", k)),
+    )
+    kinds, spellings = [], set(keys)
+    for kind, fold in steps:
+        folded = {fold(key) for key in spellings}
+        if len(folded) < len(spellings):
+            kinds.append(kind)
+        spellings = folded
+    return kinds or ["space and separator"]
+
+
+def shown(text: str) -> str:
+    """Return a text with what a reader may be deceived by spelled out behind it: `Οwner [\\u039fwner]`."""
+    spelled = "".join(
+        c if c.isascii() and c.isprintable() else f"\\u{ord(c):04x}" if ord(c) < 0x10000 else f"\\U{ord(c):08x}" for c in text
+    )
+    suspicious = text != text.strip() or any(
+        c.isspace() and c != " " or _INVISIBLE.match(c) or c.translate(_LOOK_ALIKES) != c or 0xFF00 <= ord(c) <= 0xFFEF
+        for c in text
+    )
+    return f"{text} [{spelled}]" if suspicious else text

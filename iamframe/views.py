@@ -1,0 +1,187 @@
+"""Derived frames: roles and profiles side by side, tag coverage, and what was read whole."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from iamframe import schema
+from iamframe.inventory import ALL, PROFILE_LIST, ROLE_LINKS, ROLE_LISTS, Inventory
+from iamframe.keys import Bools, Positions, concat, is_in, joined_by_group, position, take, take_flag, texts
+from iamframe.knowledge.makers import Maker, known_makers, maker_of
+from iamframe.names import relation
+from iamframe.sources.references import CORE
+
+
+def pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.DataFrame:
+    """Return roles and profiles side by side: names, paths, tags, trust, and who made them.
+
+    One row per link, then one per profile without a link, then one per role that trusts EC2 and is known to be in no
+    profile. Makers given here are tried before those that iamframe knows.
+    """
+    roles, profiles, links = inventory.roles, inventory.profiles, inventory.links
+    alone = ~is_in(profiles["profile_arn"], links["profile_arn"])
+    lone_roles = _lone_roles(inventory)
+    profile_arn = pa.concat_arrays(
+        [texts(links["profile_arn"]), texts(profiles["profile_arn"][alone]), pa.nulls(len(lone_roles), pa.string())]
+    )
+    role_arn = pa.concat_arrays(
+        [texts(links["role_arn"]), pa.nulls(int(alone.sum()), pa.string()), texts(roles["role_arn"]).take(lone_roles)]
+    )
+    profile, role = position(profile_arn, profiles["profile_arn"]), position(role_arn, roles["role_arn"])
+    columns: dict[str, object] = {
+        "profile_arn": profile_arn,
+        "role_arn": role_arn,
+        "account_id": pc.coalesce(take(profiles["account_id"], profile), take(roles["account_id"], role)),
+        "profile_name": take(profiles["profile_name"], profile),
+        "role_name": _role_names(roles, role, role_arn),
+        "profile_path": take(profiles["profile_path"], profile),
+        "role_path": take(roles["role_path"], role),
+        "profile_tags_known": take_flag(profiles["tags_known"], profile, otherwise=False),
+        "role_tags_known": take_flag(roles["tags_known"], role, otherwise=False),
+        "role_known": take_flag(profiles["role_known"], profile, otherwise=False),
+        "trusts_ec2": pc.if_else(pc.and_(pc.is_valid(role_arn), pa.array(role < 0)), "unknown", take(roles["trusts_ec2"], role)),
+        "is_aws_managed": take_flag(roles["is_aws_managed"], role, otherwise=False),
+    }
+    for side in ("profile", "role"):
+        columns[f"{side}_segments"] = pc.utf8_trim(columns[f"{side}_path"], "/")
+    columns["relation"] = _relations(columns["profile_name"], columns["role_name"])
+    columns["paths_differ"] = pc.fill_null(pc.not_equal(columns["profile_path"], columns["role_path"]), False)  # noqa: FBT003
+    for side, frame, where in (("profile", profiles, profile), ("role", roles, role)):
+        columns[f"{side}_tags"] = _tag_texts(inventory.tags, frame, f"{side}_arn", where)
+    columns |= _made(columns, [*makers, *known_makers()], links=len(links), profiles=int(alone.sum()))
+    return schema.PAIRS.conform(columns)
+
+
+def _role_names(roles: pd.DataFrame, role: Positions, role_arn: pa.Array) -> pa.Array:
+    named = pc.if_else(pc.starts_with(role_arn, "name:"), pc.utf8_slice_codeunits(role_arn, 5), None)
+    return pc.coalesce(take(roles["role_name"], role), named)
+
+
+def _lone_roles(inventory: Inventory) -> Positions:
+    """Return where the roles stand that trust EC2 and that are known to be in no profile."""
+    roles, gaps = inventory.roles, inventory.gaps
+    lists = account_lists(inventory)
+    unread = gaps[gaps["operation"] == ROLE_LINKS]
+    whole = is_in(roles["account_id"], lists["account_id"][lists["profiles_whole"]])
+    none_read = is_in(roles["account_id"], unread["account_id"][unread["subject"] == ALL])
+    known = (whole | ~none_read) & ~is_in(roles["role_arn"], unread["subject"])
+    trusting = np.asarray(roles["trusts_ec2"] == "yes", dtype=bool)
+    return np.flatnonzero(trusting & known & ~is_in(roles["role_arn"], inventory.links["role_arn"]))
+
+
+def _relations(profile_names: pa.Array, role_names: pa.Array) -> pa.Array:
+    differ = pc.not_equal(profile_names, role_names)
+    relations = pc.if_else(differ, pa.scalar(None, pa.string()), "same").to_pylist()
+    rows = np.flatnonzero(np.asarray(pc.fill_null(differ, False)))  # noqa: FBT003
+    chosen = pa.array(rows)
+    names = zip(role_names.take(chosen).to_pylist(), profile_names.take(chosen).to_pylist(), strict=True)
+    for row, (role, profile) in zip(rows.tolist(), names, strict=True):
+        relations[row] = relation(role, profile)
+    return pa.array(relations, pa.string())
+
+
+def _tag_texts(tags: pd.DataFrame, frame: pd.DataFrame, key: str, where: Positions) -> pa.Array:
+    owner = position(tags["resource_arn"], frame[key])
+    mine = np.flatnonzero(owner >= 0)
+    order = mine[np.argsort(owner[mine], kind="stable")]
+    parts = concat(texts(tags["tag_key"]), "=", texts(tags["tag_value"])).take(pa.array(order))
+    each = joined_by_group(owner[order], parts, len(frame), ", ")
+    known = pa.array(np.asarray(frame["tags_known"], dtype=bool))
+    return take(pc.if_else(known, each, pa.scalar(None, pa.string())), where)
+
+
+def _made(columns: dict[str, object], makers: list[Maker], links: int, profiles: int) -> dict[str, object]:
+    sides = {"both": slice(0, links), "profile": slice(links, links + profiles), "role": slice(links + profiles, None)}
+    found = []
+    for side, rows in sides.items():
+        names = [n for n in ("role_path", "role_name", "profile_path", "profile_name") if side == "both" or n.startswith(side)]
+        found.append(maker_of(makers, {name: pc.fill_null(columns[name][rows], "") for name in names}, side))  # type: ignore[index]
+    maker = np.concatenate(found)
+
+    def flag(name: str, negated: bool = False) -> Bools:
+        return take_flag(np.array([getattr(m, name) is not negated for m in makers], dtype=bool), maker, otherwise=False)
+
+    return {
+        "maker": take(pa.array([m.name for m in makers], pa.string()), maker),
+        "names_expected": flag("names_differ"),
+        "paths_expected": flag("paths_differ"),
+        "untagged_expected": flag("tags_profiles", negated=True),
+    }
+
+
+def tag_coverage(inventory: Inventory) -> pd.DataFrame:
+    """Return how many roles and profiles of each account carry each tag key.
+
+    One row per account, resource type and key in use there, by account, type, and falling share. Resources whose tags
+    were not read count as neither tagged nor untagged; keys are compared as stored, so that `owner` and `Owner` are two
+    rows. Roles that AWS manages and keys that AWS reserves are left out.
+    """
+    tags = inventory.tags[~inventory.tags["is_aws_reserved"]]
+    rows = []
+    for kind, frame, key in (
+        ("role", inventory.roles[~inventory.roles["is_aws_managed"]], "role_arn"),
+        ("instance-profile", inventory.profiles, "profile_arn"),
+    ):
+        known = frame.groupby("account_id", as_index=False).agg(known=("tags_known", "sum"), size=("tags_known", "size"))
+        mine = tags[is_in(tags["resource_arn"], frame[key])]
+        used = mine.groupby(["account_id", "tag_key"]).size().rename("tagged").reset_index()
+        used = used.merge(known, on="account_id", validate="many_to_one")
+        rows.append(used.assign(resource_type=kind, unknown=used["size"] - used["known"]))
+    table = pd.concat(rows, ignore_index=True)
+    table["share"] = table["tagged"] / table["known"].where(table["known"] > 0)
+    table = table.sort_values(
+        ["account_id", "resource_type", "share", "tag_key"], ascending=[True, True, False, True], ignore_index=True
+    )
+    return schema.TAG_COVERAGE.conform(table)
+
+
+def account_lists(inventory: Inventory) -> pd.DataFrame:
+    """Return, per account, whether its roles and profiles were read whole, and what refers to profiles.
+
+    One row per account. References from files are `partial` at best, since files cannot show that no region is
+    missing; `unknown` where one of the core consumers was not read in a region that was.
+    """
+    calls, accounts = inventory.calls, inventory.accounts["account_id"]
+    whole = calls[calls["state"] == "complete"]
+    gaps = inventory.gaps[is_in(inventory.gaps["operation"], pa.array(CORE)) & (inventory.gaps["subject"] != ALL)]
+    unread = dict(zip(gaps["account_id"], gaps["detail"], strict=True))
+    read: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    core = calls[is_in(calls["operation"], pa.array(CORE))]
+    for account, region, operation, state in zip(
+        core["account_id"], core["region"], core["operation"], core["state"], strict=True
+    ):
+        if state == "complete":
+            read[account][region].add(operation)
+    statuses = [_references_status(read[account], unread.get(account)) for account in accounts]
+    return schema.LISTS.conform({
+        "account_id": accounts,
+        "roles_whole": is_in(accounts, whole["account_id"][is_in(whole["operation"], pa.array(ROLE_LISTS))]),
+        "profiles_whole": is_in(accounts, whole["account_id"][whole["operation"] == PROFILE_LIST]),
+        "references_status": [status for status, _ in statuses],
+        "references_reason": [reason for _, reason in statuses],
+    })  # fmt: skip
+
+
+def _references_status(regions: dict[str, set[str]], unread: str | None) -> tuple[str, str]:
+    anywhere = set().union(*regions.values()) if regions else set()
+    missing = [operation for operation in CORE if operation not in anywhere]
+    if missing:
+        return "unknown", f"not read: {', '.join(missing)}; without them nothing can be said to refer to a profile or not"
+    if unread:
+        return "unknown", unread
+    somewhere = regions.get("unknown", set())
+    for region, operations in sorted(regions.items()):
+        missing = [operation for operation in CORE if operation not in operations | somewhere]
+        if missing and region != "unknown":
+            return "unknown", f"not read in {region}: {', '.join(missing)}"
+    named = sorted(set(regions) - {"unknown"})
+    where = f"in {', '.join(named)}" if named else "in regions that the files do not name"
+    return "partial", f"references were read from files, {where}; whether other regions use a profile is not in them"
+
+
