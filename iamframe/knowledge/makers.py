@@ -59,12 +59,12 @@ class Maker:
             tokens = [part(match) for match in _TOKEN.finditer(template)]
             return "".join(re.escape(text) + token for text, token in zip(texts, [*tokens, ""], strict=True))
 
-        role = expression(self.role_path) + "\n" + expression(self.role)
-        profile = expression(self.profile_path) + "\n" + expression(self.profile)
-        if sides == "both":
-            return role + "\n" + profile
-        # The names of one side alone cannot be held against the other.
-        return role if sides == "role" else expression(self.profile_path) + "\n" + expression(self.profile)
+        templates = {
+            "role": (self.role_path, self.role),
+            "profile": (self.profile_path, self.profile),
+            "both": (self.role_path, self.role, self.profile_path, self.profile),
+        }
+        return "\n".join(map(expression, templates[sides]))
 
 
 @cache

@@ -1,0 +1,82 @@
+"""A result as files: one HTML page, CSV tables, a JSON summary."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from iamframe.checks.registry import SEVERITIES, STATUSES, Result
+from iamframe.errors import ReportError
+from iamframe.report.page import render_page
+from iamframe.report.tables import write_csv
+
+__all__ = ["render_page", "summarize", "write_csv", "write_report"]
+
+
+def write_report(result: Result, out: str | os.PathLike[str]) -> Path:
+    """Write a result into a folder and return the path of its page.
+
+    The folder gets `report.html`, `findings.csv`, `coverage.csv`, one CSV per frame of the inventory (`roles.csv`,
+    `profiles.csv`, `links.csv`, `tags.csv`, `references.csv`, `accounts.csv`, `gaps.csv`, `calls.csv`) and
+    `summary.json`. Each is written aside first and moved into place when all are whole, so that a report that fails
+    leaves the old one as it was. Other files in the folder are left alone.
+
+    Raises
+    ------
+    ReportError
+        If the folder cannot be made or written to.
+    """
+    folder = Path(out)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=".report-", dir=folder))
+    except OSError as error:
+        raise ReportError(f"{folder}: cannot be written to ({error.strerror}); name another folder with --out") from error
+    try:
+        _write_all(result, aside)
+        for file in sorted(aside.iterdir()):
+            file.replace(folder / file.name)
+    except OSError as error:
+        raise ReportError(f"{folder}: could not be written ({error.strerror}); the files there are as they were") from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return folder / "report.html"
+
+
+def _write_all(result: Result, folder: Path) -> None:
+    tables = {"findings": result.findings, "coverage": result.coverage} | result.inventory.frames
+    for name, frame in tables.items():
+        write_csv(frame, folder / f"{name}.csv")
+    summary = json.dumps(summarize(result), indent=2, ensure_ascii=False)
+    (folder / "summary.json").write_text(summary + "\n", encoding="utf-8", newline="\n")
+    (folder / "report.html").write_text(render_page(result), encoding="utf-8", newline="\n")
+
+
+def summarize(result: Result) -> dict[str, Any]:
+    """Return a result in numbers, as JSON takes them.
+
+    Keys: `version`, `sources`, `captured_at` (the latest, ISO, or None where no source says it), `accounts`, `rows` per
+    frame, `findings` per check and severity (those expected and accepted included), `coverage` per check and status.
+    """
+    accounts = result.inventory.accounts
+    captured = accounts["captured_at"].max()
+    counts = result.findings.groupby(["check", "severity"]).size()
+    statuses = result.coverage.groupby(["check", "status"]).size()
+    return {
+        "version": version("iamframe"),
+        "sources": list(result.inventory.sources),
+        "captured_at": None if captured is None or captured != captured else captured.isoformat(),  # noqa: PLR0124
+        "accounts": accounts["account_id"].tolist(),
+        "rows": {name: len(frame) for name, frame in result.inventory.frames.items()},
+        "findings": {
+            check: {severity: int(counts.get((check, severity), 0)) for severity in SEVERITIES} for check in result.checks
+        },
+        "coverage": {
+            check: {status: int(statuses.get((check, status), 0)) for status in STATUSES} for check in result.checks
+        },
+    }
