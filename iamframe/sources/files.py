@@ -53,6 +53,8 @@ from iamframe.sources.references import (
 
 CHUNK = 2_000
 
+# AWS's documentation shows made-up markers in answers that are whole otherwise; a real one is opaque.
+_DOCUMENTED = re.compile(r"EXAMPLE.*EXAMPLE")
 _TWELVE_DIGITS = re.compile(r"\d{12}", re.ASCII)
 _AWS_NAMES = re.compile(r"(?:iam|ec2|autoscaling|sts|organizations):", re.IGNORECASE)
 _REASONS = (("denied", "denied"), ("unauthorized", "denied"), ("throttl", "throttled"), ("expired", "expired"),
@@ -104,7 +106,9 @@ class _Document:
     @property
     def is_truncated(self) -> bool:
         """Whether the answer says that there is more (AWS CLI: NextToken with --max-items, else IsTruncated)."""
-        tokens = (self.keys.get(key) for key in ("NextToken", "nextToken", "Marker"))
+        tokens = [self.keys.get(key) for key in ("NextToken", "nextToken", "Marker")]
+        if any(isinstance(token, str) and _DOCUMENTED.fullmatch(token) for token in tokens):
+            return False
         return self.keys.get("IsTruncated") in (True, "true", "True") or any(token is not None for token in tokens)
 
     @property
