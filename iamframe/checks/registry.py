@@ -64,7 +64,7 @@ class Check:
     @property
     def title(self) -> str:
         """What it finds, in one line: the first of its docstring."""
-        return (inspect.getdoc(self.rule) or "").splitlines()[0]
+        return (inspect.getdoc(self.rule) or "").splitlines()[0].rstrip(".")
 
     @property
     def why(self) -> str:
