@@ -59,7 +59,9 @@ def role(number: int, profile: bool, distinct: bool, rng: random.Random) -> dict
         "RolePolicyList": [{"PolicyName": "inline", "PolicyDocument": inline}],
         "AttachedManagedPolicies": policies,
         "Tags": tags if rng.random() < 0.7 else [],
-        "RoleLastUsed": {"LastUsedDate": "2026-10-01T00:00:00+00:00", "Region": "eu-west-1"} if rng.random() < 0.6 else {},
+        "RoleLastUsed": {"LastUsedDate": "2026-10-01T00:00:00+00:00", "Region": "eu-west-1"}
+        if rng.random() < 0.6
+        else {},
     }
 
 

@@ -26,7 +26,10 @@ def trust(*services: str, aws: tuple[str, ...] = ()) -> dict[str, object]:
         principal["Service"] = services[0] if len(services) == 1 else list(services)
     if aws:
         principal["AWS"] = list(aws)
-    return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}]}
+    return {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}],
+    }
 
 
 class Account:
@@ -36,7 +39,12 @@ class Account:
         self.profile_tags: dict[str, Tags | None] = {}
 
     def role(
-        self, name: str, policy: dict[str, object], tags: Tags | None = None, path: str = "/", used: str | None = "2026-11-2"
+        self,
+        name: str,
+        policy: dict[str, object],
+        tags: Tags | None = None,
+        path: str = "/",
+        used: str | None = "2026-11-2",
     ) -> str:
         number = len(self.roles) + 1
         day = f"{number % 28 + 1:02d}"
@@ -55,7 +63,9 @@ class Account:
         })  # fmt: skip
         return name
 
-    def profile(self, name: str, role: str | None, tags: Tags | None = None, path: str = "/", *, denied: bool = False) -> str:
+    def profile(
+        self, name: str, role: str | None, tags: Tags | None = None, path: str = "/", *, denied: bool = False
+    ) -> str:
         number = len(self.profiles) + 1
         held = next((r for r in self.roles if r["RoleName"] == role), None)
         nested = ("Path", "RoleName", "RoleId", "Arn", "CreateDate", "AssumeRolePolicyDocument")
@@ -131,7 +141,9 @@ def account() -> Account:
 def references(it: Account) -> dict[str, dict[str, object]]:
     by_name = {str(profile["InstanceProfileName"]): profile for profile in it.profiles}
 
-    def instance(number: int, region: str, name: str, state: str = "running", id: str | None = None) -> dict[str, object]:
+    def instance(
+        number: int, region: str, name: str, state: str = "running", id: str | None = None
+    ) -> dict[str, object]:
         return {
             "InstanceId": f"i-0abc{number:013x}",
             "State": {"Code": 16 if state == "running" else 80, "Name": state},
@@ -141,7 +153,12 @@ def references(it: Account) -> dict[str, dict[str, object]]:
         }
 
     def instances(*rows: dict[str, object]) -> dict[str, object]:
-        return {"Reservations": [{"ReservationId": f"r-{n:017x}", "OwnerId": ACCOUNT, "Instances": [row]} for n, row in enumerate(rows, 1)]}
+        return {
+            "Reservations": [
+                {"ReservationId": f"r-{n:017x}", "OwnerId": ACCOUNT, "Instances": [row]}
+                for n, row in enumerate(rows, 1)
+            ]
+        }
 
     def version(number: int, name: str, profile: dict[str, str], at: int = 1) -> dict[str, object]:
         return {
@@ -155,35 +172,59 @@ def references(it: Account) -> dict[str, dict[str, object]]:
     tokyo, ireland = REGIONS
     return {
         f"{tokyo}/describe-instances": instances(
-            instance(1, tokyo, "web"), instance(2, tokyo, "api"), instance(3, tokyo, "portal"), instance(4, tokyo, "bastion", "stopped"),
-            instance(5, tokyo, "monitoring", id="AIPAEXAMPLEGONE00001"), instance(6, tokyo, "AWSCloud9SSMInstanceProfile"),
+            instance(1, tokyo, "web"),
+            instance(2, tokyo, "api"),
+            instance(3, tokyo, "portal"),
+            instance(4, tokyo, "bastion", "stopped"),
+            instance(5, tokyo, "monitoring", id="AIPAEXAMPLEGONE00001"),
+            instance(6, tokyo, "AWSCloud9SSMInstanceProfile"),
         ),  # fmt: skip
         f"{tokyo}/describe-launch-template-versions": {
-            "LaunchTemplateVersions": [version(1, "worker", {"Name": "worker"}), version(2, "retired", {"Name": "retired-app"})]
+            "LaunchTemplateVersions": [
+                version(1, "worker", {"Name": "worker"}),
+                version(2, "retired", {"Name": "retired-app"}),
+            ]
         },
         f"{tokyo}/describe-launch-configurations": {"LaunchConfigurations": []},
         f"{tokyo}/describe-auto-scaling-groups": {
-            "AutoScalingGroups": [{
-                "AutoScalingGroupName": "workers",
-                "AutoScalingGroupARN": f"arn:aws:autoscaling:{tokyo}:{ACCOUNT}:autoScalingGroup:5f1c:autoScalingGroupName/workers",
-                "LaunchTemplate": {"LaunchTemplateId": "lt-0abc0000000000001", "LaunchTemplateName": "worker", "Version": "$Default"},
-            }]  # fmt: skip
+            "AutoScalingGroups": [
+                {
+                    "AutoScalingGroupName": "workers",
+                    "AutoScalingGroupARN": f"arn:aws:autoscaling:{tokyo}:{ACCOUNT}:autoScalingGroup:5f1c:autoScalingGroupName/workers",
+                    "LaunchTemplate": {
+                        "LaunchTemplateId": "lt-0abc0000000000001",
+                        "LaunchTemplateName": "worker",
+                        "Version": "$Default",
+                    },
+                }
+            ]  # fmt: skip
         },
         f"{ireland}/describe-instances": instances(
-            instance(7, ireland, "batch"), instance(8, ireland, "ingest"), instance(9, ireland, "search"),
-            instance(10, ireland, "eks-08c968da-2d88-0096-4c82-1ee57490a6af"), instance(11, ireland, "prod_4067990795380418201"),
-            instance(12, ireland, "shop-InstanceProfile-Z9Y8X7W6V5U4"), instance(13, ireland, "blue"), instance(14, ireland, "etl"),
-            instance(15, ireland, "payroll"), instance(16, ireland, "billing-profile"), instance(17, ireland, "cache"),
+            instance(7, ireland, "batch"),
+            instance(8, ireland, "ingest"),
+            instance(9, ireland, "search"),
+            instance(10, ireland, "eks-08c968da-2d88-0096-4c82-1ee57490a6af"),
+            instance(11, ireland, "prod_4067990795380418201"),
+            instance(12, ireland, "shop-InstanceProfile-Z9Y8X7W6V5U4"),
+            instance(13, ireland, "blue"),
+            instance(14, ireland, "etl"),
+            instance(15, ireland, "payroll"),
+            instance(16, ireland, "billing-profile"),
+            instance(17, ireland, "cache"),
         ),  # fmt: skip
         f"{ireland}/describe-launch-template-versions": {
-            "LaunchTemplateVersions": [version(3, "ecs", {"Arn": f"arn:aws:iam::{ACCOUNT}:instance-profile/ecsInstanceRole"})]
+            "LaunchTemplateVersions": [
+                version(3, "ecs", {"Arn": f"arn:aws:iam::{ACCOUNT}:instance-profile/ecsInstanceRole"})
+            ]
         },
         f"{ireland}/describe-launch-configurations": {
-            "LaunchConfigurations": [{
-                "LaunchConfigurationName": "beanstalk",
-                "LaunchConfigurationARN": f"arn:aws:autoscaling:{ireland}:{ACCOUNT}:launchConfiguration:7a2e:launchConfigurationName/beanstalk",
-                "IamInstanceProfile": "aws-elasticbeanstalk-ec2-role",
-            }]  # fmt: skip
+            "LaunchConfigurations": [
+                {
+                    "LaunchConfigurationName": "beanstalk",
+                    "LaunchConfigurationARN": f"arn:aws:autoscaling:{ireland}:{ACCOUNT}:launchConfiguration:7a2e:launchConfigurationName/beanstalk",
+                    "IamInstanceProfile": "aws-elasticbeanstalk-ec2-role",
+                }
+            ]  # fmt: skip
         },
         f"{ireland}/describe-auto-scaling-groups": {"AutoScalingGroups": []},
     }
@@ -200,16 +241,31 @@ def files() -> dict[str, str]:
         },
         "list-account-aliases": {"AccountAliases": ["example-shop"]},
         "get-account-summary": {
-            "SummaryMap": {"Roles": len(it.roles), "RolesQuota": 1000, "InstanceProfiles": len(it.profiles), "InstanceProfilesQuota": 30}
+            "SummaryMap": {
+                "Roles": len(it.roles),
+                "RolesQuota": 1000,
+                "InstanceProfiles": len(it.profiles),
+                "InstanceProfilesQuota": 30,
+            }
         },
-        "get-account-authorization-details": {"UserDetailList": [], "GroupDetailList": [], "RoleDetailList": it.roles, "Policies": []},
+        "get-account-authorization-details": {
+            "UserDetailList": [],
+            "GroupDetailList": [],
+            "RoleDetailList": it.roles,
+            "Policies": [],
+        },
         "list-instance-profiles": {"InstanceProfiles": it.profiles},
         **references(it),
     }
     for name, tags in it.profile_tags.items():
         if tags is not None:
-            documents[f"instance-profile-tags/{name}"] = {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
-    written = {f"{ACCOUNT}/{name}.json": json.dumps(document, indent=4, ensure_ascii=False) + "\n" for name, document in documents.items()}
+            documents[f"instance-profile-tags/{name}"] = {
+                "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]
+            }
+    written = {
+        f"{ACCOUNT}/{name}.json": json.dumps(document, indent=4, ensure_ascii=False) + "\n"
+        for name, document in documents.items()
+    }
     denied = [f"ListInstanceProfileTags,{name},AccessDenied" for name, tags in it.profile_tags.items() if tags is None]
     written[f"{ACCOUNT}/denied.csv"] = "\n".join(["operation,subject,error_code", *denied]) + "\n"
     return written

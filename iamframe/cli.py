@@ -58,7 +58,9 @@ def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so
 
 @app.callback()
 def _root(
-    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="show the version")] = False,  # noqa: ARG001, FBT002
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="show the version")
+    ] = False,  # noqa: ARG001, FBT002
 ) -> None:
     pass
 
@@ -88,9 +90,13 @@ def report(
 @app.command()
 def check(
     sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="`sample`, or files and folders")],
-    only: Annotated[list[str] | None, typer.Option("--only", metavar="CHECK", help="run this check; may be repeated")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="CHECK", help="run this check; may be repeated")
+    ] = None,
     form: Annotated[Format, typer.Option("--format", help="how to print the findings")] = Format.TABLE,
-    fail_on: Annotated[Severity | None, typer.Option("--fail-on", help="exit 1 on findings of this severity or above")] = None,
+    fail_on: Annotated[
+        Severity | None, typer.Option("--fail-on", help="exit 1 on findings of this severity or above")
+    ] = None,
     policy: PolicyFile = None,
     strict: Strict = False,  # noqa: FBT002
 ) -> None:
@@ -109,7 +115,9 @@ def _load(sources: list[str]) -> Inventory:
 
     for source in sources:
         if source == "aws" or source.startswith("aws:"):
-            raise SourceError(f"{source}: this version reads files and the sample; save what the AWS CLI prints and name the folder")
+            raise SourceError(
+                f"{source}: this version reads files and the sample; save what the AWS CLI prints and name the folder"
+            )
     if SAMPLE in sources and not Path(SAMPLE).exists():
         if len(sources) > 1:
             raise SourceError("sample: is fiction and cannot be mixed with other sources; name it alone")
@@ -133,7 +141,9 @@ def _not_complete(result: Result) -> list[str]:
     for name in result.checks:
         rows = result.coverage[(result.coverage["check"] == name) & (result.coverage["status"] != "complete")]
         for (status, reason), group in rows.groupby(["status", "reason"], sort=False):
-            accounts = ", ".join(group["account_id"].head(3)) + (f" and {len(group) - 3} more" if len(group) > 3 else "")
+            accounts = ", ".join(group["account_id"].head(3)) + (
+                f" and {len(group) - 3} more" if len(group) > 3 else ""
+            )
             lines.append(f"{name}: {status} in {accounts}: {reason}")
     return lines
 
@@ -150,7 +160,11 @@ def _print(result: Result, form: Format) -> None:
     elif form is Format.JSON:
         typer.echo(findings.to_json(orient="records", indent=2, force_ascii=False))
     elif form is Format.MARKDOWN:
-        typer.echo(_markdown(findings[["severity", "check", "account_id", "resource_name", "detail"]].fillna("").values.tolist()))
+        typer.echo(
+            _markdown(
+                findings[["severity", "check", "account_id", "resource_name", "detail"]].fillna("").values.tolist()
+            )
+        )
     else:
         for row in findings[["severity", "check", "account_id", "resource_name", "detail"]].fillna("").values.tolist():
             severity, name, account, resource, detail = (_printable(str(cell)) for cell in row)

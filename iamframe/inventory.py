@@ -439,7 +439,9 @@ class _Book:
         }
         own = role_rows.filter(role_rows["links_known"]).select(["role_arn", "origin"])
         for profile, role, origin, own_origin in _not_in_own_list(shown, own):
-            doubted_links[profile] = f"{self.origins[origin]} shows {role} in it, and {self.origins[own_origin]} does not"
+            doubted_links[profile] = (
+                f"{self.origins[origin]} shows {role} in it, and {self.origins[own_origin]} does not"
+            )
             doubted_roles.add(role)
         for arn, sentence in doubted_links.items():
             self.gap(account_of(arn) or UNKNOWN_ACCOUNT, "GetInstanceProfile", arn, "contradicted",
@@ -449,13 +451,19 @@ class _Book:
         links = links.filter(pc.invert(pa.array(is_in(links["profile_arn"], doubt))))
         known = np.asarray(profiles["role_known"]) & ~is_in(profiles["profile_arn"], doubt)
         profiles = profiles.set_column(profiles.column_names.index("role_known"), "role_known", pa.array(known))
-        own_known = np.asarray(roles["links_known"]) & ~is_in(roles["role_arn"], pa.array(list(doubted_roles), pa.string()))
+        own_known = np.asarray(roles["links_known"]) & ~is_in(
+            roles["role_arn"], pa.array(list(doubted_roles), pa.string())
+        )
         roles = roles.set_column(roles.column_names.index("links_known"), "links_known", pa.array(own_known))
         for arn in sorted(doubted_roles):
             self.gap(account_of(arn) or UNKNOWN_ACCOUNT, ROLE_LINKS, arn, "contradicted",
                      f"{arn}: sources disagree on the profiles that hold it")  # fmt: skip
         links = _distinct(_sorted(links, ["profile_arn", "role_arn"]), ["profile_arn", "role_arn"])
-        accounts = profiles["account_id"].combine_chunks().take(pa.array(position(links["profile_arn"], profiles["profile_arn"])))
+        accounts = (
+            profiles["account_id"]
+            .combine_chunks()
+            .take(pa.array(position(links["profile_arn"], profiles["profile_arn"])))
+        )
         return links.drop_columns("origin").append_column("account_id", accounts), roles, profiles
 
     def _resolved_roles(self, links: pa.Table, roles: pa.Table, profiles: pa.Table) -> pa.Table:
@@ -465,7 +473,9 @@ class _Book:
             return links
         by_name = {
             (account, name.casefold()): arn
-            for account, name, arn in zip(*(roles[c].to_pylist() for c in ("account_id", "role_name", "role_arn")), strict=True)
+            for account, name, arn in zip(
+                *(roles[c].to_pylist() for c in ("account_id", "role_name", "role_arn")), strict=True
+            )
             if name is not None
         }
         accounts = dict(zip(profiles["profile_arn"].to_pylist(), profiles["account_id"].to_pylist(), strict=True))
@@ -589,7 +599,11 @@ class _Book:
                         names=schema.REFERENCES.names)  # fmt: skip
 
     def _consumer_arn(self, account: str, region: str, mention: Mention) -> str | None:
-        if region == "unknown" or account == UNKNOWN_ACCOUNT or mention.consumer_type not in ("instance", "launch-template"):
+        if (
+            region == "unknown"
+            or account == UNKNOWN_ACCOUNT
+            or mention.consumer_type not in ("instance", "launch-template")
+        ):
             return None
         partition = partition_of(mention.named) or self.accounts.get(account, {}).get("partition") or "aws"
         return f"arn:{partition}:ec2:{region}:{account}:{mention.consumer_type}/{mention.consumer_id}"
@@ -619,7 +633,12 @@ class _Book:
             mine, theirs = (t.filter(pc.equal(t["account_id"], account)) for t in (roles, profiles))
             has_profiles = (account, PROFILE_LIST) in whole
             if not any((account, operation) in whole for operation in ROLE_LISTS):
-                self._lacks(account, "ListRoles", "the whole list of roles is", "aws iam get-account-authorization-details --filter Role")
+                self._lacks(
+                    account,
+                    "ListRoles",
+                    "the whole list of roles is",
+                    "aws iam get-account-authorization-details --filter Role",
+                )
             if not has_profiles:
                 self._lacks(account, PROFILE_LIST, "the whole list of instance profiles, which alone shows empty ones, is",
                             "aws iam list-instance-profiles")  # fmt: skip
@@ -649,7 +668,12 @@ class _Book:
     def _lacks_links(self, account: str, roles: pa.Table) -> None:
         unknown = roles.filter(pc.invert(roles["links_known"]))
         if len(roles) and len(unknown) == len(roles):
-            self._lacks(account, ROLE_LINKS, f"the profiles that hold the {len(roles):,} roles are", "aws iam list-instance-profiles")
+            self._lacks(
+                account,
+                ROLE_LINKS,
+                f"the profiles that hold the {len(roles):,} roles are",
+                "aws iam list-instance-profiles",
+            )
         elif len(unknown):
             for arn in unknown["role_arn"].to_pylist():
                 self.gap(account, ROLE_LINKS, arn, "not_in_file", f"the profiles that hold {arn} are not in the files")
@@ -670,7 +694,9 @@ class _Book:
         columns["account_id"] = [account for account, _ in rows]
         columns["partition"] = [row.get("partition") or partition_of(row.get("caller_arn") or "") for _, row in rows]
         columns["source"] = [" ".join(sorted(filter(None, row["sources"]))) or " ".join(sources) for _, row in rows]
-        columns["captured_at"] = _times(pa.chunked_array([pa.array([max(row["captured_at"], default=None) for _, row in rows], pa.string())]))[0]
+        columns["captured_at"] = _times(
+            pa.chunked_array([pa.array([max(row["captured_at"], default=None) for _, row in rows], pa.string())])
+        )[0]
         return schema.ACCOUNTS.conform(columns)
 
     def _gaps(self) -> pd.DataFrame:
@@ -735,7 +761,9 @@ def _agreed(
     if several.empty:
         return rows, {}
     shared = pa.array(is_in(rows[key], pa.array(several[key].unique())))
-    sets: dict[tuple[str, int], set[tuple[str, ...]]] = {pair: set() for pair in zip(several[key], several["origin"], strict=True)}
+    sets: dict[tuple[str, int], set[tuple[str, ...]]] = {
+        pair: set() for pair in zip(several[key], several["origin"], strict=True)
+    }
     some = rows.filter(shared)
     for arn, origin, *value in zip(*(some[name].to_pylist() for name in (key, "origin", *values)), strict=True):
         sets.setdefault((arn, origin), set()).add(tuple(value))
@@ -751,7 +779,9 @@ def _agreed(
 
 def _not_in_own_list(links: pa.Table, own: pa.Table) -> list[tuple[str, str, int, int]]:
     """Return links that another origin shows than the one that lists the role's own profiles, and lists this one not."""
-    if len(pc.unique(pa.chunked_array([*links["origin"].chunks, *own["origin"].chunks], pa.int32()))) < 2 or not len(own):
+    if len(pc.unique(pa.chunked_array([*links["origin"].chunks, *own["origin"].chunks], pa.int32()))) < 2 or not len(
+        own
+    ):
         return []
     pairs = links.to_pandas().drop_duplicates()
     both = pairs.merge(own.to_pandas().drop_duplicates(), on="role_arn", suffixes=("", "_own"))

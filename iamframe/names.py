@@ -33,10 +33,8 @@ def relation(role_name: str, profile_name: str) -> str:
 
 # Letters of other scripts that a reader takes for Latin ones (Unicode TR 39, confusables, those of one letter each).
 _LOOK_ALIKES = str.maketrans(
-    "АВЕЅКМНОРСТУХІЈԚԜавеѕкмнорстухіјһԁԛԝ"
-    "ΑΒΕΖΗΙΚΜΝΟΡΤΥΧαιονρυϲ",
-    "ABESKMHOPCTYXIJQWabeskmhopctyxijhdqw"
-    "ABEZHIKMNOPTYXaiovpuc",
+    "АВЕЅКМНОРСТУХІЈԚԜавеѕкмнорстухіјһԁԛԝΑΒΕΖΗΙΚΜΝΟΡΤΥΧαιονρυϲ",
+    "ABESKMHOPCTYXIJQWabeskmhopctyxijhdqwABEZHIKMNOPTYXaiovpuc",
 )
 # Letters without a shape of their own: Hangul fillers, which neither strip() nor isspace() sees.
 _INVISIBLE = re.compile("[\u115f\u1160\u3164\uffa0\u200b-\u200f\u2060\ufeff\u00ad\u202a-\u202e]")
@@ -72,7 +70,8 @@ def variant_kinds(keys: list[str]) -> list[str]:
 def shown(text: str) -> str:
     """Return a text with what a reader may be deceived by spelled out behind it: `Οwner [\\u039fwner]`."""
     spelled = "".join(
-        c if c.isascii() and c.isprintable() else f"\\u{ord(c):04x}" if ord(c) < 0x10000 else f"\\U{ord(c):08x}" for c in text
+        c if c.isascii() and c.isprintable() else f"\\u{ord(c):04x}" if ord(c) < 0x10000 else f"\\U{ord(c):08x}"
+        for c in text
     )
     suspicious = text != text.strip() or any(
         c.isspace() and c != " " or _INVISIBLE.match(c) or c.translate(_LOOK_ALIKES) != c or 0xFF00 <= ord(c) <= 0xFFEF

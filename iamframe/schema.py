@@ -50,8 +50,7 @@ class Frame:
     def arrow(self) -> pa.Schema:
         """The Arrow schema, with each column's meaning as its metadata."""
         return pa.schema(
-            pa.field(c.name, c.type, nullable=c.nullable, metadata={"meaning": c.meaning})
-            for c in self.columns
+            pa.field(c.name, c.type, nullable=c.nullable, metadata={"meaning": c.meaning}) for c in self.columns
         )
 
     def empty(self) -> pd.DataFrame:
@@ -87,8 +86,10 @@ class Frame:
         SchemaError
             If a value cannot be converted, or is missing where it may not be.
         """
-        size = len(columns) if isinstance(columns, pd.DataFrame) else max(
-            (len(v) for v in columns.values() if hasattr(v, "__len__") and not isinstance(v, str)), default=0
+        size = (
+            len(columns)
+            if isinstance(columns, pd.DataFrame)
+            else max((len(v) for v in columns.values() if hasattr(v, "__len__") and not isinstance(v, str)), default=0)
         )
         arrays = []
         for column in self.columns:
@@ -209,7 +210,9 @@ REFERENCES = Frame(
     (
         _ACCOUNT,
         _column("region", TEXT, "region, or `unknown`"),
-        _column("consumer_type", TEXT, "instance, association, launch-template, launch-configuration, auto-scaling-group"),
+        _column(
+            "consumer_type", TEXT, "instance, association, launch-template, launch-configuration, auto-scaling-group"
+        ),
         _column("consumer_id", TEXT, "its id or name"),
         _column("named", TEXT, "the profile as the consumer wrote it: name or ARN"),
         _optional("profile_arn", TEXT, "the profile that this names; missing where none is known by that name"),

@@ -45,7 +45,9 @@ def pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.DataFrame:
         "profile_tags_known": take_flag(profiles["tags_known"], profile, otherwise=False),
         "role_tags_known": take_flag(roles["tags_known"], role, otherwise=False),
         "role_known": take_flag(profiles["role_known"], profile, otherwise=False),
-        "trusts_ec2": pc.if_else(pc.and_(pc.is_valid(role_arn), pa.array(role < 0)), "unknown", take(roles["trusts_ec2"], role)),
+        "trusts_ec2": pc.if_else(
+            pc.and_(pc.is_valid(role_arn), pa.array(role < 0)), "unknown", take(roles["trusts_ec2"], role)
+        ),
         "is_aws_managed": take_flag(roles["is_aws_managed"], role, otherwise=False),
     }
     for side in ("profile", "role"):
@@ -100,12 +102,18 @@ def _made(columns: dict[str, object], makers: list[Maker], links: int, profiles:
     sides = {"both": slice(0, links), "profile": slice(links, links + profiles), "role": slice(links + profiles, None)}
     found = []
     for side, rows in sides.items():
-        names = [n for n in ("role_path", "role_name", "profile_path", "profile_name") if side == "both" or n.startswith(side)]
+        names = [
+            n
+            for n in ("role_path", "role_name", "profile_path", "profile_name")
+            if side == "both" or n.startswith(side)
+        ]
         found.append(maker_of(makers, {name: pc.fill_null(columns[name][rows], "") for name in names}, side))  # type: ignore[index]
     maker = np.concatenate(found)
 
     def flag(name: str, negated: bool = False) -> Bools:
-        return take_flag(np.array([getattr(m, name) is not negated for m in makers], dtype=bool), maker, otherwise=False)
+        return take_flag(
+            np.array([getattr(m, name) is not negated for m in makers], dtype=bool), maker, otherwise=False
+        )
 
     return {
         "maker": take(pa.array([m.name for m in makers], pa.string()), maker),
@@ -128,7 +136,9 @@ def tag_coverage(inventory: Inventory) -> pd.DataFrame:
         ("role", inventory.roles[~inventory.roles["is_aws_managed"]], "role_arn"),
         ("instance-profile", inventory.profiles, "profile_arn"),
     ):
-        known = frame.groupby("account_id", as_index=False).agg(known=("tags_known", "sum"), size=("tags_known", "size"))
+        known = frame.groupby("account_id", as_index=False).agg(
+            known=("tags_known", "sum"), size=("tags_known", "size")
+        )
         mine = tags[is_in(tags["resource_arn"], frame[key])]
         used = mine.groupby(["account_id", "tag_key"]).size().rename("tagged").reset_index()
         used = used.merge(known, on="account_id", validate="many_to_one")
@@ -172,7 +182,10 @@ def _references_status(regions: dict[str, set[str]], unread: str | None) -> tupl
     anywhere = set().union(*regions.values()) if regions else set()
     missing = [operation for operation in CORE if operation not in anywhere]
     if missing:
-        return "unknown", f"not read: {', '.join(missing)}; without them nothing can be said to refer to a profile or not"
+        return (
+            "unknown",
+            f"not read: {', '.join(missing)}; without them nothing can be said to refer to a profile or not",
+        )
     if unread:
         return "unknown", unread
     somewhere = regions.get("unknown", set())
@@ -183,5 +196,3 @@ def _references_status(regions: dict[str, set[str]], unread: str | None) -> tupl
     named = sorted(set(regions) - {"unknown"})
     where = f"in {', '.join(named)}" if named else "in regions that the files do not name"
     return "partial", f"references were read from files, {where}; whether other regions use a profile is not in them"
-
-

@@ -42,7 +42,10 @@ def path_mismatches(pairs: pd.DataFrame) -> pd.DataFrame:
     its role under `/service-role/`, by AWS's own making. A path cannot be changed, only made anew.
     """
     differ = pairs[pairs["paths_differ"]]
-    sides = [pc.if_else(pc.equal(texts(differ[f"{side}_segments"]), ""), "nothing", texts(differ[f"{side}_segments"])) for side in ("profile", "role")]
+    sides = [
+        pc.if_else(pc.equal(texts(differ[f"{side}_segments"]), ""), "nothing", texts(differ[f"{side}_segments"]))
+        for side in ("profile", "role")
+    ]
     return found(
         differ, "profile_arn", "role_arn",
         concat("beyond /, the profile's path has ", sides[0], " and the role's ", sides[1]),
@@ -60,7 +63,9 @@ def crossed_names(pairs: pd.DataFrame, roles: pd.DataFrame) -> pd.DataFrame:
     read. Names are unique in an account without case (IAM User Guide, "IAM and AWS STS quotas").
     """
     crossing = pairs[pairs["relation"].notna() & ~pairs["relation"].isin(["same", "case"])]
-    where = position(_name_key(crossing["account_id"], crossing["profile_name"]), _name_key(roles["account_id"], roles["role_name"]))
+    where = position(
+        _name_key(crossing["account_id"], crossing["profile_name"]), _name_key(roles["account_id"], roles["role_name"])
+    )
     crossed = crossing[where >= 0].reset_index(drop=True)
     namesake = take(roles["role_arn"], where[where >= 0])
     other = np.asarray(pc.not_equal(namesake, texts(crossed["role_arn"])))

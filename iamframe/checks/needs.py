@@ -12,7 +12,13 @@ from iamframe.inventory import ALL, ROLE_LINKS
 from iamframe.keys import is_in
 
 _COMPLETE = ("complete", "")
-_ROLES_FROM = ("ListRoles", "GetAccountAuthorizationDetails", "GetRole", "config:AWS::IAM::Role", "steampipe:aws_iam_role")
+_ROLES_FROM = (
+    "ListRoles",
+    "GetAccountAuthorizationDetails",
+    "GetRole",
+    "config:AWS::IAM::Role",
+    "steampipe:aws_iam_role",
+)
 _PROFILES_FROM = ("ListInstanceProfiles", "GetInstanceProfile", "config:AWS::IAM::InstanceProfile",
                   "steampipe:aws_iam_instance_profile", "terraform:state", "terraform:plan")  # fmt: skip
 _LIST_PROFILES = "`aws iam list-instance-profiles` lists all of them, empty ones too"
@@ -86,7 +92,9 @@ def role_paths(reach: Reach) -> Verdicts:
     pairs = reach.pairs[reach.pairs["relation"].notna()]
     counts = reach.count("role paths", pairs, unknown=pairs["role_path"].isna())
     return [
-        ("partial", f"the path of the role is unknown for {unknown:,} of {rows:,} links; {_LIST_ROLES}") if unknown else _COMPLETE
+        ("partial", f"the path of the role is unknown for {unknown:,} of {rows:,} links; {_LIST_ROLES}")
+        if unknown
+        else _COMPLETE
         for rows, unknown in zip(counts["rows"], counts["unknown"], strict=True)
     ]
 
@@ -114,9 +122,13 @@ def own_profiles(reach: Reach) -> Verdicts:
         if known == rows and (rows or whole):
             verdicts.append(_COMPLETE)
         elif known:
-            verdicts.append(("partial", f"the profiles of {rows - known:,} of {rows:,} roles were not read; {_LIST_PROFILES}"))
+            verdicts.append(
+                ("partial", f"the profiles of {rows - known:,} of {rows:,} roles were not read; {_LIST_PROFILES}")
+            )
         else:
-            verdicts.append(("unknown" if rows else "partial", f"which profiles hold the roles was not read; {_LIST_PROFILES}"))
+            verdicts.append(
+                ("unknown" if rows else "partial", f"which profiles hold the roles was not read; {_LIST_PROFILES}")
+            )
     return verdicts
 
 
@@ -167,7 +179,9 @@ def _tagged(counts: object, wholes: object, what: str, command: str, refused: li
             verdicts.append(_COMPLETE)
         elif known < rows:
             status = "partial" if known else "unknown"
-            verdicts.append((status, f"the tags of {rows - known:,} of {rows:,} {what} were not read{refusal}; {command}"))
+            verdicts.append(
+                (status, f"the tags of {rows - known:,} of {rows:,} {what} were not read{refusal}; {command}")
+            )
         else:
             status = "partial" if rows else "unknown"
             verdicts.append((status, f"not all {what} were read{refusal}; {listing}"))
@@ -229,7 +243,12 @@ def any_references(reach: Reach) -> Verdicts:
     verdicts: Verdicts = []
     for some, (status, reason), whole in zip(seen, references(reach), reach.lists["profiles_whole"], strict=True):
         if not some:
-            verdicts.append(("unknown", "nothing that names a profile was read; `aws ec2 describe-instances` of each region is a start"))
+            verdicts.append(
+                (
+                    "unknown",
+                    "nothing that names a profile was read; `aws ec2 describe-instances` of each region is a start",
+                )
+            )
         elif status != "complete":
             verdicts.append(("partial", reason))
         else:

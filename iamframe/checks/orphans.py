@@ -19,7 +19,13 @@ def found(rows: pd.DataFrame, resource: str, related: str | None, detail: object
     related_arn = rows[related] if related else pd.Series(np.nan, index=rows.index, dtype="str")
     frame = pd.DataFrame({"resource_arn": rows[resource], "related_arn": related_arn}).reset_index(drop=True)
     for name, value in {"detail": detail, **more}.items():
-        frame[name] = value.to_pandas() if isinstance(value, (pa.Array, pa.ChunkedArray)) else np.asarray(value) if isinstance(value, pd.Series) else value
+        frame[name] = (
+            value.to_pandas()
+            if isinstance(value, (pa.Array, pa.ChunkedArray))
+            else np.asarray(value)
+            if isinstance(value, pd.Series)
+            else value
+        )
     return frame
 
 
@@ -158,10 +164,16 @@ def quota_pressure(accounts: pd.DataFrame, *, threshold: float = 0.8) -> pd.Data
     node class, are often the first to meet it.
     """
     details = []
-    for what, held, quota in (("roles", "roles_expected", "role_quota"), ("instance profiles", "profiles_expected", "profile_quota")):
+    for what, held, quota in (
+        ("roles", "roles_expected", "role_quota"),
+        ("instance profiles", "profiles_expected", "profile_quota"),
+    ):
         used = accounts[held] / accounts[quota].where(accounts[quota] > 0)
         over = (used >= threshold).fillna(value=False).to_numpy(bool)
-        texts_of = [f"{h:,} of {q:,} {what} ({100 * h / q:.0f} %)" if o else "" for h, q, o in zip(accounts[held], accounts[quota], over, strict=True)]
+        texts_of = [
+            f"{h:,} of {q:,} {what} ({100 * h / q:.0f} %)" if o else ""
+            for h, q, o in zip(accounts[held], accounts[quota], over, strict=True)
+        ]
         details.append(texts_of)
     detail = pd.Series([", ".join(filter(None, both)) for both in zip(*details, strict=True)], dtype="str")
     full = accounts.assign(detail=detail.to_numpy())[(detail != "").to_numpy()]

@@ -134,7 +134,10 @@ def _policy(path: str, content: dict[str, Any]) -> Policy:
     if unknown := content.keys() - {"required_tags", "name_pairs", "makers", "accepted"}:
         raise ValueError(f"has no place for {', '.join(sorted(unknown))}")
     required = tuple(_required(key, rule) for key, rule in _table(content, "required_tags").items())
-    pairs = [_entry(Maker, {"name": HOUSE, "names_differ": True} | pair, "name_pairs") for pair in _tables(content, "name_pairs")]
+    pairs = [
+        _entry(Maker, {"name": HOUSE, "names_differ": True} | pair, "name_pairs")
+        for pair in _tables(content, "name_pairs")
+    ]
     makers = [_entry(Maker, maker, "makers") for maker in _tables(content, "makers")]
     accepted = tuple(_entry(Accepted, one, "accepted") for one in _tables(content, "accepted"))
     for one in accepted:

@@ -38,7 +38,9 @@ class Reach:
     def count(self, name: str, frame: pd.DataFrame, **masks: Any) -> pd.DataFrame:
         """Return, per account and in the order of `accounts`, the rows of a frame (`rows`) and those under each mask."""
         if name not in self.counted:
-            numbers = pd.DataFrame({"account_id": frame["account_id"], "rows": 1} | {k: np.asarray(v) for k, v in masks.items()})
+            numbers = pd.DataFrame(
+                {"account_id": frame["account_id"], "rows": 1} | {k: np.asarray(v) for k, v in masks.items()}
+            )
             counts = numbers.groupby("account_id").sum()
             self.counted[name] = counts.reindex(self.inventory.accounts["account_id"], fill_value=0)
         return self.counted[name]
@@ -99,7 +101,9 @@ def check(severity: str, needs: Iterable[Need], certainty: str = "certain") -> C
         options = tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
         known = schema.FRAMES.keys() | schema.VIEWS.keys()
         if unknown := set(reads) - known:
-            raise TypeError(f"check {rule.__name__} reads {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}")
+            raise TypeError(
+                f"check {rule.__name__} reads {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}"
+            )
         if not rule.__doc__ or severity not in SEVERITIES:
             raise TypeError(f"check {rule.__name__} needs a docstring, and a severity of {', '.join(SEVERITIES)}")
         CHECKS[rule.__name__] = Check(rule.__name__, severity, rule, tuple(needs), reads, options, certainty)
@@ -146,7 +150,9 @@ class Result:
         counts = self.findings["severity"].value_counts()
         by_severity = ", ".join(f"{counts[name]:,} {name}" for name in SEVERITIES if name in counts) or "none"
         short = int((self.coverage["status"] != "complete").sum())
-        return f"Result({len(self.findings):,} findings: {by_severity}; {short:,} of {len(self.coverage):,} not complete)"
+        return (
+            f"Result({len(self.findings):,} findings: {by_severity}; {short:,} of {len(self.coverage):,} not complete)"
+        )
 
 
 def selected(only: Iterable[str] | None) -> tuple[str, ...]:
@@ -208,13 +214,17 @@ def _conformed(one: Check, found: pd.DataFrame, inventory: Inventory) -> pa.Tabl
             )
         }  # fmt: skip
         looked_up["resource_type"] = pc.if_else(
-            pa.array(profile >= 0), "instance-profile", pc.if_else(pa.array(role >= 0), "role", pa.scalar(None, pa.string()))
+            pa.array(profile >= 0),
+            "instance-profile",
+            pc.if_else(pa.array(role >= 0), "role", pa.scalar(None, pa.string())),
         )
         columns |= {name: value for name, value in looked_up.items() if columns[name] is None}
     expected = columns["expected"]
     if not isinstance(expected, bool):
         columns["severity"] = pc.if_else(pa.array(expected), "info", one.severity)
-    table = pa.table([_array(columns.get(c.name), c.type, size) for c in schema.FINDINGS.columns], names=schema.FINDINGS.names)
+    table = pa.table(
+        [_array(columns.get(c.name), c.type, size) for c in schema.FINDINGS.columns], names=schema.FINDINGS.names
+    )
     return table.cast(schema.FINDINGS.arrow)
 
 

@@ -65,7 +65,11 @@ def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> pd.DataFrame:
     bare = profiles[~is_in(profiles["profile_arn"], _own(tags)["resource_arn"])]
     copied = _copied(tags, bare["role_arn"].fillna(""))
     names = texts(bare["profile_name"])
-    detail = pc.if_else(copied.is_valid(), concat("has no tags; its role ", pc.fill_null(texts(bare["role_name"]), ""), " has"), "has no tags")
+    detail = pc.if_else(
+        copied.is_valid(),
+        concat("has no tags; its role ", pc.fill_null(texts(bare["role_name"]), ""), " has"),
+        "has no tags",
+    )
     return found(
         bare, "profile_arn", None, detail,
         maker=bare["maker"],
@@ -137,7 +141,9 @@ def tag_differences(pairs: pd.DataFrame, tags: pd.DataFrame) -> pd.DataFrame:
     "Tags for IAM resources"), so that keys that differ in case alone are said to. The command puts on the profile what
     the role has; where only the profile has more, it puts that on the role.
     """
-    both = pairs[pairs["relation"].notna() & pairs["profile_tags_known"] & pairs["role_tags_known"] & ~pairs["is_aws_managed"]]
+    both = pairs[
+        pairs["relation"].notna() & pairs["profile_tags_known"] & pairs["role_tags_known"] & ~pairs["is_aws_managed"]
+    ]
     both = both.reset_index(drop=True)
     tags = _own(tags).reset_index(drop=True)
     key, value = texts(tags["tag_key"]), texts(tags["tag_value"])
@@ -171,9 +177,13 @@ def _differing(both: pd.DataFrame, key: pa.Array, value: pa.Array, kinds: tuple[
     for rows in kinds:
         keys, values = (array.take(pa.array(rows.row)) for array in (key, value))
         if rows.kind == "value":
-            said = concat(keys, " is ", values, " on the role and ", value.take(pa.array(rows.other)), " on the profile")
+            said = concat(
+                keys, " is ", values, " on the role and ", value.take(pa.array(rows.other)), " on the profile"
+            )
         elif rows.kind == "case":
-            said = concat(keys, " on the role is ", key.take(pa.array(rows.other)), " on the profile (only the case differs)")
+            said = concat(
+                keys, " on the role is ", key.take(pa.array(rows.other)), " on the profile (only the case differs)"
+            )
         elif rows.kind == "profile":
             said = concat(keys, " is missing on the profile")
         else:
@@ -227,10 +237,16 @@ def missing_required_tags(
             mine = tags[tags["tag_key"] == rule.key]
             at = position(frame[arn], mine["resource_arn"])
             value = take(mine["tag_value"], at)
-            allowed = pa.array([v for v in pc.unique(value).to_pylist() if v is not None and rule.allows(v)], pa.string())
+            allowed = pa.array(
+                [v for v in pc.unique(value).to_pylist() if v is not None and rule.allows(v)], pa.string()
+            )
             bad = ~is_in(value, allowed)
             chosen = value.filter(pa.array(bad))
-            said.append(pc.coalesce(concat(f"{rule.key} is ", chosen, f", not {rule.wanted}"), pa.scalar(f"{rule.key} is missing")))
+            said.append(
+                pc.coalesce(
+                    concat(f"{rule.key} is ", chosen, f", not {rule.wanted}"), pa.scalar(f"{rule.key} is missing")
+                )
+            )
             where.append(np.flatnonzero(bad))
         if not where:
             continue

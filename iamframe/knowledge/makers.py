@@ -84,7 +84,9 @@ def maker_of(makers: Iterable[Maker], columns: Mapping[str, Any], sides: str) ->
         (index, maker)
         for index, maker in enumerate(makers)
         # A side that takes anything says nothing on its own.
-        if (sides != "role" or maker.role != "*") and (sides == "role" or maker.profile) and (sides != "profile" or maker.profile != "*")
+        if (sides != "role" or maker.role != "*")
+        and (sides == "role" or maker.profile)
+        and (sides != "profile" or maker.profile != "*")
     ]
     names = [name for name in ("role_path", "role_name", "profile_path", "profile_name") if name in columns]
     size = len(columns[names[0]])

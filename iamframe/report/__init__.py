@@ -36,13 +36,17 @@ def write_report(result: Result, out: str | os.PathLike[str]) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(prefix=".report-", dir=folder))
     except OSError as error:
-        raise ReportError(f"{folder}: cannot be written to ({error.strerror}); name another folder with --out") from error
+        raise ReportError(
+            f"{folder}: cannot be written to ({error.strerror}); name another folder with --out"
+        ) from error
     try:
         _write_all(result, aside)
         for file in sorted(aside.iterdir()):
             file.replace(folder / file.name)
     except OSError as error:
-        raise ReportError(f"{folder}: could not be written ({error.strerror}); the files there are as they were") from error
+        raise ReportError(
+            f"{folder}: could not be written ({error.strerror}); the files there are as they were"
+        ) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return folder / "report.html"
@@ -74,7 +78,8 @@ def summarize(result: Result) -> dict[str, Any]:
         "accounts": accounts["account_id"].tolist(),
         "rows": {name: len(frame) for name, frame in result.inventory.frames.items()},
         "findings": {
-            check: {severity: int(counts.get((check, severity), 0)) for severity in SEVERITIES} for check in result.checks
+            check: {severity: int(counts.get((check, severity), 0)) for severity in SEVERITIES}
+            for check in result.checks
         },
         "coverage": {
             check: {status: int(statuses.get((check, status), 0)) for status in STATUSES} for check in result.checks

@@ -56,12 +56,20 @@ def render_page(result: Result) -> str:
     from markupsafe import Markup
 
     environment = Environment(
-        autoescape=True, loader=PackageLoader("iamframe.report", ""), trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
+        autoescape=True,
+        loader=PackageLoader("iamframe.report", ""),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
     )
-    style, script = (resources.files("iamframe.report").joinpath(name).read_text("utf-8") for name in ("page.css", "page.js"))
+    style, script = (
+        resources.files("iamframe.report").joinpath(name).read_text("utf-8") for name in ("page.css", "page.js")
+    )
     sections = list(_sections(result))
     accounts = result.inventory.accounts
-    return environment.get_template("page.html.j2").render(
+    return environment.get_template(
+        "page.html.j2"
+    ).render(
         style=Markup(style),  # noqa: S704 - our own file
         script=Markup(script),  # noqa: S704 - our own file
         policy=f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; img-src data:; base-uri 'none'; form-action 'none'",
@@ -70,12 +78,17 @@ def render_page(result: Result) -> str:
         is_sample=result.inventory.sources == ("sample",),
         accounts=_rows(accounts, ["account_id", "account_name", "captured_at"]),
         rows={name: len(frame) for name, frame in result.inventory.frames.items()},
-        counts={severity: int(((result.findings["severity"] == severity) & result.findings["accepted"].isna()).sum()) for severity in SEVERITIES},
+        counts={
+            severity: int(((result.findings["severity"] == severity) & result.findings["accepted"].isna()).sum())
+            for severity in SEVERITIES
+        },
         sections=sections,
         found=[section for section in sections if section.open],
         unseen=[section for section in sections if section.status != "complete"],
         first=[section for section in sections if section.open][:3],
-        gaps=_rows(result.inventory.gaps.head(MAX_ROWS), ["account_id", "region", "operation", "subject", "reason", "detail"]),
+        gaps=_rows(
+            result.inventory.gaps.head(MAX_ROWS), ["account_id", "region", "operation", "subject", "reason", "detail"]
+        ),
         all_gaps=len(result.inventory.gaps),
         max_rows=MAX_ROWS,
         policy_file=result.policy.path,
@@ -99,11 +112,24 @@ def _rows(frame: pd.DataFrame, names: list[str]) -> list[tuple[Any, ...]]:
 
 def _sections(result: Result) -> Iterator[Section]:
     by_check = dict(iter(result.findings.groupby("check", sort=False)))
-    for name in sorted(result.checks, key=lambda name: (SEVERITIES.index(CHECKS[name].severity), list(CHECKS).index(name))):
+    for name in sorted(
+        result.checks, key=lambda name: (SEVERITIES.index(CHECKS[name].severity), list(CHECKS).index(name))
+    ):
         found = by_check.get(name, result.findings.head(0))
         coverage = result.coverage[result.coverage["check"] == name]
         optional = [column for column in ("related_arn", "relation", "maker") if found[column].notna().any()]
-        columns = ["severity", "account_id", "resource_name", "resource_arn", *optional, "detail", "next_step", "accepted", "expected", "certainty"]
+        columns = [
+            "severity",
+            "account_id",
+            "resource_name",
+            "resource_arn",
+            *optional,
+            "detail",
+            "next_step",
+            "accepted",
+            "expected",
+            "certainty",
+        ]
         shown = found.head(MAX_ROWS)
         rows = _rows(shown, columns)
         yield Section(

@@ -26,7 +26,9 @@ def guarded(values: pd.Series) -> pd.Series:
     trigger = pc.fill_null(pc.match_substring_regex(array, _TRIGGERS), False)  # noqa: FBT003
     if not pc.any(trigger).as_py():
         return values
-    return pd.Series(pa.array(pc.if_else(trigger, concat("'", array), array)).to_pandas(), dtype="str").set_axis(values.index)
+    return pd.Series(pa.array(pc.if_else(trigger, concat("'", array), array)).to_pandas(), dtype="str").set_axis(
+        values.index
+    )
 
 
 def unguarded(text: str) -> str:
@@ -39,5 +41,10 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
     """Write a frame for people: guarded, quoted, UTF-8 with a byte order mark; times in ISO form, flags True and False."""
     columns = {str(name): guarded(frame[name]) if frame[name].dtype == "str" else frame[name] for name in frame.columns}
     pd.DataFrame(columns).to_csv(
-        path, index=False, quoting=csv.QUOTE_ALL, lineterminator="\r\n", encoding="utf-8-sig", date_format="%Y-%m-%dT%H:%M:%SZ"
+        path,
+        index=False,
+        quoting=csv.QUOTE_ALL,
+        lineterminator="\r\n",
+        encoding="utf-8-sig",
+        date_format="%Y-%m-%dT%H:%M:%SZ",
     )

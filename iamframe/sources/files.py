@@ -238,7 +238,9 @@ class _Reader:
         document = _Document(source, piece, place, keys)
         if keys.keys() >= {"status_code", "data"}:
             # Recorders of botocore answers wrap each one so.
-            yield from self._document(source, piece, place + ".data", _object(document.as_json("data"), place + ".data"))
+            yield from self._document(
+                source, piece, place + ".data", _object(document.as_json("data"), place + ".data")
+            )
             return
         for key, shape in _SHAPES.items():
             if key in keys and (answers := shape(self, document)) is not None:
@@ -452,7 +454,9 @@ class _Reader:
             return None
         state = _decode(document, terraform.State)
         if state.version != 4:
-            raise Unreadable(f"is Terraform state version {state.version}; run `terraform state pull` with 0.12 or later")
+            raise Unreadable(
+                f"is Terraform state version {state.version}; run `terraform state pull` with 0.12 or later"
+            )
         return self._managed(document, "terraform:state", terraform.in_state(state))
 
     def _terraform_plan(self, document: _Document) -> Iterator[Answer] | None:

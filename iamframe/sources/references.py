@@ -24,7 +24,9 @@ GROUPS = "DescribeAutoScalingGroups"
 # Without one of these nobody can say that nothing refers to a profile.
 CORE = (INSTANCES, VERSIONS, CONFIGURATIONS, GROUPS)
 
-_REGION = re.compile(r"(?<![a-z0-9])[a-z]{2}(?:-(?:gov|iso[bef]?|isob|northeast|northwest|southeast|southwest|north|south|east|west|central|de))+-\d+")
+_REGION = re.compile(
+    r"(?<![a-z0-9])[a-z]{2}(?:-(?:gov|iso[bef]?|isob|northeast|northwest|southeast|southwest|north|south|east|west|central|de))+-\d+"
+)
 
 
 def region_in(text: str | None) -> str | None:
