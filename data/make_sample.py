@@ -48,19 +48,23 @@ class Account:
     ) -> str:
         number = len(self.roles) + 1
         day = f"{number % 28 + 1:02d}"
-        self.roles.append({
-            "Path": path,
-            "RoleName": name,
-            "RoleId": f"AROAEXAMPLE{number:09d}",
-            "Arn": f"arn:aws:iam::{ACCOUNT}:role{path}{name}",
-            "CreateDate": f"20{18 + number % 8}-03-{day}T09:00:00+00:00",
-            "AssumeRolePolicyDocument": policy,
-            "InstanceProfileList": [],
-            "RolePolicyList": [],
-            "AttachedManagedPolicies": [],
-            "Tags": [{"Key": key, "Value": value} for key, value in (tags or {}).items()],
-            "RoleLastUsed": {"LastUsedDate": f"{used}{number % 4}T08:15:00+00:00", "Region": REGIONS[number % 2]} if used else {},
-        })  # fmt: skip
+        self.roles.append(
+            {
+                "Path": path,
+                "RoleName": name,
+                "RoleId": f"AROAEXAMPLE{number:09d}",
+                "Arn": f"arn:aws:iam::{ACCOUNT}:role{path}{name}",
+                "CreateDate": f"20{18 + number % 8}-03-{day}T09:00:00+00:00",
+                "AssumeRolePolicyDocument": policy,
+                "InstanceProfileList": [],
+                "RolePolicyList": [],
+                "AttachedManagedPolicies": [],
+                "Tags": [{"Key": key, "Value": value} for key, value in (tags or {}).items()],
+                "RoleLastUsed": {"LastUsedDate": f"{used}{number % 4}T08:15:00+00:00", "Region": REGIONS[number % 2]}
+                if used
+                else {},
+            }
+        )
         return name
 
     def profile(
@@ -108,8 +112,12 @@ def account() -> Account:
     it.pair("ecsInstanceRole", ops)
     it.role("eks-nodes", trust(EC2), ops)
     it.profile("eks-08c968da-2d88-0096-4c82-1ee57490a6af", "eks-nodes")
-    it.profile("prod_4067990795380418201", "eks-nodes", {"karpenter.sh/discovery": "prod"},
-               "/karpenter/eu-west-1/prod/6e2f0a1c-demo/")  # fmt: skip
+    it.profile(
+        "prod_4067990795380418201",
+        "eks-nodes",
+        {"karpenter.sh/discovery": "prod"},
+        "/karpenter/eu-west-1/prod/6e2f0a1c-demo/",
+    )
     it.role("shop-InstanceRole-1A2B3C4D5E6F", trust(EC2), ops | {"Environment": "prod"})
     it.profile("shop-InstanceProfile-Z9Y8X7W6V5U4", "shop-InstanceRole-1A2B3C4D5E6F")
     it.role("app-20260102030405000000000001", trust(EC2), ops)
@@ -170,6 +178,7 @@ def references(it: Account) -> dict[str, dict[str, object]]:
         }
 
     tokyo, ireland = REGIONS
+    scaling = f"arn:aws:autoscaling:{{}}:{ACCOUNT}:{{}}Name/{{}}"
     return {
         f"{tokyo}/describe-instances": instances(
             instance(1, tokyo, "web"),
@@ -178,7 +187,7 @@ def references(it: Account) -> dict[str, dict[str, object]]:
             instance(4, tokyo, "bastion", "stopped"),
             instance(5, tokyo, "monitoring", id="AIPAEXAMPLEGONE00001"),
             instance(6, tokyo, "AWSCloud9SSMInstanceProfile"),
-        ),  # fmt: skip
+        ),
         f"{tokyo}/describe-launch-template-versions": {
             "LaunchTemplateVersions": [
                 version(1, "worker", {"Name": "worker"}),
@@ -190,14 +199,14 @@ def references(it: Account) -> dict[str, dict[str, object]]:
             "AutoScalingGroups": [
                 {
                     "AutoScalingGroupName": "workers",
-                    "AutoScalingGroupARN": f"arn:aws:autoscaling:{tokyo}:{ACCOUNT}:autoScalingGroup:5f1c:autoScalingGroupName/workers",
+                    "AutoScalingGroupARN": scaling.format(tokyo, "autoScalingGroup:5f1c:autoScalingGroup", "workers"),
                     "LaunchTemplate": {
                         "LaunchTemplateId": "lt-0abc0000000000001",
                         "LaunchTemplateName": "worker",
                         "Version": "$Default",
                     },
                 }
-            ]  # fmt: skip
+            ]
         },
         f"{ireland}/describe-instances": instances(
             instance(7, ireland, "batch"),
@@ -211,7 +220,7 @@ def references(it: Account) -> dict[str, dict[str, object]]:
             instance(15, ireland, "payroll"),
             instance(16, ireland, "billing-profile"),
             instance(17, ireland, "cache"),
-        ),  # fmt: skip
+        ),
         f"{ireland}/describe-launch-template-versions": {
             "LaunchTemplateVersions": [
                 version(3, "ecs", {"Arn": f"arn:aws:iam::{ACCOUNT}:instance-profile/ecsInstanceRole"})
@@ -221,10 +230,12 @@ def references(it: Account) -> dict[str, dict[str, object]]:
             "LaunchConfigurations": [
                 {
                     "LaunchConfigurationName": "beanstalk",
-                    "LaunchConfigurationARN": f"arn:aws:autoscaling:{ireland}:{ACCOUNT}:launchConfiguration:7a2e:launchConfigurationName/beanstalk",
+                    "LaunchConfigurationARN": scaling.format(
+                        ireland, "launchConfiguration:7a2e:launchConfiguration", "beanstalk"
+                    ),
                     "IamInstanceProfile": "aws-elasticbeanstalk-ec2-role",
                 }
-            ]  # fmt: skip
+            ]
         },
         f"{ireland}/describe-auto-scaling-groups": {"AutoScalingGroups": []},
     }

@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 DONE, FOUND, REFUSED, INCOMPLETE = 0, 1, 2, 3
 
 app = typer.Typer(
-    add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False,
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
     help="IAM roles and instance profiles: which profiles are orphaned, untagged, or named unlike their role.",
-)  # fmt: skip
+)
 
 Sources = Annotated[
     list[str] | None,
@@ -48,7 +51,7 @@ class Severity(StrEnum):
     INFO = "info"
 
 
-def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so
+def _show_version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
@@ -60,7 +63,7 @@ def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so
 def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="show the version")
-    ] = False,  # noqa: ARG001, FBT002
+    ] = False,
 ) -> None:
     pass
 
@@ -70,7 +73,7 @@ def report(
     sources: Sources = None,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="folder for the report")] = Path("iamframe-report"),
     policy: PolicyFile = None,
-    strict: Strict = False,  # noqa: FBT002
+    strict: Strict = False,
 ) -> None:
     """Write the page, the CSV files and the summary into a folder; of the sample, where no SOURCE is named."""
     from iamframe.checks import run_checks
@@ -98,7 +101,7 @@ def check(
         Severity | None, typer.Option("--fail-on", help="exit 1 on findings of this severity or above")
     ] = None,
     policy: PolicyFile = None,
-    strict: Strict = False,  # noqa: FBT002
+    strict: Strict = False,
 ) -> None:
     """Print the findings, and on standard error what could not be seen."""
     from iamframe.checks import run_checks
@@ -131,7 +134,8 @@ def _one_line(result: Result) -> str:
     found = ", ".join(f"{counts[s]:,} {s}" for s in Severity if s in counts) or "none"
     short = int((result.summary["complete"] < len(result.inventory.accounts)).sum())
     return (
-        f"{rows['accounts']:,} accounts, {rows['roles']:,} roles, {rows['profiles']:,} instance profiles; findings: {found}; "
+        f"{rows['accounts']:,} accounts, {rows['roles']:,} roles, {rows['profiles']:,} instance profiles; "
+        f"findings: {found}; "
         f"{short} of {len(result.checks)} checks are not complete."
     )
 

@@ -10,7 +10,7 @@ import gc
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Any
@@ -103,22 +103,43 @@ def _collector_off() -> Iterator[None]:
 
 
 _ROLE_COLUMNS = {
-    "role_arn": pa.string(), "account_id": pa.string(), "role_name": pa.string(), "role_path": pa.string(),
-    "role_id": pa.string(), "created_at": pa.string(), "description": pa.string(), "max_session_seconds": pa.int64(),
-    "permissions_boundary_arn": pa.string(), "last_used_at": pa.string(), "last_used_region": pa.string(),
-    "last_used_known": pa.bool_(), "trust": pa.int32(), "trust_unreadable": pa.bool_(), "tags_known": pa.bool_(),
-    "links_known": pa.bool_(), "origin": pa.int32(),
-}  # fmt: skip
-_PROFILE_COLUMNS = {
-    "profile_arn": pa.string(), "account_id": pa.string(), "profile_name": pa.string(), "profile_path": pa.string(),
-    "profile_id": pa.string(), "created_at": pa.string(), "role_known": pa.bool_(), "tags_known": pa.bool_(),
+    "role_arn": pa.string(),
+    "account_id": pa.string(),
+    "role_name": pa.string(),
+    "role_path": pa.string(),
+    "role_id": pa.string(),
+    "created_at": pa.string(),
+    "description": pa.string(),
+    "max_session_seconds": pa.int64(),
+    "permissions_boundary_arn": pa.string(),
+    "last_used_at": pa.string(),
+    "last_used_region": pa.string(),
+    "last_used_known": pa.bool_(),
+    "trust": pa.int32(),
+    "trust_unreadable": pa.bool_(),
+    "tags_known": pa.bool_(),
+    "links_known": pa.bool_(),
     "origin": pa.int32(),
-}  # fmt: skip
+}
+_PROFILE_COLUMNS = {
+    "profile_arn": pa.string(),
+    "account_id": pa.string(),
+    "profile_name": pa.string(),
+    "profile_path": pa.string(),
+    "profile_id": pa.string(),
+    "created_at": pa.string(),
+    "role_known": pa.bool_(),
+    "tags_known": pa.bool_(),
+    "origin": pa.int32(),
+}
 _LINK_COLUMNS = {"profile_arn": pa.string(), "role_arn": pa.string(), "origin": pa.int32()}
 _TAG_COLUMNS = {
-    "resource_arn": pa.string(), "tag_key": pa.string(), "tag_value": pa.string(), "resource_type": pa.string(),
+    "resource_arn": pa.string(),
+    "tag_key": pa.string(),
+    "tag_value": pa.string(),
+    "resource_type": pa.string(),
     "origin": pa.int32(),
-}  # fmt: skip
+}
 
 
 class _Rows:
@@ -169,14 +190,13 @@ def _known(values: list[Any] | None) -> list[bool] | bool:
 
 
 def _time_text(value: Any) -> str | None:
+    """Return a time of any form that files hold as ISO text."""
     if isinstance(value, RecordedTime):
-        value = datetime(
-            value.year, value.month, value.day, value.hour, value.minute, value.second, value.microsecond, tzinfo=UTC
-        )
-        return value.isoformat()
+        date = (value.year, value.month, value.day)
+        return datetime(*date, value.hour, value.minute, value.second, value.microsecond, tzinfo=UTC).isoformat()
     if isinstance(value, (int, float)):
         return datetime.fromtimestamp(value, UTC).isoformat()
-    return value or None
+    return str(value) if value else None
 
 
 def _time_texts(values: list[Any] | None) -> list[str | None] | None:
@@ -217,10 +237,9 @@ class _Book:
         origin = len(self.origins)
         self.origins.append(f"{answer.operation} in {answer.origin}")
         self.operations.append(answer.operation)
-        rows, accounts, names_an_arn = 0, Counter[str](), False
+        rows, accounts = 0, Counter[str]()
         for chunk in answer:
             found = self._chunk(chunk, answer, origin)
-            names_an_arn |= isinstance(chunk[0], (NestedRole, NestedProfile))
             rows += len(chunk)
             accounts.update(found)
         if answer.operation in ("", "file", "denied"):
@@ -230,9 +249,14 @@ class _Book:
         if len(accounts) > 1 and answer.state == "complete":
             answer.state = "partial"
             for account in accounts:
-                self.gap(account, answer.operation, answer.origin, "not_in_file",
-                         f"{answer.origin}: lists several accounts, so that it may be the whole list of none; "
-                         "export each account by itself")  # fmt: skip
+                self.gap(
+                    account,
+                    answer.operation,
+                    answer.origin,
+                    "not_in_file",
+                    f"{answer.origin}: lists several accounts, so that it may be the whole list of none; "
+                    "export each account by itself",
+                )
         for account, count in accounts.items():
             if account == UNKNOWN_ACCOUNT and not rows:
                 continue
@@ -240,12 +264,18 @@ class _Book:
             call.rows += count
             call.state = min(call.state, answer.state, key=["truncated", "complete", "partial"].index)
             if answer.state == "truncated":
-                self.gap(account, answer.operation, answer.origin, "truncated",
-                         f"{answer.origin}: says that there is more, or could be read only in part, so that it is not the "
-                         "whole list; export it again without --max-items and --no-paginate", answer.region)  # fmt: skip
-            self._account(account, answer, names_an_arn)
+                self.gap(
+                    account,
+                    answer.operation,
+                    answer.origin,
+                    "truncated",
+                    f"{answer.origin}: says that there is more, or could be read only in part, so that it is not the "
+                    "whole list; export it again without --max-items and --no-paginate",
+                    answer.region,
+                )
+            self._account(account, answer)
 
-    def _account(self, account: str, answer: Answer, names_an_arn: bool) -> dict[str, Any]:
+    def _account(self, account: str, answer: Answer) -> dict[str, Any]:
         row = self.accounts.setdefault(account, {"sources": [], "captured_at": []})
         if answer.source not in row["sources"]:
             row["sources"].append(answer.source)
@@ -254,8 +284,16 @@ class _Book:
         return row
 
     def gap(self, account: str, operation: str, subject: str, reason: str, detail: str, region: str = GLOBAL) -> None:
-        self.gaps.append({"account_id": account, "region": region, "operation": operation, "subject": subject,
-                          "reason": reason, "detail": detail})  # fmt: skip
+        self.gaps.append(
+            {
+                "account_id": account,
+                "region": region,
+                "operation": operation,
+                "subject": subject,
+                "reason": reason,
+                "detail": detail,
+            }
+        )
 
     def _chunk(self, chunk: list[Any], answer: Answer, origin: int) -> Counter[str]:
         fallback = answer.account_id or UNKNOWN_ACCOUNT
@@ -269,10 +307,11 @@ class _Book:
             self.mentions += chunk
             return Counter(mention.account_id or fallback for mention in chunk)
         elif isinstance(chunk[0], Account):
-            row = self._account(fallback, answer, False) if answer.account_id else {}
+            row = self._account(fallback, answer) if answer.account_id else {}
             for record in chunk:
-                row.update({name: value for name in record.__struct_fields__
-                            if (value := getattr(record, name)) is not None})  # fmt: skip
+                row.update(
+                    {name: value for name in record.__struct_fields__ if (value := getattr(record, name)) is not None}
+                )
         elif isinstance(chunk[0], Gap):
             for gap in chunk:
                 self.gap(gap.account_id or fallback, gap.operation, gap.subject, gap.reason, gap.detail, gap.region)
@@ -348,8 +387,14 @@ class _Book:
         rows = [(arn, t.key, t.value) for arn, ts in zip(arns, tags or (), strict=False) if ts is not UNSET for t in ts]
         if rows:
             resources, keys, values = zip(*rows, strict=True)
-            self.tags.add(len(rows), resource_arn=resources, tag_key=keys, tag_value=values,
-                          resource_type=[kind] * len(rows), origin=origin)  # fmt: skip
+            self.tags.add(
+                len(rows),
+                resource_arn=resources,
+                tag_key=keys,
+                tag_value=values,
+                resource_type=[kind] * len(rows),
+                origin=origin,
+            )
 
     def _trust(self, raw: Any) -> int:
         if raw is UNSET:
@@ -375,8 +420,12 @@ class _Book:
         role_rows, profile_rows = self.roles.table(), self.profiles.table()
         role_rows = self._timed(role_rows, "role_arn", ("created_at", "last_used_at"))
         profile_rows = self._timed(profile_rows, "profile_arn", ("created_at",))
-        roles, clashes = merged(role_rows, "role_arn", ("last_used_known", "trust_unreadable", "tags_known", "links_known"),
-                                {"last_used_at": ("last_used_region",)})  # fmt: skip
+        roles, clashes = merged(
+            role_rows,
+            "role_arn",
+            ("last_used_known", "trust_unreadable", "tags_known", "links_known"),
+            {"last_used_at": ("last_used_region",)},
+        )
         profiles, more = merged(profile_rows, "profile_arn", ("role_known", "tags_known"))
         roles, profiles = _sorted(roles, ["role_arn"]), _sorted(profiles, ["profile_arn"])
         for clash in (*clashes, *more):
@@ -410,16 +459,26 @@ class _Book:
         one, two = (self.origins[int(origin)] for origin in clash.origins)
         said = [self.trusts[int(s)].text if clash.column == "trust" else s for s in clash.said]  # type: ignore[call-overload]
         column = "trust_policy" if clash.column == "trust" else clash.column
-        self.gap(account_of(clash.key) or UNKNOWN_ACCOUNT, column, clash.key, "contradicted",
-                 f"{column} of {clash.key} is {said[0]} by {one} and {said[1]} by {two}, so it is left unknown")  # fmt: skip
+        self.gap(
+            account_of(clash.key) or UNKNOWN_ACCOUNT,
+            column,
+            clash.key,
+            "contradicted",
+            f"{column} of {clash.key} is {said[0]} by {one} and {said[1]} by {two}, so it is left unknown",
+        )
 
     def _timed(self, table: pa.Table, key: str, names: tuple[str, ...]) -> pa.Table:
         for name in names:
             times, unreadable = _times(table[name])
             for row in unreadable:
                 arn = table[key][row].as_py()
-                self.gap(account_of(arn) or UNKNOWN_ACCOUNT, name, arn, "unreadable",
-                         f"{name} of {arn} is {table[name][row].as_py()!r}, which is no time, so it is left unknown")  # fmt: skip
+                self.gap(
+                    account_of(arn) or UNKNOWN_ACCOUNT,
+                    name,
+                    arn,
+                    "unreadable",
+                    f"{name} of {arn} is {table[name][row].as_py()!r}, which is no time, so it is left unknown",
+                )
             table = table.set_column(table.column_names.index(name), name, times)
         return table
 
@@ -444,9 +503,14 @@ class _Book:
             )
             doubted_roles.add(role)
         for arn, sentence in doubted_links.items():
-            self.gap(account_of(arn) or UNKNOWN_ACCOUNT, "GetInstanceProfile", arn, "contradicted",
-                     f"{arn}: {sentence}, so it is left unknown; `aws iam get-instance-profile "
-                     f"--instance-profile-name={name_of(arn)}` would tell")  # fmt: skip
+            self.gap(
+                account_of(arn) or UNKNOWN_ACCOUNT,
+                "GetInstanceProfile",
+                arn,
+                "contradicted",
+                f"{arn}: {sentence}, so it is left unknown; `aws iam get-instance-profile "
+                f"--instance-profile-name={name_of(arn)}` would tell",
+            )
         doubt = pa.array(list(doubted_links), pa.string())
         links = links.filter(pc.invert(pa.array(is_in(links["profile_arn"], doubt))))
         known = np.asarray(profiles["role_known"]) & ~is_in(profiles["profile_arn"], doubt)
@@ -456,8 +520,13 @@ class _Book:
         )
         roles = roles.set_column(roles.column_names.index("links_known"), "links_known", pa.array(own_known))
         for arn in sorted(doubted_roles):
-            self.gap(account_of(arn) or UNKNOWN_ACCOUNT, ROLE_LINKS, arn, "contradicted",
-                     f"{arn}: sources disagree on the profiles that hold it")  # fmt: skip
+            self.gap(
+                account_of(arn) or UNKNOWN_ACCOUNT,
+                ROLE_LINKS,
+                arn,
+                "contradicted",
+                f"{arn}: sources disagree on the profiles that hold it",
+            )
         links = _distinct(_sorted(links, ["profile_arn", "role_arn"]), ["profile_arn", "role_arn"])
         accounts = (
             profiles["account_id"]
@@ -485,25 +554,41 @@ class _Book:
             account = accounts.get(profile) or UNKNOWN_ACCOUNT
             arns[row] = by_name.get((account, name.casefold()), arns[row])
             if arns[row].startswith("name:"):
-                self.gap(account, "GetRole", arns[row], "not_in_file",
-                         f"{profile} holds the role {name}, which no source shows: its path, trust and tags are unknown; "
-                         f"`aws iam get-role --role-name={name}` would show them")  # fmt: skip
+                self.gap(
+                    account,
+                    "GetRole",
+                    arns[row],
+                    "not_in_file",
+                    f"{profile} holds the role {name}, which no source shows: its path, trust and tags are unknown; "
+                    f"`aws iam get-role --role-name={name}` would show them",
+                )
         return links.set_column(1, "role_arn", pa.array(arns, pa.string()))
 
     def _tagged(
         self, role_rows: pa.Table, profile_rows: pa.Table, roles: pa.Table, profiles: pa.Table
     ) -> tuple[pa.Table, pa.Table, pa.Table]:
         named = self._named_tags(roles, profiles)
-        said = pa.concat_tables([
-            role_rows.filter(role_rows["tags_known"]).select(["role_arn", "origin"]).rename_columns(["resource_arn", "origin"]),
-            profile_rows.filter(profile_rows["tags_known"]).select(["profile_arn", "origin"]).rename_columns(["resource_arn", "origin"]),
-            named,
-        ])  # fmt: skip
+        said = pa.concat_tables(
+            [
+                role_rows.filter(role_rows["tags_known"])
+                .select(["role_arn", "origin"])
+                .rename_columns(["resource_arn", "origin"]),
+                profile_rows.filter(profile_rows["tags_known"])
+                .select(["profile_arn", "origin"])
+                .rename_columns(["resource_arn", "origin"]),
+                named,
+            ]
+        )
         tags, doubted = _agreed(said, "resource_arn", self.tags.table(), ["tag_key", "tag_value"])
         for arn, ((one, a), (two, b)) in doubted.items():
-            self.gap(account_of(arn) or UNKNOWN_ACCOUNT, "tags", arn, "contradicted",
-                     f"tags of {arn} are {_shown_tags(one)} by {self.origins[a]} and {_shown_tags(two)} by "
-                     f"{self.origins[b]}, so they are left unknown")  # fmt: skip
+            self.gap(
+                account_of(arn) or UNKNOWN_ACCOUNT,
+                "tags",
+                arn,
+                "contradicted",
+                f"tags of {arn} are {_shown_tags(one)} by {self.origins[a]} and {_shown_tags(two)} by "
+                f"{self.origins[b]}, so they are left unknown",
+            )
         doubt = pa.array(list(doubted), pa.string())
         tables = []
         for table, key in ((roles, "role_arn"), (profiles, "profile_arn")):
@@ -513,10 +598,10 @@ class _Book:
         owners = pa.concat_arrays([t["account_id"].combine_chunks() for t in tables])
         arns = pa.concat_arrays([tables[0]["role_arn"].combine_chunks(), tables[1]["profile_arn"].combine_chunks()])
         # Roles and profiles are sorted already, so that sorting whole numbers sorts the tags.
-        owner, key = position(tags["resource_arn"], arns), _rank(tags["tag_key"])
-        order = np.lexsort((np.asarray(tags["origin"]), key, owner))
-        owner, key = owner[order], key[order]
-        new = np.append(True, (owner[1:] != owner[:-1]) | (key[1:] != key[:-1]))[: len(order)]
+        owner, rank = position(tags["resource_arn"], arns), _rank(tags["tag_key"])
+        order = np.lexsort((np.asarray(tags["origin"]), rank, owner))
+        owner, rank = owner[order], rank[order]
+        new = np.append(True, (owner[1:] != owner[:-1]) | (rank[1:] != rank[:-1]))[: len(order)]
         tags = tags.take(pa.array(order[new]))
         account = owners.take(pa.array(owner[new]))
         source = pa.array(self.operations, pa.string()).take(tags["origin"].combine_chunks())
@@ -529,8 +614,9 @@ class _Book:
         arns: dict[tuple[str, str, str], str] = {}
         if self.named_tags:
             for kind, table, key, name in (
-                ("role", roles, "role_arn", "role_name"), ("instance-profile", profiles, "profile_arn", "profile_name"),
-            ):  # fmt: skip
+                ("role", roles, "role_arn", "role_name"),
+                ("instance-profile", profiles, "profile_arn", "profile_name"),
+            ):
                 columns = zip(*(table[c].to_pylist() for c in ("account_id", name, key)), strict=True)
                 arns.update({(kind, account, n.casefold()): arn for account, n, arn in columns if n})
         said: list[tuple[str, int]] = []
@@ -539,18 +625,28 @@ class _Book:
             arn = arns.get((tagging.resource_type, account or UNKNOWN_ACCOUNT, tagging.resource_name.casefold()))
             if arn is None:
                 if account:
-                    self.gap(account, self.operations[origin], tagging.resource_name, "not_in_file",
-                             f"tags of the {tagging.resource_type} {tagging.resource_name} were read, but no file shows "
-                             "that resource; add the listing of the account")  # fmt: skip
+                    self.gap(
+                        account,
+                        self.operations[origin],
+                        tagging.resource_name,
+                        "not_in_file",
+                        f"tags of the {tagging.resource_type} {tagging.resource_name} were read, but no file shows "
+                        "that resource; add the listing of the account",
+                    )
                 continue
             said.append((arn, origin))
             rows += [(arn, tag.key, tag.value, tagging.resource_type, origin) for tag in tagging.tags]
         if rows:
             resources, keys, values, kinds, origins = map(list, zip(*rows, strict=True))
-            self.tags.add(len(rows), resource_arn=resources, tag_key=keys, tag_value=values, resource_type=kinds,
-                          origin=origins)  # fmt: skip
-        return pa.table({"resource_arn": pa.array([arn for arn, _ in said], pa.string()),
-                         "origin": pa.array([origin for _, origin in said], pa.int32())})  # fmt: skip
+            self.tags.add(
+                len(rows), resource_arn=resources, tag_key=keys, tag_value=values, resource_type=kinds, origin=origins
+            )
+        return pa.table(
+            {
+                "resource_arn": pa.array([arn for arn, _ in said], pa.string()),
+                "origin": pa.array([origin for _, origin in said], pa.int32()),
+            }
+        )
 
     def _with_trust(self, roles: pa.Table) -> pa.Table:
         code = roles["trust"].combine_chunks()
@@ -560,31 +656,45 @@ class _Book:
         )
         for row in np.flatnonzero(np.asarray(roles["trust_unreadable"]) & ~np.asarray(code.is_valid())).tolist():
             arn = roles["role_arn"][row].as_py()
-            self.gap(roles["account_id"][row].as_py() or UNKNOWN_ACCOUNT, "GetRole", arn, "unreadable",
-                     f"the trust policy of {arn} is no policy document, so whom it trusts is unknown")  # fmt: skip
+            self.gap(
+                roles["account_id"][row].as_py() or UNKNOWN_ACCOUNT,
+                "GetRole",
+                arn,
+                "unreadable",
+                f"the trust policy of {arn} is no policy document, so whom it trusts is unknown",
+            )
         path = pc.fill_null(roles["role_path"], "")
         managed = pc.or_(pc.starts_with(path, "/aws-service-role/"), pc.starts_with(path, "/aws-reserved/"))
         account = pc.fill_null(roles["account_id"], UNKNOWN_ACCOUNT)
         roles = roles.set_column(roles.column_names.index("account_id"), "account_id", account)
-        for name, values in (("trust_policy", policy), ("trusts_ec2", pc.fill_null(ec2, "unknown")),
-                             ("trusted_services", services), ("is_aws_managed", managed)):  # fmt: skip
+        for name, values in (
+            ("trust_policy", policy),
+            ("trusts_ec2", pc.fill_null(ec2, "unknown")),
+            ("trusted_services", services),
+            ("is_aws_managed", managed),
+        ):
             roles = roles.append_column(name, values)
         return roles
 
     def _resolved(self, profiles: pa.Table) -> pa.Table:
         rows: dict[tuple[str, ...], Mention] = {}
         for mention in self.mentions:
-            key = (mention.account_id or UNKNOWN_ACCOUNT, mention.region or "", mention.consumer_type,
-                   mention.consumer_id, mention.named)  # fmt: skip
+            key = (
+                mention.account_id or UNKNOWN_ACCOUNT,
+                mention.region or "",
+                mention.consumer_type,
+                mention.consumer_id,
+                mention.named,
+            )
             held = rows.setdefault(key, mention)
             if held is not mention and mention.consumer_version:
                 versions = {*(held.consumer_version or "").split(), *mention.consumer_version.split()}
                 held.consumer_version = " ".join(sorted(versions, key=lambda v: (len(v), v)))
         by_name = {}
         if rows:
-            columns = (profiles[c].to_pylist() for c in ("account_id", "profile_name", "profile_arn"))
-            by_name = {(account, name.casefold()): arn for account, name, arn in zip(*columns, strict=True) if name}
-        columns = defaultdict(list)
+            named = (profiles[c].to_pylist() for c in ("account_id", "profile_name", "profile_arn"))
+            by_name = {(account, name.casefold()): arn for account, name, arn in zip(*named, strict=True) if name}
+        columns: dict[str, list[str | None]] = defaultdict(list)
         for (account, region, *_), mention in sorted(rows.items(), key=lambda item: item[0]):
             name = name_of(mention.named)
             columns["account_id"].append(account)
@@ -592,11 +702,19 @@ class _Book:
             columns["profile_name"].append(name)
             columns["profile_arn"].append(by_name.get((account, name.casefold())))
             columns["consumer_arn"].append(mention.consumer_arn or self._consumer_arn(account, region, mention))
-            for column in ("consumer_type", "consumer_id", "named", "profile_id", "consumer_name", "consumer_version",
-                           "consumer_state"):  # fmt: skip
+            for column in (
+                "consumer_type",
+                "consumer_id",
+                "named",
+                "profile_id",
+                "consumer_name",
+                "consumer_version",
+                "consumer_state",
+            ):
                 columns[column].append(getattr(mention, column))
-        return pa.table([pa.array(columns[name], pa.string()) for name in schema.REFERENCES.names],
-                        names=schema.REFERENCES.names)  # fmt: skip
+        return pa.table(
+            [pa.array(columns[name], pa.string()) for name in schema.REFERENCES.names], names=schema.REFERENCES.names
+        )
 
     def _consumer_arn(self, account: str, region: str, mention: Mention) -> str | None:
         if (
@@ -612,8 +730,9 @@ class _Book:
 
     def _shorter_than_counted(self, roles: pa.Table, profiles: pa.Table) -> None:
         for what, operations, expected, table in (
-            ("roles", ROLE_LISTS, "roles_expected", roles), ("instance profiles", (PROFILE_LIST,), "profiles_expected", profiles),
-        ):  # fmt: skip
+            ("roles", ROLE_LISTS, "roles_expected", roles),
+            ("instance profiles", (PROFILE_LIST,), "profiles_expected", profiles),
+        ):
             held = Counter(table["account_id"].to_pylist())
             for account, row in self.accounts.items():
                 if row.get(expected) is None or held[account] >= row[expected]:
@@ -622,9 +741,14 @@ class _Book:
                     call = self.calls.get((account, operation, GLOBAL))
                     if call and call.state == "complete":
                         call.state = "truncated"
-                        self.gap(account, operation, ALL, "truncated",
-                                 f"{held[account]:,} {what} were read and GetAccountSummary counts {row[expected]:,}, so the "
-                                 "list is not whole; list them again")  # fmt: skip
+                        self.gap(
+                            account,
+                            operation,
+                            ALL,
+                            "truncated",
+                            f"{held[account]:,} {what} were read and GetAccountSummary counts {row[expected]:,}: the "
+                            "list is not whole; list them again",
+                        )
 
     def _absent(self, roles: pa.Table, profiles: pa.Table) -> None:
         whole = {(account, operation) for (account, operation, _), c in self.calls.items() if c.state == "complete"}
@@ -640,13 +764,22 @@ class _Book:
                     "aws iam get-account-authorization-details --filter Role",
                 )
             if not has_profiles:
-                self._lacks(account, PROFILE_LIST, "the whole list of instance profiles, which alone shows empty ones, is",
-                            "aws iam list-instance-profiles")  # fmt: skip
+                self._lacks(
+                    account,
+                    PROFILE_LIST,
+                    "the whole list of instance profiles, which alone shows empty ones, is",
+                    "aws iam list-instance-profiles",
+                )
                 self._lacks_links(account, mine)
             for table, what, operation, command in (
                 (mine, "roles", "ListRoleTags", "aws iam get-account-authorization-details --filter Role"),
-                (theirs, "instance profiles", "ListInstanceProfileTags", "aws iam list-instance-profile-tags --instance-profile-name=NAME"),
-            ):  # fmt: skip
+                (
+                    theirs,
+                    "instance profiles",
+                    "ListInstanceProfileTags",
+                    "aws iam list-instance-profile-tags --instance-profile-name=NAME",
+                ),
+            ):
                 unknown = len(table) - int(np.count_nonzero(np.asarray(table["tags_known"])))
                 if unknown:
                     self._lacks(account, operation, f"the tags of {unknown:,} of {len(table):,} {what} are", command)
@@ -657,13 +790,24 @@ class _Book:
                     command = "".join("-" + c.lower() if c.isupper() else c for c in operation).removeprefix("-")
                     service = "ec2" if operation in CORE[:2] else "autoscaling"
                     versions = " --versions '$Latest' '$Default'" if operation == CORE[1] else ""
-                    self._lacks(account, operation, f"{command.removeprefix('describe-').replace('-', ' ')} are",
-                                f"aws {service} {command}{versions}", "unknown")  # fmt: skip
+                    self._lacks(
+                        account,
+                        operation,
+                        f"{command.removeprefix('describe-').replace('-', ' ')} are",
+                        f"aws {service} {command}{versions}",
+                        "unknown",
+                    )
 
     def _lacks(self, account: str, operation: str, what: str, command: str, region: str = GLOBAL) -> None:
         where = "" if region == GLOBAL else " of each region"
-        self.gap(account, operation, ALL, "not_in_file",
-                 f"{what} not in the files; the output of `{command}`{where} would show them", region)  # fmt: skip
+        self.gap(
+            account,
+            operation,
+            ALL,
+            "not_in_file",
+            f"{what} not in the files; the output of `{command}`{where} would show them",
+            region,
+        )
 
     def _lacks_links(self, account: str, roles: pa.Table) -> None:
         unknown = roles.filter(pc.invert(roles["links_known"]))
@@ -706,22 +850,24 @@ class _Book:
 
     def _calls(self) -> pd.DataFrame:
         rows = sorted(self.calls.items())
-        return schema.CALLS.conform({
-            "account_id": [key[0] for key, _ in rows],
-            "operation": [key[1] for key, _ in rows],
-            "region": [key[2] for key, _ in rows],
-            "requests": 0 if rows else [],
-            "rows": [call.rows for _, call in rows],
-            "retries": 0 if rows else [],
-            "state": [call.state for _, call in rows],
-        })  # fmt: skip
+        return schema.CALLS.conform(
+            {
+                "account_id": [key[0] for key, _ in rows],
+                "operation": [key[1] for key, _ in rows],
+                "region": [key[2] for key, _ in rows],
+                "requests": 0 if rows else [],
+                "rows": [call.rows for _, call in rows],
+                "retries": 0 if rows else [],
+                "state": [call.state for _, call in rows],
+            }
+        )
 
 
 _NO_DOCUMENT, _NO_POLICY = -1, -2
 
 
 def _name(arn: str) -> str | None:
-    return name_of(arn) if account_of(arn) or "/" in arn and not arn.startswith("address:") else None
+    return name_of(arn) if account_of(arn) or ("/" in arn and not arn.startswith("address:")) else None
 
 
 def _sorted(table: pa.Table, names: list[str]) -> pa.Table:
@@ -746,13 +892,14 @@ def _rank(column: pa.ChunkedArray) -> Positions:
     order = np.asarray(pc.sort_indices(encoded.dictionary))
     rank = np.empty(len(order), dtype=np.int64)
     rank[order] = np.arange(len(order))
-    return rank[np.asarray(encoded.indices)]
+    ranks: Positions = rank[np.asarray(encoded.indices)]
+    return ranks
 
 
 def _agreed(
     said: pa.Table, key: str, rows: pa.Table, values: list[str]
 ) -> tuple[pa.Table, dict[str, list[tuple[frozenset[tuple[str, ...]], int]]]]:
-    """Return the rows of resources on whose whole set of rows all origins agree, and what the others say of the rest."""
+    """Return the rows of resources on whose rows all origins agree, and what two of them say of each of the rest."""
     pairs = said.to_pandas() if len(pc.unique(said["origin"])) > 1 else None
     if pairs is None:
         return rows, {}
@@ -778,7 +925,7 @@ def _agreed(
 
 
 def _not_in_own_list(links: pa.Table, own: pa.Table) -> list[tuple[str, str, int, int]]:
-    """Return links that another origin shows than the one that lists the role's own profiles, and lists this one not."""
+    """Return links that one origin shows, and another leaves out of its list of the role's own profiles."""
     if len(pc.unique(pa.chunked_array([*links["origin"].chunks, *own["origin"].chunks], pa.int32()))) < 2 or not len(
         own
     ):

@@ -23,7 +23,7 @@ def relation(role_name: str, profile_name: str) -> str:
     if role == profile:
         return "case"
     stem = _ROLE_WORDS.sub("", role)
-    if stem and stem == _PROFILE_WORDS.sub("", profile) or role in profile or profile in role:
+    if (stem and stem == _PROFILE_WORDS.sub("", profile)) or role in profile or profile in role:
         return "affix"
     stem = _RANDOM_TAIL.sub("", role_name)
     if stem and stem == _RANDOM_TAIL.sub("", profile_name):
@@ -68,13 +68,16 @@ def variant_kinds(keys: list[str]) -> list[str]:
 
 
 def shown(text: str) -> str:
-    """Return a text with what a reader may be deceived by spelled out behind it: `Οwner [\\u039fwner]`."""
+    """Return a text, with its letters spelled out behind it in brackets where they may deceive a reader."""
     spelled = "".join(
         c if c.isascii() and c.isprintable() else f"\\u{ord(c):04x}" if ord(c) < 0x10000 else f"\\U{ord(c):08x}"
         for c in text
     )
     suspicious = text != text.strip() or any(
-        c.isspace() and c != " " or _INVISIBLE.match(c) or c.translate(_LOOK_ALIKES) != c or 0xFF00 <= ord(c) <= 0xFFEF
+        (c.isspace() and c != " ")
+        or _INVISIBLE.match(c)
+        or c.translate(_LOOK_ALIKES) != c
+        or 0xFF00 <= ord(c) <= 0xFFEF
         for c in text
     )
     return f"{text} [{spelled}]" if suspicious else text

@@ -53,7 +53,7 @@ def pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.DataFrame:
     for side in ("profile", "role"):
         columns[f"{side}_segments"] = pc.utf8_trim(columns[f"{side}_path"], "/")
     columns["relation"] = _relations(columns["profile_name"], columns["role_name"])
-    columns["paths_differ"] = pc.fill_null(pc.not_equal(columns["profile_path"], columns["role_path"]), False)  # noqa: FBT003
+    columns["paths_differ"] = pc.fill_null(pc.not_equal(columns["profile_path"], columns["role_path"]), False)
     for side, frame, where in (("profile", profiles, profile), ("role", roles, role)):
         columns[f"{side}_tags"] = _tag_texts(inventory.tags, frame, f"{side}_arn", where)
     columns |= _made(columns, [*makers, *known_makers()], links=len(links), profiles=int(alone.sum()))
@@ -80,7 +80,7 @@ def _lone_roles(inventory: Inventory) -> Positions:
 def _relations(profile_names: pa.Array, role_names: pa.Array) -> pa.Array:
     differ = pc.not_equal(profile_names, role_names)
     relations = pc.if_else(differ, pa.scalar(None, pa.string()), "same").to_pylist()
-    rows = np.flatnonzero(np.asarray(pc.fill_null(differ, False)))  # noqa: FBT003
+    rows = np.flatnonzero(np.asarray(pc.fill_null(differ, False)))
     chosen = pa.array(rows)
     names = zip(role_names.take(chosen).to_pylist(), profile_names.take(chosen).to_pylist(), strict=True)
     for row, (role, profile) in zip(rows.tolist(), names, strict=True):
@@ -169,13 +169,15 @@ def account_lists(inventory: Inventory) -> pd.DataFrame:
         if state == "complete":
             read[account][region].add(operation)
     statuses = [_references_status(read[account], unread.get(account)) for account in accounts]
-    return schema.LISTS.conform({
-        "account_id": accounts,
-        "roles_whole": is_in(accounts, whole["account_id"][is_in(whole["operation"], pa.array(ROLE_LISTS))]),
-        "profiles_whole": is_in(accounts, whole["account_id"][whole["operation"] == PROFILE_LIST]),
-        "references_status": [status for status, _ in statuses],
-        "references_reason": [reason for _, reason in statuses],
-    })  # fmt: skip
+    return schema.LISTS.conform(
+        {
+            "account_id": accounts,
+            "roles_whole": is_in(accounts, whole["account_id"][is_in(whole["operation"], pa.array(ROLE_LISTS))]),
+            "profiles_whole": is_in(accounts, whole["account_id"][whole["operation"] == PROFILE_LIST]),
+            "references_status": [status for status, _ in statuses],
+            "references_reason": [reason for _, reason in statuses],
+        }
+    )
 
 
 def _references_status(regions: dict[str, set[str]], unread: str | None) -> tuple[str, str]:

@@ -24,13 +24,15 @@ def name_mismatches(pairs: pd.DataFrame) -> pd.DataFrame:
     """
     differ = pairs[pairs["relation"].notna() & (pairs["relation"] != "same")]
     return found(
-        differ, "profile_arn", "role_arn",
+        differ,
+        "profile_arn",
+        "role_arn",
         concat("profile ", texts(differ["profile_name"]), " holds role ", texts(differ["role_name"])),
         relation=differ["relation"],
         maker=differ["maker"],
         expected=differ["names_expected"],
         next_step=command("iam get-instance-profile", "instance-profile-name", differ["profile_name"]),
-    )  # fmt: skip
+    )
 
 
 @check(severity="low", needs=[needs.links, needs.role_paths])
@@ -38,8 +40,8 @@ def path_mismatches(pairs: pd.DataFrame) -> pd.DataFrame:
     """Links whose two paths differ.
 
     Policies allow or deny by path (`instance-profile/team/*`), and each side is then under another rule; a path beyond
-    `/` also breaks tools that take the first segment of the ARN for the name. Cloud9's profile lies under `/cloud9/` and
-    its role under `/service-role/`, by AWS's own making. A path cannot be changed, only made anew.
+    `/` also breaks tools that take the first segment of the ARN for the name. Cloud9's profile lies under `/cloud9/`
+    and its role under `/service-role/`, by AWS's own making. A path cannot be changed, only made anew.
     """
     differ = pairs[pairs["paths_differ"]]
     sides = [
@@ -47,12 +49,14 @@ def path_mismatches(pairs: pd.DataFrame) -> pd.DataFrame:
         for side in ("profile", "role")
     ]
     return found(
-        differ, "profile_arn", "role_arn",
+        differ,
+        "profile_arn",
+        "role_arn",
         concat("beyond /, the profile's path has ", sides[0], " and the role's ", sides[1]),
         maker=differ["maker"],
         expected=differ["paths_expected"],
         next_step=command("iam get-instance-profile", "instance-profile-name", differ["profile_name"]),
-    )  # fmt: skip
+    )
 
 
 @check(severity="high", needs=[needs.role_list, needs.links])
@@ -71,11 +75,15 @@ def crossed_names(pairs: pd.DataFrame, roles: pd.DataFrame) -> pd.DataFrame:
     other = np.asarray(pc.not_equal(namesake, texts(crossed["role_arn"])))
     crossed, namesake = crossed[other], namesake.filter(pa.array(other))
     return found(
-        crossed, "profile_arn", "role_arn",
-        concat("holds role ", texts(crossed["role_name"]), ", though a role of the profile's own name exists: ", namesake),
+        crossed,
+        "profile_arn",
+        "role_arn",
+        concat(
+            "holds role ", texts(crossed["role_name"]), ", though a role of the profile's own name exists: ", namesake
+        ),
         relation=crossed["relation"],
         next_step=command("iam get-instance-profile", "instance-profile-name", crossed["profile_name"]),
-    )  # fmt: skip
+    )
 
 
 def _name_key(accounts: pd.Series, names: pd.Series) -> pa.Array:

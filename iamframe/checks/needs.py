@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-import numpy as np
+import pandas as pd
 
 from iamframe.checks.registry import Reach, Verdicts
 from iamframe.inventory import ALL, ROLE_LINKS
-from iamframe.keys import is_in
+from iamframe.keys import Bools, is_in
 
 _COMPLETE = ("complete", "")
 _ROLES_FROM = (
@@ -19,8 +19,14 @@ _ROLES_FROM = (
     "config:AWS::IAM::Role",
     "steampipe:aws_iam_role",
 )
-_PROFILES_FROM = ("ListInstanceProfiles", "GetInstanceProfile", "config:AWS::IAM::InstanceProfile",
-                  "steampipe:aws_iam_instance_profile", "terraform:state", "terraform:plan")  # fmt: skip
+_PROFILES_FROM = (
+    "ListInstanceProfiles",
+    "GetInstanceProfile",
+    "config:AWS::IAM::InstanceProfile",
+    "steampipe:aws_iam_instance_profile",
+    "terraform:state",
+    "terraform:plan",
+)
 _LIST_PROFILES = "`aws iam list-instance-profiles` lists all of them, empty ones too"
 _LIST_ROLES = "`aws iam get-account-authorization-details --filter Role` shows all roles with their profiles and tags"
 
@@ -66,12 +72,17 @@ def links(reach: Reach) -> Verdicts:
     of_roles = reach.count("role links", roles, known=_own_profiles_known(reach))
     verdicts = []
     for rows, known, roles_rows, roles_known, profiles_whole, roles_whole in zip(
-        counts["rows"], counts["role_known"], of_roles["rows"], of_roles["known"],
-        reach.lists["profiles_whole"], reach.lists["roles_whole"], strict=True,
-    ):  # fmt: skip
+        counts["rows"],
+        counts["role_known"],
+        of_roles["rows"],
+        of_roles["known"],
+        reach.lists["profiles_whole"],
+        reach.lists["roles_whole"],
+        strict=True,
+    ):
         if known < rows:
             verdicts.append(("partial", f"of {rows - known:,} of {rows:,} profiles it is not known what they hold"))
-        elif profiles_whole or roles_whole and roles_known == roles_rows:
+        elif profiles_whole or (roles_whole and roles_known == roles_rows):
             verdicts.append(_COMPLETE)
         elif rows or roles_known:
             verdicts.append(("partial", f"not all links were read; {_LIST_PROFILES}"))
@@ -80,7 +91,7 @@ def links(reach: Reach) -> Verdicts:
     return verdicts
 
 
-def _own_profiles_known(reach: Reach) -> np.ndarray:  # type: ignore[type-arg]
+def _own_profiles_known(reach: Reach) -> Bools:
     roles, gaps = reach.inventory.roles, reach.inventory.gaps
     gaps = gaps[gaps["operation"] == ROLE_LINKS]
     none = is_in(roles["account_id"], gaps["account_id"][gaps["subject"] == ALL])
@@ -146,9 +157,9 @@ def linked_trust(reach: Reach) -> Verdicts:
     return _unless_unknown(counts, "the trust policies behind {} of {} links were not read")
 
 
-def _unless_unknown(counts: object, sentence: str) -> Verdicts:
+def _unless_unknown(counts: pd.DataFrame, sentence: str) -> Verdicts:
     verdicts: Verdicts = []
-    for rows, unknown in zip(counts["rows"], counts["unknown"], strict=True):  # type: ignore[index]
+    for rows, unknown in zip(counts["rows"], counts["unknown"], strict=True):
         status = "unknown" if unknown == rows else "partial"
         reason = sentence.format(f"{unknown:,}", f"{rows:,}")
         verdicts.append((status, f"{reason}; {_LIST_ROLES}") if unknown else _COMPLETE)
@@ -172,9 +183,11 @@ def role_tags(reach: Reach) -> Verdicts:
     return _tagged(counts, reach.lists["roles_whole"], "roles", _LIST_ROLES, refused, _LIST_ROLES)
 
 
-def _tagged(counts: object, wholes: object, what: str, command: str, refused: list[str], listing: str) -> Verdicts:
+def _tagged(
+    counts: pd.DataFrame, wholes: pd.Series, what: str, command: str, refused: list[str], listing: str
+) -> Verdicts:
     verdicts = []
-    for rows, known, whole, refusal in zip(counts["rows"], counts["tags_known"], wholes, refused, strict=True):  # type: ignore[index, call-overload]
+    for rows, known, whole, refusal in zip(counts["rows"], counts["tags_known"], wholes, refused, strict=True):
         if whole and known == rows:
             verdicts.append(_COMPLETE)
         elif known < rows:
@@ -238,8 +251,15 @@ def references(reach: Reach) -> Verdicts:
 
 def any_references(reach: Reach) -> Verdicts:
     """Some of what names profiles: each reference speaks for itself."""
-    seen = _read(reach, ("DescribeInstances", "DescribeLaunchTemplateVersions", "DescribeLaunchConfigurations",
-                         "DescribeIamInstanceProfileAssociations"))  # fmt: skip
+    seen = _read(
+        reach,
+        (
+            "DescribeInstances",
+            "DescribeLaunchTemplateVersions",
+            "DescribeLaunchConfigurations",
+            "DescribeIamInstanceProfileAssociations",
+        ),
+    )
     verdicts: Verdicts = []
     for some, (status, reason), whole in zip(seen, references(reach), reach.lists["profiles_whole"], strict=True):
         if not some:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -15,25 +17,25 @@ _CONSUMERS = ("instance", "association", "launch-template", "launch-configuratio
 
 
 def found(rows: pd.DataFrame, resource: str, related: str | None, detail: object, **more: object) -> pd.DataFrame:
-    """Return findings on rows of a frame: the resource's column, the related one's, what to say, and what else to set."""
+    """Return findings on rows of a frame.
+
+    Named are the column of the resource, that of the related one, what to say, and what else to set.
+    """
     related_arn = rows[related] if related else pd.Series(np.nan, index=rows.index, dtype="str")
     frame = pd.DataFrame({"resource_arn": rows[resource], "related_arn": related_arn}).reset_index(drop=True)
-    for name, value in {"detail": detail, **more}.items():
-        frame[name] = (
-            value.to_pandas()
-            if isinstance(value, (pa.Array, pa.ChunkedArray))
-            else np.asarray(value)
-            if isinstance(value, pd.Series)
-            else value
-        )
+    for name, given in {"detail": detail, **more}.items():
+        value: Any = given
+        if isinstance(value, (pa.Array, pa.ChunkedArray)):
+            value = value.to_pandas()
+        frame[name] = np.asarray(value) if isinstance(value, pd.Series) else value
     return frame
 
 
 def command(verb: str, *options: object) -> pa.Array:
-    """Return AWS CLI commands: a verb, then option names and their values, each pair as one shell word `--option=value`."""
+    """Return AWS CLI commands: a verb, then names and values of options, each one shell word `--option=value`."""
     parts: list[object] = [f"aws {verb}"]
     for option, value in zip(options[::2], options[1::2], strict=True):
-        parts += [f" --{option}=", shell_quoted(texts(value))]  # type: ignore[arg-type]
+        parts += [f" --{option}=", shell_quoted(texts(value))]
     return concat(*parts)
 
 
@@ -48,10 +50,13 @@ def empty_profiles(pairs: pd.DataFrame) -> pd.DataFrame:
     """
     empty = pairs[pairs["role_arn"].isna() & pairs["role_known"]]
     return found(
-        empty, "profile_arn", None, "holds no role",
+        empty,
+        "profile_arn",
+        None,
+        "holds no role",
         maker=empty["maker"],
         next_step=command("iam delete-instance-profile", "instance-profile-name", empty["profile_name"]),
-    )  # fmt: skip
+    )
 
 
 @check(severity="medium", needs=[needs.profile_list, needs.references], certainty="maybe")
@@ -68,13 +73,25 @@ def unreferenced_profiles(pairs: pd.DataFrame, references: pd.DataFrame, lists: 
     where = position(silent["account_id"], readable["account_id"])
     reads_all = take(readable["references_status"], where)
     return found(
-        silent, "profile_arn", "role_arn",
-        concat("no instance, launch template, launch configuration or group that was read names it: ",
-               pc.if_else(pc.equal(reads_all, "complete"), "all enabled regions were read", take(readable["references_reason"], where))),
+        silent,
+        "profile_arn",
+        "role_arn",
+        concat(
+            "no instance, launch template, launch configuration or group that was read names it: ",
+            pc.if_else(
+                pc.equal(reads_all, "complete"),
+                "all enabled regions were read",
+                take(readable["references_reason"], where),
+            ),
+        ),
         certainty=pc.if_else(pc.equal(reads_all, "complete"), "in scope", "maybe"),
         maker=silent["maker"],
-        next_step=command("ec2 describe-instances", "filters", concat("Name=iam-instance-profile.arn,Values=", texts(silent["profile_arn"]))),
-    )  # fmt: skip
+        next_step=command(
+            "ec2 describe-instances",
+            "filters",
+            concat("Name=iam-instance-profile.arn,Values=", texts(silent["profile_arn"])),
+        ),
+    )
 
 
 @check(severity="high", needs=[needs.any_references])
@@ -92,31 +109,62 @@ def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd
     gone = direct["profile_arn"].isna() & whole
     where = position(direct["profile_arn"], profiles["profile_arn"])
     now = take(profiles["profile_id"], where)
-    other_id = np.asarray(pc.fill_null(pc.not_equal(texts(direct["profile_id"]), now), False))  # noqa: FBT003
+    other_id = np.asarray(pc.fill_null(pc.not_equal(texts(direct["profile_id"]), now), False))
     stale = direct[gone | other_id].reset_index(drop=True)
     detail = pc.if_else(
         texts(stale["profile_arn"]).is_null(),
         concat("names the profile ", texts(stale["named"]), ", which does not exist"),
-        concat("was started with the profile id ", texts(stale["profile_id"]), "; ", texts(stale["profile_name"]),
-               " has since been made anew, with the id ", now.filter(pa.array(gone | other_id))),
-    )  # fmt: skip
+        concat(
+            "was started with the profile id ",
+            texts(stale["profile_id"]),
+            "; ",
+            texts(stale["profile_name"]),
+            " has since been made anew, with the id ",
+            now.filter(pa.array(gone | other_id)),
+        ),
+    )
     named = pc.fill_null(detail, concat("names the profile ", texts(stale["named"])))
     kind = texts(stale["consumer_type"])
     instance = pc.if_else(pc.equal(kind, "association"), texts(stale["consumer_name"]), texts(stale["consumer_id"]))
     step = pc.case_when(
-        pc.make_struct(pc.is_in(kind, value_set=pa.array(["instance", "association"])), pc.equal(kind, "launch-template")),
-        command("ec2 describe-iam-instance-profile-associations", "filters", concat("Name=instance-id,Values=", instance), "region", stale["region"]),
-        concat(command("ec2 describe-launch-template-versions", "launch-template-id", stale["consumer_id"], "region", stale["region"]),
-               " --versions='$Default' --versions='$Latest'"),
-        command("autoscaling describe-launch-configurations", "launch-configuration-names", stale["consumer_id"], "region", stale["region"]),
-    )  # fmt: skip
+        pc.make_struct(
+            pc.is_in(kind, value_set=pa.array(["instance", "association"])), pc.equal(kind, "launch-template")
+        ),
+        command(
+            "ec2 describe-iam-instance-profile-associations",
+            "filters",
+            concat("Name=instance-id,Values=", instance),
+            "region",
+            stale["region"],
+        ),
+        concat(
+            command(
+                "ec2 describe-launch-template-versions",
+                "launch-template-id",
+                stale["consumer_id"],
+                "region",
+                stale["region"],
+            ),
+            " --versions='$Default' --versions='$Latest'",
+        ),
+        command(
+            "autoscaling describe-launch-configurations",
+            "launch-configuration-names",
+            stale["consumer_id"],
+            "region",
+            stale["region"],
+        ),
+    )
     return found(
-        stale.assign(arn=stale["consumer_arn"].fillna(stale["consumer_id"])), "arn", "profile_arn", named,
+        stale.assign(arn=stale["consumer_arn"].fillna(stale["consumer_id"])),
+        "arn",
+        "profile_arn",
+        named,
         account_id=stale["account_id"],
         resource_type=stale["consumer_type"],
         resource_name=stale["consumer_name"].fillna(stale["consumer_id"]),
         next_step=pc.replace_substring(step, " --region=unknown", ""),
-    ).drop_duplicates(["resource_arn", "related_arn"])  # fmt: skip
+    ).drop_duplicates(["resource_arn", "related_arn"])
 
 
 @check(severity="low", needs=[needs.role_list, needs.own_profiles, needs.trust])
@@ -128,10 +176,13 @@ def ec2_roles_without_profile(pairs: pd.DataFrame) -> pd.DataFrame:
     """
     alone = pairs[pairs["profile_arn"].isna() & (pairs["trusts_ec2"] == "yes")]
     return found(
-        alone, "role_arn", None, "trusts EC2 and is in no instance profile",
+        alone,
+        "role_arn",
+        None,
+        "trusts EC2 and is in no instance profile",
         maker=alone["maker"],
         next_step=command("iam list-instance-profiles-for-role", "role-name", alone["role_name"]),
-    )  # fmt: skip
+    )
 
 
 @check(severity="low", needs=[needs.links])
@@ -147,13 +198,15 @@ def roles_in_many_profiles(pairs: pd.DataFrame) -> pd.DataFrame:
     first = links.drop_duplicates("role_arn")
     where = position(many["role_arn"], first["role_arn"])
     return found(
-        many, "role_arn", None,
+        many,
+        "role_arn",
+        None,
         [f"is in {len(held)} profiles: {', '.join(sorted(map(str, held)))}" for held in many["list"]],
         account_id=take(first["account_id"], where),
         resource_name=take(first["role_name"], where),
         resource_type="role",
         next_step=command("iam list-instance-profiles-for-role", "role-name", take(first["role_name"], where)),
-    )  # fmt: skip
+    )
 
 
 @check(severity="high", needs=[needs.quotas])
@@ -179,9 +232,12 @@ def quota_pressure(accounts: pd.DataFrame, *, threshold: float = 0.8) -> pd.Data
     full = accounts.assign(detail=detail.to_numpy())[(detail != "").to_numpy()]
     partition = full["partition"].fillna("aws")
     return found(
-        full.assign(arn="arn:" + partition + ":iam::" + full["account_id"] + ":root"), "arn", None, full["detail"],
+        full.assign(arn="arn:" + partition + ":iam::" + full["account_id"] + ":root"),
+        "arn",
+        None,
+        full["detail"],
         account_id=full["account_id"],
         resource_type="account",
         resource_name=full["account_name"],
         next_step="aws iam get-account-summary",
-    )  # fmt: skip
+    )

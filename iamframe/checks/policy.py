@@ -102,7 +102,7 @@ class Policy:
                 if glob != "*":
                     pattern = "(?s)^" + ".*".join(map(re.escape, glob.split("*"))) + "$"
                     matches = pc.match_substring_regex(findings[column], pattern)
-                    hit &= np.asarray(pc.fill_null(matches, False))  # noqa: FBT003
+                    hit &= np.asarray(pc.fill_null(matches, False))
             reasons = pc.if_else(pc.and_(pa.array(hit), pc.is_null(reasons)), one.reason, reasons)
         return reasons
 

@@ -36,7 +36,7 @@ class Reach:
     counted: dict[str, pd.DataFrame] = field(default_factory=dict)
 
     def count(self, name: str, frame: pd.DataFrame, **masks: Any) -> pd.DataFrame:
-        """Return, per account and in the order of `accounts`, the rows of a frame (`rows`) and those under each mask."""
+        """Return the `rows` of a frame per account, in the order of `accounts`, and those under each mask."""
         if name not in self.counted:
             numbers = pd.DataFrame(
                 {"account_id": frame["account_id"], "rows": 1} | {k: np.asarray(v) for k, v in masks.items()}
@@ -132,14 +132,16 @@ class Result:
         counts = self.findings.groupby("check")
         statuses = self.coverage.groupby(["check", "status"]).size().unstack(fill_value=0)
         names = list(self.checks)
-        frame = pd.DataFrame({
-            "check": names,
-            "title": [CHECKS[name].title for name in names],
-            "severity": [CHECKS[name].severity for name in names],
-            "findings": counts.size().reindex(names, fill_value=0).to_numpy(),
-            "expected": counts["expected"].sum().reindex(names, fill_value=0).to_numpy(),
-            "accepted": counts["accepted"].count().reindex(names, fill_value=0).to_numpy(),
-        })  # fmt: skip
+        frame = pd.DataFrame(
+            {
+                "check": names,
+                "title": [CHECKS[name].title for name in names],
+                "severity": [CHECKS[name].severity for name in names],
+                "findings": counts.size().reindex(names, fill_value=0).to_numpy(),
+                "expected": counts["expected"].sum().reindex(names, fill_value=0).to_numpy(),
+                "accepted": counts["accepted"].count().reindex(names, fill_value=0).to_numpy(),
+            }
+        )
         for status in STATUSES:
             column = statuses[status] if status in statuses else pd.Series(dtype=int)
             frame[status] = column.reindex(names, fill_value=0).to_numpy()
@@ -210,9 +212,10 @@ def _conformed(one: Check, found: pd.DataFrame, inventory: Inventory) -> pa.Tabl
         looked_up = {
             name: pc.coalesce(take(inventory.profiles[of_profile], profile), take(inventory.roles[of_role], role))
             for name, of_profile, of_role in (
-                ("account_id", "account_id", "account_id"), ("resource_name", "profile_name", "role_name"),
+                ("account_id", "account_id", "account_id"),
+                ("resource_name", "profile_name", "role_name"),
             )
-        }  # fmt: skip
+        }
         looked_up["resource_type"] = pc.if_else(
             pa.array(profile >= 0),
             "instance-profile",

@@ -14,7 +14,7 @@ from iamframe.checks import needs
 from iamframe.checks.orphans import command, found
 from iamframe.checks.policy import RequiredTag
 from iamframe.checks.registry import check
-from iamframe.keys import Bools, Positions, concat, is_in, joined_by_group, position, shell_quoted, take, texts
+from iamframe.keys import Bools, Positions, Texts, concat, is_in, joined_by_group, position, shell_quoted, take, texts
 from iamframe.names import canonical_key, shown, variant_kinds
 
 _ON_PROFILE = "aws iam tag-instance-profile --instance-profile-name="
@@ -42,7 +42,7 @@ def _own(tags: pd.DataFrame) -> pd.DataFrame:
     return tags[~tags["is_aws_reserved"]]
 
 
-def _copied(tags: pd.DataFrame, arns: pd.Series) -> pa.Array:
+def _copied(tags: pd.DataFrame, arns: Texts) -> pa.Array:
     """Return the tags of each resource as JSON, missing where it has none."""
     mine = _own(tags[is_in(tags["resource_arn"], texts(arns))])
     owner = position(mine["resource_arn"], texts(arns))
@@ -58,8 +58,9 @@ def _copied(tags: pd.DataFrame, arns: pd.Series) -> pa.Array:
 def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> pd.DataFrame:
     """Instance profiles without tags.
 
-    The IAM console neither shows nor sets tags of a profile, and CloudFormation cannot tag one at all, so that they stay
-    untagged while their roles are tagged. Where the role has tags, the command copies them; else it shows what is there.
+    The IAM console neither shows nor sets tags of a profile, and CloudFormation cannot tag one at all, so that they
+    stay untagged while their roles are tagged. Where the role has tags, the command copies them; else it shows what is
+    there.
     """
     profiles = pairs[pairs["profile_tags_known"]].drop_duplicates("profile_arn")
     bare = profiles[~is_in(profiles["profile_arn"], _own(tags)["resource_arn"])]
@@ -71,12 +72,17 @@ def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> pd.DataFrame:
         "has no tags",
     )
     return found(
-        bare, "profile_arn", None, detail,
+        bare,
+        "profile_arn",
+        None,
+        detail,
         maker=bare["maker"],
         expected=bare["untagged_expected"],
-        next_step=pc.coalesce(_tagging(_ON_PROFILE, names, copied),
-                              command("iam list-instance-profile-tags", "instance-profile-name", names)),
-    )  # fmt: skip
+        next_step=pc.coalesce(
+            _tagging(_ON_PROFILE, names, copied),
+            command("iam list-instance-profile-tags", "instance-profile-name", names),
+        ),
+    )
 
 
 @check(severity="medium", needs=[needs.role_tags])
@@ -88,12 +94,15 @@ def untagged_roles(roles: pd.DataFrame, links: pd.DataFrame, tags: pd.DataFrame)
     """
     bare = roles[roles["tags_known"] & ~roles["is_aws_managed"] & ~is_in(roles["role_arn"], _own(tags)["resource_arn"])]
     profile = take(links["profile_arn"], position(bare["role_arn"], links["role_arn"]))
-    copied = _copied(tags, pc.fill_null(profile, ""))  # type: ignore[arg-type]
+    copied = _copied(tags, pc.fill_null(profile, ""))
     names = texts(bare["role_name"])
     return found(
-        bare, "role_arn", None, pc.if_else(copied.is_valid(), "has no tags; its profile has", "has no tags"),
+        bare,
+        "role_arn",
+        None,
+        pc.if_else(copied.is_valid(), "has no tags; its profile has", "has no tags"),
         next_step=pc.coalesce(_tagging(_ON_ROLE, names, copied), command("iam list-role-tags", "role-name", names)),
-    )  # fmt: skip
+    )
 
 
 class _Side:
@@ -201,13 +210,16 @@ def _differing(both: pd.DataFrame, key: pa.Array, value: pa.Array, kinds: tuple[
         command("iam list-instance-profile-tags", "instance-profile-name", both["profile_name"]),
     )
     some = np.unique(link)
-    rows = both.iloc[some]
+    found_in = both.iloc[some]
     return found(
-        rows, "profile_arn", "role_arn", detail.take(pa.array(some)),
-        maker=rows["maker"],
-        expected=rows["untagged_expected"] & (rows["profile_tags"] == ""),
+        found_in,
+        "profile_arn",
+        "role_arn",
+        detail.take(pa.array(some)),
+        maker=found_in["maker"],
+        expected=found_in["untagged_expected"] & (found_in["profile_tags"] == ""),
         next_step=step.take(pa.array(some)),
-    )  # fmt: skip
+    )
 
 
 def _joined_tags(both: pd.DataFrame, key: pa.Array, value: pa.Array, kinds: list[_Rows]) -> pa.Array:
@@ -265,15 +277,15 @@ def missing_required_tags(
 def tag_key_variants(tags: pd.DataFrame, roles: pd.DataFrame) -> pd.DataFrame:
     """Tag keys of one account that read alike and are not the same.
 
-    They differ by case, space, width, separator, or a letter of another script that looks alike, so that a filter on one
-    of them misses the others. What the eye may miss is spelled out behind the key.
+    They differ by case, space, width, separator, or a letter of another script that looks alike, so that a filter on
+    one of them misses the others. What the eye may miss is spelled out behind the key.
     """
     managed = roles["role_arn"][roles["is_aws_managed"]]
     own = _own(tags)
     counts = own[~is_in(own["resource_arn"], managed)].groupby(["account_id", "tag_key"], sort=True).size()
     canonical = {key: canonical_key(key) for key in counts.index.get_level_values("tag_key").unique()}
     groups: dict[tuple[str, str], list[tuple[str, int]]] = defaultdict(list)
-    for (account, key), count in counts.items():
+    for account, key, count in counts.rename("count").reset_index().itertuples(index=False, name=None):
         groups[account, canonical[key]].append((key, int(count)))
     rows: list[dict[str, Any]] = []
     for (account, _), keys in groups.items():
@@ -282,5 +294,8 @@ def tag_key_variants(tags: pd.DataFrame, roles: pd.DataFrame) -> pd.DataFrame:
             kinds = " and ".join(variant_kinds([key for key, _ in keys]))
             rows.append({"account_id": account, "detail": f"differ by {kinds}: {spelled}"})
     frame = pd.DataFrame(rows, columns=["account_id", "detail"]).astype("str")
-    return frame.assign(resource_arn=pd.Series(np.nan, index=frame.index, dtype="str"),
-                        related_arn=pd.Series(np.nan, index=frame.index, dtype="str"), resource_type="tag key")  # fmt: skip
+    return frame.assign(
+        resource_arn=pd.Series(np.nan, index=frame.index, dtype="str"),
+        related_arn=pd.Series(np.nan, index=frame.index, dtype="str"),
+        resource_type="tag key",
+    )

@@ -24,11 +24,13 @@ def profiles_without_ec2_trust(pairs: pd.DataFrame, roles: pd.DataFrame) -> pd.D
     closed = pairs[pairs["relation"].notna() & (pairs["trusts_ec2"] == "no")]
     services = take(roles["trusted_services"], position(closed["role_arn"], roles["role_arn"]))
     return found(
-        closed, "profile_arn", "role_arn",
+        closed,
+        "profile_arn",
+        "role_arn",
         concat("role ", texts(closed["role_name"]), " trusts ", pc.fill_null(services, "no service"), ", not EC2"),
         maker=closed["maker"],
         next_step=command("iam get-role", "role-name", closed["role_name"]),
-    )  # fmt: skip
+    )
 
 
 @check(severity="medium", needs=[needs.role_list, needs.trust])
@@ -39,13 +41,15 @@ def deleted_trust_principals(roles: pd.DataFrame) -> pd.DataFrame:
     IAM User Guide, "AWS JSON policy elements: Principal"). A new one of the same name is not let in.
     """
     policies = texts(roles["trust_policy"])
-    distinct = pc.unique(policies.filter(pc.fill_null(pc.match_substring_regex(policies, '"A(RO|ID)A'), False)))  # noqa: FBT003
+    distinct = pc.unique(policies.filter(pc.fill_null(pc.match_substring_regex(policies, '"A(RO|ID)A'), False)))
     named = pa.array([read_trust(policy.encode()).deleted for policy in distinct.to_pylist()], pa.string())
     deleted = take(named, position(policies, distinct))
     rows = roles[deleted.is_valid().to_pandas().to_numpy(bool)]
     names = deleted.drop_null()
     return found(
-        rows, "role_arn", None,
+        rows,
+        "role_arn",
+        None,
         concat("trusts the deleted ", pc.replace_substring(names, " ", ", ")),
         next_step=command("iam get-role", "role-name", rows["role_name"]),
-    )  # fmt: skip
+    )

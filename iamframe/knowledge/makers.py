@@ -97,7 +97,7 @@ def maker_of(makers: Iterable[Maker], columns: Mapping[str, Any], sides: str) ->
     text = pc.utf8_slice_codeunits(text, 0, -1)
     # Linear in the text, and most rows fit no maker: only those that may are looked at one by one.
     maybe = "|".join(maker.pattern(sides, "") for _, maker in candidates)
-    rows = np.flatnonzero(np.asarray(pc.fill_null(pc.match_substring_regex(text, f"(?s)^(?:{maybe})$"), False)))  # noqa: FBT003
+    rows = np.flatnonzero(np.asarray(pc.fill_null(pc.match_substring_regex(text, f"(?s)^(?:{maybe})$"), False)))
     exact = re.compile("|".join(f"(?P<m{i}>{maker.pattern(sides, f'n{i}')})" for i, maker in candidates), re.DOTALL)
     for row, value in zip(rows.tolist(), text.take(pa.array(rows)).to_pylist(), strict=True):
         match = exact.fullmatch(value)

@@ -18,6 +18,9 @@ from iamframe.checks.registry import CHECKS, SEVERITIES, STATUSES, Result
 # A browser lays out a longer table too slowly; the CSV beside the page has all rows.
 MAX_ROWS = 20_000
 _CHUNK = 100
+_POLICY = (
+    "default-src 'none'; style-src {style}; script-src {script}; img-src data:; base-uri 'none'; form-action 'none'"
+)
 
 SEVERITY_WORDS = {"high": "high", "medium": "medium", "low": "low", "info": "info"}
 
@@ -72,7 +75,7 @@ def render_page(result: Result) -> str:
     ).render(
         style=Markup(style),  # noqa: S704 - our own file
         script=Markup(script),  # noqa: S704 - our own file
-        policy=f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; img-src data:; base-uri 'none'; form-action 'none'",
+        policy=_POLICY.format(style=_hash(style), script=_hash(script)),
         version=version("iamframe"),
         sources=result.inventory.sources,
         is_sample=result.inventory.sources == ("sample",),

@@ -23,7 +23,7 @@ _TRIGGERS = r"^'*[=+\-@\t\r\n|%＝＋－＠]"
 def guarded(values: pd.Series) -> pd.Series:
     """Return text values with an apostrophe before each that a spreadsheet would take for a formula."""
     array = texts(values)
-    trigger = pc.fill_null(pc.match_substring_regex(array, _TRIGGERS), False)  # noqa: FBT003
+    trigger = pc.fill_null(pc.match_substring_regex(array, _TRIGGERS), False)
     if not pc.any(trigger).as_py():
         return values
     return pd.Series(pa.array(pc.if_else(trigger, concat("'", array), array)).to_pandas(), dtype="str").set_axis(
@@ -38,7 +38,10 @@ def unguarded(text: str) -> str:
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
-    """Write a frame for people: guarded, quoted, UTF-8 with a byte order mark; times in ISO form, flags True and False."""
+    """Write a frame for people: guarded, quoted, UTF-8 with a byte order mark.
+
+    Times are in ISO form, flags True and False, missing values empty.
+    """
     columns = {str(name): guarded(frame[name]) if frame[name].dtype == "str" else frame[name] for name in frame.columns}
     pd.DataFrame(columns).to_csv(
         path,

@@ -57,8 +57,14 @@ CHUNK = 2_000
 _DOCUMENTED = re.compile(r"EXAMPLE.*EXAMPLE")
 _TWELVE_DIGITS = re.compile(r"\d{12}", re.ASCII)
 _AWS_NAMES = re.compile(r"(?:iam|ec2|autoscaling|sts|organizations):", re.IGNORECASE)
-_REASONS = (("denied", "denied"), ("unauthorized", "denied"), ("throttl", "throttled"), ("expired", "expired"),
-            ("nosuchentity", "vanished"), ("notfound", "vanished"))  # fmt: skip
+_REASONS = (
+    ("denied", "denied"),
+    ("unauthorized", "denied"),
+    ("throttl", "throttled"),
+    ("expired", "expired"),
+    ("nosuchentity", "vanished"),
+    ("notfound", "vanished"),
+)
 
 Records = list[msgspec.Struct]
 
@@ -200,7 +206,7 @@ class _Reader:
 
     def _owned(self, piece: Piece, answer: Answer) -> Answer:
         answer.account_id = answer.account_id or self._owner(piece.folders)
-        records = sum(map(len, answer.chunks))  # type: ignore[arg-type]
+        records = sum(map(len, answer.chunks))
         self.has_read |= bool(records) or answer.state == "complete"
         if answer.account_id is None and not any(_account(r) for chunk in answer for r in chunk):
             self._cannot_place(answer)
@@ -327,11 +333,14 @@ class _Reader:
                 self.has_read = True
                 self.gaps.append(
                     Gap(
-                        "GetAccountAuthorizationDetails", document.piece.label, "truncated",
-                        f"{document.piece.label}: lists users or groups and no role; every account has roles, so it was "
-                        "made with a filter: export it without --filter", account_id=answer.account_id,
+                        "GetAccountAuthorizationDetails",
+                        document.piece.label,
+                        "truncated",
+                        f"{document.piece.label}: lists users or groups and no role; every account has roles, so it "
+                        "was made with a filter: export it without --filter",
+                        account_id=answer.account_id,
                     )
-                )  # fmt: skip
+                )
         yield answer
 
     def _profiles(self, document: _Document) -> Iterator[Answer]:
@@ -367,8 +376,13 @@ class _Reader:
         resource_type, operation = kinds[folder]
         name = document.piece.name.rsplit(".json", 1)[0]
         if document.is_truncated:
-            gap = Gap(operation, name, "truncated", f"{document.piece.label}: the tags are cut short, so none are "
-                      "taken; list them again without --max-items")  # fmt: skip
+            gap = Gap(
+                operation,
+                name,
+                "truncated",
+                f"{document.piece.label}: the tags are cut short, so none are "
+                "taken; list them again without --max-items",
+            )
             yield Answer(operation, document.piece.label, [[gap]], source=document.source)
             return
         listed = [tag for chunk in self._records(document, "Tags", Tag) for tag in chunk]
@@ -398,9 +412,13 @@ class _Reader:
     def _caller(self, document: _Document) -> Iterator[Answer]:
         account, arn = (_text(document, key) for key in ("Account", "Arn"))
         yield Answer(
-            "GetCallerIdentity", document.piece.label, [[Account(caller_arn=arn)]],
-            account_id=account, state="complete", source=document.source,
-        )  # fmt: skip
+            "GetCallerIdentity",
+            document.piece.label,
+            [[Account(caller_arn=arn)]],
+            account_id=account,
+            state="complete",
+            source=document.source,
+        )
 
     def _aliases(self, document: _Document) -> Iterator[Answer]:
         aliases = [bytes(alias).decode(errors="replace").strip('"') for alias in document.items("AccountAliases")]
@@ -463,8 +481,9 @@ class _Reader:
         if "format_version" not in document.keys:
             return None
         plan = _decode(document, terraform.Plan)
-        return self._managed(document, "terraform:plan" if plan.planned_values else "terraform:state",
-                             terraform.in_plan(plan))  # fmt: skip
+        return self._managed(
+            document, "terraform:plan" if plan.planned_values else "terraform:state", terraform.in_plan(plan)
+        )
 
     def _managed(self, document: _Document, operation: str, managed: Iterator[terraform.Managed]) -> Iterator[Answer]:
         found: dict[str, Records] = {terraform.ROLE: [], terraform.PROFILE: []}
@@ -559,11 +578,17 @@ class _Reader:
         for version in sorted(set(unread)):
             template, _, number = version.rpartition(":")
             self.gaps.append(
-                Gap(VERSIONS, version, "not_in_file", f"launch template {template}, version {number}, is not in the "
+                Gap(
+                    VERSIONS,
+                    version,
+                    "not_in_file",
+                    f"launch template {template}, version {number}, is not in the "
                     f"files; `aws ec2 describe-launch-template-versions --launch-template-id={template} "
                     f"--versions='{number}'` would show which profile it names",
-                    region=UNKNOWN_REGION, account_id=account)
-            )  # fmt: skip
+                    region=UNKNOWN_REGION,
+                    account_id=account,
+                )
+            )
 
     # What was refused
 

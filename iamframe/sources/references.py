@@ -213,7 +213,7 @@ def _account_in(arn: str | None) -> str | None:
     return parts[4] or None if len(parts) == 6 else None
 
 
-def _nothing(record: msgspec.Struct) -> Iterator[Mention]:
+def _nothing(_: msgspec.Struct) -> Iterator[Mention]:
     return iter(())
 
 
@@ -244,47 +244,49 @@ def group_mentions(
 
     An unread version is `lt-ID:VERSION`, or `NAME:VERSION` where the group names its template so.
     """
-    read: dict[tuple[str, str], Version] = {}
-    for version in versions:
-        labels = [str(version.version_number)] + ["$Default"] * version.default_version
-        for template in filter(None, (version.launch_template_id, version.launch_template_name)):
-            read.update({(template, label): version for label in labels})
-    latest: dict[str, int] = {}
-    for template in templates:
-        for key in filter(None, (template.launch_template_id, template.launch_template_name)):
-            latest[key] = template.latest_version_number or 0
-    for version in versions:
-        for key in filter(None, (version.launch_template_id, version.launch_template_name)):
-            # Without the templates' own listing, the highest number read is all that `$Latest` can be.
-            newest = max((v.version_number for (k, _), v in read.items() if k == key), default=0)
-            number = latest.get(key, newest)
-            if (key, str(number)) in read:
-                read[key, "$Latest"] = read[key, str(number)]
+    read = _by_label(versions, templates)
     named = {configuration.name: configuration.named for configuration in configurations}
     mentions, unread = [], []
     for group in groups:
         found: dict[str, list[str]] = {}
         for pin in group.pins:
-            key = pin.launch_template_id or pin.launch_template_name or ""
-            label = pin.version or "$Default"
-            if (key, label) not in read:
-                unread.append(f"{key}:{label}")
-            elif profile := read[key, label].named:
-                found.setdefault(profile, []).append(label)
+            label = (pin.launch_template_id or pin.launch_template_name or "", pin.version or "$Default")
+            if label not in read:
+                unread.append(":".join(label))
+            elif profile := read[label].named:
+                found.setdefault(profile, []).append(label[1])
         if profile := named.get(group.configuration or ""):
             found.setdefault(profile, [])
-        mentions += [
-            Mention(
-                "auto-scaling-group",
-                group.name,
-                profile,
-                region=region_in(group.arn),
-                account_id=_account_in(group.arn),
-                consumer_arn=group.arn,
-                consumer_name=group.name,
-                consumer_version=" ".join(labels) or None,
-                consumer_state=group.status,
-            )
-            for profile, labels in found.items()
-        ]
+        mentions += [_of_group(group, profile, labels) for profile, labels in found.items()]
     return mentions, unread
+
+
+def _by_label(versions: list[Version], templates: list[Template]) -> dict[tuple[str, str], Version]:
+    """Return versions by template (id and name) and by number, `$Default` and `$Latest`, as far as they were read."""
+    read: dict[tuple[str, str], Version] = {}
+    newest: dict[str, int] = {}
+    for version in versions:
+        for key in filter(None, (version.launch_template_id, version.launch_template_name)):
+            read[key, str(version.version_number)] = version
+            newest[key] = max(newest.get(key, 0), version.version_number)
+            if version.default_version:
+                read[key, "$Default"] = version
+    for template in templates:
+        for key in filter(None, (template.launch_template_id, template.launch_template_name)):
+            newest[key] = template.latest_version_number or 0
+    # Without the templates' own listing, the highest number read is all that `$Latest` can be.
+    return read | {(key, "$Latest"): read[key, str(n)] for key, n in newest.items() if (key, str(n)) in read}
+
+
+def _of_group(group: Group, profile: str, labels: list[str]) -> Mention:
+    return Mention(
+        "auto-scaling-group",
+        group.name,
+        profile,
+        region=region_in(group.arn),
+        account_id=_account_in(group.arn),
+        consumer_arn=group.arn,
+        consumer_name=group.name,
+        consumer_version=" ".join(labels) or None,
+        consumer_state=group.status,
+    )

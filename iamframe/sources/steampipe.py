@@ -10,7 +10,17 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from iamframe.sources.records import Boundary, GotProfile, LastUsed, ListedProfile, NestedProfile, Role, Tag, Time
+from iamframe.sources.records import (
+    Boundary,
+    GotProfile,
+    LastUsed,
+    ListedProfile,
+    NestedProfile,
+    NestedRole,
+    Role,
+    Tag,
+    Time,
+)
 
 ROLE, PROFILE = "aws_iam_role", "aws_iam_instance_profile"
 
@@ -31,9 +41,9 @@ class RoleRow(msgspec.Struct, gc=False):
     role_last_used_region: str | None = None
     assume_role_policy: Raw | UnsetType = UNSET
     assume_role_policy_std: Raw | UnsetType = UNSET
-    instance_profile_arns: list[str] | None | UnsetType = UNSET
-    tags: dict[str, str] | None | UnsetType = UNSET
-    tags_src: list[Tag] | None | UnsetType = UNSET
+    instance_profile_arns: list[str] | UnsetType | None = UNSET
+    tags: dict[str, str] | UnsetType | None = UNSET
+    tags_src: list[Tag] | UnsetType | None = UNSET
 
 
 class ProfileRow(msgspec.Struct, gc=False):
@@ -45,8 +55,8 @@ class ProfileRow(msgspec.Struct, gc=False):
     create_date: Time = None
     path: str | None = None
     roles: Raw | UnsetType = UNSET
-    tags: dict[str, str] | None | UnsetType = UNSET
-    tags_src: list[Tag] | None | UnsetType = UNSET
+    tags: dict[str, str] | UnsetType | None = UNSET
+    tags_src: list[Tag] | UnsetType | None = UNSET
 
 
 def _has(value: object) -> bool:
@@ -55,7 +65,7 @@ def _has(value: object) -> bool:
 
 def _tags(row: RoleRow | ProfileRow, answered: bool) -> list[Tag] | UnsetType:
     if _has(row.tags_src):
-        return list(row.tags_src or ())  # type: ignore[arg-type]
+        return list(row.tags_src or ())
     if _has(row.tags):
         return [Tag(key, value) for key, value in row.tags.items()]  # type: ignore[union-attr]
     asked = row.tags is None or row.tags_src is None
@@ -83,9 +93,9 @@ def roles(rows: list[RoleRow]) -> list[Role]:
 
 def _role(row: RoleRow, got: bool, linked: bool) -> Role:
     used = row.role_last_used_date
-    use_known = _has(used) or used is None and got
+    use_known = _has(used) or (used is None and got)
     arns = row.instance_profile_arns
-    known = _has(arns) or arns is None and linked
+    known = _has(arns) or (arns is None and linked)
     trust = row.assume_role_policy if _readable(row.assume_role_policy) else row.assume_role_policy_std
     return Role(
         role_arn=row.arn,
@@ -97,9 +107,9 @@ def _role(row: RoleRow, got: bool, linked: bool) -> Role:
         description=row.description or None,
         max_session_seconds=row.max_session_duration,
         boundary=Boundary(row.permissions_boundary_arn) if row.permissions_boundary_arn else None,
-        last_used=LastUsed(used, row.role_last_used_region) if use_known else UNSET,
+        last_used=UNSET if used is UNSET or not use_known else LastUsed(used, row.role_last_used_region),
         tags=_tags(row, got),
-        profiles=[NestedProfile(arn) for arn in arns or ()] if known else UNSET,  # type: ignore[union-attr]
+        profiles=[NestedProfile(arn) for arn in arns or ()] if known else UNSET,
     )
 
 
@@ -129,8 +139,8 @@ def profiles(rows: list[ProfileRow]) -> list[GotProfile]:
     ]
 
 
-def _held(row: ProfileRow) -> list[object] | UnsetType:
+def _held(row: ProfileRow) -> list[NestedRole] | UnsetType:
     if not _readable(row.roles):
         return UNSET
     raw = b'{"Arn":"","Roles":' + bytes(row.roles) + b"}"  # type: ignore[arg-type]
-    return msgspec.json.decode(raw, type=ListedProfile).roles  # type: ignore[return-value]
+    return msgspec.json.decode(raw, type=ListedProfile).roles

@@ -89,8 +89,8 @@ class _Common(msgspec.Struct, gc=False):
     path: str | None = None
     unique_id: str | None = None
     create_date: str | None = None
-    tags: dict[str, str | None] | None | UnsetType = UNSET
-    tags_all: dict[str, str | None] | None | UnsetType = UNSET
+    tags: dict[str, str | None] | UnsetType | None = UNSET
+    tags_all: dict[str, str | None] | UnsetType | None = UNSET
 
 
 class _Role(_Common, gc=False):
@@ -101,8 +101,8 @@ class _Role(_Common, gc=False):
 
 
 class _Profile(_Common, gc=False):
-    role: str | None | UnsetType = UNSET
-    roles: list[str] | None | UnsetType = UNSET
+    role: str | UnsetType | None = UNSET
+    roles: list[str] | UnsetType | None = UNSET
 
 
 def in_state(state: State) -> Iterator[Managed]:
@@ -193,7 +193,7 @@ def _profile(managed: Managed) -> GotProfile:
 
 
 def _held(profile: _Profile, managed: Managed) -> list[NestedRole] | UnsetType:
-    if managed.unknown.get("role") or managed.unknown.get("roles") and not profile.role:
+    if managed.unknown.get("role") or (managed.unknown.get("roles") and not profile.role):
         return UNSET
     if profile.role is UNSET and profile.roles is UNSET:
         return UNSET
