@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
 from iamframe.errors import IamframeError, SourceError
 
@@ -15,105 +14,75 @@ if TYPE_CHECKING:
     from iamframe.checks import Result
     from iamframe.inventory import Inventory
 
-DONE, FOUND, REFUSED, INCOMPLETE = 0, 1, 2, 3
+DONE, FOUND, REFUSED, INCOMPLETE, INTERRUPTED = 0, 1, 2, 3, 130
+SEVERITIES = ("high", "medium", "low", "info")
+FORMATS = ("table", "csv", "json", "markdown")
 
-app = typer.Typer(
-    add_completion=False,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    help="IAM roles and instance profiles: which profiles are orphaned, untagged, or named unlike their role.",
-)
-
-Sources = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="[SOURCE]...", help="`sample`, or files and folders that hold what the AWS CLI printed"),
-]
-PolicyFile = Annotated[Path | None, typer.Option("--policy", metavar="FILE", help="tag policy (TOML)")]
-Strict = Annotated[bool, typer.Option("--strict", help="exit 3 if a check that was asked for is not complete")]
+_policy = click.option("--policy", type=Path, metavar="FILE", help="A tag policy (TOML).")
+_strict = click.option("--strict", is_flag=True, help="Exit 3 if a check that was asked for is not complete.")
 
 
-class Format(StrEnum):
-    """How `check` prints its findings."""
-
-    TABLE = "table"
-    CSV = "csv"
-    JSON = "json"
-    MARKDOWN = "markdown"
-
-
-class Severity(StrEnum):
-    """A severity, as `--fail-on` takes it."""
-
-    HIGH = "high"
-    MEDIUM = "medium"
-    LOW = "low"
-    INFO = "info"
-
-
-def _show_version(wanted: bool) -> None:
-    if wanted:
+def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
         from importlib.metadata import version
 
-        typer.echo(f"iamframe {version('iamframe')}")
-        raise typer.Exit
+        click.echo(f"iamframe {version('iamframe')}")
+        context.exit()
 
 
-@app.callback()
-def _root(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="show the version")
-    ] = False,
-) -> None:
-    pass
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
+def app() -> None:
+    """Tell which IAM instance profiles are orphaned, untagged, or named unlike their role.
+
+    A SOURCE is `sample`, or a file, a folder, a .gz or a .zip that holds what the AWS CLI printed, AWS Config items,
+    Terraform state or Steampipe rows.
+    """
 
 
 @app.command()
-def report(
-    sources: Sources = None,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="folder for the report")] = Path("iamframe-report"),
-    policy: PolicyFile = None,
-    strict: Strict = False,
-) -> None:
+@click.argument("sources", nargs=-1, metavar="[SOURCE]...")
+@click.option(
+    "--out", type=Path, default=Path("iamframe-report"), metavar="DIR", show_default=True, help="Folder for the report."
+)
+@_policy
+@_strict
+def report(sources: tuple[str, ...], out: Path, policy: Path | None, strict: bool) -> int:
     """Write the page, the CSV files and the summary into a folder; of the sample, where no SOURCE is named."""
     from iamframe.checks import run_checks
     from iamframe.report import write_report
 
-    sources = sources or ["sample"]
-    inventory = _load(sources)
+    inventory = _load(sources or ("sample",))
     result = run_checks(inventory, policy=policy)
     page = write_report(result, out)
-    if sources == ["sample"]:
-        typer.echo("This is the fictional sample; no account in it exists. Name a SOURCE to report on your own.")
-    typer.echo(_one_line(result))
-    typer.echo(f"Report: {page}")
-    _leave(result, None, strict=strict, asked=None)
+    if inventory.sources == ("sample",):
+        click.echo("This is the fictional sample; no account in it exists. Name a SOURCE to report on your own.")
+    click.echo(_one_line(result))
+    click.echo(f"Report: {_printable(str(page))}")
+    return _status(result, None, (), strict=strict)
 
 
 @app.command()
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@click.option("--only", multiple=True, metavar="CHECK", help="Run this check; may be repeated.")
+@click.option("--format", "form", type=click.Choice(FORMATS), default="table", help="How to print the findings.")
+@click.option("--fail-on", type=click.Choice(SEVERITIES), help="Exit 1 on findings of this severity or above.")
+@_policy
+@_strict
 def check(
-    sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="`sample`, or files and folders")],
-    only: Annotated[
-        list[str] | None, typer.Option("--only", metavar="CHECK", help="run this check; may be repeated")
-    ] = None,
-    form: Annotated[Format, typer.Option("--format", help="how to print the findings")] = Format.TABLE,
-    fail_on: Annotated[
-        Severity | None, typer.Option("--fail-on", help="exit 1 on findings of this severity or above")
-    ] = None,
-    policy: PolicyFile = None,
-    strict: Strict = False,
-) -> None:
+    sources: tuple[str, ...], only: tuple[str, ...], form: str, fail_on: str | None, policy: Path | None, strict: bool
+) -> int:
     """Print the findings, and on standard error what could not be seen."""
     from iamframe.checks import run_checks
 
-    result = run_checks(_load(sources), only=only, policy=policy)
+    result = run_checks(_load(sources), only=only or None, policy=policy)
     _print(result, form)
     for line in _not_complete(result):
-        typer.echo(line, err=True)
-    _leave(result, fail_on, strict=strict, asked=only)
+        click.echo(_printable(line), err=True)
+    return _status(result, fail_on, only, strict=strict)
 
 
-def _load(sources: list[str]) -> Inventory:
+def _load(sources: tuple[str, ...]) -> Inventory:
     from iamframe.load import SAMPLE, load_files, load_sample
 
     for source in sources:
@@ -131,7 +100,7 @@ def _load(sources: list[str]) -> Inventory:
 def _one_line(result: Result) -> str:
     rows = {name: len(frame) for name, frame in result.inventory.frames.items()}
     counts = result.findings["severity"].value_counts()
-    found = ", ".join(f"{counts[s]:,} {s}" for s in Severity if s in counts) or "none"
+    found = ", ".join(f"{counts[s]:,} {s}" for s in SEVERITIES if s in counts) or "none"
     short = int((result.summary["complete"] < len(result.inventory.accounts)).sum())
     return (
         f"{rows['accounts']:,} accounts, {rows['roles']:,} roles, {rows['profiles']:,} instance profiles; "
@@ -152,19 +121,19 @@ def _not_complete(result: Result) -> list[str]:
     return lines
 
 
-def _print(result: Result, form: Format) -> None:
+def _print(result: Result, form: str) -> None:
     findings = result.findings
-    if form is Format.CSV:
+    if form == "csv":
         import csv
 
         from iamframe.report.tables import guarded
 
         plain = findings.assign(**{n: guarded(findings[n]) for n in findings.columns if findings[n].dtype == "str"})
         sys.stdout.write(plain.to_csv(index=False, quoting=csv.QUOTE_ALL, lineterminator="\n"))
-    elif form is Format.JSON:
-        typer.echo(findings.to_json(orient="records", indent=2, force_ascii=False))
-    elif form is Format.MARKDOWN:
-        typer.echo(
+    elif form == "json":
+        click.echo(findings.to_json(orient="records", indent=2, force_ascii=False))
+    elif form == "markdown":
+        click.echo(
             _markdown(
                 findings[["severity", "check", "account_id", "resource_name", "detail"]].fillna("").values.tolist()
             )
@@ -172,8 +141,8 @@ def _print(result: Result, form: Format) -> None:
     else:
         for row in findings[["severity", "check", "account_id", "resource_name", "detail"]].fillna("").values.tolist():
             severity, name, account, resource, detail = (_printable(str(cell)) for cell in row)
-            typer.echo(f"{severity:<6}  {name:<26}  {account:<12}  {resource}: {detail}")
-        typer.echo(_one_line(result), err=True)
+            click.echo(f"{severity:<6}  {name:<26}  {account:<12}  {resource}: {detail}")
+        click.echo(_one_line(result), err=True)
 
 
 def _printable(text: str) -> str:
@@ -191,37 +160,37 @@ def _markdown(rows: list[list[str]]) -> str:
     return "\n".join(lines + ["| " + " | ".join(cell(str(value)) for value in row) + " |" for row in rows])
 
 
-def _leave(result: Result, fail_on: Severity | None, *, strict: bool, asked: list[str] | None) -> None:
-    severities = list(Severity)
+def _status(result: Result, fail_on: str | None, asked: tuple[str, ...], *, strict: bool) -> int:
     findings = result.findings[result.findings["accepted"].isna() & ~result.findings["expected"]]
-    if fail_on and findings["severity"].isin([str(s) for s in severities[: severities.index(fail_on) + 1]]).any():
-        raise typer.Exit(FOUND)
-    if strict:
-        # Nobody asked for required tags who neither named the check nor gave a policy.
-        unasked = {"missing_required_tags"} if not asked and not result.policy.required else set()
-        rows = result.coverage[~result.coverage["check"].isin(unasked)]
-        if (rows["status"] != "complete").any() or rows.empty:
-            raise typer.Exit(INCOMPLETE)
+    if fail_on and findings["severity"].isin(SEVERITIES[: SEVERITIES.index(fail_on) + 1]).any():
+        return FOUND
+    # Nobody asked for required tags who neither named that check nor gave a policy.
+    unasked = set() if asked or result.policy.required else {"missing_required_tags"}
+    coverage = result.coverage[~result.coverage["check"].isin(unasked)]
+    return INCOMPLETE if strict and (coverage.empty or (coverage["status"] != "complete").any()) else DONE
 
 
 def main() -> None:
     """Run the command line; every failure that a user can meet is one sentence on standard error and exit status 2."""
+    sys.exit(_run())
+
+
+def _run(arguments: list[str] | None = None) -> Any:
     try:
-        code = app(standalone_mode=False)
+        return app.main(arguments, standalone_mode=False)
     except IamframeError as error:
-        code = _refuse(str(error))
-    except typer.Abort:
-        code = 130
-    except Exception as error:
-        # Typer vendors click in some versions: its usage errors are known by what they can say.
-        if not hasattr(error, "format_message"):
-            raise
-        code = _refuse(f"{error.format_message().rstrip('.')}; see `iamframe --help`")
-    sys.exit(code or DONE)
+        return _refuse(str(error))
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help())
+        return REFUSED
+    except click.UsageError as error:
+        return _refuse(f"{error.format_message().rstrip('.')}; see `iamframe --help`")
+    except click.Abort:
+        return INTERRUPTED
 
 
 def _refuse(sentence: str) -> int:
-    print(f"iamframe: {_printable(sentence)}", file=sys.stderr)  # noqa: T201
+    click.echo(f"iamframe: {_printable(sentence)}", err=True)
     return REFUSED
 
 

@@ -1,0 +1,166 @@
+"""Measure iamframe in this environment, as ratios of two sides in one run, and print the table of the README.
+
+    python benchmarks/run.py [--roles 100000] [--rounds 5]
+
+Each measurement is a process of its own; the two sides of a ratio take turns, and the median counts. Compile both sides
+first (`python -m compileall` of the environment), or every import is compiled anew and counts as time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+from functools import partial
+
+HERE = pathlib.Path(__file__).parent
+
+# Each prints seconds and, in MB, what the process held at its peak.
+TAIL = "\nimport resource; print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
+TIMED = "import sys, time, gc; path = sys.argv[1]\n"
+BARE = (
+    TIMED
+    + """
+import msgspec
+from iamframe.sources.records import RoleDetail
+class Dump(msgspec.Struct):
+    RoleDetailList: list[RoleDetail]
+start = time.perf_counter()
+with open(path, "rb") as file:
+    data = file.read()
+gc.disable()
+dump = msgspec.json.decode(data, type=Dump)
+seconds = time.perf_counter() - start
+"""
+)
+FRAMES = (
+    TIMED
+    + """
+import pandas
+from iamframe.load import load_files
+start = time.perf_counter()
+inventory = load_files(path)
+seconds = time.perf_counter() - start
+"""
+)
+NORMALIZE = (
+    TIMED
+    + """
+import json, pandas
+start = time.perf_counter()
+with open(path) as file:
+    frame = pandas.json_normalize(json.load(file)["RoleDetailList"])
+seconds = time.perf_counter() - start
+"""
+)
+CHECKS = (
+    TIMED
+    + f"""
+sys.path.insert(0, {str(HERE)!r})
+from make_inventory import make_inventory
+import iamframe
+inventory = make_inventory(int(path))
+start = time.perf_counter()
+result = iamframe.run_checks(inventory)
+seconds = time.perf_counter() - start
+"""
+)
+IMPORT = "import time\nstart = time.perf_counter()\nimport {}\nseconds = time.perf_counter() - start\n"
+
+
+def once(code: str, *args: str) -> tuple[float, float]:
+    run = subprocess.run([sys.executable, "-c", code + TAIL, *args], capture_output=True, text=True, check=True)
+    seconds, peak = run.stdout.split()
+    return float(seconds), float(peak)
+
+
+def whole(*command: str) -> tuple[float, float]:
+    code = "import subprocess, sys, time\nstart = time.perf_counter()\nsubprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)\n"
+    code += "seconds = time.perf_counter() - start"
+    return once(code, *command)
+
+
+def medians(rounds: int, *sides: object) -> list[tuple[float, float]]:
+    """Return seconds and MB of each side, the sides taking turns after one round that does not count."""
+    runs = [[side() for side in sides] for _ in range(rounds + 1)][1:]  # type: ignore[operator]
+    return [tuple(statistics.median(run[i][k] for run in runs) for k in (0, 1)) for i in range(len(sides))]  # type: ignore[misc]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--roles", type=int, default=100_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    args = parser.parse_args()
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name, options in (("", []), (", all trust policies distinct", ["--distinct-trust"])):
+            dump = f"{folder}/dump.json"
+            profiles = str(args.roles // 2)
+            subprocess.run(
+                [
+                    sys.executable,
+                    str(HERE / "make_dump.py"),
+                    dump,
+                    "--roles",
+                    str(args.roles),
+                    "--profiles",
+                    profiles,
+                    *options,
+                ],
+                check=True,
+            )
+            size = pathlib.Path(dump).stat().st_size / 1e6
+            bare, frames, normalize = medians(
+                args.rounds, *(partial(once, code, dump) for code in (BARE, FRAMES, NORMALIZE))
+            )
+            what = f"account dump of {args.roles:,} roles ({size:.0f} MB) to frames{name}"
+            rows += [
+                (
+                    what,
+                    f"{frames[0]:.2f} s, {frames[1]:.0f} MB",
+                    f"{frames[0] / bare[0]:.1f} x the bare typed decode ({bare[0]:.2f} s)",
+                )
+            ]
+            rows += [
+                (
+                    "",
+                    "",
+                    f"{normalize[0] / frames[0]:.1f} x faster than json + json_normalize, in {frames[1] / normalize[1]:.2f} of its memory",
+                )
+            ]
+        (small,), (large,) = (medians(3, lambda n=n: once(CHECKS, str(n))) for n in (args.roles // 10, args.roles))
+        rows += [
+            (
+                f"all checks on {args.roles:,} roles, {args.roles:,} profiles, about {4 * args.roles:,} tags",
+                f"{large[0]:.2f} s",
+                f"{large[0] / small[0]:.1f} x the time of a tenth of the rows",
+            )
+        ]
+        pandas, ours = medians(
+            args.rounds, lambda: once(IMPORT.format("pandas")), lambda: once(IMPORT.format("iamframe"))
+        )
+        rows += [("`import iamframe`", f"{ours[0]:.3f} s", f"{ours[0] / pandas[0]:.2f} x `import pandas`")]
+        command = str(pathlib.Path(sys.executable).with_name("iamframe"))
+        pandas, report = medians(
+            args.rounds * 2,
+            lambda: whole(sys.executable, "-c", "import pandas"),
+            lambda: whole(command, "report", "--out", f"{folder}/report"),
+        )
+        rows += [
+            (
+                "`iamframe report` on the sample, whole process",
+                f"{report[0]:.2f} s",
+                f'{report[0] / pandas[0]:.2f} x `python -c "import pandas"`',
+            )
+        ]
+    print("| work | measured | ratio |\n| --- | --- | --- |")
+    print("\n".join(f"| {a} | {b} | {c} |" for a, b, c in rows))
+    print(json.dumps({"python": sys.version.split()[0]}), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
