@@ -11,7 +11,6 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Any
 
@@ -32,13 +31,14 @@ from iamframe.sources.records import (
     Mention,
     NestedProfile,
     NestedRole,
-    RecordedTime,
     Tagging,
     account_of,
     accounts_of,
     name_of,
+    parsed_time,
     partition_of,
     path_of,
+    time_text,
 )
 from iamframe.sources.references import CORE
 from iamframe.trust import UNREADABLE, Trust, read_trust
@@ -189,23 +189,13 @@ def _known(values: list[Any] | None) -> list[bool] | bool:
     return False if values is None else [value is not UNSET for value in values]
 
 
-def _time_text(value: Any) -> str | None:
-    """Return a time of any form that files hold as ISO text."""
-    if isinstance(value, RecordedTime):
-        date = (value.year, value.month, value.day)
-        return datetime(*date, value.hour, value.minute, value.second, value.microsecond, tzinfo=UTC).isoformat()
-    if isinstance(value, (int, float)):
-        return datetime.fromtimestamp(value, UTC).isoformat()
-    return str(value) if value else None
-
-
 def _time_texts(values: list[Any] | None) -> list[str | None] | None:
     if values is None or set(map(type, values)) <= _TEXT_OR_NONE:
         return values
     texts = []
     for value in values:
         try:
-            texts.append(_time_text(value))
+            texts.append(time_text(value))
         except (ValueError, OverflowError, OSError):
             texts.append(f"unreadable {value!r}")
     return texts
@@ -953,16 +943,8 @@ def _times(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, list[int]]:
     except pa.ArrowInvalid:
         # One text without a zone, or with more than six digits of a second, fails the cast of the whole column.
         encoded = column.combine_chunks().dictionary_encode()
-        times = [_time(text) for text in encoded.dictionary.to_pylist()]
+        times = [parsed_time(text) for text in encoded.dictionary.to_pylist()]
         codes = np.asarray(encoded.indices.fill_null(-1))
         bad = np.array([time is None for time in times], dtype=bool)
         values = pa.array(times, schema.TIME).take(encoded.indices)
         return pa.chunked_array([values]), np.flatnonzero((codes >= 0) & bad[codes]).tolist()
-
-
-def _time(text: str) -> datetime | None:
-    try:
-        time = datetime.fromisoformat(text[:26] + text[26:].lstrip("0123456789"))
-    except ValueError:
-        return None
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time

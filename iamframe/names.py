@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable
 
 _ROLE_WORDS = re.compile(r"[-_.]?(?:iam[-_.]?)?(?:ec2[-_.]?)?(?:instance[-_.]?)?role$", re.IGNORECASE)
 _PROFILE_WORDS = re.compile(r"[-_.]?(?:iam[-_.]?)?(?:ec2[-_.]?)?(?:instance[-_.]?)?profile$", re.IGNORECASE)
 _RANDOM_TAIL = re.compile(
-    r"[-_.]?(?:[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|\d{18}[0-9a-f]{8}|(?=[A-Z]*\d)[A-Z0-9]{8,}"
-    r"|(?=[a-z]*\d)[a-z0-9]{8,}|\d{6,})$"
+    r"[-_.]?(?:[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|\d{18}[0-9a-f]{8}|\d{6,})$"
+    # Words end in a number too: without a separator and digits of one kind, a tail is no random one.
+    r"|[-_.](?:(?=[A-Z]*\d)[A-Z0-9]{8,}|(?=[a-f]*\d)[0-9a-f]{6,}|(?=[a-z]*\d)[a-z0-9]{12,})$"
 )
 
 
@@ -41,30 +43,52 @@ _INVISIBLE = re.compile("[\u115f\u1160\u3164\uffa0\u200b-\u200f\u2060\ufeff\u00a
 _SEPARATORS = re.compile(r"[-_.:/=+@]")
 
 
+def _invisible_out(key: str) -> str:
+    return _INVISIBLE.sub("", key)
+
+
+def _narrowed(key: str) -> str:
+    return "".join(c if c.isspace() else unicodedata.normalize("NFKC", c) for c in key)
+
+
+def _latin(key: str) -> str:
+    # A word that is not all look-alikes is of another script, and nobody takes it for Latin.
+    latin = key.translate(_LOOK_ALIKES)
+    return latin if latin.isascii() else key
+
+
+def _unspaced(key: str) -> str:
+    return "".join(key.split())
+
+
+def _unseparated(key: str) -> str:
+    return _SEPARATORS.sub("", key)
+
+
+_FOLDS: dict[str, Callable[[str], str]] = {
+    "invisible": _invisible_out,
+    "width": _narrowed,
+    "space": _unspaced,
+    "look-alike": _latin,
+    "separator": _unseparated,
+    "case": str.casefold,
+}
+
+
+def _folded(key: str, without: str = "") -> str:
+    for kind, fold in _FOLDS.items():
+        key = key if kind == without else fold(key)
+    return key
+
+
 def canonical_key(key: str) -> str:
     """Return what all keys that read alike share: no case, space, width, separator, look-alike or invisible letter."""
-    text = unicodedata.normalize("NFKC", _INVISIBLE.sub("", key)).translate(_LOOK_ALIKES)
-    return "".join(_SEPARATORS.sub("", text).casefold().split())
+    return _folded(key)
 
 
 def variant_kinds(keys: list[str]) -> list[str]:
-    """Return by what keys that read alike differ: case, space, width, separator, look-alike, invisible."""
-    # Each step takes one difference away: it is one of theirs if fewer spellings are left after it.
-    steps = (
-        ("invisible", lambda k: _INVISIBLE.sub("", k)),
-        ("width", lambda k: "".join(unicodedata.normalize("NFKC", c) if not c.isspace() else c for c in k)),
-        ("look-alike", lambda k: k.translate(_LOOK_ALIKES)),
-        ("case", str.casefold),
-        ("space", lambda k: "".join(k.split())),
-        ("separator", lambda k: _SEPARATORS.sub("", k)),
-    )
-    kinds, spellings = [], set(keys)
-    for kind, fold in steps:
-        folded = {fold(key) for key in spellings}
-        if len(folded) < len(spellings):
-            kinds.append(kind)
-        spellings = folded
-    return kinds or ["space and separator"]
+    """Return by what keys that read alike differ: invisible, width, space, look-alike, separator, case."""
+    return [kind for kind in _FOLDS if len({_folded(key, without=kind) for key in keys}) > 1]
 
 
 def shown(text: str) -> str:

@@ -93,7 +93,7 @@ def _says(key: _Key) -> tuple[str, str | None, str | None]:
     """Return whether EC2 is trusted, the services and the deleted principals: policies that differ share them."""
     statements = [
         _Read(
-            effect.lower() == b'"allow"',
+            [text.lower() for text in _texts(effect)] == ["allow"],
             _principals(principal, "Service"),
             _principals(principal, "AWS"),
             not_principal != b"null",

@@ -159,7 +159,8 @@ def account_lists(inventory: Inventory) -> pd.DataFrame:
     """
     calls, accounts = inventory.calls, inventory.accounts["account_id"]
     whole = calls[calls["state"] == "complete"]
-    gaps = inventory.gaps[is_in(inventory.gaps["operation"], pa.array(CORE)) & (inventory.gaps["subject"] != ALL)]
+    gaps = inventory.gaps[is_in(inventory.gaps["operation"], pa.array(CORE))]
+    gaps = gaps[(gaps["subject"] != ALL) | (gaps["reason"] != "not_in_file")]
     unread = dict(zip(gaps["account_id"], gaps["detail"], strict=True))
     read: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     core = calls[is_in(calls["operation"], pa.array(CORE))]

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from iamframe.keys import Positions, concat
 
 _PARTS = {
-    "*": r".*",
+    "*": r"[^\n]*",
     "{uuid}": r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
     "{random}": r"[A-Z0-9]{12,13}",
     "{counter}": r"[0-9]{18}[0-9a-f]{8}",
@@ -42,6 +42,12 @@ class Maker:
     source: str = ""
     date: date | None = None
 
+    def tells(self, side: str) -> bool:
+        """Return whether the name of one side alone tells this maker."""
+        # A side that takes anything, or whatever the other one is named, says nothing on its own.
+        template = self.role if side == "role" else self.profile
+        return template not in ("", "*") and not template.startswith("{name}")
+
     def pattern(self, sides: str, group: str) -> str:
         """Return a regular expression for `role`, `profile` or both; `group` names the text that both share."""
         seen = False
@@ -51,7 +57,9 @@ class Maker:
             if match.group() != "{name}":
                 return _PARTS[match.group()]
             again, seen = seen, True
-            return f"(?P={group})" if again and group else ".+" if not group else f"(?P<{group}>.+)"
+            if not group:
+                return "[^\\n]+"
+            return f"(?P={group})" if again else f"(?P<{group}>[^\\n]+)"
 
         def expression(template: str) -> str:
             ends = [0, *(end for m in _TOKEN.finditer(template) for end in m.span()), len(template)]
@@ -80,14 +88,7 @@ def maker_of(makers: Iterable[Maker], columns: Mapping[str, Any], sides: str) ->
     `columns` holds role_path and role_name, profile_path and profile_name, or the four of them; `sides` is `role`,
     `profile` or `both`.
     """
-    candidates = [
-        (index, maker)
-        for index, maker in enumerate(makers)
-        # A side that takes anything says nothing on its own.
-        if (sides != "role" or maker.role != "*")
-        and (sides == "role" or maker.profile)
-        and (sides != "profile" or maker.profile != "*")
-    ]
+    candidates = [(index, maker) for index, maker in enumerate(makers) if sides == "both" or maker.tells(sides)]
     names = [name for name in ("role_path", "role_name", "profile_path", "profile_name") if name in columns]
     size = len(columns[names[0]])
     found = np.full(size, -1, dtype=np.int64)
@@ -97,8 +98,8 @@ def maker_of(makers: Iterable[Maker], columns: Mapping[str, Any], sides: str) ->
     text = pc.utf8_slice_codeunits(text, 0, -1)
     # Linear in the text, and most rows fit no maker: only those that may are looked at one by one.
     maybe = "|".join(maker.pattern(sides, "") for _, maker in candidates)
-    rows = np.flatnonzero(np.asarray(pc.fill_null(pc.match_substring_regex(text, f"(?s)^(?:{maybe})$"), False)))
-    exact = re.compile("|".join(f"(?P<m{i}>{maker.pattern(sides, f'n{i}')})" for i, maker in candidates), re.DOTALL)
+    rows = np.flatnonzero(np.asarray(pc.fill_null(pc.match_substring_regex(text, f"\\A(?:{maybe})\\z"), False)))
+    exact = re.compile("|".join(f"(?P<m{i}>{maker.pattern(sides, f'n{i}')})" for i, maker in candidates))
     for row, value in zip(rows.tolist(), text.take(pa.array(rows)).to_pylist(), strict=True):
         match = exact.fullmatch(value)
         if match and match.lastgroup:

@@ -28,12 +28,18 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One file: how messages name it, the folders that it lies in (innermost last), its name, and its bytes."""
+    """One file: how messages name it, the folders that it lies in (innermost last), its name, bytes, and size."""
 
     label: str
     folders: tuple[str, ...]
     name: str
     read: Callable[[], bytes]
+    size: int
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """Where it stands: the same file is the same place, whatever the way that led to it."""
+        return (*self.folders, Path(self.label).name)
 
 
 def pieces(source: str | os.PathLike[str]) -> Iterator[Piece]:
@@ -82,12 +88,13 @@ def _file(path: Path) -> Iterator[Piece]:
         except OSError as error:
             raise Unreadable(f"cannot be read ({error.strerror}); ask for permission to read it") from error
 
+    size = path.stat().st_size
     if path.suffix.lower() == ".zip":
         yield from _zipped(label, (*folders, path.name), path)
     elif path.suffix.lower() == ".gz":
-        yield Piece(label, folders, path.name[:-3], lambda: _gunzipped(read(), MAX_UNPACKED))
+        yield Piece(label, folders, path.name[:-3], lambda: _gunzipped(read(), MAX_UNPACKED), size)
     else:
-        yield Piece(label, folders, path.name, read)
+        yield Piece(label, folders, path.name, read, size)
 
 
 def _gunzipped(data: bytes, cap: int) -> bytes:
@@ -134,6 +141,7 @@ def _zipped(label: str, folders: tuple[str, ...], path: Path) -> Iterator[Piece]
             (*folders, *within),
             inner.name[:-3] if inner.name.lower().endswith(".gz") else inner.name,
             _reader(archive, entry, inner.name.lower().endswith(".gz")),
+            entry.file_size,
         )
 
 
@@ -152,4 +160,4 @@ def _broken(label: str, folders: tuple[str, ...], sentence: str) -> Piece:
     def read() -> bytes:
         raise Unreadable(sentence)
 
-    return Piece(label, folders, label, read)
+    return Piece(label, folders, label, read, 0)

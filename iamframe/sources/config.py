@@ -24,6 +24,8 @@ from iamframe.sources.records import (
     Tag,
     Time,
     name_of,
+    parsed_time,
+    time_text,
 )
 
 ROLE, PROFILE = "AWS::IAM::Role", "AWS::IAM::InstanceProfile"
@@ -46,8 +48,12 @@ class Item(msgspec.Struct, gc=False, rename="camel"):
     @property
     def captured_at(self) -> str:
         """When Config captured it, as text that sorts by time."""
-        time = self.configuration_item_capture_time
-        return time if isinstance(time, str) else f"{time or 0:017.3f}"
+        try:
+            text = time_text(self.configuration_item_capture_time) or ""
+        except (ValueError, OverflowError, OSError):
+            text = ""
+        time = parsed_time(text)
+        return time.isoformat(timespec="microseconds") if time else ""
 
     @property
     def is_deleted(self) -> bool:

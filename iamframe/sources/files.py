@@ -52,6 +52,7 @@ from iamframe.sources.references import (
 )
 
 CHUNK = 2_000
+_SMALL = 4_096
 
 # AWS's documentation shows made-up markers in answers that are whole otherwise; a real one is opaque.
 _DOCUMENTED = re.compile(r"EXAMPLE.*EXAMPLE")
@@ -80,7 +81,8 @@ def read_files(sources: Iterable[Any]) -> Iterator[Answer]:
     reader = _Reader()
     for source in sources:
         for piece in pieces(source):
-            reader.found.append((str(source), piece))
+            # A file that is named twice, or lies in a folder named too, is read once.
+            reader.found.setdefault(piece.place, (str(source), piece))
     yield from reader.answers()
 
 
@@ -136,7 +138,7 @@ class _Document:
 
 @dataclass(slots=True)
 class _Reader:
-    found: list[tuple[str, Piece]] = field(default_factory=list)
+    found: dict[tuple[str, ...], tuple[str, Piece]] = field(default_factory=dict)
     gaps: list[Gap] = field(default_factory=list)
     identities: dict[tuple[str, ...], str] = field(default_factory=dict)
     carried: dict[tuple[str, ...], set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -146,7 +148,11 @@ class _Reader:
     has_read: bool = False
 
     def answers(self) -> Iterator[Answer]:
-        for source, piece in self.found:
+        # In the order of their places, so that the order in which they were named changes nothing.
+        found = [self.found[place] for place in sorted(self.found)]
+        for _, piece in found:
+            self._notice_caller(piece)
+        for source, piece in found:
             try:
                 for answer in self._piece(source, piece):
                     yield from self._now_or_later(piece, answer)
@@ -157,7 +163,7 @@ class _Reader:
         yield from self._references()
         if not self.has_read:
             first = self.gaps[0].detail if self.gaps else None
-            names = ", ".join(dict.fromkeys(source for source, _ in self.found)) or "the folder"
+            names = ", ".join(dict.fromkeys(source for source, _ in self.found.values())) or "the folder"
             raise SourceError(
                 first
                 or f"{names}: holds no file that iamframe reads; it takes JSON that the AWS CLI prints, AWS Config "
@@ -167,6 +173,20 @@ class _Reader:
             yield Answer("file", "files", [list(self.gaps)])
 
     # Whose file it is
+
+    def _notice_caller(self, piece: Piece) -> None:
+        # Whose the other files of a folder are must be known before the first of them is read to its end.
+        if "identity" not in piece.name.lower() and piece.size > _SMALL:
+            return
+        try:
+            data = _text_of(piece.read())
+            if b'"UserId"' in data and b'"Account"' in data:
+                for _, content in _documents(data):
+                    account = content.get("Account") if isinstance(content, dict) else None
+                    if isinstance(account, str) and account and "UserId" in content:
+                        self.identities[piece.folders] = account
+        except (Unreadable, msgspec.DecodeError):
+            return
 
     def _owner(self, folders: tuple[str, ...]) -> str | None:
         for depth in range(len(folders), 0, -1):

@@ -8,12 +8,16 @@ recorded answers bear that out. `UNSET` is "not in this answer"; None and [] are
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Literal
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
+
+_MORE_DIGITS = re.compile(r"(\.\d{6})\d+")
 
 UNKNOWN_ACCOUNT = "unknown"
 UNKNOWN_REGION = "unknown"
@@ -207,6 +211,32 @@ class Answer:
     def __iter__(self) -> Iterator[list[msgspec.Struct]]:
         """Yield the non-empty chunks."""
         return (chunk for chunk in self.chunks if chunk)
+
+
+def time_text(value: Time) -> str | None:
+    """Return a time of any form that files hold as ISO text; what is no time stays what it is.
+
+    Raises
+    ------
+    ValueError, OverflowError, OSError
+        If a recorded time or a number of seconds is out of range.
+    """
+    if isinstance(value, RecordedTime):
+        date = (value.year, value.month, value.day)
+        return datetime(*date, value.hour, value.minute, value.second, value.microsecond, tzinfo=UTC).isoformat()
+    if isinstance(value, (int, float)):
+        return datetime.fromtimestamp(value, UTC).isoformat()
+    return value or None
+
+
+def parsed_time(text: str) -> datetime | None:
+    """Return the time that ISO text says, in UTC (which it is taken for without a zone), or None."""
+    try:
+        # Digits of a second beyond the sixth are cut off: no frame holds them.
+        time = datetime.fromisoformat(_MORE_DIGITS.sub(r"\1", text))
+        return (time.replace(tzinfo=UTC) if time.tzinfo is None else time).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def account_of(arn: str) -> str | None:

@@ -245,7 +245,9 @@ def group_mentions(
     An unread version is `lt-ID:VERSION`, or `NAME:VERSION` where the group names its template so.
     """
     read = _by_label(versions, templates)
-    named = {configuration.name: configuration.named for configuration in configurations}
+    # Names of launch configurations are unique in a region; without an ARN nobody can tell which region that is.
+    named = {(region_in(one.arn), one.name): one.named for one in configurations}
+    anywhere = {one.name: one.named for one in reversed(configurations)}
     mentions, unread = [], []
     for group in groups:
         found: dict[str, list[str]] = {}
@@ -255,7 +257,8 @@ def group_mentions(
                 unread.append(":".join(label))
             elif profile := read[label].named:
                 found.setdefault(profile, []).append(label[1])
-        if profile := named.get(group.configuration or ""):
+        name = group.configuration or ""
+        if profile := named.get((region_in(group.arn), name), anywhere.get(name)):
             found.setdefault(profile, [])
         mentions += [_of_group(group, profile, labels) for profile, labels in found.items()]
     return mentions, unread

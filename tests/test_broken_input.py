@@ -1,0 +1,896 @@
+"""Broken, hostile and oversized input: one sentence that says what is wrong, or the readable part and a gap."""
+
+from __future__ import annotations
+
+import copy
+import gzip
+import io
+import json
+import os
+import stat
+import struct
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from iamframe.errors import SourceError
+from iamframe.inventory import Inventory
+from iamframe.load import load_files
+from iamframe.views import account_lists
+from tests.builders import (
+    ACCOUNT,
+    dump,
+    identity,
+    load,
+    nested_role,
+    profile,
+    profile_list,
+    role_detail,
+    tag_list,
+    write,
+)
+
+WEB = f"arn:aws:iam::{ACCOUNT}:role/web"
+WEB_PROFILE = f"arn:aws:iam::{ACCOUNT}:instance-profile/web"
+GOOD = {"good.json": {"Role": nested_role("good", RoleLastUsed={})}}
+BOMB_CAP = 10_000
+
+
+def nested(depth: int) -> str:
+    """Return an object in an object, so many levels deep."""
+    return '{"a":' * depth + "1" + "}" * depth
+
+
+def zipped(members: dict[str, bytes], links: tuple[str, ...] = ()) -> bytes:
+    """Return a zip archive, of which some members are links."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            info = zipfile.ZipInfo(name)
+            info.compress_type = zipfile.ZIP_DEFLATED
+            info.external_attr = ((stat.S_IFLNK if name in links else stat.S_IFREG) | 0o644) << 16
+            archive.writestr(info, content)
+    return buffer.getvalue()
+
+
+def unreadable(inventory: Inventory) -> list[str]:
+    """Return the details of what could not be read."""
+    return list(inventory.gaps[inventory.gaps["reason"] == "unreadable"]["detail"])
+
+
+ROLES = json.dumps({"Roles": [nested_role("web")]}).encode()
+ARCHIVE = zipped({"roles.json": ROLES})
+# The first byte of the member's data: a block type that deflate does not know.
+DAMAGED = ARCHIVE[:40] + b"\xff" * 30 + ARCHIVE[70:]
+
+
+def with_method(method: int) -> bytes:
+    """Return an archive whose member claims to be packed by another method."""
+    data = bytearray(ARCHIVE)
+    struct.pack_into("<H", data, 8, method)
+    struct.pack_into("<H", data, data.index(b"PK\x01\x02") + 10, method)
+    return bytes(data)
+
+
+def claiming(size: int) -> bytes:
+    """Return an archive whose member claims to be longer than the archive."""
+    data = bytearray(with_method(0))
+    for header in (14, data.index(b"PK\x01\x02") + 16):
+        struct.pack_into("<II", data, header + 4, size, size)
+    return bytes(data)
+
+
+def damaged_lzma() -> bytes:
+    """Return an archive packed by LZMA, its data damaged."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("roles.json", ROLES)
+    data = bytearray(buffer.getvalue())
+    data[50:80] = b"\xff" * 30
+    return bytes(data)
+
+
+def nameless() -> bytes:
+    """Return an archive, one member of which has no name."""
+    return zipped({"": b"{}", "roles.json": ROLES})
+
+
+def encrypted() -> bytes:
+    """Return an archive whose member claims to be encrypted."""
+    data = bytearray(ARCHIVE)
+    data[6] |= 1
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    return bytes(data)
+
+
+BROKEN_PLAN = json.dumps(
+    {
+        "format_version": "1.2",
+        "planned_values": {},
+        "resource_changes": [{"address": "a", "change": {"after_unknown": [1]}}],
+    }
+)
+UNREADABLE_FILES: dict[str, tuple[str, str | bytes]] = {
+    "an empty file": ("x.json", ""),
+    "white space": ("x.json", " \r\n\t "),
+    "a byte order mark alone": ("x.json", b"\xef\xbb\xbf"),
+    "a UTF-16 byte order mark alone": ("x.json", b"\xff\xfe"),
+    "half a UTF-16 character": ("x.json", b"\xff\xfe{\x00}"),
+    "prose": ("x.json", "An error occurred (AccessDenied) when calling the ListRoles operation"),
+    "YAML": ("x.json", "Roles:\n- Arn: x\n"),
+    "a table": ("x.json", "-----\n|ListRoles|\n"),
+    "half a file": ("x.json", json.dumps(dump(role_detail("web")))[:200]),
+    "a number": ("x.json", "5"),
+    "a string": ("x.json", '"Roles"'),
+    "null": ("x.json", "null"),
+    "true": ("x.json", "true"),
+    "an empty object": ("x.json", "{}"),
+    "an empty list": ("x.json", "[]"),
+    "a list of numbers": ("x.json", "[1, 2, 3]"),
+    "a list of strings": ("x.json", '["a", "b"]'),
+    "a list of lists": ("x.json", "[[], [[]]]"),
+    "a list of empty objects": ("x.json", "[{}]"),
+    "unknown keys": ("x.json", '{"Buckets": []}'),
+    "NaN": ("x.json", '{"Roles": NaN}'),
+    "a key that comes twice": ("x.json", '{"Roles": [], "Roles": []}'),
+    "a list that is a number": ("x.json", '{"Roles": 5}'),
+    "a list that is an object": ("x.json", '{"RoleDetailList": {}}'),
+    "a list that is null": ("x.json", '{"InstanceProfiles": null}'),
+    "Steampipe rows of numbers": ("x.json", '{"rows": [1]}'),
+    "Steampipe rows without ARN": ("x.json", '{"rows": [{"name": "web"}]}'),
+    "a wrapped number": ("x.json", '{"status_code": 200, "data": 5}'),
+    "30 levels": ("x.json", nested(30)),
+    "100,000 levels": ("x.json", nested(100_000)),
+    "100,000 lists": ("x.json", "[" * 100_000 + "]" * 100_000),
+    "100,000 lists, open": ("x.json", "[" * 100_000),
+    "100,000 levels in a list": ("x.json", "[" + nested(100_000) + "]"),
+    "100,000 levels in a role": (
+        "x.json",
+        '{"Roles": [{"Arn": "a", "AssumeRolePolicyDocument": ' + nested(100_000) + "}]}",
+    ),
+    "100,000 levels of a wrapper": ("x.json", '{"status_code": 200, "data": ' * 100_000 + "5" + "}" * 100_000),
+    "binary": ("x.json", bytes(range(256)) * 4),
+    "a JPEG": ("x.json", b"\xff\xd8\xff\xe0\x00\x10JFIF\x00"),
+    "text that is not UTF-8": ("x.json", '{"Größe": 1}'.encode("latin-1")),
+    "a list of text that is not UTF-8": ("x.json", '[{"Größe": 1}]'.encode("latin-1")),
+    "a plan whose unknown is a list": ("x.json", BROKEN_PLAN),
+    "denied.csv without its columns": ("denied.csv", "a,b\n1,2\n"),
+    "denied.csv that is binary": ("denied.csv", b"operation\xff\xfe\x00"),
+    "gzip that is text": ("x.json.gz", "hello"),
+    "an empty gzip": ("x.json.gz", ""),
+    "half a gzip": ("x.json.gz", gzip.compress(ROLES)[:-20]),
+    "a gzip with a wrong sum": ("x.json.gz", gzip.compress(ROLES)[:-8] + b"\0" * 8),
+    "a zip that is text": ("x.zip", "hello"),
+    "an empty file as a zip": ("x.zip", ""),
+    "half a zip": ("x.zip", ARCHIVE[:-30]),
+    "a zip with damaged data": ("x.zip", DAMAGED),
+    "a zip by an unknown method": ("x.zip", with_method(99)),
+    "a zip that says LZMA": ("x.zip", with_method(14)),
+    "a zip that says BZIP2": ("x.zip", with_method(12)),
+    "a zip that says stored": ("x.zip", with_method(0)),
+    "a zip with a member longer than the archive": ("x.zip", claiming(1_000_000)),
+    "a zip with damaged LZMA data": ("x.zip", damaged_lzma()),
+    "a zip that says encrypted": ("x.zip", encrypted()),
+    "a link in a zip": ("x.zip", zipped({"roles.json": b"/etc/passwd"}, links=("roles.json",))),
+    "a damaged gzip in a zip": ("x.zip", zipped({"roles.json.gz": b"hello"})),
+}
+
+
+@pytest.mark.parametrize("kind", UNREADABLE_FILES)
+def test_a_file_that_cannot_be_read_at_all_is_refused_in_one_sentence(tmp_path: Path, kind: str) -> None:
+    name, content = UNREADABLE_FILES[kind]
+    write(tmp_path, {name: content})
+    with pytest.raises(SourceError) as caught:
+        load_files(tmp_path / name)
+    sentence = str(caught.value)
+    assert sentence.startswith(str(tmp_path / name))
+    assert "\n" not in sentence
+    assert len(sentence) < 500
+
+
+@pytest.mark.parametrize("kind", UNREADABLE_FILES)
+def test_a_file_that_cannot_be_read_beside_one_that_can_is_one_gap(tmp_path: Path, kind: str) -> None:
+    name, content = UNREADABLE_FILES[kind]
+    inventory = load(tmp_path, GOOD | {name: content})
+    assert list(inventory.roles["role_name"]) == ["good"]
+    assert len(unreadable(inventory)) == 1
+    assert name in unreadable(inventory)[0]
+
+
+def test_of_a_list_of_documents_each_unreadable_one_is_a_gap(tmp_path: Path) -> None:
+    documents = [{"Role": nested_role("web")}, {"Buckets": []}, 5, {"Role": nested_role("batch")}]
+    inventory = load(tmp_path, {"x.json": documents})
+    assert list(inventory.roles["role_name"]) == ["batch", "web"]
+    assert all(f"[{index}]" in " ".join(unreadable(inventory)) for index in (1, 2))
+
+
+def test_of_several_broken_records_each_is_a_gap(tmp_path: Path) -> None:
+    roles = [{"Arn": 5}, nested_role("web"), {"RoleName": "x"}, nested_role("batch") | {"Path": 5}]
+    inventory = load(tmp_path, {"x.json": {"Roles": roles}})
+    assert list(inventory.roles["role_name"]) == ["web"]
+    details = " ".join(unreadable(inventory))
+    assert [f"$.Roles[{index}]" in details for index in range(4)] == [True, False, True, True]
+
+
+def test_of_several_broken_items_of_config_each_is_named_by_its_own_place(tmp_path: Path) -> None:
+    items = [5, config_item(5) | {"arn": "a"}, config_item(RECORDED)]
+    details = " ".join(unreadable(load(tmp_path, {"x.json": {"configurationItems": items}})))
+    assert "$.configurationItems[0]" in details
+    assert "$.configurationItems[1].configuration" in details
+
+
+@pytest.mark.parametrize("rest", ["{", "oops", '{"Role": 5}', "5", '{"a": NaN}', "[" * 100_000, '{"Buckets": []}'])
+def test_of_documents_in_one_file_those_before_the_broken_one_are_kept(tmp_path: Path, rest: str) -> None:
+    inventory = load(tmp_path, {"x.json": json.dumps({"Role": nested_role("web")}) + "\n" + rest})
+    assert list(inventory.roles["role_name"]) == ["web"]
+    assert len(unreadable(inventory)) == 1
+
+
+def test_documents_after_one_of_an_unknown_shape_are_kept(tmp_path: Path) -> None:
+    lines = [{"Buckets": []}, {"Role": nested_role("web")}]
+    inventory = load(tmp_path, {"x.jsonl": "\n".join(map(json.dumps, lines))})
+    assert list(inventory.roles["role_name"]) == ["web"]
+    assert len(unreadable(inventory)) == 1
+
+
+# Records
+
+
+def without(record: dict[str, Any], key: str) -> dict[str, Any]:
+    """Return a record without one key."""
+    return {name: value for name, value in record.items() if name != key}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"Roles": [without(nested_role("web"), "Arn"), nested_role("batch")]},
+        dump(without(role_detail("web"), "Arn"), role_detail("batch")),
+        profile_list(without(profile("web"), "Arn"), profile("batch", nested_role("batch"))),
+        profile_list(profile("web", without(nested_role("web"), "Arn")), profile("batch", nested_role("batch"))),
+    ],
+)
+def test_a_record_without_arn_is_a_gap_and_the_list_is_not_whole(tmp_path: Path, document: dict[str, Any]) -> None:
+    inventory = load(tmp_path, {"x.json": document})
+    assert list(inventory.roles["role_name"]) == ["batch"]
+    assert account_lists(inventory)[["roles_whole", "profiles_whole"]].values.tolist() == [[False, False]]
+    (detail,) = unreadable(inventory)
+    assert "[0]" in detail
+    assert "Arn" in detail
+
+
+@pytest.mark.parametrize(
+    "arn", ["", "web", "arn", "arn:aws:iam::", ":::::", "arn:aws:iam::000000000001", "arn:aws:iam::1:role", "/", "😀"]
+)
+def test_a_broken_arn_is_kept_as_it_is(tmp_path: Path, arn: str) -> None:
+    documents = {"x.json": {"Roles": [nested_role("web") | {"Arn": arn}, nested_role("batch")]}}
+    inventory = load(tmp_path, documents)
+    assert inventory.roles.set_index("role_arn")["role_name"][arn] == "web"
+
+
+WRONG_ROLE_FIELDS: list[tuple[str, object]] = [
+    ("Arn", 5),
+    ("Arn", None),
+    ("RoleName", 5),
+    ("RoleName", ["web"]),
+    ("Path", {}),
+    ("RoleId", 5),
+    ("CreateDate", []),
+    ("CreateDate", True),
+    ("CreateDate", {"year": "x"}),
+    ("PermissionsBoundary", "arn:aws:iam::aws:policy/B"),
+    ("PermissionsBoundary", {"PermissionsBoundaryArn": 5}),
+    ("RoleLastUsed", "never"),
+    ("RoleLastUsed", {"LastUsedDate": []}),
+    ("RoleLastUsed", {"Region": 5}),
+    ("Tags", "owner=ops"),
+    ("Tags", {"owner": "ops"}),
+    ("Tags", [5]),
+    ("Tags", [{"Key": 5, "Value": "ops"}]),
+    ("Tags", [{"Key": "owner", "Value": 5}]),
+    ("Tags", [{"Value": "ops"}]),
+    ("InstanceProfileList", 5),
+    ("InstanceProfileList", ["web"]),
+    ("InstanceProfileList", [{"InstanceProfileName": "web"}]),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), WRONG_ROLE_FIELDS)
+def test_a_role_of_a_dump_with_a_field_of_a_wrong_type_is_a_gap(tmp_path: Path, field: str, value: object) -> None:
+    inventory = load(tmp_path, {"x.json": dump(role_detail("batch"), role_detail("web") | {field: value})})
+    assert list(inventory.roles["role_name"]) == ["batch"]
+    assert account_lists(inventory)["roles_whole"].tolist() == [False]
+    (detail,) = unreadable(inventory)
+    assert f"$.RoleDetailList[1].{field}" in detail
+    assert "\n" not in detail
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("Description", 5), ("MaxSessionDuration", "1h"), ("MaxSessionDuration", 1.5)]
+)
+def test_a_listed_role_with_a_field_of_a_wrong_type_is_a_gap(tmp_path: Path, field: str, value: object) -> None:
+    inventory = load(tmp_path, {"x.json": {"Roles": [nested_role("batch"), nested_role("web") | {field: value}]}})
+    assert list(inventory.roles["role_name"]) == ["batch"]
+    assert account_lists(inventory)["roles_whole"].tolist() == [False]
+    (detail,) = unreadable(inventory)
+    assert f"$.Roles[1].{field}" in detail
+
+
+@pytest.mark.parametrize(
+    "policy", [5, True, [], {}, [1], "nonsense", "%", "%ff", '"', "{", "", {"Statement": 5}, json.loads(nested(30))]
+)
+def test_a_role_whose_trust_policy_is_no_policy_is_kept_and_its_trust_unknown(tmp_path: Path, policy: object) -> None:
+    inventory = load(tmp_path, {"x.json": {"Roles": [nested_role("web") | {"AssumeRolePolicyDocument": policy}]}})
+    assert inventory.roles[["role_name", "trusts_ec2"]].values.tolist() == [["web", "unknown"]]
+    assert inventory.roles["trust_policy"].isna().tolist() == [True]
+    (detail,) = unreadable(inventory)
+    assert WEB in detail
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("Arn", 5),
+        ("InstanceProfileName", 5),
+        ("Path", ["/"]),
+        ("InstanceProfileId", {}),
+        ("CreateDate", True),
+        ("Roles", "web"),
+        ("Roles", ["web"]),
+        ("Roles", None),
+        ("Roles", [{"Arn": 5}]),
+        ("Roles", [{"RoleName": "web"}]),
+    ],
+)
+def test_a_listed_profile_with_a_field_of_a_wrong_type_is_a_gap(tmp_path: Path, field: str, value: object) -> None:
+    inventory = load(tmp_path, {"x.json": profile_list(profile("batch"), profile("web") | {field: value})})
+    assert list(inventory.profiles["profile_name"]) == ["batch"]
+    assert account_lists(inventory)["profiles_whole"].tolist() == [False]
+    (detail,) = unreadable(inventory)
+    assert f"$.InstanceProfiles[1].{field}" in detail
+
+
+@pytest.mark.parametrize("tags", ["x", {}, None, [5], [{"Key": 5}], [{"Value": "x"}], [{"Key": "a", "Value": []}]])
+@pytest.mark.parametrize("name", ["instance-profile-tags/web.json", "role-tags/web.json"])
+def test_tags_of_a_wrong_type_are_a_gap_and_stay_unknown(tmp_path: Path, name: str, tags: object) -> None:
+    documents = {"p.json": profile_list(profile("web", nested_role("web"))), name: {"Tags": tags}}
+    inventory = load(tmp_path, documents)
+    assert [*inventory.profiles["tags_known"], *inventory.roles["tags_known"]] == [False, False]
+    (detail,) = unreadable(inventory)
+    assert name in detail
+
+
+def test_of_a_tag_listing_with_one_broken_tag_none_is_taken(tmp_path: Path) -> None:
+    tags = [*tag_list({"owner": "ops"}), {"Key": 5}]
+    inventory = load(
+        tmp_path, {"p.json": profile_list(profile("web")), "instance-profile-tags/web.json": {"Tags": tags}}
+    )
+    assert len(inventory.tags) == 0
+    assert inventory.profiles["tags_known"].tolist() == [False]
+
+
+@pytest.mark.parametrize("got", [{"Role": 5}, {"InstanceProfile": []}, {"Role": {"Arn": WEB, "Tags": 5}}])
+def test_a_single_record_of_a_wrong_type_is_a_gap(tmp_path: Path, got: dict[str, Any]) -> None:
+    inventory = load(tmp_path, GOOD | {"x.json": got})
+    assert list(inventory.roles["role_name"]) == ["good"]
+    (detail,) = unreadable(inventory)
+    assert "x.json" in detail
+
+
+@pytest.mark.parametrize(
+    "created", ["nonsense", "2024-13-01T00:00:00Z", "99999-01-01T00:00:00Z", 1e300, -1e300, 10**30]
+)
+def test_a_time_that_is_no_time_is_left_unknown_with_a_gap(tmp_path: Path, created: str | float) -> None:
+    inventory = load(tmp_path, {"x.json": {"Roles": [nested_role("web") | {"CreateDate": created}]}})
+    assert inventory.roles["created_at"].isna().tolist() == [True]
+    (detail,) = unreadable(inventory)
+    assert "created_at" in detail
+
+
+@pytest.mark.parametrize("number", [2**63, 10**30, -(10**30)])
+def test_a_number_beyond_64_bits_is_a_gap_or_left_unknown(tmp_path: Path, number: int) -> None:
+    inventory = load(tmp_path, GOOD | {"x.json": {"Roles": [nested_role("web", MaxSessionDuration=number)]}})
+    assert "good" in list(inventory.roles["role_name"])
+    assert len(unreadable(inventory)) == 1
+
+
+@pytest.mark.parametrize(
+    "counts", [5, [], {"Roles": "x"}, {"Roles": 1.5}, {"Roles": 10**30}, {"RolesQuota": -(10**30)}]
+)
+def test_a_summary_of_a_wrong_type_is_a_gap(tmp_path: Path, counts: object) -> None:
+    inventory = load(tmp_path, GOOD | {"x.json": {"SummaryMap": counts}})
+    assert inventory.accounts["role_quota"].isna().tolist() == [True]
+    assert len(unreadable(inventory)) == 1
+
+
+# Every node of every shape, replaced by what does not belong there
+
+
+def config_item(configuration: object) -> dict[str, Any]:
+    """Return an AWS Config item of a role."""
+    return {
+        "resourceType": "AWS::IAM::Role",
+        "configurationItemStatus": "OK",
+        "configurationItemCaptureTime": "2024-06-01T00:00:00Z",
+        "arn": WEB,
+        "resourceId": "AROAWEB",
+        "accountId": ACCOUNT,
+        "tags": {"owner": "ops"},
+        "configuration": configuration,
+    }
+
+
+RECORDED = {
+    "arn": WEB,
+    "roleName": "web",
+    "path": "/",
+    "createDate": "2024-05-01T09:00:00Z",
+    "assumeRolePolicyDocument": "%7B%22Statement%22%3A%5B%5D%7D",
+    "permissionsBoundary": {"permissionsBoundaryArn": "b"},
+    "roleLastUsed": {"lastUsedDate": "2024-05-01T09:00:00Z", "region": "eu-west-1"},
+    "instanceProfileList": [{"arn": WEB_PROFILE, "instanceProfileName": "web"}],
+    "tags": [{"key": "owner", "value": "ops"}],
+}
+HELD = {
+    "Arn": WEB_PROFILE,
+    "Path": "/",
+    "Roles": ["web", {"Arn": WEB, "RoleName": "web"}],
+    "Tags": tag_list({"a": "b"}),
+}
+FULL_ROLE = role_detail("web", [profile("web")], {"owner": "ops"}) | {
+    "RoleLastUsed": {"LastUsedDate": "2024-05-01T09:00:00Z", "Region": "eu-west-1"},
+    "PermissionsBoundary": {"PermissionsBoundaryArn": "b"},
+    "Description": "d",
+    "MaxSessionDuration": 3600,
+}
+TF_ROLE = {
+    "arn": WEB,
+    "name": "web",
+    "path": "/",
+    "unique_id": "A",
+    "create_date": "2024-05-01T09:00:00Z",
+    "tags": {"a": "b"},
+}
+TF_ROLE |= {
+    "tags_all": {"a": None},
+    "assume_role_policy": '{"Statement":[]}',
+    "description": "d",
+    "max_session_duration": 3600,
+}
+TF_PROFILE = {"arn": WEB_PROFILE, "name": "web", "path": "/", "role": "web", "roles": ["web"], "tags_all": {"a": "b"}}
+PIN = {"LaunchTemplateId": "lt-1", "LaunchTemplateName": "front", "Version": "1"}
+SHAPES: dict[str, Any] = {
+    "dump": dump(FULL_ROLE, IsTruncated=False),
+    "roles": {"Roles": [FULL_ROLE], "NextToken": None},
+    "role": {"Role": FULL_ROLE},
+    "profiles": profile_list(profile("web", FULL_ROLE)),
+    "profile": {"InstanceProfile": profile("web", FULL_ROLE, Tags=tag_list({"a": "b"}))},
+    "summary": {"SummaryMap": {"Roles": 1, "RolesQuota": 1000}},
+    "identity": identity(),
+    "aliases": {"AccountAliases": ["house"]},
+    "wrapped": {"status_code": 200, "data": {"Role": FULL_ROLE | {"CreateDate": {"year": 2024, "month": 5, "day": 1}}}},
+    "instances": {
+        "Reservations": [
+            {
+                "OwnerId": ACCOUNT,
+                "Instances": [
+                    {
+                        "InstanceId": "i-1",
+                        "State": {"Name": "running"},
+                        "Placement": {"AvailabilityZone": "eu-west-1b"},
+                        "IamInstanceProfile": {"Arn": WEB_PROFILE, "Id": "AIPAWEB"},
+                        "Tags": tag_list({"Name": "front"}),
+                    }
+                ],
+            }
+        ]
+    },
+    "associations": {
+        "IamInstanceProfileAssociations": [
+            {"AssociationId": "a", "InstanceId": "i", "State": "associated", "IamInstanceProfile": {"Arn": WEB_PROFILE}}
+        ]
+    },
+    "templates": {
+        "LaunchTemplates": [{"LaunchTemplateId": "lt-1", "LaunchTemplateName": "n", "LatestVersionNumber": 1}]
+    },
+    "versions": {
+        "LaunchTemplateVersions": [
+            {
+                "LaunchTemplateId": "lt-1",
+                "LaunchTemplateName": "front",
+                "VersionNumber": 1,
+                "DefaultVersion": True,
+                "LaunchTemplateData": {"IamInstanceProfile": {"Name": "web"}},
+            }
+        ]
+    },
+    "configurations": {
+        "LaunchConfigurations": [
+            {
+                "LaunchConfigurationName": "c",
+                "LaunchConfigurationARN": "arn:aws:x:eu-west-1:1:c",
+                "IamInstanceProfile": "w",
+            }
+        ]
+    },
+    "groups": {
+        "AutoScalingGroups": [
+            {
+                "AutoScalingGroupName": "g",
+                "AutoScalingGroupARN": "arn:aws:autoscaling:eu-west-1:000000000001:g",
+                "LaunchConfigurationName": "c",
+                "LaunchTemplate": PIN,
+                "MixedInstancesPolicy": {
+                    "LaunchTemplate": {
+                        "LaunchTemplateSpecification": PIN,
+                        "Overrides": [{"LaunchTemplateSpecification": PIN}],
+                    }
+                },
+                "Status": "x",
+            }
+        ]
+    },
+    "config of the API": {"configurationItems": [config_item(json.dumps(RECORDED))]},
+    "config snapshot": {"configurationItems": [config_item(RECORDED)]},
+    "config item": config_item(RECORDED),
+    "config profile": [config_item(HELD) | {"resourceType": "AWS::IAM::InstanceProfile", "arn": WEB_PROFILE}],
+    "Terraform state": {
+        "version": 4,
+        "serial": 1,
+        "lineage": "l",
+        "resources": [
+            {
+                "module": "module.a",
+                "mode": "managed",
+                "type": kind,
+                "name": "web",
+                "instances": [{"index_key": 0, "attributes": attributes}],
+            }
+            for kind, attributes in (("aws_iam_role", TF_ROLE), ("aws_iam_instance_profile", TF_PROFILE))
+        ],
+    },
+    "Terraform plan": {
+        "format_version": "1.2",
+        "planned_values": {
+            "root_module": {
+                "resources": [
+                    {"address": f"{kind}.web", "mode": "managed", "type": kind, "values": values}
+                    for kind, values in (("aws_iam_role", TF_ROLE), ("aws_iam_instance_profile", TF_PROFILE))
+                ],
+                "child_modules": [{"resources": []}],
+            }
+        },
+        "resource_changes": [{"address": "aws_iam_role.web", "change": {"after_unknown": {"tags_all": {"a": True}}}}],
+    },
+    "Steampipe roles": {
+        "rows": [
+            {
+                "arn": WEB,
+                "name": "web",
+                "role_id": "A",
+                "create_date": "2024-05-01T09:00:00Z",
+                "max_session_duration": 3600,
+                "role_last_used_date": "2024-05-01T09:00:00Z",
+                "assume_role_policy_std": {"Statement": []},
+                "instance_profile_arns": [WEB_PROFILE],
+                "tags": {"a": "b"},
+                "tags_src": tag_list({"a": "b"}),
+            }
+        ]
+    },
+    "Steampipe profiles": [
+        {
+            "arn": WEB_PROFILE,
+            "instance_profile_name": "web",
+            "path": "/",
+            "roles": [nested_role("web")],
+            "tags": {"a": "b"},
+        }
+    ],
+}
+JUNK: list[object] = [
+    None,
+    True,
+    5,
+    -1,
+    1.5,
+    1e300,
+    10**30,
+    "",
+    "x",
+    "\x00",
+    "a/b:c",
+    [],
+    [[]],
+    [5],
+    [None],
+    ["x"],
+    {},
+    {"": {}},
+    {"x": 5},
+]
+
+
+def spoilt(document: Any) -> Iterator[tuple[tuple[Any, ...], list[str]]]:
+    """Yield each place of a document, and the document with that place left out or replaced by each piece of junk."""
+
+    def places(node: Any, path: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+        yield path
+        children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+        for key, child in children:
+            yield from places(child, (*path, key))
+
+    for path in list(places(document, ()))[1:]:
+        changed = copy.deepcopy(document)
+        parent = changed
+        for key in path[:-1]:
+            parent = parent[key]
+        texts = []
+        for value in JUNK:
+            parent[path[-1]] = value
+            texts.append(json.dumps(changed))
+        del parent[path[-1]]
+        yield path, [*texts, json.dumps(changed)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_whatever_stands_in_a_field_nothing_else_is_lost_and_nothing_is_raised(tmp_path: Path, shape: str) -> None:
+    write(tmp_path, GOOD)
+    lost = []
+    for path, texts in spoilt(SHAPES[shape]):
+        write(tmp_path, {"x.zip": zipped({f"{i}.json": text.encode() for i, text in enumerate(texts)})})
+        try:
+            if "good" not in list(load_files(tmp_path).roles["role_name"]):
+                lost.append((path, "lost"))
+        except Exception as error:  # noqa: BLE001 - which one it is, is what the test tells
+            lost.append((path, f"{type(error).__name__}: {error}"))
+    assert lost == []
+
+
+# Size
+
+
+def test_a_string_of_200_megabytes_in_a_field_is_read(tmp_path: Path) -> None:
+    before, after = json.dumps({"Roles": [nested_role("web", Description="@")]}).encode().split(b"@")
+    with (tmp_path / "x.json").open("wb") as file:
+        file.write(before)
+        for _ in range(200):
+            file.write(b"x" * 1_000_000)
+        file.write(after)
+    inventory = load_files(tmp_path)
+    assert inventory.roles["description"].str.len().tolist() == [200_000_000]
+
+
+def test_200_megabytes_in_a_field_that_is_not_asked_for_are_passed_over(tmp_path: Path) -> None:
+    before, after = json.dumps(dump(role_detail("web"), Policies=["@"])).encode().split(b"@")
+    with gzip.open(tmp_path / "x.json.gz", "wb", compresslevel=1) as file:
+        file.write(before)
+        for _ in range(200):
+            file.write(b"x" * 1_000_000)
+        file.write(after)
+    assert list(load_files(tmp_path).roles["role_name"]) == ["web"]
+
+
+def spaces(count: int) -> bytes:
+    """Return JSON of so many bytes, most of them spaces."""
+    return b'{"Roles": [' + b" " * count + b"]}"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("x.json.gz", gzip.compress(spaces(BOMB_CAP))),
+        ("x.zip", zipped({"x.json": spaces(BOMB_CAP)})),
+        ("x.zip", zipped({"x.json.gz": gzip.compress(spaces(BOMB_CAP))})),
+    ],
+)
+def test_an_archive_that_unpacks_to_more_than_the_cap_is_a_gap(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes
+) -> None:
+    monkeypatch.setattr("iamframe.sources.archives.MAX_UNPACKED", BOMB_CAP)
+    inventory = load(tmp_path, GOOD | {name: content})
+    (detail,) = unreadable(inventory)
+    assert name in detail
+    assert "unpacks to more than" in detail
+
+
+def test_the_members_of_an_archive_count_together_against_the_cap(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("iamframe.sources.archives.MAX_UNPACKED", BOMB_CAP)
+    role = json.dumps({"Role": nested_role("web")}).encode()
+    inventory = load(tmp_path, {"x.zip": zipped({"a.json": role, "b.json": spaces(BOMB_CAP - 100), "c.json": role})})
+    assert list(inventory.roles["role_name"]) == ["web"]
+    assert "b.json: unpacks to more than" in unreadable(inventory)[0]
+
+
+def test_the_gzips_in_an_archive_count_together_against_the_cap(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("iamframe.sources.archives.MAX_UNPACKED", BOMB_CAP)
+    packed = gzip.compress(spaces(BOMB_CAP - 1_000))
+    inventory = load(tmp_path, GOOD | {"x.zip": zipped({f"{i}.json.gz": packed for i in range(9)})})
+    assert any("unpacks to more than" in detail for detail in unreadable(inventory))
+
+
+def test_an_archive_within_the_cap_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("iamframe.sources.archives.MAX_UNPACKED", BOMB_CAP)
+    assert len(load(tmp_path, {"x.json.gz": gzip.compress(ROLES), "y.zip": ARCHIVE}).roles) == 1
+
+
+def test_a_gzip_bomb_of_more_than_a_gibibyte_is_refused(tmp_path: Path) -> None:
+    member = gzip.compress(b" " * (1 << 24))
+    write(tmp_path, {"x.json.gz": member * 70})
+    with pytest.raises(SourceError, match=r"x\.json\.gz: unpacks to more than 1 GiB"):
+        load_files(tmp_path)
+
+
+# Folders, links, names
+
+
+def test_a_path_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"/nowhere: no such file or folder"):
+        load_files(tmp_path / "nowhere")
+
+
+def test_no_path_is_refused() -> None:
+    with pytest.raises(SourceError, match="no file given"):
+        load_files()
+
+
+@pytest.mark.parametrize("names", [[], ["readme.txt"], ["sub/picture.png"], [".hidden.json"]])
+def test_a_folder_without_a_readable_file_is_refused(tmp_path: Path, names: list[str]) -> None:
+    folder = write(tmp_path / "folder", dict.fromkeys(names, "{}"))
+    folder.mkdir(exist_ok=True)
+    with pytest.raises(SourceError, match=r"/folder: holds no file that iamframe reads"):
+        load_files(folder)
+
+
+def test_a_pipe_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.json")
+    with pytest.raises(SourceError, match="neither a file nor a folder"):
+        load_files(tmp_path / "x.json")
+
+
+@pytest.mark.parametrize("name", ["with\nnewline.json", "with\x1b[31mcolour.json", "ümlaut.json"])
+def test_a_file_of_a_strange_name_is_refused_in_one_sentence(tmp_path: Path, name: str) -> None:
+    write(tmp_path, {name: "{}"})
+    with pytest.raises(SourceError) as caught:
+        load_files(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_path_that_is_no_path_is_refused() -> None:
+    with pytest.raises(SourceError):
+        load_files("a\x00b")
+
+
+def test_a_name_that_is_too_long_is_refused() -> None:
+    with pytest.raises(SourceError):
+        load_files("x" * 10_000)
+
+
+@pytest.mark.parametrize("target", ["gone.json", "x.json"])
+def test_a_link_that_leads_nowhere_is_no_crash(tmp_path: Path, target: str) -> None:
+    write(tmp_path, GOOD)
+    (tmp_path / "x.json").symlink_to(target)
+    assert list(load_files(tmp_path).roles["role_name"]) == ["good"]
+
+
+@pytest.mark.parametrize("target", ["gone.json", "x.json"])
+def test_a_link_that_leads_nowhere_is_refused_where_it_is_named(tmp_path: Path, target: str) -> None:
+    (tmp_path / "x.json").symlink_to(target)
+    with pytest.raises(SourceError, match=r"x\.json"):
+        load_files(tmp_path / "x.json")
+
+
+def test_a_member_without_a_name_does_not_keep_an_archive_from_being_read(tmp_path: Path) -> None:
+    assert list(load(tmp_path, {"x.zip": nameless()}).roles["role_name"]) == ["web"]
+
+
+def test_an_archive_without_a_readable_member_is_refused_by_its_name(tmp_path: Path) -> None:
+    write(tmp_path, {"x.zip": zipped({"readme.txt": b"hello"})})
+    with pytest.raises(SourceError, match=r"/x\.zip: holds no file that iamframe reads"):
+        load_files(tmp_path / "x.zip")
+
+
+def test_a_link_in_an_archive_is_not_followed(tmp_path: Path) -> None:
+    write(tmp_path, {"secret.json": {"Role": nested_role("secret")}})
+    target = str(tmp_path / "secret.json").encode()
+    write(tmp_path, {"x/x.zip": zipped({"a.json": target, "b.json": ROLES}, links=("a.json",))})
+    inventory = load_files(tmp_path / "x")
+    assert list(inventory.roles["role_name"]) == ["web"]
+    (detail,) = unreadable(inventory)
+    assert "a.json: is a link inside an archive" in detail
+
+
+# The command line
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line in a folder."""
+    command = [sys.executable, "-m", "iamframe.cli", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
+
+
+CLI_KINDS = ["an empty file", "half a file", "a list of numbers", "100,000 levels", "100,000 lists", "binary"]
+CLI_KINDS += ["half a zip", "a link in a zip"]
+
+
+@pytest.mark.parametrize("kind", CLI_KINDS)
+def test_the_command_line_refuses_broken_input_in_one_line(tmp_path: Path, kind: str) -> None:
+    name, content = UNREADABLE_FILES[kind]
+    write(tmp_path, {name: content})
+    done = run(tmp_path, "report", name, "--out", "out")
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"iamframe: {name}")
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+    assert sorted(path.name for path in tmp_path.iterdir()) == [name]
+
+
+@pytest.mark.parametrize(
+    ("command", "source"),
+    [
+        ("report", "nowhere"),
+        ("check", "nowhere"),
+        ("report", ""),
+        ("report", "a\nb"),
+        ("report", "x" * 10_000),
+        ("report", "\x1b[31mred"),
+        ("report", "."),
+        ("check", "aws"),
+    ],
+)
+def test_the_command_line_refuses_a_source_that_is_none_in_one_line(tmp_path: Path, command: str, source: str) -> None:
+    done = run(tmp_path, command, source)
+    assert done.returncode == 2
+    assert done.stderr.startswith("iamframe: ")
+    assert done.stderr.count("\n") == 1
+    assert "\x1b" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def escaping(name: str) -> dict[str, bytes | dict[str, Any]]:
+    """Return files that use one name wherever a name may stand."""
+    role = nested_role("web", account=name) | {"RoleName": name, "Path": f"/{name}/"}
+    listing = dump(role_detail("web", [profile("web", account=name)], account=name) | role)
+    tags = json.dumps({"Tags": []}).encode()
+    members = {name + ".json": json.dumps(listing).encode(), name + "/role-tags/" + name + ".json": tags}
+    return {"dump.json": listing, "identity.json": identity(name), "x.zip": zipped(members)}
+
+
+def everything(folder: Path, but: Path) -> dict[str, int]:
+    """Return size by path of all that lies in a folder, but for one subfolder."""
+    return {str(p): p.stat().st_size for p in folder.rglob("*") if p != but and but not in p.parents}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../../x", "/../../x", "..", "../../../../../../tmp/iamframe-escaped", "/tmp/iamframe-escaped", "..\\x"],
+)
+def test_no_name_in_the_data_is_taken_for_a_path(tmp_path: Path, name: str) -> None:
+    work = write(tmp_path / "a" / "b", escaping(name))
+    before = everything(tmp_path, work / "out")
+    done = run(work, "report", ".", "--out", "out")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert everything(tmp_path, work / "out") == before
+    assert not Path("/tmp/iamframe-escaped").exists()
+    assert not Path("/tmp/iamframe-escaped.json").exists()
+    assert all(path.is_file() for path in (work / "out").iterdir())
+
+
+@pytest.mark.parametrize(
+    "make", [lambda path: path.write_text("keep"), lambda path: (path.mkdir(), (path / "k").touch())]
+)
+def test_a_report_that_fails_leaves_what_was_there(tmp_path: Path, make: Callable[[Path], object]) -> None:
+    write(tmp_path, {"x.json": "["})
+    make(tmp_path / "out")
+    before = everything(tmp_path, tmp_path / "none")
+    assert run(tmp_path, "report", "x.json", "--out", "out").returncode == 2
+    assert everything(tmp_path, tmp_path / "none") == before

@@ -1,0 +1,246 @@
+"""Names and paths of a role and its profile that do not match."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from builders import ACCOUNT, dump, load, nested_role, profile, profile_list, role_detail
+
+from iamframe import run_checks
+
+OTHER = "000000000002"
+ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/"
+PROFILE_ARN = f"arn:aws:iam::{ACCOUNT}:instance-profile/"
+NODE_UUID = "eks-08c968da-2d88-0096-4c82-1ee57490a6af"
+CLOUD9 = profile("AWSCloud9SSMInstanceProfile", nested_role("AWSCloud9SSMAccessRole", "/service-role/"), "/cloud9/")
+
+
+def rows(folder: Path, documents: dict[str, Any], check: str) -> list[dict[str, Any]]:
+    """The findings of one check, missing values as None."""
+    findings = run_checks(load(folder, documents), only=[check]).findings
+    return findings.astype(object).where(findings.notna(), None).to_dict("records")
+
+
+def found(folder: Path, documents: dict[str, Any], check: str) -> list[str]:
+    return [row["resource_arn"] for row in rows(folder, documents, check)]
+
+
+def covered(folder: Path, documents: dict[str, Any], check: str) -> tuple[str, str]:
+    """Status and reason of one check in the one account."""
+    coverage = run_checks(load(folder, documents), only=[check]).coverage
+    ((status, reason),) = coverage[["status", "reason"]].itertuples(index=False, name=None)
+    return status, reason
+
+
+def listed(*profiles: dict[str, Any]) -> dict[str, Any]:
+    return {"p.json": profile_list(*profiles)}
+
+
+def terraform_state(name: str, role: str) -> dict[str, Any]:
+    """A Terraform state of one profile whose role it does not manage."""
+    attributes = {"arn": PROFILE_ARN + name, "name": name, "path": "/", "role": role, "tags_all": {}}
+    resource = {"mode": "managed", "type": "aws_iam_instance_profile", "name": "x"}
+    return {"version": 4, "serial": 1, "resources": [resource | {"instances": [{"attributes": attributes}]}]}
+
+
+# Names
+
+
+@pytest.mark.parametrize(
+    ("role", "name", "relation"),
+    [
+        ("Web", "web", "case"),
+        ("web-role", "web-profile", "affix"),
+        ("web-20240102030405678", "web-20250102030405678", "generated"),
+        ("green", "blue", "different"),
+    ],
+)
+def test_a_link_of_two_names_is_found_with_how_they_differ(tmp_path: Path, role: str, name: str, relation: str) -> None:
+    (row,) = rows(tmp_path, listed(profile(name, nested_role(role))), "name_mismatches")
+    assert (row["resource_arn"], row["related_arn"], row["relation"]) == (PROFILE_ARN + name, ROLE_ARN + role, relation)
+    assert (row["severity"], row["expected"], row["certainty"]) == ("low", False, "certain")
+    assert row["detail"] == f"profile {name} holds role {role}"
+    assert row["next_step"] == f"aws iam get-instance-profile --instance-profile-name={name}"
+
+
+@pytest.mark.parametrize(
+    "documents",
+    [
+        listed(profile("web", nested_role("web", path="/other/"))),
+        listed(profile("web")),
+        {"d.json": dump(role_detail("web"))},
+    ],
+)
+def test_equal_names_and_halves_without_another_do_not_mismatch(tmp_path: Path, documents: dict[str, Any]) -> None:
+    assert found(tmp_path, documents, "name_mismatches") == []
+    assert covered(tmp_path, documents, "name_mismatches") == ("complete", "")
+
+
+def test_a_role_that_only_its_name_shows_is_compared(tmp_path: Path) -> None:
+    (row,) = rows(tmp_path, {"s.tfstate": terraform_state("web-profile", "web-role")}, "name_mismatches")
+    assert (row["related_arn"], row["relation"]) == ("name:web-role", "affix")
+
+
+def test_a_mismatch_that_its_maker_means_is_kept_as_info(tmp_path: Path) -> None:
+    eks = profile(NODE_UUID, nested_role("nodes"))
+    makers = {row["maker"]: row for row in rows(tmp_path, listed(CLOUD9, eks), "name_mismatches")}
+    assert makers.keys() == {"AWS Cloud9", "EKS managed node group"}
+    assert {row["severity"] for row in makers.values()} == {"info"}
+    assert {row["expected"] for row in makers.values()} == {True}
+
+
+def test_names_that_their_maker_means_equal_are_not_expected_to_differ(tmp_path: Path) -> None:
+    (row,) = rows(tmp_path, listed(profile("EMR_EC2_DefaultRole", nested_role("emr"))), "name_mismatches")
+    assert (row["severity"], row["expected"], row["maker"]) == ("low", False, None)
+
+
+def test_expected_and_other_mismatches_are_told_apart_in_one_account(tmp_path: Path) -> None:
+    blue = profile("blue", nested_role("green"))
+    severities = {
+        row["resource_name"]: row["severity"] for row in rows(tmp_path, listed(blue, CLOUD9), "name_mismatches")
+    }
+    assert severities == {"blue": "low", "AWSCloud9SSMInstanceProfile": "info"}
+
+
+@pytest.mark.parametrize("name", ["a b", "it's", 'say "hi"', "$(rm -rf)", "-rf", "a\nb"])
+def test_the_next_step_hands_over_a_hostile_name_as_one_word(tmp_path: Path, name: str) -> None:
+    (row,) = rows(tmp_path, listed(profile(name, nested_role("web"))), "name_mismatches")
+    assert shlex.split(row["next_step"]) == ["aws", "iam", "get-instance-profile", f"--instance-profile-name={name}"]
+
+
+# Paths
+
+
+def test_a_link_of_two_paths_is_found_with_the_segments_of_each_side(tmp_path: Path) -> None:
+    documents = listed(profile("web", nested_role("web", path="/service-role/"), path="/team/a/"))
+    (row,) = rows(tmp_path, documents, "path_mismatches")
+    assert (row["resource_arn"], row["related_arn"]) == (f"{PROFILE_ARN}team/a/web", f"{ROLE_ARN}service-role/web")
+    assert (row["severity"], row["expected"]) == ("low", False)
+    assert row["detail"] == "beyond /, the profile's path has team/a and the role's service-role"
+    assert row["next_step"] == "aws iam get-instance-profile --instance-profile-name=web"
+
+
+def test_a_path_of_nothing_but_the_slash_is_said_so(tmp_path: Path) -> None:
+    (row,) = rows(tmp_path, listed(profile("web", nested_role("web"), path="/team/")), "path_mismatches")
+    assert row["detail"] == "beyond /, the profile's path has team and the role's nothing"
+
+
+@pytest.mark.parametrize(
+    "documents",
+    [
+        listed(profile("a", nested_role("b", path="/team/"), path="/team/")),
+        listed(profile("a", path="/team/")),
+    ],
+)
+def test_equal_paths_and_profiles_alone_do_not_mismatch(tmp_path: Path, documents: dict[str, Any]) -> None:
+    assert found(tmp_path, documents, "path_mismatches") == []
+    assert covered(tmp_path, documents, "path_mismatches") == ("complete", "")
+
+
+def test_paths_that_differ_by_case_alone_differ(tmp_path: Path) -> None:
+    documents = listed(profile("a", nested_role("a", path="/Team/"), path="/team/"))
+    assert found(tmp_path, documents, "path_mismatches") == [f"{PROFILE_ARN}team/a"]
+
+
+def test_the_unknown_path_of_a_role_does_not_differ_and_is_told(tmp_path: Path) -> None:
+    documents = {"s.tfstate": terraform_state("web", "web")}
+    assert found(tmp_path, documents, "path_mismatches") == []
+    status, reason = covered(tmp_path, documents, "path_mismatches")
+    assert status == "partial"
+    assert "the path of the role is unknown for 1 of 1 links" in reason
+
+
+def test_paths_that_their_maker_means_to_differ_are_info(tmp_path: Path) -> None:
+    (row,) = rows(tmp_path, listed(CLOUD9), "path_mismatches")
+    assert (row["maker"], row["expected"], row["severity"]) == ("AWS Cloud9", True, "info")
+    assert row["detail"] == "beyond /, the profile's path has cloud9 and the role's service-role"
+
+
+def test_a_maker_may_mean_the_names_to_differ_and_not_the_paths(tmp_path: Path) -> None:
+    documents = listed(profile("s3access-profile", nested_role("s3access", path="/x/")))
+    (row,) = rows(tmp_path, documents, "path_mismatches")
+    assert (row["maker"], row["expected"], row["severity"]) == ("EC2 User Guide example", False, "low")
+
+
+# Crossed names
+
+
+def crossing(holds: str, *roles: str, account: str = ACCOUNT) -> dict[str, Any]:
+    """The profile `blue` that holds one role, and the other roles of the account."""
+    held = role_detail(holds, [profile("blue", account=account)], account=account)
+    return dump(held, *(role_detail(name, account=account) for name in roles))
+
+
+def test_a_profile_that_holds_another_role_than_its_namesake_is_crossed(tmp_path: Path) -> None:
+    (row,) = rows(tmp_path, {"d.json": crossing("green", "blue")}, "crossed_names")
+    assert (row["resource_arn"], row["related_arn"]) == (f"{PROFILE_ARN}blue", f"{ROLE_ARN}green")
+    assert (row["severity"], row["relation"], row["expected"]) == ("high", "different", False)
+    assert row["detail"] == f"holds role green, though a role of the profile's own name exists: {ROLE_ARN}blue"
+    assert row["next_step"] == "aws iam get-instance-profile --instance-profile-name=blue"
+
+
+def test_the_namesake_is_looked_for_without_case_and_whatever_its_path(tmp_path: Path) -> None:
+    documents = {"d.json": dump(role_detail("green", [profile("blue")]), role_detail("BLUE", path="/team/"))}
+    (row,) = rows(tmp_path, documents, "crossed_names")
+    assert row["detail"].endswith(f"{ROLE_ARN}team/BLUE")
+
+
+@pytest.mark.parametrize(
+    "documents",
+    [
+        {"d.json": crossing("green")},
+        {"d.json": crossing("blue", "green")},
+        {"d.json": crossing("BLUE", "green")},
+        {"d.json": crossing("green", "blue-role")},
+        {"d.json": dump(role_detail("blue")), "p.json": profile_list(profile("blue"))},
+        {"a/d.json": crossing("green"), "b/d.json": dump(role_detail("blue", account=OTHER))},
+    ],
+)
+def test_a_profile_without_another_namesake_in_its_account_is_not_crossed(
+    tmp_path: Path, documents: dict[str, Any]
+) -> None:
+    assert found(tmp_path, documents, "crossed_names") == []
+
+
+def test_each_crossed_profile_is_told_with_its_own_namesake(tmp_path: Path) -> None:
+    documents = {
+        "d.json": dump(
+            role_detail("a", [profile("b")]), role_detail("b", [profile("a")]), role_detail("c", [profile("x")])
+        )
+    }
+    details = {row["resource_name"]: row["detail"] for row in rows(tmp_path, documents, "crossed_names")}
+    assert details == {
+        "a": f"holds role b, though a role of the profile's own name exists: {ROLE_ARN}a",
+        "b": f"holds role a, though a role of the profile's own name exists: {ROLE_ARN}b",
+    }
+
+
+def test_a_profile_with_a_role_that_only_its_name_shows_may_be_crossed(tmp_path: Path) -> None:
+    documents = {"s.tfstate": terraform_state("blue", "green"), "r.json": {"Roles": [nested_role("blue")]}}
+    (row,) = rows(tmp_path, documents, "crossed_names")
+    assert row["related_arn"] == "name:green"
+
+
+@pytest.mark.parametrize(
+    ("documents", "status", "says"),
+    [
+        ({"d.json": crossing("blue")}, "complete", ""),
+        ({"d.json": crossing("green") | {"NextToken": "x"}}, "partial", "not all roles were read"),
+        (
+            listed(profile("blue", nested_role("green"))),
+            "unknown",
+            "roles that are in no profile show in no source read",
+        ),
+        ({"r.json": {"Roles": [nested_role("blue")]}}, "unknown", "which profile holds which role was not read"),
+    ],
+)
+def test_crossed_names_need_all_roles_and_all_links(
+    tmp_path: Path, documents: dict[str, Any], status: str, says: str
+) -> None:
+    said = covered(tmp_path, documents, "crossed_names")
+    assert said[0] == status
+    assert says in said[1]
+    assert bool(said[1]) == (status != "complete")

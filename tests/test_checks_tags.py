@@ -1,0 +1,514 @@
+"""Tags that are missing, that differ between the two sides, or that read alike and are not the same."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from builders import ACCOUNT, dump, load, nested_role, profile, profile_list, role_detail, tag_list
+
+from iamframe import run_checks
+
+OTHER = "000000000002"
+ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/"
+PROFILE_ARN = f"arn:aws:iam::{ACCOUNT}:instance-profile/"
+SERVICE_LINKED = "/aws-service-role/ec2.amazonaws.com/"
+IDENTITY_CENTER = "/aws-reserved/sso.amazonaws.com/"
+NODE_UUID = "eks-08c968da-2d88-0096-4c82-1ee57490a6af"
+
+Tags = dict[str, str]
+
+
+def rows(folder: Path, documents: dict[str, Any], check: str, policy: str | None = None) -> list[dict[str, Any]]:
+    """The findings of one check, missing values as None."""
+    findings = run_checks(load(folder, documents), only=[check], policy=saved(folder, policy)).findings
+    return findings.astype(object).where(findings.notna(), None).to_dict("records")
+
+
+def found(folder: Path, documents: dict[str, Any], check: str) -> list[str]:
+    return [row["resource_arn"] for row in rows(folder, documents, check)]
+
+
+def covered(folder: Path, documents: dict[str, Any], check: str, policy: str | None = None) -> tuple[str, str]:
+    """Status and reason of one check in the one account."""
+    coverage = run_checks(load(folder, documents), only=[check], policy=saved(folder, policy)).coverage
+    ((status, reason),) = coverage[["status", "reason"]].itertuples(index=False, name=None)
+    return status, reason
+
+
+def saved(folder: Path, policy: str | None) -> Path | None:
+    if policy is None:
+        return None
+    (folder / "policy.toml").write_text(policy, encoding="utf-8")
+    return folder / "policy.toml"
+
+
+def tagged(**profiles: Tags | None) -> dict[str, Any]:
+    """Profiles that hold a role of their own name, and their tags (None for not read)."""
+    listing = profile_list(*(profile(name, nested_role(name)) for name in profiles))
+    return {"p.json": listing} | tag_files(profiles)
+
+
+def tag_files(profiles: dict[str, Tags | None]) -> dict[str, Any]:
+    return {
+        f"instance-profile-tags/{name}.json": {"Tags": tag_list(tags)}
+        for name, tags in profiles.items()
+        if tags is not None
+    }
+
+
+def link(role: Tags, held_by: Tags | None, name: str = "web", path: str = "/") -> dict[str, Any]:
+    """A role and its profile of the same name, with the tags of both."""
+    documents = {"d.json": dump(role_detail(name, [profile(name)], role, path=path))}
+    return documents | tagged(**{name: held_by}) | {"p.json": profile_list(profile(name, nested_role(name, path)))}
+
+
+def sent_tags(step: str) -> Tags:
+    """The tags that a command would set, as the CLI would read them."""
+    (tags,) = (word.removeprefix("--tags=") for word in shlex.split(step) if word.startswith("--tags="))
+    return {tag["Key"]: tag["Value"] for tag in json.loads(tags)}
+
+
+# Untagged
+
+
+def test_a_profile_without_tags_is_untagged(tmp_path: Path) -> None:
+    (row,) = rows(tmp_path, tagged(bare={}, owned={"Owner": "ops"}), "untagged_profiles")
+    assert (row["resource_arn"], row["resource_type"], row["related_arn"]) == (
+        f"{PROFILE_ARN}bare",
+        "instance-profile",
+        None,
+    )
+    assert (row["severity"], row["expected"], row["detail"]) == ("medium", False, "has no tags")
+    assert row["next_step"] == "aws iam list-instance-profile-tags --instance-profile-name=bare"
+
+
+def test_a_profile_whose_tags_were_not_read_is_not_untagged(tmp_path: Path) -> None:
+    assert found(tmp_path, tagged(unread=None, bare={}), "untagged_profiles") == [f"{PROFILE_ARN}bare"]
+
+
+def test_tags_in_a_listing_prove_nothing(tmp_path: Path) -> None:
+    documents = {"p.json": profile_list(profile("a", nested_role("a"), Tags=[]))}
+    assert found(tmp_path, documents, "untagged_profiles") == []
+    assert covered(tmp_path, documents, "untagged_profiles")[0] == "unknown"
+
+
+def test_keys_that_aws_reserves_are_no_tags_of_ones_own(tmp_path: Path) -> None:
+    documents = tagged(stack={"aws:cloudformation:stack-name": "x"}, owned={"aws:x": "y", "Owner": ""})
+    assert found(tmp_path, documents, "untagged_profiles") == [f"{PROFILE_ARN}stack"]
+
+
+def test_an_empty_profile_may_be_untagged_too(tmp_path: Path) -> None:
+    documents = {"p.json": profile_list(profile("old"))} | tag_files({"old": {}})
+    assert found(tmp_path, documents, "untagged_profiles") == [f"{PROFILE_ARN}old"]
+
+
+def test_the_next_step_copies_the_tags_of_the_role(tmp_path: Path) -> None:
+    (row,) = rows(tmp_path, link({"Owner": "ops", "aws:x": "y", "Env": ""}, {}), "untagged_profiles")
+    assert row["detail"] == "has no tags; its role web has"
+    assert row["next_step"].startswith("aws iam tag-instance-profile --instance-profile-name=web --tags=")
+    assert sent_tags(row["next_step"]) == {"Env": "", "Owner": "ops"}
+
+
+def test_a_profile_that_its_maker_cannot_tag_is_untagged_as_info(tmp_path: Path) -> None:
+    documents = {"p.json": profile_list(profile(NODE_UUID, nested_role("nodes")))} | tag_files({NODE_UUID: {}})
+    (row,) = rows(tmp_path, documents, "untagged_profiles")
+    assert (row["maker"], row["expected"], row["severity"]) == ("EKS managed node group", True, "info")
+
+
+@pytest.mark.parametrize(
+    ("profiles", "status", "says"),
+    [
+        ({"a": {}, "b": {"Owner": "x"}}, "complete", ""),
+        ({"a": {}, "b": None}, "partial", "the tags of 1 of 2 profiles were not read"),
+        ({"a": None, "b": None}, "unknown", "the tags of 2 of 2 profiles were not read"),
+    ],
+)
+def test_untagged_profiles_need_the_tags_of_every_profile(
+    tmp_path: Path, profiles: dict[str, Tags | None], status: str, says: str
+) -> None:
+    said = covered(tmp_path, tagged(**profiles), "untagged_profiles")
+    assert said[0] == status
+    assert says in said[1]
+    assert bool(said[1]) == (status != "complete")
+
+
+def test_tags_that_were_denied_are_told_so_and_the_others_judged(tmp_path: Path) -> None:
+    documents = {f"{ACCOUNT}/{name}": content for name, content in tagged(a={}, b=None).items()}
+    documents[f"{ACCOUNT}/denied.csv"] = "operation,subject,error_code\nListInstanceProfileTags,b,AccessDenied\n"
+    assert found(tmp_path, documents, "untagged_profiles") == [f"{PROFILE_ARN}a"]
+    status, reason = covered(tmp_path, documents, "untagged_profiles")
+    assert status == "partial"
+    assert reason.startswith("the tags of 1 of 2 profiles were not read (ListInstanceProfileTags was denied);")
+
+
+def test_a_role_without_tags_is_untagged(tmp_path: Path) -> None:
+    documents = {"d.json": dump(role_detail("bare"), role_detail("owned", tags={"Owner": "x"}))}
+    (row,) = rows(tmp_path, documents, "untagged_roles")
+    assert (row["resource_arn"], row["resource_type"], row["detail"]) == (f"{ROLE_ARN}bare", "role", "has no tags")
+    assert (row["severity"], row["next_step"]) == ("medium", "aws iam list-role-tags --role-name=bare")
+
+
+@pytest.mark.parametrize(
+    "documents",
+    [
+        {"r.json": {"Roles": [nested_role("a")]}},
+        {"r.json": {"Roles": [nested_role("a") | {"Tags": []}]}},
+        {"p.json": profile_list(profile("a", nested_role("a")))},
+        {"d.json": dump(role_detail("a", path=SERVICE_LINKED), role_detail("b", path=IDENTITY_CENTER))},
+    ],
+)
+def test_a_role_of_unknown_tags_or_that_aws_manages_is_not_untagged(tmp_path: Path, documents: dict[str, Any]) -> None:
+    assert found(tmp_path, documents, "untagged_roles") == []
+
+
+def test_a_role_of_get_role_without_tags_is_untagged(tmp_path: Path) -> None:
+    documents = {"r.json": {"Role": nested_role("a") | {"RoleLastUsed": {}}}}
+    assert found(tmp_path, documents, "untagged_roles") == [f"{ROLE_ARN}a"]
+    assert covered(tmp_path, documents, "untagged_roles")[0] == "partial"
+
+
+def test_the_next_step_copies_the_tags_of_the_profile(tmp_path: Path) -> None:
+    (row,) = rows(tmp_path, link({}, {"Owner": "ops", "aws:x": "y"}), "untagged_roles")
+    assert row["detail"] == "has no tags; its profile has"
+    assert row["next_step"].startswith("aws iam tag-role --role-name=web --tags=")
+    assert sent_tags(row["next_step"]) == {"Owner": "ops"}
+
+
+@pytest.mark.parametrize(
+    ("documents", "status"),
+    [
+        ({"d.json": dump(role_detail("a"))}, "complete"),
+        ({"d.json": dump(role_detail("a"), NextToken="x")}, "partial"),
+        ({"d.json": dump(role_detail("a")), "p.json": profile_list(profile("b", nested_role("b")))}, "partial"),
+        ({"r.json": {"Roles": [nested_role("a")]}}, "unknown"),
+        ({"p.json": profile_list(profile("a", nested_role("a")))}, "unknown"),
+    ],
+)
+def test_untagged_roles_need_the_tags_of_every_role(tmp_path: Path, documents: dict[str, Any], status: str) -> None:
+    said = covered(tmp_path, documents, "untagged_roles")
+    assert said[0] == status
+    assert ("`aws iam get-account-authorization-details --filter Role`" in said[1]) == (status != "complete")
+
+
+NAMES = ["a b", "it's", 'say "hi"', "$(rm -rf)", "-rf", "a\nb"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_next_step_hands_over_hostile_names_and_tags_as_they_are(tmp_path: Path, name: str) -> None:
+    tags = {f"{name} key": f"{name}\\", "'": '"', "a,b": "Key=x,Value=y"}
+    # A file may not be named after such a profile: what it holds is told by its own answer.
+    documents = {
+        "d.json": dump(role_detail("r", [profile(name)], tags)),
+        "g.json": {"InstanceProfile": profile(name, nested_role("r"), Tags=[])},
+    }
+    (row,) = rows(tmp_path, documents, "untagged_profiles")
+    assert shlex.split(row["next_step"])[:4] == [
+        "aws",
+        "iam",
+        "tag-instance-profile",
+        f"--instance-profile-name={name}",
+    ]
+    assert sent_tags(row["next_step"]) == tags
+
+
+# Differences
+
+
+@pytest.mark.parametrize(
+    ("role", "held_by", "detail"),
+    [
+        ({"CostCenter": "4711"}, {"CostCenter": "4812"}, "CostCenter is 4711 on the role and 4812 on the profile"),
+        ({"Owner": "x"}, {"owner": "x"}, "Owner on the role is owner on the profile (only the case differs)"),
+        ({"Owner": "x", "A": "1"}, {"A": "1"}, "Owner is missing on the profile"),
+        ({"A": "1"}, {"A": "1", "Owner": "x"}, "Owner is missing on the role"),
+        ({}, {"Owner": "x"}, "Owner is missing on the role"),
+        ({"Owner": "x"}, {}, "Owner is missing on the profile"),
+        ({"Env": "Prod"}, {"Env": "prod"}, "Env is Prod on the role and prod on the profile"),
+    ],
+)
+def test_a_link_whose_sides_disagree_is_found_with_how(tmp_path: Path, role: Tags, held_by: Tags, detail: str) -> None:
+    (row,) = rows(tmp_path, link(role, held_by), "tag_differences")
+    assert (row["resource_arn"], row["related_arn"]) == (f"{PROFILE_ARN}web", f"{ROLE_ARN}web")
+    assert (row["resource_type"], row["severity"], row["expected"]) == ("instance-profile", "medium", False)
+    assert row["detail"] == detail
+
+
+def test_several_differences_of_a_link_are_one_row(tmp_path: Path) -> None:
+    role = {"CostCenter": "1", "Env": "prod", "Owner": "x", "Same": "s", "aws:a": "1"}
+    held_by = {"CostCenter": "2", "Team": "t", "owner": "x", "Same": "s", "aws:a": "2"}
+    (row,) = rows(tmp_path, link(role, held_by), "tag_differences")
+    assert set(row["detail"].split("; ")) == {
+        "CostCenter is 1 on the role and 2 on the profile",
+        "Owner on the role is owner on the profile (only the case differs)",
+        "Env is missing on the profile",
+        "Team is missing on the role",
+    }
+
+
+@pytest.mark.parametrize(
+    ("role", "held_by"),
+    [
+        ({}, {}),
+        ({"Owner": "x", "Env": ""}, {"Env": "", "Owner": "x"}),
+        ({"aws:a": "1"}, {"aws:b": "2"}),
+        ({"Owner": "x", "AWS:a": "1"}, {"Owner": "x"}),
+        ({"Owner": "x"}, None),
+    ],
+)
+def test_sides_that_agree_or_were_not_read_do_not_differ(tmp_path: Path, role: Tags, held_by: Tags | None) -> None:
+    assert found(tmp_path, link(role, held_by), "tag_differences") == []
+
+
+def test_a_role_that_aws_manages_does_not_differ(tmp_path: Path) -> None:
+    documents = link({"Owner": "x"}, {}, path=SERVICE_LINKED)
+    documents["d.json"] = dump(role_detail("web", [profile("web")], {"Owner": "x"}, path=SERVICE_LINKED))
+    assert found(tmp_path, documents, "tag_differences") == []
+    assert covered(tmp_path, documents, "tag_differences") == ("complete", "")
+
+
+def test_a_key_that_the_role_has_in_another_case_is_not_called_missing_there(tmp_path: Path) -> None:
+    # A profile may carry both, a role may not: tagging the role with one would overwrite the other.
+    (row,) = rows(tmp_path, link({"Owner": "x"}, {"Owner": "x", "owner": "y"}), "tag_differences")
+    assert "owner is missing on the role" not in row["detail"]
+    assert "case" in row["detail"]
+    assert "tag-role" not in row["next_step"]
+
+
+def test_keys_of_another_case_and_another_value_differ_by_both(tmp_path: Path) -> None:
+    (row,) = rows(tmp_path, link({"Owner": "alice"}, {"owner": "bob"}), "tag_differences")
+    assert "only the case differs" not in row["detail"]
+    assert "alice" in row["detail"]
+    assert "bob" in row["detail"]
+
+
+def test_each_profile_of_a_role_is_compared_with_it(tmp_path: Path) -> None:
+    role = nested_role("shared")
+    documents = {
+        "d.json": dump(role_detail("shared", [profile(name) for name in "abc"], {"Owner": "x"})),
+        "p.json": profile_list(*(profile(name, role) for name in "abc")),
+    } | tag_files({"a": {}, "b": {"Owner": "x"}, "c": {"Owner": "y"}})
+    details = {row["resource_name"]: row["detail"] for row in rows(tmp_path, documents, "tag_differences")}
+    assert details == {"a": "Owner is missing on the profile", "c": "Owner is x on the role and y on the profile"}
+
+
+def test_each_link_is_told_its_own_differences(tmp_path: Path) -> None:
+    names = ["a", "b", "c", "d"]
+    roles: dict[str, Tags] = {"a": {"K": "1"}, "b": {"K": "2", "L": "1"}, "c": {}, "d": {"L": "9"}}
+    held_by: dict[str, Tags | None] = {"a": {"K": "1"}, "b": {"K": "3"}, "c": {"M": "1"}, "d": {"l": "9"}}
+    documents = {
+        "d.json": dump(*(role_detail(name, [profile(name)], roles[name]) for name in names)),
+        "p.json": profile_list(*(profile(name, nested_role(name)) for name in names)),
+    } | tag_files(held_by)
+    details = {row["resource_name"]: row["detail"] for row in rows(tmp_path, documents, "tag_differences")}
+    assert details == {
+        "b": "K is 2 on the role and 3 on the profile; L is missing on the profile",
+        "c": "M is missing on the role",
+        "d": "L on the role is l on the profile (only the case differs)",
+    }
+
+
+@pytest.mark.parametrize(
+    ("role", "held_by", "verb", "tags"),
+    [
+        ({"A": "1", "B": "2"}, {"A": "0"}, "tag-instance-profile", {"A": "1", "B": "2"}),
+        ({"A": "1"}, {"A": "0", "C": "3"}, "tag-instance-profile", {"A": "1"}),
+        ({"A": "1"}, {"A": "1", "C": "3", "D": ""}, "tag-role", {"C": "3", "D": ""}),
+    ],
+)
+def test_the_next_step_puts_on_the_profile_what_the_role_has_or_else_the_other_way(
+    tmp_path: Path, role: Tags, held_by: Tags, verb: str, tags: Tags
+) -> None:
+    (row,) = rows(tmp_path, link(role, held_by), "tag_differences")
+    assert shlex.split(row["next_step"])[:3] == ["aws", "iam", verb]
+    assert sent_tags(row["next_step"]) == tags
+
+
+def test_the_next_step_of_a_difference_of_case_shows_what_is_there(tmp_path: Path) -> None:
+    (row,) = rows(tmp_path, link({"Owner": "x"}, {"owner": "x"}), "tag_differences")
+    assert row["next_step"] == "aws iam list-instance-profile-tags --instance-profile-name=web"
+
+
+@pytest.mark.parametrize(("tags", "severity"), [({}, "info"), ({"Other": "y"}, "medium")])
+def test_tags_that_its_maker_cannot_put_on_the_profile_are_expected_to_be_missing(
+    tmp_path: Path, tags: Tags, severity: str
+) -> None:
+    documents = {
+        "d.json": dump(role_detail("nodes", [profile(NODE_UUID)], {"Owner": "x"})),
+        "p.json": profile_list(profile(NODE_UUID, nested_role("nodes"))),
+    } | tag_files({NODE_UUID: tags})
+    (row,) = rows(tmp_path, documents, "tag_differences")
+    assert (row["severity"], row["expected"], row["maker"]) == (severity, severity == "info", "EKS managed node group")
+
+
+@pytest.mark.parametrize(
+    ("documents", "status", "says"),
+    [
+        (link({"Owner": "x"}, {"Owner": "x"}), "complete", ""),
+        (link({"Owner": "x"}, None), "unknown", "the tags of both sides were not read for 1 of 1 links"),
+        (tagged(web={}), "unknown", "the tags of both sides were not read for 1 of 1 links"),
+        ({"d.json": dump(role_detail("web"))}, "complete", ""),
+    ],
+)
+def test_differences_need_the_tags_of_both_sides(
+    tmp_path: Path, documents: dict[str, Any], status: str, says: str
+) -> None:
+    said = covered(tmp_path, documents, "tag_differences")
+    assert said[0] == status
+    assert says in said[1]
+    assert bool(said[1]) == (status != "complete")
+
+
+# Required tags
+
+OWNER = '[required_tags]\nOwner = "*"\n'
+
+
+def demanded(folder: Path, documents: dict[str, Any], policy: str) -> dict[str, str]:
+    return {row["resource_arn"]: row["detail"] for row in rows(folder, documents, "missing_required_tags", policy)}
+
+
+def test_a_resource_without_a_key_that_is_demanded_is_found(tmp_path: Path) -> None:
+    (row,) = rows(tmp_path, {"d.json": dump(role_detail("a"))}, "missing_required_tags", OWNER)
+    assert (row["resource_arn"], row["resource_type"], row["severity"]) == (f"{ROLE_ARN}a", "role", "medium")
+    assert (row["detail"], row["next_step"]) == ("Owner is missing", "aws iam list-role-tags --role-name=a")
+
+
+def test_profiles_and_roles_are_both_held_to_the_policy(tmp_path: Path) -> None:
+    assert demanded(tmp_path, link({"Owner": ""}, {"owner": "x"}), OWNER) == {
+        f"{PROFILE_ARN}web": "Owner is missing",
+    }
+
+
+@pytest.mark.parametrize(
+    ("rule", "value", "detail"),
+    [
+        ('["prod", "test"]', "prod", None),
+        ('["prod", "test"]', "Prod", "Key is Prod, not one of prod, test"),
+        ('"prod"', "test", "Key is test, not one of prod"),
+        ('"*"', "anything", None),
+        ("true", "anything", None),
+        ('{ pattern = "[0-9]{4}" }', "4711", None),
+        ('{ pattern = "[0-9]{4}" }', "47110", "Key is 47110, not text that matches [0-9]{4}"),
+        ('{ values = ["a"] }', "b", "Key is b, not one of a"),
+    ],
+)
+def test_a_value_must_be_one_that_the_policy_allows(tmp_path: Path, rule: str, value: str, detail: str | None) -> None:
+    documents = {"d.json": dump(role_detail("a", tags={"Key": value}))}
+    expected = {} if detail is None else {f"{ROLE_ARN}a": detail}
+    assert demanded(tmp_path, documents, f"[required_tags]\nKey = {rule}\n") == expected
+
+
+def test_several_keys_of_one_resource_are_one_row(tmp_path: Path) -> None:
+    policy = '[required_tags]\nA = "*"\nB = ["x"]\nC = "*"\n'
+    documents = {"d.json": dump(role_detail("a", tags={"B": "y", "C": "1"}), role_detail("b", tags={"B": "x"}))}
+    assert demanded(tmp_path, documents, policy) == {
+        f"{ROLE_ARN}a": "A is missing; B is y, not one of x",
+        f"{ROLE_ARN}b": "A is missing; C is missing",
+    }
+
+
+def test_a_rule_for_roles_leaves_profiles_alone(tmp_path: Path) -> None:
+    policy = '[required_tags]\nOwner = { on = ["role"] }\n'
+    assert demanded(tmp_path, link({}, {}), policy) == {f"{ROLE_ARN}web": "Owner is missing"}
+
+
+@pytest.mark.parametrize(
+    "documents",
+    [
+        {"r.json": {"Roles": [nested_role("a")]}},
+        {"p.json": profile_list(profile("a", nested_role("a")))},
+        {"d.json": dump(role_detail("a", path=SERVICE_LINKED))},
+    ],
+)
+def test_unknown_tags_and_roles_that_aws_manages_lack_nothing(tmp_path: Path, documents: dict[str, Any]) -> None:
+    assert demanded(tmp_path, documents, OWNER) == {}
+
+
+def test_without_a_policy_nothing_is_demanded_and_that_is_said(tmp_path: Path) -> None:
+    documents = {"d.json": dump(role_detail("a"))}
+    assert found(tmp_path, documents, "missing_required_tags") == []
+    status, reason = covered(tmp_path, documents, "missing_required_tags")
+    assert status == "unknown"
+    assert reason.startswith("no policy file demands tags; name one with --policy FILE")
+
+
+@pytest.mark.parametrize(
+    ("documents", "status"),
+    [
+        (link({}, {}), "complete"),
+        (link({}, None), "partial"),
+        (tagged(a=None), "unknown"),
+    ],
+)
+def test_required_tags_need_the_tags_of_both_kinds(tmp_path: Path, documents: dict[str, Any], status: str) -> None:
+    said = covered(tmp_path, documents, "missing_required_tags", OWNER)
+    assert said[0] == status
+    assert bool(said[1]) == (status != "complete")
+
+
+# Keys that read alike
+
+
+def keyed(*keys: str, account: str = ACCOUNT, path: str = "/") -> dict[str, Any]:
+    """A dump of one role for each key."""
+    return dump(*(role_detail(f"r{n}", tags={key: "x"}, account=account, path=path) for n, key in enumerate(keys)))
+
+
+def test_keys_that_read_alike_are_one_row_with_how_often_each_is_used(tmp_path: Path) -> None:
+    documents = {"d.json": keyed("Owner", "owner", "owner", "CostCenter", "cost-center", "Team")}
+    found = rows(tmp_path, documents, "tag_key_variants")
+    assert [row["detail"] for row in found] == [
+        "differ by case and separator: CostCenter (1), cost-center (1)",
+        "differ by case: owner (2), Owner (1)",
+    ]
+    assert {(row["resource_arn"], row["related_arn"], row["account_id"]) for row in found} == {(None, None, ACCOUNT)}
+    assert {(row["severity"], row["resource_type"], row["expected"]) for row in found} == {("low", "tag key", False)}
+
+
+@pytest.mark.parametrize(
+    ("key", "other", "detail"),
+    [
+        ("\u039fwner", "Owner", "differ by look-alike: Owner (1), \u039fwner [\\u039fwner] (1)"),
+        ("\uff2fwner", "Owner", "differ by width: Owner (1), \uff2fwner [\\uff2fwner] (1)"),
+        ("Owner\u3164", "Owner", "differ by invisible: Owner (1), Owner\u3164 [Owner\\u3164] (1)"),
+        ("Cost\u00a0Center", "Cost Center",
+         "differ by space: Cost Center (1), Cost\u00a0Center [Cost\\u00a0Center] (1)"),
+    ],
+)  # fmt: skip
+def test_what_the_eye_misses_is_spelled_out(tmp_path: Path, key: str, other: str, detail: str) -> None:
+    (row,) = rows(tmp_path, {"d.json": keyed(key, other)}, "tag_key_variants")
+    assert row["detail"] == detail
+
+
+@pytest.mark.parametrize(
+    "documents",
+    [
+        {"d.json": keyed("Owner", "Owner", "Owners")},
+        {"a/d.json": keyed("Owner"), "b/d.json": keyed("owner", account=OTHER)},
+        {"d.json": keyed("aws:Owner", "AWS:owner")},
+        {"d.json": keyed("Owner", "owner", path=SERVICE_LINKED)},
+    ],
+)
+def test_other_keys_other_accounts_and_what_aws_reserves_or_manages_make_no_variants(
+    tmp_path: Path, documents: dict[str, Any]
+) -> None:
+    assert rows(tmp_path, documents, "tag_key_variants") == []
+
+
+def test_a_key_of_a_profile_and_one_of_a_role_are_variants_too(tmp_path: Path) -> None:
+    (row,) = rows(tmp_path, link({"Owner": "x"}, {"owner": "x"}), "tag_key_variants")
+    assert row["detail"] == "differ by case: Owner (1), owner (1)"
+
+
+@pytest.mark.parametrize(
+    ("documents", "status"),
+    [(link({}, {}), "complete"), ({"d.json": dump(role_detail("a"))}, "partial"), (tagged(a=None), "unknown")],
+)
+def test_variants_need_the_tags_of_both_kinds(tmp_path: Path, documents: dict[str, Any], status: str) -> None:
+    said = covered(tmp_path, documents, "tag_key_variants")
+    assert said[0] == status
+    assert bool(said[1]) == (status != "complete")

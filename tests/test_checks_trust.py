@@ -1,0 +1,168 @@
+"""Whom roles let in."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+from builders import ACCOUNT, EC2, dump, load, nested_role, profile, profile_list, role_detail, trust
+
+from iamframe import run_checks
+
+ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/"
+PROFILE_ARN = f"arn:aws:iam::{ACCOUNT}:instance-profile/"
+LAMBDA = trust("lambda.amazonaws.com")
+CONDITIONAL = {
+    "Statement": trust(EC2)["Statement"][0] | {"Condition": {"StringEquals": {"aws:SourceAccount": ACCOUNT}}}
+}
+
+
+def rows(folder: Path, documents: dict[str, Any], check: str) -> list[dict[str, Any]]:
+    """The findings of one check, missing values as None."""
+    findings = run_checks(load(folder, documents), only=[check]).findings
+    return findings.astype(object).where(findings.notna(), None).to_dict("records")
+
+
+def found(folder: Path, documents: dict[str, Any], check: str) -> list[str]:
+    return [row["resource_arn"] for row in rows(folder, documents, check)]
+
+
+def covered(folder: Path, documents: dict[str, Any], check: str) -> tuple[str, str]:
+    """Status and reason of one check in the one account."""
+    coverage = run_checks(load(folder, documents), only=[check]).coverage
+    ((status, reason),) = coverage[["status", "reason"]].itertuples(index=False, name=None)
+    return status, reason
+
+
+def linked(name: str, policy: object) -> dict[str, Any]:
+    return profile(name, nested_role(name, policy=policy))
+
+
+def letting_in(*principals: str) -> dict[str, Any]:
+    statement = {"Effect": "Allow", "Principal": {"AWS": list(principals)}, "Action": "sts:AssumeRole"}
+    return {"Version": "2012-10-17", "Statement": [statement]}
+
+
+# Profiles whose role does not let EC2 in
+
+
+def test_a_profile_whose_role_trusts_another_service_is_found(tmp_path: Path) -> None:
+    (row,) = rows(tmp_path, {"p.json": profile_list(linked("etl", LAMBDA))}, "profiles_without_ec2_trust")
+    assert (row["resource_arn"], row["related_arn"]) == (f"{PROFILE_ARN}etl", f"{ROLE_ARN}etl")
+    assert (row["severity"], row["certainty"], row["resource_type"]) == ("high", "certain", "instance-profile")
+    assert row["detail"] == "role etl trusts lambda.amazonaws.com, not EC2"
+    assert row["next_step"] == "aws iam get-role --role-name=etl"
+
+
+def test_a_role_that_trusts_no_service_is_said_so(tmp_path: Path) -> None:
+    documents = {"p.json": profile_list(linked("etl", letting_in(f"arn:aws:iam::{ACCOUNT}:root")))}
+    (row,) = rows(tmp_path, documents, "profiles_without_ec2_trust")
+    assert row["detail"] == "role etl trusts no service, not EC2"
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        trust(EC2),
+        trust("lambda.amazonaws.com", EC2),
+        json.dumps(trust(EC2)),
+        CONDITIONAL,
+        letting_in("*"),
+        "<URL-encoded-JSON>",
+        {},
+    ],
+)
+def test_a_profile_whose_role_may_let_ec2_in_is_not(tmp_path: Path, policy: object) -> None:
+    assert found(tmp_path, {"p.json": profile_list(linked("web", policy))}, "profiles_without_ec2_trust") == []
+
+
+def test_a_role_in_no_profile_may_trust_whom_it_likes(tmp_path: Path) -> None:
+    documents = {"d.json": dump(role_detail("etl", policy=LAMBDA))}
+    assert found(tmp_path, documents, "profiles_without_ec2_trust") == []
+
+
+@pytest.mark.parametrize(
+    ("policies", "status", "says"),
+    [
+        ([trust(EC2), LAMBDA], "complete", ""),
+        ([trust(EC2), "<JSON>"], "partial", "the trust policies behind 1 of 2 links were not read"),
+        (["<JSON>", "<JSON>"], "unknown", "the trust policies behind 2 of 2 links were not read"),
+        ([], "complete", ""),
+    ],
+)
+def test_the_trust_behind_each_link_must_be_known(
+    tmp_path: Path, policies: list[object], status: str, says: str
+) -> None:
+    links = [linked(f"p{number}", policy) for number, policy in enumerate(policies)]
+    documents = {f"{ACCOUNT}/p.json": profile_list(*links)}
+    said = covered(tmp_path, documents, "profiles_without_ec2_trust")
+    assert said[0] == status
+    assert says in said[1]
+    assert bool(said[1]) == (status != "complete")
+
+
+@pytest.mark.parametrize("name", ["a b", "it's", 'say "hi"', "$(rm -rf)", "-rf", "a\nb"])
+def test_the_next_step_hands_over_a_hostile_name_as_one_word(tmp_path: Path, name: str) -> None:
+    documents = {"p.json": profile_list(linked(name, LAMBDA))}
+    (row,) = rows(tmp_path, documents, "profiles_without_ec2_trust")
+    assert shlex.split(row["next_step"]) == ["aws", "iam", "get-role", f"--role-name={name}"]
+
+
+# Trust in what was deleted
+
+
+def test_a_role_that_trusts_a_deleted_role_is_found(tmp_path: Path) -> None:
+    documents = {"d.json": dump(role_detail("partner", policy=letting_in("AROADBQP57FF2AEXAMPLE")))}
+    (row,) = rows(tmp_path, documents, "deleted_trust_principals")
+    assert (row["resource_arn"], row["related_arn"]) == (f"{ROLE_ARN}partner", None)
+    assert (row["severity"], row["resource_type"], row["resource_name"]) == ("medium", "role", "partner")
+    assert row["detail"] == "trusts the deleted AROADBQP57FF2AEXAMPLE"
+    assert row["next_step"] == "aws iam get-role --role-name=partner"
+
+
+def test_several_deleted_principals_are_told_in_one_row(tmp_path: Path) -> None:
+    policy = letting_in("AROAB", f"arn:aws:iam::{ACCOUNT}:root", "AIDAA")
+    documents = {"d.json": dump(role_detail("a", policy=policy), role_detail("b"), role_detail("c", policy=policy))}
+    details = {row["resource_name"]: row["detail"] for row in rows(tmp_path, documents, "deleted_trust_principals")}
+    assert details == {"a": "trusts the deleted AIDAA, AROAB", "c": "trusts the deleted AIDAA, AROAB"}
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        letting_in(f"arn:aws:iam::{ACCOUNT}:role/AROAX"),
+        letting_in(f"arn:aws:sts::{ACCOUNT}:assumed-role/x/AROADBQP57FF2AEXAMPLE"),
+        trust("AROADBQP57FF2AEXAMPLE"),
+        {"Statement": trust(EC2)["Statement"][0] | {"Condition": {"StringLike": {"aws:userid": "AROAEXAMPLE"}}}},
+        "<URL-encoded-JSON>",
+    ],
+)
+def test_ids_elsewhere_and_unread_policies_name_nobody_deleted(tmp_path: Path, policy: object) -> None:
+    documents = {"d.json": dump(role_detail("a", policy=policy))}
+    assert found(tmp_path, documents, "deleted_trust_principals") == []
+
+
+@pytest.mark.parametrize(
+    ("documents", "status", "says"),
+    [
+        ({"d.json": dump(role_detail("a"))}, "complete", ""),
+        (
+            {"d.json": dump(role_detail("a"), role_detail("b", policy="<J>"))},
+            "partial",
+            "policies of 1 of 2 roles were",
+        ),
+        ({"d.json": dump(role_detail("a", policy="<J>"))}, "unknown", "policies of 1 of 1 roles were not read"),
+        ({"p.json": profile_list(linked("a", LAMBDA))}, "unknown", "roles that are in no profile show in no source"),
+        ({"r.json": {"Role": nested_role("a")}}, "partial", "not all roles were read"),
+    ],
+)
+def test_deleted_principals_need_the_trust_of_all_roles(
+    tmp_path: Path, documents: dict[str, Any], status: str, says: str
+) -> None:
+    said = covered(tmp_path, documents, "deleted_trust_principals")
+    assert said[0] == status
+    assert says in said[1]
+    assert bool(said[1]) == (status != "complete")

@@ -1,0 +1,364 @@
+"""The command line as a user runs it: what it prints where, and its exit status."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from builders import ACCOUNT, nested_role, profile, profile_list, write
+
+SAMPLE_LINE = "1 accounts, 28 roles, 26 instance profiles; findings: 5 high, 15 medium, 9 low, 14 info; 6 of 16 checks "
+
+
+def run(folder: Path, *arguments: str, encoding: str = "utf-8") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "iamframe.cli", *arguments],
+        cwd=folder,
+        capture_output=True,
+        encoding=encoding,
+        env=os.environ | {"PYTHONIOENCODING": encoding},
+        check=False,
+    )
+
+
+def refusal(done: subprocess.CompletedProcess[str]) -> str:
+    """The one sentence of a refusal, which is all that it prints."""
+    assert done.returncode == 2, done
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.endswith("\n")
+    assert done.stderr.startswith("iamframe: ")
+    return done.stderr
+
+
+def empty_profile(folder: Path, name: str = "left") -> Path:
+    return write(folder, {"profiles.json": profile_list(profile(name))})
+
+
+# Reports
+
+
+def test_report_without_arguments_reports_the_sample_and_says_first_that_it_is_fiction(tmp_path: Path) -> None:
+    done = run(tmp_path, "report")
+    first, second, third = done.stdout.splitlines()
+    assert first.startswith("This is the fictional sample; no account in it exists.")
+    assert second == f"{SAMPLE_LINE}are not complete."
+    assert third == f"Report: {Path('iamframe-report', 'report.html')}"
+    assert (tmp_path / "iamframe-report" / "report.html").stat().st_size > 10_000
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_report_of_ones_own_files_goes_where_out_says_and_never_speaks_of_fiction(tmp_path: Path) -> None:
+    empty_profile(tmp_path / "dumps")
+    done = run(tmp_path, "report", "dumps", "--out", "new/place")
+    assert done.stdout.splitlines() == [
+        "1 accounts, 0 roles, 1 instance profiles; findings: 1 medium; 10 of 16 checks are not complete.",
+        f"Report: {Path('new', 'place', 'report.html')}",
+    ]
+    assert json.loads((tmp_path / "new/place/summary.json").read_text("utf-8"))["sources"] == ["dumps"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["dumps", "new"]
+
+
+@pytest.mark.parametrize("sources", [[], ["sample"], ["./sample"]])
+def test_what_report_says_of_fiction_is_true_even_beside_a_folder_named_sample(
+    tmp_path: Path, sources: list[str]
+) -> None:
+    empty_profile(tmp_path / "sample", "mine")
+    done = run(tmp_path, "report", *sources, "--out", "out")
+    is_mine = "mine" in (tmp_path / "out" / "profiles.csv").read_text("utf-8-sig")
+    assert ("fiction" in done.stdout, done.returncode) == (not is_mine, 0)
+    assert ("fictional sample" in (tmp_path / "out" / "report.html").read_text("utf-8")) is not is_mine
+
+
+def test_report_of_two_sources_shows_both(tmp_path: Path) -> None:
+    empty_profile(tmp_path / "one", "first")
+    write(tmp_path / "two", {"p.json": profile_list(profile("second", account="000000000002"))})
+    run(tmp_path, "report", "one", "two", "--out", "out")
+    summary = json.loads((tmp_path / "out/summary.json").read_text("utf-8"))
+    assert summary["sources"] == ["one", "two"]
+    assert summary["accounts"] == ["000000000001", "000000000002"]
+    assert summary["rows"]["profiles"] == 2
+
+
+# Findings
+
+
+def test_check_prints_a_line_per_finding_and_on_standard_error_what_could_not_be_seen(tmp_path: Path) -> None:
+    done = run(tmp_path, "check", "sample")
+    assert len(done.stdout.splitlines()) == 43
+    assert done.stdout.splitlines()[5] == (
+        "medium  deleted_trust_principals    111122223333  partner-access: trusts the deleted AROAEXAMPLEDELETED01"
+    )
+    counts, *unseen = done.stderr.splitlines()
+    assert counts == f"{SAMPLE_LINE}are not complete."
+    assert [line.split(" in ")[0] for line in unseen] == [
+        "unreferenced_profiles: partial",
+        "stale_references: partial",
+        "untagged_profiles: partial",
+        "tag_differences: partial",
+        "missing_required_tags: unknown",
+        "tag_key_variants: partial",
+    ]
+    assert done.returncode == 0
+
+
+def test_only_runs_the_checks_that_it_names(tmp_path: Path) -> None:
+    done = run(tmp_path, "check", "sample", "--only", "empty_profiles", "--only", "crossed_names", "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    assert [(row["check"], row["resource_name"]) for row in rows] == [
+        ("crossed_names", "blue"),
+        ("empty_profiles", "old-batch"),
+        ("empty_profiles", "staging-web"),
+    ]
+
+
+def test_json_holds_each_finding_with_null_for_what_is_missing_and_nothing_else(tmp_path: Path) -> None:
+    done = run(tmp_path, "check", "sample", "--only", "empty_profiles", "--format", "json")
+    assert json.loads(done.stdout)[1] == {
+        "check": "empty_profiles",
+        "severity": "medium",
+        "certainty": "certain",
+        "account_id": "111122223333",
+        "resource_type": "instance-profile",
+        "resource_name": "staging-web",
+        "resource_arn": "arn:aws:iam::111122223333:instance-profile/staging-web",
+        "related_arn": None,
+        "relation": None,
+        "maker": None,
+        "expected": False,
+        "accepted": None,
+        "detail": "holds no role",
+        "next_step": "aws iam delete-instance-profile --instance-profile-name=staging-web",
+    }
+    assert len(json.loads(done.stdout)) == 2
+
+
+def test_csv_is_quoted_guarded_and_nothing_else(tmp_path: Path) -> None:
+    empty_profile(tmp_path / "in", "=1+1")
+    done = run(tmp_path, "check", "in", "--only", "empty_profiles", "--format", "csv")
+    assert done.stdout == (
+        '"check","severity","certainty","account_id","resource_type","resource_name","resource_arn","related_arn",'
+        '"relation","maker","expected","accepted","detail","next_step"\n'
+        f'"empty_profiles","medium","certain","{ACCOUNT}","instance-profile","\'=1+1",'
+        f'"arn:aws:iam::{ACCOUNT}:instance-profile/=1+1","","","","False","","holds no role",'
+        '"aws iam delete-instance-profile --instance-profile-name==1+1"\n'
+    )
+
+
+def test_markdown_is_a_table_in_which_names_are_no_markup(tmp_path: Path) -> None:
+    empty_profile(tmp_path / "in", "a|b<script>`c`[d](e)*f*\n# g")
+    done = run(tmp_path, "check", "in", "--only", "empty_profiles", "--format", "markdown")
+    assert done.stdout.splitlines() == [
+        "| severity | check | account | name | found |",
+        "| --- | --- | --- | --- | --- |",
+        rf"| medium | empty\_profiles | {ACCOUNT} | a\|b\<script\>\`c\`\[d\](e)\*f\*\\x0a\# g | holds no role |",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("form", "printed"),
+    [
+        ("table", ""),
+        ("json", "[]\n"),
+        ("markdown", "| severity | check | account | name | found |\n| --- | --- | --- | --- | --- |\n"),
+    ],
+)
+def test_no_findings_are_an_empty_table_of_the_format(tmp_path: Path, form: str, printed: str) -> None:
+    write(tmp_path, {"p.json": profile_list(profile("web", nested_role("web")))})
+    done = run(tmp_path, "check", "p.json", "--format", form)
+    assert json.loads(done.stdout) == [] if form == "json" else done.stdout == printed
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("form", ["table", "markdown"])
+def test_control_characters_of_names_never_reach_a_terminal(tmp_path: Path, form: str) -> None:
+    hostile = "\x1b]0;pwned\x07\x9b31m\u202e\r\n"
+    write(tmp_path / "in", {"p.json": profile_list(profile(f"a{hostile}b", account=f"1{hostile}2"))})
+    done = run(tmp_path, "check", "in", "--format", form)
+    printed = done.stdout + done.stderr
+    assert "x1b" in done.stdout
+    assert "x1b" in done.stderr
+    assert not [c for c in printed if c != "\n" and not c.isprintable()]
+    assert len([line for line in done.stdout.splitlines() if "x1b" in line]) == 1
+
+
+def test_a_refusal_prints_no_control_characters_either(tmp_path: Path) -> None:
+    assert "\\x1b[31mred" in refusal(run(tmp_path, "check", "\x1b[31mred\nFake: line"))
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "json", "markdown"])
+def test_letters_that_the_output_cannot_hold_are_no_reason_to_fail(tmp_path: Path, form: str) -> None:
+    done = run(tmp_path, "check", "sample", "--only", "tag_key_variants", "--format", form, encoding="cp1252")
+    assert "Traceback" not in done.stderr
+    assert done.returncode == 0
+    assert "CostCenter (2), cost" in done.stdout.replace("\\", "")
+
+
+def test_output_that_nobody_reads_to_its_end_is_no_failure_to_tell_of(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "iamframe.cli", "check", "sample", "--only", "empty_profiles", "--format", "json"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        said = process.stderr.read().decode()
+    assert "Traceback" not in said
+    assert "BrokenPipe" not in said
+
+
+# Exit status
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (["--fail-on", "high"], 1),
+        (["--fail-on", "info"], 1),
+        (["--only", "empty_profiles", "--fail-on", "high"], 0),
+        (["--only", "empty_profiles", "--fail-on", "medium"], 1),
+        (["--only", "empty_profiles", "--fail-on", "low"], 1),
+        (["--only", "empty_profiles", "--strict"], 0),
+        (["--only", "untagged_profiles", "--strict"], 3),
+        (["--only", "untagged_profiles", "--strict", "--fail-on", "medium"], 1),
+        (["--strict"], 3),
+        (["--only", "missing_required_tags", "--strict"], 3),
+        (["--only", "untagged_profiles"], 0),
+    ],
+)
+def test_the_exit_status_tells_of_findings_and_of_what_was_not_seen(
+    tmp_path: Path, arguments: list[str], status: int
+) -> None:
+    assert run(tmp_path, "check", "sample", *arguments).returncode == status
+
+
+def test_strict_holds_for_report_too_which_is_written_all_the_same(tmp_path: Path) -> None:
+    assert run(tmp_path, "report", "--strict").returncode == 3
+    assert (tmp_path / "iamframe-report" / "report.html").exists()
+
+
+def test_findings_that_are_accepted_do_not_fail(tmp_path: Path) -> None:
+    empty_profile(tmp_path / "in")
+    accepted = '[[accepted]]\ncheck = "empty_profiles"\nreason = "kept for the audit"\n'
+    expired = accepted + "expires = 2020-01-01\n"
+    write(tmp_path, {"accepted.toml": accepted, "expired.toml": expired})
+    arguments = ("check", "in", "--only", "empty_profiles", "--fail-on", "info", "--policy")
+    assert run(tmp_path, *arguments, "accepted.toml").returncode == 0
+    assert run(tmp_path, *arguments, "expired.toml").returncode == 1
+
+
+def test_findings_that_their_maker_means_so_do_not_fail(tmp_path: Path) -> None:
+    role = nested_role("AWSCloud9SSMAccessRole", "/service-role/")
+    write(tmp_path, {"p.json": profile_list(profile("AWSCloud9SSMInstanceProfile", role, "/cloud9/"))})
+    done = run(tmp_path, "check", "p.json", "--only", "name_mismatches", "--fail-on", "info")
+    assert done.stdout == (
+        f"info    name_mismatches             {ACCOUNT}  AWSCloud9SSMInstanceProfile: "
+        "profile AWSCloud9SSMInstanceProfile holds role AWSCloud9SSMAccessRole\n"
+    )
+    assert done.returncode == 0
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["check"], "Missing argument"),
+        (["check", "nowhere"], "nowhere: no such file or folder; check the path"),
+        (["report", "nowhere"], "nowhere: no such file or folder; check the path"),
+        (["check", "in", "nowhere"], "nowhere: no such file or folder"),
+        (["check", "in", "sample"], "name it alone"),
+        (["check", "void"], "holds no file that iamframe reads"),
+        (["check", "notes.txt"], "is not JSON"),
+        (["check", "aws"], "this version reads files and the sample"),
+        (["check", "aws:audit"], "this version reads files and the sample"),
+        (["check", "in", "--only", "empty"], "no check 'empty'; there are empty_profiles, "),
+        (["check", "in", "--nope"], "--nope"),
+        (["check", "in", "--format", "xml"], "'xml' is not one of 'table', 'csv', 'json', 'markdown'"),
+        (["check", "in", "--fail-on", "urgent"], "'urgent' is not one of 'high', 'medium', 'low', 'info'"),
+        (["nope"], "nope"),
+        (["check", "in", "--policy", "nowhere.toml"], "nowhere.toml: cannot be read (No such file or directory)"),
+        (["check", "in", "--policy", "void"], "void: cannot be read (Is a directory)"),
+        (["report", "in", "--out", "notes.txt"], "notes.txt: cannot be written to"),
+    ],
+    ids=" ".join,
+)
+def test_what_cannot_be_done_is_one_sentence_and_exit_status_2(tmp_path: Path, arguments: list[str], said: str) -> None:
+    empty_profile(tmp_path / "in")
+    write(tmp_path, {"notes.txt": "mine"})
+    (tmp_path / "void").mkdir()
+    assert said in refusal(run(tmp_path, *arguments))
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        "[required_tags",
+        b"\xff",
+        "[surprise]",
+        "[required_tags]\nOwner = 1",
+        '[required_tags]\nOwner = {pattern = "("}',
+        '[required_tags]\nOwner = {on = ["user"]}',
+        "[required_tags]\nOwner = {on = 1}",
+        "[required_tags]\nOwner = {values = [1]}",
+        '[[accepted]]\ncheck = "empty_profiles"',
+        '[[accepted]]\ncheck = "empty_profiles"\nreason = "x"\nexpires = "soon"',
+        '[[makers]]\nprofile = "x"',
+        '[[name_pairs]]\nrole = 1\nprofile = "x"',
+    ],
+)
+def test_a_policy_that_cannot_be_understood_is_one_sentence_that_names_the_file(
+    tmp_path: Path, policy: str | bytes
+) -> None:
+    write(tmp_path / "in", {"p.json": profile_list(profile("a", Tags=[{"Key": "Owner", "Value": "ops"}]))})
+    write(tmp_path / "in", {"a.json": {"InstanceProfile": profile("a", Tags=[{"Key": "Owner", "Value": "ops"}])}})
+    write(tmp_path, {"tags.toml": policy})
+    said = refusal(run(tmp_path, "check", "in", "--policy", "tags.toml"))
+    assert said.startswith("iamframe: tags.toml: ")
+    assert "__init__" not in said
+
+
+def test_a_single_text_as_the_values_of_a_required_tag_is_never_taken_for_its_letters(tmp_path: Path) -> None:
+    write(tmp_path / "in", {"a.json": {"InstanceProfile": profile("a", Tags=[{"Key": "Owner", "Value": "o"}])}})
+    write(tmp_path, {"tags.toml": '[required_tags]\nOwner = {values = "ops"}'})
+    done = run(tmp_path, "check", "in", "--only", "missing_required_tags", "--policy", "tags.toml")
+    assert "Owner is o, not one of ops" in done.stdout or done.returncode == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux takes any bytes as a name")
+@pytest.mark.parametrize("command", [["check"], ["report", "--out", "out"]])
+def test_a_folder_whose_name_is_no_text_is_read_or_refused_in_one_sentence(tmp_path: Path, command: list[str]) -> None:
+    name = os.fsdecode(b"caf\xe9")
+    empty_profile(tmp_path / name)
+    done = run(tmp_path, *command, name)
+    assert "Traceback" not in done.stderr
+    assert done.returncode in (0, 2)
+    assert done.stdout or len(done.stderr.splitlines()) == 1
+
+
+# Help
+
+
+def test_version_prints_the_version(tmp_path: Path) -> None:
+    done = run(tmp_path, "--version")
+    assert (done.stdout, done.stderr, done.returncode) == ("iamframe 0.1.0\n", "", 0)
+
+
+def test_help_names_the_commands_and_each_option(tmp_path: Path) -> None:
+    assert {"report", "check", "--version"} <= set(run(tmp_path, "--help").stdout.split())
+    said = set(run(tmp_path, "check", "--help").stdout.split())
+    assert {"SOURCE...", "--only", "--format", "--fail-on", "--policy", "--strict"} <= said
+    assert {"--out", "--policy", "--strict"} <= set(run(tmp_path, "report", "--help").stdout.split())
+
+
+def test_without_a_command_it_shows_how_it_is_used_in_lines_that_can_be_read(tmp_path: Path) -> None:
+    done = run(tmp_path)
+    assert "\\x0a" not in done.stdout + done.stderr
+    assert len((done.stdout + done.stderr).splitlines()) > 5

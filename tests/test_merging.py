@@ -1,0 +1,343 @@
+"""Merging what several files say of one resource."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from iamframe.inventory import Inventory
+from iamframe.load import load_files
+from iamframe.views import account_lists
+from tests.builders import (
+    dump,
+    identity,
+    load,
+    nested_role,
+    profile,
+    profile_list,
+    role_detail,
+    tag_list,
+    trust,
+    write,
+)
+
+WEB = "arn:aws:iam::000000000001:role/web"
+WEB_PROFILE = "arn:aws:iam::000000000001:instance-profile/web"
+BATCH = "arn:aws:iam::000000000001:role/batch"
+
+
+def contradicted(inventory: Inventory) -> dict[tuple[str, str], str]:
+    """Return the detail of each contradiction by operation and subject."""
+    gaps = inventory.gaps[inventory.gaps["reason"] == "contradicted"]
+    return {(o, s): d for o, s, d in zip(gaps["operation"], gaps["subject"], gaps["detail"], strict=True)}
+
+
+def got_role(**more: Any) -> dict[str, Any]:
+    """Return the output of get-role."""
+    return {"Role": nested_role("web", RoleLastUsed={}, **more)}
+
+
+def got_profile(role: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    """Return the output of get-instance-profile."""
+    return {"InstanceProfile": profile("web", role, **more)}
+
+
+def cell(frame: pd.DataFrame, column: str) -> Any:
+    """Return the one value of a column, a missing one as None."""
+    (value,) = frame[column]
+    return None if pd.isna(value) else value
+
+
+def same(one: Inventory, two: Inventory) -> None:
+    """Compare all frames of two inventories."""
+    for name, frame in one.frames.items():
+        pd.testing.assert_frame_equal(frame, two.frames[name], obj=name)
+
+
+# A known value beats an unknown one
+
+
+@pytest.mark.parametrize("names", [("a.json", "b.json"), ("b.json", "a.json")])
+def test_a_role_has_what_each_of_its_sources_knows(tmp_path: Path, names: tuple[str, str]) -> None:
+    described = {"Roles": [nested_role("web", Description="front", MaxSessionDuration=7200)]}
+    inventory = load(tmp_path, {names[0]: described, names[1]: dump(role_detail("web", tags={"owner": "ops"}))})
+    assert (cell(inventory.roles, "description"), cell(inventory.roles, "max_session_seconds")) == ("front", 7200)
+    assert cell(inventory.roles, "tags_known") is True
+    assert list(inventory.tags["tag_value"]) == ["ops"]
+    assert contradicted(inventory) == {}
+
+
+@pytest.mark.parametrize("names", [("a.json", "b.json"), ("b.json", "a.json")])
+def test_a_profile_has_what_each_of_its_sources_knows(tmp_path: Path, names: tuple[str, str]) -> None:
+    bare = {key: value for key, value in profile("web", Tags=tag_list({"owner": "ops"})).items() if key != "Roles"}
+    inventory = load(
+        tmp_path, {names[0]: {"InstanceProfile": bare}, names[1]: profile_list(profile("web", nested_role("web")))}
+    )
+    assert (cell(inventory.profiles, "role_known"), cell(inventory.profiles, "tags_known")) == (True, True)
+    assert list(inventory.links["role_arn"]) == [WEB]
+    assert list(inventory.tags["tag_value"]) == ["ops"]
+
+
+def test_a_known_trust_policy_beats_an_unreadable_one(tmp_path: Path) -> None:
+    documents = {
+        "a.json": {"Roles": [nested_role("web", policy="nonsense")]},
+        "b.json": {"Roles": [nested_role("web")]},
+    }
+    inventory = load(tmp_path, documents)
+    assert cell(inventory.roles, "trusts_ec2") == "yes"
+    assert list(inventory.gaps["reason"]).count("unreadable") == 0
+
+
+def test_the_same_trust_policy_in_two_spellings_is_no_contradiction(tmp_path: Path) -> None:
+    encoded = (
+        "%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22%2C%22Principal%22%3A"
+        "%7B%22Service%22%3A%22ec2.amazonaws.com%22%7D%2C%22Action%22%3A%22sts%3AAssumeRole%22%7D%5D%7D"
+    )
+    documents = {"a.json": {"Roles": [nested_role("web", policy=encoded)]}, "b.json": {"Roles": [nested_role("web")]}}
+    inventory = load(tmp_path, documents)
+    assert cell(inventory.roles, "trusts_ec2") == "yes"
+    assert contradicted(inventory) == {}
+
+
+def test_the_same_time_in_two_spellings_is_no_contradiction(tmp_path: Path) -> None:
+    one, two = (nested_role("web") | {"CreateDate": t} for t in ("2024-05-01T11:00:00+02:00", 1714554000))
+    inventory = load(tmp_path, {"a.json": {"Roles": [one]}, "b.json": {"Roles": [two]}})
+    assert cell(inventory.roles, "created_at") == pd.Timestamp("2024-05-01T09:00:00Z")
+    assert contradicted(inventory) == {}
+
+
+def test_the_same_tags_in_another_order_are_no_contradiction(tmp_path: Path) -> None:
+    one, two = (got_role(Tags=tag_list(tags)) for tags in ({"a": "1", "b": "2"}, {"b": "2", "a": "1"}))
+    inventory = load(tmp_path, {"a.json": one, "b.json": two})
+    assert list(inventory.tags["tag_key"]) == ["a", "b"]
+    assert contradicted(inventory) == {}
+
+
+@pytest.mark.parametrize("names", [("a.json", "b.json"), ("b.json", "a.json")])
+def test_the_latest_of_two_last_uses_counts_with_its_region(tmp_path: Path, names: tuple[str, str]) -> None:
+    old, new = (
+        role_detail("web") | {"RoleLastUsed": {"LastUsedDate": day, "Region": region}}
+        for day, region in (("2024-06-01T00:00:00Z", "us-east-1"), ("2024-07-01T00:00:00Z", "eu-west-1"))
+    )
+    inventory = load(tmp_path, {names[0]: dump(old), names[1]: dump(new)})
+    assert cell(inventory.roles, "last_used_at") == pd.Timestamp("2024-07-01T00:00:00Z")
+    assert cell(inventory.roles, "last_used_region") == "eu-west-1"
+    assert contradicted(inventory) == {}
+
+
+# Two known values that differ
+
+
+@pytest.mark.parametrize(
+    ("field", "column", "one", "two"),
+    [
+        ("Description", "description", "front", "rear"),
+        ("MaxSessionDuration", "max_session_seconds", 3600, 7200),
+        ("RoleId", "role_id", "AROAOLD", "AROANEW"),
+        ("CreateDate", "created_at", "2024-05-01T09:00:00Z", "2025-05-01T09:00:00Z"),
+    ],
+)
+@pytest.mark.parametrize("names", [("a.json", "b.json"), ("b.json", "a.json")])
+def test_two_values_that_differ_leave_the_cell_missing_and_a_gap_that_tells_both(
+    tmp_path: Path, names: tuple[str, str], field: str, column: str, one: str | int, two: str | int
+) -> None:
+    documents = {name: {"Roles": [nested_role("web") | {field: v}]} for name, v in zip(names, (one, two), strict=True)}
+    inventory = load(tmp_path, documents)
+    assert cell(inventory.roles, column) is None
+    detail = contradicted(inventory)[column, WEB]
+    said = (str(value)[:10] for value in (one, two))
+    assert all(text in detail for text in (*said, str(tmp_path / "a.json"), str(tmp_path / "b.json")))
+
+
+def test_a_third_source_does_not_settle_what_two_contradict(tmp_path: Path) -> None:
+    documents = {
+        f"{i}.json": {"Roles": [nested_role("web", Description=d)]} for i, d in enumerate(("a", "b", "a", "a"))
+    }
+    inventory = load(tmp_path, documents)
+    assert cell(inventory.roles, "description") is None
+    assert list(contradicted(inventory)) == [("description", WEB)]
+
+
+def test_a_contradiction_on_one_role_leaves_the_others_alone(tmp_path: Path) -> None:
+    documents = {
+        name: {"Roles": [nested_role("web", Description=name), nested_role("batch", Description="batch")]}
+        for name in ("a.json", "b.json")
+    }
+    inventory = load(tmp_path, documents)
+    assert inventory.roles.set_index("role_arn")["description"].dropna().to_dict() == {BATCH: "batch"}
+    assert list(contradicted(inventory)) == [("description", WEB)]
+
+
+@pytest.mark.parametrize("kind", ["role", "profile"])
+@pytest.mark.parametrize(
+    ("one", "two", "told"),
+    [
+        ({"owner": "ops"}, {"owner": "dev"}, ["owner=ops", "owner=dev"]),
+        ({"owner": "ops"}, {}, ["owner=ops", "none"]),
+        ({}, {"owner": "ops"}, ["owner=ops", "none"]),
+        ({"owner": "ops"}, {"owner": "ops", "team": "x"}, ["owner=ops by", "owner=ops, team=x by"]),
+        ({"owner": "ops"}, {"Owner": "ops"}, ["owner=ops", "Owner=ops"]),
+    ],
+)
+def test_tags_that_differ_are_left_unknown_with_a_gap_that_tells_both(
+    tmp_path: Path, kind: str, one: dict[str, str], two: dict[str, str], told: list[str]
+) -> None:
+    got = got_role if kind == "role" else got_profile
+    inventory = load(tmp_path, {"a.json": got(Tags=tag_list(one)), "b.json": got(Tags=tag_list(two))})
+    frame, arn = (inventory.roles, WEB) if kind == "role" else (inventory.profiles, WEB_PROFILE)
+    assert cell(frame, "tags_known") is False
+    assert len(inventory.tags) == 0
+    detail = contradicted(inventory)["tags", arn]
+    assert all(text in detail for text in (*told, str(tmp_path / "a.json"), str(tmp_path / "b.json")))
+
+
+def test_a_tag_listing_that_differs_from_get_instance_profile_leaves_tags_unknown(tmp_path: Path) -> None:
+    documents = {
+        "profile.json": got_profile(Tags=tag_list({"owner": "ops"})),
+        "instance-profile-tags/web.json": {"Tags": []},
+    }
+    inventory = load(tmp_path, documents)
+    assert cell(inventory.profiles, "tags_known") is False
+    assert ("tags", WEB_PROFILE) in contradicted(inventory)
+
+
+def test_tags_that_one_source_lacks_are_not_contradicted(tmp_path: Path) -> None:
+    listing = {"Roles": [nested_role("web", Tags=[])]}
+    inventory = load(tmp_path, {"a.json": got_role(Tags=tag_list({"owner": "ops"})), "b.json": listing})
+    assert cell(inventory.roles, "tags_known") is True
+    assert contradicted(inventory) == {}
+
+
+@pytest.mark.parametrize("names", [("a.json", "b.json"), ("b.json", "a.json")])
+def test_a_profile_that_is_empty_by_one_source_and_held_by_another_is_neither(
+    tmp_path: Path, names: tuple[str, str]
+) -> None:
+    documents = {names[0]: got_profile(), names[1]: got_profile(nested_role("web"))}
+    inventory = load(tmp_path, documents)
+    assert cell(inventory.profiles, "role_known") is False
+    assert len(inventory.links) == 0
+    detail = contradicted(inventory)["GetInstanceProfile", WEB_PROFILE]
+    assert all(text in detail for text in ("no role", WEB, str(tmp_path / "a.json"), str(tmp_path / "b.json")))
+
+
+def test_a_profile_that_holds_two_roles_by_two_sources_holds_neither(tmp_path: Path) -> None:
+    documents = {"a.json": got_profile(nested_role("web")), "b.json": got_profile(nested_role("batch"))}
+    inventory = load(tmp_path, documents)
+    assert cell(inventory.profiles, "role_known") is False
+    assert len(inventory.links) == 0
+    detail = contradicted(inventory)["GetInstanceProfile", WEB_PROFILE]
+    assert WEB in detail
+    assert BATCH in detail
+
+
+@pytest.mark.parametrize("names", [("a.json", "b.json"), ("b.json", "a.json")])
+def test_a_profile_that_holds_a_role_whose_own_list_lacks_it_is_left_unknown(
+    tmp_path: Path, names: tuple[str, str]
+) -> None:
+    documents = {names[0]: dump(role_detail("web")), names[1]: profile_list(profile("web", nested_role("web")))}
+    inventory = load(tmp_path, documents)
+    assert cell(inventory.profiles, "role_known") is False
+    assert len(inventory.links) == 0
+    detail = contradicted(inventory)["GetInstanceProfile", WEB_PROFILE]
+    assert all(text in detail for text in (WEB, str(tmp_path / "a.json"), str(tmp_path / "b.json")))
+    assert ("ListInstanceProfilesForRole", WEB) in contradicted(inventory)
+
+
+@pytest.mark.parametrize("names", [("a.json", "b.json"), ("b.json", "a.json")])
+def test_a_profile_beneath_its_role_that_the_profile_list_shows_empty_is_left_unknown(
+    tmp_path: Path, names: tuple[str, str]
+) -> None:
+    documents = {names[0]: dump(role_detail("web", [profile("web")])), names[1]: profile_list(profile("web"))}
+    inventory = load(tmp_path, documents)
+    assert cell(inventory.profiles, "role_known") is False
+    assert len(inventory.links) == 0
+    assert ("GetInstanceProfile", WEB_PROFILE) in contradicted(inventory)
+
+
+def test_a_dump_and_a_profile_list_that_agree_are_no_contradiction(tmp_path: Path) -> None:
+    held = profile("web", nested_role("web"))
+    inventory = load(tmp_path, {"a.json": dump(role_detail("web", [held])), "b.json": profile_list(held)})
+    assert list(inventory.links["role_arn"]) == [WEB]
+    assert contradicted(inventory) == {}
+    assert account_lists(inventory)[["roles_whole", "profiles_whole"]].values.tolist() == [[True, True]]
+
+
+def test_a_role_name_and_the_arn_that_it_means_are_no_contradiction(tmp_path: Path) -> None:
+    attributes = {"arn": WEB_PROFILE, "name": "web", "path": "/", "role": "WEB"}
+    resource = {
+        "mode": "managed",
+        "type": "aws_iam_instance_profile",
+        "name": "w",
+        "instances": [{"attributes": attributes}],
+    }
+    documents = {
+        "x.tfstate": {"version": 4, "serial": 1, "lineage": "l", "resources": [resource]},
+        "p.json": profile_list(profile("web", nested_role("web"))),
+    }
+    inventory = load(tmp_path, documents)
+    assert list(inventory.links["role_arn"]) == [WEB]
+    assert contradicted(inventory) == {}
+
+
+def test_trust_policies_that_differ_leave_the_trust_unknown_with_a_gap_that_tells_both(tmp_path: Path) -> None:
+    one, two = (nested_role("web", policy=trust(s)) for s in ("ec2.amazonaws.com", "lambda.amazonaws.com"))
+    inventory = load(tmp_path, {"a.json": {"Roles": [one]}, "b.json": {"Roles": [two]}})
+    assert cell(inventory.roles, "trust_policy") is None
+    assert (cell(inventory.roles, "trusts_ec2"), cell(inventory.roles, "trusted_services")) == ("unknown", None)
+    detail = contradicted(inventory)["trust_policy", WEB]
+    assert '"ec2.amazonaws.com"' in detail
+    assert '"lambda.amazonaws.com"' in detail
+
+
+# The same again, and in another order
+
+
+def files() -> dict[str, Any]:
+    """Return files that complete and contradict one another."""
+    return {
+        "dump.json": dump(
+            role_detail("web", [profile("web", nested_role("web"))], tags={"owner": "ops"}), role_detail("batch")
+        ),
+        "roles.json": {"Roles": [nested_role("web", Description="front"), nested_role("batch", Description="nightly")]},
+        "role.json": got_role(Description="rear", Tags=tag_list({"owner": "dev"})),
+        "profiles.json": profile_list(
+            profile("web", nested_role("web")), profile("batch", nested_role("batch")), profile("old")
+        ),
+        "identity.json": identity(),
+    }
+
+
+def test_loading_a_file_twice_changes_nothing(tmp_path: Path) -> None:
+    write(tmp_path, files())
+    paths = [tmp_path / name for name in files()]
+    same(load_files(*paths), load_files(*paths, *paths))
+
+
+def test_a_copy_of_a_file_changes_nothing_of_what_is_known(tmp_path: Path) -> None:
+    write(tmp_path, {"dump.json": files()["dump.json"], "profiles.json": profile_list(profile("old"))})
+    once = load_files(tmp_path)
+    shutil.copy(tmp_path / "dump.json", tmp_path / "copy.json")
+    twice = load_files(tmp_path)
+    for name in ("accounts", "roles", "profiles", "links", "tags", "references", "gaps"):
+        pd.testing.assert_frame_equal(once.frames[name], twice.frames[name], obj=name)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(files())), ids=" ".join)
+def test_the_order_of_the_files_does_not_matter(tmp_path: Path, order: tuple[str, ...]) -> None:
+    write(tmp_path, files())
+    expected = load_files(*(tmp_path / name for name in files()))
+    found = load_files(*(tmp_path / name for name in order))
+    same(expected, found)
+
+
+def test_the_order_of_the_documents_in_a_file_does_not_matter(tmp_path: Path) -> None:
+    names = ["c", "a", "b"]
+    one = load(tmp_path / "one", {"r.json": {"Roles": [nested_role(n) for n in names]}})
+    two = load(tmp_path / "two", {"r.json": {"Roles": [nested_role(n) for n in sorted(names)]}})
+    assert list(one.roles["role_name"]) == ["a", "b", "c"]
+    pd.testing.assert_frame_equal(one.roles, two.roles)

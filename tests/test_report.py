@@ -1,0 +1,286 @@
+"""The files of a report: their names, CSV that spreadsheets do not run, the summary, and reports that fail."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from builders import load, nested_role, profile, profile_list, role_detail, trust, write
+from hypothesis import given
+from hypothesis import strategies as st
+
+import iamframe
+from iamframe.errors import ReportError
+from iamframe.report import summarize
+from iamframe.report.tables import unguarded, write_csv
+
+FILES = [
+    "accounts.csv",
+    "calls.csv",
+    "coverage.csv",
+    "findings.csv",
+    "gaps.csv",
+    "links.csv",
+    "profiles.csv",
+    "references.csv",
+    "report.html",
+    "roles.csv",
+    "summary.json",
+    "tags.csv",
+]
+
+# What AWS lets into names, tags and descriptions, and what stands in the cell of it.
+GUARDED = [
+    ("=1+1", "'=1+1"),
+    ("+1+1", "'+1+1"),
+    ("-1+1", "'-1+1"),
+    ("@SUM(A1)", "'@SUM(A1)"),
+    ("=cmd|'/c calc'!A0", "'=cmd|'/c calc'!A0"),
+    ("＝1+1", "'＝1+1"),
+    ("＋1+1", "'＋1+1"),
+    ("－1+1", "'－1+1"),
+    ("＠SUM(A1)", "'＠SUM(A1)"),
+    ("\t=1+1", "'\t=1+1"),
+    ("\r=1+1", "'\r=1+1"),
+    ("\n=1+1", "'\n=1+1"),
+    ("'=1+1", "''=1+1"),
+    ("''@SUM", "'''@SUM"),
+]
+UNTOUCHED = [
+    "safe\r=1+1",
+    "safe\n=1+1",
+    "a=1+1",
+    "'quoted'",
+    "'",
+    "012345678901",
+    'says "no", twice',
+    "基盤チーム",
+    "a,b;c\td",
+    " =1",
+]
+
+
+def small(folder: Path) -> iamframe.Inventory:
+    """Two profiles: one that is empty, one whose name differs from its role's."""
+    return load(folder, {"profiles.json": profile_list(profile("left"), profile("web", nested_role("portal")))})
+
+
+def rows_of(path: Path) -> list[list[str]]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.reader(file))
+
+
+def column_of(path: Path, name: str) -> list[str]:
+    head, *rows = rows_of(path)
+    return [row[head.index(name)] for row in rows]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+
+
+def texts(values: list[str | None]) -> pd.DataFrame:
+    return pd.DataFrame({"said": pd.Series(values, dtype="str")})
+
+
+# The files
+
+
+def test_a_report_is_one_page_a_table_per_frame_and_a_summary(tmp_path: Path) -> None:
+    page = iamframe.write_report(iamframe.run_checks(small(tmp_path / "in")), tmp_path / "new" / "out")
+    assert page == tmp_path / "new" / "out" / "report.html"
+    assert sorted(file.name for file in page.parent.iterdir()) == FILES
+
+
+def test_a_report_replaces_its_own_files_and_leaves_all_others_alone(tmp_path: Path) -> None:
+    out = write(tmp_path / "out", {"notes.txt": "mine", "findings.csv": "old", ".git/config": "mine too"})
+    iamframe.write_report(iamframe.run_checks(small(tmp_path / "in")), out)
+    assert (out / "notes.txt").read_text() == "mine"
+    assert (out / ".git" / "config").read_text() == "mine too"
+    assert column_of(out / "findings.csv", "check") == ["empty_profiles", "name_mismatches"]
+    assert sorted(file.name for file in out.iterdir()) == sorted([*FILES, "notes.txt", ".git"])
+
+
+def test_two_reports_of_one_result_are_the_same_bytes(tmp_path: Path) -> None:
+    result = iamframe.run_checks(small(tmp_path / "in"))
+    for name in ("one", "two"):
+        iamframe.write_report(result, tmp_path / name)
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+
+
+# CSV
+
+
+def test_csv_is_utf8_with_a_byte_order_mark_crlf_and_every_cell_quoted(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"name": ["本番", None], "count": pd.array([3, None], dtype="Int64"), "known": [True, False]})
+    write_csv(frame.astype({"name": "str"}), tmp_path / "t.csv")
+    assert (tmp_path / "t.csv").read_bytes() == (
+        b'\xef\xbb\xbf"name","count","known"\r\n"\xe6\x9c\xac\xe7\x95\xaa","3","True"\r\n"","","False"\r\n'
+    )
+
+
+@pytest.mark.parametrize(("text", "cell"), GUARDED)
+def test_a_cell_that_a_spreadsheet_would_run_gets_one_apostrophe(tmp_path: Path, text: str, cell: str) -> None:
+    write_csv(texts([text, "plain"]), tmp_path / "t.csv")
+    assert rows_of(tmp_path / "t.csv") == [["said"], [cell], ["plain"]]
+    assert unguarded(cell) == text
+
+
+@pytest.mark.parametrize("text", UNTOUCHED)
+def test_a_cell_that_no_spreadsheet_would_run_stays_as_it_is(tmp_path: Path, text: str) -> None:
+    write_csv(texts([text]), tmp_path / "t.csv")
+    assert rows_of(tmp_path / "t.csv") == [["said"], [text]]
+    assert unguarded(text) == text
+
+
+@given(values=st.lists(st.none() | st.text() | st.text("'=+-@\t\r\n|%＝\",x", max_size=6), min_size=1))
+def test_any_text_survives_csv_and_comes_back_as_it_was(
+    tmp_path_factory: pytest.TempPathFactory, values: list[str | None]
+) -> None:
+    path = tmp_path_factory.mktemp("csv") / "t.csv"
+    write_csv(texts(values), path)
+    head, *rows = rows_of(path)
+    assert head == ["said"]
+    assert [unguarded(cell) for (cell,) in rows] == ["" if value is None else value for value in values]
+    assert not [cell for (cell,) in rows if cell.startswith(tuple("=+-@\t\r\n＝＋－＠"))]
+
+
+def test_a_column_name_that_a_spreadsheet_would_run_is_guarded_too(tmp_path: Path) -> None:
+    write_csv(pd.DataFrame({"=1+1": ["a"], "plain": ["b"]}), tmp_path / "t.csv")
+    assert rows_of(tmp_path / "t.csv") == [["'=1+1", "plain"], ["a", "b"]]
+
+
+def test_guarding_a_frame_that_is_a_part_of_another_keeps_each_cell_in_its_row(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"said": ["a", "=b", "c"], "number": [1, 2, 3]})
+    write_csv(frame[frame["number"] > 1], tmp_path / "t.csv")
+    assert rows_of(tmp_path / "t.csv") == [["said", "number"], ["'=b", "2"], ["c", "3"]]
+
+
+def test_a_report_guards_what_names_and_tags_hold(tmp_path: Path) -> None:
+    dump = {"RoleDetailList": [role_detail("=1+1", tags={"+key": "@value"})]}
+    out = iamframe.write_report(
+        iamframe.run_checks(load(tmp_path / "in", {"dump.json": dump})), tmp_path / "out"
+    ).parent
+    assert column_of(out / "roles.csv", "role_name") == ["'=1+1"]
+    assert column_of(out / "tags.csv", "tag_key") == ["'+key"]
+    assert column_of(out / "tags.csv", "tag_value") == ["'@value"]
+
+
+def test_a_description_with_a_lone_carriage_return_stays_in_one_guarded_cell(tmp_path: Path) -> None:
+    listed = {"Roles": [nested_role("a", Description="-1+1\r=2+2"), nested_role("b", Description="safe\r=1+1")]}
+    out = iamframe.write_report(iamframe.run_checks(load(tmp_path / "in", {"roles.json": listed})), tmp_path / "out")
+    assert column_of(out.parent / "roles.csv", "description") == ["'-1+1\r=2+2", "safe\r=1+1"]
+
+
+def test_csv_writes_times_in_iso_form_flags_as_words_ids_with_their_zeros_and_missing_as_empty(tmp_path: Path) -> None:
+    iamframe.write_report(iamframe.run_checks(small(tmp_path / "in")), tmp_path / "out")
+    profiles = tmp_path / "out" / "profiles.csv"
+    assert column_of(profiles, "account_id") == ["000000000001", "000000000001"]
+    assert column_of(profiles, "created_at") == ["2024-05-01T09:00:05Z", "2024-05-01T09:00:05Z"]
+    assert column_of(profiles, "role_known") == ["True", "True"]
+    assert column_of(profiles, "tags_known") == ["False", "False"]
+    assert column_of(tmp_path / "out" / "roles.csv", "description") == [""]
+    assert column_of(tmp_path / "out" / "findings.csv", "expected") == ["False", "False"]
+    assert column_of(tmp_path / "out" / "findings.csv", "accepted") == ["", ""]
+
+
+def test_a_frame_without_rows_is_its_header(tmp_path: Path) -> None:
+    iamframe.write_report(iamframe.run_checks(small(tmp_path / "in")), tmp_path / "out")
+    assert rows_of(tmp_path / "out" / "tags.csv") == [
+        ["account_id", "resource_arn", "resource_type", "tag_key", "tag_value", "is_aws_reserved", "tag_source"]
+    ]
+
+
+# The summary
+
+
+def test_the_summary_tells_rows_findings_and_coverage_in_numbers(tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    result = iamframe.run_checks(small(source), only=["empty_profiles", "name_mismatches", "ec2_roles_without_profile"])
+    iamframe.write_report(result, tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "summary.json").read_text(encoding="utf-8")) == {
+        "version": "0.1.0",
+        "sources": [str(source)],
+        "captured_at": None,
+        "accounts": ["000000000001"],
+        "rows": {
+            "accounts": 1, "roles": 1, "profiles": 2, "links": 1, "tags": 0, "references": 0, "gaps": 8, "calls": 1,
+        },
+        "findings": {
+            "empty_profiles": {"high": 0, "medium": 1, "low": 0, "info": 0},
+            "ec2_roles_without_profile": {"high": 0, "medium": 0, "low": 0, "info": 0},
+            "name_mismatches": {"high": 0, "medium": 0, "low": 1, "info": 0},
+        },
+        "coverage": {
+            "empty_profiles": {"complete": 1, "partial": 0, "unknown": 0},
+            "ec2_roles_without_profile": {"complete": 0, "partial": 0, "unknown": 1},
+            "name_mismatches": {"complete": 1, "partial": 0, "unknown": 0},
+        },
+    }  # fmt: skip
+
+
+def test_the_summary_counts_findings_that_a_maker_means_so_as_info(tmp_path: Path) -> None:
+    role = nested_role("AWSCloud9SSMAccessRole", "/service-role/", policy=trust("ec2.amazonaws.com"))
+    cloud9 = profile("AWSCloud9SSMInstanceProfile", role, "/cloud9/")
+    result = iamframe.run_checks(load(tmp_path, {"p.json": profile_list(cloud9)}), only=["name_mismatches"])
+    assert summarize(result)["findings"] == {"name_mismatches": {"high": 0, "medium": 0, "low": 0, "info": 1}}
+
+
+def test_the_summary_tells_the_latest_time_that_a_source_says(tmp_path: Path) -> None:
+    items: list[dict[str, Any]] = [
+        {
+            "resourceType": "AWS::IAM::Role",
+            "configurationItemStatus": "OK",
+            "configurationItemCaptureTime": f"2024-05-0{day}T09:00:00.000Z",
+            "accountId": "000000000001",
+            "configuration": {"arn": f"arn:aws:iam::000000000001:role/r{day}", "roleName": f"r{day}", "path": "/"},
+        }
+        for day in (2, 1)
+    ]
+    inventory = load(tmp_path, {"config.json": {"configurationItems": items}})
+    assert summarize(iamframe.run_checks(inventory))["captured_at"] == "2024-05-02T09:00:00+00:00"
+
+
+# Reports that fail
+
+
+def test_a_report_that_cannot_be_written_whole_leaves_the_old_one_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    iamframe.write_report(iamframe.run_checks(iamframe.load_sample()), tmp_path / "out")
+    old = contents(tmp_path / "out")
+
+    def full(*_: object) -> str:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("iamframe.report.render_page", full)
+    with pytest.raises(ReportError, match=r"^[^\n]+: could not be written \(No space left on device\)[^\n]+$"):
+        iamframe.write_report(iamframe.run_checks(small(tmp_path / "in")), tmp_path / "out")
+    assert contents(tmp_path / "out") == old
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == FILES
+
+
+def test_a_report_that_fails_where_files_are_moved_into_place_leaves_the_old_one_whole(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    iamframe.write_report(iamframe.run_checks(iamframe.load_sample()), out)
+    (out / "summary.json").unlink()
+    (out / "summary.json").mkdir()
+    old = contents(out)
+    with pytest.raises(ReportError, match=r"^[^\n]+$"):
+        iamframe.write_report(iamframe.run_checks(small(tmp_path / "in")), out)
+    assert contents(out) == old
+    assert sorted(file.name for file in out.iterdir()) == FILES
+
+
+@pytest.mark.parametrize("out", ["file", "file/below"])
+def test_a_report_into_a_file_is_refused_in_one_sentence_and_leaves_the_file(tmp_path: Path, out: str) -> None:
+    write(tmp_path, {"file": "mine"})
+    with pytest.raises(ReportError, match=r"^[^\n]+file[^\n]*: cannot be written to \([^\n]+\); name another folder"):
+        iamframe.write_report(iamframe.run_checks(small(tmp_path / "in")), tmp_path / out)
+    assert (tmp_path / "file").read_text() == "mine"
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["file", "in"]

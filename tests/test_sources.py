@@ -1,0 +1,1238 @@
+"""What each source shape makes known, and what it leaves unknown."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pandas as pd
+import pytest
+
+from iamframe.inventory import Inventory
+from iamframe.load import load_files
+from iamframe.views import account_lists
+from tests.builders import (
+    ACCOUNT,
+    dump,
+    identity,
+    load,
+    nested_role,
+    profile,
+    profile_list,
+    role_detail,
+    tag_list,
+    trust,
+    write,
+)
+
+WEB = "arn:aws:iam::000000000001:role/web"
+WEB_PROFILE = "arn:aws:iam::000000000001:instance-profile/web"
+TRUST_TEXT = (
+    '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},'
+    '"Action":"sts:AssumeRole"}]}'
+)
+
+
+def only_row(frame: pd.DataFrame) -> dict[str, Any]:
+    """Return the one row of a frame, missing values as None."""
+    (row,) = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    return row
+
+
+def tags_of(inventory: Inventory, arn: str) -> dict[str, str]:
+    """Return the tags of one resource."""
+    mine = inventory.tags[inventory.tags["resource_arn"] == arn]
+    return dict(zip(mine["tag_key"], mine["tag_value"], strict=True))
+
+
+def links_of(inventory: Inventory) -> list[tuple[str, str]]:
+    """Return the links, profile first."""
+    return list(zip(inventory.links["profile_arn"], inventory.links["role_arn"], strict=True))
+
+
+def wholeness(inventory: Inventory) -> tuple[bool, bool]:
+    """Return whether the roles and the profiles of the one account were read whole."""
+    row = only_row(account_lists(inventory))
+    return row["roles_whole"], row["profiles_whole"]
+
+
+def reasons(inventory: Inventory, operation: str) -> list[tuple[str, str]]:
+    """Return subject and reason of the gaps of one operation."""
+    gaps = inventory.gaps[inventory.gaps["operation"] == operation]
+    return list(zip(gaps["subject"], gaps["reason"], strict=True))
+
+
+def listed(*roles: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Return the output of list-roles."""
+    return {"Roles": list(roles)} | more
+
+
+# get-account-authorization-details
+
+
+def test_an_account_dump_is_the_whole_list_of_roles_and_not_of_profiles(tmp_path: Path) -> None:
+    inventory = load(tmp_path, {"dump.json": dump(role_detail("web", [profile("web")]))})
+    assert wholeness(inventory) == (True, False)
+
+
+def test_an_account_dump_shows_the_profiles_that_hold_a_role(tmp_path: Path) -> None:
+    inventory = load(tmp_path, {"dump.json": dump(role_detail("web", [profile("web")]), role_detail("batch"))})
+    assert links_of(inventory) == [(WEB_PROFILE, WEB)]
+    assert only_row(inventory.profiles)["role_known"] is True
+
+
+def test_an_account_dump_knows_that_a_role_with_an_empty_profile_list_is_in_none(tmp_path: Path) -> None:
+    inventory = load(tmp_path, {"dump.json": dump(role_detail("web"))})
+    assert reasons(inventory, "ListInstanceProfilesForRole") == []
+
+
+def test_an_account_dump_without_a_roles_profile_list_leaves_its_profiles_unknown(tmp_path: Path) -> None:
+    role = {key: value for key, value in role_detail("web").items() if key != "InstanceProfileList"}
+    inventory = load(tmp_path, {"dump.json": dump(role, role_detail("batch"))})
+    assert reasons(inventory, "ListInstanceProfilesForRole") == [(WEB, "not_in_file")]
+
+
+def test_an_account_dump_shows_role_tags_where_the_key_is_there(tmp_path: Path) -> None:
+    inventory = load(tmp_path, {"dump.json": dump(role_detail("web", tags={"owner": "ops"}))})
+    assert only_row(inventory.roles)["tags_known"] is True
+    assert only_row(inventory.tags) == {
+        "account_id": "000000000001",
+        "resource_arn": WEB,
+        "resource_type": "role",
+        "tag_key": "owner",
+        "tag_value": "ops",
+        "is_aws_reserved": False,
+        "tag_source": "GetAccountAuthorizationDetails",
+    }
+
+
+def test_an_account_dump_with_empty_tags_says_that_there_are_none(tmp_path: Path) -> None:
+    inventory = load(tmp_path, {"dump.json": dump(role_detail("web"))})
+    assert only_row(inventory.roles)["tags_known"] is True
+    assert tags_of(inventory, WEB) == {}
+
+
+def test_an_account_dump_without_the_tags_key_leaves_role_tags_unknown(tmp_path: Path) -> None:
+    role = {key: value for key, value in role_detail("web").items() if key != "Tags"}
+    assert only_row(load(tmp_path, {"dump.json": dump(role)}).roles)["tags_known"] is False
+
+
+def test_an_account_dump_never_proves_profile_tags(tmp_path: Path) -> None:
+    held = profile("web", Tags=tag_list({"owner": "ops"}))
+    inventory = load(tmp_path, {"dump.json": dump(role_detail("web", [held]))})
+    assert only_row(inventory.profiles)["tags_known"] is False
+    assert tags_of(inventory, WEB_PROFILE) == {}
+
+
+def test_an_account_dump_shows_last_use_and_boundary(tmp_path: Path) -> None:
+    role = role_detail("web") | {
+        "RoleLastUsed": {"LastUsedDate": "2024-06-01T10:00:00+00:00", "Region": "eu-west-1"},
+        "PermissionsBoundary": {
+            "PermissionsBoundaryType": "Policy",
+            "PermissionsBoundaryArn": "arn:aws:iam::aws:policy/B",
+        },
+    }
+    row = only_row(load(tmp_path, {"dump.json": dump(role)}).roles)
+    assert row["last_used_known"] is True
+    assert row["last_used_at"] == pd.Timestamp("2024-06-01T10:00:00Z")
+    assert row["last_used_region"] == "eu-west-1"
+    assert row["permissions_boundary_arn"] == "arn:aws:iam::aws:policy/B"
+
+
+def test_an_account_dump_with_empty_last_use_says_that_the_role_was_not_used(tmp_path: Path) -> None:
+    row = only_row(load(tmp_path, {"dump.json": dump(role_detail("web"))}).roles)
+    assert (row["last_used_known"], row["last_used_at"]) == (True, None)
+
+
+def test_an_account_dump_never_proves_description_and_session_length(tmp_path: Path) -> None:
+    role = role_detail("web", Description="front", MaxSessionDuration=7200)
+    row = only_row(load(tmp_path, {"dump.json": dump(role)}).roles)
+    assert (row["description"], row["max_session_seconds"]) == (None, None)
+
+
+def test_an_account_dump_of_users_alone_is_not_a_whole_empty_list_of_roles(tmp_path: Path) -> None:
+    user = {"UserName": "ann", "Arn": "arn:aws:iam::000000000001:user/ann"}
+    inventory = load(tmp_path, {"dump.json": dump(UserDetailList=[user])})
+    assert wholeness(inventory) == (False, False)
+
+
+# list-roles
+
+
+def test_list_roles_is_the_whole_list_of_roles_and_shows_description_and_session_length(tmp_path: Path) -> None:
+    inventory = load(tmp_path, {"roles.json": listed(nested_role("web", Description="front", MaxSessionDuration=7200))})
+    assert wholeness(inventory) == (True, False)
+    row = only_row(inventory.roles)
+    assert (row["description"], row["max_session_seconds"]) == ("front", 7200)
+
+
+def test_list_roles_shows_names_paths_ids_and_creation(tmp_path: Path) -> None:
+    row = only_row(load(tmp_path, {"roles.json": listed(nested_role("web", path="/app/front/"))}).roles)
+    assert row["role_arn"] == "arn:aws:iam::000000000001:role/app/front/web"
+    assert (row["role_name"], row["role_path"], row["role_id"]) == ("web", "/app/front/", "AROAWEB")
+    assert row["created_at"] == pd.Timestamp("2024-05-01T09:00:00Z")
+
+
+def test_a_tags_key_in_list_roles_is_never_trusted(tmp_path: Path) -> None:
+    inventory = load(tmp_path, {"roles.json": listed(nested_role("web", Tags=tag_list({"owner": "ops"})))})
+    assert only_row(inventory.roles)["tags_known"] is False
+    assert len(inventory.tags) == 0
+
+
+def test_an_empty_tags_key_in_list_roles_is_never_trusted(tmp_path: Path) -> None:
+    inventory = load(tmp_path, {"roles.json": listed(nested_role("web", Tags=[]))})
+    assert only_row(inventory.roles)["tags_known"] is False
+
+
+def test_list_roles_never_proves_links_or_last_use(tmp_path: Path) -> None:
+    role = nested_role(
+        "web", RoleLastUsed={"LastUsedDate": "2024-06-01T10:00:00Z"}, InstanceProfileList=[profile("web")]
+    )
+    inventory = load(tmp_path, {"roles.json": listed(role)})
+    assert only_row(inventory.roles)["last_used_known"] is False
+    assert only_row(inventory.roles)["last_used_at"] is None
+    assert len(inventory.profiles) == 0
+    assert reasons(inventory, "ListInstanceProfilesForRole") == [("*", "not_in_file")]
+
+
+# get-role
+
+
+def test_get_role_shows_the_tags_of_that_role_and_is_no_whole_list(tmp_path: Path) -> None:
+    role = nested_role("web", RoleLastUsed={}, Tags=tag_list({"owner": "ops"}))
+    inventory = load(tmp_path, {"role.json": {"Role": role}})
+    assert only_row(inventory.roles)["tags_known"] is True
+    assert tags_of(inventory, WEB) == {"owner": "ops"}
+    assert wholeness(inventory) == (False, False)
+
+
+def test_get_role_without_tags_but_with_last_use_says_that_there_are_none(tmp_path: Path) -> None:
+    inventory = load(tmp_path, {"role.json": {"Role": nested_role("web", RoleLastUsed={})}})
+    row = only_row(inventory.roles)
+    assert (row["tags_known"], row["last_used_known"]) == (True, True)
+    assert tags_of(inventory, WEB) == {}
+
+
+def test_get_role_without_tags_and_without_last_use_leaves_both_unknown(tmp_path: Path) -> None:
+    row = only_row(load(tmp_path, {"role.json": {"Role": nested_role("web")}}).roles)
+    assert (row["tags_known"], row["last_used_known"]) == (False, False)
+
+
+def test_get_role_never_proves_links(tmp_path: Path) -> None:
+    role = nested_role("web", RoleLastUsed={}, InstanceProfileList=[profile("web")])
+    inventory = load(tmp_path, {"role.json": {"Role": role}})
+    assert len(inventory.profiles) == 0
+    assert reasons(inventory, "ListInstanceProfilesForRole") == [("*", "not_in_file")]
+
+
+# list-instance-profiles
+
+
+def test_list_instance_profiles_is_the_whole_list_of_profiles_and_not_of_roles(tmp_path: Path) -> None:
+    inventory = load(tmp_path, {"profiles.json": profile_list(profile("web", nested_role("web")))})
+    assert wholeness(inventory) == (False, True)
+
+
+def test_an_empty_list_of_instance_profiles_is_whole_where_it_is_known_whose_it_is(tmp_path: Path) -> None:
+    inventory = load(tmp_path, {"000000000001/profiles.json": profile_list()})
+    assert wholeness(inventory) == (False, True)
+
+
+def test_list_instance_profiles_shows_each_profiles_link_or_emptiness(tmp_path: Path) -> None:
+    inventory = load(tmp_path, {"profiles.json": profile_list(profile("web", nested_role("web")), profile("old"))})
+    assert links_of(inventory) == [(WEB_PROFILE, WEB)]
+    assert inventory.profiles.set_index("profile_name")["role_known"].to_dict() == {"old": True, "web": True}
+
+
+def test_list_instance_profiles_shows_identity_and_trust_of_the_role_inside(tmp_path: Path) -> None:
+    held = nested_role("web", Tags=tag_list({"owner": "ops"}), Description="front")
+    row = only_row(load(tmp_path, {"profiles.json": profile_list(profile("web", held))}).roles)
+    assert (row["role_arn"], row["role_id"], row["trusts_ec2"]) == (WEB, "AROAWEB", "yes")
+    assert (row["tags_known"], row["description"]) == (False, None)
+
+
+def test_a_profile_without_the_roles_key_is_not_taken_for_empty(tmp_path: Path) -> None:
+    old = {key: value for key, value in profile("old").items() if key != "Roles"}
+    inventory = load(tmp_path, {"profiles.json": profile_list(old)})
+    assert only_row(inventory.profiles)["role_known"] is False
+
+
+@pytest.mark.parametrize("tags", [[], tag_list({"owner": "ops"})])
+def test_a_tags_key_in_list_instance_profiles_is_never_trusted(tmp_path: Path, tags: list[dict[str, str]]) -> None:
+    inventory = load(tmp_path, {"profiles.json": profile_list(profile("web", nested_role("web"), Tags=tags))})
+    assert only_row(inventory.profiles)["tags_known"] is False
+    assert len(inventory.tags) == 0
+
+
+def test_list_instance_profiles_for_role_is_told_by_its_name_and_is_no_whole_list(tmp_path: Path) -> None:
+    documents = {"list-instance-profiles-for-role-web.json": profile_list(profile("web", nested_role("web")))}
+    inventory = load(tmp_path, documents)
+    assert links_of(inventory) == [(WEB_PROFILE, WEB)]
+    assert wholeness(inventory) == (False, False)
+
+
+def test_a_tags_key_in_list_instance_profiles_for_role_is_never_trusted(tmp_path: Path) -> None:
+    held = profile("web", nested_role("web"), Tags=tag_list({"owner": "ops"}))
+    inventory = load(tmp_path, {"list-instance-profiles-for-role.json": profile_list(held)})
+    assert only_row(inventory.profiles)["tags_known"] is False
+
+
+# get-instance-profile
+
+
+def test_get_instance_profile_shows_link_and_tags_and_is_no_whole_list(tmp_path: Path) -> None:
+    got = profile("web", nested_role("web"), Tags=tag_list({"owner": "ops"}))
+    inventory = load(tmp_path, {"profile.json": {"InstanceProfile": got}})
+    row = only_row(inventory.profiles)
+    assert (row["role_known"], row["tags_known"]) == (True, True)
+    assert tags_of(inventory, WEB_PROFILE) == {"owner": "ops"}
+    assert links_of(inventory) == [(WEB_PROFILE, WEB)]
+    assert wholeness(inventory) == (False, False)
+
+
+def test_get_instance_profile_with_empty_tags_says_that_there_are_none(tmp_path: Path) -> None:
+    inventory = load(tmp_path, {"profile.json": {"InstanceProfile": profile("web", Tags=[])}})
+    assert only_row(inventory.profiles)["tags_known"] is True
+    assert len(inventory.tags) == 0
+
+
+def test_get_instance_profile_without_the_tags_key_leaves_tags_unknown(tmp_path: Path) -> None:
+    inventory = load(tmp_path, {"profile.json": {"InstanceProfile": profile("web")}})
+    assert only_row(inventory.profiles)["tags_known"] is False
+
+
+# Tag listings
+
+
+@pytest.mark.parametrize(
+    ("folder", "arn", "kind", "source"),
+    [
+        ("instance-profile-tags", WEB_PROFILE, "instance-profile", "ListInstanceProfileTags"),
+        ("role-tags", WEB, "role", "ListRoleTags"),
+    ],
+)
+def test_a_tag_listing_belongs_to_the_resource_that_its_file_is_named_after(
+    tmp_path: Path, folder: str, arn: str, kind: str, source: str
+) -> None:
+    documents = {
+        "profiles.json": profile_list(profile("web", nested_role("web"))),
+        f"{folder}/web.json": {"Tags": tag_list({"owner": "ops"})},
+    }
+    row = only_row(load(tmp_path, documents).tags)
+    assert (row["resource_arn"], row["resource_type"], row["tag_source"]) == (arn, kind, source)
+    assert (row["tag_key"], row["tag_value"]) == ("owner", "ops")
+
+
+def test_an_empty_tag_listing_says_that_there_are_none(tmp_path: Path) -> None:
+    documents = {
+        "profiles.json": profile_list(profile("web", nested_role("web")), profile("old")),
+        "instance-profile-tags/old.json": {"Tags": []},
+    }
+    inventory = load(tmp_path, documents)
+    assert inventory.profiles.set_index("profile_name")["tags_known"].to_dict() == {"old": True, "web": False}
+    assert only_row(inventory.roles)["tags_known"] is False
+
+
+def test_a_tag_listing_that_is_cut_short_is_not_taken(tmp_path: Path) -> None:
+    documents = {
+        "profiles.json": profile_list(profile("web")),
+        "instance-profile-tags/web.json": {"Tags": tag_list({"owner": "ops"}), "IsTruncated": True, "Marker": "m"},
+    }
+    inventory = load(tmp_path, documents)
+    assert only_row(inventory.profiles)["tags_known"] is False
+    assert ("web", "truncated") in reasons(inventory, "ListInstanceProfileTags")
+
+
+def test_a_tag_listing_outside_its_folder_is_a_gap(tmp_path: Path) -> None:
+    documents = {"profiles.json": profile_list(profile("web")), "web.json": {"Tags": tag_list({"owner": "ops"})}}
+    inventory = load(tmp_path, documents)
+    assert only_row(inventory.profiles)["tags_known"] is False
+    assert reasons(inventory, "file") == [(str(tmp_path / "web.json"), "unreadable")]
+
+
+def test_a_tag_listing_of_a_resource_that_no_file_shows_is_a_gap(tmp_path: Path) -> None:
+    documents = {"profiles.json": profile_list(profile("web")), "instance-profile-tags/gone.json": {"Tags": []}}
+    assert ("gone", "not_in_file") in reasons(load(tmp_path, documents), "ListInstanceProfileTags")
+
+
+def test_a_key_that_begins_with_aws_is_reserved(tmp_path: Path) -> None:
+    tags = {"aws:cloudformation:stack-name": "s", "awsome": "x"}
+    inventory = load(tmp_path, {"dump.json": dump(role_detail("web", tags=tags))})
+    assert inventory.tags.set_index("tag_key")["is_aws_reserved"].to_dict() == {
+        "aws:cloudformation:stack-name": True,
+        "awsome": False,
+    }
+
+
+# The account itself
+
+
+def test_get_account_summary_shows_quotas_and_counts(tmp_path: Path) -> None:
+    summary = {"Roles": 1, "RolesQuota": 1000, "InstanceProfiles": 4, "InstanceProfilesQuota": 1500, "Users": 3}
+    documents = {"dump.json": dump(role_detail("web")), "summary.json": {"SummaryMap": summary}}
+    row = only_row(load(tmp_path, documents).accounts)
+    assert (row["role_quota"], row["profile_quota"]) == (1000, 1500)
+    assert (row["roles_expected"], row["profiles_expected"]) == (1, 4)
+
+
+def test_get_caller_identity_shows_who_asked(tmp_path: Path) -> None:
+    row = only_row(load(tmp_path, {"identity.json": identity()}).accounts)
+    assert row["account_id"] == "000000000001"
+    assert row["caller_arn"] == "arn:aws:iam::000000000001:user/audit"
+    assert row["partition"] == "aws"
+
+
+# References
+
+
+def instances(named: dict[str, str] | None, state: str = "running", **more: Any) -> dict[str, Any]:
+    """Return the output of describe-instances, of one instance."""
+    instance = {
+        "InstanceId": "i-1",
+        "State": {"Name": state},
+        "Placement": {"AvailabilityZone": "eu-west-1b"},
+        "Tags": tag_list({"Name": "front"}),
+    } | ({"IamInstanceProfile": named} if named else {})
+    return {"Reservations": [{"OwnerId": ACCOUNT, "Instances": [instance | more]}]}
+
+
+def test_describe_instances_shows_which_profile_an_instance_uses(tmp_path: Path) -> None:
+    documents = {
+        "profiles.json": profile_list(profile("web")),
+        "instances.json": instances({"Arn": WEB_PROFILE, "Id": "AIPAWEB"}),
+    }
+    assert only_row(load(tmp_path, documents).references) == {
+        "account_id": "000000000001",
+        "region": "eu-west-1",
+        "consumer_type": "instance",
+        "consumer_id": "i-1",
+        "named": WEB_PROFILE,
+        "profile_arn": WEB_PROFILE,
+        "profile_name": "web",
+        "profile_id": "AIPAWEB",
+        "consumer_arn": "arn:aws:ec2:eu-west-1:000000000001:instance/i-1",
+        "consumer_name": "front",
+        "consumer_version": None,
+        "consumer_state": "running",
+    }
+
+
+def test_a_reference_to_a_profile_that_nobody_shows_keeps_its_name_and_no_arn(tmp_path: Path) -> None:
+    documents = {"profiles.json": profile_list(profile("web")), "i.json": instances({"Arn": WEB_PROFILE + "-gone"})}
+    row = only_row(load(tmp_path, documents).references)
+    assert (row["profile_arn"], row["profile_name"]) == (None, "web-gone")
+
+
+def test_a_stopped_instance_refers_to_its_profile(tmp_path: Path) -> None:
+    assert len(load(tmp_path, {"i.json": instances({"Arn": WEB_PROFILE}, "stopped")}).references) == 1
+
+
+@pytest.mark.parametrize(("named", "state"), [({"Arn": WEB_PROFILE}, "terminated"), (None, "running")])
+def test_an_instance_that_is_terminated_or_names_no_profile_is_no_reference(
+    tmp_path: Path, named: dict[str, str] | None, state: str
+) -> None:
+    documents = {"profiles.json": profile_list(profile("web")), "i.json": instances(named, state)}
+    assert len(load(tmp_path, documents).references) == 0
+
+
+def test_an_association_refers_to_its_profile_until_it_is_disassociated(tmp_path: Path) -> None:
+    associations = [
+        {
+            "AssociationId": f"iip-assoc-{state}",
+            "InstanceId": "i-1",
+            "IamInstanceProfile": {"Arn": WEB_PROFILE},
+            "State": state,
+        }
+        for state in ("associated", "disassociated")
+    ]
+    documents = {"eu-west-1/associations.json": {"IamInstanceProfileAssociations": associations}}
+    row = only_row(load(tmp_path, documents).references)
+    assert (row["consumer_type"], row["consumer_id"]) == ("association", "iip-assoc-associated")
+    assert (row["account_id"], row["region"]) == ("000000000001", "eu-west-1")
+    assert (row["consumer_name"], row["consumer_state"]) == ("i-1", "associated")
+
+
+def version(number: int, name: str | None, template: str = "lt-1", **more: Any) -> dict[str, Any]:
+    """Return one version of a launch template, as describe-launch-template-versions prints it."""
+    data = {"IamInstanceProfile": {"Name": name}} if name else {}
+    row = {"LaunchTemplateId": template, "LaunchTemplateName": "front", "VersionNumber": number}
+    return row | {"DefaultVersion": False, "LaunchTemplateData": data} | more
+
+
+def test_launch_template_versions_that_name_the_same_profile_are_one_reference(tmp_path: Path) -> None:
+    versions = [version(10, "web"), version(2, "web", DefaultVersion=True), version(3, None)]
+    documents = {
+        "profiles.json": profile_list(profile("web")),
+        "eu-west-1/versions.json": {"LaunchTemplateVersions": versions},
+    }
+    row = only_row(load(tmp_path, documents).references)
+    assert (row["consumer_type"], row["consumer_id"], row["consumer_name"]) == ("launch-template", "lt-1", "front")
+    assert (row["profile_arn"], row["consumer_version"]) == (WEB_PROFILE, "2 10")
+    assert row["consumer_arn"] == "arn:aws:ec2:eu-west-1:000000000001:launch-template/lt-1"
+
+
+def test_a_launch_template_whose_versions_nobody_read_is_a_gap(tmp_path: Path) -> None:
+    templates = {"LaunchTemplates": [{"LaunchTemplateId": "lt-1", "DefaultVersionNumber": 1, "LatestVersionNumber": 2}]}
+    documents = {"profiles.json": profile_list(profile("web")), "templates.json": templates}
+    assert ("lt-1:$Default", "not_in_file") in reasons(load(tmp_path, documents), "DescribeLaunchTemplateVersions")
+
+
+def test_a_launch_template_whose_default_version_was_read_is_no_gap(tmp_path: Path) -> None:
+    templates = {"LaunchTemplates": [{"LaunchTemplateId": "lt-1", "DefaultVersionNumber": 1, "LatestVersionNumber": 1}]}
+    documents = {
+        "profiles.json": profile_list(profile("web")),
+        "templates.json": templates,
+        "versions.json": {"LaunchTemplateVersions": [version(1, "web", DefaultVersion=True)]},
+    }
+    assert reasons(load(tmp_path, documents), "DescribeLaunchTemplateVersions") == []
+
+
+def test_a_launch_configuration_refers_to_its_profile_in_the_region_of_its_arn(tmp_path: Path) -> None:
+    arn = "arn:aws:autoscaling:eu-west-1:000000000001:launchConfiguration:1:launchConfigurationName/old"
+    configuration = {"LaunchConfigurationName": "old", "LaunchConfigurationARN": arn, "IamInstanceProfile": "web"}
+    documents = {
+        "profiles.json": profile_list(profile("web")),
+        "configurations.json": {"LaunchConfigurations": [configuration, {"LaunchConfigurationName": "bare"}]},
+    }
+    row = only_row(load(tmp_path, documents).references)
+    assert (row["consumer_type"], row["consumer_id"], row["consumer_arn"]) == ("launch-configuration", "old", arn)
+    assert (row["region"], row["named"], row["profile_arn"]) == ("eu-west-1", "web", WEB_PROFILE)
+
+
+def group(**more: Any) -> dict[str, Any]:
+    """Return the output of describe-auto-scaling-groups, of one group."""
+    arn = "arn:aws:autoscaling:eu-west-1:000000000001:autoScalingGroup:1:autoScalingGroupName/front"
+    return {"AutoScalingGroups": [{"AutoScalingGroupName": "front", "AutoScalingGroupARN": arn} | more]}
+
+
+def pin(version: str) -> dict[str, str]:
+    """Return a group's mention of one version of a launch template."""
+    return {"LaunchTemplateId": "lt-1", "Version": version}
+
+
+@pytest.mark.parametrize(
+    "through",
+    [
+        {"LaunchTemplate": pin("1")},
+        {"MixedInstancesPolicy": {"LaunchTemplate": {"LaunchTemplateSpecification": pin("1")}}},
+        {"MixedInstancesPolicy": {"LaunchTemplate": {"Overrides": [{"LaunchTemplateSpecification": pin("1")}]}}},
+    ],
+)
+def test_a_group_refers_to_the_profile_of_the_version_that_it_pins(tmp_path: Path, through: dict[str, Any]) -> None:
+    documents = {
+        "profiles.json": profile_list(profile("web"), profile("new")),
+        "versions.json": {"LaunchTemplateVersions": [version(1, "web"), version(2, "new", DefaultVersion=True)]},
+        "groups.json": group(**through),
+    }
+    references = load(tmp_path, documents).references
+    row = only_row(references[references["consumer_type"] == "auto-scaling-group"])
+    assert (row["consumer_id"], row["profile_arn"], row["consumer_version"]) == ("front", WEB_PROFILE, "1")
+    assert (row["account_id"], row["region"]) == ("000000000001", "eu-west-1")
+
+
+@pytest.mark.parametrize(("label", "name"), [("$Default", "two"), ("$Latest", "ten")])
+def test_a_group_that_pins_a_label_refers_to_the_version_that_it_means(tmp_path: Path, label: str, name: str) -> None:
+    versions = [version(1, "one"), version(2, "two", DefaultVersion=True), version(10, "ten")]
+    documents = {
+        "profiles.json": profile_list(profile("one"), profile("two"), profile("ten")),
+        "versions.json": {"LaunchTemplateVersions": versions},
+        "groups.json": group(LaunchTemplate=pin(label)),
+    }
+    references = load(tmp_path, documents).references
+    assert only_row(references[references["consumer_type"] == "auto-scaling-group"])["profile_name"] == name
+
+
+def test_a_group_refers_to_the_profile_of_its_launch_configuration(tmp_path: Path) -> None:
+    documents = {
+        "profiles.json": profile_list(profile("web")),
+        "c.json": {"LaunchConfigurations": [{"LaunchConfigurationName": "old", "IamInstanceProfile": "web"}]},
+        "g.json": group(LaunchConfigurationName="old"),
+    }
+    references = load(tmp_path, documents).references
+    row = only_row(references[references["consumer_type"] == "auto-scaling-group"])
+    assert (row["profile_arn"], row["consumer_version"]) == (WEB_PROFILE, None)
+
+
+def test_a_version_that_a_group_pins_and_nobody_read_is_a_gap(tmp_path: Path) -> None:
+    documents = {
+        "profiles.json": profile_list(profile("web")),
+        "v.json": {"LaunchTemplateVersions": [version(2, "web", DefaultVersion=True)]},
+        "g.json": group(LaunchTemplate=pin("1")),
+    }
+    inventory = load(tmp_path, documents)
+    assert reasons(inventory, "DescribeLaunchTemplateVersions") == [("lt-1:1", "not_in_file")]
+    assert only_row(account_lists(inventory))["references_status"] == "unknown"
+
+
+def test_latest_is_unread_where_the_templates_own_listing_says_that_there_is_a_later_version(tmp_path: Path) -> None:
+    documents = {
+        "profiles.json": profile_list(profile("web")),
+        "t.json": {"LaunchTemplates": [{"LaunchTemplateId": "lt-1", "LatestVersionNumber": 9}]},
+        "v.json": {"LaunchTemplateVersions": [version(2, "web", DefaultVersion=True)]},
+        "g.json": group(LaunchTemplate=pin("$Latest")),
+    }
+    assert ("lt-1:$Latest", "not_in_file") in reasons(load(tmp_path, documents), "DescribeLaunchTemplateVersions")
+
+
+@pytest.mark.parametrize("region", ["eu-west-1", "us-east-1"])
+def test_a_group_refers_to_the_launch_configuration_of_its_own_region(tmp_path: Path, region: str) -> None:
+    def configurations(where: str) -> dict[str, Any]:
+        arn = f"arn:aws:autoscaling:{where}:{ACCOUNT}:launchConfiguration:1:launchConfigurationName/old"
+        row = {"LaunchConfigurationName": "old", "LaunchConfigurationARN": arn, "IamInstanceProfile": f"web-{where}"}
+        return {"LaunchConfigurations": [row]}
+
+    arn = f"arn:aws:autoscaling:{region}:{ACCOUNT}:autoScalingGroup:1:autoScalingGroupName/front"
+    documents = {
+        "eu-west-1/c.json": configurations("eu-west-1"),
+        "us-east-1/c.json": configurations("us-east-1"),
+        f"{region}/g.json": group(LaunchConfigurationName="old", AutoScalingGroupARN=arn),
+    }
+    references = load(tmp_path, documents).references
+    found = references[references["consumer_type"] == "auto-scaling-group"]
+    assert list(found["profile_name"]) == [f"web-{region}"]
+
+
+# AWS Config
+
+
+def config_role(name: str = "web", **more: Any) -> dict[str, Any]:
+    """Return the configuration that AWS Config records of a role, its trust policy percent-encoded."""
+    return {
+        "path": "/",
+        "roleName": name,
+        "roleId": f"AROA{name.upper()}",
+        "arn": f"arn:aws:iam::{ACCOUNT}:role/{name}",
+        "createDate": "2024-05-01T09:00:00.000Z",
+        "assumeRolePolicyDocument": quote(json.dumps(trust("ec2.amazonaws.com"))),
+        "instanceProfileList": [],
+        "tags": [],
+    } | more
+
+
+def item(configuration: Any, captured: str = "2024-06-01T00:00:00.000Z", **more: Any) -> dict[str, Any]:
+    """Return an AWS Config item of a role."""
+    return {
+        "configurationItemStatus": "OK",
+        "configurationItemCaptureTime": captured,
+        "resourceType": "AWS::IAM::Role",
+        "awsAccountId": ACCOUNT,
+        "accountId": ACCOUNT,
+        "ARN": WEB,
+        "arn": WEB,
+        "resourceId": "AROAWEB",
+        "configuration": configuration,
+    } | more
+
+
+CONFIG_SHAPES = {
+    "API": lambda configuration: {"configurationItems": [item(json.dumps(configuration))]},
+    "API batch": lambda configuration: {"baseConfigurationItems": [item(json.dumps(configuration))]},
+    "S3 snapshot": lambda configuration: {"fileVersion": "1.0", "configurationItems": [item(configuration)]},
+    "single item": item,
+    "list of items": lambda configuration: [item(configuration)],
+}
+
+
+@pytest.mark.parametrize("shape", CONFIG_SHAPES)
+def test_each_shape_of_config_shows_the_role_with_its_links_tags_and_trust(tmp_path: Path, shape: str) -> None:
+    held = [{"arn": WEB_PROFILE, "instanceProfileName": "web", "path": "/", "instanceProfileId": "AIPAWEB"}]
+    configuration = config_role(tags=[{"key": "owner", "value": "ops"}], instanceProfileList=held)
+    inventory = load(tmp_path, {"config.json": CONFIG_SHAPES[shape](configuration)})
+    row = only_row(inventory.roles)
+    assert (row["role_arn"], row["role_name"], row["role_id"]) == (WEB, "web", "AROAWEB")
+    assert (row["trust_policy"], row["trusts_ec2"]) == (TRUST_TEXT, "yes")
+    assert row["created_at"] == pd.Timestamp("2024-05-01T09:00:00Z")
+    assert tags_of(inventory, WEB) == {"owner": "ops"}
+    assert links_of(inventory) == [(WEB_PROFILE, WEB)]
+
+
+def test_config_is_never_the_whole_account(tmp_path: Path) -> None:
+    inventory = load(tmp_path, {"config.json": {"configurationItems": [item(config_role())]}})
+    assert wholeness(inventory) == (False, False)
+
+
+def test_config_that_records_empty_tags_says_that_there_are_none(tmp_path: Path) -> None:
+    inventory = load(tmp_path, {"config.json": [item(config_role(tags=[]))]})
+    assert only_row(inventory.roles)["tags_known"] is True
+
+
+def test_config_that_records_no_tags_leaves_them_unknown(tmp_path: Path) -> None:
+    configuration = {key: value for key, value in config_role().items() if key != "tags"}
+    inventory = load(tmp_path, {"config.json": [item(configuration, tags={})]})
+    assert only_row(inventory.roles)["tags_known"] is False
+
+
+def test_config_shows_when_it_last_looked(tmp_path: Path) -> None:
+    inventory = load(tmp_path, {"config.json": [item(config_role())]})
+    assert only_row(inventory.accounts)["captured_at"] == pd.Timestamp("2024-06-01T00:00:00Z")
+
+
+def test_the_latest_capture_of_a_role_counts_across_files(tmp_path: Path) -> None:
+    documents = {
+        "a.json": [item(config_role(tags=[{"key": "age", "value": "new"}]), "2024-07-01T00:00:00.000Z")],
+        "b.json": [item(config_role(tags=[{"key": "age", "value": "old"}]), "2024-06-01T00:00:00.000Z")],
+    }
+    inventory = load(tmp_path, documents)
+    assert tags_of(inventory, WEB) == {"age": "new"}
+    assert list(inventory.gaps["reason"]).count("contradicted") == 0
+
+
+@pytest.mark.parametrize(
+    ("new", "old"),
+    [
+        ("2024-06-30T22:30:00Z", "2024-07-01T00:00:00.000+02:00"),
+        ("2024-07-01T00:00:00.5Z", "2024-07-01T00:00:00Z"),
+        (1719792000.5, 1719792000),
+        (1719792000, "2024-06-30T23:59:59Z"),
+    ],
+)
+def test_the_latest_capture_counts_whatever_form_its_time_has(
+    tmp_path: Path, new: str | float, old: str | float
+) -> None:
+    documents = {
+        "a.json": [item(config_role(tags=[{"key": "age", "value": "new"}]), new)],
+        "b.json": [item(config_role(tags=[{"key": "age", "value": "old"}]), old)],
+    }
+    assert tags_of(load(tmp_path, documents), WEB) == {"age": "new"}
+
+
+def test_a_capture_time_in_seconds_says_when_config_looked(tmp_path: Path) -> None:
+    row = only_row(load(tmp_path, {"config.json": [item(config_role(), 1719792000)]}).accounts)
+    assert row["captured_at"] == pd.Timestamp("2024-07-01T00:00:00Z")
+
+
+@pytest.mark.parametrize("status", ["ResourceDeleted", "ResourceDeletedNotRecorded"])
+def test_a_role_that_config_saw_deleted_is_dropped(tmp_path: Path, status: str) -> None:
+    documents = {
+        "a.json": [item(config_role("batch"), ARN="b", arn=WEB.replace("web", "batch"))],
+        "b.json": [item(config_role())],
+        "c.json": [item(None, "2024-07-01T00:00:00.000Z", configurationItemStatus=status)],
+    }
+    assert list(load(tmp_path, documents).roles["role_name"]) == ["batch"]
+
+
+def test_a_role_that_was_made_anew_after_its_deletion_is_kept(tmp_path: Path) -> None:
+    documents = {
+        "a.json": [item(config_role(), "2024-07-02T00:00:00.000Z")],
+        "b.json": [item(None, "2024-07-01T00:00:00.000Z", configurationItemStatus="ResourceDeleted")],
+    }
+    assert list(load(tmp_path, documents).roles["role_name"]) == ["web"]
+
+
+def test_config_shows_an_instance_profile_in_the_case_that_cloudformation_gives_it(tmp_path: Path) -> None:
+    configuration = {"Arn": WEB_PROFILE, "InstanceProfileName": "web", "Path": "/", "Roles": ["web"]}
+    recorded = item(configuration, resourceType="AWS::IAM::InstanceProfile", ARN=WEB_PROFILE, arn=WEB_PROFILE)
+    role = {key: value for key, value in config_role().items() if key != "instanceProfileList"}
+    inventory = load(tmp_path, {"config.json": [item(role), recorded]})
+    assert links_of(inventory) == [(WEB_PROFILE, WEB)]
+
+
+# Terraform
+
+
+def state(*resources: dict[str, Any]) -> dict[str, Any]:
+    """Return a Terraform state file, version 4."""
+    return {"version": 4, "terraform_version": "1.9.0", "serial": 1, "lineage": "l", "resources": list(resources)}
+
+
+def managed(kind: str, attributes: dict[str, Any], mode: str = "managed", **more: Any) -> dict[str, Any]:
+    """Return one resource of a state file."""
+    instances = [{"schema_version": 0, "attributes": attributes} | more]
+    return {"mode": mode, "type": kind, "name": "this", "provider": "p", "instances": instances}
+
+
+def tf_role(name: str = "web", **more: Any) -> dict[str, Any]:
+    """Return the attributes of an aws_iam_role."""
+    arn = f"arn:aws:iam::{ACCOUNT}:role/{name}"
+    policy = json.dumps(trust("ec2.amazonaws.com"))
+    return {"arn": arn, "name": name, "path": "/", "unique_id": "AROAWEB", "assume_role_policy": policy} | more
+
+
+def tf_profile(name: str = "web", role: str | None = "web", **more: Any) -> dict[str, Any]:
+    """Return the attributes of an aws_iam_instance_profile."""
+    arn = f"arn:aws:iam::{ACCOUNT}:instance-profile/{name}"
+    return {"arn": arn, "name": name, "path": "/", "unique_id": "AIPAWEB", "role": role} | more
+
+
+def test_a_terraform_state_shows_what_it_manages_and_is_never_the_whole_account(tmp_path: Path) -> None:
+    attributes = tf_role(
+        description="front", max_session_duration=7200, permissions_boundary="arn:aws:iam::aws:policy/B"
+    )
+    inventory = load(tmp_path, {"x.tfstate": state(managed("aws_iam_role", attributes))})
+    row = only_row(inventory.roles)
+    assert (row["role_arn"], row["role_name"], row["role_id"]) == (WEB, "web", "AROAWEB")
+    assert (row["description"], row["max_session_seconds"]) == ("front", 7200)
+    assert row["permissions_boundary_arn"] == "arn:aws:iam::aws:policy/B"
+    assert (row["trust_policy"], row["last_used_known"]) == (TRUST_TEXT, False)
+    assert wholeness(inventory) == (False, False)
+
+
+def test_a_terraform_data_source_is_not_taken(tmp_path: Path) -> None:
+    documents = {
+        "x.tfstate": state(managed("aws_iam_role", tf_role("theirs"), "data"), managed("aws_iam_role", tf_role()))
+    }
+    assert list(load(tmp_path, documents).roles["role_name"]) == ["web"]
+
+
+def test_a_deposed_instance_is_not_taken(tmp_path: Path) -> None:
+    deposed = managed("aws_iam_role", tf_role("old"), deposed="0a1b2c3d")
+    assert list(
+        load(tmp_path, {"x.tfstate": state(deposed, managed("aws_iam_role", tf_role()))}).roles["role_name"]
+    ) == ["web"]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "known", "tags"),
+    [
+        ({"tags": {"a": "1"}, "tags_all": {"a": "1", "team": "ops"}}, True, {"a": "1", "team": "ops"}),
+        ({"tags": {"a": "1"}}, True, {"a": "1"}),
+        ({"tags": None, "tags_all": {}}, True, {}),
+        ({"tags": {"a": "1"}, "tags_all": {}}, True, {}),
+        ({}, False, {}),
+    ],
+)
+def test_terraform_tags_are_tags_all_or_else_tags(
+    tmp_path: Path, attributes: dict[str, Any], known: bool, tags: dict[str, str]
+) -> None:
+    inventory = load(tmp_path, {"x.tfstate": state(managed("aws_iam_role", tf_role(**attributes)))})
+    assert only_row(inventory.roles)["tags_known"] is known
+    assert tags_of(inventory, WEB) == tags
+
+
+def test_a_role_that_terraform_names_is_resolved_within_its_account(tmp_path: Path) -> None:
+    documents = {
+        "x.tfstate": state(
+            managed("aws_iam_role", tf_role()), managed("aws_iam_instance_profile", tf_profile(role="WEB"))
+        )
+    }
+    inventory = load(tmp_path, documents)
+    assert links_of(inventory) == [(WEB_PROFILE, WEB)]
+    assert reasons(inventory, "GetRole") == []
+
+
+def test_a_role_that_only_terraform_names_keeps_a_link_to_its_name_and_a_gap(tmp_path: Path) -> None:
+    inventory = load(tmp_path, {"x.tfstate": state(managed("aws_iam_instance_profile", tf_profile()))})
+    assert links_of(inventory) == [(WEB_PROFILE, "name:web")]
+    assert only_row(inventory.profiles)["role_known"] is True
+    assert reasons(inventory, "GetRole") == [("name:web", "not_in_file")]
+
+
+@pytest.mark.parametrize("role", [None, ""])
+def test_a_terraform_profile_with_a_null_role_is_empty(tmp_path: Path, role: str | None) -> None:
+    inventory = load(tmp_path, {"x.tfstate": state(managed("aws_iam_instance_profile", tf_profile(role=role)))})
+    assert only_row(inventory.profiles)["role_known"] is True
+    assert links_of(inventory) == []
+
+
+def test_a_terraform_profile_without_a_role_attribute_is_not_taken_for_empty(tmp_path: Path) -> None:
+    attributes = {key: value for key, value in tf_profile().items() if key != "role"}
+    inventory = load(tmp_path, {"x.tfstate": state(managed("aws_iam_instance_profile", attributes))})
+    assert only_row(inventory.profiles)["role_known"] is False
+
+
+@pytest.mark.parametrize("version", [3, 5])
+def test_a_terraform_state_of_another_version_is_a_gap(tmp_path: Path, version: int) -> None:
+    documents = {"x.tfstate": state() | {"version": version}, "dump.json": dump(role_detail("web"))}
+    assert reasons(load(tmp_path, documents), "file") == [(str(tmp_path / "x.tfstate"), "unreadable")]
+
+
+def plan_resource(address: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Return one resource of `terraform show -json`."""
+    kind, name = address.split(".")[-2:]
+    return {"address": address, "mode": "managed", "type": kind, "name": name, "values": values}
+
+
+def plan(*resources: dict[str, Any], unknown: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return what `terraform show -json` prints of a plan, its resources in a module of a module."""
+    module: dict[str, Any] = {"address": "module.a.module.b", "resources": list(resources)}
+    changes = [{"address": address, "change": {"after_unknown": after}} for address, after in (unknown or {}).items()]
+    root = {"child_modules": [{"address": "module.a", "child_modules": [module]}]}
+    return {"format_version": "1.2", "planned_values": {"root_module": root}, "resource_changes": changes}
+
+
+def test_a_resource_that_a_plan_will_make_is_keyed_by_its_address(tmp_path: Path) -> None:
+    address = "module.a.module.b.aws_iam_role.web"
+    inventory = load(
+        tmp_path, {"plan.json": plan(plan_resource(address, {"name": "web", "path": "/", "tags_all": {}}))}
+    )
+    row = only_row(inventory.roles)
+    assert row["role_arn"] == "address:module.a.module.b.aws_iam_role.web"
+    assert (row["account_id"], row["role_name"], row["tags_known"]) == ("unknown", "web", True)
+
+
+def test_a_resource_that_has_an_arn_in_a_plan_keeps_it(tmp_path: Path) -> None:
+    inventory = load(tmp_path, {"plan.json": plan(plan_resource("aws_iam_role.web", tf_role()))})
+    assert only_row(inventory.roles)["role_arn"] == "arn:aws:iam::000000000001:role/web"
+
+
+@pytest.mark.parametrize("key", ["tags_all", "tags"])
+def test_tags_that_a_plan_calls_unknown_stay_unknown(tmp_path: Path, key: str) -> None:
+    resource = plan_resource("aws_iam_role.web", {"name": "web", "path": "/"})
+    inventory = load(tmp_path, {"plan.json": plan(resource, unknown={"aws_iam_role.web": {"arn": True, key: True}})})
+    assert only_row(inventory.roles)["tags_known"] is False
+
+
+def test_single_tag_values_that_a_plan_calls_unknown_leave_the_tags_unknown(tmp_path: Path) -> None:
+    resource = plan_resource("aws_iam_role.web", {"name": "web", "path": "/", "tags_all": {"owner": "ops"}})
+    unknown = {"aws_iam_role.web": {"tags_all": {"stamp": True}}}
+    inventory = load(tmp_path, {"plan.json": plan(resource, unknown=unknown)})
+    assert only_row(inventory.roles)["tags_known"] is False
+
+
+def test_tags_of_which_a_plan_calls_nothing_unknown_are_known(tmp_path: Path) -> None:
+    resource = plan_resource("aws_iam_role.web", {"name": "web", "path": "/", "tags_all": {"owner": "ops"}})
+    inventory = load(tmp_path, {"plan.json": plan(resource, unknown={"aws_iam_role.web": {"tags_all": {}}})})
+    assert tags_of(inventory, "address:aws_iam_role.web") == {"owner": "ops"}
+
+
+def test_a_role_that_a_plan_calls_unknown_leaves_the_profile_neither_empty_nor_linked(tmp_path: Path) -> None:
+    resource = plan_resource("aws_iam_instance_profile.web", {"name": "web", "path": "/"})
+    unknown = {"aws_iam_instance_profile.web": {"role": True}}
+    inventory = load(tmp_path, {"plan.json": plan(resource, unknown=unknown)})
+    assert only_row(inventory.profiles)["role_known"] is False
+    assert links_of(inventory) == []
+
+
+def test_a_trust_policy_that_a_plan_calls_unknown_stays_unknown(tmp_path: Path) -> None:
+    resource = plan_resource("aws_iam_role.web", {"name": "web", "path": "/"})
+    inventory = load(
+        tmp_path, {"plan.json": plan(resource, unknown={"aws_iam_role.web": {"assume_role_policy": True}})}
+    )
+    assert only_row(inventory.roles)["trusts_ec2"] == "unknown"
+
+
+def test_roles_of_one_plan_are_resolved_by_name(tmp_path: Path) -> None:
+    inventory = load(
+        tmp_path,
+        {
+            "plan.json": plan(
+                plan_resource("aws_iam_role.web", {"name": "web", "path": "/"}),
+                plan_resource("aws_iam_instance_profile.web", {"name": "web", "path": "/", "role": "web"}),
+            )
+        },
+    )
+    assert links_of(inventory) == [("address:aws_iam_instance_profile.web", "address:aws_iam_role.web")]
+
+
+def test_a_shown_state_manages_what_its_values_hold(tmp_path: Path) -> None:
+    shown = {
+        "format_version": "1.0",
+        "values": {"root_module": {"resources": [plan_resource("aws_iam_role.web", tf_role())]}},
+    }
+    assert list(load(tmp_path, {"state.json": shown}).roles["role_arn"]) == [WEB]
+
+
+# Steampipe
+
+
+def row(name: str = "web", **more: Any) -> dict[str, Any]:
+    """Return one row of Steampipe's aws_iam_role."""
+    return {
+        "arn": f"arn:aws:iam::{ACCOUNT}:role/{name}",
+        "name": name,
+        "path": "/",
+        "role_id": f"AROA{name.upper()}",
+        "create_date": "2024-05-01T09:00:00Z",
+        "assume_role_policy": trust("ec2.amazonaws.com"),
+        "instance_profile_arns": None,
+        "tags": None,
+        "role_last_used_date": None,
+    } | more
+
+
+@pytest.mark.parametrize("wrap", [lambda rows: rows, lambda rows: {"rows": rows, "columns": []}])
+def test_steampipe_rows_show_roles_and_links_and_never_the_whole_account(tmp_path: Path, wrap: Any) -> None:
+    inventory = load(tmp_path, {"rows.json": wrap([row(instance_profile_arns=[WEB_PROFILE], tags={"owner": "ops"})])})
+    assert only_row(inventory.roles)["trust_policy"] == TRUST_TEXT
+    assert tags_of(inventory, WEB) == {"owner": "ops"}
+    assert links_of(inventory) == [(WEB_PROFILE, WEB)]
+    assert only_row(inventory.profiles)["tags_known"] is False
+    assert wholeness(inventory) == (False, False)
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        {"role_last_used_date": "2024-06-01T00:00:00Z"},
+        {"role_last_used_region": "eu-west-1"},
+        {"permissions_boundary_arn": "arn:aws:iam::aws:policy/B"},
+        {"tags": {"owner": "ops"}},
+        {"tags_src": [{"Key": "owner", "Value": "ops"}]},
+    ],
+)
+def test_null_tags_mean_none_where_a_row_carries_what_only_get_role_gives(
+    tmp_path: Path, shown: dict[str, Any]
+) -> None:
+    inventory = load(tmp_path, {"rows.json": [row(), row("batch", **shown)]})
+    assert inventory.roles.set_index("role_name")["tags_known"].to_dict() == {"batch": True, "web": True}
+    assert tags_of(inventory, WEB) == {}
+
+
+def test_null_tags_stay_unknown_where_no_row_carries_what_only_get_role_gives(tmp_path: Path) -> None:
+    inventory = load(tmp_path, {"rows.json": [row(max_session_duration=3600, description="front"), row("batch")]})
+    assert list(inventory.roles["tags_known"]) == [False, False]
+    assert list(inventory.roles["last_used_known"]) == [False, False]
+
+
+def test_tags_that_the_query_did_not_ask_for_stay_unknown(tmp_path: Path) -> None:
+    asked = {key: value for key, value in row(role_last_used_date="2024-06-01T00:00:00Z").items() if key != "tags"}
+    assert only_row(load(tmp_path, {"rows.json": [asked]}).roles)["tags_known"] is False
+
+
+def test_null_links_mean_none_where_another_row_shows_some(tmp_path: Path) -> None:
+    inventory = load(tmp_path, {"rows.json": [row(), row("batch", instance_profile_arns=[WEB_PROFILE])]})
+    assert reasons(inventory, "ListInstanceProfilesForRole") == []
+
+
+def test_null_links_stay_unknown_where_no_row_shows_any(tmp_path: Path) -> None:
+    inventory = load(tmp_path, {"rows.json": [row(), row("batch")]})
+    assert reasons(inventory, "ListInstanceProfilesForRole") == [("*", "not_in_file")]
+
+
+def test_steampipe_profile_rows_show_profiles_and_what_they_hold(tmp_path: Path) -> None:
+    held = {
+        "arn": WEB_PROFILE,
+        "instance_profile_name": "web",
+        "instance_profile_id": "AIPAWEB",
+        "path": "/",
+        "roles": [nested_role("web")],
+        "tags": {"owner": "ops"},
+    }
+    inventory = load(tmp_path, {"rows.json": [held]})
+    assert links_of(inventory) == [(WEB_PROFILE, WEB)]
+    assert tags_of(inventory, WEB_PROFILE) == {"owner": "ops"}
+
+
+# denied.csv
+
+
+@pytest.mark.parametrize(
+    ("line", "operation", "subject", "reason"),
+    [
+        ("iam:ListInstanceProfileTags,web,AccessDenied", "ListInstanceProfileTags", "web", "denied"),
+        ("list-role-tags,web,AccessDeniedException", "ListRoleTags", "web", "denied"),
+        ("aws iam list-role-tags,web,Throttling", "ListRoleTags", "web", "throttled"),
+        ("DescribeInstances,eu-west-1,UnauthorizedOperation", "DescribeInstances", "eu-west-1", "denied"),
+        ("GetRole,web,NoSuchEntity", "GetRole", "web", "vanished"),
+        ("GetRole,web,ExpiredToken", "GetRole", "web", "expired"),
+    ],
+)
+def test_denied_csv_says_what_was_refused(tmp_path: Path, line: str, operation: str, subject: str, reason: str) -> None:
+    documents = {
+        "000000000001/dump.json": dump(role_detail("web")),
+        "000000000001/denied.csv": f"operation,subject,error_code\n{line}\n",
+    }
+    gaps = load(tmp_path, documents).gaps
+    found = gaps[(gaps["operation"] == operation) & (gaps["subject"] == subject)]
+    assert list(zip(found["account_id"], found["reason"], strict=True)) == [("000000000001", reason)]
+
+
+def test_a_denied_describe_is_of_the_region_that_its_subject_names(tmp_path: Path) -> None:
+    text = "operation,subject,error_code\nDescribeInstances,eu-west-1,UnauthorizedOperation\n"
+    gaps = load(tmp_path, {"dump.json": dump(role_detail("web")), "denied.csv": text}).gaps
+    assert list(gaps[gaps["reason"] == "denied"]["region"]) == ["eu-west-1"]
+
+
+# How files are written
+
+
+def test_answers_that_a_recorder_wrapped_are_read(tmp_path: Path) -> None:
+    created = {
+        "__class__": "datetime",
+        "year": 2024,
+        "month": 5,
+        "day": 1,
+        "hour": 9,
+        "minute": 0,
+        "second": 5,
+        "microsecond": 7,
+    }
+    data = listed(nested_role("web") | {"CreateDate": created}, IsTruncated=False, ResponseMetadata={})
+    inventory = load(tmp_path, {"iam.ListRoles_1.json": {"status_code": 200, "data": data}})
+    assert only_row(inventory.roles)["created_at"] == pd.Timestamp("2024-05-01T09:00:05.000007Z")
+    assert wholeness(inventory) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("created", "expected"),
+    [
+        ("2024-05-01T11:00:00+02:00", "2024-05-01T09:00:00Z"),
+        ("2024-05-01T09:00:00Z", "2024-05-01T09:00:00Z"),
+        ("2024-05-01T09:00:00.123Z", "2024-05-01T09:00:00.123Z"),
+        ("2024-05-01T09:00:00", "2024-05-01T09:00:00Z"),
+        (1714554000, "2024-05-01T09:00:00Z"),
+        (1714554000.5, "2024-05-01T09:00:00.5Z"),
+    ],
+)
+def test_times_are_utc_however_they_are_written(tmp_path: Path, created: str | float, expected: str) -> None:
+    roles = load(tmp_path, {"roles.json": listed(nested_role("web") | {"CreateDate": created}, nested_role("x"))}).roles
+    assert roles.set_index("role_name")["created_at"]["web"] == pd.Timestamp(expected)
+
+
+@pytest.mark.parametrize("between", ["", "\n", "\n\n  "])
+def test_documents_that_were_appended_to_one_file_are_all_read(tmp_path: Path, between: str) -> None:
+    text = between.join(json.dumps({"Role": nested_role(name)}) for name in ("a", "b", "c")) + "\n"
+    assert list(load(tmp_path, {"roles.json": text}).roles["role_name"]) == ["a", "b", "c"]
+
+
+def test_pretty_printed_documents_that_were_appended_to_one_file_are_all_read(tmp_path: Path) -> None:
+    text = "\n".join(json.dumps(d, indent=4) for d in (dump(role_detail("web")), profile_list(profile("old"))))
+    inventory = load(tmp_path, {"all.json": text})
+    assert wholeness(inventory) == (True, True)
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "ndjson", "json"])
+def test_json_lines_are_all_read(tmp_path: Path, suffix: str) -> None:
+    text = "".join(json.dumps(item(config_role(n), arn=f"arn:aws:iam::1:role/{n}")) + "\r\n" for n in ("a", "b"))
+    assert list(load(tmp_path, {f"items.{suffix}": text}).roles["role_name"]) == ["a", "b"]
+
+
+def zipped(members: dict[str, bytes]) -> bytes:
+    """Return a zip archive."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+LIST = json.dumps(listed(nested_role("web", Description="Größe 角色")), ensure_ascii=False)
+UTF8 = LIST.encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("roles.json", UTF8),
+        ("roles.json", b"\xef\xbb\xbf" + UTF8),
+        ("roles.json", LIST.encode("utf-16")),
+        ("roles.json", b"\xff\xfe" + LIST.encode("utf-16-le")),
+        ("roles.json", b"\xfe\xff" + LIST.encode("utf-16-be")),
+        ("roles.json.gz", gzip.compress(UTF8)),
+        ("roles.json.gz", gzip.compress(UTF8[:50]) + gzip.compress(UTF8[50:])),
+        ("dump.zip", zipped({"a/roles.json": UTF8, "a/readme.txt": b"hello"})),
+        ("dump.zip", zipped({"roles.json.gz": gzip.compress(UTF8)})),
+        ("DUMP.ZIP", zipped({"ROLES.JSON": b"\xef\xbb\xbf" + UTF8})),
+    ],
+)
+def test_a_list_is_read_however_it_is_encoded_and_packed(tmp_path: Path, name: str, content: bytes) -> None:
+    inventory = load(tmp_path, {name: content})
+    assert only_row(inventory.roles)["description"] == "Größe 角色"
+    assert wholeness(inventory) == (True, False)
+
+
+def test_a_file_is_read_whatever_its_suffix_where_it_is_named_itself(tmp_path: Path) -> None:
+    folder = write(tmp_path, {"roles.txt": UTF8})
+    assert len(load_files(folder / "roles.txt").roles) == 1
+
+
+def test_hidden_folders_are_passed_over(tmp_path: Path) -> None:
+    documents = {"roles.json": UTF8, ".terraform/terraform.tfstate": state(managed("aws_iam_role", tf_role("x")))}
+    assert list(load(tmp_path, documents).roles["role_name"]) == ["web"]
+
+
+POLICY = trust("ec2.amazonaws.com")
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        POLICY,
+        json.dumps(POLICY),
+        json.dumps(POLICY, indent=4),
+        quote(json.dumps(POLICY)),
+        quote(json.dumps(POLICY, indent=2), safe=""),
+    ],
+)
+def test_a_trust_policy_is_the_same_text_however_it_is_written(tmp_path: Path, document: dict[str, Any] | str) -> None:
+    row = only_row(load(tmp_path, {"roles.json": listed(nested_role("web", policy=document))}).roles)
+    assert row["trust_policy"] == TRUST_TEXT
+    assert (row["trusts_ec2"], row["trusted_services"]) == ("yes", "ec2.amazonaws.com")
+
+
+@pytest.mark.parametrize("encode", [lambda text: text, quote])
+def test_a_plus_and_a_percent_sign_in_a_trust_policy_survive(tmp_path: Path, encode: Any) -> None:
+    policy = {"Version": "2012-10-17", "Statement": [{"Sid": "a+b", "Condition": {"StringEquals": {"k": "50%25 é"}}}]}
+    text = encode(json.dumps(policy, ensure_ascii=False))
+    row = only_row(load(tmp_path, {"roles.json": listed(nested_role("web", policy=text))}).roles)
+    assert row["trust_policy"] == (
+        '{"Version":"2012-10-17","Statement":[{"Sid":"a+b","Condition":{"StringEquals":{"k":"50%25 é"}}}]}'
+    )
+
+
+def test_a_trust_policy_is_the_same_text_with_and_without_escapes(tmp_path: Path) -> None:
+    policy = {"Statement": [{"Sid": "é", "Effect": "Allow"}]}
+    roles = listed(
+        nested_role("a", policy=json.dumps(policy, ensure_ascii=True)),
+        nested_role("b", policy=json.dumps(policy, ensure_ascii=False)),
+    )
+    texts = load(tmp_path, {"roles.json": roles}).roles["trust_policy"]
+    assert list(texts) == [
+        '{"Statement":[{"Sid":"é","Effect":"Allow"}]}',
+        '{"Statement":[{"Sid":"é","Effect":"Allow"}]}',
+    ]
+
+
+# What takes wholeness away
+
+
+@pytest.mark.parametrize(
+    "mark", [{"NextToken": "eyJ"}, {"IsTruncated": True}, {"IsTruncated": True, "Marker": "AAE"}, {"Marker": "AAE"}]
+)
+@pytest.mark.parametrize(
+    ("document", "operation"),
+    [
+        (listed(nested_role("web")), "ListRoles"),
+        (dump(role_detail("web")), "GetAccountAuthorizationDetails"),
+        (profile_list(profile("web", nested_role("web"))), "ListInstanceProfiles"),
+    ],
+)
+def test_a_list_that_says_that_there_is_more_is_not_whole(
+    tmp_path: Path, document: dict[str, Any], operation: str, mark: dict[str, Any]
+) -> None:
+    inventory = load(tmp_path, {"list.json": document | mark})
+    assert wholeness(inventory) == (False, False)
+    assert (str(tmp_path / "list.json"), "truncated") in reasons(inventory, operation)
+
+
+@pytest.mark.parametrize("mark", [{"IsTruncated": False}, {"NextToken": None}, {"IsTruncated": False, "Marker": None}])
+def test_a_list_that_says_that_there_is_no_more_is_whole(tmp_path: Path, mark: dict[str, Any]) -> None:
+    assert wholeness(load(tmp_path, {"list.json": listed(nested_role("web"), **mark)})) == (True, False)
+
+
+def test_a_page_that_is_not_the_last_takes_wholeness_from_the_last_one_too(tmp_path: Path) -> None:
+    documents = {"1.json": listed(nested_role("a"), IsTruncated=True, Marker="m"), "2.json": listed(nested_role("b"))}
+    inventory = load(tmp_path, documents)
+    assert len(inventory.roles) == 2
+    assert wholeness(inventory) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        ({"Roles": 2, "InstanceProfiles": 1}, (False, True)),
+        ({"Roles": 1, "InstanceProfiles": 2}, (True, False)),
+        ({"Roles": 1, "InstanceProfiles": 1}, (True, True)),
+        ({"Roles": 0, "InstanceProfiles": 0}, (True, True)),
+        ({"Users": 3}, (True, True)),
+    ],
+)
+def test_a_count_above_the_rows_takes_wholeness_away(
+    tmp_path: Path, counts: dict[str, int], expected: tuple[bool, bool]
+) -> None:
+    documents = {
+        "dump.json": dump(role_detail("web", [profile("web")])),
+        "profiles.json": profile_list(profile("web", nested_role("web"))),
+        "summary.json": {"SummaryMap": counts},
+    }
+    assert wholeness(load(tmp_path, documents)) == expected
+
+
+def test_a_list_of_several_accounts_is_the_whole_list_of_none(tmp_path: Path) -> None:
+    inventory = load(tmp_path, {"roles.json": listed(nested_role("a"), nested_role("b", account="000000000002"))})
+    assert list(account_lists(inventory)["roles_whole"]) == [False, False]

@@ -1,0 +1,280 @@
+"""Reading trust policies: whom they let in, and the one text that the same policy has from every source."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iamframe.trust import UNREADABLE, Trust, read_trust
+
+ASSUME = "sts:AssumeRole"
+EC2 = {"Service": "ec2.amazonaws.com"}
+
+
+def allow(principal: object = EC2, action: object = ASSUME, **more: object) -> dict[str, Any]:
+    return {"Effect": "Allow", "Principal": principal, "Action": action} | more
+
+
+def read(*statements: dict[str, Any]) -> Trust:
+    return read_trust(json.dumps({"Version": "2012-10-17", "Statement": list(statements)}).encode())
+
+
+def without(statement: dict[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in statement.items() if name != key}
+
+
+def test_a_statement_may_be_one_object_instead_of_a_list() -> None:
+    document = b'{"Statement":{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}}'
+    assert read_trust(document) == Trust(document.decode(), "yes", "ec2.amazonaws.com", None)
+
+
+@pytest.mark.parametrize(
+    ("principal", "trusts_ec2"),
+    [
+        ({"Service": "ec2.amazonaws.com"}, "yes"),
+        ({"Service": ["ec2.amazonaws.com"]}, "yes"),
+        ({"Service": ["cloud9.amazonaws.com", "ec2.amazonaws.com"]}, "yes"),
+        ({"Service": "ec2.amazonaws.com.cn"}, "yes"),
+        ({"Service": "ec2.c2s.ic.gov"}, "yes"),
+        ({"Service": "ec2.sc2s.sgov.gov"}, "yes"),
+        ({"Service": "ec2.*"}, "yes"),
+        ({"Service": "EC2.amazonaws.com"}, "yes"),
+        ({"AWS": "arn:aws:iam::000000000001:root", "Service": "ec2.amazonaws.com"}, "yes"),
+        ("*", "maybe"),
+        ({"AWS": "*"}, "maybe"),
+        ({"AWS": ["000000000001", "*"]}, "maybe"),
+        ({"Service": "*"}, "maybe"),
+        ({"Service": "ec2.application-autoscaling.amazonaws.com"}, "no"),
+        ({"Service": "ecs.amazonaws.com"}, "no"),
+        ({"Service": "spotfleet.amazonaws.com"}, "no"),
+        ({"Service": "ec2fleet.amazonaws.com"}, "no"),
+        ({"Service": "ec2xamazonaws.com"}, "no"),
+        ({"Service": "ec2.amazonaws.com.example.org"}, "no"),
+        ({"Service": "not-ec2.amazonaws.com"}, "no"),
+        ({"Service": []}, "no"),
+        ({"AWS": "ec2.amazonaws.com"}, "no"),
+        ({"AWS": "arn:aws:iam::000000000001:root"}, "no"),
+        ({"Federated": "cognito-identity.amazonaws.com"}, "no"),
+        ({}, "no"),
+    ],
+)
+def test_ec2_is_trusted_by_its_own_service_principal_alone(principal: object, trusts_ec2: str) -> None:
+    assert read(allow(principal)).trusts_ec2 == trusts_ec2
+
+
+@pytest.mark.parametrize(
+    ("action", "trusts_ec2"),
+    [
+        ("sts:AssumeRole", "yes"),
+        ("STS:assumerole", "yes"),
+        ("sts:*", "yes"),
+        ("*", "yes"),
+        ("*:*", "yes"),
+        ("sts:Assume*", "yes"),
+        ("sts:AssumeRol?", "yes"),
+        (["sts:TagSession", "sts:AssumeRole"], "yes"),
+        (["sts:TagSession"], "no"),
+        ([], "no"),
+        ("sts:AssumeRoleWithWebIdentity", "no"),
+        ("sts.AssumeRole", "no"),
+        ("s3:*", "no"),
+        ("sts:Assume(Role", "no"),
+    ],
+)
+def test_an_action_counts_if_it_covers_assume_role(action: object, trusts_ec2: str) -> None:
+    assert read(allow(action=action)).trusts_ec2 == trusts_ec2
+
+
+@pytest.mark.parametrize(
+    ("condition", "trusts_ec2"),
+    [
+        ({"StringEquals": {"aws:SourceAccount": "000000000001"}}, "maybe"),
+        ({"StringEquals": {}}, "maybe"),
+        ({}, "yes"),
+        (None, "yes"),
+    ],
+)
+def test_a_condition_makes_it_maybe_unless_it_is_empty(condition: object, trusts_ec2: str) -> None:
+    assert read(allow(Condition=condition)).trusts_ec2 == trusts_ec2
+
+
+def test_an_empty_condition_with_white_space_is_empty_too() -> None:
+    document = (
+        b'{"Statement":{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"*","Condition":{\n }}}'
+    )
+    assert read_trust(document).trusts_ec2 == "yes"
+
+
+def test_one_statement_without_a_condition_is_enough() -> None:
+    conditional = allow(Condition={"Bool": {"aws:SecureTransport": "true"}})
+    assert read(conditional, allow()).trusts_ec2 == "yes"
+
+
+@pytest.mark.parametrize(
+    ("deny", "trusts_ec2"),
+    [
+        (allow(Effect="Deny"), "maybe"),
+        (allow("*", Effect="Deny"), "maybe"),
+        (allow({"AWS": "*"}, "sts:*", Effect="Deny"), "maybe"),
+        (allow(Effect="Deny", Condition={"Bool": {"aws:SecureTransport": "false"}}), "maybe"),
+        (allow({"Service": "lambda.amazonaws.com"}, Effect="Deny"), "yes"),
+        (allow(action="sts:TagSession", Effect="Deny"), "yes"),
+        (without(allow(Effect="Deny", NotAction="sts:AssumeRole"), "Action"), "yes"),
+        (without(allow(Effect="Deny", NotAction="sts:TagSession"), "Action"), "maybe"),
+    ],
+)
+def test_a_deny_in_the_way_makes_it_maybe(deny: dict[str, Any], trusts_ec2: str) -> None:
+    assert read(allow(), deny).trusts_ec2 == trusts_ec2
+
+
+def test_a_deny_alone_trusts_nobody() -> None:
+    assert read(allow(Effect="Deny"))[1:] == ("no", None, None)
+
+
+@pytest.mark.parametrize(
+    ("not_action", "trusts_ec2"),
+    [
+        ("sts:TagSession", "yes"),
+        (["sts:TagSession", "sts:SetSourceIdentity"], "yes"),
+        ("sts:AssumeRole", "no"),
+        ("sts:*", "no"),
+    ],
+)
+def test_not_action_covers_what_it_leaves_over(not_action: object, trusts_ec2: str) -> None:
+    statement = without(allow(NotAction=not_action), "Action")
+    assert read(statement).trusts_ec2 == trusts_ec2
+
+
+def test_whom_not_principal_leaves_over_is_maybe() -> None:
+    statement = without(allow(NotPrincipal={"AWS": "arn:aws:iam::000000000001:user/eve"}), "Principal")
+    assert read(statement).trusts_ec2 == "maybe"
+
+
+def test_the_trusted_services_are_those_of_allow_statements_sorted_and_each_once() -> None:
+    trust = read(
+        allow({"Service": ["lambda.amazonaws.com", "ec2.amazonaws.com"]}),
+        allow(),
+        allow({"Service": "ecs.amazonaws.com"}, Effect="Deny"),
+    )
+    assert trust.services == "ec2.amazonaws.com lambda.amazonaws.com"
+
+
+@pytest.mark.parametrize(
+    ("principal", "deleted"),
+    [
+        ({"AWS": "AROADBQP57FF2AEXAMPLE"}, "AROADBQP57FF2AEXAMPLE"),
+        ({"AWS": ["AROAB", "AIDAA", "000000000001", "AROAB"]}, "AIDAA AROAB"),
+        ({"AWS": "arn:aws:iam::000000000001:role/AROA"}, None),
+        ({"AWS": "arn:aws:sts::000000000001:assumed-role/x/AROADBQP57FF2AEXAMPLE"}, None),
+        ({"AWS": "AIPAEXAMPLE"}, None),
+        ({"Service": "AROADBQP57FF2AEXAMPLE"}, None),
+        ("*", None),
+    ],
+)
+def test_a_bare_unique_id_of_a_role_or_user_is_a_deleted_principal(principal: object, deleted: str | None) -> None:
+    assert read(allow(principal)).deleted == deleted
+
+
+def test_a_deleted_principal_in_a_deny_is_told_too() -> None:
+    assert read(allow(), allow({"AWS": "AIDAEXAMPLE"}, Effect="Deny")).deleted == "AIDAEXAMPLE"
+
+
+CANONICAL = (
+    '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com",'
+    '"AWS":"arn:aws:iam::000000000001:role/a+b/für 50%"},"Action":"sts:AssumeRole"}]}'
+)
+POLICY = json.loads(CANONICAL)
+FORMS = {
+    "object": CANONICAL,
+    "pretty-printed": json.dumps(POLICY, indent=4, ensure_ascii=False),
+    "pretty-printed and escaped": json.dumps(POLICY, indent=2),
+    "escaped": json.dumps(POLICY),
+    "escaped slashes": CANONICAL.replace("/", "\\/"),
+    "string": json.dumps(CANONICAL, ensure_ascii=False),
+    "string of an escaped object": json.dumps(json.dumps(POLICY)),
+    "string of a pretty-printed object": json.dumps("\n " + json.dumps(POLICY, indent=4)),
+    "percent-encoded": json.dumps(quote(CANONICAL, safe="")),
+    "percent-encoded but for the plus": json.dumps(quote(CANONICAL, safe="+")),
+    "percent-encoded and escaped": json.dumps(quote(json.dumps(POLICY), safe="")),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_same_policy_is_the_same_text_in_every_form(form: str) -> None:
+    assert read_trust(FORMS[form].encode()) == Trust(CANONICAL, "yes", "ec2.amazonaws.com", None)
+
+
+def test_the_keys_of_the_text_keep_their_order() -> None:
+    document = b'{"Statement": [], "Version": "2012-10-17", "Id": "a"}'
+    assert read_trust(document).text == '{"Statement":[],"Version":"2012-10-17","Id":"a"}'
+
+
+def test_letters_written_as_escapes_mean_what_they_spell() -> None:
+    escaped = "".join(f"\\u{ord(letter):04x}" for letter in "Allow")
+    document = CANONICAL.replace('"Allow"', f'"{escaped}"')
+    assert read_trust(document.encode()) == Trust(CANONICAL, "yes", "ec2.amazonaws.com", None)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        '"<URL-encoded-JSON>"',
+        '"%7B%22Version%22%3A"',
+        '"%ff%fe"',
+        '"not JSON"',
+        '""',
+        '"{}"',
+        "{}",
+        "[]",
+        "null",
+        "1",
+        '{"Statement":"Allow"}',
+        '{"Statement":[1]}',
+        '{"Statement":[{"Effect":"Allow"}',
+        '{"Statement":' + "[" * 5000 + "]" * 5000 + "}",
+        '{"Statement":{"Principal":' + '{"a":' * 5000 + "1" + "}" * 5001 + "}",
+    ],
+)
+def test_what_is_no_policy_is_unreadable_and_unknown(document: str) -> None:
+    assert read_trust(document.encode()) is UNREADABLE
+    assert UNREADABLE == (None, "unknown", None, None)
+
+
+def test_bytes_that_are_no_text_are_unreadable() -> None:
+    assert read_trust(b'{"Statement":{"Effect":"Allow","Sid":"\xff\xfe"}}') == UNREADABLE
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+parts = values | st.sampled_from(["Allow", "Deny", "*", ASSUME, EC2, {"AWS": "*"}, {"AWS": "AROAEXAMPLE"}])
+statements = st.dictionaries(
+    st.sampled_from(["Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Condition", "Sid"]), parts
+)
+policies = st.fixed_dictionaries({"Statement": statements | st.lists(statements, max_size=3) | values})
+
+
+@given(value=values | policies | policies.map(json.dumps) | policies.map(lambda policy: quote(json.dumps(policy))))
+def test_any_json_is_read_without_an_error(value: object) -> None:
+    trust = read_trust(json.dumps(value).encode())
+    assert trust.trusts_ec2 in {"yes", "no", "maybe", "unknown"}
+    assert (trust.trusts_ec2 == "unknown") == (trust.text is None)
+
+
+@given(document=st.binary() | st.text().map(str.encode))
+def test_any_bytes_are_read_without_an_error(document: bytes) -> None:
+    assert read_trust(document).trusts_ec2 in {"yes", "no", "maybe", "unknown"}
+
+
+@given(policy=policies)
+def test_the_canonical_text_is_its_own_canonical_text(policy: dict[str, Any]) -> None:
+    text = read_trust(json.dumps(policy).encode()).text
+    again = text if text is None else read_trust(text.encode()).text
+    assert again == text
