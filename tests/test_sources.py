@@ -713,7 +713,9 @@ def test_a_role_that_config_saw_deleted_is_dropped(tmp_path: Path, status: str) 
         "b.json": [item(config_role())],
         "c.json": [item(None, "2024-07-01T00:00:00.000Z", configurationItemStatus=status)],
     }
-    assert list(load(tmp_path, documents).roles["role_name"]) == ["batch"]
+    inventory = load(tmp_path, documents)
+    assert list(inventory.roles["role_name"]) == ["batch"]
+    assert list(inventory.gaps["reason"]).count("unreadable") == 0
 
 
 def test_a_role_that_was_made_anew_after_its_deletion_is_kept(tmp_path: Path) -> None:
@@ -1155,7 +1157,7 @@ def test_a_trust_policy_is_the_same_text_however_it_is_written(tmp_path: Path, d
     assert (row["trusts_ec2"], row["trusted_services"]) == ("yes", "ec2.amazonaws.com")
 
 
-@pytest.mark.parametrize("encode", [lambda text: text, quote])
+@pytest.mark.parametrize("encode", [str, quote, lambda text: quote(text, safe="+")])
 def test_a_plus_and_a_percent_sign_in_a_trust_policy_survive(tmp_path: Path, encode: Any) -> None:
     policy = {"Version": "2012-10-17", "Statement": [{"Sid": "a+b", "Condition": {"StringEquals": {"k": "50%25 é"}}}]}
     text = encode(json.dumps(policy, ensure_ascii=False))

@@ -305,7 +305,7 @@ def test_tags_of_a_role_and_of_a_profile_of_one_name_stay_apart(tmp_path: Path, 
 def test_names_are_resolved_without_case_and_whatever_the_path(tmp_path: Path) -> None:
     documents = {
         "profiles.json": profile_list(profile("WEB", path="/app/")),
-        "versions.json": VERSIONS,
+        "versions.json": json.dumps(VERSIONS).replace('"web"', '"wEb"'),
         "instance-profile-tags/wEb.json": TAGS,
     }
     inventory = load(tmp_path, documents)
