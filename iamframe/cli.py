@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,9 +91,11 @@ def _load(sources: tuple[str, ...]) -> Inventory:
             raise SourceError(
                 f"{source}: this version reads files and the sample; save what the AWS CLI prints and name the folder"
             )
-    if SAMPLE in sources and not Path(SAMPLE).exists():
+    if SAMPLE in sources:
         if len(sources) > 1:
-            raise SourceError("sample: is fiction and cannot be mixed with other sources; name it alone")
+            raise SourceError(
+                "sample: is fiction and cannot be mixed with other sources; name it alone, or a folder of that name as ./sample"
+            )
         return load_sample()
     return load_files(*sources)
 
@@ -172,6 +175,10 @@ def _status(result: Result, fail_on: str | None, asked: tuple[str, ...], *, stri
 
 def main() -> None:
     """Run the command line; every failure that a user can meet is one sentence on standard error and exit status 2."""
+    for stream in (sys.stdout, sys.stderr):
+        # A letter that the terminal's encoding lacks is spelled out rather than the end of the report.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(_run())
 
 

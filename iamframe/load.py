@@ -6,6 +6,7 @@ import os
 
 from iamframe.errors import SourceError
 from iamframe.inventory import Inventory, build_inventory
+from iamframe.sources.archives import shown
 from iamframe.sources.files import read_files
 from iamframe.sources.sample import sample_folder
 
@@ -32,7 +33,9 @@ def load_files(*paths: str | os.PathLike[str]) -> Inventory:
     """
     if not paths:
         raise SourceError("no file given; name a file or folder that holds what the AWS CLI printed")
-    return build_inventory(read_files(paths), [str(path) for path in paths])
+    # A folder of one's own that is named like the sample is not the sample.
+    names = [shown(path) for path in paths]
+    return build_inventory(read_files(paths), [f"./{name}" if name == SAMPLE else name for name in names])
 
 
 def load_sample() -> Inventory:

@@ -103,7 +103,7 @@ class Frame:
                     arrays.append(pa.repeat(pa.scalar(values, column.type), size))
                 else:
                     arrays.append(pa.array(values, column.type, from_pandas=True))
-            except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+            except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:
                 raise SchemaError(f"frame {self.name}: {column.name} cannot hold such values: {error}") from error
         return self.from_arrow(pa.table(arrays, names=self.names))
 

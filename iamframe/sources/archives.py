@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import lzma
 import os
 import stat
 import zipfile
@@ -19,6 +20,17 @@ from pathlib import Path, PurePosixPath
 from iamframe.errors import SourceError
 
 MAX_UNPACKED = 1 << 30
+# What reading a member of a damaged or encrypted archive raises.
+_DAMAGED = (
+    OSError,
+    EOFError,
+    ValueError,
+    RuntimeError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+)
 _SUFFIXES = (".json", ".jsonl", ".ndjson", ".tfstate")
 
 
@@ -28,13 +40,17 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One file: how messages name it, the folders that it lies in (innermost last), its name, bytes, and size."""
+    """One file: how messages name it, the folders that it lies in (innermost last), its name, its bytes, their number.
+
+    `root` is how many of the folders lead to the source that was named.
+    """
 
     label: str
     folders: tuple[str, ...]
     name: str
     read: Callable[[], bytes]
     size: int
+    root: int
 
     @property
     def place(self) -> tuple[str, ...]:
@@ -54,19 +70,37 @@ def pieces(source: str | os.PathLike[str]) -> Iterator[Piece]:
         If there is no such file or folder, or it may not be read.
     """
     path = Path(source)
-    if not path.exists():
-        raise SourceError(f"{path}: no such file or folder; check the path, or use `sample` for the fictional sample")
-    if path.is_dir():
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise SourceError(
+            f"{shown(path)}: no such file or folder; check the path, or use `sample` for the fictional sample"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{shown(path)[:200]}: cannot be looked at ({_reason(error)}); check the path") from error
+    if stat.S_ISDIR(mode):
         yield from _folder(path)
-    elif path.is_file():
-        yield from _file(path)
+    elif stat.S_ISREG(mode):
+        yield from _file(path, len(path.resolve().parent.parts))
     else:
-        raise SourceError(f"{path}: is neither a file nor a folder; save what it prints to a file and name that")
+        raise SourceError(f"{shown(path)}: is neither a file nor a folder; save what it prints to a file and name that")
+
+
+def shown(path: str | os.PathLike[str]) -> str:
+    """Return a path as text that fits one line of a message and any file."""
+    text = os.fsencode(path).decode(errors="replace")
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _folder(root: Path) -> Iterator[Piece]:
     def refuse(error: OSError) -> None:
-        raise SourceError(f"{error.filename}: cannot be listed ({error.strerror}); ask for permission to read it")
+        raise SourceError(
+            f"{shown(error.filename)}: cannot be listed ({error.strerror}); ask for permission to read it"
+        )
 
     for folder, subfolders, names in os.walk(root, onerror=refuse):
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
@@ -75,12 +109,12 @@ def _folder(root: Path) -> Iterator[Piece]:
             wanted = plain.endswith((*_SUFFIXES, ".zip")) or name == "denied.csv"
             path = Path(folder) / name
             if wanted and not name.startswith(".") and path.is_file():
-                yield from _file(path)
+                yield from _file(path, len(root.resolve().parts))
 
 
-def _file(path: Path) -> Iterator[Piece]:
+def _file(path: Path, root: int) -> Iterator[Piece]:
     folders = path.resolve().parent.parts
-    label = str(path)
+    label = shown(path)
 
     def read() -> bytes:
         try:
@@ -90,74 +124,94 @@ def _file(path: Path) -> Iterator[Piece]:
 
     size = path.stat().st_size
     if path.suffix.lower() == ".zip":
-        yield from _zipped(label, (*folders, path.name), path)
+        yield from _zipped(label, (*folders, path.name), path, root)
     elif path.suffix.lower() == ".gz":
-        yield Piece(label, folders, path.name[:-3], lambda: _gunzipped(read(), MAX_UNPACKED), size)
+        yield Piece(label, folders, path.name[:-3], lambda: _gunzipped(read(), _Budget()), size, root)
     else:
-        yield Piece(label, folders, path.name, read, size)
+        yield Piece(label, folders, path.name, read, size, root)
 
 
-def _gunzipped(data: bytes, cap: int) -> bytes:
+class _Budget:
+    """How many more bytes a source may unpack to."""
+
+    def __init__(self) -> None:
+        self.left = MAX_UNPACKED
+
+    def spend(self, size: int) -> None:
+        """Take some of it.
+
+        Raises
+        ------
+        Unreadable
+            If there is not as much left.
+        """
+        self.left -= size
+        if self.left < 0:
+            raise Unreadable(f"unpacks to more than {MAX_UNPACKED >> 20:,} MiB; unpack it and name the folder")
+
+
+def _gunzipped(data: bytes, budget: _Budget) -> bytes:
     unpacked = bytearray()
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
             while block := file.read(1 << 20):
+                budget.spend(len(block))
                 unpacked += block
-                if len(unpacked) > cap:
-                    raise Unreadable(_too_large())
     except (OSError, EOFError, zlib.error) as error:
         raise Unreadable("is not a whole gzip file; compress it again, or name the file itself") from error
     return bytes(unpacked)
 
 
-def _too_large() -> str:
-    return f"unpacks to more than {MAX_UNPACKED >> 30} GiB; unpack it and name the folder"
-
-
-def _zipped(label: str, folders: tuple[str, ...], path: Path) -> Iterator[Piece]:
+def _zipped(label: str, folders: tuple[str, ...], path: Path, root: int) -> Iterator[Piece]:
     try:
         archive = zipfile.ZipFile(path)
         entries = sorted(archive.infolist(), key=lambda entry: entry.filename)
     except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        yield _broken(label, folders, f"is not a whole zip archive ({error}); make it again, or name its files")
+        yield _broken(
+            label, folders, root, f"is not a whole zip archive ({_reason(error)}); make it again, or name its files"
+        )
         return
-    left = MAX_UNPACKED
+    budget = _Budget()
     for entry in entries:
         inner = PurePosixPath(entry.filename.replace("\\", "/"))
         plain = inner.name.lower().removesuffix(".gz")
-        if entry.is_dir() or not (plain.endswith(_SUFFIXES) or inner.name == "denied.csv"):
+        if not inner.name or entry.is_dir() or not (plain.endswith(_SUFFIXES) or inner.name == "denied.csv"):
             continue
-        place = f"{label}/{entry.filename}"
+        place = f"{label}/{shown(entry.filename)}"
         if stat.S_ISLNK(entry.external_attr >> 16):
-            yield _broken(place, folders, "is a link inside an archive, which is not followed; pack the file itself")
+            yield _broken(
+                place, folders, root, "is a link inside an archive, which is not followed; pack the file itself"
+            )
             continue
-        left -= entry.file_size
-        if left < 0:
-            yield _broken(place, folders, _too_large())
-            return
         within = tuple(part for part in inner.parent.parts if part not in ("/", ".."))
         yield Piece(
             place,
             (*folders, *within),
             inner.name[:-3] if inner.name.lower().endswith(".gz") else inner.name,
-            _reader(archive, entry, inner.name.lower().endswith(".gz")),
+            _reader(archive, entry, budget, inner.name.lower().endswith(".gz")),
             entry.file_size,
+            root,
         )
 
 
-def _reader(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, zipped_twice: bool) -> Callable[[], bytes]:
+def _reader(
+    archive: zipfile.ZipFile, entry: zipfile.ZipInfo, budget: _Budget, zipped_twice: bool
+) -> Callable[[], bytes]:
     def read() -> bytes:
+        budget.spend(entry.file_size)
         try:
             data = archive.read(entry)
-        except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError, zlib.error) as error:
-            raise Unreadable(f"cannot be unpacked ({error}); unpack the archive and name the folder") from error
-        return _gunzipped(data, MAX_UNPACKED) if zipped_twice else data
+        except _DAMAGED as error:
+            raise Unreadable(
+                f"cannot be unpacked ({_reason(error)}); unpack the archive and name the folder"
+            ) from error
+        return _gunzipped(data, budget) if zipped_twice else data
 
     return read
 
 
-def _broken(label: str, folders: tuple[str, ...], sentence: str) -> Piece:
+def _broken(label: str, folders: tuple[str, ...], root: int, sentence: str) -> Piece:
     def read() -> bytes:
         raise Unreadable(sentence)
 
-    return Piece(label, folders, label, read, 0)
+    return Piece(label, folders, label, read, 0, root)

@@ -21,13 +21,14 @@ from msgspec import UNSET, Raw
 
 from iamframe.errors import SourceError
 from iamframe.sources import config, steampipe, terraform
-from iamframe.sources.archives import Piece, Unreadable, pieces
+from iamframe.sources.archives import Piece, Unreadable, pieces, shown
 from iamframe.sources.records import (
     GLOBAL,
     UNKNOWN_ACCOUNT,
     UNKNOWN_REGION,
     Account,
     Answer,
+    Count,
     Gap,
     GotProfile,
     GotRole,
@@ -52,6 +53,8 @@ from iamframe.sources.references import (
 )
 
 CHUNK = 2_000
+# What decoding raises on text that is not of the shape asked for.
+_BROKEN = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
 _SMALL = 4_096
 
 # AWS's documentation shows made-up markers in answers that are whole otherwise; a real one is opaque.
@@ -80,9 +83,10 @@ def read_files(sources: Iterable[Any]) -> Iterator[Answer]:
     """
     reader = _Reader()
     for source in sources:
+        reader.sources.append(shown(source))
         for piece in pieces(source):
             # A file that is named twice, or lies in a folder named too, is read once.
-            reader.found.setdefault(piece.place, (str(source), piece))
+            reader.found.setdefault(piece.place, (shown(source), piece))
     yield from reader.answers()
 
 
@@ -145,6 +149,7 @@ class _Reader:
     waiting: list[tuple[Piece, Answer]] = field(default_factory=list)
     consumers: list[tuple[_Document, Consumer, Records]] = field(default_factory=list)
     recorded: list[tuple[_Document, str, config.Item]] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
     has_read: bool = False
 
     def answers(self) -> Iterator[Answer]:
@@ -158,12 +163,14 @@ class _Reader:
                     yield from self._now_or_later(piece, answer)
             except Unreadable as problem:
                 self._unreadable(piece.label, str(problem))
+            except _BROKEN as error:
+                self._unreadable(piece.label, _sentence(error, "$"))
         for piece, answer in (*self.waiting, *self._recorded()):
             yield self._owned(piece, answer)
         yield from self._references()
         if not self.has_read:
             first = self.gaps[0].detail if self.gaps else None
-            names = ", ".join(dict.fromkeys(source for source, _ in self.found.values())) or "the folder"
+            names = ", ".join(dict.fromkeys(self.sources))
             raise SourceError(
                 first
                 or f"{names}: holds no file that iamframe reads; it takes JSON that the AWS CLI prints, AWS Config "
@@ -189,21 +196,20 @@ class _Reader:
             return
 
     def _owner(self, folders: tuple[str, ...]) -> str | None:
+        nearest: set[str] = set()
         for depth in range(len(folders), 0, -1):
             folder = folders[:depth]
-            if folder in self.identities:
+            if not nearest and folder in self.identities:
                 return self.identities[folder]
             if _TWELVE_DIGITS.fullmatch(folder[-1]):
                 return folder[-1]
-            if len(self.carried.get(folder, ())) == 1:
-                return next(iter(self.carried[folder]))
-            if folder in self.carried:
-                return None
-        return None
+            nearest = nearest or self.carried.get(folder, set())
+        return next(iter(nearest)) if len(nearest) == 1 else None
 
     def _carries(self, piece: Piece, account: str) -> None:
-        # A folder carries what lies anywhere beneath it, so that tags in a folder of their own find their account.
-        for depth in range(1, len(piece.folders) + 1):
+        # A folder carries what lies anywhere beneath it, so that tags in a folder of their own find their account; what
+        # lies above the source that was named is nobody's.
+        for depth in range(piece.root, len(piece.folders) + 1):
             self.carried[piece.folders[:depth]].add(account)
 
     def _now_or_later(self, piece: Piece, answer: Answer) -> Iterator[Answer]:
@@ -252,13 +258,17 @@ class _Reader:
             yield from self._denied(source, piece, data)
             return
         for place, content in _documents(data):
-            if isinstance(content, list):
-                yield from self._list(source, piece, place, content)
-            else:
-                yield from self._document(source, piece, place, content)
+            try:
+                if isinstance(content, list):
+                    yield from self._list(source, piece, place, content)
+                else:
+                    yield from self._document(source, piece, place, content)
+            except Unreadable as problem:
+                self._unreadable(piece.label, str(problem), place)
 
-    def _unreadable(self, place: str, sentence: str, operation: str = "file") -> None:
-        self.gaps.append(Gap(operation, place, "unreadable", f"{place}: {sentence}", region=UNKNOWN_REGION))
+    def _unreadable(self, label: str, sentence: str, path: str = "$") -> None:
+        subject = label if path == "$" else f"{label} {path}"
+        self.gaps.append(Gap("file", subject, "unreadable", f"{label}: {sentence}", region=UNKNOWN_REGION))
 
     def _document(self, source: str, piece: Piece, place: str, keys: dict[str, Value]) -> Iterator[Answer]:
         document = _Document(source, piece, place, keys)
@@ -291,8 +301,11 @@ class _Reader:
                 try:
                     keys = _object(item, f"{place}[{index}]")
                     yield from self._document(source, piece, f"{place}[{index}]", keys)
-                except Unreadable as problem:
-                    self._unreadable(piece.label, str(problem))
+                except (Unreadable, *_BROKEN) as problem:
+                    at = f"{place}[{index}]"
+                    self._unreadable(
+                        piece.label, str(problem) if isinstance(problem, Unreadable) else _sentence(problem, at), at
+                    )
 
     # From lists to records
 
@@ -306,7 +319,7 @@ class _Reader:
             part = raws[start : start + CHUNK]
             try:
                 yield [decode(item) for item in part]
-            except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+            except _BROKEN:
                 yield list(self._each(document, part, decode, path, start))
                 if answer is not None:
                     answer.state = "truncated"
@@ -317,8 +330,8 @@ class _Reader:
         for index, item in enumerate(items, start):
             try:
                 yield decode(item)
-            except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-                self._unreadable(document.piece.label, _sentence(error, f"{path}[{index}]"))
+            except _BROKEN as error:
+                self._unreadable(document.piece.label, _sentence(error, f"{path}[{index}]"), f"{path}[{index}]")
 
     def _listing(self, document: _Document, key: str, operation: str, kind: type[msgspec.Struct]) -> Iterator[Answer]:
         answer = Answer(operation, document.piece.label, (), state=document.state, source=document.source)
@@ -333,8 +346,8 @@ class _Reader:
     def _each_one(self, document: _Document, raw: Raw, decode: Callable[[Raw], Any], path: str) -> Iterator[Any]:
         try:
             yield decode(raw)
-        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-            self._unreadable(document.piece.label, _sentence(error, path))
+        except _BROKEN as error:
+            self._unreadable(document.piece.label, _sentence(error, path), path)
 
     # IAM's own answers
 
@@ -413,8 +426,8 @@ class _Reader:
 
     def _summary(self, document: _Document) -> Iterator[Answer]:
         try:
-            counts = msgspec.json.decode(document.as_json("SummaryMap"), type=dict[str, int])
-        except (msgspec.MsgspecError, RecursionError) as error:
+            counts = msgspec.json.decode(document.as_json("SummaryMap"), type=dict[str, Count])
+        except _BROKEN as error:
             raise Unreadable(_sentence(error, f"{document.place}.SummaryMap")) from None
         account = Account(
             role_quota=counts.get("RolesQuota"),
@@ -441,7 +454,12 @@ class _Reader:
         )
 
     def _aliases(self, document: _Document) -> Iterator[Answer]:
-        aliases = [bytes(alias).decode(errors="replace").strip('"') for alias in document.items("AccountAliases")]
+        decode = msgspec.json.Decoder(str).decode
+        aliases = [
+            alias
+            for index, raw in enumerate(document.items("AccountAliases"))
+            for alias in self._each_one(document, raw, decode, f"{document.place}.AccountAliases[{index}]")
+        ]
         records: Records = [Account(account_name=aliases[0] if aliases else None)]
         yield Answer("ListAccountAliases", document.piece.label, [records], state="complete", source=document.source)
 
@@ -449,8 +467,12 @@ class _Reader:
 
     def _config_items(self, document: _Document, key: str) -> Iterator[Answer]:
         path = f"{document.place}.{key}" if key != "rows" else document.place
-        items = [item for chunk in self._records(document, key, config.Item) for item in chunk]
-        yield from self._config(document, [(f"{path}[{i}]", item) for i, item in enumerate(items)])  # type: ignore[misc]
+        decode = msgspec.json.Decoder(config.Item).decode
+        found = []
+        for index, raw in enumerate(document.items(key)):
+            at = f"{path}[{index}]"
+            found += [(at, item) for item in self._each_one(document, raw, decode, at)]
+        yield from self._config(document, found)
 
     def _config_item(self, document: _Document) -> Iterator[Answer] | None:
         if "configuration" not in document.keys:
@@ -473,8 +495,9 @@ class _Reader:
         for document, place, item in config.latest(self.recorded):
             try:
                 record = config.resource(item)
-            except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-                self._unreadable(document.piece.label, _sentence(error, f"{place}.configuration"))
+            except _BROKEN as error:
+                at = f"{place}.configuration"
+                self._unreadable(document.piece.label, _sentence(error, at), at)
                 continue
             if account := _account(record):
                 self._carries(document.piece, account)
@@ -501,17 +524,19 @@ class _Reader:
         if "format_version" not in document.keys:
             return None
         plan = _decode(document, terraform.Plan)
-        return self._managed(
-            document, "terraform:plan" if plan.planned_values else "terraform:state", terraform.in_plan(plan)
-        )
+        try:
+            managed = list(terraform.in_plan(plan))
+        except _BROKEN as error:
+            raise Unreadable(_sentence(error, f"{document.place}.resource_changes")) from None
+        return self._managed(document, "terraform:plan" if plan.planned_values else "terraform:state", managed)
 
-    def _managed(self, document: _Document, operation: str, managed: Iterator[terraform.Managed]) -> Iterator[Answer]:
+    def _managed(self, document: _Document, operation: str, managed: Iterable[terraform.Managed]) -> Iterator[Answer]:
         found: dict[str, Records] = {terraform.ROLE: [], terraform.PROFILE: []}
         for item in managed:
             try:
                 found[item.type].append(terraform.resource(item))
-            except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-                self._unreadable(document.piece.label, _sentence(error, item.address))
+            except _BROKEN as error:
+                self._unreadable(document.piece.label, _sentence(error, item.address), item.address)
         self.has_read = True
         for records in found.values():
             yield Answer(operation, document.piece.label, [records] if records else [], source=document.source)
@@ -679,7 +704,11 @@ def _documents(data: bytes) -> Iterator[tuple[str, dict[str, Value] | list[Raw]]
             raise Unreadable(f"is not JSON ({_plain(error)}); export it again with --output json") from None
         for number, text in enumerate(_appended(data)):
             place = f"document {number} $"
-            yield place, _content(text, place)
+            try:
+                content = _content(text, place)
+            except msgspec.DecodeError as problem:
+                raise Unreadable(f"{_at(place)}is not JSON ({_plain(problem)}); export it again") from None
+            yield place, content
     else:
         yield "$", content
 
@@ -699,7 +728,14 @@ def _appended(data: bytes) -> Iterator[bytes]:
 
 
 def _content(text: bytes | Raw, place: str) -> dict[str, Value] | list[Raw]:
-    return _LIST.decode(text) if _starts(text) == b"[" else _object(text, place)
+    if _starts(text) != b"[":
+        return _object(text, place)
+    try:
+        return _LIST.decode(text)
+    except RecursionError:
+        raise Unreadable(f"{_at(place)}is nested too deeply to be an answer of AWS") from None
+    except UnicodeDecodeError:
+        raise Unreadable(f"{_at(place)}is not UTF-8 text; export it again") from None
 
 
 def _starts(text: bytes | Raw) -> bytes:
@@ -736,14 +772,14 @@ def _object(text: bytes | Raw, place: str) -> dict[str, Value]:
 def _keys(item: Raw) -> set[str]:
     try:
         return set(msgspec.json.decode(item, type=dict[str, Raw]))
-    except (msgspec.MsgspecError, RecursionError):
+    except _BROKEN:
         return set()
 
 
 def _decode(document: _Document, kind: type[Any]) -> Any:
     try:
         return msgspec.json.decode(document.as_json(), type=kind)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+    except _BROKEN as error:
         raise Unreadable(_sentence(error, document.place)) from None
 
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -37,6 +37,9 @@ class RecordedTime(msgspec.Struct, gc=False):
     second: int = 0
     microsecond: int = 0
 
+
+# Frames hold counts in 64 bits.
+Count = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 # The AWS CLI prints ISO text; with `cli_timestamp_format = none` and in older versions, seconds since 1970.
 Time = str | float | RecordedTime | None
@@ -97,7 +100,7 @@ class ListedRole(NestedRole, gc=False, rename=_IAM):
     """A role of ListRoles."""
 
     description: str | None = None
-    max_session_seconds: int | None = None
+    max_session_seconds: Count | None = None
 
 
 class GotRole(ListedRole, gc=False, rename=_IAM):

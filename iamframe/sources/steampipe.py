@@ -12,6 +12,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 from iamframe.sources.records import (
     Boundary,
+    Count,
     GotProfile,
     LastUsed,
     ListedProfile,
@@ -33,7 +34,7 @@ class RoleRow(msgspec.Struct, gc=False):
     role_id: str | None = None
     create_date: Time = None
     description: str | None = None
-    max_session_duration: int | None = None
+    max_session_duration: Count | None = None
     path: str | None = None
     permissions_boundary_arn: str | None = None
     permissions_boundary_type: str | None = None

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from iamframe.sources.records import Boundary, GotProfile, NestedRole, Role, Tag, name_of
+from iamframe.sources.records import Boundary, Count, GotProfile, NestedRole, Role, Tag, name_of
 
 ROLE, PROFILE = "aws_iam_role", "aws_iam_instance_profile"
 
@@ -96,7 +96,7 @@ class _Common(msgspec.Struct, gc=False):
 class _Role(_Common, gc=False):
     assume_role_policy: Raw | UnsetType = UNSET
     description: str | None = None
-    max_session_duration: int | None = None
+    max_session_duration: Count | None = None
     permissions_boundary: str | None = None
 
 
