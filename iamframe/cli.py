@@ -93,9 +93,7 @@ def _load(sources: tuple[str, ...]) -> Inventory:
             )
     if SAMPLE in sources:
         if len(sources) > 1:
-            raise SourceError(
-                "sample: is fiction and cannot be mixed with other sources; name it alone, or a folder of that name as ./sample"
-            )
+            raise SourceError("sample: is fiction; name it alone, or a folder of your own of that name as ./sample")
         return load_sample()
     return load_files(*sources)
 

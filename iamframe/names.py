@@ -87,8 +87,9 @@ def canonical_key(key: str) -> str:
 
 
 def variant_kinds(keys: list[str]) -> list[str]:
-    """Return by what keys that read alike differ: invisible, width, space, look-alike, separator, case."""
-    return [kind for kind in _FOLDS if len({_folded(key, without=kind) for key in keys}) > 1]
+    """Return by what keys that read alike differ: case, space, width, separator, look-alike, invisible."""
+    differing = {kind for kind in _FOLDS if len({_folded(key, without=kind) for key in keys}) > 1}
+    return [kind for kind in ("case", "space", "width", "separator", "look-alike", "invisible") if kind in differing]
 
 
 def shown(text: str) -> str:

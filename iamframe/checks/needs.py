@@ -57,7 +57,8 @@ def profile_list(reach: Reach) -> Verdicts:
         if whole and known == rows:
             verdicts.append(_COMPLETE)
         elif whole:
-            verdicts.append(("partial", f"of {rows - known:,} of {rows:,} profiles it is not known what they hold"))
+            status = "partial" if known else "unknown"
+            verdicts.append((status, f"of {rows - known:,} of {rows:,} profiles it is not known what they hold"))
         elif some:
             verdicts.append(("partial", f"not all profiles were read{refusal}; {_LIST_PROFILES}"))
         else:
@@ -81,7 +82,8 @@ def links(reach: Reach) -> Verdicts:
         strict=True,
     ):
         if known < rows:
-            verdicts.append(("partial", f"of {rows - known:,} of {rows:,} profiles it is not known what they hold"))
+            status = "partial" if known else "unknown"
+            verdicts.append((status, f"of {rows - known:,} of {rows:,} profiles it is not known what they hold"))
         elif profiles_whole or (roles_whole and roles_known == roles_rows):
             verdicts.append(_COMPLETE)
         elif rows or roles_known:

@@ -39,6 +39,22 @@ def command(verb: str, *options: object) -> pa.Array:
     return concat(*parts)
 
 
+def json_text(array: pa.Array) -> pa.Array:
+    """Return texts as JSON strings: the AWS CLI's shorthand has no safe way to write a comma or a quote."""
+    escaped = pc.replace_substring(pc.replace_substring(array, "\\", "\\\\"), '"', '\\"')
+    for character, escape in (("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t")):
+        escaped = pc.replace_substring(escaped, character, escape)
+    return concat('"', escaped, '"')
+
+
+def filters(name: str, values: object) -> pa.Array:
+    """Return filters as the AWS CLI takes them: its shorthand, or JSON where that would break the value."""
+    value = texts(values)
+    plain = pc.match_substring_regex(value, r"^[A-Za-z0-9:/_.-]+$")
+    as_json = concat(f'[{{"Name":"{name}","Values":[', json_text(value), "]}]")
+    return pc.if_else(plain, concat(f"Name={name},Values=", value), as_json)
+
+
 @check(severity="medium", needs=[needs.profile_list])
 def empty_profiles(pairs: pd.DataFrame) -> pd.DataFrame:
     """Instance profiles that hold no role.
@@ -89,7 +105,7 @@ def unreferenced_profiles(pairs: pd.DataFrame, references: pd.DataFrame, lists: 
         next_step=command(
             "ec2 describe-instances",
             "filters",
-            concat("Name=iam-instance-profile.arn,Values=", texts(silent["profile_arn"])),
+            filters("iam-instance-profile.arn", silent["profile_arn"]),
         ),
     )
 
@@ -133,7 +149,7 @@ def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd
         command(
             "ec2 describe-iam-instance-profile-associations",
             "filters",
-            concat("Name=instance-id,Values=", instance),
+            filters("instance-id", instance),
             "region",
             stale["region"],
         ),
@@ -145,7 +161,7 @@ def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd
                 "region",
                 stale["region"],
             ),
-            " --versions='$Default' --versions='$Latest'",
+            ' --versions=\'["$Default","$Latest"]\'',
         ),
         command(
             "autoscaling describe-launch-configurations",
@@ -155,7 +171,7 @@ def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd
             stale["region"],
         ),
     )
-    return found(
+    rows = found(
         stale.assign(arn=stale["consumer_arn"].fillna(stale["consumer_id"])),
         "arn",
         "profile_arn",
@@ -164,7 +180,17 @@ def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd
         resource_type=stale["consumer_type"],
         resource_name=stale["consumer_name"].fillna(stale["consumer_id"]),
         next_step=pc.replace_substring(step, " --region=unknown", ""),
-    ).drop_duplicates(["resource_arn", "related_arn"])
+    )
+    # The versions of a template may name several profiles that are gone: one row, with all of them in its detail.
+    together = dict.fromkeys(rows.columns, "first") | {"detail": lambda details: "; ".join(dict.fromkeys(details))}
+    keys = ["account_id", "resource_arn", "related_arn"]
+    return (
+        rows.groupby(keys, dropna=False, sort=False, as_index=False).agg(
+            {k: v for k, v in together.items() if k not in keys}
+        )
+        if len(rows)
+        else rows
+    )
 
 
 @check(severity="low", needs=[needs.role_list, needs.own_profiles, needs.trust])
@@ -193,19 +219,20 @@ def roles_in_many_profiles(pairs: pd.DataFrame) -> pd.DataFrame:
     them, and which one an instance was given no longer tells what it was meant for.
     """
     links = pairs[pairs["relation"].notna()]
-    names = links.groupby("role_arn", sort=True)["profile_name"].agg([list, "size"])
+    # A role that no source shows is known by its name alone, and is another one in each account.
+    names = links.groupby(["account_id", "role_arn"], sort=True).agg(
+        held=("profile_name", list), size=("profile_name", "size"), role_name=("role_name", "first")
+    )
     many = names[names["size"] > 1].reset_index()
-    first = links.drop_duplicates("role_arn")
-    where = position(many["role_arn"], first["role_arn"])
     return found(
         many,
         "role_arn",
         None,
-        [f"is in {len(held)} profiles: {', '.join(sorted(map(str, held)))}" for held in many["list"]],
-        account_id=take(first["account_id"], where),
-        resource_name=take(first["role_name"], where),
+        [f"is in {len(held)} profiles: {', '.join(sorted(map(str, held)))}" for held in many["held"]],
+        account_id=many["account_id"],
+        resource_name=many["role_name"],
         resource_type="role",
-        next_step=command("iam list-instance-profiles-for-role", "role-name", take(first["role_name"], where)),
+        next_step=command("iam list-instance-profiles-for-role", "role-name", many["role_name"]),
     )
 
 

@@ -29,7 +29,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -164,6 +164,9 @@ def _tables(content: dict[str, Any], name: str) -> list[dict[str, Any]]:
 
 def _entry(kind: type[Any], entry: dict[str, Any], table: str) -> Any:
     known = {one.name: one.type for one in fields(kind)}
+    missing = [one.name for one in fields(kind) if one.default is MISSING and one.name not in entry]
+    if missing:
+        raise ValueError(f"each [[{table}]] needs {', '.join(missing)}")
     if unknown := entry.keys() - known.keys():
         raise ValueError(f"[[{table}]] has no place for {', '.join(sorted(unknown))}")
     for name, value in entry.items():
@@ -176,14 +179,26 @@ def _entry(kind: type[Any], entry: dict[str, Any], table: str) -> Any:
 def _required(key: str, rule: Any) -> RequiredTag:
     if rule is True or rule == "*":
         return RequiredTag(key)
-    if isinstance(rule, str):
-        return RequiredTag(key, (rule,))
-    if isinstance(rule, list) and all(isinstance(value, str) for value in rule):
-        return RequiredTag(key, tuple(rule))
-    if isinstance(rule, dict) and rule.keys() <= {"values", "pattern", "on"}:
-        on = tuple(rule.get("on", RESOURCE_TYPES))
-        if not set(on) <= set(RESOURCE_TYPES):
-            raise ValueError(f"`on` of {key} must be of {', '.join(RESOURCE_TYPES)}")
-        re.compile(str(rule.get("pattern", "")))
-        return RequiredTag(key, tuple(rule.get("values", ())), str(rule.get("pattern", "")), on)
-    raise TypeError(f"the rule for {key} in [required_tags] must be text, a list of texts, or values, pattern and on")
+    if isinstance(rule, (str, list)):
+        return RequiredTag(key, _listed(key, "values", [rule] if isinstance(rule, str) else rule))
+    if not isinstance(rule, dict) or not rule.keys() <= {"values", "pattern", "on"}:
+        raise TypeError(
+            f"the rule for {key} in [required_tags] must be text, a list of texts, or values, pattern and on"
+        )
+    on = _listed(key, "on", rule.get("on", list(RESOURCE_TYPES)))
+    if not set(on) <= set(RESOURCE_TYPES):
+        raise ValueError(f"`on` of {key} must be of {', '.join(RESOURCE_TYPES)}")
+    pattern = rule.get("pattern", "")
+    if not isinstance(pattern, str):
+        raise TypeError(f"`pattern` of {key} in [required_tags] must be text")
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"`pattern` of {key} is no regular expression ({error})") from error
+    return RequiredTag(key, _listed(key, "values", rule.get("values", [])), pattern, on)
+
+
+def _listed(key: str, name: str, values: Any) -> tuple[str, ...]:
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise TypeError(f"the rule for {key} in [required_tags]: `{name}` must be a list of texts")
+    return tuple(values)

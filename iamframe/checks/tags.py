@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.checks import needs
-from iamframe.checks.orphans import command, found
+from iamframe.checks.orphans import command, found, json_text
 from iamframe.checks.policy import RequiredTag
 from iamframe.checks.registry import check
 from iamframe.keys import Bools, Positions, Texts, concat, is_in, joined_by_group, position, shell_quoted, take, texts
@@ -22,16 +23,9 @@ _ON_ROLE = "aws iam tag-role --role-name="
 
 
 def _json_tags(keys: pa.Array, values: pa.Array) -> pa.Array:
-    """Return tags as the AWS CLI takes them in JSON: its shorthand has no way to write a comma or a quote."""
-    written = [_json_text(array) for array in (keys, values)]
+    """Return tags as the AWS CLI takes them in JSON."""
+    written = [json_text(array) for array in (keys, values)]
     return concat('{"Key":', written[0], ',"Value":', written[1], "}")
-
-
-def _json_text(array: pa.Array) -> pa.Array:
-    escaped = pc.replace_substring(pc.replace_substring(array, "\\", "\\\\"), '"', '\\"')
-    for character, escape in (("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t")):
-        escaped = pc.replace_substring(escaped, character, escape)
-    return concat('"', escaped, '"')
 
 
 def _tagging(prefix: str, names: pa.Array, tags: pa.Array) -> pa.Array:
@@ -122,10 +116,12 @@ class _Side:
         self.key, self.folded, self.value = (np.asarray(codes[name])[self.row] for name in ("key", "folded", "value"))
 
     def only(self, mask: Bools) -> _Side:
-        self.link, self.row, self.key, self.folded, self.value = (
+        """Return the tags under a mask."""
+        some = copy(self)
+        some.link, some.row, some.key, some.folded, some.value = (
             array[mask] for array in (self.link, self.row, self.key, self.folded, self.value)
         )
-        return self
+        return some
 
     def at(self, other: _Side, name: str) -> Positions:
         """Return, per tag, where the other side has the same link and key (or folded key), -1 where it has not."""
@@ -168,12 +164,20 @@ def tag_differences(pairs: pd.DataFrame, tags: pd.DataFrame) -> pd.DataFrame:
     differs = (at >= 0) & (role.value != profile.value[at]) if len(profile.value) else np.zeros(len(at), dtype=bool)
     other = profile.row[at[differs]]
     changed = _Rows("value", role.link[differs], role.row[differs], other)
-    role, profile = role.only(at < 0), profile.only(back < 0)
-    at, back = role.at(profile, "folded"), profile.at(role, "folded")
-    cased = _Rows("case", role.link[at >= 0], role.row[at >= 0], profile.row[at[at >= 0]])
-    missing = _Rows("profile", role.link[at < 0], role.row[at < 0], None)
-    extra = _Rows("role", profile.link[back < 0], profile.row[back < 0], None)
-    return _differing(both, key, value, (changed, cased, missing, extra))
+    # Keys that only one side has: under another case on the other side, or not there at all. A role cannot hold a key
+    # twice, so that a profile's second spelling of one is no tag that the role lacks.
+    of_role, of_profile = role.only(at < 0), profile.only(back < 0)
+    cased, spelled = of_role.at(of_profile, "folded"), of_profile.at(of_role, "folded")
+    again = of_profile.at(role, "folded")
+    twice = (spelled < 0) & (again >= 0)
+    kinds = (
+        changed,
+        _Rows("case", of_role.link[cased >= 0], of_role.row[cased >= 0], of_profile.row[cased[cased >= 0]]),
+        _Rows("case", of_profile.link[twice], role.row[again[twice]], of_profile.row[twice]),
+        _Rows("profile", of_role.link[cased < 0], of_role.row[cased < 0], None),
+        _Rows("role", of_profile.link[again < 0], of_profile.row[again < 0], None),
+    )
+    return _differing(both, key, value, kinds)
 
 
 class _Rows:
@@ -190,9 +194,12 @@ def _differing(both: pd.DataFrame, key: pa.Array, value: pa.Array, kinds: tuple[
                 keys, " is ", values, " on the role and ", value.take(pa.array(rows.other)), " on the profile"
             )
         elif rows.kind == "case":
-            said = concat(
-                keys, " on the role is ", key.take(pa.array(rows.other)), " on the profile (only the case differs)"
+            other_key, other_value = (array.take(pa.array(rows.other)) for array in (key, value))
+            same = concat(keys, " on the role is ", other_key, " on the profile (only the case differs)")
+            both_differ = concat(
+                keys, " is ", values, " on the role and ", other_key, " is ", other_value, " on the profile"
             )
+            said = pc.if_else(pc.equal(values, other_value), same, concat(both_differ, ", keys that differ by case"))
         elif rows.kind == "profile":
             said = concat(keys, " is missing on the profile")
         else:

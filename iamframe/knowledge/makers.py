@@ -55,6 +55,8 @@ class Maker:
         def part(match: re.Match[str]) -> str:
             nonlocal seen
             if match.group() != "{name}":
+                if match.group() not in _PARTS:
+                    raise ValueError(f"{self.name}: there is no {match.group()}, only {{name}}, {', '.join(_PARTS)}")
                 return _PARTS[match.group()]
             again, seen = seen, True
             if not group:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -41,8 +42,7 @@ def write_report(result: Result, out: str | os.PathLike[str]) -> Path:
         ) from error
     try:
         _write_all(result, aside)
-        for file in sorted(aside.iterdir()):
-            file.replace(folder / file.name)
+        _move_in(aside, folder)
     except OSError as error:
         raise ReportError(
             f"{folder}: could not be written ({error.strerror}); the files there are as they were"
@@ -50,6 +50,30 @@ def write_report(result: Result, out: str | os.PathLike[str]) -> Path:
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return folder / "report.html"
+
+
+def _move_in(aside: Path, folder: Path) -> None:
+    """Move finished files into place; where one cannot be, put the old ones back that were there."""
+    old = Path(tempfile.mkdtemp(dir=aside))
+    files = sorted(path for path in aside.iterdir() if path.is_file())
+    moved: list[Path] = []
+    try:
+        for file in files:
+            place = folder / file.name
+            if place.is_dir():
+                raise IsADirectoryError(errno.EISDIR, f"{file.name} is a folder there", str(place))
+            if place.exists():
+                shutil.copy2(place, old / file.name)
+            file.replace(place)
+            moved.append(place)
+    except OSError:
+        for place in moved:
+            kept = old / place.name
+            if kept.exists():
+                kept.replace(place)
+            else:
+                place.unlink()
+        raise
 
 
 def _write_all(result: Result, folder: Path) -> None:

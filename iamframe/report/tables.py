@@ -42,8 +42,9 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
 
     Times are in ISO form, flags True and False, missing values empty.
     """
-    columns = {str(name): guarded(frame[name]) if frame[name].dtype == "str" else frame[name] for name in frame.columns}
-    pd.DataFrame(columns).to_csv(
+    names = guarded(pd.Series(frame.columns, dtype="str"))
+    columns = [guarded(frame[name]) if frame[name].dtype == "str" else frame[name] for name in frame.columns]
+    pd.concat(columns, axis=1, keys=names).to_csv(
         path,
         index=False,
         quoting=csv.QUOTE_ALL,

@@ -147,7 +147,8 @@ class _Budget:
         """
         self.left -= size
         if self.left < 0:
-            raise Unreadable(f"unpacks to more than {MAX_UNPACKED >> 20:,} MiB; unpack it and name the folder")
+            cap = f"{MAX_UNPACKED >> 30} GiB" if MAX_UNPACKED >= 1 << 30 else f"{MAX_UNPACKED:,} bytes"
+            raise Unreadable(f"unpacks to more than {cap}; unpack it and name the folder")
 
 
 def _gunzipped(data: bytes, budget: _Budget) -> bytes:

@@ -290,6 +290,8 @@ class _Reader:
     def _list(self, source: str, piece: Piece, place: str, items: list[Raw]) -> Iterator[Answer]:
         if not items:
             raise Unreadable(f"{_at(place)}is an empty list, which says nothing of any account")
+        if not any(_starts(item) == b"{" for item in items):
+            raise Unreadable(f"{_at(place)}holds a list of values, not the objects that AWS answers with")
         first = _keys(items[0])
         document = _Document(source, piece, place, {"rows": items})
         if "resourceType" in first:
