@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -155,14 +155,20 @@ class _Rows:
             given = values.get(column.name)
             if given is None and pa.types.is_boolean(column.type):
                 given = False
-            if given is None or isinstance(given, (bool, int)):
+            if given is None or isinstance(given, (bool, int, str)):
                 arrays.append(pa.repeat(pa.scalar(given, column.type), size))
             else:
-                arrays.append(pa.array(given, column.type))
+                arrays.append(given if isinstance(given, pa.Array) else pa.array(given, column.type))
         self.batches.append(pa.record_batch(arrays, schema=self.schema))
 
     def table(self) -> pa.Table:
-        return pa.Table.from_batches(self.batches, self.schema)
+        table = pa.Table.from_batches(self.batches, self.schema)
+        self.batches = []
+        # Keys are looked up again and again, in one piece; putting the other columns together costs more than it saves.
+        for index, name in enumerate(table.column_names):
+            if name.endswith("_arn") and table[name].num_chunks > 1:
+                table = table.set_column(index, table.schema.field(index), table[name].combine_chunks())
+        return table
 
 
 @dataclass(slots=True)
@@ -175,7 +181,7 @@ def _column(records: list[Any], name: str) -> list[Any] | None:
     if name not in type(records[0]).__struct_fields__:
         return None
     values = list(map(attrgetter(name), records))
-    return None if values.count(None) == len(values) else values
+    return None if values[0] is None and values.count(None) == len(values) else values
 
 
 def _filled(values: list[Any] | None, arns: list[str], derive: Callable[[str], str | None]) -> list[str | None]:
@@ -183,6 +189,16 @@ def _filled(values: list[Any] | None, arns: list[str], derive: Callable[[str], s
     if values is None:
         return list(map(derive, arns))
     return values if all(values) else [v or derive(arn) for v, arn in zip(values, arns, strict=True)]
+
+
+def _accounts_of(arns: list[str], fallback: str) -> tuple[str | list[str], Counter[str]]:
+    """Return the account of each ARN, or the one of all of them, and how often each comes."""
+    prefix = arns[0].split("/", 1)[0] + "/"
+    if all(arn.startswith(prefix) for arn in arns):
+        account = account_of(prefix) or fallback
+        return account, Counter({account: len(arns)})
+    accounts = [account or fallback for account in accounts_of(arns)]
+    return accounts, Counter(accounts)
 
 
 def _known(values: list[Any] | None) -> list[bool] | bool:
@@ -288,9 +304,9 @@ class _Book:
     def _chunk(self, chunk: list[Any], answer: Answer, origin: int) -> Counter[str]:
         fallback = answer.account_id or UNKNOWN_ACCOUNT
         if isinstance(chunk[0], NestedRole):
-            return Counter(self._roles(chunk, fallback, origin))
+            return self._roles(chunk, fallback, origin)
         if isinstance(chunk[0], NestedProfile):
-            return Counter(self._profiles(chunk, fallback, origin))
+            return self._profiles(chunk, fallback, origin)
         if isinstance(chunk[0], Tagging):
             self.named_tags += [(answer.account_id, tagging, origin) for tagging in chunk]
         elif isinstance(chunk[0], Mention):
@@ -307,14 +323,14 @@ class _Book:
                 self.gap(gap.account_id or fallback, gap.operation, gap.subject, gap.reason, gap.detail, gap.region)
         return Counter({fallback: len(chunk)})
 
-    def _roles(self, records: list[Any], fallback: str, origin: int) -> list[str]:
+    def _roles(self, records: list[Any], fallback: str, origin: int) -> Counter[str]:
         arns = list(map(attrgetter("role_arn"), records))
-        accounts = [account or fallback for account in accounts_of(arns)]
+        accounts, counts = _accounts_of(arns, fallback)
         boundaries = _column(records, "boundary")
         used = _column(records, "last_used")
         tags = _column(records, "tags")
         profiles = _column(records, "profiles")
-        codes = [self._trust(raw) for raw in map(attrgetter("trust_policy"), records)]
+        codes = np.array(self._trust_of(map(attrgetter("trust_policy"), records)), dtype=np.int32)
         ats = [value.at if value is not UNSET else None for value in used] if used else None
         self.roles.add(
             len(records),
@@ -330,8 +346,8 @@ class _Book:
             last_used_at=_time_texts(ats),
             last_used_region=[u.region if u is not UNSET else None for u in used] if used else None,
             last_used_known=_known(used),
-            trust=[code if code >= 0 else None for code in codes],
-            trust_unreadable=[code == _NO_POLICY for code in codes],
+            trust=pa.array(codes, pa.int32(), mask=codes < 0),
+            trust_unreadable=pa.array(codes == _NO_POLICY),
             tags_known=_known(tags),
             links_known=_known(profiles),
             origin=origin,
@@ -341,11 +357,11 @@ class _Book:
         if held:
             nested, roles = map(list, zip(*held, strict=True))
             self._profiles(nested, fallback, origin, under=roles)
-        return accounts
+        return counts
 
-    def _profiles(self, records: list[Any], fallback: str, origin: int, under: list[str] | None = None) -> list[str]:
+    def _profiles(self, records: list[Any], fallback: str, origin: int, under: list[str] | None = None) -> Counter[str]:
         arns = list(map(attrgetter("profile_arn"), records))
-        accounts = [account or fallback for account in accounts_of(arns)]
+        accounts, counts = _accounts_of(arns, fallback)
         roles = _column(records, "roles")
         tags = _column(records, "tags")
         self.profiles.add(
@@ -363,7 +379,7 @@ class _Book:
         self._tags("instance-profile", arns, tags, origin)
         if under:
             self.links.add(len(arns), profile_arn=arns, role_arn=under, origin=origin)
-            return accounts
+            return counts
         held = [(arn, role) for arn, rs in zip(arns, roles or (), strict=False) if rs is not UNSET for role in rs]
         if held:
             profiles, nested = map(list, zip(*held, strict=True))
@@ -371,31 +387,34 @@ class _Book:
             shown = [role for role in nested if not role.role_arn.startswith("name:")]
             if shown:
                 self._roles(shown, fallback, origin)
-        return accounts
+        return counts
 
     def _tags(self, kind: str, arns: list[str], tags: list[Any] | None, origin: int) -> None:
-        rows = [(arn, t.key, t.value) for arn, ts in zip(arns, tags or (), strict=False) if ts is not UNSET for t in ts]
-        if rows:
-            resources, keys, values = zip(*rows, strict=True)
+        known = [(arn, own) for arn, own in zip(arns, tags or (), strict=False) if own is not UNSET and own]
+        if known:
             self.tags.add(
-                len(rows),
-                resource_arn=resources,
-                tag_key=keys,
-                tag_value=values,
-                resource_type=[kind] * len(rows),
+                sum(len(own) for _, own in known),
+                resource_arn=[arn for arn, own in known for _ in own],
+                tag_key=[tag.key for _, own in known for tag in own],
+                tag_value=[tag.value for _, own in known for tag in own],
+                resource_type=kind,
                 origin=origin,
             )
 
-    def _trust(self, raw: Any) -> int:
-        if raw is UNSET:
-            return _NO_DOCUMENT
-        document = bytes(raw)
-        code = self.trust_codes.get(document)
-        if code is None:
-            code = self.trust_codes[document] = _NO_DOCUMENT if document == b"null" else self._trust_code(document)
-        return code
+    def _trust_of(self, raws: Iterable[Any]) -> list[int]:
+        # Thousands of roles share a few documents: a lookup is all that most of them cost.
+        documents = [b"null" if raw is UNSET else bytes(raw) for raw in raws]
+        codes = list(map(self.trust_codes.get, documents))
+        if None in codes:
+            for document in dict.fromkeys(documents):
+                if document not in self.trust_codes:
+                    self.trust_codes[document] = self._trust_code(document)
+            codes = list(map(self.trust_codes.get, documents))
+        return cast("list[int]", codes)
 
     def _trust_code(self, document: bytes) -> int:
+        if document == b"null":
+            return _NO_DOCUMENT
         trust = read_trust(document)
         if trust is UNREADABLE or trust.text is None:
             return _NO_POLICY
@@ -723,9 +742,10 @@ class _Book:
             ("roles", ROLE_LISTS, "roles_expected", roles),
             ("instance profiles", (PROFILE_LIST,), "profiles_expected", profiles),
         ):
-            held = Counter(table["account_id"].to_pylist())
+            counts = table["account_id"].combine_chunks().value_counts()
+            held = dict(zip(*(part.to_pylist() for part in counts.flatten()), strict=True))
             for account, row in self.accounts.items():
-                if row.get(expected) is None or held[account] >= row[expected]:
+                if row.get(expected) is None or held.get(account, 0) >= row[expected]:
                     continue
                 for operation in operations:
                     call = self.calls.get((account, operation, GLOBAL))
@@ -736,7 +756,8 @@ class _Book:
                             operation,
                             ALL,
                             "truncated",
-                            f"{held[account]:,} {what} were read and GetAccountSummary counts {row[expected]:,}: the "
+                            f"{held.get(account, 0):,} {what} were read and GetAccountSummary "
+                            f"counts {row[expected]:,}: the "
                             "list is not whole; list them again",
                         )
 
@@ -744,7 +765,12 @@ class _Book:
         whole = {(account, operation) for (account, operation, _), c in self.calls.items() if c.state == "complete"}
         read = {(account, operation) for account, operation, _ in self.calls}
         for account in self.accounts:
-            mine, theirs = (t.filter(pc.equal(t["account_id"], account)) for t in (roles, profiles))
+            mine, theirs = (
+                t.select([*columns, "account_id"]).filter(pc.equal(t["account_id"], account))
+                if len(self.accounts) > 1
+                else t
+                for t, columns in ((roles, ["role_arn", "links_known", "tags_known"]), (profiles, ["tags_known"]))
+            )
             has_profiles = (account, PROFILE_LIST) in whole
             if not any((account, operation) in whole for operation in ROLE_LISTS):
                 self._lacks(

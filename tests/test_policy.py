@@ -153,7 +153,10 @@ def test_a_policy_is_read_as_utf_8(tmp_path: Path) -> None:
         ("[required_tags]\nOwner = { pattern = '[' }", "unterminated"),
         ("[required_tags]\nOwner = { pattern = '[' }", "Owner"),
         ("[required_tags]\nOwner = { on = ['user'] }", "`on` of Owner must be of role, instance-profile"),
-        ("[required_tags]\nOwner = { on = 'role' }", "`on` of Owner"),
+        (
+            "[required_tags]\nOwner = { on = 'role' }",
+            "the rule for Owner in [required_tags]: `on` must be",
+        ),
         ("[required_tags]\nOwner = { on = 1 }", "Owner"),
     ],
 )

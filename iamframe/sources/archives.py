@@ -89,7 +89,7 @@ def pieces(source: str | os.PathLike[str]) -> Iterator[Piece]:
 def shown(path: str | os.PathLike[str]) -> str:
     """Return a path as text that fits one line of a message and any file."""
     text = os.fsencode(path).decode(errors="replace")
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+    return "".join(f"\\x{ord(c):02x}" if c < " " or "\x7f" <= c <= "\x9f" else c for c in text)
 
 
 def _reason(error: Exception) -> str:

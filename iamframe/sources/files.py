@@ -680,8 +680,12 @@ def _accounts(records: Records) -> set[str | None]:
     name = next((name for name in ("role_arn", "profile_arn") if name in fields), None)
     if name is None:
         return {None}
+    arns = list(map(attrgetter(name), records))
+    prefix = arns[0].split("/", 1)[0] + "/"
+    if all(arn.startswith(prefix) for arn in arns):
+        return {account_of(prefix)}
     # What stands before the first `/` of an ARN repeats, and a path holds no account.
-    return set(map(account_of, {arn.split("/", 1)[0] for arn in map(attrgetter(name), records)}))
+    return set(map(account_of, {arn.split("/", 1)[0] for arn in arns}))
 
 
 def _text_of(data: bytes) -> bytes:
