@@ -15,8 +15,9 @@ from iamframe.keys import concat
 
 ACCOUNT = "111122223333"
 TRUST = {
-    service: '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"%s.amazonaws.com"},'
-    '"Action":"sts:AssumeRole"}]}' % service
+    service: '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"'
+    + service
+    + '.amazonaws.com"},"Action":"sts:AssumeRole"}]}'
     for service in ("ec2", "lambda")
 }
 

@@ -89,6 +89,9 @@ def canonical_key(key: str) -> str:
 def variant_kinds(keys: list[str]) -> list[str]:
     """Return by what keys that read alike differ: case, space, width, separator, look-alike, invisible."""
     differing = {kind for kind in _FOLDS if len({_folded(key, without=kind) for key in keys}) > 1}
+    if not differing:
+        # Letters such as the Kelvin sign are taken for another by more than one fold: the first of them names it.
+        differing = {next(kind for kind, fold in _FOLDS.items() if len(set(map(fold, keys))) < len(set(keys)))}
     return [kind for kind in ("case", "space", "width", "separator", "look-alike", "invisible") if kind in differing]
 
 

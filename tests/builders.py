@@ -16,10 +16,15 @@ EC2 = "ec2.amazonaws.com"
 def trust(*services: str) -> dict[str, Any]:
     """A trust policy that lets these services assume the role."""
     principal = {"Service": services[0] if len(services) == 1 else list(services)}
-    return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}]}
+    return {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}],
+    }
 
 
-def nested_role(name: str, path: str = "/", account: str = ACCOUNT, policy: object = None, **more: Any) -> dict[str, Any]:
+def nested_role(
+    name: str, path: str = "/", account: str = ACCOUNT, policy: object = None, **more: Any
+) -> dict[str, Any]:
     """A role as it stands in a profile: identity and trust (EC2's, if none is given)."""
     return {
         "Path": path,
@@ -31,7 +36,9 @@ def nested_role(name: str, path: str = "/", account: str = ACCOUNT, policy: obje
     } | more
 
 
-def profile(name: str, role: dict[str, Any] | None = None, path: str = "/", account: str = ACCOUNT, **more: Any) -> dict[str, Any]:
+def profile(
+    name: str, role: dict[str, Any] | None = None, path: str = "/", account: str = ACCOUNT, **more: Any
+) -> dict[str, Any]:
     """A profile as ListInstanceProfiles prints it."""
     return {
         "Path": path,
@@ -43,7 +50,9 @@ def profile(name: str, role: dict[str, Any] | None = None, path: str = "/", acco
     } | more
 
 
-def role_detail(name: str, profiles: list[dict[str, Any]] | None = None, tags: dict[str, str] | None = None, **more: Any) -> dict[str, Any]:
+def role_detail(
+    name: str, profiles: list[dict[str, Any]] | None = None, tags: dict[str, str] | None = None, **more: Any
+) -> dict[str, Any]:
     """A role as get-account-authorization-details prints it, with its tags and last use."""
     return nested_role(name, **more) | {
         "InstanceProfileList": profiles or [],

@@ -107,8 +107,8 @@ FINDINGS = [
 ]
 
 KEY_VARIANTS = [
-    r"differ by look-alike and case: Owner (39), Οwner [\u039fwner] (2), owner (1)",
-    "differ by separator: CostCenter (2), cost-center (2)",
+    r"differ by case and look-alike: Owner (39), Οwner [\u039fwner] (2), owner (1)",
+    "differ by case and separator: CostCenter (2), cost-center (2)",
 ]
 
 COVERAGE = {

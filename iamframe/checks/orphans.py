@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from iamframe.checks import needs
 from iamframe.checks.registry import check
-from iamframe.keys import concat, is_in, position, shell_quoted, take, texts
+from iamframe.keys import concat, is_in, joined_key, position, shell_quoted, take, texts
 
 _CONSUMERS = ("instance", "association", "launch-template", "launch-configuration")
 
@@ -220,7 +220,9 @@ def roles_in_many_profiles(pairs: pd.DataFrame) -> pd.DataFrame:
     """
     links = pairs[pairs["relation"].notna()]
     # A role that no source shows is known by its name alone, and is another one in each account.
-    names = links.groupby(["account_id", "role_arn"], sort=True).agg(
+    codes = np.asarray(joined_key(links["account_id"], links["role_arn"]).dictionary_encode().indices)
+    repeated = links[np.bincount(codes)[codes] > 1] if len(codes) else links
+    names = repeated.groupby(["account_id", "role_arn"], sort=True).agg(
         held=("profile_name", list), size=("profile_name", "size"), role_name=("role_name", "first")
     )
     many = names[names["size"] > 1].reset_index()

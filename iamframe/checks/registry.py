@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from iamframe import schema, views
 from iamframe.checks.policy import Policy
-from iamframe.errors import UnknownCheckError
+from iamframe.errors import PolicyError, UnknownCheckError
 from iamframe.inventory import Inventory
 from iamframe.keys import position, take, texts
 
@@ -177,6 +177,10 @@ def selected(only: Iterable[str] | None) -> tuple[str, ...]:
 def run(inventory: Inventory, only: Iterable[str] | None, policy: Policy) -> Result:
     """Run the checks over an inventory: what each finds, conformed to the schema, and how far it can be trusted."""
     names = selected(only)
+    if unknown := sorted({one.check for one in policy.acceptances} - CHECKS.keys()):
+        raise PolicyError(
+            f"{policy.path}: accepts findings of {unknown[0]!r}, which is no check; there are {', '.join(CHECKS)}"
+        )
     reach = Reach(inventory, views.pairs(inventory, policy.makers), views.account_lists(inventory), policy)
     frames: dict[str, pd.DataFrame] = inventory.frames | {"pairs": reach.pairs, "lists": reach.lists}
     if any("tag_coverage" in CHECKS[name].reads for name in names):

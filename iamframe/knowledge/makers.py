@@ -23,6 +23,7 @@ _PARTS = {
     "{random}": r"[A-Z0-9]{12,13}",
     "{counter}": r"[0-9]{18}[0-9a-f]{8}",
     "{digits}": r"[0-9]+",
+    "{hash}": r"[0-9]{15,20}",
 }
 _TOKEN = re.compile(r"\*|\{[a-z]+\}")
 
@@ -46,7 +47,7 @@ class Maker:
         """Return whether the name of one side alone tells this maker."""
         # A side that takes anything, or whatever the other one is named, says nothing on its own.
         template = self.role if side == "role" else self.profile
-        return template not in ("", "*") and not template.startswith("{name}")
+        return template not in ("", "*", "{name}_{digits}")
 
     def pattern(self, sides: str, group: str) -> str:
         """Return a regular expression for `role`, `profile` or both; `group` names the text that both share."""
