@@ -135,7 +135,8 @@ def main() -> None:
                 (
                     "",
                     "",
-                    f"{normalize[0] / frames[0]:.1f} x as fast as json + json_normalize, {frames[1] / normalize[1]:.2f} of its memory",
+                    f"{normalize[0] / frames[0]:.1f} x as fast as json + json_normalize, in "
+                    f"{frames[1] / normalize[1]:.2f} of its memory",
                 )
             ]
         (small,), (large,) = (medians(3, lambda n=n: once(CHECKS, str(n))) for n in (args.roles // 10, args.roles))
