@@ -131,14 +131,8 @@ def main() -> None:
                     f"{frames[0] / bare[0]:.1f} x the bare typed decode ({bare[0]:.2f} s)",
                 )
             ]
-            rows += [
-                (
-                    "",
-                    "",
-                    f"{normalize[0] / frames[0]:.1f} x as fast as json + json_normalize, in "
-                    f"{frames[1] / normalize[1]:.2f} of its memory",
-                )
-            ]
+            faster, memory = normalize[0] / frames[0], frames[1] / normalize[1]
+            rows += [("", "", f"{faster:.1f} x as fast as json + json_normalize, in {memory:.2f} of its memory")]
         (small,), (large,) = (medians(3, lambda n=n: once(CHECKS, str(n))) for n in (args.roles // 10, args.roles))
         rows += [
             (
