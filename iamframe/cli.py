@@ -60,6 +60,8 @@ def report(sources: tuple[str, ...], out: Path, policy: Path | None, strict: boo
         click.echo("This is the fictional sample; no account in it exists. Name a SOURCE to report on your own.")
     click.echo(_one_line(result))
     click.echo(f"Report: {_printable(str(page))}")
+    for line in _unread(inventory):
+        click.echo(line, err=True)
     return _status(result, None, (), strict=strict)
 
 
@@ -78,7 +80,7 @@ def check(
 
     result = run_checks(_load(sources), only=only or None, policy=policy)
     _print(result, form)
-    for line in _not_complete(result):
+    for line in (*_not_complete(result), *_unread(result.inventory)):
         click.echo(_printable(line), err=True)
     return _status(result, fail_on, only, strict=strict)
 
@@ -100,7 +102,7 @@ def _load(sources: tuple[str, ...]) -> Inventory:
 
 def _one_line(result: Result) -> str:
     rows = {name: len(frame) for name, frame in result.inventory.frames.items()}
-    counts = result.findings["severity"].value_counts()
+    counts = result.findings["severity"][result.findings["accepted"].isna()].value_counts()
     found = ", ".join(f"{counts[s]:,} {s}" for s in SEVERITIES if s in counts) or "none"
     short = int((result.summary["complete"] < len(result.inventory.accounts)).sum())
     return (
@@ -122,6 +124,13 @@ def _not_complete(result: Result) -> list[str]:
     return lines
 
 
+def _unread(inventory: Inventory) -> list[str]:
+    """Return what stood in the sources and could not be read or believed, ten sentences of it at most."""
+    gaps = inventory.gaps[inventory.gaps["reason"].isin(["unreadable", "contradicted"])]
+    more = [f"and {len(gaps) - 10:,} more, all in gaps.csv of a report"] if len(gaps) > 10 else []
+    return [f"not read: {_printable(detail)}" for detail in gaps["detail"].head(10)] + more
+
+
 def _print(result: Result, form: str) -> None:
     findings = result.findings
     if form == "csv":
@@ -140,9 +149,11 @@ def _print(result: Result, form: str) -> None:
             )
         )
     else:
-        for row in findings[["severity", "check", "account_id", "resource_name", "detail"]].fillna("").values.tolist():
-            severity, name, account, resource, detail = (_printable(str(cell)) for cell in row)
-            click.echo(f"{severity:<6}  {name:<26}  {account:<12}  {resource}: {detail}")
+        columns = ["severity", "check", "account_id", "resource_name", "detail", "accepted"]
+        for row in findings[columns].fillna("").values.tolist():
+            severity, name, account, resource, detail, accepted = (_printable(str(cell)) for cell in row)
+            accepted = f" (accepted: {accepted})" if accepted else ""
+            click.echo(f"{severity:<6}  {name:<26}  {account:<12}  {resource}: {detail}{accepted}")
         click.echo(_one_line(result), err=True)
 
 

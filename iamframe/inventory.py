@@ -47,6 +47,7 @@ ROLE_LISTS = ("GetAccountAuthorizationDetails", "ListRoles")
 PROFILE_LIST = "ListInstanceProfiles"
 ROLE_LINKS = "ListInstanceProfilesForRole"
 ALL = "*"
+_IAM_OWN = (*ROLE_LISTS, PROFILE_LIST, ROLE_LINKS, "GetRole", "GetInstanceProfile")
 
 
 @dataclass(frozen=True, slots=True)
@@ -444,6 +445,8 @@ class _Book:
         roles = self._with_trust(roles)
         profiles = profiles.set_column(1, "account_id", pc.fill_null(profiles["account_id"], UNKNOWN_ACCOUNT))
         self._shorter_than_counted(roles, profiles)
+        self._lacking_others(role_rows, "role_arn", ROLE_LISTS)
+        self._lacking_others(profile_rows, "profile_arn", (PROFILE_LIST,))
         references = self._resolved(profiles)
         for name, table in (("role_arn", roles), ("profile_arn", profiles)):
             for account in pc.unique(table["account_id"]).to_pylist():
@@ -760,6 +763,29 @@ class _Book:
                             f"counts {row[expected]:,}: the "
                             "list is not whole; list them again",
                         )
+
+    def _lacking_others(self, rows: pa.Table, key: str, operations: tuple[str, ...]) -> None:
+        """Take wholeness from a list that lacks what another of IAM's own answers shows: they are not of one time."""
+        own = [number for number, operation in enumerate(self.operations) if operation in _IAM_OWN]
+        lists = [number for number in own if self.operations[number] in operations]
+        if len(own) < 2 or not lists:
+            return
+        shown = rows.filter(pc.is_in(rows["origin"], value_set=pa.array(own, pa.int32())))
+        frame = shown.select([key, "account_id", "origin"]).to_pandas().drop_duplicates([key, "origin"])
+        everything = frame.drop_duplicates(key).groupby("account_id").size()
+        counts = frame[frame["origin"].isin(lists)].groupby(["account_id", "origin"]).size()
+        for (account, origin), count in counts.items():
+            call = self.calls.get((account, self.operations[origin], GLOBAL))
+            if count < everything[account] and call and call.state == "complete":
+                call.state = "partial"
+                self.gap(
+                    account,
+                    self.operations[origin],
+                    self.origins[origin],
+                    "contradicted",
+                    f"{self.origins[origin]} lists {count:,} and all files together show {everything[account]:,}: they "
+                    "are not of one time, and that list is not whole; load files of one time together",
+                )
 
     def _absent(self, roles: pa.Table, profiles: pa.Table) -> None:
         whole = {(account, operation) for (account, operation, _), c in self.calls.items() if c.state == "complete"}

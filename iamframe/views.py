@@ -187,7 +187,7 @@ def _references_status(regions: dict[str, set[str]], unread: str | None) -> tupl
     if missing:
         return (
             "unknown",
-            f"not read: {', '.join(missing)}; without them nothing can be said to refer to a profile or not",
+            f"not read: {', '.join(missing)}; whether nothing refers to a profile cannot be said without them",
         )
     if unread:
         return "unknown", unread

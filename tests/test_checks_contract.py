@@ -299,3 +299,9 @@ def test_a_rule_is_registered_under_its_own_name_with_what_its_signature_says(
     one = registered["short_names"]
     assert (one.reads, one.options) == (("profiles", "lists"), ("length",))
     assert (one.title, one.why, one.certainty) == ("Short names", "They say little.", "certain")
+
+
+def test_what_its_maker_means_so_wants_nothing_done() -> None:
+    findings = run_checks(iamframe.load_sample()).findings
+    assert findings["expected"].sum() >= 14
+    assert findings["next_step"][findings["expected"]].isna().all()

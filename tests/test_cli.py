@@ -364,3 +364,27 @@ def test_without_a_command_it_shows_how_it_is_used_in_lines_that_can_be_read(tmp
     done = run(tmp_path)
     assert "\\x0a" not in done.stdout + done.stderr
     assert len((done.stdout + done.stderr).splitlines()) > 5
+
+
+def test_an_empty_list_of_nobody_is_refused_since_it_says_nothing_of_any_account(tmp_path: Path) -> None:
+    write(tmp_path, {"p.json": {"InstanceProfiles": []}})
+    done = run(tmp_path, "check", "p.json")
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("iamframe: p.json: nothing says whose account this is of; put `aws sts get-caller-identity`")
+
+
+def test_a_file_that_could_not_be_read_is_told_on_standard_error(tmp_path: Path) -> None:
+    empty_profile(tmp_path / "dumps")
+    write(tmp_path / "dumps", {"list-roles.json": ""})
+    done = run(tmp_path, "check", "dumps", "--only", "empty_profiles")
+    assert done.returncode == 0
+    assert "not read: dumps/list-roles.json: is empty" in done.stderr
+
+
+def test_an_accepted_finding_is_marked_so_and_does_not_count(tmp_path: Path) -> None:
+    empty_profile(tmp_path / "dumps")
+    write(tmp_path, {"t.toml": '[[accepted]]\ncheck = "empty_profiles"\nreason = "kept for the audit"\n'})
+    done = run(tmp_path, "check", "dumps", "--only", "empty_profiles", "--policy", "t.toml")
+    assert "holds no role (accepted: kept for the audit)" in done.stdout
+    assert "findings: none" in done.stderr

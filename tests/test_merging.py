@@ -9,11 +9,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
-
-from iamframe.inventory import Inventory
-from iamframe.load import load_files
-from iamframe.views import account_lists
-from tests.builders import (
+from builders import (
+    ACCOUNT,
     dump,
     identity,
     load,
@@ -25,6 +22,10 @@ from tests.builders import (
     trust,
     write,
 )
+
+from iamframe.inventory import Inventory
+from iamframe.load import load_files
+from iamframe.views import account_lists
 
 WEB = "arn:aws:iam::000000000001:role/web"
 WEB_PROFILE = "arn:aws:iam::000000000001:instance-profile/web"
@@ -341,3 +342,36 @@ def test_the_order_of_the_documents_in_a_file_does_not_matter(tmp_path: Path) ->
     two = load(tmp_path / "two", {"r.json": {"Roles": [nested_role(n) for n in sorted(names)]}})
     assert list(one.roles["role_name"]) == ["a", "b", "c"]
     pd.testing.assert_frame_equal(one.roles, two.roles)
+
+
+def test_two_whole_lists_that_differ_are_not_of_one_time_and_only_the_one_that_has_all_is_whole(tmp_path: Path) -> None:
+    documents = {"new.json": profile_list(profile("a"), profile("b")), "old.json": profile_list(profile("a"))}
+    inventory = load(tmp_path, documents)
+    assert list(inventory.profiles["profile_name"]) == ["a", "b"]
+    assert list(inventory.calls["state"]) == ["partial"]
+    assert inventory.gaps["detail"].str.contains("old.json lists 1 and all files together show 2").any()
+
+
+def test_a_role_list_that_lacks_the_role_of_a_profile_is_not_whole(tmp_path: Path) -> None:
+    documents = {"r.json": {"Roles": [nested_role("old")]}, "p.json": profile_list(profile("new", nested_role("new")))}
+    lists = account_lists(load(tmp_path, documents))
+    assert lists[["roles_whole", "profiles_whole"]].to_numpy().tolist() == [[False, True]]
+
+
+def test_what_terraform_remembers_takes_no_wholeness_from_a_list_of_aws(tmp_path: Path) -> None:
+    state = {
+        "version": 4,
+        "terraform_version": "1.5.0",
+        "resources": [
+            {
+                "mode": "managed",
+                "type": "aws_iam_role",
+                "name": "gone",
+                "instances": [
+                    {"attributes": {"arn": f"arn:aws:iam::{ACCOUNT}:role/gone", "name": "gone", "path": "/"}}
+                ],
+            }
+        ],
+    }
+    lists = account_lists(load(tmp_path, {"r.json": {"Roles": [nested_role("web")]}, "s.tfstate": state}))
+    assert list(lists["roles_whole"]) == [True]

@@ -60,8 +60,8 @@ FINDINGS = [
     ("name_mismatches", "low", "cache", "Cache", "case", ""),
     ("path_mismatches", "low", "cache", "Cache", "", ""),
     ("roles_in_many_profiles", "low", "eks-nodes", "", "", ""),
-    ("tag_key_variants", "low", "", "", "", ""),
-    ("tag_key_variants", "low", "", "", "", ""),
+    ("tag_key_variants", "low", "Owner", "", "", ""),
+    ("tag_key_variants", "low", "CostCenter", "", "", ""),
     (
         "name_mismatches",
         "info",

@@ -12,11 +12,7 @@ from urllib.parse import quote
 
 import pandas as pd
 import pytest
-
-from iamframe.inventory import Inventory
-from iamframe.load import load_files
-from iamframe.views import account_lists
-from tests.builders import (
+from builders import (
     ACCOUNT,
     dump,
     identity,
@@ -29,6 +25,10 @@ from tests.builders import (
     trust,
     write,
 )
+
+from iamframe.inventory import Inventory
+from iamframe.load import load_files
+from iamframe.views import account_lists
 
 WEB = "arn:aws:iam::000000000001:role/web"
 WEB_PROFILE = "arn:aws:iam::000000000001:instance-profile/web"

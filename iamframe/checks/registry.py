@@ -229,6 +229,9 @@ def _conformed(one: Check, found: pd.DataFrame, inventory: Inventory) -> pa.Tabl
     expected = columns["expected"]
     if not isinstance(expected, bool):
         columns["severity"] = pc.if_else(pa.array(expected), "info", one.severity)
+        # What its maker means so wants nothing done.
+        step = _array(columns.get("next_step"), pa.string(), size)
+        columns["next_step"] = pc.if_else(pa.array(expected), pa.scalar(None, pa.string()), step)
     table = pa.table(
         [_array(columns.get(c.name), c.type, size) for c in schema.FINDINGS.columns], names=schema.FINDINGS.names
     )

@@ -299,8 +299,9 @@ def tag_key_variants(tags: pd.DataFrame, roles: pd.DataFrame) -> pd.DataFrame:
         if len(keys) > 1:
             spelled = ", ".join(f"{shown(key)} ({count})" for key, count in sorted(keys, key=lambda k: (-k[1], k[0])))
             kinds = " and ".join(variant_kinds([key for key, _ in keys]))
-            rows.append({"account_id": account, "detail": f"differ by {kinds}: {spelled}"})
-    frame = pd.DataFrame(rows, columns=["account_id", "detail"]).astype("str")
+            most = max(keys, key=lambda k: k[1])[0]
+            rows.append({"account_id": account, "resource_name": most, "detail": f"differ by {kinds}: {spelled}"})
+    frame = pd.DataFrame(rows, columns=["account_id", "resource_name", "detail"]).astype("str")
     return frame.assign(
         resource_arn=pd.Series(np.nan, index=frame.index, dtype="str"),
         related_arn=pd.Series(np.nan, index=frame.index, dtype="str"),

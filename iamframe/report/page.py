@@ -88,7 +88,7 @@ def render_page(result: Result) -> str:
         sections=sections,
         found=[section for section in sections if section.open],
         unseen=[section for section in sections if section.status != "complete"],
-        first=[section for section in sections if section.open][:3],
+        first=[section for section in sections if section.open][:5],
         gaps=_rows(
             result.inventory.gaps.head(MAX_ROWS), ["account_id", "region", "operation", "subject", "reason", "detail"]
         ),

@@ -233,7 +233,7 @@ class _Reader:
     def _owned(self, piece: Piece, answer: Answer) -> Answer:
         answer.account_id = answer.account_id or self._owner(piece.folders)
         records = sum(map(len, answer.chunks))
-        self.has_read |= bool(records) or answer.state == "complete"
+        self.has_read |= bool(records) or (answer.state == "complete" and answer.account_id is not None)
         if answer.account_id is None and not any(_account(r) for chunk in answer for r in chunk):
             self._cannot_place(answer)
         return answer
