@@ -84,7 +84,7 @@ def build_inventory(answers: Iterable[Answer], sources: Iterable[str] = ()) -> I
 
     Frames are sorted by their key, so that the order of the answers does not matter.
     """
-    with _collector_off():
+    with _large_load():
         book = _Book()
         for answer in answers:
             book.read(answer)
@@ -92,13 +92,18 @@ def build_inventory(answers: Iterable[Answer], sources: Iterable[str] = ()) -> I
 
 
 @contextmanager
-def _collector_off() -> Iterator[None]:
+def _large_load() -> Iterator[None]:
+    """Hold the collector off, and let Arrow take memory from the system, while an inventory is built."""
     # Records come by the hundred thousand and none is cyclic: the collector would walk them all again and again.
     was_on = gc.isenabled()
     gc.disable()
+    # Arrow's own pool gives memory back and takes it again chunk by chunk, at up to a third of the time.
+    pool = pa.default_memory_pool()
+    pa.set_memory_pool(pa.system_memory_pool())
     try:
         yield
     finally:
+        pa.set_memory_pool(pool)
         if was_on:
             gc.enable()
 
