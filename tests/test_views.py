@@ -382,3 +382,20 @@ def test_one_account_read_well_says_nothing_of_another(tmp_path: Path) -> None:
     frame = account_lists(load(tmp_path, documents)).set_index("account_id")
     assert frame["references_status"].to_dict() == {ACCOUNT: "partial", other: "unknown"}
     assert frame["profiles_whole"].to_dict() == {ACCOUNT: False, other: True}
+
+
+@pytest.mark.parametrize(
+    "instances",
+    [
+        {"Reservations": [], "NextToken": "more"},
+        {"Reservations": [{"OwnerId": ACCOUNT, "Instances": [{"InstanceId": 5}]}]},
+    ],
+    ids=["cut short", "a row that cannot be read"],
+)
+def test_references_are_unknown_when_the_instances_of_one_region_were_read_in_part(
+    tmp_path: Path, instances: dict[str, Any]
+) -> None:
+    documents = core("eu-west-1", "us-east-1") | {f"{ACCOUNT}/us-east-1/instances.json": instances}
+    (row,) = account_lists(load(tmp_path, documents)).to_dict("records")
+    assert row["references_status"] == "unknown"
+    assert "us-east-1" in row["references_reason"]

@@ -73,11 +73,6 @@ class Check:
         """Why that matters and what to do: the rest of its docstring, as one paragraph each."""
         return "\n\n".join(" ".join(part.split()) for part in (inspect.getdoc(self.rule) or "").split("\n\n")[1:])
 
-    @property
-    def family(self) -> str:
-        """The file that it stands in."""
-        return self.rule.__module__.rpartition(".")[2]
-
 
 CHECKS: dict[str, Check] = {}
 

@@ -22,8 +22,6 @@ _POLICY = (
     "default-src 'none'; style-src {style}; script-src {script}; img-src data:; base-uri 'none'; form-action 'none'"
 )
 
-SEVERITY_WORDS = {"high": "high", "medium": "medium", "low": "low", "info": "info"}
-
 
 @dataclass(frozen=True, slots=True)
 class Section:

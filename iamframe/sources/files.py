@@ -216,9 +216,9 @@ class _Reader:
         chunks = iter(answer)
         first = next(chunks, [])
         if first and None not in _accounts(first):
-            yield replace_chunks(answer, self._watched(piece, answer, first, chunks))
+            yield _with_chunks(answer, self._watched(piece, answer, first, chunks))
         else:
-            self.waiting.append((piece, replace_chunks(answer, [first, *chunks])))
+            self.waiting.append((piece, _with_chunks(answer, [first, *chunks])))
 
     def _watched(self, piece: Piece, answer: Answer, first: Records, rest: Iterator[Records]) -> Iterator[Records]:
         accounts: set[str | None] = set()
@@ -574,6 +574,9 @@ class _Reader:
         for group in records if consumer.operation == GROUPS else ():
             if account := account_of(getattr(group, "arn", None) or ""):
                 self._carries(document.piece, account)
+        if len(records) < len(document.items(consumer.key)):
+            # What one unreadable row names is unknown, so that nothing can be said to be named by none.
+            document.keys["IsTruncated"] = True
         self.consumers.append((document, consumer, records))
         self.has_read = True
         return iter(())
@@ -664,7 +667,7 @@ def _operation(text: str) -> str:
     return plain[0] if plain[0][:1].isupper() else "".join(part.capitalize() for part in plain[0].split("-"))
 
 
-def replace_chunks(answer: Answer, chunks: Iterable[Records]) -> Answer:
+def _with_chunks(answer: Answer, chunks: Iterable[Records]) -> Answer:
     """Give an answer its chunks and return it: it stays the same object, since reading it on changes its state."""
     answer.chunks = chunks
     return answer
