@@ -800,7 +800,10 @@ class _Book:
                 t.select([*columns, "account_id"]).filter(pc.equal(t["account_id"], account))
                 if len(self.accounts) > 1
                 else t
-                for t, columns in ((roles, ["role_arn", "links_known", "tags_known"]), (profiles, ["tags_known"]))
+                for t, columns in (
+                    (roles, ["role_arn", "links_known", "tags_known"]),
+                    (profiles, ["role_known", "tags_known"]),
+                )
             )
             has_profiles = (account, PROFILE_LIST) in whole
             if not any((account, operation) in whole for operation in ROLE_LISTS):
@@ -817,6 +820,8 @@ class _Book:
                     "the whole list of instance profiles, which alone shows empty ones, is",
                     "aws iam list-instance-profiles",
                 )
+            # A profile of which nobody read what it holds may hold any of the roles.
+            if not has_profiles or not np.asarray(theirs["role_known"]).all():
                 self._lacks_links(account, mine)
             for table, what, operation, command in (
                 (mine, "roles", "ListRoleTags", "aws iam get-account-authorization-details --filter Role"),

@@ -68,11 +68,9 @@ def _role_names(roles: pd.DataFrame, role: Positions, role_arn: pa.Array) -> pa.
 def _lone_roles(inventory: Inventory) -> Positions:
     """Return where the roles stand that trust EC2 and that are known to be in no profile."""
     roles, gaps = inventory.roles, inventory.gaps
-    lists = account_lists(inventory)
     unread = gaps[gaps["operation"] == ROLE_LINKS]
-    whole = is_in(roles["account_id"], lists["account_id"][lists["profiles_whole"]])
     none_read = is_in(roles["account_id"], unread["account_id"][unread["subject"] == ALL])
-    known = (whole | ~none_read) & ~is_in(roles["role_arn"], unread["subject"])
+    known = ~none_read & ~is_in(roles["role_arn"], unread["subject"])
     trusting = np.asarray(roles["trusts_ec2"] == "yes", dtype=bool)
     return np.flatnonzero(trusting & known & ~is_in(roles["role_arn"], inventory.links["role_arn"]))
 

@@ -399,3 +399,17 @@ def test_references_are_unknown_when_the_instances_of_one_region_were_read_in_pa
     (row,) = account_lists(load(tmp_path, documents)).to_dict("records")
     assert row["references_status"] == "unknown"
     assert "us-east-1" in row["references_reason"]
+
+
+def test_a_role_may_be_in_a_profile_of_which_nobody_read_what_it_holds(tmp_path: Path) -> None:
+    closed = {key: value for key, value in profile("p").items() if key != "Roles"}
+    documents = {"r.json": {"Roles": [nested_role("web")]}, "p.json": profile_list(closed)}
+    found = pairs(load(tmp_path, documents))
+    assert list(found["role_name"].dropna()) == []
+
+
+def test_a_dump_tells_that_a_role_is_in_no_profile_whatever_a_listing_leaves_out(tmp_path: Path) -> None:
+    closed = {key: value for key, value in profile("p").items() if key != "Roles"}
+    documents = {"d.json": dump(role_detail("web")), "p.json": profile_list(closed)}
+    found = pairs(load(tmp_path, documents))
+    assert list(found["role_name"].dropna()) == ["web"]
