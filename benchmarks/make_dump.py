@@ -12,6 +12,7 @@ import argparse
 import json
 import pathlib
 import random
+import textwrap
 
 ACCOUNT = "111122223333"
 SERVICES = ("ec2", "lambda", "ecs-tasks", "eks", "codebuild", "states")
@@ -52,8 +53,8 @@ def role(number: int, profile: bool, distinct: bool, rng: random.Random) -> dict
         }
     ]
     tags = [{"Key": key, "Value": rng.choice(("ops", "data", "web", "batch"))} for key in ("Owner", "Team", "Env")]
-    policies = [{"PolicyName": f"p{n}", "PolicyArn": f"arn:aws:iam::{ACCOUNT}:policy/p{n}"} for n in range(2)]
-    inline = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["s3:Get*"], "Resource": "*"}] * 2}
+    policies = [{"PolicyName": f"p{n}", "PolicyArn": f"arn:aws:iam::{ACCOUNT}:policy/p{n}"} for n in range(1)]
+    inline = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["s3:Get*"], "Resource": "*"}]}
     return base | {
         "InstanceProfileList": profiles if profile else [],
         "RolePolicyList": [{"PolicyName": "inline", "PolicyDocument": inline}],
@@ -74,11 +75,11 @@ def main() -> None:
     args = parser.parse_args()
     rng = random.Random(7)
     with args.out.open("w", encoding="utf-8") as file:
-        file.write('{\n    "UserDetailList": [],\n    "GroupDetailList": [],\n    "RoleDetailList": [\n')
+        file.write('{\n    "UserDetailList": [],\n    "GroupDetailList": [],\n    "RoleDetailList": [')
         for number in range(args.roles):
             text = json.dumps(role(number, number < args.profiles, args.distinct_trust, rng), indent=4)
-            file.write(("," if number else "") + text + "\n")
-        file.write('    ],\n    "Policies": []\n}\n')
+            file.write(("," if number else "") + "\n" + textwrap.indent(text, " " * 8))
+        file.write('\n    ],\n    "Policies": []\n}\n')
 
 
 if __name__ == "__main__":

@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-from msgspec import UNSET
+from msgspec import UNSET, Raw, UnsetType
 
 from iamframe import schema
 from iamframe.keys import Contradiction, Positions, is_in, merged, position
@@ -41,7 +41,7 @@ from iamframe.sources.records import (
     time_text,
 )
 from iamframe.sources.references import CORE
-from iamframe.trust import UNREADABLE, Trust, read_trust
+from iamframe.trust import Says, read_parts
 
 ROLE_LISTS = ("GetAccountAuthorizationDetails", "ListRoles")
 PROFILE_LIST = "ListInstanceProfiles"
@@ -224,6 +224,60 @@ def _time_texts(values: list[Any] | None) -> list[str | None] | None:
 
 
 _TEXT_OR_NONE = {str, type(None)}
+_NO_DOCUMENT, _NO_POLICY = -1, -2
+
+
+class _Trusts:
+    """The trust policies of all roles: each distinct document is read once and has a code, its place in the columns."""
+
+    def __init__(self) -> None:
+        self._codes: dict[bytes, int] = {}
+        self._texts: list[pa.Array] = []
+        self._says: list[Says] = []
+
+    def codes(self, documents: Iterable[Raw | UnsetType]) -> list[int]:
+        """Return the code of each document; below 0 where there is none, or it is no policy."""
+        # Thousands of roles share a few documents: a lookup is all that most of them cost.
+        known, codes = self._codes, []
+        texts: list[str] = []
+        for raw in documents:
+            document = b"null" if raw is UNSET else bytes(raw)
+            code = known.get(document)
+            if code is None:
+                code = known[document] = _NO_DOCUMENT if document == b"null" else self._read(document, texts)
+            codes.append(code)
+        if texts:
+            self._texts.append(pa.array(texts, pa.string()))
+        return codes
+
+    def _read(self, document: bytes, texts: list[str]) -> int:
+        read = read_parts(document)
+        if read is None:
+            return _NO_POLICY
+        texts.append(read[0])
+        self._says.append(read[1])
+        return len(self._says) - 1
+
+    def texts(self) -> pa.Array:
+        """Return the canonical texts."""
+        if len(self._texts) != 1:
+            self._texts = [pa.concat_arrays(self._texts) if self._texts else pa.array([], pa.string())]
+        return self._texts[0]
+
+    def unified(self, codes: pa.Array) -> pa.Array:
+        """Return codes that are one for all documents of the same text, however each is written."""
+        encoded = self.texts().dictionary_encode()
+        if len(encoded.dictionary) == len(encoded):
+            return codes
+        same = np.asarray(encoded.indices)
+        first = np.empty(len(encoded.dictionary), dtype=np.int32)
+        first[same[::-1]] = np.arange(len(same), dtype=np.int32)[::-1]
+        return pa.array(first[same], pa.int32()).take(codes)
+
+    def columns(self) -> tuple[pa.Array, pa.Array, pa.Array]:
+        """Return, per code, the text, whether EC2 is trusted, and the services."""
+        ec2, services, _ = zip(*self._says, strict=True) if self._says else ([], [], [])
+        return self.texts(), pa.array(ec2, pa.string()), pa.array(services, pa.string())
 
 
 class _Book:
@@ -239,9 +293,7 @@ class _Book:
         self.accounts: dict[str, dict[str, Any]] = {}
         self.origins: list[str] = []
         self.operations: list[str] = []
-        self.trust_codes: dict[bytes, int] = {}
-        self.text_codes: dict[str, int] = {}
-        self.trusts: list[Trust] = []
+        self.trusts = _Trusts()
 
     # Reading
 
@@ -336,7 +388,7 @@ class _Book:
         used = _column(records, "last_used")
         tags = _column(records, "tags")
         profiles = _column(records, "profiles")
-        codes = np.array(self._trust_of(map(attrgetter("trust_policy"), records)), dtype=np.int32)
+        codes = np.array(self.trusts.codes(map(attrgetter("trust_policy"), records)), dtype=np.int32)
         ats = [value.at if value is not UNSET else None for value in used] if used else None
         self.roles.add(
             len(records),
@@ -407,32 +459,13 @@ class _Book:
                 origin=origin,
             )
 
-    def _trust_of(self, raws: Iterable[Any]) -> list[int]:
-        # Thousands of roles share a few documents: a lookup is all that most of them cost.
-        documents = [b"null" if raw is UNSET else bytes(raw) for raw in raws]
-        codes = list(map(self.trust_codes.get, documents))
-        if None in codes:
-            for document in dict.fromkeys(documents):
-                if document not in self.trust_codes:
-                    self.trust_codes[document] = self._trust_code(document)
-            codes = list(map(self.trust_codes.get, documents))
-        return cast("list[int]", codes)
-
-    def _trust_code(self, document: bytes) -> int:
-        if document == b"null":
-            return _NO_DOCUMENT
-        trust = read_trust(document)
-        if trust is UNREADABLE or trust.text is None:
-            return _NO_POLICY
-        code = self.text_codes.setdefault(trust.text, len(self.trusts))
-        if code == len(self.trusts):
-            self.trusts.append(trust)
-        return code
-
     # Merging
 
     def inventory(self, sources: tuple[str, ...]) -> Inventory:
         role_rows, profile_rows = self.roles.table(), self.profiles.table()
+        if pc.count_distinct(role_rows["role_arn"]).as_py() < len(role_rows):
+            trust = self.trusts.unified(role_rows["trust"].combine_chunks())
+            role_rows = role_rows.set_column(role_rows.column_names.index("trust"), "trust", trust)
         role_rows = self._timed(role_rows, "role_arn", ("created_at", "last_used_at"))
         profile_rows = self._timed(profile_rows, "profile_arn", ("created_at",))
         roles, clashes = merged(
@@ -474,7 +507,7 @@ class _Book:
 
     def _contradicted(self, clash: Contradiction) -> None:
         one, two = (self.origins[int(origin)] for origin in clash.origins)
-        said = [self.trusts[int(s)].text if clash.column == "trust" else s for s in clash.said]  # type: ignore[call-overload]
+        said = [self.trusts.texts()[s] if clash.column == "trust" else s for s in clash.said]
         column = "trust_policy" if clash.column == "trust" else clash.column
         self.gap(
             account_of(clash.key) or UNKNOWN_ACCOUNT,
@@ -504,7 +537,7 @@ class _Book:
     ) -> tuple[pa.Table, pa.Table, pa.Table]:
         links = self._resolved_roles(self.links.table(), roles, profiles)
         shown = links
-        said = profile_rows.filter(profile_rows["role_known"]).select(["profile_arn", "origin"])
+        said = profile_rows.select(["profile_arn", "origin"]).filter(profile_rows["role_known"])
         links, doubted = _agreed(said, "profile_arn", links, ["role_arn"])
         doubted_links: dict[str, str] = {
             arn: f"what it holds is {_or_nothing(one)} by {self.origins[a]} and {_or_nothing(two)} by {self.origins[b]}"
@@ -513,7 +546,7 @@ class _Book:
         doubted_roles = {
             role for sides in doubted.values() for held, _ in sides for (role,) in held if not role.startswith("name:")
         }
-        own = role_rows.filter(role_rows["links_known"]).select(["role_arn", "origin"])
+        own = role_rows.select(["role_arn", "origin"]).filter(role_rows["links_known"])
         for profile, role, origin, own_origin in _not_in_own_list(shown, own):
             doubted_links[profile] = (
                 f"{self.origins[origin]} shows {role} in it, and {self.origins[own_origin]} does not"
@@ -587,11 +620,11 @@ class _Book:
         named = self._named_tags(roles, profiles)
         said = pa.concat_tables(
             [
-                role_rows.filter(role_rows["tags_known"])
-                .select(["role_arn", "origin"])
+                role_rows.select(["role_arn", "origin"])
+                .filter(role_rows["tags_known"])
                 .rename_columns(["resource_arn", "origin"]),
-                profile_rows.filter(profile_rows["tags_known"])
-                .select(["profile_arn", "origin"])
+                profile_rows.select(["profile_arn", "origin"])
+                .filter(profile_rows["tags_known"])
                 .rename_columns(["resource_arn", "origin"]),
                 named,
             ]
@@ -667,10 +700,7 @@ class _Book:
 
     def _with_trust(self, roles: pa.Table) -> pa.Table:
         code = roles["trust"].combine_chunks()
-        policy, ec2, services = (
-            pa.array([getattr(trust, name) for trust in self.trusts], pa.string()).take(code)
-            for name in ("text", "trusts_ec2", "services")
-        )
+        policy, ec2, services = (values.take(code) for values in self.trusts.columns())
         for row in np.flatnonzero(np.asarray(roles["trust_unreadable"]) & ~np.asarray(code.is_valid())).tolist():
             arn = roles["role_arn"][row].as_py()
             self.gap(
@@ -913,9 +943,6 @@ class _Book:
                 "state": [call.state for _, call in rows],
             }
         )
-
-
-_NO_DOCUMENT, _NO_POLICY = -1, -2
 
 
 def _name(arn: str) -> str | None:

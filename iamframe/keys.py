@@ -30,6 +30,8 @@ def texts(values: Texts) -> pa.Array:
 
 def is_in(values: Texts, among: Texts) -> Bools:
     """Return, per value, whether it is among the others; a missing value is not."""
+    if not len(among):
+        return np.zeros(len(values), dtype=bool)
     return np.asarray(pc.is_in(texts(values), value_set=texts(among).drop_null()))
 
 

@@ -30,16 +30,22 @@ class Trust(NamedTuple):
     deleted: str | None
 
 
+# Whether EC2 is trusted, the services, the deleted principals.
+Says = tuple[str, str | None, str | None]
+
 UNREADABLE = Trust(None, "unknown", None, None)
 
 
+_ABSENT = Raw(b"null")
+
+
 class _Statement(msgspec.Struct, gc=False, rename="pascal"):
-    effect: Raw = Raw(b'""')
-    principal: Raw = Raw(b"null")
-    not_principal: Raw = Raw(b"null")
-    action: Raw = Raw(b"null")
-    not_action: Raw = Raw(b"null")
-    condition: Raw = Raw(b"{}")
+    effect: Raw = _ABSENT
+    principal: Raw = _ABSENT
+    not_principal: Raw = _ABSENT
+    action: Raw = _ABSENT
+    not_action: Raw = _ABSENT
+    condition: Raw = _ABSENT
 
 
 class _Policy(msgspec.Struct, gc=False, rename="pascal"):
@@ -55,18 +61,25 @@ def read_trust(document: bytes) -> Trust:
     `text` is compact JSON with the keys in the order given, so that the same policy is the same text from every
     source. What is no policy is `UNREADABLE`: no text, and `unknown` whether it trusts EC2.
     """
+    read = read_parts(document)
+    return UNREADABLE if read is None else Trust(read[0], *read[1])
+
+
+def read_parts(document: bytes) -> tuple[str, Says] | None:
+    """Return the text of a trust policy, and what it says, which many policies share; None for what is no policy."""
     try:
         if document.startswith(b'"'):
             document = _from_text(msgspec.json.decode(document, type=str))
-        policy = _POLICY.decode(document)
-        statements = policy.statement if isinstance(policy.statement, list) else [policy.statement]
-        key = tuple(
-            (*map(bytes, (s.effect, s.principal, s.not_principal, s.action, s.not_action)), _has_condition(s.condition))
-            for s in statements
-        )
-        return Trust(_compact(document), *_says(key))
+        text = _compact(document)
+        found = _POLICY.decode(text).statement
+        # One text per statement, of all that matters to what it says; NUL stands in no JSON.
+        key = [
+            b"\0".join((s.effect, s.principal, s.not_principal, s.action, s.not_action, _has_condition(s.condition)))
+            for s in (found if isinstance(found, list) else [found])
+        ]
+        return text, _says(*key)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
-        return UNREADABLE
+        return None
 
 
 def _from_text(text: str) -> bytes:
@@ -81,15 +94,12 @@ def _compact(document: bytes) -> str:
     return msgspec.json.format(document, indent=-1).decode()
 
 
-def _has_condition(raw: Raw) -> bool:
-    return bytes(raw).strip(b"{} \r\n\t") not in (b"", b"null")
-
-
-_Key = tuple[tuple[bytes, bytes, bytes, bytes, bytes, bool], ...]
+def _has_condition(raw: Raw) -> bytes:
+    return b"" if raw is _ABSENT or bytes(raw) in (b"{}", b"null") else b"yes"
 
 
 @lru_cache(maxsize=65_536)
-def _says(key: _Key) -> tuple[str, str | None, str | None]:
+def _says(*key: bytes) -> Says:
     """Return whether EC2 is trusted, the services and the deleted principals: policies that differ share them."""
     statements = [
         _Read(
@@ -98,9 +108,9 @@ def _says(key: _Key) -> tuple[str, str | None, str | None]:
             _principals(principal, "AWS"),
             not_principal != b"null",
             _assumes(action, not_action),
-            conditional,
+            conditional != b"",
         )
-        for effect, principal, not_principal, action, not_action, conditional in key
+        for effect, principal, not_principal, action, not_action, conditional in (text.split(b"\0") for text in key)
     ]
     services = sorted({name for s in statements if s.allows for name in s.services})
     deleted = sorted({name for s in statements for name in s.aws if _DELETED.fullmatch(name)})

@@ -25,6 +25,7 @@ MODULES = [
     "sources.terraform",
     "sources.steampipe",
     "sources.archives",
+    "sources.runs",
     "sources.files",
     "sources.sample",
     "trust",

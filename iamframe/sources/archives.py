@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from iamframe.errors import SourceError
 
@@ -40,17 +41,29 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One file: how messages name it, the folders that it lies in (innermost last), its name, its bytes, their number.
+    """One file: how messages name it, the folders that it lies in (innermost last), its name, a way to open it.
 
-    `root` is how many of the folders lead to the source that was named.
+    `size` is the number of its bytes where it lies, which may be packed. `root` is how many of the folders lead to the
+    source that was named.
     """
 
     label: str
     folders: tuple[str, ...]
     name: str
-    read: Callable[[], bytes]
+    open: Callable[[], BinaryIO]
     size: int
     root: int
+
+    def read(self) -> bytes:
+        """Return its bytes.
+
+        Raises
+        ------
+        Unreadable
+            If it cannot be read.
+        """
+        with self.open() as file:
+            return file.read()
 
     @property
     def place(self) -> tuple[str, ...]:
@@ -116,19 +129,23 @@ def _file(path: Path, root: int) -> Iterator[Piece]:
     folders = path.resolve().parent.parts
     label = shown(path)
 
-    def read() -> bytes:
+    def opened() -> BinaryIO:
         try:
-            return path.read_bytes()
+            return path.open("rb", buffering=0)
         except OSError as error:
             raise Unreadable(f"cannot be read ({error.strerror}); ask for permission to read it") from error
+
+    def unpacked() -> BinaryIO:
+        with opened() as file:
+            return _gunzipped(file, _Budget())
 
     size = path.stat().st_size
     if path.suffix.lower() == ".zip":
         yield from _zipped(label, (*folders, path.name), path, root)
     elif path.suffix.lower() == ".gz":
-        yield Piece(label, folders, path.name[:-3], lambda: _gunzipped(read(), _Budget()), size, root)
+        yield Piece(label, folders, path.name[:-3], unpacked, size, root)
     else:
-        yield Piece(label, folders, path.name, read, size, root)
+        yield Piece(label, folders, path.name, opened, size, root)
 
 
 class _Budget:
@@ -151,16 +168,17 @@ class _Budget:
             raise Unreadable(f"unpacks to more than {cap}; unpack it and name the folder")
 
 
-def _gunzipped(data: bytes, budget: _Budget) -> bytes:
-    unpacked = bytearray()
+def _gunzipped(packed: BinaryIO, budget: _Budget) -> BinaryIO:
+    unpacked = io.BytesIO()
     try:
-        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+        with gzip.GzipFile(fileobj=packed) as file:
             while block := file.read(1 << 20):
                 budget.spend(len(block))
-                unpacked += block
+                unpacked.write(block)
     except (OSError, EOFError, zlib.error) as error:
         raise Unreadable("is not a whole gzip file; compress it again, or name the file itself") from error
-    return bytes(unpacked)
+    unpacked.seek(0)
+    return unpacked
 
 
 def _zipped(label: str, folders: tuple[str, ...], path: Path, root: int) -> Iterator[Piece]:
@@ -197,22 +215,22 @@ def _zipped(label: str, folders: tuple[str, ...], path: Path, root: int) -> Iter
 
 def _reader(
     archive: zipfile.ZipFile, entry: zipfile.ZipInfo, budget: _Budget, zipped_twice: bool
-) -> Callable[[], bytes]:
-    def read() -> bytes:
+) -> Callable[[], BinaryIO]:
+    def opened() -> BinaryIO:
         budget.spend(entry.file_size)
         try:
-            data = archive.read(entry)
+            data = io.BytesIO(archive.read(entry))
         except _DAMAGED as error:
             raise Unreadable(
                 f"cannot be unpacked ({_reason(error)}); unpack the archive and name the folder"
             ) from error
         return _gunzipped(data, budget) if zipped_twice else data
 
-    return read
+    return opened
 
 
 def _broken(label: str, folders: tuple[str, ...], root: int, sentence: str) -> Piece:
-    def read() -> bytes:
+    def opened() -> BinaryIO:
         raise Unreadable(sentence)
 
-    return Piece(label, folders, label, read, 0, root)
+    return Piece(label, folders, label, opened, 0, root)

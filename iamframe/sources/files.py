@@ -14,7 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 from msgspec import UNSET, Raw
@@ -51,6 +51,7 @@ from iamframe.sources.references import (
     group_mentions,
     region_in,
 )
+from iamframe.sources.runs import Runs, cut
 
 CHUNK = 2_000
 # What decoding raises on text that is not of the shape asked for.
@@ -104,6 +105,14 @@ Value = list[Raw] | dict[str, Raw] | str | bool | int | float | None
 # One pass over the file finds its keys and cuts its lists into items, which are decoded one by one later.
 _OBJECT = msgspec.json.Decoder(dict[_Key, Value], dec_hook=lambda _, text: _Key(text))
 _LIST = msgspec.json.Decoder(list[Raw])
+
+
+class _LongList(list[Raw]):
+    """The last items of a long list, and the runs of those before them."""
+
+    def __init__(self, items: list[Raw], runs: Runs) -> None:
+        super().__init__(items)
+        self.runs = runs
 
 
 @dataclass(slots=True)
@@ -253,10 +262,15 @@ class _Reader:
     # From bytes to documents
 
     def _piece(self, source: str, piece: Piece) -> Iterator[Answer]:
-        data = piece.read()
         if piece.name == "denied.csv":
-            yield from self._denied(source, piece, data)
+            yield from self._denied(source, piece, piece.read())
             return
+        with piece.open() as file:
+            if (keys := _cut(file)) is not None:
+                yield from self._document(source, piece, "$", keys)
+                return
+            file.seek(0)
+            data = file.read()
         for place, content in _documents(data):
             try:
                 if isinstance(content, list):
@@ -317,14 +331,60 @@ class _Reader:
         raws = document.items(key)
         path = document.place if key == "rows" else f"{document.place}.{key}"
         decode = msgspec.json.Decoder(kind).decode
+        before = 0
+        if isinstance(raws, _LongList):
+            for chunk, count in self._runs(document, raws.runs, kind, path, answer):
+                yield chunk
+                before += count
         for start in range(0, len(raws), CHUNK):
             part = raws[start : start + CHUNK]
             try:
                 yield [decode(item) for item in part]
             except _BROKEN:
-                yield list(self._each(document, part, decode, path, start))
+                yield list(self._each(document, part, decode, path, before + start))
                 if answer is not None:
                     answer.state = "truncated"
+
+    def _runs(
+        self, document: _Document, runs: Runs, kind: type[msgspec.Struct], path: str, answer: Answer | None
+    ) -> Iterator[tuple[Records, int]]:
+        """Yield the records of the runs in chunks, and how many items each chunk stands for."""
+        decode_all, decode = msgspec.json.Decoder(list[kind]).decode, msgspec.json.Decoder(kind).decode  # type: ignore[valid-type]
+        held: Records = []
+        count = 0
+        for run in runs:
+            try:
+                held += decode_all(run)
+            except _BROKEN:
+                yield held, len(held)
+                count += len(held)
+                held = []
+                items = self._run_items(document, runs, run, f"{path}[{count}]")
+                held = list(self._each(document, items, decode, path, count))
+                if answer is not None and (not items or len(held) < len(items)):
+                    answer.state = "truncated"
+                yield held, len(items)
+                count += len(items)
+                held = []
+            if len(held) >= CHUNK:
+                yield held, len(held)
+                count += len(held)
+                held = []
+        yield held, len(held)
+
+    def _run_items(self, document: _Document, runs: Runs, run: bytes, place: str) -> list[Raw]:
+        """Return the items of a run that cannot be decoded as a whole."""
+        try:
+            return _LIST.decode(run)
+        except _BROKEN:
+            pass
+        try:
+            # What looked like the end of an item may have been within one.
+            return _LIST.decode(runs.rest(run))
+        except _BROKEN as error:
+            sentence = f"{place} and what follows is not JSON ({_plain(error)}); export it again"
+            self._unreadable(document.piece.label, sentence, place)
+            return []
 
     def _each(
         self, document: _Document, items: list[Raw], decode: Callable[[Raw], Any], path: str, start: int = 0
@@ -734,6 +794,22 @@ def _appended(data: bytes) -> Iterator[bytes]:
                 start += 1
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"is not JSON after its first document ({_plain(error)}); export it again") from None
+
+
+def _cut(file: BinaryIO) -> dict[str, Value] | None:
+    """Return the keys of a large document with its long list in runs, or None where that cannot be done."""
+    if (found := cut(file)) is None:
+        return None
+    key, before, without, runs = found
+    try:
+        # The list is the whole document's own only if it ends what stands before it.
+        if list(_object(before, "$"))[-1:] != [key]:
+            return None
+        keys = _object(without, "$")
+    except (Unreadable, msgspec.DecodeError):
+        return None
+    tail = keys[key]
+    return keys | {key: _LongList(tail, runs)} if isinstance(tail, list) else None
 
 
 def _content(text: bytes | Raw, place: str) -> dict[str, Value] | list[Raw]:

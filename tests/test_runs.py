@@ -1,0 +1,148 @@
+"""Long lists are read in runs of items: whatever the text, the same comes out as of reading it at once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import iamframe
+from iamframe.errors import SourceError
+from iamframe.sources import runs
+
+EC2 = {"Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
+FORMS = {
+    "as the AWS CLI indents it": {"indent": 4},
+    "indented by one": {"indent": 1},
+    "on one line": {},
+    "without a space": {"separators": (",", ":")},
+}
+
+
+def profile(name: str) -> dict[str, object]:
+    return {"Path": "/", "InstanceProfileName": name, "Arn": f"arn:aws:iam::111122223333:instance-profile/{name}"}
+
+
+def role(number: int) -> dict[str, object]:
+    name = f"role-{number:03}"
+    # A role in two profiles puts something that looks like the beginning of an item into an item.
+    held = [profile(f"{name}-a"), profile(f"{name}-b")] if number % 3 == 0 else []
+    return {
+        "Path": "/",
+        "RoleName": name,
+        "Arn": f"arn:aws:iam::111122223333:role/{name}",
+        "AssumeRolePolicyDocument": EC2,
+        "InstanceProfileList": held,
+        "Tags": [{"Key": "Text", "Value": ', {"Path": "/"}, ' * 3}],
+    }
+
+
+def dump(**more: object) -> dict[str, object]:
+    return {"UserDetailList": [], "RoleDetailList": [role(number) for number in range(200)], "Policies": [], **more}
+
+
+@pytest.fixture(params=[300, 1_000, 7_000])
+def in_runs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Read in runs of about so many bytes, and return the runs that were read."""
+    read: list[bytes] = []
+    every = runs.Runs.__iter__
+    monkeypatch.setattr(runs, "LARGE", 0)
+    monkeypatch.setattr(runs, "RUN", request.param)
+    monkeypatch.setattr(runs.Runs, "__iter__", lambda self: (read.append(run) or run for run in every(self)))
+    return read
+
+
+def load(folder: Path, text: str) -> iamframe.Inventory:
+    file = folder / "dump.json"
+    file.write_text(text, encoding="utf-8")
+    return iamframe.load_files(file)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_list_in_runs_is_the_list(form: str, tmp_path: Path, in_runs: list[bytes]) -> None:
+    inventory = load(tmp_path, json.dumps(dump(), **FORMS[form]))  # type: ignore[arg-type]
+    # Without indentation, what looks like the last item may be within one: then all is read at once.
+    assert in_runs or "indent" not in FORMS[form]
+    assert inventory.roles["role_name"].tolist() == [f"role-{number:03}" for number in range(200)]
+    assert inventory.links["role_arn"].tolist() == [
+        f"arn:aws:iam::111122223333:role/role-{number:03}" for number in range(0, 200, 3) for _ in "ab"
+    ]
+    assert set(inventory.roles["trusts_ec2"]) == {"yes"}
+    assert inventory.tags["tag_value"].tolist() == [', {"Path": "/"}, ' * 3] * 200
+    assert inventory.calls.loc[inventory.calls["operation"] == "GetAccountAuthorizationDetails", "state"].item() == (
+        "complete"
+    )
+
+
+def test_the_frames_are_those_of_reading_it_at_once(
+    tmp_path: Path, in_runs: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = json.dumps(dump(), indent=4)
+    cut = load(tmp_path, text)
+    monkeypatch.setattr(runs, "LARGE", 1 << 40)
+    seen = len(in_runs)
+    whole = load(tmp_path, text)
+    assert len(in_runs) == seen
+    for name, frame in whole.frames.items():
+        pd.testing.assert_frame_equal(cut.frames[name], frame)
+
+
+def test_that_there_is_more_is_read_after_the_runs(tmp_path: Path, in_runs: list[bytes]) -> None:
+    inventory = load(tmp_path, json.dumps(dump(IsTruncated=True), indent=4))
+    assert in_runs
+    assert inventory.calls["state"].tolist() == ["truncated"]
+
+
+def test_a_role_that_cannot_be_read_is_one_gap_with_its_place(tmp_path: Path, in_runs: list[bytes]) -> None:
+    content = dump()
+    content["RoleDetailList"][120]["Tags"] = "none"  # type: ignore[index]
+    inventory = load(tmp_path, json.dumps(content, indent=4))
+    assert in_runs
+    assert len(inventory.roles) == 199
+    (detail,) = inventory.gaps.loc[inventory.gaps["reason"] == "unreadable", "detail"]
+    assert "$.RoleDetailList[120].Tags: expected `array`, got `str`" in detail
+    assert inventory.calls["state"].tolist() == ["truncated"]
+
+
+def test_what_is_not_json_in_the_middle_leaves_what_stands_before_it(tmp_path: Path, in_runs: list[bytes]) -> None:
+    text = json.dumps(dump(), indent=4).replace('"role-120"', '"role-120')
+    inventory = load(tmp_path, text)
+    assert in_runs
+    names = inventory.roles["role_name"].tolist()
+    assert names[:60] == [f"role-{number:03}" for number in range(60)]
+    assert "role-120" not in names
+    (detail,) = inventory.gaps.loc[inventory.gaps["reason"] == "unreadable", "detail"]
+    assert "what follows is not JSON" in detail
+    assert inventory.calls["state"].tolist() == ["truncated"]
+
+
+def test_half_a_file_is_refused(tmp_path: Path, in_runs: list[bytes]) -> None:
+    text = json.dumps(dump(), indent=4)
+    with pytest.raises(SourceError, match="is not JSON"):
+        load(tmp_path, text[: len(text) // 2])
+    assert in_runs == []
+
+
+@pytest.mark.usefixtures("in_runs")
+def test_a_list_that_comes_twice_is_refused(tmp_path: Path) -> None:
+    text = json.dumps(dump(), indent=4)
+    again = text.replace('"Policies": []', '"RoleDetailList": []')
+    with pytest.raises(SourceError, match="'RoleDetailList' twice"):
+        load(tmp_path, again)
+
+
+def test_a_list_within_another_document_is_found_all_the_same(tmp_path: Path, in_runs: list[bytes]) -> None:
+    inventory = load(tmp_path, json.dumps({"status_code": 200, "data": dump()}, indent=4))
+    assert in_runs == []
+    assert len(inventory.roles) == 200
+
+
+def test_a_file_that_becomes_shorter_is_not_whole(tmp_path: Path) -> None:
+    text = json.dumps([role(0), role(1)])[1:-1].encode()
+    file = tmp_path / "short"
+    file.write_bytes(text)
+    with file.open("rb") as opened:
+        *_, run = runs.Runs(opened, b'{"Path"', left=len(text) + 10)
+    assert not run.endswith(b"}]")
