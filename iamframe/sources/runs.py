@@ -72,7 +72,8 @@ def cut(file: BinaryIO) -> tuple[str, bytes, bytes, Runs] | None:
         return None
     head = b""
     while (found := _LONG_LIST.search(head)) is None:
-        block = file.read(RUN)
+        # As much again each time, so that what is searched again stays in proportion.
+        block = file.read(max(RUN, len(head)))
         head += block
         if not block or len(head) > _HEAD:
             return None
