@@ -1,8 +1,8 @@
-"""Write the sample: one fictional account, as the AWS CLI prints it, in which each check finds something.
+"""Write the sample: three fictional accounts of one organisation, as the AWS CLI prints them.
 
     python data/make_sample.py [FOLDER]
 
-Deterministic. A test holds the files beside this script to what it writes. `README.md` says what the account shows.
+Deterministic. A test holds the files beside this script to what it writes. `README.md` says what each account shows.
 """
 
 from __future__ import annotations
@@ -12,274 +12,517 @@ import shutil
 import sys
 from pathlib import Path
 
-ACCOUNT = "111122223333"
-REGIONS = ("ap-northeast-1", "eu-west-1")
+SHOP, PLATFORM, LEGACY = "111122223333", "444455556666", "123456789012"
 EC2 = "ec2.amazonaws.com"
 DELETED = "AROAEXAMPLEDELETED01"
+NESTED_ROLE = ("Path", "RoleName", "RoleId", "Arn", "CreateDate", "AssumeRolePolicyDocument")
+LISTED_ROLE = (*NESTED_ROLE, "Description", "MaxSessionDuration")
 
+Json = dict[str, object]
 Tags = dict[str, str]
 
 
-def trust(*services: str, aws: tuple[str, ...] = ()) -> dict[str, object]:
-    principal: dict[str, object] = {}
+def trust(*services: str, aws: tuple[str, ...] = (), federated: str | None = None) -> Json:
+    principal: Json = {}
     if services:
         principal["Service"] = services[0] if len(services) == 1 else list(services)
     if aws:
-        principal["AWS"] = list(aws)
-    return {
-        "Version": "2012-10-17",
-        "Statement": [{"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}],
-    }
+        principal["AWS"] = aws[0] if len(aws) == 1 else list(aws)
+    action = "sts:AssumeRole"
+    if federated:
+        principal["Federated"] = federated
+        action = "sts:AssumeRoleWithSAML" if ":saml-provider/" in federated else "sts:AssumeRoleWithWebIdentity"
+    return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": principal, "Action": action}]}
+
+
+def tag_list(tags: Tags) -> list[Tags]:
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
 class Account:
-    def __init__(self) -> None:
-        self.roles: list[dict[str, object]] = []
-        self.profiles: list[dict[str, object]] = []
-        self.profile_tags: dict[str, Tags | None] = {}
+    """What one account holds; ids and dates count up, so that they are the same each time."""
+
+    def __init__(self, id: str, letter: str) -> None:
+        self.id, self.letter = id, letter
+        self.roles: list[Json] = []
+        self.profiles: list[Json] = []
+        self.role_tags: dict[str, Tags] = {}
+        self.profile_tags: dict[str, Tags] = {}
+        self.last_used: dict[str, Json] = {}
 
     def role(
-        self,
-        name: str,
-        policy: dict[str, object],
-        tags: Tags | None = None,
-        path: str = "/",
-        used: str | None = "2026-11-2",
+        self, name: str, policy: Json, tags: Tags | None = None, path: str = "/", used: str | None = "2026-11-1"
     ) -> str:
         number = len(self.roles) + 1
-        day = f"{number % 28 + 1:02d}"
         self.roles.append(
             {
                 "Path": path,
                 "RoleName": name,
-                "RoleId": f"AROAEXAMPLE{number:09d}",
-                "Arn": f"arn:aws:iam::{ACCOUNT}:role{path}{name}",
-                "CreateDate": f"20{18 + number % 8}-03-{day}T09:00:00+00:00",
+                "RoleId": f"AROAEXAMPLE{self.letter}{number:08d}",
+                "Arn": f"arn:aws:iam::{self.id}:role{path}{name}",
+                "CreateDate": f"20{18 + number % 8}-0{number % 9 + 1}-{number % 28 + 1:02d}T09:00:00+00:00",
                 "AssumeRolePolicyDocument": policy,
-                "InstanceProfileList": [],
-                "RolePolicyList": [],
-                "AttachedManagedPolicies": [],
-                "Tags": [{"Key": key, "Value": value} for key, value in (tags or {}).items()],
-                "RoleLastUsed": {"LastUsedDate": f"{used}{number % 4}T08:15:00+00:00", "Region": REGIONS[number % 2]}
-                if used
-                else {},
+                "Description": "",
+                "MaxSessionDuration": 3600,
             }
+        )
+        self.role_tags[name] = tags or {}
+        self.last_used[name] = (
+            {"LastUsedDate": f"{used}{number % 9}T08:15:00+00:00", "Region": "eu-west-1"} if used else {}
         )
         return name
 
-    def profile(
-        self, name: str, role: str | None, tags: Tags | None = None, path: str = "/", *, denied: bool = False
-    ) -> str:
+    def profile(self, name: str, role: str | None, tags: Tags | None = None, path: str = "/") -> str:
         number = len(self.profiles) + 1
         held = next((r for r in self.roles if r["RoleName"] == role), None)
-        nested = ("Path", "RoleName", "RoleId", "Arn", "CreateDate", "AssumeRolePolicyDocument")
-        profile = {
-            "Path": path,
-            "InstanceProfileName": name,
-            "InstanceProfileId": f"AIPAEXAMPLE{number:09d}",
-            "Arn": f"arn:aws:iam::{ACCOUNT}:instance-profile{path}{name}",
-            "CreateDate": held["CreateDate"] if held else f"2021-06-{number % 28 + 1:02d}T09:00:00+00:00",
-            "Roles": [{key: held[key] for key in nested}] if held else [],
-        }
-        self.profiles.append(profile)
-        self.profile_tags[name] = None if denied else (tags or {})
-        if held:
-            held["InstanceProfileList"].append(profile)  # type: ignore[attr-defined]
+        created = str(held["CreateDate"]) if held else f"2019-06-{number % 28 + 1:02d}T09:00:00+00:00"
+        self.profiles.append(
+            {
+                "Path": path,
+                "InstanceProfileName": name,
+                "InstanceProfileId": f"AIPAEXAMPLE{self.letter}{number:08d}",
+                "Arn": f"arn:aws:iam::{self.id}:instance-profile{path}{name}",
+                "CreateDate": created.replace(":00+", ":04+"),
+                "Roles": [{key: held[key] for key in NESTED_ROLE}] if held else [],
+            }
+        )
+        self.profile_tags[name] = tags or {}
         return name
 
-    def pair(self, name: str, tags: Tags, profile_tags: Tags | None = None) -> str:
-        self.role(name, trust(EC2), tags)
-        return self.profile(name, name, tags if profile_tags is None else profile_tags)
+    def pair(self, name: str, tags: Tags, profile_tags: Tags | None = None, path: str = "/") -> str:
+        """Make what the console makes of an EC2 role: two of one name; the console tags both alike."""
+        self.role(name, trust(EC2), tags, path)
+        return self.profile(name, name, tags if profile_tags is None else profile_tags, path)
+
+    def made(self, role: str, profile: str, tags: Tags | None = None, **paths: str) -> str:
+        """Make a role with the profile that a service or tool makes for it, without tags."""
+        if role not in self.role_tags:
+            self.role(role, trust(EC2), tags, paths.get("role_path", "/"))
+        return self.profile(profile, role, {}, paths.get("profile_path", "/"))
+
+    def service_linked(self, *services: tuple[str, str]) -> None:
+        for name, short in services:
+            service = f"{short}.amazonaws.com"
+            self.role(f"AWSServiceRoleFor{name}", trust(service), path=f"/aws-service-role/{service}/")
+
+    def signed_in(self, *names: str) -> None:
+        provider = f"arn:aws:iam::{self.id}:saml-provider/AWSSSO_0123456789abcdef_DO_NOT_DELETE"
+        for number, name in enumerate(names):
+            role = f"AWSReservedSSO_{name}_0123456789abcde{number}"
+            self.role(role, trust(federated=provider), path="/aws-reserved/sso.amazonaws.com/eu-west-1/")
+
+    def details(self) -> list[Json]:
+        """Return the roles as get-account-authorization-details prints them."""
+        return [
+            {key: role[key] for key in NESTED_ROLE}
+            | {
+                "InstanceProfileList": [p for p in self.profiles if role["RoleName"] in roles_in(p)],
+                "RolePolicyList": [],
+                "AttachedManagedPolicies": [],
+                "Tags": tag_list(self.role_tags[str(role["RoleName"])]),
+                "RoleLastUsed": self.last_used[str(role["RoleName"])],
+            }
+            for role in self.roles
+        ]
+
+    def caller(self, name: str) -> dict[str, Json]:
+        arn = f"arn:aws:sts::{self.id}:assumed-role/auditor/audit"
+        return {
+            "get-caller-identity": {"UserId": "AROAEXAMPLEAUDITOR01:audit", "Account": self.id, "Arn": arn},
+            "list-account-aliases": {"AccountAliases": [name]},
+        }
+
+    def summary(self, profile_quota: int) -> dict[str, Json]:
+        counts = {"Roles": len(self.roles), "RolesQuota": 1000}
+        counts |= {"InstanceProfiles": len(self.profiles), "InstanceProfilesQuota": profile_quota}
+        return {"get-account-summary": {"SummaryMap": counts}}
 
 
-def account() -> Account:
-    it = Account()
-    ops, data, japan = {"Owner": "ops"}, {"Owner": "data"}, {"Owner": "基盤チーム", "Environment": "本番"}
-    # What the console makes: two of one name.
-    for name in ("web", "api", "worker", "bastion", "monitoring"):
-        it.pair(name, ops | {"Environment": "prod"})
-    it.pair("portal", japan)
-    it.pair("batch", data | {"CostCenter": "4711"}, data | {"CostCenter": "4812"})
-    it.pair("reporting", data | {"cost-center": "4711"})
-    it.pair("ingest", data | {"owner": "data"}, data)
-    it.pair("search", {"Οwner": "search"}, {"Οwner": "search"})
-    it.pair("legacy-ftp", ops, {})
-    # Services, by their own names and paths.
-    it.role("AWSCloud9SSMAccessRole", trust("cloud9.amazonaws.com", EC2), ops, "/service-role/")
-    it.profile("AWSCloud9SSMInstanceProfile", "AWSCloud9SSMAccessRole", path="/cloud9/")
-    it.pair("AmazonSSMRoleForInstancesQuickSetup", {"QSConfigId-a1b2c": "a1b2c"})
-    it.pair("aws-elasticbeanstalk-ec2-role", {}, {})
-    it.pair("ecsInstanceRole", ops)
-    it.role("eks-nodes", trust(EC2), ops)
-    it.profile("eks-08c968da-2d88-0096-4c82-1ee57490a6af", "eks-nodes")
-    it.profile(
-        "prod_4067990795380418201",
-        "eks-nodes",
-        {"karpenter.sh/discovery": "prod"},
-        "/karpenter/eu-west-1/prod/6e2f0a1c-demo/",
-    )
-    it.role("shop-InstanceRole-1A2B3C4D5E6F", trust(EC2), ops | {"Environment": "prod"})
-    it.profile("shop-InstanceProfile-Z9Y8X7W6V5U4", "shop-InstanceRole-1A2B3C4D5E6F")
-    it.role("app-20260102030405000000000001", trust(EC2), ops)
-    it.profile("app-20260102030406000000000002", "app-20260102030405000000000001", ops)
-    # Names and paths that differ without a maker who means it.
-    it.role("billing-role", trust(EC2), ops)
-    it.profile("billing-profile", "billing-role", ops)
-    it.role("Cache", trust(EC2), ops)
-    it.profile("cache", "Cache", ops, "/team-a/")
-    it.role("blue", trust(EC2), ops)
-    it.role("green", trust(EC2), ops)
-    it.profile("blue", "green", ops)
-    # Whom the roles let in.
-    it.role("etl", trust("lambda.amazonaws.com"), data)
-    it.profile("etl", "etl", data)
-    it.role("partner-access", trust(aws=(f"arn:aws:iam::{ACCOUNT}:root", DELETED)), ops, used=None)
-    # Halves without the other half.
-    it.profile("old-batch", None, {"Owner": "data"})
-    it.profile("staging-web", None)
-    it.role("jump-host", trust(EC2), ops, used=None)
-    # AWS's own roles, and one whose profile nobody may read the tags of.
-    it.role("AWSServiceRoleForSupport", trust("support.amazonaws.com"), path="/aws-service-role/support.amazonaws.com/")
-    it.role("AWSSystemsManagerDefaultEC2InstanceManagementRole", trust("ssm.amazonaws.com"), path="/service-role/")
-    it.role("payroll", trust(EC2), {"Owner": "finance"})
-    it.profile("payroll", "payroll", denied=True)
+def roles_in(profile: Json) -> list[object]:
+    return [role["RoleName"] for role in profile["Roles"]]  # type: ignore[attr-defined]
+
+
+COST = {"CostCenter": "4711"}
+OPS = {"Owner": "ops", "Environment": "prod"} | COST
+DATA = {"Owner": "data", "Environment": "prod"} | COST
+TOKYO = {"Owner": "基盤チーム", "Environment": "本番", "Project": "注文管理"} | COST
+
+
+def shop() -> Account:
+    """Make the shop's account: people, services and scripts of eight years; everything was read."""
+    it = Account(SHOP, "S")
+    for name in ("web", "api", "worker", "bastion", "monitoring", "checkout", "catalog", "cart", "mail", "cdn-origin"):
+        it.pair(name, OPS)
+    for name in ("portal", "zaiko", "haiso"):
+        it.pair(name, TOKYO)
+    for name in ("image-resizer", "recommendations", "price-feed", "clickstream", "warehouse-load"):
+        it.pair(name, DATA)
+    # Tags that two sides, or two people, write differently.
+    it.pair("batch", DATA, DATA | {"CostCenter": "4812"})
+    it.pair("ingest", DATA | {"owner": "data"}, DATA)
+    it.pair("reporting", {"Owner": "data", "Environment": "prod", "cost-center": "4711"})
+    it.pair("search", {"Οwner": "search", "Environment": "prod"})
+    it.pair("legacy-ftp", OPS, {})
+    shop_services(it)
+    shop_accidents(it)
     return it
 
 
-def references(it: Account) -> dict[str, dict[str, object]]:
-    by_name = {str(profile["InstanceProfileName"]): profile for profile in it.profiles}
+def shop_services(it: Account) -> None:
+    """Add what services and tools make, by their own names and paths."""
+    it.role("AWSCloud9SSMAccessRole", trust("cloud9.amazonaws.com", EC2), OPS, "/service-role/")
+    it.profile("AWSCloud9SSMInstanceProfile", "AWSCloud9SSMAccessRole", path="/cloud9/")
+    it.pair("AmazonSSMRoleForInstancesQuickSetup", {"QSConfigId-a1b2c": "a1b2c"})
+    it.made("aws-elasticbeanstalk-ec2-role", "aws-elasticbeanstalk-ec2-role")
+    it.role("aws-elasticbeanstalk-service-role", trust("elasticbeanstalk.amazonaws.com"), OPS)
+    it.made("EMR_EC2_DefaultRole", "EMR_EC2_DefaultRole", DATA)
+    it.role("EMR_DefaultRole", trust("elasticmapreduce.amazonaws.com"), DATA)
+    it.made("EC2InstanceProfileForImageBuilder", "EC2InstanceProfileForImageBuilder", OPS)
+    it.pair("ecsInstanceRole", OPS)
+    it.made("shop-InstanceRole-1A2B3C4D5E6F", "shop-InstanceProfile-Z9Y8X7W6V5U4", OPS)
+    it.made("reports-WebRole-7G8H9J0K1L2M", "reports-WebProfile-3N4P5Q6R7S8T", DATA)
+    it.role("app-20260102030405000000000001", trust(EC2), OPS)
+    it.profile("app-20260102030406000000000002", "app-20260102030405000000000001", OPS)
+    it.made("s3access", "s3access-profile", DATA)
+    replication = "AWSApplicationMigrationReplicationServerRole"
+    it.role(replication, trust(EC2), OPS, "/service-role/", used=None)
+    it.profile(replication, replication, OPS)
+    # Roles that have nothing to do with EC2.
+    for name in (
+        "order-events",
+        "thumbnailer",
+        "nightly-report",
+        "coupon-mailer",
+        "fraud-score",
+        "cleanup-amis",
+        "resize",
+    ):
+        it.role(name, trust("lambda.amazonaws.com"), OPS, used="2026-11-2")
+    it.role("codebuild-shop-service-role", trust("codebuild.amazonaws.com"), OPS, "/service-role/")
+    it.role("order-flow", trust("states.amazonaws.com"), OPS)
+    it.role("flow-logs", trust("vpc-flow-logs.amazonaws.com"), OPS)
+    it.role("rds-monitoring-role", trust("monitoring.rds.amazonaws.com"), OPS)
+    github = f"arn:aws:iam::{SHOP}:oidc-provider/token.actions.githubusercontent.com"
+    it.role("github-actions-deploy", trust(federated=github), OPS)
+    it.role("AWSSystemsManagerDefaultEC2InstanceManagementRole", trust("ssm.amazonaws.com"), path="/service-role/")
+    it.signed_in("AdministratorAccess", "ReadOnlyAccess")
+    it.service_linked(
+        ("Support", "support"), ("TrustedAdvisor", "trustedadvisor"), ("AutoScaling", "autoscaling"), ("ECS", "ecs")
+    )
 
-    def instance(
-        number: int, region: str, name: str, state: str = "running", id: str | None = None
-    ) -> dict[str, object]:
+
+def shop_accidents(it: Account) -> None:
+    """Add what nobody meant."""
+    it.role("billing-role", trust(EC2), OPS)
+    it.profile("billing-profile", "billing-role", OPS)
+    it.role("Cache", trust(EC2), OPS)
+    it.profile("cache", "Cache", OPS, "/team-a/")
+    it.role("blue", trust(EC2), OPS)
+    it.role("green", trust(EC2), OPS)
+    it.profile("blue", "green", OPS)
+    # Whom the roles let in.
+    it.role("etl", trust("lambda.amazonaws.com"), DATA)
+    it.profile("etl", "etl", DATA)
+    it.role("partner-access", trust(aws=(f"arn:aws:iam::{SHOP}:root", DELETED)), OPS, used=None)
+    # Halves without the other half.
+    it.profile("old-batch", None, DATA)
+    it.profile("staging-web", None)
+    it.role("jump-host", trust(EC2), OPS, used=None)
+
+
+def platform() -> Account:
+    """Make the platform's account: clusters of every kind, whose tools give roles and profiles names of their own."""
+    it = Account(PLATFORM, "P")
+    team = {"Owner": "platform", "Environment": "prod", "CostCenter": "5200"}
+    dev = team | {"Environment": "test"}
+    for name in (
+        "ci-runner",
+        "grafana",
+        "vault",
+        "gpu-notebook",
+        "artifact-cache",
+        "log-shipper",
+        "build-farm",
+        "runner-arm",
+        "backup-agent",
+    ):
+        it.pair(name, team)
+    for name in ("license-server", "windows-ad", "sandbox", "load-test"):
+        it.pair(name, dev)
+    clusters(it, team, dev)
+    for pod in ("external-dns", "cluster-autoscaler", "load-balancer", "ebs-csi", "cert-manager", "loki", "velero"):
+        provider = f"arn:aws:iam::{PLATFORM}:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF"
+        it.role(f"irsa-{pod}", trust(federated=provider), team)
+    it.role("eks-prod-cluster", trust("eks.amazonaws.com"), team)
+    it.role("eks-dev-cluster", trust("eks.amazonaws.com"), dev)
+    for name in ("drift-report", "ami-rotation", "quota-watch"):
+        it.role(name, trust("lambda.amazonaws.com"), team, used=None)
+    it.role("OrganizationAccountAccessRole", trust(aws=(f"arn:aws:iam::{SHOP}:root",)), team)
+    it.signed_in("AdministratorAccess", "PlatformEngineer")
+    it.service_linked(
+        ("Support", "support"),
+        ("TrustedAdvisor", "trustedadvisor"),
+        ("AmazonEKS", "eks"),
+        ("AutoScaling", "autoscaling"),
+    )
+    return it
+
+
+def clusters(it: Account, team: Tags, dev: Tags) -> None:
+    """Add what clusters and their tools make."""
+    # Amazon EKS makes a profile per node group, Karpenter one per node class; each holds the one node role.
+    for uuid in ("08c968da-2d88-0096-4c82-1ee57490a6af", "1ec968db-71f2-44d3-9e0b-52a7d1c0b9e4"):
+        it.made("eks-prod-nodes", f"eks-{uuid}", team)
+    it.made("eks-dev-nodes", "eks-9ac968dc-8a14-4b6d-a3f7-0c1e2d3f4a5b", dev)
+    it.made("AmazonEKSAutoNodeRole", "eks-eu-west-1-prod-4067990795380418201", team)
+    it.role("KarpenterNodeRole-prod", trust(EC2), team)
+    for number, uid in ((8720145566123907754, "6e2f0a1c"), (1193844207756120033, "b7d41e90")):
+        path = f"/karpenter/eu-west-1/prod/{uid}-3c1d-4f5e-9a7b-2d8c6e4f0a1b/"
+        it.profile(f"prod_{number}", "KarpenterNodeRole-prod", {"karpenter.k8s.aws/cluster": "prod"}, path)
+    it.made("KarpenterNodeRole-dev", "KarpenterNodeInstanceProfile-dev", dev)
+    stack = "eksctl-demo-nodegroup-ng-1"
+    it.made(f"{stack}-NodeInstanceRole-2B3C4D5E6F7G", f"{stack}-NodeInstanceProfile-8H9J0K1L2M3N", dev)
+    for kind in ("nodes", "masters", "bastions"):
+        it.pair(f"{kind}.k8s.example.com", {"KubernetesCluster": "k8s.example.com"} | dev)
+    for kind in ("master", "worker"):
+        tags = {"kubernetes.io/cluster/shop-x7k2p": "owned"} | team
+        it.role(f"shop-x7k2p-{kind}-role", trust(EC2), tags)
+        it.profile(f"shop-x7k2p-{kind}-profile", f"shop-x7k2p-{kind}-role", tags)
+    it.made("ManagedOpenShift-Worker-Role", "rosa-service-managed-prod-2f9c-shop-worker", team)
+    for kind in ("nodes", "control-plane", "controllers"):
+        name = f"{kind}.cluster-api-provider-aws.sigs.k8s.io"
+        it.made(name, name, dev)
+    for kind, role, profile in (
+        ("HeadNode", "4P5Q6R7S8T9U", "0V1W2X3Y4Z5A"),
+        ("Queue", "6B7C8D9E0F1G", "2H3J4K5L6M7N"),
+    ):
+        path = "/parallelcluster/hpc/"
+        it.made(
+            f"hpc-Role{kind}-{role}", f"hpc-InstanceProfile{kind}-{profile}", team, role_path=path, profile_path=path
+        )
+    it.made("AWSPCS-render-nodes", "AWSPCS-render", team)
+    it.made("ecsInstanceRole", "ecsInstanceRole-profile", team)
+    it.made("ecsInstanceRoleManaged", "ecsInstanceManaged", team)
+    it.made("AWSRDSCustomSQLServerInstanceRole", "AWSRDSCustomSQLServerInstanceProfile", team)
+    it.made("datazone_emr_ec2_instance_role_d4x1", "datazone_emr_ec2_instance_profile_d4x1", team)
+    it.made("metrics-AgentRole-3C4D5E6F7G8H", "metrics-AgentProfile-9J0K1L2M3N4P", team)
+    it.made("proxy-ProxyRole-5Q6R7S8T9U0V", "proxy-ProxyProfile-1W2X3Y4Z5A6B", team)
+    for number in (3, 7):
+        it.role(f"terraform-2025031408150000000000000{number}", trust(EC2), team)
+        it.profile(
+            f"terraform-2025031408150000000000000{number + 1}", f"terraform-2025031408150000000000000{number}", team
+        )
+
+
+FINANCE = "/finance/"
+
+
+def legacy() -> Account:
+    """Make the old account: little differs, and much was refused to whoever read it."""
+    it = Account(LEGACY, "L")
+    tags = {"Owner": "it", "Environment": "prod", "CostCenter": "1000"}
+    for name in (
+        "intranet",
+        "wiki",
+        "ldap",
+        "smtp-relay",
+        "fileserver",
+        "vpn",
+        "dns",
+        "mirror",
+        "tape-gateway",
+        "jira",
+        "cvs",
+        "proxy",
+        "sap-router",
+    ):
+        it.pair(name, tags)
+    for name in ("erp", "crm", "ledger", "payroll"):
+        it.pair(name, tags, path=FINANCE)
+    for name in (
+        "aws-opsworks-ec2-role",
+        "DataPipelineDefaultResourceRole",
+        "EMR_EC2_DefaultRole",
+        "aws-elasticbeanstalk-ec2-role",
+        "AWSTransform-Deploy-App-Instance-Role",
+    ):
+        it.pair(name, tags)
+    for name in ("intranet-old", "packer-2017", "sap-poc", "scan-station"):
+        it.profile(name, None, tags)
+    it.role("vendor-backup", trust(aws=("AIDAEXAMPLEDELETED02",)), tags)
+    it.role("scan-import", trust("lambda.amazonaws.com"), tags)
+    it.profile("scan-import", "scan-import", tags)
+    it.role("OrganizationAccountAccessRole", trust(aws=(f"arn:aws:iam::{SHOP}:root",)), tags)
+    it.service_linked(("Support", "support"), ("TrustedAdvisor", "trustedadvisor"), ("AutoScaling", "autoscaling"))
+    return it
+
+
+class Region:
+    """What one region of an account holds that names profiles."""
+
+    def __init__(self, account: Account, name: str, start: int) -> None:
+        self.account, self.name, self.number = account, name, start
+        self.instances: list[Json] = []
+        self.versions: list[Json] = []
+        self.configurations: list[Json] = []
+        self.groups: list[Json] = []
+
+    def _next(self) -> int:
+        self.number += 1
+        return self.number
+
+    def instance(self, name: str, state: str = "running", id: str | None = None) -> None:
+        number = self._next()
+        profile = next(p for p in self.account.profiles if p["InstanceProfileName"] == name)
+        self.instances.append(
+            {
+                "InstanceId": f"i-0abc{number:013x}",
+                "State": {"Code": 16 if state == "running" else 80, "Name": state},
+                "Placement": {"AvailabilityZone": f"{self.name}a"},
+                "IamInstanceProfile": {"Arn": profile["Arn"], "Id": id or profile["InstanceProfileId"]},
+                "Tags": [{"Key": "Name", "Value": f"{name}-{number}"}],
+            }
+        )
+
+    def template(self, name: str, profile: Json, group: bool = False) -> None:
+        template = {"LaunchTemplateId": f"lt-0abc{self._next():013x}", "LaunchTemplateName": name}
+        data = {"ImageId": "ami-0abcdef1234567890", "IamInstanceProfile": profile}
+        self.versions.append(template | {"VersionNumber": 1, "DefaultVersion": True, "LaunchTemplateData": data})
+        if group:
+            arn = self._scaling("autoScalingGroup", name)
+            chosen: Json = {"LaunchTemplate": template | {"Version": "$Default"}}
+            self.groups.append({"AutoScalingGroupName": name, "AutoScalingGroupARN": arn} | chosen)
+
+    def configuration(self, name: str, profile: str) -> None:
+        arn = self._scaling("launchConfiguration", name)
+        self.configurations.append(
+            {"LaunchConfigurationName": name, "LaunchConfigurationARN": arn, "IamInstanceProfile": profile}
+        )
+
+    def _scaling(self, kind: str, name: str) -> str:
+        return f"arn:aws:autoscaling:{self.name}:{self.account.id}:{kind}:{self._next():08x}:{kind}Name/{name}"
+
+    def documents(self) -> dict[str, Json]:
+        reservations = [
+            {"ReservationId": f"r-{row['InstanceId'][2:]}", "OwnerId": self.account.id, "Instances": [row]}  # type: ignore[index]
+            for row in self.instances
+        ]
         return {
-            "InstanceId": f"i-0abc{number:013x}",
-            "State": {"Code": 16 if state == "running" else 80, "Name": state},
-            "Placement": {"AvailabilityZone": f"{region}a"},
-            "IamInstanceProfile": {"Arn": by_name[name]["Arn"], "Id": id or by_name[name]["InstanceProfileId"]},
-            "Tags": [{"Key": "Name", "Value": f"{name}-{number}"}],
+            f"{self.name}/describe-instances": {"Reservations": reservations},
+            f"{self.name}/describe-launch-template-versions": {"LaunchTemplateVersions": self.versions},
+            f"{self.name}/describe-launch-configurations": {"LaunchConfigurations": self.configurations},
+            f"{self.name}/describe-auto-scaling-groups": {"AutoScalingGroups": self.groups},
         }
 
-    def instances(*rows: dict[str, object]) -> dict[str, object]:
-        return {
-            "Reservations": [
-                {"ReservationId": f"r-{n:017x}", "OwnerId": ACCOUNT, "Instances": [row]}
-                for n, row in enumerate(rows, 1)
-            ]
-        }
 
-    def version(number: int, name: str, profile: dict[str, str], at: int = 1) -> dict[str, object]:
-        return {
-            "LaunchTemplateId": f"lt-0abc{number:013x}",
-            "LaunchTemplateName": name,
-            "VersionNumber": at,
-            "DefaultVersion": True,
-            "LaunchTemplateData": {"ImageId": "ami-0abcdef1234567890", "IamInstanceProfile": profile},
-        }
+def shop_regions(it: Account) -> dict[str, Json]:
+    tokyo, ireland = Region(it, "ap-northeast-1", 0), Region(it, "eu-west-1", 50)
+    for name in ("web", "api", "portal", "zaiko", "haiso", "checkout", "AWSCloud9SSMInstanceProfile"):
+        tokyo.instance(name)
+    tokyo.instance("bastion", "stopped")
+    tokyo.instance("monitoring", id="AIPAEXAMPLEGONE00001")
+    tokyo.template("worker", {"Name": "worker"}, group=True)
+    tokyo.template("retired", {"Name": "retired-app"})
+    for name in (
+        *("batch", "ingest", "search", "blue", "etl", "billing-profile", "cache", "catalog", "cart", "mail"),
+        *("shop-InstanceProfile-Z9Y8X7W6V5U4", "reports-WebProfile-3N4P5Q6R7S8T", "EMR_EC2_DefaultRole"),
+        *("image-resizer", "recommendations", "price-feed", "cdn-origin", "s3access-profile"),
+    ):
+        ireland.instance(name)
+    ireland.template("ecs", {"Arn": f"arn:aws:iam::{SHOP}:instance-profile/ecsInstanceRole"})
+    ireland.configuration("beanstalk", "aws-elasticbeanstalk-ec2-role")
+    return tokyo.documents() | ireland.documents()
 
-    tokyo, ireland = REGIONS
-    scaling = f"arn:aws:autoscaling:{{}}:{ACCOUNT}:{{}}Name/{{}}"
-    return {
-        f"{tokyo}/describe-instances": instances(
-            instance(1, tokyo, "web"),
-            instance(2, tokyo, "api"),
-            instance(3, tokyo, "portal"),
-            instance(4, tokyo, "bastion", "stopped"),
-            instance(5, tokyo, "monitoring", id="AIPAEXAMPLEGONE00001"),
-            instance(6, tokyo, "AWSCloud9SSMInstanceProfile"),
-        ),
-        f"{tokyo}/describe-launch-template-versions": {
-            "LaunchTemplateVersions": [
-                version(1, "worker", {"Name": "worker"}),
-                version(2, "retired", {"Name": "retired-app"}),
-            ]
-        },
-        f"{tokyo}/describe-launch-configurations": {"LaunchConfigurations": []},
-        f"{tokyo}/describe-auto-scaling-groups": {
-            "AutoScalingGroups": [
-                {
-                    "AutoScalingGroupName": "workers",
-                    "AutoScalingGroupARN": scaling.format(tokyo, "autoScalingGroup:5f1c:autoScalingGroup", "workers"),
-                    "LaunchTemplate": {
-                        "LaunchTemplateId": "lt-0abc0000000000001",
-                        "LaunchTemplateName": "worker",
-                        "Version": "$Default",
-                    },
-                }
-            ]
-        },
-        f"{ireland}/describe-instances": instances(
-            instance(7, ireland, "batch"),
-            instance(8, ireland, "ingest"),
-            instance(9, ireland, "search"),
-            instance(10, ireland, "eks-08c968da-2d88-0096-4c82-1ee57490a6af"),
-            instance(11, ireland, "prod_4067990795380418201"),
-            instance(12, ireland, "shop-InstanceProfile-Z9Y8X7W6V5U4"),
-            instance(13, ireland, "blue"),
-            instance(14, ireland, "etl"),
-            instance(15, ireland, "payroll"),
-            instance(16, ireland, "billing-profile"),
-            instance(17, ireland, "cache"),
-        ),
-        f"{ireland}/describe-launch-template-versions": {
-            "LaunchTemplateVersions": [
-                version(3, "ecs", {"Arn": f"arn:aws:iam::{ACCOUNT}:instance-profile/ecsInstanceRole"})
-            ]
-        },
-        f"{ireland}/describe-launch-configurations": {
-            "LaunchConfigurations": [
-                {
-                    "LaunchConfigurationName": "beanstalk",
-                    "LaunchConfigurationARN": scaling.format(
-                        ireland, "launchConfiguration:7a2e:launchConfiguration", "beanstalk"
-                    ),
-                    "IamInstanceProfile": "aws-elasticbeanstalk-ec2-role",
-                }
-            ]
-        },
-        f"{ireland}/describe-auto-scaling-groups": {"AutoScalingGroups": []},
-    }
+
+def platform_regions(it: Account) -> dict[str, Json]:
+    ireland = Region(it, "eu-west-1", 100)
+    for profile in it.profiles:
+        name = str(profile["InstanceProfileName"])
+        if name.startswith("eks-"):
+            ireland.template(name, {"Name": name}, group=True)
+        elif name not in ("sandbox", "gpu-notebook", "KarpenterNodeInstanceProfile-dev"):
+            ireland.instance(name)
+    return ireland.documents()
+
+
+def legacy_regions(it: Account) -> dict[str, Json]:
+    virginia = Region(it, "us-east-1", 200)
+    for name in ("intranet", "wiki", "ldap", "fileserver", "vpn", "erp"):
+        virginia.instance(name)
+    documents = virginia.documents()
+    del documents["us-east-1/describe-launch-template-versions"]
+    return documents
+
+
+def tag_files(folder: str, tags: dict[str, Tags], denied: set[str] | None = None) -> dict[str, Json]:
+    return {f"{folder}/{name}": {"Tags": tag_list(own)} for name, own in tags.items() if name not in (denied or set())}
 
 
 def files() -> dict[str, str]:
     """Return the path of each file of the sample and its text."""
-    it = account()
-    documents: dict[str, object] = {
-        "get-caller-identity": {
-            "UserId": "AROAEXAMPLEAUDITOR01:audit",
-            "Account": ACCOUNT,
-            "Arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/auditor/audit",
-        },
-        "list-account-aliases": {"AccountAliases": ["example-shop"]},
-        "get-account-summary": {
-            "SummaryMap": {
-                "Roles": len(it.roles),
-                "RolesQuota": 1000,
-                "InstanceProfiles": len(it.profiles),
-                "InstanceProfilesQuota": 30,
-            }
-        },
+    one, two, three = shop(), platform(), legacy()
+    shop_documents: dict[str, Json] = {
+        **one.caller("example-shop"),
+        # The quota stands at 50, so that a small account can show what it is to come near it.
+        **one.summary(profile_quota=50),
         "get-account-authorization-details": {
             "UserDetailList": [],
             "GroupDetailList": [],
-            "RoleDetailList": it.roles,
-            "Policies": [],
+            "RoleDetailList": one.details(),
         },
-        "list-instance-profiles": {"InstanceProfiles": it.profiles},
-        **references(it),
+        "list-instance-profiles": {"InstanceProfiles": one.profiles},
+        **tag_files("instance-profile-tags", one.profile_tags),
+        **shop_regions(one),
     }
-    for name, tags in it.profile_tags.items():
-        if tags is not None:
-            documents[f"instance-profile-tags/{name}"] = {
-                "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]
-            }
+    platform_documents: dict[str, Json] = {
+        **two.caller("example-platform"),
+        **two.summary(profile_quota=1000),
+        "get-account-authorization-details": {
+            "UserDetailList": [],
+            "GroupDetailList": [],
+            "RoleDetailList": two.details(),
+        },
+        "list-instance-profiles": {"InstanceProfiles": two.profiles},
+        **platform_regions(two),
+    }
+    hidden = {str(row["RoleName"]) for row in three.roles if row["Path"] == FINANCE}
+    legacy_documents: dict[str, Json] = {
+        **three.caller("example-legacy"),
+        "list-roles": {"Roles": [{key: role[key] for key in LISTED_ROLE} for role in three.roles]},
+        "list-instance-profiles": {"InstanceProfiles": three.profiles},
+        **tag_files("role-tags", three.role_tags, hidden),
+        **tag_files("instance-profile-tags", three.profile_tags, hidden),
+        **legacy_regions(three),
+    }
     written = {
-        f"{ACCOUNT}/{name}.json": json.dumps(document, indent=4, ensure_ascii=False) + "\n"
+        f"{account}/{name}.json": printed(document)
+        for account, documents in ((SHOP, shop_documents), (PLATFORM, platform_documents), (LEGACY, legacy_documents))
         for name, document in documents.items()
     }
-    denied = [f"ListInstanceProfileTags,{name},AccessDenied" for name, tags in it.profile_tags.items() if tags is None]
-    written[f"{ACCOUNT}/denied.csv"] = "\n".join(["operation,subject,error_code", *denied]) + "\n"
+    # One command after the other, appended to one file.
+    written[f"{PLATFORM}/get-instance-profile.json"] = "".join(
+        printed(
+            {"InstanceProfile": profile | {"Tags": tag_list(two.profile_tags[str(profile["InstanceProfileName"])])}}
+        )
+        for profile in two.profiles
+    )
+    denied = [
+        "GetAccountAuthorizationDetails,*,AccessDenied",
+        "GetAccountSummary,*,AccessDenied",
+        *(
+            f"{call},{name},AccessDenied"
+            for name in sorted(hidden)
+            for call in ("ListRoleTags", "ListInstanceProfileTags")
+        ),
+        "DescribeInstances,eu-west-1,UnauthorizedOperation",
+        "DescribeLaunchTemplateVersions,us-east-1,UnauthorizedOperation",
+    ]
+    written[f"{LEGACY}/denied.csv"] = "\n".join(["operation,subject,error_code", *denied]) + "\n"
     return written
+
+
+def printed(document: Json) -> str:
+    return json.dumps(document, indent=4, ensure_ascii=False) + "\n"
 
 
 def main() -> None:

@@ -105,11 +105,11 @@ def _one_line(result: Result) -> str:
     counts = result.findings["severity"][result.findings["accepted"].isna()].value_counts()
     found = ", ".join(f"{counts[s]:,} {s}" for s in SEVERITIES if s in counts) or "none"
     short = int((result.summary["complete"] < len(result.inventory.accounts)).sum())
-    return (
-        f"{rows['accounts']:,} accounts, {rows['roles']:,} roles, {rows['profiles']:,} instance profiles; "
-        f"findings: {found}; "
-        f"{short} of {len(result.checks)} checks are not complete."
+    counted = ", ".join(
+        f"{rows[name]:,} {what}{'' if rows[name] == 1 else 's'}"
+        for name, what in (("accounts", "account"), ("roles", "role"), ("profiles", "instance profile"))
     )
+    return f"{counted}; findings: {found}; {short} of {len(result.checks)} checks are not complete."
 
 
 def _not_complete(result: Result) -> list[str]:

@@ -15,7 +15,7 @@ import pytest
 from builders import ACCOUNT, nested_role, profile, profile_list, write
 
 SAMPLE_LINE = re.compile(
-    r"1 accounts, 28 roles, 26 instance profiles; findings: 5 high, .*; \d+ of \d+ checks are not complete\."
+    r"3 accounts, 148 roles, 108 instance profiles; findings: 6 high, .*; \d+ of \d+ checks are not complete\."
 )
 
 
@@ -62,7 +62,7 @@ def test_report_of_ones_own_files_goes_where_out_says_and_never_speaks_of_fictio
     empty_profile(tmp_path / "dumps")
     done = run(tmp_path, "report", "dumps", "--out", "new/place")
     first, second = done.stdout.splitlines()
-    assert first.startswith("1 accounts, 0 roles, 1 instance profiles; findings: 1 medium; ")
+    assert first.startswith("1 account, 0 roles, 1 instance profile; findings: 1 medium; ")
     assert second == f"Report: {Path('new', 'place', 'report.html')}"
     assert json.loads((tmp_path / "new/place/summary.json").read_text("utf-8"))["sources"] == ["dumps"]
     assert sorted(file.name for file in tmp_path.iterdir()) == ["dumps", "new"]
@@ -94,17 +94,24 @@ def test_report_of_two_sources_shows_both(tmp_path: Path) -> None:
 
 def test_check_prints_a_line_per_finding_and_on_standard_error_what_could_not_be_seen(tmp_path: Path) -> None:
     done = run(tmp_path, "check", "sample")
-    assert len(done.stdout.splitlines()) >= 43
-    assert done.stdout.splitlines()[5] == (
+    assert len(done.stdout.splitlines()) >= 126
+    assert done.stdout.splitlines()[6] == (
         "medium  deleted_trust_principals    111122223333  partner-access: trusts the deleted AROAEXAMPLEDELETED01"
     )
     counts, *unseen = done.stderr.splitlines()
     assert SAMPLE_LINE.fullmatch(counts)
     assert [line.split(" in ")[0] for line in unseen] == [
         "unreferenced_profiles: partial",
+        "unreferenced_profiles: unknown",
+        "unreferenced_profiles: partial",
         "stale_references: partial",
+        "stale_references: partial",
+        "stale_references: partial",
+        "quota_pressure: unknown",
         "untagged_profiles: partial",
+        "untagged_roles: partial",
         "tag_differences: partial",
+        "missing_required_tags: unknown",
         "missing_required_tags: unknown",
         "tag_key_variants: partial",
     ]
@@ -118,6 +125,10 @@ def test_only_runs_the_checks_that_it_names(tmp_path: Path) -> None:
         ("crossed_names", "blue"),
         ("empty_profiles", "old-batch"),
         ("empty_profiles", "staging-web"),
+        ("empty_profiles", "intranet-old"),
+        ("empty_profiles", "packer-2017"),
+        ("empty_profiles", "sap-poc"),
+        ("empty_profiles", "scan-station"),
     ]
 
 
@@ -139,7 +150,7 @@ def test_json_holds_each_finding_with_null_for_what_is_missing_and_nothing_else(
         "detail": "holds no role",
         "next_step": "aws iam delete-instance-profile --instance-profile-name=staging-web",
     }
-    assert len(json.loads(done.stdout)) == 2
+    assert len(json.loads(done.stdout)) == 6
 
 
 def test_csv_is_quoted_guarded_and_nothing_else(tmp_path: Path) -> None:
@@ -200,7 +211,7 @@ def test_letters_that_the_output_cannot_hold_are_no_reason_to_fail(tmp_path: Pat
     done = run(tmp_path, "check", "sample", "--only", "tag_key_variants", "--format", form, encoding="cp1252")
     assert "Traceback" not in done.stderr
     assert done.returncode == 0
-    assert "CostCenter (2), cost" in done.stdout.replace("\\", "")
+    assert "CostCenter (79), cost" in done.stdout.replace("\\", "")
 
 
 def test_output_that_nobody_reads_to_its_end_is_no_failure_to_tell_of(tmp_path: Path) -> None:

@@ -94,7 +94,8 @@ def pieces(source: str | os.PathLike[str]) -> Iterator[Piece]:
     if stat.S_ISDIR(mode):
         yield from _folder(path)
     elif stat.S_ISREG(mode):
-        yield from _file(path, len(path.resolve().parent.parts))
+        folders = path.resolve().parent.parts
+        yield from _file(path, folders, len(folders))
     else:
         raise SourceError(f"{shown(path)}: is neither a file nor a folder; save what it prints to a file and name that")
 
@@ -115,18 +116,19 @@ def _folder(root: Path) -> Iterator[Piece]:
             f"{shown(error.filename)}: cannot be listed ({error.strerror}); ask for permission to read it"
         )
 
+    depth = len(root.resolve().parts)
     for folder, subfolders, names in os.walk(root, onerror=refuse):
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        folders = Path(folder).resolve().parts
         for name in sorted(names):
             plain = name.lower().removesuffix(".gz")
             wanted = plain.endswith((*_SUFFIXES, ".zip")) or name == "denied.csv"
             path = Path(folder) / name
             if wanted and not name.startswith(".") and path.is_file():
-                yield from _file(path, len(root.resolve().parts))
+                yield from _file(path, path.resolve().parent.parts if path.is_symlink() else folders, depth)
 
 
-def _file(path: Path, root: int) -> Iterator[Piece]:
-    folders = path.resolve().parent.parts
+def _file(path: Path, folders: tuple[str, ...], root: int) -> Iterator[Piece]:
     label = shown(path)
 
     def opened() -> BinaryIO:
