@@ -41,7 +41,7 @@ FRAMES = (
     TIMED
     + """
 import pandas
-from iamframe.load import load_files
+from iamframe.loading import load_files
 start = time.perf_counter()
 inventory = load_files(path)
 seconds = time.perf_counter() - start

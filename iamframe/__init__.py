@@ -1,7 +1,7 @@
 """IAM roles and instance profiles as linked DataFrames, and what is wrong with them.
 
-`load_files` and `load_sample` give an `Inventory`; `run_checks` gives a `Result`; `write_report` writes it down. Names
-are loaded on first use, so that importing iamframe costs next to nothing.
+`load` (or `load_files`, `load_sample`) gives an `Inventory`; `run_checks` gives a `Result`; `write_report` writes it
+down. Names are loaded on first use, so that importing iamframe costs next to nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from iamframe.checks import CHECKS, Policy, Result, run_checks
     from iamframe.errors import IamframeError
     from iamframe.inventory import Inventory
-    from iamframe.load import load_files, load_sample
+    from iamframe.loading import load, load_files, load_sample
     from iamframe.report import write_report
     from iamframe.views import pairs, tag_coverage
 
@@ -23,8 +23,9 @@ _HOMES = {
     "Inventory": "inventory",
     "Policy": "checks",
     "Result": "checks",
-    "load_files": "load",
-    "load_sample": "load",
+    "load": "loading",
+    "load_files": "loading",
+    "load_sample": "loading",
     "pairs": "views",
     "run_checks": "checks",
     "tag_coverage": "views",
@@ -38,6 +39,7 @@ __all__ = [
     "Policy",
     "Result",
     "__version__",
+    "load",
     "load_files",
     "load_sample",
     "pairs",

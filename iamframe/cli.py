@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from iamframe.errors import IamframeError, SourceError
+from iamframe.errors import IamframeError
 
 if TYPE_CHECKING:
     from iamframe.checks import Result
@@ -51,9 +51,10 @@ def app() -> None:
 def report(sources: tuple[str, ...], out: Path, policy: Path | None, strict: bool) -> int:
     """Write the page, the CSV files and the summary into a folder; of the sample, where no SOURCE is named."""
     from iamframe.checks import run_checks
+    from iamframe.loading import load
     from iamframe.report import write_report
 
-    inventory = _load(sources or ("sample",))
+    inventory = load(*(sources or ("sample",)))
     result = run_checks(inventory, policy=policy)
     page = write_report(result, out)
     if inventory.sources == ("sample",):
@@ -77,27 +78,13 @@ def check(
 ) -> int:
     """Print the findings, and on standard error what could not be seen."""
     from iamframe.checks import run_checks
+    from iamframe.loading import load
 
-    result = run_checks(_load(sources), only=only or None, policy=policy)
+    result = run_checks(load(*sources), only=only or None, policy=policy)
     _print(result, form)
     for line in (*_not_complete(result), *_unread(result.inventory)):
         click.echo(_printable(line), err=True)
     return _status(result, fail_on, only, strict=strict)
-
-
-def _load(sources: tuple[str, ...]) -> Inventory:
-    from iamframe.load import SAMPLE, load_files, load_sample
-
-    for source in sources:
-        if source == "aws" or source.startswith("aws:"):
-            raise SourceError(
-                f"{source}: this version reads files and the sample; save what the AWS CLI prints and name the folder"
-            )
-    if SAMPLE in sources:
-        if len(sources) > 1:
-            raise SourceError("sample: is fiction; name it alone, or a folder of your own of that name as ./sample")
-        return load_sample()
-    return load_files(*sources)
 
 
 def _one_line(result: Result) -> str:

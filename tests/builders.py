@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from iamframe.inventory import Inventory
-from iamframe.load import load_files
+from iamframe.loading import load_files
 
 ACCOUNT = "000000000001"
 EC2 = "ec2.amazonaws.com"

@@ -32,7 +32,7 @@ MODULES = [
     "keys",
     "names",
     "inventory",
-    "load",
+    "loading",
     "knowledge",
     "knowledge.makers",
     "views",
@@ -110,10 +110,10 @@ if TYPE_CHECKING:
 else:
     from iamframe.trust import read_trust
 def late():
-    from iamframe.load import load_files
+    from iamframe.loading import load_files
     import pandas, iamframe
 """
-    assert imported(source) == {"errors", "schema", "checks.needs", "checks", "trust", "load", ""}
+    assert imported(source) == {"errors", "schema", "checks.needs", "checks", "trust", "loading", ""}
 
 
 def test_every_module_of_the_package_has_its_place() -> None:

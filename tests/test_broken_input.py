@@ -32,7 +32,7 @@ from builders import (
 
 from iamframe.errors import SourceError
 from iamframe.inventory import Inventory
-from iamframe.load import load_files
+from iamframe.loading import load_files
 from iamframe.views import account_lists
 
 WEB = f"arn:aws:iam::{ACCOUNT}:role/web"

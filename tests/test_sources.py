@@ -27,7 +27,7 @@ from builders import (
 )
 
 from iamframe.inventory import Inventory
-from iamframe.load import load_files
+from iamframe.loading import load_files
 from iamframe.views import account_lists
 
 WEB = "arn:aws:iam::000000000001:role/web"

@@ -13,6 +13,26 @@ from iamframe.sources.sample import sample_folder
 SAMPLE = "sample"
 
 
+def load(*sources: str | os.PathLike[str]) -> Inventory:
+    """Load sources as the command line names them: `sample`, or what `load_files` takes.
+
+    Raises
+    ------
+    SourceError
+        If the sample is named beside others, no source is given, or a source is refused as by `load_files`.
+    """
+    for source in sources:
+        if source == "aws" or str(source).startswith("aws:"):
+            raise SourceError(
+                f"{source}: this version reads files and the sample; save what the AWS CLI prints and name the folder"
+            )
+    if SAMPLE not in sources:
+        return load_files(*sources)
+    if len(sources) > 1:
+        raise SourceError("sample: is fiction; name it alone, or a folder of your own of that name as ./sample")
+    return load_sample()
+
+
 def load_files(*paths: str | os.PathLike[str]) -> Inventory:
     """Load what files hold: what the AWS CLI prints, AWS Config items, Terraform state and plans, Steampipe rows.
 
