@@ -16,6 +16,7 @@ SHOP, PLATFORM, LEGACY = "111122223333", "444455556666", "123456789012"
 EC2 = "ec2.amazonaws.com"
 DELETED = "AROAEXAMPLEDELETED01"
 NESTED_ROLE = ("Path", "RoleName", "RoleId", "Arn", "CreateDate", "AssumeRolePolicyDocument")
+LAST_USED = ("2026-11-18", "2026-11-12", "2026-11-19", "2026-10-02", "2026-11-17", "2026-07-21", "2026-01-14")
 LISTED_ROLE = (*NESTED_ROLE, "Description", "MaxSessionDuration")
 
 Json = dict[str, object]
@@ -50,9 +51,7 @@ class Account:
         self.profile_tags: dict[str, Tags] = {}
         self.last_used: dict[str, Json] = {}
 
-    def role(
-        self, name: str, policy: Json, tags: Tags | None = None, path: str = "/", used: str | None = "2026-11-1"
-    ) -> str:
+    def role(self, name: str, policy: Json, tags: Tags | None = None, path: str = "/", *, used: bool = True) -> str:
         number = len(self.roles) + 1
         self.roles.append(
             {
@@ -67,9 +66,8 @@ class Account:
             }
         )
         self.role_tags[name] = tags or {}
-        self.last_used[name] = (
-            {"LastUsedDate": f"{used}{number % 9}T08:15:00+00:00", "Region": "eu-west-1"} if used else {}
-        )
+        last = {"LastUsedDate": f"{LAST_USED[number % len(LAST_USED)]}T08:15:00+00:00", "Region": "eu-west-1"}
+        self.last_used[name] = last if used else {}
         return name
 
     def profile(self, name: str, role: str | None, tags: Tags | None = None, path: str = "/") -> str:
@@ -185,7 +183,7 @@ def shop_services(it: Account) -> None:
     it.profile("app-20260102030406000000000002", "app-20260102030405000000000001", OPS)
     it.made("s3access", "s3access-profile", DATA)
     replication = "AWSApplicationMigrationReplicationServerRole"
-    it.role(replication, trust(EC2), OPS, "/service-role/", used=None)
+    it.role(replication, trust(EC2), OPS, "/service-role/", used=False)
     it.profile(replication, replication, OPS)
     # Roles that have nothing to do with EC2.
     for name in (
@@ -197,7 +195,7 @@ def shop_services(it: Account) -> None:
         "cleanup-amis",
         "resize",
     ):
-        it.role(name, trust("lambda.amazonaws.com"), OPS, used="2026-11-2")
+        it.role(name, trust("lambda.amazonaws.com"), OPS)
     it.role("codebuild-shop-service-role", trust("codebuild.amazonaws.com"), OPS, "/service-role/")
     it.role("order-flow", trust("states.amazonaws.com"), OPS)
     it.role("flow-logs", trust("vpc-flow-logs.amazonaws.com"), OPS)
@@ -223,11 +221,11 @@ def shop_accidents(it: Account) -> None:
     # Whom the roles let in.
     it.role("etl", trust("lambda.amazonaws.com"), DATA)
     it.profile("etl", "etl", DATA)
-    it.role("partner-access", trust(aws=(f"arn:aws:iam::{SHOP}:root", DELETED)), OPS, used=None)
+    it.role("partner-access", trust(aws=(f"arn:aws:iam::{SHOP}:root", DELETED)), OPS, used=False)
     # Halves without the other half.
     it.profile("old-batch", None, DATA)
     it.profile("staging-web", None)
-    it.role("jump-host", trust(EC2), OPS, used=None)
+    it.role("jump-host", trust(EC2), OPS, used=False)
 
 
 def platform() -> Account:
@@ -256,7 +254,7 @@ def platform() -> Account:
     it.role("eks-prod-cluster", trust("eks.amazonaws.com"), team)
     it.role("eks-dev-cluster", trust("eks.amazonaws.com"), dev)
     for name in ("drift-report", "ami-rotation", "quota-watch"):
-        it.role(name, trust("lambda.amazonaws.com"), team, used=None)
+        it.role(name, trust("lambda.amazonaws.com"), team, used=False)
     it.role("OrganizationAccountAccessRole", trust(aws=(f"arn:aws:iam::{SHOP}:root",)), team)
     it.signed_in("AdministratorAccess", "PlatformEngineer")
     it.service_linked(
