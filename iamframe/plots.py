@@ -472,16 +472,16 @@ def _say_none(ax: Axes, what: str, inventory: Inventory, *frames: str) -> Axes:
 
 
 def _title(ax: Axes, *sentences: str) -> None:
-    lines = [line for sentence in sentences for line in textwrap.wrap(sentence[:1].upper() + sentence[1:], 76)]
+    lines = [line for sentence in sentences for line in textwrap.wrap(sentence[:1].upper() + sentence[1:], 84)]
     ax.set_title("\n".join(lines), loc="left", fontsize=10.5, **_font(*lines))
 
 
 # How it is drawn
 
 
-def _matplotlib(module: str) -> Any:
+def _loaded(module: str) -> Any:
     try:
-        return import_module(f"matplotlib.{module}")
+        return import_module(module)
     except ModuleNotFoundError as error:
         raise missing_extra("matplotlib", "notebooks") from error
 
@@ -491,13 +491,13 @@ def _axes(ax: Axes | None, labels: Iterable[str], rows: float, across: float = 0
     if ax is not None:
         return ax
     width = max(across, 6.2) + 0.08 * max(map(_width, labels), default=0)
-    new: Axes = _matplotlib("pyplot").subplots(figsize=(width, 2 + 0.34 * max(rows, 2)), layout="constrained")[1]
+    new: Axes = _loaded("matplotlib.pyplot").subplots(figsize=(width, 2 + 0.34 * max(rows, 2)), layout="constrained")[1]
     return new
 
 
 def _draw_bars(ax: Axes, counts: pd.DataFrame, looks: Looks, unit: str) -> Axes:
     """Draw a bar per row, stacked of its parts; what is too thin for its number has it behind the bar."""
-    ticker = _matplotlib("ticker")
+    ticker = _loaded("matplotlib.ticker")
     counts = counts.loc[:, counts.sum() > 0]
     totals, rows = counts.sum(axis=1).to_numpy(), np.arange(len(counts))
     wide = counts.to_numpy() >= 0.07 * totals.max()
@@ -505,8 +505,8 @@ def _draw_bars(ax: Axes, counts: pd.DataFrame, looks: Looks, unit: str) -> Axes:
     for part, (name, count) in enumerate(counts.items()):
         values: Any = count.to_numpy()
         ax.barh(rows, values, left=left, height=0.7, label=name, edgecolor=_EDGE, linewidth=0.8, **looks[str(name)])
-        for row in np.flatnonzero(wide[:, part] & (values < totals)):
-            _on_white(ax, left[row] + values[row] / 2, row, f"{values[row]:,}")
+        for bar in np.flatnonzero(wide[:, part] & (values < totals)):
+            _on_white(ax, left[bar] + values[bar] / 2, bar, f"{values[bar]:,}")
         left = left + values
     for row, total in enumerate(totals):
         thin = counts.iloc[row][(counts.iloc[row] > 0) & ~wide[row]]
@@ -527,13 +527,12 @@ def _draw_bars(ax: Axes, counts: pd.DataFrame, looks: Looks, unit: str) -> Axes:
 
 def _draw_cells(ax: Axes, percent: Any, rows: Sequence[str], columns: Sequence[str]) -> None:
     """Draw percentages as coloured cells with their numbers; a missing one is unknown."""
-    from matplotlib.patches import Rectangle
-
+    rectangle = _loaded("matplotlib.patches").Rectangle
     mesh = ax.pcolormesh(np.ma.masked_invalid(percent), cmap="cividis", vmin=0, vmax=100, edgecolor="white")
     inks = np.where(_luminance(mesh.to_rgba(np.nan_to_num(percent))) > 0.18, "black", "white")
     for (row, column), value in np.ndenumerate(percent):
         if np.isnan(value):
-            ax.add_patch(Rectangle((column, row), 1, 1, edgecolor=_EDGE, linewidth=0.8, **_UNKNOWN))
+            ax.add_patch(rectangle((column, row), 1, 1, edgecolor=_EDGE, linewidth=0.8, **_UNKNOWN))
             _on_white(ax, column + 0.5, row + 0.5, "unknown")
         else:
             # Rounding must make no 0 of a few, and no 100 of nearly all.
@@ -580,14 +579,16 @@ def _font(*texts: str) -> dict[str, Any]:
 
 def _families(text: str) -> tuple[list[str], set[str]]:
     """Return the font families that a text needs, the user's first, and the letters that no known font has."""
-    fonts = _matplotlib("font_manager")
-    families: list[str] = list(_matplotlib("pyplot").rcParams["font.family"])
+    fonts = _loaded("matplotlib.font_manager")
+    families: list[str] = list(_loaded("matplotlib").rcParams["font.family"])
     lacking = {c for c in text if c != "\n"}
     for family in [*families, *_FONTS]:
         if not lacking:
             break
+        # A family that is given as bare text would be read as a fontconfig pattern.
+        wanted = fonts.FontProperties(family=[family])
         try:
-            font = fonts.get_font(fonts.findfont(fonts.FontProperties(family=family), fallback_to_default=False))
+            font = fonts.get_font(fonts.findfont(wanted, fallback_to_default=False))
         except ValueError:
             continue
         if had := {c for c in lacking if font.get_char_index(ord(c))}:
