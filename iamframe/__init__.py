@@ -1,7 +1,7 @@
 """IAM roles and instance profiles as linked DataFrames, and what is wrong with them.
 
 `load` (or `load_files`, `load_sample`) gives an `Inventory`; `run_checks` gives a `Result`; `write_report` writes it
-down. Names are loaded on first use, so that importing iamframe costs next to nothing.
+down, and `plots` draws it. Names are loaded on first use, so that importing iamframe costs next to nothing.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from iamframe import plots
     from iamframe.checks import CHECKS, Policy, Result, run_checks
     from iamframe.errors import IamframeError
     from iamframe.inventory import Inventory
@@ -43,6 +44,7 @@ __all__ = [
     "load_files",
     "load_sample",
     "pairs",
+    "plots",
     "run_checks",
     "tag_coverage",
     "write_report",
@@ -54,6 +56,8 @@ def __getattr__(name: str) -> Any:
         from importlib.metadata import version
 
         return version("iamframe")
+    if name == "plots":
+        return import_module("iamframe.plots")
     if name in _HOMES:
         return getattr(import_module(f"iamframe.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'iamframe' has no attribute {name!r}")

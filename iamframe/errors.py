@@ -29,3 +29,12 @@ class SchemaError(IamframeError):
 
 class ReportError(IamframeError):
     """A report cannot be written where it was asked for."""
+
+
+class MissingExtraError(IamframeError):
+    """Something was asked for that needs a package of an extra which is not installed."""
+
+
+def missing_extra(package: str, extra: str) -> MissingExtraError:
+    """Return the error that says which package is missing, and the command that installs it."""
+    return MissingExtraError(f"{package} is not installed: pip install 'iamframe[{extra}]' brings it")

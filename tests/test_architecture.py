@@ -47,6 +47,7 @@ MODULES = [
     "report.tables",
     "report.page",
     "report",
+    "plots",
     "cli",
     "",
 ]
