@@ -21,15 +21,20 @@ QUIET = (
 )
 
 
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """The Chromium of this machine; without one tests are skipped, but in CI they fail."""
-    found = next(filter(None, map(shutil.which, CHROMIUMS)), None)
-    if found is None:
-        reason = f"no browser on this machine: none of {', '.join(CHROMIUMS)} is on the PATH"
+def needed(found: object, what: str, how: str) -> None:
+    """Go on if a part was found; without it the test is skipped, and fails in CI, which has every part."""
+    if not found:
+        reason = f"{what} is not on this machine: {how}"
         if os.environ.get("IAMFRAME_CI"):
             pytest.fail(reason)
         pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The Chromium of this machine."""
+    found = next(filter(None, map(shutil.which, CHROMIUMS)), None)
+    needed(found, "a browser", f"put one of {', '.join(CHROMIUMS)} on the PATH")
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=found, args=list(QUIET))
         yield chromium

@@ -1,0 +1,220 @@
+"""The notebooks, run as people run them: in JupyterLab, by papermill on files of their own, and as they are stored."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+from builders import dump, profile, profile_list, role_detail, write
+from conftest import needed
+
+ROOT = Path(__file__).parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+each_notebook = pytest.mark.parametrize("notebook", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
+
+
+def cells(path: Path) -> list[dict[str, Any]]:
+    return json.loads(path.read_text("utf-8"))["cells"]  # type: ignore[no-any-return]
+
+
+def code_cells(path: Path) -> list[dict[str, Any]]:
+    return [cell for cell in cells(path) if cell["cell_type"] == "code"]
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """Jupyter with nobody's settings, and none written outside the folder."""
+    places = (
+        "JUPYTER_CONFIG_DIR",
+        "JUPYTER_RUNTIME_DIR",
+        "JUPYTERLAB_SETTINGS_DIR",
+        "JUPYTERLAB_WORKSPACES_DIR",
+        "IPYTHONDIR",
+    )
+    return os.environ | {name: str(folder / name) for name in places}
+
+
+# As they are stored
+
+
+def test_there_are_these_notebooks() -> None:
+    assert [path.stem for path in NOTEBOOKS][:4] == [
+        "00_tour",
+        "01_orphaned_profiles",
+        "02_untagged_profiles",
+        "03_name_mismatches",
+    ]
+
+
+@each_notebook
+def test_a_notebook_begins_with_its_question_and_the_source_to_change(notebook: Path) -> None:
+    title, *_ = cells(notebook)
+    assert title["cell_type"] == "markdown"
+    assert "?**" in "".join(title["source"])
+    first, *others = code_cells(notebook)
+    assert first["metadata"]["tags"] == ["parameters"]
+    assert first["source"][0] == 'SOURCE = "sample"\n'
+    assert not [cell for cell in others if "parameters" in cell["metadata"].get("tags", [])]
+
+
+@each_notebook
+def test_a_notebook_shows_a_picture_and_tables_and_writes_a_report(notebook: Path) -> None:
+    shown = [output.get("data", {}) for cell in code_cells(notebook) for output in cell["outputs"]]
+    assert 1 <= sum("image/png" in data for data in shown) <= 3
+    assert sum("<table" in "".join(data.get("text/html", "")) for data in shown) >= 4
+    assert "'report.html'" in "".join(shown[-1]["text/plain"])
+
+
+@each_notebook
+def test_code_of_a_notebook_belongs_in_the_package(notebook: Path) -> None:
+    source = "\n".join("".join(cell["source"]) for cell in code_cells(notebook))
+    assert "def " not in source
+    assert "iterrows" not in source
+
+
+@each_notebook
+def test_a_stored_notebook_says_nothing_of_the_machine_that_ran_it(notebook: Path) -> None:
+    content = json.loads(notebook.read_text("utf-8"))
+    assert content["metadata"] == {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    assert not [
+        output
+        for cell in code_cells(notebook)
+        for output in cell["outputs"]
+        if output["output_type"] == "stream" and output["name"] == "stderr"
+    ]
+
+
+def test_each_notebook_leads_to_the_next() -> None:
+    for notebook, following in itertools.pairwise(NOTEBOOKS):
+        text = "".join("".join(cell["source"]) for cell in cells(notebook))
+        assert f"({following.name})" in text
+
+
+def test_a_stored_output_that_went_stale_fails(tmp_path: Path) -> None:
+    text = (ROOT / "notebooks" / "03_name_mismatches.ipynb").read_text("utf-8")
+    assert "profile billing-profile holds role billing-role" in text
+    stale = tmp_path / "stale.ipynb"
+    stale.write_text(text.replace("profile billing-profile holds role", "profile billing-profile held role"), "utf-8")
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--nbval",
+        "--nbval-current-env",
+        "stale.ipynb",
+    ]
+    done = subprocess.run(command, cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "1 failed" in done.stdout
+    assert "stale.ipynb::Cell 4" in done.stdout
+
+
+# On files of one's own
+
+OWN_FILES = {
+    "profiles alone": {"list-instance-profiles.json": profile_list(profile("left"))},
+    "an account dump alone": {"dump.json": dump(role_detail("web", [profile("web")], {"Owner": "ops"}))},
+}
+
+
+@each_notebook
+@pytest.mark.parametrize("source", OWN_FILES)
+def test_a_notebook_runs_under_papermill_with_another_source(notebook: Path, source: str, tmp_path: Path) -> None:
+    needed(find_spec("papermill"), "papermill", "pip install papermill")
+    write(tmp_path / "own", OWN_FILES[source])
+    command = [sys.executable, "-m", "papermill", str(notebook), str(tmp_path / "done.ipynb"), "-k", "python3"]
+    command += ["-p", "SOURCE", str(tmp_path / "own"), "-p", "OUT", str(tmp_path / "report"), "--cwd", str(tmp_path)]
+    done = subprocess.run(command, env=environment(tmp_path), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    summary = json.loads((tmp_path / "report" / "summary.json").read_text("utf-8"))
+    assert summary["accounts"] == ["000000000001"]
+
+
+# In JupyterLab
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a JupyterLab that serves a copy of the notebooks."""
+    needed(find_spec("jupyterlab"), "JupyterLab", "pip install 'iamframe[notebooks]'")
+    folder = tmp_path_factory.mktemp("lab")
+    shutil.copytree(ROOT / "notebooks", folder / "notebooks", ignore=shutil.ignore_patterns("iamframe-report", ".*"))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--ServerApp.port={port}"]
+    command += [
+        "--ServerApp.port_retries=0",
+        f"--ServerApp.root_dir={folder / 'notebooks'}",
+        "--IdentityProvider.token=",
+    ]
+    command += ["--LabApp.expose_app_in_browser=True", "--LabApp.news_url="]
+    with (folder / "log").open("w") as log:
+        server = subprocess.Popen(command, env=environment(folder), stdout=log, stderr=log)
+    try:
+        address = f"http://127.0.0.1:{port}"
+        deadline = time.monotonic() + 60
+        while not answers(f"{address}/api"):
+            assert server.poll() is None, (folder / "log").read_text()
+            assert time.monotonic() < deadline, (folder / "log").read_text()
+            time.sleep(0.2)
+        yield address
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(address, timeout=2):
+            return True
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+RUN_ALL = """async () => {
+  const app = window.jupyterapp, panel = app.shell.currentWidget;
+  await panel.context.ready;
+  await panel.sessionContext.ready;
+  await app.commands.execute("notebook:clear-all-cell-outputs");
+  await app.commands.execute("notebook:run-all-cells");
+  return panel.content.widgets.filter((cell) => cell.model.type === "code").map((cell) => cell.model.outputs.toJSON());
+}"""
+
+
+@each_notebook
+def test_a_notebook_runs_from_start_to_end_in_jupyterlab(notebook: Path, lab: str, browser: Any) -> None:
+    page = browser.new_page()
+    try:
+        page.goto(f"{lab}/lab/tree/{notebook.name}?reset")
+        page.wait_for_function(
+            "() => window.jupyterapp?.shell.currentWidget?.content?.widgets?.length > 5", timeout=60_000
+        )
+        outputs = page.evaluate(RUN_ALL)
+        assert len(outputs) == len(code_cells(notebook))
+        flat = [output for cell in outputs for output in cell]
+        assert [output for output in flat if output["output_type"] == "error"] == []
+        assert [output for output in flat if output.get("name") == "stderr"] == []
+        assert all(outputs[2:])
+        assert page.locator(".jp-RenderedImage img").count() >= 1
+    finally:
+        page.close()
