@@ -165,6 +165,15 @@ def test_every_account_and_check_has_a_status_and_a_reason_unless_it_is_complete
     assert ((coverage["reason"] == "") == (coverage["status"] == "complete")).all()
 
 
+@pytest.mark.parametrize("name", ["crossed_names", "deleted_trust_principals"])
+def test_where_a_check_found_something_its_coverage_is_partial_at_least(tmp_path: Path, name: str) -> None:
+    policy = {"Statement": {"Effect": "Allow", "Principal": {"AWS": "AROAGONE"}, "Action": "sts:AssumeRole"}}
+    web, batch = nested_role("web", policy=policy), nested_role("batch")
+    result = run_checks(load(tmp_path, {"p.json": profile_list(profile("batch", web), profile("x", batch))}), [name])
+    assert result.findings["check"].tolist() == [name]
+    assert result.coverage["status"].tolist() == ["partial"]
+
+
 def test_findings_have_the_columns_and_types_of_the_schema(result: iamframe.Result) -> None:
     assert list(result.findings.columns) == schema.FINDINGS.names
     assert result.findings.dtypes.to_dict() == schema.FINDINGS.empty().dtypes.to_dict()

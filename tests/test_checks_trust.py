@@ -145,6 +145,16 @@ def test_ids_elsewhere_and_unread_policies_name_nobody_deleted(tmp_path: Path, p
     assert found(tmp_path, documents, "deleted_trust_principals") == []
 
 
+ATTRIBUTES = {"arn": f"{ROLE_ARN}a", "name": "a", "assume_role_policy": json.dumps(trust(EC2))}
+STATE = {
+    "version": 4,
+    "terraform_version": "1.9.0",
+    "resources": [
+        {"mode": "managed", "type": "aws_iam_role", "name": "a", "instances": [{"attributes": ATTRIBUTES}]},
+    ],
+}
+
+
 @pytest.mark.parametrize(
     ("documents", "status", "says"),
     [
@@ -157,6 +167,7 @@ def test_ids_elsewhere_and_unread_policies_name_nobody_deleted(tmp_path: Path, p
         ({"d.json": dump(role_detail("a", policy="<J>"))}, "unknown", "policies of 1 of 1 roles were not read"),
         ({"p.json": profile_list(linked("a", LAMBDA))}, "unknown", "roles that are in no profile show in no source"),
         ({"r.json": {"Role": nested_role("a")}}, "partial", "not all roles were read"),
+        ({"x.tfstate": STATE}, "partial", "not all roles were read"),
     ],
 )
 def test_deleted_principals_need_the_trust_of_all_roles(

@@ -336,6 +336,14 @@ def test_the_order_of_the_files_does_not_matter(tmp_path: Path, order: tuple[str
     same(expected, found)
 
 
+def test_an_account_that_another_names_has_its_sources_in_one_order_however_they_are_named(tmp_path: Path) -> None:
+    theirs = profile("web", account="000000000002")
+    write(tmp_path, {"a.json": dump(role_detail("web", [theirs])), "b.json": profile_list(profile("jobs"))})
+    found = load_files(tmp_path / "b.json", tmp_path / "a.json")
+    assert list(found.accounts["account_id"]) == ["000000000001", "000000000002"]
+    assert list(found.accounts["source"]) == [f"{tmp_path / 'a.json'} {tmp_path / 'b.json'}"] * 2
+
+
 def test_the_order_of_the_documents_in_a_file_does_not_matter(tmp_path: Path) -> None:
     names = ["c", "a", "b"]
     one = load(tmp_path / "one", {"r.json": {"Roles": [nested_role(n) for n in names]}})

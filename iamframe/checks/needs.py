@@ -18,6 +18,8 @@ _ROLES_FROM = (
     "GetRole",
     "config:AWS::IAM::Role",
     "steampipe:aws_iam_role",
+    "terraform:state",
+    "terraform:plan",
 )
 _PROFILES_FROM = (
     "ListInstanceProfiles",

@@ -189,7 +189,8 @@ def run(inventory: Inventory, only: Iterable[str] | None, policy: Policy) -> Res
             parts.append(_conformed(one, found, inventory))
     findings = _sorted(pa.concat_tables(parts) if parts else schema.FINDINGS.arrow.empty_table())
     findings = findings.set_column(findings.column_names.index("accepted"), "accepted", policy.accepted(findings))
-    return Result(inventory, schema.FINDINGS.from_arrow(findings), _coverage(reach, names), names, policy)
+    coverage = _coverage(reach, names, set(zip(*(findings[c].to_pylist() for c in ("account_id", "check")), strict=True)))
+    return Result(inventory, schema.FINDINGS.from_arrow(findings), coverage, names, policy)
 
 
 def _conformed(one: Check, found: pd.DataFrame, inventory: Inventory) -> pa.Table:
@@ -249,7 +250,7 @@ def _sorted(findings: pa.Table) -> pa.Table:
     return findings.take(pc.sort_indices(keyed, keys))
 
 
-def _coverage(reach: Reach, names: Iterable[str]) -> pd.DataFrame:
+def _coverage(reach: Reach, names: Iterable[str], found: set[tuple[str, str]]) -> pd.DataFrame:
     accounts = reach.inventory.accounts["account_id"].tolist()
     said: dict[Need, Verdicts] = {}
     rows: dict[str, list[str]] = {name: [] for name in schema.COVERAGE.names}
@@ -264,6 +265,8 @@ def _coverage(reach: Reach, names: Iterable[str]) -> pd.DataFrame:
             mine = [verdict[index] for verdict in verdicts]
             rows["account_id"].append(account)
             rows["check"].append(name)
-            rows["status"].append(max((status for status, _ in mine), key=STATUSES.index, default="complete"))
+            status = max((status for status, _ in mine), key=STATUSES.index, default="complete")
+            # What was found holds, however little was read.
+            rows["status"].append("partial" if status == "unknown" and (account, name) in found else status)
             rows["reason"].append("; ".join(dict.fromkeys(reason for _, reason in mine if reason)))
     return schema.COVERAGE.conform(rows)
