@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -27,7 +28,7 @@ def test_each_check_stands_in_the_table_with_its_severity() -> None:
 def test_the_ten_lines_of_python_run(tmp_path: Path) -> None:
     code = re.search(r"## Ten lines of Python\n\n```python\n(.*?)```", TEXT, re.DOTALL)
     assert code is not None
-    lines = code[1].replace("dumps/111122223333", str(README.parent / "data" / "sample"))
+    lines = code[1].replace("dumps/", str(README.parent / "data" / "sample"))
     run = subprocess.run([sys.executable, "-c", lines], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     assert "staging-web" in run.stdout
@@ -46,3 +47,19 @@ def test_the_commands_that_make_a_dump_are_valid_shell(tmp_path: Path) -> None:
     script = tmp_path / "dump.sh"
     script.write_text(block[1])
     assert subprocess.run(["sh", "-n", str(script)], check=False).returncode == 0
+
+
+def test_the_policy_allows_just_what_the_commands_that_make_a_dump_ask_for() -> None:
+    policy = json.loads(re.findall(r"```json\n(.*?)```", TEXT, re.DOTALL)[0])
+    block = re.search(r"```sh\n(aws sts.*?)```", TEXT, re.DOTALL)
+    assert block is not None
+    asked = set(re.findall(r"aws (iam|ec2|autoscaling) ([a-z-]+)", block[1]))
+    (statement,) = policy["Statement"]
+    actions = {f"{service}:{''.join(part.capitalize() for part in name.split('-'))}" for service, name in asked}
+    assert statement == {"Effect": "Allow", "Action": sorted(actions), "Resource": "*"}
+
+
+def test_each_notebook_stands_in_the_readme_with_its_question() -> None:
+    for notebook in sorted((README.parent / "notebooks").glob("*.ipynb")):
+        (question,) = re.findall(rf"\]\(notebooks/{notebook.name}\) \| (.*\?) \|", TEXT)
+        assert question.split(",")[0].split()[0] in {"What", "Which"}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from iamframe.checks.registry import Reach, Verdicts
+from iamframe.checks.registry import Counts, Reach, Verdicts
 from iamframe.inventory import ALL, ROLE_LINKS
 from iamframe.keys import Bools, is_in
 
@@ -161,7 +161,7 @@ def linked_trust(reach: Reach) -> Verdicts:
     return _unless_unknown(counts, "the trust policies behind {} of {} links were not read")
 
 
-def _unless_unknown(counts: pd.DataFrame, sentence: str) -> Verdicts:
+def _unless_unknown(counts: Counts, sentence: str) -> Verdicts:
     verdicts: Verdicts = []
     for rows, unknown in zip(counts["rows"], counts["unknown"], strict=True):
         status = "unknown" if unknown == rows else "partial"
@@ -187,9 +187,7 @@ def role_tags(reach: Reach) -> Verdicts:
     return _tagged(counts, reach.lists["roles_whole"], "roles", _LIST_ROLES, refused, _LIST_ROLES)
 
 
-def _tagged(
-    counts: pd.DataFrame, wholes: pd.Series, what: str, command: str, refused: list[str], listing: str
-) -> Verdicts:
+def _tagged(counts: Counts, wholes: pd.Series, what: str, command: str, refused: list[str], listing: str) -> Verdicts:
     verdicts = []
     for rows, known, whole, refusal in zip(counts["rows"], counts["tags_known"], wholes, refused, strict=True):
         if whole and known == rows:

@@ -23,6 +23,7 @@ SEVERITIES = ("high", "medium", "low", "info")
 STATUSES = ("complete", "partial", "unknown")
 
 Rule = Callable[..., pd.DataFrame]
+Counts = dict[str, list[int]]
 
 
 @dataclass(slots=True)
@@ -33,16 +34,18 @@ class Reach:
     pairs: pd.DataFrame
     lists: pd.DataFrame
     policy: Policy
-    counted: dict[str, pd.DataFrame] = field(default_factory=dict)
+    counted: dict[str, Counts] = field(default_factory=dict)
 
-    def count(self, name: str, frame: pd.DataFrame, **masks: Any) -> pd.DataFrame:
+    def count(self, name: str, frame: pd.DataFrame, **masks: Any) -> Counts:
         """Return the `rows` of a frame per account, in the order of `accounts`, and those under each mask."""
         if name not in self.counted:
-            numbers = pd.DataFrame(
-                {"account_id": frame["account_id"], "rows": 1} | {k: np.asarray(v) for k, v in masks.items()}
-            )
-            counts = numbers.groupby("account_id").sum()
-            self.counted[name] = counts.reindex(self.inventory.accounts["account_id"], fill_value=0)
+            accounts = self.inventory.accounts["account_id"]
+            account = position(frame["account_id"], accounts)
+            under = {"rows": np.ones(len(frame), dtype=bool)} | {k: np.asarray(v, bool) for k, v in masks.items()}
+            self.counted[name] = {
+                what: np.bincount(account[mask & (account >= 0)], minlength=len(accounts)).tolist()
+                for what, mask in under.items()
+            }
         return self.counted[name]
 
 
@@ -189,7 +192,8 @@ def run(inventory: Inventory, only: Iterable[str] | None, policy: Policy) -> Res
             parts.append(_conformed(one, found, inventory))
     findings = _sorted(pa.concat_tables(parts) if parts else schema.FINDINGS.arrow.empty_table())
     findings = findings.set_column(findings.column_names.index("accepted"), "accepted", policy.accepted(findings))
-    coverage = _coverage(reach, names, set(zip(*(findings[c].to_pylist() for c in ("account_id", "check")), strict=True)))
+    each = findings.select(["account_id", "check"]).group_by(["account_id", "check"]).aggregate([])
+    coverage = _coverage(reach, names, set(zip(*(column.to_pylist() for column in each.columns), strict=True)))
     return Result(inventory, schema.FINDINGS.from_arrow(findings), coverage, names, policy)
 
 
