@@ -350,7 +350,7 @@ def plot_age(inventory: Inventory, ax: Axes | None = None) -> Axes:
     """Draw roles and profiles by the year in which they were created, two bars per year.
 
     Those without a tag of their own are crossed: tags were read, and there are none but those that AWS reserves.
-    Hatched are those whose tags, or whose time of creation, were not read. The last 20 years have bars of their own.
+    Hatched are those whose tags, or whose time of creation, were not read. Of more than 20 years the first share a row.
     Roles that AWS manages are left out, and counted in the title.
 
     Raises
@@ -597,8 +597,10 @@ def _families(text: str) -> tuple[list[str], set[str]]:
     return families, lacking
 
 
-def _short(text: object, limit: int = 36) -> str:
+def _short(text: Any, limit: int = 36) -> str:
     """Return a text that fits on one line: its middle left out, and spelled out what cannot be seen or drawn."""
+    if pd.isna(text):
+        return "(name not read)"
     lacking = _families(str(text))[1]
     # The ideographic space is a letter like another in Japanese names, though Python holds it unprintable.
     spelled = [

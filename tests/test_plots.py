@@ -333,6 +333,13 @@ def test_a_profile_whose_role_was_not_read_hangs_on_a_dashed_line(tmp_path: Path
     assert "1 profile whose role was not read (dashed)" in title(ax)
 
 
+def test_a_name_that_was_not_read_is_said_to_be_so(tmp_path: Path) -> None:
+    inventory = load(tmp_path, {"p.json": profile_list(profile("web"))})
+    nameless = inventory.profiles.assign(profile_name=np.nan).astype({"profile_name": "str"})
+    ax = plot_ladder(Inventory(**inventory.frames | {"profiles": nameless}))
+    assert texts(ax) == ["(name not read)"]
+
+
 def test_the_ladder_has_no_more_rows_than_asked_for_and_says_how_many_more(tmp_path: Path) -> None:
     documents = {"p.json": profile_list(*[profile(f"p{n}") for n in range(5)])}
     ax = plot_ladder(load(tmp_path, documents), limit=2)
@@ -377,9 +384,10 @@ def test_a_last_use_that_was_not_read_is_hatched_and_not_called_unused(tmp_path:
 
 
 def test_a_time_without_a_zone_is_utc_and_a_use_after_it_is_recent(tmp_path: Path) -> None:
-    inventory = load(tmp_path, account(used("web", "2026-01-02")))
-    ax = plot_last_use(inventory, now=NOW.replace(tzinfo=None))
+    inventory = load(tmp_path, account(used("web", "2025-12-01"), used("api", "2026-01-02")))
+    ax = plot_last_use(inventory, now=NOW.replace(hour=12, tzinfo=None))
     assert bars(ax)["30 days or less"] == {"used": 1}
+    assert bars(ax)["31 to 90 days"] == {"used": 1}
 
 
 def test_days_count_from_when_the_account_was_read_where_that_is_known(tmp_path: Path) -> None:
@@ -431,12 +439,13 @@ def test_a_creation_that_was_not_read_is_hatched_in_a_row_of_its_own(tmp_path: P
     assert hatches(ax) == {"creation not read": UNKNOWN}
 
 
-def test_years_before_the_last_twenty_share_a_row(tmp_path: Path) -> None:
-    years = (1990, 2004, 2024)
+def test_of_more_than_twenty_years_the_first_share_a_row(tmp_path: Path) -> None:
+    years = (1990, 2005, 2006, 2024)
     roles = [role_detail(f"r{y}", CreateDate=f"{y}-05-01T09:00:00Z") for y in years]
     ax = plot_age(load(tmp_path, account(*roles)))
     assert len(rows(ax)) == 2 * 20
     assert bars(ax)["2005 or before  roles"] == {"untagged": 2}
+    assert bars(ax)["2006  roles"] == {"untagged": 1}
 
 
 # All of them
