@@ -41,10 +41,11 @@ def _read(reach: Reach, operations: tuple[str, ...]) -> list[bool]:
 
 def _refusals(reach: Reach, operations: tuple[str, ...]) -> list[str]:
     """Return, per account, how AWS refused one of the operations, as a clause to put behind a reason."""
-    gaps = reach.inventory.gaps
-    gaps = gaps[gaps["reason"].isin(["denied", "throttled", "expired"]) & gaps["operation"].isin(operations)]
-    said = dict(zip(gaps["account_id"], gaps["operation"] + " was " + gaps["reason"], strict=True))
-    return [f" ({said[account]})" if account in said else "" for account in reach.inventory.accounts["account_id"]]
+    said: dict[str, str] = {}
+    for account, operation, reason in reach.refused:
+        if operation in operations:
+            said[account] = f" ({operation} was {reason})"
+    return [said.get(account, "") for account in reach.inventory.accounts["account_id"]]
 
 
 def profile_list(reach: Reach) -> Verdicts:

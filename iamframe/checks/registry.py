@@ -26,7 +26,7 @@ Rule = Callable[..., pd.DataFrame]
 Counts = dict[str, list[int]]
 
 
-@dataclass(slots=True)
+@dataclass
 class Reach:
     """What was read of each account: what a need looks at to say how far a check can be trusted."""
 
@@ -35,6 +35,13 @@ class Reach:
     lists: pd.DataFrame
     policy: Policy
     counted: dict[str, Counts] = field(default_factory=dict)
+
+    @cached_property
+    def refused(self) -> list[tuple[str, str, str]]:
+        """Account, operation and reason of all that AWS refused, each once, in the order of `gaps`."""
+        gaps = self.inventory.gaps
+        gaps = gaps.loc[gaps["reason"].isin(["denied", "throttled", "expired"]), ["account_id", "operation", "reason"]]
+        return list(gaps.drop_duplicates().itertuples(index=False, name=None))
 
     def count(self, name: str, frame: pd.DataFrame, **masks: Any) -> Counts:
         """Return the `rows` of a frame per account, in the order of `accounts`, and those under each mask."""
