@@ -1034,6 +1034,14 @@ def test_denied_csv_says_what_was_refused(tmp_path: Path, line: str, operation: 
     assert list(zip(found["account_id"], found["reason"], strict=True)) == [("000000000001", reason)]
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_denied_csv_is_read_where_it_is_packed_by_gzip(tmp_path: Path, packed: bool) -> None:
+    text = gzip.compress(b"operation,subject,error_code\nGetRole,web,AccessDenied\n")
+    name, content = ("x.zip", zipped({"denied.csv.gz": text})) if packed else ("denied.csv.gz", text)
+    gaps = load(tmp_path, {"dump.json": dump(role_detail("web")), name: content}).gaps
+    assert list(gaps[gaps["reason"] == "denied"]["subject"]) == ["web"]
+
+
 def test_a_denied_describe_is_of_the_region_that_its_subject_names(tmp_path: Path) -> None:
     text = "operation,subject,error_code\nDescribeInstances,eu-west-1,UnauthorizedOperation\n"
     gaps = load(tmp_path, {"dump.json": dump(role_detail("web")), "denied.csv": text}).gaps
