@@ -515,6 +515,18 @@ def pin(version: str) -> dict[str, str]:
     return {"LaunchTemplateId": "lt-1", "Version": version}
 
 
+@pytest.mark.parametrize("pinned", [["10", "2", "$Latest", "2"], ["$Latest", "2", "2", "10"]])
+def test_the_versions_that_a_group_pins_stand_in_one_order_and_once(tmp_path: Path, pinned: list[str]) -> None:
+    overrides = [{"LaunchTemplateSpecification": pin(number)} for number in pinned]
+    documents = {
+        "versions.json": {"LaunchTemplateVersions": [version(2, "web"), version(10, "web")]},
+        "groups.json": group(MixedInstancesPolicy={"LaunchTemplate": {"Overrides": overrides}}),
+    }
+    references = load(tmp_path, documents).references
+    row = only_row(references[references["consumer_type"] == "auto-scaling-group"])
+    assert row["consumer_version"] == "2 10 $Latest"
+
+
 @pytest.mark.parametrize(
     "through",
     [
