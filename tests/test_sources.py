@@ -515,6 +515,18 @@ def pin(version: str) -> dict[str, str]:
     return {"LaunchTemplateId": "lt-1", "Version": version}
 
 
+@pytest.mark.parametrize("pinned", [["10", "2", "$Latest", "2"], ["$Latest", "2", "2", "10"]])
+def test_the_versions_that_a_group_pins_stand_in_one_order_and_once(tmp_path: Path, pinned: list[str]) -> None:
+    overrides = [{"LaunchTemplateSpecification": pin(number)} for number in pinned]
+    documents = {
+        "versions.json": {"LaunchTemplateVersions": [version(2, "web"), version(10, "web")]},
+        "groups.json": group(MixedInstancesPolicy={"LaunchTemplate": {"Overrides": overrides}}),
+    }
+    references = load(tmp_path, documents).references
+    row = only_row(references[references["consumer_type"] == "auto-scaling-group"])
+    assert row["consumer_version"] == "2 10 $Latest"
+
+
 @pytest.mark.parametrize(
     "through",
     [
@@ -1032,6 +1044,14 @@ def test_denied_csv_says_what_was_refused(tmp_path: Path, line: str, operation: 
     gaps = load(tmp_path, documents).gaps
     found = gaps[(gaps["operation"] == operation) & (gaps["subject"] == subject)]
     assert list(zip(found["account_id"], found["reason"], strict=True)) == [("000000000001", reason)]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_denied_csv_is_read_where_it_is_packed_by_gzip(tmp_path: Path, packed: bool) -> None:
+    text = gzip.compress(b"operation,subject,error_code\nGetRole,web,AccessDenied\n")
+    name, content = ("x.zip", zipped({"denied.csv.gz": text})) if packed else ("denied.csv.gz", text)
+    gaps = load(tmp_path, {"dump.json": dump(role_detail("web")), name: content}).gaps
+    assert list(gaps[gaps["reason"] == "denied"]["subject"]) == ["web"]
 
 
 def test_a_denied_describe_is_of_the_region_that_its_subject_names(tmp_path: Path) -> None:

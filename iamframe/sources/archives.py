@@ -121,11 +121,14 @@ def _folder(root: Path) -> Iterator[Piece]:
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         folders = Path(folder).resolve().parts
         for name in sorted(names):
-            plain = name.lower().removesuffix(".gz")
-            wanted = plain.endswith((*_SUFFIXES, ".zip")) or name == "denied.csv"
             path = Path(folder) / name
-            if wanted and not name.startswith(".") and path.is_file():
+            if _is_wanted(name, (*_SUFFIXES, ".zip")) and not name.startswith(".") and path.is_file():
                 yield from _file(path, path.resolve().parent.parts if path.is_symlink() else folders, depth)
+
+
+def _is_wanted(name: str, suffixes: tuple[str, ...]) -> bool:
+    plain = name[:-3] if name.lower().endswith(".gz") else name
+    return plain.lower().endswith(suffixes) or plain == "denied.csv"
 
 
 def _file(path: Path, folders: tuple[str, ...], root: int) -> Iterator[Piece]:
@@ -195,8 +198,7 @@ def _zipped(label: str, folders: tuple[str, ...], path: Path, root: int) -> Iter
     budget = _Budget()
     for entry in entries:
         inner = PurePosixPath(entry.filename.replace("\\", "/"))
-        plain = inner.name.lower().removesuffix(".gz")
-        if not inner.name or entry.is_dir() or not (plain.endswith(_SUFFIXES) or inner.name == "denied.csv"):
+        if not inner.name or entry.is_dir() or not _is_wanted(inner.name, _SUFFIXES):
             continue
         place = f"{label}/{shown(entry.filename)}"
         if stat.S_ISLNK(entry.external_attr >> 16):

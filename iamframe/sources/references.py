@@ -290,6 +290,6 @@ def _of_group(group: Group, profile: str, labels: list[str]) -> Mention:
         account_id=_account_in(group.arn),
         consumer_arn=group.arn,
         consumer_name=group.name,
-        consumer_version=" ".join(labels) or None,
+        consumer_version=" ".join(sorted({*labels}, key=lambda label: (len(label), label))) or None,
         consumer_state=group.status,
     )
