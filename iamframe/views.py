@@ -11,10 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe import schema
-from iamframe.inventory import ALL, PROFILE_LIST, ROLE_LINKS, ROLE_LISTS, Inventory
+from iamframe.inventory import Inventory
 from iamframe.keys import Bools, Positions, concat, is_in, joined_by_group, position, take, take_flag, texts
 from iamframe.knowledge.makers import Maker, known_makers, maker_of
 from iamframe.names import relation
+from iamframe.sources.records import ALL, PROFILE_LIST, ROLE_LINKS, ROLE_LISTS
 from iamframe.sources.references import CORE
 
 

@@ -31,6 +31,8 @@ MODULES = [
     "trust",
     "keys",
     "names",
+    "rows",
+    "missing",
     "inventory",
     "loading",
     "knowledge",

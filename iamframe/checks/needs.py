@@ -8,8 +8,8 @@ from __future__ import annotations
 import pandas as pd
 
 from iamframe.checks.registry import Counts, Reach, Verdicts
-from iamframe.inventory import ALL, ROLE_LINKS
 from iamframe.keys import Bools, is_in
+from iamframe.sources.records import ALL, ROLE_LINKS
 
 _COMPLETE = ("complete", "")
 _ROLES_FROM = (

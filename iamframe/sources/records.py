@@ -22,6 +22,12 @@ _MORE_DIGITS = re.compile(r"(\.\d{6})\d+")
 UNKNOWN_ACCOUNT = "unknown"
 UNKNOWN_REGION = "unknown"
 GLOBAL = "global"
+# The subject of a gap that speaks of all.
+ALL = "*"
+
+ROLE_LISTS = ("GetAccountAuthorizationDetails", "ListRoles")
+PROFILE_LIST = "ListInstanceProfiles"
+ROLE_LINKS = "ListInstanceProfilesForRole"
 
 State = Literal["complete", "partial", "truncated"]
 

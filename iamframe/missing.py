@@ -1,0 +1,153 @@
+"""What the answers do not show, and what that takes from them: each is a gap, with what would settle it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from iamframe.rows import Book
+from iamframe.sources.records import ALL, GLOBAL, PROFILE_LIST, ROLE_LINKS, ROLE_LISTS
+from iamframe.sources.references import CORE
+
+_IAM_OWN = (*ROLE_LISTS, PROFILE_LIST, ROLE_LINKS, "GetRole", "GetInstanceProfile")
+
+
+def note_shorter_than_counted(book: Book, roles: pa.Table, profiles: pa.Table) -> None:
+    """Take wholeness from a list that holds less than GetAccountSummary counts."""
+    for what, operations, expected, table in (
+        ("roles", ROLE_LISTS, "roles_expected", roles),
+        ("instance profiles", (PROFILE_LIST,), "profiles_expected", profiles),
+    ):
+        counts = table["account_id"].combine_chunks().value_counts()
+        held = dict(zip(*(part.to_pylist() for part in counts.flatten()), strict=True))
+        for account, row in book.accounts.items():
+            if row.get(expected) is None or held.get(account, 0) >= row[expected]:
+                continue
+            for operation in operations:
+                call = book.calls.get((account, operation, GLOBAL))
+                if call and call.state == "complete":
+                    call.state = "truncated"
+                    book.gap(
+                        account,
+                        operation,
+                        ALL,
+                        "truncated",
+                        f"{held.get(account, 0):,} {what} were read and GetAccountSummary "
+                        f"counts {row[expected]:,}: the "
+                        "list is not whole; list them again",
+                    )
+
+
+def note_lacking_others(book: Book, rows: pa.Table, key: str, operations: tuple[str, ...]) -> None:
+    """Take wholeness from a list that lacks what another of IAM's own answers shows: they are not of one time."""
+    own = [number for number, operation in enumerate(book.operations) if operation in _IAM_OWN]
+    lists = [number for number in own if book.operations[number] in operations]
+    if len(own) < 2 or not lists:
+        return
+    shown = rows.filter(pc.is_in(rows["origin"], value_set=pa.array(own, pa.int32())))
+    frame = shown.select([key, "account_id", "origin"]).to_pandas().drop_duplicates([key, "origin"])
+    everything = frame.drop_duplicates(key).groupby("account_id").size()
+    counts = frame[frame["origin"].isin(lists)].groupby(["account_id", "origin"]).size()
+    for (account, origin), count in counts.items():
+        call = book.calls.get((account, book.operations[origin], GLOBAL))
+        if count < everything[account] and call and call.state == "complete":
+            call.state = "partial"
+            book.gap(
+                account,
+                book.operations[origin],
+                book.origins[origin],
+                "contradicted",
+                f"{book.origins[origin]} lists {count:,} and all files together show {everything[account]:,}: they "
+                "are not of one time, and that list is not whole; load files of one time together",
+            )
+
+
+def note_absent(book: Book, roles: pa.Table, profiles: pa.Table) -> None:
+    """Note, per account, the lists, links, tags, quotas and references that no answer shows."""
+    whole = {(account, operation) for (account, operation, _), c in book.calls.items() if c.state == "complete"}
+    read = {(account, operation) for account, operation, _ in book.calls}
+    for account in book.accounts:
+        mine, theirs = (
+            t.select([*columns, "account_id"]).filter(pc.equal(t["account_id"], account))
+            if len(book.accounts) > 1
+            else t
+            for t, columns in (
+                (roles, ["role_arn", "links_known", "tags_known"]),
+                (profiles, ["role_known", "tags_known"]),
+            )
+        )
+        has_profiles = (account, PROFILE_LIST) in whole
+        if not any((account, operation) in whole for operation in ROLE_LISTS):
+            _lacks(
+                book,
+                account,
+                "ListRoles",
+                "the whole list of roles is",
+                "aws iam get-account-authorization-details --filter Role",
+            )
+        if not has_profiles:
+            _lacks(
+                book,
+                account,
+                PROFILE_LIST,
+                "the whole list of instance profiles, which alone shows empty ones, is",
+                "aws iam list-instance-profiles",
+            )
+        # A profile of which nobody read what it holds may hold any of the roles.
+        if not has_profiles or not np.asarray(theirs["role_known"]).all():
+            _lacks_links(book, account, mine)
+        for table, what, operation, command in (
+            (mine, "roles", "ListRoleTags", "aws iam get-account-authorization-details --filter Role"),
+            (
+                theirs,
+                "instance profiles",
+                "ListInstanceProfileTags",
+                "aws iam list-instance-profile-tags --instance-profile-name=NAME",
+            ),
+        ):
+            unknown = len(table) - int(np.count_nonzero(np.asarray(table["tags_known"])))
+            if unknown:
+                _lacks(book, account, operation, f"the tags of {unknown:,} of {len(table):,} {what} are", command)
+        if (account, "GetAccountSummary") not in read:
+            _lacks(book, account, "GetAccountSummary", "the quotas are", "aws iam get-account-summary")
+        for operation in CORE:
+            if (account, operation) not in read:
+                command = "".join("-" + c.lower() if c.isupper() else c for c in operation).removeprefix("-")
+                service = "ec2" if operation in CORE[:2] else "autoscaling"
+                versions = " --versions '$Latest' '$Default'" if operation == CORE[1] else ""
+                _lacks(
+                    book,
+                    account,
+                    operation,
+                    f"{command.removeprefix('describe-').replace('-', ' ')} are",
+                    f"aws {service} {command}{versions}",
+                    "unknown",
+                )
+
+
+def _lacks(book: Book, account: str, operation: str, what: str, command: str, region: str = GLOBAL) -> None:
+    where = "" if region == GLOBAL else " of each region"
+    book.gap(
+        account,
+        operation,
+        ALL,
+        "not_in_file",
+        f"{what} not in the files; the output of `{command}`{where} would show them",
+        region,
+    )
+
+
+def _lacks_links(book: Book, account: str, roles: pa.Table) -> None:
+    unknown = roles.filter(pc.invert(roles["links_known"]))
+    if len(roles) and len(unknown) == len(roles):
+        _lacks(
+            book,
+            account,
+            ROLE_LINKS,
+            f"the profiles that hold the {len(roles):,} roles are",
+            "aws iam list-instance-profiles",
+        )
+    elif len(unknown):
+        for arn in unknown["role_arn"].to_pylist():
+            book.gap(account, ROLE_LINKS, arn, "not_in_file", f"the profiles that hold {arn} are not in the files")
