@@ -45,6 +45,8 @@ MODULES = [
     "checks.trust",
     "checks",
     "report.tables",
+    "report.pictures",
+    "report.template",
     "report.page",
     "report",
     "cli",

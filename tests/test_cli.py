@@ -15,7 +15,7 @@ import pytest
 from builders import ACCOUNT, nested_role, profile, profile_list, write
 
 SAMPLE_LINE = re.compile(
-    r"1 accounts, 28 roles, 26 instance profiles; findings: 5 high, .*; \d+ of \d+ checks are not complete\."
+    r"1 account, 28 roles, 26 instance profiles; findings: 5 high, .*; \d+ of \d+ checks are not complete\."
 )
 
 
@@ -62,7 +62,7 @@ def test_report_of_ones_own_files_goes_where_out_says_and_never_speaks_of_fictio
     empty_profile(tmp_path / "dumps")
     done = run(tmp_path, "report", "dumps", "--out", "new/place")
     first, second = done.stdout.splitlines()
-    assert first.startswith("1 accounts, 0 roles, 1 instance profiles; findings: 1 medium; ")
+    assert first.startswith("1 account, 0 roles, 1 instance profile; findings: 1 medium; ")
     assert second == f"Report: {Path('new', 'place', 'report.html')}"
     assert json.loads((tmp_path / "new/place/summary.json").read_text("utf-8"))["sources"] == ["dumps"]
     assert sorted(file.name for file in tmp_path.iterdir()) == ["dumps", "new"]

@@ -12,7 +12,7 @@
       for (const row of body.rows) if (!row.hidden) shown += 1;
       body.hidden = shown === 0;
       // A body that is not laid out keeps room for the rows that it shows, not for those that it hides.
-      body.style.containIntrinsicSize = shown < body.rows.length ? `${shown * 60}px` : "";
+      body.className = `n${Math.ceil(shown / 10)}${shown < body.rows.length ? " some" : ""}`;
     }
   };
 
@@ -27,7 +27,8 @@
     const text = cell.textContent.toLowerCase();
     return button && button.localName === "button" ? text.slice(0, -button.textContent.length) : text;
   }).join("\n");
-  let left = null, timer = 0, applied = "";
+  const read = () => sections.forEach((one) => { one.words ??= one.rows.map(wordsOf); });
+  let left = 0, timer = 0, applied = "";
 
   const mark = (rows, wanted) => {
     if (!window.CSS || !CSS.highlights) return;
@@ -46,7 +47,7 @@
           }
         }
       }
-      if (ranges.length > 2000) break;
+      if (ranges.length > 1000) break;
     }
     if (ranges.length) CSS.highlights.set("hit", new Highlight(...ranges)); else CSS.highlights.delete("hit");
   };
@@ -56,17 +57,17 @@
     if (wanted.join(" ") === applied) return;
     if (!applied) left = scrollY;
     applied = wanted.join(" ");
+    read();
     const hits = [];
     let found = 0, first = null;
     for (const one of sections) {
-      one.words ??= one.rows.map(wordsOf);
       let shown = 0;
       one.rows.forEach((row, i) => {
         const hit = wanted.every((word) => one.words[i].includes(word));
         if (row.hidden === hit) row.hidden = !hit;
         if (!hit) return;
         shown += 1;
-        if (wanted.length && hits.length < 1000) hits.push(row);
+        if (wanted.length && hits.length < 200) hits.push(row);
       });
       one.section.hidden = wanted.length > 0 && shown === 0;
       one.told.textContent = wanted.length ? `${number(shown)} of ` : "";
@@ -78,7 +79,8 @@
     mark(hits, wanted);
     if (!wanted.length) scrollTo(0, left); else if (first) first.scrollIntoView();
   };
-  field.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(filter, 60); });
+  field.addEventListener("focus", read);
+  field.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(filter, 50); });
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || !field.value) return;
     event.preventDefault();

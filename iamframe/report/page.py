@@ -83,6 +83,11 @@ class Section:
         """Findings that nobody means or accepts."""
         return self.total - self.expected - self.accepted
 
+    @property
+    def worst(self) -> int:
+        """Accounts of which the check saw as little as its status says."""
+        return sum(len(accounts) for status, _, accounts in self.coverage if status == self.status)
+
 
 def render_page(result: Result, title: str | None = None, author: str | None = None) -> str:
     """Return the page of a result as text: one HTML document that loads nothing and runs nothing but its own script.
@@ -140,16 +145,17 @@ def _read(name: str) -> str:
 
 
 def _generated_style(title: str) -> str:
-    """Return the widths of bars, the labels of cells on a narrow screen, and the head of each printed page.
+    """Return the widths of bars, the room for rows off screen, the labels of cells on a narrow screen, the head in print.
 
     They stand in the style since the page's policy forbids styles of single elements.
     """
     widths = "".join(f".w{percent}{{width:{percent}%}}" for percent in range(101))
+    room = "".join(f".n{tens}{{--rows:{tens}0}}" for tens in range(1, _CHUNK // 10 + 1))
     cells = [(f".findings td{where}", LABELS[name]) for name, where in _CELLS.items()]
     cells += [(f".gaps td:nth-child({place})", LABELS[name]) for place, name in enumerate(_GAP, 1)]
     labels = "".join(f'{cell}::before{{content:"{label}"}}' for cell, label in cells)
     head = "".join(f"\\{ord(letter):x} " for letter in title)
-    return f'{widths}@media screen and (max-width:700px){{{labels}}}@page{{@top-left{{content:"{head}"}}}}'
+    return f'{widths}{room}@media screen and (max-width:700px){{{labels}}}@page{{@top-left{{content:"{head}"}}}}'
 
 
 def _hash(text: str) -> str:

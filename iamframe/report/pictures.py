@@ -18,10 +18,10 @@ MAX_ROWS = 100
 MAX_KEYS = 8
 RELATIONS = {
     "same": "alike",
-    "case": "but for upper and lower case",
-    "affix": "but for something before or behind",
-    "generated": "but for a random tail",
-    "different": "altogether",
+    "case": "alike but for upper and lower case",
+    "affix": "alike but for something before or behind",
+    "generated": "alike but for a random tail",
+    "different": "different",
 }
 
 
