@@ -2,8 +2,8 @@
 
     python benchmarks/page.py [--findings 10000] [--rounds 5]
 
-Medians. Opened is when the first screen is drawn; filtered and sorted is when the browser has drawn again what was asked
-for. What is sorted is the table with the most rows.
+Medians. Opened is when the first screen is drawn; filtered and sorted is when the browser has drawn again what was
+asked for. What is sorted is the table with the most rows.
 """
 
 from __future__ import annotations

@@ -145,7 +145,7 @@ def _read(name: str) -> str:
 
 
 def _generated_style(title: str) -> str:
-    """Return the widths of bars, the room for rows off screen, the labels of cells on a narrow screen, the head in print.
+    """Return widths of bars, room for rows off screen, labels of cells on a narrow screen, and the head of each page.
 
     They stand in the style since the page's policy forbids styles of single elements.
     """

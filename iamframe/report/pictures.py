@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.checks.registry import Result
-from iamframe.keys import is_in, position, texts
+from iamframe.keys import Positions, is_in, position, texts
 from iamframe.views import tags_read
 
 # More than this is no picture any more; the CSV files have all.
@@ -99,8 +99,8 @@ def purposes(result: Result) -> list[Purpose]:
     silent = result.findings["account_id"][result.findings["check"] == "unreferenced_profiles"]
     where = position(pairs["account_id"], accounts["account_id"])
 
-    def count(of: np.ndarray) -> list[int]:
-        return np.bincount(of[of >= 0], minlength=len(accounts)).tolist()
+    def count(of: Positions) -> list[int]:
+        return [int(number) for number in np.bincount(of[of >= 0], minlength=len(accounts))]
 
     by_kind = {
         "referred": count(where[linked & named]),
