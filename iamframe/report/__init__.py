@@ -85,7 +85,8 @@ def _write_all(result: Result, folder: Path, page: str) -> None:
         write_csv(frame, folder / f"{name}.csv")
     summary = json.dumps(summarize(result), indent=2, ensure_ascii=False)
     (folder / "summary.json").write_text(summary + "\n", encoding="utf-8", newline="\n")
-    (folder / "report.html").write_text(page, encoding="utf-8", newline="\n")
+    # A title may hold bytes that the terminal could not decode.
+    (folder / "report.html").write_text(page, encoding="utf-8", errors="replace", newline="\n")
 
 
 def summarize(result: Result) -> dict[str, Any]:
