@@ -329,6 +329,7 @@ def test_a_filter_leaves_only_sections_with_a_hit_and_the_index_says_how_many_ea
         counts = {row[0]: row[3] for row in table(it.page, "Findings per check")}
         assert counts["Instance profiles that hold no role"] == "1 of 2"
         assert counts["Links whose two names differ"] == "0 of 1"
+        it.page.locator("h1").click()
         it.page.keyboard.press("Escape")
         expect(it.page.get_by_role("status")).to_have_text("")
         assert it.page.get_by_label("Show findings with").input_value() == ""
@@ -358,6 +359,10 @@ def test_a_filter_marks_what_it_found_whatever_its_case_and_nothing_else(browser
     with opened(browser, report(empties(tmp_path / "in", "Alpha", "beta"), tmp_path / "out")) as it:
         wanted(it.page, "alpha")
         assert it.page.evaluate(marked) == ["Alpha"] * 3
+        wanted(it.page, "")
+        wanted(it.page, "o")
+        inside = "() => Array.from(CSS.highlights.get('hit'), range => range.startContainer.parentNode.localName)"
+        assert set(it.page.evaluate(inside)) == {"td", "code"}
         wanted(it.page, "")
         wanted(it.page, "copy")
         assert it.page.evaluate(marked) == []
@@ -575,7 +580,8 @@ def test_the_pictures_of_names_profiles_and_tags_say_in_numbers_what_they_show(
     browser: Browser, tmp_path: Path
 ) -> None:
     web, portal = nested_role("web"), nested_role("portal")
-    made = [profile("web", web), profile("shop", portal), profile("left")]
+    untold = {key: value for key, value in profile("untold").items() if key != "Roles"}
+    made = [profile("web", web), profile("shop", portal), profile("left"), untold]
     documents = {
         "id.json": identity(),
         "dump.json": dump(
@@ -594,9 +600,9 @@ def test_the_pictures_of_names_profiles_and_tags_say_in_numbers_what_they_show(
             ["alike but for a random tail", "", "0", "0"],
             ["different", "", "1", "0"],
         ]
-        assert table(it.page, "What profiles are for") == [[ACCOUNT, "", "3", "0", "0", "1", "2", "0"]]
+        assert table(it.page, "What profiles are for") == [[ACCOUNT, "", "4", "0", "0", "1", "2", "1"]]
         assert table(it.page, "How far tags reach") == [
-            [ACCOUNT, "profiles", "2 of 3", "50 % 1", "0 % 0"],
+            [ACCOUNT, "profiles", "2 of 4", "50 % 1", "0 % 0"],
             [ACCOUNT, "roles", "2 of 2", "100 % 2", "50 % 1"],
         ]
 
