@@ -46,9 +46,13 @@ def app() -> None:
 @click.option(
     "--out", type=Path, default=Path("iamframe-report"), metavar="DIR", show_default=True, help="Folder for the report."
 )
+@click.option("--title", metavar="TEXT", help="Title of the page.")
+@click.option("--author", metavar="TEXT", help="Who the page is by.")
 @_policy
 @_strict
-def report(sources: tuple[str, ...], out: Path, policy: Path | None, strict: bool) -> int:
+def report(
+    sources: tuple[str, ...], out: Path, title: str | None, author: str | None, policy: Path | None, strict: bool
+) -> int:
     """Write the page, the CSV files and the summary into a folder; of the sample, where no SOURCE is named."""
     from iamframe.checks import run_checks
     from iamframe.loading import load
@@ -56,7 +60,7 @@ def report(sources: tuple[str, ...], out: Path, policy: Path | None, strict: boo
 
     inventory = load(*(sources or ("sample",)))
     result = run_checks(inventory, policy=policy)
-    page = write_report(result, out)
+    page = write_report(result, out, title=title, author=author)
     if inventory.sources == ("sample",):
         click.echo("This is the fictional sample; no account in it exists. Name a SOURCE to report on your own.")
     click.echo(_one_line(result))
@@ -89,14 +93,16 @@ def check(
 
 def _one_line(result: Result) -> str:
     rows = {name: len(frame) for name, frame in result.inventory.frames.items()}
+    things = {"accounts": "account", "roles": "role", "profiles": "instance profile"}
+    of_each = [f"{rows[name]:,} {thing}{'' if rows[name] == 1 else 's'}" for name, thing in things.items()]
     counts = result.findings["severity"][result.findings["accepted"].isna()].value_counts()
     found = ", ".join(f"{counts[s]:,} {s}" for s in SEVERITIES if s in counts) or "none"
     short = int((result.summary["complete"] < len(result.inventory.accounts)).sum())
-    counted = ", ".join(
-        f"{rows[name]:,} {what}{'' if rows[name] == 1 else 's'}"
-        for name, what in (("accounts", "account"), ("roles", "role"), ("profiles", "instance profile"))
+    return (
+        f"{', '.join(of_each)}; "
+        f"findings: {found}; "
+        f"{short} of {len(result.checks)} checks {'is' if short == 1 else 'are'} not complete."
     )
-    return f"{counted}; findings: {found}; {short} of {len(result.checks)} checks are not complete."
 
 
 def _not_complete(result: Result) -> list[str]:

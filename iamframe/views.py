@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from iamframe import schema
 from iamframe.inventory import Inventory
-from iamframe.keys import Bools, Positions, concat, is_in, joined_by_group, position, take, take_flag, texts
+from iamframe.keys import Bools, Positions, concat, is_in, joined_by_group, joined_key, position, take, take_flag, texts
 from iamframe.knowledge.makers import Maker, known_makers, maker_of
 from iamframe.names import relation
 from iamframe.sources.records import ALL, PROFILE_LIST, ROLE_LINKS, ROLE_LISTS
@@ -130,24 +130,55 @@ def tag_coverage(inventory: Inventory) -> pd.DataFrame:
     rows. Roles that AWS manages and keys that AWS reserves are left out.
     """
     tags = inventory.tags[~inventory.tags["is_aws_reserved"]]
-    rows = []
-    for kind, frame, key in (
-        ("role", inventory.roles[~inventory.roles["is_aws_managed"]], "role_arn"),
-        ("instance-profile", inventory.profiles, "profile_arn"),
-    ):
-        known = frame.groupby("account_id", as_index=False).agg(
-            known=("tags_known", "sum"), size=("tags_known", "size")
-        )
+    parts = []
+    for kind, (frame, key) in _taggable(inventory).items():
         mine = tags[is_in(tags["resource_arn"], frame[key])]
-        used = mine.groupby(["account_id", "tag_key"]).size().rename("tagged").reset_index()
-        used = used.merge(known, on="account_id", validate="many_to_one")
-        rows.append(used.assign(resource_type=kind, unknown=used["size"] - used["known"]))
-    table = pd.concat(rows, ignore_index=True)
-    table["share"] = table["tagged"] / table["known"].where(table["known"] > 0)
-    table = table.sort_values(
-        ["account_id", "resource_type", "share", "tag_key"], ascending=[True, True, False, True], ignore_index=True
-    )
-    return schema.TAG_COVERAGE.conform(table)
+        first, tagged = _counted(joined_key(mine["account_id"], mine["tag_key"]))
+        account, tag_key = (texts(mine[name]).take(pa.array(first)) for name in ("account_id", "tag_key"))
+        counts = tags_read(inventory, kind)
+        where = position(account, counts["account_id"])
+        known = counts["known"].take(pa.array(where))
+        share = pc.divide(pa.array(tagged, pa.float64()), pc.if_else(pc.greater(known, 0), known, None))
+        columns = {
+            "account_id": account,
+            "resource_type": pa.repeat(pa.scalar(kind), len(account)),
+            "tag_key": tag_key,
+            "tagged": tagged,
+            "known": known,
+            "unknown": counts["unknown"].take(pa.array(where)),
+            "share": share,
+        }
+        parts.append(pa.table(columns).cast(schema.TAG_COVERAGE.arrow))
+    table = pa.concat_tables(parts)
+    keys = [
+        (n, "descending" if n == "share" else "ascending") for n in ("account_id", "resource_type", "share", "tag_key")
+    ]
+    return schema.TAG_COVERAGE.from_arrow(table.take(pc.sort_indices(table, keys)))
+
+
+def _taggable(inventory: Inventory) -> dict[str, tuple[pd.DataFrame, str]]:
+    roles = inventory.roles[~inventory.roles["is_aws_managed"]]
+    return {"role": (roles, "role_arn"), "instance-profile": (inventory.profiles, "profile_arn")}
+
+
+def tags_read(inventory: Inventory, resource_type: str) -> pa.Table:
+    """Return, per account that has such resources, of how many the tags are `known` and of how many `unknown`."""
+    frame, _ = _taggable(inventory)[resource_type]
+    known = np.asarray(frame["tags_known"], dtype=np.int64)
+    accounts = pc.unique(texts(frame["account_id"]))
+    where = position(frame["account_id"], accounts)
+    counts = [
+        np.bincount(where, weights=flags, minlength=len(accounts)).astype(np.int64) for flags in (known, 1 - known)
+    ]
+    return pa.table([accounts, *counts], names=["account_id", "known", "unknown"])
+
+
+def _counted(values: pa.Array) -> tuple[Positions, Positions]:
+    """Return where each distinct value stands first, and how often it stands there."""
+    # Not by a group-by of Arrow, which takes longer to load than all that is done here.
+    where = position(values, pc.unique(values))
+    _, first, counts = np.unique(where, return_index=True, return_counts=True)
+    return first, counts
 
 
 def account_lists(inventory: Inventory) -> pd.DataFrame:

@@ -47,6 +47,8 @@ MODULES = [
     "checks.trust",
     "checks",
     "report.tables",
+    "report.pictures",
+    "report.template",
     "report.page",
     "report",
     "plots",

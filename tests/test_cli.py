@@ -79,6 +79,13 @@ def test_what_report_says_of_fiction_is_true_even_beside_a_folder_named_sample(
     assert ("fictional sample" in (tmp_path / "out" / "report.html").read_text("utf-8")) is not is_mine
 
 
+def test_report_puts_title_and_author_at_the_head_of_the_page(tmp_path: Path) -> None:
+    run(tmp_path, "report", "--title", "Review <1>", "--author", "A & B", "--out", "out")
+    page = (tmp_path / "out" / "report.html").read_text("utf-8")
+    assert "<h1>Review &lt;1&gt;</h1>" in page
+    assert "By A &amp; B. Made by iamframe" in page
+
+
 def test_report_of_two_sources_shows_both(tmp_path: Path) -> None:
     empty_profile(tmp_path / "one", "first")
     write(tmp_path / "two", {"p.json": profile_list(profile("second", account="000000000002"))})
@@ -368,7 +375,9 @@ def test_help_names_the_commands_and_each_option(tmp_path: Path) -> None:
     assert {"report", "check", "--version"} <= set(run(tmp_path, "--help").stdout.split())
     said = set(run(tmp_path, "check", "--help").stdout.split())
     assert {"SOURCE...", "--only", "--format", "--fail-on", "--policy", "--strict"} <= said
-    assert {"--out", "--policy", "--strict"} <= set(run(tmp_path, "report", "--help").stdout.split())
+    assert {"--out", "--title", "--author", "--policy", "--strict"} <= set(
+        run(tmp_path, "report", "--help").stdout.split()
+    )
 
 
 def test_without_a_command_it_shows_how_it_is_used_in_lines_that_can_be_read(tmp_path: Path) -> None:

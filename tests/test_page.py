@@ -70,9 +70,9 @@ class Opened:
 
 
 @contextmanager
-def opened(browser: Browser, file: Path) -> Iterator[Opened]:
+def opened(browser: Browser, file: Path, width: int = 1280, height: int = 800, **media: Any) -> Iterator[Opened]:
     """Open a page from disk, with no network."""
-    context = browser.new_context(offline=True)
+    context = browser.new_context(offline=True, viewport={"width": width, "height": height}, **media)
     context.set_default_timeout(5_000)
     it = Opened(context.new_page())
     it.page.on("request", lambda request: it.requests.append(request.url))
@@ -85,8 +85,20 @@ def opened(browser: Browser, file: Path) -> Iterator[Opened]:
     context.close()
 
 
-def report(source: iamframe.Inventory, out: Path, policy: Path | None = None) -> Path:
-    return iamframe.write_report(iamframe.run_checks(source, policy=policy), out)
+def report(source: iamframe.Inventory, out: Path, policy: Path | None = None, **head: str) -> Path:
+    return iamframe.write_report(iamframe.run_checks(source, policy=policy), out, **head)
+
+
+def table(page: Page, label: str) -> list[list[str]]:
+    """The text of the cells of a table, row by row."""
+    rows = page.get_by_role("group", name=f"Table: {label}", exact=True).locator("tbody tr")
+    return list(rows.evaluate_all("rows => rows.map(row => Array.from(row.cells, cell => cell.innerText.trim()))"))
+
+
+def wanted(page: Page, text: str) -> None:
+    """Fill the filter and wait until it has done its work."""
+    page.get_by_label("Show findings with").fill(text)
+    expect(page.get_by_role("status")).to_have_text(re.compile("findings match" if text else "^$"))
 
 
 def empties(folder: Path, *names: str) -> iamframe.Inventory:
@@ -192,6 +204,37 @@ def test_hostile_text_in_any_field_is_shown_as_text_and_nothing_of_it_runs(
         assert it.requests == [(tmp_path / "out" / "report.html").as_uri()]
 
 
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
+def test_title_and_author_stand_at_the_head_of_the_page_as_text_and_on_each_printed_page(
+    browser: Browser, tmp_path: Path, text: str
+) -> None:
+    page = report(empties(tmp_path / "in", "a"), tmp_path / "out", title=f"{text} title", author=f"{text} author")
+    with opened(browser, page) as it:
+        assert it.page.text_content("h1") == f"{text} title"
+        assert it.page.text_content("title") == f"{text} title"
+        assert it.page.get_attribute("meta[name=author]", "content") == f"{text} author"
+        assert f"By {text} author. Made by iamframe" in it.text()
+        printed = re.search(r'@page\{@top-left\{content:"((?:\\[0-9a-f]+ )+)"', it.page.text_content("style") or "")
+        assert printed is not None
+        assert "".join(chr(int(code, 16)) for code in printed[1].replace("\\", "").split()) == f"{text} title"
+        assert it.page.evaluate("typeof window.pwned") == "undefined"
+        assert it.said == []
+        assert it.requests == [page.as_uri()]
+
+
+def test_a_page_without_a_title_and_an_author_has_its_own_and_names_nobody(browser: Browser, tmp_path: Path) -> None:
+    with opened(browser, report(empties(tmp_path / "in", "a"), tmp_path / "out", title="", author="")) as it:
+        assert it.page.title() == "IAM roles and instance profiles: findings"
+        assert it.page.locator("meta[name=author]").count() == 0
+        assert "By " not in it.page.inner_text("header")
+
+
+def test_what_cannot_be_encoded_in_a_title_is_no_reason_to_fail(browser: Browser, tmp_path: Path) -> None:
+    with opened(browser, report(empties(tmp_path / "in", "a"), tmp_path / "out", title="caf\udce9 \x00")) as it:
+        assert it.page.inner_text("h1").startswith("caf")
+        assert it.said == []
+
+
 @pytest.mark.parametrize("text", ["portal", 'a "quoted" alias', "基盤チーム", "<b>"])
 def test_the_alias_of_an_account_is_shown_as_it_is(browser: Browser, tmp_path: Path, text: str) -> None:
     source = write(tmp_path / "in", {"id.json": identity(), "p.json": profile_list(profile("a"))})
@@ -267,10 +310,165 @@ def test_an_emptied_filter_shows_all_rows_again_and_says_nothing(browser: Browse
         assert it.rows_shown() == ["alpha", "beta"]
 
 
+def two_checks(folder: Path) -> iamframe.Inventory:
+    """Two empty profiles, and one whose name differs from its role's."""
+    return load(
+        folder, {"p.json": profile_list(profile("alpha"), profile("beta"), profile("web", nested_role("portal")))}
+    )
+
+
+def test_a_filter_leaves_only_sections_with_a_hit_and_the_index_says_how_many_each_has(
+    browser: Browser, tmp_path: Path
+) -> None:
+    with opened(browser, report(two_checks(tmp_path / "in"), tmp_path / "out")) as it:
+        sections = it.page.locator("section.check")
+        assert sections.count() == 16
+        wanted(it.page, "beta")
+        shown = sections.evaluate_all("all => all.filter(s => s.checkVisibility()).map(s => s.querySelector('h2').id)")
+        assert shown == ["empty_profiles"]
+        counts = {row[0]: row[3] for row in table(it.page, "Findings per check")}
+        assert counts["Instance profiles that hold no role"] == "1 of 2"
+        assert counts["Links whose two names differ"] == "0 of 1"
+        it.page.locator("h1").click()
+        it.page.keyboard.press("Escape")
+        expect(it.page.get_by_role("status")).to_have_text("")
+        assert it.page.get_by_label("Show findings with").input_value() == ""
+        assert sections.evaluate_all("all => all.filter(s => s.checkVisibility()).length") == 16
+        assert {row[0]: row[3] for row in table(it.page, "Findings per check")}["Links whose two names differ"] == "1"
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_filter_jumps_to_the_first_hit_below_its_own_bar_and_back_when_it_is_emptied(
+    browser: Browser, tmp_path: Path, width: int
+) -> None:
+    with opened(browser, report(two_checks(tmp_path / "in"), tmp_path / "out"), width) as it:
+        it.page.get_by_label("Show findings with").focus()
+        before = it.page.evaluate("scrollY")
+        wanted(it.page, "portal")
+        bar, hit = it.page.locator(".find").bounding_box(), it.page.locator("#name_mismatches").bounding_box()
+        assert bar is not None
+        assert hit is not None
+        assert abs(bar["y"]) < 1
+        assert bar["y"] + bar["height"] <= hit["y"] < 400
+        wanted(it.page, "")
+        assert it.page.evaluate("scrollY") == before
+
+
+def test_a_filter_marks_what_it_found_whatever_its_case_and_nothing_else(browser: Browser, tmp_path: Path) -> None:
+    marked = "() => Array.from(CSS.highlights.get('hit') ?? [], range => range.toString())"
+    with opened(browser, report(empties(tmp_path / "in", "Alpha", "beta"), tmp_path / "out")) as it:
+        wanted(it.page, "alpha")
+        assert it.page.evaluate(marked) == ["Alpha"] * 3
+        wanted(it.page, "")
+        wanted(it.page, "o")
+        inside = "() => Array.from(CSS.highlights.get('hit'), range => range.startContainer.parentNode.localName)"
+        assert set(it.page.evaluate(inside)) == {"td", "code"}
+        wanted(it.page, "")
+        wanted(it.page, "copy")
+        assert it.page.evaluate(marked) == []
+        assert it.rows_shown() == []
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_no_heading_that_the_index_leads_to_hides_behind_the_bar(browser: Browser, tmp_path: Path, width: int) -> None:
+    with opened(browser, report(iamframe.load_sample(), tmp_path), width) as it:
+        links = it.page.locator("nav a")
+        assert links.count() == 19
+        for link in links.all():
+            name = (link.get_attribute("href") or "")[1:]
+            link.click()
+            bar, heading = it.page.locator(".find").bounding_box(), it.page.locator(f"#{name}").bounding_box()
+            assert bar is not None
+            assert heading is not None
+            assert bar["y"] + bar["height"] <= heading["y"] < 800 - heading["height"], name
+
+
+# Sorting
+
+
+def test_a_click_on_the_head_of_a_column_sorts_its_table_and_a_second_one_turns_it_round(
+    browser: Browser, tmp_path: Path
+) -> None:
+    source = empties(tmp_path / "in", "p10", "p2", "P1", "p1")
+    with opened(browser, report(source, tmp_path / "out")) as it:
+        head = it.page.locator("section[aria-labelledby=empty_profiles] th").filter(has_text="Name")
+        assert head.get_attribute("aria-sort") is None
+        head.get_by_role("button").click()
+        assert it.rows_shown() == ["p1", "P1", "p2", "p10"]
+        assert head.get_attribute("aria-sort") == "ascending"
+        head.get_by_role("button").click()
+        assert it.rows_shown() == ["p10", "p2", "P1", "p1"]
+        assert head.get_attribute("aria-sort") == "descending"
+        assert it.said == []
+
+
+def test_a_table_is_sorted_by_keyboard_too_and_one_column_at_a_time(browser: Browser, tmp_path: Path) -> None:
+    with opened(browser, report(empties(tmp_path / "in", "b", "a"), tmp_path / "out")) as it:
+        section = it.page.locator("section[aria-labelledby=empty_profiles]")
+        name = section.get_by_role("button", name="Name")
+        name.focus()
+        it.page.keyboard.press("Enter")
+        it.page.keyboard.press("Enter")
+        assert it.rows_shown() == ["b", "a"]
+        it.page.keyboard.press("Tab")
+        it.page.keyboard.press("Space")
+        assert it.rows_shown() == ["a", "b"]
+        sorted_by = section.locator("th[aria-sort]")
+        assert [(head.inner_text(), head.get_attribute("aria-sort")) for head in sorted_by.all()] == [
+            ("ARN", "ascending")
+        ]
+
+
+def test_equal_rows_keep_their_order_severities_have_theirs_and_what_is_missing_comes_last_both_ways(
+    browser: Browser, tmp_path: Path
+) -> None:
+    accepted = '[[makers]]\nname = "house"\nrole = "*"\nprofile = "m-*"\nnames_differ = true\n'
+    policy = write(tmp_path, {"policy.toml": accepted}) / "policy.toml"
+    made = [profile(name, nested_role(role)) for name, role in (("b", "x"), ("m-a", "y"), ("a", "z"), ("m-b", "w"))]
+    source = load(tmp_path / "in", {"p.json": profile_list(*made)})
+    with opened(browser, report(source, tmp_path / "out", policy)) as it:
+        section = it.page.locator("section[aria-labelledby=name_mismatches]")
+        severity, maker = (section.get_by_role("button", name=name) for name in ("Severity", "Maker"))
+        shown = {}
+        for name, button in (("maker", maker), ("maker down", maker), ("severity", severity), ("down", severity)):
+            button.click()
+            shown[name] = it.rows_shown()
+    assert shown == {
+        "maker": ["m-a", "m-b", "a", "b"],
+        "maker down": ["m-a", "m-b", "a", "b"],
+        "severity": ["a", "b", "m-a", "m-b"],
+        "down": ["m-a", "m-b", "a", "b"],
+    }
+
+
+def test_numbers_are_sorted_as_numbers(browser: Browser, tmp_path: Path) -> None:
+    made = [profile(f"p{number}") for number in range(1_000)] + [profile("web", nested_role("portal"))]
+    made += [profile(f"same{number}", nested_role(f"other{number}")) for number in range(9)]
+    with opened(browser, report(load(tmp_path / "in", {"p.json": profile_list(*made)}), tmp_path / "out")) as it:
+        button = it.page.get_by_role("group", name="Table: Findings per check").get_by_role("button", name="Findings")
+        button.click()
+        button.click()
+        assert [row[3] for row in table(it.page, "Findings per check")][:3] == ["1,000", "10", "0"]
+
+
+def test_a_long_table_is_sorted_across_its_bodies_and_stays_filtered(browser: Browser, tmp_path: Path) -> None:
+    names = [f"p{number}" for number in range(250)]
+    with opened(browser, report(empties(tmp_path / "in", *names), tmp_path / "out")) as it:
+        wanted(it.page, "profile/p24")
+        it.page.locator("section[aria-labelledby=empty_profiles]").get_by_role("button", name="Name").dblclick()
+        assert it.rows_shown() == [*(f"p{number}" for number in range(249, 239, -1)), "p24"]
+        wanted(it.page, "")
+        assert it.rows_shown() == names[::-1]
+        sizes = "bodies => bodies.map(body => body.rows.length)"
+        assert it.page.locator("section[aria-labelledby=empty_profiles] tbody").evaluate_all(sizes) == [100, 100, 50]
+
+
 def test_the_copy_button_of_a_next_step_says_that_it_did_its_work(browser: Browser, tmp_path: Path) -> None:
     with opened(browser, report(empties(tmp_path / "in", "alpha"), tmp_path / "out")) as it:
-        it.page.get_by_role("button", name="Copy").click()
-        expect(it.page.locator("button.copy")).to_have_text(re.compile("Copied|Selected"))
+        for place in ("What to do first", "Instance profiles that hold no role"):
+            button = it.page.get_by_role("region", name=place).locator("button.copy")
+            button.first.click()
+            expect(button.first).to_have_text(re.compile("Copied|Selected"))
 
 
 # Print
@@ -292,7 +490,202 @@ def test_print_shows_every_row_while_a_filter_is_active(browser: Browser, tmp_pa
         assert it.rows_shown() == ["alpha", "beta"]
 
 
+@pytest.mark.parametrize("media", ["screen", "print"])
+def test_rows_off_screen_are_not_laid_out_but_printed(browser: Browser, tmp_path: Path, media: str) -> None:
+    names = [f"p{number:03}" for number in range(250)]
+    with opened(browser, report(empties(tmp_path / "in", *names), tmp_path / "out")) as it:
+        it.page.emulate_media(media="print" if media == "print" else "screen")
+        bodies = it.page.locator("section[aria-labelledby=empty_profiles] tbody")
+        assert bodies.evaluate_all("all => all.map(b => b.rows.length)") == [100, 100, 50]
+        drawn = "all => all.map(b => b.rows[0].checkVisibility({ contentVisibilityAuto: true }))"
+        assert bodies.evaluate_all(drawn) == [media == "print"] * 3
+        display = it.page.eval_on_selector("#empty_profiles ~ .scroll thead", "head => getComputedStyle(head).display")
+        assert display == ("table-header-group" if media == "print" else "block")
+
+
+def test_the_head_that_print_repeats_on_each_page_is_text_and_no_button(browser: Browser, tmp_path: Path) -> None:
+    with opened(browser, report(empties(tmp_path / "in", "a"), tmp_path / "out")) as it:
+        it.page.emulate_media(media="print")
+        display = it.page.locator("th button").evaluate_all("all => all.map(b => getComputedStyle(b).display)")
+        assert set(display) == {"contents"}
+
+
+def test_a_page_of_10000_findings_takes_at_most_5_megabytes(tmp_path: Path) -> None:
+    names = [f"app-{number:06}" for number in range(5_000)]
+    made = [profile(f"{name}-profile", nested_role(f"{name}-role", "/team/"), "/team/") for name in names]
+    source = load(tmp_path / "in", {"p.json": profile_list(*made, *map(profile, names))})
+    result = iamframe.run_checks(source)
+    assert len(result.findings) == 10_000
+    assert iamframe.write_report(result, tmp_path / "out").stat().st_size < 5_000_000
+
+
+# Small screens, dark ones, and people who do not see
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("source", ["sample", "hardly anything"])
+def test_axe_finds_nothing_to_complain_about(
+    browser: Browser, tmp_path: Path, width: int, scheme: str, source: str
+) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    little = {"p.json": profile_list(profile("a", nested_role("b")))}
+    inventory = iamframe.load_sample() if source == "sample" else load(tmp_path / "in", little)
+    options = {"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"], "resultTypes": ["violations"]}
+    with opened(browser, report(inventory, tmp_path / "out"), width, color_scheme=scheme) as it:
+        found = Axe().run(it.page, options=options).response["violations"]
+        assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
+
+
+def test_on_a_narrow_screen_each_finding_is_a_card_that_says_what_is_what_and_nothing_is_cut_off(
+    browser: Browser, tmp_path: Path
+) -> None:
+    with opened(browser, report(two_checks(tmp_path / "in"), tmp_path / "out"), 390) as it:
+        cells = it.page.locator("section[aria-labelledby=name_mismatches] tr.finding td")
+        labels = "cells => cells.map(c => [getComputedStyle(c, '::before').content, c.innerText])"
+        assert [(label.strip('"'), text) for label, text in cells.evaluate_all(labels)][:6] == [
+            ("Severity", "low"),
+            ("Account", ACCOUNT),
+            ("Name", "web"),
+            ("ARN", f"arn:aws:iam::{ACCOUNT}:instance-profile/web"),
+            ("Related to", f"arn:aws:iam::{ACCOUNT}:role/portal"),
+            ("Names differ by", "different"),
+        ]
+        boxes = "cells => cells.map(c => c.getBoundingClientRect()).filter(b => b.width).map(b => [b.left, b.right])"
+        assert all(0 <= left < right <= 390 for left, right in cells.evaluate_all(boxes))
+        assert it.page.evaluate("document.documentElement.scrollWidth") == 390
+        scrolls = it.page.locator(".scroll:has(.cards)").evaluate_all(
+            "all => all.map(s => s.scrollWidth - s.clientWidth)"
+        )
+        assert set(scrolls) == {0}
+
+
+# Pictures
+
+
+def test_bars_are_as_long_as_the_numbers_beside_them(browser: Browser, tmp_path: Path) -> None:
+    made = [profile(name) for name in "abcd"] + [profile("web", nested_role("portal"))]
+    with opened(browser, report(load(tmp_path / "in", {"p.json": profile_list(*made)}), tmp_path / "out")) as it:
+        bars = it.page.locator(".numbers li").evaluate_all(
+            "all => all.map(li => [li.innerText.replace(/\\s+/g, ' '), li.querySelector('.bar')?.offsetWidth ?? 0])"
+        )
+        lengths = dict(bars)
+        assert list(lengths) == ["0 high", "4 medium", "1 low", "0 info"]
+        assert lengths["0 high"] == 0
+        assert abs(lengths["4 medium"] - 4 * lengths["1 low"]) <= 4
+
+
+def test_the_pictures_of_names_profiles_and_tags_say_in_numbers_what_they_show(
+    browser: Browser, tmp_path: Path
+) -> None:
+    web, portal = nested_role("web"), nested_role("portal")
+    untold = {key: value for key, value in profile("untold").items() if key != "Roles"}
+    made = [profile("web", web), profile("shop", portal), profile("left"), untold]
+    documents = {
+        "id.json": identity(),
+        "dump.json": dump(
+            role_detail("web", made[:1], {"Owner": "ops"}),
+            role_detail("portal", made[1:2], {"Owner": "ops", "Team": "x"}),
+        ),
+        "p.json": profile_list(*made),
+        "instance-profile-tags/web.json": {"Tags": tag_list({"Owner": "ops"})},
+        "instance-profile-tags/shop.json": {"Tags": []},
+    }
+    with opened(browser, report(load(tmp_path / "in", documents), tmp_path / "out")) as it:
+        assert table(it.page, "How the names of a profile and its role relate") == [
+            ["alike", "", "1", "0"],
+            ["alike but for upper and lower case", "", "0", "0"],
+            ["alike but for something before or behind", "", "0", "0"],
+            ["alike but for a random tail", "", "0", "0"],
+            ["different", "", "1", "0"],
+        ]
+        assert table(it.page, "What profiles are for") == [[ACCOUNT, "", "4", "0", "0", "1", "2", "1"]]
+        assert table(it.page, "How far tags reach") == [
+            [ACCOUNT, "profiles", "2 of 4", "50 % 1", "0 % 0"],
+            [ACCOUNT, "roles", "2 of 2", "100 % 2", "50 % 1"],
+        ]
+
+
+def test_what_nobody_read_is_hatched_in_the_pictures_and_never_a_nought(browser: Browser, tmp_path: Path) -> None:
+    with opened(browser, report(load(tmp_path / "in", {"r.json": {"Roles": [nested_role("web")]}}), tmp_path)) as it:
+        (purpose,) = table(it.page, "What profiles are for")
+        assert purpose[2:6] == ["0 or more", "0", "0", "not listed"]
+        assert table(it.page, "How far tags reach") == [[ACCOUNT, "roles", "0 of 1"]]
+        assert "No link was read." in it.text()
+        hatched = it.page.locator("td.unknown")
+        paint = hatched.evaluate_all("all => all.map(cell => getComputedStyle(cell).backgroundImage)")
+        assert len(paint) > 10
+        assert all(image.startswith("repeating-linear-gradient") for image in paint)
+
+
+def test_no_link_that_its_maker_means_so_is_shown_as_one_that_somebody_named(browser: Browser, tmp_path: Path) -> None:
+    makers = '[[makers]]\nname = "house"\nrole = "*-role"\nprofile = "*-profile"\nnames_differ = true\n'
+    policy = write(tmp_path, {"policy.toml": makers}) / "policy.toml"
+    made = [profile("a-profile", nested_role("a-role")), profile("b", nested_role("b-x"))]
+    with opened(
+        browser, report(load(tmp_path / "in", {"p.json": profile_list(*made)}), tmp_path / "out", policy)
+    ) as it:
+        rows = {row[0]: row[2:] for row in table(it.page, "How the names of a profile and its role relate")}
+        assert rows["alike but for something before or behind"] == ["2", "1"]
+
+
+def test_a_picture_of_more_than_100_accounts_is_cut_and_says_so(browser: Browser, tmp_path: Path) -> None:
+    documents = {f"{n}/p.json": profile_list(profile("a", account=f"{n:012}")) for n in range(1, 102)}
+    with opened(browser, report(load(tmp_path / "in", documents), tmp_path / "out")) as it:
+        assert len(table(it.page, "What profiles are for")) == 100
+        assert "100 of 101 rows, all in profiles.csv, one per account." in it.text()
+        assert "and 97 more, all in accounts.csv" in it.page.inner_text("section[aria-labelledby=looked]")
+
+
 # What it says
+
+
+def test_the_first_screen_says_what_was_looked_at_found_not_seen_and_to_be_done_first(
+    browser: Browser, tmp_path: Path
+) -> None:
+    with opened(browser, report(iamframe.load_sample(), tmp_path)) as it:
+        headings = ("What was looked at", "What was found", "What could not be seen", "What to do first")
+        for name in headings:
+            region = it.page.get_by_role("region", name=name)
+            box = region.locator("li").first.bounding_box()
+            assert box is not None
+            assert box["y"] + box["height"] < 800, name
+        first = it.page.get_by_role("region", name="What to do first").locator("li")
+        assert first.count() == 5
+        assert all(code.startswith("aws ") for code in first.locator("code").all_inner_texts())
+
+
+def test_one_thing_is_not_spoken_of_as_several(browser: Browser, tmp_path: Path) -> None:
+    source = load(tmp_path / "in", {"p.json": profile_list(profile("web", nested_role("portal")))})
+    with opened(browser, report(source, tmp_path / "out")) as it:
+        assert it.page.get_by_role("region", name="What was looked at").locator("p").inner_text() == (
+            "1 account: 1 role, 1 instance profile, 1 link between them, 0 tags, and 0 mentions of profiles by "
+            "instances and templates."
+        )
+        assert "1 finding." in it.page.inner_text("section[aria-labelledby=name_mismatches]")
+
+
+def test_a_reason_why_several_checks_did_not_see_all_is_given_once_with_all_of_them(
+    browser: Browser, tmp_path: Path
+) -> None:
+    with opened(browser, report(iamframe.load_sample(), tmp_path)) as it:
+        unseen = it.page.get_by_role("region", name="What could not be seen")
+        reason = "references were read from files, in ap-northeast-1, eu-west-1"
+        line = unseen.get_by_role("listitem").filter(has_text=reason)
+        assert line.count() == 1
+        assert [link.get_attribute("href") for link in line.get_by_role("link").all()] == [
+            "#stale_references", "#unreferenced_profiles",
+        ]  # fmt: skip
+
+
+def test_noughts_are_no_all_clear_where_a_check_did_not_see_all(browser: Browser, tmp_path: Path) -> None:
+    source = load(tmp_path / "in", {"p.json": profile_list(profile("web", nested_role("web")))})
+    with opened(browser, report(source, tmp_path / "out")) as it:
+        found = it.page.get_by_role("region", name="What was found").inner_text()
+        assert "checks did not see all: there may be more." in found
+        first = it.page.get_by_role("region", name="What to do first").inner_text()
+        assert "Nothing was found in what was read. Have read what could not be seen, then look again." in first
 
 
 def test_a_table_above_20000_rows_is_cut_and_says_where_all_rows_are(browser: Browser, tmp_path: Path) -> None:
@@ -390,6 +783,7 @@ def test_the_page_has_a_language_a_title_one_heading_and_tables_that_say_what_th
         assert it.page.locator("table > caption").count() == tables
         assert it.page.locator("table > thead > tr").count() == tables
         assert it.page.locator("th").count() == it.page.locator("thead th[scope=col]").count() > tables
+        assert it.page.locator("tbody tr:not([role=row]), tbody td:not([role=cell])").count() == 0
         ids = it.page.eval_on_selector_all("[id]", "all => all.map(e => e.id)")
         assert len(ids) == len(set(ids))
         targets = it.page.eval_on_selector_all("a", "all => all.map(a => a.getAttribute('href').slice(1))")

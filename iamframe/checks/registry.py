@@ -122,7 +122,8 @@ class Result:
     """What the checks found, and how far each can be trusted.
 
     `findings` has one row per resource and related resource of a check, by severity, check and ARN; `coverage` one row
-    per account and check: an account without findings of a check has none if its status is `complete`.
+    per account and check: an account without findings of a check has none if its status is `complete`. `pairs` and
+    `lists` are the views that the checks read.
     """
 
     inventory: Inventory
@@ -130,6 +131,13 @@ class Result:
     coverage: pd.DataFrame
     checks: tuple[str, ...]
     policy: Policy
+    pairs: pd.DataFrame
+    lists: pd.DataFrame
+
+    @cached_property
+    def tag_coverage(self) -> pd.DataFrame:
+        """How many roles and profiles of each account carry each tag key."""
+        return views.tag_coverage(self.inventory)
 
     @cached_property
     def summary(self) -> pd.DataFrame:
@@ -201,7 +209,7 @@ def run(inventory: Inventory, only: Iterable[str] | None, policy: Policy) -> Res
     findings = findings.set_column(findings.column_names.index("accepted"), "accepted", policy.accepted(findings))
     each = findings.select(["account_id", "check"]).group_by(["account_id", "check"]).aggregate([])
     coverage = _coverage(reach, names, set(zip(*(column.to_pylist() for column in each.columns), strict=True)))
-    return Result(inventory, schema.FINDINGS.from_arrow(findings), coverage, names, policy)
+    return Result(inventory, schema.FINDINGS.from_arrow(findings), coverage, names, policy, reach.pairs, reach.lists)
 
 
 def _conformed(one: Check, found: pd.DataFrame, inventory: Inventory) -> pa.Table:

@@ -19,13 +19,16 @@ from iamframe.report.tables import write_csv
 __all__ = ["render_page", "summarize", "write_csv", "write_report"]
 
 
-def write_report(result: Result, out: str | os.PathLike[str]) -> Path:
+def write_report(
+    result: Result, out: str | os.PathLike[str], title: str | None = None, author: str | None = None
+) -> Path:
     """Write a result into a folder and return the path of its page.
 
     The folder gets `report.html`, `findings.csv`, `coverage.csv`, one CSV per frame of the inventory (`roles.csv`,
     `profiles.csv`, `links.csv`, `tags.csv`, `references.csv`, `accounts.csv`, `gaps.csv`, `calls.csv`) and
     `summary.json`. Each is written aside first and moved into place when all are whole, so that a report that fails
-    leaves the old one as it was. Other files in the folder are left alone.
+    leaves the old one as it was. Other files in the folder are left alone. Title and author stand at the head of the
+    page; without a title it has its own.
 
     Raises
     ------
@@ -41,7 +44,7 @@ def write_report(result: Result, out: str | os.PathLike[str]) -> Path:
             f"{folder}: cannot be written to ({error.strerror}); name another folder with --out"
         ) from error
     try:
-        _write_all(result, aside)
+        _write_all(result, aside, render_page(result, title, author))
         _move_in(aside, folder)
     except OSError as error:
         raise ReportError(
@@ -76,13 +79,14 @@ def _move_in(aside: Path, folder: Path) -> None:
         raise
 
 
-def _write_all(result: Result, folder: Path) -> None:
+def _write_all(result: Result, folder: Path, page: str) -> None:
     tables = {"findings": result.findings, "coverage": result.coverage} | result.inventory.frames
     for name, frame in tables.items():
         write_csv(frame, folder / f"{name}.csv")
     summary = json.dumps(summarize(result), indent=2, ensure_ascii=False)
     (folder / "summary.json").write_text(summary + "\n", encoding="utf-8", newline="\n")
-    (folder / "report.html").write_text(render_page(result), encoding="utf-8", newline="\n")
+    # A title may hold bytes that the terminal could not decode.
+    (folder / "report.html").write_text(page, encoding="utf-8", errors="replace", newline="\n")
 
 
 def summarize(result: Result) -> dict[str, Any]:

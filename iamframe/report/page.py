@@ -12,8 +12,11 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from iamframe.checks.registry import CHECKS, SEVERITIES, STATUSES, Result
+from iamframe.keys import texts
+from iamframe.report import pictures
 
 # A browser lays out a longer table too slowly; the CSV beside the page has all rows.
 MAX_ROWS = 20_000
@@ -21,6 +24,40 @@ _CHUNK = 100
 _POLICY = (
     "default-src 'none'; style-src {style}; script-src {script}; img-src data:; base-uri 'none'; form-action 'none'"
 )
+LABELS = {
+    "severity": "Severity",
+    "account_id": "Account",
+    "resource_name": "Name",
+    "resource_arn": "ARN",
+    "related_arn": "Related to",
+    "relation": "Names differ by",
+    "maker": "Maker",
+    "detail": "Found",
+    "next_step": "Next step",
+    "region": "Region",
+    "operation": "Operation",
+    "subject": "Subject",
+    "reason": "Reason",
+    "gap": "What is not known",
+}
+# Where a finding's cells stand: a class on each of them would cost a tenth of the page.
+_CELLS = {
+    "severity": ":nth-child(1)",
+    "account_id": ":nth-child(2)",
+    "resource_name": ":nth-child(3)",
+    "resource_arn": ":nth-child(4)",
+    "related_arn": ".rel",
+    "relation": ".how",
+    "maker": ".by",
+    "detail": ":nth-last-child(2)",
+    "next_step": ":nth-last-child(1)",
+}
+_OPTIONAL = ("related_arn", "relation", "maker")
+_ROW = ("severity", "account_id", "resource_name", "resource_arn", *_OPTIONAL, "detail", "next_step")
+_MARKS = ("accepted", "expected", "certainty")
+_GAP = ("account_id", "region", "operation", "subject", "reason", "gap")
+
+Rows = list[tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,70 +74,99 @@ class Section:
     expected: int
     accepted: int
     columns: list[str]
-    chunks: list[list[tuple[Any, ...]]]
+    chunks: list[Rows]
     shown: int
+    first: tuple[str, str] | None
 
     @property
     def open(self) -> int:
         """Findings that nobody means or accepts."""
         return self.total - self.expected - self.accepted
 
+    @property
+    def worst(self) -> int:
+        """Accounts of which the check saw as little as its status says."""
+        return sum(len(accounts) for status, _, accounts in self.coverage if status == self.status)
 
-def render_page(result: Result) -> str:
-    """Return the page of a result as text: one HTML document that loads nothing and runs nothing but its own filter.
+
+def render_page(result: Result, title: str | None = None, author: str | None = None) -> str:
+    """Return the page of a result as text: one HTML document that loads nothing and runs nothing but its own script.
 
     Every text is escaped, and the Content-Security-Policy allows the page's own style and script by their hashes alone.
-    A table is cut at 20,000 rows and says so.
+    A table is cut at 20,000 rows and says so. The title stands at its head, in the browser's tab and on each printed
+    page.
     """
     # Loaded here, since the checks and the CSV files need no page.
-    from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
-    environment = Environment(
-        autoescape=True,
-        loader=PackageLoader("iamframe.report", ""),
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    style, script = (
-        resources.files("iamframe.report").joinpath(name).read_text("utf-8") for name in ("page.css", "page.js")
-    )
+    from iamframe.report.template import page_template
+
+    style = _read("page.css") + _generated_style(title or "IAM roles and instance profiles: findings")
+    script = _read("page.js")
     sections = list(_sections(result))
-    accounts = result.inventory.accounts
-    return environment.get_template(
-        "page.html.j2"
-    ).render(
-        style=Markup(style),  # noqa: S704 - our own file
+    inventory = result.inventory
+    gaps = inventory.gaps.head(MAX_ROWS).rename(columns={"detail": "gap"})
+    keys, tagged = pictures.tags(result)
+    severities = _counted(result.findings["severity"][result.findings["accepted"].isna()])
+    return page_template().render(
+        style=Markup(style),  # noqa: S704 - our own files, and a title of which each letter is escaped
         script=Markup(script),  # noqa: S704 - our own file
         policy=_POLICY.format(style=_hash(style), script=_hash(script)),
+        title=title or "",
+        author=author or "",
         version=version("iamframe"),
-        sources=result.inventory.sources,
-        is_sample=result.inventory.sources == ("sample",),
-        accounts=_rows(accounts, ["account_id", "account_name", "captured_at"]),
-        rows={name: len(frame) for name, frame in result.inventory.frames.items()},
-        counts={
-            severity: int(((result.findings["severity"] == severity) & result.findings["accepted"].isna()).sum())
-            for severity in SEVERITIES
-        },
+        sources=inventory.sources,
+        is_sample=inventory.sources == ("sample",),
+        accounts=_rows(inventory.accounts.head(_CHUNK), ["account_id", "account_name", "captured_at"]),
+        rows={name: len(frame) for name, frame in inventory.frames.items()},
+        counts={severity: severities.get(severity, 0) for severity in SEVERITIES},
+        labels=LABELS,
+        width=pictures.width,
         sections=sections,
         found=[section for section in sections if section.open],
+        accepted=sum(section.accepted for section in sections),
         unseen=[section for section in sections if section.status != "complete"],
-        first=[section for section in sections if section.open][:5],
-        gaps=_rows(
-            result.inventory.gaps.head(MAX_ROWS), ["account_id", "region", "operation", "subject", "reason", "detail"]
-        ),
-        all_gaps=len(result.inventory.gaps),
-        max_rows=MAX_ROWS,
+        reasons=_reasons(sections),
+        relations=pictures.relations(result),
+        purposes=pictures.purposes(result),
+        keys=keys,
+        tagged=tagged,
+        max_picture=pictures.MAX_ROWS,
+        max_keys=pictures.MAX_KEYS,
+        gap_columns=_GAP,
+        gaps=_chunks(_rows(gaps, _GAP)),
+        shown_gaps=len(gaps),
         policy_file=result.policy.path,
     )
+
+
+def _read(name: str) -> str:
+    return resources.files("iamframe.report").joinpath(name).read_text("utf-8")
+
+
+def _generated_style(title: str) -> str:
+    """Return widths of bars, room for rows off screen, labels of cells on a narrow screen, and the head of each page.
+
+    They stand in the style since the page's policy forbids styles of single elements.
+    """
+    widths = "".join(f".w{percent}{{width:{percent}%}}" for percent in range(101))
+    room = "".join(f".n{tens}{{--rows:{tens}0}}" for tens in range(1, _CHUNK // 10 + 1))
+    cells = [(f".findings td{where}", LABELS[name]) for name, where in _CELLS.items()]
+    cells += [(f".gaps td:nth-child({place})", LABELS[name]) for place, name in enumerate(_GAP, 1)]
+    labels = "".join(f'{cell}::before{{content:"{label}"}}' for cell, label in cells)
+    head = "".join(f"\\{ord(letter):x} " for letter in title)
+    return f'{widths}{room}@media screen and (max-width:700px){{{labels}}}@page{{@top-left{{content:"{head}"}}}}'
 
 
 def _hash(text: str) -> str:
     return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
 
 
-def _rows(frame: pd.DataFrame, names: list[str]) -> list[tuple[Any, ...]]:
+def _counted(values: pd.Series) -> dict[str, int]:
+    return {pair["values"]: pair["counts"] for pair in pc.value_counts(texts(values)).to_pylist()}
+
+
+def _rows(frame: pd.DataFrame, names: list[str] | tuple[str, ...]) -> Rows:
     columns = []
     for name in names:
         values = frame[name]
@@ -111,48 +177,71 @@ def _rows(frame: pd.DataFrame, names: list[str]) -> list[tuple[Any, ...]]:
     return list(zip(*columns, strict=True))
 
 
+def _chunks(rows: Rows) -> list[Rows]:
+    return [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]
+
+
 def _sections(result: Result) -> Iterator[Section]:
-    by_check = dict(iter(result.findings.groupby("check", sort=False)))
-    for name in sorted(
+    findings = pa.table({name: pa.array(result.findings[name], from_pandas=True) for name in ("check", *_ROW, *_MARKS)})
+    coverage: dict[str, list[tuple[str, str, str]]] = {name: [] for name in result.checks}
+    columns = (result.coverage[name].tolist() for name in ("check", "account_id", "status", "reason"))
+    for check, account, status, reason in zip(*columns, strict=True):
+        coverage[check].append((account, status, reason))
+    by_severity = sorted(
         result.checks, key=lambda name: (SEVERITIES.index(CHECKS[name].severity), list(CHECKS).index(name))
-    ):
-        found = by_check.get(name, result.findings.head(0))
-        coverage = result.coverage[result.coverage["check"] == name]
-        optional = [column for column in ("related_arn", "relation", "maker") if found[column].notna().any()]
-        columns = [
-            "severity",
-            "account_id",
-            "resource_name",
-            "resource_arn",
-            *optional,
-            "detail",
-            "next_step",
-            "accepted",
-            "expected",
-            "certainty",
-        ]
-        shown = found.head(MAX_ROWS)
-        rows = _rows(shown, columns)
+    )
+    for name in by_severity:
+        where = pc.indices_nonzero(pc.equal(findings["check"], name))
+        found = findings.take(where)
+        shown = found.slice(0, MAX_ROWS)
+        rows = list(zip(*(shown[column].to_pylist() for column in (*_ROW, *_MARKS)), strict=True))
+        accepted = pc.is_valid(found["accepted"])
         yield Section(
             name=name,
             title=CHECKS[name].title,
             why=CHECKS[name].why,
             severity=CHECKS[name].severity,
-            status=max(coverage["status"], key=STATUSES.index, default="unknown"),
-            coverage=_grouped(coverage),
+            status=max((status for _, status, _ in coverage[name]), key=STATUSES.index, default="unknown"),
+            coverage=_grouped(coverage[name]),
             total=len(found),
-            expected=int((found["expected"] & found["accepted"].isna()).sum()),
-            accepted=int(found["accepted"].notna().sum()),
-            columns=columns,
-            chunks=[rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)],
+            expected=pc.sum(pc.and_not(found["expected"], accepted)).as_py() or 0,
+            accepted=pc.sum(accepted).as_py() or 0,
+            columns=[c for c in _ROW if c not in _OPTIONAL or shown[c].null_count < len(shown)],
+            chunks=_chunks(rows),
             shown=len(shown),
+            first=_first(rows),
         )
 
 
-def _grouped(coverage: pd.DataFrame) -> list[tuple[str, str, list[str]]]:
-    """Return statuses and reasons with the accounts that share them, the worst first."""
+def _first(rows: Rows) -> tuple[str, str] | None:
+    """Return name and next step of the first finding that nobody means or accepts and that has both."""
+    for row in rows:
+        named = dict(zip((*_ROW, *_MARKS), row, strict=True))
+        if not named["expected"] and not named["accepted"] and named["resource_name"] and named["next_step"]:
+            return named["resource_name"], named["next_step"]
+    return None
+
+
+def _grouped(coverage: list[tuple[str, str, str]]) -> list[tuple[str, str, list[str]]]:
+    """Return the statuses that are not complete, and their reasons, with the accounts that share them, worst first."""
     groups: dict[tuple[str, str], list[str]] = {}
-    for account, status, reason in zip(coverage["account_id"], coverage["status"], coverage["reason"], strict=True):
-        groups.setdefault((status, reason), []).append(account)
-    ordered = sorted(groups.items(), key=lambda item: (-STATUSES.index(item[0][0]), item[0][1]))
+    for account, status, reason in coverage:
+        if status != "complete":
+            groups.setdefault((status, reason), []).append(account)
+    ordered = sorted(groups.items(), key=lambda item: (-STATUSES.index(item[0][0]), -len(item[1]), item[0][1]))
     return [(status, reason, accounts) for (status, reason), accounts in ordered]
+
+
+def _reasons(sections: list[Section]) -> list[tuple[str, list[tuple[Section, str]], list[str]]]:
+    """Return each reason why something was not seen, once, with the checks and the accounts that it holds for."""
+    said: dict[str, tuple[list[tuple[Section, str]], dict[str, None]]] = {}
+    for section in sections:
+        for status, reason, accounts in section.coverage:
+            checks, of_accounts = said.setdefault(reason, ([], {}))
+            checks.append((section, status))
+            of_accounts |= dict.fromkeys(accounts)
+        if section.status != "complete" and not section.coverage:
+            checks, _ = said.setdefault("no account could be told from what was read", ([], {}))
+            checks.append((section, section.status))
+    ordered = sorted(said.items(), key=lambda item: (-len(item[1][1]), -len(item[1][0])))
+    return [(reason, checks, list(accounts)) for reason, (checks, accounts) in ordered]

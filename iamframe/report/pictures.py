@@ -1,0 +1,151 @@
+"""What the page draws, as numbers: how names relate, what profiles are for, and which tags are there."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from iamframe.checks.registry import Result
+from iamframe.keys import Positions, is_in, position, texts
+from iamframe.views import tags_read
+
+# More than this is no picture any more; the CSV files have all.
+MAX_ROWS = 100
+MAX_KEYS = 8
+RELATIONS = {
+    "same": "alike",
+    "case": "alike but for upper and lower case",
+    "affix": "alike but for something before or behind",
+    "generated": "alike but for a random tail",
+    "different": "different",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """How many links have names that relate in one way, and how many of them as their maker means it."""
+
+    label: str
+    count: int
+    expected: int
+    width: int
+    expected_width: int
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """What the profiles of one account are for: counts and bar widths by kind, and whether all were listed."""
+
+    account_id: str
+    account_name: str | None
+    total: int
+    is_whole: bool
+    counts: dict[str, int]
+    widths: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """Of how many roles or profiles of one account the tags were read, and per key how many of those carry it."""
+
+    account_id: str
+    account_name: str | None
+    resource_type: str
+    known: int
+    unknown: int
+    tagged: list[int]
+
+    @property
+    def percents(self) -> list[int]:
+        """Share of each key in percent; 0 and 100 only where it is none and all."""
+        known = max(self.known, 1)
+        return [max(count * 100 // known, 1) if count else 0 for count in self.tagged]
+
+
+def width(count: int, of: int) -> int:
+    """Return the width of a bar in percent: never nothing for something."""
+    return max(count * 100 // of, 1) if count else 0
+
+
+def relations(result: Result) -> list[Relation]:
+    """Return how the two names of each link relate; nothing where no link was read."""
+    relation = texts(result.pairs["relation"])
+    meant = relation.filter(pa.array(np.asarray(result.pairs["names_expected"], dtype=bool)))
+    counts, expected = (
+        {pair["values"]: pair["counts"] for pair in pc.value_counts(values).to_pylist()} for values in (relation, meant)
+    )
+    longest = max((counts.get(kind, 0) for kind in RELATIONS), default=0)
+    if not longest:
+        return []
+    rows = []
+    for kind, label in RELATIONS.items():
+        count, of_maker = counts.get(kind, 0), expected.get(kind, 0) if kind != "same" else 0
+        rows.append(
+            Relation(label, count, of_maker, width(count - of_maker, longest), width(of_maker, longest)),
+        )
+    return rows
+
+
+def purposes(result: Result) -> list[Purpose]:
+    """Return what the profiles of each account are for, those with the most to clear up first."""
+    pairs, accounts = result.pairs, result.inventory.accounts
+    is_profile, linked = (np.asarray(pairs[name].notna()) for name in ("profile_arn", "relation"))
+    held = np.asarray(pairs["role_known"], dtype=bool)
+    named = is_in(pairs["profile_arn"], result.inventory.references["profile_arn"])
+    silent = result.findings["account_id"][result.findings["check"] == "unreferenced_profiles"]
+    where = position(pairs["account_id"], accounts["account_id"])
+
+    def count(of: Positions) -> list[int]:
+        return [int(number) for number in np.bincount(of[of >= 0], minlength=len(accounts))]
+
+    by_kind = {
+        "referred": count(where[linked & named]),
+        "silent": count(position(silent, accounts["account_id"])),
+        "unasked": [],
+        "empty": count(where[is_profile & ~linked & held]),
+        "unheld": count(where[is_profile & ~linked & ~held]),
+    }
+    # A link is judged where what refers to profiles was read; elsewhere nobody has looked.
+    links = zip(count(where[linked]), by_kind["referred"], by_kind["silent"], strict=True)
+    by_kind["unasked"] = [all_links - referred - silent for all_links, referred, silent in links]
+    whole = dict(zip(result.lists["account_id"], result.lists["profiles_whole"], strict=True))
+    rows = []
+    for index, (account, name) in enumerate(_named(result)):
+        counts = {kind: counts[index] for kind, counts in by_kind.items()}
+        total = sum(counts.values())
+        widths = {kind: width(number, total) for kind, number in counts.items()}
+        rows.append(Purpose(account, name, total, bool(whole.get(account)), counts, widths))
+    return sorted(rows, key=lambda row: (-row.counts["silent"] - row.counts["empty"], -row.total))
+
+
+def tags(result: Result) -> tuple[list[str], list[Tagged]]:
+    """Return the tag keys, the most used first, and how far each account's roles and profiles carry them.
+
+    The rows with the fewest tags come first, those of which no tags were read last.
+    """
+    coverage = result.tag_coverage
+    total: Counter[str] = Counter()
+    tagged: dict[tuple[str, str], dict[str, int]] = {}
+    columns = (coverage[name].tolist() for name in ("account_id", "resource_type", "tag_key", "tagged"))
+    for account, kind, key, count in zip(*columns, strict=True):
+        total[key] += count
+        tagged.setdefault((account, kind), {})[key] = count
+    keys = sorted(total, key=lambda key: (-total[key], key))
+    names = dict(_named(result))
+    rows = []
+    for kind in ("role", "instance-profile"):
+        counts = tags_read(result.inventory, kind).to_pydict()
+        for account, known, unknown in zip(*counts.values(), strict=True):
+            mine = tagged.get((account, kind), {})
+            of_keys = [mine.get(key, 0) for key in keys[:MAX_KEYS]]
+            rows.append(Tagged(account, names.get(account), kind, known, unknown, of_keys))
+    return keys, sorted(rows, key=lambda row: (not row.known, sum(row.tagged) / max(row.known, 1), row.account_id))
+
+
+def _named(result: Result) -> list[tuple[str, str | None]]:
+    accounts = result.inventory.accounts
+    return list(zip(*(texts(accounts[name]).to_pylist() for name in ("account_id", "account_name")), strict=True))
