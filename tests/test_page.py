@@ -550,7 +550,7 @@ def test_on_a_narrow_screen_each_finding_is_a_card_that_says_what_is_what_and_no
             ("Name", "web"),
             ("ARN", f"arn:aws:iam::{ACCOUNT}:instance-profile/web"),
             ("Related to", f"arn:aws:iam::{ACCOUNT}:role/portal"),
-            ("Names differ by", "different"),
+            ("Differ by", "different"),
         ]
         boxes = "cells => cells.map(c => c.getBoundingClientRect()).filter(b => b.width).map(b => [b.left, b.right])"
         assert all(0 <= left < right <= 390 for left, right in cells.evaluate_all(boxes))

@@ -30,7 +30,7 @@ LABELS = {
     "resource_name": "Name",
     "resource_arn": "ARN",
     "related_arn": "Related to",
-    "relation": "Names differ by",
+    "relation": "Differ by",
     "maker": "Maker",
     "detail": "Found",
     "next_step": "Next step",
