@@ -919,7 +919,9 @@ class _Book:
         }
         columns["account_id"] = [account for account, _ in rows]
         columns["partition"] = [row.get("partition") or partition_of(row.get("caller_arn") or "") for _, row in rows]
-        columns["source"] = [" ".join(sorted(filter(None, row["sources"]))) or " ".join(sorted(sources)) for _, row in rows]
+        columns["source"] = [
+            " ".join(sorted(filter(None, row["sources"]))) or " ".join(sorted(sources)) for _, row in rows
+        ]
         columns["captured_at"] = _times(
             pa.chunked_array([pa.array([max(row["captured_at"], default=None) for _, row in rows], pa.string())])
         )[0]

@@ -189,7 +189,9 @@ def run(inventory: Inventory, only: Iterable[str] | None, policy: Policy) -> Res
             parts.append(_conformed(one, found, inventory))
     findings = _sorted(pa.concat_tables(parts) if parts else schema.FINDINGS.arrow.empty_table())
     findings = findings.set_column(findings.column_names.index("accepted"), "accepted", policy.accepted(findings))
-    coverage = _coverage(reach, names, set(zip(*(findings[c].to_pylist() for c in ("account_id", "check")), strict=True)))
+    coverage = _coverage(
+        reach, names, set(zip(*(findings[c].to_pylist() for c in ("account_id", "check")), strict=True))
+    )
     return Result(inventory, schema.FINDINGS.from_arrow(findings), coverage, names, policy)
 
 
