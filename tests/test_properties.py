@@ -459,7 +459,7 @@ def test_the_order_in_which_files_are_named_does_not_matter(files: dict[str, byt
             pd.testing.assert_frame_equal(frame, other.frames[name])
 
 
-@searching(50)
+@searching(150)
 @given(data=st.data())
 def test_the_order_within_a_file_does_not_matter(data: st.DataObject) -> None:
     world = WORLDS[data.draw(st.sampled_from(sorted(WORLDS)))]
