@@ -306,6 +306,9 @@ class _Book:
             found = self._chunk(chunk, answer, origin)
             rows += len(chunk)
             accounts.update(found)
+        if answer.operation == "denied" and answer.account_id:
+            # An account of which all was refused is one of those that were asked for, and nothing of it is known.
+            self._account(answer.account_id, answer)
         if answer.operation in ("", "file", "denied"):
             return
         if not accounts:

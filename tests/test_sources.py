@@ -26,6 +26,7 @@ from builders import (
     write,
 )
 
+from iamframe.checks import run_checks
 from iamframe.inventory import Inventory
 from iamframe.load import load_files
 from iamframe.views import account_lists
@@ -1044,6 +1045,18 @@ def test_denied_csv_says_what_was_refused(tmp_path: Path, line: str, operation: 
     gaps = load(tmp_path, documents).gaps
     found = gaps[(gaps["operation"] == operation) & (gaps["subject"] == subject)]
     assert list(zip(found["account_id"], found["reason"], strict=True)) == [("000000000001", reason)]
+
+
+def test_an_account_of_which_all_was_refused_is_there_and_every_check_of_it_is_unknown(tmp_path: Path) -> None:
+    documents = {
+        "000000000001/profiles.json": profile_list(profile("web")),
+        "000000000002/denied.csv": "operation,subject,error_code\nListRoles,,AccessDenied\n",
+    }
+    inventory = load(tmp_path, documents)
+    assert list(inventory.accounts["account_id"]) == ["000000000001", "000000000002"]
+    coverage = run_checks(inventory, ["empty_profiles", "untagged_roles"]).coverage
+    refused = coverage[coverage["account_id"] == "000000000002"]
+    assert list(refused["status"]) == ["unknown", "unknown"]
 
 
 @pytest.mark.parametrize("packed", [False, True])
