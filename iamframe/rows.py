@@ -234,6 +234,9 @@ class Book:
             found = self._chunk(chunk, answer, origin)
             rows += len(chunk)
             accounts.update(found)
+        if answer.operation == "denied" and answer.account_id:
+            # An account of which all was refused is one of those that were asked for, and nothing of it is known.
+            self.account(answer.account_id, answer)
         if answer.operation in ("", "file", "denied"):
             return
         if not accounts:

@@ -16,11 +16,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
-from builders import write
-from hypothesis import HealthCheck, assume, event, given, settings
+from builders import profile_list, write
+from hypothesis import HealthCheck, assume, event, example, given, settings
 from hypothesis import strategies as st
 from shapes import (
     EVERYTHING,
+    ONE,
+    REGION,
     WORLDS,
     broken_worlds,
     bytes_of,
@@ -78,7 +80,7 @@ def without(frame: pd.DataFrame, *columns: str) -> list[tuple[Any, ...]]:
 # Nothing but iamframe's own errors
 
 
-@searching(100)
+@searching(60)
 @given(files=broken_worlds())
 def test_broken_files_are_loaded_and_checked_or_refused_in_one_sentence(files: dict[str, bytes]) -> None:
     with folder_of(files) as folder:
@@ -92,7 +94,7 @@ def test_broken_files_are_loaded_and_checked_or_refused_in_one_sentence(files: d
     rests_on_what_is_known(result)
 
 
-@searching(30)
+@searching(15)
 @given(files=broken_worlds())
 def test_a_report_of_broken_files_is_written(files: dict[str, bytes]) -> None:
     with folder_of(files) as folder:
@@ -283,9 +285,10 @@ KNOWLEDGE = {
 @st.composite
 def less_known(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
     """Draw some of the files that agree, and the same with less in them: files gone, lists cut short, keys out."""
-    every = sorted(EVERYTHING)
-    dropped = draw(st.lists(st.sampled_from(every), max_size=len(every) - 6, unique=True))
-    more = {name: EVERYTHING[name] for name in every if name not in dropped}
+    # Of many files each says what another leaves out, so that only a few show what a missing one does.
+    kept = draw(st.lists(st.sampled_from(sorted(EVERYTHING)), min_size=2, max_size=10, unique=True))
+    lists = [f"{ONE}/profiles.json", f"{ONE}/dump.json", *(name for name in WORLDS["references"] if REGION in name)]
+    more = {name: EVERYTHING[name] for name in dict.fromkeys(kept + draw(st.sampled_from([[], lists[:1], lists])))}
     less = dict(more)
     for _ in range(draw(st.integers(1, 4))):
         name = draw(st.sampled_from(sorted(less)))
@@ -298,7 +301,8 @@ def less_known(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
             key = listed.pop()
             less[name] = document | {key: document[key][: draw(st.integers(0, len(document[key])))], "NextToken": "t"}
         elif kind == "keys" and places:
-            for path in draw(st.lists(st.sampled_from(places), min_size=1, max_size=6, unique=True)):
+            some = st.lists(st.sampled_from(places), min_size=1, max_size=6, unique=True)
+            for path in draw(st.just(places) | some):
                 if _is_there(less[name], path):
                     holder = value_at(less[name], path[:-1])
                     kept = {key: value for key, value in holder.items() if key != path[-1]}
@@ -322,8 +326,19 @@ def accused(result: Result) -> set[tuple[str, str, str]]:
     return set(plain(findings[["check", "account_id", "resource_arn"]]))
 
 
-@searching(40)
+REFERENCES = WORLDS["references"]
+DUMP = f"{ONE}/dump.json"
+LINKLESS = replaced(
+    EVERYTHING[DUMP],
+    ("RoleDetailList", 0),
+    {key: value for key, value in EVERYTHING[DUMP]["RoleDetailList"][0].items() if key != "InstanceProfileList"},
+)
+
+
+@searching(25)
 @given(worlds=less_known())
+@example(worlds=(REFERENCES, REFERENCES | {f"{ONE}/profiles.json": profile_list(NextToken="t")}))
+@example(worlds=({DUMP: EVERYTHING[DUMP]}, {DUMP: LINKLESS}))
 def test_what_is_taken_out_of_files_that_agree_adds_no_finding_of_something_missing(
     worlds: tuple[dict[str, Any], dict[str, Any]],
 ) -> None:
@@ -388,7 +403,7 @@ def copied(name: str) -> str:
     return f"{folder}/{last}.copy{suffix}".lstrip("/")
 
 
-@searching(50)
+@searching(30)
 @given(files=broken_worlds(most=2), data=st.data())
 def test_a_file_that_is_named_twice_or_copied_changes_nothing_but_counts_and_the_names_in_gaps(
     files: dict[str, bytes], data: st.DataObject
@@ -448,7 +463,7 @@ def test_the_order_in_which_files_are_named_does_not_matter(files: dict[str, byt
             pd.testing.assert_frame_equal(frame, other.frames[name])
 
 
-@searching(50)
+@searching(150)
 @given(data=st.data())
 def test_the_order_within_a_file_does_not_matter(data: st.DataObject) -> None:
     world = WORLDS[data.draw(st.sampled_from(sorted(WORLDS)))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from builders import (
     write,
 )
 
+from iamframe.checks import run_checks
 from iamframe.inventory import Inventory
 from iamframe.loading import load_files
 from iamframe.views import account_lists
@@ -1046,6 +1048,18 @@ def test_denied_csv_says_what_was_refused(tmp_path: Path, line: str, operation: 
     assert list(zip(found["account_id"], found["reason"], strict=True)) == [("000000000001", reason)]
 
 
+def test_an_account_of_which_all_was_refused_is_there_and_every_check_of_it_is_unknown(tmp_path: Path) -> None:
+    documents = {
+        "000000000001/profiles.json": profile_list(profile("web")),
+        "000000000002/denied.csv": "operation,subject,error_code\nListRoles,,AccessDenied\n",
+    }
+    inventory = load(tmp_path, documents)
+    assert list(inventory.accounts["account_id"]) == ["000000000001", "000000000002"]
+    coverage = run_checks(inventory, ["empty_profiles", "untagged_roles"]).coverage
+    refused = coverage[coverage["account_id"] == "000000000002"]
+    assert list(refused["status"]) == ["unknown", "unknown"]
+
+
 @pytest.mark.parametrize("packed", [False, True])
 def test_denied_csv_is_read_where_it_is_packed_by_gzip(tmp_path: Path, packed: bool) -> None:
     text = gzip.compress(b"operation,subject,error_code\nGetRole,web,AccessDenied\n")
@@ -1258,3 +1272,12 @@ def test_a_count_above_the_rows_takes_wholeness_away(
 def test_a_list_of_several_accounts_is_the_whole_list_of_none(tmp_path: Path) -> None:
     inventory = load(tmp_path, {"roles.json": listed(nested_role("a"), nested_role("b", account="000000000002"))})
     assert list(account_lists(inventory)["roles_whole"]) == [False, False]
+
+
+@pytest.mark.parametrize("other", ["profiles.json", "../profiles.json"])
+def test_files_of_one_name_in_an_archive_are_all_read(other: str, tmp_path: Path) -> None:
+    with warnings.catch_warnings(), zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        warnings.simplefilter("ignore")  # zipfile warns of the name that stands there twice
+        archive.writestr("profiles.json", json.dumps(profile_list(profile("one"))))
+        archive.writestr(other, json.dumps(profile_list(profile("two", account="000000000002"))))
+    assert load_files(tmp_path / "x.zip").profiles["profile_name"].tolist() == ["one", "two"]

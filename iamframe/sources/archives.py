@@ -44,7 +44,7 @@ class Piece:
     """One file: how messages name it, the folders that it lies in (innermost last), its name, a way to open it.
 
     `size` is the number of its bytes where it lies, which may be packed. `root` is how many of the folders lead to the
-    source that was named.
+    source that was named. `member` tells one of an archive from others of its name.
     """
 
     label: str
@@ -53,6 +53,7 @@ class Piece:
     open: Callable[[], BinaryIO]
     size: int
     root: int
+    member: str = ""
 
     def read(self) -> bytes:
         """Return its bytes.
@@ -68,7 +69,7 @@ class Piece:
     @property
     def place(self) -> tuple[str, ...]:
         """Where it stands: the same file is the same place, whatever the way that led to it."""
-        return (*self.folders, Path(self.label).name)
+        return (*self.folders, Path(self.label).name, self.member)
 
 
 def pieces(source: str | os.PathLike[str]) -> Iterator[Piece]:
@@ -214,6 +215,7 @@ def _zipped(label: str, folders: tuple[str, ...], path: Path, root: int) -> Iter
             _reader(archive, entry, budget, inner.name.lower().endswith(".gz")),
             entry.file_size,
             root,
+            f"{entry.filename} at {entry.header_offset}",
         )
 
 
