@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from iamframe.checks import CHECKS, Policy, Result, run_checks
     from iamframe.errors import IamframeError
     from iamframe.inventory import Inventory
-    from iamframe.loading import load, load_files, load_sample
+    from iamframe.loading import load, load_account, load_files, load_sample
     from iamframe.report import write_report
     from iamframe.views import pairs, tag_coverage
 
@@ -25,6 +25,7 @@ _HOMES = {
     "Policy": "checks",
     "Result": "checks",
     "load": "loading",
+    "load_account": "loading",
     "load_files": "loading",
     "load_sample": "loading",
     "pairs": "views",
@@ -41,6 +42,7 @@ __all__ = [
     "Result",
     "__version__",
     "load",
+    "load_account",
     "load_files",
     "load_sample",
     "pairs",

@@ -431,9 +431,7 @@ class _Merging:
         columns["source"] = [
             " ".join(sorted(filter(None, row["sources"]))) or " ".join(sorted(sources)) for _, row in rows
         ]
-        columns["captured_at"] = _times(
-            pa.chunked_array([pa.array([max(row["captured_at"], default=None) for _, row in rows], pa.string())])
-        )[0]
+        columns["captured_at"] = _iso_times(max(row["captured_at"], default=None) for _, row in rows)
         return schema.ACCOUNTS.conform(columns)
 
     def _gaps(self) -> pd.DataFrame:
@@ -448,9 +446,11 @@ class _Merging:
                 "account_id": [key[0] for key, _ in rows],
                 "operation": [key[1] for key, _ in rows],
                 "region": [key[2] for key, _ in rows],
-                "requests": 0 if rows else [],
+                "requests": [call.tally.requests for _, call in rows],
                 "rows": [call.rows for _, call in rows],
-                "retries": 0 if rows else [],
+                "retries": [call.tally.retries for _, call in rows],
+                "started_at": _iso_times(call.tally.started_at for _, call in rows),
+                "ended_at": _iso_times(call.tally.ended_at for _, call in rows),
                 "state": [call.state for _, call in rows],
             }
         )
@@ -530,6 +530,10 @@ def _or_nothing(held: frozenset[tuple[str, ...]]) -> str:
 
 def _shown_tags(tags: frozenset[tuple[str, ...]]) -> str:
     return ", ".join(f"{key}={value}" for key, value in sorted(tags)) or "none"
+
+
+def _iso_times(texts: Iterable[str | None]) -> pa.ChunkedArray:
+    return _times(pa.chunked_array([pa.array(list(texts), pa.string())]))[0]
 
 
 def _times(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, list[int]]:

@@ -8,8 +8,12 @@ import pyarrow.compute as pc
 
 from iamframe.rows import Book
 from iamframe.sources.records import ALL, GLOBAL, PROFILE_LIST, ROLE_LINKS, ROLE_LISTS
-from iamframe.sources.references import CORE
+from iamframe.sources.references import CORE, VERSIONS
 
+_SINGLE = {
+    "roles_expected": ("GetRole", "ListRoleTags"),
+    "profiles_expected": ("GetInstanceProfile", "ListInstanceProfileTags"),
+}
 _IAM_OWN = (*ROLE_LISTS, PROFILE_LIST, ROLE_LINKS, "GetRole", "GetInstanceProfile")
 
 
@@ -21,6 +25,10 @@ def note_shorter_than_counted(book: Book, roles: pa.Table, profiles: pa.Table) -
     ):
         counts = table["account_id"].combine_chunks().value_counts()
         held = dict(zip(*(part.to_pylist() for part in counts.flatten()), strict=True))
+        for gap in book.gaps:
+            # What was deleted between its listing and its reading was counted, and is left out.
+            if gap["reason"] == "vanished" and gap["operation"] in _SINGLE[expected]:
+                held[gap["account_id"]] = held.get(gap["account_id"], 0) + 1
         for account, row in book.accounts.items():
             if row.get(expected) is None or held.get(account, 0) >= row[expected]:
                 continue
@@ -58,9 +66,17 @@ def note_lacking_others(book: Book, rows: pa.Table, key: str, operations: tuple[
                 book.operations[origin],
                 book.origins[origin],
                 "contradicted",
-                f"{book.origins[origin]} lists {count:,} and all files together show {everything[account]:,}: they "
-                "are not of one time, and that list is not whole; load files of one time together",
+                f"{book.origins[origin]} lists {count:,} and {_all_read(book, account)} {everything[account]:,}: they "
+                f"are not of one time, and that list is not whole; {_at_one_time(book, account)}",
             )
+
+
+def _all_read(book: Book, account: str) -> str:
+    return "all answers together show" if book.accounts[account].get("live") else "all files together show"
+
+
+def _at_one_time(book: Book, account: str) -> str:
+    return "load the account again" if book.accounts[account].get("live") else "load files of one time together"
 
 
 def note_absent(book: Book, roles: pa.Table, profiles: pa.Table) -> None:
@@ -115,7 +131,7 @@ def note_absent(book: Book, roles: pa.Table, profiles: pa.Table) -> None:
             if (account, operation) not in read:
                 command = "".join("-" + c.lower() if c.isupper() else c for c in operation).removeprefix("-")
                 service = "ec2" if operation in CORE[:2] else "autoscaling"
-                versions = " --versions '$Latest' '$Default'" if operation == CORE[1] else ""
+                versions = " --versions '$Latest' '$Default'" if operation == VERSIONS else ""
                 _lacks(
                     book,
                     account,
@@ -128,14 +144,15 @@ def note_absent(book: Book, roles: pa.Table, profiles: pa.Table) -> None:
 
 def _lacks(book: Book, account: str, operation: str, what: str, command: str, region: str = GLOBAL) -> None:
     where = "" if region == GLOBAL else " of each region"
-    book.gap(
-        account,
-        operation,
-        ALL,
-        "not_in_file",
-        f"{what} not in the files; the output of `{command}`{where} would show them",
-        region,
-    )
+    if not book.accounts[account].get("live"):
+        detail = f"{what} not in the files; the output of `{command}`{where} would show them"
+        book.gap(account, operation, ALL, "not_in_file", detail, region)
+        return
+    # A live account has its own gap for each request that was refused; this one is for what no request was made for.
+    if operation == ROLE_LINKS or not any(
+        g["account_id"] == account and g["operation"] == operation for g in book.gaps
+    ):
+        book.gap(account, operation, ALL, "not_asked", f"{what} not known; `{command}`{where} would show them", region)
 
 
 def _lacks_links(book: Book, account: str, roles: pa.Table) -> None:
@@ -150,4 +167,6 @@ def _lacks_links(book: Book, account: str, roles: pa.Table) -> None:
         )
     elif len(unknown):
         for arn in unknown["role_arn"].to_pylist():
-            book.gap(account, ROLE_LINKS, arn, "not_in_file", f"the profiles that hold {arn} are not in the files")
+            live = book.accounts[account].get("live")
+            reason, where = ("not_asked", "known") if live else ("not_in_file", "in the files")
+            book.gap(account, ROLE_LINKS, arn, reason, f"the profiles that hold {arn} are not {where}")

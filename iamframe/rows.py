@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any
 
@@ -25,6 +25,7 @@ from iamframe.sources.records import (
     NestedProfile,
     NestedRole,
     Tagging,
+    Tally,
     account_of,
     accounts_of,
     name_of,
@@ -106,10 +107,11 @@ class Rows:
 
 @dataclass(slots=True)
 class Call:
-    """One operation of an account and region: how many records, and whether that is the whole list."""
+    """One operation of an account and region: how many records, whether that is the whole list, what it cost."""
 
     rows: int = 0
-    state: str = "partial"
+    state: str = "refused"
+    tally: Tally = field(default_factory=Tally)
 
 
 def _column(records: list[Any], name: str) -> list[Any] | None:
@@ -257,8 +259,10 @@ class Book:
                 continue
             call = self.calls[account, answer.operation, answer.region]
             call.rows += count
-            call.state = min(call.state, answer.state, key=["truncated", "complete", "partial"].index)
-            if answer.state == "truncated":
+            call.state = min(call.state, answer.state, key=["truncated", "complete", "partial", "refused"].index)
+            if answer.tally is not None:
+                call.tally = answer.tally
+            if answer.state == "truncated" and answer.tally is None:
                 self.gap(
                     account,
                     answer.operation,
@@ -277,6 +281,8 @@ class Book:
             row["sources"].append(answer.source)
         if answer.captured_at:
             row["captured_at"].append(answer.captured_at)
+        # Whoever could be asked, and was not, says other things of what is missing than a file.
+        row["live"] = row.get("live", False) or answer.tally is not None
         return row
 
     def gap(self, account: str, operation: str, subject: str, reason: str, detail: str, region: str = GLOBAL) -> None:

@@ -211,7 +211,9 @@ REFERENCES = Frame(
         _ACCOUNT,
         _column("region", TEXT, "region, or `unknown`"),
         _column(
-            "consumer_type", TEXT, "instance, association, launch-template, launch-configuration, auto-scaling-group"
+            "consumer_type",
+            TEXT,
+            "instance, association, launch-template, launch-configuration, auto-scaling-group, spot-request, fleet …",
         ),
         _column("consumer_id", TEXT, "its id or name"),
         _column("named", TEXT, "the profile as the consumer wrote it: name or ARN"),
@@ -256,7 +258,7 @@ CALLS = Frame(
         _column("retries", COUNT, "requests that had to be made again; 0 from files"),
         _optional("started_at", TIME, "first request, UTC"),
         _optional("ended_at", TIME, "last answer, UTC"),
-        _column("state", TEXT, "complete: the whole list; partial: some of it; truncated: cut short"),
+        _column("state", TEXT, "complete: the whole list; partial: some of it; truncated: cut short; refused: nothing"),
     ),
 )
 

@@ -16,7 +16,7 @@ from iamframe.keys import Bools, Positions, concat, is_in, joined_by_group, join
 from iamframe.knowledge.makers import Maker, known_makers, maker_of
 from iamframe.names import relation
 from iamframe.sources.records import ALL, PROFILE_LIST, ROLE_LINKS, ROLE_LISTS
-from iamframe.sources.references import CORE
+from iamframe.sources.references import CONSUMERS, CORE, FLEETS
 
 
 def pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.DataFrame:
@@ -185,13 +185,18 @@ def account_lists(inventory: Inventory) -> pd.DataFrame:
     """Return, per account, whether its roles and profiles were read whole, and what refers to profiles.
 
     One row per account. References from files are `partial` at best, since files cannot show that no region is
-    missing; `unknown` where one of the core consumers was not read in a region that was.
+    missing; so are those of an account of which only some regions, or not all kinds of consumers, could be asked. They
+    are `unknown` where one of the core consumers was not read in a region that was.
     """
     calls, accounts = inventory.calls, inventory.accounts["account_id"]
     whole = calls[calls["state"] == "complete"]
-    gaps = inventory.gaps[is_in(inventory.gaps["operation"], pa.array(CORE))]
+    gaps = inventory.gaps[is_in(inventory.gaps["operation"], pa.array(_CONSUMING))]
     gaps = gaps[(gaps["subject"] != ALL) | (gaps["reason"] != "not_in_file")]
-    unread = dict(zip(gaps["account_id"], gaps["detail"], strict=True))
+    short = (gaps["reason"] == "not_asked") | ~is_in(gaps["operation"], pa.array((*CORE, *FLEETS)))
+    unread, limits = (
+        dict(zip(some["account_id"], some["detail"], strict=True)) for some in (gaps[~short], gaps[short])
+    )
+    live = set(calls["account_id"][calls["requests"] > 0])
     read: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     core = calls[is_in(calls["operation"], pa.array(CORE))]
     for account, region, operation, state in zip(
@@ -199,7 +204,10 @@ def account_lists(inventory: Inventory) -> pd.DataFrame:
     ):
         if state == "complete":
             read[account][region].add(operation)
-    statuses = [_references_status(read[account], unread.get(account)) for account in accounts]
+    statuses = [
+        _references_status(read[account], unread.get(account), limits.get(account), account in live)
+        for account in accounts
+    ]
     return schema.LISTS.conform(
         {
             "account_id": accounts,
@@ -211,9 +219,19 @@ def account_lists(inventory: Inventory) -> pd.DataFrame:
     )
 
 
-def _references_status(regions: dict[str, set[str]], unread: str | None) -> tuple[str, str]:
+# Whatever tells of a profile's use, the listings that lead to it included.
+_CONSUMING = tuple(
+    {operation for one in CONSUMERS for operation in (one.operation, *(step.operation for step in one.steps))}
+)
+
+
+def _references_status(
+    regions: dict[str, set[str]], unread: str | None, limit: str | None, live: bool
+) -> tuple[str, str]:
     anywhere = set().union(*regions.values()) if regions else set()
     missing = [operation for operation in CORE if operation not in anywhere]
+    if missing and live and limit and not unread and not regions:
+        return "unknown", limit
     if missing:
         return (
             "unknown",
@@ -227,5 +245,7 @@ def _references_status(regions: dict[str, set[str]], unread: str | None) -> tupl
         if missing and region != "unknown":
             return "unknown", f"not read in {region}: {', '.join(missing)}"
     named = sorted(set(regions) - {"unknown"})
+    if live:
+        return ("partial", limit) if limit else ("complete", "")
     where = f"in {', '.join(named)}" if named else "in regions that the files do not name"
     return "partial", f"references were read from files, {where}; whether other regions use a profile is not in them"

@@ -35,6 +35,7 @@ _LIST_ROLES = "`aws iam get-account-authorization-details --filter Role` shows a
 
 def _read(reach: Reach, operations: tuple[str, ...]) -> list[bool]:
     calls = reach.inventory.calls
+    calls = calls[calls["state"] != "refused"]
     accounts = set(calls["account_id"][calls["operation"].isin(operations)])
     return [account in accounts for account in reach.inventory.accounts["account_id"]]
 

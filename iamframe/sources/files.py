@@ -17,7 +17,7 @@ from operator import attrgetter
 from typing import Any, BinaryIO
 
 import msgspec
-from msgspec import UNSET, Raw
+from msgspec import Raw
 
 from iamframe.errors import SourceError
 from iamframe.sources import config, steampipe, terraform
@@ -40,15 +40,16 @@ from iamframe.sources.records import (
     Tag,
     Tagging,
     account_of,
+    tags_or_none,
 )
 from iamframe.sources.references import (
     CONFIGURATIONS,
     CONSUMERS,
-    GROUPS,
     TEMPLATES,
     VERSIONS,
     Consumer,
-    group_mentions,
+    Pinning,
+    pinned_mentions,
     region_in,
 )
 from iamframe.sources.runs import Runs, cut
@@ -448,9 +449,7 @@ class _Reader:
     def _got_role(self, document: _Document) -> Iterator[Answer]:
         (answer,) = self._single(document, "Role", "GetRole", GotRole)
         for role in (role for chunk in answer for role in chunk if isinstance(role, GotRole)):
-            if role.tags is UNSET and role.last_used is not UNSET:
-                # GetRole leaves `Tags` out when there are none, and RoleLastUsed never (recorded answers, 2026).
-                role.tags = []
+            tags_or_none(role)
         yield answer
 
     def _tag_listing(self, document: _Document) -> Iterator[Answer] | None:
@@ -631,8 +630,8 @@ class _Reader:
         for mention in (m for record in records for m in consumer.mentions(record)):
             if account := mention.account_id or account_of(mention.named):
                 self._carries(document.piece, account)
-        for group in records if consumer.operation == GROUPS else ():
-            if account := account_of(getattr(group, "arn", None) or ""):
+        for pinning in (p for record in records for p in consumer.pinnings(record)):
+            if account := account_of(pinning.arn or ""):
                 self._carries(document.piece, account)
         if len(records) < len(document.items(consumer.key)):
             # What one unreadable row names is unknown, so that nothing can be said to be named by none.
@@ -643,16 +642,18 @@ class _Reader:
 
     def _references(self) -> Iterator[Answer]:
         by_account: dict[str, dict[str, Records]] = defaultdict(lambda: defaultdict(list))
+        pinnings: dict[str, list[Pinning]] = defaultdict(list)
         for document, consumer, records in self.consumers:
             owner = self._owner(document.piece.folders)
             region = region_in(document.piece.name) or next(
                 filter(None, map(region_in, reversed(document.piece.folders))), None
             )
             by_account[owner or UNKNOWN_ACCOUNT][consumer.operation] += records
+            pinnings[owner or UNKNOWN_ACCOUNT] += [p for record in records for p in consumer.pinnings(record)]
             mentions = [mention for record in records for mention in consumer.mentions(record)]
             yield from self._mentioned(document, consumer.operation, mentions, owner, region)
         for account, read in by_account.items():
-            yield from self._groups(account, read)
+            yield from self._pinned(account, pinnings[account], read)
 
     def _mentioned(
         self, document: _Document, operation: str, mentions: list[Mention], owner: str | None, region: str | None
@@ -670,11 +671,9 @@ class _Reader:
                 self._cannot_place(answer)
             yield answer
 
-    def _groups(self, account: str, read: dict[str, Records]) -> Iterator[Answer]:
-        groups, versions, configurations, templates = (
-            read[name] for name in (GROUPS, VERSIONS, CONFIGURATIONS, TEMPLATES)
-        )
-        mentions, unread = group_mentions(groups, versions, configurations, templates)  # type: ignore[arg-type]
+    def _pinned(self, account: str, pinnings: list[Pinning], read: dict[str, Records]) -> Iterator[Answer]:
+        versions, configurations, templates = (read[name] for name in (VERSIONS, CONFIGURATIONS, TEMPLATES))
+        mentions, unread = pinned_mentions(pinnings, versions, configurations, templates)  # type: ignore[arg-type]
         seen = {version.launch_template_id for version in versions}  # type: ignore[attr-defined]
         unread += [f"{t.launch_template_id}:$Default" for t in templates if t.launch_template_id not in seen]  # type: ignore[attr-defined]
         for mention in mentions:
@@ -923,5 +922,6 @@ _SHAPES: dict[str, Callable[[_Reader, _Document], Iterator[Answer] | None]] = {
     **{
         consumer.key: lambda reader, document, consumer=consumer: reader._consumer(document, consumer)  # type: ignore[misc]
         for consumer in CONSUMERS
+        if not consumer.steps
     },
 }

@@ -29,7 +29,7 @@ ROLE_LISTS = ("GetAccountAuthorizationDetails", "ListRoles")
 PROFILE_LIST = "ListInstanceProfiles"
 ROLE_LINKS = "ListInstanceProfilesForRole"
 
-State = Literal["complete", "partial", "truncated"]
+State = Literal["complete", "partial", "truncated", "refused"]
 
 
 class RecordedTime(msgspec.Struct, gc=False):
@@ -200,12 +200,30 @@ class Gap(msgspec.Struct, gc=False):
 
 
 @dataclass(slots=True)
+class Tally:
+    """What one operation of one region cost: requests, those made again, from when to when (ISO texts)."""
+
+    requests: int = 0
+    retries: int = 0
+    started_at: str | None = None
+    ended_at: str | None = None
+
+    def add(self, requests: int, started_at: str, ended_at: str) -> None:
+        """Count the requests of one answer."""
+        self.requests += requests
+        self.retries += max(requests - 1, 0)
+        self.started_at = min(self.started_at or started_at, started_at)
+        self.ended_at = max(self.ended_at or ended_at, ended_at)
+
+
+@dataclass(slots=True)
 class Answer:
     """One answer of AWS, or a file that stands for one.
 
     `chunks` yields lists of records of one type each, so that an answer larger than memory allows can be turned into
     columns piece by piece. `account_id` is for records whose ARN does not say it. `state` is `complete` when the
-    answer is the whole list of what its operation lists.
+    answer is the whole list of what its operation lists, `refused` when AWS gave none. `tally` says what it cost to ask
+    for it; a file has none.
     """
 
     operation: str
@@ -216,10 +234,18 @@ class Answer:
     state: State = "partial"
     source: str = ""
     captured_at: str | None = None
+    tally: Tally | None = None
 
     def __iter__(self) -> Iterator[list[msgspec.Struct]]:
         """Yield the non-empty chunks."""
         return (chunk for chunk in self.chunks if chunk)
+
+
+def tags_or_none(role: GotRole) -> GotRole:
+    """Return a role of GetRole, whose `Tags` is left out when there are none and `RoleLastUsed` never (recorded, 2026)."""
+    if role.tags is UNSET and role.last_used is not UNSET:
+        role.tags = []
+    return role
 
 
 def time_text(value: Time) -> str | None:

@@ -1,14 +1,17 @@
-"""What names an instance profile: EC2's and Auto Scaling's answers, as mentions.
+"""What names an instance profile: the answers of EC2, Auto Scaling and other services, as mentions.
 
-Fields: EC2 and Auto Scaling API References. A profile may be named by name or by ARN; an instance and an association
-also carry the unique id of the profile that they were started with.
+Fields: the API References of those services. A profile may be named by name or by ARN; an instance and an association
+also carry the unique id of the profile that they were started with. `CONSUMERS` has a row per kind of consumer: those
+that come by the hundred thousand have a typed record, the others say by JMESPath where things stand.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Literal
 
 import msgspec
 
@@ -23,6 +26,8 @@ GROUPS = "DescribeAutoScalingGroups"
 
 # Without one of these nobody can say that nothing refers to a profile.
 CORE = (INSTANCES, VERSIONS, CONFIGURATIONS, GROUPS)
+# These pin versions of launch templates, which nothing else shows; files seldom hold them.
+FLEETS = ("DescribeFleets", "DescribeSpotFleetRequests")
 
 _REGION = re.compile(
     r"(?<![a-z0-9])[a-z]{2}(?:-(?:gov|iso[bef]?|isob|northeast|northwest|southeast|southwest|north|south|east|west|central|de))+-\d+"
@@ -110,18 +115,20 @@ class Configuration(msgspec.Struct, gc=False):
     named: str | None = msgspec.field(name="IamInstanceProfile", default=None)
 
 
-class _Pin(msgspec.Struct, gc=False, rename="pascal"):
+class Pin(msgspec.Struct, gc=False, rename="pascal"):
+    """A version of a launch template that something starts instances from."""
+
     launch_template_id: str | None = None
     launch_template_name: str | None = None
     version: str | None = None
 
 
 class _Override(msgspec.Struct, gc=False):
-    pin: _Pin | None = msgspec.field(name="LaunchTemplateSpecification", default=None)
+    pin: Pin | None = msgspec.field(name="LaunchTemplateSpecification", default=None)
 
 
 class _MixedTemplate(msgspec.Struct, gc=False):
-    pin: _Pin | None = msgspec.field(name="LaunchTemplateSpecification", default=None)
+    pin: Pin | None = msgspec.field(name="LaunchTemplateSpecification", default=None)
     overrides: list[_Override] | None = msgspec.field(name="Overrides", default=None)
 
 
@@ -130,25 +137,31 @@ class _Mixed(msgspec.Struct, gc=False):
 
 
 class _GroupInstance(msgspec.Struct, gc=False, rename="pascal"):
-    launch_template: _Pin | None = None
+    launch_template: Pin | None = None
 
 
-class Group(msgspec.Struct, gc=False):
-    """An Auto Scaling group, which names a profile only through its template or launch configuration."""
-
+class _Group(msgspec.Struct, gc=False):
     name: str = msgspec.field(name="AutoScalingGroupName")
     arn: str | None = msgspec.field(name="AutoScalingGroupARN", default=None)
     configuration: str | None = msgspec.field(name="LaunchConfigurationName", default=None)
-    template: _Pin | None = msgspec.field(name="LaunchTemplate", default=None)
+    template: Pin | None = msgspec.field(name="LaunchTemplate", default=None)
     mixed: _Mixed | None = msgspec.field(name="MixedInstancesPolicy", default=None)
     status: str | None = msgspec.field(name="Status", default=None)
 
-    @property
-    def pins(self) -> Iterator[_Pin]:
-        """Every version of a launch template that the group may start instances from."""
-        mixed = self.mixed.template if self.mixed else None
-        overrides = [o.pin for o in mixed.overrides or ()] if mixed else []
-        yield from (pin for pin in (self.template, mixed.pin if mixed else None, *overrides) if pin)
+
+@dataclass(slots=True)
+class Pinning:
+    """Something that names a profile only through launch templates, or through a launch configuration."""
+
+    consumer_type: str
+    consumer_id: str
+    pins: list[Pin]
+    name: str | None = None
+    arn: str | None = None
+    state: str | None = None
+    configuration: str | None = None
+    region: str | None = None
+    account_id: str | None = None
 
 
 def _instances(reservation: _Reservation) -> Iterator[Mention]:
@@ -213,54 +226,334 @@ def _account_in(arn: str | None) -> str | None:
     return parts[4] or None if len(parts) == 6 else None
 
 
-def _nothing(_: msgspec.Struct) -> Iterator[Mention]:
+def _group(group: _Group) -> Iterator[Pinning]:
+    mixed = group.mixed.template if group.mixed else None
+    overrides = [o.pin for o in mixed.overrides or ()] if mixed else []
+    yield Pinning(
+        "auto-scaling-group",
+        group.name,
+        [pin for pin in (group.template, mixed.pin if mixed else None, *overrides) if pin],
+        name=group.name,
+        arn=group.arn,
+        state=group.status,
+        configuration=group.configuration,
+        region=region_in(group.arn),
+        account_id=_account_in(group.arn),
+    )
+
+
+def _nothing(_: Any) -> Iterator[Any]:
     return iter(())
+
+
+# Read from files alone, with `references=True`, or only with `references="all"`.
+When = Literal["files", "references", "all"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A read whose answer lists what to ask the next one for: a JMESPath to a list of its parameters."""
+
+    operation: str
+    each: str
+    parameters: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """One kind of answer: the list's key, the operation, the type of its records, and what they mention."""
+    """One kind of consumer: where its records stand in which answer, and what of profiles and templates they name.
+
+    `key` is the list's key in the answer (of a single record, its own). `steps` are the reads that come before
+    `operation` for each of its answers; `parameters` go with it, so far as the installed botocore knows them.
+    """
 
     key: str
+    service: str
     operation: str
-    record: type[msgspec.Struct]
-    mentions: Callable[..., Iterator[Mention]]
+    record: Any
+    mentions: Callable[..., Iterator[Mention]] = _nothing
+    pinnings: Callable[..., Iterator[Pinning]] = _nothing
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    steps: tuple[Step, ...] = ()
+    when: When = "references"
 
+
+def _by_path(  # noqa: PLR0917 - a row of the table below
+    consumer_type: str,
+    key: str,
+    service: str,
+    operation: str,
+    id: str,
+    named: str = "",
+    *,
+    pins: str = "",
+    name: str = "",
+    arn: str = "",
+    state: str = "",
+    over: Iterable[str] = (),
+    parameters: Mapping[str, object] | None = None,
+    steps: tuple[Step, ...] = (),
+    when: When = "all",
+) -> Consumer:
+    """Return a row for records that say by JMESPath what they name; what is `over` names nothing any more."""
+    done = frozenset(over)
+
+    def text(path: str, record: Any) -> str | None:
+        value = _search(path, record) if path else None
+        return value if isinstance(value, str) else None
+
+    def mentions(record: Any) -> Iterator[Mention]:
+        if not named or text(state, record) in done:
+            return
+        found = _search(named, record)
+        for profile in dict.fromkeys(found if isinstance(found, list) else [found]):
+            if isinstance(profile, str) and profile:
+                yield Mention(
+                    consumer_type,
+                    text(id, record) or "unknown",
+                    profile,
+                    region=region_in(text(arn, record)),
+                    consumer_arn=text(arn, record),
+                    consumer_name=text(name, record),
+                    consumer_state=text(state, record),
+                )
+
+    def pinnings(record: Any) -> Iterator[Pinning]:
+        found = _search(pins, record) if pins and text(state, record) not in done else None
+        if found:
+            yield Pinning(
+                consumer_type,
+                text(id, record) or "unknown",
+                msgspec.convert([pin for pin in found if pin], list[Pin]),
+                name=text(name, record),
+                arn=text(arn, record),
+                state=text(state, record),
+                region=region_in(text(arn, record)),
+            )
+
+    return Consumer(key, service, operation, dict[str, Any], mentions, pinnings, parameters or {}, steps, when)
+
+
+def _search(path: str, record: Any) -> Any:
+    return _compiled(path).search(record)
+
+
+@cache
+def _compiled(path: str) -> Any:
+    import jmespath
+
+    return jmespath.compile(path)
+
+
+# Instances that AWS manages (EKS Auto Mode, ECS Managed Instances) are left out of EC2's answers in accounts that hide
+# them, unless they are asked for (EC2 API Reference, DescribeInstances).
+_MANAGED = {"IncludeManagedResources": True}
+_EMR_LIVE = ["STARTING", "BOOTSTRAPPING", "RUNNING", "WAITING", "TERMINATING"]
+_OPTION = "[?Namespace=='aws:autoscaling:launchconfiguration' && OptionName=='IamInstanceProfile'].Value"
 
 CONSUMERS = (
-    Consumer("Reservations", INSTANCES, _Reservation, _instances),
-    Consumer("IamInstanceProfileAssociations", ASSOCIATIONS, _Association, _associations),
-    Consumer("LaunchTemplates", TEMPLATES, Template, _nothing),
-    Consumer("LaunchTemplateVersions", VERSIONS, Version, _versions),
-    Consumer("LaunchConfigurations", CONFIGURATIONS, Configuration, _configurations),
-    Consumer("AutoScalingGroups", GROUPS, Group, _nothing),
+    Consumer("Reservations", "ec2", INSTANCES, _Reservation, _instances, parameters={"MaxResults": 1000, **_MANAGED}),
+    Consumer(
+        "IamInstanceProfileAssociations",
+        "ec2",
+        ASSOCIATIONS,
+        _Association,
+        _associations,
+        parameters={"MaxResults": 1000},
+    ),
+    # The account-wide listing of versions shows all that this one would; files of it tell which version is the newest.
+    Consumer("LaunchTemplates", "ec2", TEMPLATES, Template, when="files"),
+    Consumer(
+        "LaunchTemplateVersions",
+        "ec2",
+        VERSIONS,
+        Version,
+        _versions,
+        parameters={"Versions": ["$Latest", "$Default"], "MaxResults": 200, **_MANAGED},
+    ),
+    Consumer(
+        "LaunchConfigurations",
+        "autoscaling",
+        CONFIGURATIONS,
+        Configuration,
+        _configurations,
+        parameters={"MaxRecords": 100},
+    ),
+    Consumer(
+        "AutoScalingGroups",
+        "autoscaling",
+        GROUPS,
+        _Group,
+        pinnings=_group,
+        parameters={"MaxRecords": 100, **_MANAGED},
+    ),
+    _by_path(
+        "spot-request",
+        "SpotInstanceRequests",
+        "ec2",
+        "DescribeSpotInstanceRequests",
+        "SpotInstanceRequestId",
+        "LaunchSpecification.IamInstanceProfile.[Arn, Name][]",
+        name="InstanceId",
+        state="State",
+        over=("cancelled", "closed", "failed"),
+        parameters={"MaxResults": 1000},
+        when="references",
+    ),
+    _by_path(
+        "spot-fleet",
+        "SpotFleetRequestConfigs",
+        "ec2",
+        "DescribeSpotFleetRequests",
+        "SpotFleetRequestId",
+        "SpotFleetRequestConfig.LaunchSpecifications[].IamInstanceProfile.[Arn, Name][]",
+        pins="SpotFleetRequestConfig.LaunchTemplateConfigs[].LaunchTemplateSpecification",
+        state="SpotFleetRequestState",
+        over=("cancelled", "failed"),
+        parameters={"MaxResults": 1000},
+        when="references",
+    ),
+    _by_path(
+        "fleet",
+        "Fleets",
+        "ec2",
+        "DescribeFleets",
+        "FleetId",
+        pins="LaunchTemplateConfigs[].LaunchTemplateSpecification",
+        state="FleetState",
+        over=("deleted", "failed"),
+        parameters={"MaxResults": 100},
+        when="references",
+    ),
+    _by_path(
+        "batch-environment",
+        "computeEnvironments",
+        "batch",
+        "DescribeComputeEnvironments",
+        "computeEnvironmentName",
+        "[computeResources.instanceRole, "
+        "computeResources.managedInstancesProvider.instanceLaunchTemplate.ec2InstanceProfileArn]",
+        pins="[computeResources.launchTemplate, computeResources.launchTemplate.overrides[]][]"
+        ".{LaunchTemplateId: launchTemplateId, LaunchTemplateName: launchTemplateName, Version: version}",
+        name="computeEnvironmentName",
+        arn="computeEnvironmentArn",
+        state="status",
+        over=("DELETED",),
+    ),
+    _by_path(
+        "emr-cluster",
+        "Cluster",
+        "emr",
+        "DescribeCluster",
+        "Id",
+        "Ec2InstanceAttributes.IamInstanceProfile",
+        name="Name",
+        arn="ClusterArn",
+        state="Status.State",
+        steps=(Step("ListClusters", "Clusters[].{ClusterId: Id}", {"ClusterStates": _EMR_LIVE}),),
+    ),
+    _by_path(
+        "beanstalk-environment",
+        "ConfigurationSettings",
+        "elasticbeanstalk",
+        "DescribeConfigurationSettings",
+        "EnvironmentName",
+        f"OptionSettings{_OPTION}",
+        name="EnvironmentName",
+        state="DeploymentStatus",
+        steps=(
+            Step(
+                "DescribeEnvironments",
+                "Environments[].{ApplicationName: ApplicationName, EnvironmentName: EnvironmentName}",
+                {"IncludeDeleted": False},
+            ),
+        ),
+    ),
+    _by_path(
+        "imagebuilder-infrastructure",
+        "infrastructureConfiguration",
+        "imagebuilder",
+        "GetInfrastructureConfiguration",
+        "name",
+        "instanceProfileName",
+        name="name",
+        arn="arn",
+        steps=(
+            Step(
+                "ListInfrastructureConfigurations",
+                "infrastructureConfigurationSummaryList[].{infrastructureConfigurationArn: arn}",
+            ),
+        ),
+    ),
+    _by_path(
+        "ecs-capacity-provider",
+        "capacityProviders",
+        "ecs",
+        "DescribeCapacityProviders",
+        "name",
+        "managedInstancesProvider.instanceLaunchTemplate.ec2InstanceProfileArn",
+        name="name",
+        arn="capacityProviderArn",
+        state="status",
+    ),
+    _by_path(
+        "rds-custom-instance",
+        "DBInstances",
+        "rds",
+        "DescribeDBInstances",
+        "DBInstanceIdentifier",
+        "CustomIamInstanceProfile",
+        name="DBInstanceIdentifier",
+        arn="DBInstanceArn",
+        state="DBInstanceStatus",
+    ),
+    _by_path(
+        "pcs-node-group",
+        "computeNodeGroup",
+        "pcs",
+        "GetComputeNodeGroup",
+        "id",
+        "iamInstanceProfileArn",
+        pins="[customLaunchTemplate.{LaunchTemplateId: id, Version: version}]",
+        name="name",
+        arn="arn",
+        state="status",
+        over=("DELETED",),
+        steps=(
+            Step("ListClusters", "clusters[].{clusterIdentifier: id}"),
+            Step(
+                "ListComputeNodeGroups",
+                "computeNodeGroups[].{clusterIdentifier: clusterId, computeNodeGroupIdentifier: id}",
+            ),
+        ),
+    ),
 )
 
 
-def group_mentions(
-    groups: list[Group], versions: list[Version], configurations: list[Configuration], templates: list[Template]
+def pinned_mentions(
+    pinnings: list[Pinning], versions: list[Version], configurations: list[Configuration], templates: list[Template]
 ) -> tuple[list[Mention], list[str]]:
-    """Return what the groups name through their templates, and the pinned versions that nobody has read.
+    """Return what groups and fleets name through templates and configurations, and the versions that nobody has read.
 
-    An unread version is `lt-ID:VERSION`, or `NAME:VERSION` where the group names its template so.
+    An unread version is `lt-ID:VERSION`, or `NAME:VERSION` where its template is named so.
     """
     read = _by_label(versions, templates)
     # Names of launch configurations are unique in a region; without an ARN nobody can tell which region that is.
     named = {(region_in(one.arn), one.name): one.named for one in configurations}
     anywhere = {one.name: one.named for one in reversed(configurations)}
     mentions, unread = [], []
-    for group in groups:
+    for pinning in pinnings:
         found: dict[str, list[str]] = {}
-        for pin in group.pins:
+        for pin in pinning.pins:
             label = (pin.launch_template_id or pin.launch_template_name or "", pin.version or "$Default")
             if label not in read:
                 unread.append(":".join(label))
             elif profile := read[label].named:
                 found.setdefault(profile, []).append(label[1])
-        name = group.configuration or ""
-        if profile := named.get((region_in(group.arn), name), anywhere.get(name)):
+        name = pinning.configuration or ""
+        if profile := named.get((pinning.region, name), anywhere.get(name)):
             found.setdefault(profile, [])
-        mentions += [_of_group(group, profile, labels) for profile, labels in found.items()]
+        mentions += [_through(pinning, profile, labels) for profile, labels in found.items()]
     return mentions, unread
 
 
@@ -281,15 +574,15 @@ def _by_label(versions: list[Version], templates: list[Template]) -> dict[tuple[
     return read | {(key, "$Latest"): read[key, str(n)] for key, n in newest.items() if (key, str(n)) in read}
 
 
-def _of_group(group: Group, profile: str, labels: list[str]) -> Mention:
+def _through(pinning: Pinning, profile: str, labels: list[str]) -> Mention:
     return Mention(
-        "auto-scaling-group",
-        group.name,
+        pinning.consumer_type,
+        pinning.consumer_id,
         profile,
-        region=region_in(group.arn),
-        account_id=_account_in(group.arn),
-        consumer_arn=group.arn,
-        consumer_name=group.name,
+        region=pinning.region,
+        account_id=pinning.account_id,
+        consumer_arn=pinning.arn,
+        consumer_name=pinning.name,
         consumer_version=" ".join(sorted({*labels}, key=lambda label: (len(label), label))) or None,
-        consumer_state=group.status,
+        consumer_state=pinning.state,
     )

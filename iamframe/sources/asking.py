@@ -1,0 +1,295 @@
+"""Asking AWS: each request as JSON text, at a pace that AWS lets pass, refused where it is no read of iamframe's.
+
+What boto3 answers becomes the JSON that the AWS CLI would have printed, so that one typed decoder serves live accounts
+and files, and so that a load which was cut off can go on from it. Retries are botocore's `standard` mode with ten
+attempts, always set: its default changes between releases and loses calls under throttling. An answer that breaks off
+in the middle is no error that botocore tries again, so that it is tried again here.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from botocore import exceptions as failures
+from botocore.config import Config
+from botocore.parsers import ResponseParserError
+
+from iamframe.errors import IamframeError
+from iamframe.sources.journal import Entry, Journal
+from iamframe.sources.pacing import Pacer
+from iamframe.sources.reads import is_read
+from iamframe.sources.records import GLOBAL, Tally
+
+if TYPE_CHECKING:
+    import boto3
+
+ATTEMPTS = 10
+_BROKEN_ATTEMPTS = 4
+# What an answer raises that was cut off or reset after botocore took it for a whole one.
+_BROKEN = (
+    ResponseParserError,
+    failures.IncompleteReadError,
+    failures.ResponseStreamingError,
+    failures.ConnectionClosedError,
+    failures.ReadTimeoutError,
+)
+
+_THROTTLED = {
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "TooManyRequestsException",
+    "EC2ThrottledException",
+    "SlowDown",
+}
+_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
+_DENIED = {
+    "AccessDenied",
+    "AccessDeniedException",
+    "AuthFailure",
+    "AuthorizationError",
+    "InvalidClientTokenId",
+    "OptInRequired",
+    "SubscriptionRequiredException",
+    "UnauthorizedAccess",
+    "UnauthorizedOperation",
+    "UnrecognizedClientException",
+}
+_VANISHED = {
+    "NoSuchEntity",
+    "ResourceNotFoundException",
+    "ClusterNotFound",
+    "InvalidLaunchTemplateName.NotFoundException",
+}
+_NO_LONGER = (
+    failures.UnauthorizedSSOTokenError,
+    failures.SSOTokenLoadError,
+    failures.TokenRetrievalError,
+    failures.CredentialRetrievalError,
+    failures.RefreshWithMFAUnsupportedError,
+)
+
+
+class Refused(Exception):
+    """A request that gave no answer: why, in the words of `gaps`, and AWS's code and message."""
+
+    def __init__(self, reason: str, code: str, message: str, cause: Exception | None = None) -> None:
+        super().__init__(f"{code}: {message}")
+        self.reason, self.code, self.message, self.cause = reason, code, message, cause
+
+
+class NotARead(IamframeError):
+    """An operation was about to be sent that is not on iamframe's list of reads."""
+
+
+@dataclass
+class Asker:
+    """Asks one account through one session: clients, pace, journal, counts, all shared by its threads."""
+
+    session: boto3.Session
+    region: str
+    workers: int = 16
+    rate: float | None = None
+    journal: Journal | None = None
+    tallies: defaultdict[tuple[str, str], Tally] = field(default_factory=lambda: defaultdict(Tally))
+    refusals: Counter[str] = field(default_factory=Counter)
+    answered: Counter[str] = field(default_factory=Counter)
+    # Why nothing more is asked: credentials that expired do not come back.
+    stopped: Refused | None = None
+    _clients: dict[tuple[str, str], Any] = field(default_factory=dict)
+    _pacers: dict[tuple[str, str], Pacer] = field(default_factory=dict)
+    _making: threading.RLock = field(default_factory=threading.RLock)
+    _counting: threading.Lock = field(default_factory=threading.Lock)
+    _sent: threading.local = field(default_factory=threading.local)
+
+    def ask(self, service: str, operation: str, region: str = GLOBAL, **parameters: Any) -> bytes:
+        """Return the JSON that AWS answers to one read.
+
+        Raises
+        ------
+        Refused
+            If AWS refuses it, it cannot be reached, or the credentials have expired meanwhile.
+        NotARead
+            If the operation is not on the list of reads; nothing is sent then.
+        """
+        key = msgspec.json.encode([service, operation, region, parameters], order="sorted").decode()
+        if self.journal is not None and (entry := self.journal.get(key)) is not None:
+            self._count(operation, region, entry.requests, entry.started_at, entry.ended_at)
+            return bytes(entry.body)
+        if self.stopped is not None:
+            raise self.stopped
+        started_at = _now()
+        self._sent.requests = 0
+        try:
+            answer = self._whole(self.client(service, region), operation, parameters)
+        except (failures.BotoCoreError, failures.ClientError, ResponseParserError) as error:
+            refusal = refusal_of(error)
+            with self._counting:
+                self.refusals[operation] += 1
+            if refusal.reason == "expired":
+                self.stopped = refusal
+            raise refusal from error
+        finally:
+            self._count(operation, region, self._sent.requests, started_at, _now())
+        answer.pop("ResponseMetadata", None)
+        body = msgspec.json.encode(answer)
+        if self.journal is not None:
+            self.journal.put(Entry(key, self._sent.requests, started_at, _now(), msgspec.Raw(body)))
+        with self._counting:
+            self.answered[operation] += 1
+        return body
+
+    def pages(self, service: str, operation: str, region: str = GLOBAL, **parameters: Any) -> Iterator[bytes]:
+        """Yield the JSON of each page of a listing, in pages as large as AWS allows.
+
+        Raises
+        ------
+        Refused
+            As `ask`; the pages before it were yielded.
+        """
+        seen = set()
+        token: dict[str, str] = {}
+        while True:
+            page = self.ask(service, operation, region, **parameters, **token)
+            yield page
+            token = _next_page(page)
+            if not token:
+                return
+            (mark,) = token.values()
+            if mark in seen:
+                raise Refused("truncated", "PaginationError", f"{operation} gave the same page marker twice")
+            seen.add(mark)
+
+    def client(self, service: str, region: str = GLOBAL) -> Any:
+        """Return the client of a service, made once per region and shared by all threads."""
+        where = self.region if region == GLOBAL else region
+        key = (service, where)
+        with self._making:
+            if key not in self._clients:
+                self._clients[key] = self._made(service, where)
+            return self._clients[key]
+
+    def takes(self, service: str, operation: str, parameter: str, region: str = GLOBAL) -> bool:
+        """Return whether the installed botocore knows a parameter of an operation."""
+        shape = self.client(service, region).meta.service_model.operation_model(operation).input_shape
+        return shape is not None and parameter in shape.members
+
+    def hopeless(self, operation: str) -> bool:
+        """Return whether an operation was refused so often, and never answered, that asking on is noise."""
+        return self.refusals[operation] >= 20 and not self.answered[operation]
+
+    def _made(self, service: str, region: str) -> Any:
+        config = Config(
+            retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+            max_pool_connections=self.workers + 2,
+            connect_timeout=10,
+            user_agent_extra="iamframe",
+            # What is sent is iamframe's own; checking each request against the model costs as much as sending it.
+            parameter_validation=False,
+        )
+        client = self.session.client(service, region_name=region, config=config)
+        # One bucket per service where AWS has one: IAM is global, EC2's buckets are a region's own.
+        pacer = self._pacers.setdefault((service, region), Pacer(self.rate))
+        events = client.meta.events
+        events.register_first("before-call", guard(service))
+        events.register_first("before-send", self._before_send(pacer))
+        events.register_first("needs-retry", _noticing(pacer))
+        return client
+
+    def _before_send(self, pacer: Pacer) -> Callable[..., None]:
+        def before_send(**_: Any) -> None:
+            pacer.wait()
+            self._sent.requests += 1
+
+        return before_send
+
+    def _whole(self, client: Any, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        method = getattr(client, _method(client, operation))
+        for attempt in range(1, _BROKEN_ATTEMPTS):
+            try:
+                answer: dict[str, Any] = method(**parameters)
+                return answer
+            except _BROKEN:
+                time.sleep(0.1 * 2**attempt)
+        return method(**parameters)  # type: ignore[no-any-return]
+
+    def _count(self, operation: str, region: str, requests: int, started_at: str, ended_at: str) -> None:
+        with self._counting:
+            self.tallies[operation, region].add(requests, started_at, ended_at)
+
+
+def guard(service: str) -> Callable[..., None]:
+    """Return a handler of botocore's `before-call` that lets only iamframe's reads pass."""
+
+    def refuse(model: Any, **_: Any) -> None:
+        if not is_read(service, model.name):
+            raise NotARead(f"{service}:{model.name} is not one of the reads that iamframe makes, so it was not sent")
+
+    return refuse
+
+
+def _noticing(pacer: Pacer) -> Callable[..., None]:
+    def notice(response: Any, **_: Any) -> None:
+        if response is not None and response[1].get("Error", {}).get("Code") in _THROTTLED:
+            pacer.refused()
+
+    return notice
+
+
+def refusal_of(error: Exception) -> Refused:
+    """Return a failure of boto3 as one reason of `gaps`, with AWS's own code and words."""
+    if isinstance(error, failures.ClientError):
+        code = str(error.response.get("Error", {}).get("Code", "Unknown"))
+        message = " ".join(str(error.response.get("Error", {}).get("Message", "")).split())
+        return Refused(_reason(code), code, message, error)
+    reason = "expired" if isinstance(error, _NO_LONGER) else "unreadable"
+    return Refused(reason, type(error).__name__, " ".join(str(error).split()), error)
+
+
+def _reason(code: str) -> str:
+    for reason, codes in (
+        ("denied", _DENIED),
+        ("throttled", _THROTTLED),
+        ("expired", _EXPIRED),
+        ("vanished", _VANISHED),
+    ):
+        if code in codes:
+            return reason
+    return "vanished" if code.endswith(("NotFound", "NotFoundException", "NotFoundFault")) else "unreadable"
+
+
+class _Marks(msgspec.Struct):
+    """What an answer says of the page after it, under the name that asks for it."""
+
+    Marker: str | None = None
+    NextToken: str | None = None
+    nextToken: str | None = None
+    PaginationToken: str | None = None
+
+
+_MARKS = msgspec.json.Decoder(_Marks).decode
+
+
+def _next_page(page: bytes) -> dict[str, str]:
+    """Return the parameter that asks for the page after this one, or none where it is the last."""
+    # All services that are read name the token of an answer as the parameter that takes it (botocore's paginators).
+    return {name: token for name, token in msgspec.structs.asdict(_MARKS(page)).items() if token}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def _method(client: Any, operation: str) -> str:
+    names: dict[str, str] = client.meta.method_to_api_mapping
+    return next(name for name, api in names.items() if api == operation)

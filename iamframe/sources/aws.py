@@ -1,0 +1,594 @@
+"""One live account: which requests give every fact, what takes the place of those that are refused, what that costs.
+
+Roles, their tags, last use and links come from GetAccountAuthorizationDetails, page by page; profiles from
+ListInstanceProfiles; and of each profile one request gives its tags, which no listing carries (IAM API Reference,
+ListInstanceProfiles). GetInstanceProfile is asked first, since it shows the profile's role once more and so confirms
+that an empty one is empty. What is refused becomes a gap that says what is not known for it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import msgspec
+from msgspec import UNSET
+
+from iamframe.sources.asking import Asker, Refused
+from iamframe.sources.reads import READS
+from iamframe.sources.records import (
+    ALL,
+    GLOBAL,
+    PROFILE_LIST,
+    ROLE_LINKS,
+    UNKNOWN_REGION,
+    Account,
+    Answer,
+    Gap,
+    GotProfile,
+    GotRole,
+    ListedProfile,
+    ListedRole,
+    RoleDetail,
+    State,
+    Tag,
+    Tagging,
+    partition_of,
+    tags_or_none,
+)
+from iamframe.sources.references import (
+    CONFIGURATIONS,
+    CONSUMERS,
+    CORE,
+    VERSIONS,
+    Consumer,
+    Pinning,
+    pinned_mentions,
+)
+
+if TYPE_CHECKING:
+    from iamframe.sources.references import Configuration, Version
+
+DUMP = "GetAccountAuthorizationDetails"
+INDEX = "GetResources"
+PROFILE_TAGS = "ListInstanceProfileTags"
+PROFILE = "GetInstanceProfile"
+ROLE_TAGS = "ListRoleTags"
+ROLE = "GetRole"
+AWS = "AWS"
+_BIG = 1000
+
+# The region in which the tagging API shows what IAM holds; elsewhere it answers that there is nothing, without an
+# error (measured by others, see Cloud Custodian's get_resource_tagging_region; AWS's documentation is silent).
+# Nobody has measured China: both of its regions are asked.
+_HOMES = {
+    "aws": ("us-east-1",),
+    "aws-us-gov": ("us-gov-west-1",),
+    "aws-cn": ("cn-north-1", "cn-northwest-1"),
+    "aws-eusc": ("eusc-de-east-1",),
+}
+
+T = TypeVar("T", bound=msgspec.Struct)
+_ACTIONS = {read.operation: read.action for read in READS}
+
+# What is not known where an operation is refused, after "so that".
+_COST = {
+    DUMP: "roles are read by ListRoles and one request each",
+    "ListRoles": "roles that are in no profile may be missing",
+    PROFILE_LIST: "profiles that hold no role, and all that no role shows, may be missing",
+    "GetAccountSummary": "quotas are unknown, and nothing tells whether a list is whole",
+    "ListAccountAliases": "the account's alias is unknown",
+    INDEX: "the tags of each profile are read one by one",
+    "DescribeRegions": "which regions are enabled is unknown",
+    ROLE_LINKS: "which profiles hold the role is unknown",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to ask of an account."""
+
+    regions: Literal["all"] | tuple[str, ...] = "all"
+    references: bool | Literal["all"] = True
+    role_details: bool = False
+    tag_index: bool = False
+
+
+Progress = Callable[[str, int, int], None]
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    pass
+
+
+@dataclass
+class _Read:
+    """Records of one operation and region, and whether they are the whole list."""
+
+    records: list[Any] = field(default_factory=list)
+    state: State = "partial"
+
+
+@dataclass
+class AccountReader:
+    """Reads one account; `answers` gives what it said, in the shapes that files have too."""
+
+    asker: Asker
+    plan: Plan
+    source: str
+    name: str | None = None
+    progress: Progress = _silent
+    gaps: list[Gap] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _vanished: set[str] = field(default_factory=set)
+    _done: dict[str, list[int]] = field(default_factory=dict)
+
+    def answers(self) -> list[Answer]:
+        """Ask all that the plan says and return the answers, gaps last.
+
+        Raises
+        ------
+        Refused
+            If even GetCallerIdentity gives no answer: nothing can be said of an account that nobody knows.
+        """
+        identity = msgspec.json.decode(self.asker.ask("sts", "GetCallerIdentity"), type=_Identity)
+        self.account_id, self.partition = identity.account, partition_of(identity.arn) or "aws"
+        with ThreadPoolExecutor(self.asker.workers, thread_name_prefix="iamframe") as pool:
+            self._pool = pool
+            try:
+                answers = list(self._read_all(identity))
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+        # What was never asked has no answer.
+        return [one for one in answers if one.tally is not None or one.operation in ("", "denied")]
+
+    def _read_all(self, identity: _Identity) -> Iterator[Answer]:
+        dumped = self._pool.submit(self._listing, "iam", DUMP, "RoleDetailList", RoleDetail, Filter=["Role"])
+        listed_too = self._roles_listed() if self.plan.role_details else None
+        summary = self._pool.submit(self._one, "iam", "GetAccountSummary")
+        aliases = self._pool.submit(self._one, "iam", "ListAccountAliases")
+        references = self._pool.submit(self._regions) if self.plan.references else None
+        homes = _HOMES.get(self.partition, (self.asker.region,)) if self.plan.tag_index else ()
+        index = [self._pool.submit(self._tag_index, home) for home in homes]
+        profiles, tagged = _Read(), []
+        # Which profiles are to be asked one by one is known only after the index has told its part.
+        indexed = [job.result() for job in index]
+        shown = {one.profile_arn for found in indexed for one in found.records}
+        for page in self._pages("iam", PROFILE_LIST, "InstanceProfiles", ListedProfile, profiles):
+            tagged += [self._profile(one.profile_arn) for one in page if one.profile_arn not in shown]
+        listed = {profile.profile_arn for profile in profiles.records}
+        for home, found in zip(homes, indexed, strict=True):
+            # The index shows for a while what has been deleted.
+            found.records = [one for one in found.records if one.profile_arn in listed]
+            yield self._answer(INDEX, found, home)
+        dump = dumped.result()
+        beneath = {p.profile_arn for role in dump.records if role.profiles is not UNSET for p in role.profiles}
+        if profiles.state != "complete":
+            tagged += [self._profile(arn) for arn in sorted(beneath - listed)]
+        roles = listed_too.result() if listed_too else None
+        if dump.state != "complete":
+            roles = roles or self._roles_listed().result()
+        single = self._roles_one_by_one(dump, roles, profiles) if dump.state != "complete" else []
+        held = self._links_one_by_one(dump, roles) if "complete" not in (dump.state, profiles.state) else []
+        of_profiles = self._gathered("profiles", tagged)
+        of_roles = self._gathered("roles", single)
+        linked = [one for read in self._gathered("roles", held) for one in read]
+        yield from self._iam(identity, dump, roles, profiles, of_profiles, of_roles, linked)
+        yield from self._account(summary.result(), aliases.result())
+        if references is not None:
+            yield from self._references(references.result())
+        else:
+            self._not_asked(CORE, UNKNOWN_REGION, "what refers to profiles was not asked for (references=True does)")
+        yield self._answer("denied", _Read(list(self.gaps)))
+
+    # Roles and profiles
+
+    def _iam(
+        self,
+        identity: _Identity,
+        dump: _Read,
+        roles: _Read | None,
+        profiles: _Read,
+        of_profiles: list[Any],
+        of_roles: list[Any],
+        linked: list[Any],
+    ) -> Iterator[Answer]:
+        caller = Account(caller_arn=identity.arn, account_name=self.name)
+        yield self._answer("GetCallerIdentity", _Read([caller], "complete"))
+        gone = self._vanished
+        for role in dump.records:
+            if role.profiles is not UNSET:
+                role.profiles = [p for p in role.profiles if p.profile_arn not in gone]
+        profiles.records = [p for p in profiles.records if p.profile_arn not in gone]
+        yield self._answer(DUMP, dump)
+        if roles is not None:
+            roles.records = [role for role in roles.records if role.role_arn not in gone]
+            yield self._answer("ListRoles", roles)
+        yield self._answer(PROFILE_LIST, profiles)
+        for operation, kind in ((PROFILE, GotProfile), (ROLE, GotRole)):
+            found = [one for one in (*of_profiles, *of_roles) if isinstance(one, kind)]
+            yield self._answer(operation, _Read(found))
+        for operation, kind_of in ((PROFILE_TAGS, "instance-profile"), (ROLE_TAGS, "role")):
+            named = [
+                one for one in (*of_profiles, *of_roles) if isinstance(one, Tagging) and one.resource_type == kind_of
+            ]
+            yield self._answer(operation, _Read(named))
+        yield self._answer(ROLE_LINKS, _Read(linked))
+
+    def _roles_listed(self) -> Future[_Read]:
+        return self._pool.submit(self._listing, "iam", "ListRoles", "Roles", ListedRole)
+
+    def _profile(self, arn: str) -> Future[Any]:
+        return self._submit("profiles", self._of_profile, arn)
+
+    def _of_profile(self, arn: str) -> GotProfile | Tagging | None:
+        name = _name(arn)
+        found = self._first_allowed(arn, (PROFILE, PROFILE_TAGS), "its tags are unknown", InstanceProfileName=name)
+        if found is None:
+            return None
+        operation, body = found
+        if operation == PROFILE:
+            return _decoded(body, _ProfileAnswer).profile
+        return Tagging("instance-profile", name, _decoded(body, _TagsAnswer).tags)
+
+    def _roles_one_by_one(self, dump: _Read, roles: _Read | None, profiles: _Read) -> list[Future[Any]]:
+        dumped = {role.role_arn for role in dump.records}
+        listed = [role.role_arn for role in roles.records] if roles is not None else []
+        nested = [r.role_arn for p in profiles.records if p.roles is not UNSET for r in p.roles]
+        wanted = dict.fromkeys(arn for arn in (*listed, *nested) if arn not in dumped)
+        return [self._submit("roles", self._of_role, arn) for arn in wanted]
+
+    def _of_role(self, arn: str) -> GotRole | Tagging | None:
+        name = _name(arn)
+        found = self._first_allowed(arn, (ROLE, ROLE_TAGS), "its tags and last use are unknown", RoleName=name)
+        if found is None:
+            return None
+        operation, body = found
+        if operation == ROLE:
+            return tags_or_none(_decoded(body, _RoleAnswer).role)
+        return Tagging("role", name, _decoded(body, _TagsAnswer).tags)
+
+    def _links_one_by_one(self, dump: _Read, roles: _Read | None) -> list[Future[Any]]:
+        dumped = {role.role_arn for role in dump.records if role.profiles is not UNSET}
+        arns = [role.role_arn for role in roles.records] if roles is not None else []
+        return [self._submit("roles", self._of_link, arn) for arn in arns if arn not in dumped]
+
+    def _of_link(self, arn: str) -> list[ListedProfile]:
+        if self.asker.hopeless(ROLE_LINKS):
+            refusal = Refused("denied", "AccessDenied", "as for all others")
+            self._refused(ROLE_LINKS, refusal)
+            return []
+        return self._listing(
+            "iam", ROLE_LINKS, "InstanceProfiles", ListedProfile, subject=arn, RoleName=_name(arn)
+        ).records
+
+    def _first_allowed(
+        self, arn: str, operations: tuple[str, ...], cost: str, **parameters: Any
+    ) -> tuple[str, bytes] | None:
+        """Return the answer of the first operation that is not refused, the one that was answered before first."""
+        refusals: dict[str, Refused] = {}
+        for operation in sorted(operations, key=lambda one: self.asker.refusals[one] > self.asker.answered[one]):
+            if self.asker.hopeless(operation):
+                refusals[operation] = Refused("denied", "AccessDenied", "as it was for all others that were asked")
+                continue
+            try:
+                return operation, self.asker.ask("iam", operation, **parameters)
+            except Refused as refusal:
+                refusals[operation] = refusal
+                if refusal.reason == "vanished":
+                    self._gone(operation, arn)
+                    return None
+                if refusal.reason != "denied":
+                    break
+        operation, first = next(iter(refusals.items()))
+        codes = ", ".join(f"{one} ({r.code})" for one, r in refusals.items())
+        allow = " or ".join(f"iam:{one}" for one in refusals)
+        what = f"allow {allow}" if first.reason == "denied" else "load again"
+        self._gap(operation, arn, first.reason, f"AWS did not answer {codes} of {arn}, so that {cost}; {what}")
+        return None
+
+    def _gone(self, operation: str, arn: str) -> None:
+        with self._lock:
+            self._vanished.add(arn)
+        self._gap(operation, arn, "vanished", f"{arn} was deleted while the account was read, and is left out")
+
+    def _tag_index(self, home: str) -> _Read:
+        wanted = {"ResourceTypeFilters": ["iam:instance-profile"], "ResourcesPerPage": 100}
+        found = self._listing(
+            "resourcegroupstaggingapi", INDEX, "ResourceTagMappingList", _Indexed, region=home, **wanted
+        )
+        # It lags: what it shows without tags may have some by now (measured by others: 21 minutes and more).
+        found.records = [GotProfile(one.arn, tags=one.tags) for one in found.records if one.tags]
+        found.state = "partial" if found.state == "complete" else found.state
+        return found
+
+    def _account(self, summary: bytes | None, aliases: bytes | None) -> Iterator[Answer]:
+        counts = _decoded(summary, _Summary).counts if summary is not None else {}
+        record = Account(
+            role_quota=counts.get("RolesQuota"),
+            profile_quota=counts.get("InstanceProfilesQuota"),
+            roles_expected=counts.get("Roles"),
+            profiles_expected=counts.get("InstanceProfiles"),
+        )
+        yield self._answer("GetAccountSummary", _Read([record], "complete") if summary is not None else _REFUSED)
+        names = _decoded(aliases, _Aliases).names if aliases is not None else []
+        alias = Account(account_name=self.name or (names[0] if names else None))
+        yield self._answer("ListAccountAliases", _Read([alias], "complete") if aliases is not None else _REFUSED)
+
+    # What refers to profiles
+
+    def _regions(self) -> list[str]:
+        if self.plan.regions != "all":
+            where = ", ".join(self.plan.regions)
+            self._not_asked(CORE, UNKNOWN_REGION, f"regions other than {where} were not asked for")
+            return list(self.plan.regions)
+        here = self.asker.region
+        try:
+            body = self.asker.ask("ec2", "DescribeRegions", here)
+            return sorted(region.name for region in _decoded(body, _Regions).regions)
+        except Refused as refusal:
+            self._refused("DescribeRegions", refusal, region=here)
+        found = self._listing(
+            "account",
+            "ListRegions",
+            "Regions",
+            _OptedRegion,
+            MaxResults=50,
+            RegionOptStatusContains=["ENABLED", "ENABLED_BY_DEFAULT"],
+        )
+        if found.state == "complete":
+            return sorted(region.name for region in found.records)
+        self._not_asked(CORE, UNKNOWN_REGION, f"which regions are enabled could not be read, so only {here} was asked")
+        return [here]
+
+    def _references(self, regions: list[str]) -> Iterator[Answer]:
+        wanted = ("references", "all") if self.plan.references == "all" else ("references",)
+        jobs: list[tuple[Consumer, str, Future[_Read]]] = []
+        for region in regions:
+            for consumer in CONSUMERS:
+                if consumer.when in wanted and self._offered(consumer.service, region):
+                    jobs.append((consumer, region, self._submit("references", self._consume, consumer, region)))
+        read: dict[tuple[str, str], _Read] = {}
+        pinnings: dict[str, list[Pinning]] = {region: [] for region in regions}
+        for consumer, region, job in jobs:
+            found = read[consumer.operation, region] = job.result()
+            mentions = [mention for record in found.records for mention in consumer.mentions(record)]
+            for mention in mentions:
+                mention.region, mention.account_id = region, self.account_id
+            pinnings[region] += [p for record in found.records for p in consumer.pinnings(record)]
+            yield self._answer(consumer.operation, _Read(mentions, found.state), region)
+        second = [
+            (region, self._submit("references", self._pinned, region, pinnings[region], read)) for region in regions
+        ]
+        for region, job_of in second:
+            mentions = job_of.result()
+            for mention in mentions:
+                mention.region, mention.account_id = region, self.account_id
+            yield self._answer("", _Read(mentions), region)
+
+    def _offered(self, service: str, region: str) -> bool:
+        """Return whether a service exists in a region, so far as the installed botocore knows."""
+        there = self.asker.session.get_available_regions(service, self.partition)
+        return not there or region in there or service in ("ec2", "autoscaling")
+
+    def _consume(self, consumer: Consumer, region: str) -> _Read:
+        found = _Read(state="complete")
+        asked: list[dict[str, Any]] = [{}]
+        for step in consumer.steps:
+            parameters = []
+            for before in asked:
+                for page in self._tried(found, consumer.service, step.operation, region, **before, **step.parameters):
+                    parameters += _search(step.each, page)
+            asked = parameters
+        fixed = {
+            name: value
+            for name, value in consumer.parameters.items()
+            if name != "IncludeManagedResources" or self.asker.takes(consumer.service, consumer.operation, name, region)
+        }
+        for before in asked:
+            for page in self._tried(found, consumer.service, consumer.operation, region, **before, **fixed):
+                found.records += self._records(found, consumer.operation, region, page, consumer.key, consumer.record)
+        return found
+
+    def _pinned(self, region: str, pinnings: list[Pinning], read: dict[tuple[str, str], _Read]) -> list[Any]:
+        versions: list[Version] = list(read[VERSIONS, region].records)
+        configurations: list[Configuration] = read[CONFIGURATIONS, region].records
+        mentions, unread = pinned_mentions(pinnings, versions, configurations, [])
+        of_template: dict[str, list[str]] = {}
+        for label in sorted(set(unread)):
+            template, _, version = label.rpartition(":")
+            of_template.setdefault(template, []).append(version)
+        consumer = next(one for one in CONSUMERS if one.operation == VERSIONS)
+        for template, wanted in of_template.items():
+            by = "LaunchTemplateId" if template.startswith("lt-") else "LaunchTemplateName"
+            try:
+                for page in self.asker.pages("ec2", VERSIONS, region, **{by: template}, Versions=wanted):
+                    versions += self._records(_Read(), VERSIONS, region, page, consumer.key, consumer.record)
+            except Refused as refusal:
+                # A version that is gone starts nothing, so that it names nothing.
+                if refusal.reason != "vanished":
+                    self._refused(VERSIONS, refusal, f"{template}:{' '.join(wanted)}", region)
+        return pinned_mentions(pinnings, versions, configurations, [])[0] if of_template else mentions
+
+    # Listings
+
+    def _tried(self, found: _Read, service: str, operation: str, region: str, **parameters: Any) -> Iterator[bytes]:
+        try:
+            yield from self.asker.pages(service, operation, region, **parameters)
+        except Refused as refusal:
+            found.state = "truncated" if found.records else "refused"
+            self._refused(operation, refusal, region=region)
+
+    def _listing(self, service: str, operation: str, key: str, kind: type[T], **parameters: Any) -> _Read:
+        found = _Read()
+        for _ in self._pages(service, operation, key, kind, found, **parameters):
+            pass
+        return found
+
+    def _pages(
+        self,
+        service: str,
+        operation: str,
+        key: str,
+        kind: type[T],
+        found: _Read,
+        subject: str = ALL,
+        region: str = GLOBAL,
+        **parameters: Any,
+    ) -> Iterator[list[T]]:
+        if service == "iam":
+            parameters["MaxItems"] = _BIG
+        try:
+            found.state = "complete"
+            for body in self.asker.pages(service, operation, region, **parameters):
+                page = self._records(found, operation, region, body, key, kind)
+                found.records += page
+                yield page
+        except Refused as refusal:
+            found.state = "truncated" if found.records else "refused"
+            self._refused(operation, refusal, subject, region)
+
+    def _records(self, found: _Read, operation: str, region: str, body: bytes, key: str, kind: Any) -> list[Any]:
+        """Return the records under a key of an answer; one that is not of the shape known is a gap."""
+        value = msgspec.json.decode(body, type=dict[str, msgspec.Raw]).get(key)
+        if value is None:
+            return []
+        raw = bytes(value)
+        try:
+            if raw[:1] == b"[":
+                records: list[Any] = msgspec.json.decode(raw, type=list[kind])
+                return records
+            return [msgspec.json.decode(raw, type=kind)]
+        except msgspec.ValidationError:
+            pass
+        records = []
+        for number, item in enumerate(msgspec.json.decode(raw, type=list[msgspec.Raw]) if raw[:1] == b"[" else [value]):
+            try:
+                records.append(msgspec.json.decode(item, type=kind))
+            except msgspec.ValidationError as error:
+                found.state = "truncated"
+                where = f"{operation} {key}[{number}]"
+                self._gap(operation, where, "unreadable", f"{where} of AWS's answer cannot be read: {error}", region)
+        return records
+
+    def _one(self, service: str, operation: str) -> bytes | None:
+        try:
+            return self.asker.ask(service, operation)
+        except Refused as refusal:
+            self._refused(operation, refusal)
+            return None
+
+    # Gaps, answers, progress
+
+    def _refused(self, operation: str, refusal: Refused, subject: str = ALL, region: str = GLOBAL) -> None:
+        action = _ACTIONS[operation]
+        where = "" if region == GLOBAL else f" in {region}"
+        of = "" if subject == ALL else f" of {subject}"
+        cost = _COST.get(operation, "what names profiles there is unknown" if where else "what it shows is unknown")
+        what = f"allow {action}" if refusal.reason == "denied" else "load again"
+        self._gap(
+            operation,
+            subject,
+            refusal.reason,
+            f"AWS did not answer {operation}{of}{where} ({refusal.code}), so that {cost}; {what}",
+            region,
+        )
+
+    def _not_asked(self, operations: Iterable[str], region: str, detail: str) -> None:
+        for operation in operations:
+            self._gap(operation, ALL, "not_asked", detail, region)
+
+    def _gap(self, operation: str, subject: str, reason: str, detail: str, region: str = GLOBAL) -> None:
+        gap = Gap(operation, subject, reason, detail, region, self.account_id)
+        with self._lock:
+            self.gaps.append(gap)
+
+    def _answer(self, operation: str, read: _Read, region: str = GLOBAL) -> Answer:
+        tally = self.asker.tallies.get((operation, region))
+        return Answer(
+            operation,
+            AWS,
+            [read.records],
+            self.account_id,
+            region,
+            read.state,
+            self.source,
+            captured_at=tally.started_at if tally else None,
+            tally=tally,
+        )
+
+    def _submit(self, stage: str, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        with self._lock:
+            self._done.setdefault(stage, [0, 0])[1] += 1
+        future = self._pool.submit(work, *arguments)
+        future.add_done_callback(lambda _: self._advance(stage))
+        return future
+
+    def _advance(self, stage: str) -> None:
+        with self._lock:
+            counts = self._done[stage]
+            counts[0] += 1
+            self.progress(stage, *counts)
+
+    def _gathered(self, stage: str, futures: list[Future[Any]]) -> list[Any]:
+        return [found for future in futures if (found := future.result()) is not None]
+
+
+class _Identity(msgspec.Struct, rename="pascal"):
+    account: str
+    arn: str
+
+
+class _ProfileAnswer(msgspec.Struct):
+    profile: GotProfile = msgspec.field(name="InstanceProfile")
+
+
+class _RoleAnswer(msgspec.Struct):
+    role: GotRole = msgspec.field(name="Role")
+
+
+class _TagsAnswer(msgspec.Struct):
+    tags: list[Tag] = msgspec.field(name="Tags", default_factory=list)
+
+
+class _Indexed(msgspec.Struct):
+    arn: str = msgspec.field(name="ResourceARN")
+    tags: list[Tag] = msgspec.field(name="Tags", default_factory=list)
+
+
+class _Summary(msgspec.Struct):
+    counts: dict[str, int] = msgspec.field(name="SummaryMap", default_factory=dict)
+
+
+class _Aliases(msgspec.Struct):
+    names: list[str] = msgspec.field(name="AccountAliases", default_factory=list)
+
+
+class _Region(msgspec.Struct):
+    name: str = msgspec.field(name="RegionName")
+
+
+class _Regions(msgspec.Struct):
+    regions: list[_Region] = msgspec.field(name="Regions", default_factory=list)
+
+
+_OptedRegion = _Region
+_REFUSED = _Read([], "refused")
+
+
+def _decoded(body: bytes, kind: type[T]) -> T:
+    return msgspec.json.decode(body, type=kind)
+
+
+def _search(path: str, body: bytes) -> list[dict[str, Any]]:
+    import jmespath
+
+    return jmespath.search(path, msgspec.json.decode(body)) or []
+
+
+def _name(arn: str) -> str:
+    return arn.rsplit("/", 1)[-1]

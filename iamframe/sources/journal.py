@@ -1,0 +1,118 @@
+"""What AWS has answered so far, in a file of lines, so that a load which was cut off asks for nothing twice.
+
+A line is written in one piece and handed to the system before the next request goes out: a process that is killed
+leaves whole lines and at most one torn one, which is cut off when the file is opened again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+from msgspec import Raw
+
+from iamframe.errors import SourceError
+
+
+class Entry(msgspec.Struct, gc=False):
+    """One answer: what was asked, when, with how many requests, and the JSON that came back."""
+
+    key: str
+    requests: int
+    started_at: str
+    ended_at: str
+    body: Raw
+
+
+_DECODE = msgspec.json.Decoder(Entry).decode
+
+
+class Journal:
+    """A journal in a file, opened for one load at a time.
+
+    Raises
+    ------
+    SourceError
+        If the file cannot be written to, or another process holds it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._places: dict[str, tuple[int, int]] = {}
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file: BinaryIO = open(path, "a+b")  # noqa: SIM115, PTH123 - held until the load ends
+        except OSError as error:
+            raise SourceError(f"{path}: cannot be written to ({error.strerror}); name another folder") from error
+        self._hold()
+        self._read()
+
+    def get(self, key: str) -> Entry | None:
+        """Return the answer to what was asked, or None where there is none yet."""
+        with self._lock:
+            if (place := self._places.get(key)) is None:
+                return None
+            start, size = place
+            self._file.seek(start)
+            return _DECODE(self._file.read(size))
+
+    def put(self, entry: Entry) -> None:
+        """Add an answer; it is kept even if the process is killed right after.
+
+        Raises
+        ------
+        SourceError
+            If it cannot be written, as on a full disk.
+        """
+        line = msgspec.json.encode(entry) + b"\n"
+        with self._lock:
+            try:
+                start = self._file.seek(0, os.SEEK_END)
+                self._file.write(line)
+                self._file.flush()
+            except OSError as error:
+                raise SourceError(
+                    f"{self._path}: cannot be written ({error.strerror}); what was read so far is kept, run the same "
+                    "command again when there is room"
+                ) from error
+            self._places[entry.key] = (start, len(line))
+
+    def __len__(self) -> int:
+        """Return the number of answers."""
+        return len(self._places)
+
+    def close(self) -> None:
+        """Let another process have the file."""
+        self._file.close()
+
+    def _hold(self) -> None:
+        try:
+            import fcntl
+        except ImportError:  # Windows lets nobody else write what is open for appending there.
+            return
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._file.close()
+            raise SourceError(
+                f"{self._path.parent}: is being written by another process; wait for it, or name another folder"
+            ) from error
+
+    def _read(self) -> None:
+        self._file.seek(0)
+        start = 0
+        for line in self._file:
+            entry: Any = None
+            if line.endswith(b"\n"):
+                with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
+                    entry = _DECODE(line)
+            if entry is None:
+                break
+            self._places[entry.key] = (start, len(line))
+            start += len(line)
+        self._file.truncate(start)

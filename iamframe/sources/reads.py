@@ -1,0 +1,98 @@
+"""The reads that iamframe makes of AWS: nothing that is not on this list is ever sent.
+
+The least policy in the README is made from it. Actions: Service Authorization Reference; each is the operation under
+the service's IAM prefix.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+# `plan`: what every load asks first. `fallback`: what takes its place where one of those is denied, and details that
+# are asked for. The rest: what `references=True`, `references="all"`, `tag_index=True`, many accounts need.
+When = Literal["plan", "fallback", "references", "all", "index", "fleet"]
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One operation: of which client of boto3, the prefix of its IAM action, and when it is asked."""
+
+    service: str
+    operation: str
+    prefix: str
+    when: When
+
+    @property
+    def action(self) -> str:
+        """The IAM action that allows it."""
+        return f"{self.prefix}:{self.operation}"
+
+
+def _reads(service: str, when: When, *operations: str, prefix: str = "") -> list[Read]:
+    return [Read(service, operation, prefix or service, when) for operation in operations]
+
+
+READS: tuple[Read, ...] = (
+    *_reads("sts", "plan", "GetCallerIdentity"),
+    *_reads(
+        "iam",
+        "plan",
+        "GetAccountAuthorizationDetails",
+        "GetAccountSummary",
+        "GetInstanceProfile",
+        "ListAccountAliases",
+        "ListInstanceProfiles",
+    ),
+    *_reads(
+        "iam",
+        "fallback",
+        "GetRole",
+        "ListInstanceProfileTags",
+        "ListInstanceProfilesForRole",
+        "ListRoleTags",
+        "ListRoles",
+    ),
+    *_reads(
+        "ec2",
+        "references",
+        "DescribeFleets",
+        "DescribeIamInstanceProfileAssociations",
+        "DescribeInstances",
+        "DescribeLaunchTemplateVersions",
+        "DescribeRegions",
+        "DescribeSpotFleetRequests",
+        "DescribeSpotInstanceRequests",
+    ),
+    *_reads("autoscaling", "references", "DescribeAutoScalingGroups", "DescribeLaunchConfigurations"),
+    *_reads("account", "fallback", "ListRegions"),
+    *_reads("batch", "all", "DescribeComputeEnvironments"),
+    *_reads("ecs", "all", "DescribeCapacityProviders"),
+    *_reads("elasticbeanstalk", "all", "DescribeConfigurationSettings", "DescribeEnvironments"),
+    *_reads("emr", "all", "DescribeCluster", "ListClusters", prefix="elasticmapreduce"),
+    *_reads("imagebuilder", "all", "GetInfrastructureConfiguration", "ListInfrastructureConfigurations"),
+    *_reads("pcs", "all", "GetComputeNodeGroup", "ListClusters", "ListComputeNodeGroups"),
+    *_reads("rds", "all", "DescribeDBInstances"),
+    *_reads("resourcegroupstaggingapi", "index", "GetResources", prefix="tag"),
+    *_reads("sts", "fleet", "AssumeRole"),
+    *_reads("organizations", "fleet", "ListAccounts"),
+)
+_KNOWN = {(read.service, read.operation) for read in READS}
+# `sts:GetCallerIdentity` needs no permission (STS API Reference).
+_FREE = {"sts:GetCallerIdentity"}
+
+
+def is_read(service: str, operation: str) -> bool:
+    """Return whether an operation of a service is on the list."""
+    return (service, operation) in _KNOWN
+
+
+def actions(*when: When) -> list[str]:
+    """Return the IAM actions that are asked at such times, sorted."""
+    return sorted({read.action for read in READS if read.when in when} - _FREE)
+
+
+def policy(*when: When) -> dict[str, object]:
+    """Return the least IAM policy that allows what is asked at such times."""
+    statement = {"Effect": "Allow", "Action": actions(*when), "Resource": "*"}
+    return {"Version": "2012-10-17", "Statement": [statement]}
