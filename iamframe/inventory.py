@@ -77,6 +77,17 @@ def build_inventory(answers: Iterable[Answer], sources: Iterable[str] = ()) -> I
         return _Merging(book).inventory(tuple(sources))
 
 
+def joined(inventories: Iterable[Inventory], sources: Iterable[str] = ()) -> Inventory:
+    """Return the inventories of different accounts as one, its frames sorted by their keys."""
+    parts = list(inventories)
+    frames = {}
+    for name, frame in schema.FRAMES.items():
+        tables = [pa.Table.from_pandas(p.frames[name], schema=frame.arrow, preserve_index=False) for p in parts]
+        table = pa.concat_tables([frame.arrow.empty_table(), *tables])
+        frames[name] = frame.from_arrow(_sorted(table, list(frame.key)))
+    return Inventory(**frames, sources=tuple(sources))
+
+
 @contextmanager
 def _large_load() -> Iterator[None]:
     """Hold the collector off, and let Arrow take memory from the system, while an inventory is built."""

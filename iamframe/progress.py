@@ -21,7 +21,7 @@ def shown(progress: bool | Progress | None) -> Iterator[Progress]:
         yield progress
         return
     if progress is False or (progress is None and not _is_watched()):
-        yield lambda stage, done, total: None
+        yield _silent
         return
     from tqdm.auto import tqdm
 
@@ -40,6 +40,10 @@ def shown(progress: bool | Progress | None) -> Iterator[Progress]:
     finally:
         for bar in bars.values():
             bar.close()
+
+
+def _silent(*_: object) -> None:
+    """Show nothing."""
 
 
 def _is_watched() -> bool:

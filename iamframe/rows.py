@@ -113,6 +113,12 @@ class Call:
     state: str = "refused"
     tally: Tally = field(default_factory=Tally)
 
+    def add(self, rows: int, answer: Answer) -> None:
+        """Count the rows of an answer."""
+        self.rows += rows
+        self.state = min(self.state, answer.state, key=["truncated", "complete", "partial", "refused"].index)
+        self.tally = answer.tally or self.tally
+
 
 def _column(records: list[Any], name: str) -> list[Any] | None:
     if name not in type(records[0]).__struct_fields__:
@@ -257,11 +263,7 @@ class Book:
         for account, count in accounts.items():
             if account == UNKNOWN_ACCOUNT and not rows:
                 continue
-            call = self.calls[account, answer.operation, answer.region]
-            call.rows += count
-            call.state = min(call.state, answer.state, key=["truncated", "complete", "partial", "refused"].index)
-            if answer.tally is not None:
-                call.tally = answer.tally
+            self.calls[account, answer.operation, answer.region].add(count, answer)
             if answer.state == "truncated" and answer.tally is None:
                 self.gap(
                     account,

@@ -268,21 +268,13 @@ def _reason(code: str) -> str:
     return "vanished" if code.endswith(("NotFound", "NotFoundException", "NotFoundFault")) else "unreadable"
 
 
-class _Marks(msgspec.Struct):
-    """What an answer says of the page after it, under the name that asks for it."""
-
-    Marker: str | None = None
-    NextToken: str | None = None
-    nextToken: str | None = None
-    PaginationToken: str | None = None
-
-
-_MARKS = msgspec.json.Decoder(_Marks).decode
+# All services that are read name the token of an answer as the parameter that takes it (botocore's paginators).
+_TOKENS = ("Marker", "NextToken", "nextToken", "PaginationToken")
+_MARKS = msgspec.json.Decoder(msgspec.defstruct("Marks", [(name, str | None, None) for name in _TOKENS])).decode
 
 
 def _next_page(page: bytes) -> dict[str, str]:
     """Return the parameter that asks for the page after this one, or none where it is the last."""
-    # All services that are read name the token of an answer as the parameter that takes it (botocore's paginators).
     return {name: token for name, token in msgspec.structs.asdict(_MARKS(page)).items() if token}
 
 

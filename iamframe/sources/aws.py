@@ -12,12 +12,14 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 from msgspec import UNSET
 
+from iamframe.errors import SourceError
 from iamframe.sources.asking import Asker, Refused
+from iamframe.sources.plan import Plan
 from iamframe.sources.reads import READS
 from iamframe.sources.records import (
     ALL,
@@ -87,16 +89,6 @@ _COST = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What to ask of an account."""
-
-    regions: Literal["all"] | tuple[str, ...] = "all"
-    references: bool | Literal["all"] = True
-    role_details: bool = False
-    tag_index: bool = False
-
-
 Progress = Callable[[str, int, int], None]
 
 
@@ -120,6 +112,7 @@ class AccountReader:
     plan: Plan
     source: str
     name: str | None = None
+    expected: str | None = None
     progress: Progress = _silent
     gaps: list[Gap] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -136,6 +129,11 @@ class AccountReader:
         """
         identity = msgspec.json.decode(self.asker.ask("sts", "GetCallerIdentity"), type=_Identity)
         self.account_id, self.partition = identity.account, partition_of(identity.arn) or "aws"
+        if self.expected not in (None, self.account_id):
+            raise SourceError(
+                f"{self.source}: these credentials are of account {self.account_id}, not of {self.expected}; check its "
+                "profile and role"
+            )
         with ThreadPoolExecutor(self.asker.workers, thread_name_prefix="iamframe") as pool:
             self._pool = pool
             try:
@@ -174,9 +172,9 @@ class AccountReader:
             roles = roles or self._roles_listed().result()
         single = self._roles_one_by_one(dump, roles, profiles) if dump.state != "complete" else []
         held = self._links_one_by_one(dump, roles) if "complete" not in (dump.state, profiles.state) else []
-        of_profiles = self._gathered("profiles", tagged)
-        of_roles = self._gathered("roles", single)
-        linked = [one for read in self._gathered("roles", held) for one in read]
+        of_profiles = _gathered(tagged)
+        of_roles = _gathered(single)
+        linked = [one for read in _gathered(held) for one in read]
         yield from self._iam(identity, dump, roles, profiles, of_profiles, of_roles, linked)
         yield from self._account(summary.result(), aliases.result())
         if references is not None:
@@ -349,9 +347,11 @@ class AccountReader:
         wanted = ("references", "all") if self.plan.references == "all" else ("references",)
         jobs: list[tuple[Consumer, str, Future[_Read]]] = []
         for region in regions:
-            for consumer in CONSUMERS:
-                if consumer.when in wanted and self._offered(consumer.service, region):
-                    jobs.append((consumer, region, self._submit("references", self._consume, consumer, region)))
+            jobs += [
+                (consumer, region, self._submit("references", self._consume, consumer, region))
+                for consumer in CONSUMERS
+                if consumer.when in wanted and self._offered(consumer.service, region)
+            ]
         read: dict[tuple[str, str], _Read] = {}
         pinnings: dict[str, list[Pinning]] = {region: [] for region in regions}
         for consumer, region, job in jobs:
@@ -534,9 +534,6 @@ class AccountReader:
             counts[0] += 1
             self.progress(stage, *counts)
 
-    def _gathered(self, stage: str, futures: list[Future[Any]]) -> list[Any]:
-        return [found for future in futures if (found := future.result()) is not None]
-
 
 class _Identity(msgspec.Struct, rename="pascal"):
     account: str
@@ -578,6 +575,10 @@ class _Regions(msgspec.Struct):
 
 _OptedRegion = _Region
 _REFUSED = _Read([], "refused")
+
+
+def _gathered(futures: list[Future[Any]]) -> list[Any]:
+    return [found for future in futures if (found := future.result()) is not None]
 
 
 def _decoded(body: bytes, kind: type[T]) -> T:

@@ -242,7 +242,7 @@ class Answer:
 
 
 def tags_or_none(role: GotRole) -> GotRole:
-    """Return a role of GetRole, whose `Tags` is left out when there are none and `RoleLastUsed` never (recorded, 2026)."""
+    """Return a role of GetRole with [] for no tags: it leaves `Tags` out then, and `RoleLastUsed` never (recorded)."""
     if role.tags is UNSET and role.last_used is not UNSET:
         role.tags = []
     return role

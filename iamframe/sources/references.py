@@ -278,7 +278,7 @@ class Consumer:
     when: When = "references"
 
 
-def _by_path(  # noqa: PLR0917 - a row of the table below
+def _by_path(
     consumer_type: str,
     key: str,
     service: str,

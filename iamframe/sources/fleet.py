@@ -1,0 +1,178 @@
+"""Many accounts: which there are, and a session of the role that each is read by.
+
+An account is one unit of work: what travels to where it runs is its id and the names of role and profile, never a key.
+"""
+
+from __future__ import annotations
+
+import copy
+import csv
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from iamframe.errors import SourceError
+from iamframe.sources.records import partition_of
+
+if TYPE_CHECKING:
+    import boto3
+
+    from iamframe.sources.asking import Asker
+
+ORGANIZATION = "org"
+# Names that people give these columns, the first one being the one that is documented.
+_COLUMNS = {
+    "account_id": ("account_id", "id", "account", "accountid", "account id"),
+    "account_name": ("account_name", "name", "alias", "account name", "accountname"),
+    "role_name": ("role_name", "role", "role name", "rolename"),
+    "external_id": ("external_id", "external id", "externalid"),
+    "profile": ("profile", "profile_name"),
+}
+
+
+class Member(msgspec.Struct, frozen=True):
+    """One account of many: its id, and how to get in, so far as it differs from the others."""
+
+    account_id: str
+    account_name: str | None = None
+    role_name: str | None = None
+    external_id: str | None = None
+    profile: str | None = None
+    # The account that asks needs no role of its own; one that Organizations says is not active cannot be asked.
+    is_caller: bool = False
+    status: str = "ACTIVE"
+
+    def __repr__(self) -> str:
+        """Return the account without its external id, which is a secret of sorts."""
+        return f"Member({self.account_id!r}, {self.account_name!r})"
+
+
+def members_of(accounts: Any) -> list[Member]:
+    """Return the accounts of a CSV file, a DataFrame, or an iterable of ids or mappings, each once.
+
+    Columns: `account_id` (or `id`), `account_name` (`name`), and optionally `role_name` (`role`), `external_id`,
+    `profile`.
+
+    Raises
+    ------
+    SourceError
+        If the file cannot be read, has no column of ids, holds an account twice, or no account at all.
+    """
+    where = str(accounts) if isinstance(accounts, (str, os.PathLike)) else "accounts"
+    rows = list(_rows(accounts, where))
+    members = [_member(row, where, number) for number, row in enumerate(rows, 1)]
+    seen: set[str] = set()
+    for member in members:
+        if member.account_id in seen:
+            raise SourceError(f"{where}: holds the account {member.account_id} twice; leave one of them out")
+        seen.add(member.account_id)
+    if not members:
+        raise SourceError(f"{where}: holds no account")
+    return members
+
+
+def _rows(accounts: Any, where: str) -> Iterator[Mapping[str, Any]]:
+    if isinstance(accounts, (str, os.PathLike)):
+        try:
+            text = Path(accounts).read_text("utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "is no UTF-8 text"
+            raise SourceError(f"{where}: cannot be read ({reason}); name a CSV file of accounts, or org") from error
+        reader = csv.DictReader(text.splitlines())
+        columns = {name.strip().lower() for name in reader.fieldnames or ()}
+        if not columns & set(_COLUMNS["account_id"]):
+            raise SourceError(f"{where}: has no column account_id in its first line")
+        yield from reader
+    elif hasattr(accounts, "to_dict") and hasattr(accounts, "columns"):
+        yield from accounts.to_dict("records")
+    else:
+        for one in accounts:
+            yield one if isinstance(one, Mapping) else {"account_id": one}
+
+
+def _member(row: Mapping[str, Any], where: str, number: int) -> Member:
+    given = {str(key).strip().lower(): value for key, value in row.items() if key is not None}
+    values: dict[str, str] = {}
+    for column, names in _COLUMNS.items():
+        found = next((given[name] for name in names if name in given), None)
+        # A missing cell of a DataFrame is a nan, which is not equal to itself.
+        if found is not None and found == found and str(found).strip():  # noqa: PLR0124
+            values[column] = str(found).strip()
+    account = values.get("account_id", "")
+    # Spreadsheets take the zeros off that an id begins with.
+    account = account.zfill(12) if account.isascii() and account.isdigit() else account
+    if not (account.isascii() and account.isdigit() and len(account) == 12):
+        raise SourceError(f"{where}: row {number} has no account id of 12 digits ({account[:40]!r})")
+    return msgspec.convert(values | {"account_id": account}, Member)
+
+
+class _Listed(msgspec.Struct, rename="pascal"):
+    id: str
+    name: str | None = None
+    status: str = "ACTIVE"
+    state: str | None = None
+
+
+class _Accounts(msgspec.Struct, rename="pascal"):
+    accounts: list[_Listed] = []
+
+
+class _Caller(msgspec.Struct, rename="pascal"):
+    account: str
+
+
+def members_of_organization(asker: Asker) -> list[Member]:
+    """Return the accounts of the caller's organisation, by Organizations ListAccounts (a request per 20 accounts).
+
+    Raises
+    ------
+    Refused
+        If AWS does not say.
+    """
+    caller = msgspec.json.decode(asker.ask("sts", "GetCallerIdentity"), type=_Caller).account
+    found: list[_Listed] = []
+    for page in asker.pages("organizations", "ListAccounts"):
+        found += msgspec.json.decode(page, type=_Accounts).accounts
+    # `State` replaces `Status` in newer answers (Organizations API Reference, Account).
+    return [
+        Member(one.id, one.name, is_caller=one.id == caller, status=one.state or one.status)
+        for one in sorted(found, key=lambda one: one.id)
+    ]
+
+
+def assumed(base: boto3.Session, member: Member, role: str, external_id: str | None) -> boto3.Session:
+    """Return a session of a role in a member's account; the role is assumed at its first request, and again in time.
+
+    `role` is a name, with its path, or an ARN.
+    """
+    import boto3
+    from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+
+    inner = base._session  # noqa: SLF001 - boto3 has no other way to sessions whose credentials renew themselves
+    arn = (
+        role if role.startswith("arn:") else f"arn:{_partition(base)}:iam::{member.account_id}:role/{role.lstrip('/')}"
+    )
+    extra = {"RoleSessionName": "iamframe"} | ({"ExternalId": external_id} if external_id else {})
+    fetcher = AssumeRoleCredentialFetcher(inner.create_client, base.get_credentials(), arn, extra_args=extra)
+    # A copy keeps what the session was set up with: endpoint, proxy, certificates, region.
+    own = copy.copy(inner)
+    own._credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")  # noqa: SLF001
+    return boto3.Session(botocore_session=own)
+
+
+def _partition(session: boto3.Session) -> str:
+    region = session.region_name
+    return str(session.get_partition_for_region(region)) if region else "aws"
+
+
+def role_account(role_arn: str) -> str | None:
+    """Return the account of a role's ARN, or None where the text is a name."""
+    return role_arn.split(":", 5)[4] if partition_of(role_arn) else None
+
+
+def chosen(members: Iterable[Member]) -> list[Member]:
+    """Return the members that can be asked."""
+    return [member for member in members if member.status == "ACTIVE"]
