@@ -31,6 +31,14 @@ class ReportError(IamframeError):
     """A report cannot be written where it was asked for."""
 
 
+class StoreError(IamframeError):
+    """A snapshot cannot be saved where it was asked for, or what is there cannot be opened."""
+
+
+class SqlError(IamframeError):
+    """A query cannot be answered: it is no SQL, names what is not there, or asks for more than to read the frames."""
+
+
 class MissingExtraError(IamframeError):
     """Something was asked for that needs a package of an extra which is not installed."""
 

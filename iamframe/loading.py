@@ -9,23 +9,32 @@ from iamframe.inventory import Inventory, build_inventory
 from iamframe.sources.archives import shown
 from iamframe.sources.files import read_files
 from iamframe.sources.sample import sample_folder
+from iamframe.store import is_snapshot, read_snapshot
 
 SAMPLE = "sample"
 
 
 def load(*sources: str | os.PathLike[str]) -> Inventory:
-    """Load sources as the command line names them: `sample`, or what `load_files` takes.
+    """Load sources as the command line names them: `sample`, a saved snapshot, or what `load_files` takes.
 
     Raises
     ------
     SourceError
-        If the sample is named beside others, no source is given, or a source is refused as by `load_files`.
+        If the sample or a snapshot is named beside others, no source is given, or a source is refused as by
+        `load_files`.
+    StoreError
+        If a snapshot is damaged.
     """
     for source in sources:
         if source == "aws" or str(source).startswith("aws:"):
             raise SourceError(
                 f"{source}: this version reads files and the sample; save what the AWS CLI prints and name the folder"
             )
+    snapshot = next((source for source in sources if source != SAMPLE and is_snapshot(source)), None)
+    if snapshot is not None:
+        if len(sources) > 1:
+            raise SourceError(f"{shown(snapshot)}: is a snapshot, which is not merged with others; name it alone")
+        return open_snapshot(snapshot)
     if SAMPLE not in sources:
         return load_files(*sources)
     if len(sources) > 1:
@@ -61,3 +70,17 @@ def load_files(*paths: str | os.PathLike[str]) -> Inventory:
 def load_sample() -> Inventory:
     """Load the fictional sample that comes with iamframe; nothing to set up, no request to AWS."""
     return build_inventory(read_files([sample_folder()]), [SAMPLE])
+
+
+def open_snapshot(folder: str | os.PathLike[str]) -> Inventory:
+    """Return the inventory that was saved in a folder (`Inventory.save`), as it was.
+
+    A snapshot of an older iamframe opens too: a column that it does not have is missing in each row.
+
+    Raises
+    ------
+    StoreError
+        If there is no snapshot, a newer iamframe wrote it, or a file of it is missing or damaged.
+    """
+    frames, sources = read_snapshot(folder)
+    return Inventory(**frames, sources=sources)

@@ -78,6 +78,21 @@ class Frame:
         )
         return frame
 
+    def to_arrow(self, frame: pd.DataFrame) -> pa.Table:
+        """Return this frame as an Arrow table, which shares its memory where it can.
+
+        Text is Arrow's `large_string`, as pandas holds it: a column of more than 2 GB fits no other array.
+
+        Raises
+        ------
+        SchemaError
+            If a column is missing, or holds what Arrow has no type for.
+        """
+        try:
+            return pa.Table.from_pandas(frame[self.names], preserve_index=False).replace_schema_metadata()
+        except (KeyError, pa.ArrowException) as error:
+            raise SchemaError(f"frame {self.name} is not as the schema has it: {error}") from error
+
     def conform(self, columns: Mapping[str, object] | pd.DataFrame) -> pd.DataFrame:
         """Return columns of any origin as this frame: typed, in order, missing columns as missing values.
 
