@@ -68,13 +68,14 @@ class Frame:
         missing = [name for name in self.names if name not in table.column_names]
         if missing:
             raise SchemaError(f"frame {self.name} lacks the columns {', '.join(missing)}")
-        table = table.select(self.names).cast(self.arrow)
         for column in self.columns:
-            # Arrow carries nullable=False as a remark only and does not enforce it.
+            # Arrow carries nullable=False as a remark only and does not enforce it everywhere.
             if not column.nullable and table[column.name].null_count:
                 raise SchemaError(f"frame {self.name}: {column.name} has missing values")
-        frame: pd.DataFrame = table.to_pandas(
-            types_mapper={COUNT: pd.Int64Dtype()}.get, split_blocks=True, ignore_metadata=True
+        frame: pd.DataFrame = (
+            table.select(self.names)
+            .cast(self.arrow)
+            .to_pandas(types_mapper={COUNT: pd.Int64Dtype()}.get, split_blocks=True, ignore_metadata=True)
         )
         return frame
 

@@ -20,9 +20,9 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from importlib.metadata import version
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from pathlib import Path, PurePath
 from typing import Annotated
 from urllib.parse import quote
@@ -41,8 +41,10 @@ FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 _PART = "part.parquet"
 _KEY = "account="
-# What Hive's readers take for a missing value: the folder of a frame without rows, which keeps its columns.
-_NOBODY = "__HIVE_DEFAULT_PARTITION__"
+# The folder of a frame without rows, whose file keeps the columns.
+_NOBODY = "none"
+# Hive's word for a missing value, by which pyarrow cannot tell a type.
+_HIVE_MISSING = "__HIVE_DEFAULT_PARTITION__"
 _LONGEST_NAME = 200
 _ROWS_AT_ONCE = 1 << 18
 _ABANDONED_SECONDS = 24 * 3600
@@ -63,6 +65,7 @@ class _Part(msgspec.Struct):
     account_id: str
     folder: str
     rows: _Count
+    sha256: str = ""
 
 
 class _Stored(msgspec.Struct, omit_defaults=True):
@@ -208,8 +211,9 @@ def _write(frames: Mapping[str, pd.DataFrame], sources: tuple[str, ...], folder:
             stored[name], rows = _divided(table)
             parts = zip(stored[name].parts, rows, strict=True)
             # Each result is asked for, so that a part which fails is not passed over.
-            for done in [threads.submit(_write_part, folder / name / p.folder, FRAMES[name], r) for p, r in parts]:
-                done.result()
+            sums = [threads.submit(_write_part, folder / name / p.folder, FRAMES[name], r) for p, r in parts]
+            for part, done in zip(stored[name].parts, sums, strict=True):
+                part.sha256 = done.result()
     captured = tables["accounts"].select(["account_id", "captured_at"]).to_pylist()
     gaps = frames["gaps"]["reason"].value_counts().sort_index()
     manifest = _Manifest(
@@ -230,10 +234,11 @@ def _write(frames: Mapping[str, pd.DataFrame], sources: tuple[str, ...], folder:
 
 def _divided(table: pa.Table) -> tuple[_Stored, list[pa.Table]]:
     """Return where the rows of a frame go, and the rows of each part, which keep their order in it."""
-    encoded = table["account_id"].combine_chunks().dictionary_encode()
+    # A missing account is refused where the part is written.
+    encoded = table["account_id"].cast(pa.string()).fill_null("").combine_chunks().dictionary_encode()
     accounts, code = encoded.dictionary.to_pylist(), np.asarray(encoded.indices)
     starts = np.flatnonzero(np.diff(code, prepend=-1)).tolist()
-    runs = [(int(code[a]), a, b - a) for a, b in zip(starts, [*starts[1:], len(code)], strict=True)]
+    runs = [(int(code[a]), a, b - a) for a, b in pairwise([*starts, len(code)])]
     slices: list[list[pa.Table]] = [[] for _ in accounts]
     for account, start, length in runs:
         slices[account].append(table.slice(start, length))
@@ -249,7 +254,7 @@ def _divided(table: pa.Table) -> tuple[_Stored, list[pa.Table]]:
 
 def _folders(accounts: list[str]) -> Iterator[str]:
     """Yield a folder name for each account, whatever stands in its id."""
-    taken = set()
+    taken = {_HIVE_MISSING.casefold()}
     for account in accounts:
         name = quote(account, safe="") or _NOBODY
         # Some file systems take no longer name, and some take two that differ only by case for one.
@@ -259,20 +264,23 @@ def _folders(accounts: list[str]) -> Iterator[str]:
         yield _KEY + name
 
 
-def _write_part(folder: Path, frame: Frame, rows: pa.Table) -> None:
+def _write_part(folder: Path, frame: Frame, rows: pa.Table) -> str:
+    """Write one file, and return its checksum."""
     import pyarrow.parquet as pq
 
     folder.mkdir()
-    with (folder / _PART).open("wb") as file:
+    with (folder / _PART).open("w+b") as file:
         try:
-            with pq.ParquetWriter(file, frame.arrow, compression="zstd", write_page_checksum=True) as writer:
+            with pq.ParquetWriter(file, frame.arrow, compression="zstd") as writer:
                 # Cast a slice at a time: no text array of the schema's type holds more than 2 GB.
                 for start in range(0, max(len(rows), 1), _ROWS_AT_ONCE):
                     writer.write_table(rows.slice(start, _ROWS_AT_ONCE).cast(frame.arrow))
-        except pa.ArrowInvalid as error:
+        except (ValueError, pa.ArrowException) as error:
             raise SchemaError(f"frame {frame.name} is not as the schema has it: {error}") from error
         file.flush()
         os.fsync(file.fileno())
+        file.seek(0)
+        return file_digest(file, "sha256").hexdigest()
 
 
 # Reading
@@ -336,31 +344,37 @@ def _frame(there: Path, frame: Frame, stored: _Stored) -> pd.DataFrame:
     import pyarrow.dataset as ds
     from pyarrow.fs import LocalFileSystem
 
-    files = [there / frame.name / part.folder / _PART for part in stored.parts]
-    checked = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
+    folder = there / frame.name
+    for part in stored.parts:
+        _verify(folder / part.folder / _PART, part)
+    files = [str(folder / part.folder / _PART) for part in stored.parts]
     try:
         # The schema's own columns: what a file lacks is missing, what it has besides is not read.
-        table = ds.dataset(
-            [str(file) for file in files],
-            schema=frame.arrow,
-            format=ds.ParquetFileFormat(default_fragment_scan_options=checked),
-            filesystem=LocalFileSystem(),
-        ).to_table()
-    except (OSError, pa.ArrowException) as error:
-        raise _damage(files, stored) from error
-    if len(table) != stored.rows:
-        raise _damage(files, stored)
-    try:
-        return frame.from_arrow(_in_order(table, stored))
-    except SchemaError as error:
+        data = ds.dataset(files, schema=frame.arrow, format="parquet", filesystem=LocalFileSystem())
+        return frame.from_arrow(_in_order(data.to_table(), stored).combine_chunks())
+    except (OSError, pa.ArrowException, SchemaError) as error:
         raise StoreError(
-            f"{shown(there)}: was saved by another iamframe, whose frames this one cannot use ({error}); "
+            f"{shown(folder)}: holds what this iamframe cannot use ({' '.join(str(error).split())}); "
             "load its sources again"
         ) from error
 
 
+def _verify(file: Path, part: _Part) -> None:
+    """Refuse a file that is not the one that was saved: not each change of a Parquet file makes it unreadable."""
+    try:
+        with file.open("rb") as opened:
+            found = file_digest(opened, "sha256").hexdigest()
+    except OSError as error:
+        what = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
+        raise StoreError(f"{shown(file)}: {what}; copy or save the snapshot anew") from error
+    if found != part.sha256:
+        raise StoreError(f"{shown(file)}: is damaged or was changed; copy or save the snapshot anew")
+
+
 def _in_order(table: pa.Table, stored: _Stored) -> pa.Table:
     """Return the rows of all parts, one after the other, in the order in which they were saved."""
+    if len(table) != stored.rows:
+        raise SchemaError(f"{len(table):,} rows and not {stored.rows:,}")
     if not stored.order:
         return table
     starts = list(accumulate((part.rows for part in stored.parts), initial=0))
@@ -369,22 +383,3 @@ def _in_order(table: pa.Table, stored: _Stored) -> pa.Table:
         pieces.append(table.slice(starts[part], length))
         starts[part] += length
     return pa.concat_tables(pieces)
-
-
-def _damage(files: list[Path], stored: _Stored) -> StoreError:
-    """Return the error that names the first file which is not as the manifest has it."""
-    import pyarrow.parquet as pq
-
-    for file, part in zip(files, stored.parts, strict=True):
-        try:
-            found = len(pq.ParquetFile(file, page_checksum_verification=True).read())
-        except FileNotFoundError:
-            what = "is missing"
-        except (OSError, pa.ArrowException):
-            what = "is damaged"
-        else:
-            if found == part.rows:
-                continue
-            what = f"has {found:,} rows and not {part.rows:,}"
-        return StoreError(f"{shown(file)}: {what}; copy or save the snapshot anew")
-    return StoreError(f"{shown(files[0].parent.parent)}: cannot be read; copy or save the snapshot anew")
