@@ -1,7 +1,8 @@
 """IAM roles and instance profiles as linked DataFrames, and what is wrong with them.
 
-`load` (or `load_files`, `load_sample`) gives an `Inventory`; `run_checks` gives a `Result`; `write_report` writes it
-down, and `plots` draws it. Names are loaded on first use, so that importing iamframe costs next to nothing.
+`load` (or `load_files`, `load_sample`, `open_snapshot`) gives an `Inventory`; `run_checks` gives a `Result`;
+`write_report` writes it down, and `plots` draws it. Names are loaded on first use, so that importing iamframe costs
+next to nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
     from iamframe.checks import CHECKS, Policy, Result, run_checks
     from iamframe.errors import IamframeError
     from iamframe.inventory import Inventory
-    from iamframe.loading import load, load_account, load_files, load_sample
+    from iamframe.live import load_account, load_fleet
+    from iamframe.loading import load, load_files, load_sample, open_snapshot, take_snapshot
     from iamframe.report import write_report
     from iamframe.views import pairs, tag_coverage
 
@@ -25,12 +27,15 @@ _HOMES = {
     "Policy": "checks",
     "Result": "checks",
     "load": "loading",
-    "load_account": "loading",
+    "load_account": "live",
+    "load_fleet": "live",
     "load_files": "loading",
     "load_sample": "loading",
+    "open_snapshot": "loading",
     "pairs": "views",
     "run_checks": "checks",
     "tag_coverage": "views",
+    "take_snapshot": "loading",
     "write_report": "report",
 }
 
@@ -44,11 +49,14 @@ __all__ = [
     "load",
     "load_account",
     "load_files",
+    "load_fleet",
     "load_sample",
+    "open_snapshot",
     "pairs",
     "plots",
     "run_checks",
     "tag_coverage",
+    "take_snapshot",
     "write_report",
 ]
 

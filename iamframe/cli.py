@@ -37,7 +37,7 @@ def app() -> None:
     """Tell which IAM instance profiles are orphaned, untagged, or named unlike their role.
 
     A SOURCE is `sample`, or a file, a folder, a .gz or a .zip that holds what the AWS CLI printed, AWS Config items,
-    Terraform state or Steampipe rows.
+    Terraform state or Steampipe rows, or a saved snapshot.
     """
 
 

@@ -15,6 +15,10 @@ class SourceError(IamframeError):
     """A source cannot be read at all: no such file, or nothing in it that iamframe understands."""
 
 
+class ExpiredError(SourceError):
+    """Credentials expired while an account was read; what was read until then is kept."""
+
+
 class PolicyError(IamframeError):
     """A tag policy file cannot be understood."""
 
@@ -29,6 +33,14 @@ class SchemaError(IamframeError):
 
 class ReportError(IamframeError):
     """A report cannot be written where it was asked for."""
+
+
+class StoreError(IamframeError):
+    """A snapshot cannot be saved where it was asked for, or what is there cannot be opened."""
+
+
+class SqlError(IamframeError):
+    """A query cannot be answered: it is no SQL, names what is not there, or asks for more than to read the frames."""
 
 
 class MissingExtraError(IamframeError):

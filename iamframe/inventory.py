@@ -7,10 +7,12 @@ and a `contradicted` row in `gaps` that tells both. What no source says is a `no
 from __future__ import annotations
 
 import gc
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,7 @@ import pyarrow.compute as pc
 from iamframe import schema
 from iamframe.keys import Contradiction, Positions, is_in, merged, position
 from iamframe.missing import note_absent, note_lacking_others, note_shorter_than_counted
+from iamframe.query import select
 from iamframe.rows import Book
 from iamframe.sources.records import (
     PROFILE_LIST,
@@ -34,6 +37,7 @@ from iamframe.sources.records import (
     parsed_time,
     partition_of,
 )
+from iamframe.store import write_snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,34 @@ class Inventory:
     def frames(self) -> dict[str, pd.DataFrame]:
         """The frames by name, in the order of the schema."""
         return {name: getattr(self, name) for name in schema.FRAMES}
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Save the frames as Parquet files and return their folder, for `iamframe.open_snapshot` and other readers.
+
+        The folder gets `FRAME/account=ACCOUNT/part.parquet` and, last, `manifest.json`. A snapshot that is there is
+        replaced when the new one is whole; whatever ends the process, the one or the other can be opened.
+
+        Raises
+        ------
+        StoreError
+            If the folder holds anything but a snapshot, or cannot be written.
+        """
+        return write_snapshot(self.frames, self.sources, folder)
+
+    def sql(self, query: str) -> pd.DataFrame:
+        """Return what a SELECT finds in the frames, each a table of its name, by DuckDB (extra `sql`).
+
+        REFERENCES is a word of SQL: that table is `"references"` in quotes, or `inventory.references`, and so are the
+        others (`inventory.roles`). Times are UTC. A query reaches no file and no network, and changes nothing.
+
+        Raises
+        ------
+        SqlError
+            If it is not one SELECT, names what is not there, or asks for anything but these tables.
+        MissingExtraError
+            If DuckDB is not installed.
+        """
+        return select(self.frames, query)
 
     def __repr__(self) -> str:
         """Return the number of rows of each frame, in one line."""

@@ -1,63 +1,74 @@
-"""From a source to an Inventory, in one call."""
+"""From a source to an Inventory, in one call, and from there to a snapshot."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
-from iamframe.errors import IamframeError, SourceError
-from iamframe.inventory import Inventory, build_inventory, joined
-from iamframe.progress import Progress
-from iamframe.progress import shown as shown_progress
+import msgspec
+
+from iamframe.errors import SourceError, StoreError
+from iamframe.inventory import Inventory, build_inventory
+from iamframe.live import load_account, load_fleet
 from iamframe.sources.archives import shown
-from iamframe.sources.connecting import DEFAULT_REGION, first_failure, open_session, source_name
+from iamframe.sources.connecting import open_session
 from iamframe.sources.files import read_files
-from iamframe.sources.fleet import Member, assumed, chosen, members_of, members_of_organization
-from iamframe.sources.plan import Plan
-from iamframe.sources.records import ALL, Account, Answer, Gap, Tally
+from iamframe.sources.fleet import role_account
 from iamframe.sources.sample import sample_folder
-
-if TYPE_CHECKING:
-    import boto3
-
-    from iamframe.sources.asking import Asker
+from iamframe.store import UNFINISHED, is_snapshot, read_snapshot, refuse_others
 
 SAMPLE = "sample"
-AWS = "aws"
 
 
 def is_live(source: str | os.PathLike[str]) -> bool:
     """Return whether a source is a live account: `aws`, or `aws:PROFILE`."""
-    return str(source) == AWS or str(source).startswith(f"{AWS}:")
+    return str(source) == "aws" or str(source).startswith("aws:")
 
 
-def load(*sources: str | os.PathLike[str]) -> Inventory:
-    """Load sources as the command line names them: `sample`, `aws`, `aws:PROFILE`, or what `load_files` takes.
+def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
+    """Load sources as the command line names them: `sample`, `aws`, `aws:PROFILE`, a snapshot, or files.
 
-    A live account is read as by `load_account`, with its defaults.
+    Keyword arguments are for a live source: those of `load_account`, or, with `accounts` or `role_name`, those of
+    `load_fleet`.
 
     Raises
     ------
     SourceError
-        If the sample or an account is named beside others, no source is given, or a source is refused as by
-        `load_files` or `load_account`.
+        If the sample, an account or a snapshot is named beside others, no source is given, or a source is refused as by
+        `load_files`, `load_account` or `load_fleet`.
+    StoreError
+        If a snapshot is damaged.
     """
-    live = [str(source) for source in sources if is_live(source)]
+    for source in sources:
+        if is_live(source):
+            if len(sources) > 1:
+                raise SourceError(f"{source}: is read live; name it alone, and several accounts with --accounts")
+            return _load_live(str(source), live)
     if live:
+        raise SourceError(f"{', '.join(sorted(live))}: is for a live account; name aws or aws:PROFILE as the source")
+    snapshot = next((source for source in sources if source != SAMPLE and is_snapshot(source)), None)
+    if snapshot is not None:
         if len(sources) > 1:
-            raise SourceError(
-                f"{live[0]}: is read live; name it alone, and several accounts with --accounts or load_fleet"
-            )
-        return load_account(open_session(live[0].partition(":")[2] or None), source=live[0])
+            raise SourceError(f"{shown(snapshot)}: is a snapshot, which is not merged with others; name it alone")
+        return open_snapshot(snapshot)
     if SAMPLE not in sources:
         return load_files(*sources)
     if len(sources) > 1:
         raise SourceError("sample: is fiction; name it alone, or a folder of your own of that name as ./sample")
     return load_sample()
+
+
+def _load_live(source: str, live: dict[str, Any]) -> Inventory:
+    profile = source.partition(":")[2] or None
+    role, accounts = live.get("role_name"), live.get("accounts")
+    if role is None and accounts is None:
+        return load_account(open_session(profile), source=source, **live)
+    if accounts is None:
+        if (account := role_account(str(role))) is None:
+            raise SourceError(f"{role}: is a role of which account? name its ARN, or the accounts with --accounts")
+        live = live | {"accounts": [account]}
+    return load_fleet(profile=profile, **live)
 
 
 def load_files(*paths: str | os.PathLike[str]) -> Inventory:
@@ -90,248 +101,64 @@ def load_sample() -> Inventory:
     return build_inventory(read_files([sample_folder()]), [SAMPLE])
 
 
-def load_account(
-    session: boto3.Session | None = None,
-    *,
-    regions: Literal["all"] | Iterable[str] = "all",
-    references: bool | Literal["all"] = True,
-    role_details: bool = False,
-    tag_index: bool = False,
-    workers: int = 16,
-    rate: float | None = None,
-    progress: bool | Progress | None = None,
-    source: str = AWS,
-    journal: str | os.PathLike[str] | None = None,
-) -> Inventory:
-    """Load one live account, read-only, with the credentials of a boto3 session (by default the environment's).
+def open_snapshot(folder: str | os.PathLike[str]) -> Inventory:
+    """Return the inventory that was saved in a folder (`Inventory.save`), as it was.
 
-    Requests: GetCallerIdentity, GetAccountSummary and ListAccountAliases once, GetAccountAuthorizationDetails and
-    ListInstanceProfiles in pages of 1,000, and one per instance profile for its tags (GetInstanceProfile, or
-    ListInstanceProfileTags where only that is allowed). What is denied is replaced by the next best plan, and told in
-    `gaps` and `calls`. Nothing that is not on iamframe's list of reads is ever sent.
-
-    Parameters
-    ----------
-    regions
-        Where to look for what refers to profiles: all that are enabled (one request tells), or those named.
-    references
-        Whether to look for it: instances, associations, launch templates and configurations, Auto Scaling groups, spot
-        requests and fleets; with `"all"` also Batch, EMR, Elastic Beanstalk, Image Builder, ECS, RDS Custom and PCS.
-    role_details
-        Whether to read descriptions and longest sessions too, which only ListRoles has.
-    tag_index
-        Whether to read profile tags from the tagging API first, 100 a request, and one by one only what it does not
-        show. It lags behind: `tags.tag_source` says where each tag is from.
-    workers
-        Requests in flight.
-    rate
-        Requests a second at most, per service and region; by default as many as AWS lets pass.
-    progress
-        Whether to show progress; by default to a terminal or a notebook. A function is called with the stage, what is
-        done, and what there is so far.
-    source
-        How `accounts.source` names it.
-    journal
-        A file that keeps each answer, so that a load which was cut off goes on from it.
+    A snapshot of an older iamframe opens too: a column that it does not have is missing in each row.
 
     Raises
     ------
-    SourceError
-        If there are no credentials, they have expired or are unknown, AWS cannot be reached, or it denies everything.
+    StoreError
+        If there is no snapshot, a newer iamframe wrote it, or a file of it is missing or damaged.
     """
-    plan = _plan(regions, references=references, role_details=role_details, tag_index=tag_index)
-    with shown_progress(progress) as show:
-        answers = _asked(session or open_session(), plan, workers, rate, source, journal, show)
-    if all(answer.state == "refused" for answer in answers if answer.tally and answer.operation != "GetCallerIdentity"):
-        raise SourceError(_all_denied(source, answers))
-    return build_inventory(answers, [source])
+    frames, sources = read_snapshot(folder)
+    return Inventory(**frames, sources=sources)
 
 
-def load_fleet(
-    accounts: str | os.PathLike[str] | Iterable[Any],
-    *,
-    role_name: str | None = None,
-    external_id: str | None = None,
-    profile: str | None = None,
-    executor: Executor | None = None,
-    regions: Literal["all"] | Iterable[str] = "all",
-    references: bool | Literal["all"] = True,
-    role_details: bool = False,
-    tag_index: bool = False,
-    workers: int = 8,
-    rate: float | None = None,
-    progress: bool | Progress | None = None,
-    journals: str | os.PathLike[str] | None = None,
-) -> Inventory:
-    """Load many live accounts, each as by `load_account`, through a role in each that is assumed where it is read.
+def take_snapshot(out: str | os.PathLike[str], *sources: str | os.PathLike[str], **live: Any) -> Inventory:
+    """Load sources as `load` does, save them as a snapshot, and return them.
 
-    An account that cannot be read costs only its own rows: it has its row in `accounts`, and a gap that says why.
-
-    Parameters
-    ----------
-    accounts
-        `"org"` for all active accounts of the caller's organisation (Organizations ListAccounts), a CSV file, a
-        DataFrame, or an iterable of ids or mappings, with `account_id`, `account_name` and, where they differ from
-        account to account, `role_name`, `external_id`, `profile`.
-    role_name
-        Name (with its path) of the role to assume in each; without one, each account's own profile is used as it is.
-    external_id
-        External id that the roles ask for; it is written nowhere.
-    profile
-        Profile of the AWS configuration whose credentials assume the roles; by default the environment's credentials.
-    executor
-        Any `concurrent.futures.Executor`, such as Dask's `client.get_executor(pure=False)`; by default eight threads.
-        What travels to it is ids and names, never keys.
-    workers
-        Requests in flight per account.
-    journals
-        A folder for a journal per account, so that a load which was cut off goes on from them.
-
-    The other parameters are those of `load_account`.
+    What a live account answers is kept in the folder as it comes. A load that was killed, or whose credentials expired,
+    leaves it there; the same call goes on from it, and asks for nothing twice.
 
     Raises
     ------
+    StoreError
+        If the folder holds anything else, cannot be written, or what was kept is of another call.
     SourceError
-        If the accounts cannot be listed, or none of them could be read.
+        As `load`.
     """
-    plan = _plan(regions, references=references, role_details=role_details, tag_index=tag_index)
-    way = _Way(plan, role_name, external_id, profile, workers, rate, os.fspath(journals) if journals else None)
-    members = _organization(way) if accounts == "org" else members_of(accounts)
-    able = chosen(members)
-    with shown_progress(progress) as show:
-        own = ThreadPoolExecutor(8, thread_name_prefix="iamframe-accounts") if executor is None else None
-        try:
-            futures = [(executor or own).submit(_load_member, member, way) for member in able]  # type: ignore[union-attr]
-            for done, future in enumerate(as_completed(futures), 1):
-                future.exception()
-                show("accounts", done, len(futures))
-            loaded = [future.result() for future in futures]
-        finally:
-            if own is not None:
-                own.shutdown(cancel_futures=True)
-    failed = [error for _, error in loaded if error is not None]
-    if len(failed) == len(able):
-        first = f"; the first: {failed[0]}" if failed else ""
-        raise SourceError(f"none of the {len(able):,} accounts could be read{first}")
-    left_out = [
-        _unread(m, f"the account {m.account_id} is {m.status} and cannot be read") for m in members if m not in able
-    ]
-    return joined([inventory for inventory, _ in (*loaded, *left_out)], [source_name(profile)])
+    folder = Path(out)
+    if not any(map(is_live, sources)):
+        inventory = load(*sources, **live)
+        inventory.save(folder)
+        return inventory
+    # A folder that cannot hold the snapshot is refused before AWS is asked for anything.
+    refuse_others(folder)
+    unfinished = folder / UNFINISHED
+    _same_call(unfinished, [str(source) for source in sources], live)
+    many = live.get("accounts") is not None or live.get("role_name") is not None
+    keep = {"journals": unfinished} if many else {"journal": unfinished / "account.jsonl"}
+    inventory = load(*sources, **live, **keep)
+    inventory.save(folder)
+    return inventory
 
 
-@dataclass(frozen=True, slots=True)
-class _Way:
-    """How each account of a fleet is read; it travels to where that happens."""
-
-    plan: Plan
-    role_name: str | None
-    external_id: str | None
-    profile: str | None
-    workers: int
-    rate: float | None
-    journals: str | None
-
-
-def _plan(
-    regions: Literal["all"] | Iterable[str], *, references: bool | Literal["all"], role_details: bool, tag_index: bool
-) -> Plan:
-    named: Literal["all"] | tuple[str, ...] = "all"
-    if regions != "all":
-        named = tuple(dict.fromkeys([regions] if isinstance(regions, str) else regions))
-    if references and not named:
-        raise SourceError("no region given; name one, or all")
-    return Plan(named, references, role_details, tag_index)
-
-
-def _asker(session: boto3.Session, plan: Plan, workers: int = 16, rate: float | None = None) -> Asker:
-    from iamframe.sources.asking import Asker
-
-    named = plan.regions[0] if plan.regions != "all" else DEFAULT_REGION
-    return Asker(session, session.region_name or named, workers, rate)
-
-
-def _asked(
-    session: boto3.Session,
-    plan: Plan,
-    workers: int,
-    rate: float | None,
-    source: str,
-    journal: str | os.PathLike[str] | None,
-    show: Progress,
-    member: Member | None = None,
-) -> list[Answer]:
-    from iamframe.sources.asking import Refused
-    from iamframe.sources.aws import AccountReader
-    from iamframe.sources.journal import Journal
-
-    asker = _asker(session, plan, workers, rate)
-    asker.journal = Journal(Path(journal)) if journal is not None else None
-    name, account = (member.account_name, member.account_id) if member else (None, None)
+def _same_call(unfinished: Path, sources: list[str], live: dict[str, Any]) -> None:
+    """Note what is asked for, or hold it against what was, so that answers to other questions are not mixed."""
+    # An external id is written nowhere.
+    asked = {name: value for name, value in live.items() if name not in ("external_id", "progress", "workers", "rate")}
+    said = msgspec.json.encode({"sources": sources, "options": asked}, enc_hook=str, order="sorted")
+    file = unfinished / "asked.json"
     try:
-        return AccountReader(asker, plan, source, name, account, show).answers()
-    except Refused as refusal:
-        raise first_failure(refusal, source) from refusal.cause
-    finally:
-        if asker.journal is not None:
-            asker.journal.close()
-
-
-def _all_denied(source: str, answers: list[Answer]) -> str:
-    account = answers[0].account_id
-    reasons = {record.reason for answer in answers for chunk in answer for record in chunk if isinstance(record, Gap)}
-    if "expired" in reasons:
-        return (
-            f"{source}: the credentials expired before anything was read of account {account}; renew them and run again"
+        before = file.read_bytes() if file.exists() else None
+        if before is None:
+            unfinished.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(said)
+    except OSError as error:
+        raise StoreError(f"{unfinished}: cannot be written ({error.strerror}); name another folder") from error
+    if before is not None and before != said:
+        raise StoreError(
+            f"{shown(unfinished.parent)}: holds an unfinished snapshot of other sources or options; finish it with the "
+            f"same command, delete {shown(unfinished)}, or name another folder"
         )
-    return (
-        f"{source}: AWS refused all that iamframe asked of account {account}; allow what the README's policy names, or "
-        "attach AWS's SecurityAudit or ViewOnlyAccess"
-    )
-
-
-def _organization(way: _Way) -> list[Member]:
-    from iamframe.sources.asking import Refused
-
-    try:
-        return members_of_organization(_asker(open_session(way.profile), way.plan))
-    except Refused as refusal:
-        if refusal.reason == "denied" and refusal.code.startswith("AccessDenied"):
-            raise SourceError(
-                f"{source_name(way.profile)}: may not list the accounts of the organisation ({refusal.code}); allow "
-                "organizations:ListAccounts, ask from the management or a delegated account, or name a CSV of accounts"
-            ) from refusal.cause
-        raise first_failure(refusal, source_name(way.profile)) from refusal.cause
-
-
-def _load_member(member: Member, way: _Way) -> tuple[Inventory, str | None]:
-    """Return one account's inventory, and the sentence that says why there is none; it runs where the executor says."""
-    source = f"{source_name(member.profile or way.profile)}/{member.account_id}"
-    journal = Path(way.journals) / f"{member.account_id}.jsonl" if way.journals else None
-    try:
-        session = open_session(member.profile or way.profile)
-        role = member.role_name or way.role_name
-        if role and not member.is_caller:
-            session = assumed(session, member, role, member.external_id or way.external_id)
-        answers = _asked(session, way.plan, way.workers, way.rate, source, journal, _silent, member)
-        if all(a.state == "refused" for a in answers if a.tally and a.operation != "GetCallerIdentity"):
-            raise SourceError(_all_denied(source, answers))
-    except IamframeError as error:
-        return _unread(member, str(error))
-    return build_inventory(answers, [source]), None
-
-
-def _unread(member: Member, sentence: str) -> tuple[Inventory, str]:
-    gap = Gap("AssumeRole", ALL, "denied", sentence, account_id=member.account_id)
-    answer = Answer(
-        "denied",
-        AWS,
-        [[gap], [Account(account_name=member.account_name)]],
-        member.account_id,
-        source=AWS,
-        tally=Tally(),
-    )
-    return build_inventory([answer], [AWS]), sentence
-
-
-def _silent(stage: str, done: int, total: int) -> None:
-    """Show nothing: what runs elsewhere is counted by account."""

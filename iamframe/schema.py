@@ -68,15 +68,31 @@ class Frame:
         missing = [name for name in self.names if name not in table.column_names]
         if missing:
             raise SchemaError(f"frame {self.name} lacks the columns {', '.join(missing)}")
-        table = table.select(self.names).cast(self.arrow)
         for column in self.columns:
-            # Arrow carries nullable=False as a remark only and does not enforce it.
+            # Arrow carries nullable=False as a remark only and does not enforce it everywhere.
             if not column.nullable and table[column.name].null_count:
                 raise SchemaError(f"frame {self.name}: {column.name} has missing values")
-        frame: pd.DataFrame = table.to_pandas(
-            types_mapper={COUNT: pd.Int64Dtype()}.get, split_blocks=True, ignore_metadata=True
+        frame: pd.DataFrame = (
+            table.select(self.names)
+            .cast(self.arrow)
+            .to_pandas(types_mapper={COUNT: pd.Int64Dtype()}.get, split_blocks=True, ignore_metadata=True)
         )
         return frame
+
+    def to_arrow(self, frame: pd.DataFrame) -> pa.Table:
+        """Return this frame as an Arrow table, which shares its memory where it can.
+
+        Text is Arrow's `large_string`, as pandas holds it: a column of more than 2 GB fits no other array.
+
+        Raises
+        ------
+        SchemaError
+            If a column is missing, or holds what Arrow has no type for.
+        """
+        try:
+            return pa.Table.from_pandas(frame[self.names], preserve_index=False).replace_schema_metadata()
+        except (KeyError, pa.ArrowException) as error:
+            raise SchemaError(f"frame {self.name} is not as the schema has it: {error}") from error
 
     def conform(self, columns: Mapping[str, object] | pd.DataFrame) -> pd.DataFrame:
         """Return columns of any origin as this frame: typed, in order, missing columns as missing values.

@@ -41,8 +41,11 @@ MODULES = [
     "names",
     "rows",
     "missing",
+    "store",
+    "query",
     "inventory",
     "progress",
+    "live",
     "loading",
     "knowledge",
     "knowledge.makers",
@@ -158,7 +161,17 @@ def test_from_files_to_report_nothing_of_notebooks_plots_or_aws_is_even_asked_fo
     statement = "import iamframe; iamframe.write_report(iamframe.run_checks(iamframe.load_sample()), 'out')"
     asked = loaded_by(statement, tmp_path)
     assert {"pandas", "jinja2"} <= asked
-    assert not asked & {"matplotlib", "IPython", "ipywidgets", "itables", "boto3", "botocore", "typer", "click"}
+    assert not asked & {
+        "duckdb",
+        "matplotlib",
+        "IPython",
+        "ipywidgets",
+        "itables",
+        "boto3",
+        "botocore",
+        "typer",
+        "click",
+    }
     assert (tmp_path / "out" / "report.html").exists()
 
 

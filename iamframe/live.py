@@ -1,0 +1,282 @@
+"""Live accounts: one through a session, many through a role in each, into an `Inventory`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from iamframe.errors import ExpiredError, IamframeError, SourceError
+from iamframe.inventory import Inventory, build_inventory, joined
+from iamframe.progress import Progress
+from iamframe.progress import shown as shown_progress
+from iamframe.sources.connecting import DEFAULT_REGION, first_failure, open_session, source_name
+from iamframe.sources.fleet import Member, assumed, chosen, members_of, members_of_organization
+from iamframe.sources.plan import Plan
+from iamframe.sources.records import ALL, Account, Answer, Gap, Tally
+
+if TYPE_CHECKING:
+    import boto3
+
+    from iamframe.sources.asking import Asker
+
+AWS = "aws"
+
+
+def load_account(
+    session: boto3.Session | None = None,
+    *,
+    regions: Literal["all"] | Iterable[str] = "all",
+    references: bool | Literal["all"] = True,
+    role_details: bool = False,
+    tag_index: bool = False,
+    workers: int = 16,
+    rate: float | None = None,
+    progress: bool | Progress | None = None,
+    source: str = "aws",
+    journal: str | os.PathLike[str] | None = None,
+) -> Inventory:
+    """Load one live account, read-only, with the credentials of a boto3 session (by default the environment's).
+
+    Requests: GetCallerIdentity, GetAccountSummary and ListAccountAliases once, GetAccountAuthorizationDetails and
+    ListInstanceProfiles in pages of 1,000, and one per instance profile for its tags (GetInstanceProfile, or
+    ListInstanceProfileTags where only that is allowed). What is denied is replaced by the next best plan, and told in
+    `gaps` and `calls`. Nothing that is not on iamframe's list of reads is ever sent.
+
+    Parameters
+    ----------
+    regions
+        Where to look for what refers to profiles: all that are enabled (one request tells), or those named.
+    references
+        Whether to look for it: instances, associations, launch templates and configurations, Auto Scaling groups, spot
+        requests and fleets; with `"all"` also Batch, EMR, Elastic Beanstalk, Image Builder, ECS, RDS Custom and PCS.
+    role_details
+        Whether to read descriptions and longest sessions too, which only ListRoles has.
+    tag_index
+        Whether to read profile tags from the tagging API first, 100 a request, and one by one only what it does not
+        show. It lags behind: `tags.tag_source` says where each tag is from.
+    workers
+        Requests in flight.
+    rate
+        Requests a second at most, per service and region; by default as many as AWS lets pass.
+    progress
+        Whether to show progress; by default to a terminal or a notebook. A function is called with the stage, what is
+        done, and what there is so far.
+    source
+        How `accounts.source` names it.
+    journal
+        A file that keeps each answer, so that a load which was cut off goes on from it.
+
+    Raises
+    ------
+    SourceError
+        If there are no credentials, they have expired or are unknown, AWS cannot be reached, or it denies everything.
+    """
+    plan = _plan(regions, references=references, role_details=role_details, tag_index=tag_index)
+    with shown_progress(progress) as show:
+        answers = _asked(session or open_session(), plan, workers, rate, source, journal, show)
+    if all(answer.state == "refused" for answer in answers if answer.tally and answer.operation != "GetCallerIdentity"):
+        raise SourceError(_all_denied(source, answers))
+    return build_inventory(answers, [source])
+
+
+def load_fleet(
+    accounts: str | os.PathLike[str] | Iterable[Any],
+    *,
+    role_name: str | None = None,
+    external_id: str | None = None,
+    profile: str | None = None,
+    executor: Executor | None = None,
+    regions: Literal["all"] | Iterable[str] = "all",
+    references: bool | Literal["all"] = True,
+    role_details: bool = False,
+    tag_index: bool = False,
+    workers: int = 8,
+    rate: float | None = None,
+    progress: bool | Progress | None = None,
+    journals: str | os.PathLike[str] | None = None,
+) -> Inventory:
+    """Load many live accounts, each as by `load_account`, through a role in each that is assumed where it is read.
+
+    An account that cannot be read costs only its own rows: it has its row in `accounts`, and a gap that says why.
+
+    Parameters
+    ----------
+    accounts
+        `"org"` for all active accounts of the caller's organisation (Organizations ListAccounts), a CSV file, a
+        DataFrame, or an iterable of ids or mappings, with `account_id`, `account_name` and, where they differ from
+        account to account, `role_name`, `external_id`, `profile`.
+    role_name
+        Name (with its path) of the role to assume in each; without one, each account's own profile is used as it is.
+    external_id
+        External id that the roles ask for; it is written nowhere.
+    profile
+        Profile of the AWS configuration whose credentials assume the roles; by default the environment's credentials.
+    executor
+        Any `concurrent.futures.Executor`, such as Dask's `client.get_executor(pure=False)`; by default eight threads.
+        What travels to it is ids and names, never keys.
+    workers
+        Requests in flight per account.
+    journals
+        A folder for a journal per account, so that a load which was cut off goes on from them.
+
+    The other parameters are those of `load_account`.
+
+    Raises
+    ------
+    SourceError
+        If the accounts cannot be listed, or none of them could be read.
+    """
+    plan = _plan(regions, references=references, role_details=role_details, tag_index=tag_index)
+    way = _Way(plan, role_name, external_id, profile, workers, rate, os.fspath(journals) if journals else None)
+    members = _organization(way) if accounts == "org" else members_of(accounts)
+    able = chosen(members)
+    with shown_progress(progress) as show:
+        own = ThreadPoolExecutor(8, thread_name_prefix="iamframe-accounts") if executor is None else None
+        try:
+            futures = [(executor or own).submit(_load_member, member, way) for member in able]  # type: ignore[union-attr]
+            for done, future in enumerate(as_completed(futures), 1):
+                future.exception()
+                show("accounts", done, len(futures))
+            loaded = [future.result() for future in futures]
+        finally:
+            if own is not None:
+                own.shutdown(cancel_futures=True)
+    failed = [error for _, error in loaded if error is not None]
+    if journals and any(isinstance(error, ExpiredError) for error in failed):
+        raise next(error for error in failed if isinstance(error, ExpiredError))
+    if len(failed) == len(able):
+        first = f"; the first: {failed[0]}" if failed else ""
+        raise SourceError(f"none of the {len(able):,} accounts could be read{first}")
+    left_out = [
+        _unread(m, f"the account {m.account_id} is {m.status} and cannot be read") for m in members if m not in able
+    ]
+    return joined([*(inventory for inventory, _ in loaded), *left_out], [source_name(profile)])
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How each account of a fleet is read; it travels to where that happens."""
+
+    plan: Plan
+    role_name: str | None
+    external_id: str | None
+    profile: str | None
+    workers: int
+    rate: float | None
+    journals: str | None
+
+
+def _plan(
+    regions: Literal["all"] | Iterable[str], *, references: bool | Literal["all"], role_details: bool, tag_index: bool
+) -> Plan:
+    named: Literal["all"] | tuple[str, ...] = "all"
+    if regions != "all":
+        named = tuple(dict.fromkeys([regions] if isinstance(regions, str) else regions))
+    if references and not named:
+        raise SourceError("no region given; name one, or all")
+    return Plan(named, references, role_details, tag_index)
+
+
+def _asker(session: boto3.Session, plan: Plan, workers: int = 16, rate: float | None = None) -> Asker:
+    from iamframe.sources.asking import Asker
+
+    named = plan.regions[0] if plan.regions != "all" else DEFAULT_REGION
+    return Asker(session, session.region_name or named, workers, rate)
+
+
+def _asked(
+    session: boto3.Session,
+    plan: Plan,
+    workers: int,
+    rate: float | None,
+    source: str,
+    journal: str | os.PathLike[str] | None,
+    show: Progress,
+    member: Member | None = None,
+) -> list[Answer]:
+    from iamframe.sources.asking import Refused
+    from iamframe.sources.aws import AccountReader
+    from iamframe.sources.journal import Journal
+
+    asker = _asker(session, plan, workers, rate)
+    asker.journal = Journal(Path(journal)) if journal is not None else None
+    name, account = (member.account_name, member.account_id) if member else (None, None)
+    try:
+        answers = AccountReader(asker, plan, source, name, account, show).answers()
+        if asker.stopped is not None and asker.journal is not None:
+            raise ExpiredError(
+                f"{source}: the credentials expired after {len(asker.journal):,} answers, which are kept; renew them "
+                "and run the same command again, which goes on from there"
+            )
+    except Refused as refusal:
+        raise first_failure(refusal, source) from refusal.cause
+    else:
+        return answers
+    finally:
+        if asker.journal is not None:
+            asker.journal.close()
+
+
+def _all_denied(source: str, answers: list[Answer]) -> str:
+    account = answers[0].account_id
+    reasons = {record.reason for answer in answers for chunk in answer for record in chunk if isinstance(record, Gap)}
+    if "expired" in reasons:
+        return (
+            f"{source}: the credentials expired before anything was read of account {account}; renew them and run again"
+        )
+    return (
+        f"{source}: AWS refused all that iamframe asked of account {account}; allow what the README's policy names, or "
+        "attach AWS's SecurityAudit or ViewOnlyAccess"
+    )
+
+
+def _organization(way: _Way) -> list[Member]:
+    from iamframe.sources.asking import Refused
+
+    try:
+        return members_of_organization(_asker(open_session(way.profile), way.plan))
+    except Refused as refusal:
+        if refusal.reason == "denied" and refusal.code.startswith("AccessDenied"):
+            raise SourceError(
+                f"{source_name(way.profile)}: may not list the accounts of the organisation ({refusal.code}); allow "
+                "organizations:ListAccounts, ask from the management or a delegated account, or name a CSV of accounts"
+            ) from refusal.cause
+        raise first_failure(refusal, source_name(way.profile)) from refusal.cause
+
+
+def _load_member(member: Member, way: _Way) -> tuple[Inventory, IamframeError | None]:
+    """Return one account's inventory, and the error that left it without rows; it runs where the executor says."""
+    source = f"{source_name(member.profile or way.profile)}/{member.account_id}"
+    journal = Path(way.journals) / f"{member.account_id}.jsonl" if way.journals else None
+    try:
+        session = open_session(member.profile or way.profile)
+        role = member.role_name or way.role_name
+        if role and not member.is_caller:
+            session = assumed(session, member, role, member.external_id or way.external_id)
+        answers = _asked(session, way.plan, way.workers, way.rate, source, journal, _silent, member)
+        if all(a.state == "refused" for a in answers if a.tally and a.operation != "GetCallerIdentity"):
+            raise SourceError(_all_denied(source, answers))
+    except IamframeError as error:
+        return _unread(member, str(error)), error
+    return build_inventory(answers, [source]), None
+
+
+def _unread(member: Member, sentence: str) -> Inventory:
+    gap = Gap("AssumeRole", ALL, "denied", sentence, account_id=member.account_id)
+    answer = Answer(
+        "denied",
+        AWS,
+        [[gap], [Account(account_name=member.account_name)]],
+        member.account_id,
+        source=AWS,
+        tally=Tally(),
+    )
+    return build_inventory([answer], [AWS])
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    """Show nothing: what runs elsewhere is counted by account."""

@@ -1,0 +1,396 @@
+"""Frames <-> a folder of Parquet files: a snapshot, which is there whole or not at all.
+
+    manifest.json                              written last: what is in the other files
+    roles/account=123456789012/part.parquet    … and so for each frame and account
+
+The folder of an account is named as Hive, DuckDB and pyarrow read it (`account=`, percent-encoded), and is not called
+`account_id`: readers guess the type of what stands in a folder's name, so that 12 digits become a number (DuckDB), lose
+their leading zeros (pyarrow), or clash with the text of the file (pandas). The column `account_id` is in the file, as
+text, and the folder's name serves to pick files.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, datetime
+from hashlib import file_digest, sha256
+from importlib.metadata import version
+from itertools import accumulate, pairwise
+from pathlib import Path, PurePath
+from typing import Annotated
+from urllib.parse import quote
+
+import msgspec
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from iamframe.errors import SchemaError, StoreError
+from iamframe.schema import FRAMES, Frame
+from iamframe.sources.archives import shown
+
+FORMAT = "iamframe snapshot"
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+# Where a live load keeps what it has read until the snapshot is whole.
+UNFINISHED = "unfinished"
+_PART = "part.parquet"
+_KEY = "account="
+# The folder of a frame without rows, whose file keeps the columns.
+_NOBODY = "none"
+# Hive's word for a missing value, by which pyarrow cannot tell a type.
+_HIVE_MISSING = "__HIVE_DEFAULT_PARTITION__"
+_LONGEST_NAME = 200
+_ROWS_AT_ONCE = 1 << 18
+_ABANDONED_SECONDS = 24 * 3600
+_TRIES = 5
+
+_Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class _Head(msgspec.Struct):
+    """What is looked at before anything else of a manifest is believed."""
+
+    format: str
+    format_version: int
+    frames: dict[str, msgspec.Raw]
+
+
+class _Part(msgspec.Struct):
+    account_id: str
+    folder: str
+    rows: _Count
+    sha256: str = ""
+
+
+class _Stored(msgspec.Struct, omit_defaults=True):
+    """A frame: its parts, and how many rows in turn come from which, where that is not one part after the other."""
+
+    rows: _Count
+    parts: list[_Part]
+    order: list[tuple[_Count, _Count]] = []
+
+
+class _Account(msgspec.Struct):
+    account_id: str
+    captured_at: datetime | None
+
+
+class _Manifest(msgspec.Struct):
+    format: str
+    format_version: int
+    iamframe_version: str
+    saved_at: datetime
+    sources: tuple[str, ...]
+    accounts: list[_Account]
+    gaps: dict[str, int]
+    frames: dict[str, _Stored]
+
+
+def is_snapshot(folder: str | os.PathLike[str]) -> bool:
+    """Return whether a folder holds a snapshot, of whatever version and however damaged beyond its manifest."""
+    return _head(_there(Path(folder))) is not None
+
+
+def write_snapshot(
+    frames: Mapping[str, pd.DataFrame], sources: tuple[str, ...], folder: str | os.PathLike[str]
+) -> Path:
+    """Write frames, by the names that the schema gives them, and return the folder.
+
+    They are written beside the folder, and moved into its place when all are whole and on the disk. In the moment
+    between the old snapshot's going and the new one's coming the old one is `.FOLDER.iamframe-old`, where
+    `read_snapshot` looks too.
+
+    Raises
+    ------
+    StoreError
+        If the folder holds anything but a snapshot, or cannot be written.
+    SchemaError
+        If a frame is not as the schema has it.
+    """
+    # A link to a folder stays a link; its target is replaced.
+    place = Path(folder).resolve()
+    aside = place.with_name(f".{place.name}.iamframe-new-{secrets.token_hex(4)}")
+    try:
+        refuse_others(folder)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        _clear_abandoned(place)
+        aside.mkdir()
+        _write(frames, sources, aside)
+        _put(aside, place)
+    except OSError as error:
+        raise StoreError(
+            f"{shown(folder)}: cannot be written ({error.strerror or error}), and what was there is as it was; "
+            "name another folder"
+        ) from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return Path(folder)
+
+
+def read_snapshot(folder: str | os.PathLike[str]) -> tuple[dict[str, pd.DataFrame], tuple[str, ...]]:
+    """Return the frames of a snapshot, as they were saved, and their sources.
+
+    Raises
+    ------
+    StoreError
+        If there is no snapshot, a newer iamframe wrote it, or a file of it is missing or damaged.
+    """
+    place = Path(folder)
+    for _ in range(_TRIES):
+        there = _there(place)
+        said = _manifest_bytes(there)
+        try:
+            manifest = _manifest(there, said)
+            frames = {name: _frame(there, frame, manifest.frames[name]) for name, frame in FRAMES.items()}
+        except StoreError:
+            if _manifest_bytes(_there(place)) == said:
+                raise
+        else:
+            # Files of two snapshots are told apart by this alone: another process may have replaced the folder.
+            if _manifest_bytes(_there(place)) == said:
+                return frames, manifest.sources
+    raise StoreError(f"{shown(folder)}: is being replaced again and again; open it when that has ended")
+
+
+# Writing
+
+
+def _kept(place: Path) -> Path:
+    """Where the old snapshot is while the new one takes its place."""
+    return place.with_name(f".{place.name}.iamframe-old")
+
+
+def refuse_others(folder: str | os.PathLike[str]) -> None:
+    """Refuse to replace what is not a snapshot, or has in it what a snapshot has not.
+
+    Raises
+    ------
+    StoreError
+        If it is so.
+    """
+    place, name = Path(folder).resolve(), shown(folder)
+    if not place.exists():
+        return
+    if not place.is_dir():
+        raise StoreError(f"{name}: is a file; name a folder for the snapshot")
+    head = _head(place)
+    own = {UNFINISHED, *((MANIFEST, *head.frames) if head else ())}
+    other = min({entry.name for entry in place.iterdir()} - own, default=None)
+    if other is not None:
+        what = f"holds {shown(other)} besides a snapshot" if head else "is not empty and holds no snapshot"
+        raise StoreError(f"{name}: {what}, and is left as it is; name another folder")
+
+
+def _clear_abandoned(place: Path) -> None:
+    """Delete what saves into this place left behind that were killed, unless one may still be at it."""
+    for left in place.parent.glob(f".{glob.escape(place.name)}.iamframe-new-*"):
+        with suppress(FileNotFoundError):
+            if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:
+                shutil.rmtree(left, ignore_errors=True)
+
+
+def _put(aside: Path, place: Path) -> None:
+    kept = _kept(place)
+    if place.exists():
+        shutil.rmtree(kept, ignore_errors=True)
+        place.rename(kept)
+    try:
+        aside.rename(place)
+    except OSError:
+        if kept.exists() and not place.exists():
+            kept.rename(place)
+        raise
+    shutil.rmtree(kept, ignore_errors=True)
+
+
+def _write(frames: Mapping[str, pd.DataFrame], sources: tuple[str, ...], folder: Path) -> None:
+    tables = {name: frame.to_arrow(frames[name]) for name, frame in FRAMES.items()}
+    stored = {}
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        for name, table in tables.items():
+            (folder / name).mkdir()
+            stored[name], rows = _divided(table)
+            parts = zip(stored[name].parts, rows, strict=True)
+            # Each result is asked for, so that a part which fails is not passed over.
+            sums = [threads.submit(_write_part, folder / name / p.folder, FRAMES[name], r) for p, r in parts]
+            for part, done in zip(stored[name].parts, sums, strict=True):
+                part.sha256 = done.result()
+    captured = tables["accounts"].select(["account_id", "captured_at"]).to_pylist()
+    gaps = frames["gaps"]["reason"].value_counts().sort_index()
+    manifest = _Manifest(
+        format=FORMAT,
+        format_version=FORMAT_VERSION,
+        iamframe_version=version("iamframe"),
+        saved_at=datetime.now(UTC),
+        sources=sources,
+        accounts=[_Account(**row) for row in captured],
+        gaps={str(reason): int(count) for reason, count in gaps.items()},
+        frames=stored,
+    )
+    with (folder / MANIFEST).open("wb") as file:
+        file.write(msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _divided(table: pa.Table) -> tuple[_Stored, list[pa.Table]]:
+    """Return where the rows of a frame go, and the rows of each part, which keep their order in it."""
+    # A missing account is refused where the part is written.
+    encoded = table["account_id"].cast(pa.string()).fill_null("").combine_chunks().dictionary_encode()
+    accounts, code = encoded.dictionary.to_pylist(), np.asarray(encoded.indices)
+    starts = np.flatnonzero(np.diff(code, prepend=-1)).tolist()
+    runs = [(int(code[a]), a, b - a) for a, b in pairwise([*starts, len(code)])]
+    slices: list[list[pa.Table]] = [[] for _ in accounts]
+    for account, start, length in runs:
+        slices[account].append(table.slice(start, length))
+    tables = [pa.concat_tables(pieces) for pieces in slices]
+    told = zip(accounts, _folders(accounts), tables, strict=True)
+    parts = [_Part(account, folder, len(rows)) for account, folder, rows in told]
+    # Accounts stand in the order in which they first come, so that one run of each needs no telling.
+    order = [(account, length) for account, _, length in runs] if len(runs) > len(accounts) else []
+    if not parts:
+        parts, tables = [_Part("", _KEY + _NOBODY, 0)], [table]
+    return _Stored(len(table), parts, order), tables
+
+
+def _folders(accounts: list[str]) -> Iterator[str]:
+    """Yield a folder name for each account, whatever stands in its id."""
+    taken = {_HIVE_MISSING.casefold()}
+    for account in accounts:
+        name = quote(account, safe="") or _NOBODY
+        # Some file systems take no longer name, and some take two that differ only by case for one.
+        if len(name) > _LONGEST_NAME or name.casefold() in taken:
+            name = sha256(account.encode()).hexdigest()
+        taken.add(name.casefold())
+        yield _KEY + name
+
+
+def _write_part(folder: Path, frame: Frame, rows: pa.Table) -> str:
+    """Write one file, and return its checksum."""
+    import pyarrow.parquet as pq
+
+    folder.mkdir()
+    with (folder / _PART).open("w+b") as file:
+        try:
+            with pq.ParquetWriter(file, frame.arrow, compression="zstd") as writer:
+                # Cast a slice at a time: no text array of the schema's type holds more than 2 GB.
+                for start in range(0, max(len(rows), 1), _ROWS_AT_ONCE):
+                    writer.write_table(rows.slice(start, _ROWS_AT_ONCE).cast(frame.arrow))
+        except (ValueError, pa.ArrowException) as error:
+            raise SchemaError(f"frame {frame.name} is not as the schema has it: {error}") from error
+        file.flush()
+        os.fsync(file.fileno())
+        file.seek(0)
+        return file_digest(file, "sha256").hexdigest()
+
+
+# Reading
+
+
+def _there(place: Path) -> Path:
+    """Where the snapshot of this place is: there, or, if its replacement was cut short, beside it."""
+    kept = _kept(place.resolve())
+    return kept if not (place / MANIFEST).exists() and (kept / MANIFEST).exists() else place
+
+
+def _manifest_bytes(there: Path) -> bytes | None:
+    try:
+        return (there / MANIFEST).read_bytes()
+    except OSError:
+        return None
+
+
+def _head(there: Path) -> _Head | None:
+    try:
+        head = msgspec.json.decode(_manifest_bytes(there) or b"", type=_Head)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return head if head.format == FORMAT else None
+
+
+def _manifest(there: Path, said: bytes | None) -> _Manifest:
+    name = shown(there / MANIFEST)
+    if said is None and (there / UNFINISHED).is_dir():
+        raise StoreError(f"{shown(there)}: is an unfinished snapshot; run the `iamframe snapshot` that began it again")
+    if said is None:
+        raise StoreError(f"{name}: is not there or cannot be read, so {shown(there)} is no snapshot; name its folder")
+    head = _head(there)
+    if head and head.format_version > FORMAT_VERSION:
+        raise StoreError(
+            f"{name}: is of format {head.format_version}, and this iamframe reads up to {FORMAT_VERSION}; "
+            "pip install --upgrade iamframe"
+        )
+    try:
+        manifest = msgspec.json.decode(said, type=_Manifest)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise StoreError(f"{name}: is damaged ({error}); copy or save the snapshot anew") from error
+    sound = head and all(name in manifest.frames and _adds_up(manifest.frames[name]) for name in FRAMES)
+    if not sound:
+        raise StoreError(f"{name}: is no manifest of a whole snapshot; copy or save the snapshot anew")
+    return manifest
+
+
+def _adds_up(stored: _Stored) -> bool:
+    """Whether a frame's parts lie in folders of its own, and its rows add up to what they hold."""
+    rows = [part.rows for part in stored.parts]
+    told = [0] * len(rows)
+    for part, length in stored.order:
+        if part >= len(rows):
+            return False
+        told[part] += length
+    names = [part.folder for part in stored.parts]
+    plain = all(name.startswith(_KEY) and PurePath(name).name == name for name in names)
+    return plain and sum(rows) == stored.rows and (not stored.order or told == rows)
+
+
+def _frame(there: Path, frame: Frame, stored: _Stored) -> pd.DataFrame:
+    import pyarrow.dataset as ds
+    from pyarrow.fs import LocalFileSystem
+
+    folder = there / frame.name
+    for part in stored.parts:
+        _verify(folder / part.folder / _PART, part)
+    files = [str(folder / part.folder / _PART) for part in stored.parts]
+    try:
+        # The schema's own columns: what a file lacks is missing, what it has besides is not read.
+        data = ds.dataset(files, schema=frame.arrow, format="parquet", filesystem=LocalFileSystem())
+        return frame.from_arrow(_in_order(data.to_table(), stored).combine_chunks())
+    except (OSError, pa.ArrowException, SchemaError) as error:
+        raise StoreError(
+            f"{shown(folder)}: holds what this iamframe cannot use ({' '.join(str(error).split())}); "
+            "load its sources again"
+        ) from error
+
+
+def _verify(file: Path, part: _Part) -> None:
+    """Refuse a file that is not the one that was saved: not each change of a Parquet file makes it unreadable."""
+    try:
+        with file.open("rb") as opened:
+            found = file_digest(opened, "sha256").hexdigest()
+    except OSError as error:
+        what = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
+        raise StoreError(f"{shown(file)}: {what}; copy or save the snapshot anew") from error
+    if found != part.sha256:
+        raise StoreError(f"{shown(file)}: is damaged or was changed; copy or save the snapshot anew")
+
+
+def _in_order(table: pa.Table, stored: _Stored) -> pa.Table:
+    """Return the rows of all parts, one after the other, in the order in which they were saved."""
+    if len(table) != stored.rows:
+        raise SchemaError(f"{len(table):,} rows and not {stored.rows:,}")
+    if not stored.order:
+        return table
+    starts = list(accumulate((part.rows for part in stored.parts), initial=0))
+    pieces = []
+    for part, length in stored.order:
+        pieces.append(table.slice(starts[part], length))
+        starts[part] += length
+    return pa.concat_tables(pieces)
