@@ -1,9 +1,10 @@
-"""The command line: `iamframe report` and `iamframe check`."""
+"""The command line: `iamframe report`, `iamframe check`, `iamframe snapshot`."""
 
 from __future__ import annotations
 
 import io
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,54 @@ SEVERITIES = ("high", "medium", "low", "info")
 FORMATS = ("table", "csv", "json", "markdown")
 
 _policy = click.option("--policy", type=Path, metavar="FILE", help="A tag policy (TOML).")
+_LIVE: tuple[Callable[[Any], Any], ...] = (
+    click.option("--regions", metavar="LIST", help="Regions to look in, comma-separated, or all (the default)."),
+    click.option(
+        "--references",
+        type=click.Choice(("core", "all", "none")),
+        help="What may use profiles: EC2 and Auto Scaling (core, the default), other services too, or nothing.",
+    ),
+    click.option("--accounts", metavar="FILE|org", help="Many accounts: of a CSV file, or of the organisation."),
+    click.option("--assume-role", metavar="NAME", help="The role to assume in each account; its ARN for a single one."),
+    click.option("--external-id", metavar="ID", help="The external id that the role asks for."),
+    click.option("--rate", type=click.FloatRange(min=0, min_open=True), metavar="N", help="Requests a second at most."),
+    click.option("--role-details", is_flag=True, help="Read descriptions and session lengths of roles too."),
+    click.option("--tag-index", is_flag=True, help="Read tags from the tagging API first, which is fast and lags."),
+)
+
+
+def _live(command: Any) -> Any:
+    """Add the options of a live source."""
+    for option in reversed(_LIVE):
+        command = option(command)
+    return command
+
+
+def _asked(
+    regions: str | None,
+    references: str | None,
+    accounts: str | None,
+    assume_role: str | None,
+    external_id: str | None,
+    rate: float | None,
+    role_details: bool,
+    tag_index: bool,
+) -> dict[str, Any]:
+    """Return the options of a live source that were given, as `load` takes them."""
+    named = [name.strip() for name in regions.split(",") if name.strip()] if regions else None
+    asked = {
+        "regions": "all" if named == ["all"] else named,
+        "references": {None: None, "core": True, "all": "all", "none": False}[references],
+        "accounts": accounts,
+        "role_name": assume_role,
+        "external_id": external_id,
+        "rate": rate,
+        "role_details": role_details or None,
+        "tag_index": tag_index or None,
+    }
+    return {name: value for name, value in asked.items() if value is not None}
+
+
 _strict = click.option("--strict", is_flag=True, help="Exit 3 if a check that was asked for is not complete.")
 
 
@@ -36,8 +85,8 @@ def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
 def app() -> None:
     """Tell which IAM instance profiles are orphaned, untagged, or named unlike their role.
 
-    A SOURCE is `sample`, or a file, a folder, a .gz or a .zip that holds what the AWS CLI printed, AWS Config items,
-    Terraform state or Steampipe rows, or a saved snapshot.
+    A SOURCE is `sample`, `aws` or `aws:PROFILE` (a live account, read-only), a saved snapshot, or a file, a folder, a
+    .gz or a .zip that holds what the AWS CLI printed, AWS Config items, Terraform state or Steampipe rows.
     """
 
 
@@ -50,15 +99,22 @@ def app() -> None:
 @click.option("--author", metavar="TEXT", help="Who the page is by.")
 @_policy
 @_strict
+@_live
 def report(
-    sources: tuple[str, ...], out: Path, title: str | None, author: str | None, policy: Path | None, strict: bool
+    sources: tuple[str, ...],
+    out: Path,
+    title: str | None,
+    author: str | None,
+    policy: Path | None,
+    strict: bool,
+    **live: Any,
 ) -> int:
     """Write the page, the CSV files and the summary into a folder; of the sample, where no SOURCE is named."""
     from iamframe.checks import run_checks
     from iamframe.loading import load
     from iamframe.report import write_report
 
-    inventory = load(*(sources or ("sample",)))
+    inventory = load(*(sources or ("sample",)), **_asked(**live))
     result = run_checks(inventory, policy=policy)
     page = write_report(result, out, title=title, author=author)
     if inventory.sources == ("sample",):
@@ -77,29 +133,55 @@ def report(
 @click.option("--fail-on", type=click.Choice(SEVERITIES), help="Exit 1 on findings of this severity or above.")
 @_policy
 @_strict
+@_live
 def check(
-    sources: tuple[str, ...], only: tuple[str, ...], form: str, fail_on: str | None, policy: Path | None, strict: bool
+    sources: tuple[str, ...],
+    only: tuple[str, ...],
+    form: str,
+    fail_on: str | None,
+    policy: Path | None,
+    strict: bool,
+    **live: Any,
 ) -> int:
     """Print the findings, and on standard error what could not be seen."""
     from iamframe.checks import run_checks
     from iamframe.loading import load
 
-    result = run_checks(load(*sources), only=only or None, policy=policy)
+    result = run_checks(load(*sources, **_asked(**live)), only=only or None, policy=policy)
     _print(result, form)
     for line in (*_not_complete(result), *_unread(result.inventory)):
         click.echo(_printable(line), err=True)
     return _status(result, fail_on, only, strict=strict)
 
 
-def _one_line(result: Result) -> str:
-    rows = {name: len(frame) for name, frame in result.inventory.frames.items()}
+@app.command()
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@click.option("--out", type=Path, required=True, metavar="DIR", help="Folder for the snapshot.")
+@_live
+def snapshot(sources: tuple[str, ...], out: Path, **live: Any) -> int:
+    """Save what is read as Parquet, to be named as a SOURCE later; a load that was cut off goes on where it was."""
+    from iamframe.loading import take_snapshot
+
+    inventory = take_snapshot(out, *sources, **_asked(**live))
+    click.echo(f"{_of_each(inventory)}.")
+    click.echo(f"Snapshot: {_printable(str(out))}")
+    for line in _unread(inventory):
+        click.echo(line, err=True)
+    return DONE
+
+
+def _of_each(inventory: Inventory) -> str:
+    rows = {name: len(frame) for name, frame in inventory.frames.items()}
     things = {"accounts": "account", "roles": "role", "profiles": "instance profile"}
-    of_each = [f"{rows[name]:,} {thing}{'' if rows[name] == 1 else 's'}" for name, thing in things.items()]
+    return ", ".join(f"{rows[name]:,} {thing}{'' if rows[name] == 1 else 's'}" for name, thing in things.items())
+
+
+def _one_line(result: Result) -> str:
     counts = result.findings["severity"][result.findings["accepted"].isna()].value_counts()
     found = ", ".join(f"{counts[s]:,} {s}" for s in SEVERITIES if s in counts) or "none"
     short = int((result.summary["complete"] < len(result.inventory.accounts)).sum())
     return (
-        f"{', '.join(of_each)}; "
+        f"{_of_each(result.inventory)}; "
         f"findings: {found}; "
         f"{short} of {len(result.checks)} checks {'is' if short == 1 else 'are'} not complete."
     )
