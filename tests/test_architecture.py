@@ -56,6 +56,7 @@ MODULES = [
     "practice.backends",
     "practice.checks",
     "practice.pages",
+    "practice.shapes",
     "practice.iam",
     "practice.sts",
     "practice.organization",

@@ -275,6 +275,9 @@ class PracticeAccount:
             return self._dispatch(call)
         except Refusal as refusal:
             return refusal_answer(call, refusal)
+        except Exception as error:  # noqa: BLE001
+            # A client sees what failed here, instead of a connection that breaks.
+            return refusal_answer(call, Refusal("InternalFailure", f"{call.permission}: {error!r}", 500))
 
     def _reaches(self, call: Call) -> bool:
         if call.service not in _GLOBAL and call.region in self._regions.disabled:

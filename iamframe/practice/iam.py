@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import secrets
 import string
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
-from xml.etree import ElementTree as ET
-from xml.sax.saxutils import escape
 
-from iamframe.practice import checks
+from iamframe.practice import checks, shapes
 from iamframe.practice.backends import Backends
 from iamframe.practice.calls import Answer, Call, Refusal, query_answer, text, values
 from iamframe.practice.pages import page
 
-_SPACE = "{https://iam.amazonaws.com/doc/2010-05-08/}"
 _IN_PROFILE = "Cannot delete entity, must remove roles from instance profile first."
 QUOTA = 1000
 
@@ -79,13 +75,13 @@ class Iam:
     def get_role(self, call: Call) -> str:
         """Tags only where there are some, RoleLastUsed always."""
         role = self.role(call)
-        tags = _tags(role.tags) if role.tags else ""
-        return f"<Role>{_listed_role(role)}{_boundary(role)}{tags}{_last_used(role)}</Role>"
+        tags = shapes.tag_list(role.tags) if role.tags else ""
+        return f"<Role>{shapes.listed_role(role)}{shapes.boundary(role)}{tags}{shapes.last_used(role)}</Role>"
 
     def list_roles(self, call: Call) -> str:
         """Neither tags nor boundary nor last use."""
-        part, more = page(call, _below(call, self.roles(call.account_id)), _name)
-        return f"{_list('Roles', map(_listed_role, part))}{more}"
+        part, more = page(call, _below(call, self.roles(call.account_id)), shapes.by_name)
+        return f"{shapes.shown('Roles', map(shapes.listed_role, part))}{more}"
 
     def list_role_tags(self, call: Call) -> str:
         """Sorted by key."""
@@ -94,19 +90,19 @@ class Iam:
     def get_instance_profile(self, call: Call) -> str:
         """Tags always."""
         profile = self.profile(call)
-        return f"<InstanceProfile>{_profile(profile)}{_tags(profile.tags)}</InstanceProfile>"
+        return f"<InstanceProfile>{shapes.bare_profile(profile)}{shapes.tag_list(profile.tags)}</InstanceProfile>"
 
     def list_instance_profiles(self, call: Call) -> str:
         """Never tags."""
-        part, more = page(call, _below(call, self.profiles(call.account_id)), _name)
-        return f"{_list('InstanceProfiles', map(_profile, part))}{more}"
+        part, more = page(call, _below(call, self.profiles(call.account_id)), shapes.by_name)
+        return f"{shapes.shown('InstanceProfiles', map(shapes.bare_profile, part))}{more}"
 
     def list_instance_profiles_for_role(self, call: Call) -> str:
         """Never tags."""
         role = self.role(call)
         held = [profile for profile in self.profiles(call.account_id) if role in profile.roles]
-        part, more = page(call, sorted(held, key=_name), _name)
-        return f"{_list('InstanceProfiles', map(_profile, part))}{more}"
+        part, more = page(call, sorted(held, key=shapes.by_name), shapes.by_name)
+        return f"{shapes.shown('InstanceProfiles', map(shapes.bare_profile, part))}{more}"
 
     def list_instance_profile_tags(self, call: Call) -> str:
         """Sorted by key."""
@@ -119,9 +115,9 @@ class Iam:
 
     def list_attached_role_policies(self, call: Call) -> str:
         """Names and ARNs of the managed policies."""
-        attached = sorted(_below(call, list(self.role(call).managed_policies.values())), key=_name)
-        part, more = page(call, attached, _name)
-        return f"{_list('AttachedPolicies', map(_attached, part))}{more}"
+        attached = sorted(_below(call, list(self.role(call).managed_policies.values())), key=shapes.by_name)
+        part, more = page(call, attached, shapes.by_name)
+        return f"{shapes.shown('AttachedPolicies', map(shapes.policy_name, part))}{more}"
 
     def get_role_policy(self, call: Call) -> str:
         """One inline policy."""
@@ -130,36 +126,46 @@ class Iam:
         return f"{text('RoleName', role.name)}{text('PolicyName', name)}{text('PolicyDocument', document)}"
 
     def get_account_authorization_details(self, call: Call) -> str:
-        """Roles with their tags and profiles; users, groups and policies as moto has them."""
+        """Roles with their tags and profiles, users, groups and policies; empty profiles nowhere."""
         wanted = set(values(call.params, "Filter"))
-        roles = self.roles(call.account_id) if not wanted or "Role" in wanted else []
-        entries: list[tuple[str, Any]] = [(f"RoleDetailList {role.name}", role) for role in roles]
-        if not wanted or wanted - {"Role"}:
-            entries += self._other_details(call)
-        part, more = page(call, sorted(entries, key=lambda entry: entry[0]), lambda entry: entry[0])
+        entries = sorted(
+            ((f"{kind} {item.name}", item) for kind, items in self._details(call, wanted) for item in items),
+            key=_first,
+        )
+        part, more = page(call, entries, _first)
         held: dict[str, list[Any]] = {}
-        for profile in sorted(self.profiles(call.account_id), key=_name) if roles else []:
+        for profile in sorted(self.profiles(call.account_id), key=shapes.by_name):
             for role in profile.roles:
                 held.setdefault(role.id, []).append(profile)
-        lists: dict[str, list[str]] = {
-            name: [] for name in ("UserDetailList", "GroupDetailList", "RoleDetailList", "Policies")
+        tagger = self.backends.iam(call.account_id).tagger
+        show: dict[str, Callable[[Any], str]] = {
+            "UserDetailList": lambda user: shapes.user_detail(user, tagger.list_tags_for_resource(user.arn)["Tags"]),
+            "GroupDetailList": shapes.group_detail,
+            "RoleDetailList": lambda role: shapes.role_detail(role, held.get(role.id, [])),
+            "Policies": shapes.policy_detail,
         }
-        for key, item in part:
-            detail = item if isinstance(item, str) else _role_detail(item, held.get(item.id, []))
-            lists[key.partition(" ")[0]].append(f"<member>{detail}</member>")
-        return "".join(f"<{name}>{''.join(found)}</{name}>" for name, found in lists.items()) + more
+        return (
+            "".join(
+                shapes.shown(kind, (detail(item) for key, item in part if key.partition(" ")[0] == kind))
+                for kind, detail in show.items()
+            )
+            + more
+        )
 
-    def _other_details(self, call: Call) -> list[tuple[str, str]]:
-        answer = self.backends.ask(call, Marker=None, MaxItems=None)
-        found = []
-        for kind in ("UserDetailList", "GroupDetailList", "Policies"):
-            for member in ET.fromstring(answer.body).iterfind(f"{_SPACE}*/{_SPACE}{kind}/{_SPACE}member"):  # noqa: S314
-                name = next(node.text for node in member if node.tag.endswith("Name"))
-                inner = "".join(
-                    ET.tostring(node, encoding="unicode", default_namespace=_SPACE[1:-1]) for node in member
-                )
-                found.append((f"{kind} {name}", inner))
-        return found
+    def _details(self, call: Call, wanted: set[str]) -> Iterator[tuple[str, list[Any]]]:
+        """Yield what a filter lets through; without one, all."""
+        backend = self.backends.iam(call.account_id)
+        policies = list(backend.managed_policies.values())
+        kinds = {
+            "User": ("UserDetailList", list(backend.users.values())),
+            "Group": ("GroupDetailList", list(backend.groups.values())),
+            "Role": ("RoleDetailList", self.roles(call.account_id)),
+            "LocalManagedPolicy": ("Policies", [policy for policy in policies if "::aws:" not in policy.arn]),
+            "AWSManagedPolicy": ("Policies", [policy for policy in policies if "::aws:" in policy.arn]),
+        }
+        for name, kind in kinds.items():
+            if not wanted or name in wanted:
+                yield kind
 
     # What is written.
 
@@ -174,7 +180,8 @@ class Iam:
         backend = self.backends.iam(call.account_id)
         duration, description = call.params.get("MaxSessionDuration", "3600"), call.params.get("Description", "")
         role = backend.create_role(name, trust, path, boundary, description, tags, duration)
-        return f"<Role>{_bare_role(role)}{_boundary(role)}{_tags(role.tags) if role.tags else ''}</Role>"
+        shown = shapes.tag_list(tags) if tags else ""
+        return f"<Role>{shapes.bare_role(role)}{shapes.boundary(role)}{shown}</Role>"
 
     def update_role(self, call: Call) -> str:
         """What is not given stays as it is."""
@@ -187,7 +194,7 @@ class Iam:
         """The older call, which returns the role."""
         role = self.role(call)
         role.description = call.params.get("Description", "")
-        return f"<Role>{_bare_role(role)}{text('Description', role.description)}</Role>"
+        return f"<Role>{shapes.bare_role(role)}{text('Description', role.description)}</Role>"
 
     def update_assume_role_policy(self, call: Call) -> None:
         """Replaces the trust policy."""
@@ -223,7 +230,9 @@ class Iam:
         profile.id = new_id("AIPA")
         if tags:
             self.ever_tagged.add(profile.id)
-        return f"<InstanceProfile>{_profile(profile)}{_tags(tags) if tags else ''}</InstanceProfile>"
+        return (
+            f"<InstanceProfile>{shapes.bare_profile(profile)}{shapes.tag_list(tags) if tags else ''}</InstanceProfile>"
+        )
 
     def delete_instance_profile(self, call: Call) -> None:
         """Refused while the profile holds a role."""
@@ -335,95 +344,18 @@ def _inline(role: Any, name: str) -> str:
     return document
 
 
-def _name(item: Any) -> str:
-    name: str = item.name
-    return name
+def _first(entry: tuple[str, Any]) -> str:
+    return entry[0]
 
 
 def _below(call: Call, items: list[Any]) -> list[Any]:
     prefix = checks.checked_prefix(call)
-    return sorted((item for item in items if item.path.startswith(prefix)), key=_name)
-
-
-# From here on: the XML.
-
-
-def _list(name: str, items: Iterable[str]) -> str:
-    return f"<{name}>{''.join(f'<member>{item}</member>' for item in items)}</{name}>"
-
-
-def _date(moment: datetime) -> str:
-    return f"{moment.replace(microsecond=0, tzinfo=None).isoformat()}Z"
-
-
-@lru_cache(maxsize=4096)
-def _document(document: str) -> str:
-    return quote(document, safe="")
-
-
-def _bare_role(role: Any) -> str:
-    return (
-        f"<Path>{escape(role.path)}</Path><RoleName>{role.name}</RoleName><RoleId>{role.id}</RoleId>"
-        f"<Arn>{escape(role.arn)}</Arn><CreateDate>{_date(role.create_date)}</CreateDate>"
-        f"<AssumeRolePolicyDocument>{_document(role.assume_role_policy_document)}</AssumeRolePolicyDocument>"
-    )
-
-
-def _listed_role(role: Any) -> str:
-    description = text("Description", role.description) if role.description else ""
-    return f"{_bare_role(role)}{description}{text('MaxSessionDuration', role.max_session_duration or 3600)}"
-
-
-def _boundary(role: Any) -> str:
-    if not role.permissions_boundary_arn:
-        return ""
-    # botocore's model says PermissionsBoundaryPolicy; on the wire it is Policy.
-    kind, arn = text("PermissionsBoundaryType", "Policy"), role.permissions_boundary_arn
-    return f"<PermissionsBoundary>{kind}{text('PermissionsBoundaryArn', arn)}</PermissionsBoundary>"
-
-
-def _last_used(role: Any) -> str:
-    if role.last_used is None:
-        return "<RoleLastUsed/>"
-    region = text("Region", role.last_used_region or "us-east-1")
-    return f"<RoleLastUsed><LastUsedDate>{_date(role.last_used)}</LastUsedDate>{region}</RoleLastUsed>"
-
-
-def _tags(tags: Iterable[dict[str, str]]) -> str:
-    return _list("Tags", (text("Key", tag["Key"]) + text("Value", tag["Value"]) for tag in sorted(tags, key=_key)))
-
-
-def _key(tag: dict[str, str]) -> str:
-    return tag["Key"]
+    return sorted((item for item in items if item.path.startswith(prefix)), key=shapes.by_name)
 
 
 def _tag_page(call: Call, tags: list[dict[str, str]]) -> str:
-    part, more = page(call, sorted(tags, key=_key), _key)
-    return _tags(part) + more
-
-
-def _profile(profile: Any) -> str:
-    return (
-        f"<InstanceProfileName>{profile.name}</InstanceProfileName><InstanceProfileId>{profile.id}</InstanceProfileId>"
-        f"<Path>{escape(profile.path)}</Path><Arn>{escape(profile.arn)}</Arn>"
-        f"<CreateDate>{_date(profile.create_date)}</CreateDate>{_list('Roles', map(_bare_role, profile.roles))}"
-    )
-
-
-def _attached(policy: Any) -> str:
-    return text("PolicyName", policy.name) + text("PolicyArn", policy.arn)
-
-
-def _role_detail(role: Any, profiles: list[Any]) -> str:
-    inline = (
-        text("PolicyName", name) + text("PolicyDocument", _document(document))
-        for name, document in sorted(role.policies.items())
-    )
-    attached = map(_attached, sorted(role.managed_policies.values(), key=_name))
-    return (
-        f"{_bare_role(role)}{_list('InstanceProfileList', map(_profile, profiles))}{_list('RolePolicyList', inline)}"
-        f"{_list('AttachedManagedPolicies', attached)}{_boundary(role)}{_tags(role.tags)}{_last_used(role)}"
-    )
+    part, more = page(call, sorted(tags, key=shapes.by_key), shapes.by_key)
+    return shapes.tag_list(part) + more
 
 
 def now() -> datetime:
