@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import cache
 from types import TracebackType
 from typing import Any, Self
 
@@ -80,6 +81,8 @@ class PracticeAccount:
             If another account of this process is still open.
         """
         self._backends = Backends(self.partition)
+        self._keys.clear()
+        self._accounts.clear()
         try:
             self._server = Server(self._respond, self._port)
         except OSError:
@@ -123,6 +126,7 @@ class PracticeAccount:
         from botocore.session import Session
 
         core: Any = Session()
+        core.register_component("data_loader", _models())
         core.set_config_variable("config_file", os.devnull)
         core.set_config_variable("credentials_file", os.devnull)
         core.get_scoped_config = dict
@@ -133,12 +137,15 @@ class PracticeAccount:
             return create(*args, **(named | {"endpoint_url": named.get("endpoint_url") or self.endpoint}))
 
         core.create_client = create_client
-        return boto3.Session(
+        session = boto3.Session(
             aws_access_key_id=_key(account_id or self.account_id),
             aws_secret_access_key="practice",  # noqa: S106 (it opens nothing)
             region_name=region_name or self._regions.enabled[0],
             botocore_session=core,
         )
+        # Each session adds the path of boto3's own models once more.
+        _models().search_paths[:] = dict.fromkeys(_models().search_paths)
+        return session
 
     def environment(self, account_id: str | None = None) -> dict[str, str]:
         """Return the variables that send the AWS command line, and any other program, to the account."""
@@ -153,6 +160,7 @@ class PracticeAccount:
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_PAGER": "",
             "NO_PROXY": "127.0.0.1",
+            "no_proxy": "127.0.0.1",
         }
 
     def fill(self, roles: int = 500, profiles: int = 500, account_id: str | None = None) -> dict[str, dict[str, Any]]:
@@ -301,6 +309,14 @@ class PracticeAccount:
             with self._backends.lock:
                 self._ec2.settle(call.account_id, call.region)
         return answer
+
+
+@cache
+def _models() -> Any:
+    """Return botocore's models, read once for all sessions: nothing else here takes as long."""
+    from botocore.loaders import create_loader
+
+    return create_loader()
 
 
 def _key(account_id: str) -> str:

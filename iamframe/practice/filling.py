@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from iamframe.practice.iam import Iam, new_id, now
+from iamframe.practice.tagging import HOMES
 
 _TEAMS = ("billing", "search", "ledger", "catalog", "mobile")
 _STAGES = ("prod", "test", "dev")
@@ -66,7 +67,8 @@ def _write(iam: Iam, account_id: str, truth: dict[str, dict[str, Any]]) -> None:
         entry = Role(account_id, partition, new_id("AROA"), name, trust, role["path"], None, "", _pairs(role), "3600")
         entry.create_date = moment - timedelta(days=number % 900)
         if number % 3 == 0:
-            entry.last_used, entry.last_used_region = moment - timedelta(days=number % 400), "us-east-1"
+            entry.last_used = moment - timedelta(days=number % 400)
+            entry.last_used_region = HOMES[partition]
         backend.roles[entry.id] = made[name] = entry
     for number, (name, profile) in enumerate(truth["profiles"].items()):
         held = [made[profile["role"]]] if profile["role"] else []
