@@ -52,6 +52,7 @@ MODULES = [
     "report.page",
     "report",
     "plots",
+    "practice.models",
     "practice.calls",
     "practice.backends",
     "practice.checks",

@@ -372,6 +372,14 @@ def test_the_summary_counts_and_names_the_quotas_which_hold(iam: Any, account: P
     assert iam.list_account_aliases()["AccountAliases"] == ["fiction"]
 
 
+def test_a_service_linked_role_is_made_as_others_and_only_once(iam: Any) -> None:
+    made = iam.create_service_linked_role(AWSServiceName="autoscaling.amazonaws.com")["Role"]
+    assert made.keys() == BARE_ROLE
+    assert made["Path"] == "/aws-service-role/autoscaling.amazonaws.com/"
+    with refused("InvalidInput", "has been taken in this account", 400):
+        iam.create_service_linked_role(AWSServiceName="autoscaling.amazonaws.com")
+
+
 # The tagging API.
 
 
@@ -600,6 +608,8 @@ def test_instances_and_associations_are_found_by_profile_and_come_in_pages(iam: 
     paginator = ec2.get_paginator("describe_iam_instance_profile_associations")
     found = list(paginator.paginate(PaginationConfig={"PageSize": 5}))
     assert [len(page["IamInstanceProfileAssociations"]) for page in found] == [5, 2]
+    with refused("InvalidParameterValue", "pagination token"):
+        ec2.describe_instances(NextToken="nonsense")
     reservations = list(ec2.get_paginator("describe_instances").paginate(PaginationConfig={"PageSize": 5}))
     assert [len(page["Reservations"]) for page in reservations] == [5, 2]
 
@@ -643,6 +653,49 @@ def test_spot_requests_and_fleets_can_be_asked_for(ec2: Any) -> None:
     assert ec2.describe_spot_instance_requests()["SpotInstanceRequests"] == []
     assert ec2.describe_spot_fleet_requests()["SpotFleetRequestConfigs"] == []
     assert ec2.describe_fleets()["Fleets"] == []
+
+
+def test_spot_requests_and_fleets_keep_the_profile_they_name(iam: Any, ec2: Any) -> None:
+    make_role(iam, "web")
+    arn = make_profile(iam, "web", "web")["Arn"]
+    specification = {"ImageId": "ami-12345678", "InstanceType": "t3.micro"}
+    for named in ({"Name": "web"}, {"Arn": arn}):
+        ec2.request_spot_instances(LaunchSpecification=specification | {"IamInstanceProfile": named})
+    ec2.request_spot_instances(LaunchSpecification=specification)
+    found = ec2.describe_spot_instance_requests()["SpotInstanceRequests"]
+    assert [one["LaunchSpecification"].get("IamInstanceProfile") for one in found] == [
+        {"Name": "web"},
+        {"Arn": arn},
+        None,
+    ]
+    fleet = {"IamFleetRole": arn, "TargetCapacity": 1}
+    specifications = [specification | {"IamInstanceProfile": {"Name": "web"}}]
+    ec2.request_spot_fleet(SpotFleetRequestConfig=fleet | {"LaunchSpecifications": specifications})
+    (config,) = ec2.describe_spot_fleet_requests()["SpotFleetRequestConfigs"]
+    assert config["SpotFleetRequestConfig"]["LaunchSpecifications"][0]["IamInstanceProfile"] == {"Arn": arn}
+
+
+@pytest.mark.parametrize("by", ["template", "configuration"])
+def test_the_instances_of_a_group_have_the_profile_it_starts_them_with(
+    iam: Any, ec2: Any, account: PracticeAccount, by: str
+) -> None:
+    make_role(iam, "web")
+    profile = make_profile(iam, "web", "web")
+    scaling = account.session().client("autoscaling")
+    data = {"ImageId": "ami-12345678", "InstanceType": "t3.micro"}
+    if by == "template":
+        ec2.create_launch_template(
+            LaunchTemplateName="web", LaunchTemplateData=data | {"IamInstanceProfile": {"Arn": profile["Arn"]}}
+        )
+        source: dict[str, Any] = {"LaunchTemplate": {"LaunchTemplateName": "web", "Version": "$Latest"}}
+    else:
+        scaling.create_launch_configuration(LaunchConfigurationName="web", IamInstanceProfile="web", **data)
+        source = {"LaunchConfigurationName": "web"}
+    scaling.create_auto_scaling_group(
+        AutoScalingGroupName="web", MinSize=2, MaxSize=2, AvailabilityZones=["us-east-1a"], **source
+    )
+    ids = [instance["IamInstanceProfile"]["Id"] for instance in described(ec2)]
+    assert ids == [profile["InstanceProfileId"]] * 2
 
 
 def test_launch_configurations_and_groups_keep_the_profile_they_name(account: PracticeAccount) -> None:
@@ -723,6 +776,20 @@ def test_every_request_is_remembered_and_writes_are_counted(iam: Any, account: P
     assert account.writes() == 2
     account.forget()
     assert account.requests == []
+    assert account.writes() == 0
+
+
+def test_requests_of_rest_services_are_known_by_their_action(account: PracticeAccount) -> None:
+    session = account.session()
+    session.client("eks").list_clusters()
+    session.client("batch").describe_compute_environments()
+    with refused("ResourceNotFoundException"):
+        session.client("eks").describe_nodegroup(clusterName="a", nodegroupName="b")
+    assert [request.action for request in account.requests] == [
+        "ListClusters",
+        "DescribeComputeEnvironments",
+        "DescribeNodegroup",
+    ]
     assert account.writes() == 0
 
 

@@ -7,7 +7,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from functools import cache
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,6 +17,7 @@ from iamframe.practice.ec2 import Ec2
 from iamframe.practice.faults import Bucket, Denial, Fault, Faults
 from iamframe.practice.filling import fill
 from iamframe.practice.iam import Iam
+from iamframe.practice.models import models
 from iamframe.practice.organization import Member, Organization, Regions, list_regions
 from iamframe.practice.server import Reply, Server
 from iamframe.practice.sts import Sts
@@ -126,7 +126,7 @@ class PracticeAccount:
         from botocore.session import Session
 
         core: Any = Session()
-        core.register_component("data_loader", _models())
+        core.register_component("data_loader", models())
         core.set_config_variable("config_file", os.devnull)
         core.set_config_variable("credentials_file", os.devnull)
         core.get_scoped_config = dict
@@ -144,7 +144,7 @@ class PracticeAccount:
             botocore_session=core,
         )
         # Each session adds the path of boto3's own models once more.
-        _models().search_paths[:] = dict.fromkeys(_models().search_paths)
+        models().search_paths[:] = dict.fromkeys(models().search_paths)
         return session
 
     def environment(self, account_id: str | None = None) -> dict[str, str]:
@@ -307,16 +307,8 @@ class PracticeAccount:
         if call.service == "autoscaling" and faults.is_write(call.action):
             # A group starts instances.
             with self._backends.lock:
-                self._ec2.settle(call.account_id, call.region)
+                self._ec2.settle_groups(call.account_id, call.region)
         return answer
-
-
-@cache
-def _models() -> Any:
-    """Return botocore's models, read once for all sessions: nothing else here takes as long."""
-    from botocore.loaders import create_loader
-
-    return create_loader()
 
 
 def _key(account_id: str) -> str:

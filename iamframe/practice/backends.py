@@ -116,5 +116,7 @@ class Backends:
         code = None
         if status >= 400:
             match = _ERROR_CODE.search(answer)
-            code = (match[1] or match[2]).decode() if match else "InternalFailure"
-        return Answer(status, answer, headers.get("content-type", "text/xml"), (), code)
+            named = headers.get("x-amzn-errortype", "InternalFailure")
+            code = (match[1] or match[2]).decode() if match else named
+        passed = tuple((name, value) for name, value in headers.items() if name.startswith("x-amz"))
+        return Answer(status, answer, headers.get("content-type", "text/xml"), passed, code)

@@ -11,6 +11,8 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 from xml.sax.saxutils import escape
 
+from iamframe.practice.models import rest_action
+
 _SCOPE = re.compile(r"Credential=([^/,\s]+)/\d{8}/([^/]+)/([^/]+)/aws4_request")
 _NAMESPACES = {
     "iam": "https://iam.amazonaws.com/doc/2010-05-08/",
@@ -106,9 +108,8 @@ def read_call(method: str, target: str, headers: Mapping[str, str], body: bytes)
     elif url.query:
         call.params = dict(parse_qsl(url.query, keep_blank_values=True))
     call.action = call.params.get("Action") or headers.get("x-amz-target", "").rpartition(".")[2]
-    if not call.action:
-        last = unquote(url.path).rstrip("/").rpartition("/")[2]
-        call.action = last[:1].upper() + last[1:]
+    if not call.action and service:
+        call.action = rest_action(service, method, unquote(url.path)) or f"{method} {url.path}"
     if "json" in headers.get("content-type", "") or "x-amz-target" in headers or service == "account":
         try:
             read = json.loads(body or b"{}")

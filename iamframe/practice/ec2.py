@@ -16,7 +16,6 @@ from iamframe.practice.pages import cut
 _SPACE = "http://ec2.amazonaws.com/doc/2016-11-15/"
 _ASSOCIATION_ID = re.compile(rb"(<id>)(iip-assoc-[^<]+)(</id>)")
 _EMPTY_LISTS = {
-    "DescribeSpotInstanceRequests": "spotInstanceRequestSet",
     "DescribeSpotFleetRequests": "spotFleetRequestConfigSet",
     "DescribeFleets": "fleetSet",
 }
@@ -31,6 +30,8 @@ class Ec2:
 
     def __init__(self, backends: Backends, regions: Regions) -> None:
         self.backends, self.regions = backends, regions
+        # By spot request, the profile it names: moto forgets it.
+        self._spot: dict[str, dict[str, str]] = {}
 
     def answer(self, call: Call) -> Answer:
         """Return the answer to a call; what is not written here is moto's."""
@@ -57,6 +58,24 @@ class Ec2:
             started[association.association_id] = profile.id
             association.instance.iam_instance_profile = {"Arn": profile.arn, "Id": profile.id}
         return started
+
+    def settle_groups(self, account_id: str, region: str) -> None:
+        """Give the instances of Auto Scaling groups the profile of their template or configuration."""
+        from moto.autoscaling.models import autoscaling_backends
+
+        backend = self.backends.ec2(account_id, region)
+        profiles = self.backends.iam(account_id).instance_profiles.values()
+        for group in autoscaling_backends[account_id][region].autoscaling_groups.values():
+            if group.ec2_launch_template is not None:
+                version = group.ec2_launch_template.get_version(group.launch_template_version)
+                named = set((version.data.get("IamInstanceProfile") or {}).values())
+            else:
+                named = {group.launch_config.iam_instance_profile} if group.launch_config else set()
+            for profile in [one for one in profiles if one.name in named or one.arn in named]:
+                for state in group.instance_states:
+                    if state.instance.id not in backend.iam_instance_profile_associations:
+                        backend.associate_iam_instance_profile(state.instance.id, profile.name)
+        self.settle(account_id, region)
 
     def _settled(self, call: Call, answer: Answer) -> Answer:
         started = self.settle(call.account_id, call.region)
@@ -99,9 +118,7 @@ class Ec2:
             if identity in backend.iam_instance_profile_associations:
                 continue
             backend.associate_iam_instance_profile(identity, profile.name)
-            held = ET.SubElement(item, f"{{{_SPACE}}}iamInstanceProfile")
-            for name, value in (("arn", profile.arn), ("id", profile.id)):
-                ET.SubElement(held, f"{{{_SPACE}}}{name}").text = value
+            _add_profile(item, {"arn": profile.arn, "id": profile.id})
         self.settle(call.account_id, call.region)
         return replace(answer, body=ET.tostring(root, default_namespace=_SPACE))
 
@@ -146,6 +163,9 @@ class Ec2:
 
     def describe_instances(self, call: Call) -> Answer:
         """The two filters by profile, which moto does not know, are turned into one by instance."""
+        token = call.params.get("NextToken")
+        if token and token not in self.backends.ec2(call.account_id, call.region).reservations:
+            raise Refusal("InvalidParameterValue", "Unable to parse pagination token")
         numbers = [
             number
             for number, one in _numbered_filters(call).items()
@@ -166,6 +186,44 @@ class Ec2:
     def _with_profile(self, call: Call) -> dict[str, dict[str, str]]:
         backend = self.backends.ec2(call.account_id, call.region)
         return {one.id: one.iam_instance_profile for one in backend.all_instances() if one.iam_instance_profile}
+
+    def request_spot(self, call: Call) -> Answer:
+        """A spot request keeps the profile it names, by name or by ARN."""
+        names = {"Name": "name", "Arn": "arn"}
+        prefix = "LaunchSpecification.IamInstanceProfile."
+        given = {names[name]: call.params[prefix + name] for name in names if prefix + name in call.params}
+        answer = self.backends.ask(call)
+        for identity in re.findall(rb"<spotInstanceRequestId>([^<]+)<", answer.body):
+            self._spot[identity.decode()] = given
+        return self._with_spot_profiles(answer)
+
+    def describe_spot(self, call: Call) -> Answer:
+        """With the profiles that the requests name."""
+        return self._with_spot_profiles(self.backends.ask(call))
+
+    def _with_spot_profiles(self, answer: Answer) -> Answer:
+        if answer.status != 200:
+            return answer
+        root = _tree(answer)
+        for item in root.iterfind(f"{{{_SPACE}}}spotInstanceRequestSet/{{{_SPACE}}}item"):
+            named = self._spot.get(item.findtext(f"{{{_SPACE}}}spotInstanceRequestId") or "")
+            specification = item.find(f"{{{_SPACE}}}launchSpecification")
+            if named and specification is not None:
+                _add_profile(specification, named)
+        return replace(answer, body=ET.tostring(root, default_namespace=_SPACE))
+
+    def request_fleet(self, call: Call) -> Answer:
+        """No strategy need be given, and a profile may be named by name: moto wants the ARN."""
+        config = "SpotFleetRequestConfig"
+        changed: dict[str, str | None] = {}
+        if f"{config}.AllocationStrategy" not in call.params:
+            changed[f"{config}.AllocationStrategy"] = "lowestPrice"
+        for key, name in call.params.items():
+            if key.startswith(config) and key.endswith(".IamInstanceProfile.Name"):
+                found = self.backends.iam(call.account_id).instance_profiles.get(name)
+                if found:
+                    changed |= {key: None, f"{key.removesuffix('Name')}Arn": found.arn}
+        return self._settled(call, self.backends.ask(call, **changed))
 
     def describe_associations(self, call: Call) -> Answer:
         """With the id of the profile, and in pages."""
@@ -202,6 +260,12 @@ def _tree(answer: Answer) -> ET.Element:
     # moto leaves out the slash at the end of the namespace.
     space = _SPACE.encode()
     return ET.fromstring(answer.body.replace(b'"' + space[:-1] + b'"', b'"' + space + b'"'))  # noqa: S314
+
+
+def _add_profile(item: ET.Element, named: dict[str, str]) -> None:
+    held = ET.SubElement(item, f"{{{_SPACE}}}iamInstanceProfile")
+    for name, value in named.items():
+        ET.SubElement(held, f"{{{_SPACE}}}{name}").text = value
 
 
 def _cut(call: Call, items: list[Any], key: Callable[[Any], str], most: int) -> tuple[list[Any], str | None]:
@@ -245,6 +309,9 @@ _OWN: dict[str, Callable[[Ec2, Call], Answer]] = {
     "AssociateIamInstanceProfile": Ec2.associate,
     "ReplaceIamInstanceProfileAssociation": Ec2.associate,
     "DescribeInstances": Ec2.describe_instances,
+    "RequestSpotInstances": Ec2.request_spot,
+    "DescribeSpotInstanceRequests": Ec2.describe_spot,
+    "RequestSpotFleet": Ec2.request_fleet,
     "DescribeIamInstanceProfileAssociations": Ec2.describe_associations,
     "DescribeLaunchTemplates": Ec2.cut_list,
     "DescribeLaunchTemplateVersions": Ec2.cut_list,

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from iamframe.practice.calls import Call, Refusal
 
 FAULTS = ("reset", "truncated", "short", "500")
-_READS = ("Get", "List", "Describe")
+_READS = ("Get", "List", "Describe", "GET ")
 
 
 @dataclass

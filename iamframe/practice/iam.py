@@ -42,7 +42,7 @@ class Iam:
             if write:
                 return query_answer(call, write(self, call))
             # moto's own words for what is missing are not those of AWS.
-            if call.params.get("RoleName") and call.action != "CreateServiceLinkedRole":
+            if call.params.get("RoleName"):
                 self.role(call)
             return self.backends.ask(call)
 
@@ -182,6 +182,19 @@ class Iam:
         role = backend.create_role(name, trust, path, boundary, description, tags, duration)
         shown = shapes.tag_list(tags) if tags else ""
         return f"<Role>{shapes.bare_role(role)}{shapes.boundary(role)}{shown}</Role>"
+
+    def create_service_linked_role(self, call: Call) -> str:
+        """The name is made from that of the service."""
+        from moto.iam.exceptions import EntityAlreadyExists
+
+        service = checks.required(call, "AWSServiceName")
+        description, suffix = call.params.get("Description", ""), call.params.get("CustomSuffix", "")
+        try:
+            role = self.backends.iam(call.account_id).create_service_linked_role(service, description, suffix)
+        except EntityAlreadyExists:
+            message = f"The service-linked role of {service} has been taken in this account, try a different suffix."
+            raise Refusal("InvalidInput", message) from None
+        return f"<Role>{shapes.bare_role(role)}</Role>"
 
     def update_role(self, call: Call) -> str:
         """What is not given stays as it is."""
@@ -379,6 +392,7 @@ _READS: dict[str, _Handler] = {
 }
 _WRITES: dict[str, _Handler] = {
     "CreateRole": Iam.create_role,
+    "CreateServiceLinkedRole": Iam.create_service_linked_role,
     "UpdateRole": Iam.update_role,
     "UpdateRoleDescription": Iam.update_role_description,
     "UpdateAssumeRolePolicy": Iam.update_assume_role_policy,
