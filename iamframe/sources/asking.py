@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     import boto3
 
 ATTEMPTS = 10
+# Whoever has no network learns that from the first request, and need not wait for ten of them.
+_FIRST_ATTEMPTS = 3
 _BROKEN_ATTEMPTS = 4
 # What an answer raises that was cut off or reset after botocore took it for a whole one.
 _BROKEN = (
@@ -190,7 +192,10 @@ class Asker:
 
     def _made(self, service: str, region: str) -> Any:
         config = Config(
-            retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+            retries={
+                "mode": "standard",
+                "total_max_attempts": _FIRST_ATTEMPTS if service == "sts" else ATTEMPTS,
+            },
             max_pool_connections=self.workers + 2,
             connect_timeout=10,
             user_agent_extra="iamframe",

@@ -1,0 +1,33 @@
+"""`python -m iamframe.practice`: an account to try things on, until Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import threading
+
+from iamframe.practice.account import PracticeAccount
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Serve a small filled account and print the variables that lead to it."""
+    parser = argparse.ArgumentParser(
+        prog="python -m iamframe.practice",
+        description="A fictional AWS account on 127.0.0.1, filled with roles and instance profiles, until Ctrl-C.",
+    )
+    parser.add_argument("--port", type=int, default=0, help="the port on 127.0.0.1 (a free one if not given)")
+    parser.add_argument("--roles", type=int, default=40, help="how many roles (40)")
+    parser.add_argument("--profiles", type=int, default=40, help="how many instance profiles (40)")
+    asked = parser.parse_args(arguments)
+    with PracticeAccount(port=asked.port) as account:
+        account.fill(asked.roles, asked.profiles)
+        for name, value in account.environment().items():
+            print(f"export {name}={shlex.quote(value)}", flush=True)  # noqa: T201 (this is what it is for)
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            return
+
+
+if __name__ == "__main__":
+    main()

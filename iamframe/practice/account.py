@@ -1,0 +1,315 @@
+"""The practice account itself: what one holds in hand."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from iamframe.practice import faults
+from iamframe.practice.backends import Backends
+from iamframe.practice.calls import Answer, Call, Principal, Refusal, Request, read_call, refusal_answer
+from iamframe.practice.ec2 import Ec2
+from iamframe.practice.faults import Bucket, Denial, Fault, Faults
+from iamframe.practice.filling import fill
+from iamframe.practice.iam import Iam
+from iamframe.practice.models import models
+from iamframe.practice.organization import Member, Organization, Regions, list_regions
+from iamframe.practice.server import Reply, Server
+from iamframe.practice.sts import Sts
+from iamframe.practice.tagging import HOMES, Tagging
+
+_REGIONS = {
+    "aws": ("us-east-1", "eu-west-1"),
+    "aws-us-gov": ("us-gov-west-1", "us-gov-east-1"),
+    "aws-cn": ("cn-north-1", "cn-northwest-1"),
+}
+# Those are asked in one place for all regions.
+_GLOBAL = ("iam", "organizations", "account")
+
+
+class PracticeAccount:
+    """An AWS account that answers on 127.0.0.1, and holds nothing at first.
+
+    Open it with `with`; there is one at a time in a process. Every client works on it that can be told an endpoint:
+    those of `session()`, and any other program with the variables of `environment()`. Only these credentials, and
+    those that AssumeRole gives out, are known.
+
+    Parameters
+    ----------
+    account_id
+        The twelve digits of the account.
+    partition
+        "aws", "aws-us-gov" or "aws-cn".
+    regions
+        The regions that are enabled; two of the partition where none are given. A region that is not among them
+        answers all the same, unless it was taken off with `disable_region`, but no listing names it.
+    port
+        The port on 127.0.0.1; 0 takes a free one.
+    """
+
+    def __init__(
+        self,
+        account_id: str = "123456789012",
+        partition: str = "aws",
+        regions: Iterable[str] | None = None,
+        port: int = 0,
+    ) -> None:
+        if partition not in HOMES:
+            raise ValueError(f"{partition} is not a partition that can be practised on: {', '.join(HOMES)}")
+        self.account_id, self.partition, self._port = account_id, partition, port
+        self._regions = Regions(list(regions if regions is not None else _REGIONS[partition]))
+        self.latency = 0.0
+        self._requests: list[Request] = []
+        self._keys: dict[str, Principal] = {}
+        self._accounts: list[str] = []
+        self._lock = threading.Lock()
+        self._faults = Faults(partition)
+
+    def __enter__(self) -> Self:
+        """Start to answer.
+
+        Raises
+        ------
+        MissingExtraError
+            If moto is not installed.
+        RuntimeError
+            If another account of this process is still open.
+        """
+        self._backends = Backends(self.partition)
+        self._keys.clear()
+        self._accounts.clear()
+        try:
+            self._server = Server(self._respond, self._port)
+        except OSError:
+            self._backends.close()
+            raise
+        self._iam = Iam(self._backends)
+        self._sts = Sts(self._backends, self._keys, self._accounts)
+        self._ec2 = Ec2(self._backends, self._regions)
+        self._tagging = Tagging(self._iam)
+        self._organization = Organization(self._backends, self.account_id)
+        self._know(self.account_id)
+        self._server.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop to answer, and forget all that was held."""
+        self._server.stop()
+        self._backends.close()
+
+    def _know(self, account_id: str) -> None:
+        arn = f"arn:{self.partition}:iam::{account_id}:user/practice"
+        self._keys[_key(account_id)] = Principal(account_id, arn, f"AIDA{account_id}USERX")
+        self._accounts.append(account_id)
+
+    # To work with it.
+
+    @property
+    def endpoint(self) -> str:
+        """The URL of the account."""
+        return self._server.endpoint
+
+    def session(self, region_name: str | None = None, account_id: str | None = None) -> Any:
+        """Return a boto3.Session whose clients and resources all go to the account, or to a member of it.
+
+        Nothing of the machine has a say in it: neither variables nor files of the AWS command line, nor a proxy.
+        """
+        import boto3
+        from botocore.config import Config
+        from botocore.session import Session
+
+        core: Any = Session()
+        core.register_component("data_loader", models())
+        core.set_config_variable("config_file", os.devnull)
+        core.set_config_variable("credentials_file", os.devnull)
+        core.get_scoped_config = dict
+        core.set_default_client_config(Config(proxies={}))
+        create = core.create_client
+
+        def create_client(*args: Any, **named: Any) -> Any:
+            return create(*args, **(named | {"endpoint_url": named.get("endpoint_url") or self.endpoint}))
+
+        core.create_client = create_client
+        session = boto3.Session(
+            aws_access_key_id=_key(account_id or self.account_id),
+            aws_secret_access_key="practice",  # noqa: S106 (it opens nothing)
+            region_name=region_name or self._regions.enabled[0],
+            botocore_session=core,
+        )
+        # Each session adds the path of boto3's own models once more.
+        models().search_paths[:] = dict.fromkeys(models().search_paths)
+        return session
+
+    def environment(self, account_id: str | None = None) -> dict[str, str]:
+        """Return the variables that send the AWS command line, and any other program, to the account."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": _key(account_id or self.account_id),
+            "AWS_SECRET_ACCESS_KEY": "practice",
+            "AWS_DEFAULT_REGION": self._regions.enabled[0],
+            "AWS_REGION": self._regions.enabled[0],
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_PAGER": "",
+            "NO_PROXY": "127.0.0.1",
+            "no_proxy": "127.0.0.1",
+        }
+
+    def fill(self, roles: int = 500, profiles: int = 500, account_id: str | None = None) -> dict[str, dict[str, Any]]:
+        """Fill the account with fictional roles and profiles, the same every time, and return what they are.
+
+        `roles`: by name their `path`, `tags` and `trusts` (a service). `profiles`: by name their `path`, `role` (None
+        where it holds none) and `tags`. Among them are pairs of one name and of two, Cloud9's, and empty profiles; half
+        have tags; every tenth role trusts eks.amazonaws.com, the others ec2.amazonaws.com.
+        """
+        with self._backends.lock:
+            return fill(self._iam, account_id or self.account_id, roles, profiles)
+
+    def add_member(
+        self, name: str, status: str = "ACTIVE", role_name: str | None = "OrganizationAccountAccessRole"
+    ) -> str:
+        """Add an account to the organisation, with a role that the first account may assume, and return its id."""
+        with self._lock:
+            account_id = f"{len(self._organization.members):012d}"
+            self._organization.members.append(Member(account_id, name, status))
+            self._know(account_id)
+        if role_name is not None:
+            trust = (
+                '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:'
+                f'{self.partition}:iam::{self.account_id}:root"}},"Action":"sts:AssumeRole"}}]}}'
+            )
+            with self._backends.lock:
+                self._backends.iam(account_id).create_role(role_name, trust, "/", None, "", [], "3600")
+        return account_id
+
+    def disable_region(self, name: str) -> None:
+        """Switch a region off: it is no longer listed as enabled, and refuses all credentials."""
+        self._regions.disable(name)
+
+    # What has been asked.
+
+    @property
+    def requests(self) -> list[Request]:
+        """All requests so far, in the order of their answers."""
+        with self._lock:
+            return list(self._requests)
+
+    def counts(self) -> Counter[str]:
+        """Return how many requests there were of each action."""
+        return Counter(request.action for request in self.requests)
+
+    def writes(self) -> int:
+        """Return how many requests would have changed something."""
+        return sum(faults.is_write(request.action) for request in self.requests)
+
+    def forget(self) -> None:
+        """Forget all requests so far."""
+        with self._lock:
+            self._requests.clear()
+
+    # What goes wrong.
+
+    def throttle(self, rate: float, burst: float, service: str = "iam") -> None:
+        """Refuse what of a service comes faster than `rate` a second, after a `burst`; `throttle(0, 0)` ends it."""
+        with self._faults.lock:
+            if rate or burst:
+                self._faults.buckets[service] = Bucket(rate, burst, burst, time.monotonic())
+            else:
+                self._faults.buckets.pop(service, None)
+
+    def deny(self, action: str, resource: str = "*", account_id: str = "*") -> None:
+        """Deny an action ("GetRole", "iam:*") on resources, by name or ARN; `*` stands for anything."""
+        with self._faults.lock:
+            self._faults.denials.append(Denial(action, resource, account_id))
+
+    def allow(self) -> None:
+        """Take all denials off."""
+        with self._faults.lock:
+            self._faults.denials.clear()
+
+    def expire(self, after: int | None = 0) -> None:
+        """Let all credentials expire once so many requests more were answered; None makes them good again."""
+        with self._faults.lock:
+            self._faults.left = after
+
+    def fault(self, kind: str, action: str = "*", times: int = 1) -> None:
+        """Break the next answers to an action.
+
+        "reset" cuts the connection without an answer; "truncated" cuts the XML or JSON in the middle, its length
+        announced as it is; "short" announces the length of the whole, and ends half way; "500" fails in the service.
+        """
+        if kind not in faults.FAULTS:
+            raise ValueError(f"{kind} is not a fault: {', '.join(faults.FAULTS)}")
+        with self._faults.lock:
+            self._faults.faults.append(Fault(kind, action, times))
+
+    # How a request is answered.
+
+    def _respond(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        began = time.perf_counter()
+        call = read_call(method, target, headers, body)
+        call.who = self._principal(call.key)
+        broken = self._faults.broken(call)
+        answer = refusal_answer(call, faults.service_failure(call)) if broken == "500" else self._answer(call)
+        if broken == "truncated":
+            answer = Answer(answer.status, answer.body[: len(answer.body) // 2], answer.content_type, answer.headers)
+        seconds = time.perf_counter() - began
+        if self.latency > seconds:
+            time.sleep(self.latency - seconds)
+        status = 0 if broken == "reset" else answer.status
+        request = Request(call.service, call.action, call.region, status, call.account_id, answer.error_code, seconds)
+        with self._lock:
+            self._requests.append(request)
+        return Reply(answer, broken)
+
+    def _principal(self, key: str) -> Principal:
+        return self._keys.get(key, Principal("", "", ""))
+
+    def _answer(self, call: Call) -> Answer:
+        try:
+            if not call.key:
+                raise faults.unsigned()
+            if not call.account_id or not self._reaches(call):
+                raise faults.unknown_credentials(call)
+            self._faults.check(call)
+            return self._dispatch(call)
+        except Refusal as refusal:
+            return refusal_answer(call, refusal)
+        except Exception as error:  # noqa: BLE001
+            # A client sees what failed here, instead of a connection that breaks.
+            return refusal_answer(call, Refusal("InternalFailure", f"{call.permission}: {error!r}", 500))
+
+    def _reaches(self, call: Call) -> bool:
+        if call.service not in _GLOBAL and call.region in self._regions.disabled:
+            return False
+        prefix = {"aws-cn": "cn-", "aws-us-gov": "us-gov-"}.get(self.partition)
+        return call.region.startswith(prefix) if prefix else not call.region.startswith(("cn-", "us-gov-"))
+
+    def _dispatch(self, call: Call) -> Answer:
+        if call.service == "account" and call.action == "ListRegions":
+            return list_regions(call, self._regions)
+        services: dict[str, Any] = {
+            "iam": self._iam,
+            "sts": self._sts,
+            "ec2": self._ec2,
+            "tagging": self._tagging,
+            "organizations": self._organization,
+        }
+        answer: Answer = services[call.service].answer(call) if call.service in services else self._backends.ask(call)
+        if call.service == "autoscaling" and faults.is_write(call.action):
+            # A group starts instances.
+            with self._backends.lock:
+                self._ec2.settle_groups(call.account_id, call.region)
+        return answer
+
+
+def _key(account_id: str) -> str:
+    return f"AKIA{account_id}TEST"

@@ -1,0 +1,122 @@
+"""moto in this process: what the account holds, and every answer that is not written here."""
+
+from __future__ import annotations
+
+import io
+import re
+import threading
+from typing import Any
+from urllib.parse import unquote, urlencode, urlsplit
+
+from iamframe.errors import missing_extra
+from iamframe.practice.calls import Answer, Call, Refusal
+
+# moto keeps its state in module globals, so that there is one account in a process at a time.
+_in_use = threading.Lock()
+_ERROR_CODE = re.compile(rb"<Code>([^<]+)</Code>|\"__type\":\s*\"([^\"]+)\"")
+
+
+class Backends:
+    """The backends of moto, emptied, with one lock around them: moto itself is not safe to write from many threads.
+
+    Raises
+    ------
+    MissingExtraError
+        If moto is not installed.
+    RuntimeError
+        If another account of this process is still open.
+    """
+
+    def __init__(self, partition: str) -> None:
+        try:
+            from moto.server import DomainDispatcherApplication, create_backend_app
+        except ImportError as error:
+            raise missing_extra("moto", "practice") from error
+        if not _in_use.acquire(blocking=False):
+            raise RuntimeError("another practice account is open in this process: close it first")
+        self.partition = partition
+        self.lock = threading.RLock()
+        self._application = DomainDispatcherApplication(create_backend_app)
+        self._reset()
+
+    def close(self) -> None:
+        """Forget all that the account held, and let the next one begin."""
+        self._reset()
+        _in_use.release()
+
+    @staticmethod
+    def _reset() -> None:
+        from moto.core.base_backend import BackendDict
+        from moto.core.model_instances import reset_model_data
+        from moto.organizations.models import organizations_backends
+
+        BackendDict.reset()
+        reset_model_data()
+        organizations_backends.master_accounts.clear()
+
+    def iam(self, account_id: str) -> Any:
+        """Return moto's IAM of an account."""
+        from moto.iam.models import iam_backends
+
+        return iam_backends[account_id][self.partition]
+
+    def ec2(self, account_id: str, region: str) -> Any:
+        """Return moto's EC2 of an account in a region."""
+        from moto.ec2.models import ec2_backends
+
+        return ec2_backends[account_id][region]
+
+    def ask(self, call: Call, **changed: str | None) -> Answer:
+        """Return what moto answers to a call, some parameters of the query protocol changed (None: left out)."""
+        body = call.body
+        if changed:
+            params = {name: value for name, value in (call.params | changed).items() if value is not None}
+            body = urlencode(params).encode()
+        with self.lock:
+            return self._run(call, body)
+
+    def _run(self, call: Call, body: bytes) -> Answer:
+        url = urlsplit(call.target)
+        environ: dict[str, Any] = {
+            "REQUEST_METHOD": call.method,
+            "SCRIPT_NAME": "",
+            "PATH_INFO": unquote(url.path),
+            "QUERY_STRING": url.query,
+            "RAW_URI": call.target,
+            "REQUEST_URI": call.target,
+            "SERVER_NAME": "127.0.0.1",
+            "SERVER_PORT": "80",
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "wsgi.version": (1, 0),
+            "wsgi.url_scheme": "http",
+            "wsgi.input": io.BytesIO(body),
+            "wsgi.errors": io.StringIO(),
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": False,
+            "wsgi.run_once": False,
+        }
+        environ |= {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in call.headers.items()}
+        # moto reads the region from the user agent before it reads the signature.
+        environ["HTTP_USER_AGENT"] = f"practice region/{call.region}"
+        environ["HTTP_X_MOTO_ACCOUNT_ID"] = call.account_id
+        environ["CONTENT_TYPE"] = environ.get("HTTP_CONTENT_TYPE", "")
+        environ["CONTENT_LENGTH"] = environ["HTTP_CONTENT_LENGTH"] = str(len(body))
+        started: list[Any] = []
+
+        def start_response(status: str, headers: list[tuple[str, str]], *_: object) -> None:
+            started[:] = [int(status[:3]), {name.lower(): value for name, value in headers}]
+
+        try:
+            answer = b"".join(self._application(environ, start_response))
+        except NotImplementedError as error:
+            raise Refusal("InvalidAction", f"moto does not know {call.permission}", 501) from error
+        except Exception as error:
+            raise Refusal("InternalFailure", f"moto failed on {call.permission}: {error!r}", 500) from error
+        status, headers = started
+        code = None
+        if status >= 400:
+            match = _ERROR_CODE.search(answer)
+            named = headers.get("x-amzn-errortype", "InternalFailure")
+            code = (match[1] or match[2]).decode() if match else named
+        passed = tuple((name, value) for name, value in headers.items() if name.startswith("x-amz"))
+        return Answer(status, answer, headers.get("content-type", "text/xml"), passed, code)

@@ -1,0 +1,189 @@
+"""One request to AWS as it comes over HTTP, and the answers and refusals that go back."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+from xml.sax.saxutils import escape
+
+from iamframe.practice.models import rest_action
+
+_SCOPE = re.compile(r"Credential=([^/,\s]+)/\d{8}/([^/]+)/([^/]+)/aws4_request")
+_NAMESPACES = {
+    "iam": "https://iam.amazonaws.com/doc/2010-05-08/",
+    "sts": "https://sts.amazonaws.com/doc/2011-06-15/",
+    "autoscaling": "http://autoscaling.amazonaws.com/doc/2011-01-01/",
+    "ec2": "http://ec2.amazonaws.com/doc/2016-11-15/",
+}
+# How policies name a service, where that is not the name it signs with.
+_PREFIXES = {"tagging": "tag"}
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the account remembers of one request.
+
+    `status` is 0 where the connection was cut without an answer; `error_code` is None where the answer was no error;
+    `seconds` is the time from the last byte read to the first byte written, the wait of `latency` left out.
+    """
+
+    service: str
+    action: str
+    region: str
+    status: int
+    account_id: str
+    error_code: str | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Who signs a request."""
+
+    account_id: str
+    arn: str
+    user_id: str
+
+
+@dataclass
+class Call:
+    """One request, taken apart: `params` are those of the query protocols, `json` those of the JSON ones."""
+
+    service: str
+    action: str
+    region: str
+    key: str
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    body: bytes
+    params: dict[str, str] = field(default_factory=dict)
+    json: dict[str, Any] = field(default_factory=dict)
+    who: Principal = Principal("", "", "")
+
+    @property
+    def account_id(self) -> str:
+        """The account whose credentials signed the request."""
+        return self.who.account_id
+
+    @property
+    def permission(self) -> str:
+        """The action as a policy names it."""
+        return f"{_PREFIXES.get(self.service, self.service)}:{self.action}"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What goes back over the wire; `error_code` is what the record of the request says."""
+
+    status: int
+    body: bytes
+    content_type: str = "text/xml"
+    headers: tuple[tuple[str, str], ...] = ()
+    error_code: str | None = None
+
+
+class Refusal(Exception):
+    """An error that AWS answers with: its code, its words and the HTTP status."""
+
+    def __init__(self, code: str, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.code, self.message, self.status = code, message, status
+
+
+def read_call(method: str, target: str, headers: Mapping[str, str], body: bytes) -> Call:
+    """Return a request taken apart; what is not signed has no service and no key."""
+    scope = _SCOPE.search(headers.get("authorization", ""))
+    key, region, service = scope.groups() if scope else ("", "", "")
+    url = urlsplit(target)
+    call = Call(service, "", region, key, method, target, headers, body)
+    if headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        call.params = dict(parse_qsl(body.decode("utf-8"), keep_blank_values=True))
+    elif url.query:
+        call.params = dict(parse_qsl(url.query, keep_blank_values=True))
+    call.action = call.params.get("Action") or headers.get("x-amz-target", "").rpartition(".")[2]
+    if not call.action and service:
+        call.action = rest_action(service, method, unquote(url.path)) or f"{method} {url.path}"
+    if "json" in headers.get("content-type", "") or "x-amz-target" in headers or service == "account":
+        try:
+            read = json.loads(body or b"{}")
+        except ValueError:
+            read = None
+        call.json = read if isinstance(read, dict) else {}
+    return call
+
+
+def members(params: Mapping[str, str], name: str) -> list[dict[str, str]]:
+    """Return the structures of a list in query parameters, `Tags.member.1.Key` and `Filter.1.Name` alike."""
+    found: dict[int, dict[str, str]] = {}
+    for key, value in params.items():
+        match = re.fullmatch(rf"{name}\.(?:member\.)?(\d+)(?:\.(.+))?", key)
+        if match:
+            found.setdefault(int(match[1]), {})[match[2] or ""] = value
+    return [found[number] for number in sorted(found)]
+
+
+def values(params: Mapping[str, str], name: str) -> list[str]:
+    """Return the strings of a list in query parameters."""
+    return [member[""] for member in members(params, name) if "" in member]
+
+
+def text(name: str, value: object) -> str:
+    """Return one XML element that holds a text."""
+    return f"<{name}>{escape(str(value))}</{name}>"
+
+
+def query_answer(call: Call, result: str | None) -> Answer:
+    """Return an answer of the query protocol; without a result the element of the result is left out."""
+    name, number = call.action, next(_numbers)
+    inner = "" if result is None else f"<{name}Result>{result}</{name}Result>"
+    body = (
+        f'<{name}Response xmlns="{_NAMESPACES[call.service]}">{inner}<ResponseMetadata>'
+        f"<RequestId>{request_id(number)}</RequestId></ResponseMetadata></{name}Response>"
+    )
+    return Answer(200, body.encode(), headers=(("x-amzn-RequestId", request_id(number)),))
+
+
+def ec2_answer(call: Call, result: str) -> Answer:
+    """Return an answer of EC2."""
+    identity = request_id(next(_numbers))
+    body = f'<{call.action}Response xmlns="{_NAMESPACES["ec2"]}"><requestId>{identity}</requestId>{result}'
+    return Answer(200, f"{body}</{call.action}Response>".encode(), "text/xml;charset=UTF-8")
+
+
+def json_answer(call: Call, result: Mapping[str, Any], status: int = 200, error_code: str | None = None) -> Answer:
+    """Return an answer of the JSON protocols."""
+    kind = "application/json" if call.service == "account" else "application/x-amz-json-1.1"
+    headers = [("x-amzn-RequestId", request_id(next(_numbers)))]
+    if error_code:
+        headers.append(("x-amzn-ErrorType", error_code))
+    return Answer(status, json.dumps(result).encode(), kind, tuple(headers), error_code)
+
+
+def refusal_answer(call: Call, refusal: Refusal) -> Answer:
+    """Return a refusal in the protocol of the service it comes from."""
+    code, message = text("Code", refusal.code), text("Message", refusal.message)
+    identity = request_id(next(_numbers))
+    if call.service == "ec2":
+        body = f"<Response><Errors><Error>{code}{message}</Error></Errors><RequestID>{identity}</RequestID></Response>"
+    elif call.service in _NAMESPACES:
+        side = "Sender" if refusal.status < 500 else "Receiver"
+        body = (
+            f'<ErrorResponse xmlns="{_NAMESPACES[call.service]}"><Error><Type>{side}</Type>{code}{message}</Error>'
+            f"<RequestId>{identity}</RequestId></ErrorResponse>"
+        )
+    else:
+        answer = {"__type": refusal.code, "message": refusal.message, "Message": refusal.message}
+        return json_answer(call, answer, refusal.status, refusal.code)
+    return Answer(refusal.status, body.encode(), headers=(("x-amzn-RequestId", identity),), error_code=refusal.code)
+
+
+def request_id(number: int) -> str:
+    """Return the id of a request: counted, so that a failing test shows the same one every time."""
+    return f"00000000-0000-4000-8000-{number:012d}"

@@ -1,0 +1,180 @@
+"""What goes wrong on purpose: denials, throttling, expired credentials, broken answers."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from iamframe.practice.calls import Call, Refusal
+
+FAULTS = ("reset", "truncated", "short", "500")
+_READS = ("Get", "List", "Describe", "GET ")
+
+
+@dataclass
+class Bucket:
+    """A token bucket: `rate` a second, `burst` at once."""
+
+    rate: float
+    burst: float
+    tokens: float
+    at: float
+
+    def take(self) -> bool:
+        """Take one token; False where there is none."""
+        now = time.monotonic()
+        self.tokens = min(self.burst, self.tokens + (now - self.at) * self.rate)
+        self.at = now
+        if self.tokens < 1:
+            return False
+        self.tokens -= 1
+        return True
+
+
+@dataclass(frozen=True)
+class Denial:
+    """A denied action on a resource, in an account or in all: patterns of fnmatch."""
+
+    action: str
+    resource: str
+    account_id: str
+
+    def meets(self, call: Call, names: tuple[str, ...]) -> bool:
+        """Whether a call is denied, that is about a resource of these names."""
+        action = call.permission if ":" in self.action else call.action
+        return (
+            fnmatchcase(action.lower(), self.action.lower())
+            and fnmatchcase(call.account_id, self.account_id)
+            and any(fnmatchcase(name, self.resource) for name in names)
+        )
+
+
+@dataclass
+class Fault:
+    """A broken answer, so many times more."""
+
+    kind: str
+    action: str
+    times: int
+
+
+class Faults:
+    """All that is to go wrong; safe to change while requests run."""
+
+    def __init__(self, partition: str) -> None:
+        self.partition = partition
+        self.lock = threading.Lock()
+        self.denials: list[Denial] = []
+        self.buckets: dict[str, Bucket] = {}
+        self.faults: list[Fault] = []
+        # How many requests more are answered before the credentials expire; None: they do not.
+        self.left: int | None = None
+
+    def broken(self, call: Call) -> str | None:
+        """Return how the answer to a call is to be broken, and count it."""
+        with self.lock:
+            for fault in self.faults:
+                if fault.times > 0 and fnmatchcase(call.action, fault.action):
+                    fault.times -= 1
+                    return fault.kind
+        return None
+
+    def check(self, call: Call) -> None:
+        """Refuse a call whose credentials have expired, that comes too fast, or that is denied."""
+        with self.lock:
+            if self.left == 0:
+                raise expired(call)
+            if self.left is not None:
+                self.left -= 1
+            bucket = self.buckets.get(call.service)
+            if bucket and not bucket.take():
+                raise throttled(call)
+            denials = list(self.denials)
+        if denials:
+            shown, names = resource_of(call, self.partition)
+            if any(denial.meets(call, names) for denial in denials):
+                raise denied(call, shown)
+
+
+def is_write(action: str) -> bool:
+    """Whether a request changes anything."""
+    return not action.startswith(_READS) and action != "AssumeRole"
+
+
+def resource_of(call: Call, partition: str) -> tuple[str, tuple[str, ...]]:
+    """Return the resource of a call as IAM's refusals show it, and the names that a denial may name it by."""
+    params, stem = call.params, f"arn:{partition}:iam::{call.account_id}"
+    if call.service == "sts":
+        arn = params.get("RoleArn", "*")
+        return arn, (arn, arn.rpartition("/")[2])
+    if call.service != "iam":
+        arn = f"arn:{partition}:{call.permission.partition(':')[0]}:{call.region}:{call.account_id}:*"
+        return "*", (arn, "*")
+    for parameter, kind in (("InstanceProfileName", "instance-profile"), ("RoleName", "role")):
+        if parameter in params:
+            name = params[parameter]
+            arn = f"{stem}:{kind}{params.get('Path', '/')}{name}"
+            shown = arn if call.action.startswith("Create") else f"{kind.replace('-', ' ')} {name}"
+            return shown, (arn, name)
+    if call.action in ("ListRoles", "ListInstanceProfiles"):
+        arn = f"{stem}:{'role' if call.action == 'ListRoles' else 'instance-profile'}{params.get('PathPrefix', '/')}"
+        return arn, (arn, "*")
+    return "*", (f"{stem}:*", "*")
+
+
+def denied(call: Call, shown: str) -> Refusal:
+    """Return the refusal of what no policy allows."""
+    reason = f"because no identity-based policy allows the {call.permission} action"
+    user = f"User: {call.who.arn} is not authorized to perform: {call.permission}"
+    if call.service == "ec2":
+        message = f"You are not authorized to perform this operation. {user} {reason}"
+        return Refusal("UnauthorizedOperation", message, 403)
+    if call.service == "organizations":
+        return Refusal("AccessDeniedException", "You don't have permissions to access this resource.")
+    if call.service in ("tagging", "account"):
+        return Refusal("AccessDeniedException", f"{user} {reason}", 403 if call.service == "account" else 400)
+    return Refusal("AccessDenied", f"{user} on resource: {shown} {reason}", 403)
+
+
+def throttled(call: Call) -> Refusal:
+    """Return the refusal of what comes too fast."""
+    by_service = {
+        "ec2": Refusal("RequestLimitExceeded", "Request limit exceeded.", 503),
+        "tagging": Refusal("ThrottledException", "Rate exceeded"),
+        "organizations": Refusal("TooManyRequestsException", "Rate exceeded"),
+        "account": Refusal("TooManyRequestsException", "Rate exceeded", 429),
+    }
+    return by_service.get(call.service, Refusal("Throttling", "Rate exceeded"))
+
+
+def expired(call: Call) -> Refusal:
+    """Return the refusal of credentials that were good once."""
+    message = "The security token included in the request is expired"
+    if call.service == "ec2":
+        return Refusal("RequestExpired", "Request has expired.")
+    if call.service in ("iam", "sts", "autoscaling"):
+        return Refusal("ExpiredToken", message, 403)
+    return Refusal("ExpiredTokenException", message, 403 if call.service == "account" else 400)
+
+
+def unknown_credentials(call: Call) -> Refusal:
+    """Return the refusal of credentials that are not known, in this partition or in this region."""
+    message = "The security token included in the request is invalid."
+    if call.service == "ec2":
+        return Refusal("AuthFailure", "AWS was not able to validate the provided access credentials", 401)
+    if call.service in ("iam", "sts", "autoscaling"):
+        return Refusal("InvalidClientTokenId", message, 403)
+    return Refusal("UnrecognizedClientException", message, 403 if call.service == "account" else 400)
+
+
+def unsigned() -> Refusal:
+    """Return the refusal of a request without a signature."""
+    return Refusal("MissingAuthenticationToken", "Missing Authentication Token", 403)
+
+
+def service_failure(call: Call) -> Refusal:
+    """Return a failure of the service itself."""
+    code = {"ec2": "InternalError", "iam": "ServiceFailure"}.get(call.service, "InternalFailure")
+    return Refusal(code, "The request processing has failed because of an unknown error, exception or failure.", 500)

@@ -1,0 +1,412 @@
+"""IAM: roles, instance profiles and their tags, written and answered as AWS does, over what moto keeps.
+
+The answers are put together here and not by moto: its own differ in what they show, and take too long for load tests.
+Reading takes no lock. It looks at copies, each made in one step, and what is written replaces a list as a whole.
+"""
+
+from __future__ import annotations
+
+import secrets
+import string
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote
+
+from iamframe.practice import checks, shapes
+from iamframe.practice.backends import Backends
+from iamframe.practice.calls import Answer, Call, Refusal, query_answer, text, values
+from iamframe.practice.pages import page
+
+_IN_PROFILE = "Cannot delete entity, must remove roles from instance profile first."
+QUOTA = 1000
+
+
+class Iam:
+    """IAM of all accounts of a partition.
+
+    `ever_tagged` holds the ids of the profiles that have, or once had, a tag: the tagging API knows no others.
+    """
+
+    def __init__(self, backends: Backends) -> None:
+        self.backends = backends
+        self.ever_tagged: set[str] = set()
+
+    def answer(self, call: Call) -> Answer:
+        """Return the answer to a call; what is not of roles or profiles is moto's."""
+        read = _READS.get(call.action)
+        if read:
+            return query_answer(call, read(self, call))
+        with self.backends.lock:
+            write = _WRITES.get(call.action)
+            if write:
+                return query_answer(call, write(self, call))
+            # moto's own words for what is missing are not those of AWS.
+            if call.params.get("RoleName"):
+                self.role(call)
+            return self.backends.ask(call)
+
+    def role(self, call: Call, name: str | None = None) -> Any:
+        """Return the role that a call names, or refuse."""
+        name = name or checks.required(call, "RoleName")
+        for role in self.roles(call.account_id):
+            if role.name == name:
+                return role
+        raise Refusal("NoSuchEntity", f"The role with name {name} cannot be found.", 404)
+
+    def profile(self, call: Call, name: str | None = None) -> Any:
+        """Return the instance profile that a call names, or refuse."""
+        name = name or checks.required(call, "InstanceProfileName")
+        profile = self.backends.iam(call.account_id).instance_profiles.get(name)
+        if profile is None:
+            raise Refusal("NoSuchEntity", f"Instance Profile {name} cannot be found.", 404)
+        return profile
+
+    def roles(self, account_id: str) -> list[Any]:
+        """Return the roles of an account."""
+        return list(self.backends.iam(account_id).roles.values())
+
+    def profiles(self, account_id: str) -> list[Any]:
+        """Return the instance profiles of an account."""
+        return list(self.backends.iam(account_id).instance_profiles.values())
+
+    # What is read.
+
+    def get_role(self, call: Call) -> str:
+        """Tags only where there are some, RoleLastUsed always."""
+        role = self.role(call)
+        tags = shapes.tag_list(role.tags) if role.tags else ""
+        return f"<Role>{shapes.listed_role(role)}{shapes.boundary(role)}{tags}{shapes.last_used(role)}</Role>"
+
+    def list_roles(self, call: Call) -> str:
+        """Neither tags nor boundary nor last use."""
+        part, more = page(call, _below(call, self.roles(call.account_id)), shapes.by_name)
+        return f"{shapes.shown('Roles', map(shapes.listed_role, part))}{more}"
+
+    def list_role_tags(self, call: Call) -> str:
+        """Sorted by key."""
+        return _tag_page(call, self.role(call).tags)
+
+    def get_instance_profile(self, call: Call) -> str:
+        """Tags always."""
+        profile = self.profile(call)
+        return f"<InstanceProfile>{shapes.bare_profile(profile)}{shapes.tag_list(profile.tags)}</InstanceProfile>"
+
+    def list_instance_profiles(self, call: Call) -> str:
+        """Never tags."""
+        part, more = page(call, _below(call, self.profiles(call.account_id)), shapes.by_name)
+        return f"{shapes.shown('InstanceProfiles', map(shapes.bare_profile, part))}{more}"
+
+    def list_instance_profiles_for_role(self, call: Call) -> str:
+        """Never tags."""
+        role = self.role(call)
+        held = [profile for profile in self.profiles(call.account_id) if role in profile.roles]
+        part, more = page(call, sorted(held, key=shapes.by_name), shapes.by_name)
+        return f"{shapes.shown('InstanceProfiles', map(shapes.bare_profile, part))}{more}"
+
+    def list_instance_profile_tags(self, call: Call) -> str:
+        """Sorted by key."""
+        return _tag_page(call, self.profile(call).tags)
+
+    def list_role_policies(self, call: Call) -> str:
+        """Names of the inline policies."""
+        part, more = page(call, sorted(self.role(call).policies), str)
+        return f"<PolicyNames>{''.join(text('member', name) for name in part)}</PolicyNames>{more}"
+
+    def list_attached_role_policies(self, call: Call) -> str:
+        """Names and ARNs of the managed policies."""
+        attached = sorted(_below(call, list(self.role(call).managed_policies.values())), key=shapes.by_name)
+        part, more = page(call, attached, shapes.by_name)
+        return f"{shapes.shown('AttachedPolicies', map(shapes.policy_name, part))}{more}"
+
+    def get_role_policy(self, call: Call) -> str:
+        """One inline policy."""
+        role, name = self.role(call), checks.required(call, "PolicyName")
+        document = quote(_inline(role, name))
+        return f"{text('RoleName', role.name)}{text('PolicyName', name)}{text('PolicyDocument', document)}"
+
+    def get_account_authorization_details(self, call: Call) -> str:
+        """Roles with their tags and profiles, users, groups and policies; empty profiles nowhere."""
+        wanted = set(values(call.params, "Filter"))
+        entries = sorted(
+            ((f"{kind} {item.name}", item) for kind, items in self._details(call, wanted) for item in items),
+            key=_first,
+        )
+        part, more = page(call, entries, _first)
+        held: dict[str, list[Any]] = {}
+        for profile in sorted(self.profiles(call.account_id), key=shapes.by_name):
+            for role in profile.roles:
+                held.setdefault(role.id, []).append(profile)
+        tagger = self.backends.iam(call.account_id).tagger
+        show: dict[str, Callable[[Any], str]] = {
+            "UserDetailList": lambda user: shapes.user_detail(user, tagger.list_tags_for_resource(user.arn)["Tags"]),
+            "GroupDetailList": shapes.group_detail,
+            "RoleDetailList": lambda role: shapes.role_detail(role, held.get(role.id, [])),
+            "Policies": shapes.policy_detail,
+        }
+        return (
+            "".join(
+                shapes.shown(kind, (detail(item) for key, item in part if key.partition(" ")[0] == kind))
+                for kind, detail in show.items()
+            )
+            + more
+        )
+
+    def _details(self, call: Call, wanted: set[str]) -> Iterator[tuple[str, list[Any]]]:
+        """Yield what a filter lets through; without one, all."""
+        backend = self.backends.iam(call.account_id)
+        policies = list(backend.managed_policies.values())
+        kinds = {
+            "User": ("UserDetailList", list(backend.users.values())),
+            "Group": ("GroupDetailList", list(backend.groups.values())),
+            "Role": ("RoleDetailList", self.roles(call.account_id)),
+            "LocalManagedPolicy": ("Policies", [policy for policy in policies if "::aws:" not in policy.arn]),
+            "AWSManagedPolicy": ("Policies", [policy for policy in policies if "::aws:" in policy.arn]),
+        }
+        for name, kind in kinds.items():
+            if not wanted or name in wanted:
+                yield kind
+
+    # What is written.
+
+    def create_role(self, call: Call) -> str:
+        """The answer has tags only if some were given, and neither description nor session length."""
+        name = checks.checked_name(call, "RoleName", 64)
+        path = checks.checked_path(call)
+        trust = checks.checked_trust(checks.required(call, "AssumeRolePolicyDocument"))
+        tags = checks.checked_tags(call, fold=True)
+        boundary = self._checked_boundary(call) if "PermissionsBoundary" in call.params else None
+        _check_free(self.roles(call.account_id), name, f"Role with name {name}", "RolesPerAccount")
+        backend = self.backends.iam(call.account_id)
+        duration, description = call.params.get("MaxSessionDuration", "3600"), call.params.get("Description", "")
+        role = backend.create_role(name, trust, path, boundary, description, tags, duration)
+        shown = shapes.tag_list(tags) if tags else ""
+        return f"<Role>{shapes.bare_role(role)}{shapes.boundary(role)}{shown}</Role>"
+
+    def create_service_linked_role(self, call: Call) -> str:
+        """The name is made from that of the service."""
+        from moto.iam.exceptions import EntityAlreadyExists
+
+        service = checks.required(call, "AWSServiceName")
+        description, suffix = call.params.get("Description", ""), call.params.get("CustomSuffix", "")
+        try:
+            role = self.backends.iam(call.account_id).create_service_linked_role(service, description, suffix)
+        except EntityAlreadyExists:
+            message = f"The service-linked role of {service} has been taken in this account, try a different suffix."
+            raise Refusal("InvalidInput", message) from None
+        return f"<Role>{shapes.bare_role(role)}</Role>"
+
+    def update_role(self, call: Call) -> str:
+        """What is not given stays as it is."""
+        role = self.role(call)
+        role.description = call.params.get("Description", role.description)
+        role.max_session_duration = call.params.get("MaxSessionDuration", role.max_session_duration)
+        return ""
+
+    def update_role_description(self, call: Call) -> str:
+        """The older call, which returns the role."""
+        role = self.role(call)
+        role.description = call.params.get("Description", "")
+        return f"<Role>{shapes.bare_role(role)}{text('Description', role.description)}</Role>"
+
+    def update_assume_role_policy(self, call: Call) -> None:
+        """Replaces the trust policy."""
+        self.role(call).assume_role_policy_document = checks.checked_trust(checks.required(call, "PolicyDocument"))
+
+    def delete_role(self, call: Call) -> None:
+        """Refused while a profile holds the role, or a policy is left in it."""
+        role = self.role(call)
+        if any(role in profile.roles for profile in self.profiles(call.account_id)):
+            raise Refusal("DeleteConflict", _IN_PROFILE, 409)
+        if role.managed_policies:
+            raise Refusal("DeleteConflict", "Cannot delete entity, must detach all policies first.", 409)
+        if role.policies:
+            raise Refusal("DeleteConflict", "Cannot delete entity, must delete policies first.", 409)
+        del self.backends.iam(call.account_id).roles[role.id]
+
+    def tag_role(self, call: Call) -> None:
+        """Of keys that differ only in case, the new spelling stays."""
+        role, tags = self.role(call), checks.checked_tags(call, fold=True)
+        role.tags = checks.merged_tags(role.tags, tags, fold=True, quota="TagsPerRole")
+
+    def untag_role(self, call: Call) -> None:
+        """Keys are compared without case."""
+        role, keys = self.role(call), {key.lower() for key in checks.checked_tag_keys(call)}
+        role.tags = [tag for tag in role.tags if tag["Key"].lower() not in keys]
+
+    def create_instance_profile(self, call: Call) -> str:
+        """The answer has tags only if some were given."""
+        name = checks.checked_name(call, "InstanceProfileName", 128)
+        path, tags = checks.checked_path(call), checks.checked_tags(call, fold=False)
+        _check_free(self.profiles(call.account_id), name, f"Instance Profile {name}", "InstanceProfilesPerAccount")
+        profile = self.backends.iam(call.account_id).create_instance_profile(name, path, [], tags)
+        profile.id = new_id("AIPA")
+        if tags:
+            self.ever_tagged.add(profile.id)
+        return (
+            f"<InstanceProfile>{shapes.bare_profile(profile)}{shapes.tag_list(tags) if tags else ''}</InstanceProfile>"
+        )
+
+    def delete_instance_profile(self, call: Call) -> None:
+        """Refused while the profile holds a role."""
+        profile = self.profile(call)
+        if profile.roles:
+            raise Refusal("DeleteConflict", _IN_PROFILE, 409)
+        del self.backends.iam(call.account_id).instance_profiles[profile.name]
+
+    def add_role_to_instance_profile(self, call: Call) -> None:
+        """A profile holds one role at most."""
+        profile, role = self.profile(call), self.role(call)
+        if profile.roles:
+            raise Refusal("LimitExceeded", "Cannot exceed quota for InstanceSessionsPerInstanceProfile: 1", 409)
+        profile.roles = [role]
+
+    def remove_role_from_instance_profile(self, call: Call) -> None:
+        """Refused where the role is not in the profile."""
+        profile, role = self.profile(call), self.role(call)
+        if role not in profile.roles:
+            message = f"Role {role.name} in Instance Profile {profile.name} cannot be found."
+            raise Refusal("NoSuchEntity", message, 404)
+        profile.roles = []
+
+    def tag_instance_profile(self, call: Call) -> None:
+        """Keys are compared with case."""
+        profile, tags = self.profile(call), checks.checked_tags(call, fold=False)
+        profile.tags = checks.merged_tags(profile.tags, tags, fold=False, quota="TagsPerInstanceProfile")
+        if tags:
+            self.ever_tagged.add(profile.id)
+
+    def untag_instance_profile(self, call: Call) -> None:
+        """Keys are compared with case."""
+        profile, keys = self.profile(call), checks.checked_tag_keys(call)
+        profile.tags = [tag for tag in profile.tags if tag["Key"] not in keys]
+
+    def put_role_permissions_boundary(self, call: Call) -> None:
+        """The boundary must be a policy that exists."""
+        role = self.role(call)
+        role.permissions_boundary_arn = self._checked_boundary(call)
+
+    def _checked_boundary(self, call: Call) -> str:
+        arn = checks.required(call, "PermissionsBoundary")
+        if ":policy/" not in arn:
+            raise Refusal("InvalidInput", f"ARN {arn} is not valid.")
+        if "::aws:policy/" not in arn and arn not in self.backends.iam(call.account_id).managed_policies:
+            raise Refusal("NoSuchEntity", f"Scope ARN: {arn} does not exist or is not attachable.", 404)
+        return arn
+
+    def attach_role_policy(self, call: Call) -> None:
+        """Policies of AWS itself are all taken to exist."""
+        role, arn = self.role(call), _policy_arn(call)
+        backend = self.backends.iam(call.account_id)
+        policy = backend.managed_policies.get(arn)
+        if policy is None and "::aws:policy/" in arn:
+            policy = backend.managed_policies.setdefault(arn, self._aws_policy(call.account_id, arn))
+        if policy is None:
+            raise Refusal("NoSuchEntity", f"Policy {arn} does not exist or is not attachable.", 404)
+        if arn not in role.managed_policies:
+            policy.attach_to(role)
+
+    def _aws_policy(self, account_id: str, arn: str) -> Any:
+        from moto.iam.models import AWSManagedPolicy
+
+        path, _, name = arn.partition(":policy")[2].rpartition("/")
+        made = "2020-01-01T00:00:00+00:00"
+        document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+        data = {"Path": f"{path}/", "DefaultVersionId": "v1", "Document": document, "CreateDate": made}
+        return AWSManagedPolicy.from_data(name, account_id, self.backends.partition, data | {"UpdateDate": made})
+
+    def detach_role_policy(self, call: Call) -> None:
+        """Refused where the policy is not attached."""
+        role, arn = self.role(call), _policy_arn(call)
+        if arn not in role.managed_policies:
+            raise Refusal("NoSuchEntity", f"Policy {arn} was not found.", 404)
+        role.managed_policies[arn].detach_from(role)
+
+    def delete_role_policy(self, call: Call) -> None:
+        """Refused where there is no such policy."""
+        role, name = self.role(call), checks.required(call, "PolicyName")
+        _inline(role, name)
+        del role.policies[name]
+
+
+def new_id(prefix: str) -> str:
+    """Return a new unique id of IAM, 21 characters long."""
+    letters = string.ascii_uppercase + "234567"
+    return prefix + "".join(secrets.choice(letters) for _ in range(17))
+
+
+def _check_free(there: Iterable[Any], name: str, who: str, quota: str) -> None:
+    names = {item.name.lower() for item in there}
+    if name.lower() in names:
+        raise Refusal("EntityAlreadyExists", f"{who} already exists.", 409)
+    if len(names) >= QUOTA:
+        raise Refusal("LimitExceeded", f"Cannot exceed quota for {quota}: {QUOTA}", 409)
+
+
+def _policy_arn(call: Call) -> str:
+    arn = checks.required(call, "PolicyArn")
+    if not arn.startswith("arn:") or ":policy/" not in arn:
+        raise Refusal("ValidationError", f"ARN {arn} is not valid.")
+    return arn
+
+
+def _inline(role: Any, name: str) -> str:
+    if name not in role.policies:
+        raise Refusal("NoSuchEntity", f"The role policy with name {name} cannot be found.", 404)
+    document: str = role.policies[name]
+    return document
+
+
+def _first(entry: tuple[str, Any]) -> str:
+    return entry[0]
+
+
+def _below(call: Call, items: list[Any]) -> list[Any]:
+    prefix = checks.checked_prefix(call)
+    return sorted((item for item in items if item.path.startswith(prefix)), key=shapes.by_name)
+
+
+def _tag_page(call: Call, tags: list[dict[str, str]]) -> str:
+    part, more = page(call, sorted(tags, key=shapes.by_key), shapes.by_key)
+    return shapes.tag_list(part) + more
+
+
+def now() -> datetime:
+    """Return the time as moto keeps it."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+_Handler = Callable[[Iam, Call], str | None]
+_READS: dict[str, _Handler] = {
+    "GetRole": Iam.get_role,
+    "ListRoles": Iam.list_roles,
+    "ListRoleTags": Iam.list_role_tags,
+    "GetInstanceProfile": Iam.get_instance_profile,
+    "ListInstanceProfiles": Iam.list_instance_profiles,
+    "ListInstanceProfilesForRole": Iam.list_instance_profiles_for_role,
+    "ListInstanceProfileTags": Iam.list_instance_profile_tags,
+    "ListRolePolicies": Iam.list_role_policies,
+    "ListAttachedRolePolicies": Iam.list_attached_role_policies,
+    "GetRolePolicy": Iam.get_role_policy,
+    "GetAccountAuthorizationDetails": Iam.get_account_authorization_details,
+}
+_WRITES: dict[str, _Handler] = {
+    "CreateRole": Iam.create_role,
+    "CreateServiceLinkedRole": Iam.create_service_linked_role,
+    "UpdateRole": Iam.update_role,
+    "UpdateRoleDescription": Iam.update_role_description,
+    "UpdateAssumeRolePolicy": Iam.update_assume_role_policy,
+    "DeleteRole": Iam.delete_role,
+    "TagRole": Iam.tag_role,
+    "UntagRole": Iam.untag_role,
+    "CreateInstanceProfile": Iam.create_instance_profile,
+    "DeleteInstanceProfile": Iam.delete_instance_profile,
+    "AddRoleToInstanceProfile": Iam.add_role_to_instance_profile,
+    "RemoveRoleFromInstanceProfile": Iam.remove_role_from_instance_profile,
+    "TagInstanceProfile": Iam.tag_instance_profile,
+    "UntagInstanceProfile": Iam.untag_instance_profile,
+    "PutRolePermissionsBoundary": Iam.put_role_permissions_boundary,
+    "AttachRolePolicy": Iam.attach_role_policy,
+    "DetachRolePolicy": Iam.detach_role_policy,
+    "DeleteRolePolicy": Iam.delete_role_policy,
+}

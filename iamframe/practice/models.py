@@ -1,0 +1,42 @@
+"""botocore's models: what the sessions use, and how the actions of REST services are told from their paths."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any
+
+_PARAMETER = re.compile(r"\{[^}]+\}")
+
+
+@cache
+def models() -> Any:
+    """Return botocore's models, read once for all sessions: nothing else in a test takes as long."""
+    from botocore.loaders import create_loader
+
+    return create_loader()
+
+
+def rest_action(service: str, method: str, path: str) -> str:
+    """Return the action of a REST request, "" where no model of that service has one."""
+    for verb, pattern, name in _operations(service):
+        if verb == method and pattern.fullmatch(path.rstrip("/") or "/"):
+            return name
+    return ""
+
+
+@cache
+def _operations(service: str) -> list[tuple[str, re.Pattern[str], str]]:
+    from botocore.exceptions import UnknownServiceError
+
+    try:
+        described: dict[str, Any] = models().load_service_model(service, "service-2")["operations"]
+    except UnknownServiceError:
+        return []
+    found = []
+    for name, operation in described.items():
+        uri = operation["http"]["requestUri"].partition("?")[0].rstrip("/") or "/"
+        parts = [re.escape(part) for part in _PARAMETER.split(uri)]
+        found.append((operation["http"]["method"], re.compile("[^/]+".join(parts)), name))
+    # Paths without parameters come first: `/clusters/all` is not the cluster "all".
+    return sorted(found, key=lambda one: one[1].pattern.count("[^/]+"))

@@ -1,0 +1,122 @@
+"""Organizations and Account Management: the accounts of an organisation, and the regions of an account."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from iamframe.practice.backends import Backends
+from iamframe.practice.calls import Answer, Call, Refusal, json_answer
+from iamframe.practice.iam import now
+from iamframe.practice.pages import cut
+
+
+@dataclass
+class Member:
+    """An account of the organisation."""
+
+    id: str
+    name: str
+    status: str
+
+
+@dataclass
+class Regions:
+    """The regions of a partition: those enabled, and those that are not."""
+
+    enabled: list[str]
+    disabled: list[str] = field(default_factory=list)
+
+    def disable(self, name: str) -> None:
+        """Take a region from the enabled ones."""
+        if name in self.enabled:
+            self.enabled.remove(name)
+        if name not in self.disabled:
+            self.disabled.append(name)
+
+
+class Organization:
+    """An organisation: the first account manages it, and it exists once a second one is there."""
+
+    def __init__(self, backends: Backends, account_id: str) -> None:
+        self.backends = backends
+        self.members = [Member(account_id, "management", "ACTIVE")]
+        self._began = now().timestamp()
+
+    def answer(self, call: Call) -> Answer:
+        """Return the answer to a call."""
+        manager = self.members[0].id
+        if len(self.members) == 1:
+            message = "Your account is not a member of an organization."
+            raise Refusal("AWSOrganizationsNotInUseException", message)
+        if call.action == "DescribeOrganization":
+            return json_answer(call, {"Organization": self._describe()})
+        if call.account_id != manager:
+            raise Refusal("AccessDeniedException", "You don't have permissions to access this resource.")
+        if call.action == "ListAccounts":
+            return json_answer(call, self._list_accounts(call))
+        if call.action == "DescribeAccount":
+            wanted = call.json.get("AccountId")
+            for member in self.members:
+                if member.id == wanted:
+                    return json_answer(call, {"Account": self._account(member)})
+            message = "You specified an account that doesn't exist."
+            raise Refusal("AccountNotFoundException", message)
+        raise Refusal("UnsupportedAPIEndpointException", f"{call.action} is not part of this practice account")
+
+    def _list_accounts(self, call: Call) -> dict[str, Any]:
+        size = call.json.get("MaxResults", 20)
+        if not 1 <= size <= 20:
+            raise Refusal("InvalidInputException", "You specified an invalid value. MaxResults must be 1 to 20.")
+        try:
+            ordered = sorted(self.members, key=_id)
+            part, token = cut(ordered, _id, size, call.json.get("NextToken"), "ListAccounts")
+        except Refusal:
+            raise Refusal("InvalidInputException", "You provided an invalid pagination token.") from None
+        found: dict[str, Any] = {"Accounts": [self._account(member) for member in part]}
+        return found | ({"NextToken": token} if token else {})
+
+    def _account(self, member: Member) -> dict[str, Any]:
+        manager = self.members[0].id
+        return {
+            "Id": member.id,
+            "Arn": f"arn:{self.backends.partition}:organizations::{manager}:account/o-practice00/{member.id}",
+            "Email": f"{member.id}@example.com",
+            "Name": member.name,
+            "Status": member.status,
+            "State": member.status,
+            "JoinedMethod": "INVITED" if member.id == manager else "CREATED",
+            "JoinedTimestamp": self._began,
+        }
+
+    def _describe(self) -> dict[str, Any]:
+        manager, partition = self.members[0].id, self.backends.partition
+        return {
+            "Id": "o-practice00",
+            "Arn": f"arn:{partition}:organizations::{manager}:organization/o-practice00",
+            "FeatureSet": "ALL",
+            "MasterAccountArn": f"arn:{partition}:organizations::{manager}:account/o-practice00/{manager}",
+            "MasterAccountId": manager,
+            "MasterAccountEmail": f"{manager}@example.com",
+        }
+
+
+def _id(member: Member) -> str:
+    return member.id
+
+
+def list_regions(call: Call, regions: Regions) -> Answer:
+    """Return the regions of an account with their state, for `account:ListRegions`."""
+    states = dict.fromkeys(regions.enabled, "ENABLED_BY_DEFAULT") | dict.fromkeys(regions.disabled, "DISABLED")
+    wanted = call.json.get("RegionOptStatusContains") or list(states.values())
+    found = [{"RegionName": name, "RegionOptStatus": state} for name, state in states.items() if state in wanted]
+    size = call.json.get("MaxResults", 50)
+    if not 1 <= size <= 50:
+        raise Refusal("ValidationException", "MaxResults must be between 1 and 50")
+    ordered = sorted(found, key=_region_name)
+    part, token = cut(ordered, _region_name, size, call.json.get("NextToken"), "ListRegions")
+    return json_answer(call, {"Regions": part} | ({"NextToken": token} if token else {}))
+
+
+def _region_name(region: dict[str, str]) -> str:
+    return region["RegionName"]

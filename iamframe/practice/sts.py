@@ -1,0 +1,95 @@
+"""STS: who one is, and roles that are assumed, in the own account or in a member of the organisation."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import secrets
+import string
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from iamframe.practice.backends import Backends
+from iamframe.practice.calls import Answer, Call, Principal, Refusal, query_answer, text
+from iamframe.practice.checks import required
+
+
+class Sts:
+    """STS of all accounts: `keys` says whose an access key is."""
+
+    def __init__(self, backends: Backends, keys: dict[str, Principal], accounts: list[str]) -> None:
+        self.backends, self.keys, self.accounts = backends, keys, accounts
+
+    def answer(self, call: Call) -> Answer:
+        """Return the answer to a call; all but the usual two are moto's."""
+        if call.action == "GetCallerIdentity":
+            who = call.who
+            result = text("Arn", who.arn) + text("UserId", who.user_id) + text("Account", who.account_id)
+            return query_answer(call, result)
+        if call.action == "AssumeRole":
+            return query_answer(call, self._assume_role(call))
+        return self.backends.ask(call)
+
+    def _assume_role(self, call: Call) -> str:
+        arn, session = required(call, "RoleArn"), required(call, "RoleSessionName")
+        role = self._role(arn)
+        # A role that is not there and one that does not trust the caller are refused alike, so that nobody learns
+        # from it which roles exist.
+        if role is None or not _trusts(role, call):
+            raise Refusal(
+                "AccessDenied",
+                f"User: {call.who.arn} is not authorized to perform: sts:AssumeRole on resource: {arn}",
+                403,
+            )
+        account_id = role.account_id
+        assumed = f"arn:{self.backends.partition}:sts::{account_id}:assumed-role/{role.name}/{session}"
+        key = "ASIA" + "".join(secrets.choice(string.ascii_uppercase + "234567") for _ in range(16))
+        self.keys[key] = Principal(account_id, assumed, f"{role.id}:{session}")
+        end = datetime.now(UTC) + timedelta(seconds=int(call.params.get("DurationSeconds", "3600")))
+        return (
+            f"<AssumedRoleUser>{text('AssumedRoleId', f'{role.id}:{session}')}{text('Arn', assumed)}</AssumedRoleUser>"
+            f"<Credentials>{text('AccessKeyId', key)}{text('SecretAccessKey', 'practice')}"
+            f"{text('SessionToken', f'practice-{key}')}{text('Expiration', end.strftime('%Y-%m-%dT%H:%M:%SZ'))}"
+            "</Credentials>"
+        )
+
+    def _role(self, arn: str) -> Any:
+        account_id = arn.split(":")[4] if arn.count(":") >= 5 else ""
+        if account_id not in self.accounts:
+            return None
+        roles = list(self.backends.iam(account_id).roles.values())
+        return next((role for role in roles if role.arn == arn), None)
+
+
+def _trusts(role: Any, call: Call) -> bool:
+    """Whether a role lets the caller in: principals and an external id are looked at, other conditions are not met."""
+    return any(_names(statement, call) and _meets(statement, call) for statement in _allows(role))
+
+
+def _allows(role: Any) -> Iterator[dict[str, Any]]:
+    statements = json.loads(role.assume_role_policy_document).get("Statement", [])
+    for statement in statements if isinstance(statements, list) else [statements]:
+        if statement.get("Effect") == "Allow":
+            yield statement
+
+
+def _names(statement: dict[str, Any], call: Call) -> bool:
+    principal = statement.get("Principal", {})
+    named = principal.get("AWS", []) if isinstance(principal, dict) else principal
+    partition, account_id = call.who.arn.split(":")[1], call.account_id
+    caller = {"*", account_id, f"arn:{partition}:iam::{account_id}:root", call.who.arn}
+    return bool(caller & set([named] if isinstance(named, str) else named))
+
+
+def _meets(statement: dict[str, Any], call: Call) -> bool:
+    external_id = call.params.get("ExternalId")
+    for operator, conditions in statement.get("Condition", {}).items():
+        for key, wanted in conditions.items():
+            if operator not in ("StringEquals", "StringLike") or key.lower() != "sts:externalid" or not external_id:
+                return False
+            patterns = [wanted] if isinstance(wanted, str) else wanted
+            exact = operator == "StringEquals"
+            if not any(external_id == one if exact else fnmatch.fnmatchcase(external_id, one) for one in patterns):
+                return False
+    return True

@@ -1,0 +1,111 @@
+"""The Resource Groups Tagging API, as far as it knows IAM: profiles to read and to write, roles only to write."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from iamframe.practice.calls import Answer, Call, Refusal, json_answer
+from iamframe.practice.checks import check_tags, merged_tags
+from iamframe.practice.iam import Iam
+from iamframe.practice.pages import cut
+
+# Where the index of a partition's IAM is; everywhere else it is empty, and nothing says so.
+HOMES = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-north-1"}
+
+
+class Tagging:
+    """The tagging API of all accounts of a partition."""
+
+    def __init__(self, iam: Iam) -> None:
+        self.iam = iam
+        self.home = HOMES[iam.backends.partition]
+
+    def answer(self, call: Call) -> Answer:
+        """Return the answer to a call; what is asked about other services is moto's to say."""
+        if call.action == "GetResources" and _asks_for_iam(call):
+            return json_answer(call, self._get_resources(call))
+        arns = call.json.get("ResourceARNList", [])
+        if call.action in ("TagResources", "UntagResources") and any(":iam:" in arn for arn in arns):
+            if not 1 <= len(arns) <= 20:
+                raise Refusal("InvalidParameterException", "ResourceARNList must have between 1 and 20 items")
+            with self.iam.backends.lock:
+                failed = {arn: reason for arn in arns if (reason := self._write(call, arn))}
+            return json_answer(call, {"FailedResourcesMap": failed})
+        return self.iam.backends.ask(call)
+
+    def _get_resources(self, call: Call) -> dict[str, Any]:
+        asked, arns = call.json, call.json.get("ResourceARNList")
+        others = {"TagFilters", "ResourceTypeFilters", "ResourcesPerPage", "TagsPerPage", "PaginationToken"}
+        if arns and others & {name for name, value in asked.items() if value}:
+            message = "ResourceARNList cannot be used together with filters or paging"
+            raise Refusal("InvalidParameterException", message)
+        size = asked.get("ResourcesPerPage", 100)
+        if not 1 <= size <= 100:
+            raise Refusal("InvalidParameterException", "ResourcesPerPage must be between 1 and 100")
+        profiles = [] if call.region != self.home else self.iam.profiles(call.account_id)
+        wanted = [
+            profile
+            for profile in profiles
+            if profile.id in self.iam.ever_tagged
+            and (not arns or profile.arn in arns)
+            and _is_wanted_kind(call)
+            and _passes(profile.tags, asked.get("TagFilters", []))
+        ]
+        try:
+            part, token = cut(
+                sorted(wanted, key=_arn), _arn, size, asked.get("PaginationToken") or None, "GetResources"
+            )
+        except Refusal:
+            raise Refusal("PaginationTokenExpiredException", "The pagination token is not valid") from None
+        found = [{"ResourceARN": profile.arn, "Tags": list(profile.tags)} for profile in part]
+        return {"ResourceTagMappingList": found, "PaginationToken": token or ""}
+
+    def _write(self, call: Call, arn: str) -> dict[str, Any] | None:
+        """Change the tags of one resource; return why that failed, or None."""
+        kind, _, rest = arn.rpartition(":")[2].partition("/")
+        name = rest.rpartition("/")[2]
+        try:
+            if call.region != self.home or kind not in ("role", "instance-profile"):
+                raise Refusal("InvalidParameterException", f"{arn} cannot be tagged in {call.region}")
+            found = self.iam.role(call, name) if kind == "role" else self.iam.profile(call, name)
+            if found.arn != arn:
+                raise Refusal("InvalidParameterException", f"{arn} was not found")
+            fold = kind == "role"
+            if call.action == "TagResources":
+                given = [{"Key": key, "Value": value} for key, value in call.json.get("Tags", {}).items()]
+                found.tags = merged_tags(found.tags, check_tags(given, fold=fold), fold=fold, quota="TagsPerResource")
+                if kind == "instance-profile":
+                    self.iam.ever_tagged.add(found.id)
+            else:
+                keys = {_folded(key, fold=fold) for key in call.json.get("TagKeys", [])}
+                found.tags = [tag for tag in found.tags if _folded(tag["Key"], fold=fold) not in keys]
+        except Refusal as refusal:
+            return {"StatusCode": refusal.status, "ErrorCode": refusal.code, "ErrorMessage": refusal.message}
+        return None
+
+
+def _folded(key: str, *, fold: bool) -> str:
+    return key.lower() if fold else key
+
+
+def _arn(profile: Any) -> str:
+    arn: str = profile.arn
+    return arn
+
+
+def _asks_for_iam(call: Call) -> bool:
+    kinds = call.json.get("ResourceTypeFilters", [])
+    return not kinds or any(kind in ("iam", "iam:instance-profile", "iam:role") for kind in kinds)
+
+
+def _is_wanted_kind(call: Call) -> bool:
+    kinds = call.json.get("ResourceTypeFilters", [])
+    return not kinds or "iam" in kinds or "iam:instance-profile" in kinds
+
+
+def _passes(tags: list[dict[str, str]], filters: list[dict[str, Any]]) -> bool:
+    has = {tag["Key"]: tag["Value"] for tag in tags}
+    return all(
+        asked.get("Key") in has and (not asked.get("Values") or has[asked["Key"]] in asked["Values"])
+        for asked in filters
+    )
