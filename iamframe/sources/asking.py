@@ -88,6 +88,8 @@ class Refused(Exception):
     def __init__(self, reason: str, code: str, message: str, cause: Exception | None = None) -> None:
         super().__init__(f"{code}: {message}")
         self.reason, self.code, self.message, self.cause = reason, code, message, cause
+        # Credentials of a role are asked for by the way, and that may be what was refused.
+        self.operation: str | None = getattr(cause, "operation_name", None)
 
 
 class NotARead(IamframeError):
@@ -180,6 +182,11 @@ class Asker:
             if key not in self._clients:
                 self._clients[key] = self._made(service, where)
             return self._clients[key]
+
+    @property
+    def partition(self) -> str:
+        """The partition of the region that is asked."""
+        return str(self.session.get_partition_for_region(self.region))
 
     def takes(self, service: str, operation: str, parameter: str, region: str = GLOBAL) -> bool:
         """Return whether the installed botocore knows a parameter of an operation."""

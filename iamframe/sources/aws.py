@@ -38,6 +38,7 @@ from iamframe.sources.records import (
     State,
     Tag,
     Tagging,
+    account_of,
     partition_of,
     tags_or_none,
 )
@@ -86,6 +87,7 @@ _COST = {
     INDEX: "the tags of each profile are read one by one",
     "DescribeRegions": "which regions are enabled is unknown",
     ROLE_LINKS: "which profiles hold the role is unknown",
+    "GetCallerIdentity": "who asked is unknown",
 }
 
 
@@ -114,6 +116,7 @@ class AccountReader:
     name: str | None = None
     expected: str | None = None
     progress: Progress = _silent
+    account_id: str | None = None
     gaps: list[Gap] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _vanished: set[str] = field(default_factory=set)
@@ -127,13 +130,7 @@ class AccountReader:
         Refused
             If even GetCallerIdentity gives no answer: nothing can be said of an account that nobody knows.
         """
-        identity = msgspec.json.decode(self.asker.ask("sts", "GetCallerIdentity"), type=_Identity)
-        self.account_id, self.partition = identity.account, partition_of(identity.arn) or "aws"
-        if self.expected not in (None, self.account_id):
-            raise SourceError(
-                f"{self.source}: these credentials are of account {self.account_id}, not of {self.expected}; check its "
-                "profile and role"
-            )
+        identity = self._identity()
         with ThreadPoolExecutor(self.asker.workers, thread_name_prefix="iamframe") as pool:
             self._pool = pool
             try:
@@ -144,12 +141,35 @@ class AccountReader:
         # What was never asked has no answer.
         return [one for one in answers if one.tally is not None or one.operation in ("", "denied")]
 
-    def _read_all(self, identity: _Identity) -> Iterator[Answer]:
+    def _identity(self) -> _Identity | None:
+        """Return who asks, or None where AWS refuses to say: the ARNs of what is read tell the account then."""
+        # It needs no permission, but a service control policy can deny it.
+        try:
+            identity = msgspec.json.decode(self.asker.ask("sts", "GetCallerIdentity"), type=_Identity)
+        except Refused as refusal:
+            if (
+                refusal.code not in ("AccessDenied", "AccessDeniedException")
+                or refusal.operation != "GetCallerIdentity"
+            ):
+                raise
+            self._refused("GetCallerIdentity", refusal)
+            self.partition = self.asker.partition
+            self.account_id = self.expected
+            return None
+        self.account_id, self.partition = identity.account, partition_of(identity.arn) or "aws"
+        if self.expected not in (None, self.account_id):
+            raise SourceError(
+                f"{self.source}: these credentials are of account {self.account_id}, not of {self.expected}; check its "
+                "profile and role"
+            )
+        return identity
+
+    def _read_all(self, identity: _Identity | None) -> Iterator[Answer]:
         dumped = self._pool.submit(self._listing, "iam", DUMP, "RoleDetailList", RoleDetail, Filter=["Role"])
         listed_too = self._roles_listed() if self.plan.role_details else None
         summary = self._pool.submit(self._one, "iam", "GetAccountSummary")
         aliases = self._pool.submit(self._one, "iam", "ListAccountAliases")
-        references = self._pool.submit(self._regions) if self.plan.references else None
+        references = self._pool.submit(self._regions)
         homes = _HOMES.get(self.partition, (self.asker.region,)) if self.plan.tag_index else ()
         index = [self._pool.submit(self._tag_index, home) for home in homes]
         profiles, tagged = _Read(), []
@@ -163,7 +183,11 @@ class AccountReader:
             # The index shows for a while what has been deleted.
             found.records = [one for one in found.records if one.profile_arn in listed]
             yield self._answer(INDEX, found, home)
+        if self.plan.references:
+            jobs = self._ask_references(references.result())
         dump = dumped.result()
+        arns = (*listed, *(role.role_arn for role in dump.records[:1]))
+        self.account_id = self.account_id or next(map(account_of, arns), None)
         beneath = {p.profile_arn for role in dump.records if role.profiles is not UNSET for p in role.profiles}
         if profiles.state != "complete":
             tagged += [self._profile(arn) for arn in sorted(beneath - listed)]
@@ -177,8 +201,8 @@ class AccountReader:
         linked = [one for read in _gathered(held) for one in read]
         yield from self._iam(identity, dump, roles, profiles, of_profiles, of_roles, linked)
         yield from self._account(summary.result(), aliases.result())
-        if references is not None:
-            yield from self._references(references.result())
+        if self.plan.references:
+            yield from self._references(jobs)
         else:
             self._not_asked(CORE, UNKNOWN_REGION, "what refers to profiles was not asked for (references=True does)")
         yield self._answer("denied", _Read(list(self.gaps)))
@@ -187,7 +211,7 @@ class AccountReader:
 
     def _iam(
         self,
-        identity: _Identity,
+        identity: _Identity | None,
         dump: _Read,
         roles: _Read | None,
         profiles: _Read,
@@ -195,8 +219,8 @@ class AccountReader:
         of_roles: list[Any],
         linked: list[Any],
     ) -> Iterator[Answer]:
-        caller = Account(caller_arn=identity.arn, account_name=self.name)
-        yield self._answer("GetCallerIdentity", _Read([caller], "complete"))
+        caller = Account(caller_arn=identity.arn if identity else None, account_name=self.name)
+        yield self._answer("GetCallerIdentity", _Read([caller], "complete" if identity else "refused"))
         gone = self._vanished
         for role in dump.records:
             if role.profiles is not UNSET:
@@ -320,6 +344,8 @@ class AccountReader:
     # What refers to profiles
 
     def _regions(self) -> list[str]:
+        if not self.plan.references:
+            return []
         if self.plan.regions != "all":
             where = ", ".join(self.plan.regions)
             self._not_asked(CORE, UNKNOWN_REGION, f"regions other than {where} were not asked for")
@@ -343,15 +369,17 @@ class AccountReader:
         self._not_asked(CORE, UNKNOWN_REGION, f"which regions are enabled could not be read, so only {here} was asked")
         return [here]
 
-    def _references(self, regions: list[str]) -> Iterator[Answer]:
+    def _ask_references(self, regions: list[str]) -> list[tuple[Consumer, str, Future[_Read]]]:
         wanted = ("references", "all") if self.plan.references == "all" else ("references",)
-        jobs: list[tuple[Consumer, str, Future[_Read]]] = []
-        for region in regions:
-            jobs += [
-                (consumer, region, self._submit("references", self._consume, consumer, region))
-                for consumer in CONSUMERS
-                if consumer.when in wanted and self._offered(consumer.service, region)
-            ]
+        return [
+            (consumer, region, self._submit("references", self._consume, consumer, region))
+            for region in regions
+            for consumer in CONSUMERS
+            if consumer.when in wanted and self._offered(consumer.service, region)
+        ]
+
+    def _references(self, jobs: list[tuple[Consumer, str, Future[_Read]]]) -> Iterator[Answer]:
+        regions = list(dict.fromkeys(region for _, region, _ in jobs))
         read: dict[tuple[str, str], _Read] = {}
         pinnings: dict[str, list[Pinning]] = {region: [] for region in regions}
         for consumer, region, job in jobs:
