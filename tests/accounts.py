@@ -1,0 +1,57 @@
+"""What the tests of live accounts share: loading a practice account, and what was found in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+import iamframe
+from iamframe.practice import PracticeAccount
+from iamframe.sources.reads import READS
+
+ID = "123456789012"
+TRUST = (
+    '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"%s"},"Action":"sts:AssumeRole"}]}'
+)
+EC2 = TRUST % "ec2.amazonaws.com"
+IAM_READS = [read.operation for read in READS if read.service == "iam"]
+
+
+def load(account: PracticeAccount, **options: Any) -> iamframe.Inventory:
+    return iamframe.load_account(
+        account.session(region_name="us-east-1"), **({"references": False, "progress": False} | options)
+    )
+
+
+def add(account: PracticeAccount, name: str, role: str | None = None, *, path: str = "/", **tags: str) -> str:
+    """Make a profile, and the role of that name in it; return the profile's ARN."""
+    iam = account.session().client("iam")
+    as_list = [{"Key": key, "Value": value} for key, value in tags.items()]
+    made = iam.create_instance_profile(InstanceProfileName=name, Path=path, **({"Tags": as_list} if as_list else {}))
+    if role:
+        iam.create_role(RoleName=role, AssumeRolePolicyDocument=EC2)
+        iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=role)
+    return str(made["InstanceProfile"]["Arn"])
+
+
+def status(inventory: iamframe.Inventory, check: str) -> str:
+    coverage = iamframe.run_checks(inventory).coverage
+    (found,) = coverage["status"][coverage["check"] == check]
+    return str(found)
+
+
+def found(inventory: iamframe.Inventory, check: str) -> set[str]:
+    findings = iamframe.run_checks(inventory).findings
+    return set(findings["resource_name"][findings["check"] == check])
+
+
+def without_cost(inventory: iamframe.Inventory) -> dict[str, pd.DataFrame]:
+    """The frames, but for when and with how many requests they were read."""
+    calls = inventory.calls.drop(columns=["requests", "retries", "started_at", "ended_at"])
+    return inventory.frames | {"calls": calls, "accounts": inventory.accounts.drop(columns=["captured_at"])}
+
+
+def same(one: iamframe.Inventory, two: iamframe.Inventory) -> None:
+    for name, frame in without_cost(one).items():
+        pd.testing.assert_frame_equal(frame, without_cost(two)[name], obj=name)

@@ -1,0 +1,171 @@
+"""One request: refused where it is no read, tried again where AWS breaks off, and told in AWS's own words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from iamframe.practice import PracticeAccount
+from iamframe.sources.asking import Asker, NotARead, Refused
+from iamframe.sources.reads import READS, actions, policy
+
+WEB = {"InstanceProfileName": "web"}
+
+
+@pytest.fixture(scope="module")
+def practice() -> Iterator[PracticeAccount]:
+    with PracticeAccount() as account:
+        iam = account.session().client("iam")
+        for name in ("api", "web"):
+            iam.create_instance_profile(InstanceProfileName=name)
+        yield account
+
+
+@pytest.fixture
+def account(practice: PracticeAccount) -> Iterator[PracticeAccount]:
+    practice.forget()
+    yield practice
+    practice.allow()
+    practice.throttle(0, 0)
+    practice.latency = 0
+
+
+def asker(account: PracticeAccount, **more: Any) -> Asker:
+    return Asker(account.session(region_name="us-east-1"), "us-east-1", **more)
+
+
+def refusal(asker: Asker, *asked: str, **parameters: Any) -> Refused:
+    with pytest.raises(Refused) as caught:
+        asker.ask(*asked, **parameters)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "parameters"),
+    [
+        ("iam", "DeleteInstanceProfile", WEB),
+        ("iam", "TagInstanceProfile", WEB | {"Tags": []}),
+        ("iam", "GetUser", {}),
+        ("ec2", "RunInstances", {"MinCount": 1, "MaxCount": 1}),
+        ("sts", "GetSessionToken", {}),
+    ],
+)
+def test_what_is_not_on_the_list_is_refused_before_it_is_sent(
+    account: PracticeAccount, service: str, operation: str, parameters: dict[str, Any]
+) -> None:
+    with pytest.raises(NotARead, match=f"{service}:{operation} is not one of the reads"):
+        asker(account).ask(service, operation, **parameters)
+    assert account.requests == []
+
+
+def test_the_client_itself_refuses_whoever_holds_it(account: PracticeAccount) -> None:
+    client = asker(account).client("iam")
+    with pytest.raises(NotARead):
+        client.delete_instance_profile(InstanceProfileName="web")
+    assert account.requests == []
+
+
+def test_every_read_on_the_list_is_an_operation_that_boto3_knows_and_reads() -> None:
+    import botocore.session
+
+    session = botocore.session.get_session()
+    for read in READS:
+        model = session.get_service_model(read.service)
+        assert read.operation in model.operation_names
+        assert read.operation.startswith(("Get", "List", "Describe", "AssumeRole"))
+
+
+def test_the_least_policy_names_each_action_once_and_none_that_writes() -> None:
+    named = actions("plan", "fallback", "references")
+    assert named == sorted(set(named))
+    assert "iam:GetInstanceProfile" in named
+    assert "sts:GetCallerIdentity" not in named
+    assert actions("index") == ["tag:GetResources"]
+    assert actions("fleet") == ["organizations:ListAccounts", "sts:AssumeRole"]
+    assert policy("index") == {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": ["tag:GetResources"], "Resource": "*"}],
+    }
+
+
+def test_an_answer_is_the_json_that_the_command_line_would_print(account: PracticeAccount) -> None:
+    body = msgspec.json.decode(asker(account).ask("iam", "GetInstanceProfile", **WEB))
+    profile = body["InstanceProfile"]
+    assert list(body) == ["InstanceProfile"]
+    assert (profile["Arn"], profile["Tags"]) == ("arn:aws:iam::123456789012:instance-profile/web", [])
+    assert isinstance(profile["CreateDate"], str)
+
+
+@pytest.mark.parametrize("fault", ["truncated", "short", "reset", "500"])
+def test_an_answer_that_breaks_off_is_asked_for_again(account: PracticeAccount, fault: str) -> None:
+    account.fault(fault, action="GetInstanceProfile", times=2)
+    mine = asker(account)
+    assert b'"web"' in mine.ask("iam", "GetInstanceProfile", **WEB)
+    tally = mine.tallies["GetInstanceProfile", "global"]
+    assert (tally.requests, tally.retries) == (3, 2)
+
+
+def test_an_answer_that_breaks_off_again_and_again_is_a_refusal(account: PracticeAccount) -> None:
+    account.fault("truncated", action="GetInstanceProfile", times=4)
+    assert refusal(asker(account), "iam", "GetInstanceProfile", **WEB).reason == "unreadable"
+    assert account.counts()["GetInstanceProfile"] == 4
+
+
+def test_a_denial_says_so_in_the_words_of_aws(account: PracticeAccount) -> None:
+    account.deny("GetInstanceProfile", resource="web")
+    found = refusal(asker(account), "iam", "GetInstanceProfile", **WEB)
+    assert (found.reason, found.code) == ("denied", "AccessDenied")
+    assert "is not authorized to perform: iam:GetInstanceProfile" in found.message
+    assert b'"api"' in asker(account).ask("iam", "GetInstanceProfile", InstanceProfileName="api")
+
+
+def test_what_is_not_there_has_vanished(account: PracticeAccount) -> None:
+    found = refusal(asker(account), "iam", "GetInstanceProfile", InstanceProfileName="gone")
+    assert (found.reason, found.code) == ("vanished", "NoSuchEntity")
+
+
+def test_credentials_that_expire_stop_all_that_comes_after(practice: PracticeAccount) -> None:
+    practice.forget()
+    practice.expire(after=1)
+    try:
+        mine = asker(practice)
+        mine.ask("iam", "GetInstanceProfile", **WEB)
+        assert refusal(mine, "iam", "GetInstanceProfile", InstanceProfileName="api").reason == "expired"
+        sent = len(practice.requests)
+        assert refusal(mine, "iam", "GetRole", RoleName="x").reason == "expired"
+        assert len(practice.requests) == sent
+    finally:
+        practice.expire(None)
+
+
+def test_an_operation_that_is_never_answered_is_hopeless_after_twenty_refusals(account: PracticeAccount) -> None:
+    account.deny("GetInstanceProfile")
+    mine = asker(account)
+    for number in range(20):
+        assert not mine.hopeless("GetInstanceProfile")
+        refusal(mine, "iam", "GetInstanceProfile", InstanceProfileName=f"p{number}")
+    assert mine.hopeless("GetInstanceProfile")
+    assert not mine.hopeless("GetRole")
+
+
+def test_throttling_is_waited_out_and_loses_nothing(account: PracticeAccount) -> None:
+    account.throttle(20, 5)
+    mine = asker(account)
+    for _ in range(12):
+        mine.ask("iam", "GetInstanceProfile", **WEB)
+    tally = mine.tallies["GetInstanceProfile", "global"]
+    assert tally.requests == 12 + tally.retries
+
+
+def test_a_marker_that_comes_twice_ends_the_listing_as_cut_short(account: PracticeAccount) -> None:
+    class Circling(Asker):
+        def ask(self, *_: Any, **__: Any) -> bytes:
+            return b'{"Roles":[],"Marker":"again","IsTruncated":true}'
+
+    mine = Circling(account.session(region_name="us-east-1"), "us-east-1")
+    with pytest.raises(Refused) as caught:
+        list(mine.pages("iam", "ListRoles"))
+    assert caught.value.reason == "truncated"

@@ -1,0 +1,277 @@
+"""One live account: every fact in the fewest requests, and what was refused is unknown and accuses nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from accounts import EC2, IAM_READS, ID, TRUST, add, found, load, status
+
+import iamframe
+from iamframe.errors import SourceError
+from iamframe.practice import PracticeAccount
+
+
+@pytest.fixture
+def account() -> Iterator[PracticeAccount]:
+    with PracticeAccount(regions=("eu-west-1", "us-east-1")) as opened:
+        yield opened
+
+
+def test_tags_that_a_listing_shows_are_not_believed(monkeypatch: pytest.MonkeyPatch, account: PracticeAccount) -> None:
+    """Emulators put tags into ListInstanceProfiles; AWS never does, so that what stands there proves nothing."""
+    from iamframe.sources.asking import Asker
+
+    add(account, "web", "web")
+    account.deny("GetInstanceProfile")
+    account.deny("ListInstanceProfileTags")
+    real = Asker.ask
+
+    def with_tags(self: Asker, service: str, operation: str, *args: Any, **named: Any) -> bytes:
+        body = real(self, service, operation, *args, **named)
+        lie = b'"Tags":[{"Key":"Owner","Value":"x"}],"InstanceProfileName"'
+        return body.replace(b'"InstanceProfileName"', lie) if operation == "ListInstanceProfiles" else body
+
+    monkeypatch.setattr(Asker, "ask", with_tags)
+    inventory = load(account)
+    assert inventory.tags.empty
+    assert inventory.profiles["tags_known"].tolist() == [False]
+    assert status(inventory, "untagged_profiles") == "unknown"
+
+
+def test_descriptions_and_session_lengths_are_read_when_they_are_asked_for(account: PracticeAccount) -> None:
+    account.session().client("iam").create_role(
+        RoleName="web", AssumeRolePolicyDocument=EC2, Description="front", MaxSessionDuration=7200
+    )
+    plain, full = load(account), load(account, role_details=True)
+    assert plain.roles[["description", "max_session_seconds"]].isna().all(axis=None)
+    assert full.roles[["description", "max_session_seconds"]].to_numpy().tolist() == [["front", 7200]]
+
+
+def test_listings_beyond_a_page_are_read_to_their_end(account: PracticeAccount) -> None:
+    account.fill(roles=1100, profiles=1010)
+    account.forget()
+    inventory = load(account, tag_index=True)
+    assert (len(inventory.roles), len(inventory.profiles)) == (1100, 1010)
+    assert account.counts()["GetAccountAuthorizationDetails"] == 2
+    assert account.counts()["ListInstanceProfiles"] == 2
+
+
+# The tag index
+
+
+def test_the_tag_index_spares_the_requests_for_what_it_shows(account: PracticeAccount) -> None:
+    add(account, "tagged", Owner="ops")
+    add(account, "bare")
+    account.forget()
+    inventory = load(account, tag_index=True)
+    assert account.counts()["GetInstanceProfile"] == 1
+    assert inventory.profiles["tags_known"].tolist() == [True, True]
+    assert inventory.tags[["tag_key", "tag_value", "tag_source"]].to_numpy().tolist() == [
+        ["Owner", "ops", "GetResources"]
+    ]
+    assert found(inventory, "untagged_profiles") == {"bare"}
+
+
+def test_what_the_index_shows_without_tags_is_asked_for_itself(account: PracticeAccount) -> None:
+    add(account, "web", Owner="ops")
+    iam = account.session().client("iam")
+    iam.untag_instance_profile(InstanceProfileName="web", TagKeys=["Owner"])
+    account.forget()
+    inventory = load(account, tag_index=True)
+    assert account.counts()["GetInstanceProfile"] == 1
+    assert found(inventory, "untagged_profiles") == {"web"}
+
+
+def test_a_denied_index_costs_only_requests(account: PracticeAccount) -> None:
+    add(account, "web", Owner="ops")
+    account.deny("GetResources")
+    inventory = load(account, tag_index=True)
+    assert inventory.tags["tag_source"].tolist() == ["GetInstanceProfile"]
+    (gap,) = inventory.gaps[inventory.gaps["operation"] == "GetResources"].to_dict("records")
+    assert (gap["reason"], gap["region"]) == ("denied", "us-east-1")
+    assert gap["detail"].endswith("so that the tags of each profile are read one by one; allow tag:GetResources")
+
+
+def test_with_view_only_access_roles_and_tags_come_from_lists(account: PracticeAccount) -> None:
+    """ViewOnlyAccess allows iam:List* and of the Get calls GetAccountSummary alone."""
+    add(account, "web", "web", Owner="ops")
+    account.session().client("iam").tag_role(RoleName="web", Tags=[{"Key": "Owner", "Value": "ops"}])
+    for operation in IAM_READS:
+        if operation.startswith("Get") and operation != "GetAccountSummary":
+            account.deny(operation)
+    inventory = load(account)
+    assert inventory.tags["tag_source"].tolist() == ["ListRoleTags", "ListInstanceProfileTags"]
+    assert inventory.roles[["tags_known", "last_used_known"]].to_numpy().tolist() == [[True, False]]
+    assert len(inventory.links) == 1
+    assert status(inventory, "untagged_roles") == "complete"
+    assert set(inventory.calls["state"][inventory.calls["operation"].str.startswith("Get")]) == {
+        "complete",  # the summary, and who asks
+        "refused",
+    }
+
+
+def test_one_profile_that_is_denied_leaves_the_others_judged(account: PracticeAccount) -> None:
+    add(account, "payroll")
+    add(account, "web")
+    for operation in ("GetInstanceProfile", "ListInstanceProfileTags"):
+        account.deny(operation, resource="*payroll*")
+    inventory = load(account)
+    assert found(inventory, "untagged_profiles") == {"web"}
+    assert status(inventory, "untagged_profiles") == "partial"
+    gap = inventory.gaps[inventory.gaps["subject"].str.endswith("payroll")].iloc[0]
+    assert gap["reason"] == "denied"
+    assert gap["detail"] == (
+        "AWS did not answer GetInstanceProfile (AccessDenied), ListInstanceProfileTags (AccessDenied) of "
+        f"arn:aws:iam::{ID}:instance-profile/payroll, so that its tags are unknown; allow iam:GetInstanceProfile or "
+        "iam:ListInstanceProfileTags"
+    )
+
+
+def test_an_operation_that_is_always_denied_is_not_asked_five_hundred_times(account: PracticeAccount) -> None:
+    account.fill(roles=60, profiles=60)
+    account.deny("GetInstanceProfile")
+    account.deny("ListInstanceProfileTags")
+    account.forget()
+    inventory = load(account)
+    # Twenty refusals of each, and what was in flight by then.
+    assert account.counts()["GetInstanceProfile"] + account.counts()["ListInstanceProfileTags"] <= 2 * (20 + 16)
+    assert not inventory.profiles["tags_known"].any()
+    assert len(inventory.gaps[inventory.gaps["reason"] == "denied"]) == 60
+
+
+def test_an_account_that_denies_all_is_refused_in_one_sentence(account: PracticeAccount) -> None:
+    for operation in IAM_READS:
+        account.deny(operation)
+    with pytest.raises(SourceError, match=f"AWS refused all that iamframe asked of account {ID}; allow"):
+        load(account)
+
+
+def test_a_given_rate_is_never_refused(account: PracticeAccount) -> None:
+    account.fill(roles=20, profiles=20)
+    account.throttle(25, 1)
+    account.forget()
+    load(account, rate=15)
+    assert {request.error_code for request in account.requests} == {None}
+
+
+def test_credentials_that_expire_midway_keep_what_was_read(account: PracticeAccount) -> None:
+    account.fill(roles=30, profiles=30)
+    account.expire(after=15)
+    inventory = load(account)
+    known = inventory.profiles["tags_known"]
+    assert len(inventory.profiles) == 30
+    assert 0 < known.sum() < 30
+    assert set(inventory.gaps["reason"]) == {"expired", "not_asked"}
+    assert status(inventory, "untagged_profiles") == "partial"
+
+
+# What changes while it is read
+
+
+def test_a_profile_that_is_deleted_while_it_is_read_is_left_out(
+    account: PracticeAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from iamframe.sources.asking import Asker
+
+    add(account, "gone")
+    add(account, "web", "web")
+    iam = account.session().client("iam")
+    real = Asker.ask
+
+    def racing(self: Asker, service: str, operation: str, *args: Any, **named: Any) -> bytes:
+        body = real(self, service, operation, *args, **named)
+        if operation == "ListInstanceProfiles":
+            iam.delete_instance_profile(InstanceProfileName="gone")
+        return body
+
+    monkeypatch.setattr(Asker, "ask", racing)
+    inventory = load(account)
+    assert inventory.profiles["profile_name"].tolist() == ["web"]
+    (gap,) = inventory.gaps[inventory.gaps["reason"] == "vanished"].to_dict("records")
+    assert gap["detail"] == (
+        f"arn:aws:iam::{ID}:instance-profile/gone was deleted while the account was read, and is left out"
+    )
+    assert status(inventory, "empty_profiles") == "complete"
+    assert found(inventory, "empty_profiles") == set()
+
+
+def test_a_profile_that_gets_its_role_while_it_is_read_is_not_called_empty(
+    account: PracticeAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from iamframe.sources.asking import Asker
+
+    add(account, "web")
+    iam = account.session().client("iam")
+    iam.create_role(RoleName="web", AssumeRolePolicyDocument=EC2)
+    real = Asker.ask
+
+    def racing(self: Asker, service: str, operation: str, *args: Any, **named: Any) -> bytes:
+        body = real(self, service, operation, *args, **named)
+        if operation == "ListInstanceProfiles":
+            iam.add_role_to_instance_profile(InstanceProfileName="web", RoleName="web")
+        return body
+
+    monkeypatch.setattr(Asker, "ask", racing)
+    inventory = load(account)
+    assert found(inventory, "empty_profiles") == set()
+    assert "contradicted" in set(inventory.gaps["reason"])
+
+
+# Partitions
+
+
+@pytest.mark.parametrize(
+    ("partition", "region", "service"),
+    [
+        ("aws-cn", "cn-north-1", "ec2.amazonaws.com.cn"),
+        ("aws-us-gov", "us-gov-west-1", "ec2.amazonaws.com"),
+    ],
+)
+def test_other_partitions_are_asked_where_their_iam_is(partition: str, region: str, service: str) -> None:
+    with PracticeAccount(partition=partition) as account:
+        iam = account.session(region_name=region).client("iam")
+        iam.create_role(RoleName="web", AssumeRolePolicyDocument=TRUST % service)
+        iam.create_instance_profile(InstanceProfileName="web", Tags=[{"Key": "Owner", "Value": "ops"}])
+        iam.add_role_to_instance_profile(InstanceProfileName="web", RoleName="web")
+        account.forget()
+        session = account.session(region_name=region)
+        inventory = iamframe.load_account(session, references=False, tag_index=True, progress=False)
+        asked = {request.region for request in account.requests if request.service == "iam"}
+    assert asked == {region}
+    assert inventory.accounts["partition"].tolist() == [partition]
+    assert inventory.roles["trusts_ec2"].tolist() == ["yes"]
+    assert inventory.tags["tag_source"].tolist() == ["GetResources"]
+
+
+# From the command line
+
+
+def test_regions_that_are_not_named_are_all_that_are_enabled(account: PracticeAccount) -> None:
+    account.forget()
+    inventory = load(account, references=True)
+    asked = {r.region for r in account.requests if r.action == "DescribeInstances"}
+    assert asked == {"eu-west-1", "us-east-1"}
+    assert status(inventory, "unreferenced_profiles") == "complete"
+
+
+def test_where_regions_cannot_be_listed_only_the_own_one_is_asked_and_that_is_said(account: PracticeAccount) -> None:
+    add(account, "web", "web")
+    account.deny("DescribeRegions")
+    account.deny("ListRegions")
+    account.forget()
+    inventory = load(account, references=True)
+    assert {r.region for r in account.requests if r.action == "DescribeInstances"} == {"us-east-1"}
+    assert status(inventory, "unreferenced_profiles") == "partial"
+    findings = iamframe.run_checks(inventory).findings
+    assert findings["certainty"][findings["check"] == "unreferenced_profiles"].tolist() == ["maybe"]
+
+
+def test_a_region_that_is_switched_off_is_a_gap(account: PracticeAccount) -> None:
+    add(account, "web", "web")
+    account.disable_region("ap-east-1")
+    inventory = load(account, references=True, regions=["us-east-1", "ap-east-1"])
+    assert set(inventory.gaps["region"][inventory.gaps["reason"] == "denied"]) == {"ap-east-1"}
+    assert status(inventory, "unreferenced_profiles") == "unknown"
+    assert found(inventory, "unreferenced_profiles") == set()
