@@ -256,7 +256,7 @@ def _folders(accounts: list[str]) -> Iterator[str]:
     """Yield a folder name for each account, whatever stands in its id."""
     taken = {_HIVE_MISSING.casefold()}
     for account in accounts:
-        name = quote(account, safe="") or _NOBODY
+        name = quote(account, safe="")
         # Some file systems take no longer name, and some take two that differ only by case for one.
         if len(name) > _LONGEST_NAME or name.casefold() in taken:
             name = sha256(account.encode()).hexdigest()
