@@ -147,14 +147,13 @@ def read_snapshot(folder: str | os.PathLike[str]) -> tuple[dict[str, pd.DataFram
         said = _manifest_bytes(there)
         try:
             manifest = _manifest(there, said)
+            # Checksums keep files of two snapshots apart.
             frames = {name: _frame(there, frame, manifest.frames[name]) for name, frame in FRAMES.items()}
+            return frames, manifest.sources
         except StoreError:
+            # Another process may have replaced the folder meanwhile: then this is no damage.
             if _manifest_bytes(_there(place)) == said:
                 raise
-        else:
-            # Files of two snapshots are told apart by this alone: another process may have replaced the folder.
-            if _manifest_bytes(_there(place)) == said:
-                return frames, manifest.sources
     raise StoreError(f"{shown(folder)}: is being replaced again and again; open it when that has ended")
 
 

@@ -406,6 +406,15 @@ def test_between_the_two_renames_the_old_snapshot_is_opened_from_beside_and_a_ne
     assert [p.name for p in tmp_path.iterdir()] == ["snapshot"]
 
 
+def test_what_is_left_of_an_old_snapshot_whose_deletion_was_cut_short_stands_in_no_way(tmp_path: Path) -> None:
+    for name in ("snapshot", ".snapshot.iamframe-old"):
+        of_accounts("a").save(tmp_path / name)
+    (tmp_path / ".snapshot.iamframe-old" / MANIFEST).unlink()
+    of_accounts("b").save(tmp_path / "snapshot")
+    assert_same(of_accounts("b"), open_snapshot(tmp_path / "snapshot"))
+    assert [p.name for p in tmp_path.iterdir()] == ["snapshot"]
+
+
 def test_what_killed_saves_left_is_cleared_after_a_day_and_not_before(tmp_path: Path) -> None:
     old, new, other = (tmp_path / f".{name}" for name in
                        ("snapshot.iamframe-new-1", "snapshot.iamframe-new-2", "other.iamframe-new-1"))  # fmt: skip
