@@ -14,7 +14,7 @@ from iamframe.schema import FRAMES
 if TYPE_CHECKING:
     import duckdb
 
-# Each of these alone keeps a query from files and the network; a lock keeps it from changing them.
+# A query reaches no file and no network; a lock keeps it from changing that.
 _SHUT: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,

@@ -149,14 +149,13 @@ def read_snapshot(folder: str | os.PathLike[str]) -> tuple[dict[str, pd.DataFram
         said = _manifest_bytes(there)
         try:
             manifest = _manifest(there, said)
+            # Checksums keep files of two snapshots apart.
             frames = {name: _frame(there, frame, manifest.frames[name]) for name, frame in FRAMES.items()}
+            return frames, manifest.sources
         except StoreError:
+            # Another process may have replaced the folder meanwhile: then this is no damage.
             if _manifest_bytes(_there(place)) == said:
                 raise
-        else:
-            # Files of two snapshots are told apart by this alone: another process may have replaced the folder.
-            if _manifest_bytes(_there(place)) == said:
-                return frames, manifest.sources
     raise StoreError(f"{shown(folder)}: is being replaced again and again; open it when that has ended")
 
 
@@ -265,7 +264,7 @@ def _folders(accounts: list[str]) -> Iterator[str]:
     """Yield a folder name for each account, whatever stands in its id."""
     taken = {_HIVE_MISSING.casefold()}
     for account in accounts:
-        name = quote(account, safe="") or _NOBODY
+        name = quote(account, safe="")
         # Some file systems take no longer name, and some take two that differ only by case for one.
         if len(name) > _LONGEST_NAME or name.casefold() in taken:
             name = sha256(account.encode()).hexdigest()

@@ -13,6 +13,8 @@ from pandas.testing import assert_frame_equal
 from iamframe import Inventory, load_sample, schema
 from iamframe.errors import MissingExtraError, SqlError
 
+OUTSIDE = pd.DataFrame({"secret": [1]})
+
 
 @pytest.fixture(scope="module")
 def inventory() -> Inventory:
@@ -65,6 +67,7 @@ def test_what_is_missing_is_missing_in_the_types_of_pandas(inventory: Inventory)
     assert found.dtypes.astype(str).tolist() == ["str", "Int64", "datetime64[us, UTC]", "boolean"]
     large = inventory.sql("SELECT 18446744073709551615::UBIGINT AS n, 170141183460469231731687303715884105727 AS h")
     assert [int(large.loc[0, name]) for name in large] == [2**64 - 1, 2**127 - 1]
+    assert str(large["n"].dtype) == "UInt64"
 
 
 def test_times_are_utc_wherever_the_machine_is(inventory: Inventory, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,10 +139,11 @@ def test_the_settings_shut_files_out_even_for_a_statement_that_passes_as_a_selec
         inventory.sql("SET threads = 1")
 
 
-def test_a_table_that_is_not_there_is_not_looked_for_among_variables(inventory: Inventory) -> None:
-    mine = pd.DataFrame({"secret": [1]})
-    with pytest.raises(SqlError, match=r"Table with name mine does not exist!"):
-        inventory.sql("FROM mine")
+@pytest.mark.parametrize("variable", ["frame", "frames", "inventory", "mine", "OUTSIDE"])
+def test_a_table_that_is_not_there_is_not_looked_for_among_variables(inventory: Inventory, variable: str) -> None:
+    mine = OUTSIDE
+    with pytest.raises(SqlError, match=f"Table with name {variable} does not exist!"):
+        inventory.sql(f"FROM {variable}")
     assert len(mine) == 1
 
 
