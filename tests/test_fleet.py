@@ -1,0 +1,199 @@
+"""Many accounts: each a unit of work that makes its own credentials, and one that fails costs only its own rows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from accounts import same
+
+import iamframe
+from iamframe.errors import SourceError
+from iamframe.practice import PracticeAccount
+from iamframe.sources.fleet import members_of
+
+ROLE = "OrganizationAccountAccessRole"
+# Ten accounts in the tests; IAMFRAME_FLEET=200 is the whole run.
+SIZE = int(os.environ.get("IAMFRAME_FLEET", "10"))
+PROFILES = int(os.environ.get("IAMFRAME_FLEET_PROFILES", "4"))
+
+
+@pytest.fixture
+def organization(monkeypatch: pytest.MonkeyPatch) -> Iterator[PracticeAccount]:
+    with PracticeAccount(regions=("us-east-1",)) as opened:
+        for name, value in opened.environment().items():
+            monkeypatch.setenv(name, value)
+        yield opened
+
+
+def members(organization: PracticeAccount, count: int, profiles: int = 2) -> list[str]:
+    ids = [organization.add_member(f"team-{number}") for number in range(count)]
+    for account in ids:
+        # The role that is assumed is one of the account's roles too.
+        organization.fill(roles=profiles, profiles=profiles, account_id=account)
+    return ids
+
+
+def load(accounts: object, **options: object) -> iamframe.Inventory:
+    given = {"role_name": ROLE, "references": False, "progress": False} | options
+    return iamframe.load_fleet(accounts, **given)  # type: ignore[arg-type]
+
+
+# Which accounts
+
+
+def test_accounts_come_from_ids_mappings_frames_and_files_alike(tmp_path: Path) -> None:
+    ids = ["000000000001", "000000000002"]
+    rows = [{"account_id": account, "account_name": f"n{account[-1]}"} for account in ids]
+    file = tmp_path / "accounts.csv"
+    file.write_text("Id,Name,Role,External ID\r\n1,n1,audit,s3cret\r\n000000000002,n2,,\r\n", "utf-8-sig")
+    assert [member.account_id for member in members_of(ids)] == ids
+    assert members_of(pd.DataFrame(rows)) == members_of(rows)
+    read = members_of(file)
+    assert [(m.account_id, m.account_name, m.role_name, m.external_id) for m in read] == [
+        ("000000000001", "n1", "audit", "s3cret"),  # a spreadsheet has taken the zeros off
+        ("000000000002", "n2", None, None),
+    ]
+    assert "s3cret" not in repr(read)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name\nx\n", "has no column account_id in its first line"),
+        ("account_id\n12ab\n", "row 1 has no account id of 12 digits ('12ab')"),
+        ("account_id\n000000000001\n1\n", "holds the account 000000000001 twice"),
+        ("account_id\n", "holds no account"),
+        ("", "has no column account_id in its first line"),
+    ],
+)
+def test_a_file_of_accounts_that_cannot_be_used_is_one_sentence(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "accounts.csv"
+    file.write_text(text)
+    with pytest.raises(SourceError) as caught:
+        members_of(file)
+    assert said in str(caught.value)
+    assert str(caught.value).startswith(str(file))
+
+
+def test_the_accounts_of_an_organisation_are_read_with_their_names(organization: PracticeAccount) -> None:
+    ids = members(organization, 2)
+    organization.fill(roles=3, profiles=3)
+    inventory = load("org")
+    assert inventory.accounts[["account_id", "account_name"]].to_numpy().tolist()[:2] == [
+        [ids[0], "team-0"],
+        [ids[1], "team-1"],
+    ]
+    # The account that asks has no such role in itself, and needs none.
+    assert len(inventory.accounts) == 3
+    assert inventory.profiles["account_id"].value_counts().to_dict() == {ids[0]: 2, ids[1]: 2, "123456789012": 3}
+    assert not (inventory.gaps["operation"] == "AssumeRole").any()
+
+
+def test_an_account_that_is_suspended_is_not_asked_and_not_called_empty(organization: PracticeAccount) -> None:
+    members(organization, 1)
+    closed = organization.add_member("old", status="SUSPENDED")
+    inventory = load("org")
+    (gap,) = inventory.gaps[inventory.gaps["operation"] == "AssumeRole"].to_dict("records")
+    assert gap["account_id"] == closed
+    assert gap["detail"] == f"the account {closed} is SUSPENDED and cannot be read"
+    coverage = iamframe.run_checks(inventory).coverage
+    assert set(coverage["status"][coverage["account_id"] == closed]) == {"unknown"}
+
+
+def test_who_may_not_list_the_organisation_is_told_what_to_do(organization: PracticeAccount) -> None:
+    organization.deny("ListAccounts")
+    with pytest.raises(SourceError, match=r"may not list the accounts .+ or name a CSV of accounts"):
+        load("org")
+
+
+# Each account by itself
+
+
+def test_accounts_that_fail_cost_only_their_own_rows(organization: PracticeAccount) -> None:
+    good, other, no_role = members(organization, 3)
+    strangers = "999999999999"
+    inventory = load(
+        [good, {"account_id": no_role, "role_name": "missing"}, strangers, {"account_id": other, "profile": "nope"}]
+    )
+    assert set(inventory.profiles["account_id"]) == {good}
+    gaps = inventory.gaps[inventory.gaps["operation"] == "AssumeRole"]
+    assert set(gaps["account_id"]) == {no_role, strangers, other}
+    assert gaps["detail"].str.contains("could not be assumed|there is no such profile").all()
+    assert set(inventory.accounts["account_id"]) == {good, no_role, strangers, other}
+    coverage = iamframe.run_checks(inventory, only=["empty_profiles"]).coverage
+    assert dict(zip(coverage["account_id"], coverage["status"], strict=True)) == {
+        good: "complete",
+        no_role: "unknown",
+        strangers: "unknown",
+        other: "unknown",
+    }
+
+
+def test_when_all_fail_it_is_refused(organization: PracticeAccount) -> None:
+    ids = members(organization, 2)
+    with pytest.raises(SourceError, match="none of the 2 accounts could be read; the first: aws/000000000001: "):
+        load(ids, role_name="missing")
+
+
+def test_credentials_of_another_account_are_noticed(organization: PracticeAccount) -> None:
+    (member,) = members(organization, 1)
+    organization.fill(roles=1, profiles=1)
+    with pytest.raises(SourceError, match=f"these credentials are of account 123456789012, not of {member}"):
+        iamframe.load_fleet([member], references=False, progress=False)
+
+
+def test_the_external_id_is_written_nowhere(organization: PracticeAccount, tmp_path: Path) -> None:
+    ids = members(organization, 2)
+    inventory = load([*ids, "999999999999"], external_id="s3cret-external")
+    iamframe.write_report(iamframe.run_checks(inventory), tmp_path / "report")
+    inventory.save(tmp_path / "snap")
+    files = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert len(files) > 12
+    for file in files:
+        assert b"s3cret-external" not in file.read_bytes()
+    for frame in inventory.frames.values():
+        assert "s3cret-external" not in frame.to_string()
+
+
+def test_threads_processes_and_one_at_a_time_give_the_same_frames(organization: PracticeAccount) -> None:
+    ids = members(organization, 4)
+    one = iamframe.load_fleet(ids, role_name=ROLE, references=False, progress=False, executor=ThreadPoolExecutor(1))
+    same(one, load(ids))
+    with ProcessPoolExecutor(2) as processes:
+        same(one, load(ids, executor=processes))
+
+
+def test_dask_gives_the_same_frames_as_threads(organization: PracticeAccount) -> None:
+    distributed = pytest.importorskip("distributed", reason="the extra fleet is not installed")
+    ids = members(organization, SIZE, PROFILES)
+    broken = {"account_id": ids[-1], "role_name": "missing"}
+    accounts = [*ids[:-1], broken, "999999999999"]
+    threads = load(accounts)
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=2, dashboard_address=None) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        dask = load(accounts, executor=client.get_executor(pure=False))
+    same(threads, dask)
+    assert len(threads.profiles) == (SIZE - 1) * PROFILES
+
+
+def test_an_account_whose_credentials_expire_keeps_its_journal_and_the_rest_goes_on(
+    organization: PracticeAccount, tmp_path: Path
+) -> None:
+    ids = members(organization, 3, profiles=6)
+    organization.expire(after=14)
+    with pytest.raises(SourceError, match="expired"):
+        iamframe.take_snapshot(tmp_path / "snap", "aws", accounts=ids, role_name=ROLE, references=False, progress=False)
+    organization.expire(None)
+    organization.forget()
+    inventory = iamframe.take_snapshot(
+        tmp_path / "snap", "aws", accounts=ids, role_name=ROLE, references=False, progress=False
+    )
+    same(inventory, load(ids))
+    same(iamframe.open_snapshot(tmp_path / "snap"), inventory)

@@ -1,0 +1,141 @@
+"""A snapshot of a live account: killed at any moment, the same command completes it and asks for nothing twice."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from accounts import found, load, same
+
+import iamframe
+from iamframe.errors import ExpiredError, StoreError
+from iamframe.practice import PracticeAccount
+
+# Three kills in the tests; IAMFRAME_KILLS=20 with IAMFRAME_KILL_SIZE=500 is the whole run.
+KILLS = int(os.environ.get("IAMFRAME_KILLS", "3"))
+SIZE = int(os.environ.get("IAMFRAME_KILL_SIZE", "60"))
+
+
+@pytest.fixture
+def account() -> Iterator[PracticeAccount]:
+    with PracticeAccount(regions=("us-east-1",)) as opened:
+        yield opened
+
+
+def command(account: PracticeAccount, out: Path, *more: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "iamframe.cli", "snapshot", "aws", "--out", str(out), *more],
+        env=os.environ | account.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run(account: PracticeAccount, out: Path, *more: str) -> tuple[int, str, str]:
+    process = command(account, out, *more)
+    said, complained = process.communicate(timeout=120)
+    return process.returncode, said, complained
+
+
+def test_a_snapshot_is_the_account_and_leaves_nothing_unfinished(account: PracticeAccount, tmp_path: Path) -> None:
+    account.fill(roles=8, profiles=8)
+    code, said, complained = run(account, tmp_path / "snap")
+    assert (code, complained) == (0, "")
+    assert said == f"1 account, 8 roles, 8 instance profiles.\nSnapshot: {tmp_path / 'snap'}\n"
+    same(iamframe.open_snapshot(tmp_path / "snap"), load(account, references=True))
+    assert not (tmp_path / "snap" / "unfinished").exists()
+
+
+def test_killed_at_any_moment_it_is_completed_with_fewer_requests(account: PracticeAccount, tmp_path: Path) -> None:
+    account.fill(roles=SIZE, profiles=SIZE)
+    account.latency = 0.02
+    account.forget()
+    assert run(account, tmp_path / "whole")[0] == 0
+    scratch = len(account.requests)
+    whole = iamframe.open_snapshot(tmp_path / "whole")
+    kills = random.Random(7)
+    for number in range(KILLS):
+        out = tmp_path / f"killed-{number}"
+        account.forget()
+        process = command(account, out)
+        moment = kills.randrange(1, scratch)
+        while len(account.requests) < moment:
+            time.sleep(0.001)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        answered = len(account.requests)
+        account.forget()
+        code, _, complained = run(account, out)
+        assert code == 0, complained
+        again = len(account.requests)
+        # What was in flight when it was killed is asked again: a request per worker at most, and who asks.
+        assert again <= scratch - answered + 16 + 1
+        assert again < scratch or moment <= 17
+        same(iamframe.open_snapshot(out), whole)
+
+
+def test_an_unfinished_snapshot_says_so_when_it_is_opened(account: PracticeAccount, tmp_path: Path) -> None:
+    account.fill(roles=8, profiles=8)
+    account.expire(after=9)
+    code, _, complained = run(account, tmp_path / "snap")
+    assert code == 2
+    assert complained.startswith("iamframe: aws: the credentials expired after ")
+    assert complained.endswith("are kept; renew them and run the same command again, which goes on from there\n")
+    with pytest.raises(StoreError, match="is an unfinished snapshot; run the `iamframe snapshot` that began it again"):
+        iamframe.open_snapshot(tmp_path / "snap")
+    account.expire(None)
+    assert run(account, tmp_path / "snap")[0] == 0
+    assert len(iamframe.open_snapshot(tmp_path / "snap").profiles) == 8
+
+
+def test_another_command_does_not_go_on_from_it(account: PracticeAccount, tmp_path: Path) -> None:
+    account.fill(roles=8, profiles=8)
+    account.expire(after=9)
+    session = account.session(region_name="us-east-1")
+    with pytest.raises(ExpiredError):
+        iamframe.load_account(session, progress=False, journal=tmp_path / "account.jsonl")
+    assert run(account, tmp_path / "snap")[0] == 2
+    account.expire(None)
+    code, _, complained = run(account, tmp_path / "snap", "--references", "none")
+    assert code == 2
+    assert "holds an unfinished snapshot of other sources or options; finish it with the same command" in complained
+
+
+def test_what_was_denied_is_asked_again_when_it_goes_on(account: PracticeAccount, tmp_path: Path) -> None:
+    account.fill(roles=8, profiles=8)
+    account.deny("ListInstanceProfiles")
+    session = account.session(region_name="us-east-1")
+    journal = tmp_path / "account.jsonl"
+    first = iamframe.load_account(session, references=False, progress=False, journal=journal)
+    account.allow()
+    second = iamframe.load_account(session, references=False, progress=False, journal=journal)
+    assert found(first, "empty_profiles") == set()
+    same(second, load(account))
+
+
+def test_an_old_snapshot_stays_whole_until_the_new_one_is(account: PracticeAccount, tmp_path: Path) -> None:
+    account.fill(roles=8, profiles=8)
+    assert run(account, tmp_path / "snap")[0] == 0
+    account.session().client("iam").create_instance_profile(InstanceProfileName="new")
+    account.expire(after=5)
+    assert run(account, tmp_path / "snap")[0] == 2
+    assert len(iamframe.open_snapshot(tmp_path / "snap").profiles) == 8
+    account.expire(None)
+    assert run(account, tmp_path / "snap")[0] == 0
+    assert len(iamframe.open_snapshot(tmp_path / "snap").profiles) == 9
+
+
+def test_a_folder_of_other_things_is_refused_before_anything_is_asked(account: PracticeAccount, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    account.forget()
+    code, _, complained = run(account, tmp_path)
+    assert (code, account.requests) == (2, [])
+    assert "is not empty and holds no snapshot, and is left as it is; name another folder" in complained
