@@ -519,6 +519,8 @@ def test_the_manager_lists_all_accounts_in_pages_and_members_may_not(account: Pr
     assert client.describe_organization()["Organization"]["MasterAccountId"] == "123456789012"
     with refused("InvalidInputException"):
         client.list_accounts(NextToken="nonsense")
+    with refused("InvalidInputException"):
+        client.list_accounts(MaxResults=21)
     with refused("AccessDeniedException", "You don't have permissions to access this resource."):
         account.session(account_id=ids[0]).client("organizations").list_accounts()
 
@@ -954,6 +956,14 @@ def test_broken_answers_reach_the_client_as_such_and_so_many_times(iam: Any, acc
         account.fault("melted")
 
 
+def test_a_reset_is_one_to_the_socket_too_and_not_an_end(account: PracticeAccount) -> None:
+    account.fault("reset")
+    with socket.create_connection(("127.0.0.1", int(account.endpoint.rpartition(":")[2]))) as raw:
+        raw.sendall(b"POST / HTTP/1.1\r\nHost: a\r\n\r\n")
+        with pytest.raises(ConnectionResetError):
+            raw.recv(65536)
+
+
 def test_a_client_that_tries_again_gets_over_what_goes_wrong_once(account: PracticeAccount) -> None:
     iam = account.session().client("iam", config=Config(retries={"mode": "standard", "total_max_attempts": 3}))
     account.fault("reset", "ListRoles")
@@ -978,10 +988,25 @@ def test_accounts_one_after_the_other_start_empty_and_there_is_one_at_a_time() -
             assert len(iam.list_roles()["Roles"]) == 3
 
 
+def test_what_moto_held_before_is_not_in_it_and_what_it_held_is_gone_after() -> None:
+    from moto.iam.models import iam_backends
+
+    def hold(name: str) -> None:
+        iam_backends["123456789012"]["aws"].create_instance_profile(name, "/", [])
+
+    hold("before")
+    with PracticeAccount() as account:
+        iam = account.session().client("iam")
+        assert iam.list_instance_profiles()["InstanceProfiles"] == []
+        make_profile(iam, "within")
+    assert list(iam_backends["123456789012"]["aws"].instance_profiles) == []
+
+
 def test_it_ends_for_good_and_leaves_no_thread_behind() -> None:
     with PracticeAccount() as account:
         endpoint = account.endpoint
-        account.session().client("iam").list_roles()
+        client = account.session().client("iam")
+        client.list_roles()
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.1", int(endpoint.rpartition(":")[2])), timeout=1)
     deadline = time.monotonic() + 5
