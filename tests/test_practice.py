@@ -499,9 +499,9 @@ def test_a_role_that_is_missing_or_does_not_trust_one_cannot_be_assumed(iam: Any
     with refused("AccessDenied"):
         assumed(account, role["Arn"], ExternalId="wrong")
     assert assumed(account, role["Arn"], ExternalId="secret")
-    without = account.add_member("bare", role_name=None)
-    with refused("AccessDenied"):
-        assumed(account, f"arn:aws:iam::{without}:role/OrganizationAccountAccessRole")
+    for member in (account.add_member("bare", role_name=None), account.add_member("gone", status="SUSPENDED")):
+        with refused("AccessDenied"):
+            assumed(account, f"arn:aws:iam::{member}:role/OrganizationAccountAccessRole")
 
 
 def test_the_manager_lists_all_accounts_in_pages_and_members_may_not(account: PracticeAccount) -> None:
@@ -826,11 +826,11 @@ def test_what_comes_too_fast_is_throttled_until_that_is_taken_off(iam: Any, ec2:
 
 
 def test_a_bucket_fills_again_at_its_rate(iam: Any, account: PracticeAccount) -> None:
-    account.throttle(20, 1)
+    account.throttle(1, 1)
     iam.list_roles()
     with refused("Throttling"):
         iam.list_roles()
-    time.sleep(0.1)
+    time.sleep(1.1)
     assert iam.list_roles()["Roles"] == []
 
 
@@ -914,6 +914,12 @@ def test_credentials_expire_after_so_many_requests_and_may_be_good_again(
     with refused("ExpiredTokenException"):
         tagging(account, "us-east-1").get_resources()
     account.expire(None)
+    assert iam.list_roles()["Roles"] == []
+
+
+def test_what_is_not_known_here_is_refused_and_breaks_nothing(iam: Any) -> None:
+    with refused("InvalidAction", "moto does not know iam:GenerateServiceLastAccessedDetails", 501):
+        iam.generate_service_last_accessed_details(Arn="arn:aws:iam::123456789012:role/web")
     assert iam.list_roles()["Roles"] == []
 
 
@@ -1084,7 +1090,7 @@ def test_any_program_reaches_it_with_the_variables(account: PracticeAccount) -> 
 def test_without_moto_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "moto.server", None)
     with pytest.raises(MissingExtraError, match=r"moto is not installed: pip install 'iamframe\[practice\]'"):
-        PracticeAccount().__enter__()
+        PracticeAccount().open()
     monkeypatch.undo()
     with PracticeAccount() as account:
         assert account.endpoint
@@ -1122,6 +1128,16 @@ def test_as_a_program_it_prints_the_variables_and_serves_until_it_is_interrupted
         assert served.wait(timeout=10) == 0
         assert served.stderr is not None
         assert served.stderr.read() == ""
+
+
+def test_as_a_program_it_says_in_one_sentence_that_a_port_is_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-m", "iamframe.practice", "--port", port]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert f"port {port} of 127.0.0.1 cannot be served on" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 # Filling, and many at once.
@@ -1213,8 +1229,8 @@ def test_reading_a_full_account_is_quick(account: PracticeAccount) -> None:
 
 def test_no_lock_is_held_by_an_account_that_could_not_be_opened(account: PracticeAccount) -> None:
     port = int(account.endpoint.rpartition(":")[2])
-    account.__exit__(None, None, None)
+    account.close()
     with socket.create_server(("127.0.0.1", port)), pytest.raises(OSError, match="in use"):
-        PracticeAccount(port=port).__enter__()
+        PracticeAccount(port=port).open()
     assert not practice_backends._in_use.locked()
-    account.__enter__()
+    account.open()
