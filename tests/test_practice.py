@@ -142,6 +142,27 @@ def test_account_details_show_role_tags_and_profiles_but_no_description_and_no_e
     assert "empty" not in json.dumps(iam.get_account_authorization_details(), default=str)
 
 
+def test_on_the_wire_there_is_nothing_that_a_client_would_drop_unseen(iam: Any) -> None:
+    # botocore leaves out what its model does not name: other clients see it.
+    make_role(iam, "web", Description="secret words", Tags=TAGS, MaxSessionDuration=7200)
+    make_profile(iam, "web", "web", Tags=TAGS)
+    bodies: dict[str, str] = {}
+
+    def keep(http_response: Any, model: Any, **_: Any) -> None:
+        bodies[model.name] = http_response.text
+
+    iam.meta.events.register("after-call.iam", keep)
+    iam.get_account_authorization_details(Filter=["Role"])
+    iam.list_instance_profiles()
+    assert "<Key>Team</Key>" in bodies["GetAccountAuthorizationDetails"]
+    assert bodies["GetAccountAuthorizationDetails"].count("<Tags>") == 1
+    assert "Tags" not in bodies["ListInstanceProfiles"]
+    for body in bodies.values():
+        assert "InstanceProfileName" in body
+        assert "secret words" not in body
+        assert "MaxSessionDuration" not in body
+
+
 # Pages.
 
 
