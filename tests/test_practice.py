@@ -142,6 +142,27 @@ def test_account_details_show_role_tags_and_profiles_but_no_description_and_no_e
     assert "empty" not in json.dumps(iam.get_account_authorization_details(), default=str)
 
 
+def test_on_the_wire_there_is_nothing_that_a_client_would_drop_unseen(iam: Any) -> None:
+    # botocore leaves out what its model does not name: other clients see it.
+    make_role(iam, "web", Description="secret words", Tags=TAGS, MaxSessionDuration=7200)
+    make_profile(iam, "web", "web", Tags=TAGS)
+    bodies: dict[str, str] = {}
+
+    def keep(http_response: Any, model: Any, **_: Any) -> None:
+        bodies[model.name] = http_response.text
+
+    iam.meta.events.register("after-call.iam", keep)
+    iam.get_account_authorization_details(Filter=["Role"])
+    iam.list_instance_profiles()
+    assert "<Key>Team</Key>" in bodies["GetAccountAuthorizationDetails"]
+    assert bodies["GetAccountAuthorizationDetails"].count("<Tags>") == 1
+    assert "Tags" not in bodies["ListInstanceProfiles"]
+    for body in bodies.values():
+        assert "InstanceProfileName" in body
+        assert "secret words" not in body
+        assert "MaxSessionDuration" not in body
+
+
 # Pages.
 
 
@@ -499,9 +520,9 @@ def test_a_role_that_is_missing_or_does_not_trust_one_cannot_be_assumed(iam: Any
     with refused("AccessDenied"):
         assumed(account, role["Arn"], ExternalId="wrong")
     assert assumed(account, role["Arn"], ExternalId="secret")
-    without = account.add_member("bare", role_name=None)
-    with refused("AccessDenied"):
-        assumed(account, f"arn:aws:iam::{without}:role/OrganizationAccountAccessRole")
+    for member in (account.add_member("bare", role_name=None), account.add_member("gone", status="SUSPENDED")):
+        with refused("AccessDenied"):
+            assumed(account, f"arn:aws:iam::{member}:role/OrganizationAccountAccessRole")
 
 
 def test_the_manager_lists_all_accounts_in_pages_and_members_may_not(account: PracticeAccount) -> None:
@@ -519,6 +540,8 @@ def test_the_manager_lists_all_accounts_in_pages_and_members_may_not(account: Pr
     assert client.describe_organization()["Organization"]["MasterAccountId"] == "123456789012"
     with refused("InvalidInputException"):
         client.list_accounts(NextToken="nonsense")
+    with refused("InvalidInputException"):
+        client.list_accounts(MaxResults=21)
     with refused("AccessDeniedException", "You don't have permissions to access this resource."):
         account.session(account_id=ids[0]).client("organizations").list_accounts()
 
@@ -824,11 +847,11 @@ def test_what_comes_too_fast_is_throttled_until_that_is_taken_off(iam: Any, ec2:
 
 
 def test_a_bucket_fills_again_at_its_rate(iam: Any, account: PracticeAccount) -> None:
-    account.throttle(20, 1)
+    account.throttle(1, 1)
     iam.list_roles()
     with refused("Throttling"):
         iam.list_roles()
-    time.sleep(0.1)
+    time.sleep(1.1)
     assert iam.list_roles()["Roles"] == []
 
 
@@ -915,6 +938,12 @@ def test_credentials_expire_after_so_many_requests_and_may_be_good_again(
     assert iam.list_roles()["Roles"] == []
 
 
+def test_what_is_not_known_here_is_refused_and_breaks_nothing(iam: Any) -> None:
+    with refused("InvalidAction", "moto does not know iam:GenerateServiceLastAccessedDetails", 501):
+        iam.generate_service_last_accessed_details(Arn="arn:aws:iam::123456789012:role/web")
+    assert iam.list_roles()["Roles"] == []
+
+
 def test_unknown_credentials_and_unsigned_requests_are_refused(account: PracticeAccount) -> None:
     stranger = {"aws_access_key_id": "AKIASTRANGER", "aws_secret_access_key": "x"}
     with refused("InvalidClientTokenId", "The security token included in the request is invalid.", 403):
@@ -954,6 +983,14 @@ def test_broken_answers_reach_the_client_as_such_and_so_many_times(iam: Any, acc
         account.fault("melted")
 
 
+def test_a_reset_is_one_to_the_socket_too_and_not_an_end(account: PracticeAccount) -> None:
+    account.fault("reset")
+    with socket.create_connection(("127.0.0.1", int(account.endpoint.rpartition(":")[2]))) as raw:
+        raw.sendall(b"POST / HTTP/1.1\r\nHost: a\r\n\r\n")
+        with pytest.raises(ConnectionResetError):
+            raw.recv(65536)
+
+
 def test_a_client_that_tries_again_gets_over_what_goes_wrong_once(account: PracticeAccount) -> None:
     iam = account.session().client("iam", config=Config(retries={"mode": "standard", "total_max_attempts": 3}))
     account.fault("reset", "ListRoles")
@@ -978,10 +1015,25 @@ def test_accounts_one_after_the_other_start_empty_and_there_is_one_at_a_time() -
             assert len(iam.list_roles()["Roles"]) == 3
 
 
+def test_what_moto_held_before_is_not_in_it_and_what_it_held_is_gone_after() -> None:
+    from moto.iam.models import iam_backends
+
+    def hold(name: str) -> None:
+        iam_backends["123456789012"]["aws"].create_instance_profile(name, "/", [])
+
+    hold("before")
+    with PracticeAccount() as account:
+        iam = account.session().client("iam")
+        assert iam.list_instance_profiles()["InstanceProfiles"] == []
+        make_profile(iam, "within")
+    assert list(iam_backends["123456789012"]["aws"].instance_profiles) == []
+
+
 def test_it_ends_for_good_and_leaves_no_thread_behind() -> None:
     with PracticeAccount() as account:
         endpoint = account.endpoint
-        account.session().client("iam").list_roles()
+        client = account.session().client("iam")
+        client.list_roles()
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.1", int(endpoint.rpartition(":")[2])), timeout=1)
     deadline = time.monotonic() + 5
@@ -1059,7 +1111,7 @@ def test_any_program_reaches_it_with_the_variables(account: PracticeAccount) -> 
 def test_without_moto_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "moto.server", None)
     with pytest.raises(MissingExtraError, match=r"moto is not installed: pip install 'iamframe\[practice\]'"):
-        PracticeAccount().__enter__()
+        PracticeAccount().open()
     monkeypatch.undo()
     with PracticeAccount() as account:
         assert account.endpoint
@@ -1097,6 +1149,16 @@ def test_as_a_program_it_prints_the_variables_and_serves_until_it_is_interrupted
         assert served.wait(timeout=10) == 0
         assert served.stderr is not None
         assert served.stderr.read() == ""
+
+
+def test_as_a_program_it_says_in_one_sentence_that_a_port_is_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-m", "iamframe.practice", "--port", port]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert f"port {port} of 127.0.0.1 cannot be served on" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 # Filling, and many at once.
@@ -1188,8 +1250,8 @@ def test_reading_a_full_account_is_quick(account: PracticeAccount) -> None:
 
 def test_no_lock_is_held_by_an_account_that_could_not_be_opened(account: PracticeAccount) -> None:
     port = int(account.endpoint.rpartition(":")[2])
-    account.__exit__(None, None, None)
+    account.close()
     with socket.create_server(("127.0.0.1", port)), pytest.raises(OSError, match="in use"):
-        PracticeAccount(port=port).__enter__()
+        PracticeAccount(port=port).open()
     assert not practice_backends._in_use.locked()
-    account.__enter__()
+    account.open()

@@ -287,8 +287,36 @@ def details_of_groups(iam: Any) -> Steps:
     return {"group-filter-result": details(iam, "Group")}
 
 
-def details(iam: Any, kind: str) -> Any:
-    found = iam.get_account_authorization_details(Filter=[kind])
+@scenario("test_get_account_authorization_details_with_inline_policies@TestGetAccountAuthorizationDetails")
+def details_with_inline_policies(iam: Any) -> Steps:
+    document = json.dumps(POLICY)
+    iam.create_user(UserName="kim")
+    iam.put_user_policy(UserName="kim", PolicyName="inline", PolicyDocument=document)
+    iam.create_group(GroupName="staff")
+    iam.put_group_policy(GroupName="staff", PolicyName="inline", PolicyDocument=document)
+    made = role(iam, "web")
+    iam.put_role_policy(RoleName="web", PolicyName="inline", PolicyDocument=document)
+    return {"create-role": made, "inline-policies-result": details(iam, "User", "Group", "Role")}
+
+
+@scenario("test_get_account_authorization_details_with_tags@TestGetAccountAuthorizationDetails")
+def details_with_tags(iam: Any) -> Steps:
+    tags = [{"Key": "environment", "Value": "test"}, {"Key": "team", "Value": "platform"}]
+    iam.create_user(UserName="kim", Tags=tags)
+    role(iam, "web", Tags=tags)
+    return {"tags-result": details(iam, "User", "Role")}
+
+
+@scenario("test_get_account_authorization_details_no_filter@TestGetAccountAuthorizationDetails")
+def details_of_all(iam: Any) -> Steps:
+    iam.create_user(UserName="kim")
+    iam.create_group(GroupName="staff")
+    iam.create_policy(PolicyName="own", PolicyDocument=json.dumps(POLICY))
+    return {"create-role": role(iam, "web"), "no-filter-result": details(iam)}
+
+
+def details(iam: Any, *kinds: str) -> Any:
+    found = iam.get_account_authorization_details(Filter=list(kinds))
     assert found.pop("IsTruncated") is False
     del found["ResponseMetadata"]
     return found
@@ -387,6 +415,16 @@ def trust_errors(iam: Any) -> Steps:
         "invalid-json-error": refused(iam.update_assume_role_policy, RoleName="one", PolicyDocument="no json"),
         "invalid-action-error": update(Action="s3:ListBucket"),
         "resource-field-error": update(Resource="*"),
+    }
+
+
+@scenario("test_update_assume_role_policy@TestRoleLifecycle")
+def update_trust(iam: Any) -> Steps:
+    statement = {"Effect": "Allow", "Principal": {"Service": ["ec2.amazonaws.com"]}, "Action": ["sts:AssumeRole"]}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    return {
+        "created_role": iam.create_role(RoleName="one", AssumeRolePolicyDocument=document),
+        "updated_policy": iam.update_assume_role_policy(RoleName="one", PolicyDocument=json.dumps(TRUST)),
     }
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import shlex
 import threading
 
+from iamframe.errors import MissingExtraError
 from iamframe.practice.account import PracticeAccount
 
 
@@ -19,14 +21,18 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--roles", type=int, default=40, help="how many roles (40)")
     parser.add_argument("--profiles", type=int, default=40, help="how many instance profiles (40)")
     asked = parser.parse_args(arguments)
-    with PracticeAccount(port=asked.port) as account:
+    account = PracticeAccount(port=asked.port)
+    try:
+        account.open()
+    except OSError as error:
+        parser.error(f"port {asked.port} of 127.0.0.1 cannot be served on ({error.strerror}); name another with --port")
+    except MissingExtraError as error:
+        parser.error(str(error))
+    with contextlib.closing(account), contextlib.suppress(KeyboardInterrupt):
         account.fill(asked.roles, asked.profiles)
         for name, value in account.environment().items():
             print(f"export {name}={shlex.quote(value)}", flush=True)  # noqa: T201 (this is what it is for)
-        try:
-            threading.Event().wait()
-        except KeyboardInterrupt:
-            return
+        threading.Event().wait()
 
 
 if __name__ == "__main__":

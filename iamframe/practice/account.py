@@ -35,9 +35,10 @@ _GLOBAL = ("iam", "organizations", "account")
 class PracticeAccount:
     """An AWS account that answers on 127.0.0.1, and holds nothing at first.
 
-    Open it with `with`; there is one at a time in a process. Every client works on it that can be told an endpoint:
-    those of `session()`, and any other program with the variables of `environment()`. Only these credentials, and
-    those that AssumeRole gives out, are known.
+    Open it with `with`, or with `open` and `close`; there is one at a time in a process. Every client works on it that
+    can be told an endpoint: those of `session()`, and any other program with the variables of `environment()`. Only
+    these credentials, and those that AssumeRole gives out, are known. A session that is made anew, with keys of
+    AssumeRole for instance, goes to AWS itself unless the variables are set: make its clients of `session()`.
 
     Parameters
     ----------
@@ -70,7 +71,7 @@ class PracticeAccount:
         self._lock = threading.Lock()
         self._faults = Faults(partition)
 
-    def __enter__(self) -> Self:
+    def open(self) -> None:
         """Start to answer.
 
         Raises
@@ -79,6 +80,8 @@ class PracticeAccount:
             If moto is not installed.
         RuntimeError
             If another account of this process is still open.
+        OSError
+            If the port is taken.
         """
         self._backends = Backends(self.partition)
         self._keys.clear()
@@ -95,19 +98,28 @@ class PracticeAccount:
         self._organization = Organization(self._backends, self.account_id)
         self._know(self.account_id)
         self._server.start()
+
+    def close(self) -> None:
+        """Stop to answer, and forget all that was held."""
+        self._server.stop()
+        self._backends.close()
+
+    def __enter__(self) -> Self:
+        """Start to answer, as `open` does."""
+        self.open()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Stop to answer, and forget all that was held."""
-        self._server.stop()
-        self._backends.close()
+        """Stop to answer, as `close` does."""
+        self.close()
 
-    def _know(self, account_id: str) -> None:
+    def _know(self, account_id: str, *, active: bool = True) -> None:
         arn = f"arn:{self.partition}:iam::{account_id}:user/practice"
         self._keys[_key(account_id)] = Principal(account_id, arn, f"AIDA{account_id}USERX")
-        self._accounts.append(account_id)
+        if active:
+            self._accounts.append(account_id)
 
     # To work with it.
 
@@ -180,7 +192,8 @@ class PracticeAccount:
         with self._lock:
             account_id = f"{len(self._organization.members):012d}"
             self._organization.members.append(Member(account_id, name, status))
-            self._know(account_id)
+            # Nobody gets into an account that is suspended or closed.
+            self._know(account_id, active=status == "ACTIVE")
         if role_name is not None:
             trust = (
                 '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:'

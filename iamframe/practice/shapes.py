@@ -110,12 +110,12 @@ def role_detail(role: Any, profiles: Iterable[Any]) -> str:
 
 
 def user_detail(user: Any, tags: Iterable[dict[str, str]]) -> str:
-    """Return a user."""
+    """Return a user: of roles and groups an empty list of inline policies is shown, of users none."""
     groups = "".join(text("member", name) for name in user.group_list)
+    policies = _policies_of(user, "UserPolicyList").removeprefix("<UserPolicyList></UserPolicyList>")
     return (
         f"{text('Path', user.path)}{text('UserName', user.name)}{text('UserId', user.id)}{text('Arn', user.arn)}"
-        f"{text('CreateDate', moment(user.create_date))}{_policies_of(user, 'UserPolicyList')}"
-        f"<GroupList>{groups}</GroupList>{tag_list(tags)}"
+        f"{text('CreateDate', moment(user.create_date))}{policies}<GroupList>{groups}</GroupList>{tag_list(tags)}"
     )
 
 
