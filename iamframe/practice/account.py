@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from iamframe.practice import faults
 from iamframe.practice.backends import Backends
-from iamframe.practice.calls import Answer, Call, Principal, Refusal, Request, read_call, refusal_answer
+from iamframe.practice.calls import Answer, Call, Principal, Refusal, Request, json_answer, read_call, refusal_answer
 from iamframe.practice.ec2 import Ec2
 from iamframe.practice.faults import Bucket, Denial, Fault, Faults
 from iamframe.practice.filling import fill
@@ -27,6 +27,12 @@ _REGIONS = {
     "aws": ("us-east-1", "eu-west-1"),
     "aws-us-gov": ("us-gov-west-1", "us-gov-east-1"),
     "aws-cn": ("cn-north-1", "cn-northwest-1"),
+}
+# Services of which moto has nothing, or no answer without arguments: neither has this account.
+_NOTHING: dict[tuple[str, str], dict[str, Any]] = {
+    ("ecs", "DescribeCapacityProviders"): {"capacityProviders": [], "failures": []},
+    ("imagebuilder", "ListInfrastructureConfigurations"): {"infrastructureConfigurationSummaryList": []},
+    ("pcs", "ListClusters"): {"clusters": []},
 }
 # Those are asked in one place for all regions.
 _GLOBAL = ("iam", "organizations", "account")
@@ -307,6 +313,8 @@ class PracticeAccount:
         return call.region.startswith(prefix) if prefix else not call.region.startswith(("cn-", "us-gov-"))
 
     def _dispatch(self, call: Call) -> Answer:
+        if (nothing := _NOTHING.get((call.service, call.action))) is not None:
+            return json_answer(call, nothing)
         if call.service == "account" and call.action == "ListRegions":
             return list_regions(call, self._regions)
         services: dict[str, Any] = {
