@@ -388,6 +388,8 @@ class AccountReader:
             for mention in mentions:
                 mention.region, mention.account_id = region, self.account_id
             pinnings[region] += [p for record in found.records for p in consumer.pinnings(record)]
+            for step in consumer.steps:
+                yield self._answer(step.operation, _Read(state=found.state), region)
             yield self._answer(consumer.operation, _Read(mentions, found.state), region)
         second = [
             (region, self._submit("references", self._pinned, region, pinnings[region], read)) for region in regions
