@@ -145,16 +145,17 @@ def load_fleet(
         finally:
             if own is not None:
                 own.shutdown(cancel_futures=True)
-    failed = [error for _, error in loaded if error is not None]
-    if journals and any(isinstance(error, ExpiredError) for error in failed):
-        raise next(error for error in failed if isinstance(error, ExpiredError))
+    expired = next((one.sentence for one in loaded if one.expired), None)
+    if journals and expired is not None:
+        raise ExpiredError(expired)
+    failed = [one.sentence for one in loaded if one.sentence is not None]
     if len(failed) == len(able):
         first = f"; the first: {failed[0]}" if failed else ""
         raise SourceError(f"none of the {len(able):,} accounts could be read{first}")
     left_out = [
         _unread(m, f"the account {m.account_id} is {m.status} and cannot be read") for m in members if m not in able
     ]
-    return joined([*(inventory for inventory, _ in loaded), *left_out], [source_name(profile)])
+    return joined([*(one.inventory for one in loaded), *left_out], [source_name(profile)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,8 +249,20 @@ def _organization(way: _Way) -> list[Member]:
         raise first_failure(refusal, source_name(way.profile)) from refusal.cause
 
 
-def _load_member(member: Member, way: _Way) -> tuple[Inventory, IamframeError | None]:
-    """Return one account's inventory, and the error that left it without rows; it runs where the executor says."""
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """One account's inventory, and the sentence that says why it has no rows.
+
+    No exception travels: what it was caused by may be of kinds that do not survive the way.
+    """
+
+    inventory: Inventory
+    sentence: str | None = None
+    expired: bool = False
+
+
+def _load_member(member: Member, way: _Way) -> _Loaded:
+    """Return what one account gives; it runs where the executor says."""
     source = f"{source_name(member.profile or way.profile)}/{member.account_id}"
     journal = Path(way.journals) / f"{member.account_id}.jsonl" if way.journals else None
     try:
@@ -261,8 +274,8 @@ def _load_member(member: Member, way: _Way) -> tuple[Inventory, IamframeError | 
         if all(a.state == "refused" for a in answers if a.tally and a.operation != "GetCallerIdentity"):
             raise SourceError(_all_denied(source, answers))
     except IamframeError as error:
-        return _unread(member, str(error)), error
-    return build_inventory(answers, [source]), None
+        return _Loaded(_unread(member, str(error)), str(error), isinstance(error, ExpiredError))
+    return _Loaded(build_inventory(answers, [source]))
 
 
 def _unread(member: Member, sentence: str) -> Inventory:
