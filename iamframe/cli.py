@@ -179,12 +179,7 @@ def _of_each(inventory: Inventory) -> str:
 def _one_line(result: Result) -> str:
     counts = result.findings["severity"][result.findings["accepted"].isna()].value_counts()
     found = ", ".join(f"{counts[s]:,} {s}" for s in SEVERITIES if s in counts) or "none"
-    short = int((result.summary["complete"] < len(result.inventory.accounts)).sum())
-    return (
-        f"{_of_each(result.inventory)}; "
-        f"findings: {found}; "
-        f"{short} of {len(result.checks)} checks {'is' if short == 1 else 'are'} not complete."
-    )
+    return f"{_of_each(result.inventory)}; findings: {found}; {result.said_complete}."
 
 
 def _not_complete(result: Result) -> list[str]:

@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 from iamframe import schema
 from iamframe.keys import Contradiction, Positions, is_in, merged, position
 from iamframe.missing import note_absent, note_lacking_others, note_shorter_than_counted
+from iamframe.names import number
 from iamframe.query import select
 from iamframe.rows import Book
 from iamframe.sources.records import (
@@ -93,7 +94,7 @@ class Inventory:
 
     def __repr__(self) -> str:
         """Return the number of rows of each frame, in one line."""
-        rows = ", ".join(f"{len(frame):,} {name}" for name, frame in self.frames.items())
+        rows = ", ".join(number(len(frame), name.removesuffix("s")) for name, frame in self.frames.items())
         return f"Inventory({rows})"
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from iamframe.names import number
 from iamframe.rows import Book
 from iamframe.sources.records import ALL, GLOBAL, PROFILE_LIST, ROLE_LINKS, ROLE_LISTS
 from iamframe.sources.references import CORE, VERSIONS
@@ -20,8 +21,8 @@ _IAM_OWN = (*ROLE_LISTS, PROFILE_LIST, ROLE_LINKS, "GetRole", "GetInstanceProfil
 def note_shorter_than_counted(book: Book, roles: pa.Table, profiles: pa.Table) -> None:
     """Take wholeness from a list that holds less than GetAccountSummary counts."""
     for what, operations, expected, table in (
-        ("roles", ROLE_LISTS, "roles_expected", roles),
-        ("instance profiles", (PROFILE_LIST,), "profiles_expected", profiles),
+        ("role", ROLE_LISTS, "roles_expected", roles),
+        ("instance profile", (PROFILE_LIST,), "profiles_expected", profiles),
     ):
         counts = table["account_id"].combine_chunks().value_counts()
         held = dict(zip(*(part.to_pylist() for part in counts.flatten()), strict=True))
@@ -30,7 +31,8 @@ def note_shorter_than_counted(book: Book, roles: pa.Table, profiles: pa.Table) -
             if gap["reason"] == "vanished" and gap["operation"] in _SINGLE[expected]:
                 held[gap["account_id"]] = held.get(gap["account_id"], 0) + 1
         for account, row in book.accounts.items():
-            if row.get(expected) is None or held.get(account, 0) >= row[expected]:
+            read = held.get(account, 0)
+            if row.get(expected) is None or read >= row[expected]:
                 continue
             for operation in operations:
                 call = book.calls.get((account, operation, GLOBAL))
@@ -41,9 +43,8 @@ def note_shorter_than_counted(book: Book, roles: pa.Table, profiles: pa.Table) -
                         operation,
                         ALL,
                         "truncated",
-                        f"{held.get(account, 0):,} {what} were read and GetAccountSummary "
-                        f"counts {row[expected]:,}: the "
-                        "list is not whole; list them again",
+                        f"{number(read, what)} {'was' if read == 1 else 'were'} read and "
+                        f"GetAccountSummary counts {row[expected]:,}: the list is not whole; list them again",
                     )
 
 
@@ -114,17 +115,17 @@ def note_absent(book: Book, roles: pa.Table, profiles: pa.Table) -> None:
         if not has_profiles or not np.asarray(theirs["role_known"]).all():
             _lacks_links(book, account, mine)
         for table, what, operation, command in (
-            (mine, "roles", "ListRoleTags", "aws iam get-account-authorization-details --filter Role"),
+            (mine, "role", "ListRoleTags", "aws iam get-account-authorization-details --filter Role"),
             (
                 theirs,
-                "instance profiles",
+                "instance profile",
                 "ListInstanceProfileTags",
                 "aws iam list-instance-profile-tags --instance-profile-name=NAME",
             ),
         ):
             unknown = len(table) - int(np.count_nonzero(np.asarray(table["tags_known"])))
             if unknown:
-                _lacks(book, account, operation, f"the tags of {unknown:,} of {len(table):,} {what} are", command)
+                _lacks(book, account, operation, f"the tags of {unknown:,} of {number(len(table), what)} are", command)
         if (account, "GetAccountSummary") not in read:
             _lacks(book, account, "GetAccountSummary", "the quotas are", "aws iam get-account-summary")
         for operation in CORE:
@@ -162,7 +163,7 @@ def _lacks_links(book: Book, account: str, roles: pa.Table) -> None:
             book,
             account,
             ROLE_LINKS,
-            f"the profiles that hold the {len(roles):,} roles are",
+            f"the profiles that hold the {number(len(roles), 'role')} are",
             "aws iam list-instance-profiles",
         )
     elif len(unknown):
