@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from iamframe.errors import ExpiredError, IamframeError, SourceError
 from iamframe.inventory import Inventory, build_inventory, joined
-from iamframe.progress import Progress
+from iamframe.progress import Progress, silent
 from iamframe.progress import shown as shown_progress
 from iamframe.sources.connecting import DEFAULT_REGION, first_failure, open_session, source_name
 from iamframe.sources.fleet import Member, assumed, chosen, members_of, members_of_organization
@@ -270,7 +270,7 @@ def _load_member(member: Member, way: _Way) -> _Loaded:
         role = member.role_name or way.role_name
         if role and not member.is_caller:
             session = assumed(session, member, role, member.external_id or way.external_id)
-        answers = _asked(session, way.plan, way.workers, way.rate, source, journal, _silent, member)
+        answers = _asked(session, way.plan, way.workers, way.rate, source, journal, silent, member)
         if all(a.state == "refused" for a in answers if a.tally and a.operation != "GetCallerIdentity"):
             raise SourceError(_all_denied(source, answers))
     except IamframeError as error:
@@ -289,7 +289,3 @@ def _unread(member: Member, sentence: str) -> Inventory:
         tally=Tally(),
     )
     return build_inventory([answer], [AWS])
-
-
-def _silent(stage: str, done: int, total: int) -> None:
-    """Show nothing: what runs elsewhere is counted by account."""

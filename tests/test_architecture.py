@@ -17,6 +17,7 @@ PACKAGE = Path(iamframe.__file__).parent
 # From left to right: each imports only from those before it.
 MODULES = [
     "errors",
+    "progress",
     "schema",
     "sources",
     "sources.records",
@@ -44,7 +45,6 @@ MODULES = [
     "store",
     "query",
     "inventory",
-    "progress",
     "live",
     "loading",
     "knowledge",

@@ -18,6 +18,7 @@ import msgspec
 from msgspec import UNSET
 
 from iamframe.errors import SourceError
+from iamframe.progress import Progress, silent
 from iamframe.sources.asking import Asker, Refused
 from iamframe.sources.plan import Plan
 from iamframe.sources.reads import READS
@@ -91,13 +92,6 @@ _COST = {
 }
 
 
-Progress = Callable[[str, int, int], None]
-
-
-def _silent(stage: str, done: int, total: int) -> None:
-    pass
-
-
 @dataclass
 class _Read:
     """Records of one operation and region, and whether they are the whole list."""
@@ -115,7 +109,7 @@ class AccountReader:
     source: str
     name: str | None = None
     expected: str | None = None
-    progress: Progress = _silent
+    progress: Progress = silent
     account_id: str | None = None
     gaps: list[Gap] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -450,8 +444,10 @@ class AccountReader:
         try:
             yield from self.asker.pages(service, operation, region, **parameters)
         except Refused as refusal:
-            found.state = "truncated" if found.records else "refused"
-            self._refused(operation, refusal, region=region)
+            # What is gone since it was listed uses nothing any more.
+            if refusal.reason != "vanished":
+                found.state = "truncated" if found.records else "refused"
+                self._refused(operation, refusal, region=region)
 
     def _listing(self, service: str, operation: str, key: str, kind: type[T], **parameters: Any) -> _Read:
         found = _Read()
