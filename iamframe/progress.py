@@ -42,7 +42,7 @@ def shown(progress: bool | Progress | None) -> Iterator[Progress]:
             bar.close()
 
 
-def silent(stage: str, done: int, total: int) -> None:  # noqa: ARG001 - what a stage and its counts are told to
+def silent(stage: str, done: int, total: int) -> None:
     """Show nothing."""
 
 

@@ -227,13 +227,16 @@ class AccountReader:
         yield self._answer(PROFILE_LIST, profiles)
         for operation, kind in ((PROFILE, GotProfile), (ROLE, GotRole)):
             found = [one for one in (*of_profiles, *of_roles) if isinstance(one, kind)]
-            yield self._answer(operation, _Read(found))
+            yield self._answer(operation, self._one_by_one(operation, found))
         for operation, kind_of in ((PROFILE_TAGS, "instance-profile"), (ROLE_TAGS, "role")):
             named = [
                 one for one in (*of_profiles, *of_roles) if isinstance(one, Tagging) and one.resource_type == kind_of
             ]
-            yield self._answer(operation, _Read(named))
-        yield self._answer(ROLE_LINKS, _Read(linked))
+            yield self._answer(operation, self._one_by_one(operation, named))
+        yield self._answer(ROLE_LINKS, self._one_by_one(ROLE_LINKS, linked))
+
+    def _one_by_one(self, operation: str, records: list[Any]) -> _Read:
+        return _Read(records, "partial" if records or self.asker.answered[operation] else "refused")
 
     def _roles_listed(self) -> Future[_Read]:
         return self._pool.submit(self._listing, "iam", "ListRoles", "Roles", ListedRole)
