@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from iamframe.errors import IamframeError
+from iamframe.version import __version__
 
 if TYPE_CHECKING:
     from iamframe.checks import Result
@@ -74,9 +75,7 @@ _strict = click.option("--strict", is_flag=True, help="Exit 3 if a check that wa
 
 def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted and not context.resilient_parsing:
-        from importlib.metadata import version
-
-        click.echo(f"iamframe {version('iamframe')}")
+        click.echo(f"iamframe {__version__}")
         context.exit()
 
 

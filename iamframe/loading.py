@@ -10,11 +10,8 @@ import msgspec
 
 from iamframe.errors import SourceError, StoreError
 from iamframe.inventory import Inventory, build_inventory
-from iamframe.live import load_account, load_fleet
 from iamframe.sources.archives import shown
-from iamframe.sources.connecting import open_session
 from iamframe.sources.files import read_files
-from iamframe.sources.fleet import role_account
 from iamframe.sources.sample import sample_folder
 from iamframe.store import UNFINISHED, is_snapshot, read_snapshot, refuse_others
 
@@ -60,6 +57,11 @@ def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
 
 
 def _load_live(source: str, live: dict[str, Any]) -> Inventory:
+    # Not needed by whoever reads files, and as long to load as they take to read.
+    from iamframe.live import load_account, load_fleet
+    from iamframe.sources.connecting import open_session
+    from iamframe.sources.fleet import role_account
+
     profile = source.partition(":")[2] or None
     role, accounts = live.get("role_name"), live.get("accounts")
     if role is None and accounts is None:

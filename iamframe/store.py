@@ -21,7 +21,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import file_digest, sha256
-from importlib.metadata import version
 from itertools import accumulate, pairwise
 from pathlib import Path, PurePath
 from typing import Annotated
@@ -35,6 +34,7 @@ import pyarrow as pa
 from iamframe.errors import SchemaError, StoreError
 from iamframe.schema import FRAMES, Frame
 from iamframe.sources.archives import shown
+from iamframe.version import __version__
 
 FORMAT = "iamframe snapshot"
 FORMAT_VERSION = 1
@@ -227,7 +227,7 @@ def _write(frames: Mapping[str, pd.DataFrame], sources: tuple[str, ...], folder:
     manifest = _Manifest(
         format=FORMAT,
         format_version=FORMAT_VERSION,
-        iamframe_version=version("iamframe"),
+        iamframe_version=__version__,
         saved_at=datetime.now(UTC),
         sources=sources,
         accounts=[_Account(**row) for row in captured],

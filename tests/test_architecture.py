@@ -16,6 +16,7 @@ PACKAGE = Path(iamframe.__file__).parent
 
 # From left to right: each imports only from those before it.
 MODULES = [
+    "version",
     "errors",
     "progress",
     "schema",

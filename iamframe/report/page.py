@@ -7,7 +7,6 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
-from importlib.metadata import version
 from typing import Any
 
 import pandas as pd
@@ -17,6 +16,7 @@ import pyarrow.compute as pc
 from iamframe.checks.registry import CHECKS, SEVERITIES, STATUSES, Result
 from iamframe.keys import texts
 from iamframe.report import pictures
+from iamframe.version import __version__
 
 # A browser lays out a longer table too slowly; the CSV beside the page has all rows.
 MAX_ROWS = 20_000
@@ -114,7 +114,7 @@ def render_page(result: Result, title: str | None = None, author: str | None = N
         policy=_POLICY.format(style=_hash(style), script=_hash(script)),
         title=title or "",
         author=author or "",
-        version=version("iamframe"),
+        version=__version__,
         sources=inventory.sources,
         is_sample=inventory.sources == ("sample",),
         accounts=_rows(inventory.accounts.head(_CHUNK), ["account_id", "account_name", "captured_at"]),
