@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import csv
 import io
-import json
+import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import Any, BinaryIO
 
@@ -24,6 +24,8 @@ from iamframe.sources import config, steampipe, terraform
 from iamframe.sources.archives import Piece, Unreadable, pieces, shown
 from iamframe.sources.records import (
     GLOBAL,
+    PROFILE_LIST,
+    ROLE_LINKS,
     UNKNOWN_ACCOUNT,
     UNKNOWN_REGION,
     Account,
@@ -52,12 +54,14 @@ from iamframe.sources.references import (
     pinned_mentions,
     region_in,
 )
-from iamframe.sources.runs import Runs, cut
+from iamframe.sources.runs import LARGE, Runs, cut
 
 CHUNK = 2_000
 # What decoding raises on text that is not of the shape asked for.
 _BROKEN = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
 _SMALL = 4_096
+# Where msgspec says that a document ends and another text begins.
+_TRAILING = re.compile(r"trailing characters \(byte (\d+)\)")
 
 # AWS's documentation shows made-up markers in answers that are whole otherwise; a real one is opaque.
 _DOCUMENTED = re.compile(r"EXAMPLE.*EXAMPLE")
@@ -108,12 +112,18 @@ _OBJECT = msgspec.json.Decoder(dict[_Key, Value], dec_hook=lambda _, text: _Key(
 _LIST = msgspec.json.Decoder(list[Raw])
 
 
-class _LongList(list[Raw]):
-    """The last items of a long list, and the runs of those before them."""
+Documents = Iterator[tuple[str, dict[str, Value] | list[Raw]]]
 
-    def __init__(self, items: list[Raw], runs: Runs) -> None:
+
+class _LongList(list[Raw]):
+    """What look like the last items of a long list, the runs of those before them, and the text before those."""
+
+    def __init__(self, items: list[Raw], runs: Runs, before: bytes) -> None:
         super().__init__(items)
         self.runs = runs
+        self.before = before
+        # The documents that turn out to follow that of the list.
+        self.after: Documents = iter(())
 
 
 @dataclass(slots=True)
@@ -124,6 +134,8 @@ class _Document:
     piece: Piece
     place: str
     keys: dict[str, Value]
+    # The lists of which some items could not be read.
+    short: set[str] = field(default_factory=set)
 
     @property
     def is_truncated(self) -> bool:
@@ -133,10 +145,9 @@ class _Document:
             return False
         return self.keys.get("IsTruncated") in (True, "true", "True") or any(token is not None for token in tokens)
 
-    @property
-    def state(self) -> State:
-        """What the answer says of its own list."""
-        return "truncated" if self.is_truncated else "complete"
+    def state(self, key: str) -> State:
+        """Return whether a list is all that there is; only known when it was read to its end."""
+        return "truncated" if self.is_truncated or key in self.short else "complete"
 
     def items(self, key: str) -> list[Raw]:
         """Return the items of a list."""
@@ -267,19 +278,15 @@ class _Reader:
             yield from self._denied(source, piece, piece.read())
             return
         with piece.open() as file:
-            if (keys := _cut(file)) is not None:
-                yield from self._document(source, piece, "$", keys)
-                return
-            file.seek(0)
-            data = file.read()
-        for place, content in _documents(data):
-            try:
-                if isinstance(content, list):
-                    yield from self._list(source, piece, place, content)
-                else:
-                    yield from self._document(source, piece, place, content)
-            except Unreadable as problem:
-                self._unreadable(piece.label, str(problem), place)
+            piece = replace(piece, size=file.seek(0, os.SEEK_END))
+            for place, content in _documents_in(file):
+                try:
+                    if isinstance(content, list):
+                        yield from self._list(source, piece, place, content)
+                    else:
+                        yield from self._document(source, piece, place, content)
+                except Unreadable as problem:
+                    self._unreadable(piece.label, str(problem), place)
 
     def _unreadable(self, label: str, sentence: str, path: str = "$") -> None:
         subject = label if path == "$" else f"{label} {path}"
@@ -293,14 +300,24 @@ class _Reader:
                 source, piece, place + ".data", _object(document.as_json("data"), place + ".data")
             )
             return
-        for key, shape in _SHAPES.items():
-            if key in keys and (answers := shape(self, document)) is not None:
-                yield from answers
-                return
-        raise Unreadable(
-            f"{_at(place)}is not a shape that iamframe reads (its keys are {_shown_keys(keys)}); see the README for "
-            "the files that it takes"
-        )
+        # A long list first: whether what seems to follow it does is known when it was read to its end.
+        long = [key for key, value in keys.items() if isinstance(value, _LongList)]
+        read, problems = False, []
+        for key in dict.fromkeys((*long, *_SHAPES)):
+            try:
+                # People merge several answers into one document.
+                if key in document.keys and (answers := _SHAPES[key](self, document)) is not None:
+                    read = True
+                    yield from answers
+            except Unreadable as problem:
+                problems.append(str(problem))
+        if problems:
+            raise Unreadable("; ".join(problems))
+        if not read:
+            raise Unreadable(
+                f"{_at(place)}is not a shape that iamframe reads (its keys are {_shown_keys(keys)}); see the README "
+                "for the files that it takes"
+            )
 
     def _list(self, source: str, piece: Piece, place: str, items: list[Raw]) -> Iterator[Answer]:
         if not items:
@@ -326,66 +343,62 @@ class _Reader:
 
     # From lists to records
 
-    def _records(
-        self, document: _Document, key: str, kind: type[msgspec.Struct], answer: Answer | None = None
-    ) -> Iterator[Records]:
-        raws = document.items(key)
+    def _records(self, document: _Document, key: str, kind: type[msgspec.Struct]) -> Iterator[Records]:
         path = document.place if key == "rows" else f"{document.place}.{key}"
-        decode = msgspec.json.Decoder(kind).decode
+        decode = _decoder(document, kind)
         before = 0
+        raws = document.items(key)
         if isinstance(raws, _LongList):
-            for chunk, count in self._runs(document, raws.runs, kind, path, answer):
+            for chunk, count in self._runs(document, key, raws, kind, path):
                 yield chunk
                 before += count
+            raws = document.items(key)
         for start in range(0, len(raws), CHUNK):
             part = raws[start : start + CHUNK]
             try:
-                yield [decode(item) for item in part]
+                chunk = [decode(item) for item in part]
             except _BROKEN:
-                yield list(self._each(document, part, decode, path, before + start))
-                if answer is not None:
-                    answer.state = "truncated"
+                chunk = list(self._each(document, part, decode, path, before + start))
+                document.short.add(key)
+            yield chunk
 
     def _runs(
-        self, document: _Document, runs: Runs, kind: type[msgspec.Struct], path: str, answer: Answer | None
+        self, document: _Document, key: str, long: _LongList, kind: type[msgspec.Struct], path: str
     ) -> Iterator[tuple[Records, int]]:
         """Yield the records of the runs in chunks, and how many items each chunk stands for."""
         decode_all, decode = msgspec.json.Decoder(list[kind]).decode, msgspec.json.Decoder(kind).decode  # type: ignore[valid-type]
         held: Records = []
         count = 0
-        for run in runs:
+        for run in long.runs:
             try:
                 held += decode_all(run)
             except _BROKEN:
                 yield held, len(held)
                 count += len(held)
                 held = []
-                items = self._run_items(document, runs, run, f"{path}[{count}]")
-                held = list(self._each(document, items, decode, path, count))
-                if answer is not None and (not items or len(held) < len(items)):
-                    answer.state = "truncated"
-                yield held, len(items)
+                if (items := _items(run)) is None:
+                    self._at_once(document, key, long, f"{path}[{count}]")
+                    return
+                document.short.add(key)
+                yield list(self._each(document, items, decode, path, count)), len(items)
                 count += len(items)
-                held = []
             if len(held) >= CHUNK:
                 yield held, len(held)
                 count += len(held)
                 held = []
         yield held, len(held)
 
-    def _run_items(self, document: _Document, runs: Runs, run: bytes, place: str) -> list[Raw]:
-        """Return the items of a run that cannot be decoded as a whole."""
+    def _at_once(self, document: _Document, key: str, long: _LongList, place: str) -> None:
+        """Read the document from a run on that is no list by itself: the item or the list did not end where it seemed."""
         try:
-            return _LIST.decode(run)
-        except _BROKEN:
-            pass
-        try:
-            # What looked like the end of an item may have been within one.
-            return _LIST.decode(runs.rest(run))
-        except _BROKEN as error:
-            sentence = f"{place} and what follows is not JSON ({_plain(error)}); export it again"
-            self._unreadable(document.piece.label, sentence, place)
-            return []
+            long.after = _documents(long.before + long.runs.rest())
+            _, keys = next(long.after)
+            assert isinstance(keys, dict)
+        except Unreadable as problem:
+            self._unreadable(document.piece.label, f"{place} and what follows {problem}", place)
+            document.short.add(key)
+            keys = {key: []}
+        document.keys = keys
 
     def _each(
         self, document: _Document, items: list[Raw], decode: Callable[[Raw], Any], path: str, start: int = 0
@@ -397,9 +410,18 @@ class _Reader:
                 self._unreadable(document.piece.label, _sentence(error, f"{path}[{index}]"), f"{path}[{index}]")
 
     def _listing(self, document: _Document, key: str, operation: str, kind: type[msgspec.Struct]) -> Iterator[Answer]:
-        answer = Answer(operation, document.piece.label, (), state=document.state, source=document.source)
-        answer.chunks = self._records(document, key, kind, answer)
+        document.items(key)
+        answer = Answer(operation, document.piece.label, (), source=document.source)
+        answer.chunks = self._listed(document, key, kind, answer)
         yield answer
+
+    def _listed(
+        self, document: _Document, key: str, kind: type[msgspec.Struct], answer: Answer
+    ) -> Iterator[Records]:
+        yield from self._records(document, key, kind)
+        # ListInstanceProfilesForRole is the whole list of nothing but that role's.
+        if answer.operation != ROLE_LINKS:
+            answer.state = document.state(key)
 
     def _single(self, document: _Document, key: str, operation: str, kind: type[Any]) -> Iterator[Answer]:
         path = f"{document.place}.{key}"
@@ -440,11 +462,9 @@ class _Reader:
         yield answer
 
     def _profiles(self, document: _Document) -> Iterator[Answer]:
-        (answer,) = self._listing(document, "InstanceProfiles", "ListInstanceProfiles", ListedProfile)
-        if "for-role" in document.piece.name.lower():
-            # ListInstanceProfilesForRole has the same shape; only the file's name tells.
-            answer.operation, answer.state = "ListInstanceProfilesForRole", "partial"
-        yield answer
+        # ListInstanceProfilesForRole has the same shape; only the file's name tells.
+        operation = ROLE_LINKS if "for-role" in document.piece.name.lower() else PROFILE_LIST
+        yield from self._listing(document, "InstanceProfiles", operation, ListedProfile)
 
     def _got_role(self, document: _Document) -> Iterator[Answer]:
         (answer,) = self._single(document, "Role", "GetRole", GotRole)
@@ -635,7 +655,7 @@ class _Reader:
                 self._carries(document.piece, account)
         if len(records) < len(document.items(consumer.key)):
             # What one unreadable row names is unknown, so that nothing can be said to be named by none.
-            document.keys["IsTruncated"] = True
+            document.short.add(consumer.key)
         self.consumers.append((document, consumer, records))
         self.has_read = True
         return iter(())
@@ -651,13 +671,14 @@ class _Reader:
             by_account[owner or UNKNOWN_ACCOUNT][consumer.operation] += records
             pinnings[owner or UNKNOWN_ACCOUNT] += [p for record in records for p in consumer.pinnings(record)]
             mentions = [mention for record in records for mention in consumer.mentions(record)]
-            yield from self._mentioned(document, consumer.operation, mentions, owner, region)
+            yield from self._mentioned(document, consumer, mentions, owner, region)
         for account, read in by_account.items():
             yield from self._pinned(account, pinnings[account], read)
 
     def _mentioned(
-        self, document: _Document, operation: str, mentions: list[Mention], owner: str | None, region: str | None
+        self, document: _Document, consumer: Consumer, mentions: list[Mention], owner: str | None, region: str | None
     ) -> Iterator[Answer]:
+        operation, state = consumer.operation, document.state(consumer.key)
         scopes: dict[tuple[str | None, str], Records] = defaultdict(list)
         for mention in mentions:
             mention.account_id = account_of(mention.named) or mention.account_id or owner
@@ -666,7 +687,7 @@ class _Reader:
         if not scopes:
             scopes[owner, region or UNKNOWN_REGION] = []
         for (account, where), found in scopes.items():
-            answer = Answer(operation, document.piece.label, [found], account, where, document.state, document.source)
+            answer = Answer(operation, document.piece.label, [found], account, where, state, document.source)
             if account is None:
                 self._cannot_place(answer)
             yield answer
@@ -760,15 +781,27 @@ def _text_of(data: bytes) -> bytes:
     return data.removeprefix(b"\xef\xbb\xbf")
 
 
-def _documents(data: bytes) -> Iterator[tuple[str, dict[str, Value] | list[Raw]]]:
-    """Yield each JSON document of a file with its place; people append one export to another."""
+def _documents_in(file: BinaryIO) -> Documents:
+    """Yield each JSON document of a file with its place."""
+    if (keys := _cut(file)) is None:
+        file.seek(0)
+        yield from _documents(file.read())
+        return
+    yield "$", keys
+    for value in keys.values():
+        if isinstance(value, _LongList):
+            yield from value.after
+
+
+def _documents(data: bytes) -> Documents:
+    """Yield each JSON document of a text with its place; people append one export to another."""
     data = _text_of(data)
     if not data or data.isspace():
         raise Unreadable("is empty; the command that should have written it probably failed")
     try:
         content = _content(data, "$")
     except msgspec.DecodeError as error:
-        if "trailing characters" not in str(error):
+        if not _TRAILING.search(str(error)):
             raise Unreadable(f"is not JSON ({_plain(error)}); export it again with --output json") from None
         for number, text in enumerate(_appended(data)):
             place = f"document {number} $"
@@ -782,17 +815,18 @@ def _documents(data: bytes) -> Iterator[tuple[str, dict[str, Value] | list[Raw]]
 
 
 def _appended(data: bytes) -> Iterator[bytes]:
-    try:
-        text = data.decode()
-        decoder, start = json.JSONDecoder(), len(text) - len(text.lstrip())
-        while start < len(text):
-            _, end = decoder.raw_decode(text, start)
-            yield text[start:end].encode()
-            start = end
-            while text[start : start + 1].isspace():
-                start += 1
-    except (ValueError, RecursionError) as error:
-        raise Unreadable(f"is not JSON after its first document ({_plain(error)}); export it again") from None
+    start = 0
+    while rest := memoryview(data)[start:]:
+        end = len(rest)
+        try:
+            msgspec.json.decode(rest, type=Raw)
+        except (msgspec.DecodeError, RecursionError) as error:
+            if not (trailing := _TRAILING.search(str(error))):
+                raise Unreadable(f"is not JSON after its first document ({_plain(error)}); export it again") from None
+            # It counts from one.
+            end = int(trailing.group(1)) - 1
+        yield data[start : start + end]
+        start += end
 
 
 def _cut(file: BinaryIO) -> dict[str, Value] | None:
@@ -802,13 +836,21 @@ def _cut(file: BinaryIO) -> dict[str, Value] | None:
     key, before, without, runs = found
     try:
         # The list is the whole document's own only if it ends what stands before it.
-        if list(_object(before, "$"))[-1:] != [key]:
+        if list(_object(before + b"]}", "$"))[-1:] != [key]:
             return None
         keys = _object(without, "$")
     except (Unreadable, msgspec.DecodeError):
         return None
     tail = keys[key]
-    return keys | {key: _LongList(tail, runs)} if isinstance(tail, list) else None
+    return keys | {key: _LongList(tail, runs, before)} if isinstance(tail, list) else None
+
+
+def _items(run: bytes) -> list[Raw] | None:
+    """Return the items of a run, or None where it is no list."""
+    try:
+        return _LIST.decode(run)
+    except _BROKEN:
+        return None
 
 
 def _content(text: bytes | Raw, place: str) -> dict[str, Value] | list[Raw]:
@@ -851,6 +893,10 @@ def _object(text: bytes | Raw, place: str) -> dict[str, Value]:
         twice = next(key for key, count in Counter(key.text for key in pairs).items() if count > 1)
         raise Unreadable(f"{_at(place)}has the key {_shown(twice)} twice, so that one would be lost; export it anew")
     return keys
+
+
+def _decoder(document: _Document, kind: Any) -> Callable[[Raw], Any]:
+    return msgspec.json.Decoder(kind).decode
 
 
 def _keys(item: Raw) -> set[str]:
