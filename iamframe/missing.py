@@ -48,7 +48,10 @@ def note_shorter_than_counted(book: Book, roles: pa.Table, profiles: pa.Table) -
 
 
 def note_lacking_others(book: Book, rows: pa.Table, key: str, operations: tuple[str, ...]) -> None:
-    """Take wholeness from a list that lacks what another of IAM's own answers shows: they are not of one time."""
+    """Take wholeness from a list that lacks what another of IAM's own answers shows: they are not of one time.
+
+    One that lacks nothing is whole, though other files hold parts of it and say that there is more.
+    """
     own = [number for number, operation in enumerate(book.operations) if operation in _IAM_OWN]
     lists = [number for number in own if book.operations[number] in operations]
     if len(own) < 2 or not lists:
@@ -58,8 +61,13 @@ def note_lacking_others(book: Book, rows: pa.Table, key: str, operations: tuple[
     everything = frame.drop_duplicates(key).groupby("account_id").size()
     counts = frame[frame["origin"].isin(lists)].groupby(["account_id", "origin"]).size()
     for (account, origin), count in counts.items():
-        call = book.calls.get((account, book.operations[origin], GLOBAL))
-        if count < everything[account] and call and call.state == "complete":
+        operation = book.operations[origin]
+        call = book.calls.get((account, operation, GLOBAL))
+        if book.states[origin] != "complete" or not call:
+            continue
+        if count == everything[account] and call.state == "truncated" and not call.blank:
+            call.state = "complete"
+        elif count < everything[account] and call.state == "complete":
             call.state = "partial"
             book.gap(
                 account,
@@ -69,6 +77,16 @@ def note_lacking_others(book: Book, rows: pa.Table, key: str, operations: tuple[
                 f"{book.origins[origin]} lists {count:,} and {_all_read(book, account)} {everything[account]:,}: they "
                 f"are not of one time, and that list is not whole; {_at_one_time(book, account)}",
             )
+
+
+    whole = {(account, operation) for (account, operation, _), call in book.calls.items() if call.state == "complete"}
+    book.gaps = [
+        gap
+        for gap in book.gaps
+        if gap["reason"] != "truncated"
+        or gap["operation"] not in operations
+        or (gap["account_id"], gap["operation"]) not in whole
+    ]
 
 
 def _all_read(book: Book, account: str) -> str:

@@ -34,11 +34,9 @@ import pyarrow as pa
 
 from iamframe.errors import SchemaError, StoreError
 from iamframe.schema import FRAMES, Frame
-from iamframe.sources.archives import shown
+from iamframe.sources.archives import FORMAT, MANIFEST, shown
 
-FORMAT = "iamframe snapshot"
 FORMAT_VERSION = 1
-MANIFEST = "manifest.json"
 # Where a live load keeps what it has read until the snapshot is whole.
 UNFINISHED = "unfinished"
 _PART = "part.parquet"
@@ -298,7 +296,9 @@ def _write_part(folder: Path, frame: Frame, rows: pa.Table) -> str:
 def _there(place: Path) -> Path:
     """Where the snapshot of this place is: there, or, if its replacement was cut short, beside it."""
     kept = _kept(place.resolve())
-    return kept if not (place / MANIFEST).exists() and (kept / MANIFEST).exists() else place
+    # Path.exists would raise for a name that is too long to be one.
+    there, aside = (os.path.exists(folder / MANIFEST) for folder in (place, kept))
+    return kept if aside and not there else place
 
 
 def _manifest_bytes(there: Path) -> bytes | None:

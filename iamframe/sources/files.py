@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
 import re
 from collections import Counter, defaultdict
@@ -21,8 +22,9 @@ from msgspec import Raw
 
 from iamframe.errors import SourceError
 from iamframe.sources import config, steampipe, terraform
-from iamframe.sources.archives import Piece, Unreadable, pieces, shown
+from iamframe.sources.archives import DENIED, Piece, Unreadable, pieces, shown
 from iamframe.sources.records import (
+    DUMP,
     GLOBAL,
     PROFILE_LIST,
     ROLE_LINKS,
@@ -42,6 +44,8 @@ from iamframe.sources.records import (
     Tag,
     Tagging,
     account_of,
+    aws_command,
+    cli_name,
     tags_or_none,
 )
 from iamframe.sources.references import (
@@ -58,7 +62,7 @@ from iamframe.sources.runs import LARGE, Runs, cut
 
 CHUNK = 2_000
 # What decoding raises on text that is not of the shape asked for.
-_BROKEN = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
+_BROKEN = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError, Unreadable)
 _SMALL = 4_096
 # Where msgspec says that a document ends and another text begins.
 _TRAILING = re.compile(r"trailing characters \(byte (\d+)\)")
@@ -106,9 +110,10 @@ class _Key:
 
 
 Value = list[Raw] | dict[str, Raw] | str | bool | int | float | None
+_Found = list[Raw] | dict[_Key, Raw] | str | bool | int | float | None
 
 # One pass over the file finds its keys and cuts its lists into items, which are decoded one by one later.
-_OBJECT = msgspec.json.Decoder(dict[_Key, Value], dec_hook=lambda _, text: _Key(text))
+_OBJECT = msgspec.json.Decoder(dict[_Key, _Found], dec_hook=lambda _, text: _Key(text))
 _LIST = msgspec.json.Decoder(list[Raw])
 
 
@@ -164,7 +169,7 @@ class _Document:
 @dataclass(slots=True)
 class _Reader:
     found: dict[tuple[str, ...], tuple[str, Piece]] = field(default_factory=dict)
-    gaps: list[Gap] = field(default_factory=list)
+    gaps: list[tuple[Piece, Gap]] = field(default_factory=list)
     identities: dict[tuple[str, ...], str] = field(default_factory=dict)
     carried: dict[tuple[str, ...], set[str]] = field(default_factory=lambda: defaultdict(set))
     waiting: list[tuple[Piece, Answer]] = field(default_factory=list)
@@ -183,22 +188,25 @@ class _Reader:
                 for answer in self._piece(source, piece):
                     yield from self._now_or_later(piece, answer)
             except Unreadable as problem:
-                self._unreadable(piece.label, str(problem))
+                self._unreadable(piece, str(problem))
             except _BROKEN as error:
-                self._unreadable(piece.label, _sentence(error, "$"))
+                self._unreadable(piece, _sentence(error, "$"))
         for piece, answer in (*self.waiting, *self._recorded()):
             yield self._owned(piece, answer)
         yield from self._references()
         if not self.has_read:
-            first = self.gaps[0].detail if self.gaps else None
+            first = self.gaps[0][1].detail if self.gaps else None
             names = ", ".join(dict.fromkeys(self.sources))
             raise SourceError(
                 first
                 or f"{names}: holds no file that iamframe reads; it takes JSON that the AWS CLI prints, AWS Config "
                 "items, Terraform state and Steampipe rows"
             )
+        for piece, gap in self.gaps:
+            if gap.operation != "file":
+                gap.account_id = gap.account_id or self._owner(piece.folders)
         if self.gaps:
-            yield Answer("file", "files", [list(self.gaps)])
+            yield Answer("file", "files", [[gap for _, gap in self.gaps]])
 
     # Whose file it is
 
@@ -256,25 +264,21 @@ class _Reader:
         records = sum(map(len, answer.chunks))
         self.has_read |= bool(records) or (answer.state == "complete" and answer.account_id is not None)
         if answer.account_id is None and not any(_account(r) for chunk in answer for r in chunk):
-            self._cannot_place(answer)
+            self._cannot_place(piece, answer)
         return answer
 
-    def _cannot_place(self, answer: Answer) -> None:
+    def _cannot_place(self, piece: Piece, answer: Answer) -> None:
         what = "says whose tags these are" if answer.operation.endswith("Tags") else "says whose account this is of"
-        self.gaps.append(
-            Gap(
-                answer.operation,
-                answer.origin,
-                "unreadable",
-                f"{answer.origin}: nothing {what}; put `aws sts get-caller-identity` output beside it, or the file "
-                "into a folder named after the 12-digit account id",
-            )
+        sentence = (
+            f"{answer.origin}: nothing {what}; put `aws sts get-caller-identity` output beside it, or the file into a "
+            "folder named after the 12-digit account id"
         )
+        self._gap(piece, Gap(answer.operation, answer.origin, "unreadable", sentence))
 
     # From bytes to documents
 
     def _piece(self, source: str, piece: Piece) -> Iterator[Answer]:
-        if piece.name == "denied.csv":
+        if piece.name.lower() == DENIED:
             yield from self._denied(source, piece, piece.read())
             return
         with piece.open() as file:
@@ -286,11 +290,17 @@ class _Reader:
                     else:
                         yield from self._document(source, piece, place, content)
                 except Unreadable as problem:
-                    self._unreadable(piece.label, str(problem), place)
+                    self._unreadable(piece, str(problem), place)
 
-    def _unreadable(self, label: str, sentence: str, path: str = "$") -> None:
-        subject = label if path == "$" else f"{label} {path}"
-        self.gaps.append(Gap("file", subject, "unreadable", f"{label}: {sentence}", region=UNKNOWN_REGION))
+    def _gap(self, piece: Piece, gap: Gap) -> None:
+        """Note a gap; whose it is, if it does not say so, is known when all files were read."""
+        self.gaps.append((piece, gap))
+
+    def _unreadable(self, piece: Piece, sentence: str, path: str = "$") -> None:
+        subject = piece.label if path == "$" else f"{piece.label} {path}"
+        operation = _named_after(piece) or "file"
+        region = GLOBAL if operation in _IAM else _region(piece) or UNKNOWN_REGION
+        self._gap(piece, Gap(operation, subject, "unreadable", f"{piece.label}: {sentence}", region=region))
 
     def _document(self, source: str, piece: Piece, place: str, keys: dict[str, Value]) -> Iterator[Answer]:
         document = _Document(source, piece, place, keys)
@@ -335,11 +345,10 @@ class _Reader:
                 try:
                     keys = _object(item, f"{place}[{index}]")
                     yield from self._document(source, piece, f"{place}[{index}]", keys)
-                except (Unreadable, *_BROKEN) as problem:
-                    at = f"{place}[{index}]"
-                    self._unreadable(
-                        piece.label, str(problem) if isinstance(problem, Unreadable) else _sentence(problem, at), at
-                    )
+                except Unreadable as problem:
+                    self._unreadable(piece, str(problem), f"{place}[{index}]")
+                except _BROKEN as problem:
+                    self._unreadable(piece, _sentence(problem, f"{place}[{index}]"), f"{place}[{index}]")
 
     # From lists to records
 
@@ -395,7 +404,7 @@ class _Reader:
             _, keys = next(long.after)
             assert isinstance(keys, dict)
         except Unreadable as problem:
-            self._unreadable(document.piece.label, f"{place} and what follows {problem}", place)
+            self._unreadable(document.piece, f"{place} and what follows {problem}", place)
             document.short.add(key)
             keys = {key: []}
         document.keys = keys
@@ -407,7 +416,7 @@ class _Reader:
             try:
                 yield decode(item)
             except _BROKEN as error:
-                self._unreadable(document.piece.label, _sentence(error, f"{path}[{index}]"), f"{path}[{index}]")
+                self._unreadable(document.piece, _sentence(error, f"{path}[{index}]"), f"{path}[{index}]")
 
     def _listing(self, document: _Document, key: str, operation: str, kind: type[msgspec.Struct]) -> Iterator[Answer]:
         document.items(key)
@@ -425,41 +434,38 @@ class _Reader:
 
     def _single(self, document: _Document, key: str, operation: str, kind: type[Any]) -> Iterator[Answer]:
         path = f"{document.place}.{key}"
-        records = list(self._each_one(document, document.as_json(key), msgspec.json.Decoder(kind).decode, path))
+        records = list(self._each_one(document, document.as_json(key), _decoder(document, kind), path))
         yield Answer(operation, document.piece.label, [records], source=document.source)
 
     def _each_one(self, document: _Document, raw: Raw, decode: Callable[[Raw], Any], path: str) -> Iterator[Any]:
         try:
             yield decode(raw)
         except _BROKEN as error:
-            self._unreadable(document.piece.label, _sentence(error, path), path)
+            self._unreadable(document.piece, _sentence(error, path), path)
 
     # IAM's own answers
 
     def _account_dump(self, document: _Document) -> Iterator[Answer]:
-        (answer,) = self._listing(document, "RoleDetailList", "GetAccountAuthorizationDetails", RoleDetail)
-        if not document.items("RoleDetailList"):
-            listed = (document.keys.get(key) for key in ("UserDetailList", "GroupDetailList"))
-            others = b"".join(bytes(item) for items in listed if isinstance(items, list) for item in items)
-            accounts = set(re.findall(rb'"arn:[^":]*:iam::([^":]+):(?:user|group)/', others))
-            for account in accounts:
-                self._carries(document.piece, account.decode())
-            answer.account_id = accounts.pop().decode() if len(accounts) == 1 else None
-            if others:
-                # `--filter User` prints an empty role list too, so that it proves nothing beside other lists.
-                answer.state = "truncated"
-                self.has_read = True
-                self.gaps.append(
-                    Gap(
-                        "GetAccountAuthorizationDetails",
-                        document.piece.label,
-                        "truncated",
-                        f"{document.piece.label}: lists users or groups and no role; every account has roles, so it "
-                        "was made with a filter: export it without --filter",
-                        account_id=answer.account_id,
-                    )
-                )
-        yield answer
+        if document.items("RoleDetailList"):
+            yield from self._listing(document, "RoleDetailList", DUMP, RoleDetail)
+            return
+        # `--filter User` prints an empty list of roles too, so that it proves nothing.
+        label = document.piece.label
+        listed = (document.keys.get(key) for key in ("UserDetailList", "GroupDetailList", "Policies"))
+        others = b"".join(bytes(item) for items in listed if isinstance(items, list) for item in items)
+        accounts = {a.decode() for a in re.findall(rb'"arn:[^":]*:iam::([^":]+):(?:user|group|policy)/', others)}
+        accounts -= {"aws"}
+        for account in accounts:
+            self._carries(document.piece, account)
+        account_id = accounts.pop() if len(accounts) == 1 else None
+        self.has_read |= bool(others)
+        sentence = (
+            f"{label}: lists no role, and every account has roles, so that it was made with a filter; export it with "
+            "--filter=Role, or without one"
+        )
+        self._gap(document.piece, Gap(DUMP, label, "truncated", sentence, account_id=account_id))
+        state: State = "truncated" if document.is_truncated else "partial"
+        yield Answer(DUMP, label, [], account_id, state=state, source=document.source)
 
     def _profiles(self, document: _Document) -> Iterator[Answer]:
         # ListInstanceProfilesForRole has the same shape; only the file's name tells.
@@ -548,7 +554,7 @@ class _Reader:
 
     def _config_items(self, document: _Document, key: str) -> Iterator[Answer]:
         path = f"{document.place}.{key}" if key != "rows" else document.place
-        decode = msgspec.json.Decoder(config.Item).decode
+        decode = _decoder(document, config.Item)
         found = []
         for index, raw in enumerate(document.items(key)):
             at = f"{path}[{index}]"
@@ -558,14 +564,14 @@ class _Reader:
     def _config_item(self, document: _Document) -> Iterator[Answer] | None:
         if "configuration" not in document.keys:
             return None
-        decode = msgspec.json.Decoder(config.Item).decode
+        decode = _decoder(document, config.Item)
         items = list(self._each_one(document, document.as_json(), decode, document.place))
         return self._config(document, [(document.place, item) for item in items]) if items else iter(())
 
     def _config(self, document: _Document, items: list[tuple[str, config.Item]]) -> Iterator[Answer]:
         mine = [(place, item) for place, item in items if item.resource_type in (config.ROLE, config.PROFILE)]
         self.recorded += [(document, place, item) for place, item in mine]
-        self.has_read |= bool(mine)
+        self.has_read |= any(item.is_deleted for _, item in mine)
         if not mine:
             raise Unreadable("holds no AWS Config item of a role or instance profile")
         return iter(())
@@ -578,8 +584,9 @@ class _Reader:
                 record = config.resource(item)
             except _BROKEN as error:
                 at = f"{place}.configuration"
-                self._unreadable(document.piece.label, _sentence(error, at), at)
+                self._unreadable(document.piece, _sentence(error, at), at)
                 continue
+            self.has_read = True
             if account := _account(record):
                 self._carries(document.piece, account)
             label, account = document.piece.label, account or item.account_id
@@ -617,7 +624,7 @@ class _Reader:
             try:
                 found[item.type].append(terraform.resource(item))
             except _BROKEN as error:
-                self._unreadable(document.piece.label, _sentence(error, item.address), item.address)
+                self._unreadable(document.piece, _sentence(error, item.address), item.address)
         self.has_read = True
         for records in found.values():
             yield Answer(operation, document.piece.label, [records] if records else [], source=document.source)
@@ -657,7 +664,7 @@ class _Reader:
             # What one unreadable row names is unknown, so that nothing can be said to be named by none.
             document.short.add(consumer.key)
         self.consumers.append((document, consumer, records))
-        self.has_read = True
+        self.has_read |= bool(records) or not document.items(consumer.key)
         return iter(())
 
     def _references(self) -> Iterator[Answer]:
@@ -665,9 +672,7 @@ class _Reader:
         pinnings: dict[str, list[Pinning]] = defaultdict(list)
         for document, consumer, records in self.consumers:
             owner = self._owner(document.piece.folders)
-            region = region_in(document.piece.name) or next(
-                filter(None, map(region_in, reversed(document.piece.folders))), None
-            )
+            region = _region(document.piece)
             by_account[owner or UNKNOWN_ACCOUNT][consumer.operation] += records
             pinnings[owner or UNKNOWN_ACCOUNT] += [p for record in records for p in consumer.pinnings(record)]
             mentions = [mention for record in records for mention in consumer.mentions(record)]
@@ -689,7 +694,7 @@ class _Reader:
         for (account, where), found in scopes.items():
             answer = Answer(operation, document.piece.label, [found], account, where, state, document.source)
             if account is None:
-                self._cannot_place(answer)
+                self._cannot_place(document.piece, answer)
             yield answer
 
     def _pinned(self, account: str, pinnings: list[Pinning], read: dict[str, Records]) -> Iterator[Answer]:
@@ -707,24 +712,27 @@ class _Reader:
             yield Answer("", "groups", [found], account, region)
         for version in sorted(set(unread)):
             template, _, number = version.rpartition(":")
-            self.gaps.append(
-                Gap(
-                    VERSIONS,
-                    version,
-                    "not_in_file",
-                    f"launch template {template}, version {number}, is not in the "
-                    f"files; `aws ec2 describe-launch-template-versions --launch-template-id={template} "
-                    f"--versions='{number}'` would show which profile it names",
-                    region=UNKNOWN_REGION,
-                    account_id=account,
-                )
+            by = "launch-template-id" if template.startswith("lt-") else "launch-template-name"
+            command = aws_command("ec2 describe-launch-template-versions", {by: template, "versions": number})
+            sentence = (
+                f"launch template {template}, version {number}, is not in the files; {command} would show which "
+                "profile it names"
+            )
+            yield Answer(
+                "",
+                "templates",
+                [[Gap(VERSIONS, version, "not_in_file", sentence, region=UNKNOWN_REGION, account_id=account)]],
             )
 
     # What was refused
 
     def _denied(self, source: str, piece: Piece, data: bytes) -> Iterator[Answer]:
         try:
-            rows = list(csv.DictReader(io.StringIO(_text_of(data).decode(), newline="")))
+            text = _text_of(data).decode()
+            # Spreadsheets write the separator of the country, or tabs.
+            head = text.lstrip().partition("\n")[0]
+            between = next((mark for mark in ";\t" if mark in head), ",")
+            rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=between))
         except (csv.Error, UnicodeDecodeError):
             raise Unreadable("is not CSV text") from None
         if rows and not rows[0].keys() >= {"operation", "subject", "error_code"}:
@@ -734,7 +742,8 @@ class _Reader:
             operation, subject, code = (row[name] or "" for name in ("operation", "subject", "error_code"))
             reason = next((reason for text, reason in _REASONS if text in code.lower()), "unreadable")
             operation = _operation(operation)
-            region = GLOBAL if not operation.startswith("Describe") else region_in(subject) or UNKNOWN_REGION
+            somewhere = region_in(subject) or _region(piece) or UNKNOWN_REGION
+            region = somewhere if operation.startswith("Describe") else GLOBAL
             detail = f"AWS answered {code or 'an error'} to {operation}" + (f" of {subject}" if subject else "")
             gaps.append(Gap(operation, subject or "*", reason, f"{detail}, for whoever made the files", region=region))
         self.has_read |= bool(gaps)
@@ -745,6 +754,25 @@ def _operation(text: str) -> str:
     """Return AWS's name of an operation that may be written as the CLI's: `list-role-tags`, `iam:ListRoleTags`."""
     plain = _AWS_NAMES.sub("", text.strip()).split()[-1:] or [""]
     return plain[0] if plain[0][:1].isupper() else "".join(part.capitalize() for part in plain[0].split("-"))
+
+
+def _region(piece: Piece) -> str | None:
+    """Return the region that a file's name holds, or the innermost of its folders that names one."""
+    return next(filter(None, map(region_in, (piece.name, *reversed(piece.folders)))), None)
+
+
+_IAM = (DUMP, "ListRoles", PROFILE_LIST, ROLE_LINKS, "GetAccountSummary")
+# The longest first, since one name may begin another.
+_NAMED = [
+    (re.compile(rf"(?<![a-z]){cli_name(operation)}(?![a-z])"), operation)
+    for operation in sorted({*_IAM, *(one.operation for one in CONSUMERS)}, key=len, reverse=True)
+]
+
+
+def _named_after(piece: Piece) -> str | None:
+    """Return the operation that a file is named after, as in `describe-instances.json`."""
+    name = cli_name(piece.name).replace("_", "-")
+    return next((operation for pattern, operation in _NAMED if pattern.search(name)), None)
 
 
 def _with_chunks(answer: Answer, chunks: Iterable[Records]) -> Answer:
@@ -888,15 +916,48 @@ def _object(text: bytes | Raw, place: str) -> dict[str, Value]:
         raise Unreadable(f"{_at(place)}is nested too deeply to be an answer of AWS") from None
     except UnicodeDecodeError:
         raise Unreadable(f"{_at(place)}is not UTF-8 text; export it again") from None
-    keys = {key.text: value for key, value in pairs.items()}
-    if len(keys) < len(pairs):
-        twice = next(key for key, count in Counter(key.text for key in pairs).items() if count > 1)
-        raise Unreadable(f"{_at(place)}has the key {_shown(twice)} twice, so that one would be lost; export it anew")
+    keys = _once([(key.text, value) for key, value in pairs.items()], f"{_at(place)}")
+    for key, value in keys.items():
+        if isinstance(value, dict):
+            keys[key] = _once([(k.text, v) for k, v in value.items()], f"{place}.{key} ")
     return keys
 
 
+def _once(pairs: list[tuple[str, Any]], at: str = "") -> dict[str, Any]:
+    """Return an object of its keys and values.
+
+    Raises
+    ------
+    Unreadable
+        If a key comes twice.
+    """
+    keys = dict(pairs)
+    if len(keys) < len(pairs):
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise Unreadable(f"{at}has the key {_shown(twice)} twice, so that one would be lost; export it anew")
+    return keys
+
+
+# Finds keys that come twice at any depth; what numbers mean is no matter here.
+_TWICE = json.JSONDecoder(object_pairs_hook=_once, parse_int=str, parse_float=str, strict=False)
+
+
 def _decoder(document: _Document, kind: Any) -> Callable[[Raw], Any]:
-    return msgspec.json.Decoder(kind).decode
+    """Return what decodes an item, and refuses one that has a key twice.
+
+    Only people who edit by hand make such items, and nobody edits a large file by hand: there a second look at each
+    would cost several times what decoding does.
+    """
+    decode = msgspec.json.Decoder(kind).decode
+    if document.piece.size > LARGE:
+        return decode
+
+    def looked_at_twice(item: Raw) -> Any:
+        record = decode(item)
+        _TWICE.decode(bytes(item).decode())
+        return record
+
+    return looked_at_twice
 
 
 def _keys(item: Raw) -> set[str]:
@@ -908,7 +969,7 @@ def _keys(item: Raw) -> set[str]:
 
 def _decode(document: _Document, kind: type[Any]) -> Any:
     try:
-        return msgspec.json.decode(document.as_json(), type=kind)
+        return _decoder(document, kind)(document.as_json())
     except _BROKEN as error:
         raise Unreadable(_sentence(error, document.place)) from None
 
