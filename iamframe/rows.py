@@ -324,8 +324,8 @@ class Book:
         if isinstance(chunk[0], Tagging):
             self.named_tags += [(answer.account_id, tagging, origin) for tagging in chunk]
         elif isinstance(chunk[0], Mention):
+            # They may name profiles of another account than the one that was read.
             self.mentions += chunk
-            return Counter(mention.account_id or fallback for mention in chunk)
         elif isinstance(chunk[0], Account):
             row = self.account(fallback, answer) if answer.account_id else {}
             for record in chunk:

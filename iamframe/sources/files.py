@@ -172,6 +172,7 @@ class _Reader:
     gaps: list[tuple[Piece, Gap]] = field(default_factory=list)
     identities: dict[tuple[str, ...], str] = field(default_factory=dict)
     carried: dict[tuple[str, ...], set[str]] = field(default_factory=lambda: defaultdict(set))
+    named: dict[tuple[str, ...], set[str]] = field(default_factory=lambda: defaultdict(set))
     waiting: list[tuple[Piece, Answer]] = field(default_factory=list)
     consumers: list[tuple[_Document, Consumer, Records]] = field(default_factory=list)
     recorded: list[tuple[_Document, str, config.Item]] = field(default_factory=list)
@@ -224,22 +225,31 @@ class _Reader:
         except (Unreadable, msgspec.DecodeError):
             return
 
-    def _owner(self, folders: tuple[str, ...]) -> str | None:
-        nearest: set[str] = set()
-        for depth in range(len(folders), 0, -1):
-            folder = folders[:depth]
-            if not nearest and folder in self.identities:
-                return self.identities[folder]
-            if _TWELVE_DIGITS.fullmatch(folder[-1]):
-                return folder[-1]
-            nearest = nearest or self.carried.get(folder, set())
-        return next(iter(nearest)) if len(nearest) == 1 else None
+    def _owner(self, folders: tuple[str, ...], named: Iterable[str] = ()) -> str | None:
+        """Return whose the files of a folder are; `named` are the accounts whose profiles a file names."""
+        # What is named may be another account's, and so it counts only where nothing else says anything.
+        for carried in (self.carried, self.named):
+            nearest: set[str] = set()
+            for depth in range(len(folders), 0, -1):
+                folder = folders[:depth]
+                if not nearest and folder in self.identities:
+                    return self.identities[folder]
+                if _TWELVE_DIGITS.fullmatch(folder[-1]):
+                    return folder[-1]
+                nearest = nearest or carried.get(folder, set())
+            if nearest:
+                alone = len(nearest) == 1 and (not named or nearest <= set(named))
+                return next(iter(nearest)) if alone else None
+        return None
 
     def _carries(self, piece: Piece, account: str) -> None:
+        self._noted(self.carried, piece, account)
+
+    def _noted(self, carried: dict[tuple[str, ...], set[str]], piece: Piece, account: str) -> None:
         # A folder carries what lies anywhere beneath it, so that tags in a folder of their own find their account; what
         # lies above the source that was named is nobody's.
         for depth in range(piece.root, len(piece.folders) + 1):
-            self.carried[piece.folders[:depth]].add(account)
+            carried[piece.folders[:depth]].add(account)
 
     def _now_or_later(self, piece: Piece, answer: Answer) -> Iterator[Answer]:
         chunks = iter(answer)
@@ -655,8 +665,10 @@ class _Reader:
     def _consumer(self, document: _Document, consumer: Consumer) -> Iterator[Answer]:
         records = [r for chunk in self._records(document, consumer.key, consumer.record) for r in chunk]
         for mention in (m for record in records for m in consumer.mentions(record)):
-            if account := mention.account_id or account_of(mention.named):
-                self._carries(document.piece, account)
+            if mention.account_id:
+                self._carries(document.piece, mention.account_id)
+            elif account := account_of(mention.named):
+                self._noted(self.named, document.piece, account)
         for pinning in (p for record in records for p in consumer.pinnings(record)):
             if account := account_of(pinning.arn or ""):
                 self._carries(document.piece, account)
@@ -671,11 +683,12 @@ class _Reader:
         by_account: dict[str, dict[str, Records]] = defaultdict(lambda: defaultdict(list))
         pinnings: dict[str, list[Pinning]] = defaultdict(list)
         for document, consumer, records in self.consumers:
-            owner = self._owner(document.piece.folders)
+            mentions = [mention for record in records for mention in consumer.mentions(record)]
+            named = {account for mention in mentions if (account := account_of(mention.named))}
+            owner = self._owner(document.piece.folders, named)
             region = _region(document.piece)
             by_account[owner or UNKNOWN_ACCOUNT][consumer.operation] += records
             pinnings[owner or UNKNOWN_ACCOUNT] += [p for record in records for p in consumer.pinnings(record)]
-            mentions = [mention for record in records for mention in consumer.mentions(record)]
             yield from self._mentioned(document, consumer, mentions, owner, region)
         for account, read in by_account.items():
             yield from self._pinned(account, pinnings[account], read)
@@ -686,9 +699,10 @@ class _Reader:
         operation, state = consumer.operation, document.state(consumer.key)
         scopes: dict[tuple[str | None, str], Records] = defaultdict(list)
         for mention in mentions:
-            mention.account_id = account_of(mention.named) or mention.account_id or owner
             mention.region = mention.region or region or UNKNOWN_REGION
-            scopes[mention.account_id, mention.region].append(mention)
+            # What was read is its owner's, whoever's profile it names.
+            scopes[mention.account_id or owner, mention.region].append(mention)
+            mention.account_id = account_of(mention.named) or mention.account_id or owner
         if not scopes:
             scopes[owner, region or UNKNOWN_REGION] = []
         for (account, where), found in scopes.items():
