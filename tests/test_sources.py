@@ -522,7 +522,7 @@ def pin(version: str) -> dict[str, str]:
 def test_the_versions_that_a_group_pins_stand_in_one_order_and_once(tmp_path: Path, pinned: list[str]) -> None:
     overrides = [{"LaunchTemplateSpecification": pin(number)} for number in pinned]
     documents = {
-        "versions.json": {"LaunchTemplateVersions": [version(2, "web"), version(10, "web")]},
+        "versions.json": {"LaunchTemplateVersions": [version(2, "web", DefaultVersion=True), version(10, "web")]},
         "groups.json": group(MixedInstancesPolicy={"LaunchTemplate": {"Overrides": overrides}}),
     }
     references = load(tmp_path, documents).references

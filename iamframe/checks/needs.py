@@ -176,7 +176,7 @@ def profile_tags(reach: Reach) -> Verdicts:
     """The tags of every profile of the account; no listing carries them."""
     profiles = reach.inventory.profiles
     counts = reach.count("profiles", profiles, role_known=profiles["role_known"], tags_known=profiles["tags_known"])
-    command = "`aws iam list-instance-profile-tags --instance-profile-name=NAME` for each of them would tell"
+    command = "`aws iam list-instance-profile-tags --instance-profile-name=NAME` for each of them{} would tell"
     refused = _refusals(reach, ("ListInstanceProfileTags", "GetInstanceProfile"))
     return _tagged(counts, reach.lists["profiles_whole"], "profiles", command, refused, _LIST_PROFILES)
 
@@ -196,8 +196,9 @@ def _tagged(counts: Counts, wholes: pd.Series, what: str, command: str, refused:
             verdicts.append(_COMPLETE)
         elif known < rows:
             status = "partial" if known else "unknown"
+            advice = command.format(", by whoever is allowed to," if refusal else "")
             verdicts.append(
-                (status, f"the tags of {rows - known:,} of {rows:,} {what} were not read{refusal}; {command}")
+                (status, f"the tags of {rows - known:,} of {rows:,} {what} were not read{refusal}; {advice}")
             )
         else:
             status = "partial" if rows else "unknown"
@@ -237,14 +238,17 @@ def quotas(reach: Reach) -> Verdicts:
     """The account's own count of roles and profiles, and its quotas."""
     accounts = reach.inventory.accounts
     verdicts: Verdicts = []
-    for roles, profiles in zip(
+    for roles, profiles, refusal in zip(
         accounts[["role_quota", "roles_expected"]].notna().all(axis=1),
         accounts[["profile_quota", "profiles_expected"]].notna().all(axis=1),
+        _refusals(reach, ("GetAccountSummary",)),
         strict=True,
     ):
-        status = "complete" if roles and profiles else "partial" if roles or profiles else "unknown"
-        reason = "" if roles and profiles else "the quotas were not read; `aws iam get-account-summary` shows them"
-        verdicts.append((status, reason))
+        missing = "instance profiles" if roles else "roles"
+        half = f"the count or the quota of {missing} was not read" if roles or profiles else "the quotas were not read"
+        status = "partial" if roles or profiles else "unknown"
+        reason = f"{half}{refusal}; `aws iam get-account-summary` shows them"
+        verdicts.append(_COMPLETE if roles and profiles else (status, reason))
     return verdicts
 
 

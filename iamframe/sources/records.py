@@ -280,6 +280,11 @@ def parsed_time(text: str) -> datetime | None:
         return None
 
 
+def counted(number: int, what: str) -> str:
+    """Return a number and a noun, in the plural but for one."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def cli_name(operation: str) -> str:
     """Return an operation as the AWS CLI names it: `describe-instances`."""
     return re.sub(r"(?<!^)(?<!-)([A-Z])", r"-\1", operation).lower()
