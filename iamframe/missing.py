@@ -78,7 +78,6 @@ def note_lacking_others(book: Book, rows: pa.Table, key: str, operations: tuple[
                 f"are not of one time, and that list is not whole; {_at_one_time(book, account)}",
             )
 
-
     whole = {(account, operation) for (account, operation, _), call in book.calls.items() if call.state == "complete"}
     book.gaps = [
         gap
@@ -136,7 +135,9 @@ def note_absent(book: Book, roles: pa.Table, profiles: pa.Table) -> None:
                 mine,
                 ("role_arn", "role_name"),
                 "role",
-                "ListRoleTags", "aws iam get-account-authorization-details --filter Role"),
+                "ListRoleTags",
+                "aws iam get-account-authorization-details --filter Role",
+            ),
             (
                 theirs,
                 ("profile_arn", "profile_name"),
@@ -148,9 +149,7 @@ def note_absent(book: Book, roles: pa.Table, profiles: pa.Table) -> None:
             unknown = table.filter(pc.invert(table["tags_known"]))
             number = len(unknown) - _with_own_gap(book, account, operation, unknown, keys)
             if number:
-                _lacks(
-                    book, account, operation, f"the tags of {number:,} of {counted(len(table), what)} are", command
-                )
+                _lacks(book, account, operation, f"the tags of {number:,} of {counted(len(table), what)} are", command)
         if (account, "GetAccountSummary") not in read:
             _lacks(book, account, "GetAccountSummary", "the quotas are", "aws iam get-account-summary")
         for operation in CORE:

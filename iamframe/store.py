@@ -296,9 +296,11 @@ def _write_part(folder: Path, frame: Frame, rows: pa.Table) -> str:
 def _there(place: Path) -> Path:
     """Where the snapshot of this place is: there, or, if its replacement was cut short, beside it."""
     kept = _kept(place.resolve())
-    # Path.exists would raise for a name that is too long to be one.
-    there, aside = (os.path.exists(folder / MANIFEST) for folder in (place, kept))
-    return kept if aside and not there else place
+    try:
+        return kept if not (place / MANIFEST).exists() and (kept / MANIFEST).exists() else place
+    except OSError:
+        # A name that is too long to be one is none.
+        return place
 
 
 def _manifest_bytes(there: Path) -> bytes | None:

@@ -903,9 +903,19 @@ def test_a_report_that_fails_leaves_what_was_there(tmp_path: Path, make: Callabl
 
 TWICE = {
     "a role's tags": ("roles.json", "RoleDetailList", "role", '"Tags": [{"Key": "a", "Value": "1"}], "Tags": []'),
-    "what a profile holds": ("profiles.json", "InstanceProfiles", "instance-profile", '"Roles": [], "Roles": [{"Arn": "x"}]'),
+    "what a profile holds": (
+        "profiles.json",
+        "InstanceProfiles",
+        "instance-profile",
+        '"Roles": [], "Roles": [{"Arn": "x"}]',
+    ),
     "within a tag": ("roles.json", "RoleDetailList", "role", '"Tags": [{"Key": "a", "Key": "b"}]'),
-    "within a trust policy": ("roles.json", "Roles", "role", '"AssumeRolePolicyDocument": {"Statement": [], "Statement": []}'),
+    "within a trust policy": (
+        "roles.json",
+        "Roles",
+        "role",
+        '"AssumeRolePolicyDocument": {"Statement": [], "Statement": []}',
+    ),
 }
 
 
@@ -923,7 +933,9 @@ def test_an_item_with_a_key_twice_is_unreadable_and_the_others_are_read(tmp_path
 
 
 def test_the_one_item_of_a_document_with_a_key_twice_is_unreadable(tmp_path: Path) -> None:
-    one = json.dumps({"Role": nested_role("web", RoleLastUsed={})}).replace('"RoleLastUsed"', '"Tags": [], "Tags": [], "RoleLastUsed"')
+    one = json.dumps({"Role": nested_role("web", RoleLastUsed={})}).replace(
+        '"RoleLastUsed"', '"Tags": [], "Tags": [], "RoleLastUsed"'
+    )
     inventory = load(tmp_path, {"one.json": one} | GOOD)
     assert list(inventory.roles["role_name"]) == ["good"]
     (detail,) = unreadable(inventory)

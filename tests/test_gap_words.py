@@ -45,7 +45,9 @@ def test_a_command_in_a_gap_is_quoted_for_a_shell(tmp_path: Path, role: str, opt
 
 
 def test_a_command_that_would_tell_what_a_profile_holds_is_quoted(tmp_path: Path) -> None:
-    lists = {name: profile_list(profile("a$b", *held)) for name, held in (("a.json", []), ("b.json", [nested_role("r")]))}
+    lists = {
+        name: profile_list(profile("a$b", *held)) for name, held in (("a.json", []), ("b.json", [nested_role("r")]))
+    }
     (detail,) = details(load(tmp_path, lists), "GetInstanceProfile")
     assert "`aws iam get-instance-profile --instance-profile-name='a$b'`" in detail
 
@@ -120,9 +122,10 @@ def test_tags_that_were_refused_are_one_gap_each(
     assert gaps["subject"].tolist() == expected
     if "*" in expected:
         more = 3 - len(read) - len(denied)
-        assert f"the tags of {more} of 3 instance profiles are not in the files" in details(
-            inventory, "ListInstanceProfileTags"
-        )[0]
+        assert (
+            f"the tags of {more} of 3 instance profiles are not in the files"
+            in details(inventory, "ListInstanceProfileTags")[0]
+        )
 
 
 def test_coverage_does_not_advise_what_was_denied(tmp_path: Path) -> None:
@@ -130,8 +133,9 @@ def test_coverage_does_not_advise_what_was_denied(tmp_path: Path) -> None:
     denied = {"denied.csv": f"{DENIED}ListInstanceProfileTags,payroll,AccessDenied\n"}
     said = reason(load(tmp_path, LISTED | tags | denied | {"id.json": identity()}), "untagged_profiles")
     assert said == (
-        "the tags of 1 of 3 profiles were not read (ListInstanceProfileTags was denied); `aws iam "
-        "list-instance-profile-tags --instance-profile-name=NAME` for each of them, by whoever is allowed to, would tell"
+        "the tags of 1 of 3 profiles were not read (ListInstanceProfileTags was denied); "
+        "`aws iam list-instance-profile-tags --instance-profile-name=NAME` for each of them, by whoever is allowed to, "
+        "would tell"
     )
 
 
@@ -142,7 +146,10 @@ def test_coverage_does_not_advise_what_was_denied(tmp_path: Path) -> None:
     ("summary", "said"),
     [
         ({"Roles": 1, "RolesQuota": 10}, "the count or the quota of instance profiles was not read"),
-        ({"InstanceProfiles": 1, "InstanceProfilesQuota": 10, "Roles": 1}, "the count or the quota of roles was not read"),
+        (
+            {"InstanceProfiles": 1, "InstanceProfilesQuota": 10, "Roles": 1},
+            "the count or the quota of roles was not read",
+        ),
         ({"Users": 1}, "the quotas were not read"),
     ],
 )

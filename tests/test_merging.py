@@ -437,9 +437,7 @@ def test_what_comes_twice_and_is_the_same_is_no_contradiction(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("beside", [{}, {"role-tags/web.json": {"Tags": tag_list({"owner": "ops"})}}])
-def test_a_key_that_comes_twice_in_one_list_of_tags_leaves_them_unknown(
-    tmp_path: Path, beside: dict[str, Any]
-) -> None:
+def test_a_key_that_comes_twice_in_one_list_of_tags_leaves_them_unknown(tmp_path: Path, beside: dict[str, Any]) -> None:
     tags = [{"Key": "owner", "Value": "ops"}, {"Key": "owner", "Value": "dev"}, {"Key": "env", "Value": "prod"}]
     inventory = load(tmp_path, {"dump.json": dump(role_detail("web") | {"Tags": tags})} | beside)
     assert (cell(inventory.roles, "tags_known"), len(inventory.tags)) == (False, 0)

@@ -83,7 +83,9 @@ def test_templates_that_name_another_account_alone_are_nobodys(tmp_path: Path) -
     gone = f"arn:aws:iam::{OTHER}:instance-profile/web"
     inventory = load(tmp_path, mine | {"a/eu-west-1/versions.json": versions((1, True, gone))})
     assert status(inventory)[0] == "unknown"
-    assert "DescribeLaunchTemplateVersions" not in set(inventory.calls["operation"][inventory.calls["account_id"] == OTHER])
+    assert "DescribeLaunchTemplateVersions" not in set(
+        inventory.calls["operation"][inventory.calls["account_id"] == OTHER]
+    )
 
 
 # Files that do not say of which region they are
@@ -155,7 +157,12 @@ def group(version: str) -> dict[str, Any]:
 
 
 def listing(latest: int) -> dict[str, Any]:
-    row = {"LaunchTemplateId": "lt-1", "LaunchTemplateName": "n", "DefaultVersionNumber": 1, "LatestVersionNumber": latest}
+    row = {
+        "LaunchTemplateId": "lt-1",
+        "LaunchTemplateName": "n",
+        "DefaultVersionNumber": 1,
+        "LatestVersionNumber": latest,
+    }
     return {"eu-west-1/describe-launch-templates.json": {"LaunchTemplates": [row]}}
 
 

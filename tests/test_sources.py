@@ -1352,7 +1352,9 @@ def test_of_answers_in_one_document_one_that_cannot_be_read_does_not_hide_the_ot
 
 @pytest.mark.parametrize("key", ["Roles", "RoleDetailList"])
 def test_an_empty_arn_is_no_arn(tmp_path: Path, key: str) -> None:
-    documents = {"roles.json": {key: [nested_role("web"), nested_role("a") | {"Arn": ""}, nested_role("b") | {"Arn": ""}]}}
+    documents = {
+        "roles.json": {key: [nested_role("web"), nested_role("a") | {"Arn": ""}, nested_role("b") | {"Arn": ""}]}
+    }
     inventory = load(tmp_path, documents)
     assert list(inventory.roles["role_name"]) == ["web"]
     assert sum("Arn: expected `str` of length >= 1" in detail for detail in inventory.gaps["detail"]) == 2

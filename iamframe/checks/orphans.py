@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 
 from iamframe.checks import needs
 from iamframe.checks.registry import check
-from iamframe.sources.records import NO_VALUE
 from iamframe.keys import concat, is_in, joined_key, position, shell_quoted, take, texts
+from iamframe.sources.records import NO_VALUE
 
 _CONSUMERS = ("instance", "association", "launch-template", "launch-configuration")
 
@@ -137,9 +137,9 @@ def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd
     where = position(direct["profile_arn"], profiles["profile_arn"])
     now = take(profiles["profile_id"], where)
     other_id = np.asarray(pc.fill_null(pc.not_equal(texts(direct["profile_id"]), now), False))
-    rows = np.flatnonzero(other_id)
-    then = direct["profile_id"].iloc[rows]
-    other_id[rows] = [_is_id(one) and _is_id(two) for one, two in zip(then, now.take(pa.array(rows)).to_pylist(), strict=True)]
+    differing = np.flatnonzero(other_id)
+    ids = zip(direct["profile_id"].iloc[differing], now.take(pa.array(differing)).to_pylist(), strict=True)
+    other_id[differing] = [_is_id(then) and _is_id(today) for then, today in ids]
     stale = direct[gone | other_id].reset_index(drop=True)
     detail = pc.if_else(
         texts(stale["profile_arn"]).is_null(),

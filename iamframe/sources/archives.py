@@ -230,7 +230,10 @@ def _zipped(label: str, folders: tuple[str, ...], path: Path, root: int) -> Iter
             continue
         if inner.name.lower().endswith((".zip", ".zip.gz")):
             yield _broken(
-                place, folders, root, "is an archive inside an archive, which is not unpacked; unpack it and name it too"
+                place,
+                folders,
+                root,
+                "is an archive inside an archive, which is not unpacked; unpack it and name it too",
             )
             continue
         within = tuple(part for part in inner.parent.parts if part not in ("/", ".."))

@@ -195,6 +195,9 @@ class _Reader:
         for piece, answer in (*self.waiting, *self._recorded()):
             yield self._owned(piece, answer)
         yield from self._references()
+        yield from self._unread()
+
+    def _unread(self) -> Iterator[Answer]:
         if not self.has_read:
             first = self.gaps[0][1].detail if self.gaps else None
             names = ", ".join(dict.fromkeys(self.sources))
@@ -408,11 +411,11 @@ class _Reader:
         yield held, len(held)
 
     def _at_once(self, document: _Document, key: str, long: _LongList, place: str) -> None:
-        """Read the document from a run on that is no list by itself: the item or the list did not end where it seemed."""
+        """Read the document from a run on that is no list by itself: an item, or the list, ended elsewhere."""
         try:
             long.after = _documents(long.before + long.runs.rest())
-            _, keys = next(long.after)
-            assert isinstance(keys, dict)
+            _, found = next(long.after)
+            keys = found if isinstance(found, dict) else {key: found}
         except Unreadable as problem:
             self._unreadable(document.piece, f"{place} and what follows {problem}", place)
             document.short.add(key)
@@ -434,9 +437,7 @@ class _Reader:
         answer.chunks = self._listed(document, key, kind, answer)
         yield answer
 
-    def _listed(
-        self, document: _Document, key: str, kind: type[msgspec.Struct], answer: Answer
-    ) -> Iterator[Records]:
+    def _listed(self, document: _Document, key: str, kind: type[msgspec.Struct], answer: Answer) -> Iterator[Records]:
         yield from self._records(document, key, kind)
         # ListInstanceProfilesForRole is the whole list of nothing but that role's.
         if answer.operation != ROLE_LINKS:
