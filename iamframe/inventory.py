@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe import schema
-from iamframe.keys import Contradiction, Positions, is_in, joined_key, merged, position
+from iamframe.keys import Contradiction, Positions, is_in, merged, position
 from iamframe.missing import note_absent, note_lacking_others, note_shorter_than_counted
 from iamframe.query import select
 from iamframe.rows import Book
@@ -221,7 +221,7 @@ class _Merging:
         links = self._resolved_roles(self.book.links.table(), roles, profiles)
         shown = links
         said = profile_rows.select(["profile_arn", "origin", "record"]).filter(profile_rows["role_known"])
-        links, doubted = _agreed(said, "profile_arn", links, ["role_arn"])
+        links, doubted = _agreed(said, "profile_arn", links, ["role_arn"], once=len(profiles) == len(profile_rows))
         origins = self.book.origins
         doubted_links: dict[str, str] = {
             arn: f"what it holds is {_or_nothing(one)} by {origins[a]} and {_or_nothing(two)} by {origins[b]}"
@@ -231,7 +231,8 @@ class _Merging:
             role for sides in doubted.values() for held, _ in sides for (role,) in held if not role.startswith("name:")
         }
         own = role_rows.select(["role_arn", "origin", "record"]).filter(role_rows["links_known"])
-        for profile, role, origin, own_origin in _not_in_own_list(shown, own):
+        one_each = len(roles) == len(role_rows)
+        for profile, role, origin, own_origin in _not_in_own_list(shown, own, once=one_each):
             doubted_links[profile] = (
                 f"{self.book.origins[origin]} shows {role} in it, and {self.book.origins[own_origin]} does not"
             )
@@ -312,7 +313,8 @@ class _Merging:
             + [named]
         )
         every = self.book.tags.table()
-        tags, doubted = _agreed(said, "resource_arn", every, ["tag_key", "tag_value"])
+        once = not len(named) and (len(roles), len(profiles)) == (len(role_rows), len(profile_rows))
+        tags, doubted = _agreed(said, "resource_arn", every, ["tag_key", "tag_value"], once=once)
         doubted |= _said_twice(every)
         for arn, ((one, a), (two, b)) in doubted.items():
             self.book.gap(
@@ -533,9 +535,12 @@ def _rank(column: pa.ChunkedArray) -> Positions:
 Doubts = dict[str, list[tuple[frozenset[tuple[str, ...]], int]]]
 
 
-def _agreed(said: pa.Table, key: str, rows: pa.Table, values: list[str]) -> tuple[pa.Table, Doubts]:
-    """Return the rows of resources on whose rows all records agree, and what two of them say of each of the rest."""
-    if pc.count_distinct(said[key]).as_py() == len(said):
+def _agreed(said: pa.Table, key: str, rows: pa.Table, values: list[str], *, once: bool) -> tuple[pa.Table, Doubts]:
+    """Return the rows of resources on whose rows all records agree, and what two of them say of each of the rest.
+
+    `once` says that each resource is known to come once, which is costly to find out here.
+    """
+    if once or pc.count_distinct(said[key]).as_py() == len(said):
         return rows, {}
     pairs = said.to_pandas().drop_duplicates()
     several = pairs[pairs.duplicated(key, keep=False)]
@@ -561,8 +566,9 @@ def _agreed(said: pa.Table, key: str, rows: pa.Table, values: list[str]) -> tupl
 
 def _said_twice(tags: pa.Table) -> Doubts:
     """Return what a record says of each resource of which it gives one key two values."""
-    keys = joined_key(tags["record"].cast(pa.string()), tags["tag_key"])
-    if pc.count_distinct(keys).as_py() == len(tags):
+    key = tags["tag_key"].combine_chunks().dictionary_encode()
+    pairs = np.asarray(tags["record"]).astype(np.int64) * len(key.dictionary) + np.asarray(key.indices)
+    if pc.count_distinct(pa.array(pairs)).as_py() == len(tags):
         return {}
     frame = tags.to_pandas().drop_duplicates(["record", "tag_key", "tag_value"])
     twice = frame[frame.duplicated(["record", "tag_key"], keep=False)]
@@ -573,10 +579,10 @@ def _said_twice(tags: pa.Table) -> Doubts:
     return doubted
 
 
-def _not_in_own_list(links: pa.Table, own: pa.Table) -> list[tuple[str, str, int, int]]:
+def _not_in_own_list(links: pa.Table, own: pa.Table, *, once: bool) -> list[tuple[str, str, int, int]]:
     """Return links that one record shows, and another leaves out of its list of the role's own profiles."""
     one_answer = len(pc.unique(pa.chunked_array([*links["origin"].chunks, *own["origin"].chunks], pa.int32()))) < 2
-    if not len(own) or (one_answer and pc.count_distinct(own["role_arn"]).as_py() == len(own)):
+    if not len(own) or (one_answer and (once or pc.count_distinct(own["role_arn"]).as_py() == len(own))):
         return []
     pairs = links.to_pandas().drop_duplicates()
     both = pairs.merge(own.to_pandas().drop_duplicates(), on="role_arn", suffixes=("", "_own"))

@@ -415,12 +415,12 @@ class _Reader:
         try:
             long.after = _documents(long.before + long.runs.rest())
             _, found = next(long.after)
-            keys = found if isinstance(found, dict) else {key: found}
         except Unreadable as problem:
             self._unreadable(document.piece, f"{place} and what follows {problem}", place)
             document.short.add(key)
-            keys = {key: []}
-        document.keys = keys
+            document.keys = {key: []}
+        else:
+            document.keys = found if isinstance(found, dict) else {key: found}
 
     def _each(
         self, document: _Document, items: list[Raw], decode: Callable[[Raw], Any], path: str, start: int = 0
