@@ -10,6 +10,7 @@ from builders import ACCOUNT, identity, load, nested_role, profile, profile_list
 
 from iamframe.checks import run_checks
 from iamframe.inventory import Inventory
+from iamframe.sources.references import Pin, Pinning, Template, Version, _Profile, _TemplateData, pinned_mentions
 from iamframe.views import account_lists
 
 OTHER = "000000000002"
@@ -240,3 +241,15 @@ def test_a_refusal_in_a_regions_folder_is_of_that_region(tmp_path: Path) -> None
 def test_a_folder_may_be_of_the_sovereign_cloud(tmp_path: Path, text: str, found: str) -> None:
     inventory = load(tmp_path, HELD | {f"{text}/describe-instances.json": {"Reservations": []}})
     assert list(inventory.calls["region"][inventory.calls["operation"] == "DescribeInstances"]) == [found]
+
+
+@pytest.mark.parametrize(("templates", "unread"), [(None, []), ([], ["lt-1:$Latest"])])
+def test_a_live_load_asks_for_the_latest_version_by_that_name(
+    templates: list[Template] | None, unread: list[str]
+) -> None:
+    pin = Pinning("auto-scaling-group", "g", [Pin("lt-1", "n", "$Latest")])
+    data = _TemplateData(_Profile(name="web"))
+    read = [Version("lt-1", 1, "n", default_version=True, launch_template_data=data)]
+    mentions, missing = pinned_mentions([pin], read, [], templates)
+    assert missing == unread
+    assert [mention.named for mention in mentions] == ([] if unread else ["web"])
