@@ -21,6 +21,14 @@ DONE, FOUND, REFUSED, INCOMPLETE, INTERRUPTED = 0, 1, 2, 3, 130
 SEVERITIES = ("high", "medium", "low", "info")
 FORMATS = ("table", "csv", "json", "markdown")
 
+
+def _folder(name: str) -> Path:
+    # An empty name, as of a variable that is not set, would be the folder that one is in.
+    if not name:
+        raise click.BadParameter("is empty; name a folder")
+    return Path(name)
+
+
 _policy = click.option("--policy", type=Path, metavar="FILE", help="A tag policy (TOML).")
 _LIVE: tuple[Callable[[Any], Any], ...] = (
     click.option("--regions", metavar="LIST", help="Regions to look in, comma-separated, or all (the default)."),
@@ -92,7 +100,7 @@ def app() -> None:
 @app.command()
 @click.argument("sources", nargs=-1, metavar="[SOURCE]...")
 @click.option(
-    "--out", type=Path, default=Path("iamframe-report"), metavar="DIR", show_default=True, help="Folder for the report."
+    "--out", type=_folder, default="iamframe-report", metavar="DIR", show_default=True, help="Folder for the report."
 )
 @click.option("--title", metavar="TEXT", help="Title of the page.")
 @click.option("--author", metavar="TEXT", help="Who the page is by.")
@@ -257,6 +265,9 @@ def main() -> None:
         # A letter that the terminal's encoding lacks is spelled out rather than the end of the report.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    # What goes into a file or another program must be the same whatever the machine's language is.
+    if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
+        sys.stdout.reconfigure(encoding="utf-8")
     sys.exit(_run())
 
 

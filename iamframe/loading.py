@@ -44,7 +44,8 @@ def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
             return _load_live(str(source), live)
     if live:
         raise SourceError(f"{', '.join(sorted(live))}: is for a live account; name aws or aws:PROFILE as the source")
-    snapshot = next((source for source in sources if source != SAMPLE and is_snapshot(source)), None)
+    # An empty name would be the folder that one is in; that a source is empty is said below.
+    snapshot = next((source for source in sources if source not in (SAMPLE, "") and is_snapshot(source)), None)
     if snapshot is not None:
         if len(sources) > 1:
             raise SourceError(f"{shown(snapshot)}: is a snapshot, which is not merged with others; name it alone")

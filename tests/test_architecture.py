@@ -19,6 +19,7 @@ MODULES = [
     "version",
     "errors",
     "progress",
+    "words",
     "schema",
     "sources",
     "sources.records",

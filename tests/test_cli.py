@@ -422,3 +422,17 @@ def test_an_accepted_finding_is_marked_so_and_does_not_count(tmp_path: Path) -> 
     done = run(tmp_path, "check", "dumps", "--only", "empty_profiles", "--policy", "t.toml")
     assert "holds no role (accepted: kept for the audit)" in done.stdout
     assert "findings: none" in done.stderr
+
+
+def test_what_goes_into_a_file_is_utf_8_whatever_the_terminal_is(tmp_path: Path) -> None:
+    write(tmp_path, {"profiles.json": profile_list(profile("é"))})
+    command = [sys.executable, "-m", "iamframe.cli", "check", "profiles.json", "--only", "empty_profiles"]
+    for form in ("csv", "json", "markdown", "table"):
+        done = subprocess.run(
+            [*command, "--format", form],
+            cwd=tmp_path,
+            capture_output=True,
+            env=os.environ | {"PYTHONIOENCODING": "cp1252"},
+            check=True,
+        )
+        assert "é" in done.stdout.decode("utf-8")

@@ -9,8 +9,8 @@ import pandas as pd
 
 from iamframe.checks.registry import Counts, Reach, Verdicts
 from iamframe.keys import Bools, is_in
-from iamframe.names import number
 from iamframe.sources.records import ALL, ROLE_LINKS
+from iamframe.words import counted
 
 _COMPLETE = ("complete", "")
 _ROLES_FROM = (
@@ -64,7 +64,7 @@ def profile_list(reach: Reach) -> Verdicts:
         elif whole:
             status = "partial" if known else "unknown"
             verdicts.append(
-                (status, f"of {rows - known:,} of {number(rows, 'profile')} it is not known what they hold")
+                (status, f"of {rows - known:,} of {counted(rows, 'profile')} it is not known what they hold")
             )
         elif some:
             verdicts.append(("partial", f"not all profiles were read{refusal}; {_LIST_PROFILES}"))
@@ -91,7 +91,7 @@ def links(reach: Reach) -> Verdicts:
         if known < rows:
             status = "partial" if known else "unknown"
             verdicts.append(
-                (status, f"of {rows - known:,} of {number(rows, 'profile')} it is not known what they hold")
+                (status, f"of {rows - known:,} of {counted(rows, 'profile')} it is not known what they hold")
             )
         elif profiles_whole or (roles_whole and roles_known == roles_rows):
             verdicts.append(_COMPLETE)
@@ -114,7 +114,7 @@ def role_paths(reach: Reach) -> Verdicts:
     pairs = reach.pairs[reach.pairs["relation"].notna()]
     counts = reach.count("role paths", pairs, unknown=pairs["role_path"].isna())
     return [
-        ("partial", f"the path of the role is unknown for {unknown:,} of {number(rows, 'link')}; {_LIST_ROLES}")
+        ("partial", f"the path of the role is unknown for {unknown:,} of {counted(rows, 'link')}; {_LIST_ROLES}")
         if unknown
         else _COMPLETE
         for rows, unknown in zip(counts["rows"], counts["unknown"], strict=True)
@@ -147,7 +147,7 @@ def own_profiles(reach: Reach) -> Verdicts:
             verdicts.append(
                 (
                     "partial",
-                    f"the profiles of {rows - known:,} of {number(rows, 'role')} were not read; {_LIST_PROFILES}",
+                    f"the profiles of {rows - known:,} of {counted(rows, 'role')} were not read; {_LIST_PROFILES}",
                 )
             )
         else:
@@ -175,7 +175,7 @@ def _unless_unknown(counts: Counts, sentence: str, noun: str) -> Verdicts:
     verdicts: Verdicts = []
     for rows, unknown in zip(counts["rows"], counts["unknown"], strict=True):
         status = "unknown" if unknown == rows else "partial"
-        reason = sentence.format(f"{unknown:,}", number(rows, noun))
+        reason = sentence.format(f"{unknown:,}", counted(rows, noun))
         verdicts.append((status, f"{reason}; {_LIST_ROLES}") if unknown else _COMPLETE)
     return verdicts
 
@@ -184,7 +184,7 @@ def profile_tags(reach: Reach) -> Verdicts:
     """The tags of every profile of the account; no listing carries them."""
     profiles = reach.inventory.profiles
     counts = reach.count("profiles", profiles, role_known=profiles["role_known"], tags_known=profiles["tags_known"])
-    command = "`aws iam list-instance-profile-tags --instance-profile-name=NAME` for each of them would tell"
+    command = "`aws iam list-instance-profile-tags --instance-profile-name=NAME` for each of them{} would tell"
     refused = _refusals(reach, ("ListInstanceProfileTags", "GetInstanceProfile"))
     return _tagged(counts, reach.lists["profiles_whole"], "profile", command, refused, _LIST_PROFILES)
 
@@ -204,8 +204,9 @@ def _tagged(counts: Counts, wholes: pd.Series, noun: str, command: str, refused:
             verdicts.append(_COMPLETE)
         elif known < rows:
             status = "partial" if known else "unknown"
+            advice = command.format(", by whoever is allowed to," if refusal else "")
             verdicts.append(
-                (status, f"the tags of {rows - known:,} of {number(rows, noun)} were not read{refusal}; {command}")
+                (status, f"the tags of {rows - known:,} of {counted(rows, noun)} were not read{refusal}; {advice}")
             )
         else:
             status = "partial" if rows else "unknown"
@@ -230,7 +231,7 @@ def tags_of_both(reach: Reach) -> Verdicts:
     verdicts: Verdicts = []
     for rows, known in zip(counts["rows"], counts["known"], strict=True):
         status = "partial" if known else "unknown"
-        reason = f"the tags of both sides were not read for {rows - known:,} of {number(rows, 'link')}"
+        reason = f"the tags of both sides were not read for {rows - known:,} of {counted(rows, 'link')}"
         verdicts.append((status, reason) if known < rows else _COMPLETE)
     return verdicts
 
@@ -245,14 +246,17 @@ def quotas(reach: Reach) -> Verdicts:
     """The account's own count of roles and profiles, and its quotas."""
     accounts = reach.inventory.accounts
     verdicts: Verdicts = []
-    for roles, profiles in zip(
+    for roles, profiles, refusal in zip(
         accounts[["role_quota", "roles_expected"]].notna().all(axis=1),
         accounts[["profile_quota", "profiles_expected"]].notna().all(axis=1),
+        _refusals(reach, ("GetAccountSummary",)),
         strict=True,
     ):
-        status = "complete" if roles and profiles else "partial" if roles or profiles else "unknown"
-        reason = "" if roles and profiles else "the quotas were not read; `aws iam get-account-summary` shows them"
-        verdicts.append((status, reason))
+        missing = "instance profiles" if roles else "roles"
+        half = f"the count or the quota of {missing} was not read" if roles or profiles else "the quotas were not read"
+        status = "partial" if roles or profiles else "unknown"
+        reason = f"{half}{refusal}; `aws iam get-account-summary` shows them"
+        verdicts.append(_COMPLETE if roles and profiles else (status, reason))
     return verdicts
 
 

@@ -18,7 +18,7 @@ from iamframe.checks.policy import Policy
 from iamframe.errors import PolicyError, UnknownCheckError
 from iamframe.inventory import Inventory
 from iamframe.keys import position, take, texts
-from iamframe.names import how_many, number
+from iamframe.words import counted, how_many
 
 SEVERITIES = ("high", "medium", "low", "info")
 STATUSES = ("complete", "partial", "unknown")
@@ -171,7 +171,7 @@ class Result:
         """Return the number of findings by severity, and how many checks are complete, in one line."""
         counts = self.findings["severity"].value_counts()
         by_severity = ", ".join(f"{counts[name]:,} {name}" for name in SEVERITIES if name in counts) or "none"
-        return f"Result({number(len(self.findings), 'finding')}: {by_severity}; {self.said_complete})"
+        return f"Result({counted(len(self.findings), 'finding')}: {by_severity}; {self.said_complete})"
 
 
 def selected(only: Iterable[str] | None) -> tuple[str, ...]:

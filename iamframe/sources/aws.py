@@ -424,7 +424,7 @@ class AccountReader:
     def _pinned(self, region: str, pinnings: list[Pinning], read: dict[tuple[str, str], _Read]) -> list[Any]:
         versions: list[Version] = list(read[VERSIONS, region].records)
         configurations: list[Configuration] = read[CONFIGURATIONS, region].records
-        mentions, unread = pinned_mentions(pinnings, versions, configurations, [])
+        mentions, unread = pinned_mentions(pinnings, versions, configurations, None)
         of_template: dict[str, list[str]] = {}
         for label in sorted(set(unread)):
             template, _, version = label.rpartition(":")
@@ -439,7 +439,7 @@ class AccountReader:
                 # A version that is gone starts nothing, so that it names nothing.
                 if refusal.reason != "vanished":
                     self._refused(VERSIONS, refusal, f"{template}:{' '.join(wanted)}", region)
-        return pinned_mentions(pinnings, versions, configurations, [])[0] if of_template else mentions
+        return pinned_mentions(pinnings, versions, configurations, None)[0] if of_template else mentions
 
     # Listings
 
