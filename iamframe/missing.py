@@ -149,7 +149,7 @@ def note_absent(book: Book, roles: pa.Table, profiles: pa.Table) -> None:
             ),
         ):
             unknown = table.filter(pc.invert(table["tags_known"]))
-            number = len(unknown) - _with_own_gap(book, account, operation, unknown, keys)
+            number = len(unknown) - _with_own_gap(book, account, unknown, keys)
             if number:
                 _lacks(book, account, operation, f"the tags of {number:,} of {counted(len(table), what)} are", command)
         if (account, "GetAccountSummary") not in read:
@@ -169,12 +169,13 @@ def note_absent(book: Book, roles: pa.Table, profiles: pa.Table) -> None:
                 )
 
 
-def _with_own_gap(book: Book, account: str, operation: str, resources: pa.Table, keys: tuple[str, str]) -> int:
+def _with_own_gap(book: Book, account: str, resources: pa.Table, keys: tuple[str, str]) -> int:
     """Return of how many resources a gap of their own says why their tags are unknown."""
+    telling = (*_SINGLE["roles_expected" if keys[0] == "role_arn" else "profiles_expected"], "tags")
     subjects = [
         gap["subject"]
         for gap in book.gaps
-        if gap["account_id"] == account and gap["operation"] in (operation, "tags") and gap["subject"] != ALL
+        if gap["account_id"] == account and gap["operation"] in telling and gap["subject"] != ALL
     ]
     if not subjects:
         return 0
@@ -188,11 +189,8 @@ def _lacks(book: Book, account: str, operation: str, what: str, command: str, re
         detail = f"{what} not in the files; the output of `{command}`{where} would show them"
         book.gap(account, operation, ALL, "not_in_file", detail, region)
         return
-    # A live account has its own gap for each request that was refused; this one is for what no request was made for.
-    if operation == ROLE_LINKS or not any(
-        g["account_id"] == account and g["operation"] == operation for g in book.gaps
-    ):
-        book.gap(account, operation, ALL, "not_asked", f"{what} not known; `{command}`{where} would show them", region)
+    # A live account has its own gap for each request that was refused, which stands before this one of the same key.
+    book.gap(account, operation, ALL, "not_asked", f"{what} not known; `{command}`{where} would show them", region)
 
 
 def _lacks_links(book: Book, account: str, roles: pa.Table) -> None:

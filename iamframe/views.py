@@ -17,6 +17,7 @@ from iamframe.knowledge.makers import Maker, known_makers, maker_of
 from iamframe.names import relation
 from iamframe.sources.records import ALL, PROFILE_LIST, ROLE_LINKS, ROLE_LISTS
 from iamframe.sources.references import CONSUMERS, CORE, FLEETS
+from iamframe.words import counted
 
 
 def pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.DataFrame:
@@ -193,9 +194,7 @@ def account_lists(inventory: Inventory) -> pd.DataFrame:
     gaps = inventory.gaps[is_in(inventory.gaps["operation"], pa.array(_CONSUMING))]
     gaps = gaps[(gaps["subject"] != ALL) | (gaps["reason"] != "not_in_file")]
     short = (gaps["reason"] == "not_asked") | ~is_in(gaps["operation"], pa.array((*CORE, *FLEETS)))
-    unread, limits = (
-        dict(zip(some["account_id"], some["detail"], strict=True)) for some in (gaps[~short], gaps[short])
-    )
+    unread, limits = (_first_of_each(some) for some in (gaps[~short], gaps[short]))
     live = set(calls["account_id"][calls["requests"] > 0])
     read: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     core = calls[is_in(calls["operation"], pa.array(CORE))]
@@ -217,6 +216,17 @@ def account_lists(inventory: Inventory) -> pd.DataFrame:
             "references_reason": [reason for _, reason in statuses],
         }
     )
+
+
+def _first_of_each(gaps: pd.DataFrame) -> dict[str, str]:
+    """Return, per account, what its first gap says, and how many more there are."""
+    said: dict[str, dict[str, None]] = defaultdict(dict)
+    for account, detail in zip(gaps["account_id"], gaps["detail"], strict=True):
+        said[account].setdefault(detail)
+    return {
+        account: next(iter(details)) + (f" (and {counted(len(details) - 1, 'gap')} more)" if len(details) > 1 else "")
+        for account, details in said.items()
+    }
 
 
 # Whatever tells of a profile's use, the listings that lead to it included.
