@@ -296,8 +296,6 @@ def test_findings_that_their_maker_means_so_do_not_fail(tmp_path: Path) -> None:
         (["check", "in", "sample"], "name it alone"),
         (["check", "void"], "holds no file that iamframe reads"),
         (["check", "notes.txt"], "is not JSON"),
-        (["check", "aws"], "this version reads files and the sample"),
-        (["check", "aws:audit"], "this version reads files and the sample"),
         (["check", "in", "--only", "empty"], "no check 'empty'; there are empty_profiles, "),
         (["check", "in", "--nope"], "--nope"),
         (["check", "in", "--format", "xml"], "'xml' is not one of 'table', 'csv', 'json', 'markdown'"),
