@@ -26,7 +26,7 @@ from iamframe.errors import IamframeError
 from iamframe.sources.connecting import PATIENCE
 from iamframe.sources.journal import Entry, Journal
 from iamframe.sources.pacing import Pacer
-from iamframe.sources.reads import is_read
+from iamframe.sources.reads import is_read, label
 from iamframe.sources.records import GLOBAL, Tally
 
 if TYPE_CHECKING:
@@ -126,9 +126,10 @@ class Asker:
         NotARead
             If the operation is not on the list of reads; nothing is sent then.
         """
+        name = label(service, operation)
         key = msgspec.json.encode([service, operation, region, parameters], order="sorted").decode()
         if self.journal is not None and (entry := self.journal.get(key)) is not None:
-            self._count(operation, region, entry.requests, entry.started_at, entry.ended_at)
+            self._count(name, region, entry.requests, entry.started_at, entry.ended_at)
             return bytes(entry.body)
         if self.stopped is not None:
             raise self.stopped
@@ -139,18 +140,18 @@ class Asker:
         except _FAILED as error:
             refusal = refusal_of(error)
             with self._counting:
-                self.refusals[operation] += 1
+                self.refusals[name] += 1
             if refusal.reason == "expired":
                 self.stopped = refusal
             raise refusal from error
         finally:
-            self._count(operation, region, self._sent.requests, started_at, _now())
+            self._count(name, region, self._sent.requests, started_at, _now())
         answer.pop("ResponseMetadata", None)
         body = msgspec.json.encode(answer)
         if self.journal is not None:
             self.journal.put(Entry(key, self._sent.requests, started_at, _now(), msgspec.Raw(body)))
         with self._counting:
-            self.answered[operation] += 1
+            self.answered[name] += 1
         return body
 
     def pages(self, service: str, operation: str, region: str = GLOBAL, **parameters: Any) -> Iterator[bytes]:
