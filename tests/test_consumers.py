@@ -900,6 +900,36 @@ def test_a_version_that_is_gone_is_no_gap_and_does_not_hide_the_others(
     assert found(inventory, "unreferenced_profiles") == set()
 
 
+def test_the_newest_version_of_a_listing_that_broke_off_is_asked_for_by_itself(
+    account: PracticeAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("first", "second"):
+        add(account, name, name)
+    made = template(account, "first", "second")
+    group(account, {"LaunchTemplate": {"LaunchTemplateId": made, "Version": "$Latest"}})
+    page = {
+        "NextToken": "more",
+        "LaunchTemplateVersions": [
+            {
+                "LaunchTemplateId": made,
+                "VersionNumber": 1,
+                "DefaultVersion": True,
+                "LaunchTemplateData": {"IamInstanceProfile": {"Name": "first"}},
+            }
+        ],
+    }
+
+    def answer(_: str, operation: str, region: str, asked: dict[str, Any]) -> dict[str, Any] | str | None:
+        if operation != VERSIONS or region != "eu-west-1" or "LaunchTemplateId" in asked:
+            return None
+        return "InternalError" if "NextToken" in asked else dict(page)
+
+    answered(monkeypatch, answer)
+    inventory = load(account, references=True)
+    assert referring(inventory, "auto-scaling-group") == [["eu-west-1", "second", "g", "$Latest", ""]]
+    assert judged(inventory) == ("unknown", [])
+
+
 def test_a_pinned_version_that_is_denied_accuses_nobody(
     account: PracticeAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:

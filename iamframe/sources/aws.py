@@ -427,7 +427,9 @@ class AccountReader:
         }
 
     def _pinned(self, region: str, pinnings: list[Pinning], read: dict[tuple[str, str], _Read]) -> list[Any]:
-        versions: list[Version] = list(read[VERSIONS, region].records)
+        listed = read[VERSIONS, region]
+        # Of a listing that broke off, the highest number read need not be the newest: what is pinned is asked for.
+        versions: list[Version] = list(listed.records) if listed.state == "complete" else []
         configurations: list[Configuration] = read[CONFIGURATIONS, region].records
         mentions, unread = pinned_mentions(pinnings, versions, configurations, [])
         of_template: dict[str, list[str]] = {}
