@@ -361,6 +361,7 @@ class Region:
     def __init__(self, account: Account, name: str, start: int) -> None:
         self.account, self.name, self.number = account, name, start
         self.instances: list[Json] = []
+        self.templates: list[Json] = []
         self.versions: list[Json] = []
         self.configurations: list[Json] = []
         self.groups: list[Json] = []
@@ -385,6 +386,7 @@ class Region:
     def template(self, name: str, profile: Json, group: bool = False) -> None:
         template = {"LaunchTemplateId": f"lt-0abc{self._next():013x}", "LaunchTemplateName": name}
         data = {"ImageId": "ami-0abcdef1234567890", "IamInstanceProfile": profile}
+        self.templates.append(template | {"DefaultVersionNumber": 1, "LatestVersionNumber": 1})
         self.versions.append(template | {"VersionNumber": 1, "DefaultVersion": True, "LaunchTemplateData": data})
         if group:
             arn = self._scaling("autoScalingGroup", name)
@@ -407,6 +409,7 @@ class Region:
         ]
         return {
             f"{self.name}/describe-instances": {"Reservations": reservations},
+            f"{self.name}/describe-launch-templates": {"LaunchTemplates": self.templates},
             f"{self.name}/describe-launch-template-versions": {"LaunchTemplateVersions": self.versions},
             f"{self.name}/describe-launch-configurations": {"LaunchConfigurations": self.configurations},
             f"{self.name}/describe-auto-scaling-groups": {"AutoScalingGroups": self.groups},
@@ -448,7 +451,8 @@ def legacy_regions(it: Account) -> dict[str, Json]:
     for name in ("intranet", "wiki", "ldap", "fileserver", "vpn", "erp"):
         virginia.instance(name)
     documents = virginia.documents()
-    del documents["us-east-1/describe-launch-template-versions"]
+    for refused in ("templates", "template-versions"):
+        del documents[f"us-east-1/describe-launch-{refused}"]
     return documents
 
 

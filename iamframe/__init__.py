@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from iamframe.live import load_account, load_fleet
     from iamframe.loading import load, load_files, load_sample, open_snapshot, take_snapshot
     from iamframe.report import write_report
+    from iamframe.version import __version__
     from iamframe.views import pairs, tag_coverage
 
 _HOMES = {
+    "__version__": "version",
     "CHECKS": "checks",
     "IamframeError": "errors",
     "Inventory": "inventory",
@@ -62,10 +64,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        from importlib.metadata import version
-
-        return version("iamframe")
     if name == "plots":
         return import_module("iamframe.plots")
     if name in _HOMES:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from iamframe.errors import IamframeError
+from iamframe.version import __version__
 
 if TYPE_CHECKING:
     from iamframe.checks import Result
@@ -19,6 +20,14 @@ if TYPE_CHECKING:
 DONE, FOUND, REFUSED, INCOMPLETE, INTERRUPTED = 0, 1, 2, 3, 130
 SEVERITIES = ("high", "medium", "low", "info")
 FORMATS = ("table", "csv", "json", "markdown")
+
+
+def _folder(name: str) -> Path:
+    # An empty name, as of a variable that is not set, would be the folder that one is in.
+    if not name:
+        raise click.BadParameter("is empty; name a folder")
+    return Path(name)
+
 
 _policy = click.option("--policy", type=Path, metavar="FILE", help="A tag policy (TOML).")
 _LIVE: tuple[Callable[[Any], Any], ...] = (
@@ -74,9 +83,7 @@ _strict = click.option("--strict", is_flag=True, help="Exit 3 if a check that wa
 
 def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted and not context.resilient_parsing:
-        from importlib.metadata import version
-
-        click.echo(f"iamframe {version('iamframe')}")
+        click.echo(f"iamframe {__version__}")
         context.exit()
 
 
@@ -93,7 +100,7 @@ def app() -> None:
 @app.command()
 @click.argument("sources", nargs=-1, metavar="[SOURCE]...")
 @click.option(
-    "--out", type=Path, default=Path("iamframe-report"), metavar="DIR", show_default=True, help="Folder for the report."
+    "--out", type=_folder, default="iamframe-report", metavar="DIR", show_default=True, help="Folder for the report."
 )
 @click.option("--title", metavar="TEXT", help="Title of the page.")
 @click.option("--author", metavar="TEXT", help="Who the page is by.")
@@ -179,12 +186,7 @@ def _of_each(inventory: Inventory) -> str:
 def _one_line(result: Result) -> str:
     counts = result.findings["severity"][result.findings["accepted"].isna()].value_counts()
     found = ", ".join(f"{counts[s]:,} {s}" for s in SEVERITIES if s in counts) or "none"
-    short = int((result.summary["complete"] < len(result.inventory.accounts)).sum())
-    return (
-        f"{_of_each(result.inventory)}; "
-        f"findings: {found}; "
-        f"{short} of {len(result.checks)} checks {'is' if short == 1 else 'are'} not complete."
-    )
+    return f"{_of_each(result.inventory)}; findings: {found}; {result.said_complete}."
 
 
 def _not_complete(result: Result) -> list[str]:
@@ -263,6 +265,9 @@ def main() -> None:
         # A letter that the terminal's encoding lacks is spelled out rather than the end of the report.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    # What goes into a file or another program must be the same whatever the machine's language is.
+    if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
+        sys.stdout.reconfigure(encoding="utf-8")
     sys.exit(_run())
 
 

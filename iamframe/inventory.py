@@ -33,11 +33,13 @@ from iamframe.sources.records import (
     Answer,
     Mention,
     account_of,
+    aws_command,
     name_of,
     parsed_time,
     partition_of,
 )
 from iamframe.store import write_snapshot
+from iamframe.words import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ class Inventory:
 
     def __repr__(self) -> str:
         """Return the number of rows of each frame, in one line."""
-        rows = ", ".join(f"{len(frame):,} {name}" for name, frame in self.frames.items())
+        rows = ", ".join(counted(len(frame), name.removesuffix("s")) for name, frame in self.frames.items())
         return f"Inventory({rows})"
 
 
@@ -151,12 +153,12 @@ class _Merging:
         role_rows = self._timed(role_rows, "role_arn", ("created_at", "last_used_at"))
         profile_rows = self._timed(profile_rows, "profile_arn", ("created_at",))
         roles, clashes = merged(
-            role_rows,
+            role_rows.drop_columns("record"),
             "role_arn",
             ("last_used_known", "trust_unreadable", "tags_known", "links_known"),
             {"last_used_at": ("last_used_region",)},
         )
-        profiles, more = merged(profile_rows, "profile_arn", ("role_known", "tags_known"))
+        profiles, more = merged(profile_rows.drop_columns("record"), "profile_arn", ("role_known", "tags_known"))
         roles, profiles = _sorted(roles, ["role_arn"]), _sorted(profiles, ["profile_arn"])
         for clash in (*clashes, *more):
             self._contradicted(clash)
@@ -164,9 +166,9 @@ class _Merging:
         tags, roles, profiles = self._tagged(role_rows, profile_rows, roles, profiles)
         roles = self._with_trust(roles)
         profiles = profiles.set_column(1, "account_id", pc.fill_null(profiles["account_id"], UNKNOWN_ACCOUNT))
-        note_shorter_than_counted(self.book, roles, profiles)
         note_lacking_others(self.book, role_rows, "role_arn", ROLE_LISTS)
         note_lacking_others(self.book, profile_rows, "profile_arn", (PROFILE_LIST,))
+        note_shorter_than_counted(self.book, roles, profiles)
         references = self._resolved(profiles)
         for name, table in (("role_arn", roles), ("profile_arn", profiles)):
             for account in pc.unique(table["account_id"]).to_pylist():
@@ -219,8 +221,8 @@ class _Merging:
     ) -> tuple[pa.Table, pa.Table, pa.Table]:
         links = self._resolved_roles(self.book.links.table(), roles, profiles)
         shown = links
-        said = profile_rows.select(["profile_arn", "origin"]).filter(profile_rows["role_known"])
-        links, doubted = _agreed(said, "profile_arn", links, ["role_arn"])
+        said = profile_rows.select(["profile_arn", "origin", "record"]).filter(profile_rows["role_known"])
+        links, doubted = _agreed(said, "profile_arn", links, ["role_arn"], once=len(profiles) == len(profile_rows))
         origins = self.book.origins
         doubted_links: dict[str, str] = {
             arn: f"what it holds is {_or_nothing(one)} by {origins[a]} and {_or_nothing(two)} by {origins[b]}"
@@ -229,8 +231,9 @@ class _Merging:
         doubted_roles = {
             role for sides in doubted.values() for held, _ in sides for (role,) in held if not role.startswith("name:")
         }
-        own = role_rows.select(["role_arn", "origin"]).filter(role_rows["links_known"])
-        for profile, role, origin, own_origin in _not_in_own_list(shown, own):
+        own = role_rows.select(["role_arn", "origin", "record"]).filter(role_rows["links_known"])
+        one_each = len(roles) == len(role_rows)
+        for profile, role, origin, own_origin in _not_in_own_list(shown, own, once=one_each):
             doubted_links[profile] = (
                 f"{self.book.origins[origin]} shows {role} in it, and {self.book.origins[own_origin]} does not"
             )
@@ -241,8 +244,8 @@ class _Merging:
                 "GetInstanceProfile",
                 arn,
                 "contradicted",
-                f"{arn}: {sentence}, so it is left unknown; `aws iam get-instance-profile "
-                f"--instance-profile-name={name_of(arn)}` would tell",
+                f"{arn}: {sentence}, so it is left unknown; "
+                f"{aws_command('iam get-instance-profile', {'instance-profile-name': name_of(arn)})} would tell",
             )
         doubt = pa.array(list(doubted_links), pa.string())
         links = links.filter(pc.invert(pa.array(is_in(links["profile_arn"], doubt))))
@@ -266,7 +269,7 @@ class _Merging:
             .combine_chunks()
             .take(pa.array(position(links["profile_arn"], profiles["profile_arn"])))
         )
-        return links.drop_columns("origin").append_column("account_id", accounts), roles, profiles
+        return links.drop_columns(["origin", "record"]).append_column("account_id", accounts), roles, profiles
 
     def _resolved_roles(self, links: pa.Table, roles: pa.Table, profiles: pa.Table) -> pa.Table:
         """Give links that know their role by name alone its ARN, where the account (or the file) shows that role."""
@@ -293,7 +296,7 @@ class _Merging:
                     arns[row],
                     "not_in_file",
                     f"{profile} holds the role {name}, which no source shows: its path, trust and tags are unknown; "
-                    f"`aws iam get-role --role-name={name}` would show them",
+                    f"{aws_command('iam get-role', {'role-name': name})} would show them",
                 )
         return links.set_column(1, "role_arn", pa.array(arns, pa.string()))
 
@@ -303,16 +306,17 @@ class _Merging:
         named = self._named_tags(roles, profiles)
         said = pa.concat_tables(
             [
-                role_rows.select(["role_arn", "origin"])
-                .filter(role_rows["tags_known"])
-                .rename_columns(["resource_arn", "origin"]),
-                profile_rows.select(["profile_arn", "origin"])
-                .filter(profile_rows["tags_known"])
-                .rename_columns(["resource_arn", "origin"]),
-                named,
+                rows.select([key, "origin", "record"])
+                .filter(rows["tags_known"])
+                .rename_columns(["resource_arn", "origin", "record"])
+                for rows, key in ((role_rows, "role_arn"), (profile_rows, "profile_arn"))
             ]
+            + [named]
         )
-        tags, doubted = _agreed(said, "resource_arn", self.book.tags.table(), ["tag_key", "tag_value"])
+        every = self.book.tags.table()
+        once = not len(named) and (len(roles), len(profiles)) == (len(role_rows), len(profile_rows))
+        tags, doubted = _agreed(said, "resource_arn", every, ["tag_key", "tag_value"], once=once)
+        doubted |= _said_twice(every)
         for arn, ((one, a), (two, b)) in doubted.items():
             self.book.gap(
                 account_of(arn) or UNKNOWN_ACCOUNT,
@@ -323,6 +327,7 @@ class _Merging:
                 f"{self.book.origins[b]}, so they are left unknown",
             )
         doubt = pa.array(list(doubted), pa.string())
+        tags = tags.filter(pc.invert(pa.array(is_in(tags["resource_arn"], doubt)))) if doubted else tags
         tables = []
         for table, key in ((roles, "role_arn"), (profiles, "profile_arn")):
             known = np.asarray(table["tags_known"]) | is_in(table[key], named["resource_arn"])
@@ -352,8 +357,8 @@ class _Merging:
             ):
                 columns = zip(*(table[c].to_pylist() for c in ("account_id", name, key)), strict=True)
                 arns.update({(kind, account, n.casefold()): arn for account, n, arn in columns if n})
-        said: list[tuple[str, int]] = []
-        rows: list[tuple[str, str, str, str, int]] = []
+        said: list[tuple[str, int, int]] = []
+        rows: list[tuple[str, str, str, str, int, int]] = []
         for account, tagging, origin in self.book.named_tags:
             arn = arns.get((tagging.resource_type, account or UNKNOWN_ACCOUNT, tagging.resource_name.casefold()))
             if arn is None:
@@ -367,17 +372,19 @@ class _Merging:
                         "that resource; add the listing of the account",
                     )
                 continue
-            said.append((arn, origin))
-            rows += [(arn, tag.key, tag.value, tagging.resource_type, origin) for tag in tagging.tags]
+            number = self.book.numbered(1)[0].as_py()
+            said.append((arn, origin, number))
+            rows += [(arn, tag.key, tag.value, tagging.resource_type, origin, number) for tag in tagging.tags]
         if rows:
-            resources, keys, values, kinds, origins = map(list, zip(*rows, strict=True))
-            self.book.tags.add(
-                len(rows), resource_arn=resources, tag_key=keys, tag_value=values, resource_type=kinds, origin=origins
-            )
+            columns = zip(*rows, strict=True)
+            names = ("resource_arn", "tag_key", "tag_value", "resource_type", "origin", "record")
+            self.book.tags.add(len(rows), **dict(zip(names, map(list, columns), strict=True)))
+        arns_said, origins, numbers = zip(*said, strict=True) if said else ((), (), ())
         return pa.table(
             {
-                "resource_arn": pa.array([arn for arn, _ in said], pa.string()),
-                "origin": pa.array([origin for _, origin in said], pa.int32()),
+                "resource_arn": pa.array(arns_said, pa.string()),
+                "origin": pa.array(origins, pa.int32()),
+                "record": pa.array(numbers, pa.int32()),
             }
         )
 
@@ -525,27 +532,32 @@ def _rank(column: pa.ChunkedArray) -> Positions:
     return ranks
 
 
-def _agreed(
-    said: pa.Table, key: str, rows: pa.Table, values: list[str]
-) -> tuple[pa.Table, dict[str, list[tuple[frozenset[tuple[str, ...]], int]]]]:
-    """Return the rows of resources on whose rows all origins agree, and what two of them say of each of the rest."""
-    pairs = said.to_pandas() if len(pc.unique(said["origin"])) > 1 else None
-    if pairs is None:
+# What two records say of a resource, each with the answer that it stands in.
+Doubts = dict[str, list[tuple[frozenset[tuple[str, ...]], int]]]
+
+
+def _agreed(said: pa.Table, key: str, rows: pa.Table, values: list[str], *, once: bool) -> tuple[pa.Table, Doubts]:
+    """Return the rows of resources on whose rows all records agree, and what two of them say of each of the rest.
+
+    `once` says that each resource is known to come once, which is costly to find out here.
+    """
+    if once or pc.count_distinct(said[key]).as_py() == len(said):
         return rows, {}
-    pairs = pairs.drop_duplicates()
+    pairs = said.to_pandas().drop_duplicates()
     several = pairs[pairs.duplicated(key, keep=False)]
     if several.empty:
         return rows, {}
     shared = pa.array(is_in(rows[key], pa.array(several[key].unique())))
-    sets: dict[tuple[str, int], set[tuple[str, ...]]] = {
-        pair: set() for pair in zip(several[key], several["origin"], strict=True)
+    sets: dict[tuple[str, int, int], set[tuple[str, ...]]] = {
+        pair: set() for pair in zip(*(several[name] for name in (key, "origin", "record")), strict=True)
     }
     some = rows.filter(shared)
-    for arn, origin, *value in zip(*(some[name].to_pylist() for name in (key, "origin", *values)), strict=True):
-        sets.setdefault((arn, origin), set()).add(tuple(value))
+    names = (key, "origin", "record", *values)
+    for arn, origin, record, *value in zip(*(some[name].to_pylist() for name in names), strict=True):
+        sets.setdefault((arn, origin, record), set()).add(tuple(value))
     first: dict[str, tuple[frozenset[tuple[str, ...]], int]] = {}
-    doubted = {}
-    for (arn, origin), held in sets.items():
+    doubted: Doubts = {}
+    for (arn, origin, _), held in sets.items():
         mine = (frozenset(held), origin)
         if first.setdefault(arn, mine)[0] != mine[0]:
             doubted[arn] = [first[arn], mine]
@@ -553,18 +565,32 @@ def _agreed(
     return rows.filter(pc.invert(doubt)), doubted
 
 
-def _not_in_own_list(links: pa.Table, own: pa.Table) -> list[tuple[str, str, int, int]]:
-    """Return links that one origin shows, and another leaves out of its list of the role's own profiles."""
-    if len(pc.unique(pa.chunked_array([*links["origin"].chunks, *own["origin"].chunks], pa.int32()))) < 2 or not len(
-        own
-    ):
+def _said_twice(tags: pa.Table) -> Doubts:
+    """Return what a record says of each resource of which it gives one key two values."""
+    key = tags["tag_key"].combine_chunks().dictionary_encode()
+    pairs = np.asarray(tags["record"]).astype(np.int64) * len(key.dictionary) + np.asarray(key.indices)
+    if pc.count_distinct(pa.array(pairs)).as_py() == len(tags):
+        return {}
+    frame = tags.to_pandas().drop_duplicates(["record", "tag_key", "tag_value"])
+    twice = frame[frame.duplicated(["record", "tag_key"], keep=False)]
+    doubted: Doubts = {}
+    for (arn, _), own in twice.groupby(["resource_arn", "tag_key"], sort=False):
+        key, values, origins = own["tag_key"].iloc[0], own["tag_value"].tolist(), own["origin"].tolist()
+        doubted[arn] = [(frozenset({(key, value)}), origin) for value, origin in zip(values[:2], origins, strict=False)]
+    return doubted
+
+
+def _not_in_own_list(links: pa.Table, own: pa.Table, *, once: bool) -> list[tuple[str, str, int, int]]:
+    """Return links that one record shows, and another leaves out of its list of the role's own profiles."""
+    one_answer = len(pc.unique(pa.chunked_array([*links["origin"].chunks, *own["origin"].chunks], pa.int32()))) < 2
+    if not len(own) or (one_answer and (once or pc.count_distinct(own["role_arn"]).as_py() == len(own))):
         return []
     pairs = links.to_pandas().drop_duplicates()
     both = pairs.merge(own.to_pandas().drop_duplicates(), on="role_arn", suffixes=("", "_own"))
-    both = both[both["origin"] != both["origin_own"]]
-    shown = set(zip(pairs["profile_arn"], pairs["role_arn"], pairs["origin"], strict=True))
-    rows = both[["profile_arn", "role_arn", "origin", "origin_own"]].itertuples(index=False, name=None)
-    return [row for row in rows if (row[0], row[1], row[3]) not in shown]
+    both = both[both["record"] != both["record_own"]]
+    shown = set(zip(pairs["profile_arn"], pairs["role_arn"], pairs["record"], strict=True))
+    rows = both[["profile_arn", "role_arn", "origin", "origin_own", "record_own"]].itertuples(index=False, name=None)
+    return [row[:4] for row in rows if (row[0], row[1], row[4]) not in shown]
 
 
 def _or_nothing(held: frozenset[tuple[str, ...]]) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from iamframe.errors import ExpiredError, IamframeError, SourceError
 from iamframe.inventory import Inventory, build_inventory, joined
-from iamframe.progress import Progress
+from iamframe.progress import Progress, silent
 from iamframe.progress import shown as shown_progress
 from iamframe.sources.connecting import DEFAULT_REGION, check_regions, first_failure, open_session, source_name
 from iamframe.sources.fleet import Member, assumed, chosen, members_of, members_of_organization
@@ -149,16 +149,17 @@ def load_fleet(
         finally:
             if own is not None:
                 own.shutdown(cancel_futures=True)
-    failed = [error for _, error in loaded if error is not None]
-    if journals and any(isinstance(error, ExpiredError) for error in failed):
-        raise next(error for error in failed if isinstance(error, ExpiredError))
+    expired = next((one.sentence for one in loaded if one.expired), None)
+    if journals and expired is not None:
+        raise ExpiredError(expired)
+    failed = [one.sentence for one in loaded if one.sentence is not None]
     if len(failed) == len(able):
         first = f"; the first: {failed[0]}" if failed else ""
         raise SourceError(f"none of the {len(able):,} accounts could be read{first}")
     left_out = [
         _unread(m, f"the account {m.account_id} is {m.status} and cannot be read") for m in members if m not in able
     ]
-    return joined([*(inventory for inventory, _ in loaded), *left_out], [source_name(profile)])
+    return joined([*(one.inventory for one in loaded), *left_out], [source_name(profile)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,8 +277,20 @@ def _meet(way: _Way) -> None:
             raise first_failure(refusal, source, way.profile) from refusal.cause
 
 
-def _load_member(member: Member, way: _Way) -> tuple[Inventory, IamframeError | None]:
-    """Return one account's inventory, and the error that left it without rows; it runs where the executor says."""
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """One account's inventory, and the sentence that says why it has no rows.
+
+    No exception travels: what it was caused by may be of kinds that do not survive the way.
+    """
+
+    inventory: Inventory
+    sentence: str | None = None
+    expired: bool = False
+
+
+def _load_member(member: Member, way: _Way) -> _Loaded:
+    """Return what one account gives; it runs where the executor says."""
     profile = member.profile or way.profile
     source = f"{source_name(profile)}/{member.account_id}"
     journal = Path(way.journals) / f"{member.account_id}.jsonl" if way.journals else None
@@ -286,12 +299,12 @@ def _load_member(member: Member, way: _Way) -> tuple[Inventory, IamframeError | 
         role = member.role_name or way.role_name
         if role and not member.is_caller:
             session = assumed(session, member, role, member.external_id or way.external_id)
-        answers = _asked(session, way.plan, way.workers, way.rate, source, journal, _silent, member, profile)
+        answers = _asked(session, way.plan, way.workers, way.rate, source, journal, silent, member, profile)
         if all(a.state == "refused" for a in answers if a.tally and a.operation != "GetCallerIdentity"):
             raise SourceError(_all_denied(source, answers))
     except IamframeError as error:
-        return _unread(member, str(error)), error
-    return build_inventory(answers, [source]), None
+        return _Loaded(_unread(member, str(error)), str(error), isinstance(error, ExpiredError))
+    return _Loaded(build_inventory(answers, [source]))
 
 
 def _unread(member: Member, sentence: str) -> Inventory:
@@ -305,7 +318,3 @@ def _unread(member: Member, sentence: str) -> Inventory:
         tally=Tally(),
     )
     return build_inventory([answer], [AWS])
-
-
-def _silent(stage: str, done: int, total: int) -> None:
-    """Show nothing: what runs elsewhere is counted by account."""

@@ -12,11 +12,8 @@ import msgspec
 
 from iamframe.errors import ExpiredError, IamframeError, SourceError, StoreError
 from iamframe.inventory import Inventory, build_inventory
-from iamframe.live import load_account, load_fleet
 from iamframe.sources.archives import shown
-from iamframe.sources.connecting import open_session
 from iamframe.sources.files import read_files
-from iamframe.sources.fleet import role_account
 from iamframe.sources.sample import sample_folder
 from iamframe.store import UNFINISHED, is_snapshot, read_snapshot, refuse_others
 
@@ -52,7 +49,8 @@ def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
     if live:
         given = ", ".join(_OPTIONS.get(name, name) for name in sorted(live))
         raise SourceError(f"{given}: is for a live account; name aws or aws:PROFILE as the source")
-    snapshot = next((source for source in sources if source != SAMPLE and is_snapshot(source)), None)
+    # An empty name would be the folder that one is in; that a source is empty is said below.
+    snapshot = next((source for source in sources if source not in (SAMPLE, "") and is_snapshot(source)), None)
     if snapshot is not None:
         if len(sources) > 1:
             raise SourceError(f"{shown(snapshot)}: is a snapshot, which is not merged with others; name it alone")
@@ -65,6 +63,11 @@ def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
 
 
 def _load_live(source: str, live: dict[str, Any]) -> Inventory:
+    # Not needed by whoever reads files, and as long to load as they take to read.
+    from iamframe.live import load_account, load_fleet
+    from iamframe.sources.connecting import open_session
+    from iamframe.sources.fleet import role_account
+
     profile = source.partition(":")[2] or None
     role, accounts = live.get("role_name"), live.get("accounts")
     if role is None and accounts is None:

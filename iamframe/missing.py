@@ -7,8 +7,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.rows import Book
-from iamframe.sources.records import ALL, GLOBAL, PROFILE_LIST, ROLE_LINKS, ROLE_LISTS
+from iamframe.sources.records import ALL, GLOBAL, PROFILE_LIST, ROLE_LINKS, ROLE_LISTS, cli_name
 from iamframe.sources.references import CORE, VERSIONS
+from iamframe.words import counted
 
 _SINGLE = {
     "roles_expected": ("GetRole", "ListRoleTags"),
@@ -20,8 +21,8 @@ _IAM_OWN = (*ROLE_LISTS, PROFILE_LIST, ROLE_LINKS, "GetRole", "GetInstanceProfil
 def note_shorter_than_counted(book: Book, roles: pa.Table, profiles: pa.Table) -> None:
     """Take wholeness from a list that holds less than GetAccountSummary counts."""
     for what, operations, expected, table in (
-        ("roles", ROLE_LISTS, "roles_expected", roles),
-        ("instance profiles", (PROFILE_LIST,), "profiles_expected", profiles),
+        ("role", ROLE_LISTS, "roles_expected", roles),
+        ("instance profile", (PROFILE_LIST,), "profiles_expected", profiles),
     ):
         counts = table["account_id"].combine_chunks().value_counts()
         held = dict(zip(*(part.to_pylist() for part in counts.flatten()), strict=True))
@@ -30,25 +31,29 @@ def note_shorter_than_counted(book: Book, roles: pa.Table, profiles: pa.Table) -
             if gap["reason"] == "vanished" and gap["operation"] in _SINGLE[expected]:
                 held[gap["account_id"]] = held.get(gap["account_id"], 0) + 1
         for account, row in book.accounts.items():
-            if row.get(expected) is None or held.get(account, 0) >= row[expected]:
+            read = held.get(account, 0)
+            if row.get(expected) is None or read >= row[expected]:
                 continue
             for operation in operations:
                 call = book.calls.get((account, operation, GLOBAL))
                 if call and call.state == "complete":
                     call.state = "truncated"
+                    number = held.get(account, 0)
                     book.gap(
                         account,
                         operation,
                         ALL,
                         "truncated",
-                        f"{held.get(account, 0):,} {what} were read and GetAccountSummary "
-                        f"counts {row[expected]:,}: the "
-                        "list is not whole; list them again",
+                        f"{counted(number, what)} {'was' if number == 1 else 'were'} read and GetAccountSummary "
+                        f"counts {row[expected]:,}: the list is not whole; list them again",
                     )
 
 
 def note_lacking_others(book: Book, rows: pa.Table, key: str, operations: tuple[str, ...]) -> None:
-    """Take wholeness from a list that lacks what another of IAM's own answers shows: they are not of one time."""
+    """Take wholeness from a list that lacks what another of IAM's own answers shows: they are not of one time.
+
+    One that lacks nothing is whole, though other files hold parts of it and say that there is more.
+    """
     own = [number for number, operation in enumerate(book.operations) if operation in _IAM_OWN]
     lists = [number for number in own if book.operations[number] in operations]
     if len(own) < 2 or not lists:
@@ -58,8 +63,13 @@ def note_lacking_others(book: Book, rows: pa.Table, key: str, operations: tuple[
     everything = frame.drop_duplicates(key).groupby("account_id").size()
     counts = frame[frame["origin"].isin(lists)].groupby(["account_id", "origin"]).size()
     for (account, origin), count in counts.items():
-        call = book.calls.get((account, book.operations[origin], GLOBAL))
-        if count < everything[account] and call and call.state == "complete":
+        operation = book.operations[origin]
+        call = book.calls.get((account, operation, GLOBAL))
+        if book.states[origin] != "complete" or not call:
+            continue
+        if count == everything[account] and call.state == "truncated" and not call.blank:
+            call.state = "complete"
+        elif count < everything[account] and call.state == "complete":
             call.state = "partial"
             book.gap(
                 account,
@@ -69,6 +79,15 @@ def note_lacking_others(book: Book, rows: pa.Table, key: str, operations: tuple[
                 f"{book.origins[origin]} lists {count:,} and {_all_read(book, account)} {everything[account]:,}: they "
                 f"are not of one time, and that list is not whole; {_at_one_time(book, account)}",
             )
+
+    whole = {(account, operation) for (account, operation, _), call in book.calls.items() if call.state == "complete"}
+    book.gaps = [
+        gap
+        for gap in book.gaps
+        if gap["reason"] != "truncated"
+        or gap["operation"] not in operations
+        or (gap["account_id"], gap["operation"]) not in whole
+    ]
 
 
 def _all_read(book: Book, account: str) -> str:
@@ -89,8 +108,8 @@ def note_absent(book: Book, roles: pa.Table, profiles: pa.Table) -> None:
             if len(book.accounts) > 1
             else t
             for t, columns in (
-                (roles, ["role_arn", "links_known", "tags_known"]),
-                (profiles, ["role_known", "tags_known"]),
+                (roles, ["role_arn", "role_name", "links_known", "tags_known"]),
+                (profiles, ["profile_arn", "profile_name", "role_known", "tags_known"]),
             )
         )
         has_profiles = (account, PROFILE_LIST) in whole
@@ -113,23 +132,31 @@ def note_absent(book: Book, roles: pa.Table, profiles: pa.Table) -> None:
         # A profile of which nobody read what it holds may hold any of the roles.
         if not has_profiles or not np.asarray(theirs["role_known"]).all():
             _lacks_links(book, account, mine)
-        for table, what, operation, command in (
-            (mine, "roles", "ListRoleTags", "aws iam get-account-authorization-details --filter Role"),
+        for table, keys, what, operation, command in (
+            (
+                mine,
+                ("role_arn", "role_name"),
+                "role",
+                "ListRoleTags",
+                "aws iam get-account-authorization-details --filter Role",
+            ),
             (
                 theirs,
-                "instance profiles",
+                ("profile_arn", "profile_name"),
+                "instance profile",
                 "ListInstanceProfileTags",
                 "aws iam list-instance-profile-tags --instance-profile-name=NAME",
             ),
         ):
-            unknown = len(table) - int(np.count_nonzero(np.asarray(table["tags_known"])))
-            if unknown:
-                _lacks(book, account, operation, f"the tags of {unknown:,} of {len(table):,} {what} are", command)
+            unknown = table.filter(pc.invert(table["tags_known"]))
+            number = len(unknown) - _with_own_gap(book, account, operation, unknown, keys)
+            if number:
+                _lacks(book, account, operation, f"the tags of {number:,} of {counted(len(table), what)} are", command)
         if (account, "GetAccountSummary") not in read:
             _lacks(book, account, "GetAccountSummary", "the quotas are", "aws iam get-account-summary")
         for operation in CORE:
             if (account, operation) not in read:
-                command = "".join("-" + c.lower() if c.isupper() else c for c in operation).removeprefix("-")
+                command = cli_name(operation)
                 service = "ec2" if operation in CORE[:2] else "autoscaling"
                 versions = " --versions '$Latest' '$Default'" if operation == VERSIONS else ""
                 _lacks(
@@ -140,6 +167,19 @@ def note_absent(book: Book, roles: pa.Table, profiles: pa.Table) -> None:
                     f"aws {service} {command}{versions}",
                     "unknown",
                 )
+
+
+def _with_own_gap(book: Book, account: str, operation: str, resources: pa.Table, keys: tuple[str, str]) -> int:
+    """Return of how many resources a gap of their own says why their tags are unknown."""
+    subjects = [
+        gap["subject"]
+        for gap in book.gaps
+        if gap["account_id"] == account and gap["operation"] in (operation, "tags") and gap["subject"] != ALL
+    ]
+    if not subjects:
+        return 0
+    named = pa.array(subjects, pa.string())
+    return pc.sum(pc.or_(*(pc.is_in(resources[key], value_set=named) for key in keys))).as_py() or 0
 
 
 def _lacks(book: Book, account: str, operation: str, what: str, command: str, region: str = GLOBAL) -> None:
@@ -162,7 +202,7 @@ def _lacks_links(book: Book, account: str, roles: pa.Table) -> None:
             book,
             account,
             ROLE_LINKS,
-            f"the profiles that hold the {len(roles):,} roles are",
+            f"the profiles that hold the {counted(len(roles), 'role')} are",
             "aws iam list-instance-profiles",
         )
     elif len(unknown):

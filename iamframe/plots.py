@@ -24,6 +24,7 @@ from iamframe.errors import missing_extra
 from iamframe.inventory import Inventory
 from iamframe.keys import Bools, is_in
 from iamframe.names import shown
+from iamframe.words import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -128,7 +129,7 @@ def plot_name_relations(result: Result, ax: Axes | None = None) -> Axes:
     unread = f", {(row == 'unread').sum():,} with a name not read" if (row == "unread").any() else ""
     _title(
         ax,
-        f"{_number(linked.sum(), 'link')}: {same.sum():,} of one name, {differs.sum():,} of two names{meant}{unread}",
+        f"{counted(linked.sum(), 'link')}: {same.sum():,} of one name, {differs.sum():,} of two names{meant}{unread}",
         _not_whole(result.inventory, "profiles"),
     )
     if pairs.empty:
@@ -172,7 +173,7 @@ def plot_tag_coverage(inventory: Inventory, ax: Axes | None = None, keys: Iterab
     ax = _axes(ax, labels, rows=len(labels) + 4, across=0.75 * len(chosen))
     _title(
         ax,
-        f"Percent of roles and profiles that carry a tag key, in {_number(len(worst), 'account')}",
+        f"Percent of roles and profiles that carry a tag key, in {counted(len(worst), 'account')}",
         _more(len(worst) - _ACCOUNTS, "account"),
         "" if asked else _more(len(uses) - _KEYS, "less used key"),
         _managed(inventory),
@@ -231,7 +232,7 @@ def plot_profile_use(result: Result, ax: Axes | None = None) -> Axes:
     said = "; ".join(f"{count:,} {name}" for name, count in counts.sum().items() if count)
     _title(
         ax,
-        f"{_number(len(profiles), 'instance profile')}" + (f": {said}" if said else ""),
+        f"{counted(len(profiles), 'instance profile')}" + (f": {said}" if said else ""),
         _more(len(counts) - _ACCOUNTS, "account"),
         _not_whole(inventory, "profiles"),
     )
@@ -268,10 +269,10 @@ def plot_ladder(inventory: Inventory, ax: Axes | None = None, limit: int = 60) -
     ax = _axes(ax, [role + profile for role, profile in zip(roles, profiles, strict=True)], rows=0.7 * len(rows))
     kinds, shared = rungs["kind"].value_counts(), rungs[rungs["kind"] == "shared"]
     said = {
-        f"{_number(shared['group'].nunique(), 'role')} in several profiles ({len(shared):,})": len(shared),
-        f"{_number(kinds.get('empty', 0), 'profile')} without a role": kinds.get("empty"),
-        f"{_number(kinds.get('lone', 0), 'role')} for EC2 in no profile": kinds.get("lone"),
-        f"{_number(kinds.get('unread', 0), 'profile')} whose role was not read (dashed)": kinds.get("unread"),
+        f"{counted(shared['group'].nunique(), 'role')} in several profiles ({len(shared):,})": len(shared),
+        f"{counted(kinds.get('empty', 0), 'profile')} without a role": kinds.get("empty"),
+        f"{counted(kinds.get('lone', 0), 'role')} for EC2 in no profile": kinds.get("lone"),
+        f"{counted(kinds.get('unread', 0), 'profile')} whose role was not read (dashed)": kinds.get("unread"),
     }
     _title(
         ax,
@@ -337,7 +338,7 @@ def plot_last_use(inventory: Inventory, ax: Axes | None = None, now: datetime | 
     when = {0: "", 1: f", as of {next(iter(dates), '')}"}.get(len(dates), ", as of when each account was read")
     _title(
         ax,
-        f"{_number(len(roles), 'role')} by last use{when}",
+        f"{counted(len(roles), 'role')} by last use{when}",
         _managed(inventory),
         _not_whole(inventory, "roles"),
     )
@@ -382,7 +383,7 @@ def plot_age(inventory: Inventory, ax: Axes | None = None) -> Axes:
     unread = f", tags of {(~known).sum():,} not read" if not known.all() else ""
     _title(
         ax,
-        f"{_number(sides.get('role', 0), 'role')} and {_number(sides.get('instance-profile', 0), 'profile')} by year "
+        f"{counted(sides.get('role', 0), 'role')} and {counted(sides.get('instance-profile', 0), 'profile')} by year "
         f"of creation: {(known & ~tagged).sum():,} untagged{unread}",
         _managed(inventory),
         _not_whole(inventory, "roles", "profiles"),
@@ -442,24 +443,20 @@ def _counted(row: pd.Series, part: Any, rows: Iterable[str], parts: Iterable[str
 # What is said
 
 
-def _number(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
-
-
 def _more(count: int, noun: str) -> str:
     return f"{count:,} more {noun}{'s' * (count > 1)} not shown" if count > 0 else ""
 
 
 def _managed(inventory: Inventory) -> str:
     count = int(inventory.roles["is_aws_managed"].sum())
-    return f"{_number(count, 'role')} that AWS manages left out" if count else ""
+    return f"{counted(count, 'role')} that AWS manages left out" if count else ""
 
 
 def _not_whole(inventory: Inventory, *frames: str) -> str:
     """Return of how many accounts not all was read, as a clause; nothing where all was."""
     lists = views.account_lists(inventory)
     counts = {frame: int((~lists[f"{frame}_whole"]).sum()) for frame in frames}
-    parts = [f"not all {frame} of {_number(count, 'account')}" for frame, count in counts.items() if count]
+    parts = [f"not all {frame} of {counted(count, 'account')}" for frame, count in counts.items() if count]
     return f"{' and '.join(parts)} were read" if parts else ""
 
 

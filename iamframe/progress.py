@@ -21,7 +21,7 @@ def shown(progress: bool | Progress | None) -> Iterator[Progress]:
         yield progress
         return
     if progress is False or (progress is None and not _is_watched()):
-        yield _silent
+        yield silent
         return
     from tqdm.auto import tqdm
 
@@ -42,7 +42,7 @@ def shown(progress: bool | Progress | None) -> Iterator[Progress]:
             bar.close()
 
 
-def _silent(*_: object) -> None:
+def silent(stage: str, done: int, total: int) -> None:
     """Show nothing."""
 
 

@@ -52,6 +52,7 @@ _ROLE_COLUMNS = {
     "tags_known": pa.bool_(),
     "links_known": pa.bool_(),
     "origin": pa.int32(),
+    "record": pa.int32(),
 }
 _PROFILE_COLUMNS = {
     "profile_arn": pa.string(),
@@ -63,14 +64,17 @@ _PROFILE_COLUMNS = {
     "role_known": pa.bool_(),
     "tags_known": pa.bool_(),
     "origin": pa.int32(),
+    "record": pa.int32(),
 }
-_LINK_COLUMNS = {"profile_arn": pa.string(), "role_arn": pa.string(), "origin": pa.int32()}
+# `record` tells apart what one answer says of one resource in two places.
+_LINK_COLUMNS = {"profile_arn": pa.string(), "role_arn": pa.string(), "origin": pa.int32(), "record": pa.int32()}
 _TAG_COLUMNS = {
     "resource_arn": pa.string(),
     "tag_key": pa.string(),
     "tag_value": pa.string(),
     "resource_type": pa.string(),
     "origin": pa.int32(),
+    "record": pa.int32(),
 }
 
 
@@ -111,11 +115,14 @@ class Call:
 
     rows: int = 0
     state: str = "refused"
+    # Whether an answer said that there is more and showed nothing: it may be a page of any list.
+    blank: bool = False
     tally: Tally = field(default_factory=Tally)
 
     def add(self, rows: int, answer: Answer) -> None:
         """Count the rows of an answer."""
         self.rows += rows
+        self.blank |= answer.state == "truncated" and not rows
         self.state = min(self.state, answer.state, key=["truncated", "complete", "partial", "refused"].index)
         self.tally = answer.tally or self.tally
 
@@ -230,6 +237,8 @@ class Book:
         self.accounts: dict[str, dict[str, Any]] = {}
         self.origins: list[str] = []
         self.operations: list[str] = []
+        self.states: list[str] = []
+        self.records = 0
         self.trusts = Trusts()
 
     def read(self, answer: Answer) -> None:
@@ -242,6 +251,7 @@ class Book:
             found = self._chunk(chunk, answer, origin)
             rows += len(chunk)
             accounts.update(found)
+        self.states.append(answer.state)
         if answer.operation == "denied" and answer.account_id:
             # An account of which all was refused is one of those that were asked for, and nothing of it is known.
             self.account(answer.account_id, answer)
@@ -300,6 +310,11 @@ class Book:
             }
         )
 
+    def numbered(self, size: int) -> pa.Array:
+        """Return numbers for so many records, each given once."""
+        self.records += size
+        return pa.array(np.arange(self.records - size, self.records, dtype=np.int32))
+
     def _chunk(self, chunk: list[Any], answer: Answer, origin: int) -> Counter[str]:
         fallback = answer.account_id or UNKNOWN_ACCOUNT
         if isinstance(chunk[0], NestedRole):
@@ -309,8 +324,8 @@ class Book:
         if isinstance(chunk[0], Tagging):
             self.named_tags += [(answer.account_id, tagging, origin) for tagging in chunk]
         elif isinstance(chunk[0], Mention):
+            # They may name profiles of another account than the one that was read.
             self.mentions += chunk
-            return Counter(mention.account_id or fallback for mention in chunk)
         elif isinstance(chunk[0], Account):
             row = self.account(fallback, answer) if answer.account_id else {}
             for record in chunk:
@@ -323,6 +338,7 @@ class Book:
         return Counter({fallback: len(chunk)})
 
     def _roles(self, records: list[Any], fallback: str, origin: int) -> Counter[str]:
+        numbers = self.numbered(len(records))
         arns = list(map(attrgetter("role_arn"), records))
         accounts, counts = _accounts_of(arns, fallback)
         boundaries = _column(records, "boundary")
@@ -350,15 +366,20 @@ class Book:
             tags_known=_known(tags),
             links_known=_known(profiles),
             origin=origin,
+            record=numbers,
         )
-        self._tags("role", arns, tags, origin)
+        self._tags("role", arns, tags, origin, numbers)
         held = [(p, arn) for arn, ps in zip(arns, profiles or (), strict=False) if ps is not UNSET for p in ps]
         if held:
             nested, roles = map(list, zip(*held, strict=True))
-            self._profiles(nested, fallback, origin, under=roles)
+            self._profiles(nested, fallback, origin, under=(roles, _repeated(numbers, profiles)))
         return counts
 
-    def _profiles(self, records: list[Any], fallback: str, origin: int, under: list[str] | None = None) -> Counter[str]:
+    def _profiles(
+        self, records: list[Any], fallback: str, origin: int, under: tuple[list[str], pa.Array] | None = None
+    ) -> Counter[str]:
+        """Take profiles, which may stand beneath roles: then `under` is their roles, and the numbers of those."""
+        numbers = under[1] if under else self.numbered(len(records))
         arns = list(map(attrgetter("profile_arn"), records))
         accounts, counts = _accounts_of(arns, fallback)
         roles = _column(records, "roles")
@@ -374,21 +395,28 @@ class Book:
             role_known=True if under else _known(roles),
             tags_known=_known(tags),
             origin=origin,
+            record=numbers,
         )
-        self._tags("instance-profile", arns, tags, origin)
+        self._tags("instance-profile", arns, tags, origin, numbers)
         if under:
-            self.links.add(len(arns), profile_arn=arns, role_arn=under, origin=origin)
+            self.links.add(len(arns), profile_arn=arns, role_arn=under[0], origin=origin, record=numbers)
             return counts
         held = [(arn, role) for arn, rs in zip(arns, roles or (), strict=False) if rs is not UNSET for role in rs]
         if held:
             profiles, nested = map(list, zip(*held, strict=True))
-            self.links.add(len(held), profile_arn=profiles, role_arn=[r.role_arn for r in nested], origin=origin)
+            self.links.add(
+                len(held),
+                profile_arn=profiles,
+                role_arn=[r.role_arn for r in nested],
+                origin=origin,
+                record=_repeated(numbers, roles),
+            )
             shown = [role for role in nested if not role.role_arn.startswith("name:")]
             if shown:
                 self._roles(shown, fallback, origin)
         return counts
 
-    def _tags(self, kind: str, arns: list[str], tags: list[Any] | None, origin: int) -> None:
+    def _tags(self, kind: str, arns: list[str], tags: list[Any] | None, origin: int, numbers: pa.Array) -> None:
         known = [(arn, own) for arn, own in zip(arns, tags or (), strict=False) if own is not UNSET and own]
         if known:
             self.tags.add(
@@ -398,7 +426,14 @@ class Book:
                 tag_value=[tag.value for _, own in known for tag in own],
                 resource_type=kind,
                 origin=origin,
+                record=_repeated(numbers, tags),
             )
+
+
+def _repeated(numbers: pa.Array, lists: list[Any] | None) -> pa.Array:
+    """Return the number of each record as often as its list is long."""
+    lengths = [0 if own is UNSET else len(own) for own in lists or ()]
+    return pa.array(np.repeat(np.asarray(numbers), lengths))
 
 
 def _name(arn: str) -> str | None:

@@ -21,7 +21,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import file_digest, sha256
-from importlib.metadata import version
 from itertools import accumulate, pairwise
 from pathlib import Path, PurePath
 from typing import Annotated
@@ -34,11 +33,10 @@ import pyarrow as pa
 
 from iamframe.errors import SchemaError, StoreError
 from iamframe.schema import FRAMES, Frame
-from iamframe.sources.archives import shown
+from iamframe.sources.archives import FORMAT, MANIFEST, shown
+from iamframe.version import __version__
 
-FORMAT = "iamframe snapshot"
 FORMAT_VERSION = 1
-MANIFEST = "manifest.json"
 # Where a live load keeps what it has read until the snapshot is whole.
 UNFINISHED = "unfinished"
 _PART = "part.parquet"
@@ -227,7 +225,7 @@ def _write(frames: Mapping[str, pd.DataFrame], sources: tuple[str, ...], folder:
     manifest = _Manifest(
         format=FORMAT,
         format_version=FORMAT_VERSION,
-        iamframe_version=version("iamframe"),
+        iamframe_version=__version__,
         saved_at=datetime.now(UTC),
         sources=sources,
         accounts=[_Account(**row) for row in captured],
@@ -297,7 +295,11 @@ def _write_part(folder: Path, frame: Frame, rows: pa.Table) -> str:
 def _there(place: Path) -> Path:
     """Where the snapshot of this place is: there, or, if its replacement was cut short, beside it."""
     kept = _kept(place.resolve())
-    return kept if not (place / MANIFEST).exists() and (kept / MANIFEST).exists() else place
+    try:
+        return kept if not (place / MANIFEST).exists() and (kept / MANIFEST).exists() else place
+    except OSError:
+        # A name that is too long to be one is none.
+        return place
 
 
 def _manifest_bytes(there: Path) -> bytes | None:

@@ -245,12 +245,13 @@ def _references_status(
         )
     if unread:
         return "unknown", unread
-    somewhere = regions.get("unknown", set())
-    for region, operations in sorted(regions.items()):
-        missing = [operation for operation in CORE if operation not in operations | somewhere]
-        if missing and region != "unknown":
-            return "unknown", f"not read in {region}: {', '.join(missing)}"
     named = sorted(set(regions) - {"unknown"})
+    # A file that does not say of which region it is can be of no more than one of several.
+    somewhere = regions.get("unknown", set()) if len(named) < 2 else set()
+    for region in named:
+        missing = [operation for operation in CORE if operation not in regions[region] | somewhere]
+        if missing:
+            return "unknown", f"not read in {region}: {', '.join(missing)}"
     if live:
         return ("partial", limit) if limit else ("complete", "")
     where = f"in {', '.join(named)}" if named else "in regions that the files do not name"

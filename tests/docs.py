@@ -1,4 +1,4 @@
-"""Write the generated parts of the README: the tables of checks and frames, and the picture of the page.
+"""Write the generated parts of the README: the tables of checks and frames, the policy, the picture of the page.
 
 python tests/docs.py              write the tables
 python tests/docs.py --check      exit 1 if they are not current
@@ -7,6 +7,7 @@ python tests/docs.py --picture    write the picture too (needs Playwright and a 
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 from iamframe import load_sample, run_checks, write_report
 from iamframe.checks import CHECKS
 from iamframe.schema import COVERAGE, FINDINGS, FRAMES, VIEWS, Frame
+from iamframe.sources.reads import When, actions, policy
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
@@ -40,6 +42,28 @@ def frames_text() -> str:
     """A table per frame and view, each folded away under its name."""
     public = [*FRAMES.values(), *(view for name, view in VIEWS.items() if name != "lists"), FINDINGS, COVERAGE]
     return "\n\n".join(map(_frame, public))
+
+
+def policy_text() -> str:
+    """The least policy of a load with its defaults, and what options need besides."""
+    more: tuple[tuple[str, tuple[When, ...]], ...] = (
+        ("where one of these is denied, and for `--role-details`", ("fallback",)),
+        ("`--references all`", ("all",)),
+        ("`--tag-index`", ("index",)),
+        ("`--accounts org`, `--assume-role`", ("fleet",)),
+    )
+    rows = [f"| {what} | {', '.join(f'`{action}`' for action in actions(*when))} |" for what, when in more]
+    return "\n".join(
+        [
+            "```json",
+            json.dumps(policy("plan", "references"), indent=2),
+            "```",
+            "",
+            "| asked besides | actions |",
+            "| --- | --- |",
+            *rows,
+        ]
+    )
 
 
 def _frame(frame: Frame) -> str:
@@ -69,7 +93,8 @@ def _frame(frame: Frame) -> str:
 
 def written(readme: str) -> str:
     """Return the README with its generated parts made anew."""
-    for name, text in (("checks", checks_table()), ("frames", frames_text())):
+    parts = (("checks", checks_table()), ("frames", frames_text()), ("policy", policy_text()))
+    for name, text in parts:
         readme = re.sub(
             f"(<!-- {name} -->\n).*?(<!-- /{name} -->)", lambda m, t=text: f"{m[1]}{t}\n{m[2]}", readme, flags=re.DOTALL
         )

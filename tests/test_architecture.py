@@ -16,7 +16,10 @@ PACKAGE = Path(iamframe.__file__).parent
 
 # From left to right: each imports only from those before it.
 MODULES = [
+    "version",
     "errors",
+    "progress",
+    "words",
     "schema",
     "sources",
     "sources.records",
@@ -44,7 +47,6 @@ MODULES = [
     "store",
     "query",
     "inventory",
-    "progress",
     "live",
     "loading",
     "knowledge",

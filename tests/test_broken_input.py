@@ -30,9 +30,11 @@ from builders import (
     write,
 )
 
+from iamframe.checks import run_checks
 from iamframe.errors import SourceError
 from iamframe.inventory import Inventory
 from iamframe.loading import load_files
+from iamframe.report import write_report
 from iamframe.views import account_lists
 
 WEB = f"arn:aws:iam::{ACCOUNT}:role/web"
@@ -265,7 +267,7 @@ def test_a_record_without_arn_is_a_gap_and_the_list_is_not_whole(tmp_path: Path,
 
 
 @pytest.mark.parametrize(
-    "arn", ["", "web", "arn", "arn:aws:iam::", ":::::", "arn:aws:iam::000000000001", "arn:aws:iam::1:role", "/", "😀"]
+    "arn", ["web", "arn", "arn:aws:iam::", ":::::", "arn:aws:iam::000000000001", "arn:aws:iam::1:role", "/", "😀"]
 )
 def test_a_broken_arn_is_kept_as_it_is(tmp_path: Path, arn: str) -> None:
     documents = {"x.json": {"Roles": [nested_role("web") | {"Arn": arn}, nested_role("batch")]}}
@@ -895,3 +897,105 @@ def test_a_report_that_fails_leaves_what_was_there(tmp_path: Path, make: Callabl
     before = everything(tmp_path, tmp_path / "none")
     assert run(tmp_path, "report", "x.json", "--out", "out").returncode == 2
     assert everything(tmp_path, tmp_path / "none") == before
+
+
+# A key that comes twice within an item
+
+TWICE = {
+    "a role's tags": ("roles.json", "RoleDetailList", "role", '"Tags": [{"Key": "a", "Value": "1"}], "Tags": []'),
+    "what a profile holds": (
+        "profiles.json",
+        "InstanceProfiles",
+        "instance-profile",
+        '"Roles": [], "Roles": [{"Arn": "x"}]',
+    ),
+    "within a tag": ("roles.json", "RoleDetailList", "role", '"Tags": [{"Key": "a", "Key": "b"}]'),
+    "within a trust policy": (
+        "roles.json",
+        "Roles",
+        "role",
+        '"AssumeRolePolicyDocument": {"Statement": [], "Statement": []}',
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TWICE)
+def test_an_item_with_a_key_twice_is_unreadable_and_the_others_are_read(tmp_path: Path, case: str) -> None:
+    name, key, kind, text = TWICE[case]
+    arn = f"arn:aws:iam::{ACCOUNT}:{kind}"
+    document = f'{{"{key}": [{{"Arn": "{arn}/web", {text}}}, {{"Arn": "{arn}/good"}}]}}'
+    inventory = load(tmp_path, {name: document})
+    assert [*inventory.roles["role_arn"], *inventory.profiles["profile_arn"]] == [f"{arn}/good"]
+    (detail,) = unreadable(inventory)
+    assert f"$.{key}[0]: has the key '" in detail
+    assert "twice, so that one would be lost" in detail
+    assert inventory.calls["state"].tolist() == ["truncated"]
+
+
+def test_the_one_item_of_a_document_with_a_key_twice_is_unreadable(tmp_path: Path) -> None:
+    one = json.dumps({"Role": nested_role("web", RoleLastUsed={})}).replace(
+        '"RoleLastUsed"', '"Tags": [], "Tags": [], "RoleLastUsed"'
+    )
+    inventory = load(tmp_path, {"one.json": one} | GOOD)
+    assert list(inventory.roles["role_name"]) == ["good"]
+    (detail,) = unreadable(inventory)
+    assert "$.Role" in detail
+    assert "has the key 'Tags' twice" in detail
+
+
+# Nothing that could be read
+
+NOTHING = {
+    "an AWS Config item": {"resourceType": "AWS::IAM::Role", "arn": WEB, "awsAccountId": ACCOUNT, "configuration": "{"},
+    "a list of AWS Config items": {"configurationItems": [{"resourceType": "AWS::IAM::Role", "configuration": "{"}]},
+    "a reservation": {"Reservations": [{"Instances": None}]},
+}
+
+
+@pytest.mark.parametrize("case", NOTHING)
+def test_a_file_of_which_nothing_can_be_read_is_refused(tmp_path: Path, case: str) -> None:
+    with pytest.raises(SourceError):
+        load(tmp_path, {"x.json": NOTHING[case]})
+
+
+@pytest.mark.parametrize("document", [{"Reservations": []}, {"LaunchConfigurations": []}])
+def test_an_answer_that_lists_nothing_is_read(tmp_path: Path, document: dict[str, Any]) -> None:
+    assert len(load(tmp_path, {f"{ACCOUNT}/x.json": document}).calls) == 1
+
+
+# Archives in archives, and what iamframe itself wrote
+
+
+def test_an_archive_inside_an_archive_is_a_gap(tmp_path: Path) -> None:
+    (tmp_path / "all.zip").write_bytes(zipped({"roles.json": ROLES, "more/inner.zip": ARCHIVE}))
+    inventory = load_files(tmp_path / "all.zip")
+    (detail,) = unreadable(inventory)
+    assert "more/inner.zip: is an archive inside an archive" in detail
+
+
+@pytest.mark.parametrize("made", ["report", "snapshot"])
+def test_a_report_or_a_snapshot_beneath_a_source_is_passed_over(tmp_path: Path, made: str) -> None:
+    source = write(tmp_path / "source", {"roles.json": ROLES})
+    before = load_files(source)
+    if made == "report":
+        write_report(run_checks(before), source / "deep" / "out")
+    else:
+        before.save(source / "deep" / "out")
+    write(source, {"deep/profiles.json": profile_list(profile("old"))})
+    inventory = load_files(source)
+    assert list(inventory.profiles["profile_name"]) == ["old"]
+    assert unreadable(inventory) == []
+
+
+def test_a_manifest_of_something_else_passes_nothing_over(tmp_path: Path) -> None:
+    inventory = load(tmp_path, {"deep/manifest.json": '{"name": "x"}', "deep/roles.json": ROLES})
+    assert list(inventory.roles["role_name"]) == ["web"]
+
+
+@pytest.mark.parametrize("arguments", [["report", ""], ["check", ""], ["report", "sample", "--out", ""]])
+def test_an_empty_name_is_no_folder(tmp_path: Path, arguments: list[str]) -> None:
+    done = run(tmp_path, *arguments)
+    assert done.returncode == 2
+    assert "empty" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []

@@ -71,6 +71,10 @@ def test_a_check_is_silent_on_an_empty_account(name: str, empty_account: Invento
     assert result.coverage[["account_id", "check"]].to_numpy().tolist() == [[ACCOUNT, name]]
 
 
+def test_where_no_account_could_be_told_no_check_is_complete(nothing: Inventory) -> None:
+    assert repr(iamframe.run_checks(nothing)) == "Result(0 findings: none; none of 16 checks is complete)"
+
+
 @every_check
 def test_a_check_is_silent_where_there_is_no_account(name: str, nothing: Inventory) -> None:
     result = run_checks(nothing, only=[name], policy=POLICY)

@@ -68,7 +68,7 @@ def test_a_profile_whose_role_was_not_read_is_not_called_empty(tmp_path: Path) -
     assert found(tmp_path, documents, "empty_profiles") == []
     status, reason = covered(tmp_path, documents, "empty_profiles")
     assert status == "unknown"
-    assert reason.startswith("of 1 of 1 profiles it is not known what they hold")
+    assert reason.startswith("of 1 of 1 profile it is not known what they hold")
 
 
 def test_a_profile_that_holds_a_role_which_no_source_shows_is_not_empty(tmp_path: Path) -> None:
@@ -349,7 +349,7 @@ def test_a_role_in_a_profile_or_without_ec2s_trust_or_of_unknown_profiles_is_not
         ({"d.json": dump(role_detail("blue"))}, "complete", ""),
         ({"r.json": {"Roles": [nested_role("blue")]}}, "unknown", "which profiles hold the roles was not read"),
         ({"d.json": dump(role_detail("blue"), IsTruncated=True)}, "partial", "not all roles were read"),
-        ({"d.json": dump(role_detail("blue", policy="<JSON>"))}, "unknown", "the trust policies of 1 of 1 roles"),
+        ({"d.json": dump(role_detail("blue", policy="<JSON>"))}, "unknown", "the trust policies of 1 of 1 role"),
         ({"p.json": profile_list(linked("web"))}, "unknown", "roles that are in no profile show in no source read"),
     ],
 )

@@ -348,8 +348,8 @@ def test_tags_that_its_maker_cannot_put_on_the_profile_are_expected_to_be_missin
     ("documents", "status", "says"),
     [
         (link({"Owner": "x"}, {"Owner": "x"}), "complete", ""),
-        (link({"Owner": "x"}, None), "unknown", "the tags of both sides were not read for 1 of 1 links"),
-        (tagged(web={}), "unknown", "the tags of both sides were not read for 1 of 1 links"),
+        (link({"Owner": "x"}, None), "unknown", "the tags of both sides were not read for 1 of 1 link"),
+        (tagged(web={}), "unknown", "the tags of both sides were not read for 1 of 1 link"),
         ({"d.json": dump(role_detail("web"))}, "complete", ""),
     ],
 )
@@ -433,7 +433,7 @@ def test_without_a_policy_nothing_is_demanded_and_that_is_said(tmp_path: Path) -
     assert found(tmp_path, documents, "missing_required_tags") == []
     status, reason = covered(tmp_path, documents, "missing_required_tags")
     assert status == "unknown"
-    assert reason.startswith("no policy file demands tags; name one with --policy FILE")
+    assert reason.startswith("no policy file demands tags; name one with `--policy FILE`")
 
 
 @pytest.mark.parametrize(

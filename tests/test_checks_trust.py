@@ -164,7 +164,7 @@ STATE = {
             "partial",
             "policies of 1 of 2 roles were",
         ),
-        ({"d.json": dump(role_detail("a", policy="<J>"))}, "unknown", "policies of 1 of 1 roles were not read"),
+        ({"d.json": dump(role_detail("a", policy="<J>"))}, "unknown", "policies of 1 of 1 role were not read"),
         ({"p.json": profile_list(linked("a", LAMBDA))}, "unknown", "roles that are in no profile show in no source"),
         ({"r.json": {"Role": nested_role("a")}}, "partial", "not all roles were read"),
         ({"x.tfstate": STATE}, "partial", "not all roles were read"),

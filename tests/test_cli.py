@@ -15,7 +15,7 @@ import pytest
 from builders import ACCOUNT, nested_role, profile, profile_list, write
 
 SAMPLE_LINE = re.compile(
-    r"3 accounts, 148 roles, 108 instance profiles; findings: 6 high, .*; \d+ of \d+ checks are not complete\."
+    r"3 accounts, 148 roles, 108 instance profiles; findings: 6 high, .*; 8 of 16 checks are complete\."
 )
 
 
@@ -66,6 +66,22 @@ def test_report_of_ones_own_files_goes_where_out_says_and_never_speaks_of_fictio
     assert second == f"Report: {Path('new', 'place', 'report.html')}"
     assert json.loads((tmp_path / "new/place/summary.json").read_text("utf-8"))["sources"] == ["dumps"]
     assert sorted(file.name for file in tmp_path.iterdir()) == ["dumps", "new"]
+
+
+@pytest.mark.parametrize(
+    ("only", "said"),
+    [
+        ("empty_profiles", "the check is complete."),
+        ("untagged_profiles", "the check is not complete."),
+        ("empty_profiles path_mismatches", "all 2 checks are complete."),
+        ("empty_profiles untagged_profiles", "1 of 2 checks is complete."),
+        ("quota_pressure untagged_profiles", "none of 2 checks is complete."),
+    ],
+)
+def test_check_says_how_many_checks_are_complete(tmp_path: Path, only: str, said: str) -> None:
+    empty_profile(tmp_path / "dumps")
+    done = run(tmp_path, "check", "dumps", *(f"--only={name}" for name in only.split()))
+    assert done.stderr.splitlines()[0].endswith(f"; {said}")
 
 
 @pytest.mark.parametrize("sources", [[], ["sample"], ["./sample"]])
@@ -406,3 +422,17 @@ def test_an_accepted_finding_is_marked_so_and_does_not_count(tmp_path: Path) -> 
     done = run(tmp_path, "check", "dumps", "--only", "empty_profiles", "--policy", "t.toml")
     assert "holds no role (accepted: kept for the audit)" in done.stdout
     assert "findings: none" in done.stderr
+
+
+def test_what_goes_into_a_file_is_utf_8_whatever_the_terminal_is(tmp_path: Path) -> None:
+    write(tmp_path, {"profiles.json": profile_list(profile("é"))})
+    command = [sys.executable, "-m", "iamframe.cli", "check", "profiles.json", "--only", "empty_profiles"]
+    for form in ("csv", "json", "markdown", "table"):
+        done = subprocess.run(
+            [*command, "--format", form],
+            cwd=tmp_path,
+            capture_output=True,
+            env=os.environ | {"PYTHONIOENCODING": "cp1252"},
+            check=True,
+        )
+        assert "é" in done.stdout.decode("utf-8")

@@ -763,7 +763,7 @@ def through(*pins: dict[str, str], versions: list[Version] | None = None) -> tup
     ]
     (record,) = records("DescribeAutoScalingGroups", {"AutoScalingGroups": [group]})
     pinnings = list(of("DescribeAutoScalingGroups").pinnings(record))
-    mentions, unread = pinned_mentions(pinnings, READ if versions is None else versions, [], [])
+    mentions, unread = pinned_mentions(pinnings, READ if versions is None else versions, [], None)
     return [(mention.named, mention.consumer_version) for mention in mentions], unread
 
 

@@ -172,7 +172,8 @@ def test_dask_gives_the_same_frames_as_threads(organization: PracticeAccount) ->
     distributed = pytest.importorskip("distributed", reason="the extra fleet is not installed")
     ids = members(organization, SIZE, PROFILES)
     broken = {"account_id": ids[-1], "role_name": "missing"}
-    accounts = [*ids[:-1], broken, "999999999999"]
+    # Three that fail, each in its way: no such role, no such account, a profile that is not there.
+    accounts = [*ids[:-2], broken, "999999999999", {"account_id": ids[-2], "profile": "nope"}]
     threads = load(accounts)
     with (
         distributed.LocalCluster(n_workers=2, threads_per_worker=2, dashboard_address=None) as cluster,
@@ -180,7 +181,8 @@ def test_dask_gives_the_same_frames_as_threads(organization: PracticeAccount) ->
     ):
         dask = load(accounts, executor=client.get_executor(pure=False))
     same(threads, dask)
-    assert len(threads.profiles) == (SIZE - 1) * PROFILES
+    assert len(threads.profiles) == (SIZE - 2) * PROFILES
+    assert len(threads.gaps[threads.gaps["operation"] == "AssumeRole"]) == 3
 
 
 def test_an_account_whose_credentials_expire_keeps_its_journal_and_the_rest_goes_on(

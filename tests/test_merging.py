@@ -383,3 +383,70 @@ def test_what_terraform_remembers_takes_no_wholeness_from_a_list_of_aws(tmp_path
     }
     lists = account_lists(load(tmp_path, {"r.json": {"Roles": [nested_role("web")]}, "s.tfstate": state}))
     assert list(lists["roles_whole"]) == [True]
+
+
+# One file that says two things
+
+
+def said_twice(tmp_path: Path, document: dict[str, Any]) -> tuple[Inventory, dict[tuple[str, str], str]]:
+    """Load one document, and return what it contradicts."""
+    inventory = load(tmp_path, {"one.json": document})
+    return inventory, contradicted(inventory)
+
+
+@pytest.mark.parametrize("other", [profile("web"), profile("web", nested_role("db"))])
+def test_a_profile_that_comes_twice_with_other_roles_holds_what_nobody_knows(
+    tmp_path: Path, other: dict[str, Any]
+) -> None:
+    inventory, said = said_twice(tmp_path, profile_list(profile("web", nested_role("web")), other))
+    assert (cell(inventory.profiles, "role_known"), len(inventory.links)) == (False, 0)
+    detail = said["GetInstanceProfile", WEB_PROFILE]
+    assert "role/web by" in detail
+    assert ("role/db by" if other["Roles"] else "no role by") in detail
+
+
+def test_a_role_that_comes_twice_with_other_tags_has_tags_that_nobody_knows(tmp_path: Path) -> None:
+    roles = [role_detail("web", tags={"owner": "ops"}), role_detail("web", tags={"owner": "dev"})]
+    inventory, said = said_twice(tmp_path, dump(*roles))
+    assert (cell(inventory.roles, "tags_known"), len(inventory.tags)) == (False, 0)
+    assert "are owner=ops by" in said["tags", WEB]
+    assert "owner=dev by" in said["tags", WEB]
+
+
+def test_a_role_that_comes_twice_with_other_profiles_is_in_ones_that_nobody_knows(tmp_path: Path) -> None:
+    inventory, said = said_twice(tmp_path, dump(role_detail("web", [profile("web")]), role_detail("web")))
+    assert cell(inventory.profiles, "role_known") is False
+    assert len(inventory.links) == 0
+    assert set(said) == {("GetInstanceProfile", WEB_PROFILE), ("ListInstanceProfilesForRole", WEB)}
+
+
+def test_a_profile_beneath_two_roles_holds_what_nobody_knows(tmp_path: Path) -> None:
+    inventory, said = said_twice(
+        tmp_path, dump(role_detail("web", [profile("web")]), role_detail("batch", [profile("web")]))
+    )
+    assert cell(inventory.profiles, "role_known") is False
+    assert "role/web by" in said["GetInstanceProfile", WEB_PROFILE]
+    assert "role/batch by" in said["GetInstanceProfile", WEB_PROFILE]
+
+
+def test_what_comes_twice_and_is_the_same_is_no_contradiction(tmp_path: Path) -> None:
+    twice = [role_detail("web", [profile("web")], tags={"owner": "ops"})] * 2
+    inventory, said = said_twice(tmp_path, dump(*twice))
+    assert said == {}
+    assert (len(inventory.roles), len(inventory.links), list(inventory.tags["tag_value"])) == (1, 1, ["ops"])
+
+
+@pytest.mark.parametrize("beside", [{}, {"role-tags/web.json": {"Tags": tag_list({"owner": "ops"})}}])
+def test_a_key_that_comes_twice_in_one_list_of_tags_leaves_them_unknown(tmp_path: Path, beside: dict[str, Any]) -> None:
+    tags = [{"Key": "owner", "Value": "ops"}, {"Key": "owner", "Value": "dev"}, {"Key": "env", "Value": "prod"}]
+    inventory = load(tmp_path, {"dump.json": dump(role_detail("web") | {"Tags": tags})} | beside)
+    assert (cell(inventory.roles, "tags_known"), len(inventory.tags)) == (False, 0)
+    detail = contradicted(inventory)["tags", WEB]
+    assert "owner=dev" in detail
+    assert "owner=ops" in detail
+
+
+def test_a_tag_that_comes_twice_and_is_the_same_is_one_tag(tmp_path: Path) -> None:
+    tags = [{"Key": "owner", "Value": "ops"}] * 2
+    inventory, said = said_twice(tmp_path, dump(role_detail("web") | {"Tags": tags}))
+    assert (said, list(inventory.tags["tag_value"])) == ({}, ["ops"])

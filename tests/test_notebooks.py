@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import dump, profile, profile_list, role_detail, write
+from builders import dump, identity, nested_role, profile, profile_list, role_detail, write
 from conftest import needed
+
+import iamframe
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -68,6 +70,24 @@ def test_a_notebook_begins_with_its_question_and_the_source_to_change(notebook: 
     assert first["metadata"]["tags"] == ["parameters"]
     assert first["source"][0] == 'SOURCE = "sample"\n'
     assert not [cell for cell in others if "parameters" in cell["metadata"].get("tags", [])]
+    # Its report lies beside the folder of notebooks, not in it.
+    assert first["source"][-1].startswith('OUT = "../iamframe-report/')
+
+
+@each_notebook
+def test_a_sentence_about_the_sample_says_that_it_is_one(notebook: Path) -> None:
+    """Whoever names another source reads the same sentences: what holds for the sample alone is an instance."""
+    known = [*iamframe.load_sample().accounts[["account_id", "account_name"]].to_numpy().ravel(), "he sample"]
+    texts = ["".join(cell["source"]) for cell in cells(notebook)[2:] if cell["cell_type"] == "markdown"]
+    sentences = [sentence for text in texts for sentence in text.replace("\n", " ").split(". ")]
+    of_it = [sentence for sentence in sentences if any(word in sentence for word in known)]
+    assert [sentence for sentence in of_it if "for instance" not in sentence] == []
+
+
+@each_notebook
+def test_a_notebook_shows_how_far_its_tables_can_be_trusted(notebook: Path) -> None:
+    source = "\n".join("".join(cell["source"]) for cell in code_cells(notebook))
+    assert "result.coverage" in source or "result.summary" in source
 
 
 @each_notebook
@@ -125,7 +145,7 @@ def test_a_stored_output_that_went_stale_fails(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "1 failed" in done.stdout
-    assert "stale.ipynb::Cell 4" in done.stdout
+    assert "stale.ipynb::Cell 5" in done.stdout
 
 
 # On files of one's own
@@ -133,20 +153,62 @@ def test_a_stored_output_that_went_stale_fails(tmp_path: Path) -> None:
 OWN_FILES = {
     "profiles alone": {"list-instance-profiles.json": profile_list(profile("left"))},
     "an account dump alone": {"dump.json": dump(role_detail("web", [profile("web")], {"Owner": "ops"}))},
+    "both lists": {
+        "list-roles.json": {"Roles": [nested_role("web"), nested_role("lone")]},
+        "list-instance-profiles.json": profile_list(profile("web", nested_role("web")), profile("left")),
+        "get-caller-identity.json": identity(),
+    },
 }
 
 
 @each_notebook
 @pytest.mark.parametrize("source", OWN_FILES)
 def test_a_notebook_runs_under_papermill_with_another_source(notebook: Path, source: str, tmp_path: Path) -> None:
-    needed(find_spec("papermill"), "papermill", "pip install papermill")
-    write(tmp_path / "own", OWN_FILES[source])
-    command = [sys.executable, "-m", "papermill", str(notebook), str(tmp_path / "done.ipynb"), "-k", "python3"]
-    command += ["-p", "SOURCE", str(tmp_path / "own"), "-p", "OUT", str(tmp_path / "report"), "--cwd", str(tmp_path)]
-    done = subprocess.run(command, env=environment(tmp_path), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    run_on(OWN_FILES[source], notebook, tmp_path)
     summary = json.loads((tmp_path / "report" / "summary.json").read_text("utf-8"))
     assert summary["accounts"] == ["000000000001"]
+
+
+def test_last_use_that_nobody_read_is_not_shown_as_no_use(tmp_path: Path) -> None:
+    consumers = ("Reservations", "LaunchTemplateVersions", "LaunchConfigurations", "AutoScalingGroups")
+    never, unread = nested_role("never"), nested_role("unread")
+    documents = {f"eu-west-1/{name}.json": {name: []} for name in consumers} | {
+        "list-instance-profiles.json": profile_list(profile("never", never), profile("unread", unread)),
+        "get-role.json": {"Role": never | {"RoleLastUsed": {}}},
+    }
+    notebook = run_on(documents, next(path for path in NOTEBOOKS if path.stem == "01_orphaned_profiles"), tmp_path)
+    (table,) = [
+        "".join(output["data"]["text/plain"])
+        for cell in code_cells(notebook)
+        for output in cell["outputs"]
+        if "last_used" in "".join(output.get("data", {}).get("text/plain", ""))
+    ]
+    assert [line.split()[1:-1] for line in table.splitlines()[1:]] == [
+        ["never", "no", "use", "in", "400", "days"],
+        ["unread", "not", "read"],
+    ]
+
+
+def test_where_tags_were_not_read_nothing_is_said_to_be_in_order(tmp_path: Path) -> None:
+    notebook = run_on(OWN_FILES["both lists"], NOTEBOOKS[2], tmp_path)
+    said = "".join(
+        "".join(output["text"])
+        for cell in code_cells(notebook)
+        for output in cell["outputs"]
+        if output["output_type"] == "stream"
+    )
+    assert said == "none in what was read\n"
+
+
+def run_on(documents: dict[str, Any], notebook: Path, folder: Path) -> Path:
+    """Run a notebook under papermill on documents, and return the notebook that it made."""
+    needed(find_spec("papermill"), "papermill", "pip install 'iamframe[notebooks]'")
+    write(folder / "own", documents)
+    command = [sys.executable, "-m", "papermill", str(notebook), str(folder / "done.ipynb"), "-k", "python3"]
+    command += ["-p", "SOURCE", str(folder / "own"), "-p", "OUT", str(folder / "report"), "--cwd", str(folder)]
+    done = subprocess.run(command, env=environment(folder), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder / "done.ipynb"
 
 
 # In JupyterLab

@@ -32,6 +32,7 @@ from builders import (
 from playwright.sync_api import Browser, Page, expect
 
 import iamframe
+from iamframe.report.pictures import widths
 
 HOSTILE = {
     "script": "<script>window.pwned=1</script>",
@@ -240,7 +241,7 @@ def test_the_alias_of_an_account_is_shown_as_it_is(browser: Browser, tmp_path: P
     source = write(tmp_path / "in", {"id.json": identity(), "p.json": profile_list(profile("a"))})
     (source / "aliases.json").write_text(json.dumps({"AccountAliases": [text]}), encoding="ascii")
     with opened(browser, report(iamframe.load_files(source), tmp_path / "out")) as it:
-        assert f"{ACCOUNT} ({text}): the files do not say when AWS was asked" in it.text()
+        assert f"{ACCOUNT} ({text}): as of a time that is not known" in it.text()
 
 
 def test_the_page_runs_nothing_but_its_own_script_even_if_something_were_not_escaped(
@@ -555,10 +556,46 @@ def test_on_a_narrow_screen_each_finding_is_a_card_that_says_what_is_what_and_no
         boxes = "cells => cells.map(c => c.getBoundingClientRect()).filter(b => b.width).map(b => [b.left, b.right])"
         assert all(0 <= left < right <= 390 for left, right in cells.evaluate_all(boxes))
         assert it.page.evaluate("document.documentElement.scrollWidth") == 390
-        scrolls = it.page.locator(".scroll:has(.cards)").evaluate_all(
-            "all => all.map(s => s.scrollWidth - s.clientWidth)"
-        )
+
+
+def test_no_table_is_cut_at_the_right_of_a_narrow_screen(browser: Browser, tmp_path: Path) -> None:
+    with opened(browser, report(iamframe.load_sample(), tmp_path), 390) as it:
+        scrolls = it.page.locator(".scroll").evaluate_all("all => all.map(s => s.scrollWidth - s.clientWidth)")
+        assert len(scrolls) > 15
         assert set(scrolls) == {0}
+        labels = "cells => cells.map(cell => getComputedStyle(cell, '::before').content + cell.innerText)"
+        row = it.page.get_by_role("group", name="Table: What profiles are for").locator("tbody tr").first
+        assert row.locator(".number").evaluate_all(labels)[:2] == ['"Profiles: "40', '"referred to: "30']
+
+
+def test_a_table_that_is_wider_than_the_screen_says_so_until_its_end_is_reached(
+    browser: Browser, tmp_path: Path
+) -> None:
+    tags = {f"department:{number}:{'x' * 30}": "" for number in range(8)}
+    source = load(tmp_path / "in", {"d.json": dump(role_detail("web", tags=tags))})
+    with opened(browser, report(source, tmp_path / "out"), 800) as it:
+        said = "caption => getComputedStyle(caption, '::after').content.includes('scroll for more')"
+        wide = it.page.get_by_role("group", name="Table: How far tags reach")
+        expect(wide).to_have_class("scroll more")
+        assert wide.locator("caption").evaluate(said) is True
+        wide.evaluate("scroll => scroll.scrollTo(scroll.scrollWidth, 0)")
+        expect(wide).to_have_class("scroll")
+        assert wide.locator("caption").evaluate(said) is False
+        narrow = it.page.get_by_role("group", name="Table: How the names of a profile and its role relate")
+        assert narrow.count() == 0 or narrow.get_attribute("class") == "scroll"
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_arrow_of_a_head_stands_on_the_line_of_its_last_word(browser: Browser, tmp_path: Path, width: int) -> None:
+    with opened(browser, report(iamframe.load_sample(), tmp_path), width) as it:
+        heads = it.page.locator(".picture th button").evaluate_all(
+            "all => all.map(b => [b.textContent, b.offsetHeight / parseFloat(getComputedStyle(b).lineHeight), "
+            "getComputedStyle(b, '::after').content])"
+        )
+        of_one_word = [head for head in heads if re.fullmatch(r"\w+", head[0])]
+        assert len(of_one_word) > 10
+        assert [head for head in of_one_word if head[1] >= 2] == []
+        assert all(content.startswith('"\u00a0') for _, _, content in heads)
 
 
 # Pictures
@@ -605,6 +642,34 @@ def test_the_pictures_of_names_profiles_and_tags_say_in_numbers_what_they_show(
             [ACCOUNT, "profiles", "2 of 4", "50 % 1", "0 % 0"],
             [ACCOUNT, "roles", "2 of 2", "100 % 2", "50 % 1"],
         ]
+
+
+def test_a_share_is_rounded_and_0_and_100_percent_are_none_and_all(browser: Browser, tmp_path: Path) -> None:
+    keys = [{"All": "", "Most": "", "One": ""}, *[{"All": "", "Most": ""}] * 4, {"All": ""}]
+    of_six = [role_detail(f"r{number}", tags=tags) for number, tags in enumerate(keys)]
+    few = [
+        role_detail(f"f{number}", tags={"All": ""} if number else {}, account="000000000002") for number in range(300)
+    ]
+    documents = {"six.json": dump(*of_six), "few.json": dump(*few)}
+    with opened(browser, report(load(tmp_path / "in", documents), tmp_path / "out")) as it:
+        rows = {row[0]: row[3:] for row in table(it.page, "How far tags reach")}
+        assert rows[ACCOUNT] == ["100 % 6", "83 % 5", "17 % 1"]
+        assert rows["000000000002"][0] == "99 % 299"
+
+
+@pytest.mark.parametrize(
+    ("counts", "of", "drawn"),
+    [
+        ([1], 6, [17]),
+        ([6, 4, 17], 27, [22, 15, 63]),
+        ([1, 1, 998], 1000, [1, 1, 98]),
+        ([1, 0], 1000, [1, 0]),
+        ([1, 1], 200, [1, 1]),
+        ([0, 0], 0, [0, 0]),
+    ],
+)
+def test_bars_of_one_row_fill_it_and_none_of_something_is_nothing(counts: list[int], of: int, drawn: list[int]) -> None:
+    assert widths(counts, of) == drawn
 
 
 def test_what_nobody_read_is_hatched_in_the_pictures_and_never_a_nought(browser: Browser, tmp_path: Path) -> None:
@@ -677,6 +742,29 @@ def test_a_reason_why_several_checks_did_not_see_all_is_given_once_with_all_of_t
         assert [link.get_attribute("href") for link in line.get_by_role("link").all()] == [
             "#stale_references", "#unreferenced_profiles",
         ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("only", "said"),
+    [
+        (["empty_profiles"], "The check is complete."),
+        (["quota_pressure"], "The check is not complete. Not seen:"),
+        (["empty_profiles", "quota_pressure"], "1 of 2 checks is complete. Not seen:"),
+    ],
+)
+def test_the_page_says_how_many_checks_are_complete(
+    browser: Browser, tmp_path: Path, only: list[str], said: str
+) -> None:
+    result = iamframe.run_checks(empties(tmp_path / "in", "left"), only=only)
+    with opened(browser, iamframe.write_report(result, tmp_path / "out")) as it:
+        unseen = it.page.get_by_role("region", name="What could not be seen").locator("p").first
+        assert unseen.inner_text().endswith(f"only where the check is complete. {said}")
+
+
+def test_a_time_that_nobody_said_is_not_laid_to_files(browser: Browser, tmp_path: Path) -> None:
+    with opened(browser, report(empties(tmp_path / "in", "left"), tmp_path / "out")) as it:
+        looked = it.page.get_by_role("region", name="What was looked at").get_by_role("listitem")
+        assert looked.inner_text() == f"{ACCOUNT}: as of a time that is not known"
 
 
 def test_noughts_are_no_all_clear_where_a_check_did_not_see_all(browser: Browser, tmp_path: Path) -> None:

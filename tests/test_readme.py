@@ -12,6 +12,8 @@ from pathlib import Path
 import docs
 import pytest
 
+from iamframe.sources.reads import READS
+
 README = Path(__file__).parent.parent / "README.md"
 TEXT = README.read_text(encoding="utf-8")
 
@@ -49,14 +51,16 @@ def test_the_commands_that_make_a_dump_are_valid_shell(tmp_path: Path) -> None:
     assert subprocess.run(["sh", "-n", str(script)], check=False).returncode == 0
 
 
-def test_the_policy_allows_just_what_the_commands_that_make_a_dump_ask_for() -> None:
+def test_the_policy_allows_just_what_a_live_load_asks_for_by_default() -> None:
     policy = json.loads(re.findall(r"```json\n(.*?)```", TEXT, re.DOTALL)[0])
-    block = re.search(r"```sh\n(aws sts.*?)```", TEXT, re.DOTALL)
-    assert block is not None
-    asked = set(re.findall(r"aws (iam|ec2|autoscaling) ([a-z-]+)", block[1]))
     (statement,) = policy["Statement"]
-    actions = {f"{service}:{''.join(part.capitalize() for part in name.split('-'))}" for service, name in asked}
-    assert statement == {"Effect": "Allow", "Action": sorted(actions), "Resource": "*"}
+    by_default = {read.action for read in READS if read.when in ("plan", "references")} - {"sts:GetCallerIdentity"}
+    assert statement == {"Effect": "Allow", "Action": sorted(by_default), "Resource": "*"}
+
+
+def test_each_read_stands_in_the_readme() -> None:
+    for read in READS:
+        assert read.action in TEXT
 
 
 def test_each_notebook_stands_in_the_readme_with_its_question() -> None:

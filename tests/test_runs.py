@@ -146,3 +146,79 @@ def test_a_file_that_becomes_shorter_is_not_whole(tmp_path: Path) -> None:
     with file.open("rb") as opened:
         *_, run = runs.Runs(opened, b'{"Path"', left=len(text) + 10)
     assert not run.endswith(b"}]")
+
+
+# What follows the list
+
+
+def user(number: int) -> dict[str, object]:
+    return {"Path": "/", "UserName": f"user-{number}", "Arn": f"arn:aws:iam::111122223333:user/user-{number}"}
+
+
+def names(inventory: iamframe.Inventory) -> list[str]:
+    return inventory.roles["role_name"].tolist()
+
+
+ROLES = [f"role-{number:03}" for number in range(200)]
+USERS = [user(number) for number in range(200)]
+
+
+@pytest.mark.usefixtures("in_runs")
+@pytest.mark.parametrize("form", FORMS)
+def test_users_after_the_roles_are_no_roles(form: str, tmp_path: Path) -> None:
+    content = {"Policies": [], "RoleDetailList": [role(number) for number in range(200)], "UserDetailList": USERS}
+    inventory = load(tmp_path, json.dumps(content, **FORMS[form]))  # type: ignore[arg-type]
+    assert names(inventory) == ROLES
+    assert inventory.calls["state"].tolist() == ["complete"]
+    assert "unreadable" not in set(inventory.gaps["reason"])
+
+
+@pytest.mark.usefixtures("in_runs")
+def test_what_stands_after_the_users_counts_too(tmp_path: Path) -> None:
+    content = {"RoleDetailList": [role(number) for number in range(200)], "UserDetailList": USERS, "IsTruncated": True}
+    inventory = load(tmp_path, json.dumps(content, indent=1))
+    assert names(inventory) == ROLES
+    assert inventory.calls["state"].tolist() == ["truncated"]
+
+
+def listing(*numbers: int) -> dict[str, object]:
+    return {"InstanceProfiles": [profile(f"p-{number:03}") | {"Roles": []} for number in numbers]}
+
+
+@pytest.mark.usefixtures("in_runs")
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("order", ["dump first", "listing first"])
+def test_documents_appended_to_one_file_are_both_read(form: str, order: str, tmp_path: Path) -> None:
+    documents = [dump(), listing(*range(150))]
+    if order == "listing first":
+        documents.reverse()
+    inventory = load(tmp_path, "\n".join(json.dumps(one, **FORMS[form]) for one in documents))  # type: ignore[arg-type]
+    assert names(inventory) == ROLES
+    empty = inventory.profiles[inventory.profiles["profile_name"].str.startswith("p-")]
+    assert empty["profile_name"].tolist() == [f"p-{number:03}" for number in range(150)]
+    assert empty["role_known"].all()
+    assert dict(zip(inventory.calls["operation"], inventory.calls["state"], strict=True)) == {
+        "GetAccountAuthorizationDetails": "complete",
+        "ListInstanceProfiles": "partial",  # it lacks those that the dump shows beneath roles
+    }
+
+
+@pytest.mark.usefixtures("in_runs")
+@pytest.mark.parametrize("form", FORMS)
+def test_two_documents_of_one_kind_are_both_read(form: str, tmp_path: Path) -> None:
+    one = {"Roles": [{k: v for k, v in role(number).items() if k != "Tags"} for number in range(100)]}
+    two = {"Roles": [{k: v for k, v in role(number).items() if k != "Tags"} for number in range(100, 200)]}
+    text = "".join(json.dumps(document, **FORMS[form]) for document in (one, two | {"IsTruncated": True}))  # type: ignore[arg-type]
+    inventory = load(tmp_path, text)
+    assert names(inventory) == ROLES
+    assert inventory.calls["rows"].tolist() == [200]
+
+
+@pytest.mark.usefixtures("in_runs")
+def test_a_broken_document_leaves_the_one_before_it(tmp_path: Path) -> None:
+    text = json.dumps(dump(), indent=4) + json.dumps(listing(*range(150)), indent=4)[:-40]
+    inventory = load(tmp_path, text)
+    assert names(inventory) == ROLES
+    assert inventory.calls["state"].tolist() == ["complete"]
+    (detail,) = inventory.gaps.loc[inventory.gaps["reason"] == "unreadable", "detail"]
+    assert "is not JSON after its first document" in detail

@@ -28,6 +28,7 @@ from builders import (
 )
 
 from iamframe.checks import run_checks
+from iamframe.errors import SourceError
 from iamframe.inventory import Inventory
 from iamframe.loading import load_files
 from iamframe.views import account_lists
@@ -521,7 +522,7 @@ def pin(version: str) -> dict[str, str]:
 def test_the_versions_that_a_group_pins_stand_in_one_order_and_once(tmp_path: Path, pinned: list[str]) -> None:
     overrides = [{"LaunchTemplateSpecification": pin(number)} for number in pinned]
     documents = {
-        "versions.json": {"LaunchTemplateVersions": [version(2, "web"), version(10, "web")]},
+        "versions.json": {"LaunchTemplateVersions": [version(2, "web", DefaultVersion=True), version(10, "web")]},
         "groups.json": group(MixedInstancesPolicy={"LaunchTemplate": {"Overrides": overrides}}),
     }
     references = load(tmp_path, documents).references
@@ -1281,3 +1282,80 @@ def test_files_of_one_name_in_an_archive_are_all_read(other: str, tmp_path: Path
         archive.writestr("profiles.json", json.dumps(profile_list(profile("one"))))
         archive.writestr(other, json.dumps(profile_list(profile("two", account="000000000002"))))
     assert load_files(tmp_path / "x.zip").profiles["profile_name"].tolist() == ["one", "two"]
+
+
+# Dumps that were made with a filter
+
+POLICY = {"PolicyName": "p", "Arn": "arn:aws:iam::000000000001:policy/p"}
+ANN = {"UserName": "ann", "Arn": "arn:aws:iam::000000000001:user/ann"}
+
+
+@pytest.mark.parametrize("more", [{}, {"Policies": [POLICY]}, {"UserDetailList": [ANN]}, {"GroupDetailList": [{}]}])
+def test_a_dump_without_roles_says_nothing_of_roles(tmp_path: Path, more: dict[str, Any]) -> None:
+    inventory = load(tmp_path, {"id.json": identity(), "dump.json": dump(**more)})
+    assert wholeness(inventory) == (False, False)
+    operation = "GetAccountAuthorizationDetails"
+    (gap,) = inventory.gaps[inventory.gaps["operation"] == operation].to_dict("records")
+    assert (gap["account_id"], gap["reason"]) == (ACCOUNT, "truncated")
+    assert "lists no role, and every account has roles" in gap["detail"]
+
+
+def test_a_dump_without_roles_alone_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="lists no role, and every account has roles"):
+        load(tmp_path, {"dump.json": dump()})
+
+
+@pytest.mark.parametrize("names", [("a.json", "b.json"), ("b.json", "a.json")])
+@pytest.mark.parametrize("other", [dump(UserDetailList=[ANN]), dump(role_detail("web"), IsTruncated=True)])
+def test_a_whole_list_stays_whole_beside_a_part_of_it(
+    tmp_path: Path, names: tuple[str, str], other: dict[str, Any]
+) -> None:
+    whole = dump(role_detail("web"), role_detail("batch"))
+    inventory = load(tmp_path, {names[0]: whole, names[1]: other})
+    assert wholeness(inventory) == (True, False)
+    assert "truncated" not in set(inventory.gaps["reason"])
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        [dump(role_detail("web"), IsTruncated=True), dump(role_detail("batch"), IsTruncated=True)],
+        # The first and the last page: the last one does not say that it is a page.
+        [dump(role_detail("web"), IsTruncated=True), dump(role_detail("batch"))],
+        # The first page of a long dump may hold users alone.
+        [dump(UserDetailList=[ANN], IsTruncated=True), dump(role_detail("batch"))],
+        # GetAccountSummary counts more.
+        [dump(role_detail("web"), IsTruncated=True), dump(role_detail("web")), {"SummaryMap": {"Roles": 2}}],
+    ],
+)
+def test_a_list_that_may_be_a_page_is_not_whole(tmp_path: Path, others: list[dict[str, Any]]) -> None:
+    inventory = load(tmp_path, {f"{number}.json": document for number, document in enumerate(others)})
+    assert wholeness(inventory) == (False, False)
+
+
+# Several answers in one document
+
+
+@pytest.mark.parametrize("form", [None, 1])
+def test_answers_merged_into_one_document_are_all_read(tmp_path: Path, form: int | None) -> None:
+    merged = listed(nested_role("web")) | profile_list(profile("web", nested_role("web")), profile("old"))
+    inventory = load(tmp_path, {"all.json": json.dumps(merged | identity(), indent=form)})
+    assert wholeness(inventory) == (True, True)
+    assert list(inventory.profiles["profile_name"]) == ["old", "web"]
+
+
+def test_of_answers_in_one_document_one_that_cannot_be_read_does_not_hide_the_other(tmp_path: Path) -> None:
+    inventory = load(tmp_path, {"all.json": {"Roles": None} | profile_list(profile("old"))})
+    assert list(inventory.profiles["profile_name"]) == ["old"]
+    assert "$.Roles holds null, not a list" in " ".join(inventory.gaps["detail"])
+
+
+@pytest.mark.parametrize("key", ["Roles", "RoleDetailList"])
+def test_an_empty_arn_is_no_arn(tmp_path: Path, key: str) -> None:
+    documents = {
+        "roles.json": {key: [nested_role("web"), nested_role("a") | {"Arn": ""}, nested_role("b") | {"Arn": ""}]}
+    }
+    inventory = load(tmp_path, documents)
+    assert list(inventory.roles["role_name"]) == ["web"]
+    assert sum("Arn: expected `str` of length >= 1" in detail for detail in inventory.gaps["detail"]) == 2
+    assert wholeness(inventory) == (False, False)

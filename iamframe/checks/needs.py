@@ -10,6 +10,7 @@ import pandas as pd
 from iamframe.checks.registry import Counts, Reach, Verdicts
 from iamframe.keys import Bools, is_in
 from iamframe.sources.records import ALL, ROLE_LINKS
+from iamframe.words import counted
 
 _COMPLETE = ("complete", "")
 _ROLES_FROM = (
@@ -62,7 +63,9 @@ def profile_list(reach: Reach) -> Verdicts:
             verdicts.append(_COMPLETE)
         elif whole:
             status = "partial" if known else "unknown"
-            verdicts.append((status, f"of {rows - known:,} of {rows:,} profiles it is not known what they hold"))
+            verdicts.append(
+                (status, f"of {rows - known:,} of {counted(rows, 'profile')} it is not known what they hold")
+            )
         elif some:
             verdicts.append(("partial", f"not all profiles were read{refusal}; {_LIST_PROFILES}"))
         else:
@@ -87,7 +90,9 @@ def links(reach: Reach) -> Verdicts:
     ):
         if known < rows:
             status = "partial" if known else "unknown"
-            verdicts.append((status, f"of {rows - known:,} of {rows:,} profiles it is not known what they hold"))
+            verdicts.append(
+                (status, f"of {rows - known:,} of {counted(rows, 'profile')} it is not known what they hold")
+            )
         elif profiles_whole or (roles_whole and roles_known == roles_rows):
             verdicts.append(_COMPLETE)
         elif rows or roles_known:
@@ -109,7 +114,7 @@ def role_paths(reach: Reach) -> Verdicts:
     pairs = reach.pairs[reach.pairs["relation"].notna()]
     counts = reach.count("role paths", pairs, unknown=pairs["role_path"].isna())
     return [
-        ("partial", f"the path of the role is unknown for {unknown:,} of {rows:,} links; {_LIST_ROLES}")
+        ("partial", f"the path of the role is unknown for {unknown:,} of {counted(rows, 'link')}; {_LIST_ROLES}")
         if unknown
         else _COMPLETE
         for rows, unknown in zip(counts["rows"], counts["unknown"], strict=True)
@@ -140,7 +145,10 @@ def own_profiles(reach: Reach) -> Verdicts:
             verdicts.append(_COMPLETE)
         elif known:
             verdicts.append(
-                ("partial", f"the profiles of {rows - known:,} of {rows:,} roles were not read; {_LIST_PROFILES}")
+                (
+                    "partial",
+                    f"the profiles of {rows - known:,} of {counted(rows, 'role')} were not read; {_LIST_PROFILES}",
+                )
             )
         else:
             verdicts.append(
@@ -153,21 +161,21 @@ def trust(reach: Reach) -> Verdicts:
     """The trust policy of every role that was read."""
     roles = reach.inventory.roles
     counts = reach.count("trust", roles, unknown=roles["trusts_ec2"] == "unknown")
-    return _unless_unknown(counts, "the trust policies of {} of {} roles were not read")
+    return _unless_unknown(counts, "the trust policies of {} of {} were not read", "role")
 
 
 def linked_trust(reach: Reach) -> Verdicts:
     """The trust policy of every role in a profile."""
     pairs = reach.pairs[reach.pairs["relation"].notna()]
     counts = reach.count("linked trust", pairs, unknown=(pairs["trusts_ec2"] == "unknown").to_numpy(bool))
-    return _unless_unknown(counts, "the trust policies behind {} of {} links were not read")
+    return _unless_unknown(counts, "the trust policies behind {} of {} were not read", "link")
 
 
-def _unless_unknown(counts: Counts, sentence: str) -> Verdicts:
+def _unless_unknown(counts: Counts, sentence: str, noun: str) -> Verdicts:
     verdicts: Verdicts = []
     for rows, unknown in zip(counts["rows"], counts["unknown"], strict=True):
         status = "unknown" if unknown == rows else "partial"
-        reason = sentence.format(f"{unknown:,}", f"{rows:,}")
+        reason = sentence.format(f"{unknown:,}", counted(rows, noun))
         verdicts.append((status, f"{reason}; {_LIST_ROLES}") if unknown else _COMPLETE)
     return verdicts
 
@@ -176,9 +184,9 @@ def profile_tags(reach: Reach) -> Verdicts:
     """The tags of every profile of the account; no listing carries them."""
     profiles = reach.inventory.profiles
     counts = reach.count("profiles", profiles, role_known=profiles["role_known"], tags_known=profiles["tags_known"])
-    command = "`aws iam list-instance-profile-tags --instance-profile-name=NAME` for each of them would tell"
+    command = "`aws iam list-instance-profile-tags --instance-profile-name=NAME` for each of them{} would tell"
     refused = _refusals(reach, ("ListInstanceProfileTags", "GetInstanceProfile"))
-    return _tagged(counts, reach.lists["profiles_whole"], "profiles", command, refused, _LIST_PROFILES)
+    return _tagged(counts, reach.lists["profiles_whole"], "profile", command, refused, _LIST_PROFILES)
 
 
 def role_tags(reach: Reach) -> Verdicts:
@@ -186,22 +194,23 @@ def role_tags(reach: Reach) -> Verdicts:
     roles = reach.inventory.roles[~reach.inventory.roles["is_aws_managed"]]
     counts = reach.count("role tags", roles, tags_known=roles["tags_known"])
     refused = _refusals(reach, ("ListRoleTags", "GetRole", "GetAccountAuthorizationDetails"))
-    return _tagged(counts, reach.lists["roles_whole"], "roles", _LIST_ROLES, refused, _LIST_ROLES)
+    return _tagged(counts, reach.lists["roles_whole"], "role", _LIST_ROLES, refused, _LIST_ROLES)
 
 
-def _tagged(counts: Counts, wholes: pd.Series, what: str, command: str, refused: list[str], listing: str) -> Verdicts:
+def _tagged(counts: Counts, wholes: pd.Series, noun: str, command: str, refused: list[str], listing: str) -> Verdicts:
     verdicts = []
     for rows, known, whole, refusal in zip(counts["rows"], counts["tags_known"], wholes, refused, strict=True):
         if whole and known == rows:
             verdicts.append(_COMPLETE)
         elif known < rows:
             status = "partial" if known else "unknown"
+            advice = command.format(", by whoever is allowed to," if refusal else "")
             verdicts.append(
-                (status, f"the tags of {rows - known:,} of {rows:,} {what} were not read{refusal}; {command}")
+                (status, f"the tags of {rows - known:,} of {counted(rows, noun)} were not read{refusal}; {advice}")
             )
         else:
             status = "partial" if rows else "unknown"
-            verdicts.append((status, f"not all {what} were read{refusal}; {listing}"))
+            verdicts.append((status, f"not all {noun}s were read{refusal}; {listing}"))
     return verdicts
 
 
@@ -222,14 +231,14 @@ def tags_of_both(reach: Reach) -> Verdicts:
     verdicts: Verdicts = []
     for rows, known in zip(counts["rows"], counts["known"], strict=True):
         status = "partial" if known else "unknown"
-        reason = f"the tags of both sides were not read for {rows - known:,} of {rows:,} links"
+        reason = f"the tags of both sides were not read for {rows - known:,} of {counted(rows, 'link')}"
         verdicts.append((status, reason) if known < rows else _COMPLETE)
     return verdicts
 
 
 def tag_policy(reach: Reach) -> Verdicts:
     """A policy file that demands tags."""
-    missing = ("unknown", "no policy file demands tags; name one with --policy FILE")
+    missing = ("unknown", "no policy file demands tags; name one with `--policy FILE`")
     return [_COMPLETE if reach.policy.required else missing for _ in reach.inventory.accounts["account_id"]]
 
 
@@ -237,14 +246,17 @@ def quotas(reach: Reach) -> Verdicts:
     """The account's own count of roles and profiles, and its quotas."""
     accounts = reach.inventory.accounts
     verdicts: Verdicts = []
-    for roles, profiles in zip(
+    for roles, profiles, refusal in zip(
         accounts[["role_quota", "roles_expected"]].notna().all(axis=1),
         accounts[["profile_quota", "profiles_expected"]].notna().all(axis=1),
+        _refusals(reach, ("GetAccountSummary",)),
         strict=True,
     ):
-        status = "complete" if roles and profiles else "partial" if roles or profiles else "unknown"
-        reason = "" if roles and profiles else "the quotas were not read; `aws iam get-account-summary` shows them"
-        verdicts.append((status, reason))
+        missing = "instance profiles" if roles else "roles"
+        half = f"the count or the quota of {missing} was not read" if roles or profiles else "the quotas were not read"
+        status = "partial" if roles or profiles else "unknown"
+        reason = f"{half}{refusal}; `aws iam get-account-summary` shows them"
+        verdicts.append(_COMPLETE if roles and profiles else (status, reason))
     return verdicts
 
 

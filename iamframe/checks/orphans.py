@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from iamframe.checks import needs
 from iamframe.checks.registry import check
 from iamframe.keys import concat, is_in, joined_key, position, shell_quoted, take, texts
+from iamframe.sources.records import NO_VALUE
 
 _CONSUMERS = ("instance", "association", "launch-template", "launch-configuration")
 
@@ -32,10 +33,15 @@ def found(rows: pd.DataFrame, resource: str, related: str | None, detail: object
 
 
 def command(verb: str, *options: object) -> pa.Array:
-    """Return AWS CLI commands: a verb, then names and values of options, each one shell word `--option=value`."""
+    """Return AWS CLI commands: a verb, then names and values of options, each one shell word `--option=value`.
+
+    Missing where the AWS CLI would take a value for the place of a file, and read that.
+    """
     parts: list[object] = [f"aws {verb}"]
     for option, value in zip(options[::2], options[1::2], strict=True):
-        parts += [f" --{option}=", shell_quoted(texts(value))]
+        words = texts(value)
+        safe = pc.if_else(pc.match_substring_regex(words, NO_VALUE.pattern), pa.scalar(None, pa.string()), words)
+        parts += [f" --{option}=", shell_quoted(safe)]
     return concat(*parts)
 
 
@@ -110,6 +116,11 @@ def unreferenced_profiles(pairs: pd.DataFrame, references: pd.DataFrame, lists: 
     )
 
 
+def _is_id(text: str) -> bool:
+    """Return whether a text may be a profile's id: one that was masked is one character again and again."""
+    return len(set(text.removeprefix("AIPA"))) > 1
+
+
 @check(severity="high", needs=[needs.any_references])
 def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd.DataFrame) -> pd.DataFrame:
     """Instances and templates that name a profile which is gone, or was recreated under another id.
@@ -126,6 +137,9 @@ def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd
     where = position(direct["profile_arn"], profiles["profile_arn"])
     now = take(profiles["profile_id"], where)
     other_id = np.asarray(pc.fill_null(pc.not_equal(texts(direct["profile_id"]), now), False))
+    differing = np.flatnonzero(other_id)
+    ids = zip(direct["profile_id"].iloc[differing], now.take(pa.array(differing)).to_pylist(), strict=True)
+    other_id[differing] = [_is_id(then) and _is_id(today) for then, today in ids]
     stale = direct[gone | other_id].reset_index(drop=True)
     detail = pc.if_else(
         texts(stale["profile_arn"]).is_null(),

@@ -18,6 +18,7 @@ from iamframe.checks.policy import Policy
 from iamframe.errors import PolicyError, UnknownCheckError
 from iamframe.inventory import Inventory
 from iamframe.keys import position, take, texts
+from iamframe.words import counted, how_many
 
 SEVERITIES = ("high", "medium", "low", "info")
 STATUSES = ("complete", "partial", "unknown")
@@ -160,14 +161,17 @@ class Result:
             frame[status] = column.reindex(names, fill_value=0).to_numpy()
         return frame
 
+    @property
+    def said_complete(self) -> str:
+        """How many checks are complete in every account, in words; none is where no account could be told."""
+        accounts = len(self.inventory.accounts)
+        return how_many(int((self.summary["complete"] == accounts).sum()) if accounts else 0, len(self.checks))
+
     def __repr__(self) -> str:
-        """Return the number of findings by severity, and the checks that are not complete, in one line."""
+        """Return the number of findings by severity, and how many checks are complete, in one line."""
         counts = self.findings["severity"].value_counts()
         by_severity = ", ".join(f"{counts[name]:,} {name}" for name in SEVERITIES if name in counts) or "none"
-        short = int((self.coverage["status"] != "complete").sum())
-        return (
-            f"Result({len(self.findings):,} findings: {by_severity}; {short:,} of {len(self.coverage):,} not complete)"
-        )
+        return f"Result({counted(len(self.findings), 'finding')}: {by_severity}; {self.said_complete})"
 
 
 def selected(only: Iterable[str] | None) -> tuple[str, ...]:

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import tempfile
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from iamframe.checks.registry import SEVERITIES, STATUSES, Result
 from iamframe.errors import ReportError
 from iamframe.report.page import render_page
 from iamframe.report.tables import write_csv
+from iamframe.version import __version__
 
 __all__ = ["render_page", "summarize", "write_csv", "write_report"]
 
@@ -100,7 +100,7 @@ def summarize(result: Result) -> dict[str, Any]:
     counts = result.findings.groupby(["check", "severity"]).size()
     statuses = result.coverage.groupby(["check", "status"]).size()
     return {
-        "version": version("iamframe"),
+        "version": __version__,
         "sources": list(result.inventory.sources),
         "captured_at": None if captured is None or captured != captured else captured.isoformat(),  # noqa: PLR0124
         "accounts": accounts["account_id"].tolist(),

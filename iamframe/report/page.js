@@ -131,6 +131,14 @@
     if (navigator.clipboard) navigator.clipboard.writeText(text).then(() => done("Copied"), select); else select();
   };
 
+  // A table that is wider than its frame says so until its end is reached.
+  const told = ({ target }) => target.classList.toggle("more", target.scrollWidth - target.clientWidth - target.scrollLeft > 4);
+  const watched = new ResizeObserver((all) => all.forEach(told));
+  for (const frame of all(".scroll")) {
+    watched.observe(frame);
+    frame.addEventListener("scroll", told, { passive: true });
+  }
+
   // Tables that are not drawn as such lose their meaning in some browsers.
   const ROLES = { table: "table", thead: "rowgroup", tbody: "rowgroup", tr: "row", th: "columnheader", td: "cell" };
   for (const part of all("table, thead, tbody, tr, th, td")) part.setAttribute("role", ROLES[part.localName]);

@@ -7,7 +7,6 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
-from importlib.metadata import version
 from typing import Any
 
 import pandas as pd
@@ -17,6 +16,7 @@ import pyarrow.compute as pc
 from iamframe.checks.registry import CHECKS, SEVERITIES, STATUSES, Result
 from iamframe.keys import texts
 from iamframe.report import pictures
+from iamframe.version import __version__
 
 # A browser lays out a longer table too slowly; the CSV beside the page has all rows.
 MAX_ROWS = 20_000
@@ -114,17 +114,18 @@ def render_page(result: Result, title: str | None = None, author: str | None = N
         policy=_POLICY.format(style=_hash(style), script=_hash(script)),
         title=title or "",
         author=author or "",
-        version=version("iamframe"),
+        version=__version__,
         sources=inventory.sources,
         is_sample=inventory.sources == ("sample",),
         accounts=_rows(inventory.accounts.head(_CHUNK), ["account_id", "account_name", "captured_at"]),
         rows={name: len(frame) for name, frame in inventory.frames.items()},
         counts={severity: severities.get(severity, 0) for severity in SEVERITIES},
         labels=LABELS,
-        width=pictures.width,
+        widths=pictures.widths,
         sections=sections,
         found=[section for section in sections if section.open],
         accepted=sum(section.accepted for section in sections),
+        said_complete=f"{result.said_complete[0].upper()}{result.said_complete[1:]}",
         unseen=[section for section in sections if section.status != "complete"],
         reasons=_reasons(sections),
         relations=pictures.relations(result),

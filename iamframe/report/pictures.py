@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,14 +62,27 @@ class Tagged:
 
     @property
     def percents(self) -> list[int]:
-        """Share of each key in percent; 0 and 100 only where it is none and all."""
+        """Share of each key in percent, rounded; 0 and 100 only where it is none and all."""
         known = max(self.known, 1)
-        return [max(count * 100 // known, 1) if count else 0 for count in self.tagged]
+        return [count and (100 if count >= known else min(max(_percent(count, known), 1), 99)) for count in self.tagged]
 
 
-def width(count: int, of: int) -> int:
-    """Return the width of a bar in percent: never nothing for something."""
-    return max(count * 100 // of, 1) if count else 0
+def widths(counts: Iterable[int], of: int) -> list[int]:
+    """Return the widths in percent of bars that stand in one row: never nothing for something, and no more than all."""
+    parts, ends = list(counts), [0]
+    for part in parts:
+        ends.append(ends[-1] + part)
+    places = [_percent(end, of) for end in ends]
+    each = [max(after - before, int(part > 0)) for part, before, after in zip(parts, places, places[1:], strict=False)]
+    if any(each):
+        # What the thinnest are given is taken from the widest.
+        widest = each.index(max(each))
+        each[widest] = max(each[widest] - max(sum(each) - places[-1], 0), 1)
+    return each
+
+
+def _percent(count: int, of: int) -> int:
+    return (200 * count + of) // (2 * of) if of else 0
 
 
 def relations(result: Result) -> list[Relation]:
@@ -85,7 +99,7 @@ def relations(result: Result) -> list[Relation]:
     for kind, label in RELATIONS.items():
         count, of_maker = counts.get(kind, 0), expected.get(kind, 0) if kind != "same" else 0
         rows.append(
-            Relation(label, count, of_maker, width(count - of_maker, longest), width(of_maker, longest)),
+            Relation(label, count, of_maker, *widths((count - of_maker, of_maker), longest)),
         )
     return rows
 
@@ -117,8 +131,8 @@ def purposes(result: Result) -> list[Purpose]:
     for index, (account, name) in enumerate(_named(result)):
         counts = {kind: counts[index] for kind, counts in by_kind.items()}
         total = sum(counts.values())
-        widths = {kind: width(number, total) for kind, number in counts.items()}
-        rows.append(Purpose(account, name, total, bool(whole.get(account)), counts, widths))
+        drawn = dict(zip(counts, widths(counts.values(), total), strict=True))
+        rows.append(Purpose(account, name, total, bool(whole.get(account)), counts, drawn))
     return sorted(rows, key=lambda row: (-row.counts["silent"] - row.counts["empty"], -row.total))
 
 

@@ -33,6 +33,10 @@ _DAMAGED = (
     lzma.LZMAError,
 )
 _SUFFIXES = (".json", ".jsonl", ".ndjson", ".tfstate")
+DENIED = "denied.csv"
+# What a report consists of; the file that makes a folder a snapshot, and what it says at its beginning.
+_REPORT = {"report.html", "summary.json", "findings.csv"}
+MANIFEST, FORMAT = "manifest.json", "iamframe snapshot"
 
 
 class Unreadable(Exception):
@@ -76,13 +80,16 @@ def pieces(source: str | os.PathLike[str]) -> Iterator[Piece]:
     """Yield the pieces of a file, folder or archive, sorted by name.
 
     Of a folder only JSON, Terraform state, archives and `denied.csv` are taken; folders whose name begins with a dot
-    (such as Terraform's own) are passed over, and links to folders are not followed.
+    (such as Terraform's own) are passed over, so are reports and snapshots that iamframe wrote beneath it, and links to
+    folders are not followed.
 
     Raises
     ------
     SourceError
         If there is no such file or folder, or it may not be read.
     """
+    if not os.fspath(source):
+        raise SourceError("a source is empty; name a file or folder, or `sample` for the fictional sample")
     path = Path(source)
     try:
         mode = path.stat().st_mode
@@ -119,6 +126,9 @@ def _folder(root: Path) -> Iterator[Piece]:
 
     depth = len(root.resolve().parts)
     for folder, subfolders, names in os.walk(root, onerror=refuse):
+        if Path(folder) != root and _is_ours(Path(folder), names):
+            subfolders[:] = []
+            continue
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         folders = Path(folder).resolve().parts
         for name in sorted(names):
@@ -127,9 +137,20 @@ def _folder(root: Path) -> Iterator[Piece]:
                 yield from _file(path, path.resolve().parent.parts if path.is_symlink() else folders, depth)
 
 
+def _is_ours(folder: Path, names: list[str]) -> bool:
+    """Return whether a folder holds what iamframe itself wrote: a report, or a snapshot."""
+    if set(names) >= _REPORT:
+        return True
+    try:
+        with (folder / MANIFEST).open("rb") as file:
+            return FORMAT.encode() in file.read(200)
+    except OSError:
+        return False
+
+
 def _is_wanted(name: str, suffixes: tuple[str, ...]) -> bool:
     plain = name[:-3] if name.lower().endswith(".gz") else name
-    return plain.lower().endswith(suffixes) or plain == "denied.csv"
+    return plain.lower().endswith(suffixes) or plain.lower() == DENIED
 
 
 def _file(path: Path, folders: tuple[str, ...], root: int) -> Iterator[Piece]:
@@ -199,12 +220,20 @@ def _zipped(label: str, folders: tuple[str, ...], path: Path, root: int) -> Iter
     budget = _Budget()
     for entry in entries:
         inner = PurePosixPath(entry.filename.replace("\\", "/"))
-        if not inner.name or entry.is_dir() or not _is_wanted(inner.name, _SUFFIXES):
+        if not inner.name or entry.is_dir() or not _is_wanted(inner.name, (*_SUFFIXES, ".zip")):
             continue
         place = f"{label}/{shown(entry.filename)}"
         if stat.S_ISLNK(entry.external_attr >> 16):
             yield _broken(
                 place, folders, root, "is a link inside an archive, which is not followed; pack the file itself"
+            )
+            continue
+        if inner.name.lower().endswith((".zip", ".zip.gz")):
+            yield _broken(
+                place,
+                folders,
+                root,
+                "is an archive inside an archive, which is not unpacked; unpack it and name it too",
             )
             continue
         within = tuple(part for part in inner.parent.parts if part not in ("/", ".."))

@@ -18,6 +18,7 @@ import msgspec
 from msgspec import UNSET
 
 from iamframe.errors import SourceError
+from iamframe.progress import Progress, silent
 from iamframe.sources.asking import Asker, Refused
 from iamframe.sources.plan import Plan
 from iamframe.sources.reads import action_of, label
@@ -90,13 +91,6 @@ _COST = {
 }
 
 
-Progress = Callable[[str, int, int], None]
-
-
-def _silent(stage: str, done: int, total: int) -> None:
-    pass
-
-
 @dataclass
 class _Read:
     """Records of one operation and region, and whether they are the whole list."""
@@ -114,7 +108,7 @@ class AccountReader:
     source: str
     name: str | None = None
     expected: str | None = None
-    progress: Progress = _silent
+    progress: Progress = silent
     account_id: str | None = None
     gaps: list[Gap] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -232,13 +226,16 @@ class AccountReader:
         yield self._answer(PROFILE_LIST, profiles)
         for operation, kind in ((PROFILE, GotProfile), (ROLE, GotRole)):
             found = [one for one in (*of_profiles, *of_roles) if isinstance(one, kind)]
-            yield self._answer(operation, _Read(found))
+            yield self._answer(operation, self._one_by_one(operation, found))
         for operation, kind_of in ((PROFILE_TAGS, "instance-profile"), (ROLE_TAGS, "role")):
             named = [
                 one for one in (*of_profiles, *of_roles) if isinstance(one, Tagging) and one.resource_type == kind_of
             ]
-            yield self._answer(operation, _Read(named))
-        yield self._answer(ROLE_LINKS, _Read(linked))
+            yield self._answer(operation, self._one_by_one(operation, named))
+        yield self._answer(ROLE_LINKS, self._one_by_one(ROLE_LINKS, linked))
+
+    def _one_by_one(self, operation: str, records: list[Any]) -> _Read:
+        return _Read(records, "partial" if records or self.asker.answered[operation] else "refused")
 
     def _roles_listed(self) -> Future[_Read]:
         return self._pool.submit(self._listing, "iam", "ListRoles", "Roles", ListedRole)
@@ -431,14 +428,14 @@ class AccountReader:
         # Of a listing that broke off, the highest number read need not be the newest: what is pinned is asked for.
         versions: list[Version] = list(listed.records) if listed.state == "complete" else []
         configurations: list[Configuration] = read[CONFIGURATIONS, region].records
-        mentions, unread = pinned_mentions(pinnings, versions, configurations, [])
+        mentions, unread = pinned_mentions(pinnings, versions, configurations, None)
         of_template: dict[str, list[str]] = {}
         for pinned in sorted(set(unread)):
             template, _, version = pinned.rpartition(":")
             of_template.setdefault(template, []).append(version)
         for template, wanted in of_template.items():
             versions += self._versions(template, wanted, region)
-        return pinned_mentions(pinnings, versions, configurations, [])[0] if of_template else mentions
+        return pinned_mentions(pinnings, versions, configurations, None)[0] if of_template else mentions
 
     def _versions(self, template: str, wanted: list[str], region: str) -> list[Version]:
         consumer = next(one for one in CONSUMERS if one.operation == VERSIONS)
@@ -465,8 +462,10 @@ class AccountReader:
         try:
             yield from self.asker.pages(service, operation, region, **parameters)
         except Refused as refusal:
-            found.state = "truncated" if found.records else "refused"
-            self._refused(service, operation, refusal, region=region)
+            # What is gone since it was listed uses nothing any more.
+            if refusal.reason != "vanished":
+                found.state = "truncated" if found.records else "refused"
+                self._refused(service, operation, refusal, region=region)
 
     def _listing(self, service: str, operation: str, key: str, kind: type[T], **parameters: Any) -> _Read:
         found = _Read()

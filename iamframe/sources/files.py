@@ -9,10 +9,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import Any, BinaryIO
 
@@ -21,9 +22,12 @@ from msgspec import Raw
 
 from iamframe.errors import SourceError
 from iamframe.sources import config, steampipe, terraform
-from iamframe.sources.archives import Piece, Unreadable, pieces, shown
+from iamframe.sources.archives import DENIED, Piece, Unreadable, pieces, shown
 from iamframe.sources.records import (
+    DUMP,
     GLOBAL,
+    PROFILE_LIST,
+    ROLE_LINKS,
     UNKNOWN_ACCOUNT,
     UNKNOWN_REGION,
     Account,
@@ -40,6 +44,8 @@ from iamframe.sources.records import (
     Tag,
     Tagging,
     account_of,
+    aws_command,
+    cli_name,
     tags_or_none,
 )
 from iamframe.sources.references import (
@@ -52,12 +58,14 @@ from iamframe.sources.references import (
     pinned_mentions,
     region_in,
 )
-from iamframe.sources.runs import Runs, cut
+from iamframe.sources.runs import LARGE, Runs, cut
 
 CHUNK = 2_000
 # What decoding raises on text that is not of the shape asked for.
-_BROKEN = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
+_BROKEN = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError, Unreadable)
 _SMALL = 4_096
+# Where msgspec says that a document ends and another text begins.
+_TRAILING = re.compile(r"trailing characters \(byte (\d+)\)")
 
 # AWS's documentation shows made-up markers in answers that are whole otherwise; a real one is opaque.
 _DOCUMENTED = re.compile(r"EXAMPLE.*EXAMPLE")
@@ -102,18 +110,25 @@ class _Key:
 
 
 Value = list[Raw] | dict[str, Raw] | str | bool | int | float | None
+_Found = list[Raw] | dict[_Key, Raw] | str | bool | int | float | None
 
 # One pass over the file finds its keys and cuts its lists into items, which are decoded one by one later.
-_OBJECT = msgspec.json.Decoder(dict[_Key, Value], dec_hook=lambda _, text: _Key(text))
+_OBJECT = msgspec.json.Decoder(dict[_Key, _Found], dec_hook=lambda _, text: _Key(text))
 _LIST = msgspec.json.Decoder(list[Raw])
 
 
-class _LongList(list[Raw]):
-    """The last items of a long list, and the runs of those before them."""
+Documents = Iterator[tuple[str, dict[str, Value] | list[Raw]]]
 
-    def __init__(self, items: list[Raw], runs: Runs) -> None:
+
+class _LongList(list[Raw]):
+    """What look like the last items of a long list, the runs of those before them, and the text before those."""
+
+    def __init__(self, items: list[Raw], runs: Runs, before: bytes) -> None:
         super().__init__(items)
         self.runs = runs
+        self.before = before
+        # The documents that turn out to follow that of the list.
+        self.after: Documents = iter(())
 
 
 @dataclass(slots=True)
@@ -124,6 +139,8 @@ class _Document:
     piece: Piece
     place: str
     keys: dict[str, Value]
+    # The lists of which some items could not be read.
+    short: set[str] = field(default_factory=set)
 
     @property
     def is_truncated(self) -> bool:
@@ -133,10 +150,9 @@ class _Document:
             return False
         return self.keys.get("IsTruncated") in (True, "true", "True") or any(token is not None for token in tokens)
 
-    @property
-    def state(self) -> State:
-        """What the answer says of its own list."""
-        return "truncated" if self.is_truncated else "complete"
+    def state(self, key: str) -> State:
+        """Return whether a list is all that there is; only known when it was read to its end."""
+        return "truncated" if self.is_truncated or key in self.short else "complete"
 
     def items(self, key: str) -> list[Raw]:
         """Return the items of a list."""
@@ -153,9 +169,10 @@ class _Document:
 @dataclass(slots=True)
 class _Reader:
     found: dict[tuple[str, ...], tuple[str, Piece]] = field(default_factory=dict)
-    gaps: list[Gap] = field(default_factory=list)
+    gaps: list[tuple[Piece, Gap]] = field(default_factory=list)
     identities: dict[tuple[str, ...], str] = field(default_factory=dict)
     carried: dict[tuple[str, ...], set[str]] = field(default_factory=lambda: defaultdict(set))
+    named: dict[tuple[str, ...], set[str]] = field(default_factory=lambda: defaultdict(set))
     waiting: list[tuple[Piece, Answer]] = field(default_factory=list)
     consumers: list[tuple[_Document, Consumer, Records]] = field(default_factory=list)
     recorded: list[tuple[_Document, str, config.Item]] = field(default_factory=list)
@@ -172,22 +189,28 @@ class _Reader:
                 for answer in self._piece(source, piece):
                     yield from self._now_or_later(piece, answer)
             except Unreadable as problem:
-                self._unreadable(piece.label, str(problem))
+                self._unreadable(piece, str(problem))
             except _BROKEN as error:
-                self._unreadable(piece.label, _sentence(error, "$"))
+                self._unreadable(piece, _sentence(error, "$"))
         for piece, answer in (*self.waiting, *self._recorded()):
             yield self._owned(piece, answer)
         yield from self._references()
+        yield from self._unread()
+
+    def _unread(self) -> Iterator[Answer]:
         if not self.has_read:
-            first = self.gaps[0].detail if self.gaps else None
+            first = self.gaps[0][1].detail if self.gaps else None
             names = ", ".join(dict.fromkeys(self.sources))
             raise SourceError(
                 first
                 or f"{names}: holds no file that iamframe reads; it takes JSON that the AWS CLI prints, AWS Config "
                 "items, Terraform state and Steampipe rows"
             )
+        for piece, gap in self.gaps:
+            if gap.operation != "file":
+                gap.account_id = gap.account_id or self._owner(piece.folders)
         if self.gaps:
-            yield Answer("file", "files", [list(self.gaps)])
+            yield Answer("file", "files", [[gap for _, gap in self.gaps]])
 
     # Whose file it is
 
@@ -205,22 +228,31 @@ class _Reader:
         except (Unreadable, msgspec.DecodeError):
             return
 
-    def _owner(self, folders: tuple[str, ...]) -> str | None:
-        nearest: set[str] = set()
-        for depth in range(len(folders), 0, -1):
-            folder = folders[:depth]
-            if not nearest and folder in self.identities:
-                return self.identities[folder]
-            if _TWELVE_DIGITS.fullmatch(folder[-1]):
-                return folder[-1]
-            nearest = nearest or self.carried.get(folder, set())
-        return next(iter(nearest)) if len(nearest) == 1 else None
+    def _owner(self, folders: tuple[str, ...], named: Iterable[str] = ()) -> str | None:
+        """Return whose the files of a folder are; `named` are the accounts whose profiles a file names."""
+        # What is named may be another account's, and so it counts only where nothing else says anything.
+        for carried in (self.carried, self.named):
+            nearest: set[str] = set()
+            for depth in range(len(folders), 0, -1):
+                folder = folders[:depth]
+                if not nearest and folder in self.identities:
+                    return self.identities[folder]
+                if _TWELVE_DIGITS.fullmatch(folder[-1]):
+                    return folder[-1]
+                nearest = nearest or carried.get(folder, set())
+            if nearest:
+                alone = len(nearest) == 1 and (not named or nearest <= set(named))
+                return next(iter(nearest)) if alone else None
+        return None
 
     def _carries(self, piece: Piece, account: str) -> None:
+        self._noted(self.carried, piece, account)
+
+    def _noted(self, carried: dict[tuple[str, ...], set[str]], piece: Piece, account: str) -> None:
         # A folder carries what lies anywhere beneath it, so that tags in a folder of their own find their account; what
         # lies above the source that was named is nobody's.
         for depth in range(piece.root, len(piece.folders) + 1):
-            self.carried[piece.folders[:depth]].add(account)
+            carried[piece.folders[:depth]].add(account)
 
     def _now_or_later(self, piece: Piece, answer: Answer) -> Iterator[Answer]:
         chunks = iter(answer)
@@ -245,45 +277,43 @@ class _Reader:
         records = sum(map(len, answer.chunks))
         self.has_read |= bool(records) or (answer.state == "complete" and answer.account_id is not None)
         if answer.account_id is None and not any(_account(r) for chunk in answer for r in chunk):
-            self._cannot_place(answer)
+            self._cannot_place(piece, answer)
         return answer
 
-    def _cannot_place(self, answer: Answer) -> None:
+    def _cannot_place(self, piece: Piece, answer: Answer) -> None:
         what = "says whose tags these are" if answer.operation.endswith("Tags") else "says whose account this is of"
-        self.gaps.append(
-            Gap(
-                answer.operation,
-                answer.origin,
-                "unreadable",
-                f"{answer.origin}: nothing {what}; put `aws sts get-caller-identity` output beside it, or the file "
-                "into a folder named after the 12-digit account id",
-            )
+        sentence = (
+            f"{answer.origin}: nothing {what}; put `aws sts get-caller-identity` output beside it, or the file into a "
+            "folder named after the 12-digit account id"
         )
+        self._gap(piece, Gap(answer.operation, answer.origin, "unreadable", sentence))
 
     # From bytes to documents
 
     def _piece(self, source: str, piece: Piece) -> Iterator[Answer]:
-        if piece.name == "denied.csv":
+        if piece.name.lower() == DENIED:
             yield from self._denied(source, piece, piece.read())
             return
         with piece.open() as file:
-            if (keys := _cut(file)) is not None:
-                yield from self._document(source, piece, "$", keys)
-                return
-            file.seek(0)
-            data = file.read()
-        for place, content in _documents(data):
-            try:
-                if isinstance(content, list):
-                    yield from self._list(source, piece, place, content)
-                else:
-                    yield from self._document(source, piece, place, content)
-            except Unreadable as problem:
-                self._unreadable(piece.label, str(problem), place)
+            piece = replace(piece, size=file.seek(0, os.SEEK_END))
+            for place, content in _documents_in(file):
+                try:
+                    if isinstance(content, list):
+                        yield from self._list(source, piece, place, content)
+                    else:
+                        yield from self._document(source, piece, place, content)
+                except Unreadable as problem:
+                    self._unreadable(piece, str(problem), place)
 
-    def _unreadable(self, label: str, sentence: str, path: str = "$") -> None:
-        subject = label if path == "$" else f"{label} {path}"
-        self.gaps.append(Gap("file", subject, "unreadable", f"{label}: {sentence}", region=UNKNOWN_REGION))
+    def _gap(self, piece: Piece, gap: Gap) -> None:
+        """Note a gap; whose it is, if it does not say so, is known when all files were read."""
+        self.gaps.append((piece, gap))
+
+    def _unreadable(self, piece: Piece, sentence: str, path: str = "$") -> None:
+        subject = piece.label if path == "$" else f"{piece.label} {path}"
+        operation = _named_after(piece) or "file"
+        region = GLOBAL if operation in _IAM else _region(piece) or UNKNOWN_REGION
+        self._gap(piece, Gap(operation, subject, "unreadable", f"{piece.label}: {sentence}", region=region))
 
     def _document(self, source: str, piece: Piece, place: str, keys: dict[str, Value]) -> Iterator[Answer]:
         document = _Document(source, piece, place, keys)
@@ -293,14 +323,24 @@ class _Reader:
                 source, piece, place + ".data", _object(document.as_json("data"), place + ".data")
             )
             return
-        for key, shape in _SHAPES.items():
-            if key in keys and (answers := shape(self, document)) is not None:
-                yield from answers
-                return
-        raise Unreadable(
-            f"{_at(place)}is not a shape that iamframe reads (its keys are {_shown_keys(keys)}); see the README for "
-            "the files that it takes"
-        )
+        # A long list first: whether what seems to follow it does is known when it was read to its end.
+        long = [key for key, value in keys.items() if isinstance(value, _LongList)]
+        read, problems = False, []
+        for key in dict.fromkeys((*long, *_SHAPES)):
+            try:
+                # People merge several answers into one document.
+                if key in document.keys and (answers := _SHAPES[key](self, document)) is not None:
+                    read = True
+                    yield from answers
+            except Unreadable as problem:
+                problems.append(str(problem))
+        if problems:
+            raise Unreadable("; ".join(problems))
+        if not read:
+            raise Unreadable(
+                f"{_at(place)}is not a shape that iamframe reads (its keys are {_shown_keys(keys)}); see the README "
+                "for the files that it takes"
+            )
 
     def _list(self, source: str, piece: Piece, place: str, items: list[Raw]) -> Iterator[Answer]:
         if not items:
@@ -318,74 +358,69 @@ class _Reader:
                 try:
                     keys = _object(item, f"{place}[{index}]")
                     yield from self._document(source, piece, f"{place}[{index}]", keys)
-                except (Unreadable, *_BROKEN) as problem:
-                    at = f"{place}[{index}]"
-                    self._unreadable(
-                        piece.label, str(problem) if isinstance(problem, Unreadable) else _sentence(problem, at), at
-                    )
+                except Unreadable as problem:
+                    self._unreadable(piece, str(problem), f"{place}[{index}]")
+                except _BROKEN as problem:
+                    self._unreadable(piece, _sentence(problem, f"{place}[{index}]"), f"{place}[{index}]")
 
     # From lists to records
 
-    def _records(
-        self, document: _Document, key: str, kind: type[msgspec.Struct], answer: Answer | None = None
-    ) -> Iterator[Records]:
-        raws = document.items(key)
+    def _records(self, document: _Document, key: str, kind: type[msgspec.Struct]) -> Iterator[Records]:
         path = document.place if key == "rows" else f"{document.place}.{key}"
-        decode = msgspec.json.Decoder(kind).decode
+        decode = _decoder(document, kind)
         before = 0
+        raws = document.items(key)
         if isinstance(raws, _LongList):
-            for chunk, count in self._runs(document, raws.runs, kind, path, answer):
+            for chunk, count in self._runs(document, key, raws, kind, path):
                 yield chunk
                 before += count
+            raws = document.items(key)
         for start in range(0, len(raws), CHUNK):
             part = raws[start : start + CHUNK]
             try:
-                yield [decode(item) for item in part]
+                chunk = [decode(item) for item in part]
             except _BROKEN:
-                yield list(self._each(document, part, decode, path, before + start))
-                if answer is not None:
-                    answer.state = "truncated"
+                chunk = list(self._each(document, part, decode, path, before + start))
+                document.short.add(key)
+            yield chunk
 
     def _runs(
-        self, document: _Document, runs: Runs, kind: type[msgspec.Struct], path: str, answer: Answer | None
+        self, document: _Document, key: str, long: _LongList, kind: type[msgspec.Struct], path: str
     ) -> Iterator[tuple[Records, int]]:
         """Yield the records of the runs in chunks, and how many items each chunk stands for."""
         decode_all, decode = msgspec.json.Decoder(list[kind]).decode, msgspec.json.Decoder(kind).decode  # type: ignore[valid-type]
         held: Records = []
         count = 0
-        for run in runs:
+        for run in long.runs:
             try:
                 held += decode_all(run)
             except _BROKEN:
                 yield held, len(held)
                 count += len(held)
                 held = []
-                items = self._run_items(document, runs, run, f"{path}[{count}]")
-                held = list(self._each(document, items, decode, path, count))
-                if answer is not None and (not items or len(held) < len(items)):
-                    answer.state = "truncated"
-                yield held, len(items)
+                if (items := _items(run)) is None:
+                    self._at_once(document, key, long, f"{path}[{count}]")
+                    return
+                document.short.add(key)
+                yield list(self._each(document, items, decode, path, count)), len(items)
                 count += len(items)
-                held = []
             if len(held) >= CHUNK:
                 yield held, len(held)
                 count += len(held)
                 held = []
         yield held, len(held)
 
-    def _run_items(self, document: _Document, runs: Runs, run: bytes, place: str) -> list[Raw]:
-        """Return the items of a run that cannot be decoded as a whole."""
+    def _at_once(self, document: _Document, key: str, long: _LongList, place: str) -> None:
+        """Read the document from a run on that is no list by itself: an item, or the list, ended elsewhere."""
         try:
-            return _LIST.decode(run)
-        except _BROKEN:
-            pass
-        try:
-            # What looked like the end of an item may have been within one.
-            return _LIST.decode(runs.rest(run))
-        except _BROKEN as error:
-            sentence = f"{place} and what follows is not JSON ({_plain(error)}); export it again"
-            self._unreadable(document.piece.label, sentence, place)
-            return []
+            long.after = _documents(long.before + long.runs.rest())
+            _, found = next(long.after)
+        except Unreadable as problem:
+            self._unreadable(document.piece, f"{place} and what follows {problem}", place)
+            document.short.add(key)
+            document.keys = {key: []}
+        else:
+            document.keys = found if isinstance(found, dict) else {key: found}
 
     def _each(
         self, document: _Document, items: list[Raw], decode: Callable[[Raw], Any], path: str, start: int = 0
@@ -394,57 +429,59 @@ class _Reader:
             try:
                 yield decode(item)
             except _BROKEN as error:
-                self._unreadable(document.piece.label, _sentence(error, f"{path}[{index}]"), f"{path}[{index}]")
+                self._unreadable(document.piece, _sentence(error, f"{path}[{index}]"), f"{path}[{index}]")
 
     def _listing(self, document: _Document, key: str, operation: str, kind: type[msgspec.Struct]) -> Iterator[Answer]:
-        answer = Answer(operation, document.piece.label, (), state=document.state, source=document.source)
-        answer.chunks = self._records(document, key, kind, answer)
+        document.items(key)
+        answer = Answer(operation, document.piece.label, (), source=document.source)
+        answer.chunks = self._listed(document, key, kind, answer)
         yield answer
+
+    def _listed(self, document: _Document, key: str, kind: type[msgspec.Struct], answer: Answer) -> Iterator[Records]:
+        yield from self._records(document, key, kind)
+        # ListInstanceProfilesForRole is the whole list of nothing but that role's.
+        if answer.operation != ROLE_LINKS:
+            answer.state = document.state(key)
 
     def _single(self, document: _Document, key: str, operation: str, kind: type[Any]) -> Iterator[Answer]:
         path = f"{document.place}.{key}"
-        records = list(self._each_one(document, document.as_json(key), msgspec.json.Decoder(kind).decode, path))
+        records = list(self._each_one(document, document.as_json(key), _decoder(document, kind), path))
         yield Answer(operation, document.piece.label, [records], source=document.source)
 
     def _each_one(self, document: _Document, raw: Raw, decode: Callable[[Raw], Any], path: str) -> Iterator[Any]:
         try:
             yield decode(raw)
         except _BROKEN as error:
-            self._unreadable(document.piece.label, _sentence(error, path), path)
+            self._unreadable(document.piece, _sentence(error, path), path)
 
     # IAM's own answers
 
     def _account_dump(self, document: _Document) -> Iterator[Answer]:
-        (answer,) = self._listing(document, "RoleDetailList", "GetAccountAuthorizationDetails", RoleDetail)
-        if not document.items("RoleDetailList"):
-            listed = (document.keys.get(key) for key in ("UserDetailList", "GroupDetailList"))
-            others = b"".join(bytes(item) for items in listed if isinstance(items, list) for item in items)
-            accounts = set(re.findall(rb'"arn:[^":]*:iam::([^":]+):(?:user|group)/', others))
-            for account in accounts:
-                self._carries(document.piece, account.decode())
-            answer.account_id = accounts.pop().decode() if len(accounts) == 1 else None
-            if others:
-                # `--filter User` prints an empty role list too, so that it proves nothing beside other lists.
-                answer.state = "truncated"
-                self.has_read = True
-                self.gaps.append(
-                    Gap(
-                        "GetAccountAuthorizationDetails",
-                        document.piece.label,
-                        "truncated",
-                        f"{document.piece.label}: lists users or groups and no role; every account has roles, so it "
-                        "was made with a filter: export it without --filter",
-                        account_id=answer.account_id,
-                    )
-                )
-        yield answer
+        if document.items("RoleDetailList"):
+            yield from self._listing(document, "RoleDetailList", DUMP, RoleDetail)
+            return
+        # `--filter User` prints an empty list of roles too, so that it proves nothing.
+        label = document.piece.label
+        listed = (document.keys.get(key) for key in ("UserDetailList", "GroupDetailList", "Policies"))
+        others = b"".join(bytes(item) for items in listed if isinstance(items, list) for item in items)
+        accounts = {a.decode() for a in re.findall(rb'"arn:[^":]*:iam::([^":]+):(?:user|group|policy)/', others)}
+        accounts -= {"aws"}
+        for account in accounts:
+            self._carries(document.piece, account)
+        account_id = accounts.pop() if len(accounts) == 1 else None
+        self.has_read |= bool(others)
+        sentence = (
+            f"{label}: lists no role, and every account has roles, so that it was made with a filter; export it with "
+            "--filter=Role, or without one"
+        )
+        self._gap(document.piece, Gap(DUMP, label, "truncated", sentence, account_id=account_id))
+        state: State = "truncated" if document.is_truncated else "partial"
+        yield Answer(DUMP, label, [], account_id, state=state, source=document.source)
 
     def _profiles(self, document: _Document) -> Iterator[Answer]:
-        (answer,) = self._listing(document, "InstanceProfiles", "ListInstanceProfiles", ListedProfile)
-        if "for-role" in document.piece.name.lower():
-            # ListInstanceProfilesForRole has the same shape; only the file's name tells.
-            answer.operation, answer.state = "ListInstanceProfilesForRole", "partial"
-        yield answer
+        # ListInstanceProfilesForRole has the same shape; only the file's name tells.
+        operation = ROLE_LINKS if "for-role" in document.piece.name.lower() else PROFILE_LIST
+        yield from self._listing(document, "InstanceProfiles", operation, ListedProfile)
 
     def _got_role(self, document: _Document) -> Iterator[Answer]:
         (answer,) = self._single(document, "Role", "GetRole", GotRole)
@@ -528,7 +565,7 @@ class _Reader:
 
     def _config_items(self, document: _Document, key: str) -> Iterator[Answer]:
         path = f"{document.place}.{key}" if key != "rows" else document.place
-        decode = msgspec.json.Decoder(config.Item).decode
+        decode = _decoder(document, config.Item)
         found = []
         for index, raw in enumerate(document.items(key)):
             at = f"{path}[{index}]"
@@ -538,14 +575,14 @@ class _Reader:
     def _config_item(self, document: _Document) -> Iterator[Answer] | None:
         if "configuration" not in document.keys:
             return None
-        decode = msgspec.json.Decoder(config.Item).decode
+        decode = _decoder(document, config.Item)
         items = list(self._each_one(document, document.as_json(), decode, document.place))
         return self._config(document, [(document.place, item) for item in items]) if items else iter(())
 
     def _config(self, document: _Document, items: list[tuple[str, config.Item]]) -> Iterator[Answer]:
         mine = [(place, item) for place, item in items if item.resource_type in (config.ROLE, config.PROFILE)]
         self.recorded += [(document, place, item) for place, item in mine]
-        self.has_read |= bool(mine)
+        self.has_read |= any(item.is_deleted for _, item in mine)
         if not mine:
             raise Unreadable("holds no AWS Config item of a role or instance profile")
         return iter(())
@@ -558,8 +595,9 @@ class _Reader:
                 record = config.resource(item)
             except _BROKEN as error:
                 at = f"{place}.configuration"
-                self._unreadable(document.piece.label, _sentence(error, at), at)
+                self._unreadable(document.piece, _sentence(error, at), at)
                 continue
+            self.has_read = True
             if account := _account(record):
                 self._carries(document.piece, account)
             label, account = document.piece.label, account or item.account_id
@@ -597,7 +635,7 @@ class _Reader:
             try:
                 found[item.type].append(terraform.resource(item))
             except _BROKEN as error:
-                self._unreadable(document.piece.label, _sentence(error, item.address), item.address)
+                self._unreadable(document.piece, _sentence(error, item.address), item.address)
         self.has_read = True
         for records in found.values():
             yield Answer(operation, document.piece.label, [records] if records else [], source=document.source)
@@ -628,47 +666,50 @@ class _Reader:
     def _consumer(self, document: _Document, consumer: Consumer) -> Iterator[Answer]:
         records = [r for chunk in self._records(document, consumer.key, consumer.record) for r in chunk]
         for mention in (m for record in records for m in consumer.mentions(record)):
-            if account := mention.account_id or account_of(mention.named):
-                self._carries(document.piece, account)
+            if mention.account_id:
+                self._carries(document.piece, mention.account_id)
+            elif account := account_of(mention.named):
+                self._noted(self.named, document.piece, account)
         for pinning in (p for record in records for p in consumer.pinnings(record)):
             if account := account_of(pinning.arn or ""):
                 self._carries(document.piece, account)
         if len(records) < len(document.items(consumer.key)):
             # What one unreadable row names is unknown, so that nothing can be said to be named by none.
-            document.keys["IsTruncated"] = True
+            document.short.add(consumer.key)
         self.consumers.append((document, consumer, records))
-        self.has_read = True
+        self.has_read |= bool(records) or not document.items(consumer.key)
         return iter(())
 
     def _references(self) -> Iterator[Answer]:
         by_account: dict[str, dict[str, Records]] = defaultdict(lambda: defaultdict(list))
         pinnings: dict[str, list[Pinning]] = defaultdict(list)
         for document, consumer, records in self.consumers:
-            owner = self._owner(document.piece.folders)
-            region = region_in(document.piece.name) or next(
-                filter(None, map(region_in, reversed(document.piece.folders))), None
-            )
+            mentions = [mention for record in records for mention in consumer.mentions(record)]
+            named = {account for mention in mentions if (account := account_of(mention.named))}
+            owner = self._owner(document.piece.folders, named)
+            region = _region(document.piece)
             by_account[owner or UNKNOWN_ACCOUNT][consumer.operation] += records
             pinnings[owner or UNKNOWN_ACCOUNT] += [p for record in records for p in consumer.pinnings(record)]
-            mentions = [mention for record in records for mention in consumer.mentions(record)]
-            yield from self._mentioned(document, consumer.operation, mentions, owner, region)
+            yield from self._mentioned(document, consumer, mentions, owner, region)
         for account, read in by_account.items():
             yield from self._pinned(account, pinnings[account], read)
 
     def _mentioned(
-        self, document: _Document, operation: str, mentions: list[Mention], owner: str | None, region: str | None
+        self, document: _Document, consumer: Consumer, mentions: list[Mention], owner: str | None, region: str | None
     ) -> Iterator[Answer]:
+        operation, state = consumer.operation, document.state(consumer.key)
         scopes: dict[tuple[str | None, str], Records] = defaultdict(list)
         for mention in mentions:
-            mention.account_id = account_of(mention.named) or mention.account_id or owner
             mention.region = mention.region or region or UNKNOWN_REGION
-            scopes[mention.account_id, mention.region].append(mention)
+            # What was read is its owner's, whoever's profile it names.
+            scopes[mention.account_id or owner, mention.region].append(mention)
+            mention.account_id = account_of(mention.named) or mention.account_id or owner
         if not scopes:
             scopes[owner, region or UNKNOWN_REGION] = []
         for (account, where), found in scopes.items():
-            answer = Answer(operation, document.piece.label, [found], account, where, document.state, document.source)
+            answer = Answer(operation, document.piece.label, [found], account, where, state, document.source)
             if account is None:
-                self._cannot_place(answer)
+                self._cannot_place(document.piece, answer)
             yield answer
 
     def _pinned(self, account: str, pinnings: list[Pinning], read: dict[str, Records]) -> Iterator[Answer]:
@@ -686,24 +727,27 @@ class _Reader:
             yield Answer("", "groups", [found], account, region)
         for version in sorted(set(unread)):
             template, _, number = version.rpartition(":")
-            self.gaps.append(
-                Gap(
-                    VERSIONS,
-                    version,
-                    "not_in_file",
-                    f"launch template {template}, version {number}, is not in the "
-                    f"files; `aws ec2 describe-launch-template-versions --launch-template-id={template} "
-                    f"--versions='{number}'` would show which profile it names",
-                    region=UNKNOWN_REGION,
-                    account_id=account,
-                )
+            by = "launch-template-id" if template.startswith("lt-") else "launch-template-name"
+            command = aws_command("ec2 describe-launch-template-versions", {by: template, "versions": number})
+            sentence = (
+                f"launch template {template}, version {number}, is not in the files; {command} would show which "
+                "profile it names"
+            )
+            yield Answer(
+                "",
+                "templates",
+                [[Gap(VERSIONS, version, "not_in_file", sentence, region=UNKNOWN_REGION, account_id=account)]],
             )
 
     # What was refused
 
     def _denied(self, source: str, piece: Piece, data: bytes) -> Iterator[Answer]:
         try:
-            rows = list(csv.DictReader(io.StringIO(_text_of(data).decode(), newline="")))
+            text = _text_of(data).decode()
+            # Spreadsheets write the separator of the country, or tabs.
+            head = text.lstrip().partition("\n")[0]
+            between = next((mark for mark in ";\t" if mark in head), ",")
+            rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=between))
         except (csv.Error, UnicodeDecodeError):
             raise Unreadable("is not CSV text") from None
         if rows and not rows[0].keys() >= {"operation", "subject", "error_code"}:
@@ -713,7 +757,8 @@ class _Reader:
             operation, subject, code = (row[name] or "" for name in ("operation", "subject", "error_code"))
             reason = next((reason for text, reason in _REASONS if text in code.lower()), "unreadable")
             operation = _operation(operation)
-            region = GLOBAL if not operation.startswith("Describe") else region_in(subject) or UNKNOWN_REGION
+            somewhere = region_in(subject) or _region(piece) or UNKNOWN_REGION
+            region = somewhere if operation.startswith("Describe") else GLOBAL
             detail = f"AWS answered {code or 'an error'} to {operation}" + (f" of {subject}" if subject else "")
             gaps.append(Gap(operation, subject or "*", reason, f"{detail}, for whoever made the files", region=region))
         self.has_read |= bool(gaps)
@@ -724,6 +769,25 @@ def _operation(text: str) -> str:
     """Return AWS's name of an operation that may be written as the CLI's: `list-role-tags`, `iam:ListRoleTags`."""
     plain = _AWS_NAMES.sub("", text.strip()).split()[-1:] or [""]
     return plain[0] if plain[0][:1].isupper() else "".join(part.capitalize() for part in plain[0].split("-"))
+
+
+def _region(piece: Piece) -> str | None:
+    """Return the region that a file's name holds, or the innermost of its folders that names one."""
+    return next(filter(None, map(region_in, (piece.name, *reversed(piece.folders)))), None)
+
+
+_IAM = (DUMP, "ListRoles", PROFILE_LIST, ROLE_LINKS, "GetAccountSummary")
+# The longest first, since one name may begin another.
+_NAMED = [
+    (re.compile(rf"(?<![a-z]){cli_name(operation)}(?![a-z])"), operation)
+    for operation in sorted({*_IAM, *(one.operation for one in CONSUMERS)}, key=len, reverse=True)
+]
+
+
+def _named_after(piece: Piece) -> str | None:
+    """Return the operation that a file is named after, as in `describe-instances.json`."""
+    name = cli_name(piece.name).replace("_", "-")
+    return next((operation for pattern, operation in _NAMED if pattern.search(name)), None)
 
 
 def _with_chunks(answer: Answer, chunks: Iterable[Records]) -> Answer:
@@ -760,15 +824,27 @@ def _text_of(data: bytes) -> bytes:
     return data.removeprefix(b"\xef\xbb\xbf")
 
 
-def _documents(data: bytes) -> Iterator[tuple[str, dict[str, Value] | list[Raw]]]:
-    """Yield each JSON document of a file with its place; people append one export to another."""
+def _documents_in(file: BinaryIO) -> Documents:
+    """Yield each JSON document of a file with its place."""
+    if (keys := _cut(file)) is None:
+        file.seek(0)
+        yield from _documents(file.read())
+        return
+    yield "$", keys
+    for value in keys.values():
+        if isinstance(value, _LongList):
+            yield from value.after
+
+
+def _documents(data: bytes) -> Documents:
+    """Yield each JSON document of a text with its place; people append one export to another."""
     data = _text_of(data)
     if not data or data.isspace():
         raise Unreadable("is empty; the command that should have written it probably failed")
     try:
         content = _content(data, "$")
     except msgspec.DecodeError as error:
-        if "trailing characters" not in str(error):
+        if not _TRAILING.search(str(error)):
             raise Unreadable(f"is not JSON ({_plain(error)}); export it again with --output json") from None
         for number, text in enumerate(_appended(data)):
             place = f"document {number} $"
@@ -782,17 +858,18 @@ def _documents(data: bytes) -> Iterator[tuple[str, dict[str, Value] | list[Raw]]
 
 
 def _appended(data: bytes) -> Iterator[bytes]:
-    try:
-        text = data.decode()
-        decoder, start = json.JSONDecoder(), len(text) - len(text.lstrip())
-        while start < len(text):
-            _, end = decoder.raw_decode(text, start)
-            yield text[start:end].encode()
-            start = end
-            while text[start : start + 1].isspace():
-                start += 1
-    except (ValueError, RecursionError) as error:
-        raise Unreadable(f"is not JSON after its first document ({_plain(error)}); export it again") from None
+    start = 0
+    while rest := memoryview(data)[start:]:
+        end = len(rest)
+        try:
+            msgspec.json.decode(rest, type=Raw)
+        except (msgspec.DecodeError, RecursionError) as error:
+            if not (trailing := _TRAILING.search(str(error))):
+                raise Unreadable(f"is not JSON after its first document ({_plain(error)}); export it again") from None
+            # It counts from one.
+            end = int(trailing.group(1)) - 1
+        yield data[start : start + end]
+        start += end
 
 
 def _cut(file: BinaryIO) -> dict[str, Value] | None:
@@ -802,13 +879,21 @@ def _cut(file: BinaryIO) -> dict[str, Value] | None:
     key, before, without, runs = found
     try:
         # The list is the whole document's own only if it ends what stands before it.
-        if list(_object(before, "$"))[-1:] != [key]:
+        if list(_object(before + b"]}", "$"))[-1:] != [key]:
             return None
         keys = _object(without, "$")
     except (Unreadable, msgspec.DecodeError):
         return None
     tail = keys[key]
-    return keys | {key: _LongList(tail, runs)} if isinstance(tail, list) else None
+    return keys | {key: _LongList(tail, runs, before)} if isinstance(tail, list) else None
+
+
+def _items(run: bytes) -> list[Raw] | None:
+    """Return the items of a run, or None where it is no list."""
+    try:
+        return _LIST.decode(run)
+    except _BROKEN:
+        return None
 
 
 def _content(text: bytes | Raw, place: str) -> dict[str, Value] | list[Raw]:
@@ -846,11 +931,48 @@ def _object(text: bytes | Raw, place: str) -> dict[str, Value]:
         raise Unreadable(f"{_at(place)}is nested too deeply to be an answer of AWS") from None
     except UnicodeDecodeError:
         raise Unreadable(f"{_at(place)}is not UTF-8 text; export it again") from None
-    keys = {key.text: value for key, value in pairs.items()}
-    if len(keys) < len(pairs):
-        twice = next(key for key, count in Counter(key.text for key in pairs).items() if count > 1)
-        raise Unreadable(f"{_at(place)}has the key {_shown(twice)} twice, so that one would be lost; export it anew")
+    keys = _once([(key.text, value) for key, value in pairs.items()], f"{_at(place)}")
+    for key, value in keys.items():
+        if isinstance(value, dict):
+            keys[key] = _once([(k.text, v) for k, v in value.items()], f"{place}.{key} ")
     return keys
+
+
+def _once(pairs: list[tuple[str, Any]], at: str = "") -> dict[str, Any]:
+    """Return an object of its keys and values.
+
+    Raises
+    ------
+    Unreadable
+        If a key comes twice.
+    """
+    keys = dict(pairs)
+    if len(keys) < len(pairs):
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise Unreadable(f"{at}has the key {_shown(twice)} twice, so that one would be lost; export it anew")
+    return keys
+
+
+# Finds keys that come twice at any depth; what numbers mean is no matter here.
+_TWICE = json.JSONDecoder(object_pairs_hook=_once, parse_int=str, parse_float=str, strict=False)
+
+
+def _decoder(document: _Document, kind: Any) -> Callable[[Raw], Any]:
+    """Return what decodes an item, and refuses one that has a key twice.
+
+    Only people who edit by hand make such items, and nobody edits a large file by hand: there a second look at each
+    would cost several times what decoding does.
+    """
+    decode = msgspec.json.Decoder(kind).decode
+    if document.piece.size > LARGE:
+        return decode
+
+    def looked_at_twice(item: Raw) -> Any:
+        record = decode(item)
+        _TWICE.decode(bytes(item).decode())
+        return record
+
+    return looked_at_twice
 
 
 def _keys(item: Raw) -> set[str]:
@@ -862,7 +984,7 @@ def _keys(item: Raw) -> set[str]:
 
 def _decode(document: _Document, kind: type[Any]) -> Any:
     try:
-        return msgspec.json.decode(document.as_json(), type=kind)
+        return _decoder(document, kind)(document.as_json())
     except _BROKEN as error:
         raise Unreadable(_sentence(error, document.place)) from None
 

@@ -9,7 +9,8 @@ recorded answers bear that out. `UNSET` is "not in this answer"; None and [] are
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Literal
@@ -17,6 +18,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+# The AWS CLI reads the file, or fetches the page, that a value names so (User Guide, "Load a parameter from a file").
+NO_VALUE = re.compile(r"^(?:fileb?|https?)://")
 _MORE_DIGITS = re.compile(r"(\.\d{6})\d+")
 
 UNKNOWN_ACCOUNT = "unknown"
@@ -25,7 +28,8 @@ GLOBAL = "global"
 # The subject of a gap that speaks of all.
 ALL = "*"
 
-ROLE_LISTS = ("GetAccountAuthorizationDetails", "ListRoles")
+DUMP = "GetAccountAuthorizationDetails"
+ROLE_LISTS = (DUMP, "ListRoles")
 PROFILE_LIST = "ListInstanceProfiles"
 ROLE_LINKS = "ListInstanceProfilesForRole"
 
@@ -44,6 +48,8 @@ class RecordedTime(msgspec.Struct, gc=False):
     microsecond: int = 0
 
 
+# A resource without one is told from no other.
+Arn = Annotated[str, msgspec.Meta(min_length=1)]
 # Frames hold counts in 64 bits.
 Count = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
@@ -94,7 +100,7 @@ class Boundary(msgspec.Struct, gc=False):
 class NestedRole(msgspec.Struct, gc=False, rename=_IAM):
     """A role inside a profile: its identity and trust, and nothing of its tags, last use or description."""
 
-    role_arn: str
+    role_arn: Arn
     role_name: str | None = None
     role_path: str | None = None
     role_id: str | None = None
@@ -120,7 +126,7 @@ class GotRole(ListedRole, gc=False, rename=_IAM):
 class NestedProfile(msgspec.Struct, gc=False, rename=_IAM):
     """A profile beneath its role, as in an account dump: never with tags."""
 
-    profile_arn: str
+    profile_arn: Arn
     profile_name: str | None = None
     profile_path: str | None = None
     profile_id: str | None = None
@@ -272,6 +278,20 @@ def parsed_time(text: str) -> datetime | None:
         return (time.replace(tzinfo=UTC) if time.tzinfo is None else time).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def cli_name(operation: str) -> str:
+    """Return an operation as the AWS CLI names it: `describe-instances`."""
+    return re.sub(r"(?<!^)(?<!-)([A-Z])", r"-\1", operation).lower()
+
+
+def aws_command(verb: str, options: Mapping[str, str]) -> str:
+    """Return an AWS CLI command to type, in backticks, each option one word of a shell whatever its value is.
+
+    A value that the AWS CLI would take for the place of a file is left for the reader to fill in.
+    """
+    words = [f"--{name}={'VALUE' if NO_VALUE.match(value) else shlex.quote(value)}" for name, value in options.items()]
+    return f"`aws {' '.join((verb, *words))}`"
 
 
 def account_of(arn: str) -> str | None:

@@ -30,7 +30,7 @@ CORE = (INSTANCES, VERSIONS, CONFIGURATIONS, GROUPS)
 FLEETS = ("DescribeFleets", "DescribeSpotFleetRequests")
 
 _REGION = re.compile(
-    r"(?<![a-z0-9])[a-z]{2}(?:-(?:gov|iso[bef]?|isob|northeast|northwest|southeast|southwest|north|south|east|west|central|de))+-\d+"
+    r"(?<![a-z0-9])(?:eusc|[a-z]{2})(?:-(?:gov|iso[bef]?|isob|northeast|northwest|southeast|southwest|north|south|east|west|central|de))+-\d+"
 )
 
 
@@ -529,11 +529,15 @@ CONSUMERS = (
 
 
 def pinned_mentions(
-    pinnings: list[Pinning], versions: list[Version], configurations: list[Configuration], templates: list[Template]
+    pinnings: list[Pinning],
+    versions: list[Version],
+    configurations: list[Configuration],
+    templates: list[Template] | None,
 ) -> tuple[list[Mention], list[str]]:
     """Return what groups and fleets name through templates and configurations, and the versions that nobody has read.
 
-    An unread version is `lt-ID:VERSION`, or `NAME:VERSION` where its template is named so.
+    An unread version is `lt-ID:VERSION`, or `NAME:VERSION` where its template is named so. `templates` is None where
+    the latest version of each was asked for by that name, so that it is among those read.
     """
     read = _by_label(versions, templates)
     # Names of launch configurations are unique in a region; without an ARN nobody can tell which region that is.
@@ -555,21 +559,28 @@ def pinned_mentions(
     return mentions, unread
 
 
-def _by_label(versions: list[Version], templates: list[Template]) -> dict[tuple[str, str], Version]:
+def _by_label(versions: list[Version], templates: list[Template] | None) -> dict[tuple[str, str], Version]:
     """Return versions by template (id and name) and by number, `$Default` and `$Latest`, as far as they were read."""
     read: dict[tuple[str, str], Version] = {}
     newest: dict[str, int] = {}
+    listed: dict[str, int] = {}
     for version in versions:
         for key in filter(None, (version.launch_template_id, version.launch_template_name)):
             read[key, str(version.version_number)] = version
             newest[key] = max(newest.get(key, 0), version.version_number)
             if version.default_version:
                 read[key, "$Default"] = version
-    for template in templates:
+    for template in templates or ():
         for key in filter(None, (template.launch_template_id, template.launch_template_name)):
-            newest[key] = template.latest_version_number or 0
-    # Without the templates' own listing, the highest number read is all that `$Latest` can be.
-    return read | {(key, "$Latest"): read[key, str(n)] for key, n in newest.items() if (key, str(n)) in read}
+            listed[key] = template.latest_version_number or 0
+    # Without the templates' own listing, one above the default was asked for as the latest; the default says nothing.
+    latest = {
+        key: number
+        for key, number in newest.items()
+        if templates is None or number > (read[key, "$Default"].version_number if (key, "$Default") in read else number)
+    }
+    latest |= listed
+    return read | {(key, "$Latest"): read[key, str(n)] for key, n in latest.items() if (key, str(n)) in read}
 
 
 def _through(pinning: Pinning, profile: str, labels: list[str]) -> Mention:

@@ -3,7 +3,9 @@
 To find where each of 100,000 items ends costs as much as to decode them, and to hold all of the text costs more than
 reading it. So a run ends where something looks like the beginning of an item, and is decoded by itself. That is safe
 whatever the text: the first run begins with an item, and a run that is a list by itself can only end where an item
-does, so that the next begins with one too.
+does, so that the next begins with one too. What looks like the list's last items, at the end of the file, is of another
+list or another document where the list ended before: then one of the runs is no list, and all from there on is read at
+once, as the document that it is.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ class Runs:
     file: BinaryIO
     begins: bytes
     left: int
+    at: int = 0
     held: bytes = b""
 
     def __iter__(self) -> Iterator[bytes]:
@@ -41,12 +44,15 @@ class Runs:
             self.held = text[begins:]
             if ends:
                 yield b"[%b]" % text[:ends]
+                self.at += begins
 
-    def rest(self, run: bytes) -> bytes:
-        """Return a run and all after it as one JSON list."""
-        after = self._more(self.left)
-        self.held = b""
-        return b"%b,%b]" % (run[:-1], after) if after else run
+    def rest(self) -> bytes:
+        """Return all text of the file from the last run on."""
+        try:
+            self.file.seek(self.at)
+            return self.file.read()
+        except OSError:
+            return b""
 
     def _more(self, size: int) -> bytes:
         try:
@@ -61,10 +67,10 @@ class Runs:
 
 
 def cut(file: BinaryIO) -> tuple[str, bytes, bytes, Runs] | None:
-    """Return the key of a document's long list, what stands before the list, the document without its runs, and those.
+    """Return the key of a document's long list, what stands before its items, the document without its runs, and those.
 
-    None where the text is short, or holds no list that can be cut. What stands before the list is closed, so that it
-    is a document; it must be read to know that the key is one of the whole document's, and not of something within.
+    None where the text is short, or holds no list that can be cut. What stands before the items must be read to know
+    that the key is one of the whole document's, and not of something within.
     """
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
@@ -87,7 +93,8 @@ def cut(file: BinaryIO) -> tuple[str, bytes, bytes, Runs] | None:
         return None
     file.seek(start)
     before = head[:start]
-    return found.group(1).decode(), before + b"]}", before + tail[last:], Runs(file, begins, tail_at + ends - start)
+    runs = Runs(file, begins, tail_at + ends - start, start)
+    return found.group(1).decode(), before, before + tail[last:], runs
 
 
 def _last(text: bytes, begins: bytes, known: int) -> tuple[int, int]:

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from iamframe.sources.records import (
+    Arn,
     Boundary,
     Count,
     GotProfile,
@@ -29,7 +30,7 @@ ROLE, PROFILE = "aws_iam_role", "aws_iam_instance_profile"
 class RoleRow(msgspec.Struct, gc=False):
     """One row of aws_iam_role."""
 
-    arn: str
+    arn: Arn
     name: str | None = None
     role_id: str | None = None
     create_date: Time = None
@@ -50,7 +51,7 @@ class RoleRow(msgspec.Struct, gc=False):
 class ProfileRow(msgspec.Struct, gc=False):
     """One row of aws_iam_instance_profile."""
 
-    arn: str
+    arn: Arn
     instance_profile_name: str | None = None
     instance_profile_id: str | None = None
     create_date: Time = None
@@ -143,5 +144,5 @@ def profiles(rows: list[ProfileRow]) -> list[GotProfile]:
 def _held(row: ProfileRow) -> list[NestedRole] | UnsetType:
     if not _readable(row.roles):
         return UNSET
-    raw = b'{"Arn":"","Roles":' + bytes(row.roles) + b"}"  # type: ignore[arg-type]
+    raw = b'{"Arn":"-","Roles":' + bytes(row.roles) + b"}"  # type: ignore[arg-type]
     return msgspec.json.decode(raw, type=ListedProfile).roles

@@ -1,0 +1,209 @@
+"""Measure live loads against an account on this machine that answers as AWS does, each beside what it is compared with.
+
+    python benchmarks/live.py [--size 500] [--rounds 5] [--fleet 200] [--kills 20]
+
+The account (`iamframe.practice`) answers each request after 20 ms at the earliest, which is what a request to IAM takes
+nearby. The floor is what a careful script would do by hand: the account dump, one listing, the tags of each profile by
+sixteen threads, and four DataFrames; it is a process of its own, as iamframe is, and both take turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+import iamframe
+from iamframe.practice import PracticeAccount
+
+FLOOR = """
+from concurrent.futures import ThreadPoolExecutor
+import boto3
+from botocore.config import Config
+iam = boto3.client("iam", config=Config(max_pool_connections=18, retries={"mode": "standard", "max_attempts": 10}))
+def pages(operation, key, **more):
+    for page in iam.get_paginator(operation).paginate(PaginationConfig={"PageSize": 1000}, **more):
+        yield from page[key]
+with ThreadPoolExecutor(16) as pool:
+    dump = pool.submit(lambda: list(pages("get_account_authorization_details", "RoleDetailList", Filter=["Role"])))
+    profiles = list(pages("list_instance_profiles", "InstanceProfiles"))
+    ask = lambda p: iam.list_instance_profile_tags(InstanceProfileName=p["InstanceProfileName"])["Tags"]
+    tags = list(pool.map(ask, profiles))
+    roles = dump.result()
+import pandas as pd
+role = pd.DataFrame([{"role": r["RoleName"], "path": r["Path"]} for r in roles])
+profile = pd.DataFrame([{"profile": p["InstanceProfileName"], "path": p["Path"]} for p in profiles])
+pairs = [(p["InstanceProfileName"], r["RoleName"]) for p in profiles for r in p["Roles"]]
+link = pd.DataFrame(pairs, columns=["profile", "role"])
+tag = pd.DataFrame(
+    [{"name": r["RoleName"], **t} for r in roles for t in r["Tags"]]
+    + [{"name": p["InstanceProfileName"], **t} for p, ts in zip(profiles, tags) for t in ts])
+assert len(profile.merge(link, how="left").merge(role, on="role", how="left")) == len(profile)
+"""
+OURS = """
+import boto3, iamframe
+inventory = iamframe.load_account(boto3.Session(), regions=["us-east-1"], **{options})
+result = iamframe.run_checks(inventory)
+"""
+
+
+def timed(account: PracticeAccount, code: str) -> tuple[float, int, int]:
+    """Seconds of a process, its requests, and those refused for their rate."""
+    account.forget()
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-c", code], env=os.environ | account.environment(), check=True)
+    seconds = time.perf_counter() - start
+    refused = sum(request.error_code == "Throttling" for request in account.requests)
+    return seconds, len(account.requests), refused
+
+
+def ours(**options: object) -> str:
+    return OURS.format(options={"references": False, **options})
+
+
+def medians(account: PracticeAccount, rounds: int, codes: Sequence[str]) -> list[tuple[float, int, int]]:
+    """Return the median seconds of each side, the sides taking turns after a round that does not count, and maxima."""
+    runs = [[timed(account, code) for code in codes] for _ in range(rounds + 1)][1:]
+    return [
+        (statistics.median(run[side][0] for run in runs), *(max(run[side][k] for run in runs) for k in (1, 2)))
+        for side in range(len(codes))
+    ]
+
+
+def one_account(size: int, rounds: int) -> None:
+    with PracticeAccount(regions=("us-east-1",)) as account:
+        account.fill(roles=size, profiles=size)
+        account.latency = 0.02
+        floor, plain, references = medians(account, rounds, [FLOOR, ours(), ours(references=True)])
+        (index,) = medians(account, 1, [ours(tag_index=True)])
+    what = f"{size} roles + {size} profiles, 20 ms a request"
+    row(what, f"{plain[0]:.2f} s, {plain[1]} requests", f"{plain[0] / floor[0]:.2f} x the floor ({floor[0]:.2f} s)")
+    row(f"{what}, references of one region too", f"{references[0]:.2f} s, {references[1]} requests", "")
+    row(f"{what}, half of the profiles tagged, with the tag index", f"{index[0]:.2f} s, {index[1]} requests", "")
+
+
+def throttled(size: int, rounds: int) -> None:
+    with PracticeAccount(regions=("us-east-1",)) as account:
+        account.fill(roles=size, profiles=size)
+        account.latency = 0.02
+        account.throttle(25, 50)
+        (free,) = medians(account, rounds, [ours()])
+        time.sleep(2)
+        (capped,) = medians(account, 1, [ours(rate=15)])
+    least = (size + 4 - 50) / 25
+    what = f"{size} + {size}, throttled to 25 a second after 50"
+    row(
+        what,
+        f"{free[0]:.2f} s, {free[2]} refused",
+        f"{free[0] / least:.2f} x the least that is possible ({least:.1f} s)",
+    )
+    row(f"{what}, `rate=15`", f"{capped[0]:.2f} s, {capped[2]} refused", "")
+
+
+def killed(size: int, kills: int) -> None:
+    moments = random.Random(11)
+    with PracticeAccount(regions=("us-east-1",)) as account, tempfile.TemporaryDirectory() as folder:
+        account.fill(roles=size, profiles=size)
+        account.latency = 0.02
+        account.forget()
+        snapshot(account, Path(folder) / "whole").wait()
+        scratch = len(account.requests)
+        whole = iamframe.open_snapshot(Path(folder) / "whole")
+        shares = []
+        for number in range(kills):
+            out = Path(folder) / str(number)
+            account.forget()
+            process = snapshot(account, out)
+            moment = moments.randrange(1, scratch)
+            while len(account.requests) < moment:
+                time.sleep(0.001)
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            account.forget()
+            assert snapshot(account, out).wait() == 0
+            assert len(account.requests) <= scratch - moment + 17
+            shares.append(len(account.requests) / scratch)
+            again = iamframe.open_snapshot(out)
+            for name in ("roles", "profiles", "links", "tags", "references", "gaps"):
+                pd.testing.assert_frame_equal(again.frames[name], whole.frames[name])
+    row(
+        f"{size} + {size}, killed (`kill -9`) at {kills} random moments and completed",
+        f"the same frames {kills} times",
+        f"the second run asks {statistics.mean(shares):.0%} of the {scratch} requests, on average",
+    )
+
+
+def snapshot(account: PracticeAccount, out: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "iamframe.cli", "snapshot", "aws", "--out", str(out), "--references", "none"]
+    return subprocess.Popen(command, env=os.environ | account.environment(), stdout=subprocess.DEVNULL)
+
+
+def fleet(accounts: int, profiles: int) -> None:
+    import distributed
+
+    with PracticeAccount(regions=("us-east-1",)) as account:
+        os.environ.update(account.environment())
+        ids = [account.add_member(f"team-{number}") for number in range(accounts)]
+        for one in ids:
+            account.fill(roles=profiles, profiles=profiles, account_id=one)
+        # Three that fail, each in its way: no such role, no such account, a profile that is not there.
+        broken = [
+            {"account_id": ids[0], "role_name": "missing"},
+            "999999999999",
+            {"account_id": ids[1], "profile": "nope"},
+        ]
+        asked = [*broken, *ids[2:]]
+        options = {"role_name": "OrganizationAccountAccessRole", "references": False, "progress": False}
+        start = time.perf_counter()
+        threads = iamframe.load_fleet(asked, **options)
+        by_threads = time.perf_counter() - start
+        with (
+            distributed.LocalCluster(n_workers=2, threads_per_worker=4, dashboard_address=None) as cluster,
+            distributed.Client(cluster) as client,
+        ):
+            start = time.perf_counter()
+            dask = iamframe.load_fleet(asked, executor=client.get_executor(pure=False), **options)
+            by_dask = time.perf_counter() - start
+    for name in ("roles", "profiles", "links", "tags", "gaps"):
+        pd.testing.assert_frame_equal(threads.frames[name], dask.frames[name])
+    assert len(threads.profiles) == (accounts - 2) * profiles
+    assert len(threads.gaps[threads.gaps["operation"] == "AssumeRole"]) == 3
+    row(
+        f"{accounts} accounts of {profiles} + {profiles}, three of which fail",
+        f"{by_threads:.0f} s by threads, {by_dask:.0f} s by a Dask LocalCluster of two processes",
+        "the same frames; the three cost only their own rows",
+    )
+
+
+def row(what: str, measured: str, ratio: str) -> None:
+    print(f"| {what} | {measured} | {ratio} |", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", type=int, default=500)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--fleet", type=int, default=200)
+    parser.add_argument("--kills", type=int, default=20)
+    args = parser.parse_args()
+    print("| work | measured | ratio |\n| --- | --- | --- |")
+    one_account(args.size, args.rounds)
+    throttled(args.size // 5, args.rounds)
+    if args.kills:
+        killed(args.size, args.kills)
+    if args.fleet:
+        fleet(args.fleet, 50)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,17 @@
+"""Words that numbers are said in."""
+
+from __future__ import annotations
+
+
+def counted(count: int, noun: str) -> str:
+    """Return a count with its noun, in the singular where it is one."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def how_many(complete: int, checks: int) -> str:
+    """Return how many checks are complete, in words that follow a semicolon."""
+    if checks == 1:
+        return f"the check is {'complete' if complete else 'not complete'}"
+    if complete in (0, checks):
+        return f"all {checks} checks are complete" if complete else f"none of {checks} checks is complete"
+    return f"{complete} of {checks} checks {'is' if complete == 1 else 'are'} complete"

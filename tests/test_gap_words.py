@@ -1,0 +1,194 @@
+"""What gaps, coverage and next steps say: commands that a shell takes as they are, plurals, one gap for one thing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from builders import ACCOUNT, dump, identity, load, nested_role, profile, profile_list, role_detail, tag_list
+
+from iamframe.checks import run_checks
+from iamframe.inventory import Inventory
+
+DENIED = "operation,subject,error_code\n"
+
+
+def details(inventory: Inventory, operation: str) -> list[str]:
+    return inventory.gaps.loc[inventory.gaps["operation"] == operation, "detail"].tolist()
+
+
+def reason(inventory: Inventory, check: str) -> str:
+    """Why a check is not complete."""
+    return str(run_checks(inventory, only=check).coverage["reason"].item())
+
+
+# Commands
+
+STATE = {"mode": "managed", "type": "aws_iam_instance_profile", "name": "p"}
+
+
+@pytest.mark.parametrize(
+    ("role", "option"),
+    [
+        ("web", "--role-name=web"),
+        ("x; touch PWNED #", "--role-name='x; touch PWNED #'"),
+        ("it's", """--role-name='it'"'"'s'"""),
+    ],
+)
+def test_a_command_in_a_gap_is_quoted_for_a_shell(tmp_path: Path, role: str, option: str) -> None:
+    attributes = {"arn": f"arn:aws:iam::{ACCOUNT}:instance-profile/p", "name": "p", "path": "/", "role": role}
+    resource = STATE | {"instances": [{"attributes": attributes}]}
+    state = {"version": 4, "terraform_version": "1.5.0", "serial": 1, "lineage": "x", "resources": [resource]}
+    (detail,) = details(load(tmp_path, {"s.tfstate": state}), "GetRole")
+    assert f"`aws iam get-role {option}`" in detail
+
+
+def test_a_command_that_would_tell_what_a_profile_holds_is_quoted(tmp_path: Path) -> None:
+    lists = {
+        name: profile_list(profile("a$b", *held)) for name, held in (("a.json", []), ("b.json", [nested_role("r")]))
+    }
+    (detail,) = details(load(tmp_path, lists), "GetInstanceProfile")
+    assert "`aws iam get-instance-profile --instance-profile-name='a$b'`" in detail
+
+
+@pytest.mark.parametrize(
+    ("name", "step"),
+    [
+        ("x", "aws autoscaling describe-launch-configurations --launch-configuration-names=x --region=eu-west-1"),
+        ("file:///home/me/.aws/credentials", None),
+        ("fileb://x", None),
+        ("http://169.254.169.254/", None),
+    ],
+)
+def test_what_the_cli_would_take_for_a_file_makes_no_next_step(tmp_path: Path, name: str, step: str | None) -> None:
+    configuration = {"LaunchConfigurationName": name, "IamInstanceProfile": "gone"}
+    documents = {
+        "profiles.json": profile_list(profile("web", nested_role("web"))),
+        "eu-west-1/x.json": {"LaunchConfigurations": [configuration]},
+    }
+    findings = run_checks(load(tmp_path, documents), only="stale_references").findings
+    assert findings["next_step"].fillna("none").tolist() == [step or "none"]
+
+
+# Ids that whoever shared the files has masked
+
+
+def instance(number: int, id: str) -> dict[str, Any]:
+    named = {"Arn": f"arn:aws:iam::{ACCOUNT}:instance-profile/web", "Id": id}
+    return {"InstanceId": f"i-{number}", "State": {"Name": "running"}, "IamInstanceProfile": named}
+
+
+@pytest.mark.parametrize(
+    ("now", "then", "stale"),
+    [
+        ("AIPANEW", "AIPAOLD", ["i-1"]),
+        ("XXXXXXXX", "AIPAOLD", []),
+        ("AIPANEW", "****", []),
+        ("AIPAXXXXXXXX", "AIPAOLD", []),
+        ("XXXXXXXX", "********", []),
+        ("AIPANEW", "AIPANEW", []),
+    ],
+)
+def test_a_masked_id_tells_of_no_profile_made_anew(tmp_path: Path, now: str, then: str, stale: list[str]) -> None:
+    held = profile("web", nested_role("web")) | {"InstanceProfileId": now}
+    reservation = {"OwnerId": ACCOUNT, "Instances": [instance(1, then)]}
+    documents = {"profiles.json": profile_list(held), "eu-west-1/i.json": {"Reservations": [reservation]}}
+    findings = run_checks(load(tmp_path, documents), only="stale_references").findings
+    assert findings["resource_name"].tolist() == stale
+
+
+# One gap for one thing
+
+LISTED = {"list.json": profile_list(profile("web", nested_role("web")), profile("payroll"), profile("old"))}
+
+
+@pytest.mark.parametrize(
+    ("read", "denied", "expected"),
+    [
+        (["web", "old"], ["payroll"], ["payroll"]),
+        (["web"], ["payroll"], ["*", "payroll"]),
+        (["web"], [], ["*"]),
+        ([], ["payroll", "web", "old"], ["old", "payroll", "web"]),
+    ],
+)
+def test_tags_that_were_refused_are_one_gap_each(
+    tmp_path: Path, read: list[str], denied: list[str], expected: list[str]
+) -> None:
+    tags = {f"instance-profile-tags/{name}.json": {"Tags": tag_list({"owner": "ops"})} for name in read}
+    rows = "".join(f"ListInstanceProfileTags,{name},AccessDenied\n" for name in denied)
+    inventory = load(tmp_path, LISTED | tags | {"denied.csv": DENIED + rows, "id.json": identity()})
+    gaps = inventory.gaps[inventory.gaps["operation"] == "ListInstanceProfileTags"]
+    assert gaps["subject"].tolist() == expected
+    if "*" in expected:
+        more = 3 - len(read) - len(denied)
+        assert (
+            f"the tags of {more} of 3 instance profiles are not in the files"
+            in details(inventory, "ListInstanceProfileTags")[0]
+        )
+
+
+def test_coverage_does_not_advise_what_was_denied(tmp_path: Path) -> None:
+    tags = {f"instance-profile-tags/{name}.json": {"Tags": []} for name in ("web", "old")}
+    denied = {"denied.csv": f"{DENIED}ListInstanceProfileTags,payroll,AccessDenied\n"}
+    said = reason(load(tmp_path, LISTED | tags | denied | {"id.json": identity()}), "untagged_profiles")
+    assert said == (
+        "the tags of 1 of 3 profiles were not read (ListInstanceProfileTags was denied); "
+        "`aws iam list-instance-profile-tags --instance-profile-name=NAME` for each of them, by whoever is allowed to, "
+        "would tell"
+    )
+
+
+# Which half is missing
+
+
+@pytest.mark.parametrize(
+    ("summary", "said"),
+    [
+        ({"Roles": 1, "RolesQuota": 10}, "the count or the quota of instance profiles was not read"),
+        (
+            {"InstanceProfiles": 1, "InstanceProfilesQuota": 10, "Roles": 1},
+            "the count or the quota of roles was not read",
+        ),
+        ({"Users": 1}, "the quotas were not read"),
+    ],
+)
+def test_quota_pressure_names_the_half_that_is_missing(tmp_path: Path, summary: dict[str, int], said: str) -> None:
+    inventory = load(tmp_path, {"id.json": identity(), "summary.json": {"SummaryMap": summary}})
+    assert reason(inventory, "quota_pressure") == f"{said}; `aws iam get-account-summary` shows them"
+
+
+def test_quotas_that_were_denied_are_said_to_be(tmp_path: Path) -> None:
+    denied = {"denied.csv": f"{DENIED}GetAccountSummary,,AccessDenied\n"}
+    said = reason(load(tmp_path, {"id.json": identity(), **denied}), "quota_pressure")
+    assert said == "the quotas were not read (GetAccountSummary was denied); `aws iam get-account-summary` shows them"
+
+
+# Plurals
+
+
+def test_one_is_not_said_in_the_plural(tmp_path: Path) -> None:
+    documents = {
+        "list.json": profile_list(profile("web")),
+        "roles.json": {"Roles": [nested_role("web")]},
+        "summary.json": {"SummaryMap": {"InstanceProfiles": 2, "Roles": 2}},
+        "id.json": identity(),
+    }
+    said = " ".join(load(tmp_path, documents).gaps["detail"])
+    assert "1 instance profile was read and GetAccountSummary counts 2" in said
+    assert "1 role was read and GetAccountSummary counts 2" in said
+    assert "the tags of 1 of 1 instance profile are not in the files" in said
+    assert "the tags of 1 of 1 role are not in the files" in said
+
+
+def test_one_role_whose_profiles_nobody_shows_is_one_role(tmp_path: Path) -> None:
+    said = details(load(tmp_path, {"roles.json": {"Roles": [nested_role("web")]}}), "ListInstanceProfilesForRole")
+    assert said[0].startswith("the profiles that hold the 1 role are not in the files")
+    two = {"roles.json": {"Roles": [nested_role("web"), nested_role("batch")]}}
+    assert "the 2 roles are" in details(load(tmp_path, two), "ListInstanceProfilesForRole")[0]
+
+
+def test_a_list_of_one_that_lacks_one_is_said_as_one(tmp_path: Path) -> None:
+    documents = {"a.json": profile_list(profile("web")), "b.json": dump(role_detail("old", [profile("old")]))}
+    said = details(load(tmp_path, documents), "ListInstanceProfiles")
+    assert "lists 1 and all files together show 2" in " ".join(said)

@@ -1,0 +1,50 @@
+"""Nothing that iamframe offers changes an account: every public function, against one that counts writes."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import iamframe
+from iamframe.practice import PracticeAccount
+from iamframe.sources.reads import READS
+
+ROLE = "OrganizationAccountAccessRole"
+
+
+def test_every_public_function_only_reads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with PracticeAccount(regions=("us-east-1", "eu-west-1")) as account:
+        for name, value in account.environment().items():
+            monkeypatch.setenv(name, value)
+        member = account.add_member("team")
+        account.fill(roles=6, profiles=6)
+        account.fill(roles=6, profiles=6, account_id=member)
+        account.forget()
+        inventory = iamframe.load("aws", references="all", tag_index=True, role_details=True, progress=False)
+        result = iamframe.run_checks(inventory)
+        functions: dict[str, Callable[[], Any]] = {
+            "load": lambda: iamframe.load("aws", progress=False),
+            "load_account": lambda: iamframe.load_account(progress=False),
+            "load_files": lambda: iamframe.load_files(Path(__file__).parent.parent / "data" / "sample"),
+            "load_fleet": lambda: iamframe.load_fleet("org", role_name=ROLE, progress=False),
+            "load_sample": iamframe.load_sample,
+            "open_snapshot": lambda: iamframe.open_snapshot(inventory.save(tmp_path / "saved")),
+            "pairs": lambda: iamframe.pairs(inventory),
+            "run_checks": lambda: iamframe.run_checks(inventory),
+            "tag_coverage": lambda: iamframe.tag_coverage(inventory),
+            "take_snapshot": lambda: iamframe.take_snapshot(tmp_path / "taken", "aws", progress=False),
+            "write_report": lambda: iamframe.write_report(result, tmp_path / "report"),
+        }
+        assert set(functions) == {n for n in iamframe.__all__ if inspect.isfunction(getattr(iamframe, n))}
+        for function in functions.values():
+            function()
+        asked = {(request.service, request.action) for request in account.requests}
+        assert account.writes() == 0
+    assert len(asked) > 20
+    # The tagging API signs its requests by another name than its permissions have.
+    allowed = {tuple(read.action.replace("tag:", "tagging:").split(":")) for read in READS}
+    assert asked <= allowed
