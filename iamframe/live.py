@@ -13,7 +13,7 @@ from iamframe.errors import ExpiredError, IamframeError, SourceError
 from iamframe.inventory import Inventory, build_inventory, joined
 from iamframe.progress import Progress, silent
 from iamframe.progress import shown as shown_progress
-from iamframe.sources.connecting import DEFAULT_REGION, first_failure, open_session, source_name
+from iamframe.sources.connecting import DEFAULT_REGION, check_regions, first_failure, open_session, source_name
 from iamframe.sources.fleet import Member, assumed, chosen, members_of, members_of_organization
 from iamframe.sources.plan import Plan
 from iamframe.sources.records import ALL, Account, Answer, Gap, Tally
@@ -77,7 +77,8 @@ def load_account(
     """
     plan = _plan(regions, references=references, role_details=role_details, tag_index=tag_index)
     with shown_progress(progress) as show:
-        answers = _asked(session or open_session(), plan, workers, rate, source, journal, show)
+        profile = source.partition(":")[2] or None
+        answers = _asked(session or open_session(), plan, workers, rate, source, journal, show, profile=profile)
     if all(answer.state == "refused" for answer in answers if answer.tally and answer.operation != "GetCallerIdentity"):
         raise SourceError(_all_denied(source, answers))
     return build_inventory(answers, [source])
@@ -134,6 +135,9 @@ def load_fleet(
     way = _Way(plan, role_name, external_id, profile, workers, rate, os.fspath(journals) if journals else None)
     members = _organization(way) if accounts == "org" else members_of(accounts)
     able = chosen(members)
+    # Elsewhere there may be other credentials than here.
+    if accounts != "org" and executor is None and not any(member.profile for member in able):
+        _meet(way)
     with shown_progress(progress) as show:
         own = ThreadPoolExecutor(8, thread_name_prefix="iamframe-accounts") if executor is None else None
         try:
@@ -182,11 +186,12 @@ def _plan(
     return Plan(named, references, role_details, tag_index)
 
 
-def _asker(session: boto3.Session, plan: Plan, workers: int = 16, rate: float | None = None) -> Asker:
+def _asker(session: boto3.Session, plan: Plan, source: str, workers: int = 16, rate: float | None = None) -> Asker:
     from iamframe.sources.asking import Asker
 
-    named = plan.regions[0] if plan.regions != "all" else DEFAULT_REGION
-    return Asker(session, session.region_name or named, workers, rate)
+    named = plan.regions if plan.regions != "all" else ()
+    check_regions(session, named, source)
+    return Asker(session, session.region_name or next(iter(named), DEFAULT_REGION), workers, rate)
 
 
 def _asked(
@@ -198,12 +203,13 @@ def _asked(
     journal: str | os.PathLike[str] | None,
     show: Progress,
     member: Member | None = None,
+    profile: str | None = None,
 ) -> list[Answer]:
     from iamframe.sources.asking import Refused
     from iamframe.sources.aws import AccountReader
     from iamframe.sources.journal import Journal
 
-    asker = _asker(session, plan, workers, rate)
+    asker = _asker(session, plan, source, workers, rate)
     asker.journal = Journal(Path(journal)) if journal is not None else None
     name, account = (member.account_name, member.account_id) if member else (None, None)
     try:
@@ -214,7 +220,7 @@ def _asked(
                 "and run the same command again, which goes on from there"
             )
     except Refused as refusal:
-        raise first_failure(refusal, source) from refusal.cause
+        raise first_failure(refusal, source, profile) from refusal.cause
     else:
         return answers
     finally:
@@ -223,14 +229,13 @@ def _asked(
 
 
 def _all_denied(source: str, answers: list[Answer]) -> str:
-    account = answers[0].account_id
+    # A service control policy can deny even the question who asks.
+    account = next((f"account {answer.account_id}" for answer in answers if answer.account_id), "the account")
     reasons = {record.reason for answer in answers for chunk in answer for record in chunk if isinstance(record, Gap)}
     if "expired" in reasons:
-        return (
-            f"{source}: the credentials expired before anything was read of account {account}; renew them and run again"
-        )
+        return f"{source}: the credentials expired before anything was read of {account}; renew them and run again"
     return (
-        f"{source}: AWS refused all that iamframe asked of account {account}; allow what the README's policy names, or "
+        f"{source}: AWS refused all that iamframe asked of {account}; allow what the README's policy names, or "
         "attach AWS's SecurityAudit or ViewOnlyAccess"
     )
 
@@ -238,15 +243,38 @@ def _all_denied(source: str, answers: list[Answer]) -> str:
 def _organization(way: _Way) -> list[Member]:
     from iamframe.sources.asking import Refused
 
+    source = source_name(way.profile)
+    if not way.role_name:
+        raise SourceError(
+            f"{source}: the accounts of an organisation are read through a role in each; name it with --assume-role "
+            "(role_name), such as OrganizationAccountAccessRole"
+        )
     try:
-        return members_of_organization(_asker(open_session(way.profile), way.plan))
+        return members_of_organization(_asker(open_session(way.profile), way.plan, source))
     except Refused as refusal:
-        if refusal.reason == "denied" and refusal.code.startswith("AccessDenied"):
+        if refusal.code == "AWSOrganizationsNotInUseException":
             raise SourceError(
-                f"{source_name(way.profile)}: may not list the accounts of the organisation ({refusal.code}); allow "
+                f"{source}: the account is in no organisation; name a CSV of accounts with --accounts FILE"
+            ) from refusal.cause
+        if refusal.code.startswith("AccessDenied") and refusal.operation in ("ListAccounts", "GetCallerIdentity"):
+            raise SourceError(
+                f"{source}: may not list the accounts of the organisation ({refusal.code}); allow "
                 "organizations:ListAccounts, ask from the management or a delegated account, or name a CSV of accounts"
             ) from refusal.cause
-        raise first_failure(refusal, source_name(way.profile)) from refusal.cause
+        raise first_failure(refusal, source, way.profile) from refusal.cause
+
+
+def _meet(way: _Way) -> None:
+    """Get the credentials that assume the roles, once for all accounts: a code of an MFA device serves once."""
+    from iamframe.sources.asking import Refused
+
+    source = source_name(way.profile)
+    try:
+        _asker(open_session(way.profile), way.plan, source).ask("sts", "GetCallerIdentity")
+    except Refused as refusal:
+        # Who may not ask who he is may still assume roles.
+        if refusal.operation != "GetCallerIdentity" or not refusal.code.startswith("AccessDenied"):
+            raise first_failure(refusal, source, way.profile) from refusal.cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,14 +291,15 @@ class _Loaded:
 
 def _load_member(member: Member, way: _Way) -> _Loaded:
     """Return what one account gives; it runs where the executor says."""
-    source = f"{source_name(member.profile or way.profile)}/{member.account_id}"
+    profile = member.profile or way.profile
+    source = f"{source_name(profile)}/{member.account_id}"
     journal = Path(way.journals) / f"{member.account_id}.jsonl" if way.journals else None
     try:
-        session = open_session(member.profile or way.profile)
+        session = open_session(profile)
         role = member.role_name or way.role_name
         if role and not member.is_caller:
             session = assumed(session, member, role, member.external_id or way.external_id)
-        answers = _asked(session, way.plan, way.workers, way.rate, source, journal, silent, member)
+        answers = _asked(session, way.plan, way.workers, way.rate, source, journal, silent, member, profile)
         if all(a.state == "refused" for a in answers if a.tally and a.operation != "GetCallerIdentity"):
             raise SourceError(_all_denied(source, answers))
     except IamframeError as error:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from iamframe.errors import SourceError, StoreError
+from iamframe.errors import ExpiredError, IamframeError, SourceError, StoreError
 from iamframe.inventory import Inventory, build_inventory
 from iamframe.sources.archives import shown
 from iamframe.sources.files import read_files
@@ -16,6 +18,8 @@ from iamframe.sources.sample import sample_folder
 from iamframe.store import UNFINISHED, is_snapshot, read_snapshot, refuse_others
 
 SAMPLE = "sample"
+# What the command line calls otherwise.
+_OPTIONS = {"role_name": "assume-role (role_name)", "external_id": "external-id (external_id)"}
 
 
 def is_live(source: str | os.PathLike[str]) -> bool:
@@ -43,7 +47,8 @@ def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
                 raise SourceError(f"{source}: is read live; name it alone, and several accounts with --accounts")
             return _load_live(str(source), live)
     if live:
-        raise SourceError(f"{', '.join(sorted(live))}: is for a live account; name aws or aws:PROFILE as the source")
+        given = ", ".join(_OPTIONS.get(name, name) for name in sorted(live))
+        raise SourceError(f"{given}: is for a live account; name aws or aws:PROFILE as the source")
     # An empty name would be the folder that one is in; that a source is empty is said below.
     snapshot = next((source for source in sources if source not in (SAMPLE, "") and is_snapshot(source)), None)
     if snapshot is not None:
@@ -66,6 +71,11 @@ def _load_live(source: str, live: dict[str, Any]) -> Inventory:
     profile = source.partition(":")[2] or None
     role, accounts = live.get("role_name"), live.get("accounts")
     if role is None and accounts is None:
+        if "external_id" in live:
+            raise SourceError(
+                f"{source}: an external id goes with a role; name that with --assume-role (role_name), or accounts "
+                "with --accounts"
+            )
         return load_account(open_session(profile), source=source, **live)
     if accounts is None:
         if (account := role_account(str(role))) is None:
@@ -139,10 +149,23 @@ def take_snapshot(out: str | os.PathLike[str], *sources: str | os.PathLike[str],
     # A folder that cannot hold the snapshot is refused before AWS is asked for anything.
     refuse_others(folder)
     unfinished = folder / UNFINISHED
+    begun = unfinished.exists()
+    made = [one for one in (folder, *folder.parents) if not one.exists()]
     _same_call(unfinished, [str(source) for source in sources], live)
     many = live.get("accounts") is not None or live.get("role_name") is not None
     keep = {"journals": unfinished} if many else {"journal": unfinished / "account.jsonl"}
-    inventory = load(*sources, **live, **keep)
+    try:
+        inventory = load(*sources, **live, **keep)
+    except ExpiredError:
+        raise
+    except IamframeError:
+        # Whoever mends the command must not be told that the folder holds another one's answers.
+        if not begun:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            for one in made:
+                with contextlib.suppress(OSError):
+                    one.rmdir()
+        raise
     inventory.save(folder)
     return inventory
 

@@ -267,7 +267,11 @@ CALLS = Frame(
     ("account_id", "operation", "region"),
     (
         _ACCOUNT,
-        _column("operation", TEXT, "AWS operation, or the kind of file that stands for one"),
+        _column(
+            "operation",
+            TEXT,
+            "AWS operation (`pcs:ListClusters` where services share its name), or the kind of file that stands for one",
+        ),
         _column("region", TEXT, "region, `global` for IAM, or `unknown`"),
         _column("requests", COUNT, "requests made to AWS; 0 from files"),
         _column("rows", COUNT, "records read"),

@@ -15,6 +15,7 @@ from iamframe.inventory import Inventory
 from iamframe.keys import Bools, Positions, concat, is_in, joined_by_group, joined_key, position, take, take_flag, texts
 from iamframe.knowledge.makers import Maker, known_makers, maker_of
 from iamframe.names import relation
+from iamframe.sources.reads import label
 from iamframe.sources.records import ALL, PROFILE_LIST, ROLE_LINKS, ROLE_LISTS
 from iamframe.sources.references import CONSUMERS, CORE, FLEETS
 from iamframe.words import counted
@@ -231,7 +232,12 @@ def _first_of_each(gaps: pd.DataFrame) -> dict[str, str]:
 
 # Whatever tells of a profile's use, the listings that lead to it included.
 _CONSUMING = tuple(
-    {operation for one in CONSUMERS for operation in (one.operation, *(step.operation for step in one.steps))}
+    {
+        name
+        for one in CONSUMERS
+        for operation in (one.operation, *(step.operation for step in one.steps))
+        for name in (operation, label(one.service, operation))
+    }
 )
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
+from botocore.parsers import ResponseParserError
 
 from iamframe.practice import PracticeAccount
-from iamframe.sources.asking import Asker, NotARead, Refused
+from iamframe.sources.asking import Asker, NotARead, Refused, check_answer
 from iamframe.sources.reads import READS, actions, policy
 
 WEB = {"InstanceProfileName": "web"}
@@ -169,3 +171,65 @@ def test_a_marker_that_comes_twice_ends_the_listing_as_cut_short(account: Practi
     with pytest.raises(Refused) as caught:
         list(mine.pages("iam", "ListRoles"))
     assert caught.value.reason == "truncated"
+
+
+# What says that all is well, and is no answer
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "body"),
+    [
+        ("ec2", "DescribeInstances", b"<html><body>blocked by policy</body></html>"),
+        ("ec2", "DescribeInstances", b"<DescribeVpcsResponse/>"),
+        ("iam", "ListRoles", b"{}"),
+        ("iam", "ListRoles", b""),
+        ("organizations", "ListAccounts", b'{"Accounts":[{"Id":"0000'),
+        ("organizations", "ListAccounts", b"<html>please log in</html>"),
+        ("resourcegroupstaggingapi", "GetResources", b"[]"),
+        ("account", "ListRegions", b""),
+        ("batch", "DescribeComputeEnvironments", b"\xff"),
+    ],
+)
+def test_a_page_of_a_proxy_is_never_taken_for_an_empty_list(service: str, operation: str, body: bytes) -> None:
+    """Botocore reads most of these as an answer that holds nothing."""
+    with pytest.raises(ResponseParserError, match=f"the answer to {operation} begins with "):
+        checked(service, operation, body)
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "body"),
+    [
+        ("ec2", "DescribeInstances", b'<?xml version="1.0"?>\n<DescribeInstancesResponse xmlns="x"/>'),
+        ("iam", "ListRoles", b'<ns:ListRolesResponse xmlns:ns="x"/>'),
+        ("organizations", "ListAccounts", b'{"Accounts":[]}'),
+        ("account", "ListRegions", b" {} "),
+    ],
+)
+def test_an_answer_of_aws_passes(service: str, operation: str, body: bytes) -> None:
+    checked(service, operation, body)
+
+
+def test_an_error_need_not_have_the_form_of_an_answer() -> None:
+    checked("iam", "ListRoles", b"<html>gone</html>", status=404)
+
+
+def checked(service: str, operation: str, body: bytes, status: int = 200) -> None:
+    protocol = {"ec2": "ec2", "iam": "query", "account": "rest-json", "batch": "rest-json"}.get(service, "json")
+    model = SimpleNamespace(name=operation, service_model=SimpleNamespace(resolved_protocol=protocol))
+    check_answer(operation_model=model, response_dict={"status_code": status, "body": body})
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "listed"),
+    [
+        ("account", "ListRegions", b'"Regions":[{'),
+        ("resourcegroupstaggingapi", "GetResources", b'"ResourceTagMappingList":[]'),
+        ("ec2", "DescribeRegions", b'"Regions":[{'),
+    ],
+)
+def test_a_list_that_is_cut_off_is_asked_for_again_whatever_its_form(
+    account: PracticeAccount, service: str, operation: str, listed: bytes
+) -> None:
+    account.fault("truncated", action=operation, times=1)
+    assert listed in asker(account).ask(service, operation, "us-east-1")
+    assert account.counts()[operation] == 2

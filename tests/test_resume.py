@@ -102,6 +102,8 @@ def test_another_command_does_not_go_on_from_it(account: PracticeAccount, tmp_pa
     session = account.session(region_name="us-east-1")
     with pytest.raises(ExpiredError):
         iamframe.load_account(session, progress=False, journal=tmp_path / "account.jsonl")
+    # A load that was refused at once keeps nothing that another command could mix up.
+    account.expire(after=9)
     assert run(account, tmp_path / "snap")[0] == 2
     account.expire(None)
     code, _, complained = run(account, tmp_path / "snap", "--references", "none")

@@ -8,6 +8,7 @@ in the middle is no error that botocore tries again, so that it is tried again h
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections import Counter, defaultdict
@@ -22,26 +23,25 @@ from botocore.config import Config
 from botocore.parsers import ResponseParserError
 
 from iamframe.errors import IamframeError
+from iamframe.sources.connecting import PATIENCE
 from iamframe.sources.journal import Entry, Journal
 from iamframe.sources.pacing import Pacer
-from iamframe.sources.reads import is_read
+from iamframe.sources.reads import is_read, label
 from iamframe.sources.records import GLOBAL, Tally
 
 if TYPE_CHECKING:
     import boto3
 
+# The service that is asked first, and tells whether AWS can be reached at all.
+FIRST = "sts"
 ATTEMPTS = 10
-# Whoever has no network learns that from the first request, and need not wait for ten of them.
-_FIRST_ATTEMPTS = 3
 _BROKEN_ATTEMPTS = 4
-# What an answer raises that was cut off or reset after botocore took it for a whole one.
-_BROKEN = (
-    ResponseParserError,
-    failures.IncompleteReadError,
-    failures.ResponseStreamingError,
-    failures.ConnectionClosedError,
-    failures.ReadTimeoutError,
-)
+# What an answer raises that was cut off after botocore took it for a whole one.
+_CUT = (ResponseParserError, failures.IncompleteReadError, failures.ResponseStreamingError)
+# Botocore tries these again by itself, but gives up before a service that is in trouble is out of it.
+_BROKEN = (*_CUT, failures.ConnectionClosedError, failures.ReadTimeoutError)
+# What boto3 raises, with what it lets through of files and programs that are to give credentials, and of addresses.
+_FAILED = (failures.BotoCoreError, failures.ClientError, ResponseParserError, OSError, ValueError)
 
 _THROTTLED = {
     "Throttling",
@@ -126,31 +126,32 @@ class Asker:
         NotARead
             If the operation is not on the list of reads; nothing is sent then.
         """
+        name = label(service, operation)
         key = msgspec.json.encode([service, operation, region, parameters], order="sorted").decode()
         if self.journal is not None and (entry := self.journal.get(key)) is not None:
-            self._count(operation, region, entry.requests, entry.started_at, entry.ended_at)
+            self._count(name, region, entry.requests, entry.started_at, entry.ended_at)
             return bytes(entry.body)
         if self.stopped is not None:
             raise self.stopped
         started_at = _now()
         self._sent.requests = 0
         try:
-            answer = self._whole(self.client(service, region), operation, parameters)
-        except (failures.BotoCoreError, failures.ClientError, ResponseParserError) as error:
+            answer = self._whole(self.client(service, region), operation, parameters, service)
+        except _FAILED as error:
             refusal = refusal_of(error)
             with self._counting:
-                self.refusals[operation] += 1
+                self.refusals[name] += 1
             if refusal.reason == "expired":
                 self.stopped = refusal
             raise refusal from error
         finally:
-            self._count(operation, region, self._sent.requests, started_at, _now())
+            self._count(name, region, self._sent.requests, started_at, _now())
         answer.pop("ResponseMetadata", None)
         body = msgspec.json.encode(answer)
         if self.journal is not None:
             self.journal.put(Entry(key, self._sent.requests, started_at, _now(), msgspec.Raw(body)))
         with self._counting:
-            self.answered[operation] += 1
+            self.answered[name] += 1
         return body
 
     def pages(self, service: str, operation: str, region: str = GLOBAL, **parameters: Any) -> Iterator[bytes]:
@@ -198,13 +199,14 @@ class Asker:
         return self.refusals[operation] >= 20 and not self.answered[operation]
 
     def _made(self, service: str, region: str) -> Any:
+        patience = {
+            "connect_timeout": 10,
+            "read_timeout": 60,
+            "retries": {"mode": "standard", "total_max_attempts": ATTEMPTS},
+        }
         config = Config(
-            retries={
-                "mode": "standard",
-                "total_max_attempts": _FIRST_ATTEMPTS if service == "sts" else ATTEMPTS,
-            },
+            **(PATIENCE if service == FIRST else patience),
             max_pool_connections=self.workers + 2,
-            connect_timeout=10,
             user_agent_extra="iamframe",
             # What is sent is iamframe's own; checking each request against the model costs as much as sending it.
             parameter_validation=False,
@@ -216,6 +218,7 @@ class Asker:
         events.register_first("before-call", guard(service))
         events.register_first("before-send", self._before_send(pacer))
         events.register_first("needs-retry", _noticing(pacer))
+        events.register_first("before-parse", check_answer)
         return client
 
     def _before_send(self, pacer: Pacer) -> Callable[..., None]:
@@ -225,13 +228,14 @@ class Asker:
 
         return before_send
 
-    def _whole(self, client: Any, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    def _whole(self, client: Any, operation: str, parameters: dict[str, Any], service: str) -> dict[str, Any]:
         method = getattr(client, _method(client, operation))
+        broken = _CUT if service == FIRST else _BROKEN
         for attempt in range(1, _BROKEN_ATTEMPTS):
             try:
                 answer: dict[str, Any] = method(**parameters)
                 return answer
-            except _BROKEN:
+            except broken:
                 time.sleep(0.1 * 2**attempt)
         return method(**parameters)  # type: ignore[no-any-return]
 
@@ -250,6 +254,40 @@ def guard(service: str) -> Callable[..., None]:
     return refuse
 
 
+# The element that an XML answer begins with, after its declaration.
+_ROOT = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?<(?:\w+:)?(\w+)")
+
+
+def check_answer(operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
+    """Refuse what says that all is well and is no answer of AWS's to this operation; for botocore's `before-parse`.
+
+    Botocore takes the page of a proxy or of a network's login, and JSON that was cut off, for an answer that holds
+    nothing: an empty list that would mean "there is none".
+
+    Raises
+    ------
+    ResponseParserError
+        If the answer is another document.
+    """
+    if response_dict["status_code"] >= 300:
+        return
+    body, protocol = response_dict["body"], operation_model.service_model.resolved_protocol
+    if protocol in ("query", "ec2"):
+        root = _ROOT.match(body)
+        answers = root is not None and root.group(1).decode() == f"{operation_model.name}Response"
+    elif protocol in ("json", "rest-json"):
+        try:
+            msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+            answers = True
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            answers = False
+    else:
+        return
+    if not answers:
+        start = " ".join(body[:60].decode("utf-8", "replace").split())
+        raise ResponseParserError(f"the answer to {operation_model.name} begins with {start!r}")
+
+
 def _noticing(pacer: Pacer) -> Callable[..., None]:
     def notice(response: Any, **_: Any) -> None:
         if response is not None and response[1].get("Error", {}).get("Code") in _THROTTLED:
@@ -265,7 +303,12 @@ def refusal_of(error: Exception) -> Refused:
         message = " ".join(str(error.response.get("Error", {}).get("Message", "")).split())
         return Refused(_reason(code), code, message, error)
     reason = "expired" if isinstance(error, _NO_LONGER) else "unreadable"
-    return Refused(reason, type(error).__name__, " ".join(str(error).split()), error)
+    message = " ".join(str(error).split())
+    if isinstance(error, (failures.EndpointConnectionError, failures.ProxyConnectionError)):
+        # Botocore says only where it could not connect to; the cause ends with why.
+        why = str(error.kwargs.get("error", "")).rpartition(": ")[2].strip("()'\", ")
+        message = f"{message}: {why}" if why else message
+    return Refused(reason, type(error).__name__, message, error)
 
 
 def _reason(code: str) -> str:

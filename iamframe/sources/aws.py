@@ -21,7 +21,7 @@ from iamframe.errors import SourceError
 from iamframe.progress import Progress, silent
 from iamframe.sources.asking import Asker, Refused
 from iamframe.sources.plan import Plan
-from iamframe.sources.reads import READS
+from iamframe.sources.reads import action_of, label
 from iamframe.sources.records import (
     ALL,
     GLOBAL,
@@ -76,7 +76,6 @@ _HOMES = {
 }
 
 T = TypeVar("T", bound=msgspec.Struct)
-_ACTIONS = {read.operation: read.action for read in READS}
 
 # What is not known where an operation is refused, after "so that".
 _COST = {
@@ -146,7 +145,7 @@ class AccountReader:
                 or refusal.operation != "GetCallerIdentity"
             ):
                 raise
-            self._refused("GetCallerIdentity", refusal)
+            self._refused("sts", "GetCallerIdentity", refusal)
             self.partition = self.asker.partition
             self.account_id = self.expected
             return None
@@ -279,7 +278,7 @@ class AccountReader:
     def _of_link(self, arn: str) -> list[ListedProfile]:
         if self.asker.hopeless(ROLE_LINKS):
             refusal = Refused("denied", "AccessDenied", "as for all others")
-            self._refused(ROLE_LINKS, refusal)
+            self._refused("iam", ROLE_LINKS, refusal)
             return []
         return self._listing(
             "iam", ROLE_LINKS, "InstanceProfiles", ListedProfile, subject=arn, RoleName=_name(arn)
@@ -352,7 +351,7 @@ class AccountReader:
             body = self.asker.ask("ec2", "DescribeRegions", here)
             return sorted(region.name for region in _decoded(body, _Regions).regions)
         except Refused as refusal:
-            self._refused("DescribeRegions", refusal, region=here)
+            self._refused("ec2", "DescribeRegions", refusal, region=here)
         found = self._listing(
             "account",
             "ListRegions",
@@ -386,7 +385,7 @@ class AccountReader:
                 mention.region, mention.account_id = region, self.account_id
             pinnings[region] += [p for record in found.records for p in consumer.pinnings(record)]
             for step in consumer.steps:
-                yield self._answer(step.operation, _Read(state=found.state), region)
+                yield self._answer(label(consumer.service, step.operation), _Read(state=found.state), region)
             yield self._answer(consumer.operation, _Read(mentions, found.state), region)
         second = [
             (region, self._submit("references", self._pinned, region, pinnings[region], read)) for region in regions
@@ -411,35 +410,51 @@ class AccountReader:
                 for page in self._tried(found, consumer.service, step.operation, region, **before, **step.parameters):
                     parameters += _search(step.each, page)
             asked = parameters
-        fixed = {
-            name: value
-            for name, value in consumer.parameters.items()
-            if name != "IncludeManagedResources" or self.asker.takes(consumer.service, consumer.operation, name, region)
-        }
+        fixed = self._fixed(consumer, region)
         for before in asked:
             for page in self._tried(found, consumer.service, consumer.operation, region, **before, **fixed):
                 found.records += self._records(found, consumer.operation, region, page, consumer.key, consumer.record)
         return found
 
+    def _fixed(self, consumer: Consumer, region: str) -> dict[str, object]:
+        return {
+            name: value
+            for name, value in consumer.parameters.items()
+            if name != "IncludeManagedResources" or self.asker.takes(consumer.service, consumer.operation, name, region)
+        }
+
     def _pinned(self, region: str, pinnings: list[Pinning], read: dict[tuple[str, str], _Read]) -> list[Any]:
-        versions: list[Version] = list(read[VERSIONS, region].records)
+        listed = read[VERSIONS, region]
+        # Of a listing that broke off, the highest number read need not be the newest: what is pinned is asked for.
+        versions: list[Version] = list(listed.records) if listed.state == "complete" else []
         configurations: list[Configuration] = read[CONFIGURATIONS, region].records
         mentions, unread = pinned_mentions(pinnings, versions, configurations, None)
         of_template: dict[str, list[str]] = {}
-        for label in sorted(set(unread)):
-            template, _, version = label.rpartition(":")
+        for pinned in sorted(set(unread)):
+            template, _, version = pinned.rpartition(":")
             of_template.setdefault(template, []).append(version)
-        consumer = next(one for one in CONSUMERS if one.operation == VERSIONS)
         for template, wanted in of_template.items():
-            by = "LaunchTemplateId" if template.startswith("lt-") else "LaunchTemplateName"
-            try:
-                for page in self.asker.pages("ec2", VERSIONS, region, **{by: template}, Versions=wanted):
-                    versions += self._records(_Read(), VERSIONS, region, page, consumer.key, consumer.record)
-            except Refused as refusal:
-                # A version that is gone starts nothing, so that it names nothing.
-                if refusal.reason != "vanished":
-                    self._refused(VERSIONS, refusal, f"{template}:{' '.join(wanted)}", region)
+            versions += self._versions(template, wanted, region)
         return pinned_mentions(pinnings, versions, configurations, None)[0] if of_template else mentions
+
+    def _versions(self, template: str, wanted: list[str], region: str) -> list[Version]:
+        consumer = next(one for one in CONSUMERS if one.operation == VERSIONS)
+        asked = self._fixed(consumer, region) | {
+            "LaunchTemplateId" if template.startswith("lt-") else "LaunchTemplateName": template,
+            "Versions": wanted,
+        }
+        found: list[Version] = []
+        try:
+            for page in self.asker.pages("ec2", VERSIONS, region, **asked):
+                found += self._records(_Read(), VERSIONS, region, page, consumer.key, consumer.record)
+        except Refused as refusal:
+            if refusal.reason != "vanished":
+                self._refused("ec2", VERSIONS, refusal, f"{template}:{' '.join(wanted)}", region)
+            elif len(wanted) > 1:
+                # One that is gone refuses the request for all of them.
+                return [version for one in wanted for version in self._versions(template, [one], region)]
+            # A version that is gone starts nothing, so that it names nothing.
+        return found
 
     # Listings
 
@@ -450,7 +465,7 @@ class AccountReader:
             # What is gone since it was listed uses nothing any more.
             if refusal.reason != "vanished":
                 found.state = "truncated" if found.records else "refused"
-                self._refused(operation, refusal, region=region)
+                self._refused(service, operation, refusal, region=region)
 
     def _listing(self, service: str, operation: str, key: str, kind: type[T], **parameters: Any) -> _Read:
         found = _Read()
@@ -479,7 +494,7 @@ class AccountReader:
                 yield page
         except Refused as refusal:
             found.state = "truncated" if found.records else "refused"
-            self._refused(operation, refusal, subject, region)
+            self._refused(service, operation, refusal, subject, region)
 
     def _records(self, found: _Read, operation: str, region: str, body: bytes, key: str, kind: Any) -> list[Any]:
         """Return the records under a key of an answer; one that is not of the shape known is a gap."""
@@ -508,22 +523,24 @@ class AccountReader:
         try:
             return self.asker.ask(service, operation)
         except Refused as refusal:
-            self._refused(operation, refusal)
+            self._refused(service, operation, refusal)
             return None
 
     # Gaps, answers, progress
 
-    def _refused(self, operation: str, refusal: Refused, subject: str = ALL, region: str = GLOBAL) -> None:
-        action = _ACTIONS[operation]
+    def _refused(
+        self, service: str, operation: str, refusal: Refused, subject: str = ALL, region: str = GLOBAL
+    ) -> None:
+        action, name = action_of(service, operation), label(service, operation)
         where = "" if region == GLOBAL else f" in {region}"
         of = "" if subject == ALL else f" of {subject}"
         cost = _COST.get(operation, "what names profiles there is unknown" if where else "what it shows is unknown")
         what = f"allow {action}" if refusal.reason == "denied" else "load again"
         self._gap(
-            operation,
+            name,
             subject,
             refusal.reason,
-            f"AWS did not answer {operation}{of}{where} ({refusal.code}), so that {cost}; {what}",
+            f"AWS did not answer {name}{of}{where} ({refusal.code}), so that {cost}; {what}",
             region,
         )
 

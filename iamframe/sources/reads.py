@@ -6,6 +6,7 @@ the service's IAM prefix.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
@@ -78,6 +79,8 @@ READS: tuple[Read, ...] = (
     *_reads("organizations", "fleet", "ListAccounts"),
 )
 _KNOWN = {(read.service, read.operation) for read in READS}
+_ACTIONS = {(read.service, read.operation): read.action for read in READS}
+_OPERATIONS = Counter(read.operation for read in READS)
 # `sts:GetCallerIdentity` needs no permission (STS API Reference).
 _FREE = {"sts:GetCallerIdentity"}
 
@@ -85,6 +88,16 @@ _FREE = {"sts:GetCallerIdentity"}
 def is_read(service: str, operation: str) -> bool:
     """Return whether an operation of a service is on the list."""
     return (service, operation) in _KNOWN
+
+
+def action_of(service: str, operation: str) -> str:
+    """Return the IAM action that allows an operation on the list."""
+    return _ACTIONS[service, operation]
+
+
+def label(service: str, operation: str) -> str:
+    """Return an operation as `calls` and `gaps` name it: by its name, and its IAM prefix where services share that."""
+    return _ACTIONS.get((service, operation), operation) if _OPERATIONS[operation] > 1 else operation
 
 
 def actions(*when: When) -> list[str]:

@@ -136,10 +136,6 @@ class _Mixed(msgspec.Struct, gc=False):
     template: _MixedTemplate | None = msgspec.field(name="LaunchTemplate", default=None)
 
 
-class _GroupInstance(msgspec.Struct, gc=False, rename="pascal"):
-    launch_template: Pin | None = None
-
-
 class _Group(msgspec.Struct, gc=False):
     name: str = msgspec.field(name="AutoScalingGroupName")
     arn: str | None = msgspec.field(name="AutoScalingGroupARN", default=None)
@@ -450,6 +446,7 @@ CONSUMERS = (
         name="Name",
         arn="ClusterArn",
         state="Status.State",
+        over=("TERMINATED", "TERMINATED_WITH_ERRORS"),
         steps=(Step("ListClusters", "Clusters[].{ClusterId: Id}", {"ClusterStates": _EMR_LIVE}),),
     ),
     _by_path(
@@ -495,6 +492,7 @@ CONSUMERS = (
         name="name",
         arn="capacityProviderArn",
         state="status",
+        over=("INACTIVE",),
     ),
     _by_path(
         "rds-custom-instance",

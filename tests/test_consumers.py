@@ -1,0 +1,1124 @@
+"""What names an instance profile: each kind of consumer, in the shape that AWS documents, by itself and live."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import botocore.session
+import jmespath
+import msgspec
+import pytest
+from accounts import EC2, ID, add, found, load, status
+from botocore.exceptions import ClientError
+
+import iamframe
+from iamframe.practice import PracticeAccount
+from iamframe.sources.asking import Asker
+from iamframe.sources.reads import READS
+from iamframe.sources.records import Mention
+from iamframe.sources.references import (
+    CONFIGURATIONS,
+    CONSUMERS,
+    CORE,
+    FLEETS,
+    VERSIONS,
+    Consumer,
+    Pinning,
+    Step,
+    Version,
+    pinned_mentions,
+)
+
+MODELS = botocore.session.get_session()
+ARN = f"arn:aws:iam::{ID}:instance-profile/team/web"
+LT = "lt-0123456789abcdef0"
+HERE = f"eu-west-1:{ID}"
+
+
+def of(operation: str) -> Consumer:
+    return next(one for one in CONSUMERS if one.operation == operation)
+
+
+def said(mention: Mention) -> tuple[str | None, ...]:
+    return (mention.consumer_type, mention.consumer_id, mention.named, mention.consumer_name, mention.consumer_state)
+
+
+def pinned(pinning: Pinning) -> tuple[str, str, list[str]]:
+    labels = [f"{pin.launch_template_id or pin.launch_template_name}:{pin.version}" for pin in pinning.pins]
+    return pinning.consumer_type, pinning.consumer_id, labels
+
+
+def records(operation: str, answer: dict[str, Any]) -> list[Any]:
+    """Decode an answer as a load does."""
+    consumer = of(operation)
+    value = answer[consumer.key]
+    body = msgspec.json.encode(value if isinstance(value, list) else [value])
+    return msgspec.json.decode(body, type=list[consumer.record])  # type: ignore[name-defined,no-any-return]
+
+
+# Each row of the table: an answer of AWS, what it names, and the templates that it starts instances from.
+
+Case = tuple[str, dict[str, Any], list[tuple[Any, ...]], list[tuple[str, str, list[str]]]]
+
+CASES: list[Case] = [
+    (
+        "DescribeInstances",
+        {
+            "Reservations": [
+                {
+                    "ReservationId": "r-0123456789abcdef0",
+                    "OwnerId": ID,
+                    "Groups": [],
+                    "Instances": [
+                        {
+                            "InstanceId": "i-0000000000000000a",
+                            "State": {"Code": 16, "Name": "running"},
+                            "Placement": {"AvailabilityZone": "eu-west-1a", "Tenancy": "default"},
+                            "IamInstanceProfile": {"Arn": ARN, "Id": "AIPAEXAMPLE"},
+                            "Tags": [{"Key": "team", "Value": "x"}, {"Key": "Name", "Value": "front"}],
+                        },
+                        {
+                            "InstanceId": "i-0000000000000000b",
+                            "State": {"Code": 80, "Name": "stopped"},
+                            "IamInstanceProfile": {"Arn": ARN, "Id": "AIPAEXAMPLE"},
+                        },
+                        {
+                            "InstanceId": "i-0000000000000000c",
+                            "State": {"Code": 48, "Name": "terminated"},
+                            "IamInstanceProfile": {"Arn": ARN, "Id": "AIPAEXAMPLE"},
+                        },
+                        {"InstanceId": "i-0000000000000000d", "State": {"Code": 16, "Name": "running"}},
+                    ],
+                }
+            ]
+        },
+        [
+            ("instance", "i-0000000000000000a", ARN, "front", "running"),
+            ("instance", "i-0000000000000000b", ARN, None, "stopped"),
+        ],
+        [],
+    ),
+    (
+        "DescribeIamInstanceProfileAssociations",
+        {
+            "IamInstanceProfileAssociations": [
+                {
+                    "AssociationId": f"iip-assoc-0000000000000000{letter}",
+                    "InstanceId": "i-0000000000000000a",
+                    "IamInstanceProfile": {"Arn": ARN, "Id": "AIPAEXAMPLE"},
+                    "State": state,
+                }
+                for letter, state in (("a", "associated"), ("b", "disassociating"), ("c", "disassociated"))
+            ]
+        },
+        [
+            ("association", "iip-assoc-0000000000000000a", ARN, "i-0000000000000000a", "associated"),
+            ("association", "iip-assoc-0000000000000000b", ARN, "i-0000000000000000a", "disassociating"),
+        ],
+        [],
+    ),
+    (
+        "DescribeLaunchTemplates",
+        {
+            "LaunchTemplates": [
+                {
+                    "LaunchTemplateId": LT,
+                    "LaunchTemplateName": "web",
+                    "DefaultVersionNumber": 1,
+                    "LatestVersionNumber": 3,
+                }
+            ]
+        },
+        [],
+        [],
+    ),
+    (
+        "DescribeLaunchTemplateVersions",
+        {
+            "LaunchTemplateVersions": [
+                {
+                    "LaunchTemplateId": LT,
+                    "LaunchTemplateName": "web",
+                    "VersionNumber": number,
+                    "DefaultVersion": number == 1,
+                    "LaunchTemplateData": data,
+                }
+                for number, data in (
+                    (1, {"IamInstanceProfile": {"Name": "web"}}),
+                    (2, {"IamInstanceProfile": {"Arn": ARN}}),
+                    (3, {"ImageId": "ami-0123456789abcdef0"}),
+                )
+            ]
+        },
+        [("launch-template", LT, "web", "web", None), ("launch-template", LT, ARN, "web", None)],
+        [],
+    ),
+    (
+        "DescribeLaunchConfigurations",
+        {
+            "LaunchConfigurations": [
+                {
+                    "LaunchConfigurationName": name,
+                    "LaunchConfigurationARN": (
+                        f"arn:aws:autoscaling:{HERE}:launchConfiguration:8b1fe8c6:launchConfigurationName/{name}"
+                    ),
+                    "ImageId": "ami-0123456789abcdef0",
+                    "InstanceType": "t3.micro",
+                    **profile,
+                }
+                for name, profile in (
+                    ("by-name", {"IamInstanceProfile": "web"}),
+                    ("by-arn", {"IamInstanceProfile": ARN}),
+                    ("without", {}),
+                )
+            ]
+        },
+        [
+            ("launch-configuration", "by-name", "web", "by-name", None),
+            ("launch-configuration", "by-arn", ARN, "by-arn", None),
+        ],
+        [],
+    ),
+    (
+        "DescribeAutoScalingGroups",
+        {
+            "AutoScalingGroups": [
+                {
+                    "AutoScalingGroupName": "plain",
+                    "AutoScalingGroupARN": f"arn:aws:autoscaling:{HERE}:autoScalingGroup:1:autoScalingGroupName/plain",
+                    "LaunchTemplate": {"LaunchTemplateId": LT, "LaunchTemplateName": "web", "Version": "2"},
+                },
+                {
+                    "AutoScalingGroupName": "mixed",
+                    "Status": "Delete in progress",
+                    "MixedInstancesPolicy": {
+                        "LaunchTemplate": {
+                            "LaunchTemplateSpecification": {"LaunchTemplateId": LT, "Version": "$Latest"},
+                            "Overrides": [
+                                {"InstanceType": "t3.micro"},
+                                {
+                                    "InstanceType": "t4g.micro",
+                                    "LaunchTemplateSpecification": {"LaunchTemplateName": "arm", "Version": "4"},
+                                },
+                            ],
+                        },
+                        "InstancesDistribution": {"OnDemandBaseCapacity": 0},
+                    },
+                },
+                {"AutoScalingGroupName": "old", "LaunchConfigurationName": "by-name"},
+            ]
+        },
+        [],
+        [
+            ("auto-scaling-group", "plain", [f"{LT}:2"]),
+            ("auto-scaling-group", "mixed", [f"{LT}:$Latest", "arm:4"]),
+            ("auto-scaling-group", "old", []),
+        ],
+    ),
+    (
+        "DescribeSpotInstanceRequests",
+        {
+            "SpotInstanceRequests": [
+                {
+                    "SpotInstanceRequestId": f"sir-{state}",
+                    "State": state,
+                    "LaunchSpecification": {"IamInstanceProfile": profile},
+                }
+                for state, profile in (
+                    ("open", {"Name": "web"}),
+                    ("active", {"Arn": ARN}),
+                    ("disabled", {"Arn": ARN, "Name": "web"}),
+                    ("closed", {"Arn": ARN}),
+                    ("cancelled", {"Arn": ARN}),
+                    ("failed", {"Arn": ARN}),
+                )
+            ]
+        },
+        [
+            ("spot-request", "sir-open", "web", None, "open"),
+            ("spot-request", "sir-active", ARN, None, "active"),
+            ("spot-request", "sir-disabled", ARN, None, "disabled"),
+            ("spot-request", "sir-disabled", "web", None, "disabled"),
+        ],
+        [],
+    ),
+    (
+        "DescribeSpotFleetRequests",
+        {
+            "SpotFleetRequestConfigs": [
+                {
+                    "SpotFleetRequestId": f"sfr-{state}",
+                    "SpotFleetRequestState": state,
+                    "SpotFleetRequestConfig": {
+                        "IamFleetRole": f"arn:aws:iam::{ID}:role/fleet",
+                        "TargetCapacity": 2,
+                        "LaunchSpecifications": [
+                            {"ImageId": "ami-1", "IamInstanceProfile": {"Name": "web"}},
+                            {"ImageId": "ami-2", "IamInstanceProfile": {"Name": "web"}},
+                            {"ImageId": "ami-3", "IamInstanceProfile": {"Arn": ARN}},
+                            {"ImageId": "ami-4"},
+                        ],
+                        "LaunchTemplateConfigs": [
+                            {
+                                "LaunchTemplateSpecification": {"LaunchTemplateId": LT, "Version": "2"},
+                                "Overrides": [{"InstanceType": "t3.micro"}],
+                            },
+                            {"LaunchTemplateSpecification": {"LaunchTemplateName": "arm", "Version": "$Default"}},
+                        ],
+                    },
+                }
+                for state in ("active", "cancelled_running", "cancelled", "failed")
+            ]
+        },
+        [
+            ("spot-fleet", "sfr-active", "web", None, "active"),
+            ("spot-fleet", "sfr-active", ARN, None, "active"),
+            ("spot-fleet", "sfr-cancelled_running", "web", None, "cancelled_running"),
+            ("spot-fleet", "sfr-cancelled_running", ARN, None, "cancelled_running"),
+        ],
+        [
+            ("spot-fleet", "sfr-active", [f"{LT}:2", "arm:$Default"]),
+            ("spot-fleet", "sfr-cancelled_running", [f"{LT}:2", "arm:$Default"]),
+        ],
+    ),
+    (
+        "DescribeFleets",
+        {
+            "Fleets": [
+                {
+                    "FleetId": f"fleet-{state}",
+                    "FleetState": state,
+                    "Type": "maintain",
+                    "LaunchTemplateConfigs": [
+                        {
+                            "LaunchTemplateSpecification": {"LaunchTemplateId": LT, "Version": "2"},
+                            "Overrides": [{"InstanceType": "t3.micro"}],
+                        },
+                        {"LaunchTemplateSpecification": {"LaunchTemplateId": LT, "Version": "$Latest"}},
+                    ],
+                }
+                for state in ("active", "deleted_running", "deleted", "failed")
+            ]
+        },
+        [],
+        [
+            ("fleet", "fleet-active", [f"{LT}:2", f"{LT}:$Latest"]),
+            ("fleet", "fleet-deleted_running", [f"{LT}:2", f"{LT}:$Latest"]),
+        ],
+    ),
+    (
+        "DescribeComputeEnvironments",
+        {
+            "computeEnvironments": [
+                {
+                    "computeEnvironmentName": "by-name",
+                    "computeEnvironmentArn": f"arn:aws:batch:{HERE}:compute-environment/by-name",
+                    "type": "MANAGED",
+                    "status": "VALID",
+                    "computeResources": {"type": "EC2", "maxvCpus": 4, "subnets": [], "instanceRole": "web"},
+                },
+                {
+                    "computeEnvironmentName": "by-template",
+                    "computeEnvironmentArn": f"arn:aws:batch:{HERE}:compute-environment/by-template",
+                    "status": "VALID",
+                    "computeResources": {
+                        "type": "SPOT",
+                        "maxvCpus": 4,
+                        "subnets": [],
+                        "instanceRole": ARN,
+                        "launchTemplate": {
+                            "launchTemplateId": LT,
+                            "version": "2",
+                            "overrides": [
+                                {
+                                    "launchTemplateName": "arm",
+                                    "version": "$Latest",
+                                    "targetInstanceTypes": ["t4g"],
+                                }
+                            ],
+                        },
+                    },
+                },
+                {
+                    "computeEnvironmentName": "gone",
+                    "computeEnvironmentArn": f"arn:aws:batch:{HERE}:compute-environment/gone",
+                    "status": "DELETED",
+                    "computeResources": {"type": "EC2", "maxvCpus": 4, "subnets": [], "instanceRole": "web"},
+                },
+                {
+                    "computeEnvironmentName": "fargate",
+                    "computeEnvironmentArn": f"arn:aws:batch:{HERE}:compute-environment/fargate",
+                    "status": "VALID",
+                    "computeResources": {"type": "FARGATE", "maxvCpus": 4, "subnets": []},
+                },
+            ]
+        },
+        [
+            ("batch-environment", "by-name", "web", "by-name", "VALID"),
+            ("batch-environment", "by-template", ARN, "by-template", "VALID"),
+        ],
+        [("batch-environment", "by-template", [f"{LT}:2", "arm:$Latest"])],
+    ),
+    (
+        "DescribeCluster",
+        {
+            "Cluster": {
+                "Id": "j-1ABC",
+                "Name": "nightly",
+                "ClusterArn": f"arn:aws:elasticmapreduce:{HERE}:cluster/j-1ABC",
+                "Status": {"State": "WAITING"},
+                "Ec2InstanceAttributes": {"IamInstanceProfile": "web", "Ec2SubnetId": "subnet-1"},
+            }
+        },
+        [("emr-cluster", "j-1ABC", "web", "nightly", "WAITING")],
+        [],
+    ),
+    (
+        "DescribeCluster",
+        {
+            "Cluster": {
+                "Id": "j-2ABC",
+                "Status": {"State": "TERMINATED"},
+                "Ec2InstanceAttributes": {"IamInstanceProfile": "web"},
+            }
+        },
+        [],
+        [],
+    ),
+    (
+        "DescribeConfigurationSettings",
+        {
+            "ConfigurationSettings": [
+                {
+                    "ApplicationName": "shop",
+                    "EnvironmentName": "shop-prod",
+                    "DeploymentStatus": "deployed",
+                    "OptionSettings": [
+                        {
+                            "Namespace": "aws:autoscaling:launchconfiguration",
+                            "OptionName": "EC2KeyName",
+                            "Value": "not a profile",
+                        },
+                        {
+                            "Namespace": "aws:elasticbeanstalk:environment",
+                            "OptionName": "IamInstanceProfile",
+                            "Value": "of another namespace",
+                        },
+                        {
+                            "ResourceName": "AWSEBAutoScalingLaunchConfiguration",
+                            "Namespace": "aws:autoscaling:launchconfiguration",
+                            "OptionName": "IamInstanceProfile",
+                            "Value": "web",
+                        },
+                    ],
+                }
+            ]
+        },
+        [("beanstalk-environment", "shop-prod", "web", "shop-prod", "deployed")],
+        [],
+    ),
+    (
+        "GetInfrastructureConfiguration",
+        {
+            "requestId": "r",
+            "infrastructureConfiguration": {
+                "arn": f"arn:aws:imagebuilder:{HERE}:infrastructure-configuration/golden",
+                "name": "golden",
+                "instanceProfileName": "web",
+            },
+        },
+        [("imagebuilder-infrastructure", "golden", "web", "golden", None)],
+        [],
+    ),
+    (
+        "DescribeCapacityProviders",
+        {
+            "capacityProviders": [
+                {
+                    "capacityProviderArn": f"arn:aws:ecs:{HERE}:capacity-provider/{name}",
+                    "name": name,
+                    "status": state,
+                    **provider,
+                }
+                for name, state, provider in (
+                    (
+                        "managed",
+                        "ACTIVE",
+                        {"managedInstancesProvider": {"instanceLaunchTemplate": {"ec2InstanceProfileArn": ARN}}},
+                    ),
+                    (
+                        "deleted",
+                        "INACTIVE",
+                        {"managedInstancesProvider": {"instanceLaunchTemplate": {"ec2InstanceProfileArn": ARN}}},
+                    ),
+                    ("FARGATE", "ACTIVE", {}),
+                )
+            ],
+            "failures": [],
+        },
+        [("ecs-capacity-provider", "managed", ARN, "managed", "ACTIVE")],
+        [],
+    ),
+    (
+        "DescribeDBInstances",
+        {
+            "DBInstances": [
+                {
+                    "DBInstanceIdentifier": "custom",
+                    "DBInstanceArn": f"arn:aws:rds:{HERE}:db:custom",
+                    "DBInstanceStatus": "available",
+                    "CustomIamInstanceProfile": "AWSRDSCustomInstanceProfile",
+                },
+                {"DBInstanceIdentifier": "usual", "DBInstanceStatus": "available"},
+            ]
+        },
+        [("rds-custom-instance", "custom", "AWSRDSCustomInstanceProfile", "custom", "available")],
+        [],
+    ),
+    (
+        "GetComputeNodeGroup",
+        {
+            "computeNodeGroup": {
+                "id": "pcs_abc",
+                "name": "workers",
+                "arn": f"arn:aws:pcs:{HERE}:cluster/c/computenodegroup/pcs_abc",
+                "clusterId": "pcs_c",
+                "status": "SUSPENDED",
+                "iamInstanceProfileArn": ARN,
+                "customLaunchTemplate": {"id": LT, "version": "2"},
+            }
+        },
+        [("pcs-node-group", "pcs_abc", ARN, "workers", "SUSPENDED")],
+        [("pcs-node-group", "pcs_abc", [f"{LT}:2"])],
+    ),
+]
+
+
+def test_every_consumer_has_an_answer_here() -> None:
+    assert {operation for operation, *_ in CASES} == {consumer.operation for consumer in CONSUMERS}
+
+
+@pytest.mark.parametrize(("operation", "answer", "mentions", "pins"), CASES, ids=[case[0] for case in CASES])
+def test_an_answer_names_its_profiles_and_templates(
+    operation: str, answer: dict[str, Any], mentions: list[tuple[Any, ...]], pins: list[tuple[str, str, list[str]]]
+) -> None:
+    consumer = of(operation)
+    decoded = records(operation, answer)
+    assert [said(mention) for record in decoded for mention in consumer.mentions(record)] == mentions
+    assert [pinned(pinning) for record in decoded for pinning in consumer.pinnings(record)] == pins
+
+
+def test_batch_on_managed_instances_names_the_profile_of_their_template() -> None:
+    """Newer than some models of botocore, so that its shape is not held against one."""
+    template = {"ec2InstanceProfileArn": ARN}
+    answer = {
+        "computeEnvironments": [
+            {
+                "computeEnvironmentName": "managed",
+                "status": "VALID",
+                "computeResources": {"managedInstancesProvider": {"instanceLaunchTemplate": template}},
+            }
+        ]
+    }
+    (record,) = records("DescribeComputeEnvironments", answer)
+    assert [m.named for m in of("DescribeComputeEnvironments").mentions(record)] == [ARN]
+
+
+def test_an_instance_keeps_the_id_and_place_of_its_profile() -> None:
+    answer = next(answer for operation, answer, *_ in CASES if operation == "DescribeInstances")
+    (record,) = records("DescribeInstances", answer)
+    first = next(of("DescribeInstances").mentions(record))
+    assert (first.profile_id, first.region, first.account_id) == ("AIPAEXAMPLE", "eu-west-1", ID)
+
+
+# The table against the models of AWS
+
+
+def shape_of(service: str, operation: str) -> Any:
+    return MODELS.get_service_model(service).operation_model(operation).output_shape
+
+
+def inputs_of(service: str, operation: str) -> Any:
+    return MODELS.get_service_model(service).operation_model(operation).input_shape
+
+
+def within(node: dict[str, Any], shapes: list[Any]) -> list[Any]:
+    """Return the shapes that a JMESPath leads to from others; fail on a field that is in none of them.
+
+    A list is the shape of a list, or, where the path itself makes one, a list of the shapes in it.
+    """
+    kind, children = node["type"], node["children"]
+    match kind:
+        case "field":
+            name = node["value"]
+            found = [shape.members[name] for shape in shapes if name in getattr(shape, "members", {})]
+            assert len(found) == len(shapes), f"{name} is not in all of {shapes}"
+            shapes = found
+        case "subexpression" | "index_expression":
+            for child in children:
+                shapes = within(child, shapes)
+        case "flatten":
+            shapes = [[each] for shape in within(children[0], shapes) for each in elements(shape, deep=True)]
+        case "projection" | "filter_projection":
+            each = [one for shape in within(children[0], shapes) for one in elements(shape)]
+            for condition in children[2:]:
+                compared(condition, each)
+            shapes = [[one] for one in within(children[1], each)]
+        case "multi_select_list":
+            shapes = [[one for child in children for one in within(child, shapes)]]
+        case "multi_select_dict":
+            for pair in children:
+                within(pair["children"][0], shapes)
+            shapes = [{pair["value"] for pair in children}]
+        case _:
+            assert kind in ("identity", "current"), kind
+    return shapes
+
+
+def elements(shape: Any, *, deep: bool = False) -> list[Any]:
+    if isinstance(shape, list):
+        return [one for each in shape for one in (elements(each) if deep and is_list(each) else [each])]
+    assert shape.type_name == "list", f"{shape} is no list"
+    return [shape.member]
+
+
+def is_list(shape: Any) -> bool:
+    return isinstance(shape, list) or getattr(shape, "type_name", "") == "list"
+
+
+def compared(node: dict[str, Any], shapes: list[Any]) -> None:
+    if node["type"] == "field":
+        within(node, shapes)
+    for child in node["children"]:
+        compared(child, shapes)
+
+
+def leads(path: str, shape: Any) -> list[Any]:
+    return within(jmespath.compile(path).parsed, [shape])
+
+
+def paths_of(consumer: Consumer) -> dict[str, str]:
+    """The paths that a row was made with, which its functions close over."""
+    found: dict[str, str] = {}
+    for function in (consumer.mentions, consumer.pinnings):
+        names = function.__code__.co_freevars
+        for name, cell in zip(names, function.__closure__ or (), strict=True):
+            if isinstance(cell.cell_contents, str) and name != "consumer_type":
+                found[name] = cell.cell_contents
+    return {name: path for name, path in found.items() if path}
+
+
+# The field that only newer models have, and what stands in for it.
+NEWER = (
+    "computeResources.managedInstancesProvider.instanceLaunchTemplate.ec2InstanceProfileArn",
+    "computeResources.instanceRole",
+)
+BY_PATH = [consumer for consumer in CONSUMERS if consumer.record == dict[str, Any]]
+
+
+@pytest.mark.parametrize("consumer", BY_PATH, ids=[one.operation for one in BY_PATH])
+def test_every_path_leads_to_fields_that_aws_documents(consumer: Consumer) -> None:
+    shape = shape_of(consumer.service, consumer.operation).members[consumer.key]
+    record = shape.member if shape.type_name == "list" else shape
+    paths = paths_of(consumer)
+    assert {"id"} < set(paths)
+    assert {"named", "pins"} & set(paths)
+    for name, path in paths.items():
+        known = path
+        if consumer.service == "batch" and "managedInstancesProvider" not in record.members["computeResources"].members:
+            known = path.replace(*NEWER)
+        (*_, last) = leads(known, record) or [None]
+        assert last is not None, (name, path)
+        if name == "pins":
+            assert last == [{"LaunchTemplateId", "LaunchTemplateName", "Version"}] or {
+                *getattr(last[0], "members", last[0])
+            } >= {"LaunchTemplateId", "Version"}, last
+
+
+def test_a_path_to_a_field_that_is_not_there_is_noticed() -> None:
+    """The walk that the other tests rely on."""
+    shape = shape_of("ec2", "DescribeSpotFleetRequests").members["SpotFleetRequestConfigs"].member
+    for wrong in (
+        "SpotFleetRequestId.Nope",
+        "SpotFleetRequestConfig.LaunchSpecifications[].IamInstanceProfile.[Arn, Nope][]",
+        "SpotFleetRequestConfig.LaunchSpecifications.IamInstanceProfile",
+        "SpotFleetRequestConfig.LaunchSpecifications[?Nope=='x'].ImageId",
+        "SpotFleetRequestId[].Arn",
+    ):
+        with pytest.raises(AssertionError):
+            leads(wrong, shape)
+
+
+@pytest.mark.parametrize("consumer", CONSUMERS, ids=[one.operation for one in CONSUMERS])
+def test_typed_records_have_the_fields_that_aws_documents(consumer: Consumer) -> None:
+    shape = shape_of(consumer.service, consumer.operation).members[consumer.key]
+    if consumer.record != dict[str, Any]:
+        fits_shape(msgspec.inspect.type_info(consumer.record), shape.member)
+
+
+def fits_shape(info: Any, shape: Any) -> None:
+    if isinstance(info, msgspec.inspect.UnionType):
+        (info,) = (one for one in info.types if not isinstance(one, msgspec.inspect.NoneType))
+    if isinstance(info, msgspec.inspect.ListType):
+        fits_shape(info.item_type, shape.member)
+    elif isinstance(info, msgspec.inspect.StructType):
+        for field in info.fields:
+            # One struct serves what names profiles by id and what names them by name.
+            if info.cls.__name__ == "_Profile" and field.encode_name not in shape.members:
+                continue
+            fits_shape(field.type, shape.members[field.encode_name])
+
+
+@pytest.mark.parametrize(("operation", "answer"), [case[:2] for case in CASES], ids=[case[0] for case in CASES])
+def test_the_answers_of_these_tests_are_of_the_shape_that_aws_documents(operation: str, answer: Any) -> None:
+    is_of(answer, shape_of(of(operation).service, operation))
+
+
+def is_of(value: Any, shape: Any) -> None:
+    if isinstance(value, dict):
+        for name, part in value.items():
+            assert name in shape.members, f"{name} is not in {shape}"
+            is_of(part, shape.members[name])
+    elif isinstance(value, list):
+        for part in value:
+            is_of(part, shape.member)
+    else:
+        assert (shape.type_name in ("string", "timestamp")) == isinstance(value, str), (shape, value)
+
+
+@pytest.mark.parametrize("consumer", CONSUMERS, ids=[one.operation for one in CONSUMERS])
+def test_each_step_gives_what_the_next_read_asks_for(consumer: Consumer) -> None:
+    """And what goes with a request is known to it, so far as the installed botocore knows."""
+    given: set[str] = set()
+    for step in (*consumer.steps, None):
+        operation = step.operation if step else consumer.operation
+        inputs = inputs_of(consumer.service, operation)
+        fixed = set(step.parameters if step else consumer.parameters) - {"IncludeManagedResources"}
+        assert given | fixed <= set(inputs.members)
+        assert set(inputs.required_members) <= given | fixed
+        if consumer.when != "files":
+            assert (consumer.service, operation) in {(read.service, read.operation) for read in READS}
+        if step:
+            ((each,),) = leads(step.each, shape_of(consumer.service, operation))
+            given = each
+
+
+@pytest.mark.parametrize(
+    ("operation", "answer", "asked"),
+    [
+        ("DescribeCluster", {"Clusters": [{"Id": "j-1"}, {"Id": "j-2"}]}, [{"ClusterId": "j-1"}, {"ClusterId": "j-2"}]),
+        (
+            "DescribeConfigurationSettings",
+            {"Environments": [{"ApplicationName": "shop", "EnvironmentName": "prod", "EnvironmentId": "e-1"}]},
+            [{"ApplicationName": "shop", "EnvironmentName": "prod"}],
+        ),
+        (
+            "GetInfrastructureConfiguration",
+            {"infrastructureConfigurationSummaryList": [{"arn": "arn:x", "name": "golden"}]},
+            [{"infrastructureConfigurationArn": "arn:x"}],
+        ),
+        ("GetComputeNodeGroup", {"clusters": [{"id": "c", "name": "n"}]}, [{"clusterIdentifier": "c"}]),
+        ("DescribeCluster", {"Clusters": []}, []),
+    ],
+)
+def test_a_listing_leads_to_a_request_for_each_of_what_it_lists(
+    operation: str, answer: dict[str, Any], asked: list[dict[str, str]]
+) -> None:
+    step: Step = of(operation).steps[0]
+    assert jmespath.search(step.each, answer) == asked
+
+
+def test_a_node_group_is_asked_for_by_its_cluster_and_id() -> None:
+    step = of("GetComputeNodeGroup").steps[1]
+    answer = {"computeNodeGroups": [{"id": "g", "clusterId": "c", "name": "n"}]}
+    assert jmespath.search(step.each, answer) == [{"clusterIdentifier": "c", "computeNodeGroupIdentifier": "g"}]
+
+
+# Versions of launch templates
+
+
+def version(number: int, profile: str | None, *, default: bool = False, template: str = LT) -> Version:
+    data = {"IamInstanceProfile": {"Name": profile}} if profile else {}
+    return msgspec.convert(
+        {
+            "LaunchTemplateId": template,
+            "LaunchTemplateName": f"name-of-{template}",
+            "VersionNumber": number,
+            "DefaultVersion": default,
+            "LaunchTemplateData": data,
+        },
+        Version,
+    )
+
+
+READ = [version(1, "first", default=True), version(4, "latest")]
+
+
+def through(*pins: dict[str, str], versions: list[Version] | None = None) -> tuple[list[tuple[str, Any]], list[str]]:
+    """Return which profile a group names by which labels, and what was not read."""
+    group = {"AutoScalingGroupName": "g", "MixedInstancesPolicy": {"LaunchTemplate": {"Overrides": []}}}
+    group["MixedInstancesPolicy"]["LaunchTemplate"]["Overrides"] = [  # type: ignore[index]
+        {"LaunchTemplateSpecification": pin} for pin in pins
+    ]
+    (record,) = records("DescribeAutoScalingGroups", {"AutoScalingGroups": [group]})
+    pinnings = list(of("DescribeAutoScalingGroups").pinnings(record))
+    mentions, unread = pinned_mentions(pinnings, READ if versions is None else versions, [], None)
+    return [(mention.named, mention.consumer_version) for mention in mentions], unread
+
+
+@pytest.mark.parametrize(
+    ("pin", "named"),
+    [
+        ({"LaunchTemplateId": LT, "Version": "1"}, [("first", "1")]),
+        ({"LaunchTemplateId": LT, "Version": "4"}, [("latest", "4")]),
+        ({"LaunchTemplateId": LT, "Version": "$Default"}, [("first", "$Default")]),
+        ({"LaunchTemplateId": LT, "Version": "$Latest"}, [("latest", "$Latest")]),
+        # Auto Scaling and Batch take the default version where none is named.
+        ({"LaunchTemplateId": LT}, [("first", "$Default")]),
+        ({"LaunchTemplateId": LT, "Version": ""}, [("first", "$Default")]),
+        ({"LaunchTemplateName": f"name-of-{LT}", "Version": "4"}, [("latest", "4")]),
+    ],
+)
+def test_a_pin_names_the_profile_of_its_version(pin: dict[str, str], named: list[tuple[str, str]]) -> None:
+    assert through(pin) == (named, [])
+
+
+@pytest.mark.parametrize(
+    ("pin", "unread"),
+    [
+        ({"LaunchTemplateId": LT, "Version": "2"}, f"{LT}:2"),
+        ({"LaunchTemplateName": "other", "Version": "$Latest"}, "other:$Latest"),
+        ({"LaunchTemplateId": "lt-other"}, "lt-other:$Default"),
+    ],
+)
+def test_a_pin_of_a_version_that_was_not_read_is_told(pin: dict[str, str], unread: str) -> None:
+    assert through(pin) == ([], [unread])
+
+
+def test_pins_of_one_profile_are_one_reference_with_all_its_versions() -> None:
+    versions = [version(1, "web", default=True), version(2, "web"), version(10, "web"), version(11, None)]
+    pins = [{"LaunchTemplateId": LT, "Version": label} for label in ("10", "2", "$Latest", "$Default", "2")]
+    assert through(*pins, versions=versions) == ([("web", "2 10 $Default")], [])
+
+
+# Live
+
+
+@pytest.fixture
+def account() -> Iterator[PracticeAccount]:
+    with PracticeAccount(regions=("eu-west-1", "us-east-1")) as opened:
+        yield opened
+
+
+def answered(
+    monkeypatch: pytest.MonkeyPatch, by: Callable[[str, str, str, dict[str, Any]], dict[str, Any] | str | None]
+) -> None:
+    """Let a function answer in the place of AWS: with an answer, the code of a refusal, or None to let AWS do it."""
+    real = Asker._whole
+
+    def whole(self: Asker, client: Any, operation: str, parameters: dict[str, Any], service: str) -> dict[str, Any]:
+        answer = by(service, operation, client.meta.region_name, parameters)
+        if isinstance(answer, str):
+            raise ClientError({"Error": {"Code": answer, "Message": "no"}}, operation)
+        return real(self, client, operation, parameters, service) if answer is None else answer
+
+    monkeypatch.setattr(Asker, "_whole", whole)
+
+
+def referring(inventory: iamframe.Inventory, consumer_type: str) -> list[list[Any]]:
+    frame = inventory.references
+    columns = ["region", "profile_name", "consumer_name", "consumer_version", "consumer_state"]
+    return frame[columns][frame["consumer_type"] == consumer_type].fillna("").to_numpy().tolist()  # type: ignore[no-any-return]
+
+
+def judged(inventory: iamframe.Inventory) -> tuple[str, list[str]]:
+    findings = iamframe.run_checks(inventory, only=["unreferenced_profiles"]).findings
+    return status(inventory, "unreferenced_profiles"), findings["certainty"].tolist()
+
+
+def template(account: PracticeAccount, *profiles: str, region: str = "eu-west-1") -> str:
+    """Make a launch template with a version per profile, the first one its default; return its id."""
+    ec2 = account.session(region_name=region).client("ec2")
+    made = ""
+    for number, name in enumerate(profiles):
+        data = {"ImageId": "ami-12345678", "InstanceType": "t3.micro", "IamInstanceProfile": {"Name": name}}
+        if number == 0:
+            answer = ec2.create_launch_template(LaunchTemplateName="web", LaunchTemplateData=data)
+            made = answer["LaunchTemplate"]["LaunchTemplateId"]
+        else:
+            ec2.create_launch_template_version(LaunchTemplateId=made, LaunchTemplateData=data)
+    return made
+
+
+def group(account: PracticeAccount, launch: dict[str, Any], name: str = "g") -> None:
+    account.session(region_name="eu-west-1").client("autoscaling").create_auto_scaling_group(
+        AutoScalingGroupName=name, MinSize=0, MaxSize=1, AvailabilityZones=["eu-west-1a"], **launch
+    )
+
+
+def test_the_old_version_that_a_group_pins_is_read_by_a_second_request(account: PracticeAccount) -> None:
+    for name in ("first", "second", "third", "fourth"):
+        add(account, name, name)
+    made = template(account, "first", "second", "third", "fourth")
+    group(account, {"LaunchTemplate": {"LaunchTemplateId": made, "Version": "2"}})
+    account.forget()
+    inventory = load(account, references=True)
+    assert referring(inventory, "auto-scaling-group") == [["eu-west-1", "second", "g", "2", ""]]
+    assert [row[1] for row in referring(inventory, "launch-template")] == ["first", "fourth"]
+    asked = [r.region for r in account.requests if r.action == VERSIONS]
+    # One in each region for the newest and the default ones, and one for what the group pins.
+    assert sorted(asked) == ["eu-west-1", "eu-west-1", "us-east-1"]
+    assert found(inventory, "unreferenced_profiles") == {"third"}
+
+
+def test_a_template_that_is_gone_is_no_gap(account: PracticeAccount) -> None:
+    add(account, "first", "first")
+    made = template(account, "first", "first")
+    group(account, {"LaunchTemplate": {"LaunchTemplateId": made, "Version": "2"}})
+    account.session(region_name="eu-west-1").client("ec2").delete_launch_template(LaunchTemplateId=made)
+    inventory = load(account, references=True)
+    assert inventory.gaps.empty
+    assert referring(inventory, "auto-scaling-group") == []
+    assert judged(inventory) == ("complete", ["in scope"])
+
+
+def test_a_version_that_is_gone_is_no_gap_and_does_not_hide_the_others(
+    account: PracticeAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """EC2 refuses the whole request, whatever else it asks for."""
+    add(account, "first", "first")
+    add(account, "third", "third")
+    made = template(account, "first", "first", "third", "first")
+    group(account, {"LaunchTemplate": {"LaunchTemplateId": made, "Version": "2"}}, "a")
+    group(account, {"LaunchTemplate": {"LaunchTemplateId": made, "Version": "3"}}, "b")
+    gone = "InvalidLaunchTemplateId.VersionNotFound"
+    answered(monkeypatch, lambda _, __, ___, asked: gone if "2" in asked.get("Versions", ()) else None)
+    inventory = load(account, references=True)
+    assert referring(inventory, "auto-scaling-group") == [["eu-west-1", "third", "b", "3", ""]]
+    assert inventory.gaps.empty
+    assert found(inventory, "unreferenced_profiles") == set()
+
+
+def test_the_newest_version_of_a_listing_that_broke_off_is_asked_for_by_itself(
+    account: PracticeAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("first", "second"):
+        add(account, name, name)
+    made = template(account, "first", "second")
+    group(account, {"LaunchTemplate": {"LaunchTemplateId": made, "Version": "$Latest"}})
+    page = {
+        "NextToken": "more",
+        "LaunchTemplateVersions": [
+            {
+                "LaunchTemplateId": made,
+                "VersionNumber": 1,
+                "DefaultVersion": True,
+                "LaunchTemplateData": {"IamInstanceProfile": {"Name": "first"}},
+            }
+        ],
+    }
+
+    def answer(_: str, operation: str, region: str, asked: dict[str, Any]) -> dict[str, Any] | str | None:
+        if operation != VERSIONS or region != "eu-west-1" or "LaunchTemplateId" in asked:
+            return None
+        return "InternalError" if "NextToken" in asked else dict(page)
+
+    answered(monkeypatch, answer)
+    inventory = load(account, references=True)
+    assert referring(inventory, "auto-scaling-group") == [["eu-west-1", "second", "g", "$Latest", ""]]
+    assert judged(inventory) == ("unknown", [])
+
+
+def test_a_pinned_version_that_is_denied_accuses_nobody(
+    account: PracticeAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(account, "first", "first")
+    add(account, "second", "second")
+    made = template(account, "first", "second", "first")
+    group(account, {"LaunchTemplate": {"LaunchTemplateId": made, "Version": "2"}})
+    no = "UnauthorizedOperation"
+    answered(monkeypatch, lambda _, __, ___, asked: no if "LaunchTemplateId" in asked else None)
+    inventory = load(account, references=True)
+    assert inventory.gaps[["operation", "subject", "reason"]].to_numpy().tolist() == [[VERSIONS, f"{made}:2", "denied"]]
+    assert judged(inventory) == ("unknown", [])
+
+
+def test_the_launch_configuration_of_a_group_is_the_one_of_its_region(account: PracticeAccount) -> None:
+    for region, name in (("eu-west-1", "europe"), ("us-east-1", "america")):
+        add(account, name, name)
+        account.session(region_name=region).client("autoscaling").create_launch_configuration(
+            LaunchConfigurationName="same",
+            ImageId="ami-12345678",
+            InstanceType="t3.micro",
+            IamInstanceProfile=name,
+        )
+    group(account, {"LaunchConfigurationName": "same"})
+    inventory = load(account, references=True)
+    assert [row[:3] for row in referring(inventory, "auto-scaling-group")] == [["eu-west-1", "europe", "g"]]
+    assert [row[:2] for row in referring(inventory, "launch-configuration")] == [
+        ["eu-west-1", "europe"],
+        ["us-east-1", "america"],
+    ]
+
+
+def test_a_spot_request_refers_to_its_profile(account: PracticeAccount) -> None:
+    arn = add(account, "web", "web")
+    account.session(region_name="eu-west-1").client("ec2").request_spot_instances(
+        SpotPrice="0.1",
+        LaunchSpecification={
+            "ImageId": "ami-12345678",
+            "InstanceType": "t3.micro",
+            "IamInstanceProfile": {"Arn": arn},
+        },
+    )
+    inventory = load(account, references=True)
+    assert {tuple(row[:2]) for row in referring(inventory, "spot-request")} == {("eu-west-1", "web")}
+
+
+def test_a_cluster_of_emr_refers_to_its_profile(account: PracticeAccount) -> None:
+    add(account, "web", "web")
+    account.session(region_name="us-east-1").client("emr").run_job_flow(
+        Name="nightly",
+        ReleaseLabel="emr-7.0.0",
+        JobFlowRole="web",
+        ServiceRole="emr",
+        Instances={
+            "MasterInstanceType": "m5.xlarge",
+            "InstanceCount": 1,
+            "KeepJobFlowAliveWhenNoSteps": True,
+        },
+    )
+    # The practice account shows its clusters in every region.
+    inventory = load(account, references="all", regions=["us-east-1"])
+    assert [row[:3] for row in referring(inventory, "emr-cluster")] == [["us-east-1", "web", "nightly"]]
+    assert found(inventory, "unreferenced_profiles") == set()
+    assert found(load(account, references=True), "unreferenced_profiles") == {"web"}
+
+
+def test_an_environment_of_batch_refers_to_its_profile(account: PracticeAccount) -> None:
+    arn = add(account, "web", "web")
+    session = account.session(region_name="eu-west-1")
+    ec2 = session.client("ec2")
+    subnet = ec2.describe_subnets()["Subnets"][0]["SubnetId"]
+    groups = [ec2.describe_security_groups()["SecurityGroups"][0]["GroupId"]]
+    role = session.client("iam").create_role(RoleName="batch", AssumeRolePolicyDocument=EC2)["Role"]["Arn"]
+    session.client("batch").create_compute_environment(
+        computeEnvironmentName="jobs",
+        type="MANAGED",
+        state="ENABLED",
+        serviceRole=role,
+        computeResources={
+            "type": "EC2",
+            "minvCpus": 0,
+            "maxvCpus": 4,
+            "instanceTypes": ["m5.large"],
+            "subnets": [subnet],
+            "securityGroupIds": groups,
+            "instanceRole": arn,
+        },
+    )
+    inventory = load(account, references="all")
+    assert referring(inventory, "batch-environment") == [["eu-west-1", "web", "jobs", "", "VALID"]]
+
+
+def test_a_consumer_of_several_steps_is_asked_for_each_thing_that_a_listing_names(
+    account: PracticeAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the practice account cannot hold is answered here, in AWS's shape."""
+    add(account, "web", "web")
+    answers: dict[tuple[str, str, str], Any] = {
+        ("pcs", "ListClusters", ""): {"clusters": [{"id": "c1"}, {"id": "c2"}]},
+        ("pcs", "ListComputeNodeGroups", "c1"): {"computeNodeGroups": [{"id": "g1", "clusterId": "c1"}]},
+        ("pcs", "ListComputeNodeGroups", "c2"): {"computeNodeGroups": [{"id": "g2", "clusterId": "c2"}]},
+        ("pcs", "GetComputeNodeGroup", "c1"): {
+            "computeNodeGroup": {"id": "g1", "name": "one", "status": "ACTIVE", "iamInstanceProfileArn": "web"}
+        },
+        ("pcs", "GetComputeNodeGroup", "c2"): {"computeNodeGroup": {"id": "g2", "name": "two", "status": "DELETED"}},
+        ("imagebuilder", "ListInfrastructureConfigurations", ""): {
+            "infrastructureConfigurationSummaryList": [{"arn": "arn:golden", "name": "golden"}]
+        },
+        ("imagebuilder", "GetInfrastructureConfiguration", "arn:golden"): {
+            "infrastructureConfiguration": {"name": "golden", "instanceProfileName": "web"}
+        },
+        ("elasticbeanstalk", "DescribeEnvironments", ""): {
+            "Environments": [{"ApplicationName": "shop", "EnvironmentName": "prod"}]
+        },
+        ("elasticbeanstalk", "DescribeConfigurationSettings", "shop"): next(
+            answer for operation, answer, *_ in CASES if operation == "DescribeConfigurationSettings"
+        ),
+    }
+
+    def answer(service: str, operation: str, _: str, asked: dict[str, Any]) -> dict[str, Any] | None:
+        subject = asked.get("clusterIdentifier") or asked.get("infrastructureConfigurationArn")
+        return answers.get((service, operation, subject or asked.get("ApplicationName") or ""))
+
+    answered(monkeypatch, answer)
+    inventory = load(account, references="all", regions=["us-east-1"])
+    assert referring(inventory, "pcs-node-group") == [["us-east-1", "web", "one", "", "ACTIVE"]]
+    assert referring(inventory, "imagebuilder-infrastructure") == [["us-east-1", "web", "golden", "", ""]]
+    assert referring(inventory, "beanstalk-environment") == [["us-east-1", "web", "shop-prod", "", "deployed"]]
+
+
+def test_services_that_share_the_name_of_a_request_are_told_apart(account: PracticeAccount) -> None:
+    """EMR and PCS both have a ListClusters."""
+    account.deny("elasticmapreduce:ListClusters")
+    inventory = load(account, references="all", regions=["us-east-1"])
+    (gap,) = inventory.gaps[inventory.gaps["reason"] == "denied"].to_dict("records")
+    assert gap["operation"] == "elasticmapreduce:ListClusters"
+    assert gap["detail"].endswith("; allow elasticmapreduce:ListClusters")
+    calls = inventory.calls.set_index("operation")["state"]
+    assert calls["elasticmapreduce:ListClusters"] == "refused"
+    assert calls["pcs:ListClusters"] == "complete"
+
+
+# One consumer denied in one of two regions
+
+
+DENIED = [read for read in READS if read.when in ("references", "all") and read.operation != "DescribeRegions"]
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[PracticeAccount]:
+    """An account whose one profile nothing names, with something to ask for at the end of each step."""
+    with PracticeAccount(regions=("eu-west-1", "us-east-1")) as opened:
+        add(opened, "web", "web")
+        yield opened
+
+
+def test_where_all_was_read_it_is_in_scope(shared: PracticeAccount) -> None:
+    assert judged(load(shared, references=True)) == ("complete", ["in scope"])
+    assert judged(load(shared, references="all")) == ("complete", ["in scope"])
+
+
+@pytest.mark.parametrize("read", DENIED, ids=[read.action for read in DENIED])
+def test_one_consumer_denied_in_one_region(shared: PracticeAccount, monkeypatch: pytest.MonkeyPatch, read: Any) -> None:
+    def answer(service: str, operation: str, region: str, _: dict[str, Any]) -> dict[str, Any] | str | None:
+        if region != "eu-west-1" or service != read.service:
+            return None
+        return "AccessDenied" if operation == read.operation else LISTED.get(operation)
+
+    answered(monkeypatch, answer)
+    inventory = load(shared, references="all")
+    gaps = inventory.gaps.to_dict("records")
+    assert {(gap["region"], gap["reason"]) for gap in gaps} == {("eu-west-1", "denied")}
+    assert all(gap["detail"].endswith(f"; allow {read.action}") for gap in gaps)
+    # The core consumers, and those that pin versions which nothing else shows.
+    core = read.operation in (*CORE, *FLEETS)
+    assert judged(inventory) == (("unknown", []) if core else ("partial", ["maybe"]))
+
+
+# What leads to the last request of a consumer that takes several.
+LISTED: dict[str, dict[str, Any]] = {
+    "ListClusters": {"Clusters": [{"Id": "j-1"}], "clusters": [{"id": "c"}]},
+    "ListComputeNodeGroups": {"computeNodeGroups": [{"id": "g", "clusterId": "c"}]},
+    "ListInfrastructureConfigurations": {"infrastructureConfigurationSummaryList": [{"arn": "arn:x"}]},
+    "DescribeEnvironments": {"Environments": [{"ApplicationName": "a", "EnvironmentName": "e"}]},
+}
+
+
+def test_what_was_not_asked_for_leaves_the_core_complete(shared: PracticeAccount) -> None:
+    shared.forget()
+    load(shared, references=True)
+    assert {read.service for read in READS if read.when == "all"} & {r.service for r in shared.requests} == set()
+    assert {CONFIGURATIONS, *CORE, *FLEETS} <= set(shared.counts())
