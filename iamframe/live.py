@@ -157,7 +157,9 @@ def load_fleet(
         first = f"; the first: {failed[0]}" if failed else ""
         raise SourceError(f"none of the {len(able):,} accounts could be read{first}")
     left_out = [
-        _unread(m, f"the account {m.account_id} is {m.status} and cannot be read") for m in members if m not in able
+        _unread(m, f"the account {m.account_id} is {m.status} and cannot be read", "denied")
+        for m in members
+        if m not in able
     ]
     return joined([*(one.inventory for one in loaded), *left_out], [source_name(profile)])
 
@@ -303,12 +305,13 @@ def _load_member(member: Member, way: _Way) -> _Loaded:
         if all(a.state == "refused" for a in answers if a.tally and a.operation != "GetCallerIdentity"):
             raise SourceError(_all_denied(source, answers))
     except IamframeError as error:
-        return _Loaded(_unread(member, str(error)), str(error), isinstance(error, ExpiredError))
+        expired = isinstance(error, ExpiredError)
+        return _Loaded(_unread(member, str(error), "expired" if expired else "denied"), str(error), expired)
     return _Loaded(build_inventory(answers, [source]))
 
 
-def _unread(member: Member, sentence: str) -> Inventory:
-    gap = Gap("AssumeRole", ALL, "denied", sentence, account_id=member.account_id)
+def _unread(member: Member, sentence: str, reason: str) -> Inventory:
+    gap = Gap("AssumeRole", ALL, reason, sentence, account_id=member.account_id)
     answer = Answer(
         "denied",
         AWS,

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from iamframe.errors import ExpiredError, IamframeError, SourceError, StoreError
+from iamframe.errors import IamframeError, SourceError, StoreError
 from iamframe.inventory import Inventory, build_inventory
 from iamframe.sources.archives import shown
 from iamframe.sources.files import read_files
@@ -156,11 +156,9 @@ def take_snapshot(out: str | os.PathLike[str], *sources: str | os.PathLike[str],
     keep = {"journals": unfinished} if many else {"journal": unfinished / "account.jsonl"}
     try:
         inventory = load(*sources, **live, **keep)
-    except ExpiredError:
-        raise
     except IamframeError:
         # Whoever mends the command must not be told that the folder holds another one's answers.
-        if not begun:
+        if not begun and not any(kept.stat().st_size for kept in unfinished.glob("*.jsonl")):
             shutil.rmtree(unfinished, ignore_errors=True)
             for one in made:
                 with contextlib.suppress(OSError):
@@ -172,8 +170,12 @@ def take_snapshot(out: str | os.PathLike[str], *sources: str | os.PathLike[str],
 
 def _same_call(unfinished: Path, sources: list[str], live: dict[str, Any]) -> None:
     """Note what is asked for, or hold it against what was, so that answers to other questions are not mixed."""
-    # An external id is written nowhere.
+    # An external id is written nowhere, be it one for all accounts or each one's own.
     asked = {name: value for name, value in live.items() if name not in ("external_id", "progress", "workers", "rate")}
+    if not isinstance(asked.get("accounts"), (str, os.PathLike, type(None))):
+        from iamframe.sources.fleet import members_of
+
+        asked["accounts"] = [member.account_id for member in members_of(asked["accounts"])]
     said = msgspec.json.encode({"sources": sources, "options": asked}, enc_hook=str, order="sorted")
     file = unfinished / "asked.json"
     try:

@@ -152,8 +152,14 @@ def test_the_external_id_is_written_nowhere(organization: PracticeAccount, tmp_p
     inventory = load([*ids, "999999999999"], external_id="s3cret-external")
     iamframe.write_report(iamframe.run_checks(inventory), tmp_path / "report")
     inventory.save(tmp_path / "snap")
+    own = [{"account_id": account, "external_id": "s3cret-external"} for account in ids]
+    organization.expire(after=12)
+    with pytest.raises(SourceError, match="expired"):
+        iamframe.take_snapshot(tmp_path / "taken", "aws", accounts=own, role_name=ROLE, progress=False)
+    organization.expire(None)
     files = [file for file in tmp_path.rglob("*") if file.is_file()]
     assert len(files) > 12
+    assert (tmp_path / "taken" / "unfinished" / "asked.json") in files
     for file in files:
         assert b"s3cret-external" not in file.read_bytes()
     for frame in inventory.frames.values():

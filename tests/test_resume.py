@@ -96,6 +96,31 @@ def test_an_unfinished_snapshot_says_so_when_it_is_opened(account: PracticeAccou
     assert len(iamframe.open_snapshot(tmp_path / "snap").profiles) == 8
 
 
+def test_what_fails_before_anything_is_read_leaves_nothing_behind(account: PracticeAccount, tmp_path: Path) -> None:
+    account.expire(after=0)
+    assert run(account, tmp_path / "snap")[0] == 2
+    assert not (tmp_path / "snap").exists()
+
+
+def test_credentials_of_another_account_do_not_go_on_from_its_answers(account: PracticeAccount, tmp_path: Path) -> None:
+    account.fill(roles=8, profiles=8)
+    other = account.add_member("other")
+    account.fill(roles=2, profiles=2, account_id=other)
+    account.expire(after=9)
+    assert run(account, tmp_path / "snap")[0] == 2
+    account.expire(None)
+    process = subprocess.run(
+        [sys.executable, "-m", "iamframe.cli", "snapshot", "aws", "--out", str(tmp_path / "snap")],
+        env=os.environ | account.environment(other),
+        capture_output=True,
+        check=True,
+    )
+    assert process.returncode == 0
+    inventory = iamframe.open_snapshot(tmp_path / "snap")
+    assert set(inventory.profiles["account_id"]) == {other}
+    assert len(inventory.profiles) == 2
+
+
 def test_another_command_does_not_go_on_from_it(account: PracticeAccount, tmp_path: Path) -> None:
     account.fill(roles=8, profiles=8)
     account.expire(after=9)

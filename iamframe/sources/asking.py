@@ -108,6 +108,8 @@ class Asker:
     tallies: defaultdict[tuple[str, str], Tally] = field(default_factory=lambda: defaultdict(Tally))
     refusals: Counter[str] = field(default_factory=Counter)
     answered: Counter[str] = field(default_factory=Counter)
+    # Whose answers these are: those of another account in the same journal are not taken for them.
+    account_id: str | None = None
     # Why nothing more is asked: credentials that expired do not come back.
     stopped: Refused | None = None
     _clients: dict[tuple[str, str], Any] = field(default_factory=dict)
@@ -127,8 +129,11 @@ class Asker:
             If the operation is not on the list of reads; nothing is sent then.
         """
         name = label(service, operation)
-        key = msgspec.json.encode([service, operation, region, parameters], order="sorted").decode()
-        if self.journal is not None and (entry := self.journal.get(key)) is not None:
+        # Who asks is asked anew each time: the credentials may be others than those that began the journal.
+        journal = self.journal if service != FIRST else None
+        asked = [self.account_id, service, operation, region, parameters]
+        key = msgspec.json.encode(asked, order="sorted").decode()
+        if journal is not None and (entry := journal.get(key)) is not None:
             self._count(name, region, entry.requests, entry.started_at, entry.ended_at)
             return bytes(entry.body)
         if self.stopped is not None:
@@ -148,8 +153,8 @@ class Asker:
             self._count(name, region, self._sent.requests, started_at, _now())
         answer.pop("ResponseMetadata", None)
         body = msgspec.json.encode(answer)
-        if self.journal is not None:
-            self.journal.put(Entry(key, self._sent.requests, started_at, _now(), msgspec.Raw(body)))
+        if journal is not None:
+            journal.put(Entry(key, self._sent.requests, started_at, _now(), msgspec.Raw(body)))
         with self._counting:
             self.answered[name] += 1
         return body

@@ -147,9 +147,10 @@ class AccountReader:
                 raise
             self._refused("sts", "GetCallerIdentity", refusal)
             self.partition = self.asker.partition
-            self.account_id = self.expected
+            self.account_id = self.asker.account_id = self.expected
             return None
-        self.account_id, self.partition = identity.account, partition_of(identity.arn) or "aws"
+        self.account_id = self.asker.account_id = identity.account
+        self.partition = partition_of(identity.arn) or "aws"
         if self.expected not in (None, self.account_id):
             raise SourceError(
                 f"{self.source}: these credentials are of account {self.account_id}, not of {self.expected}; check its "

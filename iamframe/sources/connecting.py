@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from iamframe.errors import SourceError
+from iamframe.errors import ExpiredError, SourceError
 
 if TYPE_CHECKING:
     import boto3
@@ -140,10 +140,11 @@ def _plain(error: object) -> str:
 def first_failure(refusal: Refused, source: str, profile: str | None) -> SourceError:
     """Return the sentence for an account of which not even GetCallerIdentity was answered."""
     option = f" --profile={profile}" if profile else ""
+    kind = ExpiredError if refusal.reason == "expired" else SourceError
     for codes, sentence in _FIRST:
         if refusal.code in codes:
-            return SourceError(f"{source}: {sentence(option, _plain(refusal.message))}")
-    return SourceError(
+            return kind(f"{source}: {sentence(option, _plain(refusal.message))}")
+    return kind(
         f"{source}: AWS did not say whose account this is ({refusal.code}: {_plain(refusal.message)}); "
         f"`aws sts get-caller-identity{option}` must work before iamframe can"
     )
