@@ -375,7 +375,7 @@ class Region:
         profile = next(p for p in self.account.profiles if p["InstanceProfileName"] == name)
         self.instances.append(
             {
-                "InstanceId": f"i-0abc{number:013x}",
+                "InstanceId": f"i-0abcdef{number:010x}",
                 "State": {"Code": 16 if state == "running" else 80, "Name": state},
                 "Placement": {"AvailabilityZone": f"{self.name}a"},
                 "IamInstanceProfile": {"Arn": profile["Arn"], "Id": id or profile["InstanceProfileId"]},
@@ -384,7 +384,7 @@ class Region:
         )
 
     def template(self, name: str, profile: Json, group: bool = False) -> None:
-        template = {"LaunchTemplateId": f"lt-0abc{self._next():013x}", "LaunchTemplateName": name}
+        template = {"LaunchTemplateId": f"lt-0abcdef{self._next():010x}", "LaunchTemplateName": name}
         data = {"ImageId": "ami-0abcdef1234567890", "IamInstanceProfile": profile}
         self.templates.append(template | {"DefaultVersionNumber": 1, "LatestVersionNumber": 1})
         self.versions.append(template | {"VersionNumber": 1, "DefaultVersion": True, "LaunchTemplateData": data})
