@@ -460,7 +460,7 @@ def test_nothing_to_draw_is_said_in_words(plot: Callable[..., Axes], tmp_path: P
 
 @pytest.mark.parametrize("plot", PLOTS)
 def test_an_account_that_was_read_whole_and_has_nothing_has_none(plot: Callable[..., Axes], tmp_path: Path) -> None:
-    (text,) = texts(plot(load(tmp_path, {"d.json": dump(), "p.json": profile_list(), "i.json": identity()})))
+    (text,) = texts(plot(load(tmp_path, {"r.json": {"Roles": []}, "p.json": profile_list(), "i.json": identity()})))
     assert text.startswith("no ")
     assert "what was read" not in text
 
