@@ -437,7 +437,9 @@ class _Merging:
             columns["account_id"].append(account)
             columns["region"].append(region)
             columns["profile_name"].append(name)
-            columns["profile_arn"].append(by_name.get((account, name.casefold())))
+            # A profile of another account is not the one of that name in one's own.
+            whose = account_of(mention.named) or account
+            columns["profile_arn"].append(by_name.get((whose, name.casefold())))
             columns["consumer_arn"].append(mention.consumer_arn or self._consumer_arn(account, region, mention))
             for column in (
                 "consumer_type",

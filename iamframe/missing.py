@@ -13,7 +13,7 @@ from iamframe.words import counted
 
 _SINGLE = {
     "roles_expected": ("GetRole", "ListRoleTags"),
-    "profiles_expected": ("GetInstanceProfile", "ListInstanceProfileTags"),
+    "profiles_expected": ("GetInstanceProfile", "ListInstanceProfileTags", "ListInstanceProfiles"),
 }
 _IAM_OWN = (*ROLE_LISTS, PROFILE_LIST, ROLE_LINKS, "GetRole", "GetInstanceProfile")
 

@@ -41,12 +41,19 @@ def _read(reach: Reach, operations: tuple[str, ...]) -> list[bool]:
     return [account in accounts for account in reach.inventory.accounts["account_id"]]
 
 
+_SAID = {
+    "denied": "was denied",
+    "throttled": "was throttled",
+    "expired": "had no answer before the credentials expired",
+}
+
+
 def _refusals(reach: Reach, operations: tuple[str, ...]) -> list[str]:
     """Return, per account, how AWS refused one of the operations, as a clause to put behind a reason."""
     said: dict[str, str] = {}
     for account, operation, reason in reach.refused:
         if operation in operations:
-            said[account] = f" ({operation} was {reason})"
+            said[account] = f" ({operation} {_SAID[reason]})"
     return [said.get(account, "") for account in reach.inventory.accounts["account_id"]]
 
 
@@ -204,7 +211,9 @@ def _tagged(counts: Counts, wholes: pd.Series, noun: str, command: str, refused:
             verdicts.append(_COMPLETE)
         elif known < rows:
             status = "partial" if known else "unknown"
-            advice = command.format(", by whoever is allowed to," if refusal else "")
+            advice = command.format(", by whoever is allowed to," if _SAID["denied"] in refusal else "")
+            if _SAID["expired"] in refusal:
+                advice = "renew the credentials and load again"
             verdicts.append(
                 (status, f"the tags of {rows - known:,} of {counted(rows, noun)} were not read{refusal}; {advice}")
             )

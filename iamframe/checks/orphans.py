@@ -129,6 +129,10 @@ def _is_id(text: str) -> bool:
     return len(set(text.removeprefix("AIPA"))) > 1
 
 
+def _account_in(named: pd.Series) -> pa.Array:
+    return pc.struct_field(pc.extract_regex(texts(named), r"^arn:[^:]*:[^:]*:[^:]*:(?P<account>[^:]+):"), "account")
+
+
 @check(severity="high", needs=[needs.any_references])
 def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd.DataFrame) -> pd.DataFrame:
     """Instances and templates that name a profile which is gone, or was recreated under another id.
@@ -140,7 +144,9 @@ def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd
     direct = references[is_in(references["consumer_type"], pa.array(_CONSUMERS))]
     seen = direct[direct["consumer_type"] == "instance"]
     direct = direct[~((direct["consumer_type"] == "association") & is_in(direct["consumer_name"], seen["consumer_id"]))]
-    whole = is_in(direct["account_id"], lists["account_id"][lists["profiles_whole"]])
+    # An ARN says whose the profile is.
+    whose = pc.coalesce(_account_in(direct["named"]), texts(direct["account_id"]))
+    whole = is_in(whose, lists["account_id"][lists["profiles_whole"]])
     gone = direct["profile_arn"].isna() & whole
     where = position(direct["profile_arn"], profiles["profile_arn"])
     now = take(profiles["profile_id"], where)

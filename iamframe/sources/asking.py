@@ -13,6 +13,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -112,6 +113,7 @@ class Asker:
     account_id: str | None = None
     # Why nothing more is asked: credentials that expired do not come back.
     stopped: Refused | None = None
+    _asks_anew: bool = False
     _clients: dict[tuple[str, str], Any] = field(default_factory=dict)
     _pacers: dict[tuple[str, str], Pacer] = field(default_factory=dict)
     _making: threading.RLock = field(default_factory=threading.RLock)
@@ -130,10 +132,10 @@ class Asker:
         """
         name = label(service, operation)
         # Who asks is asked anew each time: the credentials may be others than those that began the journal.
-        journal = self.journal if service != FIRST else None
+        journal = self.journal if service != FIRST and self.account_id is not None else None
         asked = [self.account_id, service, operation, region, parameters]
         key = msgspec.json.encode(asked, order="sorted").decode()
-        if journal is not None and (entry := journal.get(key)) is not None:
+        if journal is not None and not self._asks_anew and (entry := journal.get(key)) is not None:
             self._count(name, region, entry.requests, entry.started_at, entry.ended_at)
             return bytes(entry.body)
         if self.stopped is not None:
@@ -144,8 +146,9 @@ class Asker:
             answer = self._whole(self.client(service, region), operation, parameters, service)
         except _FAILED as error:
             refusal = refusal_of(error)
-            with self._counting:
-                self.refusals[name] += 1
+            if refusal.reason == "denied":
+                with self._counting:
+                    self.refusals[name] += 1
             if refusal.reason == "expired":
                 self.stopped = refusal
             raise refusal from error
@@ -198,6 +201,15 @@ class Asker:
         """Return whether the installed botocore knows a parameter of an operation."""
         shape = self.client(service, region).meta.service_model.operation_model(operation).input_shape
         return shape is not None and parameter in shape.members
+
+    @contextmanager
+    def anew(self) -> Iterator[None]:
+        """Ask within for what the journal has an answer to as well: that one may be out of date."""
+        self._asks_anew = True
+        try:
+            yield
+        finally:
+            self._asks_anew = False
 
     def hopeless(self, operation: str) -> bool:
         """Return whether an operation was refused so often, and never answered, that asking on is noise."""

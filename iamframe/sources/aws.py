@@ -35,6 +35,7 @@ from iamframe.sources.records import (
     GotRole,
     ListedProfile,
     ListedRole,
+    Mention,
     RoleDetail,
     State,
     Tag,
@@ -51,6 +52,7 @@ from iamframe.sources.references import (
     Consumer,
     Pinning,
     pinned_mentions,
+    template_ids,
 )
 
 if TYPE_CHECKING:
@@ -74,6 +76,8 @@ _HOMES = {
     "aws-cn": ("cn-north-1", "cn-northwest-1"),
     "aws-eusc": ("eusc-de-east-1",),
 }
+
+_NO_REFERENCES = "what refers to profiles was not asked for; references=True (--references core) asks for it"
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -185,21 +189,59 @@ class AccountReader:
         beneath = {p.profile_arn for role in dump.records if role.profiles is not UNSET for p in role.profiles}
         if profiles.state != "complete":
             tagged += [self._profile(arn) for arn in sorted(beneath - listed)]
+        of_profiles = _gathered(tagged)
+        referring = list(self._references(jobs)) if self.plan.references else []
+        if self._is_outdated(profiles, referring):
+            of_profiles = self._listed_again(profiles, of_profiles)
         roles = listed_too.result() if listed_too else None
         if dump.state != "complete":
             roles = roles or self._roles_listed().result()
         single = self._roles_one_by_one(dump, roles, profiles) if dump.state != "complete" else []
         held = self._links_one_by_one(dump, roles) if "complete" not in (dump.state, profiles.state) else []
-        of_profiles = _gathered(tagged)
         of_roles = _gathered(single)
         linked = [one for read in _gathered(held) for one in read]
         yield from self._iam(identity, dump, roles, profiles, of_profiles, of_roles, linked)
         yield from self._account(summary.result(), aliases.result())
-        if self.plan.references:
-            yield from self._references(jobs)
-        else:
-            self._not_asked(CORE, UNKNOWN_REGION, "what refers to profiles was not asked for (references=True does)")
+        yield from referring
+        if not self.plan.references:
+            self._not_asked(
+                CORE,
+                UNKNOWN_REGION,
+                _NO_REFERENCES,
+            )
         yield self._answer("denied", _Read(list(self.gaps)))
+
+    def _is_outdated(self, profiles: _Read, referring: list[Answer]) -> bool:
+        """Return whether something has come up since profiles were listed that the listing does not show."""
+        ids = {_name(p.profile_arn).casefold(): p.profile_id for p in profiles.records}
+        mentions = (m for answer in referring for chunk in answer for m in chunk if isinstance(m, Mention))
+        strange = any(
+            (name := _name(mention.named).casefold()) not in ids or mention.profile_id not in (None, ids[name])
+            for mention in mentions
+        )
+        # What replaced a profile that was deleted meanwhile may hold its role.
+        return profiles.state == "complete" and (strange or bool(self._vanished))
+
+    def _listed_again(self, profiles: _Read, read: list[Any]) -> list[Any]:
+        """List profiles once more, after all that names them was read; return what is known of each, new ones too."""
+        before = {profile.profile_arn: profile.profile_id for profile in profiles.records}
+        with self.asker.anew():
+            again = self._listing("iam", PROFILE_LIST, "InstanceProfiles", ListedProfile)
+            if again.state != "complete":
+                profiles.state = "partial"
+                return read
+            profiles.records = again.records
+            now = {profile.profile_arn: profile.profile_id for profile in again.records}
+            for arn in sorted(before.keys() - now.keys() - self._vanished):
+                self._gone(PROFILE_LIST, arn)
+            back = self._vanished & now.keys()
+            self._vanished -= back
+            self.gaps = [gap for gap in self.gaps if gap.reason != "vanished" or gap.subject not in back]
+            new = {arn for arn, unique in now.items() if before.get(arn) != unique} | back
+            # What was read of one that was made anew since is not of this one.
+            names = {_name(arn) for arn in new}
+            kept = [one for one in read if (_name_of(one) not in names)]
+            return kept + _gathered([self._profile(arn) for arn in sorted(new)])
 
     # Roles and profiles
 
@@ -251,7 +293,11 @@ class AccountReader:
             return None
         operation, body = found
         if operation == PROFILE:
-            return _decoded(body, _ProfileAnswer).profile
+            profile = _decoded(body, _ProfileAnswer).profile
+            if profile.profile_arn != arn:
+                # Made anew under another path, or spelled otherwise: the one that was listed is gone.
+                self._gone(operation, arn)
+            return profile
         return Tagging("instance-profile", name, _decoded(body, _TagsAnswer).tags)
 
     def _roles_one_by_one(self, dump: _Read, roles: _Read | None, profiles: _Read) -> list[Future[Any]]:
@@ -434,23 +480,22 @@ class AccountReader:
         for pinned in sorted(set(unread)):
             template, _, version = pinned.rpartition(":")
             of_template.setdefault(template, []).append(version)
+        ids = template_ids(pinnings)
         for template, wanted in of_template.items():
-            versions += self._versions(template, wanted, region)
+            by = "LaunchTemplateId" if template in ids else "LaunchTemplateName"
+            versions += self._versions({by: template}, wanted, region)
         return pinned_mentions(pinnings, versions, configurations, None)[0] if of_template else mentions
 
-    def _versions(self, template: str, wanted: list[str], region: str) -> list[Version]:
+    def _versions(self, template: dict[str, str], wanted: list[str], region: str) -> list[Version]:
         consumer = next(one for one in CONSUMERS if one.operation == VERSIONS)
-        asked = self._fixed(consumer, region) | {
-            "LaunchTemplateId" if template.startswith("lt-") else "LaunchTemplateName": template,
-            "Versions": wanted,
-        }
+        asked = self._fixed(consumer, region) | template | {"Versions": wanted}
         found: list[Version] = []
         try:
             for page in self.asker.pages("ec2", VERSIONS, region, **asked):
                 found += self._records(_Read(), VERSIONS, region, page, consumer.key, consumer.record)
         except Refused as refusal:
             if refusal.reason != "vanished":
-                self._refused("ec2", VERSIONS, refusal, f"{template}:{' '.join(wanted)}", region)
+                self._refused("ec2", VERSIONS, refusal, ":".join((*template.values(), " ".join(wanted))), region)
             elif len(wanted) > 1:
                 # One that is gone refuses the request for all of them.
                 return [version for one in wanted for version in self._versions(template, [one], region)]
@@ -636,6 +681,10 @@ def _search(path: str, body: bytes) -> list[dict[str, Any]]:
     import jmespath
 
     return jmespath.search(path, msgspec.json.decode(body)) or []
+
+
+def _name_of(read: GotProfile | Tagging) -> str:
+    return read.resource_name if isinstance(read, Tagging) else _name(read.profile_arn)
 
 
 def _name(arn: str) -> str:

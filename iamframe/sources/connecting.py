@@ -255,7 +255,7 @@ def _role(_: str, message: str) -> str:
     if "MultiFactorAuthentication failed" in message:
         return f"the MFA code was not accepted ({message}); wait for the next one and run the same command again"
     return (
-        f"the role of the profile could not be assumed ({message}); its trust policy and a policy of yours must both "
+        f"the role could not be assumed ({message}); its trust policy and a policy of yours must both "
         "allow sts:AssumeRole"
     )
 

@@ -57,6 +57,7 @@ from iamframe.sources.references import (
     Pinning,
     pinned_mentions,
     region_in,
+    template_ids,
 )
 from iamframe.sources.runs import LARGE, Runs, cut
 
@@ -725,9 +726,10 @@ class _Reader:
             by_region[str(mention.region)].append(mention)
         for region, found in by_region.items():
             yield Answer("", "groups", [found], account, region)
+        ids = template_ids(pinnings, templates)  # type: ignore[arg-type]
         for version in sorted(set(unread)):
             template, _, number = version.rpartition(":")
-            by = "launch-template-id" if template.startswith("lt-") else "launch-template-name"
+            by = "launch-template-id" if template in ids else "launch-template-name"
             command = aws_command("ec2 describe-launch-template-versions", {by: template, "versions": number})
             sentence = (
                 f"launch template {template}, version {number}, is not in the files; {command} would show which "

@@ -536,8 +536,8 @@ def pinned_mentions(
 ) -> tuple[list[Mention], list[str]]:
     """Return what groups and fleets name through templates and configurations, and the versions that nobody has read.
 
-    An unread version is `lt-ID:VERSION`, or `NAME:VERSION` where its template is named so. `templates` is None where
-    the latest version of each was asked for by that name, so that it is among those read.
+    An unread version is `ID:VERSION`, or `NAME:VERSION` where its template is named so (`template_ids` tells which).
+    `templates` is None where the latest version of each was asked for by that name, so that it is among those read.
     """
     read = _by_label(versions, templates)
     # Names of launch configurations are unique in a region; without an ARN nobody can tell which region that is.
@@ -557,6 +557,12 @@ def pinned_mentions(
             found.setdefault(profile, [])
         mentions += [_through(pinning, profile, labels) for profile, labels in found.items()]
     return mentions, unread
+
+
+def template_ids(pinnings: Iterable[Pinning], templates: Iterable[Template] = ()) -> set[str]:
+    """Return which templates are known by their id: a name may look like one."""
+    pinned = {pin.launch_template_id for pinning in pinnings for pin in pinning.pins if pin.launch_template_id}
+    return pinned | {template.launch_template_id for template in templates}
 
 
 def _by_label(versions: list[Version], templates: list[Template] | None) -> dict[tuple[str, str], Version]:
