@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
+import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -216,7 +219,7 @@ def _print(result: Result, form: str) -> None:
         from iamframe.report.tables import guarded
 
         plain = findings.assign(**{n: guarded(findings[n]) for n in findings.columns if findings[n].dtype == "str"})
-        sys.stdout.write(plain.to_csv(index=False, quoting=csv.QUOTE_ALL, lineterminator="\n"))
+        click.echo(plain.to_csv(index=False, quoting=csv.QUOTE_ALL, lineterminator="\n"), nl=False)
     elif form == "json":
         click.echo(findings.to_json(orient="records", indent=2, force_ascii=False))
     elif form == "markdown":
@@ -272,6 +275,19 @@ def main() -> None:
 
 
 def _run(arguments: list[str] | None = None) -> Any:
+    try:
+        return _answered(arguments)
+    except OSError as error:
+        *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+        if frame.f_code is not click.echo.__code__:
+            raise
+        # Python writes what is left once more when it ends.
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _refuse(f"standard output: cannot be written ({error.strerror}); send it elsewhere, or make room")
+
+
+def _answered(arguments: list[str] | None) -> Any:
     try:
         return app.main(arguments, standalone_mode=False)
     except IamframeError as error:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable
-from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field, replace
+from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from iamframe.errors import ExpiredError, IamframeError, SourceError
+from iamframe.errors import ExpiredError, IamframeError, SourceError, StoreError
 from iamframe.inventory import Inventory, build_inventory, joined
 from iamframe.progress import Progress, silent
 from iamframe.progress import shown as shown_progress
@@ -73,8 +75,12 @@ def load_account(
     Raises
     ------
     SourceError
-        If there are no credentials, they have expired or are unknown, AWS cannot be reached, or it denies everything.
+        If there are no credentials, they have expired or are unknown, AWS cannot be reached, or it denies everything;
+        or if an option is none.
+    StoreError
+        If the journal's disk is full; what it holds is kept.
     """
+    _check(references, workers, rate)
     plan = _plan(regions, references=references, role_details=role_details, tag_index=tag_index)
     with shown_progress(progress) as show:
         profile = source.partition(":")[2] or None
@@ -129,33 +135,41 @@ def load_fleet(
     Raises
     ------
     SourceError
-        If the accounts cannot be listed, or none of them could be read.
+        If the accounts cannot be listed, or none of them could be read; or if an option is none.
+    StoreError
+        If the disk of the journals is full; what they hold is kept.
     """
+    _check(references, workers, rate)
     plan = _plan(regions, references=references, role_details=role_details, tag_index=tag_index)
     way = _Way(plan, role_name, external_id, profile, workers, rate, os.fspath(journals) if journals else None)
     members = _organization(way) if accounts == "org" else members_of(accounts)
     able = chosen(members)
     # Elsewhere there may be other credentials than here.
-    if accounts != "org" and executor is None and not any(member.profile for member in able):
-        _meet(way)
+    if accounts != "org" and executor is None and not all(member.profile for member in able):
+        try:
+            _meet(way)
+        except SourceError:
+            # Those that have a profile of their own can be read all the same; the others say it each.
+            if not any(member.profile for member in able):
+                raise
     with shown_progress(progress) as show:
         own = ThreadPoolExecutor(8, thread_name_prefix="iamframe-accounts") if executor is None else None
         try:
-            futures = [(executor or own).submit(_load_member, member, way) for member in able]  # type: ignore[union-attr]
-            for done, future in enumerate(as_completed(futures), 1):
-                future.exception()
+            futures = [_submitted(executor or own, member, way) for member in able]  # type: ignore[arg-type]
+            for done, _ in enumerate(as_completed(futures), 1):
                 show("accounts", done, len(futures))
-            loaded = [future.result() for future in futures]
+            loaded = [_result(future, member, way) for future, member in zip(futures, able, strict=True)]
         finally:
             if own is not None:
                 own.shutdown(cancel_futures=True)
-    expired = next((one.sentence for one in loaded if one.expired), None)
-    if journals and expired is not None:
-        raise ExpiredError(expired)
+    for one in loaded:
+        # The same call goes on from the journals, so that the account is not given up.
+        if journals and one.kept is not None:
+            raise (ExpiredError if one.kept == "expired" else StoreError)(one.sentence)
     failed = [one.sentence for one in loaded if one.sentence is not None]
     if len(failed) == len(able):
         first = f"; the first: {failed[0]}" if failed else ""
-        raise SourceError(f"none of the {len(able):,} accounts could be read{first}")
+        raise SourceError(f"none of the {len(able):,} account{'' if len(able) == 1 else 's'} could be read{first}")
     left_out = [
         _unread(m, f"the account {m.account_id} is {m.status} and cannot be read", "denied")
         for m in members
@@ -170,11 +184,22 @@ class _Way:
 
     plan: Plan
     role_name: str | None
-    external_id: str | None
+    # A secret of sorts.
+    external_id: str | None = field(repr=False)
     profile: str | None
     workers: int
     rate: float | None
     journals: str | None
+
+
+def _check(references: object, workers: object, rate: object) -> None:
+    """Refuse what would else be a load that asks nothing, or never ends."""
+    if not (isinstance(references, bool) or references == "all"):
+        raise SourceError(f'references={references!r}: says nothing that can be looked for; give True, False or "all"')
+    if not (isinstance(workers, Integral) and int(workers) >= 1):
+        raise SourceError(f"workers={workers!r}: is no number of requests in flight; give 1 or more")
+    if rate is not None and not (isinstance(rate, Real) and 0 < float(rate) < math.inf):
+        raise SourceError(f"rate={rate!r}: is no number of requests a second; give one above 0, or none")
 
 
 def _plan(
@@ -206,6 +231,7 @@ def _asked(
     show: Progress,
     member: Member | None = None,
     profile: str | None = None,
+    secrets: tuple[str, ...] = (),
 ) -> list[Answer]:
     from iamframe.sources.asking import Refused
     from iamframe.sources.aws import AccountReader
@@ -222,6 +248,8 @@ def _asked(
                 "and run the same command again, which goes on from there"
             )
     except Refused as refusal:
+        # Before the sentence cuts it short: part of an external id would no longer be known for one.
+        refusal.message = _without(refusal.message, secrets)
         raise first_failure(refusal, source, profile) from refusal.cause
     else:
         return answers
@@ -288,26 +316,74 @@ class _Loaded:
 
     inventory: Inventory
     sentence: str | None = None
-    expired: bool = False
+    # Why its journal is worth to go on from.
+    kept: Literal["expired", "full"] | None = None
+
+
+def _submitted(executor: Executor, member: Member, way: _Way) -> Future[_Loaded]:
+    try:
+        return executor.submit(_load_member, member, way)
+    except RuntimeError as error:  # An executor whose workers have died takes nothing more.
+        failed: Future[_Loaded] = Future()
+        failed.set_exception(error)
+        return failed
+
+
+def _result(future: Future[_Loaded], member: Member, way: _Way) -> _Loaded:
+    """Return what one account gave; a worker that died costs only the accounts that it had taken."""
+    try:
+        return future.result()
+    except Exception as error:  # noqa: BLE001 - executors have exceptions of their own
+        said = _without(" ".join(f"{type(error).__name__}: {error}".split()), _secrets(member, way))[:300].rstrip(": ")
+        source = source_name(member.profile or way.profile)
+        sentence = f"{source}/{member.account_id}: the worker that read the account ended: {said}"
+        return _Loaded(_unread(member, sentence, "unreadable"), sentence)
 
 
 def _load_member(member: Member, way: _Way) -> _Loaded:
     """Return what one account gives; it runs where the executor says."""
+    from iamframe.sources.asking import Refused
+
     profile = member.profile or way.profile
     source = f"{source_name(profile)}/{member.account_id}"
     journal = Path(way.journals) / f"{member.account_id}.jsonl" if way.journals else None
+    secrets = _secrets(member, way)
     try:
         session = open_session(profile)
         role = member.role_name or way.role_name
         if role and not member.is_caller:
-            session = assumed(session, member, role, member.external_id or way.external_id)
-        answers = _asked(session, way.plan, way.workers, way.rate, source, journal, silent, member, profile)
+            try:
+                session = assumed(session, member, role, member.external_id or way.external_id)
+            except Refused as refusal:
+                raise first_failure(refusal, source, profile) from refusal.cause
+        answers = _asked(session, way.plan, way.workers, way.rate, source, journal, silent, member, profile, secrets)
         if all(a.state == "refused" for a in answers if a.tally and a.operation != "GetCallerIdentity"):
             raise SourceError(_all_denied(source, answers))
     except IamframeError as error:
-        expired = isinstance(error, ExpiredError)
-        return _Loaded(_unread(member, str(error), "expired" if expired else "denied"), str(error), expired)
-    return _Loaded(build_inventory(answers, [source]))
+        if isinstance(error, StoreError):
+            return _Loaded(_unread(member, str(error), "unreadable"), str(error), "full")
+        if isinstance(error, ExpiredError):
+            return _Loaded(_unread(member, str(error), "expired"), str(error), "expired")
+        return _Loaded(_unread(member, str(error), "denied"), str(error))
+    inventory = build_inventory(answers, [source])
+    details = inventory.gaps["detail"]
+    if any(details.str.contains(secret, regex=False).any() for secret in secrets):
+        clean = details.map(lambda detail: _without(detail, secrets), na_action="ignore").astype(details.dtype)
+        inventory = replace(inventory, gaps=inventory.gaps.assign(detail=clean))
+    return _Loaded(inventory)
+
+
+def _secrets(member: Member, way: _Way) -> tuple[str, ...]:
+    """Return the external ids in use, as they stand in what AWS says, the longest first."""
+    ids = {one for given in (member.external_id, way.external_id) if given for one in (given, " ".join(given.split()))}
+    return tuple(sorted(ids - {""}, key=len, reverse=True))
+
+
+def _without(text: str, secrets: tuple[str, ...]) -> str:
+    """Return AWS's words without the external ids, which it quotes where they are not to its liking."""
+    for secret in secrets:
+        text = text.replace(secret, "…")
+    return text
 
 
 def _unread(member: Member, sentence: str, reason: str) -> Inventory:

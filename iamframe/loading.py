@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from iamframe.inventory import Inventory, build_inventory
 from iamframe.sources.archives import shown
 from iamframe.sources.files import read_files
 from iamframe.sources.sample import sample_folder
-from iamframe.store import UNFINISHED, is_snapshot, read_snapshot, refuse_others
+from iamframe.store import UNFINISHED, is_snapshot, move_back, read_snapshot, refuse_others
 
 SAMPLE = "sample"
 # What the command line calls otherwise.
@@ -146,15 +147,16 @@ def take_snapshot(out: str | os.PathLike[str], *sources: str | os.PathLike[str],
         inventory = load(*sources, **live)
         inventory.save(folder)
         return inventory
+    move_back(folder)
     # A folder that cannot hold the snapshot is refused before AWS is asked for anything.
     refuse_others(folder)
     unfinished = folder / UNFINISHED
     begun = unfinished.exists()
     made = [one for one in (folder, *folder.parents) if not one.exists()]
-    _same_call(unfinished, [str(source) for source in sources], live)
     many = live.get("accounts") is not None or live.get("role_name") is not None
     keep = {"journals": unfinished} if many else {"journal": unfinished / "account.jsonl"}
     try:
+        _same_call(unfinished, [str(source) for source in sources], live)
         inventory = load(*sources, **live, **keep)
     except IamframeError:
         # Whoever mends the command must not be told that the folder holds another one's answers.
@@ -179,10 +181,10 @@ def _same_call(unfinished: Path, sources: list[str], live: dict[str, Any]) -> No
     said = msgspec.json.encode({"sources": sources, "options": asked}, enc_hook=str, order="sorted")
     file = unfinished / "asked.json"
     try:
-        before = file.read_bytes() if file.exists() else None
+        before = _whole(file.read_bytes()) if file.exists() else None
         if before is None:
             unfinished.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(said)
+            _write_whole(file, said)
     except OSError as error:
         raise StoreError(f"{unfinished}: cannot be written ({error.strerror}); name another folder") from error
     if before is not None and before != said:
@@ -190,3 +192,27 @@ def _same_call(unfinished: Path, sources: list[str], live: dict[str, Any]) -> No
             f"{shown(unfinished.parent)}: holds an unfinished snapshot of other sources or options; finish it with the "
             f"same command, delete {shown(unfinished)}, or name another folder"
         )
+
+
+def _whole(said: bytes) -> bytes | None:
+    """Return what was noted, or None where the note was cut short: answers tell by themselves what they are of."""
+    try:
+        msgspec.json.decode(said)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return said
+
+
+def _write_whole(file: Path, text: bytes) -> None:
+    """Write a file that is there whole or not at all."""
+    aside = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
+    try:
+        with aside.open("wb") as opened:
+            opened.write(text)
+            opened.flush()
+            os.fsync(opened.fileno())
+        aside.replace(file)
+    except OSError:
+        with contextlib.suppress(OSError):
+            aside.unlink()
+        raise

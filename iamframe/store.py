@@ -146,7 +146,7 @@ def read_snapshot(folder: str | os.PathLike[str]) -> tuple[dict[str, pd.DataFram
         there = _there(place)
         said = _manifest_bytes(there)
         try:
-            manifest = _manifest(there, said)
+            manifest = _manifest(there, said, place)
             # Checksums keep files of two snapshots apart.
             frames = {name: _frame(there, frame, manifest.frames[name]) for name, frame in FRAMES.items()}
             return frames, manifest.sources
@@ -186,9 +186,50 @@ def refuse_others(folder: str | os.PathLike[str]) -> None:
         raise StoreError(f"{name}: {what}, and is left as it is; name another folder")
 
 
+def move_back(folder: str | os.PathLike[str]) -> None:
+    """Undo a save that was killed between the old snapshot's going and the new one's coming.
+
+    What is moved back may be no snapshot yet but what a live load has read for one.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be moved.
+    """
+    place = Path(folder).resolve()
+    kept = _kept(place)
+    if place.exists() or not _holds(kept):
+        return
+    try:
+        kept.rename(place)
+    except OSError as error:
+        # Another process may have been quicker.
+        if not place.exists():
+            raise StoreError(
+                f"{shown(folder)}: what was there is {shown(kept)} and cannot be moved back ({error.strerror}); "
+                "rename it by hand"
+            ) from error
+        return
+    for left in _left(place):
+        # The one that was about to come; what one without a manifest is of may still be at it.
+        if (left / MANIFEST).exists():
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _holds(kept: Path) -> bool:
+    try:
+        return (kept / MANIFEST).exists() or (kept / UNFINISHED).is_dir()
+    except OSError:
+        return False
+
+
+def _left(place: Path) -> Iterator[Path]:
+    return place.parent.glob(f".{glob.escape(place.name)}.iamframe-new-*")
+
+
 def _clear_abandoned(place: Path) -> None:
     """Delete what saves into this place left behind that were killed, unless one may still be at it."""
-    for left in place.parent.glob(f".{glob.escape(place.name)}.iamframe-new-*"):
+    for left in _left(place):
         with suppress(FileNotFoundError):
             if time.time() - left.stat().st_mtime > _ABANDONED_SECONDS:
                 shutil.rmtree(left, ignore_errors=True)
@@ -296,7 +337,9 @@ def _there(place: Path) -> Path:
     """Where the snapshot of this place is: there, or, if its replacement was cut short, beside it."""
     kept = _kept(place.resolve())
     try:
-        return kept if not (place / MANIFEST).exists() and (kept / MANIFEST).exists() else place
+        if not (place / MANIFEST).exists() and (kept / MANIFEST).exists():
+            return kept
+        return kept if not place.exists() and _holds(kept) else place
     except OSError:
         # A name that is too long to be one is none.
         return place
@@ -317,10 +360,10 @@ def _head(there: Path) -> _Head | None:
     return head if head.format == FORMAT else None
 
 
-def _manifest(there: Path, said: bytes | None) -> _Manifest:
+def _manifest(there: Path, said: bytes | None, place: Path) -> _Manifest:
     name = shown(there / MANIFEST)
     if said is None and (there / UNFINISHED).is_dir():
-        raise StoreError(f"{shown(there)}: is an unfinished snapshot; run the `iamframe snapshot` that began it again")
+        raise StoreError(f"{shown(place)}: is an unfinished snapshot; run the `iamframe snapshot` that began it again")
     if said is None:
         raise StoreError(f"{name}: is not there or cannot be read, so {shown(there)} is no snapshot; name its folder")
     head = _head(there)

@@ -436,3 +436,35 @@ def test_what_goes_into_a_file_is_utf_8_whatever_the_terminal_is(tmp_path: Path)
             check=True,
         )
         assert "é" in done.stdout.decode("utf-8")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no file of this system is always full")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["check", "sample"],
+        ["check", "sample", "--format", "csv"],
+        ["check", "sample", "--format", "json"],
+        ["--help"],
+        [],
+    ],
+)
+def test_standard_output_that_takes_nothing_is_one_sentence(arguments: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "iamframe.cli", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "iamframe: standard output: cannot be written (No space left on device); send it elsewhere, or make room"
+    ]
+
+
+def test_a_rate_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    said = refusal(run(tmp_path, "snapshot", "aws", "--rate", "nan", "--out", "snap"))
+    assert said == "iamframe: rate=nan: is no number of requests a second; give one above 0, or none\n"
+    assert list(tmp_path.iterdir()) == []

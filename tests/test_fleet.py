@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -13,8 +14,11 @@ from accounts import same
 
 import iamframe
 from iamframe.errors import SourceError
+from iamframe.live import _Way
 from iamframe.practice import PracticeAccount
+from iamframe.practice.calls import Answer, Call, Refusal, refusal_answer
 from iamframe.sources.fleet import members_of
+from iamframe.sources.plan import Plan
 
 ROLE = "OrganizationAccountAccessRole"
 # Ten accounts in the tests; IAMFRAME_FLEET=200 is the whole run.
@@ -69,6 +73,7 @@ def test_accounts_come_from_ids_mappings_frames_and_files_alike(tmp_path: Path) 
         ("account_id\n000000000001\n1\n", "holds the account 000000000001 twice"),
         ("account_id\n", "holds no account"),
         ("", "has no column account_id in its first line"),
+        ("account_id\n" + "1" * 200_000, "is no CSV (field larger than field limit (131072))"),
     ],
 )
 def test_a_file_of_accounts_that_cannot_be_used_is_one_sentence(tmp_path: Path, text: str, said: str) -> None:
@@ -78,6 +83,20 @@ def test_a_file_of_accounts_that_cannot_be_used_is_one_sentence(tmp_path: Path, 
         members_of(file)
     assert said in str(caught.value)
     assert str(caught.value).startswith(str(file))
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_file_of_accounts_as_spreadsheets_save_it(tmp_path: Path, separator: str) -> None:
+    file = tmp_path / "accounts.csv"
+    lines = ["account_id,account_name,role_name", '1,"a\r\nb",audit', ",,", "", "2,n2,"]
+    file.write_bytes("\r\n".join(lines).replace(",", separator).encode("utf-8-sig"))
+    assert [(m.account_id, m.account_name, m.role_name) for m in members_of(file)] == [
+        ("000000000001", "a\r\nb", "audit"),
+        ("000000000002", "n2", None),
+    ]
+    file.write_text(f"account_id{separator}account_name\n{separator}\nx{separator}y\n")
+    with pytest.raises(SourceError, match="row 2 has no account id"):
+        members_of(file)
 
 
 def test_the_accounts_of_an_organisation_are_read_with_their_names(organization: PracticeAccount) -> None:
@@ -164,6 +183,115 @@ def test_the_external_id_is_written_nowhere(organization: PracticeAccount, tmp_p
         assert b"s3cret-external" not in file.read_bytes()
     for frame in inventory.frames.values():
         assert "s3cret-external" not in frame.to_string()
+
+
+def test_an_external_id_that_aws_quotes_is_written_nowhere(
+    organization: PracticeAccount, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    good, bad = members(organization, 2)
+    # AWS cuts nothing short, and a sentence does: no part of it may stay either.
+    secret = "s3cret-" * 60
+    inner = organization._answer
+
+    def quoting(call: Call) -> Answer:
+        given = call.params.get("ExternalId")
+        if call.action == "AssumeRole" and given:
+            words = f"1 validation error detected: Value '{given}' at 'externalId' failed to satisfy constraint"
+            return refusal_answer(call, Refusal("ValidationError", words, 400))
+        return inner(call)
+
+    monkeypatch.setattr(organization, "_answer", quoting)
+    inventory = load([good, {"account_id": bad, "external_id": secret}])
+    (gap,) = inventory.gaps[inventory.gaps["operation"] == "AssumeRole"].to_dict("records")
+    assert "Value '…' at 'externalId'" in gap["detail"]
+    with pytest.raises(SourceError) as caught:
+        load([good], external_id=secret)
+    assert "Value '…' at 'externalId'" in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+    assert "s3cret" not in repr(_Way(Plan(), ROLE, secret, None, 8, None, None))
+    inventory.save(tmp_path / "snap")
+    assert not any(b"s3cret" in file.read_bytes() for file in tmp_path.rglob("*.*"))
+
+
+@pytest.mark.parametrize("threads", [None, 2])
+def test_without_credentials_only_the_accounts_without_a_profile_are_lost(
+    organization: PracticeAccount, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, threads: int | None
+) -> None:
+    first, second = members(organization, 2)
+    keys = [f"aws_{name}={os.environ[f'AWS_{name.upper()}']}" for name in ("access_key_id", "secret_access_key")]
+    (tmp_path / "credentials").write_text("\n".join(["[x]", *keys]))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    executor = ThreadPoolExecutor(threads) if threads else None
+    inventory = load([{"account_id": first, "profile": "x"}, second], executor=executor)
+    assert set(inventory.profiles["account_id"]) == {first}
+    (gap,) = inventory.gaps[inventory.gaps["operation"] == "AssumeRole"].to_dict("records")
+    assert gap["account_id"] == second
+    assert gap["detail"].startswith(f"aws/{second}: no credentials were found")
+    with pytest.raises(SourceError, match="no credentials were found"):
+        load([second], executor=executor)
+
+
+def test_credentials_are_met_once_where_some_accounts_have_a_profile(
+    organization: PracticeAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (member,) = members(organization, 1)
+    met = []
+    monkeypatch.setattr("iamframe.live._meet", lambda way: met.append(way.profile))
+    load([member, {"account_id": "999999999999", "profile": "nope"}])
+    assert met == [None]
+
+
+class Dying(ThreadPoolExecutor):
+    """An executor whose worker dies at the second account, and which takes nothing from the third on."""
+
+    taken = 0
+
+    def submit(self, work: Any, /, *given: Any, **more: Any) -> Future[Any]:
+        self.taken += 1
+        if self.taken > 2:
+            raise BrokenExecutor("a child process terminated abruptly")
+        return super().submit(self._die if self.taken == 2 else work, *given, **more)
+
+    def _die(self, *_: object) -> None:
+        raise BrokenExecutor("a child process terminated abruptly")
+
+
+def test_a_worker_that_dies_costs_only_the_accounts_that_it_took(organization: PracticeAccount) -> None:
+    good, *lost = members(organization, 3)
+    inventory = load([good, *lost], executor=Dying(1))
+    assert set(inventory.profiles["account_id"]) == {good}
+    gaps = inventory.gaps[inventory.gaps["operation"] == "AssumeRole"]
+    assert gaps["detail"].tolist() == [
+        f"aws/{account}: the worker that read the account ended: BrokenExecutor: a child process terminated abruptly"
+        for account in lost
+    ]
+    coverage = iamframe.run_checks(inventory, only=["empty_profiles"]).coverage
+    assert coverage["status"].tolist() == ["complete", "unknown", "unknown"]
+    dead = Dying(1)
+    dead.taken = 2
+    with pytest.raises(SourceError, match=r"none of the 1 account could be read; the first: aws/.+ the worker that"):
+        load([good], executor=dead)
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ({"rate": 0}, "rate=0: is no number of requests a second"),
+        ({"rate": -1}, "rate=-1: is no number"),
+        ({"rate": float("nan")}, "rate=nan: is no number"),
+        ({"rate": "5"}, "rate='5': is no number"),
+        ({"references": "foo"}, "references='foo': says nothing"),
+        ({"workers": 0}, "workers=0: is no number of requests in flight"),
+    ],
+)
+def test_an_option_that_is_none_is_one_sentence(option: dict[str, Any], said: str) -> None:
+    with pytest.raises(SourceError, match=said):
+        load(["000000000001"], **option)
+    with pytest.raises(SourceError, match=said):
+        iamframe.load_account(progress=False, **option)
 
 
 def test_threads_processes_and_one_at_a_time_give_the_same_frames(organization: PracticeAccount) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from msgspec import Raw
 
-from iamframe.errors import SourceError
+from iamframe.errors import SourceError, StoreError
 from iamframe.sources.journal import Entry, Journal
 
 
@@ -86,3 +86,26 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None
     (tmp_path / "file").write_text("mine")
     with pytest.raises(SourceError, match=r"cannot be written to \(.+\); name another folder"):
         Journal(tmp_path / "file" / "a.jsonl")
+
+
+def test_a_full_disk_keeps_the_whole_lines_and_closes_without_a_word(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource", reason="files have no limit on this system")
+    path = tmp_path / "a.jsonl"
+    journal = Journal(path)
+    journal.put(entry("one"))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    size = path.stat().st_size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 20, before[1]))
+    try:
+        with pytest.raises(
+            StoreError, match=r"cannot be written .+ what was read so far is kept, run the same command"
+        ):
+            journal.put(entry("two"))
+        assert path.stat().st_size == size
+        journal.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    again = Journal(path)
+    assert (len(again), again.get("two")) == (1, None)
+    again.put(entry("two"))
+    again.close()

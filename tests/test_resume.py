@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from accounts import found, load, same
@@ -17,6 +18,7 @@ from accounts import found, load, same
 import iamframe
 from iamframe.errors import ExpiredError, StoreError
 from iamframe.practice import PracticeAccount
+from iamframe.sources.journal import Entry, Journal
 
 # Three kills in the tests; IAMFRAME_KILLS=20 with IAMFRAME_KILL_SIZE=500 is the whole run.
 KILLS = int(os.environ.get("IAMFRAME_KILLS", "3"))
@@ -166,3 +168,131 @@ def test_a_folder_of_other_things_is_refused_before_anything_is_asked(account: P
     code, _, complained = run(account, tmp_path)
     assert (code, account.requests) == (2, [])
     assert "is not empty and holds no snapshot, and is left as it is; name another folder" in complained
+
+
+@pytest.mark.parametrize("left", [b"", b'{"options":{"acc'])
+def test_a_note_of_the_command_that_was_cut_short_is_written_anew(
+    account: PracticeAccount, tmp_path: Path, left: bytes
+) -> None:
+    account.fill(roles=8, profiles=8)
+    account.expire(after=9)
+    assert run(account, tmp_path / "snap")[0] == 2
+    account.expire(None)
+    (tmp_path / "snap" / "unfinished" / "asked.json").write_bytes(left)
+    assert run(account, tmp_path / "snap") == (
+        0,
+        f"1 account, 8 roles, 8 instance profiles.\nSnapshot: {tmp_path / 'snap'}\n",
+        "",
+    )
+
+
+LIMITED = """
+import os, resource, sys
+from iamframe.cli import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
+sys.argv = ["iamframe", *sys.argv[2:]]
+main()
+"""
+
+
+def limited(account: PracticeAccount, size: int, *arguments: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", LIMITED, str(size), *arguments],
+        env=os.environ | account.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stderr
+
+
+def test_on_a_full_disk_what_was_read_is_kept_and_one_sentence_says_so(
+    account: PracticeAccount, tmp_path: Path
+) -> None:
+    pytest.importorskip("resource", reason="files have no limit on this system")
+    account.fill(roles=SIZE, profiles=SIZE)
+    account.forget()
+    assert run(account, tmp_path / "whole")[0] == 0
+    scratch = len(account.requests)
+    code, complained = limited(account, 0, "snapshot", "aws", "--out", str(tmp_path / "none"))
+    assert (code, complained.count("\n")) == (2, 1)
+    assert not (tmp_path / "none").exists()
+    file = tmp_path / "snap" / "unfinished" / "account.jsonl"
+    account.forget()
+    code, complained = limited(account, 100_000, "snapshot", "aws", "--out", str(tmp_path / "snap"))
+    assert (code, complained.count("\n")) == (2, 1), complained
+    assert "account.jsonl: cannot be written (" in complained
+    assert file.read_bytes().endswith(b"}\n")
+    kept = file.read_bytes().count(b"\n")
+    assert kept > 10
+    account.forget()
+    assert run(account, tmp_path / "snap")[0] == 0
+    assert len(account.requests) <= scratch - kept + 1
+    same(iamframe.open_snapshot(tmp_path / "snap"), iamframe.open_snapshot(tmp_path / "whole"))
+
+
+def test_a_fleet_on_a_full_disk_gives_up_no_account(
+    account: PracticeAccount, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = account.add_member("a"), account.add_member("b")
+    for name, value in account.environment().items():
+        monkeypatch.setenv(name, value)
+    put = Journal.put
+
+    def full(journal: Journal, entry: Entry) -> None:
+        if second in str(journal._path):
+            raise StoreError("cannot be written")
+        put(journal, entry)
+
+    call: dict[str, Any] = {"role_name": "OrganizationAccountAccessRole", "references": False, "progress": False}
+    with monkeypatch.context() as patched:
+        patched.setattr(Journal, "put", full)
+        with pytest.raises(StoreError, match="cannot be written"):
+            iamframe.take_snapshot(tmp_path / "snap", "aws", accounts=[first, second], **call)
+    inventory = iamframe.take_snapshot(tmp_path / "snap", "aws", accounts=[first, second], **call)
+    assert set(inventory.roles["account_id"]) == {first, second}
+
+
+KILLED = """
+import os, pathlib, sys
+from iamframe.cli import main
+rename = pathlib.Path.rename
+def killed(self, target):
+    moved = rename(self, target)
+    if str(target).endswith("iamframe-old"):
+        os.kill(os.getpid(), 9)
+    return moved
+pathlib.Path.rename = killed
+sys.argv = ["iamframe", *sys.argv[1:]]
+main()
+"""
+
+
+@pytest.mark.parametrize("over", [False, True])
+def test_killed_between_the_two_renames_of_the_save_it_goes_on(
+    account: PracticeAccount, tmp_path: Path, over: bool
+) -> None:
+    account.fill(roles=8, profiles=8)
+    out = tmp_path / "deep" / "snap"
+    if over:
+        assert run(account, out)[0] == 0
+        account.session().client("iam").create_instance_profile(InstanceProfileName="new")
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, "snapshot", "aws", "--out", str(out)],
+        env=os.environ | account.environment(),
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert not out.exists()
+    if over:
+        assert len(iamframe.open_snapshot(out).profiles) == 8
+    else:
+        with pytest.raises(StoreError, match=r"/snap: is an unfinished snapshot; run the `iamframe snapshot`"):
+            iamframe.open_snapshot(out)
+    account.forget()
+    assert run(account, out)[0] == 0
+    # Only who asks is asked again.
+    assert len(account.requests) == 1
+    assert len(iamframe.open_snapshot(out).profiles) == 8 + over
+    assert [entry.name for entry in out.parent.iterdir()] == ["snap"]
+    assert not (out / "unfinished").exists()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import csv
+import io
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from iamframe.sources.asking import Asker
 
 ORGANIZATION = "org"
+_SEPARATORS = ",;\t"
 # Names that people give these columns, the first one being the one that is documented.
 _COLUMNS = {
     "account_id": ("account_id", "id", "account", "accountid", "account id"),
@@ -63,7 +65,7 @@ def members_of(accounts: Any) -> list[Member]:
     """
     where = str(accounts) if isinstance(accounts, (str, os.PathLike)) else "accounts"
     rows = list(_rows(accounts, where))
-    members = [_member(row, where, number) for number, row in enumerate(rows, 1)]
+    members = [_member(row, where, number) for number, row in enumerate(rows, 1) if row]
     seen: set[str] = set()
     for member in members:
         if member.account_id in seen:
@@ -77,20 +79,34 @@ def members_of(accounts: Any) -> list[Member]:
 def _rows(accounts: Any, where: str) -> Iterator[Mapping[str, Any]]:
     if isinstance(accounts, (str, os.PathLike)):
         try:
-            text = Path(accounts).read_text("utf-8-sig")
+            # Ends of lines stay as they are: within a cell they are part of it.
+            text = Path(accounts).read_bytes().decode("utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "is no UTF-8 text"
             raise SourceError(f"{where}: cannot be read ({reason}); name a CSV file of accounts, or org") from error
-        reader = csv.DictReader(text.splitlines())
-        columns = {name.strip().lower() for name in reader.fieldnames or ()}
-        if not columns & set(_COLUMNS["account_id"]):
-            raise SourceError(f"{where}: has no column account_id in its first line")
-        yield from reader
+        try:
+            yield from _cells(text, where)
+        except csv.Error as error:
+            raise SourceError(f"{where}: is no CSV ({error}); save it as CSV again") from error
     elif hasattr(accounts, "to_dict") and hasattr(accounts, "columns"):
         yield from accounts.to_dict("records")
     else:
         for one in accounts:
             yield one if isinstance(one, Mapping) else {"account_id": one}
+
+
+def _cells(text: str, where: str) -> Iterator[Mapping[str, Any]]:
+    """Yield the rows of a CSV, an empty one for a row without any value."""
+    # Spreadsheets separate by semicolons where a comma is part of numbers, and by tabs when they copy.
+    for separator in _SEPARATORS:
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+        header = [name.strip().lower() for name in next(reader, ())]
+        if set(header) & set(_COLUMNS["account_id"]):
+            break
+    else:
+        raise SourceError(f"{where}: has no column account_id in its first line")
+    for cells in reader:
+        yield dict(zip(header, cells, strict=False)) if any(cell.strip() for cell in cells) else {}
 
 
 def _member(row: Mapping[str, Any], where: str, number: int) -> Member:
@@ -147,16 +163,29 @@ def assumed(base: boto3.Session, member: Member, role: str, external_id: str | N
     """Return a session of a role in a member's account; the role is assumed at its first request, and again in time.
 
     `role` is a name, with its path, or an ARN.
+
+    Raises
+    ------
+    Refused
+        If there are no credentials to assume it with.
     """
     import boto3
     from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+
+    from iamframe.sources.asking import refusal_of
 
     inner = base._session  # noqa: SLF001 - boto3 has no other way to sessions whose credentials renew themselves
-    arn = (
-        role if role.startswith("arn:") else f"arn:{_partition(base)}:iam::{member.account_id}:role/{role.lstrip('/')}"
-    )
+    arn = role if role.startswith("arn:") else None
+    try:
+        arn = arn or f"arn:{_partition(base)}:iam::{member.account_id}:role/{role.lstrip('/')}"
+        credentials = base.get_credentials()
+    except (BotoCoreError, ClientError, OSError, ValueError) as error:
+        raise refusal_of(error) from error
+    if credentials is None:
+        raise refusal_of(NoCredentialsError())
     extra = {"RoleSessionName": "iamframe"} | ({"ExternalId": external_id} if external_id else {})
-    fetcher = AssumeRoleCredentialFetcher(inner.create_client, base.get_credentials(), arn, extra_args=extra)
+    fetcher = AssumeRoleCredentialFetcher(inner.create_client, credentials, arn, extra_args=extra)
     # A copy keeps what the session was set up with: endpoint, proxy, certificates, region.
     own = copy.copy(inner)
     own._credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")  # noqa: SLF001

@@ -10,12 +10,12 @@ import contextlib
 import os
 import threading
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import msgspec
 from msgspec import Raw
 
-from iamframe.errors import SourceError
+from iamframe.errors import SourceError, StoreError
 
 
 class Entry(msgspec.Struct, gc=False):
@@ -46,11 +46,16 @@ class Journal:
         self._places: dict[str, tuple[int, int]] = {}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file: BinaryIO = open(path, "a+b")  # noqa: SIM115, PTH123 - held until the load ends
+            # Without a buffer, which would keep what a full disk did not take, and fail again when it is closed.
+            self._file = open(path, "a+b", buffering=0)  # noqa: SIM115, PTH123 - held until the load ends
         except OSError as error:
-            raise SourceError(f"{path}: cannot be written to ({error.strerror}); name another folder") from error
+            raise _no_place(path, error) from error
         self._hold()
-        self._read()
+        try:
+            self._read()
+        except OSError as error:
+            self.close()
+            raise _no_place(path, error) from error
 
     def get(self, key: str) -> Entry | None:
         """Return the answer to what was asked, or None where there is none yet."""
@@ -66,17 +71,21 @@ class Journal:
 
         Raises
         ------
-        SourceError
-            If it cannot be written, as on a full disk.
+        StoreError
+            If it cannot be written, as on a full disk; the answers before it are kept.
         """
         line = msgspec.json.encode(entry) + b"\n"
         with self._lock:
+            start = self._file.seek(0, os.SEEK_END)
             try:
-                start = self._file.seek(0, os.SEEK_END)
-                self._file.write(line)
-                self._file.flush()
+                rest = memoryview(line)
+                while rest:
+                    # A disk takes what it still has room for, and refuses the rest.
+                    rest = rest[self._file.write(rest) :]
             except OSError as error:
-                raise SourceError(
+                with contextlib.suppress(OSError):
+                    self._file.truncate(start)
+                raise StoreError(
                     f"{self._path}: cannot be written ({error.strerror}); what was read so far is kept, run the same "
                     "command again when there is room"
                 ) from error
@@ -88,7 +97,9 @@ class Journal:
 
     def close(self) -> None:
         """Let another process have the file."""
-        self._file.close()
+        # All is written; what a network's file system says now would only hide the sentence that matters.
+        with contextlib.suppress(OSError):
+            self._file.close()
 
     def _hold(self) -> None:
         try:
@@ -104,15 +115,19 @@ class Journal:
             ) from error
 
     def _read(self) -> None:
-        self._file.seek(0)
         start = 0
-        for line in self._file:
-            entry: Any = None
-            if line.endswith(b"\n"):
-                with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
-                    entry = _DECODE(line)
-            if entry is None:
-                break
-            self._places[entry.key] = (start, len(line))
-            start += len(line)
+        with self._path.open("rb") as lines:
+            for line in lines:
+                entry: Any = None
+                if line.endswith(b"\n"):
+                    with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
+                        entry = _DECODE(line)
+                if entry is None:
+                    break
+                self._places[entry.key] = (start, len(line))
+                start += len(line)
         self._file.truncate(start)
+
+
+def _no_place(path: Path, error: OSError) -> SourceError:
+    return SourceError(f"{path}: cannot be written to ({error.strerror}); name another folder")
