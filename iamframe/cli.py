@@ -205,8 +205,9 @@ def _not_complete(result: Result) -> list[str]:
 
 
 def _unread(inventory: Inventory) -> list[str]:
-    """Return what stood in the sources and could not be read or believed, ten sentences of it at most."""
-    gaps = inventory.gaps[inventory.gaps["reason"].isin(["unreadable", "contradicted"])]
+    """Return what could not be read or believed at all, accounts among it, ten sentences at most."""
+    gaps = inventory.gaps
+    gaps = gaps[gaps["reason"].isin(["unreadable", "contradicted", "expired"]) | (gaps["operation"] == "AssumeRole")]
     more = [f"and {len(gaps) - 10:,} more, all in gaps.csv of a report"] if len(gaps) > 10 else []
     return [f"not read: {_printable(detail)}" for detail in gaps["detail"].head(10)] + more
 

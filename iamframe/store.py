@@ -93,8 +93,12 @@ class _Manifest(msgspec.Struct):
 
 
 def is_snapshot(folder: str | os.PathLike[str]) -> bool:
-    """Return whether a folder holds a snapshot, of whatever version and however damaged beyond its manifest."""
-    return _head(_there(Path(folder))) is not None
+    """Return whether a folder holds a snapshot, of whatever version, however damaged, finished or not."""
+    there = _there(Path(folder))
+    try:
+        return _head(there) is not None or (there / UNFINISHED / "asked.json").is_file()
+    except OSError:
+        return False
 
 
 def write_snapshot(

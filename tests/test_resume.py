@@ -91,8 +91,9 @@ def test_an_unfinished_snapshot_says_so_when_it_is_opened(account: PracticeAccou
     assert code == 2
     assert complained.startswith("iamframe: aws: the credentials expired after ")
     assert complained.endswith("are kept; renew them and run the same command again, which goes on from there\n")
-    with pytest.raises(StoreError, match="is an unfinished snapshot; run the `iamframe snapshot` that began it again"):
-        iamframe.open_snapshot(tmp_path / "snap")
+    for opened in (iamframe.open_snapshot, iamframe.load):
+        with pytest.raises(StoreError, match="is an unfinished snapshot; run the `iamframe snapshot` that began it"):
+            opened(tmp_path / "snap")
     account.expire(None)
     assert run(account, tmp_path / "snap")[0] == 0
     assert len(iamframe.open_snapshot(tmp_path / "snap").profiles) == 8
