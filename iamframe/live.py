@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from numbers import Integral, Real
 from pathlib import Path
@@ -241,7 +243,8 @@ def _asked(
     asker.journal = Journal(Path(journal)) if journal is not None else None
     name, account = (member.account_name, member.account_id) if member else (None, None)
     try:
-        answers = AccountReader(asker, plan, source, name, account, show).answers()
+        with _without_collector():
+            answers = AccountReader(asker, plan, source, name, account, show).answers()
         if asker.stopped is not None and asker.journal is not None:
             raise ExpiredError(
                 f"{source}: the credentials expired after {len(asker.journal):,} answers, which are kept; renew them "
@@ -256,6 +259,18 @@ def _asked(
     finally:
         if asker.journal is not None:
             asker.journal.close()
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Hold the collector off: of what answers are made nothing is cyclic, and it would walk all of them again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _all_denied(source: str, answers: list[Answer]) -> str:
