@@ -275,7 +275,10 @@ def main() -> None:
     # What goes into a file or another program must be the same whatever the machine's language is.
     if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
         sys.stdout.reconfigure(encoding="utf-8")
-    sys.exit(_run())
+    status = _run()
+    # What is alive now ends with the process; a last walk over all of it would take as long as the checks.
+    gc.freeze()
+    sys.exit(status)
 
 
 def _run(arguments: list[str] | None = None) -> Any:

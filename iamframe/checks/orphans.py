@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from iamframe.checks import needs
 from iamframe.checks.registry import check
-from iamframe.keys import concat, is_in, joined_key, position, shell_quoted, take, texts
+from iamframe.keys import concat, is_in, joined_by_group, joined_key, position, shell_quoted, take, texts
 from iamframe.sources.records import NO_VALUE
 
 _CONSUMERS = ("instance", "association", "launch-template", "launch-configuration")
@@ -212,12 +212,10 @@ def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd
     # The versions of a template may name several profiles that are gone: one row, with all of them in its detail.
     together = dict.fromkeys(rows.columns, "first") | {"detail": lambda details: "; ".join(dict.fromkeys(details))}
     keys = ["account_id", "resource_arn", "related_arn"]
-    return (
-        rows.groupby(keys, dropna=False, sort=False, as_index=False).agg(
-            {k: v for k, v in together.items() if k not in keys}
-        )
-        if len(rows)
-        else rows
+    if not rows.duplicated(keys).any():
+        return rows
+    return rows.groupby(keys, dropna=False, sort=False, as_index=False).agg(
+        {name: how for name, how in together.items() if name not in keys}
     )
 
 
@@ -246,19 +244,22 @@ def roles_in_many_profiles(pairs: pd.DataFrame) -> pd.DataFrame:
     A profile holds one role, but a role may be in many profiles: what is changed on the role then changes for all of
     them, and which one an instance was given no longer tells what it was meant for.
     """
-    links = pairs[pairs["relation"].notna()]
+    links = pairs[["account_id", "role_arn", "role_name", "profile_name"]][pairs["relation"].notna()]
     # A role that no source shows is known by its name alone, and is another one in each account.
-    codes = np.asarray(joined_key(links["account_id"], links["role_arn"]).dictionary_encode().indices)
-    repeated = links[np.bincount(codes)[codes] > 1] if len(codes) else links
-    names = repeated.groupby(["account_id", "role_arn"], sort=True).agg(
-        held=("profile_name", list), size=("profile_name", "size"), role_name=("role_name", "first")
-    )
-    many = names[names["size"] > 1].reset_index()
+    key = joined_key(links["account_id"], links["role_arn"])
+    codes = np.asarray(key.dictionary_encode().indices)
+    rows = np.flatnonzero(np.bincount(codes)[codes] > 1) if len(codes) else codes
+    each = pa.table({"key": key, "name": texts(links["profile_name"])}).take(pa.array(rows))
+    rows = rows[np.asarray(pc.sort_indices(each, [("key", "ascending"), ("name", "ascending")]))]
+    starts = np.diff(codes[rows], prepend=-1) != 0
+    many = links.iloc[rows[starts]]
+    size = np.diff(np.flatnonzero(starts), append=len(rows))
+    held = joined_by_group(np.cumsum(starts) - 1, texts(links["profile_name"].iloc[rows]), len(many), ", ")
     return found(
         many,
         "role_arn",
         None,
-        [f"is in {len(held)} profiles: {', '.join(sorted(map(str, held)))}" for held in many["held"]],
+        concat("is in ", pa.array(size).cast(pa.string()), " profiles: ", held),
         account_id=many["account_id"],
         resource_name=many["role_name"],
         resource_type="role",

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe.keys import Positions, concat
+from iamframe.keys import Bools, Positions, concat
 
 _PARTS = {
     "*": r"[^\n]*",
@@ -99,12 +99,23 @@ def maker_of(makers: Iterable[Maker], columns: Mapping[str, Any], sides: str) ->
         return found
     text = concat(*(part for name in names for part in (columns[name], "\n")))
     text = pc.utf8_slice_codeunits(text, 0, -1)
-    # Linear in the text, and most rows fit no maker: only those that may are looked at one by one.
-    maybe = "|".join(maker.pattern(sides, "") for _, maker in candidates)
-    rows = np.flatnonzero(np.asarray(pc.fill_null(pc.match_substring_regex(text, f"\\A(?:{maybe})\\z"), False)))
-    exact = re.compile("|".join(f"(?P<m{i}>{maker.pattern(sides, f'n{i}')})" for i, maker in candidates))
-    for row, value in zip(rows.tolist(), text.take(pa.array(rows)).to_pylist(), strict=True):
-        match = exact.fullmatch(value)
-        if match and match.lastgroup:
-            found[row] = int(match.lastgroup[1:])
+    # Arrow's expressions are linear in the text; most rows fit no maker, and of the others most are tried but once.
+    rows = _fitting(text, "|".join(maker.pattern(sides, "") for _, maker in candidates), np.arange(size))
+    for index, maker in candidates:
+        fitting = _fitting(text, maker.pattern(sides, ""), rows)
+        exact = maker.pattern(sides, "name")
+        if "(?P=name)" in exact and len(fitting):
+            # That two texts are the same is what Arrow's expressions cannot ask.
+            same = [re.fullmatch(exact, value) is not None for value in text.take(pa.array(fitting)).to_pylist()]
+            fitting = fitting[np.array(same, dtype=bool)]
+        found[fitting] = index
+        rows = rows[found[rows] < 0]
     return found
+
+
+def _fitting(text: pa.Array, pattern: str, rows: Positions) -> Positions:
+    if not len(rows):
+        return rows
+    matches = pc.match_substring_regex(text.take(pa.array(rows)), f"\\A(?:{pattern})\\z")
+    fits: Bools = np.asarray(pc.fill_null(matches, False))
+    return rows[fits]
