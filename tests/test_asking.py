@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, timezone
 from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
 from botocore.parsers import ResponseParserError
+from botocore.utils import parse_timestamp
+from hypothesis import given
+from hypothesis import strategies as st
 
 from iamframe.practice import PracticeAccount
-from iamframe.sources.asking import Asker, NotARead, Refused, check_answer
+from iamframe.sources.asking import Asker, NotARead, Refused, check_answer, parse_date
 from iamframe.sources.reads import READS, actions, policy
 
 WEB = {"InstanceProfileName": "web"}
@@ -232,3 +236,39 @@ def test_a_list_that_is_cut_off_is_asked_for_again_whatever_its_form(
     account.fault("truncated", action=operation, times=1)
     assert listed in asker(account).ask(service, operation, "us-east-1")
     assert account.counts()[operation] == 2
+
+
+@given(
+    st.one_of(
+        st.datetimes(timezones=st.just(UTC)).map(lambda date: date.isoformat().replace("+00:00", "Z")),
+        st.datetimes(timezones=st.builds(lambda m: timezone(timedelta(minutes=m)), st.integers(-720, 840))).map(
+            datetime.isoformat
+        ),
+        st.datetimes().map(lambda date: f"{date:%Y-%m-%dT%H:%M:%S}.000Z".rjust(24, "0")),
+        st.datetimes().map(lambda date: f"{date:%Y%m%dT%H%M%SZ}".rjust(16, "0")),
+        st.integers(0, 4_000_000_000),
+        st.floats(0, 4_000_000_000),
+        st.sampled_from(["Wed, 25 Nov 2026 12:00:00 GMT", "1700000000", "2026-11-25", "2026-1-5T00:00:00Z"]),
+    )
+)
+def test_a_date_means_what_botocore_takes_it_for(written: object) -> None:
+    theirs = parse_timestamp(written)
+    ours = parse_date(written)
+    assert (ours, ours.utcoffset()) == (theirs, theirs.utcoffset())
+
+
+@pytest.mark.parametrize("written", ["", "today", "2026-13-01T00:00:00Z"])
+def test_what_is_no_date_is_refused(written: str) -> None:
+    with pytest.raises(ValueError, match="Invalid timestamp"):
+        parse_date(written)
+
+
+def test_what_others_make_of_the_same_session_reads_dates_as_before(account: PracticeAccount) -> None:
+    session = account.session(region_name="us-east-1")
+    one = Asker(session, "us-east-1")
+    one.ask("iam", "GetInstanceProfile", **WEB)
+    theirs = session.client("iam").get_instance_profile(**WEB)["InstanceProfile"]["CreateDate"]
+    ours = one.client("iam").get_instance_profile(**WEB)["InstanceProfile"]["CreateDate"]
+    assert ours == theirs
+    assert theirs.tzinfo is not UTC
+    assert ours.tzinfo is UTC
