@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from iamframe import plots
     from iamframe.checks import CHECKS, Policy, Result, run_checks
     from iamframe.errors import IamframeError
+    from iamframe.explanation import explain
     from iamframe.inventory import Inventory
     from iamframe.live import load_account, load_fleet
     from iamframe.loading import load, load_files, load_sample, open_snapshot, take_snapshot
@@ -28,6 +29,7 @@ _HOMES = {
     "Inventory": "inventory",
     "Policy": "checks",
     "Result": "checks",
+    "explain": "explanation",
     "load": "loading",
     "load_account": "live",
     "load_fleet": "live",
@@ -48,6 +50,7 @@ __all__ = [
     "Policy",
     "Result",
     "__version__",
+    "explain",
     "load",
     "load_account",
     "load_files",

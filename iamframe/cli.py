@@ -18,6 +18,8 @@ from iamframe.errors import IamframeError
 from iamframe.version import __version__
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from iamframe.checks import Result
     from iamframe.inventory import Inventory
 
@@ -166,6 +168,30 @@ def check(
 
 
 @app.command()
+@click.argument("name", metavar="NAME_OR_ARN")
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@click.option("--format", "form", type=click.Choice(("text", "csv", "json")), default="text", help="How to print it.")
+@_policy
+@_live
+def explain(name: str, sources: tuple[str, ...], form: str, policy: Path | None, **live: Any) -> int:
+    """Print everything known of one role or instance profile; exit 2 where there is none of that name."""
+    from iamframe.explanation import explain
+    from iamframe.loading import load
+
+    inventory = load(*sources, **_asked(**live))
+    told = explain(inventory, name, policy=policy)
+    if form == "csv":
+        click.echo(_csv(told.to_frame()), nl=False)
+    elif form == "json":
+        click.echo(told.to_frame().to_json(orient="records", indent=2, force_ascii=False))
+    else:
+        click.echo(str(told))
+    for line in _unread(inventory):
+        click.echo(line, err=True)
+    return DONE if told.found else REFUSED
+
+
+@app.command()
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @click.option("--out", type=Path, required=True, metavar="DIR", help="Folder for the snapshot.")
 @_live
@@ -216,12 +242,7 @@ def _unread(inventory: Inventory) -> list[str]:
 def _print(result: Result, form: str) -> None:
     findings = result.findings
     if form == "csv":
-        import csv
-
-        from iamframe.report.tables import guarded
-
-        plain = findings.assign(**{n: guarded(findings[n]) for n in findings.columns if findings[n].dtype == "str"})
-        click.echo(plain.to_csv(index=False, quoting=csv.QUOTE_ALL, lineterminator="\n"), nl=False)
+        click.echo(_csv(findings), nl=False)
     elif form == "json":
         click.echo(findings.to_json(orient="records", indent=2, force_ascii=False))
     elif form == "markdown":
@@ -237,6 +258,15 @@ def _print(result: Result, form: str) -> None:
             accepted = f" (accepted: {accepted})" if accepted else ""
             click.echo(f"{severity:<6}  {name:<26}  {account:<12}  {resource}: {detail}{accepted}")
         click.echo(_one_line(result), err=True)
+
+
+def _csv(frame: pd.DataFrame) -> str:
+    import csv
+
+    from iamframe.report.tables import guarded
+
+    plain = frame.assign(**{name: guarded(frame[name]) for name in frame.columns if frame[name].dtype == "str"})
+    return plain.to_csv(index=False, quoting=csv.QUOTE_ALL, lineterminator="\n")
 
 
 def _printable(text: str) -> str:

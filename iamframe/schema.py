@@ -379,3 +379,19 @@ COVERAGE = Frame(
         _column("reason", TEXT, "what was not read and what would settle it; empty when complete"),
     ),
 )
+
+EXPLANATION = Frame(
+    "explanation",
+    "field that is known of a role, a profile, or both",
+    (),
+    (
+        _optional("account_id", TEXT, "account; missing where the field is of none"),
+        _optional("role_arn", TEXT, "the role that is told of"),
+        _optional("profile_arn", TEXT, "the profile that is told of"),
+        _column("section", TEXT, "identity, link, tags, trust, used by, findings, not checked, deleting, next …"),
+        _column("field", TEXT, "what it is: name, tag key, principal's kind, consumer's type, check …"),
+        _optional("role", TEXT, "of the role; `not read` where it is unknown"),
+        _optional("profile", TEXT, "of the profile, likewise"),
+        _optional("note", TEXT, "of both, or what differs, where, why"),
+    ),
+)

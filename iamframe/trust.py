@@ -170,3 +170,35 @@ def _trusts_ec2(statements: list[_Read]) -> str:
     if any(s.names_ec2 and not s.conditional for s in allows):
         return "maybe" if denied else "yes"
     return "maybe" if any(s.names_ec2 or s.names_everyone for s in allows) else "no"
+
+
+class Statement(NamedTuple):
+    """What one statement says of one principal: `Allow`, kind and name of whom, actions, and its condition as JSON."""
+
+    effect: str
+    kind: str
+    principal: str
+    actions: str
+    condition: str
+
+
+def statements_of(text: str) -> list[Statement]:
+    """Return who may assume a role, or is denied it: one row per principal, in the order of the policy.
+
+    `text` is what `Trust.text` holds. `kind` is AWS's word for whom (`Service`, `AWS`, `Federated`, `CanonicalUser`),
+    or `everyone but` for NotPrincipal.
+    """
+    found = _POLICY.decode(text).statement
+    rows = []
+    for one in found if isinstance(found, list) else [found]:
+        actions = ", ".join(_texts(one.action)) or f"all but {', '.join(_texts(one.not_action))}"
+        condition = bytes(one.condition).decode() if _has_condition(one.condition) else ""
+        for raw, excluded in ((one.principal, False), (one.not_principal, True)):
+            principals = msgspec.json.decode(raw)
+            by_kind = principals if isinstance(principals, dict) else {"AWS": principals}
+            rows += [
+                Statement(", ".join(_texts(one.effect)), "everyone but" if excluded else kind, name, actions, condition)
+                for kind, names in by_kind.items()
+                for name in _listed(names)
+            ]
+    return rows

@@ -60,6 +60,7 @@ MODULES = [
     "checks.tags",
     "checks.trust",
     "checks",
+    "explanation",
     "report.tables",
     "report.pictures",
     "report.template",

@@ -1,0 +1,644 @@
+"""One role or profile, and everything that is known about it: `explain`."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import textwrap
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from iamframe import schema
+from iamframe.checks import Policy, Result, run_checks
+from iamframe.inventory import Inventory
+from iamframe.keys import Bools, is_in, joined_key, texts
+from iamframe.knowledge.makers import known_makers, maker_of
+from iamframe.sources.records import ALL, ROLE_LINKS, aws_command, name_of, partition_of
+from iamframe.sources.references import CORE
+from iamframe.trust import statements_of
+from iamframe.words import counted
+
+NOT_READ = "not read"
+# AWS's own words, as it answered when it was recorded; tests hold them against the practice account.
+CONFLICT = "DeleteConflict: Cannot delete entity, must remove roles from instance profile first."
+_ARN = re.compile(r"arn:(?P<partition>[^:]*):(?:iam|sts):[^:]*:(?P<account>[^:]*):(?P<resource>.+)", re.DOTALL)
+Row: TypeAlias = dict[Any, Any]
+_KINDS = {"role": "role", "instance-profile": "profile", "assumed-role": "role"}
+_SHOWN = 10
+_BESIDE = 44
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What is known of the roles and profiles that a name means.
+
+    `print` it, or take `to_frame()`, which holds every field that is printed.
+    """
+
+    query: str
+    frame: pd.DataFrame
+
+    @property
+    def found(self) -> bool:
+        """Whether a role or a profile of that name was read."""
+        return bool((self.frame["section"] == "identity").any())
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row per field, in the order in which they are printed.
+
+        Its columns are those of `schema.EXPLANATION`: role and profile stand side by side, as `role` and `profile`.
+        """
+        return self.frame
+
+    def __str__(self) -> str:
+        """Return it as plain text: the pairs one after the other, role and profile side by side."""
+        return "\n".join(_lines(self.frame))
+
+    __repr__ = __str__
+
+
+def explain(inventory: Inventory, name: str, policy: str | os.PathLike[str] | Policy | None = None) -> Explanation:
+    """Return everything known of a role or instance profile.
+
+    Parameters
+    ----------
+    inventory
+        What was read, of one account or many.
+    name
+        Its name, with or without its path, its ARN (that of an assumed role means its role) or its unique id, in any
+        case. A name means both the role and the profile that bear it, in each account.
+    policy
+        A tag policy file, as for `run_checks`.
+
+    Returns
+    -------
+    Explanation
+        For each link, and each role or profile without one: both ARNs taken apart, maker, tags side by side with what
+        differs, who may assume the role, what refers to the profile and where that was looked for, last use, its
+        findings and what could not be checked, what AWS would answer to deleting it, and the next commands. Where
+        nothing bears the name: the nearest names, and what was not readable. No request is made to AWS.
+
+    Raises
+    ------
+    PolicyError
+        If the policy file cannot be understood.
+    """
+    roles, profiles = _matches(inventory, name)
+    rows = _Rows()
+    if not roles.any() and not profiles.any():
+        _not_found(rows, inventory, name)
+    else:
+        _found(rows, inventory, roles, profiles, policy)
+    return Explanation(name, schema.EXPLANATION.conform(pd.DataFrame(rows.rows, columns=schema.EXPLANATION.names)))
+
+
+def _matches(inventory: Inventory, name: str) -> tuple[Bools, Bools]:
+    """Return which roles and which profiles a name means."""
+    wanted = name.strip()
+    arn = _ARN.fullmatch(wanted)
+    account = arn["account"] if arn else None
+    rest = (arn["resource"] if arn else wanted).lstrip("/")
+    kind = _KINDS.get(rest.partition("/")[0].lower()) if "/" in rest else None
+    if kind:
+        assumed = rest.lower().startswith("assumed-role/")
+        rest = rest.partition("/")[2]
+        rest = rest.partition("/")[0] if assumed else rest
+    path, _, bare = rest.rpartition("/")
+    found = []
+    for side, frame in (("role", inventory.roles), ("profile", inventory.profiles)):
+        names, ids = (pc.utf8_lower(texts(frame[f"{side}_{column}"])) for column in ("name", "id"))
+        hit = pc.or_(
+            pc.fill_null(pc.equal(names, bare.lower()), False), pc.fill_null(pc.equal(ids, wanted.lower()), False)
+        )
+        if path:
+            paths = pc.utf8_lower(pc.utf8_trim(texts(frame[f"{side}_path"]), "/"))
+            hit = pc.and_(hit, pc.fill_null(pc.equal(paths, path.strip("/").lower()), False))
+        if account:
+            hit = pc.and_(hit, pc.equal(texts(frame["account_id"]), account))
+        if kind and kind != side:
+            hit = pc.and_(hit, False)
+        found.append(np.asarray(hit))
+    if not path and kind != "profile":
+        # A role that no source shows is known by its name, from the profile that holds it.
+        links = inventory.links
+        named = np.asarray(pc.equal(pc.utf8_lower(texts(links["role_arn"])), f"name:{bare.lower()}"))
+        mine = links[named & (links["account_id"] == account if account else True)]
+        found[1] = found[1] | is_in(inventory.profiles["profile_arn"], mine["profile_arn"])
+    return found[0], found[1]
+
+
+def _near(inventory: Inventory, roles: pa.Array, profiles: pa.Array) -> Inventory:
+    """Return what the checks need to judge these roles and profiles, and nothing else of the inventory."""
+    links = inventory.links
+    for _ in range(2):
+        mine = links[is_in(links["role_arn"], roles) | is_in(links["profile_arn"], profiles)]
+        roles = pa.concat_arrays([roles, texts(mine["role_arn"])])
+        profiles = pa.concat_arrays([profiles, texts(mine["profile_arn"])])
+    rows = {
+        "roles": is_in(inventory.roles["role_arn"], roles),
+        "profiles": is_in(inventory.profiles["profile_arn"], profiles),
+    }
+    names = pa.concat_arrays(
+        [_name_key(inventory.roles[rows["roles"]], "role"), _name_key(inventory.profiles[rows["profiles"]], "profile")]
+    )
+    rows["roles"] |= is_in(_name_key(inventory.roles, "role"), names)
+    chosen = {name: getattr(inventory, name)[mask] for name, mask in rows.items()}
+    arns = pa.concat_arrays([texts(chosen["roles"]["role_arn"]), texts(chosen["profiles"]["profile_arn"])])
+    accounts = pa.concat_arrays([texts(frame["account_id"]) for frame in chosen.values()])
+    frames = inventory.frames | chosen
+    for name in ("accounts", "gaps", "calls"):
+        frames[name] = frames[name][is_in(frames[name]["account_id"], accounts)]
+    frames["links"] = links[
+        is_in(links["profile_arn"], chosen["profiles"]["profile_arn"])
+        | is_in(links["role_arn"], chosen["roles"]["role_arn"])
+    ]
+    frames["tags"] = inventory.tags[is_in(inventory.tags["resource_arn"], arns)]
+    frames["references"] = inventory.references[is_in(inventory.references["profile_arn"], arns)]
+    return Inventory(
+        **{name: frame.reset_index(drop=True) for name, frame in frames.items()}, sources=inventory.sources
+    )
+
+
+def _name_key(frame: pd.DataFrame, side: str) -> pa.Array:
+    return joined_key(frame["account_id"], pc.utf8_lower(texts(frame[f"{side}_name"])))
+
+
+class _Rows:
+    """The fields of an explanation, as they come."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, str | None]] = []
+        self.of: dict[str, str | None] = {}
+
+    @property
+    def account(self) -> str:
+        return str(self.of["account_id"])
+
+    def add(
+        self, section: str, field: str, role: str | None = None, profile: str | None = None, note: str | None = None
+    ) -> None:
+        self.rows.append(
+            self.of | {"section": section, "field": field, "role": role, "profile": profile, "note": note or None}
+        )
+
+
+def _found(
+    rows: _Rows, inventory: Inventory, roles: Bools, profiles: Bools, policy: str | os.PathLike[str] | Policy | None
+) -> None:
+    role_arns = texts(inventory.roles["role_arn"][roles])
+    profile_arns = texts(inventory.profiles["profile_arn"][profiles])
+    near = _near(inventory, role_arns, profile_arns)
+    result = run_checks(near, policy=policy)
+    pairs = result.pairs[is_in(result.pairs["role_arn"], role_arns) | is_in(result.pairs["profile_arn"], profile_arns)]
+    alone = near.roles[is_in(near.roles["role_arn"], role_arns) & ~is_in(near.roles["role_arn"], pairs["role_arn"])]
+    told = [
+        *zip(pairs["account_id"], pairs["role_arn"], pairs["profile_arn"], pairs["maker"], strict=True),
+        *zip(alone["account_id"], alone["role_arn"], [None] * len(alone), _makers(alone, result.policy), strict=True),
+    ]
+    _both(rows, near, role_arns, profile_arns)
+    of_pair = _Facts(near, result)
+    for account, role_arn, profile_arn, maker in sorted(told, key=lambda row: tuple(_text(part) or "" for part in row)):
+        rows.of = {"account_id": account, "role_arn": _text(role_arn), "profile_arn": _text(profile_arn)}
+        of_pair.tell(rows, _text(role_arn), _text(profile_arn), _text(maker))
+
+
+def _makers(roles: pd.DataFrame, policy: Policy) -> list[str | None]:
+    makers = [*policy.makers, *known_makers()]
+    columns = {name: pc.fill_null(texts(roles[name]), "") for name in ("role_path", "role_name")}
+    return [makers[at].name if at >= 0 else None for at in maker_of(makers, columns, "role")]
+
+
+def _both(rows: _Rows, near: Inventory, role_arns: pa.Array, profile_arns: pa.Array) -> None:
+    """Say where a role and a profile bear the same name and are not each other's."""
+    mine = near.profiles[is_in(near.profiles["profile_arn"], profile_arns)]
+    namesakes = near.roles[is_in(near.roles["role_arn"], role_arns)]
+    for account, name, profile_arn in zip(mine["account_id"], mine["profile_name"], mine["profile_arn"], strict=True):
+        same = namesakes[(namesakes["account_id"] == account) & (namesakes["role_name"].str.lower() == name.lower())]
+        held = near.links["role_arn"][near.links["profile_arn"] == profile_arn]
+        for role_arn in same["role_arn"]:
+            if len(held) and role_arn not in set(held):
+                rows.of = {"account_id": account, "role_arn": role_arn, "profile_arn": profile_arn}
+                others = ", ".join(name_of(arn.removeprefix("name:")) for arn in held)
+                rows.add(
+                    "name",
+                    name,
+                    role_arn,
+                    profile_arn,
+                    f"is the name of two resources that are not linked: the profile holds the role {others}",
+                )
+
+
+class _Facts:
+    """What was read and found, to be told pair by pair."""
+
+    def __init__(self, near: Inventory, result: Result) -> None:
+        self.near = near
+        self.roles, self.profiles, self.accounts, self.lists = (
+            {row[key]: row for row in frame.to_dict("records")}
+            for frame, key in (
+                (near.roles, "role_arn"),
+                (near.profiles, "profile_arn"),
+                (near.accounts, "account_id"),
+                (result.lists, "account_id"),
+            )
+        )
+        self.pairs = {(row["role_arn"], row["profile_arn"]): row for row in result.pairs.to_dict("records")}
+        self.held = _grouped(near.links, "role_arn")
+        self.references = _grouped(near.references, "profile_arn")
+        unsure = result.coverage[result.coverage["status"] != "complete"]
+        # Nobody asks for required tags without a policy, and an account's quota is no matter of one resource.
+        self.unsure = _grouped(unsure[~unsure["check"].isin(["missing_required_tags", "quota_pressure"])], "account_id")
+        self.findings: dict[str, dict[int, Row]] = defaultdict(dict)
+        for at, row in enumerate(result.findings.to_dict("records")):
+            for arn in (row["resource_arn"], row["related_arn"]):
+                self.findings[arn][at] = row
+        self.tags: dict[str, dict[str, str]] = defaultdict(dict)
+        tags = near.tags
+        for arn, key, value in zip(tags["resource_arn"], tags["tag_key"], tags["tag_value"], strict=True):
+            self.tags[arn][key] = value
+        self.scopes = {account: self._scope(account) for account in self.accounts}
+
+    def _scope(self, account: str) -> str:
+        calls = self.near.calls
+        calls = calls[(calls["account_id"] == account) & is_in(calls["operation"], pa.array(CORE))]
+        regions = sorted(set(calls["region"][calls["state"] == "complete"]))
+        where = f" (regions read: {', '.join(regions)})" if regions else ""
+        status, reason = (self.lists[account][f"references_{word}"] for word in ("status", "reason"))
+        return f"{status}: {reason or 'all enabled regions were read'}{where}"
+
+    def tell(self, rows: _Rows, role_arn: str | None, profile_arn: str | None, maker: str | None) -> None:
+        role, profile = self.roles.get(role_arn or ""), self.profiles.get(profile_arn or "")
+        self._identity(rows, role_arn, role, profile_arn, profile, maker)
+        self._link(rows, role_arn, profile_arn, profile)
+        self._tags(rows, role_arn, role, profile_arn, profile)
+        if role_arn is not None:
+            _trust(rows, role)
+        if profile is not None:
+            self._references(rows, profile)
+        self._findings(rows, role_arn, profile_arn)
+        self._deleting(rows, role_arn, role, profile)
+
+    def _identity(
+        self,
+        rows: _Rows,
+        role_arn: str | None,
+        role: Row | None,
+        profile_arn: str | None,
+        profile: Row | None,
+        maker: str | None,
+    ) -> None:
+        account = self.accounts[rows.account]
+        rows.add("identity", "account", note=" ".join(filter(None, (rows.account, _text(account["account_name"])))))
+        sides = [
+            _parts(role_arn, role, "role") if role_arn else {},
+            _parts(profile_arn, profile, "profile") if profile_arn else {},
+        ]
+        for field in dict.fromkeys((*sides[0], *sides[1])):
+            of_role, of_profile = (side.get(field) for side in sides)
+            extra = field.startswith("segment") and all(sides) and None in (of_role, of_profile)
+            only = "role" if of_profile is None else "profile"
+            rows.add("identity", field, of_role, of_profile, f"only the {only}'s path has it" if extra else None)
+        if maker:
+            rows.add("identity", "made by", note=f"{maker}, as its names and paths say")
+        if role is not None:
+            rows.add("identity", "last used", _last_used(role))
+            for field, column in (
+                ("description", "description"),
+                ("longest session, seconds", "max_session_seconds"),
+                ("permissions boundary", "permissions_boundary_arn"),
+            ):
+                if (value := _text(role[column])) is not None:
+                    rows.add("identity", field, value)
+            if role["is_aws_managed"]:
+                rows.add("identity", "managed by AWS", "yes", note="AWS makes and deletes such roles")
+
+    def _link(self, rows: _Rows, role_arn: str | None, profile_arn: str | None, profile: Row | None) -> None:
+        if role_arn and profile_arn:
+            pair = self.pairs[role_arn, profile_arn]
+            expected = ", as its maker means it" if pair["names_expected"] else ""
+            rows.add("link", "names", pair["role_name"], pair["profile_name"], _NAMES[pair["relation"]] + expected)
+            # A role that no source shows is known by its name alone, and is another one in each account.
+            more = [row["profile_arn"] for row in self.held[role_arn] if row["account_id"] == rows.account]
+            if len(more) > 1:
+                others = sorted(name_of(arn) for arn in more if arn != profile_arn)
+                rows.add("link", "the role is also in", profile=", ".join(others))
+        elif profile is not None:
+            rows.add(
+                "link",
+                "role",
+                note="the profile holds no role"
+                if profile["role_known"]
+                else f"{NOT_READ}: which role the profile holds",
+            )
+        else:
+            known = self._own_profiles_read(rows, role_arn)
+            rows.add(
+                "link",
+                "instance profile",
+                note="the role is in no instance profile" if known else f"{NOT_READ}: whether a profile holds the role",
+            )
+
+    def _own_profiles_read(self, rows: _Rows, role_arn: str | None) -> bool:
+        gaps = self.near.gaps
+        gaps = gaps[(gaps["operation"] == ROLE_LINKS) & (gaps["account_id"] == rows.account)]
+        return (
+            bool(self.lists[rows.account]["profiles_whole"])
+            or not is_in(gaps["subject"], pa.array([ALL, role_arn])).any()
+        )
+
+    def _tags(
+        self,
+        rows: _Rows,
+        role_arn: str | None,
+        role: Row | None,
+        profile_arn: str | None,
+        profile: Row | None,
+    ) -> None:
+        sides = [self._own_tags(role_arn, role), self._own_tags(profile_arn, profile)]
+        there = (role_arn is not None, profile_arn is not None)
+        if None in [tags for tags, is_there in zip(sides, there, strict=True) if is_there]:
+            words = [
+                None if not is_there else NOT_READ if tags is None else counted(len(tags), "tag")
+                for tags, is_there in zip(sides, there, strict=True)
+            ]
+            rows.add("tags", "read", words[0], words[1], "no listing shows tags" if words[1] == NOT_READ else None)
+        elif not any(sides):
+            words = ["none" if is_there else None for is_there in there]
+            rows.add("tags", "all", words[0], words[1])
+        of_role, of_profile = sides
+        for key in sorted({*(of_role or {}), *(of_profile or {})}):
+            note = _difference(key, of_role, of_profile) if all(there) and None not in sides else None
+            rows.add("tags", key, (of_role or {}).get(key), (of_profile or {}).get(key), note)
+
+    def _own_tags(self, arn: str | None, row: Row | None) -> dict[str, str] | None:
+        return self.tags[str(arn)] if row is not None and row["tags_known"] else None
+
+    def _references(self, rows: _Rows, profile: Row) -> None:
+        mine = self.references[profile["profile_arn"]]
+        for row in mine:
+            said = [row["region"], row["consumer_name"], row["consumer_state"], row["consumer_version"]]
+            words = [text for text in map(_text, said) if text]
+            held, today = _text(row["profile_id"]), _text(profile["profile_id"])
+            if held and today and held != today:
+                words.append(f"was started with the id {held}, which is not the profile's")
+            rows.add("used by", row["consumer_type"], profile=row["consumer_id"], note=", ".join(words))
+        nothing = "" if mine else "nothing that was read names it; "
+        rows.add("used by", "looked for", note=f"{nothing}{self.scopes[rows.account]}")
+
+    def _findings(self, rows: _Rows, role_arn: str | None, profile_arn: str | None) -> None:
+        mine = self.findings[role_arn or ""] | self.findings[profile_arn or ""]
+        for _, row in sorted(mine.items()):
+            accepted = _text(row["accepted"])
+            said = [row["severity"], "expected" if row["expected"] else None, accepted and f"accepted ({accepted})"]
+            rows.add("findings", row["check"], note=f"{', '.join(filter(None, said))}: {row['detail']}")
+            if step := _text(row["next_step"]):
+                rows.add("next", row["check"], note=step)
+        unsure = self.unsure[rows.account]
+        if not mine:
+            rows.add("findings", "none", note="of what could be checked" if unsure else None)
+        for row in unsure:
+            rows.add("not checked", row["check"], note=f"{row['status']}: {row['reason']}")
+
+    def _deleting(self, rows: _Rows, role_arn: str | None, role: Row | None, profile: Row | None) -> None:
+        if profile is not None:
+            name = {"instance-profile-name": _text(profile["profile_name"]) or ""}
+            answer = "accepted, whether or not an instance still names it"
+            if role_arn is None:
+                rows.add("next", "see the profile", note=_command("iam get-instance-profile", name))
+                if not profile["role_known"]:
+                    answer = f"{NOT_READ} whether it holds a role; if it does, refused: {CONFLICT}"
+            else:
+                answer = f"refused: {CONFLICT}"
+                held = {"role-name": name_of(role_arn.removeprefix("name:"))}
+                rows.add("next", "see the profile", note=_command("iam get-instance-profile", name))
+                rows.add(
+                    "next", "take the role out", note=_command("iam remove-role-from-instance-profile", name | held)
+                )
+            rows.add("next", "delete the profile", note=_command("iam delete-instance-profile", name))
+            rows.add("deleting", "the profile", note=answer)
+        if role is not None:
+            answer = "accepted unless policies are in it or attached to it, which iamframe does not read"
+            if role["is_aws_managed"]:
+                answer = "refused: AWS manages it; the service that it belongs to deletes it"
+            elif self.held[str(role_arn)]:
+                answer = f"refused: {CONFLICT}"
+            elif not self._own_profiles_read(rows, role_arn):
+                answer = f"{NOT_READ} whether a profile holds it; if one does, refused: {CONFLICT}"
+            rows.add("deleting", "the role", note=answer)
+            rows.add(
+                "next", "see the role", note=_command("iam get-role", {"role-name": _text(role["role_name"]) or ""})
+            )
+
+
+def _grouped(frame: pd.DataFrame, key: str) -> dict[str, list[Row]]:
+    groups: dict[str, list[Row]] = defaultdict(list)
+    for row in frame.to_dict("records"):
+        groups[row[key]].append(row)
+    return groups
+
+
+_NAMES = {
+    "same": "the same",
+    "case": "the same but for case",
+    "affix": "differ by a word such as -role or -profile",
+    "generated": "differ by a random tail",
+    "different": "differ",
+}
+
+
+def _command(verb: str, options: dict[str, str]) -> str:
+    return aws_command(verb, options).strip("`")
+
+
+def _parts(arn: str, row: Row | None, side: str) -> dict[str, str | None]:
+    """Return an ARN taken apart, and what else tells its resource from others."""
+    if row is None:
+        return {"name": name_of(arn.removeprefix("name:")), "ARN": f"{NOT_READ}: no source shows this role"}
+    path = _text(row[f"{side}_path"]) or ""
+    segments = [segment for segment in path.split("/") if segment]
+    return {
+        "ARN": arn,
+        "partition": partition_of(arn),
+        "type": "role" if side == "role" else "instance-profile",
+        **{f"segment {number} of the path": segment for number, segment in enumerate(segments, 1)},
+        "name": _text(row[f"{side}_name"]),
+        "path": path or None,
+        "id": _text(row[f"{side}_id"]),
+        "created": _time(row["created_at"]),
+    }
+
+
+def _difference(key: str, of_role: dict[str, str] | None, of_profile: dict[str, str] | None) -> str | None:
+    role, profile = of_role or {}, of_profile or {}
+    if key.startswith("aws:"):
+        return "reserved by AWS"
+    if key in role and key in profile:
+        return None if role[key] == profile[key] else "another value"
+    for there, other, missing in ((role, profile, "profile"), (profile, role, "role")):
+        if key in there:
+            cased = next((name for name in other if name.casefold() == key.casefold()), None)
+            return f"the {missing} has it as {cased}" if cased else f"missing on the {missing}"
+    return None
+
+
+def _trust(rows: _Rows, role: Row | None) -> None:
+    policy = _text(role["trust_policy"]) if role is not None else None
+    rows.add("trust", "EC2 may assume the role", _text(role["trusts_ec2"]) if role is not None else "unknown")
+    if policy is None:
+        rows.add("trust", "policy", NOT_READ)
+        return
+    for one in statements_of(policy):
+        condition = f", if {one.condition}" if one.condition else ""
+        rows.add("trust", one.kind, one.principal, note=f"{one.effect} {one.actions}{condition}")
+
+
+def _last_used(role: Row) -> str:
+    if not role["last_used_known"]:
+        return NOT_READ
+    at = _time(role["last_used_at"])
+    # AWS looks back 400 days (IAM API Reference, RoleLastUsed).
+    return (
+        f"{at} in {_text(role['last_used_region']) or 'a region that AWS does not name'}" if at else "not in 400 days"
+    )
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None or pd.isna(value) else str(value)
+
+
+def _time(value: Any) -> str | None:
+    return None if pd.isna(value) else pd.Timestamp(value).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _not_found(rows: _Rows, inventory: Inventory, name: str) -> None:
+    accounts = inventory.accounts
+    read = (
+        f"{counted(len(inventory.roles), 'role')} and {counted(len(inventory.profiles), 'instance profile')} "
+        f"of {counted(len(accounts), 'account')}"
+    )
+    rows.add("not found", name, note=f"no role or instance profile of that name, ARN or id among {read}")
+    references = inventory.references
+    bare = name_of(name).lower()
+    naming = references[
+        np.asarray(pc.fill_null(pc.equal(pc.utf8_lower(texts(references["profile_name"])), bare), False))
+    ]
+    for row in naming.head(_SHOWN).to_dict("records"):
+        rows.of = {"account_id": row["account_id"], "role_arn": None, "profile_arn": None}
+        rows.add("named by", row["consumer_type"], profile=row["consumer_id"], note=f"{row['region']}: {row['named']}")
+    rows.of = {}
+    for near in nearest(name_of(name), [inventory.roles["role_name"], inventory.profiles["profile_name"]]):
+        rows.add("nearest names", near)
+    gaps = inventory.gaps
+    listings = ("ListInstanceProfiles", "ListRoles", "GetAccountAuthorizationDetails", "AssumeRole")
+    of_lists = gaps[is_in(gaps["operation"], pa.array(listings)) & (gaps["subject"] == ALL)]
+    ends = pc.match_substring(texts(gaps["subject"]), bare, ignore_case=True)
+    of_name = gaps[np.asarray(pc.fill_null(ends, False))]
+    both = pd.concat([of_name, of_lists]).drop_duplicates(["account_id", "detail"])
+    for account, operation, detail in zip(both["account_id"], both["operation"], both["detail"], strict=True):
+        rows.of = {"account_id": account, "role_arn": None, "profile_arn": None}
+        rows.add("not readable", operation, note=detail)
+
+
+def nearest(name: str, columns: Iterable[pd.Series], count: int = 5) -> list[str]:
+    """Return the names that are most like one, the likest first; none where nothing is alike."""
+    wanted = name.lower()
+    names = pc.unique(pa.chunked_array([texts(column) for column in columns]).drop_null())
+    lower = pc.utf8_lower(names)
+    # Names that share the most of three letters in a row; only these are compared letter by letter.
+    threes = {wanted[at : at + 3] for at in range(max(len(wanted) - 2, 1))}
+    shared = np.zeros(len(names), dtype=np.int64)
+    for three in threes:
+        shared += np.asarray(pc.match_substring(lower, three), dtype=np.int64)
+    best = np.argsort(-shared, kind="stable")[:200]
+    chosen = lower.take(pa.array(best[shared[best] > 0]))
+    spelled = dict(zip(lower.to_pylist(), names.to_pylist(), strict=True)) if len(chosen) else {}
+    return [spelled[one] for one in difflib.get_close_matches(wanted, chosen.to_pylist(), n=count, cutoff=0.5)]
+
+
+def _lines(frame: pd.DataFrame) -> Iterator[str]:
+    """Yield an explanation as lines: what comes before the pairs, then pair by pair."""
+    keys = joined_key(frame["account_id"], frame["role_arn"], frame["profile_arn"]).to_pylist()
+    pairs = list(dict.fromkeys(key for key, s in zip(keys, frame["section"], strict=True) if s == "identity"))
+    before = frame[~frame["section"].isin(_OF_A_PAIR)]
+    yield from _section_lines(before)
+    in_pair = frame["section"].isin(_OF_A_PAIR).to_numpy()
+    key_of = np.array(keys, dtype=object)
+    for number, key in enumerate(pairs[:_SHOWN]):
+        if number or len(before):
+            yield ""
+        rows = frame[in_pair & (key_of == key)]
+        yield _heading(rows.iloc[0])
+        yield from _section_lines(rows)
+    if len(pairs) > _SHOWN:
+        yield ""
+        yield f"and {len(pairs) - _SHOWN:,} more pairs; to_frame() has all of them"
+
+
+_SIDE_BY_SIDE = ("identity", "link", "tags")
+_OF_A_PAIR = (
+    "identity",
+    "link",
+    "tags",
+    "trust",
+    "used by",
+    "history",
+    "findings",
+    "not checked",
+    "where tags show",
+    "deleting",
+    "next",
+)
+
+
+def _heading(row: pd.Series) -> str:
+    role, profile = (_text(row[name]) for name in ("role_arn", "profile_arn"))
+    named = [
+        f"{kind} {name_of(arn.removeprefix('name:'))}"
+        for kind, arn in (("instance profile", profile), ("role", role))
+        if arn
+    ]
+    return f"== {_printable(' with '.join(named))} =="
+
+
+def _section_lines(rows: pd.DataFrame) -> Iterator[str]:
+    for section in dict.fromkeys((*(s for s in _OF_A_PAIR if s in set(rows["section"])), *rows["section"])):
+        mine = rows[rows["section"] == section]
+        yield ""
+        two = section in _SIDE_BY_SIDE and mine["role_arn"].notna().any() and mine["profile_arn"].notna().any()
+        yield section + ("   (role | instance profile)" if two else "")
+        width = min(max(len(field) for field in map(_printable, mine["field"])), 32)
+        beside = max((len(side) for side in map(_printable, mine["role"].dropna()) if len(side) <= _BESIDE), default=0)
+        for row in mine.itertuples():
+            sides = [
+                _printable(text) if (text := _text(value)) is not None else "-" for value in (row.role, row.profile)
+            ]
+            if two and sides != ["-", "-"]:
+                said = f"{sides[0]:<{beside}} | {sides[1]}"
+            else:
+                said = next((side for side in sides if side != "-"), "")
+            note = _printable(note) if (note := _text(row.note)) else ""
+            note = f"({note})" if said and note else note
+            if section not in _OF_A_PAIR and (account := _text(row.account_id)):
+                note = f"account {_printable(account)}: {note}"
+            line = f"  {_printable(row.field):<{width}}  {' '.join(filter(None, (said, note)))}".rstrip()
+            # A command is to be copied, and stays one line.
+            yield from (
+                [line]
+                if section == "next"
+                else textwrap.wrap(
+                    line, 118, subsequent_indent=" " * (width + 4), break_long_words=False, break_on_hyphens=False
+                )
+            )
+
+
+def _printable(text: str) -> str:
+    # A terminal obeys control characters, and names come from other people.
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in str(text))

@@ -1,0 +1,385 @@
+"""One role or profile: found by whatever names it, told side by side, and what is not known told as that."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from builders import (
+    ACCOUNT,
+    EC2,
+    dump,
+    identity,
+    load,
+    nested_role,
+    profile,
+    profile_list,
+    role_detail,
+    tag_list,
+    trust,
+)
+from click.testing import CliRunner
+
+import iamframe
+from iamframe.cli import app
+from iamframe.explanation import CONFLICT, Explanation, explain
+from iamframe.inventory import Inventory
+from iamframe.practice import PracticeAccount
+
+CLOUD9 = profile("AWSCloud9SSMInstanceProfile", nested_role("AWSCloud9SSMAccessRole", "/service-role/"), "/cloud9/")
+
+
+def account(folder: Path, *profiles: dict[str, Any], roles: tuple[dict[str, Any], ...] = (), **more: Any) -> Inventory:
+    """One account: its profiles, and an account dump of the roles given."""
+    documents = {"identity.json": identity(), "profiles.json": profile_list(*profiles)}
+    return load(folder, documents | ({"dump.json": dump(*roles)} if roles else {}) | more)
+
+
+def said(told: Explanation, section: str) -> list[tuple[str, ...]]:
+    """Field, role, profile and note of a section, without what is missing."""
+    rows = told.to_frame()[told.to_frame()["section"] == section]
+    return [tuple(row) for row in rows[["field", "role", "profile", "note"]].fillna("").values.tolist()]
+
+
+def pairs(told: Explanation) -> list[tuple[str, str]]:
+    frame = told.to_frame().fillna("")
+    return list(dict.fromkeys(zip(frame["role_arn"], frame["profile_arn"], strict=True)))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "AWSCloud9SSMInstanceProfile",
+        "awscloud9ssminstanceprofile",
+        "cloud9/AWSCloud9SSMInstanceProfile",
+        "/cloud9/AWSCloud9SSMInstanceProfile",
+        "instance-profile/cloud9/AWSCloud9SSMInstanceProfile",
+        f"arn:aws:iam::{ACCOUNT}:instance-profile/cloud9/AWSCloud9SSMInstanceProfile",
+        f"arn:aws:iam::{ACCOUNT}:instance-profile/AWSCloud9SSMInstanceProfile",
+        "AIPAAWSCLOUD9SSMINSTANCEPROFILE",
+        "AWSCloud9SSMAccessRole",
+        "role/service-role/AWSCloud9SSMAccessRole",
+        "service-role/awscloud9ssmaccessrole",
+        f"arn:aws:sts::{ACCOUNT}:assumed-role/AWSCloud9SSMAccessRole/i-0abcdef",
+        "aroaAWSCLOUD9SSMACCESSROLE",
+        " AWSCloud9SSMAccessRole ",
+    ],
+)
+def test_a_pair_is_found_by_whatever_names_one_side_of_it(tmp_path: Path, name: str) -> None:
+    told = explain(account(tmp_path, CLOUD9, profile("other", nested_role("other"))), name)
+    assert pairs(told) == [
+        (
+            f"arn:aws:iam::{ACCOUNT}:role/service-role/AWSCloud9SSMAccessRole",
+            f"arn:aws:iam::{ACCOUNT}:instance-profile/cloud9/AWSCloud9SSMInstanceProfile",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "service-role/AWSCloud9SSMInstanceProfile",
+        "role/AWSCloud9SSMInstanceProfile",
+        "arn:aws:iam::000000000002:role/AWSCloud9SSMAccessRole",
+        "",
+    ],
+)
+def test_another_path_type_or_account_is_another_resource(tmp_path: Path, name: str) -> None:
+    assert not explain(account(tmp_path, CLOUD9), name).found
+
+
+def test_a_name_is_looked_for_in_each_account(tmp_path: Path) -> None:
+    two = "000000000002"
+    inventory = load(
+        tmp_path,
+        {
+            "a/profiles.json": profile_list(profile("web", nested_role("web"))),
+            "b/profiles.json": profile_list(profile("web", nested_role("web", account=two), account=two)),
+        },
+    )
+    assert [role for role, _ in pairs(explain(inventory, "web"))] == [
+        f"arn:aws:iam::{one}:role/web" for one in (ACCOUNT, two)
+    ]
+
+
+def test_an_extra_segment_is_seen_at_once(tmp_path: Path) -> None:
+    inventory = account(tmp_path, profile("web", nested_role("web", "/team/"), "/team/blue/"))
+    parts = {field: rest for field, *rest in said(explain(inventory, "web"), "identity")}
+    assert parts["partition"] == ["aws", "aws", ""]
+    assert parts["segment 1 of the path"] == ["team", "team", ""]
+    assert parts["segment 2 of the path"] == ["", "blue", "only the profile's path has it"]
+    assert parts["name"] == ["web", "web", ""]
+
+
+def test_tags_stand_side_by_side_with_what_differs(tmp_path: Path) -> None:
+    tags = {"Owner": "ops", "Stage": "prod", "cost": "1", "aws:made": "x", "same": "s"}
+    inventory = account(
+        tmp_path,
+        profile("web", nested_role("web")),
+        roles=(role_detail("web", [profile("web")], tags),),
+        **{
+            "instance-profile-tags/web.json": {
+                "Tags": tag_list({"Stage": "test", "Cost": "1", "Extra": "", "same": "s"})
+            }
+        },
+    )
+    assert said(explain(inventory, "web"), "tags") == [
+        ("Cost", "", "1", "the role has it as cost"),
+        ("Extra", "", "", "missing on the role"),
+        ("Owner", "ops", "", "missing on the profile"),
+        ("Stage", "prod", "test", "another value"),
+        ("aws:made", "x", "", "reserved by AWS"),
+        ("cost", "1", "", "the profile has it as Cost"),
+        ("same", "s", "s", ""),
+    ]
+
+
+def test_what_was_not_read_is_told_as_not_read(tmp_path: Path) -> None:
+    told = explain(account(tmp_path, profile("web", nested_role("web"))), "web")
+    assert said(told, "tags") == [("read", "not read", "not read", "no listing shows tags")]
+    assert ("last used", "not read", "", "") in said(told, "identity")
+    assert "references were read" not in str(told)
+    assert any(
+        field == "untagged_profiles" and note.startswith("unknown") for field, *_, note in said(told, "not checked")
+    )
+    assert said(told, "findings") == [("none", "", "", "of what could be checked")]
+
+
+def test_a_role_whose_profiles_were_not_read_is_not_said_to_be_in_none(tmp_path: Path) -> None:
+    told = explain(load(tmp_path, {"roles.json": {"Roles": [nested_role("web")]}}), "web")
+    assert said(told, "link") == [("instance profile", "", "", "not read: whether a profile holds the role")]
+    assert said(told, "deleting") == [
+        ("the role", "", "", f"not read whether a profile holds it; if one does, refused: {CONFLICT}")
+    ]
+
+
+def test_a_role_that_a_whole_list_of_profiles_does_not_hold_is_in_none(tmp_path: Path) -> None:
+    told = explain(account(tmp_path, profile("other"), roles=(role_detail("web"),)), "web")
+    assert said(told, "link") == [("instance profile", "", "", "the role is in no instance profile")]
+
+
+def test_an_empty_profile_is_said_to_be_empty(tmp_path: Path) -> None:
+    told = explain(account(tmp_path, profile("web")), "web")
+    assert said(told, "link") == [("role", "", "", "the profile holds no role")]
+    assert ("empty_profiles", "", "", "medium: holds no role") in said(told, "findings")
+
+
+def test_a_role_that_no_source_shows_is_found_by_the_profile_that_names_it(tmp_path: Path) -> None:
+    state = {
+        "version": 4,
+        "terraform_version": "1.5.0",
+        "resources": [
+            {
+                "mode": "managed",
+                "type": "aws_iam_instance_profile",
+                "name": "web",
+                "instances": [
+                    {
+                        "attributes": {
+                            "arn": f"arn:aws:iam::{ACCOUNT}:instance-profile/web-profile",
+                            "name": "web-profile",
+                            "path": "/",
+                            "role": "elsewhere",
+                        }
+                    }
+                ],
+            }
+        ],
+    }
+    told = explain(load(tmp_path, {"terraform.tfstate": state}), "elsewhere")
+    assert pairs(told) == [("name:elsewhere", f"arn:aws:iam::{ACCOUNT}:instance-profile/web-profile")]
+    assert (
+        "ARN",
+        "not read: no source shows this role",
+        f"arn:aws:iam::{ACCOUNT}:instance-profile/web-profile",
+        "",
+    ) in said(told, "identity")
+
+
+def test_a_name_of_a_role_and_of_another_roles_profile_shows_both_and_says_so(tmp_path: Path) -> None:
+    inventory = account(
+        tmp_path,
+        profile("web", nested_role("other")),
+        roles=(role_detail("web"), role_detail("other", [profile("web")])),
+    )
+    told = explain(inventory, "web")
+    arns = [f"arn:aws:iam::{ACCOUNT}:{what}" for what in ("role/other", "instance-profile/web", "role/web")]
+    assert set(pairs(told)) == {(arns[0], arns[1]), (arns[2], ""), (arns[2], arns[1])}
+    assert said(told, "name") == [
+        ("web", arns[2], arns[1], "is the name of two resources that are not linked: the profile holds the role other")
+    ]
+    assert any(field == "crossed_names" for field, *_ in said(told, "findings"))
+
+
+def test_who_may_assume_the_role_is_told_principal_by_principal(tmp_path: Path) -> None:
+    policy = {
+        "Statement": [
+            *trust("ec2.amazonaws.com", "eks.amazonaws.com")["Statement"],
+            {
+                "Effect": "Deny",
+                "Principal": {"AWS": "AROAGONE"},
+                "Action": ["sts:AssumeRole", "sts:TagSession"],
+                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+            },
+        ]
+    }
+    told = explain(account(tmp_path, profile("web", nested_role("web", policy=policy))), "web")
+    assert said(told, "trust") == [
+        ("EC2 may assume the role", "yes", "", ""),
+        ("Service", "ec2.amazonaws.com", "", "Allow sts:AssumeRole"),
+        ("Service", "eks.amazonaws.com", "", "Allow sts:AssumeRole"),
+        (
+            "AWS",
+            "AROAGONE",
+            "",
+            'Deny sts:AssumeRole, sts:TagSession, if {"Bool":{"aws:SecureTransport":"false"}}',
+        ),
+    ]
+
+
+def test_what_refers_to_the_profile_is_told_with_where_that_was_looked_for() -> None:
+    told = explain(iamframe.load_sample(), "AWSCloud9SSMInstanceProfile")
+    *consumers, scope = said(told, "used by")
+    assert [(kind, identifier) for kind, _, identifier, _ in consumers] == [("instance", "i-0abcdef0000000007")]
+    assert scope[0] == "looked for"
+    assert scope[3].startswith("partial: references were read from files")
+    assert scope[3].endswith("(regions read: ap-northeast-1, eu-west-1)")
+
+
+def test_nothing_found_shows_the_nearest_names_and_what_was_not_readable(tmp_path: Path) -> None:
+    inventory = account(
+        tmp_path,
+        profile("web-server", nested_role("web-server")),
+        profile("batch", nested_role("batch")),
+        **{"denied.csv": "operation,subject,error_code\nListRoles,*,AccessDenied\nGetRole,webserver,AccessDenied\n"},
+    )
+    told = explain(inventory, "webserver")
+    assert not told.found
+    assert said(told, "not found") == [
+        (
+            "webserver",
+            "",
+            "",
+            "no role or instance profile of that name, ARN or id among 2 roles and 2 instance profiles of 1 account",
+        )
+    ]
+    assert said(told, "nearest names") == [("web-server", "", "", "")]
+    assert {"GetRole", "ListRoles"} <= {field for field, *_ in said(told, "not readable")}
+    assert f"account {ACCOUNT}:" in str(told)
+
+
+def test_a_profile_that_is_gone_is_told_by_what_still_names_it() -> None:
+    inventory = iamframe.load_sample()
+    stale = inventory.references[inventory.references["profile_arn"].isna()].iloc[0]
+    told = explain(inventory, stale["profile_name"])
+    assert not told.found
+    assert stale["consumer_id"] in {profile for _, _, profile, _ in said(told, "named by")}
+
+
+@pytest.fixture(scope="module")
+def sample() -> Inventory:
+    return iamframe.load_sample()
+
+
+def test_its_findings_are_those_of_the_whole_inventory(sample: Inventory) -> None:
+    found = iamframe.run_checks(sample).findings
+    arns = [*sample.profiles["profile_arn"][::7], *sample.roles["role_arn"][::11]]
+    for arn in arns:
+        told = explain(sample, arn).to_frame()
+        of_it = told[(told["section"] == "findings") & (told["field"] != "none")]
+        shown = set(zip(of_it["field"], of_it["note"].str.split(": ", n=1).str[1], strict=True))
+        sides = {*told["role_arn"].dropna(), *told["profile_arn"].dropna()}
+        mine = found[found["resource_arn"].isin(sides) | found["related_arn"].isin(sides)]
+        assert shown == set(zip(mine["check"], mine["detail"], strict=True))
+
+
+def test_every_field_that_is_printed_is_in_its_frame(sample: Inventory) -> None:
+    told = explain(sample, "AWSCloud9SSMInstanceProfile")
+    assert str(Explanation("another", told.to_frame())) == str(told)
+    words = " ".join(str(told).split())
+    for field in told.to_frame()["field"]:
+        assert field in words
+
+
+def test_control_characters_never_reach_a_terminal(tmp_path: Path) -> None:
+    inventory = account(
+        tmp_path,
+        profile("web", nested_role("web")),
+        **{"instance-profile-tags/web.json": {"Tags": tag_list({"Owner": "\x1b[31mred\nnext"})}},
+    )
+    text = str(explain(inventory, "web"))
+    assert "\x1b" not in text
+    assert "\\x1b[31mred\\x0anext" in text
+
+
+def test_many_pairs_are_cut_in_text_and_whole_in_the_frame(tmp_path: Path) -> None:
+    inventory = account(tmp_path, *(profile(f"p{n:02}", nested_role("web")) for n in range(12)))
+    told = explain(inventory, "web")
+    assert len(pairs(told)) == 12
+    assert str(told).endswith("and 2 more pairs; to_frame() has all of them")
+
+
+@pytest.fixture(scope="module")
+def practice() -> Iterator[PracticeAccount]:
+    with PracticeAccount() as one:
+        iam = one.session().client("iam")
+        for name in ("held", "free", "gone"):
+            iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust(EC2)))
+        for name in ("held", "empty"):
+            iam.create_instance_profile(InstanceProfileName=name)
+        iam.add_role_to_instance_profile(InstanceProfileName="held", RoleName="held")
+        yield one
+
+
+@pytest.mark.parametrize(
+    ("name", "resource", "delete"),
+    [
+        ("held", "the profile", "delete_instance_profile"),
+        ("held", "the role", "delete_role"),
+        ("empty", "the profile", "delete_instance_profile"),
+        ("free", "the role", "delete_role"),
+    ],
+)
+def test_deleting_is_answered_as_it_says(practice: PracticeAccount, name: str, resource: str, delete: str) -> None:
+    session = practice.session(region_name="us-east-1")
+    told = explain(iamframe.load_account(session, regions=["us-east-1"]), name)
+    (answer,) = [note for field, *_, note in said(told, "deleting") if field == resource]
+    parameter = "RoleName" if delete == "delete_role" else "InstanceProfileName"
+    refusal = refused(session, delete, parameter, name)
+    assert answer == f"refused: {refusal}" if refusal else answer.startswith("accepted")
+
+
+def refused(session: Any, operation: str, parameter: str, name: str) -> str | None:
+    """Send a request, and return AWS's words where it was refused."""
+    try:
+        getattr(session.client("iam"), operation)(**{parameter: name})
+    except ClientError as error:
+        return f"{error.response['Error']['Code']}: {error.response['Error']['Message']}"
+    return None
+
+
+def test_a_profile_that_an_instance_names_can_be_deleted(practice: PracticeAccount) -> None:
+    session = practice.session(region_name="us-east-1")
+    iam, ec2 = session.client("iam"), session.client("ec2")
+    iam.create_instance_profile(InstanceProfileName="used")
+    iam.add_role_to_instance_profile(InstanceProfileName="used", RoleName="gone")
+    image = ec2.describe_images()["Images"][0]["ImageId"]
+    ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, IamInstanceProfile={"Name": "used"})
+    iam.remove_role_from_instance_profile(InstanceProfileName="used", RoleName="gone")
+    told = explain(iamframe.load_account(session, regions=["us-east-1"]), "used")
+    assert [kind for kind, *_ in said(told, "used by")] == ["association", "instance", "looked for"]
+    assert said(told, "deleting") == [("the profile", "", "", "accepted, whether or not an instance still names it")]
+    iam.delete_instance_profile(InstanceProfileName="used")
+
+
+def test_the_command_prints_it_and_exits_2_where_there_is_none() -> None:
+    run = CliRunner().invoke(app, ["explain", "awscloud9ssmaccessrole", "sample"], standalone_mode=False)
+    assert run.return_value == 0
+    assert "instance-profile/cloud9/AWSCloud9SSMInstanceProfile" in run.stdout
+    run = CliRunner().invoke(app, ["explain", "no-such-thing", "sample", "--format", "csv"], standalone_mode=False)
+    assert run.return_value == 2
+    assert '"not found","no-such-thing"' in run.stdout
