@@ -69,6 +69,18 @@ result = iamframe.run_checks(inventory)
 seconds = time.perf_counter() - start
 """
 )
+EXPLAIN = (
+    TIMED
+    + f"""
+sys.path.insert(0, {str(HERE)!r})
+from make_inventory import make_inventory
+import iamframe
+inventory = make_inventory(int(path))
+start = time.perf_counter()
+told = str(iamframe.explain(inventory, inventory.roles["role_name"].iloc[-1]))
+seconds = time.perf_counter() - start
+"""
+)
 IMPORT = "import time\nstart = time.perf_counter()\nimport {}\nseconds = time.perf_counter() - start\n"
 
 
@@ -141,6 +153,8 @@ def main() -> None:
                 f"{large[0] / small[0]:.1f} x the time of a tenth of the rows",
             )
         ]
+        ((explained, _),) = medians(3, lambda: once(EXPLAIN, str(args.roles)))
+        rows += [(f"`explain` of one of {args.roles:,} roles", f"{explained:.2f} s", "")]
         pandas, ours = medians(
             args.rounds, lambda: once(IMPORT.format("pandas")), lambda: once(IMPORT.format("iamframe"))
         )
