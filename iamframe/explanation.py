@@ -9,6 +9,7 @@ import textwrap
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from html import escape
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe import schema
+from iamframe import cells, schema
 from iamframe.checks import Policy, Result, run_checks
 from iamframe.inventory import Inventory
 from iamframe.keys import Bools, is_in, joined_key, texts
@@ -63,6 +64,10 @@ class Explanation:
         return "\n".join(_lines(self.frame))
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """Return it as tables, one per section of a pair, as a notebook shows it."""
+        return "".join(_tables(self.frame))
 
 
 def explain(inventory: Inventory, name: str, policy: str | os.PathLike[str] | Policy | None = None) -> Explanation:
@@ -276,6 +281,7 @@ class _Facts:
 
     def tell(self, rows: _Rows, role_arn: str | None, profile_arn: str | None, maker: str | None) -> None:
         role, profile = self.roles.get(role_arn or ""), self.profiles.get(profile_arn or "")
+        start = len(rows.rows)
         self._identity(rows, role_arn, role, profile_arn, profile, maker)
         self._link(rows, role_arn, profile_arn, profile)
         self._tags(rows, role_arn, role, profile_arn, profile)
@@ -285,6 +291,7 @@ class _Facts:
             self._references(rows, profile)
         self._findings(rows, role_arn, profile_arn)
         self._deleting(rows, role_arn, role, profile)
+        rows.rows[start:] = sorted(rows.rows[start:], key=lambda row: _OF_A_PAIR.index(str(row["section"])))
 
     def _identity(
         self,
@@ -563,23 +570,52 @@ def nearest(name: str, columns: Iterable[pd.Series], count: int = 5) -> list[str
     return [spelled[one] for one in difflib.get_close_matches(wanted, chosen.to_pylist(), n=count, cutoff=0.5)]
 
 
+def _parted(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
+    """Return the rows that are of no pair, and those of each pair."""
+    of_pair = frame["section"].isin(_OF_A_PAIR).to_numpy()
+    rows = frame[of_pair]
+    codes = np.asarray(
+        joined_key(rows["account_id"], rows["role_arn"], rows["profile_arn"]).dictionary_encode().indices
+    )
+    return frame[~of_pair], [rows[codes == code] for code in range(int(codes.max(initial=-1)) + 1)]
+
+
+def _more(pairs: list[pd.DataFrame]) -> str:
+    return f"and {counted(len(pairs) - _SHOWN, 'more pair')}; to_frame() has all of them" if len(pairs) > _SHOWN else ""
+
+
 def _lines(frame: pd.DataFrame) -> Iterator[str]:
-    """Yield an explanation as lines: what comes before the pairs, then pair by pair."""
-    keys = joined_key(frame["account_id"], frame["role_arn"], frame["profile_arn"]).to_pylist()
-    pairs = list(dict.fromkeys(key for key, s in zip(keys, frame["section"], strict=True) if s == "identity"))
-    before = frame[~frame["section"].isin(_OF_A_PAIR)]
+    """Yield an explanation as lines: what is of no pair, then pair by pair."""
+    before, pairs = _parted(frame)
     yield from _section_lines(before)
-    in_pair = frame["section"].isin(_OF_A_PAIR).to_numpy()
-    key_of = np.array(keys, dtype=object)
-    for number, key in enumerate(pairs[:_SHOWN]):
+    for number, rows in enumerate(pairs[:_SHOWN]):
         if number or len(before):
             yield ""
-        rows = frame[in_pair & (key_of == key)]
-        yield _heading(rows.iloc[0])
+        yield f"== {_printable(_heading(rows))} =="
         yield from _section_lines(rows)
-    if len(pairs) > _SHOWN:
-        yield ""
-        yield f"and {len(pairs) - _SHOWN:,} more pairs; to_frame() has all of them"
+    if more := _more(pairs):
+        yield from ("", more)
+
+
+def _tables(frame: pd.DataFrame) -> Iterator[str]:
+    """Yield an explanation as HTML, in the same order."""
+    before, pairs = _parted(frame)
+    if len(before):
+        rows = before[["section", "field", "account_id", "role", "profile", "note"]].astype(object)
+        head = ("", "", "account", "role", "profile", "")
+        yield cells.table(head, rows.where(rows.notna(), None).to_numpy().tolist())
+    for rows in pairs[:_SHOWN]:
+        yield f"<h4>{escape(_heading(rows))}</h4>"
+        told, last = [], None
+        for section, field, *sides, note in rows[["section", "field", "role", "profile", "note"]].to_numpy(
+            dtype=object
+        ):
+            shown = [_text(value) for value in sides]
+            told.append((section if section != last else None, field, *(shown if any(shown) else ()), _text(note)))
+            last = section
+        yield cells.table(("", "", "role", "instance profile", ""), told)
+    if more := _more(pairs):
+        yield cells.line(more)
 
 
 _SIDE_BY_SIDE = ("identity", "link", "tags")
@@ -598,18 +634,18 @@ _OF_A_PAIR = (
 )
 
 
-def _heading(row: pd.Series) -> str:
-    role, profile = (_text(row[name]) for name in ("role_arn", "profile_arn"))
+def _heading(rows: pd.DataFrame) -> str:
+    role, profile = (_text(rows[name].iloc[0]) for name in ("role_arn", "profile_arn"))
     named = [
         f"{kind} {name_of(arn.removeprefix('name:'))}"
         for kind, arn in (("instance profile", profile), ("role", role))
         if arn
     ]
-    return f"== {_printable(' with '.join(named))} =="
+    return " with ".join(named)
 
 
 def _section_lines(rows: pd.DataFrame) -> Iterator[str]:
-    for section in dict.fromkeys((*(s for s in _OF_A_PAIR if s in set(rows["section"])), *rows["section"])):
+    for section in dict.fromkeys(rows["section"]):
         mine = rows[rows["section"] == section]
         yield ""
         two = section in _SIDE_BY_SIDE and mine["role_arn"].notna().any() and mine["profile_arn"].notna().any()

@@ -20,7 +20,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe import schema
+from iamframe import cells, schema
 from iamframe.keys import Contradiction, Positions, is_in, merged, position
 from iamframe.missing import note_absent, note_lacking_others, note_shorter_than_counted
 from iamframe.query import select
@@ -40,6 +40,8 @@ from iamframe.sources.records import (
 )
 from iamframe.store import write_snapshot
 from iamframe.words import counted
+
+_ACCOUNTS_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,36 @@ class Inventory:
         """Return the number of rows of each frame, in one line."""
         rows = ", ".join(counted(len(frame), name.removesuffix("s")) for name, frame in self.frames.items())
         return f"Inventory({rows})"
+
+    def _repr_html_(self) -> str:
+        """Return what was not read, and the number of rows of each frame and account, as a notebook shows it."""
+        accounts = self.accounts.head(_ACCOUNTS_SHOWN)
+        rows = [(name, frame.row, len(self.frames[name])) for name, frame in schema.FRAMES.items()]
+        parts = [self._unread(), cells.table(("frame", "one row per", "rows"), rows)]
+        by_account = {name: self.frames[name]["account_id"].value_counts() for name in ("roles", "profiles", "gaps")}
+        parts.append(
+            cells.table(
+                ("account", "name", "roles", "profiles", "gaps"),
+                [
+                    (
+                        account,
+                        None if pd.isna(name) else name,
+                        *(int(counts.get(account, 0)) for counts in by_account.values()),
+                    )
+                    for account, name in zip(accounts["account_id"], accounts["account_name"], strict=True)
+                ],
+            )
+        )
+        if len(self.accounts) > _ACCOUNTS_SHOWN:
+            parts.append(cells.line(f"and {counted(len(self.accounts) - _ACCOUNTS_SHOWN, 'more account')}"))
+        return "".join(parts)
+
+    def _unread(self) -> str:
+        reasons = self.gaps["reason"].value_counts()
+        if reasons.empty:
+            return cells.line("Nothing that was asked for was left unread: there are no gaps.")
+        said = ", ".join(f"{count:,} {str(reason).replace('_', ' ')}" for reason, count in reasons.items())
+        return cells.line(f"{counted(len(self.gaps), 'thing')} not read or not believed ({said}), told in .gaps")
 
 
 def build_inventory(answers: Iterable[Answer], sources: Iterable[str] = ()) -> Inventory:

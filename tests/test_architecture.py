@@ -20,6 +20,7 @@ MODULES = [
     "errors",
     "progress",
     "words",
+    "cells",
     "schema",
     "sources",
     "sources.records",

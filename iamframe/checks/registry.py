@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe import schema, views
+from iamframe import cells, schema, views
 from iamframe.checks.policy import Policy
 from iamframe.errors import PolicyError, UnknownCheckError
 from iamframe.inventory import Inventory
@@ -22,6 +22,7 @@ from iamframe.words import counted, how_many
 
 SEVERITIES = ("high", "medium", "low", "info")
 STATUSES = ("complete", "partial", "unknown")
+_REASONS_SHOWN = 10
 
 Rule = Callable[..., pd.DataFrame]
 Counts = dict[str, list[int]]
@@ -172,6 +173,22 @@ class Result:
         counts = self.findings["severity"].value_counts()
         by_severity = ", ".join(f"{counts[name]:,} {name}" for name in SEVERITIES if name in counts) or "none"
         return f"Result({counted(len(self.findings), 'finding')}: {by_severity}; {self.said_complete})"
+
+    def _repr_html_(self) -> str:
+        """Return what could not be checked, then the checks with their findings, as a notebook shows it."""
+        unsure = self.coverage[self.coverage["status"] != "complete"]
+        reasons = unsure.drop_duplicates(["check", "reason"])
+        summary = self.summary
+        columns = ["check", "title", "severity", "findings", "expected", "accepted", *STATUSES]
+        head = (*columns[:6], *(f"accounts {status}" for status in STATUSES))
+        rows = summary[columns].to_numpy(dtype=object).tolist()
+        parts = [cells.line(f"{counted(len(self.findings), 'finding')}; {self.said_complete}.")]
+        if len(reasons):
+            told = reasons[["check", "status", "account_id", "reason"]].head(_REASONS_SHOWN).to_numpy().tolist()
+            parts.append(cells.table(("not complete", "status", "account", "why"), told))
+            if len(reasons) > _REASONS_SHOWN:
+                parts.append(cells.line(f"and {counted(len(reasons) - _REASONS_SHOWN, 'more reason')}, in .coverage"))
+        return "".join([*parts, cells.table(head, rows)])
 
 
 def selected(only: Iterable[str] | None) -> tuple[str, ...]:

@@ -1,0 +1,109 @@
+"""What a notebook's cell shows: counts, what was not read before them, and text from AWS as text."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from builders import ACCOUNT, dump, identity, load, nested_role, profile, profile_list, role_detail, tag_list
+
+import iamframe
+from iamframe import cells, schema
+from iamframe.inventory import Inventory
+
+HOSTILE = "/<script>alert(1)</script>/"
+PAYLOADS = ('<img src=x onerror="alert(1)">', "</td></table><b>", "&lt;i&gt;", "'\"", "\u202eright")
+
+
+class Tags(HTMLParser):
+    """The elements of some HTML, and its text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: set[str] = set()
+        self.attributes: set[str] = set()
+        self.texts: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+def test_all_text_of_a_table_is_text() -> None:
+    told = Tags(cells.table(PAYLOADS, [PAYLOADS], caption=PAYLOADS[0]) + cells.line(PAYLOADS[1]))
+    assert told.elements == {"table", "caption", "thead", "tbody", "tr", "th", "td", "p"}
+    assert told.attributes == {"style", "scope"}
+    assert {*PAYLOADS} <= set(told.texts)
+
+
+def test_numbers_are_grouped_missing_cells_are_empty_and_a_short_row_fills_its_table() -> None:
+    html = cells.table(("a", "b", "c"), [(1234, None, "x"), ("y", "z")])
+    assert re.findall(r"<td[^>]*>([^<]*)</td>", html) == ["1,234", "", "x", "y", "z"]
+    assert re.findall(r"colspan='(\d)'", html) == ["2"]
+
+
+@pytest.fixture
+def hostile(tmp_path: Path) -> Inventory:
+    return load(
+        tmp_path,
+        {
+            "identity.json": identity(),
+            "aliases.json": {"AccountAliases": ["x"]},
+            "profiles.json": profile_list(profile("web", nested_role("web", HOSTILE), HOSTILE)),
+            "dump.json": dump(role_detail("web", [profile("web", path=HOSTILE)], {"Owner": PAYLOADS[0]}, path=HOSTILE)),
+            "instance-profile-tags/web.json": {"Tags": tag_list({PAYLOADS[0]: PAYLOADS[1]})},
+            "denied.csv": f"operation,subject,error_code\nGetRole,{HOSTILE},AccessDenied\n",
+        },
+    )
+
+
+def test_nothing_from_aws_is_markup_in_a_cell(hostile: Inventory) -> None:
+    shown = (
+        hostile,
+        iamframe.run_checks(hostile),
+        iamframe.explain(hostile, "web"),
+        iamframe.explain(hostile, HOSTILE),
+    )
+    told = [Tags(one._repr_html_()) for one in shown]
+    assert set().union(*(one.elements for one in told)) == {"table", "thead", "tbody", "tr", "th", "td", "p", "h4"}
+    assert set().union(*(one.attributes for one in told)) == {"style", "scope", "colspan"}
+    assert any(HOSTILE in text for text in told[2].texts)
+
+
+def test_an_inventory_shows_what_was_not_read_before_its_counts() -> None:
+    html = iamframe.load_sample()._repr_html_()
+    texts = Tags(html).texts
+    assert texts[0] == "13 things not read or not believed (12 denied, 1 not in file), told in .gaps"
+    at = texts.index("roles")
+    assert texts[at : at + 3] == ["roles", "role", "148"]
+    assert "example-legacy" in texts
+
+
+def test_an_inventory_without_gaps_says_so() -> None:
+    inventory = replace(iamframe.load_sample(), gaps=schema.GAPS.empty())
+    assert Tags(inventory._repr_html_()).texts[0] == "Nothing that was asked for was left unread: there are no gaps."
+
+
+def test_a_result_shows_what_could_not_be_checked_before_its_findings() -> None:
+    html = iamframe.run_checks(iamframe.load_sample(), only=["empty_profiles", "quota_pressure"])._repr_html_()
+    texts = Tags(html).texts
+    assert texts[0] == "7 findings; 1 of 2 checks is complete."
+    assert texts.index(
+        "the quotas were not read (GetAccountSummary was denied); `aws iam get-account-summary` shows them"
+    ) < (texts.index("Instance profiles that hold no role"))
+
+
+def test_an_explanation_shows_the_same_fields_as_its_frame(hostile: Inventory) -> None:
+    told = iamframe.explain(hostile, "web")
+    texts = set(Tags(told._repr_html_()).texts)
+    frame = told.to_frame()
+    for column in ("field", "role", "profile", "note"):
+        assert set(frame[column].dropna()) <= texts
+    assert f"arn:aws:iam::{ACCOUNT}:role{HOSTILE}web" in texts
