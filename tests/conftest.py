@@ -37,7 +37,9 @@ REPORTS = Path(__file__).parent.parent / "iamframe-report"
 
 def reports_of_notebooks() -> set[Path]:
     """The folders that the notebooks as they stand write their reports into, those that are there."""
-    return {REPORTS / name for name in ("tour", "orphaned", "untagged", "names") if (REPORTS / name).is_dir()}
+    return {
+        REPORTS / name for name in ("tour", "orphaned", "untagged", "names", "practice") if (REPORTS / name).is_dir()
+    }
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -26,7 +26,12 @@ import iamframe
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
+# It makes what it reads.
+PRACTICE = ROOT / "notebooks" / "08_practice_account.ipynb"
+OF_A_SOURCE = [path for path in NOTEBOOKS if path != PRACTICE]
+
 each_notebook = pytest.mark.parametrize("notebook", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
+each_of_a_source = pytest.mark.parametrize("notebook", OF_A_SOURCE, ids=[path.stem for path in OF_A_SOURCE])
 
 
 def cells(path: Path) -> list[dict[str, Any]]:
@@ -59,6 +64,7 @@ def test_there_are_these_notebooks() -> None:
         "02_untagged_profiles",
         "03_name_mismatches",
     ]
+    assert PRACTICE in NOTEBOOKS
 
 
 @each_notebook
@@ -68,7 +74,8 @@ def test_a_notebook_begins_with_its_question_and_the_source_to_change(notebook: 
     assert "?**" in "".join(title["source"])
     first, *others = code_cells(notebook)
     assert first["metadata"]["tags"] == ["parameters"]
-    assert first["source"][0] == 'SOURCE = "sample"\n'
+    changed = 'ACCOUNT_ID = "123456789012"\n' if notebook == PRACTICE else 'SOURCE = "sample"\n'
+    assert first["source"][0] == changed
     assert not [cell for cell in others if "parameters" in cell["metadata"].get("tags", [])]
     # Its report lies beside the folder of notebooks, not in it.
     assert first["source"][-1].startswith('OUT = "../iamframe-report/')
@@ -120,6 +127,55 @@ def test_a_stored_notebook_says_nothing_of_the_machine_that_ran_it(notebook: Pat
     ]
 
 
+def test_each_step_of_practice_is_asserted_and_the_account_is_closed_in_the_end() -> None:
+    steps: dict[str, list[str]] = {}
+    for cell in cells(PRACTICE):
+        source = "".join(cell["source"])
+        if source.startswith("## "):
+            heading = source.splitlines()[0]
+        if steps or source.startswith("## "):
+            steps.setdefault(heading, []).append(source if cell["cell_type"] == "code" else "")
+    asserted = [heading for heading, sources in steps.items() if "assert " in "".join(sources)]
+    assert asserted == [
+        "## 1. One name, two resources",
+        "## 2. A profile made by hand is empty",
+        "## 3. The link makes it work",
+        "## 4. A role for EKS goes in, and does not work",
+        "## 5. A tag on one side is not on the other",
+        "## 6. The same key overwrites",
+        "## 7. What hangs together is deleted in one order",
+        "## 8. Cloud9's pair: two names, two paths",
+        "## 9. Which call shows what",
+        "## 10. What iamframe asks, and what it finds",
+    ]
+    assert code_cells(PRACTICE)[-1]["source"][0] == "account.close()\n"
+
+
+IN_PROFILE = "Cannot delete entity, must remove roles from instance profile first."
+EMPTY = 'IAM Instance Profile "arn:aws:iam::123456789012:instance-profile/web" has no associated IAM Roles'
+
+
+@pytest.mark.parametrize(
+    ("code", "operation", "words"),
+    [
+        ("InvalidParameterValue", "RunInstances", EMPTY),
+        ("LimitExceeded", "AddRoleToInstanceProfile", "Cannot exceed quota for InstanceSessionsPerInstanceProfile: 1"),
+        ("DeleteConflict", "DeleteRole", IN_PROFILE),
+        ("DeleteConflict", "DeleteInstanceProfile", IN_PROFILE),
+        (
+            "NoSuchEntity",
+            "RemoveRoleFromInstanceProfile",
+            "Role eks-cluster in Instance Profile eks-cluster cannot be found.",
+        ),
+        ("NoSuchEntity", "GetInstanceProfile", "Instance Profile AWSCloud9SSMAccessRole cannot be found."),
+    ],
+)
+def test_practice_shows_refusals_in_the_words_of_aws(code: str, operation: str, words: str) -> None:
+    shown = [output.get("text", []) for cell in code_cells(PRACTICE) for output in cell["outputs"]]
+    lines = "".join(itertools.chain.from_iterable(shown)).splitlines()
+    assert f"An error occurred ({code}) when calling the {operation} operation: {words}" in lines
+
+
 def test_each_notebook_leads_to_the_next() -> None:
     for notebook, following in itertools.pairwise(NOTEBOOKS):
         text = "".join("".join(cell["source"]) for cell in cells(notebook))
@@ -161,12 +217,18 @@ OWN_FILES = {
 }
 
 
-@each_notebook
+@each_of_a_source
 @pytest.mark.parametrize("source", OWN_FILES)
 def test_a_notebook_runs_under_papermill_with_another_source(notebook: Path, source: str, tmp_path: Path) -> None:
     run_on(OWN_FILES[source], notebook, tmp_path)
     summary = json.loads((tmp_path / "report" / "summary.json").read_text("utf-8"))
     assert summary["accounts"] == ["000000000001"]
+
+
+def test_practice_runs_under_papermill_with_another_account(tmp_path: Path) -> None:
+    run_with(PRACTICE, tmp_path, "-r", "ACCOUNT_ID", "111122223333")
+    summary = json.loads((tmp_path / "report" / "summary.json").read_text("utf-8"))
+    assert summary["accounts"] == ["111122223333"]
 
 
 def test_last_use_that_nobody_read_is_not_shown_as_no_use(tmp_path: Path) -> None:
@@ -202,10 +264,15 @@ def test_where_tags_were_not_read_nothing_is_said_to_be_in_order(tmp_path: Path)
 
 def run_on(documents: dict[str, Any], notebook: Path, folder: Path) -> Path:
     """Run a notebook under papermill on documents, and return the notebook that it made."""
-    needed(find_spec("papermill"), "papermill", "pip install 'iamframe[notebooks]'")
     write(folder / "own", documents)
+    return run_with(notebook, folder, "-p", "SOURCE", str(folder / "own"))
+
+
+def run_with(notebook: Path, folder: Path, *parameters: str) -> Path:
+    """Run a notebook under papermill with parameters, and return the notebook that it made."""
+    needed(find_spec("papermill"), "papermill", "pip install 'iamframe[notebooks]'")
     command = [sys.executable, "-m", "papermill", str(notebook), str(folder / "done.ipynb"), "-k", "python3"]
-    command += ["-p", "SOURCE", str(folder / "own"), "-p", "OUT", str(folder / "report"), "--cwd", str(folder)]
+    command += [*parameters, "-p", "OUT", str(folder / "report"), "--cwd", str(folder)]
     done = subprocess.run(command, env=environment(folder), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return folder / "done.ipynb"

@@ -26,7 +26,7 @@ from botocore.exceptions import ClientError, HTTPClientError
 from botocore.parsers import ResponseParserError
 
 from iamframe.errors import MissingExtraError
-from iamframe.practice import PracticeAccount, Request
+from iamframe.practice import PracticeAccount, Request, refusal_of
 from iamframe.practice import backends as practice_backends
 
 EC2 = json.dumps(
@@ -597,6 +597,86 @@ def test_no_instance_starts_with_a_profile_that_is_empty_or_not_there(iam: Any, 
     with refused("InvalidParameterValue"):
         ec2.associate_iam_instance_profile(InstanceId=instance["InstanceId"], IamInstanceProfile={"Name": "gone"})
     assert len(described(ec2)) == 1
+
+
+def trust(*services: str, **more: Any) -> str:
+    statement = {"Effect": "Allow", "Principal": {"Service": list(services)}, "Action": "sts:AssumeRole"}
+    return json.dumps({"Version": "2012-10-17", "Statement": statement | more})
+
+
+def test_the_keys_that_an_instance_reads_are_those_of_its_role(iam: Any, ec2: Any, account: PracticeAccount) -> None:
+    make_role(iam, "web")
+    make_profile(iam, "web", "web")
+    (instance,) = run(ec2, IamInstanceProfile={"Name": "web"})
+    given = account.instance_credentials(instance["InstanceId"])
+    assert given.keys() == {
+        *("Code", "LastUpdated", "Type", "AccessKeyId", "SecretAccessKey", "Token", "Expiration"),
+    }
+    assert given["Code"] == "Success"
+    sts = account.session().client(
+        "sts",
+        aws_access_key_id=given["AccessKeyId"],
+        aws_secret_access_key=given["SecretAccessKey"],
+        aws_session_token=given["Token"],
+    )
+    assert sts.get_caller_identity()["Arn"] == (f"arn:aws:sts::123456789012:assumed-role/web/{instance['InstanceId']}")
+
+
+@pytest.mark.parametrize(
+    ("document", "code"),
+    [
+        (trust("eks.amazonaws.com"), "AssumeRoleUnauthorizedAccess"),
+        (trust("cloud9.amazonaws.com", "ec2.amazonaws.com"), "Success"),
+        (trust("ec2.amazonaws.com.cn"), "Success"),
+        (
+            trust("ec2.amazonaws.com", Condition={"StringEquals": {"sts:ExternalId": "x"}}),
+            "AssumeRoleUnauthorizedAccess",
+        ),
+        (trust("ec2.amazonaws.com", Effect="Deny"), "AssumeRoleUnauthorizedAccess"),
+        (trust("ec2.amazonaws.com", Principal={"AWS": "123456789012"}), "AssumeRoleUnauthorizedAccess"),
+        (trust("ec2.amazonaws.com", Principal="*"), "AssumeRoleUnauthorizedAccess"),
+    ],
+)
+def test_a_role_that_does_not_trust_ec2_gives_its_instance_no_keys_and_says_so(
+    iam: Any, ec2: Any, account: PracticeAccount, document: str, code: str
+) -> None:
+    iam.create_role(RoleName="web", AssumeRolePolicyDocument=document)
+    make_profile(iam, "web", "web")
+    (instance,) = run(ec2, IamInstanceProfile={"Name": "web"})
+    given = account.instance_credentials(instance["InstanceId"])
+    assert given["Code"] == code
+    if code != "Success":
+        assert given["Message"].startswith("EC2 cannot assume the role web.  Please see documentation at https://")
+        assert "AccessKeyId" not in given
+
+
+def test_an_instance_without_a_profile_that_holds_a_role_has_no_credentials_to_read(
+    iam: Any, ec2: Any, account: PracticeAccount
+) -> None:
+    (bare,) = run(ec2)
+    make_role(iam, "web")
+    make_profile(iam, "web", "web")
+    (emptied,) = run(ec2, IamInstanceProfile={"Name": "web"})
+    assert account.instance_credentials(emptied["InstanceId"])["Code"] == "Success"
+    with pytest.raises(LookupError, match=f"{bare['InstanceId']} in us-east-1 has no instance profile with a role"):
+        account.instance_credentials(bare["InstanceId"])
+    iam.remove_role_from_instance_profile(InstanceProfileName="web", RoleName="web")
+    with pytest.raises(LookupError):
+        account.instance_credentials(emptied["InstanceId"])
+    # One made again under the same name is another.
+    iam.delete_instance_profile(InstanceProfileName="web")
+    make_profile(iam, "web", "web")
+    with pytest.raises(LookupError):
+        account.instance_credentials(emptied["InstanceId"])
+
+
+def test_the_words_of_a_refusal_are_given_and_what_is_not_refused_is_said(account: PracticeAccount) -> None:
+    iam = account.session().client("iam")
+    assert refusal_of(iam.get_role, RoleName="web") == (
+        "An error occurred (NoSuchEntity) when calling the GetRole operation: The role with name web cannot be found."
+    )
+    with pytest.raises(AssertionError, match="list_roles was not refused"):
+        refusal_of(iam.list_roles)
 
 
 def test_a_profile_can_be_given_later_replaced_and_taken_away(iam: Any, ec2: Any) -> None:

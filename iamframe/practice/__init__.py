@@ -4,7 +4,7 @@ It is a layer over moto. moto keeps what the account holds; where its answers di
 listings, pages, ids, refusals), they are written here. Nothing of it is needed to read files or to run checks.
 """
 
-from iamframe.practice.account import PracticeAccount
+from iamframe.practice.account import PracticeAccount, refusal_of
 from iamframe.practice.calls import Request
 
-__all__ = ["PracticeAccount", "Request"]
+__all__ = ["PracticeAccount", "Request", "refusal_of"]

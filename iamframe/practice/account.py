@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -213,6 +213,29 @@ class PracticeAccount:
         """Switch a region off: it is no longer listed as enabled, and refuses all credentials."""
         self._regions.disable(name)
 
+    def instance_credentials(
+        self, instance_id: str, region_name: str | None = None, account_id: str | None = None
+    ) -> dict[str, str]:
+        """Return what an instance reads of its role's credentials in its metadata (`iam/security-credentials/ROLE`).
+
+        `Code` is "Success", and the keys work on this account; or "AssumeRoleUnauthorizedAccess" with a `Message`,
+        where the role does not trust EC2. On AWS an instance notices up to an hour later what was changed about its
+        role; here it does at once.
+
+        Raises
+        ------
+        LookupError
+            If the instance has no profile that holds a role: there is no such document then.
+        """
+        account_id, region_name = account_id or self.account_id, region_name or self._regions.enabled[0]
+        with self._backends.lock:
+            profile = self._ec2.profile_of(account_id, region_name, instance_id)
+            if profile is None or not profile.roles:
+                raise LookupError(
+                    f"{instance_id} in {region_name} has no instance profile with a role in it: give it one"
+                )
+            return self._sts.instance_credentials(profile.roles[0], instance_id)
+
     # What has been asked.
 
     @property
@@ -330,6 +353,23 @@ class PracticeAccount:
             with self._backends.lock:
                 self._ec2.settle_groups(call.account_id, call.region)
         return answer
+
+
+def refusal_of(call: Callable[..., Any], /, **arguments: Any) -> str:
+    """Call a method of a boto3 client, and return the words in which it is refused.
+
+    Raises
+    ------
+    AssertionError
+        If it is not refused.
+    """
+    from botocore.exceptions import ClientError
+
+    try:
+        call(**arguments)
+    except ClientError as refusal:
+        return str(refusal)
+    raise AssertionError(f"{call.__name__} was not refused")
 
 
 def _key(account_id: str) -> str:

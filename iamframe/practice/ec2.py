@@ -59,6 +59,13 @@ class Ec2:
             association.instance.iam_instance_profile = {"Arn": profile.arn, "Id": profile.id}
         return started
 
+    def profile_of(self, account_id: str, region: str, instance_id: str) -> Any:
+        """Return the profile that an instance was started with or given; None where it has none, or that is gone."""
+        associations = self.backends.ec2(account_id, region).iam_instance_profile_associations.values()
+        held = {one.iam_instance_profile.id for one in associations if one.instance_id == instance_id}
+        profiles = self.backends.iam(account_id).instance_profiles.values()
+        return next((profile for profile in profiles if profile.id in held), None)
+
     def settle_groups(self, account_id: str, region: str) -> None:
         """Give the instances of Auto Scaling groups the profile of their template or configuration."""
         from moto.autoscaling.models import autoscaling_backends

@@ -14,6 +14,11 @@ from iamframe.practice.backends import Backends
 from iamframe.practice.calls import Answer, Call, Principal, Refusal, query_answer, text
 from iamframe.practice.checks import required
 
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
+_HELP = (
+    "https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_iam-ec2.html#troubleshoot_iam-ec2_errors-info-doc"
+)
+
 
 class Sts:
     """STS of all accounts: `keys` says whose an access key is."""
@@ -42,17 +47,38 @@ class Sts:
                 f"User: {call.who.arn} is not authorized to perform: sts:AssumeRole on resource: {arn}",
                 403,
             )
-        account_id = role.account_id
-        assumed = f"arn:{self.backends.partition}:sts::{account_id}:assumed-role/{role.name}/{session}"
-        key = "ASIA" + "".join(secrets.choice(string.ascii_uppercase + "234567") for _ in range(16))
-        self.keys[key] = Principal(account_id, assumed, f"{role.id}:{session}")
-        end = datetime.now(UTC) + timedelta(seconds=int(call.params.get("DurationSeconds", "3600")))
+        principal, credentials = self._session(role, session, int(call.params.get("DurationSeconds", "3600")))
         return (
-            f"<AssumedRoleUser>{text('AssumedRoleId', f'{role.id}:{session}')}{text('Arn', assumed)}</AssumedRoleUser>"
-            f"<Credentials>{text('AccessKeyId', key)}{text('SecretAccessKey', 'practice')}"
-            f"{text('SessionToken', f'practice-{key}')}{text('Expiration', end.strftime('%Y-%m-%dT%H:%M:%SZ'))}"
-            "</Credentials>"
+            f"<AssumedRoleUser>{text('AssumedRoleId', principal.user_id)}{text('Arn', principal.arn)}</AssumedRoleUser>"
+            f"<Credentials>{''.join(text(name, value) for name, value in credentials.items())}</Credentials>"
         )
+
+    def _session(self, role: Any, name: str, seconds: int) -> tuple[Principal, dict[str, str]]:
+        arn = f"arn:{self.backends.partition}:sts::{role.account_id}:assumed-role/{role.name}/{name}"
+        principal = Principal(role.account_id, arn, f"{role.id}:{name}")
+        key = "ASIA" + "".join(secrets.choice(string.ascii_uppercase + "234567") for _ in range(16))
+        self.keys[key] = principal
+        end = datetime.now(UTC) + timedelta(seconds=seconds)
+        return principal, {
+            "AccessKeyId": key,
+            "SecretAccessKey": "practice",
+            "SessionToken": f"practice-{key}",
+            "Expiration": end.strftime(_TIME),
+        }
+
+    def instance_credentials(self, role: Any, instance_id: str) -> dict[str, str]:
+        """Return what the metadata service tells an instance that asks for the credentials of its role.
+
+        Both documents are those of `iam/security-credentials/ROLE` (EC2 User Guide, "Retrieve security credentials
+        from instance metadata"; IAM User Guide, "Troubleshooting Amazon EC2 and IAM").
+        """
+        asked = datetime.now(UTC).strftime(_TIME)
+        if not any(_names_ec2(statement) for statement in _allows(role)):
+            message = f"EC2 cannot assume the role {role.name}.  Please see documentation at {_HELP}."
+            return {"Code": "AssumeRoleUnauthorizedAccess", "Message": message, "LastUpdated": asked}
+        _, given = self._session(role, instance_id, 6 * 3600)
+        given["Token"] = given.pop("SessionToken")
+        return {"Code": "Success", "LastUpdated": asked, "Type": "AWS-HMAC", **given}
 
     def _role(self, arn: str) -> Any:
         account_id = arn.split(":")[4] if arn.count(":") >= 5 else ""
@@ -80,6 +106,14 @@ def _names(statement: dict[str, Any], call: Call) -> bool:
     partition, account_id = call.who.arn.split(":")[1], call.account_id
     caller = {"*", account_id, f"arn:{partition}:iam::{account_id}:root", call.who.arn}
     return bool(caller & set([named] if isinstance(named, str) else named))
+
+
+def _names_ec2(statement: dict[str, Any]) -> bool:
+    """Whether a statement lets EC2 in, whatever the account: one with a condition is taken not to."""
+    principal = statement.get("Principal", {})
+    named = principal.get("Service", []) if isinstance(principal, dict) else []
+    services = {"ec2.amazonaws.com", "ec2.amazonaws.com.cn"}
+    return bool(services & set([named] if isinstance(named, str) else named)) and "Condition" not in statement
 
 
 def _meets(statement: dict[str, Any], call: Call) -> bool:
