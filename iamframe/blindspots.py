@@ -59,7 +59,7 @@ def blind_spot_counts(inventory: Inventory) -> pd.DataFrame:
     `missed` is `no`, `yes`, `unless` or `unknown` for all `resources` of the row alike. Roles that AWS manages are left
     out.
     """
-    counts = {}
+    counts: dict[tuple[str, str], list[int]] = {}
     for kind, (frame, key) in taggable(inventory).items():
         accounts = pc.unique(texts(frame["account_id"]))
         cell = position(frame["account_id"], accounts) * len(_TAGGED) + _tagged(inventory, frame, key)

@@ -1,4 +1,4 @@
-"""Whether the facts about surfaces hold in a real account: what the tagging API shows, region by region, against IAM."""
+"""Whether what is known of surfaces holds in a real account: what the tag index shows, per region, against IAM."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ def probe_surfaces(
     """Return whether what iamframe knows of surfaces holds in a live account: its tag index against IAM, per region.
 
     One row per fact about reading tags from the Resource Groups Tagging API (of roles, of instance profiles) and
-    region, in the order of the regions. `expected` is what `surfaces` says; `holds` is `unknown` where nothing can tell:
-    AWS refused to answer, IAM has nothing tagged that could be shown, or nobody has said what to expect in that
+    region, in the order of the regions. `expected` is what `surfaces` says; `holds` is `unknown` where nothing can
+    tell: AWS refused to answer, IAM has nothing tagged that could be shown, or nobody has said what to expect in that
     partition. That something is not shown right after it was tagged proves nothing, since the index lags behind.
 
     Requests, all of them reads: those of `load_account` without references (one per instance profile), DescribeRegions,
@@ -110,8 +110,11 @@ def probe_surfaces(
         asked += product([UNKNOWN_REGION], facts)
         seen += [_Seen({}, _NOT_LISTED) for _ in facts]
     rows = [
-        (account_id, fact.surface, fact.resource_type, fact.operation, region)
-        + _judged(fact, _expected(fact, region, home), known[fact.resource_type], found)
+        (
+            account_id,
+            *(fact.surface, fact.resource_type, fact.operation, region),
+            *_judged(fact, _expected(fact, region, home), known[fact.resource_type], found),
+        )
         for (region, fact), found in zip(asked, seen, strict=True)
     ]
     return schema.PROBES.conform(dict(zip(schema.PROBES.names, zip(*rows, strict=True), strict=True)))

@@ -2,8 +2,8 @@
 
 Everything else relies on this table: it gives the typed empty frames, conforms what the loader and the checks build,
 and is the source of the column tables in the README. Types are Arrow's; the pandas type of each is fixed here too
-(text `str`, counts `Int64`, flags `bool`, times `datetime64[us, UTC]`, dates `datetime64[us]`), since Arrow's own mapping would turn a count
-with a missing value into a float and a flag with one into an object.
+(text `str`, counts `Int64`, flags `bool`, times `datetime64[us, UTC]`, dates `datetime64[us]`), since Arrow's own
+mapping would turn a count with a missing value into a float and a flag with one into an object.
 """
 
 from __future__ import annotations
