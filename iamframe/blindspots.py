@@ -59,12 +59,7 @@ def blind_spot_counts(inventory: Inventory) -> pd.DataFrame:
     `missed` is `no`, `yes`, `unless` or `unknown` for all `resources` of the row alike. Roles that AWS manages are left
     out.
     """
-    counts: dict[tuple[str, str], list[int]] = {}
-    for kind, (frame, key) in taggable(inventory).items():
-        accounts = pc.unique(texts(frame["account_id"]))
-        cell = position(frame["account_id"], accounts) * len(_TAGGED) + _tagged(inventory, frame, key)
-        by_cell = np.bincount(cell, minlength=len(accounts) * len(_TAGGED)).reshape(-1, len(_TAGGED))
-        counts |= {(account, kind): by_cell[i].tolist() for i, account in enumerate(accounts.to_pylist())}
+    counts = tagged_counts(inventory)
     rows = [
         (account, f.surface, f.resource_type, f.operation, _MISSED[f.answer], sum(found), *found, _reason(f))
         for account in sorted({account for account, _ in counts})
@@ -73,6 +68,17 @@ def blind_spot_counts(inventory: Inventory) -> pd.DataFrame:
     ]
     names = schema.BLIND_SPOT_COUNTS.names
     return schema.BLIND_SPOT_COUNTS.conform(dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else {})
+
+
+def tagged_counts(inventory: Inventory) -> dict[tuple[str, str], list[int]]:
+    """Return, per account and resource type that it has, how many are tagged, untagged, and of unknown tags."""
+    counts: dict[tuple[str, str], list[int]] = {}
+    for kind, (frame, key) in taggable(inventory).items():
+        accounts = pc.unique(texts(frame["account_id"]))
+        cell = position(frame["account_id"], accounts) * len(_TAGGED) + _tagged(inventory, frame, key)
+        by_cell = np.bincount(cell, minlength=len(accounts) * len(_TAGGED)).reshape(-1, len(_TAGGED))
+        counts |= {(account, kind): by_cell[i].tolist() for i, account in enumerate(accounts.to_pylist())}
+    return counts
 
 
 def _tagged(inventory: Inventory, frame: pd.DataFrame, key: str) -> Positions:
