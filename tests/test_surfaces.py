@@ -57,7 +57,7 @@ def answer(surface: str, kind: str, operation: str) -> str:
 def test_every_fact_says_how_and_has_a_source_and_its_date(entry: dict[str, Any]) -> None:
     source = TOML["sources"][entry["source"]]
     assert len(source["text"]) > 10
-    assert 2021 <= source["date"].year <= 2026
+    assert 2023 <= source["date"].year <= 2026
     assert len(entry["detail"]) > 10
 
 
@@ -401,4 +401,4 @@ def test_the_command_prints_a_table_of_markdown() -> None:
     lines = run("markdown").splitlines()
     assert len(lines) == 50
     assert lines[0] == "| surface | resource type | operation | answer | as of | on what it depends, or how |"
-    assert lines[2] == "| IAM console | role | write | yes | 2021-02-28 | on the role's page, under Tags |"
+    assert lines[2] == "| IAM console | role | write | yes | 2023-06-30 | on the role's page, under Tags |"
