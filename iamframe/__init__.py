@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from iamframe import plots
+    from iamframe.blindspots import blind_spot_counts, blind_spots
     from iamframe.checks import CHECKS, Policy, Result, run_checks
     from iamframe.errors import IamframeError
     from iamframe.explanation import explain
     from iamframe.inventory import Inventory
+    from iamframe.knowledge.surfaces import surfaces
     from iamframe.live import load_account, load_fleet
     from iamframe.loading import load, load_files, load_sample, open_snapshot, take_snapshot
+    from iamframe.probing import probe_surfaces
     from iamframe.report import write_report
     from iamframe.version import __version__
     from iamframe.views import pairs, tag_coverage
@@ -29,6 +32,8 @@ _HOMES = {
     "Inventory": "inventory",
     "Policy": "checks",
     "Result": "checks",
+    "blind_spot_counts": "blindspots",
+    "blind_spots": "blindspots",
     "explain": "explanation",
     "load": "loading",
     "load_account": "live",
@@ -37,7 +42,9 @@ _HOMES = {
     "load_sample": "loading",
     "open_snapshot": "loading",
     "pairs": "views",
+    "probe_surfaces": "probing",
     "run_checks": "checks",
+    "surfaces": "knowledge.surfaces",
     "tag_coverage": "views",
     "take_snapshot": "loading",
     "write_report": "report",
@@ -50,6 +57,8 @@ __all__ = [
     "Policy",
     "Result",
     "__version__",
+    "blind_spot_counts",
+    "blind_spots",
     "explain",
     "load",
     "load_account",
@@ -59,7 +68,9 @@ __all__ = [
     "open_snapshot",
     "pairs",
     "plots",
+    "probe_surfaces",
     "run_checks",
+    "surfaces",
     "tag_coverage",
     "take_snapshot",
     "write_report",

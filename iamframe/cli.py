@@ -1,4 +1,4 @@
-"""The command line: `iamframe report`, `iamframe check`, `iamframe snapshot`."""
+"""The command line: `iamframe report`, `iamframe check`, `iamframe snapshot`, `iamframe surfaces`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from iamframe.errors import IamframeError
 from iamframe.version import __version__
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from pandas import DataFrame
 
     from iamframe.checks import Result
     from iamframe.inventory import Inventory
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 DONE, FOUND, REFUSED, INCOMPLETE, INTERRUPTED = 0, 1, 2, 3, 130
 SEVERITIES = ("high", "medium", "low", "info")
 FORMATS = ("table", "csv", "json", "markdown")
+_FOUND = ["severity", "check", "account", "name", "found"]
 
 
 def _folder(name: str) -> Path:
@@ -180,12 +181,10 @@ def explain(name: str, sources: tuple[str, ...], form: str, policy: Path | None,
 
     inventory = load(*sources, **_asked(**live))
     told = explain(inventory, name, policy=policy)
-    if form == "csv":
-        click.echo(_csv(told.to_frame()), nl=False)
-    elif form == "json":
-        click.echo(told.to_frame().to_json(orient="records", indent=2, force_ascii=False))
-    else:
+    if form == "text":
         click.echo(str(told))
+    else:
+        _print_rows(told.to_frame(), form)
     for line in _unread(inventory):
         click.echo(line, err=True)
     return DONE if told.found else REFUSED
@@ -204,6 +203,32 @@ def snapshot(sources: tuple[str, ...], out: Path, **live: Any) -> int:
     click.echo(f"Snapshot: {_printable(str(out))}")
     for line in _unread(inventory):
         click.echo(line, err=True)
+    return DONE
+
+
+@app.command()
+@click.option("--format", "form", type=click.Choice(FORMATS), default="table", help="How to print them.")
+def surfaces(form: str) -> int:
+    """Print on which consoles, APIs and tools tags can be written, read, and be found by, and where that is written."""
+    from iamframe.knowledge.surfaces import surfaces as known
+
+    facts = known()
+    facts = facts.assign(
+        **{name: facts[name].dt.strftime("%Y-%m-%d").astype("str") for name in ("since", "checked_on")}
+    )
+    if form in ("csv", "json"):
+        _print_rows(facts, form)
+        return DONE
+    facts = facts.fillna("")
+    facts["said"] = facts["condition"].where(facts["condition"] != "", facts["detail"])
+    rows = facts[["surface", "resource_type", "operation", "answer", "checked_on", "said"]].values.tolist()
+    if form == "markdown":
+        click.echo(
+            _markdown(rows, ["surface", "resource type", "operation", "answer", "as of", "on what it depends, or how"])
+        )
+    else:
+        for surface, kind, operation, answer, day, said in rows:
+            click.echo(f"{surface:<27}  {kind:<16}  {operation:<5}  {answer:<9}  {day}  {said}")
     return DONE
 
 
@@ -241,16 +266,11 @@ def _unread(inventory: Inventory) -> list[str]:
 
 def _print(result: Result, form: str) -> None:
     findings = result.findings
-    if form == "csv":
-        click.echo(_csv(findings), nl=False)
-    elif form == "json":
-        click.echo(findings.to_json(orient="records", indent=2, force_ascii=False))
+    if form in ("csv", "json"):
+        _print_rows(findings, form)
     elif form == "markdown":
-        click.echo(
-            _markdown(
-                findings[["severity", "check", "account_id", "resource_name", "detail"]].fillna("").values.tolist()
-            )
-        )
+        columns = ["severity", "check", "account_id", "resource_name", "detail"]
+        click.echo(_markdown(findings[columns].fillna("").values.tolist(), _FOUND))
     else:
         columns = ["severity", "check", "account_id", "resource_name", "detail", "accepted"]
         for row in findings[columns].fillna("").values.tolist():
@@ -260,13 +280,17 @@ def _print(result: Result, form: str) -> None:
         click.echo(_one_line(result), err=True)
 
 
-def _csv(frame: pd.DataFrame) -> str:
+def _print_rows(frame: DataFrame, form: str) -> None:
+    """Print all columns of a frame, as CSV or JSON."""
+    if form == "json":
+        click.echo(frame.to_json(orient="records", indent=2, force_ascii=False))
+        return
     import csv
 
     from iamframe.report.tables import guarded
 
-    plain = frame.assign(**{name: guarded(frame[name]) for name in frame.columns if frame[name].dtype == "str"})
-    return plain.to_csv(index=False, quoting=csv.QUOTE_ALL, lineterminator="\n")
+    plain = frame.assign(**{n: guarded(frame[n]) for n in frame.columns if frame[n].dtype == "str"})
+    click.echo(plain.to_csv(index=False, quoting=csv.QUOTE_ALL, lineterminator="\n"), nl=False)
 
 
 def _printable(text: str) -> str:
@@ -274,12 +298,11 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 
-def _markdown(rows: list[list[str]]) -> str:
+def _markdown(rows: list[list[str]], head: list[str]) -> str:
     def cell(text: str) -> str:
         escaped = "".join(f"\\{c}" if c in "\\|`*_[]<>#&!~$" else c for c in _printable(text))
         return escaped.replace("\n", " ")
 
-    head = ["severity", "check", "account", "name", "found"]
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
     return "\n".join(lines + ["| " + " | ".join(cell(str(value)) for value in row) + " |" for row in rows])
 

@@ -23,6 +23,7 @@ from iamframe.checks import Result
 from iamframe.errors import missing_extra
 from iamframe.inventory import Inventory
 from iamframe.keys import Bools, is_in
+from iamframe.knowledge.surfaces import known_facts
 from iamframe.names import shown
 from iamframe.words import counted
 
@@ -37,6 +38,7 @@ __all__ = [
     "plot_last_use",
     "plot_name_relations",
     "plot_profile_use",
+    "plot_surfaces",
     "plot_tag_coverage",
 ]
 
@@ -391,6 +393,43 @@ def plot_age(inventory: Inventory, ax: Axes | None = None) -> Axes:
     if resources.empty:
         return _say_none(ax, "roles or profiles", inventory, "roles", "profiles")
     return _draw_bars(ax, counts, looks, "roles or profiles")
+
+
+def plot_surfaces(ax: Axes | None = None) -> Axes:
+    """Draw on which consoles, APIs and tools tags can be written, read, and be found by, as a table of cells.
+
+    One row per surface, three columns for roles and three for profiles. What depends bears the number of its condition,
+    which stands below. Hatched is what neither AWS nor a measurement says. `surfaces` has the sources.
+
+    Raises
+    ------
+    MissingExtraError
+        If matplotlib is not installed.
+    """
+    facts = known_facts()
+    rows = list(dict.fromkeys(fact.surface for fact in facts))
+    columns = list(dict.fromkeys((fact.resource_type, fact.operation) for fact in facts))
+    conditions = list(dict.fromkeys(fact.condition for fact in facts if fact.condition))
+    looks = {"yes": _LIGHT, "condition": _DOTTED, "no": _CROSSED, "unknown": _UNKNOWN}
+
+    ax = _axes(ax, rows, rows=len(rows) + len(conditions), across=len(columns))
+    _title(ax, "Where tags of roles and profiles can be seen and changed")
+    rectangle = _loaded("matplotlib.patches").Rectangle
+    for fact in facts:
+        column, row = columns.index((fact.resource_type, fact.operation)), rows.index(fact.surface)
+        ax.add_patch(rectangle((column, row), 1, 1, edgecolor=_EDGE, linewidth=0.8, **looks[fact.answer]))
+        text = f"if ({conditions.index(fact.condition) + 1})" if fact.condition else fact.answer
+        _on_white(ax, column + 0.5, row + 0.5, text)
+    ax.vlines(len(columns) / 2, 0, len(rows), color=_EDGE, linewidth=2.5)
+    labels = [f"{_SIDES[kind]}: {operation}" for kind, operation in columns]
+    ax.set_yticks(np.arange(len(rows)) + 0.5, rows, fontsize=9, **_font(*rows))
+    ax.set_xticks(np.arange(len(columns)) + 0.5, labels, fontsize=9, **_font(*labels))
+    ax.set(xlim=(0, len(columns)), ylim=(len(rows), 0))
+    ax.tick_params(length=0, labeltop=True, labelbottom=False)
+    numbered = (f"({number}) {condition}" for number, condition in enumerate(conditions, 1))
+    notes = "\n".join(line for note in numbered for line in textwrap.wrap(note, 84, subsequent_indent="      "))
+    ax.set_xlabel(notes, loc="left", fontsize=9, **_font(notes))
+    return ax
 
 
 # What is drawn

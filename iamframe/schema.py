@@ -2,8 +2,8 @@
 
 Everything else relies on this table: it gives the typed empty frames, conforms what the loader and the checks build,
 and is the source of the column tables in the README. Types are Arrow's; the pandas type of each is fixed here too
-(text `str`, counts `Int64`, flags `bool`, times `datetime64[us, UTC]`), since Arrow's own mapping would turn a count
-with a missing value into a float and a flag with one into an object.
+(text `str`, counts `Int64`, flags `bool`, times `datetime64[us, UTC]`, dates `datetime64[us]`), since Arrow's own
+mapping would turn a count with a missing value into a float and a flag with one into an object.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ TEXT = pa.string()
 COUNT = pa.int64()
 FLAG = pa.bool_()
 TIME = pa.timestamp("us", tz="UTC")
+DATE = pa.timestamp("us")
+# Text of which few values stand in very many rows.
+CATEGORY = pa.dictionary(pa.int32(), pa.string())
 
 
 @dataclass(frozen=True, slots=True)
@@ -393,5 +396,80 @@ EXPLANATION = Frame(
         _optional("role", TEXT, "of the role; `not read` where it is unknown"),
         _optional("profile", TEXT, "of the profile, likewise"),
         _optional("note", TEXT, "of both, or what differs, where, why"),
+    ),
+)
+
+_SURFACE = _column("surface", TEXT, "console, API or tool: IAM console, Tag Editor, IAM API …")
+_OPERATION = _column("operation", TEXT, "write, read, or find (by tag)")
+_MISSED = "yes; unless: where the condition in `reason` holds, not; unknown: nobody says"
+
+SURFACES = Frame(
+    "surfaces",
+    "surface, resource type and operation on tags",
+    ("surface", "resource_type", "operation"),
+    (
+        _SURFACE,
+        _column("resource_type", TEXT, "`role` or `instance-profile`"),
+        _OPERATION,
+        _column("answer", TEXT, "yes, no, condition, or unknown: neither AWS nor a measurement says it"),
+        _optional("condition", TEXT, "on what it depends"),
+        _column("detail", TEXT, "by what it is done, or what is known of it"),
+        _optional("since", DATE, "when it became so, where that is known"),
+        _column("source", TEXT, "where it is written"),
+        _column("checked_on", DATE, "of when that is"),
+    ),
+)
+
+BLIND_SPOTS = Frame(
+    "blind_spots",
+    "role or profile and operation on its tags that a surface does not have for sure",
+    ("surface", "operation", "resource_arn"),
+    (
+        _column("account_id", CATEGORY, "account"),
+        _column("surface", CATEGORY, _SURFACE.meaning),
+        _column("resource_type", CATEGORY, "`role` or `instance-profile`"),
+        _column("resource_arn", CATEGORY, "its ARN"),
+        _optional("resource_name", CATEGORY, "its name"),
+        _column("tagged", CATEGORY, "whether it has tags besides reserved ones: yes, no, unknown"),
+        _column("operation", CATEGORY, _OPERATION.meaning),
+        _column("missed", CATEGORY, _MISSED),
+        _column("reason", CATEGORY, "what cannot be done there, and why or on what it depends"),
+    ),
+)
+
+BLIND_SPOT_COUNTS = Frame(
+    "blind_spot_counts",
+    "account, surface, resource type and operation on tags",
+    ("account_id", "surface", "resource_type", "operation"),
+    (
+        _ACCOUNT,
+        _SURFACE,
+        _column("resource_type", TEXT, "`role` (those that AWS manages left out) or `instance-profile`"),
+        _OPERATION,
+        _column("missed", TEXT, f"no; {_MISSED}"),
+        _column("resources", COUNT, "of how many resources that is so: all that were read"),
+        _column("tagged", COUNT, "how many of them have tags"),
+        _column("untagged", COUNT, "how many have none"),
+        _column("unknown", COUNT, "of how many the tags were not read"),
+        _column("reason", TEXT, "what can or cannot be done there, and by what, why, or on what it depends"),
+    ),
+)
+
+PROBES = Frame(
+    "probes",
+    "fact about a surface and region that was asked",
+    ("surface", "resource_type", "operation", "region"),
+    (
+        _ACCOUNT,
+        _SURFACE,
+        _column("resource_type", TEXT, "`role` or `instance-profile`"),
+        _OPERATION,
+        _column("region", TEXT, "region that was asked; `unknown` for those that could not be listed"),
+        _column("expected", TEXT, "whether such resources are shown there, as `surfaces` has it: yes, no, unknown"),
+        _optional("tagged", COUNT, "how many of them have tags, by IAM; missing where IAM did not tell of any"),
+        _optional("shown", COUNT, "how many the surface shows; missing where it did not answer"),
+        _optional("differing", COUNT, "how many it shows with other tags than IAM has, of those that IAM told"),
+        _column("holds", TEXT, "whether what was seen is what was expected: yes, no, unknown"),
+        _column("detail", TEXT, "what was seen, in words, or why nothing can be said"),
     ),
 )

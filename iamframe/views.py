@@ -133,7 +133,7 @@ def tag_coverage(inventory: Inventory) -> pd.DataFrame:
     """
     tags = inventory.tags[~inventory.tags["is_aws_reserved"]]
     parts = []
-    for kind, (frame, key) in _taggable(inventory).items():
+    for kind, (frame, key) in taggable(inventory).items():
         mine = tags[is_in(tags["resource_arn"], frame[key])]
         first, tagged = _counted(joined_key(mine["account_id"], mine["tag_key"]))
         account, tag_key = (texts(mine[name]).take(pa.array(first)) for name in ("account_id", "tag_key"))
@@ -158,14 +158,15 @@ def tag_coverage(inventory: Inventory) -> pd.DataFrame:
     return schema.TAG_COVERAGE.from_arrow(table.take(pc.sort_indices(table, keys)))
 
 
-def _taggable(inventory: Inventory) -> dict[str, tuple[pd.DataFrame, str]]:
+def taggable(inventory: Inventory) -> dict[str, tuple[pd.DataFrame, str]]:
+    """Return the roles that AWS does not manage and the profiles, by resource type, each with the name of its key."""
     roles = inventory.roles[~inventory.roles["is_aws_managed"]]
     return {"role": (roles, "role_arn"), "instance-profile": (inventory.profiles, "profile_arn")}
 
 
 def tags_read(inventory: Inventory, resource_type: str) -> pa.Table:
     """Return, per account that has such resources, of how many the tags are `known` and of how many `unknown`."""
-    frame, _ = _taggable(inventory)[resource_type]
+    frame, _ = taggable(inventory)[resource_type]
     known = np.asarray(frame["tags_known"], dtype=np.int64)
     accounts = pc.unique(texts(frame["account_id"]))
     where = position(frame["account_id"], accounts)

@@ -16,7 +16,17 @@ from pathlib import Path
 
 from iamframe import load_sample, run_checks, write_report
 from iamframe.checks import CHECKS
-from iamframe.schema import COVERAGE, FINDINGS, FRAMES, VIEWS, Frame
+from iamframe.schema import (
+    BLIND_SPOT_COUNTS,
+    BLIND_SPOTS,
+    COVERAGE,
+    FINDINGS,
+    FRAMES,
+    PROBES,
+    SURFACES,
+    VIEWS,
+    Frame,
+)
 from iamframe.sources.reads import When, actions, policy
 
 ROOT = Path(__file__).parent.parent
@@ -40,8 +50,9 @@ def checks_table() -> str:
 
 def frames_text() -> str:
     """A table per frame and view, each folded away under its name."""
-    public = [*FRAMES.values(), *(view for name, view in VIEWS.items() if name != "lists"), FINDINGS, COVERAGE]
-    return "\n\n".join(map(_frame, public))
+    views = (view for name, view in VIEWS.items() if name != "lists")
+    of_surfaces = (SURFACES, BLIND_SPOTS, BLIND_SPOT_COUNTS, PROBES)
+    return "\n\n".join(map(_frame, [*FRAMES.values(), *views, FINDINGS, COVERAGE, *of_surfaces]))
 
 
 def policy_text() -> str:
@@ -72,6 +83,8 @@ def _frame(frame: Frame) -> str:
         "int64": "Int64",
         "bool": "bool",
         "timestamp[us, tz=UTC]": "datetime64[us, UTC]",
+        "timestamp[us]": "datetime64[us]",
+        "dictionary<values=string, indices=int32, ordered=0>": "category",
         "double": "float64",
     }
     rows = []

@@ -672,6 +672,31 @@ def test_bars_of_one_row_fill_it_and_none_of_something_is_nothing(counts: list[i
     assert widths(counts, of) == drawn
 
 
+def test_where_tags_can_be_seen_and_changed_is_told_with_how_many_are_missed(browser: Browser, tmp_path: Path) -> None:
+    tagged, bare = profile("web"), profile("bare")
+    files = {
+        "dump.json": dump(role_detail("web", [tagged], {"Owner": "ops"})),
+        "profiles.json": profile_list(tagged, bare),
+        "get-instance-profile.json": {"InstanceProfile": tagged | {"Tags": []}},
+    }
+    with opened(browser, report(load(tmp_path / "in", files), tmp_path / "out")) as it:
+        rows = {tuple(row[:2]): row[2:] for row in table(it.page, "Where tags can be seen and changed")}
+        assert len(rows) == 16
+        assert rows["IAM console", "profiles"] == ["no", "no", "no", ""]
+        assert rows["CloudFormation", "roles"] == ["if", "if", "unknown", "only of roles that a stack manages"]
+        find = "find: only if asked in us-east-1 (GovCloud: us-gov-west-1; China: not confirmed), and only what has"
+        assert f"write, read: only of profiles that a configuration manages; {find}" in rows["Terraform", "profiles"][3]
+        group = it.page.get_by_role("group", name="Table: Where tags can be seen and changed")
+        said = group.locator("caption").inner_text()
+        assert said.startswith(
+            "Where it says no, all that were read are missed: 1 role (1 tagged, 0 not) and 2 profiles"
+        )
+        assert "2 profiles (0 tagged, 1 not, 1 whose tags were not read); roles that AWS manages are left out." in said
+        unknown = group.locator("td.unknown")
+        assert unknown.count() == 11
+        assert set(unknown.all_inner_texts()) == {"unknown"}
+
+
 def test_what_nobody_read_is_hatched_in_the_pictures_and_never_a_nought(browser: Browser, tmp_path: Path) -> None:
     with opened(browser, report(load(tmp_path / "in", {"r.json": {"Roles": [nested_role("web")]}}), tmp_path)) as it:
         (purpose,) = table(it.page, "What profiles are for")

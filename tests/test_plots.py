@@ -25,6 +25,7 @@ from iamframe.plots import (
     plot_last_use,
     plot_name_relations,
     plot_profile_use,
+    plot_surfaces,
     plot_tag_coverage,
 )
 
@@ -530,6 +531,27 @@ def test_a_font_that_has_the_letters_is_used_for_them(tmp_path: Path, monkeypatc
     assert text.get_text() == f"web{letter}"
 
 
+def test_surfaces_are_drawn_as_cells_that_say_what_they_are_and_number_what_they_depend_on(tmp_path: Path) -> None:
+    ax = drawn(plot_surfaces(), tmp_path)
+    cells = {tuple(np.floor(text.get_position()).tolist()): text.get_text() for text in ax.texts}
+    rows = [label.get_text() for label in ax.get_yticklabels()]
+    of_profiles = [label.get_text() for label in ax.get_xticklabels()].index("profiles: read")
+    said = {row: cells[of_profiles, place] for place, row in enumerate(rows)}
+    assert said["IAM console"] == "no"
+    assert said["IAM API"] == "yes"
+    assert said["Tag Editor"] == "if (1)"
+    assert said["Resource Explorer"] == "unknown"
+    assert "(1) only with us-east-1 among the selected regions" in ax.get_xlabel()
+
+
+def test_of_surfaces_what_is_unknown_is_hatched_and_nothing_else(tmp_path: Path) -> None:
+    ax = drawn(plot_surfaces(), tmp_path)
+    hatched = {(patch.get_x(), patch.get_y()) for patch in ax.patches if patch.get_hatch() == UNKNOWN}
+    unknown = {tuple(np.floor(t.get_position()).tolist()) for t in ax.texts if t.get_text() == "unknown"}
+    assert hatched == unknown
+    assert len(hatched) == 11
+
+
 def test_without_matplotlib_one_sentence_names_the_command_that_installs_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -541,6 +563,8 @@ def test_without_matplotlib_one_sentence_names_the_command_that_installs_it(
         with pytest.raises(MissingExtraError, match=r"pip install 'iamframe\[notebooks\]'") as error:
             plot(inventory)
         assert "\n" not in str(error.value)
+    with pytest.raises(MissingExtraError):
+        plot_surfaces()
 
 
 def test_plots_are_there_on_first_use_and_matplotlib_with_the_first_picture() -> None:

@@ -27,6 +27,8 @@ def test_every_public_function_only_reads(monkeypatch: pytest.MonkeyPatch, tmp_p
         inventory = iamframe.load("aws", references="all", tag_index=True, role_details=True, progress=False)
         result = iamframe.run_checks(inventory)
         functions: dict[str, Callable[[], Any]] = {
+            "blind_spot_counts": lambda: iamframe.blind_spot_counts(inventory),
+            "blind_spots": lambda: iamframe.blind_spots(inventory),
             "load": lambda: iamframe.load("aws", progress=False),
             "load_account": lambda: iamframe.load_account(progress=False),
             "load_files": lambda: iamframe.load_files(Path(__file__).parent.parent / "data" / "sample"),
@@ -34,7 +36,9 @@ def test_every_public_function_only_reads(monkeypatch: pytest.MonkeyPatch, tmp_p
             "load_sample": iamframe.load_sample,
             "open_snapshot": lambda: iamframe.open_snapshot(inventory.save(tmp_path / "saved")),
             "pairs": lambda: iamframe.pairs(inventory),
+            "probe_surfaces": lambda: iamframe.probe_surfaces(progress=False),
             "run_checks": lambda: iamframe.run_checks(inventory),
+            "surfaces": iamframe.surfaces,
             "tag_coverage": lambda: iamframe.tag_coverage(inventory),
             "take_snapshot": lambda: iamframe.take_snapshot(tmp_path / "taken", "aws", progress=False),
             "write_report": lambda: iamframe.write_report(result, tmp_path / "report"),

@@ -132,6 +132,8 @@ def render_page(result: Result, title: str | None = None, author: str | None = N
         purposes=pictures.purposes(result),
         keys=keys,
         tagged=tagged,
+        surfaces=pictures.surfaces(),
+        missed=pictures.missed(result),
         max_picture=pictures.MAX_ROWS,
         max_keys=pictures.MAX_KEYS,
         gap_columns=_GAP,

@@ -1,4 +1,4 @@
-"""What the page draws, as numbers: how names relate, what profiles are for, and which tags are there."""
+"""What the page draws, as numbers: how names relate, what profiles are for, which tags are there, where they show."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from iamframe.blindspots import tagged_counts
 from iamframe.checks.registry import Result
 from iamframe.keys import Positions, is_in, position, texts
+from iamframe.knowledge.surfaces import known_facts
 from iamframe.views import tags_read
 
 # More than this is no picture any more; the CSV files have all.
@@ -65,6 +67,16 @@ class Tagged:
         """Share of each key in percent, rounded; 0 and 100 only where it is none and all."""
         known = max(self.known, 1)
         return [count and (100 if count >= known else min(max(_percent(count, known), 1), 99)) for count in self.tagged]
+
+
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """What one surface can do with the tags of one resource type, per operation, and on what that depends."""
+
+    name: str
+    resource_type: str
+    answers: dict[str, str]
+    condition: str
 
 
 def widths(counts: Iterable[int], of: int) -> list[int]:
@@ -158,6 +170,34 @@ def tags(result: Result) -> tuple[list[str], list[Tagged]]:
             of_keys = [mine.get(key, 0) for key in keys[:MAX_KEYS]]
             rows.append(Tagged(account, names.get(account), kind, known, unknown, of_keys))
     return keys, sorted(rows, key=lambda row: (not row.known, sum(row.tagged) / max(row.known, 1), row.account_id))
+
+
+def surfaces() -> list[Surface]:
+    """Return where tags can be written, read, and be found by, one row per surface and resource type."""
+    answers: dict[tuple[str, str], dict[str, str]] = {}
+    conditions: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for fact in known_facts():
+        key = fact.surface, fact.resource_type
+        answers.setdefault(key, {})[fact.operation] = "if" if fact.condition else fact.answer
+        if fact.condition:
+            conditions.setdefault(key, {}).setdefault(fact.condition, []).append(fact.operation)
+    rows = []
+    for key, of_key in answers.items():
+        said = conditions.get(key, {})
+        parts = [f"{', '.join(of)}: {text}" if len(said) > 1 else text for text, of in said.items()]
+        rows.append(Surface(*key, of_key, "; ".join(parts)))
+    return rows
+
+
+def missed(result: Result) -> list[tuple[str, int, int, int, int]]:
+    """Return, per resource type, how many there are, tagged, untagged, and of unknown tags."""
+    counts = tagged_counts(result.inventory)
+    rows = []
+    for kind in ("role", "instance-profile"):
+        of_kind = [found for (_, one), found in counts.items() if one == kind]
+        tagged, untagged, unknown = (sum(found) for found in zip(*of_kind, strict=True)) if of_kind else (0, 0, 0)
+        rows.append((kind, tagged + untagged + unknown, tagged, untagged, unknown))
+    return rows
 
 
 def _named(result: Result) -> list[tuple[str, str | None]]:

@@ -167,7 +167,7 @@ class AccountReader:
         listed_too = self._roles_listed() if self.plan.role_details else None
         summary = self._pool.submit(self._one, "iam", "GetAccountSummary")
         aliases = self._pool.submit(self._one, "iam", "ListAccountAliases")
-        references = self._pool.submit(self._regions)
+        references = self._pool.submit(self.regions)
         homes = _HOMES.get(self.partition, (self.asker.region,)) if self.plan.tag_index else ()
         index = [self._pool.submit(self._tag_index, home) for home in homes]
         profiles, tagged = _Read(), []
@@ -386,7 +386,8 @@ class AccountReader:
 
     # What refers to profiles
 
-    def _regions(self) -> list[str]:
+    def regions(self) -> list[str]:
+        """Return the regions to look in: those of the plan, or all that are enabled, as far as AWS tells."""
         if not self.plan.references:
             return []
         if self.plan.regions != "all":
