@@ -22,6 +22,7 @@ from iamframe.checks import Policy, Result, run_checks
 from iamframe.inventory import Inventory
 from iamframe.keys import Bools, is_in, joined_key, texts
 from iamframe.knowledge.makers import known_makers, maker_of
+from iamframe.knowledge.surfaces import known_facts
 from iamframe.sources.records import ALL, ROLE_LINKS, aws_command, name_of, partition_of
 from iamframe.sources.references import CORE
 from iamframe.trust import statements_of
@@ -290,6 +291,7 @@ class _Facts:
         if profile is not None:
             self._references(rows, profile)
         self._findings(rows, role_arn, profile_arn)
+        _surfaces(rows, role_arn is not None, profile_arn is not None)
         self._deleting(rows, role_arn, role, profile)
         rows.rows[start:] = sorted(rows.rows[start:], key=lambda row: _OF_A_PAIR.index(str(row["section"])))
 
@@ -507,6 +509,26 @@ def _trust(rows: _Rows, role: Row | None) -> None:
         rows.add("trust", one.kind, one.principal, note=f"{one.effect} {one.actions}{condition}")
 
 
+def _surfaces(rows: _Rows, of_role: bool, of_profile: bool) -> None:
+    """Tell which consoles, APIs and tools show the tags, and which change them."""
+    facts = {(fact.surface, fact.operation, fact.resource_type): fact for fact in known_facts()}
+    for surface, operation in dict.fromkeys((fact.surface, fact.operation) for fact in known_facts()):
+        if operation == "find":
+            continue
+        role, profile = (
+            facts[surface, operation, kind] if there else None
+            for kind, there in (("role", of_role), ("instance-profile", of_profile))
+        )
+        conditions = dict.fromkeys(fact.condition for fact in (role, profile) if fact and fact.condition)
+        rows.add(
+            "where tags show",
+            f"{surface}: {operation}",
+            role.answer if role else None,
+            profile.answer if profile else None,
+            "; ".join(conditions),
+        )
+
+
 def _last_used(role: Row) -> str:
     if not role["last_used_known"]:
         return NOT_READ
@@ -618,7 +640,7 @@ def _tables(frame: pd.DataFrame) -> Iterator[str]:
         yield cells.line(more)
 
 
-_SIDE_BY_SIDE = ("identity", "link", "tags")
+_SIDE_BY_SIDE = ("identity", "link", "tags", "where tags show")
 _OF_A_PAIR = (
     "identity",
     "link",
@@ -650,7 +672,7 @@ def _section_lines(rows: pd.DataFrame) -> Iterator[str]:
         yield ""
         two = section in _SIDE_BY_SIDE and mine["role_arn"].notna().any() and mine["profile_arn"].notna().any()
         yield section + ("   (role | instance profile)" if two else "")
-        width = min(max(len(field) for field in map(_printable, mine["field"])), 32)
+        width = min(max(len(field) for field in map(_printable, mine["field"])), 36)
         beside = max((len(side) for side in map(_printable, mine["role"].dropna()) if len(side) <= _BESIDE), default=0)
         for row in mine.itertuples():
             sides = [

@@ -280,6 +280,15 @@ def test_a_profile_that_is_gone_is_told_by_what_still_names_it() -> None:
     assert stale["consumer_id"] in {profile for _, _, profile, _ in said(told, "named by")}
 
 
+def test_it_tells_which_consoles_and_apis_show_and_change_the_tags_of_each_side(tmp_path: Path) -> None:
+    shown = said(explain(account(tmp_path, profile("web", nested_role("web"))), "web"), "where tags show")
+    assert ("IAM console: read", "yes", "no", "") in shown
+    assert ("IAM console: write", "yes", "no", "") in shown
+    (tag_editor,) = [row for row in shown if row[0] == "Tag Editor: read"]
+    assert tag_editor[1:3] == ("no", "condition")
+    assert "us-east-1" in tag_editor[3]
+
+
 @pytest.fixture(scope="module")
 def sample() -> Inventory:
     return iamframe.load_sample()
