@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from iamframe import plots
+    from iamframe.changes import Changes, compare
     from iamframe.checks import CHECKS, Policy, Result, run_checks
     from iamframe.errors import IamframeError
     from iamframe.inventory import Inventory
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
 _HOMES = {
     "__version__": "version",
     "CHECKS": "checks",
+    "Changes": "changes",
     "IamframeError": "errors",
     "Inventory": "inventory",
     "Policy": "checks",
     "Result": "checks",
+    "compare": "changes",
     "load": "loading",
     "load_account": "live",
     "load_fleet": "live",
@@ -43,11 +46,13 @@ _HOMES = {
 
 __all__ = [
     "CHECKS",
+    "Changes",
     "IamframeError",
     "Inventory",
     "Policy",
     "Result",
     "__version__",
+    "compare",
     "load",
     "load_account",
     "load_files",

@@ -60,6 +60,7 @@ MODULES = [
     "checks.tags",
     "checks.trust",
     "checks",
+    "changes",
     "report.tables",
     "report.pictures",
     "report.template",

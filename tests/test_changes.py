@@ -1,0 +1,202 @@
+"""What changed between two loads, each change by its name and no other, and what could not be compared."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from accounts import EC2, ID, TRUST
+from accounts import load as load_live
+
+import iamframe
+from iamframe.practice import PracticeAccount
+
+# Each is made on resources of its own. To make more: `IAMFRAME_CHANGES=1000 pytest tests/test_changes.py`.
+MADE = int(os.environ.get("IAMFRAME_CHANGES", "60"))
+EKS = TRUST % "eks.amazonaws.com"
+
+Row = tuple[str, str, str | None]
+
+
+@pytest.fixture
+def account() -> Iterator[PracticeAccount]:
+    with PracticeAccount(regions=("us-east-1",)) as opened:
+        yield opened
+
+
+def rows(changes: iamframe.Changes, *names: str) -> list[tuple[Any, ...]]:
+    """The rows of changes, by the columns named, missing values as None."""
+    frame = changes.changes[list(names or ("change", "resource_name", "what"))].astype(object)
+    return list(frame.where(frame.notna(), None).itertuples(index=False, name=None))
+
+
+class Hand:
+    """Makes one random change after the other, each on resources that no other touches, and notes what it did."""
+
+    def __init__(self, account: PracticeAccount, truth: dict[str, dict[str, Any]], seed: int) -> None:
+        self.iam = account.session().client("iam")
+        self.random = random.Random(seed)
+        self.roles, self.profiles = truth["roles"], truth["profiles"]
+        held = {profile["role"] for profile in self.profiles.values()}
+        self.free = sorted(self.roles.keys() - held)
+        self.held = sorted(held - {None})
+        self.full = sorted(name for name, profile in self.profiles.items() if profile["role"])
+        self.empty = sorted(self.profiles.keys() - set(self.full))
+        for names in (self.free, self.held, self.full, self.empty):
+            self.random.shuffle(names)
+        self.made: list[Row] = []
+        self.number = 0
+
+    def role_arn(self, name: str, path: str | None = None) -> str:
+        return f"arn:aws:iam::{ID}:role{path or self.roles[name]['path']}{name}"
+
+    def profile_arn(self, name: str, path: str | None = None) -> str:
+        return f"arn:aws:iam::{ID}:instance-profile{path or self.profiles[name]['path']}{name}"
+
+    def new_name(self) -> str:
+        self.number += 1
+        return f"{self.random.choice(('web', 'etl', 'x+y=,.@-'))}-made-{self.number}"
+
+    def make(self, count: int) -> None:
+        while len(self.made) < count:
+            one = self.random.choice(CHANGES)
+            one(self)
+
+    # Roles that are in no profile
+
+    def create_role(self) -> None:
+        name, path = self.new_name(), self.random.choice(("/", "/made/", "/a/b/"))
+        self.iam.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=EC2, Tags=[{"Key": "T", "Value": "v"}])
+        self.made.append(("created", self.role_arn(name, path), None))
+
+    def delete_role(self) -> None:
+        name = self.free.pop()
+        self.iam.delete_role(RoleName=name)
+        self.made.append(("deleted", self.role_arn(name), None))
+
+    def recreate_role(self) -> None:
+        name = self.free.pop()
+        path = self.random.choice((self.roles[name]["path"], "/elsewhere/"))
+        self.iam.delete_role(RoleName=name)
+        self.iam.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=EKS)
+        self.made.append(("recreated", self.role_arn(name, path), None))
+
+    # Any role
+
+    def change_trust(self) -> None:
+        name = self.random.choice((self.free, self.held)).pop()
+        other = TRUST % self.random.choice(("lambda.amazonaws.com", "ecs-tasks.amazonaws.com"))
+        self.iam.update_assume_role_policy(RoleName=name, PolicyDocument=other)
+        self.made.append(("trust_changed", self.role_arn(name), None))
+
+    def say_the_same_trust(self) -> None:
+        """No change: the same policy, its keys in another order and its one service in a list."""
+        name = self.held.pop()
+        service = self.roles[name]["trusts"]
+        self.iam.update_assume_role_policy(
+            RoleName=name,
+            PolicyDocument='{"Statement":{"Action":["sts:AssumeRole"],"Effect":"Allow","Principal":{"Service":["%s"]}},'
+            '"Version":"2012-10-17"}' % service,
+        )
+
+    def change_session(self) -> None:
+        name = self.random.choice((self.free, self.held)).pop()
+        self.iam.update_role(RoleName=name, MaxSessionDuration=7200)
+        self.made.append(("changed", self.role_arn(name), "max_session_seconds"))
+
+    def retag_role(self) -> None:
+        name = self.random.choice((self.free, self.held)).pop()
+        self._retag(
+            self.roles[name]["tags"],
+            lambda key, value: self.iam.tag_role(RoleName=name, Tags=[{"Key": key, "Value": value}]),
+            lambda key: self.iam.untag_role(RoleName=name, TagKeys=[key]),
+            self.role_arn(name),
+        )
+
+    # Profiles
+
+    def create_profile(self) -> None:
+        name, path = self.new_name(), self.random.choice(("/", "/made/"))
+        self.iam.create_instance_profile(InstanceProfileName=name, Path=path)
+        if self.random.random() < 0.5:
+            self.iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=self.held[-1])
+        self.made.append(("created", self.profile_arn(name, path), None))
+
+    def delete_profile(self) -> None:
+        name = self.random.choice((self.full, self.empty)).pop()
+        if role := self.profiles[name]["role"]:
+            self.iam.remove_role_from_instance_profile(InstanceProfileName=name, RoleName=role)
+        self.iam.delete_instance_profile(InstanceProfileName=name)
+        self.made.append(("deleted", self.profile_arn(name), None))
+
+    def recreate_profile(self) -> None:
+        name = self.full.pop()
+        role, path = self.profiles[name]["role"], self.random.choice((self.profiles[name]["path"], "/elsewhere/"))
+        self.iam.remove_role_from_instance_profile(InstanceProfileName=name, RoleName=role)
+        self.iam.delete_instance_profile(InstanceProfileName=name)
+        self.iam.create_instance_profile(InstanceProfileName=name, Path=path)
+        if self.random.random() < 0.5:
+            self.iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=role)
+        self.made.append(("recreated", self.profile_arn(name, path), None))
+
+    def empty_profile(self) -> None:
+        name = self.full.pop()
+        self.iam.remove_role_from_instance_profile(InstanceProfileName=name, RoleName=self.profiles[name]["role"])
+        self.made.append(("relinked", self.profile_arn(name), None))
+
+    def fill_profile(self) -> None:
+        name = self.empty.pop()
+        self.iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=self.held[-1])
+        self.made.append(("relinked", self.profile_arn(name), None))
+
+    def relink_profile(self) -> None:
+        name = self.full.pop()
+        role = self.profiles[name]["role"]
+        other = next(one for one in reversed(self.held) if one != role)
+        self.iam.remove_role_from_instance_profile(InstanceProfileName=name, RoleName=role)
+        self.iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=other)
+        self.made.append(("relinked", self.profile_arn(name), None))
+
+    def retag_profile(self) -> None:
+        name = self.random.choice((self.full, self.empty)).pop()
+        self._retag(
+            self.profiles[name]["tags"],
+            lambda key, value: self.iam.tag_instance_profile(
+                InstanceProfileName=name, Tags=[{"Key": key, "Value": value}]
+            ),
+            lambda key: self.iam.untag_instance_profile(InstanceProfileName=name, TagKeys=[key]),
+            self.profile_arn(name),
+        )
+
+    def _retag(
+        self, tags: dict[str, str], tag: Callable[[str, str], Any], untag: Callable[[str], Any], arn: str
+    ) -> None:
+        key = self.random.choice(("Added", *tags))
+        if key in tags and self.random.random() < 0.5:
+            untag(key)
+        else:
+            tag(key, "made = so: @")
+        self.made.append(("retagged", arn, key))
+
+
+CHANGES = [
+    one
+    for name, one in vars(Hand).items()
+    if name.split("_")[0] in {"create", "delete", "recreate", "change", "say", "retag", "empty", "fill", "relink"}
+]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_of_random_changes_on_a_live_account_each_is_named_and_no_other(account: PracticeAccount, seed: int) -> None:
+    truth = account.fill(roles=MADE * 2, profiles=MADE + MADE // 2)
+    old = load_live(account, role_details=True)
+    hand = Hand(account, truth, seed)
+    hand.make(MADE)
+    changes = iamframe.compare(old, load_live(account, role_details=True))
+    assert sorted(rows(changes, "change", "resource_arn", "what"), key=str) == sorted(hand.made, key=str)
+    told = changes.not_compared[~changes.not_compared["what"].str.startswith("findings of")]
+    assert told.empty, told.to_string()
