@@ -84,6 +84,26 @@ class Changes:
         """Whether nothing changed in what could be compared, findings included."""
         return self.changes.empty and self.findings.empty
 
+    def to_frame(self) -> pd.DataFrame:
+        """Return the changes and, behind them, the findings as `finding_new` and `finding_gone`, their check as `what`.
+
+        One row per change and finding, with the columns of `changes`.
+        """
+        found = self.findings
+        return schema.CHANGES.conform(
+            pd.concat(
+                [
+                    self.changes,
+                    found[["account_id", "resource_type", "resource_name", "resource_arn"]].assign(
+                        change="finding_" + found["change"],
+                        what=found["check"],
+                        detail=found["check"] + ": " + found["detail"],
+                    ),
+                ],
+                ignore_index=True,
+            )
+        )
+
     @cached_property
     def summary(self) -> pd.DataFrame:
         """One row per kind of change, in the order of `changes`: how many of roles and of instance profiles."""
@@ -362,7 +382,7 @@ def _appeared(sides: dict[str, _Matched], told: _Told) -> Iterator[pa.Table]:
                     kind,
                     found,
                     change,
-                    pc.coalesce(concat("is gone; was created ", made), "is gone"),
+                    pc.coalesce(concat("is gone; it was created ", made), "is gone"),
                     before=ids,
                 )
 
@@ -386,7 +406,7 @@ def _differing(
     for words, at, change, columns in parts:
         again = each.recreated[at]
         for place in np.unique(at[again]).tolist():
-            others[place] += f", {words}" if others[place] else f"; other is {words}"
+            others[place] += f", {words}" if others[place] else f"; other too: {words}"
         kept = pa.array(~again)
         yield _table(
             frame,
@@ -405,8 +425,8 @@ def _differing(
     before, after = (pc.if_else(moved, arn, one) for arn, one in zip(arns, ids, strict=True))
     said = pc.if_else(
         moved,
-        concat("is another one, ", arns[1], "; it was ", arns[0]),
-        concat("has the id ", ids[1], "; it was ", ids[0]),
+        concat("was made anew as ", arns[1], "; it was ", arns[0]),
+        concat("was made anew with the id ", ids[1], "; it was ", ids[0]),
     )
     detail = concat(said, pa.array([others[place] for place in at.tolist()], pa.string()))
     yield _table(frame, kind, rows[at], "recreated", detail, before=before, after=after)

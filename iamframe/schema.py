@@ -387,9 +387,9 @@ CHANGES = Frame(
     (
         _column("change", TEXT, "created, deleted, recreated, relinked, retagged, trust_changed, changed"),
         _ACCOUNT,
-        _column("resource_type", TEXT, "role or instance-profile"),
+        _optional("resource_type", TEXT, "role or instance-profile"),
         _optional("resource_name", TEXT, "its name"),
-        _column("resource_arn", TEXT, "its ARN; of a deleted one, the ARN that it had"),
+        _optional("resource_arn", TEXT, "its ARN; of a deleted one, the ARN that it had"),
         _optional("what", TEXT, "the tag's key, or the column that changed"),
         _optional("before", TEXT, "id, role, tag value, trust policy or value in the old one; missing for none"),
         _optional("after", TEXT, "the same in the new one"),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -63,8 +64,12 @@ class Hand:
 
     def make(self, count: int) -> None:
         while len(self.made) < count:
-            one = self.random.choice(CHANGES)
-            one(self)
+            with suppress(IndexError):
+                self.random.choice(CHANGES)(self)
+
+    def taken(self, *names: list[str]) -> str:
+        """A resource that nothing was done to, off one of these lists; IndexError where all are used up."""
+        return self.random.choice([some for some in names if some]).pop()
 
     # Roles that are in no profile
 
@@ -74,12 +79,12 @@ class Hand:
         self.made.append(("created", self.role_arn(name, path), None))
 
     def delete_role(self) -> None:
-        name = self.free.pop()
+        name = self.taken(self.free)
         self.iam.delete_role(RoleName=name)
         self.made.append(("deleted", self.role_arn(name), None))
 
     def recreate_role(self) -> None:
-        name = self.free.pop()
+        name = self.taken(self.free)
         path = self.random.choice((self.roles[name]["path"], "/elsewhere/"))
         self.iam.delete_role(RoleName=name)
         self.iam.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=EKS)
@@ -88,28 +93,26 @@ class Hand:
     # Any role
 
     def change_trust(self) -> None:
-        name = self.random.choice((self.free, self.held)).pop()
+        name = self.taken(self.free, self.held)
         other = TRUST % self.random.choice(("lambda.amazonaws.com", "ecs-tasks.amazonaws.com"))
         self.iam.update_assume_role_policy(RoleName=name, PolicyDocument=other)
         self.made.append(("trust_changed", self.role_arn(name), None))
 
     def say_the_same_trust(self) -> None:
         """No change: the same policy, its keys in another order and its one service in a list."""
-        name = self.held.pop()
-        service = self.roles[name]["trusts"]
-        self.iam.update_assume_role_policy(
-            RoleName=name,
-            PolicyDocument='{"Statement":{"Action":["sts:AssumeRole"],"Effect":"Allow","Principal":{"Service":["%s"]}},'
-            '"Version":"2012-10-17"}' % service,
-        )
+        name = self.taken(self.held)
+        principal = {"Service": [self.roles[name]["trusts"]]}
+        statement = {"Action": ["sts:AssumeRole"], "Effect": "Allow", "Principal": principal}
+        document = {"Statement": statement, "Version": "2012-10-17"}
+        self.iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(document))
 
     def change_session(self) -> None:
-        name = self.random.choice((self.free, self.held)).pop()
+        name = self.taken(self.free, self.held)
         self.iam.update_role(RoleName=name, MaxSessionDuration=7200)
         self.made.append(("changed", self.role_arn(name), "max_session_seconds"))
 
     def retag_role(self) -> None:
-        name = self.random.choice((self.free, self.held)).pop()
+        name = self.taken(self.free, self.held)
         self._retag(
             self.roles[name]["tags"],
             lambda key, value: self.iam.tag_role(RoleName=name, Tags=[{"Key": key, "Value": value}]),
@@ -127,14 +130,14 @@ class Hand:
         self.made.append(("created", self.profile_arn(name, path), None))
 
     def delete_profile(self) -> None:
-        name = self.random.choice((self.full, self.empty)).pop()
+        name = self.taken(self.full, self.empty)
         if role := self.profiles[name]["role"]:
             self.iam.remove_role_from_instance_profile(InstanceProfileName=name, RoleName=role)
         self.iam.delete_instance_profile(InstanceProfileName=name)
         self.made.append(("deleted", self.profile_arn(name), None))
 
     def recreate_profile(self) -> None:
-        name = self.full.pop()
+        name = self.taken(self.full)
         role, path = self.profiles[name]["role"], self.random.choice((self.profiles[name]["path"], "/elsewhere/"))
         self.iam.remove_role_from_instance_profile(InstanceProfileName=name, RoleName=role)
         self.iam.delete_instance_profile(InstanceProfileName=name)
@@ -144,17 +147,17 @@ class Hand:
         self.made.append(("recreated", self.profile_arn(name, path), None))
 
     def empty_profile(self) -> None:
-        name = self.full.pop()
+        name = self.taken(self.full)
         self.iam.remove_role_from_instance_profile(InstanceProfileName=name, RoleName=self.profiles[name]["role"])
         self.made.append(("relinked", self.profile_arn(name), None))
 
     def fill_profile(self) -> None:
-        name = self.empty.pop()
+        name = self.taken(self.empty)
         self.iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=self.held[-1])
         self.made.append(("relinked", self.profile_arn(name), None))
 
     def relink_profile(self) -> None:
-        name = self.full.pop()
+        name = self.taken(self.full)
         role = self.profiles[name]["role"]
         other = next(one for one in reversed(self.held) if one != role)
         self.iam.remove_role_from_instance_profile(InstanceProfileName=name, RoleName=role)
@@ -162,7 +165,7 @@ class Hand:
         self.made.append(("relinked", self.profile_arn(name), None))
 
     def retag_profile(self) -> None:
-        name = self.random.choice((self.full, self.empty)).pop()
+        name = self.taken(self.full, self.empty)
         self._retag(
             self.profiles[name]["tags"],
             lambda key, value: self.iam.tag_instance_profile(
@@ -192,7 +195,8 @@ CHANGES = [
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_of_random_changes_on_a_live_account_each_is_named_and_no_other(account: PracticeAccount, seed: int) -> None:
-    truth = account.fill(roles=MADE * 2, profiles=MADE + MADE // 2)
+    # An account may hold 1,000 of each.
+    truth = account.fill(roles=min(MADE * 2, 900), profiles=min(MADE + MADE // 2, 600))
     old = load_live(account, role_details=True)
     hand = Hand(account, truth, seed)
     hand.make(MADE)
