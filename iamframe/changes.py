@@ -422,10 +422,13 @@ def _differing(
     arns = [arns.take(pa.array(at)) for arns in each.arns]
     ids = [ids.take(pa.array(at)) for ids in each.ids]
     moved = pc.not_equal(*arns)
+    places = [
+        concat(*(each.column(f"{kind}_{of}", side).take(pa.array(at)) for of in ("path", "name"))) for side in (0, 1)
+    ]
     before, after = (pc.if_else(moved, arn, one) for arn, one in zip(arns, ids, strict=True))
     said = pc.if_else(
         moved,
-        concat("was made anew as ", arns[1], "; it was ", arns[0]),
+        concat("was made anew as ", places[1], "; it was ", places[0]),
         concat("was made anew with the id ", ids[1], "; it was ", ids[0]),
     )
     detail = concat(said, pa.array([others[place] for place in at.tolist()], pa.string()))
@@ -546,7 +549,7 @@ def _changed_findings(old: Result, new: Result, same: _Same, changes: pd.DataFra
     keys = [_finding_keys(one.findings, same, side) for side, one in enumerate(sides)]
     complete = [_of_check(one.coverage[one.coverage["status"] == "complete"]) for one in sides]
     relying = pa.array([name for name in old.checks if "references" in CHECKS[name].reads], pa.string())
-    scopes = _same_scope(old, new)
+    scopes = set(_same_scope(old, new))
     parts = []
     for side, (way, appeared) in enumerate((("gone", "deleted"), ("new", "created"))):
         findings, other = sides[side].findings, sides[1 - side]
@@ -555,7 +558,7 @@ def _changed_findings(old: Result, new: Result, same: _Same, changes: pd.DataFra
         check = _of_check(findings)
         seen = is_in(check, complete[1 - side])
         seen &= ~is_in(findings["check"], relying) | (
-            is_in(check, complete[side]) & is_in(findings["account_id"], scopes)
+            is_in(check, complete[side]) & is_in(findings["account_id"], pa.array(scopes, pa.string()))
         )
         itself = is_in(findings["check"], pa.array(_BY_ITSELF))
         resources = same.keys(findings["resource_arn"], findings["account_id"], side)
@@ -570,11 +573,15 @@ def _changed_findings(old: Result, new: Result, same: _Same, changes: pd.DataFra
                 schema=schema.CHANGED_FINDINGS.arrow,
             )
         )
-        unsure = findings[~seen].value_counts(["account_id", "check"], sort=False).reset_index()
         where = ("OLD", "NEW")[side]
+        unsure = findings[~seen].value_counts(["account_id", "check"], sort=False).reset_index()
         for account, name, count in unsure.itertuples(index=False, name=None):
+            apart = "references" in CHECKS[name].reads and account not in scopes
+            why = ", since other regions or services were read" if apart else ""
             told.add(
-                account, f"findings of {name}", f"{counted(count, 'finding')} in {where} alone: not known to be {way}"
+                account,
+                f"findings of {name}",
+                f"{counted(count, 'finding')} in {where} alone: not known to be {way}{why}",
             )
     _told_coverage(old, new, told)
     order = {"change": ("new", "gone"), "severity": ("high", "medium", "low", "info")}
@@ -599,14 +606,13 @@ def _finding_keys(findings: pd.DataFrame, same: _Same, side: int) -> pa.Array:
     return joined_key(_of_check(findings), resource, related, pa.array(name, pa.string()))
 
 
-def _same_scope(old: Result, new: Result) -> pa.Array:
-    """Return the accounts in which the same was read in the same regions, beyond IAM."""
+def _same_scope(old: Result, new: Result) -> Iterator[str]:
+    """Return the accounts of which the same was read in the same regions, beyond IAM."""
     calls = [one.inventory.calls for one in (old, new)]
     calls = [one[(one["region"] != "global") & (one["state"] == "complete")] for one in calls]
     keys = [joined_key(one["account_id"], one["operation"], one["region"]) for one in calls]
-    other = [one["account_id"][~is_in(keys[side], keys[1 - side])] for side, one in enumerate(calls)]
-    accounts = texts(old.inventory.accounts["account_id"])
-    return accounts.filter(pa.array(~is_in(accounts, other[0]) & ~is_in(accounts, other[1])))
+    other = [set(one["account_id"][~is_in(keys[side], keys[1 - side])]) for side, one in enumerate(calls)]
+    return (account for account in old.inventory.accounts["account_id"] if account not in other[0] | other[1])
 
 
 def _wholly_read(one: Result, same: _Same, side: int) -> pa.Array:

@@ -42,7 +42,7 @@ LABELS = {
     "gap": "What is not known",
     "change": "Change",
     "resource_type": "Type",
-    "changed": "What changed",
+    "changed": "Detail",
     "what": "What",
     "why": "Why not",
 }
@@ -153,11 +153,12 @@ def render_page(
 
 
 def _changed(changes: Changes) -> dict[str, Any]:
-    frame = changes.to_frame()
+    frame, captured = changes.to_frame(), changes.old.inventory.accounts["captured_at"].max()
     shown = frame.head(MAX_ROWS).rename(columns={"detail": "changed"})
     apart = changes.not_compared.head(MAX_ROWS).rename(columns={"reason": "why"})
     return {
         "since": changes.old.inventory.sources,
+        "as_of": "" if pd.isna(captured) else f", as of {captured:%Y-%m-%d %H:%M} UTC",
         "said": changes.said,
         "columns": _CHANGE,
         "chunks": _chunks(_rows(shown.assign(change=shown["change"].str.replace("_", " ")), _CHANGE)),
