@@ -354,12 +354,13 @@ def _appeared(sides: dict[str, _Matched], told: _Told) -> Iterator[pa.Table]:
             accounts = texts(frame["account_id"]).take(pa.array(rows))
             planned = np.asarray(pc.starts_with(texts(frame[f"{kind}_arn"]).take(pa.array(rows)), "address:"))
             whole = is_in(accounts, each.whole[1 - side]) & np.asarray(pc.not_equal(accounts, UNKNOWN_ACCOUNT))
+            listed = set(each.whole[1 - side])
             for account, unsure, plans in zip(
                 told.accounts, told.counts(accounts, ~whole & ~planned), told.counts(accounts, planned), strict=True
             ):
                 if account == UNKNOWN_ACCOUNT:
                     reason = "whose they are is not known"
-                elif account not in set(each.whole[1 - side]):
+                elif account not in listed:
                     reason = f"not all were read in {other}"
                 else:
                     reason = ""
@@ -370,21 +371,10 @@ def _appeared(sides: dict[str, _Matched], told: _Told) -> Iterator[pa.Table]:
                     told.add(account, f"{kind}s", f"{plans:,} in {own} alone are planned, and may not be there")
             found = rows[whole & ~planned]
             named = frame.iloc[found]
-            made = pc.strftime(pa.array(named["created_at"], schema.TIME), "%Y-%m-%d %H:%M UTC")
-            ids = named[f"{kind}_id"]
-            if change == "created":
-                yield _table(
-                    frame, kind, found, change, pc.coalesce(concat("created ", made), "is in NEW alone"), after=ids
-                )
-            else:
-                yield _table(
-                    frame,
-                    kind,
-                    found,
-                    change,
-                    pc.coalesce(concat("is gone; it was created ", made), "is gone"),
-                    before=ids,
-                )
+            made = texts(named["created_at"].dt.strftime("%Y-%m-%d %H:%M UTC"))
+            words = ("is gone; it was created ", "is gone") if change == "deleted" else ("created ", "is in NEW alone")
+            detail = pc.coalesce(concat(words[0], made), words[1])
+            yield _table(frame, kind, found, change, detail, **{("before", "after")[side]: named[f"{kind}_id"]})
 
 
 def _differing(

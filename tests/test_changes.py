@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import random
@@ -15,6 +17,7 @@ import pandas as pd
 import pytest
 from accounts import EC2, ID, TRUST, add
 from accounts import load as load_live
+from axe_playwright_python.sync_playwright import Axe
 from builders import (
     ACCOUNT,
     dump,
@@ -29,7 +32,10 @@ from builders import (
 )
 from builders import EC2 as EC2_SERVICE
 from hypothesis import HealthCheck, assume, given, settings
+from playwright.sync_api import Browser, expect
 from shapes import broken_worlds
+from test_cli import run
+from test_page import HOSTILE, opened
 from test_properties import folder_of, loaded
 
 import iamframe
@@ -605,3 +611,142 @@ def test_a_comparison_says_in_one_line_what_it_found_and_changes_no_frame() -> N
     assert changes.summary.to_numpy().tolist()[4] == ["retagged", 0, 1]
     for name, frame in sample.frames.items():
         pd.testing.assert_frame_equal(frame, before[name])
+
+
+# On the command line, as files, on the page
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Path:
+    """A folder with an account as it was, and as it is: a role was made, and the tag of another changed."""
+    whole(tmp_path / "old", [role_detail("web", tags={"Owner": "ops"})], [])
+    whole(tmp_path / "new", [role_detail("web", tags={"Owner": "=1+1"}), role_detail("db", tags={"a": "b"})], [])
+    return tmp_path
+
+
+def said(done: Any) -> list[str]:
+    """What a command printed on standard error about things that were not compared, but for findings."""
+    return [line for line in done.stderr.splitlines() if line.startswith("not compared: ") and "findings" not in line]
+
+
+def test_diff_prints_the_changes_by_kind_and_on_standard_error_what_was_not_compared(two: Path) -> None:
+    done = run(two, "diff", "old", "new")
+    assert done.stdout.splitlines() == [
+        "created: 1",
+        f"  {ACCOUNT}  role              db: created 2024-05-01 09:00 UTC",
+        "retagged: 1",
+        f"  {ACCOUNT}  role              web: tag Owner is =1+1; it was ops",
+        "finding new: 1",
+        f"  {ACCOUNT}  role              db: ec2_roles_without_profile: trusts EC2 and is in no instance profile",
+    ]
+    assert done.stderr.startswith("1 created, 1 retagged; findings: 1 new; ")
+    assert said(done) == [
+        f"not compared: descriptions and session lengths in {ACCOUNT}: not known of 1 of 1 role in OLD and NEW"
+    ]
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (["old", "new"], 0),
+        (["old", "new", "--fail-on-change"], 1),
+        (["old", "old", "--fail-on-change"], 0),
+        (["old", "nowhere", "--fail-on-change"], 2),
+        (["old"], 2),
+        (["old", "new", "--regions", "eu-west-1"], 2),
+        (["old", "new", "--policy", "nowhere.toml"], 2),
+    ],
+)
+def test_the_exit_status_of_diff_tells_of_changes_only_where_it_is_asked(
+    two: Path, arguments: list[str], status: int
+) -> None:
+    done = run(two, "diff", *arguments)
+    assert done.returncode == status
+    assert "Traceback" not in done.stderr
+    assert (done.stdout == "") == (status == 2 or arguments[1] == "old")
+
+
+def test_diff_as_csv_json_and_markdown_holds_each_change_and_nothing_else(two: Path) -> None:
+    read = list(csv.DictReader(io.StringIO(run(two, "diff", "old", "new", "--format", "csv").stdout)))
+    assert [(row["change"], row["resource_name"], row["what"], row["after"]) for row in read] == [
+        ("created", "db", "", "AROADB"),
+        ("retagged", "web", "Owner", "'=1+1"),
+        ("finding_new", "db", "ec2_roles_without_profile", ""),
+    ]
+    document = json.loads(run(two, "diff", "old", "new", "--format", "json").stdout)
+    assert [row["change"] for row in document["changes"]] == ["created", "retagged"]
+    assert [row["check"] for row in document["findings"]] == ["ec2_roles_without_profile"]
+    assert {row["account_id"] for row in document["not_compared"]} == {ACCOUNT}
+    table = run(two, "diff", "old", "new", "--format", "markdown").stdout.splitlines()
+    assert table[0] == "| change | account | type | name | what changed |"
+    assert table[3] == f"| retagged | {ACCOUNT} | role | web | tag Owner is =1+1; it was ops |"
+    assert len(table) == 5
+
+
+def test_diff_writes_three_files_where_it_is_asked(two: Path) -> None:
+    run(two, "diff", "old", "new", "--out", "out")
+    assert sorted(file.name for file in (two / "out").iterdir()) == [
+        "changed_findings.csv",
+        "changes.csv",
+        "not_compared.csv",
+    ]
+    table = pd.read_csv(two / "out" / "changes.csv", dtype=str, encoding="utf-8-sig")
+    assert table[["change", "resource_name"]].to_numpy().tolist() == [["created", "db"], ["retagged", "web"]]
+
+
+def test_a_report_compared_with_an_older_source_has_a_section_and_one_without_takes_its_files_away(two: Path) -> None:
+    done = run(two, "report", "new", "--compare", "old", "--out", "out")
+    assert done.stdout.splitlines()[1].startswith("Since old: 1 created, 1 retagged; findings: 1 new; ")
+    summary = json.loads((two / "out" / "summary.json").read_text("utf-8"))
+    assert summary["changes"] == {"created": 1, "finding_new": 1, "retagged": 1}
+    assert (two / "out" / "not_compared.csv").exists()
+    run(two, "report", "new", "--out", "out")
+    assert not list((two / "out").glob("chang*.csv")) + list((two / "out").glob("not_compared.csv"))
+    assert "changes" not in json.loads((two / "out" / "summary.json").read_text("utf-8"))
+    assert 'id="changes"' not in (two / "out" / "report.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_on_the_page_what_changed_is_text_whatever_it_holds(browser: Browser, tmp_path: Path, text: str) -> None:
+    old = whole(tmp_path / "old", [role_detail("web", tags={"k": "v"})], [])
+    new = whole(tmp_path / "new", [role_detail("web", tags={"k": text})], [])
+    changes = iamframe.compare(old, new)
+    page = iamframe.write_report(changes.new, tmp_path / "out", changes=changes)
+    with opened(browser, page) as it:
+        ((change, account, kind, name, _, detail),) = (
+            it.page.get_by_role("group", name="Table: What changed", exact=True)
+            .locator("tbody tr")
+            .evaluate_all("rows => rows.map(row => Array.from(row.cells, cell => cell.textContent))")
+        )
+        assert (change, account, kind, name) == ("retagged", ACCOUNT, "role", "web")
+        assert detail == f"tag k is {text}; it was v"
+        assert (it.page.evaluate("window.pwned"), it.requests, it.said) == (None, [page.as_uri()], [])
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_axe_finds_nothing_to_complain_about_in_what_changed(browser: Browser, two: Path, width: int) -> None:
+    changes = iamframe.compare(iamframe.load_files(two / "old"), iamframe.load_files(two / "new"))
+    page = iamframe.write_report(changes.new, two / "out", changes=changes)
+    options = {"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"], "resultTypes": ["violations"]}
+    with opened(browser, page, width) as it:
+        found = Axe().run(it.page, options=options).response["violations"]
+        assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
+        assert (
+            it.page.locator(".changes").evaluate("one => one.parentElement.scrollWidth - one.parentElement.clientWidth")
+            == 0
+        )
+
+
+def test_on_the_page_no_change_is_no_all_clear_where_something_was_not_compared(
+    browser: Browser, tmp_path: Path
+) -> None:
+    page = {"d.json": dump(IsTruncated=True), "id.json": identity(), "p.json": profile_list()}
+    old, new = load(tmp_path / "old", page), whole(tmp_path / "new", [role_detail("web", tags={"a": "b"})], [])
+    changes = iamframe.compare(old, new)
+    with opened(browser, iamframe.write_report(changes.new, tmp_path / "out", changes=changes)) as it:
+        expect(it.page.get_by_text("Nothing, in what could be compared.")).to_be_visible()
+        cells = it.page.get_by_role("group", name="Table: What could not be compared", exact=True).locator("td")
+        expect(cells.nth(2)).to_have_text(
+            "not all were read in OLD, so that of 1 in NEW alone it is not known whether they were created"
+        )

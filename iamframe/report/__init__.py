@@ -9,14 +9,16 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from iamframe.changes import Changes
 from iamframe.checks.registry import SEVERITIES, STATUSES, Result
 from iamframe.errors import ReportError
 from iamframe.report.page import render_page
 from iamframe.report.tables import write_csv
 from iamframe.version import __version__
+
+if TYPE_CHECKING:
+    from iamframe.changes import Changes
 
 __all__ = ["render_page", "summarize", "write_changes", "write_csv", "write_report"]
 

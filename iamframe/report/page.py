@@ -7,17 +7,19 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe.changes import Changes
 from iamframe.checks.registry import CHECKS, SEVERITIES, STATUSES, Result
 from iamframe.keys import texts
 from iamframe.report import pictures
 from iamframe.version import __version__
+
+if TYPE_CHECKING:
+    from iamframe.changes import Changes
 
 # A browser lays out a longer table too slowly; the CSV beside the page has all rows.
 MAX_ROWS = 20_000
