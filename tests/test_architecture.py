@@ -65,6 +65,7 @@ MODULES = [
     "checks.trust",
     "checks",
     "explanation",
+    "changes",
     "report.tables",
     "report.pictures",
     "report.template",
