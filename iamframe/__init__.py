@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from iamframe.errors import IamframeError
     from iamframe.inventory import Inventory
     from iamframe.live import load_account, load_fleet
+    from iamframe.lives import events_of, history
     from iamframe.loading import load, load_files, load_sample, open_snapshot, take_snapshot
     from iamframe.report import write_report
     from iamframe.version import __version__
@@ -28,6 +29,8 @@ _HOMES = {
     "Inventory": "inventory",
     "Policy": "checks",
     "Result": "checks",
+    "events_of": "lives",
+    "history": "lives",
     "load": "loading",
     "load_account": "live",
     "load_fleet": "live",
@@ -48,6 +51,8 @@ __all__ = [
     "Policy",
     "Result",
     "__version__",
+    "events_of",
+    "history",
     "load",
     "load_account",
     "load_files",

@@ -11,7 +11,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe import schema
+from iamframe.events import event_table
 from iamframe.keys import Contradiction, Positions, is_in, merged, position
 from iamframe.missing import note_absent, note_lacking_others, note_shorter_than_counted
 from iamframe.query import select
@@ -58,6 +59,7 @@ class Inventory:
     references: pd.DataFrame
     gaps: pd.DataFrame
     calls: pd.DataFrame
+    events: pd.DataFrame = field(default_factory=schema.EVENTS.empty)
     sources: tuple[str, ...] = ()
 
     @property
@@ -94,8 +96,9 @@ class Inventory:
         return select(self.frames, query)
 
     def __repr__(self) -> str:
-        """Return the number of rows of each frame, in one line."""
-        rows = ", ".join(counted(len(frame), name.removesuffix("s")) for name, frame in self.frames.items())
+        """Return the number of rows of each frame, in one line; without events where none were read."""
+        told = {name: len(frame) for name, frame in self.frames.items() if name != "events" or len(frame)}
+        rows = ", ".join(counted(count, name.removesuffix("s")) for name, count in told.items())
         return f"Inventory({rows})"
 
 
@@ -186,6 +189,7 @@ class _Merging:
             references=schema.REFERENCES.from_arrow(references),
             gaps=self._gaps(),
             calls=self._calls(),
+            events=schema.EVENTS.from_arrow(event_table(self.book.events, roles, profiles)),
             sources=sources,
         )
 
