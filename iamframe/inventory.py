@@ -26,6 +26,7 @@ from iamframe.keys import Contradiction, Positions, is_in, merged, position
 from iamframe.missing import note_absent, note_lacking_others, note_shorter_than_counted
 from iamframe.query import select
 from iamframe.rows import Book
+from iamframe.sources.cloudtrail import LOOKUP, TRAIL
 from iamframe.sources.records import (
     PROFILE_LIST,
     ROLE_LINKS,
@@ -67,6 +68,11 @@ class Inventory:
         """The frames by name, in the order of the schema."""
         return {name: getattr(self, name) for name in schema.FRAMES}
 
+    @property
+    def events_read(self) -> bool:
+        """Whether CloudTrail records were read that can tell of IAM; without them no rows in `events` say nothing."""
+        return bool(self.calls["operation"].isin([TRAIL, LOOKUP]).any())
+
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Save the frames as Parquet files and return their folder, for `iamframe.open_snapshot` and other readers.
 
@@ -97,7 +103,7 @@ class Inventory:
 
     def __repr__(self) -> str:
         """Return the number of rows of each frame, in one line; without events where none were read."""
-        told = {name: len(frame) for name, frame in self.frames.items() if name != "events" or len(frame)}
+        told = {name: len(frame) for name, frame in self.frames.items() if name != "events" or self.events_read}
         rows = ", ".join(counted(count, name.removesuffix("s")) for name, count in told.items())
         return f"Inventory({rows})"
 

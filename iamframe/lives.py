@@ -22,7 +22,6 @@ from iamframe.sources.cloudtrail import (
     HOMES,
     LOOKUP,
     ROLE,
-    TRAIL,
     LookedPage,
     event_of,
     is_of_iam,
@@ -124,7 +123,7 @@ def _read(sources: tuple[Any, ...], name: str | None) -> _Read:
     if len(sources) == 1 and (hasattr(sources[0], "client") or _is_live(sources[0])):
         return _looked_up(sources[0], name)
     inventory = sources[0] if len(sources) == 1 and isinstance(sources[0], Inventory) else load(*sources)
-    if not inventory.calls["operation"].isin([TRAIL, LOOKUP]).any():
+    if not inventory.events_read:
         where = ", ".join(inventory.sources) or "the inventory"
         raise SourceError(
             f"{where}: holds no CloudTrail records that can tell of IAM; add a trail's files of {HOMES['aws']}, where "

@@ -333,14 +333,16 @@ class Book:
         elif isinstance(chunk[0], Event):
             self.events[fallback] += chunk
         elif isinstance(chunk[0], Account):
-            if answer.account_id:
-                for record in chunk:
-                    facts = {name: getattr(record, name) for name in record.__struct_fields__}
-                    self.account(fallback, answer).update({n: fact for n, fact in facts.items() if fact is not None})
+            self._said(chunk, self.account(fallback, answer) if answer.account_id else {})
         elif isinstance(chunk[0], Gap):
             for gap in chunk:
                 self.gap(gap.account_id or fallback, gap.operation, gap.subject, gap.reason, gap.detail, gap.region)
         return Counter({fallback: len(chunk)})
+
+    def _said(self, records: list[Account], row: dict[str, Any]) -> None:
+        for record in records:
+            facts = {name: getattr(record, name) for name in record.__struct_fields__}
+            row.update({name: fact for name, fact in facts.items() if fact is not None})
 
     def _covered(self, records: list[Covered], row: dict[str, Any], account: str) -> Counter[str]:
         row["events_from_at"] = min(filter(None, (row.get("events_from_at"), *(one.from_at for one in records))))

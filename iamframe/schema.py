@@ -149,8 +149,14 @@ ACCOUNTS = Frame(
         _optional("profile_quota", COUNT, "instance profiles that the account may have (GetAccountSummary)"),
         _optional("roles_expected", COUNT, "roles that the account has, by GetAccountSummary"),
         _optional("profiles_expected", COUNT, "instance profiles that the account has, by GetAccountSummary"),
-        _optional("events_from_at", TIME, "first record of a CloudTrail trail that was read; missing where none was"),
-        _optional("events_to_at", TIME, "last such record: `events` tells of the time between, if no file is missing"),
+        _optional(
+            "events_from_at", TIME, "time of the first record of a CloudTrail trail that was read, in the region of IAM"
+        ),
+        _optional(
+            "events_to_at",
+            TIME,
+            "time of the last: `events` tells all between the two, if no file of the trail is missing",
+        ),
     ),
 )
 
@@ -295,7 +301,7 @@ EVENTS = Frame(
         _column("event_at", TIME, "when, to the second, UTC"),
         _column("event_name", TEXT, "CreateRole, AddRoleToInstanceProfile …"),
         _column("resource_type", TEXT, "`role` or `instance-profile`; of a link, the profile"),
-        _optional("resource_name", TEXT, "its name; missing where the event does not say it"),
+        _optional("resource_name", TEXT, "its name, where the event says it"),
         _optional("resource_arn", TEXT, "its ARN, where its creation was read or it is the one in the inventory"),
         _optional("resource_id", TEXT, "its unique id, likewise"),
         _optional("related_name", TEXT, "of a link, the role's name"),
@@ -303,7 +309,7 @@ EVENTS = Frame(
         _optional("tag_keys", TEXT, "keys that it sets or takes away, sorted, comma-joined"),
         _optional("actor_arn", TEXT, "who: ARN of a user or session, or the name of an AWS service that did it itself"),
         _optional("user_agent", TEXT, "what the tool says of itself"),
-        _optional("error_code", TEXT, "why AWS refused it; missing where it was done"),
+        _optional("error_code", TEXT, "why AWS refused it; none where it was done"),
     ),
 )
 
@@ -378,19 +384,19 @@ LIVES = Frame(
         _column("resource_type", TEXT, "`role` or `instance-profile`"),
         _column("resource_name", TEXT, "name, as its first event writes it"),
         _column("life", COUNT, "which of the lives of that name, from 1"),
-        _optional("resource_arn", TEXT, "ARN; missing where nothing read says it"),
+        _optional("resource_arn", TEXT, "ARN, where anything read says it"),
         _optional("resource_id", TEXT, "unique id, likewise"),
-        _optional("created_at", TIME, "creation; missing where it was not read"),
+        _optional("created_at", TIME, "creation, where it was read"),
         _optional("created_by", TEXT, "who created it (`actor_arn`)"),
         _optional("created_with", TEXT, "tool or AWS service that created it, where its user agent is a known one"),
-        _optional("deleted_at", TIME, "deletion; missing where none was read, so that it may live on"),
+        _optional("deleted_at", TIME, "deletion; where none was read, it may live on"),
         _optional("deleted_by", TEXT, "who deleted it"),
         _optional("deleted_with", TEXT, "tool or AWS service that deleted it"),
         _optional("related_names", TEXT, "of a profile the roles put into it, of a role its profiles; space-joined"),
         _column("events", COUNT, "events of this life that were done"),
         _column("first_event_at", TIME, "first of them"),
         _column("last_event_at", TIME, "last of them"),
-        _optional("covered_from_at", TIME, "from when on events of the account were read; missing where unknown"),
+        _optional("covered_from_at", TIME, "from when on events of the account were read"),
         _optional("covered_to_at", TIME, "until when"),
     ),
 )

@@ -25,8 +25,8 @@ def write_report(
     """Write a result into a folder and return the path of its page.
 
     The folder gets `report.html`, `findings.csv`, `coverage.csv`, one CSV per frame of the inventory (`roles.csv`,
-    `profiles.csv`, `links.csv`, `tags.csv`, `references.csv`, `accounts.csv`, `gaps.csv`, `calls.csv`) and
-    `summary.json`. Each is written aside first and moved into place when all are whole, so that a report that fails
+    `profiles.csv`, `links.csv`, `tags.csv`, `references.csv`, `accounts.csv`, `gaps.csv`, `calls.csv`, and `events.csv`
+    where CloudTrail records were read) and `summary.json`. Each is written aside first and moved into place when all are whole, so that a report that fails
     leaves the old one as it was. Other files in the folder are left alone. Title and author stand at the head of the
     page; without a title it has its own.
 
@@ -46,6 +46,8 @@ def write_report(
     try:
         _write_all(result, aside, render_page(result, title, author))
         _move_in(aside, folder)
+        if not result.inventory.events_read:
+            (folder / "events.csv").unlink(missing_ok=True)
     except OSError as error:
         raise ReportError(
             f"{folder}: could not be written ({error.strerror}); the files there are as they were"
@@ -81,6 +83,9 @@ def _move_in(aside: Path, folder: Path) -> None:
 
 def _write_all(result: Result, folder: Path, page: str) -> None:
     tables = {"findings": result.findings, "coverage": result.coverage} | result.inventory.frames
+    if not result.inventory.events_read:
+        # A table without rows would say that nothing happened.
+        del tables["events"]
     for name, frame in tables.items():
         write_csv(frame, folder / f"{name}.csv")
     summary = json.dumps(summarize(result), indent=2, ensure_ascii=False)
@@ -104,7 +109,11 @@ def summarize(result: Result) -> dict[str, Any]:
         "sources": list(result.inventory.sources),
         "captured_at": None if captured is None or captured != captured else captured.isoformat(),  # noqa: PLR0124
         "accounts": accounts["account_id"].tolist(),
-        "rows": {name: len(frame) for name, frame in result.inventory.frames.items()},
+        "rows": {
+            name: len(frame)
+            for name, frame in result.inventory.frames.items()
+            if name != "events" or result.inventory.events_read
+        },
         "findings": {
             check: {severity: int(counts.get((check, severity), 0)) for severity in SEVERITIES}
             for check in result.checks
