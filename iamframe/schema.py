@@ -149,13 +149,11 @@ ACCOUNTS = Frame(
         _optional("profile_quota", COUNT, "instance profiles that the account may have (GetAccountSummary)"),
         _optional("roles_expected", COUNT, "roles that the account has, by GetAccountSummary"),
         _optional("profiles_expected", COUNT, "instance profiles that the account has, by GetAccountSummary"),
-        _optional(
-            "events_from_at", TIME, "time of the first record of a CloudTrail trail that was read, in the region of IAM"
-        ),
+        _optional("events_from_at", TIME, "first record that was read of a CloudTrail trail, in IAM's region"),
         _optional(
             "events_to_at",
             TIME,
-            "time of the last: `events` tells all between the two, if no file of the trail is missing",
+            "last such record: `events` tells all between, if no file is missing",
         ),
     ),
 )
