@@ -24,8 +24,8 @@ from iamframe import schema
 from iamframe.sources.cloudtrail import ADD, CHANGE, CREATE, DELETE, PROFILE, REMOVE, ROLE, Event
 
 _RANKS = {CREATE: 0, ADD: 1, CHANGE: 2, REMOVE: 3, DELETE: 4}
-# More orders than these are not tried; that is several hundred times what a second of any script needs.
-_TRIES = 10_000
+# After so many that lead nowhere no more orders are tried, nor any of so many events; no second of a script needs it.
+_TRIES = 2_000
 _MOST = 200
 
 # A resource of one account: its type, and its name without case, since IAM tells names apart without it.
@@ -268,23 +268,29 @@ def _possible(part: list[_Did], state: _State, coming: Counter[Key]) -> list[_Di
     """Return the first order, by rank, that IAM would let pass, or None where records are missing or too many."""
     if len(part) > _MOST:
         return None
-    tries = 0
+    # What is left says what was done, and so what is so: from there on nothing need be tried twice.
+    failed: set[tuple[int, ...]] = set()
 
-    def order(left: list[_Did], state: _State, coming: Counter[Key]) -> list[_Did] | None:
-        nonlocal tries
+    def order(left: tuple[int, ...], state: _State, coming: Counter[Key]) -> list[_Did] | None:
         if not left:
             return []
-        for place, did in enumerate(left):
-            if tries >= _TRIES or not state.takes(did, coming):
+        if left in failed or len(failed) > _TRIES:
+            return None
+        for place, number in enumerate(left):
+            did = part[number]
+            if not state.takes(did, coming):
                 continue
-            tries += 1
             still = coming - Counter([did.key]) if did.step == CREATE else coming
             rest = order(left[:place] + left[place + 1 :], state.after(did), still)
             if rest is not None:
                 return [did, *rest]
+            if did.step == CHANGE:
+                # It stands in the way of nothing, so that nothing else before it helps.
+                break
+        failed.add(left)
         return None
 
-    return order(part, state, coming)
+    return order(tuple(range(len(part))), state, coming)
 
 
 def _known(account: str, names: set[str], table: pa.Table, prefix: str, kind: str) -> dict[Key, Known]:
