@@ -68,33 +68,34 @@ def event_table(events: Mapping[str, Iterable[Event]], roles: pa.Table, profiles
     ARN and unique id are those of the creation in the life that the event belongs to, or of the resource in the
     inventory where that was created before and the name was nobody else's since; else they are missing.
     """
-    columns: dict[str, list[object]] = {name: [] for name in schema.EVENTS.names}
+    rows: list[tuple[object, ...]] = []
     for account in sorted(events):
         once = {event.event_id: event for event in sorted(events[account], reverse=True)}
         names = {name.casefold() for e in once.values() for name in (e.resource_name, e.related_name) if name}
         known = {**_known(account, names, roles, "role", ROLE), **_known(account, names, profiles, "profile", PROFILE)}
         ordered = in_order(once.values(), {key: one.created_at for key, one in known.items()})
-        for order, (event, own, related) in enumerate(_resolved(ordered, known)):
-            row = {
-                "account_id": account,
-                "event_id": event.event_id,
-                "event_order": order,
-                "event_at": event.at,
-                "event_name": event.name,
-                "resource_type": event.action.resource_type,
-                "resource_name": event.resource_name or None,
-                "resource_arn": own[0],
-                "resource_id": own[1],
-                "related_name": event.related_name or None,
-                "related_arn": related[0],
-                "tag_keys": event.tag_keys or None,
-                "actor_arn": event.actor_arn or None,
-                "user_agent": event.user_agent or None,
-                "error_code": event.error_code or None,
-            }
-            for name, value in row.items():
-                columns[name].append(value)
-    return pa.table([pa.array(columns[c.name], c.type) for c in schema.EVENTS.columns], names=schema.EVENTS.names)
+        rows += [
+            (
+                account,
+                event.event_id,
+                order,
+                event.at,
+                event.name,
+                event.action.resource_type,
+                event.resource_name or None,
+                *own,
+                event.related_name or None,
+                related[0],
+                event.tag_keys or None,
+                event.actor_arn or None,
+                event.user_agent or None,
+                event.error_code or None,
+            )
+            for order, (event, own, related) in enumerate(_resolved(ordered, known))
+        ]
+    columns = zip(*rows, strict=True) if rows else [()] * len(schema.EVENTS.columns)
+    arrays = [pa.array(values, c.type) for c, values in zip(schema.EVENTS.columns, columns, strict=True)]
+    return pa.table(arrays, names=schema.EVENTS.names)
 
 
 def in_order(events: Iterable[Event], created: Mapping[Key, datetime]) -> list[Event]:
@@ -217,17 +218,16 @@ class _Beginnings:
 
     def ordered(self, part: list[_Did], at: datetime) -> list[_Did]:
         """Return what is done to resources that hang together in one second, in the order of cause."""
-        keys = {key for did in part for key in did.keys}
-        state = _State(
-            {key: self.alive[key, at] for key in keys},
-            {key: self._holds(key, at) for key in keys if key[0] == PROFILE},
-        )
         if len(part) > 1:
-            coming = Counter(did.key for did in part if did.step == CREATE)
-            part = _possible(part, state, coming) or part
+            keys = {key for did in part for key in did.keys}
+            state = _State(
+                {key: self.alive[key, at] for key in keys},
+                {key: self._holds(key, at) for key in keys if key[0] == PROFILE},
+            )
+            part = _possible(part, state, Counter(did.key for did in part if did.step == CREATE)) or part
         for did in part:
-            state = state.after(did)
-        self.held |= {key: held for key, held in state.held.items() if key[0] == PROFILE}
+            if did.step != CHANGE:
+                self.held[did.key] = did.role if did.step == ADD else None
         return part
 
     def _holds(self, key: Key, at: datetime) -> Key | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from builders import write
 
 import iamframe
 from iamframe.practice import PracticeAccount
@@ -27,6 +28,8 @@ def test_every_public_function_only_reads(monkeypatch: pytest.MonkeyPatch, tmp_p
         inventory = iamframe.load("aws", references="all", tag_index=True, role_details=True, progress=False)
         result = iamframe.run_checks(inventory)
         functions: dict[str, Callable[[], Any]] = {
+            "events_of": lambda: iamframe.events_of(inventory, name="web"),
+            "history": lambda: iamframe.history(write(tmp_path / "123456789012", {"lookup.json": {"Events": []}})),
             "load": lambda: iamframe.load("aws", progress=False),
             "load_account": lambda: iamframe.load_account(progress=False),
             "load_files": lambda: iamframe.load_files(Path(__file__).parent.parent / "data" / "sample"),
