@@ -276,10 +276,14 @@ def _possible(part: list[_Did], state: _State, coming: Counter[Key]) -> list[_Di
             return []
         if left in failed or len(failed) > _TRIES:
             return None
+        tried = set()
         for place, number in enumerate(left):
             did = part[number]
-            if not state.takes(did, coming):
+            # Steps that differ by nothing but their id lead to the same.
+            alike = (did.step, did.key, did.role)
+            if alike in tried or not state.takes(did, coming):
                 continue
+            tried.add(alike)
             still = coming - Counter([did.key]) if did.step == CREATE else coming
             rest = order(left[:place] + left[place + 1 :], state.after(did), still)
             if rest is not None:
