@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from iamframe.inventory import Inventory
     from iamframe.knowledge.surfaces import surfaces
     from iamframe.live import load_account, load_fleet
+    from iamframe.lives import events_of, history
     from iamframe.loading import load, load_files, load_sample, open_snapshot, take_snapshot
     from iamframe.probing import probe_surfaces
     from iamframe.report import write_report
@@ -38,6 +39,8 @@ _HOMES = {
     "blind_spots": "blindspots",
     "explain": "explanation",
     "compare": "changes",
+    "events_of": "lives",
+    "history": "lives",
     "load": "loading",
     "load_account": "live",
     "load_fleet": "live",
@@ -64,7 +67,9 @@ __all__ = [
     "blind_spot_counts",
     "blind_spots",
     "compare",
+    "events_of",
     "explain",
+    "history",
     "load",
     "load_account",
     "load_files",
