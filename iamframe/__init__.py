@@ -1,8 +1,8 @@
 """IAM roles and instance profiles as linked DataFrames, and what is wrong with them.
 
 `load` (or `load_files`, `load_sample`, `open_snapshot`) gives an `Inventory`; `run_checks` gives a `Result`;
-`write_report` writes it down, and `plots` draws it. Names are loaded on first use, so that importing iamframe costs
-next to nothing.
+`write_report` writes it down, `plots` draws it, and `plan` makes of it a clean-up to review. Names are loaded on first
+use, so that importing iamframe costs next to nothing.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from iamframe.inventory import Inventory
     from iamframe.live import load_account, load_fleet
     from iamframe.loading import load, load_files, load_sample, open_snapshot, take_snapshot
+    from iamframe.planning import Plan, plan
     from iamframe.report import write_report
     from iamframe.version import __version__
     from iamframe.views import pairs, tag_coverage
@@ -26,6 +27,7 @@ _HOMES = {
     "CHECKS": "checks",
     "IamframeError": "errors",
     "Inventory": "inventory",
+    "Plan": "planning",
     "Policy": "checks",
     "Result": "checks",
     "load": "loading",
@@ -35,6 +37,7 @@ _HOMES = {
     "load_sample": "loading",
     "open_snapshot": "loading",
     "pairs": "views",
+    "plan": "planning",
     "run_checks": "checks",
     "tag_coverage": "views",
     "take_snapshot": "loading",
@@ -45,6 +48,7 @@ __all__ = [
     "CHECKS",
     "IamframeError",
     "Inventory",
+    "Plan",
     "Policy",
     "Result",
     "__version__",
@@ -55,6 +59,7 @@ __all__ = [
     "load_sample",
     "open_snapshot",
     "pairs",
+    "plan",
     "plots",
     "run_checks",
     "tag_coverage",

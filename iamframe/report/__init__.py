@@ -16,7 +16,7 @@ from iamframe.report.page import render_page
 from iamframe.report.tables import write_csv
 from iamframe.version import __version__
 
-__all__ = ["render_page", "summarize", "write_csv", "write_report"]
+__all__ = ["move_in", "render_page", "summarize", "write_csv", "write_report"]
 
 
 def write_report(
@@ -45,7 +45,7 @@ def write_report(
         ) from error
     try:
         _write_all(result, aside, render_page(result, title, author))
-        _move_in(aside, folder)
+        move_in(aside, folder)
     except OSError as error:
         raise ReportError(
             f"{folder}: could not be written ({error.strerror}); the files there are as they were"
@@ -55,7 +55,7 @@ def write_report(
     return folder / "report.html"
 
 
-def _move_in(aside: Path, folder: Path) -> None:
+def move_in(aside: Path, folder: Path) -> None:
     """Move finished files into place; where one cannot be, put the old ones back that were there."""
     old = Path(tempfile.mkdtemp(dir=aside))
     files = sorted(path for path in aside.iterdir() if path.is_file())
