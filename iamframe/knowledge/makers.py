@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Any
 
@@ -109,6 +109,7 @@ def known_own_tags() -> tuple[OwnTag, ...]:
     return tuple(OwnTag(**entry) for entry in _entries("tag"))
 
 
+@lru_cache(maxsize=4096)
 def own_tag(key: str) -> OwnTag | None:
     """Return the entry that a tag's key falls under, or None: it is nobody's but the account's."""
     return next((one for one in known_own_tags() if fnmatchcase(key, one.key)), None)

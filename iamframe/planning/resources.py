@@ -29,7 +29,11 @@ _REGION = re.compile(r"[a-z0-9-]+")
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """One role or profile; `tags` is None where they were not read, `roles` the ids of the roles in a profile."""
+    """One role or profile, as it was read.
+
+    `tags` is None where they were not read; `roles` are the ids of the roles in a profile; `untaggable` says that its
+    maker cannot tag it, so that its lack of tags is meant so.
+    """
 
     kind: str
     account_id: str
@@ -42,6 +46,7 @@ class Resource:
     roles: tuple[str, ...] | None = ()
     maker: str | None = None
     managed: bool = False
+    untaggable: bool = False
 
     @property
     def own_tags(self) -> dict[str, str]:
@@ -127,6 +132,8 @@ class Facts:
         some = inventory.tags[is_in(inventory.tags["resource_arn"], wanted)]
         for arn, key, value in zip(some["resource_arn"], some["tag_key"], some["tag_value"], strict=True):
             tags[arn][key] = value
+        pairs = self.result.pairs
+        untaggable = set(pairs["profile_arn"][pairs["untagged_expected"] & is_in(pairs["profile_arn"], wanted)])
         found = {}
         for kind, frame, side in ((ROLE, inventory.roles, "role"), (PROFILE, inventory.profiles, "profile")):
             rows = frame[is_in(frame[f"{side}_arn"], wanted)]
@@ -148,6 +155,7 @@ class Facts:
                     held.get(arn, ()),
                     self._wanting.get(arn),
                     bool(reserved),
+                    arn in untaggable,
                 )
         return found
 

@@ -63,8 +63,8 @@ class Block:
 
 def words(*parts: str, **options: str) -> str:
     """Return an AWS CLI command as a line of a shell, each option one word whatever its value is."""
-    given = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
-    return shlex.join(("aws", *parts, *given))
+    given = [f"--{name.replace('_', '-')}={shlex.quote(value)}" for name, value in options.items()]
+    return " ".join(("aws", *parts, *given))
 
 
 def tag_words(resource: Resource, tags: dict[str, str]) -> str:
@@ -213,7 +213,7 @@ def render(
     head = [_summary(accounts[account], mine) for account, mine in by_account.items()]
     not_done = _listed("Not seen", unseen) + _listed("Not planned", left)
     if not blocks:
-        first = f"#!/bin/sh\n# A clean-up plan by iamframe {__version__}, made {made}: there is nothing to do.\n"
+        first = f"#!/bin/sh\n# A clean-up plan by iamframe {__version__}, made {made}: nothing is planned.\n"
         return first + not_done
     text = [
         _HEAD.format(
@@ -280,4 +280,4 @@ def comment(text: str) -> str:
 
 def printable(text: str) -> str:
     """Return a text on one line: a terminal obeys control characters, and names come from other people."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    return text if text.isprintable() else "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

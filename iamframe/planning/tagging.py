@@ -62,7 +62,7 @@ def taggings(findings: list[Found], deleted: set[str], facts: Facts) -> tuple[li
     for star in _stars(findings, deleted, facts):
         change = _Change(star, facts)
         left |= change.settle()
-        if change.sets:
+        if change.settled:
             blocks.append(_block(change, facts))
     return blocks, left
 
@@ -98,23 +98,31 @@ class _Change:
         self.members = star.members
         self.unfit = {arn: facts.unfit(one) for arn, one in self.members.items()}
         self.wanted = list(star.findings)
+        self.settled: list[Found] = []
         self.sets: dict[str, Tags] = {}
-        self.by: dict[str, set[Found]] = {}
+        # Which findings ask for a key on a resource, and where they do not agree on its value.
+        self.by: dict[tuple[str, str], set[Found]] = {}
+        self.clashing: set[tuple[str, str]] = set()
 
     def settle(self) -> dict[int, str]:
         """Find the tags that settle as many findings as can be; return, by row, why the others cannot."""
-        left: dict[int, str] = {}
-        while self.wanted:
-            refused = self._tried()
-            if not refused:
-                return left
-            left |= {one.row: reason for one, reason in refused.items()}
+        left: dict[Found, str] = {}
+        while refused := self._tried():
+            left |= refused
             self.wanted = [one for one in self.wanted if one not in refused]
-        self.sets, self.by = {}, {}
-        return left
+        # What was given up may be settled along with another one: a role without tags by any tag.
+        self.settled = [one for one in self.star.findings if self.sets and self._is_gone(one)]
+        return {one.row: reason for one, reason in left.items() if one not in self.settled}
+
+    def _is_gone(self, one: Found) -> bool:
+        resource = self.members[one.resource_arn]
+        after = self._after(resource)
+        if one.check == DIFFERENCES:
+            return self.star.role is not None and after == self._after(self.star.role)
+        return not self._violated(resource, after) if one.check == REQUIRED else bool(after)
 
     def _tried(self) -> dict[Found, str]:
-        self.sets, self.by = defaultdict(dict), defaultdict(set)
+        self.sets, self.by, self.clashing = defaultdict(dict), defaultdict(set), set()
         refused: dict[Found, str] = {}
         # What the role gets comes first: its profiles get it from there.
         for settle in (self._to_role, self._to_profile):
@@ -143,7 +151,7 @@ class _Change:
                 for key, value in profile.own_tags.items():
                     self._set(role, key, value, one)
             if not self.sets.get(role.arn):
-                raise _Refusal("none of its profiles has tags that could be copied: what they should be is not known")
+                raise _Refusal("no profile that stays has tags that could be copied: what they should be is not known")
         elif one.check == REQUIRED and one.resource_arn == role.arn:
             for rule in self._violated(role, role.own_tags):
                 values = {p.own_tags[rule.key] for p in self.star.profiles if rule.key in p.own_tags}
@@ -153,15 +161,21 @@ class _Change:
         profile = self.members.get(one.resource_arn)
         if profile is None or profile.kind != PROFILE:
             return
-        tags = self._after(self.star.role) if self.star.role else {}
+        role = self.star.role
+        if role and role.tags is None:
+            raise _Refusal(f"the tags of {role.said} were not read")
+        tags = self._after(role) if role else {}
         if one.check in (DIFFERENCES, UNTAGGED_PROFILES):
             for key, value in tags.items():
                 if profile.own_tags.get(key) != value:
                     self._set(profile, key, value, one)
             if one.check == UNTAGGED_PROFILES and not tags:
                 raise _Refusal("there is no role with tags that could be copied: what they should be is not known")
-        elif one.check == REQUIRED:
-            for rule in self._violated(profile, profile.own_tags):
+        else:
+            # What has no tags at all is given all of them: a part of them would make it differ from its role.
+            for key, value in tags.items() if not profile.own_tags else ():
+                self._set(profile, key, value, one)
+            for rule in self._violated(profile, self._after(profile)):
                 self._set(profile, rule.key, _only(rule, {tags[rule.key]} if rule.key in tags else set()), one)
 
     def _better(self, role: Resource, profile: Resource, key: str) -> bool:
@@ -182,9 +196,9 @@ class _Change:
         other = next((k for k in self._after(resource) if k != key and k.casefold() == key.casefold()), None)
         if other:
             raise _Refusal(f"{key} and {other} differ in case alone: which of them is right is for you to say")
+        self.by[resource.arn, key].add(one)
         if self.sets[resource.arn].setdefault(key, value) != value:
-            raise _Refusal(f"{key} has more than one value that could be copied: which is right is for you to say")
-        self.by[resource.arn].add(one)
+            self.clashing.add((resource.arn, key))
 
     def _after(self, resource: Resource) -> Tags:
         return resource.own_tags | self.sets.get(resource.arn, {})
@@ -198,23 +212,30 @@ class _Change:
             resource, after = self.members[arn], self._after(self.members[arn])
             if len(after) > MOST:
                 reason = f"{resource.said} would have {len(after)} tags, and AWS takes {MOST}"
-                wrong |= dict.fromkeys(self.by[arn], reason)
+                wrong |= dict.fromkeys(self._asking(resource), reason)
             for rule in self._violated(resource, after):
                 if rule.key in sets and rule not in self._violated(resource, resource.own_tags):
-                    wrong |= dict.fromkeys(
-                        self.by[arn], f"{resource.said} would have a value of {rule.key} that the policy does not allow"
-                    )
+                    reason = f"{resource.said} would have a value of {rule.key} that the policy does not allow"
+                    wrong |= dict.fromkeys(self.by[arn, rule.key], reason)
         role = self.star.role
         for profile in self.star.profiles if role else ():
             assert role is not None  # noqa: S101 (for the type checker)
             differed, differs = profile.own_tags != role.own_tags, self._after(profile) != self._after(role)
-            if differs and (not differed or profile.tags is None or role.tags is None):
-                reason = f"{profile.said} and {role.said} would then differ"
-                wrong |= dict.fromkeys([*self.by.get(profile.arn, ()), *self.by.get(role.arn, ())], reason)
+            touching = self._asking(profile) | self._asking(role)
+            if profile.tags is None:
+                wrong |= dict.fromkeys(touching, f"the tags of {profile.said}, which holds the role too, were not read")
+            elif differs and (not differed or (profile.untaggable and self.sets.get(profile.arn))):
+                wrong |= dict.fromkeys(touching, f"{profile.said} and {role.said} would then differ")
             mine = [one for one in self.wanted if one.check == DIFFERENCES and one.resource_arn == profile.arn]
             if differs and mine:
                 wrong |= dict.fromkeys(mine, _still(self._after(role), self._after(profile)))
+        for arn, key in self.clashing:
+            reason = f"{key} has more than one value that could be copied: which is right is for you to say"
+            wrong |= dict.fromkeys(self.by[arn, key], reason)
         return wrong
+
+    def _asking(self, resource: Resource) -> set[Found]:
+        return {one for (arn, _), asking in self.by.items() if arn == resource.arn for one in asking}
 
     def _violated(self, resource: Resource, tags: Tags) -> list[RequiredTag]:
         return [
@@ -250,7 +271,7 @@ def _block(change: _Change, facts: Facts) -> Block:
     members = [change.members[arn] for arn in change.sets]
     role = change.star.role
     # What is copied must still stand where it was read.
-    sources = {arn: change.members[arn] for one in change.wanted for arn in (one.resource_arn, one.related_arn) if arn in change.members}
+    sources = {arn: change.members[arn] for one in change.settled for arn in (one.resource_arn, one.related_arn) if arn in change.members}
     guarded = {one.arn: one for one in (role, *members) if one} | sources
     steps = [unchanged(one) for one in guarded.values()]
     for one in members:
@@ -267,9 +288,9 @@ def _block(change: _Change, facts: Facts) -> Block:
     return Block(
         members[0].account_id,
         f"Tag {names}",
-        tuple(one.row for one in change.wanted),
-        " ".join(sorted({one.check for one in change.wanted})),
-        "; ".join(f"{one.check}: {change.members[one.resource_arn].name}: {one.detail}" for one in change.wanted),
+        tuple(one.row for one in change.settled),
+        " ".join(sorted({one.check for one in change.settled})),
+        "; ".join(f"{one.check}: {change.members[one.resource_arn].name}: {one.detail}" for one in change.settled),
         f"{states}; {account.read}",
         None,
         tuple(steps),
