@@ -63,9 +63,7 @@ class Plan:
             place.parent.mkdir(parents=True, exist_ok=True)
             aside = Path(tempfile.mkdtemp(prefix=".plan-", dir=place.parent))
         except OSError as error:
-            raise ReportError(
-                f"{place}: cannot be written ({error.strerror}); name another file with --out"
-            ) from error
+            raise ReportError(f"{place}: cannot be written ({error.strerror}); name another file with --out") from error
         try:
             (aside / place.name).write_text(self.script, encoding="utf-8", newline="\n")
             (aside / place.name).chmod(0o755)
@@ -135,11 +133,10 @@ def plan(result: Result, *, min_age: timedelta = timedelta(days=1)) -> Plan:
 
 
 def _meant_so(findings: pd.DataFrame) -> dict[int, str]:
-    accepted = findings["accepted"].dropna()
-    expected = findings["maker"][findings["expected"]].fillna("its maker")
-    return {row: f"{maker} makes it so" for row, maker in expected.items()} | {
-        row: f"accepted: {reason}" for row, reason in accepted.items()
-    }
+    said = ("accepted: " + findings["accepted"]).fillna(
+        (findings["maker"].fillna("its maker") + " makes it so").where(findings["expected"])
+    )
+    return {row: reason for row, reason in enumerate(texts(said).to_pylist()) if reason is not None}
 
 
 def _with_more(blocks: list[Block], deleted: dict[str, int], gone: list[Found]) -> list[Block]:

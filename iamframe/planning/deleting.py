@@ -67,7 +67,7 @@ def _profiles_of_roles(findings: list[Found], facts: Facts) -> dict[str, int]:
     arns = pd.Series([one.related_arn for one in findings if one.related_arn], dtype="str").drop_duplicates()
     where = position(pairs["role_arn"], arns)
     counts = pd.Series(where[where >= 0]).value_counts()
-    return {arns.iloc[row]: int(count) for row, count in counts.items()}
+    return dict(zip(arns.iloc[counts.index.to_numpy()], counts.tolist(), strict=True))
 
 
 def _why_not(one: Found, profile: Resource, role: Resource | None, facts: Facts) -> str | None:
@@ -93,18 +93,14 @@ def _deletion(one: Found, profile: Resource, role: Resource | None, facts: Facts
     steps = [unchanged(profile), unused(profile, account.regions)]
     half = None
     if role is not None:
-        put_back = words(
-            "iam", "add-role-to-instance-profile", instance_profile_name=profile.name, role_name=role.name
-        )
+        put_back = words("iam", "add-role-to-instance-profile", instance_profile_name=profile.name, role_name=role.name)
         remove = words(
             "iam", "remove-role-from-instance-profile", instance_profile_name=profile.name, role_name=role.name
         )
         steps.append(Command(profile, "remove-role", remove, undo=put_back))
         half = f"profile {profile.name}: its role is out of it all the same; to put it back: {put_back}"
     tags = {"tags": tags_json(profile.own_tags)} if profile.own_tags else {}
-    make = words(
-        "iam", "create-instance-profile", instance_profile_name=profile.name, path=profile.path, **tags
-    )
+    make = words("iam", "create-instance-profile", instance_profile_name=profile.name, path=profile.path, **tags)
     steps.append(
         Command(
             profile,
@@ -112,8 +108,7 @@ def _deletion(one: Found, profile: Resource, role: Resource | None, facts: Facts
             words("iam", "delete-instance-profile", instance_profile_name=profile.name),
             undo=f"{make} && {steps[-1].undo}" if role is not None else make,
             cannot_undo=f"the id {profile.id} never comes back: an instance or a policy that holds it knows nothing of "
-            "the new profile"
-            + ("" if profile.own_tags == profile.tags else "; nor do the tags that AWS reserves"),
+            "the new profile" + ("" if profile.own_tags == profile.tags else "; nor do the tags that AWS reserves"),
         )
     )
     holding = f"role {role.name} ({role.id}) in it" if role is not None else "no role in it"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -17,12 +17,15 @@ from iamframe.checks.registry import Result
 from iamframe.keys import is_in, position
 from iamframe.knowledge.makers import known_makers, own_tag
 from iamframe.sources.reads import READS, label
+from iamframe.sources.records import name_of
 from iamframe.sources.references import INSTANCES
 
 PROFILE, ROLE = "instance-profile", "role"
 # Account ids, names, paths and unique ids as IAM has them (API Reference, data types). What is of another form was
 # masked, shortened or made up, and a command that carries it would be about something else.
-_ARN = re.compile(r"arn:aws[a-z0-9-]*:iam::(?P<account>\d{12}):(?:role|instance-profile)/(?:[!-~]+/)?[\w+=,.@-]+", re.ASCII)
+_ARN = re.compile(
+    r"arn:aws[a-z0-9-]*:iam::(?P<account>\d{12}):(?:role|instance-profile)/(?:[!-~]+/)?[\w+=,.@-]+", re.ASCII
+)
 _ID = re.compile(r"[A-Za-z0-9]{16,128}")
 _REGION = re.compile(r"[a-z0-9-]+")
 
@@ -88,7 +91,7 @@ def stamp(time: datetime) -> str:
 
 
 def _time(value: pd.Timestamp) -> datetime | None:
-    return None if value is pd.NaT else value.to_pydatetime()
+    return None if pd.isna(value) else value.to_pydatetime()
 
 
 class Facts:
@@ -181,26 +184,29 @@ class Facts:
 
     def unfit(self, resource: Resource) -> str | None:
         """Return why nothing of a resource may be written, None where it may."""
+        return next(filter(None, self._objections(resource)), None)
+
+    def _objections(self, resource: Resource) -> Iterator[str | None]:
         form = _ARN.fullmatch(resource.arn)
-        if not form or form["account"] != resource.account_id or resource.arn.rsplit("/", 1)[-1] != resource.name:
-            return "its ARN is none that AWS gives, so that no command can be sure to be about it"
+        if not form or form["account"] != resource.account_id or name_of(resource.arn) != resource.name:
+            yield "its ARN is none that AWS gives, so that no command can be sure to be about it"
         if not _ID.fullmatch(resource.id):
-            return "its unique id is not known, so that one made anew under its name could not be told from it"
+            yield "its unique id is not known, so that one made anew under its name could not be told from it"
         if resource.roles is None:
-            return "the unique id of the role in it is not known, so that another one could not be told from it"
-        if len(resource.roles) > 1:
-            return "it shows more than one role, which no profile of AWS holds"
+            yield "the unique id of the role in it is not known, so that another one could not be told from it"
+        elif len(resource.roles) > 1:
+            yield "it shows more than one role, which no profile of AWS holds"
         if resource.managed:
-            return "AWS manages it"
+            yield "AWS manages it"
         if resource.maker:
-            return f"its names and path are those of {resource.maker}, which will make it again or want it back"
+            yield f"its names and path are those of {resource.maker}, which will make it again or want it back"
         if resource.tags is None:
-            return "its tags were not read, so that what a service knows it by, and what would be lost, is unknown"
-        for key in resource.tags:
+            yield "its tags were not read, so that what a service knows it by, and what would be lost, is unknown"
+        for key in resource.tags or ():
             owner = own_tag(key)
             if owner and owner.wants_back:
-                return f"its tag {key} says that {owner.maker} made it, which will make it again or want it back"
-        return self._too_young(resource)
+                yield f"its tag {key} says that {owner.maker} made it, which will make it again or want it back"
+        yield self._too_young(resource)
 
     def _too_young(self, resource: Resource) -> str | None:
         if self.min_age <= timedelta(0):

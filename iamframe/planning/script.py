@@ -30,7 +30,7 @@ _READ = {
 class Command:
     """One step: of what, what it does, the command as one shell line, and what taking it back takes.
 
-    `check` reads, and its `line` is what the script does instead: a function of its own with the words of this resource.
+    `check` reads, and its `line` is what the script does instead: it calls a function of its own.
     """
 
     resource: Resource
@@ -69,7 +69,9 @@ def words(*parts: str, **options: str) -> str:
 
 def tag_words(resource: Resource, tags: dict[str, str]) -> str:
     """Return the command that gives a resource tags; in JSON, since the CLI's shorthand has no safe way of quoting."""
-    verb, option = ("tag-instance-profile", "instance_profile_name") if resource.kind == PROFILE else ("tag-role", "role_name")
+    verb, option = (
+        ("tag-instance-profile", "instance_profile_name") if resource.kind == PROFILE else ("tag-role", "role_name")
+    )
     return words("iam", verb, **{option: resource.name}, tags=tags_json(tags))
 
 
@@ -82,7 +84,7 @@ def untag_words(resource: Resource, keys: Iterable[str]) -> str:
 
 
 def tags_json(tags: dict[str, str]) -> str:
-    """Return tags as the AWS CLI takes them, in ASCII: letters that look alike are told apart, and no locale matters."""
+    """Return tags as the AWS CLI takes them, in ASCII: letters that look alike stay apart, and no locale matters."""
     return json.dumps([{"Key": key, "Value": value} for key, value in tags.items()], separators=(",", ":"))
 
 
@@ -101,7 +103,7 @@ def unused(resource: Resource, regions: tuple[str, ...]) -> Command:
     command = (
         f"for region in {' '.join(regions)}; do aws ec2 describe-iam-instance-profile-associations "
         f'--region="$region" --output=text --query={shlex.quote(by_id)}; aws ec2 describe-instances '
-        f'--region="$region" --output=text --query=\'Reservations[].Instances[].InstanceId\' '
+        f"--region=\"$region\" --output=text --query='Reservations[].Instances[].InstanceId' "
         f"--filters=Name=iam-instance-profile.id,Values={resource.id}; done"
     )
     line = shlex.join(("unused", resource.name, resource.arn, resource.id, " ".join(regions)))
@@ -253,10 +255,7 @@ def _block(number: int, block: Block) -> str:
     lines += [f"  {comment(f'   {name}: {text}')}" for name, text in told]
     checks = " &&\n    ".join(step.line for step in block.steps if step.action == "check")
     lines += [f"  if {checks}; then"]
-    writes = [
-        f"change {shlex.quote(_what(step.resource))} {step.command}"
-        for step in block.writes
-    ]
+    writes = [f"change {shlex.quote(_what(step.resource))} {step.command}" for step in block.writes]
     *before, last = writes
     if block.if_half_done:
         last = f"{{ {last} || say {shlex.quote(printable(block.if_half_done))}; }}"
@@ -280,4 +279,8 @@ def comment(text: str) -> str:
 
 def printable(text: str) -> str:
     """Return a text on one line: a terminal obeys control characters, and names come from other people."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    return (
+        text
+        if text.isprintable()
+        else "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    )

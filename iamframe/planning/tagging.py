@@ -58,7 +58,8 @@ def taggings(findings: list[Found], deleted: set[str], facts: Facts) -> tuple[li
 
     `deleted` holds the profiles that the plan deletes: they count no more.
     """
-    blocks, left = [], {}
+    blocks: list[Block] = []
+    left: dict[int, str] = {}
     for star in _stars(findings, deleted, facts):
         change = _Change(star, facts)
         left |= change.settle()
@@ -141,21 +142,26 @@ class _Change:
         if role is None:
             return
         if one.check == DIFFERENCES:
-            profile = self.members[one.resource_arn]
-            for key, value in profile.own_tags.items():
-                here = role.own_tags.get(key)
-                if here is None or (here != value and self._better(role, profile, key)):
-                    self._set(role, key, value, one)
+            self._from(self.members[one.resource_arn], role, one)
         elif one.check == UNTAGGED_ROLES:
             for profile in self.star.profiles:
-                for key, value in profile.own_tags.items():
-                    self._set(role, key, value, one)
+                self._from(profile, role, one)
             if not self.sets.get(role.arn):
                 raise _Refusal("no profile that stays has tags that could be copied: what they should be is not known")
         elif one.check == REQUIRED and one.resource_arn == role.arn:
             for rule in self._violated(role, role.own_tags):
                 values = {p.own_tags[rule.key] for p in self.star.profiles if rule.key in p.own_tags}
                 self._set(role, rule.key, _only(rule, values), one)
+
+    def _from(self, profile: Resource, role: Resource, one: Found) -> None:
+        """Give a role what its profile alone has; of two values the role's counts, unless the policy forbids it."""
+        for key, value in profile.own_tags.items():
+            here = role.own_tags.get(key)
+            if here is None or (here != value and self._allows(key, value) and not self._allows(key, here)):
+                self._set(role, key, value, one)
+
+    def _allows(self, key: str, value: str) -> bool:
+        return all(rule.allows(value) for rule in self.rules if rule.key == key)
 
     def _to_profile(self, one: Found) -> None:
         profile = self.members.get(one.resource_arn)
@@ -178,16 +184,12 @@ class _Change:
             for rule in self._violated(profile, self._after(profile)):
                 self._set(profile, rule.key, _only(rule, {tags[rule.key]} if rule.key in tags else set()), one)
 
-    def _better(self, role: Resource, profile: Resource, key: str) -> bool:
-        """Whether the policy allows the profile's value of a key and not the role's, which else is the one that counts."""
-        rules = [rule for rule in self.rules if rule.key == key]
-        of_role, of_profile = (all(r.allows(one.own_tags[key]) for r in rules) for one in (role, profile))
-        return of_profile and not of_role
-
     def _set(self, resource: Resource, key: str, value: str, one: Found) -> None:
         reason = self.unfit[resource.arn]
         if reason:
-            raise _Refusal(reason if resource.arn == one.resource_arn else f"{resource.said} would have to be tagged: {reason}")
+            raise _Refusal(
+                reason if resource.arn == one.resource_arn else f"{resource.said} would have to be tagged: {reason}"
+            )
         owner = own_tag(key)
         if owner:
             raise _Refusal(f"the tag {key} is one that {owner.maker} needs where it stands")
@@ -271,7 +273,12 @@ def _block(change: _Change, facts: Facts) -> Block:
     members = [change.members[arn] for arn in change.sets]
     role = change.star.role
     # What is copied must still stand where it was read.
-    sources = {arn: change.members[arn] for one in change.settled for arn in (one.resource_arn, one.related_arn) if arn in change.members}
+    sources = {
+        arn: change.members[arn]
+        for one in change.settled
+        for arn in (one.resource_arn, one.related_arn)
+        if arn in change.members
+    }
     guarded = {one.arn: one for one in (role, *members) if one} | sources
     steps = [unchanged(one) for one in guarded.values()]
     for one in members:
@@ -282,7 +289,9 @@ def _block(change: _Change, facts: Facts) -> Block:
         undo += [tag_words(one, old)] if old else []
         cannot = "what permissions and cost reports that go by tags did in between stays done"
         steps.append(Command(one, "tag", tag_words(one, tags), undo=" && ".join(undo), cannot_undo=cannot))
-    names = " and ".join(one.said for one in members[:2]) + (f" and {len(members) - 2} more" if len(members) > 2 else "")
+    names = " and ".join(one.said for one in members[:2]) + (
+        f" and {len(members) - 2} more" if len(members) > 2 else ""
+    )
     account = facts.accounts[members[0].account_id]
     states = "; ".join(f"{one.said}: id {one.id}, {counted(len(one.tags or {}), 'tag')}" for one in guarded.values())
     return Block(
