@@ -34,6 +34,7 @@ def test_every_public_function_only_reads(monkeypatch: pytest.MonkeyPatch, tmp_p
             "load_sample": iamframe.load_sample,
             "open_snapshot": lambda: iamframe.open_snapshot(inventory.save(tmp_path / "saved")),
             "pairs": lambda: iamframe.pairs(inventory),
+            "plan": lambda: iamframe.plan(result).write(tmp_path / "plan.sh"),
             "run_checks": lambda: iamframe.run_checks(inventory),
             "tag_coverage": lambda: iamframe.tag_coverage(inventory),
             "take_snapshot": lambda: iamframe.take_snapshot(tmp_path / "taken", "aws", progress=False),

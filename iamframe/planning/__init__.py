@@ -107,12 +107,9 @@ def plan(result: Result, *, min_age: timedelta = timedelta(days=1)) -> Plan:
     findings = result.findings[result.findings["check"].isin(CHECKS)].reset_index(drop=True)
     left = _meant_so(findings)
     every = [
-        Found(row, check, arn, related, detail, certainty)
-        for row, (check, arn, related, detail, certainty) in enumerate(
-            zip(
-                *(texts(findings[name]).to_pylist() for name in Found._fields[1:]),
-                strict=True,
-            )
+        Found(*cells)
+        for cells in zip(
+            range(len(findings)), *(texts(findings[name]).to_pylist() for name in Found._fields[1:]), strict=True
         )
     ]
     wanted = [one for one in every if one.row not in left]
@@ -122,7 +119,8 @@ def plan(result: Result, *, min_age: timedelta = timedelta(days=1)) -> Plan:
     # What a profile's tags lack goes with the profile.
     gone = [one for one in every if one.check in tagging.CHECKS and one.resource_arn in deleted]
     deletions = _with_more(deletions, deleted, gone)
-    left = {row: reason for row, reason in left.items() if row not in {one.row for one in gone}}
+    for one in gone:
+        left.pop(one.row, None)
     tags = [one for one in wanted if one.check in tagging.CHECKS and one.resource_arn not in deleted]
     blocks, more = tagging.taggings(tags, set(deleted), facts)
     left |= more
@@ -140,15 +138,11 @@ def _meant_so(findings: pd.DataFrame) -> dict[int, str]:
 
 
 def _with_more(blocks: list[Block], deleted: dict[str, int], gone: list[Found]) -> list[Block]:
-    more: dict[int, list[Found]] = {}
+    more: dict[int, set[str]] = {}
     for one in gone:
-        more.setdefault(deleted[one.resource_arn], []).append(one)
+        more.setdefault(deleted[one.resource_arn], set()).add(one.check)
     return [
-        replace(
-            block,
-            findings=(*block.findings, *(one.row for one in more.get(number, ()))),
-            checks=" ".join([block.checks, *sorted({one.check for one in more.get(number, ())})]),
-        )
+        replace(block, checks=" ".join([block.checks, *sorted(more.get(number, ()))]))
         for number, block in enumerate(blocks)
     ]
 

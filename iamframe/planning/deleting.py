@@ -121,7 +121,6 @@ def _deletion(one: Found, profile: Resource, role: Resource | None, facts: Facts
     return Block(
         profile.account_id,
         f"Delete {profile.said} ({profile.arn})",
-        (one.row,),
         one.check,
         f"{one.check}: {one.detail}{kept}",
         f"id {profile.id}, {holding}, {counted(len(profile.tags or {}), 'tag')}, {account.read}; nothing that names "

@@ -47,7 +47,6 @@ class Block:
 
     account_id: str
     title: str
-    findings: tuple[int, ...]
     checks: str
     why: str
     rests_on: str

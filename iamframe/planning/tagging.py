@@ -297,7 +297,6 @@ def _block(change: _Change, facts: Facts) -> Block:
     return Block(
         members[0].account_id,
         f"Tag {names}",
-        tuple(one.row for one in change.settled),
         " ".join(sorted({one.check for one in change.settled})),
         "; ".join(f"{one.check}: {change.members[one.resource_arn].name}: {one.detail}" for one in change.settled),
         f"{states}; {account.read}",
