@@ -1,8 +1,8 @@
 """IAM roles and instance profiles as linked DataFrames, and what is wrong with them.
 
 `load` (or `load_files`, `load_sample`, `open_snapshot`) gives an `Inventory`; `run_checks` gives a `Result`;
-`write_report` writes it down, and `plots` draws it. Names are loaded on first use, so that importing iamframe costs
-next to nothing.
+`write_report` writes it down, `plots` draws it, and `plan` makes of it a clean-up to review. Names are loaded on first
+use, so that importing iamframe costs next to nothing.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from iamframe.live import load_account, load_fleet
     from iamframe.lives import events_of, history
     from iamframe.loading import load, load_files, load_sample, open_snapshot, take_snapshot
+    from iamframe.planning import Plan, plan
     from iamframe.probing import probe_surfaces
     from iamframe.report import write_report
     from iamframe.version import __version__
@@ -33,6 +34,7 @@ _HOMES = {
     "Changes": "changes",
     "IamframeError": "errors",
     "Inventory": "inventory",
+    "Plan": "planning",
     "Policy": "checks",
     "Result": "checks",
     "blind_spot_counts": "blindspots",
@@ -49,6 +51,7 @@ _HOMES = {
     "open_snapshot": "loading",
     "pairs": "views",
     "probe_surfaces": "probing",
+    "plan": "planning",
     "run_checks": "checks",
     "surfaces": "knowledge.surfaces",
     "tag_coverage": "views",
@@ -61,6 +64,7 @@ __all__ = [
     "Changes",
     "IamframeError",
     "Inventory",
+    "Plan",
     "Policy",
     "Result",
     "__version__",
@@ -77,6 +81,7 @@ __all__ = [
     "load_sample",
     "open_snapshot",
     "pairs",
+    "plan",
     "plots",
     "probe_surfaces",
     "run_checks",

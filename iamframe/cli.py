@@ -9,6 +9,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -177,6 +178,52 @@ def check(
     for line in (*_not_complete(result), *_unread(result.inventory)):
         click.echo(_printable(line), err=True)
     return _status(result, fail_on, only, strict=strict)
+
+
+def _age(_: click.Context, __: click.Parameter, text: str) -> timedelta:
+    number, unit = (text[:-1], text[-1]) if text[-1:] in ("d", "h") else (text, "d")
+    try:
+        return timedelta(days=float(number)) if unit == "d" else timedelta(hours=float(number))
+    except (ValueError, OverflowError) as error:
+        raise click.BadParameter(f"{text!r} is no age; give days or hours, such as 1d, 12h or 0") from error
+
+
+@app.command()
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@click.option("--out", metavar="FILE", help="Write the script there, and CSV files beside it.")
+@click.option(
+    "--min-age", default="1d", show_default=True, callback=_age, metavar="AGE", help="Leave alone what was younger."
+)
+@click.option("--only", multiple=True, metavar="CHECK", help="Plan for this check; may be repeated.")
+@_policy
+@_live
+def plan(
+    sources: tuple[str, ...],
+    out: str | None,
+    min_age: timedelta,
+    only: tuple[str, ...],
+    policy: Path | None,
+    **live: Any,
+) -> int:
+    """Print a clean-up as a shell script to be reviewed: profiles to delete, tags to set. iamframe never runs it."""
+    from iamframe.checks import run_checks
+    from iamframe.loading import load
+    from iamframe.planning import plan as planned
+    from iamframe.words import counted
+
+    result = run_checks(load(*sources, **_asked(**live)), only=only or None, policy=policy)
+    made = planned(result, min_age=min_age)
+    if out is None:
+        click.echo(made.script, nl=False)
+    else:
+        click.echo(f"Plan: {_printable(str(made.write(out)))}")
+    where = "at the end of the script" if out is None else "in the CSV file beside it and at the end of the script"
+    if len(made.not_planned):
+        left = counted(len(made.not_planned), "finding")
+        click.echo(f"{left} not planned; the reasons are {where}", err=True)
+    for line in _unread(result.inventory):
+        click.echo(line, err=True)
+    return DONE
 
 
 @app.command()

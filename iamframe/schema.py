@@ -563,3 +563,39 @@ NOT_COMPARED = Frame(
         _column("reason", TEXT, "what was not read, and where: OLD or NEW"),
     ),
 )
+
+STEPS = Frame(
+    "steps",
+    "command of a clean-up plan",
+    ("step",),
+    (
+        _column("step", COUNT, "place in the order in which the script does them"),
+        _ACCOUNT,
+        _column("checks", TEXT, "checks whose findings it settles, space-joined"),
+        _column("resource_type", TEXT, "role or instance-profile: what the command is about"),
+        _column("resource_name", TEXT, "its name"),
+        _column("resource_arn", TEXT, "its ARN"),
+        _optional("related_arn", TEXT, "of a profile that is deleted, the role in it, which stays"),
+        _column("action", TEXT, "check (reads, and stops what follows), remove-role, delete, tag"),
+        _column("command", TEXT, "the command, quoted for a POSIX shell"),
+        _column("why", TEXT, "what was found"),
+        _column("rests_on", TEXT, "what was read, and when; a check stops where that is no longer so"),
+        _optional("undo", TEXT, "the command that takes it back; missing for a check"),
+        _optional("cannot_undo", TEXT, "what no command brings back"),
+    ),
+)
+
+NOT_PLANNED = Frame(
+    "not_planned",
+    "finding that a clean-up plan leaves alone",
+    ("check", "resource_arn", "related_arn"),
+    (
+        _column("check", TEXT, "name of the check"),
+        _ACCOUNT,
+        _optional("resource_type", TEXT, "role or instance-profile"),
+        _optional("resource_name", TEXT, "its name"),
+        _column("resource_arn", TEXT, "its ARN"),
+        _optional("related_arn", TEXT, "the other side of a link: the role"),
+        _column("reason", TEXT, "why it is left alone"),
+    ),
+)

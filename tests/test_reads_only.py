@@ -40,6 +40,7 @@ def test_every_public_function_only_reads(monkeypatch: pytest.MonkeyPatch, tmp_p
             "open_snapshot": lambda: iamframe.open_snapshot(inventory.save(tmp_path / "saved")),
             "pairs": lambda: iamframe.pairs(inventory),
             "probe_surfaces": lambda: iamframe.probe_surfaces(progress=False),
+            "plan": lambda: iamframe.plan(result).write(tmp_path / "plan.sh"),
             "run_checks": lambda: iamframe.run_checks(inventory),
             "surfaces": iamframe.surfaces,
             "tag_coverage": lambda: iamframe.tag_coverage(inventory),

@@ -20,7 +20,7 @@ from iamframe.version import __version__
 if TYPE_CHECKING:
     from iamframe.changes import Changes
 
-__all__ = ["render_page", "summarize", "write_changes", "write_csv", "write_report"]
+__all__ = ["move_in", "render_page", "summarize", "write_changes", "write_csv", "write_report"]
 
 _CHANGES = ("changes", "changed_findings", "not_compared")
 
@@ -82,7 +82,7 @@ def _into(folder: Path, write: Callable[[Path], None]) -> None:
         ) from error
     try:
         write(aside)
-        _move_in(aside, folder)
+        move_in(aside, folder)
     except OSError as error:
         raise ReportError(
             f"{folder}: could not be written ({error.strerror}); the files there are as they were"
@@ -91,7 +91,7 @@ def _into(folder: Path, write: Callable[[Path], None]) -> None:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _move_in(aside: Path, folder: Path) -> None:
+def move_in(aside: Path, folder: Path) -> None:
     """Move finished files into place; where one cannot be, put the old ones back that were there."""
     old = Path(tempfile.mkdtemp(dir=aside))
     files = sorted(path for path in aside.iterdir() if path.is_file())
