@@ -49,6 +49,7 @@ MODULES = [
     "inventory",
     "live",
     "loading",
+    "collecting",
     "knowledge",
     "knowledge.makers",
     "views",
