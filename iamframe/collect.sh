@@ -65,7 +65,7 @@ names() {
 
 command -v aws >/dev/null || stop 'there is no AWS CLI; install it, or run this in AWS CloudShell'
 for region in $regions; do
-  case $region in -* | *[!a-z0-9-]*) stop "$region is no region; write regions like eu-west-1, with spaces between" ;; esac
+  case $region in -* | *[!a-z0-9-]*) stop "$region is no region; write it like eu-west-1" ;; esac
 done
 start=$PWD
 work=$(mktemp -d "$start/iamframe.XXXXXX") || stop "$start cannot be written to; go to a folder of your own"
@@ -118,7 +118,8 @@ if [ -z "$regions" ]; then
 fi
 # Instances that AWS manages are shown to whoever asks for them, which an older CLI cannot; this sends no request.
 managed=--include-managed-resources
-aws ec2 describe-instances "$managed" --region=us-east-1 --generate-cli-skeleton output >/dev/null 2>&1 || managed=''
+aws ec2 describe-instances "$managed" --region=us-east-1 --generate-cli-skeleton output </dev/null >/dev/null 2>&1 ||
+  managed=''
 version='{LaunchTemplateVersions: LaunchTemplateVersions[].{
   LaunchTemplateId: LaunchTemplateId, LaunchTemplateName: LaunchTemplateName, VersionNumber: VersionNumber,
   DefaultVersion: DefaultVersion, LaunchTemplateData: {IamInstanceProfile: LaunchTemplateData.IamInstanceProfile}}}'
