@@ -288,6 +288,7 @@ def test_profiles_that_cannot_be_listed_are_those_beneath_their_roles(both: bool
             account.deny("GetAccountAuthorizationDetails")
             account.deny("ListInstanceProfilesForRole", "alone")
         collect(account, tmp_path, path)
+        assert account.counts()["ListRegions"] == 1
         live = load(account)
     files = iamframe.load_files(made(tmp_path))
     assert list(files.profiles["profile_name"]) == ["web"]
@@ -329,9 +330,9 @@ def test_a_listing_that_breaks_off_is_no_listing_and_what_failed_without_a_code_
 def test_what_cannot_begin_leaves_nothing(
     aws: str | None, regions: tuple[str, ...], sentence: str, tmp_path: Path
 ) -> None:
-    account = PracticeAccount()
-    account._server = type("Closed", (), {"endpoint": "http://127.0.0.1:9"})()
-    done = collect(account, tmp_path, tools(tmp_path, "/bin/false" if aws else None, aws or ""), *regions)
+    with PracticeAccount() as account:
+        done = collect(account, tmp_path, tools(tmp_path, "/bin/false" if aws else None, aws or ""), *regions)
+        assert account.requests == []
     assert (done.returncode, done.stdout, done.stderr) == (2, "", f"collect: {sentence}\n")
     assert list((tmp_path / "out").iterdir()) == []
 
