@@ -369,6 +369,18 @@ def surfaces(form: str) -> int:
     return DONE
 
 
+@app.command("collect-script")
+@click.option("--regions", metavar="LIST", help="Regions to look in, comma-separated, or all (the default).")
+def collect(regions: str | None) -> int:
+    """Print a shell script of AWS CLI reads that somebody else can read and run; the zip that it makes is a SOURCE."""
+    from iamframe.collecting import collect_script
+
+    named = [name.strip() for name in (regions or "all").split(",")]
+    # As bytes, since a shell takes no line that ends as Windows ends them.
+    click.echo(collect_script(() if named == ["all"] else named).encode(), nl=False)
+    return DONE
+
+
 def _of_each(inventory: Inventory) -> str:
     rows = {name: len(frame) for name, frame in inventory.frames.items()}
     things = {"accounts": "account", "roles": "role", "profiles": "instance profile"}

@@ -53,6 +53,7 @@ MODULES = [
     "live",
     "loading",
     "lives",
+    "collecting",
     "knowledge",
     "knowledge.makers",
     "knowledge.surfaces",
