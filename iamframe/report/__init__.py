@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from iamframe.checks.registry import SEVERITIES, STATUSES, Result
 from iamframe.errors import ReportError
-from iamframe.report.page import render_page
+from iamframe.owners import OWNER_TAG, findings_by_owner
+from iamframe.report.page import LANGUAGES, render_page
 from iamframe.report.tables import write_csv
 from iamframe.version import __version__
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from iamframe.changes import Changes
 
 __all__ = ["move_in", "render_page", "summarize", "write_changes", "write_csv", "write_report"]
@@ -31,23 +34,37 @@ def write_report(
     title: str | None = None,
     author: str | None = None,
     changes: Changes | None = None,
+    *,
+    lang: str = "en",
+    owner_tag: str = OWNER_TAG,
 ) -> Path:
     """Write a result into a folder and return the path of its page.
 
     The folder gets `report.html`, `findings.csv`, `coverage.csv`, one CSV per frame of the inventory (`roles.csv`,
     `profiles.csv`, `links.csv`, `tags.csv`, `references.csv`, `accounts.csv`, `gaps.csv`, `calls.csv`, and `events.csv`
-    where CloudTrail records were read) and `summary.json`. Each is written aside first and moved into place when all
+    where CloudTrail records were read), `owners.csv` and `summary.json`. Each is written aside first and moved into place when all
     are whole, so that a report that fails leaves the old one as it was. Other files in the folder are left alone. Title
     and author stand at the head of the page; without a title it has its own. Changes that led to the result are a
     section of the page and of the summary, and the files of `write_changes`, which a report without changes takes away.
 
+    Parameters
+    ----------
+    lang
+        Language of the page: `en` or `ja`. Details, commands and the CSV files are English in both.
+    owner_tag
+        Key of the tag that names the owner of a role or profile; keys that read alike count as the same.
+
     Raises
     ------
     ReportError
-        If the folder cannot be made or written to.
+        If the folder cannot be made or written to, or there is no such language.
     """
+    if lang not in LANGUAGES:
+        raise ReportError(f"lang={lang!r}: the page is not written in that language; there are {', '.join(LANGUAGES)}")
     folder = Path(out)
-    _into(folder, lambda aside: _write_all(result, aside, render_page(result, title, author, changes), changes))
+    page = render_page(result, title, author, changes, lang=lang, owner_tag=owner_tag)
+    owners = findings_by_owner(result, owner_tag)
+    _into(folder, lambda aside: _write_all(result, aside, page, owners, changes))
     # What is there of an older report would be read as of this one.
     for name in (*(() if changes else _CHANGES), *(() if result.inventory.events_read else ("events",))):
         (folder / f"{name}.csv").unlink(missing_ok=True)
@@ -115,8 +132,8 @@ def move_in(aside: Path, folder: Path) -> None:
         raise
 
 
-def _write_all(result: Result, folder: Path, page: str, changes: Changes | None) -> None:
-    tables = {"findings": result.findings, "coverage": result.coverage} | result.inventory.frames
+def _write_all(result: Result, folder: Path, page: str, owners: pd.DataFrame, changes: Changes | None) -> None:
+    tables = {"findings": result.findings, "coverage": result.coverage, "owners": owners} | result.inventory.frames
     if not result.inventory.events_read:
         # A table without rows would say that nothing happened.
         del tables["events"]
