@@ -46,8 +46,6 @@ class Words:
         """Return the sentences of a composed text, each with the language that it is in."""
         if not self.texts:
             return [(text, self.lang)]
-        if (whole := translated(self.lang, text)) is not None:
-            return [(whole, self.lang)]
         # What is behind a semicolon is a sentence of its own; what has no other words is a detail, as it was read.
         said = [(part, translated(self.lang, part)) for part in _BETWEEN.split(text)]
         return [(part, "en") if other is None else (other, self.lang) for part, other in said]
@@ -80,7 +78,7 @@ def _pattern(key: str) -> re.Pattern[str]:
 
 @lru_cache(maxsize=10_000)
 def translated(lang: str, text: str) -> str | None:
-    """Return a composed text in another language, None where no key tells what it says."""
+    """Return a composed sentence in another language, None where no key tells what it says."""
     exact = read_catalogue(lang).get(text)
     if exact is not None:
         return exact
