@@ -7,8 +7,9 @@ import io
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ from iamframe.errors import IamframeError
 from iamframe.version import __version__
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from iamframe.checks import Result
     from iamframe.inventory import Inventory
 
@@ -68,6 +71,11 @@ def _asked(
     tag_index: bool,
 ) -> dict[str, Any]:
     """Return the options of a live source that were given, as `load` takes them."""
+    texts = {"--regions": regions, "--accounts": accounts, "--assume-role": assume_role, "--external-id": external_id}
+    for option, text in texts.items():
+        # An empty one, as of a variable that is not set, would ask for something else than what was meant.
+        if text is not None and not text.strip():
+            raise click.BadParameter("is empty; fill it, or leave the option out", param_hint=f"'{option}'")
     named = [name.strip() for name in regions.split(",") if name.strip()] if regions else None
     asked = {
         "regions": "all" if named == ["all"] else named,
@@ -231,12 +239,23 @@ def _print(result: Result, form: str) -> None:
             )
         )
     else:
-        columns = ["severity", "check", "account_id", "resource_name", "detail", "accepted"]
-        for row in findings[columns].fillna("").values.tolist():
-            severity, name, account, resource, detail, accepted = (_printable(str(cell)) for cell in row)
-            accepted = f" (accepted: {accepted})" if accepted else ""
-            click.echo(f"{severity:<6}  {name:<26}  {account:<12}  {resource}: {detail}{accepted}")
+        for line in _table(findings):
+            click.echo(line)
         click.echo(_one_line(result), err=True)
+
+
+def _table(findings: pd.DataFrame) -> Iterator[str]:
+    """Yield a line per finding; what the details of several in a row have in common is said once, beneath them."""
+    columns = ["severity", "check", "account_id", "resource_name", "detail", "accepted"]
+    rows = [[_printable(str(cell)) for cell in row] for row in findings[columns].fillna("").values.tolist()]
+    for (_, common), group in groupby(rows, key=lambda row: (row[1], row[4].partition(": ")[2])):
+        alike = list(group)
+        once = common if len(alike) > 1 else ""
+        for severity, name, account, resource, detail, accepted in alike:
+            said = detail.removesuffix(f": {once}") + (f" (accepted: {accepted})" if accepted else "")
+            yield f"{severity:<6}  {name:<26}  {account:<12}  {resource}: {said}"
+        if once:
+            yield f"        of these {len(alike):,}: {once}"
 
 
 def _printable(text: str) -> str:
@@ -276,6 +295,10 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
         sys.stdout.reconfigure(encoding="utf-8")
     status = _run()
+    if status == INTERRUPTED:
+        # Threads may wait for AWS; whoever interrupts does not, and what was answered is in the journal.
+        sys.stderr.flush()
+        os._exit(status)
     # What is alive now ends with the process; a last walk over all of it would take as long as the checks.
     gc.freeze()
     sys.exit(status)
