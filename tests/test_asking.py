@@ -218,7 +218,10 @@ def test_an_error_need_not_have_the_form_of_an_answer() -> None:
 
 def checked(service: str, operation: str, body: bytes, status: int = 200) -> None:
     protocol = {"ec2": "ec2", "iam": "query", "account": "rest-json", "batch": "rest-json"}.get(service, "json")
-    model = SimpleNamespace(name=operation, service_model=SimpleNamespace(resolved_protocol=protocol))
+    wrapper = {"resultWrapper": f"{operation}Result"} if protocol == "query" else {}
+    shape = SimpleNamespace(serialization=wrapper)
+    service = SimpleNamespace(resolved_protocol=protocol)
+    model = SimpleNamespace(name=operation, service_model=service, output_shape=shape)
     check_answer(operation_model=model, response_dict={"status_code": status, "body": body})
 
 
