@@ -19,7 +19,16 @@ from iamframe.inventory import Inventory, build_inventory, joined
 from iamframe.progress import Progress, silent
 from iamframe.progress import shown as shown_progress
 from iamframe.sources.connecting import DEFAULT_REGION, check_regions, first_failure, open_session, source_name
-from iamframe.sources.fleet import Member, assumed, chosen, members_of, members_of_organization, spellings, without
+from iamframe.sources.fleet import (
+    ORGANIZATION,
+    Member,
+    assumed,
+    chosen,
+    members_of,
+    members_of_organization,
+    spellings,
+    without,
+)
 from iamframe.sources.plan import Plan
 from iamframe.sources.records import ALL, Account, Answer, Gap, Tally
 
@@ -145,10 +154,12 @@ def load_fleet(
     _check(references, workers, rate)
     plan = _plan(regions, references=references, role_details=role_details, tag_index=tag_index)
     way = _Way(plan, role_name, external_id, profile, workers, rate, os.fspath(journals) if journals else None)
-    members = _organization(way) if accounts == "org" else members_of(accounts)
+    # A DataFrame compares cell by cell.
+    everyone = isinstance(accounts, str) and accounts == ORGANIZATION
+    members = _organization(way) if everyone else members_of(accounts)
     able = chosen(members)
     # Elsewhere there may be other credentials than here.
-    if accounts != "org" and executor is None and not all(member.profile for member in able):
+    if not everyone and executor is None and not all(member.profile for member in able):
         try:
             _meet(way)
         except SourceError:

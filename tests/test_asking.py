@@ -203,7 +203,7 @@ def test_a_page_of_a_proxy_is_never_taken_for_an_empty_list(service: str, operat
     ("service", "operation", "body"),
     [
         ("ec2", "DescribeInstances", b'<?xml version="1.0"?>\n<DescribeInstancesResponse xmlns="x"/>'),
-        ("iam", "ListRoles", b'<ns:ListRolesResponse xmlns:ns="x"/>'),
+        ("iam", "ListRoles", b'<ns:ListRolesResponse xmlns:ns="x"><ns:ListRolesResult/></ns:ListRolesResponse>'),
         ("organizations", "ListAccounts", b'{"Accounts":[]}'),
         ("account", "ListRegions", b" {} "),
     ],

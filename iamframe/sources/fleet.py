@@ -99,7 +99,8 @@ def _cells(text: str, where: str) -> Iterator[Mapping[str, Any]]:
     """Yield the rows of a CSV, an empty one for a row without any value."""
     # Spreadsheets separate by semicolons where a comma is part of numbers, and by tabs when they copy.
     for separator in _SEPARATORS:
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+        # A quote that is not closed would swallow the accounts after it.
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
         header = [name.strip().lower() for name in next(reader, ())]
         if set(header) & set(_COLUMNS["account_id"]):
             break
