@@ -193,7 +193,17 @@ def profile_tags(reach: Reach) -> Verdicts:
     counts = reach.count("profiles", profiles, role_known=profiles["role_known"], tags_known=profiles["tags_known"])
     command = "`aws iam list-instance-profile-tags --instance-profile-name=NAME` for each of them{} would tell"
     refused = _refusals(reach, ("ListInstanceProfileTags", "GetInstanceProfile"))
-    return _tagged(counts, reach.lists["profiles_whole"], "profile", command, refused, _LIST_PROFILES)
+    verdicts = _tagged(counts, reach.lists["profiles_whole"], "profile", command, refused, _LIST_PROFILES)
+    tags = reach.inventory.tags
+    indexed = tags[tags["tag_source"] == "GetResources"].groupby("account_id")["resource_arn"].nunique()
+    # It may still show tags that a profile no longer has.
+    lagging = "the tags of {:,} of {} are those of the tagging API, which lags behind IAM; load without the tag index"
+    return [
+        ("partial", lagging.format(indexed[account], counted(rows, "profile")))
+        if verdict == _COMPLETE and account in indexed.index
+        else verdict
+        for account, rows, verdict in zip(reach.inventory.accounts["account_id"], counts["rows"], verdicts, strict=True)
+    ]
 
 
 def role_tags(reach: Reach) -> Verdicts:
