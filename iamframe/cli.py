@@ -7,9 +7,10 @@ import io
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,11 @@ def _asked(
     tag_index: bool,
 ) -> dict[str, Any]:
     """Return the options of a live source that were given, as `load` takes them."""
+    texts = {"--regions": regions, "--accounts": accounts, "--assume-role": assume_role, "--external-id": external_id}
+    for option, text in texts.items():
+        # An empty one, as of a variable that is not set, would ask for something else than what was meant.
+        if text is not None and not text.strip():
+            raise click.BadParameter("is empty; fill it, or leave the option out", param_hint=f"'{option}'")
     named = [name.strip() for name in regions.split(",") if name.strip()] if regions else None
     asked = {
         "regions": "all" if named == ["all"] else named,
@@ -421,11 +427,8 @@ def _print(result: Result, form: str) -> None:
         columns = ["severity", "check", "account_id", "resource_name", "detail"]
         click.echo(_markdown(findings[columns].fillna("").values.tolist(), _FOUND))
     else:
-        columns = ["severity", "check", "account_id", "resource_name", "detail", "accepted"]
-        for row in findings[columns].fillna("").values.tolist():
-            severity, name, account, resource, detail, accepted = (_printable(str(cell)) for cell in row)
-            accepted = f" (accepted: {accepted})" if accepted else ""
-            click.echo(f"{severity:<6}  {name:<26}  {account:<12}  {resource}: {detail}{accepted}")
+        for line in _table(findings):
+            click.echo(line)
         click.echo(_one_line(result), err=True)
 
 
@@ -440,6 +443,20 @@ def _print_rows(frame: DataFrame, form: str) -> None:
 
     plain = frame.assign(**{n: guarded(frame[n]) for n in frame.columns if frame[n].dtype == "str"})
     click.echo(plain.to_csv(index=False, quoting=csv.QUOTE_ALL, lineterminator="\n"), nl=False)
+
+
+def _table(findings: DataFrame) -> Iterator[str]:
+    """Yield a line per finding; what the details of several in a row have in common is said once, beneath them."""
+    columns = ["severity", "check", "account_id", "resource_name", "detail", "accepted"]
+    rows = [[_printable(str(cell)) for cell in row] for row in findings[columns].fillna("").values.tolist()]
+    for (_, common), group in groupby(rows, key=lambda row: (row[1], row[4].partition(": ")[2])):
+        alike = list(group)
+        once = common if len(alike) > 1 else ""
+        for severity, name, account, resource, detail, accepted in alike:
+            said = detail.removesuffix(f": {once}") + (f" (accepted: {accepted})" if accepted else "")
+            yield f"{severity:<6}  {name:<26}  {account:<12}  {resource}: {said}"
+        if once:
+            yield f"        of these {len(alike):,}: {once}"
 
 
 def _printable(text: str) -> str:
@@ -478,6 +495,10 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
         sys.stdout.reconfigure(encoding="utf-8")
     status = _run()
+    if status == INTERRUPTED:
+        # Threads may wait for AWS; whoever interrupts does not, and what was answered is in the journal.
+        sys.stderr.flush()
+        os._exit(status)
     # What is alive now ends with the process; a last walk over all of it would take as long as the checks.
     gc.freeze()
     sys.exit(status)
