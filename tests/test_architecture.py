@@ -62,6 +62,8 @@ MODULES = [
     "checks",
     "explanation",
     "report.tables",
+    "report.masking",
+    "report.workbook",
     "report.pictures",
     "report.template",
     "report.page",

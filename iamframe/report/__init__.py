@@ -1,4 +1,4 @@
-"""A result as files: one HTML page, CSV tables, a JSON summary."""
+"""A result as files: one HTML page, CSV tables, a JSON summary, and where it is asked for a workbook; masked or not."""
 
 from __future__ import annotations
 
@@ -20,7 +20,13 @@ __all__ = ["render_page", "summarize", "write_csv", "write_report"]
 
 
 def write_report(
-    result: Result, out: str | os.PathLike[str], title: str | None = None, author: str | None = None
+    result: Result,
+    out: str | os.PathLike[str],
+    title: str | None = None,
+    author: str | None = None,
+    *,
+    xlsx: bool = False,
+    mask: bool | str | os.PathLike[str] = False,
 ) -> Path:
     """Write a result into a folder and return the path of its page.
 
@@ -30,12 +36,33 @@ def write_report(
     leaves the old one as it was. Other files in the folder are left alone. Title and author stand at the head of the
     page; without a title it has its own.
 
+    Parameters
+    ----------
+    xlsx
+        Whether to write `report.xlsx`, too: an overview, a sheet per check that found something, the coverage, a sheet
+        per frame (extra `excel`).
+    mask
+        Whether to put pseudonyms in the place of account ids, unique ids, external ids, e-mail addresses and ids of AWS
+        Organizations, in every file: the same throughout this report, other ones in the next. A path names a key
+        file, made where there is none, that keeps them the same from report to report. Ids of accounts that have not
+        twelve digits are replaced in columns of ids, ARNs and policies, not searched for in sentences; an external id
+        of less than eight characters, or that is a word of iamframe's own sentences, in policies. Names stay.
+
     Raises
     ------
     ReportError
-        If the folder cannot be made or written to.
+        If the folder cannot be made or written to, the key file is none or lies in the folder, or a masked file would
+        still hold an original.
+    MissingExtraError
+        If a workbook is asked for and XlsxWriter is not installed.
     """
     folder = Path(out)
+    pseudonyms = None
+    if mask:
+        from iamframe.report.masking import mask_for, masked, search
+
+        pseudonyms = mask_for(mask, folder)
+        result, (title, author) = masked(result, pseudonyms, title, author)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(prefix=".report-", dir=folder))
@@ -44,7 +71,14 @@ def write_report(
             f"{folder}: cannot be written to ({error.strerror}); name another folder with --out"
         ) from error
     try:
-        _write_all(result, aside, render_page(result, title, author))
+        is_masked = pseudonyms is not None
+        _write_all(result, aside, render_page(result, title, author, is_masked=is_masked), is_masked)
+        if xlsx:
+            from iamframe.report.workbook import write_workbook
+
+            write_workbook(result, aside / "report.xlsx", title, author, is_masked=is_masked)
+        if pseudonyms:
+            search(aside, folder, pseudonyms)
         _move_in(aside, folder)
     except OSError as error:
         raise ReportError(
@@ -79,11 +113,11 @@ def _move_in(aside: Path, folder: Path) -> None:
         raise
 
 
-def _write_all(result: Result, folder: Path, page: str) -> None:
+def _write_all(result: Result, folder: Path, page: str, is_masked: bool) -> None:
     tables = {"findings": result.findings, "coverage": result.coverage} | result.inventory.frames
     for name, frame in tables.items():
         write_csv(frame, folder / f"{name}.csv")
-    summary = json.dumps(summarize(result), indent=2, ensure_ascii=False)
+    summary = json.dumps(summarize(result) | {"masked": is_masked}, indent=2, ensure_ascii=False)
     (folder / "summary.json").write_text(summary + "\n", encoding="utf-8", newline="\n")
     # A title may hold bytes that the terminal could not decode.
     (folder / "report.html").write_text(page, encoding="utf-8", errors="replace", newline="\n")

@@ -89,7 +89,7 @@ class Section:
         return sum(len(accounts) for status, _, accounts in self.coverage if status == self.status)
 
 
-def render_page(result: Result, title: str | None = None, author: str | None = None) -> str:
+def render_page(result: Result, title: str | None = None, author: str | None = None, *, is_masked: bool = False) -> str:
     """Return the page of a result as text: one HTML document that loads nothing and runs nothing but its own script.
 
     Every text is escaped, and the Content-Security-Policy allows the page's own style and script by their hashes alone.
@@ -116,6 +116,7 @@ def render_page(result: Result, title: str | None = None, author: str | None = N
         author=author or "",
         version=__version__,
         sources=inventory.sources,
+        masked=_masked() if is_masked else "",
         is_sample=inventory.sources == ("sample",),
         accounts=_rows(inventory.accounts.head(_CHUNK), ["account_id", "account_name", "captured_at"]),
         rows={name: len(frame) for name, frame in inventory.frames.items()},
@@ -139,6 +140,13 @@ def render_page(result: Result, title: str | None = None, author: str | None = N
         shown_gaps=len(gaps),
         policy_file=result.policy.path,
     )
+
+
+def _masked() -> str:
+    # Most reports are not, and need nothing of it.
+    from iamframe.report.masking import MASKED
+
+    return MASKED
 
 
 def _read(name: str) -> str:
