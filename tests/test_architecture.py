@@ -193,6 +193,7 @@ def test_from_files_to_report_nothing_of_notebooks_plots_or_aws_is_even_asked_fo
         "botocore",
         "typer",
         "click",
+        "xlsxwriter",
     }
     assert (tmp_path / "out" / "report.html").exists()
 

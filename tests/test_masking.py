@@ -75,6 +75,12 @@ def organisation() -> dict[str, Any]:
         account=OWN,
         policy=partners_policy(),
         RoleId=ROLE_ID,
+    )
+    listed = nested_role(
+        name,
+        account=OWN,
+        policy=partners_policy(),
+        RoleId=ROLE_ID,
         Description=f"for {OTHER_MAIL}, asks for {EXTERNAL}; was {ROLE_ID}x {OWN}0\nsee arn:aws:iam::{FOREIGN}:role/a",
     )
     return {
@@ -82,6 +88,7 @@ def organisation() -> dict[str, Any]:
         | {"Arn": f"arn:aws:sts::{OWN}:assumed-role/Audit/{MAIL}", "UserId": f"{ROLE_ID}:{MAIL}"},
         f"{OWN}/list-account-aliases.json": {"AccountAliases": [f"corp-{OWN}"]},
         f"{OWN}/get-account-authorization-details.json": dump(role),
+        f"{OWN}/list-roles.json": {"Roles": [listed]},
         f"{OWN}/list-instance-profiles.json": profile_list(
             profile(MAIL, path=f"/{FOREIGN}/{OTHER_MAIL}/", account=OWN), profile("plain", account=OWN)
         ),
@@ -321,6 +328,7 @@ def test_a_key_file_is_made_for_its_owner_alone_and_keeps_pseudonyms_from_report
     [
         ("short", "is no key, which has 32 bytes at least"),
         ("folder", "the key cannot be read or made"),
+        ("", "the key cannot be read or made"),
         ("gone/key", "the key cannot be read or made"),
         ("out/key", "a key in the report's folder would be handed on with it"),
     ],
@@ -328,8 +336,8 @@ def test_a_key_file_is_made_for_its_owner_alone_and_keeps_pseudonyms_from_report
 def test_a_key_that_is_none_is_refused_in_one_sentence(tmp_path: Path, key: str, said: str) -> None:
     write(tmp_path, {"short": "too short"})
     (tmp_path / "folder").mkdir()
-    with pytest.raises(ReportError, match=rf"^[^\n]*{key}: {said}[^\n]*$"):
-        report(tmp_path, organisation(), mask=tmp_path / key)
+    with pytest.raises(ReportError, match=rf"^[^\n]*{key or re.escape('.')}: {said}[^\n]*$"):
+        report(tmp_path, organisation(), mask=tmp_path / key if key else "")
     assert not (tmp_path / "out").exists()
 
 
@@ -399,7 +407,7 @@ def _rest(text: bytes, hits: list[Any]) -> list[bytes]:
 
 
 @pytest.mark.parametrize(
-    "word", ["test", "role", "iamframe", "complete", "worksheet", "microsoft", "2024", "instance-profile"]
+    "word", ["test", "role", "iamframe", "complete", "worksheet", "microsoft", "2024", "2024-05-01", "instance-profile"]
 )
 def test_an_external_id_that_is_a_common_word_is_masked_in_policies_and_fails_no_report(
     tmp_path: Path, word: str

@@ -58,7 +58,8 @@ def write_report(
     """
     folder = Path(out)
     pseudonyms = None
-    if mask:
+    # An empty name, as of a variable that is not set, is no wish to show what is to be masked.
+    if mask not in (False, None):
         from iamframe.report.masking import mask_for, masked, search
 
         pseudonyms = mask_for(mask, folder)

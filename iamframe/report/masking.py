@@ -72,6 +72,8 @@ _ID = re.compile(
 )
 _TWELVE = re.compile("[0-9]{12}")
 _PSEUDONYM = re.compile(r"\w+-[a-z2-7]{10}")
+# Times are written into the files without having been a text before.
+_DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 # Shorter ones stand in numbers, times and words that have nothing to do with them.
 _MIN_EXTERNAL = 8
 _REPORTED = frozenset({".csv", ".html", ".json", ".xlsx"})
@@ -206,7 +208,7 @@ class Mask:
         for one in said:
             self._external[one] = self._named("ext", one)
             # What iamframe's own sentences hold cannot be told from them.
-            if len(_bytes(one)) >= _MIN_EXTERNAL and one not in own:
+            if len(_bytes(one)) >= _MIN_EXTERNAL and one not in own and not _DAY.match(one):
                 self._originals[one] = self._telling[one] = self._external[one]
 
     def policy(self, policy: str) -> str:

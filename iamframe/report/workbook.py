@@ -48,10 +48,10 @@ def write_workbook(
     """Write a result as a workbook: an overview, a sheet per check that found something, the coverage, the frames.
 
     Texts are written as texts, so that ids keep their zeros and nothing is a formula or a link, also after a cell was
-    edited; counts are numbers, flags are true or false, times are texts as in the CSV files (UTC, ISO), missing values
-    are no cell. The overview has a row per check and frame: its rows, in how many accounts the check is complete,
-    partial, unknown, and what its sheet had to leave out: rows beyond 1,048,575, characters of a cell beyond 32,767.
-    The same result gives the same bytes.
+    edited; counts are numbers; times and flags are texts as in the CSV files (UTC in ISO form, True and False), since
+    LibreOffice makes a formula of a flag; missing values are no cell. The overview has a row per check and frame: its
+    rows, in how many accounts the check is complete, partial, unknown, and what its sheet had to leave out: rows beyond
+    1,048,575, characters of a cell beyond 32,767. The same result gives the same bytes.
 
     Raises
     ------
@@ -127,20 +127,16 @@ def _write(sheet: Worksheet, table: Sheet, head: Format, text: Format) -> list[s
     """Write a table below its column names; return what had to be left out, in words."""
     columns = list(table.frame.columns)
     frame = table.frame.head(MAX_ROWS - 1)
-    kinds = [frame[name].dtype.kind for name in columns]
+    is_number = [frame[name].dtype.kind in "iuf" for name in columns]
     for place, name in enumerate(columns):
         widths = pc.max(pc.utf8_length(texts(frame[name]))).as_py() or 0 if frame[name].dtype == "str" else 20
-        is_number = kinds[place] in "biuf"
-        sheet.set_column(place, place, min(max(widths, len(name) + 3), _WIDEST), None if is_number else text)
+        sheet.set_column(place, place, min(max(widths, len(name) + 3), _WIDEST), None if is_number[place] else text)
         sheet.write_string(0, place, name, head)
     sheet.freeze_panes(1, 0)
     if len(frame):
         sheet.autofilter(0, 0, len(frame), len(columns) - 1)
         sheet.ignore_errors({"number_stored_as_text": f"A1:XFD{len(frame) + 1}"})
-    writers: list[Callable[..., int]] = [
-        {"b": sheet.write_boolean}.get(kind, sheet.write_number if kind in "iuf" else sheet.write_string)
-        for kind in kinds
-    ]
+    writers: list[Callable[..., int]] = [sheet.write_number if number else sheet.write_string for number in is_number]
     cut = 0
     for start in range(0, len(frame), _CHUNK):
         part = frame.iloc[start : start + _CHUNK]
@@ -159,7 +155,8 @@ def _write(sheet: Worksheet, table: Sheet, head: Format, text: Format) -> list[s
 
 def _cells(values: pd.Series) -> list[Any]:
     said = values.dt.strftime(TIME_FORMAT) if values.dtype.kind == "M" else values
-    return list(pa.array(said, from_pandas=True).to_pylist())
+    cells = pa.array(said, from_pandas=True).to_pylist()
+    return [str(cell) for cell in cells] if values.dtype.kind == "b" else list(cells)
 
 
 def _said(result: Result, title: str | None, author: str | None, is_masked: bool) -> list[str]:
@@ -184,6 +181,7 @@ def _write_overview(sheet: Worksheet, said: list[str], rows: list[tuple[Any, ...
         sheet.write_string(top, place, name, head)
     for row, (name, title, count, *statuses, note) in enumerate(rows, top + 1):
         for place, word in ((0, name), (1, title), (6, note)):
-            sheet.write_string(row, place, word)
+            if word:
+                sheet.write_string(row, place, word)
         for place, number in enumerate((count, *statuses), 2):
             sheet.write_number(row, place, number)
