@@ -11,7 +11,6 @@ Forms of ids: IAM User Guide, "IAM identifiers" (unique ids and their prefixes);
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 import html
@@ -59,18 +58,24 @@ _EMAIL = re.compile(
     r"(?<![\w.+'-])(?P<lead>['.+-]*+)(?P<email>\w[\w.+'-]*+(?:[@＠]|%40|\\u0040)"
     r"[\w-]+(?:\.[\w-]+)*\.(?:xn--[\w-]+|[^\W\d_]{2,}))"
 )
+_AT = re.compile(r"[@＠%\\](?:(?<=[@＠])|40|u0040)")
 # Those of roles, users and profiles are told however short they were made for an example; others begin words.
-_UNIQUE = r"(?:A(?:ID|IP|RO)A[A-Z0-9]{3,}|A(?:BIA|CCA|GPA|KIA|NPA|NVA|PKA|SCA|SIA)[A-Z0-9]{12,})"
+_UNIQUE = r"(?:(?:ID|IP|RO)A[A-Z0-9]{3,}|(?:BIA|CCA|GPA|KIA|NPA|NVA|PKA|SCA|SIA)[A-Z0-9]{12,})"
+# All begin with one of few letters, which are found before anything is tried: half the time. What must not stand before
+# an id is told after its first letter.
 _ID = re.compile(
-    r"(?P<arn>arn:[\w-]*:[\w-]*:[\w*-]*:)(?P<field>[^:/\s\"'\\`,;|<>(){}\[\]]+)(?=:)"
-    rf"|(?P<unique>(?<![0-9A-Za-z]){_UNIQUE})"
-    r"|(?P<org>(?<![\w-])o-[a-z0-9]{10,32}(?![\w-]))(?P<root>/r-[0-9a-z]{4,32}(?![\w-]))?"
-    r"|(?P<unit>(?<![\w-])ou-[0-9a-z]{4,32}-[a-z0-9]{8,32}(?![\w-]))"
-    # Of an instance or a template: not an account's, though it may hold twelve digits in a row.
-    r"|(?P<other>(?<![0-9A-Za-z])[a-z]{1,10}-[0-9a-f]{17}(?![0-9a-z]))"
-    r"|(?P<digits>(?<![0-9])[0-9]{12}(?![0-9])|(?<![0-9-])[0-9]{4}-[0-9]{4}-[0-9]{4}(?![0-9-]))"
+    r"[aAo0-9](?:"
+    r"(?P<arn>(?<=a)rn:[\w-]*:[\w-]*:[\w*-]*:)(?P<field>[^:/\s\"'\\`,;|<>(){}\[\]]+)(?=:)"
+    rf"|(?P<unique>(?<=A)(?<![0-9A-Za-z]A){_UNIQUE})"
+    r"|(?P<org>(?<=o)(?<![\w-]o)-[a-z0-9]{10,32}(?![\w-]))(?P<root>/r-[0-9a-z]{4,32}(?![\w-]))?"
+    r"|(?P<unit>(?<=o)(?<![\w-]o)u-[0-9a-z]{4,32}-[a-z0-9]{8,32}(?![\w-]))"
+    r"|(?P<digits>(?<=[0-9])(?<![0-9]{2})[0-9]{11}(?![0-9])"
+    r"|(?<=[0-9])(?<![0-9-][0-9])[0-9]{3}-[0-9]{4}-[0-9]{4}(?![0-9-])))"
 )
+# An id of an instance or a template is not an account's, though it may hold twelve digits in a row.
+_EC2 = re.compile(r"(?<![0-9A-Za-z])[a-z]{1,10}-[0-9a-f]{17}(?![0-9a-z])")
 _TWELVE = re.compile("[0-9]{12}")
+_LETTERS = b"abcdefghijklmnopqrstuvwxyz234567" * 8
 _PSEUDONYM = re.compile(r"\w+-[a-z2-7]{10}")
 # Times are written into the files without having been a text before.
 _DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -144,7 +149,7 @@ class Mask:
 
     def _named(self, kind: str, original: str) -> str:
         digest = hmac.digest(self._key, _bytes(f"{kind}\0{original}"), hashlib.sha256)
-        return f"{kind}-{base64.b32encode(digest)[:10].decode().lower()}"
+        return f"{kind}-{digest[:10].translate(_LETTERS).decode()}"
 
     def _noted(self, kind: str, original: str, spelled: str) -> str:
         if spelled not in self._originals:
@@ -162,13 +167,13 @@ class Mask:
 
     def unique(self, spelled: str) -> str:
         """Return the pseudonym of a unique id, which keeps the four letters that say what it is of."""
-        if re.fullmatch(_UNIQUE, spelled):
+        if re.fullmatch(f"A{_UNIQUE}", spelled):
             return self._noted(spelled[:4], spelled, spelled)
         return self._named("id", spelled)
 
     def text(self, text: str) -> str:
         """Return a text with a pseudonym for each id and address that its form tells."""
-        while any(sign in text for sign in ("@", "＠", "%40", "\\u0040")):
+        while _AT.search(text):
             told = _EMAIL.sub(self._email, text)
             if told == text:
                 break
@@ -180,17 +185,18 @@ class Mask:
         return match["lead"] + self._noted("email", plain, match["email"])
 
     def _id(self, match: re.Match[str]) -> str:
-        if match["arn"]:
-            field = match["field"]
-            return match["arn"] + (field if not field.strip("*?") else self.account(field))
-        if match["unique"]:
-            return self.unique(match["unique"])
+        if field := match["field"]:
+            return f"a{match['arn']}{self.account(field) if field.strip('*?') else field}"
         if match["org"]:
-            root = match["root"]
-            return self._noted("org", match["org"], match["org"]) + (f"/{self._named('root', root)}" if root else "")
+            org, root = f"o{match['org']}", match["root"]
+            return self._noted("org", org, org) + (f"/{self._named('root', root)}" if root else "")
+        spelled = match[0]
+        if match["unique"]:
+            return self.unique(spelled)
         if match["unit"]:
-            return self._noted("ou", match["unit"], match["unit"])
-        return self.account(match["digits"]) if match["digits"] else match[0]
+            return self._noted("ou", spelled, spelled)
+        near = _EC2.finditer(match.string, max(match.start() - 28, 0), match.end() + 18)
+        return spelled if any(one.start() < match.start() < one.end() for one in near) else self.account(spelled)
 
     def learn_accounts(self, ids: Iterable[str]) -> None:
         """Take note of accounts: in a policy, an id of any form is told by being one of them."""
@@ -204,12 +210,14 @@ class Mask:
                 said.update(_external_ids(msgspec.json.decode(policy)))
         # An account's id may serve as one, and keeps its pseudonym then.
         said = {one for one in said if one.strip("*?") and not _PSEUDONYM.fullmatch(self.text(one))}
-        own = _own_words() if said else ""
-        for one in said:
-            self._external[one] = self._named("ext", one)
-            # What iamframe's own sentences hold cannot be told from them.
-            if len(_bytes(one)) >= _MIN_EXTERNAL and one not in own and not _DAY.match(one):
-                self._originals[one] = self._telling[one] = self._external[one]
+        self._external = {one: self._named("ext", one) for one in said}
+        telling = {_bytes(one) for one in said if len(_bytes(one)) >= _MIN_EXTERNAL and not _DAY.match(one)}
+        # What iamframe's own sentences hold cannot be told from them. One may hide another that it overlaps.
+        own = _own_words() if telling else b""
+        while found := {own[start:end] for start, end in Finder(telling).hits(own)}:
+            telling -= found
+        self._telling = {one: self._external[one] for one in map(_text, telling)}
+        self._originals |= self._telling
 
     def policy(self, policy: str) -> str:
         """Return a policy, compact JSON, with pseudonyms in all its texts."""
@@ -262,7 +270,7 @@ def _replaced(values: list[str], originals: Mapping[str, str]) -> list[str]:
         last = end
     if not parts:
         return values
-    return [value.decode(errors="surrogatepass") for value in b"".join([*parts, joint[last:]]).split(b"\xff")]
+    return list(map(_text, b"".join([*parts, joint[last:]]).split(b"\xff")))
 
 
 def _external_ids(node: Any, asked: bool = False) -> Iterator[str]:
@@ -276,15 +284,19 @@ def _external_ids(node: Any, asked: bool = False) -> Iterator[str]:
         yield node
 
 
-def _own_words() -> str:
-    def within(folder: Traversable) -> Iterator[str]:
+def _text(spelled: bytes) -> str:
+    return spelled.decode(errors="surrogatepass")
+
+
+def _own_words() -> bytes:
+    def within(folder: Traversable) -> Iterator[bytes]:
         for entry in folder.iterdir():
             if entry.is_dir():
                 yield from within(entry)
             elif entry.name.endswith((".py", ".toml", ".j2", ".css", ".js")):
-                yield entry.read_text("utf-8")
+                yield entry.read_bytes()
 
-    return "\0".join(within(resources.files("iamframe")))
+    return b"\0".join(within(resources.files("iamframe")))
 
 
 def masked(result: Result, mask: Mask, *said: str | None) -> tuple[Result, list[str | None]]:
