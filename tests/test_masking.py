@@ -407,7 +407,8 @@ def _rest(text: bytes, hits: list[Any]) -> list[bytes]:
 
 
 @pytest.mark.parametrize(
-    "word", ["test", "role", "iamframe", "complete", "worksheet", "microsoft", "2024", "2024-05-01", "instance-profile"]
+    "word",
+    ["test", "role", "iamframe", "complete", "worksheet", "openxmlformats", "2024", "2024-05-01", "instance-profile"],
 )
 def test_an_external_id_that_is_a_common_word_is_masked_in_policies_and_fails_no_report(
     tmp_path: Path, word: str
@@ -417,6 +418,16 @@ def test_an_external_id_that_is_a_common_word_is_masked_in_policies_and_fails_no
     out = report(tmp_path, {"dump.json": dump(role_detail("r", policy=policy))})
     (said,) = column(out / "roles.csv", "trust_policy")
     assert re.fullmatch(r"ext-\w{10}", json.loads(said)["Statement"][0]["Condition"]["StringEquals"]["STS:externalid"])
+
+
+def test_an_external_id_that_overlaps_another_in_iamframes_own_sentences_is_a_common_word_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(masking, "_own_words", lambda: b"we say abcdefghijklmnop here")
+    mask = Mask(b"k" * 32)
+    mask.learn_external([json.dumps({"sts:ExternalId": ["abcdefghijkl", "ijklmnop", "mnopqrst"]})])
+    assert mask.external(["abcdefghijkl ijklmnop", "<mnopqrst>"])[0] == "abcdefghijkl ijklmnop"
+    assert re.fullmatch(r"<ext-\w{10}>", mask.external(["<mnopqrst>"])[0])
 
 
 # What a reader is told
