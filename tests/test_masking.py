@@ -420,6 +420,20 @@ def test_an_external_id_that_is_a_common_word_is_masked_in_policies_and_fails_no
     assert re.fullmatch(r"ext-\w{10}", json.loads(said)["Statement"][0]["Condition"]["StringEquals"]["STS:externalid"])
 
 
+@pytest.mark.parametrize("external", ["partner-abcdefghij", 4455667788, OWN, int(FOREIGN), MAIL, 'say "please" <now>'])
+def test_an_external_id_of_any_form_stands_in_no_file(tmp_path: Path, external: str | int) -> None:
+    policy = trust("ec2.amazonaws.com")
+    policy["Statement"][0]["Condition"] = {"StringLike": {"sts:ExternalId": [external, "*"]}}
+    policy["Statement"][0]["Principal"]["AWS"] = int(FOREIGN)
+    listed = nested_role("r", policy=policy, Description=f"({external})")
+    out = report(tmp_path, {"roles.json": {"Roles": [listed]}})
+    assert where(out, str(external), FOREIGN, json.dumps(external)[1:-1]) == []
+    (said,) = column(out / "roles.csv", "trust_policy")
+    given, any_one = json.loads(said)["Statement"][0]["Condition"]["StringLike"]["sts:ExternalId"]
+    assert any_one == "*"
+    assert column(out / "roles.csv", "description") == [f"({given})"]
+
+
 def test_an_external_id_that_overlaps_another_in_iamframes_own_sentences_is_a_common_word_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

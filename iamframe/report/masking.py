@@ -61,8 +61,8 @@ _EMAIL = re.compile(
 _AT = re.compile(r"[@＠%\\](?:(?<=[@＠])|40|u0040)")
 # Those of roles, users and profiles are told however short they were made for an example; others begin words.
 _UNIQUE = r"(?:(?:ID|IP|RO)A[A-Z0-9]{3,}|(?:BIA|CCA|GPA|KIA|NPA|NVA|PKA|SCA|SIA)[A-Z0-9]{12,})"
-# All begin with one of few letters, which are found before anything is tried: half the time. What must not stand before
-# an id is told after its first letter.
+# All begin with one of few letters, which are found before anything is tried. What must not stand before an id is told
+# after its first letter.
 _ID = re.compile(
     r"[aAo0-9](?:"
     r"(?P<arn>(?<=a)rn:[\w-]*:[\w-]*:[\w*-]*:)(?P<field>[^:/\s\"'\\`,;|<>(){}\[\]]+)(?=:)"
@@ -146,6 +146,8 @@ class Mask:
         # Those external ids that no word is like.
         self._telling: dict[str, str] = {}
         self._accounts: dict[str, str] = {}
+        # Policies are made of the same few words.
+        self._words: dict[str, str] = {}
 
     def _named(self, kind: str, original: str) -> str:
         digest = hmac.digest(self._key, _bytes(f"{kind}\0{original}"), hashlib.sha256)
@@ -209,7 +211,7 @@ class Mask:
             with suppress(msgspec.MsgspecError, RecursionError):
                 said.update(_external_ids(msgspec.json.decode(policy)))
         # An account's id may serve as one, and keeps its pseudonym then.
-        said = {one for one in said if one.strip("*?") and not _PSEUDONYM.fullmatch(self.text(one))}
+        said = {one for one in said if one.strip("*?") and (self.text(one) == one or not self._is_id(one))}
         self._external = {one: self._named("ext", one) for one in said}
         telling = {_bytes(one) for one in said if len(_bytes(one)) >= _MIN_EXTERNAL and not _DAY.match(one)}
         # What iamframe's own sentences hold cannot be told from them. One may hide another that it overlaps.
@@ -218,6 +220,9 @@ class Mask:
             telling -= found
         self._telling = {one: self._external[one] for one in map(_text, telling)}
         self._originals |= self._telling
+
+    def _is_id(self, text: str) -> bool:
+        return _PSEUDONYM.fullmatch(self.text(text)) is not None
 
     def policy(self, policy: str) -> str:
         """Return a policy, compact JSON, with pseudonyms in all its texts."""
@@ -228,12 +233,23 @@ class Mask:
 
     def _within(self, node: Any, external: bool) -> Any:
         if isinstance(node, dict):
-            return {self.text(key): self._within(value, key.lower() == "sts:externalid") for key, value in node.items()}
+            return {
+                self._word(key): self._within(value, key.lower() == "sts:externalid") for key, value in node.items()
+            }
         if isinstance(node, list):
             return [self._within(value, external) for value in node]
+        if isinstance(node, int) and not isinstance(node, bool):
+            # An id without its quotes is one all the same.
+            told = self._within(str(node), external)
+            return node if told == str(node) else told
         if not isinstance(node, str):
             return node
-        return (self._external if external else self._accounts).get(node) or self.text(node)
+        return (self._external if external else self._accounts).get(node) or self._word(node)
+
+    def _word(self, word: str) -> str:
+        if word not in self._words:
+            self._words[word] = self.text(word)
+        return self._words[word]
 
     def external(self, values: Iterable[str]) -> list[str]:
         """Return texts with a pseudonym for each external id, at whatever place it stands."""
@@ -249,7 +265,7 @@ class Mask:
         An external id of letters alone is left out: it may be a word of a file format.
         """
         spelled = [one for one in self._originals if not (one in self._telling and one.isalpha())]
-        ways = (str, html.escape, lambda one: json.dumps(one, ensure_ascii=False)[1:-1])
+        ways = (str, html.escape, lambda one: json.dumps(one, ensure_ascii=False)[1:-1], lambda o: o.replace('"', '""'))
         return Finder({_bytes(way(one)) for one in spelled for way in ways})
 
 
@@ -280,8 +296,8 @@ def _external_ids(node: Any, asked: bool = False) -> Iterator[str]:
     elif isinstance(node, list):
         for value in node:
             yield from _external_ids(value, asked)
-    elif asked and isinstance(node, str):
-        yield node
+    elif asked and isinstance(node, (str, int)):
+        yield str(node)
 
 
 def _text(spelled: bytes) -> str:

@@ -172,7 +172,7 @@ def _said(result: Result, title: str | None, author: str | None, is_masked: bool
 
 
 def _write_overview(sheet: Worksheet, said: list[str], rows: list[tuple[Any, ...]], head: Format, text: Format) -> None:
-    for place, width in enumerate((28, 60, 12, 12, 12, 12, 80)):
+    for place, width in enumerate((28, 60, 12, 20, 20, 20, 80)):
         sheet.set_column(place, place, width, None if 2 <= place <= 5 else text)
     for row, sentence in enumerate(said):
         sheet.write_string(row, 0, sentence, None if row else head)
