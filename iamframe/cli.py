@@ -120,6 +120,14 @@ def app() -> None:
 @click.option("--title", metavar="TEXT", help="Title of the page.")
 @click.option("--author", metavar="TEXT", help="Who the page is by.")
 @click.option("--compare", "older", metavar="OLD", help="Show what changed since an older SOURCE.")
+@click.option("--xlsx", is_flag=True, help="Write an Excel workbook, too.")
+@click.option("--mask", is_flag=True, help="Put pseudonyms for account ids, unique and external ids, e-mail addresses.")
+@click.option(
+    "--mask-key",
+    type=Path,
+    metavar="FILE",
+    help="Mask with this key, made where there is none, so that the next report has the same pseudonyms.",
+)
 @_policy
 @_strict
 @_live
@@ -129,6 +137,9 @@ def report(
     title: str | None,
     author: str | None,
     older: str | None,
+    xlsx: bool,
+    mask: bool,
+    mask_key: Path | None,
     policy: Path | None,
     strict: bool,
     **live: Any,
@@ -146,7 +157,7 @@ def report(
         from iamframe.changes import compare
 
         changes = compare(old, result)
-    page = write_report(result, out, title=title, author=author, changes=changes)
+    page = write_report(result, out, title=title, author=author, changes=changes, xlsx=xlsx, mask=mask_key or mask)
     if inventory.sources == ("sample",):
         click.echo("This is the fictional sample; no account in it exists. Name a SOURCE to report on your own.")
     click.echo(_one_line(result))

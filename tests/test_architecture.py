@@ -71,6 +71,8 @@ MODULES = [
     "explanation",
     "changes",
     "report.tables",
+    "report.masking",
+    "report.workbook",
     "report.pictures",
     "report.template",
     "report.page",
@@ -205,6 +207,7 @@ def test_from_files_to_report_nothing_of_notebooks_plots_or_aws_is_even_asked_fo
         "botocore",
         "typer",
         "click",
+        "xlsxwriter",
     }
     assert (tmp_path / "out" / "report.html").exists()
 

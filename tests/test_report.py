@@ -221,6 +221,7 @@ def test_the_summary_tells_rows_findings_and_coverage_in_numbers(tmp_path: Path)
             "ec2_roles_without_profile": {"complete": 0, "partial": 0, "unknown": 1},
             "name_mismatches": {"complete": 1, "partial": 0, "unknown": 0},
         },
+        "masked": False,
     }  # fmt: skip
 
 
@@ -255,7 +256,7 @@ def test_a_report_that_cannot_be_written_whole_leaves_the_old_one_whole(
     iamframe.write_report(iamframe.run_checks(iamframe.load_sample()), tmp_path / "out")
     old = contents(tmp_path / "out")
 
-    def full(*_: object) -> str:
+    def full(*_: object, **__: object) -> str:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("iamframe.report.render_page", full)

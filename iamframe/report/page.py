@@ -100,7 +100,12 @@ class Section:
 
 
 def render_page(
-    result: Result, title: str | None = None, author: str | None = None, changes: Changes | None = None
+    result: Result,
+    title: str | None = None,
+    author: str | None = None,
+    changes: Changes | None = None,
+    *,
+    is_masked: bool = False,
 ) -> str:
     """Return the page of a result as text: one HTML document that loads nothing and runs nothing but its own script.
 
@@ -128,6 +133,7 @@ def render_page(
         author=author or "",
         version=__version__,
         sources=inventory.sources,
+        masked=_masked() if is_masked else "",
         is_sample=inventory.sources == ("sample",),
         accounts=_rows(inventory.accounts.head(_CHUNK), ["account_id", "account_name", "captured_at"]),
         rows={name: len(frame) for name, frame in inventory.frames.items()},
@@ -173,6 +179,13 @@ def _changed(changes: Changes) -> dict[str, Any]:
         "shown_apart": len(apart),
         "total_apart": len(changes.not_compared),
     }
+
+
+def _masked() -> str:
+    # Most reports are not, and need nothing of it.
+    from iamframe.report.masking import MASKED
+
+    return MASKED
 
 
 def _read(name: str) -> str:
