@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from iamframe import plots
     from iamframe.blindspots import blind_spot_counts, blind_spots
+    from iamframe.changes import Changes, compare
     from iamframe.checks import CHECKS, Policy, Result, run_checks
     from iamframe.errors import IamframeError
     from iamframe.explanation import explain
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "__version__": "version",
     "CHECKS": "checks",
+    "Changes": "changes",
     "IamframeError": "errors",
     "Inventory": "inventory",
     "Policy": "checks",
@@ -35,6 +37,7 @@ _HOMES = {
     "blind_spot_counts": "blindspots",
     "blind_spots": "blindspots",
     "explain": "explanation",
+    "compare": "changes",
     "load": "loading",
     "load_account": "live",
     "load_fleet": "live",
@@ -52,6 +55,7 @@ _HOMES = {
 
 __all__ = [
     "CHECKS",
+    "Changes",
     "IamframeError",
     "Inventory",
     "Policy",
@@ -59,6 +63,7 @@ __all__ = [
     "__version__",
     "blind_spot_counts",
     "blind_spots",
+    "compare",
     "explain",
     "load",
     "load_account",

@@ -473,3 +473,38 @@ PROBES = Frame(
         _column("detail", TEXT, "what was seen, in words, or why nothing can be said"),
     ),
 )
+
+CHANGES = Frame(
+    "changes",
+    "change of a role or instance profile; of tags, one per key",
+    ("resource_arn", "change", "what"),
+    (
+        _column("change", TEXT, "created, deleted, recreated, relinked, retagged, trust_changed, changed"),
+        _ACCOUNT,
+        _optional("resource_type", TEXT, "role or instance-profile"),
+        _optional("resource_name", TEXT, "its name"),
+        _optional("resource_arn", TEXT, "its ARN; of a deleted one, the ARN that it had"),
+        _optional("what", TEXT, "the tag's key, or the column that changed"),
+        _optional("before", TEXT, "id, role, tag value, trust policy or value in the old one; missing for none"),
+        _optional("after", TEXT, "the same in the new one"),
+        _column("detail", TEXT, "what changed, in words"),
+    ),
+)
+
+CHANGED_FINDINGS = Frame(
+    "changed_findings",
+    "finding that is in one of two results alone",
+    ("change", *FINDINGS.key),
+    (_column("change", TEXT, "new or gone"), *FINDINGS.columns),
+)
+
+NOT_COMPARED = Frame(
+    "not_compared",
+    "account and thing that could not be compared",
+    ("account_id", "what"),
+    (
+        _ACCOUNT,
+        _column("what", TEXT, "what of it: account, roles, profile tags, findings of a check …"),
+        _column("reason", TEXT, "what was not read, and where: OLD or NEW"),
+    ),
+)

@@ -64,6 +64,7 @@ MODULES = [
     "checks.tags",
     "checks.trust",
     "checks",
+    "changes",
     "explanation",
     "report.tables",
     "report.pictures",

@@ -7,8 +7,9 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from iamframe.checks.registry import SEVERITIES, STATUSES, Result
 from iamframe.errors import ReportError
@@ -16,11 +17,20 @@ from iamframe.report.page import render_page
 from iamframe.report.tables import write_csv
 from iamframe.version import __version__
 
-__all__ = ["render_page", "summarize", "write_csv", "write_report"]
+if TYPE_CHECKING:
+    from iamframe.changes import Changes
+
+__all__ = ["render_page", "summarize", "write_changes", "write_csv", "write_report"]
+
+_CHANGES = ("changes", "changed_findings", "not_compared")
 
 
 def write_report(
-    result: Result, out: str | os.PathLike[str], title: str | None = None, author: str | None = None
+    result: Result,
+    out: str | os.PathLike[str],
+    title: str | None = None,
+    author: str | None = None,
+    changes: Changes | None = None,
 ) -> Path:
     """Write a result into a folder and return the path of its page.
 
@@ -28,7 +38,8 @@ def write_report(
     `profiles.csv`, `links.csv`, `tags.csv`, `references.csv`, `accounts.csv`, `gaps.csv`, `calls.csv`) and
     `summary.json`. Each is written aside first and moved into place when all are whole, so that a report that fails
     leaves the old one as it was. Other files in the folder are left alone. Title and author stand at the head of the
-    page; without a title it has its own.
+    page; without a title it has its own. Changes that led to the result are a section of the page and of the summary,
+    and the files of `write_changes`, which a report without changes takes away.
 
     Raises
     ------
@@ -36,6 +47,34 @@ def write_report(
         If the folder cannot be made or written to.
     """
     folder = Path(out)
+    page = render_page(result, title, author, changes)
+    _into(folder, lambda aside: _write_all(result, aside, page, changes))
+    if changes is None:
+        # What is there of an older report would be read as of this one.
+        for name in _CHANGES:
+            (folder / f"{name}.csv").unlink(missing_ok=True)
+    return folder / "report.html"
+
+
+def write_changes(changes: Changes, out: str | os.PathLike[str]) -> None:
+    """Write `changes.csv`, `changed_findings.csv` and `not_compared.csv` into a folder, all of them or none.
+
+    Raises
+    ------
+    ReportError
+        If the folder cannot be made or written to.
+    """
+    _into(Path(out), lambda aside: _write_tables(changes, aside))
+
+
+def _write_tables(changes: Changes, folder: Path) -> None:
+    frames = (changes.changes, changes.findings, changes.not_compared)
+    for name, frame in zip(_CHANGES, frames, strict=True):
+        write_csv(frame, folder / f"{name}.csv")
+
+
+def _into(folder: Path, write: Callable[[Path], None]) -> None:
+    """Let files be written aside, and move them into a folder when all are whole."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(prefix=".report-", dir=folder))
@@ -44,7 +83,7 @@ def write_report(
             f"{folder}: cannot be written to ({error.strerror}); name another folder with --out"
         ) from error
     try:
-        _write_all(result, aside, render_page(result, title, author))
+        write(aside)
         _move_in(aside, folder)
     except OSError as error:
         raise ReportError(
@@ -52,7 +91,6 @@ def write_report(
         ) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-    return folder / "report.html"
 
 
 def _move_in(aside: Path, folder: Path) -> None:
@@ -79,11 +117,16 @@ def _move_in(aside: Path, folder: Path) -> None:
         raise
 
 
-def _write_all(result: Result, folder: Path, page: str) -> None:
+def _write_all(result: Result, folder: Path, page: str, changes: Changes | None) -> None:
     tables = {"findings": result.findings, "coverage": result.coverage} | result.inventory.frames
     for name, frame in tables.items():
         write_csv(frame, folder / f"{name}.csv")
-    summary = json.dumps(summarize(result), indent=2, ensure_ascii=False)
+    numbers = summarize(result)
+    if changes is not None:
+        _write_tables(changes, folder)
+        kinds = changes.to_frame()["change"].value_counts().sort_index()
+        numbers["changes"] = {kind: int(count) for kind, count in kinds.items()}
+    summary = json.dumps(numbers, indent=2, ensure_ascii=False)
     (folder / "summary.json").write_text(summary + "\n", encoding="utf-8", newline="\n")
     # A title may hold bytes that the terminal could not decode.
     (folder / "report.html").write_text(page, encoding="utf-8", errors="replace", newline="\n")
