@@ -201,6 +201,7 @@ def explain(name: str, sources: tuple[str, ...], form: str, policy: Path | None,
     return DONE if told.found else REFUSED
 
 
+@app.command()
 @click.argument("old", metavar="OLD")
 @click.argument("new", metavar="NEW")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="table", help="How to print the changes.")
