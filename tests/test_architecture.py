@@ -72,6 +72,7 @@ MODULES = [
     "report.page",
     "report",
     "plots",
+    "notebooks",
     "practice.models",
     "practice.calls",
     "practice.backends",
