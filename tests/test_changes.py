@@ -608,7 +608,7 @@ def test_a_comparison_says_in_one_line_what_it_found_and_changes_no_frame() -> N
     fewer = replace(sample, tags=sample.tags.iloc[1:].reset_index(drop=True))
     changes = iamframe.compare(sample, fewer)
     assert repr(changes).startswith("Changes(1 retagged; ")
-    assert changes.summary.to_numpy().tolist()[4] == ["retagged", 0, 1]
+    assert changes.summary.to_numpy().tolist()[4] == ["retagged", 1, 0]
     for name, frame in sample.frames.items():
         pd.testing.assert_frame_equal(frame, before[name])
 

@@ -47,8 +47,7 @@ def write_report(
         If the folder cannot be made or written to.
     """
     folder = Path(out)
-    page = render_page(result, title, author, changes)
-    _into(folder, lambda aside: _write_all(result, aside, page, changes))
+    _into(folder, lambda aside: _write_all(result, aside, render_page(result, title, author, changes), changes))
     if changes is None:
         # What is there of an older report would be read as of this one.
         for name in _CHANGES:
