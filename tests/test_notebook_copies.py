@@ -73,9 +73,8 @@ def test_a_copy_runs_where_it_is_and_writes_nothing_beside_its_folder(tmp_path: 
     needed(find_spec("papermill"), "papermill", "pip install 'iamframe[notebooks]'")
     run(tmp_path, "work")
     for file in (tmp_path / "work").glob("*.ipynb"):
-        assert "../" not in "".join(
-            line for cell in json.loads(file.read_text("utf-8"))["cells"] for line in cell["source"]
-        )
+        sources = [line for cell in cells(file) for line in cell["source"]]
+        assert not [line for line in sources if "../" in line]
     command = [sys.executable, "-m", "papermill", "02_untagged_profiles.ipynb", "done.ipynb", "-k", "python3"]
     env = environment(tmp_path / "settings") | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=tmp_path / "work", env=env, capture_output=True, text=True, check=False)
