@@ -399,11 +399,7 @@ RUN_ALL = """async () => {
 def test_a_notebook_runs_from_start_to_end_in_jupyterlab(notebook: Path, lab: str, browser: Any) -> None:
     page = browser.new_page()
     try:
-        page.goto(f"{lab}/lab/tree/{notebook.name}?reset")
-        page.wait_for_function(
-            "() => window.jupyterapp?.shell.currentWidget?.content?.widgets?.length > 5", timeout=60_000
-        )
-        outputs = page.evaluate(RUN_ALL)
+        outputs = run_all(page, f"{lab}/lab/tree/{notebook.name}?reset")
         assert len(outputs) == len(code_cells(notebook))
         flat = [output for cell in outputs for output in cell]
         assert [output for output in flat if output["output_type"] == "error"] == []
@@ -411,5 +407,58 @@ def test_a_notebook_runs_from_start_to_end_in_jupyterlab(notebook: Path, lab: st
         assert all(outputs[2:])
         assert page.locator(".jp-RenderedImage img").count() >= 1
         assert page.locator(".jp-OutputArea mjx-container").count() == 0
+    finally:
+        page.close()
+
+
+def run_all(page: Any, address: str, source: str = "") -> list[list[dict[str, Any]]]:
+    """Run all cells of the notebook at an address, of another source if one is given; return the outputs of each."""
+    page.goto(address)
+    page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.content?.widgets?.length > 5", timeout=60_000)
+    if source:
+        page.evaluate(NAME_SOURCE, source)
+    return page.evaluate(RUN_ALL)  # type: ignore[no-any-return]
+
+
+NAME_SOURCE = """async (source) => {
+  const panel = window.jupyterapp.shell.currentWidget;
+  await panel.context.ready;
+  const cell = panel.content.widgets.find((cell) => cell.model.type === "code").model.sharedModel;
+  cell.setSource(cell.getSource().replace('SOURCE = "sample"', `SOURCE = ${JSON.stringify(source)}`));
+}"""
+
+MARKUP = "<img/src=x/onerror=window.pwned=1>"
+FORMULA = r"$\href{javascript:window.pwned=1}{x}$"
+TRUST = {"Statement": {"Effect": "Allow", "Principal": {"Service": MARKUP}, "Action": "sts:AssumeRole"}}
+PROFILES = [
+    profile(name, path=f"/{path}/") for name, path in (("web-a", MARKUP), ("web-b", FORMULA), ("left", FORMULA))
+]
+HOSTILE = {
+    "dump.json": dump(
+        role_detail("web", PROFILES[:2], {MARKUP: FORMULA, FORMULA: MARKUP}, path=f"/{MARKUP}/", policy=TRUST),
+        role_detail("lone", [], {"Owner": MARKUP}, path=f"/{FORMULA}/"),
+    ),
+    "list-instance-profiles.json": profile_list(
+        *(one | {"Roles": [nested_role("web", f"/{MARKUP}/", policy=TRUST)]} for one in PROFILES[:2]), PROFILES[2]
+    ),
+    "instance-profile-tags/web-a.json": {"Tags": [{"Key": "Owner", "Value": FORMULA}]},
+    "denied.csv": f"operation,subject,error_code\nListInstanceProfileTags,web-b,{MARKUP}{FORMULA}\n",
+}
+
+
+@each_of_a_source
+def test_names_and_tags_of_others_are_text_in_jupyterlab(
+    notebook: Path, lab: str, browser: Any, tmp_path: Path
+) -> None:
+    page = browser.new_page()
+    try:
+        source = str(write(tmp_path / "hostile", HOSTILE))
+        outputs = run_all(page, f"{lab}/lab/tree/{notebook.name}?reset", source)
+        shown = "".join(str(output) for cell in outputs for output in cell)
+        assert "output_type': 'error'" not in shown
+        assert "Inventory(1 account, 2 roles, 3 profiles" in shown
+        page.wait_for_timeout(1000)
+        assert page.evaluate("() => window.pwned") is None
+        assert page.locator(".jp-OutputArea :is(mjx-container, img:not(.jp-RenderedImage img), script)").count() == 0
     finally:
         page.close()
