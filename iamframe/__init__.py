@@ -1,8 +1,8 @@
 """IAM roles and instance profiles as linked DataFrames, and what is wrong with them.
 
 `load` (or `load_files`, `load_sample`, `open_snapshot`) gives an `Inventory`; `run_checks` gives a `Result`;
-`write_report` writes it down, and `plots` draws it. Names are loaded on first use, so that importing iamframe costs
-next to nothing.
+`write_report` writes it down, `plots` draws it, and `plan` makes of it a clean-up to review. Names are loaded on first
+use, so that importing iamframe costs next to nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from iamframe.inventory import Inventory
     from iamframe.knowledge.surfaces import surfaces
     from iamframe.live import load_account, load_fleet
+    from iamframe.lives import events_of, history
     from iamframe.loading import load, load_files, load_sample, open_snapshot, take_snapshot
+    from iamframe.planning import Plan, plan
     from iamframe.probing import probe_surfaces
     from iamframe.report import write_report
     from iamframe.version import __version__
@@ -32,12 +34,15 @@ _HOMES = {
     "Changes": "changes",
     "IamframeError": "errors",
     "Inventory": "inventory",
+    "Plan": "planning",
     "Policy": "checks",
     "Result": "checks",
     "blind_spot_counts": "blindspots",
     "blind_spots": "blindspots",
     "explain": "explanation",
     "compare": "changes",
+    "events_of": "lives",
+    "history": "lives",
     "load": "loading",
     "load_account": "live",
     "load_fleet": "live",
@@ -47,6 +52,7 @@ _HOMES = {
     "open_snapshot": "loading",
     "pairs": "views",
     "probe_surfaces": "probing",
+    "plan": "planning",
     "run_checks": "checks",
     "surfaces": "knowledge.surfaces",
     "tag_coverage": "views",
@@ -59,13 +65,16 @@ __all__ = [
     "Changes",
     "IamframeError",
     "Inventory",
+    "Plan",
     "Policy",
     "Result",
     "__version__",
     "blind_spot_counts",
     "blind_spots",
     "compare",
+    "events_of",
     "explain",
+    "history",
     "load",
     "load_account",
     "load_files",
@@ -74,6 +83,7 @@ __all__ = [
     "missing_permissions",
     "open_snapshot",
     "pairs",
+    "plan",
     "plots",
     "probe_surfaces",
     "run_checks",

@@ -1,4 +1,4 @@
-"""The command line: `iamframe report`, `iamframe check`, `iamframe diff`, `iamframe snapshot`, `iamframe surfaces`."""
+"""The command line: one function per command, and how what they answer is printed."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import io
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import timedelta
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +74,11 @@ def _asked(
     tag_index: bool,
 ) -> dict[str, Any]:
     """Return the options of a live source that were given, as `load` takes them."""
+    texts = {"--regions": regions, "--accounts": accounts, "--assume-role": assume_role, "--external-id": external_id}
+    for option, text in texts.items():
+        # An empty one, as of a variable that is not set, would ask for something else than what was meant.
+        if text is not None and not text.strip():
+            raise click.BadParameter("is empty; fill it, or leave the option out", param_hint=f"'{option}'")
     named = [name.strip() for name in regions.split(",") if name.strip()] if regions else None
     asked = {
         "regions": "all" if named == ["all"] else named,
@@ -177,6 +184,52 @@ def check(
     for line in (*_not_complete(result), *_unread(result.inventory)):
         click.echo(_printable(line), err=True)
     return _status(result, fail_on, only, strict=strict)
+
+
+def _age(_: click.Context, __: click.Parameter, text: str) -> timedelta:
+    number, unit = (text[:-1], text[-1]) if text[-1:] in ("d", "h") else (text, "d")
+    try:
+        return timedelta(days=float(number)) if unit == "d" else timedelta(hours=float(number))
+    except (ValueError, OverflowError) as error:
+        raise click.BadParameter(f"{text!r} is no age; give days or hours, such as 1d, 12h or 0") from error
+
+
+@app.command()
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@click.option("--out", metavar="FILE", help="Write the script there, and CSV files beside it.")
+@click.option(
+    "--min-age", default="1d", show_default=True, callback=_age, metavar="AGE", help="Leave alone what was younger."
+)
+@click.option("--only", multiple=True, metavar="CHECK", help="Plan for this check; may be repeated.")
+@_policy
+@_live
+def plan(
+    sources: tuple[str, ...],
+    out: str | None,
+    min_age: timedelta,
+    only: tuple[str, ...],
+    policy: Path | None,
+    **live: Any,
+) -> int:
+    """Print a clean-up as a shell script to be reviewed: profiles to delete, tags to set. iamframe never runs it."""
+    from iamframe.checks import run_checks
+    from iamframe.loading import load
+    from iamframe.planning import plan as planned
+    from iamframe.words import counted
+
+    result = run_checks(load(*sources, **_asked(**live)), only=only or None, policy=policy)
+    made = planned(result, min_age=min_age)
+    if out is None:
+        click.echo(made.script, nl=False)
+    else:
+        click.echo(f"Plan: {_printable(str(made.write(out)))}")
+    where = "at the end of the script" if out is None else "in the CSV file beside it and at the end of the script"
+    if len(made.not_planned):
+        left = counted(len(made.not_planned), "finding")
+        click.echo(f"{left} not planned; the reasons are {where}", err=True)
+    for line in _unread(result.inventory):
+        click.echo(line, err=True)
+    return DONE
 
 
 @app.command()
@@ -342,6 +395,18 @@ def notebooks(folder: Path, *, force: bool) -> int:
     return DONE
 
 
+@app.command("collect-script")
+@click.option("--regions", metavar="LIST", help="Regions to look in, comma-separated, or all (the default).")
+def collect(regions: str | None) -> int:
+    """Print a shell script of AWS CLI reads that somebody else can read and run; the zip that it makes is a SOURCE."""
+    from iamframe.collecting import collect_script
+
+    named = [name.strip() for name in (regions or "all").split(",")]
+    # As bytes, since a shell takes no line that ends as Windows ends them.
+    click.echo(collect_script(() if named == ["all"] else named).encode(), nl=False)
+    return DONE
+
+
 def _of_each(inventory: Inventory) -> str:
     rows = {name: len(frame) for name, frame in inventory.frames.items()}
     things = {"accounts": "account", "roles": "role", "profiles": "instance profile"}
@@ -382,11 +447,8 @@ def _print(result: Result, form: str) -> None:
         columns = ["severity", "check", "account_id", "resource_name", "detail"]
         click.echo(_markdown(findings[columns].fillna("").values.tolist(), _FOUND))
     else:
-        columns = ["severity", "check", "account_id", "resource_name", "detail", "accepted"]
-        for row in findings[columns].fillna("").values.tolist():
-            severity, name, account, resource, detail, accepted = (_printable(str(cell)) for cell in row)
-            accepted = f" (accepted: {accepted})" if accepted else ""
-            click.echo(f"{severity:<6}  {name:<26}  {account:<12}  {resource}: {detail}{accepted}")
+        for line in _table(findings):
+            click.echo(line)
         click.echo(_one_line(result), err=True)
 
 
@@ -401,6 +463,20 @@ def _print_rows(frame: DataFrame, form: str) -> None:
 
     plain = frame.assign(**{n: guarded(frame[n]) for n in frame.columns if frame[n].dtype == "str"})
     click.echo(plain.to_csv(index=False, quoting=csv.QUOTE_ALL, lineterminator="\n"), nl=False)
+
+
+def _table(findings: DataFrame) -> Iterator[str]:
+    """Yield a line per finding; what the details of several in a row have in common is said once, beneath them."""
+    columns = ["severity", "check", "account_id", "resource_name", "detail", "accepted"]
+    rows = [[_printable(str(cell)) for cell in row] for row in findings[columns].fillna("").values.tolist()]
+    for (_, common), group in groupby(rows, key=lambda row: (row[1], row[4].partition(": ")[2])):
+        alike = list(group)
+        once = common if len(alike) > 1 else ""
+        for severity, name, account, resource, detail, accepted in alike:
+            said = detail.removesuffix(f": {once}") + (f" (accepted: {accepted})" if accepted else "")
+            yield f"{severity:<6}  {name:<26}  {account:<12}  {resource}: {said}"
+        if once:
+            yield f"        of these {len(alike):,}: {once}"
 
 
 def _printable(text: str) -> str:
@@ -439,6 +515,10 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
         sys.stdout.reconfigure(encoding="utf-8")
     status = _run()
+    if status == INTERRUPTED:
+        # Threads may wait for AWS; whoever interrupts does not, and what was answered is in the journal.
+        sys.stderr.flush()
+        os._exit(status)
     # What is alive now ends with the process; a last walk over all of it would take as long as the checks.
     gc.freeze()
     sys.exit(status)

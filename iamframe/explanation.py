@@ -167,10 +167,20 @@ def _near(inventory: Inventory, roles: pa.Array, profiles: pa.Array) -> Inventor
         | is_in(links["role_arn"], chosen["roles"]["role_arn"])
     ]
     frames["tags"] = inventory.tags[is_in(inventory.tags["resource_arn"], arns)]
+    frames["events"] = _of_names(
+        inventory.events, pa.concat_arrays([texts(frame[f"{side[:-1]}_name"]) for side, frame in chosen.items()])
+    )
     frames["references"] = inventory.references[is_in(inventory.references["profile_arn"], arns)]
     return Inventory(
         **{name: frame.reset_index(drop=True) for name, frame in frames.items()}, sources=inventory.sources
     )
+
+
+def _of_names(events: pd.DataFrame, names: pa.Array) -> pd.DataFrame:
+    """Return the events of resources of some names, in any case, and of what they were linked to."""
+    names = pc.utf8_lower(names)
+    of_name, of_other = (is_in(pc.utf8_lower(texts(events[f"{what}_name"])), names) for what in ("resource", "related"))
+    return events[of_name | of_other].sort_values(["account_id", "event_order"])
 
 
 def _name_key(frame: pd.DataFrame, side: str) -> pa.Array:
@@ -270,6 +280,7 @@ class _Facts:
         tags = near.tags
         for arn, key, value in zip(tags["resource_arn"], tags["tag_key"], tags["tag_value"], strict=True):
             self.tags[arn][key] = value
+        self.events = _grouped(near.events, "account_id")
         self.scopes = {account: self._scope(account) for account in self.accounts}
 
     def _scope(self, account: str) -> str:
@@ -290,6 +301,8 @@ class _Facts:
             _trust(rows, role)
         if profile is not None:
             self._references(rows, profile)
+        if self.near.events_read:
+            self._history(rows, role_arn, profile_arn)
         self._findings(rows, role_arn, profile_arn)
         _surfaces(rows, role_arn is not None, profile_arn is not None)
         self._deleting(rows, role_arn, role, profile)
@@ -402,6 +415,22 @@ class _Facts:
         nothing = "" if mine else "nothing that was read names it; "
         rows.add("used by", "looked for", note=f"{nothing}{self.scopes[rows.account]}")
 
+    def _history(self, rows: _Rows, role_arn: str | None, profile_arn: str | None) -> None:
+        names = {
+            kind: name_of(arn.removeprefix("name:")).lower()
+            for kind, arn in (("role", role_arn), ("instance-profile", profile_arn))
+            if arn
+        }
+        for event in self.events[rows.account]:
+            related = (_text(event["related_name"]) or "").lower()
+            own = (_text(event["resource_name"]) or "").lower()
+            if own == names.get(event["resource_type"]) or (related and related == names.get("role")):
+                _event(rows, event)
+        account = self.accounts[rows.account]
+        since, until = _time(account["events_from_at"]), _time(account["events_to_at"])
+        span = f"from {since} to {until}" if since and until else "over a time that they do not tell"
+        rows.add("history", "read", note=f"CloudTrail records {span}")
+
     def _findings(self, rows: _Rows, role_arn: str | None, profile_arn: str | None) -> None:
         mine = self.findings[role_arn or ""] | self.findings[profile_arn or ""]
         for _, row in sorted(mine.items()):
@@ -452,6 +481,18 @@ def _grouped(frame: pd.DataFrame, key: str) -> dict[str, list[Row]]:
     for row in frame.to_dict("records"):
         groups[row[key]].append(row)
     return groups
+
+
+def _event(rows: _Rows, event: Row) -> None:
+    what = [event["event_name"], *(_text(event[name]) for name in ("resource_name", "related_name", "tag_keys"))]
+    refused = _text(event["error_code"])
+    said = [
+        " ".join(word for word in what if word),
+        f"by {_text(event['actor_arn']) or 'whom it does not tell'}",
+        f"with {_text(event['user_agent'])}" if _text(event["user_agent"]) else None,
+        f"refused: {refused}" if refused else None,
+    ]
+    rows.add("history", _time(event["event_at"]) or "", note=", ".join(filter(None, said)))
 
 
 _NAMES = {
@@ -562,6 +603,9 @@ def _not_found(rows: _Rows, inventory: Inventory, name: str) -> None:
     for row in naming.head(_SHOWN).to_dict("records"):
         rows.of = {"account_id": row["account_id"], "role_arn": None, "profile_arn": None}
         rows.add("named by", row["consumer_type"], profile=row["consumer_id"], note=f"{row['region']}: {row['named']}")
+    for event in _of_names(inventory.events, pa.array([name_of(name)])).to_dict("records"):
+        rows.of = {"account_id": event["account_id"], "role_arn": None, "profile_arn": None}
+        _event(rows, event)
     rows.of = {}
     for near in nearest(name_of(name), [inventory.roles["role_name"], inventory.profiles["profile_name"]]):
         rows.add("nearest names", near)
@@ -594,7 +638,9 @@ def nearest(name: str, columns: Iterable[pd.Series], count: int = 5) -> list[str
 
 def _parted(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
     """Return the rows that are of no pair, and those of each pair."""
-    of_pair = frame["section"].isin(_OF_A_PAIR).to_numpy()
+    of_pair = (
+        frame["section"].isin(_OF_A_PAIR) & (frame["role_arn"].notna() | frame["profile_arn"].notna())
+    ).to_numpy()
     rows = frame[of_pair]
     codes = np.asarray(
         joined_key(rows["account_id"], rows["role_arn"], rows["profile_arn"]).dictionary_encode().indices
@@ -684,7 +730,7 @@ def _section_lines(rows: pd.DataFrame) -> Iterator[str]:
                 said = next((side for side in sides if side != "-"), "")
             note = _printable(note) if (note := _text(row.note)) else ""
             note = f"({note})" if said and note else note
-            if section not in _OF_A_PAIR and (account := _text(row.account_id)):
+            if _text(row.role_arn) is _text(row.profile_arn) is None and (account := _text(row.account_id)):
                 note = f"account {_printable(account)}: {note}"
             line = f"  {_printable(row.field):<{width}}  {' '.join(filter(None, (said, note)))}".rstrip()
             # A command is to be copied, and stays one line.

@@ -70,6 +70,10 @@ def _load_live(source: str, live: dict[str, Any]) -> Inventory:
     from iamframe.sources.fleet import role_account
 
     profile = source.partition(":")[2] or None
+    if ":" in source and not (profile or "").strip():
+        raise SourceError(
+            f"{source.strip()} names no profile; write aws:PROFILE, or aws for the environment's credentials"
+        )
     role, accounts = live.get("role_name"), live.get("accounts")
     if role is None and accounts is None:
         if "external_id" in live:
@@ -86,7 +90,7 @@ def _load_live(source: str, live: dict[str, Any]) -> Inventory:
 
 
 def load_files(*paths: str | os.PathLike[str]) -> Inventory:
-    """Load what files hold: what the AWS CLI prints, AWS Config items, Terraform state and plans, Steampipe rows.
+    """Load what files hold: what the AWS CLI prints, AWS Config items, CloudTrail records, Terraform, Steampipe rows.
 
     A path is a file, a folder (read with all beneath it), a `.gz` or a `.zip`. Files are told apart by their shape,
     not by their name, but for tag listings, which must be `instance-profile-tags/NAME.json` or `role-tags/NAME.json`,

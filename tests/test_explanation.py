@@ -289,6 +289,48 @@ def test_it_tells_which_consoles_and_apis_show_and_change_the_tags_of_each_side(
     assert "us-east-1" in tag_editor[3]
 
 
+def event(at: str, name: str, **parameters: str) -> dict[str, Any]:
+    """A record as a trail's file holds it."""
+    return {
+        "eventID": f"{at}-{name}",
+        "eventTime": at,
+        "eventSource": "iam.amazonaws.com",
+        "eventName": name,
+        "awsRegion": "us-east-1",
+        "recipientAccountId": ACCOUNT,
+        "userAgent": "aws-cli/2.15",
+        "userIdentity": {"arn": f"arn:aws:iam::{ACCOUNT}:user/ada"},
+        "requestParameters": parameters,
+    }
+
+
+def test_what_cloudtrail_tells_of_it_is_told_in_order_with_the_time_that_was_read(tmp_path: Path) -> None:
+    records = [
+        event("2026-01-02T10:00:00Z", "AddRoleToInstanceProfile", instanceProfileName="web", roleName="web"),
+        event("2026-01-01T10:00:00Z", "CreateRole", roleName="web"),
+        event("2026-01-01T11:00:00Z", "CreateRole", roleName="another"),
+        event("2026-01-03T10:00:00Z", "DeleteRole", roleName="gone"),
+    ]
+    inventory = account(tmp_path, profile("web", nested_role("web")), **{"trail.json": {"Records": records}})
+    told = said(explain(inventory, "web"), "history")
+    assert [(field, note) for field, *_, note in told[:-1]] == [
+        ("2026-01-01 10:00:00 UTC", f"CreateRole web, by arn:aws:iam::{ACCOUNT}:user/ada, with aws-cli/2.15"),
+        (
+            "2026-01-02 10:00:00 UTC",
+            f"AddRoleToInstanceProfile web web, by arn:aws:iam::{ACCOUNT}:user/ada, with aws-cli/2.15",
+        ),
+    ]
+    assert told[-1][3] == "CloudTrail records from 2026-01-01 10:00:00 UTC to 2026-01-03 10:00:00 UTC"
+    gone = explain(inventory, "gone")
+    assert not gone.found
+    assert [field for field, *_ in said(gone, "history")] == ["2026-01-03 10:00:00 UTC"]
+    assert f"account {ACCOUNT}: DeleteRole gone" in str(gone)
+
+
+def test_without_cloudtrail_there_is_no_history(sample: Inventory) -> None:
+    assert said(explain(sample, "AWSCloud9SSMAccessRole"), "history") == []
+
+
 @pytest.fixture(scope="module")
 def sample() -> Inventory:
     return iamframe.load_sample()

@@ -20,7 +20,7 @@ from iamframe.version import __version__
 if TYPE_CHECKING:
     from iamframe.changes import Changes
 
-__all__ = ["render_page", "summarize", "write_changes", "write_csv", "write_report"]
+__all__ = ["move_in", "render_page", "summarize", "write_changes", "write_csv", "write_report"]
 
 _CHANGES = ("changes", "changed_findings", "not_compared")
 
@@ -35,11 +35,11 @@ def write_report(
     """Write a result into a folder and return the path of its page.
 
     The folder gets `report.html`, `findings.csv`, `coverage.csv`, one CSV per frame of the inventory (`roles.csv`,
-    `profiles.csv`, `links.csv`, `tags.csv`, `references.csv`, `accounts.csv`, `gaps.csv`, `calls.csv`) and
-    `summary.json`. Each is written aside first and moved into place when all are whole, so that a report that fails
-    leaves the old one as it was. Other files in the folder are left alone. Title and author stand at the head of the
-    page; without a title it has its own. Changes that led to the result are a section of the page and of the summary,
-    and the files of `write_changes`, which a report without changes takes away.
+    `profiles.csv`, `links.csv`, `tags.csv`, `references.csv`, `accounts.csv`, `gaps.csv`, `calls.csv`, and `events.csv`
+    where CloudTrail records were read) and `summary.json`. Each is written aside first and moved into place when all
+    are whole, so that a report that fails leaves the old one as it was. Other files in the folder are left alone. Title
+    and author stand at the head of the page; without a title it has its own. Changes that led to the result are a
+    section of the page and of the summary, and the files of `write_changes`, which a report without changes takes away.
 
     Raises
     ------
@@ -48,10 +48,9 @@ def write_report(
     """
     folder = Path(out)
     _into(folder, lambda aside: _write_all(result, aside, render_page(result, title, author, changes), changes))
-    if changes is None:
-        # What is there of an older report would be read as of this one.
-        for name in _CHANGES:
-            (folder / f"{name}.csv").unlink(missing_ok=True)
+    # What is there of an older report would be read as of this one.
+    for name in (*(() if changes else _CHANGES), *(() if result.inventory.events_read else ("events",))):
+        (folder / f"{name}.csv").unlink(missing_ok=True)
     return folder / "report.html"
 
 
@@ -83,7 +82,7 @@ def _into(folder: Path, write: Callable[[Path], None]) -> None:
         ) from error
     try:
         write(aside)
-        _move_in(aside, folder)
+        move_in(aside, folder)
     except OSError as error:
         raise ReportError(
             f"{folder}: could not be written ({error.strerror}); the files there are as they were"
@@ -92,7 +91,7 @@ def _into(folder: Path, write: Callable[[Path], None]) -> None:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _move_in(aside: Path, folder: Path) -> None:
+def move_in(aside: Path, folder: Path) -> None:
     """Move finished files into place; where one cannot be, put the old ones back that were there."""
     old = Path(tempfile.mkdtemp(dir=aside))
     files = sorted(path for path in aside.iterdir() if path.is_file())
@@ -118,6 +117,9 @@ def _move_in(aside: Path, folder: Path) -> None:
 
 def _write_all(result: Result, folder: Path, page: str, changes: Changes | None) -> None:
     tables = {"findings": result.findings, "coverage": result.coverage} | result.inventory.frames
+    if not result.inventory.events_read:
+        # A table without rows would say that nothing happened.
+        del tables["events"]
     for name, frame in tables.items():
         write_csv(frame, folder / f"{name}.csv")
     numbers = summarize(result)
@@ -146,7 +148,11 @@ def summarize(result: Result) -> dict[str, Any]:
         "sources": list(result.inventory.sources),
         "captured_at": None if captured is None or captured != captured else captured.isoformat(),  # noqa: PLR0124
         "accounts": accounts["account_id"].tolist(),
-        "rows": {name: len(frame) for name, frame in result.inventory.frames.items()},
+        "rows": {
+            name: len(frame)
+            for name, frame in result.inventory.frames.items()
+            if name != "events" or result.inventory.events_read
+        },
         "findings": {
             check: {severity: int(counts.get((check, severity), 0)) for severity in SEVERITIES}
             for check in result.checks
