@@ -386,6 +386,26 @@ def surfaces(form: str) -> int:
     return DONE
 
 
+@app.command()
+@click.argument("folder", type=_folder, metavar="DIR")
+@click.option("--force", is_flag=True, help="Write over those that are there.")
+def notebooks(folder: Path, *, force: bool) -> int:
+    """Copy the notebooks that come with iamframe into a folder; those that are there are left as they are."""
+    import shlex
+    from importlib.util import find_spec
+
+    from iamframe.notebooks import copy_notebooks
+
+    written, left = copy_notebooks(folder, force=force)
+    if written:
+        click.echo(f"Copied: {', '.join(file.name for file in written)}")
+    if left:
+        click.echo(f"Left as they are: {', '.join(file.name for file in left)}; --force writes over them")
+    install = "" if find_spec("jupyterlab") else "pip install 'iamframe[notebooks]' && "
+    click.echo(f"Now type: {install}jupyter lab {_printable(shlex.quote(str(folder)))}")
+    return DONE
+
+
 @app.command("collect-script")
 @click.option("--regions", metavar="LIST", help="Regions to look in, comma-separated, or all (the default).")
 def collect(regions: str | None) -> int:

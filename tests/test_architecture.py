@@ -83,6 +83,7 @@ MODULES = [
     "planning.tagging",
     "planning",
     "plots",
+    "notebooks",
     "practice.models",
     "practice.calls",
     "practice.backends",
