@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from iamframe.probing import probe_surfaces
     from iamframe.report import write_report
     from iamframe.version import __version__
-    from iamframe.views import pairs, tag_coverage
+    from iamframe.views import missing_permissions, pairs, tag_coverage
 
 _HOMES = {
     "__version__": "version",
@@ -50,6 +50,7 @@ _HOMES = {
     "load_fleet": "live",
     "load_files": "loading",
     "load_sample": "loading",
+    "missing_permissions": "views",
     "open_snapshot": "loading",
     "pairs": "views",
     "probe_surfaces": "probing",
@@ -82,6 +83,7 @@ __all__ = [
     "load_files",
     "load_fleet",
     "load_sample",
+    "missing_permissions",
     "open_snapshot",
     "pairs",
     "plan",

@@ -1,4 +1,8 @@
-"""What a notebook's cell shows of an object: small tables of HTML, in which all text is text."""
+"""What a notebook's cell shows of an object: small tables of HTML, in which all text is text.
+
+JupyterLab sets what stands between two `$` as a formula, `'$Latest' '$Default'` of a command among it, but for what is
+of the class `mathjax_ignore`.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +15,12 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]], caption: str = 
     said = f"<caption style='text-align:left'>{escape(caption)}</caption>" if caption else ""
     top = "".join(f"<th scope='col' style='text-align:left'>{escape(name)}</th>" for name in head)
     body = "".join(f"<tr>{''.join(_cells(row, len(head)))}</tr>" for row in rows)
-    return f"<table>{said}<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+    return f"<table class='mathjax_ignore'>{said}<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def line(text: str) -> str:
     """Return a text as a paragraph of HTML."""
-    return f"<p style='margin:.3em 0'>{escape(text)}</p>"
+    return f"<p class='mathjax_ignore' style='margin:.3em 0'>{escape(text)}</p>"
 
 
 def _cells(row: Sequence[object], size: int) -> Iterable[str]:

@@ -7,9 +7,10 @@ import io
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +74,11 @@ def _asked(
     tag_index: bool,
 ) -> dict[str, Any]:
     """Return the options of a live source that were given, as `load` takes them."""
+    texts = {"--regions": regions, "--accounts": accounts, "--assume-role": assume_role, "--external-id": external_id}
+    for option, text in texts.items():
+        # An empty one, as of a variable that is not set, would ask for something else than what was meant.
+        if text is not None and not text.strip():
+            raise click.BadParameter("is empty; fill it, or leave the option out", param_hint=f"'{option}'")
     named = [name.strip() for name in regions.split(",") if name.strip()] if regions else None
     asked = {
         "regions": "all" if named == ["all"] else named,
@@ -116,6 +122,14 @@ def app() -> None:
 @click.option("--compare", "older", metavar="OLD", help="Show what changed since an older SOURCE.")
 @click.option("--lang", type=click.Choice(("en", "ja")), default="en", show_default=True, help="Language of the page.")
 @click.option("--owner-tag", metavar="KEY", default="Owner", show_default=True, help="Key of the tag that names owners.")
+@click.option("--xlsx", is_flag=True, help="Write an Excel workbook, too.")
+@click.option("--mask", is_flag=True, help="Put pseudonyms for account ids, unique and external ids, e-mail addresses.")
+@click.option(
+    "--mask-key",
+    type=Path,
+    metavar="FILE",
+    help="Mask with this key, made where there is none, so that the next report has the same pseudonyms.",
+)
 @_policy
 @_strict
 @_live
@@ -127,6 +141,9 @@ def report(
     older: str | None,
     lang: str,
     owner_tag: str,
+    xlsx: bool,
+    mask: bool,
+    mask_key: Path | None,
     policy: Path | None,
     strict: bool,
     **live: Any,
@@ -144,7 +161,17 @@ def report(
         from iamframe.changes import compare
 
         changes = compare(old, result)
-    page = write_report(result, out, title=title, author=author, changes=changes, lang=lang, owner_tag=owner_tag)
+    page = write_report(
+        result,
+        out,
+        title=title,
+        author=author,
+        changes=changes,
+        lang=lang,
+        owner_tag=owner_tag,
+        xlsx=xlsx,
+        mask=mask_key or mask,
+    )
     if inventory.sources == ("sample",):
         click.echo("This is the fictional sample; no account in it exists. Name a SOURCE to report on your own.")
     click.echo(_one_line(result))
@@ -373,6 +400,26 @@ def surfaces(form: str) -> int:
     return DONE
 
 
+@app.command()
+@click.argument("folder", type=_folder, metavar="DIR")
+@click.option("--force", is_flag=True, help="Write over those that are there.")
+def notebooks(folder: Path, *, force: bool) -> int:
+    """Copy the notebooks that come with iamframe into a folder; those that are there are left as they are."""
+    import shlex
+    from importlib.util import find_spec
+
+    from iamframe.notebooks import copy_notebooks
+
+    written, left = copy_notebooks(folder, force=force)
+    if written:
+        click.echo(f"Copied: {', '.join(file.name for file in written)}")
+    if left:
+        click.echo(f"Left as they are: {', '.join(file.name for file in left)}; --force writes over them")
+    install = "" if find_spec("jupyterlab") else "pip install 'iamframe[notebooks]' && "
+    click.echo(f"Now type: {install}jupyter lab {_printable(shlex.quote(str(folder)))}")
+    return DONE
+
+
 @app.command("collect-script")
 @click.option("--regions", metavar="LIST", help="Regions to look in, comma-separated, or all (the default).")
 def collect(regions: str | None) -> int:
@@ -425,11 +472,8 @@ def _print(result: Result, form: str) -> None:
         columns = ["severity", "check", "account_id", "resource_name", "detail"]
         click.echo(_markdown(findings[columns].fillna("").values.tolist(), _FOUND))
     else:
-        columns = ["severity", "check", "account_id", "resource_name", "detail", "accepted"]
-        for row in findings[columns].fillna("").values.tolist():
-            severity, name, account, resource, detail, accepted = (_printable(str(cell)) for cell in row)
-            accepted = f" (accepted: {accepted})" if accepted else ""
-            click.echo(f"{severity:<6}  {name:<26}  {account:<12}  {resource}: {detail}{accepted}")
+        for line in _table(findings):
+            click.echo(line)
         click.echo(_one_line(result), err=True)
 
 
@@ -444,6 +488,20 @@ def _print_rows(frame: DataFrame, form: str) -> None:
 
     plain = frame.assign(**{n: guarded(frame[n]) for n in frame.columns if frame[n].dtype == "str"})
     click.echo(plain.to_csv(index=False, quoting=csv.QUOTE_ALL, lineterminator="\n"), nl=False)
+
+
+def _table(findings: DataFrame) -> Iterator[str]:
+    """Yield a line per finding; what the details of several in a row have in common is said once, beneath them."""
+    columns = ["severity", "check", "account_id", "resource_name", "detail", "accepted"]
+    rows = [[_printable(str(cell)) for cell in row] for row in findings[columns].fillna("").values.tolist()]
+    for (_, common), group in groupby(rows, key=lambda row: (row[1], row[4].partition(": ")[2])):
+        alike = list(group)
+        once = common if len(alike) > 1 else ""
+        for severity, name, account, resource, detail, accepted in alike:
+            said = detail.removesuffix(f": {once}") + (f" (accepted: {accepted})" if accepted else "")
+            yield f"{severity:<6}  {name:<26}  {account:<12}  {resource}: {said}"
+        if once:
+            yield f"        of these {len(alike):,}: {once}"
 
 
 def _printable(text: str) -> str:
@@ -482,6 +540,10 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
         sys.stdout.reconfigure(encoding="utf-8")
     status = _run()
+    if status == INTERRUPTED:
+        # Threads may wait for AWS; whoever interrupts does not, and what was answered is in the journal.
+        sys.stderr.flush()
+        os._exit(status)
     # What is alive now ends with the process; a last walk over all of it would take as long as the checks.
     gc.freeze()
     sys.exit(status)

@@ -35,6 +35,10 @@ class ReportError(IamframeError):
     """A report cannot be written where it was asked for."""
 
 
+class NotebookError(IamframeError):
+    """The notebooks cannot be copied to where they were asked for."""
+
+
 class StoreError(IamframeError):
     """A snapshot cannot be saved where it was asked for, or what is there cannot be opened."""
 

@@ -673,7 +673,7 @@ def _tables(frame: pd.DataFrame) -> Iterator[str]:
         head = ("", "", "account", "role", "profile", "")
         yield cells.table(head, rows.where(rows.notna(), None).to_numpy().tolist())
     for rows in pairs[:_SHOWN]:
-        yield f"<h4>{escape(_heading(rows))}</h4>"
+        yield f"<h4 class='mathjax_ignore'>{escape(_heading(rows))}</h4>"
         told, last = [], None
         for section, field, *sides, note in rows[["section", "field", "role", "profile", "note"]].to_numpy(
             dtype=object

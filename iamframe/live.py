@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import math
 import os
+import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -18,7 +19,16 @@ from iamframe.inventory import Inventory, build_inventory, joined
 from iamframe.progress import Progress, silent
 from iamframe.progress import shown as shown_progress
 from iamframe.sources.connecting import DEFAULT_REGION, check_regions, first_failure, open_session, source_name
-from iamframe.sources.fleet import Member, assumed, chosen, members_of, members_of_organization
+from iamframe.sources.fleet import (
+    ORGANIZATION,
+    Member,
+    assumed,
+    chosen,
+    members_of,
+    members_of_organization,
+    spellings,
+    without,
+)
 from iamframe.sources.plan import Plan
 from iamframe.sources.records import ALL, Account, Answer, Gap, Tally
 
@@ -144,10 +154,12 @@ def load_fleet(
     _check(references, workers, rate)
     plan = _plan(regions, references=references, role_details=role_details, tag_index=tag_index)
     way = _Way(plan, role_name, external_id, profile, workers, rate, os.fspath(journals) if journals else None)
-    members = _organization(way) if accounts == "org" else members_of(accounts)
+    # A DataFrame compares cell by cell.
+    everyone = isinstance(accounts, str) and accounts == ORGANIZATION
+    members = _organization(way) if everyone else members_of(accounts)
     able = chosen(members)
     # Elsewhere there may be other credentials than here.
-    if accounts != "org" and executor is None and not all(member.profile for member in able):
+    if not everyone and executor is None and not all(member.profile for member in able):
         try:
             _meet(way)
         except SourceError:
@@ -155,15 +167,7 @@ def load_fleet(
             if not any(member.profile for member in able):
                 raise
     with shown_progress(progress) as show:
-        own = ThreadPoolExecutor(8, thread_name_prefix="iamframe-accounts") if executor is None else None
-        try:
-            futures = [_submitted(executor or own, member, way) for member in able]  # type: ignore[arg-type]
-            for done, _ in enumerate(as_completed(futures), 1):
-                show("accounts", done, len(futures))
-            loaded = [_result(future, member, way) for future, member in zip(futures, able, strict=True)]
-        finally:
-            if own is not None:
-                own.shutdown(cancel_futures=True)
+        loaded = _all_loaded(able, way, executor, show)
     for one in loaded:
         # The same call goes on from the journals, so that the account is not given up.
         if journals and one.kept is not None:
@@ -192,6 +196,8 @@ class _Way:
     workers: int
     rate: float | None
     journals: str | None
+    # Set where nobody waits any more.
+    ended: threading.Event | None = None
 
 
 def _check(references: object, workers: object, rate: object) -> None:
@@ -234,6 +240,7 @@ def _asked(
     member: Member | None = None,
     profile: str | None = None,
     secrets: tuple[str, ...] = (),
+    ended: threading.Event | None = None,
 ) -> list[Answer]:
     from iamframe.sources.asking import Refused
     from iamframe.sources.aws import AccountReader
@@ -241,6 +248,7 @@ def _asked(
 
     asker = _asker(session, plan, source, workers, rate)
     asker.journal = Journal(Path(journal)) if journal is not None else None
+    asker.ended = ended or asker.ended
     name, account = (member.account_name, member.account_id) if member else (None, None)
     try:
         with _without_collector():
@@ -252,7 +260,7 @@ def _asked(
             )
     except Refused as refusal:
         # Before the sentence cuts it short: part of an external id would no longer be known for one.
-        refusal.message = _without(refusal.message, secrets)
+        refusal.message = without(refusal.message, secrets)
         raise first_failure(refusal, source, profile) from refusal.cause
     else:
         return answers
@@ -335,6 +343,28 @@ class _Loaded:
     kept: Literal["expired", "full"] | None = None
 
 
+def _all_loaded(members: list[Member], way: _Way, executor: Executor | None, show: Progress) -> list[_Loaded]:
+    own = ThreadPoolExecutor(8, thread_name_prefix="iamframe-accounts") if executor is None else None
+    ended = threading.Event()
+    futures: list[Future[_Loaded]] = []
+    try:
+        # What travels elsewhere cannot be told there that nobody waits.
+        here = replace(way, ended=ended) if own else way
+        futures += (_submitted(executor or own, member, here) for member in members)  # type: ignore[arg-type]
+        for done, _ in enumerate(as_completed(futures), 1):
+            show("accounts", done, len(futures))
+        return [_result(future, member, way) for future, member in zip(futures, members, strict=True)]
+    except BaseException:
+        # Whoever interrupts does not wait for the accounts that are being read.
+        ended.set()
+        for future in futures:
+            future.cancel()
+        raise
+    finally:
+        if own is not None:
+            own.shutdown(wait=not ended.is_set(), cancel_futures=True)
+
+
 def _submitted(executor: Executor, member: Member, way: _Way) -> Future[_Loaded]:
     try:
         return executor.submit(_load_member, member, way)
@@ -349,7 +379,8 @@ def _result(future: Future[_Loaded], member: Member, way: _Way) -> _Loaded:
     try:
         return future.result()
     except Exception as error:  # noqa: BLE001 - executors have exceptions of their own
-        said = _without(" ".join(f"{type(error).__name__}: {error}".split()), _secrets(member, way))[:300].rstrip(": ")
+        secrets = spellings(member.external_id, way.external_id)
+        said = without(" ".join(f"{type(error).__name__}: {error}".split()), secrets)[:300].rstrip(": ")
         source = source_name(member.profile or way.profile)
         sentence = f"{source}/{member.account_id}: the worker that read the account ended: {said}"
         return _Loaded(_unread(member, sentence, "unreadable"), sentence)
@@ -362,7 +393,7 @@ def _load_member(member: Member, way: _Way) -> _Loaded:
     profile = member.profile or way.profile
     source = f"{source_name(profile)}/{member.account_id}"
     journal = Path(way.journals) / f"{member.account_id}.jsonl" if way.journals else None
-    secrets = _secrets(member, way)
+    secrets = spellings(member.external_id, way.external_id)
     try:
         session = open_session(profile)
         role = member.role_name or way.role_name
@@ -371,7 +402,9 @@ def _load_member(member: Member, way: _Way) -> _Loaded:
                 session = assumed(session, member, role, member.external_id or way.external_id)
             except Refused as refusal:
                 raise first_failure(refusal, source, profile) from refusal.cause
-        answers = _asked(session, way.plan, way.workers, way.rate, source, journal, silent, member, profile, secrets)
+        answers = _asked(
+            session, way.plan, way.workers, way.rate, source, journal, silent, member, profile, secrets, way.ended
+        )
         if all(a.state == "refused" for a in answers if a.tally and a.operation != "GetCallerIdentity"):
             raise SourceError(_all_denied(source, answers))
     except IamframeError as error:
@@ -383,22 +416,9 @@ def _load_member(member: Member, way: _Way) -> _Loaded:
     inventory = build_inventory(answers, [source])
     details = inventory.gaps["detail"]
     if any(details.str.contains(secret, regex=False).any() for secret in secrets):
-        clean = details.map(lambda detail: _without(detail, secrets), na_action="ignore").astype(details.dtype)
+        clean = details.map(lambda detail: without(detail, secrets), na_action="ignore").astype(details.dtype)
         inventory = replace(inventory, gaps=inventory.gaps.assign(detail=clean))
     return _Loaded(inventory)
-
-
-def _secrets(member: Member, way: _Way) -> tuple[str, ...]:
-    """Return the external ids in use, as they stand in what AWS says, the longest first."""
-    ids = {one for given in (member.external_id, way.external_id) if given for one in (given, " ".join(given.split()))}
-    return tuple(sorted(ids - {""}, key=len, reverse=True))
-
-
-def _without(text: str, secrets: tuple[str, ...]) -> str:
-    """Return AWS's words without the external ids, which it quotes where they are not to its liking."""
-    for secret in secrets:
-        text = text.replace(secret, "…")
-    return text
 
 
 def _unread(member: Member, sentence: str, reason: str) -> Inventory:

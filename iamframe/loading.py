@@ -70,6 +70,10 @@ def _load_live(source: str, live: dict[str, Any]) -> Inventory:
     from iamframe.sources.fleet import role_account
 
     profile = source.partition(":")[2] or None
+    if ":" in source and not (profile or "").strip():
+        raise SourceError(
+            f"{source.strip()} names no profile; write aws:PROFILE, or aws for the environment's credentials"
+        )
     role, accounts = live.get("role_name"), live.get("accounts")
     if role is None and accounts is None:
         if "external_id" in live:

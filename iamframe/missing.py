@@ -71,14 +71,14 @@ def note_lacking_others(book: Book, rows: pa.Table, key: str, operations: tuple[
             call.state = "complete"
         elif count < everything[account] and call.state == "complete":
             call.state = "partial"
-            book.gap(
-                account,
-                book.operations[origin],
-                book.origins[origin],
-                "contradicted",
-                f"{book.origins[origin]} lists {count:,} and {_all_read(book, account)} {everything[account]:,}: they "
-                f"are not of one time, and that list is not whole; {_at_one_time(book, account)}",
-            )
+            _shows_less(book, account, operation, book.origins[origin], f"{count:,}", everything[account])
+    # A list of none has no row that says whose it is.
+    for account, total in everything.items():
+        for operation in operations:
+            call = book.calls.get((account, operation, GLOBAL))
+            if call and call.state == "complete" and not call.rows:
+                call.state = "partial"
+                _shows_less(book, account, operation, operation, "none", total)
 
     whole = {(account, operation) for (account, operation, _), call in book.calls.items() if call.state == "complete"}
     book.gaps = [
@@ -88,6 +88,17 @@ def note_lacking_others(book: Book, rows: pa.Table, key: str, operations: tuple[
         or gap["operation"] not in operations
         or (gap["account_id"], gap["operation"]) not in whole
     ]
+
+
+def _shows_less(book: Book, account: str, operation: str, origin: str, listed: str, total: int) -> None:
+    book.gap(
+        account,
+        operation,
+        origin,
+        "contradicted",
+        f"{origin} lists {listed} and {_all_read(book, account)} {total:,}: they are not of one time, and that list is "
+        f"not whole; {_at_one_time(book, account)}",
+    )
 
 
 def _all_read(book: Book, account: str) -> str:

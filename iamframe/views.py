@@ -15,7 +15,7 @@ from iamframe.inventory import Inventory
 from iamframe.keys import Bools, Positions, concat, is_in, joined_by_group, joined_key, position, take, take_flag, texts
 from iamframe.knowledge.makers import Maker, known_makers, maker_of
 from iamframe.names import relation
-from iamframe.sources.reads import label
+from iamframe.sources.reads import actions_of, label, policy_of
 from iamframe.sources.records import ALL, PROFILE_LIST, ROLE_LINKS, ROLE_LISTS
 from iamframe.sources.references import CONSUMERS, CORE, FLEETS
 from iamframe.words import counted
@@ -267,3 +267,13 @@ def _references_status(
         return ("partial", limit) if limit else ("complete", "")
     where = f"in {', '.join(named)}" if named else "in regions that the files do not name"
     return "partial", f"references were read from files, {where}; whether other regions use a profile is not in them"
+
+
+def missing_permissions(inventory: Inventory) -> dict[str, object]:
+    """Return the least IAM policy that allows what AWS denied, as JSON has it; no statement where it denied nothing.
+
+    It is made of the gaps whose reason is `denied`, of all accounts. It may not be enough: an explicit Deny, a
+    permissions boundary or a policy of the organisation is above any Allow (IAM User Guide, "Policy evaluation logic").
+    """
+    gaps = inventory.gaps
+    return policy_of(actions_of(gaps["operation"][gaps["reason"] == "denied"]))

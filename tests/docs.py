@@ -19,10 +19,16 @@ from iamframe.checks import CHECKS
 from iamframe.schema import (
     BLIND_SPOT_COUNTS,
     BLIND_SPOTS,
+    CHANGED_FINDINGS,
+    CHANGES,
     COVERAGE,
+    EXPLANATION,
     FINDINGS,
     FRAMES,
+    NOT_COMPARED,
+    NOT_PLANNED,
     PROBES,
+    STEPS,
     SURFACES,
     VIEWS,
     Frame,
@@ -51,8 +57,9 @@ def checks_table() -> str:
 def frames_text() -> str:
     """A table per frame and view, each folded away under its name."""
     views = (view for name, view in VIEWS.items() if name != "lists")
+    answers = (FINDINGS, COVERAGE, EXPLANATION, CHANGES, CHANGED_FINDINGS, NOT_COMPARED, STEPS, NOT_PLANNED)
     of_surfaces = (SURFACES, BLIND_SPOTS, BLIND_SPOT_COUNTS, PROBES)
-    return "\n\n".join(map(_frame, [*FRAMES.values(), *views, FINDINGS, COVERAGE, *of_surfaces]))
+    return "\n\n".join(map(_frame, [*FRAMES.values(), *views, *answers, *of_surfaces]))
 
 
 def policy_text() -> str:

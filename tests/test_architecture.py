@@ -72,6 +72,8 @@ MODULES = [
     "explanation",
     "changes",
     "report.tables",
+    "report.masking",
+    "report.workbook",
     "report.pictures",
     "report.wording",
     "report.template",
@@ -83,6 +85,7 @@ MODULES = [
     "planning.tagging",
     "planning",
     "plots",
+    "notebooks",
     "practice.models",
     "practice.calls",
     "practice.backends",
@@ -207,6 +210,7 @@ def test_from_files_to_report_nothing_of_notebooks_plots_or_aws_is_even_asked_fo
         "botocore",
         "typer",
         "click",
+        "xlsxwriter",
     }
     assert (tmp_path / "out" / "report.html").exists()
 

@@ -81,7 +81,7 @@ def test_every_read_on_the_list_is_an_operation_that_boto3_knows_and_reads() -> 
     for read in READS:
         model = session.get_service_model(read.service)
         assert read.operation in model.operation_names
-        assert read.operation.startswith(("Get", "List", "Describe", "AssumeRole"))
+        assert read.operation.startswith(("Get", "List", "Describe", "Lookup", "AssumeRole"))
 
 
 def test_the_least_policy_names_each_action_once_and_none_that_writes() -> None:
@@ -203,7 +203,7 @@ def test_a_page_of_a_proxy_is_never_taken_for_an_empty_list(service: str, operat
     ("service", "operation", "body"),
     [
         ("ec2", "DescribeInstances", b'<?xml version="1.0"?>\n<DescribeInstancesResponse xmlns="x"/>'),
-        ("iam", "ListRoles", b'<ns:ListRolesResponse xmlns:ns="x"/>'),
+        ("iam", "ListRoles", b'<ns:ListRolesResponse xmlns:ns="x"><ns:ListRolesResult/></ns:ListRolesResponse>'),
         ("organizations", "ListAccounts", b'{"Accounts":[]}'),
         ("account", "ListRegions", b" {} "),
     ],
@@ -218,7 +218,10 @@ def test_an_error_need_not_have_the_form_of_an_answer() -> None:
 
 def checked(service: str, operation: str, body: bytes, status: int = 200) -> None:
     protocol = {"ec2": "ec2", "iam": "query", "account": "rest-json", "batch": "rest-json"}.get(service, "json")
-    model = SimpleNamespace(name=operation, service_model=SimpleNamespace(resolved_protocol=protocol))
+    wrapper = {"resultWrapper": f"{operation}Result"} if protocol == "query" else {}
+    shape = SimpleNamespace(serialization=wrapper)
+    service = SimpleNamespace(resolved_protocol=protocol)
+    model = SimpleNamespace(name=operation, service_model=service, output_shape=shape)
     check_answer(operation_model=model, response_dict={"status_code": status, "body": body})
 
 

@@ -141,6 +141,21 @@ def test_check_prints_a_line_per_finding_and_on_standard_error_what_could_not_be
     assert done.returncode == 0
 
 
+def test_what_the_findings_of_a_check_have_in_common_is_said_once_beneath_them_and_in_each_row_of_a_file(
+    tmp_path: Path,
+) -> None:
+    scope = "references were read from files, in eu-west-1; whether other regions use a profile is not in them"
+    only = ("check", "sample", "--only", "unreferenced_profiles")
+    lines = run(tmp_path, *only).stdout.splitlines()
+    beneath = lines.index(f"        of these 3: {scope}")
+    assert lines[beneath - 1] == (
+        "medium  unreferenced_profiles       444455556666  sandbox: no instance, launch template, launch configuration "
+        "or group that was read names it"
+    )
+    assert run(tmp_path, *only, "--format", "csv").stdout.count(scope) == 3
+    assert run(tmp_path, *only, "--format", "json").stdout.count(scope) == 3
+
+
 def test_only_runs_the_checks_that_it_names(tmp_path: Path) -> None:
     done = run(tmp_path, "check", "sample", "--only", "empty_profiles", "--only", "crossed_names", "--format", "csv")
     rows = list(csv.DictReader(io.StringIO(done.stdout)))

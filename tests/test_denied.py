@@ -174,3 +174,17 @@ def test_answers_that_break_off_lose_nothing(filled: tuple[PracticeAccount, dict
     for action in ("ListInstanceProfiles", "GetAccountAuthorizationDetails", "GetInstanceProfile"):
         account.fault(fault, action=action, times=2)
     same(calm, load(account))
+
+
+def test_what_was_denied_makes_the_least_policy_that_allows_it(filled: tuple[PracticeAccount, dict[str, Any]]) -> None:
+    account, _ = filled
+    for operation in ("GetAccountAuthorizationDetails", "DescribeLaunchTemplateVersions"):
+        account.deny(operation)
+    try:
+        policy = iamframe.missing_permissions(load(account, references=True, regions=["us-east-1"]))
+    finally:
+        account.allow()
+    actions = ["ec2:DescribeLaunchTemplateVersions", "iam:GetAccountAuthorizationDetails"]
+    assert policy["Statement"] == [{"Effect": "Allow", "Action": actions, "Resource": "*"}]
+    # IAM refuses a statement without actions.
+    assert iamframe.missing_permissions(load(account))["Statement"] == []

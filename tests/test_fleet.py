@@ -166,6 +166,18 @@ def test_credentials_of_another_account_are_noticed(organization: PracticeAccoun
         iamframe.load_fleet([member], references=False, progress=False)
 
 
+def test_a_frame_of_accounts_is_loaded_as_a_list_of_them_is(organization: PracticeAccount) -> None:
+    ids = members(organization, 2)
+    same(load(pd.DataFrame({"account_id": ids})), load(ids))
+
+
+def test_a_quote_that_is_not_closed_swallows_no_account(tmp_path: Path) -> None:
+    file = tmp_path / "accounts.csv"
+    file.write_text('account_id,account_name\n000000000001,"one\n000000000002,two\n')
+    with pytest.raises(SourceError, match=r"is no CSV \(unexpected end of data\); save it as CSV again"):
+        members_of(file)
+
+
 def test_the_external_id_is_written_nowhere(organization: PracticeAccount, tmp_path: Path) -> None:
     ids = members(organization, 2)
     inventory = load([*ids, "999999999999"], external_id="s3cret-external")

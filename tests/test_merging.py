@@ -360,6 +360,15 @@ def test_two_whole_lists_that_differ_are_not_of_one_time_and_only_the_one_that_h
     assert inventory.gaps["detail"].str.contains("old.json lists 1 and all files together show 2").any()
 
 
+def test_a_list_of_none_is_not_whole_where_a_role_shows_a_profile(tmp_path: Path) -> None:
+    web = role_detail("web", [profile("web")])
+    inventory = load(tmp_path, {"profiles.json": profile_list(), "dump.json": dump(web), "who.json": identity()})
+    lists = account_lists(inventory)
+    assert lists["profiles_whole"].tolist() == [False]
+    (gap,) = inventory.gaps[inventory.gaps["reason"] == "contradicted"].to_dict("records")
+    assert gap["detail"].startswith("ListInstanceProfiles lists none and all files together show 1: they are not of")
+
+
 def test_a_role_list_that_lacks_the_role_of_a_profile_is_not_whole(tmp_path: Path) -> None:
     documents = {"r.json": {"Roles": [nested_role("old")]}, "p.json": profile_list(profile("new", nested_role("new")))}
     lists = account_lists(load(tmp_path, documents))

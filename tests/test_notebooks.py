@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -22,6 +24,7 @@ from builders import dump, identity, nested_role, profile, profile_list, role_de
 from conftest import needed
 
 import iamframe
+from iamframe.sources import connecting
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -58,13 +61,17 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def test_there_are_these_notebooks() -> None:
-    assert [path.stem for path in NOTEBOOKS][:4] == [
+    assert [path.stem for path in NOTEBOOKS] == [
         "00_tour",
         "01_orphaned_profiles",
         "02_untagged_profiles",
         "03_name_mismatches",
+        "04_investigate_one",
+        "05_trust_and_reach",
+        "06_changes",
+        "07_your_own_account",
+        "08_practice_account",
     ]
-    assert PRACTICE in NOTEBOOKS
 
 
 @each_notebook
@@ -103,6 +110,16 @@ def test_a_notebook_shows_a_picture_and_tables_and_writes_a_report(notebook: Pat
     assert 1 <= sum("image/png" in data for data in shown) <= 3
     assert sum("<table" in "".join(data.get("text/html", "")) for data in shown) >= 4
     assert "'report.html'" in "".join(shown[-1]["text/plain"])
+
+
+@each_notebook
+def test_a_notebook_shows_nothing_that_jupyterlab_would_set_as_a_formula(notebook: Path) -> None:
+    """Names and commands may hold `$`, and JupyterLab sets what stands between two of them, but for such tables."""
+    shown = [output.get("data", {}) for cell in code_cells(notebook) for output in cell["outputs"]]
+    pieces = re.findall(r"<(?:table|p|h4)\b[^>]*>", "".join("".join(data.get("text/html", "")) for data in shown))
+    assert pieces
+    assert [piece for piece in pieces if "mathjax_ignore" not in piece] == []
+    assert not [data for data in shown if {"text/markdown", "text/latex"} & set(data)]
 
 
 @each_notebook
@@ -238,7 +255,7 @@ def test_last_use_that_nobody_read_is_not_shown_as_no_use(tmp_path: Path) -> Non
         "list-instance-profiles.json": profile_list(profile("never", never), profile("unread", unread)),
         "get-role.json": {"Role": never | {"RoleLastUsed": {}}},
     }
-    notebook = run_on(documents, next(path for path in NOTEBOOKS if path.stem == "01_orphaned_profiles"), tmp_path)
+    notebook = run_on(documents, named("01_orphaned_profiles"), tmp_path)
     (table,) = [
         "".join(output["data"]["text/plain"])
         for cell in code_cells(notebook)
@@ -260,6 +277,54 @@ def test_where_tags_were_not_read_nothing_is_said_to_be_in_order(tmp_path: Path)
         if output["output_type"] == "stream"
     )
     assert said == "none in what was read\n"
+
+
+def test_a_name_given_is_told_of_and_one_that_is_not_there_is_not_found(tmp_path: Path) -> None:
+    write(tmp_path / "own", OWN_FILES["both lists"])
+    given = ("-p", "SOURCE", str(tmp_path / "own"), "-p", "NAME")
+    told = shown_text(run_with(named("04_investigate_one"), tmp_path, *given, "lone"))
+    assert "== role lone ==" in told
+    told = shown_text(run_with(named("04_investigate_one"), tmp_path, *given, "gone"))
+    assert "no role or instance profile of that name, ARN or id among 2 roles" in told
+
+
+def test_two_sources_are_compared_and_nothing_is_played(tmp_path: Path) -> None:
+    write(tmp_path / "own", OWN_FILES["both lists"])
+    later = {"list-roles.json": {"Roles": [nested_role("web"), nested_role("made")]}}
+    write(tmp_path / "later", OWN_FILES["both lists"] | later)
+    given = ("-p", "SOURCE", str(tmp_path / "own"), "-p", "LATER", str(tmp_path / "later"))
+    told = shown_text(run_with(named("06_changes"), tmp_path, *given))
+    changed = [line.split()[1:4] for line in told.splitlines() if " 000000000001 " in line and "ed  0" in line]
+    assert changed == [["created", "000000000001", "made"], ["deleted", "000000000001", "lone"]]
+    assert (tmp_path / "report" / "changes.csv").exists()
+
+
+def test_what_was_denied_becomes_the_policy_to_ask_for(tmp_path: Path) -> None:
+    denied = "operation,subject,error_code\nListInstanceProfileTags,web,AccessDenied\n"
+    told = shown_text(run_on(OWN_FILES["both lists"] | {"denied.csv": denied}, named("07_your_own_account"), tmp_path))
+    (policy,) = re.findall(r"^\{\n.*?^\}$", told, re.MULTILINE | re.DOTALL)
+    (statement,) = json.loads(policy)["Statement"]
+    assert statement["Action"] == ["iam:ListInstanceProfileTags"]
+
+
+def test_the_failures_that_a_notebook_explains_are_said_in_these_words() -> None:
+    text = "".join(itertools.chain.from_iterable(cell["source"] for cell in cells(named("07_your_own_account"))))
+    table = re.search(r"\| what it says .*?\n\n", text, re.DOTALL)
+    assert table is not None
+    said = re.findall(r"^\| (.*?) \|", table[0], re.MULTILINE)[2:]
+    code = Path(inspect.getfile(connecting)).read_text("utf-8")
+    assert len(said) == 5
+    assert [words for words in said if words not in code] == []
+
+
+def named(stem: str) -> Path:
+    return next(path for path in NOTEBOOKS if path.stem == stem)
+
+
+def shown_text(notebook: Path) -> str:
+    """Return all that the cells of a notebook show, as plain text."""
+    outputs = [output for cell in code_cells(notebook) for output in cell["outputs"]]
+    return "\n".join("".join(output.get("text") or output["data"]["text/plain"]) for output in outputs)
 
 
 def run_on(documents: dict[str, Any], notebook: Path, folder: Path) -> Path:
@@ -334,16 +399,66 @@ RUN_ALL = """async () => {
 def test_a_notebook_runs_from_start_to_end_in_jupyterlab(notebook: Path, lab: str, browser: Any) -> None:
     page = browser.new_page()
     try:
-        page.goto(f"{lab}/lab/tree/{notebook.name}?reset")
-        page.wait_for_function(
-            "() => window.jupyterapp?.shell.currentWidget?.content?.widgets?.length > 5", timeout=60_000
-        )
-        outputs = page.evaluate(RUN_ALL)
+        outputs = run_all(page, f"{lab}/lab/tree/{notebook.name}?reset")
         assert len(outputs) == len(code_cells(notebook))
         flat = [output for cell in outputs for output in cell]
         assert [output for output in flat if output["output_type"] == "error"] == []
         assert [output for output in flat if output.get("name") == "stderr"] == []
         assert all(outputs[2:])
         assert page.locator(".jp-RenderedImage img").count() >= 1
+        assert page.locator(".jp-OutputArea mjx-container").count() == 0
+    finally:
+        page.close()
+
+
+def run_all(page: Any, address: str, source: str = "") -> list[list[dict[str, Any]]]:
+    """Run all cells of the notebook at an address, of another source if one is given; return the outputs of each."""
+    page.goto(address)
+    page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.content?.widgets?.length > 5", timeout=60_000)
+    if source:
+        page.evaluate(NAME_SOURCE, source)
+    return page.evaluate(RUN_ALL)  # type: ignore[no-any-return]
+
+
+NAME_SOURCE = """async (source) => {
+  const panel = window.jupyterapp.shell.currentWidget;
+  await panel.context.ready;
+  const cell = panel.content.widgets.find((cell) => cell.model.type === "code").model.sharedModel;
+  cell.setSource(cell.getSource().replace('SOURCE = "sample"', `SOURCE = ${JSON.stringify(source)}`));
+}"""
+
+MARKUP = "<img/src=x/onerror=window.pwned=1>"
+FORMULA = r"$\href{javascript:window.pwned=1}{x}$"
+TRUST = {"Statement": {"Effect": "Allow", "Principal": {"Service": MARKUP}, "Action": "sts:AssumeRole"}}
+PROFILES = [
+    profile(name, path=f"/{path}/") for name, path in (("web-a", MARKUP), ("web-b", FORMULA), ("left", FORMULA))
+]
+HOSTILE = {
+    "dump.json": dump(
+        role_detail("web", PROFILES[:2], {MARKUP: FORMULA, FORMULA: MARKUP}, path=f"/{MARKUP}/", policy=TRUST),
+        role_detail("lone", [], {"Owner": MARKUP}, path=f"/{FORMULA}/"),
+    ),
+    "list-instance-profiles.json": profile_list(
+        *(one | {"Roles": [nested_role("web", f"/{MARKUP}/", policy=TRUST)]} for one in PROFILES[:2]), PROFILES[2]
+    ),
+    "instance-profile-tags/web-a.json": {"Tags": [{"Key": "Owner", "Value": FORMULA}]},
+    "denied.csv": f"operation,subject,error_code\nListInstanceProfileTags,web-b,{MARKUP}{FORMULA}\n",
+}
+
+
+@each_of_a_source
+def test_names_and_tags_of_others_are_text_in_jupyterlab(
+    notebook: Path, lab: str, browser: Any, tmp_path: Path
+) -> None:
+    page = browser.new_page()
+    try:
+        source = str(write(tmp_path / "hostile", HOSTILE))
+        outputs = run_all(page, f"{lab}/lab/tree/{notebook.name}?reset", source)
+        shown = "".join(str(output) for cell in outputs for output in cell)
+        assert "output_type': 'error'" not in shown
+        assert "Inventory(1 account, 2 roles, 3 profiles" in shown
+        page.wait_for_timeout(1000)
+        assert page.evaluate("() => window.pwned") is None
+        assert page.locator(".jp-OutputArea :is(mjx-container, img:not(.jp-RenderedImage img), script)").count() == 0
     finally:
         page.close()

@@ -111,3 +111,10 @@ def test_threads_share_one_line() -> None:
         thread.join()
     # Twenty requests at fifty a second: the last may not come before 19/50 of a second.
     assert max(times) - min(times) >= 19 / 50 - 0.03
+
+
+def test_a_rate_however_small_is_a_time_that_can_be_waited_for() -> None:
+    pacer, clock = paced(rate=1e-300)
+    pacer.wait()
+    pacer.wait()
+    assert clock.slept == [threading.TIMEOUT_MAX]

@@ -30,6 +30,8 @@ def test_every_public_function_only_reads(monkeypatch: pytest.MonkeyPatch, tmp_p
         functions: dict[str, Callable[[], Any]] = {
             "blind_spot_counts": lambda: iamframe.blind_spot_counts(inventory),
             "blind_spots": lambda: iamframe.blind_spots(inventory),
+            "compare": lambda: iamframe.compare(inventory, result),
+            "explain": lambda: iamframe.explain(inventory, inventory.roles["role_name"].iloc[0]),
             "events_of": lambda: iamframe.events_of(inventory, name="web"),
             "history": lambda: iamframe.history(write(tmp_path / "123456789012", {"lookup.json": {"Events": []}})),
             "load": lambda: iamframe.load("aws", progress=False),
@@ -37,6 +39,7 @@ def test_every_public_function_only_reads(monkeypatch: pytest.MonkeyPatch, tmp_p
             "load_files": lambda: iamframe.load_files(Path(__file__).parent.parent / "data" / "sample"),
             "load_fleet": lambda: iamframe.load_fleet("org", role_name=ROLE, progress=False),
             "load_sample": iamframe.load_sample,
+            "missing_permissions": lambda: iamframe.missing_permissions(inventory),
             "open_snapshot": lambda: iamframe.open_snapshot(inventory.save(tmp_path / "saved")),
             "pairs": lambda: iamframe.pairs(inventory),
             "probe_surfaces": lambda: iamframe.probe_surfaces(progress=False),

@@ -222,6 +222,7 @@ def test_the_summary_tells_rows_findings_and_coverage_in_numbers(tmp_path: Path)
             "ec2_roles_without_profile": {"complete": 0, "partial": 0, "unknown": 1},
             "name_mismatches": {"complete": 1, "partial": 0, "unknown": 0},
         },
+        "masked": False,
     }  # fmt: skip
 
 

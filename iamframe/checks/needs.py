@@ -193,7 +193,22 @@ def profile_tags(reach: Reach) -> Verdicts:
     counts = reach.count("profiles", profiles, role_known=profiles["role_known"], tags_known=profiles["tags_known"])
     command = "`aws iam list-instance-profile-tags --instance-profile-name=NAME` for each of them{} would tell"
     refused = _refusals(reach, ("ListInstanceProfileTags", "GetInstanceProfile"))
-    return _tagged(counts, reach.lists["profiles_whole"], "profile", command, refused, _LIST_PROFILES)
+    verdicts = _tagged(counts, reach.lists["profiles_whole"], "profile", command, refused, _LIST_PROFILES)
+    return _unless_lagging(reach, verdicts)
+
+
+def _unless_lagging(reach: Reach, verdicts: Verdicts) -> Verdicts:
+    """Return verdicts on tags of profiles, none of them complete where the tagging API told of some."""
+    # It may still show tags that a profile no longer has.
+    tags = reach.inventory.tags
+    indexed = tags[tags["tag_source"] == "GetResources"].groupby("account_id")["resource_arn"].nunique()
+    lagging = "the tags of {} are those of the tagging API, which lags behind IAM; load without the tag index"
+    return [
+        ("partial", lagging.format(counted(indexed[account], "profile")))
+        if verdict == _COMPLETE and account in indexed.index
+        else verdict
+        for account, verdict in zip(reach.inventory.accounts["account_id"], verdicts, strict=True)
+    ]
 
 
 def role_tags(reach: Reach) -> Verdicts:
@@ -242,7 +257,7 @@ def tags_of_both(reach: Reach) -> Verdicts:
         status = "partial" if known else "unknown"
         reason = f"the tags of both sides were not read for {rows - known:,} of {counted(rows, 'link')}"
         verdicts.append((status, reason) if known < rows else _COMPLETE)
-    return verdicts
+    return _unless_lagging(reach, verdicts)
 
 
 def tag_policy(reach: Reach) -> Verdicts:

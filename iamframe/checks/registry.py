@@ -226,7 +226,7 @@ def run(inventory: Inventory, only: Iterable[str] | None, policy: Policy) -> Res
         found = one.rule(*(frames[read] for read in one.reads), **options)
         if len(found):
             parts.append(_conformed(one, found, inventory))
-    findings = _sorted(pa.concat_tables(parts) if parts else schema.FINDINGS.arrow.empty_table())
+    findings = by_severity(pa.concat_tables(parts) if parts else schema.FINDINGS.arrow.empty_table())
     findings = findings.set_column(findings.column_names.index("accepted"), "accepted", policy.accepted(findings))
     # Not by a group-by of Arrow, which takes longer to load than all that is done here.
     each = pc.unique(joined_key(findings["account_id"], findings["check"])).to_pylist()
@@ -282,7 +282,8 @@ def _array(values: Any, kind: pa.DataType, size: int) -> pa.Array:
     return array.cast(kind)
 
 
-def _sorted(findings: pa.Table) -> pa.Table:
+def by_severity(findings: pa.Table) -> pa.Table:
+    """Return findings by severity, check and ARN."""
     if not len(findings):
         return findings
     severity = pc.index_in(findings["severity"], value_set=pa.array(SEVERITIES))

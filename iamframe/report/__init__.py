@@ -1,4 +1,4 @@
-"""A result as files: one HTML page, CSV tables, a JSON summary."""
+"""A result as files: one HTML page, CSV tables, a JSON summary, and where it is asked for a workbook; masked or not."""
 
 from __future__ import annotations
 
@@ -37,6 +37,8 @@ def write_report(
     *,
     lang: str = "en",
     owner_tag: str = OWNER_TAG,
+    xlsx: bool = False,
+    mask: bool | str | os.PathLike[str] = False,
 ) -> Path:
     """Write a result into a folder and return the path of its page.
 
@@ -53,20 +55,51 @@ def write_report(
         Language of the page: `en` or `ja`. Details, commands and the CSV files are English in both.
     owner_tag
         Key of the tag that names the owner of a role or profile; keys that read alike count as the same.
+    xlsx
+        Whether to write `report.xlsx`, too: an overview, a sheet per check that found something, the coverage, a sheet
+        per frame (extra `excel`).
+    mask
+        Whether to put pseudonyms in the place of account ids, unique ids, external ids, e-mail addresses and ids of AWS
+        Organizations, in every file: the same throughout this report, other ones in the next. A path names a key
+        file, made where there is none, that keeps them the same from report to report. Ids of accounts that have not
+        twelve digits are replaced in columns of ids, ARNs and policies, not searched for in sentences; an external id
+        of less than eight characters, or that is a word of iamframe's own sentences, in policies. Names stay.
 
     Raises
     ------
     ReportError
-        If the folder cannot be made or written to, or there is no such language.
+        If the folder cannot be made or written to, there is no such language, the key file is none or lies in the
+        folder, or a masked file would still hold an original.
+    MissingExtraError
+        If a workbook is asked for and XlsxWriter is not installed.
     """
     if lang not in LANGUAGES:
         raise ReportError(f"lang={lang!r}: the page is not written in that language; there are {', '.join(LANGUAGES)}")
     folder = Path(out)
-    page = render_page(result, title, author, changes, lang=lang, owner_tag=owner_tag)
-    owners = findings_by_owner(result, owner_tag)
-    _into(folder, lambda aside: _write_all(result, aside, page, owners, changes))
+    pseudonyms = None
+    # An empty name, as of a variable that is not set, is no wish to show what is to be masked.
+    if mask not in (False, None):
+        from iamframe.report.masking import mask_for, masked, search
+
+        pseudonyms = mask_for(mask, folder)
+        result, changes, (title, author, key) = masked(result, changes, pseudonyms, title, author, owner_tag)
+        owner_tag = key or owner_tag
     # What is there of an older report would be read as of this one.
-    for name in (*(() if changes else _CHANGES), *(() if result.inventory.events_read else ("events",))):
+    going = (*(() if changes else _CHANGES), *(() if result.inventory.events_read else ("events",)))
+
+    def write(aside: Path) -> None:
+        is_masked = pseudonyms is not None
+        page = render_page(result, title, author, changes, lang=lang, owner_tag=owner_tag, is_masked=is_masked)
+        _write_all(result, aside, page, findings_by_owner(result, owner_tag), changes, is_masked=is_masked)
+        if xlsx:
+            from iamframe.report.workbook import write_workbook
+
+            write_workbook(result, aside / "report.xlsx", title, author, is_masked=is_masked)
+        if pseudonyms:
+            search(aside, folder, pseudonyms, going)
+
+    _into(folder, write)
+    for name in going:
         (folder / f"{name}.csv").unlink(missing_ok=True)
     return folder / "report.html"
 
@@ -132,14 +165,16 @@ def move_in(aside: Path, folder: Path) -> None:
         raise
 
 
-def _write_all(result: Result, folder: Path, page: str, owners: pd.DataFrame, changes: Changes | None) -> None:
+def _write_all(
+    result: Result, folder: Path, page: str, owners: pd.DataFrame, changes: Changes | None, *, is_masked: bool
+) -> None:
     tables = {"findings": result.findings, "coverage": result.coverage, "owners": owners} | result.inventory.frames
     if not result.inventory.events_read:
         # A table without rows would say that nothing happened.
         del tables["events"]
     for name, frame in tables.items():
         write_csv(frame, folder / f"{name}.csv")
-    numbers = summarize(result)
+    numbers = summarize(result) | {"masked": is_masked}
     if changes is not None:
         _write_tables(changes, folder)
         kinds = changes.to_frame()["change"].value_counts().sort_index()

@@ -111,6 +111,7 @@ def render_page(
     *,
     lang: str = "en",
     owner_tag: str = OWNER_TAG,
+    is_masked: bool = False,
 ) -> str:
     """Return the page of a result as text: one HTML document that loads nothing and runs nothing but its own script.
 
@@ -140,6 +141,7 @@ def render_page(
         author=author or "",
         version=__version__,
         sources=inventory.sources,
+        masked=_masked() if is_masked else "",
         is_sample=inventory.sources == ("sample",),
         accounts=_rows(inventory.accounts.head(_CHUNK), ["account_id", "account_name", "captured_at"]),
         rows={name: len(frame) for name, frame in inventory.frames.items()},
@@ -199,6 +201,13 @@ def _changed(changes: Changes, words: Words) -> dict[str, Any]:
         "shown_apart": len(apart),
         "total_apart": len(changes.not_compared),
     }
+
+
+def _masked() -> str:
+    # Most reports are not, and need nothing of it.
+    from iamframe.report.masking import MASKED
+
+    return MASKED
 
 
 def _read(name: str) -> str:

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from iamframe.keys import concat, texts
 
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 # A text that begins with apostrophes before a trigger is guarded too, so that taking one off is always right.
 _TRIGGERS = r"^'*[=+\-@\t\r\n|%＝＋－＠]"
 
@@ -50,5 +51,5 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
         quoting=csv.QUOTE_ALL,
         lineterminator="\r\n",
         encoding="utf-8-sig",
-        date_format="%Y-%m-%dT%H:%M:%SZ",
+        date_format=TIME_FORMAT,
     )

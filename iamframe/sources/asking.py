@@ -9,6 +9,7 @@ in the middle is no error that botocore tries again, so that it is tried again h
 from __future__ import annotations
 
 import re
+import socket
 import threading
 import time
 from collections import Counter, defaultdict
@@ -114,6 +115,8 @@ class Asker:
     account_id: str | None = None
     # Why nothing more is asked: credentials that expired do not come back.
     stopped: Refused | None = None
+    # Set where nobody waits for the answers any more.
+    ended: threading.Event = field(default_factory=threading.Event)
     _asks_anew: bool = False
     _clients: dict[tuple[str, str], Any] = field(default_factory=dict)
     _pacers: dict[tuple[str, str], Pacer] = field(default_factory=dict)
@@ -176,7 +179,9 @@ class Asker:
         while True:
             page = self.ask(service, operation, region, **parameters, **token)
             yield page
-            token = _next_page(page)
+            token, more = _next_page(page)
+            if more and not token:
+                raise Refused("truncated", "PaginationError", f"{operation} says that there is more, and not where")
             if not token:
                 return
             (mark,) = token.values()
@@ -232,7 +237,7 @@ class Asker:
         with _quick_dates(self.session):
             client = self.session.client(service, region_name=region, config=config)
         # One bucket per service where AWS has one: IAM is global, EC2's buckets are a region's own.
-        pacer = self._pacers.setdefault((service, region), Pacer(self.rate))
+        pacer = self._pacers.setdefault((service, region), Pacer(self.rate, sleep=self.ended.wait))
         events = client.meta.events
         events.register_first("before-call", guard(service))
         events.register_first("before-send", self._before_send(pacer))
@@ -243,6 +248,10 @@ class Asker:
     def _before_send(self, pacer: Pacer) -> Callable[..., None]:
         def before_send(**_: Any) -> None:
             pacer.wait()
+            if self.ended.is_set():
+                raise Refused("not_asked", "Ended", "nobody waits for the answer any more")
+            if self.stopped is not None:
+                raise self.stopped
             self._sent.requests += 1
 
         return before_send
@@ -323,7 +332,7 @@ def check_answer(operation_model: Any, response_dict: dict[str, Any], **_: Any) 
     if protocol in ("query", "ec2"):
         root = _ROOT.match(body)
         # Of AWS it is the operation's own name; what stands in for AWS may know it by another.
-        answers = root is not None and root.group(1).endswith(b"Response")
+        answers = root is not None and root.group(1).endswith(b"Response") and _wrapper(operation_model) in body
     elif protocol in ("json", "rest-json"):
         try:
             msgspec.json.decode(body, type=dict[str, msgspec.Raw])
@@ -337,12 +346,34 @@ def check_answer(operation_model: Any, response_dict: dict[str, Any], **_: Any) 
         raise ResponseParserError(f"the answer to {operation_model.name} begins with {start!r}")
 
 
+def _wrapper(operation_model: Any) -> bytes:
+    # Where it is missing, botocore ends in a KeyError.
+    shape = operation_model.output_shape
+    return str(shape.serialization.get("resultWrapper", "") if shape is not None else "").encode()
+
+
 def _noticing(pacer: Pacer) -> Callable[..., None]:
-    def notice(response: Any, **_: Any) -> None:
-        if response is not None and response[1].get("Error", {}).get("Code") in _THROTTLED:
-            pacer.refused()
+    known = False
+
+    def notice(response: Any, caught_exception: Exception | None, attempts: int, **_: Any) -> None:
+        nonlocal known
+        if response is not None:
+            known = True
+            if response[1].get("Error", {}).get("Code") in _THROTTLED:
+                pacer.refused()
+        # Nobody is at a name that does not exist, as of a region without the service; ten tries take minutes. Where
+        # there was somebody before, the network is down for a while.
+        elif caught_exception is not None and not known and attempts > 1 and is_nowhere(caught_exception):
+            raise caught_exception
 
     return notice
+
+
+def is_nowhere(error: Exception | None) -> bool:
+    """Return whether the name of a host does not exist, which is not that nobody could be asked for it."""
+    cause = error.kwargs.get("error") if isinstance(error, failures.EndpointConnectionError) else None
+    found = getattr(cause, "__cause__", None) or getattr(cause, "__context__", None)
+    return isinstance(found, socket.gaierror) and found.errno == socket.EAI_NONAME
 
 
 def refusal_of(error: Exception) -> Refused:
@@ -374,12 +405,19 @@ def _reason(code: str) -> str:
 
 # All services that are read name the token of an answer as the parameter that takes it (botocore's paginators).
 _TOKENS = ("Marker", "NextToken", "nextToken", "PaginationToken")
-_MARKS = msgspec.json.Decoder(msgspec.defstruct("Marks", [(name, str | None, None) for name in _TOKENS])).decode
+_MARKS = msgspec.json.Decoder(
+    msgspec.defstruct("Marks", [("IsTruncated", bool, False), *((name, str | None, None) for name in _TOKENS)])
+).decode
 
 
-def _next_page(page: bytes) -> dict[str, str]:
-    """Return the parameter that asks for the page after this one, or none where it is the last."""
-    return {name: token for name, token in msgspec.structs.asdict(_MARKS(page)).items() if token}
+def _next_page(page: bytes) -> tuple[dict[str, str], bool]:
+    """Return the parameter that asks for the page after this one, none where it is the last; and what IAM says of it.
+
+    IAM may cut a listing short of any size, and says so in `IsTruncated` (IAM API Reference, ListRoleTags).
+    """
+    marks = msgspec.structs.asdict(_MARKS(page))
+    more = marks.pop("IsTruncated")
+    return {name: token for name, token in marks.items() if token}, more
 
 
 def _now() -> str:

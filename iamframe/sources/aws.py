@@ -12,14 +12,14 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET
 
 from iamframe.errors import SourceError
 from iamframe.progress import Progress, silent
-from iamframe.sources.asking import Asker, Refused
+from iamframe.sources.asking import Asker, Refused, is_nowhere
 from iamframe.sources.plan import Plan
 from iamframe.sources.reads import action_of, label
 from iamframe.sources.records import (
@@ -80,6 +80,7 @@ _HOMES = {
 _NO_REFERENCES = "what refers to profiles was not asked for; references=True (--references core) asks for it"
 
 T = TypeVar("T", bound=msgspec.Struct)
+R = TypeVar("R", bound=msgspec.Struct)
 
 # What is not known where an operation is refused, after "so that".
 _COST = {
@@ -128,13 +129,15 @@ class AccountReader:
             If even GetCallerIdentity gives no answer: nothing can be said of an account that nobody knows.
         """
         identity = self._identity()
-        with ThreadPoolExecutor(self.asker.workers, thread_name_prefix="iamframe") as pool:
-            self._pool = pool
-            try:
-                answers = list(self._read_all(identity))
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        self._pool = ThreadPoolExecutor(self.asker.workers, thread_name_prefix="iamframe")
+        try:
+            answers = list(self._read_all(identity))
+        except BaseException:
+            # Whoever interrupts does not wait for what is in flight, nor for what stands in line.
+            self.asker.ended.set()
+            raise
+        finally:
+            self._pool.shutdown(wait=not self.asker.ended.is_set(), cancel_futures=True)
         # What was never asked has no answer.
         return [one for one in answers if one.tally is not None or one.operation in ("", "denied")]
 
@@ -142,7 +145,7 @@ class AccountReader:
         """Return who asks, or None where AWS refuses to say: the ARNs of what is read tell the account then."""
         # It needs no permission, but a service control policy can deny it.
         try:
-            identity = msgspec.json.decode(self.asker.ask("sts", "GetCallerIdentity"), type=_Identity)
+            identity = _decoded(self.asker.ask("sts", "GetCallerIdentity"), _Identity)
         except Refused as refusal:
             if (
                 refusal.code not in ("AccessDenied", "AccessDeniedException")
@@ -165,8 +168,8 @@ class AccountReader:
     def _read_all(self, identity: _Identity | None) -> Iterator[Answer]:
         dumped = self._pool.submit(self._listing, "iam", DUMP, "RoleDetailList", RoleDetail, Filter=["Role"])
         listed_too = self._roles_listed() if self.plan.role_details else None
-        summary = self._pool.submit(self._one, "iam", "GetAccountSummary")
-        aliases = self._pool.submit(self._one, "iam", "ListAccountAliases")
+        summary = self._pool.submit(self._one, "GetAccountSummary", _Summary)
+        aliases = self._pool.submit(self._one, "ListAccountAliases", _Aliases)
         references = self._pool.submit(self.regions)
         homes = _HOMES.get(self.partition, (self.asker.region,)) if self.plan.tag_index else ()
         index = [self._pool.submit(self._tag_index, home) for home in homes]
@@ -288,17 +291,15 @@ class AccountReader:
 
     def _of_profile(self, arn: str) -> GotProfile | Tagging | None:
         name = _name(arn)
-        found = self._first_allowed(arn, (PROFILE, PROFILE_TAGS), "its tags are unknown", InstanceProfileName=name)
-        if found is None:
-            return None
-        operation, body = found
-        if operation == PROFILE:
-            profile = _decoded(body, _ProfileAnswer).profile
-            if profile.profile_arn != arn:
-                # Made anew under another path, or spelled otherwise: the one that was listed is gone.
-                self._gone(operation, arn)
-            return profile
-        return Tagging("instance-profile", name, _decoded(body, _TagsAnswer).tags)
+        ways: dict[str, Callable[[list[bytes]], GotProfile | Tagging]] = {
+            PROFILE: lambda pages: _decoded(pages[0], _ProfileAnswer).profile,
+            PROFILE_TAGS: lambda pages: _tagging("instance-profile", name, pages),
+        }
+        found = self._first_allowed(arn, ways, "its tags are unknown", InstanceProfileName=name)
+        if isinstance(found, GotProfile) and found.profile_arn != arn:
+            # Made anew under another path, or spelled otherwise: the one that was listed is gone.
+            self._gone(PROFILE, arn)
+        return found
 
     def _roles_one_by_one(self, dump: _Read, roles: _Read | None, profiles: _Read) -> list[Future[Any]]:
         dumped = {role.role_arn for role in dump.records}
@@ -309,13 +310,11 @@ class AccountReader:
 
     def _of_role(self, arn: str) -> GotRole | Tagging | None:
         name = _name(arn)
-        found = self._first_allowed(arn, (ROLE, ROLE_TAGS), "its tags and last use are unknown", RoleName=name)
-        if found is None:
-            return None
-        operation, body = found
-        if operation == ROLE:
-            return tags_or_none(_decoded(body, _RoleAnswer).role)
-        return Tagging("role", name, _decoded(body, _TagsAnswer).tags)
+        ways: dict[str, Callable[[list[bytes]], GotRole | Tagging]] = {
+            ROLE: lambda pages: tags_or_none(_decoded(pages[0], _RoleAnswer).role),
+            ROLE_TAGS: lambda pages: _tagging("role", name, pages),
+        }
+        return self._first_allowed(arn, ways, "its tags and last use are unknown", RoleName=name)
 
     def _links_one_by_one(self, dump: _Read, roles: _Read | None) -> list[Future[Any]]:
         dumped = {role.role_arn for role in dump.records if role.profiles is not UNSET}
@@ -332,16 +331,17 @@ class AccountReader:
         ).records
 
     def _first_allowed(
-        self, arn: str, operations: tuple[str, ...], cost: str, **parameters: Any
-    ) -> tuple[str, bytes] | None:
-        """Return the answer of the first operation that is not refused, the one that was answered before first."""
+        self, arn: str, ways: dict[str, Callable[[list[bytes]], R]], cost: str, **parameters: Any
+    ) -> R | None:
+        """Return what the first operation says that is not refused, one that was always denied last."""
         refusals: dict[str, Refused] = {}
-        for operation in sorted(operations, key=lambda one: self.asker.refusals[one] > self.asker.answered[one]):
+        # A few that are denied say nothing of the others, of which the first way tells more.
+        for operation in sorted(ways, key=lambda one: self.asker.refusals[one] > 3 and not self.asker.answered[one]):
             if self.asker.hopeless(operation):
                 refusals[operation] = Refused("denied", "AccessDenied", "as it was for all others that were asked")
                 continue
             try:
-                return operation, self.asker.ask("iam", operation, **parameters)
+                return ways[operation](list(self.asker.pages("iam", operation, **parameters)))
             except Refused as refusal:
                 refusals[operation] = refusal
                 if refusal.reason == "vanished":
@@ -371,8 +371,8 @@ class AccountReader:
         found.state = "partial" if found.state == "complete" else found.state
         return found
 
-    def _account(self, summary: bytes | None, aliases: bytes | None) -> Iterator[Answer]:
-        counts = _decoded(summary, _Summary).counts if summary is not None else {}
+    def _account(self, summary: _Summary | None, aliases: _Aliases | None) -> Iterator[Answer]:
+        counts = summary.counts if summary is not None else {}
         record = Account(
             role_quota=counts.get("RolesQuota"),
             profile_quota=counts.get("InstanceProfilesQuota"),
@@ -380,7 +380,7 @@ class AccountReader:
             profiles_expected=counts.get("InstanceProfiles"),
         )
         yield self._answer("GetAccountSummary", _Read([record], "complete") if summary is not None else _REFUSED)
-        names = _decoded(aliases, _Aliases).names if aliases is not None else []
+        names = aliases.names if aliases is not None else []
         alias = Account(account_name=self.name or (names[0] if names else None))
         yield self._answer("ListAccountAliases", _Read([alias], "complete") if aliases is not None else _REFUSED)
 
@@ -393,7 +393,28 @@ class AccountReader:
         if self.plan.regions != "all":
             where = ", ".join(self.plan.regions)
             self._not_asked(CORE, UNKNOWN_REGION, f"regions other than {where} were not asked for")
-            return list(self.plan.regions)
+            return self._existing(self.plan.regions)
+        if (enabled := self._enabled()) is not None:
+            return enabled
+        here = self.asker.region
+        self._not_asked(CORE, UNKNOWN_REGION, f"which regions are enabled could not be read, so only {here} was asked")
+        return [here]
+
+    def _existing(self, named: Iterable[str]) -> list[str]:
+        """Return the regions but for those that neither botocore nor the account knows."""
+        strange = {region for region in named if not self._is_known(region)}
+        enabled = self._enabled() if strange else None
+        nowhere = strange - set(enabled) if enabled is not None else set()
+        for region in sorted(nowhere):
+            detail = f"{region} is none of the regions that are enabled in the account, so that it was not asked"
+            self._not_asked(CORE, region, detail)
+        return [region for region in named if region not in nowhere]
+
+    def _is_known(self, region: str) -> bool:
+        return region in self.asker.session.get_available_regions("ec2", self.partition)
+
+    def _enabled(self) -> list[str] | None:
+        """Return the regions that are enabled in the account, or None where AWS does not say."""
         here = self.asker.region
         try:
             body = self.asker.ask("ec2", "DescribeRegions", here)
@@ -408,10 +429,7 @@ class AccountReader:
             MaxResults=50,
             RegionOptStatusContains=["ENABLED", "ENABLED_BY_DEFAULT"],
         )
-        if found.state == "complete":
-            return sorted(region.name for region in found.records)
-        self._not_asked(CORE, UNKNOWN_REGION, f"which regions are enabled could not be read, so only {here} was asked")
-        return [here]
+        return sorted(region.name for region in found.records) if found.state == "complete" else None
 
     def _ask_references(self, regions: list[str]) -> list[tuple[Consumer, str, Future[_Read]]]:
         wanted = ("references", "all") if self.plan.references == "all" else ("references",)
@@ -445,9 +463,9 @@ class AccountReader:
             yield self._answer("", _Read(mentions), region)
 
     def _offered(self, service: str, region: str) -> bool:
-        """Return whether a service exists in a region, so far as the installed botocore knows."""
+        """Return whether a service exists in a region, so far as the installed botocore knows that region."""
         there = self.asker.session.get_available_regions(service, self.partition)
-        return not there or region in there or service in ("ec2", "autoscaling")
+        return not there or region in there or service in ("ec2", "autoscaling") or not self._is_known(region)
 
     def _consume(self, consumer: Consumer, region: str) -> _Read:
         found = _Read(state="complete")
@@ -455,12 +473,18 @@ class AccountReader:
         for step in consumer.steps:
             parameters = []
             for before in asked:
-                for page in self._tried(found, consumer.service, step.operation, region, **before, **step.parameters):
-                    parameters += _search(step.each, page)
+                given = before | dict(step.parameters)
+                pages = self._tried(found, consumer.service, step.operation, region, beneath=bool(before), **given)
+                for page in pages:
+                    each = _search(step.each, page)
+                    if each is None:
+                        self._said_nothing(found, label(consumer.service, step.operation), step.each, region)
+                    parameters += each or []
             asked = parameters
         fixed = self._fixed(consumer, region)
         for before in asked:
-            for page in self._tried(found, consumer.service, consumer.operation, region, **before, **fixed):
+            given = before | fixed
+            for page in self._tried(found, consumer.service, consumer.operation, region, beneath=bool(before), **given):
                 found.records += self._records(found, consumer.operation, region, page, consumer.key, consumer.record)
         return found
 
@@ -505,12 +529,14 @@ class AccountReader:
 
     # Listings
 
-    def _tried(self, found: _Read, service: str, operation: str, region: str, **parameters: Any) -> Iterator[bytes]:
+    def _tried(
+        self, found: _Read, service: str, operation: str, region: str, *, beneath: bool, **parameters: Any
+    ) -> Iterator[bytes]:
         try:
             yield from self.asker.pages(service, operation, region, **parameters)
         except Refused as refusal:
-            # What is gone since it was listed uses nothing any more.
-            if refusal.reason != "vanished":
+            # What is gone since it was listed uses nothing any more; a whole list is not gone.
+            if refusal.reason != "vanished" or not beneath:
                 found.state = "truncated" if found.records else "refused"
                 self._refused(service, operation, refusal, region=region)
 
@@ -547,6 +573,7 @@ class AccountReader:
         """Return the records under a key of an answer; one that is not of the shape known is a gap."""
         value = msgspec.json.decode(body, type=dict[str, msgspec.Raw]).get(key)
         if value is None:
+            self._said_nothing(found, operation, key, region)
             return []
         raw = bytes(value)
         try:
@@ -566,11 +593,16 @@ class AccountReader:
                 self._gap(operation, where, "unreadable", f"{where} of AWS's answer cannot be read: {error}", region)
         return records
 
-    def _one(self, service: str, operation: str) -> bytes | None:
+    def _said_nothing(self, found: _Read, operation: str, key: str, region: str) -> None:
+        # AWS writes an empty list as one.
+        found.state = "truncated"
+        self._gap(operation, ALL, "unreadable", f"AWS's answer to {operation} holds no {key}; load again", region)
+
+    def _one(self, operation: str, kind: type[T]) -> T | None:
         try:
-            return self.asker.ask(service, operation)
+            return _decoded(self.asker.ask("iam", operation), kind)
         except Refused as refusal:
-            self._refused(service, operation, refusal)
+            self._refused("iam", operation, refusal)
             return None
 
     # Gaps, answers, progress
@@ -583,6 +615,8 @@ class AccountReader:
         of = "" if subject == ALL else f" of {subject}"
         cost = _COST.get(operation, "what names profiles there is unknown" if where else "what it shows is unknown")
         what = f"allow {action}" if refusal.reason == "denied" else "load again"
+        if is_nowhere(refusal.cause):
+            what = "no host of that name exists: check whether there is such a region, and the service in it"
         self._gap(
             name,
             subject,
@@ -642,7 +676,7 @@ class _RoleAnswer(msgspec.Struct):
 
 
 class _TagsAnswer(msgspec.Struct):
-    tags: list[Tag] = msgspec.field(name="Tags", default_factory=list)
+    tags: list[Tag] = msgspec.field(name="Tags")
 
 
 class _Indexed(msgspec.Struct):
@@ -651,7 +685,7 @@ class _Indexed(msgspec.Struct):
 
 
 class _Summary(msgspec.Struct):
-    counts: dict[str, int] = msgspec.field(name="SummaryMap", default_factory=dict)
+    counts: dict[str, int] = msgspec.field(name="SummaryMap")
 
 
 class _Aliases(msgspec.Struct):
@@ -663,7 +697,7 @@ class _Region(msgspec.Struct):
 
 
 class _Regions(msgspec.Struct):
-    regions: list[_Region] = msgspec.field(name="Regions", default_factory=list)
+    regions: list[_Region] = msgspec.field(name="Regions")
 
 
 _OptedRegion = _Region
@@ -675,13 +709,20 @@ def _gathered(futures: list[Future[Any]]) -> list[Any]:
 
 
 def _decoded(body: bytes, kind: type[T]) -> T:
-    return msgspec.json.decode(body, type=kind)
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        raise Refused("unreadable", type(error).__name__, str(error)) from error
 
 
-def _search(path: str, body: bytes) -> list[dict[str, Any]]:
+def _tagging(resource_type: Literal["role", "instance-profile"], name: str, pages: list[bytes]) -> Tagging:
+    return Tagging(resource_type, name, [tag for page in pages for tag in _decoded(page, _TagsAnswer).tags])
+
+
+def _search(path: str, body: bytes) -> list[dict[str, Any]] | None:
     import jmespath
 
-    return jmespath.search(path, msgspec.json.decode(body)) or []
+    return jmespath.search(path, msgspec.json.decode(body))  # type: ignore[no-any-return]
 
 
 def _name_of(read: GotProfile | Tagging) -> str:

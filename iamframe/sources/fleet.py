@@ -99,7 +99,8 @@ def _cells(text: str, where: str) -> Iterator[Mapping[str, Any]]:
     """Yield the rows of a CSV, an empty one for a row without any value."""
     # Spreadsheets separate by semicolons where a comma is part of numbers, and by tabs when they copy.
     for separator in _SEPARATORS:
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+        # A quote that is not closed would swallow the accounts after it.
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
         header = [name.strip().lower() for name in next(reader, ())]
         if set(header) & set(_COLUMNS["account_id"]):
             break
@@ -188,8 +189,31 @@ def assumed(base: boto3.Session, member: Member, role: str, external_id: str | N
     fetcher = AssumeRoleCredentialFetcher(inner.create_client, credentials, arn, extra_args=extra)
     # A copy keeps what the session was set up with: endpoint, proxy, certificates, region.
     own = copy.copy(inner)
-    own._credentials = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")  # noqa: SLF001
+
+    def fetch() -> Any:
+        try:
+            return fetcher.fetch_credentials()
+        except ClientError as error:
+            # Botocore logs it as a warning, and AWS quotes what is not to its liking.
+            said = error.response.get("Error", {})
+            clean = said | {"Message": without(str(said.get("Message", "")), spellings(external_id))}
+            raise ClientError(error.response | {"Error": clean}, error.operation_name) from None
+
+    own._credentials = DeferredRefreshableCredentials(fetch, "assume-role")  # noqa: SLF001
     return boto3.Session(botocore_session=own)
+
+
+def spellings(*external_ids: str | None) -> tuple[str, ...]:
+    """Return external ids as they stand in what AWS says, the longest first."""
+    ids = {one for given in external_ids if given for one in (given, " ".join(given.split()))}
+    return tuple(sorted(ids - {""}, key=len, reverse=True))
+
+
+def without(text: str, secrets: Iterable[str]) -> str:
+    """Return AWS's words without the external ids, which it quotes where they are not to its liking."""
+    for secret in secrets:
+        text = text.replace(secret, "…")
+    return text
 
 
 def _partition(session: boto3.Session) -> str:

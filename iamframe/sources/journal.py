@@ -9,8 +9,8 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import zlib
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from msgspec import Raw
@@ -28,7 +28,23 @@ class Entry(msgspec.Struct, gc=False):
     body: Raw
 
 
-_DECODE = msgspec.json.Decoder(Entry).decode
+class _Line(msgspec.Struct):
+    """An entry as it lies in the file: what a disk has changed is no answer of AWS's."""
+
+    crc: int
+    entry: Raw
+
+
+_DECODE = msgspec.json.Decoder(_Line).decode
+
+
+def _entry(line: bytes) -> Entry | None:
+    """Return what stands in a line, or None where it is torn or was changed."""
+    with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
+        kept = _DECODE(line)
+        if line.endswith(b"\n") and kept.crc == zlib.crc32(kept.entry):
+            return msgspec.json.decode(kept.entry, type=Entry)
+    return None
 
 
 class Journal:
@@ -64,7 +80,7 @@ class Journal:
                 return None
             start, size = place
             self._file.seek(start)
-            return _DECODE(self._file.read(size))
+            return _entry(self._file.read(size))
 
     def put(self, entry: Entry) -> None:
         """Add an answer; it is kept even if the process is killed right after.
@@ -74,7 +90,8 @@ class Journal:
         StoreError
             If it cannot be written, as on a full disk; the answers before it are kept.
         """
-        line = msgspec.json.encode(entry) + b"\n"
+        raw = msgspec.json.encode(entry)
+        line = msgspec.json.encode(_Line(zlib.crc32(raw), Raw(raw))) + b"\n"
         with self._lock:
             start = self._file.seek(0, os.SEEK_END)
             try:
@@ -118,11 +135,7 @@ class Journal:
         start = 0
         with self._path.open("rb") as lines:
             for line in lines:
-                entry: Any = None
-                if line.endswith(b"\n"):
-                    with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
-                        entry = _DECODE(line)
-                if entry is None:
+                if (entry := _entry(line)) is None:
                     break
                 self._places[entry.key] = (start, len(line))
                 start += len(line)

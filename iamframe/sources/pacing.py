@@ -30,7 +30,7 @@ class Pacer:
         self,
         rate: float | None = None,
         clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self._most = rate
         self._rate = rate
@@ -48,7 +48,7 @@ class Pacer:
             at = max(now, self._next)
             self._next = at + 1 / rate
         if at > now:
-            self._sleep(at - now)
+            self._sleep(min(at - now, threading.TIMEOUT_MAX))
 
     def refused(self) -> None:
         """Note that AWS refused a request for its rate."""

@@ -7,6 +7,7 @@ the service's IAM prefix.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -101,6 +102,12 @@ def label(service: str, operation: str) -> str:
     return _ACTIONS.get((service, operation), operation) if _OPERATIONS[operation] > 1 else operation
 
 
+def actions_of(operations: Iterable[str]) -> list[str]:
+    """Return the IAM actions that allow operations, named as `calls` and `gaps` name them, sorted."""
+    named = set(operations)
+    return sorted({read.action for read in READS if label(read.service, read.operation) in named} - _FREE)
+
+
 def actions(*when: When) -> list[str]:
     """Return the IAM actions that are asked at such times, sorted."""
     return sorted({read.action for read in READS if read.when in when} - _FREE)
@@ -108,5 +115,11 @@ def actions(*when: When) -> list[str]:
 
 def policy(*when: When) -> dict[str, object]:
     """Return the least IAM policy that allows what is asked at such times."""
-    statement = {"Effect": "Allow", "Action": actions(*when), "Resource": "*"}
-    return {"Version": "2012-10-17", "Statement": [statement]}
+    return policy_of(actions(*when))
+
+
+def policy_of(allowed: list[str]) -> dict[str, object]:
+    """Return the IAM policy that allows actions; one without a statement where there are none."""
+    # IAM takes no statement with an empty list of actions.
+    statements = [{"Effect": "Allow", "Action": allowed, "Resource": "*"}] if allowed else []
+    return {"Version": "2012-10-17", "Statement": statements}

@@ -1,0 +1,467 @@
+"""Pseudonyms for what tells whose accounts these are: the same throughout one report, other ones in the next.
+
+Account ids, unique ids, external ids, e-mail addresses and the ids of AWS Organizations are replaced in every text of
+a result before anything is made of it. Twelve digits are found by trying them all, so a pseudonym is an HMAC with a key
+that nobody else has, never a plain hash. Afterwards the finished files are searched for the originals by another way
+than they were replaced by.
+
+Forms of ids: IAM User Guide, "IAM identifiers" (unique ids and their prefixes); AWS Organizations API Reference,
+"Organization", "OrganizationalUnit", "Root" (`o-…`, `ou-…`, `r-…`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import html
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import fields, replace
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from zipfile import ZipFile, is_zipfile
+
+import msgspec
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from iamframe import schema
+from iamframe.checks.registry import Result, by_severity
+from iamframe.errors import ReportError
+from iamframe.inventory import joined
+from iamframe.keys import texts
+from iamframe.sources.records import UNKNOWN_ACCOUNT
+
+if TYPE_CHECKING:
+    from iamframe.changes import Changes
+
+MASKED = (
+    "Masked: account ids, unique ids, external ids, e-mail addresses and ids of AWS Organizations are pseudonyms, each "
+    "the same throughout this report. Names are as they are and can still tell whose these are; commands name "
+    "pseudonyms where they name ids."
+)
+KEY_BYTES = 32
+# Columns that hold an id and nothing else, whatever its form.
+ID_COLUMNS = {"account_id": "acct", "role_id": "id", "profile_id": "id"}
+POLICY_COLUMNS = frozenset({"trust_policy"})
+
+# What stands in an ARN where others have their account, and is AWS's own.
+_NOT_ACCOUNTS = frozenset({"aws", "cloudfront", UNKNOWN_ACCOUNT})
+# One try per run of letters: a text of a million of them takes no longer than its length. `+` after a quantifier takes
+# all there is and gives none back.
+_EMAIL = re.compile(
+    r"(?<![\w.+'-])(?P<lead>['.+-]*+)(?P<email>\w[\w.+'-]*+(?:[@＠]|%40|\\u0040)"
+    r"[\w-]+(?:\.[\w-]+)*\.(?:xn--[\w-]+|[^\W\d_]{2,}))"
+)
+_AT = re.compile(r"[@＠%\\](?:(?<=[@＠])|40|u0040)")
+# Those of roles, users and profiles are told however short they were made for an example; others begin words.
+_UNIQUE = r"(?:(?:ID|IP|RO)A[A-Z0-9]{3,}|(?:BIA|CCA|GPA|KIA|NPA|NVA|PKA|SCA|SIA)[A-Z0-9]{12,})"
+# All begin with one of few letters, which are found before anything is tried. What must not stand before an id is told
+# after its first letter.
+_ID = re.compile(
+    r"[aAo0-9](?:"
+    r"(?P<arn>(?<=a)rn:[\w-]*:[\w-]*:[\w*-]*:)(?P<field>[^:/\s\"'\\`,;|<>(){}\[\]]+)(?=:)"
+    rf"|(?P<unique>(?<=A)(?<![0-9A-Za-z]A){_UNIQUE})"
+    r"|(?P<org>(?<=o)(?<![\w-]o)-[a-z0-9]{10,32}(?![\w-]))(?P<root>/r-[0-9a-z]{4,32}(?![\w-]))?"
+    r"|(?P<unit>(?<=o)(?<![\w-]o)u-[0-9a-z]{4,32}-[a-z0-9]{8,32}(?![\w-]))"
+    r"|(?P<digits>(?<=[0-9])(?<![0-9]{2})[0-9]{11}(?![0-9])"
+    r"|(?<=[0-9])(?<![0-9-][0-9])[0-9]{3}-[0-9]{4}-[0-9]{4}(?![0-9-])))"
+)
+# An id of an instance or a template is not an account's, though it may hold twelve digits in a row.
+_EC2 = re.compile(r"(?<![0-9A-Za-z])[a-z]{1,10}-[0-9a-f]{17}(?![0-9a-z])")
+_TWELVE = re.compile("[0-9]{12}")
+_LETTERS = b"abcdefghijklmnopqrstuvwxyz234567" * 8
+_PSEUDONYM = re.compile(r"\w+-[a-z2-7]{10}")
+# Times are written into the files without having been a text before.
+_DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
+# Shorter ones stand in numbers, times and words that have nothing to do with them.
+_MIN_EXTERNAL = 8
+_REPORTED = frozenset({".csv", ".html", ".json", ".xlsx"})
+_WINDOW = 6
+_CHUNK = 1 << 20
+
+
+class Hit(NamedTuple):
+    """Where an original stands."""
+
+    start: int
+    end: int
+
+
+class Finder:
+    """Finds any of a million byte strings, of six bytes at least, at any place, in one pass."""
+
+    def __init__(self, wanted: Iterable[bytes]) -> None:
+        self._wanted = frozenset(wanted)
+        self.longest = max(map(len, self._wanted), default=0)
+        self._lengths: dict[int, list[int]] = {}
+        for length, start in sorted({(len(one), _number(one)) for one in self._wanted}, reverse=True):
+            self._lengths.setdefault(start, []).append(length)
+        self._bits = np.uint64(64 - min(max(len(self._lengths).bit_length() + 6, 16), 24))
+        self._table = np.zeros(1 << (64 - int(self._bits)), dtype=bool)
+        self._table[self._slot(np.fromiter(self._lengths, np.uint64, len(self._lengths)))] = True
+
+    def _slot(self, numbers: Any) -> Any:
+        return (numbers * np.uint64(0x9E3779B97F4A7C15)) >> self._bits
+
+    def hits(self, text: bytes) -> Iterator[Hit]:
+        """Yield where one stands, from left to right, the longest of each place; none overlaps another."""
+        if not self._wanted:
+            return
+        padded, end = text + bytes(8), 0
+        for start in range(0, len(text), _CHUNK):
+            stop = min(start + _CHUNK, len(text))
+            found = []
+            for offset in range(start, min(start + 8, stop)):
+                view = np.frombuffer(padded, "<u8", (stop - offset + 7) // 8, offset)
+                numbers = view & np.uint64((1 << (8 * _WINDOW)) - 1)
+                found.append(np.flatnonzero(self._table[self._slot(numbers)]) * 8 + offset)
+            for place in np.sort(np.concatenate(found)).tolist():
+                if place < end:
+                    continue
+                for length in self._lengths.get(_number(text[place : place + _WINDOW]), ()):
+                    if text[place : place + length] in self._wanted:
+                        end = place + length
+                        yield Hit(place, end)
+                        break
+
+
+def _number(text: bytes) -> int:
+    return int.from_bytes(text[:_WINDOW], "little")
+
+
+class Mask:
+    """The pseudonyms of one report, and the originals that they stand for."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+        # By spelling: an account id may stand with hyphens, an address in capitals.
+        self._originals: dict[str, str] = {}
+        self._external: dict[str, str] = {}
+        # Those external ids that no word is like.
+        self._telling: dict[str, str] = {}
+        self._accounts: dict[str, str] = {}
+        # Policies are made of the same few words.
+        self._words: dict[str, str] = {}
+
+    def _named(self, kind: str, original: str) -> str:
+        digest = hmac.digest(self._key, _bytes(f"{kind}\0{original}"), hashlib.sha256)
+        return f"{kind}-{digest[:10].translate(_LETTERS).decode()}"
+
+    def _noted(self, kind: str, original: str, spelled: str) -> str:
+        if spelled not in self._originals:
+            self._originals[spelled] = self._named(kind, original)
+        return self._originals[spelled]
+
+    def account(self, spelled: str) -> str:
+        """Return the pseudonym of an account, whatever the form of its id; `unknown` is none."""
+        if spelled in _NOT_ACCOUNTS:
+            return spelled
+        plain = spelled.replace("-", "")
+        if _TWELVE.fullmatch(plain):
+            return self._noted("acct", plain, spelled)
+        return self._named("acct", spelled)
+
+    def unique(self, spelled: str) -> str:
+        """Return the pseudonym of a unique id, which keeps the four letters that say what it is of."""
+        if re.fullmatch(f"A{_UNIQUE}", spelled):
+            return self._noted(spelled[:4], spelled, spelled)
+        return self._named("id", spelled)
+
+    def text(self, text: str) -> str:
+        """Return a text with a pseudonym for each id and address that its form tells."""
+        while _AT.search(text):
+            told = _EMAIL.sub(self._email, text)
+            if told == text:
+                break
+            text = told
+        return _ID.sub(self._id, text)
+
+    def _email(self, match: re.Match[str]) -> str:
+        plain = re.sub(r"＠|%40|\\u0040", "@", match["email"]).casefold()
+        return match["lead"] + self._noted("email", plain, match["email"])
+
+    def _id(self, match: re.Match[str]) -> str:
+        if field := match["field"]:
+            return f"a{match['arn']}{self.account(field) if field.strip('*?') else field}"
+        if match["org"]:
+            org, root = f"o{match['org']}", match["root"]
+            return self._noted("org", org, org) + (f"/{self._named('root', root)}" if root else "")
+        spelled = match[0]
+        if match["unique"]:
+            return self.unique(spelled)
+        if match["unit"]:
+            return self._noted("ou", spelled, spelled)
+        near = _EC2.finditer(match.string, max(match.start() - 28, 0), match.end() + 18)
+        return spelled if any(one.start() < match.start() < one.end() for one in near) else self.account(spelled)
+
+    def learn_accounts(self, ids: Iterable[str]) -> None:
+        """Take note of accounts: in a policy, an id of any form is told by being one of them."""
+        self._accounts |= {one: self.account(one) for one in ids if one not in _NOT_ACCOUNTS}
+
+    def learn_external(self, policies: Iterable[str]) -> None:
+        """Take note of the external ids that policies ask for."""
+        said: set[str] = set()
+        for policy in policies:
+            with suppress(msgspec.MsgspecError, RecursionError):
+                said.update(_external_ids(msgspec.json.decode(policy)))
+        # An account's id may serve as one, and keeps its pseudonym then.
+        said = {one for one in said if one.strip("*?") and (self.text(one) == one or not self._is_id(one))}
+        self._external = {one: self._named("ext", one) for one in said}
+        telling = {_bytes(one) for one in said if len(_bytes(one)) >= _MIN_EXTERNAL and not _DAY.match(one)}
+        # What iamframe's own sentences hold cannot be told from them. One may hide another that it overlaps.
+        own = _own_words() if telling else b""
+        while found := {own[start:end] for start, end in Finder(telling).hits(own)}:
+            telling -= found
+        self._telling = {one: self._external[one] for one in map(_text, telling)}
+        self._originals |= self._telling
+
+    def _is_id(self, text: str) -> bool:
+        return _PSEUDONYM.fullmatch(self.text(text)) is not None
+
+    def policy(self, policy: str) -> str:
+        """Return a policy, compact JSON, with pseudonyms in all its texts."""
+        try:
+            return msgspec.json.encode(self._within(msgspec.json.decode(policy), False)).decode()
+        except (msgspec.MsgspecError, RecursionError):
+            return self.text(policy)
+
+    def _within(self, node: Any, external: bool) -> Any:
+        if isinstance(node, dict):
+            return {
+                self._word(key): self._within(value, key.lower() == "sts:externalid") for key, value in node.items()
+            }
+        if isinstance(node, list):
+            return [self._within(value, external) for value in node]
+        if isinstance(node, int) and not isinstance(node, bool):
+            # An id without its quotes is one all the same.
+            told = self._within(str(node), external)
+            return node if told == str(node) else told
+        if not isinstance(node, str):
+            return node
+        return (self._external if external else self._accounts).get(node) or self._word(node)
+
+    def _word(self, word: str) -> str:
+        if word not in self._words:
+            self._words[word] = self.text(word)
+        return self._words[word]
+
+    def external(self, values: Iterable[str]) -> list[str]:
+        """Return texts with a pseudonym for each external id, at whatever place it stands."""
+        return _replaced(list(values), self._telling)
+
+    def known(self, values: list[str]) -> list[str]:
+        """Return texts with a pseudonym for each original known by now, at whatever place it stands."""
+        return _replaced(values, self._originals)
+
+    def searched(self) -> Finder:
+        """Return what finds the originals in finished files, as they stand in text, JSON, HTML and CSV.
+
+        An external id of letters alone is left out: it may be a word of a file format.
+        """
+        spelled = [one for one in self._originals if not (one in self._telling and one.isalpha())]
+        ways = (str, html.escape, lambda one: json.dumps(one, ensure_ascii=False)[1:-1], lambda o: o.replace('"', '""'))
+        return Finder({_bytes(way(one)) for one in spelled for way in ways})
+
+
+def _bytes(text: str) -> bytes:
+    # A title may hold bytes that the terminal could not decode.
+    return text.encode(errors="surrogatepass")
+
+
+def _replaced(values: list[str], originals: Mapping[str, str]) -> list[str]:
+    if not originals:
+        return values
+    become = {_bytes(one): pseudonym.encode() for one, pseudonym in originals.items()}
+    # No text has this byte, so that none begins in one text and ends in the next.
+    joint = b"\xff".join(map(_bytes, values))
+    parts, last = [], 0
+    for start, end in Finder(become).hits(joint):
+        parts += [joint[last:start], become[joint[start:end]]]
+        last = end
+    if not parts:
+        return values
+    return list(map(_text, b"".join([*parts, joint[last:]]).split(b"\xff")))
+
+
+def _external_ids(node: Any, asked: bool = False) -> Iterator[str]:
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from _external_ids(value, key.lower() == "sts:externalid")
+    elif isinstance(node, list):
+        for value in node:
+            yield from _external_ids(value, asked)
+    elif asked and isinstance(node, (str, int)):
+        yield str(node)
+
+
+def _text(spelled: bytes) -> str:
+    return spelled.decode(errors="surrogatepass")
+
+
+def _own_words() -> bytes:
+    def within(folder: Traversable) -> Iterator[bytes]:
+        for entry in folder.iterdir():
+            if entry.is_dir():
+                yield from within(entry)
+            elif entry.name.endswith((".py", ".toml", ".j2", ".css", ".js")):
+                yield entry.read_bytes()
+
+    return b"\0".join(within(resources.files("iamframe")))
+
+
+def masked(
+    result: Result, changes: Changes | None, mask: Mask, *said: str | None
+) -> tuple[Result, Changes | None, list[str | None]]:
+    """Return a result with pseudonyms in all its texts, its rows sorted by them; its changes, and other texts, too."""
+    inventory, frames = result.inventory, result.inventory.frames
+    views = {field.name: getattr(result, field.name) for field in fields(result)}
+    views = {name: value for name, value in views.items() if isinstance(value, pd.DataFrame)}
+    loose = [*inventory.sources, *([result.policy.path] if result.policy.path else []), *filter(None, said)]
+    tables = {name: getattr(changes, name) for name in ("changes", "findings", "not_compared")} if changes else {}
+    old = changes.old.inventory if changes else None
+    if old is not None:
+        loose += old.sources
+    # What only the older of two loads holds is written nowhere but in the changes, and must not stand there.
+    of_old = old.frames.values() if old is not None else ()
+    told = _told([*frames.values(), *views.values(), *tables.values(), *of_old], loose, mask)
+    views = {name: _masked(frame, told) for name, frame in views.items()}
+    in_frames: dict[str, Any] = {name: _masked(frame, told) for name, frame in frames.items()}
+    text = told[""]
+    # The order of the originals would tell about them.
+    views["coverage"] = views["coverage"].sort_values("account_id", kind="stable", ignore_index=True)
+    views["findings"] = schema.FINDINGS.from_arrow(by_severity(schema.FINDINGS.to_arrow(views["findings"])))
+    whole = replace(
+        result,
+        inventory=joined([replace(inventory, **in_frames)], [text[source] for source in inventory.sources]),
+        policy=replace(result.policy, path=result.policy.path and text[result.policy.path]),
+        **views,
+    )
+    if changes is not None and old is not None:
+        sources = tuple(text[source] for source in old.sources)
+        older = replace(changes.old, inventory=replace(old, sources=sources))
+        shown = {name: _masked(table, told).sort_values("account_id", kind="stable") for name, table in tables.items()}
+        changes = replace(changes, old=older, new=whole, **shown)
+    return whole, changes, [one and text[one] for one in said]
+
+
+def _kind(column: str) -> str:
+    return ID_COLUMNS.get(column, "policy" if column in POLICY_COLUMNS else "")
+
+
+def _told(frames: Iterable[pd.DataFrame], loose: Iterable[str], mask: Mask) -> dict[str, Mapping[str, str]]:
+    """Return, per kind of column, what each text becomes."""
+    distinct: dict[str, dict[str, None]] = {"acct": {}, "id": {}, "policy": {}, "": dict.fromkeys(loose)}
+    for frame in frames:
+        for name in frame.columns:
+            if frame[name].dtype == "str":
+                distinct[_kind(name)] |= dict.fromkeys(pc.unique(texts(frame[name]).drop_null()).to_pylist())
+    mask.learn_accounts(distinct["acct"])
+    mask.learn_external(policy for policy in distinct["policy"] if "externalid" in policy.lower())
+    accounts = {one: mask.account(one) for one in distinct["acct"]}
+    unique = {one: mask.unique(one) for one in distinct["id"]}
+    policies = [mask.policy(one) for one in distinct["policy"]]
+    # An external id may hold an account's id or an address: it goes first, and whole.
+    plain = [mask.text(one) for one in mask.external(distinct[""])]
+    # What one text shows to be an id may stand in another where its form does not tell.
+    plain, policies = (mask.known(some) for some in (plain, policies))
+    return {
+        "acct": accounts,
+        "id": unique,
+        "policy": dict(zip(distinct["policy"], policies, strict=True)),
+        "": dict(zip(distinct[""], plain, strict=True)),
+    }
+
+
+def _masked(frame: pd.DataFrame, told: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
+    columns = {}
+    for name in frame.columns:
+        if frame[name].dtype == "str":
+            encoded = texts(frame[name]).dictionary_encode()
+            become = told[_kind(name)]
+            values = pa.array([become[one] for one in encoded.dictionary.to_pylist()], pa.large_string())
+            columns[name] = pd.Series(values.take(encoded.indices).to_pandas(), dtype="str").set_axis(frame.index)
+    return frame.assign(**columns)
+
+
+def search(aside: Path, folder: Path, mask: Mask, going: Iterable[str] = ()) -> None:
+    """Look through finished files, and through those of an earlier report that would stay beside them.
+
+    `going` names tables of an earlier report that are taken away when this one is there.
+
+    Raises
+    ------
+    ReportError
+        If one holds an original: which file, never which id.
+    """
+    finder = mask.searched()
+    finished = {file.name for file in aside.iterdir()} | {f"{name}.csv" for name in going}
+    for file in sorted(path for path in aside.iterdir() if path.is_file()):
+        if _holds(file, finder):
+            raise ReportError(
+                f"{folder}: nothing was written, since {file.name} would still hold an id or address that masking "
+                f"takes out; that is a defect of iamframe, to be reported without the data"
+            )
+    for file in sorted(path for path in folder.iterdir() if path.is_file() and path.name not in finished):
+        if file.suffix in _REPORTED and _holds(file, finder):
+            raise ReportError(
+                f"{folder}: nothing was written, since {file.name}, which would stay there, holds an id or address "
+                f"that masking takes out; move it away, or name another folder with --out"
+            )
+
+
+def _holds(file: Path, finder: Finder) -> bool:
+    if any(True for _ in finder.hits(file.name.encode())):
+        return True
+    if is_zipfile(file):
+        with ZipFile(file) as archive:
+            for name in archive.namelist():
+                with archive.open(name) as member:
+                    if _stream_holds(member, finder):
+                        return True
+        return False
+    with file.open("rb") as stream:
+        return _stream_holds(stream, finder)
+
+
+def _stream_holds(stream: IO[bytes], finder: Finder) -> bool:
+    kept = b""
+    while piece := stream.read(8 * _CHUNK):
+        if any(True for _ in finder.hits(kept + piece)):
+            return True
+        kept = (kept + piece)[-finder.longest :] if finder.longest else b""
+    return False
+
+
+def mask_for(key: bool | str | os.PathLike[str], folder: Path) -> Mask:
+    """Return a mask with a key of its own, or with that of a file, which is made, for its owner alone, if not there.
+
+    Raises
+    ------
+    ReportError
+        If it lies where the report goes, holds less than 32 bytes, or cannot be read or made.
+    """
+    if isinstance(key, bool):
+        return Mask(secrets.token_bytes(KEY_BYTES))
+    file = Path(key)
+    if file.resolve().is_relative_to(folder.resolve()):
+        raise ReportError(f"{file}: a key in the report's folder would be handed on with it; keep it elsewhere")
+    try:
+        with suppress(FileExistsError):
+            handle = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+            with os.fdopen(handle, "w", encoding="ascii") as made:
+                made.write(secrets.token_hex(KEY_BYTES) + "\n")
+        content = file.read_bytes().strip()
+    except OSError as error:
+        raise ReportError(f"{file}: the key cannot be read or made ({error.strerror}); name another file") from error
+    if len(content) < KEY_BYTES:
+        raise ReportError(f"{file}: is no key, which has {KEY_BYTES} bytes at least; name a file that is not there yet")
+    return Mask(content)
