@@ -121,7 +121,9 @@ def app() -> None:
 @click.option("--author", metavar="TEXT", help="Who the page is by.")
 @click.option("--compare", "older", metavar="OLD", help="Show what changed since an older SOURCE.")
 @click.option("--lang", type=click.Choice(("en", "ja")), default="en", show_default=True, help="Language of the page.")
-@click.option("--owner-tag", metavar="KEY", default="Owner", show_default=True, help="Key of the tag that names owners.")
+@click.option(
+    "--owner-tag", metavar="KEY", default="Owner", show_default=True, help="Key of the tag that names owners."
+)
 @click.option("--xlsx", is_flag=True, help="Write an Excel workbook, too.")
 @click.option("--mask", is_flag=True, help="Put pseudonyms for account ids, unique and external ids, e-mail addresses.")
 @click.option(

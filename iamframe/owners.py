@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from iamframe import schema
 from iamframe.checks.registry import SEVERITIES, Result
-from iamframe.keys import Bools, Positions, is_in, position, take, take_flag, texts
+from iamframe.keys import Bools, Positions, is_in, joined_key, position, take, take_flag, texts
 from iamframe.names import canonical_key
 
 OWNER_TAG = "Owner"
@@ -33,19 +33,20 @@ def findings_by_owner(result: Result, tag_key: str = OWNER_TAG) -> pd.DataFrame:
     whole = is_in(findings["resource_type"], pa.array(_OF_ACCOUNTS))
     owned = np.asarray(owner.is_valid())
     state = np.select([owned, whole, unread], ["owned", "account", "unread"], "none")
-    counts = (
-        pd.DataFrame(
-            {"owner": owner.to_pandas().fillna(""), "state": state, "severity": findings["severity"].to_numpy()}
-        )
-        .groupby(["state", "owner", "severity"])
-        .size()
-        .unstack(fill_value=0)
-        .reindex(columns=list(SEVERITIES), fill_value=0)
-    )
-    rows = counts.assign(findings=counts.sum(axis=1)).reset_index()
-    rows["owner"] = rows["owner"].where(rows["state"] == "owned")
-    rows["rank"], rows["fewer"] = rows["state"].map(STATES.index), -rows["findings"]
-    return schema.FINDINGS_BY_OWNER.conform(rows.sort_values(["rank", "fewer", "owner"]))
+    keys = joined_key(pa.array(state), pc.if_else(owned, owner, ""), findings["severity"])
+    counts: dict[tuple[str, str], dict[str, int]] = {}
+    for pair in pc.value_counts(keys).to_pylist():
+        # A value may hold whatever it likes.
+        one, rest = pair["values"].split("\x1f", 1)
+        name, severity = rest.rsplit("\x1f", 1)
+        counts.setdefault((one, name), dict.fromkeys(SEVERITIES, 0))[severity] = pair["counts"]
+    rows = sorted(counts.items(), key=lambda row: (STATES.index(row[0][0]), -sum(row[1].values()), row[0][1]))
+    columns: dict[str, list[object]] = {
+        "owner": [name if one == "owned" else None for (one, name), _ in rows],
+        "state": [one for (one, _), _ in rows],
+        "findings": [sum(of.values()) for _, of in rows],
+    }
+    return schema.FINDINGS_BY_OWNER.conform(columns | {name: [of[name] for _, of in rows] for name in SEVERITIES})
 
 
 def owner_keys(result: Result, tag_key: str = OWNER_TAG) -> list[str]:
@@ -59,7 +60,9 @@ def _owners(result: Result, findings: pd.DataFrame, tag_key: str) -> tuple[pa.Ar
     """Return the owner of each finding, and whether one may be where nobody has read."""
     inventory = result.inventory
     keys = owner_keys(result, tag_key)
-    tags = inventory.tags[(inventory.tags["tag_value"] != "") & is_in(inventory.tags["tag_key"], pa.array(keys, pa.string()))]
+    tags = inventory.tags[
+        (inventory.tags["tag_value"] != "") & is_in(inventory.tags["tag_key"], pa.array(keys, pa.string()))
+    ]
     tags = tags.iloc[np.argsort(position(tags["tag_key"], pa.array(keys, pa.string())), kind="stable")]
     links = inventory.links
     resource, related = (texts(findings[name]) for name in ("resource_arn", "related_arn"))

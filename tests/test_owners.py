@@ -17,6 +17,7 @@ from iamframe import schema
 from iamframe.cli import app
 from iamframe.owners import owner_keys
 
+
 def result_of(folder: Path, *profiles: dict[str, Any], **tags: dict[str, str]) -> iamframe.Result:
     """Profiles whose tags are as named, each beside its file; those that are not named were not read."""
     documents: dict[str, Any] = {"profiles.json": profile_list(*profiles)}
@@ -35,12 +36,21 @@ def told(frame: pd.DataFrame) -> list[tuple[Any, ...]]:
 
 
 def test_an_owner_is_the_value_of_the_tag_on_the_resource(tmp_path: Path) -> None:
-    found = result_of(tmp_path, profile("a"), profile("b"), profile("c"), a={"Owner": "web"}, b={"Owner": "web"}, c={"Owner": "db"})
+    found = result_of(
+        tmp_path, profile("a"), profile("b"), profile("c"), a={"Owner": "web"}, b={"Owner": "web"}, c={"Owner": "db"}
+    )
     assert set(found.findings["check"]) == {"empty_profiles"}
     owners = iamframe.findings_by_owner(found)
     assert told(owners) == [("web", "owned", 2), ("db", "owned", 1)]
     assert owners[["high", "medium", "low", "info"]].to_numpy().tolist() == [[0, 2, 0, 0], [0, 1, 0, 0]]
     assert list(owners.columns) == schema.FINDINGS_BY_OWNER.names
+
+
+def test_an_owner_may_be_named_by_any_letters(tmp_path: Path) -> None:
+    names = ["a\x1fb", "\x1fhigh", "部門", "none"]
+    values = {f"p{number}": {"Owner": name} for number, name in enumerate(names)}
+    found = result_of(tmp_path, *map(profile, values), **values)
+    assert {owner for owner, state, _ in told(iamframe.findings_by_owner(found)) if state == "owned"} == set(names)
 
 
 def test_what_has_no_owner_tag_or_an_empty_one_has_no_owner(tmp_path: Path) -> None:
@@ -89,8 +99,10 @@ def test_a_finding_about_the_profile_alone_has_the_owner_of_the_role_in_it() -> 
 def test_keys_that_read_alike_count_as_the_one_asked_for_and_that_one_goes_first(tmp_path: Path) -> None:
     found = result_of(tmp_path, profile("a"), profile("b"), a={"owner": "web"}, b={"owner": "web", "Owner": "db"})
     assert owner_keys(found) == ["Owner", "owner"]
-    assert told(iamframe.findings_by_owner(found)) == [("db", "owned", 1), ("web", "owned", 1)] + [
-        (None, "account", 1)  # the two keys themselves
+    assert told(iamframe.findings_by_owner(found)) == [
+        ("db", "owned", 1),
+        ("web", "owned", 1),
+        (None, "account", 1),  # the two keys themselves
     ]
     assert told(iamframe.findings_by_owner(found, "owner"))[0] == ("web", "owned", 2)
 
@@ -118,7 +130,7 @@ def test_every_finding_of_the_sample_is_counted_once() -> None:
         assert owners[severity].sum() == (found.findings["severity"] == severity).sum()
 
 
-def test_without_findings_there_is_no_row(tmp_path: Path) -> None:
+def test_without_findings_there_is_no_row() -> None:
     found = iamframe.run_checks(iamframe.load_sample(), only="missing_required_tags")
     pd.testing.assert_frame_equal(iamframe.findings_by_owner(found), schema.FINDINGS_BY_OWNER.empty())
 

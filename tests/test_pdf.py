@@ -51,7 +51,9 @@ def test_no_table_is_wider_than_the_paper(browser: Browser, tmp_path: Path) -> N
     with opened(browser, file, 1032, 700) as it:
         it.page.emulate_media(media="print")
         assert it.page.evaluate("document.documentElement.scrollWidth") == 1032
-        ends = it.page.eval_on_selector_all("td, th", "cells => Math.max(...cells.map(c => c.getBoundingClientRect().right))")
+        ends = it.page.eval_on_selector_all(
+            "td, th", "cells => Math.max(...cells.map(c => c.getBoundingClientRect().right))"
+        )
         assert 900 < ends <= 1032
 
 

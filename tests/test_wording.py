@@ -8,14 +8,14 @@ import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import jinja2
 import pytest
 from accounts import IAM_READS
 from accounts import load as load_account
 from axe_playwright_python.sync_playwright import Axe
-from builders import load, nested_role, profile, profile_list, role_detail, trust
+from builders import load, nested_role, profile, profile_list, role_detail
 from click.testing import CliRunner
 from jinja2 import nodes
 from playwright.sync_api import Browser, expect
@@ -92,9 +92,7 @@ def test_every_fixed_text_of_the_script_comes_from_the_page() -> None:
 
 
 def test_no_text_of_the_catalogue_is_left_over() -> None:
-    code = "".join(
-        Path(str(module.__file__)).read_text("utf-8") for module in (page, pictures, masking)
-    )
+    code = "".join(Path(str(module.__file__)).read_text("utf-8") for module in (page, pictures, masking))
     code = re.sub(r'"\n\s*"', "", code)
     words = {key for key, text in CATALOGUE.items() if key in _section("page")}
     assert {key for key in words - said_by_template() if key not in code} == set()
@@ -208,7 +206,9 @@ def account() -> Iterator[PracticeAccount]:
         yield opened
 
 
-@pytest.mark.parametrize("denied", [*IAM_READS, "DescribeInstances", "DescribeRegions", "DescribeLaunchTemplateVersions"])
+@pytest.mark.parametrize(
+    "denied", [*IAM_READS, "DescribeInstances", "DescribeRegions", "DescribeLaunchTemplateVersions"]
+)
 def test_whatever_is_denied_the_reasons_are_japanese(account: PracticeAccount, denied: str) -> None:
     account.deny(denied)
     try:
@@ -248,7 +248,10 @@ def test_files_that_show_a_part_have_japanese_reasons(tmp_path: Path, documents:
 
 
 def test_parts_of_a_reason_are_told_one_by_one_and_commands_stay_as_they_are() -> None:
-    reason = "not all roles were read (ListRoles was denied); `aws iam x; y` shows nothing; `aws iam get-account-summary` shows them"
+    reason = (
+        "not all roles were read (ListRoles was denied); `aws iam x; y` shows nothing; "
+        "`aws iam get-account-summary` shows them"
+    )
     assert JA.told(reason) == [
         ("読み取れなかったロールがあります (ListRoles が拒否されました)", "ja"),
         ("`aws iam x; y` shows nothing", "en"),
@@ -261,8 +264,14 @@ def test_parts_of_a_reason_are_told_one_by_one_and_commands_stay_as_they_are() -
     [
         ("2 created, 1 trust changed", "作成 2 件、信頼ポリシーの変更 1 件"),
         ("findings: 1,203 new, 1 gone", "検出結果: 新規 1,203 件、解消 1 件"),
-        ("of 3 of 1 profile it is not known what they hold", "プロファイル 1 個のうち 3 個は、何が入っているか不明です"),
-        ("not known of 2 of 5 instance profiles in OLD and NEW", "OLD と NEW ではインスタンスプロファイル 5 個のうち 2 個について不明です"),
+        (
+            "of 3 of 1 profile it is not known what they hold",
+            "プロファイル 1 個のうち 3 個は、何が入っているか不明です",
+        ),
+        (
+            "not known of 2 of 5 instance profiles in OLD and NEW",
+            "OLD と NEW ではインスタンスプロファイル 5 個のうち 2 個について不明です",
+        ),
         ("OLD: not all profiles were read", "OLD: 読み取れなかったプロファイルがあります"),
     ],
 )
@@ -278,7 +287,12 @@ class Texts(HTMLParser):
 
     SKIPPED = ("code", "style", "script")
     # By class of the table, the columns that hold names, ids and details.
-    DATA: dict[str, tuple[int, ...]] = {"findings": (1, 2, 3), "changes": (1, 3, 4, 5), "apart": (0,), "gaps": (0, 2, 3, 5)}
+    DATA: ClassVar[dict[str, tuple[int, ...]]] = {
+        "findings": (1, 2, 3),
+        "changes": (1, 3, 4, 5),
+        "apart": (0,),
+        "gaps": (0, 2, 3, 5),
+    }
 
     def __init__(self) -> None:
         super().__init__()
@@ -340,7 +354,13 @@ def test_the_japanese_page_of_the_sample_has_no_english_sentence_but_details_and
 
 def test_the_japanese_page_of_changes_has_no_english_sentence_but_details(tmp_path: Path) -> None:
     ec2 = role_detail("web", [])
-    old = load(tmp_path / "old", {"p.json": profile_list(profile("a"), profile("b", nested_role("r")), profile("c")), "r.json": {"Roles": [ec2]}})
+    old = load(
+        tmp_path / "old",
+        {
+            "p.json": profile_list(profile("a"), profile("b", nested_role("r")), profile("c")),
+            "r.json": {"Roles": [ec2]},
+        },
+    )
     new = load(tmp_path / "new", {"p.json": profile_list(profile("a", nested_role("r")), profile("d"))})
     found = iamframe.compare(old, new)
     assert len(found.changes) >= 2

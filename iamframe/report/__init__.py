@@ -44,10 +44,11 @@ def write_report(
 
     The folder gets `report.html`, `findings.csv`, `coverage.csv`, one CSV per frame of the inventory (`roles.csv`,
     `profiles.csv`, `links.csv`, `tags.csv`, `references.csv`, `accounts.csv`, `gaps.csv`, `calls.csv`, and `events.csv`
-    where CloudTrail records were read), `owners.csv` and `summary.json`. Each is written aside first and moved into place when all
-    are whole, so that a report that fails leaves the old one as it was. Other files in the folder are left alone. Title
-    and author stand at the head of the page; without a title it has its own. Changes that led to the result are a
-    section of the page and of the summary, and the files of `write_changes`, which a report without changes takes away.
+    where CloudTrail records were read), `owners.csv` and `summary.json`. Each is written aside first and moved into
+    place when all are whole, so that a report that fails leaves the old one as it was. Other files in the folder are
+    left alone. Title and author stand at the head of the page; without a title it has its own. Changes that led to the
+    result are a section of the page and of the summary, and the files of `write_changes`, which a report without
+    changes takes away.
 
     Parameters
     ----------

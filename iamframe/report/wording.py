@@ -55,9 +55,7 @@ class Words:
 def read_catalogue(lang: str) -> dict[str, str]:
     """Return the words of a language by the English ones."""
     with (Path(__file__).parent / f"{lang}.toml").open("rb") as file:
-        return {
-            key: text for of_kind in tomllib.load(file).values() for key, text in of_kind.items()
-        }
+        return {key: text for of_kind in tomllib.load(file).values() for key, text in of_kind.items()}
 
 
 @lru_cache
