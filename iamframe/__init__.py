@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from iamframe import plots
+    from iamframe import exploring, plots
     from iamframe.blindspots import blind_spot_counts, blind_spots
     from iamframe.checks import CHECKS, Policy, Result, run_checks
     from iamframe.errors import IamframeError
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from iamframe.report import write_report
     from iamframe.version import __version__
     from iamframe.views import pairs, tag_coverage
+    from iamframe.widgets import explore
 
 _HOMES = {
     "__version__": "version",
@@ -35,6 +36,7 @@ _HOMES = {
     "blind_spot_counts": "blindspots",
     "blind_spots": "blindspots",
     "explain": "explanation",
+    "explore": "widgets",
     "load": "loading",
     "load_account": "live",
     "load_fleet": "live",
@@ -60,6 +62,8 @@ __all__ = [
     "blind_spot_counts",
     "blind_spots",
     "explain",
+    "explore",
+    "exploring",
     "load",
     "load_account",
     "load_files",
@@ -78,8 +82,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "plots":
-        return import_module("iamframe.plots")
+    if name in ("exploring", "plots"):
+        return import_module(f"iamframe.{name}")
     if name in _HOMES:
         return getattr(import_module(f"iamframe.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'iamframe' has no attribute {name!r}")

@@ -39,7 +39,7 @@ class Tags(HTMLParser):
 def test_all_text_of_a_table_is_text() -> None:
     told = Tags(cells.table(PAYLOADS, [PAYLOADS], caption=PAYLOADS[0]) + cells.line(PAYLOADS[1]))
     assert told.elements == {"table", "caption", "thead", "tbody", "tr", "th", "td", "p"}
-    assert told.attributes == {"style", "scope"}
+    assert told.attributes == {"style", "scope", "class"}
     assert {*PAYLOADS} <= set(told.texts)
 
 
@@ -73,7 +73,7 @@ def test_nothing_from_aws_is_markup_in_a_cell(hostile: Inventory) -> None:
     )
     told = [Tags(one._repr_html_()) for one in shown]
     assert set().union(*(one.elements for one in told)) == {"table", "thead", "tbody", "tr", "th", "td", "p", "h4"}
-    assert set().union(*(one.attributes for one in told)) == {"style", "scope", "colspan"}
+    assert set().union(*(one.attributes for one in told)) == {"style", "scope", "colspan", "class"}
     assert any(HOSTILE in text for text in told[2].texts)
 
 
