@@ -1,8 +1,8 @@
 """IAM roles and instance profiles as linked DataFrames, and what is wrong with them.
 
 `load` (or `load_files`, `load_sample`, `open_snapshot`) gives an `Inventory`; `run_checks` gives a `Result`;
-`write_report` writes it down, and `plots` draws it. Names are loaded on first use, so that importing iamframe costs
-next to nothing.
+`write_report` writes it down, `plots` draws it, and `plan` makes of it a clean-up to review. Names are loaded on first
+use, so that importing iamframe costs next to nothing.
 """
 
 from __future__ import annotations
@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from iamframe import exploring, plots
     from iamframe.blindspots import blind_spot_counts, blind_spots
+    from iamframe.changes import Changes, compare
     from iamframe.checks import CHECKS, Policy, Result, run_checks
     from iamframe.errors import IamframeError
     from iamframe.explanation import explain
     from iamframe.inventory import Inventory
     from iamframe.knowledge.surfaces import surfaces
     from iamframe.live import load_account, load_fleet
+    from iamframe.lives import events_of, history
     from iamframe.loading import load, load_files, load_sample, open_snapshot, take_snapshot
+    from iamframe.planning import Plan, plan
     from iamframe.probing import probe_surfaces
     from iamframe.report import write_report
     from iamframe.version import __version__
@@ -29,14 +32,19 @@ if TYPE_CHECKING:
 _HOMES = {
     "__version__": "version",
     "CHECKS": "checks",
+    "Changes": "changes",
     "IamframeError": "errors",
     "Inventory": "inventory",
+    "Plan": "planning",
     "Policy": "checks",
     "Result": "checks",
     "blind_spot_counts": "blindspots",
     "blind_spots": "blindspots",
     "explain": "explanation",
     "explore": "widgets",
+    "compare": "changes",
+    "events_of": "lives",
+    "history": "lives",
     "load": "loading",
     "load_account": "live",
     "load_fleet": "live",
@@ -45,6 +53,7 @@ _HOMES = {
     "open_snapshot": "loading",
     "pairs": "views",
     "probe_surfaces": "probing",
+    "plan": "planning",
     "run_checks": "checks",
     "surfaces": "knowledge.surfaces",
     "tag_coverage": "views",
@@ -54,16 +63,21 @@ _HOMES = {
 
 __all__ = [
     "CHECKS",
+    "Changes",
     "IamframeError",
     "Inventory",
+    "Plan",
     "Policy",
     "Result",
     "__version__",
     "blind_spot_counts",
     "blind_spots",
+    "compare",
+    "events_of",
     "explain",
     "explore",
     "exploring",
+    "history",
     "load",
     "load_account",
     "load_files",
@@ -71,6 +85,7 @@ __all__ = [
     "load_sample",
     "open_snapshot",
     "pairs",
+    "plan",
     "plots",
     "probe_surfaces",
     "run_checks",

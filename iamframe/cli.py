@@ -1,4 +1,4 @@
-"""The command line: `iamframe report`, `iamframe check`, `iamframe snapshot`, `iamframe surfaces`."""
+"""The command line: one function per command, and how what they answer is printed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from iamframe.version import __version__
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from iamframe.changes import Changes
     from iamframe.checks import Result
     from iamframe.inventory import Inventory
 
@@ -111,6 +113,7 @@ def app() -> None:
 )
 @click.option("--title", metavar="TEXT", help="Title of the page.")
 @click.option("--author", metavar="TEXT", help="Who the page is by.")
+@click.option("--compare", "older", metavar="OLD", help="Show what changed since an older SOURCE.")
 @_policy
 @_strict
 @_live
@@ -119,6 +122,7 @@ def report(
     out: Path,
     title: str | None,
     author: str | None,
+    older: str | None,
     policy: Path | None,
     strict: bool,
     **live: Any,
@@ -128,12 +132,20 @@ def report(
     from iamframe.loading import load
     from iamframe.report import write_report
 
-    inventory = load(*(sources or ("sample",)), **_asked(**live))
+    new = sources or ("sample",)
+    old, inventory = _old_and_new(older, new, live) if older else (None, load(*new, **_asked(**live)))
     result = run_checks(inventory, policy=policy)
-    page = write_report(result, out, title=title, author=author)
+    changes = None
+    if old:
+        from iamframe.changes import compare
+
+        changes = compare(old, result)
+    page = write_report(result, out, title=title, author=author, changes=changes)
     if inventory.sources == ("sample",):
         click.echo("This is the fictional sample; no account in it exists. Name a SOURCE to report on your own.")
     click.echo(_one_line(result))
+    if changes:
+        click.echo(f"Since {_printable(older or '')}: {changes.said}.")
     click.echo(f"Report: {_printable(str(page))}")
     for line in _unread(inventory):
         click.echo(line, err=True)
@@ -168,6 +180,52 @@ def check(
     return _status(result, fail_on, only, strict=strict)
 
 
+def _age(_: click.Context, __: click.Parameter, text: str) -> timedelta:
+    number, unit = (text[:-1], text[-1]) if text[-1:] in ("d", "h") else (text, "d")
+    try:
+        return timedelta(days=float(number)) if unit == "d" else timedelta(hours=float(number))
+    except (ValueError, OverflowError) as error:
+        raise click.BadParameter(f"{text!r} is no age; give days or hours, such as 1d, 12h or 0") from error
+
+
+@app.command()
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@click.option("--out", metavar="FILE", help="Write the script there, and CSV files beside it.")
+@click.option(
+    "--min-age", default="1d", show_default=True, callback=_age, metavar="AGE", help="Leave alone what was younger."
+)
+@click.option("--only", multiple=True, metavar="CHECK", help="Plan for this check; may be repeated.")
+@_policy
+@_live
+def plan(
+    sources: tuple[str, ...],
+    out: str | None,
+    min_age: timedelta,
+    only: tuple[str, ...],
+    policy: Path | None,
+    **live: Any,
+) -> int:
+    """Print a clean-up as a shell script to be reviewed: profiles to delete, tags to set. iamframe never runs it."""
+    from iamframe.checks import run_checks
+    from iamframe.loading import load
+    from iamframe.planning import plan as planned
+    from iamframe.words import counted
+
+    result = run_checks(load(*sources, **_asked(**live)), only=only or None, policy=policy)
+    made = planned(result, min_age=min_age)
+    if out is None:
+        click.echo(made.script, nl=False)
+    else:
+        click.echo(f"Plan: {_printable(str(made.write(out)))}")
+    where = "at the end of the script" if out is None else "in the CSV file beside it and at the end of the script"
+    if len(made.not_planned):
+        left = counted(len(made.not_planned), "finding")
+        click.echo(f"{left} not planned; the reasons are {where}", err=True)
+    for line in _unread(result.inventory):
+        click.echo(line, err=True)
+    return DONE
+
+
 @app.command()
 @click.argument("name", metavar="NAME_OR_ARN")
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
@@ -188,6 +246,85 @@ def explain(name: str, sources: tuple[str, ...], form: str, policy: Path | None,
     for line in _unread(inventory):
         click.echo(line, err=True)
     return DONE if told.found else REFUSED
+
+
+@app.command()
+@click.argument("old", metavar="OLD")
+@click.argument("new", metavar="NEW")
+@click.option("--format", "form", type=click.Choice(FORMATS), default="table", help="How to print the changes.")
+@click.option("--fail-on-change", is_flag=True, help="Exit 1 if anything changed, a finding among it.")
+@click.option("--out", type=_folder, metavar="DIR", help="Write changes, findings, what was not compared as CSV too.")
+@_policy
+@_live
+def diff(
+    old: str,
+    new: str,
+    form: str,
+    fail_on_change: bool,
+    out: Path | None,
+    policy: Path | None,
+    **live: Any,
+) -> int:
+    """Print what changed from one SOURCE to another, and on standard error what could not be compared."""
+    from iamframe.changes import compare
+
+    changes = compare(*_old_and_new(old, (new,), live), policy=policy)
+    if out:
+        from iamframe.report import write_changes
+
+        write_changes(changes, out)
+    _print_changes(changes, form)
+    for line in (*_apart(changes), *_unread(changes.old.inventory), *_unread(changes.new.inventory)):
+        click.echo(_printable(line), err=True)
+    return DONE if changes.is_empty or not fail_on_change else FOUND
+
+
+def _old_and_new(old: str, new: tuple[str, ...], live: dict[str, Any]) -> tuple[Inventory, Inventory]:
+    """Load two sources; the options of a live one are for the one that is live, or for both."""
+    from iamframe.loading import is_live, load
+
+    asked = _asked(**live)
+    return load(old, **(asked if is_live(old) else {})), load(
+        *new, **({} if is_live(old) and not is_live(new[0]) else asked)
+    )
+
+
+def _print_changes(changes: Changes, form: str) -> None:
+    frame = changes.to_frame()
+    if form == "csv":
+        _print_rows(frame, form)
+    elif form == "json":
+        parts = {"changes": changes.changes, "findings": changes.findings, "not_compared": changes.not_compared}
+        said = (
+            f'"{name}": {part.to_json(orient="records", indent=2, force_ascii=False)}' for name, part in parts.items()
+        )
+        click.echo("{" + ",\n".join(said) + "}")
+    elif form == "markdown":
+        columns = ["change", "account_id", "resource_type", "resource_name", "detail"]
+        head = ["change", "account", "type", "name", "what changed"]
+        click.echo(_markdown(frame[columns].fillna("").values.tolist(), head))
+    else:
+        columns = ["account_id", "resource_type", "resource_name", "detail"]
+        for change, group in frame.groupby("change", sort=False):
+            click.echo(f"{str(change).replace('_', ' ')}: {len(group):,}")
+            for row in group[columns].fillna("").values.tolist():
+                account, kind, name, detail = (_printable(str(cell)) for cell in row)
+                click.echo(f"  {account:<12}  {kind:<16}  {name}: {detail}")
+        click.echo(f"{changes.said}.", err=True)
+
+
+def _apart(changes: Changes) -> list[str]:
+    """Return what could not be compared, things of one reason together, twenty sentences at most."""
+    lines = []
+    for reason, rows in changes.not_compared.groupby("reason", sort=False):
+        accounts = rows["account_id"].drop_duplicates()
+        more = f" and {len(accounts) - 3:,} more" if len(accounts) > 3 else ""
+        things = ", ".join(rows["what"].drop_duplicates())
+        lines.append(f"not compared: {things} in {', '.join(accounts.head(3))}{more}: {reason}")
+    return [
+        *lines[:20],
+        *([f"and {len(lines) - 20:,} more, all in not_compared.csv of --out"] if len(lines) > 20 else []),
+    ]
 
 
 @app.command()

@@ -11,7 +11,7 @@ import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe import cells, schema
+from iamframe.events import event_table
 from iamframe.keys import Contradiction, Positions, is_in, merged, position
 from iamframe.missing import note_absent, note_lacking_others, note_shorter_than_counted
 from iamframe.query import select
 from iamframe.rows import Book
+from iamframe.sources.cloudtrail import LOOKUP, TRAIL
 from iamframe.sources.records import (
     PROFILE_LIST,
     ROLE_LINKS,
@@ -60,12 +62,18 @@ class Inventory:
     references: pd.DataFrame
     gaps: pd.DataFrame
     calls: pd.DataFrame
+    events: pd.DataFrame = field(default_factory=schema.EVENTS.empty)
     sources: tuple[str, ...] = ()
 
     @property
     def frames(self) -> dict[str, pd.DataFrame]:
         """The frames by name, in the order of the schema."""
         return {name: getattr(self, name) for name in schema.FRAMES}
+
+    @property
+    def events_read(self) -> bool:
+        """Whether CloudTrail records were read that can tell of IAM; without them no rows in `events` say nothing."""
+        return bool(self.calls["operation"].isin([TRAIL, LOOKUP]).any())
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Save the frames as Parquet files and return their folder, for `iamframe.open_snapshot` and other readers.
@@ -96,14 +104,17 @@ class Inventory:
         return select(self.frames, query)
 
     def __repr__(self) -> str:
-        """Return the number of rows of each frame, in one line."""
-        rows = ", ".join(counted(len(frame), name.removesuffix("s")) for name, frame in self.frames.items())
+        """Return the number of rows of each frame, in one line; without events where none were read."""
+        rows = ", ".join(counted(count, name.removesuffix("s")) for name, count in self._told().items())
         return f"Inventory({rows})"
+
+    def _told(self) -> dict[str, int]:
+        return {name: len(frame) for name, frame in self.frames.items() if name != "events" or self.events_read}
 
     def _repr_html_(self) -> str:
         """Return what was not read, and the number of rows of each frame and account, as a notebook shows it."""
         accounts = self.accounts.head(_ACCOUNTS_SHOWN)
-        rows = [(name, frame.row, len(self.frames[name])) for name, frame in schema.FRAMES.items()]
+        rows = [(name, schema.FRAMES[name].row, count) for name, count in self._told().items()]
         parts = [self._unread(), cells.table(("frame", "one row per", "rows"), rows)]
         by_account = {name: self.frames[name]["account_id"].value_counts() for name in ("roles", "profiles", "gaps")}
         parts.append(
@@ -218,6 +229,7 @@ class _Merging:
             references=schema.REFERENCES.from_arrow(references),
             gaps=self._gaps(),
             calls=self._calls(),
+            events=schema.EVENTS.from_arrow(event_table(self.book.events, roles, profiles)),
             sources=sources,
         )
 

@@ -86,7 +86,7 @@ def _load_live(source: str, live: dict[str, Any]) -> Inventory:
 
 
 def load_files(*paths: str | os.PathLike[str]) -> Inventory:
-    """Load what files hold: what the AWS CLI prints, AWS Config items, Terraform state and plans, Steampipe rows.
+    """Load what files hold: what the AWS CLI prints, AWS Config items, CloudTrail records, Terraform, Steampipe rows.
 
     A path is a file, a folder (read with all beneath it), a `.gz` or a `.zip`. Files are told apart by their shape,
     not by their name, but for tag listings, which must be `instance-profile-tags/NAME.json` or `role-tags/NAME.json`,

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 from msgspec import UNSET, Raw, UnsetType
 
+from iamframe.sources.cloudtrail import Covered, Event
 from iamframe.sources.records import (
     GLOBAL,
     UNKNOWN_ACCOUNT,
@@ -232,6 +233,7 @@ class Book:
         self.links, self.tags = Rows(_LINK_COLUMNS), Rows(_TAG_COLUMNS)
         self.named_tags: list[tuple[str | None, Tagging, int]] = []
         self.mentions: list[Mention] = []
+        self.events: dict[str, list[Event]] = defaultdict(list)
         self.gaps: list[dict[str, str]] = []
         self.calls: dict[tuple[str, str, str], Call] = defaultdict(Call)
         self.accounts: dict[str, dict[str, Any]] = {}
@@ -321,21 +323,32 @@ class Book:
             return self._roles(chunk, fallback, origin)
         if isinstance(chunk[0], NestedProfile):
             return self._profiles(chunk, fallback, origin)
+        if isinstance(chunk[0], Covered):
+            return self._covered(chunk, self.account(fallback, answer), fallback)
         if isinstance(chunk[0], Tagging):
             self.named_tags += [(answer.account_id, tagging, origin) for tagging in chunk]
         elif isinstance(chunk[0], Mention):
             # They may name profiles of another account than the one that was read.
             self.mentions += chunk
+        elif isinstance(chunk[0], Event):
+            self.events[fallback] += chunk
         elif isinstance(chunk[0], Account):
-            row = self.account(fallback, answer) if answer.account_id else {}
-            for record in chunk:
-                row.update(
-                    {name: value for name in record.__struct_fields__ if (value := getattr(record, name)) is not None}
-                )
+            self._said(chunk, self.account(fallback, answer) if answer.account_id else {})
         elif isinstance(chunk[0], Gap):
             for gap in chunk:
                 self.gap(gap.account_id or fallback, gap.operation, gap.subject, gap.reason, gap.detail, gap.region)
         return Counter({fallback: len(chunk)})
+
+    def _said(self, records: list[Account], row: dict[str, Any]) -> None:
+        for record in records:
+            facts = {name: getattr(record, name) for name in record.__struct_fields__}
+            row.update({name: fact for name, fact in facts.items() if fact is not None})
+
+    def _covered(self, records: list[Covered], row: dict[str, Any], account: str) -> Counter[str]:
+        row["events_from_at"] = min(filter(None, (row.get("events_from_at"), *(one.from_at for one in records))))
+        row["events_to_at"] = max(filter(None, (row.get("events_to_at"), *(one.to_at for one in records))))
+        # It is no record of what the operation lists.
+        return Counter({account: 0})
 
     def _roles(self, records: list[Any], fallback: str, origin: int) -> Counter[str]:
         numbers = self.numbered(len(records))

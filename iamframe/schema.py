@@ -152,6 +152,12 @@ ACCOUNTS = Frame(
         _optional("profile_quota", COUNT, "instance profiles that the account may have (GetAccountSummary)"),
         _optional("roles_expected", COUNT, "roles that the account has, by GetAccountSummary"),
         _optional("profiles_expected", COUNT, "instance profiles that the account has, by GetAccountSummary"),
+        _optional("events_from_at", TIME, "first record that was read of a CloudTrail trail, in IAM's region"),
+        _optional(
+            "events_to_at",
+            TIME,
+            "last such record: `events` tells all between, if no file is missing",
+        ),
     ),
 )
 
@@ -285,8 +291,31 @@ CALLS = Frame(
     ),
 )
 
+EVENTS = Frame(
+    "events",
+    "event of CloudTrail that changed a role or instance profile, or tried to",
+    ("account_id", "event_id"),
+    (
+        _ACCOUNT,
+        _column("event_id", TEXT, "CloudTrail's id of it"),
+        _column("event_order", COUNT, "its place in its account, from 0: by time, within one second by cause"),
+        _column("event_at", TIME, "when, to the second, UTC"),
+        _column("event_name", TEXT, "CreateRole, AddRoleToInstanceProfile …"),
+        _column("resource_type", TEXT, "`role` or `instance-profile`; of a link, the profile"),
+        _optional("resource_name", TEXT, "its name, where the event says it"),
+        _optional("resource_arn", TEXT, "its ARN, where its creation was read or it is the one in the inventory"),
+        _optional("resource_id", TEXT, "its unique id, likewise"),
+        _optional("related_name", TEXT, "of a link, the role's name"),
+        _optional("related_arn", TEXT, "of a link, the role's ARN, known as `resource_arn` is"),
+        _optional("tag_keys", TEXT, "keys that it sets or takes away, sorted, comma-joined"),
+        _optional("actor_arn", TEXT, "who: ARN of a user or session, or the name of an AWS service that did it itself"),
+        _optional("user_agent", TEXT, "what the tool says of itself"),
+        _optional("error_code", TEXT, "why AWS refused it; none where it was done"),
+    ),
+)
+
 FRAMES: dict[str, Frame] = {
-    frame.name: frame for frame in (ACCOUNTS, ROLES, PROFILES, LINKS, TAGS, REFERENCES, GAPS, CALLS)
+    frame.name: frame for frame in (ACCOUNTS, ROLES, PROFILES, LINKS, TAGS, REFERENCES, GAPS, CALLS, EVENTS)
 }
 
 PAIRS = Frame(
@@ -347,7 +376,33 @@ LISTS = Frame(
     ),
 )
 
-VIEWS: dict[str, Frame] = {frame.name: frame for frame in (PAIRS, TAG_COVERAGE, LISTS)}
+LIVES = Frame(
+    "lives",
+    "life of a role or instance profile that `events` tells of",
+    ("account_id", "resource_type", "resource_name", "life"),
+    (
+        _ACCOUNT,
+        _column("resource_type", TEXT, "`role` or `instance-profile`"),
+        _column("resource_name", TEXT, "name, as its first event writes it"),
+        _column("life", COUNT, "which of the lives of that name, from 1"),
+        _optional("resource_arn", TEXT, "ARN, where anything read says it"),
+        _optional("resource_id", TEXT, "unique id, likewise"),
+        _optional("created_at", TIME, "creation, where it was read"),
+        _optional("created_by", TEXT, "who created it (`actor_arn`)"),
+        _optional("created_with", TEXT, "tool or AWS service that created it, where its user agent is a known one"),
+        _optional("deleted_at", TIME, "deletion; where none was read, it may live on"),
+        _optional("deleted_by", TEXT, "who deleted it"),
+        _optional("deleted_with", TEXT, "tool or AWS service that deleted it"),
+        _optional("related_names", TEXT, "of a profile the roles put into it, of a role its profiles; space-joined"),
+        _column("events", COUNT, "events of this life that were done"),
+        _column("first_event_at", TIME, "first of them"),
+        _column("last_event_at", TIME, "last of them"),
+        _optional("covered_from_at", TIME, "from when on events of the account were read"),
+        _optional("covered_to_at", TIME, "until when"),
+    ),
+)
+
+VIEWS: dict[str, Frame] = {frame.name: frame for frame in (PAIRS, TAG_COVERAGE, LISTS, LIVES)}
 
 FINDINGS = Frame(
     "findings",
@@ -503,5 +558,76 @@ PROBES = Frame(
         _optional("differing", COUNT, "how many it shows with other tags than IAM has, of those that IAM told"),
         _column("holds", TEXT, "whether what was seen is what was expected: yes, no, unknown"),
         _column("detail", TEXT, "what was seen, in words, or why nothing can be said"),
+    ),
+)
+
+CHANGES = Frame(
+    "changes",
+    "change of a role or instance profile; of tags, one per key",
+    ("resource_arn", "change", "what"),
+    (
+        _column("change", TEXT, "created, deleted, recreated, relinked, retagged, trust_changed, changed"),
+        _ACCOUNT,
+        _optional("resource_type", TEXT, "role or instance-profile"),
+        _optional("resource_name", TEXT, "its name"),
+        _optional("resource_arn", TEXT, "its ARN; of a deleted one, the ARN that it had"),
+        _optional("what", TEXT, "the tag's key, or the column that changed"),
+        _optional("before", TEXT, "id, role, tag value, trust policy or value in the old one; missing for none"),
+        _optional("after", TEXT, "the same in the new one"),
+        _column("detail", TEXT, "what changed, in words"),
+    ),
+)
+
+CHANGED_FINDINGS = Frame(
+    "changed_findings",
+    "finding that is in one of two results alone",
+    ("change", *FINDINGS.key),
+    (_column("change", TEXT, "new or gone"), *FINDINGS.columns),
+)
+
+NOT_COMPARED = Frame(
+    "not_compared",
+    "account and thing that could not be compared",
+    ("account_id", "what"),
+    (
+        _ACCOUNT,
+        _column("what", TEXT, "what of it: account, roles, profile tags, findings of a check …"),
+        _column("reason", TEXT, "what was not read, and where: OLD or NEW"),
+    ),
+)
+
+STEPS = Frame(
+    "steps",
+    "command of a clean-up plan",
+    ("step",),
+    (
+        _column("step", COUNT, "place in the order in which the script does them"),
+        _ACCOUNT,
+        _column("checks", TEXT, "checks whose findings it settles, space-joined"),
+        _column("resource_type", TEXT, "role or instance-profile: what the command is about"),
+        _column("resource_name", TEXT, "its name"),
+        _column("resource_arn", TEXT, "its ARN"),
+        _optional("related_arn", TEXT, "of a profile that is deleted, the role in it, which stays"),
+        _column("action", TEXT, "check (reads, and stops what follows), remove-role, delete, tag"),
+        _column("command", TEXT, "the command, quoted for a POSIX shell"),
+        _column("why", TEXT, "what was found"),
+        _column("rests_on", TEXT, "what was read, and when; a check stops where that is no longer so"),
+        _optional("undo", TEXT, "the command that takes it back; missing for a check"),
+        _optional("cannot_undo", TEXT, "what no command brings back"),
+    ),
+)
+
+NOT_PLANNED = Frame(
+    "not_planned",
+    "finding that a clean-up plan leaves alone",
+    ("check", "resource_arn", "related_arn"),
+    (
+        _column("check", TEXT, "name of the check"),
+        _ACCOUNT,
+        _optional("resource_type", TEXT, "role or instance-profile"),
+        _optional("resource_name", TEXT, "its name"),
+        _column("resource_arn", TEXT, "its ARN"),
+        _optional("related_arn", TEXT, "the other side of a link: the role"),
+        _column("reason", TEXT, "why it is left alone"),
     ),
 )

@@ -37,6 +37,8 @@ from iamframe.sources.archives import FORMAT, MANIFEST, shown
 from iamframe.version import __version__
 
 FORMAT_VERSION = 1
+# What snapshots of older versions do not have: nobody had read it.
+_LATER = {"events"}
 # Where a live load keeps what it has read until the snapshot is whole.
 UNFINISHED = "unfinished"
 _PART = "part.parquet"
@@ -152,7 +154,10 @@ def read_snapshot(folder: str | os.PathLike[str]) -> tuple[dict[str, pd.DataFram
         try:
             manifest = _manifest(there, said, place)
             # Checksums keep files of two snapshots apart.
-            frames = {name: _frame(there, frame, manifest.frames[name]) for name, frame in FRAMES.items()}
+            frames = {
+                name: _frame(there, frame, manifest.frames[name]) if name in manifest.frames else frame.empty()
+                for name, frame in FRAMES.items()
+            }
             return frames, manifest.sources
         except StoreError:
             # Another process may have replaced the folder meanwhile: then this is no damage.
@@ -380,7 +385,8 @@ def _manifest(there: Path, said: bytes | None, place: Path) -> _Manifest:
         manifest = msgspec.json.decode(said, type=_Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise StoreError(f"{name}: is damaged ({error}); copy or save the snapshot anew") from error
-    sound = head and all(name in manifest.frames and _adds_up(manifest.frames[name]) for name in FRAMES)
+    there_are = [name for name in FRAMES if name in manifest.frames or name not in _LATER]
+    sound = head and all(name in manifest.frames and _adds_up(manifest.frames[name]) for name in there_are)
     if not sound:
         raise StoreError(f"{name}: is no manifest of a whole snapshot; copy or save the snapshot anew")
     return manifest

@@ -117,6 +117,21 @@ def _says(*key: bytes) -> Says:
     return _trusts_ec2(statements), " ".join(services) or None, " ".join(deleted) or None
 
 
+def same_policy(one: str, other: str) -> bool:
+    """Return whether two trust policies say the same: in whatever order, and with a value or a list of that value."""
+    return _unordered(msgspec.json.decode(one)) == _unordered(msgspec.json.decode(other))
+
+
+def _unordered(value: object) -> object:
+    if isinstance(value, dict):
+        return frozenset((key, _unordered(inner)) for key, inner in value.items())
+    if isinstance(value, list):
+        members = frozenset(map(_unordered, value))
+        return next(iter(members)) if len(members) == 1 else members
+    # In JSON true is not 1.
+    return type(value), value
+
+
 class _Read(NamedTuple):
     allows: bool
     services: list[str]

@@ -62,6 +62,7 @@ def policy_text() -> str:
         ("`--references all`", ("all",)),
         ("`--tag-index`", ("index",)),
         ("`--accounts org`, `--assume-role`", ("fleet",)),
+        ("`iamframe.history` and `iamframe.events_of` of a live account", ("history",)),
     )
     rows = [f"| {what} | {', '.join(f'`{action}`' for action in actions(*when))} |" for what, when in more]
     return "\n".join(

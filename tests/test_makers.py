@@ -263,6 +263,13 @@ def test_every_maker_says_what_it_means_where_that_is_written_and_when_it_was_lo
     assert 2023 <= entry["date"].year <= 2026  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("entry", tomllib.loads(TOML)["tag"], ids=lambda entry: str(entry["key"]))
+def test_every_tag_of_a_maker_says_where_that_is_written_and_when_it_was_looked_up(entry: dict[str, object]) -> None:
+    assert entry.keys() == {"key", "maker", "wants_back", "source", "date"}
+    assert len(str(entry["source"])) > 10
+    assert 2023 <= entry["date"].year <= 2026  # type: ignore[attr-defined]
+
+
 def test_a_maker_that_means_equal_names_has_them_equal() -> None:
     equal = [entry for entry in ENTRIES if "profile" in entry and not entry["names_differ"]]
     assert len(equal) > 10

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from builders import write
 
 import iamframe
 from iamframe.practice import PracticeAccount
@@ -29,6 +30,8 @@ def test_every_public_function_only_reads(monkeypatch: pytest.MonkeyPatch, tmp_p
         functions: dict[str, Callable[[], Any]] = {
             "blind_spot_counts": lambda: iamframe.blind_spot_counts(inventory),
             "blind_spots": lambda: iamframe.blind_spots(inventory),
+            "events_of": lambda: iamframe.events_of(inventory, name="web"),
+            "history": lambda: iamframe.history(write(tmp_path / "123456789012", {"lookup.json": {"Events": []}})),
             "load": lambda: iamframe.load("aws", progress=False),
             "load_account": lambda: iamframe.load_account(progress=False),
             "load_files": lambda: iamframe.load_files(Path(__file__).parent.parent / "data" / "sample"),
@@ -37,6 +40,7 @@ def test_every_public_function_only_reads(monkeypatch: pytest.MonkeyPatch, tmp_p
             "open_snapshot": lambda: iamframe.open_snapshot(inventory.save(tmp_path / "saved")),
             "pairs": lambda: iamframe.pairs(inventory),
             "probe_surfaces": lambda: iamframe.probe_surfaces(progress=False),
+            "plan": lambda: iamframe.plan(result).write(tmp_path / "plan.sh"),
             "run_checks": lambda: iamframe.run_checks(inventory),
             "surfaces": iamframe.surfaces,
             "tag_coverage": lambda: iamframe.tag_coverage(inventory),

@@ -233,7 +233,8 @@ def test_the_manifest_says_what_is_there(tmp_path: Path) -> None:
     assert said["gaps"] == {"denied": 1, "not_in_file": 1}
     rows = {name: frame["rows"] for name, frame in said["frames"].items()}  # type: ignore[attr-defined]
     assert rows == {
-        "accounts": 2, "roles": 4, "profiles": 4, "links": 4, "tags": 8, "references": 0, "gaps": 2, "calls": 2
+        "accounts": 2, "roles": 4, "profiles": 4, "links": 4, "tags": 8, "references": 0, "gaps": 2, "calls": 2,
+            "events": 0,
     }  # fmt: skip
 
 

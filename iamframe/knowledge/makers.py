@@ -7,7 +7,8 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
+from fnmatch import fnmatchcase
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Any
 
@@ -40,6 +41,7 @@ class Maker:
     names_differ: bool = False
     paths_differ: bool = False
     tags_profiles: bool = True
+    wants_back: bool = False
     source: str = ""
     date: date | None = None
 
@@ -78,11 +80,39 @@ class Maker:
         return "\n".join(map(expression, templates[sides]))
 
 
+@dataclass(frozen=True, slots=True)
+class OwnTag:
+    """Keys of tags by which a service or tool knows what is its own; `*` is any text."""
+
+    key: str
+    maker: str
+    wants_back: bool
+    source: str
+    date: date
+
+
+def _entries(table: str) -> list[dict[str, Any]]:
+    text = resources.files("iamframe.knowledge").joinpath("makers.toml").read_text(encoding="utf-8")
+    entries: list[dict[str, Any]] = tomllib.loads(text)[table]
+    return entries
+
+
 @cache
 def known_makers() -> tuple[Maker, ...]:
     """Return the makers of `makers.toml`, in its order: the first that fits counts."""
-    text = resources.files("iamframe.knowledge").joinpath("makers.toml").read_text(encoding="utf-8")
-    return tuple(Maker(**entry) for entry in tomllib.loads(text)["maker"])
+    return tuple(Maker(**entry) for entry in _entries("maker"))
+
+
+@cache
+def known_own_tags() -> tuple[OwnTag, ...]:
+    """Return the keys of tags by which services and tools know their own."""
+    return tuple(OwnTag(**entry) for entry in _entries("tag"))
+
+
+@lru_cache(maxsize=4096)
+def own_tag(key: str) -> OwnTag | None:
+    """Return the entry that a tag's key falls under, or None: it is nobody's but the account's."""
+    return next((one for one in known_own_tags() if fnmatchcase(key, one.key)), None)
 
 
 def maker_of(makers: Iterable[Maker], columns: Mapping[str, Any], sides: str) -> Positions:

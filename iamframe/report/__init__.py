@@ -7,28 +7,40 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from iamframe.checks.registry import SEVERITIES, STATUSES, Result
 from iamframe.errors import ReportError
+from iamframe.report.filtered import render_findings
 from iamframe.report.page import render_page
 from iamframe.report.tables import write_csv
 from iamframe.version import __version__
 
-__all__ = ["render_page", "summarize", "write_csv", "write_report"]
+if TYPE_CHECKING:
+    from iamframe.changes import Changes
+
+__all__ = ["move_in", "render_findings", "render_page", "summarize", "write_changes", "write_csv", "write_findings", "write_report"]
+
+_CHANGES = ("changes", "changed_findings", "not_compared")
 
 
 def write_report(
-    result: Result, out: str | os.PathLike[str], title: str | None = None, author: str | None = None
+    result: Result,
+    out: str | os.PathLike[str],
+    title: str | None = None,
+    author: str | None = None,
+    changes: Changes | None = None,
 ) -> Path:
     """Write a result into a folder and return the path of its page.
 
     The folder gets `report.html`, `findings.csv`, `coverage.csv`, one CSV per frame of the inventory (`roles.csv`,
-    `profiles.csv`, `links.csv`, `tags.csv`, `references.csv`, `accounts.csv`, `gaps.csv`, `calls.csv`) and
-    `summary.json`. Each is written aside first and moved into place when all are whole, so that a report that fails
-    leaves the old one as it was. Other files in the folder are left alone. Title and author stand at the head of the
-    page; without a title it has its own.
+    `profiles.csv`, `links.csv`, `tags.csv`, `references.csv`, `accounts.csv`, `gaps.csv`, `calls.csv`, and `events.csv`
+    where CloudTrail records were read) and `summary.json`. Each is written aside first and moved into place when all
+    are whole, so that a report that fails leaves the old one as it was. Other files in the folder are left alone. Title
+    and author stand at the head of the page; without a title it has its own. Changes that led to the result are a
+    section of the page and of the summary, and the files of `write_changes`, which a report without changes takes away.
 
     Raises
     ------
@@ -36,6 +48,55 @@ def write_report(
         If the folder cannot be made or written to.
     """
     folder = Path(out)
+    _into(folder, lambda aside: _write_all(result, aside, render_page(result, title, author, changes), changes))
+    # What is there of an older report would be read as of this one.
+    for name in (*(() if changes else _CHANGES), *(() if result.inventory.events_read else ("events",))):
+        (folder / f"{name}.csv").unlink(missing_ok=True)
+    return folder / "report.html"
+
+
+def write_changes(changes: Changes, out: str | os.PathLike[str]) -> None:
+    """Write `changes.csv`, `changed_findings.csv` and `not_compared.csv` into a folder, all of them or none.
+
+    Raises
+    ------
+    ReportError
+        If the folder cannot be made or written to.
+    """
+    _into(Path(out), lambda aside: _write_tables(changes, aside))
+
+
+def _write_tables(changes: Changes, folder: Path) -> None:
+    frames = (changes.changes, changes.findings, changes.not_compared)
+    for name, frame in zip(_CHANGES, frames, strict=True):
+        write_csv(frame, folder / f"{name}.csv")
+
+
+def write_findings(result: Result, out: str | os.PathLike[str], said: str) -> Path:
+    """Write findings that were chosen into a folder, and return the path of their page.
+
+    The folder gets `findings.html`, which tells at its head what is `said` of the choice, `findings.csv` and
+    `coverage.csv`, all of them or none.
+
+    Raises
+    ------
+    ReportError
+        If the folder cannot be made or written to.
+    """
+    folder = Path(out)
+
+    def write(aside: Path) -> None:
+        write_csv(result.findings, aside / "findings.csv")
+        write_csv(result.coverage, aside / "coverage.csv")
+        page = render_findings(result, said)
+        (aside / "findings.html").write_text(page, encoding="utf-8", errors="replace", newline="\n")
+
+    _into(folder, write)
+    return folder / "findings.html"
+
+
+def _into(folder: Path, write: Callable[[Path], None]) -> None:
+    """Let files be written aside, and move them into a folder when all are whole."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(prefix=".report-", dir=folder))
@@ -44,18 +105,17 @@ def write_report(
             f"{folder}: cannot be written to ({error.strerror}); name another folder with --out"
         ) from error
     try:
-        _write_all(result, aside, render_page(result, title, author))
-        _move_in(aside, folder)
+        write(aside)
+        move_in(aside, folder)
     except OSError as error:
         raise ReportError(
             f"{folder}: could not be written ({error.strerror}); the files there are as they were"
         ) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-    return folder / "report.html"
 
 
-def _move_in(aside: Path, folder: Path) -> None:
+def move_in(aside: Path, folder: Path) -> None:
     """Move finished files into place; where one cannot be, put the old ones back that were there."""
     old = Path(tempfile.mkdtemp(dir=aside))
     files = sorted(path for path in aside.iterdir() if path.is_file())
@@ -79,11 +139,19 @@ def _move_in(aside: Path, folder: Path) -> None:
         raise
 
 
-def _write_all(result: Result, folder: Path, page: str) -> None:
+def _write_all(result: Result, folder: Path, page: str, changes: Changes | None) -> None:
     tables = {"findings": result.findings, "coverage": result.coverage} | result.inventory.frames
+    if not result.inventory.events_read:
+        # A table without rows would say that nothing happened.
+        del tables["events"]
     for name, frame in tables.items():
         write_csv(frame, folder / f"{name}.csv")
-    summary = json.dumps(summarize(result), indent=2, ensure_ascii=False)
+    numbers = summarize(result)
+    if changes is not None:
+        _write_tables(changes, folder)
+        kinds = changes.to_frame()["change"].value_counts().sort_index()
+        numbers["changes"] = {kind: int(count) for kind, count in kinds.items()}
+    summary = json.dumps(numbers, indent=2, ensure_ascii=False)
     (folder / "summary.json").write_text(summary + "\n", encoding="utf-8", newline="\n")
     # A title may hold bytes that the terminal could not decode.
     (folder / "report.html").write_text(page, encoding="utf-8", errors="replace", newline="\n")
@@ -104,7 +172,11 @@ def summarize(result: Result) -> dict[str, Any]:
         "sources": list(result.inventory.sources),
         "captured_at": None if captured is None or captured != captured else captured.isoformat(),  # noqa: PLR0124
         "accounts": accounts["account_id"].tolist(),
-        "rows": {name: len(frame) for name, frame in result.inventory.frames.items()},
+        "rows": {
+            name: len(frame)
+            for name, frame in result.inventory.frames.items()
+            if name != "events" or result.inventory.events_read
+        },
         "findings": {
             check: {severity: int(counts.get((check, severity), 0)) for severity in SEVERITIES}
             for check in result.checks

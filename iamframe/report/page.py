@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
@@ -17,6 +17,9 @@ from iamframe.checks.registry import CHECKS, SEVERITIES, STATUSES, Result
 from iamframe.keys import texts
 from iamframe.report import pictures
 from iamframe.version import __version__
+
+if TYPE_CHECKING:
+    from iamframe.changes import Changes
 
 # A browser lays out a longer table too slowly; the CSV beside the page has all rows.
 MAX_ROWS = 20_000
@@ -39,6 +42,11 @@ LABELS = {
     "subject": "Subject",
     "reason": "Reason",
     "gap": "What is not known",
+    "change": "Change",
+    "resource_type": "Type",
+    "changed": "Detail",
+    "what": "What",
+    "why": "Why not",
 }
 # Where a finding's cells stand: a class on each of them would cost a tenth of the page.
 _CELLS = {
@@ -55,6 +63,8 @@ _CELLS = {
 _OPTIONAL = ("related_arn", "relation", "maker")
 _ROW = ("severity", "account_id", "resource_name", "resource_arn", *_OPTIONAL, "detail", "next_step")
 _MARKS = ("accepted", "expected", "certainty")
+_CHANGE = ("change", "account_id", "resource_type", "resource_name", "resource_arn", "changed")
+_APART = ("account_id", "what", "why")
 _GAP = ("account_id", "region", "operation", "subject", "reason", "gap")
 
 Rows = list[tuple[Any, ...]]
@@ -89,12 +99,14 @@ class Section:
         return sum(len(accounts) for status, _, accounts in self.coverage if status == self.status)
 
 
-def render_page(result: Result, title: str | None = None, author: str | None = None) -> str:
+def render_page(
+    result: Result, title: str | None = None, author: str | None = None, changes: Changes | None = None
+) -> str:
     """Return the page of a result as text: one HTML document that loads nothing and runs nothing but its own script.
 
     Every text is escaped, and the Content-Security-Policy allows the page's own style and script by their hashes alone.
     A table is cut at 20,000 rows and says so. The title stands at its head, in the browser's tab and on each printed
-    page.
+    page. Changes are a section of their own.
     """
     # Loaded here, since the checks and the CSV files need no page.
     from markupsafe import Markup
@@ -140,7 +152,27 @@ def render_page(result: Result, title: str | None = None, author: str | None = N
         gaps=_chunks(_rows(gaps, _GAP)),
         shown_gaps=len(gaps),
         policy_file=result.policy.path,
+        changed=_changed(changes) if changes is not None else None,
     )
+
+
+def _changed(changes: Changes) -> dict[str, Any]:
+    frame, captured = changes.to_frame(), changes.old.inventory.accounts["captured_at"].max()
+    shown = frame.head(MAX_ROWS).rename(columns={"detail": "changed"})
+    apart = changes.not_compared.head(MAX_ROWS).rename(columns={"reason": "why"})
+    return {
+        "since": changes.old.inventory.sources,
+        "as_of": "" if pd.isna(captured) else f", as of {captured:%Y-%m-%d %H:%M} UTC",
+        "said": changes.said,
+        "columns": _CHANGE,
+        "chunks": _chunks(_rows(shown.assign(change=shown["change"].str.replace("_", " ")), _CHANGE)),
+        "shown": len(shown),
+        "total": len(frame),
+        "apart_columns": _APART,
+        "apart": _chunks(_rows(apart, _APART)),
+        "shown_apart": len(apart),
+        "total_apart": len(changes.not_compared),
+    }
 
 
 def asset(name: str) -> str:
@@ -156,6 +188,8 @@ def generated_style(title: str) -> str:
     widths = "".join(f".w{percent}{{width:{percent}%}}" for percent in range(101))
     room = "".join(f".n{tens}{{--rows:{tens}0}}" for tens in range(1, _CHUNK // 10 + 1))
     cells = [(f".findings td{where}", LABELS[name]) for name, where in _CELLS.items()]
+    cells += [(f".changes td:nth-child({place})", LABELS[name]) for place, name in enumerate(_CHANGE, 1)]
+    cells += [(f".apart td:nth-child({place})", LABELS[name]) for place, name in enumerate(_APART, 1)]
     cells += [(f".gaps td:nth-child({place})", LABELS[name]) for place, name in enumerate(_GAP, 1)]
     labels = "".join(f'{cell}::before{{content:"{label}"}}' for cell, label in cells)
     head = "".join(f"\\{ord(letter):x} " for letter in title)

@@ -21,7 +21,7 @@ import msgspec
 from msgspec import Raw
 
 from iamframe.errors import SourceError
-from iamframe.sources import config, steampipe, terraform
+from iamframe.sources import cloudtrail, config, steampipe, terraform
 from iamframe.sources.archives import DENIED, Piece, Unreadable, pieces, shown
 from iamframe.sources.records import (
     DUMP,
@@ -46,6 +46,7 @@ from iamframe.sources.records import (
     account_of,
     aws_command,
     cli_name,
+    parsed_time,
     tags_or_none,
 )
 from iamframe.sources.references import (
@@ -67,6 +68,11 @@ _BROKEN = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError, Unreadable)
 _SMALL = 4_096
 # Where msgspec says that a document ends and another text begins.
 _TRAILING = re.compile(r"trailing characters \(byte (\d+)\)")
+
+# By what CloudTrail's records are told from others', and how many are looked at for that.
+_OF_RECORDS = {"eventID", "eventTime", "eventSource"}
+_LOOKED_AT = 20
+_IAM_REGIONS = set(cloudtrail.HOMES.values())
 
 # AWS's documentation shows made-up markers in answers that are whole otherwise; a real one is opaque.
 _DOCUMENTED = re.compile(r"EXAMPLE.*EXAMPLE")
@@ -205,7 +211,7 @@ class _Reader:
             raise SourceError(
                 first
                 or f"{names}: holds no file that iamframe reads; it takes JSON that the AWS CLI prints, AWS Config "
-                "items, Terraform state and Steampipe rows"
+                "items, CloudTrail records, Terraform state and Steampipe rows"
             )
         for piece, gap in self.gaps:
             if gap.operation != "file":
@@ -354,6 +360,8 @@ class _Reader:
             yield from self._config_items(document, "rows")
         elif "arn" in first:
             yield from self._steampipe(document)
+        elif first >= _OF_RECORDS:
+            yield from self._events(document, "rows", cloudtrail.TRAIL)
         else:
             for index, item in enumerate(items):
                 try:
@@ -662,6 +670,56 @@ class _Reader:
             raise Unreadable(_sentence(error, "$[*].roles")) from None
         yield Answer(operation, document.piece.label, [records], source=document.source)
 
+    # What happened
+
+    def _trail(self, document: _Document) -> Iterator[Answer] | None:
+        # S3 and other services hand out `Records` of their own.
+        return self._events_if(document, "Records", cloudtrail.TRAIL, _OF_RECORDS)
+
+    def _lookup(self, document: _Document) -> Iterator[Answer] | None:
+        return self._events_if(document, "Events", cloudtrail.LOOKUP, {"CloudTrailEvent"})
+
+    def _events_if(self, document: _Document, key: str, operation: str, keys: set[str]) -> Iterator[Answer] | None:
+        items = document.keys[key]
+        if not isinstance(items, list) or (items and not any(_keys(item) >= keys for item in items[:_LOOKED_AT])):
+            return None
+        self.has_read |= not items and not document.is_truncated
+        return self._events(document, key, operation)
+
+    def _events(self, document: _Document, key: str, operation: str) -> Iterator[Answer]:
+        found: dict[str | None, list[cloudtrail.Event]] = defaultdict(list)
+        # Per account the first and the last time of a record that stands where IAM's do.
+        spans: dict[str | None, tuple[str, str]] = {}
+        kind = cloudtrail.Looked if operation == cloudtrail.LOOKUP else cloudtrail.Record
+        items: Iterator[Any] = (item for chunk in self._records(document, key, kind) for item in chunk)
+        for item in items:
+            try:
+                record = cloudtrail.record_of(item)
+                if cloudtrail.is_of_iam(record):
+                    account, event = cloudtrail.event_of(record)
+                    found[account].append(event)
+            except (Unreadable, *_BROKEN) as error:
+                place = f"{document.place} event {item.event_id or 'without an id'}"
+                said = str(error) if isinstance(error, Unreadable) else _sentence(error, "$")
+                self._unreadable(document.piece, f"{place}: {said}", place)
+                continue
+            self.has_read = True
+            # A lookup does not say what it was asked for, so that its times say nothing of what it leaves out.
+            if operation == cloudtrail.TRAIL and record.event_time and record.aws_region in _IAM_REGIONS:
+                whose, time = record.recipient_account_id, record.event_time
+                first, last = spans.get(whose, (time, time))
+                spans[whose] = min(first, time), max(last, time)
+        state: State = "truncated" if operation == cloudtrail.LOOKUP and document.is_truncated else "partial"
+        accounts = dict.fromkeys((*found, *spans))
+        if operation == cloudtrail.LOOKUP:
+            accounts = accounts or {None: None}
+        for account in accounts:
+            chunks: list[Records] = [found[account]]  # type: ignore[list-item]
+            times = [at for text in spans.get(account, ()) if (at := parsed_time(text))]
+            if len(times) == 2:
+                chunks.append([cloudtrail.Covered(*times)])
+            yield Answer(operation, document.piece.label, chunks, account, state=state, source=document.source)
+
     # What refers to profiles
 
     def _consumer(self, document: _Document, consumer: Consumer) -> Iterator[Answer]:
@@ -963,10 +1021,10 @@ def _decoder(document: _Document, kind: Any) -> Callable[[Raw], Any]:
     """Return what decodes an item, and refuses one that has a key twice.
 
     Only people who edit by hand make such items, and nobody edits a large file by hand: there a second look at each
-    would cost several times what decoding does.
+    would cost several times what decoding does. Nor does anybody edit CloudTrail's records.
     """
     decode = msgspec.json.Decoder(kind).decode
-    if document.piece.size > LARGE:
+    if document.piece.size > LARGE or kind in (cloudtrail.Record, cloudtrail.Looked):
         return decode
 
     def looked_at_twice(item: Raw) -> Any:
@@ -1042,6 +1100,10 @@ _SHAPES: dict[str, Callable[[_Reader, _Document], Iterator[Answer] | None]] = {
     "values": _Reader._terraform_plan,
     "resources": _Reader._terraform_state,
     "rows": _Reader._steampipe,
+    "Records": _Reader._trail,
+    "Events": _Reader._lookup,
+    # A trail writes signed lists of its own files beside them, which say nothing of IAM.
+    "digestStartTime": lambda _, __: iter(()),
     "Tags": _Reader._tag_listing,
     **{
         consumer.key: lambda reader, document, consumer=consumer: reader._consumer(document, consumer)  # type: ignore[misc]

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 # `plan`: what every load asks first. `fallback`: what takes its place where one of those is denied, and details that
-# are asked for. The rest: what `references=True`, `references="all"`, `tag_index=True`, many accounts need.
-When = Literal["plan", "fallback", "references", "all", "index", "fleet"]
+# are asked for. The rest: what `references=True`, `references="all"`, `tag_index=True`, many accounts, `history` need.
+When = Literal["plan", "fallback", "references", "all", "index", "fleet", "history"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,7 @@ READS: tuple[Read, ...] = (
     *_reads("resourcegroupstaggingapi", "index", "GetResources", prefix="tag"),
     *_reads("sts", "fleet", "AssumeRole"),
     *_reads("organizations", "fleet", "ListAccounts"),
+    *_reads("cloudtrail", "history", "LookupEvents"),
 )
 _KNOWN = {(read.service, read.operation) for read in READS}
 _ACTIONS = {(read.service, read.operation): read.action for read in READS}

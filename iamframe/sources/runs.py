@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-_LONG_LIST = re.compile(rb'"(RoleDetailList|InstanceProfiles|Roles)"\s*:\s*\[\s*(\{\s*"\w+")')
+_LONG_LIST = re.compile(rb'"(RoleDetailList|InstanceProfiles|Roles|Records|Events)"\s*:\s*\[\s*(\{\s*"\w+")')
 LARGE = 4 << 20
 # Twice as much no longer stays near the processor, and takes half as long again.
 RUN = 1 << 18

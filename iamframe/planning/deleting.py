@@ -1,0 +1,131 @@
+"""Empty and unreferenced profiles: what deletes each, in the order that AWS accepts, or why it is not planned.
+
+AWS refuses to delete a profile that holds a role (DeleteConflict), so the role is taken out first.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import pandas as pd
+
+from iamframe.keys import is_in, position
+from iamframe.knowledge.makers import own_tag
+from iamframe.planning.resources import Facts, Resource
+from iamframe.planning.script import Block, Command, tags_json, unchanged, unused, words
+from iamframe.words import counted
+
+EMPTY, UNREFERENCED = "empty_profiles", "unreferenced_profiles"
+CHECKS = (EMPTY, UNREFERENCED)
+
+
+class Found(NamedTuple):
+    """One finding: its row, its check, what it is about, and what stands in it."""
+
+    row: int
+    check: str
+    resource_arn: str
+    related_arn: str | None
+    detail: str
+    certainty: str
+
+
+def deletions(findings: list[Found], facts: Facts) -> tuple[list[Block], dict[int, str]]:
+    """Return what deletes the profiles of findings, and, by the row of each finding not planned, why it is not."""
+    resources = facts.resources(arn for one in findings for arn in (one.resource_arn, one.related_arn) if arn)
+    users = _users(findings, facts)
+    namesakes = _profiles_of_roles(findings, facts)
+    blocks, left = [], {}
+    for one in findings:
+        profile, role = resources[one.resource_arn], resources.get(one.related_arn or "")
+        reason = _why_not(one, profile, role, facts) or users.get(one.resource_arn)
+        if reason:
+            left[one.row] = reason
+        else:
+            alone = role is not None and namesakes.get(role.arn) == 1
+            blocks.append(_deletion(one, profile, role, facts, becomes_lone=alone))
+    return blocks, left
+
+
+def _users(findings: list[Found], facts: Facts) -> dict[str, str]:
+    """Return, by ARN, what refers to a profile though it is empty."""
+    references = facts.inventory.references
+    arns = pd.Series([one.resource_arn for one in findings], dtype="str")
+    rows = references[is_in(references["profile_arn"], arns)].drop_duplicates("profile_arn")
+    return {
+        arn: f"the {kind} {name} in {region} names it"
+        for arn, kind, name, region in zip(
+            rows["profile_arn"], rows["consumer_type"], rows["consumer_id"], rows["region"], strict=True
+        )
+    }
+
+
+def _profiles_of_roles(findings: list[Found], facts: Facts) -> dict[str, int]:
+    """Return in how many profiles each role is that trusts EC2."""
+    pairs = facts.result.pairs
+    pairs = pairs[pairs["profile_arn"].notna() & (pairs["trusts_ec2"] == "yes")]
+    arns = pd.Series([one.related_arn for one in findings if one.related_arn], dtype="str").drop_duplicates()
+    where = position(pairs["role_arn"], arns)
+    counts = pd.Series(where[where >= 0]).value_counts()
+    return dict(zip(arns.iloc[counts.index.to_numpy()], counts.tolist(), strict=True))
+
+
+def _why_not(one: Found, profile: Resource, role: Resource | None, facts: Facts) -> str | None:
+    reason = facts.unfit(profile)
+    if reason:
+        return reason
+    if role is not None and role.managed:
+        return f"AWS manages {role.said} in it"
+    for key in profile.own_tags:
+        owner = own_tag(key)
+        if owner:
+            return f"its tag {key} is one that {owner.maker} needs"
+    account = facts.accounts[profile.account_id]
+    if account.references_status != "complete" or not account.regions:
+        return f"use unknown: {account.references_reason}"
+    if one.check == UNREFERENCED and one.certainty != "in scope":
+        return f"use unknown: {one.detail}"
+    return None
+
+
+def _deletion(one: Found, profile: Resource, role: Resource | None, facts: Facts, *, becomes_lone: bool) -> Block:
+    account = facts.accounts[profile.account_id]
+    steps = [unchanged(profile), unused(profile, account.regions)]
+    half = None
+    if role is not None:
+        put_back = words("iam", "add-role-to-instance-profile", instance_profile_name=profile.name, role_name=role.name)
+        remove = words(
+            "iam", "remove-role-from-instance-profile", instance_profile_name=profile.name, role_name=role.name
+        )
+        steps.append(Command(profile, "remove-role", remove, undo=put_back))
+        half = f"profile {profile.name}: its role is out of it all the same; to put it back: {put_back}"
+    tags = {"tags": tags_json(profile.own_tags)} if profile.own_tags else {}
+    make = words("iam", "create-instance-profile", instance_profile_name=profile.name, path=profile.path, **tags)
+    steps.append(
+        Command(
+            profile,
+            "delete",
+            words("iam", "delete-instance-profile", instance_profile_name=profile.name),
+            undo=f"{make} && {steps[-1].undo}" if role is not None else make,
+            cannot_undo=f"the id {profile.id} never comes back: an instance or a policy that holds it knows nothing of "
+            "the new profile" + ("" if profile.own_tags == profile.tags else "; nor do the tags that AWS reserves"),
+        )
+    )
+    holding = f"role {role.name} ({role.id}) in it" if role is not None else "no role in it"
+    kept = ""
+    if role is not None:
+        kept = f"; {role.said} stays" + (
+            ", and, trusting EC2, is then in no profile: ec2_roles_without_profile will name it" if becomes_lone else ""
+        )
+    unasked = f"; not asked whether they use it: {', '.join(account.not_asked)}" if account.not_asked else ""
+    return Block(
+        profile.account_id,
+        f"Delete {profile.said} ({profile.arn})",
+        one.check,
+        f"{one.check}: {one.detail}{kept}",
+        f"id {profile.id}, {holding}, {counted(len(profile.tags or {}), 'tag')}, {account.read}; nothing that names "
+        f"profiles names it, in {', '.join(account.regions)}{unasked}",
+        one.related_arn,
+        tuple(steps),
+        half,
+    )

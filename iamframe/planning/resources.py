@@ -1,0 +1,226 @@
+"""The roles and profiles that a clean-up is about, as they were read, and what forbids to touch one."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from iamframe.checks.registry import Result
+from iamframe.keys import is_in, position
+from iamframe.knowledge.makers import known_makers, own_tag
+from iamframe.sources.reads import READS, label
+from iamframe.sources.records import name_of
+from iamframe.sources.references import INSTANCES
+
+PROFILE, ROLE = "instance-profile", "role"
+# Account ids, names, paths and unique ids as IAM has them (API Reference, data types). What is of another form was
+# masked, shortened or made up, and a command that carries it would be about something else.
+_ARN = re.compile(
+    r"arn:aws[a-z0-9-]*:iam::(?P<account>\d{12}):(?:role|instance-profile)/(?:[!-~]+/)?[\w+=,.@-]+", re.ASCII
+)
+_ID = re.compile(r"[A-Za-z0-9]{16,128}")
+_REGION = re.compile(r"[a-z0-9-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One role or profile, as it was read.
+
+    `tags` is None where they were not read; `roles` are the ids of the roles in a profile; `untaggable` says that its
+    maker cannot tag it, so that its lack of tags is meant so.
+    """
+
+    kind: str
+    account_id: str
+    arn: str
+    name: str
+    path: str
+    id: str
+    created_at: datetime | None
+    tags: dict[str, str] | None
+    roles: tuple[str, ...] | None = ()
+    maker: str | None = None
+    managed: bool = False
+    untaggable: bool = False
+
+    @property
+    def own_tags(self) -> dict[str, str]:
+        """Its tags but for those that AWS reserves."""
+        return {key: value for key, value in (self.tags or {}).items() if not key.lower().startswith("aws:")}
+
+    @property
+    def state(self) -> str:
+        """What the guard of a script must read: id, ids of the roles of a profile, tags, as compact JSON in ASCII."""
+        tags = sorted((self.tags or {}).items())
+        return json.dumps([self.id, *([self.roles] if self.kind == PROFILE else []), tags], separators=(",", ":"))
+
+    @property
+    def said(self) -> str:
+        """What it is called in a sentence."""
+        return f"the {'role' if self.kind == ROLE else 'profile'} {self.name}"
+
+
+@dataclass(frozen=True)
+class Account:
+    """What was read of an account, and when."""
+
+    account_id: str
+    captured_at: datetime | None
+    regions: tuple[str, ...]
+    references_status: str
+    references_reason: str
+    not_asked: tuple[str, ...]
+
+    @property
+    def read(self) -> str:
+        """When it was read, in words."""
+        return f"read {stamp(self.captured_at)}" if self.captured_at else "read at a time that its files do not say"
+
+
+def stamp(time: datetime) -> str:
+    """Return a time as people and sorters read it."""
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _time(value: pd.Timestamp) -> datetime | None:
+    return None if pd.isna(value) else value.to_pydatetime()
+
+
+class Facts:
+    """What a result says of the resources that a clean-up is about."""
+
+    def __init__(self, result: Result, min_age: timedelta, now: datetime) -> None:
+        self.result, self.inventory, self.min_age, self.now = result, result.inventory, min_age, now
+
+    @cached_property
+    def accounts(self) -> dict[str, Account]:
+        """The accounts, by id."""
+        calls, lists = self.inventory.calls, self.result.lists
+        read = calls[(calls["operation"] == INSTANCES) & (calls["state"] == "complete")]
+        regions = read.groupby("account_id")["region"].agg(list).to_dict()
+        asked = calls.groupby("account_id")["operation"].agg(set).to_dict()
+        more = {label(one.service, one.operation): one.service for one in READS if one.when == "all"}
+        captured = map(_time, self.inventory.accounts["captured_at"])
+        return {
+            account: Account(
+                account,
+                time,
+                tuple(sorted(filter(_REGION.fullmatch, regions.get(account, [])))),
+                status,
+                reason,
+                tuple(sorted({service for name, service in more.items() if name not in asked.get(account, set())})),
+            )
+            for account, time, status, reason in zip(
+                self.inventory.accounts["account_id"],
+                captured,
+                lists["references_status"],
+                lists["references_reason"],
+                strict=True,
+            )
+        }
+
+    def resources(self, arns: Iterable[str]) -> dict[str, Resource]:
+        """Return the roles and profiles of these ARNs, those that were shown, by ARN."""
+        wanted = pd.Series(sorted(set(arns)), dtype="str")
+        inventory = self.inventory
+        tags: dict[str, dict[str, str]] = defaultdict(dict)
+        some = inventory.tags[is_in(inventory.tags["resource_arn"], wanted)]
+        for arn, key, value in zip(some["resource_arn"], some["tag_key"], some["tag_value"], strict=True):
+            tags[arn][key] = value
+        pairs = self.result.pairs
+        untaggable = set(pairs["profile_arn"][pairs["untagged_expected"] & is_in(pairs["profile_arn"], wanted)])
+        found = {}
+        for kind, frame, side in ((ROLE, inventory.roles, "role"), (PROFILE, inventory.profiles, "profile")):
+            rows = frame[is_in(frame[f"{side}_arn"], wanted)]
+            held = self._held(rows["profile_arn"]) if kind == PROFILE else {}
+            managed = rows["is_aws_managed"] if kind == ROLE else np.zeros(len(rows), dtype=bool)
+            columns = [rows[f"{side}_{name}"].fillna("") for name in ("arn", "name", "path", "id")]
+            for account, arn, name, path, id_, created, known, reserved in zip(
+                rows["account_id"], *columns, rows["created_at"], rows["tags_known"], managed, strict=True
+            ):
+                found[arn] = Resource(
+                    kind,
+                    account,
+                    arn,
+                    name,
+                    path,
+                    id_,
+                    _time(created),
+                    tags[arn] if known else None,
+                    held.get(arn, ()),
+                    self._wanting.get(arn),
+                    bool(reserved),
+                    arn in untaggable,
+                )
+        return found
+
+    def _held(self, profiles: pd.Series) -> dict[str, tuple[str, ...] | None]:
+        """Return the ids of the roles in profiles, None where one of them is unknown."""
+        links, roles = self.inventory.links, self.inventory.roles
+        links = links[is_in(links["profile_arn"], profiles)]
+        where = position(links["role_arn"], roles["role_arn"])
+        ids = roles["role_id"].fillna("").to_numpy()
+        held: dict[str, list[str]] = defaultdict(list)
+        for profile, row in zip(links["profile_arn"], where.tolist(), strict=True):
+            held[profile].append(ids[row] if row >= 0 else "")
+        return {profile: tuple(of) if all(map(_ID.fullmatch, of)) else None for profile, of in held.items()}
+
+    @cached_property
+    def _wanting(self) -> dict[str, str]:
+        """Both sides of the pairs whose maker wants them back, with its name."""
+        makers = {one.name for one in (*self.result.policy.makers, *known_makers()) if one.wants_back}
+        pairs = self.result.pairs
+        pairs = pairs[pairs["maker"].isin(makers)]
+        sides = [pairs[[f"{side}_arn", "maker"]].dropna().to_numpy() for side in ("role", "profile")]
+        return {arn: maker for side in sides for arn, maker in side}
+
+    def unfit(self, resource: Resource) -> str | None:
+        """Return why nothing of a resource may be written, None where it may."""
+        return next(filter(None, self._objections(resource)), None)
+
+    def _objections(self, resource: Resource) -> Iterator[str | None]:
+        form = _ARN.fullmatch(resource.arn)
+        if not form or form["account"] != resource.account_id or name_of(resource.arn) != resource.name:
+            yield "its ARN is none that AWS gives, so that no command can be sure to be about it"
+        if not _ID.fullmatch(resource.id):
+            yield "its unique id is not known, so that one made anew under its name could not be told from it"
+        if resource.roles is None:
+            yield "the unique id of the role in it is not known, so that another one could not be told from it"
+        elif len(resource.roles) > 1:
+            yield "it shows more than one role, which no profile of AWS holds"
+        if resource.managed:
+            yield "AWS manages it"
+        if resource.maker:
+            yield f"its names and path are those of {resource.maker}, which will make it again or want it back"
+        if resource.tags is None:
+            yield "its tags were not read, so that what a service knows it by, and what would be lost, is unknown"
+        for key in resource.tags or ():
+            owner = own_tag(key)
+            if owner and owner.wants_back:
+                yield f"its tag {key} says that {owner.maker} made it, which will make it again or want it back"
+        yield self._too_young(resource)
+
+    def _too_young(self, resource: Resource) -> str | None:
+        if self.min_age <= timedelta(0):
+            return None
+        if resource.created_at is None:
+            return "when it was made is not known, so that it may be in the making"
+        account = self.accounts.get(resource.account_id)
+        read = (account and account.captured_at) or self.now
+        if read - resource.created_at < self.min_age:
+            return f"it was made {stamp(resource.created_at)}, less than {_said(self.min_age)} before it was read"
+        return None
+
+
+def _said(age: timedelta) -> str:
+    hours = age / timedelta(hours=1)
+    number, unit = (hours / 24, "day") if hours >= 24 and hours % 24 == 0 else (hours, "hour")
+    return f"{number:g} {unit}{'' if number == 1 else 's'}"

@@ -1,0 +1,43 @@
+"""What the tests of plans share: accounts to plan for, and the reasons of what is not planned."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from accounts import add
+from builders import tag_list
+
+import iamframe
+from iamframe import Plan, Result
+from iamframe.practice import PracticeAccount
+
+NOW = timedelta(0)
+
+
+def checked(account: PracticeAccount, **options: Any) -> Result:
+    session = account.session(region_name="us-east-1")
+    return iamframe.run_checks(iamframe.load_account(session, progress=False, **({"references": True} | options)))
+
+
+def tag_role(account: PracticeAccount, name: str, **tags: str) -> None:
+    account.session().client("iam").tag_role(RoleName=name, Tags=tag_list(tags))
+
+
+def name_in_template(account: PracticeAccount, name: str, region: str = "us-east-1") -> None:
+    ec2 = account.session(region_name=region).client("ec2")
+    data = {"IamInstanceProfile": {"Name": name}}
+    ec2.create_launch_template(LaunchTemplateName=f"t-{len(name)}-{name.strip('-')}", LaunchTemplateData=data)
+
+
+def link(account: PracticeAccount, name: str, role: dict[str, str], held_by: dict[str, str]) -> None:
+    """A pair of one name with these tags, in use."""
+    add(account, name, name, **held_by)
+    if role:
+        tag_role(account, name, **role)
+    name_in_template(account, name)
+
+
+def reasons(plan: Plan) -> dict[tuple[str, str], str]:
+    rows = plan.not_planned
+    return {(c, n): r for c, n, r in zip(rows["check"], rows["resource_name"], rows["reason"], strict=True)}

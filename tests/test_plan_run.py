@@ -1,0 +1,332 @@
+"""Clean-up plans run with the AWS CLI on a practice account: what they change, and what stops them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from accounts import EC2, ID, add
+from builders import tag_list
+from plans import NOW, checked, link, name_in_template, reasons, tag_role
+
+import iamframe
+from iamframe.inventory import joined
+from iamframe.practice import PracticeAccount
+
+
+def named(findings: pd.DataFrame) -> set[tuple[str, str]]:
+    return set(zip(findings["check"], findings["resource_name"], strict=True))
+
+
+def run(
+    script: str, account: PracticeAccount, folder: Path, account_id: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a script under sh with the AWS CLI of this environment, in an empty folder."""
+    folder.mkdir(exist_ok=True)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    (folder / "plan.sh").write_text(script, encoding="utf-8")
+    return subprocess.run(
+        ["sh", "plan.sh"],
+        cwd=folder,
+        env=os.environ | account.environment(account_id) | {"PATH": path},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+
+def writes(account: PracticeAccount) -> list[str]:
+    """What was written, in order, each as action and error code where it was refused."""
+    kinds = ("Add", "Create", "Delete", "Remove", "Tag", "Untag")
+    return [
+        f"{request.action} {request.error_code}" if request.error_code else request.action
+        for request in account.requests
+        if request.action.startswith(kinds)
+    ]
+
+
+def start(account: PracticeAccount, name: str, region: str = "us-east-1") -> None:
+    ec2 = account.session(region_name=region).client("ec2")
+    image = ec2.describe_images()["Images"][0]["ImageId"]
+    ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, IamInstanceProfile={"Name": name})
+
+
+# Run with the AWS CLI
+
+HOSTILE_PATH = "/a'b/$(touch${IFS}pwned)/`touch${IFS}pwned`/;\"\\*?/"
+HOSTILE = "-empty=+,.@x"
+
+
+@pytest.fixture(scope="module")
+def cleaned(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """An account of many kinds before its plan was run, afterwards, after it was run again, and after the undo."""
+    with PracticeAccount(regions=["us-east-1"]) as account:
+        iam = account.session().client("iam")
+        add(account, HOSTILE, path=HOSTILE_PATH)
+        add(
+            account,
+            "--region=x",
+            "free-role",
+            path="/x/",
+            Owner="file:///etc/passwd",
+            **{"a=b,c".replace(",", ":"): ""},
+        )
+        link(account, "bare", {"Owner": "@ops", "-x": "--tags=y", "Ｗide": "münchen\u3000\u2028"}, {})
+        link(account, "barerole", {}, {"Owner": "http://example.com/"})
+        link(account, "differs", {"Owner": "file://ops", "Env": "prod"}, {"Owner": "dev", "More": ""})
+        link(account, "cased", {"Owner": "ops"}, {"owner": "ops"})
+        link(account, "quick", {"Owner": "ops"}, {"Owner": "ops", "QSConfigId-a1b2": "a1b2"})
+        link(account, "shared", {"Team": "a"}, {"Team": "a", "Extra": "1"})
+        iam.create_instance_profile(InstanceProfileName="shared-too")
+        iam.add_role_to_instance_profile(InstanceProfileName="shared-too", RoleName="shared")
+        name_in_template(account, "shared-too")
+        before = checked(account)
+        plan = iamframe.plan(before, min_age=NOW)
+        account.forget()
+        folder = tmp_path_factory.mktemp("cleaned")
+        done = run(plan.script, account, folder)
+        written, after = writes(account), checked(account)
+        facts = {"before": before, "plan": plan, "done": done, "writes": written, "after": after}
+        facts["files"] = sorted(file.name for file in folder.iterdir())
+        account.forget()
+        facts["again"], facts["again_writes"] = run(plan.script, account, folder), writes(account)
+        undo = plan.steps["undo"][plan.steps["action"].isin(["tag", "delete"])].tolist()[::-1]
+        facts["undo"], facts["undone"] = run("\n".join(undo), account, folder), checked(account)
+    return facts
+
+
+def test_a_plan_runs_without_a_refusal(cleaned: dict[str, Any]) -> None:
+    done = cleaned["done"]
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(cleaned["writes"]) == [
+        "DeleteInstanceProfile",
+        "DeleteInstanceProfile",
+        "RemoveRoleFromInstanceProfile",
+        *["TagInstanceProfile"] * 3,
+        *["TagRole"] * 3,
+    ]
+    assert cleaned["files"] == ["plan.sh"]
+
+
+def test_the_role_is_taken_out_before_its_profile_is_deleted(cleaned: dict[str, Any]) -> None:
+    last = cleaned["writes"][-3:]
+    assert last.index("RemoveRoleFromInstanceProfile") < len(last) - 1 - last[::-1].index("DeleteInstanceProfile")
+    assert cleaned["plan"].steps["action"].tolist()[-3:] == ["check", "check", "delete"] or cleaned["plan"].steps[
+        "action"
+    ].tolist()[-4:] == ["check", "check", "remove-role", "delete"]
+
+
+def test_what_the_findings_named_is_gone_afterwards_and_nothing_else_has_come(cleaned: dict[str, Any]) -> None:
+    before, after = (named(cleaned[when].findings) for when in ("before", "after"))
+    assert before - after == {
+        ("empty_profiles", HOSTILE),
+        ("untagged_profiles", HOSTILE),
+        ("unreferenced_profiles", "--region=x"),
+        ("tag_differences", "--region=x"),
+        ("name_mismatches", "--region=x"),
+        ("path_mismatches", "--region=x"),
+        ("untagged_profiles", "bare"),
+        ("tag_differences", "bare"),
+        ("untagged_roles", "barerole"),
+        ("tag_differences", "barerole"),
+        ("tag_differences", "differs"),
+        ("tag_differences", "shared"),
+        ("tag_differences", "shared-too"),
+        ("untagged_profiles", "shared-too"),
+    }
+    # Roles are not deleted, so that one that EC2 may assume is then in no profile: the plan says so.
+    assert after - before == {("ec2_roles_without_profile", "free-role")}
+    told = cleaned["plan"].steps["why"][cleaned["plan"].steps["action"] == "remove-role"].tolist()
+    assert [why.rpartition("; ")[2] for why in told] == [
+        "the role free-role stays, and, trusting EC2, is then in no profile: ec2_roles_without_profile will name it"
+    ]
+
+
+def test_every_other_finding_is_listed_with_its_reason(cleaned: dict[str, Any]) -> None:
+    assert reasons(cleaned["plan"]) == {
+        ("tag_differences", "cased"): "owner and Owner differ in case alone: which of them is right is for you to say",
+        ("tag_differences", "quick"): "the tag QSConfigId-a1b2 is one that SSM Quick Setup needs where it stands",
+        ("untagged_roles", "free-role"): (
+            "no profile that stays has tags that could be copied: what they should be is not known"
+        ),
+    }
+
+
+def test_tags_are_those_of_the_other_side_whatever_they_hold(cleaned: dict[str, Any]) -> None:
+    tags = cleaned["after"].inventory.tags
+    tagged: dict[str, dict[str, str]] = {}
+    for arn, key, value in zip(tags["resource_arn"], tags["tag_key"], tags["tag_value"], strict=True):
+        tagged.setdefault(arn.partition(f"{ID}:")[2], {})[key] = value
+    assert tagged["instance-profile/bare"] == {"Owner": "@ops", "-x": "--tags=y", "Ｗide": "münchen\u3000\u2028"}
+    assert tagged["role/barerole"] == {"Owner": "http://example.com/"}
+    both = {"Owner": "file://ops", "Env": "prod", "More": ""}
+    assert (tagged["instance-profile/differs"], tagged["role/differs"]) == (both, both)
+    assert tagged["instance-profile/shared-too"] == {"Team": "a", "Extra": "1"}
+
+
+def test_a_plan_that_was_run_is_skipped_when_it_is_run_again(cleaned: dict[str, Any]) -> None:
+    assert (cleaned["again"].returncode, cleaned["again"].stdout, cleaned["again_writes"]) == (1, "", [])
+
+
+def test_undo_brings_all_back_but_the_ids(cleaned: dict[str, Any]) -> None:
+    assert (cleaned["undo"].returncode, cleaned["undo"].stderr) == (0, "")
+    before, now = (cleaned[when].inventory for when in ("before", "undone"))
+    same = ["profile_arn", "profile_path", "role_known", "tags_known"]
+    pd.testing.assert_frame_equal(now.profiles[same], before.profiles[same])
+    pd.testing.assert_frame_equal(now.links, before.links)
+    pd.testing.assert_frame_equal(now.tags, before.tags)
+    deleted = [HOSTILE, "--region=x"]
+    old, new = (set(i.profiles["profile_id"][i.profiles["profile_name"].isin(deleted)]) for i in (before, now))
+    assert not old & new
+    steps = cleaned["plan"].steps
+    assert {text.split()[2] for text in steps["cannot_undo"][steps["action"] == "delete"]} == old
+
+
+# What happens between the plan and its run
+
+CHANGED = ("started", "swapped", "recreated", "tagged", "emptied", "filled", "denied", "gone")
+
+
+def holding(account: PracticeAccount) -> dict[str, list[str]]:
+    """The profiles, and the roles in them."""
+    profiles = account.session().client("iam").list_instance_profiles()["InstanceProfiles"]
+    return {one["InstanceProfileName"]: [role["RoleName"] for role in one["Roles"]] for one in profiles}
+
+
+@pytest.fixture(scope="module")
+def changed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """An account in which, after the plan was made, each profile but one was changed in another way."""
+    with PracticeAccount() as account:
+        iam = account.session().client("iam")
+        for name in ("started", "swapped", "recreated", "tagged", "emptied", "denied", "half"):
+            add(account, name, name)
+        for name in ("filled", "gone", "left"):
+            add(account, name)
+        iam.create_role(RoleName="other", AssumeRolePolicyDocument=EC2)
+        plan = iamframe.plan(checked(account), min_age=NOW)
+        start(account, "started", region="eu-west-1")
+        iam.remove_role_from_instance_profile(InstanceProfileName="swapped", RoleName="swapped")
+        iam.add_role_to_instance_profile(InstanceProfileName="swapped", RoleName="other")
+        iam.remove_role_from_instance_profile(InstanceProfileName="recreated", RoleName="recreated")
+        iam.delete_instance_profile(InstanceProfileName="recreated")
+        iam.create_instance_profile(InstanceProfileName="recreated")
+        iam.add_role_to_instance_profile(InstanceProfileName="recreated", RoleName="recreated")
+        iam.tag_instance_profile(InstanceProfileName="tagged", Tags=tag_list({"keep": "yes"}))
+        iam.remove_role_from_instance_profile(InstanceProfileName="emptied", RoleName="emptied")
+        iam.add_role_to_instance_profile(InstanceProfileName="filled", RoleName="other")
+        iam.delete_instance_profile(InstanceProfileName="gone")
+        account.deny("GetInstanceProfile", "denied")
+        account.deny("DeleteInstanceProfile", "half")
+        account.forget()
+        done = run(plan.script, account, tmp_path_factory.mktemp("changed"))
+        written, held = writes(account), holding(account)
+        (line,) = [line for line in done.stderr.splitlines() if "to put it back: " in line]
+        run(line.partition("to put it back: ")[2], account, tmp_path_factory.mktemp("back"))
+        back = holding(account)
+    return {"plan": plan, "done": done, "writes": written, "held": held, "back": back}
+
+
+def test_all_of_them_were_planned(changed: dict[str, Any]) -> None:
+    steps = changed["plan"].steps
+    assert set(steps["resource_name"][steps["action"] == "delete"]) == {*CHANGED, "left", "half"}
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("started", "an instance in eu-west-1 has it"),
+        ("swapped", "it was ["),
+        ("recreated", "it was ["),
+        ("tagged", "it was ["),
+        ("emptied", "it was ["),
+        ("filled", "it was ["),
+        ("denied", "it could not be read"),
+        ("gone", "it could not be read"),
+    ],
+)
+def test_nothing_is_written_to_a_profile_that_is_no_longer_as_it_was_read(
+    changed: dict[str, Any], name: str, why: str
+) -> None:
+    assert f"skipped: profile {name}: {why}" in changed["done"].stderr
+    assert f"profile-name={name}" not in changed["done"].stdout
+    now = {"emptied": [], "filled": ["other"], "swapped": ["other"], "gone": None}
+    assert changed["held"].get(name) == now.get(name, [name])
+
+
+def test_the_others_are_done_and_the_script_ends_with_what_it_skipped(changed: dict[str, Any]) -> None:
+    done = changed["done"]
+    assert done.returncode == 1
+    assert "left" not in changed["held"]
+    assert changed["writes"] == [
+        "DeleteInstanceProfile",
+        "RemoveRoleFromInstanceProfile",
+        "DeleteInstanceProfile AccessDenied",
+    ]
+    _, end = done.stderr.split("left as they are, or half done, as said above:\n")
+    assert sorted(end.split()) == sorted(["profile"] * 9 + [*CHANGED, "half"])
+
+
+def test_where_the_role_is_out_and_the_profile_cannot_be_deleted_the_way_back_is_said(changed: dict[str, Any]) -> None:
+    assert (changed["held"]["half"], changed["back"]["half"]) == ([], ["half"])
+
+
+@pytest.mark.parametrize("action", ["DescribeInstances", "DescribeIamInstanceProfileAssociations"])
+def test_a_region_that_cannot_be_read_stops_the_deletion(tmp_path: Path, action: str) -> None:
+    with PracticeAccount(regions=["us-east-1"]) as account:
+        add(account, "left")
+        plan = iamframe.plan(checked(account), min_age=NOW)
+        account.deny(action)
+        account.forget()
+        done = run(plan.script, account, tmp_path)
+        assert (done.returncode, writes(account)) == (1, [])
+        assert "of us-east-1 could not be read" in done.stderr
+
+
+def test_tags_are_not_set_where_either_side_has_changed(tmp_path: Path) -> None:
+    with PracticeAccount(regions=["us-east-1"]) as account:
+        for name in ("role", "profile"):
+            link(account, name, {"Owner": "ops"}, {"Owner": "dev"})
+        plan = iamframe.plan(checked(account), min_age=NOW)
+        tag_role(account, "role", Owner="new")
+        account.session().client("iam").tag_instance_profile(
+            InstanceProfileName="profile", Tags=tag_list({"Owner": "own"})
+        )
+        account.forget()
+        done = run(plan.script, account, tmp_path)
+        assert (done.returncode, writes(account)) == (1, [])
+        assert "skipped: role role: it was [" in done.stderr
+        assert "skipped: profile profile: it was [" in done.stderr
+
+
+def test_a_script_does_nothing_in_another_account_or_with_expired_credentials(tmp_path: Path) -> None:
+    with PracticeAccount(regions=["us-east-1"]) as account:
+        add(account, "left")
+        plan = iamframe.plan(checked(account), min_age=NOW)
+        other = account.add_member("other")
+        account.forget()
+        elsewhere = run(plan.script, account, tmp_path, other)
+        account.expire()
+        expired = run(plan.script, account, tmp_path)
+        assert [request.action for request in account.requests] == ["GetCallerIdentity"] * 2
+    assert elsewhere.returncode == expired.returncode == 2
+    assert f"these credentials are of account {other}, and this plan is for {ID}" in elsewhere.stderr
+    assert "nothing was done" in expired.stderr
+
+
+def test_of_many_accounts_only_that_of_the_credentials_is_done(tmp_path: Path) -> None:
+    with PracticeAccount(regions=["us-east-1"]) as account:
+        other = account.add_member("other")
+        add(account, "mine")
+        account.session(account_id=other).client("iam").create_instance_profile(InstanceProfileName="theirs")
+        sessions = [account.session(region_name="us-east-1", account_id=one) for one in (ID, other)]
+        both = joined(iamframe.load_account(session, progress=False) for session in sessions)
+        plan = iamframe.plan(iamframe.run_checks(both), min_age=NOW)
+        assert plan.steps["account_id"].unique().tolist() == sorted([ID, other])
+        done = run(plan.script, account, tmp_path, other)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout == "done: aws iam delete-instance-profile --instance-profile-name=theirs\n"
