@@ -647,9 +647,11 @@ def _tables(frame: pd.DataFrame) -> Iterator[str]:
     """Yield an explanation as HTML, in the same order."""
     before, pairs = _parted(frame)
     if len(before):
-        rows = before[["section", "field", "account_id", "role", "profile", "note"]].astype(object)
-        head = ("", "", "account", "role", "profile", "")
-        yield cells.table(head, rows.where(rows.notna(), None).to_numpy().tolist())
+        columns = {"section": "", "field": "", "account_id": "account", "role": "role", "profile": "profile", "note": ""}
+        shown = before[[name for name in columns if before[name].notna().any()]].astype(object)
+        shown["section"] = shown["section"].mask(shown["section"].eq(shown["section"].shift()))
+        rows = shown.where(shown.notna(), None).to_numpy().tolist()
+        yield cells.table([columns[name] for name in shown.columns], rows)
     for rows in pairs[:_SHOWN]:
         yield f"<h4 class='{cells.NO_MATH}'>{escape(_heading(rows))}</h4>"
         told, last = [], None
