@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from iamframe import cells, schema
 from iamframe.checks import CHECKS, Policy, Result, run_checks
+from iamframe.checks.registry import Reach, coverage_of
 from iamframe.inventory import Inventory
 from iamframe.keys import Bools, is_in, joined_key, texts
 from iamframe.knowledge.makers import known_makers, maker_of
@@ -211,15 +212,11 @@ def _told(result: Result, near: Inventory) -> Result:
     def of(frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
         return frame[np.logical_or.reduce([is_in(frame[column], arns) for column in columns])]
 
-    accounts = near.accounts["account_id"]
-    return replace(
-        result,
-        inventory=near,
-        findings=of(result.findings, "resource_arn", "related_arn"),
-        coverage=result.coverage[is_in(result.coverage["account_id"], accounts)],
-        pairs=of(result.pairs, "profile_arn", "role_arn"),
-        lists=result.lists[is_in(result.lists["account_id"], accounts)],
-    )
+    findings, pairs = of(result.findings, "resource_arn", "related_arn"), of(result.pairs, "profile_arn", "role_arn")
+    lists = result.lists[is_in(result.lists["account_id"], near.accounts["account_id"])]
+    # What was not read of the rest does not matter here.
+    coverage = coverage_of(Reach(near, pairs, lists, result.policy), result.checks, findings)
+    return replace(result, inventory=near, findings=findings, coverage=coverage, pairs=pairs, lists=lists)
 
 
 def _found(rows: _Rows, result: Result, role_arns: pa.Array, profile_arns: pa.Array) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,8 @@ from iamframe.report import write_findings
 from iamframe.words import counted
 
 NO_MAKER = "(none known)"
-TAGGED = ("yes", "no", "unknown")
+_TAGGED = {"yes": "tag", "no": "without the tag", "unknown": "not known to have the tag"}
+_LISTS = {"accounts": "account", "checks": "check", "severities": "severity", "makers": "maker"}
 _NAMED = 3
 
 
@@ -54,6 +55,11 @@ class Filter:
         was read carries it, and one was not read.
     text
         Words that all stand anywhere in the row, in any case.
+
+    Raises
+    ------
+    FilterError
+        If `tagged` is none of these three, or a value or a state is asked for without a key.
     """
 
     accounts: Iterable[str] = ()
@@ -67,23 +73,24 @@ class Filter:
     text: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("accounts", "checks", "severities", "makers"):
+        for name in _LISTS:
             given = getattr(self, name)
             object.__setattr__(self, name, (given,) if isinstance(given, str) else tuple(given))
+        if self.tagged not in _TAGGED:
+            raise FilterError(f"there is no state of a tag {self.tagged!r}; there are {', '.join(_TAGGED)}")
+        if self.tag_key is None and (self.tag_value is not None or self.tagged != "yes"):
+            raise FilterError("a value or a state of a tag is asked for, and no tag: name its key in tag_key")
 
     def __str__(self) -> str:
         """Return what is asked for in words, one part after the other; `all` where nothing is."""
-        parts = [
-            f"{field.name.removesuffix('s')} {' or '.join(getattr(self, field.name))}"
-            for field in fields(self)[:4]
-            if getattr(self, field.name)
-        ]
-        parts += [f"{name} {getattr(self, name).strip()}" for name in ("path",) if self.path.strip()]
+        parts = [f"{_LISTS[name]} {' or '.join(asked)}" for name in _LISTS if (asked := getattr(self, name))]
+        if self.path.strip():
+            parts.append(f"path {self.path.strip()}")
         if self.tag_key is not None:
-            what = self.tag_key if self.tag_value is None else f"{self.tag_key}={self.tag_value}"
-            parts.append({"yes": "tag", "no": "without the tag", "unknown": "not known to have the tag"}[self.tagged])
-            parts[-1] += f" {what}"
-        parts += [f"text {' '.join(self.text.split())}"] if self.text.strip() else []
+            value = "" if self.tag_value is None else f"={self.tag_value}"
+            parts.append(f"{_TAGGED[self.tagged]} {self.tag_key}{value}")
+        if self.text.strip():
+            parts.append(f"text {' '.join(self.text.split())}")
         return "; ".join(parts) or "all"
 
 
@@ -96,8 +103,8 @@ def filtered(result: Result, wanted: Filter) -> pd.DataFrame:
     Raises
     ------
     FilterError
-        If the filter names an account or a check that the result does not have, or a severity or `tagged` that does not
-        exist: none of it would mean nothing.
+        If the filter names an account or a check that the result does not have, or a severity that does not exist: none
+        of it would mean nothing.
     """
     sure, _ = _judged(result, wanted)
     return result.findings[sure]
@@ -179,7 +186,7 @@ def grouped(result: Result, findings: pd.DataFrame, tag_key: str) -> pd.DataFram
     told = counted_.reindex(columns=list(SEVERITIES), fill_value=0).reset_index()
     told["findings"] = told[list(SEVERITIES)].sum(axis=1)
     told["tag_value"] = told["tag_value"].where(told["tagged"] == "yes")
-    order = told["tagged"].map(TAGGED.index)
+    order = told["tagged"].map(list(_TAGGED).index)
     told = told.assign(order=order, fewer=-told["findings"]).sort_values(["order", "fewer", "tag_value"])
     return schema.OWNERS.conform(told)
 
@@ -297,7 +304,6 @@ def _check(result: Result, wanted: Filter) -> None:
         "account": (wanted.accounts, result.inventory.accounts["account_id"].tolist()),
         "check": (wanted.checks, result.checks),
         "severity": (wanted.severities, SEVERITIES),
-        "state of a tag": ([wanted.tagged], TAGGED),
     }
     for what, (asked, there) in known.items():
         for name in asked:
