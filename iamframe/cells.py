@@ -8,6 +8,7 @@ from html import escape
 # JupyterLab takes what stands between dollars in a cell's HTML for mathematics, but not in elements of these classes.
 NO_MATH = "mathjax_ignore tex2jax_ignore"
 
+
 def table(head: Sequence[str], rows: Iterable[Sequence[object]], caption: str = "") -> str:
     """Return a table of HTML: cells as text, numbers on the right, None empty; the last cell of a short row is wide."""
     said = f"<caption style='text-align:left'>{escape(caption)}</caption>" if caption else ""

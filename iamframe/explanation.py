@@ -644,11 +644,19 @@ def _tables(frame: pd.DataFrame) -> Iterator[str]:
     """Yield an explanation as HTML, in the same order."""
     before, pairs = _parted(frame)
     if len(before):
-        columns = {"section": "", "field": "", "account_id": "account", "role": "role", "profile": "profile", "note": ""}
-        shown = before[[name for name in columns if before[name].notna().any()]].astype(object)
-        shown["section"] = shown["section"].mask(shown["section"].eq(shown["section"].shift()))
-        rows = shown.where(shown.notna(), None).to_numpy().tolist()
-        yield cells.table([columns[name] for name in shown.columns], rows)
+        columns = {
+            "section": "",
+            "field": "",
+            "account_id": "account",
+            "role": "role",
+            "profile": "profile",
+            "note": "",
+        }
+        other = before[[name for name in columns if before[name].notna().any()]].astype(object)
+        other["section"] = other["section"].mask(other["section"].eq(other["section"].shift()))
+        yield cells.table(
+            [columns[name] for name in other.columns], other.where(other.notna(), None).to_numpy().tolist()
+        )
     for rows in pairs[:_SHOWN]:
         yield f"<h4 class='{cells.NO_MATH}'>{escape(_heading(rows))}</h4>"
         told, last = [], None

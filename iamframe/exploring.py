@@ -1,7 +1,7 @@
 """A result, narrowed: the findings that somebody wants to see, counted, grouped by owner, told one by one, exported.
 
-These are the plain functions behind `iamframe.explore`; each gives the frame that the widgets show. A filter on paths or
-tags cannot judge what was not read: such findings are not among the filtered ones, and `undecided` has them.
+These are the plain functions behind `iamframe.explore`; each gives the frame that the widgets show. A filter on paths
+or tags cannot judge what was not read: such findings are not among the filtered ones, and `undecided` has them.
 """
 
 from __future__ import annotations
@@ -73,6 +73,7 @@ class Filter:
     text: str = ""
 
     def __post_init__(self) -> None:
+        """Take one text for a list of it, and refuse what asks for no tag in particular."""
         for name in _LISTS:
             given = getattr(self, name)
             object.__setattr__(self, name, (given,) if isinstance(given, str) else tuple(given))
@@ -106,8 +107,7 @@ def filtered(result: Result, wanted: Filter) -> pd.DataFrame:
         If the filter names an account or a check that the result does not have, or a severity that does not exist: none
         of it would mean nothing.
     """
-    sure, _ = _judged(result, wanted)
-    return result.findings[sure]
+    return judged(result, wanted)[0]
 
 
 def undecided(result: Result, wanted: Filter) -> pd.DataFrame:
@@ -120,12 +120,23 @@ def undecided(result: Result, wanted: Filter) -> pd.DataFrame:
     FilterError
         As `filtered`.
     """
-    _, maybe = _judged(result, wanted)
-    return result.findings[maybe]
+    return judged(result, wanted)[1]
 
 
-def counts(result: Result, wanted: Filter) -> pd.DataFrame:
-    """Return how many findings are wanted, by check and severity, and how far that can be trusted.
+def judged(result: Result, wanted: Filter) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return what `filtered` and `undecided` return, in the time of one of them.
+
+    Raises
+    ------
+    FilterError
+        As `filtered`.
+    """
+    sure, maybe = _judged(result, wanted)
+    return result.findings[sure], result.findings[maybe]
+
+
+def counts(result: Result, findings: pd.DataFrame, wanted: Filter) -> pd.DataFrame:
+    """Return how many the findings are, by check and severity, and how far that can be trusted.
 
     One row per check that is wanted, by severity and in the order of the checks, with the columns of `schema.COUNTS`;
     `complete`, `partial` and `unknown` count the accounts that are wanted.
@@ -135,16 +146,14 @@ def counts(result: Result, wanted: Filter) -> pd.DataFrame:
     FilterError
         As `filtered`.
     """
-    found = filtered(result, wanted)
-    coverage = _of(result.coverage, wanted, "check", "account_id")
-    by_severity = SEVERITIES.index
+    _check(result, wanted)
+    coverage = _of(result.coverage, wanted)
     checks = sorted(
-        (name for name in result.checks if name in wanted.checks or not wanted.checks),
-        key=lambda name: (by_severity(CHECKS[name].severity), list(CHECKS).index(name)),
+        _checks(result, wanted), key=lambda name: (SEVERITIES.index(CHECKS[name].severity), list(CHECKS).index(name))
     )
     columns: dict[str, object] = {"check": checks}
-    columns["findings"] = found["check"].value_counts().reindex(checks, fill_value=0).to_numpy()
-    for frame, column, values in ((found, "severity", SEVERITIES), (coverage, "status", STATUSES)):
+    columns["findings"] = findings["check"].value_counts().reindex(checks, fill_value=0).to_numpy()
+    for frame, column, values in ((findings, "severity", SEVERITIES), (coverage, "status", STATUSES)):
         for value in values:
             each = frame["check"][frame[column] == value].value_counts()
             columns[value] = each.reindex(checks, fill_value=0).to_numpy()
@@ -162,7 +171,7 @@ def not_complete(result: Result, wanted: Filter) -> pd.DataFrame:
         As `filtered`.
     """
     _check(result, wanted)
-    coverage = _of(result.coverage, wanted, "check", "account_id")
+    coverage = _of(result.coverage, wanted)
     return coverage[coverage["status"] != "complete"]
 
 
@@ -182,8 +191,8 @@ def grouped(result: Result, findings: pd.DataFrame, tag_key: str) -> pd.DataFram
     for state, mask in (("no", ~yes & ~unread), ("unknown", ~yes & unread)):
         parts.append(pd.DataFrame({"tag_value": None, "tagged": state, "severity": severity[mask]}))
     rows = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
-    counted_ = pd.crosstab([rows["tagged"], rows["tag_value"].fillna("\x1e")], rows["severity"])
-    told = counted_.reindex(columns=list(SEVERITIES), fill_value=0).reset_index()
+    each = pd.crosstab([rows["tagged"], rows["tag_value"].fillna("")], rows["severity"])
+    told = each.reindex(columns=list(SEVERITIES), fill_value=0).reset_index()
     told["findings"] = told[list(SEVERITIES)].sum(axis=1)
     told["tag_value"] = told["tag_value"].where(told["tagged"] == "yes")
     order = told["tagged"].map(list(_TAGGED).index)
@@ -264,15 +273,15 @@ def export(result: Result, wanted: Filter, folder: str | os.PathLike[str] = "iam
     ReportError
         If the folder cannot be made or written to.
     """
-    sure, maybe = _judged(result, wanted)
+    sure, maybe = judged(result, wanted)
     narrowed = replace(
         result,
-        findings=result.findings[sure].reset_index(drop=True),
-        coverage=_of(result.coverage, wanted, "check", "account_id").reset_index(drop=True),
-        checks=tuple(name for name in result.checks if name in wanted.checks or not wanted.checks),
+        findings=sure.reset_index(drop=True),
+        coverage=_of(result.coverage, wanted).reset_index(drop=True),
+        checks=_checks(result, wanted),
     )
-    said = f"{len(narrowed.findings):,} of {counted(len(result.findings), 'finding')}. Filter: {wanted}."
-    return write_findings(narrowed, folder, " ".join(filter(None, (said, said_undecided(int(maybe.sum()))))))
+    said = f"{len(sure):,} of {counted(len(result.findings), 'finding')}. Filter: {wanted}."
+    return write_findings(narrowed, folder, " ".join(filter(None, (said, said_undecided(len(maybe))))))
 
 
 def said_undecided(count: int) -> str:
@@ -280,7 +289,9 @@ def said_undecided(count: int) -> str:
     if not count:
         return ""
     verb = "is" if count == 1 else "are"
-    return f"{counted(count, 'finding')} more {verb} of resources whose path or tags were not read: the filter cannot say."
+    return (
+        f"{counted(count, 'finding')} more {verb} of resources whose path or tags were not read: the filter cannot say."
+    )
 
 
 def said_not_complete(unsure: pd.DataFrame) -> list[tuple[str, str, str]]:
@@ -311,8 +322,12 @@ def _check(result: Result, wanted: Filter) -> None:
                 raise FilterError(f"the result has no {what} {name!r}; there are {_some(there)}")
 
 
-def _of(frame: pd.DataFrame, wanted: Filter, check: str, account: str) -> pd.DataFrame:
-    for column, asked in ((check, wanted.checks), (account, wanted.accounts)):
+def _checks(result: Result, wanted: Filter) -> tuple[str, ...]:
+    return tuple(name for name in result.checks if name in wanted.checks or not wanted.checks)
+
+
+def _of(frame: pd.DataFrame, wanted: Filter) -> pd.DataFrame:
+    for column, asked in (("check", wanted.checks), ("account_id", wanted.accounts)):
         frame = frame[is_in(frame[column], pa.array(asked, pa.string()))] if asked else frame
     return frame
 
@@ -361,10 +376,8 @@ def _with_words(findings: pd.DataFrame, words: list[str]) -> Bools:
 
 def _on_path(sides: pd.DataFrame, path: str, size: int) -> tuple[Bools, Bools]:
     paths = pc.utf8_lower(texts(sides["path"]))
-    if path == "/":
-        on = pc.equal(paths, "/")
-    else:
-        on = pc.match_substring(paths, f"/{path.strip('/')}/")
+    segments = path.strip("/")
+    on = pc.match_substring(paths, f"/{segments}/") if segments else pc.equal(paths, "/")
     hit = _any(sides["finding"][np.asarray(pc.fill_null(on, False))], size)
     return hit, _any(sides["finding"][sides["path"].isna() & sides["has_path"]], size)
 

@@ -91,7 +91,7 @@ class Explorer:
 
     def _repr_mimebundle_(self, **how: Any) -> Any:
         """Return what a notebook shows: the widgets, and a line of text where there are none."""
-        bundle = self.box._repr_mimebundle_(**how)  # noqa: SLF001 - as a notebook asks for it
+        bundle = self.box._repr_mimebundle_(**how)
         data = bundle[0] if isinstance(bundle, tuple) else bundle
         data["text/plain"] = repr(self)
         return bundle
@@ -198,7 +198,7 @@ class Explorer:
 
     @property
     def _sorts(self) -> bool:
-        return self.table.has_trait("selected_rows")
+        return bool(self.table.has_trait("selected_rows"))
 
     # What is done
 
@@ -239,11 +239,11 @@ class Explorer:
             tagged,
             self.text.value,
         )
-        self.findings = exploring.filtered(self.result, self.filter)
+        self.findings, undecided = exploring.judged(self.result, self.filter)
         self.said.value = f"{len(self.findings):,} of {counted(len(self.result.findings), 'finding')}"
-        _show(self.undecided, _lines([exploring.said_undecided(len(exploring.undecided(self.result, self.filter)))]))
+        _show(self.undecided, _lines([exploring.said_undecided(len(undecided))]))
         self._say_unseen()
-        rows = exploring.counts(self.result, self.filter)
+        rows = exploring.counts(self.result, self.findings, self.filter)
         head = ("check", "findings", *SEVERITIES, "accounts seen", "in part", "not")
         total = ["all", *(int(rows[name].sum()) for name in ("findings", *SEVERITIES))]
         body = [*rows.to_numpy(dtype=object).tolist(), [*total, None, None, None]]
@@ -259,7 +259,9 @@ class Explorer:
             _show(self.unseen, _lines([words]))
             return
         words = "Not all could be seen: of these checks and accounts, no finding does not mean that there is none."
-        more = [f"and {counted(len(told) - _REASONS, 'more reason')}, in .result.coverage"] if len(told) > _REASONS else []
+        more = (
+            [f"and {counted(len(told) - _REASONS, 'more reason')}, in .result.coverage"] if len(told) > _REASONS else []
+        )
         table = cells.table(("not complete", "accounts", "why"), told[:_REASONS])
         _show(self.unseen, _lines([words]) + table + _lines(more))
 
@@ -323,7 +325,7 @@ class Explorer:
             self._held = True
             self.table.selected_rows = [self.row.index - 1]
             self._held = False
-        _show(self.card, exploring.card(self.result, self.row.value)._repr_html_())  # noqa: SLF001
+        _show(self.card, exploring.card(self.result, self.row.value)._repr_html_())
 
     def _clear(self) -> None:
         self._held = True

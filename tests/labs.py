@@ -64,5 +64,3 @@ def answers(address: str) -> bool:
             return True
     except (urllib.error.URLError, OSError):
         return False
-
-

@@ -1,4 +1,4 @@
-"""Findings narrowed, counted, grouped, told one by one and exported: what cannot be judged is never left out silently."""
+"""Findings narrowed, counted, grouped, told one by one and exported, what cannot be judged included."""
 
 from __future__ import annotations
 
@@ -119,9 +119,14 @@ def test_a_role_that_no_source_shows_has_a_path_that_nobody_knows(tmp_path: Path
 def test_what_the_result_does_not_have_is_an_error_and_not_an_empty_frame(
     result: Result, wanted: Filter, words: str
 ) -> None:
-    for function in (exploring.filtered, exploring.undecided, exploring.counts, exploring.not_complete):
+    for ask in (
+        lambda: exploring.filtered(result, wanted),
+        lambda: exploring.undecided(result, wanted),
+        lambda: exploring.counts(result, result.findings, wanted),
+        lambda: exploring.not_complete(result, wanted),
+    ):
         with pytest.raises(FilterError, match="the result has") as error:
-            function(result, wanted)
+            ask()
         assert words in str(error.value)
 
 
@@ -148,14 +153,16 @@ def test_a_filter_says_what_it_asks_for() -> None:
 
 
 def test_counts_follow_the_filter_and_tell_how_far_each_check_saw(result: Result) -> None:
-    counts = exploring.counts(result, Filter(checks=["name_mismatches", "untagged_profiles", "quota_pressure"]))
+    wanted = Filter(checks=["name_mismatches", "untagged_profiles", "quota_pressure"])
+    counts = exploring.counts(result, exploring.filtered(result, wanted), wanted)
     assert counts.to_numpy().tolist() == [
         ["quota_pressure", 0, 0, 0, 0, 0, 0, 0, 1],
         ["untagged_profiles", 1, 0, 1, 0, 0, 0, 1, 0],
         ["name_mismatches", 3, 0, 0, 2, 1, 1, 0, 0],
     ]
     assert list(counts.columns) == list(schema.COUNTS.names)
-    left = exploring.counts(result, Filter(checks="name_mismatches", severities="info"))
+    wanted = Filter(checks="name_mismatches", severities="info")
+    left = exploring.counts(result, exploring.filtered(result, wanted), wanted)
     assert left.loc[0, ["findings", "low", "info"]].tolist() == [1, 0, 1]
 
 
@@ -192,7 +199,9 @@ def test_each_group_of_the_sample_holds_what_the_filter_by_its_tag_finds() -> No
     for key in exploring.tag_keys(result, result.findings):
         for row in exploring.grouped(result, result.findings, key).itertuples():
             value = row.tag_value if row.tagged == "yes" else None
-            assert len(exploring.filtered(result, Filter(tag_key=key, tag_value=value, tagged=row.tagged))) == row.findings
+            assert (
+                len(exploring.filtered(result, Filter(tag_key=key, tag_value=value, tagged=row.tagged))) == row.findings
+            )
 
 
 def test_what_can_be_chosen_is_what_the_findings_have(result: Result) -> None:

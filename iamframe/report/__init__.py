@@ -21,7 +21,16 @@ from iamframe.version import __version__
 if TYPE_CHECKING:
     from iamframe.changes import Changes
 
-__all__ = ["move_in", "render_findings", "render_page", "summarize", "write_changes", "write_csv", "write_findings", "write_report"]
+__all__ = [
+    "move_in",
+    "render_findings",
+    "render_page",
+    "summarize",
+    "write_changes",
+    "write_csv",
+    "write_findings",
+    "write_report",
+]
 
 _CHANGES = ("changes", "changed_findings", "not_compared")
 
