@@ -194,6 +194,23 @@ def test_a_finding_whose_sides_name_two_owners_counts_for_both(tmp_path: Path) -
     assert owners[["tag_value", "findings"]].to_numpy().tolist() == [["ops", 1], ["web", 1]]
 
 
+def test_what_else_holds_the_role_of_a_link_is_no_side_of_a_finding_on_that_link(tmp_path: Path) -> None:
+    role = nested_role("shared")
+    one, two = profile("one", role), profile("two", role)
+    documents = {
+        "profiles.json": profile_list(one, two),
+        "dump.json": dump(role_detail("shared", [one, two])),
+        "one.json": {"InstanceProfile": one | {"Tags": []}},
+        "two.json": {"InstanceProfile": two | {"Tags": [{"Key": "Owner", "Value": "web"}]}},
+    }
+    result = iamframe.run_checks(load(tmp_path, documents), only=["name_mismatches", "roles_in_many_profiles"])
+    assert rows(exploring.filtered(result, Filter(tag_key="Owner"))) == [
+        ("name_mismatches", "two"),
+        ("roles_in_many_profiles", "shared"),
+    ]
+    assert rows(exploring.filtered(result, Filter(tag_key="Owner", tagged="no"))) == [("name_mismatches", "one")]
+
+
 def test_each_group_of_the_sample_holds_what_the_filter_by_its_tag_finds() -> None:
     result = iamframe.run_checks(iamframe.load_sample())
     for key in exploring.tag_keys(result, result.findings):

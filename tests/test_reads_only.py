@@ -32,6 +32,7 @@ def test_every_public_function_only_reads(monkeypatch: pytest.MonkeyPatch, tmp_p
             "blind_spots": lambda: iamframe.blind_spots(inventory),
             "events_of": lambda: iamframe.events_of(inventory, name="web"),
             "history": lambda: iamframe.history(write(tmp_path / "123456789012", {"lookup.json": {"Events": []}})),
+            "explore": lambda: iamframe.explore(result),
             "load": lambda: iamframe.load("aws", progress=False),
             "load_account": lambda: iamframe.load_account(progress=False),
             "load_files": lambda: iamframe.load_files(Path(__file__).parent.parent / "data" / "sample"),

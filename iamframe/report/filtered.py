@@ -27,7 +27,7 @@ def render_findings(result: Result, said: str) -> str:
         script=Markup(script),  # noqa: S704 - our own file
         policy=content_policy(style, script),
         title=_TITLE,
-        said=said,
+        chosen=said,
         version=__version__,
         sources=result.inventory.sources,
         is_sample=result.inventory.sources == ("sample",),
