@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from iamframe import plots
+    from iamframe import exploring, plots
     from iamframe.blindspots import blind_spot_counts, blind_spots
     from iamframe.changes import Changes, compare
     from iamframe.checks import CHECKS, Policy, Result, run_checks
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from iamframe.report import write_report
     from iamframe.version import __version__
     from iamframe.views import missing_permissions, pairs, tag_coverage
+    from iamframe.widgets import explore
 
 _HOMES = {
     "__version__": "version",
@@ -41,6 +42,7 @@ _HOMES = {
     "blind_spot_counts": "blindspots",
     "blind_spots": "blindspots",
     "explain": "explanation",
+    "explore": "widgets",
     "compare": "changes",
     "events_of": "lives",
     "findings_by_owner": "owners",
@@ -76,6 +78,8 @@ __all__ = [
     "compare",
     "events_of",
     "explain",
+    "explore",
+    "exploring",
     "findings_by_owner",
     "history",
     "load",
@@ -98,8 +102,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name == "plots":
-        return import_module("iamframe.plots")
+    if name in ("exploring", "plots"):
+        return import_module(f"iamframe.{name}")
     if name in _HOMES:
         return getattr(import_module(f"iamframe.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'iamframe' has no attribute {name!r}")

@@ -9,18 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
+# JupyterLab takes what stands between dollars in a cell's HTML for mathematics, but not in elements of these classes.
+NO_MATH = "mathjax_ignore tex2jax_ignore"
+
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]], caption: str = "") -> str:
     """Return a table of HTML: cells as text, numbers on the right, None empty; the last cell of a short row is wide."""
     said = f"<caption style='text-align:left'>{escape(caption)}</caption>" if caption else ""
     top = "".join(f"<th scope='col' style='text-align:left'>{escape(name)}</th>" for name in head)
     body = "".join(f"<tr>{''.join(_cells(row, len(head)))}</tr>" for row in rows)
-    return f"<table class='mathjax_ignore'>{said}<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+    return f"<table class='{NO_MATH}'>{said}<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def line(text: str) -> str:
     """Return a text as a paragraph of HTML."""
-    return f"<p class='mathjax_ignore' style='margin:.3em 0'>{escape(text)}</p>"
+    return f"<p class='{NO_MATH}' style='margin:.3em 0'>{escape(text)}</p>"
 
 
 def _cells(row: Sequence[object], size: int) -> Iterable[str]:

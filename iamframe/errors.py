@@ -27,6 +27,10 @@ class UnknownCheckError(IamframeError):
     """A check was asked for that does not exist."""
 
 
+class FilterError(IamframeError):
+    """A filter asks for what the result does not have, so that an empty answer would say nothing."""
+
+
 class SchemaError(IamframeError):
     """A frame does not have the columns, types or keys that the schema gives it."""
 

@@ -8,7 +8,7 @@ import re
 import textwrap
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import Any, TypeAlias
 
@@ -18,7 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe import cells, schema
-from iamframe.checks import Policy, Result, run_checks
+from iamframe.checks import CHECKS, Policy, Result, run_checks
+from iamframe.checks.registry import Reach, coverage_of
 from iamframe.inventory import Inventory
 from iamframe.keys import Bools, is_in, joined_key, texts
 from iamframe.knowledge.makers import known_makers, maker_of
@@ -71,13 +72,16 @@ class Explanation:
         return "".join(_tables(self.frame))
 
 
-def explain(inventory: Inventory, name: str, policy: str | os.PathLike[str] | Policy | None = None) -> Explanation:
+def explain(
+    inventory: Inventory | Result, name: str, policy: str | os.PathLike[str] | Policy | None = None
+) -> Explanation:
     """Return everything known of a role or instance profile.
 
     Parameters
     ----------
     inventory
-        What was read, of one account or many.
+        What was read, of one account or many; or a result of `run_checks`, whose findings are told then, with the
+        policy that it was made with.
     name
         Its name, with or without its path, its ARN (that of an assumed role means its role) or its unique id, in any
         case. A name means both the role and the profile that bear it, in each account.
@@ -97,12 +101,16 @@ def explain(inventory: Inventory, name: str, policy: str | os.PathLike[str] | Po
     PolicyError
         If the policy file cannot be understood.
     """
-    roles, profiles = _matches(inventory, name)
+    result = inventory if isinstance(inventory, Result) else None
+    read = inventory.inventory if isinstance(inventory, Result) else inventory
+    roles, profiles = _matches(read, name)
     rows = _Rows()
     if not roles.any() and not profiles.any():
-        _not_found(rows, inventory, name)
+        _not_found(rows, read, name)
     else:
-        _found(rows, inventory, roles, profiles, policy)
+        role_arns, profile_arns = texts(read.roles["role_arn"][roles]), texts(read.profiles["profile_arn"][profiles])
+        near = _near(read, role_arns, profile_arns)
+        _found(rows, _told(result, near) if result else run_checks(near, policy=policy), role_arns, profile_arns)
     return Explanation(name, schema.EXPLANATION.conform(pd.DataFrame(rows.rows, columns=schema.EXPLANATION.names)))
 
 
@@ -131,7 +139,8 @@ def _matches(inventory: Inventory, name: str) -> tuple[Bools, Bools]:
             hit = pc.and_(hit, pc.equal(texts(frame["account_id"]), account))
         if kind and kind != side:
             hit = pc.and_(hit, False)
-        found.append(np.asarray(hit))
+        # What has no ARN yet is asked for by the key that stands for it.
+        found.append(np.asarray(pc.or_(hit, pc.equal(texts(frame[f"{side}_arn"]), wanted))))
     if not path and kind != "profile":
         # A role that no source shows is known by its name, from the profile that holds it.
         links = inventory.links
@@ -206,13 +215,22 @@ class _Rows:
         )
 
 
-def _found(
-    rows: _Rows, inventory: Inventory, roles: Bools, profiles: Bools, policy: str | os.PathLike[str] | Policy | None
-) -> None:
-    role_arns = texts(inventory.roles["role_arn"][roles])
-    profile_arns = texts(inventory.profiles["profile_arn"][profiles])
-    near = _near(inventory, role_arns, profile_arns)
-    result = run_checks(near, policy=policy)
+def _told(result: Result, near: Inventory) -> Result:
+    """Return what a result says of a part of its inventory."""
+    arns = pa.concat_arrays([texts(near.roles["role_arn"]), texts(near.profiles["profile_arn"])])
+
+    def of(frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
+        return frame[np.logical_or.reduce([is_in(frame[column], arns) for column in columns])]
+
+    findings, pairs = of(result.findings, "resource_arn", "related_arn"), of(result.pairs, "profile_arn", "role_arn")
+    lists = result.lists[is_in(result.lists["account_id"], near.accounts["account_id"])]
+    # What was not read of the rest does not matter here.
+    coverage = coverage_of(Reach(near, pairs, lists, result.policy), result.checks, findings)
+    return replace(result, inventory=near, findings=findings, coverage=coverage, pairs=pairs, lists=lists)
+
+
+def _found(rows: _Rows, result: Result, role_arns: pa.Array, profile_arns: pa.Array) -> None:
+    near = result.inventory
     pairs = result.pairs[is_in(result.pairs["role_arn"], role_arns) | is_in(result.pairs["profile_arn"], profile_arns)]
     alone = near.roles[is_in(near.roles["role_arn"], role_arns) & ~is_in(near.roles["role_arn"], pairs["role_arn"])]
     told = [
@@ -220,7 +238,7 @@ def _found(
         *zip(alone["account_id"], alone["role_arn"], [None] * len(alone), _makers(alone, result.policy), strict=True),
     ]
     _both(rows, near, role_arns, profile_arns)
-    of_pair = _Facts(near, result)
+    of_pair = _Facts(result)
     for account, role_arn, profile_arn, maker in sorted(told, key=lambda row: tuple(_text(part) or "" for part in row)):
         rows.of = {"account_id": account, "role_arn": _text(role_arn), "profile_arn": _text(profile_arn)}
         of_pair.tell(rows, _text(role_arn), _text(profile_arn), _text(maker))
@@ -255,8 +273,9 @@ def _both(rows: _Rows, near: Inventory, role_arns: pa.Array, profile_arns: pa.Ar
 class _Facts:
     """What was read and found, to be told pair by pair."""
 
-    def __init__(self, near: Inventory, result: Result) -> None:
-        self.near = near
+    def __init__(self, result: Result) -> None:
+        self.near = near = result.inventory
+        self.not_run = [name for name in CHECKS if name not in result.checks]
         self.roles, self.profiles, self.accounts, self.lists = (
             {row[key]: row for row in frame.to_dict("records")}
             for frame, key in (
@@ -441,7 +460,9 @@ class _Facts:
                 rows.add("next", row["check"], note=step)
         unsure = self.unsure[rows.account]
         if not mine:
-            rows.add("findings", "none", note="of what could be checked" if unsure else None)
+            rows.add("findings", "none", note="of what could be checked" if unsure or self.not_run else None)
+        if self.not_run:
+            rows.add("not checked", "not run", note=", ".join(self.not_run))
         for row in unsure:
             rows.add("not checked", row["check"], note=f"{row['status']}: {row['reason']}")
 
@@ -669,11 +690,21 @@ def _tables(frame: pd.DataFrame) -> Iterator[str]:
     """Yield an explanation as HTML, in the same order."""
     before, pairs = _parted(frame)
     if len(before):
-        rows = before[["section", "field", "account_id", "role", "profile", "note"]].astype(object)
-        head = ("", "", "account", "role", "profile", "")
-        yield cells.table(head, rows.where(rows.notna(), None).to_numpy().tolist())
+        columns = {
+            "section": "",
+            "field": "",
+            "account_id": "account",
+            "role": "role",
+            "profile": "profile",
+            "note": "",
+        }
+        other = before[[name for name in columns if before[name].notna().any()]].astype(object)
+        other["section"] = other["section"].mask(other["section"].eq(other["section"].shift()))
+        yield cells.table(
+            [columns[name] for name in other.columns], other.where(other.notna(), None).to_numpy().tolist()
+        )
     for rows in pairs[:_SHOWN]:
-        yield f"<h4 class='mathjax_ignore'>{escape(_heading(rows))}</h4>"
+        yield f"<h4 class='{cells.NO_MATH}'>{escape(_heading(rows))}</h4>"
         told, last = [], None
         for section, field, *sides, note in rows[["section", "field", "role", "profile", "note"]].to_numpy(
             dtype=object

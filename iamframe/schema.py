@@ -453,6 +453,38 @@ COVERAGE = Frame(
     ),
 )
 
+COUNTS = Frame(
+    "counts",
+    "check",
+    ("check",),
+    (
+        _column("check", TEXT, "name of the check"),
+        _column("findings", COUNT, "findings that are wanted"),
+        _column("high", COUNT, "those of severity high"),
+        _column("medium", COUNT, "medium"),
+        _column("low", COUNT, "low"),
+        _column("info", COUNT, "info"),
+        _column("complete", COUNT, "accounts of which the check saw all: no finding means that there is none"),
+        _column("partial", COUNT, "accounts of which it saw some"),
+        _column("unknown", COUNT, "accounts of which it saw nothing"),
+    ),
+)
+
+OWNERS = Frame(
+    "owners",
+    "value of a tag, and state without one",
+    ("tag_value", "tagged"),
+    (
+        _optional("tag_value", TEXT, "value, as stored; missing where none is carried"),
+        _column("tagged", TEXT, "yes: carried by a side of the finding; no: by none; unknown: a side was not read"),
+        _column("findings", COUNT, "findings; one whose sides carry two values counts for both"),
+        _column("high", COUNT, "those of severity high"),
+        _column("medium", COUNT, "medium"),
+        _column("low", COUNT, "low"),
+        _column("info", COUNT, "info"),
+    ),
+)
+
 EXPLANATION = Frame(
     "explanation",
     "field that is known of a role, a profile, or both",

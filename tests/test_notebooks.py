@@ -5,15 +5,10 @@ from __future__ import annotations
 import inspect
 import itertools
 import json
-import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +17,7 @@ from typing import Any
 import pytest
 from builders import dump, identity, nested_role, profile, profile_list, role_detail, write
 from conftest import needed
+from labs import environment, serving
 
 import iamframe
 from iamframe.sources import connecting
@@ -43,18 +39,6 @@ def cells(path: Path) -> list[dict[str, Any]]:
 
 def code_cells(path: Path) -> list[dict[str, Any]]:
     return [cell for cell in cells(path) if cell["cell_type"] == "code"]
-
-
-def environment(folder: Path) -> dict[str, str]:
-    """Jupyter with nobody's settings, and none written outside the folder."""
-    places = (
-        "JUPYTER_CONFIG_DIR",
-        "JUPYTER_RUNTIME_DIR",
-        "JUPYTERLAB_SETTINGS_DIR",
-        "JUPYTERLAB_WORKSPACES_DIR",
-        "IPYTHONDIR",
-    )
-    return os.environ | {name: str(folder / name) for name in places}
 
 
 # As they are stored
@@ -349,40 +333,10 @@ def run_with(notebook: Path, folder: Path, *parameters: str) -> Path:
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a JupyterLab that serves a copy of the notebooks."""
-    needed(find_spec("jupyterlab"), "JupyterLab", "pip install 'iamframe[notebooks]'")
     folder = tmp_path_factory.mktemp("lab")
     shutil.copytree(ROOT / "notebooks", folder / "notebooks", ignore=shutil.ignore_patterns("iamframe-report", ".*"))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--ServerApp.port={port}"]
-    command += [
-        "--ServerApp.port_retries=0",
-        f"--ServerApp.root_dir={folder / 'notebooks'}",
-        "--IdentityProvider.token=",
-    ]
-    command += ["--LabApp.expose_app_in_browser=True", "--LabApp.news_url="]
-    with (folder / "log").open("w") as log:
-        server = subprocess.Popen(command, env=environment(folder), stdout=log, stderr=log)
-    try:
-        address = f"http://127.0.0.1:{port}"
-        deadline = time.monotonic() + 60
-        while not answers(f"{address}/api"):
-            assert server.poll() is None, (folder / "log").read_text()
-            assert time.monotonic() < deadline, (folder / "log").read_text()
-            time.sleep(0.2)
+    with serving(folder / "notebooks", folder) as address:
         yield address
-    finally:
-        server.terminate()
-        server.wait(20)
-
-
-def answers(address: str) -> bool:
-    try:
-        with urllib.request.urlopen(address, timeout=2):
-            return True
-    except (urllib.error.URLError, OSError):
-        return False
 
 
 RUN_ALL = """async () => {

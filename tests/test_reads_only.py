@@ -34,6 +34,7 @@ def test_every_public_function_only_reads(monkeypatch: pytest.MonkeyPatch, tmp_p
             "explain": lambda: iamframe.explain(inventory, inventory.roles["role_name"].iloc[0]),
             "events_of": lambda: iamframe.events_of(inventory, name="web"),
             "history": lambda: iamframe.history(write(tmp_path / "123456789012", {"lookup.json": {"Events": []}})),
+            "explore": lambda: iamframe.explore(result),
             "load": lambda: iamframe.load("aws", progress=False),
             "load_account": lambda: iamframe.load_account(progress=False),
             "load_files": lambda: iamframe.load_files(Path(__file__).parent.parent / "data" / "sample"),

@@ -228,9 +228,7 @@ def run(inventory: Inventory, only: Iterable[str] | None, policy: Policy) -> Res
             parts.append(_conformed(one, found, inventory))
     findings = by_severity(pa.concat_tables(parts) if parts else schema.FINDINGS.arrow.empty_table())
     findings = findings.set_column(findings.column_names.index("accepted"), "accepted", policy.accepted(findings))
-    # Not by a group-by of Arrow, which takes longer to load than all that is done here.
-    each = pc.unique(joined_key(findings["account_id"], findings["check"])).to_pylist()
-    coverage = _coverage(reach, names, {tuple(key.rsplit("\x1f", 1)) for key in each})
+    coverage = coverage_of(reach, names, findings)
     return Result(inventory, schema.FINDINGS.from_arrow(findings), coverage, names, policy, reach.pairs, reach.lists)
 
 
@@ -292,7 +290,14 @@ def by_severity(findings: pa.Table) -> pa.Table:
     return findings.take(pc.sort_indices(keyed, keys))
 
 
-def _coverage(reach: Reach, names: Iterable[str], found: set[tuple[str, str]]) -> pd.DataFrame:
+def coverage_of(reach: Reach, names: Iterable[str], findings: pa.Table | pd.DataFrame) -> pd.DataFrame:
+    """Return how far each check can be trusted in each account that was read, given what it found.
+
+    Columns are those of `schema.COVERAGE`, one row per account and check, in the order of both.
+    """
+    # Not by a group-by of Arrow, which takes longer to load than all that is done here.
+    each = pc.unique(joined_key(findings["account_id"], findings["check"])).to_pylist()
+    found = {tuple(key.rsplit("\x1f", 1)) for key in each}
     accounts = reach.inventory.accounts["account_id"].tolist()
     said: dict[Need, Verdicts] = {}
     rows: dict[str, list[str]] = {name: [] for name in schema.COVERAGE.names}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from iamframe.checks.registry import SEVERITIES, STATUSES, Result
 from iamframe.errors import ReportError
 from iamframe.owners import OWNER_TAG, findings_by_owner
+from iamframe.report.filtered import render_findings
 from iamframe.report.page import LANGUAGES, render_page
 from iamframe.report.tables import write_csv
 from iamframe.version import __version__
@@ -23,7 +24,16 @@ if TYPE_CHECKING:
 
     from iamframe.changes import Changes
 
-__all__ = ["move_in", "render_page", "summarize", "write_changes", "write_csv", "write_report"]
+__all__ = [
+    "move_in",
+    "render_findings",
+    "render_page",
+    "summarize",
+    "write_changes",
+    "write_csv",
+    "write_findings",
+    "write_report",
+]
 
 _CHANGES = ("changes", "changed_findings", "not_compared")
 
@@ -120,6 +130,29 @@ def _write_tables(changes: Changes, folder: Path) -> None:
     frames = (changes.changes, changes.findings, changes.not_compared)
     for name, frame in zip(_CHANGES, frames, strict=True):
         write_csv(frame, folder / f"{name}.csv")
+
+
+def write_findings(result: Result, out: str | os.PathLike[str], said: str) -> Path:
+    """Write findings that were chosen into a folder, and return the path of their page.
+
+    The folder gets `findings.html`, which tells at its head what is `said` of the choice, `findings.csv` and
+    `coverage.csv`, all of them or none.
+
+    Raises
+    ------
+    ReportError
+        If the folder cannot be made or written to.
+    """
+    folder = Path(out)
+
+    def write(aside: Path) -> None:
+        write_csv(result.findings, aside / "findings.csv")
+        write_csv(result.coverage, aside / "coverage.csv")
+        page = render_findings(result, said)
+        (aside / "findings.html").write_text(page, encoding="utf-8", errors="replace", newline="\n")
+
+    _into(folder, write)
+    return folder / "findings.html"
 
 
 def _into(folder: Path, write: Callable[[Path], None]) -> None:

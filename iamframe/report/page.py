@@ -127,9 +127,9 @@ def render_page(
     from iamframe.report.wording import Words
 
     words = Words(lang)
-    style = _read("page.css") + _generated_style(title or words.word(TITLE), words)
-    script = _read("page.js")
-    sections = list(_sections(result, words))
+    style = asset("page.css") + generated_style(title or words.word(TITLE), words)
+    script = asset("page.js")
+    sections = list(sections_of(result, words))
     inventory = result.inventory
     gaps = inventory.gaps.head(MAX_ROWS).rename(columns={"detail": "gap"})
     keys, tagged = pictures.tags(result)
@@ -137,7 +137,7 @@ def render_page(
     return page_template().render(
         style=Markup(style),  # noqa: S704 - our own files, and a title of which each letter is escaped
         script=Markup(script),  # noqa: S704 - our own file
-        policy=_POLICY.format(style=_hash(style), script=_hash(script)),
+        policy=content_policy(style, script),
         title=title or "",
         author=author or "",
         version=__version__,
@@ -211,11 +211,12 @@ def _masked() -> str:
     return MASKED
 
 
-def _read(name: str) -> str:
+def asset(name: str) -> str:
+    """Return a file of this folder as text."""
     return resources.files("iamframe.report").joinpath(name).read_text("utf-8")
 
 
-def _generated_style(title: str, words: Words) -> str:
+def generated_style(title: str, words: Words) -> str:
     """Return widths of bars, room for rows off screen, labels of cells on a narrow screen, and the head of each page.
 
     They stand in the style since the page's policy forbids styles of single elements.
@@ -231,6 +232,11 @@ def _generated_style(title: str, words: Words) -> str:
     head = "".join(f"\\{ord(letter):x} " for letter in title)
     narrow = f"@media screen and (max-width:700px){{{labels}}}"
     return f'{widths}{room}@media screen{{{more}}}{narrow}@page{{@top-left{{content:"{head}"}}}}'
+
+
+def content_policy(style: str, script: str) -> str:
+    """Return the policy that allows a page its own style and script alone."""
+    return _POLICY.format(style=_hash(style), script=_hash(script))
 
 
 def _hash(text: str) -> str:
@@ -256,7 +262,8 @@ def _chunks(rows: Rows) -> list[Rows]:
     return [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]
 
 
-def _sections(result: Result, words: Words) -> Iterator[Section]:
+def sections_of(result: Result, words: Words) -> Iterator[Section]:
+    """Yield the checks of a result as the page shows them, by severity."""
     findings = pa.table({name: pa.array(result.findings[name], from_pandas=True) for name in ("check", *_ROW, *_MARKS)})
     coverage: dict[str, list[tuple[str, str, str]]] = {name: [] for name in result.checks}
     columns = (result.coverage[name].tolist() for name in ("check", "account_id", "status", "reason"))

@@ -35,8 +35,8 @@ class _Compiled(BytecodeCache):
             Path(aside).replace(self._file(bucket))
 
 
-def page_template() -> Template:
-    """Return the template of the page: what it is given is escaped, and what it is not given is an error."""
+def page_template(name: str = "page.html.j2") -> Template:
+    """Return a template of this folder: what it is given is escaped, and what it is not given is an error."""
     environment = Environment(
         autoescape=True,
         loader=FileSystemLoader(_HERE),
@@ -45,4 +45,4 @@ def page_template() -> Template:
         undefined=StrictUndefined,
         bytecode_cache=_Compiled(),
     )
-    return environment.get_template("page.html.j2")
+    return environment.get_template(name)
