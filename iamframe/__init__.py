@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from iamframe.live import load_account, load_fleet
     from iamframe.lives import events_of, history
     from iamframe.loading import load, load_files, load_sample, open_snapshot, take_snapshot
+    from iamframe.owners import findings_by_owner
     from iamframe.planning import Plan, plan
     from iamframe.probing import probe_surfaces
     from iamframe.report import write_report
@@ -44,6 +45,7 @@ _HOMES = {
     "explore": "widgets",
     "compare": "changes",
     "events_of": "lives",
+    "findings_by_owner": "owners",
     "history": "lives",
     "load": "loading",
     "load_account": "live",
@@ -78,6 +80,7 @@ __all__ = [
     "explain",
     "explore",
     "exploring",
+    "findings_by_owner",
     "history",
     "load",
     "load_account",

@@ -120,6 +120,10 @@ def app() -> None:
 @click.option("--title", metavar="TEXT", help="Title of the page.")
 @click.option("--author", metavar="TEXT", help="Who the page is by.")
 @click.option("--compare", "older", metavar="OLD", help="Show what changed since an older SOURCE.")
+@click.option("--lang", type=click.Choice(("en", "ja")), default="en", show_default=True, help="Language of the page.")
+@click.option(
+    "--owner-tag", metavar="KEY", default="Owner", show_default=True, help="Key of the tag that names owners."
+)
 @click.option("--xlsx", is_flag=True, help="Write an Excel workbook, too.")
 @click.option("--mask", is_flag=True, help="Put pseudonyms for account ids, unique and external ids, e-mail addresses.")
 @click.option(
@@ -137,6 +141,8 @@ def report(
     title: str | None,
     author: str | None,
     older: str | None,
+    lang: str,
+    owner_tag: str,
     xlsx: bool,
     mask: bool,
     mask_key: Path | None,
@@ -157,7 +163,17 @@ def report(
         from iamframe.changes import compare
 
         changes = compare(old, result)
-    page = write_report(result, out, title=title, author=author, changes=changes, xlsx=xlsx, mask=mask_key or mask)
+    page = write_report(
+        result,
+        out,
+        title=title,
+        author=author,
+        changes=changes,
+        lang=lang,
+        owner_tag=owner_tag,
+        xlsx=xlsx,
+        mask=mask_key or mask,
+    )
     if inventory.sources == ("sample",):
         click.echo("This is the fictional sample; no account in it exists. Name a SOURCE to report on your own.")
     click.echo(_one_line(result))

@@ -426,6 +426,21 @@ FINDINGS = Frame(
     ),
 )
 
+FINDINGS_BY_OWNER = Frame(
+    "findings_by_owner",
+    "owner, and state without one",
+    ("owner", "state"),
+    (
+        _optional("owner", TEXT, "value of the tag that names the owner"),
+        _column("state", TEXT, "owned, none (no such tag), unread (tags not read), account (about one as a whole)"),
+        _column("high", COUNT, "findings of severity high that are not accepted"),
+        _column("medium", COUNT, "of medium"),
+        _column("low", COUNT, "of low"),
+        _column("info", COUNT, "of info: the maker means it so"),
+        _column("findings", COUNT, "all of them"),
+    ),
+)
+
 COVERAGE = Frame(
     "coverage",
     "account and check",

@@ -26,6 +26,7 @@ FILES = [
     "findings.csv",
     "gaps.csv",
     "links.csv",
+    "owners.csv",
     "profiles.csv",
     "references.csv",
     "report.html",

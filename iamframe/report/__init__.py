@@ -13,12 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from iamframe.checks.registry import SEVERITIES, STATUSES, Result
 from iamframe.errors import ReportError
+from iamframe.owners import OWNER_TAG, findings_by_owner
 from iamframe.report.filtered import render_findings
-from iamframe.report.page import render_page
+from iamframe.report.page import LANGUAGES, render_page
 from iamframe.report.tables import write_csv
 from iamframe.version import __version__
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from iamframe.changes import Changes
 
 __all__ = [
@@ -42,6 +45,8 @@ def write_report(
     author: str | None = None,
     changes: Changes | None = None,
     *,
+    lang: str = "en",
+    owner_tag: str = OWNER_TAG,
     xlsx: bool = False,
     mask: bool | str | os.PathLike[str] = False,
 ) -> Path:
@@ -49,13 +54,18 @@ def write_report(
 
     The folder gets `report.html`, `findings.csv`, `coverage.csv`, one CSV per frame of the inventory (`roles.csv`,
     `profiles.csv`, `links.csv`, `tags.csv`, `references.csv`, `accounts.csv`, `gaps.csv`, `calls.csv`, and `events.csv`
-    where CloudTrail records were read) and `summary.json`. Each is written aside first and moved into place when all
-    are whole, so that a report that fails leaves the old one as it was. Other files in the folder are left alone. Title
-    and author stand at the head of the page; without a title it has its own. Changes that led to the result are a
-    section of the page and of the summary, and the files of `write_changes`, which a report without changes takes away.
+    where CloudTrail records were read), `owners.csv` and `summary.json`. Each is written aside first and moved into
+    place when all are whole, so that a report that fails leaves the old one as it was. Other files in the folder are
+    left alone. Title and author stand at the head of the page; without a title it has its own. Changes that led to the
+    result are a section of the page and of the summary, and the files of `write_changes`, which a report without
+    changes takes away.
 
     Parameters
     ----------
+    lang
+        Language of the page: `en` or `ja`. Details, commands and the CSV files are English in both.
+    owner_tag
+        Key of the tag that names the owner of a role or profile; keys that read alike count as the same.
     xlsx
         Whether to write `report.xlsx`, too: an overview, a sheet per check that found something, the coverage, a sheet
         per frame (extra `excel`).
@@ -69,11 +79,13 @@ def write_report(
     Raises
     ------
     ReportError
-        If the folder cannot be made or written to, the key file is none or lies in the folder, or a masked file would
-        still hold an original.
+        If the folder cannot be made or written to, there is no such language, the key file is none or lies in the
+        folder, or a masked file would still hold an original.
     MissingExtraError
         If a workbook is asked for and XlsxWriter is not installed.
     """
+    if lang not in LANGUAGES:
+        raise ReportError(f"lang={lang!r}: the page is not written in that language; there are {', '.join(LANGUAGES)}")
     folder = Path(out)
     pseudonyms = None
     # An empty name, as of a variable that is not set, is no wish to show what is to be masked.
@@ -81,14 +93,15 @@ def write_report(
         from iamframe.report.masking import mask_for, masked, search
 
         pseudonyms = mask_for(mask, folder)
-        result, changes, (title, author) = masked(result, changes, pseudonyms, title, author)
+        result, changes, (title, author, key) = masked(result, changes, pseudonyms, title, author, owner_tag)
+        owner_tag = key or owner_tag
     # What is there of an older report would be read as of this one.
     going = (*(() if changes else _CHANGES), *(() if result.inventory.events_read else ("events",)))
 
     def write(aside: Path) -> None:
         is_masked = pseudonyms is not None
-        page = render_page(result, title, author, changes, is_masked=is_masked)
-        _write_all(result, aside, page, changes, is_masked=is_masked)
+        page = render_page(result, title, author, changes, lang=lang, owner_tag=owner_tag, is_masked=is_masked)
+        _write_all(result, aside, page, findings_by_owner(result, owner_tag), changes, is_masked=is_masked)
         if xlsx:
             from iamframe.report.workbook import write_workbook
 
@@ -186,8 +199,10 @@ def move_in(aside: Path, folder: Path) -> None:
         raise
 
 
-def _write_all(result: Result, folder: Path, page: str, changes: Changes | None, *, is_masked: bool) -> None:
-    tables = {"findings": result.findings, "coverage": result.coverage} | result.inventory.frames
+def _write_all(
+    result: Result, folder: Path, page: str, owners: pd.DataFrame, changes: Changes | None, *, is_masked: bool
+) -> None:
+    tables = {"findings": result.findings, "coverage": result.coverage, "owners": owners} | result.inventory.frames
     if not result.inventory.events_read:
         # A table without rows would say that nothing happened.
         del tables["events"]

@@ -18,10 +18,12 @@ def render_findings(result: Result, said: str) -> str:
     from markupsafe import Markup
 
     from iamframe.report.template import page_template
+    from iamframe.report.wording import Words
 
-    style = asset("page.css") + generated_style(_TITLE)
+    words = Words("en")
+    style = asset("page.css") + generated_style(_TITLE, words)
     script = asset("page.js")
-    sections = list(sections_of(result))
+    sections = list(sections_of(result, words))
     return page_template("findings.html.j2").render(
         style=Markup(style),  # noqa: S704 - our own files, and a title of our own
         script=Markup(script),  # noqa: S704 - our own file

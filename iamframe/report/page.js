@@ -3,6 +3,8 @@
   const all = (selector, within = document) => Array.from(within.querySelectorAll(selector));
   const field = document.getElementById("find"), said = document.getElementById("said");
   const number = (count) => count.toLocaleString("en");
+  // What the script says stands on the page, in its language.
+  const say = (words, ...given) => given.reduce((text, one) => text.replace("{}", one), field.dataset[words]);
 
   // Tables are drawn in bodies of a hundred rows; those off screen are not laid out.
   const CHUNK = 100;
@@ -70,12 +72,12 @@
         if (wanted.length && hits.length < 200) hits.push(row);
       });
       one.section.hidden = wanted.length > 0 && shown === 0;
-      one.told.textContent = wanted.length ? `${number(shown)} of ` : "";
+      one.told.textContent = wanted.length ? say("of", number(shown)) : "";
       if (one.table) settle(one.table);
       if (shown) first ??= one.head;
       found += shown;
     }
-    said.textContent = wanted.length ? `${number(found)} of ${number(total)} findings match` : "";
+    said.textContent = wanted.length ? say("match", number(found), number(total)) : "";
     mark(hits, wanted);
     if (!wanted.length) scrollTo(0, left); else if (first) first.scrollIntoView();
   };
@@ -90,10 +92,10 @@
 
   // Sorting: each time from the order in which the page was written, so that equal rows keep it.
   const SEVERITIES = ["high", "medium", "low", "info"];
-  const order = new Intl.Collator("en", { numeric: true });
+  const order = new Intl.Collator(document.documentElement.lang, { numeric: true });
   const written = new WeakMap();
   const keyOf = {
-    severity: (cell) => SEVERITIES.indexOf(cell.firstElementChild.textContent),
+    severity: (cell) => SEVERITIES.findIndex((name) => cell.firstElementChild.classList.contains(name)),
     number: (cell) => parseFloat(Array.from(cell.childNodes).find((node) => node.nodeType === 3).data.replaceAll(",", "")),
   };
   const sort = (head) => {
@@ -125,10 +127,10 @@
     else if (button.className === "copy") copy(button);
   });
   const copy = (button) => {
-    const done = (word) => { button.textContent = word; setTimeout(() => { button.textContent = "Copy"; }, 1500); };
-    const select = () => { getSelection().selectAllChildren(button.previousElementSibling); done("Selected"); };
+    const done = (words) => { button.textContent = say(words); setTimeout(() => { button.textContent = say("copy"); }, 1500); };
+    const select = () => { getSelection().selectAllChildren(button.previousElementSibling); done("selected"); };
     const text = button.previousElementSibling.textContent;
-    if (navigator.clipboard) navigator.clipboard.writeText(text).then(() => done("Copied"), select); else select();
+    if (navigator.clipboard) navigator.clipboard.writeText(text).then(() => done("copied"), select); else select();
   };
 
   // A table that is wider than its frame says so until its end is reached.

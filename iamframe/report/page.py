@@ -15,12 +15,16 @@ import pyarrow.compute as pc
 
 from iamframe.checks.registry import CHECKS, SEVERITIES, STATUSES, Result
 from iamframe.keys import texts
+from iamframe.owners import OWNER_TAG, owner_keys
 from iamframe.report import pictures
 from iamframe.version import __version__
 
 if TYPE_CHECKING:
     from iamframe.changes import Changes
+    from iamframe.report.wording import Words
 
+LANGUAGES = ("en", "ja")
+TITLE = "IAM roles and instance profiles: findings"
 # A browser lays out a longer table too slowly; the CSV beside the page has all rows.
 MAX_ROWS = 20_000
 _CHUNK = 100
@@ -105,22 +109,27 @@ def render_page(
     author: str | None = None,
     changes: Changes | None = None,
     *,
+    lang: str = "en",
+    owner_tag: str = OWNER_TAG,
     is_masked: bool = False,
 ) -> str:
     """Return the page of a result as text: one HTML document that loads nothing and runs nothing but its own script.
 
     Every text is escaped, and the Content-Security-Policy allows the page's own style and script by their hashes alone.
     A table is cut at 20,000 rows and says so. The title stands at its head, in the browser's tab and on each printed
-    page. Changes are a section of their own.
+    page. Changes are a section of their own. `lang` is the language of all fixed text; details and
+    commands are English.
     """
     # Loaded here, since the checks and the CSV files need no page.
     from markupsafe import Markup
 
     from iamframe.report.template import page_template
+    from iamframe.report.wording import Words
 
-    style = asset("page.css") + generated_style(title or "IAM roles and instance profiles: findings")
+    words = Words(lang)
+    style = asset("page.css") + generated_style(title or words.word(TITLE), words)
     script = asset("page.js")
-    sections = list(sections_of(result))
+    sections = list(sections_of(result, words))
     inventory = result.inventory
     gaps = inventory.gaps.head(MAX_ROWS).rename(columns={"detail": "gap"})
     keys, tagged = pictures.tags(result)
@@ -138,12 +147,21 @@ def render_page(
         accounts=_rows(inventory.accounts.head(_CHUNK), ["account_id", "account_name", "captured_at"]),
         rows={name: len(frame) for name, frame in inventory.frames.items()},
         counts={severity: severities.get(severity, 0) for severity in SEVERITIES},
-        labels=LABELS,
+        _=words,
+        word=words.word,
+        n=words.n,
+        told=words.told,
+        lang=lang,
+        TITLE=TITLE,
+        labels={name: words.word(label) for name, label in LABELS.items()},
+        owners=pictures.owners(result, owner_tag),
+        owner_tag=owner_tag,
+        owner_keys=owner_keys(result, owner_tag),
         widths=pictures.widths,
         sections=sections,
         found=[section for section in sections if section.open],
         accepted=sum(section.accepted for section in sections),
-        said_complete=f"{result.said_complete[0].upper()}{result.said_complete[1:]}",
+        said_complete=_capital(words.told(result.said_complete)[0][0]),
         unseen=[section for section in sections if section.status != "complete"],
         reasons=_reasons(sections),
         relations=pictures.relations(result),
@@ -158,20 +176,25 @@ def render_page(
         gaps=_chunks(_rows(gaps, _GAP)),
         shown_gaps=len(gaps),
         policy_file=result.policy.path,
-        changed=_changed(changes) if changes is not None else None,
+        changed=_changed(changes, words) if changes is not None else None,
     )
 
 
-def _changed(changes: Changes) -> dict[str, Any]:
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _changed(changes: Changes, words: Words) -> dict[str, Any]:
     frame, captured = changes.to_frame(), changes.old.inventory.accounts["captured_at"].max()
     shown = frame.head(MAX_ROWS).rename(columns={"detail": "changed"})
     apart = changes.not_compared.head(MAX_ROWS).rename(columns={"reason": "why"})
     return {
         "since": changes.old.inventory.sources,
-        "as_of": "" if pd.isna(captured) else f", as of {captured:%Y-%m-%d %H:%M} UTC",
+        "as_of": "" if pd.isna(captured) else f"{captured:%Y-%m-%d %H:%M} UTC",
         "said": changes.said,
         "columns": _CHANGE,
-        "chunks": _chunks(_rows(shown.assign(change=shown["change"].str.replace("_", " ")), _CHANGE)),
+        "kinds": {kind: words.word(kind.replace("_", " ")) for kind in shown["change"].unique()},
+        "chunks": _chunks(_rows(shown, _CHANGE)),
         "shown": len(shown),
         "total": len(frame),
         "apart_columns": _APART,
@@ -193,7 +216,7 @@ def asset(name: str) -> str:
     return resources.files("iamframe.report").joinpath(name).read_text("utf-8")
 
 
-def generated_style(title: str) -> str:
+def generated_style(title: str, words: Words) -> str:
     """Return widths of bars, room for rows off screen, labels of cells on a narrow screen, and the head of each page.
 
     They stand in the style since the page's policy forbids styles of single elements.
@@ -204,9 +227,11 @@ def generated_style(title: str) -> str:
     cells += [(f".changes td:nth-child({place})", LABELS[name]) for place, name in enumerate(_CHANGE, 1)]
     cells += [(f".apart td:nth-child({place})", LABELS[name]) for place, name in enumerate(_APART, 1)]
     cells += [(f".gaps td:nth-child({place})", LABELS[name]) for place, name in enumerate(_GAP, 1)]
-    labels = "".join(f'{cell}::before{{content:"{label}"}}' for cell, label in cells)
+    labels = "".join(f'{cell}::before{{content:"{words.word(label)}"}}' for cell, label in cells)
+    more = f'.more caption::after{{content:" \\2192  {words.word("scroll for more")}"/""}}'
     head = "".join(f"\\{ord(letter):x} " for letter in title)
-    return f'{widths}{room}@media screen and (max-width:700px){{{labels}}}@page{{@top-left{{content:"{head}"}}}}'
+    narrow = f"@media screen and (max-width:700px){{{labels}}}"
+    return f'{widths}{room}@media screen{{{more}}}{narrow}@page{{@top-left{{content:"{head}"}}}}'
 
 
 def content_policy(style: str, script: str) -> str:
@@ -237,7 +262,7 @@ def _chunks(rows: Rows) -> list[Rows]:
     return [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]
 
 
-def sections_of(result: Result) -> Iterator[Section]:
+def sections_of(result: Result, words: Words) -> Iterator[Section]:
     """Yield the checks of a result as the page shows them, by severity."""
     findings = pa.table({name: pa.array(result.findings[name], from_pandas=True) for name in ("check", *_ROW, *_MARKS)})
     coverage: dict[str, list[tuple[str, str, str]]] = {name: [] for name in result.checks}
@@ -255,8 +280,8 @@ def sections_of(result: Result) -> Iterator[Section]:
         accepted = pc.is_valid(found["accepted"])
         yield Section(
             name=name,
-            title=CHECKS[name].title,
-            why=CHECKS[name].why,
+            title=words.word(CHECKS[name].title),
+            why="\n\n".join(map(words.word, CHECKS[name].why.split("\n\n"))),
             severity=CHECKS[name].severity,
             status=max((status for _, status, _ in coverage[name]), key=STATUSES.index, default="unknown"),
             coverage=_grouped(coverage[name]),

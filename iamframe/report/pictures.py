@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.blindspots import tagged_counts
-from iamframe.checks.registry import Result
+from iamframe.checks.registry import SEVERITIES, Result
 from iamframe.keys import Positions, is_in, position, texts
 from iamframe.knowledge.surfaces import known_facts
+from iamframe.owners import findings_by_owner
 from iamframe.views import tags_read
 
 # More than this is no picture any more; the CSV files have all.
@@ -76,7 +77,17 @@ class Surface:
     name: str
     resource_type: str
     answers: dict[str, str]
-    condition: str
+    conditions: list[tuple[list[str], str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """How many findings one owner has, by severity; or those that have none, or of which it was not read."""
+
+    name: str | None
+    state: str
+    counts: dict[str, int]
+    total: int
 
 
 def widths(counts: Iterable[int], of: int) -> list[int]:
@@ -184,9 +195,19 @@ def surfaces() -> list[Surface]:
     rows = []
     for key, of_key in answers.items():
         said = conditions.get(key, {})
-        parts = [f"{', '.join(of)}: {text}" if len(said) > 1 else text for text, of in said.items()]
-        rows.append(Surface(*key, of_key, "; ".join(parts)))
+        rows.append(Surface(*key, of_key, [(of if len(said) > 1 else [], text) for text, of in said.items()]))
     return rows
+
+
+def owners(result: Result, tag_key: str) -> list[Owner]:
+    """Return whose the findings are, one row per owner, those with the most first, then what has no known one."""
+    frame = findings_by_owner(result, tag_key)
+    columns = [frame[name].tolist() for name in ("state", *SEVERITIES, "findings")]
+    names = texts(frame["owner"]).to_pylist()
+    return [
+        Owner(name, state, dict(zip(SEVERITIES, counts, strict=True)), total)
+        for name, state, *counts, total in zip(names, *columns, strict=True)
+    ]
 
 
 def missed(result: Result) -> list[tuple[str, int, int, int, int]]:
