@@ -33,6 +33,7 @@ def test_every_public_function_only_reads(monkeypatch: pytest.MonkeyPatch, tmp_p
             "compare": lambda: iamframe.compare(inventory, result),
             "explain": lambda: iamframe.explain(inventory, inventory.roles["role_name"].iloc[0]),
             "events_of": lambda: iamframe.events_of(inventory, name="web"),
+            "findings_by_owner": lambda: iamframe.findings_by_owner(result),
             "history": lambda: iamframe.history(write(tmp_path / "123456789012", {"lookup.json": {"Events": []}})),
             "explore": lambda: iamframe.explore(result),
             "load": lambda: iamframe.load("aws", progress=False),
