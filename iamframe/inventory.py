@@ -71,6 +71,11 @@ class Inventory:
         return {name: getattr(self, name) for name in schema.FRAMES}
 
     @property
+    def frames_read(self) -> dict[str, pd.DataFrame]:
+        """Those of them that something was read for: a table of events without rows would say that nothing happened."""
+        return {name: frame for name, frame in self.frames.items() if name != "events" or self.events_read}
+
+    @property
     def events_read(self) -> bool:
         """Whether CloudTrail records were read that can tell of IAM; without them no rows in `events` say nothing."""
         return bool(self.calls["operation"].isin([TRAIL, LOOKUP]).any())
@@ -109,7 +114,7 @@ class Inventory:
         return f"Inventory({rows})"
 
     def _told(self) -> dict[str, int]:
-        return {name: len(frame) for name, frame in self.frames.items() if name != "events" or self.events_read}
+        return {name: len(frame) for name, frame in self.frames_read.items()}
 
     def _repr_html_(self) -> str:
         """Return what was not read, and the number of rows of each frame and account, as a notebook shows it."""

@@ -127,7 +127,7 @@ def test_hostile_text_in_every_field_is_no_formula_for_libreoffice_and_loses_no_
     flat = (office(file, "fods") / "report.fods").read_text("utf-8")
     assert "table:formula" not in flat
     assert "xlink:href" not in flat
-    for name, frame in result.inventory.frames.items():
+    for name, frame in result.inventory.frames_read.items():
         assert len(read(file, name)) == len(frame) + 1, name
 
 
@@ -151,21 +151,21 @@ def small(folder: Path) -> iamframe.Result:
     return iamframe.run_checks(load(folder, {"profiles.json": listed, "roles.json": roles}))
 
 
-def test_a_workbook_has_an_overview_a_sheet_per_check_that_found_something_coverage_and_frames(tmp_path: Path) -> None:
+def test_a_workbook_has_an_overview_a_sheet_per_check_coverage_owners_and_frames_that_were_read(tmp_path: Path) -> None:
     file = written(small(tmp_path / "in"), tmp_path / "out")
     assert book(file).sheetnames == [
-        "overview", "empty_profiles", "name_mismatches", "coverage", *schema.FRAMES,
+        "overview", *iamframe.CHECKS, "coverage", "owners", *(name for name in schema.FRAMES if name != "events"),
     ]  # fmt: skip
 
 
 def test_each_sheet_has_the_rows_of_its_csv(tmp_path: Path) -> None:
     file = written(iamframe.run_checks(iamframe.load_sample()), tmp_path)
-    for name in ("coverage", *schema.FRAMES):
+    for name in ("coverage", "owners", *(name for name in schema.FRAMES if name != "events")):
         with (tmp_path / f"{name}.csv").open(encoding="utf-8-sig", newline="") as stream:
             wanted = list(csv.reader(stream))
         got = [["" if cell is None else str(cell) for cell in row] for row in read(file, name)]
         assert got == wanted, name
-    found = sum(len(read(file, name)) - 1 for name in iamframe.CHECKS if name in book(file).sheetnames)
+    found = sum(len(read(file, name)) - 1 for name in iamframe.CHECKS)
     assert found == len(pd.read_csv(tmp_path / "findings.csv"))
 
 
@@ -193,12 +193,22 @@ def test_the_overview_tells_none_from_none_that_could_be_seen(tmp_path: Path) ->
     assert told["empty_profiles"]["rows"] == 1
     assert told["empty_profiles"]["complete in accounts"] == 1
     assert told["empty_profiles"]["note"] is None
-    assert told["path_mismatches"]["note"] == "no sheet: there is none"
+    assert told["path_mismatches"]["note"] == "there is none"
     assert told["untagged_roles"]["unknown in accounts"] == 1
-    assert told["untagged_roles"]["note"] == (
-        "no sheet: none was found in what was read; coverage says what was not read"
-    )
+    assert told["untagged_roles"]["note"] == ("none was found in what was read; coverage says what was not read")
     assert told["tags"]["note"] == "no row; gaps says what was not read"
+
+
+def test_a_sheet_without_findings_has_its_head_alone_and_says_beside_it_whether_there_is_none(tmp_path: Path) -> None:
+    sheets = book(written(small(tmp_path / "in"), tmp_path / "out"))
+    for name, said in (
+        ("path_mismatches", "there is none"),
+        ("untagged_roles", "none was found in what was read; coverage says what was not read"),
+    ):
+        assert sheets[name].max_row == 1
+        assert sheets[name]["A1"].value == "check"
+        assert sheets[name]["A1"].comment.text == said
+    assert sheets["empty_profiles"]["A1"].comment is None
 
 
 def test_the_overview_of_nothing_says_that_nothing_is_known(tmp_path: Path) -> None:
@@ -224,7 +234,7 @@ def test_rows_and_characters_beyond_what_excel_takes_are_told(tmp_path: Path, mo
 
 
 def test_names_of_sheets_are_such_as_excel_takes() -> None:
-    names = ["overview", "coverage", *iamframe.CHECKS, *schema.FRAMES]
+    names = ["overview", "coverage", "owners", *iamframe.CHECKS, *schema.FRAMES]
     assert len({name.lower() for name in names}) == len(names)
     assert max(map(len, names)) <= 31
 

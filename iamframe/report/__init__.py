@@ -67,7 +67,7 @@ def write_report(
     owner_tag
         Key of the tag that names the owner of a role or profile; keys that read alike count as the same.
     xlsx
-        Whether to write `report.xlsx`, too: an overview, a sheet per check that found something, the coverage, a sheet
+        Whether to write `report.xlsx`, too: an overview, a sheet per check, the coverage, findings by owner, a sheet
         per frame (extra `excel`).
     mask
         Whether to put pseudonyms in the place of account ids, unique ids, external ids, e-mail addresses and ids of AWS
@@ -101,11 +101,12 @@ def write_report(
     def write(aside: Path) -> None:
         is_masked = pseudonyms is not None
         page = render_page(result, title, author, changes, lang=lang, owner_tag=owner_tag, is_masked=is_masked)
-        _write_all(result, aside, page, findings_by_owner(result, owner_tag), changes, is_masked=is_masked)
+        owners = findings_by_owner(result, owner_tag)
+        _write_all(result, aside, page, owners, changes, is_masked=is_masked)
         if xlsx:
             from iamframe.report.workbook import write_workbook
 
-            write_workbook(result, aside / "report.xlsx", title, author, is_masked=is_masked)
+            write_workbook(result, aside / "report.xlsx", owners, title, author, is_masked=is_masked)
         if pseudonyms:
             search(aside, folder, pseudonyms, going)
 
@@ -202,10 +203,7 @@ def move_in(aside: Path, folder: Path) -> None:
 def _write_all(
     result: Result, folder: Path, page: str, owners: pd.DataFrame, changes: Changes | None, *, is_masked: bool
 ) -> None:
-    tables = {"findings": result.findings, "coverage": result.coverage, "owners": owners} | result.inventory.frames
-    if not result.inventory.events_read:
-        # A table without rows would say that nothing happened.
-        del tables["events"]
+    tables = {"findings": result.findings, "coverage": result.coverage, "owners": owners} | result.inventory.frames_read
     for name, frame in tables.items():
         write_csv(frame, folder / f"{name}.csv")
     numbers = summarize(result) | {"masked": is_masked}
@@ -234,11 +232,7 @@ def summarize(result: Result) -> dict[str, Any]:
         "sources": list(result.inventory.sources),
         "captured_at": None if captured is None or captured != captured else captured.isoformat(),  # noqa: PLR0124
         "accounts": accounts["account_id"].tolist(),
-        "rows": {
-            name: len(frame)
-            for name, frame in result.inventory.frames.items()
-            if name != "events" or result.inventory.events_read
-        },
+        "rows": {name: len(frame) for name, frame in result.inventory.frames_read.items()},
         "findings": {
             check: {severity: int(counts.get((check, severity), 0)) for severity in SEVERITIES}
             for check in result.checks

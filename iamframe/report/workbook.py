@@ -43,15 +43,22 @@ class Sheet(NamedTuple):
 
 
 def write_workbook(
-    result: Result, path: Path, title: str | None = None, author: str | None = None, *, is_masked: bool = False
+    result: Result,
+    path: Path,
+    owners: pd.DataFrame,
+    title: str | None = None,
+    author: str | None = None,
+    *,
+    is_masked: bool = False,
 ) -> None:
-    """Write a result as a workbook: an overview, a sheet per check that found something, the coverage, the frames.
+    """Write a result as a workbook: an overview, a sheet per check, the coverage, findings by owner, the frames.
 
     Texts are written as texts, so that ids keep their zeros and nothing is a formula or a link, also after a cell was
     edited; counts are numbers; times and flags are texts as in the CSV files (UTC in ISO form, True and False), since
     LibreOffice makes a formula of a flag; missing values are no cell. The overview has a row per check and frame: its
     rows, in how many accounts the check is complete, partial, unknown, and what its sheet had to leave out: rows beyond
-    1,048,575, characters of a cell beyond 32,767. The same result gives the same bytes.
+    1,048,575, characters of a cell beyond 32,767. A sheet of a check without findings shows, in a comment at its head,
+    whether there is none. The same result gives the same bytes.
 
     Raises
     ------
@@ -87,10 +94,8 @@ def write_workbook(
     head, text = book.add_format({"bold": True}), book.add_format({"num_format": "@"})
     overview = book.add_worksheet("overview")
     rows = []
-    for sheet in _sheets(result):
-        notes = [sheet.note]
-        if len(sheet.frame) or sheet.name not in result.checks:
-            notes += _write(book.add_worksheet(sheet.name), sheet, head, text)
+    for sheet in _sheets(result, owners):
+        notes = [sheet.note, *_write(book.add_worksheet(sheet.name), sheet, head, text)]
         rows.append((sheet.name, sheet.title, len(sheet.frame), *sheet.statuses, "; ".join(filter(None, notes))))
     _write_overview(overview, _said(result, title, author, is_masked), rows, head, text)
     try:
@@ -100,7 +105,7 @@ def write_workbook(
         raise error.args[0] from error
 
 
-def _sheets(result: Result) -> Iterator[Sheet]:
+def _sheets(result: Result, owners: pd.DataFrame) -> Iterator[Sheet]:
     statuses = result.coverage.groupby(["check", "status"]).size()
     findings = result.findings
     for name in result.checks:
@@ -110,14 +115,15 @@ def _sheets(result: Result) -> Iterator[Sheet]:
         if not len(result.inventory.accounts):
             note = "unknown: no account could be told from what was read"
         elif sum(counts[1:]):
-            note = "there may be more" if len(found) else "no sheet: none was found in what was read"
+            note = "there may be more" if len(found) else "none was found in what was read"
             note += "; coverage says what was not read"
         elif not len(found):
-            note = "no sheet: there is none"
+            note = "there is none"
         yield Sheet(name, CHECKS[name].title, found, "findings.csv", counts, note)
-    frames = result.inventory.frames
+    frames = result.inventory.frames_read
     empty = "no row; gaps says what was not read" if len(frames["gaps"]) else "no row"
     yield Sheet("coverage", f"one row per {schema.COVERAGE.row}", result.coverage, "coverage.csv", [], "")
+    yield Sheet("owners", f"one row per {schema.OWNERS.row}", owners, "owners.csv", [], "")
     for name, rows in frames.items():
         said = f"one row per {schema.FRAMES[name].row}"
         yield Sheet(name, said, rows, f"{name}.csv", [], "" if len(rows) else empty)
@@ -133,6 +139,9 @@ def _write(sheet: Worksheet, table: Sheet, head: Format, text: Format) -> list[s
         sheet.set_column(place, place, min(max(widths, len(name) + 3), _WIDEST), None if is_number[place] else text)
         sheet.write_string(0, place, name, head)
     sheet.freeze_panes(1, 0)
+    if table.note and not len(frame):
+        # No row of its own, so that who reads the sheet as a table reads no row.
+        sheet.write_comment(0, 0, table.note, {"visible": True, "x_offset": 12, "y_offset": 32, "width": 320})
     if len(frame):
         sheet.autofilter(0, 0, len(frame), len(columns) - 1)
         sheet.ignore_errors({"number_stored_as_text": f"A1:XFD{len(frame) + 1}"})
