@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,13 +39,16 @@ REPORTS = Path(__file__).parent.parent / "iamframe-report"
 
 def reports_of_notebooks() -> set[Path]:
     """The folders that the notebooks as they stand write their reports into, those that are there."""
-    return {
-        REPORTS / name for name in ("tour", "orphaned", "untagged", "names", "practice") if (REPORTS / name).is_dir()
-    }
+    texts = (notebook.read_text("utf-8") for notebook in (REPORTS.parent / "notebooks").glob("*.ipynb"))
+    names = (re.search(r"\.\./iamframe-report/(\w+)", text) for text in texts)
+    return {REPORTS / name[1] for name in names if name and (REPORTS / name[1]).is_dir()}
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[BEFORE] = reports_of_notebooks()
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # Started in the background, where interrupts are ignored, which programs that tests interrupt would inherit.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -52,6 +57,24 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         shutil.rmtree(folder)
     if REPORTS.is_dir() and not any(REPORTS.iterdir()):
         REPORTS.rmdir()
+
+
+# Files are handed out whole and in this order, so that nobody waits for a long one that was begun last.
+LONGEST = (
+    "test_notebooks",
+    "test_page",
+    "test_collect",
+    "test_half_said",
+    "test_widgets",
+    "test_first_failure",
+    "test_plan_run",
+    "test_cli",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(LONGEST)))
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,6 +24,7 @@ import iamframe
 from iamframe.sources import connecting
 
 ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 # It makes what it reads.
@@ -226,8 +228,29 @@ def test_a_notebook_runs_under_papermill_with_another_source(notebook: Path, sou
     assert summary["accounts"] == ["000000000001"]
 
 
+def test_a_notebook_runs_by_the_command_of_papermill_as_the_readme_has_it(tmp_path: Path) -> None:
+    needed(find_spec("papermill"), "papermill", "pip install 'iamframe[notebooks]'")
+    command = re.search(r"papermill (notebooks/\S+) (\S+) -p SOURCE dumps -p OUT my-report", README)
+    assert command is not None
+    write(tmp_path / "dumps", OWN_FILES["both lists"])
+    given = [*command[0].split()[1:], "-k", "python3"]
+    given[0] = str(ROOT / given[0])
+    done = subprocess.run(
+        [sys.executable, "-m", "papermill", *given],
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / command[2]).exists()
+    summary = json.loads((tmp_path / "my-report" / "summary.json").read_text("utf-8"))
+    assert summary["accounts"] == ["000000000001"]
+
+
 def test_practice_runs_under_papermill_with_another_account(tmp_path: Path) -> None:
-    run_with(PRACTICE, tmp_path, "-r", "ACCOUNT_ID", "111122223333")
+    run_with(PRACTICE, tmp_path, ACCOUNT_ID="111122223333")
     summary = json.loads((tmp_path / "report" / "summary.json").read_text("utf-8"))
     assert summary["accounts"] == ["111122223333"]
 
@@ -265,10 +288,10 @@ def test_where_tags_were_not_read_nothing_is_said_to_be_in_order(tmp_path: Path)
 
 def test_a_name_given_is_told_of_and_one_that_is_not_there_is_not_found(tmp_path: Path) -> None:
     write(tmp_path / "own", OWN_FILES["both lists"])
-    given = ("-p", "SOURCE", str(tmp_path / "own"), "-p", "NAME")
-    told = shown_text(run_with(named("04_investigate_one"), tmp_path, *given, "lone"))
+    own = str(tmp_path / "own")
+    told = shown_text(run_with(named("04_investigate_one"), tmp_path, SOURCE=own, NAME="lone"))
     assert "== role lone ==" in told
-    told = shown_text(run_with(named("04_investigate_one"), tmp_path, *given, "gone"))
+    told = shown_text(run_with(named("04_investigate_one"), tmp_path, SOURCE=own, NAME="gone"))
     assert "no role or instance profile of that name, ARN or id among 2 roles" in told
 
 
@@ -276,8 +299,8 @@ def test_two_sources_are_compared_and_nothing_is_played(tmp_path: Path) -> None:
     write(tmp_path / "own", OWN_FILES["both lists"])
     later = {"list-roles.json": {"Roles": [nested_role("web"), nested_role("made")]}}
     write(tmp_path / "later", OWN_FILES["both lists"] | later)
-    given = ("-p", "SOURCE", str(tmp_path / "own"), "-p", "LATER", str(tmp_path / "later"))
-    told = shown_text(run_with(named("06_changes"), tmp_path, *given))
+    given = {"SOURCE": str(tmp_path / "own"), "LATER": str(tmp_path / "later")}
+    told = shown_text(run_with(named("06_changes"), tmp_path, **given))
     changed = [line.split()[1:4] for line in told.splitlines() if " 000000000001 " in line and "ed  0" in line]
     assert changed == [["created", "000000000001", "made"], ["deleted", "000000000001", "lone"]]
     assert (tmp_path / "report" / "changes.csv").exists()
@@ -314,17 +337,25 @@ def shown_text(notebook: Path) -> str:
 def run_on(documents: dict[str, Any], notebook: Path, folder: Path) -> Path:
     """Run a notebook under papermill on documents, and return the notebook that it made."""
     write(folder / "own", documents)
-    return run_with(notebook, folder, "-p", "SOURCE", str(folder / "own"))
+    return run_with(notebook, folder, SOURCE=str(folder / "own"))
 
 
-def run_with(notebook: Path, folder: Path, *parameters: str) -> Path:
+def run_with(notebook: Path, folder: Path, **parameters: str) -> Path:
     """Run a notebook under papermill with parameters, and return the notebook that it made."""
     needed(find_spec("papermill"), "papermill", "pip install 'iamframe[notebooks]'")
-    command = [sys.executable, "-m", "papermill", str(notebook), str(folder / "done.ipynb"), "-k", "python3"]
-    command += [*parameters, "-p", "OUT", str(folder / "report"), "--cwd", str(folder)]
-    done = subprocess.run(command, env=environment(folder), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return folder / "done.ipynb"
+    made = folder / "done.ipynb"
+    given = parameters | {"OUT": str(folder / "report")}
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        # What papermill's own dependencies warn of is not about iamframe; the kernel is a process of its own.
+        warnings.simplefilter("ignore")
+        import papermill
+
+        for name, value in environment(folder).items():
+            patch.setenv(name, value)
+        papermill.execute_notebook(
+            notebook, made, given, kernel_name="python3", cwd=folder, progress_bar=False, log_output=False
+        )
+    return made
 
 
 # In JupyterLab
