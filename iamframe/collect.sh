@@ -91,6 +91,7 @@ wait
 
 # Each profile, since no list carries its tags.
 found=$(names InstanceProfileName list-instance-profiles.json get-account-authorization-details.json)
+[ -f list-instance-profiles.json ] || say 'instance profiles could not be listed; those of roles that can be read follow'
 say "$(printf %s "$found" | grep -c .) instance profiles, one request each"
 for name in $found; do
   together either get-instance-profile list-instance-profile-tags instance-profile-name "$name"
@@ -164,6 +165,14 @@ wait
 find . -name '*.denied' -exec cat {} + | LC_ALL=C sort >"$work/denied"
 find . -name '*.denied' -exec rm {} +
 { echo operation,subject,error_code; cat "$work/denied"; } >denied.csv
+tell() {
+  awk -F'","' '{print substr($1, 2) ": " substr($3, 1, length($3) - 1)}' "$work/denied" | sort | uniq -c >&2
+}
+if [ -z "$(find . -name '*.json')" ]; then
+  say 'AWS answered nothing:'
+  tell
+  stop 'there is no zip; ask for the permissions of SecurityAudit, and run this again'
+fi
 out=$start/iamframe-${account:-unknown}-$(date -u +%Y%m%d-%H%M%S).zip
 if command -v zip >/dev/null; then zip -qrD "$work/made.zip" .; else python3 -m zipfile -c "$work/made.zip" .; fi ||
   stop 'the zip could not be made; make room, have zip or python3 there, and run this again'
@@ -171,7 +180,7 @@ if command -v zip >/dev/null; then zip -qrD "$work/made.zip" .; else python3 -m 
 mv "$work/made.zip" "$out"
 if [ -s "$work/denied" ]; then
   say 'AWS did not answer all, which denied.csv in the zip says too:'
-  awk -F'","' '{print substr($1, 2) ": " substr($3, 1, length($3) - 1)}' "$work/denied" | sort | uniq -c >&2
+  tell
 fi
 printf 'Made %s; read it with: iamframe report %s\n' "$out" "${out##*/}"
 [ ! -s "$work/denied" ]

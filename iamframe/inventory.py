@@ -225,6 +225,9 @@ class _Merging:
         for account in pc.unique(references["account_id"]).to_pylist():
             self.book.accounts.setdefault(account, {"sources": list(sources), "captured_at": []})
         note_absent(self.book, roles, profiles)
+        if self.book.gaps and not self.book.accounts:
+            # Who looks through the accounts for what was not read finds it.
+            self.book.accounts[UNKNOWN_ACCOUNT] = {"sources": list(sources), "captured_at": []}
         return Inventory(
             accounts=self._accounts(sources),
             roles=schema.ROLES.from_arrow(roles),

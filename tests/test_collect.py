@@ -337,6 +337,21 @@ def test_what_cannot_begin_leaves_nothing(
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_an_account_that_answers_nothing_leaves_no_zip_and_says_what_was_denied(tmp_path: Path) -> None:
+    no = 'echo "An error occurred (AccessDenied) when calling the operation: no" >&2; exit 254\n'
+    with PracticeAccount() as account:
+        done = collect(account, tmp_path, tools(tmp_path, "/bin/false", no), "eu-west-1")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert ["1", "iam", "list-instance-profiles:", "AccessDenied"] in [
+        line.split() for line in done.stderr.splitlines()
+    ]
+    assert "collect: instance profiles could not be listed; those of roles that can be read follow\n" in done.stderr
+    assert done.stderr.endswith(
+        "collect: there is no zip; ask for the permissions of SecurityAudit, and run this again\n"
+    )
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 def test_credentials_that_have_expired_collect_nothing(tmp_path: Path) -> None:
     with PracticeAccount(regions=("eu-west-1",)) as account:
         account.expire()

@@ -27,7 +27,7 @@ from builders import (
     write,
 )
 
-from iamframe.checks import run_checks
+from iamframe.checks import CHECKS, run_checks
 from iamframe.errors import SourceError
 from iamframe.inventory import Inventory
 from iamframe.loading import load_files
@@ -1059,6 +1059,16 @@ def test_an_account_of_which_all_was_refused_is_there_and_every_check_of_it_is_u
     coverage = run_checks(inventory, ["empty_profiles", "untagged_roles"]).coverage
     refused = coverage[coverage["account_id"] == "000000000002"]
     assert list(refused["status"]) == ["unknown", "unknown"]
+
+
+def test_where_all_was_refused_and_nothing_says_to_whom_each_check_is_unknown_of_an_unknown_account(
+    tmp_path: Path,
+) -> None:
+    inventory = load(tmp_path, {"denied.csv": "operation,subject,error_code\nListInstanceProfiles,,AccessDenied\n"})
+    assert inventory.accounts["account_id"].tolist() == ["unknown"]
+    coverage = run_checks(inventory).coverage
+    assert list(zip(coverage["account_id"], coverage["check"], strict=True)) == [("unknown", name) for name in CHECKS]
+    assert set(coverage["status"]) == {"unknown"}
 
 
 @pytest.mark.parametrize("packed", [False, True])
