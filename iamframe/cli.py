@@ -397,8 +397,9 @@ def surfaces(form: str) -> int:
             _markdown(rows, ["surface", "resource type", "operation", "answer", "as of", "on what it depends, or how"])
         )
     else:
-        for surface, kind, operation, answer, day, said in rows:
-            click.echo(f"{surface:<27}  {kind:<16}  {operation:<5}  {answer:<9}  {day}  {said}")
+        head = ("surface", "tags of", "to", "answer", "as of", "on what it depends, or how")
+        for surface, kind, operation, answer, day, said in (head, *rows):
+            click.echo(f"{surface:<27}  {kind:<16}  {operation:<5}  {answer:<9}  {day:<10}  {said}")
     return DONE
 
 

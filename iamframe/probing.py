@@ -167,7 +167,9 @@ def _judged(
         return expected, tagged, None, None, "unknown", seen.refusal
     shown, differing = len(seen.tags), sum(known.get(arn, tags) != tags for arn, tags in seen.tags.items())
     by_iam = f"IAM has {counted(tagged, f'{noun}')} with tags" if tagged is not None else f"IAM told no {noun}'s tags"
-    holds, said = "unknown", f"it shows {counted(shown, noun)}, and {by_iam}"
+    bare = sum(not tags for tags in seen.tags.values())
+    without = f" ({bare:,} without tags, as what once had some)" if bare else ""
+    holds, said = "unknown", f"it shows {counted(shown, noun)}{without}, and {by_iam}"
     if differing:
         said += f"; {counted(differing, noun)} with other tags than in IAM, as where it lags behind"
     if expected == "unknown":

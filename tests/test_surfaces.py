@@ -320,6 +320,17 @@ def test_where_aws_shows_roles_at_last_the_fact_does_not_hold(monkeypatch: pytes
     assert "1 role with other tags than in IAM" in of_roles["detail"]
 
 
+def test_what_had_tags_once_and_is_shown_without_is_told_apart() -> None:
+    with PracticeAccount() as account:
+        tag(account)
+        iam = account.session().client("iam")
+        iam.create_instance_profile(InstanceProfileName="once", Tags=[{"Key": "Owner", "Value": "ops"}])
+        iam.untag_instance_profile(InstanceProfileName="once", TagKeys=["Owner"])
+        probes = probe(account, regions="us-east-1")
+    (detail,) = probes["detail"][probes["resource_type"] == "instance-profile"]
+    assert detail.startswith("it shows 2 instance profiles (1 without tags, as what once had some), and IAM has 1 ")
+
+
 def test_a_denied_index_is_unknown_and_says_what_to_allow() -> None:
     with PracticeAccount() as account:
         tag(account)
@@ -382,8 +393,9 @@ def run(form: str) -> str:
     return done.stdout
 
 
-def test_the_command_prints_a_line_per_fact() -> None:
-    lines = run("table").splitlines()
+def test_the_command_prints_a_line_per_fact_below_what_its_columns_are() -> None:
+    head, *lines = run("table").splitlines()
+    assert re.split(" {2,}", head) == ["surface", "tags of", "to", "answer", "as of", "on what it depends, or how"]
     assert len(lines) == 48
     fields = ["Tag Editor", "instance-profile", "find", "condition", "2023-06-30", HOME]
     assert re.split(" {2,}", lines[11]) == fields
