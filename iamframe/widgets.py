@@ -144,12 +144,12 @@ class Explorer:
         self.box = self._laid_out(lists)
 
     def _several(self, options: list[tuple[str, str]]) -> Any:
-        return self._kit.SelectMultiple(options=options, rows=min(max(len(options), 2), 6), layout={"width": "100%"})
+        return self._kit.SelectMultiple(options=options, rows=min(max(len(options), 2), 6), layout={"width": _WITHIN})
 
     def _laid_out(self, lists: Iterable[Any]) -> Any:
         kit = self._kit
         for one in (self.path, self.tag_key, self.tag_value, self.text, self.group_by, self.row, self.folder):
-            one.layout.width = "100%"
+            one.layout.width = _WITHIN
         for one in (self.clear, self.export):
             one.layout.width = "14em"
 
@@ -164,6 +164,8 @@ class Explorer:
 
         words = ("Accounts (none marked: all)", "Checks", "Severities", "Makers")
         scrolled = {} if self._sorts else {"max_height": "30em", "overflow": "auto", "border": "1px solid #ccc"}
+        rows = kit.VBox([kit.HTML(_STYLE), self.table], layout=scrolled)
+        rows.add_class("iamframe-findings")
         return kit.VBox(
             [
                 grid("4fr 4fr 2fr 4fr", *(named(word, one) for word, one in zip(words, lists, strict=True))),
@@ -180,9 +182,10 @@ class Explorer:
                     kit.VBox([kit.Label("Shown"), kit.HBox([self.said, self.clear])]),
                 ),
                 self.undecided,
-                grid("minmax(0, 1fr) minmax(0, 1fr)", self.counted, kit.VBox([self.unseen, self.grouped])),
+                self.unseen,
+                kit.Box([self.counted, self.grouped], layout={"flex_flow": "row wrap", "align_items": "flex-start"}),
                 kit.HBox([self.previous, self.next, self.rows_said]),
-                kit.VBox([self.table], layout=scrolled),
+                rows,
                 grid(
                     "8fr 3fr 3fr",
                     named("Card of", self.row),
@@ -346,6 +349,16 @@ class Explorer:
             said = f"{counted(len(self.findings), 'finding')} in {page} and {page.with_name('findings.csv')}"
         _show(self.exported, _lines([said]))
 
+
+# A widget has a margin within its grid's cell.
+_WITHIN = "calc(100% - 4px)"
+# Names without a space are as long as AWS lets them be: they break, so that what was found is not pushed out of sight.
+_STYLE = (
+    "<style>.iamframe-findings table { width: 100% !important; table-layout: auto; }"
+    ".iamframe-findings td:is(:nth-child(5), :nth-child(7)) { overflow-wrap: anywhere; }"
+    ".iamframe-findings td:nth-child(5) { min-width: 12em; }"
+    ".iamframe-findings td:nth-child(7) { min-width: 16em; }</style>"
+)
 
 # What itables is told each time, since it forgets. No caption and no column filters: they would take text for markup.
 # Its own search is left out: it would look through one page alone. Every row of the page is sent, whatever it holds.
