@@ -23,6 +23,7 @@ _SAID = {
 }
 
 
+@schema.shows(schema.BLIND_SPOTS)
 def blind_spots(inventory: Inventory) -> pd.DataFrame:
     """Return which roles and profiles a person would miss on each surface, tagged and untagged ones.
 
@@ -52,6 +53,7 @@ def blind_spots(inventory: Inventory) -> pd.DataFrame:
     return schema.BLIND_SPOTS.from_arrow(pa.concat_tables(parts).unify_dictionaries())
 
 
+@schema.shows(schema.BLIND_SPOT_COUNTS)
 def blind_spot_counts(inventory: Inventory) -> pd.DataFrame:
     """Return, per account, how many roles and profiles a person would miss on each surface.
 

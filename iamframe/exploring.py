@@ -95,6 +95,7 @@ class Filter:
         return "; ".join(parts) or "all"
 
 
+@schema.shows(schema.FINDINGS)
 def filtered(result: Result, wanted: Filter) -> pd.DataFrame:
     """Return the findings that are wanted.
 
@@ -110,6 +111,7 @@ def filtered(result: Result, wanted: Filter) -> pd.DataFrame:
     return judged(result, wanted)[0]
 
 
+@schema.shows(schema.FINDINGS)
 def undecided(result: Result, wanted: Filter) -> pd.DataFrame:
     """Return the findings that might be wanted: path or tags that the filter asks for were not read.
 
@@ -135,6 +137,7 @@ def judged(result: Result, wanted: Filter) -> tuple[pd.DataFrame, pd.DataFrame]:
     return result.findings[sure], result.findings[maybe]
 
 
+@schema.shows(schema.COUNTS)
 def counts(result: Result, findings: pd.DataFrame, wanted: Filter) -> pd.DataFrame:
     """Return how many the findings are, by check and severity, and how far that can be trusted.
 
@@ -160,6 +163,7 @@ def counts(result: Result, findings: pd.DataFrame, wanted: Filter) -> pd.DataFra
     return schema.COUNTS.conform(columns)
 
 
+@schema.shows(schema.COVERAGE)
 def not_complete(result: Result, wanted: Filter) -> pd.DataFrame:
     """Return where an absent finding means nothing: the rows of `result.coverage` that are wanted and not complete.
 
@@ -175,6 +179,7 @@ def not_complete(result: Result, wanted: Filter) -> pd.DataFrame:
     return coverage[coverage["status"] != "complete"]
 
 
+@schema.shows(schema.OWNERS)
 def grouped(result: Result, findings: pd.DataFrame, tag_key: str) -> pd.DataFrame:
     """Return whose the findings are: how many, by the value of a tag.
 

@@ -46,6 +46,7 @@ from iamframe.words import counted
 _ACCOUNTS_SHOWN = 10
 
 
+@schema.shows(*schema.FRAMES.values())
 @dataclass(frozen=True, slots=True)
 class Inventory:
     """The roles and instance profiles of one account or many, as linked DataFrames.

@@ -17,6 +17,7 @@ STATES = ("owned", "none", "unread", "account")
 _OF_ACCOUNTS = ("account", "tag key")
 
 
+@schema.shows(schema.FINDINGS_BY_OWNER)
 def findings_by_owner(result: Result, tag_key: str = OWNER_TAG) -> pd.DataFrame:
     """Return how many findings each owner has, by severity, those that the policy accepts left out.
 

@@ -51,6 +51,7 @@ class _Seen:
     refusal: str | None = None
 
 
+@schema.shows(schema.PROBES)
 def probe_surfaces(
     session: boto3.Session | None = None,
     *,

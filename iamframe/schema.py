@@ -8,8 +8,10 @@ mapping would turn a count with a missing value into a float and a flag with one
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from inspect import cleandoc
+from typing import Any, TypeVar
 
 import pandas as pd
 import pyarrow as pa
@@ -23,6 +25,15 @@ TIME = pa.timestamp("us", tz="UTC")
 DATE = pa.timestamp("us")
 # Text of which few values stand in very many rows.
 CATEGORY = pa.dictionary(pa.int32(), pa.string())
+_PANDAS = {
+    TEXT: "str",
+    COUNT: "Int64",
+    FLAG: "bool",
+    TIME: "datetime64[us, UTC]",
+    DATE: "datetime64[us]",
+    CATEGORY: "category",
+    pa.float64(): "float64",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +44,16 @@ class Column:
     type: pa.DataType
     meaning: str
     nullable: bool = False
+
+    @property
+    def dtype(self) -> str:
+        """The pandas type, by its name."""
+        return _PANDAS[self.type]
+
+    @property
+    def said(self) -> str:
+        """The meaning, and whether a value may be missing."""
+        return f"{self.meaning}; may be missing" if self.nullable else self.meaning
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +69,13 @@ class Frame:
     def names(self) -> list[str]:
         """The column names, in order."""
         return [column.name for column in self.columns]
+
+    @property
+    def said(self) -> str:
+        """One row per what, and the columns, as numpydoc has them."""
+        columns = "\n".join(f"{c.name} : {c.dtype}\n    {c.said}" for c in self.columns)
+        head = f"`{self.name}`: one row per {self.row}"
+        return f"{head}\n{'-' * len(head)}\n{columns}"
 
     @property
     def arrow(self) -> pa.Schema:
@@ -125,6 +153,20 @@ class Frame:
             except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:
                 raise SchemaError(f"frame {self.name}: {column.name} cannot hold such values: {error}") from error
         return self.from_arrow(pa.table(arrays, names=self.names))
+
+
+_Documented = TypeVar("_Documented", bound=Callable[..., Any])
+
+
+def shows(*frames: Frame) -> Callable[[_Documented], _Documented]:
+    """Add the columns of what a function returns, or a class holds, to what `help` and a notebook tell of it."""
+
+    def document(thing: _Documented) -> _Documented:
+        if thing.__doc__:
+            thing.__doc__ = "\n\n".join((cleandoc(thing.__doc__), *(frame.said for frame in frames)))
+        return thing
+
+    return document
 
 
 def _column(name: str, type: pa.DataType, meaning: str) -> Column:

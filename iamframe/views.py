@@ -21,6 +21,7 @@ from iamframe.sources.references import CONSUMERS, CORE, FLEETS
 from iamframe.words import counted
 
 
+@schema.shows(schema.PAIRS)
 def pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.DataFrame:
     """Return roles and profiles side by side: names, paths, tags, trust, and who made them.
 
@@ -124,6 +125,7 @@ def _made(columns: dict[str, object], makers: list[Maker], links: int, profiles:
     }
 
 
+@schema.shows(schema.TAG_COVERAGE)
 def tag_coverage(inventory: Inventory) -> pd.DataFrame:
     """Return how many roles and profiles of each account carry each tag key.
 

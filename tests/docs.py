@@ -86,19 +86,10 @@ def policy_text() -> str:
 
 
 def _frame(frame: Frame) -> str:
-    types = {
-        "string": "str",
-        "int64": "Int64",
-        "bool": "bool",
-        "timestamp[us, tz=UTC]": "datetime64[us, UTC]",
-        "timestamp[us]": "datetime64[us]",
-        "dictionary<values=string, indices=int32, ordered=0>": "category",
-        "double": "float64",
-    }
     rows = []
     for c in frame.columns:
-        key, missing = " (key)" if c.name in frame.key else "", "; may be missing" if c.nullable else ""
-        rows.append(f"| `{c.name}`{key} | {types[str(c.type)]} | {c.meaning}{missing} |")
+        key = " (key)" if c.name in frame.key else ""
+        rows.append(f"| `{c.name}`{key} | {c.dtype} | {c.said} |")
     head = ["| column | type | meaning |", "| --- | --- | --- |"]
     return "\n".join(
         [

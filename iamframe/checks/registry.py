@@ -119,6 +119,7 @@ def check(severity: str, needs: Iterable[Need], certainty: str = "certain") -> C
     return register
 
 
+@schema.shows(schema.FINDINGS, schema.COVERAGE)
 @dataclass(frozen=True)
 class Result:
     """What the checks found, and how far each can be trusted.

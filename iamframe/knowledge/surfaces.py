@@ -57,6 +57,7 @@ def index_home(partition: str) -> str | None:
     return home
 
 
+@schema.shows(schema.SURFACES)
 def surfaces() -> pd.DataFrame:
     """Return on which consoles, APIs and tools tags of roles and profiles can be written, read, and be found by.
 

@@ -123,7 +123,7 @@ def _sheets(result: Result, owners: pd.DataFrame) -> Iterator[Sheet]:
     frames = result.inventory.frames_read
     empty = "no row; gaps says what was not read" if len(frames["gaps"]) else "no row"
     yield Sheet("coverage", f"one row per {schema.COVERAGE.row}", result.coverage, "coverage.csv", [], "")
-    yield Sheet("owners", f"one row per {schema.OWNERS.row}", owners, "owners.csv", [], "")
+    yield Sheet("owners", f"one row per {schema.FINDINGS_BY_OWNER.row}", owners, "owners.csv", [], "")
     for name, rows in frames.items():
         said = f"one row per {schema.FRAMES[name].row}"
         yield Sheet(name, said, rows, f"{name}.csv", [], "" if len(rows) else empty)
