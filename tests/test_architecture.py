@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import iamframe
+from iamframe import schema
 
 PACKAGE = Path(iamframe.__file__).parent
 
@@ -229,3 +231,24 @@ def test_every_public_name_is_there_and_says_what_it_is(name: str) -> None:
     assert getattr(iamframe, name) is not None
     assert name in dir(iamframe)
     assert name.startswith("__") or name == "CHECKS" or getattr(iamframe, name).__doc__
+
+
+@pytest.mark.parametrize(
+    ("name", "frames"),
+    [
+        ("Inventory", list(schema.FRAMES.values())),
+        ("Result", [schema.FINDINGS, schema.COVERAGE]),
+        ("blind_spot_counts", [schema.BLIND_SPOT_COUNTS]),
+        ("blind_spots", [schema.BLIND_SPOTS]),
+        ("findings_by_owner", [schema.FINDINGS_BY_OWNER]),
+        ("pairs", [schema.PAIRS]),
+        ("probe_surfaces", [schema.PROBES]),
+        ("surfaces", [schema.SURFACES]),
+        ("tag_coverage", [schema.TAG_COVERAGE]),
+    ],
+)
+def test_whoever_hovers_over_a_name_is_told_the_columns_of_what_it_gives(name: str, frames: list[schema.Frame]) -> None:
+    told = inspect.getdoc(getattr(iamframe, name)) or ""
+    for frame in frames:
+        assert f"`{frame.name}`: one row per {frame.row}\n" in told
+        assert [c.name for c in frame.columns if f"\n{c.name} : {c.dtype}\n" not in told] == []
