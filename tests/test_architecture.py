@@ -82,6 +82,7 @@ MODULES = [
     "report",
     "exploring",
     "widgets",
+    "planning.ages",
     "planning.resources",
     "planning.script",
     "planning.deleting",
