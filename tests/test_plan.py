@@ -13,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import jmespath
 import pandas as pd
 import pytest
 from accounts import EC2, add
@@ -24,6 +25,7 @@ from plans import NOW, checked, name_in_template, reasons, tag_role
 import iamframe
 from iamframe import Plan, Result
 from iamframe.planning import CHECKS
+from iamframe.planning.script import NAMED, PINNED
 from iamframe.practice import PracticeAccount
 
 # What is not planned
@@ -39,6 +41,7 @@ def test_what_is_in_use_wanted_back_or_needed_is_left_alone() -> None:
         add(account, "old_4067990795380418201", **{"kubernetes.io/cluster/old": "owned"})
         add(account, "infra-x7k2p-worker-profile", "infra-x7k2p-worker-role")
         tag_role(account, "infra-x7k2p-worker-role", Owner="ops")
+        add(account, "DataPipelineDefaultResourceRole", "DataPipelineDefaultResourceRole")
         add(account, "patched", **{"QSConfigId-a1b2": "a1b2"})
         iam.create_service_linked_role(AWSServiceName="autoscaling.amazonaws.com")
         add(account, "linked")
@@ -57,6 +60,7 @@ def test_what_is_in_use_wanted_back_or_needed_is_left_alone() -> None:
             f"its tag kubernetes.io/cluster/old says that a Kubernetes cluster made it, {wanted}"
         ),
         "infra-x7k2p-worker-profile": f"its names and path are those of OpenShift, {wanted}",
+        "DataPipelineDefaultResourceRole": f"its names and path are those of AWS Data Pipeline, {wanted}",
         "patched": "its tag QSConfigId-a1b2 is one that SSM Quick Setup needs",
         "linked": "AWS manages the role AWSServiceRoleForAutoScaling in it",
     }
@@ -350,6 +354,83 @@ def test_whatever_the_tags_what_is_planned_is_gone_and_nothing_new_has_come(
 
 
 # The text
+
+TEMPLATE = {"LaunchTemplateId": "lt-1", "LaunchTemplateName": "t", "Version": "1"}
+OVERRIDE = {"LaunchTemplateName": "o", "Version": "$Latest"}
+CONFIGS = {"LaunchTemplateConfigs": [{"LaunchTemplateSpecification": TEMPLATE}]}
+SPOT = {"LaunchSpecifications": [{"IamInstanceProfile": {"Arn": "arn"}}, {}], **CONFIGS}
+
+
+@pytest.mark.parametrize(
+    ("command", "answer", "names", "pins"),
+    [
+        (
+            "describe-launch-template-versions",
+            {"LaunchTemplateVersions": [{"LaunchTemplateData": {"IamInstanceProfile": {"Name": "web"}}}, {}]},
+            [["web"]],
+            [],
+        ),
+        (
+            "describe-launch-configurations",
+            {"LaunchConfigurations": [{"IamInstanceProfile": "web"}, {"LaunchConfigurationName": "without"}]},
+            [["web"]],
+            [],
+        ),
+        (
+            "describe-auto-scaling-groups",
+            {
+                "AutoScalingGroups": [
+                    {"LaunchConfigurationName": "c"},
+                    {"LaunchTemplate": TEMPLATE},
+                    {
+                        "MixedInstancesPolicy": {
+                            "LaunchTemplate": {
+                                "LaunchTemplateSpecification": TEMPLATE,
+                                "Overrides": [{"InstanceType": "x"}, {"LaunchTemplateSpecification": OVERRIDE}],
+                            }
+                        }
+                    },
+                ]
+            },
+            [],
+            [["lt-1", "t", "1"], ["lt-1", "t", "1"], [None, "o", "$Latest"]],
+        ),
+        (
+            "describe-spot-instance-requests",
+            {
+                "SpotInstanceRequests": [
+                    {"State": state, "LaunchSpecification": {"IamInstanceProfile": {"Name": state}}}
+                    for state in ("open", "active", "closed", "cancelled", "failed")
+                ]
+            },
+            [["open"], ["active"]],
+            [],
+        ),
+        (
+            "describe-spot-fleet-requests",
+            {
+                "SpotFleetRequestConfigs": [
+                    {"SpotFleetRequestState": state, "SpotFleetRequestConfig": SPOT}
+                    for state in ("active", "cancelled_running", "cancelled", "failed")
+                ]
+            },
+            [["arn"]] * 2,
+            [["lt-1", "t", "1"]] * 2,
+        ),
+        (
+            "describe-fleets",
+            {"Fleets": [{"FleetState": state, **CONFIGS} for state in ("active", "deleted_running", "deleted")]},
+            [],
+            [["lt-1", "t", "1"]] * 2,
+        ),
+    ],
+)
+def test_a_script_reads_what_still_starts_instances(
+    command: str, answer: dict[str, Any], names: list[list[str]], pins: list[list[str]]
+) -> None:
+    for rows, wanted in ((NAMED, names), (PINNED, pins)):
+        queries = [query for _, asked, query in rows if command in asked]
+        assert [row for query in queries for row in jmespath.search(query, answer)] == wanted
 
 
 def test_no_text_of_others_becomes_a_command(tmp_path: Path) -> None:

@@ -114,7 +114,7 @@ def unused(resource: Resource, regions: tuple[str, ...]) -> Command:
 _SPOT = 'SpotInstanceRequests[?!contains(`["cancelled","closed","failed"]`,State)]'
 _FLEETS = 'Fleets[?!contains(`["deleted","failed"]`,FleetState)]'
 _SPOT_FLEETS = 'SpotFleetRequestConfigs[?!contains(`["cancelled","failed"]`,SpotFleetRequestState)]'
-_NAMED = (
+NAMED = (
     (
         "launch templates",
         "ec2 describe-launch-template-versions --versions '$Latest' '$Default'",
@@ -139,7 +139,7 @@ _NAMED = (
 # What starts instances from a version of a launch template: id, name and version, a line each.
 _PIN = "[LaunchTemplateId,LaunchTemplateName,Version]"
 _MIXED = "[LaunchTemplateSpecification,Overrides[].LaunchTemplateSpecification][]"
-_PINNED = (
+PINNED = (
     (
         "Auto Scaling groups",
         "autoscaling describe-auto-scaling-groups",
@@ -163,7 +163,7 @@ def _reading(function: str, what: str, command: str, query: str) -> str:
     return f'    {function} "{what} of $region" {asked}'
 
 
-_READS = " &&\n".join([*(_reading("names", *one) for one in _NAMED), *(_reading("pins", *one) for one in _PINNED)])
+_READS = " &&\n".join([*(_reading("names", *one) for one in NAMED), *(_reading("pins", *one) for one in PINNED)])
 
 _HEAD = """\
 #!/bin/sh
@@ -352,7 +352,7 @@ def render(
         first = f"#!/bin/sh\n# A clean-up plan by iamframe {__version__}, made {made}: nothing is planned.\n"
         return first + not_done
     # Who only tags is not given the functions that deletions need.
-    deleting = _DELETING.format(reads=_READS, version=_NAMED[0][2]) if any(map(_deletes, blocks)) else ""
+    deleting = _DELETING.format(reads=_READS, version=NAMED[0][2]) if any(map(_deletes, blocks)) else ""
     text = [
         _HEAD.format(
             version=__version__,
