@@ -214,11 +214,12 @@ def check(
 
 
 def _age(_: click.Context, __: click.Parameter, text: str) -> timedelta:
-    number, unit = (text[:-1], text[-1]) if text[-1:] in ("d", "h") else (text, "d")
+    from iamframe.planning.ages import read_age
+
     try:
-        return timedelta(days=float(number)) if unit == "d" else timedelta(hours=float(number))
-    except (ValueError, OverflowError) as error:
-        raise click.BadParameter(f"{text!r} is no age; give days or hours, such as 1d, 12h or 0") from error
+        return read_age(text)
+    except IamframeError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 @app.command()
@@ -227,6 +228,14 @@ def _age(_: click.Context, __: click.Parameter, text: str) -> timedelta:
 @click.option(
     "--min-age", default="1d", show_default=True, callback=_age, metavar="AGE", help="Leave alone what was younger."
 )
+@click.option(
+    "--min-idle",
+    default="90d",
+    show_default=True,
+    callback=_age,
+    metavar="AGE",
+    help="Leave alone profiles whose role was used since.",
+)
 @click.option("--only", multiple=True, metavar="CHECK", help="Plan for this check; may be repeated.")
 @_policy
 @_live
@@ -234,6 +243,7 @@ def plan(
     sources: tuple[str, ...],
     out: str | None,
     min_age: timedelta,
+    min_idle: timedelta,
     only: tuple[str, ...],
     policy: Path | None,
     **live: Any,
@@ -245,7 +255,7 @@ def plan(
     from iamframe.words import counted
 
     result = run_checks(load(*sources, **_asked(**live)), only=only or None, policy=policy)
-    made = planned(result, min_age=min_age)
+    made = planned(result, min_age=min_age, min_idle=min_idle)
     if out is None:
         click.echo(made.script, nl=False)
     else:

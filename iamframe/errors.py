@@ -43,6 +43,10 @@ class NotebookError(IamframeError):
     """The notebooks cannot be copied to where they were asked for."""
 
 
+class PlanError(IamframeError):
+    """A clean-up is asked for with an age that is none."""
+
+
 class StoreError(IamframeError):
     """A snapshot cannot be saved where it was asked for, or what is there cannot be opened."""
 

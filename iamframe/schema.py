@@ -668,8 +668,14 @@ STEPS = Frame(
         _column("action", TEXT, "check (reads, and stops what follows), remove-role, delete, tag"),
         _column("command", TEXT, "the command, quoted for a POSIX shell"),
         _column("why", TEXT, "what was found"),
-        _column("rests_on", TEXT, "what was read, and when; a check stops where that is no longer so"),
-        _optional("undo", TEXT, "the command that takes it back; missing for a check"),
+        _column(
+            "rests_on",
+            TEXT,
+            "what was read, and when; a check stops where id, role, tags or what names it are no longer so",
+        ),
+        _optional(
+            "undo", TEXT, "the command that takes it back; run from the last row to the first; missing for a check"
+        ),
         _optional("cannot_undo", TEXT, "what no command brings back"),
     ),
 )

@@ -84,6 +84,7 @@ MODULES = [
     "report",
     "exploring",
     "widgets",
+    "planning.ages",
     "planning.resources",
     "planning.script",
     "planning.deleting",

@@ -8,21 +8,24 @@ import os
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import jmespath
 import pandas as pd
 import pytest
-from accounts import add
+from accounts import EC2, add
 from builders import ACCOUNT, dump, load, nested_role, profile, profile_list, role_detail, tag_list
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
-from plans import NOW, checked, name_in_template, reasons
+from plans import NOW, checked, name_in_template, reasons, tag_role
 
 import iamframe
 from iamframe import Plan, Result
 from iamframe.planning import CHECKS
+from iamframe.planning.script import NAMED, PINNED
 from iamframe.practice import PracticeAccount
 
 # What is not planned
@@ -37,12 +40,16 @@ def test_what_is_in_use_wanted_back_or_needed_is_left_alone() -> None:
         add(account, "prod_4067990795380418201", path="/karpenter/eu-west-1/prod/x/")
         add(account, "old_4067990795380418201", **{"kubernetes.io/cluster/old": "owned"})
         add(account, "infra-x7k2p-worker-profile", "infra-x7k2p-worker-role")
+        tag_role(account, "infra-x7k2p-worker-role", Owner="ops")
+        add(account, "DataPipelineDefaultResourceRole", "DataPipelineDefaultResourceRole")
         add(account, "patched", **{"QSConfigId-a1b2": "a1b2"})
         iam.create_service_linked_role(AWSServiceName="autoscaling.amazonaws.com")
         add(account, "linked")
         iam.add_role_to_instance_profile(InstanceProfileName="linked", RoleName="AWSServiceRoleForAutoScaling")
         plan = iamframe.plan(checked(account), min_age=NOW)
         found = {name: reason for (check, name), reason in reasons(plan).items() if check in CHECKS[:2]}
+    untagged = reasons(plan)["untagged_profiles", "infra-x7k2p-worker-profile"]
+    assert untagged == "OpenShift manages it, as its names and path say"
     wanted = "which will make it again or want it back"
     assert plan.steps.empty
     assert found.pop("named").startswith("the launch-template lt-")
@@ -53,6 +60,7 @@ def test_what_is_in_use_wanted_back_or_needed_is_left_alone() -> None:
             f"its tag kubernetes.io/cluster/old says that a Kubernetes cluster made it, {wanted}"
         ),
         "infra-x7k2p-worker-profile": f"its names and path are those of OpenShift, {wanted}",
+        "DataPipelineDefaultResourceRole": f"its names and path are those of AWS Data Pipeline, {wanted}",
         "patched": "its tag QSConfigId-a1b2 is one that SSM Quick Setup needs",
         "linked": "AWS manages the role AWSServiceRoleForAutoScaling in it",
     }
@@ -70,6 +78,75 @@ def test_what_is_younger_than_a_day_is_left_alone_unless_another_age_is_given() 
         "less than 12 hours before it was read"
     )
     assert iamframe.plan(result, min_age=NOW).steps["action"].tolist() == ["check", "check", "delete"]
+
+
+@pytest.mark.parametrize("age", [timedelta(days=-1), "-1d", "soon", "nan", 1, None])
+def test_an_age_that_is_none_is_refused_in_a_sentence(tmp_path: Path, age: Any) -> None:
+    found = result(tmp_path, pair({}, {}))
+    for name in ("min_age", "min_idle"):
+        with pytest.raises(iamframe.IamframeError, match=rf"^{name}: .+ is no age; give days or hours, such as 1d"):
+            iamframe.plan(found, **{name: age})
+
+
+def test_what_was_used_lately_is_started_by_something_between_two_loads() -> None:
+    with PracticeAccount(regions=["us-east-1"]) as account:
+        for name in ("now-and-then", "long-ago", "never", "unread"):
+            add(account, name, name)
+        add(account, "empty")
+        inventory = checked(account).inventory
+    read = inventory.accounts["captured_at"].iloc[0]
+    days = {"now-and-then": 89, "long-ago": 91}
+    roles = inventory.roles.assign(
+        last_used_at=[read - timedelta(days=days[n]) if n in days else pd.NaT for n in inventory.roles["role_name"]],
+        last_used_known=inventory.roles["role_name"] != "unread",
+    )
+    found = iamframe.run_checks(replace(inventory, roles=roles))
+    plan = iamframe.plan(found, min_age="0d")
+    assert reasons(plan)["unreferenced_profiles", "now-and-then"] == (
+        f"the role now-and-then in it was last used {read - timedelta(days=89):%Y-%m-%d}, less than 90 days before it "
+        "was read: something may start instances with it now and then"
+    )
+    deleted = plan.steps[plan.steps["action"] == "delete"].set_index("resource_name")["rests_on"]
+    assert {name: text.partition(f"; the role {name}: ")[2] for name, text in deleted.items()} == {
+        "long-ago": f"last used {read - timedelta(days=91):%Y-%m-%d}",
+        "never": "not used in 400 days",
+        "unread": "when it was last used was not read",
+        "empty": "",
+    }
+    for idle, too in ((timedelta(days=89), {"now-and-then"}), ("92d", set()), ("0", {"now-and-then"})):
+        steps = iamframe.plan(found, min_age=NOW, min_idle=idle).steps
+        gone = set(steps["resource_name"][steps["action"] == "delete"])
+        assert gone == {"never", "unread", "empty", *too} | ({"long-ago"} if idle != "92d" else set())
+
+
+def test_what_a_service_made_that_was_not_asked_is_not_planned_but_cloud9s_is() -> None:
+    with PracticeAccount(regions=["us-east-1"]) as account:
+        for name in ("aws-elasticbeanstalk-ec2-role", "ecsInstanceRole"):
+            add(account, name, name)
+        account.session().client("iam").create_role(
+            RoleName="AWSCloud9SSMAccessRole", Path="/service-role/", AssumeRolePolicyDocument=EC2
+        )
+        add(account, "AWSCloud9SSMInstanceProfile", path="/cloud9/")
+        account.session().client("iam").add_role_to_instance_profile(
+            InstanceProfileName="AWSCloud9SSMInstanceProfile", RoleName="AWSCloud9SSMAccessRole"
+        )
+        core, every = (
+            iamframe.plan(checked(account, references=references), min_age=NOW) for references in (True, "all")
+        )
+    assert {name: reason for (check, name), reason in reasons(core).items() if check == "unreferenced_profiles"} == {
+        "aws-elasticbeanstalk-ec2-role": (
+            "use unknown: made by Elastic Beanstalk, whose environments were not asked for: --references all"
+        ),
+        "ecsInstanceRole": (
+            "use unknown: made by Amazon ECS and AWS Batch, whose compute environments and capacity providers "
+            "were not asked for: --references all"
+        ),
+    }
+    deleted = core.steps[core.steps["action"] == "delete"]
+    assert deleted["resource_name"].tolist() == ["AWSCloud9SSMInstanceProfile"]
+    assert "; AWS Cloud9 uses it by this name " in deleted["why"].item()
+    assert every.steps["action"].tolist().count("delete") == 3
+    assert not every.steps["rests_on"].str.contains("not asked").any()
 
 
 @pytest.mark.parametrize(
@@ -203,6 +280,15 @@ def test_a_required_tag_gets_the_value_of_the_other_side_where_the_policy_allows
     }
 
 
+def test_the_value_that_is_given_up_is_said(tmp_path: Path) -> None:
+    plan = planned(tmp_path, pair({"Owner": "ops", "Env": "nowhere"}, {"Owner": "dev", "Env": "prod"}), REQUIRED)
+    assert set_by(plan) == {"role/web": {"Env": "prod"}, "instance-profile/web": {"Owner": "ops"}}
+    assert plan.steps["why"].iloc[0].endswith(
+        "; on the role web the profile's Env='prod' takes the place of 'nowhere'"
+        "; on the profile web the role's Owner='ops' takes the place of 'dev'"
+    )  # fmt: skip
+
+
 def test_a_role_that_no_source_shows_gives_no_tags(tmp_path: Path) -> None:
     documents = {
         "p.json": profile_list(long(profile("web", nested_role("web")))),
@@ -269,6 +355,83 @@ def test_whatever_the_tags_what_is_planned_is_gone_and_nothing_new_has_come(
 
 # The text
 
+TEMPLATE = {"LaunchTemplateId": "lt-1", "LaunchTemplateName": "t", "Version": "1"}
+OVERRIDE = {"LaunchTemplateName": "o", "Version": "$Latest"}
+CONFIGS = {"LaunchTemplateConfigs": [{"LaunchTemplateSpecification": TEMPLATE}]}
+SPOT = {"LaunchSpecifications": [{"IamInstanceProfile": {"Arn": "arn"}}, {}], **CONFIGS}
+
+
+@pytest.mark.parametrize(
+    ("command", "answer", "names", "pins"),
+    [
+        (
+            "describe-launch-template-versions",
+            {"LaunchTemplateVersions": [{"LaunchTemplateData": {"IamInstanceProfile": {"Name": "web"}}}, {}]},
+            [["web"]],
+            [],
+        ),
+        (
+            "describe-launch-configurations",
+            {"LaunchConfigurations": [{"IamInstanceProfile": "web"}, {"LaunchConfigurationName": "without"}]},
+            [["web"]],
+            [],
+        ),
+        (
+            "describe-auto-scaling-groups",
+            {
+                "AutoScalingGroups": [
+                    {"LaunchConfigurationName": "c"},
+                    {"LaunchTemplate": TEMPLATE},
+                    {
+                        "MixedInstancesPolicy": {
+                            "LaunchTemplate": {
+                                "LaunchTemplateSpecification": TEMPLATE,
+                                "Overrides": [{"InstanceType": "x"}, {"LaunchTemplateSpecification": OVERRIDE}],
+                            }
+                        }
+                    },
+                ]
+            },
+            [],
+            [["lt-1", "t", "1"], ["lt-1", "t", "1"], [None, "o", "$Latest"]],
+        ),
+        (
+            "describe-spot-instance-requests",
+            {
+                "SpotInstanceRequests": [
+                    {"State": state, "LaunchSpecification": {"IamInstanceProfile": {"Name": state}}}
+                    for state in ("open", "active", "closed", "cancelled", "failed")
+                ]
+            },
+            [["open"], ["active"]],
+            [],
+        ),
+        (
+            "describe-spot-fleet-requests",
+            {
+                "SpotFleetRequestConfigs": [
+                    {"SpotFleetRequestState": state, "SpotFleetRequestConfig": SPOT}
+                    for state in ("active", "cancelled_running", "cancelled", "failed")
+                ]
+            },
+            [["arn"]] * 2,
+            [["lt-1", "t", "1"]] * 2,
+        ),
+        (
+            "describe-fleets",
+            {"Fleets": [{"FleetState": state, **CONFIGS} for state in ("active", "deleted_running", "deleted")]},
+            [],
+            [["lt-1", "t", "1"]] * 2,
+        ),
+    ],
+)
+def test_a_script_reads_what_still_starts_instances(
+    command: str, answer: dict[str, Any], names: list[list[str]], pins: list[list[str]]
+) -> None:
+    for rows, wanted in ((NAMED, names), (PINNED, pins)):
+        queries = [query for _, asked, query in rows if command in asked]
+        assert [row for query in queries for row in jmespath.search(query, answer)] == wanted
+
 
 def test_no_text_of_others_becomes_a_command(tmp_path: Path) -> None:
     evil = "x\ntouch pwned\r\u2028touch pwned;$(touch pwned)`touch pwned`'\"\\"
@@ -324,6 +487,19 @@ def test_a_plan_is_written_with_its_csv_files_beside_it(tmp_path: Path) -> None:
     assert [row["action"] for row in rows] == ["check", "check", "tag"]
 
 
+def test_another_plan_is_never_written_over(tmp_path: Path) -> None:
+    plan = planned(tmp_path, pair({"Owner": "ops"}, {}))
+    script = plan.write(tmp_path / "cleanup.sh")
+    before = {file: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()}
+    other = replace(plan, script=f"{plan.script}#\n", steps=plan.steps.iloc[:0])
+    with pytest.raises(iamframe.IamframeError, match=r"cleanup\.sh: is there, .+; name another file, or delete it$"):
+        other.write(script)
+    assert {file: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()} == before
+    assert plan.write(script) == script
+    script.unlink()
+    other.write(script)
+
+
 @pytest.mark.parametrize("name", ["plan.csv", ".sh"])
 def test_a_plan_is_not_written_over_its_own_csv(tmp_path: Path, name: str) -> None:
     with pytest.raises(iamframe.IamframeError, match=r"name a \.sh file"):
@@ -332,10 +508,11 @@ def test_a_plan_is_not_written_over_its_own_csv(tmp_path: Path, name: str) -> No
 
 def test_a_plan_that_cannot_be_written_leaves_what_is_there(tmp_path: Path) -> None:
     (tmp_path / "cleanup.csv").mkdir()
-    (tmp_path / "cleanup.sh").write_text("old", encoding="utf-8")
+    (tmp_path / "cleanup.not-planned.csv").write_text("old", encoding="utf-8")
     with pytest.raises(iamframe.IamframeError, match="could not be written"):
         planned(tmp_path, pair({}, {})).write(tmp_path / "cleanup.sh")
-    assert (tmp_path / "cleanup.sh").read_text("utf-8") == "old"
+    assert (tmp_path / "cleanup.not-planned.csv").read_text("utf-8") == "old"
+    assert not (tmp_path / "cleanup.sh").exists()
 
 
 def command_line(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -349,7 +526,10 @@ def test_the_command_line_prints_the_script_and_counts_what_is_left(tmp_path: Pa
     done = command_line(tmp_path, "sample", "--only", "tag_differences")
     assert done.returncode == 0
     assert done.stdout.startswith("#!/bin/sh\n")
-    assert "change 'profile batch' aws iam tag-instance-profile --instance-profile-name=batch --tags=" in done.stdout
+    assert "; to do: tag 3 resources.\n" in done.stdout
+    assert (
+        "change tag 'profile batch' aws iam tag-instance-profile --instance-profile-name=batch --tags=" in done.stdout
+    )
     assert "25 findings not planned; the reasons are at the end of the script\n" in done.stderr
 
 
@@ -357,9 +537,15 @@ def test_the_command_line_writes_files_and_refuses_an_age_that_is_none(tmp_path:
     done = command_line(tmp_path, "sample", "--out", "out/plan.sh", "--min-age", "12h")
     assert (done.returncode, done.stdout) == (0, f"Plan: {Path('out', 'plan.sh')}\n")
     assert len(list((tmp_path / "out").iterdir())) == 3
-    done = command_line(tmp_path, "sample", "--min-age", "soon")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "'soon' is no age; give days or hours, such as 1d, 12h or 0" in done.stderr
+    (tmp_path / "out" / "plan.sh").write_text("another", encoding="utf-8")
+    for arguments, why in (
+        (("--min-age", "soon"), "'soon' is no age; give days or hours, such as 1d, 12h or 0"),
+        (("--min-idle=-1d",), "'-1d' is no age; give days or hours, such as 1d, 12h or 0"),
+        (("--out", "out/plan.sh"), "plan.sh: is there, "),
+    ):
+        done = command_line(tmp_path, "sample", *arguments)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert why in done.stderr
 
 
 def test_the_function_stays_a_function_when_its_package_was_imported() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from plans import NOW, checked, link, name_in_template, reasons, tag_role
 import iamframe
 from iamframe.inventory import joined
 from iamframe.practice import PracticeAccount
+from iamframe.sources.references import CONSUMERS
 
 
 def named(findings: pd.DataFrame) -> set[tuple[str, str]]:
@@ -95,7 +97,7 @@ def cleaned(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         facts["files"] = sorted(file.name for file in folder.iterdir())
         account.forget()
         facts["again"], facts["again_writes"] = run(plan.script, account, folder), writes(account)
-        undo = plan.steps["undo"][plan.steps["action"].isin(["tag", "delete"])].tolist()[::-1]
+        undo = plan.steps["undo"].dropna().tolist()[::-1]
         facts["undo"], facts["undone"] = run("\n".join(undo), account, folder), checked(account)
     return facts
 
@@ -189,7 +191,8 @@ def test_undo_brings_all_back_but_the_ids(cleaned: dict[str, Any]) -> None:
 
 # What happens between the plan and its run
 
-CHANGED = ("started", "swapped", "recreated", "tagged", "emptied", "filled", "denied", "gone")
+NAMED = ("templated", "configured", "requested", "fleeted", "pinned")
+CHANGED = ("started", "swapped", "recreated", "tagged", "emptied", "filled", "denied", "gone", *NAMED)
 
 
 def holding(account: PracticeAccount) -> dict[str, list[str]]:
@@ -198,13 +201,42 @@ def holding(account: PracticeAccount) -> dict[str, list[str]]:
     return {one["InstanceProfileName"]: [role["RoleName"] for role in one["Roles"]] for one in profiles}
 
 
+def name_everywhere(account: PracticeAccount, arns: dict[str, str]) -> None:
+    """Let a template, a configuration, a spot request, a spot fleet, and a group by an old version name one each."""
+    session = account.session(region_name="eu-west-1")
+    ec2, scaling = session.client("ec2"), session.client("autoscaling")
+    image = {"ImageId": ec2.describe_images()["Images"][0]["ImageId"], "InstanceType": "t3.micro"}
+    data = {"IamInstanceProfile": {"Arn": arns["templated"]}}
+    ec2.create_launch_template(LaunchTemplateName="named", LaunchTemplateData=data)
+    scaling.create_launch_configuration(LaunchConfigurationName="named", IamInstanceProfile="configured", **image)
+    ec2.request_spot_instances(LaunchSpecification=image | {"IamInstanceProfile": {"Name": "requested"}})
+    fleet = {"IamFleetRole": "arn:aws:iam::123456789012:role/fleet", "TargetCapacity": 1}
+    specification = image | {"IamInstanceProfile": {"Arn": arns["fleeted"]}}
+    ec2.request_spot_fleet(SpotFleetRequestConfig=fleet | {"LaunchSpecifications": [specification]})
+    data = {"IamInstanceProfile": {"Name": "pinned"}}
+    for name in ("pinned", "lost"):
+        ec2.create_launch_template(LaunchTemplateName=name, LaunchTemplateData=data)
+        ec2.create_launch_template_version(LaunchTemplateName=name, LaunchTemplateData=image)
+        ec2.modify_launch_template(LaunchTemplateName=name, DefaultVersion="2")
+        scaling.create_auto_scaling_group(
+            AutoScalingGroupName=name,
+            MinSize=0,
+            MaxSize=0,
+            AvailabilityZones=["eu-west-1a"],
+            LaunchTemplate={"LaunchTemplateName": name, "Version": "1"},
+        )
+    # A group whose template is gone starts nothing.
+    ec2.delete_launch_template(LaunchTemplateName="lost")
+
+
 @pytest.fixture(scope="module")
 def changed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """An account in which, after the plan was made, each profile but one was changed in another way."""
     with PracticeAccount() as account:
         iam = account.session().client("iam")
-        for name in ("started", "swapped", "recreated", "tagged", "emptied", "denied", "half"):
+        for name in ("started", "swapped", "recreated", "tagged", "emptied", "denied", "half", "stuck"):
             add(account, name, name)
+        arns = {name: add(account, name, name) for name in NAMED}
         for name in ("filled", "gone", "left"):
             add(account, name)
         iam.create_role(RoleName="other", AssumeRolePolicyDocument=EC2)
@@ -221,19 +253,24 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         iam.add_role_to_instance_profile(InstanceProfileName="filled", RoleName="other")
         iam.delete_instance_profile(InstanceProfileName="gone")
         account.deny("GetInstanceProfile", "denied")
-        account.deny("DeleteInstanceProfile", "half")
+        name_everywhere(account, arns)
+        for name in ("half", "stuck"):
+            account.deny("DeleteInstanceProfile", name)
+        account.deny("AddRoleToInstanceProfile", "stuck")
         account.forget()
         done = run(plan.script, account, tmp_path_factory.mktemp("changed"))
         written, held = writes(account), holding(account)
-        (line,) = [line for line in done.stderr.splitlines() if "to put it back: " in line]
-        run(line.partition("to put it back: ")[2], account, tmp_path_factory.mktemp("back"))
+        asked = [request.action for request in account.requests]
+        account.allow()
+        (line,) = [line for line in done.stderr.splitlines() if line.startswith("HALF DONE: profile stuck: ")]
+        run(line.partition("; type: ")[2], account, tmp_path_factory.mktemp("back"))
         back = holding(account)
-    return {"plan": plan, "done": done, "writes": written, "held": held, "back": back}
+    return {"plan": plan, "done": done, "writes": written, "held": held, "back": back, "asked": asked}
 
 
 def test_all_of_them_were_planned(changed: dict[str, Any]) -> None:
     steps = changed["plan"].steps
-    assert set(steps["resource_name"][steps["action"] == "delete"]) == {*CHANGED, "left", "half"}
+    assert set(steps["resource_name"][steps["action"] == "delete"]) == {*CHANGED, "left", "half", "stuck"}
 
 
 @pytest.mark.parametrize(
@@ -247,13 +284,18 @@ def test_all_of_them_were_planned(changed: dict[str, Any]) -> None:
         ("filled", "it was ["),
         ("denied", "it could not be read"),
         ("gone", "it could not be read"),
+        ("templated", "the launch templates of eu-west-1 name it"),
+        ("configured", "the launch configurations of eu-west-1 name it"),
+        ("requested", "the spot requests of eu-west-1 name it"),
+        ("fleeted", "the spot fleets of eu-west-1 name it"),
+        ("pinned", "the Auto Scaling groups of eu-west-1 name it"),
     ],
 )
 def test_nothing_is_written_to_a_profile_that_is_no_longer_as_it_was_read(
     changed: dict[str, Any], name: str, why: str
 ) -> None:
     assert f"skipped: profile {name}: {why}" in changed["done"].stderr
-    assert f"profile-name={name}" not in changed["done"].stdout
+    assert f"profile {name}\n" not in changed["done"].stdout
     now = {"emptied": [], "filled": ["other"], "swapped": ["other"], "gone": None}
     assert changed["held"].get(name) == now.get(name, [name])
 
@@ -266,16 +308,47 @@ def test_the_others_are_done_and_the_script_ends_with_what_it_skipped(changed: d
         "DeleteInstanceProfile",
         "RemoveRoleFromInstanceProfile",
         "DeleteInstanceProfile AccessDenied",
+        "AddRoleToInstanceProfile",
+        "RemoveRoleFromInstanceProfile",
+        "DeleteInstanceProfile AccessDenied",
+        "AddRoleToInstanceProfile AccessDenied",
+    ]
+    assert done.stdout.splitlines() == [
+        "done: delete profile left",
+        "done: take the role half out of profile half",
+        "done: take the role stuck out of profile stuck",
     ]
     _, end = done.stderr.split("left as they are, or half done, as said above:\n")
-    assert sorted(end.split()) == sorted(["profile"] * 9 + [*CHANGED, "half"])
+    assert sorted(end.split()) == sorted(["profile"] * 15 + [*CHANGED, "half", "stuck"])
 
 
-def test_where_the_role_is_out_and_the_profile_cannot_be_deleted_the_way_back_is_said(changed: dict[str, Any]) -> None:
-    assert (changed["held"]["half"], changed["back"]["half"]) == ([], ["half"])
+def test_the_role_goes_back_into_a_profile_that_cannot_be_deleted(changed: dict[str, Any]) -> None:
+    assert "put back: the role of profile half\n" in changed["done"].stderr
+    assert changed["held"]["half"] == ["half"]
 
 
-@pytest.mark.parametrize("action", ["DescribeInstances", "DescribeIamInstanceProfileAssociations"])
+def test_where_the_role_cannot_be_put_back_the_way_back_is_said(changed: dict[str, Any]) -> None:
+    assert (changed["held"]["stuck"], changed["back"]["stuck"]) == ([], ["stuck"])
+
+
+def test_what_names_profiles_is_asked_once_in_each_region_and_instances_before_each_deletion(
+    changed: dict[str, Any],
+) -> None:
+    counts = Counter(changed["asked"])
+    for name in ("DescribeLaunchConfigurations", "DescribeAutoScalingGroups", "DescribeFleets"):
+        assert counts[name] == 2
+    # Of three profiles in two regions, and of one that is found in use in the first.
+    assert counts["DescribeInstances"] == 6
+    assert counts["DescribeIamInstanceProfileAssociations"] == 7
+
+
+def test_all_that_a_core_load_asks_is_asked_again(changed: dict[str, Any]) -> None:
+    assert {one.operation for one in CONSUMERS if one.when == "references"} <= set(changed["asked"])
+
+
+@pytest.mark.parametrize(
+    "action", ["DescribeInstances", "DescribeIamInstanceProfileAssociations", "DescribeLaunchTemplateVersions"]
+)
 def test_a_region_that_cannot_be_read_stops_the_deletion(tmp_path: Path, action: str) -> None:
     with PracticeAccount(regions=["us-east-1"]) as account:
         add(account, "left")
@@ -329,4 +402,4 @@ def test_of_many_accounts_only_that_of_the_credentials_is_done(tmp_path: Path) -
         assert plan.steps["account_id"].unique().tolist() == sorted([ID, other])
         done = run(plan.script, account, tmp_path, other)
         assert (done.returncode, done.stderr) == (0, "")
-        assert done.stdout == "done: aws iam delete-instance-profile --instance-profile-name=theirs\n"
+        assert done.stdout == "done: delete profile theirs\n"

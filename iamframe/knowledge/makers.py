@@ -42,8 +42,15 @@ class Maker:
     paths_differ: bool = False
     tags_profiles: bool = True
     wants_back: bool = False
+    users: str = ""
+    note: str = ""
     source: str = ""
     date: date | None = None
+
+    @property
+    def used_by(self) -> dict[str, str]:
+        """Services, as boto3 names them, that may use the profile though EC2 shows nothing of it, and what of each."""
+        return dict(user.strip().partition(" ")[::2] for user in self.users.split(",") if user.strip())
 
     def tells(self, side: str) -> bool:
         """Return whether the name of one side alone tells this maker."""

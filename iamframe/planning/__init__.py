@@ -19,6 +19,7 @@ from iamframe.checks.registry import Result
 from iamframe.errors import ReportError
 from iamframe.keys import texts
 from iamframe.planning import deleting, tagging
+from iamframe.planning.ages import read_age
 from iamframe.planning.deleting import Found
 from iamframe.planning.resources import Facts, stamp
 from iamframe.planning.script import Block, render
@@ -46,11 +47,12 @@ class Plan:
 
         `cleanup.sh` comes with `cleanup.csv` and `cleanup.not-planned.csv`. All are written aside and moved into place
         when they are whole. The CSV files are for people: guarded against formulas, so run the script and not them.
+        Another plan is never written over: when it has run, its files are the only record of how to take it back.
 
         Raises
         ------
         ReportError
-            If one of them cannot be written.
+            If another plan is there, or one of the files cannot be written.
         """
         # The page's parts are loaded only by who writes.
         from iamframe.report import move_in, write_csv
@@ -59,13 +61,19 @@ class Plan:
         stem = place.name.removesuffix(".sh")
         if place.suffix == ".csv" or not stem:
             raise ReportError(f"{place}: is no name for a script, beside which its CSV files stand; name a .sh file")
+        script = self.script.encode()
         try:
+            if place.exists() and place.read_bytes() != script:
+                raise ReportError(
+                    f"{place}: is there, and may be the only record of how to undo another plan; "
+                    "name another file, or delete it"
+                )
             place.parent.mkdir(parents=True, exist_ok=True)
             aside = Path(tempfile.mkdtemp(prefix=".plan-", dir=place.parent))
         except OSError as error:
             raise ReportError(f"{place}: cannot be written ({error.strerror}); name another file with --out") from error
         try:
-            (aside / place.name).write_text(self.script, encoding="utf-8", newline="\n")
+            (aside / place.name).write_bytes(script)
             (aside / place.name).chmod(0o755)
             write_csv(self.steps, aside / f"{stem}.csv")
             write_csv(self.not_planned, aside / f"{stem}.not-planned.csv")
@@ -88,22 +96,38 @@ class Plan:
 _WRITTEN = {"delete": "profile", "tag": "resource"}
 
 
-def plan(result: Result, *, min_age: timedelta = timedelta(days=1)) -> Plan:
+def plan(
+    result: Result, *, min_age: timedelta | str = timedelta(days=1), min_idle: timedelta | str = timedelta(days=90)
+) -> Plan:
     """Return a clean-up of what was found, to be reviewed and run by somebody else: nothing is asked of AWS here.
 
     Planned are empty and unreferenced profiles (the role taken out, then the profile deleted; roles stay) and tags that
     are missing or differ, where the other side of the link tells the value. Each of these findings is either among the
     steps or in `not_planned` with the reason: accepted or meant so; use unknown; made less than `min_age` before it was
-    read; managed by AWS; made by what will make it again or want it back; tags that a service needs; no value known.
+    read; its role used less than `min_idle` before; managed by AWS; made by what will make it again or want it back;
+    tags that a service needs; no value known. Where role and profile have different values of a tag, the role's counts,
+    unless the policy forbids it; `why` says so.
+
+    Parameters
+    ----------
+    result
+        What `run_checks` returned.
+    min_age, min_idle
+        As `timedelta`, or as text: days or hours, such as "1d", "12h" or "0".
 
     Returns
     -------
     Plan
         `steps`, one row per command, in the order of the script: by account, tags first; `not_planned`, one row per
         finding, in the order of the findings; `script`.
+
+    Raises
+    ------
+    PlanError
+        If an age is none, or below zero.
     """
     now = datetime.now(UTC)
-    facts = Facts(result, min_age, now)
+    facts = Facts(result, read_age(min_age, "min_age: "), read_age(min_idle, "min_idle: "), now)
     findings = result.findings[result.findings["check"].isin(CHECKS)].reset_index(drop=True)
     left = _meant_so(findings)
     every = [

@@ -5,6 +5,7 @@ AWS refuses to delete a profile that holds a role (DeleteConflict), so the role 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import pandas as pd
@@ -38,7 +39,7 @@ def deletions(findings: list[Found], facts: Facts) -> tuple[list[Block], dict[in
     blocks, left = [], {}
     for one in findings:
         profile, role = resources[one.resource_arn], resources.get(one.related_arn or "")
-        reason = _why_not(one, profile, role, facts) or users.get(one.resource_arn)
+        reason = next(filter(None, _objections(one, profile, role, facts)), None) or users.get(one.resource_arn)
         if reason:
             left[one.row] = reason
         else:
@@ -70,35 +71,37 @@ def _profiles_of_roles(findings: list[Found], facts: Facts) -> dict[str, int]:
     return dict(zip(arns.iloc[counts.index.to_numpy()], counts.tolist(), strict=True))
 
 
-def _why_not(one: Found, profile: Resource, role: Resource | None, facts: Facts) -> str | None:
-    reason = facts.unfit(profile)
-    if reason:
-        return reason
+def _objections(one: Found, profile: Resource, role: Resource | None, facts: Facts) -> Iterator[str | None]:
+    yield facts.unfit(profile, deleting=True)
     if role is not None and role.managed:
-        return f"AWS manages {role.said} in it"
+        yield f"AWS manages {role.said} in it"
     for key in profile.own_tags:
         owner = own_tag(key)
         if owner:
-            return f"its tag {key} is one that {owner.maker} needs"
+            yield f"its tag {key} is one that {owner.maker} needs"
     account = facts.accounts[profile.account_id]
     if account.references_status != "complete" or not account.regions:
-        return f"use unknown: {account.references_reason}"
+        yield f"use unknown: {account.references_reason}"
     if one.check == UNREFERENCED and one.certainty != "in scope":
-        return f"use unknown: {one.detail}"
-    return None
+        yield f"use unknown: {one.detail}"
+    unasked = facts.unasked(profile)
+    if unasked:
+        yield f"use unknown: {unasked}"
+    used = facts.used_lately(role) if role is not None else None
+    if role is not None and used:
+        yield f"{role.said} in it was {used}: something may start instances with it now and then"
 
 
 def _deletion(one: Found, profile: Resource, role: Resource | None, facts: Facts, *, becomes_lone: bool) -> Block:
     account = facts.accounts[profile.account_id]
     steps = [unchanged(profile), unused(profile, account.regions)]
-    half = None
     if role is not None:
         put_back = words("iam", "add-role-to-instance-profile", instance_profile_name=profile.name, role_name=role.name)
         remove = words(
             "iam", "remove-role-from-instance-profile", instance_profile_name=profile.name, role_name=role.name
         )
-        steps.append(Command(profile, "remove-role", remove, undo=put_back))
-        half = f"profile {profile.name}: its role is out of it all the same; to put it back: {put_back}"
+        doing = f"take the role {role.name} out of"
+        steps.append(Command(profile, "remove-role", remove, doing=doing, undo=put_back))
     tags = {"tags": tags_json(profile.own_tags)} if profile.own_tags else {}
     make = words("iam", "create-instance-profile", instance_profile_name=profile.name, path=profile.path, **tags)
     steps.append(
@@ -106,26 +109,27 @@ def _deletion(one: Found, profile: Resource, role: Resource | None, facts: Facts
             profile,
             "delete",
             words("iam", "delete-instance-profile", instance_profile_name=profile.name),
-            undo=f"{make} && {steps[-1].undo}" if role is not None else make,
+            undo=make,
             cannot_undo=f"the id {profile.id} never comes back: an instance or a policy that holds it knows nothing of "
             "the new profile" + ("" if profile.own_tags == profile.tags else "; nor do the tags that AWS reserves"),
         )
     )
+    last_use = f"; {role.said}: {role.last_use}" if role is not None else ""
     holding = f"role {role.name} ({role.id}) in it" if role is not None else "no role in it"
     kept = ""
     if role is not None:
         kept = f"; {role.said} stays" + (
             ", and, trusting EC2, is then in no profile: ec2_roles_without_profile will name it" if becomes_lone else ""
         )
+    note = facts.makers[profile.maker].note if profile.maker else ""
     unasked = f"; not asked whether they use it: {', '.join(account.not_asked)}" if account.not_asked else ""
     return Block(
         profile.account_id,
         f"Delete {profile.said} ({profile.arn})",
         one.check,
-        f"{one.check}: {one.detail}{kept}",
+        f"{one.check}: {one.detail}{kept}" + (f"; {note}" if note else ""),
         f"id {profile.id}, {holding}, {counted(len(profile.tags or {}), 'tag')}, {account.read}; nothing that names "
-        f"profiles names it, in {', '.join(account.regions)}{unasked}",
+        f"profiles names it, in {', '.join(account.regions)}{unasked}{last_use}",
         one.related_arn,
         tuple(steps),
-        half,
     )

@@ -15,7 +15,8 @@ import pandas as pd
 
 from iamframe.checks.registry import Result
 from iamframe.keys import is_in, position
-from iamframe.knowledge.makers import known_makers, own_tag
+from iamframe.knowledge.makers import Maker, known_makers, own_tag
+from iamframe.planning.ages import said
 from iamframe.sources.reads import READS, label
 from iamframe.sources.records import name_of
 from iamframe.sources.references import INSTANCES
@@ -34,8 +35,8 @@ _REGION = re.compile(r"[a-z0-9-]+")
 class Resource:
     """One role or profile, as it was read.
 
-    `tags` is None where they were not read; `roles` are the ids of the roles in a profile; `untaggable` says that its
-    maker cannot tag it, so that its lack of tags is meant so.
+    `tags` is None where they were not read; `roles` are the ids of the roles in a profile; `maker` is the name of who
+    made it, or its pair; `untaggable` says that its maker cannot tag it, so that its lack of tags is meant so.
     """
 
     kind: str
@@ -50,6 +51,9 @@ class Resource:
     maker: str | None = None
     managed: bool = False
     untaggable: bool = False
+    # Of a role alone.
+    last_used_at: datetime | None = None
+    last_used_known: bool = False
 
     @property
     def own_tags(self) -> dict[str, str]:
@@ -61,6 +65,14 @@ class Resource:
         """What the guard of a script must read: id, ids of the roles of a profile, tags, as compact JSON in ASCII."""
         tags = sorted((self.tags or {}).items())
         return json.dumps([self.id, *([self.roles] if self.kind == PROFILE else []), tags], separators=(",", ":"))
+
+    @property
+    def last_use(self) -> str:
+        """When a role was last used, in words; AWS remembers 400 days (IAM API Reference, RoleLastUsed)."""
+        if not self.last_used_known:
+            return "when it was last used was not read"
+        used = self.last_used_at
+        return f"last used {used.astimezone(UTC):%Y-%m-%d}" if used else "not used in 400 days"
 
     @property
     def said(self) -> str:
@@ -97,8 +109,9 @@ def _time(value: pd.Timestamp) -> datetime | None:
 class Facts:
     """What a result says of the resources that a clean-up is about."""
 
-    def __init__(self, result: Result, min_age: timedelta, now: datetime) -> None:
-        self.result, self.inventory, self.min_age, self.now = result, result.inventory, min_age, now
+    def __init__(self, result: Result, min_age: timedelta, min_idle: timedelta, now: datetime) -> None:
+        self.result, self.inventory, self.now = result, result.inventory, now
+        self.min_age, self.min_idle = min_age, min_idle
 
     @cached_property
     def accounts(self) -> dict[str, Account]:
@@ -107,7 +120,10 @@ class Facts:
         read = calls[(calls["operation"] == INSTANCES) & (calls["state"] == "complete")]
         regions = read.groupby("account_id")["region"].agg(list).to_dict()
         asked = calls.groupby("account_id")["operation"].agg(set).to_dict()
-        more = {label(one.service, one.operation): one.service for one in READS if one.when == "all"}
+        more: dict[str, set[str]] = defaultdict(set)
+        for one in READS:
+            if one.when == "all":
+                more[one.service].add(label(one.service, one.operation))
         captured = map(_time, self.inventory.accounts["captured_at"])
         return {
             account: Account(
@@ -116,7 +132,8 @@ class Facts:
                 tuple(sorted(filter(_REGION.fullmatch, regions.get(account, [])))),
                 status,
                 reason,
-                tuple(sorted({service for name, service in more.items() if name not in asked.get(account, set())})),
+                # Where a service's first listing is empty, there is nothing to ask it next.
+                tuple(sorted(service for service, names in more.items() if not names & asked.get(account, set()))),
             )
             for account, time, status, reason in zip(
                 self.inventory.accounts["account_id"],
@@ -142,9 +159,21 @@ class Facts:
             rows = frame[is_in(frame[f"{side}_arn"], wanted)]
             held = self._held(rows["profile_arn"]) if kind == PROFILE else {}
             managed = rows["is_aws_managed"] if kind == ROLE else np.zeros(len(rows), dtype=bool)
+            used, used_known = (
+                (rows["last_used_at"], rows["last_used_known"])
+                if kind == ROLE
+                else ([pd.NaT] * len(rows), [False] * len(rows))
+            )
             columns = [rows[f"{side}_{name}"].fillna("") for name in ("arn", "name", "path", "id")]
-            for account, arn, name, path, id_, created, known, reserved in zip(
-                rows["account_id"], *columns, rows["created_at"], rows["tags_known"], managed, strict=True
+            for account, arn, name, path, id_, created, known, reserved, last, told in zip(
+                rows["account_id"],
+                *columns,
+                rows["created_at"],
+                rows["tags_known"],
+                managed,
+                used,
+                used_known,
+                strict=True,
             ):
                 found[arn] = Resource(
                     kind,
@@ -156,9 +185,11 @@ class Facts:
                     _time(created),
                     tags[arn] if known else None,
                     held.get(arn, ()),
-                    self._wanting.get(arn),
+                    self._made_by.get(arn),
                     bool(reserved),
                     arn in untaggable,
+                    _time(last),
+                    bool(told),
                 )
         return found
 
@@ -174,19 +205,27 @@ class Facts:
         return {profile: tuple(of) if all(map(_ID.fullmatch, of)) else None for profile, of in held.items()}
 
     @cached_property
-    def _wanting(self) -> dict[str, str]:
-        """Both sides of the pairs whose maker wants them back, with its name."""
-        makers = {one.name for one in (*self.result.policy.makers, *known_makers()) if one.wants_back}
+    def makers(self) -> dict[str, Maker]:
+        """The makers of which a plan takes notice, by name: what they made is wanted back, or used unseen."""
+        every = (*self.result.policy.makers, *known_makers())
+        return {one.name: one for one in reversed(every) if one.wants_back or one.users or one.note}
+
+    @cached_property
+    def _made_by(self) -> dict[str, str]:
+        """Both sides of the pairs of such a maker, with its name; a role of many pairs has one that wants it back."""
         pairs = self.result.pairs
-        pairs = pairs[pairs["maker"].isin(makers)]
+        pairs = pairs[pairs["maker"].isin(list(self.makers))]
+        wanting = pairs["maker"].isin([name for name, one in self.makers.items() if one.wants_back])
+        pairs = pd.concat([pairs[~wanting], pairs[wanting]])
         sides = [pairs[[f"{side}_arn", "maker"]].dropna().to_numpy() for side in ("role", "profile")]
         return {arn: maker for side in sides for arn, maker in side}
 
-    def unfit(self, resource: Resource) -> str | None:
-        """Return why nothing of a resource may be written, None where it may."""
-        return next(filter(None, self._objections(resource)), None)
+    def unfit(self, resource: Resource, *, deleting: bool) -> str | None:
+        """Return why a resource may not be deleted, or not be tagged; None where it may."""
+        return next(filter(None, self._objections(resource, deleting)), None)
 
-    def _objections(self, resource: Resource) -> Iterator[str | None]:
+    def _objections(self, resource: Resource, deleting: bool) -> Iterator[str | None]:
+        wants = "which will make it again or want it back"
         form = _ARN.fullmatch(resource.arn)
         if not form or form["account"] != resource.account_id or name_of(resource.arn) != resource.name:
             yield "its ARN is none that AWS gives, so that no command can be sure to be about it"
@@ -198,14 +237,19 @@ class Facts:
             yield "it shows more than one role, which no profile of AWS holds"
         if resource.managed:
             yield "AWS manages it"
-        if resource.maker:
-            yield f"its names and path are those of {resource.maker}, which will make it again or want it back"
+        if resource.maker and self.makers[resource.maker].wants_back:
+            yield (
+                f"its names and path are those of {resource.maker}, {wants}"
+                if deleting
+                else f"{resource.maker} manages it, as its names and path say"
+            )
         if resource.tags is None:
             yield "its tags were not read, so that what a service knows it by, and what would be lost, is unknown"
         for key in resource.tags or ():
             owner = own_tag(key)
             if owner and owner.wants_back:
-                yield f"its tag {key} says that {owner.maker} made it, which will make it again or want it back"
+                says = f"its tag {key} says that {owner.maker}"
+                yield f"{says} made it, {wants}" if deleting else f"{says} manages it"
         yield self._too_young(resource)
 
     def _too_young(self, resource: Resource) -> str | None:
@@ -213,14 +257,25 @@ class Facts:
             return None
         if resource.created_at is None:
             return "when it was made is not known, so that it may be in the making"
-        account = self.accounts.get(resource.account_id)
-        read = (account and account.captured_at) or self.now
-        if read - resource.created_at < self.min_age:
-            return f"it was made {stamp(resource.created_at)}, less than {_said(self.min_age)} before it was read"
+        if self._read_at(resource) - resource.created_at < self.min_age:
+            return f"it was made {stamp(resource.created_at)}, less than {said(self.min_age)} before it was read"
         return None
 
+    def _read_at(self, resource: Resource) -> datetime:
+        account = self.accounts.get(resource.account_id)
+        return (account and account.captured_at) or self.now
 
-def _said(age: timedelta) -> str:
-    hours = age / timedelta(hours=1)
-    number, unit = (hours / 24, "day") if hours >= 24 and hours % 24 == 0 else (hours, "hour")
-    return f"{number:g} {unit}{'' if number == 1 else 's'}"
+    def used_lately(self, role: Resource) -> str | None:
+        """Return when a role was used, if that was less than `min_idle` before it was read."""
+        used = role.last_used_at
+        if self.min_idle <= timedelta(0) or used is None or self._read_at(role) - used >= self.min_idle:
+            return None
+        return f"last used {used.astimezone(UTC):%Y-%m-%d}, less than {said(self.min_idle)} before it was read"
+
+    def unasked(self, profile: Resource) -> str | None:
+        """Return that the services which its maker made it for were not asked; None where they were."""
+        users = self.makers[profile.maker].used_by if profile.maker else {}
+        missing = [what for service, what in users.items() if service in self.accounts[profile.account_id].not_asked]
+        if not missing:
+            return None
+        return f"made by {profile.maker}, whose {' and '.join(missing)} were not asked for: --references all"

@@ -1,8 +1,8 @@
 """Missing and differing tags: what sets them, on the API of each side, or why it is not planned.
 
 A role and the profiles that hold it are looked at together, since a tag that the role gets is one that each of its
-profiles then lacks. Values come from the other side alone, and a finding is planned only if it is gone afterwards and
-no other one has come.
+profiles then lacks. Values come from the other side alone; of two values the role's counts, unless the policy forbids
+it, and `why` says which is given up. A finding is planned only if it is gone afterwards and no other one has come.
 
 Tag rules (IAM User Guide, "Tags for IAM resources"): at most 50 tags, those that AWS reserves not counted; keys of a
 role are unique without case, so that another spelling replaces the first; `aws:` begins neither a key nor a value.
@@ -97,7 +97,7 @@ class _Change:
         self.star, self.facts = star, facts
         self.rules = facts.result.policy.required
         self.members = star.members
-        self.unfit = {arn: facts.unfit(one) for arn, one in self.members.items()}
+        self.unfit = {arn: facts.unfit(one, deleting=False) for arn, one in self.members.items()}
         self.wanted = list(star.findings)
         self.settled: list[Found] = []
         self.sets: dict[str, Tags] = {}
@@ -281,10 +281,16 @@ def _block(change: _Change, facts: Facts) -> Block:
     }
     guarded = {one.arn: one for one in (role, *members) if one} | sources
     steps = [unchanged(one) for one in guarded.values()]
+    replaced = []
     for one in members:
         tags = change.sets[one.arn]
         old = {key: one.own_tags[key] for key in tags if key in one.own_tags}
         new = [key for key in tags if key not in old]
+        other = "role" if one.kind == PROFILE else "profile"
+        replaced += [
+            f"on {one.said} the {other}'s {key}={tags[key]!r} takes the place of {value!r}"
+            for key, value in old.items()
+        ]
         undo = [untag_words(one, new)] if new else []
         undo += [tag_words(one, old)] if old else []
         cannot = "what permissions and cost reports that go by tags did in between stays done"
@@ -298,7 +304,9 @@ def _block(change: _Change, facts: Facts) -> Block:
         members[0].account_id,
         f"Tag {names}",
         " ".join(sorted({one.check for one in change.settled})),
-        "; ".join(f"{one.check}: {change.members[one.resource_arn].name}: {one.detail}" for one in change.settled),
+        "; ".join(
+            [f"{one.check}: {change.members[one.resource_arn].name}: {one.detail}" for one in change.settled] + replaced
+        ),
         f"{states}; {account.read}",
         None,
         tuple(steps),
