@@ -36,7 +36,7 @@ from iamframe.keys import (
 )
 from iamframe.names import canonical_key
 from iamframe.sources.records import UNKNOWN_ACCOUNT
-from iamframe.trust import same_policy
+from iamframe.trust import same_policy, what_changed
 from iamframe.words import counted
 
 if TYPE_CHECKING:
@@ -493,17 +493,14 @@ def _trusts(each: _Matched, told: _Told) -> _Part:
     told.unread(each, "trust policies", [np.asarray(one.is_valid()) for one in policies])
     differing = np.flatnonzero(np.asarray(pc.fill_null(pc.not_equal(*policies), pa.scalar(False))))
     pairs = list(zip(*(one.take(pa.array(differing)).to_pylist() for one in policies), strict=True))
-    one_policy = {pair: same_policy(*pair) for pair in dict.fromkeys(pairs)}
-    at = differing[[not one_policy[pair] for pair in pairs]] if pairs else differing
+    # Of a policy that many roles share, each change is worked out once.
+    other = {pair: what_changed(*pair) for pair in dict.fromkeys(pairs) if not same_policy(*pair)}
+    changed = np.array([pair in other for pair in pairs], dtype=bool)
+    at = differing[changed]
     rows = pa.array(at)
-    services = [pc.fill_null(each.column("trusted_services", side).take(rows), "no service") for side in (0, 1)]
     ec2 = [each.column("trusts_ec2", side).take(rows) for side in (0, 1)]
     detail = concat(
-        pc.if_else(
-            pc.equal(*services),
-            concat("trusts ", services[1], " as before, and something else in its policy is other"),
-            concat("trusts ", services[1], "; it trusted ", services[0]),
-        ),
+        pa.array([other[pair] for pair in pairs if pair in other], pa.string()),
         pc.if_else(pc.equal(*ec2), "", concat("; whether EC2 may assume it: ", ec2[1], ", it was ", ec2[0])),
     )
     before, after = (one.take(rows) for one in policies)

@@ -372,13 +372,26 @@ def test_a_trust_policy_that_says_something_else_is_changed_and_one_that_is_only
         (
             "trust_changed",
             "eks",
-            "trusts eks.amazonaws.com; it trusted ec2.amazonaws.com; whether EC2 may assume it: no, it was yes",
+            "now trusts eks.amazonaws.com; no longer trusts ec2.amazonaws.com; whether EC2 may assume it: no, it was yes",
         ),
         (
             "trust_changed",
             "narrowed",
-            f"trusts {EC2_SERVICE} as before, and something else in its policy is other; {ec2}",
+            f"trusts {EC2_SERVICE} as before, but the conditions are other; {ec2}",
         ),
+    ]
+
+
+def test_a_role_that_everyone_may_assume_now_says_so(tmp_path: Path) -> None:
+    everyone = {"Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}]}
+    old = whole(tmp_path / "old", [role_detail("web")], [])
+    new = whole(tmp_path / "new", [role_detail("web", policy=everyone)], [])
+    assert rows(iamframe.compare(old, new), "change", "detail") == [
+        (
+            "trust_changed",
+            f"now trusts everyone (AWS: *); no longer trusts {EC2_SERVICE}; "
+            "whether EC2 may assume it: maybe, it was yes",
+        )
     ]
 
 
