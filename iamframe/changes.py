@@ -118,10 +118,12 @@ class Changes:
         kinds = ", ".join(f"{counts[kind]:,} {kind.replace('_', ' ')}" for kind in KINDS if kind in counts)
         found = self.findings["change"].value_counts()
         findings = ", ".join(f"{found[way]:,} {way}" for way in ("new", "gone") if way in found)
-        parts = [kinds or "no change", f"findings: {findings}" if findings else "no finding new or gone"]
-        if len(self.not_compared):
-            parts.append(f"{counted(len(self.not_compared), 'thing')} not compared")
-        return "; ".join(parts)
+        things = counted(len(self.not_compared), "thing") if len(self.not_compared) else ""
+        nothing = "no change in what could be compared" if things else "no change"
+        if things and self.is_empty:
+            return f"{nothing}; {things} could not be"
+        parts = [kinds or nothing, f"findings: {findings}" if findings else "no finding new or gone"]
+        return "; ".join([*parts, *([f"{things} not compared"] if things else [])])
 
     def __repr__(self) -> str:
         """Return how many changes there are of each kind, and how much was not compared, in one line."""

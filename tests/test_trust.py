@@ -321,8 +321,10 @@ MFA = {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
         (
             [allow(action="sts:*", Condition=MFA), allow(SAML)],
             [allow(), allow(SAML), allow({"Service": "*"})],
-            "now trusts everyone (Service: *); trusts ec2.amazonaws.com as before, "
-            "but the actions and the conditions are other",
+            (
+                "now trusts everyone (Service: *); trusts ec2.amazonaws.com as before, "
+                "but the actions and the conditions are other"
+            ),
         ),
         (
             [allow(action="sts:AssumeRole", Condition=MFA), allow(action="sts:TagSession")],
