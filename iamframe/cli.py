@@ -270,6 +270,9 @@ def explain(name: str, sources: tuple[str, ...], form: str, policy: Path | None,
     from iamframe.explanation import explain
     from iamframe.loading import load
 
+    # As of a variable that is not set; every file would be read first, to find nothing.
+    if not name.strip():
+        raise click.BadParameter("is empty; give the name, ARN or id of a role or profile", param_hint="'NAME_OR_ARN'")
     inventory = load(*sources, **_asked(**live))
     told = explain(inventory, name, policy=policy)
     if form == "text":
@@ -579,9 +582,16 @@ def _answered(arguments: list[str] | None) -> Any:
         click.echo(error.ctx.get_help())
         return REFUSED
     except click.UsageError as error:
-        return _refuse(f"{error.format_message().rstrip('.')}; see `iamframe --help`")
+        return _refuse(f"{error.format_message().rstrip('.')}; {_way_out(error)}")
     except click.Abort:
         return INTERRUPTED
+
+
+def _way_out(error: click.UsageError) -> str:
+    unknown = isinstance(error, click.NoSuchOption) and not error.possibilities
+    if unknown and error.ctx and error.ctx.command is explain:
+        return "a name that begins with - stands behind --, as in `iamframe explain -- -NAME SOURCE`"
+    return "see `iamframe --help`"
 
 
 def _refuse(sentence: str) -> int:
