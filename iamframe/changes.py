@@ -36,7 +36,7 @@ from iamframe.keys import (
 )
 from iamframe.names import canonical_key
 from iamframe.sources.records import UNKNOWN_ACCOUNT
-from iamframe.trust import same_policy
+from iamframe.trust import same_policy, what_changed
 from iamframe.words import counted
 
 if TYPE_CHECKING:
@@ -118,10 +118,12 @@ class Changes:
         kinds = ", ".join(f"{counts[kind]:,} {kind.replace('_', ' ')}" for kind in KINDS if kind in counts)
         found = self.findings["change"].value_counts()
         findings = ", ".join(f"{found[way]:,} {way}" for way in ("new", "gone") if way in found)
-        parts = [kinds or "no change", f"findings: {findings}" if findings else "no finding new or gone"]
-        if len(self.not_compared):
-            parts.append(f"{counted(len(self.not_compared), 'thing')} not compared")
-        return "; ".join(parts)
+        things = counted(len(self.not_compared), "thing") if len(self.not_compared) else ""
+        nothing = "no change in what could be compared" if things else "no change"
+        if things and self.is_empty:
+            return f"{nothing}; {things} could not be"
+        parts = [kinds or nothing, f"findings: {findings}" if findings else "no finding new or gone"]
+        return "; ".join([*parts, *([f"{things} not compared"] if things else [])])
 
     def __repr__(self) -> str:
         """Return how many changes there are of each kind, and how much was not compared, in one line."""
@@ -493,17 +495,14 @@ def _trusts(each: _Matched, told: _Told) -> _Part:
     told.unread(each, "trust policies", [np.asarray(one.is_valid()) for one in policies])
     differing = np.flatnonzero(np.asarray(pc.fill_null(pc.not_equal(*policies), pa.scalar(False))))
     pairs = list(zip(*(one.take(pa.array(differing)).to_pylist() for one in policies), strict=True))
-    one_policy = {pair: same_policy(*pair) for pair in dict.fromkeys(pairs)}
-    at = differing[[not one_policy[pair] for pair in pairs]] if pairs else differing
+    # Of a policy that many roles share, each change is worked out once.
+    other = {pair: what_changed(*pair) for pair in dict.fromkeys(pairs) if not same_policy(*pair)}
+    changed = np.array([pair in other for pair in pairs], dtype=bool)
+    at = differing[changed]
     rows = pa.array(at)
-    services = [pc.fill_null(each.column("trusted_services", side).take(rows), "no service") for side in (0, 1)]
     ec2 = [each.column("trusts_ec2", side).take(rows) for side in (0, 1)]
     detail = concat(
-        pc.if_else(
-            pc.equal(*services),
-            concat("trusts ", services[1], " as before, and something else in its policy is other"),
-            concat("trusts ", services[1], "; it trusted ", services[0]),
-        ),
+        pa.array([other[pair] for pair in pairs if pair in other], pa.string()),
         pc.if_else(pc.equal(*ec2), "", concat("; whether EC2 may assume it: ", ec2[1], ", it was ", ec2[0])),
     )
     before, after = (one.take(rows) for one in policies)

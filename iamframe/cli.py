@@ -280,6 +280,9 @@ def explain(name: str, sources: tuple[str, ...], form: str, policy: Path | None,
     from iamframe.explanation import explain
     from iamframe.loading import load
 
+    # As of a variable that is not set; every file would be read first, to find nothing.
+    if not name.strip():
+        raise click.BadParameter("is empty; give the name, ARN or id of a role or profile", param_hint="'NAME_OR_ARN'")
     inventory = load(*sources, **_asked(**live))
     told = explain(inventory, name, policy=policy)
     if form == "text":
@@ -296,6 +299,7 @@ def explain(name: str, sources: tuple[str, ...], form: str, policy: Path | None,
 @click.argument("new", metavar="NEW")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="table", help="How to print the changes.")
 @click.option("--fail-on-change", is_flag=True, help="Exit 1 if anything changed, a finding among it.")
+@click.option("--strict", is_flag=True, help="Exit 3 if anything could not be compared.")
 @click.option("--out", type=_folder, metavar="DIR", help="Write changes, findings, what was not compared as CSV too.")
 @_policy
 @_live
@@ -304,6 +308,7 @@ def diff(
     new: str,
     form: str,
     fail_on_change: bool,
+    strict: bool,
     out: Path | None,
     policy: Path | None,
     **live: Any,
@@ -319,7 +324,9 @@ def diff(
     _print_changes(changes, form)
     for line in (*_apart(changes), *_unread(changes.old.inventory), *_unread(changes.new.inventory)):
         click.echo(_printable(line), err=True)
-    return DONE if changes.is_empty or not fail_on_change else FOUND
+    if fail_on_change and not changes.is_empty:
+        return FOUND
+    return INCOMPLETE if strict and len(changes.not_compared) else DONE
 
 
 def _old_and_new(old: str, new: tuple[str, ...], live: dict[str, Any]) -> tuple[Inventory, Inventory]:
@@ -347,12 +354,14 @@ def _print_changes(changes: Changes, form: str) -> None:
         head = ["change", "account", "type", "name", "what changed"]
         click.echo(_markdown(frame[columns].fillna("").values.tolist(), head))
     else:
-        columns = ["account_id", "resource_type", "resource_name", "detail"]
-        for change, group in frame.groupby("change", sort=False):
+        columns = ["severity", "account_id", "resource_type", "resource_name", "detail"]
+        # Findings stand behind the changes, in their own order; a change has no severity.
+        severity = changes.findings["severity"].set_axis(frame.index[len(changes.changes) :])
+        for change, group in frame.assign(severity=severity).groupby("change", sort=False):
             click.echo(f"{str(change).replace('_', ' ')}: {len(group):,}")
             for row in group[columns].fillna("").values.tolist():
-                account, kind, name, detail = (_printable(str(cell)) for cell in row)
-                click.echo(f"  {account:<12}  {kind:<16}  {name}: {detail}")
+                how, account, kind, name, detail = (_printable(str(cell)) for cell in row)
+                click.echo(f"  {how and f'{how:<6}  '}{account:<12}  {kind:<16}  {name}: {detail}")
         click.echo(f"{changes.said}.", err=True)
 
 
@@ -584,9 +593,16 @@ def _answered(arguments: list[str] | None) -> Any:
         click.echo(error.ctx.get_help())
         return REFUSED
     except click.UsageError as error:
-        return _refuse(f"{error.format_message().rstrip('.')}; see `iamframe --help`")
+        return _refuse(f"{error.format_message().rstrip('.')}; {_way_out(error)}")
     except click.Abort:
         return INTERRUPTED
+
+
+def _way_out(error: click.UsageError) -> str:
+    unknown = isinstance(error, click.NoSuchOption) and not error.possibilities
+    if unknown and error.ctx and error.ctx.command is explain:
+        return "a name that begins with - stands behind --, as in `iamframe explain -- -NAME SOURCE`"
+    return "see `iamframe --help`"
 
 
 def _refuse(sentence: str) -> int:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 import textwrap
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from html import escape
@@ -24,7 +23,8 @@ from iamframe.inventory import Inventory
 from iamframe.keys import Bools, is_in, joined_key, texts
 from iamframe.knowledge.makers import known_makers, maker_of
 from iamframe.knowledge.surfaces import known_facts
-from iamframe.sources.records import ALL, ROLE_LINKS, aws_command, name_of, partition_of
+from iamframe.lives import events_of
+from iamframe.sources.records import ALL, ROLE_LINKS, Asked, asked_for, aws_command, name_of, partition_of
 from iamframe.sources.references import CORE
 from iamframe.trust import statements_of
 from iamframe.words import counted
@@ -32,11 +32,27 @@ from iamframe.words import counted
 NOT_READ = "not read"
 # AWS's own words, as it answered when it was recorded; tests hold them against the practice account.
 CONFLICT = "DeleteConflict: Cannot delete entity, must remove roles from instance profile first."
-_ARN = re.compile(r"arn:(?P<partition>[^:]*):(?:iam|sts):[^:]*:(?P<account>[^:]*):(?P<resource>.+)", re.DOTALL)
 Row: TypeAlias = dict[Any, Any]
-_KINDS = {"role": "role", "instance-profile": "profile", "assumed-role": "role"}
+_TYPES = {"role": "role", "profile": "instance-profile"}
 _SHOWN = 10
+_ALIKE = 0.5
 _BESIDE = 44
+# Which operations tell of tags, or that they could not be read.
+_TELL_TAGS = {
+    "role": ("ListRoleTags", "GetRole", "GetAccountAuthorizationDetails", "tags"),
+    "profile": ("ListInstanceProfileTags", "GetInstanceProfile", "tags"),
+}
+_TAKES_AWAY = ("aws iam delete-", "aws iam remove-")
+# Checks that say nothing of a role, of a profile, and of a role or profile without a link.
+_OF_PROFILES = {"empty_profiles", "unreferenced_profiles", "stale_references", "untagged_profiles"}
+_OF_ROLES = {"untagged_roles", "ec2_roles_without_profile", "deleted_trust_principals"}
+_OF_LINKS = {
+    "roles_in_many_profiles",
+    "name_mismatches",
+    "path_mismatches",
+    "tag_differences",
+    "profiles_without_ec2_trust",
+}
 
 
 @dataclass(frozen=True)
@@ -84,7 +100,9 @@ def explain(
         policy that it was made with.
     name
         Its name, with or without its path, its ARN (that of an assumed role means its role) or its unique id, in any
-        case. A name means both the role and the profile that bear it, in each account.
+        case. A name means both the role and the profile that bear it, in each account. Whatever is given must be so:
+        of another partition, account, type or path, nothing is found, and the nearest are told. A path that is not
+        given may be any; where an ARN is given without it, the section `asked` says which ARN is shown instead.
     policy
         A tag policy file, as for `run_checks`.
 
@@ -93,61 +111,80 @@ def explain(
     Explanation
         For each link, and each role or profile without one: both ARNs taken apart, maker, tags side by side with what
         differs, who may assume the role, what refers to the profile and where that was looked for, last use, its
-        findings and what could not be checked, what AWS would answer to deleting it, and the next commands. Where
-        nothing bears the name: the nearest names, and what was not readable. No request is made to AWS.
+        findings and what could not be checked, what AWS would answer to deleting it, and the next commands, those that
+        take something away last, and none of these for a profile that something uses. Where nothing bears the name:
+        what names it or its id, the nearest names, and what was not readable. No request is made to AWS.
 
     Raises
     ------
+    TypeError
+        If the name is no text.
     PolicyError
         If the policy file cannot be understood.
     """
+    if not isinstance(name, str):
+        raise TypeError(f"explain takes the name, ARN or unique id of a role or profile as text, not {name!r}")
     result = inventory if isinstance(inventory, Result) else None
     read = inventory.inventory if isinstance(inventory, Result) else inventory
-    roles, profiles = _matches(read, name)
+    asked = asked_for(name)
+    roles, profiles = _matches(read, asked)
     rows = _Rows()
     if not roles.any() and not profiles.any():
-        _not_found(rows, read, name)
+        _not_found(rows, read, name, asked)
     else:
         role_arns, profile_arns = texts(read.roles["role_arn"][roles]), texts(read.profiles["profile_arn"][profiles])
+        _asked(rows, asked, role_arns, profile_arns)
         near = _near(read, role_arns, profile_arns)
         _found(rows, _told(result, near) if result else run_checks(near, policy=policy), role_arns, profile_arns)
     return Explanation(name, schema.EXPLANATION.conform(pd.DataFrame(rows.rows, columns=schema.EXPLANATION.names)))
 
 
-def _matches(inventory: Inventory, name: str) -> tuple[Bools, Bools]:
-    """Return which roles and which profiles a name means."""
-    wanted = name.strip()
-    arn = _ARN.fullmatch(wanted)
-    account = arn["account"] if arn else None
-    rest = (arn["resource"] if arn else wanted).lstrip("/")
-    kind = _KINDS.get(rest.partition("/")[0].lower()) if "/" in rest else None
-    if kind:
-        assumed = rest.lower().startswith("assumed-role/")
-        rest = rest.partition("/")[2]
-        rest = rest.partition("/")[0] if assumed else rest
-    path, _, bare = rest.rpartition("/")
+def _matches(inventory: Inventory, asked: Asked) -> tuple[Bools, Bools]:
+    """Return which roles and which profiles are asked for: those of which all that the text says is so."""
     found = []
     for side, frame in (("role", inventory.roles), ("profile", inventory.profiles)):
-        names, ids = (pc.utf8_lower(texts(frame[f"{side}_{column}"])) for column in ("name", "id"))
-        hit = pc.or_(
-            pc.fill_null(pc.equal(names, bare.lower()), False), pc.fill_null(pc.equal(ids, wanted.lower()), False)
-        )
-        if path:
-            paths = pc.utf8_lower(pc.utf8_trim(texts(frame[f"{side}_path"]), "/"))
-            hit = pc.and_(hit, pc.fill_null(pc.equal(paths, path.strip("/").lower()), False))
-        if account:
-            hit = pc.and_(hit, pc.equal(texts(frame["account_id"]), account))
-        if kind and kind != side:
-            hit = pc.and_(hit, False)
+        hit = _bears(frame, side, asked)
+        ids = pc.utf8_lower(texts(frame[f"{side}_id"]))
+        hit |= np.asarray(pc.fill_null(pc.equal(ids, asked.text.lower()), False))
         # What has no ARN yet is asked for by the key that stands for it.
-        found.append(np.asarray(pc.or_(hit, pc.equal(texts(frame[f"{side}_arn"]), wanted))))
-    if not path and kind != "profile":
+        found.append(hit | np.asarray(pc.equal(texts(frame[f"{side}_arn"]), asked.text)))
+    if not asked.path and asked.kind in (None, "role"):
         # A role that no source shows is known by its name, from the profile that holds it.
         links = inventory.links
-        named = np.asarray(pc.equal(pc.utf8_lower(texts(links["role_arn"])), f"name:{bare.lower()}"))
-        mine = links[named & (links["account_id"] == account if account else True)]
+        named = np.asarray(pc.equal(pc.utf8_lower(texts(links["role_arn"])), f"name:{asked.name.lower()}"))
+        mine = links[named & _of_place(links, "profile", asked)]
         found[1] = found[1] | is_in(inventory.profiles["profile_arn"], mine["profile_arn"])
     return found[0], found[1]
+
+
+def _bears(frame: pd.DataFrame, side: str, asked: Asked) -> Bools:
+    """Return which roles, or which profiles, are of the name, type, path, partition and account that are given."""
+    if asked.kind not in (None, _TYPES[side]):
+        return np.zeros(len(frame), dtype=bool)
+    hit = _equal(frame[f"{side}_name"], asked.name)
+    if asked.path:
+        hit &= _equal(pc.utf8_trim(texts(frame[f"{side}_path"]), "/"), asked.path)
+    return hit & _of_place(frame, side, asked)
+
+
+def _of_place(frame: pd.DataFrame, side: str, asked: Asked) -> Bools:
+    if not asked.is_arn:
+        return np.ones(len(frame), dtype=bool)
+    begins = pc.starts_with(texts(frame[f"{side}_arn"]), f"arn:{asked.partition}:", ignore_case=True)
+    return np.asarray(pc.fill_null(begins, False)) & _equal(frame["account_id"], asked.account or "")
+
+
+def _equal(values: Any, text: str) -> Bools:
+    """Return which values are a text, in any case."""
+    return np.array(pc.fill_null(pc.equal(pc.utf8_lower(texts(values)), text.lower()), False), dtype=bool)
+
+
+def _asked(rows: _Rows, asked: Asked, *arns: pa.Array) -> None:
+    """Say which ARN is shown for one that was given without its path."""
+    for arn in (arn for side in arns for arn in side.to_pylist()):
+        if asked.is_arn and not asked.assumed and arn.lower() != asked.text.lower():
+            # A role that is known by its name alone is shown with the profile that holds it.
+            rows.add("asked", "another ARN", note=f"asked for {asked.text}; shown is {arn}")
 
 
 def _near(inventory: Inventory, roles: pa.Array, profiles: pa.Array) -> Inventory:
@@ -238,7 +275,7 @@ def _found(rows: _Rows, result: Result, role_arns: pa.Array, profile_arns: pa.Ar
         *zip(alone["account_id"], alone["role_arn"], [None] * len(alone), _makers(alone, result.policy), strict=True),
     ]
     _both(rows, near, role_arns, profile_arns)
-    of_pair = _Facts(result)
+    of_pair = _Facts(result, {(_text(role_arn), _text(profile_arn)) for _, role_arn, profile_arn, _ in told})
     for account, role_arn, profile_arn, maker in sorted(told, key=lambda row: tuple(_text(part) or "" for part in row)):
         rows.of = {"account_id": account, "role_arn": _text(role_arn), "profile_arn": _text(profile_arn)}
         of_pair.tell(rows, _text(role_arn), _text(profile_arn), _text(maker))
@@ -273,8 +310,9 @@ def _both(rows: _Rows, near: Inventory, role_arns: pa.Array, profile_arns: pa.Ar
 class _Facts:
     """What was read and found, to be told pair by pair."""
 
-    def __init__(self, result: Result) -> None:
+    def __init__(self, result: Result, told: set[tuple[str | None, str | None]]) -> None:
         self.near = near = result.inventory
+        self.told = told
         self.not_run = [name for name in CHECKS if name not in result.checks]
         self.roles, self.profiles, self.accounts, self.lists = (
             {row[key]: row for row in frame.to_dict("records")}
@@ -316,15 +354,16 @@ class _Facts:
         self._identity(rows, role_arn, role, profile_arn, profile, maker)
         self._link(rows, role_arn, profile_arn, profile)
         self._tags(rows, role_arn, role, profile_arn, profile)
+        self._next_tags(rows, role_arn, role, profile_arn, profile)
         if role_arn is not None:
             _trust(rows, role)
         if profile is not None:
             self._references(rows, profile)
         if self.near.events_read:
             self._history(rows, role_arn, profile_arn)
-        self._findings(rows, role_arn, profile_arn)
+        taking = self._findings(rows, role_arn, profile_arn)
         _surfaces(rows, role_arn is not None, profile_arn is not None)
-        self._deleting(rows, role_arn, role, profile)
+        self._deleting(rows, role_arn, role, profile, taking)
         rows.rows[start:] = sorted(rows.rows[start:], key=lambda row: _OF_A_PAIR.index(str(row["section"])))
 
     def _identity(
@@ -410,7 +449,14 @@ class _Facts:
                 None if not is_there else NOT_READ if tags is None else counted(len(tags), "tag")
                 for tags, is_there in zip(sides, there, strict=True)
             ]
-            rows.add("tags", "read", words[0], words[1], "no listing shows tags" if words[1] == NOT_READ else None)
+            why = [
+                cause
+                for word, side, arn in zip(words, _TYPES, (role_arn, profile_arn), strict=True)
+                if word == NOT_READ
+                for cause in self._why_no_tags(rows, side, str(arn))
+            ]
+            otherwise = "no listing shows tags" if words[1] == NOT_READ else None
+            rows.add("tags", "read", words[0], words[1], "; ".join(dict.fromkeys(why)) or otherwise)
         elif not any(sides):
             words = ["none" if is_there else None for is_there in there]
             rows.add("tags", "all", words[0], words[1])
@@ -418,6 +464,24 @@ class _Facts:
         for key in sorted({*(of_role or {}), *(of_profile or {})}):
             note = _difference(key, of_role, of_profile) if all(there) and None not in sides else None
             rows.add("tags", key, (of_role or {}).get(key), (of_profile or {}).get(key), note)
+
+    def _why_no_tags(self, rows: _Rows, side: str, arn: str) -> list[str]:
+        """Return what the gaps say of tags that were not read: of this resource, else of all that was refused."""
+        gaps = self.near.gaps
+        gaps = gaps[(gaps["account_id"] == rows.account) & gaps["operation"].isin(_TELL_TAGS[side])]
+        own = gaps[is_in(gaps["subject"], pa.array([arn, name_of(arn.removeprefix("name:"))]))]
+        every = gaps[(gaps["subject"] == ALL) & gaps["reason"].isin(["denied", "throttled", "expired"])]
+        return (own if len(own) else every)["detail"].tolist()
+
+    def _next_tags(
+        self, rows: _Rows, role_arn: str | None, role: Row | None, profile_arn: str | None, profile: Row | None
+    ) -> None:
+        if role_arn is not None and self._own_tags(role_arn, role) is None:
+            held = {"role-name": name_of(role_arn.removeprefix("name:"))}
+            rows.add("next", "read the role's tags", note=_command("iam list-role-tags", held))
+        if profile is not None and self._own_tags(profile_arn, profile) is None:
+            name = {"instance-profile-name": _text(profile["profile_name"]) or ""}
+            rows.add("next", "read the profile's tags", note=_command("iam list-instance-profile-tags", name))
 
     def _own_tags(self, arn: str | None, row: Row | None) -> dict[str, str] | None:
         return self.tags[str(arn)] if row is not None and row["tags_known"] else None
@@ -450,38 +514,59 @@ class _Facts:
         span = f"from {since} to {until}" if since and until else "over a time that they do not tell"
         rows.add("history", "read", note=f"CloudTrail records {span}")
 
-    def _findings(self, rows: _Rows, role_arn: str | None, profile_arn: str | None) -> None:
+    def _findings(self, rows: _Rows, role_arn: str | None, profile_arn: str | None) -> list[tuple[str, str]]:
+        """Tell the findings and their next steps; return those that take something away, which stand last."""
         mine = self.findings[role_arn or ""] | self.findings[profile_arn or ""]
-        for _, row in sorted(mine.items()):
+        taking = []
+        for at, row in sorted(mine.items()):
+            arns = (_text(row["resource_arn"]), _text(row["related_arn"]))
+            if (arns[1], arns[0]) != (role_arn, profile_arn) and (arns[1], arns[0]) in self.told:
+                # It is of another pair of this role or profile, and told there.
+                del mine[at]
+                continue
             accepted = _text(row["accepted"])
             said = [row["severity"], "expected" if row["expected"] else None, accepted and f"accepted ({accepted})"]
-            rows.add("findings", row["check"], note=f"{', '.join(filter(None, said))}: {row['detail']}")
+            others = {arn: self._side(arn) for arn in arns if arn and arn not in (role_arn, profile_arn)}
+            role, profile = (next((name_of(arn) for arn, of in others.items() if of == side), None) for side in _TYPES)
+            rows.add("findings", row["check"], role, profile, note=f"{', '.join(filter(None, said))}: {row['detail']}")
             if step := _text(row["next_step"]):
-                rows.add("next", row["check"], note=step)
-        unsure = self.unsure[rows.account]
+                if step.startswith(_TAKES_AWAY):
+                    taking.append((row["check"], step))
+                else:
+                    rows.add("next", row["check"], note=step)
+        unsure = [row for row in self.unsure[rows.account] if self._concerns(row["check"], rows, role_arn, profile_arn)]
         if not mine:
             rows.add("findings", "none", note="of what could be checked" if unsure or self.not_run else None)
         if self.not_run:
             rows.add("not checked", "not run", note=", ".join(self.not_run))
         for row in unsure:
             rows.add("not checked", row["check"], note=f"{row['status']}: {row['reason']}")
+        return taking
 
-    def _deleting(self, rows: _Rows, role_arn: str | None, role: Row | None, profile: Row | None) -> None:
+    def _side(self, arn: str) -> str | None:
+        return "role" if arn in self.roles else "profile" if arn in self.profiles else None
+
+    def _concerns(self, check: str, rows: _Rows, role_arn: str | None, profile_arn: str | None) -> bool:
+        """Return whether a check is one of what is told: of a role alone, not those of profiles and links."""
+        if profile_arn is not None:
+            return role_arn is not None or check not in _OF_ROLES
+        return check not in _OF_PROFILES and (check not in _OF_LINKS or not self._own_profiles_read(rows, role_arn))
+
+    def _deleting(
+        self, rows: _Rows, role_arn: str | None, role: Row | None, profile: Row | None, taking: list[tuple[str, str]]
+    ) -> None:
         if profile is not None:
             name = {"instance-profile-name": _text(profile["profile_name"]) or ""}
             answer = "accepted, whether or not an instance still names it"
+            rows.add("next", "see the profile", note=_command("iam get-instance-profile", name))
             if role_arn is None:
-                rows.add("next", "see the profile", note=_command("iam get-instance-profile", name))
                 if not profile["role_known"]:
                     answer = f"{NOT_READ} whether it holds a role; if it does, refused: {CONFLICT}"
             else:
                 answer = f"refused: {CONFLICT}"
                 held = {"role-name": name_of(role_arn.removeprefix("name:"))}
-                rows.add("next", "see the profile", note=_command("iam get-instance-profile", name))
-                rows.add(
-                    "next", "take the role out", note=_command("iam remove-role-from-instance-profile", name | held)
-                )
-            rows.add("next", "delete the profile", note=_command("iam delete-instance-profile", name))
+                taking.append(("take the role out", _command("iam remove-role-from-instance-profile", name | held)))
+            taking.append(("delete the profile", _command("iam delete-instance-profile", name)))
             rows.add("deleting", "the profile", note=answer)
         if role is not None:
             answer = "accepted unless policies are in it or attached to it, which iamframe does not read"
@@ -495,6 +580,17 @@ class _Facts:
             rows.add(
                 "next", "see the role", note=_command("iam get-role", {"role-name": _text(role["role_name"]) or ""})
             )
+        self._taking(rows, profile, taking)
+
+    def _taking(self, rows: _Rows, profile: Row | None, taking: list[tuple[str, str]]) -> None:
+        """Tell, last, what takes something away: AWS accepts that of a profile in use, whatever loses its keys."""
+        if not taking:
+            return
+        used = _used(self.references[profile["profile_arn"]]) if profile is not None else None
+        if used is None and self.lists[rows.account]["references_status"] != "complete":
+            rows.add("next", "first make sure", note="that nothing uses it: not all was read, see used by")
+        for field, command in taking:
+            rows.add("next", field, note=f"not offered: {used}" if used else command)
 
 
 def _grouped(frame: pd.DataFrame, key: str) -> dict[str, list[Row]]:
@@ -514,6 +610,37 @@ def _event(rows: _Rows, event: Row) -> None:
         f"refused: {refused}" if refused else None,
     ]
     rows.add("history", _time(event["event_at"]) or "", note=", ".join(filter(None, said)))
+
+
+def _used(references: list[Row]) -> str | None:
+    """Return what uses a profile and what that would lose, the first of it; None where nothing does."""
+    using = [row for row in references if _text(row["consumer_state"]) not in ("terminated", "shutting-down")]
+    instances = {
+        row["consumer_id"]: _text(row["consumer_state"]) or "" for row in using if row["consumer_type"] == "instance"
+    }
+    running = [one for one, state in instances.items() if not state.startswith("stop")]
+    associated = [
+        name for row in using if row["consumer_type"] == "association" and (name := _text(row["consumer_name"]))
+    ]
+    for names, noun, what, its in (
+        (running or [one for one in associated if one not in instances], "instance", "runs with it", "credentials"),
+        (list(instances), "instance", "has it", "credentials"),
+    ):
+        if names:
+            one = len(names) == 1
+            verb = what if one else what.replace("runs", "run").replace("has", "have")
+            return (
+                f"{noun}{'' if one else 's'} {_listed(names)} {verb} and would lose {'its' if one else 'their'} {its}"
+            )
+    if using:
+        names = [f"{row['consumer_type']} {row['consumer_id']}" for row in using]
+        return f"{_listed(names)} {'names' if len(names) == 1 else 'name'} it and could start no instance"
+    return None
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
 
 
 _NAMES = {
@@ -609,52 +736,119 @@ def _time(value: Any) -> str | None:
     return None if pd.isna(value) else pd.Timestamp(value).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def _not_found(rows: _Rows, inventory: Inventory, name: str) -> None:
+def _not_found(rows: _Rows, inventory: Inventory, name: str, asked: Asked) -> None:
     accounts = inventory.accounts
     read = (
         f"{counted(len(inventory.roles), 'role')} and {counted(len(inventory.profiles), 'instance profile')} "
         f"of {counted(len(accounts), 'account')}"
     )
     rows.add("not found", name, note=f"no role or instance profile of that name, ARN or id among {read}")
-    references = inventory.references
-    bare = name_of(name).lower()
-    naming = references[
-        np.asarray(pc.fill_null(pc.equal(pc.utf8_lower(texts(references["profile_name"])), bare), False))
-    ]
-    for row in naming.head(_SHOWN).to_dict("records"):
-        rows.of = {"account_id": row["account_id"], "role_arn": None, "profile_arn": None}
-        rows.add("named by", row["consumer_type"], profile=row["consumer_id"], note=f"{row['region']}: {row['named']}")
-    for event in _of_names(inventory.events, pa.array([name_of(name)])).to_dict("records"):
+    _named_by(rows, inventory, asked)
+    for event in events_of(inventory, name=asked.text).to_dict("records"):
         rows.of = {"account_id": event["account_id"], "role_arn": None, "profile_arn": None}
         _event(rows, event)
     rows.of = {}
-    for near in nearest(name_of(name), [inventory.roles["role_name"], inventory.profiles["profile_name"]]):
-        rows.add("nearest names", near)
+    for near, role_arn, profile_arn in _nearest(inventory, asked):
+        rows.add("nearest names", near, role_arn, profile_arn)
     gaps = inventory.gaps
     listings = ("ListInstanceProfiles", "ListRoles", "GetAccountAuthorizationDetails", "AssumeRole")
     of_lists = gaps[is_in(gaps["operation"], pa.array(listings)) & (gaps["subject"] == ALL)]
-    ends = pc.match_substring(texts(gaps["subject"]), bare, ignore_case=True)
-    of_name = gaps[np.asarray(pc.fill_null(ends, False))]
+    ends = pc.match_substring(texts(gaps["subject"]), asked.name, ignore_case=True)
+    of_name = gaps[np.asarray(pc.fill_null(ends, False)) & bool(asked.name)]
     both = pd.concat([of_name, of_lists]).drop_duplicates(["account_id", "detail"])
     for account, operation, detail in zip(both["account_id"], both["operation"], both["detail"], strict=True):
         rows.of = {"account_id": account, "role_arn": None, "profile_arn": None}
         rows.add("not readable", operation, note=detail)
 
 
+def _named_by(rows: _Rows, inventory: Inventory, asked: Asked) -> None:
+    """Tell what still names it: consumers by name, ARN or the id they hold, trust policies by ARN or id."""
+    references = inventory.references
+    by_id = _equal(references["profile_id"], asked.text)
+    by_name = _equal(references["profile_name"], asked.name) if asked.kind in (None, "instance-profile") else by_id
+    shown = 0
+    for row, of_id in zip(references[by_id | by_name].to_dict("records"), by_id[by_id | by_name], strict=True):
+        if shown == _SHOWN or not (of_id or _means(row, asked)):
+            continue
+        shown += 1
+        rows.of = {"account_id": row["account_id"], "role_arn": None, "profile_arn": None}
+        note = f"{row['region']}: {row['named']}{', started with that id' if of_id else ''}"
+        rows.add("named by", row["consumer_type"], profile=row["consumer_id"], note=note)
+    policies = texts(inventory.roles["trust_policy"])
+    holding = np.asarray(pc.fill_null(pc.match_substring(policies, asked.text, ignore_case=True), False))
+    for row in inventory.roles[holding & bool(asked.text)].head(_SHOWN * _SHOWN).to_dict("records"):
+        for one in statements_of(row["trust_policy"]):
+            if one.principal.lower() == asked.text.lower():
+                rows.of = {"account_id": row["account_id"], "role_arn": None, "profile_arn": None}
+                rows.add("named by", "trust policy of role", row["role_name"], note=f"{one.kind} {one.principal}")
+
+
+def _means(reference: Row, asked: Asked) -> bool:
+    """Return whether what names a profile of that name means the one that is asked for."""
+    named = asked_for(reference["named"])
+    account = named.account or reference["account_id"]
+    return (
+        asked.account in (None, account)
+        and (not named.is_arn or asked.partition in (None, named.partition))
+        and (not named.is_arn or asked.path in (None, named.path))
+    )
+
+
+def _nearest(inventory: Inventory, asked: Asked) -> list[tuple[str, str | None, str | None]]:
+    """Return the nearest names; with the ARNs that bear them where more than a name was asked for."""
+    columns = [inventory.roles["role_name"], inventory.profiles["profile_name"]]
+    if not (asked.is_arn or asked.path or asked.kind):
+        return [(near, None, None) for near in nearest(asked.name, columns)]
+    there = any(_equal(column, asked.name).any() for column in columns)
+    found: list[tuple[int, str, str | None, str | None]] = []
+    for name in [asked.name] if there else nearest(asked.name, columns):
+        for side, frame in (("role", inventory.roles), ("profile", inventory.profiles)):
+            mine = frame[_equal(frame[f"{side}_name"], name)]
+            for account, own, arn in zip(mine["account_id"], mine[f"{side}_name"], mine[f"{side}_arn"], strict=True):
+                far = 2 * (asked.account not in (None, account)) + (asked.kind not in (None, "other", _TYPES[side]))
+                found.append((far, own, *((arn, None) if side == "role" else (None, arn))))
+    return [one[1:] for one in sorted(found, key=lambda one: one[0])[:_SHOWN]]
+
+
 def nearest(name: str, columns: Iterable[pd.Series], count: int = 5) -> list[str]:
     """Return the names that are most like one, the likest first; none where nothing is alike."""
     wanted = name.lower()
     names = pc.unique(pa.chunked_array([texts(column) for column in columns]).drop_null())
+    if not wanted or not len(names):
+        return []
     lower = pc.utf8_lower(names)
-    # Names that share the most of three letters in a row; only these are compared letter by letter.
+    # Only names that share the most of three letters in a row, and those that have the most letters in common, in
+    # whatever order, are compared letter by letter.
     threes = {wanted[at : at + 3] for at in range(max(len(wanted) - 2, 1))}
-    shared = np.zeros(len(names), dtype=np.int64)
-    for three in threes:
-        shared += np.asarray(pc.match_substring(lower, three), dtype=np.int64)
-    best = np.argsort(-shared, kind="stable")[:200]
-    chosen = lower.take(pa.array(best[shared[best] > 0]))
-    spelled = dict(zip(lower.to_pylist(), names.to_pylist(), strict=True)) if len(chosen) else {}
-    return [spelled[one] for one in difflib.get_close_matches(wanted, chosen.to_pylist(), n=count, cutoff=0.5)]
+    shared = np.sum([np.asarray(pc.match_substring(lower, three), dtype=np.int64) for three in threes], axis=0)
+    counts = {letter: np.asarray(pc.count_substring(lower, letter)) for letter in wanted}
+    common = np.sum([np.minimum(counts[letter], number) for letter, number in Counter(wanted).items()], axis=0)
+    alike = common / (len(wanted) + np.asarray(pc.utf8_length(lower)))
+    best, mixed = (np.argsort(-score, kind="stable")[:200] for score in (shared, alike))
+    spelled = dict(zip(lower.to_pylist(), names.to_pylist(), strict=True))
+    likeness: dict[str, float] = {}
+    for one in lower.take(pa.array(best[shared[best] > 0])).to_pylist():
+        if (ratio := difflib.SequenceMatcher(None, one, wanted).ratio()) >= _ALIKE:
+            likeness[one] = ratio
+    for one in lower.take(pa.array(mixed)).to_pylist():
+        few = max(1, len(wanted) // 5)
+        if abs(len(one) - len(wanted)) <= few and (slips := _slips(wanted, one)) <= few:
+            likeness[one] = max(likeness.get(one, 0), 1 - slips / max(len(wanted), len(one)))
+    return [spelled[one] for one in sorted(likeness, key=lambda one: (-likeness[one], one))[:count]]
+
+
+def _slips(one: str, other: str) -> int:
+    """Return how many letters are missing, too many, other, or have changed places with the next."""
+    before, last = list(range(len(other) + 1)), [0] * (len(other) + 1)
+    for at, letter in enumerate(one, 1):
+        now = [at]
+        for place, wanted in enumerate(other, 1):
+            fewest = min(before[place] + 1, now[-1] + 1, before[place - 1] + (letter != wanted))
+            if at > 1 and place > 1 and letter == other[place - 2] and one[at - 2] == wanted:
+                fewest = min(fewest, last[place - 2] + 1)
+            now.append(fewest)
+        last, before = before, now
+    return before[-1]
 
 
 def _parted(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
@@ -760,9 +954,9 @@ def _section_lines(rows: pd.DataFrame) -> Iterator[str]:
             else:
                 said = next((side for side in sides if side != "-"), "")
             note = _printable(note) if (note := _text(row.note)) else ""
-            note = f"({note})" if said and note else note
-            if _text(row.role_arn) is _text(row.profile_arn) is None and (account := _text(row.account_id)):
+            if note and _text(row.role_arn) is _text(row.profile_arn) is None and (account := _text(row.account_id)):
                 note = f"account {_printable(account)}: {note}"
+            note = f"({note})" if said and note else note
             line = f"  {_printable(row.field):<{width}}  {' '.join(filter(None, (said, note)))}".rstrip()
             # A command is to be copied, and stays one line.
             yield from (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ from iamframe.sources.cloudtrail import (
     record_of,
 )
 from iamframe.sources.connecting import DEFAULT_REGION, first_failure, open_session, source_name
-from iamframe.sources.records import Answer, account_of, name_of, partition_of
+from iamframe.sources.records import Answer, Asked, asked_for, partition_of
 
 if TYPE_CHECKING:
     import boto3
@@ -59,8 +60,8 @@ _TOOLS = (
 _CREATIONS, _DELETIONS = ([name for name, action in ACTIONS.items() if action.step == s] for s in (CREATE, DELETE))
 _SUBJECT = ["account_id", "resource_type", "folded"]
 
-# Frames of events come with the times between which events were read, per account.
-_Read = tuple[pd.DataFrame, pd.DataFrame]
+# What CloudTrail answers where something else stands in for it, or AWS has no look-up there: waiting helps nobody.
+_NO_LOOKUP = {"InvalidAction", "UnknownOperationException", "UnsupportedOperation", "404", "501"}
 
 
 def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: str | None = None) -> pd.DataFrame:
@@ -78,8 +79,9 @@ def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: 
         `aws:PROFILE`. Of that, CloudTrail's look-up is asked for the events of one name in the last 90 days, in the
         region of IAM, 50 a request and two requests a second; it needs `cloudtrail:LookupEvents`.
     name
-        Name or ARN of a role or profile, whose lives alone are returned; names are compared without case (the live
-        look-up compares them with it).
+        Name, ARN or unique id of a role or profile, whose lives alone are returned, all compared without case (the live
+        look-up compares them with it). A name means all lives of that name; an ARN those that had it, and those of its
+        name whose ARN nothing read says; an id one life.
 
     Raises
     ------
@@ -92,10 +94,14 @@ def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: 
     >>> iamframe.history("cloudtrail/", name="web")[["resource_type", "created_at", "created_by", "deleted_at"]]
     ... # doctest: +SKIP
     """
-    events, covered = _read(sources, name)
-    lives = _lives(events).merge(covered, on="account_id", how="left", validate="many_to_one")
+    read = _read(sources, name)
+    lives = _lives(read.events).merge(read.covered, on="account_id", how="left", validate="many_to_one")
     if name is not None:
-        lives = lives[_named(lives, name, "resource_name", None)]
+        asked = asked_for(name)
+        mine = _named(lives, asked, "resource", lives["resource_type"])
+        # Of a life that was only linked, the inventory alone says the id.
+        unsaid = lives["resource_id"].isna() & lives["resource_arn"].isin(read.arns_of(asked.text))
+        lives = lives[mine | (lives["resource_id"].str.casefold() == asked.text.casefold()) | unsaid]
     return LIVES.conform(lives)
 
 
@@ -103,8 +109,8 @@ def events_of(*sources: Inventory | boto3.Session | str | os.PathLike[str], name
     """Return the events of one role or profile in the order of cause, those that AWS refused among them.
 
     Rows and columns are those of the frame `events`: what was done to the resource, and, of a role, what put it into
-    profiles and took it out. Sources and name are those of `history`. Of an inventory in which no CloudTrail records
-    were read there are no rows, and `accounts.events_from_at` is missing.
+    profiles and took it out. Sources and name are those of `history`; by a unique id, the events of that life alone. Of
+    an inventory in which no CloudTrail records were read there are no rows, and `accounts.events_from_at` is missing.
 
     Raises
     ------
@@ -112,11 +118,35 @@ def events_of(*sources: Inventory | boto3.Session | str | os.PathLike[str], name
         As `history`, but for an inventory without CloudTrail records.
     """
     if len(sources) == 1 and isinstance(sources[0], Inventory):
-        events = sources[0].events
+        read = _Read(sources[0].events, sources[0].accounts, sources[0])
     else:
-        events, _ = _read(sources, name)
-    found = events[_named(events, name, "resource_name", "related_name")]
+        read = _read(sources, name)
+    asked, events = asked_for(name), read.events
+    mine = _named(events, asked, "resource", events["resource_type"])
+    if asked.kind in (None, ROLE):
+        mine |= _named(events, asked, "related", None)
+    found = events[mine | _of_id(events, asked.text, read.arns_of(asked.text))]
     return found.sort_values(["account_id", "event_order"], ignore_index=True)
+
+
+@dataclass(frozen=True)
+class _Read:
+    """Events, the times between which they were read, per account, and the inventory that they are of, if any."""
+
+    events: pd.DataFrame
+    covered: pd.DataFrame
+    inventory: Inventory | None = None
+
+    def arns_of(self, text: str) -> list[str]:
+        """Return the ARNs of the roles and profiles in the inventory that have a unique id."""
+        if self.inventory is None:
+            return []
+        sides = ((self.inventory.roles, "role"), (self.inventory.profiles, "profile"))
+        return [
+            arn
+            for frame, side in sides
+            for arn in frame[f"{side}_arn"][frame[f"{side}_id"].str.casefold() == text.casefold()]
+        ]
 
 
 def _read(sources: tuple[Any, ...], name: str | None) -> _Read:
@@ -130,23 +160,49 @@ def _read(sources: tuple[Any, ...], name: str | None) -> _Read:
             "IAM's events stand, or what `aws cloudtrail lookup-events` prints there"
         )
     spans = {"events_from_at": "covered_from_at", "events_to_at": "covered_to_at"}
-    return inventory.events, inventory.accounts[["account_id", *spans]].rename(columns=spans)
+    covered = inventory.accounts[["account_id", *spans]].rename(columns=spans)
+    return _Read(inventory.events, covered, inventory)
 
 
 def _is_live(source: object) -> bool:
     return isinstance(source, str) and is_live(source)
 
 
-def _named(frame: pd.DataFrame, name: str, own: str, related: str | None) -> pd.Series[bool]:
-    """Return which rows are of a name, or, where it is an ARN, of the resource of that account, type and name."""
-    folded, account = name_of(name).casefold(), account_of(name)
-    kind = name.split(":", 5)[5].partition("/")[0] if account else None
-    named = frame[own].str.casefold() == folded
-    if kind:
-        named &= frame["resource_type"] == kind
-    if related and kind in (None, ROLE):
-        named |= frame[related].str.casefold() == folded
-    return named & (frame["account_id"] == account) if account else named
+def _named(frame: pd.DataFrame, asked: Asked, which: str, kinds: pd.Series[str] | None) -> pd.Series[bool]:
+    """Return which rows are of a name; of an ARN or path, of what has it, or has its name where no ARN is known."""
+    named: pd.Series[bool] = frame[f"{which}_name"].str.casefold() == asked.name.casefold()
+    if asked.kind and kinds is not None:
+        named &= kinds == asked.kind
+    if asked.account:
+        named &= frame["account_id"] == asked.account
+    if asked.is_arn or asked.path:
+        arns = frame[f"{which}_arn"]
+        known = arns[named].dropna().unique()
+        named &= arns.isna() | arns.isin([arn for arn in known if _is_same(asked, asked_for(arn))])
+    return named
+
+
+def _is_same(asked: Asked, one: Asked) -> bool:
+    # An ARN may be given without its path, and that of a session never has it.
+    return asked.partition in (None, one.partition) and asked.path in (None, one.path)
+
+
+def _of_id(events: pd.DataFrame, text: str, arns: list[str]) -> pd.Series[bool]:
+    """Return which events are of a unique id: its own, and the links of its ARN while it lived."""
+    ids = events["resource_id"].str.casefold() == text.casefold()
+    arns = [*events["resource_arn"][ids].dropna().unique(), *arns]
+    mine = events["resource_arn"].isin(arns) & events["resource_id"].isna()
+    linked = events["related_arn"].isin(arns)
+    if not linked.any():
+        return ids | mine
+    # Who was made anew under the same ARN is another one.
+    others = events["resource_arn"].isin(arns) & events["resource_id"].notna() & ~ids
+    order = events["event_order"].to_numpy(dtype=np.int64)
+    first = order[ids].min(initial=len(order))
+    before, after = (order[others & place] for place in (order < first, order > first))
+    lived = (order > before.max(initial=-1)) & (order < after.min(initial=len(order)))
+    found: pd.Series[bool] = ids | mine | (linked & lived)
+    return found
 
 
 def _lives(events: pd.DataFrame) -> pd.DataFrame:
@@ -211,7 +267,7 @@ def _looked_up(live: boto3.Session | str, name: str | None) -> _Read:
         raise first_failure(refusal, source, profile) from refusal.cause
     account, home = identity["Account"], HOMES.get(partition_of(identity["Arn"]) or "aws", DEFAULT_REGION)
     asked_at = datetime.now(UTC)
-    attribute = {"AttributeKey": "ResourceName", "AttributeValue": name_of(name)}
+    attribute = {"AttributeKey": "ResourceName", "AttributeValue": asked_for(name).name}
     try:
         pages = asker.pages("cloudtrail", LOOKUP, home, LookupAttributes=[attribute], MaxResults=_PAGE)
         looked = [one for page in pages for one in msgspec.json.decode(page, type=LookedPage).events]
@@ -220,7 +276,7 @@ def _looked_up(live: boto3.Session | str, name: str | None) -> _Read:
     events = [event_of(record)[1] for record in map(record_of, looked) if is_of_iam(record)]
     answer = Answer(LOOKUP, "AWS", [events] if events else [], account, source=source)  # type: ignore[list-item]
     covered = pd.DataFrame({"account_id": [account], "covered_from_at": asked_at - _LOOKS_BACK})
-    return build_inventory([answer], [source]).events, covered.assign(covered_to_at=asked_at - _LAG)
+    return _Read(build_inventory([answer], [source]).events, covered.assign(covered_to_at=asked_at - _LAG))
 
 
 def _refused(source: str, reason: str, code: str, home: str) -> str:
@@ -229,4 +285,7 @@ def _refused(source: str, reason: str, code: str, home: str) -> str:
             f"{source}: may not look up CloudTrail's events ({code}); allow cloudtrail:LookupEvents in {home}, or load "
             "a trail's files"
         )
-    return f"{source}: CloudTrail's events could not be looked up in {home} ({code}); run it again later"
+    what = f"{source}: CloudTrail's events could not be looked up in {home} ({code})"
+    if code in _NO_LOOKUP:
+        return f"{what}: what answers has no such look-up; load a trail's files instead"
+    return f"{what}; {'renew the credentials and run it again' if reason == 'expired' else 'run it again later'}"

@@ -217,3 +217,74 @@ def statements_of(text: str) -> list[Statement]:
                 for name in _listed(names)
             ]
     return rows
+
+
+# Whether it lets in, and whom; of that, for what actions and under which conditions.
+_Whom = tuple[bool, str]
+_Terms = set[tuple[object, object]]
+
+
+def what_changed(old: str, new: str) -> str:
+    """Return what a trust policy says that another one did not, and no longer says: every principal by its name.
+
+    Both are what `Trust.text` holds.
+    """
+    was, now = _terms(old), _terms(new)
+    said = []
+    for allows, verb in ((True, "trusts"), (False, "denies")):
+        came, went = (
+            [label for effect, label in one if effect is allows and (effect, label) not in other]
+            for one, other in ((now, was), (was, now))
+        )
+        said += [f"now {verb} {', '.join(came)}"] if came else []
+        said += [f"no longer {verb} {', '.join(went)}"] if went else []
+        kept: dict[str, list[str]] = {}
+        for whom, terms in now.items():
+            if whom[0] is allows and whom in was and terms != was[whom]:
+                kept.setdefault(_how_other(was[whom], terms), []).append(whom[1])
+        said += [f"{verb} {', '.join(labels)} as before, but {how}" for how, labels in kept.items()]
+    if not any(allows for allows, _ in now) and any(allows for allows, _ in was):
+        said.append("trusts nobody now")
+    if said:
+        return "; ".join(said)
+    same = ", ".join(label for allows, label in now if allows) or "nobody"
+    return f"trusts {same} as before, and something else in its policy is other"
+
+
+def _how_other(was: _Terms, now: _Terms) -> str:
+    parts = [
+        noun
+        for place, noun in enumerate(("actions", "conditions"))
+        if {terms[place] for terms in was} != {terms[place] for terms in now}
+    ]
+    # The same actions and the same conditions, in other statements together.
+    return f"the {' and the '.join(parts) if parts else 'conditions of its actions'} are other"
+
+
+def _terms(text: str) -> dict[_Whom, _Terms]:
+    """Return whom a policy lets in or denies, in its order, and on what terms."""
+    found = _POLICY.decode(text).statement
+    whom: dict[_Whom, _Terms] = {}
+    for one in found if isinstance(found, list) else [found]:
+        allows = [effect.lower() for effect in _texts(one.effect)] == ["allow"]
+        condition = _unordered(msgspec.json.decode(one.condition)) if _has_condition(one.condition) else None
+        actions = tuple(frozenset(name.lower() for name in _texts(raw)) for raw in (one.action, one.not_action))
+        labels = _labels(msgspec.json.decode(one.principal))
+        # Whom NotPrincipal leaves out is one thing: with one name more it lets in somebody else.
+        if excluded := _labels(msgspec.json.decode(one.not_principal)):
+            labels.append(f"everyone but {' and '.join(sorted(excluded))}")
+        for label in labels:
+            whom.setdefault((allows, label), set()).add((actions, condition))
+    return whom
+
+
+def _labels(principal: object) -> list[str]:
+    # A bare * is that of AWS (IAM User Guide, "AWS JSON policy elements: Principal").
+    by_kind = principal if isinstance(principal, dict) else {"AWS": principal}
+    return [_label(kind, name) for kind, names in by_kind.items() for name in _listed(names)]
+
+
+def _label(kind: str, name: str) -> str:
+    if name == "*":
+        return f"everyone ({kind}: *)"
+    return name if kind == "Service" else f"{kind} {name}"

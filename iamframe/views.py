@@ -207,8 +207,12 @@ def account_lists(inventory: Inventory) -> pd.DataFrame:
     ):
         if state == "complete":
             read[account][region].add(operation)
+    refused: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    some = gaps[is_in(gaps["operation"], pa.array(CORE)) & gaps["reason"].isin(["denied", "throttled", "expired"])]
+    for account, region, operation in zip(some["account_id"], some["region"], some["operation"], strict=True):
+        refused[account][region].add(operation)
     statuses = [
-        _references_status(read[account], unread.get(account), limits.get(account), account in live)
+        _references_status(read[account], refused[account], unread.get(account), limits.get(account), account in live)
         for account in accounts
     ]
     return schema.LISTS.conform(
@@ -245,26 +249,34 @@ _CONSUMING = tuple(
 
 
 def _references_status(
-    regions: dict[str, set[str]], unread: str | None, limit: str | None, live: bool
+    regions: dict[str, set[str]], refused: dict[str, set[str]], unread: str | None, limit: str | None, live: bool
 ) -> tuple[str, str]:
     anywhere = set().union(*regions.values()) if regions else set()
     missing = [operation for operation in CORE if operation not in anywhere]
     if missing and live and limit and not unread and not regions:
         return "unknown", limit
-    if missing:
-        return (
-            "unknown",
-            f"not read: {', '.join(missing)}; whether nothing refers to a profile cannot be said without them",
-        )
-    if unread:
-        return "unknown", unread
     named = sorted(set(regions) - {"unknown"})
     # A file that does not say of which region it is can be of no more than one of several.
     somewhere = regions.get("unknown", set()) if len(named) < 2 else set()
-    for region in named:
-        missing = [operation for operation in CORE if operation not in regions[region] | somewhere]
-        if missing:
-            return "unknown", f"not read in {region}: {', '.join(missing)}"
+    short: dict[str, list[str]] = defaultdict(list)
+    for region in sorted({*named, *refused} - {"unknown"}):
+        # Of a region of which nothing was read, what was refused is all that is known to be missing.
+        asked = CORE if region in named else refused[region]
+        there = {*regions.get(region, set()), *somewhere, *missing}
+        if operations := [operation for operation in CORE if operation in asked and operation not in there]:
+            short[", ".join(operations)].append(region)
+    in_regions = [f"not read in {', '.join(where)}: {operations}" for operations, where in short.items()]
+    if missing:
+        said = [
+            f"not read: {', '.join(missing)}",
+            *in_regions,
+            "whether nothing refers to a profile cannot be said without them",
+        ]
+        return "unknown", "; ".join(said)
+    if unread:
+        return "unknown", unread
+    if in_regions:
+        return "unknown", "; ".join(in_regions)
     if live:
         return ("partial", limit) if limit else ("complete", "")
     where = f"in {', '.join(named)}" if named else "in regions that the files do not name"

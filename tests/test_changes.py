@@ -372,13 +372,28 @@ def test_a_trust_policy_that_says_something_else_is_changed_and_one_that_is_only
         (
             "trust_changed",
             "eks",
-            "trusts eks.amazonaws.com; it trusted ec2.amazonaws.com; whether EC2 may assume it: no, it was yes",
+            f"now trusts eks.amazonaws.com; no longer trusts {EC2_SERVICE}; whether EC2 may assume it: no, it was yes",
         ),
         (
             "trust_changed",
             "narrowed",
-            f"trusts {EC2_SERVICE} as before, and something else in its policy is other; {ec2}",
+            f"trusts {EC2_SERVICE} as before, but the conditions are other; {ec2}",
         ),
+    ]
+
+
+def test_a_role_that_everyone_may_assume_now_says_so(tmp_path: Path) -> None:
+    everyone = {"Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}]}
+    old = whole(tmp_path / "old", [role_detail("web")], [])
+    new = whole(tmp_path / "new", [role_detail("web", policy=everyone)], [])
+    assert rows(iamframe.compare(old, new), "change", "detail") == [
+        (
+            "trust_changed",
+            (
+                f"now trusts everyone (AWS: *); no longer trusts {EC2_SERVICE}; "
+                "whether EC2 may assume it: maybe, it was yes"
+            ),
+        )
     ]
 
 
@@ -631,13 +646,14 @@ def said(done: Any) -> list[str]:
 
 def test_diff_prints_the_changes_by_kind_and_on_standard_error_what_was_not_compared(two: Path) -> None:
     done = run(two, "diff", "old", "new")
+    found = "ec2_roles_without_profile: trusts EC2 and is in no instance profile"
     assert done.stdout.splitlines() == [
         "created: 1",
         f"  {ACCOUNT}  role              db: created 2024-05-01 09:00 UTC",
         "retagged: 1",
         f"  {ACCOUNT}  role              web: tag Owner is =1+1; it was ops",
         "finding new: 1",
-        f"  {ACCOUNT}  role              db: ec2_roles_without_profile: trusts EC2 and is in no instance profile",
+        f"  low     {ACCOUNT}  role              db: {found}",
     ]
     assert done.stderr.startswith("1 created, 1 retagged; findings: 1 new; ")
     assert said(done) == [
@@ -665,6 +681,25 @@ def test_the_exit_status_of_diff_tells_of_changes_only_where_it_is_asked(
     assert done.returncode == status
     assert "Traceback" not in done.stderr
     assert (done.stdout == "") == (status == 2 or arguments[1] == "old")
+
+
+def test_where_nothing_could_be_compared_diff_says_so_first_and_strict_exits_3(tmp_path: Path) -> None:
+    whole(tmp_path / "old", [role_detail("web")], [])
+    load(tmp_path / "new", {"p.json": profile_list()} | {"id.json": identity()})
+    done = run(tmp_path, "diff", "old", "new", "--fail-on-change")
+    first, *apart = done.stderr.splitlines()
+    things = len(iamframe.compare(*(iamframe.load_files(tmp_path / side) for side in ("old", "new"))).not_compared)
+    assert things > 1
+    assert first == f"no change in what could be compared; {things} things could not be."
+    assert any("not compared: roles" in line for line in apart)
+    assert done.returncode == 0
+    assert run(tmp_path, "diff", "old", "new", "--strict").returncode == 3
+    assert run(tmp_path, "diff", "old", "new", "--fail-on-change", "--strict").returncode == 3
+
+
+def test_a_change_is_told_before_what_could_not_be_compared(two: Path) -> None:
+    assert run(two, "diff", "old", "new", "--fail-on-change", "--strict").returncode == 1
+    assert run(two, "diff", "old", "new", "--strict").returncode == 3
 
 
 def test_diff_as_csv_json_and_markdown_holds_each_change_and_nothing_else(two: Path) -> None:

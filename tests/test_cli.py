@@ -483,3 +483,20 @@ def test_a_rate_that_is_no_number_is_refused(tmp_path: Path) -> None:
     said = refusal(run(tmp_path, "snapshot", "aws", "--rate", "nan", "--out", "snap"))
     assert said == "iamframe: rate=nan: is no number of requests a second; give one above 0, or none\n"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["", "sample"], "'NAME_OR_ARN': is empty; give the name, ARN or id of a role or profile"),
+        ([" ", "sample"], "'NAME_OR_ARN': is empty; give the name, ARN or id of a role or profile"),
+        (["-rf", "sample"], "No such option '-r'; a name that begins with - stands behind --"),
+        (["web", "sample", "--formt", "csv"], "No such option '--formt'"),
+    ],
+)
+def test_explain_of_no_name_is_a_usage_error(tmp_path: Path, arguments: list[str], said: str) -> None:
+    done = run(tmp_path, "explain", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert said in line
+    assert ("stands behind" in line) == (arguments[0] == "-rf")

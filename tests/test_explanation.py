@@ -25,6 +25,8 @@ from builders import (
 from click.testing import CliRunner
 
 import iamframe
+from iamframe import explanation
+from iamframe.checks import CHECKS
 from iamframe.cli import app
 from iamframe.explanation import CONFLICT, Explanation, explain
 from iamframe.inventory import Inventory
@@ -47,6 +49,7 @@ def said(told: Explanation, section: str) -> list[tuple[str, ...]]:
 
 def pairs(told: Explanation) -> list[tuple[str, str]]:
     frame = told.to_frame().fillna("")
+    frame = frame[frame["section"] != "asked"]
     return list(dict.fromkeys(zip(frame["role_arn"], frame["profile_arn"], strict=True)))
 
 
@@ -85,11 +88,60 @@ def test_a_pair_is_found_by_whatever_names_one_side_of_it(tmp_path: Path, name: 
         "service-role/AWSCloud9SSMInstanceProfile",
         "role/AWSCloud9SSMInstanceProfile",
         "arn:aws:iam::000000000002:role/AWSCloud9SSMAccessRole",
+        f"arn:aws-cn:iam::{ACCOUNT}:role/AWSCloud9SSMAccessRole",
+        f"arn:aws:iam::{ACCOUNT}:role/other/AWSCloud9SSMAccessRole",
+        f"arn:aws:iam::{ACCOUNT}:instance-profile/cloud9/more/AWSCloud9SSMInstanceProfile",
+        f"arn:aws:iam::{ACCOUNT}:user/AWSCloud9SSMAccessRole",
         "",
     ],
 )
 def test_another_path_type_or_account_is_another_resource(tmp_path: Path, name: str) -> None:
     assert not explain(account(tmp_path, CLOUD9), name).found
+
+
+@pytest.mark.parametrize(
+    ("asked", "notice"),
+    [
+        (f"arn:aws:iam::{ACCOUNT}:instance-profile/AWSCloud9SSMInstanceProfile", True),
+        (f"arn:aws:iam::{ACCOUNT}:instance-profile/Cloud9/awscloud9ssmInstanceProfile", False),
+        (f"arn:aws:sts::{ACCOUNT}:assumed-role/AWSCloud9SSMAccessRole/i-0abcdef", False),
+        ("AWSCloud9SSMInstanceProfile", False),
+    ],
+)
+def test_an_arn_without_its_path_says_first_which_one_is_shown(tmp_path: Path, asked: str, notice: bool) -> None:
+    told = explain(account(tmp_path, CLOUD9), asked)
+    shown = f"arn:aws:iam::{ACCOUNT}:instance-profile/cloud9/AWSCloud9SSMInstanceProfile"
+    assert said(told, "asked") == [("another ARN", "", "", f"asked for {asked}; shown is {shown}")] * notice
+    assert str(told).lstrip().startswith("asked") == notice
+
+
+@pytest.mark.parametrize(
+    ("asked", "first"),
+    [
+        (f"arn:aws-cn:iam::{ACCOUNT}:role/web", ("web", f"arn:aws:iam::{ACCOUNT}:role/web", "", "")),
+        (
+            f"arn:aws:iam::{ACCOUNT}:instance-profile/x/web",
+            ("web", "", f"arn:aws:iam::{ACCOUNT}:instance-profile/web", ""),
+        ),
+        ("arn:aws:iam::999999999999:role/web", ("web", f"arn:aws:iam::{ACCOUNT}:role/web", "", "")),
+        (f"arn:aws:iam::{ACCOUNT}:role/wbe", ("web", f"arn:aws:iam::{ACCOUNT}:role/web", "", "")),
+    ],
+)
+def test_an_arn_that_is_not_there_has_the_nearest_with_their_arns(
+    tmp_path: Path, asked: str, first: tuple[str, ...]
+) -> None:
+    launch = {"LaunchConfigurations": [{"LaunchConfigurationName": "lc", "IamInstanceProfile": "web"}]}
+    told = explain(account(tmp_path, profile("web", nested_role("web")), **{"lc.json": launch}), asked)
+    assert not told.found
+    assert said(told, "nearest names")[0] == first
+    # What names the profile of that name, in that account, names neither a role nor another account's.
+    assert [consumer for _, _, consumer, _ in said(told, "named by")] == ["lc"] * ("instance-profile" in asked)
+
+
+@pytest.mark.parametrize("name", [None, 7, b"web"])
+def test_a_name_that_is_no_text_is_refused_in_one_sentence(name: Any) -> None:
+    with pytest.raises(TypeError, match=r"^explain takes the name, ARN or unique id of a role or profile as text"):
+        explain(iamframe.load_sample(), name)
 
 
 def test_a_name_is_looked_for_in_each_account(tmp_path: Path) -> None:
@@ -147,6 +199,61 @@ def test_what_was_not_read_is_told_as_not_read(tmp_path: Path) -> None:
         field == "untagged_profiles" and note.startswith("unknown") for field, *_, note in said(told, "not checked")
     )
     assert said(told, "findings") == [("none", "", "", "of what could be checked")]
+
+
+def test_tags_that_were_refused_say_so_and_what_would_read_them(tmp_path: Path) -> None:
+    lines = ("operation,subject", "ListRoleTags,web", "ListInstanceProfileTags,web-profile")
+    denied = "".join(f"{line},{'AccessDenied' if at else 'error_code'}\n" for at, line in enumerate(lines))
+    told = explain(account(tmp_path, profile("web-profile", nested_role("web")), **{"denied.csv": denied}), "web")
+    answer = "AWS answered AccessDenied to {}, for whoever made the files"
+    refused = answer.format("ListRoleTags of web"), answer.format("ListInstanceProfileTags of web-profile")
+    assert said(told, "tags") == [("read", "not read", "not read", "; ".join(refused))]
+    assert said(told, "next")[:2] == [
+        ("read the role's tags", "", "", "aws iam list-role-tags --role-name=web"),
+        (
+            "read the profile's tags",
+            "",
+            "",
+            "aws iam list-instance-profile-tags --instance-profile-name=web-profile",
+        ),
+    ]
+
+
+def test_a_finding_of_the_roles_other_profile_is_told_with_that_one_alone(tmp_path: Path) -> None:
+    """The role is in two profiles: what differs with each is told where the profile is, or names it."""
+    both = [profile("one", nested_role("web")), profile("two", nested_role("web"))]
+    inventory = account(
+        tmp_path,
+        *both,
+        roles=(role_detail("web", both, {"Owner": "ops"}),),
+        **{
+            f"instance-profile-tags/{name}.json": {"Tags": tag_list({"Owner": value})}
+            for name, value in (("one", "a"), ("two", "b"))
+        },
+    )
+    told = explain(inventory, "web").to_frame()
+    rows = told[(told["section"] == "findings") & (told["field"] == "tag_differences")]
+    assert rows["profile_arn"].str[-3:].tolist() == ["one", "two"]
+    assert rows["note"].str.extract("and (.) on")[0].tolist() == ["a", "b"]
+    assert rows["profile"].isna().all()
+    alone = said(explain(inventory, "one"), "findings")
+    named = {(profile, "and b" in note) for field, _, profile, note in alone if field == "tag_differences"}
+    assert named == {("", False), ("two", True)}
+
+
+def test_a_role_that_is_in_no_profile_is_not_told_of_checks_of_profiles(tmp_path: Path) -> None:
+    told = explain(account(tmp_path, profile("other", nested_role("db")), roles=(role_detail("web"),)), "web")
+    names = {field for field, *_ in said(told, "not checked")}
+    assert {"tag_key_variants"} <= names
+    assert not names & {"unreferenced_profiles", "stale_references", "untagged_profiles", "tag_differences"}
+    unread = explain(load(tmp_path / "roles", {"roles.json": {"Roles": [nested_role("web")]}}), "web")
+    assert "tag_differences" in {field for field, *_ in said(unread, "not checked")}
+    empty = explain(account(tmp_path / "empty", profile("web")), "web")
+    assert not {field for field, *_ in said(empty, "not checked")} & {"untagged_roles", "deleted_trust_principals"}
+
+
+def test_the_checks_of_one_side_are_checks() -> None:
+    assert set(CHECKS) > explanation._OF_PROFILES | explanation._OF_ROLES | explanation._OF_LINKS
 
 
 def test_a_role_whose_profiles_were_not_read_is_not_said_to_be_in_none(tmp_path: Path) -> None:
@@ -278,6 +385,49 @@ def test_a_profile_that_is_gone_is_told_by_what_still_names_it() -> None:
     told = explain(inventory, stale["profile_name"])
     assert not told.found
     assert stale["consumer_id"] in {profile for _, _, profile, _ in said(told, "named by")}
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_an_id_that_is_gone_is_told_by_what_still_holds_it(turned: bool) -> None:
+    inventory = iamframe.load_sample()
+    case = str.lower if turned else str
+    told = explain(inventory, case("AIPAEXAMPLEGONE00001"))
+    assert not told.found
+    assert said(told, "named by") == [
+        (
+            "instance",
+            "",
+            "i-0abcdef0000000009",
+            "ap-northeast-1: arn:aws:iam::111122223333:instance-profile/monitoring, started with that id",
+        )
+    ]
+    assert said(explain(inventory, case("AROAEXAMPLEDELETED01")), "named by") == [
+        ("trust policy of role", "partner-access", "", "AWS AROAEXAMPLEDELETED01")
+    ]
+
+
+def test_an_id_that_cloudtrail_tells_of_has_a_history(tmp_path: Path) -> None:
+    made = event("2026-01-01T10:00:00Z", "CreateRole", roleName="app")
+    made["responseElements"] = {
+        "role": {"roleName": "app", "arn": f"arn:aws:iam::{ACCOUNT}:role/app", "roleId": "AROAEXAMPLEAPP000001"}
+    }
+    inventory = load(tmp_path, {"trail.json": {"Records": [made]}})
+    told = explain(inventory, "AROAEXAMPLEAPP000001")
+    assert not told.found
+    assert [note for *_, note in said(told, "history")] == [
+        f"CreateRole app, by arn:aws:iam::{ACCOUNT}:user/ada, with aws-cli/2.15"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("bacth", "batch"), ("wbe", "web"), ("wb", "web"), ("web-sevrer", "web-server"), ("BACTH", "batch")],
+)
+def test_letters_that_changed_places_are_near(tmp_path: Path, typed: str, meant: str) -> None:
+    names = ("web", "batch", "web-server", "payroll", "etl")
+    inventory = account(tmp_path, *(profile(name, nested_role(name)) for name in names))
+    assert said(explain(inventory, typed), "nearest names")[0] == (meant, "", "", "")
+    assert said(explain(inventory, "qqq"), "nearest names") == []
 
 
 def test_it_tells_which_consoles_and_apis_show_and_change_the_tags_of_each_side(tmp_path: Path) -> None:
@@ -424,7 +574,44 @@ def test_a_profile_that_an_instance_names_can_be_deleted(practice: PracticeAccou
     told = explain(iamframe.load_account(session, regions=["us-east-1"]), "used")
     assert [kind for kind, *_ in said(told, "used by")] == ["association", "instance", "looked for"]
     assert said(told, "deleting") == [("the profile", "", "", "accepted, whether or not an instance still names it")]
+    (instance,) = [identifier for kind, _, identifier, _ in said(told, "used by") if kind == "instance"]
+    lost = f"not offered: instance {instance} runs with it and would lose its credentials"
+    assert said(told, "next")[-1] == ("delete the profile", "", "", lost)
+    assert "delete-instance-profile" not in str(told)
     iam.delete_instance_profile(InstanceProfileName="used")
+
+
+@pytest.mark.parametrize(
+    ("consumers", "lost"),
+    [
+        ([("i-1", "running")], "instance i-1 runs with it and would lose its credentials"),
+        ([("i-1", "stopped")], "instance i-1 has it and would lose its credentials"),
+        ([("i-1", "terminated")], None),
+        (
+            [(f"i-{number}", "running") for number in range(5)],
+            "instances i-0, i-1, i-2 and 2 more run with it and would lose their credentials",
+        ),
+        (None, "launch-configuration lc names it and could start no instance"),
+    ],
+)
+def test_what_takes_something_away_stands_last_and_is_not_offered_where_the_profile_is_used(
+    tmp_path: Path, consumers: list[tuple[str, str]] | None, lost: str | None
+) -> None:
+    web = {"Name": "web", "Arn": f"arn:aws:iam::{ACCOUNT}:instance-profile/web", "Id": "AIPAWEB"}
+    instances = [
+        {"InstanceId": one, "State": {"Name": state}, "IamInstanceProfile": web} for one, state in consumers or []
+    ]
+    launch = {"LaunchConfigurations": [{"LaunchConfigurationName": "lc", "IamInstanceProfile": "web"}]}
+    document = {"Reservations": [{"OwnerId": ACCOUNT, "Instances": instances}]} if consumers else launch
+    told = explain(account(tmp_path, profile("web", nested_role("web")), **{"eu-west-1/used.json": document}), "web")
+    steps = said(told, "next")
+    assert [field for field, *_ in steps[-2:]] == ["take the role out", "delete the profile"]
+    assert all("get-" in note or "list-" in note or field == "first make sure" for field, *_, note in steps[:-2])
+    if lost:
+        assert {note for *_, note in steps[-2:]} == {f"not offered: {lost}"}
+    else:
+        assert steps[-3][0] == "first make sure"
+        assert steps[-1][3] == "aws iam delete-instance-profile --instance-profile-name=web"
 
 
 def test_the_command_prints_it_and_exits_2_where_there_is_none() -> None:

@@ -357,7 +357,66 @@ def test_an_unknown_tool_is_not_guessed(tmp_path: Path) -> None:
     assert iamframe.history(inventory)["created_with"].isna().all()
 
 
-# ARNs
+# ARNs and ids
+
+
+AGAIN = (
+    record("CreateRole", "web", time="12:00:00", responseElements={
+        "role": {"roleName": "web", "arn": f"arn:aws:iam::{ACCOUNT}:role/app/web", "roleId": "AROAother"},
+    }),
+    record("AddRoleToInstanceProfile", "new", "web", time="12:00:01"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_unique_id_chooses_its_own_life_and_what_was_linked_in_it(tmp_path: Path, turned: bool) -> None:
+    inventory = load(tmp_path, *LIFE, *AGAIN)
+    case = str.lower if turned else str
+    lives = iamframe.history(inventory, name=case("AROAweb"))
+    assert lives[["resource_id", "deleted_at"]].to_numpy().tolist() == [["AROAweb", at("11:00:02")]]
+    assert iamframe.events_of(tmp_path, name=case("AROAweb"))["event_name"].tolist() == [
+        "CreateRole",
+        "AddRoleToInstanceProfile",
+        "TagRole",
+        "UpdateAssumeRolePolicy",
+        "RemoveRoleFromInstanceProfile",
+        "DeleteRole",
+    ]
+    later = iamframe.events_of(inventory, name=case("AROAother"))
+    assert (later["event_name"] + " " + later["resource_name"]).tolist() == [
+        "CreateRole web",
+        "AddRoleToInstanceProfile new",
+    ]
+    assert iamframe.history(inventory, name=case("AIPAbox"))["resource_name"].tolist() == ["box"]
+    assert len(iamframe.events_of(inventory, name=case("AIPAbox"))) == 4
+    assert iamframe.events_of(inventory, name="AROAnobody").empty
+
+
+def test_of_a_role_that_was_only_linked_the_inventory_says_the_id(tmp_path: Path) -> None:
+    web = role_detail("web", account=ACCOUNT, CreateDate="2025-03-04T09:00:00+00:00")
+    inventory = load(tmp_path, LIFE[2], dump=dump(web))
+    assert iamframe.events_of(inventory, name="AROAWEB")["event_name"].tolist() == ["AddRoleToInstanceProfile"]
+    assert iamframe.history(inventory, name="AROAWEB")["resource_name"].tolist() == ["web"]
+
+
+@pytest.mark.parametrize(
+    ("arn", "number"),
+    [
+        (f"arn:aws:iam::{ACCOUNT}:role/app/web", 6),
+        (f"ARN:aws:iam::{ACCOUNT}:Role/APP/Web", 6),
+        (f"arn:aws:iam::{ACCOUNT}:role/web", 6),
+        (f"arn:aws:sts::{ACCOUNT}:assumed-role/web/i-0abc", 6),
+        ("app/web", 6),
+        (f"arn:aws:iam::{ACCOUNT}:role/other/web", 0),
+        (f"arn:aws-cn:iam::{ACCOUNT}:role/app/web", 0),
+        (f"arn:aws:iam::{ACCOUNT}:user/app/web", 0),
+        ("other/web", 0),
+    ],
+)
+def test_an_arn_of_another_path_partition_or_type_is_another_resources(tmp_path: Path, arn: str, number: int) -> None:
+    inventory = load(tmp_path, *LIFE)
+    assert len(iamframe.events_of(inventory, name=arn)) == number
+    assert len(iamframe.history(inventory, name=arn)) == bool(number)
 
 
 def test_an_event_before_what_was_read_gets_the_arn_of_the_inventory_only_if_that_lived_then(tmp_path: Path) -> None:
@@ -624,6 +683,26 @@ def test_whoever_may_not_look_up_events_is_told_what_to_allow(cloudtrail: type[C
     cloudtrail.refusal = "AccessDeniedException"
     with pytest.raises(SourceError, match=r"^aws: may not look up .*; allow cloudtrail:LookupEvents in us-east-1"):
         iamframe.history("aws", name="web")
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("InvalidAction", "what answers has no such look-up; load a trail's files instead"),
+        ("InternalError", "run it again later"),
+    ],
+)
+def test_a_look_up_that_is_not_there_is_not_to_be_tried_again(
+    cloudtrail: type[CloudTrail], code: str, said: str
+) -> None:
+    cloudtrail.refusal = code
+    with pytest.raises(SourceError, match=f"^aws: .* us-east-1 .{code}.*{said}$"):
+        iamframe.history("aws", name="web")
+
+
+def test_a_folder_that_is_not_there_is_said_not_to_be_there(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="nonexist: no such file or folder"):
+        iamframe.history(tmp_path / "nonexist")
 
 
 def test_a_live_account_is_not_asked_for_everything(cloudtrail: type[CloudTrail]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iamframe.trust import UNREADABLE, Trust, read_trust
+from iamframe.trust import UNREADABLE, Trust, read_trust, what_changed
 
 ASSUME = "sts:AssumeRole"
 EC2 = {"Service": "ec2.amazonaws.com"}
@@ -278,3 +278,68 @@ def test_the_canonical_text_is_its_own_canonical_text(policy: dict[str, Any]) ->
     text = read_trust(json.dumps(policy).encode()).text
     again = text if text is None else read_trust(text.encode()).text
     assert again == text
+
+
+ROOT = "arn:aws:iam::000000000001:root"
+SAML = {"Federated": "arn:aws:iam::000000000001:saml-provider/idp"}
+MFA = {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ([allow()], [allow({"AWS": "*"})], "now trusts everyone (AWS: *); no longer trusts ec2.amazonaws.com"),
+        ([allow()], [allow(), allow({"AWS": ROOT})], f"now trusts AWS {ROOT}"),
+        (
+            [allow(SAML)],
+            [allow({"CanonicalUser": "79a5"})],
+            f"now trusts CanonicalUser 79a5; no longer trusts Federated {SAML['Federated']}",
+        ),
+        ([allow({"AWS": [ROOT, "AROAGONE"]})], [allow({"AWS": ROOT})], "no longer trusts AWS AROAGONE"),
+        ([allow()], [], "no longer trusts ec2.amazonaws.com; trusts nobody now"),
+        (
+            [allow()],
+            [allow() | {"Effect": "Deny"}],
+            "no longer trusts ec2.amazonaws.com; now denies ec2.amazonaws.com; trusts nobody now",
+        ),
+        (
+            [without(allow(NotPrincipal={"AWS": ROOT}), "Principal")],
+            [without(allow(NotPrincipal={"AWS": [ROOT, "AROAB"]}), "Principal")],
+            f"now trusts everyone but AWS AROAB and AWS {ROOT}; no longer trusts everyone but AWS {ROOT}",
+        ),
+        (
+            [allow(), without(allow(NotPrincipal=SAML, Effect="Deny"), "Principal")],
+            [allow()],
+            f"no longer denies everyone but Federated {SAML['Federated']}",
+        ),
+        ([allow()], [allow(Condition=MFA)], "trusts ec2.amazonaws.com as before, but the conditions are other"),
+        (
+            [allow()],
+            [allow(action=[ASSUME, "sts:TagSession"])],
+            "trusts ec2.amazonaws.com as before, but the actions are other",
+        ),
+        (
+            [allow(action="sts:*", Condition=MFA), allow(SAML)],
+            [allow(), allow(SAML), allow({"Service": "*"})],
+            (
+                "now trusts everyone (Service: *); trusts ec2.amazonaws.com as before, "
+                "but the actions and the conditions are other"
+            ),
+        ),
+        (
+            [allow(action="sts:AssumeRole", Condition=MFA), allow(action="sts:TagSession")],
+            [allow(action="sts:TagSession", Condition=MFA), allow(action="sts:AssumeRole")],
+            "trusts ec2.amazonaws.com as before, but the conditions of its actions are other",
+        ),
+        (
+            [allow(Sid="one")],
+            [allow(Sid="two")],
+            "trusts ec2.amazonaws.com as before, and something else in its policy is other",
+        ),
+    ],
+)
+def test_a_policy_that_changed_names_every_principal_that_came_or_went(
+    old: list[dict[str, Any]], new: list[dict[str, Any]], said: str
+) -> None:
+    texts = [read(*statements).text for statements in (old, new)]
+    assert what_changed(*map(str, texts)) == said

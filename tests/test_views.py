@@ -351,6 +351,19 @@ def test_references_are_unknown_when_one_region_lacks_a_core_consumer(tmp_path: 
     )
 
 
+def test_the_reason_names_every_core_consumer_that_is_missing_and_where(tmp_path: Path) -> None:
+    documents = core("eu-west-1", "us-east-1")
+    for name in ("eu-west-1/versions.json", "us-east-1/versions.json", "us-east-1/groups.json"):
+        del documents[f"{ACCOUNT}/{name}"]
+    denied = "operation,subject,error_code\nDescribeInstances,sa-east-1,UnauthorizedOperation\n"
+    row = lists(tmp_path, documents | {f"{ACCOUNT}/denied.csv": denied})
+    assert row["references_reason"] == (
+        "not read: DescribeLaunchTemplateVersions; not read in sa-east-1: DescribeInstances; "
+        "not read in us-east-1: DescribeAutoScalingGroups; "
+        "whether nothing refers to a profile cannot be said without them"
+    )
+
+
 def test_references_are_unknown_when_a_core_consumer_was_cut_short(tmp_path: Path) -> None:
     documents = core("eu-west-1") | {f"{ACCOUNT}/eu-west-1/instances.json": {"Reservations": [], "NextToken": "x"}}
     assert lists(tmp_path, documents)["references_status"] == "unknown"

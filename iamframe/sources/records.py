@@ -13,13 +13,15 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 # The AWS CLI reads the file, or fetches the page, that a value names so (User Guide, "Load a parameter from a file").
 NO_VALUE = re.compile(r"^(?:fileb?|https?)://")
+_ARN = re.compile(r"(?is)arn:(?P<partition>[^:]*):(?:iam|sts):[^:]*:(?P<account>[^:]*):(?P<resource>.+)")
+_KINDS = {"role": "role", "instance-profile": "instance-profile", "assumed-role": "role"}
 _MORE_DIGITS = re.compile(r"(\.\d{6})\d+")
 
 UNKNOWN_ACCOUNT = "unknown"
@@ -325,6 +327,47 @@ def partition_of(arn: str) -> str | None:
 def name_of(arn: str) -> str:
     """Return the name in a role's or profile's ARN, or the text itself where it is already a name."""
     return arn.rsplit("/", 1)[-1]
+
+
+class Asked(NamedTuple):
+    """A role or profile as somebody asks for it: what the text says of it, None where it does not say.
+
+    `path` has no slash at either end, and no case, as all but `text` and `name` have none.
+    """
+
+    text: str
+    name: str
+    partition: str | None = None
+    account: str | None = None
+    kind: str | None = None
+    path: str | None = None
+    assumed: bool = False
+
+    @property
+    def is_arn(self) -> bool:
+        """Whether it is an ARN of IAM, or of a session of a role."""
+        return self.partition is not None
+
+
+def asked_for(text: str) -> Asked:
+    """Return what a name, with or without its type and path, an ARN, or a unique id asks for.
+
+    The ARN of a session (`assumed-role`) asks for its role, whose path it does not hold. One of another type, such as a
+    user's, has the kind `other`.
+    """
+    text = text.strip()
+    arn = _ARN.fullmatch(text)
+    rest = (arn["resource"] if arn else text).lstrip("/")
+    first, slash, inner = rest.partition("/")
+    kind = _KINDS.get(first.lower()) if slash else None
+    assumed = kind is not None and first.lower() == "assumed-role"
+    if kind:
+        rest = inner.partition("/")[0] if assumed else inner
+    path, _, name = rest.rpartition("/")
+    path = path.strip("/").lower() or None
+    if arn is None:
+        return Asked(text, name, kind=kind, path=path, assumed=assumed)
+    return Asked(text, name, arn["partition"].lower(), arn["account"], kind or "other", path, assumed)
 
 
 def path_of(arn: str) -> str | None:
