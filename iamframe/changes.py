@@ -64,6 +64,7 @@ _BY_ITSELF = (
 )
 
 
+@schema.shows(schema.CHANGES, schema.CHANGED_FINDINGS, schema.NOT_COMPARED)
 @dataclass(frozen=True)
 class Changes:
     """What is other in the new one of two results.

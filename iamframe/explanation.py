@@ -70,6 +70,7 @@ class Explanation:
         """Whether a role or a profile of that name was read."""
         return bool((self.frame["section"] == "identity").any())
 
+    @schema.shows(schema.EXPLANATION)
     def to_frame(self) -> pd.DataFrame:
         """Return one row per field, in the order in which they are printed.
 

@@ -15,7 +15,7 @@ import pandas as pd
 from iamframe.errors import SourceError
 from iamframe.inventory import Inventory, build_inventory
 from iamframe.loading import is_live, load
-from iamframe.schema import LIVES
+from iamframe.schema import EVENTS, LIVES, shows
 from iamframe.sources.cloudtrail import (
     ACTIONS,
     CREATE,
@@ -64,6 +64,7 @@ _SUBJECT = ["account_id", "resource_type", "folded"]
 _NO_LOOKUP = {"InvalidAction", "UnknownOperationException", "UnsupportedOperation", "404", "501"}
 
 
+@shows(LIVES)
 def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: str | None = None) -> pd.DataFrame:
     """Return the lives of roles and instance profiles that CloudTrail tells of: who created and deleted them, and how.
 
@@ -105,6 +106,7 @@ def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: 
     return LIVES.conform(lives)
 
 
+@shows(EVENTS)
 def events_of(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: str) -> pd.DataFrame:
     """Return the events of one role or profile in the order of cause, those that AWS refused among them.
 

@@ -237,11 +237,15 @@ def test_every_public_name_is_there_and_says_what_it_is(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "frames"),
     [
+        ("Changes", [schema.CHANGES, schema.CHANGED_FINDINGS, schema.NOT_COMPARED]),
         ("Inventory", list(schema.FRAMES.values())),
+        ("Plan", [schema.STEPS, schema.NOT_PLANNED]),
         ("Result", [schema.FINDINGS, schema.COVERAGE]),
         ("blind_spot_counts", [schema.BLIND_SPOT_COUNTS]),
         ("blind_spots", [schema.BLIND_SPOTS]),
+        ("events_of", [schema.EVENTS]),
         ("findings_by_owner", [schema.FINDINGS_BY_OWNER]),
+        ("history", [schema.LIVES]),
         ("pairs", [schema.PAIRS]),
         ("probe_surfaces", [schema.PROBES]),
         ("surfaces", [schema.SURFACES]),

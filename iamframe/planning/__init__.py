@@ -30,6 +30,7 @@ __all__ = ["CHECKS", "Plan", "plan"]
 CHECKS = (*deleting.CHECKS, *tagging.CHECKS)
 
 
+@schema.shows(schema.STEPS, schema.NOT_PLANNED)
 @dataclass(frozen=True)
 class Plan:
     """A clean-up: `steps` in the order in which `script` does them, and what is `not_planned`, with the reason.
