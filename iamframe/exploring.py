@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from iamframe import schema
 from iamframe.checks import CHECKS, SEVERITIES, Result
 from iamframe.checks.registry import STATUSES
-from iamframe.errors import FilterError
+from iamframe.errors import FilterError, ReportError
 from iamframe.explanation import Explanation, explain
 from iamframe.inventory import Inventory
 from iamframe.keys import Bools, is_in, joined_key, position, take_flag, texts
@@ -276,8 +276,11 @@ def export(result: Result, wanted: Filter, folder: str | os.PathLike[str] = "iam
     FilterError
         As `filtered`.
     ReportError
-        If the folder cannot be made or written to.
+        If the folder holds a report, whose files of the same names would be lost, or cannot be made or written to.
     """
+    place = Path(folder)
+    if (place / "summary.json").exists():
+        raise ReportError(f"{place}: holds a report, whose findings.csv would be written over; name another folder")
     sure, maybe = judged(result, wanted)
     narrowed = replace(
         result,
@@ -286,7 +289,7 @@ def export(result: Result, wanted: Filter, folder: str | os.PathLike[str] = "iam
         checks=_checks(result, wanted),
     )
     said = f"{len(sure):,} of {counted(len(result.findings), 'finding')}. Filter: {wanted}."
-    return write_findings(narrowed, folder, " ".join(filter(None, (said, said_undecided(len(maybe))))))
+    return write_findings(narrowed, place, " ".join(filter(None, (said, said_undecided(len(maybe))))))
 
 
 def said_undecided(count: int) -> str:

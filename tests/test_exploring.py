@@ -332,3 +332,11 @@ def test_nothing_is_changed(result: Result, tmp_path: Path) -> None:
     exploring.export(result, Filter(path="team", tag_key="Owner"), write(tmp_path / "out", {}))
     pd.testing.assert_frame_equal(result.findings, before[0])
     pd.testing.assert_frame_equal(result.inventory.tags, before[1])
+
+
+def test_an_export_writes_nothing_over_a_report(result: Result, tmp_path: Path) -> None:
+    iamframe.write_report(result, tmp_path / "out")
+    before = {file.name: file.read_bytes() for file in (tmp_path / "out").iterdir()}
+    with pytest.raises(ReportError, match=r"^\S+out: holds a report, whose findings\.csv would be written over; name "):
+        exploring.export(result, Filter(), tmp_path / "out")
+    assert {file.name: file.read_bytes() for file in (tmp_path / "out").iterdir()} == before

@@ -302,6 +302,14 @@ def test_the_filter_shows_the_rows_that_hold_every_word_and_tells_how_many(
         assert it.said == []
 
 
+def test_the_filter_finds_the_rows_of_a_check_by_its_name(browser: Browser, tmp_path: Path) -> None:
+    source = load(tmp_path / "in", {"p.json": profile_list(profile("left"), profile("portal", nested_role("web")))})
+    with opened(browser, report(source, tmp_path / "out")) as it:
+        it.page.get_by_label("Show findings with").fill("empty_profiles")
+        expect(it.page.get_by_role("status")).to_have_text("1 of 2 findings match")
+        assert it.rows_shown() == ["left"]
+
+
 def test_an_emptied_filter_shows_all_rows_again_and_says_nothing(browser: Browser, tmp_path: Path) -> None:
     with opened(browser, report(empties(tmp_path / "in", "alpha", "beta"), tmp_path / "out")) as it:
         it.page.get_by_label("Show findings with").fill("alpha")
@@ -846,7 +854,7 @@ def test_a_check_that_is_not_complete_is_named_with_the_file_that_would_settle_i
         assert "aws iam list-instance-profiles" in line.inner_text()
         line.get_by_role("link").click()
         section = it.page.locator("section[aria-labelledby=empty_profiles]")
-        assert "None was found in what was read; see above for what was not." in section.inner_text()
+        assert "Not checked; see above for why." in section.inner_text()
         assert "There is none." not in section.inner_text()
 
 

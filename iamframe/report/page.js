@@ -29,7 +29,8 @@
     const text = cell.textContent.toLowerCase();
     return button && button.localName === "button" ? text.slice(0, -button.textContent.length) : text;
   }).join("\n");
-  const read = () => sections.forEach((one) => { one.words ??= one.rows.map(wordsOf); });
+  // A row is found by the name of its check, too.
+  const read = () => sections.forEach((one) => { one.words ??= one.rows.map((row) => `${wordsOf(row)}\n${one.head.id}`); });
   let left = 0, timer = 0, applied = "";
 
   const mark = (rows, wanted) => {

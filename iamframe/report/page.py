@@ -90,7 +90,7 @@ class Section:
     columns: list[str]
     chunks: list[Rows]
     shown: int
-    first: tuple[str, str] | None
+    first: tuple[str, str, str] | None
 
     @property
     def open(self) -> int:
@@ -295,12 +295,12 @@ def sections_of(result: Result, words: Words) -> Iterator[Section]:
         )
 
 
-def _first(rows: Rows) -> tuple[str, str] | None:
-    """Return name and next step of the first finding that nobody means or accepts and that has both."""
+def _first(rows: Rows) -> tuple[str, str, str] | None:
+    """Return name, next step and account of the first finding that nobody means or accepts and that has both."""
     for row in rows:
         named = dict(zip((*_ROW, *_MARKS), row, strict=True))
         if not named["expected"] and not named["accepted"] and named["resource_name"] and named["next_step"]:
-            return named["resource_name"], named["next_step"]
+            return named["resource_name"], named["next_step"], named["account_id"]
     return None
 
 

@@ -114,6 +114,8 @@ def _sheets(result: Result, owners: pd.DataFrame) -> Iterator[Sheet]:
         note = ""
         if not len(result.inventory.accounts):
             note = "unknown: no account could be told from what was read"
+        elif counts[2] == len(result.inventory.accounts) and not len(found):
+            note = "not checked; coverage says why"
         elif sum(counts[1:]):
             note = "there may be more" if len(found) else "none was found in what was read"
             note += "; coverage says what was not read"
@@ -139,6 +141,9 @@ def _write(sheet: Worksheet, table: Sheet, head: Format, text: Format) -> list[s
         sheet.set_column(place, place, min(max(widths, len(name) + 3), _WIDEST), None if is_number[place] else text)
         sheet.write_string(0, place, name, head)
     sheet.freeze_panes(1, 0)
+    sheet.set_landscape()
+    sheet.fit_to_pages(1, 0)
+    sheet.repeat_rows(0)
     if table.note and not len(frame):
         # No row of its own, so that who reads the sheet as a table reads no row.
         sheet.write_comment(0, 0, table.note, {"visible": True, "x_offset": 12, "y_offset": 32, "width": 320})
