@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from iamframe.errors import IamframeError
+from iamframe.errors import IamframeError, SourceError
 from iamframe.version import __version__
 
 if TYPE_CHECKING:
@@ -334,9 +334,16 @@ def _old_and_new(old: str, new: tuple[str, ...], live: dict[str, Any]) -> tuple[
     from iamframe.loading import is_live, load
 
     asked = _asked(**live)
-    return load(old, **(asked if is_live(old) else {})), load(
-        *new, **({} if is_live(old) and not is_live(new[0]) else asked)
-    )
+    was = load(old, **(asked if is_live(old) else {}))
+    now = load(*new, **({} if is_live(old) and not is_live(new[0]) else asked))
+    accounts = [one.accounts["account_id"].tolist() for one in (was, now)]
+    if not set(accounts[0]) & set(accounts[1]):
+        before, after = (", ".join(ids[:3]) + " …" * (len(ids) > 3) or "no account" for ids in accounts)
+        raise SourceError(
+            f"nothing can be compared: {old} is of {before}, and {' '.join(new)} of {after}; "
+            "name two loads of the same account"
+        )
+    return was, now
 
 
 def _print_changes(changes: Changes, form: str) -> None:

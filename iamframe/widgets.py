@@ -243,7 +243,6 @@ class Explorer:
             self.text.value,
         )
         self.findings, undecided = exploring.judged(self.result, self.filter)
-        self.said.value = f"{len(self.findings):,} of {counted(len(self.result.findings), 'finding')}"
         _show(self.undecided, _lines([exploring.said_undecided(len(undecided))]))
         self._say_unseen()
         rows = exploring.counts(self.result, self.findings, self.filter)
@@ -254,6 +253,8 @@ class Explorer:
         self._group()
         self._start = 0
         self._page()
+        # Last, so that whoever reads it finds all the rest as it says.
+        self.said.value = f"{len(self.findings):,} of {counted(len(self.result.findings), 'finding')}"
 
     def _say_unseen(self) -> None:
         told = exploring.said_not_complete(exploring.not_complete(self.result, self.filter))

@@ -53,6 +53,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Take away the reports that the notebooks wrote in the run, and none that was there before."""
+    if hasattr(config, "workerinput"):
+        # Another worker may still write its own.
+        return
     for folder in reports_of_notebooks() - config.stash[BEFORE]:
         shutil.rmtree(folder)
     if REPORTS.is_dir() and not any(REPORTS.iterdir()):

@@ -697,6 +697,19 @@ def test_where_nothing_could_be_compared_diff_says_so_first_and_strict_exits_3(t
     assert run(tmp_path, "diff", "old", "new", "--fail-on-change", "--strict").returncode == 3
 
 
+def test_loads_of_different_accounts_are_refused_since_nothing_of_them_can_be_compared(tmp_path: Path) -> None:
+    whole(tmp_path / "old", [role_detail("web")], [])
+    load(tmp_path / "new", {"p.json": profile_list()} | {"id.json": identity("000000000002")})
+    for command in (["diff", "old", "new", "--fail-on-change"], ["report", "new", "--compare", "old", "--out", "out"]):
+        done = run(tmp_path, *command)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == (
+            f"iamframe: nothing can be compared: old is of {ACCOUNT}, and new of 000000000002; "
+            "name two loads of the same account\n"
+        )
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_change_is_told_before_what_could_not_be_compared(two: Path) -> None:
     assert run(two, "diff", "old", "new", "--fail-on-change", "--strict").returncode == 1
     assert run(two, "diff", "old", "new", "--strict").returncode == 3
