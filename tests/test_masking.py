@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pandas as pd
 import pytest
 from builders import (
@@ -367,13 +368,21 @@ def test_a_column_that_was_left_out_fails_the_report_and_leaves_the_old_one(
     assert sorted(file.name for file in out.iterdir()) == sorted(old)
 
 
-def test_a_workbook_of_an_earlier_report_that_is_not_masked_is_not_left_beside_a_masked_one(tmp_path: Path) -> None:
+def test_a_workbook_of_an_earlier_report_that_is_not_masked_is_taken_away_by_a_masked_one(tmp_path: Path) -> None:
     out = report(tmp_path, organisation(), mask=False)
-    for file in out.glob("*.csv"):
-        file.unlink()
-    with pytest.raises(ReportError, match=r"^[^\n]+since report\.xlsx, which would stay there, holds an id[^\n]+$"):
+    assert (out / "report.xlsx").exists()
+    assert report(tmp_path, organisation(), xlsx=False) == out
+    assert not (out / "report.xlsx").exists()
+    assert where(out, *ORIGINALS) == []
+
+
+def test_another_file_that_holds_an_original_is_not_left_beside_a_masked_report(tmp_path: Path) -> None:
+    out = report(tmp_path, organisation(), mask=False)
+    (out / "report.xlsx").rename(out / "mine.xlsx")
+    old = contents(out)
+    with pytest.raises(ReportError, match=r"^[^\n]+since mine\.xlsx, which would stay there, holds an id[^\n]+$"):
         report(tmp_path, organisation(), xlsx=False)
-    assert report(tmp_path, organisation()) == out
+    assert contents(out) == old
 
 
 def test_the_search_finds_an_original_in_a_file_a_workbook_and_a_files_name(tmp_path: Path) -> None:
@@ -434,6 +443,40 @@ def test_an_external_id_of_any_form_stands_in_no_file(tmp_path: Path, external: 
     assert column(out / "roles.csv", "description") == [f"({given})"]
 
 
+@pytest.mark.parametrize("external", ["774411", "complete", "role", "2024-05-01"])
+def test_a_tag_or_description_that_is_a_short_or_common_external_id_as_a_whole_is_masked_too(
+    tmp_path: Path, external: str
+) -> None:
+    policy = trust("ec2.amazonaws.com")
+    policy["Statement"][0]["Condition"] = {"StringEquals": {"sts:ExternalId": external}}
+    role = role_detail("r", tags={"external-id": external, "note": f"asks for {external}"}, policy=policy)
+    listed = nested_role("r", policy=policy, Description=external)
+    out = report(tmp_path, {"dump.json": dump(role), "roles.json": {"Roles": [listed]}})
+    (said,) = column(out / "roles.csv", "trust_policy")
+    pseudonym = json.loads(said)["Statement"][0]["Condition"]["StringEquals"]["sts:ExternalId"]
+    assert re.fullmatch(r"ext-[a-z2-7]{10}", pseudonym)
+    assert column(out / "tags.csv", "tag_value") == [pseudonym, f"asks for {external}"]
+    assert column(out / "roles.csv", "description") == [pseudonym]
+    # What iamframe itself says with the same word stays.
+    assert set(column(out / "tags.csv", "resource_type")) == {"role"}
+    assert set(column(out / "coverage.csv", "status")) <= {"complete", "partial", "unknown"}
+
+
+def test_an_owner_whose_name_is_a_short_external_id_has_its_pseudonym_among_the_owners(tmp_path: Path) -> None:
+    policy = trust("ec2.amazonaws.com")
+    policy["Statement"][0]["Condition"] = {"StringEquals": {"sts:ExternalId": "acme"}}
+    out = report(
+        tmp_path,
+        {
+            "dump.json": dump(role_detail("r", [profile("other")], {"Owner": "acme"}, policy=policy)),
+            "p.json": profile_list(),
+        },
+    )
+    (value,) = column(out / "tags.csv", "tag_value")
+    assert value.startswith("ext-")
+    assert value in column(out / "owners.csv", "owner")
+
+
 def test_an_external_id_that_overlaps_another_in_iamframes_own_sentences_is_a_common_word_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -470,6 +513,47 @@ def test_the_command_line_masks_and_a_key_file_alone_is_enough(
     assert "Report: " in capsys.readouterr().out
 
 
+COMMENT = "# masked, not to be run: "
+
+
+def tagged_role(folder: Path, **options: Any) -> Path:
+    """A role whose tags the profile lacks, and an empty profile."""
+    role = role_detail("web", [profile("web", nested_role("web"))], {"mail": "alice@example.com"})
+    documents = {
+        "dump.json": dump(role),
+        "p.json": profile_list(profile("left"), profile("web", nested_role("web"))),
+        "instance-profile-tags/web.json": {"Tags": []},
+    }
+    return report(folder, documents, **options)
+
+
+def test_a_command_with_a_pseudonym_in_it_is_a_comment_in_every_file_and_another_one_is_as_it_was(
+    tmp_path: Path, browser: Browser
+) -> None:
+    out, plain = tagged_role(tmp_path), tagged_role(tmp_path, out="plain", mask=False)
+    steps, before = (column(folder / "findings.csv", "next_step") for folder in (out, plain))
+    (changed,) = {step for step in steps if "email-" in step}
+    assert re.fullmatch(
+        COMMENT + r"""aws iam tag-instance-profile --instance-profile-name=web --tags='\[\{"Key":"mail","Value":"""
+        r""""email-[a-z2-7]{10}"\}\]'""",
+        changed,
+    )
+    assert "aws iam delete-instance-profile --instance-profile-name=left" in steps
+    assert [step for step in steps if step != changed] == [step for step in before if "alice@" not in step]
+    book = openpyxl.load_workbook(out / "report.xlsx")
+    assert changed in [cell for row in book["untagged_profiles"].iter_rows(values_only=True) for cell in row]
+    with opened(browser, out / "report.html") as it:
+        shown = it.page.locator(".findings code, .begin code").all_text_contents()
+    # What to do first, and the row itself.
+    assert {one for one in shown if "email-" in one} == {changed}
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
+def test_each_line_of_a_command_that_is_not_to_be_run_is_a_comment(end: str) -> None:
+    told = masking.not_to_run(f"aws iam get-role --role-name='a{end}id'{end}id")
+    assert told == f"{COMMENT}aws iam get-role --role-name='a{end}# id'{end}# id"
+
+
 def test_changes_are_masked_and_what_only_the_older_load_holds_too(tmp_path: Path) -> None:
     """The older load has a profile of another id and a role that trusts an account of its own."""
     foreign = "222233334444"
@@ -499,3 +583,20 @@ def test_changes_are_masked_and_what_only_the_older_load_holds_too(tmp_path: Pat
     assert b"recreated" in written
     for original in ("000000000001", foreign, "AIPAQ7WEB2OLDER4ID55"):
         assert original.encode() not in written
+
+
+def test_a_short_external_id_is_masked_in_what_a_policy_and_a_tag_were_before_they_changed(tmp_path: Path) -> None:
+    def loaded(name: str, external: str) -> iamframe.Inventory:
+        policy = trust("ec2.amazonaws.com")
+        policy["Statement"][0]["Condition"] = {"StringEquals": {"sts:ExternalId": external}}
+        return load(tmp_path / name, {"dump.json": dump(role_detail("r", tags={"id": external}, policy=policy))})
+
+    old, new = loaded("old", "774411"), loaded("new", "885522")
+    changes = iamframe.compare(old, iamframe.run_checks(new))
+    out = iamframe.write_report(changes.new, tmp_path / "out", changes=changes, mask=True).parent
+    kinds, before, after = (column(out / "changes.csv", name) for name in ("change", "before", "after"))
+    assert {"retagged", "trust_changed"} <= set(kinds)
+    for kind, *values in zip(kinds, before, after, strict=True):
+        for value, external in zip(values, ("774411", "885522"), strict=True):
+            assert "ext-" in value
+            assert external not in value, kind

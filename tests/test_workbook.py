@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import shutil
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from test_report import GUARDED, UNTOUCHED
 import iamframe
 from iamframe import schema
 from iamframe.cli import _run
-from iamframe.errors import MissingExtraError
+from iamframe.errors import MissingExtraError, ReportError
 from iamframe.report import workbook
 
 DANGEROUS = [
@@ -258,6 +259,39 @@ def test_without_xlsxwriter_a_report_is_refused_with_what_brings_it_and_nothing_
     assert list((tmp_path / "out").iterdir()) == []
     iamframe.write_report(result, tmp_path / "out")
     assert not (tmp_path / "out" / "report.xlsx").exists()
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_report_without_a_workbook_takes_an_older_one_away(tmp_path: Path, masked: bool) -> None:
+    result = small(tmp_path / "in")
+    old = written(result, tmp_path / "out", mask=not masked)
+    assert old.exists()
+    iamframe.write_report(result, tmp_path / "out", mask=masked)
+    assert not old.exists()
+
+
+def test_a_report_that_fails_leaves_an_older_workbook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = small(tmp_path / "in")
+    old = written(result, tmp_path / "out")
+    was = {file.name: file.read_bytes() for file in old.parent.iterdir()}
+    replaced = Path.replace
+
+    def held(self: Path, target: Path) -> Path:
+        if self == old:
+            raise PermissionError(errno.EACCES, "The process cannot access the file")
+        return replaced(self, target)
+
+    # As on Windows, where a workbook that is open in Excel cannot be taken away.
+    monkeypatch.setattr(Path, "replace", held)
+    with pytest.raises(ReportError, match=r"^[^\n]+could not be written \([^\n]+\); the files there are as they were$"):
+        iamframe.write_report(result, tmp_path / "out", title="another")
+    assert {file.name: file.read_bytes() for file in old.parent.iterdir()} == was
+    monkeypatch.undo()
+    (old.parent / "summary.json").unlink()
+    (old.parent / "summary.json").mkdir()
+    with pytest.raises(ReportError, match=r"is a folder there|could not be written"):
+        iamframe.write_report(result, tmp_path / "out", title="another")
+    assert old.read_bytes() == was["report.xlsx"]
 
 
 def test_the_command_line_writes_a_workbook_that_says_that_the_sample_is_fiction(tmp_path: Path) -> None:

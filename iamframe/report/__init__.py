@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,8 +57,8 @@ def write_report(
     where CloudTrail records were read), `owners.csv` and `summary.json`. Each is written aside first and moved into
     place when all are whole, so that a report that fails leaves the old one as it was. Other files in the folder are
     left alone. Title and author stand at the head of the page; without a title it has its own. Changes that led to the
-    result are a section of the page and of the summary, and the files of `write_changes`, which a report without
-    changes takes away.
+    result are a section of the page and of the summary, and the files of `write_changes`. Those, `events.csv` and
+    `report.xlsx` of an older report are taken away where this one has none.
 
     Parameters
     ----------
@@ -74,7 +74,8 @@ def write_report(
         Organizations, in every file: the same throughout this report, other ones in the next. A path names a key
         file, made where there is none, that keeps them the same from report to report. Ids of accounts that have not
         twelve digits are replaced in columns of ids, ARNs and policies, not searched for in sentences; an external id
-        of less than eight characters, or that is a word of iamframe's own sentences, in policies. Names stay.
+        of less than eight characters, or that is a word of iamframe's own sentences, in policies, and where it is the
+        whole of a tag's value or a description. Names stay. A next step that would name pseudonyms is made a comment.
 
     Raises
     ------
@@ -96,7 +97,8 @@ def write_report(
         result, changes, (title, author, key) = masked(result, changes, pseudonyms, title, author, owner_tag)
         owner_tag = key or owner_tag
     # What is there of an older report would be read as of this one.
-    going = (*(() if changes else _CHANGES), *(() if result.inventory.events_read else ("events",)))
+    tables = (*(() if changes else _CHANGES), *(() if result.inventory.events_read else ("events",)))
+    going = (*(f"{name}.csv" for name in tables), *(() if xlsx else ("report.xlsx",)))
 
     def write(aside: Path) -> None:
         is_masked = pseudonyms is not None
@@ -110,9 +112,7 @@ def write_report(
         if pseudonyms:
             search(aside, folder, pseudonyms, going)
 
-    _into(folder, write)
-    for name in going:
-        (folder / f"{name}.csv").unlink(missing_ok=True)
+    _into(folder, write, going)
     return folder / "report.html"
 
 
@@ -156,8 +156,8 @@ def write_findings(result: Result, out: str | os.PathLike[str], said: str) -> Pa
     return folder / "findings.html"
 
 
-def _into(folder: Path, write: Callable[[Path], None]) -> None:
-    """Let files be written aside, and move them into a folder when all are whole."""
+def _into(folder: Path, write: Callable[[Path], None], going: Iterable[str] = ()) -> None:
+    """Let files be written aside, and move them into a folder when all are whole, for those that go."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(prefix=".report-", dir=folder))
@@ -167,7 +167,7 @@ def _into(folder: Path, write: Callable[[Path], None]) -> None:
         ) from error
     try:
         write(aside)
-        move_in(aside, folder)
+        move_in(aside, folder, going)
     except OSError as error:
         raise ReportError(
             f"{folder}: could not be written ({error.strerror}); the files there are as they were"
@@ -176,8 +176,8 @@ def _into(folder: Path, write: Callable[[Path], None]) -> None:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def move_in(aside: Path, folder: Path) -> None:
-    """Move finished files into place; where one cannot be, put the old ones back that were there."""
+def move_in(aside: Path, folder: Path, going: Iterable[str] = ()) -> None:
+    """Move finished files into place and those away that go; where one cannot be, put back what was there."""
     old = Path(tempfile.mkdtemp(dir=aside))
     files = sorted(path for path in aside.iterdir() if path.is_file())
     moved: list[Path] = []
@@ -190,6 +190,11 @@ def move_in(aside: Path, folder: Path) -> None:
                 shutil.copy2(place, old / file.name)
             file.replace(place)
             moved.append(place)
+        for name in going:
+            place = folder / name
+            if place.is_file() or place.is_symlink():
+                place.replace(old / name)
+                moved.append(place)
     except OSError:
         for place in moved:
             kept = old / place.name

@@ -45,13 +45,19 @@ if TYPE_CHECKING:
 
 MASKED = (
     "Masked: account ids, unique ids, external ids, e-mail addresses and ids of AWS Organizations are pseudonyms, each "
-    "the same throughout this report. Names are as they are and can still tell whose these are; commands name "
-    "pseudonyms where they name ids."
+    "the same throughout this report. Names are as they are and can still tell whose these are; so can external ids of "
+    "less than 8 characters, and those that are common words, inside a longer text. Commands that name pseudonyms are "
+    "made comments, not to be run."
 )
 KEY_BYTES = 32
 # Columns that hold an id and nothing else, whatever its form.
 ID_COLUMNS = {"account_id": "acct", "role_id": "id", "profile_id": "id"}
 POLICY_COLUMNS = frozenset({"trust_policy"})
+# What others wrote and iamframe reads no meaning in: a cell that is an external id, whatever it looks like, is one.
+WRITTEN_COLUMNS = frozenset({"tag_value", "description", "accepted", "before", "after"})
+COMMAND_COLUMNS = frozenset({"next_step"})
+# Pasted into a shell, a command with pseudonyms in it would write them into the account.
+NOT_TO_RUN = "# masked, not to be run: "
 
 # What stands in an ARN where others have their account, and is AWS's own.
 _NOT_ACCOUNTS = frozenset({"aws", "cloudfront", UNKNOWN_ACCOUNT})
@@ -254,6 +260,10 @@ class Mask:
             self._words[word] = self.text(word)
         return self._words[word]
 
+    def written(self, text: str, told: str) -> str:
+        """Return a cell that others wrote: the pseudonym of the external id that it is, whole, or what it became."""
+        return self._external.get(text, told)
+
     def external(self, values: Iterable[str]) -> list[str]:
         """Return texts with a pseudonym for each external id, at whatever place it stands."""
         return _replaced(list(values), self._telling)
@@ -354,12 +364,21 @@ def masked(
 
 
 def _kind(column: str) -> str:
-    return ID_COLUMNS.get(column, "policy" if column in POLICY_COLUMNS else "")
+    for kind, columns in (("policy", POLICY_COLUMNS), ("written", WRITTEN_COLUMNS), ("command", COMMAND_COLUMNS)):
+        if column in columns:
+            return kind
+    return ID_COLUMNS.get(column, "")
+
+
+def not_to_run(command: str) -> str:
+    """Return a command as a comment of a shell, on each of its lines."""
+    return NOT_TO_RUN + re.sub(r"\r\n?|\n", lambda end: f"{end[0]}# ", command)
 
 
 def _told(frames: Iterable[pd.DataFrame], loose: Iterable[str], mask: Mask) -> dict[str, Mapping[str, str]]:
     """Return, per kind of column, what each text becomes."""
-    distinct: dict[str, dict[str, None]] = {"acct": {}, "id": {}, "policy": {}, "": dict.fromkeys(loose)}
+    distinct: dict[str, dict[str, None]] = {kind: {} for kind in ("acct", "id", "policy", "written", "command")}
+    distinct[""] = dict.fromkeys(loose)
     for frame in frames:
         for name in frame.columns:
             if frame[name].dtype == "str":
@@ -370,14 +389,21 @@ def _told(frames: Iterable[pd.DataFrame], loose: Iterable[str], mask: Mask) -> d
     unique = {one: mask.unique(one) for one in distinct["id"]}
     policies = [mask.policy(one) for one in distinct["policy"]]
     # An external id may hold an account's id or an address: it goes first, and whole.
-    plain = [mask.text(one) for one in mask.external(distinct[""])]
+    some = list(distinct[""] | distinct["written"] | distinct["command"])
+    plain = [mask.text(one) for one in mask.external(some)]
     # What one text shows to be an id may stand in another where its form does not tell.
-    plain, policies = (mask.known(some) for some in (plain, policies))
+    plain, policies = (mask.known(told) for told in (plain, policies))
+    become = dict(zip(some, plain, strict=True))
+    commands = {one: become[one] for one in distinct["command"]}
+    of_policies = dict(zip(distinct["policy"], policies, strict=True))
     return {
         "acct": accounts,
         "id": unique,
-        "policy": dict(zip(distinct["policy"], policies, strict=True)),
-        "": dict(zip(distinct[""], plain, strict=True)),
+        "policy": of_policies,
+        # What a policy was before it changed stands beside what a tag was.
+        "written": {one: of_policies.get(one) or mask.written(one, become[one]) for one in distinct["written"]},
+        "command": {one: told if told == one else not_to_run(told) for one, told in commands.items()},
+        "": become,
     }
 
 
@@ -395,7 +421,7 @@ def _masked(frame: pd.DataFrame, told: Mapping[str, Mapping[str, str]]) -> pd.Da
 def search(aside: Path, folder: Path, mask: Mask, going: Iterable[str] = ()) -> None:
     """Look through finished files, and through those of an earlier report that would stay beside them.
 
-    `going` names tables of an earlier report that are taken away when this one is there.
+    `going` names files of an earlier report that are taken away when this one is there.
 
     Raises
     ------
@@ -403,7 +429,7 @@ def search(aside: Path, folder: Path, mask: Mask, going: Iterable[str] = ()) -> 
         If one holds an original: which file, never which id.
     """
     finder = mask.searched()
-    finished = {file.name for file in aside.iterdir()} | {f"{name}.csv" for name in going}
+    finished = {file.name for file in aside.iterdir()} | {*going}
     for file in sorted(path for path in aside.iterdir() if path.is_file()):
         if _holds(file, finder):
             raise ReportError(
