@@ -198,7 +198,7 @@ def move_in(aside: Path, folder: Path, going: Iterable[str] = ()) -> None:
     except OSError:
         for place in moved:
             kept = old / place.name
-            if kept.exists():
+            if kept.exists() or kept.is_symlink():
                 kept.replace(place)
             else:
                 place.unlink()

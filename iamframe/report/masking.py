@@ -46,8 +46,8 @@ if TYPE_CHECKING:
 MASKED = (
     "Masked: account ids, unique ids, external ids, e-mail addresses and ids of AWS Organizations are pseudonyms, each "
     "the same throughout this report. Names are as they are and can still tell whose these are; so can external ids of "
-    "less than 8 characters, and those that are common words, inside a longer text. Commands that name pseudonyms are "
-    "made comments, not to be run."
+    "less than 8 characters, and those that are common words, inside a longer text. Next steps that name pseudonyms "
+    "are made comments, not to be run."
 )
 KEY_BYTES = 32
 # Columns that hold an id and nothing else, whatever its form.
