@@ -80,7 +80,7 @@ def without(frame: pd.DataFrame, *columns: str) -> list[tuple[Any, ...]]:
 # Nothing but iamframe's own errors
 
 
-@searching(60)
+@searching(40)
 @given(files=broken_worlds())
 def test_broken_files_are_loaded_and_checked_or_refused_in_one_sentence(files: dict[str, bytes]) -> None:
     with folder_of(files) as folder:
@@ -406,7 +406,7 @@ def copied(name: str) -> str:
     return f"{folder}/{last}.copy{suffix}".lstrip("/")
 
 
-@searching(30)
+@searching(25)
 @given(files=broken_worlds(most=2), data=st.data())
 def test_a_file_that_is_named_twice_or_copied_changes_nothing_but_counts_and_the_names_in_gaps(
     files: dict[str, bytes], data: st.DataObject
@@ -454,7 +454,7 @@ def reordered(draw: st.DrawFn, node: Any) -> Any:
     return node
 
 
-@searching(50)
+@searching(25)
 @given(files=broken_worlds(), data=st.data())
 def test_the_order_in_which_files_are_named_does_not_matter(files: dict[str, bytes], data: st.DataObject) -> None:
     with folder_of(files) as folder:
@@ -505,7 +505,7 @@ def is_json(text: bytes) -> bool:
     return True
 
 
-@searching(50)
+@searching(25)
 @given(data=st.data())
 def test_a_file_that_is_no_json_is_named_in_a_gap(data: st.DataObject) -> None:
     world = WORLDS[data.draw(st.sampled_from(sorted(WORLDS)))]
@@ -530,7 +530,7 @@ def keys_of(inventory: Inventory | None) -> set[tuple[Any, ...]]:
     }
 
 
-@searching(60)
+@searching(40)
 @given(data=st.data())
 def test_a_value_of_another_type_loses_nothing_or_is_a_gap_that_names_the_file(data: st.DataObject) -> None:
     world = WORLDS[data.draw(st.sampled_from(sorted(WORLDS)))]

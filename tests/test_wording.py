@@ -416,10 +416,10 @@ def test_the_filter_the_sorting_and_the_copy_button_speak_japanese(browser: Brow
         field.fill("")
         severity = it.page.locator(".index th").nth(1)
         severity.click()
-        first = it.page.locator(".index tbody tr td:nth-child(2)")
-        assert first.all_inner_texts()[0] == "高"
+        first = it.page.locator(".index tbody tr td:nth-child(2)").first
+        expect(first).to_have_text("高")
         severity.click()
-        assert first.all_inner_texts()[0] == "低"
+        expect(first).to_have_text("低")
         button = it.page.locator("tr.finding button").first
         button.evaluate("button => button.click()")
         expect(button).to_have_text(re.compile("コピーしました|選択しました"))
