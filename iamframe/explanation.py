@@ -623,16 +623,14 @@ def _used(references: list[Row]) -> str | None:
     associated = [
         name for row in using if row["consumer_type"] == "association" and (name := _text(row["consumer_name"]))
     ]
-    for names, noun, what, its in (
-        (running or [one for one in associated if one not in instances], "instance", "runs with it", "credentials"),
-        (list(instances), "instance", "has it", "credentials"),
+    for names, has, have in (
+        (running or [one for one in associated if one not in instances], "runs with it", "run with it"),
+        (list(instances), "has it", "have it"),
     ):
+        if len(names) == 1:
+            return f"instance {names[0]} {has} and would lose its credentials"
         if names:
-            one = len(names) == 1
-            verb = what if one else what.replace("runs", "run").replace("has", "have")
-            return (
-                f"{noun}{'' if one else 's'} {_listed(names)} {verb} and would lose {'its' if one else 'their'} {its}"
-            )
+            return f"instances {_listed(names)} {have} and would lose their credentials"
     if using:
         names = [f"{row['consumer_type']} {row['consumer_id']}" for row in using]
         return f"{_listed(names)} {'names' if len(names) == 1 else 'name'} it and could start no instance"

@@ -247,7 +247,7 @@ def test_no_user_data_and_no_policies_are_in_the_zip(thirty: Thirty) -> None:
 
 # The roads around a denial, and names of all kinds
 
-ODD = ("-lead", "a+b=c,d.e@f-g", "x.json")
+ODD = ("-lead", "a+b=c,d.e@f-g", ".x.json")
 
 
 @pytest.mark.parametrize("aws", [(version_1, IAM_ONLY), (version_2, "")], ids=["AWS CLI 1", "AWS CLI 2"])
