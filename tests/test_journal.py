@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import multiprocessing
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec import Raw
@@ -122,3 +127,43 @@ def test_a_full_disk_keeps_the_whole_lines_and_closes_without_a_word(tmp_path: P
     assert (len(again), again.get("two")) == (1, None)
     again.put(entry("two"))
     again.close()
+
+
+class FullDisk:
+    """A file whose disk takes ten bytes, waits, and then takes no more."""
+
+    def __init__(self, file: io.FileIO) -> None:
+        self._file = file
+        self.torn, self.go_on = threading.Event(), threading.Event()
+
+    def write(self, rest: memoryview) -> int:
+        if self.torn.is_set():
+            assert self.go_on.wait(20)
+            raise OSError(errno.ENOSPC, "No space left on device")
+        taken = self._file.write(rest[:10])
+        self.torn.set()
+        return taken
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+def test_a_journal_that_is_closed_while_a_disk_is_full_keeps_no_torn_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    journal = Journal(path)
+    journal.put(entry("one"))
+    whole = path.read_bytes()
+    disk = FullDisk(journal._file)
+    journal._file = disk  # type: ignore[assignment]
+    with ThreadPoolExecutor(2) as pool:
+        putting = pool.submit(journal.put, entry("two"))
+        assert disk.torn.wait(20)
+        closing = pool.submit(journal.close)
+        assert path.read_bytes() != whole
+        with pytest.raises(TimeoutError):
+            closing.result(0.2)
+        disk.go_on.set()
+        closing.result(20)
+        with pytest.raises(StoreError, match="No space left on device"):
+            putting.result(20)
+    assert path.read_bytes() == whole

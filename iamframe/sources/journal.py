@@ -114,9 +114,11 @@ class Journal:
 
     def close(self) -> None:
         """Let another process have the file."""
-        # All is written; what a network's file system says now would only hide the sentence that matters.
-        with contextlib.suppress(OSError):
-            self._file.close()
+        # What is being written comes to its end, or is taken back, first.
+        with self._lock:
+            # All is written; what a network's file system says now would only hide the sentence that matters.
+            with contextlib.suppress(OSError):
+                self._file.close()
 
     def _hold(self) -> None:
         try:
