@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import json
 import os
 import re
@@ -35,7 +36,7 @@ import iamframe
 from iamframe.cli import _run
 from iamframe.errors import ReportError
 from iamframe.report import masking
-from iamframe.report.masking import Finder, Mask
+from iamframe.report.masking import Finder, Mask, Search, Words
 
 OWN, FOREIGN, CUSTOMER = "112233445566", "998877665544", "012345678901"
 ROLE_ID, PROFILE_ID, USER_ID = "AROADBQP57FF2AEXAMPLE", "AIPADBQP57FF2AEXAMPLE", "AIDACKCEVSQ6C2EXAMPLE"
@@ -387,11 +388,14 @@ def test_another_file_that_holds_an_original_is_not_left_beside_a_masked_report(
 
 def test_the_search_finds_an_original_in_a_file_a_workbook_and_a_files_name(tmp_path: Path) -> None:
     finder = Finder([OWN.encode(), MAIL.encode(), b"longer" * 10_000])
-    write(tmp_path, {"a.csv": "x" * 8_388_600 + OWN, f"{OWN}.csv": "", "clean.csv": OWN[:-1] + "x" + MAIL[1:]})
+    originals = Search(finder, Words(["pin4", "774411"]))
+    texts = {"a.csv": "x" * 8_388_600 + OWN, f"{OWN}.csv": "", "clean.csv": OWN[:-1] + "x" + MAIL[1:]}
+    # 774411 may be a count.
+    write(tmp_path, texts | {"word.csv": "a (pin4)", "words.csv": "pin45 xpin4 774411", "word.html": "&lt;pin4&gt;"})
     with zipfile.ZipFile(tmp_path / "b.xlsx", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("xl/sheet1.xml", f"<t>{MAIL}</t>")
-    held = {name: masking._holds(tmp_path / name, finder) for name in ("a.csv", f"{OWN}.csv", "clean.csv", "b.xlsx")}
-    assert held == {"a.csv": True, f"{OWN}.csv": True, "clean.csv": False, "b.xlsx": True}
+    held = {file.name for file in tmp_path.iterdir() if originals.within(file)}
+    assert held == {"a.csv", f"{OWN}.csv", "b.xlsx", "word.csv", "word.html"}
 
 
 @given(
@@ -443,23 +447,82 @@ def test_an_external_id_of_any_form_stands_in_no_file(tmp_path: Path, external: 
     assert column(out / "roles.csv", "description") == [f"({given})"]
 
 
-@pytest.mark.parametrize("external", ["774411", "complete", "role", "2024-05-01"])
-def test_a_tag_or_description_that_is_a_short_or_common_external_id_as_a_whole_is_masked_too(
+def asked_for(external: str | list[str]) -> dict[str, Any]:
+    policy = trust("ec2.amazonaws.com")
+    policy["Statement"][0]["Condition"] = {"StringLike": {"sts:ExternalId": external}}
+    return policy
+
+
+@pytest.mark.parametrize("external", ["774411", "4711", "acme", "s3cr3t", "x9", "a.b", "été", "+x7-q"])
+def test_a_short_external_id_is_a_word_of_no_text(tmp_path: Path, external: str) -> None:
+    policy = asked_for(external)
+    profiles = [profile("p", nested_role("r", policy=policy))]
+    tags = {"external-id": external, f"of {external}": f"asks for {external}", "inner": f"x{external}x"}
+    role = role_detail("r", profiles, tags, policy=policy)
+    listed = nested_role("r", policy=policy, Description=f"({external}), {external}")
+    named = role_detail(f"{external}-r", path=f"/{external}/", policy=policy)
+    held = profile("p", nested_role("r", policy=policy), Tags=tag_list({"external-id": "other"}))
+    documents = {
+        f"{external}/dump.json": dump(role, named),
+        f"{external}/roles.json": {"Roles": [listed]},
+        "p.json": {"InstanceProfile": held},
+        "profiles.json": profile_list(*profiles),
+    }
+    out = report(tmp_path, documents)
+    (description,) = filter(None, column(out / "roles.csv", "description"))
+    pseudonym = description.rpartition(" ")[2]
+    assert description == f"({pseudonym}), {pseudonym}"
+    assert re.fullmatch(r"ext-[a-z2-7]{10}", pseudonym)
+    assert set(column(out / "tags.csv", "tag_value")) == {pseudonym, f"asks for {pseudonym}", f"x{external}x", "other"}
+    assert f"of {pseudonym}" in column(out / "tags.csv", "tag_key")
+    assert set(column(out / "roles.csv", "role_name")) == {f"{pseudonym}-r", "r"}
+    assert f"external-id is {pseudonym} on the role and other on the profile" in "\n".join(
+        column(out / "findings.csv", "detail")
+    )
+    alone = re.compile(rf"(?<![^\W_]){re.escape(external)}(?![^\W_])")
+    texts = {name: html.unescape(content.decode()) for name, content in contents(out).items() if ".xlsx" not in name}
+    assert [name for name, content in texts.items() if alone.search(content) or alone.search(name)] == []
+
+
+@pytest.mark.parametrize("external", ["complete", "role", "2024-05-01", "100", "ext"])
+def test_an_external_id_that_is_a_word_of_iamframes_is_masked_in_what_others_wrote(
     tmp_path: Path, external: str
 ) -> None:
-    policy = trust("ec2.amazonaws.com")
-    policy["Statement"][0]["Condition"] = {"StringEquals": {"sts:ExternalId": external}}
-    role = role_detail("r", tags={"external-id": external, "note": f"asks for {external}"}, policy=policy)
-    listed = nested_role("r", policy=policy, Description=external)
-    out = report(tmp_path, {"dump.json": dump(role), "roles.json": {"Roles": [listed]}})
+    policy = asked_for(external)
+    profiles = [profile("p", nested_role("r", policy=policy))]
+    tags = {"external-id": external, "note": f"asks for {external}, 111122223333"}
+    role = role_detail("r", profiles, tags, policy=policy)
+    listed = nested_role("r", policy=policy, Description=f"{external} for it")
+    held = profile("p", nested_role("r", policy=policy), Tags=tag_list({"external-id": "other"}))
+    out = report(
+        tmp_path, {"dump.json": dump(role), "roles.json": {"Roles": [listed]}, "p.json": {"InstanceProfile": held}}
+    )
     (said,) = column(out / "roles.csv", "trust_policy")
-    pseudonym = json.loads(said)["Statement"][0]["Condition"]["StringEquals"]["sts:ExternalId"]
+    pseudonym = json.loads(said)["Statement"][0]["Condition"]["StringLike"]["sts:ExternalId"]
     assert re.fullmatch(r"ext-[a-z2-7]{10}", pseudonym)
-    assert column(out / "tags.csv", "tag_value") == [pseudonym, f"asks for {external}"]
-    assert column(out / "roles.csv", "description") == [pseudonym]
+    of_tags = column(out / "tags.csv", "tag_value")
+    assert of_tags[0] == "other"
+    assert of_tags[1] == pseudonym
+    assert re.fullmatch(f"asks for {pseudonym}, acct-[a-z2-7]{{10}}", of_tags[2])
+    assert column(out / "roles.csv", "description") == [f"{pseudonym} for it"]
+    (detail,) = [one for one in column(out / "findings.csv", "detail") if "external-id is" in one]
+    assert f"external-id is {pseudonym} on the role and other on the profile" in detail
+    (command,) = [one for one in column(out / "findings.csv", "next_step") if '"external-id"' in one]
+    assert f'"Value":"{pseudonym}"' in command
     # What iamframe itself says with the same word stays.
-    assert set(column(out / "tags.csv", "resource_type")) == {"role"}
+    assert set(column(out / "tags.csv", "resource_type")) == {"role", "instance-profile"}
     assert set(column(out / "coverage.csv", "status")) <= {"complete", "partial", "unknown"}
+
+
+def test_a_pattern_of_external_ids_stays_a_pattern_and_what_it_is_of_is_masked_too(tmp_path: Path) -> None:
+    listed = nested_role(
+        "r", policy=asked_for(["partner-abcdefgh*", "acme?", "*"]), Description="partner-abcdefgh7 acme"
+    )
+    out = report(tmp_path, {"roles.json": {"Roles": [listed]}})
+    (said,) = column(out / "roles.csv", "trust_policy")
+    long, short, any_one = json.loads(said)["Statement"][0]["Condition"]["StringLike"]["sts:ExternalId"]
+    assert (long[-1], short[-1], any_one) == ("*", "?", "*")
+    assert column(out / "roles.csv", "description") == [f"{long[:-1]}7 {short[:-1]}"]
 
 
 def test_an_owner_whose_name_is_a_short_external_id_has_its_pseudonym_among_the_owners(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import fields, replace
 from importlib import resources
@@ -45,17 +45,22 @@ if TYPE_CHECKING:
 
 MASKED = (
     "Masked: account ids, unique ids, external ids, e-mail addresses and ids of AWS Organizations are pseudonyms, each "
-    "the same throughout this report. Names are as they are and can still tell whose these are; so can external ids of "
-    "less than 8 characters, and those that are common words, inside a longer text. Next steps that name pseudonyms "
-    "are made comments, not to be run."
+    "the same throughout this report. Names are as they are and can still tell whose these are. An external id that is "
+    "a word or number of iamframe's own texts, such as test or 100, is replaced in policies, tag values and "
+    "descriptions alone. Next steps that name pseudonyms are made comments, not to be run."
 )
 KEY_BYTES = 32
 # Columns that hold an id and nothing else, whatever its form.
 ID_COLUMNS = {"account_id": "acct", "role_id": "id", "profile_id": "id"}
-POLICY_COLUMNS = frozenset({"trust_policy"})
-# What others wrote and iamframe reads no meaning in: a cell that is an external id, whatever it looks like, is one.
-WRITTEN_COLUMNS = frozenset({"tag_value", "description", "accepted", "before", "after"})
-COMMAND_COLUMNS = frozenset({"next_step"})
+COLUMNS = {
+    "policy": frozenset({"trust_policy"}),
+    # What others wrote and iamframe reads no meaning in: a word that is an external id, whatever it looks like, is one.
+    "written": frozenset({"tag_value", "description", "accepted"}),
+    # What was so before a change: a policy, a tag's value, or what iamframe itself says.
+    "changed": frozenset({"before", "after"}),
+    "sentence": frozenset({"detail"}),
+    "command": frozenset({"next_step"}),
+}
 # Pasted into a shell, a command with pseudonyms in it would write them into the account.
 NOT_TO_RUN = "# masked, not to be run: "
 
@@ -85,11 +90,17 @@ _ID = re.compile(
 _EC2 = re.compile(r"(?<![0-9A-Za-z])[a-z]{1,10}-[0-9a-f]{17}(?![0-9a-z])")
 _TWELVE = re.compile("[0-9]{12}")
 _LETTERS = b"abcdefghijklmnopqrstuvwxyz234567" * 8
-_PSEUDONYM = re.compile(r"\w+-[a-z2-7]{10}")
+_DIGEST = 10
+_PSEUDONYM = re.compile(rf"\w+-[a-z2-7]{{{_DIGEST}}}")
 # Times are written into the files without having been a text before.
 _DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
-# Shorter ones stand in numbers, times and words that have nothing to do with them.
+# Shorter ones stand within numbers and words that have nothing to do with them: there, only as a word of their own.
 _MIN_EXTERNAL = 8
+# What is shorter is a count or a day more often than an id.
+_MIN_DIGITS = 4
+_WORD = re.compile(r"[^\W_]+")
+# Where iamframe's sentences and commands quote what others wrote.
+_QUOTED = re.compile(r'(?:(?<= is )|(?<= and )).+?(?= on the (?:role|profile)\b)|(?<=")[^"]+(?=")')
 _REPORTED = frozenset({".csv", ".html", ".json", ".xlsx"})
 _WINDOW = 6
 _CHUNK = 1 << 20
@@ -144,6 +155,80 @@ def _number(text: bytes) -> int:
     return int.from_bytes(text[:_WINDOW], "little")
 
 
+class Words:
+    """Finds words, or runs of them, where they stand by themselves and are no part of a pseudonym or a day."""
+
+    def __init__(self, words: Iterable[str], pseudonyms: Container[str] = ()) -> None:
+        self._pseudonyms = pseudonyms
+        self._starting: dict[str, list[tuple[int, str]]] = {}
+        for one in sorted(words, key=len, reverse=True):
+            if first := _WORD.search(one):
+                self._starting.setdefault(first[0], []).append((first.start(), one))
+
+    def __bool__(self) -> bool:
+        """Tell whether there are any."""
+        return bool(self._starting)
+
+    def hits(self, text: str) -> Iterator[Hit]:
+        """Yield where one stands, from left to right, the longest of each place; none overlaps another."""
+        end = 0
+        for word in _WORD.finditer(text) if self else ():
+            if word.start() < end:
+                continue
+            if text[word.start() : word.end() + _DIGEST + 1] in self._pseudonyms:
+                end = word.end() + _DIGEST + 1
+                continue
+            for lead, one in self._starting.get(word[0], ()):
+                start = word.start() - lead
+                if start >= end and text.startswith(one, start) and _by_itself(text, start, start + len(one)):
+                    end = start + len(one)
+                    yield Hit(start, end)
+                    break
+
+
+def _by_itself(text: str, start: int, end: int) -> bool:
+    goes_on = _WORD.match(text, end) and _WORD.match(text, end - 1)
+    return not goes_on and not (text[start:end].isdigit() and _DAY.match(text, start))
+
+
+class Search(NamedTuple):
+    """What is looked for in finished files."""
+
+    anywhere: Finder
+    # Numbers are left out: as a word of their own they are counts and parts of times as well.
+    alone: Words
+
+    def within(self, file: Path) -> bool:
+        """Tell whether one stands in a file, a file within it, or its name."""
+        if any(True for _ in self.anywhere.hits(_bytes(file.name))):
+            return True
+        if is_zipfile(file):
+            with ZipFile(file) as archive:
+                for name in archive.namelist():
+                    with archive.open(name) as member:
+                        if self._within_stream(member):
+                            return True
+            return False
+        with file.open("rb") as stream:
+            if self._within_stream(stream):
+                return True
+        with file.open(encoding="utf-8-sig", errors="replace") as lines:
+            read = html.unescape if file.suffix == ".html" else str
+            return any(
+                not line[start:end].isdigit()
+                for line in map(read, lines if self.alone else ())
+                for start, end in self.alone.hits(line)
+            )
+
+    def _within_stream(self, stream: IO[bytes]) -> bool:
+        kept = b""
+        while piece := stream.read(8 * _CHUNK):
+            if any(True for _ in self.anywhere.hits(kept + piece)):
+                return True
+            kept = (kept + piece)[-self.anywhere.longest :] if self.anywhere.longest else b""
+        return False
+
+
 class Mask:
     """The pseudonyms of one report, and the originals that they stand for."""
 
@@ -152,15 +237,19 @@ class Mask:
         # By spelling: an account id may stand with hyphens, an address in capitals.
         self._originals: dict[str, str] = {}
         self._external: dict[str, str] = {}
-        # Those external ids that no word is like.
+        # Those external ids that no word is like, and those that no word of iamframe's is.
         self._telling: dict[str, str] = {}
+        self._alone = self._common = Words(())
+        self._given: set[str] = set()
         self._accounts: dict[str, str] = {}
         # Policies are made of the same few words.
         self._words: dict[str, str] = {}
 
     def _named(self, kind: str, original: str) -> str:
         digest = hmac.digest(self._key, _bytes(f"{kind}\0{original}"), hashlib.sha256)
-        return f"{kind}-{digest[:10].translate(_LETTERS).decode()}"
+        pseudonym = f"{kind}-{digest[:_DIGEST].translate(_LETTERS).decode()}"
+        self._given.add(pseudonym)
+        return pseudonym
 
     def _noted(self, kind: str, original: str, spelled: str) -> str:
         if spelled not in self._originals:
@@ -221,14 +310,22 @@ class Mask:
                 said.update(_external_ids(msgspec.json.decode(policy)))
         # An account's id may serve as one, and keeps its pseudonym then.
         said = {one for one in said if one.strip("*?") and (self.text(one) == one or not self._is_id(one))}
-        self._external = {one: self._named("ext", one) for one in said}
+        # A pattern stays one, and what it is of is an external id too.
+        said |= {one.strip("*?") for one in said}
+        self._external = {one: one.replace(core, self._named("ext", core)) for one in said if (core := one.strip("*?"))}
         telling = {_bytes(one) for one in said if len(_bytes(one)) >= _MIN_EXTERNAL and not _DAY.match(one)}
         # What iamframe's own sentences hold cannot be told from them. One may hide another that it overlaps.
-        own = _own_words() if telling else b""
+        own = _own_words() if said else b""
         while found := {own[start:end] for start, end in Finder(telling).hits(own)}:
             telling -= found
         self._telling = {one: self._external[one] for one in map(_text, telling)}
         self._originals |= self._telling
+        common = said - self._telling.keys()
+        alone = {one for one in common if not ((one.isdigit() and len(one) < _MIN_DIGITS) or _DAY.match(one))}
+        text = _text(own)
+        while found_alone := {text[start:end] for start, end in Words(alone).hits(text)}:
+            alone -= found_alone
+        self._alone, self._common = Words(alone, self._given), Words(common - alone, self._given)
 
     def _is_id(self, text: str) -> bool:
         return _PSEUDONYM.fullmatch(self.text(text)) is not None
@@ -257,12 +354,31 @@ class Mask:
 
     def _word(self, word: str) -> str:
         if word not in self._words:
-            self._words[word] = self.text(word)
+            self._words[word] = self.alone(self.text(word))
         return self._words[word]
 
-    def written(self, text: str, told: str) -> str:
-        """Return a cell that others wrote: the pseudonym of the external id that it is, whole, or what it became."""
+    def whole(self, text: str, told: str) -> str:
+        """Return the pseudonym of the external id that a cell is, or what the cell became."""
         return self._external.get(text, told)
+
+    def written(self, text: str) -> str:
+        """Return what others wrote with a pseudonym for each external id, even if iamframe has the same word."""
+        return self._replaced(text, self._common)
+
+    def quoted(self, text: str) -> str:
+        """Return a sentence or command of iamframe's with a pseudonym for each external id in what it quotes."""
+        return _QUOTED.sub(lambda match: self.written(match[0]), text)
+
+    def alone(self, text: str) -> str:
+        """Return a text with a pseudonym for each external id that is a word of it and none of iamframe's."""
+        return self._replaced(text, self._alone)
+
+    def _replaced(self, text: str, words: Words) -> str:
+        parts, last = [], 0
+        for start, end in words.hits(text):
+            parts += [text[last:start], self._external[text[start:end]]]
+            last = end
+        return "".join([*parts, text[last:]]) if parts else text
 
     def external(self, values: Iterable[str]) -> list[str]:
         """Return texts with a pseudonym for each external id, at whatever place it stands."""
@@ -272,14 +388,14 @@ class Mask:
         """Return texts with a pseudonym for each original known by now, at whatever place it stands."""
         return _replaced(values, self._originals)
 
-    def searched(self) -> Finder:
+    def searched(self) -> Search:
         """Return what finds the originals in finished files, as they stand in text, JSON, HTML and CSV.
 
-        An external id of letters alone is left out: it may be a word of a file format.
+        An external id of letters alone is left out, except as a word of its own: it may be within a file format's.
         """
         spelled = [one for one in self._originals if not (one in self._telling and one.isalpha())]
         ways = (str, html.escape, lambda one: json.dumps(one, ensure_ascii=False)[1:-1], lambda o: o.replace('"', '""'))
-        return Finder({_bytes(way(one)) for one in spelled for way in ways})
+        return Search(Finder({_bytes(way(one)) for one in spelled for way in ways}), self._alone)
 
 
 def _bytes(text: str) -> bytes:
@@ -364,10 +480,7 @@ def masked(
 
 
 def _kind(column: str) -> str:
-    for kind, columns in (("policy", POLICY_COLUMNS), ("written", WRITTEN_COLUMNS), ("command", COMMAND_COLUMNS)):
-        if column in columns:
-            return kind
-    return ID_COLUMNS.get(column, "")
+    return next((kind for kind, columns in COLUMNS.items() if column in columns), ID_COLUMNS.get(column, ""))
 
 
 def not_to_run(command: str) -> str:
@@ -377,7 +490,7 @@ def not_to_run(command: str) -> str:
 
 def _told(frames: Iterable[pd.DataFrame], loose: Iterable[str], mask: Mask) -> dict[str, Mapping[str, str]]:
     """Return, per kind of column, what each text becomes."""
-    distinct: dict[str, dict[str, None]] = {kind: {} for kind in ("acct", "id", "policy", "written", "command")}
+    distinct: dict[str, dict[str, None]] = {kind: {} for kind in ("acct", "id", *COLUMNS)}
     distinct[""] = dict.fromkeys(loose)
     for frame in frames:
         for name in frame.columns:
@@ -389,19 +502,21 @@ def _told(frames: Iterable[pd.DataFrame], loose: Iterable[str], mask: Mask) -> d
     unique = {one: mask.unique(one) for one in distinct["id"]}
     policies = [mask.policy(one) for one in distinct["policy"]]
     # An external id may hold an account's id or an address: it goes first, and whole.
-    some = list(distinct[""] | distinct["written"] | distinct["command"])
-    plain = [mask.text(one) for one in mask.external(some)]
+    some = list(dict.fromkeys(one for kind in ("", *COLUMNS) if kind != "policy" for one in distinct[kind]))
+    plain = [mask.alone(mask.text(one)) for one in mask.external(some)]
     # What one text shows to be an id may stand in another where its form does not tell.
     plain, policies = (mask.known(told) for told in (plain, policies))
     become = dict(zip(some, plain, strict=True))
-    commands = {one: become[one] for one in distinct["command"]}
     of_policies = dict(zip(distinct["policy"], policies, strict=True))
+    commands = {one: mask.quoted(become[one]) for one in distinct["command"]}
     return {
         "acct": accounts,
         "id": unique,
         "policy": of_policies,
+        "written": {one: mask.whole(one, mask.written(become[one])) for one in distinct["written"]},
         # What a policy was before it changed stands beside what a tag was.
-        "written": {one: of_policies.get(one) or mask.written(one, become[one]) for one in distinct["written"]},
+        "changed": {one: of_policies.get(one) or mask.whole(one, become[one]) for one in distinct["changed"]},
+        "sentence": {one: mask.quoted(become[one]) for one in distinct["sentence"]},
         "command": {one: told if told == one else not_to_run(told) for one, told in commands.items()},
         "": become,
     }
@@ -428,43 +543,20 @@ def search(aside: Path, folder: Path, mask: Mask, going: Iterable[str] = ()) -> 
     ReportError
         If one holds an original: which file, never which id.
     """
-    finder = mask.searched()
+    originals = mask.searched()
     finished = {file.name for file in aside.iterdir()} | {*going}
     for file in sorted(path for path in aside.iterdir() if path.is_file()):
-        if _holds(file, finder):
+        if originals.within(file):
             raise ReportError(
                 f"{folder}: nothing was written, since {file.name} would still hold an id or address that masking "
                 f"takes out; that is a defect of iamframe, to be reported without the data"
             )
     for file in sorted(path for path in folder.iterdir() if path.is_file() and path.name not in finished):
-        if file.suffix in _REPORTED and _holds(file, finder):
+        if file.suffix in _REPORTED and originals.within(file):
             raise ReportError(
                 f"{folder}: nothing was written, since {file.name}, which would stay there, holds an id or address "
                 f"that masking takes out; move it away, or name another folder with --out"
             )
-
-
-def _holds(file: Path, finder: Finder) -> bool:
-    if any(True for _ in finder.hits(file.name.encode())):
-        return True
-    if is_zipfile(file):
-        with ZipFile(file) as archive:
-            for name in archive.namelist():
-                with archive.open(name) as member:
-                    if _stream_holds(member, finder):
-                        return True
-        return False
-    with file.open("rb") as stream:
-        return _stream_holds(stream, finder)
-
-
-def _stream_holds(stream: IO[bytes], finder: Finder) -> bool:
-    kept = b""
-    while piece := stream.read(8 * _CHUNK):
-        if any(True for _ in finder.hits(kept + piece)):
-            return True
-        kept = (kept + piece)[-finder.longest :] if finder.longest else b""
-    return False
 
 
 def mask_for(key: bool | str | os.PathLike[str], folder: Path) -> Mask:

@@ -114,11 +114,10 @@ class Journal:
 
     def close(self) -> None:
         """Let another process have the file."""
-        # What is being written comes to its end, or is taken back, first.
-        with self._lock:
-            # All is written; what a network's file system says now would only hide the sentence that matters.
-            with contextlib.suppress(OSError):
-                self._file.close()
+        # What is being written comes to its end, or is taken back, first; what a network's file system says then would
+        # only hide the sentence that matters.
+        with self._lock, contextlib.suppress(OSError):
+            self._file.close()
 
     def _hold(self) -> None:
         try:
