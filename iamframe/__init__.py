@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from iamframe.planning import Plan, plan
     from iamframe.probing import probe_surfaces
     from iamframe.report import write_report
+    from iamframe.showing import table
     from iamframe.version import __version__
     from iamframe.views import missing_permissions, pairs, tag_coverage
     from iamframe.widgets import explore
@@ -59,6 +60,7 @@ _HOMES = {
     "plan": "planning",
     "run_checks": "checks",
     "surfaces": "knowledge.surfaces",
+    "table": "showing",
     "tag_coverage": "views",
     "take_snapshot": "loading",
     "write_report": "report",
@@ -95,6 +97,7 @@ __all__ = [
     "probe_surfaces",
     "run_checks",
     "surfaces",
+    "table",
     "tag_coverage",
     "take_snapshot",
     "write_report",

@@ -18,6 +18,7 @@ import click
 
 from iamframe.errors import IamframeError, SourceError
 from iamframe.version import __version__
+from iamframe.words import printable
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -178,8 +179,8 @@ def report(
         click.echo("This is the fictional sample; no account in it exists. Name a SOURCE to report on your own.")
     click.echo(_one_line(result))
     if changes:
-        click.echo(f"Since {_printable(older or '')}: {changes.said}.")
-    click.echo(f"Report: {_printable(str(page))}")
+        click.echo(f"Since {printable(older or '')}: {changes.said}.")
+    click.echo(f"Report: {printable(str(page))}")
     for line in _unread(inventory):
         click.echo(line, err=True)
     return _status(result, None, (), strict=strict)
@@ -209,7 +210,7 @@ def check(
     result = run_checks(load(*sources, **_asked(**live)), only=only or None, policy=policy)
     _print(result, form)
     for line in (*_not_complete(result), *_unread(result.inventory)):
-        click.echo(_printable(line), err=True)
+        click.echo(printable(line), err=True)
     return _status(result, fail_on, only, strict=strict)
 
 
@@ -259,7 +260,7 @@ def plan(
     if out is None:
         click.echo(made.script, nl=False)
     else:
-        click.echo(f"Plan: {_printable(str(made.write(out)))}")
+        click.echo(f"Plan: {printable(str(made.write(out)))}")
     where = "at the end of the script" if out is None else "in the CSV file beside it and at the end of the script"
     if len(made.not_planned):
         left = counted(len(made.not_planned), "finding")
@@ -323,7 +324,7 @@ def diff(
         write_changes(changes, out)
     _print_changes(changes, form)
     for line in (*_apart(changes), *_unread(changes.old.inventory), *_unread(changes.new.inventory)):
-        click.echo(_printable(line), err=True)
+        click.echo(printable(line), err=True)
     if fail_on_change and not changes.is_empty:
         return FOUND
     return INCOMPLETE if strict and len(changes.not_compared) else DONE
@@ -367,7 +368,7 @@ def _print_changes(changes: Changes, form: str) -> None:
         for change, group in frame.assign(severity=severity).groupby("change", sort=False):
             click.echo(f"{str(change).replace('_', ' ')}: {len(group):,}")
             for row in group[columns].fillna("").values.tolist():
-                how, account, kind, name, detail = (_printable(str(cell)) for cell in row)
+                how, account, kind, name, detail = (printable(str(cell)) for cell in row)
                 click.echo(f"  {how and f'{how:<6}  '}{account:<12}  {kind:<16}  {name}: {detail}")
         click.echo(f"{changes.said}.", err=True)
 
@@ -396,7 +397,7 @@ def snapshot(sources: tuple[str, ...], out: Path, **live: Any) -> int:
 
     inventory = take_snapshot(out, *sources, **_asked(**live))
     click.echo(f"{_of_each(inventory)}.")
-    click.echo(f"Snapshot: {_printable(str(out))}")
+    click.echo(f"Snapshot: {printable(str(out))}")
     for line in _unread(inventory):
         click.echo(line, err=True)
     return DONE
@@ -445,7 +446,7 @@ def notebooks(folder: Path, *, force: bool) -> int:
     if left:
         click.echo(f"Left as they are: {', '.join(file.name for file in left)}; --force writes over them")
     install = "" if find_spec("jupyterlab") else "pip install 'iamframe[notebooks]' && "
-    click.echo(f"Now type: {install}jupyter lab {_printable(shlex.quote(str(folder)))}")
+    click.echo(f"Now type: {install}jupyter lab {printable(shlex.quote(str(folder)))}")
     return DONE
 
 
@@ -490,7 +491,7 @@ def _unread(inventory: Inventory) -> list[str]:
     gaps = inventory.gaps
     gaps = gaps[gaps["reason"].isin(["unreadable", "contradicted", "expired"]) | (gaps["operation"] == "AssumeRole")]
     more = [f"and {len(gaps) - 10:,} more, all in gaps.csv of a report"] if len(gaps) > 10 else []
-    return [f"not read: {_printable(detail)}" for detail in gaps["detail"].head(10)] + more
+    return [f"not read: {printable(detail)}" for detail in gaps["detail"].head(10)] + more
 
 
 def _print(result: Result, form: str) -> None:
@@ -522,7 +523,7 @@ def _print_rows(frame: DataFrame, form: str) -> None:
 def _table(findings: DataFrame) -> Iterator[str]:
     """Yield a line per finding; what the details of several in a row have in common is said once, beneath them."""
     columns = ["severity", "check", "account_id", "resource_name", "detail", "accepted"]
-    rows = [[_printable(str(cell)) for cell in row] for row in findings[columns].fillna("").values.tolist()]
+    rows = [[printable(str(cell)) for cell in row] for row in findings[columns].fillna("").values.tolist()]
     for (_, common), group in groupby(rows, key=lambda row: (row[1], row[4].partition(": ")[2])):
         alike = list(group)
         once = common if len(alike) > 1 else ""
@@ -533,14 +534,9 @@ def _table(findings: DataFrame) -> Iterator[str]:
             yield f"        of these {len(alike):,}: {once}"
 
 
-def _printable(text: str) -> str:
-    # A terminal obeys control characters, and names come from other people.
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
-
-
 def _markdown(rows: list[list[str]], head: list[str]) -> str:
     def cell(text: str) -> str:
-        escaped = "".join(f"\\{c}" if c in "\\|`*_[]<>#&!~$" else c for c in _printable(text))
+        escaped = "".join(f"\\{c}" if c in "\\|`*_[]<>#&!~$" else c for c in printable(text))
         return escaped.replace("\n", " ")
 
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
@@ -613,7 +609,7 @@ def _way_out(error: click.UsageError) -> str:
 
 
 def _refuse(sentence: str) -> int:
-    click.echo(f"iamframe: {_printable(sentence)}", err=True)
+    click.echo(f"iamframe: {printable(sentence)}", err=True)
     return REFUSED
 
 

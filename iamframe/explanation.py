@@ -27,7 +27,7 @@ from iamframe.lives import events_of
 from iamframe.sources.records import ALL, ROLE_LINKS, Asked, asked_for, aws_command, name_of, partition_of
 from iamframe.sources.references import CORE
 from iamframe.trust import statements_of
-from iamframe.words import counted
+from iamframe.words import counted, printable
 
 NOT_READ = "not read"
 # AWS's own words, as it answered when it was recorded; tests hold them against the practice account.
@@ -873,7 +873,7 @@ def _lines(frame: pd.DataFrame) -> Iterator[str]:
     for number, rows in enumerate(pairs[:_SHOWN]):
         if number or len(before):
             yield ""
-        yield f"== {_printable(_heading(rows))} =="
+        yield f"== {printable(_heading(rows))} =="
         yield from _section_lines(rows)
     if more := _more(pairs):
         yield from ("", more)
@@ -889,7 +889,7 @@ def _tables(frame: pd.DataFrame) -> Iterator[str]:
             "account_id": "account",
             "role": "role",
             "profile": "profile",
-            "note": "",
+            "note": "note",
         }
         other = before[[name for name in columns if before[name].notna().any()]].astype(object)
         other["section"] = other["section"].mask(other["section"].eq(other["section"].shift()))
@@ -905,7 +905,7 @@ def _tables(frame: pd.DataFrame) -> Iterator[str]:
             shown = [_text(value) for value in sides]
             told.append((section if section != last else None, field, *(shown if any(shown) else ()), _text(note)))
             last = section
-        yield cells.table(("", "", "role", "instance profile", ""), told)
+        yield cells.table(("", "", "role", "instance profile", "note"), told)
     if more := _more(pairs):
         yield cells.line(more)
 
@@ -942,21 +942,21 @@ def _section_lines(rows: pd.DataFrame) -> Iterator[str]:
         yield ""
         two = section in _SIDE_BY_SIDE and mine["role_arn"].notna().any() and mine["profile_arn"].notna().any()
         yield section + ("   (role | instance profile)" if two else "")
-        width = min(max(len(field) for field in map(_printable, mine["field"])), 36)
-        beside = max((len(side) for side in map(_printable, mine["role"].dropna()) if len(side) <= _BESIDE), default=0)
+        width = min(max(len(field) for field in map(printable, mine["field"])), 36)
+        beside = max((len(side) for side in map(printable, mine["role"].dropna()) if len(side) <= _BESIDE), default=0)
         for row in mine.itertuples():
             sides = [
-                _printable(text) if (text := _text(value)) is not None else "-" for value in (row.role, row.profile)
+                printable(text) if (text := _text(value)) is not None else "-" for value in (row.role, row.profile)
             ]
             if two and sides != ["-", "-"]:
                 said = f"{sides[0]:<{beside}} | {sides[1]}"
             else:
                 said = next((side for side in sides if side != "-"), "")
-            note = _printable(note) if (note := _text(row.note)) else ""
+            note = printable(note) if (note := _text(row.note)) else ""
             if note and _text(row.role_arn) is _text(row.profile_arn) is None and (account := _text(row.account_id)):
-                note = f"account {_printable(account)}: {note}"
+                note = f"account {printable(account)}: {note}"
             note = f"({note})" if said and note else note
-            line = f"  {_printable(row.field):<{width}}  {' '.join(filter(None, (said, note)))}".rstrip()
+            line = f"  {printable(row.field):<{width}}  {' '.join(filter(None, (said, note)))}".rstrip()
             # A command is to be copied, and stays one line.
             yield from (
                 [line]
@@ -965,8 +965,3 @@ def _section_lines(rows: pd.DataFrame) -> Iterator[str]:
                     line, 118, subsequent_indent=" " * (width + 4), break_long_words=False, break_on_hyphens=False
                 )
             )
-
-
-def _printable(text: str) -> str:
-    # A terminal obeys control characters, and names come from other people.
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in str(text))

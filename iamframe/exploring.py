@@ -179,12 +179,14 @@ def not_complete(result: Result, wanted: Filter) -> pd.DataFrame:
     return coverage[coverage["status"] != "complete"]
 
 
-@schema.shows(schema.OWNERS)
+@schema.shows(schema.FINDINGS_BY_TAG)
 def grouped(result: Result, findings: pd.DataFrame, tag_key: str) -> pd.DataFrame:
     """Return whose the findings are: how many, by the value of a tag.
 
     One row per value, the most findings first, then those that do not carry the tag, then those whose tags were not
-    read, with the columns of `schema.OWNERS`. A finding whose two sides carry two values counts for both.
+    read, with the columns of `schema.FINDINGS_BY_TAG`. Each number is that of the rows which the filter by this tag and
+    value finds: the key is taken as stored, and a finding whose two sides carry two values counts for both. To share
+    findings out, each to one owner, there is `iamframe.findings_by_owner`.
     """
     sides = _sides(result.inventory, findings)
     carried, unread = _carried(result.inventory, sides, tag_key, len(findings))
@@ -202,7 +204,7 @@ def grouped(result: Result, findings: pd.DataFrame, tag_key: str) -> pd.DataFram
     told["tag_value"] = told["tag_value"].where(told["tagged"] == "yes")
     order = told["tagged"].map(list(_TAGGED).index)
     told = told.assign(order=order, fewer=-told["findings"]).sort_values(["order", "fewer", "tag_value"])
-    return schema.OWNERS.conform(told)
+    return schema.FINDINGS_BY_TAG.conform(told)
 
 
 def tag_keys(result: Result, findings: pd.DataFrame) -> list[str]:

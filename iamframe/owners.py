@@ -24,7 +24,8 @@ def findings_by_owner(result: Result, tag_key: str = OWNER_TAG) -> pd.DataFrame:
     The owner is the value of the tag on the finding's resource; where that carries none or its tags were not read, of
     its related resource; and where that has none either, of the role that the profile holds. Keys that read alike
     (`owner`, `OWNER`) count as the one asked for; of several on one resource, that which is spelled as asked for. An
-    empty value names nobody.
+    empty value names nobody. Each finding counts once, so that the rows add up; what carries a value on either side is
+    counted by `iamframe.exploring.grouped`.
 
     One row per owner, those with the most findings first, then what has no owner, what may have one that was not read,
     and what is about an account as a whole, with the columns of `schema.FINDINGS_BY_OWNER`. No request is made to AWS.

@@ -172,7 +172,7 @@ def plot_tag_coverage(inventory: Inventory, ax: Axes | None = None, keys: Iterab
         for (account, kind), known, unread in zip(sides.index, sides["known"], sides["unread"], strict=True)
     ]
 
-    ax = _axes(ax, labels, rows=len(labels) + 4, across=0.75 * len(chosen))
+    ax = _axes(ax, labels, rows=len(labels) + 4, across=max(0.55 * len(chosen), 4))
     _title(
         ax,
         f"Percent of roles and profiles that carry a tag key, in {counted(len(worst), 'account')}",
@@ -268,7 +268,7 @@ def plot_ladder(inventory: Inventory, ax: Axes | None = None, limit: int = 60) -
         for kind, name, suffix in zip(rows["kind"], rows["profile_name"], suffixes, strict=True)
     ]
 
-    ax = _axes(ax, [role + profile for role, profile in zip(roles, profiles, strict=True)], rows=0.7 * len(rows))
+    ax = _axes(ax, [role + profile for role, profile in zip(roles, profiles, strict=True)], rows=0.7 * len(rows), across=3)
     kinds, shared = rungs["kind"].value_counts(), rungs[rungs["kind"] == "shared"]
     said = {
         f"{counted(shared['group'].nunique(), 'role')} in several profiles ({len(shared):,})": len(shared),
@@ -412,7 +412,7 @@ def plot_surfaces(ax: Axes | None = None) -> Axes:
     conditions = list(dict.fromkeys(fact.condition for fact in facts if fact.condition))
     looks = {"yes": _LIGHT, "condition": _DOTTED, "no": _CROSSED, "unknown": _UNKNOWN}
 
-    ax = _axes(ax, rows, rows=len(rows) + len(conditions), across=len(columns))
+    ax = _axes(ax, rows, rows=len(rows) + len(conditions), across=max(len(columns), 6.2))
     _title(ax, "Where tags of roles and profiles can be seen and changed")
     rectangle = _loaded("matplotlib.patches").Rectangle
     for fact in facts:
@@ -522,11 +522,11 @@ def _loaded(module: str) -> Any:
         raise missing_extra("matplotlib", "notebooks") from error
 
 
-def _axes(ax: Axes | None, labels: Iterable[str], rows: float, across: float = 0) -> Axes:
+def _axes(ax: Axes | None, labels: Iterable[str], rows: float, across: float = 6.2) -> Axes:
     """Return the axes given, or those of a new figure with room for labels at their side and for rows."""
     if ax is not None:
         return ax
-    width = max(across, 6.2) + 0.08 * max(map(_width, labels), default=0)
+    width = across + 0.08 * max(map(_width, labels), default=0)
     new: Axes = _loaded("matplotlib.pyplot").subplots(figsize=(width, 2 + 0.34 * max(rows, 2)), layout="constrained")[1]
     return new
 
@@ -546,7 +546,7 @@ def _draw_bars(ax: Axes, counts: pd.DataFrame, looks: Looks, unit: str) -> Axes:
         left = left + values
     for row, total in enumerate(totals):
         thin = counts.iloc[row][(counts.iloc[row] > 0) & ~wide[row]]
-        small = [f"{value:,} {name}" if value < total else str(name) for name, value in thin.items()]
+        small = [f"{name}: {value:,}" if value < total else str(name) for name, value in thin.items()]
         text = f"{total:,}" + (f" ({', '.join(small)})" if small else "")
         ax.annotate(text, (total, row), (4, 0), textcoords="offset points", va="center", fontsize=9, **_font(text))
     labels = [str(label) for label in counts.index]

@@ -512,8 +512,8 @@ COUNTS = Frame(
     ),
 )
 
-OWNERS = Frame(
-    "owners",
+FINDINGS_BY_TAG = Frame(
+    "findings_by_tag",
     "value of a tag, and state without one",
     ("tag_value", "tagged"),
     (

@@ -1,4 +1,4 @@
-"""Words that numbers are said in."""
+"""Words that numbers are said in, and words of others on one line."""
 
 from __future__ import annotations
 
@@ -6,6 +6,13 @@ from __future__ import annotations
 def counted(count: int, noun: str) -> str:
     """Return a count with its noun, in the singular where it is one."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def printable(text: str) -> str:
+    """Return a text on one line: a terminal obeys control characters, and names come from other people."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def how_many(complete: int, checks: int) -> str:

@@ -46,6 +46,7 @@ MODULES = [
     "trust",
     "keys",
     "names",
+    "showing",
     "rows",
     "missing",
     "events",

@@ -433,7 +433,7 @@ def test_without_a_policy_nothing_is_demanded_and_that_is_said(tmp_path: Path) -
     assert found(tmp_path, documents, "missing_required_tags") == []
     status, reason = covered(tmp_path, documents, "missing_required_tags")
     assert status == "unknown"
-    assert reason.startswith("no policy file demands tags; name one with `--policy FILE`")
+    assert reason.startswith("no policy file demands tags; name one with `--policy FILE`, in Python with `policy=`")
 
 
 @pytest.mark.parametrize(

@@ -209,7 +209,7 @@ def test_markdown_is_a_table_in_which_names_are_no_markup(tmp_path: Path) -> Non
     assert done.stdout.splitlines() == [
         "| severity | check | account | name | found |",
         "| --- | --- | --- | --- | --- |",
-        rf"| medium | empty\_profiles | {ACCOUNT} | a\|b\<script\>\`c\`\[d\](e)\*f\*\\x0a\# g | holds no role |",
+        rf"| medium | empty\_profiles | {ACCOUNT} | a\|b\<script\>\`c\`\[d\](e)\*f\*\\n\# g | holds no role |",
     ]
 
 
@@ -411,7 +411,7 @@ def test_help_names_the_commands_and_each_option(tmp_path: Path) -> None:
 
 def test_without_a_command_it_shows_how_it_is_used_in_lines_that_can_be_read(tmp_path: Path) -> None:
     done = run(tmp_path)
-    assert "\\x0a" not in done.stdout + done.stderr
+    assert "\\n" not in done.stdout + done.stderr
     assert len((done.stdout + done.stderr).splitlines()) > 5
 
 

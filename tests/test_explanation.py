@@ -514,7 +514,7 @@ def test_control_characters_never_reach_a_terminal(tmp_path: Path) -> None:
     )
     text = str(explain(inventory, "web"))
     assert "\x1b" not in text
-    assert "\\x1b[31mred\\x0anext" in text
+    assert "\\x1b[31mred\\nnext" in text
 
 
 def test_many_pairs_are_cut_in_text_and_whole_in_the_frame(tmp_path: Path) -> None:

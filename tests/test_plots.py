@@ -164,7 +164,7 @@ def test_names_that_their_maker_means_to_differ_stand_apart_in_texture_legend_an
 def test_a_part_too_thin_for_its_number_is_told_behind_its_bar(tmp_path: Path) -> None:
     documents = {"p.json": profile_list(CLOUD9, *[profile(f"blue{n}", nested_role(f"green{n}")) for n in range(40)])}
     ax = plot_name_relations(run_checks(load(tmp_path, documents)))
-    assert "41 (1 differ as their maker means)" in texts(ax)
+    assert "41 (differ as their maker means: 1)" in texts(ax)
 
 
 def test_profiles_whose_role_was_not_read_are_hatched_and_not_called_empty(tmp_path: Path) -> None:

@@ -262,7 +262,7 @@ def tags_of_both(reach: Reach) -> Verdicts:
 
 def tag_policy(reach: Reach) -> Verdicts:
     """A policy file that demands tags."""
-    missing = ("unknown", "no policy file demands tags; name one with `--policy FILE`")
+    missing = ("unknown", "no policy file demands tags; name one with `--policy FILE`, in Python with `policy=`")
     return [_COMPLETE if reach.policy.required else missing for _ in reach.inventory.accounts["account_id"]]
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from iamframe.planning.resources import PROFILE, Account, Resource
 from iamframe.version import __version__
-from iamframe.words import counted
+from iamframe.words import counted, printable
 
 _TAGS = "sort_by(Tags||`[]`,&Key)[].[Key,Value]"
 # `to_string` makes ASCII of any letter, so that the comparison does not hang on the terminal's encoding.
@@ -431,12 +431,3 @@ def _listed(title: str, lines: Iterable[str]) -> str:
 def comment(text: str) -> str:
     """Return a text as one comment line, whatever it holds."""
     return f"# {printable(text)}"
-
-
-def printable(text: str) -> str:
-    """Return a text on one line: a terminal obeys control characters, and names come from other people."""
-    return (
-        text
-        if text.isprintable()
-        else "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
-    )
