@@ -268,7 +268,8 @@ def plot_ladder(inventory: Inventory, ax: Axes | None = None, limit: int = 60) -
         for kind, name, suffix in zip(rows["kind"], rows["profile_name"], suffixes, strict=True)
     ]
 
-    ax = _axes(ax, [role + profile for role, profile in zip(roles, profiles, strict=True)], rows=0.7 * len(rows), across=3)
+    both = [role + profile for role, profile in zip(roles, profiles, strict=True)]
+    ax = _axes(ax, both, rows=0.7 * len(rows), across=3)
     kinds, shared = rungs["kind"].value_counts(), rungs[rungs["kind"] == "shared"]
     said = {
         f"{counted(shared['group'].nunique(), 'role')} in several profiles ({len(shared):,})": len(shared),

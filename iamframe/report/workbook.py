@@ -27,8 +27,19 @@ if TYPE_CHECKING:
 MAX_ROWS = 1_048_576
 MAX_CHARACTERS = 32_767
 _CHUNK = 10_000
-_WIDEST = 60
+_WIDEST = 48
+# What is longer would make a row as high as the window.
+_WRAPPED = 400
 _OVERVIEW = ("sheet", "what it holds", "rows", *(f"{status} in accounts" for status in STATUSES), "note")
+
+
+class Formats(NamedTuple):
+    """How cells look."""
+
+    head: Format
+    text: Format
+    wrapped: Format
+    number: Format
 
 
 class Sheet(NamedTuple):
@@ -91,13 +102,18 @@ def write_workbook(
             "created": made.to_pydatetime().replace(tzinfo=None, microsecond=0),
         }
     )
-    head, text = book.add_format({"bold": True}), book.add_format({"num_format": "@"})
+    formats = Formats(
+        book.add_format({"bold": True, "valign": "top"}),
+        book.add_format({"num_format": "@", "valign": "top"}),
+        book.add_format({"num_format": "@", "valign": "top", "text_wrap": True}),
+        book.add_format({"valign": "top"}),
+    )
     overview = book.add_worksheet("overview")
     rows = []
     for sheet in _sheets(result, owners):
-        notes = [sheet.note, *_write(book.add_worksheet(sheet.name), sheet, head, text)]
+        notes = [sheet.note, *_write(book.add_worksheet(sheet.name), sheet, formats)]
         rows.append((sheet.name, sheet.title, len(sheet.frame), *sheet.statuses, "; ".join(filter(None, notes))))
-    _write_overview(overview, _said(result, title, author, is_masked), rows, head, text)
+    _write_overview(overview, _said(result, title, author, is_masked), rows, formats)
     try:
         book.close()
     except FileCreateError as error:
@@ -131,18 +147,19 @@ def _sheets(result: Result, owners: pd.DataFrame) -> Iterator[Sheet]:
         yield Sheet(name, said, rows, f"{name}.csv", [], "" if len(rows) else empty)
 
 
-def _write(sheet: Worksheet, table: Sheet, head: Format, text: Format) -> list[str]:
+def _write(sheet: Worksheet, table: Sheet, formats: Formats) -> list[str]:
     """Write a table below its column names; return what had to be left out, in words."""
     columns = list(table.frame.columns)
     frame = table.frame.head(MAX_ROWS - 1)
     is_number = [frame[name].dtype.kind in "iuf" for name in columns]
     for place, name in enumerate(columns):
-        widths = pc.max(pc.utf8_length(texts(frame[name]))).as_py() or 0 if frame[name].dtype == "str" else 20
-        sheet.set_column(place, place, min(max(widths, len(name) + 3), _WIDEST), None if is_number[place] else text)
-        sheet.write_string(0, place, name, head)
+        longest = pc.max(pc.utf8_length(texts(frame[name]))).as_py() or 0 if frame[name].dtype == "str" else 20
+        text = formats.wrapped if _WIDEST < longest <= _WRAPPED else formats.text
+        width = min(max(longest, len(name) + 3), _WIDEST)
+        sheet.set_column(place, place, width, formats.number if is_number[place] else text)
+        sheet.write_string(0, place, name, formats.head)
     sheet.freeze_panes(1, 0)
-    sheet.set_landscape()
-    sheet.fit_to_pages(1, 0)
+    _for_paper(sheet)
     sheet.repeat_rows(0)
     if table.note and not len(frame):
         # No row of its own, so that who reads the sheet as a table reads no row.
@@ -167,6 +184,12 @@ def _write(sheet: Worksheet, table: Sheet, head: Format, text: Format) -> list[s
     return said
 
 
+def _for_paper(sheet: Worksheet) -> None:
+    sheet.set_landscape()
+    sheet.fit_to_pages(1, 0)
+    sheet.set_margins(left=0.4, right=0.4, top=0.5, bottom=0.5)
+
+
 def _cells(values: pd.Series) -> list[Any]:
     said = values.dt.strftime(TIME_FORMAT) if values.dtype.kind == "M" else values
     cells = pa.array(said, from_pandas=True).to_pylist()
@@ -185,16 +208,19 @@ def _said(result: Result, title: str | None, author: str | None, is_masked: bool
     ]
 
 
-def _write_overview(sheet: Worksheet, said: list[str], rows: list[tuple[Any, ...]], head: Format, text: Format) -> None:
-    for place, width in enumerate((28, 60, 12, 20, 20, 20, 80)):
-        sheet.set_column(place, place, width, None if 2 <= place <= 5 else text)
+def _write_overview(sheet: Worksheet, said: list[str], rows: list[tuple[Any, ...]], formats: Formats) -> None:
+    for place, width in enumerate((28, 68, 8, 20, 19, 20, 50)):
+        sheet.set_column(place, place, width, formats.number if 2 <= place <= 5 else formats.wrapped)
+    _for_paper(sheet)
     for row, sentence in enumerate(said):
-        sheet.write_string(row, 0, sentence, None if row else head)
+        sheet.write_string(row, 0, sentence, formats.text if row else formats.head)
     top = len(said) + 1
     for place, name in enumerate(_OVERVIEW):
-        sheet.write_string(top, place, name, head)
+        sheet.write_string(top, place, name, formats.head)
     for row, (name, title, count, *statuses, note) in enumerate(rows, top + 1):
-        for place, word in ((0, name), (1, title), (6, note)):
+        # The names of sheets are iamframe's own.
+        sheet.write_url(row, 0, f"internal:{name}!A1", string=name, tip=f"to the sheet {name}")
+        for place, word in ((1, title), (6, note)):
             if word:
                 sheet.write_string(row, place, word)
         for place, number in enumerate((count, *statuses), 2):
