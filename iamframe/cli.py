@@ -121,10 +121,10 @@ def app() -> None:
 @click.option("--title", metavar="TEXT", help="Title of the page.")
 @click.option("--author", metavar="TEXT", help="Who the page is by.")
 @click.option("--compare", "older", metavar="OLD", help="Show what changed since an older SOURCE.")
-@click.option("--lang", type=click.Choice(("en", "ja")), default="en", show_default=True, help="Language of the page.")
 @click.option(
-    "--owner-tag", metavar="KEY", default="Owner", show_default=True, help="Key of the tag that names owners."
+    "--lang", type=click.Choice(("en", "ja"), False), default="en", show_default=True, help="Language of the page."
 )
+@click.option("--owner-tag", metavar="KEY", help="Key of the tag that names owners.  [default: Owner]")
 @click.option("--xlsx", is_flag=True, help="Write an Excel workbook, too.")
 @click.option("--mask", is_flag=True, help="Put pseudonyms for account ids, unique and external ids, e-mail addresses.")
 @click.option(
@@ -143,7 +143,7 @@ def report(
     author: str | None,
     older: str | None,
     lang: str,
-    owner_tag: str,
+    owner_tag: str | None,
     xlsx: bool,
     mask: bool,
     mask_key: Path | None,
@@ -154,6 +154,7 @@ def report(
     """Write the page, the CSV files and the summary into a folder; of the sample, where no SOURCE is named."""
     from iamframe.checks import run_checks
     from iamframe.loading import load
+    from iamframe.owners import OWNER_TAG, owner_keys
     from iamframe.report import write_report
 
     new = sources or ("sample",)
@@ -171,7 +172,7 @@ def report(
         author=author,
         changes=changes,
         lang=lang,
-        owner_tag=owner_tag,
+        owner_tag=OWNER_TAG if owner_tag is None else owner_tag,
         xlsx=xlsx,
         mask=mask_key or mask,
     )
@@ -181,6 +182,8 @@ def report(
     if changes:
         click.echo(f"Since {printable(older or '')}: {changes.said}.")
     click.echo(f"Report: {printable(str(page))}")
+    if owner_tag and not owner_keys(result, owner_tag):
+        click.echo(f"No tag that was read has the key {printable(owner_tag)}: no finding has an owner.", err=True)
     for line in _unread(inventory):
         click.echo(line, err=True)
     return _status(result, None, (), strict=strict)
@@ -605,7 +608,8 @@ def _way_out(error: click.UsageError) -> str:
     unknown = isinstance(error, click.NoSuchOption) and not error.possibilities
     if unknown and error.ctx and error.ctx.command is explain:
         return "a name that begins with - stands behind --, as in `iamframe explain -- -NAME SOURCE`"
-    return "see `iamframe --help`"
+    of = f" {error.ctx.command.name}" if error.ctx and error.ctx.command is not app else ""
+    return f"see `iamframe{of} --help`"
 
 
 def _refuse(sentence: str) -> int:

@@ -145,7 +145,7 @@ class Inventory:
         if reasons.empty:
             return cells.line("Nothing that was asked for was left unread: there are no gaps.")
         said = ", ".join(f"{count:,} {str(reason).replace('_', ' ')}" for reason, count in reasons.items())
-        return cells.line(f"{counted(len(self.gaps), 'thing')} not read or not believed ({said}), told in .gaps")
+        return cells.line(f"{counted(len(self.gaps), 'gap')} ({said}): what was not read, or not believed, is in .gaps")
 
 
 def build_inventory(answers: Iterable[Answer], sources: Iterable[str] = ()) -> Inventory:

@@ -328,7 +328,8 @@ def test_a_key_file_is_made_for_its_owner_alone_and_keeps_pseudonyms_from_report
 @pytest.mark.parametrize(
     ("key", "said"),
     [
-        ("short", "is no key, which has 32 bytes at least"),
+        ("short", "holds 9 bytes, and a key has 32 to 1,024"),
+        ("page.html", "holds 1,025 bytes, and a key has 32 to 1,024"),
         ("folder", "the key cannot be read or made"),
         ("", "the key cannot be read or made"),
         ("gone/key", "the key cannot be read or made"),
@@ -336,7 +337,7 @@ def test_a_key_file_is_made_for_its_owner_alone_and_keeps_pseudonyms_from_report
     ],
 )
 def test_a_key_that_is_none_is_refused_in_one_sentence(tmp_path: Path, key: str, said: str) -> None:
-    write(tmp_path, {"short": "too short"})
+    write(tmp_path, {"short": "too short", "page.html": "x" * 1_025})
     (tmp_path / "folder").mkdir()
     with pytest.raises(ReportError, match=rf"^[^\n]*{key or re.escape('.')}: {said}[^\n]*$"):
         report(tmp_path, organisation(), mask=tmp_path / key if key else "")

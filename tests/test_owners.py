@@ -15,6 +15,7 @@ from test_page import opened, table
 import iamframe
 from iamframe import schema
 from iamframe.cli import app
+from iamframe.errors import ReportError
 from iamframe.owners import owner_keys
 
 
@@ -152,6 +153,7 @@ def test_the_page_shows_each_owner_with_its_findings_by_severity(browser: Browse
 def test_a_key_that_no_tag_has_is_said_with_how_to_name_another(browser: Browser, tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["report", "sample", "--owner-tag", "Nobody", "--out", str(tmp_path)])
     assert done.exit_code == 0, done.output
+    assert "No tag that was read has the key Nobody: no finding has an owner.\n" in done.stderr
     with opened(browser, tmp_path / "report.html") as it:
         said = it.page.locator("#owners + p").inner_text()
         assert said == "No tag that was read has the key Nobody; name the one that you use with --owner-tag."
@@ -160,3 +162,17 @@ def test_a_key_that_no_tag_has_is_said_with_how_to_name_another(browser: Browser
             "tags not read",
             "of an account as a whole",
         ]
+
+
+def test_an_owner_tag_without_a_name_is_refused(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["report", "sample", "--owner-tag", " ", "--out", str(tmp_path / "out")])
+    assert isinstance(done.exception, ReportError)
+    assert str(done.exception) == "owner_tag=' ': is the key of no tag; name the one whose values are owners"
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_key_that_looks_like_the_owners_is_spelled_out_on_the_page(browser: Browser, tmp_path: Path) -> None:
+    page = iamframe.write_report(iamframe.run_checks(iamframe.load_sample()), tmp_path)
+    with opened(browser, page) as it:
+        (caption,) = it.page.locator("table.owners caption").all_inner_texts()
+    assert "by the tag Owner, owner, \u039fwner [\\u039fwner] of the resource" in caption

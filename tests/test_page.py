@@ -241,7 +241,7 @@ def test_the_alias_of_an_account_is_shown_as_it_is(browser: Browser, tmp_path: P
     source = write(tmp_path / "in", {"id.json": identity(), "p.json": profile_list(profile("a"))})
     (source / "aliases.json").write_text(json.dumps({"AccountAliases": [text]}), encoding="ascii")
     with opened(browser, report(iamframe.load_files(source), tmp_path / "out")) as it:
-        assert f"{ACCOUNT} ({text}): as of a time that is not known" in it.text()
+        assert f"{ACCOUNT} ({text}): date unknown" in it.text()
 
 
 def test_the_page_runs_nothing_but_its_own_script_even_if_something_were_not_escaped(
@@ -797,7 +797,7 @@ def test_the_page_says_how_many_checks_are_complete(
 def test_a_time_that_nobody_said_is_not_laid_to_files(browser: Browser, tmp_path: Path) -> None:
     with opened(browser, report(empties(tmp_path / "in", "left"), tmp_path / "out")) as it:
         looked = it.page.get_by_role("region", name="What was looked at").get_by_role("listitem")
-        assert looked.inner_text() == f"{ACCOUNT}: as of a time that is not known"
+        assert looked.inner_text() == f"{ACCOUNT}: date unknown"
 
 
 def test_noughts_are_no_all_clear_where_a_check_did_not_see_all(browser: Browser, tmp_path: Path) -> None:

@@ -81,13 +81,15 @@ def write_report(
     Raises
     ------
     ReportError
-        If the folder cannot be made or written to, there is no such language, the key file is none or lies in the
-        folder, or a masked file would still hold an original.
+        If the folder cannot be made or written to, there is no such language, the owner's tag has no key, the key file
+        is none or lies in the folder, or a masked file would still hold an original.
     MissingExtraError
         If a workbook is asked for and XlsxWriter is not installed.
     """
     if lang not in LANGUAGES:
         raise ReportError(f"lang={lang!r}: the page is not written in that language; there are {', '.join(LANGUAGES)}")
+    if not owner_tag.strip():
+        raise ReportError(f"owner_tag={owner_tag!r}: is the key of no tag; name the one whose values are owners")
     folder = Path(out)
     pseudonyms = None
     # An empty name, as of a variable that is not set, is no wish to show what is to be masked.

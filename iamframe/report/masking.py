@@ -50,6 +50,7 @@ MASKED = (
     "descriptions alone. Next steps that name pseudonyms are made comments, not to be run."
 )
 KEY_BYTES = 32
+MAX_KEY_BYTES = 1_024
 # Columns that hold an id and nothing else, whatever its form.
 ID_COLUMNS = {"account_id": "acct", "role_id": "id", "profile_id": "id"}
 COLUMNS = {
@@ -565,7 +566,7 @@ def mask_for(key: bool | str | os.PathLike[str], folder: Path) -> Mask:
     Raises
     ------
     ReportError
-        If it lies where the report goes, holds less than 32 bytes, or cannot be read or made.
+        If it lies where the report goes, holds less than 32 bytes or more than 1,024, or cannot be read or made.
     """
     if isinstance(key, bool):
         return Mask(secrets.token_bytes(KEY_BYTES))
@@ -580,6 +581,10 @@ def mask_for(key: bool | str | os.PathLike[str], folder: Path) -> Mask:
         content = file.read_bytes().strip()
     except OSError as error:
         raise ReportError(f"{file}: the key cannot be read or made ({error.strerror}); name another file") from error
-    if len(content) < KEY_BYTES:
-        raise ReportError(f"{file}: is no key, which has {KEY_BYTES} bytes at least; name a file that is not there yet")
+    if not KEY_BYTES <= len(content) <= MAX_KEY_BYTES:
+        # What is longer is a document that was named by mistake, and that others may have.
+        raise ReportError(
+            f"{file}: holds {len(content):,} bytes, and a key has {KEY_BYTES} to {MAX_KEY_BYTES:,}; name a file that "
+            "is not there yet, and it is made"
+        )
     return Mask(content)

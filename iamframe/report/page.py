@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from iamframe.checks.registry import CHECKS, SEVERITIES, STATUSES, Result
 from iamframe.keys import texts
+from iamframe.names import shown as spelled
 from iamframe.owners import OWNER_TAG, owner_keys
 from iamframe.report import pictures
 from iamframe.version import __version__
@@ -156,7 +157,7 @@ def render_page(
         labels={name: words.word(label) for name, label in LABELS.items()},
         owners=pictures.owners(result, owner_tag),
         owner_tag=owner_tag,
-        owner_keys=owner_keys(result, owner_tag),
+        owner_keys=list(map(spelled, owner_keys(result, owner_tag))),
         widths=pictures.widths,
         sections=sections,
         found=[section for section in sections if section.open],
