@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from iamframe import schema
 from iamframe.checks import CHECKS, SEVERITIES, Result
-from iamframe.checks.registry import STATUSES
+from iamframe.checks.registry import STATUSES, some
 from iamframe.errors import FilterError, ReportError
 from iamframe.explanation import Explanation, explain
 from iamframe.inventory import Inventory
@@ -30,7 +30,6 @@ from iamframe.words import counted
 NO_MAKER = "(none known)"
 _TAGGED = {"yes": "tag", "no": "without the tag", "unknown": "not known to have the tag"}
 _LISTS = {"accounts": "account", "checks": "check", "severities": "severity", "makers": "maker"}
-_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -304,22 +303,6 @@ def said_undecided(count: int) -> str:
     )
 
 
-def said_not_complete(unsure: pd.DataFrame) -> list[tuple[str, str, str]]:
-    """Return, of coverage that is not complete, the distinct reasons: checks, accounts, and why, the widest first."""
-    told = []
-    for (status, reason), rows in unsure.groupby(["status", "reason"], sort=False):
-        checks, accounts = rows["check"].unique(), rows["account_id"].unique()
-        told.append((len(rows), _some(checks), str(status), _some(accounts), str(reason)))
-    told.sort(key=lambda row: -row[0])
-    return [(f"{checks} ({status})", accounts, reason) for _, checks, status, accounts, reason in told]
-
-
-def _some(names: Iterable[str]) -> str:
-    every = list(names)
-    more = f" and {len(every) - _NAMED} more" if len(every) > _NAMED else ""
-    return ", ".join(every[:_NAMED]) + more
-
-
 def _check(result: Result, wanted: Filter) -> None:
     known = {
         "account": (wanted.accounts, result.inventory.accounts["account_id"].tolist()),
@@ -329,7 +312,7 @@ def _check(result: Result, wanted: Filter) -> None:
     for what, (asked, there) in known.items():
         for name in asked:
             if name not in there:
-                raise FilterError(f"the result has no {what} {name!r}; there are {_some(there)}")
+                raise FilterError(f"the result has no {what} {name!r}; there are {some(there)}")
 
 
 def _checks(result: Result, wanted: Filter) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ import pandas as pd
 
 from iamframe import cells, exploring
 from iamframe.checks import SEVERITIES, Policy, Result, run_checks
+from iamframe.checks.registry import STATUSES, said_not_complete
 from iamframe.errors import IamframeError, missing_extra
 from iamframe.exploring import Filter
 from iamframe.inventory import Inventory
@@ -246,10 +247,18 @@ class Explorer:
         _show(self.undecided, _lines([exploring.said_undecided(len(undecided))]))
         self._say_unseen()
         rows = exploring.counts(self.result, self.findings, self.filter)
-        head = ("check", "findings", *SEVERITIES, "accounts seen", "in part", "not")
+        # What is neither found nor left open needs no row.
+        quiet = (rows["findings"] == 0) & (rows["complete"] > 0) & (rows["partial"] + rows["unknown"] == 0)
+        quiet &= ~rows["check"].isin(undecided["check"])
+        head = ("check", "findings", *SEVERITIES, *(f"accounts {status}" for status in STATUSES))
         total = ["all", *(int(rows[name].sum()) for name in ("findings", *SEVERITIES))]
-        body = [*rows.to_numpy(dtype=object).tolist(), [*total, None, None, None]]
-        _show(self.counted, cells.table(head, body, caption="Findings by check and severity"))
+        body = [*rows[~quiet].to_numpy(dtype=object).tolist(), [*total, None, None, None]]
+        none = ", ".join(rows["check"][quiet])
+        _show(
+            self.counted,
+            cells.table(head, body, caption="Findings by check and severity")
+            + _lines([f"None with this filter, and complete in every account: {none}"] if none else []),
+        )
         self._group()
         self._start = 0
         self._page()
@@ -257,7 +266,7 @@ class Explorer:
         self.said.value = f"{len(self.findings):,} of {counted(len(self.result.findings), 'finding')}"
 
     def _say_unseen(self) -> None:
-        told = exploring.said_not_complete(exploring.not_complete(self.result, self.filter))
+        told = said_not_complete(exploring.not_complete(self.result, self.filter))
         if not told:
             words = "Every check saw all that it needs of these accounts: no finding means that there is none."
             _show(self.unseen, _lines([words]))
@@ -298,6 +307,8 @@ class Explorer:
         start, total = self._start, len(self.findings)
         rows = self.findings.iloc[start : start + self._size]
         self.previous.disabled, self.next.disabled = start == 0, start + len(rows) >= total
+        for turn in (self.previous, self.next):
+            turn.layout.display = None if total > self._size else "none"
         self.rows_said.value = f"rows {start + 1:,} to {start + len(rows):,} of {total:,}" if total else "no row"
         numbers = range(start + 1, start + len(rows) + 1)
         frame = _displayed(rows).assign(row=list(numbers)).reset_index(drop=True)[["row", *_COLUMNS.values()]]

@@ -150,11 +150,26 @@ def test_counts_follow_and_tell_how_many_accounts_were_seen(explorer: Explorer) 
     ]
 
 
+def test_a_check_that_found_nothing_and_saw_all_takes_no_row(explorer: Explorer) -> None:
+    explorer.checks.value = ("untagged_roles", "untagged_profiles", "name_mismatches")
+    explorer.text.value = "nothing like it"
+    rows = Cells(html(explorer.counted)).rows[1:]
+    # Tags of one profile and of one role were not read.
+    assert [row[0] for row in rows] == ["untagged_profiles", "untagged_roles", "all"]
+    said = "None with this filter, and complete in every account: name_mismatches"
+    assert said in html(explorer.counted)
+    explorer.text.value = ""
+    explorer.tag_key.value = "Owner"
+    # Whether half is tagged is not known, so that the filter could not judge.
+    assert "name_mismatches" in [row[0] for row in Cells(html(explorer.counted)).rows]
+
+
 def test_what_could_not_be_seen_is_said_even_where_nothing_is_left(explorer: Explorer) -> None:
     explorer.checks.value = ("untagged_profiles",)
     explorer.text.value = "nothing like it"
     assert shown(explorer) == []
     assert explorer.rows_said.value == "no row"
+    assert (explorer.previous.layout.display, explorer.next.layout.display) == ("none", "none")
     assert "no finding does not mean that there is none" in html(explorer.unseen)
     assert Cells(html(explorer.unseen)).rows[1][:2] == ["untagged_profiles (partial)", ACCOUNT]
     explorer.checks.value = ("name_mismatches",)
@@ -201,6 +216,7 @@ def test_pages_are_turned_and_a_filter_begins_at_the_first(explorer: Explorer, m
     explorer.clear.click()
     assert shown(explorer) == [EMPTY, UNTAGGED]
     assert (explorer.previous.disabled, explorer.next.disabled) == (True, False)
+    assert explorer.next.layout.display is None
     explorer.next.click()
     explorer.next.click()
     assert shown(explorer) == [WEB_PATHS]

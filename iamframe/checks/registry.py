@@ -23,6 +23,7 @@ from iamframe.words import counted, how_many
 SEVERITIES = ("high", "medium", "low", "info")
 STATUSES = ("complete", "partial", "unknown")
 _REASONS_SHOWN = 10
+_NAMED = 3
 
 Rule = Callable[..., pd.DataFrame]
 Counts = dict[str, list[int]]
@@ -178,18 +179,34 @@ class Result:
     def _repr_html_(self) -> str:
         """Return what could not be checked, then the checks with their findings, as a notebook shows it."""
         unsure = self.coverage[self.coverage["status"] != "complete"]
-        reasons = unsure.drop_duplicates(["check", "reason"])
+        reasons = said_not_complete(unsure)
         summary = self.summary
         columns = ["check", "title", "severity", "findings", "expected", "accepted", *STATUSES]
         head = (*columns[:6], *(f"accounts {status}" for status in STATUSES))
         rows = summary[columns].to_numpy(dtype=object).tolist()
         parts = [cells.line(f"{counted(len(self.findings), 'finding')}; {self.said_complete}.")]
-        if len(reasons):
-            told = reasons[["check", "status", "account_id", "reason"]].head(_REASONS_SHOWN).to_numpy().tolist()
-            parts.append(cells.table(("not complete", "status", "account", "why"), told))
+        if reasons:
+            parts.append(cells.table(("not complete", "accounts", "why"), reasons[:_REASONS_SHOWN]))
             if len(reasons) > _REASONS_SHOWN:
                 parts.append(cells.line(f"and {counted(len(reasons) - _REASONS_SHOWN, 'more reason')}, in .coverage"))
         return "".join([*parts, cells.table(head, rows)])
+
+
+def said_not_complete(unsure: pd.DataFrame) -> list[tuple[str, str, str]]:
+    """Return, of coverage that is not complete, the distinct reasons: checks, accounts, and why, the widest first."""
+    told = []
+    for (status, reason), rows in unsure.groupby(["status", "reason"], sort=False):
+        checks, accounts = rows["check"].unique(), rows["account_id"].unique()
+        told.append((len(rows), some(checks), str(status), some(accounts), str(reason)))
+    told.sort(key=lambda row: -row[0])
+    return [(f"{checks} ({status})", accounts, reason) for _, checks, status, accounts, reason in told]
+
+
+def some(names: Iterable[str]) -> str:
+    """Return names in a row, and how many more there are than three."""
+    every = list(names)
+    more = f" and {len(every) - _NAMED} more" if len(every) > _NAMED else ""
+    return ", ".join(every[:_NAMED]) + more
 
 
 def selected(only: Iterable[str] | None) -> tuple[str, ...]:
