@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import html
+import itertools
 import json
 import os
 import re
@@ -649,18 +650,26 @@ def test_changes_are_masked_and_what_only_the_older_load_holds_too(tmp_path: Pat
         assert original.encode() not in written
 
 
-def test_a_short_external_id_is_masked_in_what_a_policy_and_a_tag_were_before_they_changed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ids", [("774411", "885522"), ("role", "2024")])
+def test_a_short_or_common_external_id_is_masked_in_what_a_policy_and_a_tag_were_before_they_changed(
+    tmp_path: Path, ids: tuple[str, str]
+) -> None:
     def loaded(name: str, external: str) -> iamframe.Inventory:
         policy = trust("ec2.amazonaws.com")
         policy["Statement"][0]["Condition"] = {"StringEquals": {"sts:ExternalId": external}}
         return load(tmp_path / name, {"dump.json": dump(role_detail("r", tags={"id": external}, policy=policy))})
 
-    old, new = loaded("old", "774411"), loaded("new", "885522")
+    old, new = loaded("old", ids[0]), loaded("new", ids[1])
     changes = iamframe.compare(old, iamframe.run_checks(new))
     out = iamframe.write_report(changes.new, tmp_path / "out", changes=changes, mask=True).parent
     kinds, before, after = (column(out / "changes.csv", name) for name in ("change", "before", "after"))
     assert {"retagged", "trust_changed"} <= set(kinds)
     for kind, *values in zip(kinds, before, after, strict=True):
-        for value, external in zip(values, ("774411", "885522"), strict=True):
+        for value, external in zip(values, ids, strict=True):
             assert "ext-" in value
             assert external not in value, kind
+    details = column(out / "changes.csv", "detail")
+    (retagged,) = [one for one in details if one.startswith("tag id is ")]
+    assert re.fullmatch(r"tag id is ext-\w{10}; it was ext-\w{10}", retagged)
+    for value, external in itertools.product(column(out / "roles.csv", "trust_policy"), ids):
+        assert json.dumps(external) not in value

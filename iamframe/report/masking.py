@@ -101,7 +101,9 @@ _MIN_EXTERNAL = 8
 _MIN_DIGITS = 4
 _WORD = re.compile(r"[^\W_]+")
 # Where iamframe's sentences and commands quote what others wrote.
-_QUOTED = re.compile(r'(?:(?<= is )|(?<= and )).+?(?= on the (?:role|profile)\b)|(?<=")[^"]+(?=")')
+_QUOTED = re.compile(
+    r'(?s)^(?:tag|description) .+|(?:(?<= is )|(?<= and )).+?(?= on the (?:role|profile)\b)|(?<=")[^"]+(?=")'
+)
 _REPORTED = frozenset({".csv", ".html", ".json", ".xlsx"})
 _WINDOW = 6
 _CHUNK = 1 << 20
