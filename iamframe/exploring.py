@@ -266,18 +266,26 @@ def _named(inventory: Inventory, one: dict[str, Any]) -> str | None:
     return str(naming.iloc[0]) if len(naming) else None
 
 
-def export(result: Result, wanted: Filter, folder: str | os.PathLike[str] = "iamframe-export") -> Path:
+def export(
+    result: Result,
+    wanted: Filter,
+    folder: str | os.PathLike[str] = "iamframe-export",
+    *,
+    mask: bool | str | os.PathLike[str] = False,
+) -> Path:
     """Write the findings that are wanted, and nothing else of them, into a folder, and return the path of its page.
 
     The folder gets `findings.html`, `findings.csv` and `coverage.csv`, which says where an absent finding means
     nothing. All are written aside first and moved into place when they are whole; the page says by what it is filtered.
+    With `mask` they hold pseudonyms, as a report by `write_report` with it does.
 
     Raises
     ------
     FilterError
         As `filtered`.
     ReportError
-        If the folder holds a report, whose files of the same names would be lost, or cannot be made or written to.
+        If the folder holds a report, whose files of the same names would be lost, or cannot be made or written to, or
+        for one of the reasons that `write_report` has with `mask`.
     """
     place = Path(folder)
     if (place / "summary.json").exists():
@@ -290,7 +298,7 @@ def export(result: Result, wanted: Filter, folder: str | os.PathLike[str] = "iam
         checks=_checks(result, wanted),
     )
     said = f"{len(sure):,} of {counted(len(result.findings), 'finding')}. Filter: {wanted}."
-    return write_findings(narrowed, place, " ".join(filter(None, (said, said_undecided(len(maybe))))))
+    return write_findings(narrowed, place, " ".join(filter(None, (said, said_undecided(len(maybe))))), mask)
 
 
 def said_undecided(count: int) -> str:

@@ -130,6 +130,7 @@ class Explorer:
         self.row = kit.Dropdown(options=[("choose a row", _NO_ROW)])
         self.folder = kit.Text(value=folder)
         self.export = kit.Button(description="Export these findings", icon="download", button_style="primary")
+        self.mask = kit.Checkbox(value=False, description="with pseudonyms for ids", indent=False)
         self.exported = kit.Output()
         lists = (self.accounts, self.checks, self.severities, self.makers)
         for one in (*lists, self.path, self.tag_key, self.tag_value, self.text):
@@ -151,7 +152,7 @@ class Explorer:
         kit = self._kit
         for one in (self.path, self.tag_key, self.tag_value, self.text, self.group_by, self.row, self.folder):
             one.layout.width = _WITHIN
-        for one in (self.clear, self.export):
+        for one in (self.clear, self.export, self.mask):
             one.layout.width = "14em"
 
         def named(words: str, widget: Any) -> Any:
@@ -191,7 +192,7 @@ class Explorer:
                     "8fr 3fr 3fr",
                     named("Card of", self.row),
                     named("Export into the folder", self.folder),
-                    self.export,
+                    kit.VBox([self.mask, self.export]),
                     align="flex-end",
                 ),
                 self.exported,
@@ -354,7 +355,7 @@ class Explorer:
 
     def _export(self) -> None:
         try:
-            page = exploring.export(self.result, self.filter, self.folder.value)
+            page = exploring.export(self.result, self.filter, self.folder.value, mask=self.mask.value)
         except IamframeError as error:
             said = str(error)
         else:

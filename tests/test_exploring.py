@@ -293,6 +293,23 @@ def test_an_export_holds_exactly_the_rows_that_are_wanted(result: Result, tmp_pa
     assert "<td>left" not in text
 
 
+def test_a_masked_export_holds_no_account_and_no_unique_id_and_says_so(tmp_path: Path) -> None:
+    result = iamframe.run_checks(iamframe.load_sample())
+    wanted = Filter(checks=["empty_profiles", "deleted_trust_principals"], accounts="123456789012")
+    page = exploring.export(result, wanted, tmp_path / "out", mask=True)
+    files = {file.name: file.read_text("utf-8") for file in page.parent.iterdir()}
+    assert sorted(files) == ["coverage.csv", "findings.csv", "findings.html"]
+    rows = read_back(page.with_name("findings.csv"))
+    assert {row["resource_name"] for row in rows} >= {"intranet-old", "sap-poc", "vendor-backup"}
+    (account,) = {row["account_id"] for row in rows}
+    assert account.startswith("acct-")
+    assert f"Filter: account {account}; check empty_profiles or deleted_trust_principals. Masked: " in files[page.name]
+    gone = ("123456789012", "AIDAEXAMPLEDELETED02")
+    assert [(name, one) for name, text in files.items() for one in gone if one in text] == []
+    with pytest.raises(ReportError, match="a key in the report's folder would be handed on with it"):
+        exploring.export(result, wanted, tmp_path / "out", mask=tmp_path / "out" / "key")
+
+
 def test_an_export_of_nothing_says_that_it_is_filtered_and_where_nobody_could_look(
     result: Result, tmp_path: Path
 ) -> None:

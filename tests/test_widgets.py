@@ -242,6 +242,15 @@ def test_what_is_exported_is_what_is_left(explorer: Explorer, tmp_path: Path) ->
     assert f"2 findings in {page}" in html(explorer.exported)
 
 
+def test_an_export_is_masked_where_it_is_wished(explorer: Explorer, tmp_path: Path) -> None:
+    explorer.export.click()
+    assert ACCOUNT in (tmp_path / "out" / "findings.csv").read_text("utf-8")
+    explorer.mask.value = True
+    explorer.export.click()
+    assert len(exported(tmp_path / "out")) == 5
+    assert ACCOUNT not in "".join(file.read_text("utf-8") for file in (tmp_path / "out").iterdir())
+
+
 def test_an_export_that_fails_says_why_where_it_was_asked_for(explorer: Explorer, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     explorer.folder.value = str(tmp_path / "file")

@@ -136,24 +136,36 @@ def _write_tables(changes: Changes, folder: Path) -> None:
         write_csv(frame, folder / f"{name}.csv")
 
 
-def write_findings(result: Result, out: str | os.PathLike[str], said: str) -> Path:
+def write_findings(
+    result: Result, out: str | os.PathLike[str], said: str, mask: bool | str | os.PathLike[str] = False
+) -> Path:
     """Write findings that were chosen into a folder, and return the path of their page.
 
     The folder gets `findings.html`, which tells at its head what is `said` of the choice, `findings.csv` and
-    `coverage.csv`, all of them or none.
+    `coverage.csv`, all of them or none. `mask` is that of `write_report`.
 
     Raises
     ------
     ReportError
-        If the folder cannot be made or written to.
+        If the folder cannot be made or written to, the key file is none or lies in the folder, or a masked file would
+        still hold an original.
     """
     folder = Path(out)
+    pseudonyms = None
+    if mask not in (False, None):
+        from iamframe.report.masking import MASKED, mask_for, masked, search
+
+        pseudonyms = mask_for(mask, folder)
+        result, _, (told,) = masked(result, None, pseudonyms, said)
+        said = f"{told} {MASKED}"
 
     def write(aside: Path) -> None:
         write_csv(result.findings, aside / "findings.csv")
         write_csv(result.coverage, aside / "coverage.csv")
         page = render_findings(result, said)
         (aside / "findings.html").write_text(page, encoding="utf-8", errors="replace", newline="\n")
+        if pseudonyms:
+            search(aside, folder, pseudonyms)
 
     _into(folder, write)
     return folder / "findings.html"
