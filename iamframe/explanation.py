@@ -891,7 +891,11 @@ def _tables(frame: pd.DataFrame) -> Iterator[str]:
             "profile": "profile",
             "note": "note",
         }
-        other = before[[name for name in columns if before[name].notna().any()]].astype(object)
+        # What names it is no profile, though it stands where that is named.
+        naming = before["section"].eq("named by") & before["profile"].notna()
+        note = before["note"].mask(naming, before["profile"] + ", " + before["note"].fillna(""))
+        other = before.assign(note=note, profile=before["profile"].mask(naming))
+        other = other[[name for name in columns if other[name].notna().any()]].astype(object)
         other["section"] = other["section"].mask(other["section"].eq(other["section"].shift()))
         yield cells.table(
             [columns[name] for name in other.columns], other.where(other.notna(), None).to_numpy().tolist()

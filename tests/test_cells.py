@@ -107,3 +107,11 @@ def test_an_explanation_shows_the_same_fields_as_its_frame(hostile: Inventory) -
     for column in ("field", "role", "profile", "note"):
         assert set(frame[column].dropna()) <= texts
     assert f"arn:aws:iam::{ACCOUNT}:role{HOSTILE}web" in texts
+
+
+def test_what_names_a_profile_that_is_gone_is_not_filed_as_a_profile() -> None:
+    html = iamframe.explain(iamframe.load_sample(), "retired-app")._repr_html_()
+    rows = [re.findall(r"<t[dh][^>]*>([^<]*)<", row) for row in re.findall(r"<tr>(.*?)</tr>", html)]
+    assert rows[0] == ["", "", "account", "note"]
+    named = ["named by", "launch-template", "111122223333", "lt-0abcdef000000000c, ap-northeast-1: retired-app"]
+    assert named in rows
