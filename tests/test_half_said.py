@@ -223,7 +223,7 @@ def test_an_interrupt_ends_the_command_at_once_though_requests_stand_in_line(acc
     _, complained = process.communicate(timeout=60)
     assert process.returncode == 130
     assert complained.strip() == ""
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 14
 
 
 def test_an_interrupted_fleet_leaves_its_accounts_alone(

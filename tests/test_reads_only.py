@@ -48,6 +48,7 @@ def test_every_public_function_only_reads(monkeypatch: pytest.MonkeyPatch, tmp_p
             "plan": lambda: iamframe.plan(result).write(tmp_path / "plan.sh"),
             "run_checks": lambda: iamframe.run_checks(inventory),
             "surfaces": iamframe.surfaces,
+            "table": lambda: repr(iamframe.table(result.findings)),
             "tag_coverage": lambda: iamframe.tag_coverage(inventory),
             "take_snapshot": lambda: iamframe.take_snapshot(tmp_path / "taken", "aws", progress=False),
             "write_report": lambda: iamframe.write_report(result, tmp_path / "report"),
