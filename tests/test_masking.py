@@ -517,14 +517,14 @@ def test_an_external_id_that_is_a_word_of_iamframes_is_masked_in_what_others_wro
 
 
 def test_a_pattern_of_external_ids_stays_a_pattern_and_what_it_is_of_is_masked_too(tmp_path: Path) -> None:
-    listed = nested_role(
-        "r", policy=asked_for(["partner-abcdefgh*", "acme?", "*"]), Description="partner-abcdefgh7 acme"
-    )
+    policy = asked_for(["partner-abcdefgh*", "acme?", "*", f"{FOREIGN}*"])
+    listed = nested_role("r", policy=policy, Description=f"partner-abcdefgh7 acme {FOREIGN}")
     out = report(tmp_path, {"roles.json": {"Roles": [listed]}})
     (said,) = column(out / "roles.csv", "trust_policy")
-    long, short, any_one = json.loads(said)["Statement"][0]["Condition"]["StringLike"]["sts:ExternalId"]
+    long, short, any_one, account = json.loads(said)["Statement"][0]["Condition"]["StringLike"]["sts:ExternalId"]
     assert (long[-1], short[-1], any_one) == ("*", "?", "*")
-    assert column(out / "roles.csv", "description") == [f"{long[:-1]}7 {short[:-1]}"]
+    assert re.fullmatch(r"acct-[a-z2-7]{10}\*", account)
+    assert column(out / "roles.csv", "description") == [f"{long[:-1]}7 {short[:-1]} {account[:-1]}"]
 
 
 def test_an_owner_whose_name_is_a_short_external_id_has_its_pseudonym_among_the_owners(tmp_path: Path) -> None:

@@ -311,11 +311,15 @@ class Mask:
         for policy in policies:
             with suppress(msgspec.MsgspecError, RecursionError):
                 said.update(_external_ids(msgspec.json.decode(policy)))
-        # An account's id may serve as one, and keeps its pseudonym then.
-        said = {one for one in said if one.strip("*?") and (self.text(one) == one or not self._is_id(one))}
         # A pattern stays one, and what it is of is an external id too.
-        said |= {one.strip("*?") for one in said}
-        self._external = {one: one.replace(core, self._named("ext", core)) for one in said if (core := one.strip("*?"))}
+        cores = {one: one.strip("*?") for one in said}
+        cores |= {core: core for core in cores.values()}
+        # An account's id may serve as one, and keeps its pseudonym then.
+        cores = {
+            one: core for one, core in cores.items() if core and (self.text(core) == core or not self._is_id(core))
+        }
+        said = set(cores)
+        self._external = {one: one.replace(core, self._named("ext", core)) for one, core in cores.items()}
         telling = {_bytes(one) for one in said if len(_bytes(one)) >= _MIN_EXTERNAL and not _DAY.match(one)}
         # What iamframe's own sentences hold cannot be told from them. One may hide another that it overlaps.
         own = _own_words() if said else b""
@@ -331,7 +335,8 @@ class Mask:
         self._alone, self._common = Words(alone, self._given), Words(common - alone, self._given)
 
     def _is_id(self, text: str) -> bool:
-        return _PSEUDONYM.fullmatch(self.text(text)) is not None
+        told = self.text(text)
+        return told != text and _PSEUDONYM.fullmatch(told) is not None
 
     def policy(self, policy: str) -> str:
         """Return a policy, compact JSON, with pseudonyms in all its texts."""
