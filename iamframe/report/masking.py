@@ -315,9 +315,7 @@ class Mask:
         cores = {one: one.strip("*?") for one in said}
         cores |= {core: core for core in cores.values()}
         # An account's id may serve as one, and keeps its pseudonym then.
-        cores = {
-            one: core for one, core in cores.items() if core and (self.text(core) == core or not self._is_id(core))
-        }
+        cores = {one: core for one, core in cores.items() if core and not self._is_id(core)}
         said = set(cores)
         self._external = {one: one.replace(core, self._named("ext", core)) for one, core in cores.items()}
         telling = {_bytes(one) for one in said if len(_bytes(one)) >= _MIN_EXTERNAL and not _DAY.match(one)}
