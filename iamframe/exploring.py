@@ -297,7 +297,9 @@ def export(
         coverage=_of(result.coverage, wanted).reset_index(drop=True),
         checks=_checks(result, wanted),
     )
-    said = f"{len(sure):,} of {counted(len(result.findings), 'finding')}. Filter: {wanted}."
+    # Part of an id or an address is none, and tells of it all the same.
+    told = replace(wanted, text="(not told)") if mask not in (False, None) and wanted.text.strip() else wanted
+    said = f"{len(sure):,} of {counted(len(result.findings), 'finding')}. Filter: {told}."
     return write_findings(narrowed, place, " ".join(filter(None, (said, said_undecided(len(maybe))))), mask)
 
 

@@ -455,8 +455,22 @@ def asked_for(external: str | list[str]) -> dict[str, Any]:
     return policy
 
 
-@pytest.mark.parametrize("external", ["774411", "4711", "acme", "s3cr3t", "x9", "a.b", "été", "+x7-q"])
-def test_a_short_external_id_is_a_word_of_no_text(tmp_path: Path, external: str) -> None:
+# With whether it is a word of its own where an x is glued to both its ends.
+@pytest.mark.parametrize(
+    ("external", "stands_out"),
+    [
+        ("774411", True),
+        ("4711", True),
+        ("acme", False),
+        ("s3cr3t", True),
+        ("jq8", False),
+        ("a.b", False),
+        ("été", True),
+        ("+x7-q", False),
+        ("Zq7Key", True),
+    ],
+)
+def test_a_short_external_id_is_a_word_of_no_text(tmp_path: Path, external: str, stands_out: bool) -> None:
     policy = asked_for(external)
     profiles = [profile("p", nested_role("r", policy=policy))]
     tags = {"external-id": external, f"of {external}": f"asks for {external}", "inner": f"x{external}x"}
@@ -475,13 +489,14 @@ def test_a_short_external_id_is_a_word_of_no_text(tmp_path: Path, external: str)
     pseudonym = description.rpartition(" ")[2]
     assert description == f"({pseudonym}), {pseudonym}"
     assert re.fullmatch(r"ext-[a-z2-7]{10}", pseudonym)
-    assert set(column(out / "tags.csv", "tag_value")) == {pseudonym, f"asks for {pseudonym}", f"x{external}x", "other"}
+    inner = f"x{pseudonym if stands_out else external}x"
+    assert set(column(out / "tags.csv", "tag_value")) == {pseudonym, f"asks for {pseudonym}", inner, "other"}
     assert f"of {pseudonym}" in column(out / "tags.csv", "tag_key")
     assert set(column(out / "roles.csv", "role_name")) == {f"{pseudonym}-r", "r"}
     assert f"external-id is {pseudonym} on the role and other on the profile" in "\n".join(
         column(out / "findings.csv", "detail")
     )
-    alone = re.compile(rf"(?<![^\W_]){re.escape(external)}(?![^\W_])")
+    alone = re.compile(rf"(?<![^\W_]){re.escape(external)}(?![^\W_])", re.IGNORECASE)
     texts = {name: html.unescape(content.decode()) for name, content in contents(out).items() if ".xlsx" not in name}
     assert [name for name, content in texts.items() if alone.search(content) or alone.search(name)] == []
 
@@ -525,6 +540,74 @@ def test_a_pattern_of_external_ids_stays_a_pattern_and_what_it_is_of_is_masked_t
     assert (long[-1], short[-1], any_one) == ("*", "?", "*")
     assert re.fullmatch(r"acct-[a-z2-7]{10}\*", account)
     assert column(out / "roles.csv", "description") == [f"{long[:-1]}7 {short[:-1]} {account[:-1]}"]
+
+
+@pytest.mark.parametrize(
+    ("external", "text", "told"),
+    [
+        ("Zq7Key", "AcmeZq7KeyRole", "Acme{}Role"),
+        ("98765", "acme98765", "acme{}"),
+        ("Zq7Acme", "prodZq7Acmeprod", "prod{}prod"),
+        ("kx7", "kx7prod kx7_a akx7", "{}prod {}_a akx7"),
+        ("acme", "acmeProd acmeprod Acme", "{}Prod acmeprod Acme"),
+        ("a1b2c3d4-e5f6", "A1B2C3D4-E5F6", "{}"),
+        ("Zq7/Acme", "zq7/acme Zq7%2FAcme", "{} {}"),
+        ("2024", "2024-05-01 is a day", "2024-05-01 is a day"),
+    ],
+)
+def test_an_external_id_within_a_name_or_spelled_otherwise_is_masked(
+    tmp_path: Path, external: str, text: str, told: str
+) -> None:
+    policy = asked_for(external) | {"Id": text}
+    out = report(tmp_path, {"roles.json": {"Roles": [nested_role("r", policy=policy, Description=text)]}})
+    said = json.loads(column(out / "roles.csv", "trust_policy")[0])
+    pseudonym = said["Statement"][0]["Condition"]["StringLike"]["sts:ExternalId"]
+    assert column(out / "roles.csv", "description") == [told.replace("{}", pseudonym)]
+    assert said["Id"] == told.replace("{}", pseudonym)
+
+
+@pytest.mark.parametrize("external", ["abcdef\\h", 'abc"defgh9', "abcdefgh\ni", "o'brien-77", 'x"y9', "x\\y9", "o'b"])
+def test_an_external_id_that_a_command_quotes_is_masked_in_it(tmp_path: Path, external: str) -> None:
+    policy = asked_for(external)
+    held = profile("p", nested_role("r", policy=policy), Tags=tag_list({"K": "other"}))
+    role = role_detail("r", [profile("p", nested_role("r", policy=policy))], {"K": external}, policy=policy)
+    out = report(tmp_path, {"dump.json": dump(role), "p.json": {"InstanceProfile": held}})
+    (step,) = [one for one in column(out / "findings.csv", "next_step") if '"Key":"K"' in one]
+    assert re.search(r'"Value":"ext-[a-z2-7]{10}"', step)
+    assert step.startswith(COMMENT.replace("\\", ""))
+
+
+def test_a_value_that_a_policy_refuses_and_a_description_that_changed_are_masked(tmp_path: Path) -> None:
+    def loaded(name: str, description: str) -> iamframe.Inventory:
+        role = role_detail("r", tags={"K": "test"}, policy=asked_for("test"))
+        listed = nested_role("r", policy=asked_for("test"), Description=description)
+        return load(tmp_path / name, {"dump.json": dump(role), "roles.json": {"Roles": [listed]}})
+
+    policy = tmp_path / "policy.toml"
+    policy.write_text('[required_tags]\nK = { values = ["prod"] }\n', "utf-8")
+    result = iamframe.run_checks(loaded("new", "see test"), policy=policy)
+    changes = iamframe.compare(loaded("old", "see zz"), result)
+    out = iamframe.write_report(result, tmp_path / "out", changes=changes, mask=True).parent
+    (refused,) = [one for one in column(out / "findings.csv", "detail") if ", not one of " in one]
+    assert re.fullmatch(r"K is ext-[a-z2-7]{10}, not one of prod", refused)
+    assert re.fullmatch(r"see ext-[a-z2-7]{10}", column(out / "changes.csv", "after")[0])
+    assert re.fullmatch(r"description is see ext-[a-z2-7]{10}; it was see zz", column(out / "changes.csv", "detail")[0])
+
+
+def test_ids_in_paths_of_an_organisation_are_masked_in_part_too(tmp_path: Path) -> None:
+    asked = [f"{ORGANIZATION}/r-ab12/{UNIT}/*", "*/r-ab12/ou-ab12-*", "o-a1b*/r-cd34/*", "o-*/r-*/ou-*"]
+    policy = trust("ec2.amazonaws.com")
+    policy["Statement"][0]["Condition"] = {"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": asked}}
+    listed = nested_role("r", policy=policy, Description="root r-ab12, owner-ab12, r-web1")
+    out = report(tmp_path, {"roles.json": {"Roles": [listed]}})
+    (statement,) = json.loads(column(out / "roles.csv", "trust_policy")[0])["Statement"]
+    whole, parts, started, any_one = statement["Condition"]["ForAnyValue:StringLike"]["aws:PrincipalOrgPaths"]
+    matched = re.fullmatch(r"org-\w{10}/(root-\w{10})/ou-\w{10}/\*", whole)
+    assert matched is not None
+    assert re.fullmatch(rf"\*/{matched[1]}/ou-\w{{10}}\*", parts)
+    assert re.fullmatch(r"org-\w{10}\*/root-\w{10}/\*", started)
+    assert any_one == "o-*/r-*/ou-*"
+    assert column(out / "roles.csv", "description") == [f"root {matched[1]}, owner-ab12, r-web1"]
 
 
 def test_an_owner_whose_name_is_a_short_external_id_has_its_pseudonym_among_the_owners(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
 from zipfile import ZipFile, is_zipfile
 
 import msgspec
@@ -65,6 +66,12 @@ COLUMNS = {
 # Pasted into a shell, a command with pseudonyms in it would write them into the account.
 NOT_TO_RUN = "# masked, not to be run: "
 
+# Keys of conditions, without their prefix, whose values are told by them: those of paths are PrincipalOrgPaths,
+# ResourceOrgPaths, SourceOrgPaths and VpceOrgPaths ("AWS global condition context keys", IAM User Guide).
+_ASKED = {"externalid": "external"} | dict.fromkeys(
+    ("principalorgpaths", "resourceorgpaths", "sourceorgpaths", "vpceorgpaths"), "path"
+)
+_OF_PATHS = {"o": "org", "r": "root", "ou": "ou"}
 # What stands in an ARN where others have their account, and is AWS's own.
 _NOT_ACCOUNTS = frozenset({"aws", "cloudfront", UNKNOWN_ACCOUNT})
 # One try per run of letters: a text of a million of them takes no longer than its length. `+` after a quantifier takes
@@ -97,15 +104,19 @@ _PSEUDONYM = re.compile(rf"\w+-[a-z2-7]{{{_DIGEST}}}")
 _DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 # Shorter ones stand within numbers and words that have nothing to do with them: there, only as a word of their own.
 _MIN_EXTERNAL = 8
+_MIN_MIXED = 6
 # What is shorter is a count or a day more often than an id.
 _MIN_DIGITS = 4
-_WORD = re.compile(r"[^\W_]+")
+# Where letters meet digits, and a small letter a capital one, a word begins: names are put together so.
+_WORD = re.compile(r"\d+|[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\d_A-Za-z]+")
 # Where iamframe's sentences and commands quote what others wrote.
 _QUOTED = re.compile(
-    r'(?s)^(?:tag|description) .+|(?:(?<= is )|(?<= and )).+?(?= on the (?:role|profile)\b)|(?<=")[^"]+(?=")'
+    r"(?s)^(?:tag|description) .+|(?:(?<= is )|(?<= and )).+?(?= on the (?:role|profile)\b|, not )"
+    r'|(?<=, not one of )[^;]+|(?<=")[^"]+(?=")'
 )
 _REPORTED = frozenset({".csv", ".html", ".json", ".xlsx"})
 _WINDOW = 6
+_MIN_SEARCHED = 4
 _CHUNK = 1 << 20
 
 
@@ -174,8 +185,11 @@ class Words:
 
     def hits(self, text: str) -> Iterator[Hit]:
         """Yield where one stands, from left to right, the longest of each place; none overlaps another."""
-        end = 0
-        for word in _WORD.finditer(text) if self else ():
+        if not self:
+            return
+        words, end = list(_WORD.finditer(text)), 0
+        ends = {word.end() for word in words}
+        for word in words:
             if word.start() < end:
                 continue
             if text[word.start() : word.end() + _DIGEST + 1] in self._pseudonyms:
@@ -183,22 +197,19 @@ class Words:
                 continue
             for lead, one in self._starting.get(word[0], ()):
                 start = word.start() - lead
-                if start >= end and text.startswith(one, start) and _by_itself(text, start, start + len(one)):
-                    end = start + len(one)
+                stop = start + len(one)
+                is_whole = stop in ends or not _WORD.match(one[-1])
+                is_day = one.isdigit() and _DAY.match(text, start)
+                if start >= end and text.startswith(one, start) and is_whole and not is_day:
+                    end = stop
                     yield Hit(start, end)
                     break
-
-
-def _by_itself(text: str, start: int, end: int) -> bool:
-    goes_on = _WORD.match(text, end) and _WORD.match(text, end - 1)
-    return not goes_on and not (text[start:end].isdigit() and _DAY.match(text, start))
 
 
 class Search(NamedTuple):
     """What is looked for in finished files."""
 
     anywhere: Finder
-    # Numbers are left out: as a word of their own they are counts and parts of times as well.
     alone: Words
 
     def within(self, file: Path) -> bool:
@@ -218,7 +229,8 @@ class Search(NamedTuple):
         with file.open(encoding="utf-8-sig", errors="replace") as lines:
             read = html.unescape if file.suffix == ".html" else str
             return any(
-                not line[start:end].isdigit()
+                # As words of their own, numbers are counts and parts of times, and short ones anything.
+                end - start >= _MIN_SEARCHED and not line[start:end].isdigit()
                 for line in map(read, lines if self.alone else ())
                 for start, end in self.alone.hits(line)
             )
@@ -245,6 +257,7 @@ class Mask:
         self._alone = self._common = Words(())
         self._given: set[str] = set()
         self._accounts: dict[str, str] = {}
+        self._roots: dict[str, str] = {}
         # Policies are made of the same few words.
         self._words: dict[str, str] = {}
 
@@ -292,7 +305,7 @@ class Mask:
             return f"a{match['arn']}{self.account(field) if field.strip('*?') else field}"
         if match["org"]:
             org, root = f"o{match['org']}", match["root"]
-            return self._noted("org", org, org) + (f"/{self._named('root', root)}" if root else "")
+            return self._noted("org", org, org) + (f"/{self._root(root[1:])}" if root else "")
         spelled = match[0]
         if match["unique"]:
             return self.unique(spelled)
@@ -300,6 +313,23 @@ class Mask:
             return self._noted("ou", spelled, spelled)
         near = _EC2.finditer(match.string, max(match.start() - 28, 0), match.end() + 18)
         return spelled if any(one.start() < match.start() < one.end() for one in near) else self.account(spelled)
+
+    def _root(self, root: str) -> str:
+        # Too short to be told where no path shows what it is.
+        self._roots[root] = self._named("root", root)
+        return self._roots[root]
+
+    def _org_path(self, path: str) -> str:
+        """Return a path of an organisation (`o-…/r-…/ou-…/`) with pseudonyms, whatever a pattern leaves of its ids."""
+        parts = []
+        for part in path.split("/"):
+            core = part.rstrip("*?")
+            told = self.text(core)
+            kind = core.partition("-")[0]
+            if told == core and kind in _OF_PATHS and core != f"{kind}-":
+                told = self._root(core) if kind == "r" else self._named(_OF_PATHS[kind], core)
+            parts.append(told + part[len(core) :])
+        return "/".join(parts)
 
     def learn_accounts(self, ids: Iterable[str]) -> None:
         """Take note of accounts: in a policy, an id of any form is told by being one of them."""
@@ -316,9 +346,10 @@ class Mask:
         cores |= {core: core for core in cores.values()}
         # An account's id may serve as one, and keeps its pseudonym then.
         cores = {one: core for one, core in cores.items() if core and not self._is_id(core)}
-        said = set(cores)
-        self._external = {one: one.replace(core, self._named("ext", core)) for one, core in cores.items()}
-        telling = {_bytes(one) for one in said if len(_bytes(one)) >= _MIN_EXTERNAL and not _DAY.match(one)}
+        become = {one: one.replace(core, self._named("ext", core)) for one, core in cores.items()}
+        self._external = {spelled: become[one] for one in become for spelled in _spellings(one)} | become
+        said = set(self._external)
+        telling = {_bytes(one) for one in said if _tells(one)}
         # What iamframe's own sentences hold cannot be told from them. One may hide another that it overlaps.
         own = _own_words() if said else b""
         while found := {own[start:end] for start, end in Finder(telling).hits(own)}:
@@ -339,24 +370,27 @@ class Mask:
     def policy(self, policy: str) -> str:
         """Return a policy, compact JSON, with pseudonyms in all its texts."""
         try:
-            return msgspec.json.encode(self._within(msgspec.json.decode(policy), False)).decode()
+            return msgspec.json.encode(self._within(msgspec.json.decode(policy), "")).decode()
         except (msgspec.MsgspecError, RecursionError):
             return self.text(policy)
 
-    def _within(self, node: Any, external: bool) -> Any:
+    def _within(self, node: Any, asked: str) -> Any:
         if isinstance(node, dict):
             return {
-                self._word(key): self._within(value, key.lower() == "sts:externalid") for key, value in node.items()
+                self._word(key): self._within(value, _ASKED.get(key.lower().rpartition(":")[2], ""))
+                for key, value in node.items()
             }
         if isinstance(node, list):
-            return [self._within(value, external) for value in node]
+            return [self._within(value, asked) for value in node]
         if isinstance(node, int) and not isinstance(node, bool):
             # An id without its quotes is one all the same.
-            told = self._within(str(node), external)
+            told = self._within(str(node), asked)
             return node if told == str(node) else told
         if not isinstance(node, str):
             return node
-        return (self._external if external else self._accounts).get(node) or self._word(node)
+        if asked == "path":
+            return self._org_path(node)
+        return (self._external if asked == "external" else self._accounts).get(node) or self._word(node)
 
     def _word(self, word: str) -> str:
         if word not in self._words:
@@ -369,7 +403,7 @@ class Mask:
 
     def written(self, text: str) -> str:
         """Return what others wrote with a pseudonym for each external id, even if iamframe has the same word."""
-        return self._replaced(text, self._common)
+        return _put(text, self._common, self._external)
 
     def quoted(self, text: str) -> str:
         """Return a sentence or command of iamframe's with a pseudonym for each external id in what it quotes."""
@@ -377,14 +411,7 @@ class Mask:
 
     def alone(self, text: str) -> str:
         """Return a text with a pseudonym for each external id that is a word of it and none of iamframe's."""
-        return self._replaced(text, self._alone)
-
-    def _replaced(self, text: str, words: Words) -> str:
-        parts, last = [], 0
-        for start, end in words.hits(text):
-            parts += [text[last:start], self._external[text[start:end]]]
-            last = end
-        return "".join([*parts, text[last:]]) if parts else text
+        return _put(text, self._alone, self._external)
 
     def external(self, values: Iterable[str]) -> list[str]:
         """Return texts with a pseudonym for each external id, at whatever place it stands."""
@@ -392,7 +419,8 @@ class Mask:
 
     def known(self, values: list[str]) -> list[str]:
         """Return texts with a pseudonym for each original known by now, at whatever place it stands."""
-        return _replaced(values, self._originals)
+        roots = Words(self._roots, self._given)
+        return [_put(one, roots, self._roots) for one in _replaced(values, self._originals)]
 
     def searched(self) -> Search:
         """Return what finds the originals in finished files, as they stand in text, JSON, HTML and CSV.
@@ -404,9 +432,32 @@ class Mask:
         return Search(Finder({_bytes(way(one)) for one in spelled for way in ways}), self._alone)
 
 
+def _spellings(external: str) -> Iterator[str]:
+    """Yield how else an external id may stand: in other letters, in a URL, in a command's JSON and quotes."""
+    cases = (external.lower(), external.upper()) if re.search("[0-9]", external) else ()
+    for one in (external, *cases):
+        yield from (one, quote(one, safe=""))
+        for told in (one, json.dumps(one, ensure_ascii=False)[1:-1], json.dumps(one)[1:-1]):
+            yield from (told, told.replace("'", "'\"'\"'"))
+
+
+def _tells(external: str) -> bool:
+    """Whether nothing else holds an external id by chance."""
+    is_mixed = re.search("[0-9]", external) and re.search("[A-Za-z]", external)
+    return len(_bytes(external)) >= (_MIN_MIXED if is_mixed else _MIN_EXTERNAL) and not _DAY.match(external)
+
+
 def _bytes(text: str) -> bytes:
     # A title may hold bytes that the terminal could not decode.
     return text.encode(errors="surrogatepass")
+
+
+def _put(text: str, words: Words, become: Mapping[str, str]) -> str:
+    parts, last = [], 0
+    for start, end in words.hits(text):
+        parts += [text[last:start], become[text[start:end]]]
+        last = end
+    return "".join([*parts, text[last:]]) if parts else text
 
 
 def _replaced(values: list[str], originals: Mapping[str, str]) -> list[str]:
@@ -521,7 +572,11 @@ def _told(frames: Iterable[pd.DataFrame], loose: Iterable[str], mask: Mask) -> d
         "policy": of_policies,
         "written": {one: mask.whole(one, mask.written(become[one])) for one in distinct["written"]},
         # What a policy was before it changed stands beside what a tag was.
-        "changed": {one: of_policies.get(one) or mask.whole(one, become[one]) for one in distinct["changed"]},
+        "changed": {
+            one: of_policies.get(one)
+            or mask.whole(one, become[one] if one.startswith("arn:") else mask.written(become[one]))
+            for one in distinct["changed"]
+        },
         "sentence": {one: mask.quoted(become[one]) for one in distinct["sentence"]},
         "command": {one: told if told == one else not_to_run(told) for one, told in commands.items()},
         "": become,
