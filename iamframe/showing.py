@@ -56,7 +56,7 @@ class Table:
         return head, [list(row) for row in zip(*columns, strict=True)]
 
 
-def table(frame: pd.DataFrame, rows: int = 100) -> Table:
+def table(frame: pd.DataFrame | pd.Series, rows: int = 100) -> Table:
     """Return a frame as a table to read, in place of the one that pandas shows.
 
     Text stands to the left and is shown as text, whatever it holds, with the letters of a look-alike spelled out; times
@@ -66,7 +66,7 @@ def table(frame: pd.DataFrame, rows: int = 100) -> Table:
     Parameters
     ----------
     frame
-        Any frame. It is not changed, and not copied.
+        Any frame, or a series, which is a frame of one column. It is not changed, and not copied.
     rows
         How many rows to show; how many more there are is said below them.
 
@@ -75,7 +75,7 @@ def table(frame: pd.DataFrame, rows: int = 100) -> Table:
     Table
         What the last line of a notebook's cell shows; plain text where it is printed.
     """
-    return Table(frame, rows)
+    return Table(frame.to_frame() if isinstance(frame, pd.Series) else frame, rows)
 
 
 def _said(name: object) -> str:

@@ -40,6 +40,7 @@ def test_a_frame_is_shown_without_row_numbers_with_missing_cells_empty_and_times
 def test_what_a_row_is_called_stands_before_it() -> None:
     counts = pd.Series([2, 1], index=pd.Index(["a", "b"], name="maker"), name="links").to_frame()
     assert cells_of(iamframe.table(counts)._repr_html_()) == ["maker", "links", "a", "2", "b", "1"]
+    assert repr(iamframe.table(counts["links"])) == repr(iamframe.table(counts))
     turned = pd.DataFrame({"x": [1], "y": ["z"]}).T.rename(columns=lambda _: "")
     assert cells_of(iamframe.table(turned)._repr_html_()) == ["", "", "x", "1", "y", "z"]
     two = pd.DataFrame([[1]], columns=pd.MultiIndex.from_tuples([("roles", "of")]), index=[4])
