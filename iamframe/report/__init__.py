@@ -74,9 +74,9 @@ def write_report(
         Organizations, in every file: the same throughout this report, other ones in the next. A path names a key
         file, made where there is none, that keeps them the same from report to report. Ids of accounts that have not
         twelve digits are replaced in columns of ids, ARNs and policies, not searched for in sentences; an external id
-        of few characters where it is a word of its own (`Zq7` in `AcmeZq7Role`); one that is a word or number of iamframe's own
-        texts in policies, tag values, descriptions and where those are quoted. Names stay but for external ids. A next
-        step that would name pseudonyms is made a comment.
+        of few characters where it is a word of its own (`Zq7` in `AcmeZq7Role`); one that is a word or number of
+        iamframe's own texts in policies, tag values, descriptions and where those are quoted. Names stay but for
+        external ids. A next step that would name pseudonyms is made a comment.
 
     Raises
     ------
