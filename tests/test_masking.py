@@ -484,7 +484,7 @@ def test_a_short_external_id_is_a_word_of_no_text(tmp_path: Path, external: str,
         "p.json": {"InstanceProfile": held},
         "profiles.json": profile_list(*profiles),
     }
-    out = report(tmp_path, documents)
+    out = report(tmp_path, documents, xlsx=False)
     (description,) = filter(None, column(out / "roles.csv", "description"))
     pseudonym = description.rpartition(" ")[2]
     assert description == f"({pseudonym}), {pseudonym}"
@@ -534,7 +534,7 @@ def test_an_external_id_that_is_a_word_of_iamframes_is_masked_in_what_others_wro
 def test_a_pattern_of_external_ids_stays_a_pattern_and_what_it_is_of_is_masked_too(tmp_path: Path) -> None:
     policy = asked_for(["partner-abcdefgh*", "acme?", "*", f"{FOREIGN}*"])
     listed = nested_role("r", policy=policy, Description=f"partner-abcdefgh7 acme {FOREIGN}")
-    out = report(tmp_path, {"roles.json": {"Roles": [listed]}})
+    out = report(tmp_path, {"roles.json": {"Roles": [listed]}}, xlsx=False)
     (said,) = column(out / "roles.csv", "trust_policy")
     long, short, any_one, account = json.loads(said)["Statement"][0]["Condition"]["StringLike"]["sts:ExternalId"]
     assert (long[-1], short[-1], any_one) == ("*", "?", "*")
@@ -559,7 +559,7 @@ def test_an_external_id_within_a_name_or_spelled_otherwise_is_masked(
     tmp_path: Path, external: str, text: str, told: str
 ) -> None:
     policy = asked_for(external) | {"Id": text}
-    out = report(tmp_path, {"roles.json": {"Roles": [nested_role("r", policy=policy, Description=text)]}})
+    out = report(tmp_path, {"roles.json": {"Roles": [nested_role("r", policy=policy, Description=text)]}}, xlsx=False)
     said = json.loads(column(out / "roles.csv", "trust_policy")[0])
     pseudonym = said["Statement"][0]["Condition"]["StringLike"]["sts:ExternalId"]
     assert column(out / "roles.csv", "description") == [told.replace("{}", pseudonym)]
@@ -571,7 +571,7 @@ def test_an_external_id_that_a_command_quotes_is_masked_in_it(tmp_path: Path, ex
     policy = asked_for(external)
     held = profile("p", nested_role("r", policy=policy), Tags=tag_list({"K": "other"}))
     role = role_detail("r", [profile("p", nested_role("r", policy=policy))], {"K": external}, policy=policy)
-    out = report(tmp_path, {"dump.json": dump(role), "p.json": {"InstanceProfile": held}})
+    out = report(tmp_path, {"dump.json": dump(role), "p.json": {"InstanceProfile": held}}, xlsx=False)
     (step,) = [one for one in column(out / "findings.csv", "next_step") if '"Key":"K"' in one]
     assert re.search(r'"Value":"ext-[a-z2-7]{10}"', step)
     assert step.startswith(COMMENT.replace("\\", ""))
@@ -599,7 +599,7 @@ def test_ids_in_paths_of_an_organisation_are_masked_in_part_too(tmp_path: Path) 
     policy = trust("ec2.amazonaws.com")
     policy["Statement"][0]["Condition"] = {"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": asked}}
     listed = nested_role("r", policy=policy, Description="root r-ab12, owner-ab12, r-web1")
-    out = report(tmp_path, {"roles.json": {"Roles": [listed]}})
+    out = report(tmp_path, {"roles.json": {"Roles": [listed]}}, xlsx=False)
     (statement,) = json.loads(column(out / "roles.csv", "trust_policy")[0])["Statement"]
     whole, parts, started, any_one = statement["Condition"]["ForAnyValue:StringLike"]["aws:PrincipalOrgPaths"]
     matched = re.fullmatch(r"org-\w{10}/(root-\w{10})/ou-\w{10}/\*", whole)
