@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,7 +53,11 @@ class Table:
         head = [_said(name) for name in frame.columns]
         if named:
             head[: self.frame.index.nlevels] = [shown(str(name or "")) for name in self.frame.index.names]
-        columns = [[_cell(value) for value in frame.iloc[:, at].astype(object)] for at in range(frame.shape[1])]
+        columns = [
+            # iamframe's own sentences have spelled out already what they quote.
+            [_cell(value, str if name == "detail" else shown) for value in frame.iloc[:, at].astype(object)]
+            for at, name in enumerate(frame.columns)
+        ]
         return head, [list(row) for row in zip(*columns, strict=True)]
 
 
@@ -83,7 +88,7 @@ def _said(name: object) -> str:
     return shown(" ".join(filter(None, parts)))
 
 
-def _cell(value: Any) -> object:
+def _cell(value: Any, spelled: Callable[[str], str]) -> object:
     if pd.api.types.is_scalar(value) and pd.isna(value):
         return None
     if isinstance(value, pd.Timestamp):
@@ -92,4 +97,4 @@ def _cell(value: Any) -> object:
         return str(value)
     if isinstance(value, float):
         return f"{value:,g}"
-    return value if isinstance(value, int) else shown(str(value))
+    return value if isinstance(value, int) else spelled(str(value))

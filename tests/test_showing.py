@@ -69,5 +69,7 @@ def test_whatever_stands_in_a_name_a_head_or_a_cell_is_text() -> None:
     assert told.elements == {"table", "thead", "tbody", "tr", "th", "td"}
     assert {one for one in PAYLOADS if one.isprintable()} <= set(told.texts)
     assert "\u202eright [\\u202eright]" in told.texts
+    told_already = pd.DataFrame({"detail": ["differ: \u039fwner [\\u039fwner] (2)"]})
+    assert cells_of(iamframe.table(told_already)._repr_html_())[1] == "differ: \u039fwner [\\u039fwner] (2)"
     assert "\\x1b[31m" in repr(iamframe.table(pd.DataFrame({"a": ["\x1b[31m"]})))
     assert len(repr(iamframe.table(pd.DataFrame({"a": ["one\ntwo"]}))).splitlines()) == 2
