@@ -256,6 +256,7 @@ def test_what_is_awss_own_stays() -> None:
     [
         ("a@x.org.b@y.org", r"email-\w{10}(\.?email-\w{10})?"),
         ("alice%40example.com", r"email-\w{10}"),
+        ('to "jane doe"@example.com.', r"to email-\w{10}\."),
         ("'alice@example.com'", r"'email-\w{10}'"),
         ("/team/alice@example.com/", r"/team/email-\w{10}/"),
         ("owner=ALICE@Example.COM;", r"owner=email-\w{10};"),
@@ -598,7 +599,7 @@ def test_ids_in_paths_of_an_organisation_are_masked_in_part_too(tmp_path: Path) 
     asked = [f"{ORGANIZATION}/r-ab12/{UNIT}/*", "*/r-ab12/ou-ab12-*", "o-a1b*/r-cd34/*", "o-*/r-*/ou-*"]
     policy = trust("ec2.amazonaws.com")
     policy["Statement"][0]["Condition"] = {"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": asked}}
-    listed = nested_role("r", policy=policy, Description="root r-ab12, owner-ab12, r-web1")
+    listed = nested_role("r-web1", policy=policy, Description="root r-ab12, owner-ab12, r-0abc; p-abcd1234, p-frontend")
     out = report(tmp_path, {"roles.json": {"Roles": [listed]}}, xlsx=False)
     (statement,) = json.loads(column(out / "roles.csv", "trust_policy")[0])["Statement"]
     whole, parts, started, any_one = statement["Condition"]["ForAnyValue:StringLike"]["aws:PrincipalOrgPaths"]
@@ -607,7 +608,9 @@ def test_ids_in_paths_of_an_organisation_are_masked_in_part_too(tmp_path: Path) 
     assert re.fullmatch(rf"\*/{matched[1]}/ou-\w{{10}}\*", parts)
     assert re.fullmatch(r"org-\w{10}\*/root-\w{10}/\*", started)
     assert any_one == "o-*/r-*/ou-*"
-    assert column(out / "roles.csv", "description") == [f"root {matched[1]}, owner-ab12, r-web1"]
+    (said,) = column(out / "roles.csv", "description")
+    assert re.fullmatch(rf"root {matched[1]}, owner-ab12, root-\w{{10}}; policy-\w{{10}}, p-frontend", said)
+    assert column(out / "roles.csv", "role_name") == ["r-web1"]
 
 
 def test_an_owner_whose_name_is_a_short_external_id_has_its_pseudonym_among_the_owners(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ _NOT_ACCOUNTS = frozenset({"aws", "cloudfront", UNKNOWN_ACCOUNT})
 # One try per run of letters: a text of a million of them takes no longer than its length. `+` after a quantifier takes
 # all there is and gives none back.
 _EMAIL = re.compile(
-    r"(?<![\w.+'-])(?P<lead>['.+-]*+)(?P<email>\w[\w.+'-]*+(?:[@＠]|%40|\\u0040)"
+    r"(?<![\w.+'-])(?P<lead>['.+-]*+)(?P<email>(?:\w[\w.+'-]*+|\x22[^\x22\r\n]{1,64}\x22)(?:[@＠]|%40|\\u0040)"
     r"[\w-]+(?:\.[\w-]+)*\.(?:xn--[\w-]+|[^\W\d_]{2,}))"
 )
 _AT = re.compile(r"[@＠%\\](?:(?<=[@＠])|40|u0040)")
@@ -93,6 +93,10 @@ _ID = re.compile(
     r"|(?P<unit>(?<=o)(?<![\w-]o)u-[0-9a-z]{4,32}-[a-z0-9]{8,32}(?![\w-]))"
     r"|(?P<digits>(?<=[0-9])(?<![0-9]{2})[0-9]{11}(?![0-9])"
     r"|(?<=[0-9])(?<![0-9-][0-9])[0-9]{3}-[0-9]{4}-[0-9]{4}(?![0-9-])))"
+)
+# A root and a policy of an organisation, as AWS makes them today; in names it may be a word with a number.
+_OF_ORGANIZATION = re.compile(
+    r"(?<![\w-])(?:(?P<root>r-(?=[a-z]*[0-9])[0-9a-z]{4})|p-(?=[a-z]*[0-9])[0-9a-z]{8})(?![\w-])"
 )
 # An id of an instance or a template is not an account's, though it may hold twelve digits in a row.
 _EC2 = re.compile(r"(?<![0-9A-Za-z])[a-z]{1,10}-[0-9a-f]{17}(?![0-9a-z])")
@@ -403,7 +407,10 @@ class Mask:
 
     def written(self, text: str) -> str:
         """Return what others wrote with a pseudonym for each external id, even if iamframe has the same word."""
-        return _put(text, self._common, self._external)
+        return _put(_OF_ORGANIZATION.sub(self._of_organization, text), self._common, self._external)
+
+    def _of_organization(self, match: re.Match[str]) -> str:
+        return self._named("root" if match["root"] else "policy", match[0])
 
     def quoted(self, text: str) -> str:
         """Return a sentence or command of iamframe's with a pseudonym for each external id in what it quotes."""
