@@ -21,7 +21,7 @@ from iamframe.checks import CHECKS, Policy, Result, run_checks
 from iamframe.checks.registry import Reach, coverage_of
 from iamframe.inventory import Inventory
 from iamframe.keys import Bools, is_in, joined_key, texts
-from iamframe.knowledge.makers import known_makers, maker_of
+from iamframe.knowledge.makers import GUESS, PAIR, TAG, known_makers, maker_of
 from iamframe.knowledge.surfaces import known_facts
 from iamframe.lives import events_of
 from iamframe.sources.records import ALL, ROLE_LINKS, Asked, asked_for, aws_command, name_of, partition_of
@@ -272,7 +272,7 @@ def _found(rows: _Rows, result: Result, role_arns: pa.Array, profile_arns: pa.Ar
     pairs = result.pairs[is_in(result.pairs["role_arn"], role_arns) | is_in(result.pairs["profile_arn"], profile_arns)]
     alone = near.roles[is_in(near.roles["role_arn"], role_arns) & ~is_in(near.roles["role_arn"], pairs["role_arn"])]
     told = [
-        *zip(pairs["account_id"], pairs["role_arn"], pairs["profile_arn"], pairs["maker"], strict=True),
+        *zip(pairs["account_id"], pairs["role_arn"], pairs["profile_arn"], _makers_said(pairs), strict=True),
         *zip(alone["account_id"], alone["role_arn"], [None] * len(alone), _makers(alone, result.policy), strict=True),
     ]
     _both(rows, near, role_arns, profile_arns)
@@ -285,7 +285,20 @@ def _found(rows: _Rows, result: Result, role_arns: pa.Array, profile_arns: pa.Ar
 def _makers(roles: pd.DataFrame, policy: Policy) -> list[str | None]:
     makers = [*policy.makers, *known_makers()]
     columns = {name: pc.fill_null(texts(roles[name]), "") for name in ("role_path", "role_name")}
-    return [makers[at].name if at >= 0 else None for at in maker_of(makers, columns, "role")]
+    guessed = [makers[at].name if at >= 0 else None for at in maker_of(makers, columns, "role")]
+    return [maker and _BY[GUESS].format(maker) for maker in guessed]
+
+
+_BY = {
+    PAIR: "{}, as the names and paths of both sides say",
+    TAG: "{}, as a tag of the profile says that only it writes",
+    GUESS: "perhaps {}: one side looks like it",
+}
+
+
+def _makers_said(pairs: pd.DataFrame) -> list[str | None]:
+    told = zip(pairs["maker"], pairs["maker_basis"], strict=True)
+    return [None if pd.isna(maker) else _BY[basis].format(maker) for maker, basis in told]
 
 
 def _both(rows: _Rows, near: Inventory, role_arns: pa.Array, profile_arns: pa.Array) -> None:
@@ -388,7 +401,7 @@ class _Facts:
             only = "role" if of_profile is None else "profile"
             rows.add("identity", field, of_role, of_profile, f"only the {only}'s path has it" if extra else None)
         if maker:
-            rows.add("identity", "made by", note=f"{maker}, as its names and paths say")
+            rows.add("identity", "created by", note=maker)
         if role is not None:
             rows.add("identity", "last used", _last_used(role))
             for field, column in (
@@ -404,7 +417,7 @@ class _Facts:
     def _link(self, rows: _Rows, role_arn: str | None, profile_arn: str | None, profile: Row | None) -> None:
         if role_arn and profile_arn:
             pair = self.pairs[role_arn, profile_arn]
-            expected = ", as its maker means it" if pair["names_expected"] else ""
+            expected = ", by the maker's design" if pair["names_expected"] else ""
             rows.add("link", "names", pair["role_name"], pair["profile_name"], _NAMES[pair["relation"]] + expected)
             # A role that no source shows is known by its name alone, and is another one in each account.
             more = [row["profile_arn"] for row in self.held[role_arn] if row["account_id"] == rows.account]

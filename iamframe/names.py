@@ -5,32 +5,101 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
+from datetime import datetime
+from itertools import pairwise
 
-_ROLE_WORDS = re.compile(r"[-_.]?(?:iam[-_.]?)?(?:ec2[-_.]?)?(?:instance[-_.]?)?role$", re.IGNORECASE)
-_PROFILE_WORDS = re.compile(r"[-_.]?(?:iam[-_.]?)?(?:ec2[-_.]?)?(?:instance[-_.]?)?profile$", re.IGNORECASE)
-_RANDOM_TAIL = re.compile(
-    r"[-_.]?(?:[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|\d{18}[0-9a-f]{8}|\d{6,})$"
-    # Words end in a number too: without a separator and digits of one kind, a tail is no random one.
-    r"|[-_.](?:(?=[A-Z]*\d)[A-Z0-9]{8,}|(?=[a-f]*\d)[0-9a-f]{6,}|(?=[a-z]*\d)[a-z0-9]{12,})$"
+_BEFORE = r"(?:iam[-_.]?)?(?:ec2[-_.]?)?(?:instance[-_.]?)?"
+_WORD_OF_ROLE = re.compile(rf"[-_.]?{_BEFORE}role[-_.]?$|^{_BEFORE}role[-_.]?", re.IGNORECASE)
+_WORD_OF_PROFILE = re.compile(rf"[-_.]?{_BEFORE}profile[-_.]?$|^{_BEFORE}profile[-_.]?", re.IGNORECASE)
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_SEPARATED = re.compile(r"[^A-Za-z0-9]+")
+_TAIL = re.compile(
+    r"[-_.]?(?:[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|(?<![0-9a-f])\d{18}[0-9a-f]{8}|(?<!\d)\d{6,})$"
+    # Words end in a number too: without a separator and characters of more than one kind, a tail is no random one.
+    r"|[-_.](?:[A-Z0-9]{8,}|[0-9a-f]{6,}|[a-z0-9]{12,}|[A-Za-z0-9]{12})$"
 )
 
 
 def relation(role_name: str, profile_name: str) -> str:
     """Return how two names that differ do so: `case`, `affix`, `generated` or `different`, the first that fits.
 
-    `affix`: equal but for one pair of words such as `-role` and `-profile`, or one contains the other; `generated`:
-    equal but for a random tail.
+    `affix`: equal after taking off one known pair of words such as `-role` and `-profile`, in front or behind, or one
+    is the other plus one whole word in front or behind; `generated`: equal but for a random tail, which a date, an
+    account id or a word is not.
     """
     role, profile = role_name.casefold(), profile_name.casefold()
     if role == profile:
         return "case"
-    stem = _ROLE_WORDS.sub("", role)
-    if (stem and stem == _PROFILE_WORDS.sub("", profile)) or role in profile or profile in role:
+    if is_same_stem(role, profile) or _is_one_word_more(role_name, profile_name):
         return "affix"
-    stem = _RANDOM_TAIL.sub("", role_name)
-    if stem and stem == _RANDOM_TAIL.sub("", profile_name):
+    stem = _without_random_tail(role_name)
+    if stem and stem == _without_random_tail(profile_name):
         return "generated"
     return "different"
+
+
+def is_same_stem(role: str, profile: str) -> bool:
+    """Return whether two names are equal without the words for role and profile, in front or behind."""
+    stems = _stems(_WORD_OF_ROLE, role)
+    return bool(stems) and not stems.isdisjoint(_stems(_WORD_OF_PROFILE, profile))
+
+
+def _stems(word: re.Pattern[str], name: str) -> set[str]:
+    stems = {(name[: found.start()] + name[found.end() :]).casefold().strip("-_.") for found in word.finditer(name)}
+    return stems - {""}
+
+
+def _words(name: str) -> list[str]:
+    return [word.casefold() for word in _SEPARATED.split(_HUMP.sub("-", name)) if word]
+
+
+def _is_one_word_more(one: str, other: str) -> bool:
+    short, long = sorted((one, other), key=len)
+    if short.casefold() not in long.casefold():
+        return False
+    words, more = _words(short), _words(long)
+    # `-instance-profile` is one word more, as `-profile` is.
+    if words and short.casefold() in _stems(_WORD_OF_ROLE, long) | _stems(_WORD_OF_PROFILE, long):
+        return more[: len(words)] == words or more[-len(words) :] == words
+    return bool(words) and len(more) == len(words) + 1 and words in (more[1:], more[:-1])
+
+
+def _without_random_tail(name: str) -> str:
+    found = _TAIL.search(name)
+    return name[: found.start()] if found and _is_random(found.group().lstrip("-_.")) else name
+
+
+def _is_random(tail: str) -> bool:
+    if tail.isdigit():
+        return not is_date(tail) and len(tail) != 12  # an account id has 12 digits
+    if "-" in tail or (len(tail) == 26 and tail[:18].isdigit()):
+        return True
+    if re.fullmatch(r"[0-9a-f]+", tail):
+        return not tail.isalpha()
+    return turns(tail) >= (5 if tail != tail.upper() and tail != tail.lower() else 2) and not is_date(tail)
+
+
+def turns(text: str) -> int:
+    """Return how often a text changes between capitals, small letters and digits: words seldom do, random text does."""
+    kinds = ["d" if c.isdigit() else "u" if c.isupper() else "l" for c in text]
+    return sum(one != other for one, other in pairwise(kinds))
+
+
+_DATES = {4: ("%Y",), 6: ("%Y%m", "%y%m%d"), 7: ("%d%b%y",), 8: ("%Y%m%d", "%d%m%Y", "%m%d%Y"), 9: ("%Y%b%d", "%d%b%Y")}
+_TIME_OF_DAY = re.compile(r"(?<=^\d{8})(?:T?\d{1,9}Z?)$")
+
+
+def is_date(text: str) -> bool:
+    """Return whether a text is a date of this century or the last, such as 20240131, 202401311200 or 31JAN2024."""
+    day = _TIME_OF_DAY.sub("", text) if len(text) > 9 else text
+    for form in _DATES.get(len(day), ()):
+        try:
+            found = datetime.strptime(day, form)  # noqa: DTZ007 - a name tells no time zone
+        except ValueError:
+            continue
+        if 1970 <= found.year < 2100:
+            return True
+    return False
 
 
 # Letters of other scripts that a reader takes for Latin ones (Unicode TR 39, confusables, those of one letter each).

@@ -383,10 +383,15 @@ PAIRS = Frame(
         _column("role_known", FLAG, "of a profile: whether its role was read, so that no role means that it is empty"),
         _optional("trusts_ec2", TEXT, "whether the role lets EC2 assume it: yes, no, maybe, unknown"),
         _column("is_aws_managed", FLAG, "whether AWS manages the role"),
-        _optional("maker", TEXT, "who makes such names and paths"),
-        _column("names_expected", FLAG, "whether the maker means the names to differ"),
-        _column("paths_expected", FLAG, "whether the maker means the paths to differ"),
-        _column("untagged_expected", FLAG, "whether the maker cannot tag profiles"),
+        _optional("maker", TEXT, "service or tool that created it, as far as names, paths and tags tell"),
+        _optional(
+            "maker_basis",
+            TEXT,
+            "what tells: pair (both sides fit and agree), tag (its own), guess (one side looks like it)",
+        ),
+        _column("names_expected", FLAG, "whether the names differ by the maker's design; not of a guess"),
+        _column("paths_expected", FLAG, "whether the paths differ by its design; not of a guess"),
+        _column("untagged_expected", FLAG, "whether the maker cannot tag profiles; not of a guess"),
     ),
 )
 
@@ -452,7 +457,7 @@ FINDINGS = Frame(
     ("check", "resource_arn", "related_arn"),
     (
         _column("check", TEXT, "name of the check"),
-        _column("severity", TEXT, "high, medium, low, or info (the maker means it so)"),
+        _column("severity", TEXT, "high, medium, low, or info (expected)"),
         _column("certainty", TEXT, "certain, in scope (of the regions read), maybe"),
         _ACCOUNT,
         _optional("resource_type", TEXT, "role, instance-profile, account, or the consumer's type"),
@@ -460,8 +465,13 @@ FINDINGS = Frame(
         _optional("resource_arn", TEXT, "its ARN; of a link, the profile's"),
         _optional("related_arn", TEXT, "the other side; of a link, the role"),
         _optional("relation", TEXT, "how two names differ: case, affix, generated, different"),
-        _optional("maker", TEXT, "service or tool that made it, by its names and paths"),
-        _column("expected", FLAG, "whether the maker makes it so"),
+        _optional("maker", TEXT, "service or tool that created it, as far as names, paths and tags tell"),
+        _optional(
+            "maker_basis",
+            TEXT,
+            "what tells: pair (both sides fit and agree), tag (its own), guess (one side looks like it)",
+        ),
+        _column("expected", FLAG, "whether it is so by the maker's design; never by a guess"),
         _optional("accepted", TEXT, "reason why the policy file accepts it"),
         _column("detail", TEXT, "what was found, in words"),
         _optional("next_step", TEXT, "the next command to type, quoted for a POSIX shell"),
@@ -478,7 +488,7 @@ FINDINGS_BY_OWNER = Frame(
         _column("high", COUNT, "findings of severity high that are not accepted"),
         _column("medium", COUNT, "of medium"),
         _column("low", COUNT, "of low"),
-        _column("info", COUNT, "of info: the maker means it so"),
+        _column("info", COUNT, "of info: expected"),
         _column("findings", COUNT, "all of them"),
     ),
 )

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from iamframe import schema
 from iamframe.inventory import Inventory
 from iamframe.keys import Bools, Positions, concat, is_in, joined_by_group, joined_key, position, take, take_flag, texts
-from iamframe.knowledge.makers import Maker, known_makers, maker_of
+from iamframe.knowledge.makers import GUESS, PAIR, TAG, Maker, known_makers, known_own_tags, maker_of, own_tag
 from iamframe.names import relation
 from iamframe.sources.reads import actions_of, label, policy_of
 from iamframe.sources.records import ALL, PROFILE_LIST, ROLE_LINKS, ROLE_LISTS
@@ -60,7 +60,7 @@ def pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.DataFrame:
     columns["paths_differ"] = pc.fill_null(pc.not_equal(columns["profile_path"], columns["role_path"]), False)
     for side, frame, where in (("profile", profiles, profile), ("role", roles, role)):
         columns[f"{side}_tags"] = _tag_texts(inventory.tags, frame, f"{side}_arn", where)
-    columns |= _made(columns, [*makers, *known_makers()], links=len(links), profiles=int(alone.sum()))
+    columns |= _made(columns, [*makers, *known_makers()], len(links), int(alone.sum()), inventory.tags)
     return schema.PAIRS.conform(columns)
 
 
@@ -100,29 +100,60 @@ def _tag_texts(tags: pd.DataFrame, frame: pd.DataFrame, key: str, where: Positio
     return take(pc.if_else(known, each, pa.scalar(None, pa.string())), where)
 
 
-def _made(columns: dict[str, object], makers: list[Maker], links: int, profiles: int) -> dict[str, object]:
-    sides = {"both": slice(0, links), "profile": slice(links, links + profiles), "role": slice(links + profiles, None)}
-    found = []
-    for side, rows in sides.items():
-        names = [
-            n
-            for n in ("role_path", "role_name", "profile_path", "profile_name")
-            if side == "both" or n.startswith(side)
-        ]
-        found.append(maker_of(makers, {name: pc.fill_null(columns[name][rows], "") for name in names}, side))  # type: ignore[index]
-    maker = np.concatenate(found)
+def _made(
+    columns: dict[str, object], makers: list[Maker], links: int, profiles: int, tags: pd.DataFrame
+) -> dict[str, object]:
+    """Return who made each row, what that is inferred from, and what is expected of it: nothing of a guess."""
+
+    def told(sides: str, rows: Positions) -> Positions:
+        wanted = ("role", "profile") if sides == "both" else (sides,)
+        names = [f"{side}_{what}" for side in wanted for what in ("path", "name")]
+        return maker_of(makers, {n: pc.fill_null(columns[n].take(pa.array(rows)), "") for n in names}, sides)  # type: ignore[attr-defined]
+
+    size = len(columns["profile_arn"])  # type: ignore[arg-type]
+    every, links_first = np.arange(size), np.arange(links)
+    maker = np.full(size, -1, dtype=np.int64)
+    maker[:links] = told("both", links_first)
+    paired = maker >= 0
+    tag_makers, by_tag = _by_tag(columns["profile_arn"], tags)
+    by_tag[paired] = -1
+    # The profile's name tells more than the role's: many profiles may hold one role.
+    for side, shows in (("profile", every < links + profiles), ("role", (every < links) | (every >= links + profiles))):
+        rows = every[shows & (maker < 0) & (by_tag < 0)]
+        maker[rows] = told(side, rows)
+    tagged = by_tag >= 0
+    names = pc.if_else(
+        pa.array(tagged),
+        take(pa.array(tag_makers, pa.string()), by_tag),
+        take(pa.array([m.name for m in makers]), maker),
+    )
 
     def flag(name: str, negated: bool = False) -> Bools:
-        return take_flag(
-            np.array([getattr(m, name) is not negated for m in makers], dtype=bool), maker, otherwise=False
-        )
+        says = np.array([getattr(m, name) is not negated for m in makers], dtype=bool)
+        return take_flag(says, np.where(paired, maker, -1), otherwise=False)
 
+    basis = pc.if_else(pa.array(paired), PAIR, pc.if_else(pa.array(tagged), TAG, GUESS))
     return {
-        "maker": take(pa.array([m.name for m in makers], pa.string()), maker),
-        "names_expected": flag("names_differ"),
-        "paths_expected": flag("paths_differ"),
+        "maker": names,
+        "maker_basis": pc.if_else(pc.is_valid(names), basis, pa.scalar(None, pa.string())),
+        # What writes such tags gives its profiles names and paths of its own, and takes any role.
+        "names_expected": flag("names_differ") | tagged,
+        "paths_expected": flag("paths_differ") | tagged,
         "untagged_expected": flag("tags_profiles", negated=True),
     }
+
+
+def _by_tag(profile_arn: object, tags: pd.DataFrame) -> tuple[list[str], Positions]:
+    """Return the makers that tags prove, and per profile the position of its one, -1 where no tag proves any."""
+    keys = texts(tags["tag_key"]).dictionary_encode()
+    proofs = [own if own and own.is_proof else None for own in map(own_tag, keys.dictionary.to_pylist())]
+    proven = np.array([own is not None for own in proofs], dtype=bool)
+    makers = [own.maker for own in known_own_tags() if own.is_proof]
+    number = np.array([makers.index(own.maker) if own else -1 for own in proofs], dtype=np.int64)
+    codes = np.asarray(keys.indices)
+    rows = np.flatnonzero(proven[codes]) if proven.any() else codes[:0]
+    where = position(profile_arn, tags["resource_arn"].iloc[rows])
+    return makers, np.where(where >= 0, number[codes[rows]][where], -1) if len(rows) else np.full(len(where), -1)
 
 
 @schema.shows(schema.TAG_COVERAGE)

@@ -54,7 +54,7 @@ def terraform_state(name: str, role: str) -> dict[str, Any]:
     [
         ("Web", "web", "case"),
         ("web-role", "web-profile", "affix"),
-        ("web-20240102030405678", "web-20250102030405678", "generated"),
+        ("web-4067990795380418201", "web-1193844207756120033", "generated"),
         ("green", "blue", "different"),
     ],
 )
@@ -94,7 +94,7 @@ def test_a_mismatch_that_its_maker_means_is_kept_as_info(tmp_path: Path) -> None
 
 def test_names_that_their_maker_means_equal_are_not_expected_to_differ(tmp_path: Path) -> None:
     (row,) = rows(tmp_path, listed(profile("EMR_EC2_DefaultRole", nested_role("emr"))), "name_mismatches")
-    assert (row["severity"], row["expected"], row["maker"]) == ("low", False, None)
+    assert (row["severity"], row["expected"], row["maker_basis"]) == ("low", False, "guess")
 
 
 def test_expected_and_other_mismatches_are_told_apart_in_one_account(tmp_path: Path) -> None:
@@ -244,3 +244,57 @@ def test_crossed_names_need_all_roles_and_all_links(
     assert said[0] == status
     assert says in said[1]
     assert bool(said[1]) == (status != "complete")
+
+
+# Makers: what names them, and what that hides
+
+
+def with_tags(name: str, role: str, tags: dict[str, str]) -> dict[str, Any]:
+    """The answer to GetInstanceProfile, which carries the profile's tags."""
+    shown = profile(name, nested_role(role)) | {"Tags": [{"Key": k, "Value": v} for k, v in tags.items()]}
+    return {"p.json": {"InstanceProfile": shown}}
+
+
+@pytest.mark.parametrize(
+    ("key", "maker"), [("eks:eks-cluster-name", "EKS"), ("karpenter.k8s.aws/ec2nodeclass", "Karpenter")]
+)
+def test_a_tag_that_only_its_maker_writes_tells_it_whatever_the_names(tmp_path: Path, key: str, maker: str) -> None:
+    (row,) = rows(tmp_path, with_tags("green", "blue", {key: "prod", "Owner": "web"}), "name_mismatches")
+    assert (row["maker"], row["maker_basis"], row["expected"], row["severity"]) == (maker, "tag", True, "info")
+
+
+@pytest.mark.parametrize("key", ["kubernetes.io/cluster/prod", "QSConfigId-abcde", "Owner", "myeks:owner"])
+def test_a_tag_that_people_and_other_tools_write_too_tells_no_maker(tmp_path: Path, key: str) -> None:
+    (row,) = rows(tmp_path, with_tags("green", "blue", {key: "prod"}), "name_mismatches")
+    assert (row["maker"], row["maker_basis"], row["expected"], row["severity"]) == (None, None, False, "low")
+
+
+def test_names_of_both_sides_tell_more_than_a_tag(tmp_path: Path) -> None:
+    (row,) = rows(tmp_path, with_tags(NODE_UUID, "nodes", {"eks:cluster-name": "prod"}), "name_mismatches")
+    assert (row["maker"], row["maker_basis"]) == ("EKS managed node group", "pair")
+
+
+@pytest.mark.parametrize(
+    ("role", "name", "maker"),
+    [
+        ("AWSPCS-web", "shop", "AWS PCS"),
+        ("ecsInstanceRole-prod", "ecsInstanceProfile-dev", "Amazon ECS Managed Instances"),
+        ("nodes", "eks-local-prod", "EKS on Outposts"),
+        ("shop-Role-1A2B3C4D5E6F", "mail-Profile-Z9Y8X7W6V5U4", "CloudFormation"),
+    ],
+)
+def test_a_guess_is_told_and_changes_nothing(tmp_path: Path, role: str, name: str, maker: str) -> None:
+    (row,) = rows(tmp_path, listed(profile(name, nested_role(role))), "name_mismatches")
+    assert (row["maker"], row["maker_basis"], row["expected"], row["severity"]) == (maker, "guess", False, "low")
+    assert row["next_step"]
+
+
+def test_a_profile_without_a_role_is_never_expected_by_its_name(tmp_path: Path) -> None:
+    empty = {"p.json": {"InstanceProfile": profile("shop-Profile-Z9Y8X7W6V5U4") | {"Tags": []}}}
+    (row,) = rows(tmp_path, empty, "untagged_profiles")
+    assert (row["maker"], row["maker_basis"], row["expected"], row["severity"]) == (
+        "CloudFormation",
+        "guess",
+        False,
+        "medium",
+    )

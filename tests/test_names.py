@@ -27,6 +27,28 @@ HARD_SPACE = "Cost\u00a0Center"
         ("ecsInstanceRole", "ecsInstanceRole-profile", "affix"),
         ("s3access", "s3access-profile", "affix"),
         ("prod-web", "web", "affix"),
+        ("web", "web-01", "affix"),
+        ("web", "web-instance-profile", "affix"),
+        ("WebServer", "Web", "affix"),
+        ("role-web", "profile-web", "affix"),
+        ("role-web", "web-profile", "affix"),
+        ("RoleWeb", "ProfileWeb", "affix"),
+        ("iam-role-for-web", "iam-profile-for-web", "affix"),
+        ("s3-readonly-web-eu", "s3", "different"),  # more than one word
+        ("prod-s3-web", "s3", "different"),  # in front and behind
+        ("sysadmin-web", "admin", "different"),  # letters, no word
+        ("webserver", "web", "different"),
+        ("roleplay", "play", "different"),
+        ("web-20230101", "web-20240101", "different"),  # dates
+        ("web-202301011200", "web-202401011200", "different"),
+        ("web-20230101T1200", "web-20240101T1200", "different"),
+        ("web-01JAN2023", "web-01JAN2024", "different"),
+        ("web-202301", "web-202401", "different"),
+        ("web-123456789012", "web-210987654321", "different"),  # account ids
+        ("web-PRODUCTION1", "web-STAGINGXX22", "different"),  # words
+        ("shop-Node-aBcD1fGhIjKl", "shop-Node-ZyXwV2uTsRqP", "generated"),
+        ("node_4067990795380418201", "node_1193844207756120033", "generated"),
+        ("web-1A2B3C4D5E6F", "web", "generated"),
         ("app-20260102030405000000000001", "app-20260102030406000000000002", "generated"),
         ("shop-Node-1A2B3C4D5E6F", "shop-Node-Z9Y8X7W6V5U4", "generated"),
         (

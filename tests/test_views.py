@@ -58,6 +58,7 @@ def test_a_link_is_one_row_with_both_sides(tmp_path: Path) -> None:
         "trusts_ec2": "yes",
         "is_aws_managed": False,
         "maker": None,
+        "maker_basis": None,
         "names_expected": False,
         "paths_expected": False,
         "untagged_expected": False,

@@ -30,6 +30,7 @@ def name_mismatches(pairs: pd.DataFrame) -> pd.DataFrame:
         concat("profile ", texts(differ["profile_name"]), " holds role ", texts(differ["role_name"])),
         relation=differ["relation"],
         maker=differ["maker"],
+        maker_basis=differ["maker_basis"],
         expected=differ["names_expected"],
         next_step=command("iam get-instance-profile", "instance-profile-name", differ["profile_name"]),
     )
@@ -54,6 +55,7 @@ def path_mismatches(pairs: pd.DataFrame) -> pd.DataFrame:
         "role_arn",
         concat("beyond /, the profile's path has ", sides[0], " and the role's ", sides[1]),
         maker=differ["maker"],
+        maker_basis=differ["maker_basis"],
         expected=differ["paths_expected"],
         next_step=command("iam get-instance-profile", "instance-profile-name", differ["profile_name"]),
     )

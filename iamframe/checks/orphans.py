@@ -85,6 +85,7 @@ def empty_profiles(pairs: pd.DataFrame) -> pd.DataFrame:
         None,
         "holds no role",
         maker=empty["maker"],
+        maker_basis=empty["maker_basis"],
         next_step=command("iam delete-instance-profile", "instance-profile-name", empty["profile_name"]),
     )
 
@@ -116,6 +117,7 @@ def unreferenced_profiles(pairs: pd.DataFrame, references: pd.DataFrame, lists: 
         ),
         certainty=pc.if_else(pc.equal(reads_all, "complete"), "in scope", "maybe"),
         maker=silent["maker"],
+        maker_basis=silent["maker_basis"],
         next_step=command(
             "ec2 describe-instances",
             "filters",
@@ -233,6 +235,7 @@ def ec2_roles_without_profile(pairs: pd.DataFrame) -> pd.DataFrame:
         None,
         "trusts EC2 and is in no instance profile",
         maker=alone["maker"],
+        maker_basis=alone["maker_basis"],
         next_step=command("iam list-instance-profiles-for-role", "role-name", alone["role_name"]),
     )
 

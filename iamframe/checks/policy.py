@@ -144,7 +144,8 @@ def _policy(path: str, content: dict[str, Any]) -> Policy:
         if not one.reason:
             raise ValueError("each [[accepted]] needs a reason")
     for maker in (*pairs, *makers):
-        re.compile(maker.pattern("both", "n"))
+        for side in ("role", "profile"):
+            re.compile(maker.pattern(side, groups=True))
     return Policy(path, required, (*pairs, *makers), accepted, {"required": required} if required else {})
 
 

@@ -71,6 +71,7 @@ def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> pd.DataFrame:
         None,
         detail,
         maker=bare["maker"],
+        maker_basis=bare["maker_basis"],
         expected=bare["untagged_expected"],
         next_step=pc.coalesce(
             _tagging(_ON_PROFILE, names, copied),
@@ -224,6 +225,7 @@ def _differing(both: pd.DataFrame, key: pa.Array, value: pa.Array, kinds: tuple[
         "role_arn",
         detail.take(pa.array(some)),
         maker=found_in["maker"],
+        maker_basis=found_in["maker_basis"],
         expected=found_in["untagged_expected"] & (found_in["profile_tags"] == ""),
         next_step=step.take(pa.array(some)),
     )

@@ -29,6 +29,7 @@ def profiles_without_ec2_trust(pairs: pd.DataFrame, roles: pd.DataFrame) -> pd.D
         "role_arn",
         concat("role ", texts(closed["role_name"]), " trusts ", pc.fill_null(services, "no service"), ", not EC2"),
         maker=closed["maker"],
+        maker_basis=closed["maker_basis"],
         next_step=command("iam get-role", "role-name", closed["role_name"]),
     )
 

@@ -1,37 +1,138 @@
-"""Who made a pair of role and profile, by the names and paths that makers give."""
+"""Which service or tool created a role and its profile, by their names and paths, or by a tag that it writes.
+
+A name alone hides nothing. `pair`: names and paths of both sides fit one entry, and what both name (a cluster, a stack)
+is the same. `tag`: the profile carries a tag that only this maker writes. `guess`: one side looks like it, and no
+finding is expected for that.
+"""
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 from fnmatch import fnmatchcase
 from functools import cache, lru_cache
 from importlib import resources
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.keys import Bools, Positions, concat
+from iamframe.names import is_date, is_same_stem, turns
 
-_PARTS = {
-    "*": r"[^\n]*",
-    "{uuid}": r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
-    "{random}": r"[A-Z0-9]{12,13}",
-    "{counter}": r"[0-9]{18}[0-9a-f]{8}",
-    "{digits}": r"[0-9]+",
-    "{hash}": r"[0-9]{15,20}",
+PAIR, TAG, GUESS = "pair", "tag", "guess"
+
+_ROLE_NAME_LIMIT = 64  # characters (IAM API Reference, CreateRole)
+
+
+def _equal(role: str, profile: str, _: str) -> bool:
+    return role == profile
+
+
+def _differs(role: str, profile: str, _: str) -> bool:
+    return role != profile
+
+
+def _is_one_stack(role: str, profile: str, role_name: str) -> bool:
+    """Return whether two stacks are one: CloudFormation cuts it short where the name of a role would be too long."""
+    return role == profile or (len(role_name) == _ROLE_NAME_LIMIT and profile.startswith(role))
+
+
+def _are_random(role: str, profile: str, _: str) -> bool:
+    """Return whether CloudFormation may have drawn both; an account id, a date, a word in capitals it did not draw."""
+    small = role != role.upper() or profile != profile.upper()
+    return (
+        not role.isdigit()
+        and not profile.isdigit()
+        and any(map(str.isdigit, role + profile))
+        # Words change seldom between letters and digits: of two texts drawn at random, one in a thousand so seldom.
+        and turns(role) + turns(profile) >= (7 if small else 3)
+        # Nor do two texts drawn at random agree in more than a few places, as `EUWEST1PROD2` and `EUWEST1PROD3` do.
+        and _alike(role, profile) <= 3
+        and _alike(role[::-1], profile[::-1]) <= 3
+    )
+
+
+def _alike(one: str, other: str) -> int:
+    return sum(a == b for a, b in zip(one.casefold(), other.casefold(), strict=False))
+
+
+def _is_random(text: str) -> bool:
+    return not text.isdigit() and not text.isalpha() and turns(text) >= (3 if text == text.upper() else 5)
+
+
+def _are_of_one_day(role: str, profile: str, _: str) -> bool:
+    """Return whether two counters of Terraform's were made in one run: of one day, or minutes apart at midnight."""
+    times = _counted_at(role), _counted_at(profile)
+    if None in times:
+        return False
+    one, other = times
+    return one.date() == other.date() or abs(one - other) < timedelta(minutes=10)  # type: ignore[union-attr,operator]
+
+
+def _counted_at(counter: str) -> datetime | None:
+    try:
+        found = datetime.strptime(counter[:14], "%Y%m%d%H%M%S")  # noqa: DTZ007 - both are UTC
+    except ValueError:
+        return None
+    return found if 2010 <= found.year < 2100 else None
+
+
+def _are_of_one_prefix(role: str, profile: str, _: str) -> bool:
+    """Return whether two prefixes are equal, but for the words for role and profile."""
+    one, other = role.strip("-_."), profile.strip("-_.")
+    either = ((one, other), (f"{one}-role", other), (one, f"{other}-profile"))
+    return one == other or any(is_same_stem(*both) for both in either)
+
+
+def _are_hexadecimal(role: str, profile: str, _: str) -> bool:
+    return role != profile and not any(text.isdigit() or text.isalpha() for text in (role, profile))
+
+
+class _Token(NamedTuple):
+    """What stands in braces: which text fits, whether two sides agree on it, and whether one side alone may have it."""
+
+    text: str
+    agree: Callable[[str, str, str], bool] | None = None
+    alone: Callable[[str], bool] | None = None
+
+
+_TOKENS = {
+    "*": _Token(r"[^\n]*"),
+    # The same text on both sides.
+    "{name}": _Token(r"[^\n]+", _equal),
+    "{rest}": _Token(r"[^\n]*", _equal),
+    "{cluster}": _Token(r"[A-Za-z0-9][A-Za-z0-9._-]*", _equal),
+    # OpenShift: the name of the cluster and five random characters, of those that Kubernetes draws from.
+    "{infra}": _Token(r"[a-z0-9-]+-[bcdfghj-np-tv-xz24-9]{5}", _equal),
+    # CloudFormation: STACK-LOGICALID-RANDOM: 12 or 13, seldom 11, capitals and digits; later 12 letters and digits.
+    "{stack}": _Token(r"[A-Za-z][A-Za-z0-9-]*", _is_one_stack),
+    "{logical}": _Token(r"[A-Za-z0-9]+", _differs),
+    "{random}": _Token(r"(?:[A-Z0-9]{11,13}|[A-Za-z0-9]{12})", _are_random, _is_random),
+    # Terraform: the time in 18 digits, then a counter in 8; a prefix before it. Pulumi: 7 hexadecimal digits.
+    "{counter}": _Token(r"[0-9]{18}[0-9a-f]{8}", _are_of_one_day, lambda text: _counted_at(text) is not None),
+    "{prefix}": _Token(r"[^\n]*", _are_of_one_prefix),
+    "{hex}": _Token(r"[0-9a-f]{7}", _are_hexadecimal, lambda text: not (text.isdigit() or text.isalpha())),
+    # Random by themselves.
+    "{uuid}": _Token(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
+    "{hash}": _Token(r"[0-9]{15,20}", alone=lambda text: not is_date(text)),
+    "{id}": _Token(r"[0-9a-z]{32}"),
+    "{digits}": _Token(r"[0-9]+"),
+    "{region}": _Token(r"[a-z]{2,4}(?:-[a-z]+)+-[0-9]"),
 }
 _TOKEN = re.compile(r"\*|\{[a-z]+\}")
 
 
 @dataclass(frozen=True, slots=True)
 class Maker:
-    """One service or tool, with the names and paths that it gives and whether it means them to differ."""
+    """One service or tool, with the names and paths that it gives and whether they differ by its design.
+
+    `is_guess`: names of this form are its users' own, so that they tell it only perhaps.
+    """
 
     name: str
     role: str = "*"
@@ -42,6 +143,7 @@ class Maker:
     paths_differ: bool = False
     tags_profiles: bool = True
     wants_back: bool = False
+    is_guess: bool = False
     users: str = ""
     note: str = ""
     source: str = ""
@@ -52,26 +154,30 @@ class Maker:
         """Services, as boto3 names them, that may use the profile though EC2 shows nothing of it, and what of each."""
         return dict(user.strip().partition(" ")[::2] for user in self.users.split(",") if user.strip())
 
-    def tells(self, side: str) -> bool:
-        """Return whether the name of one side alone tells this maker."""
-        # A side that takes anything, or whatever the other one is named, says nothing on its own.
-        template = self.role if side == "role" else self.profile
-        return template not in ("", "*", "{name}_{digits}")
+    def templates(self, side: str) -> tuple[str, str]:
+        """Return the path and the name of one side, `role` or `profile`."""
+        return (self.role_path, self.role) if side == "role" else (self.profile_path, self.profile)
 
-    def pattern(self, sides: str, group: str) -> str:
-        """Return a regular expression for `role`, `profile` or both; `group` names the text that both share."""
-        seen = False
+    def tells(self, side: str) -> bool:
+        """Return whether path and name of one side alone suggest this maker."""
+        # Text that it always writes, or random text: without either a side fits whatever people name.
+        name = self.templates(side)[1]
+        return bool(name) and (bool(_TOKEN.sub("", name).strip("-_.")) or bool(_TELLING & {*_TOKEN.findall(name)}))
+
+    def pattern(self, side: str, groups: bool = False) -> str:
+        """Return a regular expression for path and name of one side, a line each, its tokens as groups if asked for."""
+        seen: set[str] = set()
 
         def part(match: re.Match[str]) -> str:
-            nonlocal seen
-            if match.group() != "{name}":
-                if match.group() not in _PARTS:
-                    raise ValueError(f"{self.name}: there is no {match.group()}, only {{name}}, {', '.join(_PARTS)}")
-                return _PARTS[match.group()]
-            again, seen = seen, True
-            if not group:
-                return "[^\\n]+"
-            return f"(?P={group})" if again else f"(?P<{group}>[^\\n]+)"
+            token = _TOKENS.get(match.group())
+            if token is None:
+                raise ValueError(f"{self.name}: there is no {match.group()}, only {', '.join(_TOKENS)}")
+            name = match.group().strip("{}")
+            if not groups or not (token.agree or token.alone):
+                return token.text
+            again = name in seen
+            seen.add(name)
+            return f"(?P={name})" if again else f"(?P<{name}>{token.text})"
 
         def expression(template: str) -> str:
             ends = [0, *(end for m in _TOKEN.finditer(template) for end in m.span()), len(template)]
@@ -79,23 +185,53 @@ class Maker:
             tokens = [part(match) for match in _TOKEN.finditer(template)]
             return "".join(re.escape(text) + token for text, token in zip(texts, [*tokens, ""], strict=True))
 
-        templates = {
-            "role": (self.role_path, self.role),
-            "profile": (self.profile_path, self.profile),
-            "both": (self.role_path, self.role, self.profile_path, self.profile),
-        }
-        return "\n".join(map(expression, templates[sides]))
+        return "\n".join(map(expression, self.templates(side)))
+
+    def fits(self, role: str, profile: str) -> bool:
+        """Return whether both sides, path and name in a line each, are this maker's and agree on what both name."""
+        one, other = (re.fullmatch(self.pattern(s, True), t) for s, t in (("role", role), ("profile", profile)))
+        if one is None or other is None:
+            return False
+        found, also = one.groupdict(), other.groupdict()
+        role_name = role.rpartition("\n")[2]
+        return all(
+            token.agree(found[name], also[name], role_name)
+            if token.agree and name in found and name in also
+            else not token.alone or token.alone(found.get(name) or also[name])
+            for name in found.keys() | also.keys()
+            if (token := _TOKENS[f"{{{name}}}"])
+        )
+
+    def suggests(self, side: str, text: str) -> bool:
+        """Return whether one side, path and name in a line each, looks like this maker's."""
+        found = re.fullmatch(self.pattern(side, True), text)
+        return found is not None and all(
+            alone(value) for name, value in found.groupdict().items() if (alone := _TOKENS[f"{{{name}}}"].alone)
+        )
+
+    @property
+    def compares(self) -> bool:
+        """Whether more than the form of both sides is asked."""
+        tokens = _TOKEN.findall("".join(self.templates("role") + self.templates("profile")))
+        return any(_TOKENS[one].agree or _TOKENS[one].alone for one in tokens)
+
+
+_TELLING = {"{uuid}", "{random}", "{counter}", "{hash}", "{id}"}
 
 
 @dataclass(frozen=True, slots=True)
 class OwnTag:
-    """Keys of tags by which a service or tool knows what is its own; `*` is any text."""
+    """Keys of tags by which a service or tool knows its own; `*` is any text.
+
+    `is_proof`: only the maker writes them, to profiles that it creates, so that they tell who created one.
+    """
 
     key: str
     maker: str
     wants_back: bool
     source: str
     date: date
+    is_proof: bool = False
 
 
 def _entries(table: str) -> list[dict[str, Any]]:
@@ -126,25 +262,30 @@ def maker_of(makers: Iterable[Maker], columns: Mapping[str, Any], sides: str) ->
     """Return, per row, the position of the first maker whose names and paths fit, -1 where none does.
 
     `columns` holds role_path and role_name, profile_path and profile_name, or the four of them; `sides` is `role`,
-    `profile` or `both`.
+    `profile` or `both`. Of both, the two must agree (`pair`); what one side tells is a `guess`.
     """
-    candidates = [(index, maker) for index, maker in enumerate(makers) if sides == "both" or maker.tells(sides)]
-    names = [name for name in ("role_path", "role_name", "profile_path", "profile_name") if name in columns]
-    size = len(columns[names[0]])
+    every = list(enumerate(makers))
+    if sides == "both":
+        candidates = [(index, one) for index, one in every if one.profile and not one.is_guess]
+    else:
+        candidates = [(index, one) for index, one in every if one.tells(sides)]
+    shown = ("role", "profile") if sides == "both" else (sides,)
+    size = len(columns[f"{shown[0]}_path"])
     found = np.full(size, -1, dtype=np.int64)
     if not candidates or not size:
         return found
-    text = concat(*(part for name in names for part in (columns[name], "\n")))
-    text = pc.utf8_slice_codeunits(text, 0, -1)
+    texts = {side: concat(columns[f"{side}_path"], "\n", columns[f"{side}_name"]) for side in shown}
+    text = concat(texts["role"], "\n", texts["profile"]) if sides == "both" else texts[sides]
+    patterns = {index: "\n".join(one.pattern(side) for side in shown) for index, one in candidates}
     # Arrow's expressions are linear in the text; most rows fit no maker, and of the others most are tried but once.
-    rows = _fitting(text, "|".join(maker.pattern(sides, "") for _, maker in candidates), np.arange(size))
+    rows = _fitting(text, "|".join(patterns.values()), np.arange(size))
     for index, maker in candidates:
-        fitting = _fitting(text, maker.pattern(sides, ""), rows)
-        exact = maker.pattern(sides, "name")
-        if "(?P=name)" in exact and len(fitting):
-            # That two texts are the same is what Arrow's expressions cannot ask.
-            same = [re.fullmatch(exact, value) is not None for value in text.take(pa.array(fitting)).to_pylist()]
-            fitting = fitting[np.array(same, dtype=bool)]
+        fitting = _fitting(text, patterns[index], rows)
+        if maker.compares and len(fitting):
+            # What two texts have in common is more than Arrow's expressions can ask.
+            some = [texts[side].take(pa.array(fitting)).to_pylist() for side in shown]
+            agree = maker.fits if sides == "both" else lambda text, one=maker: one.suggests(sides, text)
+            fitting = fitting[np.fromiter(map(agree, *some), dtype=bool, count=len(fitting))]
         found[fitting] = index
         rows = rows[found[rows] < 0]
     return found

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from iamframe.checks.registry import CHECKS, SEVERITIES, STATUSES, Result
 from iamframe.keys import texts
+from iamframe.knowledge.makers import GUESS
 from iamframe.names import shown as spelled
 from iamframe.owners import OWNER_TAG, owner_keys
 from iamframe.report import pictures
@@ -265,7 +266,8 @@ def _chunks(rows: Rows) -> list[Rows]:
 
 def sections_of(result: Result, words: Words) -> Iterator[Section]:
     """Yield the checks of a result as the page shows them, by severity."""
-    findings = pa.table({name: pa.array(result.findings[name], from_pandas=True) for name in ("check", *_ROW, *_MARKS)})
+    shown_as = result.findings.assign(maker=_makers(result.findings))
+    findings = pa.table({name: pa.array(shown_as[name], from_pandas=True) for name in ("check", *_ROW, *_MARKS)})
     coverage: dict[str, list[tuple[str, str, str]]] = {name: [] for name in result.checks}
     columns = (result.coverage[name].tolist() for name in ("check", "account_id", "status", "reason"))
     for check, account, status, reason in zip(*columns, strict=True):
@@ -294,6 +296,11 @@ def sections_of(result: Result, words: Words) -> Iterator[Section]:
             shown=len(shown),
             first=_first(rows),
         )
+
+
+def _makers(findings: pd.DataFrame) -> pd.Series:
+    """Return the makers as the page shows them: with a question mark where one side only looks like theirs."""
+    return findings["maker"].where(findings["maker_basis"] != GUESS, findings["maker"] + "?")
 
 
 def _first(rows: Rows) -> tuple[str, str, str] | None:
