@@ -581,6 +581,9 @@ class _Facts:
             rows.add(
                 "next", "see the role", note=_command("iam get-role", {"role-name": _text(role["role_name"]) or ""})
             )
+        if role_arn is not None and profile is not None and not (role is not None and role["is_aws_managed"]):
+            names = name_of(role_arn.removeprefix("name:")), _text(profile["profile_name"]) or ""
+            rows.add("deleting", "in the IAM console", note=_in_console(*names))
         self._taking(rows, profile, taking)
 
     def _taking(self, rows: _Rows, profile: Row | None, taking: list[tuple[str, str]]) -> None:
@@ -592,6 +595,16 @@ class _Facts:
             rows.add("next", "first make sure", note="that nothing uses it: not all was read, see used by")
         for field, command in taking:
             rows.add("next", field, note=f"not offered: {used}" if used else command)
+
+
+def _in_console(role: str, profile: str) -> str:
+    """Return what the IAM console does to a profile when its role is deleted there (IAM User Guide, "Delete roles")."""
+    if role.lower() == profile.lower():
+        return (
+            f"deleting the role there deletes the profile {profile} too, because both have the same name; "
+            "the AWS CLI and the API never do that"
+        )
+    return f"deleting the role there leaves the profile {profile}: the console deletes only one of the role's own name"
 
 
 def _grouped(frame: pd.DataFrame, key: str) -> dict[str, list[Row]]:
