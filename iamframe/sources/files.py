@@ -59,6 +59,7 @@ from iamframe.sources.references import (
     pinned_mentions,
     region_in,
     template_ids,
+    with_other_versions,
 )
 from iamframe.sources.runs import LARGE, Runs, cut
 
@@ -752,6 +753,7 @@ class _Reader:
             yield from self._mentioned(document, consumer, mentions, owner, region)
         for account, read in by_account.items():
             yield from self._pinned(account, pinnings[account], read)
+            yield from self._other_versions(account, read)
 
     def _mentioned(
         self, document: _Document, consumer: Consumer, mentions: list[Mention], owner: str | None, region: str | None
@@ -798,6 +800,25 @@ class _Reader:
                 "templates",
                 [[Gap(VERSIONS, version, "not_in_file", sentence, region=UNKNOWN_REGION, account_id=account)]],
             )
+
+    def _other_versions(self, account: str, read: dict[str, Records]) -> Iterator[Answer]:
+        """Tell of the templates whose versions are not all in the files: a list of all templates shows but two."""
+        # A file that is named after a template is what was asked for all of its versions.
+        whole = {
+            document.piece.name.partition(".")[0]
+            for document, consumer, _ in self.consumers
+            if consumer.operation == VERSIONS and document.state(consumer.key) == "complete"
+        }
+        for template in with_other_versions(read[VERSIONS], read[TEMPLATES]):  # type: ignore[arg-type]
+            if any(name.endswith(template) for name in whole):
+                continue
+            command = aws_command("ec2 describe-launch-template-versions", {"launch-template-id": template})
+            sentence = (
+                f"of launch template {template}, versions other than the newest and the default one are not in the "
+                f"files; {command}, saved as {template}.json, would show them"
+            )
+            gap = Gap(VERSIONS, template, "not_in_file", sentence, region=UNKNOWN_REGION, account_id=account)
+            yield Answer("", "templates", [[gap]])
 
     # What was refused
 
