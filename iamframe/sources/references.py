@@ -83,6 +83,7 @@ class Template(msgspec.Struct, gc=False, rename="pascal"):
 
     launch_template_id: str
     launch_template_name: str | None = None
+    created_by: str | None = None
     default_version_number: int | None = None
     latest_version_number: int | None = None
 
@@ -97,6 +98,7 @@ class Version(msgspec.Struct, gc=False, rename="pascal"):
     launch_template_id: str
     version_number: int
     launch_template_name: str | None = None
+    created_by: str | None = None
     default_version: bool = False
     launch_template_data: _TemplateData | None = None
 
