@@ -754,6 +754,9 @@ class _Reader:
     # What refers to profiles
 
     def _consumer(self, document: _Document, consumer: Consumer) -> Iterator[Answer]:
+        if isinstance(document.keys[consumer.key], dict):
+            # Some operations answer with one record alone.
+            document.keys[consumer.key] = [document.as_json(consumer.key)]
         records = [r for chunk in self._records(document, consumer.key, consumer.record) for r in chunk]
         found = [_Use.of(record, consumer) for record in records]
         for use in found:
@@ -796,6 +799,9 @@ class _Reader:
         self, document: _Document, consumer: Consumer, found: dict[str | None, list[Mention]]
     ) -> Iterator[Answer]:
         region, state = _region(document.piece), document.state(consumer.key)
+        if consumer.steps and state == "complete":
+            # It is what one thing that was listed answers, and not all of them.
+            state = "partial"
         for account, mentions in found.items():
             scopes: dict[str, Records] = defaultdict(list)
             for mention in mentions:
@@ -1148,6 +1154,5 @@ _SHAPES: dict[str, Callable[[_Reader, _Document], Iterator[Answer] | None]] = {
     **{
         consumer.key: lambda reader, document, consumer=consumer: reader._consumer(document, consumer)  # type: ignore[misc]
         for consumer in CONSUMERS
-        if not consumer.steps
     },
 }
