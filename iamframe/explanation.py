@@ -23,6 +23,7 @@ from iamframe.inventory import Inventory
 from iamframe.keys import Bools, is_in, joined_key, texts
 from iamframe.knowledge.makers import known_makers, maker_of
 from iamframe.knowledge.surfaces import known_facts
+from iamframe.linking import profile_ids
 from iamframe.lives import events_of
 from iamframe.sources.records import ALL, ROLE_LINKS, Asked, asked_for, aws_command, name_of, partition_of
 from iamframe.sources.references import CORE
@@ -492,7 +493,7 @@ class _Facts:
         for row in mine:
             said = [row["region"], row["consumer_name"], row["consumer_state"], row["consumer_version"]]
             words = [text for text in map(_text, said) if text]
-            held, today = _text(row["profile_id"]), _text(profile["profile_id"])
+            held, today = profile_ids([_text(row["profile_id"]), _text(profile["profile_id"])]).to_pylist()
             if held and today and held != today:
                 words.append(f"was started with the id {held}, which is not the profile's")
             rows.add("used by", row["consumer_type"], profile=row["consumer_id"], note=", ".join(words))
