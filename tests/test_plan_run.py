@@ -265,10 +265,7 @@ JSON = {
         "Cluster": {"Id": "j-1", "Status": {"State": "WAITING"}, "Ec2InstanceAttributes": {}}
     },
     ("imagebuilder", "ListInfrastructureConfigurations"): {
-        "infrastructureConfigurationSummaryList": [{"arn": "arn:aws:imagebuilder:eu-west-1:123456789012:i/golden"}]
-    },
-    ("imagebuilder", "GetInfrastructureConfiguration"): {
-        "infrastructureConfiguration": {"name": "golden", "instanceProfileName": "imaged"}
+        "infrastructureConfigurationSummaryList": [{"name": "golden", "instanceProfileName": "imaged"}]
     },
     ("ecs", "DescribeCapacityProviders"): {"capacityProviders": [{"name": "FARGATE"}], "nextToken": "second"},
     ("pcs", "ListClusters"): {"clusters": [{"id": "c"}]},
@@ -455,7 +452,7 @@ def test_what_names_profiles_is_asked_once_in_each_region_and_instances_before_e
 
 
 def test_all_that_a_load_asks_is_asked_again(changed: dict[str, Any]) -> None:
-    assert {one.operation for one in CONSUMERS} <= set(changed["asked"])
+    assert {one.operation for one in CONSUMERS if one.when != "files"} <= set(changed["asked"])
 
 
 @pytest.mark.parametrize("action", ["DescribeInstances", "pcs:ListClusters"])
@@ -489,11 +486,12 @@ case "$* " in $REFUSED) echo refused >&2; exit 254 ;; esac
 case "$*" in
   sts*) echo 123456789012 ;;
   iam\\ get*) printf '%s\\n' "$STATE" ;;
-  *launch-templates\\ *) printf 'lt-1\\t1\\t3\\n' ;;
+  *--launch-template-id*) ;;
+  *launch-template-versions*) printf 'lt-1\\t3\\nlt-1\\t1\\nlt-3\\t1\\nlt-4\\t2\\nlt-4\\t1\\n' ;;
   *auto-scaling-groups*) printf 'lt-2\\tNone\\t5\\n' ;;
   emr\\ list*) echo j-1 ;;
   elasticbeanstalk\\ describe-env*) printf 'my shop\\tprod\\n' ;;
-  imagebuilder\\ list* | ecs*) printf 'None\\narn:x\\n' ;;
+  imagebuilder\\ list* | ecs*) printf 'None\\nother\\n' ;;
   pcs\\ list-clusters*) echo c ;;
   pcs\\ list-compute*) printf 'c\\tg\\n' ;;
 esac
@@ -525,13 +523,18 @@ def test_all_that_a_load_asks_is_asked_before_a_deletion(tmp_path: Path, one_lef
         for region in ("eu-west-1", "us-east-1"):
             assert any(one.startswith(line) and f"--region={region} " in one for one in asked), (line, region)
     # A version that is neither the newest nor the default, and one that a group starts from.
-    assert any("versions --launch-template-id=lt-1 " in one for one in asked)
-    assert any("versions --launch-template-id=lt-2 --versions=5 " in one for one in asked)
+    by_id = {tuple(one.split()[2:4]) for one in asked if "--launch-template-id" in one}
+    assert by_id == {
+        ("--launch-template-id=lt-1", "--region=eu-west-1"),
+        ("--launch-template-id=lt-1", "--region=us-east-1"),
+        ("--launch-template-id=lt-2", "--versions=5"),
+    }
 
 
 READ_AGAIN = sorted(
     f"{one.service} {dashed(operation)} "
     for one in CONSUMERS
+    if one.when != "files"
     for operation in (one.operation, *(step.operation for step in one.steps))
 )
 

@@ -13,10 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from iamframe.sources.reads import label
-from iamframe.sources.references import ASSOCIATIONS, CONSUMERS, INSTANCES, TEMPLATES, VERSIONS, Consumer
+from iamframe.sources.references import ASSOCIATIONS, CONSUMERS, INSTANCES, VERSIONS, Consumer
 
-# These are asked in another way: instances and associations before each deletion, templates for their versions.
-_APART = (INSTANCES, ASSOCIATIONS, TEMPLATES)
+# What a load asks, but for instances and associations: those are asked before each deletion.
+ASKED = tuple(one for one in CONSUMERS if one.when != "files" and one.operation not in (INSTANCES, ASSOCIATIONS))
 # What an AWS CLI may not page by itself: ECS has no paginator, and that of Image Builder is young.
 UNPAGED = ("DescribeCapacityProviders", "ListInfrastructureConfigurations")
 _MANAGED = "IncludeManagedResources"
@@ -82,7 +82,7 @@ LOOKS = {
         "Ec2InstanceAttributes.IamInstanceProfile",
     ),
     "DescribeConfigurationSettings": Look("Elastic Beanstalk environments", f"{_ALL}[]", _OPTION),
-    "GetInfrastructureConfiguration": Look("Image Builder infrastructure", f"{_ONE}[]", "instanceProfileName"),
+    "ListInfrastructureConfigurations": Look("Image Builder infrastructure", f"{_ALL}[]", "instanceProfileName"),
     "DescribeCapacityProviders": Look("ECS capacity providers", _but("status", "INACTIVE"), _OF_MANAGED),
     "DescribeDBInstances": Look("RDS Custom instances", f"{_ALL}[]", "CustomIamInstanceProfile"),
     "GetComputeNodeGroup": Look(
@@ -103,9 +103,13 @@ def rows_of(consumer: Consumer) -> str:
     """Return the JMESPath to what a script reads of an answer: rows of a name or ARN, and of id, name and version."""
     look = LOOKS[consumer.operation]
     records = look.records.format(consumer.key)
+    # `join` fails where a record lacks the field without which it says nothing.
+    named = f"join('',[{look.named}])" if consumer.always else look.named
     # Whether a path leads to one value or to a list (of lists), flattening leaves one list, without what is missing.
-    rows = [f"{records}.[{look.named}][][][].[@]"] if look.named else []
+    rows = [f"{records}.[{named}][][][].[@]"] if named else []
     rows += [f"{records}.[{look.pins}][][][].[LaunchTemplateId,LaunchTemplateName,Version]"] if look.pins else []
+    # Of which template which versions are among these.
+    rows += [f"{records}.[LaunchTemplateId,VersionNumber]"] if consumer.operation == VERSIONS else []
     return rows[0] if len(rows) == 1 else f"[{','.join(rows)}][]"
 
 
@@ -159,25 +163,23 @@ def _asking(consumer: Consumer) -> str:
 
 
 def _of_service(service: str) -> str:
-    lines = [_asking(one) for one in CONSUMERS if one.service == service and one.operation not in _APART]
-    if service == "ec2":
-        listing = "reverse(LaunchTemplates)[].[LaunchTemplateId,DefaultVersionNumber,LatestVersionNumber]"
-        command = _command("ec2", TEMPLATES, listing, ["$managed_ec2"])
-        lines.append(f'  list "launch templates of $region" {command} || return 1\n{_OTHER_VERSIONS}')
+    lines = []
+    for one in ASKED:
+        if one.service == service:
+            lines.append(_asking(one))
+            if one.operation == VERSIONS:
+                lines.append(_OTHER_VERSIONS)
     body = "\n".join(lines)
     return f"ask_{service}() {{\n{body}\n}}\n"
 
 
-# Of a template of two versions whose default is the first, both were read with the newest and the default of all.
+# Versions are numbered from 1: where fewer are known than the newest one's number, there may be others.
 _OTHER_VERSIONS = """\
-  while IFS=$tab read -r id default latest; do
-    case "$latest:$default" in
-      : | 1:1 | 2:1) ;; # has none but these two
-      *) versions "launch templates of $region" "--launch-template-id=$id" || return 1 ;;
-    esac
-  done <<EACH
-$found
-EACH"""
+  for id in $(printf '%s\\n' "$found" | awk -F"$tab" \\
+    'NF == 2 && !seen[$0]++ {count[$1]++; if ($2 > newest[$1] + 0) newest[$1] = $2}
+    END {for (id in count) if (count[id] < newest[id]) print id}'); do
+    versions "launch templates of $region" "--launch-template-id=$id" || return 1
+  done"""
 
 
 _FUNCTIONS = """
@@ -313,7 +315,7 @@ unused() {
 
 def functions() -> str:
     """Return the functions of a script that deletes; its account sets `regions`, and `reads` as `looked` gives it."""
-    services = dict.fromkeys(one.service for one in CONSUMERS)
+    services = dict.fromkeys(one.service for one in ASKED)
     versions = next(one for one in CONSUMERS if one.operation == VERSIONS)
     return _FUNCTIONS.replace("@SERVICES@", "\n".join(map(_of_service, services))).replace(
         "@VERSION@", shlex.quote(rows_of(versions))

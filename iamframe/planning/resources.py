@@ -17,9 +17,9 @@ from iamframe.checks.registry import Result
 from iamframe.keys import is_in, position
 from iamframe.knowledge.makers import Maker, known_makers, own_tag
 from iamframe.planning.ages import said
-from iamframe.planning.look import asked_first
+from iamframe.planning.look import ASKED, asked_first
 from iamframe.sources.records import name_of
-from iamframe.sources.references import CONSUMERS, INSTANCES
+from iamframe.sources.references import INSTANCES
 
 PROFILE, ROLE = "instance-profile", "role"
 # Account ids, names, paths and unique ids as IAM has them (API Reference, data types). What is of another form was
@@ -124,7 +124,7 @@ class Facts:
             if _REGION.fullmatch(region):
                 where[account, operation].add(region)
         asked_of: dict[str, set[str]] = defaultdict(set)
-        for one in CONSUMERS:
+        for one in ASKED:
             asked_of[one.service].add(asked_first(one))
         captured = map(_time, self.inventory.accounts["captured_at"])
         return {

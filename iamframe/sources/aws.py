@@ -588,9 +588,11 @@ class AccountReader:
             yield from self.asker.pages(service, operation, region, **parameters)
         except Refused as refusal:
             # What is gone since it was listed uses nothing any more; a whole list is not gone.
-            gone = refusal.reason == "vanished" and beneath
-            if not gone and not self._is_absent(refusal, service, region):
-                found.state = "truncated" if found.records else "refused"
+            if refusal.reason == "vanished" and beneath:
+                return
+            # A service that a region does not have holds nothing there, which is no gap; but it answered nothing.
+            found.state = "truncated" if found.records else "refused"
+            if not self._is_absent(refusal, service, region):
                 self._refused(service, operation, refusal, region=region)
 
     def _listing(self, service: str, operation: str, key: str, kind: type[T], **parameters: Any) -> _Read:
