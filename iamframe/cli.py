@@ -45,8 +45,8 @@ _LIVE: tuple[Callable[[Any], Any], ...] = (
     click.option("--regions", metavar="LIST", help="Regions to look in, comma-separated, or all (the default)."),
     click.option(
         "--references",
-        type=click.Choice(("core", "all", "none")),
-        help="What may use profiles: EC2 and Auto Scaling (core, the default), other services too, or nothing.",
+        type=click.Choice(("all", "core", "none")),
+        help="Whom to ask what uses profiles: all that may (the default), EC2 and Auto Scaling (core), or nobody.",
     ),
     click.option("--accounts", metavar="FILE|org", help="Many accounts: of a CSV file, or of the organisation."),
     click.option("--assume-role", metavar="NAME", help="The role to assume in each account; its ARN for a single one."),
@@ -83,7 +83,7 @@ def _asked(
     named = [name.strip() for name in regions.split(",") if name.strip()] if regions else None
     asked = {
         "regions": "all" if named == ["all"] else named,
-        "references": {None: None, "core": True, "all": "all", "none": False}[references],
+        "references": references,
         "accounts": accounts,
         "role_name": assume_role,
         "external_id": external_id,

@@ -4,8 +4,9 @@
 # It only reads, with the AWS CLI (1 or 2) and the credentials that the CLI finds; AWS's managed policies SecurityAudit
 # and ReadOnlyAccess allow all of it. It leaves one zip in the folder that it is run in. In the zip are roles and
 # instance profiles (names, paths, ids, tags, trust policies, last use) and what names a profile: instances, launch
-# templates and configurations, Auto Scaling groups, spot requests, fleets. Not in it: what a role may do, user data,
-# keys, credentials. What AWS does not answer becomes a line of denied.csv in the zip, and the script goes on.
+# templates and configurations, Auto Scaling groups, spot requests, fleets. Not in it: what other services than EC2 and
+# Auto Scaling use, what a role may do, user data, keys, credentials. What AWS does not answer becomes a line of
+# denied.csv in the zip, and the script goes on.
 # Exit status: 0 all was read, 1 something was not, 2 nothing was and there is no zip.
 set -fu
 umask 077
@@ -150,14 +151,21 @@ for region in $regions; do
   look ec2 describe-fleets '{Fleets: Fleets[].{
     FleetId: FleetId, FleetState: FleetState, LaunchTemplateConfigs: LaunchTemplateConfigs}}'
   wait
-  # Versions of launch templates that groups and fleets start from by number.
-  for list in auto-scaling-groups spot-fleet-requests fleets; do cat "$region/describe-$list.json" 2>/dev/null; done |
-    awk -F'"' '/[{]$/ {id = ""} $2 == "LaunchTemplateId" {id = $4}
-      $2 == "Version" && id ~ /^[a-z0-9-]+$/ && $4 ~ /^[0-9]+$/ {print id ":" $4}' | LC_ALL=C sort -u >"$work/pinned"
-  while IFS=: read -r id number; do
-    together ask "$region/version-$id-$number" "$region" ec2 describe-launch-template-versions --region="$region" \
-      --launch-template-id="$id" --versions="$number" --query="$version" $managed
-  done <"$work/pinned"
+  # All versions of the launch templates that may have others than the newest and the default one, and of those that
+  # groups and fleets start from and no list showed. iamframe knows by the name of the file that these are all.
+  for list in launch-template-versions auto-scaling-groups spot-fleet-requests fleets; do
+    cat "$region/describe-$list.json" 2>/dev/null
+  done | awk -F'"' '/[{]$/ {id = ""}
+    $2 == "LaunchTemplateId" && $4 ~ /^[a-z0-9-]+$/ {id = $4}
+    $2 == "VersionNumber" && id {number = $3; gsub(/[^0-9]/, "", number); read[id] += !seen[id, number]++
+      if (number + 0 > newest[id]) newest[id] = number + 0}
+    $2 == "Version" && id {pinned[id] = 1}
+    END {for (id in newest) if (read[id] < newest[id]) print id
+      for (id in pinned) if (!(id in newest)) print id}' | LC_ALL=C sort >"$work/templates"
+  while read -r id; do
+    together ask "$region/versions-$id" "$region" ec2 describe-launch-template-versions --region="$region" \
+      --launch-template-id="$id" --query="$version" $managed
+  done <"$work/templates"
 done
 wait
 

@@ -12,8 +12,9 @@ from iamframe.sources.references import region_in
 def collect_script(regions: Sequence[str] = ()) -> str:
     """Return a POSIX shell script of AWS CLI reads that makes a zip which `load_files` takes; nothing is run.
 
-    It makes the reads of a live load, and those that take the place of denied ones, with the AWS CLI 1 or 2. It looks
-    for what names profiles in `regions`, or in those that it is run with; without any, in all that are enabled.
+    It makes the reads of a live load with `references="core"`, and those that take the place of denied ones, with the
+    AWS CLI 1 or 2. It looks for what names profiles in `regions`, or in those that it is run with; without any, in all
+    that are enabled.
 
     Raises
     ------

@@ -23,6 +23,7 @@ from iamframe.inventory import Inventory
 from iamframe.keys import Bools, is_in, joined_key, texts
 from iamframe.knowledge.makers import GUESS, PAIR, TAG, known_makers, maker_of
 from iamframe.knowledge.surfaces import known_facts
+from iamframe.linking import profile_ids
 from iamframe.lives import events_of
 from iamframe.sources.records import ALL, ROLE_LINKS, Asked, asked_for, aws_command, name_of, partition_of
 from iamframe.sources.references import CORE
@@ -505,7 +506,7 @@ class _Facts:
         for row in mine:
             said = [row["region"], row["consumer_name"], row["consumer_state"], row["consumer_version"]]
             words = [text for text in map(_text, said) if text]
-            held, today = _text(row["profile_id"]), _text(profile["profile_id"])
+            held, today = profile_ids([_text(row["profile_id"]), _text(profile["profile_id"])]).to_pylist()
             if held and today and held != today:
                 words.append(f"was started with the id {held}, which is not the profile's")
             rows.add("used by", row["consumer_type"], profile=row["consumer_id"], note=", ".join(words))
@@ -594,6 +595,9 @@ class _Facts:
             rows.add(
                 "next", "see the role", note=_command("iam get-role", {"role-name": _text(role["role_name"]) or ""})
             )
+        if role_arn is not None and profile is not None and not (role is not None and role["is_aws_managed"]):
+            names = name_of(role_arn.removeprefix("name:")), _text(profile["profile_name"]) or ""
+            rows.add("deleting", "in the IAM console", note=_in_console(*names))
         self._taking(rows, profile, taking)
 
     def _taking(self, rows: _Rows, profile: Row | None, taking: list[tuple[str, str]]) -> None:
@@ -605,6 +609,16 @@ class _Facts:
             rows.add("next", "first make sure", note="that nothing uses it: not all was read, see used by")
         for field, command in taking:
             rows.add("next", field, note=f"not offered: {used}" if used else command)
+
+
+def _in_console(role: str, profile: str) -> str:
+    """Return what the IAM console does to a profile when its role is deleted there (IAM User Guide, "Delete roles")."""
+    if role.lower() == profile.lower():
+        return (
+            f"deleting the role there deletes the profile {profile} too, because both have the same name; "
+            "the AWS CLI and the API never do that"
+        )
+    return f"deleting the role there leaves the profile {profile}: the console deletes only one of the role's own name"
 
 
 def _grouped(frame: pd.DataFrame, key: str) -> dict[str, list[Row]]:

@@ -22,7 +22,8 @@ import pyarrow.compute as pc
 
 from iamframe import cells, schema
 from iamframe.events import event_table
-from iamframe.keys import Contradiction, Positions, is_in, merged, position
+from iamframe.keys import Contradiction, Positions, is_in, merged, position, take
+from iamframe.linking import profiles_meant
 from iamframe.missing import note_absent, note_lacking_others, note_shorter_than_counted
 from iamframe.query import select
 from iamframe.rows import Book
@@ -163,12 +164,28 @@ def build_inventory(answers: Iterable[Answer], sources: Iterable[str] = ()) -> I
 def joined(inventories: Iterable[Inventory], sources: Iterable[str] = ()) -> Inventory:
     """Return the inventories of different accounts as one, its frames sorted by their keys."""
     parts = list(inventories)
-    frames = {}
+    tables = {}
     for name, frame in schema.FRAMES.items():
-        tables = [pa.Table.from_pandas(p.frames[name], schema=frame.arrow, preserve_index=False) for p in parts]
-        table = pa.concat_tables([frame.arrow.empty_table(), *tables])
-        frames[name] = frame.from_arrow(_sorted(table, list(frame.key)))
+        each = [pa.Table.from_pandas(p.frames[name], schema=frame.arrow, preserve_index=False) for p in parts]
+        tables[name] = _sorted(pa.concat_tables([frame.arrow.empty_table(), *each]), list(frame.key))
+    # What no account by itself could tell: a template may name a profile of another one.
+    tables["references"] = _linked_to(tables["profiles"], tables["references"])
+    frames = {name: frame.from_arrow(tables[name]) for name, frame in schema.FRAMES.items()}
     return Inventory(**frames, sources=tuple(sources))
+
+
+def _linked_to(profiles: pa.Table, references: pa.Table) -> pa.Table:
+    """Return references with the ARN of the profile that each means, where it was not known yet."""
+    missing = np.flatnonzero(np.asarray(references["profile_arn"].is_null()))
+    if not len(missing):
+        return references
+    place = references.column_names.index("profile_arn")
+    meant = profiles_meant(references.take(pa.array(missing)), profiles)
+    if len(missing) < len(references):
+        where = np.full(len(references), -1)
+        where[missing] = np.arange(len(missing))
+        meant = pc.coalesce(references["profile_arn"].combine_chunks(), take(meant, where))
+    return references.set_column(place, references.schema.field(place), meant)
 
 
 @contextmanager
@@ -218,11 +235,11 @@ class _Merging:
         note_lacking_others(self.book, role_rows, "role_arn", ROLE_LISTS)
         note_lacking_others(self.book, profile_rows, "profile_arn", (PROFILE_LIST,))
         note_shorter_than_counted(self.book, roles, profiles)
-        references = self._resolved(profiles)
         for name, table in (("role_arn", roles), ("profile_arn", profiles)):
             for account in pc.unique(table["account_id"]).to_pylist():
                 first = pc.index(table["account_id"], account).as_py()
                 self._partition(account, table[name][first].as_py())
+        references = self._resolved(profiles)
         for account in pc.unique(references["account_id"]).to_pylist():
             self.book.accounts.setdefault(account, {"sources": list(sources), "captured_at": []})
         note_absent(self.book, roles, profiles)
@@ -480,19 +497,12 @@ class _Merging:
             if held is not mention and mention.consumer_version:
                 versions = {*(held.consumer_version or "").split(), *mention.consumer_version.split()}
                 held.consumer_version = " ".join(sorted(versions, key=lambda v: (len(v), v)))
-        by_name = {}
-        if rows:
-            named = (profiles[c].to_pylist() for c in ("account_id", "profile_name", "profile_arn"))
-            by_name = {(account, name.casefold()): arn for account, name, arn in zip(*named, strict=True) if name}
         columns: dict[str, list[str | None]] = defaultdict(list)
         for (account, region, *_), mention in sorted(rows.items(), key=lambda item: item[0]):
-            name = name_of(mention.named)
             columns["account_id"].append(account)
             columns["region"].append(region)
-            columns["profile_name"].append(name)
-            # A profile of another account is not the one of that name in one's own.
-            whose = account_of(mention.named) or account
-            columns["profile_arn"].append(by_name.get((whose, name.casefold())))
+            columns["profile_name"].append(name_of(mention.named))
+            columns["profile_arn"].append(None)
             columns["consumer_arn"].append(mention.consumer_arn or self._consumer_arn(account, region, mention))
             for column in (
                 "consumer_type",
@@ -504,9 +514,10 @@ class _Merging:
                 "consumer_state",
             ):
                 columns[column].append(getattr(mention, column))
-        return pa.table(
+        table = pa.table(
             [pa.array(columns[name], pa.string()) for name in schema.REFERENCES.names], names=schema.REFERENCES.names
         )
+        return _linked_to(profiles, table) if rows else table
 
     def _consumer_arn(self, account: str, region: str, mention: Mention) -> str | None:
         if (
@@ -515,7 +526,10 @@ class _Merging:
             or mention.consumer_type not in ("instance", "launch-template")
         ):
             return None
-        partition = partition_of(mention.named) or self.book.accounts.get(account, {}).get("partition") or "aws"
+        # A profile of another account may be of another partition.
+        row = self.book.accounts.get(account, {})
+        known = row.get("partition") or partition_of(row.get("caller_arn") or "")
+        partition = known or partition_of(mention.named) or "aws"
         return f"arn:{partition}:ec2:{region}:{account}:{mention.consumer_type}/{mention.consumer_id}"
 
     # Small frames

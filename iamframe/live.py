@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from numbers import Integral, Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from iamframe.errors import ExpiredError, IamframeError, SourceError, StoreError
 from iamframe.inventory import Inventory, build_inventory, joined
@@ -29,7 +29,7 @@ from iamframe.sources.fleet import (
     spellings,
     without,
 )
-from iamframe.sources.plan import Plan
+from iamframe.sources.plan import Plan, References
 from iamframe.sources.records import ALL, Account, Answer, Gap, Tally
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def load_account(
     session: boto3.Session | None = None,
     *,
     regions: Literal["all"] | Iterable[str] = "all",
-    references: bool | Literal["all"] = True,
+    references: bool | References = "all",
     role_details: bool = False,
     tag_index: bool = False,
     workers: int = 16,
@@ -65,8 +65,9 @@ def load_account(
     regions
         Where to look for what refers to profiles: all that are enabled (one request tells), or those named.
     references
-        Whether to look for it: instances, associations, launch templates and configurations, Auto Scaling groups, spot
-        requests and fleets; with `"all"` also Batch, EMR, Elastic Beanstalk, Image Builder, ECS, RDS Custom and PCS.
+        Whom to ask: `"all"` (or True) asks for instances, associations, launch templates with all versions, launch
+        configurations, Auto Scaling groups, spot requests, fleets, and what Batch, EMR, Elastic Beanstalk, Image
+        Builder, ECS, RDS Custom and PCS use; `"core"` leaves those services out; `"none"` (or False) asks for nothing.
     role_details
         Whether to read descriptions and longest sessions too, which only ListRoles has.
     tag_index
@@ -110,7 +111,7 @@ def load_fleet(
     profile: str | None = None,
     executor: Executor | None = None,
     regions: Literal["all"] | Iterable[str] = "all",
-    references: bool | Literal["all"] = True,
+    references: bool | References = "all",
     role_details: bool = False,
     tag_index: bool = False,
     workers: int = 8,
@@ -202,8 +203,10 @@ class _Way:
 
 def _check(references: object, workers: object, rate: object) -> None:
     """Refuse what would else be a load that asks nothing, or never ends."""
-    if not (isinstance(references, bool) or references == "all"):
-        raise SourceError(f'references={references!r}: says nothing that can be looked for; give True, False or "all"')
+    if not (isinstance(references, bool) or references in get_args(References)):
+        raise SourceError(
+            f'references={references!r}: says nothing that can be looked for; give "all", "core" or "none"'
+        )
     if not (isinstance(workers, Integral) and int(workers) >= 1):
         raise SourceError(f"workers={workers!r}: is no number of requests in flight; give 1 or more")
     if rate is not None and not (isinstance(rate, Real) and 0 < float(rate) < math.inf):
@@ -211,14 +214,15 @@ def _check(references: object, workers: object, rate: object) -> None:
 
 
 def _plan(
-    regions: Literal["all"] | Iterable[str], *, references: bool | Literal["all"], role_details: bool, tag_index: bool
+    regions: Literal["all"] | Iterable[str], *, references: bool | References, role_details: bool, tag_index: bool
 ) -> Plan:
     named: Literal["all"] | tuple[str, ...] = "all"
     if regions != "all":
         named = tuple(dict.fromkeys([regions] if isinstance(regions, str) else regions))
-    if references and not named:
+    asked: References = ("all" if references else "none") if isinstance(references, bool) else references
+    if asked != "none" and not named:
         raise SourceError("no region given; name one, or all")
-    return Plan(named, references, role_details, tag_index)
+    return Plan(named, asked, role_details, tag_index)
 
 
 def _asker(session: boto3.Session, plan: Plan, source: str, workers: int = 16, rate: float | None = None) -> Asker:

@@ -284,7 +284,11 @@ REFERENCES = Frame(
         ),
         _column("consumer_id", TEXT, "its id or name"),
         _column("named", TEXT, "the profile as the consumer wrote it: name or ARN"),
-        _optional("profile_arn", TEXT, "the profile that this names; missing where none is known by that name"),
+        _optional(
+            "profile_arn",
+            TEXT,
+            "the profile that this means, by ARN with its path, id or name; missing where none is known",
+        ),
         _optional("profile_name", TEXT, "the name part of it"),
         _optional("profile_id", TEXT, "the profile's unique id as the consumer holds it"),
         _optional("consumer_arn", TEXT, "its ARN, where the region is known"),

@@ -17,7 +17,7 @@ from iamframe.knowledge.makers import GUESS, PAIR, TAG, Maker, known_makers, kno
 from iamframe.names import relation
 from iamframe.sources.reads import actions_of, label, policy_of
 from iamframe.sources.records import ALL, PROFILE_LIST, ROLE_LINKS, ROLE_LISTS
-from iamframe.sources.references import CONSUMERS, CORE, FLEETS
+from iamframe.sources.references import CONSUMERS, CORE, FLEETS, VERSIONS
 from iamframe.words import counted
 
 
@@ -229,6 +229,10 @@ def account_lists(inventory: Inventory) -> pd.DataFrame:
     gaps = inventory.gaps[is_in(inventory.gaps["operation"], pa.array(_CONSUMING))]
     gaps = gaps[(gaps["subject"] != ALL) | (gaps["reason"] != "not_in_file")]
     short = (gaps["reason"] == "not_asked") | ~is_in(gaps["operation"], pa.array((*CORE, *FLEETS)))
+    # Files that lack the other versions of a template show, as files do, a part; one that a group starts from is named
+    # TEMPLATE:VERSION.
+    lacking = (gaps["operation"] == VERSIONS) & (gaps["reason"] == "not_in_file")
+    short |= lacking & ~gaps["subject"].str.contains(":", regex=False)
     unread, limits = (_first_of_each(some) for some in (gaps[~short], gaps[short]))
     live = set(calls["account_id"][calls["requests"] > 0])
     read: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
@@ -311,7 +315,8 @@ def _references_status(
     if live:
         return ("partial", limit) if limit else ("complete", "")
     where = f"in {', '.join(named)}" if named else "in regions that the files do not name"
-    return "partial", f"references were read from files, {where}; whether other regions use a profile is not in them"
+    said = f"references were read from files, {where}; whether other regions use a profile is not in them"
+    return "partial", f"{said}; {limit}" if limit else said
 
 
 def missing_permissions(inventory: Inventory) -> dict[str, object]:

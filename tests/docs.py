@@ -66,7 +66,6 @@ def policy_text() -> str:
     """The least policy of a load with its defaults, and what options need besides."""
     more: tuple[tuple[str, tuple[When, ...]], ...] = (
         ("where one of these is denied, and for `--role-details`", ("fallback",)),
-        ("`--references all`", ("all",)),
         ("`--tag-index`", ("index",)),
         ("`--accounts org`, `--assume-role`", ("fleet",)),
         ("`iamframe.history` and `iamframe.events_of` of a live account", ("history",)),
@@ -75,7 +74,7 @@ def policy_text() -> str:
     return "\n".join(
         [
             "```json",
-            json.dumps(policy("plan", "references"), indent=2),
+            json.dumps(policy("plan", "references", "all"), indent=2),
             "```",
             "",
             "| asked besides | actions |",

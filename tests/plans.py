@@ -17,7 +17,7 @@ NOW = timedelta(0)
 
 def checked(account: PracticeAccount, **options: Any) -> Result:
     session = account.session(region_name="us-east-1")
-    return iamframe.run_checks(iamframe.load_account(session, progress=False, **({"references": True} | options)))
+    return iamframe.run_checks(iamframe.load_account(session, progress=False, **({"references": "all"} | options)))
 
 
 def tag_role(account: PracticeAccount, name: str, **tags: str) -> None:
@@ -25,8 +25,10 @@ def tag_role(account: PracticeAccount, name: str, **tags: str) -> None:
 
 
 def name_in_template(account: PracticeAccount, name: str, region: str = "us-east-1") -> None:
+    """Let a template name a profile, by its name or by an ARN."""
     ec2 = account.session(region_name=region).client("ec2")
-    data = {"IamInstanceProfile": {"Name": name}}
+    data = {"IamInstanceProfile": {"Arn" if name.startswith("arn:") else "Name": name}}
+    name = name.rpartition("/")[2]
     ec2.create_launch_template(LaunchTemplateName=f"t-{len(name)}-{name.strip('-')}", LaunchTemplateData=data)
 
 

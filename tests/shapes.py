@@ -46,10 +46,17 @@ def role_of(name: str) -> dict[str, Any]:
     return nested_role(name, PATHS.get(name, "/"), ONE, POLICIES.get(name))
 
 
+def id_of(name: str) -> str:
+    """Return a profile's unique id, of the form that AWS gives it."""
+    return f"AIPA{name.upper():2>17}"
+
+
 def profile_of(name: str, bare: bool = False) -> dict[str, Any]:
     """Return a profile of account one; a bare one as it stands beneath its role."""
     held = HOLDS[name]
-    whole = profile(name, role_of(held) if held else None, PROFILE_PATHS.get(name, "/"), ONE)
+    whole = profile(
+        name, role_of(held) if held else None, PROFILE_PATHS.get(name, "/"), ONE, InstanceProfileId=id_of(name)
+    )
     return {key: value for key, value in whole.items() if key != "Roles"} if bare else whole
 
 
@@ -102,14 +109,14 @@ def _references() -> Files:
             "InstanceId": "i-01",
             "State": {"Code": 16, "Name": "running"},
             "Placement": {"AvailabilityZone": f"{REGION}a"},
-            "IamInstanceProfile": {"Arn": arn_of("web"), "Id": "AIPAWEB"},
+            "IamInstanceProfile": {"Arn": arn_of("web"), "Id": id_of("web")},
             "Tags": [{"Key": "Name", "Value": "front"}],
         },
         {
             "InstanceId": "i-02",
             "State": {"Code": 80, "Name": "stopped"},
             "Placement": {"AvailabilityZone": f"{REGION}b"},
-            "IamInstanceProfile": {"Arn": arn_of("jobs"), "Id": "AIPABEFORE"},
+            "IamInstanceProfile": {"Arn": arn_of("jobs"), "Id": id_of("before")},
         },
         {"InstanceId": "i-03", "State": {"Code": 16, "Name": "running"}},
     ]
@@ -118,7 +125,7 @@ def _references() -> Files:
             "AssociationId": "iip-assoc-01",
             "InstanceId": "i-01",
             "State": "associated",
-            "IamInstanceProfile": {"Arn": arn_of("web"), "Id": "AIPAWEB"},
+            "IamInstanceProfile": {"Arn": arn_of("web"), "Id": id_of("web")},
         }
     ]
     template = {"LaunchTemplateId": "lt-01", "LaunchTemplateName": "front"}

@@ -45,6 +45,7 @@ MODULES = [
     "sources.fleet",
     "trust",
     "keys",
+    "linking",
     "names",
     "showing",
     "rows",

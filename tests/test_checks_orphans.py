@@ -34,8 +34,13 @@ def covered(folder: Path, documents: dict[str, Any], check: str) -> tuple[str, s
     return status, reason
 
 
+def id_of(name: str) -> str:
+    """A profile's unique id, of the form that AWS gives it."""
+    return f"AIPA{name.upper():2>17}"
+
+
 def linked(name: str, role: str | None = None, **more: Any) -> dict[str, Any]:
-    return profile(name, nested_role(role or name), **more)
+    return profile(name, nested_role(role or name), **({"InstanceProfileId": id_of(name)} | more))
 
 
 def options(step: str) -> list[str]:
@@ -121,7 +126,7 @@ def instance(
         "InstanceId": id,
         "State": {"Name": state},
         "Placement": {"AvailabilityZone": "eu-west-1a"},
-        "IamInstanceProfile": {"Arn": PROFILE_ARN + name, "Id": profile_id or f"AIPA{name.upper()}"},
+        "IamInstanceProfile": {"Arn": PROFILE_ARN + name, "Id": profile_id or id_of(name)},
     }
 
 
@@ -218,13 +223,13 @@ def test_the_filter_hands_over_a_hostile_arn_in_one_word(tmp_path: Path, name: s
 
 
 def test_an_instance_of_a_profile_that_was_made_anew_is_stale(tmp_path: Path) -> None:
-    documents = core([instance("web", "AIPAGONE", id="i-9")]) | profiles(linked("web"))
+    documents = core([instance("web", id_of("before"), id="i-9")]) | profiles(linked("web"))
     (row,) = rows(tmp_path, documents, "stale_references")
     assert row["resource_arn"] == f"arn:aws:ec2:eu-west-1:{ACCOUNT}:instance/i-9"
     assert (row["related_arn"], row["account_id"]) == (f"{PROFILE_ARN}web", ACCOUNT)
     assert (row["resource_type"], row["resource_name"], row["severity"]) == ("instance", "i-9", "high")
     assert row["detail"] == (
-        "was started with the profile id AIPAGONE; web has since been made anew, with the id AIPAWEB"
+        f"was started with the profile id {id_of('before')}; web has since been made anew, with the id {id_of('web')}"
     )
     assert options(row["next_step"]) == ["--filters=Name=instance-id,Values=i-9", "--region=eu-west-1"]
 
@@ -236,17 +241,22 @@ def test_an_instance_with_the_id_of_today_is_not_stale(tmp_path: Path) -> None:
 
 def test_each_stale_instance_is_told_with_its_own_ids(tmp_path: Path) -> None:
     instances = [
-        instance("web", "AIPAOLD1", id="i-1"),
+        instance("web", id_of("old1"), id="i-1"),
         instance("api", id="i-2"),
         instance("gone", id="i-3"),
-        instance("api", "AIPAOLD2", id="i-4"),
+        instance("api", id_of("old2"), id="i-4"),
     ]
     documents = core(instances) | profiles(linked("web"), linked("api"))
     details = {row["resource_name"]: row["detail"] for row in rows(tmp_path, documents, "stale_references")}
+
+    def anew(name: str, before: str) -> str:
+        now = f"{name} has since been made anew, with the id {id_of(name)}"
+        return f"was started with the profile id {id_of(before)}; {now}"
+
     assert details == {
-        "i-1": "was started with the profile id AIPAOLD1; web has since been made anew, with the id AIPAWEB",
+        "i-1": anew("web", "old1"),
         "i-3": f"names the profile {PROFILE_ARN}gone, which does not exist",
-        "i-4": "was started with the profile id AIPAOLD2; api has since been made anew, with the id AIPAAPI",
+        "i-4": anew("api", "old2"),
     }
 
 
@@ -284,13 +294,13 @@ def test_an_association_is_stale_unless_its_instance_speaks_for_itself(tmp_path:
         "AssociationId": "iip-assoc-1",
         "InstanceId": "i-1",
         "State": "associated",
-        "IamInstanceProfile": {"Arn": f"{PROFILE_ARN}web", "Id": "AIPAGONE"},
+        "IamInstanceProfile": {"Arn": f"{PROFILE_ARN}web", "Id": id_of("before")},
     }
     alone = {f"{ACCOUNT}/eu-west-1/a.json": {"IamInstanceProfileAssociations": [association]}}
     (row,) = rows(tmp_path / "alone", alone | profiles(linked("web")), "stale_references")
     assert (row["resource_type"], row["resource_name"]) == ("association", "i-1")
     assert options(row["next_step"]) == ["--filters=Name=instance-id,Values=i-1", "--region=eu-west-1"]
-    both = core([instance("web", "AIPAGONE")]) | alone | profiles(linked("web"))
+    both = core([instance("web", id_of("before"))]) | alone | profiles(linked("web"))
     (row,) = rows(tmp_path / "both", both, "stale_references")
     assert row["resource_type"] == "instance"
 

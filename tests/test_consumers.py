@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -419,6 +420,21 @@ CASES: list[Case] = [
         [],
     ),
     (
+        "ListInfrastructureConfigurations",
+        {
+            "requestId": "r",
+            "infrastructureConfigurationSummaryList": [
+                {
+                    "arn": f"arn:aws:imagebuilder:{HERE}:infrastructure-configuration/golden",
+                    "name": "golden",
+                    "instanceProfileName": "web",
+                },
+            ],
+        },
+        [("imagebuilder-infrastructure", "golden", "web", "golden", None)],
+        [],
+    ),
+    (
         "GetInfrastructureConfiguration",
         {
             "requestId": "r",
@@ -713,11 +729,6 @@ def test_each_step_gives_what_the_next_read_asks_for(consumer: Consumer) -> None
             {"Environments": [{"ApplicationName": "shop", "EnvironmentName": "prod", "EnvironmentId": "e-1"}]},
             [{"ApplicationName": "shop", "EnvironmentName": "prod"}],
         ),
-        (
-            "GetInfrastructureConfiguration",
-            {"infrastructureConfigurationSummaryList": [{"arn": "arn:x", "name": "golden"}]},
-            [{"infrastructureConfigurationArn": "arn:x"}],
-        ),
         ("GetComputeNodeGroup", {"clusters": [{"id": "c", "name": "n"}]}, [{"clusterIdentifier": "c"}]),
         ("DescribeCluster", {"Clusters": []}, []),
     ],
@@ -857,19 +868,78 @@ def group(account: PracticeAccount, launch: dict[str, Any], name: str = "g") -> 
     )
 
 
-def test_the_old_version_that_a_group_pins_is_read_by_a_second_request(account: PracticeAccount) -> None:
-    for name in ("first", "second", "third", "fourth"):
+@pytest.mark.parametrize("references", ["core", "all"])
+def test_each_version_of_a_template_is_a_reference(account: PracticeAccount, references: str) -> None:
+    for name in ("first", "second", "third", "fourth", "none"):
         add(account, name, name)
-    made = template(account, "first", "second", "third", "fourth")
+    made = template(account, "first", "second", "third", "second", "fourth")
     group(account, {"LaunchTemplate": {"LaunchTemplateId": made, "Version": "2"}})
     account.forget()
-    inventory = load(account, references=True)
+    inventory = load(account, references=references)
     assert referring(inventory, "auto-scaling-group") == [["eu-west-1", "second", "g", "2", ""]]
-    assert [row[1] for row in referring(inventory, "launch-template")] == ["first", "fourth"]
+    assert sorted((row[1], row[3]) for row in referring(inventory, "launch-template")) == [
+        ("first", "1"),
+        ("fourth", "5"),
+        ("second", "2 4"),
+        ("third", "3"),
+    ]
     asked = [r.region for r in account.requests if r.action == VERSIONS]
-    # One in each region for the newest and the default ones, and one for what the group pins.
+    # One in each region for the newest and the default ones, and one for the others, the group's among them.
     assert sorted(asked) == ["eu-west-1", "eu-west-1", "us-east-1"]
-    assert found(inventory, "unreferenced_profiles") == {"third"}
+    assert found(inventory, "unreferenced_profiles") == {"none"}
+
+
+def test_a_template_is_asked_by_itself_only_where_it_may_have_other_versions(account: PracticeAccount) -> None:
+    """One version, two of which one is the default, and two of which the second is both."""
+    add(account, "web", "web")
+    ec2 = account.session(region_name="eu-west-1").client("ec2")
+    data = {"IamInstanceProfile": {"Name": "web"}}
+    for name, versions, default in (("one", 1, 1), ("two", 2, 1), ("second", 2, 2)):
+        ec2.create_launch_template(LaunchTemplateName=name, LaunchTemplateData=data)
+        for _ in range(versions - 1):
+            ec2.create_launch_template_version(LaunchTemplateName=name, LaunchTemplateData=data)
+        ec2.modify_launch_template(LaunchTemplateName=name, DefaultVersion=str(default))
+    account.forget()
+    inventory = load(account, references="core", regions=["eu-west-1"])
+    assert account.counts()[VERSIONS] == 2
+    assert sorted((row[2], row[3]) for row in referring(inventory, "launch-template")) == [
+        ("one", "1"),
+        ("second", "1 2"),
+        ("two", "1 2"),
+    ]
+
+
+def test_versions_that_were_deleted_are_no_gap(account: PracticeAccount, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their numbers are never given again."""
+    add(account, "first", "first")
+    add(account, "gone", "gone")
+    made = template(account, "first", "gone", "first")
+    real = Asker._whole
+
+    def without_2(self: Asker, client: Any, operation: str, parameters: dict[str, Any], service: str) -> dict[str, Any]:
+        answer = real(self, client, operation, parameters, service)
+        versions = answer.get("LaunchTemplateVersions", [])
+        return answer | {"LaunchTemplateVersions": [v for v in versions if v["VersionNumber"] != 2]}
+
+    monkeypatch.setattr(Asker, "_whole", lambda *args: (without_2 if args[2] == VERSIONS else real)(*args))
+    inventory = load(account, references="all")
+    assert made in set(inventory.references["consumer_id"])
+    assert inventory.gaps.empty
+    assert judged(inventory) == ("complete", ["in scope"])
+    assert found(inventory, "unreferenced_profiles") == {"gone"}
+
+
+def test_other_versions_that_are_denied_leave_references_unknown(
+    account: PracticeAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(account, "first", "first")
+    add(account, "second", "second")
+    made = template(account, "first", "second", "first")
+    no = "UnauthorizedOperation"
+    answered(monkeypatch, lambda _, __, ___, asked: no if "LaunchTemplateId" in asked else None)
+    inventory = load(account, references=True)
+    assert inventory.gaps[["operation", "subject", "reason"]].to_numpy().tolist() == [[VERSIONS, made, "denied"]]
+    assert judged(inventory) == ("unknown", [])
 
 
 def test_a_template_that_is_gone_is_no_gap(account: PracticeAccount) -> None:
@@ -893,7 +963,14 @@ def test_a_version_that_is_gone_is_no_gap_and_does_not_hide_the_others(
     group(account, {"LaunchTemplate": {"LaunchTemplateId": made, "Version": "2"}}, "a")
     group(account, {"LaunchTemplate": {"LaunchTemplateId": made, "Version": "3"}}, "b")
     gone = "InvalidLaunchTemplateId.VersionNotFound"
-    answered(monkeypatch, lambda _, __, ___, asked: gone if "2" in asked.get("Versions", ()) else None)
+
+    # As of a template that AWS manages and that no list shows.
+    def answer(_: str, operation: str, __: str, asked: dict[str, Any]) -> dict[str, Any] | str | None:
+        if operation == VERSIONS and "LaunchTemplateId" not in asked:
+            return {"LaunchTemplateVersions": []}
+        return gone if "2" in asked.get("Versions", ()) else None
+
+    answered(monkeypatch, answer)
     inventory = load(account, references=True)
     assert referring(inventory, "auto-scaling-group") == [["eu-west-1", "third", "b", "3", ""]]
     assert inventory.gaps.empty
@@ -937,8 +1014,13 @@ def test_a_pinned_version_that_is_denied_accuses_nobody(
     add(account, "second", "second")
     made = template(account, "first", "second", "first")
     group(account, {"LaunchTemplate": {"LaunchTemplateId": made, "Version": "2"}})
-    no = "UnauthorizedOperation"
-    answered(monkeypatch, lambda _, __, ___, asked: no if "LaunchTemplateId" in asked else None)
+
+    def answer(_: str, operation: str, __: str, asked: dict[str, Any]) -> dict[str, Any] | str | None:
+        if operation == VERSIONS and "LaunchTemplateId" not in asked:
+            return {"LaunchTemplateVersions": []}
+        return "UnauthorizedOperation" if "LaunchTemplateId" in asked else None
+
+    answered(monkeypatch, answer)
     inventory = load(account, references=True)
     assert inventory.gaps[["operation", "subject", "reason"]].to_numpy().tolist() == [[VERSIONS, f"{made}:2", "denied"]]
     assert judged(inventory) == ("unknown", [])
@@ -993,7 +1075,9 @@ def test_a_cluster_of_emr_refers_to_its_profile(account: PracticeAccount) -> Non
     inventory = load(account, references="all", regions=["us-east-1"])
     assert [row[:3] for row in referring(inventory, "emr-cluster")] == [["us-east-1", "web", "nightly"]]
     assert found(inventory, "unreferenced_profiles") == set()
-    assert found(load(account, references=True), "unreferenced_profiles") == {"web"}
+    core = load(account, references="core", regions=["us-east-1"])
+    assert found(core, "unreferenced_profiles") == {"web"}
+    assert judged(core) == ("partial", ["maybe"])
 
 
 def test_an_environment_of_batch_refers_to_its_profile(account: PracticeAccount) -> None:
@@ -1018,8 +1102,11 @@ def test_an_environment_of_batch_refers_to_its_profile(account: PracticeAccount)
             "instanceRole": arn,
         },
     )
-    inventory = load(account, references="all")
+    account.forget()
+    inventory = iamframe.load_account(account.session(region_name="us-east-1"), progress=False)
     assert referring(inventory, "batch-environment") == [["eu-west-1", "web", "jobs", "", "VALID"]]
+    assert inventory.gaps.empty
+    assert judged(inventory) == ("complete", [])
 
 
 def test_a_consumer_of_several_steps_is_asked_for_each_thing_that_a_listing_names(
@@ -1036,10 +1123,7 @@ def test_a_consumer_of_several_steps_is_asked_for_each_thing_that_a_listing_name
         },
         ("pcs", "GetComputeNodeGroup", "c2"): {"computeNodeGroup": {"id": "g2", "name": "two", "status": "DELETED"}},
         ("imagebuilder", "ListInfrastructureConfigurations", ""): {
-            "infrastructureConfigurationSummaryList": [{"arn": "arn:golden", "name": "golden"}]
-        },
-        ("imagebuilder", "GetInfrastructureConfiguration", "arn:golden"): {
-            "infrastructureConfiguration": {"name": "golden", "instanceProfileName": "web"}
+            "infrastructureConfigurationSummaryList": [{"name": "golden", "instanceProfileName": "web"}]
         },
         ("elasticbeanstalk", "DescribeEnvironments", ""): {
             "Environments": [{"ApplicationName": "shop", "EnvironmentName": "prod"}]
@@ -1050,14 +1134,106 @@ def test_a_consumer_of_several_steps_is_asked_for_each_thing_that_a_listing_name
     }
 
     def answer(service: str, operation: str, _: str, asked: dict[str, Any]) -> dict[str, Any] | None:
-        subject = asked.get("clusterIdentifier") or asked.get("infrastructureConfigurationArn")
-        return answers.get((service, operation, subject or asked.get("ApplicationName") or ""))
+        subject = asked.get("clusterIdentifier") or asked.get("ApplicationName") or ""
+        return answers.get((service, operation, subject))
 
     answered(monkeypatch, answer)
     inventory = load(account, references="all", regions=["us-east-1"])
     assert referring(inventory, "pcs-node-group") == [["us-east-1", "web", "one", "", "ACTIVE"]]
     assert referring(inventory, "imagebuilder-infrastructure") == [["us-east-1", "web", "golden", "", ""]]
     assert referring(inventory, "beanstalk-environment") == [["us-east-1", "web", "shop-prod", "", "deployed"]]
+
+
+def test_a_record_that_does_not_say_which_profile_it_uses_is_a_gap(
+    account: PracticeAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That a shape has a field does not mean that each answer has it."""
+    add(account, "web", "web")
+    listed = {"infrastructureConfigurationSummaryList": [{"arn": "arn:golden", "name": "golden"}]}
+    answered(monkeypatch, lambda service, *_: listed if service == "imagebuilder" else None)
+    inventory = load(account, references="all")
+    assert set(inventory.gaps["operation"]) == {"ListInfrastructureConfigurations"}
+    assert judged(inventory) == ("partial", ["maybe"])
+
+
+# Where a service is not
+
+
+def without_host(account: PracticeAccount, monkeypatch: pytest.MonkeyPatch, host: str, **config: Any) -> Any:
+    """A session whose one service is asked at AWS's own host, the name of which does not exist."""
+    session = account.session(region_name="us-east-1")
+    core = session._session
+    create, service = core.create_client, host.partition(".")[0]
+
+    def create_client(name: str, *args: Any, **named: Any) -> Any:
+        if name == service and named.get("region_name", "") in host:
+            return type(core).create_client(core, name, *args, **(named | config))
+        return create(name, *args, **named)
+
+    monkeypatch.setattr(core, "create_client", create_client)
+    real = socket.getaddrinfo
+
+    def getaddrinfo(asked: str, *args: Any, **named: Any) -> Any:
+        if asked.rstrip(".") in (host, "nowhere.example"):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return real(asked, *args, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    return session
+
+
+def test_a_service_that_has_no_host_in_a_region_uses_nothing_there(
+    shared: PracticeAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Botocore lists no region at all of AWS PCS."""
+    assert MODELS.get_available_regions("pcs") == []
+    session = without_host(shared, monkeypatch, "pcs.eu-west-1.amazonaws.com")
+    shared.forget()
+    inventory = iamframe.load_account(session, progress=False)
+    assert {r.region for r in shared.requests if r.service == "pcs"} == {"us-east-1"}
+    assert inventory.gaps.empty
+    assert judged(inventory) == ("complete", ["in scope"])
+
+
+@pytest.mark.parametrize(
+    ("host", "config"),
+    [
+        # Botocore lists this one there.
+        ("batch.eu-west-1.amazonaws.com", {}),
+        # Somebody has set another endpoint than AWS's.
+        ("pcs.eu-west-1.amazonaws.com", {"endpoint_url": "https://nowhere.example"}),
+    ],
+)
+def test_a_host_that_should_be_there_and_is_not_leaves_a_gap(
+    shared: PracticeAccount, monkeypatch: pytest.MonkeyPatch, host: str, config: dict[str, str]
+) -> None:
+    inventory = iamframe.load_account(without_host(shared, monkeypatch, host, **config), progress=False)
+    assert inventory.gaps[["region", "reason"]].to_numpy().tolist() == [["eu-west-1", "unreadable"]]
+    assert judged(inventory) == ("partial", ["maybe"])
+
+
+def test_in_a_region_that_botocore_does_not_know_a_missing_host_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    with PracticeAccount(regions=("us-east-1", "eu-west-9")) as account:
+        add(account, "web", "web")
+        session = without_host(account, monkeypatch, "pcs.eu-west-9.amazonaws.com")
+        account.forget()
+        inventory = iamframe.load_account(session, progress=False)
+        asked = {r.service for r in account.requests if r.region == "eu-west-9"}
+    assert asked >= {"batch", "elasticbeanstalk", "rds"}
+    assert inventory.gaps[["region", "reason"]].to_numpy().tolist() == [["eu-west-9", "unreadable"]]
+    assert judged(inventory) == ("partial", ["maybe"])
+
+
+def test_where_botocore_lists_a_service_elsewhere_only_it_is_not_asked() -> None:
+    """Elastic Beanstalk is not in this region, as botocore has it."""
+    regions = MODELS.get_available_regions("elasticbeanstalk")
+    (lacking, *_) = sorted({*MODELS.get_available_regions("ec2")} - {*regions})
+    with PracticeAccount(regions=("us-east-1", lacking)) as account:
+        add(account, "web", "web")
+        account.forget()
+        inventory = load(account, references="all")
+        assert {r.region for r in account.requests if r.service == "elasticbeanstalk"} == {"us-east-1"}
+    assert judged(inventory) == ("complete", ["in scope"])
 
 
 def test_services_that_share_the_name_of_a_request_are_told_apart(account: PracticeAccount) -> None:
@@ -1086,9 +1262,20 @@ def shared() -> Iterator[PracticeAccount]:
         yield opened
 
 
-def test_where_all_was_read_it_is_in_scope(shared: PracticeAccount) -> None:
-    assert judged(load(shared, references=True)) == ("complete", ["in scope"])
-    assert judged(load(shared, references="all")) == ("complete", ["in scope"])
+@pytest.mark.parametrize("asked", [{"references": True}, {"references": "all"}, {}])
+def test_where_all_was_read_it_is_in_scope(shared: PracticeAccount, asked: dict[str, Any]) -> None:
+    shared.forget()
+    inventory = iamframe.load_account(shared.session(region_name="us-east-1"), progress=False, **asked)
+    assert inventory.gaps.empty
+    assert judged(inventory) == ("complete", ["in scope"])
+    consumers = {read.service for read in READS if read.when in ("references", "all")}
+    assert {r.service.replace("elasticmapreduce", "emr") for r in shared.requests} >= consumers
+
+
+def test_the_regions_that_were_not_asked_for_leave_a_part(shared: PracticeAccount) -> None:
+    inventory = load(shared, references="all", regions=["us-east-1"])
+    assert set(inventory.gaps["reason"]) == {"not_asked"}
+    assert judged(inventory) == ("partial", ["maybe"])
 
 
 @pytest.mark.parametrize("read", DENIED, ids=[read.action for read in DENIED])
@@ -1112,13 +1299,26 @@ def test_one_consumer_denied_in_one_region(shared: PracticeAccount, monkeypatch:
 LISTED: dict[str, dict[str, Any]] = {
     "ListClusters": {"Clusters": [{"Id": "j-1"}], "clusters": [{"id": "c"}]},
     "ListComputeNodeGroups": {"computeNodeGroups": [{"id": "g", "clusterId": "c"}]},
-    "ListInfrastructureConfigurations": {"infrastructureConfigurationSummaryList": [{"arn": "arn:x"}]},
     "DescribeEnvironments": {"Environments": [{"ApplicationName": "a", "EnvironmentName": "e"}]},
 }
 
 
-def test_what_was_not_asked_for_leaves_the_core_complete(shared: PracticeAccount) -> None:
+def test_with_the_core_alone_each_other_consumer_is_a_gap_and_nothing_is_complete(shared: PracticeAccount) -> None:
     shared.forget()
-    load(shared, references=True)
+    inventory = load(shared, references="core")
     assert {read.service for read in READS if read.when == "all"} & {r.service for r in shared.requests} == set()
     assert {CONFIGURATIONS, *CORE, *FLEETS} <= set(shared.counts())
+    gaps = inventory.gaps
+    assert set(gaps["reason"]) == {"not_asked"}
+    assert sorted(gaps["operation"]) == sorted(one.operation for one in CONSUMERS if one.when == "all")
+    assert judged(inventory) == ("partial", ["maybe"])
+
+
+@pytest.mark.parametrize("references", ["none", False])
+def test_without_references_each_consumer_is_a_gap_and_nothing_is_known(
+    shared: PracticeAccount, references: Any
+) -> None:
+    inventory = load(shared, references=references)
+    gaps = inventory.gaps[inventory.gaps["region"] == "unknown"]
+    assert set(gaps["operation"]) == {one.operation for one in CONSUMERS if one.when != "files"}
+    assert judged(inventory) == ("unknown", [])

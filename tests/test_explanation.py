@@ -581,6 +581,22 @@ def test_a_profile_that_an_instance_names_can_be_deleted(practice: PracticeAccou
     iam.delete_instance_profile(InstanceProfileName="used")
 
 
+@pytest.mark.parametrize(("name", "deletes"), [("web", True), ("Web", True), ("web-profile", False), ("we", False)])
+def test_it_says_whether_the_iam_console_deletes_the_profile_along_with_its_role(
+    tmp_path: Path, name: str, deletes: bool
+) -> None:
+    """It does where both have the same name; the AWS CLI and the API do not (IAM User Guide)."""
+    told = explain(account(tmp_path, profile(name, nested_role("web")), roles=(role_detail("web"),)), name)
+    (note,) = {note for field, *_, note in said(told, "deleting") if field == "in the IAM console"}
+    assert note.startswith("deleting the role there " + (f"deletes the profile {name} too" if deletes else "leaves"))
+    assert ("the AWS CLI and the API" in note) == deletes
+
+
+def test_what_the_iam_console_deletes_is_said_of_pairs_alone(tmp_path: Path) -> None:
+    for one in (account(tmp_path / "empty", profile("web")), account(tmp_path / "alone", roles=(role_detail("web"),))):
+        assert "in the IAM console" not in [field for field, *_ in said(explain(one, "web"), "deleting")]
+
+
 @pytest.mark.parametrize(
     ("consumers", "lost"),
     [

@@ -73,6 +73,8 @@ def test_what_the_cli_would_take_for_a_file_makes_no_next_step(tmp_path: Path, n
 
 # Ids that whoever shared the files has masked
 
+NEW, OLD = "AIPA22222222222222NEW", "AIPA22222222222222OLD"
+
 
 def instance(number: int, id: str) -> dict[str, Any]:
     named = {"Arn": f"arn:aws:iam::{ACCOUNT}:instance-profile/web", "Id": id}
@@ -82,12 +84,14 @@ def instance(number: int, id: str) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("now", "then", "stale"),
     [
-        ("AIPANEW", "AIPAOLD", ["i-1"]),
-        ("XXXXXXXX", "AIPAOLD", []),
-        ("AIPANEW", "****", []),
-        ("AIPAXXXXXXXX", "AIPAOLD", []),
+        (NEW, OLD, ["i-1"]),
+        ("XXXXXXXX", OLD, []),
+        (NEW, "****", []),
+        ("AIPAXXXXXXXX", OLD, []),
+        ("AIPAXXXXXXXXXXXXXXXXX", OLD, []),
+        (NEW, "AIPAXXXXXXXXXXXXXXXXX", []),
         ("XXXXXXXX", "********", []),
-        ("AIPANEW", "AIPANEW", []),
+        (NEW, NEW, []),
     ],
 )
 def test_a_masked_id_tells_of_no_profile_made_anew(tmp_path: Path, now: str, then: str, stale: list[str]) -> None:

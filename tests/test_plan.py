@@ -13,20 +13,24 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import botocore.exceptions
+import botocore.session
 import jmespath
 import pandas as pd
 import pytest
-from accounts import EC2, add
+from accounts import EC2, ID, add
 from builders import ACCOUNT, dump, load, nested_role, profile, profile_list, role_detail, tag_list
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 from plans import NOW, checked, name_in_template, reasons, tag_role
+from test_consumers import CASES, of, records
 
 import iamframe
 from iamframe import Plan, Result
-from iamframe.planning import CHECKS
-from iamframe.planning.script import NAMED, PINNED
+from iamframe.planning import CHECKS, look
+from iamframe.planning.look import LOOKS, dashed
 from iamframe.practice import PracticeAccount
+from iamframe.sources.references import CONSUMERS, Consumer
 
 # What is not planned
 
@@ -119,7 +123,19 @@ def test_what_was_used_lately_is_started_by_something_between_two_loads() -> Non
         assert gone == {"never", "unread", "empty", *too} | ({"long-ago"} if idle != "92d" else set())
 
 
-def test_what_a_service_made_that_was_not_asked_is_not_planned_but_cloud9s_is() -> None:
+@pytest.mark.parametrize("references", ["core", "none", False])
+def test_nothing_is_deleted_where_a_consumer_was_not_asked(references: Any) -> None:
+    """Nor is an empty profile: what was not asked may name it."""
+    with PracticeAccount(regions=["us-east-1"]) as account:
+        add(account, "web", "web")
+        add(account, "left")
+        inventory = checked(account, references=references).inventory
+    plan = iamframe.plan(iamframe.run_checks(inventory), min_age=NOW, min_idle="0")
+    assert plan.steps.empty
+    assert reasons(plan)["empty_profiles", "left"].startswith("use unknown: ")
+
+
+def test_what_services_made_and_nothing_uses_is_planned_once_they_were_asked() -> None:
     with PracticeAccount(regions=["us-east-1"]) as account:
         for name in ("aws-elasticbeanstalk-ec2-role", "ecsInstanceRole"):
             add(account, name, name)
@@ -130,23 +146,45 @@ def test_what_a_service_made_that_was_not_asked_is_not_planned_but_cloud9s_is() 
         account.session().client("iam").add_role_to_instance_profile(
             InstanceProfileName="AWSCloud9SSMInstanceProfile", RoleName="AWSCloud9SSMAccessRole"
         )
-        core, every = (
-            iamframe.plan(checked(account, references=references), min_age=NOW) for references in (True, "all")
-        )
-    assert {name: reason for (check, name), reason in reasons(core).items() if check == "unreferenced_profiles"} == {
-        "aws-elasticbeanstalk-ec2-role": (
-            "use unknown: made by Elastic Beanstalk, whose environments were not asked for: --references all"
-        ),
-        "ecsInstanceRole": (
-            "use unknown: made by Amazon ECS and AWS Batch, whose compute environments and capacity providers "
-            "were not asked for: --references all"
-        ),
+        plan = iamframe.plan(checked(account), min_age=NOW)
+    deleted = plan.steps[plan.steps["action"] == "delete"].set_index("resource_name")["why"]
+    assert set(deleted.index) == {
+        "aws-elasticbeanstalk-ec2-role",
+        "ecsInstanceRole",
+        "AWSCloud9SSMInstanceProfile",
     }
-    deleted = core.steps[core.steps["action"] == "delete"]
-    assert deleted["resource_name"].tolist() == ["AWSCloud9SSMInstanceProfile"]
-    assert "; AWS Cloud9 uses it by this name " in deleted["why"].item()
-    assert every.steps["action"].tolist().count("delete") == 3
-    assert not every.steps["rests_on"].str.contains("not asked").any()
+    assert "; AWS Cloud9 uses it by this name " in deleted["AWSCloud9SSMInstanceProfile"]
+
+
+def arn(name: str, account: str = ID) -> str:
+    return f"arn:aws:iam::{account}:instance-profile/{name}"
+
+
+@pytest.mark.parametrize(
+    ("named", "deleted"),
+    [
+        ("WEB", {"nobody", "old"}),
+        (arn("web"), {"nobody", "old"}),
+        (arn("team/web"), {"nobody", "old"}),
+        # With another path it is no use that AWS documents; that it is none is not documented either.
+        (arn("OTHER/Web"), {"nobody", "old"}),
+        (arn("a/b/old"), {"nobody", "web"}),
+        ("Old", {"nobody", "web"}),
+        # Of another account, or not of this name.
+        (arn("team/web", "210987654321"), {"nobody", "old", "web"}),
+        (arn("web/other"), {"nobody", "old", "web"}),
+    ],
+)
+def test_what_a_template_names_in_any_case_or_with_any_path_is_not_planned(named: str, deleted: set[str]) -> None:
+    with PracticeAccount(regions=["us-east-1"]) as account:
+        add(account, "web", "web", path="/team/")
+        add(account, "old")
+        add(account, "nobody", "nobody")
+        name_in_template(account, named)
+        plan = iamframe.plan(checked(account), min_age=NOW)
+    assert set(plan.steps["resource_name"][plan.steps["action"] == "delete"]) == deleted
+    left = {name: why for (check, name), why in reasons(plan).items() if check in CHECKS[:2]}
+    assert all(why.startswith("the launch-template lt-") for why in left.values())
 
 
 @pytest.mark.parametrize(
@@ -355,82 +393,73 @@ def test_whatever_the_tags_what_is_planned_is_gone_and_nothing_new_has_come(
 
 # The text
 
-TEMPLATE = {"LaunchTemplateId": "lt-1", "LaunchTemplateName": "t", "Version": "1"}
-OVERRIDE = {"LaunchTemplateName": "o", "Version": "$Latest"}
-CONFIGS = {"LaunchTemplateConfigs": [{"LaunchTemplateSpecification": TEMPLATE}]}
-SPOT = {"LaunchSpecifications": [{"IamInstanceProfile": {"Arn": "arn"}}, {}], **CONFIGS}
+
+def test_a_script_asks_for_each_kind_of_consumer_that_a_load_asks_for() -> None:
+    """Instances and associations it asks before each deletion."""
+    script = look.functions().replace("\\\n", " ")
+    live = [consumer for consumer in CONSUMERS if consumer.when != "files"]
+    for consumer in live:
+        for operation in (*(step.operation for step in consumer.steps), consumer.operation):
+            assert f"aws {consumer.service} {dashed(operation)} " in script
+    apart = {"DescribeInstances", "DescribeIamInstanceProfileAssociations"}
+    assert {one.operation for one in live} - apart == {one.operation for one in look.ASKED} == set(LOOKS)
+    assert subprocess.run(["sh", "-n"], input=script, encoding="utf-8", check=False).returncode == 0
+
+
+def cells(query: str, answer: dict[str, Any]) -> list[tuple[str | None, ...]]:
+    return [tuple(row) for row in jmespath.search(query, answer)]
 
 
 @pytest.mark.parametrize(
-    ("command", "answer", "names", "pins"),
-    [
-        (
-            "describe-launch-template-versions",
-            {"LaunchTemplateVersions": [{"LaunchTemplateData": {"IamInstanceProfile": {"Name": "web"}}}, {}]},
-            [["web"]],
-            [],
-        ),
-        (
-            "describe-launch-configurations",
-            {"LaunchConfigurations": [{"IamInstanceProfile": "web"}, {"LaunchConfigurationName": "without"}]},
-            [["web"]],
-            [],
-        ),
-        (
-            "describe-auto-scaling-groups",
-            {
-                "AutoScalingGroups": [
-                    {"LaunchConfigurationName": "c"},
-                    {"LaunchTemplate": TEMPLATE},
-                    {
-                        "MixedInstancesPolicy": {
-                            "LaunchTemplate": {
-                                "LaunchTemplateSpecification": TEMPLATE,
-                                "Overrides": [{"InstanceType": "x"}, {"LaunchTemplateSpecification": OVERRIDE}],
-                            }
-                        }
-                    },
-                ]
-            },
-            [],
-            [["lt-1", "t", "1"], ["lt-1", "t", "1"], [None, "o", "$Latest"]],
-        ),
-        (
-            "describe-spot-instance-requests",
-            {
-                "SpotInstanceRequests": [
-                    {"State": state, "LaunchSpecification": {"IamInstanceProfile": {"Name": state}}}
-                    for state in ("open", "active", "closed", "cancelled", "failed")
-                ]
-            },
-            [["open"], ["active"]],
-            [],
-        ),
-        (
-            "describe-spot-fleet-requests",
-            {
-                "SpotFleetRequestConfigs": [
-                    {"SpotFleetRequestState": state, "SpotFleetRequestConfig": SPOT}
-                    for state in ("active", "cancelled_running", "cancelled", "failed")
-                ]
-            },
-            [["arn"]] * 2,
-            [["lt-1", "t", "1"]] * 2,
-        ),
-        (
-            "describe-fleets",
-            {"Fleets": [{"FleetState": state, **CONFIGS} for state in ("active", "deleted_running", "deleted")]},
-            [],
-            [["lt-1", "t", "1"]] * 2,
-        ),
-    ],
+    ("operation", "answer"),
+    [case[:2] for case in CASES if case[0] in LOOKS],
+    ids=[case[0] for case in CASES if case[0] in LOOKS],
 )
-def test_a_script_reads_what_still_starts_instances(
-    command: str, answer: dict[str, Any], names: list[list[str]], pins: list[list[str]]
-) -> None:
-    for rows, wanted in ((NAMED, names), (PINNED, pins)):
-        queries = [query for _, asked, query in rows if command in asked]
-        assert [row for query in queries for row in jmespath.search(query, answer)] == wanted
+def test_a_script_reads_of_an_answer_what_a_load_reads_of_it(operation: str, answer: dict[str, Any]) -> None:
+    consumer, decoded = of(operation), records(operation, answer)
+    rows = cells(look.rows_of(consumer), answer)
+    assert {row[0] for row in rows if len(row) == 1} == {m.named for one in decoded for m in consumer.mentions(one)}
+    assert {row for row in rows if len(row) == 3} == {
+        (pin.launch_template_id, pin.launch_template_name, pin.version)
+        for one in decoded
+        for pinning in consumer.pinnings(one)
+        for pin in pinning.pins
+    }
+
+
+@pytest.mark.parametrize("consumer", look.ASKED, ids=[one.operation for one in look.ASKED])
+def test_an_answer_that_holds_no_list_is_an_error_for_a_script(consumer: Consumer) -> None:
+    with pytest.raises(jmespath.exceptions.JMESPathTypeError):
+        cells(look.rows_of(consumer), {"somethingElse": []})
+
+
+def test_infrastructure_that_does_not_say_its_profile_is_an_error_for_a_script() -> None:
+    answer = {"infrastructureConfigurationSummaryList": [{"name": "golden"}]}
+    with pytest.raises(jmespath.exceptions.JMESPathTypeError):
+        cells(look.rows_of(of("ListInfrastructureConfigurations")), answer)
+
+
+def test_batch_on_managed_instances_is_read_by_a_script() -> None:
+    template = {"ec2InstanceProfileArn": arn("web")}
+    managed = {"managedInstancesProvider": {"instanceLaunchTemplate": template}}
+    answer = {"computeEnvironments": [{"status": "VALID", "computeResources": managed}]}
+    assert cells(look.rows_of(of("DescribeComputeEnvironments")), answer) == [(arn("web"),)]
+
+
+@pytest.mark.parametrize("consumer", CONSUMERS, ids=[one.operation for one in CONSUMERS])
+def test_commands_are_spelled_as_the_aws_cli_spells_them_and_their_answers_come_whole(consumer: Consumer) -> None:
+    session = botocore.session.get_session()
+    model = session.get_service_model(consumer.service)
+    for operation in (*(step.operation for step in consumer.steps), consumer.operation):
+        shapes = model.operation_model(operation)
+        for name in (operation, *shapes.input_shape.members):
+            assert dashed(name) == botocore.xform_name(name, "-")
+        try:
+            paged = operation in session.get_paginator_model(consumer.service)._paginator_config
+        except botocore.exceptions.UnknownServiceError:
+            paged = False
+        more = any(name.lower().endswith(("token", "marker")) for name in shapes.output_shape.members)
+        assert paged or not more or operation in look.UNPAGED
 
 
 def test_no_text_of_others_becomes_a_command(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from collections import Counter
@@ -17,7 +18,9 @@ from plans import NOW, checked, link, name_in_template, reasons, tag_role
 
 import iamframe
 from iamframe.inventory import joined
+from iamframe.planning.look import dashed
 from iamframe.practice import PracticeAccount
+from iamframe.practice.calls import Answer, Call, json_answer
 from iamframe.sources.references import CONSUMERS
 
 
@@ -191,8 +194,9 @@ def test_undo_brings_all_back_but_the_ids(cleaned: dict[str, Any]) -> None:
 
 # What happens between the plan and its run
 
-NAMED = ("templated", "configured", "requested", "fleeted", "pinned")
-CHANGED = ("started", "swapped", "recreated", "tagged", "emptied", "filled", "denied", "gone", *NAMED)
+NAMED = ("templated", "configured", "requested", "fleeted", "pinned", "shouted", "moved", "versioned")
+ASKED = ("batched", "clustered", "stalked", "imaged", "provided", "based", "grouped", "queued")
+CHANGED = ("started", "swapped", "recreated", "tagged", "emptied", "filled", "denied", "gone", *NAMED, *ASKED)
 
 
 def holding(account: PracticeAccount) -> dict[str, list[str]]:
@@ -202,12 +206,21 @@ def holding(account: PracticeAccount) -> dict[str, list[str]]:
 
 
 def name_everywhere(account: PracticeAccount, arns: dict[str, str]) -> None:
-    """Let a template, a configuration, a spot request, a spot fleet, and a group by an old version name one each."""
+    """Let a template, a configuration, a spot request, a spot fleet, and a group by an old version name one each.
+
+    And templates: one in another case, one with another path, and one that names it in a version in between.
+    """
     session = account.session(region_name="eu-west-1")
     ec2, scaling = session.client("ec2"), session.client("autoscaling")
     image = {"ImageId": ec2.describe_images()["Images"][0]["ImageId"], "InstanceType": "t3.micro"}
     data = {"IamInstanceProfile": {"Arn": arns["templated"]}}
     ec2.create_launch_template(LaunchTemplateName="named", LaunchTemplateData=data)
+    moved = arns["moved"].replace("/moved", "/old/path/moved")
+    for name, data in (("case", {"Name": "SHOUTED"}), ("path", {"Arn": moved})):
+        ec2.create_launch_template(LaunchTemplateName=name, LaunchTemplateData={"IamInstanceProfile": data})
+    ec2.create_launch_template(LaunchTemplateName="many", LaunchTemplateData=image)
+    for data in ({"IamInstanceProfile": {"Name": "versioned"}}, {}, {}):
+        ec2.create_launch_template_version(LaunchTemplateName="many", LaunchTemplateData=image | data)
     scaling.create_launch_configuration(LaunchConfigurationName="named", IamInstanceProfile="configured", **image)
     ec2.request_spot_instances(LaunchSpecification=image | {"IamInstanceProfile": {"Name": "requested"}})
     fleet = {"IamFleetRole": "arn:aws:iam::123456789012:role/fleet", "TargetCapacity": 1}
@@ -229,6 +242,86 @@ def name_everywhere(account: PracticeAccount, arns: dict[str, str]) -> None:
     ec2.delete_launch_template(LaunchTemplateName="lost")
 
 
+JSON = {
+    ("batch", "DescribeComputeEnvironments"): {
+        "computeEnvironments": [
+            {
+                "computeEnvironmentName": "idle",
+                "computeEnvironmentArn": "arn:aws:batch:eu-west-1:123456789012:compute-environment/idle",
+                "status": "VALID",
+                "computeResources": {
+                    "type": "EC2",
+                    "minvCpus": 0,
+                    "maxvCpus": 4,
+                    "subnets": [],
+                    "instanceRole": "Batched",
+                    "launchTemplate": {"launchTemplateName": "queue", "version": "1"},
+                },
+            }
+        ]
+    },
+    ("elasticmapreduce", "ListClusters"): {"Clusters": [{"Id": "j-1"}, {"Id": "j-2"}]},
+    ("elasticmapreduce", "DescribeCluster"): {
+        "Cluster": {"Id": "j-1", "Status": {"State": "WAITING"}, "Ec2InstanceAttributes": {}}
+    },
+    ("imagebuilder", "ListInfrastructureConfigurations"): {
+        "infrastructureConfigurationSummaryList": [{"name": "golden", "instanceProfileName": "imaged"}]
+    },
+    ("ecs", "DescribeCapacityProviders"): {"capacityProviders": [{"name": "FARGATE"}], "nextToken": "second"},
+    ("pcs", "ListClusters"): {"clusters": [{"id": "c"}]},
+    ("pcs", "ListComputeNodeGroups"): {"computeNodeGroups": [{"id": "g1", "clusterId": "c"}]},
+    ("pcs", "GetComputeNodeGroup"): {
+        "computeNodeGroup": {
+            "id": "g1",
+            "status": "ACTIVE",
+            "iamInstanceProfileArn": "arn:aws:iam::123456789012:instance-profile/grouped",
+        }
+    },
+}
+OPTION = (
+    "<OptionSettings><member><Namespace>aws:autoscaling:launchconfiguration</Namespace>"
+    "<OptionName>IamInstanceProfile</OptionName><Value>stalked</Value></member></OptionSettings>"
+)
+XML = {
+    ("rds", "DescribeDBInstances"): (
+        "<DBInstances><DBInstance><DBInstanceIdentifier>custom</DBInstanceIdentifier>"
+        "<CustomIamInstanceProfile>based</CustomIamInstanceProfile></DBInstance></DBInstances>"
+    ),
+    ("elasticbeanstalk", "DescribeEnvironments"): (
+        "<Environments><member><ApplicationName>my shop</ApplicationName><EnvironmentName>prod</EnvironmentName>"
+        "</member></Environments>"
+    ),
+    ("elasticbeanstalk", "DescribeConfigurationSettings"): (
+        f"<ConfigurationSettings><member><ApplicationName>my shop</ApplicationName>{OPTION}</member>"
+        "</ConfigurationSettings>"
+    ),
+}
+
+
+def name_in_services(account: PracticeAccount, patch: pytest.MonkeyPatch) -> None:
+    """Let what other services hold name one profile each, in AWS's shapes, where the practice account holds nothing."""
+    real = account._dispatch
+
+    def dispatch(call: Call) -> Answer:
+        what = (call.service, call.action)
+        if what in XML:
+            return Answer(
+                200,
+                f"<{call.action}Response><{call.action}Result>{XML[what]}</{call.action}Result>"
+                f"</{call.action}Response>".encode(),
+            )
+        answer = JSON.get(what)
+        if call.json.get("ClusterId") == "j-2":
+            answer = {"Cluster": {"Id": "j-2", "Ec2InstanceAttributes": {"IamInstanceProfile": "clustered"}}}
+        if what[0] == "ecs" and call.json.get("nextToken") == "second":
+            template = {"ec2InstanceProfileArn": "arn:aws:iam::123456789012:instance-profile/provided"}
+            managed = {"managedInstancesProvider": {"instanceLaunchTemplate": template}}
+            answer = {"capacityProviders": [{"name": "mine", "status": "ACTIVE", **managed}]}
+        return real(call) if answer is None else json_answer(call, answer)
+
+    patch.setattr(account, "_dispatch", dispatch)
+
+
 @pytest.fixture(scope="module")
 def changed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """An account in which, after the plan was made, each profile but one was changed in another way."""
@@ -236,7 +329,7 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         iam = account.session().client("iam")
         for name in ("started", "swapped", "recreated", "tagged", "emptied", "denied", "half", "stuck"):
             add(account, name, name)
-        arns = {name: add(account, name, name) for name in NAMED}
+        arns = {name: add(account, name, name) for name in (*NAMED, *ASKED)}
         for name in ("filled", "gone", "left"):
             add(account, name)
         iam.create_role(RoleName="other", AssumeRolePolicyDocument=EC2)
@@ -254,11 +347,16 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         iam.delete_instance_profile(InstanceProfileName="gone")
         account.deny("GetInstanceProfile", "denied")
         name_everywhere(account, arns)
+        queue = {"IamInstanceProfile": {"Name": "queued"}}
+        ec2 = account.session(region_name="eu-west-1").client("ec2")
+        ec2.create_launch_template(LaunchTemplateName="queue", LaunchTemplateData=queue)
         for name in ("half", "stuck"):
             account.deny("DeleteInstanceProfile", name)
         account.deny("AddRoleToInstanceProfile", "stuck")
         account.forget()
-        done = run(plan.script, account, tmp_path_factory.mktemp("changed"))
+        with pytest.MonkeyPatch.context() as patch:
+            name_in_services(account, patch)
+            done = run(plan.script, account, tmp_path_factory.mktemp("changed"))
         written, held = writes(account), holding(account)
         asked = [request.action for request in account.requests]
         account.allow()
@@ -289,6 +387,17 @@ def test_all_of_them_were_planned(changed: dict[str, Any]) -> None:
         ("requested", "the spot requests of eu-west-1 name it"),
         ("fleeted", "the spot fleets of eu-west-1 name it"),
         ("pinned", "the Auto Scaling groups of eu-west-1 name it"),
+        ("shouted", "the launch templates of eu-west-1 name it"),
+        ("moved", "the launch templates of eu-west-1 name its name with another path"),
+        ("versioned", "the launch templates of eu-west-1 name it"),
+        ("batched", "the Batch environments of eu-west-1 name it"),
+        ("clustered", "the EMR clusters of eu-west-1 name it"),
+        ("stalked", "the Elastic Beanstalk environments of eu-west-1 name it"),
+        ("imaged", "the Image Builder infrastructure of eu-west-1 name it"),
+        ("provided", "the ECS capacity providers of eu-west-1 name it"),
+        ("based", "the RDS Custom instances of eu-west-1 name it"),
+        ("queued", "the launch templates of eu-west-1 name it"),
+        ("grouped", "the PCS node groups of eu-west-1 name it"),
     ],
 )
 def test_nothing_is_written_to_a_profile_that_is_no_longer_as_it_was_read(
@@ -319,7 +428,7 @@ def test_the_others_are_done_and_the_script_ends_with_what_it_skipped(changed: d
         "done: take the role stuck out of profile stuck",
     ]
     _, end = done.stderr.split("left as they are, or half done, as said above:\n")
-    assert sorted(end.split()) == sorted(["profile"] * 15 + [*CHANGED, "half", "stuck"])
+    assert sorted(end.split()) == sorted(["profile"] * (len(CHANGED) + 2) + [*CHANGED, "half", "stuck"])
 
 
 def test_the_role_goes_back_into_a_profile_that_cannot_be_deleted(changed: dict[str, Any]) -> None:
@@ -342,13 +451,11 @@ def test_what_names_profiles_is_asked_once_in_each_region_and_instances_before_e
     assert counts["DescribeIamInstanceProfileAssociations"] == 7
 
 
-def test_all_that_a_core_load_asks_is_asked_again(changed: dict[str, Any]) -> None:
-    assert {one.operation for one in CONSUMERS if one.when == "references"} <= set(changed["asked"])
+def test_all_that_a_load_asks_is_asked_again(changed: dict[str, Any]) -> None:
+    assert {one.operation for one in CONSUMERS if one.when != "files"} <= set(changed["asked"])
 
 
-@pytest.mark.parametrize(
-    "action", ["DescribeInstances", "DescribeIamInstanceProfileAssociations", "DescribeLaunchTemplateVersions"]
-)
+@pytest.mark.parametrize("action", ["DescribeInstances", "pcs:ListClusters"])
 def test_a_region_that_cannot_be_read_stops_the_deletion(tmp_path: Path, action: str) -> None:
     with PracticeAccount(regions=["us-east-1"]) as account:
         add(account, "left")
@@ -358,6 +465,88 @@ def test_a_region_that_cannot_be_read_stops_the_deletion(tmp_path: Path, action:
         done = run(plan.script, account, tmp_path)
         assert (done.returncode, writes(account)) == (1, [])
         assert "of us-east-1 could not be read" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def one_left() -> tuple[str, str]:
+    """The script that deletes an empty profile of two regions, and what the AWS CLI must print of it."""
+    with PracticeAccount() as account:
+        add(account, "left")
+        plan = iamframe.plan(checked(account), min_age=NOW)
+    (block,) = [line for line in plan.script.splitlines() if "profile_is left " in line]
+    return plan.script, shlex.split(block.partition("profile_is left ")[2])[0]
+
+
+# An AWS CLI of ten lines: it writes down what it is asked, lists one thing wherever something is asked for by itself,
+# and fails at what is to be refused.
+AWS = """\
+#!/bin/sh
+echo "$*" >>asked
+case "$* " in $REFUSED) echo refused >&2; exit 254 ;; esac
+case "$*" in
+  sts*) echo 123456789012 ;;
+  iam\\ get*) printf '%s\\n' "$STATE" ;;
+  *--launch-template-id*) ;;
+  *launch-template-versions*) printf 'lt-1\\t3\\nlt-1\\t1\\nlt-3\\t1\\nlt-4\\t2\\nlt-4\\t1\\n' ;;
+  *auto-scaling-groups*) printf 'lt-2\\tNone\\t5\\n' ;;
+  emr\\ list*) echo j-1 ;;
+  elasticbeanstalk\\ describe-env*) printf 'my shop\\tprod\\n' ;;
+  imagebuilder\\ list* | ecs*) printf 'None\\nother\\n' ;;
+  pcs\\ list-clusters*) echo c ;;
+  pcs\\ list-compute*) printf 'c\\tg\\n' ;;
+esac
+"""
+
+
+def asked_of(folder: Path, left: tuple[str, str], refused: str) -> tuple[list[str], str]:
+    """Run a script with that AWS CLI; return what it asked, in order, and what it said."""
+    folder.mkdir()
+    (folder / "aws").write_text(AWS, encoding="utf-8")
+    (folder / "aws").chmod(0o755)
+    environment = {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}", "STATE": left[1], "REFUSED": refused}
+    done = subprocess.run(
+        ["sh", "-s"],
+        input=left[0],
+        cwd=folder,
+        env=environment | {"AWS": "x"},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    return (folder / "asked").read_text("utf-8").splitlines(), done.stderr
+
+
+def test_all_that_a_load_asks_is_asked_before_a_deletion(tmp_path: Path, one_left: tuple[str, str]) -> None:
+    asked, said = asked_of(tmp_path / "run", one_left, "nothing")
+    assert (asked[-1], said) == ("iam delete-instance-profile --instance-profile-name=left", "")
+    for line in READ_AGAIN:
+        for region in ("eu-west-1", "us-east-1"):
+            assert any(one.startswith(line) and f"--region={region} " in one for one in asked), (line, region)
+    # A version that is neither the newest nor the default, and one that a group starts from.
+    by_id = {tuple(one.split()[2:4]) for one in asked if "--launch-template-id" in one}
+    assert by_id == {
+        ("--launch-template-id=lt-1", "--region=eu-west-1"),
+        ("--launch-template-id=lt-1", "--region=us-east-1"),
+        ("--launch-template-id=lt-2", "--versions=5"),
+    }
+
+
+READ_AGAIN = sorted(
+    f"{one.service} {dashed(operation)} "
+    for one in CONSUMERS
+    if one.when != "files"
+    for operation in (one.operation, *(step.operation for step in one.steps))
+)
+
+
+@pytest.mark.parametrize("line", [*READ_AGAIN, "ec2 describe-launch-template-versions --launch-template-id=lt-1 "])
+def test_nothing_is_deleted_where_one_read_is_refused_in_one_region(
+    tmp_path: Path, one_left: tuple[str, str], line: str
+) -> None:
+    asked, said = asked_of(tmp_path / "run", one_left, f"{line}*--region=us-east-1*")
+    assert [one for one in asked if one.startswith(line)]
+    assert not [one for one in asked if one.startswith(("iam delete", "iam remove"))]
+    assert "of us-east-1 could not be read" in said
 
 
 def test_tags_are_not_set_where_either_side_has_changed(tmp_path: Path) -> None:

@@ -54,7 +54,8 @@ def test_the_commands_that_make_a_dump_are_valid_shell(tmp_path: Path) -> None:
 def test_the_policy_allows_just_what_a_live_load_asks_for_by_default() -> None:
     policy = json.loads(re.findall(r"```json\n(.*?)```", TEXT, re.DOTALL)[0])
     (statement,) = policy["Statement"]
-    by_default = {read.action for read in READS if read.when in ("plan", "references")} - {"sts:GetCallerIdentity"}
+    when = ("plan", "references", "all")
+    by_default = {read.action for read in READS if read.when in when} - {"sts:GetCallerIdentity"}
     assert statement == {"Effect": "Allow", "Action": sorted(by_default), "Resource": "*"}
 
 

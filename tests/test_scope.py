@@ -57,6 +57,45 @@ def versions(*found: tuple[int, bool, str], template: str = "lt-1", name: str | 
     return {"LaunchTemplateVersions": rows}
 
 
+# Versions of launch templates that are neither newest nor default
+
+
+@pytest.mark.parametrize(
+    ("read", "latest", "lacking"),
+    [
+        ([(1, True, "web")], 1, []),
+        ([(1, True, "web"), (2, False, "web")], 2, []),
+        ([(1, True, "web"), (3, False, "web")], 3, ["lt-1"]),
+        ([(1, True, "web"), (3, False, "web")], None, ["lt-1"]),
+        ([(2, True, "web")], None, ["lt-1"]),
+        ([(1, True, "web")], 2, ["lt-1"]),
+        ([(1, True, "web"), (2, False, "web"), (3, False, "web")], 3, []),
+    ],
+)
+def test_versions_that_are_not_in_the_files_are_told(
+    tmp_path: Path, read: list[tuple[int, bool, str]], latest: int | None, lacking: list[str]
+) -> None:
+    regional = region("eu-west-1", describe_launch_template_versions=versions(*read))
+    inventory = load(tmp_path, HELD | regional | (listing(latest) if latest else {}))
+    gaps = inventory.gaps[inventory.gaps["operation"] == "DescribeLaunchTemplateVersions"]
+    assert list(gaps["subject"]) == lacking
+    assert set(gaps["reason"]) <= {"not_in_file"}
+    said, reason = status(inventory)
+    assert said == "partial"
+    assert ("lt-1" in reason) == bool(lacking)
+
+
+@pytest.mark.parametrize(("name", "lacking"), [("lt-1", []), ("versions-lt-1", []), ("version-lt-1-2", ["lt-1"])])
+def test_a_file_named_after_a_template_holds_all_its_versions(tmp_path: Path, name: str, lacking: list[str]) -> None:
+    """One was deleted: no other file would show more."""
+    regional = region("eu-west-1", describe_launch_template_versions=versions((1, True, "x"), (4, False, "y")))
+    of_template = {f"eu-west-1/{name}.json": versions((1, True, "x"), (2, False, "web"), (4, False, "y"))}
+    inventory = load(tmp_path, HELD | regional | of_template)
+    gaps = inventory.gaps[inventory.gaps["operation"] == "DescribeLaunchTemplateVersions"]
+    assert list(gaps["subject"]) == lacking
+    assert "web" in set(inventory.references["profile_name"])
+
+
 # Whose templates were read
 
 WEB = f"arn:aws:iam::{ACCOUNT}:instance-profile/web"

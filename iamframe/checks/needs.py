@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from iamframe.checks.registry import Counts, Reach, Verdicts
 from iamframe.keys import Bools, is_in
+from iamframe.linking import account_named
 from iamframe.sources.records import ALL, ROLE_LINKS
 from iamframe.words import counted
 
@@ -301,7 +303,10 @@ def any_references(reach: Reach) -> Verdicts:
         ),
     )
     verdicts: Verdicts = []
-    for some, (status, reason), whole in zip(seen, references(reach), reach.lists["profiles_whole"], strict=True):
+    abroad = _names_unread(reach)
+    for account, some, (status, reason), whole in zip(
+        reach.lists["account_id"], seen, references(reach), reach.lists["profiles_whole"], strict=True
+    ):
         if not some:
             verdicts.append(
                 (
@@ -313,4 +318,17 @@ def any_references(reach: Reach) -> Verdicts:
             verdicts.append(("partial", reason))
         else:
             verdicts.append(_COMPLETE if whole else ("partial", _LIST_PROFILES))
+        if verdicts[-1] is _COMPLETE and account in abroad:
+            number = counted(int(abroad[account]), "reference")
+            whose = f"{number} to profiles of other accounts, whose list of profiles was not read"
+            verdicts[-1] = ("partial", whose)
     return verdicts
+
+
+def _names_unread(reach: Reach) -> dict[str, int]:
+    """Return, per account, how many references it has to profiles of accounts whose list of them was not read."""
+    references, lists = reach.inventory.references, reach.lists
+    some = references[references["profile_arn"].isna()]
+    whole = lists["account_id"][lists["profiles_whole"]]
+    whose = account_named(some["named"])
+    return dict(some["account_id"][np.asarray(whose.is_valid()) & ~is_in(whose, whole)].value_counts())

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from iamframe.checks import needs
 from iamframe.checks.registry import check
 from iamframe.keys import concat, is_in, joined_by_group, joined_key, position, shell_quoted, take, texts
+from iamframe.linking import account_named, profile_ids, without_path
 from iamframe.sources.records import NO_VALUE
 
 _CONSUMERS = ("instance", "association", "launch-template", "launch-configuration")
@@ -126,48 +127,42 @@ def unreferenced_profiles(pairs: pd.DataFrame, references: pd.DataFrame, lists: 
     )
 
 
-def _is_id(text: str) -> bool:
-    """Return whether a text may be a profile's id: one that was masked is one character again and again."""
-    return len(set(text.removeprefix("AIPA"))) > 1
-
-
-def _account_in(named: pd.Series) -> pa.Array:
-    return pc.struct_field(pc.extract_regex(texts(named), r"^arn:[^:]*:[^:]*:[^:]*:(?P<account>[^:]+):"), "account")
-
-
 @check(severity="high", needs=[needs.any_references])
 def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd.DataFrame) -> pd.DataFrame:
     """Instances and templates that name a profile which is gone, or was recreated under another id.
 
     An instance keeps the id of the profile that it was started with: after the profile was deleted and made anew under
     the same name, the instance has no credentials until it is associated again (IAM User Guide, "Troubleshoot IAM and
-    Amazon EC2"). A template that names a profile which is gone starts nothing.
+    Amazon EC2"). A template that names a profile which is gone starts nothing. So does one whose ARN has another path
+    than the profile of that name.
     """
     direct = references[is_in(references["consumer_type"], pa.array(_CONSUMERS))]
     seen = direct[direct["consumer_type"] == "instance"]
     direct = direct[~((direct["consumer_type"] == "association") & is_in(direct["consumer_name"], seen["consumer_id"]))]
     # An ARN says whose the profile is.
-    whose = pc.coalesce(_account_in(direct["named"]), texts(direct["account_id"]))
-    whole = is_in(whose, lists["account_id"][lists["profiles_whole"]])
-    gone = direct["profile_arn"].isna() & whole
-    where = position(direct["profile_arn"], profiles["profile_arn"])
-    now = take(profiles["profile_id"], where)
-    other_id = np.asarray(pc.fill_null(pc.not_equal(texts(direct["profile_id"]), now), False))
-    differing = np.flatnonzero(other_id)
-    ids = zip(direct["profile_id"].iloc[differing], now.take(pa.array(differing)).to_pylist(), strict=True)
-    other_id[differing] = [_is_id(then) and _is_id(today) for then, today in ids]
-    stale = direct[gone | other_id].reset_index(drop=True)
-    detail = pc.if_else(
-        texts(stale["profile_arn"]).is_null(),
-        concat("names the profile ", texts(stale["named"]), ", which does not exist"),
+    whose = pc.coalesce(account_named(direct["named"]), texts(direct["account_id"]))
+    gone = np.asarray(direct["profile_arn"].isna()) & is_in(whose, lists["account_id"][lists["profiles_whole"]])
+    # Masked ids, and those of associations, tell nothing.
+    held = profile_ids(direct["profile_id"])
+    now = profile_ids(take(profiles["profile_id"], position(direct["profile_arn"], profiles["profile_arn"])))
+    recreated = np.asarray(pc.fill_null(pc.not_equal(held, now), False))
+    rows = np.flatnonzero(gone | recreated)
+    stale = direct.iloc[rows].reset_index(drop=True)
+    # An ARN that has another path than the profile of its name means that profile no more than any other.
+    namesake = position(without_path(stale["named"]), without_path(profiles["profile_arn"]))
+    missing = concat("names the profile ", texts(stale["named"]), ", which does not exist")
+    detail = pc.case_when(
+        pc.make_struct(pa.array(recreated[rows]), pa.array(namesake >= 0)),
         concat(
             "was started with the profile id ",
             texts(stale["profile_id"]),
             "; ",
             texts(stale["profile_name"]),
             " has since been made anew, with the id ",
-            now.filter(pa.array(gone | other_id)),
+            now.take(pa.array(rows)),
         ),
+        concat(missing, ": the profile of that name has the path ", take(profiles["profile_path"], namesake)),
+        missing,
     )
     named = pc.fill_null(detail, concat("names the profile ", texts(stale["named"])))
     kind = texts(stale["consumer_type"])

@@ -9,13 +9,15 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import pandas as pd
+import pyarrow.compute as pc
 
-from iamframe.keys import is_in, position
+from iamframe.keys import is_in, position, texts
 from iamframe.knowledge.makers import own_tag
-from iamframe.planning.resources import Facts, Resource
+from iamframe.planning.resources import PROFILE, Facts, Resource
 from iamframe.planning.script import Block, Command, tags_json, unchanged, unused, words
 from iamframe.words import counted
 
+_ELSEWHERE = r"^arn:[^:]*:iam::(?P<account>\d+):instance-profile/(?:.*/)?(?P<name>[^/]+)$"
 EMPTY, UNREFERENCED = "empty_profiles", "unreferenced_profiles"
 CHECKS = (EMPTY, UNREFERENCED)
 
@@ -34,7 +36,7 @@ class Found(NamedTuple):
 def deletions(findings: list[Found], facts: Facts) -> tuple[list[Block], dict[int, str]]:
     """Return what deletes the profiles of findings, and, by the row of each finding not planned, why it is not."""
     resources = facts.resources(arn for one in findings for arn in (one.resource_arn, one.related_arn) if arn)
-    users = _users(findings, facts)
+    users = _users(resources, facts)
     namesakes = _profiles_of_roles(findings, facts)
     blocks, left = [], {}
     for one in findings:
@@ -48,17 +50,30 @@ def deletions(findings: list[Found], facts: Facts) -> tuple[list[Block], dict[in
     return blocks, left
 
 
-def _users(findings: list[Found], facts: Facts) -> dict[str, str]:
-    """Return, by ARN, what refers to a profile though it is empty."""
+def _users(resources: dict[str, Resource], facts: Facts) -> dict[str, str]:
+    """Return, by ARN, what refers to a profile, or names its name with another path: AWS may take that for it."""
     references = facts.inventory.references
-    arns = pd.Series([one.resource_arn for one in findings], dtype="str")
-    rows = references[is_in(references["profile_arn"], arns)].drop_duplicates("profile_arn")
-    return {
-        arn: f"the {kind} {name} in {region} names it"
-        for arn, kind, name, region in zip(
-            rows["profile_arn"], rows["consumer_type"], rows["consumer_id"], rows["region"], strict=True
-        )
+    unknown = references[references["profile_arn"].isna()]
+    parts = pc.extract_regex(pc.utf8_lower(texts(unknown["named"])), _ELSEWHERE)
+    places = {
+        (one.account_id, one.name.lower()): one.arn for one in resources.values() if one.kind == PROFILE and one.name
     }
+    elsewhere = [
+        places.get((part["account"], part["name"])) if part is not None else None for part in parts.to_pylist()
+    ]
+    unknown = unknown.assign(profile_arn=elsewhere)
+    found: dict[str, str] = {}
+    for some, says in (
+        (unknown, "names {named}, its name with another path, which AWS may take for it"),
+        (references[is_in(references["profile_arn"], pd.Series(sorted(resources), dtype="str"))], "names it"),
+    ):
+        rows = some[some["profile_arn"].notna()].drop_duplicates("profile_arn")
+        for arn, kind, name, region, named in zip(
+            *(rows[column] for column in ("profile_arn", "consumer_type", "consumer_id", "region", "named")),
+            strict=True,
+        ):
+            found[arn] = f"the {kind} {name} in {region} {says.format(named=named)}"
+    return found
 
 
 def _profiles_of_roles(findings: list[Found], facts: Facts) -> dict[str, int]:
@@ -84,9 +99,6 @@ def _objections(one: Found, profile: Resource, role: Resource | None, facts: Fac
         yield f"use unknown: {account.references_reason}"
     if one.check == UNREFERENCED and one.certainty != "in scope":
         yield f"use unknown: {one.detail}"
-    unasked = facts.unasked(profile)
-    if unasked:
-        yield f"use unknown: {unasked}"
     used = facts.used_lately(role) if role is not None else None
     if role is not None and used:
         yield f"{role.said} in it was {used}: something may start instances with it now and then"
@@ -122,14 +134,13 @@ def _deletion(one: Found, profile: Resource, role: Resource | None, facts: Facts
             ", and, trusting EC2, is then in no profile: ec2_roles_without_profile will name it" if becomes_lone else ""
         )
     note = facts.makers[profile.maker].note if profile.maker else ""
-    unasked = f"; not asked whether they use it: {', '.join(account.not_asked)}" if account.not_asked else ""
     return Block(
         profile.account_id,
         f"Delete {profile.said} ({profile.arn})",
         one.check,
         f"{one.check}: {one.detail}{kept}" + (f"; {note}" if note else ""),
         f"id {profile.id}, {holding}, {counted(len(profile.tags or {}), 'tag')}, {account.read}; nothing that names "
-        f"profiles names it, in {', '.join(account.regions)}{unasked}{last_use}",
+        f"profiles names it, in {', '.join(account.regions)}{last_use}",
         one.related_arn,
         tuple(steps),
     )

@@ -17,7 +17,7 @@ from iamframe.checks.registry import Result
 from iamframe.keys import is_in, position
 from iamframe.knowledge.makers import Maker, known_makers, own_tag
 from iamframe.planning.ages import said
-from iamframe.sources.reads import READS, label
+from iamframe.planning.look import ASKED, asked_first
 from iamframe.sources.records import name_of
 from iamframe.sources.references import INSTANCES
 
@@ -89,7 +89,8 @@ class Account:
     regions: tuple[str, ...]
     references_status: str
     references_reason: str
-    not_asked: tuple[str, ...]
+    # By service, the regions in which it was asked what names profiles; elsewhere it has no endpoint.
+    reads: dict[str, tuple[str, ...]]
 
     @property
     def read(self) -> str:
@@ -117,23 +118,26 @@ class Facts:
     def accounts(self) -> dict[str, Account]:
         """The accounts, by id."""
         calls, lists = self.inventory.calls, self.result.lists
-        read = calls[(calls["operation"] == INSTANCES) & (calls["state"] == "complete")]
-        regions = read.groupby("account_id")["region"].agg(list).to_dict()
-        asked = calls.groupby("account_id")["operation"].agg(set).to_dict()
-        more: dict[str, set[str]] = defaultdict(set)
-        for one in READS:
-            if one.when == "all":
-                more[one.service].add(label(one.service, one.operation))
+        asked = calls[(calls["state"] == "complete") & (calls["requests"] > 0)]
+        where: dict[tuple[str, str], set[str]] = defaultdict(set)
+        for account, operation, region in zip(asked["account_id"], asked["operation"], asked["region"], strict=True):
+            if _REGION.fullmatch(region):
+                where[account, operation].add(region)
+        asked_of: dict[str, set[str]] = defaultdict(set)
+        for one in ASKED:
+            asked_of[one.service].add(asked_first(one))
         captured = map(_time, self.inventory.accounts["captured_at"])
         return {
             account: Account(
                 account,
                 time,
-                tuple(sorted(filter(_REGION.fullmatch, regions.get(account, [])))),
+                tuple(sorted(where[account, INSTANCES])),
                 status,
                 reason,
-                # Where a service's first listing is empty, there is nothing to ask it next.
-                tuple(sorted(service for service, names in more.items() if not names & asked.get(account, set()))),
+                {
+                    service: tuple(sorted(set().union(*(where[account, name] for name in names))))
+                    for service, names in asked_of.items()
+                },
             )
             for account, time, status, reason in zip(
                 self.inventory.accounts["account_id"],
@@ -206,9 +210,9 @@ class Facts:
 
     @cached_property
     def makers(self) -> dict[str, Maker]:
-        """The makers of which a plan takes notice, by name: what they made is wanted back, or used unseen."""
+        """The makers of which a plan takes notice, by name: what they made is wanted back, or there is a note on it."""
         every = (*self.result.policy.makers, *known_makers())
-        return {one.name: one for one in reversed(every) if one.wants_back or one.users or one.note}
+        return {one.name: one for one in reversed(every) if one.wants_back or one.note}
 
     @cached_property
     def _made_by(self) -> dict[str, str]:
@@ -271,11 +275,3 @@ class Facts:
         if self.min_idle <= timedelta(0) or used is None or self._read_at(role) - used >= self.min_idle:
             return None
         return f"last used {used.astimezone(UTC):%Y-%m-%d}, less than {said(self.min_idle)} before it was read"
-
-    def unasked(self, profile: Resource) -> str | None:
-        """Return that the services which its maker made it for were not asked; None where they were."""
-        users = self.makers[profile.maker].used_by if profile.maker else {}
-        missing = [what for service, what in users.items() if service in self.accounts[profile.account_id].not_asked]
-        if not missing:
-            return None
-        return f"made by {profile.maker}, whose {' and '.join(missing)} were not asked for: --references all"

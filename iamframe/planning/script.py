@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from iamframe.planning import look
 from iamframe.planning.resources import PROFILE, Account, Resource
 from iamframe.version import __version__
 from iamframe.words import counted, printable
@@ -106,64 +107,9 @@ def unused(resource: Resource, regions: tuple[str, ...]) -> Command:
         f"--region=\"$region\" --output=text --query='Reservations[].Instances[].InstanceId' "
         f"--filters=Name=iam-instance-profile.id,Values={resource.id}; done"
     )
-    line = shlex.join(("unused", resource.name, resource.arn, resource.id, " ".join(regions)))
+    line = shlex.join(("unused", resource.name, resource.arn, resource.id))
     return Command(resource, "check", command, line)
 
-
-# What names profiles, as `sources.references` has it: the command, and what of its answer is a name or an ARN.
-_SPOT = 'SpotInstanceRequests[?!contains(`["cancelled","closed","failed"]`,State)]'
-_FLEETS = 'Fleets[?!contains(`["deleted","failed"]`,FleetState)]'
-_SPOT_FLEETS = 'SpotFleetRequestConfigs[?!contains(`["cancelled","failed"]`,SpotFleetRequestState)]'
-NAMED = (
-    (
-        "launch templates",
-        "ec2 describe-launch-template-versions --versions '$Latest' '$Default'",
-        "LaunchTemplateVersions[].LaunchTemplateData.IamInstanceProfile.[Arn||Name]",
-    ),
-    (
-        "launch configurations",
-        "autoscaling describe-launch-configurations",
-        "LaunchConfigurations[?IamInstanceProfile].[IamInstanceProfile]",
-    ),
-    (
-        "spot requests",
-        "ec2 describe-spot-instance-requests",
-        f"{_SPOT}.LaunchSpecification.IamInstanceProfile.[Arn||Name]",
-    ),
-    (
-        "spot fleets",
-        "ec2 describe-spot-fleet-requests",
-        f"{_SPOT_FLEETS}.SpotFleetRequestConfig.LaunchSpecifications[].IamInstanceProfile.[Arn||Name]",
-    ),
-)
-# What starts instances from a version of a launch template: id, name and version, a line each.
-_PIN = "[LaunchTemplateId,LaunchTemplateName,Version]"
-_MIXED = "[LaunchTemplateSpecification,Overrides[].LaunchTemplateSpecification][]"
-PINNED = (
-    (
-        "Auto Scaling groups",
-        "autoscaling describe-auto-scaling-groups",
-        f"AutoScalingGroups[].[LaunchTemplate,MixedInstancesPolicy.LaunchTemplate.{_MIXED}][][].{_PIN}",
-    ),
-    (
-        "spot fleets",
-        "ec2 describe-spot-fleet-requests",
-        f"{_SPOT_FLEETS}.SpotFleetRequestConfig.LaunchTemplateConfigs[].LaunchTemplateSpecification.{_PIN}",
-    ),
-    (
-        "fleets",
-        "ec2 describe-fleets",
-        f"{_FLEETS}.LaunchTemplateConfigs[].LaunchTemplateSpecification.{_PIN}",
-    ),
-)
-
-
-def _reading(function: str, what: str, command: str, query: str) -> str:
-    asked = f'aws {command} \\\n      --region="$region" --output=text \\\n      --query={shlex.quote(query)}'
-    return f'    {function} "{what} of $region" {asked}'
-
-
-_READS = " &&\n".join([*(_reading("names", *one) for one in NAMED), *(_reading("pins", *one) for one in PINNED)])
 
 _HEAD = """\
 #!/bin/sh
@@ -175,15 +121,18 @@ _HEAD = """\
 # and the script goes on with the next one. What is read again, and when:
 # - just before the writes of each step: id, role and tags of what it is about, and of where tags are copied from;
 # - just before each deletion, too: the instances and the associations of each region;
-# - once, before the first deletion: what launch templates, launch configurations, Auto Scaling groups, spot requests
-#   and fleets of each region name.
-# Not read again: when roles were last used, and what `--references all` asked other services. Instances and templates
-# that AWS manages and this account hides are not seen. Nothing can be read and written in one: whoever changes the
-# account in between is not seen.
+# - once, before the first deletion: all that names profiles, as the load asked it: launch templates (every version),
+#   launch configurations, Auto Scaling groups, spot requests, fleets, and what Batch, EMR, Elastic Beanstalk, Image
+#   Builder, ECS, RDS and PCS hold, in each region where the service is. If one of them cannot be read, nothing is
+#   deleted. Names are compared without case, and an ARN that has the name with another path counts as use.
+# Not read again: when roles were last used. An AWS CLI that cannot ask for what AWS manages does not see what this
+# account hides of it. Nothing can be read and written in one: what changes in between is not seen.
 #
-# Roles are never deleted. Where a profile cannot be deleted once its role is out of it, the role is put back at once,
-# which needs iam:AddRoleToInstanceProfile and iam:PassRole. Where a role and its profile have different values of a
-# tag, the role's counts, unless the tag policy forbids it; `why` says so. To take steps back, begin with the last one.
+# Roles are never deleted. Of a role that you delete later, the IAM console deletes the profile too where both have the
+# same name; the AWS CLI and the API do not.
+# Where a profile cannot be deleted once its role is out of it, the role is put back at once, which needs
+# iam:AddRoleToInstanceProfile and iam:PassRole. Where a role and its profile have different values of a tag, the role's
+# counts, unless the tag policy forbids it; `why` says so. To take steps back, begin with the last one.
 #
 # It works on the account of the credentials that it is run with, and does only what is planned for that one.
 # Exit status: 0 all was done; 1 something was skipped or refused, all of which is said at the end; 2 nothing was done.
@@ -230,91 +179,13 @@ change() {{
 
 """
 
-_DELETING = """
-# What is named where, once that was asked: a line that begins with a tab says where, and below it names and ARNs stand.
-asked=
-named=
-unread=
-
-# names WHERE COMMAND: add the names and ARNs that a command prints.
-names() {{
-  where=$1
-  shift
-  found=$("$@") || {{ unread=$where; return 1; }}
-  named="$named$newline$tab$where$newline$found"
-}}
-
-# pins WHERE COMMAND: add what those versions of launch templates name which a command prints: id, name, version.
-pins() {{
-  where=$1
-  shift
-  found=$("$@") || {{ unread=$where; return 1; }}
-  while IFS=$tab read -r id name version; do
-    case "$version" in
-      '' | None | '$Latest' | '$Default') continue ;; # was read with the templates
-    esac
-    if [ "$id" = None ]; then template=--launch-template-name=$name; else template=--launch-template-id=$id; fi
-    found=$(aws ec2 describe-launch-template-versions --region="$region" "$template" --versions="$version" \\
-      --output=text --query='{version}' 2>&1 </dev/null) ||
-      case "$found" in
-        *NotFound*) continue ;; # what is gone starts nothing
-        *) say "$found"; unread=$where; return 1 ;;
-      esac
-    named="$named$newline$tab$where$newline$found"
-  done <<PINS
-$found
-PINS
-}}
-
-# read_names REGIONS: read what names profiles in these regions, but once.
-read_names() {{
-  [ -z "$asked" ] || return 0
-  asked=yes
-  for region in $1; do
-{reads} ||
-      return 0
-  done
-}}
-
-# unused NAME ARN ID REGIONS: whether in all these regions nothing names a profile, and no instance has it.
-unused() {{
-  read_names "$4"
-  [ -z "$unread" ] || {{ skip "profile $1" "the $unread could not be read"; return 1; }}
-  for one in "$1" "$2" "$3"; do
-    case "$named$newline" in
-      *"$newline$one$newline"*)
-        where=${{named%%"$newline$one$newline"*}}
-        where=${{where##*"$tab"}}
-        skip "profile $1" "the ${{where%%"$newline"*}} name it"
-        return 1
-        ;;
-    esac
-  done
-  for region in $4; do
-    now=$(aws ec2 describe-iam-instance-profile-associations --region="$region" --output=text \\
-      --query='IamInstanceProfileAssociations[].IamInstanceProfile.[Id,Arn]') ||
-      {{ skip "profile $1" "the associations of $region could not be read"; return 1; }}
-    case "$newline$now$newline" in
-      *"$newline$3$tab"* | *"$tab$2$newline"*)
-        skip "profile $1" "an instance in $region has it"
-        return 1
-        ;;
-    esac
-    now=$(aws ec2 describe-instances --region="$region" --output=text \\
-      --query='Reservations[].Instances[].InstanceId' \\
-      --filters "Name=iam-instance-profile.id,Values=$3" \\
-      'Name=instance-state-name,Values=pending,running,stopping,stopped,shutting-down') ||
-      {{ skip "profile $1" "the instances of $region could not be read"; return 1; }}
-    [ -z "$now" ] || {{ skip "profile $1" "an instance in $region has it: $now"; return 1; }}
-  done
-}}
-
+_PUT_BACK = """
 # put_back WHAT COMMAND: run the command that puts a role back into a profile that could not be deleted.
-put_back() {{
+put_back() {
   what=$1
   shift
   "$@" && say "put back: the role of $what"
-}}
+}
 """
 
 _LOGIN = """\
@@ -352,7 +223,7 @@ def render(
         first = f"#!/bin/sh\n# A clean-up plan by iamframe {__version__}, made {made}: nothing is planned.\n"
         return first + not_done
     # Who only tags is not given the functions that deletions need.
-    deleting = _DELETING.format(reads=_READS, version=NAMED[0][2]) if any(map(_deletes, blocks)) else ""
+    deleting = look.functions() + _PUT_BACK if any(map(_deletes, blocks)) else ""
     text = [
         _HEAD.format(
             version=__version__,
@@ -367,6 +238,8 @@ def render(
     number = 0
     for account, mine in by_account.items():
         text.append(f'\n# ---- Account {account}\nif [ "$account" = {account} ]; then\n')
+        if any(map(_deletes, mine)):
+            text.append(look.looked(accounts[account].regions, accounts[account].reads))
         for block in mine:
             number += 1
             text.append(_block(number, block))

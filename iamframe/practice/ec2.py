@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 
 from iamframe.practice.backends import Backends
 from iamframe.practice.calls import Answer, Call, Refusal, ec2_answer, members, text, values
+from iamframe.practice.iam import same_name
 from iamframe.practice.organization import Regions
 from iamframe.practice.pages import cut
 
@@ -78,7 +79,7 @@ class Ec2:
                 named = set((version.data.get("IamInstanceProfile") or {}).values())
             else:
                 named = {group.launch_config.iam_instance_profile} if group.launch_config else set()
-            for profile in [one for one in profiles if one.name in named or one.arn in named]:
+            for profile in [one for one in profiles if any(_means(one, given) for given in named if given)]:
                 for state in group.instance_states:
                     if state.instance.id not in backend.iam_instance_profile_associations:
                         backend.associate_iam_instance_profile(state.instance.id, profile.name)
@@ -113,7 +114,7 @@ class Ec2:
     def run_instances(self, call: Call) -> Answer:
         """Refused where the profile is not there or empty; every instance gets the profile, and its id."""
         profile = self._profile(call)
-        answer = self._settled(call, self.backends.ask(call))
+        answer = self._settled(call, self.backends.ask(call, **_spelled(call, profile)))
         return answer if profile is None or answer.status != 200 else self._with_all(call, answer, profile)
 
     def _with_all(self, call: Call, answer: Answer, profile: Any) -> Answer:
@@ -131,8 +132,8 @@ class Ec2:
 
     def associate(self, call: Call) -> Answer:
         """Refused as a start is."""
-        self._profile(call)
-        return self._settled(call, self.backends.ask(call))
+        profile = self._profile(call)
+        return self._settled(call, self.backends.ask(call, **_spelled(call, profile)))
 
     def _profile(self, call: Call) -> Any:
         """Return the profile that an instance is to get, or None where none is named."""
@@ -144,7 +145,7 @@ class Ec2:
         if not (name or arn):
             return None
         for profile in list(self.backends.iam(call.account_id).instance_profiles.values()):
-            if profile.name == name or profile.arn == arn:
+            if any(_means(profile, given) for given in (name, arn) if given):
                 if not profile.roles:
                     message = f'IAM Instance Profile "{profile.arn}" has no associated IAM Roles'
                     raise Refusal("InvalidParameterValue", message)
@@ -227,7 +228,8 @@ class Ec2:
             changed[f"{config}.AllocationStrategy"] = "lowestPrice"
         for key, name in call.params.items():
             if key.startswith(config) and key.endswith(".IamInstanceProfile.Name"):
-                found = self.backends.iam(call.account_id).instance_profiles.get(name)
+                profiles = self.backends.iam(call.account_id).instance_profiles.values()
+                found = next((one for one in profiles if same_name(one.name, name)), None)
                 if found:
                     changed |= {key: None, f"{key.removesuffix('Name')}Arn": found.arn}
         return self._settled(call, self.backends.ask(call, **changed))
@@ -261,6 +263,17 @@ class Ec2:
         part, token = _cut(call, places, lambda pair: pair[0], most)
         inner = "".join(ET.tostring(item, encoding="unicode", default_namespace=_SPACE) for _, item in part)
         return ec2_answer(call, f"<{name}>{inner}</{name}>{text('nextToken', token) if token else ''}")
+
+
+def _means(profile: Any, named: str) -> bool:
+    """Return whether a name or an ARN, its path included, is of a profile."""
+    return same_name(profile.name, named) or same_name(profile.arn, named)
+
+
+def _spelled(call: Call, profile: Any) -> dict[str, str]:
+    """Return the profile that a call names as it is written in IAM: moto tells names apart by case."""
+    spelled = {"IamInstanceProfile.Name": profile.name, "IamInstanceProfile.Arn": profile.arn} if profile else {}
+    return {key: value for key, value in spelled.items() if key in call.params}
 
 
 def _tree(answer: Answer) -> ET.Element:

@@ -41,23 +41,23 @@ class Iam:
             write = _WRITES.get(call.action)
             if write:
                 return query_answer(call, write(self, call))
-            # moto's own words for what is missing are not those of AWS.
-            if call.params.get("RoleName"):
-                self.role(call)
-            return self.backends.ask(call)
+            # moto's own words for what is missing are not those of AWS, and it tells names apart by case.
+            role = self.role(call) if call.params.get("RoleName") else None
+            return self.backends.ask(call, **({"RoleName": role.name} if role else {}))
 
     def role(self, call: Call, name: str | None = None) -> Any:
-        """Return the role that a call names, or refuse."""
+        """Return the role that a call names, in any case, or refuse."""
         name = name or checks.required(call, "RoleName")
-        for role in self.roles(call.account_id):
-            if role.name == name:
-                return role
+        role = _of_name(self.roles(call.account_id), name)
+        if role is not None:
+            return role
         raise Refusal("NoSuchEntity", f"The role with name {name} cannot be found.", 404)
 
     def profile(self, call: Call, name: str | None = None) -> Any:
-        """Return the instance profile that a call names, or refuse."""
+        """Return the instance profile that a call names, in any case, or refuse."""
         name = name or checks.required(call, "InstanceProfileName")
-        profile = self.backends.iam(call.account_id).instance_profiles.get(name)
+        there = self.backends.iam(call.account_id).instance_profiles
+        profile = there.get(name) or _of_name(list(there.values()), name)
         if profile is None:
             raise Refusal("NoSuchEntity", f"Instance Profile {name} cannot be found.", 404)
         return profile
@@ -329,15 +329,29 @@ class Iam:
         del role.policies[name]
 
 
+def same_name(one: str, other: str) -> bool:
+    """Return whether two names, or two ARNs, are one to IAM, which keeps names unique without case.
+
+    Whether AWS finds something by its name in another case is not documented; here it does.
+    """
+    return one.lower() == other.lower()
+
+
 def new_id(prefix: str) -> str:
     """Return a new unique id of IAM, 21 characters long."""
     letters = string.ascii_uppercase + "234567"
     return prefix + "".join(secrets.choice(letters) for _ in range(17))
 
 
+def _of_name(items: list[Any], name: str) -> Any:
+    """Return the one that bears a name, None where none does."""
+    exact = next((item for item in items if item.name == name), None)
+    return exact or next((item for item in items if same_name(item.name, name)), None)
+
+
 def _check_free(there: Iterable[Any], name: str, who: str, quota: str) -> None:
-    names = {item.name.lower() for item in there}
-    if name.lower() in names:
+    names = [item.name for item in there]
+    if any(same_name(one, name) for one in names):
         raise Refusal("EntityAlreadyExists", f"{who} already exists.", 409)
     if len(names) >= QUOTA:
         raise Refusal("LimitExceeded", f"Cannot exceed quota for {quota}: {QUOTA}", 409)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import UNSET
@@ -48,11 +49,13 @@ from iamframe.sources.references import (
     CONFIGURATIONS,
     CONSUMERS,
     CORE,
+    OTHERS,
     VERSIONS,
     Consumer,
     Pinning,
     pinned_mentions,
     template_ids,
+    with_other_versions,
 )
 
 if TYPE_CHECKING:
@@ -77,7 +80,12 @@ _HOMES = {
     "aws-eusc": ("eusc-de-east-1",),
 }
 
-_NO_REFERENCES = "what refers to profiles was not asked for; references=True (--references core) asks for it"
+# What is not asked with each `references`, and what the gap of each consumer says then.
+_WANTED = {"all": ("references", "all"), "core": ("references",), "none": ()}
+_NOT_WANTED = {
+    "core": f'{OTHERS} were not asked which profiles they use; --references all (references="all") asks them',
+    "none": 'what refers to profiles was not asked for; --references all (references="all") asks for it',
+}
 
 T = TypeVar("T", bound=msgspec.Struct)
 R = TypeVar("R", bound=msgspec.Struct)
@@ -184,8 +192,7 @@ class AccountReader:
             # The index shows for a while what has been deleted.
             found.records = [one for one in found.records if one.profile_arn in listed]
             yield self._answer(INDEX, found, home)
-        if self.plan.references:
-            jobs = self._ask_references(references.result())
+        jobs = self._ask_references(references.result())
         dump = dumped.result()
         arns = (*listed, *(role.role_arn for role in dump.records[:1]))
         self.account_id = self.account_id or next(map(account_of, arns), None)
@@ -193,7 +200,7 @@ class AccountReader:
         if profiles.state != "complete":
             tagged += [self._profile(arn) for arn in sorted(beneath - listed)]
         of_profiles = _gathered(tagged)
-        referring = list(self._references(jobs)) if self.plan.references else []
+        referring = list(self._references(jobs))
         if self._is_outdated(profiles, referring):
             of_profiles = self._listed_again(profiles, of_profiles)
         roles = listed_too.result() if listed_too else None
@@ -206,12 +213,8 @@ class AccountReader:
         yield from self._iam(identity, dump, roles, profiles, of_profiles, of_roles, linked)
         yield from self._account(summary.result(), aliases.result())
         yield from referring
-        if not self.plan.references:
-            self._not_asked(
-                CORE,
-                UNKNOWN_REGION,
-                _NO_REFERENCES,
-            )
+        left = [one.operation for one in CONSUMERS if one.when not in ("files", *_WANTED[self.plan.references])]
+        self._not_asked(left, UNKNOWN_REGION, _NOT_WANTED.get(self.plan.references, ""))
         yield self._answer("denied", _Read(list(self.gaps)))
 
     def _is_outdated(self, profiles: _Read, referring: list[Answer]) -> bool:
@@ -388,7 +391,7 @@ class AccountReader:
 
     def regions(self) -> list[str]:
         """Return the regions to look in: those of the plan, or all that are enabled, as far as AWS tells."""
-        if not self.plan.references:
+        if self.plan.references == "none":
             return []
         if self.plan.regions != "all":
             where = ", ".join(self.plan.regions)
@@ -432,7 +435,7 @@ class AccountReader:
         return sorted(region.name for region in found.records) if found.state == "complete" else None
 
     def _ask_references(self, regions: list[str]) -> list[tuple[Consumer, str, Future[_Read]]]:
-        wanted = ("references", "all") if self.plan.references == "all" else ("references",)
+        wanted = _WANTED[self.plan.references]
         return [
             (consumer, region, self._submit("references", self._consume, consumer, region))
             for region in regions
@@ -444,6 +447,7 @@ class AccountReader:
         regions = list(dict.fromkeys(region for _, region, _ in jobs))
         read: dict[tuple[str, str], _Read] = {}
         pinnings: dict[str, list[Pinning]] = {region: [] for region in regions}
+        self._read_other_versions({region: job for consumer, region, job in jobs if consumer.operation == VERSIONS})
         for consumer, region, job in jobs:
             found = read[consumer.operation, region] = job.result()
             mentions = [mention for record in found.records for mention in consumer.mentions(record)]
@@ -462,10 +466,43 @@ class AccountReader:
                 mention.region, mention.account_id = region, self.account_id
             yield self._answer("", _Read(mentions), region)
 
+    def _read_other_versions(self, jobs: dict[str, Future[_Read]]) -> None:
+        """Add the versions of launch templates that are neither newest nor default, which no listing of all shows."""
+        others = [
+            (region, self._submit("references", self._versions, {"LaunchTemplateId": template}, [], region))
+            for region, job in jobs.items()
+            for template in with_other_versions(job.result().records)
+        ]
+        more: dict[str, list[Version]] = {region: [] for region in jobs}
+        for region, read in others:
+            more[region] += read.result()
+        for region, job in jobs.items():
+            found = job.result()
+            each = {(one.launch_template_id, one.version_number): one for one in (*found.records, *more[region])}
+            found.records = list(each.values())
+
     def _offered(self, service: str, region: str) -> bool:
-        """Return whether a service exists in a region, so far as the installed botocore knows that region."""
-        there = self.asker.session.get_available_regions(service, self.partition)
+        """Return whether to ask a service in a region: not where botocore lists others and leaves this one out.
+
+        Of some services it lists no region at all, and a region that it does not know may have any of them.
+        """
+        there = self._listed(service)
         return not there or region in there or service in ("ec2", "autoscaling") or not self._is_known(region)
+
+    def _listed(self, service: str) -> list[str]:
+        return self.asker.session.get_available_regions(service, self.partition)  # type: ignore[no-any-return]
+
+    def _is_absent(self, refusal: Refused, service: str, region: str) -> bool:
+        """Return whether AWS has no such service in a region: its host's name does not exist.
+
+        A name tells that only where botocore does not list the service in a region that it knows, and where it is the
+        one that AWS would have given: whoever sets another endpoint may have mistyped it.
+        """
+        if not is_nowhere(refusal.cause) or region in self._listed(service) or not self._is_known(region):
+            return False
+        meta = self.asker.client(service, region).meta
+        host = urlsplit(meta.endpoint_url).hostname or ""
+        return host.startswith(f"{meta.service_model.endpoint_prefix}.{region}.amazonaws.")
 
     def _consume(self, consumer: Consumer, region: str) -> _Read:
         found = _Read(state="complete")
@@ -486,7 +523,17 @@ class AccountReader:
             given = before | fixed
             for page in self._tried(found, consumer.service, consumer.operation, region, beneath=bool(before), **given):
                 found.records += self._records(found, consumer.operation, region, page, consumer.key, consumer.record)
+        self._note_silent(found, consumer, region)
         return found
+
+    def _note_silent(self, found: _Read, consumer: Consumer, region: str) -> None:
+        """Note the records that lack the field which says what they name."""
+        silent = [record for record in found.records if consumer.always and not record.get(consumer.always)]
+        for record in silent:
+            found.state = "truncated"
+            what = f"{consumer.operation} {record.get('name', '')}".strip()
+            detail = f"{what} of AWS's answer holds no {consumer.always}, so that which profile it uses is unknown"
+            self._gap(consumer.operation, what, "unreadable", detail, region)
 
     def _fixed(self, consumer: Consumer, region: str) -> dict[str, object]:
         return {
@@ -513,14 +560,19 @@ class AccountReader:
 
     def _versions(self, template: dict[str, str], wanted: list[str], region: str) -> list[Version]:
         consumer = next(one for one in CONSUMERS if one.operation == VERSIONS)
-        asked = self._fixed(consumer, region) | template | {"Versions": wanted}
+        asked = self._fixed(consumer, region) | template
+        # Without numbers, it is all versions of a template.
+        asked["Versions"] = wanted
+        if not wanted:
+            del asked["Versions"]
         found: list[Version] = []
         try:
             for page in self.asker.pages("ec2", VERSIONS, region, **asked):
                 found += self._records(_Read(), VERSIONS, region, page, consumer.key, consumer.record)
         except Refused as refusal:
             if refusal.reason != "vanished":
-                self._refused("ec2", VERSIONS, refusal, ":".join((*template.values(), " ".join(wanted))), region)
+                subject = ":".join(filter(None, (*template.values(), " ".join(wanted))))
+                self._refused("ec2", VERSIONS, refusal, subject, region)
             elif len(wanted) > 1:
                 # One that is gone refuses the request for all of them.
                 return [version for one in wanted for version in self._versions(template, [one], region)]
@@ -536,8 +588,11 @@ class AccountReader:
             yield from self.asker.pages(service, operation, region, **parameters)
         except Refused as refusal:
             # What is gone since it was listed uses nothing any more; a whole list is not gone.
-            if refusal.reason != "vanished" or not beneath:
-                found.state = "truncated" if found.records else "refused"
+            if refusal.reason == "vanished" and beneath:
+                return
+            # A service that a region does not have holds nothing there, which is no gap; but it answered nothing.
+            found.state = "truncated" if found.records else "refused"
+            if not self._is_absent(refusal, service, region):
                 self._refused(service, operation, refusal, region=region)
 
     def _listing(self, service: str, operation: str, key: str, kind: type[T], **parameters: Any) -> _Read:

@@ -59,6 +59,7 @@ from iamframe.sources.references import (
     pinned_mentions,
     region_in,
     template_ids,
+    with_other_versions,
 )
 from iamframe.sources.runs import LARGE, Runs, cut
 
@@ -174,6 +175,31 @@ class _Document:
 
 
 @dataclass(slots=True)
+class _Use:
+    """One record of what uses profiles: what it names, and of which account it says to be."""
+
+    record: Any
+    mentions: list[Mention]
+    pinnings: list[Pinning]
+    # By its owner or its own ARN.
+    account: str | None
+    # Who made it is of this account, and so is what he made; but people mask that, and not what a folder is called.
+    made_in: str | None
+
+    @classmethod
+    def of(cls, record: Any, consumer: Consumer) -> _Use:
+        mentions, pinnings = list(consumer.mentions(record)), list(consumer.pinnings(record))
+        arns = [getattr(record, "arn", None), *(m.consumer_arn for m in mentions), *(p.arn for p in pinnings)]
+        own = getattr(record, "owner_id", None) or next(filter(None, (account_of(arn or "") for arn in arns)), None)
+        return cls(record, mentions, pinnings, own, account_of(getattr(record, "created_by", None) or ""))
+
+    @property
+    def named(self) -> set[str]:
+        """The accounts whose profiles it names."""
+        return {account for mention in self.mentions if (account := account_of(mention.named))}
+
+
+@dataclass(slots=True)
 class _Reader:
     found: dict[tuple[str, ...], tuple[str, Piece]] = field(default_factory=dict)
     gaps: list[tuple[Piece, Gap]] = field(default_factory=list)
@@ -181,7 +207,7 @@ class _Reader:
     carried: dict[tuple[str, ...], set[str]] = field(default_factory=lambda: defaultdict(set))
     named: dict[tuple[str, ...], set[str]] = field(default_factory=lambda: defaultdict(set))
     waiting: list[tuple[Piece, Answer]] = field(default_factory=list)
-    consumers: list[tuple[_Document, Consumer, Records]] = field(default_factory=list)
+    consumers: list[tuple[_Document, Consumer, list[_Use]]] = field(default_factory=list)
     recorded: list[tuple[_Document, str, config.Item]] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
     has_read: bool = False
@@ -235,18 +261,24 @@ class _Reader:
         except (Unreadable, msgspec.DecodeError):
             return
 
-    def _owner(self, folders: tuple[str, ...], named: Iterable[str] = ()) -> str | None:
-        """Return whose the files of a folder are; `named` are the accounts whose profiles a file names."""
+    def _owner(self, folders: tuple[str, ...], named: Iterable[str] = (), made_in: Iterable[str] = ()) -> str | None:
+        """Return whose the files of a folder are.
+
+        `named` are the accounts whose profiles a file names, `made_in` those in which somebody made what it shows.
+        """
         # What is named may be another account's, and so it counts only where nothing else says anything.
         for carried in (self.carried, self.named):
             nearest: set[str] = set()
             for depth in range(len(folders), 0, -1):
                 folder = folders[:depth]
-                if not nearest and folder in self.identities:
-                    return self.identities[folder]
+                caller = self.identities.get(folder)
+                if caller is not None and nearest <= {caller}:
+                    return caller
                 if _TWELVE_DIGITS.fullmatch(folder[-1]):
                     return folder[-1]
                 nearest = nearest or carried.get(folder, set())
+            if made_in:
+                return next(iter(made_in)) if len(set(made_in)) == 1 else None
             if nearest:
                 alone = len(nearest) == 1 and (not named or nearest <= set(named))
                 return next(iter(nearest)) if alone else None
@@ -723,53 +755,69 @@ class _Reader:
     # What refers to profiles
 
     def _consumer(self, document: _Document, consumer: Consumer) -> Iterator[Answer]:
+        if isinstance(document.keys[consumer.key], dict):
+            # Some operations answer with one record alone.
+            document.keys[consumer.key] = [document.as_json(consumer.key)]
         records = [r for chunk in self._records(document, consumer.key, consumer.record) for r in chunk]
-        for mention in (m for record in records for m in consumer.mentions(record)):
-            if mention.account_id:
-                self._carries(document.piece, mention.account_id)
-            elif account := account_of(mention.named):
-                self._noted(self.named, document.piece, account)
-        for pinning in (p for record in records for p in consumer.pinnings(record)):
-            if account := account_of(pinning.arn or ""):
+        found = [_Use.of(record, consumer) for record in records]
+        for use in found:
+            if account := use.account or use.made_in:
                 self._carries(document.piece, account)
+            for account in use.named if not use.account else ():
+                self._noted(self.named, document.piece, account)
         if len(records) < len(document.items(consumer.key)):
             # What one unreadable row names is unknown, so that nothing can be said to be named by none.
             document.short.add(consumer.key)
-        self.consumers.append((document, consumer, records))
+        self.consumers.append((document, consumer, found))
         self.has_read |= bool(records) or not document.items(consumer.key)
         return iter(())
 
     def _references(self) -> Iterator[Answer]:
         by_account: dict[str, dict[str, Records]] = defaultdict(lambda: defaultdict(list))
         pinnings: dict[str, list[Pinning]] = defaultdict(list)
-        for document, consumer, records in self.consumers:
-            mentions = [mention for record in records for mention in consumer.mentions(record)]
-            named = {account for mention in mentions if (account := account_of(mention.named))}
-            owner = self._owner(document.piece.folders, named)
-            region = _region(document.piece)
-            by_account[owner or UNKNOWN_ACCOUNT][consumer.operation] += records
-            pinnings[owner or UNKNOWN_ACCOUNT] += [p for record in records for p in consumer.pinnings(record)]
-            yield from self._mentioned(document, consumer, mentions, owner, region)
+        for document, consumer, uses in self.consumers:
+            owner = self._owner_of(document, uses)
+            found: dict[str | None, list[Mention]] = {use.account or owner: [] for use in uses} or {owner: []}
+            for use in uses:
+                found[use.account or owner] += use.mentions
+                account = use.account or owner or UNKNOWN_ACCOUNT
+                by_account[account][consumer.operation].append(use.record)
+                pinnings[account] += use.pinnings
+            yield from self._mentioned(document, consumer, found)
         for account, read in by_account.items():
             yield from self._pinned(account, pinnings[account], read)
+            yield from self._other_versions(account, read)
+
+    def _owner_of(self, document: _Document, uses: list[_Use]) -> str | None:
+        """Return whose the records of a file are that do not say it themselves."""
+        shown = {use.account for use in uses if use.account}
+        if len(shown) == 1:
+            # No answer of AWS holds two accounts.
+            return next(iter(shown))
+        named = {account for use in uses if not use.account for account in use.named}
+        return self._owner(document.piece.folders, named, {use.made_in for use in uses if use.made_in})
 
     def _mentioned(
-        self, document: _Document, consumer: Consumer, mentions: list[Mention], owner: str | None, region: str | None
+        self, document: _Document, consumer: Consumer, found: dict[str | None, list[Mention]]
     ) -> Iterator[Answer]:
-        operation, state = consumer.operation, document.state(consumer.key)
-        scopes: dict[tuple[str | None, str], Records] = defaultdict(list)
-        for mention in mentions:
-            mention.region = mention.region or region or UNKNOWN_REGION
-            # What was read is its owner's, whoever's profile it names.
-            scopes[mention.account_id or owner, mention.region].append(mention)
-            mention.account_id = account_of(mention.named) or mention.account_id or owner
-        if not scopes:
-            scopes[owner, region or UNKNOWN_REGION] = []
-        for (account, where), found in scopes.items():
-            answer = Answer(operation, document.piece.label, [found], account, where, state, document.source)
-            if account is None:
-                self._cannot_place(document.piece, answer)
-            yield answer
+        region, state = _region(document.piece), document.state(consumer.key)
+        if consumer.steps and state == "complete":
+            # It is what one thing that was listed answers, and not all of them.
+            state = "partial"
+        for account, mentions in found.items():
+            scopes: dict[str, Records] = defaultdict(list)
+            for mention in mentions:
+                mention.region = mention.region or region or UNKNOWN_REGION
+                # It is its owner's, whoever's profile it names.
+                mention.account_id = account
+                scopes[mention.region].append(mention)
+            for where, some in (scopes or {region or UNKNOWN_REGION: []}).items():
+                answer = Answer(
+                    consumer.operation, document.piece.label, [some], account, where, state, document.source
+                )
+                if account is None:
+                    self._cannot_place(document.piece, answer)
+                yield answer
 
     def _pinned(self, account: str, pinnings: list[Pinning], read: dict[str, Records]) -> Iterator[Answer]:
         versions, configurations, templates = (read[name] for name in (VERSIONS, CONFIGURATIONS, TEMPLATES))
@@ -798,6 +846,25 @@ class _Reader:
                 "templates",
                 [[Gap(VERSIONS, version, "not_in_file", sentence, region=UNKNOWN_REGION, account_id=account)]],
             )
+
+    def _other_versions(self, account: str, read: dict[str, Records]) -> Iterator[Answer]:
+        """Tell of the templates whose versions are not all in the files: a list of all templates shows but two."""
+        # A file that is named after a template is what was asked for all of its versions.
+        whole = {
+            document.piece.name.partition(".")[0]
+            for document, consumer, _ in self.consumers
+            if consumer.operation == VERSIONS and document.state(consumer.key) == "complete"
+        }
+        for template in with_other_versions(read[VERSIONS], read[TEMPLATES]):  # type: ignore[arg-type]
+            if any(name.endswith(template) for name in whole):
+                continue
+            command = aws_command("ec2 describe-launch-template-versions", {"launch-template-id": template})
+            sentence = (
+                f"of launch template {template}, versions other than the newest and the default one are not in the "
+                f"files; {command}, saved as {template}.json, would show them"
+            )
+            gap = Gap(VERSIONS, template, "not_in_file", sentence, region=UNKNOWN_REGION, account_id=account)
+            yield Answer("", "templates", [[gap]])
 
     # What was refused
 
@@ -1108,6 +1175,5 @@ _SHAPES: dict[str, Callable[[_Reader, _Document], Iterator[Answer] | None]] = {
     **{
         consumer.key: lambda reader, document, consumer=consumer: reader._consumer(document, consumer)  # type: ignore[misc]
         for consumer in CONSUMERS
-        if not consumer.steps
     },
 }

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 # `plan`: what every load asks first. `fallback`: what takes its place where one of those is denied, and details that
-# are asked for. The rest: what `references=True`, `references="all"`, `tag_index=True`, many accounts, `history` need.
+# are asked for. `references`: what EC2 and Auto Scaling are asked, `all`: what other services are; both by default. The
+# rest: what `tag_index=True`, many accounts, `history` need.
 When = Literal["plan", "fallback", "references", "all", "index", "fleet", "history"]
 
 
@@ -72,7 +73,7 @@ READS: tuple[Read, ...] = (
     *_reads("ecs", "all", "DescribeCapacityProviders"),
     *_reads("elasticbeanstalk", "all", "DescribeConfigurationSettings", "DescribeEnvironments"),
     *_reads("emr", "all", "DescribeCluster", "ListClusters", prefix="elasticmapreduce"),
-    *_reads("imagebuilder", "all", "GetInfrastructureConfiguration", "ListInfrastructureConfigurations"),
+    *_reads("imagebuilder", "all", "ListInfrastructureConfigurations"),
     *_reads("pcs", "all", "GetComputeNodeGroup", "ListClusters", "ListComputeNodeGroups"),
     *_reads("rds", "all", "DescribeDBInstances"),
     *_reads("resourcegroupstaggingapi", "index", "GetResources", prefix="tag"),

@@ -83,6 +83,7 @@ class Template(msgspec.Struct, gc=False, rename="pascal"):
 
     launch_template_id: str
     launch_template_name: str | None = None
+    created_by: str | None = None
     default_version_number: int | None = None
     latest_version_number: int | None = None
 
@@ -97,6 +98,7 @@ class Version(msgspec.Struct, gc=False, rename="pascal"):
     launch_template_id: str
     version_number: int
     launch_template_name: str | None = None
+    created_by: str | None = None
     default_version: bool = False
     launch_template_data: _TemplateData | None = None
 
@@ -242,7 +244,7 @@ def _nothing(_: Any) -> Iterator[Any]:
     return iter(())
 
 
-# Read from files alone, with `references=True`, or only with `references="all"`.
+# Read from files alone, with `references="core"` too, or only with `references="all"`, the default.
 When = Literal["files", "references", "all"]
 
 
@@ -260,7 +262,8 @@ class Consumer:
     """One kind of consumer: where its records stand in which answer, and what of profiles and templates they name.
 
     `key` is the list's key in the answer (of a single record, its own). `steps` are the reads that come before
-    `operation` for each of its answers; `parameters` go with it, so far as the installed botocore knows them.
+    `operation` for each of its answers; `parameters` go with it, so far as the installed botocore knows them. `always`
+    is a field without which a record says nothing of what it names.
     """
 
     key: str
@@ -272,6 +275,7 @@ class Consumer:
     parameters: Mapping[str, object] = field(default_factory=dict)
     steps: tuple[Step, ...] = ()
     when: When = "references"
+    always: str = ""
 
 
 def _by_path(
@@ -290,6 +294,7 @@ def _by_path(
     parameters: Mapping[str, object] | None = None,
     steps: tuple[Step, ...] = (),
     when: When = "all",
+    always: str = "",
 ) -> Consumer:
     """Return a row for records that say by JMESPath what they name; what is `over` names nothing any more."""
     done = frozenset(over)
@@ -327,7 +332,7 @@ def _by_path(
                 region=region_in(text(arn, record)),
             )
 
-    return Consumer(key, service, operation, dict[str, Any], mentions, pinnings, parameters or {}, steps, when)
+    return Consumer(key, service, operation, dict[str, Any], mentions, pinnings, parameters or {}, steps, when, always)
 
 
 def _search(path: str, record: Any) -> Any:
@@ -468,6 +473,18 @@ CONSUMERS = (
     ),
     _by_path(
         "imagebuilder-infrastructure",
+        "infrastructureConfigurationSummaryList",
+        "imagebuilder",
+        "ListInfrastructureConfigurations",
+        "name",
+        "instanceProfileName",
+        name="name",
+        arn="arn",
+        # None can be made without one (Image Builder API Reference, CreateInfrastructureConfiguration).
+        always="instanceProfileName",
+    ),
+    _by_path(
+        "imagebuilder-infrastructure",
         "infrastructureConfiguration",
         "imagebuilder",
         "GetInfrastructureConfiguration",
@@ -475,12 +492,7 @@ CONSUMERS = (
         "instanceProfileName",
         name="name",
         arn="arn",
-        steps=(
-            Step(
-                "ListInfrastructureConfigurations",
-                "infrastructureConfigurationSummaryList[].{infrastructureConfigurationArn: arn}",
-            ),
-        ),
+        when="files",
     ),
     _by_path(
         "ecs-capacity-provider",
@@ -526,6 +538,21 @@ CONSUMERS = (
         ),
     ),
 )
+
+# The services whose consumers are asked only with `references="all"`, as people call them.
+OTHERS = "Batch, EMR, Elastic Beanstalk, Image Builder, ECS, RDS Custom and PCS"
+
+
+def with_other_versions(versions: Iterable[Version], templates: Iterable[Template] = ()) -> list[str]:
+    """Return the ids of the templates that may have versions besides those that were read.
+
+    Versions are numbered from 1; some may have been deleted. The newest one was read, unless `templates` know better.
+    """
+    read: dict[str, set[int]] = {}
+    for version in versions:
+        read.setdefault(version.launch_template_id, set()).add(version.version_number)
+    newest = {one.launch_template_id: one.latest_version_number or 0 for one in templates}
+    return [template for template, numbers in read.items() if len(numbers) < max(*numbers, newest.get(template, 0))]
 
 
 def pinned_mentions(
