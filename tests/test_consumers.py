@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -1213,13 +1214,22 @@ def test_a_host_that_should_be_there_and_is_not_leaves_a_gap(
 
 
 def test_in_a_region_that_botocore_does_not_know_a_missing_host_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: set[str] = set()
+    empty: dict[str, dict[str, Any]] = {one.operation: {one.key: []} for one in CONSUMERS}
+    empty |= {"ListClusters": {"Clusters": []}, "DescribeEnvironments": {"Environments": []}}
+
+    def answer(service: str, operation: str, region: str, _: dict[str, Any]) -> dict[str, Any] | None:
+        if region != "eu-west-9":
+            return None
+        asked.add(service)
+        return None if service == "pcs" else dict(empty[operation])
+
     with PracticeAccount(regions=("us-east-1", "eu-west-9")) as account:
         add(account, "web", "web")
         session = without_host(account, monkeypatch, "pcs.eu-west-9.amazonaws.com")
-        account.forget()
+        answered(monkeypatch, answer)
         inventory = iamframe.load_account(session, progress=False)
-        asked = {r.service for r in account.requests if r.region == "eu-west-9"}
-    assert asked >= {"batch", "elasticbeanstalk", "rds"}
+    assert asked == {read.service for read in READS if read.when in ("references", "all")}
     assert inventory.gaps[["region", "reason"]].to_numpy().tolist() == [["eu-west-9", "unreadable"]]
     assert judged(inventory) == ("partial", ["maybe"])
 
@@ -1270,6 +1280,16 @@ def test_where_all_was_read_it_is_in_scope(shared: PracticeAccount, asked: dict[
     assert judged(inventory) == ("complete", ["in scope"])
     consumers = {read.service for read in READS if read.when in ("references", "all")}
     assert {r.service.replace("elasticmapreduce", "emr") for r in shared.requests} >= consumers
+
+
+@pytest.mark.parametrize(("references", "requests"), [("all", 15), ("core", 8)])
+def test_an_empty_region_costs_one_request_for_each_listing(
+    shared: PracticeAccount, references: str, requests: int
+) -> None:
+    shared.forget()
+    load(shared, references=references)
+    regional = [r.region for r in shared.requests if r.service not in ("iam", "sts") and r.action != "DescribeRegions"]
+    assert Counter(regional) == {"eu-west-1": requests, "us-east-1": requests}
 
 
 def test_the_regions_that_were_not_asked_for_leave_a_part(shared: PracticeAccount) -> None:

@@ -81,7 +81,7 @@ _HOMES = {
 }
 
 # What is not asked with each `references`, and what the gap of each consumer says then.
-_WANTED = {"all": ("references", "all"), "core": ("references",), "none": ()}
+_WANTED: dict[str, tuple[str, ...]] = {"all": ("references", "all"), "core": ("references",), "none": ()}
 _NOT_WANTED = {
     "core": f'{OTHERS} were not asked which profiles they use; --references all (references="all") asks them',
     "none": 'what refers to profiles was not asked for; --references all (references="all") asks for it',
@@ -560,11 +560,9 @@ class AccountReader:
 
     def _versions(self, template: dict[str, str], wanted: list[str], region: str) -> list[Version]:
         consumer = next(one for one in CONSUMERS if one.operation == VERSIONS)
-        asked = self._fixed(consumer, region) | template
         # Without numbers, it is all versions of a template.
-        asked["Versions"] = wanted
-        if not wanted:
-            del asked["Versions"]
+        fixed = {name: value for name, value in self._fixed(consumer, region).items() if name != "Versions"}
+        asked = fixed | template | ({"Versions": wanted} if wanted else {})
         found: list[Version] = []
         try:
             for page in self.asker.pages("ec2", VERSIONS, region, **asked):
