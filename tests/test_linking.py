@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -319,21 +320,21 @@ def test_the_order_in_which_accounts_are_joined_does_not_matter(tmp_path: Path) 
 
 
 @pytest.fixture
-def account() -> Any:
+def account() -> Iterator[PracticeAccount]:
     with PracticeAccount(regions=["us-east-1"]) as practice:
         yield practice
 
 
-def make(account: PracticeAccount, name: str, path: str = "/", account_id: str = ID) -> str:
-    iam = account.session(account_id=account_id).client("iam")
+def make(account: PracticeAccount, name: str, path: str = "/") -> str:
+    iam = account.session().client("iam")
     made = iam.create_instance_profile(InstanceProfileName=name, Path=path)["InstanceProfile"]
     iam.create_role(RoleName=name, AssumeRolePolicyDocument=EC2)
     iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=name)
     return str(made["Arn"])
 
 
-def template(account: PracticeAccount, name: str, account_id: str = ID, **named: str) -> None:
-    ec2 = account.session("us-east-1", account_id).client("ec2")
+def template(account: PracticeAccount, name: str, **named: str) -> None:
+    ec2 = account.session("us-east-1").client("ec2")
     ec2.create_launch_template(LaunchTemplateName=name, LaunchTemplateData={"IamInstanceProfile": named})
 
 

@@ -319,7 +319,7 @@ def any_references(reach: Reach) -> Verdicts:
         else:
             verdicts.append(_COMPLETE if whole else ("partial", _LIST_PROFILES))
         if verdicts[-1] is _COMPLETE and account in abroad:
-            number = counted(int(abroad[account]), "reference")
+            number = counted(abroad[account], "reference")
             whose = f"{number} to profiles of other accounts, whose list of profiles was not read"
             verdicts[-1] = ("partial", whose)
     return verdicts
@@ -331,4 +331,5 @@ def _names_unread(reach: Reach) -> dict[str, int]:
     some = references[references["profile_arn"].isna()]
     whole = lists["account_id"][lists["profiles_whole"]]
     whose = account_named(some["named"])
-    return dict(some["account_id"][np.asarray(whose.is_valid()) & ~is_in(whose, whole)].value_counts())
+    unread = some["account_id"][np.asarray(whose.is_valid()) & ~is_in(whose, whole)]
+    return {str(account): int(count) for account, count in unread.value_counts().items()}

@@ -220,9 +220,12 @@ class AccountReader:
     def _is_outdated(self, profiles: _Read, referring: list[Answer]) -> bool:
         """Return whether something has come up since profiles were listed that the listing does not show."""
         ids = {_name(p.profile_arn).casefold(): p.profile_id for p in profiles.records}
+        arns = {p.profile_arn.casefold() for p in profiles.records}
         mentions = (m for answer in referring for chunk in answer for m in chunk if isinstance(m, Mention))
         strange = any(
-            (name := _name(mention.named).casefold()) not in ids or mention.profile_id not in (None, ids[name])
+            (name := _name(mention.named).casefold()) not in ids
+            or mention.profile_id not in (None, ids[name])
+            or (account_of(mention.named) is not None and mention.named.casefold() not in arns)
             for mention in mentions
         )
         # What replaced a profile that was deleted meanwhile may hold its role.

@@ -12,7 +12,7 @@ import json
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import Any, BinaryIO
@@ -261,7 +261,7 @@ class _Reader:
         except (Unreadable, msgspec.DecodeError):
             return
 
-    def _owner(self, folders: tuple[str, ...], named: Iterable[str] = (), made_in: Iterable[str] = ()) -> str | None:
+    def _owner(self, folders: tuple[str, ...], named: Iterable[str] = (), made_in: Collection[str] = ()) -> str | None:
         """Return whose the files of a folder are.
 
         `named` are the accounts whose profiles a file names, `made_in` those in which somebody made what it shows.
@@ -278,7 +278,7 @@ class _Reader:
                     return folder[-1]
                 nearest = nearest or carried.get(folder, set())
             if made_in:
-                return next(iter(made_in)) if len(set(made_in)) == 1 else None
+                return next(iter(made_in)) if len(made_in) == 1 else None
             if nearest:
                 alone = len(nearest) == 1 and (not named or nearest <= set(named))
                 return next(iter(nearest)) if alone else None
