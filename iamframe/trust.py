@@ -55,6 +55,7 @@ class Says(NamedTuple):
     services: str | None
     deleted: str | None
 
+
 UNREADABLE = Trust(None, "unknown", None, None)
 
 
@@ -80,8 +81,9 @@ _POLICY = msgspec.json.Decoder(_Policy)
 def read_trust(document: bytes, partition: str = "aws") -> Trust:
     """Return what a trust policy says, whether it is an object, a string, or a percent-encoded string.
 
-    The partition is that of the role: each has its own name for EC2. `text` is compact JSON with the keys in the order given, so that the same policy is the same text from every
-    source. What is no policy is `UNREADABLE`: no text, and `unknown` whether it trusts EC2.
+    The partition is that of the role: each has its own name for EC2. `text` is compact JSON with the keys in the order
+    given, so that the same policy is the same text from every source. What is no policy is `UNREADABLE`: no text, and
+    `unknown` whether it trusts EC2.
     """
     read = read_parts(document)
     if read is None:
