@@ -94,8 +94,8 @@ def _short(reach: Reach, listing: _Listing, otherwise: str = "") -> list[tuple[s
         how_many = f"{counted(read, listing.noun)} {'was' if read == 1 else 'were'} read, and there may be more"
         if not pd.isna(expected) and read < expected:
             how_many = f"{read:,} of {counted(int(expected), listing.noun)} {'was' if read == 1 else 'were'} read"
-        again = "load again" if account in live else f"export the list of {listing.noun}s again, without --max-items and --no-paginate"
-        said.append((how_many, again))
+        export = f"export the list of {listing.noun}s again, without --max-items and --no-paginate"
+        said.append((how_many, "load again" if account in live else export))
     return said
 
 
