@@ -280,7 +280,7 @@ def plan(
 @_policy
 @_live
 def explain(name: str, sources: tuple[str, ...], form: str, policy: Path | None, **live: Any) -> int:
-    """Print everything known of one role or instance profile; exit 2 where there is none of that name."""
+    """Print everything known of a role, a profile, or what uses one; exit 2 where there is none of that name."""
     from iamframe.explanation import explain
     from iamframe.loading import load
 

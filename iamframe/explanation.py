@@ -1,4 +1,4 @@
-"""One role or profile, and everything that is known about it: `explain`."""
+"""One role or profile, or what uses one, and everything that is known about it: `explain`."""
 
 from __future__ import annotations
 
@@ -25,9 +25,19 @@ from iamframe.knowledge.makers import GUESS, PAIR, TAG, known_makers, maker_of
 from iamframe.knowledge.surfaces import known_facts
 from iamframe.linking import profile_ids
 from iamframe.lives import events_of
-from iamframe.sources.records import ALL, ROLE_LINKS, Asked, asked_for, aws_command, name_of, partition_of
+from iamframe.sources.records import (
+    ALL,
+    ROLE_LINKS,
+    Asked,
+    account_of,
+    asked_for,
+    aws_command,
+    name_of,
+    partition_of,
+)
 from iamframe.sources.references import CORE
 from iamframe.trust import statements_of
+from iamframe.views import account_lists
 from iamframe.words import counted, printable
 
 NOT_READ = "not read"
@@ -68,8 +78,8 @@ class Explanation:
 
     @property
     def found(self) -> bool:
-        """Whether a role or a profile of that name was read."""
-        return bool((self.frame["section"] == "identity").any())
+        """Whether a role or a profile of that name was read, or something that uses a profile."""
+        return bool(self.frame["section"].isin(["identity", "uses"]).any())
 
     @schema.shows(schema.EXPLANATION)
     def to_frame(self) -> pd.DataFrame:
@@ -93,7 +103,7 @@ class Explanation:
 def explain(
     inventory: Inventory | Result, name: str, policy: str | os.PathLike[str] | Policy | None = None
 ) -> Explanation:
-    """Return everything known of a role or instance profile.
+    """Return everything known of a role or instance profile, or of the profiles that an instance or a template uses.
 
     Parameters
     ----------
@@ -105,6 +115,9 @@ def explain(
         case. A name means both the role and the profile that bear it, in each account. Whatever is given must be so:
         of another partition, account, type or path, nothing is found, and the nearest are told. A path that is not
         given may be any; where an ARN is given without it, the section `asked` says which ARN is shown instead.
+        Where no role and no profile is meant, it may be the id, name or ARN of something that uses a profile: an
+        instance, a launch template, an Auto Scaling group; the section `uses` tells then which profiles it uses, and
+        whether each is still there.
     policy
         A tag policy file, as for `run_checks`.
 
@@ -131,11 +144,17 @@ def explain(
     asked = asked_for(name)
     roles, profiles = _matches(read, asked)
     rows = _Rows()
-    if not roles.any() and not profiles.any():
-        _not_found(rows, read, name, asked)
-    else:
-        role_arns, profile_arns = texts(read.roles["role_arn"][roles]), texts(read.profiles["profile_arn"][profiles])
+    role_arns, profile_arns = texts(read.roles["role_arn"][roles]), texts(read.profiles["profile_arn"][profiles])
+    if len(role_arns) or len(profile_arns):
         _asked(rows, asked, role_arns, profile_arns)
+    elif len(using := _using(read.references, asked)):
+        _uses(rows, read, using, result.lists if result else account_lists(read))
+        # It may be the name of a profile that is gone as well.
+        _named_by(rows, read, asked)
+        profile_arns = pc.unique(texts(using["profile_arn"]).drop_null())
+    else:
+        _not_found(rows, read, name, asked, result.lists if result else account_lists(read))
+    if len(role_arns) or len(profile_arns):
         near = _near(read, role_arns, profile_arns)
         _found(rows, _told(result, near) if result else run_checks(near, policy=policy), role_arns, profile_arns)
     return Explanation(name, schema.EXPLANATION.conform(pd.DataFrame(rows.rows, columns=schema.EXPLANATION.names)))
@@ -179,6 +198,68 @@ def _of_place(frame: pd.DataFrame, side: str, asked: Asked) -> Bools:
 def _equal(values: Any, text: str) -> Bools:
     """Return which values are a text, in any case."""
     return np.array(pc.fill_null(pc.equal(pc.utf8_lower(texts(values)), text.lower()), False), dtype=bool)
+
+
+def _using(references: pd.DataFrame, asked: Asked) -> pd.DataFrame:
+    """Return the references of what uses profiles, asked for by its id, its name or its ARN, by version."""
+    hit = np.logical_or.reduce([_equal(references[f"consumer_{what}"], asked.text) for what in ("id", "arn", "name")])
+    parts = asked.text.split(":", 5)
+    if parts[0].lower() == "arn" and len(parts) == 6:
+        # From a file that does not say of which region it is.
+        region, account, resource = parts[3:]
+        mine = _equal(references["account_id"], account) & references["consumer_arn"].isna().to_numpy(bool)
+        there = references["region"].isin([region, "unknown"]).to_numpy(bool)
+        hit = hit | (_equal(references["consumer_id"], resource.partition("/")[2]) & mine & there)
+    versions = references["consumer_version"].fillna("")
+    order = references.assign(consumer_version=versions, length=versions.str.len())[hit & bool(asked.text)].sort_values(
+        ["account_id", "region", "consumer_type", "consumer_id", "length", "consumer_version"], kind="stable"
+    )
+    return references.loc[order.index]
+
+
+def _uses(rows: _Rows, inventory: Inventory, using: pd.DataFrame, lists: pd.DataFrame) -> None:
+    """Tell which profiles something uses: what each holds, and that one is gone, or that nobody can say so."""
+    profiles = inventory.profiles.set_index("profile_arn")
+    held = _grouped(inventory.links[is_in(inventory.links["profile_arn"], using["profile_arn"])], "profile_arn")
+    whole = dict(zip(lists["account_id"], lists["profiles_whole"], strict=True))
+    for row in using.to_dict("records"):
+        rows.of = {"account_id": row["account_id"], "role_arn": None, "profile_arn": None}
+        arn, version = _text(row["profile_arn"]), _text(row["consumer_version"])
+        if arn is None:
+            said = _missing(inventory, row, whole)
+        else:
+            profile = profiles.loc[arn]
+            names = ", ".join(name_of(one["role_arn"].removeprefix("name:")) for one in held[arn])
+            said = f"holds the role {names}" if names else "holds no role"
+            if not names and not profile["role_known"]:
+                said = f"{NOT_READ} which role it holds"
+            if other := _other_id(row, profile):
+                said += f"; {other}"
+        words = [row["region"], row["consumer_name"], row["consumer_state"], version and f"version {version}", said]
+        field = f"{row['consumer_type']} {row['consumer_id']}"
+        rows.add("uses", field, profile=arn or row["named"], note=", ".join(filter(None, map(_text, words))))
+    rows.of = {}
+
+
+def _missing(inventory: Inventory, reference: Row, whole: dict[str, bool]) -> str:
+    """Say of a profile that no source shows whether it is gone."""
+    account = account_of(reference["named"]) or reference["account_id"]
+    if account not in whole:
+        return f"unknown whether that profile exists: account {account} was not read"
+    if not whole[account]:
+        return f"unknown whether that profile exists: not all profiles of account {account} were read"
+    mine = inventory.profiles[_equal(inventory.profiles["account_id"], account)]
+    others = mine["profile_arn"][_equal(mine["profile_name"], name_of(reference["named"]))].tolist()
+    another = f"; {', '.join(others)} is another one" if others else ""
+    return f"gone: account {account} has no such profile{another}"
+
+
+def _other_id(reference: Row, profile: Any) -> str | None:
+    """Say that what uses a profile was started with one that was deleted since, and made again under its name."""
+    held, today = profile_ids([_text(reference["profile_id"]), _text(profile["profile_id"])]).to_pylist()
+    if held and today and held != today:
+        return f"was started with the id {held}, which is not the profile's"
+    return None
 
 
 def _asked(rows: _Rows, asked: Asked, *arns: pa.Array) -> None:
@@ -505,10 +586,7 @@ class _Facts:
         mine = self.references[profile["profile_arn"]]
         for row in mine:
             said = [row["region"], row["consumer_name"], row["consumer_state"], row["consumer_version"]]
-            words = [text for text in map(_text, said) if text]
-            held, today = profile_ids([_text(row["profile_id"]), _text(profile["profile_id"])]).to_pylist()
-            if held and today and held != today:
-                words.append(f"was started with the id {held}, which is not the profile's")
+            words = [text for text in (*map(_text, said), _other_id(row, profile)) if text]
             rows.add("used by", row["consumer_type"], profile=row["consumer_id"], note=", ".join(words))
         nothing = "" if mine else "nothing that was read names it; "
         rows.add("used by", "looked for", note=f"{nothing}{self.scopes[rows.account]}")
@@ -762,13 +840,21 @@ def _time(value: Any) -> str | None:
     return None if pd.isna(value) else pd.Timestamp(value).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def _not_found(rows: _Rows, inventory: Inventory, name: str, asked: Asked) -> None:
+def _not_found(rows: _Rows, inventory: Inventory, name: str, asked: Asked, lists: pd.DataFrame) -> None:
     accounts = inventory.accounts
     read = (
         f"{counted(len(inventory.roles), 'role')} and {counted(len(inventory.profiles), 'instance profile')} "
         f"of {counted(len(accounts), 'account')}"
     )
-    rows.add("not found", name, note=f"no role or instance profile of that name, ARN or id among {read}")
+    uses = f", and nothing that uses one among {counted(len(inventory.references), 'reference')}"
+    rows.add("not found", name, note=f"no role or instance profile of that name, ARN or id among {read}{uses}")
+    unread = lists[lists["references_status"] != "complete"]
+    if len(unread):
+        why = f"{unread['references_status'].iloc[0]}: {unread['references_reason'].iloc[0]}"
+        more = f"; likewise of {counted(len(unread) - 1, 'more account')}" if len(unread) > 1 else ""
+        rows.of = {"account_id": unread["account_id"].iloc[0], "role_arn": None, "profile_arn": None}
+        rows.add("not readable", "what uses profiles", note=why + more)
+        rows.of = {}
     _named_by(rows, inventory, asked)
     for event in events_of(inventory, name=asked.text).to_dict("records"):
         rows.of = {"account_id": event["account_id"], "role_arn": None, "profile_arn": None}

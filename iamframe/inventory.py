@@ -460,7 +460,8 @@ class _Merging:
 
     def _with_trust(self, roles: pa.Table) -> pa.Table:
         code = roles["trust"].combine_chunks()
-        policy, ec2, services = (values.take(code) for values in self.book.trusts.columns())
+        policy, services = (values.take(code) for values in (self.book.trusts.texts(), self.book.trusts.services()))
+        ec2 = self._trusts_ec2(roles["role_arn"].combine_chunks(), code)
         for row in np.flatnonzero(np.asarray(roles["trust_unreadable"]) & ~np.asarray(code.is_valid())).tolist():
             arn = roles["role_arn"][row].as_py()
             self.book.gap(
@@ -482,6 +483,15 @@ class _Merging:
         ):
             roles = roles.append_column(name, values)
         return roles
+
+    def _trusts_ec2(self, arns: pa.Array, code: pa.Array) -> pa.Array:
+        """Return whether each role lets EC2 assume it, by the name that EC2 has in the role's partition."""
+        found = pc.struct_field(pc.extract_regex(arns, r"^arn:(?P<partition>[^:]+):"), "partition")
+        partition = pc.fill_null(found, "")
+        answers = pa.nulls(len(arns), pa.string())
+        for one in pc.unique(partition).to_pylist():
+            answers = pc.if_else(pc.equal(partition, one), self.book.trusts.ec2(one).take(code), answers)
+        return answers
 
     def _resolved(self, profiles: pa.Table) -> pa.Table:
         rows: dict[tuple[str, ...], Mention] = {}

@@ -33,7 +33,7 @@ from iamframe.sources.records import (
     path_of,
     time_text,
 )
-from iamframe.trust import Says, read_parts
+from iamframe.trust import Says, read_parts, trusts_ec2
 
 _ROLE_COLUMNS = {
     "role_arn": pa.string(),
@@ -219,10 +219,13 @@ class Trusts:
         first[same[::-1]] = np.arange(len(same), dtype=np.int32)[::-1]
         return pa.array(first[same], pa.int32()).take(codes)
 
-    def columns(self) -> tuple[pa.Array, pa.Array, pa.Array]:
-        """Return, per code, the text, whether EC2 is trusted, and the services."""
-        ec2, services, _ = zip(*self._says, strict=True) if self._says else ([], [], [])
-        return self.texts(), pa.array(ec2, pa.string()), pa.array(services, pa.string())
+    def services(self) -> pa.Array:
+        """Return, per code, the services."""
+        return pa.array([says.services for says in self._says], pa.string())
+
+    def ec2(self, partition: str) -> pa.Array:
+        """Return, per code, whether EC2 is trusted where the role is of a partition."""
+        return pa.array([trusts_ec2(says.reaches, partition) for says in self._says], pa.string())
 
 
 class Book:

@@ -14,9 +14,23 @@ from urllib.parse import unquote
 import msgspec
 from msgspec import Raw
 
-# `ec2.amazonaws.com` in most partitions, `ec2.amazonaws.com.cn` in China, `ec2.<DNS suffix>` in the isolated ones.
-# AWS's own policies accept the first two side by side; `ec2.*` stands in one of them.
-_EC2 = re.compile(r"ec2\.(amazonaws\.com(\.cn)?|amazonaws\.eu|[a-z0-9.-]+\.(gov|uk)|\*)", re.IGNORECASE)
+# EC2's service principal per partition. China's policies name either, AWS's own among them (AmazonEKSComputePolicy).
+_COM = frozenset({"ec2.amazonaws.com"})
+_EC2 = {
+    "aws": _COM,
+    "aws-us-gov": _COM,
+    "aws-eusc": _COM,
+    "aws-cn": _COM | {"ec2.amazonaws.com.cn"},
+    "aws-iso": frozenset({"ec2.c2s.ic.gov"}),
+    "aws-iso-b": frozenset({"ec2.sc2s.sgov.gov"}),
+    "aws-iso-e": frozenset({"ec2.cloud.adc-e.uk"}),
+    "aws-iso-f": frozenset({"ec2.csp.hci.ic.gov"}),
+}
+# What no documentation excludes: other services of these partitions are known by both of their names.
+_PERHAPS = {"aws-eusc": frozenset({"ec2.amazonaws.eu"})} | {name: _COM for name in _EC2 if name.startswith("aws-iso")}
+_EVERY = frozenset().union(*_EC2.values(), *_PERHAPS.values())
+# A name with a region in it, as some services have, and one with a wildcard, which a principal may not have in part.
+_OF_A_REGION = re.compile(r"^ec2\.[a-z]{2,}(-[a-z]+)+-\d+\.")
 # A deleted role or user is shown by its unique id (IAM User Guide, "AWS JSON policy elements: Principal").
 _DELETED = re.compile(r"A(?:RO|ID)A\w+")
 
@@ -30,8 +44,17 @@ class Trust(NamedTuple):
     deleted: str | None
 
 
-# Whether EC2 is trusted, the services, the deleted principals.
-Says = tuple[str, str | None, str | None]
+# A statement on sts:AssumeRole that may be of EC2: whether it allows, whom of EC2's names, everyone, on a condition.
+Reach = tuple[bool, tuple[str, ...], bool, bool]
+
+
+class Says(NamedTuple):
+    """What a trust policy says, shared by the many that say the same."""
+
+    reaches: tuple[Reach, ...]
+    services: str | None
+    deleted: str | None
+
 
 UNREADABLE = Trust(None, "unknown", None, None)
 
@@ -55,14 +78,18 @@ class _Policy(msgspec.Struct, gc=False, rename="pascal"):
 _POLICY = msgspec.json.Decoder(_Policy)
 
 
-def read_trust(document: bytes) -> Trust:
+def read_trust(document: bytes, partition: str = "aws") -> Trust:
     """Return what a trust policy says, whether it is an object, a string, or a percent-encoded string.
 
-    `text` is compact JSON with the keys in the order given, so that the same policy is the same text from every
-    source. What is no policy is `UNREADABLE`: no text, and `unknown` whether it trusts EC2.
+    The partition is that of the role: each has its own name for EC2. `text` is compact JSON with the keys in the order
+    given, so that the same policy is the same text from every source. What is no policy is `UNREADABLE`: no text, and
+    `unknown` whether it trusts EC2.
     """
     read = read_parts(document)
-    return UNREADABLE if read is None else Trust(read[0], *read[1])
+    if read is None:
+        return UNREADABLE
+    text, says = read
+    return Trust(text, trusts_ec2(says.reaches, partition), says.services, says.deleted)
 
 
 def read_parts(document: bytes) -> tuple[str, Says] | None:
@@ -100,7 +127,7 @@ def _has_condition(raw: Raw) -> bytes:
 
 @lru_cache(maxsize=65_536)
 def _says(*key: bytes) -> Says:
-    """Return whether EC2 is trusted, the services and the deleted principals: policies that differ share them."""
+    """Return what may reach EC2, the services and the deleted principals: policies that differ share them."""
     statements = [
         _Read(
             [text.lower() for text in _texts(effect)] == ["allow"],
@@ -114,7 +141,15 @@ def _says(*key: bytes) -> Says:
     ]
     services = sorted({name for s in statements if s.allows for name in s.services})
     deleted = sorted({name for s in statements for name in s.aws if _DELETED.fullmatch(name)})
-    return _trusts_ec2(statements), " ".join(services) or None, " ".join(deleted) or None
+    reaches = (s.reach for s in statements if s.assumes)
+    may_be_ec2 = tuple(reach for reach in reaches if reach[1] or reach[2])
+    return Says(_shared(may_be_ec2), " ".join(services) or None, " ".join(deleted) or None)
+
+
+@lru_cache(maxsize=65_536)
+def _shared(reaches: tuple[Reach, ...]) -> tuple[Reach, ...]:
+    # Nearly all policies are alike in this.
+    return reaches
 
 
 def same_policy(one: str, other: str) -> bool:
@@ -141,14 +176,18 @@ class _Read(NamedTuple):
     conditional: bool
 
     @property
-    def names_ec2(self) -> bool:
-        return any(_EC2.fullmatch(name) for name in self.services)
+    def ec2(self) -> tuple[str, ...]:
+        return tuple(name for name in map(str.lower, self.services) if name.startswith("ec2."))
 
     @property
-    def names_everyone(self) -> bool:
+    def everyone(self) -> bool:
         # Whether a bare `*` lets the EC2 service in is not documented. NotPrincipal is refused in trust policies
         # (IAM User Guide), but stands in files: whom it leaves over is not worked out here.
         return "*" in self.aws or "*" in self.services or self.excludes
+
+    @property
+    def reach(self) -> Reach:
+        return self.allows, self.ec2, self.everyone, self.conditional
 
 
 def _texts(raw: bytes) -> list[str]:
@@ -178,13 +217,35 @@ def _covers_assume_role(action: str) -> bool:
     return re.fullmatch(pattern, "sts:assumerole") is not None
 
 
-def _trusts_ec2(statements: list[_Read]) -> str:
-    assuming = [s for s in statements if s.assumes]
-    allows = [s for s in assuming if s.allows]
-    denied = any(not s.allows and (s.names_ec2 or s.names_everyone) for s in assuming)
-    if any(s.names_ec2 and not s.conditional for s in allows):
-        return "maybe" if denied else "yes"
-    return "maybe" if any(s.names_ec2 or s.names_everyone for s in allows) else "no"
+@lru_cache(maxsize=65_536)
+def trusts_ec2(reaches: tuple[Reach, ...], partition: str) -> str:
+    """Return whether a policy lets EC2 assume a role of a partition; "" is that of a role without an ARN."""
+    sure = maybe = denied = False
+    for allows, names, everyone, conditional in reaches:
+        named = {_names_ec2(name, partition) for name in names}
+        if not named & {"yes", "maybe"} and not everyone:
+            continue
+        if not allows:
+            denied = True
+        elif "yes" in named and not conditional:
+            sure = True
+        else:
+            maybe = True
+    if sure and not denied:
+        return "yes"
+    return "maybe" if sure or maybe else "no"
+
+
+def _names_ec2(name: str, partition: str) -> str:
+    """Return whether a service principal that begins with `ec2.` is EC2 in a partition."""
+    if name in _EC2.get(partition, _COM if not partition else ()):
+        return "yes"
+    # Of a role that has no ARN yet, and in a partition that is not known here, any of AWS's names may be.
+    if partition not in _EC2 and (partition or name in _EVERY):
+        return "maybe"
+    plain = _OF_A_REGION.sub("ec2.", name)
+    names = {*_EC2.get(partition, _EVERY), *_PERHAPS.get(partition, ())}
+    return "maybe" if plain in names or name == "ec2.*" else "no"
 
 
 class Statement(NamedTuple):

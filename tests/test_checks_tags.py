@@ -278,6 +278,48 @@ def test_a_key_that_the_role_has_in_another_case_is_not_called_missing_there(tmp
     assert "tag-role" not in row["next_step"]
 
 
+@pytest.mark.parametrize(
+    ("role", "held_by", "said"),
+    [
+        # The role's key, the profile's keys that spell it otherwise, and what is missing on either side.
+        ({"Owner": "x"}, {"owner": "x", "OWNER": "y"}, ["owner", "OWNER"]),
+        ({"Owner": "x"}, {"Owner": "x", "owner": "x", "OWNER": "x"}, ["owner", "OWNER"]),
+        ({"Owner": "x"}, {"Owner": "y", "owner": "x"}, ["Owner is x on the role and y on the profile", "owner"]),
+        ({"Owner": ""}, {"owner": "", "oWner": "", "OWNER": ""}, ["owner", "oWner", "OWNER"]),
+        (
+            {"Owner": "x", "Team": "a", "Env": "e"},
+            {"OWNER": "x", "owner": "z", "TEAM": "a", "team": "b", "Cost": "1"},
+            ["OWNER", "owner", "TEAM", "team", "Env is missing on the profile", "Cost is missing on the role"],
+        ),
+        ({"Owner": "x", "aws:Owner": "1"}, {"owner": "x", "OWNER": "x", "AWS:owner": "2"}, ["owner", "OWNER"]),
+    ],
+)
+def test_every_spelling_of_a_key_is_told_once(tmp_path: Path, role: Tags, held_by: Tags, said: list[str]) -> None:
+    (row,) = rows(tmp_path, link(role, held_by), "tag_differences")
+    details = row["detail"].split("; ")
+    assert len(details) == len(said)
+    for words in said:
+        only = words if " " in words else f" {words} "
+        (_,) = [detail for detail in details if only in detail and ("case" in detail or only == words)]
+
+
+def test_an_empty_value_is_called_empty(tmp_path: Path) -> None:
+    (row,) = rows(tmp_path, link({"Owner": ""}, {"Owner": "x"}), "tag_differences")
+    assert row["detail"] == "Owner is empty on the role and x on the profile"
+
+
+def test_a_key_that_the_profile_spells_twice_is_in_no_command_for_the_role(tmp_path: Path) -> None:
+    # IAM refuses to tag a role with both: "Tag keys are case insensitive".
+    held_by = {"A": "1", "Team": "t", "TEAM": "u", "Cost": "2"}
+    (row,) = rows(tmp_path / "one", link({"A": "1"}, held_by), "tag_differences")
+    assert sorted(row["detail"].split("; ")) == [f"{key} is missing on the role" for key in ("Cost", "TEAM", "Team")]
+    assert sent_tags(row["next_step"]) == {"Cost": "2"}
+    (row,) = rows(tmp_path / "two", link({"A": "1"}, {"A": "1", "Team": "t", "TEAM": "u"}), "tag_differences")
+    assert row["next_step"] == "aws iam list-instance-profile-tags --instance-profile-name=web"
+    (row,) = rows(tmp_path / "three", link({}, held_by), "untagged_roles")
+    assert sent_tags(row["next_step"]) == {"A": "1", "Cost": "2"}
+
+
 def test_keys_of_another_case_and_another_value_differ_by_both(tmp_path: Path) -> None:
     (row,) = rows(tmp_path, link({"Owner": "alice"}, {"owner": "bob"}), "tag_differences")
     assert "only the case differs" not in row["detail"]

@@ -79,6 +79,46 @@ def test_a_profile_whose_role_may_let_ec2_in_is_not(tmp_path: Path, policy: obje
     assert found(tmp_path, {"p.json": profile_list(linked("web", policy))}, "profiles_without_ec2_trust") == []
 
 
+CHINA = trust("ec2.amazonaws.com.cn")
+
+
+def test_chinas_name_of_ec2_is_ec2_in_china_alone(tmp_path: Path) -> None:
+    # The same policy, in two partitions of one load.
+    other = "000000000002"
+    documents: dict[str, Any] = {f"{ACCOUNT}/p.json": profile_list(linked("web", CHINA), linked("both", trust(EC2)))}
+    documents[f"{other}/p.json"] = profile_list(
+        profile("web", nested_role("web", account=other, policy=CHINA), account=other),
+        profile("both", nested_role("both", account=other), account=other),
+    )
+    china = json.loads(json.dumps(documents[f"{other}/p.json"]).replace("arn:aws:", "arn:aws-cn:"))
+    inventory = load(tmp_path, documents | {f"{other}/p.json": china})
+    said = dict(zip(inventory.roles["role_arn"], inventory.roles["trusts_ec2"], strict=True))
+    assert said == {
+        f"{ROLE_ARN}web": "no",
+        f"{ROLE_ARN}both": "yes",
+        f"arn:aws-cn:iam::{other}:role/web": "yes",
+        f"arn:aws-cn:iam::{other}:role/both": "yes",
+    }
+    findings = run_checks(inventory, only=["profiles_without_ec2_trust"]).findings
+    assert findings["resource_arn"].tolist() == [f"{PROFILE_ARN}web"]
+    assert findings["detail"].tolist() == ["role web trusts ec2.amazonaws.com.cn, which is not EC2 in partition aws"]
+
+
+def test_a_role_that_has_no_arn_yet_is_not_said_to_shut_ec2_out_by_its_name_in_another_partition(
+    tmp_path: Path,
+) -> None:
+    role = {"type": "aws_iam_role", "name": "a", "address": "aws_iam_role.a", "mode": "managed"}
+    values = {"name": "a", "assume_role_policy": json.dumps(CHINA)}
+    plan = {
+        "format_version": "1.2",
+        "terraform_version": "1.9.0",
+        "planned_values": {"root_module": {"resources": [role | {"values": values}]}},
+        "resource_changes": [],
+    }
+    inventory = load(tmp_path, {"plan.json": plan})
+    assert inventory.roles["trusts_ec2"].tolist() == ["maybe"]
+
+
 def test_a_role_in_no_profile_may_trust_whom_it_likes(tmp_path: Path) -> None:
     documents = {"d.json": dump(role_detail("etl", policy=LAMBDA))}
     assert found(tmp_path, documents, "profiles_without_ec2_trust") == []

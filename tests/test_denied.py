@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from accounts import IAM_READS, ID, load, same, status
+from accounts import IAM_READS, ID, found, load, same, status
 
 import iamframe
 from iamframe.practice import PracticeAccount
@@ -140,7 +142,7 @@ def test_whatever_two_iam_reads_are_denied_nothing_false_is_said(
 
 
 LOST = {
-    "ListInstanceProfiles": {"empty_profiles": "partial", "untagged_profiles": "partial"},
+    "ListInstanceProfiles": {"empty_profiles": "unknown", "untagged_profiles": "partial"},
     "GetAccountSummary": {"quota_pressure": "unknown"},
     "DescribeInstances": {"unreferenced_profiles": "unknown", "stale_references": "partial"},
     "DescribeFleets": {"unreferenced_profiles": "unknown"},
@@ -158,6 +160,95 @@ def test_a_check_that_lost_its_ground_says_so(filled: tuple[PracticeAccount, dic
     finally:
         account.allow()
     assert {check: status(inventory, check) for check in LOST[denied]} == LOST[denied]
+
+
+LISTS = ("GetAccountAuthorizationDetails", "ListRoles", "ListInstanceProfiles")
+# What tells of other things than roles, profiles, their links and tags.
+OTHERWISE = {"unreferenced_profiles", "stale_references", "quota_pressure", "missing_required_tags"}
+
+
+def statuses(inventory: iamframe.Inventory) -> dict[str, str]:
+    coverage = iamframe.run_checks(inventory).coverage
+    coverage = coverage[~coverage["check"].isin(OTHERWISE)]
+    return dict(zip(coverage["check"], coverage["status"], strict=True))
+
+
+def exported(account: PracticeAccount, folder: Path, denied: tuple[str, ...], live: iamframe.Inventory) -> Path:
+    """The account as files of the AWS CLI: the lists that are not denied, and each role and profile that was asked."""
+    iam = account.session().client("iam")
+    documents: dict[str, Any] = {"identity": account.session().client("sts").get_caller_identity()}
+    documents["summary"] = iam.get_account_summary()
+    listing = {
+        "GetAccountAuthorizationDetails": lambda: iam.get_account_authorization_details(Filter=["Role"]),
+        "ListRoles": iam.list_roles,
+        "ListInstanceProfiles": iam.list_instance_profiles,
+    }
+    read = set(live.calls["operation"][live.calls["state"] != "refused"])
+    for operation in (one for one in LISTS if one not in denied and one in read):
+        documents[operation] = listing[operation]()
+    if "GetInstanceProfile" in read:
+        for name in live.profiles["profile_name"]:
+            documents[f"profile-{name}"] = iam.get_instance_profile(InstanceProfileName=name)
+    if "GetRole" in read:
+        for name in live.roles["role_name"]:
+            documents[f"role-{name}"] = iam.get_role(RoleName=name)
+    for name, document in documents.items():
+        document.pop("ResponseMetadata", None)
+        path = folder / ID / f"{name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(document, default=lambda value: value.isoformat()), encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("denied", [pair for size in (0, 1, 2, 3) for pair in itertools.combinations(LISTS, size)])
+def test_the_same_knowledge_is_worth_the_same_from_files_as_live(
+    filled: tuple[PracticeAccount, dict[str, Any]], tmp_path: Path, denied: tuple[str, ...]
+) -> None:
+    account, _ = filled
+    for operation in denied:
+        account.deny(operation)
+    try:
+        # Which profiles hold a role shows in no file of the AWS CLI but these lists.
+        account.deny("ListInstanceProfilesForRole")
+        live = load(account)
+    finally:
+        account.allow()
+    files = iamframe.load_files(exported(account, tmp_path, denied, live))
+    assert statuses(files) == statuses(live)
+
+
+def test_without_the_list_of_profiles_nothing_is_known_of_empty_ones(
+    filled: tuple[PracticeAccount, dict[str, Any]], tmp_path: Path
+) -> None:
+    account, _ = filled
+    for operation in ("ListInstanceProfiles", "ListRoles"):
+        account.deny(operation)
+    try:
+        live = load(account)
+    finally:
+        account.allow()
+    assert live.calls.set_index("operation")["rows"]["GetInstanceProfile"] > 0
+    assert statuses(live)["empty_profiles"] == "unknown"
+    # One that was asked for by its name and holds nothing is a finding, and there may be more.
+    one = account.session().client("iam").get_instance_profile(InstanceProfileName="empty-0007")
+    (tmp_path / "one.json").write_text(json.dumps({"InstanceProfile": one["InstanceProfile"]}, default=str))
+    files = iamframe.load_files(tmp_path)
+    assert found(files, "empty_profiles") == {"empty-0007"}
+    assert statuses(files)["empty_profiles"] == "partial"
+
+
+def test_roles_read_because_profiles_hold_them_tell_nothing_of_those_in_none(
+    filled: tuple[PracticeAccount, dict[str, Any]],
+) -> None:
+    account, _ = filled
+    for operation in ("GetAccountAuthorizationDetails", "ListRoles"):
+        account.deny(operation)
+    try:
+        live = load(account)
+    finally:
+        account.allow()
+    assert live.calls.set_index("operation")["rows"]["GetRole"] > 0
+    assert statuses(live)["ec2_roles_without_profile"] == "unknown"
 
 
 def test_throttling_loses_nothing(filled: tuple[PracticeAccount, dict[str, Any]]) -> None:

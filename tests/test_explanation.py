@@ -406,6 +406,151 @@ def test_an_id_that_is_gone_is_told_by_what_still_holds_it(turned: bool) -> None
     ]
 
 
+REGION = "eu-west-1"
+
+
+def instance(number: str, named: str, profile_id: str | None = None) -> dict[str, Any]:
+    """An instance that uses a profile, given by its ARN."""
+    return {
+        "InstanceId": number,
+        "State": {"Name": "running"},
+        "Tags": [{"Key": "Name", "Value": f"{number}-name"}],
+        "IamInstanceProfile": {"Arn": named, "Id": profile_id or f"AIPA{named.rsplit('/', 1)[-1].upper()}"},
+    }
+
+
+def instances(*found: dict[str, Any], account: str = ACCOUNT) -> dict[str, Any]:
+    return {"Reservations": [{"OwnerId": account, "Instances": list(found)}]}
+
+
+def versions(template: str, *named: str | None) -> dict[str, Any]:
+    """All versions of a launch template, each with the profile that it names."""
+    listed = [
+        {
+            "LaunchTemplateId": template,
+            "LaunchTemplateName": f"{template}-name",
+            "VersionNumber": number,
+            "DefaultVersion": number == 1,
+            "LaunchTemplateData": {} if name is None else {"IamInstanceProfile": {"Name": name}},
+        }
+        for number, name in enumerate(named, 1)
+    ]
+    return {"LaunchTemplateVersions": listed}
+
+
+WEB_ARN = f"arn:aws:iam::{ACCOUNT}:instance-profile/web"
+
+
+def using(folder: Path, *found: dict[str, Any], **more: Any) -> Inventory:
+    """An account with the profiles web and empty, and its instances."""
+    documents = {
+        "identity.json": identity(),
+        "p.json": profile_list(profile("web", nested_role("server")), profile("empty")),
+    }
+    return load(folder / ACCOUNT, documents | {f"{REGION}/describe-instances.json": instances(*found)} | more)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    ["i-1", " I-1 ", "i-1-name", f"arn:aws:ec2:{REGION}:{ACCOUNT}:instance/i-1"],
+)
+def test_an_instance_is_explained_by_the_profile_that_it_uses(tmp_path: Path, asked: str) -> None:
+    told = explain(using(tmp_path, instance("i-1", WEB_ARN), instance("i-2", WEB_ARN)), asked)
+    assert told.found
+    ((field, _, named, note),) = said(told, "uses")
+    assert (field, named) == ("instance i-1", WEB_ARN)
+    assert {REGION, "running", "holds the role server"} <= set(note.split(", "))
+    # The pair itself is told as if its own name had been given.
+    assert pairs(told)[1:] == [(f"arn:aws:iam::{ACCOUNT}:role/server", WEB_ARN)]
+    assert said(told, "link") == said(explain(using(tmp_path / "again", instance("i-1", WEB_ARN)), "web"), "link")
+    assert f"account {ACCOUNT}" in str(told)
+    assert "instance i-1" in told._repr_html_()
+
+
+def test_each_version_of_a_launch_template_is_told_with_its_profile(tmp_path: Path) -> None:
+    templates = versions("lt-1", "web", "gone", None, "empty", *["web"] * 8)
+    inventory = using(tmp_path, **{f"{REGION}/describe-launch-template-versions.json": templates})
+    for asked in ("lt-1", "lt-1-name", f"arn:aws:ec2:{REGION}:{ACCOUNT}:launch-template/lt-1"):
+        told = explain(inventory, asked)
+        assert told.found
+        uses = {named: note for _, _, named, note in said(told, "uses")}
+        assert set(uses) == {WEB_ARN, WEB_ARN.replace("web", "empty"), "gone"}
+        assert "holds the role server" in uses[WEB_ARN]
+        assert "holds no role" in uses[WEB_ARN.replace("web", "empty")]
+        assert "gone: " in uses["gone"]
+        assert "version 2" in uses["gone"]
+        assert len(pairs(told)) == 3
+
+
+def test_the_name_of_a_profile_wins_over_that_of_what_uses_another(tmp_path: Path) -> None:
+    templates = versions("lt-1", "empty")
+    templates["LaunchTemplateVersions"][0]["LaunchTemplateName"] = "web"
+    inventory = using(tmp_path, **{f"{REGION}/describe-launch-template-versions.json": templates})
+    assert pairs(explain(inventory, "web")) == [(f"arn:aws:iam::{ACCOUNT}:role/server", WEB_ARN)]
+    assert said(explain(inventory, "web"), "uses") == []
+    # Nothing else bears the id.
+    assert [named for _, _, named, _ in said(explain(inventory, "lt-1"), "uses")] == [WEB_ARN.replace("web", "empty")]
+
+
+def test_a_profile_that_is_gone_or_was_never_read_is_told_so(tmp_path: Path) -> None:
+    other = "000000000002"
+    moved, gone = (f"arn:aws:iam::{ACCOUNT}:instance-profile/{rest}" for rest in ("old/web", "gone"))
+    elsewhere = f"arn:aws:iam::{other}:instance-profile/web"
+    found = [
+        instance("i-gone", gone),
+        instance("i-else", elsewhere),
+        instance("i-again", WEB_ARN, profile_id="AIPAOLD"),
+    ]
+    inventory = using(tmp_path, *found)
+    notes = {name: said(explain(inventory, name), "uses")[0][3] for name in ("i-gone", "i-else", "i-again")}
+    assert "gone: " in notes["i-gone"]
+    assert "unknown" in notes["i-else"]
+    assert other in notes["i-else"]
+    assert "AIPAOLD" in notes["i-again"]
+    assert all(explain(inventory, name).found for name in notes)
+    # Without the list of profiles nobody can say that one is gone.
+    documents = {"identity.json": identity(), f"{REGION}/describe-instances.json": instances(instance("i-gone", gone))}
+    ((_, _, named, note),) = said(explain(load(tmp_path / "bare" / ACCOUNT, documents), "i-gone"), "uses")
+    assert named == gone
+    assert "unknown" in note
+    assert "gone: " not in note
+    # One of that name at another path is another profile, which is shown and not called used.
+    ((_, _, _, note),) = said(explain(using(tmp_path / "moved", instance("i-moved", moved)), "i-moved"), "uses")
+    assert WEB_ARN in note or "holds the role" in note
+
+
+def test_an_id_of_two_accounts_tells_of_both_and_an_arn_of_its_own(tmp_path: Path) -> None:
+    other = "000000000002"
+    documents: dict[str, Any] = {}
+    for account_id in (ACCOUNT, other):
+        web = profile("web", nested_role("server", account=account_id), account=account_id)
+        arn = f"arn:aws:iam::{account_id}:instance-profile/web"
+        documents[f"{account_id}/p.json"] = profile_list(web)
+        documents[f"{account_id}/{REGION}/describe-instances.json"] = instances(
+            instance("i-1", arn), account=account_id
+        )
+    inventory = load(tmp_path, documents)
+    told = explain(inventory, "i-1").to_frame()
+    assert told["account_id"][told["section"] == "uses"].tolist() == [ACCOUNT, other]
+    one = explain(inventory, f"arn:aws:ec2:{REGION}:{other}:instance/i-1").to_frame()
+    assert one["account_id"][one["section"] == "uses"].tolist() == [other]
+
+
+def test_an_instance_that_no_reference_shows_is_not_found_with_where_was_looked(tmp_path: Path) -> None:
+    told = explain(using(tmp_path, instance("i-1", WEB_ARN)), "i-2")
+    assert not told.found
+    assert "what uses profiles" in {field for field, *_ in said(told, "not readable")}
+
+
+def test_the_command_explains_an_instance() -> None:
+    run = CliRunner().invoke(app, ["explain", "i-0abcdef0000000009", "sample"], standalone_mode=False)
+    assert run.return_value == 0
+    assert "AIPAEXAMPLEGONE00001" in run.stdout
+    run = CliRunner().invoke(app, ["explain", "lt-0abcdef000000000c", "sample"], standalone_mode=False)
+    assert run.return_value == 0
+    assert "gone: account 111122223333 has no such profile" in " ".join(run.stdout.split())
+
+
 def test_an_id_that_cloudtrail_tells_of_has_a_history(tmp_path: Path) -> None:
     made = event("2026-01-01T10:00:00Z", "CreateRole", roleName="app")
     made["responseElements"] = {

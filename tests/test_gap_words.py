@@ -196,3 +196,50 @@ def test_a_list_of_one_that_lacks_one_is_said_as_one(tmp_path: Path) -> None:
     documents = {"a.json": profile_list(profile("web")), "b.json": dump(role_detail("old", [profile("old")]))}
     said = details(load(tmp_path, documents), "ListInstanceProfiles")
     assert "lists 1 and all files together show 2" in " ".join(said)
+
+
+# Lists that broke off
+
+
+def reasons(inventory: Inventory, status: str = "partial") -> dict[str, str]:
+    """The reasons of the checks that rest on lists, by check."""
+    coverage = run_checks(inventory).coverage
+    names = ["empty_profiles", "untagged_profiles", "roles_in_many_profiles", "ec2_roles_without_profile"]
+    mine = coverage[coverage["check"].isin(names) & (coverage["status"] == status)]
+    return dict(zip(mine["check"], mine["reason"], strict=True))
+
+
+CUT = profile_list(profile("web", nested_role("web")), NextToken="more")
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"s.json": {"SummaryMap": {"InstanceProfiles": 900}}}, "1 of 900 profiles"),
+        ({}, "1 profile was read, and there may be more"),
+    ],
+)
+def test_a_list_that_broke_off_says_how_much_of_it_was_read_and_not_the_command_that_it_came_from(
+    tmp_path: Path, more: dict[str, Any], said: str
+) -> None:
+    inventory = load(tmp_path, {"identity.json": identity(), "p.json": CUT} | more)
+    found = reasons(inventory)
+    assert "empty_profiles" in found
+    assert said in found["empty_profiles"]
+    for reason in found.values():
+        assert "aws iam list-instance-profiles" not in reason
+    assert "--max-items" in found["empty_profiles"]
+
+
+def test_an_account_dump_that_broke_off_says_how_many_roles_were_read(tmp_path: Path) -> None:
+    cut = dump(role_detail("web"), IsTruncated=True, Marker="more")
+    summary = {"SummaryMap": {"Roles": 40, "InstanceProfiles": 0}}
+    documents = {"identity.json": identity(), "d.json": cut, "s.json": summary, "p.json": profile_list()}
+    reason = reasons(load(tmp_path, documents))["ec2_roles_without_profile"]
+    assert "1 of 40 roles" in reason
+    assert "aws iam get-account-authorization-details" not in reason
+
+
+def test_a_list_that_was_not_read_still_names_the_command_that_gives_it(tmp_path: Path) -> None:
+    documents = {"identity.json": identity(), "d.json": dump(role_detail("web", [profile("web")]))}
+    assert "aws iam list-instance-profiles" in reasons(load(tmp_path, documents), "unknown")["empty_profiles"]

@@ -165,6 +165,40 @@ def test_of_regions_that_botocore_knows_nobody_asks_whether_they_are_enabled(acc
     assert account.counts()["DescribeRegions"] == 0
 
 
+@pytest.mark.parametrize("references", [True, "all"])
+def test_a_region_that_is_not_enabled_is_no_missing_permission(references: Any) -> None:
+    with PracticeAccount(regions=("us-east-1", "me-south-1")) as account:
+        add(account, "web", "web")
+        account.disable_region("me-south-1")
+        inventory = load(account, references=references, regions=["us-east-1", "me-south-1"])
+        gaps = inventory.gaps[inventory.gaps["region"] == "me-south-1"]
+        assert {"DescribeInstances", "DescribeLaunchConfigurations"} <= set(gaps["operation"])
+        assert set(gaps["reason"]) == {"not_asked"}
+        (detail,) = set(gaps["detail"].str.replace(r"\(\w+\)", "", regex=True))
+        assert "not enabled" in detail
+        assert "allow" not in detail
+        assert iamframe.missing_permissions(inventory)["Statement"] == []
+        # What uses profiles was read wherever there can be something, but for regions that nobody asked for.
+        assert status(inventory, "unreferenced_profiles") == "partial"
+        account.forget()
+        load(account, references=references, regions=["us-east-1", "me-south-1"])
+        assert account.counts()["DescribeRegions"] == 1
+
+
+def test_a_region_that_takes_no_credentials_and_of_which_nobody_says_whether_it_is_enabled_is_unread() -> None:
+    with PracticeAccount(regions=("us-east-1", "me-south-1")) as account:
+        add(account, "web", "web")
+        account.disable_region("me-south-1")
+        for operation in ("DescribeRegions", "ListRegions"):
+            account.deny(operation)
+        inventory = load(account, references=True, regions=["us-east-1", "me-south-1"])
+        gaps = inventory.gaps[inventory.gaps["region"] == "me-south-1"]
+        assert set(gaps["reason"]) == {"unreadable"}
+        (statement,) = iamframe.missing_permissions(inventory)["Statement"]  # type: ignore[misc]
+        assert statement["Action"] == ["account:ListRegions", "ec2:DescribeRegions"]
+        assert status(inventory, "unreferenced_profiles") == "unknown"
+
+
 @pytest.mark.parametrize("regions", ["all", ["us-newest-1"]])
 def test_a_region_that_is_newer_than_botocore_is_asked_for_everything(regions: Any) -> None:
     with PracticeAccount(regions=("us-east-1", "us-newest-1")) as account:

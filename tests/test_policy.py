@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from builders import ACCOUNT, dump, load, nested_role, profile, profile_list, role_detail
+from click.testing import CliRunner
 
 from iamframe import IamframeError, run_checks
 from iamframe.checks.policy import Accepted, Policy, RequiredTag, read_policy
+from iamframe.cli import app
 from iamframe.errors import PolicyError
 from iamframe.knowledge.makers import Maker
 
@@ -165,7 +168,8 @@ def test_what_a_policy_has_no_place_for_is_refused_in_one_sentence(tmp_path: Pat
     sentence = refused(path)
     assert sentence.startswith(f"{path}: ")
     assert says in sentence
-    assert sentence.endswith("; see the example in the README")
+    assert "`iamframe notebooks DIR`" in sentence
+    assert sentence.endswith("tag-policy.toml")
     assert "\n" not in sentence
     assert "__init__" not in sentence
     assert "object is not" not in sentence
@@ -293,3 +297,12 @@ def test_a_maker_of_the_house_makes_its_names_and_paths_expected(tmp_path: Path)
 def test_a_maker_of_the_house_that_means_equal_names_expects_no_mismatch(tmp_path: Path) -> None:
     text = "[[makers]]\nname = 'Deployer'\nrole = '*'\nprofile = '*'\n"
     assert made_by_the_house(tmp_path, "a", "b", text) == (False, "low", "different", "Deployer")
+
+
+def test_the_example_that_an_error_points_at_is_copied_by_the_command_that_it_names(tmp_path: Path) -> None:
+    sentence = refused(saved(tmp_path, "[required_tags]\nOwner = 1"))
+    command = re.search(r"`iamframe (.+) DIR`", sentence)
+    assert command is not None
+    run = CliRunner().invoke(app, [*command[1].split(), str(tmp_path / "there")], standalone_mode=False)
+    assert run.exception is None
+    assert read_policy(tmp_path / "there" / sentence.rsplit(" ", 1)[-1]).required

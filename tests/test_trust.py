@@ -39,10 +39,8 @@ def test_a_statement_may_be_one_object_instead_of_a_list() -> None:
         ({"Service": "ec2.amazonaws.com"}, "yes"),
         ({"Service": ["ec2.amazonaws.com"]}, "yes"),
         ({"Service": ["cloud9.amazonaws.com", "ec2.amazonaws.com"]}, "yes"),
-        ({"Service": "ec2.amazonaws.com.cn"}, "yes"),
-        ({"Service": "ec2.c2s.ic.gov"}, "yes"),
-        ({"Service": "ec2.sc2s.sgov.gov"}, "yes"),
-        ({"Service": "ec2.*"}, "yes"),
+        # IAM User Guide, Principal: no wildcard can match a part of a principal's name.
+        ({"Service": "ec2.*"}, "maybe"),
         ({"Service": "EC2.amazonaws.com"}, "yes"),
         ({"AWS": "arn:aws:iam::000000000001:root", "Service": "ec2.amazonaws.com"}, "yes"),
         ("*", "maybe"),
@@ -65,6 +63,46 @@ def test_a_statement_may_be_one_object_instead_of_a_list() -> None:
 )
 def test_ec2_is_trusted_by_its_own_service_principal_alone(principal: object, trusts_ec2: str) -> None:
     assert read(allow(principal)).trusts_ec2 == trusts_ec2
+
+
+CHINA, COM, EUROPE = "ec2.amazonaws.com.cn", "ec2.amazonaws.com", "ec2.amazonaws.eu"
+ISOLATED = {
+    "aws-iso": "ec2.c2s.ic.gov",
+    "aws-iso-b": "ec2.sc2s.sgov.gov",
+    "aws-iso-e": "ec2.cloud.adc-e.uk",
+    "aws-iso-f": "ec2.csp.hci.ic.gov",
+}
+
+
+@pytest.mark.parametrize(
+    ("partition", "yes", "maybe"),
+    [
+        ("aws", {COM}, {"ec2.us-east-1.amazonaws.com"}),
+        ("aws-us-gov", {COM}, {"ec2.us-east-1.amazonaws.com"}),
+        ("aws-eusc", {COM}, {EUROPE, "ec2.us-east-1.amazonaws.com"}),
+        ("aws-cn", {COM, CHINA}, {"ec2.us-east-1.amazonaws.com", "ec2.cn-north-1.amazonaws.com.cn"}),
+        *((name, {own}, {COM, "ec2.us-east-1.amazonaws.com"}) for name, own in ISOLATED.items()),
+    ],
+)
+def test_each_partition_has_its_own_name_for_ec2(partition: str, yes: set[str], maybe: set[str]) -> None:
+    regional = ["ec2.us-east-1.amazonaws.com", "ec2.cn-north-1.amazonaws.com.cn"]
+    names = [COM, CHINA, EUROPE, *ISOLATED.values(), *regional, "ec2.example.org", "ec2.amazonaws.com.example.org"]
+    said = {name: trust_in(partition, name) for name in names}
+    assert said == {name: "yes" if name in yes else "maybe" if name in maybe else "no" for name in names}
+    # A name of another partition beside one's own takes nothing away.
+    assert trust_in(partition, "ec2.example.org", *yes) == "yes"
+
+
+def test_without_a_partition_or_in_an_unknown_one_nothing_is_said_that_may_be_false() -> None:
+    names = [COM, CHINA, EUROPE, *ISOLATED.values()]
+    assert [trust_in("", name) for name in names] == ["yes", *["maybe"] * (len(names) - 1)]
+    assert {trust_in("aws-new", name) for name in (*names, "ec2.new.example")} == {"maybe"}
+    assert {trust_in(partition, "ecs.amazonaws.com") for partition in ("", "aws-new")} == {"no"}
+
+
+def trust_in(partition: str, *services: str) -> str:
+    document = json.dumps({"Statement": allow({"Service": list(services)})})
+    return read_trust(document.encode(), partition).trusts_ec2
 
 
 @pytest.mark.parametrize(

@@ -5,20 +5,23 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 
 from iamframe.checks.registry import Counts, Reach, Verdicts
 from iamframe.keys import Bools, is_in
 from iamframe.linking import account_named
-from iamframe.sources.records import ALL, ROLE_LINKS
+from iamframe.sources.records import ALL, PROFILE_LIST, ROLE_LINKS, ROLE_LISTS
 from iamframe.words import counted
 
 _COMPLETE = ("complete", "")
+# What shows a role in no profile, or a profile without a role, if there is one: GetRole and GetInstanceProfile do not,
+# which are asked for what something else names.
 _ROLES_FROM = (
     "ListRoles",
     "GetAccountAuthorizationDetails",
-    "GetRole",
     "config:AWS::IAM::Role",
     "steampipe:aws_iam_role",
     "terraform:state",
@@ -26,7 +29,6 @@ _ROLES_FROM = (
 )
 _PROFILES_FROM = (
     "ListInstanceProfiles",
-    "GetInstanceProfile",
     "config:AWS::IAM::InstanceProfile",
     "steampipe:aws_iam_instance_profile",
     "terraform:state",
@@ -41,6 +43,62 @@ def _read(reach: Reach, operations: tuple[str, ...]) -> list[bool]:
     calls = calls[calls["state"] != "refused"]
     accounts = set(calls["account_id"][calls["operation"].isin(operations)])
     return [account in accounts for account in reach.inventory.accounts["account_id"]]
+
+
+def _some_read(reach: Reach, operations: tuple[str, ...], side: str) -> list[bool]:
+    """Return, per account, whether some of the roles or profiles in no link were looked for, or one was seen."""
+    listed = [one or some for one, some in zip(reach.lists[f"{side}s_whole"], _read(reach, operations), strict=True)]
+    if all(listed):
+        return listed
+    frame = getattr(reach.inventory, f"{side}s")
+    alone = ~is_in(frame[f"{side}_arn"], reach.inventory.links[f"{side}_arn"])
+    if side == "profile":
+        alone &= frame["role_known"].to_numpy(bool)
+    seen = set(frame["account_id"][alone])
+    return [some or account in seen for some, account in zip(listed, reach.lists["account_id"], strict=True)]
+
+
+class _Listing(NamedTuple):
+    """A list that a check rests on: of what, by which operations, and what gives it."""
+
+    noun: str
+    operations: tuple[str, ...]
+    expected: str
+    command: str
+
+
+_OF_PROFILES = _Listing("profile", (PROFILE_LIST,), "profiles_expected", _LIST_PROFILES)
+_OF_ROLES = _Listing("role", ROLE_LISTS, "roles_expected", _LIST_ROLES)
+
+
+def _short(reach: Reach, listing: _Listing, otherwise: str = "") -> list[tuple[str, str]]:
+    """Return, per account, how much of a list was read, and what gives the rest of it.
+
+    Of one that broke off, that is not the command that it came from.
+    """
+    otherwise = otherwise or f"not all {listing.noun}s were read"
+    inventory = reach.inventory
+    calls = inventory.calls[inventory.calls["operation"].isin(listing.operations)]
+    cut = calls[calls["state"] == "truncated"]
+    live = set(cut["account_id"][cut["requests"] > 0])
+    broken = set(cut["account_id"])
+    if not broken:
+        return [(otherwise, listing.command)] * len(inventory.accounts)
+    numbers = getattr(inventory, f"{listing.noun}s")["account_id"].value_counts()
+    said = []
+    for account, expected in zip(
+        inventory.accounts["account_id"], inventory.accounts[listing.expected].astype(object), strict=True
+    ):
+        read = int(numbers.get(account, 0))
+        if account not in broken:
+            said.append((otherwise, listing.command))
+            continue
+        how_many = f"{counted(read, listing.noun)} {'was' if read == 1 else 'were'} read, and there may be more"
+        if not pd.isna(expected) and read < expected:
+            how_many = f"{read:,} of {counted(int(expected), listing.noun)} {'was' if read == 1 else 'were'} read"
+        export = f"export the list of {listing.noun}s again, without --max-items and --no-paginate"
+        said.append((how_many, "load again" if account in live else export))
+    return said
 
 
 _SAID = {
@@ -63,10 +121,12 @@ def profile_list(reach: Reach) -> Verdicts:
     """All profiles of the account, each with its role or its emptiness."""
     profiles = reach.inventory.profiles
     counts = reach.count("profiles", profiles, role_known=profiles["role_known"], tags_known=profiles["tags_known"])
-    singly, refused = _read(reach, _PROFILES_FROM), _refusals(reach, ("ListInstanceProfiles",))
+    seen = _some_read(reach, _PROFILES_FROM, "profile")
+    refused = _refusals(reach, ("ListInstanceProfiles",))
     verdicts = []
-    for rows, known, whole, some, refusal in zip(
-        counts["rows"], counts["role_known"], reach.lists["profiles_whole"], singly, refused, strict=True
+    short = _short(reach, _OF_PROFILES)
+    for rows, known, whole, some, refusal, (read, how) in zip(
+        counts["rows"], counts["role_known"], reach.lists["profiles_whole"], seen, refused, short, strict=True
     ):
         if whole and known == rows:
             verdicts.append(_COMPLETE)
@@ -76,7 +136,7 @@ def profile_list(reach: Reach) -> Verdicts:
                 (status, f"of {rows - known:,} of {counted(rows, 'profile')} it is not known what they hold")
             )
         elif some:
-            verdicts.append(("partial", f"not all profiles were read{refusal}; {_LIST_PROFILES}"))
+            verdicts.append(("partial", f"{read}{refusal}; {how}"))
         else:
             verdicts.append(("unknown", f"a profile without a role shows in no source read{refusal}; {_LIST_PROFILES}"))
     return verdicts
@@ -88,13 +148,15 @@ def links(reach: Reach) -> Verdicts:
     counts = reach.count("profiles", profiles, role_known=profiles["role_known"], tags_known=profiles["tags_known"])
     of_roles = reach.count("role links", roles, known=_own_profiles_known(reach))
     verdicts = []
-    for rows, known, roles_rows, roles_known, profiles_whole, roles_whole in zip(
+    short = _short(reach, _OF_PROFILES, "not all links were read")
+    for rows, known, roles_rows, roles_known, profiles_whole, roles_whole, (read, how) in zip(
         counts["rows"],
         counts["role_known"],
         of_roles["rows"],
         of_roles["known"],
         reach.lists["profiles_whole"],
         reach.lists["roles_whole"],
+        short,
         strict=True,
     ):
         if known < rows:
@@ -105,9 +167,9 @@ def links(reach: Reach) -> Verdicts:
         elif profiles_whole or (roles_whole and roles_known == roles_rows):
             verdicts.append(_COMPLETE)
         elif rows or roles_known:
-            verdicts.append(("partial", f"not all links were read; {_LIST_PROFILES}"))
+            verdicts.append(("partial", f"{read}; {how}"))
         else:
-            verdicts.append(("unknown", f"which profile holds which role was not read; {_LIST_PROFILES}"))
+            verdicts.append(("unknown", f"which profile holds which role was not read; {how}"))
     return verdicts
 
 
@@ -133,12 +195,14 @@ def role_paths(reach: Reach) -> Verdicts:
 def role_list(reach: Reach) -> Verdicts:
     """All roles of the account."""
     refused = _refusals(reach, ("ListRoles", "GetAccountAuthorizationDetails"))
+    seen = _some_read(reach, _ROLES_FROM, "role")
     verdicts = []
-    for whole, some, refusal in zip(reach.lists["roles_whole"], _read(reach, _ROLES_FROM), refused, strict=True):
+    short = _short(reach, _OF_ROLES)
+    for whole, some, refusal, (read, how) in zip(reach.lists["roles_whole"], seen, refused, short, strict=True):
         if whole:
             verdicts.append(_COMPLETE)
         elif some:
-            verdicts.append(("partial", f"not all roles were read{refusal}; {_LIST_ROLES}"))
+            verdicts.append(("partial", f"{read}{refusal}; {how}"))
         else:
             verdicts.append(("unknown", f"roles that are in no profile show in no source read{refusal}; {_LIST_ROLES}"))
     return verdicts
@@ -149,20 +213,21 @@ def own_profiles(reach: Reach) -> Verdicts:
     roles = reach.inventory.roles
     counts = reach.count("role links", roles, known=_own_profiles_known(reach))
     verdicts = []
-    for rows, known, whole in zip(counts["rows"], counts["known"], reach.lists["profiles_whole"], strict=True):
+    short = _short(reach, _OF_PROFILES)
+    for rows, known, whole, (_, how) in zip(
+        counts["rows"], counts["known"], reach.lists["profiles_whole"], short, strict=True
+    ):
         if known == rows and (rows or whole):
             verdicts.append(_COMPLETE)
         elif known:
             verdicts.append(
                 (
                     "partial",
-                    f"the profiles of {rows - known:,} of {counted(rows, 'role')} were not read; {_LIST_PROFILES}",
+                    f"the profiles of {rows - known:,} of {counted(rows, 'role')} were not read; {how}",
                 )
             )
         else:
-            verdicts.append(
-                ("unknown" if rows else "partial", f"which profiles hold the roles was not read; {_LIST_PROFILES}")
-            )
+            verdicts.append(("unknown" if rows else "partial", f"which profiles hold the roles was not read; {how}"))
     return verdicts
 
 
@@ -195,7 +260,8 @@ def profile_tags(reach: Reach) -> Verdicts:
     counts = reach.count("profiles", profiles, role_known=profiles["role_known"], tags_known=profiles["tags_known"])
     command = "`aws iam list-instance-profile-tags --instance-profile-name=NAME` for each of them{} would tell"
     refused = _refusals(reach, ("ListInstanceProfileTags", "GetInstanceProfile"))
-    verdicts = _tagged(counts, reach.lists["profiles_whole"], "profile", command, refused, _LIST_PROFILES)
+    short = _short(reach, _OF_PROFILES)
+    verdicts = _tagged(counts, reach.lists["profiles_whole"], "profile", command, refused, short)
     return _unless_lagging(reach, verdicts)
 
 
@@ -218,12 +284,16 @@ def role_tags(reach: Reach) -> Verdicts:
     roles = reach.inventory.roles[~reach.inventory.roles["is_aws_managed"]]
     counts = reach.count("role tags", roles, tags_known=roles["tags_known"])
     refused = _refusals(reach, ("ListRoleTags", "GetRole", "GetAccountAuthorizationDetails"))
-    return _tagged(counts, reach.lists["roles_whole"], "role", _LIST_ROLES, refused, _LIST_ROLES)
+    return _tagged(counts, reach.lists["roles_whole"], "role", _LIST_ROLES, refused, _short(reach, _OF_ROLES))
 
 
-def _tagged(counts: Counts, wholes: pd.Series, noun: str, command: str, refused: list[str], listing: str) -> Verdicts:
+def _tagged(
+    counts: Counts, wholes: pd.Series, noun: str, command: str, refused: list[str], short: list[tuple[str, str]]
+) -> Verdicts:
     verdicts = []
-    for rows, known, whole, refusal in zip(counts["rows"], counts["tags_known"], wholes, refused, strict=True):
+    for rows, known, whole, refusal, (read, how) in zip(
+        counts["rows"], counts["tags_known"], wholes, refused, short, strict=True
+    ):
         if whole and known == rows:
             verdicts.append(_COMPLETE)
         elif known < rows:
@@ -236,7 +306,7 @@ def _tagged(counts: Counts, wholes: pd.Series, noun: str, command: str, refused:
             )
         else:
             status = "partial" if rows else "unknown"
-            verdicts.append((status, f"not all {noun}s were read{refusal}; {listing}"))
+            verdicts.append((status, f"{read}{refusal}; {how}"))
     return verdicts
 
 

@@ -43,6 +43,8 @@ from iamframe.knowledge.makers import Maker
 
 RESOURCE_TYPES = ("role", "instance-profile")
 HOUSE = "house rule"
+# It comes with an installed package, too.
+_EXAMPLE = "`iamframe notebooks DIR` copies an example, tag-policy.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +125,11 @@ def read_policy(source: str | os.PathLike[str] | Policy | None) -> Policy:
     except OSError as error:
         raise PolicyError(f"{path}: cannot be read ({error.strerror}); check the path of the policy file") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise PolicyError(f"{path}: is not TOML ({error}); see the example in the README") from error
+        raise PolicyError(f"{path}: is not TOML ({error}); {_EXAMPLE}") from error
     try:
         return _policy(str(path), content)
     except (TypeError, ValueError, re.error) as error:
-        raise PolicyError(f"{path}: {error}; see the example in the README") from error
+        raise PolicyError(f"{path}: {error}; {_EXAMPLE}") from error
 
 
 def _policy(path: str, content: dict[str, Any]) -> Policy:

@@ -36,9 +36,12 @@ def _own(tags: pd.DataFrame) -> pd.DataFrame:
     return tags[~tags["is_aws_reserved"]]
 
 
-def _copied(tags: pd.DataFrame, arns: Texts) -> pa.Array:
-    """Return the tags of each resource as JSON, missing where it has none."""
+def _copied(tags: pd.DataFrame, arns: Texts, to_roles: bool = False) -> pa.Array:
+    """Return the tags of each resource as JSON, missing where it has none; to roles, those that a role can hold."""
     mine = _own(tags[is_in(tags["resource_arn"], texts(arns))])
+    if to_roles:
+        # Of a key that a profile spells in two ways nobody can say which one is meant, and IAM refuses both.
+        mine = mine[~mine.assign(tag_key=mine["tag_key"].str.casefold()).duplicated(["resource_arn", "tag_key"], False)]
     owner = position(mine["resource_arn"], texts(arns))
     order = np.argsort(owner, kind="stable")
     parts = _json_tags(texts(mine["tag_key"]), texts(mine["tag_value"])).take(pa.array(order))
@@ -89,7 +92,7 @@ def untagged_roles(roles: pd.DataFrame, links: pd.DataFrame, tags: pd.DataFrame)
     """
     bare = roles[roles["tags_known"] & ~roles["is_aws_managed"] & ~is_in(roles["role_arn"], _own(tags)["resource_arn"])]
     profile = take(links["profile_arn"], position(bare["role_arn"], links["role_arn"]))
-    copied = _copied(tags, pc.fill_null(profile, ""))
+    copied = _copied(tags, pc.fill_null(profile, ""), to_roles=True)
     names = texts(bare["role_name"])
     return found(
         bare,
@@ -165,18 +168,22 @@ def tag_differences(pairs: pd.DataFrame, tags: pd.DataFrame) -> pd.DataFrame:
     differs = (at >= 0) & (role.value != profile.value[at]) if len(profile.value) else np.zeros(len(at), dtype=bool)
     other = profile.row[at[differs]]
     changed = _Rows("value", role.link[differs], role.row[differs], other)
-    # Keys that only one side has: under another case on the other side, or not there at all. A role cannot hold a key
-    # twice, so that a profile's second spelling of one is no tag that the role lacks.
+    # Keys that only one side has: under another case on the other side, or not there at all. A profile may spell a key
+    # of the role in several ways, each of which is told; a role cannot hold them, so that it lacks none of them.
     of_role, of_profile = role.only(at < 0), profile.only(back < 0)
-    cased, spelled = of_role.at(of_profile, "folded"), of_profile.at(of_role, "folded")
-    again = of_profile.at(role, "folded")
-    twice = (spelled < 0) & (again >= 0)
+    cased, again = of_role.at(of_profile, "folded"), of_profile.at(role, "folded")
+    others = (again >= 0) & ~np.isin(np.arange(len(again)), cased)
+    # Both spellings of a key that the role lacks are told, and neither is in the command: IAM refuses them together.
+    lacking = of_profile.only(again < 0)
+    first = lacking.at(lacking, "folded")
+    alone = np.bincount(first, minlength=1)[first] == 1
     kinds = (
         changed,
         _Rows("case", of_role.link[cased >= 0], of_role.row[cased >= 0], of_profile.row[cased[cased >= 0]]),
-        _Rows("case", of_profile.link[twice], role.row[again[twice]], of_profile.row[twice]),
+        _Rows("case", of_profile.link[others], role.row[again[others]], of_profile.row[others]),
         _Rows("profile", of_role.link[cased < 0], of_role.row[cased < 0], None),
-        _Rows("role", of_profile.link[again < 0], of_profile.row[again < 0], None),
+        _Rows("role", lacking.link[alone], lacking.row[alone], None),
+        _Rows("role, twice", lacking.link[~alone], lacking.row[~alone], None),
     )
     return _differing(both, key, value, kinds)
 
@@ -188,19 +195,19 @@ class _Rows:
 
 def _differing(both: pd.DataFrame, key: pa.Array, value: pa.Array, kinds: tuple[_Rows, ...]) -> pd.DataFrame:
     sentences, links = [], []
+    told = pc.if_else(pc.equal(value, ""), "empty", value)
     for rows in kinds:
-        keys, values = (array.take(pa.array(rows.row)) for array in (key, value))
+        keys, values = (array.take(pa.array(rows.row)) for array in (key, told))
         if rows.kind == "value":
-            said = concat(
-                keys, " is ", values, " on the role and ", value.take(pa.array(rows.other)), " on the profile"
-            )
+            said = concat(keys, " is ", values, " on the role and ", told.take(pa.array(rows.other)), " on the profile")
         elif rows.kind == "case":
-            other_key, other_value = (array.take(pa.array(rows.other)) for array in (key, value))
+            other_key, other_value = (array.take(pa.array(rows.other)) for array in (key, told))
             same = concat(keys, " on the role is ", other_key, " on the profile (only the case differs)")
             both_differ = concat(
                 keys, " is ", values, " on the role and ", other_key, " is ", other_value, " on the profile"
             )
-            said = pc.if_else(pc.equal(values, other_value), same, concat(both_differ, ", keys that differ by case"))
+            alike = pc.equal(*(value.take(pa.array(where)) for where in (rows.row, rows.other)))
+            said = pc.if_else(alike, same, concat(both_differ, ", keys that differ by case"))
         elif rows.kind == "profile":
             said = concat(keys, " is missing on the profile")
         else:

@@ -23,11 +23,16 @@ def profiles_without_ec2_trust(pairs: pd.DataFrame, roles: pd.DataFrame) -> pd.D
     """
     closed = pairs[pairs["relation"].notna() & (pairs["trusts_ec2"] == "no")]
     services = take(roles["trusted_services"], position(closed["role_arn"], roles["role_arn"]))
+    services = pc.fill_null(services, "no service")
+    # A name that EC2 has in another partition looks right.
+    partition = pc.struct_field(pc.extract_regex(texts(closed["profile_arn"]), r"^arn:(?P<name>[^:]+):"), "name")
+    elsewhere = concat(", which is not EC2 in partition ", pc.fill_null(partition, "aws"))
+    but = pc.if_else(pc.match_substring_regex(services, r"(^| )ec2\."), elsewhere, ", not EC2")
     return found(
         closed,
         "profile_arn",
         "role_arn",
-        concat("role ", texts(closed["role_name"]), " trusts ", pc.fill_null(services, "no service"), ", not EC2"),
+        concat("role ", texts(closed["role_name"]), " trusts ", services, but),
         maker=closed["maker"],
         maker_basis=closed["maker_basis"],
         next_step=command("iam get-role", "role-name", closed["role_name"]),

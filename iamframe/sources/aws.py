@@ -87,6 +87,10 @@ _NOT_WANTED = {
     "none": 'what refers to profiles was not asked for; --references all (references="all") asks for it',
 }
 
+# What a region answers that takes no credentials of the account, mostly since it is not enabled there; no permission
+# would help (General Reference, "Managing AWS Regions").
+_CLOSED = {"AuthFailure", "InvalidClientTokenId", "OptInRequired", "UnrecognizedClientException"}
+
 T = TypeVar("T", bound=msgspec.Struct)
 R = TypeVar("R", bound=msgspec.Struct)
 
@@ -125,6 +129,8 @@ class AccountReader:
     account_id: str | None = None
     gaps: list[Gap] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _regions_lock: threading.Lock = field(default_factory=threading.Lock)
+    _regions_on: list[str] | None = None
     _vanished: set[str] = field(default_factory=set)
     _done: dict[str, list[int]] = field(default_factory=dict)
 
@@ -667,6 +673,9 @@ class AccountReader:
         self, service: str, operation: str, refusal: Refused, subject: str = ALL, region: str = GLOBAL
     ) -> None:
         action, name = action_of(service, operation), label(service, operation)
+        if refusal.code in _CLOSED and region not in (GLOBAL, self.asker.region):
+            self._gap(name, subject, *self._closed(region, refusal.code), region)
+            return
         where = "" if region == GLOBAL else f" in {region}"
         of = "" if subject == ALL else f" of {subject}"
         cost = _COST.get(operation, "what names profiles there is unknown" if where else "what it shows is unknown")
@@ -680,6 +689,22 @@ class AccountReader:
             f"AWS did not answer {name}{of}{where} ({refusal.code}), so that {cost}; {what}",
             region,
         )
+
+    def _closed(self, region: str, code: str) -> tuple[str, str]:
+        """Return reason and detail of a region that takes no credentials: mostly it is not enabled in the account."""
+        with self._regions_lock:
+            if self._regions_on is None:
+                self._regions_on = self._enabled() or []
+        unread = f"so that nothing was read there ({code})"
+        advice = "leave it out of the regions that are asked for, or enable it"
+        if not self._regions_on:
+            detail = f"{region} takes no credentials of the account, {unread}; it is probably not enabled: {advice}"
+            return "unreadable", detail
+        if region not in self._regions_on:
+            return "not_asked", f"{region} is not enabled in the account, {unread}; {advice}"
+        # IAM User Guide, "Managing AWS STS in an AWS Region": a session of the global endpoint is of the old kind.
+        why = "a session of STS's global endpoint is not valid in regions that have to be enabled; take a regional one"
+        return "unreadable", f"{region} is enabled and does not take these credentials, {unread}; {why}"
 
     def _not_asked(self, operations: Iterable[str], region: str, detail: str) -> None:
         for operation in operations:
