@@ -65,7 +65,8 @@ def note_lacking_others(book: Book, rows: pa.Table, key: str, operations: tuple[
         return
     shown = rows.filter(pc.is_in(rows["origin"], value_set=pa.array(own, pa.int32())))
     frame = shown.select([key, "account_id", "origin"]).to_pandas().drop_duplicates([key, "origin"])
-    everything = frame.drop_duplicates(key).groupby("account_id").size()
+    # An ARN that names no account may stand in the files of several.
+    everything = frame.drop_duplicates([key, "account_id"]).groupby("account_id").size()
     counts = frame[frame["origin"].isin(lists)].groupby(["account_id", "origin"]).size()
     for (account, origin), count in counts.items():
         operation = book.operations[origin]

@@ -102,10 +102,10 @@ class _Manifest(msgspec.Struct):
 
 def is_snapshot(folder: str | os.PathLike[str]) -> bool:
     """Return whether a folder holds a snapshot, of whatever version, however damaged, finished or not."""
-    there = _there(Path(folder))
     try:
+        there = _there(Path(folder))
         return _head(there) is not None or (there / UNFINISHED / "asked.json").is_file()
-    except OSError:
+    except (OSError, ValueError):
         return False
 
 
@@ -125,8 +125,11 @@ def write_snapshot(
     SchemaError
         If a frame is not as the schema has it.
     """
-    # A link to a folder stays a link; its target is replaced.
-    place = Path(folder).resolve()
+    try:
+        # A link to a folder stays a link; its target is replaced.
+        place = Path(folder).resolve()
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{shown(folder)[:200]}: is no name of a folder ({error}); name another one") from error
     aside = place.with_name(f".{place.name}.iamframe-new-{secrets.token_hex(4)}")
     try:
         refuse_others(folder)
@@ -358,12 +361,12 @@ def _write_part(folder: Path, frame: Frame, rows: pa.Table) -> tuple[int, str]:
 
 def _there(place: Path) -> Path:
     """Where the snapshot of this place is: there, or, if its replacement was cut short, beside it."""
-    kept = _kept(place.resolve())
     try:
+        kept = _kept(place.resolve())
         if not (place / MANIFEST).exists() and (kept / MANIFEST).exists():
             return kept
         return kept if not place.exists() and _holds(kept) else place
-    except OSError:
+    except (OSError, ValueError):
         # A name that is too long to be one is none.
         return place
 
@@ -449,9 +452,7 @@ def _verify_folder(folder: Path, own: set[str]) -> None:
     try:
         with os.scandir(folder) as entries:
             more = {entry.name for entry in entries} - own
-            more |= {f"{name}/{file}" for name in own - more for file in os.listdir(folder / name)} - {
-                f"{name}/{_PART}" for name in own
-            }
+        more |= {f"{name}/{file.name}" for name in own for file in (folder / name).iterdir() if file.name != _PART}
     except OSError:
         # What is missing, or cannot be read, is named where it is read.
         return

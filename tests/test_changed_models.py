@@ -268,7 +268,7 @@ def test_the_role_of_a_member_is_assumed_by_no_other_request(
     assert server.arrived == []
 
 
-def test_each_attempt_is_looked_at(server: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_attempt_is_looked_at(server: Recorder) -> None:
     asker = Asker(boto3.Session(), "us-east-1")
     client = asker.client("iam")
     seen: list[str] = []

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pytest
 from builders import dump, identity, nested_role, profile, profile_list, role_detail, tag_list, write
 
 from iamframe import Inventory, load_files, schema
@@ -31,7 +30,8 @@ def documents(number: int) -> dict[str, Any]:
         "summary.json": SUMMARY,
         "us-east-1/describe-instances.json": {"Reservations": []},
         "us-east-1/describe-launch-template-versions.json": {"LaunchTemplateVersions": []},
-        "denied.csv": "operation,subject,error_code\nListInstanceProfileTags,empty,AccessDenied\nGetRole,job,NoSuchEntity\n",
+        "denied.csv": "operation,subject,error_code\n"
+        "ListInstanceProfileTags,empty,AccessDenied\nGetRole,job,NoSuchEntity\n",
     }
     lacking = [
         (),

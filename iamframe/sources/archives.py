@@ -95,7 +95,7 @@ def open_file(path: str | os.PathLike[str]) -> BinaryIO:
         raise OSError(errno.EINVAL, f"that is no name of a file: {error}") from error
     mode = os.fstat(handle).st_mode
     if stat.S_ISREG(mode):
-        return open(handle, "rb")  # noqa: PTH123, SIM115 - whoever asks closes it
+        return open(handle, "rb")  # noqa: PTH123 - whoever asks closes it
     os.close(handle)
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -215,7 +215,11 @@ def _file(path: Path, folders: tuple[str, ...], root: int) -> Iterator[Piece]:
         with opened() as file:
             return _gunzipped(file, _Budget())
 
-    size = path.stat().st_size
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        yield _broken(label, folders, root, str(unread(error)))
+        return
     if path.suffix.lower() == ".zip":
         yield from _zipped(label, (*folders, path.name), path, root)
     elif path.suffix.lower() == ".gz":

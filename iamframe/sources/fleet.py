@@ -10,14 +10,13 @@ import csv
 import io
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from iamframe.errors import SourceError
 from iamframe.sources.archives import shown, whole_file
-from iamframe.sources.records import partition_of
+from iamframe.sources.records import make_decoders, partition_of
 
 if TYPE_CHECKING:
     import boto3
@@ -241,3 +240,6 @@ def role_account(role_arn: str) -> str | None:
 def chosen(members: Iterable[Member]) -> list[Member]:
     """Return the members that can be asked."""
     return [member for member in members if member.status == "ACTIVE"]
+
+
+make_decoders(list(globals().values()))
