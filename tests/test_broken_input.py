@@ -30,6 +30,7 @@ from builders import (
     write,
 )
 
+import iamframe
 from iamframe.checks import run_checks
 from iamframe.errors import SourceError
 from iamframe.inventory import Inventory
