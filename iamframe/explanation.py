@@ -385,7 +385,8 @@ def _makers_said(pairs: pd.DataFrame) -> list[str | None]:
 
 def _both(rows: _Rows, near: Inventory, role_arns: pa.Array, profile_arns: pa.Array) -> None:
     """Say where a role and a profile bear the same name and are not each other's."""
-    mine = near.profiles[is_in(near.profiles["profile_arn"], profile_arns)]
+    # Where files disagree on the name, nobody knows it.
+    mine = near.profiles[is_in(near.profiles["profile_arn"], profile_arns) & near.profiles["profile_name"].notna()]
     namesakes = near.roles[is_in(near.roles["role_arn"], role_arns)]
     for account, name, profile_arn in zip(mine["account_id"], mine["profile_name"], mine["profile_arn"], strict=True):
         same = namesakes[(namesakes["account_id"] == account) & (namesakes["role_name"].str.lower() == name.lower())]

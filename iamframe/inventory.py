@@ -236,9 +236,10 @@ class _Merging:
         note_lacking_others(self.book, profile_rows, "profile_arn", (PROFILE_LIST,))
         note_shorter_than_counted(self.book, roles, profiles)
         for name, table in (("role_arn", roles), ("profile_arn", profiles)):
-            for account in pc.unique(table["account_id"]).to_pylist():
-                first = pc.index(table["account_id"], account).as_py()
-                self._partition(account, table[name][first].as_py())
+            accounts = table["account_id"].combine_chunks().dictionary_encode()
+            firsts = np.unique(np.asarray(accounts.indices), return_index=True)[1]
+            for account, arn in zip(accounts.dictionary.to_pylist(), table[name].take(firsts).to_pylist(), strict=True):
+                self._partition(account, arn)
         references = self._resolved(profiles)
         for account in pc.unique(references["account_id"]).to_pylist():
             self.book.accounts.setdefault(account, {"sources": list(sources), "captured_at": []})

@@ -13,7 +13,7 @@ import msgspec
 
 from iamframe.errors import IamframeError, SourceError, StoreError
 from iamframe.inventory import Inventory, build_inventory
-from iamframe.sources.archives import shown
+from iamframe.sources.archives import shown, whole_file
 from iamframe.sources.files import read_files
 from iamframe.sources.sample import sample_folder
 from iamframe.store import UNFINISHED, is_snapshot, move_back, read_snapshot, refuse_others
@@ -151,12 +151,17 @@ def take_snapshot(out: str | os.PathLike[str], *sources: str | os.PathLike[str],
         inventory = load(*sources, **live)
         inventory.save(folder)
         return inventory
-    move_back(folder)
-    # A folder that cannot hold the snapshot is refused before AWS is asked for anything.
-    refuse_others(folder)
     unfinished = folder / UNFINISHED
-    begun = unfinished.exists()
-    made = [one for one in (folder, *folder.parents) if not one.exists()]
+    try:
+        move_back(folder)
+        # A folder that cannot hold the snapshot is refused before AWS is asked for anything.
+        refuse_others(folder)
+        begun = unfinished.exists()
+        made = [one for one in (folder, *folder.parents) if not one.exists()]
+    except (OSError, ValueError) as error:
+        # A name may be longer than any file system takes.
+        why = getattr(error, "strerror", None) or error
+        raise StoreError(f"{shown(folder)[:200]}: cannot be looked at ({why}); name another folder") from error
     many = live.get("accounts") is not None or live.get("role_name") is not None
     keep = {"journals": unfinished} if many else {"journal": unfinished / "account.jsonl"}
     try:
@@ -185,7 +190,7 @@ def _same_call(unfinished: Path, sources: list[str], live: dict[str, Any]) -> No
     said = msgspec.json.encode({"sources": sources, "options": asked}, enc_hook=str, order="sorted")
     file = unfinished / "asked.json"
     try:
-        before = _whole(file.read_bytes()) if file.exists() else None
+        before = _whole(whole_file(file)) if file.exists() else None
         if before is None:
             unfinished.mkdir(parents=True, exist_ok=True)
             _write_whole(file, said)
@@ -202,7 +207,7 @@ def _whole(said: bytes) -> bytes | None:
     """Return what was noted, or None where the note was cut short: answers tell by themselves what they are of."""
     try:
         msgspec.json.decode(said)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return said
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from itertools import pairwise
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,6 +18,8 @@ _SINGLE = {
     "roles_expected": ("GetRole", "ListRoleTags"),
     "profiles_expected": ("GetInstanceProfile", "ListInstanceProfileTags", "ListInstanceProfiles"),
 }
+# No account has that id.
+_NOBODY = "\0"
 _IAM_OWN = (*ROLE_LISTS, PROFILE_LIST, ROLE_LINKS, "GetRole", "GetInstanceProfile")
 
 
@@ -60,7 +65,8 @@ def note_lacking_others(book: Book, rows: pa.Table, key: str, operations: tuple[
         return
     shown = rows.filter(pc.is_in(rows["origin"], value_set=pa.array(own, pa.int32())))
     frame = shown.select([key, "account_id", "origin"]).to_pandas().drop_duplicates([key, "origin"])
-    everything = frame.drop_duplicates(key).groupby("account_id").size()
+    # An ARN that names no account may stand in the files of several.
+    everything = frame.drop_duplicates([key, "account_id"]).groupby("account_id").size()
     counts = frame[frame["origin"].isin(lists)].groupby(["account_id", "origin"]).size()
     for (account, origin), count in counts.items():
         operation = book.operations[origin]
@@ -113,16 +119,14 @@ def note_absent(book: Book, roles: pa.Table, profiles: pa.Table) -> None:
     """Note, per account, the lists, links, tags, quotas and references that no answer shows."""
     whole = {(account, operation) for (account, operation, _), c in book.calls.items() if c.state == "complete"}
     read = {(account, operation) for account, operation, _ in book.calls}
+    # Each is looked through once, however many accounts there are.
+    of_roles = _by_account(roles, ["role_arn", "role_name", "links_known", "tags_known"])
+    of_profiles = _by_account(profiles, ["profile_arn", "profile_name", "role_known", "tags_known"])
+    said = _with_subject(book)
+    core = [(operation, cli_name(operation)) for operation in CORE]
     for account in book.accounts:
-        mine, theirs = (
-            t.select([*columns, "account_id"]).filter(pc.equal(t["account_id"], account))
-            if len(book.accounts) > 1
-            else t
-            for t, columns in (
-                (roles, ["role_arn", "role_name", "links_known", "tags_known"]),
-                (profiles, ["profile_arn", "profile_name", "role_known", "tags_known"]),
-            )
-        )
+        mine = of_roles.get(account, of_roles[_NOBODY])
+        theirs = of_profiles.get(account, of_profiles[_NOBODY])
         has_profiles = (account, PROFILE_LIST) in whole
         if not any((account, operation) in whole for operation in ROLE_LISTS):
             _lacks(
@@ -160,14 +164,13 @@ def note_absent(book: Book, roles: pa.Table, profiles: pa.Table) -> None:
             ),
         ):
             unknown = table.filter(pc.invert(table["tags_known"]))
-            number = len(unknown) - _with_own_gap(book, account, unknown, keys)
+            number = len(unknown) - _with_own_gap(said.get(account, []), unknown, keys)
             if number:
                 _lacks(book, account, operation, f"the tags of {number:,} of {counted(len(table), what)} are", command)
         if (account, "GetAccountSummary") not in read:
             _lacks(book, account, "GetAccountSummary", "the quotas are", "aws iam get-account-summary")
-        for operation in CORE:
+        for operation, command in core:
             if (account, operation) not in read:
-                command = cli_name(operation)
                 service = "ec2" if operation in CORE[:2] else "autoscaling"
                 versions = " --versions '$Latest' '$Default'" if operation == VERSIONS else ""
                 _lacks(
@@ -180,14 +183,31 @@ def note_absent(book: Book, roles: pa.Table, profiles: pa.Table) -> None:
                 )
 
 
-def _with_own_gap(book: Book, account: str, resources: pa.Table, keys: tuple[str, str]) -> int:
+def _by_account(table: pa.Table, columns: list[str]) -> dict[str, pa.Table]:
+    """Return the rows of each account, and none for an account that has none."""
+    accounts = table["account_id"].combine_chunks().dictionary_encode()
+    codes = np.asarray(accounts.indices)
+    table = table.select(columns)
+    if len(accounts.dictionary) > 1:
+        table = table.take(pa.array(np.argsort(codes, kind="stable"))).combine_chunks()
+    starts = np.append(0, np.cumsum(np.bincount(codes, minlength=len(accounts.dictionary)))).tolist()
+    parts = zip(accounts.dictionary.to_pylist(), pairwise(starts), strict=True)
+    return {account: table.slice(start, end - start) for account, (start, end) in parts} | {_NOBODY: table.slice(0, 0)}
+
+
+def _with_subject(book: Book) -> dict[str, list[tuple[str, str]]]:
+    """Return, per account, the operation and subject of each gap that speaks of one resource."""
+    said = defaultdict(list)
+    for gap in book.gaps:
+        if gap["subject"] != ALL:
+            said[gap["account_id"]].append((gap["operation"], gap["subject"]))
+    return said
+
+
+def _with_own_gap(said: list[tuple[str, str]], resources: pa.Table, keys: tuple[str, str]) -> int:
     """Return of how many resources a gap of their own says why their tags are unknown."""
     telling = (*_SINGLE["roles_expected" if keys[0] == "role_arn" else "profiles_expected"], "tags")
-    subjects = [
-        gap["subject"]
-        for gap in book.gaps
-        if gap["account_id"] == account and gap["operation"] in telling and gap["subject"] != ALL
-    ]
+    subjects = [subject for operation, subject in said if operation in telling]
     if not subjects:
         return 0
     named = pa.array(subjects, pa.string())

@@ -26,6 +26,8 @@ _SHUT: dict[str, str | bool | int | float | list[str]] = {
 }
 _INTEGERS = (pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32())
 _PANDAS = dict.fromkeys(_INTEGERS, pd.Int64Dtype()) | {pa.uint64(): pd.UInt64Dtype()}
+# What Arrow and pandas raise on what DuckDB knows and they do not, such as an interval of months and days.
+_UNHELD = (pa.ArrowException, ArithmeticError, LookupError, NotImplementedError, TypeError, ValueError)
 
 
 def select(frames: Mapping[str, pd.DataFrame], query: str) -> pd.DataFrame:
@@ -57,6 +59,11 @@ def select(frames: Mapping[str, pd.DataFrame], query: str) -> pd.DataFrame:
             return _frame(database.sql(statements[0]).to_arrow_table())
         except duckdb.Error as error:
             raise SqlError(_sentence(error)) from error
+        except _UNHELD as error:
+            said = " ".join(str(error).split())[:300]
+            raise SqlError(
+                f"the answer has a column of a type that no DataFrame holds ({said}); cast it, as by column::VARCHAR"
+            ) from error
 
 
 def _frame(table: pa.Table) -> pd.DataFrame:

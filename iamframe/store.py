@@ -33,7 +33,7 @@ import pyarrow as pa
 
 from iamframe.errors import SchemaError, StoreError
 from iamframe.schema import FRAMES, Frame
-from iamframe.sources.archives import FORMAT, MANIFEST, shown
+from iamframe.sources.archives import FORMAT, MANIFEST, open_file, shown, whole_file
 from iamframe.version import __version__
 
 FORMAT_VERSION = 1
@@ -52,6 +52,9 @@ _ROWS_AT_ONCE = 1 << 18
 _ABANDONED_SECONDS = 24 * 3600
 _TRIES = 5
 
+# What decoding raises on what is no manifest.
+_BROKEN = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
 _Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
@@ -67,6 +70,7 @@ class _Part(msgspec.Struct):
     account_id: str
     folder: str
     rows: _Count
+    bytes: _Count = 0
     sha256: str = ""
 
 
@@ -92,14 +96,16 @@ class _Manifest(msgspec.Struct):
     accounts: list[_Account]
     gaps: dict[str, int]
     frames: dict[str, _Stored]
+    # Of all the rest: what a disk, a copy or an editor has changed is no snapshot that somebody saved.
+    sha256: str = ""
 
 
 def is_snapshot(folder: str | os.PathLike[str]) -> bool:
     """Return whether a folder holds a snapshot, of whatever version, however damaged, finished or not."""
-    there = _there(Path(folder))
     try:
+        there = _there(Path(folder))
         return _head(there) is not None or (there / UNFINISHED / "asked.json").is_file()
-    except OSError:
+    except (OSError, ValueError):
         return False
 
 
@@ -119,8 +125,11 @@ def write_snapshot(
     SchemaError
         If a frame is not as the schema has it.
     """
-    # A link to a folder stays a link; its target is replaced.
-    place = Path(folder).resolve()
+    try:
+        # A link to a folder stays a link; its target is replaced.
+        place = Path(folder).resolve()
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{shown(folder)[:200]}: is no name of a folder ({error}); name another one") from error
     aside = place.with_name(f".{place.name}.iamframe-new-{secrets.token_hex(4)}")
     try:
         refuse_others(folder)
@@ -269,7 +278,7 @@ def _write(frames: Mapping[str, pd.DataFrame], sources: tuple[str, ...], folder:
             # Each result is asked for, so that a part which fails is not passed over.
             sums = [threads.submit(_write_part, folder / name / p.folder, FRAMES[name], r) for p, r in parts]
             for part, done in zip(stored[name].parts, sums, strict=True):
-                part.sha256 = done.result()
+                part.bytes, part.sha256 = done.result()
     captured = tables["accounts"].select(["account_id", "captured_at"]).to_pylist()
     gaps = frames["gaps"]["reason"].value_counts().sort_index()
     manifest = _Manifest(
@@ -282,10 +291,17 @@ def _write(frames: Mapping[str, pd.DataFrame], sources: tuple[str, ...], folder:
         gaps={str(reason): int(count) for reason, count in gaps.items()},
         frames=stored,
     )
+    manifest.sha256 = _checksum(msgspec.json.encode(manifest))
     with (folder / MANIFEST).open("wb") as file:
         file.write(msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n")
         file.flush()
         os.fsync(file.fileno())
+
+
+def _checksum(manifest: bytes) -> str:
+    """Return the checksum of what a manifest says, however it is written, but for the checksum itself."""
+    said = msgspec.json.decode(manifest)
+    return sha256(msgspec.json.encode(said | {"sha256": ""}, order="sorted")).hexdigest()
 
 
 def _divided(table: pa.Table) -> tuple[_Stored, list[pa.Table]]:
@@ -320,8 +336,8 @@ def _folders(accounts: list[str]) -> Iterator[str]:
         yield _KEY + name
 
 
-def _write_part(folder: Path, frame: Frame, rows: pa.Table) -> str:
-    """Write one file, and return its checksum."""
+def _write_part(folder: Path, frame: Frame, rows: pa.Table) -> tuple[int, str]:
+    """Write one file, and return its size and checksum."""
     import pyarrow.parquet as pq
 
     folder.mkdir()
@@ -335,8 +351,9 @@ def _write_part(folder: Path, frame: Frame, rows: pa.Table) -> str:
             raise SchemaError(f"frame {frame.name} is not as the schema has it: {error}") from error
         file.flush()
         os.fsync(file.fileno())
+        size = file.seek(0, os.SEEK_END)
         file.seek(0)
-        return file_digest(file, "sha256").hexdigest()
+        return size, file_digest(file, "sha256").hexdigest()
 
 
 # Reading
@@ -344,19 +361,19 @@ def _write_part(folder: Path, frame: Frame, rows: pa.Table) -> str:
 
 def _there(place: Path) -> Path:
     """Where the snapshot of this place is: there, or, if its replacement was cut short, beside it."""
-    kept = _kept(place.resolve())
     try:
+        kept = _kept(place.resolve())
         if not (place / MANIFEST).exists() and (kept / MANIFEST).exists():
             return kept
         return kept if not place.exists() and _holds(kept) else place
-    except OSError:
+    except (OSError, ValueError):
         # A name that is too long to be one is none.
         return place
 
 
 def _manifest_bytes(there: Path) -> bytes | None:
     try:
-        return (there / MANIFEST).read_bytes()
+        return whole_file(there / MANIFEST)
     except OSError:
         return None
 
@@ -364,7 +381,7 @@ def _manifest_bytes(there: Path) -> bytes | None:
 def _head(there: Path) -> _Head | None:
     try:
         head = msgspec.json.decode(_manifest_bytes(there) or b"", type=_Head)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _BROKEN:
         return None
     return head if head.format == FORMAT else None
 
@@ -383,8 +400,13 @@ def _manifest(there: Path, said: bytes | None, place: Path) -> _Manifest:
         )
     try:
         manifest = msgspec.json.decode(said, type=_Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        is_whole = manifest.sha256 == _checksum(said)
+    except _BROKEN as error:
         raise StoreError(f"{name}: is damaged ({error}); copy or save the snapshot anew") from error
+    if not manifest.sha256:
+        raise StoreError(f"{name}: has no checksum, as before iamframe wrote one; save the snapshot again")
+    if not is_whole:
+        raise StoreError(f"{name}: is damaged or was changed; copy or save the snapshot anew")
     there_are = [name for name in FRAMES if name in manifest.frames or name not in _LATER]
     sound = head and all(name in manifest.frames and _adds_up(manifest.frames[name]) for name in there_are)
     if not sound:
@@ -401,8 +423,8 @@ def _adds_up(stored: _Stored) -> bool:
             return False
         told[part] += length
     names = [part.folder for part in stored.parts]
-    plain = all(name.startswith(_KEY) and PurePath(name).name == name for name in names)
-    return plain and sum(rows) == stored.rows and (not stored.order or told == rows)
+    plain = all(name.startswith(_KEY) and PurePath(name).name == name and name.isprintable() for name in names)
+    return plain and len(set(names)) == len(names) and sum(rows) == stored.rows and (not stored.order or told == rows)
 
 
 def _frame(there: Path, frame: Frame, stored: _Stored) -> pd.DataFrame:
@@ -410,6 +432,7 @@ def _frame(there: Path, frame: Frame, stored: _Stored) -> pd.DataFrame:
     from pyarrow.fs import LocalFileSystem
 
     folder = there / frame.name
+    _verify_folder(folder, {part.folder for part in stored.parts})
     for part in stored.parts:
         _verify(folder / part.folder / _PART, part)
     files = [str(folder / part.folder / _PART) for part in stored.parts]
@@ -424,15 +447,31 @@ def _frame(there: Path, frame: Frame, stored: _Stored) -> pd.DataFrame:
         ) from error
 
 
+def _verify_folder(folder: Path, own: set[str]) -> None:
+    """Refuse the folder of a frame that holds more than the snapshot's parts: other readers would read it all."""
+    try:
+        with os.scandir(folder) as entries:
+            more = {entry.name for entry in entries} - own
+        more |= {f"{name}/{file.name}" for name in own for file in (folder / name).iterdir() if file.name != _PART}
+    except OSError:
+        # What is missing, or cannot be read, is named where it is read.
+        return
+    # What readers pass over, such as notes that file managers keep.
+    others = sorted(name for name in more if not name.rpartition("/")[2].startswith((".", "_")))
+    if others:
+        raise StoreError(f"{shown(folder / others[0])}: is no part of the snapshot; move it away, or save it again")
+
+
 def _verify(file: Path, part: _Part) -> None:
     """Refuse a file that is not the one that was saved: not each change of a Parquet file makes it unreadable."""
     try:
-        with file.open("rb") as opened:
-            found = file_digest(opened, "sha256").hexdigest()
+        with open_file(file) as opened:
+            is_same = os.fstat(opened.fileno()).st_size == part.bytes
+            is_same = is_same and file_digest(opened, "sha256").hexdigest() == part.sha256
     except OSError as error:
         what = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
         raise StoreError(f"{shown(file)}: {what}; copy or save the snapshot anew") from error
-    if found != part.sha256:
+    if not is_same:
         raise StoreError(f"{shown(file)}: is damaged or was changed; copy or save the snapshot anew")
 
 

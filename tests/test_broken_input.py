@@ -30,6 +30,7 @@ from builders import (
     write,
 )
 
+import iamframe
 from iamframe.checks import run_checks
 from iamframe.errors import SourceError
 from iamframe.inventory import Inventory
@@ -999,3 +1000,53 @@ def test_an_empty_name_is_no_folder(tmp_path: Path, arguments: list[str]) -> Non
     assert "empty" in done.stderr
     assert len(done.stderr.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_arn_without_an_account_in_the_folders_of_two_accounts_is_of_neither(tmp_path: Path) -> None:
+    bare = profile("web") | {"Arn": "arn:aws:iam:::instance-profile/web"}
+    role = role_detail("app") | {"Arn": "arn:aws:iam:::role/app"}
+    for account in ("111122223333", "444455556666"):
+        write(tmp_path / account, {"profiles.json": profile_list(bare), "dump.json": dump(role)})
+    inventory = load_files(tmp_path)
+    assert inventory.profiles["account_id"].tolist() == inventory.roles["account_id"].tolist() == ["unknown"]
+
+
+def test_a_file_that_fails_while_it_is_read_is_a_gap_and_the_rest_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Failing(io.RawIOBase):
+        def readable(self) -> bool:
+            return True
+
+        def seek(self, *_: int) -> int:
+            return 10_000
+
+        def read(self, _: int = -1) -> bytes:
+            raise OSError(5, "Input/output error")
+
+    write(tmp_path, {"dump.json": dump(role_detail("app")), "profiles.json": profile_list(profile("web"))})
+    opened = Path.open
+
+    def failing(self: Path, *arguments: object, **options: object) -> object:
+        return Failing() if self.name == "profiles.json" else opened(self, *arguments, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(Path, "open", failing)
+    inventory = load_files(tmp_path)
+    assert inventory.roles["role_name"].tolist() == ["app"]
+    (detail,) = inventory.gaps["detail"][inventory.gaps["reason"] == "unreadable"]
+    assert "profiles.json" in detail
+    assert "Input/output error" in detail
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no such files")
+@pytest.mark.parametrize("kind", ["pipe", "device", "nested"])
+def test_a_manifest_that_is_no_file_or_nested_deeply_is_passed_over(tmp_path: Path, kind: str) -> None:
+    write(tmp_path, {"dump.json": dump(role_detail("app")), "sub/dump.json": dump(role_detail("job"))})
+    for folder in (tmp_path, tmp_path / "sub"):
+        if kind == "pipe":
+            os.mkfifo(folder / "manifest.json")
+        elif kind == "device":
+            (folder / "manifest.json").symlink_to("/dev/zero")
+        else:
+            (folder / "manifest.json").write_text("[" * 200_000)
+    assert iamframe.load(tmp_path).roles["role_name"].tolist() == ["app", "job"]

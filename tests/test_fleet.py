@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
@@ -345,3 +347,31 @@ def test_an_account_whose_credentials_expire_keeps_its_journal_and_the_rest_goes
     )
     same(inventory, load(ids))
     same(iamframe.open_snapshot(tmp_path / "snap"), inventory)
+
+
+READY = """
+import msgspec
+import iamframe.live, iamframe.sources.asking, iamframe.sources.aws, iamframe.sources.fleet, iamframe.sources.journal
+
+def kinds(base):
+    for kind in base.__subclasses__():
+        yield kind
+        yield from kinds(kind)
+
+late = []
+for kind in set(kinds(msgspec.Struct)):
+    if kind.__module__.startswith("iamframe.sources"):
+        # Whose decoder is made by now does not look up its annotations any more.
+        kind.__annotations__ = dict.fromkeys(kind.__annotations__ or ["x"], "Nowhere")
+        try:
+            msgspec.json.Decoder(kind)
+        except NameError:
+            late.append(kind.__name__)
+print(sorted(late))
+"""
+
+
+def test_every_record_has_its_decoder_before_a_thread_asks_for_it() -> None:
+    """Two threads that make one at once can end the process: msgspec makes it in several steps."""
+    run = subprocess.run([sys.executable, "-c", READY], capture_output=True, text=True, check=True)
+    assert run.stdout == "[]\n"

@@ -171,3 +171,26 @@ def test_without_duckdb_the_error_says_what_to_install(inventory: Inventory, mon
     monkeypatch.setitem(sys.modules, "duckdb", None)
     with pytest.raises(MissingExtraError, match=r"duckdb is not installed: pip install 'iamframe\[sql\]'"):
         inventory.sql("SELECT 1")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT INTERVAL '1 month 2 days' AS i",
+        "SELECT [INTERVAL '1 month'] AS i",
+        "SELECT DATE 'infinity' AS d",
+        "SELECT TIMESTAMP '290000-01-01' AS t",
+        "SELECT union_value(k := 1) AS u",
+        "SELECT MAP {'a': 1} AS m",
+        "SELECT '101'::BIT AS b",
+    ],
+)
+def test_a_type_that_no_frame_holds_is_refused_in_one_sentence_or_answered(inventory: Inventory, query: str) -> None:
+    said = "cast it"
+    try:
+        found = inventory.sql(query)
+    except SqlError as error:
+        found, said = pd.DataFrame([0]), str(error)
+    assert len(found) == 1
+    assert "cast it" in said
+    assert "\n" not in said

@@ -13,6 +13,7 @@ import sys
 import time
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -139,8 +140,15 @@ def files(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
-def manifest(folder: Path) -> dict[str, object]:
+def manifest(folder: Path) -> dict[str, Any]:
     return dict(json.loads((folder / MANIFEST).read_text("utf-8")))
+
+
+def seal(folder: Path, said: dict[str, Any]) -> None:
+    """Write a manifest with the checksum that goes with what it says, as iamframe would have written it."""
+    whole = json.dumps(said | {"sha256": ""}, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    said["sha256"] = sha256(whole.encode()).hexdigest()
+    (folder / MANIFEST).write_text(json.dumps(said), "utf-8")
 
 
 def parts(folder: Path, frame: str) -> list[Path]:
@@ -151,8 +159,12 @@ def rewritten(part: Path, change: object) -> None:
     """Write a part anew, its table changed, as an iamframe of another time would have written it."""
     old = sha256(part.read_bytes()).hexdigest()
     pq.write_table(change(pq.ParquetFile(part).read()), part)  # type: ignore[operator]
-    told = part.parents[2] / MANIFEST
-    told.write_text(told.read_text("utf-8").replace(old, sha256(part.read_bytes()).hexdigest()), "utf-8")
+    said = manifest(part.parents[2])
+    for frame in said["frames"].values():
+        for one in frame["parts"]:
+            if one["sha256"] == old:
+                one |= {"sha256": sha256(part.read_bytes()).hexdigest(), "bytes": part.stat().st_size}
+    seal(part.parents[2], said)
 
 
 # What was saved comes back
@@ -228,7 +240,7 @@ def test_the_manifest_says_what_is_there(tmp_path: Path) -> None:
         {"account_id": "b", "captured_at": None},
     ]
     assert said["gaps"] == {"denied": 1, "not_in_file": 1}
-    rows = {name: frame["rows"] for name, frame in said["frames"].items()}  # type: ignore[attr-defined]
+    rows = {name: frame["rows"] for name, frame in said["frames"].items()}
     assert rows == {
         "accounts": 2, "roles": 4, "profiles": 4, "links": 4, "tags": 8, "references": 0, "gaps": 2, "calls": 2,
             "events": 0,
@@ -295,13 +307,15 @@ def test_accounts_have_folders_that_differ_by_more_than_case_and_fit_any_file_sy
     assert {"account=XXXXXXXXXXXX", "account=unknown", "account=..%2F..%2Fx", "account=a%252Fb"} <= set(names)
 
 
-@pytest.mark.parametrize("folder", ["../../../secret", "account=/../../secret", "account=x/../../../secret", "..", ""])
+@pytest.mark.parametrize(
+    "folder", ["../../../secret", "account=/../../secret", "account=x/../../../secret", "..", "", "account=\0"]
+)
 def test_a_manifest_that_points_out_of_the_snapshot_is_refused(tmp_path: Path, folder: str) -> None:
     of_accounts("a").save(tmp_path / "snapshot")
     shutil.copytree(tmp_path / "snapshot" / "roles" / "account=a", tmp_path / "secret")
     said = manifest(tmp_path / "snapshot")
-    said["frames"]["roles"]["parts"][0]["folder"] = folder  # type: ignore[index]
-    (tmp_path / "snapshot" / MANIFEST).write_text(json.dumps(said))
+    said["frames"]["roles"]["parts"][0]["folder"] = folder
+    seal(tmp_path / "snapshot", said)
     with pytest.raises(StoreError, match=r"manifest\.json: is no manifest of a whole snapshot"):
         open_snapshot(tmp_path / "snapshot")
 
@@ -528,14 +542,84 @@ def test_a_damaged_manifest_is_named(tmp_path: Path, damaged: bytes) -> None:
 def test_a_manifest_that_does_not_add_up_is_refused(tmp_path: Path, at: tuple[str, ...], value: object) -> None:
     of_accounts("a", "b").save(tmp_path / "snapshot")
     said = manifest(tmp_path / "snapshot")
-    inner: dict[str, object] = said
+    inner = said
     for key in at[:-1]:
-        inner = inner[key]  # type: ignore[assignment]
+        inner = inner[key]
     inner[at[-1]] = value
     if value is None:
         del inner[at[-1]]
-    (tmp_path / "snapshot" / MANIFEST).write_text(json.dumps(said))
+    seal(tmp_path / "snapshot", said)
     with pytest.raises(StoreError, match=r"manifest\.json: is no manifest of a whole snapshot"):
+        open_snapshot(tmp_path / "snapshot")
+
+
+@pytest.mark.parametrize("name", [MANIFEST, "roles/account=a/part.parquet"])
+def test_no_bit_of_a_snapshot_changes_what_is_opened(tmp_path: Path, name: str) -> None:
+    inventory = of_accounts("a", each=1)
+    inventory.save(tmp_path / "snapshot")
+    file = tmp_path / "snapshot" / name
+    whole = file.read_bytes()
+    bits = random.Random(os.environ.get("IAMFRAME_SEED", "bits"))
+    for at in bits.sample(range(len(whole) * 8), 200):
+        changed = bytearray(whole)
+        changed[at // 8] ^= 1 << at % 8
+        file.write_bytes(changed)
+        try:
+            opened = open_snapshot(tmp_path / "snapshot")
+        except StoreError:
+            continue
+        assert_same(inventory, opened)
+
+
+@pytest.mark.parametrize("frame", ["roles", "gaps"])
+def test_a_part_that_is_taken_out_of_manifest_and_folder_is_missed(tmp_path: Path, frame: str) -> None:
+    of_accounts("a", "b").save(tmp_path / "snapshot")
+    said = manifest(tmp_path / "snapshot")
+    gone = said["frames"][frame]["parts"].pop()
+    said["frames"][frame]["rows"] -= gone["rows"]
+    (tmp_path / "snapshot" / MANIFEST).write_text(json.dumps(said))
+    shutil.rmtree(tmp_path / "snapshot" / frame / gone["folder"])
+    with pytest.raises(StoreError, match=r"manifest\.json: is damaged or was changed"):
+        open_snapshot(tmp_path / "snapshot")
+
+
+def test_a_part_that_is_no_part_of_the_snapshot_is_refused_and_notes_of_a_file_manager_are_not(tmp_path: Path) -> None:
+    of_accounts("a").save(tmp_path / "snapshot")
+    roles = tmp_path / "snapshot" / "roles"
+    (roles / ".DS_Store").write_text("mine")
+    (roles / "account=a" / ".DS_Store").write_text("mine")
+    assert_same(of_accounts("a"), open_snapshot(tmp_path / "snapshot"))
+    for extra in (roles / "account=b" / "part.parquet", roles / "account=a" / "more.parquet"):
+        extra.parent.mkdir(exist_ok=True)
+        shutil.copy(roles / "account=a" / "part.parquet", extra)
+        with pytest.raises(StoreError, match="is no part of the snapshot; move it away, or save it again"):
+            open_snapshot(tmp_path / "snapshot")
+        extra.unlink()
+        if extra.parent.name == "account=b":
+            extra.parent.rmdir()
+
+
+def test_a_manifest_without_a_checksum_says_to_save_the_snapshot_again(tmp_path: Path) -> None:
+    of_accounts("a").save(tmp_path / "snapshot")
+    said = manifest(tmp_path / "snapshot")
+    del said["sha256"]
+    (tmp_path / "snapshot" / MANIFEST).write_text(json.dumps(said))
+    with pytest.raises(StoreError, match=r"manifest\.json: has no checksum, .*; save the snapshot again$"):
+        open_snapshot(tmp_path / "snapshot")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no such files")
+@pytest.mark.parametrize("name", [MANIFEST, "roles/account=a/part.parquet"])
+def test_a_pipe_or_a_device_in_the_place_of_a_file_is_refused_and_not_waited_for(tmp_path: Path, name: str) -> None:
+    of_accounts("a").save(tmp_path / "snapshot")
+    file = tmp_path / "snapshot" / name
+    file.unlink()
+    os.mkfifo(file)
+    with pytest.raises(StoreError, match="cannot be read"):
+        open_snapshot(tmp_path / "snapshot")
+    file.unlink()
+    file.symlink_to("/dev/zero")
+    with pytest.raises(StoreError, match="cannot be read"):
         open_snapshot(tmp_path / "snapshot")
 
 

@@ -40,6 +40,7 @@ import pyarrow.compute as pc
 
 from iamframe.errors import PolicyError
 from iamframe.knowledge.makers import Maker
+from iamframe.sources.archives import whole_file
 
 RESOURCE_TYPES = ("role", "instance-profile")
 HOUSE = "house rule"
@@ -121,10 +122,10 @@ def read_policy(source: str | os.PathLike[str] | Policy | None) -> Policy:
         return source or Policy()
     path = Path(source)
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(whole_file(path).decode("utf-8"))
     except OSError as error:
         raise PolicyError(f"{path}: cannot be read ({error.strerror}); check the path of the policy file") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise PolicyError(f"{path}: is not TOML ({error}); {_EXAMPLE}") from error
     try:
         return _policy(str(path), content)

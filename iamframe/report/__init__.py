@@ -91,6 +91,8 @@ def write_report(
     if not owner_tag.strip():
         raise ReportError(f"owner_tag={owner_tag!r}: is the key of no tag; name the one whose values are owners")
     folder = Path(out)
+    # They may hold what a terminal could not decode, which no file takes.
+    title, author = (text and text.encode("utf-8", "replace").decode() for text in (title, author))
     pseudonyms = None
     # An empty name, as of a variable that is not set, is no wish to show what is to be masked.
     if mask not in (False, None):
@@ -180,6 +182,8 @@ def _into(folder: Path, write: Callable[[Path], None], going: Iterable[str] = ()
         raise ReportError(
             f"{folder}: cannot be written to ({error.strerror}); name another folder with --out"
         ) from error
+    except ValueError as error:
+        raise ReportError(f"{str(folder)!r}: is no name of a folder ({error}); name another with --out") from error
     try:
         write(aside)
         move_in(aside, folder, going)

@@ -39,6 +39,7 @@ from iamframe.checks.registry import Result, by_severity
 from iamframe.errors import ReportError
 from iamframe.inventory import joined
 from iamframe.keys import texts
+from iamframe.sources.archives import shown, whole_file
 from iamframe.sources.records import UNKNOWN_ACCOUNT
 
 if TYPE_CHECKING:
@@ -638,16 +639,17 @@ def mask_for(key: bool | str | os.PathLike[str], folder: Path) -> Mask:
     if isinstance(key, bool):
         return Mask(secrets.token_bytes(KEY_BYTES))
     file = Path(key)
-    if file.resolve().is_relative_to(folder.resolve()):
-        raise ReportError(f"{file}: a key in the report's folder would be handed on with it; keep it elsewhere")
     try:
+        if file.resolve().is_relative_to(folder.resolve()):
+            raise ReportError(f"{file}: a key in the report's folder would be handed on with it; keep it elsewhere")
         with suppress(FileExistsError):
             handle = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
             with os.fdopen(handle, "w", encoding="ascii") as made:
                 made.write(secrets.token_hex(KEY_BYTES) + "\n")
-        content = file.read_bytes().strip()
-    except OSError as error:
-        raise ReportError(f"{file}: the key cannot be read or made ({error.strerror}); name another file") from error
+        content = whole_file(file).strip()
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise ReportError(f"{shown(file)[:200]}: the key cannot be read or made ({why}); name another file") from error
     if not KEY_BYTES <= len(content) <= MAX_KEY_BYTES:
         # What is longer is a document that was named by mistake, and that others may have.
         raise ReportError(

@@ -6,6 +6,7 @@ followed. Nothing that a name inside an archive says is used as a path.
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import lzma
@@ -68,12 +69,52 @@ class Piece:
             If it cannot be read.
         """
         with self.open() as file:
-            return file.read()
+            try:
+                return file.read()
+            except OSError as error:
+                raise unread(error) from error
 
     @property
     def place(self) -> tuple[str, ...]:
         """Where it stands: the same file is the same place, whatever the way that led to it."""
         return (*self.folders, Path(self.label).name, self.member)
+
+
+def open_file(path: str | os.PathLike[str]) -> BinaryIO:
+    """Open a file that somebody named, to be read.
+
+    Raises
+    ------
+    OSError
+        If it cannot be opened, or is no file but what may never end or never begin, such as a device or a pipe.
+    """
+    try:
+        # A pipe that nobody writes to is waited for by whoever opens it in another way.
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except ValueError as error:
+        raise OSError(errno.EINVAL, f"that is no name of a file: {error}") from error
+    mode = os.fstat(handle).st_mode
+    if stat.S_ISREG(mode):
+        return open(handle, "rb")  # noqa: PTH123 - whoever asks closes it
+    os.close(handle)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    raise OSError(errno.EINVAL, "that is no file but a device or a pipe")
+
+
+def whole_file(path: str | os.PathLike[str], most: int = MAX_UNPACKED) -> bytes:
+    """Return the bytes of a file that somebody named.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read, is no file, or has more bytes than that.
+    """
+    with open_file(path) as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise OSError(errno.EFBIG, f"it has more than {most:,} bytes")
+    return data
 
 
 def pieces(source: str | os.PathLike[str]) -> Iterator[Piece]:
@@ -108,9 +149,18 @@ def pieces(source: str | os.PathLike[str]) -> Iterator[Piece]:
         raise SourceError(f"{shown(path)}: is neither a file nor a folder; save what it prints to a file and name that")
 
 
+def unread(error: OSError) -> Unreadable:
+    """Return what is said of a piece that fails while it is read, as on a disk or a share that is failing."""
+    return Unreadable(f"cannot be read to its end ({_reason(error)}); copy it to another disk, and name it there")
+
+
 def shown(path: str | os.PathLike[str]) -> str:
     """Return a path as text that fits one line of a message and any file."""
-    text = os.fsencode(path).decode(errors="replace")
+    try:
+        text = os.fsencode(path).decode(errors="replace")
+    except UnicodeEncodeError:
+        # What a script put together may be no name that a file can have.
+        text = os.fspath(path).encode(errors="replace").decode()  # type: ignore[union-attr]
     return "".join(f"\\x{ord(c):02x}" if c < " " or "\x7f" <= c <= "\x9f" else c for c in text)
 
 
@@ -142,8 +192,7 @@ def _is_ours(folder: Path, names: list[str]) -> bool:
     if set(names) >= _REPORT:
         return True
     try:
-        with (folder / MANIFEST).open("rb") as file:
-            return FORMAT.encode() in file.read(200)
+        return FORMAT.encode() in whole_file(folder / MANIFEST)[:200]
     except OSError:
         return False
 
@@ -166,7 +215,11 @@ def _file(path: Path, folders: tuple[str, ...], root: int) -> Iterator[Piece]:
         with opened() as file:
             return _gunzipped(file, _Budget())
 
-    size = path.stat().st_size
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        yield _broken(label, folders, root, str(unread(error)))
+        return
     if path.suffix.lower() == ".zip":
         yield from _zipped(label, (*folders, path.name), path, root)
     elif path.suffix.lower() == ".gz":

@@ -8,6 +8,7 @@ in the middle is no error that botocore tries again, so that it is tried again h
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import threading
@@ -18,6 +19,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 from botocore import exceptions as failures
@@ -29,7 +31,7 @@ from iamframe.errors import IamframeError
 from iamframe.sources.connecting import PATIENCE
 from iamframe.sources.journal import Entry, Journal
 from iamframe.sources.pacing import Pacer
-from iamframe.sources.reads import is_read, label
+from iamframe.sources.reads import RESTS, TARGETS, is_read, label
 from iamframe.sources.records import GLOBAL, Tally
 
 if TYPE_CHECKING:
@@ -205,7 +207,11 @@ class Asker:
 
     def takes(self, service: str, operation: str, parameter: str, region: str = GLOBAL) -> bool:
         """Return whether the installed botocore knows a parameter of an operation."""
-        shape = self.client(service, region).meta.service_model.operation_model(operation).input_shape
+        try:
+            shape = self.client(service, region).meta.service_model.operation_model(operation).input_shape
+        except _FAILED:
+            # Why it cannot be asked is told where it is asked.
+            return False
         return shape is not None and parameter in shape.members
 
     @contextmanager
@@ -243,6 +249,7 @@ class Asker:
         events.register_first("before-send", self._before_send(pacer))
         events.register_first("needs-retry", _noticing(pacer))
         events.register_first("before-parse", check_answer)
+        guard_requests(client, service)
         return client
 
     def _before_send(self, pacer: Pacer) -> Callable[..., None]:
@@ -261,11 +268,10 @@ class Asker:
         broken = _CUT if service == FIRST else _BROKEN
         for attempt in range(1, _BROKEN_ATTEMPTS):
             try:
-                answer: dict[str, Any] = method(**parameters)
-                return answer
+                return _called(method, parameters)
             except broken:
                 time.sleep(0.1 * 2**attempt)
-        return method(**parameters)  # type: ignore[no-any-return]
+        return _called(method, parameters)
 
     def _count(self, operation: str, region: str, requests: int, started_at: str, ended_at: str) -> None:
         with self._counting:
@@ -309,6 +315,73 @@ def guard(service: str) -> Callable[..., None]:
             raise NotARead(f"{service}:{model.name} is not one of the reads that iamframe makes, so it was not sent")
 
     return refuse
+
+
+def guard_requests(client: Any, service: str) -> None:
+    """Let a client send nothing but what names, in the request itself, a read of iamframe's.
+
+    The operation's name is not enough: what is sent for it is made by a model, which files on the machine can replace.
+    """
+    base = urlsplit(client.meta.endpoint_url).path.rstrip("/")
+
+    def refuse(request: Any, event_name: str, **_: Any) -> None:
+        operation = event_name.rpartition(".")[2]
+        if is_read(service, operation) and _names(service, operation, base, request):
+            return
+        where = " or ".join(filter(None, (os.environ.get("AWS_DATA_PATH"), "~/.aws/models")))
+        raise NotARead(
+            f"{service}:{operation} was not sent, since boto3 would send {_said(request)}, which is not that read: "
+            f"its model of {service} was changed; look for {service} in {where} and move it away, or install boto3 and "
+            "iamframe anew"
+        )
+
+    # Whatever else changes a request does so before: this is the last that is called, for each attempt.
+    client.meta.events.register_last("before-send", refuse)
+
+
+_FORM = "application/x-www-form-urlencoded"
+_SMITHY = re.compile(r"/service/(?P<prefix>\w+)/operation/(?P<operation>\w+)")
+
+
+def _names(service: str, operation: str, base: str, request: Any) -> bool:
+    """Return whether a prepared request names this operation, in the one way that its service knows, and no other."""
+    place = urlsplit(request.url)
+    path, query = place.path.removeprefix(base), parse_qsl(place.query, keep_blank_values=True)
+    kind, target = (_text(request.headers.get(name, "")) for name in ("Content-Type", "X-Amz-Target"))
+    is_form = kind.partition(";")[0].strip().lower() == _FORM
+    if rest := RESTS.get((service, operation)):
+        asked = (request.method, path) == (rest.method, rest.path) and {name for name, _ in query} <= rest.query
+        return asked and not (place.fragment or target or is_form)
+    if request.method != "POST" or place.query or place.fragment:
+        return False
+    # Of a service that is asked by forms so far, nobody knows how it will be called in a protocol that it has later.
+    prefix = re.escape(TARGETS[service]) if service in TARGETS else r"\w+"
+    if smithy := _SMITHY.fullmatch(path):
+        return bool(re.fullmatch(prefix, smithy["prefix"])) and smithy["operation"] == operation and not target
+    if path not in ("", "/"):
+        return False
+    if target:
+        return re.fullmatch(rf"{prefix}\.{operation}", target) is not None and not is_form
+    return service not in TARGETS and is_form and _actions(request.body) == [operation]
+
+
+def _actions(body: Any) -> list[str] | None:
+    """Return all that a form calls its action, None where it is no form that can be read."""
+    if not isinstance(body, (bytes, bytearray, str)):
+        return None
+    return [value for name, value in parse_qsl(_text(body), keep_blank_values=True) if name.strip().lower() == "action"]
+
+
+def _said(request: Any) -> str:
+    """Return what a request asks for, in a few words."""
+    place, target = urlsplit(request.url), _text(request.headers.get("X-Amz-Target", ""))
+    where = (place.path or "/") + (f"?{place.query}" if place.query else "")
+    action = target or ", ".join(f"Action={action}" for action in _actions(request.body) or ())
+    return " ".join(f"{request.method} {where[:200]} {action[:200]}".split())
+
+
+def _text(value: bytes | bytearray | str) -> str:
+    return value if isinstance(value, str) else value.decode("utf-8", "replace")
 
 
 # The element that an XML answer begins with, after its declaration.
@@ -426,4 +499,19 @@ def _now() -> str:
 
 def _method(client: Any, operation: str) -> str:
     names: dict[str, str] = client.meta.method_to_api_mapping
-    return next(name for name, api in names.items() if api == operation)
+    for name, api in names.items():
+        if api == operation:
+            return name
+    raise Refused("unreadable", "UnknownOperation", "the boto3 that is installed does not know it; install a newer one")
+
+
+def _called(method: Callable[..., Any], parameters: dict[str, Any]) -> dict[str, Any]:
+    try:
+        answer: dict[str, Any] = method(**parameters)
+    except (IamframeError, Refused, *_FAILED):
+        raise
+    except Exception as error:
+        # An error that has not AWS's form makes botocore's parsers fail in whatever way, as one without a code does.
+        raise ResponseParserError(f"what came back is no answer of AWS ({type(error).__name__}: {error})") from error
+    else:
+        return answer

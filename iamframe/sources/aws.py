@@ -42,6 +42,7 @@ from iamframe.sources.records import (
     Tag,
     Tagging,
     account_of,
+    make_decoders,
     partition_of,
     tags_or_none,
 )
@@ -812,3 +813,6 @@ def _name_of(read: GotProfile | Tagging) -> str:
 
 def _name(arn: str) -> str:
     return arn.rsplit("/", 1)[-1]
+
+
+make_decoders([*globals().values(), *(consumer.record for consumer in CONSUMERS)])

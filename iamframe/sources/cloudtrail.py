@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Raw
 
 from iamframe.sources.archives import Unreadable
-from iamframe.sources.records import parsed_time
+from iamframe.sources.records import make_decoders, parsed_time
 
 TRAIL, LOOKUP = "cloudtrail:trail", "LookupEvents"
 # Where IAM has its control plane, per partition, and where its events are recorded (AWS Fault Isolation Boundaries,
@@ -210,3 +210,6 @@ def event_of(record: Record) -> tuple[str | None, Event]:
         user_agent=record.user_agent or "",
         error_code=record.error_code or "",
     )
+
+
+make_decoders(list(globals().values()))

@@ -23,6 +23,7 @@ from iamframe.sources.records import (
     Role,
     Tag,
     Time,
+    make_decoders,
     name_of,
     parsed_time,
     time_text,
@@ -191,3 +192,6 @@ def _held_role(raw: Raw) -> NestedRole:
     return NestedRole(
         role.arn, role.role_name, role.path, role.role_id, role.create_date, role.assume_role_policy_document
     )
+
+
+make_decoders(list(globals().values()))

@@ -22,7 +22,7 @@ from msgspec import Raw
 
 from iamframe.errors import SourceError
 from iamframe.sources import cloudtrail, config, steampipe, terraform
-from iamframe.sources.archives import DENIED, Piece, Unreadable, pieces, shown
+from iamframe.sources.archives import DENIED, Piece, Unreadable, pieces, shown, unread
 from iamframe.sources.records import (
     DUMP,
     GLOBAL,
@@ -225,6 +225,9 @@ class _Reader:
                 self._unreadable(piece, str(problem))
             except _BROKEN as error:
                 self._unreadable(piece, _sentence(error, "$"))
+            except OSError as error:
+                # A disk or a share that fails costs this file, and not those that were read.
+                self._unreadable(piece, str(unread(error)))
         for piece, answer in (*self.waiting, *self._recorded()):
             yield self._owned(piece, answer)
         yield from self._references()

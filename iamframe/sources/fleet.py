@@ -10,13 +10,13 @@ import csv
 import io
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from iamframe.errors import SourceError
-from iamframe.sources.records import partition_of
+from iamframe.sources.archives import shown, whole_file
+from iamframe.sources.records import make_decoders, partition_of
 
 if TYPE_CHECKING:
     import boto3
@@ -63,7 +63,7 @@ def members_of(accounts: Any) -> list[Member]:
     SourceError
         If the file cannot be read, has no column of ids, holds an account twice, or no account at all.
     """
-    where = str(accounts) if isinstance(accounts, (str, os.PathLike)) else "accounts"
+    where = shown(accounts)[:200] if isinstance(accounts, (str, os.PathLike)) else "accounts"
     rows = list(_rows(accounts, where))
     members = [_member(row, where, number) for number, row in enumerate(rows, 1) if row]
     seen: set[str] = set()
@@ -80,7 +80,7 @@ def _rows(accounts: Any, where: str) -> Iterator[Mapping[str, Any]]:
     if isinstance(accounts, (str, os.PathLike)):
         try:
             # Ends of lines stay as they are: within a cell they are part of it.
-            text = Path(accounts).read_bytes().decode("utf-8-sig")
+            text = whole_file(accounts).decode("utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "is no UTF-8 text"
             raise SourceError(f"{where}: cannot be read ({reason}); name a CSV file of accounts, or org") from error
@@ -149,10 +149,15 @@ def members_of_organization(asker: Asker) -> list[Member]:
     Refused
         If AWS does not say.
     """
-    caller = msgspec.json.decode(asker.ask("sts", "GetCallerIdentity"), type=_Caller).account
+    from iamframe.sources.asking import Refused
+
     found: list[_Listed] = []
-    for page in asker.pages("organizations", "ListAccounts"):
-        found += msgspec.json.decode(page, type=_Accounts).accounts
+    try:
+        caller = msgspec.json.decode(asker.ask("sts", "GetCallerIdentity"), type=_Caller).account
+        for page in asker.pages("organizations", "ListAccounts"):
+            found += msgspec.json.decode(page, type=_Accounts).accounts
+    except msgspec.ValidationError as error:
+        raise Refused("unreadable", type(error).__name__, str(error)) from error
     # `State` replaces `Status` in newer answers (Organizations API Reference, Account).
     return [
         Member(one.id, one.name, is_caller=one.id == caller, status=one.state or one.status)
@@ -174,9 +179,15 @@ def assumed(base: boto3.Session, member: Member, role: str, external_id: str | N
     from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
     from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
-    from iamframe.sources.asking import refusal_of
+    from iamframe.sources.asking import guard_requests, refusal_of
 
     inner = base._session  # noqa: SLF001 - boto3 has no other way to sessions whose credentials renew themselves
+
+    def create_client(*asked: Any, **named: Any) -> Any:
+        client = inner.create_client(*asked, **named)
+        guard_requests(client, "sts")
+        return client
+
     arn = role if role.startswith("arn:") else None
     try:
         arn = arn or f"arn:{_partition(base)}:iam::{member.account_id}:role/{role.lstrip('/')}"
@@ -186,7 +197,7 @@ def assumed(base: boto3.Session, member: Member, role: str, external_id: str | N
     if credentials is None:
         raise refusal_of(NoCredentialsError())
     extra = {"RoleSessionName": "iamframe"} | ({"ExternalId": external_id} if external_id else {})
-    fetcher = AssumeRoleCredentialFetcher(inner.create_client, credentials, arn, extra_args=extra)
+    fetcher = AssumeRoleCredentialFetcher(create_client, credentials, arn, extra_args=extra)
     # A copy keeps what the session was set up with: endpoint, proxy, certificates, region.
     own = copy.copy(inner)
 
@@ -229,3 +240,6 @@ def role_account(role_arn: str) -> str | None:
 def chosen(members: Iterable[Member]) -> list[Member]:
     """Return the members that can be asked."""
     return [member for member in members if member.status == "ACTIVE"]
+
+
+make_decoders(list(globals().values()))

@@ -36,6 +36,7 @@ class _Line(msgspec.Struct):
 
 
 _DECODE = msgspec.json.Decoder(_Line).decode
+_DECODE_ENTRY = msgspec.json.Decoder(Entry).decode
 
 
 def _entry(line: bytes) -> Entry | None:
@@ -43,7 +44,7 @@ def _entry(line: bytes) -> Entry | None:
     with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
         kept = _DECODE(line)
         if line.endswith(b"\n") and kept.crc == zlib.crc32(kept.entry):
-            return msgspec.json.decode(kept.entry, type=Entry)
+            return _DECODE_ENTRY(kept.entry)
     return None
 
 

@@ -81,6 +81,37 @@ READS: tuple[Read, ...] = (
     *_reads("organizations", "fleet", "ListAccounts"),
     *_reads("cloudtrail", "history", "LookupEvents"),
 )
+# What names an operation in a request: `Action` in the form that is sent to `/`, unless it is one of these. The form of
+# each is that of botocore's models (`metadata`, `http`), which a test holds it against: the models on a machine can be
+# others (AWS_DATA_PATH, ~/.aws/models).
+# The services that are told by the header X-Amz-Target, with what stands there before the operation.
+TARGETS = {
+    "cloudtrail": "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101",
+    "ecs": "AmazonEC2ContainerServiceV20141113",
+    "emr": "ElasticMapReduce",
+    "organizations": "AWSOrganizationsV20161128",
+    "pcs": "AWSParallelComputingService",
+    "resourcegroupstaggingapi": "ResourceGroupsTaggingAPI_20170126",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Method and path that name an operation, and the parameters that may follow them."""
+
+    method: str
+    path: str
+    query: frozenset[str] = frozenset()
+
+
+RESTS = {
+    ("account", "ListRegions"): Rest("POST", "/listRegions"),
+    ("batch", "DescribeComputeEnvironments"): Rest("POST", "/v1/describecomputeenvironments"),
+    ("imagebuilder", "GetInfrastructureConfiguration"): Rest(
+        "GET", "/GetInfrastructureConfiguration", frozenset({"infrastructureConfigurationArn"})
+    ),
+    ("imagebuilder", "ListInfrastructureConfigurations"): Rest("POST", "/ListInfrastructureConfigurations"),
+}
 _KNOWN = {(read.service, read.operation) for read in READS}
 _ACTIONS = {(read.service, read.operation): read.action for read in READS}
 _OPERATIONS = Counter(read.operation for read in READS)

@@ -376,3 +376,17 @@ def path_of(arn: str) -> str | None:
     if not arn.startswith("arn:") or "/" not in resource:
         return None
     return "/" + resource.split("/", 1)[1].rpartition("/")[0] + "/" if resource.count("/") > 1 else "/"
+
+
+def make_decoders(kinds: Iterable[object]) -> None:
+    """Make what decodes each typed record among the objects of a module; each that has some does so when it is loaded.
+
+    msgspec makes it at the first use, in several steps: a thread that decodes the same type meanwhile finds it half
+    made, and ends the process.
+    """
+    for kind in kinds:
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+            msgspec.json.Decoder(kind)
+
+
+make_decoders(list(globals().values()))

@@ -22,6 +22,7 @@ from iamframe.sources.records import (
     Role,
     Tag,
     Time,
+    make_decoders,
 )
 
 ROLE, PROFILE = "aws_iam_role", "aws_iam_instance_profile"
@@ -146,3 +147,6 @@ def _held(row: ProfileRow) -> list[NestedRole] | UnsetType:
         return UNSET
     raw = b'{"Arn":"-","Roles":' + bytes(row.roles) + b"}"  # type: ignore[arg-type]
     return msgspec.json.decode(raw, type=ListedProfile).roles
+
+
+make_decoders(list(globals().values()))

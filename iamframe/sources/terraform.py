@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from iamframe.sources.records import Boundary, Count, GotProfile, NestedRole, Role, Tag, name_of
+from iamframe.sources.records import Boundary, Count, GotProfile, NestedRole, Role, Tag, make_decoders, name_of
 
 ROLE, PROFILE = "aws_iam_role", "aws_iam_instance_profile"
 
@@ -199,3 +199,6 @@ def _held(profile: _Profile, managed: Managed) -> list[NestedRole] | UnsetType:
         return UNSET
     names = [profile.role] if profile.role else list(profile.roles or ()) if profile.roles is not UNSET else []
     return [NestedRole("name:" + name_of(name)) for name in names if name]
+
+
+make_decoders(list(globals().values()))

@@ -1,0 +1,308 @@
+"""What boto3 sends is made by models that files on the machine can replace: a changed one sends nothing."""
+
+# ruff: noqa: E501 - a table is read by its rows
+
+from __future__ import annotations
+
+import copy
+import functools
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import boto3
+import botocore.session
+import pytest
+from botocore.awsrequest import AWSResponse
+
+from iamframe.cli import _run
+from iamframe.sources.asking import Asker, NotARead, Refused
+from iamframe.sources.fleet import Member, assumed
+from iamframe.sources.reads import READS
+
+Model = dict[str, Any]
+Change = Callable[[Model], None]
+
+
+DENIALS = (
+    b'{"__type":"AccessDeniedException"}',
+    b"<ErrorResponse><Error><Code>AccessDenied</Code><Message/></Error></ErrorResponse>",
+)
+
+
+class Recorder(ThreadingHTTPServer):
+    """A server that keeps the first line, target and body of each request, and denies it."""
+
+    def __init__(self) -> None:
+        self.arrived: list[tuple[str, str | None, bytes]] = []
+        super().__init__(("127.0.0.1", 0), Recording)
+
+
+class Recording(BaseHTTPRequestHandler):
+    server: Recorder
+
+    def answer(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.server.arrived.append((self.requestline, self.headers.get("X-Amz-Target"), body))
+        is_form = "form" in (self.headers.get("Content-Type") or "")
+        self.send_response(400)
+        self.send_header("Content-Length", str(len(DENIALS[is_form])))
+        self.end_headers()
+        self.wfile.write(DENIALS[is_form])
+
+    do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = answer  # noqa: N815
+
+    def log_message(self, *_: object) -> None:
+        """Nothing is printed."""
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Recorder]:
+    with Recorder() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        for name, value in {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_address[1]}",
+            "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",
+            "AWS_SECRET_ACCESS_KEY": "practice",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_CONFIG_FILE": str(tmp_path / "none"),
+            "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
+            "NO_PROXY": "127.0.0.1",
+        }.items():
+            monkeypatch.setenv(name, value)
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@functools.cache
+def model_of(service: str) -> tuple[str, Model]:
+    """The version and the model of a service, as boto3 has it."""
+    loader = botocore.session.Session().get_component("data_loader")
+    version = loader.determine_latest_version(service, "service-2")
+    return version, loader.load_service_model(service, "service-2")
+
+
+def replaced(folder: Path, monkeypatch: pytest.MonkeyPatch, service: str, change: Change) -> None:
+    """Replace the model of a service on this machine, as AWS_DATA_PATH does."""
+    version, whole = model_of(service)
+    model = copy.deepcopy(whole)
+    change(model)
+    place = folder / "models" / service / version
+    place.mkdir(parents=True)
+    (place / "service-2.json").write_text(json.dumps(model))
+    monkeypatch.setenv("AWS_DATA_PATH", str(folder / "models"))
+
+
+def http(operation: str, **changes: str) -> Change:
+    return lambda model: model["operations"][operation]["http"].update(changes)
+
+
+def metadata(**changes: Any) -> Change:
+    return lambda model: model["metadata"].update(changes)
+
+
+def renamed(shape: str, member: str, **changes: str) -> Change:
+    return lambda model: model["shapes"][shape]["members"][member].update(changes)
+
+
+def both(*changes: Change) -> Change:
+    def change(model: Model) -> None:
+        for one in changes:
+            one(model)
+
+    return change
+
+
+def swapped(read: str, write: str) -> Change:
+    """What is asked for as a read goes where the write goes."""
+
+    def change(model: Model) -> None:
+        model["operations"][read]["http"] = model["operations"][write]["http"]
+
+    return change
+
+
+QUERY = both(metadata(protocol="query", protocols=["query"]))
+REST = metadata(protocol="rest-json", protocols=["rest-json"])
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "parameters", "change"),
+    [
+        ("batch", "DescribeComputeEnvironments", {}, swapped("DescribeComputeEnvironments", "DeleteComputeEnvironment")),
+        ("batch", "DescribeComputeEnvironments", {}, http("DescribeComputeEnvironments", method="DELETE")),
+        ("batch", "DescribeComputeEnvironments", {}, http("DescribeComputeEnvironments", requestUri="/v1/../v1/x")),
+        ("batch", "DescribeComputeEnvironments", {}, QUERY),
+        (
+            "batch",
+            "DescribeComputeEnvironments",
+            {},
+            metadata(protocol="json", protocols=["json"], targetPrefix="Batch.DeleteJobQueue", jsonVersion="1.1"),
+        ),
+        (
+            "batch",
+            "DescribeComputeEnvironments",
+            {"computeEnvironments": ["x"]},
+            both(
+                renamed(
+                    "DescribeComputeEnvironmentsRequest",
+                    "computeEnvironments",
+                    location="querystring",
+                    locationName="Action",
+                )
+            ),
+        ),
+        ("account", "ListRegions", {}, swapped("ListRegions", "DisableRegion")),
+        ("imagebuilder", "ListInfrastructureConfigurations", {}, http("ListInfrastructureConfigurations", method="PUT")),
+        (
+            "imagebuilder",
+            "GetInfrastructureConfiguration",
+            {"infrastructureConfigurationArn": "arn:x"},
+            http("GetInfrastructureConfiguration", method="DELETE", requestUri="/DeleteInfrastructureConfiguration"),
+        ),
+        (
+            "imagebuilder",
+            "GetInfrastructureConfiguration",
+            {"infrastructureConfigurationArn": "arn:x"},
+            renamed(
+                "GetInfrastructureConfigurationRequest", "infrastructureConfigurationArn", locationName="Action"
+            ),
+        ),
+        (
+            "imagebuilder",
+            "GetInfrastructureConfiguration",
+            {"infrastructureConfigurationArn": "ElasticMapReduce.TerminateJobFlows"},
+            renamed(
+                "GetInfrastructureConfigurationRequest",
+                "infrastructureConfigurationArn",
+                location="header",
+                locationName="X-Amz-Target",
+            ),
+        ),
+        ("iam", "ListRoles", {}, both(REST, http("ListRoles", requestUri="/?Action=CreateAccountAlias&AccountAlias=x"))),
+        ("iam", "ListRoles", {}, http("ListRoles", method="GET")),
+        ("iam", "GetRole", {"RoleName": "CreateAccountAlias"}, renamed("GetRoleRequest", "RoleName", locationName="Action")),
+        ("iam", "GetRole", {"RoleName": "DeleteRole"}, renamed("GetRoleRequest", "RoleName", locationName="action")),
+        ("iam", "GetRole", {"RoleName": "x"}, both(REST, http("GetRole", requestUri="/?Action=DeleteRole"))),
+        (
+            "iam",
+            "GetRole",
+            {"RoleName": "x"},
+            metadata(protocol="json", protocols=["json"], targetPrefix="IAM.DeleteRole", jsonVersion="1.1"),
+        ),
+        ("iam", "ListRoles", {}, both(REST, http("ListRoles", requestUri="/", method="PUT"))),
+        (
+            "ec2",
+            "DescribeInstances",
+            {"NextToken": "TerminateInstances"},
+            renamed("DescribeInstancesRequest", "NextToken", locationName="Action", queryName="Action"),
+        ),
+        ("emr", "ListClusters", {}, metadata(targetPrefix="ElasticMapReduce.TerminateJobFlows")),
+        ("emr", "ListClusters", {}, metadata(targetPrefix="AWSOrganizationsV20161128")),
+        ("emr", "ListClusters", {}, QUERY),
+        ("organizations", "ListAccounts", {}, both(REST, http("ListAccounts", requestUri="/close", method="DELETE"))),
+        (
+            "organizations",
+            "ListAccounts",
+            {},
+            metadata(protocol="smithy-rpc-v2-cbor", protocols=["smithy-rpc-v2-cbor"], targetPrefix="Another"),
+        ),
+    ],
+)  # fmt: skip
+def test_a_changed_model_sends_nothing_and_says_where_to_look(
+    server: Recorder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    service: str,
+    operation: str,
+    parameters: dict[str, Any],
+    change: Change,
+) -> None:
+    replaced(tmp_path, monkeypatch, service, change)
+    asker = Asker(boto3.Session(), "us-east-1")
+    with pytest.raises(NotARead) as caught:
+        asker.ask(service, operation, "us-east-1", **parameters)
+    assert server.arrived == []
+    said = str(caught.value)
+    assert said.startswith(f"{service}:{operation} was not sent")
+    assert str(tmp_path / "models") in said
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize(
+    ("protocol", "line"),
+    [("json", "POST / HTTP/1.1"), ("smithy-rpc-v2-cbor", "POST /service/EMR/operation/ListRoles HTTP/1.1")],
+)
+def test_a_read_of_the_same_name_in_a_newer_protocol_of_its_service_is_sent(
+    server: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: str, line: str
+) -> None:
+    change = metadata(protocol=protocol, protocols=[protocol], targetPrefix="EMR", jsonVersion="1.0")
+    replaced(tmp_path, monkeypatch, "iam", change)
+    with pytest.raises(Refused):
+        Asker(boto3.Session(), "us-east-1").ask("iam", "ListRoles")
+    assert server.arrived[0][0] == line
+
+
+def test_the_command_line_refuses_a_changed_model_with_one_sentence(
+    server: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change = both(REST, http("GetCallerIdentity", requestUri="/?Action=CreateAccountAlias"))
+    replaced(tmp_path, monkeypatch, "sts", change)
+    assert _run(["check", "aws"]) == 2
+    told = capsys.readouterr()
+    assert server.arrived == []
+    assert (told.out, told.err.count("\n")) == ("", 1)
+    assert "Action=CreateAccountAlias" in told.err
+
+
+def test_the_role_of_a_member_is_assumed_by_no_other_request(
+    server: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replaced(tmp_path, monkeypatch, "sts", both(REST, http("AssumeRole", requestUri="/?Action=GetFederationToken")))
+    session = assumed(boto3.Session(), Member("111122223333"), "audit", None)
+    with pytest.raises(NotARead):
+        Asker(session, "us-east-1").ask("iam", "ListRoles")
+    assert server.arrived == []
+
+
+def test_each_attempt_is_looked_at(server: Recorder) -> None:
+    asker = Asker(boto3.Session(), "us-east-1")
+    client = asker.client("iam")
+    seen: list[str] = []
+
+    def changing(request: Any, **_: Any) -> AWSResponse | None:
+        seen.append(request.url)
+        if len(seen) == 1:
+            return AWSResponse(request.url, 500, {}, Raw())
+        request.body = request.body.replace(b"ListRoles" if isinstance(request.body, bytes) else "ListRoles", "x")
+        return None
+
+    client.meta.events.register_last("before-send", changing)
+    with pytest.raises(NotARead):
+        asker.ask("iam", "ListRoles")
+    assert len(seen) == 2
+    assert server.arrived == []
+
+
+class Raw:
+    def stream(self, **_: Any) -> Iterator[bytes]:
+        yield b"<ErrorResponse><Error><Code>InternalFailure</Code></Error></ErrorResponse>"
+
+
+# Parameters that an operation cannot do without.
+NEEDED: dict[str, dict[str, Any]] = {
+    "GetInfrastructureConfiguration": {"infrastructureConfigurationArn": "arn:aws:imagebuilder:us-east-1:1:x"},
+}
+
+
+def test_every_read_on_the_list_is_sent_as_boto3_makes_it(server: Recorder) -> None:
+    asker = Asker(boto3.Session(), "us-east-1")
+    for read in READS:
+        with pytest.raises(Refused, match="AccessDenied"):
+            asker.ask(read.service, read.operation, "us-east-1", **NEEDED.get(read.operation, {}))
+    assert len(server.arrived) == len(READS)
