@@ -847,7 +847,8 @@ def _not_found(rows: _Rows, inventory: Inventory, name: str, asked: Asked, lists
         f"{counted(len(inventory.roles), 'role')} and {counted(len(inventory.profiles), 'instance profile')} "
         f"of {counted(len(accounts), 'account')}"
     )
-    uses = f", and nothing that uses one among {counted(len(inventory.references), 'reference')}"
+    references = counted(len(inventory.references), "reference")
+    uses = f", and nothing that uses one among {references}" if len(inventory.references) else ""
     rows.add("not found", name, note=f"no role or instance profile of that name, ARN or id among {read}{uses}")
     unread = lists[lists["references_status"] != "complete"]
     if len(unread):
