@@ -16,6 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -80,7 +81,7 @@ class Piece:
         return (*self.folders, Path(self.label).name, self.member)
 
 
-def open_file(path: str | os.PathLike[str]) -> BinaryIO:
+def open_file(path: str | os.PathLike[str]) -> BufferedReader:
     """Open a file that somebody named, to be read.
 
     Raises
@@ -160,7 +161,7 @@ def shown(path: str | os.PathLike[str]) -> str:
         text = os.fsencode(path).decode(errors="replace")
     except UnicodeEncodeError:
         # What a script put together may be no name that a file can have.
-        text = os.fspath(path).encode(errors="replace").decode()  # type: ignore[union-attr]
+        text = os.fspath(path).encode(errors="replace").decode()
     return "".join(f"\\x{ord(c):02x}" if c < " " or "\x7f" <= c <= "\x9f" else c for c in text)
 
 
