@@ -122,7 +122,7 @@ def read_policy(source: str | os.PathLike[str] | Policy | None) -> Policy:
         return source or Policy()
     path = Path(source)
     try:
-        content = tomllib.loads(whole_file(path).decode("utf-8"))
+        content = tomllib.loads(whole_file(path, pipe=True).decode("utf-8"))
     except OSError as error:
         raise PolicyError(f"{path}: cannot be read ({error.strerror}); check the path of the policy file") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -646,7 +646,7 @@ def mask_for(key: bool | str | os.PathLike[str], folder: Path) -> Mask:
             handle = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
             with os.fdopen(handle, "w", encoding="ascii") as made:
                 made.write(secrets.token_hex(KEY_BYTES) + "\n")
-        content = whole_file(file).strip()
+        content = whole_file(file, pipe=True).strip()
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise ReportError(f"{shown(file)[:200]}: the key cannot be read or made ({why}); name another file") from error

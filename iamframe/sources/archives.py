@@ -81,8 +81,8 @@ class Piece:
         return (*self.folders, Path(self.label).name, self.member)
 
 
-def open_file(path: str | os.PathLike[str]) -> BufferedReader:
-    """Open a file that somebody named, to be read.
+def open_file(path: str | os.PathLike[str], *, pipe: bool = False) -> BufferedReader:
+    """Open a file that somebody named, to be read; a pipe only where it may be one.
 
     Raises
     ------
@@ -90,12 +90,13 @@ def open_file(path: str | os.PathLike[str]) -> BufferedReader:
         If it cannot be opened, or is no file but what may never end or never begin, such as a device or a pipe.
     """
     try:
-        # A pipe that nobody writes to is waited for by whoever opens it in another way.
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        # Without O_NONBLOCK, opening a pipe waits for its writer: right for `<(command)`, wrong in somebody's folder.
+        waits = 0 if pipe else getattr(os, "O_NONBLOCK", 0)
+        handle = os.open(path, os.O_RDONLY | waits | getattr(os, "O_BINARY", 0))
     except ValueError as error:
         raise OSError(errno.EINVAL, f"that is no name of a file: {error}") from error
     mode = os.fstat(handle).st_mode
-    if stat.S_ISREG(mode):
+    if stat.S_ISREG(mode) or (pipe and stat.S_ISFIFO(mode)):
         return open(handle, "rb")  # noqa: PTH123 - whoever asks closes it
     os.close(handle)
     if stat.S_ISDIR(mode):
@@ -103,15 +104,15 @@ def open_file(path: str | os.PathLike[str]) -> BufferedReader:
     raise OSError(errno.EINVAL, "that is no file but a device or a pipe")
 
 
-def whole_file(path: str | os.PathLike[str], most: int = MAX_UNPACKED) -> bytes:
-    """Return the bytes of a file that somebody named.
+def whole_file(path: str | os.PathLike[str], most: int = MAX_UNPACKED, *, pipe: bool = False) -> bytes:
+    """Return the bytes of a file that somebody named; `pipe`: it may be one, such as a shell's `<(command)`.
 
     Raises
     ------
     OSError
         If it cannot be read, is no file, or has more bytes than that.
     """
-    with open_file(path) as file:
+    with open_file(path, pipe=pipe) as file:
         data = file.read(most + 1)
     if len(data) > most:
         raise OSError(errno.EFBIG, f"it has more than {most:,} bytes")

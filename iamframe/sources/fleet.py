@@ -80,7 +80,7 @@ def _rows(accounts: Any, where: str) -> Iterator[Mapping[str, Any]]:
     if isinstance(accounts, (str, os.PathLike)):
         try:
             # Ends of lines stay as they are: within a cell they are part of it.
-            text = whole_file(accounts).decode("utf-8-sig")
+            text = whole_file(accounts, pipe=True).decode("utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "is no UTF-8 text"
             raise SourceError(f"{where}: cannot be read ({reason}); name a CSV file of accounts, or org") from error
