@@ -11,6 +11,7 @@ import stat
 import struct
 import subprocess
 import sys
+import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,6 +33,8 @@ from builders import (
 
 import iamframe
 from iamframe.checks import run_checks
+from iamframe.checks.policy import read_policy
+from iamframe.cli import _run
 from iamframe.errors import SourceError
 from iamframe.inventory import Inventory
 from iamframe.loading import load_files
@@ -1050,3 +1053,52 @@ def test_a_manifest_that_is_no_file_or_nested_deeply_is_passed_over(tmp_path: Pa
         else:
             (folder / "manifest.json").write_text("[" * 200_000)
     assert iamframe.load(tmp_path).roles["role_name"].tolist() == ["app", "job"]
+
+
+# What a user names that is no file, or cannot be a name
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no such device")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["check", "sample", "--policy", "/dev/zero"],
+        ["check", "aws", "--accounts", "/dev/zero"],
+        ["report", "sample", "--mask", "--mask-key", "/dev/zero"],
+        ["report", "sample", "--out", "x" * 300],
+        ["snapshot", "sample", "--out", "x" * 300],
+    ],
+    ids=lambda arguments: " ".join(arguments)[:40],
+)
+def test_a_device_or_a_name_too_long_is_refused_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert _run(arguments) == 2
+    told = capfd.readouterr()
+    assert (told.out, told.err.count("\n")) == ("", 1)
+    assert told.err.startswith("iamframe: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no such pipes")
+def test_a_policy_may_come_from_a_pipe(tmp_path: Path) -> None:
+    pipe = tmp_path / "policy"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=('[required_tags]\nOwner = "*"\n',))
+    writer.start()
+    assert [tag.key for tag in read_policy(pipe).required] == ["Owner"]
+    writer.join()
+
+
+def test_a_title_with_what_no_file_takes_is_written_without_it(tmp_path: Path) -> None:
+    result = run_checks(load(tmp_path, GOOD))
+    page = write_report(result, tmp_path / "out", title="web \udcff team").read_text("utf-8")
+    assert "<title>web ? team</title>" in page
+
+
+def test_a_profile_of_whose_name_two_files_disagree_is_explained(tmp_path: Path) -> None:
+    one, other = profile("web"), profile("web") | {"InstanceProfileName": "Web2"}
+    inventory = load(tmp_path, {"a.json": profile_list(one), "b.json": {"InstanceProfile": other | {"Tags": []}}})
+    assert inventory.profiles["profile_name"].isna().all()
+    assert iamframe.explain(inventory, WEB_PROFILE).found
