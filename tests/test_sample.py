@@ -107,7 +107,17 @@ def test_reads_were_refused_in_one_account_of_the_sample() -> None:
 def test_the_findings_of_the_sample_are_these() -> None:
     findings = iamframe.run_checks(iamframe.load_sample()).findings.fillna("")
     findings["related"] = [arn.rpartition("/")[2] for arn in findings["related_arn"]]
-    columns = ["severity", "check", "account_id", "resource_name", "related", "relation", "maker", "detail"]
+    columns = [
+        "severity",
+        "check",
+        "account_id",
+        "resource_name",
+        "related",
+        "relation",
+        "maker",
+        "maker_basis",
+        "detail",
+    ]
     assert findings[columns].to_numpy().tolist() == literal(FINDINGS)
 
 
