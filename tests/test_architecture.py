@@ -87,6 +87,7 @@ MODULES = [
     "exploring",
     "widgets",
     "planning.ages",
+    "planning.look",
     "planning.resources",
     "planning.script",
     "planning.deleting",

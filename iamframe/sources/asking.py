@@ -240,7 +240,7 @@ class Asker:
             # What is sent is iamframe's own; checking each request against the model costs as much as sending it.
             parameter_validation=False,
         )
-        with _quick_dates(self.session):
+        with _quick(self.session):
             client = self.session.client(service, region_name=region, config=config)
         # One bucket per service where AWS has one: IAM is global, EC2's buckets are a region's own.
         pacer = self._pacers.setdefault((service, region), Pacer(self.rate, sleep=self.ended.wait))
@@ -278,19 +278,34 @@ class Asker:
             self.tallies[operation, region].add(requests, started_at, ended_at)
 
 
+# Reading the models of all services again for each session would take a second per account.
+_LOADERS: dict[tuple[str, ...], Any] = {}
+
+
 @contextmanager
-def _quick_dates(session: boto3.Session) -> Iterator[None]:
-    # Botocore's own reading of dates is a quarter of all that it does for an answer. How the clients that are made
-    # meanwhile read them is set as the AWS CLI sets it; those that others make of this session keep their own.
-    core = session._session  # noqa: SLF001 - boto3 hands parsers of its own to nobody
-    usual = core.get_component("response_parser_factory")
-    quick = ResponseParserFactory()
-    quick.set_parser_defaults(timestamp_parser=parse_date)
-    core.register_component("response_parser_factory", quick)
+def _quick(session: boto3.Session) -> Iterator[None]:
+    """Make clients within that read dates quickly, from models that all sessions share.
+
+    Botocore's own reading of dates is a quarter of all that it does for an answer. How the clients that are made
+    meanwhile read them is set as the AWS CLI sets it; those that others make of this session keep their own.
+    """
+    core = session._session  # noqa: SLF001 - boto3 hands its parts to nobody
+    loader = core.get_component("data_loader")
+    parsers = ResponseParserFactory()
+    parsers.set_parser_defaults(timestamp_parser=parse_date)
+    quick = {
+        "response_parser_factory": parsers,
+        # Another place of models is another loader.
+        "data_loader": _LOADERS.setdefault(tuple(loader.search_paths), loader),
+    }
+    usual = {name: core.get_component(name) for name in quick}
+    for name, component in quick.items():
+        core.register_component(name, component)
     try:
         yield
     finally:
-        core.register_component("response_parser_factory", usual)
+        for name, component in usual.items():
+            core.register_component(name, component)
 
 
 def parse_date(value: Any) -> datetime:
