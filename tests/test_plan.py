@@ -58,8 +58,8 @@ def test_what_is_in_use_wanted_back_or_needed_is_left_alone() -> None:
     assert plan.steps.empty
     assert found.pop("named").startswith("the launch-template lt-")
     assert found == {
-        "eks-08c968da-2d88-0096-4c82-1ee57490a6af": f"its names and path are those of EKS managed node group, {wanted}",
-        "prod_4067990795380418201": f"its names and path are those of Karpenter, {wanted}",
+        "eks-08c968da-2d88-0096-4c82-1ee57490a6af": f"by its name it may be one of EKS managed node group, {wanted}",
+        "prod_4067990795380418201": f"by its name it may be one of Karpenter, {wanted}",
         "old_4067990795380418201": (
             f"its tag kubernetes.io/cluster/old says that a Kubernetes cluster made it, {wanted}"
         ),

@@ -133,7 +133,7 @@ def _deletion(one: Found, profile: Resource, role: Resource | None, facts: Facts
         kept = f"; {role.said} stays" + (
             ", and, trusting EC2, is then in no profile: ec2_roles_without_profile will name it" if becomes_lone else ""
         )
-    note = facts.makers[profile.maker].note if profile.maker else ""
+    note = facts.makers[profile.maker].note if profile.maker and profile.maker_is_sure else ""
     return Block(
         profile.account_id,
         f"Delete {profile.said} ({profile.arn})",

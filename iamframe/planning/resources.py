@@ -15,7 +15,7 @@ import pandas as pd
 
 from iamframe.checks.registry import Result
 from iamframe.keys import is_in, position
-from iamframe.knowledge.makers import Maker, known_makers, own_tag
+from iamframe.knowledge.makers import GUESS, Maker, known_makers, own_tag
 from iamframe.planning.ages import said
 from iamframe.planning.look import ASKED, asked_first
 from iamframe.sources.records import name_of
@@ -49,6 +49,7 @@ class Resource:
     tags: dict[str, str] | None
     roles: tuple[str, ...] | None = ()
     maker: str | None = None
+    maker_is_sure: bool = False
     managed: bool = False
     untaggable: bool = False
     # Of a role alone.
@@ -189,7 +190,7 @@ class Facts:
                     _time(created),
                     tags[arn] if known else None,
                     held.get(arn, ()),
-                    self._made_by.get(arn),
+                    *self._made_by.get(arn, (None, False)),
                     bool(reserved),
                     arn in untaggable,
                     _time(last),
@@ -215,14 +216,16 @@ class Facts:
         return {one.name: one for one in reversed(every) if one.wants_back or one.note}
 
     @cached_property
-    def _made_by(self) -> dict[str, str]:
-        """Both sides of the pairs of such a maker, with its name; a role of many pairs has one that wants it back."""
+    def _made_by(self) -> dict[str, tuple[str, bool]]:
+        """Both sides of the pairs of such a maker: its name, and whether that is sure; one that wants it back counts."""
         pairs = self.result.pairs
         pairs = pairs[pairs["maker"].isin(list(self.makers))]
         wanting = pairs["maker"].isin([name for name, one in self.makers.items() if one.wants_back])
         pairs = pd.concat([pairs[~wanting], pairs[wanting]])
-        sides = [pairs[[f"{side}_arn", "maker"]].dropna().to_numpy() for side in ("role", "profile")]
-        return {arn: maker for side in sides for arn, maker in side}
+        # What is sure comes last, and so counts.
+        pairs = pd.concat([pairs[pairs["maker_basis"] == GUESS], pairs[pairs["maker_basis"] != GUESS]])
+        sides = [pairs[[f"{side}_arn", "maker", "maker_basis"]].dropna().to_numpy() for side in ("role", "profile")]
+        return {arn: (maker, basis != GUESS) for side in sides for arn, maker, basis in side}
 
     def unfit(self, resource: Resource, *, deleting: bool) -> str | None:
         """Return why a resource may not be deleted, or not be tagged; None where it may."""
@@ -241,12 +244,7 @@ class Facts:
             yield "it shows more than one role, which no profile of AWS holds"
         if resource.managed:
             yield "AWS manages it"
-        if resource.maker and self.makers[resource.maker].wants_back:
-            yield (
-                f"its names and path are those of {resource.maker}, {wants}"
-                if deleting
-                else f"{resource.maker} manages it, as its names and path say"
-            )
+        yield self._wanted_back(resource, deleting, wants) if resource.maker_is_sure else None
         if resource.tags is None:
             yield "its tags were not read, so that what a service knows it by, and what would be lost, is unknown"
         for key in resource.tags or ():
@@ -254,7 +252,18 @@ class Facts:
             if owner and owner.wants_back:
                 says = f"its tag {key} says that {owner.maker}"
                 yield f"{says} made it, {wants}" if deleting else f"{says} manages it"
+        yield self._wanted_back(resource, deleting, wants)
         yield self._too_young(resource)
+
+    def _wanted_back(self, resource: Resource, deleting: bool, wants: str) -> str | None:
+        """Return that its maker wants a resource back; a guess keeps one from being deleted, and from nothing else."""
+        if not resource.maker or not self.makers[resource.maker].wants_back:
+            return None
+        if not resource.maker_is_sure:
+            return f"by its name it may be one of {resource.maker}, {wants}" if deleting else None
+        if deleting:
+            return f"its names and path are those of {resource.maker}, {wants}"
+        return f"{resource.maker} manages it, as its names and path say"
 
     def _too_young(self, resource: Resource) -> str | None:
         if self.min_age <= timedelta(0):
