@@ -19,7 +19,7 @@ def name_mismatches(pairs: pd.DataFrame) -> pd.DataFrame:
 
     The console, and people, take the name of a profile for the name of its role: EC2 lists profiles under "IAM role",
     and the console deletes a profile with its role only if both are named alike. `relation` says how they differ;
-    where a maker means it so, the finding is kept as `info`. Neither can be renamed: make a profile of the right name,
+    where it is by the maker's design, the finding is kept as `info`. Neither can be renamed: make a profile of the right name,
     put the role in, and associate it.
     """
     differ = pairs[pairs["relation"].notna() & (pairs["relation"] != "same")]

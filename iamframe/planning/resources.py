@@ -217,7 +217,7 @@ class Facts:
 
     @cached_property
     def _made_by(self) -> dict[str, tuple[str, bool]]:
-        """Both sides of the pairs of such a maker: its name, and whether that is sure; one that wants it back counts."""
+        """Both sides of the pairs of such a maker: its name, and whether that is sure; who wants it back counts."""
         pairs = self.result.pairs
         pairs = pairs[pairs["maker"].isin(list(self.makers))]
         wanting = pairs["maker"].isin([name for name, one in self.makers.items() if one.wants_back])
