@@ -107,5 +107,5 @@ def test_the_worlds_hold_something_of_everything() -> None:
     assert len({use.consumer_type for use in world.uses}) == 13
     assert {use.region for use in world.uses} == set(REGIONS)
     assert any(use.naming.means and use.naming.means.account != use.account for use in world.uses)
-    assert min(len(world.unreferenced), len(world.stale), len(world.used)) > 50
+    assert min(len(world.unreferenced), len(world.stale), len(world.used)) > 40
     assert random_world(0, SIZE) == world
