@@ -161,25 +161,25 @@ REST = metadata(protocol="rest-json", protocols=["rest-json"])
         ("imagebuilder", "ListInfrastructureConfigurations", {}, http("ListInfrastructureConfigurations", method="PUT")),
         (
             "imagebuilder",
-            "GetInfrastructureConfiguration",
-            {"infrastructureConfigurationArn": "arn:x"},
-            http("GetInfrastructureConfiguration", method="DELETE", requestUri="/DeleteInfrastructureConfiguration"),
+            "ListInfrastructureConfigurations",
+            {},
+            http("ListInfrastructureConfigurations", method="DELETE", requestUri="/DeleteInfrastructureConfiguration"),
         ),
         (
             "imagebuilder",
-            "GetInfrastructureConfiguration",
-            {"infrastructureConfigurationArn": "arn:x"},
+            "ListInfrastructureConfigurations",
+            {"nextToken": "x"},
             renamed(
-                "GetInfrastructureConfigurationRequest", "infrastructureConfigurationArn", locationName="Action"
+                "ListInfrastructureConfigurationsRequest", "nextToken", location="querystring", locationName="Action"
             ),
         ),
         (
             "imagebuilder",
-            "GetInfrastructureConfiguration",
-            {"infrastructureConfigurationArn": "ElasticMapReduce.TerminateJobFlows"},
+            "ListInfrastructureConfigurations",
+            {"nextToken": "ElasticMapReduce.TerminateJobFlows"},
             renamed(
-                "GetInfrastructureConfigurationRequest",
-                "infrastructureConfigurationArn",
+                "ListInfrastructureConfigurationsRequest",
+                "nextToken",
                 location="header",
                 locationName="X-Amz-Target",
             ),
@@ -294,15 +294,9 @@ class Raw:
         yield b"<ErrorResponse><Error><Code>InternalFailure</Code></Error></ErrorResponse>"
 
 
-# Parameters that an operation cannot do without.
-NEEDED: dict[str, dict[str, Any]] = {
-    "GetInfrastructureConfiguration": {"infrastructureConfigurationArn": "arn:aws:imagebuilder:us-east-1:1:x"},
-}
-
-
 def test_every_read_on_the_list_is_sent_as_boto3_makes_it(server: Recorder) -> None:
     asker = Asker(boto3.Session(), "us-east-1")
     for read in READS:
         with pytest.raises(Refused, match="AccessDenied"):
-            asker.ask(read.service, read.operation, "us-east-1", **NEEDED.get(read.operation, {}))
+            asker.ask(read.service, read.operation, "us-east-1")
     assert len(server.arrived) == len(READS)

@@ -17,10 +17,10 @@ from iamframe.keys import concat, position, take, texts
 def name_mismatches(pairs: pd.DataFrame) -> pd.DataFrame:
     """Links whose two names differ.
 
-    The console, and people, take the name of a profile for the name of its role: EC2 lists profiles under "IAM role",
-    and the console deletes a profile with its role only if both are named alike. `relation` says how they differ;
-    where it is by the maker's design, the finding is kept as `info`. Neither can be renamed: make a profile of the right name,
-    put the role in, and associate it.
+    The console, and people, take the name of a profile for the name of its role: EC2 lists profiles under "IAM
+    role", and the console deletes a profile with its role only if both are named alike. `relation` says how they
+    differ; where it is by the maker's design, the finding is kept as `info`. Neither can be renamed: make a profile
+    of the right name, put the role in, and associate it.
     """
     differ = pairs[pairs["relation"].notna() & (pairs["relation"] != "same")]
     return found(

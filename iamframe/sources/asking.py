@@ -361,12 +361,12 @@ _SMITHY = re.compile(r"/service/(?P<prefix>\w+)/operation/(?P<operation>\w+)")
 def _names(service: str, operation: str, base: str, request: Any) -> bool:
     """Return whether a prepared request names this operation, in the one way that its service knows, and no other."""
     place = urlsplit(request.url)
-    path, query = place.path.removeprefix(base), parse_qsl(place.query, keep_blank_values=True)
+    path = place.path.removeprefix(base)
     kind, target = (_text(request.headers.get(name, "")) for name in ("Content-Type", "X-Amz-Target"))
     is_form = kind.partition(";")[0].strip().lower() == _FORM
     if rest := RESTS.get((service, operation)):
-        asked = (request.method, path) == (rest.method, rest.path) and {name for name, _ in query} <= rest.query
-        return asked and not (place.fragment or target or is_form)
+        asked = (request.method, path) == (rest.method, rest.path)
+        return asked and not (place.query or place.fragment or target or is_form)
     if request.method != "POST" or place.query or place.fragment:
         return False
     # Of a service that is asked by forms so far, nobody knows how it will be called in a protocol that it has later.

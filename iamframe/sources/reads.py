@@ -97,19 +97,15 @@ TARGETS = {
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """Method and path that name an operation, and the parameters that may follow them."""
+    """Method and path that name an operation; no parameters follow them."""
 
     method: str
     path: str
-    query: frozenset[str] = frozenset()
 
 
 RESTS = {
     ("account", "ListRegions"): Rest("POST", "/listRegions"),
     ("batch", "DescribeComputeEnvironments"): Rest("POST", "/v1/describecomputeenvironments"),
-    ("imagebuilder", "GetInfrastructureConfiguration"): Rest(
-        "GET", "/GetInfrastructureConfiguration", frozenset({"infrastructureConfigurationArn"})
-    ),
     ("imagebuilder", "ListInfrastructureConfigurations"): Rest("POST", "/ListInfrastructureConfigurations"),
 }
 _KNOWN = {(read.service, read.operation) for read in READS}
