@@ -962,7 +962,7 @@ def test_a_version_that_is_gone_is_no_gap_and_does_not_hide_the_others(
     """EC2 refuses the whole request, whatever else it asks for."""
     add(account, "first", "first")
     add(account, "third", "third")
-    made = template(account, "first", "first", "third", "first")
+    made = template(account, "third", "first", "third", "third")
     group(account, {"LaunchTemplate": {"LaunchTemplateId": made, "Version": "2"}}, "a")
     group(account, {"LaunchTemplate": {"LaunchTemplateId": made, "Version": "3"}}, "b")
     gone = "InvalidLaunchTemplateId.VersionNotFound"
@@ -977,7 +977,8 @@ def test_a_version_that_is_gone_is_no_gap_and_does_not_hide_the_others(
     inventory = load(account, references=True)
     assert referring(inventory, "auto-scaling-group") == [["eu-west-1", "third", "b", "3", ""]]
     assert inventory.gaps.empty
-    assert found(inventory, "unreferenced_profiles") == set()
+    # Only the version that is gone named it.
+    assert found(inventory, "unreferenced_profiles") == {"first"}
 
 
 def test_the_newest_version_of_a_listing_that_broke_off_is_asked_for_by_itself(
