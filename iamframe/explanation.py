@@ -211,10 +211,12 @@ def _using(references: pd.DataFrame, asked: Asked) -> pd.DataFrame:
         there = references["region"].isin([region, "unknown"]).to_numpy(bool)
         hit = hit | (_equal(references["consumer_id"], resource.partition("/")[2]) & mine & there)
     versions = references["consumer_version"].fillna("")
-    order = references.assign(consumer_version=versions, length=versions.str.len())[hit & bool(asked.text)].sort_values(
+    named = references.assign(consumer_version=versions, length=versions.str.len())[hit & bool(asked.text)]
+    order = named.sort_values(
         ["account_id", "region", "consumer_type", "consumer_id", "length", "consumer_version"], kind="stable"
     )
-    return references.loc[order.index]
+    ordered: pd.DataFrame = references.loc[order.index]
+    return ordered
 
 
 def _uses(rows: _Rows, inventory: Inventory, using: pd.DataFrame, lists: pd.DataFrame) -> None:

@@ -315,8 +315,8 @@ def _references_status(
     if live:
         return ("partial", limit) if limit else ("complete", "")
     where = f"in {', '.join(named)}" if named else "in regions that the files do not name"
-    said = f"references were read from files, {where}; whether other regions use a profile is not in them"
-    return "partial", f"{said}; {limit}" if limit else said
+    scope = f"references were read from files, {where}; whether other regions use a profile is not in them"
+    return "partial", f"{scope}; {limit}" if limit else scope
 
 
 def missing_permissions(inventory: Inventory) -> dict[str, object]:

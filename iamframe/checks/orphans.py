@@ -146,20 +146,20 @@ def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd
     held = profile_ids(direct["profile_id"])
     now = profile_ids(take(profiles["profile_id"], position(direct["profile_arn"], profiles["profile_arn"])))
     recreated = np.asarray(pc.fill_null(pc.not_equal(held, now), False))
-    rows = np.flatnonzero(gone | recreated)
-    stale = direct.iloc[rows].reset_index(drop=True)
+    where = np.flatnonzero(gone | recreated)
+    stale = direct.iloc[where].reset_index(drop=True)
     # An ARN that has another path than the profile of its name means that profile no more than any other.
     namesake = position(without_path(stale["named"]), without_path(profiles["profile_arn"]))
     missing = concat("names the profile ", texts(stale["named"]), ", which does not exist")
     detail = pc.case_when(
-        pc.make_struct(pa.array(recreated[rows]), pa.array(namesake >= 0)),
+        pc.make_struct(pa.array(recreated[where]), pa.array(namesake >= 0)),
         concat(
             "was started with the profile id ",
             texts(stale["profile_id"]),
             "; ",
             texts(stale["profile_name"]),
             " has since been made anew, with the id ",
-            now.take(pa.array(rows)),
+            now.take(pa.array(where)),
         ),
         concat(missing, ": the profile of that name has the path ", take(profiles["profile_path"], namesake)),
         missing,

@@ -61,7 +61,7 @@ def _users(resources: dict[str, Resource], facts: Facts) -> dict[str, str]:
     elsewhere = [
         places.get((part["account"], part["name"])) if part is not None else None for part in parts.to_pylist()
     ]
-    unknown = unknown.assign(profile_arn=elsewhere)
+    unknown = unknown.assign(profile_arn=pd.Series(elsewhere, index=unknown.index, dtype="str"))
     found: dict[str, str] = {}
     for some, says in (
         (unknown, "names {named}, its name with another path, which AWS may take for it"),

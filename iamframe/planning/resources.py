@@ -180,6 +180,7 @@ class Facts:
                 used_known,
                 strict=True,
             ):
+                maker, is_sure = self._made_by.get(arn, (None, False))
                 found[arn] = Resource(
                     kind,
                     account,
@@ -190,7 +191,8 @@ class Facts:
                     _time(created),
                     tags[arn] if known else None,
                     held.get(arn, ()),
-                    *self._made_by.get(arn, (None, False)),
+                    maker,
+                    is_sure,
                     bool(reserved),
                     arn in untaggable,
                     _time(last),
