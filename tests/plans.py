@@ -16,15 +16,16 @@ NOW = timedelta(0)
 
 
 def checked(account: PracticeAccount, **options: Any) -> Result:
-    session = account.session(region_name="us-east-1")
-    return iamframe.run_checks(iamframe.load_account(session, progress=False, **({"references": "all"} | options)))
+    return iamframe.run_checks(
+        iamframe.load_account(account.session(), progress=False, **({"references": "all"} | options))
+    )
 
 
 def tag_role(account: PracticeAccount, name: str, **tags: str) -> None:
     account.session().client("iam").tag_role(RoleName=name, Tags=tag_list(tags))
 
 
-def name_in_template(account: PracticeAccount, name: str, region: str = "us-east-1") -> None:
+def name_in_template(account: PracticeAccount, name: str, region: str | None = None) -> None:
     """Let a template name a profile, by its name or by an ARN."""
     ec2 = account.session(region_name=region).client("ec2")
     data = {"IamInstanceProfile": {"Arn" if name.startswith("arn:") else "Name": name}}

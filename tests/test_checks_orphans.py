@@ -85,8 +85,12 @@ def test_a_profile_that_holds_a_role_which_no_source_shows_is_not_empty(tmp_path
     [
         ({"p.json": profile_list(linked("web"))}, "complete", ""),
         ({"d.json": dump(role_detail("web", [profile("web")]))}, "unknown", "`aws iam list-instance-profiles` lists"),
-        ({"p.json": profile_list(linked("web"), NextToken="x")}, "partial", "not all profiles were read"),
-        ({"p.json": {"InstanceProfile": linked("web")}}, "partial", "not all profiles were read"),
+        (
+            {"p.json": profile_list(linked("web"), NextToken="x")},
+            "partial",
+            "1 profile was read, and there may be",
+        ),
+        ({"p.json": {"InstanceProfile": linked("web")}}, "unknown", "a profile without a role shows in no source read"),
     ],
 )
 def test_only_a_whole_profile_list_shows_that_none_is_empty(
@@ -358,7 +362,7 @@ def test_a_role_in_a_profile_or_without_ec2s_trust_or_of_unknown_profiles_is_not
     [
         ({"d.json": dump(role_detail("blue"))}, "complete", ""),
         ({"r.json": {"Roles": [nested_role("blue")]}}, "unknown", "which profiles hold the roles was not read"),
-        ({"d.json": dump(role_detail("blue"), IsTruncated=True)}, "partial", "not all roles were read"),
+        ({"d.json": dump(role_detail("blue"), IsTruncated=True)}, "partial", "1 role was read, and there may be more"),
         ({"d.json": dump(role_detail("blue", policy="<JSON>"))}, "unknown", "the trust policies of 1 of 1 role"),
         ({"p.json": profile_list(linked("web"))}, "unknown", "roles that are in no profile show in no source read"),
     ],

@@ -183,6 +183,7 @@ def test_json_holds_each_finding_with_null_for_what_is_missing_and_nothing_else(
         "related_arn": None,
         "relation": None,
         "maker": None,
+        "maker_basis": None,
         "expected": False,
         "accepted": None,
         "detail": "holds no role",
@@ -196,9 +197,9 @@ def test_csv_is_quoted_guarded_and_nothing_else(tmp_path: Path) -> None:
     done = run(tmp_path, "check", "in", "--only", "empty_profiles", "--format", "csv")
     assert done.stdout == (
         '"check","severity","certainty","account_id","resource_type","resource_name","resource_arn","related_arn",'
-        '"relation","maker","expected","accepted","detail","next_step"\n'
+        '"relation","maker","maker_basis","expected","accepted","detail","next_step"\n'
         f'"empty_profiles","medium","certain","{ACCOUNT}","instance-profile","\'=1+1",'
-        f'"arn:aws:iam::{ACCOUNT}:instance-profile/=1+1","","","","False","","holds no role",'
+        f'"arn:aws:iam::{ACCOUNT}:instance-profile/=1+1","","","","","False","","holds no role",'
         '"aws iam delete-instance-profile --instance-profile-name==1+1"\n'
     )
 

@@ -733,7 +733,8 @@ def test_it_says_whether_the_iam_console_deletes_the_profile_along_with_its_role
     tmp_path: Path, name: str, deletes: bool
 ) -> None:
     """It does where both have the same name; the AWS CLI and the API do not (IAM User Guide)."""
-    told = explain(account(tmp_path, profile(name, nested_role("web")), roles=(role_detail("web"),)), name)
+    roles = (role_detail("web", [profile(name)]),)
+    told = explain(account(tmp_path, profile(name, nested_role("web")), roles=roles), name)
     (note,) = {note for field, *_, note in said(told, "deleting") if field == "in the IAM console"}
     assert note.startswith("deleting the role there " + (f"deletes the profile {name} too" if deletes else "leaves"))
     assert ("the AWS CLI and the API" in note) == deletes

@@ -19,6 +19,7 @@ import pytest
 from builders import dump, profile, profile_list, role_detail, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_store import manifest, seal
 
 import iamframe
 from iamframe.errors import SourceError
@@ -584,9 +585,9 @@ def test_a_snapshot_keeps_events_and_one_of_an_older_version_opens_without(tmp_p
     opened = iamframe.open_snapshot(folder)
     pd.testing.assert_frame_equal(opened.events, inventory.events)
     pd.testing.assert_frame_equal(iamframe.history(folder), iamframe.history(inventory))
-    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
-    del manifest["frames"]["events"]
-    (folder / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+    said = manifest(folder)
+    del said["frames"]["events"]
+    seal(folder, said)
     old = iamframe.open_snapshot(folder)
     assert old.events.empty
     assert old.events.dtypes.equals(inventory.events.dtypes)

@@ -14,7 +14,7 @@ from test_plan_run import holding, run, start
 import iamframe
 from iamframe.practice import PracticeAccount
 
-REGION = "us-east-1"
+REGION = "eu-south-2"
 # How something may name a profile; the last two are no use of it.
 KINDS = (
     "name",

@@ -55,13 +55,14 @@ def writes(account: PracticeAccount) -> list[str]:
     ]
 
 
-def start(account: PracticeAccount, name: str, region: str = "us-east-1") -> None:
+def start(account: PracticeAccount, name: str, region: str | None = None) -> None:
     ec2 = account.session(region_name=region).client("ec2")
     image = ec2.describe_images()["Images"][0]["ImageId"]
     ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, IamInstanceProfile={"Name": name})
 
 
-# Run with the AWS CLI
+# Run with the AWS CLI. In older regions its version 1 asks EMR and RDS by an address of its own, whatever
+# AWS_ENDPOINT_URL says, so that accounts here are of regions that it does not know that of.
 
 HOSTILE_PATH = "/a'b/$(touch${IFS}pwned)/`touch${IFS}pwned`/;\"\\*?/"
 HOSTILE = "-empty=+,.@x"
@@ -70,7 +71,7 @@ HOSTILE = "-empty=+,.@x"
 @pytest.fixture(scope="module")
 def cleaned(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """An account of many kinds before its plan was run, afterwards, after it was run again, and after the undo."""
-    with PracticeAccount(regions=["us-east-1"]) as account:
+    with PracticeAccount(regions=["eu-south-2"]) as account:
         iam = account.session().client("iam")
         add(account, HOSTILE, path=HOSTILE_PATH)
         add(
@@ -210,7 +211,7 @@ def name_everywhere(account: PracticeAccount, arns: dict[str, str]) -> None:
 
     And templates: one in another case, one with another path, and one that names it in a version in between.
     """
-    session = account.session(region_name="eu-west-1")
+    session = account.session(region_name="eu-central-2")
     ec2, scaling = session.client("ec2"), session.client("autoscaling")
     image = {"ImageId": ec2.describe_images()["Images"][0]["ImageId"], "InstanceType": "t3.micro"}
     data = {"IamInstanceProfile": {"Arn": arns["templated"]}}
@@ -235,7 +236,7 @@ def name_everywhere(account: PracticeAccount, arns: dict[str, str]) -> None:
             AutoScalingGroupName=name,
             MinSize=0,
             MaxSize=0,
-            AvailabilityZones=["eu-west-1a"],
+            AvailabilityZones=["eu-central-2a"],
             LaunchTemplate={"LaunchTemplateName": name, "Version": "1"},
         )
     # A group whose template is gone starts nothing.
@@ -247,7 +248,7 @@ JSON = {
         "computeEnvironments": [
             {
                 "computeEnvironmentName": "idle",
-                "computeEnvironmentArn": "arn:aws:batch:eu-west-1:123456789012:compute-environment/idle",
+                "computeEnvironmentArn": "arn:aws:batch:eu-central-2:123456789012:compute-environment/idle",
                 "status": "VALID",
                 "computeResources": {
                     "type": "EC2",
@@ -334,7 +335,7 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             add(account, name)
         iam.create_role(RoleName="other", AssumeRolePolicyDocument=EC2)
         plan = iamframe.plan(checked(account), min_age=NOW)
-        start(account, "started", region="eu-west-1")
+        start(account, "started", region="eu-central-2")
         iam.remove_role_from_instance_profile(InstanceProfileName="swapped", RoleName="swapped")
         iam.add_role_to_instance_profile(InstanceProfileName="swapped", RoleName="other")
         iam.remove_role_from_instance_profile(InstanceProfileName="recreated", RoleName="recreated")
@@ -348,7 +349,7 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         account.deny("GetInstanceProfile", "denied")
         name_everywhere(account, arns)
         queue = {"IamInstanceProfile": {"Name": "queued"}}
-        ec2 = account.session(region_name="eu-west-1").client("ec2")
+        ec2 = account.session(region_name="eu-central-2").client("ec2")
         ec2.create_launch_template(LaunchTemplateName="queue", LaunchTemplateData=queue)
         for name in ("half", "stuck"):
             account.deny("DeleteInstanceProfile", name)
@@ -374,7 +375,7 @@ def test_all_of_them_were_planned(changed: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("started", "an instance in eu-west-1 has it"),
+        ("started", "an instance in eu-central-2 has it"),
         ("swapped", "it was ["),
         ("recreated", "it was ["),
         ("tagged", "it was ["),
@@ -382,22 +383,22 @@ def test_all_of_them_were_planned(changed: dict[str, Any]) -> None:
         ("filled", "it was ["),
         ("denied", "it could not be read"),
         ("gone", "it could not be read"),
-        ("templated", "the launch templates of eu-west-1 name it"),
-        ("configured", "the launch configurations of eu-west-1 name it"),
-        ("requested", "the spot requests of eu-west-1 name it"),
-        ("fleeted", "the spot fleets of eu-west-1 name it"),
-        ("pinned", "the Auto Scaling groups of eu-west-1 name it"),
-        ("shouted", "the launch templates of eu-west-1 name it"),
-        ("moved", "the launch templates of eu-west-1 name its name with another path"),
-        ("versioned", "the launch templates of eu-west-1 name it"),
-        ("batched", "the Batch environments of eu-west-1 name it"),
-        ("clustered", "the EMR clusters of eu-west-1 name it"),
-        ("stalked", "the Elastic Beanstalk environments of eu-west-1 name it"),
-        ("imaged", "the Image Builder infrastructure of eu-west-1 name it"),
-        ("provided", "the ECS capacity providers of eu-west-1 name it"),
-        ("based", "the RDS Custom instances of eu-west-1 name it"),
-        ("queued", "the launch templates of eu-west-1 name it"),
-        ("grouped", "the PCS node groups of eu-west-1 name it"),
+        ("templated", "the launch templates of eu-central-2 name it"),
+        ("configured", "the launch configurations of eu-central-2 name it"),
+        ("requested", "the spot requests of eu-central-2 name it"),
+        ("fleeted", "the spot fleets of eu-central-2 name it"),
+        ("pinned", "the Auto Scaling groups of eu-central-2 name it"),
+        ("shouted", "the launch templates of eu-central-2 name it"),
+        ("moved", "the launch templates of eu-central-2 name its name with another path"),
+        ("versioned", "the launch templates of eu-central-2 name it"),
+        ("batched", "the Batch environments of eu-central-2 name it"),
+        ("clustered", "the EMR clusters of eu-central-2 name it"),
+        ("stalked", "the Elastic Beanstalk environments of eu-central-2 name it"),
+        ("imaged", "the Image Builder infrastructure of eu-central-2 name it"),
+        ("provided", "the ECS capacity providers of eu-central-2 name it"),
+        ("based", "the RDS Custom instances of eu-central-2 name it"),
+        ("queued", "the launch templates of eu-central-2 name it"),
+        ("grouped", "the PCS node groups of eu-central-2 name it"),
     ],
 )
 def test_nothing_is_written_to_a_profile_that_is_no_longer_as_it_was_read(
@@ -457,14 +458,14 @@ def test_all_that_a_load_asks_is_asked_again(changed: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("action", ["DescribeInstances", "pcs:ListClusters"])
 def test_a_region_that_cannot_be_read_stops_the_deletion(tmp_path: Path, action: str) -> None:
-    with PracticeAccount(regions=["us-east-1"]) as account:
+    with PracticeAccount(regions=["eu-south-2"]) as account:
         add(account, "left")
         plan = iamframe.plan(checked(account), min_age=NOW)
         account.deny(action)
         account.forget()
         done = run(plan.script, account, tmp_path)
         assert (done.returncode, writes(account)) == (1, [])
-        assert "of us-east-1 could not be read" in done.stderr
+        assert "of eu-south-2 could not be read" in done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -520,13 +521,13 @@ def test_all_that_a_load_asks_is_asked_before_a_deletion(tmp_path: Path, one_lef
     asked, said = asked_of(tmp_path / "run", one_left, "nothing")
     assert (asked[-1], said) == ("iam delete-instance-profile --instance-profile-name=left", "")
     for line in READ_AGAIN:
-        for region in ("eu-west-1", "us-east-1"):
+        for region in ("eu-central-2", "eu-south-2"):
             assert any(one.startswith(line) and f"--region={region} " in one for one in asked), (line, region)
     # A version that is neither the newest nor the default, and one that a group starts from.
     by_id = {tuple(one.split()[2:4]) for one in asked if "--launch-template-id" in one}
     assert by_id == {
-        ("--launch-template-id=lt-1", "--region=eu-west-1"),
-        ("--launch-template-id=lt-1", "--region=us-east-1"),
+        ("--launch-template-id=lt-1", "--region=eu-central-2"),
+        ("--launch-template-id=lt-1", "--region=eu-south-2"),
         ("--launch-template-id=lt-2", "--versions=5"),
     }
 
@@ -543,14 +544,14 @@ READ_AGAIN = sorted(
 def test_nothing_is_deleted_where_one_read_is_refused_in_one_region(
     tmp_path: Path, one_left: tuple[str, str], line: str
 ) -> None:
-    asked, said = asked_of(tmp_path / "run", one_left, f"{line}*--region=us-east-1*")
+    asked, said = asked_of(tmp_path / "run", one_left, f"{line}*--region=eu-south-2*")
     assert [one for one in asked if one.startswith(line)]
     assert not [one for one in asked if one.startswith(("iam delete", "iam remove"))]
-    assert "of us-east-1 could not be read" in said
+    assert "of eu-south-2 could not be read" in said
 
 
 def test_tags_are_not_set_where_either_side_has_changed(tmp_path: Path) -> None:
-    with PracticeAccount(regions=["us-east-1"]) as account:
+    with PracticeAccount(regions=["eu-south-2"]) as account:
         for name in ("role", "profile"):
             link(account, name, {"Owner": "ops"}, {"Owner": "dev"})
         plan = iamframe.plan(checked(account), min_age=NOW)
@@ -566,7 +567,7 @@ def test_tags_are_not_set_where_either_side_has_changed(tmp_path: Path) -> None:
 
 
 def test_a_script_does_nothing_in_another_account_or_with_expired_credentials(tmp_path: Path) -> None:
-    with PracticeAccount(regions=["us-east-1"]) as account:
+    with PracticeAccount(regions=["eu-south-2"]) as account:
         add(account, "left")
         plan = iamframe.plan(checked(account), min_age=NOW)
         other = account.add_member("other")
@@ -581,11 +582,11 @@ def test_a_script_does_nothing_in_another_account_or_with_expired_credentials(tm
 
 
 def test_of_many_accounts_only_that_of_the_credentials_is_done(tmp_path: Path) -> None:
-    with PracticeAccount(regions=["us-east-1"]) as account:
+    with PracticeAccount(regions=["eu-south-2"]) as account:
         other = account.add_member("other")
         add(account, "mine")
         account.session(account_id=other).client("iam").create_instance_profile(InstanceProfileName="theirs")
-        sessions = [account.session(region_name="us-east-1", account_id=one) for one in (ID, other)]
+        sessions = [account.session(region_name="eu-south-2", account_id=one) for one in (ID, other)]
         both = joined(iamframe.load_account(session, progress=False) for session in sessions)
         plan = iamframe.plan(iamframe.run_checks(both), min_age=NOW)
         assert plan.steps["account_id"].unique().tolist() == sorted([ID, other])

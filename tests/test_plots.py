@@ -134,7 +134,7 @@ def with_profiles_unread(inventory: Inventory) -> Inventory:
 
 
 def test_links_are_counted_by_how_their_names_relate(tmp_path: Path) -> None:
-    names = [("web", "web"), ("Web", "web2"), ("api", "API"), ("job-role", "job-profile"), ("green", "blue")]
+    names = [("web", "web"), ("Web", "web-2"), ("api", "API"), ("job-role", "job-profile"), ("green", "blue")]
     documents = {"p.json": profile_list(*[profile(p, nested_role(r)) for r, p in names], profile("empty"))}
     ax = drawn(plot_name_relations(run_checks(load(tmp_path, documents))), tmp_path)
     assert bars(ax) == {

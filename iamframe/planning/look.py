@@ -143,9 +143,10 @@ def _asking(consumer: Consumer) -> str:
     lines, ends = [], []
     given: list[str] = []
     for level, step in enumerate(consumer.steps, 1):
-        keys = re.findall(r"(\w+):", step.each)
         listed, rest = step.each.split("[]", 1)
-        query = f"{_ALL.format(listed)}[]{rest}.[{','.join(keys)}]"
+        keys, paths = zip(*re.findall(r"(\w+): (\w+)", rest), strict=True)
+        # A list, not the mapping itself: after one, JMESPath no longer goes through the records one by one.
+        query = f"{_ALL.format(listed)}[].[{','.join(paths)}]"
         options = [*given, *_options(consumer.service, step.parameters)]
         variables = [f"{column}{level}" for column in "abc"[: len(keys)]]
         given = [f'--{dashed(key)}="${variable}"' for key, variable in zip(keys, variables, strict=True)]

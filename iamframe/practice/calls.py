@@ -19,6 +19,8 @@ _NAMESPACES = {
     "sts": "https://sts.amazonaws.com/doc/2011-06-15/",
     "autoscaling": "http://autoscaling.amazonaws.com/doc/2011-01-01/",
     "ec2": "http://ec2.amazonaws.com/doc/2016-11-15/",
+    "elasticbeanstalk": "http://elasticbeanstalk.amazonaws.com/docs/2010-12-01/",
+    "rds": "http://rds.amazonaws.com/doc/2014-10-31/",
 }
 # How policies name a service, where that is not the name it signs with.
 _PREFIXES = {"tagging": "tag"}
