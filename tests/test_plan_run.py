@@ -265,6 +265,9 @@ JSON = {
     ("elasticmapreduce", "DescribeCluster"): {
         "Cluster": {"Id": "j-1", "Status": {"State": "WAITING"}, "Ec2InstanceAttributes": {}}
     },
+    # What the AWS CLI asks besides when it describes a cluster.
+    ("elasticmapreduce", "ListInstanceGroups"): {"InstanceGroups": []},
+    ("elasticmapreduce", "ListBootstrapActions"): {"BootstrapActions": []},
     ("imagebuilder", "ListInfrastructureConfigurations"): {
         "infrastructureConfigurationSummaryList": [{"name": "golden", "instanceProfileName": "imaged"}]
     },
@@ -326,7 +329,7 @@ def name_in_services(account: PracticeAccount, patch: pytest.MonkeyPatch) -> Non
 @pytest.fixture(scope="module")
 def changed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """An account in which, after the plan was made, each profile but one was changed in another way."""
-    with PracticeAccount() as account:
+    with PracticeAccount(regions=["eu-central-2", "eu-south-2"]) as account:
         iam = account.session().client("iam")
         for name in ("started", "swapped", "recreated", "tagged", "emptied", "denied", "half", "stuck"):
             add(account, name, name)
@@ -387,7 +390,7 @@ def test_all_of_them_were_planned(changed: dict[str, Any]) -> None:
         ("configured", "the launch configurations of eu-central-2 name it"),
         ("requested", "the spot requests of eu-central-2 name it"),
         ("fleeted", "the spot fleets of eu-central-2 name it"),
-        ("pinned", "the Auto Scaling groups of eu-central-2 name it"),
+        ("pinned", "the launch templates of eu-central-2 name it"),
         ("shouted", "the launch templates of eu-central-2 name it"),
         ("moved", "the launch templates of eu-central-2 name its name with another path"),
         ("versioned", "the launch templates of eu-central-2 name it"),
@@ -456,12 +459,11 @@ def test_all_that_a_load_asks_is_asked_again(changed: dict[str, Any]) -> None:
     assert {one.operation for one in CONSUMERS if one.when != "files"} <= set(changed["asked"])
 
 
-@pytest.mark.parametrize("action", ["DescribeInstances", "pcs:ListClusters"])
-def test_a_region_that_cannot_be_read_stops_the_deletion(tmp_path: Path, action: str) -> None:
+def test_a_service_that_cannot_be_read_stops_the_deletion(tmp_path: Path) -> None:
     with PracticeAccount(regions=["eu-south-2"]) as account:
         add(account, "left")
         plan = iamframe.plan(checked(account), min_age=NOW)
-        account.deny(action)
+        account.deny("pcs:ListClusters")
         account.forget()
         done = run(plan.script, account, tmp_path)
         assert (done.returncode, writes(account)) == (1, [])
@@ -471,7 +473,7 @@ def test_a_region_that_cannot_be_read_stops_the_deletion(tmp_path: Path, action:
 @pytest.fixture(scope="module")
 def one_left() -> tuple[str, str]:
     """The script that deletes an empty profile of two regions, and what the AWS CLI must print of it."""
-    with PracticeAccount() as account:
+    with PracticeAccount(regions=["eu-central-2", "eu-south-2"]) as account:
         add(account, "left")
         plan = iamframe.plan(checked(account), min_age=NOW)
     (block,) = [line for line in plan.script.splitlines() if "profile_is left " in line]
@@ -524,11 +526,14 @@ def test_all_that_a_load_asks_is_asked_before_a_deletion(tmp_path: Path, one_lef
         for region in ("eu-central-2", "eu-south-2"):
             assert any(one.startswith(line) and f"--region={region} " in one for one in asked), (line, region)
     # A version that is neither the newest nor the default, and one that a group starts from.
-    by_id = {tuple(one.split()[2:4]) for one in asked if "--launch-template-id" in one}
+    told = ("--launch-template-id", "--versions", "--region")
+    by_id = {
+        tuple(part for part in one.split() if part.startswith(told)) for one in asked if "--launch-template-id" in one
+    }
     assert by_id == {
-        ("--launch-template-id=lt-1", "--region=eu-central-2"),
-        ("--launch-template-id=lt-1", "--region=eu-south-2"),
-        ("--launch-template-id=lt-2", "--versions=5"),
+        (f"--launch-template-id={one}", *versions, f"--region={region}")
+        for one, versions in (("lt-1", ()), ("lt-2", ("--versions=5",)))
+        for region in ("eu-central-2", "eu-south-2")
     }
 
 
