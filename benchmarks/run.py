@@ -81,6 +81,33 @@ told = str(iamframe.explain(inventory, inventory.roles["role_name"].iloc[-1]))
 seconds = time.perf_counter() - start
 """
 )
+FOLDERS = (
+    TIMED
+    + """
+import json, pathlib, tempfile
+import pandas
+from iamframe.loading import load_files
+with tempfile.TemporaryDirectory() as place:
+    for number in range(1, int(path) + 1):
+        account = f"{number:012d}"
+        folder = pathlib.Path(place, account)
+        folder.mkdir()
+        when, arn = "2024-05-01T09:00:00Z", f"arn:aws:iam::{account}"
+        role = {"Path": "/", "RoleName": "web", "RoleId": "AROAWEB", "Arn": f"{arn}:role/web", "CreateDate": when}
+        allowed = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        role["AssumeRolePolicyDocument"] = {"Statement": [allowed]}
+        profile = {"Path": "/", "InstanceProfileName": "web", "InstanceProfileId": "AIPAWEB", "CreateDate": when}
+        profile |= {"Arn": f"{arn}:instance-profile/web", "Roles": [role]}
+        caller = {"UserId": "AIDA", "Account": account, "Arn": f"{arn}:user/audit"}
+        (folder / "identity.json").write_text(json.dumps(caller))
+        (folder / "profiles.json").write_text(json.dumps({"InstanceProfiles": [profile]}))
+        (folder / "roles.json").write_text(json.dumps({"Roles": [role]}))
+    start = time.perf_counter()
+    inventory = load_files(place)
+    seconds = time.perf_counter() - start
+assert len(inventory.accounts) == int(path)
+"""
+)
 IMPORT = "import time\nstart = time.perf_counter()\nimport {}\nseconds = time.perf_counter() - start\n"
 
 
@@ -152,6 +179,10 @@ def main() -> None:
                 f"{large[0]:.2f} s",
                 f"{large[0] / small[0]:.1f} x the time of a tenth of the rows",
             )
+        ]
+        few, many = medians(3, *(lambda n=n: once(FOLDERS, str(n)) for n in (250, 2000)))
+        rows += [
+            ("folders of 2,000 accounts to frames", f"{many[0]:.2f} s", f"{many[0] / few[0]:.1f} x the time of 250")
         ]
         ((explained, _),) = medians(3, lambda: once(EXPLAIN, str(args.roles)))
         rows += [(f"`explain` of one of {args.roles:,} roles", f"{explained:.2f} s", "")]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pytest
 from accounts import EC2, ID, add
 from builders import tag_list
 from plans import NOW, checked, link, name_in_template, reasons, tag_role
+from resident_aws import resident_aws
 
 import iamframe
 from iamframe.inventory import joined
@@ -33,7 +33,7 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Run a script under sh with the AWS CLI of this environment, in an empty folder."""
     folder.mkdir(exist_ok=True)
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    path = f"{resident_aws()}{os.pathsep}{os.environ['PATH']}"
     (folder / "plan.sh").write_text(script, encoding="utf-8")
     return subprocess.run(
         ["sh", "plan.sh"],
