@@ -129,6 +129,21 @@ PAIRS = [
     ("/", "workers-NodeInstanceRole-1E97EK7WH11XU",
      "/", "workers-NodeInstanceProfile-141G8BC5RWJT1", "eksctl", True, False),
     ("/", "web-role-1a2b3c4", "/", "web-profile-9f8e7d6", "Pulumi", True, False),
+    ("/", "web-role-1234567", "/", "web-profile-9f8e7d6", "Pulumi", True, False),
+    ("/", "apps-instanceRole-role-a045dc4", "/", "apps-instanceProfile-9f8e7d6", "Pulumi (EKS)", True, False),
+    ("/", "eksctl-KarpenterNodeRole-prod", "/", "eksctl-KarpenterNodeInstanceProfile-prod",
+     "eksctl (Karpenter)", True, False),
+    ("/service-role/", "AmazonEMR-InstanceProfile-20240603T210651", "/", "AmazonEMR-InstanceProfile-20240603T210651",
+     "Amazon EMR (console)", False, True),
+    ("/", "ocp4-9n2nn-bootstrap-role", "/", "ocp4-9n2nn-bootstrap-profile", "OpenShift", True, False),
+    ("/", "role-20260102035417812000000024", "/", "profile-20260102035418792100000006", "Terraform", True, False),
+    # Cut for a random text of 12 capitals and digits: 63 characters; of 11: 62; of two without a digit.
+    ("/", "eksctl-security-workshop-nodegrou-NodeInstanceRole-QBU9FVSOHZEQ", "/",
+     "eksctl-security-workshop-nodegroup-ng-1-NodeInstanceProfile-1O2HVS5QEZ09C", "eksctl", True, False),
+    ("/", "eksctl-cluster-5a-nodegroup-ng1-p-NodeInstanceRole-NNH3ISP12CX", "/",
+     "eksctl-cluster-5a-nodegroup-ng1-public-NodeInstanceProfile-QNLJ2OJEW0DP", "eksctl", True, False),
+    ("/", "shop-Role-jXNNFVvKvpkJ", "/", "shop-Profile-ZAErVIeYmtZo", "CloudFormation", True, False),
+    ("/", "shop-Role-1A2B3C4D5E6F", "/", "shop-Profile-aQ7zXk29LmRt", "CloudFormation", True, False),
     ("/", "web", "/", "web", None, False, False),  # the IAM console gives both the name that the user chose
     ("/", "blue", "/", "green", None, False, False),
 ]  # fmt: skip
@@ -243,6 +258,42 @@ OWN_NAMES = [
     ("imagebuilder-role", "imagebuilder-profile"),
     ("EMR_EC2_DefaultRole", "EMR_EC2_DefaultRole_v2"),
     ("s3access-prod", "s3access-prod-profile"),
+    # Words without a vowel, and numbers, where OpenShift has random characters.
+    *((f"{name}-role", f"{name}-profile") for name in ("acme-https-master", "data-mssql-worker", "acme-24578-edge")),
+    *((f"acme-{word}-worker-role", f"acme-{word}-worker") for word in ("html5", "pgsql", "sftp2", "mgmt2", "prd24")),
+    ("acme-x7k2p-backup-role", "acme-x7k2p-backup-profile"),
+    # Commits, containers, the ends of ids.
+    ("api-role-3f9a1c2b7d4e", "api-profile-8b2d0e6f1a9c"),
+    ("deploy-NodeInstanceRole-3f9a1c2b7d4e", "deploy-NodeInstanceProfile-8b2d0e6f1a9c"),
+    ("app-role-a3d6g9j2k5m8", "app-profile-b4e7h0k3m6n9"),
+    ("mac-Role-0A1B2C3D4E5F", "mac-Profile-F9E8D7C6B5A4"),
+    # Words, regions and dates in capitals or humps, on two sides that differ.
+    ("shop-Role-USEAST1PROD", "shop-Profile-EUWEST1TEST"),
+    ("shop-Role-EUWEST1PROD", "shop-Profile-APSOUTH1DEV"),
+    ("rel-Role-31JAN2024EU1", "rel-Profile-02FEB2025US2"),
+    ("ops-Role-CHG0034567EU", "ops-Profile-INC0081234US"),
+    ("win-Role-WIN2022SRV01", "win-Profile-RHEL9WEB002"),
+    ("shop-Role-BLUEPROD2024", "shop-Profile-GREENTEST23X"),
+    ("acme-WebRole-PRD01EUC1A2", "acme-DbProfile-DEV12USE2B3"),
+    ("app-Role-ProdEuWest1a", "app-Profile-TestUsEast1b"),
+    ("shop-Role-Web01Prod2Eu", "shop-Profile-Api03Test4Us"),
+    ("app-Role-FrontEndProd", "app-Profile-BackEndTest1"),
+    ("shop-Role-A1B2C3D4E5F6G", "shop-Profile-Z9Y8X7W6V5U4T"),  # of 13, and no number of 63 bits
+    (
+        "acme-platform-production-eu-west-1-web-InstanceRole-1A2B3C4D5E6F",
+        "acme-platform-production-eu-west-1-web-blue-InstanceProfile-Z9Y8X7W6V5U4",
+    ),  # of 64 characters, and not cut
+    # Numbers where Pulumi has seven hexadecimal digits, one counter where Terraform has two.
+    ("cust-role-c001234", "cust-profile-c005678"),
+    ("po-role-24e1001", "po-profile-24e1002"),
+    ("dr-role-20240131093000000000000000", "dr-profile-20240131093000000000000000"),
+    ("AWSRDSCustomPaymentsRole", "AWSRDSCustomPaymentsProfile"),
+    ("aws-elasticbeanstalk-ec2-role-housing", "aws-elasticbeanstalk-ec2-role-housing"),
+    ("nodes.shop", "nodes.shop"),
+    ("masters.data", "masters.data"),
+    ("AWSTransform-Deploy-Shop-Instance-Role", "AWSTransform-Deploy-Shop-Instance-Role"),
+    ("BatchWorkerRole", "rosa-service-managed-prod-worker"),
+    ("AmazonEC2RoleForLaunchWizard", "LaunchWizardry-game-profile"),
 ]
 
 

@@ -26,8 +26,6 @@ from iamframe.names import is_date, is_same_stem, turns
 
 PAIR, TAG, GUESS = "pair", "tag", "guess"
 
-_ROLE_NAME_LIMIT = 64  # characters (IAM API Reference, CreateRole)
-
 
 def _equal(role: str, profile: str, _: str) -> bool:
     return role == profile
@@ -38,23 +36,45 @@ def _differs(role: str, profile: str, _: str) -> bool:
 
 
 def _is_one_stack(role: str, profile: str, role_name: str) -> bool:
-    """Return whether two stacks are one: CloudFormation cuts it short where the name of a role would be too long."""
-    return role == profile or (len(role_name) == _ROLE_NAME_LIMIT and profile.startswith(role))
+    """Return whether two stacks are one, of which the role's may be cut short for the limit of 64 characters."""
+    # CloudFormation leaves 51 characters before the random text, or 52 before one with small letters.
+    random = role_name.rpartition("-")[2]
+    head = len(role_name) - len(random)
+    is_cut = head == 51 or (head == 52 and random != random.upper())
+    return role == profile or (is_cut and profile.startswith(role))
 
 
 def _are_random(role: str, profile: str, _: str) -> bool:
     """Return whether CloudFormation may have drawn both; an account id, a date, a word in capitals it did not draw."""
-    small = role != role.upper() or profile != profile.upper()
+    both, both_small = role + profile, all(text != text.upper() for text in (role, profile))
+    changes = turns(role) + turns(profile)
     return (
-        not role.isdigit()
-        and not profile.isdigit()
-        and any(map(str.isdigit, role + profile))
-        # Words change seldom between letters and digits: of two texts drawn at random, one in a thousand so seldom.
-        and turns(role) + turns(profile) >= (7 if small else 3)
+        not (role.isdigit() or profile.isdigit())
+        # What it draws in capitals is a number of 63 bits to the base of 36, of which 13 digits begin with 1.
+        and all(len(text) < 13 or text.startswith("1") for text in (role, profile))
+        # Both in small letters, or both hexadecimal: a commit, a container, the end of an id.
+        and both != both.lower()
+        and not all(_HEXADECIMAL.fullmatch(text) for text in (role, profile))
+        and not all(_WORDS.search(text) for text in (role, profile))
+        # Words change seldom between capitals, small letters and digits: random texts are drawn with so few changes
+        # once in 400 pairs.
+        and changes >= (7 if both_small else 3)
+        and (changes >= 8 or any(map(str.isdigit, both)))
         # Nor do two texts drawn at random agree in more than a few places, as `EUWEST1PROD2` and `EUWEST1PROD3` do.
         and _alike(role, profile) <= 3
         and _alike(role[::-1], profile[::-1]) <= 3
     )
+
+
+_HEXADECIMAL = re.compile(r"[0-9a-f]+|[0-9A-F]+")
+# What people put into names: each stands in a random text of 12 once in some thousand, in both of a pair hardly ever.
+_WORDS = re.compile(
+    "prod|prd|test|tst|dev|stag|stg|uat|sandb|sbx|demo|live|beta|east|west|north|south|centr|emea|apac|latam|web|app|api|"
+    "srv|serv|node|host|rack|data|team|squad|blue|green|front|back|edge|core|main|site|zone|user|admin|release|hotfix|"
+    "vers|win|lnx|linux|rhel|sql|orcl|hana|chg|inc|task|ritm|proj|cost|phase|wave|step|gate|level|tribe|unit|runner|"
+    "gitlab|runn?|ec2|rds|sns|sqs|vpc|tgw|pop|rack|cage|pod|job|etl|log|sec|net|sys|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|20[0-4][0-9]",
+    re.IGNORECASE,
+)
 
 
 def _alike(one: str, other: str) -> int:
@@ -66,11 +86,13 @@ def _is_random(text: str) -> bool:
 
 
 def _are_of_one_day(role: str, profile: str, _: str) -> bool:
-    """Return whether two counters of Terraform's were made in one run: of one day, or minutes apart at midnight."""
+    """Return whether two counters of Terraform's, never equal, were made in one run: of one day, or minutes apart."""
     times = _counted_at(role), _counted_at(profile)
     if None in times:
         return False
     one, other = times
+    if role == profile:
+        return False
     return one.date() == other.date() or abs(one - other) < timedelta(minutes=10)  # type: ignore[union-attr,operator]
 
 
@@ -89,8 +111,26 @@ def _are_of_one_prefix(role: str, profile: str, _: str) -> bool:
     return one == other or any(is_same_stem(*both) for both in either)
 
 
+def _are_of_one_counted_prefix(role: str, profile: str, _: str) -> bool:
+    """Return the same where counters follow, which nobody makes up: prefixes may be the words and nothing else."""
+    return _are_of_one_prefix(role, profile, _) or is_same_stem(f"x-{role.strip('-_.')}", f"x-{profile.strip('-_.')}")
+
+
 def _are_hexadecimal(role: str, profile: str, _: str) -> bool:
-    return role != profile and not any(text.isdigit() or text.isalpha() for text in (role, profile))
+    """Return whether Pulumi may have drawn both: two numbers, two words, or two that are nearly the same it did not."""
+    counted = [re.fullmatch(r"[a-f]?[0-9]+|[a-f]+", text) for text in (role, profile)]
+    return not all(counted) and _alike(role, profile) <= 3
+
+
+# Words that hold no vowel are made of the characters that Kubernetes draws from.
+_LIKE_KUBERNETES = re.compile(
+    r".*-(?:\d{5}|https|http\d|html\d|mssql|pgsql|mqtts|smtps|sftp\d|mgmt\d|grpc\d|"
+    r"(?:prd|stg|tst|srv|dmz|sbx|crm|vpc|dbs|wrk)\d\d)"
+)
+
+
+def _are_of_one_infrastructure(role: str, profile: str, _: str) -> bool:
+    return role == profile and not _LIKE_KUBERNETES.fullmatch(role)
 
 
 class _Token(NamedTuple):
@@ -107,14 +147,17 @@ _TOKENS = {
     "{name}": _Token(r"[^\n]+", _equal),
     "{rest}": _Token(r"[^\n]*", _equal),
     "{cluster}": _Token(r"[A-Za-z0-9][A-Za-z0-9._-]*", _equal),
+    # A name with dots.
+    "{domain}": _Token(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+", _equal),
     # OpenShift: the name of the cluster and five random characters, of those that Kubernetes draws from.
-    "{infra}": _Token(r"[a-z0-9-]+-[bcdfghj-np-tv-xz24-9]{5}", _equal),
+    "{infra}": _Token(r"[a-z0-9-]+-[bcdfghj-np-tv-xz24-9]{5}", _are_of_one_infrastructure),
     # CloudFormation: STACK-LOGICALID-RANDOM: 12 or 13, seldom 11, capitals and digits; later 12 letters and digits.
     "{stack}": _Token(r"[A-Za-z][A-Za-z0-9-]*", _is_one_stack),
     "{logical}": _Token(r"[A-Za-z0-9]+", _differs),
     "{random}": _Token(r"(?:[A-Z0-9]{11,13}|[A-Za-z0-9]{12})", _are_random, _is_random),
     # Terraform: the time in 18 digits, then a counter in 8; a prefix before it. Pulumi: 7 hexadecimal digits.
     "{counter}": _Token(r"[0-9]{18}[0-9a-f]{8}", _are_of_one_day, lambda text: _counted_at(text) is not None),
+    "{counted}": _Token(r"[^\n]*", _are_of_one_counted_prefix),
     "{prefix}": _Token(r"[^\n]*", _are_of_one_prefix),
     "{hex}": _Token(r"[0-9a-f]{7}", _are_hexadecimal, lambda text: not (text.isdigit() or text.isalpha())),
     # Random by themselves.
@@ -123,8 +166,20 @@ _TOKENS = {
     "{id}": _Token(r"[0-9a-z]{32}"),
     "{digits}": _Token(r"[0-9]+"),
     "{region}": _Token(r"[a-z]{2,4}(?:-[a-z]+)+-[0-9]"),
+    "{time}": _Token(r"20[0-9]{6}T[0-9]{6}", _equal),
 }
-_TOKEN = re.compile(r"\*|\{[a-z]+\}")
+_TOKEN = re.compile(r"\*|\{[a-z]+\}|\{[A-Za-z]*(?:\|[A-Za-z]+)+\}")
+
+
+# `{a|b}`: one of these texts, the same on both sides.
+_ONE_OF = _Token("", _equal)
+
+
+def _token(text: str) -> tuple[str, _Token | None]:
+    """Return the name of what stands in braces, and what it is."""
+    if "|" in text:
+        return "kind", _ONE_OF._replace(text=f"(?:{text.strip('{}')})")
+    return text.strip("{}"), _TOKENS.get(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,15 +199,9 @@ class Maker:
     tags_profiles: bool = True
     wants_back: bool = False
     is_guess: bool = False
-    users: str = ""
     note: str = ""
     source: str = ""
     date: date | None = None
-
-    @property
-    def used_by(self) -> dict[str, str]:
-        """Services, as boto3 names them, that may use the profile though EC2 shows nothing of it, and what of each."""
-        return dict(user.strip().partition(" ")[::2] for user in self.users.split(",") if user.strip())
 
     def templates(self, side: str) -> tuple[str, str]:
         """Return the path and the name of one side, `role` or `profile`."""
@@ -169,10 +218,9 @@ class Maker:
         seen: set[str] = set()
 
         def part(match: re.Match[str]) -> str:
-            token = _TOKENS.get(match.group())
+            name, token = _token(match.group())
             if token is None:
                 raise ValueError(f"{self.name}: there is no {match.group()}, only {', '.join(_TOKENS)}")
-            name = match.group().strip("{}")
             if not groups or not (token.agree or token.alone):
                 return token.text
             again = name in seen
@@ -199,21 +247,23 @@ class Maker:
             if token.agree and name in found and name in also
             else not token.alone or token.alone(found.get(name) or also[name])
             for name in found.keys() | also.keys()
-            if (token := _TOKENS[f"{{{name}}}"])
+            if (token := _TOKENS.get(f"{{{name}}}", _ONE_OF))
         )
 
     def suggests(self, side: str, text: str) -> bool:
         """Return whether one side, path and name in a line each, looks like this maker's."""
         found = re.fullmatch(self.pattern(side, True), text)
         return found is not None and all(
-            alone(value) for name, value in found.groupdict().items() if (alone := _TOKENS[f"{{{name}}}"].alone)
+            alone(value)
+            for name, value in found.groupdict().items()
+            if (alone := _TOKENS.get(f"{{{name}}}", _ONE_OF).alone)
         )
 
     @property
     def compares(self) -> bool:
         """Whether more than the form of both sides is asked."""
         tokens = _TOKEN.findall("".join(self.templates("role") + self.templates("profile")))
-        return any(_TOKENS[one].agree or _TOKENS[one].alone for one in tokens)
+        return any((token := _TOKENS.get(one, _ONE_OF)).agree or token.alone for one in tokens)
 
 
 _TELLING = {"{uuid}", "{random}", "{counter}", "{hash}", "{id}"}
