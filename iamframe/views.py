@@ -246,8 +246,19 @@ def account_lists(inventory: Inventory) -> pd.DataFrame:
     some = gaps[is_in(gaps["operation"], pa.array(CORE)) & gaps["reason"].isin(["denied", "throttled", "expired"])]
     for account, region, operation in zip(some["account_id"], some["region"], some["operation"], strict=True):
         refused[account][region].add(operation)
+    parts: dict[str, set[str]] = defaultdict(set)
+    cut = core[(core["state"] == "truncated").to_numpy(bool)]
+    for account, operation in zip(cut["account_id"], cut["operation"], strict=True):
+        parts[account].add(operation)
     statuses = [
-        _references_status(read[account], refused[account], unread.get(account), limits.get(account), account in live)
+        _references_status(
+            read[account],
+            refused[account],
+            parts.get(account, set()),
+            unread.get(account),
+            limits.get(account),
+            account in live,
+        )
         for account in accounts
     ]
     return schema.LISTS.conform(
@@ -284,7 +295,12 @@ _CONSUMING = tuple(
 
 
 def _references_status(
-    regions: dict[str, set[str]], refused: dict[str, set[str]], unread: str | None, limit: str | None, live: bool
+    regions: dict[str, set[str]],
+    refused: dict[str, set[str]],
+    parts: set[str],
+    unread: str | None,
+    limit: str | None,
+    live: bool,
 ) -> tuple[str, str]:
     anywhere = set().union(*regions.values()) if regions else set()
     missing = [operation for operation in CORE if operation not in anywhere]
@@ -302,10 +318,13 @@ def _references_status(
             short[", ".join(operations)].append(region)
     in_regions = [f"not read in {', '.join(where)}: {operations}" for operations, where in short.items()]
     if missing:
+        in_part = [operation for operation in missing if operation in parts]
+        nowhere = [operation for operation in missing if operation not in parts]
         said = [
-            f"not read: {', '.join(missing)}",
+            *([f"not read: {', '.join(nowhere)}"] if nowhere else []),
+            *([f"read in part: {', '.join(in_part)}"] if in_part else []),
             *in_regions,
-            "whether nothing refers to a profile cannot be said without them",
+            "what they name is unknown",
         ]
         return "unknown", "; ".join(said)
     if unread:

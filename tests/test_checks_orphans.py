@@ -280,11 +280,17 @@ def test_what_names_a_profile_that_is_gone_is_stale(
     assert row["detail"] == "names the profile gone, which does not exist"
 
 
-@pytest.mark.parametrize("listed", [{}, profiles(linked("web"), NextToken="x")])
-def test_without_a_whole_profile_list_no_profile_is_called_gone(tmp_path: Path, listed: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("listed", "status"), [({}, "unknown"), (profiles(linked("web"), NextToken="x"), "partial")], ids=["none", "a part"]
+)
+def test_without_a_whole_profile_list_no_profile_is_called_gone(
+    tmp_path: Path, listed: dict[str, Any], status: str
+) -> None:
     documents = core([instance("gone")], [template("gone")]) | listed
     assert found(tmp_path, documents, "stale_references") == []
-    assert covered(tmp_path, documents, "stale_references")[0] == "partial"
+    told = covered(tmp_path, documents, "stale_references")
+    assert told[0] == status
+    assert "`aws iam list-instance-profiles`" in told[1]
 
 
 def test_stale_references_are_unknown_when_nothing_that_names_profiles_was_read(tmp_path: Path) -> None:

@@ -400,8 +400,8 @@ def test_tags_that_its_maker_cannot_put_on_the_profile_are_expected_to_be_missin
     ("documents", "status", "says"),
     [
         (link({"Owner": "x"}, {"Owner": "x"}), "complete", ""),
-        (link({"Owner": "x"}, None), "unknown", "the tags of both sides were not read for 1 of 1 link"),
-        (tagged(web={}), "unknown", "the tags of both sides were not read for 1 of 1 link"),
+        (link({"Owner": "x"}, None), "unknown", "the tags of one side or both were not read for 1 of 1 link"),
+        (tagged(web={}), "unknown", "the tags of one side or both were not read for 1 of 1 link"),
         ({"d.json": dump(role_detail("web"))}, "complete", ""),
     ],
 )

@@ -1186,36 +1186,6 @@ def without_host(account: PracticeAccount, monkeypatch: pytest.MonkeyPatch, host
     return session
 
 
-def test_a_service_that_has_no_host_in_a_region_uses_nothing_there(
-    shared: PracticeAccount, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Botocore lists no region at all of AWS PCS."""
-    assert MODELS.get_available_regions("pcs") == []
-    session = without_host(shared, monkeypatch, "pcs.eu-west-1.amazonaws.com")
-    shared.forget()
-    inventory = iamframe.load_account(session, progress=False)
-    assert {r.region for r in shared.requests if r.service == "pcs"} == {"us-east-1"}
-    assert inventory.gaps.empty
-    assert judged(inventory) == ("complete", ["in scope"])
-
-
-@pytest.mark.parametrize(
-    ("host", "config"),
-    [
-        # Botocore lists this one there.
-        ("batch.eu-west-1.amazonaws.com", {}),
-        # Somebody has set another endpoint than AWS's.
-        ("pcs.eu-west-1.amazonaws.com", {"endpoint_url": "https://nowhere.example"}),
-    ],
-)
-def test_a_host_that_should_be_there_and_is_not_leaves_a_gap(
-    shared: PracticeAccount, monkeypatch: pytest.MonkeyPatch, host: str, config: dict[str, str]
-) -> None:
-    inventory = iamframe.load_account(without_host(shared, monkeypatch, host, **config), progress=False)
-    assert inventory.gaps[["region", "reason"]].to_numpy().tolist() == [["eu-west-1", "unreadable"]]
-    assert judged(inventory) == ("partial", ["maybe"])
-
-
 def test_in_a_region_that_botocore_does_not_know_a_missing_host_proves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: set[str] = set()
     empty: dict[str, dict[str, Any]] = {one.operation: {one.key: []} for one in CONSUMERS}
@@ -1283,6 +1253,36 @@ def test_where_all_was_read_it_is_in_scope(shared: PracticeAccount, asked: dict[
     assert judged(inventory) == ("complete", ["in scope"])
     consumers = {read.service for read in READS if read.when in ("references", "all")}
     assert {r.service.replace("elasticmapreduce", "emr") for r in shared.requests} >= consumers
+
+
+def test_a_service_that_has_no_host_in_a_region_uses_nothing_there(
+    shared: PracticeAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Botocore lists no region at all of AWS PCS."""
+    assert MODELS.get_available_regions("pcs") == []
+    session = without_host(shared, monkeypatch, "pcs.eu-west-1.amazonaws.com")
+    shared.forget()
+    inventory = iamframe.load_account(session, progress=False)
+    assert {r.region for r in shared.requests if r.service == "pcs"} == {"us-east-1"}
+    assert inventory.gaps.empty
+    assert judged(inventory) == ("complete", ["in scope"])
+
+
+@pytest.mark.parametrize(
+    ("host", "config"),
+    [
+        # Botocore lists this one there.
+        ("batch.eu-west-1.amazonaws.com", {}),
+        # Somebody has set another endpoint than AWS's.
+        ("pcs.eu-west-1.amazonaws.com", {"endpoint_url": "https://nowhere.example"}),
+    ],
+)
+def test_a_host_that_should_be_there_and_is_not_leaves_a_gap(
+    shared: PracticeAccount, monkeypatch: pytest.MonkeyPatch, host: str, config: dict[str, str]
+) -> None:
+    inventory = iamframe.load_account(without_host(shared, monkeypatch, host, **config), progress=False)
+    assert inventory.gaps[["region", "reason"]].to_numpy().tolist() == [["eu-west-1", "unreadable"]]
+    assert judged(inventory) == ("partial", ["maybe"])
 
 
 @pytest.mark.parametrize(("references", "requests"), [("all", 15), ("core", 8)])

@@ -257,6 +257,17 @@ def test_templates_beside_several_accounts_are_of_the_account_unknown_and_a_gap(
     assert ("unknown", "DescribeLaunchTemplateVersions", label) in gaps_of(inventory, "unreadable")
 
 
+@pytest.mark.parametrize(
+    ("folder", "account"), [("prod", "unknown"), ("us-east-1", ONE), ("ec2", ONE), ("dev", ONE), ("dev/us-east-1", ONE)]
+)
+def test_a_folder_beside_that_of_an_account_is_another_accounts_unless_it_is_a_regions_or_a_services(
+    tmp_path: Path, folder: str, account: str
+) -> None:
+    """A template that does not say whose it is."""
+    documents = {"dev/profiles.json": profile_list(profile("web", account=ONE)), f"{folder}/versions.json": VERSIONS}
+    assert load(tmp_path, documents).references["account_id"].tolist() == [account]
+
+
 # Names
 
 

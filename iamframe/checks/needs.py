@@ -34,6 +34,7 @@ _PROFILES_FROM = (
     "terraform:state",
     "terraform:plan",
 )
+_NOT_GONE = "a name that is not among the profiles read cannot be called gone"
 _LIST_PROFILES = "`aws iam list-instance-profiles` lists all of them, empty ones too"
 _LIST_ROLES = "`aws iam get-account-authorization-details --filter Role` shows all roles with their profiles and tags"
 
@@ -327,7 +328,7 @@ def tags_of_both(reach: Reach) -> Verdicts:
     verdicts: Verdicts = []
     for rows, known in zip(counts["rows"], counts["known"], strict=True):
         status = "partial" if known else "unknown"
-        reason = f"the tags of both sides were not read for {rows - known:,} of {counted(rows, 'link')}"
+        reason = f"the tags of one side or both were not read for {rows - known:,} of {counted(rows, 'link')}"
         verdicts.append((status, reason) if known < rows else _COMPLETE)
     return _unless_lagging(reach, verdicts)
 
@@ -374,6 +375,7 @@ def any_references(reach: Reach) -> Verdicts:
     )
     verdicts: Verdicts = []
     abroad = _names_unread(reach)
+    profiles = set(reach.inventory.profiles["account_id"])
     for account, some, (status, reason), whole in zip(
         reach.lists["account_id"], seen, references(reach), reach.lists["profiles_whole"], strict=True
     ):
@@ -384,10 +386,12 @@ def any_references(reach: Reach) -> Verdicts:
                     "nothing that names a profile was read; `aws ec2 describe-instances` of each region is a start",
                 )
             )
-        elif status != "complete":
-            verdicts.append(("partial", reason))
         else:
-            verdicts.append(_COMPLETE if whole else ("partial", _LIST_PROFILES))
+            # Without the list of profiles, those that were read can be told to be others, and no name to be gone.
+            short = [] if whole else [f"{_NOT_GONE}; {_LIST_PROFILES}"]
+            reasons = "; ".join([*([reason] if status != "complete" else []), *short])
+            seen_enough = "partial" if whole or account in profiles else "unknown"
+            verdicts.append((seen_enough, reasons) if reasons else _COMPLETE)
         if verdicts[-1] is _COMPLETE and account in abroad:
             number = counted(abroad[account], "reference")
             whose = f"{number} to profiles of other accounts, whose list of profiles was not read"

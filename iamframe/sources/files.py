@@ -199,13 +199,39 @@ class _Use:
         return {account for mention in self.mentions if (account := account_of(mention.named))}
 
 
+# Folders that hold a part of one account, so that the files beside them tell which: regions, services, tags.
+_A_PART = re.compile(
+    rf"global|.*tags.*|[a-z]{{2,4}}(?:-[a-z]+)+-[0-9]|iam|sts|{'|'.join(sorted({one.service for one in CONSUMERS}))}"
+)
+
+
+class _Shown:
+    """Which accounts the files of each folder show, and those of the folders beneath it."""
+
+    def __init__(self) -> None:
+        self._here: dict[tuple[str, ...], set[str]] = defaultdict(set)
+        self._beneath: dict[tuple[str, ...], set[str]] = defaultdict(set)
+
+    def add(self, piece: Piece, account: str) -> None:
+        self._here[piece.folders].add(account)
+        # What lies above the source that was named is nobody's.
+        for depth in range(piece.root, len(piece.folders) + 1):
+            self._beneath[piece.folders[:depth]].add(account)
+
+    def of(self, folders: tuple[str, ...], depth: int) -> set[str]:
+        """Return what a folder shows to the files of one that is so many folders deep within it."""
+        # `prod/` beside `dev/` is another account's, `us-east-1/` beside `iam/` is not.
+        is_one = all(map(_A_PART.fullmatch, folders[depth:]))
+        return (self._beneath if is_one else self._here).get(folders[:depth], set())
+
+
 @dataclass(slots=True)
 class _Reader:
     found: dict[tuple[str, ...], tuple[str, Piece]] = field(default_factory=dict)
     gaps: list[tuple[Piece, Gap]] = field(default_factory=list)
     identities: dict[tuple[str, ...], str] = field(default_factory=dict)
-    carried: dict[tuple[str, ...], set[str]] = field(default_factory=lambda: defaultdict(set))
-    named: dict[tuple[str, ...], set[str]] = field(default_factory=lambda: defaultdict(set))
+    carried: _Shown = field(default_factory=lambda: _Shown())
+    named: _Shown = field(default_factory=lambda: _Shown())
     waiting: list[tuple[Piece, Answer]] = field(default_factory=list)
     consumers: list[tuple[_Document, Consumer, list[_Use]]] = field(default_factory=list)
     recorded: list[tuple[_Document, str, config.Item]] = field(default_factory=list)
@@ -279,7 +305,7 @@ class _Reader:
                     return caller
                 if _TWELVE_DIGITS.fullmatch(folder[-1]):
                     return folder[-1]
-                nearest = nearest or carried.get(folder, set())
+                nearest = nearest or carried.of(folders, depth)
             if made_in:
                 return next(iter(made_in)) if len(made_in) == 1 else None
             if nearest:
@@ -288,13 +314,7 @@ class _Reader:
         return None
 
     def _carries(self, piece: Piece, account: str) -> None:
-        self._noted(self.carried, piece, account)
-
-    def _noted(self, carried: dict[tuple[str, ...], set[str]], piece: Piece, account: str) -> None:
-        # A folder carries what lies anywhere beneath it, so that tags in a folder of their own find their account; what
-        # lies above the source that was named is nobody's.
-        for depth in range(piece.root, len(piece.folders) + 1):
-            carried[piece.folders[:depth]].add(account)
+        self.carried.add(piece, account)
 
     def _now_or_later(self, piece: Piece, answer: Answer) -> Iterator[Answer]:
         chunks = iter(answer)
@@ -767,7 +787,7 @@ class _Reader:
             if account := use.account or use.made_in:
                 self._carries(document.piece, account)
             for account in use.named if not use.account else ():
-                self._noted(self.named, document.piece, account)
+                self.named.add(document.piece, account)
         if len(records) < len(document.items(consumer.key)):
             # What one unreadable row names is unknown, so that nothing can be said to be named by none.
             document.short.add(consumer.key)
