@@ -23,7 +23,7 @@ from iamframe.inventory import Inventory
 from iamframe.keys import Bools, is_in, joined_key, texts
 from iamframe.knowledge.makers import GUESS, PAIR, TAG, known_makers, maker_of
 from iamframe.knowledge.surfaces import known_facts
-from iamframe.linking import profile_ids
+from iamframe.linking import profile_ids, without_path
 from iamframe.lives import events_of
 from iamframe.sources.records import (
     ALL,
@@ -301,7 +301,9 @@ def _near(inventory: Inventory, roles: pa.Array, profiles: pa.Array) -> Inventor
     frames["events"] = _of_names(
         inventory.events, pa.concat_arrays([texts(frame[f"{side[:-1]}_name"]) for side, frame in chosen.items()])
     )
-    frames["references"] = inventory.references[is_in(inventory.references["profile_arn"], arns)]
+    references = inventory.references
+    elsewhere = is_in(without_path(references["named"]), without_path(chosen["profiles"]["profile_arn"]))
+    frames["references"] = references[is_in(references["profile_arn"], arns) | elsewhere]
     return Inventory(
         **{name: frame.reset_index(drop=True) for name, frame in frames.items()}, sources=inventory.sources
     )
@@ -425,6 +427,8 @@ class _Facts:
         self.pairs = {(row["role_arn"], row["profile_arn"]): row for row in result.pairs.to_dict("records")}
         self.held = _grouped(near.links, "role_arn")
         self.references = _grouped(near.references, "profile_arn")
+        unknown = near.references[near.references["profile_arn"].isna()]
+        self.elsewhere = _grouped(unknown.assign(meant=without_path(unknown["named"]).to_pandas().array), "meant")
         unsure = result.coverage[result.coverage["status"] != "complete"]
         # Nobody asks for required tags without a policy, and an account's quota is no matter of one resource.
         self.unsure = _grouped(unsure[~unsure["check"].isin(["missing_required_tags", "quota_pressure"])], "account_id")
@@ -591,8 +595,15 @@ class _Facts:
             said = [row["region"], row["consumer_name"], row["consumer_state"], row["consumer_version"]]
             words = [text for text in (*map(_text, said), _other_id(row, profile)) if text]
             rows.add("used by", row["consumer_type"], profile=row["consumer_id"], note=", ".join(words))
+        for row in self._elsewhere(profile):
+            note = f"names {row['named']}, another path, which AWS may take for this profile"
+            rows.add("used by", row["consumer_type"], profile=row["consumer_id"], note=note)
         nothing = "" if mine else "nothing that was read names it; "
         rows.add("used by", "looked for", note=f"{nothing}{self.scopes[rows.account]}")
+
+    def _elsewhere(self, profile: Row) -> list[Row]:
+        """Return what names a profile by an ARN that has another path."""
+        return self.elsewhere[without_path([profile["profile_arn"]])[0].as_py()]
 
     def _history(self, rows: _Rows, role_arn: str | None, profile_arn: str | None) -> None:
         names = {
@@ -686,8 +697,11 @@ class _Facts:
         if not taking:
             return
         used = _used(self.references[profile["profile_arn"]]) if profile is not None else None
-        if used is None and self.lists[rows.account]["references_status"] != "complete":
-            rows.add("next", "first make sure", note="that nothing uses it: not all was read, see used by")
+        if used is None and (
+            self.lists[rows.account]["references_status"] != "complete"
+            or (profile is not None and self._elsewhere(profile))
+        ):
+            rows.add("next", "first make sure", note="that nothing uses it, see used by")
         for field, command in taking:
             rows.add("next", field, note=f"not offered: {used}" if used else command)
 

@@ -785,3 +785,20 @@ def test_the_command_prints_it_and_exits_2_where_there_is_none() -> None:
     run = CliRunner().invoke(app, ["explain", "no-such-thing", "sample", "--format", "csv"], standalone_mode=False)
     assert run.return_value == 2
     assert '"not found","no-such-thing"' in run.stdout
+
+
+def test_what_names_a_profile_with_another_path_is_told_before_its_deletion_is_offered(tmp_path: Path) -> None:
+    """AWS does not say whether it takes such an ARN for the profile of that name."""
+    data = {"IamInstanceProfile": {"Arn": f"arn:aws:iam::{ACCOUNT}:instance-profile/old/web"}}
+    template = {"LaunchTemplateId": "lt-1", "VersionNumber": 1, "DefaultVersion": True, "LaunchTemplateData": data}
+    told = explain(
+        account(tmp_path, profile("web"), **{"versions.json": {"LaunchTemplateVersions": [template]}}), "web"
+    )
+    what, _, who, note = said(told, "used by")[0]
+    assert (what, who) == ("launch-template", "lt-1")
+    assert "/old/web" in note
+    assert [field for field, *_ in said(told, "next")][-3:] == [
+        "first make sure",
+        "empty_profiles",
+        "delete the profile",
+    ]

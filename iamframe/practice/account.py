@@ -166,7 +166,11 @@ class PracticeAccount:
         return session
 
     def environment(self, account_id: str | None = None) -> dict[str, str]:
-        """Return the variables that send the AWS command line, and any other program, to the account."""
+        """Return the variables that send the AWS CLI 2, and programs that use boto3, to the account.
+
+        The AWS CLI 1 asks EMR in most regions, and RDS in us-east-1, by AWS's own addresses, whatever they say; there
+        the keys of a practice account are refused.
+        """
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ACCESS_KEY_ID": _key(account_id or self.account_id),
