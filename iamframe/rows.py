@@ -102,7 +102,11 @@ class Rows:
     def table(self) -> pa.Table:
         """Return all rows, and hold them no longer."""
         table = pa.Table.from_batches(self.batches, self.schema)
+        few_each = table.num_rows < 100 * len(self.batches)
         self.batches = []
+        if few_each:
+            # Each of the thousands of files of as many accounts has a chunk, and whatever is asked of all walks them.
+            return table.combine_chunks()
         # Keys are looked up again and again, in one piece; putting the other columns together costs more than it saves.
         for index, name in enumerate(table.column_names):
             if name.endswith("_arn") and table[name].num_chunks > 1:
