@@ -144,7 +144,7 @@ def killed(size: int, kills: int) -> None:
 
 
 def snapshot(account: PracticeAccount, out: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "iamframe.cli", "snapshot", "aws", "--out", str(out), "--references", "none"]
+    command = [sys.executable, "-m", "iamframe.ui.cli", "snapshot", "aws", "--out", str(out), "--references", "none"]
     return subprocess.Popen(command, env=os.environ | account.environment(), stdout=subprocess.DEVNULL)
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe import schema
-from iamframe.inventory import Inventory
-from iamframe.keys import concat
+from iamframe.inventory import schema
+from iamframe.inventory.columns import concat
+from iamframe.inventory.inventory import Inventory
 
 ACCOUNT = "111122223333"
 TRUST = {

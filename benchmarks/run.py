@@ -41,7 +41,7 @@ FRAMES = (
     TIMED
     + """
 import pandas
-from iamframe.loading import load_files
+from iamframe.inventory.load import load_files
 start = time.perf_counter()
 inventory = load_files(path)
 seconds = time.perf_counter() - start
@@ -86,7 +86,7 @@ FOLDERS = (
     + """
 import json, pathlib, tempfile
 import pandas
-from iamframe.loading import load_files
+from iamframe.inventory.load import load_files
 with tempfile.TemporaryDirectory() as place:
     for number in range(1, int(path) + 1):
         account = f"{number:012d}"

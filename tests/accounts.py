@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 
 import iamframe
+from iamframe.knowledge.operations import READS
 from iamframe.practice import PracticeAccount
-from iamframe.sources.reads import READS
 
 ID = "123456789012"
 TRUST = (

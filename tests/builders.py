@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from iamframe.inventory import Inventory
-from iamframe.loading import load_files
+from iamframe.inventory.inventory import Inventory
+from iamframe.inventory.load import load_files
 
 ACCOUNT = "000000000001"
 EC2 = "ec2.amazonaws.com"

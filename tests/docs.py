@@ -16,7 +16,7 @@ from pathlib import Path
 
 from iamframe import load_sample, run_checks, write_report
 from iamframe.checks import CHECKS
-from iamframe.schema import (
+from iamframe.inventory.schema import (
     BLIND_SPOT_COUNTS,
     BLIND_SPOTS,
     CHANGED_FINDINGS,
@@ -33,7 +33,7 @@ from iamframe.schema import (
     VIEWS,
     Frame,
 )
-from iamframe.sources.reads import When, actions, policy
+from iamframe.knowledge.operations import When, actions, policy
 
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"

@@ -1,151 +1,124 @@
-"""The way of the data is one way: a module imports only from what lies before it, and nothing heavy unasked."""
+"""Eight rooms, one direction: a module imports only from its own room or one before it, and nothing heavy unasked."""
 
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rooms import ROOMS, imports, modules, room_of
 
 import iamframe
 from iamframe import schema
 
-PACKAGE = Path(iamframe.__file__).parent
-
-# From left to right: each imports only from those before it.
-MODULES = [
-    "version",
-    "errors",
-    "progress",
-    "words",
-    "cells",
-    "schema",
-    "sources",
-    "sources.records",
-    "sources.references",
-    "sources.config",
-    "sources.terraform",
-    "sources.steampipe",
-    "sources.archives",
-    "sources.cloudtrail",
-    "sources.runs",
-    "sources.files",
-    "sources.sample",
-    "sources.reads",
-    "sources.pacing",
-    "sources.journal",
-    "sources.plan",
-    "sources.connecting",
-    "sources.asking",
-    "sources.aws",
-    "sources.fleet",
-    "trust",
-    "keys",
-    "linking",
-    "names",
-    "showing",
-    "rows",
-    "missing",
-    "events",
-    "store",
-    "query",
-    "inventory",
-    "live",
-    "loading",
-    "lives",
-    "collecting",
-    "knowledge",
-    "knowledge.makers",
-    "knowledge.surfaces",
-    "probing",
-    "views",
-    "blindspots",
-    "checks.policy",
-    "checks.registry",
-    "checks.needs",
-    "checks.orphans",
-    "checks.names",
-    "checks.tags",
-    "checks.trust",
-    "checks",
-    "owners",
-    "explanation",
-    "changes",
-    "report.tables",
-    "report.masking",
-    "report.workbook",
-    "report.pictures",
-    "report.wording",
-    "report.template",
-    "report.page",
-    "report.filtered",
-    "report",
-    "exploring",
-    "widgets",
-    "planning.ages",
-    "planning.look",
-    "planning.resources",
-    "planning.script",
-    "planning.deleting",
-    "planning.tagging",
-    "planning",
-    "plots",
-    "notebooks",
-    "practice.models",
-    "practice.calls",
-    "practice.backends",
-    "practice.checks",
-    "practice.pages",
-    "practice.shapes",
-    "practice.iam",
-    "practice.sts",
-    "practice.organization",
-    "practice.ec2",
-    "practice.tagging",
-    "practice.faults",
-    "practice.server",
-    "practice.filling",
-    "practice.account",
-    "practice",
-    "practice.__main__",
-    "cli",
-    "",
-]
+# The only modules that may load these.
+GATES = {
+    "boto3": {"sources.aws", "sources.client", "sources.fleet", "sources.sessions"},
+    "botocore": {"sources.client", "sources.sessions"},
+    "duckdb": {"inventory.sql"},
+    "distributed": {"inventory.live"},
+    "jinja2": {"report.template"},
+    "matplotlib": {"ui.plots"},
+    "xlsxwriter": {"report.excel"},
+    "ipywidgets": {"ui.widgets"},
+    "itables": {"ui.widgets"},
+    "click": {"ui.cli"},
+    "tomllib": {"checks.policy", "knowledge.makers", "knowledge.surfaces", "report.translate"},
+}
+# What asks the face for an analysis of itself, such as `result.plan()`.
+ASKS_THE_FACE = {"inventory.inventory", "checks.registry"}
 
 
-def path_of(module: str) -> Path:
-    path = PACKAGE.joinpath(*module.split(".")) if module else PACKAGE
-    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+def test_a_module_imports_only_from_its_own_room_or_one_before_it() -> None:
+    order = list(ROOMS)
+    backwards = [
+        f"{module} -> {other}"
+        for module, others in imports().items()
+        for other in others
+        if order.index(room_of(other)) > order.index(room_of(module))
+    ]
+    assert backwards == []
 
 
-def statements(tree: ast.AST) -> Iterator[ast.AST]:
-    """All nodes, those inside functions too, but for what only a type checker sees."""
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            yield from (inner for other in node.orelse for inner in (other, *statements(other)))
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """Imports for types alone count."""
+    left = {module: set(others) for module, others in imports().items()}
+    while free := {module for module, others in left.items() if not others & left.keys() - {module}}:
+        left = {module: others for module, others in left.items() if module not in free}
+    assert left == {}
+
+
+def test_the_practice_account_stands_apart() -> None:
+    for module, source in modules().items():
+        names = {alias for alias in _imported(source) if alias.split(".")[0] == "iamframe"}
+        if module.startswith("practice"):
+            assert {name for name in names if not name.startswith("iamframe.practice")} <= {"iamframe.errors"}, module
         else:
-            yield node
-            yield from statements(node)
+            assert not {name for name in names if name.startswith("iamframe.practice")}, module
 
 
-def imported(source: str) -> set[str]:
-    """The modules of iamframe that a source text imports, by their names in it."""
+def _imported(source: str) -> set[str]:
+    """The modules that a source imports wherever it does, but for what only a type checker sees."""
     found = set()
-    for node in statements(ast.parse(source)):
+    waiting: list[ast.AST] = [ast.parse(source)]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            waiting += node.orelse
+            continue
+        waiting += ast.iter_child_nodes(node)
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
-            members = [f"{node.module}.{alias.name}" for alias in node.names]
-            names = [m if m.removeprefix("iamframe.") in MODULES else str(node.module) for m in members]
-        else:
-            continue
-        found |= {name.removeprefix("iamframe").removeprefix(".") for name in names if name.split(".")[0] == "iamframe"}
+            found.add(str(node.module))
     return found
+
+
+@pytest.mark.parametrize("library", sorted(GATES))
+def test_a_library_comes_in_by_its_gates_alone(library: str) -> None:
+    loading = {
+        module
+        for module, source in modules().items()
+        if not module.startswith("practice") and any(name.split(".")[0] == library for name in _imported(source))
+    }
+    assert loading <= GATES[library]
+
+
+@pytest.mark.parametrize("room", ["knowledge", "sources"])
+def test_pandas_begins_where_records_become_frames(room: str) -> None:
+    for module, source in modules().items():
+        assert room_of(module) != room or not any(name.split(".")[0] == "pandas" for name in _imported(source)), module
+
+
+def test_only_methods_of_an_inventory_and_a_result_ask_the_face() -> None:
+    asking = {
+        module
+        for module, source in modules().items()
+        if not module.startswith("practice") and "iamframe" in _imported(source) and module != ""
+    }
+    assert asking <= ASKS_THE_FACE | {"ui.cli", "ui.widgets"}
+
+
+def test_a_public_name_is_what_it_was_after_every_module_is_loaded() -> None:
+    """A module `compare` does not take the place of the function `compare`."""
+    before = {name: getattr(iamframe, name) for name in iamframe.__all__}
+    for module in modules():
+        if not module.endswith("__main__"):
+            importlib.import_module(f"iamframe.{module}".rstrip("."))
+    assert {name: getattr(iamframe, name) for name in iamframe.__all__} == before
+    assert all(callable(before[name]) for name in ("compare", "explain", "history", "load", "plan"))
+
+
+def test_names_that_people_type_lead_to_the_modules_of_the_rooms() -> None:
+    for name, module in (("plots", "ui.plots"), ("exploring", "ui.exploring"), ("schema", "inventory.schema")):
+        moved = importlib.import_module(f"iamframe.{module}")
+        assert importlib.import_module(f"iamframe.{name}") is moved is getattr(iamframe, name)
+    assert iamframe.inventory.Inventory is iamframe.Inventory
 
 
 def loaded_by(statement: str, folder: Path) -> set[str]:
@@ -162,36 +135,6 @@ def loaded_by(statement: str, folder: Path) -> set[str]:
     )
     done = subprocess.run([sys.executable, "-c", spy], cwd=folder, capture_output=True, text=True, check=True)
     return set(done.stdout.splitlines()[-1].split())
-
-
-def test_what_a_source_imports_is_told_from_what_it_only_names_for_types() -> None:
-    source = """
-from typing import TYPE_CHECKING
-import iamframe.errors
-from iamframe import schema
-from iamframe.checks import needs, run_checks
-if TYPE_CHECKING:
-    from iamframe.cli import main
-else:
-    from iamframe.trust import read_trust
-def late():
-    from iamframe.loading import load_files
-    import pandas, iamframe
-"""
-    assert imported(source) == {"errors", "schema", "checks.needs", "checks", "trust", "loading", ""}
-
-
-def test_every_module_of_the_package_has_its_place() -> None:
-    files = {file.relative_to(PACKAGE).with_suffix("") for file in PACKAGE.rglob("*.py")}
-    names = {".".join(part for part in file.parts if part != "__init__") for file in files}
-    assert names == set(MODULES)
-    assert len(MODULES) == len(set(MODULES))
-
-
-@pytest.mark.parametrize("module", MODULES)
-def test_a_module_imports_only_from_modules_before_it(module: str) -> None:
-    before = MODULES[: MODULES.index(module)]
-    assert imported(path_of(module).read_text("utf-8")) - set(before) == set()
 
 
 def test_importing_iamframe_loads_neither_pandas_nor_the_page_nor_the_command_line(tmp_path: Path) -> None:

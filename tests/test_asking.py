@@ -14,9 +14,9 @@ from botocore.utils import parse_timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
+from iamframe.knowledge.operations import READS, actions, policy
 from iamframe.practice import PracticeAccount
-from iamframe.sources.asking import Asker, NotARead, Refused, check_answer, parse_date
-from iamframe.sources.reads import READS, actions, policy
+from iamframe.sources.client import Asker, NotARead, Refused, check_answer, parse_date
 
 WEB = {"InstanceProfileName": "web"}
 

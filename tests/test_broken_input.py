@@ -34,12 +34,12 @@ from builders import (
 import iamframe
 from iamframe.checks import run_checks
 from iamframe.checks.policy import read_policy
-from iamframe.cli import _run
 from iamframe.errors import SourceError
-from iamframe.inventory import Inventory
-from iamframe.loading import load_files
-from iamframe.report import write_report
-from iamframe.views import account_lists
+from iamframe.inventory.inventory import Inventory
+from iamframe.inventory.load import load_files
+from iamframe.inventory.views import account_lists
+from iamframe.report.write import write_report
+from iamframe.ui.cli import _run
 
 WEB = f"arn:aws:iam::{ACCOUNT}:role/web"
 WEB_PROFILE = f"arn:aws:iam::{ACCOUNT}:instance-profile/web"
@@ -820,7 +820,7 @@ def test_a_link_in_an_archive_is_not_followed(tmp_path: Path) -> None:
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the command line in a folder."""
-    command = [sys.executable, "-m", "iamframe.cli", *arguments]
+    command = [sys.executable, "-m", "iamframe.ui.cli", *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
 
 

@@ -11,8 +11,8 @@ import pytest
 from builders import ACCOUNT, dump, identity, load, nested_role, profile, profile_list, role_detail, tag_list
 
 import iamframe
-from iamframe import cells, schema
-from iamframe.inventory import Inventory
+from iamframe.inventory import cells, schema
+from iamframe.inventory.inventory import Inventory
 
 HOSTILE = "/<script>alert(1)</script>/"
 PAYLOADS = ('<img src=x onerror="alert(1)">', "</td></table><b>", "&lt;i&gt;", "'\"", "\u202eright")

@@ -18,10 +18,10 @@ import botocore.session
 import pytest
 from botocore.awsrequest import AWSResponse
 
-from iamframe.cli import _run
-from iamframe.sources.asking import Asker, NotARead, Refused
+from iamframe.knowledge.operations import READS
+from iamframe.sources.client import Asker, NotARead, Refused
 from iamframe.sources.fleet import Member, assumed
-from iamframe.sources.reads import READS
+from iamframe.ui.cli import _run
 
 Model = dict[str, Any]
 Change = Callable[[Model], None]

@@ -39,7 +39,7 @@ from test_page import HOSTILE, opened
 from test_properties import folder_of, loaded
 
 import iamframe
-from iamframe import schema
+from iamframe.inventory import schema
 from iamframe.practice import PracticeAccount
 
 # Each is made on resources of its own. To make more: `IAMFRAME_CHANGES=1000 pytest tests/test_changes.py`.

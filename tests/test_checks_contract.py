@@ -13,9 +13,10 @@ import pytest
 from builders import ACCOUNT, dump, identity, load, nested_role, profile, profile_list, role_detail, tag_list
 
 import iamframe
-from iamframe import CHECKS, Inventory, run_checks, schema, views
+from iamframe import CHECKS, Inventory, run_checks
 from iamframe.checks.registry import SEVERITIES, check
 from iamframe.errors import UnknownCheckError
+from iamframe.inventory import schema, views
 
 HERE = Path(__file__).parent
 POLICY = HERE.parent / "data" / "tag-policy.toml"

@@ -21,7 +21,7 @@ SAMPLE_LINE = re.compile(
 
 def run(folder: Path, *arguments: str, encoding: str = "utf-8") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "iamframe.cli", *arguments],
+        [sys.executable, "-m", "iamframe.ui.cli", *arguments],
         cwd=folder,
         capture_output=True,
         encoding=encoding,
@@ -254,7 +254,17 @@ def test_letters_that_the_output_cannot_hold_are_no_reason_to_fail(tmp_path: Pat
 
 
 def test_output_that_nobody_reads_to_its_end_is_no_failure_to_tell_of(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "iamframe.cli", "check", "sample", "--only", "empty_profiles", "--format", "json"]
+    command = [
+        sys.executable,
+        "-m",
+        "iamframe.ui.cli",
+        "check",
+        "sample",
+        "--only",
+        "empty_profiles",
+        "--format",
+        "json",
+    ]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -442,7 +452,7 @@ def test_an_accepted_finding_is_marked_so_and_does_not_count(tmp_path: Path) -> 
 
 def test_what_goes_into_a_file_is_utf_8_whatever_the_terminal_is(tmp_path: Path) -> None:
     write(tmp_path, {"profiles.json": profile_list(profile("é"))})
-    command = [sys.executable, "-m", "iamframe.cli", "check", "profiles.json", "--only", "empty_profiles"]
+    command = [sys.executable, "-m", "iamframe.ui.cli", "check", "profiles.json", "--only", "empty_profiles"]
     for form in ("csv", "json", "markdown", "table"):
         done = subprocess.run(
             [*command, "--format", form],
@@ -468,7 +478,7 @@ def test_what_goes_into_a_file_is_utf_8_whatever_the_terminal_is(tmp_path: Path)
 def test_standard_output_that_takes_nothing_is_one_sentence(arguments: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "iamframe.cli", *arguments],
+            [sys.executable, "-m", "iamframe.ui.cli", *arguments],
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,

@@ -22,11 +22,11 @@ from conftest import needed
 from test_consumers import CASES
 
 import iamframe
-from iamframe.collecting import collect_script
+from iamframe.knowledge.operations import READS
 from iamframe.practice import PracticeAccount
-from iamframe.sources.reads import READS
+from iamframe.sources.collect import collect_script
+from iamframe.sources.consumers import CONSUMERS, TEMPLATES
 from iamframe.sources.records import cli_name
-from iamframe.sources.references import CONSUMERS, TEMPLATES
 
 SECRET = "password=correct-horse"
 TOOLS = ("awk", "cat", "date", "find", "grep", "mkdir", "mktemp", "mv", "rm", "sed", "sort", "tr", "uniq")
@@ -376,7 +376,7 @@ def test_whoever_stops_it_finds_the_folder_as_it_was(tmp_path: Path) -> None:
 
 
 def printed(*arguments: str) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "iamframe.cli", "collect-script", *arguments]
+    command = [sys.executable, "-m", "iamframe.ui.cli", "collect-script", *arguments]
     return subprocess.run(command, capture_output=True, check=False)
 
 

@@ -15,11 +15,10 @@ from accounts import EC2, ID, add, found, load, status
 from botocore.exceptions import ClientError
 
 import iamframe
+from iamframe.knowledge.operations import READS
 from iamframe.practice import PracticeAccount
-from iamframe.sources.asking import Asker
-from iamframe.sources.reads import READS
-from iamframe.sources.records import Mention
-from iamframe.sources.references import (
+from iamframe.sources.client import Asker
+from iamframe.sources.consumers import (
     CONFIGURATIONS,
     CONSUMERS,
     CORE,
@@ -31,6 +30,7 @@ from iamframe.sources.references import (
     Version,
     pinned_mentions,
 )
+from iamframe.sources.records import Mention
 
 MODELS = botocore.session.get_session()
 ARN = f"arn:aws:iam::{ID}:instance-profile/team/web"

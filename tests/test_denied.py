@@ -12,8 +12,8 @@ import pytest
 from accounts import IAM_READS, ID, found, load, same, status
 
 import iamframe
+from iamframe.knowledge.operations import READS
 from iamframe.practice import PracticeAccount
-from iamframe.sources.reads import READS
 
 
 @pytest.fixture(scope="module")

@@ -25,12 +25,12 @@ from builders import (
 from click.testing import CliRunner
 
 import iamframe
-from iamframe import explanation
+from iamframe.analysis import explain as explanation
+from iamframe.analysis.explain import CONFLICT, Explanation, explain
 from iamframe.checks import CHECKS
-from iamframe.cli import app
-from iamframe.explanation import CONFLICT, Explanation, explain
-from iamframe.inventory import Inventory
+from iamframe.inventory.inventory import Inventory
 from iamframe.practice import PracticeAccount
+from iamframe.ui.cli import app
 
 CLOUD9 = profile("AWSCloud9SSMInstanceProfile", nested_role("AWSCloud9SSMAccessRole", "/service-role/"), "/cloud9/")
 

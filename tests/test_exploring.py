@@ -12,11 +12,12 @@ from builders import ACCOUNT, dump, identity, load, nested_role, profile, profil
 from test_page import HOSTILE
 
 import iamframe
-from iamframe import exploring, schema
 from iamframe.checks import Result
 from iamframe.errors import FilterError, ReportError
-from iamframe.exploring import NO_MAKER, Filter
-from iamframe.report.tables import unguarded
+from iamframe.inventory import schema
+from iamframe.inventory.export import unguarded
+from iamframe.ui import exploring
+from iamframe.ui.exploring import NO_MAKER, Filter
 
 CLOUD9 = profile("AWSCloud9SSMInstanceProfile", nested_role("AWSCloud9SSMAccessRole", "/service-role/"), "/cloud9/")
 LEFT = profile("left", path="/cloud9/")

@@ -23,8 +23,8 @@ from conftest import needed
 import iamframe
 from iamframe.errors import SourceError
 from iamframe.practice import PracticeAccount
-from iamframe.sources.asking import Refused
-from iamframe.sources.connecting import PATIENCE, check_regions, first_failure, open_session
+from iamframe.sources.client import Refused
+from iamframe.sources.sessions import PATIENCE, check_regions, first_failure, open_session
 
 ROOT = str(Path(iamframe.__file__).parent.parent)
 SECONDS = 30
@@ -63,7 +63,7 @@ def run(
         (home / name).write_text(text)
     given = {"PATH": os.environ["PATH"], "PYTHONPATH": ROOT, "HOME": str(home), "AWS_EC2_METADATA_DISABLED": "true"}
     return subprocess.run(
-        [sys.executable, "-m", "iamframe.cli", *arguments],
+        [sys.executable, "-m", "iamframe.ui.cli", *arguments],
         env=given | environment,
         cwd=home,
         stdin=subprocess.DEVNULL,

@@ -16,7 +16,7 @@ from accounts import same
 
 import iamframe
 from iamframe.errors import SourceError
-from iamframe.live import _Way
+from iamframe.inventory.live import _Way
 from iamframe.practice import PracticeAccount
 from iamframe.practice.calls import Answer, Call, Refusal, refusal_answer
 from iamframe.sources.fleet import members_of
@@ -253,7 +253,7 @@ def test_credentials_are_met_once_where_some_accounts_have_a_profile(
 ) -> None:
     (member,) = members(organization, 1)
     met = []
-    monkeypatch.setattr("iamframe.live._meet", lambda way: met.append(way.profile))
+    monkeypatch.setattr("iamframe.inventory.live._meet", lambda way: met.append(way.profile))
     load([member, {"account_id": "999999999999", "profile": "nope"}])
     assert met == [None]
 
@@ -351,7 +351,7 @@ def test_an_account_whose_credentials_expire_keeps_its_journal_and_the_rest_goes
 
 READY = """
 import msgspec
-import iamframe.live, iamframe.sources.asking, iamframe.sources.aws, iamframe.sources.fleet, iamframe.sources.journal
+import iamframe.inventory.live, iamframe.sources.client, iamframe.sources.aws, iamframe.sources.fleet, iamframe.sources.journal
 
 def kinds(base):
     for kind in base.__subclasses__():

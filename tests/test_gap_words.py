@@ -9,7 +9,7 @@ import pytest
 from builders import ACCOUNT, dump, identity, load, nested_role, profile, profile_list, role_detail, tag_list
 
 from iamframe.checks import run_checks
-from iamframe.inventory import Inventory
+from iamframe.inventory.inventory import Inventory
 
 DENIED = "operation,subject,error_code\n"
 

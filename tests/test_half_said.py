@@ -243,7 +243,7 @@ def test_an_interrupt_ends_the_command_at_once_though_requests_stand_in_line(acc
     account.fill(roles=40, profiles=40)
     account.forget()
     process = subprocess.Popen(
-        [sys.executable, "-m", "iamframe.cli", "check", "aws", "--references", "none", "--rate", "1"],
+        [sys.executable, "-m", "iamframe.ui.cli", "check", "aws", "--references", "none", "--rate", "1"],
         env=os.environ | account.environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

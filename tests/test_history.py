@@ -23,7 +23,7 @@ from test_store import manifest, seal
 
 import iamframe
 from iamframe.errors import SourceError
-from iamframe.inventory import Inventory
+from iamframe.inventory.inventory import Inventory
 
 ACCOUNT = "111122223333"
 ADA = f"arn:aws:iam::{ACCOUNT}:user/ada"

@@ -21,7 +21,7 @@ def account() -> Iterator[PracticeAccount]:
 
 def test_tags_that_a_listing_shows_are_not_believed(monkeypatch: pytest.MonkeyPatch, account: PracticeAccount) -> None:
     """Emulators put tags into ListInstanceProfiles; AWS never does, so that what stands there proves nothing."""
-    from iamframe.sources.asking import Asker
+    from iamframe.sources.client import Asker
 
     add(account, "web", "web")
     account.deny("GetInstanceProfile")
@@ -178,7 +178,7 @@ def start(ec2: Any, profile: str) -> None:
 
 def after(monkeypatch: pytest.MonkeyPatch, operation: str, change: Callable[[], None]) -> None:
     """Let something change in the account right after an operation was first answered."""
-    from iamframe.sources.asking import Asker
+    from iamframe.sources.client import Asker
 
     real, once = Asker.ask, iter([change])
 

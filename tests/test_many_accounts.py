@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 from builders import dump, identity, nested_role, profile, profile_list, role_detail, tag_list, write
 
-from iamframe import Inventory, load_files, schema
+from iamframe import Inventory, load_files
+from iamframe.inventory import schema
 
 SUMMARY = {"SummaryMap": {"Roles": 3, "RolesQuota": 1000, "InstanceProfiles": 2, "InstanceProfilesQuota": 1000}}
 

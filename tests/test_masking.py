@@ -34,10 +34,10 @@ from playwright.sync_api import Browser
 from test_page import opened
 
 import iamframe
-from iamframe.cli import _run
 from iamframe.errors import ReportError
-from iamframe.report import masking
-from iamframe.report.masking import Finder, Mask, Search, Words
+from iamframe.report import mask as masking
+from iamframe.report.mask import Finder, Mask, Search, Words
+from iamframe.ui.cli import _run
 
 OWN, FOREIGN, CUSTOMER = "112233445566", "998877665544", "012345678901"
 ROLE_ID, PROFILE_ID, USER_ID = "AROADBQP57FF2AEXAMPLE", "AIPADBQP57FF2AEXAMPLE", "AIDACKCEVSQ6C2EXAMPLE"

@@ -23,9 +23,9 @@ from builders import (
     write,
 )
 
-from iamframe.inventory import Inventory
-from iamframe.loading import load_files
-from iamframe.views import account_lists
+from iamframe.inventory.inventory import Inventory
+from iamframe.inventory.load import load_files
+from iamframe.inventory.views import account_lists
 
 WEB = "arn:aws:iam::000000000001:role/web"
 WEB_PROFILE = "arn:aws:iam::000000000001:instance-profile/web"

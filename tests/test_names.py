@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iamframe.names import canonical_key, relation, shown, variant_kinds
+from iamframe.knowledge.names import canonical_key, relation, shown, variant_kinds
 
 GREEK_OWNER = "\u039fwner"
 WIDE_OWNER = "\uff2fwner"

@@ -19,7 +19,7 @@ NAMES = [*(path.name for path in NOTEBOOKS), POLICY]
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "iamframe.cli", "notebooks", *arguments]
+    command = [sys.executable, "-m", "iamframe.ui.cli", "notebooks", *arguments]
     return subprocess.run(
         command, cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
     )
@@ -90,7 +90,7 @@ def test_they_are_found_in_an_installed_package_too(tmp_path: Path) -> None:
     for there, inside in wheel["force-include"].items():
         copy = shutil.copytree if (ROOT / there).is_dir() else shutil.copy
         copy(ROOT / there, tmp_path / "lib" / inside)
-    code = "import iamframe.notebooks as n; print(n.__file__); print(*[f.name for f in n.copy_notebooks('work')[0]])"
+    code = "import iamframe.ui.notebooks as n; print(n.__file__); print(*[f.name for f in n.copy_notebooks('work')[0]])"
     env = os.environ | {"PYTHONPATH": str(tmp_path / "lib")}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True, check=False

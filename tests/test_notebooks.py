@@ -21,7 +21,7 @@ from conftest import needed
 from labs import environment, serving
 
 import iamframe
-from iamframe.sources import connecting
+from iamframe.sources import sessions as connecting
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")

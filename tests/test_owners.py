@@ -13,10 +13,10 @@ from playwright.sync_api import Browser
 from test_page import opened, table
 
 import iamframe
-from iamframe import schema
-from iamframe.cli import app
+from iamframe.analysis.owners import owner_keys
 from iamframe.errors import ReportError
-from iamframe.owners import owner_keys
+from iamframe.inventory import schema
+from iamframe.ui.cli import app
 
 
 def result_of(folder: Path, *profiles: dict[str, Any], **tags: dict[str, str]) -> iamframe.Result:

@@ -32,7 +32,7 @@ from builders import (
 from playwright.sync_api import Browser, Page, expect
 
 import iamframe
-from iamframe.report.pictures import widths
+from iamframe.report.charts import widths
 
 HOSTILE = {
     "script": "<script>window.pwned=1</script>",

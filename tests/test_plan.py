@@ -27,10 +27,11 @@ from test_consumers import CASES, of, records
 
 import iamframe
 from iamframe import Plan, Result
-from iamframe.planning import CHECKS, look
-from iamframe.planning.look import LOOKS, dashed
+from iamframe.analysis.plan import reads as look
+from iamframe.analysis.plan.plan import CHECKS
+from iamframe.analysis.plan.reads import LOOKS, dashed
 from iamframe.practice import PracticeAccount
-from iamframe.sources.references import CONSUMERS, Consumer
+from iamframe.sources.consumers import CONSUMERS, Consumer
 
 # What is not planned
 
@@ -546,7 +547,7 @@ def test_a_plan_that_cannot_be_written_leaves_what_is_there(tmp_path: Path) -> N
 
 def command_line(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "iamframe.cli", "plan", *arguments],
+        [sys.executable, "-m", "iamframe.ui.cli", "plan", *arguments],
         cwd=folder, capture_output=True, encoding="utf-8", check=False,
     )  # fmt: skip
 
@@ -578,5 +579,5 @@ def test_the_command_line_writes_files_and_refuses_an_age_that_is_none(tmp_path:
 
 
 def test_the_function_stays_a_function_when_its_package_was_imported() -> None:
-    code = "import iamframe, iamframe.planning, iamframe.sources.plan; assert callable(iamframe.plan)"
+    code = "import iamframe, iamframe.analysis.plan.plan, iamframe.sources.plan; assert callable(iamframe.plan)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

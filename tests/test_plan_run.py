@@ -17,11 +17,11 @@ from plans import NOW, checked, link, name_in_template, reasons, tag_role
 from resident_aws import resident_aws
 
 import iamframe
-from iamframe.inventory import joined
-from iamframe.planning.look import dashed
+from iamframe.analysis.plan.reads import dashed
+from iamframe.inventory.inventory import joined
 from iamframe.practice import PracticeAccount
 from iamframe.practice.calls import Answer, Call, json_answer
-from iamframe.sources.references import CONSUMERS
+from iamframe.sources.consumers import CONSUMERS
 
 
 def named(findings: pd.DataFrame) -> set[tuple[str, str]]:

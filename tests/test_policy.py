@@ -13,9 +13,9 @@ from click.testing import CliRunner
 
 from iamframe import IamframeError, run_checks
 from iamframe.checks.policy import Accepted, Policy, RequiredTag, read_policy
-from iamframe.cli import app
 from iamframe.errors import PolicyError
 from iamframe.knowledge.makers import Maker
+from iamframe.ui.cli import app
 
 PROFILE_ARN = f"arn:aws:iam::{ACCOUNT}:instance-profile/"
 OLD = {"p.json": profile_list(profile("old-a"), profile("old-b", path="/team/"), profile("new"))}

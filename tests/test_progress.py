@@ -11,7 +11,7 @@ import pytest
 from accounts import add, load
 
 from iamframe.practice import PracticeAccount
-from iamframe.progress import shown
+from iamframe.sources.progress import shown
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def account() -> Iterator[PracticeAccount]:
         yield opened
 
 
-COMMAND = [sys.executable, "-m", "iamframe.cli", "check", "aws", "--only", "empty_profiles"]
+COMMAND = [sys.executable, "-m", "iamframe.ui.cli", "check", "aws", "--only", "empty_profiles"]
 
 
 def test_a_function_is_told_each_stage_to_its_end(account: PracticeAccount) -> None:

@@ -32,9 +32,10 @@ from shapes import (
     value_at,
 )
 
-from iamframe import CHECKS, Inventory, Result, load_files, run_checks, schema, write_report
+from iamframe import CHECKS, Inventory, Result, load_files, run_checks, write_report
 from iamframe.checks.policy import read_policy
 from iamframe.errors import SourceError
+from iamframe.inventory import schema
 
 EXAMPLES = int(os.environ.get("IAMFRAME_EXAMPLES", "0"))
 POLICY = read_policy(Path(__file__).parent.parent / "data" / "tag-policy.toml")

@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
-from iamframe import Inventory, load_sample, schema
+from iamframe import Inventory, load_sample
 from iamframe.errors import MissingExtraError, SqlError
+from iamframe.inventory import schema
 
 OUTSIDE = pd.DataFrame({"secret": [1]})
 

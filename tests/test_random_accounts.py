@@ -13,8 +13,8 @@ from random_accounts import FIRST, REGIONS, SECOND, World, random_world
 
 from iamframe import run_checks
 from iamframe.checks.registry import Result
-from iamframe.inventory import Inventory, joined
-from iamframe.loading import load_files
+from iamframe.inventory.inventory import Inventory, joined
+from iamframe.inventory.load import load_files
 
 SEEDS = range(10)
 SIZE = 200

@@ -12,7 +12,7 @@ from pathlib import Path
 import docs
 import pytest
 
-from iamframe.sources.reads import READS
+from iamframe.knowledge.operations import READS
 
 README = Path(__file__).parent.parent / "README.md"
 TEXT = README.read_text(encoding="utf-8")

@@ -11,8 +11,8 @@ import pytest
 from builders import write
 
 import iamframe
+from iamframe.knowledge.operations import READS
 from iamframe.practice import PracticeAccount
-from iamframe.sources.reads import READS
 
 ROLE = "OrganizationAccountAccessRole"
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 import iamframe
 from iamframe.errors import ReportError
-from iamframe.report import summarize
-from iamframe.report.tables import unguarded, write_csv
+from iamframe.inventory.export import unguarded, write_csv
+from iamframe.report.write import summarize
 
 FILES = [
     "accounts.csv",

@@ -33,7 +33,7 @@ def account() -> Iterator[PracticeAccount]:
 
 def command(account: PracticeAccount, out: Path, *more: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "iamframe.cli", "snapshot", "aws", "--out", str(out), *more],
+        [sys.executable, "-m", "iamframe.ui.cli", "snapshot", "aws", "--out", str(out), *more],
         env=os.environ | account.environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -113,7 +113,7 @@ def test_credentials_of_another_account_do_not_go_on_from_its_answers(account: P
     assert run(account, tmp_path / "snap")[0] == 2
     account.expire(None)
     process = subprocess.run(
-        [sys.executable, "-m", "iamframe.cli", "snapshot", "aws", "--out", str(tmp_path / "snap")],
+        [sys.executable, "-m", "iamframe.ui.cli", "snapshot", "aws", "--out", str(tmp_path / "snap")],
         env=os.environ | account.environment(other),
         capture_output=True,
         check=True,
@@ -189,7 +189,7 @@ def test_a_note_of_the_command_that_was_cut_short_is_written_anew(
 
 LIMITED = """
 import os, resource, sys
-from iamframe.cli import main
+from iamframe.ui.cli import main
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
 sys.argv = ["iamframe", *sys.argv[2:]]
 main()
@@ -256,7 +256,7 @@ def test_a_fleet_on_a_full_disk_gives_up_no_account(
 
 KILLED = """
 import os, pathlib, sys
-from iamframe.cli import main
+from iamframe.ui.cli import main
 rename = pathlib.Path.rename
 def killed(self, target):
     moved = rename(self, target)

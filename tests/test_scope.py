@@ -9,9 +9,9 @@ import pytest
 from builders import ACCOUNT, identity, load, nested_role, profile, profile_list
 
 from iamframe.checks import run_checks
-from iamframe.inventory import Inventory
-from iamframe.sources.references import Pin, Pinning, Template, Version, _Profile, _TemplateData, pinned_mentions
-from iamframe.views import account_lists
+from iamframe.inventory.inventory import Inventory
+from iamframe.inventory.views import account_lists
+from iamframe.sources.consumers import Pin, Pinning, Template, Version, _Profile, _TemplateData, pinned_mentions
 
 OTHER = "000000000002"
 HELD = {"list-instance-profiles.json": profile_list(profile("web", nested_role("web"))), "id.json": identity()}

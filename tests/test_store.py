@@ -26,10 +26,11 @@ from builders import dump, load, profile, profile_list, role_detail, write
 from pandas.testing import assert_frame_equal
 
 import iamframe
-from iamframe import Inventory, load_sample, open_snapshot, run_checks, schema
-from iamframe.cli import _run
+from iamframe import Inventory, load_sample, open_snapshot, run_checks
 from iamframe.errors import SchemaError, SourceError, StoreError
-from iamframe.store import MANIFEST
+from iamframe.inventory import schema
+from iamframe.inventory.snapshot import MANIFEST
+from iamframe.ui.cli import _run
 
 # Digits alone, with and without a leading zero; a date; what other people may have put into an ARN.
 DIGITS = ("123456789012", "111122223333")

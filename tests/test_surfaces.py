@@ -19,8 +19,8 @@ from accounts import EC2
 from builders import ACCOUNT, dump, load, profile, profile_list, role_detail, tag_list
 
 import iamframe
-from iamframe import schema
 from iamframe.errors import SourceError
+from iamframe.inventory import schema
 from iamframe.knowledge.surfaces import known_facts, surfaces_of
 from iamframe.practice import PracticeAccount
 
@@ -384,7 +384,7 @@ def test_no_region_is_refused() -> None:
 
 def run(form: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "iamframe.cli", "surfaces", "--format", form],
+        [sys.executable, "-m", "iamframe.ui.cli", "surfaces", "--format", form],
         capture_output=True,
         encoding="utf-8",
         check=True,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iamframe.trust import UNREADABLE, Trust, read_trust, what_changed
+from iamframe.knowledge.trust import UNREADABLE, Trust, read_trust, what_changed
 
 ASSUME = "sts:AssumeRole"
 EC2 = {"Service": "ec2.amazonaws.com"}

@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 from builders import ACCOUNT, dump, identity, load, nested_role, profile, profile_list, role_detail, tag_list, trust
 
-from iamframe import pairs, schema, tag_coverage
+from iamframe import pairs, tag_coverage
+from iamframe.inventory import schema
+from iamframe.inventory.views import account_lists
 from iamframe.knowledge.makers import Maker
-from iamframe.views import account_lists
 
 ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/"
 PROFILE_ARN = f"arn:aws:iam::{ACCOUNT}:instance-profile/"

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from builders import dump, identity, load, nested_role, profile, profile_list, role_detail, tag_list, trust, write
 
-from iamframe.inventory import Inventory
-from iamframe.loading import load_files
+from iamframe.inventory.inventory import Inventory
+from iamframe.inventory.load import load_files
 
 ONE, TWO = "000000000001", "000000000002"
 SUMMARY = {"SummaryMap": {"RolesQuota": 1000}}

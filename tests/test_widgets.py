@@ -23,11 +23,11 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from test_page import HOSTILE, hostile_documents
 
 import iamframe
-from iamframe import exploring, widgets
 from iamframe.errors import MissingExtraError, PolicyError
-from iamframe.exploring import Filter
-from iamframe.report.tables import unguarded
-from iamframe.widgets import Explorer
+from iamframe.inventory.export import unguarded
+from iamframe.ui import exploring, widgets
+from iamframe.ui.exploring import Filter
+from iamframe.ui.widgets import Explorer
 
 WEB = nested_role("web-role", "/team/a/")
 DOCUMENTS = {

@@ -22,15 +22,20 @@ from playwright.sync_api import Browser, expect
 from test_page import opened
 
 import iamframe
-from iamframe import changes, schema, views
-from iamframe.checks import CHECKS, needs, registry
-from iamframe.cli import app
+from iamframe.analysis import compare as changes
+from iamframe.checks import CHECKS, registry
+from iamframe.checks import coverage as needs
 from iamframe.errors import ReportError
+from iamframe.inventory import schema, views
+from iamframe.knowledge.operations import READS
 from iamframe.knowledge.surfaces import known_facts
 from iamframe.practice import PracticeAccount
-from iamframe.report import masking, page, pictures, render_page
-from iamframe.report.wording import Words, read_catalogue
-from iamframe.sources.reads import READS
+from iamframe.report import charts as pictures
+from iamframe.report import mask as masking
+from iamframe.report import page
+from iamframe.report.translate import Words, read_catalogue
+from iamframe.report.write import render_page
+from iamframe.ui.cli import app
 
 CATALOGUE = read_catalogue("ja")
 JA = Words("ja")
@@ -403,7 +408,7 @@ def test_the_english_page_reads_no_catalogue(monkeypatch: pytest.MonkeyPatch) ->
     def unread(lang: str) -> dict[str, str]:
         raise AssertionError(lang)
 
-    monkeypatch.setattr("iamframe.report.wording.read_catalogue", unread)
+    monkeypatch.setattr("iamframe.report.translate.read_catalogue", unread)
     assert "</html>" in render_page(iamframe.run_checks(iamframe.load_sample()))
 
 

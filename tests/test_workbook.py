@@ -22,10 +22,10 @@ from test_page import HOSTILE, hostile_documents, hostile_policy
 from test_report import GUARDED, UNTOUCHED
 
 import iamframe
-from iamframe import schema
-from iamframe.cli import _run
 from iamframe.errors import MissingExtraError, ReportError
-from iamframe.report import workbook
+from iamframe.inventory import schema
+from iamframe.report import excel as workbook
+from iamframe.ui.cli import _run
 
 DANGEROUS = [
     *(text for text, _ in GUARDED),

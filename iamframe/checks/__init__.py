@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from iamframe.checks import names, orphans, tags, trust
 from iamframe.checks.policy import Policy, read_policy
 from iamframe.checks.registry import CHECKS, SEVERITIES, Check, Result, run
-from iamframe.inventory import Inventory
+from iamframe.inventory.inventory import Inventory
 
 __all__ = ["CHECKS", "SEVERITIES", "Check", "Policy", "Result", "names", "orphans", "run_checks", "tags", "trust"]
 

@@ -7,10 +7,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe.checks import needs
+from iamframe.checks import coverage as needs
 from iamframe.checks.orphans import command, found
 from iamframe.checks.registry import check
-from iamframe.keys import concat, position, take, texts
+from iamframe.inventory.columns import concat, position, take, texts
 
 
 @check(severity="low", needs=[needs.links])

@@ -9,10 +9,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe.checks import needs
+from iamframe.checks import coverage as needs
 from iamframe.checks.registry import check
-from iamframe.keys import concat, is_in, joined_by_group, joined_key, position, shell_quoted, take, texts
-from iamframe.linking import account_named, profile_ids, without_path
+from iamframe.inventory.columns import concat, is_in, joined_by_group, joined_key, position, shell_quoted, take, texts
+from iamframe.inventory.linking import account_named, profile_ids, without_path
 from iamframe.sources.records import NO_VALUE
 
 _CONSUMERS = ("instance", "association", "launch-template", "launch-configuration")

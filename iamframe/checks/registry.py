@@ -13,12 +13,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe import cells, schema, views
 from iamframe.checks.policy import Policy
 from iamframe.errors import PolicyError, UnknownCheckError
-from iamframe.inventory import Inventory
-from iamframe.keys import joined_key, position, take, texts
-from iamframe.words import counted, how_many
+from iamframe.inventory import cells, schema, views
+from iamframe.inventory.columns import joined_key, position, take, texts
+from iamframe.inventory.inventory import Inventory
+from iamframe.inventory.words import counted, how_many
 
 SEVERITIES = ("high", "medium", "low", "info")
 STATUSES = ("complete", "partial", "unknown")

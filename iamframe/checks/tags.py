@@ -11,12 +11,23 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe.checks import needs
+from iamframe.checks import coverage as needs
 from iamframe.checks.orphans import command, found, json_text
 from iamframe.checks.policy import RequiredTag
 from iamframe.checks.registry import check
-from iamframe.keys import Bools, Positions, Texts, concat, is_in, joined_by_group, position, shell_quoted, take, texts
-from iamframe.names import canonical_key, shown, variant_kinds
+from iamframe.inventory.columns import (
+    Bools,
+    Positions,
+    Texts,
+    concat,
+    is_in,
+    joined_by_group,
+    position,
+    shell_quoted,
+    take,
+    texts,
+)
+from iamframe.knowledge.names import canonical_key, shown, variant_kinds
 
 _ON_PROFILE = "aws iam tag-instance-profile --instance-profile-name="
 _ON_ROLE = "aws iam tag-role --role-name="

@@ -6,11 +6,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe.checks import needs
+from iamframe.checks import coverage as needs
 from iamframe.checks.orphans import command, found
 from iamframe.checks.registry import check
-from iamframe.keys import concat, position, take, texts
-from iamframe.trust import read_trust
+from iamframe.inventory.columns import concat, position, take, texts
+from iamframe.knowledge.trust import read_trust
 
 
 @check(severity="high", needs=[needs.links, needs.linked_trust])

@@ -21,8 +21,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe.keys import Bools, Positions, concat
-from iamframe.names import is_date, is_same_stem, turns
+from iamframe.inventory.columns import Bools, Positions, concat
+from iamframe.knowledge.names import is_date, is_same_stem, turns
 
 PAIR, TAG, GUESS = "pair", "tag", "guess"
 

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from iamframe import schema
+from iamframe.inventory import schema
 
 OPERATIONS = ("write", "read", "find")
 

@@ -18,7 +18,7 @@ def render_findings(result: Result, said: str) -> str:
     from markupsafe import Markup
 
     from iamframe.report.template import page_template
-    from iamframe.report.wording import Words
+    from iamframe.report.translate import Words
 
     words = Words("en")
     style = asset("page.css") + generated_style(_TITLE, words)

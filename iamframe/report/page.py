@@ -13,17 +13,17 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from iamframe.analysis.owners import OWNER_TAG, owner_keys
 from iamframe.checks.registry import CHECKS, SEVERITIES, STATUSES, Result
-from iamframe.keys import texts
+from iamframe.inventory.columns import texts
 from iamframe.knowledge.makers import GUESS
-from iamframe.names import shown as spelled
-from iamframe.owners import OWNER_TAG, owner_keys
-from iamframe.report import pictures
+from iamframe.knowledge.names import shown as spelled
+from iamframe.report import charts as pictures
 from iamframe.version import __version__
 
 if TYPE_CHECKING:
-    from iamframe.changes import Changes
-    from iamframe.report.wording import Words
+    from iamframe.analysis.compare import Changes
+    from iamframe.report.translate import Words
 
 LANGUAGES = ("en", "ja")
 TITLE = "IAM roles and instance profiles: findings"
@@ -126,7 +126,7 @@ def render_page(
     from markupsafe import Markup
 
     from iamframe.report.template import page_template
-    from iamframe.report.wording import Words
+    from iamframe.report.translate import Words
 
     words = Words(lang)
     style = asset("page.css") + generated_style(title or words.word(TITLE), words)
@@ -208,7 +208,7 @@ def _changed(changes: Changes, words: Words) -> dict[str, Any]:
 
 def _masked() -> str:
     # Most reports are not, and need nothing of it.
-    from iamframe.report.masking import MASKED
+    from iamframe.report.mask import MASKED
 
     return MASKED
 

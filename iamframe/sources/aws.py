@@ -19,10 +19,22 @@ import msgspec
 from msgspec import UNSET
 
 from iamframe.errors import SourceError
-from iamframe.progress import Progress, silent
-from iamframe.sources.asking import Asker, Refused, is_nowhere
+from iamframe.knowledge.operations import action_of, label
+from iamframe.sources.client import Asker, Refused, is_nowhere
+from iamframe.sources.consumers import (
+    CONFIGURATIONS,
+    CONSUMERS,
+    CORE,
+    OTHERS,
+    VERSIONS,
+    Consumer,
+    Pinning,
+    pinned_mentions,
+    template_ids,
+    with_other_versions,
+)
 from iamframe.sources.plan import Plan
-from iamframe.sources.reads import action_of, label
+from iamframe.sources.progress import Progress, silent
 from iamframe.sources.records import (
     ALL,
     GLOBAL,
@@ -46,21 +58,9 @@ from iamframe.sources.records import (
     partition_of,
     tags_or_none,
 )
-from iamframe.sources.references import (
-    CONFIGURATIONS,
-    CONSUMERS,
-    CORE,
-    OTHERS,
-    VERSIONS,
-    Consumer,
-    Pinning,
-    pinned_mentions,
-    template_ids,
-    with_other_versions,
-)
 
 if TYPE_CHECKING:
-    from iamframe.sources.references import Configuration, Version
+    from iamframe.sources.consumers import Configuration, Version
 
 DUMP = "GetAccountAuthorizationDetails"
 INDEX = "GetResources"

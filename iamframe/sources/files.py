@@ -23,6 +23,18 @@ from msgspec import Raw
 from iamframe.errors import SourceError
 from iamframe.sources import cloudtrail, config, steampipe, terraform
 from iamframe.sources.archives import DENIED, Piece, Unreadable, pieces, shown, unread
+from iamframe.sources.consumers import (
+    CONFIGURATIONS,
+    CONSUMERS,
+    TEMPLATES,
+    VERSIONS,
+    Consumer,
+    Pinning,
+    pinned_mentions,
+    region_in,
+    template_ids,
+    with_other_versions,
+)
 from iamframe.sources.records import (
     DUMP,
     GLOBAL,
@@ -48,18 +60,6 @@ from iamframe.sources.records import (
     cli_name,
     parsed_time,
     tags_or_none,
-)
-from iamframe.sources.references import (
-    CONFIGURATIONS,
-    CONSUMERS,
-    TEMPLATES,
-    VERSIONS,
-    Consumer,
-    Pinning,
-    pinned_mentions,
-    region_in,
-    template_ids,
-    with_other_versions,
 )
 from iamframe.sources.runs import LARGE, Runs, cut
 

@@ -21,7 +21,7 @@ from iamframe.sources.records import make_decoders, partition_of
 if TYPE_CHECKING:
     import boto3
 
-    from iamframe.sources.asking import Asker
+    from iamframe.sources.client import Asker
 
 ORGANIZATION = "org"
 _SEPARATORS = ",;\t"
@@ -149,7 +149,7 @@ def members_of_organization(asker: Asker) -> list[Member]:
     Refused
         If AWS does not say.
     """
-    from iamframe.sources.asking import Refused
+    from iamframe.sources.client import Refused
 
     found: list[_Listed] = []
     try:
@@ -179,7 +179,7 @@ def assumed(base: boto3.Session, member: Member, role: str, external_id: str | N
     from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
     from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
-    from iamframe.sources.asking import guard_requests, refusal_of
+    from iamframe.sources.client import guard_requests, refusal_of
 
     inner = base._session  # noqa: SLF001 - boto3 has no other way to sessions whose credentials renew themselves
 

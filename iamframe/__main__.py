@@ -1,0 +1,5 @@
+"""`python -m iamframe`."""
+
+from iamframe.ui.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""Questions to a result: explain, compare, plan, history, owners, blind spots, probe."""

@@ -1,0 +1,99 @@
+"""Blind spots: which roles and profiles, with tags or without, a person would miss on which surface."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from iamframe.inventory import schema
+from iamframe.inventory.columns import Positions, is_in, position, texts
+from iamframe.inventory.inventory import Inventory
+from iamframe.inventory.views import taggable
+from iamframe.knowledge.surfaces import Fact, known_facts
+
+_MISSED = {"yes": "no", "no": "yes", "condition": "unless", "unknown": "unknown"}
+_TAGGED = ("yes", "no", "unknown")
+# What a surface can do, cannot do, and of what it is unknown whether it can.
+_SAID = {
+    "write": ("its tags can be changed there", "its tags cannot be changed there"),
+    "read": ("its tags are shown there", "its tags are not shown there"),
+    "find": ("it is found there by its tags", "it is not found there by its tags, nor by having none"),
+}
+
+
+@schema.shows(schema.BLIND_SPOTS)
+def blind_spots(inventory: Inventory) -> pd.DataFrame:
+    """Return which roles and profiles a person would miss on each surface, tagged and untagged ones.
+
+    One row per role or profile and operation that a surface does not have for sure, by resource type, surface and
+    operation as `surfaces` has them, then in the inventory's order. `missed` is `yes`, `unless` where it depends (on
+    what, `reason` says), or `unknown` where nobody says whether the surface can do it: that is no accusation. `tagged`
+    is `unknown` where tags were not read. Roles that AWS manages are left out. Columns are categories, since an account
+    of 100,000 roles has millions of rows; `blind_spot_counts` has them counted.
+    """
+    parts = []
+    for kind, (frame, key) in taggable(inventory).items():
+        facts = [fact for fact in known_facts() if fact.resource_type == kind and fact.answer != "yes"]
+        fact, row = np.repeat(np.arange(len(facts)), len(frame)), np.tile(np.arange(len(frame)), len(facts))
+        tagged = pa.array(_TAGGED).take(pa.array(_tagged(inventory, frame, key)))
+        names = {"resource_arn": frame[key], "resource_name": frame[key.replace("arn", "name")]}
+        of_resource = {"account_id": frame["account_id"], **names, "tagged": tagged}
+        of_fact = {
+            "surface": [f.surface for f in facts],
+            "resource_type": [kind] * len(facts),
+            "operation": [f.operation for f in facts],
+            "missed": [_MISSED[f.answer] for f in facts],
+            "reason": [_reason(f) for f in facts],
+        }
+        columns = {name: texts(values).dictionary_encode().take(pa.array(row)) for name, values in of_resource.items()}
+        columns |= {name: pa.array(said).dictionary_encode().take(pa.array(fact)) for name, said in of_fact.items()}
+        parts.append(pa.table(columns).select(schema.BLIND_SPOTS.names))
+    return schema.BLIND_SPOTS.from_arrow(pa.concat_tables(parts).unify_dictionaries())
+
+
+@schema.shows(schema.BLIND_SPOT_COUNTS)
+def blind_spot_counts(inventory: Inventory) -> pd.DataFrame:
+    """Return, per account, how many roles and profiles a person would miss on each surface.
+
+    One row per account, surface, resource type and operation, in that order, of all accounts that have such resources;
+    `missed` is `no`, `yes`, `unless` or `unknown` for all `resources` of the row alike. Roles that AWS manages are left
+    out.
+    """
+    counts = tagged_counts(inventory)
+    rows = [
+        (account, f.surface, f.resource_type, f.operation, _MISSED[f.answer], sum(found), *found, _reason(f))
+        for account in sorted({account for account, _ in counts})
+        for f in known_facts()
+        if (found := counts.get((account, f.resource_type)))
+    ]
+    names = schema.BLIND_SPOT_COUNTS.names
+    return schema.BLIND_SPOT_COUNTS.conform(dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else {})
+
+
+def tagged_counts(inventory: Inventory) -> dict[tuple[str, str], list[int]]:
+    """Return, per account and resource type that it has, how many are tagged, untagged, and of unknown tags."""
+    counts: dict[tuple[str, str], list[int]] = {}
+    for kind, (frame, key) in taggable(inventory).items():
+        accounts = pc.unique(texts(frame["account_id"]))
+        cell = position(frame["account_id"], accounts) * len(_TAGGED) + _tagged(inventory, frame, key)
+        by_cell = np.bincount(cell, minlength=len(accounts) * len(_TAGGED)).reshape(-1, len(_TAGGED))
+        counts |= {(account, kind): by_cell[i].tolist() for i, account in enumerate(accounts.to_pylist())}
+    return counts
+
+
+def _tagged(inventory: Inventory, frame: pd.DataFrame, key: str) -> Positions:
+    """Return, per resource, where its state stands in `_TAGGED`."""
+    used = inventory.tags["resource_arn"][~inventory.tags["is_aws_reserved"]]
+    known = np.asarray(frame["tags_known"], dtype=bool)
+    return np.where(known, np.where(is_in(frame[key], used), 0, 1), 2)
+
+
+def _reason(fact: Fact) -> str:
+    can, cannot = _SAID[fact.operation]
+    if fact.answer == "yes":
+        return f"{can}: {fact.detail}"
+    if fact.answer == "condition":
+        return f"{can} {fact.condition}: {fact.detail}"
+    return f"{cannot}: {fact.detail}" if fact.answer == "no" else f"it is not known whether {can}: {fact.detail}"

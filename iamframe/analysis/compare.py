@@ -1,0 +1,639 @@
+"""What changed between two loads of the same accounts, and what could not be compared.
+
+What only became readable, or unreadable, is never a change: a role that is missing where not all roles were read was
+not deleted, and tags that are there where none were read before were not added. All of that is a row of `not_compared`,
+so that no change means that nothing changed, never that we could not look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from iamframe.checks import CHECKS, Result, run_checks
+from iamframe.checks.policy import Policy, read_policy
+from iamframe.inventory import schema
+from iamframe.inventory.columns import (
+    Bools,
+    Positions,
+    Texts,
+    concat,
+    is_in,
+    joined_by_group,
+    joined_key,
+    position,
+    take,
+    take_flag,
+    texts,
+)
+from iamframe.inventory.inventory import Inventory
+from iamframe.inventory.words import counted
+from iamframe.knowledge.names import canonical_key
+from iamframe.knowledge.trust import same_policy, what_changed
+from iamframe.sources.records import UNKNOWN_ACCOUNT
+
+if TYPE_CHECKING:
+    import os
+
+KINDS = ("created", "deleted", "recreated", "relinked", "retagged", "trust_changed", "changed")
+_TYPES = {"role": "role", "profile": "instance-profile"}
+_NOUNS = {"role": "role", "profile": "instance profile"}
+_NULL = pa.scalar(None, pa.string())
+# Whoever masks a file writes one character again and again.
+_MASKED = "^(?:A(?:RO|IP)A)?(?:" + "|".join(rf"\x{{{code:x}}}{{2,}}" for code in range(0x21, 0x7F)) + ")$"
+# Of a role alone; what of it is missing in a frame is none or was not read, but for the session length, which each has.
+_COLUMNS = ("max_session_seconds", "description", "permissions_boundary_arn")
+# Found by what a resource, and the role in it, are by themselves: whoever read these judged them, however little else.
+_BY_ITSELF = (
+    "empty_profiles",
+    "name_mismatches",
+    "path_mismatches",
+    "untagged_profiles",
+    "untagged_roles",
+    "tag_differences",
+    "missing_required_tags",
+    "profiles_without_ec2_trust",
+    "deleted_trust_principals",
+)
+
+
+@schema.shows(schema.CHANGES, schema.CHANGED_FINDINGS, schema.NOT_COMPARED)
+@dataclass(frozen=True)
+class Changes:
+    """What is other in the new one of two results.
+
+    `changes` has one row per change and resource, and of tags one per key, by kind of change, account and ARN;
+    `findings` those that are in one result alone, `new` or `gone`; `not_compared` what could not be compared, per
+    account: an account that has no row there and no change has not changed.
+    """
+
+    old: Result
+    new: Result
+    changes: pd.DataFrame
+    findings: pd.DataFrame
+    not_compared: pd.DataFrame
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing changed in what could be compared, findings included."""
+        return self.changes.empty and self.findings.empty
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the changes and, behind them, the findings as `finding_new` and `finding_gone`, their check as `what`.
+
+        One row per change and finding, with the columns of `changes`.
+        """
+        found = self.findings
+        return schema.CHANGES.conform(
+            pd.concat(
+                [
+                    self.changes,
+                    found[["account_id", "resource_type", "resource_name", "resource_arn"]].assign(
+                        change="finding_" + found["change"],
+                        what=found["check"],
+                        detail=found["check"] + ": " + found["detail"],
+                    ),
+                ],
+                ignore_index=True,
+            )
+        )
+
+    @cached_property
+    def summary(self) -> pd.DataFrame:
+        """One row per kind of change, in the order of `changes`: how many of roles and of instance profiles."""
+        counts = self.changes.groupby(["change", "resource_type"]).size()
+        rows = [[int(counts.get((kind, of), 0)) for of in _TYPES.values()] for kind in KINDS]
+        return pd.DataFrame(rows, columns=["roles", "profiles"]).assign(change=KINDS)[["change", "roles", "profiles"]]
+
+    @property
+    def said(self) -> str:
+        """How many changes there are of each kind, in words."""
+        counts = self.changes["change"].value_counts()
+        kinds = ", ".join(f"{counts[kind]:,} {kind.replace('_', ' ')}" for kind in KINDS if kind in counts)
+        found = self.findings["change"].value_counts()
+        findings = ", ".join(f"{found[way]:,} {way}" for way in ("new", "gone") if way in found)
+        things = counted(len(self.not_compared), "thing") if len(self.not_compared) else ""
+        nothing = "no change in what could be compared" if things else "no change"
+        if things and self.is_empty:
+            return f"{nothing}; {things} could not be"
+        parts = [kinds or nothing, f"findings: {findings}" if findings else "no finding new or gone"]
+        return "; ".join([*parts, *([f"{things} not compared"] if things else [])])
+
+    def __repr__(self) -> str:
+        """Return how many changes there are of each kind, and how much was not compared, in one line."""
+        return f"Changes({self.said})"
+
+
+def compare(
+    old: Inventory | Result, new: Inventory | Result, *, policy: str | os.PathLike[str] | Policy | None = None
+) -> Changes:
+    """Compare two loads of the same accounts: what was created, deleted, changed, and which findings are new or gone.
+
+    A resource is the same one where its ARN is, or else its name in its account, since names are unique there without
+    case and whatever the path (IAM User Guide, "IAM and AWS STS quotas"). It is `recreated` where its unique id is
+    another one, or its path or the case of its name, which IAM cannot change: one row, whose `detail` says what else is
+    other about it. `relinked`: a profile holds another role, or none, or one where it held none. `retagged`: one row
+    per key. `trust_changed`: the policy says something else, whatever the order of its keys and lists. `changed`:
+    the description, the longest session or the permissions boundary, where both show one. Last use is no change.
+
+    Created and deleted are told only where the other one holds all roles (or profiles) of the account; a planned
+    resource of Terraform (`address:…`) is neither. A finding is new or gone where the check would have seen it in the
+    other one; one that only says something else is neither. Findings are those of the results given; of an inventory,
+    the checks are run, with the policy of the other one where none is given. No request is made to AWS.
+
+    Returns
+    -------
+    Changes
+        `changes`, `findings`, `not_compared` (see there), `summary`, one row per kind of change.
+
+    Raises
+    ------
+    PolicyError
+        If the policy file cannot be understood.
+    """
+    old, new = _checked(old, new, policy)
+    accounts = old.inventory.accounts["account_id"]
+    both = accounts[is_in(accounts, new.inventory.accounts["account_id"])]
+    sides = {kind: _Matched(kind, old, new, both) for kind in _TYPES}
+    same = _Same(sides)
+    told = _Told(both)
+    parts = [
+        *_appeared(sides, told),
+        *(part for each in sides.values() for part in _differing(each, sides["role"], same, old, new, told)),
+    ]
+    changes = _sorted(
+        pa.concat_tables(parts), schema.CHANGES, {"change": KINDS}, ("account_id", "resource_arn", "what")
+    )
+    findings = _changed_findings(old, new, same, changes, told)
+    return Changes(old, new, changes, findings, told.frame(old.inventory, new.inventory))
+
+
+def _checked(
+    old: Inventory | Result, new: Inventory | Result, policy: str | os.PathLike[str] | Policy | None
+) -> tuple[Result, Result]:
+    """Return results of the same checks under the same policy, as given where they are."""
+    given = next((one.policy for one in (new, old) if isinstance(one, Result)), None)
+    rules = given if policy is None and given is not None else read_policy(policy)
+    only = [one.checks for one in (new, old) if isinstance(one, Result)]
+    checks = [name for name in CHECKS if all(name in names for names in only)]
+
+    def result(one: Inventory | Result) -> Result:
+        if isinstance(one, Result) and one.policy == rules and list(one.checks) == checks:
+            return one
+        return run_checks(one.inventory if isinstance(one, Result) else one, checks, rules)
+
+    return result(old), result(new)
+
+
+class _Matched:
+    """The roles, or the profiles, of both sides, and which of them are the same one."""
+
+    def __init__(self, kind: str, old: Result, new: Result, both: pd.Series) -> None:
+        self.kind = kind
+        self.frames = [_of_accounts(getattr(one.inventory, f"{kind}s"), both) for one in (old, new)]
+        self.whole = [one.lists["account_id"][one.lists[f"{kind}s_whole"]] for one in (old, new)]
+        was, now = self.frames
+        where = position(was[f"{kind}_arn"], now[f"{kind}_arn"])
+        self.alone = [np.flatnonzero(where < 0), np.flatnonzero(~is_in(now[f"{kind}_arn"], was[f"{kind}_arn"]))]
+        renamed = self._same_name()
+        self.alone = [np.setdiff1d(alone, mine) for alone, mine in zip(self.alone, renamed, strict=True)]
+        kept = np.flatnonzero(where >= 0)
+        # Per resource that is on both sides, its row in each.
+        self.rows = [np.append(kept, renamed[0]), np.append(where[kept], renamed[1])]
+        self.renamed = [
+            texts(frame[f"{kind}_arn"]).take(pa.array(r)) for frame, r in zip(self.frames, renamed, strict=True)
+        ]
+        self.arns = [self.column(f"{kind}_arn", side) for side in (0, 1)]
+        self.accounts = self.column("account_id", 1)
+        ids = [self._ids(side) for side in (0, 1)]
+        self.id_known = [np.asarray(one.is_valid()) for one in ids]
+        other_id = pc.not_equal(*ids)
+        planned = pc.or_(*(pc.starts_with(arns, "address:") for arns in self.arns))
+        named, laid = (pc.not_equal(*(self.column(f"{kind}_{of}", s) for s in (0, 1))) for of in ("name", "path"))
+        moved = pc.and_not(pc.or_kleene(named, laid), planned)
+        # Where the ids tell, paths do not matter: two ids that are one say that an ARN was only written otherwise.
+        self.recreated = np.asarray(pc.fill_null(pc.coalesce(other_id, moved), pa.scalar(False)))
+        self.ids = ids
+
+    def column(self, name: str, side: int) -> pa.Array:
+        """Return a column of the resources on both sides, as one side has it, in text."""
+        return texts(self.frames[side][name]).take(pa.array(self.rows[side]))
+
+    def flag(self, name: str) -> list[Bools]:
+        """Return a flag of the resources on both sides, as each side has it."""
+        return [np.asarray(frame[name], dtype=bool)[rows] for frame, rows in zip(self.frames, self.rows, strict=True)]
+
+    def _ids(self, side: int) -> pa.Array:
+        ids = self.column(f"{self.kind}_id", side)
+        return pc.if_else(pc.match_substring_regex(ids, _MASKED), _NULL, ids)
+
+    def _same_name(self) -> list[Positions]:
+        """Return where resources stand on each side that are on both by their name alone."""
+        keys = []
+        for frame, alone in zip(self.frames, self.alone, strict=True):
+            rows = frame.iloc[alone]
+            key = _name_key(rows["account_id"], rows[f"{self.kind}_name"])
+            named = pc.and_(
+                texts(rows[f"{self.kind}_name"]).is_valid(), pc.not_equal(texts(rows["account_id"]), UNKNOWN_ACCOUNT)
+            )
+            codes = np.asarray(key.dictionary_encode().indices)
+            once = np.bincount(codes)[codes] == 1 if len(codes) else np.zeros(0, dtype=bool)
+            keys.append(pc.if_else(pc.and_(named, pa.array(once)), key, _NULL))
+        where = position(*keys)
+        return [self.alone[0][where >= 0], self.alone[1][where[where >= 0]]]
+
+
+def _of_accounts(frame: pd.DataFrame, accounts: pd.Series) -> pd.DataFrame:
+    mine = is_in(frame["account_id"], accounts)
+    return frame if mine.all() else frame[mine].reset_index(drop=True)
+
+
+def _name_key(accounts: Texts, names: Texts) -> pa.Array:
+    return joined_key(accounts, pc.utf8_lower(texts(names)))
+
+
+class _Same:
+    """Under which key a resource goes on both sides: the old one's ARN, where it has another in the new one."""
+
+    def __init__(self, sides: dict[str, _Matched]) -> None:
+        self.old, self.new = (pa.concat_arrays([each.renamed[side] for each in sides.values()]) for side in (0, 1))
+        roles = sides["role"]
+        self.names = [_name_key(frame["account_id"], frame["role_name"]) for frame in roles.frames]
+        self.arns = [frame["role_arn"] for frame in roles.frames]
+
+    def keys(self, arns: Texts, accounts: Texts, side: int) -> pa.Array:
+        """Return the keys of ARNs of one side; of a role that is known there by name alone, as the other has it."""
+        arns = texts(arns)
+        by_name = pc.fill_null(pc.starts_with(arns, "name:"), pa.scalar(False))
+        if pc.any(by_name).as_py():
+            name = pc.if_else(by_name, pc.utf8_slice_codeunits(arns, 5), _NULL)
+            known = take(self.arns[1 - side], position(_name_key(accounts, name), self.names[1 - side]))
+            arns = pc.if_else(by_name, pc.coalesce(known, concat("name:", pc.utf8_lower(name))), arns)
+        return pc.coalesce(take(self.old, position(arns, self.new)), arns)
+
+
+class _Told:
+    """What could not be compared, account by account."""
+
+    def __init__(self, accounts: pd.Series) -> None:
+        self.accounts = accounts
+        self.rows: dict[tuple[str, str], list[str]] = {}
+
+    def add(self, account: str, what: str, reason: str) -> None:
+        """Note a reason; several of one thing stand behind each other."""
+        self.rows.setdefault((account, what), []).append(reason)
+
+    def counts(self, accounts: Texts, mask: Any) -> list[int]:
+        """Return, per account, how many rows are under a mask."""
+        where = position(texts(accounts).filter(pa.array(mask)), self.accounts)
+        return np.bincount(where[where >= 0], minlength=len(self.accounts)).tolist()  # type: ignore[no-any-return]
+
+    def unread(self, each: _Matched, what: str, known: list[Bools]) -> None:
+        """Note of how many resources that are on both sides something was not read."""
+        was, now = known
+        every = self.counts(each.accounts, was | True)
+        for where, mask in (("OLD", ~was & now), ("NEW", was & ~now), ("OLD and NEW", ~was & ~now)):
+            for account, missing, rows in zip(self.accounts, self.counts(each.accounts, mask), every, strict=True):
+                if missing:
+                    of = f"{missing:,} of {counted(rows, _NOUNS[each.kind])}"
+                    self.add(account, what, f"not known of {of} in {where}")
+
+    def frame(self, old: Inventory, new: Inventory) -> pd.DataFrame:
+        """Return all that was noted, and the accounts that are on one side alone."""
+        for one, other, side in ((old, new, "NEW"), (new, old, "OLD")):
+            for account in one.accounts["account_id"][~is_in(one.accounts["account_id"], other.accounts["account_id"])]:
+                self.add(account, "account", f"it is not in {side}, so that nothing of it was compared")
+        rows = [(account, what, "; ".join(reasons)) for (account, what), reasons in self.rows.items()]
+        order = {account: place for place, account in enumerate(sorted({account for account, *_ in rows}))}
+        # By account; within it as noted: lists first, findings last.
+        rows.sort(key=lambda row: order[row[0]])
+        return schema.NOT_COMPARED.conform(
+            {name: [row[at] for row in rows] for at, name in enumerate(schema.NOT_COMPARED.names)}
+        )
+
+
+def _table(frame: pd.DataFrame, kind: str, rows: Positions, change: str, detail: Any, **more: Any) -> pa.Table:
+    """Return changes of resources that stand at rows of a frame."""
+    at = frame.iloc[rows]
+    columns: dict[str, Any] = {
+        "change": change,
+        "account_id": at["account_id"],
+        "resource_type": _TYPES[kind],
+        "resource_name": at[f"{kind}_name"],
+        "resource_arn": at[f"{kind}_arn"],
+        "detail": detail,
+        **more,
+    }
+
+    def column(value: Any) -> pa.Array:
+        one = value is None or isinstance(value, str)
+        return pa.repeat(pa.scalar(value, pa.string()), len(rows)) if one else texts(value)
+
+    return pa.table([column(columns.get(name)) for name in schema.CHANGES.names], names=schema.CHANGES.names)
+
+
+def _sorted(
+    table: pa.Table, frame: schema.Frame, ranks: dict[str, tuple[str, ...]], then: tuple[str, ...]
+) -> pd.DataFrame:
+    keyed = table
+    for name, order in ranks.items():
+        keyed = keyed.append_column(f"{name} rank", pc.index_in(table[name], value_set=pa.array(order)))
+    keys = [(name, "ascending") for name in (*(f"{name} rank" for name in ranks), *then)]
+    return frame.from_arrow(table.take(pc.sort_indices(keyed, keys)) if len(table) else table)
+
+
+def _appeared(sides: dict[str, _Matched], told: _Told) -> Iterator[pa.Table]:
+    """Return what was created and deleted, where the other side holds all there is."""
+    for kind, each in sides.items():
+        for side, (change, own, other) in enumerate((("deleted", "OLD", "NEW"), ("created", "NEW", "OLD"))):
+            frame, rows = each.frames[side], each.alone[side]
+            accounts = texts(frame["account_id"]).take(pa.array(rows))
+            planned = np.asarray(pc.starts_with(texts(frame[f"{kind}_arn"]).take(pa.array(rows)), "address:"))
+            whole = is_in(accounts, each.whole[1 - side]) & np.asarray(pc.not_equal(accounts, UNKNOWN_ACCOUNT))
+            listed = set(each.whole[1 - side])
+            for account, unsure, plans in zip(
+                told.accounts, told.counts(accounts, ~whole & ~planned), told.counts(accounts, planned), strict=True
+            ):
+                if account == UNKNOWN_ACCOUNT:
+                    reason = "whose they are is not known"
+                elif account not in listed:
+                    reason = f"not all were read in {other}"
+                else:
+                    reason = ""
+                if reason:
+                    more = f", so that of {unsure:,} in {own} alone it is not known whether they were {change}"
+                    told.add(account, f"{kind}s", reason + (more if unsure else ""))
+                if plans:
+                    told.add(account, f"{kind}s", f"{plans:,} in {own} alone are planned, and may not be there")
+            found = rows[whole & ~planned]
+            named = frame.iloc[found]
+            made = texts(named["created_at"].dt.strftime("%Y-%m-%d %H:%M UTC"))
+            words = ("is gone; it was created ", "is gone") if change == "deleted" else ("created ", "is in NEW alone")
+            detail = pc.coalesce(concat(words[0], made), words[1])
+            yield _table(frame, kind, found, change, detail, **{("before", "after")[side]: named[f"{kind}_id"]})
+
+
+def _differing(
+    each: _Matched, roles: _Matched, same: _Same, old: Result, new: Result, told: _Told
+) -> Iterator[pa.Table]:
+    """Return what is other about resources that are on both sides."""
+    kind = each.kind
+    told.unread(each, f"{kind} ids", each.id_known)
+    parts = []
+    if kind == "profile":
+        parts.append(("its role", *_links(each, roles, same, old, new, told)))
+    parts.append(("its tags", *_tags(each, old, new, told)))
+    if kind == "role":
+        parts.append(("its trust policy", *_trusts(each, told)))
+        parts += [("its " + name.split("_")[0], *_column(each, name)) for name in _COLUMNS]
+        _told_columns(each, told)
+    frame, rows = each.frames[1], each.rows[1]
+    others = [""] * len(rows)
+    for words, at, change, columns in parts:
+        again = each.recreated[at]
+        for place in np.unique(at[again]).tolist():
+            others[place] += f", {words}" if others[place] else f"; other too: {words}"
+        kept = pa.array(~again)
+        yield _table(
+            frame,
+            kind,
+            rows[at[~again]],
+            change,
+            **{
+                name: values.filter(kept) if isinstance(values, (pa.Array, pa.ChunkedArray)) else values
+                for name, values in columns.items()
+            },
+        )
+    at = np.flatnonzero(each.recreated)
+    arns = [arns.take(pa.array(at)) for arns in each.arns]
+    ids = [ids.take(pa.array(at)) for ids in each.ids]
+    moved = pc.not_equal(*arns)
+    places = [
+        concat(*(each.column(f"{kind}_{of}", side).take(pa.array(at)) for of in ("path", "name"))) for side in (0, 1)
+    ]
+    before, after = (pc.if_else(moved, arn, one) for arn, one in zip(arns, ids, strict=True))
+    said = pc.if_else(
+        moved,
+        concat("was made anew as ", places[1], "; it was ", places[0]),
+        concat("was made anew with the id ", ids[1], "; it was ", ids[0]),
+    )
+    detail = concat(said, pa.array([others[place] for place in at.tolist()], pa.string()))
+    yield _table(frame, kind, rows[at], "recreated", detail, before=before, after=after)
+
+
+_Part = tuple[Positions, str, dict[str, Any]]
+
+
+def _links(each: _Matched, roles: _Matched, same: _Same, old: Result, new: Result, told: _Told) -> _Part:
+    known = each.flag("role_known")
+    told.unread(each, "links", known)
+    held: list[pa.Array] = []
+    shown: list[pa.Array] = []
+    names: list[pa.Array] = []
+    for side, one in enumerate((old, new)):
+        links = one.inventory.links
+        owner = position(links["profile_arn"], each.arns[side])
+        mine = np.flatnonzero(owner >= 0)
+        table = pa.table(
+            {
+                "owner": owner[mine],
+                "key": same.keys(links["role_arn"], links["account_id"], side).take(pa.array(mine)),
+                "arn": texts(links["role_arn"]).take(pa.array(mine)),
+            }
+        )
+        table = table.take(pc.sort_indices(table, [("owner", "ascending"), ("key", "ascending")]))
+        arns = table["arn"].combine_chunks()
+        where = position(arns, roles.frames[side]["role_arn"])
+        name = pc.coalesce(take(roles.frames[side]["role_name"], where), pc.replace_substring_regex(arns, "^name:", ""))
+        group = np.asarray(table["owner"])
+        for into, values in ((held, table["key"].combine_chunks()), (shown, arns), (names, name)):
+            into.append(joined_by_group(group, values, len(each.accounts), " "))
+    at = np.flatnonzero(np.asarray(pc.not_equal(*held)) & known[0] & known[1])
+    rows = pa.array(at)
+    before, after = (pc.if_else(pc.equal(one, ""), _NULL, one).take(rows) for one in shown)
+    was, now = (pc.if_else(pc.equal(one, ""), "no role", one).take(rows) for one in names)
+    return at, "relinked", {"before": before, "after": after, "detail": concat("holds ", now, "; it held ", was)}
+
+
+def _tags(each: _Matched, old: Result, new: Result, told: _Told) -> _Part:
+    known = each.flag("tags_known")
+    told.unread(each, f"{each.kind} tags", known)
+    read = known[0] & known[1]
+    tables = []
+    for side, one in enumerate((old, new)):
+        tags = one.inventory.tags
+        owner = position(tags["resource_arn"], each.arns[side])
+        mine = np.flatnonzero(take_flag(read, owner, otherwise=False))
+        key, value = (texts(tags[name]).take(pa.array(mine)) for name in ("tag_key", "tag_value"))
+        tables.append((owner[mine], key, value, joined_key(take(each.arns[0], owner[mine]), key)))
+    (was_of, was_key, was_value, was), (now_of, now_key, now_value, now) = tables
+    there = position(now, was)
+    added, gone = np.flatnonzero(there < 0), np.flatnonzero(~is_in(was, now))
+    other = np.flatnonzero(np.asarray(pc.fill_null(pc.not_equal(now_value, take(was_value, there)), pa.scalar(False))))
+    nothing = [pa.nulls(len(rows), pa.string()) for rows in (added, gone)]
+    key = pa.concat_arrays([now_key.take(pa.array(added)), was_key.take(pa.array(gone)), now_key.take(pa.array(other))])
+    before = pa.concat_arrays([nothing[0], was_value.take(pa.array(gone)), was_value.take(pa.array(there[other]))])
+    after = pa.concat_arrays([now_value.take(pa.array(added)), nothing[1], now_value.take(pa.array(other))])
+    shown = [pc.if_else(pc.equal(values, ""), "(empty)", values) for values in (before, after)]
+    detail = pc.coalesce(
+        concat("tag ", key, " is ", shown[1], "; it was ", shown[0]),
+        concat("tag ", key, " was added: ", shown[1]),
+        concat("tag ", key, " was removed; it was ", shown[0]),
+    )
+    at = np.concatenate([now_of[added], was_of[gone], now_of[other]])
+    return at, "retagged", {"what": key, "before": before, "after": after, "detail": detail}
+
+
+def _trusts(each: _Matched, told: _Told) -> _Part:
+    policies = [each.column("trust_policy", side) for side in (0, 1)]
+    told.unread(each, "trust policies", [np.asarray(one.is_valid()) for one in policies])
+    differing = np.flatnonzero(np.asarray(pc.fill_null(pc.not_equal(*policies), pa.scalar(False))))
+    pairs = list(zip(*(one.take(pa.array(differing)).to_pylist() for one in policies), strict=True))
+    # Of a policy that many roles share, each change is worked out once.
+    other = {pair: what_changed(*pair) for pair in dict.fromkeys(pairs) if not same_policy(*pair)}
+    changed = np.array([pair in other for pair in pairs], dtype=bool)
+    at = differing[changed]
+    rows = pa.array(at)
+    ec2 = [each.column("trusts_ec2", side).take(rows) for side in (0, 1)]
+    detail = concat(
+        pa.array([other[pair] for pair in pairs if pair in other], pa.string()),
+        pc.if_else(pc.equal(*ec2), "", concat("; whether EC2 may assume it: ", ec2[1], ", it was ", ec2[0])),
+    )
+    before, after = (one.take(rows) for one in policies)
+    return at, "trust_changed", {"before": before, "after": after, "detail": detail}
+
+
+def _column(each: _Matched, name: str) -> _Part:
+    values = [each.column(name, side) for side in (0, 1)]
+    at = np.flatnonzero(np.asarray(pc.fill_null(pc.not_equal(*values), pa.scalar(False))))
+    before, after = (one.take(pa.array(at)) for one in values)
+    what = pa.repeat(pa.scalar(name), len(at))
+    return (
+        at,
+        "changed",
+        {"what": what, "before": before, "after": after, "detail": concat(name, " is ", after, "; it was ", before)},
+    )
+
+
+def _told_columns(each: _Matched, told: _Told) -> None:
+    known = [[np.asarray(each.column(name, side).is_valid()) for side in (0, 1)] for name in _COLUMNS]
+    told.unread(each, "descriptions and session lengths", known[0])
+    for name, (was, now) in zip(("descriptions", "permissions boundaries"), known[1:], strict=True):
+        for account, count in zip(told.accounts, told.counts(each.accounts, was != now), strict=True):
+            if count:
+                told.add(
+                    account, name, f"of {counted(count, 'role')} shown in one alone, and perhaps not read in the other"
+                )
+
+
+def _changed_findings(old: Result, new: Result, same: _Same, changes: pd.DataFrame, told: _Told) -> pd.DataFrame:
+    """Return the findings of one side alone that the other would have seen; note those that it might not have."""
+    sides = (old, new)
+    keys = [_finding_keys(one.findings, same, side) for side, one in enumerate(sides)]
+    complete = [_of_check(one.coverage[one.coverage["status"] == "complete"]) for one in sides]
+    relying = pa.array([name for name in old.checks if "references" in CHECKS[name].reads], pa.string())
+    scopes = set(_same_scope(old, new))
+    parts = []
+    for side, (way, appeared) in enumerate((("gone", "deleted"), ("new", "created"))):
+        findings, other = sides[side].findings, sides[1 - side]
+        alone = ~is_in(keys[side], keys[1 - side]) & is_in(findings["account_id"], told.accounts)
+        findings = findings[alone]
+        check = _of_check(findings)
+        seen = is_in(check, complete[1 - side])
+        seen &= ~is_in(findings["check"], relying) | (
+            is_in(check, complete[side]) & is_in(findings["account_id"], pa.array(scopes, pa.string()))
+        )
+        itself = is_in(findings["check"], pa.array(_BY_ITSELF))
+        resources = same.keys(findings["resource_arn"], findings["account_id"], side)
+        seen |= itself & is_in(resources, _wholly_read(other, same, 1 - side))
+        seen |= is_in(findings["resource_arn"], changes["resource_arn"][changes["change"] == appeared])
+        parts.append(
+            pa.table(
+                [
+                    pa.repeat(pa.scalar(way), int(seen.sum())),
+                    *(pa.array(findings[name][seen], from_pandas=True) for name in schema.FINDINGS.names),
+                ],
+                schema=schema.CHANGED_FINDINGS.arrow,
+            )
+        )
+        where = ("OLD", "NEW")[side]
+        unsure = findings[~seen].value_counts(["account_id", "check"], sort=False).reset_index()
+        for account, name, count in unsure.itertuples(index=False, name=None):
+            apart = "references" in CHECKS[name].reads and account not in scopes
+            why = ", since other regions or services were read" if apart else ""
+            told.add(
+                account,
+                f"findings of {name}",
+                f"{counted(count, 'finding')} in {where} alone: not known to be {way}{why}",
+            )
+    _told_coverage(old, new, told)
+    order = {"change": ("new", "gone"), "severity": ("high", "medium", "low", "info")}
+    return _sorted(
+        pa.concat_tables(parts), schema.CHANGED_FINDINGS, order, ("check", "account_id", "resource_arn", "related_arn")
+    )
+
+
+def _of_check(frame: pd.DataFrame) -> pa.Array:
+    return joined_key(frame["account_id"], frame["check"])
+
+
+def _finding_keys(findings: pd.DataFrame, same: _Same, side: int) -> pa.Array:
+    resource, related = (
+        same.keys(findings[name], findings["account_id"], side) for name in ("resource_arn", "related_arn")
+    )
+    nowhere = np.flatnonzero(np.asarray(resource.is_null()))
+    name = pa.nulls(len(findings), pa.string()).to_pylist()
+    # Keys that read alike are a group, whichever of them is the most used.
+    for row, key in zip(nowhere.tolist(), findings["resource_name"].iloc[nowhere].fillna(""), strict=True):
+        name[row] = canonical_key(key)
+    return joined_key(_of_check(findings), resource, related, pa.array(name, pa.string()))
+
+
+def _same_scope(old: Result, new: Result) -> Iterator[str]:
+    """Return the accounts of which the same was read in the same regions, beyond IAM."""
+    calls = [one.inventory.calls for one in (old, new)]
+    calls = [one[(one["region"] != "global") & (one["state"] == "complete")] for one in calls]
+    keys = [joined_key(one["account_id"], one["operation"], one["region"]) for one in calls]
+    other = [set(one["account_id"][~is_in(keys[side], keys[1 - side])]) for side, one in enumerate(calls)]
+    return (account for account in old.inventory.accounts["account_id"] if account not in other[0] | other[1])
+
+
+def _wholly_read(one: Result, same: _Same, side: int) -> pa.Array:
+    """Return the keys of roles and profiles of which all is known that a check asks of one resource and its role."""
+    roles, pairs = one.inventory.roles, one.pairs
+    known = roles[roles["tags_known"] & roles["trust_policy"].notna()]
+    empty = pairs["role_arn"].isna()
+    role = (
+        pairs["role_tags_known"] & pairs["role_path"].notna() & (pairs["trusts_ec2"] != "unknown").fillna(value=False)
+    )
+    read = pairs["profile_tags_known"] & pairs["role_known"] & (empty | role)
+    profiles = pairs[pairs["profile_arn"].notna()]
+    doubtful = is_in(profiles["profile_arn"], profiles["profile_arn"][~read[profiles.index]])
+    profiles = profiles[~doubtful]
+    return pa.concat_arrays(
+        [
+            same.keys(frame[key], frame["account_id"], side)
+            for frame, key in ((known, "role_arn"), (profiles, "profile_arn"))
+        ]
+    )
+
+
+def _told_coverage(old: Result, new: Result, told: _Told) -> None:
+    """Note the checks that did not see all: of what they missed nobody knows whether it is new or gone."""
+    said: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for side, one in (("OLD", old), ("NEW", new)):
+        rows = one.coverage[(one.coverage["status"] != "complete") & is_in(one.coverage["account_id"], told.accounts)]
+        for account, check, reason in zip(rows["account_id"], rows["check"], rows["reason"], strict=True):
+            # Nobody asked for required tags who gave no policy.
+            if check != "missing_required_tags" or one.policy.required:
+                said.setdefault((account, check), {}).setdefault(reason, []).append(side)
+    for (account, check), reasons in said.items():
+        for reason, where in reasons.items():
+            told.add(account, f"findings of {check}", f"{' and '.join(where)}: {reason}")

@@ -1,0 +1,293 @@
+"""What CloudTrail tells of roles and instance profiles: their lives, and the events of one name."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+import pandas as pd
+
+from iamframe.errors import SourceError
+from iamframe.inventory.inventory import Inventory, build_inventory
+from iamframe.inventory.load import is_live, load
+from iamframe.inventory.schema import EVENTS, LIVES, shows
+from iamframe.sources.cloudtrail import (
+    ACTIONS,
+    CREATE,
+    DELETE,
+    HOMES,
+    LOOKUP,
+    ROLE,
+    LookedPage,
+    event_of,
+    is_of_iam,
+    record_of,
+)
+from iamframe.sources.records import Answer, Asked, asked_for, partition_of
+from iamframe.sources.sessions import DEFAULT_REGION, first_failure, open_session, source_name
+
+if TYPE_CHECKING:
+    import boto3
+
+# CloudTrail API Reference, LookupEvents: two requests a second, up to 50 events each, of the last 90 days. An event may
+# take a quarter of an hour to be shown (User Guide, "How CloudTrail works").
+_RATE = 2.0
+_PAGE = 50
+_LOOKS_BACK = timedelta(days=90)
+_LAG = timedelta(minutes=15)
+
+# By what a user agent says (CloudTrail User Guide, "CloudTrail record contents": `userAgent`; what the SDKs and
+# terraform-provider-aws send); the first that fits.
+_TOOLS = (
+    (re.compile(r"^(?:console|signin)\.amazonaws\.com|^Mozilla/"), "console"),
+    (re.compile(r"^cloudformation\.amazonaws\.com"), "CloudFormation"),
+    (re.compile(r"^([a-z0-9.-]+\.amazonaws\.com(?:\.cn)?)$"), None),
+    (re.compile(r"^AWS Internal"), "AWS"),
+    (re.compile(r"\bPulumi"), "Pulumi"),
+    (re.compile(r"\bOpenTofu/"), "OpenTofu"),
+    (re.compile(r"\b[Tt]erraform(?:-provider-aws)?/"), "Terraform"),
+    (re.compile(r"\baws-cli/"), "AWS CLI"),
+    (re.compile(r"\bAWSPowerShell"), "AWS Tools for PowerShell"),
+    (re.compile(r"\bBoto3/"), "boto3"),
+    (re.compile(r"\bBotocore/"), "botocore"),
+    (re.compile(r"\b(aws-sdk-[a-z0-9]+(?:-[a-z0-9]+)*)"), None),
+)
+_CREATIONS, _DELETIONS = ([name for name, action in ACTIONS.items() if action.step == s] for s in (CREATE, DELETE))
+_SUBJECT = ["account_id", "resource_type", "folded"]
+
+# What CloudTrail answers where something else stands in for it, or AWS has no look-up there: waiting helps nobody.
+_NO_LOOKUP = {"InvalidAction", "UnknownOperationException", "UnsupportedOperation", "404", "501"}
+
+
+@shows(LIVES)
+def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: str | None = None) -> pd.DataFrame:
+    """Return the lives of roles and instance profiles that CloudTrail tells of: who created and deleted them, and how.
+
+    One row per life: a name that is created again begins another. Columns are those of `iamframe.schema.LIVES`; rows
+    stand per account in the order of their first events. A time that is missing was not among what was read:
+    `covered_from_at` and `covered_to_at` say between which times the account's events were read, which only a trail's
+    files and a live look-up tell, and not whether a file in between is missing. Events that AWS refused are left out.
+
+    Parameters
+    ----------
+    sources
+        An inventory, files or a snapshot as `iamframe.load` takes them, or a live account: a boto3 session, `aws` or
+        `aws:PROFILE`. Of that, CloudTrail's look-up is asked for the events of one name in the last 90 days, in the
+        region of IAM, 50 a request and two requests a second; it needs `cloudtrail:LookupEvents`.
+    name
+        Name, ARN or unique id of a role or profile, whose lives alone are returned, all compared without case (the live
+        look-up compares them with it). A name means all lives of that name; an ARN those that had it, and those of its
+        name whose ARN nothing read says; an id one life.
+
+    Raises
+    ------
+    SourceError
+        If no CloudTrail records of IAM are in the sources, a live account is asked without a name or refuses, or a
+        source is refused as by `load`.
+
+    Examples
+    --------
+    >>> iamframe.history("cloudtrail/", name="web")[["resource_type", "created_at", "created_by", "deleted_at"]]
+    ... # doctest: +SKIP
+    """
+    read = _read(sources, name)
+    lives = _lives(read.events).merge(read.covered, on="account_id", how="left", validate="many_to_one")
+    if name is not None:
+        asked = asked_for(name)
+        mine = _named(lives, asked, "resource", lives["resource_type"])
+        # Of a life that was only linked, the inventory alone says the id.
+        unsaid = lives["resource_id"].isna() & lives["resource_arn"].isin(read.arns_of(asked.text))
+        lives = lives[mine | (lives["resource_id"].str.casefold() == asked.text.casefold()) | unsaid]
+    return LIVES.conform(lives)
+
+
+@shows(EVENTS)
+def events_of(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: str) -> pd.DataFrame:
+    """Return the events of one role or profile in the order of cause, those that AWS refused among them.
+
+    Rows and columns are those of the frame `events`: what was done to the resource, and, of a role, what put it into
+    profiles and took it out. Sources and name are those of `history`; by a unique id, the events of that life alone. Of
+    an inventory in which no CloudTrail records were read there are no rows, and `accounts.events_from_at` is missing.
+
+    Raises
+    ------
+    SourceError
+        As `history`, but for an inventory without CloudTrail records.
+    """
+    if len(sources) == 1 and isinstance(sources[0], Inventory):
+        read = _Read(sources[0].events, sources[0].accounts, sources[0])
+    else:
+        read = _read(sources, name)
+    asked, events = asked_for(name), read.events
+    mine = _named(events, asked, "resource", events["resource_type"])
+    if asked.kind in (None, ROLE):
+        mine |= _named(events, asked, "related", None)
+    found = events[mine | _of_id(events, asked.text, read.arns_of(asked.text))]
+    return found.sort_values(["account_id", "event_order"], ignore_index=True)
+
+
+@dataclass(frozen=True)
+class _Read:
+    """Events, the times between which they were read, per account, and the inventory that they are of, if any."""
+
+    events: pd.DataFrame
+    covered: pd.DataFrame
+    inventory: Inventory | None = None
+
+    def arns_of(self, text: str) -> list[str]:
+        """Return the ARNs of the roles and profiles in the inventory that have a unique id."""
+        if self.inventory is None:
+            return []
+        sides = ((self.inventory.roles, "role"), (self.inventory.profiles, "profile"))
+        return [
+            arn
+            for frame, side in sides
+            for arn in frame[f"{side}_arn"][frame[f"{side}_id"].str.casefold() == text.casefold()]
+        ]
+
+
+def _read(sources: tuple[Any, ...], name: str | None) -> _Read:
+    if len(sources) == 1 and (hasattr(sources[0], "client") or _is_live(sources[0])):
+        return _looked_up(sources[0], name)
+    inventory = sources[0] if len(sources) == 1 and isinstance(sources[0], Inventory) else load(*sources)
+    if not inventory.events_read:
+        where = ", ".join(inventory.sources) or "the inventory"
+        raise SourceError(
+            f"{where}: holds no CloudTrail records that can tell of IAM; add a trail's files of {HOMES['aws']}, where "
+            "IAM's events stand, or what `aws cloudtrail lookup-events` prints there"
+        )
+    spans = {"events_from_at": "covered_from_at", "events_to_at": "covered_to_at"}
+    covered = inventory.accounts[["account_id", *spans]].rename(columns=spans)
+    return _Read(inventory.events, covered, inventory)
+
+
+def _is_live(source: object) -> bool:
+    return isinstance(source, str) and is_live(source)
+
+
+def _named(frame: pd.DataFrame, asked: Asked, which: str, kinds: pd.Series[str] | None) -> pd.Series[bool]:
+    """Return which rows are of a name; of an ARN or path, of what has it, or has its name where no ARN is known."""
+    named: pd.Series[bool] = frame[f"{which}_name"].str.casefold() == asked.name.casefold()
+    if asked.kind and kinds is not None:
+        named &= kinds == asked.kind
+    if asked.account:
+        named &= frame["account_id"] == asked.account
+    if asked.is_arn or asked.path:
+        arns = frame[f"{which}_arn"]
+        known = arns[named].dropna().unique()
+        named &= arns.isna() | arns.isin([arn for arn in known if _is_same(asked, asked_for(arn))])
+    return named
+
+
+def _is_same(asked: Asked, one: Asked) -> bool:
+    # An ARN may be given without its path, and that of a session never has it.
+    return asked.partition in (None, one.partition) and asked.path in (None, one.path)
+
+
+def _of_id(events: pd.DataFrame, text: str, arns: list[str]) -> pd.Series[bool]:
+    """Return which events are of a unique id: its own, and the links of its ARN while it lived."""
+    ids = events["resource_id"].str.casefold() == text.casefold()
+    arns = [*events["resource_arn"][ids].dropna().unique(), *arns]
+    mine = events["resource_arn"].isin(arns) & events["resource_id"].isna()
+    linked = events["related_arn"].isin(arns)
+    if not linked.any():
+        return ids | mine
+    # Who was made anew under the same ARN is another one.
+    others = events["resource_arn"].isin(arns) & events["resource_id"].notna() & ~ids
+    order = events["event_order"].to_numpy(dtype=np.int64)
+    first = order[ids].min(initial=len(order))
+    before, after = (order[others & place] for place in (order < first, order > first))
+    lived = (order > before.max(initial=-1)) & (order < after.min(initial=len(order)))
+    found: pd.Series[bool] = ids | mine | (linked & lived)
+    return found
+
+
+def _lives(events: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns of lives but the times that were covered."""
+    done = events[events["error_code"].isna() & events["resource_name"].notna()]
+    linked = done[done["related_name"].notna()]
+    held = linked.assign(
+        resource_type=ROLE,
+        resource_name=linked["related_name"],
+        resource_arn=linked["related_arn"],
+        resource_id=np.nan,
+        related_name=linked["resource_name"],
+    )
+    touched = pd.concat([done, held.astype(done.dtypes)], ignore_index=True)
+    touched["folded"] = touched["resource_name"].str.casefold()
+    touched = touched.sort_values([*_SUBJECT, "event_order"], ignore_index=True)
+    created, deleted = (touched["event_name"].isin(names) for names in (_CREATIONS, _DELETIONS))
+    first = ~touched.duplicated(_SUBJECT)
+    begins = first | created | deleted.shift(fill_value=False)
+    touched["with"] = touched["user_agent"].map(_tools(touched["user_agent"])).astype("str")
+    number = begins.cumsum().rename("number")
+    grouped = touched.groupby(number)
+    lives = grouped[[*_SUBJECT, "resource_name", "resource_arn", "resource_id"]].first()
+    lives["life"] = begins.groupby([touched[column] for column in _SUBJECT]).cumsum()[begins].to_numpy()
+    lives["events"] = grouped.size()
+    lives["first_event_at"], lives["last_event_at"] = grouped["event_at"].min(), grouped["event_at"].max()
+    lives["first_order"] = grouped["event_order"].min()
+    for what, rows in (("created", created), ("deleted", deleted)):
+        of = touched[rows].set_index(number[rows])
+        for column, source in (("at", "event_at"), ("by", "actor_arn"), ("with", "with")):
+            lives[f"{what}_{column}"] = of[source]
+    related = touched[touched["related_name"].notna()]
+    names = related.groupby(number[related.index])["related_name"]
+    lives["related_names"] = names.agg(lambda held: " ".join(dict.fromkeys(held))).astype("str")
+    return lives.sort_values(["account_id", "first_order", "resource_type"], ignore_index=True)
+
+
+def _tools(agents: pd.Series[str]) -> dict[str, str | float]:
+    return {agent: _tool(agent) for agent in agents.dropna().unique()}
+
+
+def _tool(agent: str) -> str | float:
+    for pattern, tool in _TOOLS:
+        if found := pattern.search(agent):
+            return tool or found.group(1)
+    return np.nan
+
+
+def _looked_up(live: boto3.Session | str, name: str | None) -> _Read:
+    """Return the events of one name that a live account looks up."""
+    from iamframe.sources.client import Asker, Refused
+
+    profile = live.partition(":")[2] or None if isinstance(live, str) else None
+    session = open_session(profile) if isinstance(live, str) else live
+    source = source_name(profile)
+    if not name:
+        raise SourceError(f"{source}: is looked up for one name; give name=, or load a trail's files for all")
+    asker = Asker(session, session.region_name or DEFAULT_REGION, workers=1, rate=_RATE)
+    try:
+        identity = msgspec.json.decode(asker.ask("sts", "GetCallerIdentity"), type=dict[str, str])
+    except Refused as refusal:
+        raise first_failure(refusal, source, profile) from refusal.cause
+    account, home = identity["Account"], HOMES.get(partition_of(identity["Arn"]) or "aws", DEFAULT_REGION)
+    asked_at = datetime.now(UTC)
+    attribute = {"AttributeKey": "ResourceName", "AttributeValue": asked_for(name).name}
+    try:
+        pages = asker.pages("cloudtrail", LOOKUP, home, LookupAttributes=[attribute], MaxResults=_PAGE)
+        looked = [one for page in pages for one in msgspec.json.decode(page, type=LookedPage).events]
+    except Refused as refusal:
+        raise SourceError(_refused(source, refusal.reason, refusal.code, home)) from refusal.cause
+    events = [event_of(record)[1] for record in map(record_of, looked) if is_of_iam(record)]
+    answer = Answer(LOOKUP, "AWS", [events] if events else [], account, source=source)  # type: ignore[list-item]
+    covered = pd.DataFrame({"account_id": [account], "covered_from_at": asked_at - _LOOKS_BACK})
+    return _Read(build_inventory([answer], [source]).events, covered.assign(covered_to_at=asked_at - _LAG))
+
+
+def _refused(source: str, reason: str, code: str, home: str) -> str:
+    if reason == "denied":
+        return (
+            f"{source}: may not look up CloudTrail's events ({code}); allow cloudtrail:LookupEvents in {home}, or load "
+            "a trail's files"
+        )
+    what = f"{source}: CloudTrail's events could not be looked up in {home} ({code})"
+    if code in _NO_LOOKUP:
+        return f"{what}: what answers has no such look-up; load a trail's files instead"
+    return f"{what}; {'renew the credentials and run it again' if reason == 'expired' else 'run it again later'}"

@@ -1,0 +1,1 @@
+"""A clean-up to be reviewed, as a shell script."""

@@ -1,0 +1,188 @@
+"""Whether what is known of surfaces holds in a real account: what the tag index shows, per region, against IAM."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+import pandas as pd
+
+from iamframe.errors import SourceError
+from iamframe.inventory import schema
+from iamframe.inventory.inventory import Inventory
+from iamframe.inventory.live import load_account
+from iamframe.inventory.words import counted
+from iamframe.knowledge.surfaces import Fact, index_home, known_facts
+from iamframe.sources.plan import Plan
+from iamframe.sources.records import UNKNOWN_REGION, Tag
+from iamframe.sources.sessions import DEFAULT_REGION, check_regions, open_session
+
+if TYPE_CHECKING:
+    import boto3
+
+    from iamframe.sources.client import Asker
+
+_SURFACE = "Resource Groups Tagging API"
+_NOUNS = {"role": "role", "instance-profile": "instance profile"}
+_NOT_LISTED = "which regions are enabled could not be read: allow ec2:DescribeRegions, or name them with regions="
+
+Tags = frozenset[tuple[str, str]]
+
+
+class _Shown(msgspec.Struct):
+    arn: str = msgspec.field(name="ResourceARN")
+    tags: list[Tag] = msgspec.field(name="Tags", default_factory=list)
+
+
+class _Page(msgspec.Struct):
+    shown: list[_Shown] = msgspec.field(name="ResourceTagMappingList", default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the index shows of one resource type in one region, by ARN; or why it did not answer."""
+
+    tags: dict[str, Tags]
+    refusal: str | None = None
+
+
+@schema.shows(schema.PROBES)
+def probe_surfaces(
+    session: boto3.Session | None = None,
+    *,
+    regions: Literal["all"] | Iterable[str] = "all",
+    workers: int = 16,
+    rate: float | None = None,
+    progress: bool | None = None,
+) -> pd.DataFrame:
+    """Return whether what iamframe knows of surfaces holds in a live account: its tag index against IAM, per region.
+
+    One row per fact about reading tags from the Resource Groups Tagging API (of roles, of instance profiles) and
+    region, in the order of the regions. `expected` is what `surfaces` says; `holds` is `unknown` where nothing can
+    tell: AWS refused to answer, IAM has nothing tagged that could be shown, or nobody has said what to expect in that
+    partition. That something is not shown right after it was tagged proves nothing, since the index lags behind.
+
+    Requests, all of them reads: those of `load_account` without references (one per instance profile), DescribeRegions,
+    and GetResources twice per region, more where there are over 100 resources.
+
+    Parameters
+    ----------
+    regions
+        Where to ask: all that are enabled, or those named.
+    workers, rate, progress
+        As of `load_account`.
+
+    Raises
+    ------
+    SourceError
+        If there are no credentials, they have expired or are unknown, AWS cannot be reached, or it denies all of IAM;
+        or if no region is given.
+    """
+    from iamframe.sources.aws import AccountReader
+    from iamframe.sources.client import Asker
+
+    named = None if regions == "all" else tuple(dict.fromkeys([regions] if isinstance(regions, str) else regions))
+    if named == ():
+        raise SourceError("no region given; name one, or all")
+    session = session or open_session()
+    check_regions(session, named or (), "aws")
+    inventory = load_account(
+        session, regions=named or "all", references=False, workers=workers, rate=rate, progress=progress
+    )
+    account_id, partition = inventory.accounts[["account_id", "partition"]].iloc[0]
+    asker = Asker(session, session.region_name or (named or (DEFAULT_REGION,))[0], workers, rate)
+    home = index_home(partition)
+    reader = AccountReader(asker, Plan("all"), "aws")
+    where = list(named or reader.regions())
+    is_whole = not any(gap.region == UNKNOWN_REGION for gap in reader.gaps)
+    if not is_whole and home is not None and home not in where:
+        where.append(home)
+    facts = [fact for fact in known_facts() if fact.surface == _SURFACE and fact.operation == "read"]
+    asked = list(product(where, facts))
+    with ThreadPoolExecutor(workers, thread_name_prefix="iamframe") as pool:
+        seen = list(pool.map(lambda one: _indexed(asker, one[0], one[1].resource_type), asked))
+    known = {fact.resource_type: _tags_of(inventory, fact.resource_type) for fact in facts}
+    if not is_whole:
+        asked += product([UNKNOWN_REGION], facts)
+        seen += [_Seen({}, _NOT_LISTED) for _ in facts]
+    rows = [
+        (
+            account_id,
+            *(fact.surface, fact.resource_type, fact.operation, region),
+            *_judged(fact, _expected(fact, region, home), known[fact.resource_type], found),
+        )
+        for (region, fact), found in zip(asked, seen, strict=True)
+    ]
+    return schema.PROBES.conform(dict(zip(schema.PROBES.names, zip(*rows, strict=True), strict=True)))
+
+
+def _indexed(asker: Asker, region: str, resource_type: str) -> _Seen:
+    from iamframe.sources.client import Refused
+
+    found: dict[str, Tags] = {}
+    wanted = {"ResourceTypeFilters": [f"iam:{resource_type}"], "ResourcesPerPage": 100}
+    try:
+        for page in asker.pages("resourcegroupstaggingapi", "GetResources", region, **wanted):
+            for one in msgspec.json.decode(page, type=_Page).shown:
+                found[one.arn] = frozenset((tag.key, tag.value) for tag in one.tags)
+    except Refused as refusal:
+        what = "allow tag:GetResources" if refusal.reason == "denied" else "ask again"
+        return _Seen(found, f"AWS did not answer GetResources in {region} ({refusal.code}); {what}")
+    return _Seen(found)
+
+
+def _tags_of(inventory: Inventory, resource_type: str) -> dict[str, Tags]:
+    """Return the tags of each resource of which IAM told them, by ARN."""
+    frame, key = {
+        "role": (inventory.roles, "role_arn"),
+        "instance-profile": (inventory.profiles, "profile_arn"),
+    }[resource_type]
+    tags = defaultdict(set)
+    columns = (inventory.tags[name].tolist() for name in ("resource_arn", "tag_key", "tag_value"))
+    for arn, tag, value in zip(*columns, strict=True):
+        tags[arn].add((tag, value))
+    return {arn: frozenset(tags.get(arn, ())) for arn in frame[key][frame["tags_known"]]}
+
+
+def _expected(fact: Fact, region: str, home: str | None) -> str:
+    if fact.answer != "condition":
+        return fact.answer
+    # The condition is the region: that of IAM's index, which nobody has told of every partition.
+    if home is None or region == UNKNOWN_REGION:
+        return "unknown"
+    return "yes" if region == home else "no"
+
+
+def _judged(
+    fact: Fact, expected: str, known: dict[str, Tags], seen: _Seen
+) -> tuple[str, int | None, int | None, int | None, str, str]:
+    """Return what was expected, how many have tags, are shown, are shown with others, whether it holds, and why."""
+    noun = _NOUNS[fact.resource_type]
+    tagged = sum(1 for tags in known.values() if tags) if known else None
+    if seen.refusal is not None:
+        return expected, tagged, None, None, "unknown", seen.refusal
+    shown, differing = len(seen.tags), sum(known.get(arn, tags) != tags for arn, tags in seen.tags.items())
+    by_iam = f"IAM has {counted(tagged, f'{noun}')} with tags" if tagged is not None else f"IAM told no {noun}'s tags"
+    bare = sum(not tags for tags in seen.tags.values())
+    without = f" ({bare:,} without tags, as what once had some)" if bare else ""
+    holds, said = "unknown", f"it shows {counted(shown, noun)}{without}, and {by_iam}"
+    if differing:
+        said += f"; {counted(differing, noun)} with other tags than in IAM, as where it lags behind"
+    if expected == "unknown":
+        said += "; nobody has said what it shows in this partition"
+    elif shown:
+        holds = expected
+    elif not tagged:
+        said += ", so that there is nothing to tell by"
+    else:
+        holds = "no" if expected == "yes" else "yes"
+        if expected == "yes":
+            said += "; ask again in some hours if these are new, since it lags behind"
+    if holds == "no":
+        said += f"; as of {fact.checked_on}, AWS was known to do otherwise"
+    return expected, tagged, shown, differing, holds, said

@@ -1,0 +1,226 @@
+"""What the page draws, as numbers: how names relate, what profiles are for, which tags are there, where they show."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from iamframe.analysis.blind_spots import tagged_counts
+from iamframe.analysis.owners import findings_by_owner
+from iamframe.checks.registry import SEVERITIES, Result
+from iamframe.inventory.columns import Positions, is_in, position, texts
+from iamframe.inventory.views import tags_read
+from iamframe.knowledge.surfaces import known_facts
+
+# More than this is no picture any more; the CSV files have all.
+MAX_ROWS = 100
+MAX_KEYS = 8
+RELATIONS = {
+    "same": "alike",
+    "case": "alike but for upper and lower case",
+    "affix": "alike but for something before or behind",
+    "generated": "alike but for a random tail",
+    "different": "different",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """How many links have names that relate in one way, and how many of them as their maker means it."""
+
+    label: str
+    count: int
+    expected: int
+    width: int
+    expected_width: int
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    """What the profiles of one account are for: counts and bar widths by kind, and whether all were listed."""
+
+    account_id: str
+    account_name: str | None
+    total: int
+    is_whole: bool
+    counts: dict[str, int]
+    widths: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Tagged:
+    """Of how many roles or profiles of one account the tags were read, and per key how many of those carry it."""
+
+    account_id: str
+    account_name: str | None
+    resource_type: str
+    known: int
+    unknown: int
+    tagged: list[int]
+
+    @property
+    def percents(self) -> list[int]:
+        """Share of each key in percent, rounded; 0 and 100 only where it is none and all."""
+        known = max(self.known, 1)
+        return [count and (100 if count >= known else min(max(_percent(count, known), 1), 99)) for count in self.tagged]
+
+
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """What one surface can do with the tags of one resource type, per operation, and on what that depends."""
+
+    name: str
+    resource_type: str
+    answers: dict[str, str]
+    conditions: list[tuple[list[str], str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """How many findings one owner has, by severity; or those that have none, or of which it was not read."""
+
+    name: str | None
+    state: str
+    counts: dict[str, int]
+    total: int
+
+
+def widths(counts: Iterable[int], of: int) -> list[int]:
+    """Return the widths in percent of bars that stand in one row: never nothing for something, and no more than all."""
+    parts, ends = list(counts), [0]
+    for part in parts:
+        ends.append(ends[-1] + part)
+    places = [_percent(end, of) for end in ends]
+    each = [max(after - before, int(part > 0)) for part, before, after in zip(parts, places, places[1:], strict=False)]
+    if any(each):
+        # What the thinnest are given is taken from the widest.
+        widest = each.index(max(each))
+        each[widest] = max(each[widest] - max(sum(each) - places[-1], 0), 1)
+    return each
+
+
+def _percent(count: int, of: int) -> int:
+    return (200 * count + of) // (2 * of) if of else 0
+
+
+def relations(result: Result) -> list[Relation]:
+    """Return how the two names of each link relate; nothing where no link was read."""
+    relation = texts(result.pairs["relation"])
+    meant = relation.filter(pa.array(np.asarray(result.pairs["names_expected"], dtype=bool)))
+    counts, expected = (
+        {pair["values"]: pair["counts"] for pair in pc.value_counts(values).to_pylist()} for values in (relation, meant)
+    )
+    longest = max((counts.get(kind, 0) for kind in RELATIONS), default=0)
+    if not longest:
+        return []
+    rows = []
+    for kind, label in RELATIONS.items():
+        count, of_maker = counts.get(kind, 0), expected.get(kind, 0) if kind != "same" else 0
+        rows.append(
+            Relation(label, count, of_maker, *widths((count - of_maker, of_maker), longest)),
+        )
+    return rows
+
+
+def purposes(result: Result) -> list[Purpose]:
+    """Return what the profiles of each account are for, those with the most to clear up first."""
+    pairs, accounts = result.pairs, result.inventory.accounts
+    is_profile, linked = (np.asarray(pairs[name].notna()) for name in ("profile_arn", "relation"))
+    held = np.asarray(pairs["role_known"], dtype=bool)
+    named = is_in(pairs["profile_arn"], result.inventory.references["profile_arn"])
+    silent = result.findings["account_id"][result.findings["check"] == "unreferenced_profiles"]
+    where = position(pairs["account_id"], accounts["account_id"])
+
+    def count(of: Positions) -> list[int]:
+        return [int(number) for number in np.bincount(of[of >= 0], minlength=len(accounts))]
+
+    by_kind = {
+        "referred": count(where[linked & named]),
+        "silent": count(position(silent, accounts["account_id"])),
+        "unasked": [],
+        "empty": count(where[is_profile & ~linked & held]),
+        "unheld": count(where[is_profile & ~linked & ~held]),
+    }
+    # A link is judged where what refers to profiles was read; elsewhere nobody has looked.
+    links = zip(count(where[linked]), by_kind["referred"], by_kind["silent"], strict=True)
+    by_kind["unasked"] = [all_links - referred - silent for all_links, referred, silent in links]
+    whole = dict(zip(result.lists["account_id"], result.lists["profiles_whole"], strict=True))
+    rows = []
+    for index, (account, name) in enumerate(_named(result)):
+        counts = {kind: counts[index] for kind, counts in by_kind.items()}
+        total = sum(counts.values())
+        drawn = dict(zip(counts, widths(counts.values(), total), strict=True))
+        rows.append(Purpose(account, name, total, bool(whole.get(account)), counts, drawn))
+    return sorted(rows, key=lambda row: (-row.counts["silent"] - row.counts["empty"], -row.total))
+
+
+def tags(result: Result) -> tuple[list[str], list[Tagged]]:
+    """Return the tag keys, the most used first, and how far each account's roles and profiles carry them.
+
+    The rows with the fewest tags come first, those of which no tags were read last.
+    """
+    coverage = result.tag_coverage
+    total: Counter[str] = Counter()
+    tagged: dict[tuple[str, str], dict[str, int]] = {}
+    columns = (coverage[name].tolist() for name in ("account_id", "resource_type", "tag_key", "tagged"))
+    for account, kind, key, count in zip(*columns, strict=True):
+        total[key] += count
+        tagged.setdefault((account, kind), {})[key] = count
+    keys = sorted(total, key=lambda key: (-total[key], key))
+    names = dict(_named(result))
+    rows = []
+    for kind in ("role", "instance-profile"):
+        counts = tags_read(result.inventory, kind).to_pydict()
+        for account, known, unknown in zip(*counts.values(), strict=True):
+            mine = tagged.get((account, kind), {})
+            of_keys = [mine.get(key, 0) for key in keys[:MAX_KEYS]]
+            rows.append(Tagged(account, names.get(account), kind, known, unknown, of_keys))
+    return keys, sorted(rows, key=lambda row: (not row.known, sum(row.tagged) / max(row.known, 1), row.account_id))
+
+
+def surfaces() -> list[Surface]:
+    """Return where tags can be written, read, and be found by, one row per surface and resource type."""
+    answers: dict[tuple[str, str], dict[str, str]] = {}
+    conditions: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for fact in known_facts():
+        key = fact.surface, fact.resource_type
+        answers.setdefault(key, {})[fact.operation] = "if" if fact.condition else fact.answer
+        if fact.condition:
+            conditions.setdefault(key, {}).setdefault(fact.condition, []).append(fact.operation)
+    rows = []
+    for key, of_key in answers.items():
+        said = conditions.get(key, {})
+        rows.append(Surface(*key, of_key, [(of if len(said) > 1 else [], text) for text, of in said.items()]))
+    return rows
+
+
+def owners(result: Result, tag_key: str) -> list[Owner]:
+    """Return whose the findings are, one row per owner, those with the most first, then what has no known one."""
+    frame = findings_by_owner(result, tag_key)
+    columns = [frame[name].tolist() for name in ("state", *SEVERITIES, "findings")]
+    names = texts(frame["owner"]).to_pylist()
+    return [
+        Owner(name, state, dict(zip(SEVERITIES, counts, strict=True)), total)
+        for name, state, *counts, total in zip(names, *columns, strict=True)
+    ]
+
+
+def missed(result: Result) -> list[tuple[str, int, int, int, int]]:
+    """Return, per resource type, how many there are, tagged, untagged, and of unknown tags."""
+    counts = tagged_counts(result.inventory)
+    rows = []
+    for kind in ("role", "instance-profile"):
+        of_kind = [found for (_, one), found in counts.items() if one == kind]
+        tagged, untagged, unknown = (sum(found) for found in zip(*of_kind, strict=True)) if of_kind else (0, 0, 0)
+        rows.append((kind, tagged + untagged + unknown, tagged, untagged, unknown))
+    return rows
+
+
+def _named(result: Result) -> list[tuple[str, str | None]]:
+    accounts = result.inventory.accounts
+    return list(zip(*(texts(accounts[name]).to_pylist() for name in ("account_id", "account_name")), strict=True))

@@ -1,0 +1,227 @@
+"""One Excel workbook: text stays text whatever it looks like, and the first sheet says what each other one lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from iamframe.checks.registry import CHECKS, STATUSES, Result
+from iamframe.errors import missing_extra
+from iamframe.inventory import schema
+from iamframe.inventory.columns import texts
+from iamframe.inventory.export import TIME_FORMAT
+from iamframe.inventory.words import counted
+from iamframe.report.mask import MASKED
+from iamframe.version import __version__
+
+if TYPE_CHECKING:
+    from xlsxwriter.format import Format
+    from xlsxwriter.worksheet import Worksheet
+
+# "Excel specifications and limits", Microsoft: rows of a sheet, its head among them, and characters of a cell.
+MAX_ROWS = 1_048_576
+MAX_CHARACTERS = 32_767
+_CHUNK = 10_000
+_WIDEST = 48
+# What is longer would make a row as high as the window.
+_WRAPPED = 400
+_OVERVIEW = ("sheet", "what it holds", "rows", *(f"{status} in accounts" for status in STATUSES), "note")
+
+
+class Formats(NamedTuple):
+    """How cells look."""
+
+    head: Format
+    text: Format
+    wrapped: Format
+    number: Format
+
+
+class Sheet(NamedTuple):
+    """One table of the workbook: what it holds, the CSV that has all its rows, and what is to be said of it."""
+
+    name: str
+    title: str
+    frame: pd.DataFrame
+    file: str
+    statuses: list[int]
+    note: str
+
+
+def write_workbook(
+    result: Result,
+    path: Path,
+    owners: pd.DataFrame,
+    title: str | None = None,
+    author: str | None = None,
+    *,
+    is_masked: bool = False,
+) -> None:
+    """Write a result as a workbook: an overview, a sheet per check, the coverage, findings by owner, the frames.
+
+    Texts are written as texts, so that ids keep their zeros and nothing is a formula or a link, also after a cell was
+    edited; counts are numbers; times and flags are texts as in the CSV files (UTC in ISO form, True and False), since
+    LibreOffice makes a formula of a flag; missing values are no cell. The overview has a row per check and frame: its
+    rows, in how many accounts the check is complete, partial, unknown, and what its sheet had to leave out: rows beyond
+    1,048,575, characters of a cell beyond 32,767. A sheet of a check without findings shows, in a comment at its head,
+    whether there is none. The same result gives the same bytes.
+
+    Raises
+    ------
+    MissingExtraError
+        If XlsxWriter is not installed.
+    OSError
+        If the file cannot be written.
+    """
+    try:
+        import xlsxwriter
+        from xlsxwriter.exceptions import FileCreateError
+    except ImportError as error:
+        raise missing_extra("xlsxwriter", "excel") from error
+    options = {
+        "constant_memory": True,
+        "tmpdir": str(path.parent),
+        "use_zip64": True,
+        "strings_to_formulas": False,
+        "strings_to_urls": False,
+        "strings_to_numbers": False,
+    }
+    book = xlsxwriter.Workbook(path, options)
+    captured = result.inventory.accounts["captured_at"].max()
+    # Without a date of its own the file would have that of the day it was written.
+    made = pd.Timestamp("1980-01-01") if pd.isna(captured) else captured
+    book.set_properties(
+        {
+            "title": title or "IAM roles and instance profiles",
+            "author": author or "",
+            "created": made.to_pydatetime().replace(tzinfo=None, microsecond=0),
+        }
+    )
+    formats = Formats(
+        book.add_format({"bold": True, "valign": "top"}),
+        book.add_format({"num_format": "@", "valign": "top"}),
+        book.add_format({"num_format": "@", "valign": "top", "text_wrap": True}),
+        book.add_format({"valign": "top"}),
+    )
+    overview = book.add_worksheet("overview")
+    rows = []
+    for sheet in _sheets(result, owners):
+        notes = [sheet.note, *_write(book.add_worksheet(sheet.name), sheet, formats)]
+        rows.append((sheet.name, sheet.title, len(sheet.frame), *sheet.statuses, "; ".join(filter(None, notes))))
+    _write_overview(overview, _said(result, title, author, is_masked), rows, formats)
+    try:
+        book.close()
+    except FileCreateError as error:
+        # It has the system's own error inside.
+        raise error.args[0] from error
+
+
+def _sheets(result: Result, owners: pd.DataFrame) -> Iterator[Sheet]:
+    statuses = result.coverage.groupby(["check", "status"]).size()
+    findings = result.findings
+    for name in result.checks:
+        found = findings[findings["check"] == name]
+        counts = [int(statuses.get((name, status), 0)) for status in STATUSES]
+        note = ""
+        if not len(result.inventory.accounts):
+            note = "unknown: no account could be told from what was read"
+        elif counts[2] == len(result.inventory.accounts) and not len(found):
+            note = "not checked; coverage says why"
+        elif sum(counts[1:]):
+            note = "there may be more" if len(found) else "none was found in what was read"
+            note += "; coverage says what was not read"
+        elif not len(found):
+            note = "there is none"
+        yield Sheet(name, CHECKS[name].title, found, "findings.csv", counts, note)
+    frames = result.inventory.frames_read
+    empty = "no row; gaps says what was not read" if len(frames["gaps"]) else "no row"
+    yield Sheet("coverage", f"one row per {schema.COVERAGE.row}", result.coverage, "coverage.csv", [], "")
+    yield Sheet("owners", f"one row per {schema.FINDINGS_BY_OWNER.row}", owners, "owners.csv", [], "")
+    for name, rows in frames.items():
+        said = f"one row per {schema.FRAMES[name].row}"
+        yield Sheet(name, said, rows, f"{name}.csv", [], "" if len(rows) else empty)
+
+
+def _write(sheet: Worksheet, table: Sheet, formats: Formats) -> list[str]:
+    """Write a table below its column names; return what had to be left out, in words."""
+    columns = list(table.frame.columns)
+    frame = table.frame.head(MAX_ROWS - 1)
+    is_number = [frame[name].dtype.kind in "iuf" for name in columns]
+    for place, name in enumerate(columns):
+        longest = pc.max(pc.utf8_length(texts(frame[name]))).as_py() or 0 if frame[name].dtype == "str" else 20
+        text = formats.wrapped if _WIDEST < longest <= _WRAPPED else formats.text
+        width = min(max(longest, len(name) + 3), _WIDEST)
+        sheet.set_column(place, place, width, formats.number if is_number[place] else text)
+        sheet.write_string(0, place, name, formats.head)
+    sheet.freeze_panes(1, 0)
+    _for_paper(sheet)
+    sheet.repeat_rows(0)
+    if table.note and not len(frame):
+        # No row of its own, so that who reads the sheet as a table reads no row.
+        sheet.write_comment(0, 0, table.note, {"visible": True, "x_offset": 12, "y_offset": 32, "width": 320})
+    if len(frame):
+        sheet.autofilter(0, 0, len(frame), len(columns) - 1)
+        sheet.ignore_errors({"number_stored_as_text": f"A1:XFD{len(frame) + 1}"})
+    writers: list[Callable[..., int]] = [sheet.write_number if number else sheet.write_string for number in is_number]
+    cut = 0
+    for start in range(0, len(frame), _CHUNK):
+        part = frame.iloc[start : start + _CHUNK]
+        for row, cells in enumerate(zip(*(_cells(part[name]) for name in columns), strict=True), start + 1):
+            for place, cell in enumerate(cells):
+                if cell is not None:
+                    # What it returns is -2 where the text was too long.
+                    cut += writers[place](row, place, cell) == -2
+    said = []
+    if len(frame) < len(table.frame):
+        said.append(f"the first {len(frame):,} of {len(table.frame):,} rows; all are in {table.file}")
+    if cut:
+        said.append(f"{counted(cut, 'cell')} cut at {MAX_CHARACTERS:,} characters; whole in {table.file}")
+    return said
+
+
+def _for_paper(sheet: Worksheet) -> None:
+    sheet.set_landscape()
+    sheet.fit_to_pages(1, 0)
+    sheet.set_margins(left=0.4, right=0.4, top=0.5, bottom=0.5)
+
+
+def _cells(values: pd.Series) -> list[Any]:
+    said = values.dt.strftime(TIME_FORMAT) if values.dtype.kind == "M" else values
+    cells = pa.array(said, from_pandas=True).to_pylist()
+    return [str(cell) for cell in cells] if values.dtype.kind == "b" else list(cells)
+
+
+def _said(result: Result, title: str | None, author: str | None, is_masked: bool) -> list[str]:
+    sources = result.inventory.sources
+    return [
+        *(["This is the fictional sample. No account in this workbook exists."] if sources == ("sample",) else []),
+        title or "IAM roles and instance profiles",
+        *([f"By {author}."] if author else []),
+        f"Made by iamframe {__version__} from {', '.join(sources) or 'an inventory'}.",
+        *([MASKED] if is_masked else []),
+        "A check without findings says that there is none only where it is complete in every account.",
+    ]
+
+
+def _write_overview(sheet: Worksheet, said: list[str], rows: list[tuple[Any, ...]], formats: Formats) -> None:
+    for place, width in enumerate((28, 68, 8, 20, 19, 20, 50)):
+        sheet.set_column(place, place, width, formats.number if 2 <= place <= 5 else formats.wrapped)
+    _for_paper(sheet)
+    for row, sentence in enumerate(said):
+        sheet.write_string(row, 0, sentence, formats.text if row else formats.head)
+    top = len(said) + 1
+    for place, name in enumerate(_OVERVIEW):
+        sheet.write_string(top, place, name, formats.head)
+    for row, (name, title, count, *statuses, note) in enumerate(rows, top + 1):
+        # The names of sheets are iamframe's own.
+        sheet.write_url(row, 0, f"internal:{name}!A1", string=name, tip=f"to the sheet {name}")
+        for place, word in ((1, title), (6, note)):
+            if word:
+                sheet.write_string(row, place, word)
+        for place, number in enumerate((count, *statuses), 2):
+            sheet.write_number(row, place, number)

@@ -1,0 +1,267 @@
+"""A result as files: one HTML page, CSV tables, a JSON summary, and where it is asked for a workbook; masked or not."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from iamframe.analysis.owners import OWNER_TAG, findings_by_owner
+from iamframe.checks.registry import SEVERITIES, STATUSES, Result
+from iamframe.errors import ReportError
+from iamframe.inventory.export import write_csv
+from iamframe.report.filtered import render_findings
+from iamframe.report.page import LANGUAGES, render_page
+from iamframe.version import __version__
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from iamframe.analysis.compare import Changes
+
+__all__ = [
+    "move_in",
+    "render_findings",
+    "render_page",
+    "summarize",
+    "write_changes",
+    "write_csv",
+    "write_findings",
+    "write_report",
+]
+
+_CHANGES = ("changes", "changed_findings", "not_compared")
+
+
+def write_report(
+    result: Result,
+    out: str | os.PathLike[str],
+    title: str | None = None,
+    author: str | None = None,
+    changes: Changes | None = None,
+    *,
+    lang: str = "en",
+    owner_tag: str = OWNER_TAG,
+    xlsx: bool = False,
+    mask: bool | str | os.PathLike[str] = False,
+) -> Path:
+    """Write a result into a folder and return the path of its page.
+
+    The folder gets `report.html`, `findings.csv`, `coverage.csv`, one CSV per frame of the inventory (`roles.csv`,
+    `profiles.csv`, `links.csv`, `tags.csv`, `references.csv`, `accounts.csv`, `gaps.csv`, `calls.csv`, and `events.csv`
+    where CloudTrail records were read), `owners.csv` and `summary.json`. Each is written aside first and moved into
+    place when all are whole, so that a report that fails leaves the old one as it was. Other files in the folder are
+    left alone. Title and author stand at the head of the page; without a title it has its own. Changes that led to the
+    result are a section of the page and of the summary, and the files of `write_changes`. Those, `events.csv` and
+    `report.xlsx` of an older report are taken away where this one has none.
+
+    Parameters
+    ----------
+    lang
+        Language of the page: `en` or `ja`. Details, commands and the CSV files are English in both.
+    owner_tag
+        Key of the tag that names the owner of a role or profile; keys that read alike count as the same.
+    xlsx
+        Whether to write `report.xlsx`, too: an overview, a sheet per check, the coverage, findings by owner, a sheet
+        per frame (extra `excel`).
+    mask
+        Whether to put pseudonyms in the place of account ids, unique ids, external ids, e-mail addresses and ids of AWS
+        Organizations, in every file: the same throughout this report, other ones in the next. A path names a key
+        file, made where there is none, that keeps them the same from report to report. Ids of accounts that have not
+        twelve digits are replaced in columns of ids, ARNs and policies, not searched for in sentences; an external id
+        of few characters where it is a word of its own (`Zq7` in `AcmeZq7Role`); one that is a word or number of
+        iamframe's own texts in policies, tag values, descriptions and where those are quoted. Names stay but for
+        external ids. A next step that would name pseudonyms is made a comment.
+
+    Raises
+    ------
+    ReportError
+        If the folder cannot be made or written to, there is no such language, the owner's tag has no key, the key file
+        is none or lies in the folder, or a masked file would still hold an original.
+    MissingExtraError
+        If a workbook is asked for and XlsxWriter is not installed.
+    """
+    if lang not in LANGUAGES:
+        raise ReportError(f"lang={lang!r}: the page is not written in that language; there are {', '.join(LANGUAGES)}")
+    if not owner_tag.strip():
+        raise ReportError(f"owner_tag={owner_tag!r}: is the key of no tag; name the one whose values are owners")
+    folder = Path(out)
+    # They may hold what a terminal could not decode, which no file takes.
+    title, author = (text and text.encode("utf-8", "replace").decode() for text in (title, author))
+    pseudonyms = None
+    # An empty name, as of a variable that is not set, is no wish to show what is to be masked.
+    if mask not in (False, None):
+        from iamframe.report.mask import mask_for, masked, search
+
+        pseudonyms = mask_for(mask, folder)
+        result, changes, (title, author, key) = masked(result, changes, pseudonyms, title, author, owner_tag)
+        owner_tag = key or owner_tag
+    # What is there of an older report would be read as of this one.
+    tables = (*(() if changes else _CHANGES), *(() if result.inventory.events_read else ("events",)))
+    going = (*(f"{name}.csv" for name in tables), *(() if xlsx else ("report.xlsx",)))
+
+    def write(aside: Path) -> None:
+        is_masked = pseudonyms is not None
+        page = render_page(result, title, author, changes, lang=lang, owner_tag=owner_tag, is_masked=is_masked)
+        owners = findings_by_owner(result, owner_tag)
+        _write_all(result, aside, page, owners, changes, is_masked=is_masked)
+        if xlsx:
+            from iamframe.report.excel import write_workbook
+
+            write_workbook(result, aside / "report.xlsx", owners, title, author, is_masked=is_masked)
+        if pseudonyms:
+            search(aside, folder, pseudonyms, going)
+
+    _into(folder, write, going)
+    return folder / "report.html"
+
+
+def write_changes(changes: Changes, out: str | os.PathLike[str]) -> None:
+    """Write `changes.csv`, `changed_findings.csv` and `not_compared.csv` into a folder, all of them or none.
+
+    Raises
+    ------
+    ReportError
+        If the folder cannot be made or written to.
+    """
+    _into(Path(out), lambda aside: _write_tables(changes, aside))
+
+
+def _write_tables(changes: Changes, folder: Path) -> None:
+    frames = (changes.changes, changes.findings, changes.not_compared)
+    for name, frame in zip(_CHANGES, frames, strict=True):
+        write_csv(frame, folder / f"{name}.csv")
+
+
+def write_findings(
+    result: Result, out: str | os.PathLike[str], said: str, mask: bool | str | os.PathLike[str] = False
+) -> Path:
+    """Write findings that were chosen into a folder, and return the path of their page.
+
+    The folder gets `findings.html`, which tells at its head what is `said` of the choice, `findings.csv` and
+    `coverage.csv`, all of them or none. `mask` is that of `write_report`.
+
+    Raises
+    ------
+    ReportError
+        If the folder cannot be made or written to, the key file is none or lies in the folder, or a masked file would
+        still hold an original.
+    """
+    folder = Path(out)
+    pseudonyms = None
+    if mask not in (False, None):
+        from iamframe.report.mask import MASKED, mask_for, masked, search
+
+        pseudonyms = mask_for(mask, folder)
+        result, _, (told,) = masked(result, None, pseudonyms, said)
+        said = f"{told} {MASKED}"
+
+    def write(aside: Path) -> None:
+        write_csv(result.findings, aside / "findings.csv")
+        write_csv(result.coverage, aside / "coverage.csv")
+        page = render_findings(result, said)
+        (aside / "findings.html").write_text(page, encoding="utf-8", errors="replace", newline="\n")
+        if pseudonyms:
+            search(aside, folder, pseudonyms)
+
+    _into(folder, write)
+    return folder / "findings.html"
+
+
+def _into(folder: Path, write: Callable[[Path], None], going: Iterable[str] = ()) -> None:
+    """Let files be written aside, and move them into a folder when all are whole, for those that go."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=".report-", dir=folder))
+    except OSError as error:
+        raise ReportError(
+            f"{folder}: cannot be written to ({error.strerror}); name another folder with --out"
+        ) from error
+    except ValueError as error:
+        raise ReportError(f"{str(folder)!r}: is no name of a folder ({error}); name another with --out") from error
+    try:
+        write(aside)
+        move_in(aside, folder, going)
+    except OSError as error:
+        raise ReportError(
+            f"{folder}: could not be written ({error.strerror}); the files there are as they were"
+        ) from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def move_in(aside: Path, folder: Path, going: Iterable[str] = ()) -> None:
+    """Move finished files into place and those away that go; where one cannot be, put back what was there."""
+    old = Path(tempfile.mkdtemp(dir=aside))
+    files = sorted(path for path in aside.iterdir() if path.is_file())
+    moved: list[Path] = []
+    try:
+        for file in files:
+            place = folder / file.name
+            if place.is_dir():
+                raise IsADirectoryError(errno.EISDIR, f"{file.name} is a folder there", str(place))
+            if place.exists():
+                shutil.copy2(place, old / file.name)
+            file.replace(place)
+            moved.append(place)
+        for name in going:
+            place = folder / name
+            if place.is_file() or place.is_symlink():
+                place.replace(old / name)
+                moved.append(place)
+    except OSError:
+        for place in moved:
+            kept = old / place.name
+            if kept.exists() or kept.is_symlink():
+                kept.replace(place)
+            else:
+                place.unlink()
+        raise
+
+
+def _write_all(
+    result: Result, folder: Path, page: str, owners: pd.DataFrame, changes: Changes | None, *, is_masked: bool
+) -> None:
+    tables = {"findings": result.findings, "coverage": result.coverage, "owners": owners} | result.inventory.frames_read
+    for name, frame in tables.items():
+        write_csv(frame, folder / f"{name}.csv")
+    numbers = summarize(result) | {"masked": is_masked}
+    if changes is not None:
+        _write_tables(changes, folder)
+        kinds = changes.to_frame()["change"].value_counts().sort_index()
+        numbers["changes"] = {kind: int(count) for kind, count in kinds.items()}
+    summary = json.dumps(numbers, indent=2, ensure_ascii=False)
+    (folder / "summary.json").write_text(summary + "\n", encoding="utf-8", newline="\n")
+    # A title may hold bytes that the terminal could not decode.
+    (folder / "report.html").write_text(page, encoding="utf-8", errors="replace", newline="\n")
+
+
+def summarize(result: Result) -> dict[str, Any]:
+    """Return a result in numbers, as JSON takes them.
+
+    Keys: `version`, `sources`, `captured_at` (the latest, ISO, or None where no source says it), `accounts`, `rows` per
+    frame, `findings` per check and severity (those expected and accepted included), `coverage` per check and status.
+    """
+    accounts = result.inventory.accounts
+    captured = accounts["captured_at"].max()
+    counts = result.findings.groupby(["check", "severity"]).size()
+    statuses = result.coverage.groupby(["check", "status"]).size()
+    return {
+        "version": __version__,
+        "sources": list(result.inventory.sources),
+        "captured_at": None if captured is None or captured != captured else captured.isoformat(),  # noqa: PLR0124
+        "accounts": accounts["account_id"].tolist(),
+        "rows": {name: len(frame) for name, frame in result.inventory.frames_read.items()},
+        "findings": {
+            check: {severity: int(counts.get((check, severity), 0)) for severity in SEVERITIES}
+            for check in result.checks
+        },
+        "coverage": {
+            check: {status: int(statuses.get((check, status), 0)) for status in STATUSES} for check in result.checks
+        },
+    }

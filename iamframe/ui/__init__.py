@@ -1,0 +1,1 @@
+"""What people type and see: command line, plots, explorer, notebooks."""

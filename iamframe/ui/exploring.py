@@ -1,0 +1,447 @@
+"""A result, narrowed: the findings that somebody wants to see, counted, grouped by owner, told one by one, exported.
+
+These are the plain functions behind `iamframe.explore`; each gives the frame that the widgets show. A filter on paths
+or tags cannot judge what was not read: such findings are not among the filtered ones, and `undecided` has them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from iamframe.analysis.explain import Explanation, explain
+from iamframe.checks import CHECKS, SEVERITIES, Result
+from iamframe.checks.registry import STATUSES, some
+from iamframe.errors import FilterError, ReportError
+from iamframe.inventory import schema
+from iamframe.inventory.columns import Bools, is_in, joined_key, position, take_flag, texts
+from iamframe.inventory.inventory import Inventory
+from iamframe.inventory.words import counted
+from iamframe.report.write import write_findings
+
+NO_MAKER = "(none known)"
+_TAGGED = {"yes": "tag", "no": "without the tag", "unknown": "not known to have the tag"}
+_LISTS = {"accounts": "account", "checks": "check", "severities": "severity", "makers": "maker"}
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What is wanted of the findings; what is left empty is not asked for.
+
+    A finding is about its resource and the other side, and where it names one side only, also about what that is linked
+    to: `path` and tags are looked for on all of them.
+
+    Attributes
+    ----------
+    accounts, checks, severities, makers
+        Of these alone; one text means that one. `NO_MAKER` stands for those whose maker is not known.
+    path
+        Segments that stand in the path one after the other, in any case (`team/a`); `/` means the bare path.
+    tag_key
+        Key of a tag, as stored.
+    tag_value
+        Its value, as stored; None for any.
+    tagged
+        With `tag_key`: `yes` wants those that carry it, `no` those that do not, `unknown` those of which no side that
+        was read carries it, and one was not read.
+    text
+        Words that all stand anywhere in the row, in any case.
+
+    Raises
+    ------
+    FilterError
+        If `tagged` is none of these three, or a value or a state is asked for without a key.
+    """
+
+    accounts: Iterable[str] = ()
+    checks: Iterable[str] = ()
+    severities: Iterable[str] = ()
+    makers: Iterable[str] = ()
+    path: str = ""
+    tag_key: str | None = None
+    tag_value: str | None = None
+    tagged: str = "yes"
+    text: str = ""
+
+    def __post_init__(self) -> None:
+        """Take one text for a list of it, and refuse what asks for no tag in particular."""
+        for name in _LISTS:
+            given = getattr(self, name)
+            object.__setattr__(self, name, (given,) if isinstance(given, str) else tuple(given))
+        if self.tagged not in _TAGGED:
+            raise FilterError(f"there is no state of a tag {self.tagged!r}; there are {', '.join(_TAGGED)}")
+        if self.tag_key is None and (self.tag_value is not None or self.tagged != "yes"):
+            raise FilterError("a value or a state of a tag is asked for, and no tag: name its key in tag_key")
+
+    def __str__(self) -> str:
+        """Return what is asked for in words, one part after the other; `all` where nothing is."""
+        parts = [f"{_LISTS[name]} {' or '.join(asked)}" for name in _LISTS if (asked := getattr(self, name))]
+        if self.path.strip():
+            parts.append(f"path {self.path.strip()}")
+        if self.tag_key is not None:
+            value = "" if self.tag_value is None else f"={self.tag_value}"
+            parts.append(f"{_TAGGED[self.tagged]} {self.tag_key}{value}")
+        if self.text.strip():
+            parts.append(f"text {' '.join(self.text.split())}")
+        return "; ".join(parts) or "all"
+
+
+@schema.shows(schema.FINDINGS)
+def filtered(result: Result, wanted: Filter) -> pd.DataFrame:
+    """Return the findings that are wanted.
+
+    Columns, order and index are those of `result.findings`. Only where `coverage` is complete, and `undecided` empty,
+    does none mean that there is none.
+
+    Raises
+    ------
+    FilterError
+        If the filter names an account or a check that the result does not have, or a severity that does not exist: none
+        of it would mean nothing.
+    """
+    return judged(result, wanted)[0]
+
+
+@schema.shows(schema.FINDINGS)
+def undecided(result: Result, wanted: Filter) -> pd.DataFrame:
+    """Return the findings that might be wanted: path or tags that the filter asks for were not read.
+
+    Columns, order and index are those of `result.findings`; nothing of `filtered` is among them.
+
+    Raises
+    ------
+    FilterError
+        As `filtered`.
+    """
+    return judged(result, wanted)[1]
+
+
+def judged(result: Result, wanted: Filter) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return what `filtered` and `undecided` return, in the time of one of them.
+
+    Raises
+    ------
+    FilterError
+        As `filtered`.
+    """
+    sure, maybe = _judged(result, wanted)
+    return result.findings[sure], result.findings[maybe]
+
+
+@schema.shows(schema.COUNTS)
+def counts(result: Result, findings: pd.DataFrame, wanted: Filter) -> pd.DataFrame:
+    """Return how many the findings are, by check and severity, and how far that can be trusted.
+
+    One row per check that is wanted, by severity and in the order of the checks, with the columns of `schema.COUNTS`;
+    `complete`, `partial` and `unknown` count the accounts that are wanted.
+
+    Raises
+    ------
+    FilterError
+        As `filtered`.
+    """
+    _check(result, wanted)
+    coverage = _of(result.coverage, wanted)
+    checks = sorted(
+        _checks(result, wanted), key=lambda name: (SEVERITIES.index(CHECKS[name].severity), list(CHECKS).index(name))
+    )
+    columns: dict[str, object] = {"check": checks}
+    columns["findings"] = findings["check"].value_counts().reindex(checks, fill_value=0).to_numpy()
+    for frame, column, values in ((findings, "severity", SEVERITIES), (coverage, "status", STATUSES)):
+        for value in values:
+            each = frame["check"][frame[column] == value].value_counts()
+            columns[value] = each.reindex(checks, fill_value=0).to_numpy()
+    return schema.COUNTS.conform(columns)
+
+
+@schema.shows(schema.COVERAGE)
+def not_complete(result: Result, wanted: Filter) -> pd.DataFrame:
+    """Return where an absent finding means nothing: the rows of `result.coverage` that are wanted and not complete.
+
+    Columns and order are those of `coverage`.
+
+    Raises
+    ------
+    FilterError
+        As `filtered`.
+    """
+    _check(result, wanted)
+    coverage = _of(result.coverage, wanted)
+    return coverage[coverage["status"] != "complete"]
+
+
+@schema.shows(schema.FINDINGS_BY_TAG)
+def grouped(result: Result, findings: pd.DataFrame, tag_key: str) -> pd.DataFrame:
+    """Return whose the findings are: how many, by the value of a tag.
+
+    One row per value, the most findings first, then those that do not carry the tag, then those whose tags were not
+    read, with the columns of `schema.FINDINGS_BY_TAG`. Each number is that of the rows which the filter by this tag and
+    value finds: the key is taken as stored, and a finding whose two sides carry two values counts for both. To share
+    findings out, each to one owner, there is `iamframe.findings_by_owner`.
+    """
+    sides = _sides(result.inventory, findings)
+    carried, unread = _carried(result.inventory, sides, tag_key, len(findings))
+    severity = np.asarray(texts(findings["severity"]).to_numpy(zero_copy_only=False))
+    at = carried["finding"].to_numpy()
+    yes = np.zeros(len(findings), dtype=bool)
+    yes[at] = True
+    parts = [pd.DataFrame({"tag_value": carried["value"].to_numpy(), "tagged": "yes", "severity": severity[at]})]
+    for state, mask in (("no", ~yes & ~unread), ("unknown", ~yes & unread)):
+        parts.append(pd.DataFrame({"tag_value": None, "tagged": state, "severity": severity[mask]}))
+    rows = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+    each = pd.crosstab([rows["tagged"], rows["tag_value"].fillna("")], rows["severity"])
+    told = each.reindex(columns=list(SEVERITIES), fill_value=0).reset_index()
+    told["findings"] = told[list(SEVERITIES)].sum(axis=1)
+    told["tag_value"] = told["tag_value"].where(told["tagged"] == "yes")
+    order = told["tagged"].map(list(_TAGGED).index)
+    told = told.assign(order=order, fewer=-told["findings"]).sort_values(["order", "fewer", "tag_value"])
+    return schema.FINDINGS_BY_TAG.conform(told)
+
+
+def tag_keys(result: Result, findings: pd.DataFrame) -> list[str]:
+    """Return the tag keys that resources of the findings carry, those that AWS reserves left out, sorted."""
+    tags = result.inventory.tags
+    mine = tags[is_in(tags["resource_arn"], _sides(result.inventory, findings)["arn"]) & ~tags["is_aws_reserved"]]
+    return sorted(mine["tag_key"].unique())
+
+
+def tag_values(result: Result, findings: pd.DataFrame, tag_key: str) -> list[str]:
+    """Return the values that resources of the findings carry under a tag key, sorted."""
+    carried, _ = _carried(result.inventory, _sides(result.inventory, findings), tag_key, len(findings))
+    return sorted(carried["value"].unique())
+
+
+def paths(result: Result, findings: pd.DataFrame) -> list[str]:
+    """Return the paths of the resources of the findings, `/` left out, sorted."""
+    found = _sides(result.inventory, findings)["path"].dropna().unique()
+    return sorted(path for path in found if path != "/")
+
+
+def card(result: Result, row: int) -> Explanation:
+    """Return one finding, how far its check can be trusted, and everything known of its resources.
+
+    `row` is the finding's label in the index of `result.findings`, and of what `filtered` returns. What comes back is
+    what `explain` tells, from what the checks found already, with the finding itself as the first section.
+
+    Raises
+    ------
+    FilterError
+        If the result has no such finding.
+    """
+    if row not in result.findings.index:
+        raise FilterError(f"there is no finding {row}: take a label of the index of result.findings")
+    one = {str(name): None if pd.isna(value) else value for name, value in result.findings.loc[row].items()}
+    coverage = result.coverage
+    mine = coverage[(coverage["account_id"] == one["account_id"]) & (coverage["check"] == one["check"])]
+    said = one | {
+        "expected": "the maker makes it so" if one["expected"] else None,
+        "coverage": ": ".join(filter(None, mine[["status", "reason"]].iloc[0])) if len(mine) else "unknown",
+    }
+    told = [(name.replace("_", " "), str(value)) for name, value in said.items() if value is not None]
+    fields, notes = zip(*told, strict=True)
+    frame = schema.EXPLANATION.conform({"section": "finding", "field": fields, "note": notes})
+    named = _named(result.inventory, one)
+    if named is not None:
+        frame = pd.concat([frame, explain(result, named).to_frame()], ignore_index=True)
+    return Explanation(named or "", frame)
+
+
+def _named(inventory: Inventory, one: dict[str, Any]) -> str | None:
+    """Return by what name to ask for the resource of a finding; None where it is about no role and no profile."""
+    for arn in (one["resource_arn"], one["related_arn"]):
+        asked = pa.array([arn], pa.string())
+        if is_in(asked, inventory.profiles["profile_arn"])[0] or is_in(asked, inventory.roles["role_arn"])[0]:
+            return str(arn)
+    # A consumer that names a profile which is gone.
+    references = inventory.references
+    naming = references["named"][references["consumer_arn"] == one["resource_arn"]]
+    return str(naming.iloc[0]) if len(naming) else None
+
+
+def export(
+    result: Result,
+    wanted: Filter,
+    folder: str | os.PathLike[str] = "iamframe-export",
+    *,
+    mask: bool | str | os.PathLike[str] = False,
+) -> Path:
+    """Write the findings that are wanted, and nothing else of them, into a folder, and return the path of its page.
+
+    The folder gets `findings.html`, `findings.csv` and `coverage.csv`, which says where an absent finding means
+    nothing. All are written aside first and moved into place when they are whole; the page says by what it is filtered.
+    With `mask` they hold pseudonyms, as a report by `write_report` with it does.
+
+    Raises
+    ------
+    FilterError
+        As `filtered`.
+    ReportError
+        If the folder holds a report, whose files of the same names would be lost, or cannot be made or written to, or
+        for one of the reasons that `write_report` has with `mask`.
+    """
+    place = Path(folder)
+    if (place / "summary.json").exists():
+        raise ReportError(f"{place}: holds a report, whose findings.csv would be written over; name another folder")
+    sure, maybe = judged(result, wanted)
+    narrowed = replace(
+        result,
+        findings=sure.reset_index(drop=True),
+        coverage=_of(result.coverage, wanted).reset_index(drop=True),
+        checks=_checks(result, wanted),
+    )
+    # Part of an id or an address is none, and tells of it all the same.
+    told = replace(wanted, text="(not told)") if mask not in (False, None) and wanted.text.strip() else wanted
+    said = f"{len(sure):,} of {counted(len(result.findings), 'finding')}. Filter: {told}."
+    return write_findings(narrowed, place, " ".join(filter(None, (said, said_undecided(len(maybe))))), mask)
+
+
+def said_undecided(count: int) -> str:
+    """Return the sentence on findings that a filter could not judge; empty where there are none."""
+    if not count:
+        return ""
+    verb = "is" if count == 1 else "are"
+    return (
+        f"{counted(count, 'finding')} more {verb} of resources whose path or tags were not read: the filter cannot say."
+    )
+
+
+def _check(result: Result, wanted: Filter) -> None:
+    known = {
+        "account": (wanted.accounts, result.inventory.accounts["account_id"].tolist()),
+        "check": (wanted.checks, result.checks),
+        "severity": (wanted.severities, SEVERITIES),
+    }
+    for what, (asked, there) in known.items():
+        for name in asked:
+            if name not in there:
+                raise FilterError(f"the result has no {what} {name!r}; there are {some(there)}")
+
+
+def _checks(result: Result, wanted: Filter) -> tuple[str, ...]:
+    return tuple(name for name in result.checks if name in wanted.checks or not wanted.checks)
+
+
+def _of(frame: pd.DataFrame, wanted: Filter) -> pd.DataFrame:
+    for column, asked in (("check", wanted.checks), ("account_id", wanted.accounts)):
+        frame = frame[is_in(frame[column], pa.array(asked, pa.string()))] if asked else frame
+    return frame
+
+
+def _judged(result: Result, wanted: Filter) -> tuple[Bools, Bools]:
+    """Return which findings are wanted for sure, and which might be."""
+    _check(result, wanted)
+    findings = result.findings
+    sure = np.ones(len(findings), dtype=bool)
+    for column, asked in (
+        ("account_id", wanted.accounts),
+        ("check", wanted.checks),
+        ("severity", wanted.severities),
+    ):
+        if asked:
+            sure &= is_in(findings[column], pa.array(asked, pa.string()))
+    if wanted.makers:
+        sure &= is_in(findings["maker"].fillna(NO_MAKER), pa.array(wanted.makers, pa.string()))
+    if words := wanted.text.split():
+        sure &= _with_words(findings, words)
+    maybe = np.zeros(len(findings), dtype=bool)
+    path = wanted.path.strip().lower()
+    if path or wanted.tag_key is not None:
+        sides = _sides(result.inventory, findings)
+        maybe = sure.copy()
+        if path:
+            hit, unread = _on_path(sides, path, len(findings))
+            sure &= hit
+            maybe &= hit | unread
+        if wanted.tag_key is not None:
+            hit, unread = _on_tag(result.inventory, sides, wanted, len(findings))
+            sure &= hit
+            maybe &= hit | unread
+        maybe &= ~sure
+    return sure, maybe
+
+
+def _with_words(findings: pd.DataFrame, words: list[str]) -> Bools:
+    columns = [findings[name] for name in findings.columns if findings[name].dtype == "str"]
+    rows = pc.utf8_lower(joined_key(*columns))
+    hit = np.ones(len(findings), dtype=bool)
+    for word in words:
+        hit &= np.asarray(pc.match_substring(rows, pc.utf8_lower(pa.scalar(word)).as_py()))
+    return hit
+
+
+def _on_path(sides: pd.DataFrame, path: str, size: int) -> tuple[Bools, Bools]:
+    paths = pc.utf8_lower(texts(sides["path"]))
+    segments = path.strip("/")
+    on = pc.match_substring(paths, f"/{segments}/") if segments else pc.equal(paths, "/")
+    hit = _any(sides["finding"][np.asarray(pc.fill_null(on, False))], size)
+    return hit, _any(sides["finding"][sides["path"].isna() & sides["has_path"]], size)
+
+
+def _on_tag(inventory: Inventory, sides: pd.DataFrame, wanted: Filter, size: int) -> tuple[Bools, Bools]:
+    carried, unread = _carried(inventory, sides, str(wanted.tag_key), size)
+    mine = carried if wanted.tag_value is None else carried[carried["value"] == wanted.tag_value]
+    yes = _any(mine["finding"], size)
+    if wanted.tagged == "yes":
+        return yes, unread
+    if wanted.tagged == "no":
+        return ~yes & ~unread, ~yes & unread
+    return ~yes & unread, np.zeros(size, dtype=bool)
+
+
+def _any(findings: pd.Series, size: int) -> Bools:
+    flags = np.zeros(size, dtype=bool)
+    flags[findings.to_numpy()] = True
+    return flags
+
+
+def _carried(inventory: Inventory, sides: pd.DataFrame, tag_key: str, size: int) -> tuple[pd.DataFrame, Bools]:
+    """Return which values of a tag the sides of each finding carry, and of which findings a side was not read."""
+    tags = inventory.tags
+    mine = tags[np.asarray(pc.equal(texts(tags["tag_key"]), tag_key)) & is_in(tags["resource_arn"], sides["arn"])]
+    at = position(sides["arn"], mine["resource_arn"])
+    there = sides["finding"][at >= 0].to_numpy()
+    values = texts(mine["tag_value"]).take(pa.array(at[at >= 0]))
+    carried = pd.DataFrame({"finding": there, "value": pd.Series(values.to_pandas(), dtype="str")}).drop_duplicates()
+    return carried, _any(sides["finding"][~sides["tags_known"]], size)
+
+
+def _sides(inventory: Inventory, findings: pd.DataFrame) -> pd.DataFrame:
+    """Return the resources that each finding is about: its position, ARN, path, and whether its tags were read."""
+    numbers = np.arange(len(findings))
+    own = pd.concat(
+        [pd.DataFrame({"finding": numbers, "arn": findings[name].array}) for name in ("resource_arn", "related_arn")]
+    ).dropna()
+    # A finding on one of two that are linked is about the other too.
+    one = own[~own["finding"].duplicated(keep=False)]
+    links = inventory.links
+    near = links[is_in(links["profile_arn"], one["arn"]) | is_in(links["role_arn"], one["arn"])]
+    linked = [
+        one.merge(near, left_on="arn", right_on=mine)[["finding", other]].rename(columns={other: "arn"})
+        for mine, other in (("profile_arn", "role_arn"), ("role_arn", "profile_arn"))
+    ]
+    sides = pd.concat([own, *linked], ignore_index=True).drop_duplicates()
+    arns = sides["arn"]
+    profile = position(arns, inventory.profiles["profile_arn"])
+    role = position(arns, inventory.roles["role_arn"])
+    paths = pc.coalesce(
+        texts(inventory.profiles["profile_path"]).take(pa.array(profile, mask=profile < 0)),
+        texts(inventory.roles["role_path"]).take(pa.array(role, mask=role < 0)),
+    )
+    # An account has neither; a consumer has tags, which iamframe does not read, and no path.
+    account = np.asarray(pc.ends_with(texts(arns), ":root"))
+    unseen = np.asarray(pc.starts_with(texts(arns), "name:"))
+    return sides.assign(
+        path=pd.Series(paths.to_pandas(), dtype="str").to_numpy(),
+        has_path=(profile >= 0) | (role >= 0) | unseen,
+        tags_known=account
+        | take_flag(inventory.profiles["tags_known"], profile, otherwise=False)
+        | take_flag(inventory.roles["tags_known"], role, otherwise=False),
+    )

@@ -1,0 +1,65 @@
+"""The notebooks that come with iamframe, copied to where somebody works with them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from iamframe.errors import NotebookError
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+_POLICY = "tag-policy.toml"
+# A folder of copies has no folder of data beside it, and nothing is written beside the folder that was named.
+_BESIDE = {f"../data/{_POLICY}": _POLICY, "../iamframe-report/": "iamframe-report/"}
+
+
+def notebook_files() -> list[Path]:
+    """Return the notebooks and the tag policy that they use, inside the installed package or in a checkout.
+
+    Raises
+    ------
+    NotebookError
+        If they are not there, as in an installation that was put together by hand.
+    """
+    for folder, data in (
+        (_PACKAGE / "_notebooks", _PACKAGE / "_notebooks"),
+        (_PACKAGE.parent / "notebooks", _PACKAGE.parent / "data"),
+    ):
+        if notebooks := sorted(folder.glob("*.ipynb")):
+            return [*notebooks, data / _POLICY]
+    raise NotebookError(f"{_PACKAGE / '_notebooks'}: the notebooks are missing; install iamframe again")
+
+
+def copy_notebooks(folder: str | os.PathLike[str], *, force: bool = False) -> tuple[list[Path], list[Path]]:
+    """Copy the notebooks and their tag policy into a folder, and return those written and those left as they were.
+
+    The folder is made where it is missing. A file that is there is written over by `force` alone. In the copies, the
+    policy and the reports lie in that folder.
+
+    Raises
+    ------
+    NotebookError
+        If the folder cannot be made or written to.
+    """
+    into = Path(folder)
+    written, left = [], []
+    try:
+        into.mkdir(parents=True, exist_ok=True)
+        for file in notebook_files():
+            target = into / file.name
+            if not force and os.path.lexists(target):
+                left.append(target)
+                continue
+            text = file.read_text(encoding="utf-8")
+            for there, here in _BESIDE.items():
+                text = text.replace(there, here)
+            # Whole or not at all: half a notebook would be left as it is from then on.
+            aside = into / f".{file.name}.new"
+            aside.write_text(text, encoding="utf-8", newline="\n")
+            aside.replace(target)
+            written.append(target)
+    except OSError as error:
+        raise NotebookError(
+            f"{into}: the notebooks cannot be copied there ({error.strerror}); name a folder that can be written to"
+        ) from error
+    return written, left
