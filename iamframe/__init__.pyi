@@ -6,6 +6,7 @@ from . import plots as plots
 from . import schema as schema
 from .analysis.blind_spots import blind_spot_counts as blind_spot_counts
 from .analysis.blind_spots import blind_spots as blind_spots
+from .analysis.blind_spots import surfaces as surfaces
 from .analysis.compare import Changes as Changes
 from .analysis.compare import compare as compare
 from .analysis.explain import explain as explain
@@ -32,7 +33,6 @@ from .inventory.load import take_snapshot as take_snapshot
 from .inventory.views import missing_permissions as missing_permissions
 from .inventory.views import pairs as pairs
 from .inventory.views import tag_coverage as tag_coverage
-from .knowledge.surfaces import surfaces as surfaces
 from .report.write import write_report as write_report
 from .ui.widgets import explore as explore
 from .version import __version__ as __version__

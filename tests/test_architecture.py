@@ -18,7 +18,7 @@ from iamframe import schema
 # The only modules that may load these.
 GATES = {
     "boto3": {"sources.aws", "sources.client", "sources.fleet", "sources.sessions"},
-    "botocore": {"sources.client", "sources.sessions"},
+    "botocore": {"sources.client", "sources.fleet", "sources.refusals", "sources.sessions"},
     "duckdb": {"inventory.sql"},
     "distributed": {"inventory.live"},
     "jinja2": {"report.template"},

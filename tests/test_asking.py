@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from iamframe.knowledge.operations import READS, actions, policy
 from iamframe.practice import PracticeAccount
-from iamframe.sources.client import Asker, NotARead, Refused, check_answer, parse_date
+from iamframe.sources.client import Asker, check_answer, parse_date
+from iamframe.sources.refusals import NotARead, Refused
 
 WEB = {"InstanceProfileName": "web"}
 

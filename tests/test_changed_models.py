@@ -19,8 +19,9 @@ import pytest
 from botocore.awsrequest import AWSResponse
 
 from iamframe.knowledge.operations import READS
-from iamframe.sources.client import Asker, NotARead, Refused
+from iamframe.sources.client import Asker
 from iamframe.sources.fleet import Member, assumed
+from iamframe.sources.refusals import NotARead, Refused
 from iamframe.ui.cli import _run
 
 Model = dict[str, Any]

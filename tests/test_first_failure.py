@@ -23,7 +23,7 @@ from conftest import needed
 import iamframe
 from iamframe.errors import SourceError
 from iamframe.practice import PracticeAccount
-from iamframe.sources.client import Refused
+from iamframe.sources.refusals import Refused
 from iamframe.sources.sessions import PATIENCE, check_regions, first_failure, open_session
 
 ROOT = str(Path(iamframe.__file__).parent.parent)

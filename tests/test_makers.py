@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iamframe.knowledge.makers import Maker, known_makers, maker_of
+from iamframe.inventory.views import maker_of
+from iamframe.knowledge.makers import Maker, known_makers
 
 NODE_UUID = "eks-08c968da-2d88-0096-4c82-1ee57490a6af"
 KARPENTER = "/karpenter/eu-west-1/prod/6e2f0a1c-1111-2222-3333-444455556666/"

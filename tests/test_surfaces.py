@@ -19,9 +19,10 @@ from accounts import EC2
 from builders import ACCOUNT, dump, load, profile, profile_list, role_detail, tag_list
 
 import iamframe
+from iamframe.analysis.blind_spots import surfaces_of
 from iamframe.errors import SourceError
 from iamframe.inventory import schema
-from iamframe.knowledge.surfaces import known_facts, surfaces_of
+from iamframe.knowledge.surfaces import known_facts
 from iamframe.practice import PracticeAccount
 
 TOML = tomllib.loads(resources.files("iamframe.knowledge").joinpath("surfaces.toml").read_text(encoding="utf-8"))

@@ -23,9 +23,9 @@ from iamframe.inventory import cells, schema
 from iamframe.inventory.columns import Bools, is_in, joined_key, texts
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.linking import profile_ids, without_path
-from iamframe.inventory.views import account_lists
+from iamframe.inventory.views import account_lists, maker_of
 from iamframe.inventory.words import counted, printable
-from iamframe.knowledge.makers import GUESS, PAIR, TAG, known_makers, maker_of
+from iamframe.knowledge.makers import GUESS, PAIR, TAG, known_makers
 from iamframe.knowledge.surfaces import known_facts
 from iamframe.knowledge.trust import statements_of
 from iamframe.sources.consumers import CORE

@@ -255,7 +255,8 @@ def _tool(agent: str) -> str | float:
 
 def _looked_up(live: boto3.Session | str, name: str | None) -> _Read:
     """Return the events of one name that a live account looks up."""
-    from iamframe.sources.client import Asker, Refused
+    from iamframe.sources.client import Asker
+    from iamframe.sources.refusals import Refused
 
     profile = live.partition(":")[2] or None if isinstance(live, str) else None
     session = open_session(profile) if isinstance(live, str) else live

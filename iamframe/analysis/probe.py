@@ -122,7 +122,7 @@ def probe_surfaces(
 
 
 def _indexed(asker: Asker, region: str, resource_type: str) -> _Seen:
-    from iamframe.sources.client import Refused
+    from iamframe.sources.refusals import Refused
 
     found: dict[str, Tags] = {}
     wanted = {"ResourceTypeFilters": [f"iam:{resource_type}"], "ResourcesPerPage": 100}

@@ -8,12 +8,17 @@ apostrophe before it; whoever reads the file back takes one apostrophe off (OWAS
 from __future__ import annotations
 
 import csv
+import errno
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from iamframe.errors import ReportError
 from iamframe.inventory.columns import concat, texts
 
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
@@ -53,3 +58,54 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
         encoding="utf-8-sig",
         date_format=TIME_FORMAT,
     )
+
+
+def write_into(folder: Path, write: Callable[[Path], None], going: Iterable[str] = ()) -> None:
+    """Let files be written aside, and move them into a folder when all are whole, for those that go."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=".report-", dir=folder))
+    except OSError as error:
+        raise ReportError(
+            f"{folder}: cannot be written to ({error.strerror}); name another folder with --out"
+        ) from error
+    except ValueError as error:
+        raise ReportError(f"{str(folder)!r}: is no name of a folder ({error}); name another with --out") from error
+    try:
+        write(aside)
+        move_in(aside, folder, going)
+    except OSError as error:
+        raise ReportError(
+            f"{folder}: could not be written ({error.strerror}); the files there are as they were"
+        ) from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def move_in(aside: Path, folder: Path, going: Iterable[str] = ()) -> None:
+    """Move finished files into place and those away that go; where one cannot be, put back what was there."""
+    old = Path(tempfile.mkdtemp(dir=aside))
+    files = sorted(path for path in aside.iterdir() if path.is_file())
+    moved: list[Path] = []
+    try:
+        for file in files:
+            place = folder / file.name
+            if place.is_dir():
+                raise IsADirectoryError(errno.EISDIR, f"{file.name} is a folder there", str(place))
+            if place.exists():
+                shutil.copy2(place, old / file.name)
+            file.replace(place)
+            moved.append(place)
+        for name in going:
+            place = folder / name
+            if place.is_file() or place.is_symlink():
+                place.replace(old / name)
+                moved.append(place)
+    except OSError:
+        for place in moved:
+            kept = old / place.name
+            if kept.exists() or kept.is_symlink():
+                kept.replace(place)
+            else:
+                place.unlink()
+        raise

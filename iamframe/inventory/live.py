@@ -247,8 +247,8 @@ def _asked(
     ended: threading.Event | None = None,
 ) -> list[Answer]:
     from iamframe.sources.aws import AccountReader
-    from iamframe.sources.client import Refused
     from iamframe.sources.journal import Journal
+    from iamframe.sources.refusals import Refused
 
     asker = _asker(session, plan, source, workers, rate)
     asker.journal = Journal(Path(journal)) if journal is not None else None
@@ -298,7 +298,7 @@ def _all_denied(source: str, answers: list[Answer]) -> str:
 
 
 def _organization(way: _Way) -> list[Member]:
-    from iamframe.sources.client import Refused
+    from iamframe.sources.refusals import Refused
 
     source = source_name(way.profile)
     if not way.role_name:
@@ -323,7 +323,7 @@ def _organization(way: _Way) -> list[Member]:
 
 def _meet(way: _Way) -> None:
     """Get the credentials that assume the roles, once for all accounts: a code of an MFA device serves once."""
-    from iamframe.sources.client import Refused
+    from iamframe.sources.refusals import Refused
 
     source = source_name(way.profile)
     try:
@@ -392,7 +392,7 @@ def _result(future: Future[_Loaded], member: Member, way: _Way) -> _Loaded:
 
 def _load_member(member: Member, way: _Way) -> _Loaded:
     """Return what one account gives; it runs where the executor says."""
-    from iamframe.sources.client import Refused
+    from iamframe.sources.refusals import Refused
 
     profile = member.profile or way.profile
     source = f"{source_name(profile)}/{member.account_id}"

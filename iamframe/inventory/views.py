@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,7 +26,7 @@ from iamframe.inventory.columns import (
 )
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.words import counted
-from iamframe.knowledge.makers import GUESS, PAIR, TAG, Maker, known_makers, known_own_tags, maker_of, own_tag
+from iamframe.knowledge.makers import GUESS, PAIR, TAG, Maker, known_makers, known_own_tags, own_tag
 from iamframe.knowledge.names import relation
 from iamframe.knowledge.operations import actions_of, label, policy_of
 from iamframe.sources.consumers import CONSUMERS, CORE, FLEETS, VERSIONS
@@ -357,3 +358,44 @@ def missing_permissions(inventory: Inventory) -> dict[str, object]:
     """
     gaps = inventory.gaps
     return policy_of(actions_of(gaps["operation"][gaps["reason"] == "denied"]))
+
+
+def maker_of(makers: Iterable[Maker], columns: Mapping[str, Any], sides: str) -> Positions:
+    """Return, per row, the position of the first maker whose names and paths fit, -1 where none does.
+
+    `columns` holds role_path and role_name, profile_path and profile_name, or the four of them; `sides` is `role`,
+    `profile` or `both`. Of both, the two must agree (`pair`); what one side tells is a `guess`.
+    """
+    every = list(enumerate(makers))
+    if sides == "both":
+        candidates = [(index, one) for index, one in every if one.profile and not one.is_guess]
+    else:
+        candidates = [(index, one) for index, one in every if one.tells(sides)]
+    shown = ("role", "profile") if sides == "both" else (sides,)
+    size = len(columns[f"{shown[0]}_path"])
+    found = np.full(size, -1, dtype=np.int64)
+    if not candidates or not size:
+        return found
+    texts = {side: concat(columns[f"{side}_path"], "\n", columns[f"{side}_name"]) for side in shown}
+    text = concat(texts["role"], "\n", texts["profile"]) if sides == "both" else texts[sides]
+    patterns = {index: "\n".join(one.pattern(side) for side in shown) for index, one in candidates}
+    # Arrow's expressions are linear in the text; most rows fit no maker, and of the others most are tried but once.
+    rows = _fitting(text, "|".join(patterns.values()), np.arange(size))
+    for index, maker in candidates:
+        fitting = _fitting(text, patterns[index], rows)
+        if maker.compares and len(fitting):
+            # What two texts have in common is more than Arrow's expressions can ask.
+            some = [texts[side].take(pa.array(fitting)).to_pylist() for side in shown]
+            agree = maker.fits if sides == "both" else lambda text, one=maker: one.suggests(sides, text)
+            fitting = fitting[np.fromiter(map(agree, *some), dtype=bool, count=len(fitting))]
+        found[fitting] = index
+        rows = rows[found[rows] < 0]
+    return found
+
+
+def _fitting(text: pa.Array, pattern: str, rows: Positions) -> Positions:
+    if not len(rows):
+        return rows
+    matches = pc.match_substring_regex(text.take(pa.array(rows)), f"\\A(?:{pattern})\\z")
+    fits: Bools = np.asarray(pc.fill_null(matches, False))
+    return rows[fits]

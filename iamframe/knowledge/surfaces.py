@@ -9,11 +9,6 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-import pandas as pd
-import pyarrow as pa
-
-from iamframe.inventory import schema
-
 OPERATIONS = ("write", "read", "find")
 
 
@@ -55,26 +50,3 @@ def index_home(partition: str) -> str | None:
     """Return the region in which the tagging API has what IAM holds; None where nobody says."""
     home: str | None = _known()["homes"].get(partition)
     return home
-
-
-@schema.shows(schema.SURFACES)
-def surfaces() -> pd.DataFrame:
-    """Return on which consoles, APIs and tools tags of roles and profiles can be written, read, and be found by.
-
-    One row per surface, resource type and operation, surfaces in the order in which one meets them. `answer` is `yes`,
-    `no`, `condition` (then `condition` says on what it depends), or `unknown`, where neither AWS nor a measurement says
-    it. Each row has its source and of when that is: AWS changes these, and `probe_surfaces` asks a real account.
-    """
-    return _framed(known_facts())
-
-
-def surfaces_of(resource_type: str) -> pd.DataFrame:
-    """Return the rows of `surfaces` about one resource type, `role` or `instance-profile`."""
-    return _framed(tuple(fact for fact in known_facts() if fact.resource_type == resource_type))
-
-
-def _framed(facts: tuple[Fact, ...]) -> pd.DataFrame:
-    columns = {name: [getattr(fact, name) for fact in facts] for name in schema.SURFACES.names}
-    # Arrow makes days into times, but takes none for one.
-    days = {name: pa.array(columns[name], pa.date32()) for name in ("since", "checked_on")}
-    return schema.SURFACES.conform(columns | days)

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iamframe.analysis.owners import OWNER_TAG, findings_by_owner
 from iamframe.checks.registry import SEVERITIES, STATUSES, Result
 from iamframe.errors import ReportError
-from iamframe.inventory.export import write_csv
+from iamframe.inventory.export import move_in, write_csv, write_into
 from iamframe.report.filtered import render_findings
 from iamframe.report.page import LANGUAGES, render_page
 from iamframe.version import __version__
@@ -117,7 +113,7 @@ def write_report(
         if pseudonyms:
             search(aside, folder, pseudonyms, going)
 
-    _into(folder, write, going)
+    write_into(folder, write, going)
     return folder / "report.html"
 
 
@@ -129,7 +125,7 @@ def write_changes(changes: Changes, out: str | os.PathLike[str]) -> None:
     ReportError
         If the folder cannot be made or written to.
     """
-    _into(Path(out), lambda aside: _write_tables(changes, aside))
+    write_into(Path(out), lambda aside: _write_tables(changes, aside))
 
 
 def _write_tables(changes: Changes, folder: Path) -> None:
@@ -169,59 +165,8 @@ def write_findings(
         if pseudonyms:
             search(aside, folder, pseudonyms)
 
-    _into(folder, write)
+    write_into(folder, write)
     return folder / "findings.html"
-
-
-def _into(folder: Path, write: Callable[[Path], None], going: Iterable[str] = ()) -> None:
-    """Let files be written aside, and move them into a folder when all are whole, for those that go."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=".report-", dir=folder))
-    except OSError as error:
-        raise ReportError(
-            f"{folder}: cannot be written to ({error.strerror}); name another folder with --out"
-        ) from error
-    except ValueError as error:
-        raise ReportError(f"{str(folder)!r}: is no name of a folder ({error}); name another with --out") from error
-    try:
-        write(aside)
-        move_in(aside, folder, going)
-    except OSError as error:
-        raise ReportError(
-            f"{folder}: could not be written ({error.strerror}); the files there are as they were"
-        ) from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-
-
-def move_in(aside: Path, folder: Path, going: Iterable[str] = ()) -> None:
-    """Move finished files into place and those away that go; where one cannot be, put back what was there."""
-    old = Path(tempfile.mkdtemp(dir=aside))
-    files = sorted(path for path in aside.iterdir() if path.is_file())
-    moved: list[Path] = []
-    try:
-        for file in files:
-            place = folder / file.name
-            if place.is_dir():
-                raise IsADirectoryError(errno.EISDIR, f"{file.name} is a folder there", str(place))
-            if place.exists():
-                shutil.copy2(place, old / file.name)
-            file.replace(place)
-            moved.append(place)
-        for name in going:
-            place = folder / name
-            if place.is_file() or place.is_symlink():
-                place.replace(old / name)
-                moved.append(place)
-    except OSError:
-        for place in moved:
-            kept = old / place.name
-            if kept.exists() or kept.is_symlink():
-                kept.replace(place)
-            else:
-                place.unlink()
-        raise
 
 
 def _write_all(

@@ -20,7 +20,7 @@ from msgspec import UNSET
 
 from iamframe.errors import SourceError
 from iamframe.knowledge.operations import action_of, label
-from iamframe.sources.client import Asker, Refused, is_nowhere
+from iamframe.sources.client import Asker
 from iamframe.sources.consumers import (
     CONFIGURATIONS,
     CONSUMERS,
@@ -58,6 +58,7 @@ from iamframe.sources.records import (
     partition_of,
     tags_or_none,
 )
+from iamframe.sources.refusals import Refused, is_nowhere
 
 if TYPE_CHECKING:
     from iamframe.sources.consumers import Configuration, Version

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import threading
 import time
 from collections import Counter, defaultdict
@@ -32,6 +31,7 @@ from iamframe.knowledge.operations import RESTS, TARGETS, is_read, label
 from iamframe.sources.journal import Entry, Journal
 from iamframe.sources.pacing import Pacer
 from iamframe.sources.records import GLOBAL, Tally
+from iamframe.sources.refusals import _THROTTLED, NotARead, Refused, is_nowhere, refusal_of
 from iamframe.sources.sessions import PATIENCE
 
 if TYPE_CHECKING:
@@ -47,58 +47,6 @@ _CUT = (ResponseParserError, failures.IncompleteReadError, failures.ResponseStre
 _BROKEN = (*_CUT, failures.ConnectionClosedError, failures.ReadTimeoutError)
 # What boto3 raises, with what it lets through of files and programs that are to give credentials, and of addresses.
 _FAILED = (failures.BotoCoreError, failures.ClientError, ResponseParserError, OSError, ValueError)
-
-_THROTTLED = {
-    "Throttling",
-    "ThrottlingException",
-    "ThrottledException",
-    "RequestLimitExceeded",
-    "RequestThrottled",
-    "RequestThrottledException",
-    "TooManyRequestsException",
-    "EC2ThrottledException",
-    "SlowDown",
-}
-_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
-_DENIED = {
-    "AccessDenied",
-    "AccessDeniedException",
-    "AuthFailure",
-    "AuthorizationError",
-    "InvalidClientTokenId",
-    "OptInRequired",
-    "SubscriptionRequiredException",
-    "UnauthorizedAccess",
-    "UnauthorizedOperation",
-    "UnrecognizedClientException",
-}
-_VANISHED = {
-    "NoSuchEntity",
-    "ResourceNotFoundException",
-    "ClusterNotFound",
-    "InvalidLaunchTemplateName.NotFoundException",
-}
-_NO_LONGER = (
-    failures.UnauthorizedSSOTokenError,
-    failures.SSOTokenLoadError,
-    failures.TokenRetrievalError,
-    failures.CredentialRetrievalError,
-    failures.RefreshWithMFAUnsupportedError,
-)
-
-
-class Refused(Exception):
-    """A request that gave no answer: why, in the words of `gaps`, and AWS's code and message."""
-
-    def __init__(self, reason: str, code: str, message: str, cause: Exception | None = None) -> None:
-        super().__init__(f"{code}: {message}")
-        self.reason, self.code, self.message, self.cause = reason, code, message, cause
-        # Credentials of a role are asked for by the way, and that may be what was refused.
-        self.operation: str | None = getattr(cause, "operation_name", None)
-
-
-class NotARead(IamframeError):
-    """An operation was about to be sent that is not on iamframe's list of reads."""
 
 
 @dataclass
@@ -455,40 +403,6 @@ def _noticing(pacer: Pacer) -> Callable[..., None]:
             raise caught_exception
 
     return notice
-
-
-def is_nowhere(error: Exception | None) -> bool:
-    """Return whether the name of a host does not exist, which is not that nobody could be asked for it."""
-    cause = error.kwargs.get("error") if isinstance(error, failures.EndpointConnectionError) else None
-    found = getattr(cause, "__cause__", None) or getattr(cause, "__context__", None)
-    return isinstance(found, socket.gaierror) and found.errno == socket.EAI_NONAME
-
-
-def refusal_of(error: Exception) -> Refused:
-    """Return a failure of boto3 as one reason of `gaps`, with AWS's own code and words."""
-    if isinstance(error, failures.ClientError):
-        code = str(error.response.get("Error", {}).get("Code", "Unknown"))
-        message = " ".join(str(error.response.get("Error", {}).get("Message", "")).split())
-        return Refused(_reason(code), code, message, error)
-    reason = "expired" if isinstance(error, _NO_LONGER) else "unreadable"
-    message = " ".join(str(error).split())
-    if isinstance(error, (failures.EndpointConnectionError, failures.ProxyConnectionError)):
-        # Botocore says only where it could not connect to; the cause ends with why.
-        why = str(error.kwargs.get("error", "")).rpartition(": ")[2].strip("()'\", ")
-        message = f"{message}: {why}" if why else message
-    return Refused(reason, type(error).__name__, message, error)
-
-
-def _reason(code: str) -> str:
-    for reason, codes in (
-        ("denied", _DENIED),
-        ("throttled", _THROTTLED),
-        ("expired", _EXPIRED),
-        ("vanished", _VANISHED),
-    ):
-        if code in codes:
-            return reason
-    return "vanished" if code.endswith(("NotFound", "NotFoundException", "NotFoundFault")) else "unreadable"
 
 
 # All services that are read name the token of an answer as the parameter that takes it (botocore's paginators).

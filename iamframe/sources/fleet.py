@@ -149,7 +149,7 @@ def members_of_organization(asker: Asker) -> list[Member]:
     Refused
         If AWS does not say.
     """
-    from iamframe.sources.client import Refused
+    from iamframe.sources.refusals import Refused
 
     found: list[_Listed] = []
     try:
@@ -179,7 +179,8 @@ def assumed(base: boto3.Session, member: Member, role: str, external_id: str | N
     from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
     from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
-    from iamframe.sources.client import guard_requests, refusal_of
+    from iamframe.sources.client import guard_requests
+    from iamframe.sources.refusals import refusal_of
 
     inner = base._session  # noqa: SLF001 - boto3 has no other way to sessions whose credentials renew themselves
 

@@ -14,7 +14,7 @@ from iamframe.errors import ExpiredError, SourceError
 if TYPE_CHECKING:
     import boto3
 
-    from iamframe.sources.client import Refused
+    from iamframe.sources.refusals import Refused
 
 # IAM's home in the partition that is meant where no region says which.
 DEFAULT_REGION = "us-east-1"

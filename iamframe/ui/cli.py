@@ -410,7 +410,7 @@ def snapshot(sources: tuple[str, ...], out: Path, **live: Any) -> int:
 @click.option("--format", "form", type=click.Choice(FORMATS), default="table", help="How to print them.")
 def surfaces(form: str) -> int:
     """Print on which consoles, APIs and tools tags can be written, read, and be found by, and where that is written."""
-    from iamframe.knowledge.surfaces import surfaces as known
+    from iamframe.analysis.blind_spots import surfaces as known
 
     facts = known()
     facts = facts.assign(

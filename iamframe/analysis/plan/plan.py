@@ -57,7 +57,7 @@ class Plan:
             If another plan is there, or one of the files cannot be written.
         """
         # The page's parts are loaded only by who writes.
-        from iamframe.report.write import move_in, write_csv
+        from iamframe.inventory.export import move_in, write_csv
 
         place = Path(path)
         stem = place.name.removesuffix(".sh")
