@@ -22,11 +22,10 @@ from conftest import needed
 from test_consumers import CASES
 
 import iamframe
-from iamframe.knowledge.operations import READS
+from iamframe.knowledge.operations import READS, TEMPLATES, cli_name
 from iamframe.practice import PracticeAccount
 from iamframe.sources.collect import collect_script
-from iamframe.sources.consumers import CONSUMERS, TEMPLATES
-from iamframe.sources.records import cli_name
+from iamframe.sources.consumers import CONSUMERS
 
 SECRET = "password=correct-horse"
 TOOLS = ("awk", "cat", "date", "find", "grep", "mkdir", "mktemp", "mv", "rm", "sed", "sort", "tr", "uniq")

@@ -15,21 +15,10 @@ from accounts import EC2, ID, add, found, load, status
 from botocore.exceptions import ClientError
 
 import iamframe
-from iamframe.knowledge.operations import READS
+from iamframe.knowledge.operations import CONFIGURATIONS, CORE, FLEETS, READS, VERSIONS
 from iamframe.practice import PracticeAccount
 from iamframe.sources.client import Asker
-from iamframe.sources.consumers import (
-    CONFIGURATIONS,
-    CONSUMERS,
-    CORE,
-    FLEETS,
-    VERSIONS,
-    Consumer,
-    Pinning,
-    Step,
-    Version,
-    pinned_mentions,
-)
+from iamframe.sources.consumers import CONSUMERS, Consumer, Pinning, Step, Version, pinned_mentions
 from iamframe.sources.records import Mention
 
 MODELS = botocore.session.get_session()

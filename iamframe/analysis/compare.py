@@ -36,8 +36,8 @@ from iamframe.inventory.columns import (
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.words import counted
 from iamframe.knowledge.names import canonical_key
+from iamframe.knowledge.operations import UNKNOWN_ACCOUNT
 from iamframe.knowledge.trust import same_policy, what_changed
-from iamframe.sources.records import UNKNOWN_ACCOUNT
 
 if TYPE_CHECKING:
     import os

@@ -16,6 +16,7 @@ from iamframe.errors import SourceError
 from iamframe.inventory.inventory import Inventory, build_inventory
 from iamframe.inventory.load import is_live, load
 from iamframe.inventory.schema import EVENTS, LIVES, shows
+from iamframe.knowledge.arn import Asked, asked_for, partition_of
 from iamframe.sources.cloudtrail import (
     ACTIONS,
     CREATE,
@@ -28,7 +29,7 @@ from iamframe.sources.cloudtrail import (
     is_of_iam,
     record_of,
 )
-from iamframe.sources.records import Answer, Asked, asked_for, partition_of
+from iamframe.sources.records import Answer
 from iamframe.sources.sessions import DEFAULT_REGION, first_failure, open_session, source_name
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from iamframe.checks.registry import Counts, Reach, Verdicts
 from iamframe.inventory.columns import Bools, is_in
 from iamframe.inventory.linking import account_named
 from iamframe.inventory.words import counted
-from iamframe.sources.records import ALL, PROFILE_LIST, ROLE_LINKS, ROLE_LISTS
+from iamframe.knowledge.operations import ALL, PROFILE_LIST, ROLE_LINKS, ROLE_LISTS
 
 _COMPLETE = ("complete", "")
 # What shows a role in no profile, or a profile without a role, if there is one: GetRole and GetInstanceProfile do not,

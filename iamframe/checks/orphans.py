@@ -13,7 +13,7 @@ from iamframe.checks import coverage as needs
 from iamframe.checks.registry import check
 from iamframe.inventory.columns import concat, is_in, joined_by_group, joined_key, position, shell_quoted, take, texts
 from iamframe.inventory.linking import account_named, profile_ids, without_path
-from iamframe.sources.records import NO_VALUE
+from iamframe.knowledge.operations import NO_VALUE
 
 _CONSUMERS = ("instance", "association", "launch-template", "launch-configuration")
 

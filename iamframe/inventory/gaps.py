@@ -11,8 +11,7 @@ import pyarrow.compute as pc
 
 from iamframe.inventory.staging import Book
 from iamframe.inventory.words import counted
-from iamframe.sources.consumers import CORE, VERSIONS
-from iamframe.sources.records import ALL, GLOBAL, PROFILE_LIST, ROLE_LINKS, ROLE_LISTS, cli_name
+from iamframe.knowledge.operations import ALL, CORE, GLOBAL, PROFILE_LIST, ROLE_LINKS, ROLE_LISTS, VERSIONS, cli_name
 
 _SINGLE = {
     "roles_expected": ("GetRole", "ListRoleTags"),

@@ -29,20 +29,10 @@ from iamframe.inventory.snapshot import write_snapshot
 from iamframe.inventory.sql import select
 from iamframe.inventory.staging import Book
 from iamframe.inventory.words import counted
+from iamframe.knowledge.arn import account_of, name_of, partition_of
+from iamframe.knowledge.operations import PROFILE_LIST, ROLE_LINKS, ROLE_LISTS, UNKNOWN_ACCOUNT, aws_command
 from iamframe.sources.cloudtrail import LOOKUP, TRAIL
-from iamframe.sources.records import (
-    PROFILE_LIST,
-    ROLE_LINKS,
-    ROLE_LISTS,
-    UNKNOWN_ACCOUNT,
-    Answer,
-    Mention,
-    account_of,
-    aws_command,
-    name_of,
-    parsed_time,
-    partition_of,
-)
+from iamframe.sources.records import Answer, Mention, parsed_time
 
 _ACCOUNTS_SHOWN = 10
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from iamframe.errors import ExpiredError, IamframeError, SourceError, StoreError
 from iamframe.inventory.inventory import Inventory, build_inventory, joined
+from iamframe.knowledge.operations import ALL
 from iamframe.sources.fleet import (
     ORGANIZATION,
     Member,
@@ -29,7 +30,7 @@ from iamframe.sources.fleet import (
 from iamframe.sources.plan import Plan, References
 from iamframe.sources.progress import Progress, silent
 from iamframe.sources.progress import shown as shown_progress
-from iamframe.sources.records import ALL, Account, Answer, Gap, Tally
+from iamframe.sources.records import Account, Answer, Gap, Tally
 from iamframe.sources.sessions import DEFAULT_REGION, check_regions, first_failure, open_session, source_name
 
 if TYPE_CHECKING:

@@ -15,25 +15,11 @@ import numpy as np
 import pyarrow as pa
 from msgspec import UNSET, Raw, UnsetType
 
+from iamframe.knowledge.arn import account_of, accounts_of, name_of, path_of
+from iamframe.knowledge.operations import GLOBAL, UNKNOWN_ACCOUNT
 from iamframe.knowledge.trust import Says, read_parts, trusts_ec2
 from iamframe.sources.cloudtrail import Covered, Event
-from iamframe.sources.records import (
-    GLOBAL,
-    UNKNOWN_ACCOUNT,
-    Account,
-    Answer,
-    Gap,
-    Mention,
-    NestedProfile,
-    NestedRole,
-    Tagging,
-    Tally,
-    account_of,
-    accounts_of,
-    name_of,
-    path_of,
-    time_text,
-)
+from iamframe.sources.records import Account, Answer, Gap, Mention, NestedProfile, NestedRole, Tagging, Tally, time_text
 
 _ROLE_COLUMNS = {
     "role_arn": pa.string(),

@@ -28,9 +28,19 @@ from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.words import counted
 from iamframe.knowledge.makers import GUESS, PAIR, TAG, Maker, known_makers, known_own_tags, own_tag
 from iamframe.knowledge.names import relation
-from iamframe.knowledge.operations import actions_of, label, policy_of
-from iamframe.sources.consumers import CONSUMERS, CORE, FLEETS, VERSIONS
-from iamframe.sources.records import ALL, PROFILE_LIST, ROLE_LINKS, ROLE_LISTS
+from iamframe.knowledge.operations import (
+    ALL,
+    CORE,
+    FLEETS,
+    PROFILE_LIST,
+    ROLE_LINKS,
+    ROLE_LISTS,
+    VERSIONS,
+    actions_of,
+    label,
+    policy_of,
+)
+from iamframe.sources.consumers import CONSUMERS
 
 
 @schema.shows(schema.PAIRS)

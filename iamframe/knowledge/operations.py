@@ -6,8 +6,10 @@ the service's IAM prefix.
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -151,3 +153,51 @@ def policy_of(allowed: list[str]) -> dict[str, object]:
     # IAM takes no statement with an empty list of actions.
     statements = [{"Effect": "Allow", "Action": allowed, "Resource": "*"}] if allowed else []
     return {"Version": "2012-10-17", "Statement": statements}
+
+
+# The AWS CLI reads the file, or fetches the page, that a value names so (User Guide, "Load a parameter from a file").
+NO_VALUE = re.compile(r"^(?:fileb?|https?)://")
+UNKNOWN_ACCOUNT = "unknown"
+UNKNOWN_REGION = "unknown"
+GLOBAL = "global"
+# The subject of a gap that speaks of all.
+ALL = "*"
+DUMP = "GetAccountAuthorizationDetails"
+ROLE_LISTS = (DUMP, "ListRoles")
+PROFILE_LIST = "ListInstanceProfiles"
+ROLE_LINKS = "ListInstanceProfilesForRole"
+
+
+def cli_name(operation: str) -> str:
+    """Return an operation as the AWS CLI names it: `describe-instances`."""
+    return re.sub(r"(?<!^)(?<!-)([A-Z])", r"-\1", operation).lower()
+
+
+def aws_command(verb: str, options: Mapping[str, str]) -> str:
+    """Return an AWS CLI command to type, in backticks, each option one word of a shell whatever its value is.
+
+    A value that the AWS CLI would take for the place of a file is left for the reader to fill in.
+    """
+    words = [f"--{name}={'VALUE' if NO_VALUE.match(value) else shlex.quote(value)}" for name, value in options.items()]
+    return f"`aws {' '.join((verb, *words))}`"
+
+
+INSTANCES = "DescribeInstances"
+ASSOCIATIONS = "DescribeIamInstanceProfileAssociations"
+TEMPLATES = "DescribeLaunchTemplates"
+VERSIONS = "DescribeLaunchTemplateVersions"
+CONFIGURATIONS = "DescribeLaunchConfigurations"
+GROUPS = "DescribeAutoScalingGroups"
+# Without one of these nobody can say that nothing refers to a profile.
+CORE = (INSTANCES, VERSIONS, CONFIGURATIONS, GROUPS)
+# These pin versions of launch templates, which nothing else shows; files seldom hold them.
+FLEETS = ("DescribeFleets", "DescribeSpotFleetRequests")
+_REGION = re.compile(
+    r"(?<![a-z0-9])(?:eusc|[a-z]{2})(?:-(?:gov|iso[bef]?|isob|northeast|northwest|southeast|southwest|north|south|east|west|central|de))+-\d+"
+)
+
+
+def region_in(text: str | None) -> str | None:
+    """Return the region that a text such as an availability zone, an ARN or a folder name holds, or None."""
+    found = _REGION.search(text) if text else None
+    return found.group() if found else None

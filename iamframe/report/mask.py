@@ -39,8 +39,8 @@ from iamframe.errors import ReportError
 from iamframe.inventory import schema
 from iamframe.inventory.columns import texts
 from iamframe.inventory.inventory import joined
+from iamframe.knowledge.operations import UNKNOWN_ACCOUNT
 from iamframe.sources.archives import shown, whole_file
-from iamframe.sources.records import UNKNOWN_ACCOUNT
 
 if TYPE_CHECKING:
     from iamframe.analysis.compare import Changes

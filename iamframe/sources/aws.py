@@ -19,14 +19,23 @@ import msgspec
 from msgspec import UNSET
 
 from iamframe.errors import SourceError
-from iamframe.knowledge.operations import action_of, label
+from iamframe.knowledge.arn import account_of, partition_of
+from iamframe.knowledge.operations import (
+    ALL,
+    CONFIGURATIONS,
+    CORE,
+    GLOBAL,
+    PROFILE_LIST,
+    ROLE_LINKS,
+    UNKNOWN_REGION,
+    VERSIONS,
+    action_of,
+    label,
+)
 from iamframe.sources.client import Asker
 from iamframe.sources.consumers import (
-    CONFIGURATIONS,
     CONSUMERS,
-    CORE,
     OTHERS,
-    VERSIONS,
     Consumer,
     Pinning,
     pinned_mentions,
@@ -36,11 +45,6 @@ from iamframe.sources.consumers import (
 from iamframe.sources.plan import Plan
 from iamframe.sources.progress import Progress, silent
 from iamframe.sources.records import (
-    ALL,
-    GLOBAL,
-    PROFILE_LIST,
-    ROLE_LINKS,
-    UNKNOWN_REGION,
     Account,
     Answer,
     Gap,
@@ -53,9 +57,7 @@ from iamframe.sources.records import (
     State,
     Tag,
     Tagging,
-    account_of,
     make_decoders,
-    partition_of,
     tags_or_none,
 )
 from iamframe.sources.refusals import Refused, is_nowhere

@@ -27,11 +27,11 @@ from botocore.parsers import ResponseParserError, ResponseParserFactory
 from botocore.utils import parse_timestamp
 
 from iamframe.errors import IamframeError
-from iamframe.knowledge.operations import RESTS, TARGETS, is_read, label
+from iamframe.knowledge.operations import GLOBAL, RESTS, TARGETS, is_read, label
 from iamframe.sources.journal import Entry, Journal
 from iamframe.sources.pacing import Pacer
-from iamframe.sources.records import GLOBAL, Tally
-from iamframe.sources.refusals import _THROTTLED, NotARead, Refused, is_nowhere, refusal_of
+from iamframe.sources.records import Tally
+from iamframe.sources.refusals import THROTTLED, NotARead, Refused, is_nowhere, refusal_of
 from iamframe.sources.sessions import PATIENCE
 
 if TYPE_CHECKING:
@@ -395,7 +395,7 @@ def _noticing(pacer: Pacer) -> Callable[..., None]:
         nonlocal known
         if response is not None:
             known = True
-            if response[1].get("Error", {}).get("Code") in _THROTTLED:
+            if response[1].get("Error", {}).get("Code") in THROTTLED:
                 pacer.refused()
         # Nobody is at a name that does not exist, as of a region without the service; ten tries take minutes. Where
         # there was somebody before, the network is down for a while.

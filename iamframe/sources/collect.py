@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 
 from iamframe.errors import SourceError
-from iamframe.sources.consumers import region_in
+from iamframe.knowledge.operations import region_in
 
 
 def collect_script(regions: Sequence[str] = ()) -> str:

@@ -14,6 +14,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from iamframe.knowledge.arn import name_of
 from iamframe.sources.records import (
     Boundary,
     GotProfile,
@@ -24,7 +25,6 @@ from iamframe.sources.records import (
     Tag,
     Time,
     make_decoders,
-    name_of,
     parsed_time,
     time_text,
 )

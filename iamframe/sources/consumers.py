@@ -7,7 +7,6 @@ that come by the hundred thousand have a typed record, the others say by JMESPat
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -15,29 +14,16 @@ from typing import Any, Literal
 
 import msgspec
 
-from iamframe.sources.records import Mention
-
-INSTANCES = "DescribeInstances"
-ASSOCIATIONS = "DescribeIamInstanceProfileAssociations"
-TEMPLATES = "DescribeLaunchTemplates"
-VERSIONS = "DescribeLaunchTemplateVersions"
-CONFIGURATIONS = "DescribeLaunchConfigurations"
-GROUPS = "DescribeAutoScalingGroups"
-
-# Without one of these nobody can say that nothing refers to a profile.
-CORE = (INSTANCES, VERSIONS, CONFIGURATIONS, GROUPS)
-# These pin versions of launch templates, which nothing else shows; files seldom hold them.
-FLEETS = ("DescribeFleets", "DescribeSpotFleetRequests")
-
-_REGION = re.compile(
-    r"(?<![a-z0-9])(?:eusc|[a-z]{2})(?:-(?:gov|iso[bef]?|isob|northeast|northwest|southeast|southwest|north|south|east|west|central|de))+-\d+"
+from iamframe.knowledge.operations import (
+    ASSOCIATIONS,
+    CONFIGURATIONS,
+    GROUPS,
+    INSTANCES,
+    TEMPLATES,
+    VERSIONS,
+    region_in,
 )
-
-
-def region_in(text: str | None) -> str | None:
-    """Return the region that a text such as an availability zone, an ARN or a folder name holds, or None."""
-    found = _REGION.search(text) if text else None
-    return found.group() if found else None
+from iamframe.sources.records import Mention
 
 
 class _Profile(msgspec.Struct, gc=False):

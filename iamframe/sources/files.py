@@ -21,27 +21,25 @@ import msgspec
 from msgspec import Raw
 
 from iamframe.errors import SourceError
-from iamframe.sources import cloudtrail, config, steampipe, terraform
-from iamframe.sources.archives import DENIED, Piece, Unreadable, pieces, shown, unread
-from iamframe.sources.consumers import (
+from iamframe.knowledge.arn import account_of
+from iamframe.knowledge.operations import (
     CONFIGURATIONS,
-    CONSUMERS,
-    TEMPLATES,
-    VERSIONS,
-    Consumer,
-    Pinning,
-    pinned_mentions,
-    region_in,
-    template_ids,
-    with_other_versions,
-)
-from iamframe.sources.records import (
     DUMP,
     GLOBAL,
     PROFILE_LIST,
     ROLE_LINKS,
+    TEMPLATES,
     UNKNOWN_ACCOUNT,
     UNKNOWN_REGION,
+    VERSIONS,
+    aws_command,
+    cli_name,
+    region_in,
+)
+from iamframe.sources import cloudtrail, config, steampipe, terraform
+from iamframe.sources.archives import DENIED, Piece, Unreadable, pieces, shown, unread
+from iamframe.sources.consumers import CONSUMERS, Consumer, Pinning, pinned_mentions, template_ids, with_other_versions
+from iamframe.sources.records import (
     Account,
     Answer,
     Count,
@@ -55,9 +53,6 @@ from iamframe.sources.records import (
     State,
     Tag,
     Tagging,
-    account_of,
-    aws_command,
-    cli_name,
     parsed_time,
     tags_or_none,
 )

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from iamframe.errors import SourceError
+from iamframe.knowledge.arn import partition_of
 from iamframe.sources.archives import shown, whole_file
-from iamframe.sources.records import make_decoders, partition_of
+from iamframe.sources.records import make_decoders
 
 if TYPE_CHECKING:
     import boto3

@@ -8,7 +8,7 @@ from botocore import exceptions as failures
 
 from iamframe.errors import IamframeError
 
-_THROTTLED = {
+THROTTLED = {
     "Throttling",
     "ThrottlingException",
     "ThrottledException",
@@ -94,7 +94,7 @@ def refusal_of(error: Exception) -> Refused:
 def _reason(code: str) -> str:
     for reason, codes in (
         ("denied", _DENIED),
-        ("throttled", _THROTTLED),
+        ("throttled", THROTTLED),
         ("expired", _EXPIRED),
         ("vanished", _VANISHED),
     ):

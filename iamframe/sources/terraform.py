@@ -12,7 +12,8 @@ from collections.abc import Iterator
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from iamframe.sources.records import Boundary, Count, GotProfile, NestedRole, Role, Tag, make_decoders, name_of
+from iamframe.knowledge.arn import name_of
+from iamframe.sources.records import Boundary, Count, GotProfile, NestedRole, Role, Tag, make_decoders
 
 ROLE, PROFILE = "aws_iam_role", "aws_iam_instance_profile"
 

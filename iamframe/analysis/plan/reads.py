@@ -12,8 +12,8 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from iamframe.knowledge.operations import label
-from iamframe.sources.consumers import ASSOCIATIONS, CONSUMERS, INSTANCES, VERSIONS, Consumer
+from iamframe.knowledge.operations import ASSOCIATIONS, INSTANCES, VERSIONS, label
+from iamframe.sources.consumers import CONSUMERS, Consumer
 
 # What a load asks, but for instances and associations: those are asked before each deletion.
 ASKED = tuple(one for one in CONSUMERS if one.when != "files" and one.operation not in (INSTANCES, ASSOCIATIONS))

@@ -17,9 +17,9 @@ from iamframe.analysis.plan.ages import said
 from iamframe.analysis.plan.reads import ASKED, asked_first
 from iamframe.checks.registry import Result
 from iamframe.inventory.columns import is_in, position
+from iamframe.knowledge.arn import name_of
 from iamframe.knowledge.makers import GUESS, Maker, known_makers, own_tag
-from iamframe.sources.consumers import INSTANCES
-from iamframe.sources.records import name_of
+from iamframe.knowledge.operations import INSTANCES
 
 PROFILE, ROLE = "instance-profile", "role"
 # Account ids, names, paths and unique ids as IAM has them (API Reference, data types). What is of another form was
