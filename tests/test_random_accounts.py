@@ -12,7 +12,7 @@ from builders import load
 from random_accounts import FIRST, REGIONS, SECOND, World, random_world
 
 from iamframe import run_checks
-from iamframe.checks.registry import Result
+from iamframe.checks.result import Result
 from iamframe.inventory.inventory import Inventory, joined
 from iamframe.inventory.load import load_files
 

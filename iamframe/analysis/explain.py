@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import os
-import textwrap
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
 from dataclasses import dataclass, replace
-from html import escape
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,15 +12,18 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from iamframe.analysis.explain_text import OF_A_PAIR, SHOWN, text_lines, html_tables, cell_text
 from iamframe.analysis.history import events_of
+from iamframe.analysis.nearest import nearest
 from iamframe.checks import CHECKS, Policy, Result, run_checks
-from iamframe.checks.registry import Reach, coverage_of
-from iamframe.inventory import cells, schema
+from iamframe.checks.registry import Reach
+from iamframe.checks.runner import coverage_of
+from iamframe.inventory import schema
 from iamframe.inventory.columns import Bools, is_in, joined_key, texts
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.linking import profile_ids, without_path
 from iamframe.inventory.views import account_lists, maker_of
-from iamframe.inventory.words import counted, printable
+from iamframe.inventory.words import counted
 from iamframe.knowledge.arn import Asked, account_of, asked_for, name_of, partition_of
 from iamframe.knowledge.makers import GUESS, PAIR, TAG, known_makers
 from iamframe.knowledge.operations import ALL, CORE, ROLE_LINKS, aws_command
@@ -36,9 +35,6 @@ NOT_READ = "not read"
 CONFLICT = "DeleteConflict: Cannot delete entity, must remove roles from instance profile first."
 Row: TypeAlias = dict[Any, Any]
 _TYPES = {"role": "role", "profile": "instance-profile"}
-_SHOWN = 10
-_ALIKE = 0.5
-_BESIDE = 44
 # Which operations tell of tags, or that they could not be read.
 _TELL_TAGS = {
     "role": ("ListRoleTags", "GetRole", "GetAccountAuthorizationDetails", "tags"),
@@ -82,13 +78,13 @@ class Explanation:
 
     def __str__(self) -> str:
         """Return it as plain text: the pairs one after the other, role and profile side by side."""
-        return "\n".join(_lines(self.frame))
+        return "\n".join(text_lines(self.frame))
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
         """Return it as tables, one per section of a pair, as a notebook shows it."""
-        return "".join(_tables(self.frame))
+        return "".join(html_tables(self.frame))
 
 
 def explain(
@@ -217,7 +213,7 @@ def _uses(rows: _Rows, inventory: Inventory, using: pd.DataFrame, lists: pd.Data
     whole = dict(zip(lists["account_id"], lists["profiles_whole"], strict=True))
     for row in using.to_dict("records"):
         rows.of = {"account_id": row["account_id"], "role_arn": None, "profile_arn": None}
-        arn, version = _text(row["profile_arn"]), _text(row["consumer_version"])
+        arn, version = cell_text(row["profile_arn"]), cell_text(row["consumer_version"])
         if arn is None:
             said = _missing(inventory, row, whole)
         else:
@@ -230,7 +226,7 @@ def _uses(rows: _Rows, inventory: Inventory, using: pd.DataFrame, lists: pd.Data
                 said += f"; {other}"
         words = [row["region"], row["consumer_name"], row["consumer_state"], version and f"version {version}", said]
         field = f"{row['consumer_type']} {row['consumer_id']}"
-        rows.add("uses", field, profile=arn or row["named"], note=", ".join(filter(None, map(_text, words))))
+        rows.add("uses", field, profile=arn or row["named"], note=", ".join(filter(None, map(cell_text, words))))
     rows.of = {}
 
 
@@ -249,7 +245,7 @@ def _missing(inventory: Inventory, reference: Row, whole: dict[str, bool]) -> st
 
 def _other_id(reference: Row, profile: Any) -> str | None:
     """Say that what uses a profile was started with one that was deleted since, and made again under its name."""
-    held, today = profile_ids([_text(reference["profile_id"]), _text(profile["profile_id"])]).to_pylist()
+    held, today = profile_ids([cell_text(reference["profile_id"]), cell_text(profile["profile_id"])]).to_pylist()
     if held and today and held != today:
         return f"was started with the id {held}, which is not the profile's"
     return None
@@ -353,10 +349,10 @@ def _found(rows: _Rows, result: Result, role_arns: pa.Array, profile_arns: pa.Ar
         *zip(alone["account_id"], alone["role_arn"], [None] * len(alone), _makers(alone, result.policy), strict=True),
     ]
     _both(rows, near, role_arns, profile_arns)
-    of_pair = _Facts(result, {(_text(role_arn), _text(profile_arn)) for _, role_arn, profile_arn, _ in told})
-    for account, role_arn, profile_arn, maker in sorted(told, key=lambda row: tuple(_text(part) or "" for part in row)):
-        rows.of = {"account_id": account, "role_arn": _text(role_arn), "profile_arn": _text(profile_arn)}
-        of_pair.tell(rows, _text(role_arn), _text(profile_arn), _text(maker))
+    of_pair = _Facts(result, {(cell_text(role_arn), cell_text(profile_arn)) for _, role_arn, profile_arn, _ in told})
+    for account, role_arn, profile_arn, maker in sorted(told, key=lambda row: tuple(cell_text(part) or "" for part in row)):
+        rows.of = {"account_id": account, "role_arn": cell_text(role_arn), "profile_arn": cell_text(profile_arn)}
+        of_pair.tell(rows, cell_text(role_arn), cell_text(profile_arn), cell_text(maker))
 
 
 def _makers(roles: pd.DataFrame, policy: Policy) -> list[str | None]:
@@ -458,7 +454,7 @@ class _Facts:
         taking = self._findings(rows, role_arn, profile_arn)
         _surfaces(rows, role_arn is not None, profile_arn is not None)
         self._deleting(rows, role_arn, role, profile, taking)
-        rows.rows[start:] = sorted(rows.rows[start:], key=lambda row: _OF_A_PAIR.index(str(row["section"])))
+        rows.rows[start:] = sorted(rows.rows[start:], key=lambda row: OF_A_PAIR.index(str(row["section"])))
 
     def _identity(
         self,
@@ -470,7 +466,7 @@ class _Facts:
         maker: str | None,
     ) -> None:
         account = self.accounts[rows.account]
-        rows.add("identity", "account", note=" ".join(filter(None, (rows.account, _text(account["account_name"])))))
+        rows.add("identity", "account", note=" ".join(filter(None, (rows.account, cell_text(account["account_name"])))))
         sides = [
             _parts(role_arn, role, "role") if role_arn else {},
             _parts(profile_arn, profile, "profile") if profile_arn else {},
@@ -489,7 +485,7 @@ class _Facts:
                 ("longest session, seconds", "max_session_seconds"),
                 ("permissions boundary", "permissions_boundary_arn"),
             ):
-                if (value := _text(role[column])) is not None:
+                if (value := cell_text(role[column])) is not None:
                     rows.add("identity", field, value)
             if role["is_aws_managed"]:
                 rows.add("identity", "managed by AWS", "yes", note="AWS makes and deletes such roles")
@@ -574,7 +570,7 @@ class _Facts:
             held = {"role-name": name_of(role_arn.removeprefix("name:"))}
             rows.add("next", "read the role's tags", note=_command("iam list-role-tags", held))
         if profile is not None and self._own_tags(profile_arn, profile) is None:
-            name = {"instance-profile-name": _text(profile["profile_name"]) or ""}
+            name = {"instance-profile-name": cell_text(profile["profile_name"]) or ""}
             rows.add("next", "read the profile's tags", note=_command("iam list-instance-profile-tags", name))
 
     def _own_tags(self, arn: str | None, row: Row | None) -> dict[str, str] | None:
@@ -584,7 +580,7 @@ class _Facts:
         mine = self.references[profile["profile_arn"]]
         for row in mine:
             said = [row["region"], row["consumer_name"], row["consumer_state"], row["consumer_version"]]
-            words = [text for text in (*map(_text, said), _other_id(row, profile)) if text]
+            words = [text for text in (*map(cell_text, said), _other_id(row, profile)) if text]
             rows.add("used by", row["consumer_type"], profile=row["consumer_id"], note=", ".join(words))
         for row in self._elsewhere(profile):
             note = f"names {row['named']}, another path, which AWS may take for this profile"
@@ -603,8 +599,8 @@ class _Facts:
             if arn
         }
         for event in self.events[rows.account]:
-            related = (_text(event["related_name"]) or "").lower()
-            own = (_text(event["resource_name"]) or "").lower()
+            related = (cell_text(event["related_name"]) or "").lower()
+            own = (cell_text(event["resource_name"]) or "").lower()
             if own == names.get(event["resource_type"]) or (related and related == names.get("role")):
                 _event(rows, event)
         account = self.accounts[rows.account]
@@ -617,17 +613,17 @@ class _Facts:
         mine = self.findings[role_arn or ""] | self.findings[profile_arn or ""]
         taking = []
         for at, row in sorted(mine.items()):
-            arns = (_text(row["resource_arn"]), _text(row["related_arn"]))
+            arns = (cell_text(row["resource_arn"]), cell_text(row["related_arn"]))
             if (arns[1], arns[0]) != (role_arn, profile_arn) and (arns[1], arns[0]) in self.told:
                 # It is of another pair of this role or profile, and told there.
                 del mine[at]
                 continue
-            accepted = _text(row["accepted"])
+            accepted = cell_text(row["accepted"])
             said = [row["severity"], "expected" if row["expected"] else None, accepted and f"accepted ({accepted})"]
             others = {arn: self._side(arn) for arn in arns if arn and arn not in (role_arn, profile_arn)}
             role, profile = (next((name_of(arn) for arn, of in others.items() if of == side), None) for side in _TYPES)
             rows.add("findings", row["check"], role, profile, note=f"{', '.join(filter(None, said))}: {row['detail']}")
-            if step := _text(row["next_step"]):
+            if step := cell_text(row["next_step"]):
                 if step.startswith(_TAKES_AWAY):
                     taking.append((row["check"], step))
                 else:
@@ -654,7 +650,7 @@ class _Facts:
         self, rows: _Rows, role_arn: str | None, role: Row | None, profile: Row | None, taking: list[tuple[str, str]]
     ) -> None:
         if profile is not None:
-            name = {"instance-profile-name": _text(profile["profile_name"]) or ""}
+            name = {"instance-profile-name": cell_text(profile["profile_name"]) or ""}
             answer = "accepted, whether or not an instance still names it"
             rows.add("next", "see the profile", note=_command("iam get-instance-profile", name))
             if role_arn is None:
@@ -676,10 +672,10 @@ class _Facts:
                 answer = f"{NOT_READ} whether a profile holds it; if one does, refused: {CONFLICT}"
             rows.add("deleting", "the role", note=answer)
             rows.add(
-                "next", "see the role", note=_command("iam get-role", {"role-name": _text(role["role_name"]) or ""})
+                "next", "see the role", note=_command("iam get-role", {"role-name": cell_text(role["role_name"]) or ""})
             )
         if role_arn is not None and profile is not None and not (role is not None and role["is_aws_managed"]):
-            names = name_of(role_arn.removeprefix("name:")), _text(profile["profile_name"]) or ""
+            names = name_of(role_arn.removeprefix("name:")), cell_text(profile["profile_name"]) or ""
             rows.add("deleting", "in the IAM console", note=_in_console(*names))
         self._taking(rows, profile, taking)
 
@@ -715,12 +711,12 @@ def _grouped(frame: pd.DataFrame, key: str) -> dict[str, list[Row]]:
 
 
 def _event(rows: _Rows, event: Row) -> None:
-    what = [event["event_name"], *(_text(event[name]) for name in ("resource_name", "related_name", "tag_keys"))]
-    refused = _text(event["error_code"])
+    what = [event["event_name"], *(cell_text(event[name]) for name in ("resource_name", "related_name", "tag_keys"))]
+    refused = cell_text(event["error_code"])
     said = [
         " ".join(word for word in what if word),
-        f"by {_text(event['actor_arn']) or 'whom it does not tell'}",
-        f"with {_text(event['user_agent'])}" if _text(event["user_agent"]) else None,
+        f"by {cell_text(event['actor_arn']) or 'whom it does not tell'}",
+        f"with {cell_text(event['user_agent'])}" if cell_text(event["user_agent"]) else None,
         f"refused: {refused}" if refused else None,
     ]
     rows.add("history", _time(event["event_at"]) or "", note=", ".join(filter(None, said)))
@@ -728,13 +724,13 @@ def _event(rows: _Rows, event: Row) -> None:
 
 def _used(references: list[Row]) -> str | None:
     """Return what uses a profile and what that would lose, the first of it; None where nothing does."""
-    using = [row for row in references if _text(row["consumer_state"]) not in ("terminated", "shutting-down")]
+    using = [row for row in references if cell_text(row["consumer_state"]) not in ("terminated", "shutting-down")]
     instances = {
-        row["consumer_id"]: _text(row["consumer_state"]) or "" for row in using if row["consumer_type"] == "instance"
+        row["consumer_id"]: cell_text(row["consumer_state"]) or "" for row in using if row["consumer_type"] == "instance"
     }
     running = [one for one, state in instances.items() if not state.startswith("stop")]
     associated = [
-        name for row in using if row["consumer_type"] == "association" and (name := _text(row["consumer_name"]))
+        name for row in using if row["consumer_type"] == "association" and (name := cell_text(row["consumer_name"]))
     ]
     for names, has, have in (
         (running or [one for one in associated if one not in instances], "runs with it", "run with it"),
@@ -772,16 +768,16 @@ def _parts(arn: str, row: Row | None, side: str) -> dict[str, str | None]:
     """Return an ARN taken apart, and what else tells its resource from others."""
     if row is None:
         return {"name": name_of(arn.removeprefix("name:")), "ARN": f"{NOT_READ}: no source shows this role"}
-    path = _text(row[f"{side}_path"]) or ""
+    path = cell_text(row[f"{side}_path"]) or ""
     segments = [segment for segment in path.split("/") if segment]
     return {
         "ARN": arn,
         "partition": partition_of(arn),
         "type": "role" if side == "role" else "instance-profile",
         **{f"segment {number} of the path": segment for number, segment in enumerate(segments, 1)},
-        "name": _text(row[f"{side}_name"]),
+        "name": cell_text(row[f"{side}_name"]),
         "path": path or None,
-        "id": _text(row[f"{side}_id"]),
+        "id": cell_text(row[f"{side}_id"]),
         "created": _time(row["created_at"]),
     }
 
@@ -800,8 +796,8 @@ def _difference(key: str, of_role: dict[str, str] | None, of_profile: dict[str, 
 
 
 def _trust(rows: _Rows, role: Row | None) -> None:
-    policy = _text(role["trust_policy"]) if role is not None else None
-    rows.add("trust", "EC2 may assume the role", _text(role["trusts_ec2"]) if role is not None else "unknown")
+    policy = cell_text(role["trust_policy"]) if role is not None else None
+    rows.add("trust", "EC2 may assume the role", cell_text(role["trusts_ec2"]) if role is not None else "unknown")
     if policy is None:
         rows.add("trust", "policy", NOT_READ)
         return
@@ -836,12 +832,8 @@ def _last_used(role: Row) -> str:
     at = _time(role["last_used_at"])
     # AWS looks back 400 days (IAM API Reference, RoleLastUsed).
     return (
-        f"{at} in {_text(role['last_used_region']) or 'a region that AWS does not name'}" if at else "not in 400 days"
+        f"{at} in {cell_text(role['last_used_region']) or 'a region that AWS does not name'}" if at else "not in 400 days"
     )
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None or pd.isna(value) else str(value)
 
 
 def _time(value: Any) -> str | None:
@@ -889,7 +881,7 @@ def _named_by(rows: _Rows, inventory: Inventory, asked: Asked) -> None:
     by_name = _equal(references["profile_name"], asked.name) if asked.kind in (None, "instance-profile") else by_id
     shown = 0
     for row, of_id in zip(references[by_id | by_name].to_dict("records"), by_id[by_id | by_name], strict=True):
-        if shown == _SHOWN or not (of_id or _means(row, asked)):
+        if shown == SHOWN or not (of_id or _means(row, asked)):
             continue
         shown += 1
         rows.of = {"account_id": row["account_id"], "role_arn": None, "profile_arn": None}
@@ -897,7 +889,7 @@ def _named_by(rows: _Rows, inventory: Inventory, asked: Asked) -> None:
         rows.add("named by", row["consumer_type"], profile=row["consumer_id"], note=note)
     policies = texts(inventory.roles["trust_policy"])
     holding = np.asarray(pc.fill_null(pc.match_substring(policies, asked.text, ignore_case=True), False))
-    for row in inventory.roles[holding & bool(asked.text)].head(_SHOWN * _SHOWN).to_dict("records"):
+    for row in inventory.roles[holding & bool(asked.text)].head(SHOWN * SHOWN).to_dict("records"):
         for one in statements_of(row["trust_policy"]):
             if one.principal.lower() == asked.text.lower():
                 rows.of = {"account_id": row["account_id"], "role_arn": None, "profile_arn": None}
@@ -928,166 +920,4 @@ def _nearest(inventory: Inventory, asked: Asked) -> list[tuple[str, str | None, 
             for account, own, arn in zip(mine["account_id"], mine[f"{side}_name"], mine[f"{side}_arn"], strict=True):
                 far = 2 * (asked.account not in (None, account)) + (asked.kind not in (None, "other", _TYPES[side]))
                 found.append((far, own, *((arn, None) if side == "role" else (None, arn))))
-    return [one[1:] for one in sorted(found, key=lambda one: one[0])[:_SHOWN]]
-
-
-def nearest(name: str, columns: Iterable[pd.Series], count: int = 5) -> list[str]:
-    """Return the names that are most like one, the likest first; none where nothing is alike."""
-    wanted = name.lower()
-    names = pc.unique(pa.chunked_array([texts(column) for column in columns]).drop_null())
-    if not wanted or not len(names):
-        return []
-    lower = pc.utf8_lower(names)
-    # Only names that share the most of three letters in a row, and those that have the most letters in common, in
-    # whatever order, are compared letter by letter.
-    threes = {wanted[at : at + 3] for at in range(max(len(wanted) - 2, 1))}
-    shared = np.sum([np.asarray(pc.match_substring(lower, three), dtype=np.int64) for three in threes], axis=0)
-    counts = {letter: np.asarray(pc.count_substring(lower, letter)) for letter in wanted}
-    common = np.sum([np.minimum(counts[letter], number) for letter, number in Counter(wanted).items()], axis=0)
-    alike = common / (len(wanted) + np.asarray(pc.utf8_length(lower)))
-    best, mixed = (np.argsort(-score, kind="stable")[:200] for score in (shared, alike))
-    spelled = dict(zip(lower.to_pylist(), names.to_pylist(), strict=True))
-    likeness: dict[str, float] = {}
-    for one in lower.take(pa.array(best[shared[best] > 0])).to_pylist():
-        if (ratio := difflib.SequenceMatcher(None, one, wanted).ratio()) >= _ALIKE:
-            likeness[one] = ratio
-    for one in lower.take(pa.array(mixed)).to_pylist():
-        few = max(1, len(wanted) // 5)
-        if abs(len(one) - len(wanted)) <= few and (slips := _slips(wanted, one)) <= few:
-            likeness[one] = max(likeness.get(one, 0), 1 - slips / max(len(wanted), len(one)))
-    return [spelled[one] for one in sorted(likeness, key=lambda one: (-likeness[one], one))[:count]]
-
-
-def _slips(one: str, other: str) -> int:
-    """Return how many letters are missing, too many, other, or have changed places with the next."""
-    before, last = list(range(len(other) + 1)), [0] * (len(other) + 1)
-    for at, letter in enumerate(one, 1):
-        now = [at]
-        for place, wanted in enumerate(other, 1):
-            fewest = min(before[place] + 1, now[-1] + 1, before[place - 1] + (letter != wanted))
-            if at > 1 and place > 1 and letter == other[place - 2] and one[at - 2] == wanted:
-                fewest = min(fewest, last[place - 2] + 1)
-            now.append(fewest)
-        last, before = before, now
-    return before[-1]
-
-
-def _parted(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
-    """Return the rows that are of no pair, and those of each pair."""
-    of_pair = (
-        frame["section"].isin(_OF_A_PAIR) & (frame["role_arn"].notna() | frame["profile_arn"].notna())
-    ).to_numpy()
-    rows = frame[of_pair]
-    codes = np.asarray(
-        joined_key(rows["account_id"], rows["role_arn"], rows["profile_arn"]).dictionary_encode().indices
-    )
-    return frame[~of_pair], [rows[codes == code] for code in range(int(codes.max(initial=-1)) + 1)]
-
-
-def _more(pairs: list[pd.DataFrame]) -> str:
-    return f"and {counted(len(pairs) - _SHOWN, 'more pair')}; to_frame() has all of them" if len(pairs) > _SHOWN else ""
-
-
-def _lines(frame: pd.DataFrame) -> Iterator[str]:
-    """Yield an explanation as lines: what is of no pair, then pair by pair."""
-    before, pairs = _parted(frame)
-    yield from _section_lines(before)
-    for number, rows in enumerate(pairs[:_SHOWN]):
-        if number or len(before):
-            yield ""
-        yield f"== {printable(_heading(rows))} =="
-        yield from _section_lines(rows)
-    if more := _more(pairs):
-        yield from ("", more)
-
-
-def _tables(frame: pd.DataFrame) -> Iterator[str]:
-    """Yield an explanation as HTML, in the same order."""
-    before, pairs = _parted(frame)
-    if len(before):
-        columns = {
-            "section": "",
-            "field": "",
-            "account_id": "account",
-            "role": "role",
-            "profile": "profile",
-            "note": "note",
-        }
-        # What names it is no profile, though it stands where that is named.
-        naming = before["section"].eq("named by") & before["profile"].notna()
-        note = before["note"].mask(naming, before["profile"] + ", " + before["note"].fillna(""))
-        other = before.assign(note=note, profile=before["profile"].mask(naming))
-        other = other[[name for name in columns if other[name].notna().any()]].astype(object)
-        other["section"] = other["section"].mask(other["section"].eq(other["section"].shift()))
-        yield cells.table(
-            [columns[name] for name in other.columns], other.where(other.notna(), None).to_numpy().tolist()
-        )
-    for rows in pairs[:_SHOWN]:
-        yield f"<h4 class='{cells.NO_MATH}'>{escape(_heading(rows))}</h4>"
-        told, last = [], None
-        for section, field, *sides, note in rows[["section", "field", "role", "profile", "note"]].to_numpy(
-            dtype=object
-        ):
-            shown = [_text(value) for value in sides]
-            told.append((section if section != last else None, field, *(shown if any(shown) else ()), _text(note)))
-            last = section
-        yield cells.table(("", "", "role", "instance profile", "note"), told)
-    if more := _more(pairs):
-        yield cells.line(more)
-
-
-_SIDE_BY_SIDE = ("identity", "link", "tags", "where tags show")
-_OF_A_PAIR = (
-    "identity",
-    "link",
-    "tags",
-    "trust",
-    "used by",
-    "history",
-    "findings",
-    "not checked",
-    "where tags show",
-    "deleting",
-    "next",
-)
-
-
-def _heading(rows: pd.DataFrame) -> str:
-    role, profile = (_text(rows[name].iloc[0]) for name in ("role_arn", "profile_arn"))
-    named = [
-        f"{kind} {name_of(arn.removeprefix('name:'))}"
-        for kind, arn in (("instance profile", profile), ("role", role))
-        if arn
-    ]
-    return " with ".join(named)
-
-
-def _section_lines(rows: pd.DataFrame) -> Iterator[str]:
-    for section in dict.fromkeys(rows["section"]):
-        mine = rows[rows["section"] == section]
-        yield ""
-        two = section in _SIDE_BY_SIDE and mine["role_arn"].notna().any() and mine["profile_arn"].notna().any()
-        yield section + ("   (role | instance profile)" if two else "")
-        width = min(max(len(field) for field in map(printable, mine["field"])), 36)
-        beside = max((len(side) for side in map(printable, mine["role"].dropna()) if len(side) <= _BESIDE), default=0)
-        for row in mine.itertuples():
-            sides = [
-                printable(text) if (text := _text(value)) is not None else "-" for value in (row.role, row.profile)
-            ]
-            if two and sides != ["-", "-"]:
-                said = f"{sides[0]:<{beside}} | {sides[1]}"
-            else:
-                said = next((side for side in sides if side != "-"), "")
-            note = printable(note) if (note := _text(row.note)) else ""
-            if note and _text(row.role_arn) is _text(row.profile_arn) is None and (account := _text(row.account_id)):
-                note = f"account {printable(account)}: {note}"
-            note = f"({note})" if said and note else note
-            line = f"  {printable(row.field):<{width}}  {' '.join(filter(None, (said, note)))}".rstrip()
-            # A command is to be copied, and stays one line.
-            yield from (
-                [line]
-                if section == "next"
-                else textwrap.wrap(
-                    line, 118, subsequent_indent=" " * (width + 4), break_long_words=False, break_on_hyphens=False
-                )
-            )
+    return [one[1:] for one in sorted(found, key=lambda one: one[0])[:SHOWN]]

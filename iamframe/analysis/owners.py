@@ -7,7 +7,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe.checks.registry import SEVERITIES, Result
+from iamframe.checks.registry import SEVERITIES
+from iamframe.checks.result import Result
 from iamframe.inventory import schema
 from iamframe.inventory.columns import Bools, Positions, is_in, joined_key, position, take, take_flag, texts
 from iamframe.knowledge.names import canonical_key

@@ -7,7 +7,9 @@ from collections.abc import Iterable
 
 from iamframe.checks import names, orphans, tags, trust
 from iamframe.checks.policy import Policy, read_policy
-from iamframe.checks.registry import CHECKS, SEVERITIES, Check, Result, run
+from iamframe.checks.registry import CHECKS, SEVERITIES, Check
+from iamframe.checks.result import Result
+from iamframe.checks.runner import run
 from iamframe.inventory.inventory import Inventory
 
 __all__ = ["CHECKS", "SEVERITIES", "Check", "Policy", "Result", "names", "orphans", "run_checks", "tags", "trust"]

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.checks import coverage as needs
-from iamframe.checks.orphans import command, found
+from iamframe.checks.findings import command, found
 from iamframe.checks.registry import check
 from iamframe.inventory.columns import concat, position, take, texts
 

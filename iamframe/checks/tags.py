@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.checks import coverage as needs
-from iamframe.checks.orphans import command, found, json_text
+from iamframe.checks.findings import command, found, json_text
 from iamframe.checks.policy import RequiredTag
 from iamframe.checks.registry import check
 from iamframe.inventory.columns import (

@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 
 from iamframe.analysis.blind_spots import tagged_counts
 from iamframe.analysis.owners import findings_by_owner
-from iamframe.checks.registry import SEVERITIES, Result
+from iamframe.checks.registry import SEVERITIES
+from iamframe.checks.result import Result
 from iamframe.inventory.columns import Positions, is_in, position, texts
 from iamframe.inventory.views import tags_read
 from iamframe.knowledge.surfaces import known_facts

@@ -10,7 +10,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe.checks.registry import CHECKS, STATUSES, Result
+from iamframe.checks.registry import CHECKS, STATUSES
+from iamframe.checks.result import Result
 from iamframe.errors import missing_extra
 from iamframe.inventory import schema
 from iamframe.inventory.columns import texts

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from iamframe.checks.registry import Result
+from iamframe.checks.result import Result
 from iamframe.report.page import LABELS, asset, content_policy, generated_style, sections_of
 from iamframe.version import __version__
 

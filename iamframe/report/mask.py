@@ -34,7 +34,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe.checks.registry import Result, by_severity
+from iamframe.checks.result import Result, by_severity
 from iamframe.errors import ReportError
 from iamframe.inventory import schema
 from iamframe.inventory.columns import texts

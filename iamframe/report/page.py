@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.analysis.owners import OWNER_TAG, owner_keys
-from iamframe.checks.registry import CHECKS, SEVERITIES, STATUSES, Result
+from iamframe.checks.registry import CHECKS, SEVERITIES, STATUSES
+from iamframe.checks.result import Result
 from iamframe.inventory.columns import texts
 from iamframe.knowledge.makers import GUESS
 from iamframe.knowledge.names import shown as spelled

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iamframe.analysis.owners import OWNER_TAG, findings_by_owner
-from iamframe.checks.registry import SEVERITIES, STATUSES, Result
+from iamframe.checks.registry import SEVERITIES, STATUSES
+from iamframe.checks.result import Result
 from iamframe.errors import ReportError
 from iamframe.inventory.export import move_in, write_csv, write_into
 from iamframe.report.filtered import render_findings

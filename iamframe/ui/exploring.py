@@ -19,7 +19,8 @@ import pyarrow.compute as pc
 
 from iamframe.analysis.explain import Explanation, explain
 from iamframe.checks import CHECKS, SEVERITIES, Result
-from iamframe.checks.registry import STATUSES, some
+from iamframe.checks.registry import STATUSES
+from iamframe.checks.result import some
 from iamframe.errors import FilterError, ReportError
 from iamframe.inventory import schema
 from iamframe.inventory.columns import Bools, is_in, joined_key, position, take_flag, texts

@@ -13,7 +13,8 @@ from typing import Any
 import pandas as pd
 
 from iamframe.checks import SEVERITIES, Policy, Result, run_checks
-from iamframe.checks.registry import STATUSES, said_not_complete
+from iamframe.checks.registry import STATUSES
+from iamframe.checks.result import said_not_complete
 from iamframe.errors import IamframeError, missing_extra
 from iamframe.inventory import cells
 from iamframe.inventory.inventory import Inventory

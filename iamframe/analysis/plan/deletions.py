@@ -11,8 +11,9 @@ from typing import NamedTuple
 import pandas as pd
 import pyarrow.compute as pc
 
+from iamframe.analysis.plan.commands import Block, Command, tags_json, words
 from iamframe.analysis.plan.resources import PROFILE, Facts, Resource
-from iamframe.analysis.plan.script import Block, Command, tags_json, unchanged, unused, words
+from iamframe.analysis.plan.script import unchanged, unused
 from iamframe.inventory.columns import is_in, position, texts
 from iamframe.inventory.words import counted
 from iamframe.knowledge.makers import own_tag

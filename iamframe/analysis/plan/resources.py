@@ -15,7 +15,7 @@ import pandas as pd
 
 from iamframe.analysis.plan.ages import said
 from iamframe.analysis.plan.reads import ASKED, asked_first
-from iamframe.checks.registry import Result
+from iamframe.checks.result import Result
 from iamframe.inventory.columns import is_in, position
 from iamframe.knowledge.arn import name_of
 from iamframe.knowledge.makers import GUESS, Maker, known_makers, own_tag

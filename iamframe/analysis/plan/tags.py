@@ -18,9 +18,10 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from iamframe.analysis.plan.commands import Block, Command, tag_words, untag_words
 from iamframe.analysis.plan.deletions import Found
 from iamframe.analysis.plan.resources import PROFILE, Facts, Resource
-from iamframe.analysis.plan.script import Block, Command, tag_words, unchanged, untag_words
+from iamframe.analysis.plan.script import unchanged
 from iamframe.checks.policy import RequiredTag
 from iamframe.inventory.columns import is_in, position
 from iamframe.inventory.words import counted
