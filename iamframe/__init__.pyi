@@ -1,4 +1,4 @@
-"""The public names, and the module of each: read by type checkers and editors, and by lazy_loader at run time."""
+# The public names, and the module of each: for type checkers, editors and, at run time, lazy_loader.
 
 from . import errors as errors
 from . import exploring as exploring

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe.analysis.explain_text import OF_A_PAIR, SHOWN, text_lines, html_tables, cell_text
+from iamframe.analysis.explain_text import OF_A_PAIR, SHOWN, cell_text, html_tables, text_lines
 from iamframe.analysis.history import events_of
 from iamframe.analysis.nearest import nearest
 from iamframe.checks import CHECKS, Policy, Result, run_checks
@@ -350,7 +350,9 @@ def _found(rows: _Rows, result: Result, role_arns: pa.Array, profile_arns: pa.Ar
     ]
     _both(rows, near, role_arns, profile_arns)
     of_pair = _Facts(result, {(cell_text(role_arn), cell_text(profile_arn)) for _, role_arn, profile_arn, _ in told})
-    for account, role_arn, profile_arn, maker in sorted(told, key=lambda row: tuple(cell_text(part) or "" for part in row)):
+    for account, role_arn, profile_arn, maker in sorted(
+        told, key=lambda row: tuple(cell_text(part) or "" for part in row)
+    ):
         rows.of = {"account_id": account, "role_arn": cell_text(role_arn), "profile_arn": cell_text(profile_arn)}
         of_pair.tell(rows, cell_text(role_arn), cell_text(profile_arn), cell_text(maker))
 
@@ -726,7 +728,9 @@ def _used(references: list[Row]) -> str | None:
     """Return what uses a profile and what that would lose, the first of it; None where nothing does."""
     using = [row for row in references if cell_text(row["consumer_state"]) not in ("terminated", "shutting-down")]
     instances = {
-        row["consumer_id"]: cell_text(row["consumer_state"]) or "" for row in using if row["consumer_type"] == "instance"
+        row["consumer_id"]: cell_text(row["consumer_state"]) or ""
+        for row in using
+        if row["consumer_type"] == "instance"
     }
     running = [one for one, state in instances.items() if not state.startswith("stop")]
     associated = [
@@ -832,7 +836,9 @@ def _last_used(role: Row) -> str:
     at = _time(role["last_used_at"])
     # AWS looks back 400 days (IAM API Reference, RoleLastUsed).
     return (
-        f"{at} in {cell_text(role['last_used_region']) or 'a region that AWS does not name'}" if at else "not in 400 days"
+        f"{at} in {cell_text(role['last_used_region']) or 'a region that AWS does not name'}"
+        if at
+        else "not in 400 days"
     )
 
 

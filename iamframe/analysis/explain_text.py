@@ -20,14 +20,13 @@ _BESIDE = 44
 
 
 def cell_text(value: Any) -> str | None:
+    """Return a value as text; None where it is missing."""
     return None if value is None or pd.isna(value) else str(value)
 
 
 def _parted(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
     """Return the rows that are of no pair, and those of each pair."""
-    of_pair = (
-        frame["section"].isin(OF_A_PAIR) & (frame["role_arn"].notna() | frame["profile_arn"].notna())
-    ).to_numpy()
+    of_pair = (frame["section"].isin(OF_A_PAIR) & (frame["role_arn"].notna() | frame["profile_arn"].notna())).to_numpy()
     rows = frame[of_pair]
     codes = np.asarray(
         joined_key(rows["account_id"], rows["role_arn"], rows["profile_arn"]).dictionary_encode().indices
@@ -130,7 +129,11 @@ def _section_lines(rows: pd.DataFrame) -> Iterator[str]:
             else:
                 said = next((side for side in sides if side != "-"), "")
             note = printable(note) if (note := cell_text(row.note)) else ""
-            if note and cell_text(row.role_arn) is cell_text(row.profile_arn) is None and (account := cell_text(row.account_id)):
+            if (
+                note
+                and cell_text(row.role_arn) is cell_text(row.profile_arn) is None
+                and (account := cell_text(row.account_id))
+            ):
                 note = f"account {printable(account)}: {note}"
             note = f"({note})" if said and note else note
             line = f"  {printable(row.field):<{width}}  {' '.join(filter(None, (said, note)))}".rstrip()

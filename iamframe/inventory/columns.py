@@ -7,7 +7,7 @@ Text columns of pandas 3 are Arrow arrays inside, so that nothing is copied on t
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -73,67 +73,3 @@ def shell_quoted(values: pa.Array) -> pa.Array:
 def concat(*parts: Any) -> pa.Array:
     """Return the element-wise concatenation of arrays and constants; missing where one is missing."""
     return pc.binary_join_element_wise(*parts, "")
-
-
-class Contradiction(NamedTuple):
-    """Two sources that say different things of one cell."""
-
-    key: str
-    column: str
-    said: tuple[object, object]
-    origins: tuple[str, str]
-
-
-def merged(
-    table: pa.Table, key: str, flags: tuple[str, ...] = (), latest: dict[str, tuple[str, ...]] | None = None
-) -> tuple[pa.Table, list[Contradiction]]:
-    """Return one row per key, in the order in which keys first come, and what the rows of one key contradict.
-
-    A missing value is an unknown one: a known value beats it, and two known ones that differ leave the cell missing.
-    Of `flags`, one true is enough. `latest` names columns of which the greatest value counts, each with the columns
-    that go with it. The column `origin` tells whose row it is and does not come back.
-    """
-    latest = latest or {}
-    encoded = table[key].combine_chunks().dictionary_encode()
-    size = len(encoded.dictionary)
-    if size == table.num_rows:
-        return table.drop_columns("origin"), []
-    code = np.asarray(encoded.indices)
-    origins = table["origin"].combine_chunks()
-    together = {name for names in latest.values() for name in names}
-    columns: dict[str, pa.Array] = {}
-    clashes: list[Contradiction] = []
-    for name in table.column_names:
-        column = table[name].combine_chunks()
-        if name == key:
-            columns[name] = encoded.dictionary
-        elif name in flags:
-            columns[name] = pa.array(np.bincount(code, np.asarray(column), minlength=size) > 0)
-        elif name != "origin" and name not in together:
-            rows = np.flatnonzero(np.asarray(column.is_valid()))
-            if name in latest:
-                rows = rows[np.asarray(pc.sort_indices(column.take(rows), sort_keys=[("", "descending")]))]
-            first = np.full(size, -1)
-            first[code[rows][::-1]] = rows[::-1]
-            if name not in latest:
-                values = np.asarray(column.dictionary_encode().indices.fill_null(-1))
-                differing = rows[values[rows] != values[first[code[rows]]]]
-                clashes += _contradictions(table[key], column, origins, name, first[code[differing]], differing)
-                first[code[differing]] = -1
-            for name_too in (name, *latest.get(name, ())):
-                values_too = table[name_too].combine_chunks()
-                columns[name_too] = values_too.take(pa.array(first, mask=first < 0))
-    names = [name for name in table.column_names if name != "origin"]
-    return pa.table([columns[name] for name in names], names=names), clashes
-
-
-def _contradictions(
-    keys: pa.ChunkedArray, values: pa.Array, origins: pa.Array, name: str, first: Positions, other: Positions
-) -> list[Contradiction]:
-    seen: dict[str, Contradiction] = {}
-    for one, two in zip(first.tolist(), other.tolist(), strict=True):
-        key = keys[one].as_py()
-        if key not in seen:
-            said = (values[one].as_py(), values[two].as_py())
-            seen[key] = Contradiction(key, name, said, (origins[one].as_py(), origins[two].as_py()))
-    return list(seen.values())

@@ -38,7 +38,7 @@ from iamframe.checks.result import Result, by_severity
 from iamframe.errors import ReportError
 from iamframe.inventory import schema
 from iamframe.inventory.columns import texts
-from iamframe.inventory.inventory import joined
+from iamframe.inventory.merge import joined
 from iamframe.knowledge.operations import UNKNOWN_ACCOUNT
 from iamframe.sources.archives import shown, whole_file
 

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
-from typing import Any, BinaryIO
+from typing import Any
 
 import msgspec
 from msgspec import Raw
@@ -39,6 +38,22 @@ from iamframe.knowledge.operations import (
 from iamframe.sources import cloudtrail, config, steampipe, terraform
 from iamframe.sources.archives import DENIED, Piece, Unreadable, pieces, shown, unread
 from iamframe.sources.consumers import CONSUMERS, Consumer, Pinning, pinned_mentions, template_ids, with_other_versions
+from iamframe.sources.documents import (
+    BROKEN,
+    NO_KEY_TWICE,
+    Value,
+    at_place,
+    documents_of,
+    documents_in,
+    items_of,
+    kind_of,
+    LongList,
+    object_of,
+    in_plain_words,
+    short_text,
+    beginning,
+    text_of,
+)
 from iamframe.sources.records import (
     Account,
     Answer,
@@ -56,14 +71,10 @@ from iamframe.sources.records import (
     parsed_time,
     tags_or_none,
 )
-from iamframe.sources.runs import LARGE, Runs, cut
+from iamframe.sources.runs import LARGE
 
 CHUNK = 2_000
-# What decoding raises on text that is not of the shape asked for.
-_BROKEN = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError, Unreadable)
 _SMALL = 4_096
-# Where msgspec says that a document ends and another text begins.
-_TRAILING = re.compile(r"trailing characters \(byte (\d+)\)")
 
 # By what CloudTrail's records are told from others', and how many are looked at for that.
 _OF_RECORDS = {"eventID", "eventTime", "eventSource"}
@@ -103,37 +114,6 @@ def read_files(sources: Iterable[Any]) -> Iterator[Answer]:
     yield from reader.answers()
 
 
-class _Key:
-    """A key of an object, told apart by identity, so that a key which comes twice is seen twice."""
-
-    __slots__ = ("text",)
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-
-Value = list[Raw] | dict[str, Raw] | str | bool | int | float | None
-_Found = list[Raw] | dict[_Key, Raw] | str | bool | int | float | None
-
-# One pass over the file finds its keys and cuts its lists into items, which are decoded one by one later.
-_OBJECT = msgspec.json.Decoder(dict[_Key, _Found], dec_hook=lambda _, text: _Key(text))
-_LIST = msgspec.json.Decoder(list[Raw])
-
-
-Documents = Iterator[tuple[str, dict[str, Value] | list[Raw]]]
-
-
-class _LongList(list[Raw]):
-    """What look like the last items of a long list, the runs of those before them, and the text before those."""
-
-    def __init__(self, items: list[Raw], runs: Runs, before: bytes) -> None:
-        super().__init__(items)
-        self.runs = runs
-        self.before = before
-        # The documents that turn out to follow that of the list.
-        self.after: Documents = iter(())
-
-
 @dataclass(slots=True)
 class _Document:
     """One JSON document: where it stands, its keys, and the files around it."""
@@ -161,7 +141,7 @@ class _Document:
         """Return the items of a list."""
         items = self.keys[key]
         if not isinstance(items, list):
-            raise Unreadable(f"{self.place}.{key} holds {_kind(items)}, not a list")
+            raise Unreadable(f"{self.place}.{key} holds {kind_of(items)}, not a list")
         return items
 
     def as_json(self, key: str | None = None) -> Raw:
@@ -244,7 +224,7 @@ class _Reader:
                     yield from self._now_or_later(piece, answer)
             except Unreadable as problem:
                 self._unreadable(piece, str(problem))
-            except _BROKEN as error:
+            except BROKEN as error:
                 self._unreadable(piece, _sentence(error, "$"))
             except OSError as error:
                 # A disk or a share that fails costs this file, and not those that were read.
@@ -276,9 +256,9 @@ class _Reader:
         if "identity" not in piece.name.lower() and piece.size > _SMALL:
             return
         try:
-            data = _text_of(piece.read())
+            data = text_of(piece.read())
             if b'"UserId"' in data and b'"Account"' in data:
-                for _, content in _documents(data):
+                for _, content in documents_of(data):
                     account = content.get("Account") if isinstance(content, dict) else None
                     if isinstance(account, str) and account and "UserId" in content:
                         self.identities[piece.folders] = account
@@ -353,7 +333,7 @@ class _Reader:
             return
         with piece.open() as file:
             piece = replace(piece, size=file.seek(0, os.SEEK_END))
-            for place, content in _documents_in(file):
+            for place, content in documents_in(file):
                 try:
                     if isinstance(content, list):
                         yield from self._list(source, piece, place, content)
@@ -377,11 +357,11 @@ class _Reader:
         if keys.keys() >= {"status_code", "data"}:
             # Recorders of botocore answers wrap each one so.
             yield from self._document(
-                source, piece, place + ".data", _object(document.as_json("data"), place + ".data")
+                source, piece, place + ".data", object_of(document.as_json("data"), place + ".data")
             )
             return
         # A long list first: whether what seems to follow it does is known when it was read to its end.
-        long = [key for key, value in keys.items() if isinstance(value, _LongList)]
+        long = [key for key, value in keys.items() if isinstance(value, LongList)]
         read, problems = False, []
         for key in dict.fromkeys((*long, *_SHAPES)):
             try:
@@ -395,15 +375,15 @@ class _Reader:
             raise Unreadable("; ".join(problems))
         if not read:
             raise Unreadable(
-                f"{_at(place)}is not a shape that iamframe reads (its keys are {_shown_keys(keys)}); see the README "
+                f"{at_place(place)}is not a shape that iamframe reads (its keys are {_shown_keys(keys)}); see the README "
                 "for the files that it takes"
             )
 
     def _list(self, source: str, piece: Piece, place: str, items: list[Raw]) -> Iterator[Answer]:
         if not items:
-            raise Unreadable(f"{_at(place)}is an empty list, which says nothing of any account")
-        if not any(_starts(item) == b"{" for item in items):
-            raise Unreadable(f"{_at(place)}holds a list of values, not the objects that AWS answers with")
+            raise Unreadable(f"{at_place(place)}is an empty list, which says nothing of any account")
+        if not any(beginning(item) == b"{" for item in items):
+            raise Unreadable(f"{at_place(place)}holds a list of values, not the objects that AWS answers with")
         first = _keys(items[0])
         document = _Document(source, piece, place, {"rows": items})
         if "resourceType" in first:
@@ -415,11 +395,11 @@ class _Reader:
         else:
             for index, item in enumerate(items):
                 try:
-                    keys = _object(item, f"{place}[{index}]")
+                    keys = object_of(item, f"{place}[{index}]")
                     yield from self._document(source, piece, f"{place}[{index}]", keys)
                 except Unreadable as problem:
                     self._unreadable(piece, str(problem), f"{place}[{index}]")
-                except _BROKEN as problem:
+                except BROKEN as problem:
                     self._unreadable(piece, _sentence(problem, f"{place}[{index}]"), f"{place}[{index}]")
 
     # From lists to records
@@ -429,7 +409,7 @@ class _Reader:
         decode = _decoder(document, kind)
         before = 0
         raws = document.items(key)
-        if isinstance(raws, _LongList):
+        if isinstance(raws, LongList):
             for chunk, count in self._runs(document, key, raws, kind, path):
                 yield chunk
                 before += count
@@ -438,13 +418,13 @@ class _Reader:
             part = raws[start : start + CHUNK]
             try:
                 chunk = [decode(item) for item in part]
-            except _BROKEN:
+            except BROKEN:
                 chunk = list(self._each(document, part, decode, path, before + start))
                 document.short.add(key)
             yield chunk
 
     def _runs(
-        self, document: _Document, key: str, long: _LongList, kind: type[msgspec.Struct], path: str
+        self, document: _Document, key: str, long: LongList, kind: type[msgspec.Struct], path: str
     ) -> Iterator[tuple[Records, int]]:
         """Yield the records of the runs in chunks, and how many items each chunk stands for."""
         decode_all, decode = msgspec.json.Decoder(list[kind]).decode, msgspec.json.Decoder(kind).decode  # type: ignore[valid-type]
@@ -453,11 +433,11 @@ class _Reader:
         for run in long.runs:
             try:
                 held += decode_all(run)
-            except _BROKEN:
+            except BROKEN:
                 yield held, len(held)
                 count += len(held)
                 held = []
-                if (items := _items(run)) is None:
+                if (items := items_of(run)) is None:
                     self._at_once(document, key, long, f"{path}[{count}]")
                     return
                 document.short.add(key)
@@ -469,10 +449,10 @@ class _Reader:
                 held = []
         yield held, len(held)
 
-    def _at_once(self, document: _Document, key: str, long: _LongList, place: str) -> None:
+    def _at_once(self, document: _Document, key: str, long: LongList, place: str) -> None:
         """Read the document from a run on that is no list by itself: an item, or the list, ended elsewhere."""
         try:
-            long.after = _documents(long.before + long.runs.rest())
+            long.after = documents_of(long.before + long.runs.rest())
             _, found = next(long.after)
         except Unreadable as problem:
             self._unreadable(document.piece, f"{place} and what follows {problem}", place)
@@ -487,7 +467,7 @@ class _Reader:
         for index, item in enumerate(items, start):
             try:
                 yield decode(item)
-            except _BROKEN as error:
+            except BROKEN as error:
                 self._unreadable(document.piece, _sentence(error, f"{path}[{index}]"), f"{path}[{index}]")
 
     def _listing(self, document: _Document, key: str, operation: str, kind: type[msgspec.Struct]) -> Iterator[Answer]:
@@ -510,7 +490,7 @@ class _Reader:
     def _each_one(self, document: _Document, raw: Raw, decode: Callable[[Raw], Any], path: str) -> Iterator[Any]:
         try:
             yield decode(raw)
-        except _BROKEN as error:
+        except BROKEN as error:
             self._unreadable(document.piece, _sentence(error, path), path)
 
     # IAM's own answers
@@ -584,7 +564,7 @@ class _Reader:
     def _summary(self, document: _Document) -> Iterator[Answer]:
         try:
             counts = msgspec.json.decode(document.as_json("SummaryMap"), type=dict[str, Count])
-        except _BROKEN as error:
+        except BROKEN as error:
             raise Unreadable(_sentence(error, f"{document.place}.SummaryMap")) from None
         account = Account(
             role_quota=counts.get("RolesQuota"),
@@ -652,7 +632,7 @@ class _Reader:
         for document, place, item in config.latest(self.recorded):
             try:
                 record = config.resource(item)
-            except _BROKEN as error:
+            except BROKEN as error:
                 at = f"{place}.configuration"
                 self._unreadable(document.piece, _sentence(error, at), at)
                 continue
@@ -684,7 +664,7 @@ class _Reader:
         plan = _decode(document, terraform.Plan)
         try:
             managed = list(terraform.in_plan(plan))
-        except _BROKEN as error:
+        except BROKEN as error:
             raise Unreadable(_sentence(error, f"{document.place}.resource_changes")) from None
         return self._managed(document, "terraform:plan" if plan.planned_values else "terraform:state", managed)
 
@@ -693,7 +673,7 @@ class _Reader:
         for item in managed:
             try:
                 found[item.type].append(terraform.resource(item))
-            except _BROKEN as error:
+            except BROKEN as error:
                 self._unreadable(document.piece, _sentence(error, item.address), item.address)
         self.has_read = True
         for records in found.values():
@@ -748,7 +728,7 @@ class _Reader:
                 if cloudtrail.is_of_iam(record):
                     account, event = cloudtrail.event_of(record)
                     found[account].append(event)
-            except (Unreadable, *_BROKEN) as error:
+            except (Unreadable, *BROKEN) as error:
                 place = f"{document.place} event {item.event_id or 'without an id'}"
                 said = str(error) if isinstance(error, Unreadable) else _sentence(error, "$")
                 self._unreadable(document.piece, f"{place}: {said}", place)
@@ -888,7 +868,7 @@ class _Reader:
 
     def _denied(self, source: str, piece: Piece, data: bytes) -> Iterator[Answer]:
         try:
-            text = _text_of(data).decode()
+            text = text_of(data).decode()
             # Spreadsheets write the separator of the country, or tabs.
             head = text.lstrip().partition("\n")[0]
             between = next((mark for mark in ";\t" if mark in head), ",")
@@ -959,149 +939,6 @@ def _accounts(records: Records) -> set[str | None]:
     return set(map(account_of, {arn.split("/", 1)[0] for arn in arns}))
 
 
-def _text_of(data: bytes) -> bytes:
-    # PowerShell 5 writes UTF-16 where a command's output is redirected to a file.
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        try:
-            return data.decode("utf-16").encode()
-        except UnicodeDecodeError:
-            raise Unreadable("is neither UTF-8 nor UTF-16 text") from None
-    return data.removeprefix(b"\xef\xbb\xbf")
-
-
-def _documents_in(file: BinaryIO) -> Documents:
-    """Yield each JSON document of a file with its place."""
-    if (keys := _cut(file)) is None:
-        file.seek(0)
-        yield from _documents(file.read())
-        return
-    yield "$", keys
-    for value in keys.values():
-        if isinstance(value, _LongList):
-            yield from value.after
-
-
-def _documents(data: bytes) -> Documents:
-    """Yield each JSON document of a text with its place; people append one export to another."""
-    data = _text_of(data)
-    if not data or data.isspace():
-        raise Unreadable("is empty; the command that should have written it probably failed")
-    try:
-        content = _content(data, "$")
-    except msgspec.DecodeError as error:
-        if not _TRAILING.search(str(error)):
-            raise Unreadable(f"is not JSON ({_plain(error)}); export it again with --output json") from None
-        for number, text in enumerate(_appended(data)):
-            place = f"document {number} $"
-            try:
-                content = _content(text, place)
-            except msgspec.DecodeError as problem:
-                raise Unreadable(f"{_at(place)}is not JSON ({_plain(problem)}); export it again") from None
-            yield place, content
-    else:
-        yield "$", content
-
-
-def _appended(data: bytes) -> Iterator[bytes]:
-    start = 0
-    while rest := memoryview(data)[start:]:
-        end = len(rest)
-        try:
-            msgspec.json.decode(rest, type=Raw)
-        except (msgspec.DecodeError, RecursionError) as error:
-            if not (trailing := _TRAILING.search(str(error))):
-                raise Unreadable(f"is not JSON after its first document ({_plain(error)}); export it again") from None
-            # It counts from one.
-            end = int(trailing.group(1)) - 1
-        yield data[start : start + end]
-        start += end
-
-
-def _cut(file: BinaryIO) -> dict[str, Value] | None:
-    """Return the keys of a large document with its long list in runs, or None where that cannot be done."""
-    if (found := cut(file)) is None:
-        return None
-    key, before, without, runs = found
-    try:
-        # The list is the whole document's own only if it ends what stands before it.
-        if list(_object(before + b"]}", "$"))[-1:] != [key]:
-            return None
-        keys = _object(without, "$")
-    except (Unreadable, msgspec.DecodeError):
-        return None
-    tail = keys[key]
-    return keys | {key: _LongList(tail, runs, before)} if isinstance(tail, list) else None
-
-
-def _items(run: bytes) -> list[Raw] | None:
-    """Return the items of a run, or None where it is no list."""
-    try:
-        return _LIST.decode(run)
-    except _BROKEN:
-        return None
-
-
-def _content(text: bytes | Raw, place: str) -> dict[str, Value] | list[Raw]:
-    if _starts(text) != b"[":
-        return _object(text, place)
-    try:
-        return _LIST.decode(text)
-    except RecursionError:
-        raise Unreadable(f"{_at(place)}is nested too deeply to be an answer of AWS") from None
-    except UnicodeDecodeError:
-        raise Unreadable(f"{_at(place)}is not UTF-8 text; export it again") from None
-
-
-def _starts(text: bytes | Raw) -> bytes:
-    return bytes(memoryview(text)[:1_000]).lstrip()[:1]
-
-
-def _object(text: bytes | Raw, place: str) -> dict[str, Value]:
-    """Return the keys and values of an object.
-
-    Raises
-    ------
-    Unreadable
-        If it is no object, is nested too deeply, or has a key twice.
-    msgspec.DecodeError
-        If it is not JSON.
-    """
-    try:
-        pairs = _OBJECT.decode(text)
-    except msgspec.ValidationError:
-        kinds = {b"[": "a list", b'"': "text", b"{": "a value that is no JSON value"}
-        kind = kinds.get(_starts(text), "a number or constant")
-        raise Unreadable(f"{_at(place)}holds {kind}, not the object that AWS answers with") from None
-    except RecursionError:
-        raise Unreadable(f"{_at(place)}is nested too deeply to be an answer of AWS") from None
-    except UnicodeDecodeError:
-        raise Unreadable(f"{_at(place)}is not UTF-8 text; export it again") from None
-    keys = _once([(key.text, value) for key, value in pairs.items()], f"{_at(place)}")
-    for key, value in keys.items():
-        if isinstance(value, dict):
-            keys[key] = _once([(k.text, v) for k, v in value.items()], f"{place}.{key} ")
-    return keys
-
-
-def _once(pairs: list[tuple[str, Any]], at: str = "") -> dict[str, Any]:
-    """Return an object of its keys and values.
-
-    Raises
-    ------
-    Unreadable
-        If a key comes twice.
-    """
-    keys = dict(pairs)
-    if len(keys) < len(pairs):
-        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
-        raise Unreadable(f"{at}has the key {_shown(twice)} twice, so that one would be lost; export it anew")
-    return keys
-
-
-# Finds keys that come twice at any depth; what numbers mean is no matter here.
-_TWICE = json.JSONDecoder(object_pairs_hook=_once, parse_int=str, parse_float=str, strict=False)
-
-
 def _decoder(document: _Document, kind: Any) -> Callable[[Raw], Any]:
     """Return what decodes an item, and refuses one that has a key twice.
 
@@ -1114,7 +951,7 @@ def _decoder(document: _Document, kind: Any) -> Callable[[Raw], Any]:
 
     def looked_at_twice(item: Raw) -> Any:
         record = decode(item)
-        _TWICE.decode(bytes(item).decode())
+        NO_KEY_TWICE.decode(bytes(item).decode())
         return record
 
     return looked_at_twice
@@ -1123,48 +960,31 @@ def _decoder(document: _Document, kind: Any) -> Callable[[Raw], Any]:
 def _keys(item: Raw) -> set[str]:
     try:
         return set(msgspec.json.decode(item, type=dict[str, Raw]))
-    except _BROKEN:
+    except BROKEN:
         return set()
 
 
 def _decode(document: _Document, kind: type[Any]) -> Any:
     try:
         return _decoder(document, kind)(document.as_json())
-    except _BROKEN as error:
+    except BROKEN as error:
         raise Unreadable(_sentence(error, document.place)) from None
 
 
 def _text(document: _Document, key: str) -> str:
     value = document.keys[key]
     if not isinstance(value, str):
-        raise Unreadable(f"{document.place}.{key} holds {_kind(value)}, not text")
+        raise Unreadable(f"{document.place}.{key} holds {kind_of(value)}, not text")
     return value
 
 
-def _plain(error: Exception) -> str:
-    return str(error).removeprefix("JSON is malformed: ").replace("\n", " ")
-
-
 def _sentence(error: Exception, path: str) -> str:
-    message, _, inner = _plain(error).partition(" - at `$")
+    message, _, inner = in_plain_words(error).partition(" - at `$")
     return f"{path}{inner.rstrip('`')}: {message[:1].lower()}{message[1:]}"
 
 
-def _at(place: str) -> str:
-    return "" if place == "$" else f"{place} "
-
-
-def _kind(value: Value) -> str:
-    kinds = {list: "a list", dict: "an object", str: "text", bool: "true or false", type(None): "null"}
-    return kinds.get(type(value), "a number")
-
-
-def _shown(text: str) -> str:
-    return repr(text[:40] + "…" if len(text) > 40 else text)
-
-
 def _shown_keys(keys: dict[str, Value]) -> str:
-    return ", ".join(_shown(key) for key in list(keys)[:5]) + (" …" if len(keys) > 5 else "") if keys else "none"
+    return ", ".join(short_text(key) for key in list(keys)[:5]) + (" …" if len(keys) > 5 else "") if keys else "none"
 
 
 _SHAPES: dict[str, Callable[[_Reader, _Document], Iterator[Answer] | None]] = {
