@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).parent.parent / "iamframe"
 # What each is for, in the order in which facts pass through them.
 ROOMS = {
     "errors": "every error, the version",
+    "messages": "the words around numbers and names",
     "knowledge": "what is known before anything is read: operations, trust, names, makers, surfaces",
     "sources": "where records come from: files and AWS",
     "inventory": "records become linked frames; snapshots, SQL, tables",
@@ -37,7 +38,7 @@ def room_of(module: str) -> str:
     """The room that a module is in."""
     if module in _FACE:
         return "face"
-    return "errors" if module in ("errors", "version") else module.split(".")[0]
+    return "errors" if module in ("errors", "version") else module.partition(".")[0]
 
 
 @functools.cache
@@ -50,7 +51,7 @@ def imports() -> dict[str, set[str]]:
             continue
         others = set()
         for node in ast.walk(ast.parse(source)):
-            if isinstance(node, ast.ImportFrom) and str(node.module).split(".")[0] == "iamframe":
+            if isinstance(node, ast.ImportFrom) and f"{node.module}.".startswith("iamframe."):
                 base = str(node.module).removeprefix("iamframe").removeprefix(".")
                 names = [f"{base}.{alias.name}".removeprefix(".") for alias in node.names]
                 # A package is no module of its own where one of its modules is what is imported.

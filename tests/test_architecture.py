@@ -21,7 +21,7 @@ GATES = {
     "botocore": {"sources.client", "sources.fleet", "sources.refusals", "sources.sessions"},
     "duckdb": {"inventory.sql"},
     "distributed": {"inventory.live"},
-    "jinja2": {"report.template"},
+    "jinja2": {"report.page"},
     "matplotlib": {"ui.plots"},
     "xlsxwriter": {"report.excel"},
     "ipywidgets": {"ui.widgets"},

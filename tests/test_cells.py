@@ -11,7 +11,7 @@ import pytest
 from builders import ACCOUNT, dump, identity, load, nested_role, profile, profile_list, role_detail, tag_list
 
 import iamframe
-from iamframe.inventory import cells, schema
+from iamframe.inventory import display, schema
 from iamframe.inventory.inventory import Inventory
 
 HOSTILE = "/<script>alert(1)</script>/"
@@ -37,14 +37,14 @@ class Tags(HTMLParser):
 
 
 def test_all_text_of_a_table_is_text() -> None:
-    told = Tags(cells.table(PAYLOADS, [PAYLOADS], caption=PAYLOADS[0]) + cells.line(PAYLOADS[1]))
+    told = Tags(display.html_table(PAYLOADS, [PAYLOADS], caption=PAYLOADS[0]) + display.html_line(PAYLOADS[1]))
     assert told.elements == {"table", "caption", "thead", "tbody", "tr", "th", "td", "p"}
     assert told.attributes == {"class", "style", "scope"}
     assert {*PAYLOADS} <= set(told.texts)
 
 
 def test_numbers_are_grouped_missing_cells_are_empty_and_a_short_row_fills_its_table() -> None:
-    html = cells.table(("a", "b", "c"), [(1234, None, "x"), ("y", "z")])
+    html = display.html_table(("a", "b", "c"), [(1234, None, "x"), ("y", "z")])
     assert re.findall(r"<td[^>]*>([^<]*)</td>", html) == ["1,234", "", "x", "y", "z"]
     assert re.findall(r"colspan='(\d)'", html) == ["2"]
 

@@ -20,7 +20,7 @@ from iamframe.inventory.live import _Way
 from iamframe.practice import PracticeAccount
 from iamframe.practice.calls import Answer, Call, Refusal, refusal_answer
 from iamframe.sources.fleet import members_of
-from iamframe.sources.plan import Plan
+from iamframe.sources.records import Plan
 
 ROLE = "OrganizationAccountAccessRole"
 # Ten accounts in the tests; IAMFRAME_FLEET=200 is the whole run.

@@ -34,10 +34,10 @@ from iamframe.inventory.columns import (
     texts,
 )
 from iamframe.inventory.inventory import Inventory
-from iamframe.inventory.words import counted
 from iamframe.knowledge.names import canonical_key
 from iamframe.knowledge.operations import UNKNOWN_ACCOUNT
 from iamframe.knowledge.trust import same_policy, what_changed
+from iamframe.messages.text import counted
 
 if TYPE_CHECKING:
     import os

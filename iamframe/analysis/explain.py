@@ -23,12 +23,12 @@ from iamframe.inventory.columns import Bools, is_in, joined_key, texts
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.linking import profile_ids, without_path
 from iamframe.inventory.views import account_lists, maker_of
-from iamframe.inventory.words import counted
 from iamframe.knowledge.arn import Asked, account_of, asked_for, name_of, partition_of
 from iamframe.knowledge.makers import GUESS, PAIR, TAG, known_makers
 from iamframe.knowledge.operations import ALL, CORE, ROLE_LINKS, aws_command
 from iamframe.knowledge.surfaces import known_facts
 from iamframe.knowledge.trust import statements_of
+from iamframe.messages.text import counted
 
 NOT_READ = "not read"
 # AWS's own words, as it answered when it was recorded; tests hold them against the practice account.

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from iamframe.inventory import cells
+from iamframe.inventory import display
 from iamframe.inventory.columns import joined_key
-from iamframe.inventory.words import counted, printable
 from iamframe.knowledge.arn import name_of
+from iamframe.messages.text import counted, printable
 
 SHOWN = 10
 _BESIDE = 44
@@ -69,11 +69,11 @@ def html_tables(frame: pd.DataFrame) -> Iterator[str]:
         other = before.assign(note=note, profile=before["profile"].mask(naming))
         other = other[[name for name in columns if other[name].notna().any()]].astype(object)
         other["section"] = other["section"].mask(other["section"].eq(other["section"].shift()))
-        yield cells.table(
+        yield display.html_table(
             [columns[name] for name in other.columns], other.where(other.notna(), None).to_numpy().tolist()
         )
     for rows in pairs[:SHOWN]:
-        yield f"<h4 class='{cells.NO_MATH}'>{escape(_heading(rows))}</h4>"
+        yield f"<h4 class='{display.NO_MATH}'>{escape(_heading(rows))}</h4>"
         told, last = [], None
         for section, field, *sides, note in rows[["section", "field", "role", "profile", "note"]].to_numpy(
             dtype=object
@@ -81,9 +81,9 @@ def html_tables(frame: pd.DataFrame) -> Iterator[str]:
             shown = [cell_text(value) for value in sides]
             told.append((section if section != last else None, field, *(shown if any(shown) else ()), cell_text(note)))
             last = section
-        yield cells.table(("", "", "role", "instance profile", "note"), told)
+        yield display.html_table(("", "", "role", "instance profile", "note"), told)
     if more := _more(pairs):
-        yield cells.line(more)
+        yield display.html_line(more)
 
 
 _SIDE_BY_SIDE = ("identity", "link", "tags", "where tags show")

@@ -16,11 +16,10 @@ from iamframe.errors import SourceError
 from iamframe.inventory import schema
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.live import load_account
-from iamframe.inventory.words import counted
 from iamframe.knowledge.operations import UNKNOWN_REGION
 from iamframe.knowledge.surfaces import Fact, index_home, known_facts
-from iamframe.sources.plan import Plan
-from iamframe.sources.records import Tag
+from iamframe.messages.text import counted
+from iamframe.sources.records import Plan, Tag
 from iamframe.sources.sessions import DEFAULT_REGION, check_regions, open_session
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ import pandas as pd
 from iamframe.checks.registry import Counts, Reach, Verdicts
 from iamframe.inventory.columns import Bools, is_in
 from iamframe.inventory.linking import account_named
-from iamframe.inventory.words import counted
 from iamframe.knowledge.operations import ALL, PROFILE_LIST, ROLE_LINKS, ROLE_LISTS
+from iamframe.messages.text import counted
 
 _COMPLETE = ("complete", "")
 # What shows a role in no profile, or a profile without a role, if there is one: GetRole and GetInstanceProfile do not,

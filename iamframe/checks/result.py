@@ -12,9 +12,9 @@ import pyarrow.compute as pc
 
 from iamframe.checks.policy import Policy
 from iamframe.checks.registry import CHECKS, SEVERITIES, STATUSES
-from iamframe.inventory import cells, schema, views
+from iamframe.inventory import display, schema, views
 from iamframe.inventory.inventory import Inventory
-from iamframe.inventory.words import counted, how_many
+from iamframe.messages.text import counted, how_many
 
 _REASONS_SHOWN = 10
 _NAMED = 3
@@ -84,12 +84,14 @@ class Result:
         columns = ["check", "title", "severity", "findings", "expected", "accepted", *STATUSES]
         head = (*columns[:6], *(f"accounts {status}" for status in STATUSES))
         rows = summary[columns].to_numpy(dtype=object).tolist()
-        parts = [cells.line(f"{counted(len(self.findings), 'finding')}; {self.said_complete}.")]
+        parts = [display.html_line(f"{counted(len(self.findings), 'finding')}; {self.said_complete}.")]
         if reasons:
-            parts.append(cells.table(("not complete", "accounts", "why"), reasons[:_REASONS_SHOWN]))
+            parts.append(display.html_table(("not complete", "accounts", "why"), reasons[:_REASONS_SHOWN]))
             if len(reasons) > _REASONS_SHOWN:
-                parts.append(cells.line(f"and {counted(len(reasons) - _REASONS_SHOWN, 'more reason')}, in .coverage"))
-        return "".join([*parts, cells.table(head, rows)])
+                parts.append(
+                    display.html_line(f"and {counted(len(reasons) - _REASONS_SHOWN, 'more reason')}, in .coverage")
+                )
+        return "".join([*parts, display.html_table(head, rows)])
 
 
 def said_not_complete(unsure: pd.DataFrame) -> list[tuple[str, str, str]]:

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.inventory.staging import Book
-from iamframe.inventory.words import counted
 from iamframe.knowledge.operations import ALL, CORE, GLOBAL, PROFILE_LIST, ROLE_LINKS, ROLE_LISTS, VERSIONS, cli_name
+from iamframe.messages.text import counted
 
 _SINGLE = {
     "roles_expected": ("GetRole", "ListRoleTags"),

@@ -15,12 +15,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe.inventory import cells, schema
+from iamframe.inventory import display, schema
 from iamframe.inventory.columns import take
 from iamframe.inventory.linking import profiles_meant
 from iamframe.inventory.snapshot import write_snapshot
 from iamframe.inventory.sql import select
-from iamframe.inventory.words import counted
+from iamframe.messages.text import counted
 from iamframe.sources.cloudtrail import LOOKUP, TRAIL
 
 _ACCOUNTS_SHOWN = 10
@@ -101,10 +101,10 @@ class Inventory:
         """Return what was not read, and the number of rows of each frame and account, as a notebook shows it."""
         accounts = self.accounts.head(_ACCOUNTS_SHOWN)
         rows = [(name, schema.FRAMES[name].row, count) for name, count in self._told().items()]
-        parts = [self._unread(), cells.table(("frame", "one row per", "rows"), rows)]
+        parts = [self._unread(), display.html_table(("frame", "one row per", "rows"), rows)]
         by_account = {name: self.frames[name]["account_id"].value_counts() for name in ("roles", "profiles", "gaps")}
         parts.append(
-            cells.table(
+            display.html_table(
                 ("account", "name", "roles", "profiles", "gaps"),
                 [
                     (
@@ -117,15 +117,17 @@ class Inventory:
             )
         )
         if len(self.accounts) > _ACCOUNTS_SHOWN:
-            parts.append(cells.line(f"and {counted(len(self.accounts) - _ACCOUNTS_SHOWN, 'more account')}"))
+            parts.append(display.html_line(f"and {counted(len(self.accounts) - _ACCOUNTS_SHOWN, 'more account')}"))
         return "".join(parts)
 
     def _unread(self) -> str:
         reasons = self.gaps["reason"].value_counts()
         if reasons.empty:
-            return cells.line("Nothing that was asked for was left unread: there are no gaps.")
+            return display.html_line("Nothing that was asked for was left unread: there are no gaps.")
         said = ", ".join(f"{count:,} {str(reason).replace('_', ' ')}" for reason, count in reasons.items())
-        return cells.line(f"{counted(len(self.gaps), 'gap')} ({said}): what was not read, or not believed, is in .gaps")
+        return display.html_line(
+            f"{counted(len(self.gaps), 'gap')} ({said}): what was not read, or not believed, is in .gaps"
+        )
 
 
 def linked_to(profiles: pa.Table, references: pa.Table) -> pa.Table:

@@ -28,10 +28,9 @@ from iamframe.sources.fleet import (
     spellings,
     without,
 )
-from iamframe.sources.plan import Plan, References
 from iamframe.sources.progress import Progress, silent
 from iamframe.sources.progress import shown as shown_progress
-from iamframe.sources.records import Account, Answer, Gap, Tally
+from iamframe.sources.records import Account, Answer, Gap, Plan, References, Tally
 from iamframe.sources.sessions import DEFAULT_REGION, check_regions, first_failure, open_session, source_name
 
 if TYPE_CHECKING:

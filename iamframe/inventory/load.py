@@ -14,7 +14,6 @@ import msgspec
 from iamframe.errors import IamframeError, SourceError, StoreError
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.merge import build_inventory
-from iamframe.inventory.sample import sample_folder
 from iamframe.inventory.snapshot import UNFINISHED, is_snapshot, move_back, read_snapshot, refuse_others
 from iamframe.sources.archives import shown, whole_file
 from iamframe.sources.files import read_files
@@ -226,3 +225,20 @@ def _write_whole(file: Path, text: bytes) -> None:
         with contextlib.suppress(OSError):
             aside.unlink()
         raise
+
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def sample_folder() -> Path:
+    """Return the folder that holds the sample, as the AWS CLI would have printed it.
+
+    Raises
+    ------
+    SourceError
+        If it is not there, as in an installation that was put together by hand.
+    """
+    for folder in (_PACKAGE / "_sample", _PACKAGE.parent / "data" / "sample"):
+        if folder.is_dir():
+            return folder
+    raise SourceError(f"{_PACKAGE / '_sample'}: the sample is missing; install iamframe again")

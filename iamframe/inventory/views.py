@@ -25,7 +25,6 @@ from iamframe.inventory.columns import (
     texts,
 )
 from iamframe.inventory.inventory import Inventory
-from iamframe.inventory.words import counted
 from iamframe.knowledge.makers import GUESS, PAIR, TAG, Maker, known_makers, known_own_tags, own_tag
 from iamframe.knowledge.names import relation
 from iamframe.knowledge.operations import (
@@ -40,6 +39,7 @@ from iamframe.knowledge.operations import (
     label,
     policy_of,
 )
+from iamframe.messages.text import counted
 from iamframe.sources.consumers import CONSUMERS
 
 

@@ -16,7 +16,7 @@ from iamframe.errors import missing_extra
 from iamframe.inventory import schema
 from iamframe.inventory.columns import texts
 from iamframe.inventory.export import TIME_FORMAT
-from iamframe.inventory.words import counted
+from iamframe.messages.text import counted
 from iamframe.report.mask import MASKED
 from iamframe.version import __version__
 

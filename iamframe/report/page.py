@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from iamframe.analysis.owners import OWNER_TAG, owner_keys
 from iamframe.checks.registry import CHECKS, SEVERITIES, STATUSES
@@ -126,7 +127,6 @@ def render_page(
     # Loaded here, since the checks and the CSV files need no page.
     from markupsafe import Markup
 
-    from iamframe.report.template import page_template
     from iamframe.report.translate import Words
 
     words = Words(lang)
@@ -336,3 +336,48 @@ def _reasons(sections: list[Section]) -> list[tuple[str, list[tuple[Section, str
             checks.append((section, section.status))
     ordered = sorted(said.items(), key=lambda item: (-len(item[1][1]), -len(item[1][0])))
     return [(reason, checks, list(accounts)) for reason, (checks, accounts) in ordered]
+
+
+_SOME = "IAM roles and instance profiles: some findings"
+
+
+def render_findings(result: Result, said: str) -> str:
+    """Return the page of a result's findings, section by section, as text: one HTML document.
+
+    It is as safe as `render_page`. `said` tells at its head by what the findings were chosen.
+    """
+    # Loaded here, since the checks and the CSV files need no page.
+    from markupsafe import Markup
+
+    from iamframe.report.translate import Words
+
+    words = Words("en")
+    style = asset("page.css") + generated_style(_SOME, words)
+    script = asset("page.js")
+    sections = list(sections_of(result, words))
+    return page_template("findings.html.j2").render(
+        style=Markup(style),  # noqa: S704 - our own files, and a title of our own
+        script=Markup(script),  # noqa: S704 - our own file
+        policy=content_policy(style, script),
+        title=_SOME,
+        chosen=said,
+        version=__version__,
+        sources=result.inventory.sources,
+        is_sample=result.inventory.sources == ("sample",),
+        labels=LABELS,
+        sections=[section for section in sections if section.total],
+        unseen=[section for section in sections if section.status != "complete"],
+        policy_file=result.policy.path,
+    )
+
+
+def page_template(name: str = "page.html.j2") -> Template:
+    """Return a template of this folder: what it is given is escaped, and what it is not given is an error."""
+    environment = Environment(
+        autoescape=True,
+        loader=PackageLoader("iamframe.report", "."),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    return environment.get_template(name)

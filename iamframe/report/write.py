@@ -12,8 +12,7 @@ from iamframe.checks.registry import SEVERITIES, STATUSES
 from iamframe.checks.result import Result
 from iamframe.errors import ReportError
 from iamframe.inventory.export import move_in, write_csv, write_into
-from iamframe.report.filtered import render_findings
-from iamframe.report.page import LANGUAGES, render_page
+from iamframe.report.page import LANGUAGES, render_findings, render_page
 from iamframe.version import __version__
 
 if TYPE_CHECKING:

@@ -42,7 +42,6 @@ from iamframe.sources.consumers import (
     template_ids,
     with_other_versions,
 )
-from iamframe.sources.plan import Plan
 from iamframe.sources.progress import Progress, silent
 from iamframe.sources.records import (
     Account,
@@ -53,6 +52,7 @@ from iamframe.sources.records import (
     ListedProfile,
     ListedRole,
     Mention,
+    Plan,
     RoleDetail,
     State,
     Tag,

@@ -100,7 +100,9 @@ def _appended(data: bytes) -> Iterator[bytes]:
             msgspec.json.decode(rest, type=Raw)
         except (msgspec.DecodeError, RecursionError) as error:
             if not (trailing := _TRAILING.search(str(error))):
-                raise Unreadable(f"is not JSON after its first document ({in_plain_words(error)}); export it again") from None
+                raise Unreadable(
+                    f"is not JSON after its first document ({in_plain_words(error)}); export it again"
+                ) from None
             # It counts from one.
             end = int(trailing.group(1)) - 1
         yield data[start : start + end]

@@ -41,17 +41,17 @@ from iamframe.sources.consumers import CONSUMERS, Consumer, Pinning, pinned_ment
 from iamframe.sources.documents import (
     BROKEN,
     NO_KEY_TWICE,
+    LongList,
     Value,
     at_place,
-    documents_of,
+    beginning,
     documents_in,
+    documents_of,
+    in_plain_words,
     items_of,
     kind_of,
-    LongList,
     object_of,
-    in_plain_words,
     short_text,
-    beginning,
     text_of,
 )
 from iamframe.sources.records import (
@@ -375,8 +375,8 @@ class _Reader:
             raise Unreadable("; ".join(problems))
         if not read:
             raise Unreadable(
-                f"{at_place(place)}is not a shape that iamframe reads (its keys are {_shown_keys(keys)}); see the README "
-                "for the files that it takes"
+                f"{at_place(place)}is not a shape that iamframe reads (its keys are {_shown_keys(keys)}); see the "
+                "README for the files that it takes"
             )
 
     def _list(self, source: str, piece: Piece, place: str, items: list[Raw]) -> Iterator[Answer]:

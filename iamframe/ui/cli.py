@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from iamframe.errors import IamframeError, SourceError
-from iamframe.inventory.words import printable
+from iamframe.messages.text import printable
 from iamframe.version import __version__
 
 if TYPE_CHECKING:
@@ -218,7 +218,7 @@ def check(
 
 
 def _age(_: click.Context, __: click.Parameter, text: str) -> timedelta:
-    from iamframe.analysis.plan.ages import read_age
+    from iamframe.analysis.plan.resources import read_age
 
     try:
         return read_age(text)
@@ -256,7 +256,7 @@ def plan(
     from iamframe.analysis.plan.plan import plan as planned
     from iamframe.checks import run_checks
     from iamframe.inventory.load import load
-    from iamframe.inventory.words import counted
+    from iamframe.messages.text import counted
 
     result = run_checks(load(*sources, **_asked(**live)), only=only or None, policy=policy)
     made = planned(result, min_age=min_age, min_idle=min_idle)

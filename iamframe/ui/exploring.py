@@ -25,7 +25,7 @@ from iamframe.errors import FilterError, ReportError
 from iamframe.inventory import schema
 from iamframe.inventory.columns import Bools, is_in, joined_key, position, take_flag, texts
 from iamframe.inventory.inventory import Inventory
-from iamframe.inventory.words import counted
+from iamframe.messages.text import counted
 from iamframe.report.write import write_findings
 
 NO_MAKER = "(none known)"

@@ -23,9 +23,9 @@ from iamframe.errors import missing_extra
 from iamframe.inventory import views
 from iamframe.inventory.columns import Bools, is_in
 from iamframe.inventory.inventory import Inventory
-from iamframe.inventory.words import counted
 from iamframe.knowledge.names import shown
 from iamframe.knowledge.surfaces import known_facts
+from iamframe.messages.text import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

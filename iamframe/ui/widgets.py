@@ -16,10 +16,10 @@ from iamframe.checks import SEVERITIES, Policy, Result, run_checks
 from iamframe.checks.registry import STATUSES
 from iamframe.checks.result import said_not_complete
 from iamframe.errors import IamframeError, missing_extra
-from iamframe.inventory import cells
+from iamframe.inventory import display
 from iamframe.inventory.inventory import Inventory
-from iamframe.inventory.words import counted
 from iamframe.knowledge.names import shown
+from iamframe.messages.text import counted
 from iamframe.ui import exploring
 from iamframe.ui.exploring import Filter
 
@@ -259,7 +259,7 @@ class Explorer:
         none = ", ".join(rows["check"][quiet])
         _show(
             self.counted,
-            cells.table(head, body, caption="Findings by check and severity")
+            display.html_table(head, body, caption="Findings by check and severity")
             + _lines([f"None with this filter, and complete in every account: {none}"] if none else []),
         )
         self._group()
@@ -278,7 +278,7 @@ class Explorer:
         more = (
             [f"and {counted(len(told) - _REASONS, 'more reason')}, in .result.coverage"] if len(told) > _REASONS else []
         )
-        table = cells.table(("not complete", "accounts", "why"), told[:_REASONS])
+        table = display.html_table(("not complete", "accounts", "why"), told[:_REASONS])
         _show(self.unseen, _lines([words]) + table + _lines(more))
 
     def _group(self) -> None:
@@ -295,7 +295,7 @@ class Explorer:
         numbers = rows[["findings", *SEVERITIES]].to_numpy(dtype=object).tolist()
         body = [(name, *counts) for name, counts in zip(named, numbers, strict=True)]
         caption = f"Findings by the tag {shown(key)}; one whose sides carry two values counts twice"
-        _show(self.grouped, cells.table((shown(key), "findings", *SEVERITIES), body, caption=caption))
+        _show(self.grouped, display.html_table((shown(key), "findings", *SEVERITIES), body, caption=caption))
 
     def _turn(self, by: int) -> None:
         self._start += by * self._size
@@ -320,7 +320,7 @@ class Explorer:
         if self._sorts:
             self.table.update(frame, selected_rows=[], **_SORTING)
         else:
-            _show(self.table, cells.table(list(frame.columns), frame.to_numpy(dtype=object).tolist()))
+            _show(self.table, display.html_table(list(frame.columns), frame.to_numpy(dtype=object).tolist()))
         labels = zip(numbers, rows["check"], rows["resource_name"].fillna(""), strict=True)
         names = [" · ".join(filter(None, (f"{number:,}", check, name))) for number, check, name in labels]
         self.row.options = [("choose a row", _NO_ROW), *zip(names, rows.index.tolist(), strict=True)]
@@ -408,7 +408,7 @@ def _displayed(findings: pd.DataFrame) -> pd.DataFrame:
 
 
 def _lines(texts: Iterable[str]) -> str:
-    return "".join(cells.line(text) for text in texts if text)
+    return "".join(display.html_line(text) for text in texts if text)
 
 
 def _show(output: Any, html: str) -> None:

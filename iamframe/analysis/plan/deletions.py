@@ -15,8 +15,8 @@ from iamframe.analysis.plan.commands import Block, Command, tags_json, words
 from iamframe.analysis.plan.resources import PROFILE, Facts, Resource
 from iamframe.analysis.plan.script import unchanged, unused
 from iamframe.inventory.columns import is_in, position, texts
-from iamframe.inventory.words import counted
 from iamframe.knowledge.makers import own_tag
+from iamframe.messages.text import counted
 
 _ELSEWHERE = r"^arn:[^:]*:iam::(?P<account>\d+):instance-profile/(?:.*/)?(?P<name>[^/]+)$"
 EMPTY, UNREFERENCED = "empty_profiles", "unreferenced_profiles"

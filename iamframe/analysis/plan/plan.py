@@ -16,16 +16,15 @@ import pandas as pd
 
 from iamframe.analysis.plan import deletions as deleting
 from iamframe.analysis.plan import tags as tagging
-from iamframe.analysis.plan.ages import read_age
 from iamframe.analysis.plan.commands import Block
 from iamframe.analysis.plan.deletions import Found
-from iamframe.analysis.plan.resources import Facts, stamp
+from iamframe.analysis.plan.resources import Facts, read_age, stamp
 from iamframe.analysis.plan.script import render
 from iamframe.checks.result import Result
 from iamframe.errors import ReportError
 from iamframe.inventory import schema
 from iamframe.inventory.columns import texts
-from iamframe.inventory.words import counted
+from iamframe.messages.text import counted
 
 __all__ = ["CHECKS", "Plan", "plan"]
 

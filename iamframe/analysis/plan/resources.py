@@ -13,9 +13,9 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from iamframe.analysis.plan.ages import said
 from iamframe.analysis.plan.reads import ASKED, asked_first
 from iamframe.checks.result import Result
+from iamframe.errors import PlanError
 from iamframe.inventory.columns import is_in, position
 from iamframe.knowledge.arn import name_of
 from iamframe.knowledge.makers import GUESS, Maker, known_makers, own_tag
@@ -273,7 +273,9 @@ class Facts:
         if resource.created_at is None:
             return "when it was made is not known, so that it may be in the making"
         if self._read_at(resource) - resource.created_at < self.min_age:
-            return f"it was made {stamp(resource.created_at)}, less than {said(self.min_age)} before it was read"
+            return (
+                f"it was made {stamp(resource.created_at)}, less than {age_in_words(self.min_age)} before it was read"
+            )
         return None
 
     def _read_at(self, resource: Resource) -> datetime:
@@ -285,4 +287,33 @@ class Facts:
         used = role.last_used_at
         if self.min_idle <= timedelta(0) or used is None or self._read_at(role) - used >= self.min_idle:
             return None
-        return f"last used {used.astimezone(UTC):%Y-%m-%d}, less than {said(self.min_idle)} before it was read"
+        return f"last used {used.astimezone(UTC):%Y-%m-%d}, less than {age_in_words(self.min_idle)} before it was read"
+
+
+def read_age(value: timedelta | str, of: str = "") -> timedelta:
+    """Return an age that is given as such, or as text: days or hours, such as 1d, 12h or 0.
+
+    Raises
+    ------
+    PlanError
+        If it is none, or below zero; the sentence begins with `of`.
+    """
+    age = _parsed_age(value) if isinstance(value, str) else value
+    if not isinstance(age, timedelta) or age < timedelta(0):
+        raise PlanError(f"{of}{value!r} is no age; give days or hours, such as 1d, 12h or 0")
+    return age
+
+
+def _parsed_age(text: str) -> timedelta | None:
+    number, unit = (text[:-1], text[-1]) if text[-1:] in ("d", "h") else (text, "d")
+    try:
+        return timedelta(days=float(number)) if unit == "d" else timedelta(hours=float(number))
+    except (ValueError, OverflowError):
+        return None
+
+
+def age_in_words(age: timedelta) -> str:
+    """Return an age in words."""
+    hours = age / timedelta(hours=1)
+    number, unit = (hours / 24, "day") if hours >= 24 and hours % 24 == 0 else (hours, "hour")
+    return f"{number:g} {unit}{'' if number == 1 else 's'}"

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from iamframe.analysis.plan import reads as look
 from iamframe.analysis.plan.commands import Block, Command, words
 from iamframe.analysis.plan.resources import PROFILE, Account, Resource
-from iamframe.inventory.words import counted, printable
+from iamframe.messages.text import counted, printable
 from iamframe.version import __version__
 
 _TAGS = "sort_by(Tags||`[]`,&Key)[].[Key,Value]"

@@ -24,8 +24,8 @@ from iamframe.analysis.plan.resources import PROFILE, Facts, Resource
 from iamframe.analysis.plan.script import unchanged
 from iamframe.checks.policy import RequiredTag
 from iamframe.inventory.columns import is_in, position
-from iamframe.inventory.words import counted
 from iamframe.knowledge.makers import own_tag
+from iamframe.messages.text import counted
 
 UNTAGGED_PROFILES, UNTAGGED_ROLES = "untagged_profiles", "untagged_roles"
 DIFFERENCES, REQUIRED = "tag_differences", "missing_required_tags"

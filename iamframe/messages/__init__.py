@@ -1,0 +1,1 @@
+"""What iamframe says: the words around numbers and names."""
