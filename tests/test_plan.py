@@ -579,5 +579,5 @@ def test_the_command_line_writes_files_and_refuses_an_age_that_is_none(tmp_path:
 
 
 def test_the_function_stays_a_function_when_its_package_was_imported() -> None:
-    code = "import iamframe, iamframe.analysis.plan.plan, iamframe.sources.plan; assert callable(iamframe.plan)"
+    code = "import iamframe, iamframe.analysis.plan.plan, iamframe.sources.records; assert callable(iamframe.plan)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

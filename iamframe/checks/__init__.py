@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from iamframe.checks import names, orphans, tags, trust
+from iamframe.checks import orphans, names, tags, trust  # isort: skip - in this order they are told
 from iamframe.checks.policy import Policy, read_policy
 from iamframe.checks.registry import CHECKS, SEVERITIES, Check
 from iamframe.checks.result import Result
