@@ -1,4 +1,4 @@
-"""Write the generated parts of the README: the tables of checks and frames, the policy, the picture of the page.
+"""Write the generated parts of the README: the tables of checks and frames, the policy, the rooms, the page.
 
 python tests/docs.py              write the tables
 python tests/docs.py --check      exit 1 if they are not current
@@ -13,6 +13,8 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
+
+from rooms import picture
 
 from iamframe import load_sample, run_checks, write_report
 from iamframe.checks import CHECKS
@@ -104,7 +106,12 @@ def _frame(frame: Frame) -> str:
 
 def written(readme: str) -> str:
     """Return the README with its generated parts made anew."""
-    parts = (("checks", checks_table()), ("frames", frames_text()), ("policy", policy_text()))
+    parts = (
+        ("checks", checks_table()),
+        ("frames", frames_text()),
+        ("policy", policy_text()),
+        ("rooms", f"```\n{picture()}\n```"),
+    )
     for name, text in parts:
         readme = re.sub(
             f"(<!-- {name} -->\n).*?(<!-- /{name} -->)", lambda m, t=text: f"{m[1]}{t}\n{m[2]}", readme, flags=re.DOTALL

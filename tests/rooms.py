@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import functools
-from collections import Counter
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent / "iamframe"
@@ -63,21 +62,38 @@ def imports() -> dict[str, set[str]]:
     return found
 
 
+def _arrows() -> set[tuple[str, str]]:
+    return {(room_of(module), room_of(other)) for module, others in imports().items() for other in others}
+
+
+def _modules_of(room: str) -> list[str]:
+    named = [module for module, source in modules().items() if room_of(module) == room and source.count("\n") > 1]
+    return sorted({module.partition(".")[2] or module for module in named} - {room if room != "errors" else ""})
+
+
 def picture() -> str:
-    """A line per room, the last one first: its size, and how many imports lead from it into each room before it."""
-    arrows: Counter[tuple[str, str]] = Counter()
-    for module, others in imports().items():
-        arrows.update((room_of(module), room_of(other)) for other in others)
+    """A line per room with the rooms that it imports from, the first one on the left; then what is in each."""
     rooms = [room for room in ROOMS if room != "face"]
-    sizes = {room: [s for m, s in modules().items() if room_of(m) == room and s.strip()] for room in rooms}
-    head = f"{'':10} {'modules':>7} {'lines':>6}  imports from " + " ".join(f"{room:>9}" for room in rooms[:-1])
-    lines = [head]
-    for at, room in reversed(list(enumerate(rooms))):
-        counts = " ".join(f"{arrows[room, other] or '-':>9}" for other in rooms[:at])
-        size = sum(len(source.splitlines()) for source in sizes[room])
-        lines.append(f"{room:10} {len(sizes[room]):7} {size:6,}  {'':12} {counts}".rstrip())
+    arrows = _arrows()
+    lines = [f"{'':10} {' '.join(f'{room:9}' for room in rooms[:-1])}".rstrip()]
+    for at, room in enumerate(rooms):
+        marks = " ".join(f"{'<--' if (room, other) in arrows else '':9}" for other in rooms[:at])
+        lines.append(f"{room:10} {marks}".rstrip())
+    lines.append("")
+    for room in rooms:
+        lines += [f"{room:10} {ROOMS[room]}", f"{'':10} {' '.join(_modules_of(room))}"]
+    return "\n".join(lines)
+
+
+def sizes() -> str:
+    """A line per room: how many modules, how many lines, and the longest of them."""
+    lines = []
+    for room in ROOMS:
+        mine = {module: source.count("\n") for module, source in modules().items() if room_of(module) == room}
+        longest = max(mine, key=mine.__getitem__)
+        lines.append(f"{room:10} {len(mine):3} {sum(mine.values()):6,}  {longest} {mine[longest]}")
     return "\n".join(lines)
 
 
 if __name__ == "__main__":
-    print(picture())  # noqa: T201
+    print(picture(), sizes(), sep="\n\n")  # noqa: T201
