@@ -25,6 +25,7 @@ TIME = pa.timestamp("us", tz="UTC")
 DATE = pa.timestamp("us")
 # Text of which few values stand in very many rows.
 CATEGORY = pa.dictionary(pa.int32(), pa.string())
+SHARE = pa.float64()
 _PANDAS = {
     TEXT: "str",
     COUNT: "Int64",
@@ -32,7 +33,7 @@ _PANDAS = {
     TIME: "datetime64[us, UTC]",
     DATE: "datetime64[us]",
     CATEGORY: "category",
-    pa.float64(): "float64",
+    SHARE: "float64",
 }
 
 
@@ -169,15 +170,14 @@ def shows(*frames: Frame) -> Callable[[_Documented], _Documented]:
     return document
 
 
-def _column(name: str, type: pa.DataType, meaning: str) -> Column:
-    return Column(name, type, meaning)
+def _constructor(type: pa.DataType) -> Callable[[str, str], Column]:
+    return lambda name, meaning: Column(name.removesuffix("?"), type, meaning, nullable=name.endswith("?"))
 
 
-def _optional(name: str, type: pa.DataType, meaning: str) -> Column:
-    return Column(name, type, meaning, nullable=True)
+# Columns by their type; a name that ends in `?` may be missing.
+text, count, flag, time, date, category, share = map(_constructor, (TEXT, COUNT, FLAG, TIME, DATE, CATEGORY, SHARE))
 
-
-_ACCOUNT = _column("account_id", TEXT, "account, as its ARNs write it; `unknown` where no ARN and no file says it")
+_ACCOUNT = text("account_id", "account, as its ARNs write it; `unknown` where no ARN and no file says it")
 
 ACCOUNTS = Frame(
     "accounts",
@@ -185,21 +185,17 @@ ACCOUNTS = Frame(
     ("account_id",),
     (
         _ACCOUNT,
-        _optional("partition", TEXT, "partition of its ARNs: aws, aws-cn, aws-us-gov …"),
-        _optional("account_name", TEXT, "alias of the account"),
-        _column("source", TEXT, "where it was loaded from, as the user named it"),
-        _optional("captured_at", TIME, "when AWS was asked, where the source says so"),
-        _optional("caller_arn", TEXT, "who asked (GetCallerIdentity)"),
-        _optional("role_quota", COUNT, "roles that the account may have (GetAccountSummary)"),
-        _optional("profile_quota", COUNT, "instance profiles that the account may have (GetAccountSummary)"),
-        _optional("roles_expected", COUNT, "roles that the account has, by GetAccountSummary"),
-        _optional("profiles_expected", COUNT, "instance profiles that the account has, by GetAccountSummary"),
-        _optional("events_from_at", TIME, "first record that was read of a CloudTrail trail, in IAM's region"),
-        _optional(
-            "events_to_at",
-            TIME,
-            "last such record: `events` tells all between, if no file is missing",
-        ),
+        text("partition?", "partition of its ARNs: aws, aws-cn, aws-us-gov …"),
+        text("account_name?", "alias of the account"),
+        text("source", "where it was loaded from, as the user named it"),
+        time("captured_at?", "when AWS was asked, where the source says so"),
+        text("caller_arn?", "who asked (GetCallerIdentity)"),
+        count("role_quota?", "roles that the account may have (GetAccountSummary)"),
+        count("profile_quota?", "instance profiles that the account may have (GetAccountSummary)"),
+        count("roles_expected?", "roles that the account has, by GetAccountSummary"),
+        count("profiles_expected?", "instance profiles that the account has, by GetAccountSummary"),
+        time("events_from_at?", "first record that was read of a CloudTrail trail, in IAM's region"),
+        time("events_to_at?", "last such record: `events` tells all between, if no file is missing"),
     ),
 )
 
@@ -209,22 +205,22 @@ ROLES = Frame(
     ("role_arn",),
     (
         _ACCOUNT,
-        _column("role_arn", TEXT, "ARN; `address:ADDRESS` in a Terraform plan that has none yet"),
-        _optional("role_name", TEXT, "name: what follows the last `/` of the ARN"),
-        _optional("role_path", TEXT, "path, `/` or `/…/`"),
-        _optional("role_id", TEXT, "unique id, AROA… on AWS"),
-        _optional("created_at", TIME, "creation, UTC"),
-        _optional("description", TEXT, "description"),
-        _optional("max_session_seconds", COUNT, "longest session, seconds"),
-        _optional("permissions_boundary_arn", TEXT, "policy that bounds its permissions"),
-        _optional("last_used_at", TIME, "last use in the last 400 days, UTC"),
-        _optional("last_used_region", TEXT, "region of the last use"),
-        _column("last_used_known", FLAG, "whether last use was read: then no time means no use in 400 days"),
-        _optional("trust_policy", TEXT, "trust policy, compact JSON, keys in the order given"),
-        _column("trusts_ec2", TEXT, "whether EC2 may assume it: yes, no, maybe (condition, deny, `*`), unknown"),
-        _optional("trusted_services", TEXT, "service principals that it trusts, sorted, space-joined"),
-        _column("is_aws_managed", FLAG, "service-linked, or reserved for IAM Identity Center"),
-        _column("tags_known", FLAG, "whether its tags were read: then no rows in `tags` means none"),
+        text("role_arn", "ARN; `address:ADDRESS` in a Terraform plan that has none yet"),
+        text("role_name?", "name: what follows the last `/` of the ARN"),
+        text("role_path?", "path, `/` or `/…/`"),
+        text("role_id?", "unique id, AROA… on AWS"),
+        time("created_at?", "creation, UTC"),
+        text("description?", "description"),
+        count("max_session_seconds?", "longest session, seconds"),
+        text("permissions_boundary_arn?", "policy that bounds its permissions"),
+        time("last_used_at?", "last use in the last 400 days, UTC"),
+        text("last_used_region?", "region of the last use"),
+        flag("last_used_known", "whether last use was read: then no time means no use in 400 days"),
+        text("trust_policy?", "trust policy, compact JSON, keys in the order given"),
+        text("trusts_ec2", "whether EC2 may assume it: yes, no, maybe (condition, deny, `*`), unknown"),
+        text("trusted_services?", "service principals that it trusts, sorted, space-joined"),
+        flag("is_aws_managed", "service-linked, or reserved for IAM Identity Center"),
+        flag("tags_known", "whether its tags were read: then no rows in `tags` means none"),
     ),
 )
 
@@ -234,13 +230,13 @@ PROFILES = Frame(
     ("profile_arn",),
     (
         _ACCOUNT,
-        _column("profile_arn", TEXT, "ARN; `address:ADDRESS` in a Terraform plan that has none yet"),
-        _optional("profile_name", TEXT, "name: what follows the last `/` of the ARN"),
-        _optional("profile_path", TEXT, "path, `/` or `/…/`"),
-        _optional("profile_id", TEXT, "unique id, AIPA… on AWS"),
-        _optional("created_at", TIME, "creation, UTC"),
-        _column("role_known", FLAG, "whether its role was read: then no row in `links` means that it is empty"),
-        _column("tags_known", FLAG, "whether its tags were read: then no rows in `tags` means none"),
+        text("profile_arn", "ARN; `address:ADDRESS` in a Terraform plan that has none yet"),
+        text("profile_name?", "name: what follows the last `/` of the ARN"),
+        text("profile_path?", "path, `/` or `/…/`"),
+        text("profile_id?", "unique id, AIPA… on AWS"),
+        time("created_at?", "creation, UTC"),
+        flag("role_known", "whether its role was read: then no row in `links` means that it is empty"),
+        flag("tags_known", "whether its tags were read: then no rows in `tags` means none"),
     ),
 )
 
@@ -250,8 +246,8 @@ LINKS = Frame(
     ("profile_arn", "role_arn"),
     (
         _ACCOUNT,
-        _column("profile_arn", TEXT, "the profile"),
-        _column("role_arn", TEXT, "the role in it; `name:ROLE` where no source shows that role"),
+        text("profile_arn", "the profile"),
+        text("role_arn", "the role in it; `name:ROLE` where no source shows that role"),
     ),
 )
 
@@ -261,12 +257,12 @@ TAGS = Frame(
     ("resource_arn", "tag_key"),
     (
         _ACCOUNT,
-        _column("resource_arn", TEXT, "the role or profile"),
-        _column("resource_type", TEXT, "`role` or `instance-profile`"),
-        _column("tag_key", TEXT, "key, as stored"),
-        _column("tag_value", TEXT, "value, may be empty"),
-        _column("is_aws_reserved", FLAG, "whether the key begins with `aws:`, which users cannot set"),
-        _column("tag_source", TEXT, "the operation or file kind that it was read from"),
+        text("resource_arn", "the role or profile"),
+        text("resource_type", "`role` or `instance-profile`"),
+        text("tag_key", "key, as stored"),
+        text("tag_value", "value, may be empty"),
+        flag("is_aws_reserved", "whether the key begins with `aws:`, which users cannot set"),
+        text("tag_source", "the operation or file kind that it was read from"),
     ),
 )
 
@@ -276,25 +272,22 @@ REFERENCES = Frame(
     ("account_id", "region", "consumer_type", "consumer_id", "named"),
     (
         _ACCOUNT,
-        _column("region", TEXT, "region, or `unknown`"),
-        _column(
+        text("region", "region, or `unknown`"),
+        text(
             "consumer_type",
-            TEXT,
             "instance, association, launch-template, launch-configuration, auto-scaling-group, spot-request, fleet …",
         ),
-        _column("consumer_id", TEXT, "its id or name"),
-        _column("named", TEXT, "the profile as the consumer wrote it: name or ARN"),
-        _optional(
-            "profile_arn",
-            TEXT,
-            "the profile that this means, by ARN with its path, id or name; missing where none is known",
+        text("consumer_id", "its id or name"),
+        text("named", "the profile as the consumer wrote it: name or ARN"),
+        text(
+            "profile_arn?", "the profile that this means, by ARN with its path, id or name; missing where none is known"
         ),
-        _optional("profile_name", TEXT, "the name part of it"),
-        _optional("profile_id", TEXT, "the profile's unique id as the consumer holds it"),
-        _optional("consumer_arn", TEXT, "its ARN, where the region is known"),
-        _optional("consumer_name", TEXT, "its name; of an association, the instance"),
-        _optional("consumer_version", TEXT, "versions of a launch template that say so, space-joined"),
-        _optional("consumer_state", TEXT, "its state"),
+        text("profile_name?", "the name part of it"),
+        text("profile_id?", "the profile's unique id as the consumer holds it"),
+        text("consumer_arn?", "its ARN, where the region is known"),
+        text("consumer_name?", "its name; of an association, the instance"),
+        text("consumer_version?", "versions of a launch template that say so, space-joined"),
+        text("consumer_state?", "its state"),
     ),
 )
 
@@ -304,15 +297,14 @@ GAPS = Frame(
     ("account_id", "region", "operation", "subject"),
     (
         _ACCOUNT,
-        _column("region", TEXT, "region, `global` for IAM, or `unknown`"),
-        _column("operation", TEXT, "the operation that would tell, or the kind of file"),
-        _column("subject", TEXT, "the resource or file; `*` for all that the detail speaks of"),
-        _column(
+        text("region", "region, `global` for IAM, or `unknown`"),
+        text("operation", "the operation that would tell, or the kind of file"),
+        text("subject", "the resource or file; `*` for all that the detail speaks of"),
+        text(
             "reason",
-            TEXT,
             "denied, throttled, expired, vanished, truncated, unreadable, contradicted, not_asked, not_in_file",
         ),
-        _column("detail", TEXT, "one sentence: what is not known, and what would settle it"),
+        text("detail", "one sentence: what is not known, and what would settle it"),
     ),
 )
 
@@ -322,18 +314,17 @@ CALLS = Frame(
     ("account_id", "operation", "region"),
     (
         _ACCOUNT,
-        _column(
+        text(
             "operation",
-            TEXT,
             "AWS operation (`pcs:ListClusters` where services share its name), or the kind of file that stands for one",
         ),
-        _column("region", TEXT, "region, `global` for IAM, or `unknown`"),
-        _column("requests", COUNT, "requests made to AWS; 0 from files"),
-        _column("rows", COUNT, "records read"),
-        _column("retries", COUNT, "requests that had to be made again; 0 from files"),
-        _optional("started_at", TIME, "first request, UTC"),
-        _optional("ended_at", TIME, "last answer, UTC"),
-        _column("state", TEXT, "complete: the whole list; partial: some of it; truncated: cut short; refused: nothing"),
+        text("region", "region, `global` for IAM, or `unknown`"),
+        count("requests", "requests made to AWS; 0 from files"),
+        count("rows", "records read"),
+        count("retries", "requests that had to be made again; 0 from files"),
+        time("started_at?", "first request, UTC"),
+        time("ended_at?", "last answer, UTC"),
+        text("state", "complete: the whole list; partial: some of it; truncated: cut short; refused: nothing"),
     ),
 )
 
@@ -343,20 +334,20 @@ EVENTS = Frame(
     ("account_id", "event_id"),
     (
         _ACCOUNT,
-        _column("event_id", TEXT, "CloudTrail's id of it"),
-        _column("event_order", COUNT, "its place in its account, from 0: by time, within one second by cause"),
-        _column("event_at", TIME, "when, to the second, UTC"),
-        _column("event_name", TEXT, "CreateRole, AddRoleToInstanceProfile …"),
-        _column("resource_type", TEXT, "`role` or `instance-profile`; of a link, the profile"),
-        _optional("resource_name", TEXT, "its name, where the event says it"),
-        _optional("resource_arn", TEXT, "its ARN, where its creation was read or it is the one in the inventory"),
-        _optional("resource_id", TEXT, "its unique id, likewise"),
-        _optional("related_name", TEXT, "of a link, the role's name"),
-        _optional("related_arn", TEXT, "of a link, the role's ARN, known as `resource_arn` is"),
-        _optional("tag_keys", TEXT, "keys that it sets or takes away, sorted, comma-joined"),
-        _optional("actor_arn", TEXT, "who: ARN of a user or session, or the name of an AWS service that did it itself"),
-        _optional("user_agent", TEXT, "what the tool says of itself"),
-        _optional("error_code", TEXT, "why AWS refused it; none where it was done"),
+        text("event_id", "CloudTrail's id of it"),
+        count("event_order", "its place in its account, from 0: by time, within one second by cause"),
+        time("event_at", "when, to the second, UTC"),
+        text("event_name", "CreateRole, AddRoleToInstanceProfile …"),
+        text("resource_type", "`role` or `instance-profile`; of a link, the profile"),
+        text("resource_name?", "its name, where the event says it"),
+        text("resource_arn?", "its ARN, where its creation was read or it is the one in the inventory"),
+        text("resource_id?", "its unique id, likewise"),
+        text("related_name?", "of a link, the role's name"),
+        text("related_arn?", "of a link, the role's ARN, known as `resource_arn` is"),
+        text("tag_keys?", "keys that it sets or takes away, sorted, comma-joined"),
+        text("actor_arn?", "who: ARN of a user or session, or the name of an AWS service that did it itself"),
+        text("user_agent?", "what the tool says of itself"),
+        text("error_code?", "why AWS refused it; none where it was done"),
     ),
 )
 
@@ -370,32 +361,30 @@ PAIRS = Frame(
     ("profile_arn", "role_arn"),
     (
         _ACCOUNT,
-        _optional("profile_arn", TEXT, "the profile; missing for a role alone"),
-        _optional("role_arn", TEXT, "the role; missing for a profile alone"),
-        _optional("profile_name", TEXT, "name of the profile"),
-        _optional("role_name", TEXT, "name of the role"),
-        _optional("relation", TEXT, "of a link: same, case, affix, generated, different"),
-        _optional("profile_path", TEXT, "path of the profile"),
-        _optional("role_path", TEXT, "path of the role; missing where no source shows it"),
-        _optional("profile_segments", TEXT, "what the profile's path has beyond `/`"),
-        _optional("role_segments", TEXT, "what the role's path has beyond `/`"),
-        _column("paths_differ", FLAG, "whether both paths are known and differ"),
-        _optional("profile_tags", TEXT, "tags of the profile, KEY=VALUE by key; missing where unknown, empty for none"),
-        _optional("role_tags", TEXT, "tags of the role, likewise"),
-        _column("profile_tags_known", FLAG, "whether the profile's tags were read"),
-        _column("role_tags_known", FLAG, "whether the role's tags were read"),
-        _column("role_known", FLAG, "of a profile: whether its role was read, so that no role means that it is empty"),
-        _optional("trusts_ec2", TEXT, "whether the role lets EC2 assume it: yes, no, maybe, unknown"),
-        _column("is_aws_managed", FLAG, "whether AWS manages the role"),
-        _optional("maker", TEXT, "service or tool that created it, as far as names, paths and tags tell"),
-        _optional(
-            "maker_basis",
-            TEXT,
-            "what tells: pair (both sides fit and agree), tag (its own), guess (one side looks like it)",
+        text("profile_arn?", "the profile; missing for a role alone"),
+        text("role_arn?", "the role; missing for a profile alone"),
+        text("profile_name?", "name of the profile"),
+        text("role_name?", "name of the role"),
+        text("relation?", "of a link: same, case, affix, generated, different"),
+        text("profile_path?", "path of the profile"),
+        text("role_path?", "path of the role; missing where no source shows it"),
+        text("profile_segments?", "what the profile's path has beyond `/`"),
+        text("role_segments?", "what the role's path has beyond `/`"),
+        flag("paths_differ", "whether both paths are known and differ"),
+        text("profile_tags?", "tags of the profile, KEY=VALUE by key; missing where unknown, empty for none"),
+        text("role_tags?", "tags of the role, likewise"),
+        flag("profile_tags_known", "whether the profile's tags were read"),
+        flag("role_tags_known", "whether the role's tags were read"),
+        flag("role_known", "of a profile: whether its role was read, so that no role means that it is empty"),
+        text("trusts_ec2?", "whether the role lets EC2 assume it: yes, no, maybe, unknown"),
+        flag("is_aws_managed", "whether AWS manages the role"),
+        text("maker?", "service or tool that created it, as far as names, paths and tags tell"),
+        text(
+            "maker_basis?", "what tells: pair (both sides fit and agree), tag (its own), guess (one side looks like it)"
         ),
-        _column("names_expected", FLAG, "whether the names differ by the maker's design; not of a guess"),
-        _column("paths_expected", FLAG, "whether the paths differ by its design; not of a guess"),
-        _column("untagged_expected", FLAG, "whether the maker cannot tag profiles; not of a guess"),
+        flag("names_expected", "whether the names differ by the maker's design; not of a guess"),
+        flag("paths_expected", "whether the paths differ by its design; not of a guess"),
+        flag("untagged_expected", "whether the maker cannot tag profiles; not of a guess"),
     ),
 )
 
@@ -405,12 +394,12 @@ TAG_COVERAGE = Frame(
     ("account_id", "resource_type", "tag_key"),
     (
         _ACCOUNT,
-        _column("resource_type", TEXT, "`role` (those that AWS manages left out) or `instance-profile`"),
-        _column("tag_key", TEXT, "key, as stored"),
-        _column("tagged", COUNT, "resources that carry it"),
-        _column("known", COUNT, "resources whose tags were read: what `share` is of"),
-        _column("unknown", COUNT, "resources whose tags were not read"),
-        _optional("share", pa.float64(), "tagged / known, 0 to 1; missing where none is known"),
+        text("resource_type", "`role` (those that AWS manages left out) or `instance-profile`"),
+        text("tag_key", "key, as stored"),
+        count("tagged", "resources that carry it"),
+        count("known", "resources whose tags were read: what `share` is of"),
+        count("unknown", "resources whose tags were not read"),
+        share("share?", "tagged / known, 0 to 1; missing where none is known"),
     ),
 )
 
@@ -420,10 +409,10 @@ LISTS = Frame(
     ("account_id",),
     (
         _ACCOUNT,
-        _column("roles_whole", FLAG, "whether all roles of the account were read"),
-        _column("profiles_whole", FLAG, "whether all instance profiles of the account were read"),
-        _column("references_status", TEXT, "complete, partial, unknown: whether what refers to profiles was read"),
-        _column("references_reason", TEXT, "what of it was not read"),
+        flag("roles_whole", "whether all roles of the account were read"),
+        flag("profiles_whole", "whether all instance profiles of the account were read"),
+        text("references_status", "complete, partial, unknown: whether what refers to profiles was read"),
+        text("references_reason", "what of it was not read"),
     ),
 )
 
@@ -433,23 +422,23 @@ LIVES = Frame(
     ("account_id", "resource_type", "resource_name", "life"),
     (
         _ACCOUNT,
-        _column("resource_type", TEXT, "`role` or `instance-profile`"),
-        _column("resource_name", TEXT, "name, as its first event writes it"),
-        _column("life", COUNT, "which of the lives of that name, from 1"),
-        _optional("resource_arn", TEXT, "ARN, where anything read says it"),
-        _optional("resource_id", TEXT, "unique id, likewise"),
-        _optional("created_at", TIME, "creation, where it was read"),
-        _optional("created_by", TEXT, "who created it (`actor_arn`)"),
-        _optional("created_with", TEXT, "tool or AWS service that created it, where its user agent is a known one"),
-        _optional("deleted_at", TIME, "deletion; where none was read, it may live on"),
-        _optional("deleted_by", TEXT, "who deleted it"),
-        _optional("deleted_with", TEXT, "tool or AWS service that deleted it"),
-        _optional("related_names", TEXT, "of a profile the roles put into it, of a role its profiles; space-joined"),
-        _column("events", COUNT, "events of this life that were done"),
-        _column("first_event_at", TIME, "first of them"),
-        _column("last_event_at", TIME, "last of them"),
-        _optional("covered_from_at", TIME, "from when on events of the account were read"),
-        _optional("covered_to_at", TIME, "until when"),
+        text("resource_type", "`role` or `instance-profile`"),
+        text("resource_name", "name, as its first event writes it"),
+        count("life", "which of the lives of that name, from 1"),
+        text("resource_arn?", "ARN, where anything read says it"),
+        text("resource_id?", "unique id, likewise"),
+        time("created_at?", "creation, where it was read"),
+        text("created_by?", "who created it (`actor_arn`)"),
+        text("created_with?", "tool or AWS service that created it, where its user agent is a known one"),
+        time("deleted_at?", "deletion; where none was read, it may live on"),
+        text("deleted_by?", "who deleted it"),
+        text("deleted_with?", "tool or AWS service that deleted it"),
+        text("related_names?", "of a profile the roles put into it, of a role its profiles; space-joined"),
+        count("events", "events of this life that were done"),
+        time("first_event_at", "first of them"),
+        time("last_event_at", "last of them"),
+        time("covered_from_at?", "from when on events of the account were read"),
+        time("covered_to_at?", "until when"),
     ),
 )
 
@@ -460,25 +449,23 @@ FINDINGS = Frame(
     "resource and related resource that a check found",
     ("check", "resource_arn", "related_arn"),
     (
-        _column("check", TEXT, "name of the check"),
-        _column("severity", TEXT, "high, medium, low, or info (expected)"),
-        _column("certainty", TEXT, "certain, in scope (of the regions read), maybe"),
+        text("check", "name of the check"),
+        text("severity", "high, medium, low, or info (expected)"),
+        text("certainty", "certain, in scope (of the regions read), maybe"),
         _ACCOUNT,
-        _optional("resource_type", TEXT, "role, instance-profile, account, or the consumer's type"),
-        _optional("resource_name", TEXT, "its name"),
-        _optional("resource_arn", TEXT, "its ARN; of a link, the profile's"),
-        _optional("related_arn", TEXT, "the other side; of a link, the role"),
-        _optional("relation", TEXT, "how two names differ: case, affix, generated, different"),
-        _optional("maker", TEXT, "service or tool that created it, as far as names, paths and tags tell"),
-        _optional(
-            "maker_basis",
-            TEXT,
-            "what tells: pair (both sides fit and agree), tag (its own), guess (one side looks like it)",
+        text("resource_type?", "role, instance-profile, account, or the consumer's type"),
+        text("resource_name?", "its name"),
+        text("resource_arn?", "its ARN; of a link, the profile's"),
+        text("related_arn?", "the other side; of a link, the role"),
+        text("relation?", "how two names differ: case, affix, generated, different"),
+        text("maker?", "service or tool that created it, as far as names, paths and tags tell"),
+        text(
+            "maker_basis?", "what tells: pair (both sides fit and agree), tag (its own), guess (one side looks like it)"
         ),
-        _column("expected", FLAG, "whether it is so by the maker's design; never by a guess"),
-        _optional("accepted", TEXT, "reason why the policy file accepts it"),
-        _column("detail", TEXT, "what was found, in words"),
-        _optional("next_step", TEXT, "the next command to type, quoted for a POSIX shell"),
+        flag("expected", "whether it is so by the maker's design; never by a guess"),
+        text("accepted?", "reason why the policy file accepts it"),
+        text("detail", "what was found, in words"),
+        text("next_step?", "the next command to type, quoted for a POSIX shell"),
     ),
 )
 
@@ -487,13 +474,13 @@ FINDINGS_BY_OWNER = Frame(
     "owner, and state without one",
     ("owner", "state"),
     (
-        _optional("owner", TEXT, "value of the tag that names the owner"),
-        _column("state", TEXT, "owned, none (no such tag), unread (tags not read), account (about one as a whole)"),
-        _column("high", COUNT, "findings of severity high that are not accepted"),
-        _column("medium", COUNT, "of medium"),
-        _column("low", COUNT, "of low"),
-        _column("info", COUNT, "of info: expected"),
-        _column("findings", COUNT, "all of them"),
+        text("owner?", "value of the tag that names the owner"),
+        text("state", "owned, none (no such tag), unread (tags not read), account (about one as a whole)"),
+        count("high", "findings of severity high that are not accepted"),
+        count("medium", "of medium"),
+        count("low", "of low"),
+        count("info", "of info: expected"),
+        count("findings", "all of them"),
     ),
 )
 
@@ -503,9 +490,9 @@ COVERAGE = Frame(
     ("account_id", "check"),
     (
         _ACCOUNT,
-        _column("check", TEXT, "name of the check"),
-        _column("status", TEXT, "complete, partial, unknown"),
-        _column("reason", TEXT, "what was not read and what would settle it; empty when complete"),
+        text("check", "name of the check"),
+        text("status", "complete, partial, unknown"),
+        text("reason", "what was not read and what would settle it; empty when complete"),
     ),
 )
 
@@ -514,15 +501,15 @@ COUNTS = Frame(
     "check",
     ("check",),
     (
-        _column("check", TEXT, "name of the check"),
-        _column("findings", COUNT, "findings that are wanted"),
-        _column("high", COUNT, "those of severity high"),
-        _column("medium", COUNT, "medium"),
-        _column("low", COUNT, "low"),
-        _column("info", COUNT, "info"),
-        _column("complete", COUNT, "accounts of which the check saw all: no finding means that there is none"),
-        _column("partial", COUNT, "accounts of which it saw some"),
-        _column("unknown", COUNT, "accounts of which it saw nothing"),
+        text("check", "name of the check"),
+        count("findings", "findings that are wanted"),
+        count("high", "those of severity high"),
+        count("medium", "medium"),
+        count("low", "low"),
+        count("info", "info"),
+        count("complete", "accounts of which the check saw all: no finding means that there is none"),
+        count("partial", "accounts of which it saw some"),
+        count("unknown", "accounts of which it saw nothing"),
     ),
 )
 
@@ -531,13 +518,13 @@ FINDINGS_BY_TAG = Frame(
     "value of a tag, and state without one",
     ("tag_value", "tagged"),
     (
-        _optional("tag_value", TEXT, "value, as stored; missing where none is carried"),
-        _column("tagged", TEXT, "yes: carried by a side of the finding; no: by none; unknown: a side was not read"),
-        _column("findings", COUNT, "findings; one whose sides carry two values counts for both"),
-        _column("high", COUNT, "those of severity high"),
-        _column("medium", COUNT, "medium"),
-        _column("low", COUNT, "low"),
-        _column("info", COUNT, "info"),
+        text("tag_value?", "value, as stored; missing where none is carried"),
+        text("tagged", "yes: carried by a side of the finding; no: by none; unknown: a side was not read"),
+        count("findings", "findings; one whose sides carry two values counts for both"),
+        count("high", "those of severity high"),
+        count("medium", "medium"),
+        count("low", "low"),
+        count("info", "info"),
     ),
 )
 
@@ -546,19 +533,19 @@ EXPLANATION = Frame(
     "field that is known of a role, a profile, or both",
     (),
     (
-        _optional("account_id", TEXT, "account; missing where the field is of none"),
-        _optional("role_arn", TEXT, "the role that is told of"),
-        _optional("profile_arn", TEXT, "the profile that is told of"),
-        _column("section", TEXT, "identity, link, tags, trust, used by, findings, not checked, deleting, next …"),
-        _column("field", TEXT, "what it is: name, tag key, principal's kind, consumer's type, check …"),
-        _optional("role", TEXT, "of the role; `not read` where it is unknown"),
-        _optional("profile", TEXT, "of the profile, likewise"),
-        _optional("note", TEXT, "of both, or what differs, where, why"),
+        text("account_id?", "account; missing where the field is of none"),
+        text("role_arn?", "the role that is told of"),
+        text("profile_arn?", "the profile that is told of"),
+        text("section", "identity, link, tags, trust, used by, findings, not checked, deleting, next …"),
+        text("field", "what it is: name, tag key, principal's kind, consumer's type, check …"),
+        text("role?", "of the role; `not read` where it is unknown"),
+        text("profile?", "of the profile, likewise"),
+        text("note?", "of both, or what differs, where, why"),
     ),
 )
 
-_SURFACE = _column("surface", TEXT, "console, API or tool: IAM console, Tag Editor, IAM API …")
-_OPERATION = _column("operation", TEXT, "write, read, or find (by tag)")
+_SURFACE = text("surface", "console, API or tool: IAM console, Tag Editor, IAM API …")
+_OPERATION = text("operation", "write, read, or find (by tag)")
 _MISSED = "yes; unless: where the condition in `reason` holds, not; unknown: nobody says"
 
 SURFACES = Frame(
@@ -567,14 +554,14 @@ SURFACES = Frame(
     ("surface", "resource_type", "operation"),
     (
         _SURFACE,
-        _column("resource_type", TEXT, "`role` or `instance-profile`"),
+        text("resource_type", "`role` or `instance-profile`"),
         _OPERATION,
-        _column("answer", TEXT, "yes, no, condition, or unknown: neither AWS nor a measurement says it"),
-        _optional("condition", TEXT, "on what it depends"),
-        _column("detail", TEXT, "by what it is done, or what is known of it"),
-        _optional("since", DATE, "when it became so, where that is known"),
-        _column("source", TEXT, "where it is written"),
-        _column("checked_on", DATE, "of when that is"),
+        text("answer", "yes, no, condition, or unknown: neither AWS nor a measurement says it"),
+        text("condition?", "on what it depends"),
+        text("detail", "by what it is done, or what is known of it"),
+        date("since?", "when it became so, where that is known"),
+        text("source", "where it is written"),
+        date("checked_on", "of when that is"),
     ),
 )
 
@@ -583,15 +570,15 @@ BLIND_SPOTS = Frame(
     "role or profile and operation on its tags that a surface does not have for sure",
     ("surface", "operation", "resource_arn"),
     (
-        _column("account_id", CATEGORY, "account"),
-        _column("surface", CATEGORY, _SURFACE.meaning),
-        _column("resource_type", CATEGORY, "`role` or `instance-profile`"),
-        _column("resource_arn", CATEGORY, "its ARN"),
-        _optional("resource_name", CATEGORY, "its name"),
-        _column("tagged", CATEGORY, "whether it has tags besides reserved ones: yes, no, unknown"),
-        _column("operation", CATEGORY, _OPERATION.meaning),
-        _column("missed", CATEGORY, _MISSED),
-        _column("reason", CATEGORY, "what cannot be done there, and why or on what it depends"),
+        category("account_id", "account"),
+        category("surface", _SURFACE.meaning),
+        category("resource_type", "`role` or `instance-profile`"),
+        category("resource_arn", "its ARN"),
+        category("resource_name?", "its name"),
+        category("tagged", "whether it has tags besides reserved ones: yes, no, unknown"),
+        category("operation", _OPERATION.meaning),
+        category("missed", _MISSED),
+        category("reason", "what cannot be done there, and why or on what it depends"),
     ),
 )
 
@@ -602,14 +589,14 @@ BLIND_SPOT_COUNTS = Frame(
     (
         _ACCOUNT,
         _SURFACE,
-        _column("resource_type", TEXT, "`role` (those that AWS manages left out) or `instance-profile`"),
+        text("resource_type", "`role` (those that AWS manages left out) or `instance-profile`"),
         _OPERATION,
-        _column("missed", TEXT, f"no; {_MISSED}"),
-        _column("resources", COUNT, "of how many resources that is so: all that were read"),
-        _column("tagged", COUNT, "how many of them have tags"),
-        _column("untagged", COUNT, "how many have none"),
-        _column("unknown", COUNT, "of how many the tags were not read"),
-        _column("reason", TEXT, "what can or cannot be done there, and by what, why, or on what it depends"),
+        text("missed", f"no; {_MISSED}"),
+        count("resources", "of how many resources that is so: all that were read"),
+        count("tagged", "how many of them have tags"),
+        count("untagged", "how many have none"),
+        count("unknown", "of how many the tags were not read"),
+        text("reason", "what can or cannot be done there, and by what, why, or on what it depends"),
     ),
 )
 
@@ -620,15 +607,15 @@ PROBES = Frame(
     (
         _ACCOUNT,
         _SURFACE,
-        _column("resource_type", TEXT, "`role` or `instance-profile`"),
+        text("resource_type", "`role` or `instance-profile`"),
         _OPERATION,
-        _column("region", TEXT, "region that was asked; `unknown` for those that could not be listed"),
-        _column("expected", TEXT, "whether such resources are shown there, as `surfaces` has it: yes, no, unknown"),
-        _optional("tagged", COUNT, "how many of them have tags, by IAM; missing where IAM did not tell of any"),
-        _optional("shown", COUNT, "how many the surface shows; missing where it did not answer"),
-        _optional("differing", COUNT, "how many it shows with other tags than IAM has, of those that IAM told"),
-        _column("holds", TEXT, "whether what was seen is what was expected: yes, no, unknown"),
-        _column("detail", TEXT, "what was seen, in words, or why nothing can be said"),
+        text("region", "region that was asked; `unknown` for those that could not be listed"),
+        text("expected", "whether such resources are shown there, as `surfaces` has it: yes, no, unknown"),
+        count("tagged?", "how many of them have tags, by IAM; missing where IAM did not tell of any"),
+        count("shown?", "how many the surface shows; missing where it did not answer"),
+        count("differing?", "how many it shows with other tags than IAM has, of those that IAM told"),
+        text("holds", "whether what was seen is what was expected: yes, no, unknown"),
+        text("detail", "what was seen, in words, or why nothing can be said"),
     ),
 )
 
@@ -637,15 +624,15 @@ CHANGES = Frame(
     "change of a role or instance profile; of tags, one per key",
     ("resource_arn", "change", "what"),
     (
-        _column("change", TEXT, "created, deleted, recreated, relinked, retagged, trust_changed, changed"),
+        text("change", "created, deleted, recreated, relinked, retagged, trust_changed, changed"),
         _ACCOUNT,
-        _optional("resource_type", TEXT, "role or instance-profile"),
-        _optional("resource_name", TEXT, "its name"),
-        _optional("resource_arn", TEXT, "its ARN; of a deleted one, the ARN that it had"),
-        _optional("what", TEXT, "the tag's key, or the column that changed"),
-        _optional("before", TEXT, "id, role, tag value, trust policy or value in the old one; missing for none"),
-        _optional("after", TEXT, "the same in the new one"),
-        _column("detail", TEXT, "what changed, in words"),
+        text("resource_type?", "role or instance-profile"),
+        text("resource_name?", "its name"),
+        text("resource_arn?", "its ARN; of a deleted one, the ARN that it had"),
+        text("what?", "the tag's key, or the column that changed"),
+        text("before?", "id, role, tag value, trust policy or value in the old one; missing for none"),
+        text("after?", "the same in the new one"),
+        text("detail", "what changed, in words"),
     ),
 )
 
@@ -653,7 +640,7 @@ CHANGED_FINDINGS = Frame(
     "changed_findings",
     "finding that is in one of two results alone",
     ("change", *FINDINGS.key),
-    (_column("change", TEXT, "new or gone"), *FINDINGS.columns),
+    (text("change", "new or gone"), *FINDINGS.columns),
 )
 
 NOT_COMPARED = Frame(
@@ -662,8 +649,8 @@ NOT_COMPARED = Frame(
     ("account_id", "what"),
     (
         _ACCOUNT,
-        _column("what", TEXT, "what of it: account, roles, profile tags, findings of a check …"),
-        _column("reason", TEXT, "what was not read, and where: OLD or NEW"),
+        text("what", "what of it: account, roles, profile tags, findings of a check …"),
+        text("reason", "what was not read, and where: OLD or NEW"),
     ),
 )
 
@@ -672,25 +659,21 @@ STEPS = Frame(
     "command of a clean-up plan",
     ("step",),
     (
-        _column("step", COUNT, "place in the order in which the script does them"),
+        count("step", "place in the order in which the script does them"),
         _ACCOUNT,
-        _column("checks", TEXT, "checks whose findings it settles, space-joined"),
-        _column("resource_type", TEXT, "role or instance-profile: what the command is about"),
-        _column("resource_name", TEXT, "its name"),
-        _column("resource_arn", TEXT, "its ARN"),
-        _optional("related_arn", TEXT, "of a profile that is deleted, the role in it, which stays"),
-        _column("action", TEXT, "check (reads, and stops what follows), remove-role, delete, tag"),
-        _column("command", TEXT, "the command, quoted for a POSIX shell"),
-        _column("why", TEXT, "what was found"),
-        _column(
-            "rests_on",
-            TEXT,
-            "what was read, and when; a check stops where id, role, tags or what names it are no longer so",
+        text("checks", "checks whose findings it settles, space-joined"),
+        text("resource_type", "role or instance-profile: what the command is about"),
+        text("resource_name", "its name"),
+        text("resource_arn", "its ARN"),
+        text("related_arn?", "of a profile that is deleted, the role in it, which stays"),
+        text("action", "check (reads, and stops what follows), remove-role, delete, tag"),
+        text("command", "the command, quoted for a POSIX shell"),
+        text("why", "what was found"),
+        text(
+            "rests_on", "what was read, and when; a check stops where id, role, tags or what names it are no longer so"
         ),
-        _optional(
-            "undo", TEXT, "the command that takes it back; run from the last row to the first; missing for a check"
-        ),
-        _optional("cannot_undo", TEXT, "what no command brings back"),
+        text("undo?", "the command that takes it back; run from the last row to the first; missing for a check"),
+        text("cannot_undo?", "what no command brings back"),
     ),
 )
 
@@ -699,12 +682,12 @@ NOT_PLANNED = Frame(
     "finding that a clean-up plan leaves alone",
     ("check", "resource_arn", "related_arn"),
     (
-        _column("check", TEXT, "name of the check"),
+        text("check", "name of the check"),
         _ACCOUNT,
-        _optional("resource_type", TEXT, "role or instance-profile"),
-        _optional("resource_name", TEXT, "its name"),
-        _column("resource_arn", TEXT, "its ARN"),
-        _optional("related_arn", TEXT, "the other side of a link: the role"),
-        _column("reason", TEXT, "why it is left alone"),
+        text("resource_type?", "role or instance-profile"),
+        text("resource_name?", "its name"),
+        text("resource_arn", "its ARN"),
+        text("related_arn?", "the other side of a link: the role"),
+        text("reason", "why it is left alone"),
     ),
 )
