@@ -259,8 +259,8 @@ def _gunzipped(packed: BinaryIO, budget: _Budget) -> BinaryIO:
                 unpacked.write(block)
     except (OSError, EOFError, zlib.error) as error:
         raise Unreadable("is not a whole gzip file; compress it again, or name the file itself") from error
-    unpacked.seek(0)
-    return unpacked
+    # A file of exactly these bytes is read without a copy of them.
+    return io.BytesIO(unpacked.getvalue())
 
 
 def _zipped(label: str, folders: tuple[str, ...], path: Path, root: int) -> Iterator[Piece]:

@@ -7,6 +7,8 @@ and nothing of them is kept. Of those of IAM names, tag keys, who and by what to
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import NamedTuple
 
@@ -14,7 +16,9 @@ import msgspec
 from msgspec import Raw
 
 from iamframe.sources.archives import Unreadable
-from iamframe.sources.records import make_decoders, parsed_time
+from iamframe.sources.documents import BROKEN, sentence_of
+from iamframe.sources.records import Answer, State, make_decoders, parsed_time
+from iamframe.sources.shapes import ROWS, Document, keys_of, list_of, shape
 
 TRAIL, LOOKUP = "cloudtrail:trail", "LookupEvents"
 # Where IAM has its control plane, per partition, and where its events are recorded (AWS Fault Isolation Boundaries,
@@ -25,6 +29,10 @@ HOMES = {
     "aws-cn": "cn-north-1",
     "aws-eusc": "eusc-de-east-1",
 }
+_HOME_REGIONS = frozenset(HOMES.values())
+# Records of other services are told apart by their keys; so many items are looked at.
+_RECORD_KEYS = frozenset(("eventID", "eventTime", "eventSource"))
+_LOOKED_AT = 20
 ROLE, PROFILE = "role", "instance-profile"
 CREATE, DELETE, ADD, REMOVE, CHANGE = "create", "delete", "add", "remove", "change"
 
@@ -210,6 +218,83 @@ def event_of(record: Record) -> tuple[str | None, Event]:
         user_agent=record.user_agent or "",
         error_code=record.error_code or "",
     )
+
+
+def _holds(key: str, keys: frozenset[str]) -> Callable[[Document], bool]:
+    """Return a condition: the key holds a list that is empty, or of which one of the first items has these keys."""
+
+    def holds(document: Document) -> bool:
+        items = document.keys[key]
+        return isinstance(items, list) and (not items or any(keys_of(item) >= keys for item in items[:_LOOKED_AT]))
+
+    return holds
+
+
+# S3 and other services have `Records` of their own.
+@shape("Records", when=_holds("Records", _RECORD_KEYS))
+def trail_file(document: Document) -> Iterable[Answer]:
+    """Read a file of a trail."""
+    return _answers(document, "Records", TRAIL)
+
+
+@list_of(*_RECORD_KEYS)
+def record_list(document: Document) -> Iterable[Answer]:
+    """Read a list of records."""
+    return _answers(document, ROWS, TRAIL)
+
+
+@shape("Events", when=_holds("Events", frozenset(("CloudTrailEvent",))))
+def looked_up(document: Document) -> Iterable[Answer]:
+    """Read `aws cloudtrail lookup-events`."""
+    return _answers(document, "Events", LOOKUP)
+
+
+@shape("digestStartTime")
+def digest(document: Document) -> Iterable[Answer]:  # noqa: ARG001 - there is nothing in it to read
+    """Read a signed list of a trail's own files, which says nothing of IAM."""
+    return ()
+
+
+Span = tuple[str, str]
+
+
+def _answers(document: Document, key: str, operation: str) -> Iterator[Answer]:
+    found: dict[str | None, list[Event]] = defaultdict(list)
+    # Per account the times of the first and the last record of a region in which IAM's events are recorded.
+    spans: dict[str | None, Span] = {}
+    document.reading.has_read |= not document.items(key) and not document.is_truncated
+    for record in _records(document, key, operation, found):
+        document.reading.has_read = True
+        # A lookup does not say what it asked for, so its times do not tell what it leaves out.
+        if operation == TRAIL and record.event_time and record.aws_region in _HOME_REGIONS:
+            account, time = record.recipient_account_id, record.event_time
+            first, last = spans.get(account, (time, time))
+            spans[account] = min(first, time), max(last, time)
+    state: State = "truncated" if operation == LOOKUP and document.is_truncated else "partial"
+    accounts = list(dict.fromkeys((*found, *spans)))
+    # An empty lookup is an answer too.
+    for account in accounts or ([None] if operation == LOOKUP else []):
+        times = [at for text in spans.get(account, ()) if (at := parsed_time(text))]
+        covered = [Covered(*times)] if len(times) == 2 else []
+        yield document.answer(operation, found[account], covered, account_id=account, state=state)
+
+
+def _records(document: Document, key: str, operation: str, found: dict[str | None, list[Event]]) -> Iterator[Record]:
+    """Yield the records of a list, and put the events of those that tell of IAM under their account."""
+    kind = Looked if operation == LOOKUP else Record
+    # Nobody edits CloudTrail's records by hand, so no key comes twice.
+    for item in (item for chunk in document.records(key, kind, once=False) for item in chunk):
+        try:
+            record = record_of(item)  # type: ignore[arg-type]
+            if is_of_iam(record):
+                account, event = event_of(record)
+                found[account].append(event)
+        except BROKEN as error:
+            place = f"{document.place} event {item.event_id or 'without an id'}"  # type: ignore[attr-defined]
+            sentence = str(error) if isinstance(error, Unreadable) else sentence_of(error, "$")
+            document.reading.unreadable(document.piece, f"{place}: {sentence}", place)
+        else:
+            yield record
 
 
 make_decoders(list(globals().values()))

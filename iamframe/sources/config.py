@@ -9,13 +9,17 @@ of a configuration item", "Selecting which resources are recorded").
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import NamedTuple
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from iamframe.knowledge.arn import name_of
+from iamframe.sources.archives import Piece, Unreadable
+from iamframe.sources.documents import BROKEN, sentence_of
+from iamframe.sources.reading import Reading, accounts_of
 from iamframe.sources.records import (
+    Answer,
     Boundary,
     GotProfile,
     LastUsed,
@@ -28,10 +32,9 @@ from iamframe.sources.records import (
     parsed_time,
     time_text,
 )
+from iamframe.sources.shapes import ROWS, Document, list_of, shape
 
 ROLE, PROFILE = "AWS::IAM::Role", "AWS::IAM::InstanceProfile"
-
-Place = TypeVar("Place")
 
 
 class Item(msgspec.Struct, gc=False, rename="camel"):
@@ -110,15 +113,88 @@ def unwrapped(raw: Raw | UnsetType) -> bytes | Raw:
     return msgspec.json.decode(text, type=str).encode() if text.startswith(b'"') else raw
 
 
-def latest(items: Iterable[tuple[Place, str, Item]]) -> list[tuple[Place, str, Item]]:
-    """Return the last capture of each resource that was not deleted by then, with the place that it was read from."""
-    newest: dict[str, tuple[Place, str, Item]] = {}
-    for found in items:
-        item = found[-1]
+class Recorded(NamedTuple):
+    """An item, the document and the place that it was read from."""
+
+    document: Document
+    place: str
+    item: Item
+
+
+@shape("configurationItems")
+def api_items(document: Document) -> Iterable[Answer]:
+    """Read `aws configservice get-resource-config-history`, or a snapshot in S3."""
+    return _keep_items(document, "configurationItems")
+
+
+@shape("baseConfigurationItems")
+def batch_items(document: Document) -> Iterable[Answer]:
+    """Read `aws configservice batch-get-resource-config`."""
+    return _keep_items(document, "baseConfigurationItems")
+
+
+@list_of("resourceType")
+def item_list(document: Document) -> Iterable[Answer]:
+    """Read a list of items."""
+    return _keep_items(document, ROWS)
+
+
+@shape("resourceType", "configuration")
+def one_item(document: Document) -> Iterable[Answer]:
+    """Read one item."""
+    items = list(document.one(document.as_json(), document.decoder(Item), document.place))
+    return _keep(document, [(document.place, item) for item in items]) if items else ()
+
+
+def _keep_items(document: Document, key: str) -> Iterable[Answer]:
+    decode, path = document.decoder(Item), document.path(key)
+    places = [(f"{path}[{index}]", raw) for index, raw in enumerate(document.items(key))]
+    return _keep(document, [(place, item) for place, raw in places for item in document.one(raw, decode, place)])
+
+
+def _keep(document: Document, items: list[tuple[str, Item]]) -> Iterable[Answer]:
+    """Keep the items of roles and profiles until all files are read: a later file may hold a later capture."""
+    mine = [(place, item) for place, item in items if item.resource_type in (ROLE, PROFILE)]
+    if not mine:
+        raise Unreadable("holds no AWS Config item of a role or instance profile")
+    for place, item in mine:
+        document.reading.keep(Recorded(document, place, item))
+    document.reading.has_read |= any(item.is_deleted for _, item in mine)
+    return ()
+
+
+def answers(reading: Reading) -> list[tuple[Piece, Answer]]:
+    """Return the answers that all items of all files stand for, each with its file."""
+    found: dict[tuple[str, str, str | None], tuple[Piece, Answer]] = {}
+    for document, place, item in _latest(reading.kept(Recorded)):
+        try:
+            record = resource(item)
+        except BROKEN as error:
+            at = f"{place}.configuration"
+            reading.unreadable(document.piece, sentence_of(error, at), at)
+            continue
+        reading.has_read = True
+        (account,) = accounts_of([record])
+        if account:
+            reading.carried.add(document.piece, account)
+        account = account or item.account_id
+        new = document.answer(f"config:{item.resource_type}", [], account_id=account)
+        key = (document.piece.label, item.resource_type, account)
+        _, answer = found.setdefault(key, (document.piece, new))
+        answer.chunks[0].append(record)  # type: ignore[index]
+        answer.captured_at = max(answer.captured_at or "", item.captured_at)
+    return list(found.values())
+
+
+def _latest(recorded: Iterable[Recorded]) -> list[Recorded]:
+    """Return the latest capture of each resource, but for resources that were deleted by then."""
+    newest: dict[str, Recorded] = {}
+    for one in recorded:
+        item = one.item
         key = item.arn or f"{item.account_id} {item.resource_id}"
-        if key not in newest or item.captured_at >= newest[key][-1].captured_at:
-            newest[key] = found
-    return [found for found in newest.values() if not found[-1].is_deleted]
+        if key not in newest or item.captured_at >= newest[key].item.captured_at:
+            newest[key] = one
+    return [one for one in newest.values() if not one.item.is_deleted]
 
 
 def resource(item: Item) -> Role | GotProfile:

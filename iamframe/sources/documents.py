@@ -6,13 +6,12 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import Any
 
 import msgspec
 from msgspec import Raw
 
 from iamframe.sources.archives import Unreadable
-from iamframe.sources.runs import Runs, cut
 
 # What decoding raises on text that is not of the shape asked for.
 BROKEN = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError, Unreadable)
@@ -37,17 +36,6 @@ _LIST = msgspec.json.Decoder(list[Raw])
 Documents = Iterator[tuple[str, dict[str, Value] | list[Raw]]]
 
 
-class LongList(list[Raw]):
-    """What look like the last items of a long list, the runs of those before them, and the text before those."""
-
-    def __init__(self, items: list[Raw], runs: Runs, before: bytes) -> None:
-        super().__init__(items)
-        self.runs = runs
-        self.before = before
-        # The documents that turn out to follow that of the list.
-        self.after: Documents = iter(())
-
-
 def text_of(data: bytes) -> bytes:
     """Return the text of a file as UTF-8, whatever Unicode encoding it has."""
     # PowerShell 5 writes UTF-16 where a command's output is redirected to a file.
@@ -57,18 +45,6 @@ def text_of(data: bytes) -> bytes:
         except UnicodeDecodeError:
             raise Unreadable("is neither UTF-8 nor UTF-16 text") from None
     return data.removeprefix(b"\xef\xbb\xbf")
-
-
-def documents_in(file: BinaryIO) -> Documents:
-    """Yield each JSON document of a file with its place."""
-    if (keys := _cut(file)) is None:
-        file.seek(0)
-        yield from documents_of(file.read())
-        return
-    yield "$", keys
-    for value in keys.values():
-        if isinstance(value, LongList):
-            yield from value.after
 
 
 def documents_of(data: bytes) -> Documents:
@@ -107,30 +83,6 @@ def _appended(data: bytes) -> Iterator[bytes]:
             end = int(trailing.group(1)) - 1
         yield data[start : start + end]
         start += end
-
-
-def _cut(file: BinaryIO) -> dict[str, Value] | None:
-    """Return the keys of a large document with its long list in runs, or None where that cannot be done."""
-    if (found := cut(file)) is None:
-        return None
-    key, before, without, runs = found
-    try:
-        # The list is the whole document's own only if it ends what stands before it.
-        if list(object_of(before + b"]}", "$"))[-1:] != [key]:
-            return None
-        keys = object_of(without, "$")
-    except (Unreadable, msgspec.DecodeError):
-        return None
-    tail = keys[key]
-    return keys | {key: LongList(tail, runs, before)} if isinstance(tail, list) else None
-
-
-def items_of(run: bytes) -> list[Raw] | None:
-    """Return the items of a run, or None where it is no list."""
-    try:
-        return _LIST.decode(run)
-    except BROKEN:
-        return None
 
 
 def _content(text: bytes | Raw, place: str) -> dict[str, Value] | list[Raw]:
@@ -198,6 +150,12 @@ NO_KEY_TWICE = json.JSONDecoder(object_pairs_hook=_once, parse_int=str, parse_fl
 def in_plain_words(error: Exception) -> str:
     """Return what a decoder says, without its own names."""
     return str(error).removeprefix("JSON is malformed: ").replace("\n", " ")
+
+
+def sentence_of(error: Exception, path: str) -> str:
+    """Return what a decoder says of a value, as a sentence that begins with the place of what it refused."""
+    message, _, inner = in_plain_words(error).partition(" - at `$")
+    return f"{path}{inner.rstrip('`')}: {message[:1].lower()}{message[1:]}"
 
 
 def at_place(place: str) -> str:

@@ -7,10 +7,16 @@ some row of the same file shows that the call was answered.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from iamframe.sources.archives import Unreadable
+from iamframe.sources.documents import sentence_of
 from iamframe.sources.records import (
+    Answer,
     Arn,
     Boundary,
     Count,
@@ -24,8 +30,11 @@ from iamframe.sources.records import (
     Time,
     make_decoders,
 )
+from iamframe.sources.shapes import ROWS, Document, keys_of, list_of, shape
 
 ROLE, PROFILE = "aws_iam_role", "aws_iam_instance_profile"
+_PROFILE_COLUMNS = {"instance_profile_name", "instance_profile_id", "roles"}
+_ROLE_COLUMNS = {"role_id", "name", "assume_role_policy", "assume_role_policy_std", "instance_profile_arns"}
 
 
 class RoleRow(msgspec.Struct, gc=False):
@@ -62,6 +71,29 @@ class ProfileRow(msgspec.Struct, gc=False):
     tags_src: list[Tag] | UnsetType | None = UNSET
 
 
+@shape(ROWS)
+@list_of("arn")
+def query(document: Document) -> Iterable[Answer]:
+    """Read the rows of a query."""
+    items = document.items(ROWS)
+    columns = keys_of(items[0]) if items else set()
+    if "arn" not in columns:
+        raise Unreadable("holds rows without `arn`, which iamframe needs; add it to the Steampipe query")
+    if columns & _PROFILE_COLUMNS:
+        kind: Any = ProfileRow
+        convert: Any = profiles
+        operation = f"steampipe:{PROFILE}"
+    elif columns & _ROLE_COLUMNS:
+        kind, convert, operation = RoleRow, roles, f"steampipe:{ROLE}"
+    else:
+        raise Unreadable("holds rows that are neither of aws_iam_role nor of aws_iam_instance_profile")
+    try:
+        records = convert([row for chunk in document.records(ROWS, kind) for row in chunk])
+    except msgspec.MsgspecError as error:
+        raise Unreadable(sentence_of(error, "$[*].roles")) from None
+    return [document.answer(operation, records)]
+
+
 def _has(value: object) -> bool:
     return value is not None and value is not UNSET
 
@@ -75,12 +107,12 @@ def _tags(row: RoleRow | ProfileRow, answered: bool) -> list[Tag] | UnsetType:
     return [] if asked and answered else UNSET
 
 
-def roles(rows: list[RoleRow]) -> list[Role]:
+def roles(found: list[RoleRow]) -> list[Role]:
     """Return the roles of one query's rows."""
     # GetRole alone gives these (Steampipe lists roles with ListRoles, which has none of them).
     got = any(
         _has(value)
-        for row in rows
+        for row in found
         for value in (
             row.tags,
             row.tags_src,
@@ -90,8 +122,8 @@ def roles(rows: list[RoleRow]) -> list[Role]:
             row.permissions_boundary_type,
         )
     )
-    linked = any(_has(row.instance_profile_arns) for row in rows)
-    return [_role(row, got, linked) for row in rows]
+    linked = any(_has(row.instance_profile_arns) for row in found)
+    return [_role(row, got, linked) for row in found]
 
 
 def _role(row: RoleRow, got: bool, linked: bool) -> Role:
@@ -120,7 +152,7 @@ def _readable(raw: Raw | UnsetType) -> bool:
     return raw is not UNSET and bytes(raw) != b"null"
 
 
-def profiles(rows: list[ProfileRow]) -> list[GotProfile]:
+def profiles(found: list[ProfileRow]) -> list[GotProfile]:
     """Return the profiles of one query's rows.
 
     Raises
@@ -138,7 +170,7 @@ def profiles(rows: list[ProfileRow]) -> list[GotProfile]:
             roles=_held(row),
             tags=_tags(row, answered=False),
         )
-        for row in rows
+        for row in found
     ]
 
 

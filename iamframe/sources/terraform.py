@@ -7,13 +7,16 @@ about to be destroyed). Tags are `tags_all`, which holds the provider's default 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from iamframe.knowledge.arn import name_of
-from iamframe.sources.records import Boundary, Count, GotProfile, NestedRole, Role, Tag, make_decoders
+from iamframe.sources.archives import Unreadable
+from iamframe.sources.documents import BROKEN, sentence_of
+from iamframe.sources.records import Answer, Boundary, Count, GotProfile, NestedRole, Role, Tag, make_decoders
+from iamframe.sources.shapes import Document, shape
 
 ROLE, PROFILE = "aws_iam_role", "aws_iam_instance_profile"
 
@@ -104,6 +107,39 @@ class _Role(_Common, gc=False):
 class _Profile(_Common, gc=False):
     role: str | UnsetType | None = UNSET
     roles: list[str] | UnsetType | None = UNSET
+
+
+@shape("resources", when=lambda document: bool(document.keys.keys() & {"terraform_version", "lineage", "serial"}))
+def state_file(document: Document) -> Iterable[Answer]:
+    """Read a state file."""
+    state = document.decode(State)
+    if state.version != 4:
+        raise Unreadable(f"is Terraform state version {state.version}; run `terraform state pull` with 0.12 or later")
+    return _managed(document, "terraform:state", in_state(state))
+
+
+@shape("planned_values", "format_version")
+@shape("values", "format_version")
+def shown(document: Document) -> Iterable[Answer]:
+    """Read what `terraform show -json` prints."""
+    plan = document.decode(Plan)
+    try:
+        managed = list(in_plan(plan))
+    except BROKEN as error:
+        raise Unreadable(sentence_of(error, f"{document.place}.resource_changes")) from None
+    return _managed(document, "terraform:plan" if plan.planned_values else "terraform:state", managed)
+
+
+def _managed(document: Document, operation: str, managed: Iterable[Managed]) -> Iterator[Answer]:
+    found: dict[str, list[Role | GotProfile]] = {ROLE: [], PROFILE: []}
+    for item in managed:
+        try:
+            found[item.type].append(resource(item))
+        except BROKEN as error:
+            document.reading.unreadable(document.piece, sentence_of(error, item.address), item.address)
+    document.reading.has_read = True
+    for records in found.values():
+        yield document.answer(operation, records)
 
 
 def in_state(state: State) -> Iterator[Managed]:

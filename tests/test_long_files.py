@@ -1,4 +1,4 @@
-"""Long lists are read in runs of items: whatever the text, the same comes out as of reading it at once."""
+"""Long lists become records in chunks: whatever the text and the size of a chunk, the same frames come out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 
 import iamframe
 from iamframe.errors import SourceError
-from iamframe.sources import runs
+from iamframe.sources import shapes
+from iamframe.sources.files import read_files
 
 EC2 = {"Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
 FORMS = {
@@ -43,15 +44,12 @@ def dump(**more: object) -> dict[str, object]:
     return {"UserDetailList": [], "RoleDetailList": [role(number) for number in range(200)], "Policies": [], **more}
 
 
-@pytest.fixture(params=[300, 1_000, 7_000])
-def in_runs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """Read in runs of about so many bytes, and return the runs that were read."""
-    read: list[bytes] = []
-    every = runs.Runs.__iter__
-    monkeypatch.setattr(runs, "LARGE", 0)
-    monkeypatch.setattr(runs, "RUN", request.param)
-    monkeypatch.setattr(runs.Runs, "__iter__", lambda self: (read.append(run) or run for run in every(self)))
-    return read
+@pytest.fixture(params=[1, 7, 150])
+def in_chunks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Read so many records at once, from files that count as large."""
+    monkeypatch.setattr(shapes, "_LARGE", 0)
+    monkeypatch.setattr(shapes, "_CHUNK", request.param)
+    return int(request.param)
 
 
 def load(folder: Path, text: str) -> iamframe.Inventory:
@@ -60,11 +58,10 @@ def load(folder: Path, text: str) -> iamframe.Inventory:
     return iamframe.load_files(file)
 
 
+@pytest.mark.usefixtures("in_chunks")
 @pytest.mark.parametrize("form", FORMS)
-def test_a_list_in_runs_is_the_list(form: str, tmp_path: Path, in_runs: list[bytes]) -> None:
+def test_a_list_in_chunks_is_the_list(form: str, tmp_path: Path) -> None:
     inventory = load(tmp_path, json.dumps(dump(), **FORMS[form]))  # type: ignore[arg-type]
-    # Without indentation, what looks like the last item may be within one: then all is read at once.
-    assert in_runs or "indent" not in FORMS[form]
     assert inventory.roles["role_name"].tolist() == [f"role-{number:03}" for number in range(200)]
     assert inventory.links["role_arn"].tolist() == [
         f"arn:aws:iam::111122223333:role/role-{number:03}" for number in range(0, 200, 3) for _ in "ab"
@@ -76,56 +73,61 @@ def test_a_list_in_runs_is_the_list(form: str, tmp_path: Path, in_runs: list[byt
     )
 
 
-def test_the_frames_are_those_of_reading_it_at_once(
-    tmp_path: Path, in_runs: list[bytes], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_frames_are_those_of_one_chunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = json.dumps(dump(), indent=4)
-    cut = load(tmp_path, text)
-    monkeypatch.setattr(runs, "LARGE", 1 << 40)
-    seen = len(in_runs)
     whole = load(tmp_path, text)
-    assert len(in_runs) == seen
-    for name, frame in whole.frames.items():
-        pd.testing.assert_frame_equal(cut.frames[name], frame)
+    monkeypatch.setattr(shapes, "_CHUNK", 7)
+    for size in (0, 1 << 40):
+        monkeypatch.setattr(shapes, "_LARGE", size)
+        chunks = load(tmp_path, text)
+        for name, frame in whole.frames.items():
+            pd.testing.assert_frame_equal(chunks.frames[name], frame)
 
 
-def test_that_there_is_more_is_read_after_the_runs(tmp_path: Path, in_runs: list[bytes]) -> None:
+def test_memory_holds_the_records_of_one_chunk(tmp_path: Path, in_chunks: int) -> None:
+    file = tmp_path / "dump.json"
+    file.write_text(json.dumps(dump()), encoding="utf-8")
+    sizes = [len(chunk) for answer in read_files([file]) for chunk in answer]
+    assert max(sizes) <= in_chunks
+    assert sum(sizes) == 200
+
+
+@pytest.mark.usefixtures("in_chunks")
+def test_that_there_is_more_is_read_after_the_list(tmp_path: Path) -> None:
     inventory = load(tmp_path, json.dumps(dump(IsTruncated=True), indent=4))
-    assert in_runs
     assert inventory.calls["state"].tolist() == ["truncated"]
 
 
-def test_a_role_that_cannot_be_read_is_one_gap_with_its_place(tmp_path: Path, in_runs: list[bytes]) -> None:
+@pytest.mark.usefixtures("in_chunks")
+def test_a_role_that_cannot_be_read_is_one_gap_with_its_place(tmp_path: Path) -> None:
     content = dump()
     content["RoleDetailList"][120]["Tags"] = "none"  # type: ignore[index]
     inventory = load(tmp_path, json.dumps(content, indent=4))
-    assert in_runs
     assert len(inventory.roles) == 199
     (detail,) = inventory.gaps.loc[inventory.gaps["reason"] == "unreadable", "detail"]
     assert "$.RoleDetailList[120].Tags: expected `array`, got `str`" in detail
     assert inventory.calls["state"].tolist() == ["truncated"]
 
 
-def test_what_is_not_json_in_the_middle_leaves_what_stands_before_it(tmp_path: Path, in_runs: list[bytes]) -> None:
-    text = json.dumps(dump(), indent=4).replace('"role-120"', '"role-120')
-    inventory = load(tmp_path, text)
-    assert in_runs
-    names = inventory.roles["role_name"].tolist()
-    assert names[:60] == [f"role-{number:03}" for number in range(60)]
-    assert "role-120" not in names
+@pytest.mark.usefixtures("in_chunks")
+def test_a_file_that_is_not_json_in_the_middle_is_told_and_others_are_read(tmp_path: Path) -> None:
+    (tmp_path / "broken.json").write_text(json.dumps(dump(), indent=4).replace('"role-120"', '"role-120'), "utf-8")
+    (tmp_path / "listing.json").write_text(json.dumps(listing(1)), "utf-8")
+    inventory = iamframe.load_files(tmp_path)
+    assert inventory.roles.empty
+    assert inventory.profiles["profile_name"].tolist() == ["p-001"]
     (detail,) = inventory.gaps.loc[inventory.gaps["reason"] == "unreadable", "detail"]
-    assert "what follows is not JSON" in detail
-    assert inventory.calls["state"].tolist() == ["truncated"]
+    assert "broken.json: is not JSON" in detail
 
 
-def test_half_a_file_is_refused(tmp_path: Path, in_runs: list[bytes]) -> None:
+@pytest.mark.usefixtures("in_chunks")
+def test_half_a_file_is_refused(tmp_path: Path) -> None:
     text = json.dumps(dump(), indent=4)
     with pytest.raises(SourceError, match="is not JSON"):
         load(tmp_path, text[: len(text) // 2])
-    assert in_runs == []
 
 
-@pytest.mark.usefixtures("in_runs")
+@pytest.mark.usefixtures("in_chunks")
 def test_a_list_that_comes_twice_is_refused(tmp_path: Path) -> None:
     text = json.dumps(dump(), indent=4)
     again = text.replace('"Policies": []', '"RoleDetailList": []')
@@ -133,19 +135,10 @@ def test_a_list_that_comes_twice_is_refused(tmp_path: Path) -> None:
         load(tmp_path, again)
 
 
-def test_a_list_within_another_document_is_found_all_the_same(tmp_path: Path, in_runs: list[bytes]) -> None:
+@pytest.mark.usefixtures("in_chunks")
+def test_a_list_within_another_document_is_found_all_the_same(tmp_path: Path) -> None:
     inventory = load(tmp_path, json.dumps({"status_code": 200, "data": dump()}, indent=4))
-    assert in_runs == []
     assert len(inventory.roles) == 200
-
-
-def test_a_file_that_becomes_shorter_is_not_whole(tmp_path: Path) -> None:
-    text = json.dumps([role(0), role(1)])[1:-1].encode()
-    file = tmp_path / "short"
-    file.write_bytes(text)
-    with file.open("rb") as opened:
-        *_, run = runs.Runs(opened, b'{"Path"', left=len(text) + 10)
-    assert not run.endswith(b"}]")
 
 
 # What follows the list
@@ -163,7 +156,7 @@ ROLES = [f"role-{number:03}" for number in range(200)]
 USERS = [user(number) for number in range(200)]
 
 
-@pytest.mark.usefixtures("in_runs")
+@pytest.mark.usefixtures("in_chunks")
 @pytest.mark.parametrize("form", FORMS)
 def test_users_after_the_roles_are_no_roles(form: str, tmp_path: Path) -> None:
     content = {"Policies": [], "RoleDetailList": [role(number) for number in range(200)], "UserDetailList": USERS}
@@ -173,7 +166,7 @@ def test_users_after_the_roles_are_no_roles(form: str, tmp_path: Path) -> None:
     assert "unreadable" not in set(inventory.gaps["reason"])
 
 
-@pytest.mark.usefixtures("in_runs")
+@pytest.mark.usefixtures("in_chunks")
 def test_what_stands_after_the_users_counts_too(tmp_path: Path) -> None:
     content = {"RoleDetailList": [role(number) for number in range(200)], "UserDetailList": USERS, "IsTruncated": True}
     inventory = load(tmp_path, json.dumps(content, indent=1))
@@ -185,7 +178,7 @@ def listing(*numbers: int) -> dict[str, object]:
     return {"InstanceProfiles": [profile(f"p-{number:03}") | {"Roles": []} for number in numbers]}
 
 
-@pytest.mark.usefixtures("in_runs")
+@pytest.mark.usefixtures("in_chunks")
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("order", ["dump first", "listing first"])
 def test_documents_appended_to_one_file_are_both_read(form: str, order: str, tmp_path: Path) -> None:
@@ -203,7 +196,7 @@ def test_documents_appended_to_one_file_are_both_read(form: str, order: str, tmp
     }
 
 
-@pytest.mark.usefixtures("in_runs")
+@pytest.mark.usefixtures("in_chunks")
 @pytest.mark.parametrize("form", FORMS)
 def test_two_documents_of_one_kind_are_both_read(form: str, tmp_path: Path) -> None:
     one = {"Roles": [{k: v for k, v in role(number).items() if k != "Tags"} for number in range(100)]}
@@ -214,7 +207,7 @@ def test_two_documents_of_one_kind_are_both_read(form: str, tmp_path: Path) -> N
     assert inventory.calls["rows"].tolist() == [200]
 
 
-@pytest.mark.usefixtures("in_runs")
+@pytest.mark.usefixtures("in_chunks")
 def test_a_broken_document_leaves_the_one_before_it(tmp_path: Path) -> None:
     text = json.dumps(dump(), indent=4) + json.dumps(listing(*range(150)), indent=4)[:-40]
     inventory = load(tmp_path, text)

@@ -1,0 +1,137 @@
+"""IAM's own answers, and those about the account itself, as the AWS CLI prints them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from iamframe.knowledge.operations import DUMP, PROFILE_LIST, ROLE_LINKS
+from iamframe.sources.archives import Unreadable
+from iamframe.sources.records import (
+    Account,
+    Answer,
+    Count,
+    Gap,
+    GotProfile,
+    GotRole,
+    ListedProfile,
+    ListedRole,
+    RoleDetail,
+    Tag,
+    Tagging,
+    tags_or_none,
+)
+from iamframe.sources.shapes import Document, shape
+
+# The folders of tag listings, each file of which is named after its resource.
+_TAG_FOLDERS = {
+    "instance-profile-tags": ("instance-profile", "ListInstanceProfileTags"),
+    "role-tags": ("role", "ListRoleTags"),
+}
+
+
+@shape("RoleDetailList")
+def account_dump(document: Document) -> Iterator[Answer]:
+    """Read `aws iam get-account-authorization-details`."""
+    if document.items("RoleDetailList"):
+        yield document.listing("RoleDetailList", DUMP, RoleDetail)
+        return
+    # `--filter User` prints an empty list of roles too, so an empty list proves nothing.
+    reading, label = document.reading, document.piece.label
+    lists = (document.keys.get(key) for key in ("UserDetailList", "GroupDetailList", "Policies"))
+    others = b"".join(bytes(item) for items in lists if isinstance(items, list) for item in items)
+    accounts = {a.decode() for a in re.findall(rb'"arn:[^":]*:iam::([^":]+):(?:user|group|policy)/', others)}
+    accounts -= {"aws"}
+    for account in accounts:
+        reading.carried.add(document.piece, account)
+    account_id = accounts.pop() if len(accounts) == 1 else None
+    reading.has_read |= bool(others)
+    sentence = (
+        f"{label}: lists no role, and every account has roles, so that it was made with a filter; export it with "
+        "--filter=Role, or without one"
+    )
+    reading.gap(document.piece, Gap(DUMP, label, "truncated", sentence, account_id=account_id))
+    yield document.answer(DUMP, account_id=account_id, state="truncated" if document.is_truncated else "partial")
+
+
+@shape("Roles")
+def role_list(document: Document) -> Iterable[Answer]:
+    """Read `aws iam list-roles`."""
+    return [document.listing("Roles", "ListRoles", ListedRole)]
+
+
+@shape("Role")
+def one_role(document: Document) -> Iterable[Answer]:
+    """Read `aws iam get-role`."""
+    answer = document.single("Role", "GetRole", GotRole)
+    for role in (role for chunk in answer for role in chunk if isinstance(role, GotRole)):
+        tags_or_none(role)
+    return [answer]
+
+
+@shape("InstanceProfiles")
+def profile_list(document: Document) -> Iterable[Answer]:
+    """Read `aws iam list-instance-profiles`, or `list-instance-profiles-for-role`, which has the same shape."""
+    # Only the name of the file tells the two apart, and the second lists the profiles of one role alone.
+    if "for-role" in document.piece.name.lower():
+        return [document.listing("InstanceProfiles", ROLE_LINKS, ListedProfile, lists_all=False)]
+    return [document.listing("InstanceProfiles", PROFILE_LIST, ListedProfile)]
+
+
+@shape("InstanceProfile")
+def one_profile(document: Document) -> Iterable[Answer]:
+    """Read `aws iam get-instance-profile`."""
+    return [document.single("InstanceProfile", "GetInstanceProfile", GotProfile)]
+
+
+@shape("SummaryMap")
+def account_summary(document: Document) -> Iterable[Answer]:
+    """Read `aws iam get-account-summary`."""
+    counts = document.decode(dict[str, Count], "SummaryMap")
+    account = Account(
+        role_quota=counts.get("RolesQuota"),
+        profile_quota=counts.get("InstanceProfilesQuota"),
+        roles_expected=counts.get("Roles"),
+        profiles_expected=counts.get("InstanceProfiles"),
+    )
+    return [document.answer("GetAccountSummary", [account], state="complete")]
+
+
+@shape("UserId", "Account", "Arn")
+def caller_identity(document: Document) -> Iterable[Answer]:
+    """Read `aws sts get-caller-identity`."""
+    account, arn = document.text("Account"), document.text("Arn")
+    return [document.answer("GetCallerIdentity", [Account(caller_arn=arn)], account_id=account, state="complete")]
+
+
+@shape("AccountAliases")
+def account_aliases(document: Document) -> Iterable[Answer]:
+    """Read `aws iam list-account-aliases`."""
+    aliases = [alias for chunk in document.records("AccountAliases", str) for alias in chunk]
+    account = Account(account_name=str(aliases[0]) if aliases else None)
+    return [document.answer("ListAccountAliases", [account], state="complete")]
+
+
+def _has_tags_alone(document: Document) -> bool:
+    return not document.keys.keys() - {"Tags", "IsTruncated", "Marker", "NextToken", "ResponseMetadata"}
+
+
+@shape("Tags", when=_has_tags_alone)
+def tag_list(document: Document) -> Iterator[Answer]:
+    """Read `aws iam list-role-tags` or `list-instance-profile-tags`, which do not say whose tags they list."""
+    folder = document.piece.folders[-1] if document.piece.folders else ""
+    if folder not in _TAG_FOLDERS:
+        raise Unreadable(
+            "holds tags and does not say whose; name it instance-profile-tags/NAME.json or role-tags/NAME.json"
+        )
+    resource_type, operation = _TAG_FOLDERS[folder]
+    name = document.piece.name.rsplit(".json", 1)[0]
+    if document.is_truncated:
+        sentence = (
+            f"{document.piece.label}: the tags are cut short, so none are taken; list them again without --max-items"
+        )
+        yield document.answer(operation, [Gap(operation, name, "truncated", sentence)])
+        return
+    tags = [tag for chunk in document.records("Tags", Tag) for tag in chunk]
+    if len(tags) == len(document.items("Tags")):
+        yield document.answer(operation, [Tagging(resource_type, name, tags)])  # type: ignore[arg-type]

@@ -1,0 +1,178 @@
+"""What the files have shown so far: whose the files of each folder are, and what could not be read."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import Any, TypeVar
+
+import msgspec
+
+from iamframe.knowledge.arn import account_of
+from iamframe.knowledge.operations import (
+    DUMP,
+    GLOBAL,
+    PROFILE_LIST,
+    ROLE_LINKS,
+    UNKNOWN_REGION,
+    cli_name,
+    region_in,
+)
+from iamframe.sources.archives import Piece
+from iamframe.sources.consumers import CONSUMERS
+from iamframe.sources.records import Answer, Gap
+
+Records = list[msgspec.Struct]
+_Kept = TypeVar("_Kept")
+
+_TWELVE_DIGITS = re.compile(r"\d{12}", re.ASCII)
+# The names of folders that hold one part of an account: a region, a service, tags.
+_A_PART = re.compile(
+    rf"global|.*tags.*|[a-z]{{2,4}}(?:-[a-z]+)+-[0-9]|iam|sts|{'|'.join(sorted({one.service for one in CONSUMERS}))}"
+)
+_IAM = (DUMP, "ListRoles", PROFILE_LIST, ROLE_LINKS, "GetAccountSummary")
+# The longest names come first, since one name may begin another.
+_FILE_NAMES = [
+    (re.compile(rf"(?<![a-z]){cli_name(operation)}(?![a-z])"), operation)
+    for operation in sorted({*_IAM, *(one.operation for one in CONSUMERS)}, key=len, reverse=True)
+]
+
+
+class AccountsByFolder:
+    """The accounts that the files of each folder show, and those of the folders beneath it."""
+
+    def __init__(self) -> None:
+        self._here: dict[tuple[str, ...], set[str]] = defaultdict(set)
+        self._beneath: dict[tuple[str, ...], set[str]] = defaultdict(set)
+
+    def add(self, piece: Piece, account: str) -> None:
+        """Note that a file shows an account."""
+        self._here[piece.folders].add(account)
+        # Folders above the named source tell nothing: their other files may belong to anybody.
+        for depth in range(piece.root, len(piece.folders) + 1):
+            self._beneath[piece.folders[:depth]].add(account)
+
+    def of(self, folders: tuple[str, ...], depth: int) -> set[str]:
+        """Return the accounts that an outer folder, `depth` folders deep, shows to the files of an inner one."""
+        # `prod/` beside `dev/` is another account; `us-east-1/` beside `iam/` is the same one.
+        is_one = all(map(_A_PART.fullmatch, folders[depth:]))
+        return (self._beneath if is_one else self._here).get(folders[:depth], set())
+
+
+@dataclass(slots=True)
+class Reading:
+    """What all files read so far have shown.
+
+    Attributes
+    ----------
+    gaps : list of (Piece, Gap)
+        What could not be read. A gap without an account gets that of its file once all files are read.
+    callers : dict
+        The account of `aws sts get-caller-identity`, by the folder of its file.
+    carried, named : AccountsByFolder
+        The accounts whose resources a file shows, and those whose profiles it only names.
+    has_read : bool
+        Whether at least one file could be used.
+    """
+
+    gaps: list[tuple[Piece, Gap]] = field(default_factory=list)
+    callers: dict[tuple[str, ...], str] = field(default_factory=dict)
+    carried: AccountsByFolder = field(default_factory=AccountsByFolder)
+    named: AccountsByFolder = field(default_factory=AccountsByFolder)
+    has_read: bool = False
+    _kept: dict[type, list[Any]] = field(default_factory=lambda: defaultdict(list))
+
+    def keep(self, thing: object) -> None:
+        """Keep something until all files are read."""
+        self._kept[type(thing)].append(thing)
+
+    def kept(self, kind: type[_Kept]) -> list[_Kept]:
+        """Return all that was kept of one type, in the order of reading."""
+        return self._kept[kind]
+
+    def gap(self, piece: Piece, gap: Gap) -> None:
+        """Note a gap."""
+        self.gaps.append((piece, gap))
+
+    def unreadable(self, piece: Piece, sentence: str, path: str = "$") -> None:
+        """Note that a file, or one place in it, cannot be read."""
+        subject = piece.label if path == "$" else f"{piece.label} {path}"
+        operation = _named_after(piece) or "file"
+        region = GLOBAL if operation in _IAM else region_of(piece) or UNKNOWN_REGION
+        self.gap(piece, Gap(operation, subject, "unreadable", f"{piece.label}: {sentence}", region=region))
+
+    def cannot_place(self, piece: Piece, answer: Answer) -> None:
+        """Note that nothing says which account an answer belongs to."""
+        what = "says whose tags these are" if answer.operation.endswith("Tags") else "says whose account this is of"
+        sentence = (
+            f"{answer.origin}: nothing {what}; put `aws sts get-caller-identity` output beside it, or the file into a "
+            "folder named after the 12-digit account id"
+        )
+        self.gap(piece, Gap(answer.operation, answer.origin, "unreadable", sentence))
+
+    def owner(self, folders: tuple[str, ...], named: Iterable[str] = (), made_in: Collection[str] = ()) -> str | None:
+        """Return the account that the files of a folder belong to, or None.
+
+        Parameters
+        ----------
+        folders
+            The folders that lead to the file, the innermost last.
+        named
+            The accounts whose profiles the file names.
+        made_in
+            The accounts in which somebody made what the file shows.
+        """
+        # A file may name profiles of another account, so names count only where nothing else shows an account.
+        for shown in (self.carried, self.named):
+            nearest: set[str] = set()
+            for depth in range(len(folders), 0, -1):
+                folder = folders[:depth]
+                caller = self.callers.get(folder)
+                if caller is not None and nearest <= {caller}:
+                    return caller
+                if _TWELVE_DIGITS.fullmatch(folder[-1]):
+                    return folder[-1]
+                nearest = nearest or shown.of(folders, depth)
+            if made_in:
+                return next(iter(made_in)) if len(made_in) == 1 else None
+            if nearest:
+                alone = len(nearest) == 1 and (not named or nearest <= set(named))
+                return next(iter(nearest)) if alone else None
+        return None
+
+    def with_owner(self, piece: Piece, answer: Answer) -> Answer:
+        """Give an answer its account once all files are read, and return it."""
+        answer.account_id = answer.account_id or self.owner(piece.folders)
+        records = sum(map(len, answer.chunks))
+        self.has_read |= bool(records) or (answer.state == "complete" and answer.account_id is not None)
+        if answer.account_id is None and not any(accounts_of([r]) - {None} for chunk in answer for r in chunk):
+            self.cannot_place(piece, answer)
+        return answer
+
+
+def region_of(piece: Piece) -> str | None:
+    """Return the region in a file's name, or in the innermost of its folders that names one."""
+    return next(filter(None, map(region_in, (piece.name, *reversed(piece.folders)))), None)
+
+
+def _named_after(piece: Piece) -> str | None:
+    """Return the operation that a file is named after, as in `describe-instances.json`."""
+    name = cli_name(piece.name).replace("_", "-")
+    return next((operation for pattern, operation in _FILE_NAMES if pattern.search(name)), None)
+
+
+def accounts_of(records: Records) -> set[str | None]:
+    """Return the accounts in the ARNs of records of one type; None is among them where an ARN names no account."""
+    fields = type(records[0]).__struct_fields__
+    name = next((name for name in ("role_arn", "profile_arn") if name in fields), None)
+    if name is None:
+        return {None}
+    arns = list(map(attrgetter(name), records))
+    prefix = arns[0].split("/", 1)[0] + "/"
+    if all(arn.startswith(prefix) for arn in arns):
+        return {account_of(prefix)}
+    # The text before the first `/` of an ARN repeats, and paths hold no account.
+    return set(map(account_of, {arn.split("/", 1)[0] for arn in arns}))

@@ -1,0 +1,238 @@
+"""The registry of shapes: which keys make a document what it is, and the function that reads it.
+
+A format is one module. Each of its functions under `@shape` reads the documents that have certain keys, and each under
+`@list_of` the lists whose first item has them. A function takes a `Document` and returns the answers of AWS that it
+stands for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from iamframe.sources.archives import Piece, Unreadable
+from iamframe.sources.documents import BROKEN, NO_KEY_TWICE, Value, kind_of, sentence_of
+from iamframe.sources.reading import Reading, Records
+from iamframe.sources.records import Answer, State
+
+# How many records become columns at once.
+_CHUNK = 2_000
+# People edit files by hand, but none as large as this.
+_LARGE = 4 << 20
+# AWS's documentation shows made-up markers in complete answers; a real marker is opaque.
+_EXAMPLE_MARKER = re.compile(r"EXAMPLE.*EXAMPLE")
+# The key under which a list that is a document by itself has its items.
+ROWS = "rows"
+
+
+@dataclass(slots=True)
+class Document:
+    """One JSON document: its keys, the file and the place that it stands in, and what the files have shown so far.
+
+    `short` names the lists of which some items could not be read.
+    """
+
+    reading: Reading
+    source: str
+    piece: Piece
+    size: int
+    place: str
+    keys: dict[str, Value]
+    short: set[str] = field(default_factory=set)
+
+    def within(self, place: str, keys: dict[str, Value]) -> Document:
+        """Return a document that stands within this one."""
+        return Document(self.reading, self.source, self.piece, self.size, place, keys)
+
+    @property
+    def is_truncated(self) -> bool:
+        """Whether the answer says that there is more (AWS CLI: NextToken with --max-items, else IsTruncated)."""
+        tokens = [self.keys.get(key) for key in ("NextToken", "nextToken", "Marker")]
+        if any(isinstance(token, str) and _EXAMPLE_MARKER.fullmatch(token) for token in tokens):
+            return False
+        return self.keys.get("IsTruncated") in (True, "true", "True") or any(token is not None for token in tokens)
+
+    def state(self, key: str) -> State:
+        """Return whether a list is complete; this is known once its last item was read."""
+        return "truncated" if self.is_truncated or key in self.short else "complete"
+
+    def path(self, key: str) -> str:
+        """Return the place of a key."""
+        return self.place if key == ROWS else f"{self.place}.{key}"
+
+    def items(self, key: str) -> list[Raw]:
+        """Return the items of a list.
+
+        Raises
+        ------
+        Unreadable
+            If the key holds something else.
+        """
+        items = self.keys[key]
+        if not isinstance(items, list):
+            raise Unreadable(f"{self.place}.{key} holds {kind_of(items)}, not a list")
+        return items
+
+    def text(self, key: str) -> str:
+        """Return the text of a key.
+
+        Raises
+        ------
+        Unreadable
+            If the key holds something else.
+        """
+        value = self.keys[key]
+        if not isinstance(value, str):
+            raise Unreadable(f"{self.place}.{key} holds {kind_of(value)}, not text")
+        return value
+
+    def as_json(self, key: str | None = None) -> Raw:
+        """Return the JSON of one key's value, or of the document."""
+        return Raw(msgspec.json.encode(self.keys if key is None else self.keys[key]))
+
+    def decode(self, kind: Any, key: str | None = None) -> Any:
+        """Return one key's value, or the document, as a type.
+
+        Raises
+        ------
+        Unreadable
+            If it does not have the form of the type.
+        """
+        try:
+            return self.decoder(kind)(self.as_json(key))
+        except BROKEN as error:
+            raise Unreadable(sentence_of(error, self.place if key is None else f"{self.place}.{key}")) from None
+
+    def decoder(self, kind: Any) -> Callable[[Raw], Any]:
+        """Return a function that decodes an item, and refuses one with a key twice in a file that may be hand-made."""
+        decode = msgspec.json.Decoder(kind).decode
+        if self.size > _LARGE:
+            return decode
+
+        def decode_once(item: Raw) -> Any:
+            record = decode(item)
+            NO_KEY_TWICE.decode(bytes(item).decode())
+            return record
+
+        return decode_once
+
+    def records(self, key: str, kind: type[Any], *, once: bool = True) -> Iterator[Records]:
+        """Yield the records of a list in chunks; a gap tells of each item that cannot be read.
+
+        Parameters
+        ----------
+        once
+            Refuse an item that has a key twice.
+        """
+        decode = self.decoder(kind) if once else msgspec.json.Decoder(kind).decode
+        items, path = self.items(key), self.path(key)
+        for start in range(0, len(items), _CHUNK):
+            part = items[start : start + _CHUNK]
+            try:
+                chunk = [decode(item) for item in part]
+            except BROKEN:
+                chunk = [
+                    record for n, item in enumerate(part, start) for record in self.one(item, decode, f"{path}[{n}]")
+                ]
+                self.short.add(key)
+            yield chunk
+
+    def one(self, item: Raw, decode: Callable[[Raw], Any], path: str) -> Iterator[Any]:
+        """Yield the record of one item; if it cannot be read, nothing comes and a gap tells of it."""
+        try:
+            yield decode(item)
+        except BROKEN as error:
+            self.reading.unreadable(self.piece, sentence_of(error, path), path)
+
+    def answer(
+        self, operation: str, *chunks: list[Any], account_id: str | None = None, state: State = "partial"
+    ) -> Answer:
+        """Return the answer of an operation that the document stands for."""
+        return Answer(operation, self.piece.label, chunks, account_id, state=state, source=self.source)
+
+    def listing(self, key: str, operation: str, kind: type[Any], *, lists_all: bool = True) -> Answer:
+        """Return the answer of an operation that lists something.
+
+        Parameters
+        ----------
+        lists_all
+            Whether the operation lists everything of its kind in the account.
+        """
+        self.items(key)
+        answer = self.answer(operation)
+
+        def chunks() -> Iterator[Records]:
+            yield from self.records(key, kind)
+            if lists_all:
+                answer.state = self.state(key)
+
+        answer.chunks = chunks()
+        return answer
+
+    def single(self, key: str, operation: str, kind: type[Any]) -> Answer:
+        """Return the answer of an operation that gets one thing."""
+        return self.answer(operation, list(self.one(self.as_json(key), self.decoder(kind), f"{self.place}.{key}")))
+
+
+Read = Callable[[Document], Iterable[Answer]]
+Condition = Callable[[Document], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The keys, and what else must hold, of the documents that a function reads."""
+
+    keys: frozenset[str]
+    when: Condition | None
+    read: Read
+
+    def fits(self, document: Document) -> bool:
+        """Return whether the function reads this document."""
+        return self.keys <= document.keys.keys() and (self.when is None or self.when(document))
+
+
+# The shapes of each module, in the order in which they stand there.
+SHAPES: dict[str, list[Shape]] = defaultdict(list)
+LISTS: dict[str, list[Shape]] = defaultdict(list)
+
+
+def shape(*keys: str, when: Condition | None = None) -> Callable[[Read], Read]:
+    """Register a function that reads the documents which have all these keys.
+
+    Parameters
+    ----------
+    keys
+        Keys at the top of the document. It may have others: people merge several answers into one document.
+    when
+        What else must hold of the document.
+    """
+
+    def register(read: Read) -> Read:
+        SHAPES[read.__module__].append(Shape(frozenset(keys), when, read))
+        return read
+
+    return register
+
+
+def list_of(*keys: str) -> Callable[[Read], Read]:
+    """Register a function that reads the lists whose first item has all these keys; it finds them under `ROWS`."""
+
+    def register(read: Read) -> Read:
+        LISTS[read.__module__].append(Shape(frozenset(keys), None, read))
+        return read
+
+    return register
+
+
+def keys_of(item: Raw) -> set[str]:
+    """Return the keys of an item; none if it is no object."""
+    try:
+        return set(msgspec.json.decode(item, type=dict[str, Raw]))
+    except BROKEN:
+        return set()
