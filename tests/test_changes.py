@@ -31,10 +31,10 @@ from builders import (
     trust,
 )
 from builders import EC2 as EC2_SERVICE
+from commands import run
 from hypothesis import HealthCheck, assume, given, settings
 from playwright.sync_api import Browser, expect
 from shapes import broken_worlds
-from test_cli import run
 from test_page import HOSTILE, opened
 from test_properties import folder_of, loaded
 

@@ -10,24 +10,17 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from builders import ACCOUNT, nested_role, profile, profile_list, write
+from commands import process, run
+
+from iamframe.ui.cli import _run
 
 SAMPLE_LINE = re.compile(
     r"3 accounts, 148 roles, 108 instance profiles; findings: 6 high, .*; 8 of 16 checks are complete\."
 )
-
-
-def run(folder: Path, *arguments: str, encoding: str = "utf-8") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "iamframe.ui.cli", *arguments],
-        cwd=folder,
-        capture_output=True,
-        encoding=encoding,
-        env=os.environ | {"PYTHONIOENCODING": encoding},
-        check=False,
-    )
 
 
 def refusal(done: subprocess.CompletedProcess[str]) -> str:
@@ -49,7 +42,7 @@ def empty_profile(folder: Path, name: str = "left") -> Path:
 
 
 def test_report_without_arguments_reports_the_sample_and_says_first_that_it_is_fiction(tmp_path: Path) -> None:
-    done = run(tmp_path, "report")
+    done = process(tmp_path, "report")
     first, second, third = done.stdout.splitlines()
     assert first.startswith("This is the fictional sample; no account in it exists.")
     assert SAMPLE_LINE.fullmatch(second)
@@ -242,11 +235,13 @@ def test_control_characters_of_names_never_reach_a_terminal(tmp_path: Path, form
 
 
 def test_a_refusal_prints_no_control_characters_either(tmp_path: Path) -> None:
-    assert "\\x1b[31mred" in refusal(run(tmp_path, "check", "\x1b[31mred\nFake: line"))
+    assert "\\x1b[31mred" in refusal(process(tmp_path, "check", "\x1b[31mred\nFake: line"))
 
 
-@pytest.mark.parametrize("form", ["table", "csv", "json", "markdown"])
-def test_letters_that_the_output_cannot_hold_are_no_reason_to_fail(tmp_path: Path, form: str) -> None:
+@pytest.mark.parametrize(
+    ("run", "form"), [(process, "table"), *((run, form) for form in ("table", "csv", "json", "markdown"))]
+)
+def test_letters_that_the_output_cannot_hold_are_no_reason_to_fail(tmp_path: Path, run: Any, form: str) -> None:
     done = run(tmp_path, "check", "sample", "--only", "tag_key_variants", "--format", form, encoding="cp1252")
     assert "Traceback" not in done.stderr
     assert done.returncode == 0
@@ -452,16 +447,23 @@ def test_an_accepted_finding_is_marked_so_and_does_not_count(tmp_path: Path) -> 
 
 def test_what_goes_into_a_file_is_utf_8_whatever_the_terminal_is(tmp_path: Path) -> None:
     write(tmp_path, {"profiles.json": profile_list(profile("é"))})
-    command = [sys.executable, "-m", "iamframe.ui.cli", "check", "profiles.json", "--only", "empty_profiles"]
+    check = ("check", "profiles.json", "--only", "empty_profiles", "--format")
+    # The streams are of another encoding, and what is read is UTF-8.
+    one = subprocess.run(
+        [sys.executable, "-m", "iamframe.ui.cli", *check, "table"],
+        cwd=tmp_path,
+        capture_output=True,
+        env=os.environ | {"PYTHONIOENCODING": "cp1252"},
+        check=True,
+    )
+    assert "é" in one.stdout.decode("utf-8")
     for form in ("csv", "json", "markdown", "table"):
-        done = subprocess.run(
-            [*command, "--format", form],
-            cwd=tmp_path,
-            capture_output=True,
-            env=os.environ | {"PYTHONIOENCODING": "cp1252"},
-            check=True,
-        )
-        assert "é" in done.stdout.decode("utf-8")
+        done = run(tmp_path, *check, form, encoding="cp1252")
+        assert done.returncode == 0
+        assert "é" in done.stdout.encode("cp1252").decode("utf-8")
+
+
+NOWHERE = "iamframe: standard output: cannot be written (No space left on device); send it elsewhere, or make room\n"
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no file of this system is always full")
@@ -475,7 +477,20 @@ def test_what_goes_into_a_file_is_utf_8_whatever_the_terminal_is(tmp_path: Path)
         [],
     ],
 )
-def test_standard_output_that_takes_nothing_is_one_sentence(arguments: list[str]) -> None:
+def test_standard_output_that_takes_nothing_is_one_sentence(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        assert _run(arguments) == 2
+        # What is left is written to nowhere, so that Python's end does not fail.
+        full.flush()
+    assert capsys.readouterr().err == NOWHERE
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no file of this system is always full")
+@pytest.mark.parametrize("arguments", [["check", "sample"], ["--help"]])
+def test_a_process_whose_standard_output_takes_nothing_says_so_and_ends_with_2(arguments: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             [sys.executable, "-m", "iamframe.ui.cli", *arguments],
@@ -484,10 +499,7 @@ def test_standard_output_that_takes_nothing_is_one_sentence(arguments: list[str]
             text=True,
             check=False,
         )
-    assert done.returncode == 2
-    assert done.stderr.splitlines() == [
-        "iamframe: standard output: cannot be written (No space left on device); send it elsewhere, or make room"
-    ]
+    assert (done.returncode, done.stderr) == (2, NOWHERE)
 
 
 def test_a_rate_that_is_no_number_is_refused(tmp_path: Path) -> None:

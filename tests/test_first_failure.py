@@ -9,7 +9,6 @@ import shutil
 import socket
 import ssl
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +16,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import commands
 import pytest
+from commands import process
 from conftest import needed
 
 import iamframe
@@ -55,25 +56,18 @@ def account(practice: PracticeAccount) -> Iterator[PracticeAccount]:
 
 
 def run(
-    home: Path, *arguments: str, files: Mapping[str, str] | None = None, **environment: str
+    home: Path,
+    *arguments: str,
+    files: Mapping[str, str] | None = None,
+    by: Callable[..., Any] = commands.run,
+    **environment: str,
 ) -> subprocess.CompletedProcess[str]:
     """Run the command line in an empty home, with nothing of this machine's AWS configuration."""
     for name, text in (files or {}).items():
         (home / name).parent.mkdir(parents=True, exist_ok=True)
         (home / name).write_text(text)
     given = {"PATH": os.environ["PATH"], "PYTHONPATH": ROOT, "HOME": str(home), "AWS_EC2_METADATA_DISABLED": "true"}
-    return subprocess.run(
-        [sys.executable, "-m", "iamframe.ui.cli", *arguments],
-        env=given | environment,
-        cwd=home,
-        stdin=subprocess.DEVNULL,
-        # Without a terminal of its own, nothing can be asked of whoever runs the tests.
-        start_new_session=True,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    return by(home, *arguments, environment=given | environment)  # type: ignore[no-any-return]
 
 
 def refusal(home: Path, *arguments: str, **more: Any) -> str:
@@ -128,10 +122,11 @@ def serving() -> Iterator[Callable[..., int]]:
 
 
 def test_without_credentials_it_says_how_to_log_in(tmp_path: Path) -> None:
-    assert refusal(tmp_path) == (
-        "aws: no credentials were found; log in with `aws sso login` or `aws configure`, or name a profile as "
-        "aws:PROFILE"
-    )
+    for by in (process, commands.run):
+        assert refusal(tmp_path, by=by) == (
+            "aws: no credentials were found; log in with `aws sso login` or `aws configure`, or name a profile as "
+            "aws:PROFILE"
+        )
 
 
 def test_without_credentials_it_names_the_profiles_that_there_are(tmp_path: Path) -> None:
@@ -205,7 +200,8 @@ def test_an_sso_login_that_has_expired_or_never_was_says_how_to_log_in(
     }
     cache = f".aws/sso/cache/{hashlib.sha1(of, usedforsecurity=False).hexdigest()}.json"
     files = {".aws/config": config} | ({cache: json.dumps(token)} if expired else {})
-    said = refusal(tmp_path, "check", "aws:audit", files=files)
+    # Where logins are kept is settled when botocore is imported.
+    said = refusal(tmp_path, "check", "aws:audit", files=files, by=process)
     assert said.startswith("aws:audit: there is no SSO login, or it has expired (")
     assert said.endswith("); log in with `aws sso login --profile=audit` and run the same command again")
 
@@ -215,7 +211,8 @@ def test_a_role_that_wants_an_mfa_code_is_not_asked_for_where_nobody_can_answer(
 ) -> None:
     config = f"{ROLE}mfa_serial = arn:aws:iam::123456789012:mfa/me\n"
     files = {".aws/config": config, ".aws/credentials": BASE}
-    assert refusal(tmp_path, "check", "aws:audit", files=files, **at(account, "KEY", "KEY_ID", "FILE")) == (
+    without = at(account, "KEY", "KEY_ID", "FILE")
+    assert refusal(tmp_path, "check", "aws:audit", files=files, by=process, **without) == (
         "aws:audit: an MFA code is needed and could not be asked for; run it in a terminal, or put temporary "
         "credentials of `aws sts get-session-token --profile=audit --serial-number=ARN --token-code=CODE` into the "
         "environment"
@@ -309,7 +306,7 @@ def test_a_token_file_that_is_missing_is_one_sentence(tmp_path: Path) -> None:
 
 def test_credentials_that_have_expired_say_how_to_renew_them(tmp_path: Path, account: PracticeAccount) -> None:
     account.expire(0)
-    assert refusal(tmp_path, **at(account)) == (
+    assert refusal(tmp_path, **at(account), by=process) == (
         "aws: the credentials have expired; renew them, as by `aws sso login`, and run the same command again"
     )
 
@@ -397,7 +394,7 @@ def test_where_everything_is_denied_it_says_what_to_allow(tmp_path: Path, accoun
 
 def test_where_nobody_listens_it_says_what_to_check(tmp_path: Path, account: PracticeAccount) -> None:
     url = f"http://127.0.0.1:{closed_port()}"
-    assert refusal(tmp_path, **at(account, AWS_ENDPOINT_URL=url)) == (
+    assert refusal(tmp_path, **at(account, AWS_ENDPOINT_URL=url), by=process) == (
         f'aws: AWS cannot be reached (Could not connect to the endpoint URL: "{url}/": [Errno 111] Connection '
         "refused); check the network, the region, HTTPS_PROXY and AWS_ENDPOINT_URL"
     )

@@ -11,6 +11,7 @@ import tomllib
 from importlib.util import find_spec
 from pathlib import Path
 
+from commands import run
 from conftest import needed
 from test_notebooks import NOTEBOOKS, ROOT, cells, environment
 
@@ -18,15 +19,8 @@ POLICY = "tag-policy.toml"
 NAMES = [*(path.name for path in NOTEBOOKS), POLICY]
 
 
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "iamframe.ui.cli", "notebooks", *arguments]
-    return subprocess.run(
-        command, cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
-    )
-
-
 def test_all_notebooks_are_copied_and_the_next_command_is_said(tmp_path: Path) -> None:
-    done = run(tmp_path, "my notebooks")
+    done = run(tmp_path, "notebooks", "my notebooks")
     assert sorted(path.name for path in (tmp_path / "my notebooks").iterdir()) == NAMES
     copied, following = done.stdout.splitlines()
     assert copied == f"Copied: {', '.join(NAMES)}"
@@ -39,7 +33,7 @@ def test_what_is_there_is_left_as_it_is_and_told_and_force_alone_writes_over_it(
     mine.parent.mkdir()
     mine.write_text("mine")
     (tmp_path / "work" / "01_orphaned_profiles.ipynb").symlink_to(tmp_path / "elsewhere")
-    done = run(tmp_path, "work")
+    done = run(tmp_path, "notebooks", "work")
     assert mine.read_text() == "mine"
     assert not (tmp_path / "elsewhere").exists()
     assert (
@@ -48,7 +42,7 @@ def test_what_is_there_is_left_as_it_is_and_told_and_force_alone_writes_over_it(
     )
     assert done.stdout.splitlines()[0] == f"Copied: {', '.join(NAMES[2:])}"
 
-    done = run(tmp_path, "work", "--force")
+    done = run(tmp_path, "notebooks", "work", "--force")
     assert done.stdout.splitlines()[0] == f"Copied: {', '.join(NAMES)}"
     assert "Left" not in done.stdout
     assert json.loads(mine.read_text("utf-8"))["cells"]
@@ -57,7 +51,7 @@ def test_what_is_there_is_left_as_it_is_and_told_and_force_alone_writes_over_it(
 
 def test_a_folder_that_cannot_be_written_to_is_refused_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
-    done = run(tmp_path, "file")
+    done = run(tmp_path, "notebooks", "file")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("iamframe: file: the notebooks cannot be copied there (")
     assert done.stderr.endswith("; name a folder that can be written to\n")
@@ -65,13 +59,13 @@ def test_a_folder_that_cannot_be_written_to_is_refused_in_one_sentence(tmp_path:
 
 
 def test_no_folder_is_not_the_folder_that_one_is_in(tmp_path: Path) -> None:
-    assert run(tmp_path, "").returncode == 2
+    assert run(tmp_path, "notebooks", "").returncode == 2
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_copy_runs_where_it_is_and_writes_nothing_beside_its_folder(tmp_path: Path) -> None:
     needed(find_spec("papermill"), "papermill", "pip install 'iamframe[notebooks]'")
-    run(tmp_path, "work")
+    run(tmp_path, "notebooks", "work")
     for file in (tmp_path / "work").glob("*.ipynb"):
         sources = [line for cell in cells(file) for line in cell["source"]]
         assert not [line for line in sources if "../" in line]

@@ -222,7 +222,7 @@ OWN_FILES = {
 
 @each_of_a_source
 @pytest.mark.parametrize("source", ["profiles alone", "an account dump alone"])
-def test_a_notebook_runs_under_papermill_with_another_source(notebook: Path, source: str, tmp_path: Path) -> None:
+def test_a_notebook_runs_with_another_source(notebook: Path, source: str, tmp_path: Path) -> None:
     run_on(OWN_FILES[source], notebook, tmp_path)
     summary = json.loads((tmp_path / "report" / "summary.json").read_text("utf-8"))
     assert summary["accounts"] == ["000000000001"]
@@ -250,7 +250,7 @@ def test_a_notebook_runs_by_the_command_of_papermill_as_the_readme_has_it(tmp_pa
 
 
 def test_practice_runs_under_papermill_with_another_account(tmp_path: Path) -> None:
-    run_with(PRACTICE, tmp_path, ACCOUNT_ID="111122223333")
+    run_under_papermill(PRACTICE, tmp_path, ACCOUNT_ID="111122223333")
     summary = json.loads((tmp_path / "report" / "summary.json").read_text("utf-8"))
     assert summary["accounts"] == ["111122223333"]
 
@@ -336,13 +336,23 @@ def shown_text(notebook: Path) -> str:
 
 
 def run_on(documents: dict[str, Any], notebook: Path, folder: Path) -> Path:
-    """Run a notebook under papermill on documents, and return the notebook that it made."""
+    """Run a notebook on documents, and return the notebook that it made."""
     write(folder / "own", documents)
     return run_with(notebook, folder, SOURCE=str(folder / "own"))
 
 
 def run_with(notebook: Path, folder: Path, **parameters: str) -> Path:
-    """Run a notebook under papermill with parameters, and return the notebook that it made."""
+    """Run a notebook in this process with the parameters that papermill puts in, and return what it made."""
+    needed(find_spec("papermill"), "papermill", "pip install 'iamframe[notebooks]'")
+    from shells import execute
+
+    made = folder / "done.ipynb"
+    execute(notebook, made, parameters | {"OUT": str(folder / "report")}, folder)
+    return made
+
+
+def run_under_papermill(notebook: Path, folder: Path, **parameters: str) -> Path:
+    """Run a notebook under papermill, in a kernel of its own, with parameters, and return the notebook that it made."""
     needed(find_spec("papermill"), "papermill", "pip install 'iamframe[notebooks]'")
     made = folder / "done.ipynb"
     given = parameters | {"OUT": str(folder / "report")}
@@ -363,52 +373,39 @@ def run_with(notebook: Path, folder: Path, **parameters: str) -> Path:
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a JupyterLab that serves a copy of the notebooks."""
+def lab(tmp_path_factory: pytest.TempPathFactory, browser: Any) -> Iterator[Any]:
+    """A page of a JupyterLab that serves a copy of the notebooks."""
     folder = tmp_path_factory.mktemp("lab")
     shutil.copytree(ROOT / "notebooks", folder / "notebooks", ignore=shutil.ignore_patterns("iamframe-report", ".*"))
     with serving(folder / "notebooks", folder) as address:
-        yield address
+        page = browser.new_page()
+        page.goto(f"{address}/lab?reset")
+        page.wait_for_function("() => window.jupyterapp", timeout=60_000)
+        yield page
+        page.close()
 
 
-RUN_ALL = """async () => {
-  const app = window.jupyterapp, panel = app.shell.currentWidget;
+OPEN = """async (name) => {
+  const app = window.jupyterapp;
+  await app.restored;
+  const panel = await app.commands.execute("docmanager:open", {path: name});
   await panel.context.ready;
   await panel.sessionContext.ready;
+}"""
+# Its kernel goes with it, rather than wait for the end of the server.
+CLOSE = """async () => {
+  const panel = window.jupyterapp.shell.currentWidget;
+  await panel.sessionContext.shutdown();
+  panel.dispose();
+}"""
+RUN_ALL = """async () => {
+  const app = window.jupyterapp, panel = app.shell.currentWidget;
   await app.commands.execute("notebook:clear-all-cell-outputs");
   await app.commands.execute("notebook:run-all-cells");
   return panel.content.widgets.filter((cell) => cell.model.type === "code").map((cell) => cell.model.outputs.toJSON());
 }"""
-
-
-@each_notebook
-def test_a_notebook_runs_from_start_to_end_in_jupyterlab(notebook: Path, lab: str, browser: Any) -> None:
-    page = browser.new_page()
-    try:
-        outputs = run_all(page, f"{lab}/lab/tree/{notebook.name}?reset")
-        assert len(outputs) == len(code_cells(notebook))
-        flat = [output for cell in outputs for output in cell]
-        assert [output for output in flat if output["output_type"] == "error"] == []
-        assert [output for output in flat if output.get("name") == "stderr"] == []
-        assert all(outputs[2:])
-        assert page.locator(".jp-RenderedImage img").count() >= 1
-        assert page.locator(".jp-OutputArea mjx-container").count() == 0
-    finally:
-        page.close()
-
-
-def run_all(page: Any, address: str, source: str = "") -> list[list[dict[str, Any]]]:
-    """Run all cells of the notebook at an address, of another source if one is given; return the outputs of each."""
-    page.goto(address)
-    page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.content?.widgets?.length > 5", timeout=60_000)
-    if source:
-        page.evaluate(NAME_SOURCE, source)
-    return page.evaluate(RUN_ALL)  # type: ignore[no-any-return]
-
-
-NAME_SOURCE = """async (source) => {
+NAME_SOURCE = """(source) => {
   const panel = window.jupyterapp.shell.currentWidget;
-  await panel.context.ready;
   const cell = panel.content.widgets.find((cell) => cell.model.type === "code").model.sharedModel;
   cell.setSource(cell.getSource().replace('SOURCE = "sample"', `SOURCE = ${JSON.stringify(source)}`));
 }"""
@@ -432,19 +429,31 @@ HOSTILE = {
 }
 
 
-@each_of_a_source
-def test_names_and_tags_of_others_are_text_in_jupyterlab(
-    notebook: Path, lab: str, browser: Any, tmp_path: Path
+@each_notebook
+def test_a_notebook_runs_from_start_to_end_in_jupyterlab_and_names_and_tags_of_others_are_text(
+    notebook: Path, lab: Any, tmp_path: Path
 ) -> None:
-    page = browser.new_page()
+    lab.evaluate(OPEN, notebook.name)
     try:
-        source = str(write(tmp_path / "hostile", HOSTILE))
-        outputs = run_all(page, f"{lab}/lab/tree/{notebook.name}?reset", source)
-        shown = "".join(str(output) for cell in outputs for output in cell)
-        assert "output_type': 'error'" not in shown
-        assert "Inventory(1 account, 2 roles, 3 profiles" in shown
-        page.wait_for_timeout(1000)
-        assert page.evaluate("() => window.pwned") is None
-        assert page.locator(".jp-OutputArea :is(mjx-container, img:not(.jp-RenderedImage img), script)").count() == 0
+        outputs = lab.evaluate(RUN_ALL)
+        assert len(outputs) == len(code_cells(notebook))
+        flat = [output for cell in outputs for output in cell]
+        assert [output for output in flat if output["output_type"] == "error"] == []
+        assert [output for output in flat if output.get("name") == "stderr"] == []
+        assert all(outputs[2:])
+        assert lab.locator(".jp-RenderedImage img").count() >= 1
+        assert lab.locator(".jp-OutputArea mjx-container").count() == 0
+        if notebook in OF_A_SOURCE:
+            lab.evaluate(NAME_SOURCE, str(write(tmp_path / "hostile", HOSTILE)))
+            all_of_it_is_text(lab, lab.evaluate(RUN_ALL))
     finally:
-        page.close()
+        lab.evaluate(CLOSE)
+
+
+def all_of_it_is_text(page: Any, outputs: list[list[dict[str, Any]]]) -> None:
+    shown = "".join(str(output) for cell in outputs for output in cell)
+    assert "output_type': 'error'" not in shown
+    assert "Inventory(1 account, 2 roles, 3 profiles" in shown
+    page.wait_for_timeout(1000)
+    assert page.evaluate("() => window.pwned") is None
+    assert page.locator(".jp-OutputArea :is(mjx-container, img:not(.jp-RenderedImage img), script)").count() == 0

@@ -9,7 +9,7 @@ import io
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,6 +107,45 @@ def empties(folder: Path, *names: str) -> iamframe.Inventory:
     return load(folder, {"profiles.json": profile_list(*map(profile, names))})
 
 
+def two_checks(folder: Path) -> iamframe.Inventory:
+    """Two empty profiles, and one whose name differs from its role's."""
+    return load(
+        folder, {"p.json": profile_list(profile("alpha"), profile("beta"), profile("web", nested_role("portal")))}
+    )
+
+
+class Pages:
+    """Pages that several tests look at, each written once and left as it is."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.made: dict[tuple[str, ...], Path] = {}
+
+    def _of(self, what: tuple[str, ...], make: Callable[[Path], iamframe.Inventory]) -> Path:
+        if what not in self.made:
+            place = self.folder / str(len(self.made))
+            self.made[what] = report(make(place / "in"), place / "out")
+        return self.made[what]
+
+    def sample(self) -> Path:
+        return self._of(("the sample",), lambda _: iamframe.load_sample())
+
+    def little(self) -> Path:
+        documents = {"p.json": profile_list(profile("a", nested_role("b")))}
+        return self._of(("hardly anything",), lambda folder: load(folder, documents))
+
+    def two_checks(self) -> Path:
+        return self._of(("two checks",), two_checks)
+
+    def empties(self, *names: str) -> Path:
+        return self._of(("empties", *names), lambda folder: empties(folder, *names))
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Pages:
+    return Pages(tmp_path_factory.mktemp("pages"))
+
+
 # Hostile text
 
 
@@ -166,14 +205,15 @@ def hostile_policy(text: str) -> str:
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows takes no such folder names")
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
-def test_hostile_text_in_any_field_is_shown_as_text_and_nothing_of_it_runs(
+def test_hostile_text_in_any_field_title_or_author_is_shown_as_text_and_nothing_of_it_runs(
     browser: Browser, tmp_path: Path, text: str
 ) -> None:
     source = tmp_path / f"{text}-folder"
     inventory = load(source, hostile_documents(text))
     policy = write(source, {"policy.toml": hostile_policy(text)}) / "policy.toml"
     arn = f"arn:aws:iam::{ACCOUNT}:instance-profile/{text}/"
-    with opened(browser, report(inventory, tmp_path / "out", policy)) as it:
+    page = report(inventory, tmp_path / "out", policy, title=f"{text} title", author=f"{text} author")
+    with opened(browser, page) as it:
         cells, whole = it.cells(), it.text()
         for shown in (
             f"{text}-profile",
@@ -201,24 +241,14 @@ def test_hostile_text_in_any_field_is_shown_as_text_and_nothing_of_it_runs(
         assert it.page.evaluate("typeof window.pwned") == "undefined"
         assert it.page.locator("img, svg, iframe, object, embed, form, base").count() == 0
         assert it.page.eval_on_selector_all("a", "links => links.filter(a => a.getAttribute('href')[0] != '#')") == []
-        assert it.said == []
-        assert it.requests == [(tmp_path / "out" / "report.html").as_uri()]
-
-
-@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
-def test_title_and_author_stand_at_the_head_of_the_page_as_text_and_on_each_printed_page(
-    browser: Browser, tmp_path: Path, text: str
-) -> None:
-    page = report(empties(tmp_path / "in", "a"), tmp_path / "out", title=f"{text} title", author=f"{text} author")
-    with opened(browser, page) as it:
         assert it.page.text_content("h1") == f"{text} title"
         assert it.page.text_content("title") == f"{text} title"
         assert it.page.get_attribute("meta[name=author]", "content") == f"{text} author"
-        assert f"By {text} author. Made by iamframe" in it.text()
+        assert f"By {text} author. Made by iamframe" in whole
+        # What stands at the head of each printed page.
         printed = re.search(r'@page\{@top-left\{content:"((?:\\[0-9a-f]+ )+)"', it.page.text_content("style") or "")
         assert printed is not None
         assert "".join(chr(int(code, 16)) for code in printed[1].replace("\\", "").split()) == f"{text} title"
-        assert it.page.evaluate("typeof window.pwned") == "undefined"
         assert it.said == []
         assert it.requests == [page.as_uri()]
 
@@ -260,9 +290,9 @@ def test_the_page_runs_nothing_but_its_own_script_even_if_something_were_not_esc
 
 
 def test_the_policy_of_the_page_names_the_hashes_of_its_own_style_and_script_and_nothing_else(
-    browser: Browser, tmp_path: Path
+    browser: Browser, pages: Pages
 ) -> None:
-    with opened(browser, report(empties(tmp_path / "in", "a"), tmp_path / "out")) as it:
+    with opened(browser, pages.empties("a")) as it:
         inline = it.page.eval_on_selector_all("style, script", "all => all.map(e => [e.localName, e.textContent])")
         policy = it.page.get_attribute("meta[http-equiv='Content-Security-Policy']", "content")
     hashes = {name: base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for name, text in sorted(inline)}
@@ -292,9 +322,9 @@ def test_the_policy_of_the_page_names_the_hashes_of_its_own_style_and_script_and
     ],
 )
 def test_the_filter_shows_the_rows_that_hold_every_word_and_tells_how_many(
-    browser: Browser, tmp_path: Path, wanted: str, shown: list[str], said: str
+    browser: Browser, pages: Pages, wanted: str, shown: list[str], said: str
 ) -> None:
-    with opened(browser, report(empties(tmp_path / "in", "alpha", "beta", "gamma"), tmp_path / "out")) as it:
+    with opened(browser, pages.empties("alpha", "beta", "gamma")) as it:
         assert it.rows_shown() == ["alpha", "beta", "gamma"]
         it.page.get_by_label("Show findings with").fill(wanted)
         expect(it.page.get_by_role("status")).to_have_text(said)
@@ -310,8 +340,8 @@ def test_the_filter_finds_the_rows_of_a_check_by_its_name(browser: Browser, tmp_
         assert it.rows_shown() == ["left"]
 
 
-def test_an_emptied_filter_shows_all_rows_again_and_says_nothing(browser: Browser, tmp_path: Path) -> None:
-    with opened(browser, report(empties(tmp_path / "in", "alpha", "beta"), tmp_path / "out")) as it:
+def test_an_emptied_filter_shows_all_rows_again_and_says_nothing(browser: Browser, pages: Pages) -> None:
+    with opened(browser, pages.empties("alpha", "beta")) as it:
         it.page.get_by_label("Show findings with").fill("alpha")
         expect(it.page.get_by_role("status")).to_have_text("1 of 2 findings match")
         it.page.get_by_label("Show findings with").fill("")
@@ -319,17 +349,10 @@ def test_an_emptied_filter_shows_all_rows_again_and_says_nothing(browser: Browse
         assert it.rows_shown() == ["alpha", "beta"]
 
 
-def two_checks(folder: Path) -> iamframe.Inventory:
-    """Two empty profiles, and one whose name differs from its role's."""
-    return load(
-        folder, {"p.json": profile_list(profile("alpha"), profile("beta"), profile("web", nested_role("portal")))}
-    )
-
-
 def test_a_filter_leaves_only_sections_with_a_hit_and_the_index_says_how_many_each_has(
-    browser: Browser, tmp_path: Path
+    browser: Browser, pages: Pages
 ) -> None:
-    with opened(browser, report(two_checks(tmp_path / "in"), tmp_path / "out")) as it:
+    with opened(browser, pages.two_checks()) as it:
         sections = it.page.locator("section.check")
         assert sections.count() == 16
         wanted(it.page, "beta")
@@ -348,9 +371,9 @@ def test_a_filter_leaves_only_sections_with_a_hit_and_the_index_says_how_many_ea
 
 @pytest.mark.parametrize("width", [1280, 390])
 def test_a_filter_jumps_to_the_first_hit_below_its_own_bar_and_back_when_it_is_emptied(
-    browser: Browser, tmp_path: Path, width: int
+    browser: Browser, pages: Pages, width: int
 ) -> None:
-    with opened(browser, report(two_checks(tmp_path / "in"), tmp_path / "out"), width) as it:
+    with opened(browser, pages.two_checks(), width) as it:
         it.page.get_by_label("Show findings with").focus()
         before = it.page.evaluate("scrollY")
         wanted(it.page, "portal")
@@ -363,9 +386,9 @@ def test_a_filter_jumps_to_the_first_hit_below_its_own_bar_and_back_when_it_is_e
         assert it.page.evaluate("scrollY") == before
 
 
-def test_a_filter_marks_what_it_found_whatever_its_case_and_nothing_else(browser: Browser, tmp_path: Path) -> None:
+def test_a_filter_marks_what_it_found_whatever_its_case_and_nothing_else(browser: Browser, pages: Pages) -> None:
     marked = "() => Array.from(CSS.highlights.get('hit') ?? [], range => range.toString())"
-    with opened(browser, report(empties(tmp_path / "in", "Alpha", "beta"), tmp_path / "out")) as it:
+    with opened(browser, pages.empties("Alpha", "beta")) as it:
         wanted(it.page, "alpha")
         assert it.page.evaluate(marked) == ["Alpha"] * 3
         wanted(it.page, "")
@@ -379,8 +402,8 @@ def test_a_filter_marks_what_it_found_whatever_its_case_and_nothing_else(browser
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_no_heading_that_the_index_leads_to_hides_behind_the_bar(browser: Browser, tmp_path: Path, width: int) -> None:
-    with opened(browser, report(iamframe.load_sample(), tmp_path), width) as it:
+def test_no_heading_that_the_index_leads_to_hides_behind_the_bar(browser: Browser, pages: Pages, width: int) -> None:
+    with opened(browser, pages.sample(), width) as it:
         links = it.page.locator("nav a")
         assert links.count() == 20
         for link in links.all():
@@ -411,8 +434,8 @@ def test_a_click_on_the_head_of_a_column_sorts_its_table_and_a_second_one_turns_
         assert it.said == []
 
 
-def test_a_table_is_sorted_by_keyboard_too_and_one_column_at_a_time(browser: Browser, tmp_path: Path) -> None:
-    with opened(browser, report(empties(tmp_path / "in", "b", "a"), tmp_path / "out")) as it:
+def test_a_table_is_sorted_by_keyboard_too_and_one_column_at_a_time(browser: Browser, pages: Pages) -> None:
+    with opened(browser, pages.empties("b", "a")) as it:
         section = it.page.locator("section[aria-labelledby=empty_profiles]")
         name = section.get_by_role("button", name="Name")
         name.focus()
@@ -460,9 +483,9 @@ def test_numbers_are_sorted_as_numbers(browser: Browser, tmp_path: Path) -> None
         assert [row[3] for row in table(it.page, "Findings per check")][:3] == ["1,000", "10", "0"]
 
 
-def test_a_long_table_is_sorted_across_its_bodies_and_stays_filtered(browser: Browser, tmp_path: Path) -> None:
+def test_a_long_table_is_sorted_across_its_bodies_and_stays_filtered(browser: Browser, pages: Pages) -> None:
     names = [f"p{number}" for number in range(250)]
-    with opened(browser, report(empties(tmp_path / "in", *names), tmp_path / "out")) as it:
+    with opened(browser, pages.empties(*names)) as it:
         wanted(it.page, "profile/p24")
         it.page.locator("section[aria-labelledby=empty_profiles]").get_by_role("button", name="Name").dblclick()
         assert it.rows_shown() == [*(f"p{number}" for number in range(249, 239, -1)), "p24"]
@@ -472,8 +495,8 @@ def test_a_long_table_is_sorted_across_its_bodies_and_stays_filtered(browser: Br
         assert it.page.locator("section[aria-labelledby=empty_profiles] tbody").evaluate_all(sizes) == [100, 100, 50]
 
 
-def test_the_copy_button_of_a_next_step_says_that_it_did_its_work(browser: Browser, tmp_path: Path) -> None:
-    with opened(browser, report(empties(tmp_path / "in", "alpha"), tmp_path / "out")) as it:
+def test_the_copy_button_of_a_next_step_says_that_it_did_its_work(browser: Browser, pages: Pages) -> None:
+    with opened(browser, pages.empties("alpha")) as it:
         for place in ("What to do first", "Instance profiles that hold no role"):
             button = it.page.get_by_role("region", name=place).locator("button.copy")
             button.first.click()
@@ -483,16 +506,16 @@ def test_the_copy_button_of_a_next_step_says_that_it_did_its_work(browser: Brows
 # Print
 
 
-def test_print_shows_every_row_whether_on_screen_or_not(browser: Browser, tmp_path: Path) -> None:
+def test_print_shows_every_row_whether_on_screen_or_not(browser: Browser, pages: Pages) -> None:
     names = [f"p{number:03}" for number in range(250)]
-    with opened(browser, report(empties(tmp_path / "in", *names), tmp_path / "out")) as it:
+    with opened(browser, pages.empties(*names)) as it:
         it.page.emulate_media(media="print")
         assert it.rows_shown() == names
         assert not it.page.get_by_label("Show findings with").is_visible()
 
 
-def test_print_shows_every_row_while_a_filter_is_active(browser: Browser, tmp_path: Path) -> None:
-    with opened(browser, report(empties(tmp_path / "in", "alpha", "beta"), tmp_path / "out")) as it:
+def test_print_shows_every_row_while_a_filter_is_active(browser: Browser, pages: Pages) -> None:
+    with opened(browser, pages.empties("alpha", "beta")) as it:
         it.page.get_by_label("Show findings with").fill("alpha")
         expect(it.page.get_by_role("status")).to_have_text("1 of 2 findings match")
         it.page.emulate_media(media="print")
@@ -500,9 +523,9 @@ def test_print_shows_every_row_while_a_filter_is_active(browser: Browser, tmp_pa
 
 
 @pytest.mark.parametrize("media", ["screen", "print"])
-def test_rows_off_screen_are_not_laid_out_but_printed(browser: Browser, tmp_path: Path, media: str) -> None:
+def test_rows_off_screen_are_not_laid_out_but_printed(browser: Browser, pages: Pages, media: str) -> None:
     names = [f"p{number:03}" for number in range(250)]
-    with opened(browser, report(empties(tmp_path / "in", *names), tmp_path / "out")) as it:
+    with opened(browser, pages.empties(*names)) as it:
         it.page.emulate_media(media="print" if media == "print" else "screen")
         bodies = it.page.locator("section[aria-labelledby=empty_profiles] tbody")
         assert bodies.evaluate_all("all => all.map(b => b.rows.length)") == [100, 100, 50]
@@ -512,8 +535,8 @@ def test_rows_off_screen_are_not_laid_out_but_printed(browser: Browser, tmp_path
         assert display == ("table-header-group" if media == "print" else "block")
 
 
-def test_the_head_that_print_repeats_on_each_page_is_text_and_no_button(browser: Browser, tmp_path: Path) -> None:
-    with opened(browser, report(empties(tmp_path / "in", "a"), tmp_path / "out")) as it:
+def test_the_head_that_print_repeats_on_each_page_is_text_and_no_button(browser: Browser, pages: Pages) -> None:
+    with opened(browser, pages.empties("a")) as it:
         it.page.emulate_media(media="print")
         display = it.page.locator("th button").evaluate_all("all => all.map(b => getComputedStyle(b).display)")
         assert set(display) == {"contents"}
@@ -535,22 +558,20 @@ def test_a_page_of_10000_findings_takes_at_most_5_megabytes(tmp_path: Path) -> N
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("source", ["sample", "hardly anything"])
 def test_axe_finds_nothing_to_complain_about(
-    browser: Browser, tmp_path: Path, width: int, scheme: str, source: str
+    browser: Browser, pages: Pages, width: int, scheme: str, source: str
 ) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
-    little = {"p.json": profile_list(profile("a", nested_role("b")))}
-    inventory = iamframe.load_sample() if source == "sample" else load(tmp_path / "in", little)
     options = {"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"], "resultTypes": ["violations"]}
-    with opened(browser, report(inventory, tmp_path / "out"), width, color_scheme=scheme) as it:
+    with opened(browser, pages.sample() if source == "sample" else pages.little(), width, color_scheme=scheme) as it:
         found = Axe().run(it.page, options=options).response["violations"]
         assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
 
 
 def test_on_a_narrow_screen_each_finding_is_a_card_that_says_what_is_what_and_nothing_is_cut_off(
-    browser: Browser, tmp_path: Path
+    browser: Browser, pages: Pages
 ) -> None:
-    with opened(browser, report(two_checks(tmp_path / "in"), tmp_path / "out"), 390) as it:
+    with opened(browser, pages.two_checks(), 390) as it:
         cells = it.page.locator("section[aria-labelledby=name_mismatches] tr.finding td")
         labels = "cells => cells.map(c => [getComputedStyle(c, '::before').content, c.innerText])"
         assert [(label.strip('"'), text) for label, text in cells.evaluate_all(labels)][:6] == [
@@ -566,8 +587,8 @@ def test_on_a_narrow_screen_each_finding_is_a_card_that_says_what_is_what_and_no
         assert it.page.evaluate("document.documentElement.scrollWidth") == 390
 
 
-def test_no_table_is_cut_at_the_right_of_a_narrow_screen(browser: Browser, tmp_path: Path) -> None:
-    with opened(browser, report(iamframe.load_sample(), tmp_path), 390) as it:
+def test_no_table_is_cut_at_the_right_of_a_narrow_screen(browser: Browser, pages: Pages) -> None:
+    with opened(browser, pages.sample(), 390) as it:
         scrolls = it.page.locator(".scroll").evaluate_all("all => all.map(s => s.scrollWidth - s.clientWidth)")
         assert len(scrolls) > 15
         assert set(scrolls) == {0}
@@ -594,8 +615,8 @@ def test_a_table_that_is_wider_than_the_screen_says_so_until_its_end_is_reached(
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-def test_the_arrow_of_a_head_stands_on_the_line_of_its_last_word(browser: Browser, tmp_path: Path, width: int) -> None:
-    with opened(browser, report(iamframe.load_sample(), tmp_path), width) as it:
+def test_the_arrow_of_a_head_stands_on_the_line_of_its_last_word(browser: Browser, pages: Pages, width: int) -> None:
+    with opened(browser, pages.sample(), width) as it:
         heads = it.page.locator(".picture th button").evaluate_all(
             "all => all.map(b => [b.textContent, b.offsetHeight / parseFloat(getComputedStyle(b).lineHeight), "
             "getComputedStyle(b, '::after').content])"
@@ -740,9 +761,9 @@ def test_a_picture_of_more_than_100_accounts_is_cut_and_says_so(browser: Browser
 
 
 def test_the_first_screen_says_what_was_looked_at_found_not_seen_and_to_be_done_first(
-    browser: Browser, tmp_path: Path
+    browser: Browser, pages: Pages
 ) -> None:
-    with opened(browser, report(iamframe.load_sample(), tmp_path)) as it:
+    with opened(browser, pages.sample()) as it:
         headings = ("What was looked at", "What was found", "What could not be seen", "What to do first")
         for name in headings:
             region = it.page.get_by_role("region", name=name)
@@ -765,9 +786,9 @@ def test_one_thing_is_not_spoken_of_as_several(browser: Browser, tmp_path: Path)
 
 
 def test_a_reason_why_several_checks_did_not_see_all_is_given_once_with_all_of_them(
-    browser: Browser, tmp_path: Path
+    browser: Browser, pages: Pages
 ) -> None:
-    with opened(browser, report(iamframe.load_sample(), tmp_path)) as it:
+    with opened(browser, pages.sample()) as it:
         unseen = it.page.get_by_role("region", name="What could not be seen")
         reason = "references were read from files, in ap-northeast-1, eu-west-1"
         line = unseen.get_by_role("listitem").filter(has_text=reason)
@@ -794,8 +815,8 @@ def test_the_page_says_how_many_checks_are_complete(
         assert unseen.inner_text().endswith(f"only where the check is complete. {said}")
 
 
-def test_a_time_that_nobody_said_is_not_laid_to_files(browser: Browser, tmp_path: Path) -> None:
-    with opened(browser, report(empties(tmp_path / "in", "left"), tmp_path / "out")) as it:
+def test_a_time_that_nobody_said_is_not_laid_to_files(browser: Browser, pages: Pages) -> None:
+    with opened(browser, pages.empties("left")) as it:
         looked = it.page.get_by_role("region", name="What was looked at").get_by_role("listitem")
         assert looked.inner_text() == f"{ACCOUNT}: date unknown"
 
@@ -821,12 +842,12 @@ def test_a_table_above_20000_rows_is_cut_and_says_where_all_rows_are(browser: Br
     assert (page.parent / "findings.csv").read_bytes().count(b"\r\n") == 20_002
 
 
-def test_the_page_of_the_sample_says_in_its_first_line_that_it_is_fiction(browser: Browser, tmp_path: Path) -> None:
-    with opened(browser, report(iamframe.load_sample(), tmp_path)) as it:
+def test_the_page_of_the_sample_says_in_its_first_line_that_it_is_fiction(browser: Browser, pages: Pages) -> None:
+    with opened(browser, pages.sample()) as it:
         first = it.page.inner_text("body").splitlines()[0]
         assert first == "This is the fictional sample. No account in this report exists."
         assert it.said == []
-        assert it.requests == [(tmp_path / "report.html").as_uri()]
+        assert it.requests == [pages.sample().as_uri()]
 
 
 @pytest.mark.parametrize("folder", ["dumps", "sample"])
@@ -892,9 +913,9 @@ def test_an_accepted_finding_stays_with_its_reason_and_is_not_counted_at_the_top
 
 
 def test_the_page_has_a_language_a_title_one_heading_and_tables_that_say_what_their_columns_are(
-    browser: Browser, tmp_path: Path
+    browser: Browser, pages: Pages
 ) -> None:
-    with opened(browser, report(iamframe.load_sample(), tmp_path)) as it:
+    with opened(browser, pages.sample()) as it:
         assert it.page.get_attribute("html", "lang") == "en"
         assert it.page.evaluate("document.compatMode") == "CSS1Compat"
         assert it.page.title() == "IAM roles and instance profiles: findings"
@@ -915,8 +936,8 @@ def test_the_page_has_a_language_a_title_one_heading_and_tables_that_say_what_th
         assert set(labels) == {1}
 
 
-def test_every_finding_of_the_sample_is_a_row_of_the_page(browser: Browser, tmp_path: Path) -> None:
-    with opened(browser, report(iamframe.load_sample(), tmp_path)) as it:
+def test_every_finding_of_the_sample_is_a_row_of_the_page(browser: Browser, pages: Pages) -> None:
+    with opened(browser, pages.sample()) as it:
         assert it.page.locator("tr.finding").count() >= 43
         assert "owner is missing on the profile" in it.cells()
         assert "基盤チーム" not in it.cells()

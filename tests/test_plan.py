@@ -20,6 +20,7 @@ import pandas as pd
 import pytest
 from accounts import EC2, ID, add
 from builders import ACCOUNT, dump, load, nested_role, profile, profile_list, role_detail, tag_list
+from commands import run
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 from plans import NOW, checked, name_in_template, reasons, tag_role
@@ -545,15 +546,8 @@ def test_a_plan_that_cannot_be_written_leaves_what_is_there(tmp_path: Path) -> N
     assert not (tmp_path / "cleanup.sh").exists()
 
 
-def command_line(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "iamframe.ui.cli", "plan", *arguments],
-        cwd=folder, capture_output=True, encoding="utf-8", check=False,
-    )  # fmt: skip
-
-
 def test_the_command_line_prints_the_script_and_counts_what_is_left(tmp_path: Path) -> None:
-    done = command_line(tmp_path, "sample", "--only", "tag_differences")
+    done = run(tmp_path, "plan", "sample", "--only", "tag_differences")
     assert done.returncode == 0
     assert done.stdout.startswith("#!/bin/sh\n")
     assert "; to do: tag 3 resources.\n" in done.stdout
@@ -564,7 +558,7 @@ def test_the_command_line_prints_the_script_and_counts_what_is_left(tmp_path: Pa
 
 
 def test_the_command_line_writes_files_and_refuses_an_age_that_is_none(tmp_path: Path) -> None:
-    done = command_line(tmp_path, "sample", "--out", "out/plan.sh", "--min-age", "12h")
+    done = run(tmp_path, "plan", "sample", "--out", "out/plan.sh", "--min-age", "12h")
     assert (done.returncode, done.stdout) == (0, f"Plan: {Path('out', 'plan.sh')}\n")
     assert len(list((tmp_path / "out").iterdir())) == 3
     (tmp_path / "out" / "plan.sh").write_text("another", encoding="utf-8")
@@ -573,7 +567,7 @@ def test_the_command_line_writes_files_and_refuses_an_age_that_is_none(tmp_path:
         (("--min-idle=-1d",), "'-1d' is no age; give days or hours, such as 1d, 12h or 0"),
         (("--out", "out/plan.sh"), "plan.sh: is there, "),
     ):
-        done = command_line(tmp_path, "sample", *arguments)
+        done = run(tmp_path, "plan", "sample", *arguments)
         assert (done.returncode, done.stdout) == (2, "")
         assert why in done.stderr
 

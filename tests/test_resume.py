@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import commands
 import pytest
 from accounts import found, load, same
 
@@ -41,10 +42,10 @@ def command(account: PracticeAccount, out: Path, *more: str) -> subprocess.Popen
     )
 
 
-def run(account: PracticeAccount, out: Path, *more: str) -> tuple[int, str, str]:
-    process = command(account, out, *more)
-    said, complained = process.communicate(timeout=120)
-    return process.returncode, said, complained
+def run(account: PracticeAccount, out: Path, *more: str, account_id: str | None = None) -> tuple[int, str, str]:
+    environment = os.environ | account.environment(account_id)
+    done = commands.run(Path.cwd(), "snapshot", "aws", "--out", str(out), *more, environment=environment)
+    return done.returncode, done.stdout, done.stderr
 
 
 def test_a_snapshot_is_the_account_and_leaves_nothing_unfinished(account: PracticeAccount, tmp_path: Path) -> None:
@@ -112,13 +113,7 @@ def test_credentials_of_another_account_do_not_go_on_from_its_answers(account: P
     account.expire(after=9)
     assert run(account, tmp_path / "snap")[0] == 2
     account.expire(None)
-    process = subprocess.run(
-        [sys.executable, "-m", "iamframe.ui.cli", "snapshot", "aws", "--out", str(tmp_path / "snap")],
-        env=os.environ | account.environment(other),
-        capture_output=True,
-        check=True,
-    )
-    assert process.returncode == 0
+    assert run(account, tmp_path / "snap", account_id=other)[0] == 0
     inventory = iamframe.open_snapshot(tmp_path / "snap")
     assert set(inventory.profiles["account_id"]) == {other}
     assert len(inventory.profiles) == 2

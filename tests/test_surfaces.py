@@ -6,8 +6,6 @@ import csv
 import io
 import json
 import re
-import subprocess
-import sys
 import tomllib
 from importlib import resources
 from pathlib import Path
@@ -17,6 +15,7 @@ import pandas as pd
 import pytest
 from accounts import EC2
 from builders import ACCOUNT, dump, load, profile, profile_list, role_detail, tag_list
+from commands import run
 
 import iamframe
 from iamframe.analysis.blind_spots import surfaces_of
@@ -383,19 +382,14 @@ def test_no_region_is_refused() -> None:
 # The command
 
 
-def run(form: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "iamframe.ui.cli", "surfaces", "--format", form],
-        capture_output=True,
-        encoding="utf-8",
-        check=True,
-    )
-    assert done.stderr == ""
+def printed(form: str) -> str:
+    done = run(Path.cwd(), "surfaces", "--format", form)
+    assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 
 
 def test_the_command_prints_a_line_per_fact_below_what_its_columns_are() -> None:
-    head, *lines = run("table").splitlines()
+    head, *lines = printed("table").splitlines()
     assert re.split(" {2,}", head) == ["surface", "tags of", "to", "answer", "as of", "on what it depends, or how"]
     assert len(lines) == 48
     fields = ["Tag Editor", "instance-profile", "find", "condition", "2023-06-30", HOME]
@@ -403,15 +397,15 @@ def test_the_command_prints_a_line_per_fact_below_what_its_columns_are() -> None
 
 
 def test_the_command_prints_sources_and_dates_as_csv_and_json() -> None:
-    rows = list(csv.DictReader(io.StringIO(run("csv"), newline="")))
+    rows = list(csv.DictReader(io.StringIO(printed("csv"), newline="")))
     assert [len(rows), rows[15]["since"], rows[14]["since"]] == [48, "2021-02-12", ""]
     assert all(row["source"] and row["checked_on"] for row in rows)
-    found = json.loads(run("json"))
+    found = json.loads(printed("json"))
     assert [len(found), found[15]["since"], found[14]["since"]] == [48, "2021-02-12", None]
 
 
 def test_the_command_prints_a_table_of_markdown() -> None:
-    lines = run("markdown").splitlines()
+    lines = printed("markdown").splitlines()
     assert len(lines) == 50
     assert lines[0] == "| surface | resource type | operation | answer | as of | on what it depends, or how |"
     assert lines[2] == "| IAM console | role | write | yes | 2023-06-30 | on the role's page, under Tags |"

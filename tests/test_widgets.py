@@ -323,33 +323,49 @@ RUN = """async () => {
 PLAINLY = "import sys\nsys.modules['itables.widget'] = None\n"
 
 
-@contextmanager
-def opened(browser: Browser, folder: Path, *sources: str) -> Iterator[Page]:
-    """A notebook in JupyterLab, its cells run, with no network but this machine; what asks for more fails the test."""
+Lab = tuple[str, Path]
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """The address of a JupyterLab, and the folder that it serves."""
+    folder = tmp_path_factory.mktemp("jupyter")
     root = folder / "lab"
     root.mkdir()
-    notebook(root, *sources)
-    said: list[str] = []
     with serving(root, folder) as address:
-        context = browser.new_context(viewport={"width": 1400, "height": 1600})
-        context.set_default_timeout(20_000)
-        page = context.new_page()
-        page.route(
-            lambda url: not url.startswith(address), lambda route: (said.append(route.request.url), route.abort())
+        yield address, root
+
+
+@contextmanager
+def opened(browser: Browser, lab: Lab, folder: Path, *sources: str) -> Iterator[Page]:
+    """A notebook in JupyterLab, its cells run, with no network but this machine; what asks for more fails the test.
+
+    What it writes is beneath the folder.
+    """
+    address, root = lab
+    (folder / "lab").mkdir()
+    notebook(folder / "lab", *sources)
+    (root / folder.name).symlink_to(folder / "lab")
+    said: list[str] = []
+    context = browser.new_context(viewport={"width": 1400, "height": 1600})
+    context.set_default_timeout(20_000)
+    page = context.new_page()
+    page.route(lambda url: not url.startswith(address), lambda route: (said.append(route.request.url), route.abort()))
+    page.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
+    try:
+        page.goto(f"{address}/lab/tree/{folder.name}/explorer.ipynb?reset")
+        page.wait_for_function(
+            "() => window.jupyterapp?.shell.currentWidget?.content?.widgets?.length > 0", timeout=60_000
         )
-        page.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
-        try:
-            page.goto(f"{address}/lab/tree/explorer.ipynb?reset")
-            page.wait_for_function(
-                "() => window.jupyterapp?.shell.currentWidget?.content?.widgets?.length > 0", timeout=60_000
-            )
-            outputs = page.evaluate(RUN)
-            assert [one for one in outputs if one["output_type"] in ("error", "stream")] == []
-            expect(page.get_by_role("button", name="Export these findings")).to_be_visible()
-            yield page
-            assert [one for one in said if not one.startswith(address)] == []
-        finally:
-            context.close()
+        outputs = page.evaluate(RUN)
+        assert [one for one in outputs if one["output_type"] in ("error", "stream")] == []
+        expect(page.get_by_role("button", name="Export these findings")).to_be_visible(timeout=20_000)
+        yield page
+        assert [one for one in said if not one.startswith(address)] == []
+    finally:
+        # Its kernel would wait for the end of the server.
+        page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+        context.close()
 
 
 def field(page: Page, name: str) -> Locator:
@@ -363,10 +379,10 @@ kinds = pytest.mark.parametrize(
 
 @kinds
 def test_the_explorer_is_clicked_through_and_exports_exactly_what_it_shows(
-    browser: Browser, tmp_path: Path, first: str
+    browser: Browser, lab: Lab, tmp_path: Path, first: str
 ) -> None:
     source = f"{first}import iamframe\niamframe.explore(iamframe.load('sample'))"
-    with opened(browser, tmp_path, source) as page:
+    with opened(browser, lab, tmp_path, source) as page:
         expect(page.get_by_text("126 of 126 findings")).to_be_visible()
         field(page, "Checks").select_option(["empty_profiles"])
         expect(page.get_by_text("6 of 126 findings")).to_be_visible()
@@ -394,7 +410,9 @@ HAS_CELL = "text => Array.from(document.querySelectorAll('td'), (cell) => cell.t
 
 
 @kinds
-def test_hostile_text_in_any_field_stays_text_in_the_explorer(browser: Browser, tmp_path: Path, first: str) -> None:
+def test_hostile_text_in_any_field_stays_text_in_the_explorer(
+    browser: Browser, lab: Lab, tmp_path: Path, first: str
+) -> None:
     source = tmp_path / "accounts"
     for number, text in enumerate(HOSTILE.values()):
         documents = hostile_documents(text)
@@ -410,7 +428,7 @@ def test_hostile_text_in_any_field_stays_text_in_the_explorer(browser: Browser, 
     assert set(told["check"].value_counts()) == {len(HOSTILE)}
     cell = f"{first}import iamframe\nexplorer = iamframe.explore(iamframe.load({str(source)!r}))\nexplorer"
     key = HOSTILE["image"]
-    with opened(browser, tmp_path, cell) as page:
+    with opened(browser, lab, tmp_path, cell) as page:
         expect(page.get_by_text(all_there)).to_be_visible()
         assert page.get_by_text(f"000000000002 {key}").count() == 1
         field(page, "Tag of a side").select_option(key)

@@ -412,8 +412,15 @@ def test_the_english_page_reads_no_catalogue(monkeypatch: pytest.MonkeyPatch) ->
     assert "</html>" in render_page(iamframe.run_checks(iamframe.load_sample()))
 
 
-def test_the_filter_the_sorting_and_the_copy_button_speak_japanese(browser: Browser, tmp_path: Path) -> None:
-    with opened(browser, iamframe.write_report(iamframe.run_checks(iamframe.load_sample()), tmp_path, lang="ja")) as it:
+@pytest.fixture(scope="module")
+def japanese(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of the sample in Japanese, to be looked at alone."""
+    result = iamframe.run_checks(iamframe.load_sample())
+    return iamframe.write_report(result, tmp_path_factory.mktemp("japanese"), lang="ja")
+
+
+def test_the_filter_the_sorting_and_the_copy_button_speak_japanese(browser: Browser, japanese: Path) -> None:
+    with opened(browser, japanese) as it:
         field = it.page.get_by_label("検出結果の絞り込み")
         field.fill("legacy-ftp 中")
         expect(it.page.get_by_role("status")).to_have_text(re.compile(r"^\d+ 件が該当 \(検出結果 126 件中\)$"))
@@ -433,8 +440,7 @@ def test_the_filter_the_sorting_and_the_copy_button_speak_japanese(browser: Brow
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_axe_finds_nothing_to_complain_about_in_japanese(browser: Browser, tmp_path: Path, width: int) -> None:
-    file = iamframe.write_report(iamframe.run_checks(iamframe.load_sample()), tmp_path, lang="ja")
-    with opened(browser, file, width) as it:
+def test_axe_finds_nothing_to_complain_about_in_japanese(browser: Browser, japanese: Path, width: int) -> None:
+    with opened(browser, japanese, width) as it:
         assert Axe().run(it.page).response["violations"] == []
         assert it.page.evaluate("document.documentElement.scrollWidth") == width
