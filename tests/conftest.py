@@ -62,8 +62,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         REPORTS.rmdir()
 
 
-# Files are handed out whole, since accounts, pages and servers are shared within them, and in this order, so that nobody
-# waits for a long one that was begun last.
+# Files are handed out whole, since accounts, pages and servers are shared within them, and in this order, so that
+# nobody waits for a long one that was begun last.
 LONGEST = (
     "test_notebooks",
     "test_page",
