@@ -62,16 +62,22 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         REPORTS.rmdir()
 
 
-# Files are handed out whole and in this order, so that nobody waits for a long one that was begun last.
+# Files are handed out whole, since accounts, pages and servers are shared within them, and in this order, so that
+# nobody waits for a long one that was begun last.
 LONGEST = (
     "test_notebooks",
     "test_page",
     "test_collect",
-    "test_half_said",
+    "test_plan",
+    "test_changes",
+    "test_masking",
+    "test_resume",
     "test_widgets",
-    "test_first_failure",
+    "test_properties",
     "test_plan_run",
-    "test_cli",
+    "test_half_said",
+    "test_first_failure",
+    "test_wording",
 )
 
 
