@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import openpyxl
 import pytest
 from builders import (
     ACCOUNT,
@@ -1087,8 +1088,10 @@ def test_a_policy_may_come_from_a_pipe(tmp_path: Path) -> None:
 
 def test_a_title_with_what_no_file_takes_is_written_without_it(tmp_path: Path) -> None:
     result = run_checks(load(tmp_path, GOOD))
-    page = write_report(result, tmp_path / "out", title="web \udcff team").read_text("utf-8")
+    page = write_report(result, tmp_path / "out", title="web \udcff team", xlsx=True).read_text("utf-8")
     assert "<title>web ? team</title>" in page
+    (workbook,) = (tmp_path / "out").glob("*.xlsx")
+    assert openpyxl.load_workbook(workbook).properties.title == "web ? team"
 
 
 def test_a_profile_of_whose_name_two_files_disagree_is_explained(tmp_path: Path) -> None:
