@@ -10,14 +10,9 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from iamframe.inventory import display, schema
-from iamframe.inventory.columns import take
-from iamframe.inventory.linking import profiles_meant
 from iamframe.inventory.snapshot import write_snapshot
 from iamframe.inventory.sql import select
 from iamframe.messages.text import counted
@@ -128,17 +123,3 @@ class Inventory:
         return display.html_line(
             f"{counted(len(self.gaps), 'gap')} ({said}): what was not read, or not believed, is in .gaps"
         )
-
-
-def linked_to(profiles: pa.Table, references: pa.Table) -> pa.Table:
-    """Return references with the ARN of the profile that each means, where it was not known yet."""
-    missing = np.flatnonzero(np.asarray(references["profile_arn"].is_null()))
-    if not len(missing):
-        return references
-    place = references.column_names.index("profile_arn")
-    meant = profiles_meant(references.take(pa.array(missing)), profiles)
-    if len(missing) < len(references):
-        where = np.full(len(references), -1)
-        where[missing] = np.arange(len(missing))
-        meant = pc.coalesce(references["profile_arn"].combine_chunks(), take(meant, where))
-    return references.set_column(place, references.schema.field(place), meant)

@@ -7,6 +7,7 @@ unused.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.inventory.columns import joined_key, position, take, texts
+from iamframe.inventory.schema import REFERENCES
+from iamframe.knowledge.arn import name_of, partition_of
+from iamframe.knowledge.operations import UNKNOWN_ACCOUNT, UNKNOWN_REGION
+from iamframe.sources.records import Mention
 
 # Unique ids of profiles (IAM User Guide, "IAM identifiers"; API Reference, idType: 16 characters at least). Moto and
 # LocalStack write the id of an association in their place, which tells nothing of a profile.
+_ARN_OF_EC2 = ("instance", "launch-template")
 _PROFILE_ID = "^AIPA[A-Z0-9]{12,124}$"
 
 
@@ -71,6 +77,54 @@ def profiles_meant(references: Any, profiles: Any) -> pa.Array:
         place = position(mine, theirs.take(pa.array(np.arange(last, -1, -1))))
         where[rest] = np.where(place < 0, -1, last - place)
     return take(arns, where)
+
+
+def with_profiles(references: pa.Table, profiles: pa.Table) -> pa.Table:
+    """Return references with the ARN of the profile that each means, where it was not known yet."""
+    missing = np.flatnonzero(references["profile_arn"].is_null())
+    if not len(missing):
+        return references
+    meant = profiles_meant(references.take(pa.array(missing)), profiles)
+    where = np.full(len(references), -1)
+    where[missing] = np.arange(len(missing))
+    arns = pc.coalesce(references["profile_arn"].combine_chunks(), take(meant, where))
+    place = references.column_names.index("profile_arn")
+    return references.set_column(place, references.schema.field(place), arns)
+
+
+def reference_table(mentions: Iterable[Mention], accounts: Mapping[str, Mapping[str, Any]]) -> pa.Table:
+    """Return mentions as the frame `references`, sorted by its key, before any profile is known.
+
+    `accounts` holds what is known of each account: its partition, or who asked.
+    """
+    rows: dict[tuple[str, ...], Mention] = {}
+    for mention in mentions:
+        account, region = mention.account_id or UNKNOWN_ACCOUNT, mention.region or ""
+        key = (account, region, mention.consumer_type, mention.consumer_id, mention.named)
+        held = rows.setdefault(key, mention)
+        if held is not mention and mention.consumer_version:
+            versions = {*(held.consumer_version or "").split(), *mention.consumer_version.split()}
+            held.consumer_version = " ".join(sorted(versions, key=lambda version: (len(version), version)))
+    found = sorted(rows.items(), key=lambda item: item[0])
+    columns: dict[str, Any] = {
+        name: [getattr(mention, name, None) for _, mention in found] for name in REFERENCES.names
+    }
+    columns["account_id"], columns["region"] = ([key[place] for key, _ in found] for place in (0, 1))
+    columns["profile_name"] = [name_of(mention.named) for _, mention in found]
+    columns["consumer_arn"] = [
+        mention.consumer_arn or _consumer_arn(key[0], key[1], mention, accounts) for key, mention in found
+    ]
+    return pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
+
+
+def _consumer_arn(account: str, region: str, mention: Mention, accounts: Mapping[str, Mapping[str, Any]]) -> str | None:
+    if region == UNKNOWN_REGION or account == UNKNOWN_ACCOUNT or mention.consumer_type not in _ARN_OF_EC2:
+        return None
+    row = accounts.get(account, {})
+    known = row.get("partition") or partition_of(row.get("caller_arn") or "")
+    # The profile may be another account's, of another partition.
+    partition = known or partition_of(mention.named) or "aws"
+    return f"arn:{partition}:ec2:{region}:{account}:{mention.consumer_type}/{mention.consumer_id}"
 
 
 def _of(values: Any, rows: Any) -> pa.Array:

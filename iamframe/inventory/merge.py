@@ -1,11 +1,16 @@
-"""Rows of all sources become one row per key: known beats unknown, and what contradicts itself is unknown."""
+"""Staged rows become one row per key, linked and sorted.
+
+One rule holds for every cell, for the tags of a resource, and for the roles in a profile (`settle`): a known value
+beats an unknown one, and two known ones that differ are a gap and leave it unknown. From here on, rows are whole
+numbers: `code` is the row of the merged table that a staged row became.
+"""
 
 from __future__ import annotations
 
 import gc
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,15 +18,16 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe.inventory import schema
-from iamframe.inventory.columns import Positions, is_in, position
+from iamframe.inventory import completeness, schema
+from iamframe.inventory.columns import Bools, Positions, joined_by_group
+from iamframe.inventory.completeness import judge_lists, note_absent
 from iamframe.inventory.events import event_table
-from iamframe.inventory.gaps import note_absent, note_lacking_others, note_shorter_than_counted
-from iamframe.inventory.inventory import Inventory, linked_to
-from iamframe.inventory.staging import Book
-from iamframe.knowledge.arn import account_of, name_of, partition_of
-from iamframe.knowledge.operations import PROFILE_LIST, ROLE_LINKS, ROLE_LISTS, UNKNOWN_ACCOUNT, aws_command
-from iamframe.sources.records import Answer, Mention, parsed_time
+from iamframe.inventory.inventory import Inventory
+from iamframe.inventory.linking import reference_table, with_profiles
+from iamframe.inventory.staging import NAMED, Staging
+from iamframe.knowledge.arn import partition_of
+from iamframe.knowledge.operations import UNKNOWN_ACCOUNT
+from iamframe.sources.records import Answer, Tagging, parsed_time
 
 
 def build_inventory(answers: Iterable[Answer], sources: Iterable[str] = ()) -> Inventory:
@@ -30,10 +36,10 @@ def build_inventory(answers: Iterable[Answer], sources: Iterable[str] = ()) -> I
     Frames are sorted by their key, so that the order of the answers does not matter.
     """
     with _large_load():
-        book = Book()
+        staged = Staging()
         for answer in answers:
-            book.read(answer)
-        return _Merging(book).inventory(tuple(sources))
+            staged.read(answer)
+        return _inventory(staged, tuple(sources))
 
 
 def joined(inventories: Iterable[Inventory], sources: Iterable[str] = ()) -> Inventory:
@@ -42,11 +48,14 @@ def joined(inventories: Iterable[Inventory], sources: Iterable[str] = ()) -> Inv
     tables = {}
     for name, frame in schema.FRAMES.items():
         each = [pa.Table.from_pandas(p.frames[name], schema=frame.arrow, preserve_index=False) for p in parts]
-        tables[name] = _sorted(pa.concat_tables([frame.arrow.empty_table(), *each]), list(frame.key))
-    # What no account by itself could tell: a template may name a profile of another one.
-    tables["references"] = linked_to(tables["profiles"], tables["references"])
-    frames = {name: frame.from_arrow(tables[name]) for name, frame in schema.FRAMES.items()}
-    return Inventory(**frames, sources=tuple(sources))
+        tables[name] = pa.concat_tables([frame.arrow.empty_table(), *each]).sort_by(
+            [(key, "ascending") for key in frame.key]
+        )
+    # A template may name a profile of another account, which no account by itself shows.
+    tables["references"] = with_profiles(tables["references"], tables["profiles"])
+    return Inventory(
+        **{name: frame.from_arrow(tables[name]) for name, frame in schema.FRAMES.items()}, sources=tuple(sources)
+    )
 
 
 @contextmanager
@@ -66,484 +75,176 @@ def _large_load() -> Iterator[None]:
             gc.enable()
 
 
-class _Merging:
-    """The rows of a book, merged into frames; what they lack or contradict goes into its gaps."""
-
-    def __init__(self, book: Book) -> None:
-        self.book = book
-
-    def inventory(self, sources: tuple[str, ...]) -> Inventory:
-        role_rows, profile_rows = self.book.roles.table(), self.book.profiles.table()
-        if pc.count_distinct(role_rows["role_arn"]).as_py() < len(role_rows):
-            trust = self.book.trusts.unified(role_rows["trust"].combine_chunks())
-            role_rows = role_rows.set_column(role_rows.column_names.index("trust"), "trust", trust)
-        role_rows = self._timed(role_rows, "role_arn", ("created_at", "last_used_at"))
-        profile_rows = self._timed(profile_rows, "profile_arn", ("created_at",))
-        roles, clashes = merged(
-            role_rows.drop_columns("record"),
-            "role_arn",
-            ("last_used_known", "trust_unreadable", "tags_known", "links_known"),
-            {"last_used_at": ("last_used_region",)},
-        )
-        profiles, more = merged(profile_rows.drop_columns("record"), "profile_arn", ("role_known", "tags_known"))
-        roles, profiles = _sorted(roles, ["role_arn"]), _sorted(profiles, ["profile_arn"])
-        for clash in (*clashes, *more):
-            self._contradicted(clash)
-        links, roles, profiles = self._linked(role_rows, profile_rows, roles, profiles)
-        tags, roles, profiles = self._tagged(role_rows, profile_rows, roles, profiles)
-        roles = self._with_trust(roles)
-        profiles = profiles.set_column(1, "account_id", pc.fill_null(profiles["account_id"], UNKNOWN_ACCOUNT))
-        note_lacking_others(self.book, role_rows, "role_arn", ROLE_LISTS)
-        note_lacking_others(self.book, profile_rows, "profile_arn", (PROFILE_LIST,))
-        note_shorter_than_counted(self.book, roles, profiles)
-        for name, table in (("role_arn", roles), ("profile_arn", profiles)):
-            accounts = table["account_id"].combine_chunks().dictionary_encode()
-            firsts = np.unique(np.asarray(accounts.indices), return_index=True)[1]
-            for account, arn in zip(accounts.dictionary.to_pylist(), table[name].take(firsts).to_pylist(), strict=True):
-                self._partition(account, arn)
-        references = self._resolved(profiles)
-        for account in pc.unique(references["account_id"]).to_pylist():
-            self.book.accounts.setdefault(account, {"sources": list(sources), "captured_at": []})
-        note_absent(self.book, roles, profiles)
-        if self.book.gaps and not self.book.accounts:
-            # Who looks through the accounts for what was not read finds it.
-            self.book.accounts[UNKNOWN_ACCOUNT] = {"sources": list(sources), "captured_at": []}
-        return Inventory(
-            accounts=self._accounts(sources),
-            roles=schema.ROLES.from_arrow(roles),
-            profiles=schema.PROFILES.from_arrow(profiles),
-            links=schema.LINKS.from_arrow(links),
-            tags=schema.TAGS.from_arrow(tags),
-            references=schema.REFERENCES.from_arrow(references),
-            gaps=self._gaps(),
-            calls=self._calls(),
-            events=schema.EVENTS.from_arrow(event_table(self.book.events, roles, profiles)),
-            sources=sources,
-        )
-
-    def _contradicted(self, clash: Contradiction) -> None:
-        one, two = (self.book.origins[int(origin)] for origin in clash.origins)
-        said = [self.book.trusts.texts()[s] if clash.column == "trust" else s for s in clash.said]
-        column = "trust_policy" if clash.column == "trust" else clash.column
-        self.book.gap(
-            account_of(clash.key) or UNKNOWN_ACCOUNT,
-            column,
-            clash.key,
-            "contradicted",
-            f"{column} of {clash.key} is {said[0]} by {one} and {said[1]} by {two}, so it is left unknown",
-        )
-
-    def _timed(self, table: pa.Table, key: str, names: tuple[str, ...]) -> pa.Table:
-        for name in names:
-            times, unreadable = _times(table[name])
-            for row in unreadable:
-                arn = table[key][row].as_py()
-                self.book.gap(
-                    account_of(arn) or UNKNOWN_ACCOUNT,
-                    name,
-                    arn,
-                    "unreadable",
-                    f"{name} of {arn} is {table[name][row].as_py()!r}, which is no time, so it is left unknown",
-                )
-            table = table.set_column(table.column_names.index(name), name, times)
-        return table
-
-    def _linked(
-        self, role_rows: pa.Table, profile_rows: pa.Table, roles: pa.Table, profiles: pa.Table
-    ) -> tuple[pa.Table, pa.Table, pa.Table]:
-        links = self._resolved_roles(self.book.links.table(), roles, profiles)
-        shown = links
-        said = profile_rows.select(["profile_arn", "origin", "record"]).filter(profile_rows["role_known"])
-        links, doubted = _agreed(said, "profile_arn", links, ["role_arn"], once=len(profiles) == len(profile_rows))
-        origins = self.book.origins
-        doubted_links: dict[str, str] = {
-            arn: f"what it holds is {_or_nothing(one)} by {origins[a]} and {_or_nothing(two)} by {origins[b]}"
-            for arn, ((one, a), (two, b)) in doubted.items()
-        }
-        doubted_roles = {
-            role for sides in doubted.values() for held, _ in sides for (role,) in held if not role.startswith("name:")
-        }
-        own = role_rows.select(["role_arn", "origin", "record"]).filter(role_rows["links_known"])
-        one_each = len(roles) == len(role_rows)
-        for profile, role, origin, own_origin in _not_in_own_list(shown, own, once=one_each):
-            doubted_links[profile] = (
-                f"{self.book.origins[origin]} shows {role} in it, and {self.book.origins[own_origin]} does not"
-            )
-            doubted_roles.add(role)
-        for arn, sentence in doubted_links.items():
-            self.book.gap(
-                account_of(arn) or UNKNOWN_ACCOUNT,
-                "GetInstanceProfile",
-                arn,
-                "contradicted",
-                f"{arn}: {sentence}, so it is left unknown; "
-                f"{aws_command('iam get-instance-profile', {'instance-profile-name': name_of(arn)})} would tell",
-            )
-        doubt = pa.array(list(doubted_links), pa.string())
-        links = links.filter(pc.invert(pa.array(is_in(links["profile_arn"], doubt))))
-        known = np.asarray(profiles["role_known"]) & ~is_in(profiles["profile_arn"], doubt)
-        profiles = profiles.set_column(profiles.column_names.index("role_known"), "role_known", pa.array(known))
-        own_known = np.asarray(roles["links_known"]) & ~is_in(
-            roles["role_arn"], pa.array(list(doubted_roles), pa.string())
-        )
-        roles = roles.set_column(roles.column_names.index("links_known"), "links_known", pa.array(own_known))
-        for arn in sorted(doubted_roles):
-            self.book.gap(
-                account_of(arn) or UNKNOWN_ACCOUNT,
-                ROLE_LINKS,
-                arn,
-                "contradicted",
-                f"{arn}: sources disagree on the profiles that hold it",
-            )
-        links = _distinct(_sorted(links, ["profile_arn", "role_arn"]), ["profile_arn", "role_arn"])
-        accounts = (
-            profiles["account_id"]
-            .combine_chunks()
-            .take(pa.array(position(links["profile_arn"], profiles["profile_arn"])))
-        )
-        return links.drop_columns(["origin", "record"]).append_column("account_id", accounts), roles, profiles
-
-    def _resolved_roles(self, links: pa.Table, roles: pa.Table, profiles: pa.Table) -> pa.Table:
-        """Give links that know their role by name alone its ARN, where the account (or the file) shows that role."""
-        rows = np.flatnonzero(np.asarray(pc.starts_with(links["role_arn"], "name:")))
-        if not len(rows):
-            return links
-        by_name = {
-            (account, name.casefold()): arn
-            for account, name, arn in zip(
-                *(roles[c].to_pylist() for c in ("account_id", "role_name", "role_arn")), strict=True
-            )
-            if name is not None
-        }
-        accounts = dict(zip(profiles["profile_arn"].to_pylist(), profiles["account_id"].to_pylist(), strict=True))
-        arns = links["role_arn"].to_pylist()
-        for row in rows.tolist():
-            profile, name = links["profile_arn"][row].as_py(), arns[row].removeprefix("name:")
-            account = accounts.get(profile) or UNKNOWN_ACCOUNT
-            arns[row] = by_name.get((account, name.casefold()), arns[row])
-            if arns[row].startswith("name:"):
-                self.book.gap(
-                    account,
-                    "GetRole",
-                    arns[row],
-                    "not_in_file",
-                    f"{profile} holds the role {name}, which no source shows: its path, trust and tags are unknown; "
-                    f"{aws_command('iam get-role', {'role-name': name})} would show them",
-                )
-        return links.set_column(1, "role_arn", pa.array(arns, pa.string()))
-
-    def _tagged(
-        self, role_rows: pa.Table, profile_rows: pa.Table, roles: pa.Table, profiles: pa.Table
-    ) -> tuple[pa.Table, pa.Table, pa.Table]:
-        named = self._named_tags(roles, profiles)
-        said = pa.concat_tables(
-            [
-                rows.select([key, "origin", "record"])
-                .filter(rows["tags_known"])
-                .rename_columns(["resource_arn", "origin", "record"])
-                for rows, key in ((role_rows, "role_arn"), (profile_rows, "profile_arn"))
-            ]
-            + [named]
-        )
-        every = self.book.tags.table()
-        once = not len(named) and (len(roles), len(profiles)) == (len(role_rows), len(profile_rows))
-        tags, doubted = _agreed(said, "resource_arn", every, ["tag_key", "tag_value"], once=once)
-        doubted |= _said_twice(every)
-        for arn, ((one, a), (two, b)) in doubted.items():
-            self.book.gap(
-                account_of(arn) or UNKNOWN_ACCOUNT,
-                "tags",
-                arn,
-                "contradicted",
-                f"tags of {arn} are {_shown_tags(one)} by {self.book.origins[a]} and {_shown_tags(two)} by "
-                f"{self.book.origins[b]}, so they are left unknown",
-            )
-        doubt = pa.array(list(doubted), pa.string())
-        tags = tags.filter(pc.invert(pa.array(is_in(tags["resource_arn"], doubt)))) if doubted else tags
-        tables = []
-        for table, key in ((roles, "role_arn"), (profiles, "profile_arn")):
-            known = np.asarray(table["tags_known"]) | is_in(table[key], named["resource_arn"])
-            known &= ~is_in(table[key], doubt)
-            tables.append(table.set_column(table.column_names.index("tags_known"), "tags_known", pa.array(known)))
-        owners = pa.concat_arrays([t["account_id"].combine_chunks() for t in tables])
-        arns = pa.concat_arrays([tables[0]["role_arn"].combine_chunks(), tables[1]["profile_arn"].combine_chunks()])
-        # Roles and profiles are sorted already, so that sorting whole numbers sorts the tags.
-        owner, rank = position(tags["resource_arn"], arns), _rank(tags["tag_key"])
-        order = np.lexsort((np.asarray(tags["origin"]), rank, owner))
-        owner, rank = owner[order], rank[order]
-        new = np.append(True, (owner[1:] != owner[:-1]) | (rank[1:] != rank[:-1]))[: len(order)]
-        tags = tags.take(pa.array(order[new]))
-        account = owners.take(pa.array(owner[new]))
-        source = pa.array(self.book.operations, pa.string()).take(tags["origin"].combine_chunks())
-        reserved = pc.starts_with(pc.utf8_lower(tags["tag_key"]), "aws:")
-        tags = tags.append_column("account_id", pc.fill_null(account, UNKNOWN_ACCOUNT))
-        return tags.append_column("tag_source", source).append_column("is_aws_reserved", reserved), *tables
-
-    def _named_tags(self, roles: pa.Table, profiles: pa.Table) -> pa.Table:
-        """Give tag listings the ARN of the resource that their file is named after; add their rows to the tags."""
-        arns: dict[tuple[str, str, str], str] = {}
-        if self.book.named_tags:
-            for kind, table, key, name in (
-                ("role", roles, "role_arn", "role_name"),
-                ("instance-profile", profiles, "profile_arn", "profile_name"),
-            ):
-                columns = zip(*(table[c].to_pylist() for c in ("account_id", name, key)), strict=True)
-                arns.update({(kind, account, n.casefold()): arn for account, n, arn in columns if n})
-        said: list[tuple[str, int, int]] = []
-        rows: list[tuple[str, str, str, str, int, int]] = []
-        for account, tagging, origin in self.book.named_tags:
-            arn = arns.get((tagging.resource_type, account or UNKNOWN_ACCOUNT, tagging.resource_name.casefold()))
-            if arn is None:
-                if account:
-                    self.book.gap(
-                        account,
-                        self.book.operations[origin],
-                        tagging.resource_name,
-                        "not_in_file",
-                        f"tags of the {tagging.resource_type} {tagging.resource_name} were read, but no file shows "
-                        "that resource; add the listing of the account",
-                    )
-                continue
-            number = self.book.numbered(1)[0].as_py()
-            said.append((arn, origin, number))
-            rows += [(arn, tag.key, tag.value, tagging.resource_type, origin, number) for tag in tagging.tags]
-        if rows:
-            columns = zip(*rows, strict=True)
-            names = ("resource_arn", "tag_key", "tag_value", "resource_type", "origin", "record")
-            self.book.tags.add(len(rows), **dict(zip(names, map(list, columns), strict=True)))
-        arns_said, origins, numbers = zip(*said, strict=True) if said else ((), (), ())
-        return pa.table(
-            {
-                "resource_arn": pa.array(arns_said, pa.string()),
-                "origin": pa.array(origins, pa.int32()),
-                "record": pa.array(numbers, pa.int32()),
-            }
-        )
-
-    def _with_trust(self, roles: pa.Table) -> pa.Table:
-        code = roles["trust"].combine_chunks()
-        policy, services = (values.take(code) for values in (self.book.trusts.texts(), self.book.trusts.services()))
-        ec2 = self._trusts_ec2(roles["role_arn"].combine_chunks(), code)
-        for row in np.flatnonzero(np.asarray(roles["trust_unreadable"]) & ~np.asarray(code.is_valid())).tolist():
-            arn = roles["role_arn"][row].as_py()
-            self.book.gap(
-                roles["account_id"][row].as_py() or UNKNOWN_ACCOUNT,
-                "GetRole",
-                arn,
-                "unreadable",
-                f"the trust policy of {arn} is no policy document, so whom it trusts is unknown",
-            )
-        path = pc.fill_null(roles["role_path"], "")
-        managed = pc.or_(pc.starts_with(path, "/aws-service-role/"), pc.starts_with(path, "/aws-reserved/"))
-        account = pc.fill_null(roles["account_id"], UNKNOWN_ACCOUNT)
-        roles = roles.set_column(roles.column_names.index("account_id"), "account_id", account)
-        for name, values in (
-            ("trust_policy", policy),
-            ("trusts_ec2", pc.fill_null(ec2, "unknown")),
-            ("trusted_services", services),
-            ("is_aws_managed", managed),
-        ):
-            roles = roles.append_column(name, values)
-        return roles
-
-    def _trusts_ec2(self, arns: pa.Array, code: pa.Array) -> pa.Array:
-        """Return whether each role lets EC2 assume it, by the name that EC2 has in the role's partition."""
-        found = pc.struct_field(pc.extract_regex(arns, r"^arn:(?P<partition>[^:]+):"), "partition")
-        partition = pc.fill_null(found, "")
-        answers = pa.nulls(len(arns), pa.string())
-        for one in pc.unique(partition).to_pylist():
-            answers = pc.if_else(pc.equal(partition, one), self.book.trusts.ec2(one).take(code), answers)
-        return answers
-
-    def _resolved(self, profiles: pa.Table) -> pa.Table:
-        rows: dict[tuple[str, ...], Mention] = {}
-        for mention in self.book.mentions:
-            key = (
-                mention.account_id or UNKNOWN_ACCOUNT,
-                mention.region or "",
-                mention.consumer_type,
-                mention.consumer_id,
-                mention.named,
-            )
-            held = rows.setdefault(key, mention)
-            if held is not mention and mention.consumer_version:
-                versions = {*(held.consumer_version or "").split(), *mention.consumer_version.split()}
-                held.consumer_version = " ".join(sorted(versions, key=lambda v: (len(v), v)))
-        columns: dict[str, list[str | None]] = defaultdict(list)
-        for (account, region, *_), mention in sorted(rows.items(), key=lambda item: item[0]):
-            columns["account_id"].append(account)
-            columns["region"].append(region)
-            columns["profile_name"].append(name_of(mention.named))
-            columns["profile_arn"].append(None)
-            columns["consumer_arn"].append(mention.consumer_arn or self._consumer_arn(account, region, mention))
-            for column in (
-                "consumer_type",
-                "consumer_id",
-                "named",
-                "profile_id",
-                "consumer_name",
-                "consumer_version",
-                "consumer_state",
-            ):
-                columns[column].append(getattr(mention, column))
-        table = pa.table(
-            [pa.array(columns[name], pa.string()) for name in schema.REFERENCES.names], names=schema.REFERENCES.names
-        )
-        return linked_to(profiles, table) if rows else table
-
-    def _consumer_arn(self, account: str, region: str, mention: Mention) -> str | None:
-        if (
-            region == "unknown"
-            or account == UNKNOWN_ACCOUNT
-            or mention.consumer_type not in ("instance", "launch-template")
-        ):
-            return None
-        # A profile of another account may be of another partition.
-        row = self.book.accounts.get(account, {})
-        known = row.get("partition") or partition_of(row.get("caller_arn") or "")
-        partition = known or partition_of(mention.named) or "aws"
-        return f"arn:{partition}:ec2:{region}:{account}:{mention.consumer_type}/{mention.consumer_id}"
-
-    # Small frames
-
-    def _partition(self, account: str, arn: str) -> None:
-        row = self.book.accounts.setdefault(account, {"sources": [], "captured_at": []})
-        row.setdefault("partition", partition_of(arn))
-
-    def _accounts(self, sources: tuple[str, ...]) -> pd.DataFrame:
-        rows = sorted(self.book.accounts.items())
-        columns: dict[str, Any] = {
-            name: [row.get(name) for _, row in rows]
-            for name in schema.ACCOUNTS.names
-            if name not in ("account_id", "source", "captured_at", "partition")
-        }
-        columns["account_id"] = [account for account, _ in rows]
-        columns["partition"] = [row.get("partition") or partition_of(row.get("caller_arn") or "") for _, row in rows]
-        columns["source"] = [
-            " ".join(sorted(filter(None, row["sources"]))) or " ".join(sorted(sources)) for _, row in rows
-        ]
-        columns["captured_at"] = _iso_times(max(row["captured_at"], default=None) for _, row in rows)
-        return schema.ACCOUNTS.conform(columns)
-
-    def _gaps(self) -> pd.DataFrame:
-        rows = {tuple(gap[name] for name in schema.GAPS.key): gap for gap in reversed(self.book.gaps)}
-        found = [rows[key] for key in sorted(rows)]
-        return schema.GAPS.conform({name: [gap[name] for gap in found] for name in schema.GAPS.names})
-
-    def _calls(self) -> pd.DataFrame:
-        rows = sorted(self.book.calls.items())
-        return schema.CALLS.conform(
-            {
-                "account_id": [key[0] for key, _ in rows],
-                "operation": [key[1] for key, _ in rows],
-                "region": [key[2] for key, _ in rows],
-                "requests": [call.tally.requests for _, call in rows],
-                "rows": [call.rows for _, call in rows],
-                "retries": [call.tally.retries for _, call in rows],
-                "started_at": _iso_times(call.tally.started_at for _, call in rows),
-                "ended_at": _iso_times(call.tally.ended_at for _, call in rows),
-                "state": [call.state for _, call in rows],
-            }
-        )
+def _inventory(staged: Staging, sources: tuple[str, ...]) -> Inventory:
+    roles, profiles = merge_rows(staged, staged.roles.table()), merge_rows(staged, staged.profiles.table())
+    links = merge_links(staged, roles, profiles)
+    tags = merge_tags(staged, {"role": roles, "instance-profile": profiles})
+    _add_trust(staged, roles)
+    profiles.put("account_id", profiles.accounts)
+    judge_lists(staged, completeness.ROLES, roles.rows, roles.code, roles.table)
+    judge_lists(staged, completeness.PROFILES, profiles.rows, profiles.code, profiles.table)
+    _add_accounts(staged, roles, profiles)
+    references = with_profiles(reference_table(staged.mentions, staged.accounts), profiles.table)
+    for account in pc.unique(references["account_id"]).to_pylist():
+        staged.accounts.setdefault(account, {"sources": list(sources), "captured_at": []})
+    note_absent(staged, roles.table, profiles.table)
+    if staged.gaps.rows and not staged.accounts:
+        # A gap belongs to an account, so that a loop over the accounts finds it.
+        staged.accounts[UNKNOWN_ACCOUNT] = {"sources": list(sources), "captured_at": []}
+    return Inventory(
+        accounts=_accounts(staged, sources),
+        roles=schema.ROLES.from_arrow(roles.table),
+        profiles=schema.PROFILES.from_arrow(profiles.table),
+        links=schema.LINKS.from_arrow(links),
+        tags=schema.TAGS.from_arrow(tags),
+        references=schema.REFERENCES.from_arrow(references),
+        gaps=staged.gaps.frame(),
+        calls=_calls(staged),
+        events=schema.EVENTS.from_arrow(event_table(staged.events, roles.table, profiles.table)),
+        sources=sources,
+    )
 
 
-def _sorted(table: pa.Table, names: list[str]) -> pa.Table:
-    first = table[names[0]].combine_chunks()
-    if len(names) == 1 and pc.all(pc.less(first[:-1], first[1:])).as_py() is not False:
-        return table
-    return table.take(pc.sort_indices(table, [(name, "ascending") for name in names])) if len(table) else table
+# The one rule
 
 
-def _distinct(table: pa.Table, names: list[str]) -> pa.Table:
-    """Return a sorted table without the rows that repeat the one before in the columns named."""
-    new = np.zeros(max(len(table) - 1, 0), dtype=bool)
-    for name in names:
-        column = table[name].combine_chunks()
-        new |= np.asarray(pc.not_equal(column[1:], column[:-1]))
-    return table if new.all() else table.filter(pa.array(np.append(True, new)))
+def settle(code: Positions, value: Positions, size: int) -> tuple[Positions, Positions, Positions]:
+    """Return which row counts for each key, and rows that contradict each other.
 
+    Parameters
+    ----------
+    code, value
+        Per row, the key that it speaks of, and a number that is the same for equal values; -1 for an unknown value.
+    size
+        The number of keys.
 
-def _rank(column: pa.ChunkedArray) -> Positions:
-    """Return, per text, its place in the sorted order of the distinct ones."""
-    encoded = column.combine_chunks().dictionary_encode()
-    order = np.asarray(pc.sort_indices(encoded.dictionary))
-    rank = np.empty(len(order), dtype=np.int64)
-    rank[order] = np.arange(len(order))
-    ranks: Positions = rank[np.asarray(encoded.indices)]
-    return ranks
-
-
-# What two records say of a resource, each with the answer that it stands in.
-Doubts = dict[str, list[tuple[frozenset[tuple[str, ...]], int]]]
-
-
-def _agreed(said: pa.Table, key: str, rows: pa.Table, values: list[str], *, once: bool) -> tuple[pa.Table, Doubts]:
-    """Return the rows of resources on whose rows all records agree, and what two of them say of each of the rest.
-
-    `once` says that each resource is known to come once, which is costly to find out here.
+    Returns
+    -------
+    first
+        Per key, its first row with a known value; -1 where none is known, or two known ones differ.
+    one, other
+        Two rows with different values, for each key that has such rows.
     """
-    if once or pc.count_distinct(said[key]).as_py() == len(said):
-        return rows, {}
-    pairs = said.to_pandas().drop_duplicates()
-    several = pairs[pairs.duplicated(key, keep=False)]
-    if several.empty:
-        return rows, {}
-    shared = pa.array(is_in(rows[key], pa.array(several[key].unique())))
-    sets: dict[tuple[str, int, int], set[tuple[str, ...]]] = {
-        pair: set() for pair in zip(*(several[name] for name in (key, "origin", "record")), strict=True)
-    }
-    some = rows.filter(shared)
-    names = (key, "origin", "record", *values)
-    for arn, origin, record, *value in zip(*(some[name].to_pylist() for name in names), strict=True):
-        sets.setdefault((arn, origin, record), set()).add(tuple(value))
-    first: dict[str, tuple[frozenset[tuple[str, ...]], int]] = {}
-    doubted: Doubts = {}
-    for (arn, origin, _), held in sets.items():
-        mine = (frozenset(held), origin)
-        if first.setdefault(arn, mine)[0] != mine[0]:
-            doubted[arn] = [first[arn], mine]
-    doubt = pa.array(is_in(rows[key], pa.array(list(doubted), pa.string())))
-    return rows.filter(pc.invert(doubt)), doubted
+    rows = np.flatnonzero(value >= 0)
+    first = np.full(size, -1)
+    first[code[rows][::-1]] = rows[::-1]
+    different = rows[value[rows] != value[first[code[rows]]]]
+    keys, where = np.unique(code[different], return_index=True)
+    one, other = first[keys], different[where]
+    first[keys] = -1
+    return first, one, other
 
 
-def _said_twice(tags: pa.Table) -> Doubts:
-    """Return what a record says of each resource of which it gives one key two values."""
-    key = tags["tag_key"].combine_chunks().dictionary_encode()
-    pairs = np.asarray(tags["record"]).astype(np.int64) * len(key.dictionary) + np.asarray(key.indices)
-    if pc.count_distinct(pa.array(pairs)).as_py() == len(tags):
-        return {}
-    frame = tags.to_pandas().drop_duplicates(["record", "tag_key", "tag_value"])
-    twice = frame[frame.duplicated(["record", "tag_key"], keep=False)]
-    doubted: Doubts = {}
-    for (arn, _), own in twice.groupby(["resource_arn", "tag_key"], sort=False):
-        key, values, origins = own["tag_key"].iloc[0], own["tag_value"].tolist(), own["origin"].tolist()
-        doubted[arn] = [(frozenset({(key, value)}), origin) for value, origin in zip(values[:2], origins, strict=False)]
-    return doubted
+# Roles and profiles
 
 
-def _not_in_own_list(links: pa.Table, own: pa.Table, *, once: bool) -> list[tuple[str, str, int, int]]:
-    """Return links that one record shows, and another leaves out of its list of the role's own profiles."""
-    one_answer = len(pc.unique(pa.chunked_array([*links["origin"].chunks, *own["origin"].chunks], pa.int32()))) < 2
-    if not len(own) or (one_answer and (once or pc.count_distinct(own["role_arn"]).as_py() == len(own))):
-        return []
-    pairs = links.to_pandas().drop_duplicates()
-    both = pairs.merge(own.to_pandas().drop_duplicates(), on="role_arn", suffixes=("", "_own"))
-    both = both[both["record"] != both["record_own"]]
-    shown = set(zip(pairs["profile_arn"], pairs["role_arn"], pairs["record"], strict=True))
-    rows = both[["profile_arn", "role_arn", "origin", "origin_own", "record_own"]].itertuples(index=False, name=None)
-    return [row[:4] for row in rows if (row[0], row[1], row[4]) not in shown]
+@dataclass
+class Merged:
+    """Roles or profiles: the staged rows, and the table of one row per ARN.
+
+    `code` is, per staged row, its row in the table.
+    """
+
+    rows: pa.Table
+    code: Positions
+    table: pa.Table
+
+    @property
+    def arns(self) -> pa.Array:
+        """The ARNs, sorted."""
+        return self.table.column(0).combine_chunks()
+
+    @property
+    def accounts(self) -> pa.Array:
+        """The account of each ARN."""
+        return pc.fill_null(self.table["account_id"], UNKNOWN_ACCOUNT).combine_chunks()
+
+    def put(self, name: str, values: Any) -> None:
+        """Replace a column of the table, or add one."""
+        values = values if isinstance(values, (pa.Array, pa.ChunkedArray)) else pa.array(values)
+        if name in self.table.column_names:
+            self.table = self.table.set_column(self.table.column_names.index(name), name, values)
+        else:
+            self.table = self.table.append_column(name, values)
+
+    def is_known(self, flag: str) -> Bools:
+        """Return a flag of each row of the table."""
+        return np.asarray(self.table[flag]).astype(bool)
+
+    def doubt(self, flag: str, rows: Positions) -> None:
+        """Take a flag such as `tags_known` from rows of the table."""
+        if len(rows):
+            known = self.is_known(flag)
+            known[rows] = False
+            self.put(flag, known)
 
 
-def _or_nothing(held: frozenset[tuple[str, ...]]) -> str:
-    return ", ".join(sorted(role for (role,) in held)) or "no role"
+def merge_rows(staged: Staging, rows: pa.Table) -> Merged:
+    """Return one row per ARN, sorted by it; a cell on which two answers differ is missing, and a gap."""
+    rows = _with_times(staged, rows)
+    encoded = rows.column(0).combine_chunks().dictionary_encode()
+    rank = _ranks(encoded.dictionary)
+    code = rank[np.asarray(encoded.indices)]
+    first = np.empty(len(rank), dtype=np.int64)
+    first[code[::-1]] = np.arange(len(code) - 1, -1, -1)
+    table = rows.drop_columns("origin")
+    merged = Merged(rows, code, table if _is_in_order(first) and len(first) == len(code) else table.take(first))
+    if len(first) < len(code):
+        _merge_cells(staged, merged, first)
+    return merged
 
 
-def _shown_tags(tags: frozenset[tuple[str, ...]]) -> str:
-    return ", ".join(f"{key}={value}" for key, value in sorted(tags)) or "none"
+def _merge_cells(staged: Staging, merged: Merged, first: Positions) -> None:
+    """Settle the cells of the resources that have several rows."""
+    rows, code = merged.rows, merged.code
+    several = np.flatnonzero(np.bincount(code)[code] > 1)
+    some = rows.take(several)
+    for name in rows.column_names[1:]:
+        column = some[name].combine_chunks()
+        if pa.types.is_boolean(column.type):
+            # One answer that shows it is enough.
+            merged.put(name, np.bincount(code, np.asarray(rows[name]), minlength=len(first)) > 0)
+        elif name == "last_used_at":
+            # A role goes on being used: the latest time counts, with its region.
+            latest = np.asarray(pc.sort_indices(column, sort_keys=[("", "descending")])).astype(np.int64)
+            latest = latest[: len(column) - column.null_count]
+            chosen, *_ = settle(code[several[latest]], np.zeros_like(latest, dtype=np.int64), len(first))
+            where = np.where(chosen < 0, -1, latest[chosen] if len(latest) else -1)
+            for together in ("last_used_at", "last_used_region"):
+                _put_cells(merged, together, first, several, where)
+        elif name not in ("last_used_region", "origin"):
+            value = staged.trusts.unified(column) if name == "trust" else column.dictionary_encode().indices
+            where, one, other = settle(code[several], np.asarray(value.fill_null(-1)), len(first))
+            _put_cells(merged, name, first, several, where)
+            _contradicted(staged, some, name, one, other)
 
 
-def _iso_times(texts: Iterable[str | None]) -> pa.ChunkedArray:
-    return _times(pa.chunked_array([pa.array(list(texts), pa.string())]))[0]
+def _put_cells(merged: Merged, name: str, first: Positions, several: Positions, chosen: Positions) -> None:
+    """Take a column from the rows that were chosen, and from the only row of each other resource."""
+    where = first.copy()
+    shared = np.unique(merged.code[several])
+    where[shared] = np.where(chosen[shared] < 0, -1, several[chosen[shared]])
+    merged.put(name, merged.rows[name].take(pa.array(where, mask=where < 0)))
+
+
+def _contradicted(staged: Staging, rows: pa.Table, name: str, one: Positions, other: Positions) -> None:
+    for pair in zip(one.tolist(), other.tolist(), strict=True):
+        values = [rows[name][row].as_py() for row in pair]
+        origins = [staged.origins[rows["origin"][row].as_py()] for row in pair]
+        arn, column = rows.column(0)[pair[0]].as_py(), name
+        if name == "trust":
+            column, values = "trust_policy", [staged.trusts.text(code) for code in values]
+        staged.gaps.cell(arn, column, values[0], origins[0], values[1], origins[1])
+
+
+def _with_times(staged: Staging, rows: pa.Table) -> pa.Table:
+    for name in ("created_at", "last_used_at"):
+        if name in rows.column_names:
+            times, unreadable = _times(rows[name])
+            for row in unreadable:
+                staged.gaps.no_time(rows.column(0)[row].as_py(), name, rows[name][row].as_py())
+            rows = rows.set_column(rows.column_names.index(name), name, times)
+    return rows
 
 
 def _times(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, list[int]]:
@@ -553,72 +254,340 @@ def _times(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, list[int]]:
     except pa.ArrowInvalid:
         # One text without a zone, or with more than six digits of a second, fails the cast of the whole column.
         encoded = column.combine_chunks().dictionary_encode()
-        times = [parsed_time(text) for text in encoded.dictionary.to_pylist()]
-        codes = np.asarray(encoded.indices.fill_null(-1))
-        bad = np.array([time is None for time in times], dtype=bool)
-        values = pa.array(times, schema.TIME).take(encoded.indices)
-        return pa.chunked_array([values]), np.flatnonzero((codes >= 0) & bad[codes]).tolist()
+        times = pa.array([parsed_time(text) for text in encoded.dictionary.to_pylist()], schema.TIME).take(
+            encoded.indices
+        )
+        return pa.chunked_array([times]), np.flatnonzero(pc.and_(times.is_null(), column.is_valid())).tolist()
 
 
-class Contradiction(NamedTuple):
-    """Two sources that say different things of one cell."""
+def _add_trust(staged: Staging, roles: Merged) -> None:
+    """Add what the trust policies say, and which roles AWS manages."""
+    code = roles.table["trust"].combine_chunks()
+    roles.put("account_id", roles.accounts)
+    unreadable = roles.is_known("trust_unreadable") & np.asarray(code.is_null())
+    some = roles.table.select(["account_id", "role_arn"]).filter(pa.array(unreadable))
+    for account, arn in zip(*(column.to_pylist() for column in some.columns), strict=True):
+        staged.gaps.no_policy(account, arn)
+    path = pc.fill_null(roles.table["role_path"], "")
+    managed = pc.or_(pc.starts_with(path, "/aws-service-role/"), pc.starts_with(path, "/aws-reserved/"))
+    roles.put("trust_policy", staged.trusts.texts().take(code))
+    roles.put("trusts_ec2", pc.fill_null(_trusts_ec2(staged, roles.arns, code), "unknown"))
+    roles.put("trusted_services", staged.trusts.services().take(code))
+    roles.put("is_aws_managed", managed)
 
-    key: str
-    column: str
-    said: tuple[object, object]
-    origins: tuple[str, str]
+
+def _trusts_ec2(staged: Staging, arns: pa.Array, code: pa.Array) -> pa.Array:
+    """Return whether each role lets EC2 assume it, by the name that EC2 has in the role's partition."""
+    partitions = {partition_of(arn) or "" for arn in pc.unique(pc.utf8_slice_codeunits(arns, 0, 40)).to_pylist()}
+    answers = staged.trusts.ec2("").take(code)
+    for partition in sorted(partitions - {""}):
+        mine = pc.starts_with(arns, f"arn:{partition}:")
+        answers = pc.if_else(mine, staged.trusts.ec2(partition).take(code), answers)
+    return answers
 
 
-def merged(
-    table: pa.Table, key: str, flags: tuple[str, ...] = (), latest: dict[str, tuple[str, ...]] | None = None
-) -> tuple[pa.Table, list[Contradiction]]:
-    """Return one row per key, in the order in which keys first come, and what the rows of one key contradict.
+# Links and tags
 
-    A missing value is an unknown one: a known value beats it, and two known ones that differ leave the cell missing.
-    Of `flags`, one true is enough. `latest` names columns of which the greatest value counts, each with the columns
-    that go with it. The column `origin` tells whose row it is and does not come back.
+
+class Sets:
+    """The set of members that each row has: the roles in a profile, or the tags of a resource."""
+
+    def __init__(self, rows: Positions, members: Positions) -> None:
+        self._span = int(members.max(initial=0)) + 1
+        self._pairs = np.unique(rows.astype(np.int64) * self._span + members)
+
+    def of(self, row: int) -> list[int]:
+        """Return the members of a row, sorted."""
+        start, end = np.searchsorted(self._pairs, (row * self._span, (row + 1) * self._span))
+        return (self._pairs[start:end] % self._span).tolist()  # type: ignore[no-any-return]
+
+    def values(self, known: Positions, code: Positions) -> Positions:
+        """Return, per row, a number that is the same for equal sets; -1 unless another known row has its code."""
+        several = known[np.bincount(code[known])[code[known]] > 1]
+        value = np.full(len(code), -1)
+        if len(several):
+            rows, members = np.divmod(self._pairs, self._span)
+            group = np.searchsorted(several, rows).clip(max=len(several) - 1)
+            mine = several[group] == rows
+            texts = pa.array(members[mine]).cast(pa.string())
+            value[several] = joined_by_group(group[mine], texts, len(several), ",").dictionary_encode().indices
+        return value
+
+
+def merge_links(staged: Staging, roles: Merged, profiles: Merged) -> pa.Table:
+    """Return the frame `links`; where answers differ on what a profile holds, it is unknown, and a gap."""
+    rows = staged.links.table()
+    profile_row, role_row = (np.asarray(rows[name].fill_null(-1)) for name in ("profile", "role"))
+    role, arns = _roles_of(staged, rows, roles, profiles)
+    links = _Links(profiles.code[profile_row], role, profile_row, role_row, arns)
+    doubted = _lacking_in_own_list(staged, links, roles, profiles) | _different_roles(staged, links, profiles)
+    is_doubted = np.isin(links.profile, list(doubted))
+    # Each role that any answer shows in such a profile may be in it or not.
+    in_doubt = np.unique(role[is_doubted & (role < len(roles.table))])
+    for number in in_doubt.tolist():
+        staged.gaps.profiles_of(arns[number].as_py())
+    profiles.doubt("role_known", np.array(sorted(doubted), dtype=np.int64))
+    roles.doubt("links_known", in_doubt)
+    rank = _ranks(arns) if len(arns) > len(roles.table) else np.arange(len(arns))
+    _, kept = np.unique(links.profile * max(len(arns), 1) + rank[role], return_index=True)
+    kept = kept[~is_doubted[kept]]
+    owner = pa.array(links.profile[kept])
+    columns = {"account_id": profiles.accounts.take(owner), "profile_arn": profiles.arns.take(owner)}
+    return pa.table(columns | {"role_arn": arns.take(pa.array(role[kept]))})
+
+
+class _Links(NamedTuple):
+    """Per staged link, its profile and role, and the staged rows that show them; `arns` has the ARN of each role."""
+
+    profile: Positions
+    role: Positions
+    profile_row: Positions
+    role_row: Positions
+    arns: pa.Array
+
+
+def _different_roles(staged: Staging, links: _Links, profiles: Merged) -> set[int]:
+    """Note the profiles that hold different roles in different answers, and return them."""
+    sets, known = Sets(links.profile_row, links.role), np.flatnonzero(profiles.rows["role_known"])
+    _, one, other = settle(profiles.code, sets.values(known, profiles.code), len(profiles.table))
+    for pair in zip(one.tolist(), other.tolist(), strict=True):
+        this, that = (links.arns.take(pa.array(sets.of(row), pa.int64())).to_pylist() for row in pair)
+        by, by_other = (staged.origins[profiles.rows["origin"][row].as_py()] for row in pair)
+        staged.gaps.holds(profiles.arns[profiles.code[pair[0]]].as_py(), this, by, that, by_other)
+    return set(profiles.code[one].tolist())
+
+
+def _lacking_in_own_list(staged: Staging, links: _Links, roles: Merged, profiles: Merged) -> set[int]:
+    """Note the profiles of links that one answer shows, and the role's own list in another leaves out."""
+    if len(roles.table) == len(roles.rows) and (links.role_row >= 0).all():
+        # One answer shows all roles, each with its own list.
+        return set()
+    shown = pd.DataFrame({name: getattr(links, name) for name in ("profile", "role", "profile_row", "role_row")})
+    lists = pd.DataFrame({"own": np.flatnonzero(roles.rows["links_known"])})
+    lists["role"] = roles.code[lists["own"]]
+    both = shown.drop_duplicates(["profile", "role_row"]).merge(lists, on="role")
+    held = shown[["profile", "role_row"]].rename(columns={"role_row": "own"}).drop_duplicates()
+    both = both.merge(held, on=["profile", "own"], how="left", indicator="in_list")
+    both = both[both["in_list"] == "left_only"]
+    columns = (both[name].tolist() for name in ("profile", "role", "profile_row", "own"))
+    for profile, role, row, own in zip(*columns, strict=True):
+        origin, other = profiles.rows["origin"][row].as_py(), roles.rows["origin"][own].as_py()
+        arn = profiles.arns[profile].as_py()
+        staged.gaps.not_held(arn, links.arns[role].as_py(), staged.origins[origin], staged.origins[other])
+    return set(both["profile"].tolist())
+
+
+def _roles_of(staged: Staging, links: pa.Table, roles: Merged, profiles: Merged) -> tuple[Positions, pa.Array]:
+    """Return the role of each link as a number, and the ARN of each number: first of all roles, then `name:ROLE`."""
+    names = links["role_name"].combine_chunks()
+    if names.null_count == len(names):
+        return roles.code[np.asarray(links["role"])], roles.arns
+    role = np.asarray(links["role"].fill_null(-1)).astype(np.int64)
+    role[role >= 0] = roles.code[role[role >= 0]]
+    known = _by_name(roles, "role_name")
+    strange: dict[str, int] = {}
+    for row in np.flatnonzero(names.is_valid()).tolist():
+        named, place = names[row].as_py(), profiles.code[links["profile"][row].as_py()]
+        account = profiles.accounts[place].as_py()
+        number = known.get((account, named.removeprefix(NAMED).casefold()))
+        if number is None:
+            number = len(roles.table) + strange.setdefault(named, len(strange))
+            staged.gaps.role_by_name_alone(account, profiles.arns[place].as_py(), named)
+        role[row] = number
+    return role, pa.concat_arrays([roles.arns, pa.array(list(strange), pa.string())])
+
+
+def _by_name(merged: Merged, name: str) -> dict[tuple[str, str], int]:
+    """Return the rows of resources by account and name without case, which is unique there."""
+    names = zip(merged.accounts.to_pylist(), merged.table[name].to_pylist(), strict=True)
+    return {(account, text.casefold()): row for row, (account, text) in enumerate(names) if text is not None}
+
+
+def merge_tags(staged: Staging, resources: dict[str, Merged]) -> pa.Table:
+    """Return the frame `tags`; where answers differ on the tags of a resource, they are unknown, and a gap."""
+    return pa.concat_tables([_merge_tags_of(staged, kind, merged) for kind, merged in resources.items()])
+
+
+@dataclass
+class _Tags:
+    """The staged tags of roles or of profiles.
+
+    `code`, `origin` and `known` are those of the staged rows, and then of the listings that name their resource; `row`
+    is where each tag stands among them, in rising order. `key` is the rank of its key.
     """
-    latest = latest or {}
-    encoded = table[key].combine_chunks().dictionary_encode()
-    size = len(encoded.dictionary)
-    if size == table.num_rows:
-        return table.drop_columns("origin"), []
-    code = np.asarray(encoded.indices)
-    origins = table["origin"].combine_chunks()
-    together = {name for names in latest.values() for name in names}
-    columns: dict[str, pa.Array] = {}
-    clashes: list[Contradiction] = []
-    for name in table.column_names:
-        column = table[name].combine_chunks()
-        if name == key:
-            columns[name] = encoded.dictionary
-        elif name in flags:
-            columns[name] = pa.array(np.bincount(code, np.asarray(column), minlength=size) > 0)
-        elif name != "origin" and name not in together:
-            rows = np.flatnonzero(np.asarray(column.is_valid()))
-            if name in latest:
-                rows = rows[np.asarray(pc.sort_indices(column.take(rows), sort_keys=[("", "descending")]))]
-            first = np.full(size, -1)
-            first[code[rows][::-1]] = rows[::-1]
-            if name not in latest:
-                values = np.asarray(column.dictionary_encode().indices.fill_null(-1))
-                differing = rows[values[rows] != values[first[code[rows]]]]
-                clashes += _contradictions(table[key], column, origins, name, first[code[differing]], differing)
-                first[code[differing]] = -1
-            for name_too in (name, *latest.get(name, ())):
-                values_too = table[name_too].combine_chunks()
-                columns[name_too] = values_too.take(pa.array(first, mask=first < 0))
-    names = [name for name in table.column_names if name != "origin"]
-    return pa.table([columns[name] for name in names], names=names), clashes
+
+    code: Positions
+    origin: Positions
+    known: Positions
+    table: pa.Table
+    row: Positions
+    key: Positions
+    keys: pa.Array
+
+    def of(self, row: int) -> set[tuple[str, str]]:
+        """Return the tags of a row."""
+        start, end = np.searchsorted(self.row, (row, row + 1)).tolist()
+        own = self.table.slice(start, end - start)
+        return set(zip(own["tag_key"].to_pylist(), own["tag_value"].to_pylist(), strict=True))
 
 
-def _contradictions(
-    keys: pa.ChunkedArray, values: pa.Array, origins: pa.Array, name: str, first: Positions, other: Positions
-) -> list[Contradiction]:
-    seen: dict[str, Contradiction] = {}
-    for one, two in zip(first.tolist(), other.tolist(), strict=True):
-        key = keys[one].as_py()
-        if key not in seen:
-            said = (values[one].as_py(), values[two].as_py())
-            seen[key] = Contradiction(key, name, said, (origins[one].as_py(), origins[two].as_py()))
-    return list(seen.values())
+def _merge_tags_of(staged: Staging, kind: str, merged: Merged) -> pa.Table:
+    tags = _staged_tags(staged, kind, merged)
+    doubted = _different_sets(staged, merged, tags)
+    owner = tags.code[tags.row]
+    order = np.argsort(tags.origin[tags.row], kind="stable")
+    order = order[np.argsort((owner * max(len(tags.keys), 1) + tags.key)[order], kind="stable")]
+    owner, key = owner[order], tags.key[order]
+    repeats = np.append(False, (owner[1:] == owner[:-1]) & (key[1:] == key[:-1]))[: len(order)]
+    doubted |= _two_values(staged, merged, tags, order, np.flatnonzero(repeats), doubted)
+    merged.doubt("tags_known", np.array(sorted(doubted), dtype=np.int64))
+    kept = ~repeats & ~np.isin(owner, list(doubted)) if doubted else ~repeats
+    order, resource = order[kept], pa.array(owner[kept])
+    table = tags.table.select(["tag_key", "tag_value"]).take(pa.array(order))
+    return pa.table(
+        {
+            "account_id": merged.accounts.take(resource),
+            "resource_arn": merged.arns.take(resource),
+            "resource_type": pa.repeat(pa.scalar(kind), len(order)),
+            "tag_key": table["tag_key"],
+            "tag_value": table["tag_value"],
+            "is_aws_reserved": pc.starts_with(pc.utf8_lower(tags.keys), "aws:").take(pa.array(key[kept])),
+            "tag_source": pa.array(staged.operations, pa.string()).take(pa.array(tags.origin[tags.row[order]])),
+        }
+    )
+
+
+def _staged_tags(staged: Staging, kind: str, merged: Merged) -> _Tags:
+    code, origin = merged.code, np.asarray(merged.rows["origin"])
+    known = np.flatnonzero(merged.rows["tags_known"])
+    listings = [listing for listing in staged.tag_listings if listing[1].resource_type == kind]
+    if listings:
+        resources, origins = _add_listings(staged, kind, merged, listings, len(code))
+        known = np.append(known, np.arange(len(code), len(code) + len(resources)))
+        code, origin = np.append(code, resources), np.append(origin, origins)
+    table = staged.tags[kind].table()
+    encoded = table["tag_key"].combine_chunks().dictionary_encode()
+    rank = _ranks(encoded.dictionary)
+    keys = encoded.dictionary.take(pc.sort_indices(encoded.dictionary))
+    row = np.asarray(table["row"])
+    return _Tags(code, origin, known, table, row, rank[np.asarray(encoded.indices)], keys)
+
+
+def _add_listings(
+    staged: Staging, kind: str, merged: Merged, listings: list[tuple[str | None, Tagging, int]], size: int
+) -> tuple[Positions, Positions]:
+    """Stage the tags of listings in rows of their own, from `size` on; return their resources and origins."""
+    rows = _by_name(merged, "role_name" if kind == "role" else "profile_name")
+    resources: list[int] = []
+    origins: list[int] = []
+    for account, listing, origin in listings:
+        resource = rows.get((account or UNKNOWN_ACCOUNT, listing.resource_name.casefold()))
+        if resource is not None:
+            tags = listing.tags
+            row = size + len(resources)
+            staged.tags[kind].add(
+                len(tags), row=row, tag_key=[tag.key for tag in tags], tag_value=[tag.value for tag in tags]
+            )
+            resources.append(resource)
+            origins.append(origin)
+        elif account:
+            staged.gaps.tags_of_nobody(account, staged.operations[origin], kind, listing.resource_name)
+    known = merged.is_known("tags_known")
+    known[resources] = True
+    merged.put("tags_known", known)
+    return np.array(resources, dtype=np.int64), np.array(origins, dtype=np.int64)
+
+
+def _different_sets(staged: Staging, merged: Merged, tags: _Tags) -> set[int]:
+    """Note the resources whose tags differ from answer to answer, and return them."""
+    if len(np.unique(tags.code[tags.known])) == len(tags.known):
+        return set()
+    values = tags.table["tag_value"].combine_chunks().dictionary_encode()
+    sets = Sets(tags.row, tags.key * len(values.dictionary) + np.asarray(values.indices))
+    _, one, other = settle(tags.code, sets.values(tags.known, tags.code), len(merged.table))
+    for pair in zip(one.tolist(), other.tolist(), strict=True):
+        by, by_other = (staged.origins[tags.origin[row]] for row in pair)
+        arn = merged.arns[tags.code[pair[0]]].as_py()
+        staged.gaps.tags(arn, tags.of(pair[0]), by, tags.of(pair[1]), by_other)
+    return set(tags.code[one].tolist())
+
+
+def _two_values(
+    staged: Staging, merged: Merged, tags: _Tags, order: Positions, repeats: Positions, doubted: set[int]
+) -> set[int]:
+    """Note the resources to which one answer gives two values of a key, and return them.
+
+    `repeats` are the places in `order` where key and resource are those of the place before.
+    """
+    one, other = order[repeats - 1], order[repeats]
+    value = tags.table["tag_value"]
+    differs = np.asarray(pc.not_equal(value.take(pa.array(one)), value.take(pa.array(other))))
+    found: set[int] = set()
+    for pair in zip(one[differs].tolist(), other[differs].tolist(), strict=True):
+        resource = int(tags.code[tags.row[pair[0]]])
+        if resource not in doubted | found:
+            sides = [{(tags.keys[tags.key[tag]].as_py(), value[tag].as_py())} for tag in pair]
+            by, by_other = (staged.origins[tags.origin[tags.row[tag]]] for tag in pair)
+            staged.gaps.tags(merged.arns[resource].as_py(), sides[0], by, sides[1], by_other)
+            found.add(resource)
+    return found
+
+
+# Small frames
+
+
+def _add_accounts(staged: Staging, *resources: Merged) -> None:
+    """Note the accounts of roles and profiles, and the partition that the first ARN of each names."""
+    for merged in resources:
+        accounts = merged.accounts.dictionary_encode()
+        _, first = np.unique(np.asarray(accounts.indices), return_index=True)
+        arns = merged.arns.take(pa.array(first)).to_pylist()
+        for account, arn in zip(accounts.dictionary.to_pylist(), arns, strict=True):
+            row = staged.accounts.setdefault(account, {"sources": [], "captured_at": []})
+            row.setdefault("partition", partition_of(arn))
+
+
+def _accounts(staged: Staging, sources: tuple[str, ...]) -> pd.DataFrame:
+    rows = sorted(staged.accounts.items())
+    columns: dict[str, Any] = {name: [row.get(name) for _, row in rows] for name in schema.ACCOUNTS.names}
+    columns["account_id"] = [account for account, _ in rows]
+    columns["partition"] = [row.get("partition") or partition_of(row.get("caller_arn") or "") for _, row in rows]
+    columns["source"] = [" ".join(sorted(filter(None, row["sources"])) or sorted(sources)) for _, row in rows]
+    columns["captured_at"] = _iso_times(max(row["captured_at"], default=None) for _, row in rows)
+    return schema.ACCOUNTS.conform(columns)
+
+
+def _calls(staged: Staging) -> pd.DataFrame:
+    rows = sorted(staged.calls.items())
+    calls = [call for _, call in rows]
+    keys = zip(*(key for key, _ in rows), strict=True) if rows else ((), (), ())
+    columns: dict[str, Any] = dict(zip(("account_id", "operation", "region"), map(list, keys), strict=True))
+    return schema.CALLS.conform(
+        columns
+        | {
+            "requests": [call.tally.requests for call in calls],
+            "rows": [call.rows for call in calls],
+            "retries": [call.tally.retries for call in calls],
+            "started_at": _iso_times(call.tally.started_at for call in calls),
+            "ended_at": _iso_times(call.tally.ended_at for call in calls),
+            "state": [call.state for call in calls],
+        }
+    )
+
+
+def _iso_times(texts: Iterable[str | None]) -> pa.ChunkedArray:
+    return _times(pa.chunked_array([pa.array(list(texts), pa.string())]))[0]
+
+
+def _is_in_order(numbers: Positions) -> bool:
+    return bool((numbers == np.arange(len(numbers))).all())
+
+
+def _ranks(values: pa.Array) -> Positions:
+    """Return the place of each of distinct texts in their sorted order."""
+    if pc.all(pc.less(values[:-1], values[1:])).as_py() is not False:
+        return np.arange(len(values))
+    order = np.asarray(pc.sort_indices(values))
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    return rank

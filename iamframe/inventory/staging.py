@@ -1,27 +1,32 @@
-"""Records to rows: what each answer says, row by row and column by column, before anything is merged.
+"""Records to rows: what each answer proves, in columns, before anything is merged.
 
-Rows become Arrow columns chunk by chunk, so that records by the hundred thousand are never held at once.
+A role or profile has a row for each answer that shows it. A tag knows the row that it belongs to, and a link the rows
+of its profile and role, so that merging compares whole numbers. Rows become Arrow columns chunk by chunk: records by
+the hundred thousand are never held at once.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from operator import attrgetter
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from msgspec import UNSET, Raw, UnsetType
+from msgspec.structs import asdict, astuple
 
+from iamframe.inventory.gaps import GapList
 from iamframe.knowledge.arn import account_of, accounts_of, name_of, path_of
-from iamframe.knowledge.operations import GLOBAL, UNKNOWN_ACCOUNT
+from iamframe.knowledge.operations import UNKNOWN_ACCOUNT
 from iamframe.knowledge.trust import Says, read_parts, trusts_ec2
 from iamframe.sources.cloudtrail import Covered, Event
 from iamframe.sources.records import Account, Answer, Gap, Mention, NestedProfile, NestedRole, Tagging, Tally, time_text
 
-_ROLE_COLUMNS = {
+_ROLE = {
     "role_arn": pa.string(),
     "account_id": pa.string(),
     "role_name": pa.string(),
@@ -39,9 +44,8 @@ _ROLE_COLUMNS = {
     "tags_known": pa.bool_(),
     "links_known": pa.bool_(),
     "origin": pa.int32(),
-    "record": pa.int32(),
 }
-_PROFILE_COLUMNS = {
+_PROFILE = {
     "profile_arn": pa.string(),
     "account_id": pa.string(),
     "profile_name": pa.string(),
@@ -51,29 +55,26 @@ _PROFILE_COLUMNS = {
     "role_known": pa.bool_(),
     "tags_known": pa.bool_(),
     "origin": pa.int32(),
-    "record": pa.int32(),
 }
-# `record` tells apart what one answer says of one resource in two places.
-_LINK_COLUMNS = {"profile_arn": pa.string(), "role_arn": pa.string(), "origin": pa.int32(), "record": pa.int32()}
-_TAG_COLUMNS = {
-    "resource_arn": pa.string(),
-    "tag_key": pa.string(),
-    "tag_value": pa.string(),
-    "resource_type": pa.string(),
-    "origin": pa.int32(),
-    "record": pa.int32(),
-}
+# `profile` and `role` are rows of the tables above. A role that is known by its name alone has no row.
+_LINK = {"profile": pa.int32(), "role": pa.int32(), "role_name": pa.string()}
+_TAG = {"row": pa.int32(), "tag_key": pa.string(), "tag_value": pa.string()}
+
+_NO_DOCUMENT, _NO_POLICY = -1, -2
+# Terraform shows the role of a profile by its name alone.
+NAMED = "name:"
 
 
 class Rows:
-    """Columns that grow by chunks, one Arrow array per chunk and column."""
+    """A table that grows by chunks, one Arrow array per chunk and column."""
 
     def __init__(self, columns: dict[str, pa.DataType]) -> None:
         self.schema = pa.schema(list(columns.items()))
         self.batches: list[pa.RecordBatch] = []
+        self.size = 0
 
     def add(self, size: int, **values: Any) -> None:
-        """Add so many rows; a single value stands for all of them, a column left out for missing ones."""
+        """Add rows. A single value stands for all of them; a column that is left out is missing, or false."""
         arrays = []
         for column in self.schema:
             given = values.get(column.name)
@@ -84,362 +85,299 @@ class Rows:
             else:
                 arrays.append(given if isinstance(given, pa.Array) else pa.array(given, column.type))
         self.batches.append(pa.record_batch(arrays, schema=self.schema))
+        self.size += size
 
     def table(self) -> pa.Table:
-        """Return all rows, and hold them no longer."""
+        """Return all rows, and let go of them."""
         table = pa.Table.from_batches(self.batches, self.schema)
-        few_each = table.num_rows < 100 * len(self.batches)
+        # Thousands of small files are thousands of chunks, each of which costs time in every step that follows. Joining
+        # large chunks costs more than it saves.
+        is_scattered = table.num_rows < 100 * len(self.batches)
         self.batches = []
-        if few_each:
-            # Each of the thousands of files of as many accounts has a chunk, and whatever is asked of all walks them.
-            return table.combine_chunks()
-        # Keys are looked up again and again, in one piece; putting the other columns together costs more than it saves.
-        for index, name in enumerate(table.column_names):
-            if name.endswith("_arn") and table[name].num_chunks > 1:
-                table = table.set_column(index, table.schema.field(index), table[name].combine_chunks())
-        return table
+        return table.combine_chunks() if is_scattered else table
 
 
 @dataclass(slots=True)
 class Call:
-    """One operation of an account and region: how many records, whether that is the whole list, what it cost."""
+    """One operation in one account and region: its records, whether they are the whole list, what it cost."""
 
     rows: int = 0
     state: str = "refused"
-    # Whether an answer said that there is more and showed nothing: it may be a page of any list.
+    # Whether an answer without records says that there is more: it may be a page of any list.
     blank: bool = False
     tally: Tally = field(default_factory=Tally)
 
     def add(self, rows: int, answer: Answer) -> None:
-        """Count the rows of an answer."""
+        """Count the records of an answer."""
         self.rows += rows
         self.blank |= answer.state == "truncated" and not rows
         self.state = min(self.state, answer.state, key=["truncated", "complete", "partial", "refused"].index)
         self.tally = answer.tally or self.tally
 
 
-def _column(records: list[Any], name: str) -> list[Any] | None:
-    if name not in type(records[0]).__struct_fields__:
-        return None
-    values = list(map(attrgetter(name), records))
-    return None if values[0] is None and values.count(None) == len(values) else values
+class TrustPolicies:
+    """The trust policies of all roles. Each distinct document is parsed once; its code is its place in the columns."""
+
+    def __init__(self) -> None:
+        self._codes: dict[bytes, int] = {}
+        self._texts: list[str] = []
+        self._says: list[Says] = []
+
+    def codes(self, documents: Iterable[Raw | UnsetType]) -> np.ndarray[Any, Any]:
+        """Return the code of each document; below 0 where there is none, or where it is no policy."""
+        # Thousands of roles share a few documents. Arrow finds the distinct ones several times as fast as a dict.
+        views = [b"null" if raw is UNSET else memoryview(raw) for raw in documents]
+        encoded = pa.array(views, pa.binary()).dictionary_encode()
+        codes = np.array([self._code(document) for document in encoded.dictionary.to_pylist()], dtype=np.int32)
+        return codes[np.asarray(encoded.indices)]  # type: ignore[no-any-return]
+
+    def _code(self, document: bytes) -> int:
+        if document == b"null":
+            return _NO_DOCUMENT
+        if (code := self._codes.get(document)) is None:
+            code = _NO_POLICY
+            if (parts := read_parts(document)) is not None:
+                code = len(self._texts)
+                self._texts.append(parts[0])
+                self._says.append(parts[1])
+            self._codes[document] = code
+        return code
+
+    def text(self, code: int) -> str:
+        """Return the canonical text of a code."""
+        return self._texts[code]
+
+    def texts(self) -> pa.Array:
+        """Return the canonical text of each code."""
+        return pa.array(self._texts, pa.string())
+
+    def unified(self, codes: pa.Array) -> pa.Array:
+        """Return codes that are equal for documents of the same canonical text."""
+        same = self.texts().dictionary_encode().indices
+        return same.take(codes)
+
+    def services(self) -> pa.Array:
+        """Return the trusted services of each code."""
+        return pa.array([says.services for says in self._says], pa.string())
+
+    def ec2(self, partition: str) -> pa.Array:
+        """Return, per code, whether EC2 may assume a role of a partition."""
+        return pa.array([trusts_ec2(says.reaches, partition) for says in self._says], pa.string())
 
 
-def _filled(values: list[Any] | None, arns: list[str], derive: Callable[[str], str | None]) -> list[str | None]:
-    """Return values, with what the ARN says where a record leaves one out."""
+class Staging:
+    """The rows of all answers, before they are merged."""
+
+    def __init__(self) -> None:
+        self.roles, self.profiles, self.links = Rows(_ROLE), Rows(_PROFILE), Rows(_LINK)
+        self.tags = {"role": Rows(_TAG), "instance-profile": Rows(_TAG)}
+        self.tag_listings: list[tuple[str | None, Tagging, int]] = []
+        self.mentions: list[Mention] = []
+        self.events: dict[str, list[Event]] = defaultdict(list)
+        self.gaps = GapList()
+        self.calls: dict[tuple[str, str, str], Call] = defaultdict(Call)
+        self.accounts: dict[str, dict[str, Any]] = {}
+        # Per answer, by the number that its rows carry as `origin`: operation, state, how messages name it.
+        self.operations: list[str] = []
+        self.states: list[str] = []
+        self.origins: list[str] = []
+        self.trusts = TrustPolicies()
+
+    def read(self, answer: Answer) -> None:
+        """Stage the records of an answer, and count them for `calls`."""
+        origin = len(self.origins)
+        self.origins.append(f"{answer.operation} in {answer.origin}")
+        self.operations.append(answer.operation)
+        rows, by_account = 0, Counter[str]()
+        for chunk in answer:
+            by_account.update(self._chunk(chunk, answer, origin))
+            rows += len(chunk)
+        self.states.append(answer.state)
+        if answer.operation == "denied" and answer.account_id:
+            # An account that refused everything was asked for, too; it has a row in which all is unknown.
+            self.account(answer.account_id, answer)
+        if answer.operation not in ("", "file", "denied"):
+            self._count(answer, rows, by_account or Counter({answer.account_id or UNKNOWN_ACCOUNT: rows}))
+
+    def _count(self, answer: Answer, rows: int, by_account: Counter[str]) -> None:
+        if len(by_account) > 1 and answer.state == "complete":
+            answer.state = "partial"
+            for account in by_account:
+                self.gaps.several_accounts(account, answer)
+        for account, count in by_account.items():
+            if account == UNKNOWN_ACCOUNT and not rows:
+                continue
+            self.calls[account, answer.operation, answer.region].add(count, answer)
+            if answer.state == "truncated" and answer.tally is None:
+                self.gaps.truncated_file(account, answer)
+            self.account(account, answer)
+
+    def account(self, account: str, answer: Answer) -> dict[str, Any]:
+        """Return the facts about an account, with the answer's source added to them."""
+        row = self.accounts.setdefault(account, {"sources": [], "captured_at": []})
+        if answer.source not in row["sources"]:
+            row["sources"].append(answer.source)
+        if answer.captured_at:
+            row["captured_at"].append(answer.captured_at)
+        # Gaps of a live account are worded otherwise than gaps of a file.
+        row["live"] = row.get("live", False) or answer.tally is not None
+        return row
+
+    def _chunk(self, chunk: list[Any], answer: Answer, origin: int) -> Counter[str]:
+        """Stage records of one type; return how many belong to each account."""
+        account = answer.account_id or UNKNOWN_ACCOUNT
+        match chunk[0]:
+            case NestedRole():
+                return self._roles(chunk, account, origin)
+            case NestedProfile():
+                return self._profiles(chunk, account, origin)
+            case Covered():
+                self._covered(chunk, self.account(account, answer))
+                # These are no records of the operation's list.
+                return Counter({account: 0})
+            case Tagging():
+                self.tag_listings += [(answer.account_id, listing, origin) for listing in chunk]
+            case Mention():
+                self.mentions += chunk
+            case Event():
+                self.events[account] += chunk
+            case Account() if answer.account_id:
+                self._facts(chunk, self.account(account, answer))
+            case Gap():
+                self._gaps(chunk, account)
+        return Counter({account: len(chunk)})
+
+    def _gaps(self, records: list[Gap], account: str) -> None:
+        for gap in records:
+            self.gaps.add(gap.account_id or account, gap.operation, gap.subject, gap.reason, gap.detail, gap.region)
+
+    def _facts(self, records: list[Account], row: dict[str, Any]) -> None:
+        for record in records:
+            row.update({name: fact for name, fact in asdict(record).items() if fact is not None})
+
+    def _covered(self, records: list[Covered], row: dict[str, Any]) -> None:
+        row["events_from_at"] = min(filter(None, (row.get("events_from_at"), *(one.from_at for one in records))))
+        row["events_to_at"] = max(filter(None, (row.get("events_to_at"), *(one.to_at for one in records))))
+
+    def _roles(self, records: list[Any], fallback: str, origin: int) -> Counter[str]:
+        first, given = self.roles.size, _columns(records)
+        arns = given["role_arn"]
+        accounts, counts = _accounts_of(arns, fallback)
+        codes = self.trusts.codes(given["trust_policy"])
+        boundaries, used = given.get("boundary"), given.get("last_used")
+        self.roles.add(
+            len(records),
+            role_arn=arns,
+            account_id=accounts,
+            role_name=_filled(given.get("role_name"), arns, _name),
+            role_path=_filled(given.get("role_path"), arns, path_of),
+            role_id=given.get("role_id"),
+            created_at=_time_texts(given.get("created_at")),
+            description=given.get("description"),
+            max_session_seconds=given.get("max_session_seconds"),
+            permissions_boundary_arn=[one.arn if one else None for one in boundaries] if boundaries else None,
+            last_used_at=_time_texts([one.at if one is not UNSET else None for one in used]) if used else None,
+            last_used_region=[one.region if one is not UNSET else None for one in used] if used else None,
+            last_used_known=_known(used),
+            trust=pa.array(codes, mask=codes < 0),
+            trust_unreadable=codes == _NO_POLICY,
+            tags_known=_known(given.get("tags")),
+            links_known=_known(given.get("profiles")),
+            origin=origin,
+        )
+        self._tags(self.tags["role"], given.get("tags"), first)
+        profiles, rows = _flat(given.get("profiles"), first)
+        if profiles:
+            self._profiles(profiles, fallback, origin, beneath=rows)
+        return counts
+
+    def _profiles(
+        self, records: list[Any], fallback: str, origin: int, beneath: np.ndarray[Any, Any] | None = None
+    ) -> Counter[str]:
+        """Stage profiles; `beneath` holds the rows of the roles that they stand under, if they do."""
+        first, given = self.profiles.size, _columns(records)
+        arns = given["profile_arn"]
+        accounts, counts = _accounts_of(arns, fallback)
+        self.profiles.add(
+            len(records),
+            profile_arn=arns,
+            account_id=accounts,
+            profile_name=_filled(given.get("profile_name"), arns, _name),
+            profile_path=_filled(given.get("profile_path"), arns, path_of),
+            profile_id=given.get("profile_id"),
+            created_at=_time_texts(given.get("created_at")),
+            role_known=True if beneath is not None else _known(given.get("roles")),
+            tags_known=_known(given.get("tags")),
+            origin=origin,
+        )
+        self._tags(self.tags["instance-profile"], given.get("tags"), first)
+        if beneath is not None:
+            self.links.add(len(records), profile=np.arange(first, first + len(records)), role=beneath)
+            return counts
+        roles, rows = _flat(given.get("roles"), first)
+        if roles:
+            shown = [role for role in roles if not role.role_arn.startswith(NAMED)]
+            numbers = iter(range(self.roles.size, self.roles.size + len(shown)))
+            names = [role.role_arn if role.role_arn.startswith(NAMED) else None for role in roles]
+            links = [None if name else next(numbers) for name in names]
+            self.links.add(len(roles), profile=rows, role=links, role_name=names)
+            if shown:
+                self._roles(shown, fallback, origin)
+        return counts
+
+    def _tags(self, table: Rows, tags: Sequence[Any] | None, first: int) -> None:
+        own, rows = _flat(tags, first)
+        if own:
+            table.add(len(own), row=rows, tag_key=[tag.key for tag in own], tag_value=[tag.value for tag in own])
+
+
+def _columns(records: list[Any]) -> dict[str, tuple[Any, ...]]:
+    """Return the fields of records as columns, without those in which every value is missing."""
+    columns = zip(type(records[0]).__struct_fields__, zip(*map(astuple, records), strict=True), strict=True)
+    return {name: values for name, values in columns if values[0] is not None or values.count(None) < len(values)}
+
+
+def _flat(lists: Sequence[Any] | None, first: int) -> tuple[list[Any], np.ndarray[Any, Any]]:
+    """Return the items of all lists, and the row of each item's list; the first list is in row `first`."""
+    held = [one or () for one in lists or ()]
+    items = list(chain.from_iterable(held))
+    return items, np.repeat(np.arange(first, first + len(held), dtype=np.int32), list(map(len, held)))
+
+
+def _filled(
+    values: Sequence[str | None] | None, arns: Sequence[str], derive: Callable[[str], str | None]
+) -> Sequence[str | None]:
+    """Return values; where a record leaves one out, the ARN tells it."""
     if values is None:
         return list(map(derive, arns))
-    return values if all(values) else [v or derive(arn) for v, arn in zip(values, arns, strict=True)]
+    return values if all(values) else [value or derive(arn) for value, arn in zip(values, arns, strict=True)]
 
 
-def _accounts_of(arns: list[str], fallback: str) -> tuple[str | list[str], Counter[str]]:
-    """Return the account of each ARN, or the one of all of them, and how often each comes."""
+def _accounts_of(arns: Sequence[str], fallback: str) -> tuple[str | list[str], Counter[str]]:
+    """Return the account of each ARN, or the one account of all, and how many ARNs each account has."""
     prefix = arns[0].split("/", 1)[0] + "/"
-    if all(arn.startswith(prefix) for arn in arns):
+    if pc.all(pc.starts_with(pa.array(arns, pa.string()), prefix)).as_py():
         account = account_of(prefix) or fallback
         return account, Counter({account: len(arns)})
     accounts = [account or fallback for account in accounts_of(arns)]
     return accounts, Counter(accounts)
 
 
-def _known(values: list[Any] | None) -> list[bool] | bool:
+def _known(values: Sequence[Any] | None) -> list[bool] | bool:
     return False if values is None else [value is not UNSET for value in values]
 
 
-def _time_texts(values: list[Any] | None) -> list[str | None] | None:
-    if values is None or set(map(type, values)) <= _TEXT_OR_NONE:
+def _time_texts(values: Sequence[Any] | None) -> Sequence[str | None] | None:
+    if values is None or {*map(type, values)} <= {str, type(None)}:
         return values
-    texts = []
-    for value in values:
-        try:
-            texts.append(time_text(value))
-        except (ValueError, OverflowError, OSError):
-            texts.append(f"unreadable {value!r}")
-    return texts
+    return [_time_text(value) for value in values]
 
 
-_TEXT_OR_NONE = {str, type(None)}
-_NO_DOCUMENT, _NO_POLICY = -1, -2
-
-
-class Trusts:
-    """The trust policies of all roles: each distinct document is read once and has a code, its place in the columns."""
-
-    def __init__(self) -> None:
-        self._codes: dict[bytes, int] = {}
-        self._texts: list[pa.Array] = []
-        self._says: list[Says] = []
-
-    def codes(self, documents: Iterable[Raw | UnsetType]) -> list[int]:
-        """Return the code of each document; below 0 where there is none, or it is no policy."""
-        # Thousands of roles share a few documents: a lookup is all that most of them cost.
-        known, codes = self._codes, []
-        texts: list[str] = []
-        for raw in documents:
-            document = b"null" if raw is UNSET else bytes(raw)
-            code = known.get(document)
-            if code is None:
-                code = known[document] = _NO_DOCUMENT if document == b"null" else self._read(document, texts)
-            codes.append(code)
-        if texts:
-            self._texts.append(pa.array(texts, pa.string()))
-        return codes
-
-    def _read(self, document: bytes, texts: list[str]) -> int:
-        read = read_parts(document)
-        if read is None:
-            return _NO_POLICY
-        texts.append(read[0])
-        self._says.append(read[1])
-        return len(self._says) - 1
-
-    def texts(self) -> pa.Array:
-        """Return the canonical texts."""
-        if len(self._texts) != 1:
-            self._texts = [pa.concat_arrays(self._texts) if self._texts else pa.array([], pa.string())]
-        return self._texts[0]
-
-    def unified(self, codes: pa.Array) -> pa.Array:
-        """Return codes that are one for all documents of the same text, however each is written."""
-        encoded = self.texts().dictionary_encode()
-        if len(encoded.dictionary) == len(encoded):
-            return codes
-        same = np.asarray(encoded.indices)
-        first = np.empty(len(encoded.dictionary), dtype=np.int32)
-        first[same[::-1]] = np.arange(len(same), dtype=np.int32)[::-1]
-        return pa.array(first[same], pa.int32()).take(codes)
-
-    def services(self) -> pa.Array:
-        """Return, per code, the services."""
-        return pa.array([says.services for says in self._says], pa.string())
-
-    def ec2(self, partition: str) -> pa.Array:
-        """Return, per code, whether EC2 is trusted where the role is of a partition."""
-        return pa.array([trusts_ec2(says.reaches, partition) for says in self._says], pa.string())
-
-
-class Book:
-    """What the answers say, row by row, before it is merged."""
-
-    def __init__(self) -> None:
-        self.roles, self.profiles = Rows(_ROLE_COLUMNS), Rows(_PROFILE_COLUMNS)
-        self.links, self.tags = Rows(_LINK_COLUMNS), Rows(_TAG_COLUMNS)
-        self.named_tags: list[tuple[str | None, Tagging, int]] = []
-        self.mentions: list[Mention] = []
-        self.events: dict[str, list[Event]] = defaultdict(list)
-        self.gaps: list[dict[str, str]] = []
-        self.calls: dict[tuple[str, str, str], Call] = defaultdict(Call)
-        self.accounts: dict[str, dict[str, Any]] = {}
-        self.origins: list[str] = []
-        self.operations: list[str] = []
-        self.states: list[str] = []
-        self.records = 0
-        self.trusts = Trusts()
-
-    def read(self, answer: Answer) -> None:
-        """Take the rows of an answer, and what it says of its own wholeness."""
-        origin = len(self.origins)
-        self.origins.append(f"{answer.operation} in {answer.origin}")
-        self.operations.append(answer.operation)
-        rows, accounts = 0, Counter[str]()
-        for chunk in answer:
-            found = self._chunk(chunk, answer, origin)
-            rows += len(chunk)
-            accounts.update(found)
-        self.states.append(answer.state)
-        if answer.operation == "denied" and answer.account_id:
-            # An account of which all was refused is one of those that were asked for, and nothing of it is known.
-            self.account(answer.account_id, answer)
-        if answer.operation in ("", "file", "denied"):
-            return
-        if not accounts:
-            accounts[answer.account_id or UNKNOWN_ACCOUNT] = rows
-        if len(accounts) > 1 and answer.state == "complete":
-            answer.state = "partial"
-            for account in accounts:
-                self.gap(
-                    account,
-                    answer.operation,
-                    answer.origin,
-                    "not_in_file",
-                    f"{answer.origin}: lists several accounts, so that it may be the whole list of none; "
-                    "export each account by itself",
-                )
-        for account, count in accounts.items():
-            if account == UNKNOWN_ACCOUNT and not rows:
-                continue
-            self.calls[account, answer.operation, answer.region].add(count, answer)
-            if answer.state == "truncated" and answer.tally is None:
-                self.gap(
-                    account,
-                    answer.operation,
-                    answer.origin,
-                    "truncated",
-                    f"{answer.origin}: says that there is more, or could be read only in part, so that it is not the "
-                    "whole list; export it again without --max-items and --no-paginate",
-                    answer.region,
-                )
-            self.account(account, answer)
-
-    def account(self, account: str, answer: Answer) -> dict[str, Any]:
-        """Return what is known of an account, with the answer's source in it."""
-        row = self.accounts.setdefault(account, {"sources": [], "captured_at": []})
-        if answer.source not in row["sources"]:
-            row["sources"].append(answer.source)
-        if answer.captured_at:
-            row["captured_at"].append(answer.captured_at)
-        # Whoever could be asked, and was not, says other things of what is missing than a file.
-        row["live"] = row.get("live", False) or answer.tally is not None
-        return row
-
-    def gap(self, account: str, operation: str, subject: str, reason: str, detail: str, region: str = GLOBAL) -> None:
-        """Note something that could not be read, or not be believed."""
-        self.gaps.append(
-            {
-                "account_id": account,
-                "region": region,
-                "operation": operation,
-                "subject": subject,
-                "reason": reason,
-                "detail": detail,
-            }
-        )
-
-    def numbered(self, size: int) -> pa.Array:
-        """Return numbers for so many records, each given once."""
-        self.records += size
-        return pa.array(np.arange(self.records - size, self.records, dtype=np.int32))
-
-    def _chunk(self, chunk: list[Any], answer: Answer, origin: int) -> Counter[str]:
-        fallback = answer.account_id or UNKNOWN_ACCOUNT
-        if isinstance(chunk[0], NestedRole):
-            return self._roles(chunk, fallback, origin)
-        if isinstance(chunk[0], NestedProfile):
-            return self._profiles(chunk, fallback, origin)
-        if isinstance(chunk[0], Covered):
-            return self._covered(chunk, self.account(fallback, answer), fallback)
-        if isinstance(chunk[0], Tagging):
-            self.named_tags += [(answer.account_id, tagging, origin) for tagging in chunk]
-        elif isinstance(chunk[0], Mention):
-            # They may name profiles of another account than the one that was read.
-            self.mentions += chunk
-        elif isinstance(chunk[0], Event):
-            self.events[fallback] += chunk
-        elif isinstance(chunk[0], Account):
-            self._said(chunk, self.account(fallback, answer) if answer.account_id else {})
-        elif isinstance(chunk[0], Gap):
-            for gap in chunk:
-                self.gap(gap.account_id or fallback, gap.operation, gap.subject, gap.reason, gap.detail, gap.region)
-        return Counter({fallback: len(chunk)})
-
-    def _said(self, records: list[Account], row: dict[str, Any]) -> None:
-        for record in records:
-            facts = {name: getattr(record, name) for name in record.__struct_fields__}
-            row.update({name: fact for name, fact in facts.items() if fact is not None})
-
-    def _covered(self, records: list[Covered], row: dict[str, Any], account: str) -> Counter[str]:
-        row["events_from_at"] = min(filter(None, (row.get("events_from_at"), *(one.from_at for one in records))))
-        row["events_to_at"] = max(filter(None, (row.get("events_to_at"), *(one.to_at for one in records))))
-        # It is no record of what the operation lists.
-        return Counter({account: 0})
-
-    def _roles(self, records: list[Any], fallback: str, origin: int) -> Counter[str]:
-        numbers = self.numbered(len(records))
-        arns = list(map(attrgetter("role_arn"), records))
-        accounts, counts = _accounts_of(arns, fallback)
-        boundaries = _column(records, "boundary")
-        used = _column(records, "last_used")
-        tags = _column(records, "tags")
-        profiles = _column(records, "profiles")
-        codes = np.array(self.trusts.codes(map(attrgetter("trust_policy"), records)), dtype=np.int32)
-        ats = [value.at if value is not UNSET else None for value in used] if used else None
-        self.roles.add(
-            len(records),
-            role_arn=arns,
-            account_id=accounts,
-            role_name=_filled(_column(records, "role_name"), arns, _name),
-            role_path=_filled(_column(records, "role_path"), arns, path_of),
-            role_id=_column(records, "role_id"),
-            created_at=_time_texts(_column(records, "created_at")),
-            description=_column(records, "description"),
-            max_session_seconds=_column(records, "max_session_seconds"),
-            permissions_boundary_arn=[b.arn if b else None for b in boundaries] if boundaries else None,
-            last_used_at=_time_texts(ats),
-            last_used_region=[u.region if u is not UNSET else None for u in used] if used else None,
-            last_used_known=_known(used),
-            trust=pa.array(codes, pa.int32(), mask=codes < 0),
-            trust_unreadable=pa.array(codes == _NO_POLICY),
-            tags_known=_known(tags),
-            links_known=_known(profiles),
-            origin=origin,
-            record=numbers,
-        )
-        self._tags("role", arns, tags, origin, numbers)
-        held = [(p, arn) for arn, ps in zip(arns, profiles or (), strict=False) if ps is not UNSET for p in ps]
-        if held:
-            nested, roles = map(list, zip(*held, strict=True))
-            self._profiles(nested, fallback, origin, under=(roles, _repeated(numbers, profiles)))
-        return counts
-
-    def _profiles(
-        self, records: list[Any], fallback: str, origin: int, under: tuple[list[str], pa.Array] | None = None
-    ) -> Counter[str]:
-        """Take profiles, which may stand beneath roles: then `under` is their roles, and the numbers of those."""
-        numbers = under[1] if under else self.numbered(len(records))
-        arns = list(map(attrgetter("profile_arn"), records))
-        accounts, counts = _accounts_of(arns, fallback)
-        roles = _column(records, "roles")
-        tags = _column(records, "tags")
-        self.profiles.add(
-            len(records),
-            profile_arn=arns,
-            account_id=accounts,
-            profile_name=_filled(_column(records, "profile_name"), arns, _name),
-            profile_path=_filled(_column(records, "profile_path"), arns, path_of),
-            profile_id=_column(records, "profile_id"),
-            created_at=_time_texts(_column(records, "created_at")),
-            role_known=True if under else _known(roles),
-            tags_known=_known(tags),
-            origin=origin,
-            record=numbers,
-        )
-        self._tags("instance-profile", arns, tags, origin, numbers)
-        if under:
-            self.links.add(len(arns), profile_arn=arns, role_arn=under[0], origin=origin, record=numbers)
-            return counts
-        held = [(arn, role) for arn, rs in zip(arns, roles or (), strict=False) if rs is not UNSET for role in rs]
-        if held:
-            profiles, nested = map(list, zip(*held, strict=True))
-            self.links.add(
-                len(held),
-                profile_arn=profiles,
-                role_arn=[r.role_arn for r in nested],
-                origin=origin,
-                record=_repeated(numbers, roles),
-            )
-            shown = [role for role in nested if not role.role_arn.startswith("name:")]
-            if shown:
-                self._roles(shown, fallback, origin)
-        return counts
-
-    def _tags(self, kind: str, arns: list[str], tags: list[Any] | None, origin: int, numbers: pa.Array) -> None:
-        known = [(arn, own) for arn, own in zip(arns, tags or (), strict=False) if own is not UNSET and own]
-        if known:
-            self.tags.add(
-                sum(len(own) for _, own in known),
-                resource_arn=[arn for arn, own in known for _ in own],
-                tag_key=[tag.key for _, own in known for tag in own],
-                tag_value=[tag.value for _, own in known for tag in own],
-                resource_type=kind,
-                origin=origin,
-                record=_repeated(numbers, tags),
-            )
-
-
-def _repeated(numbers: pa.Array, lists: list[Any] | None) -> pa.Array:
-    """Return the number of each record as often as its list is long."""
-    lengths = [0 if own is UNSET else len(own) for own in lists or ()]
-    return pa.array(np.repeat(np.asarray(numbers), lengths))
+def _time_text(value: Any) -> str | None:
+    try:
+        return time_text(value)
+    except (ValueError, OverflowError, OSError):
+        return f"unreadable {value!r}"
 
 
 def _name(arn: str) -> str | None:
