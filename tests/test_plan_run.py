@@ -18,7 +18,7 @@ from resident_aws import resident_aws
 
 import iamframe
 from iamframe.analysis.plan.reads import dashed
-from iamframe.inventory.merge import joined
+from iamframe.inventory.build import joined
 from iamframe.practice import PracticeAccount
 from iamframe.practice.calls import Answer, Call, json_answer
 from iamframe.sources.consumers import CONSUMERS

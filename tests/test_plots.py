@@ -19,7 +19,7 @@ import iamframe
 from iamframe import run_checks
 from iamframe.errors import MissingExtraError
 from iamframe.inventory.inventory import Inventory
-from iamframe.inventory.merge import build_inventory
+from iamframe.inventory.build import build_inventory
 from iamframe.ui.plots import (
     plot_age,
     plot_ladder,

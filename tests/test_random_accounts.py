@@ -15,7 +15,7 @@ from iamframe import run_checks
 from iamframe.checks.result import Result
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.load import load_files
-from iamframe.inventory.merge import joined
+from iamframe.inventory.build import joined
 
 SEEDS = range(10)
 SIZE = 200

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 
 from iamframe.errors import SourceError
+from iamframe.inventory.build import build_inventory
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.load import is_live, load
-from iamframe.inventory.merge import build_inventory
 from iamframe.inventory.schema import EVENTS, LIVES, shows
 from iamframe.knowledge.arn import Asked, asked_for, partition_of
 from iamframe.sources.cloudtrail import (

@@ -229,7 +229,11 @@ def _note_absent_tags(staged: Staging, kind: Kind, merged: pa.Table) -> None:
     numbers = Counter(per_account(unknown["account_id"]))
     # A resource whose request failed has a gap of its own.
     telling = (*kind.single, "tags")
-    own = {(gap["account_id"], gap["subject"]) for gap in staged.gaps.rows if gap["operation"] in telling}
+    own = {
+        (gap["account_id"], gap["subject"])
+        for gap in staged.gaps.rows
+        if gap["operation"] in telling and gap["subject"] != ALL
+    }
     if own:
         columns = (unknown[name].to_pylist() for name in ("account_id", kind.key, kind.name))
         has_own = (

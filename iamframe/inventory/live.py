@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from iamframe.errors import ExpiredError, IamframeError, SourceError, StoreError
+from iamframe.inventory.build import build_inventory, joined
 from iamframe.inventory.inventory import Inventory
-from iamframe.inventory.merge import build_inventory, joined
 from iamframe.knowledge.operations import ALL
 from iamframe.sources.fleet import (
     ORGANIZATION,

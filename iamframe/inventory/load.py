@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 
 from iamframe.errors import IamframeError, SourceError, StoreError
+from iamframe.inventory.build import build_inventory
 from iamframe.inventory.inventory import Inventory
-from iamframe.inventory.merge import build_inventory
 from iamframe.inventory.snapshot import UNFINISHED, is_snapshot, move_back, read_snapshot, refuse_others
 from iamframe.sources.archives import shown, whole_file
 from iamframe.sources.files import read_files

@@ -119,28 +119,24 @@ class TrustPolicies:
     """The trust policies of all roles. Each distinct document is parsed once; its code is its place in the columns."""
 
     def __init__(self) -> None:
-        self._codes: dict[bytes, int] = {}
+        self._codes = {b"null": _NO_DOCUMENT}
         self._texts: list[str] = []
         self._says: list[Says] = []
 
     def codes(self, documents: Iterable[Raw | UnsetType]) -> np.ndarray[Any, Any]:
         """Return the code of each document; below 0 where there is none, or where it is no policy."""
-        # Thousands of roles share a few documents. Arrow finds the distinct ones several times as fast as a dict.
-        views = [b"null" if raw is UNSET else memoryview(raw) for raw in documents]
-        encoded = pa.array(views, pa.binary()).dictionary_encode()
-        codes = np.array([self._code(document) for document in encoded.dictionary.to_pylist()], dtype=np.int32)
-        return codes[np.asarray(encoded.indices)]  # type: ignore[no-any-return]
+        # Thousands of roles share a few documents: most of them cost a lookup.
+        texts = [b"null" if raw is UNSET else bytes(raw) for raw in documents]
+        known = self._codes
+        return np.array([known[text] if text in known else self._code(text) for text in texts], dtype=np.int32)
 
     def _code(self, document: bytes) -> int:
-        if document == b"null":
-            return _NO_DOCUMENT
-        if (code := self._codes.get(document)) is None:
-            code = _NO_POLICY
-            if (parts := read_parts(document)) is not None:
-                code = len(self._texts)
-                self._texts.append(parts[0])
-                self._says.append(parts[1])
-            self._codes[document] = code
+        code = _NO_POLICY
+        if (parts := read_parts(document)) is not None:
+            code = len(self._texts)
+            self._texts.append(parts[0])
+            self._says.append(parts[1])
+        self._codes[document] = code
         return code
 
     def text(self, code: int) -> str:
@@ -262,12 +258,13 @@ class Staging:
     def _roles(self, records: list[Any], fallback: str, origin: int) -> Counter[str]:
         first, given = self.roles.size, _columns(records)
         arns = given["role_arn"]
-        accounts, counts = _accounts_of(arns, fallback)
+        texts = pa.array(arns, pa.string())
+        accounts, counts = _accounts_of(texts, arns, fallback)
         codes = self.trusts.codes(given["trust_policy"])
         boundaries, used = given.get("boundary"), given.get("last_used")
         self.roles.add(
             len(records),
-            role_arn=arns,
+            role_arn=texts,
             account_id=accounts,
             role_name=_filled(given.get("role_name"), arns, _name),
             role_path=_filled(given.get("role_path"), arns, path_of),
@@ -297,10 +294,11 @@ class Staging:
         """Stage profiles; `beneath` holds the rows of the roles that they stand under, if they do."""
         first, given = self.profiles.size, _columns(records)
         arns = given["profile_arn"]
-        accounts, counts = _accounts_of(arns, fallback)
+        texts = pa.array(arns, pa.string())
+        accounts, counts = _accounts_of(texts, arns, fallback)
         self.profiles.add(
             len(records),
-            profile_arn=arns,
+            profile_arn=texts,
             account_id=accounts,
             profile_name=_filled(given.get("profile_name"), arns, _name),
             profile_path=_filled(given.get("profile_path"), arns, path_of),
@@ -353,10 +351,10 @@ def _filled(
     return values if all(values) else [value or derive(arn) for value, arn in zip(values, arns, strict=True)]
 
 
-def _accounts_of(arns: Sequence[str], fallback: str) -> tuple[str | list[str], Counter[str]]:
+def _accounts_of(texts: pa.Array, arns: Sequence[str], fallback: str) -> tuple[str | list[str], Counter[str]]:
     """Return the account of each ARN, or the one account of all, and how many ARNs each account has."""
     prefix = arns[0].split("/", 1)[0] + "/"
-    if pc.all(pc.starts_with(pa.array(arns, pa.string()), prefix)).as_py():
+    if pc.all(pc.starts_with(texts, prefix)).as_py():
         account = account_of(prefix) or fallback
         return account, Counter({account: len(arns)})
     accounts = [account or fallback for account in accounts_of(arns)]

@@ -37,8 +37,8 @@ import pyarrow.compute as pc
 from iamframe.checks.result import Result, by_severity
 from iamframe.errors import ReportError
 from iamframe.inventory import schema
+from iamframe.inventory.build import joined
 from iamframe.inventory.columns import texts
-from iamframe.inventory.merge import joined
 from iamframe.knowledge.operations import UNKNOWN_ACCOUNT
 from iamframe.sources.archives import shown, whole_file
 

@@ -1,0 +1,172 @@
+"""Answers become an inventory: staged, merged, and checked for what they lack."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from iamframe.inventory import completeness, schema
+from iamframe.inventory.completeness import judge_lists, note_absent
+from iamframe.inventory.events import event_table
+from iamframe.inventory.inventory import Inventory
+from iamframe.inventory.linking import reference_table, with_profiles
+from iamframe.inventory.merge import Merged, merge_links, merge_rows, merge_tags, parsed_times
+from iamframe.inventory.staging import Staging
+from iamframe.knowledge.arn import partition_of
+from iamframe.knowledge.operations import UNKNOWN_ACCOUNT
+from iamframe.sources.records import Answer
+
+
+def build_inventory(answers: Iterable[Answer], sources: Iterable[str] = ()) -> Inventory:
+    """Return the frames that answers of AWS, or files that stand for them, prove.
+
+    Frames are sorted by their key, so that the order of the answers does not matter.
+    """
+    with _large_load():
+        staged = Staging()
+        for answer in answers:
+            staged.read(answer)
+        return _inventory(staged, tuple(sources))
+
+
+def joined(inventories: Iterable[Inventory], sources: Iterable[str] = ()) -> Inventory:
+    """Return the inventories of different accounts as one, its frames sorted by their keys."""
+    parts = list(inventories)
+    tables = {}
+    for name, frame in schema.FRAMES.items():
+        each = [pa.Table.from_pandas(p.frames[name], schema=frame.arrow, preserve_index=False) for p in parts]
+        tables[name] = pa.concat_tables([frame.arrow.empty_table(), *each]).sort_by(
+            [(key, "ascending") for key in frame.key]
+        )
+    # A template may name a profile of another account, which no account by itself shows.
+    tables["references"] = with_profiles(tables["references"], tables["profiles"])
+    return Inventory(
+        **{name: frame.from_arrow(tables[name]) for name, frame in schema.FRAMES.items()}, sources=tuple(sources)
+    )
+
+
+@contextmanager
+def _large_load() -> Iterator[None]:
+    """Hold the collector off, and let Arrow take memory from the system, while an inventory is built."""
+    # Records come by the hundred thousand and none is cyclic: the collector would walk them all again and again.
+    was_on = gc.isenabled()
+    gc.disable()
+    # Arrow's own pool gives memory back and takes it again chunk by chunk, at up to a third of the time.
+    pool = pa.default_memory_pool()
+    pa.set_memory_pool(pa.system_memory_pool())
+    try:
+        yield
+    finally:
+        pa.set_memory_pool(pool)
+        if was_on:
+            gc.enable()
+
+
+def _inventory(staged: Staging, sources: tuple[str, ...]) -> Inventory:
+    roles, profiles = merge_rows(staged, staged.roles.table()), merge_rows(staged, staged.profiles.table())
+    links = merge_links(staged, roles, profiles)
+    tags = merge_tags(staged, {"role": roles, "instance-profile": profiles})
+    _add_trust(staged, roles)
+    profiles.put("account_id", profiles.accounts)
+    judge_lists(staged, completeness.ROLES, roles.rows, roles.code, roles.table)
+    judge_lists(staged, completeness.PROFILES, profiles.rows, profiles.code, profiles.table)
+    _add_accounts(staged, roles, profiles)
+    references = with_profiles(reference_table(staged.mentions, staged.accounts), profiles.table)
+    for account in pc.unique(references["account_id"]).to_pylist():
+        staged.accounts.setdefault(account, {"sources": list(sources), "captured_at": []})
+    note_absent(staged, roles.table, profiles.table)
+    if staged.gaps.rows and not staged.accounts:
+        # A gap belongs to an account, so that a loop over the accounts finds it.
+        staged.accounts[UNKNOWN_ACCOUNT] = {"sources": list(sources), "captured_at": []}
+    return Inventory(
+        accounts=_accounts(staged, sources),
+        roles=schema.ROLES.from_arrow(roles.table),
+        profiles=schema.PROFILES.from_arrow(profiles.table),
+        links=schema.LINKS.from_arrow(links),
+        tags=schema.TAGS.from_arrow(tags),
+        references=schema.REFERENCES.from_arrow(references),
+        gaps=staged.gaps.frame(),
+        calls=_calls(staged),
+        events=schema.EVENTS.from_arrow(event_table(staged.events, roles.table, profiles.table)),
+        sources=sources,
+    )
+
+
+def _add_trust(staged: Staging, roles: Merged) -> None:
+    """Add what the trust policies say, and which roles AWS manages."""
+    code = roles.table["trust"].combine_chunks()
+    roles.put("account_id", roles.accounts)
+    unreadable = roles.is_known("trust_unreadable") & np.asarray(code.is_null())
+    some = roles.table.select(["account_id", "role_arn"]).filter(pa.array(unreadable))
+    for account, arn in zip(*(column.to_pylist() for column in some.columns), strict=True):
+        staged.gaps.no_policy(account, arn)
+    path = pc.fill_null(roles.table["role_path"], "")
+    managed = pc.or_(pc.starts_with(path, "/aws-service-role/"), pc.starts_with(path, "/aws-reserved/"))
+    roles.put("trust_policy", staged.trusts.texts().take(code))
+    roles.put("trusts_ec2", pc.fill_null(_trusts_ec2(staged, roles.arns, code), "unknown"))
+    roles.put("trusted_services", staged.trusts.services().take(code))
+    roles.put("is_aws_managed", managed)
+
+
+def _trusts_ec2(staged: Staging, arns: pa.Array, code: pa.Array) -> pa.Array:
+    """Return whether each role lets EC2 assume it, by the name that EC2 has in the role's partition."""
+    answers = staged.trusts.ec2("").take(code)
+    rest = arns.filter(pc.starts_with(arns, "arn:"))
+    while len(rest):
+        # A load has one partition, seldom two.
+        partition = rest[0].as_py().split(":")[1]
+        mine = pc.starts_with(arns, f"arn:{partition}:")
+        answers = pc.if_else(mine, staged.trusts.ec2(partition).take(code), answers)
+        others = pc.invert(pc.or_(pc.starts_with(rest, f"arn:{partition}:"), pc.equal(rest, f"arn:{partition}")))
+        rest = rest.filter(others)
+    return answers
+
+
+def _add_accounts(staged: Staging, *resources: Merged) -> None:
+    """Note the accounts of roles and profiles, and the partition that the first ARN of each names."""
+    for merged in resources:
+        accounts = merged.accounts.dictionary_encode()
+        _, first = np.unique(np.asarray(accounts.indices), return_index=True)
+        arns = merged.arns.take(pa.array(first)).to_pylist()
+        for account, arn in zip(accounts.dictionary.to_pylist(), arns, strict=True):
+            row = staged.accounts.setdefault(account, {"sources": [], "captured_at": []})
+            row.setdefault("partition", partition_of(arn))
+
+
+def _accounts(staged: Staging, sources: tuple[str, ...]) -> pd.DataFrame:
+    rows = sorted(staged.accounts.items())
+    columns: dict[str, Any] = {name: [row.get(name) for _, row in rows] for name in schema.ACCOUNTS.names}
+    columns["account_id"] = [account for account, _ in rows]
+    columns["partition"] = [row.get("partition") or partition_of(row.get("caller_arn") or "") for _, row in rows]
+    columns["source"] = [" ".join(sorted(filter(None, row["sources"])) or sorted(sources)) for _, row in rows]
+    columns["captured_at"] = _iso_times(max(row["captured_at"], default=None) for _, row in rows)
+    return schema.ACCOUNTS.conform(columns)
+
+
+def _calls(staged: Staging) -> pd.DataFrame:
+    rows = sorted(staged.calls.items())
+    calls = [call for _, call in rows]
+    keys = zip(*(key for key, _ in rows), strict=True) if rows else ((), (), ())
+    columns: dict[str, Any] = dict(zip(("account_id", "operation", "region"), map(list, keys), strict=True))
+    return schema.CALLS.conform(
+        columns
+        | {
+            "requests": [call.tally.requests for call in calls],
+            "rows": [call.rows for call in calls],
+            "retries": [call.tally.retries for call in calls],
+            "started_at": _iso_times(call.tally.started_at for call in calls),
+            "ended_at": _iso_times(call.tally.ended_at for call in calls),
+            "state": [call.state for call in calls],
+        }
+    )
+
+
+def _iso_times(texts: Iterable[str | None]) -> pa.ChunkedArray:
+    return parsed_times(pa.chunked_array([pa.array(list(texts), pa.string())]))[0]
