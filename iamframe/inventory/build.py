@@ -12,12 +12,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe.inventory import completeness, schema
-from iamframe.inventory.completeness import judge_lists, note_absent
+from iamframe.inventory import missing, schema
 from iamframe.inventory.events import event_table
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.linking import reference_table, with_profiles
 from iamframe.inventory.merge import Merged, merge_links, merge_rows, merge_tags, parsed_times
+from iamframe.inventory.missing import judge_lists, note_absent
 from iamframe.inventory.staging import Staging
 from iamframe.knowledge.arn import partition_of
 from iamframe.knowledge.operations import UNKNOWN_ACCOUNT
@@ -75,8 +75,8 @@ def _inventory(staged: Staging, sources: tuple[str, ...]) -> Inventory:
     tags = merge_tags(staged, {"role": roles, "instance-profile": profiles})
     _add_trust(staged, roles)
     profiles.put("account_id", profiles.accounts)
-    judge_lists(staged, completeness.ROLES, roles.rows, roles.code, roles.table)
-    judge_lists(staged, completeness.PROFILES, profiles.rows, profiles.code, profiles.table)
+    judge_lists(staged, missing.ROLES, roles.rows, roles.code, roles.table)
+    judge_lists(staged, missing.PROFILES, profiles.rows, profiles.code, profiles.table)
     _add_accounts(staged, roles, profiles)
     references = with_profiles(reference_table(staged.mentions, staged.accounts), profiles.table)
     for account in pc.unique(references["account_id"]).to_pylist():

@@ -170,10 +170,8 @@ def parsed_times(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, list[int]]:
         return column.cast(schema.TIME), []
     except pa.ArrowInvalid:
         # One text without a zone, or with more than six digits of a second, fails the cast of the whole column.
-        encoded = column.combine_chunks().dictionary_encode()
-        times = pa.array([parsed_time(text) for text in encoded.dictionary.to_pylist()], schema.TIME).take(
-            encoded.indices
-        )
+        texts = column.combine_chunks().dictionary_encode()
+        times = pa.array(map(parsed_time, texts.dictionary.to_pylist()), schema.TIME).take(texts.indices)
         return pa.chunked_array([times]), np.flatnonzero(pc.and_(times.is_null(), column.is_valid())).tolist()
 
 
@@ -246,10 +244,11 @@ def _different_roles(staged: Staging, links: _Links, profiles: Merged) -> set[in
     """Note the profiles that hold different roles in different answers, and return them."""
     sets, known = Sets(links.profile_row, links.role), np.flatnonzero(profiles.rows["role_known"])
     _, one, other = settle(profiles.code, sets.values(known, profiles.code), len(profiles.table))
+    arns = profiles.arns
     for pair in zip(one.tolist(), other.tolist(), strict=True):
         this, that = (links.arns.take(pa.array(sets.of(row))).to_pylist() for row in pair)
         by, by_other = (staged.origins[profiles.rows["origin"][row].as_py()] for row in pair)
-        staged.gaps.holds(profiles.arns[profiles.code[pair[0]]].as_py(), this, by, that, by_other)
+        staged.gaps.holds(arns[profiles.code[pair[0]]].as_py(), this, by, that, by_other)
     return set(profiles.code[one].tolist())
 
 
@@ -266,10 +265,11 @@ def _lacking_in_own_list(staged: Staging, links: _Links, roles: Merged, profiles
     both = both.merge(held, on=["profile", "own"], how="left", indicator="in_list")
     both = both[both["in_list"] == "left_only"]
     columns = (both[name].tolist() for name in ("profile", "role", "profile_row", "own"))
+    arns = profiles.arns
     for profile, role, row, own in zip(*columns, strict=True):
         origin, other = profiles.rows["origin"][row].as_py(), roles.rows["origin"][own].as_py()
-        arn = profiles.arns[profile].as_py()
-        staged.gaps.not_held(arn, links.arns[role].as_py(), staged.origins[origin], staged.origins[other])
+        names = (arns[profile].as_py(), links.arns[role].as_py())
+        staged.gaps.not_held(*names, staged.origins[origin], staged.origins[other])
     return set(both["profile"].tolist())
 
 
@@ -280,15 +280,17 @@ def _roles_of(staged: Staging, links: pa.Table, roles: Merged, profiles: Merged)
         return roles.code[np.asarray(links["role"])], roles.arns
     role = np.asarray(links["role"].fill_null(-1)).astype(np.int64)
     role[role >= 0] = roles.code[role[role >= 0]]
-    known = _by_name(roles, "role_name")
-    strange: dict[str, int] = {}
-    for row in np.flatnonzero(names.is_valid()).tolist():
-        named, place = names[row].as_py(), profiles.code[links["profile"][row].as_py()]
-        account = profiles.accounts[place].as_py()
+    known, strange = _by_name(roles, "role_name"), dict[str, int]()
+    rows = np.flatnonzero(names.is_valid())
+    holder = pa.array(profiles.code[np.asarray(links["profile"])[rows]])
+    columns = (values.to_pylist() for values in (profiles.accounts.take(holder), profiles.arns.take(holder)))
+    for row, named, account, profile in zip(
+        rows.tolist(), names.take(pa.array(rows)).to_pylist(), *columns, strict=True
+    ):
         number = known.get((account, named.removeprefix(NAMED).casefold()))
         if number is None:
             number = len(roles.table) + strange.setdefault(named, len(strange))
-            staged.gaps.role_by_name_alone(account, profiles.arns[place].as_py(), named)
+            staged.gaps.role_by_name_alone(account, profile, named)
         role[row] = number
     return role, pa.concat_arrays([roles.arns, pa.array(list(strange), pa.string())])
 
@@ -401,10 +403,10 @@ def _different_sets(staged: Staging, merged: Merged, tags: _Tags) -> set[int]:
     values = tags.table["tag_value"].combine_chunks().dictionary_encode()
     sets = Sets(tags.row, tags.key * len(values.dictionary) + np.asarray(values.indices))
     _, one, other = settle(tags.code, sets.values(tags.known, tags.code), len(merged.table))
+    arns = merged.arns
     for pair in zip(one.tolist(), other.tolist(), strict=True):
         by, by_other = (staged.origins[tags.origin[row]] for row in pair)
-        arn = merged.arns[tags.code[pair[0]]].as_py()
-        staged.gaps.tags(arn, tags.of(pair[0]), by, tags.of(pair[1]), by_other)
+        staged.gaps.tags(arns[tags.code[pair[0]]].as_py(), tags.of(pair[0]), by, tags.of(pair[1]), by_other)
     return set(tags.code[one].tolist())
 
 
@@ -418,13 +420,13 @@ def _two_values(
     one, other = order[repeats - 1], order[repeats]
     value = tags.table["tag_value"]
     differs = np.asarray(pc.not_equal(value.take(pa.array(one)), value.take(pa.array(other))))
-    found: set[int] = set()
+    found, arns = set[int](), merged.arns
     for pair in zip(one[differs].tolist(), other[differs].tolist(), strict=True):
         resource = int(tags.code[tags.row[pair[0]]])
         if resource not in doubted | found:
             sides = [{(tags.keys[tags.key[tag]].as_py(), value[tag].as_py())} for tag in pair]
             by, by_other = (staged.origins[tags.origin[tags.row[tag]]] for tag in pair)
-            staged.gaps.tags(merged.arns[resource].as_py(), sides[0], by, sides[1], by_other)
+            staged.gaps.tags(arns[resource].as_py(), sides[0], by, sides[1], by_other)
             found.add(resource)
     return found
 
