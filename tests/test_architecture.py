@@ -37,7 +37,6 @@ LONG = {
     "analysis.compare",
     "analysis.explain",
     "inventory.merge",
-    "inventory.schema",
     "report.mask",
     "sources.aws",
     "sources.consumers",
