@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -29,18 +28,10 @@ from iamframe.knowledge.makers import GUESS, PAIR, TAG, Maker, known_makers, kno
 from iamframe.knowledge.names import relation
 from iamframe.knowledge.operations import (
     ALL,
-    CORE,
-    FLEETS,
-    PROFILE_LIST,
     ROLE_LINKS,
-    ROLE_LISTS,
-    VERSIONS,
     actions_of,
-    label,
     policy_of,
 )
-from iamframe.messages.text import counted
-from iamframe.sources.consumers import CONSUMERS
 
 
 @schema.shows(schema.PAIRS)
@@ -237,127 +228,6 @@ def _counted(values: pa.Array) -> tuple[Positions, Positions]:
     where = position(values, pc.unique(values))
     _, first, counts = np.unique(where, return_index=True, return_counts=True)
     return first, counts
-
-
-def account_lists(inventory: Inventory) -> pd.DataFrame:
-    """Return, per account, whether its roles and profiles were read whole, and what refers to profiles.
-
-    One row per account. References from files are `partial` at best, since files cannot show that no region is
-    missing; so are those of an account of which only some regions, or not all kinds of consumers, could be asked. They
-    are `unknown` where one of the core consumers was not read in a region that was.
-    """
-    calls, accounts = inventory.calls, inventory.accounts["account_id"]
-    whole = calls[calls["state"] == "complete"]
-    gaps = inventory.gaps[is_in(inventory.gaps["operation"], pa.array(_CONSUMING))]
-    gaps = gaps[(gaps["subject"] != ALL) | (gaps["reason"] != "not_in_file")]
-    short = (gaps["reason"] == "not_asked") | ~is_in(gaps["operation"], pa.array((*CORE, *FLEETS)))
-    # Files that lack the other versions of a template show, as files do, a part; one that a group starts from is named
-    # TEMPLATE:VERSION.
-    lacking = (gaps["operation"] == VERSIONS) & (gaps["reason"] == "not_in_file")
-    short |= lacking & ~gaps["subject"].str.contains(":", regex=False)
-    unread, limits = (_first_of_each(some) for some in (gaps[~short], gaps[short]))
-    live = set(calls["account_id"][calls["requests"] > 0])
-    read: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    core = calls[is_in(calls["operation"], pa.array(CORE))]
-    for account, region, operation, state in zip(
-        core["account_id"], core["region"], core["operation"], core["state"], strict=True
-    ):
-        if state == "complete":
-            read[account][region].add(operation)
-    refused: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    some = gaps[is_in(gaps["operation"], pa.array(CORE)) & gaps["reason"].isin(["denied", "throttled", "expired"])]
-    for account, region, operation in zip(some["account_id"], some["region"], some["operation"], strict=True):
-        refused[account][region].add(operation)
-    parts: dict[str, set[str]] = defaultdict(set)
-    cut = core[(core["state"] == "truncated").to_numpy(bool)]
-    for account, operation in zip(cut["account_id"], cut["operation"], strict=True):
-        parts[account].add(operation)
-    statuses = [
-        _references_status(
-            read[account],
-            refused[account],
-            parts.get(account, set()),
-            unread.get(account),
-            limits.get(account),
-            account in live,
-        )
-        for account in accounts
-    ]
-    return schema.LISTS.conform(
-        {
-            "account_id": accounts,
-            "roles_whole": is_in(accounts, whole["account_id"][is_in(whole["operation"], pa.array(ROLE_LISTS))]),
-            "profiles_whole": is_in(accounts, whole["account_id"][whole["operation"] == PROFILE_LIST]),
-            "references_status": [status for status, _ in statuses],
-            "references_reason": [reason for _, reason in statuses],
-        }
-    )
-
-
-def _first_of_each(gaps: pd.DataFrame) -> dict[str, str]:
-    """Return, per account, what its first gap says, and how many more there are."""
-    said: dict[str, dict[str, None]] = defaultdict(dict)
-    for account, detail in zip(gaps["account_id"], gaps["detail"], strict=True):
-        said[account].setdefault(detail)
-    return {
-        account: next(iter(details)) + (f" (and {counted(len(details) - 1, 'gap')} more)" if len(details) > 1 else "")
-        for account, details in said.items()
-    }
-
-
-# Whatever tells of a profile's use, the listings that lead to it included.
-_CONSUMING = tuple(
-    {
-        name
-        for one in CONSUMERS
-        for operation in (one.operation, *(step.operation for step in one.steps))
-        for name in (operation, label(one.service, operation))
-    }
-)
-
-
-def _references_status(
-    regions: dict[str, set[str]],
-    refused: dict[str, set[str]],
-    parts: set[str],
-    unread: str | None,
-    limit: str | None,
-    live: bool,
-) -> tuple[str, str]:
-    anywhere = set().union(*regions.values()) if regions else set()
-    missing = [operation for operation in CORE if operation not in anywhere]
-    if missing and live and limit and not unread and not regions:
-        return "unknown", limit
-    named = sorted(set(regions) - {"unknown"})
-    # A file that does not say of which region it is can be of no more than one of several.
-    somewhere = regions.get("unknown", set()) if len(named) < 2 else set()
-    short: dict[str, list[str]] = defaultdict(list)
-    for region in sorted({*named, *refused} - {"unknown"}):
-        # Of a region of which nothing was read, what was refused is all that is known to be missing.
-        asked = CORE if region in named else refused[region]
-        there = {*regions.get(region, set()), *somewhere, *missing}
-        if operations := [operation for operation in CORE if operation in asked and operation not in there]:
-            short[", ".join(operations)].append(region)
-    in_regions = [f"not read in {', '.join(where)}: {operations}" for operations, where in short.items()]
-    if missing:
-        in_part = [operation for operation in missing if operation in parts]
-        nowhere = [operation for operation in missing if operation not in parts]
-        said = [
-            *([f"not read: {', '.join(nowhere)}"] if nowhere else []),
-            *([f"read in part: {', '.join(in_part)}"] if in_part else []),
-            *in_regions,
-            "what they name is unknown",
-        ]
-        return "unknown", "; ".join(said)
-    if unread:
-        return "unknown", unread
-    if in_regions:
-        return "unknown", "; ".join(in_regions)
-    if live:
-        return ("partial", limit) if limit else ("complete", "")
-    where = f"in {', '.join(named)}" if named else "in regions that the files do not name"
-    scope = f"references were read from files, {where}; whether other regions use a profile is not in them"
-    return "partial", f"{scope}; {limit}" if limit else scope
 
 
 def missing_permissions(inventory: Inventory) -> dict[str, object]:
