@@ -101,13 +101,7 @@ class Frame:
         return self.from_arrow(self.arrow.empty_table())
 
     def from_arrow(self, table: pa.Table) -> pd.DataFrame:
-        """Return an Arrow table as this frame.
-
-        Raises
-        ------
-        SchemaError
-            If a column is missing or has another type, or a value is missing where it may not be.
-        """
+        """Return an Arrow table as this frame; a missing column or forbidden missing value raises SchemaError."""
         missing = [name for name in self.names if name not in table.column_names]
         if missing:
             raise SchemaError(f"frame {self.name} lacks the columns {', '.join(missing)}")
@@ -126,11 +120,6 @@ class Frame:
         """Return this frame as an Arrow table, which shares its memory where it can.
 
         Text is Arrow's `large_string`, as pandas holds it: a column of more than 2 GB fits no other array.
-
-        Raises
-        ------
-        SchemaError
-            If a column is missing, or has values without an Arrow type.
         """
         try:
             return pa.Table.from_pandas(frame[self.names], preserve_index=False).replace_schema_metadata()
@@ -138,12 +127,9 @@ class Frame:
             raise SchemaError(f"frame {self.name} is not as the schema has it: {error}") from error
 
     def conform(self, columns: Mapping[str, Any] | pd.DataFrame) -> pd.DataFrame:
-        """Return columns of any origin as this frame: typed, in order, a column that is not given as missing values.
+        """Return columns of any origin as this frame: typed, in order, with missing values for a column not given.
 
-        Raises
-        ------
-        SchemaError
-            If a value cannot be converted, or is missing where it may not be.
+        A value that cannot be converted, or that may not be missing, raises SchemaError.
         """
         if isinstance(columns, pd.DataFrame):
             size = len(columns)

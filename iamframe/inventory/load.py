@@ -215,13 +215,7 @@ def _is_complete(note: bytes) -> bool:
 
 
 def sample_folder() -> Path:
-    """Return the folder that holds the sample, as the AWS CLI would have printed it.
-
-    Raises
-    ------
-    SourceError
-        If an incomplete installation lacks it.
-    """
+    """Return the folder that holds the sample, as the AWS CLI would have printed it."""
     for folder in (_PACKAGE / "_sample", _PACKAGE.parent / "data" / "sample"):
         if folder.is_dir():
             return folder

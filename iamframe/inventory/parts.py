@@ -197,13 +197,7 @@ def head_of(text: bytes | None) -> Head | None:
 
 
 def read_manifest(place: Path, text: bytes | None) -> Manifest:
-    """Return the manifest of the snapshot in a folder.
-
-    Raises
-    ------
-    StoreError
-        If it is missing, damaged, or of a newer format.
-    """
+    """Return the manifest of the snapshot in a folder; StoreError if it is missing, damaged, or of a newer format."""
     name, head = shown(place / MANIFEST), head_of(text)
     if text is None:
         raise StoreError(f"{name}: is not there or cannot be read, so {shown(place)} is no snapshot; name its folder")
@@ -238,13 +232,7 @@ def _is_consistent(stored: _Stored) -> bool:
 
 
 def read_parts(place: Path, manifest: Manifest) -> dict[str, pd.DataFrame]:
-    """Return all frames of a snapshot, in the order of rows in which they were saved.
-
-    Raises
-    ------
-    StoreError
-        If a file is missing or damaged, or the folder holds files of others.
-    """
+    """Return all frames of a snapshot as they were saved; StoreError if a file is missing, damaged, or of others."""
     return {
         name: _read_frame(place, frame, manifest.frames[name]) if name in manifest.frames else frame.empty()
         for name, frame in FRAMES.items()

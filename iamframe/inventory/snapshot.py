@@ -41,15 +41,7 @@ def is_snapshot(folder: str | os.PathLike[str]) -> bool:
 def write_snapshot(
     frames: Mapping[str, pd.DataFrame], sources: tuple[str, ...], folder: str | os.PathLike[str]
 ) -> Path:
-    """Write frames, by their names in the schema, and return the folder.
-
-    Raises
-    ------
-    StoreError
-        If the folder holds anything but a snapshot, or cannot be written.
-    SchemaError
-        If a frame is not as the schema has it.
-    """
+    """Write frames, by their names in the schema, and return the folder; StoreError if it holds anything else."""
     try:
         # A link to a folder stays a link; its target is replaced.
         place = Path(folder).resolve()
@@ -74,13 +66,7 @@ def write_snapshot(
 
 
 def read_snapshot(folder: str | os.PathLike[str]) -> tuple[dict[str, pd.DataFrame], tuple[str, ...]]:
-    """Return the frames of a snapshot, as they were saved, and their sources.
-
-    Raises
-    ------
-    StoreError
-        If there is no snapshot, a newer iamframe wrote it, or a file of it is missing or damaged.
-    """
+    """Return the frames of a snapshot, as they were saved, and their sources; StoreError if it cannot be read."""
     for _ in range(_TRIES):
         place = _readable(Path(folder))
         text = manifest_text(place)
@@ -128,13 +114,7 @@ def _readable(place: Path) -> Path:
 
 
 def refuse_others(folder: str | os.PathLike[str]) -> None:
-    """Refuse to replace a folder that is no snapshot, or that holds other files besides.
-
-    Raises
-    ------
-    StoreError
-        If it is so.
-    """
+    """Raise StoreError for a folder that is no snapshot, or that holds other files besides."""
     place, name = Path(folder).resolve(), shown(folder)
     if not place.exists():
         return
@@ -149,13 +129,7 @@ def refuse_others(folder: str | os.PathLike[str]) -> None:
 
 
 def move_back(folder: str | os.PathLike[str]) -> None:
-    """Move the old snapshot, or an unfinished load, back into place if a save was killed between its two renames.
-
-    Raises
-    ------
-    StoreError
-        If it cannot be moved.
-    """
+    """Move the old snapshot, or an unfinished load, back into place if a save was killed between its two renames."""
     place = Path(folder).resolve()
     old = _old(place)
     if place.exists() or not _has_content(old):

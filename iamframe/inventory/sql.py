@@ -35,13 +35,6 @@ def select(frames: Mapping[str, pd.DataFrame], query: str) -> pd.DataFrame:
     """Return the result of one SELECT on frames, each a table of its name, also as `inventory.NAME`.
 
     Text is `str`, whole numbers are `Int64`, times `datetime64[us, UTC]`, as in the frames.
-
-    Raises
-    ------
-    SqlError
-        If the query is not one SELECT, or DuckDB refuses it.
-    MissingExtraError
-        If DuckDB is not installed.
     """
     try:
         import duckdb
