@@ -36,7 +36,6 @@ ASKS_THE_FACE = {"inventory.inventory", "checks.registry"}
 LONG = {
     "analysis.compare",
     "analysis.explain",
-    "inventory.schema",
     "report.mask",
     "sources.aws",
     "sources.consumers",

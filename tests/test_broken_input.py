@@ -35,9 +35,9 @@ import iamframe
 from iamframe.checks import run_checks
 from iamframe.checks.policy import read_policy
 from iamframe.errors import SourceError
+from iamframe.inventory.completeness import account_lists
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.load import load_files
-from iamframe.inventory.views import account_lists
 from iamframe.report.write import write_report
 from iamframe.ui.cli import _run
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import pickle
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +25,10 @@ from builders import (
     write,
 )
 
+from iamframe import run_checks
+from iamframe.inventory.completeness import account_lists
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.load import load_files
-from iamframe.inventory.views import account_lists
 
 WEB = "arn:aws:iam::000000000001:role/web"
 WEB_PROFILE = "arn:aws:iam::000000000001:instance-profile/web"
@@ -459,3 +462,31 @@ def test_a_tag_that_comes_twice_and_is_the_same_is_one_tag(tmp_path: Path) -> No
     tags = [{"Key": "owner", "Value": "ops"}] * 2
     inventory, said = said_twice(tmp_path, dump(role_detail("web") | {"Tags": tags}))
     assert (said, list(inventory.tags["tag_value"])) == ({}, ["ops"])
+
+
+def test_each_role_that_any_answer_shows_in_a_doubted_profile_is_in_doubt(tmp_path: Path) -> None:
+    """Three answers, three roles: none of them may be accused of being in no profile."""
+    names = ("web", "batch", "db")
+    files = {f"{name}.json": {"InstanceProfile": profile("web", nested_role(name))} for name in names}
+    inventory = load(tmp_path, files | {"dump.json": dump(*map(role_detail, names))})
+    said = contradicted(inventory)
+    assert {subject for operation, subject in said if operation == "ListInstanceProfilesForRole"} == {
+        f"arn:aws:iam::{ACCOUNT}:role/{name}" for name in names
+    }
+    findings = run_checks(inventory).findings
+    assert "ec2_roles_without_profile" not in set(findings["check"])
+
+
+# Rows
+
+
+def test_the_rows_that_links_and_tags_belong_to_are_those_of_the_inventorys_own_frames(tmp_path: Path) -> None:
+    web, batch = role_detail("web", [profile("web")], tags={"a": "1"}), role_detail("batch", tags={"b": "2"})
+    inventory = load(tmp_path, {"dump.json": dump(web, batch)})
+    assert list(inventory.roles["role_name"]) == ["batch", "web"]
+    rows = inventory.linked_rows
+    assert (list(rows.link_role), list(rows.link_profile)) == ([1], [0])
+    assert (list(rows.tag_role), list(rows.tag_profile)) == ([0, 1], [-1, -1])
+    only_web = replace(inventory, roles=inventory.roles.iloc[[1]].reset_index(drop=True))
+    assert list(only_web.linked_rows.tag_role) == [-1, 0]
+    assert list(pickle.loads(pickle.dumps(inventory)).linked_rows.tag_role) == [0, 1]

@@ -9,8 +9,8 @@ import pytest
 from builders import ACCOUNT, identity, load, nested_role, profile, profile_list
 
 from iamframe.checks import run_checks
+from iamframe.inventory.completeness import account_lists
 from iamframe.inventory.inventory import Inventory
-from iamframe.inventory.views import account_lists
 from iamframe.sources.consumers import Pin, Pinning, Template, Version, _Profile, _TemplateData, pinned_mentions
 
 OTHER = "000000000002"

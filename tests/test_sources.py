@@ -29,9 +29,9 @@ from builders import (
 
 from iamframe.checks import CHECKS, run_checks
 from iamframe.errors import SourceError
+from iamframe.inventory.completeness import account_lists
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.load import load_files
-from iamframe.inventory.views import account_lists
 
 WEB = "arn:aws:iam::000000000001:role/web"
 WEB_PROFILE = "arn:aws:iam::000000000001:instance-profile/web"

@@ -11,7 +11,7 @@ from builders import ACCOUNT, dump, identity, load, nested_role, profile, profil
 
 from iamframe import pairs, tag_coverage
 from iamframe.inventory import schema
-from iamframe.inventory.views import account_lists
+from iamframe.inventory.completeness import account_lists
 from iamframe.knowledge.makers import Maker
 
 ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/"

@@ -20,9 +20,10 @@ from iamframe.checks.registry import Reach
 from iamframe.checks.runner import coverage_of
 from iamframe.inventory import schema
 from iamframe.inventory.columns import Bools, is_in, joined_key, texts
+from iamframe.inventory.completeness import account_lists
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.linking import profile_ids, without_path
-from iamframe.inventory.views import account_lists, maker_of
+from iamframe.inventory.views import maker_of
 from iamframe.knowledge.arn import Asked, account_of, asked_for, name_of, partition_of
 from iamframe.knowledge.makers import GUESS, PAIR, TAG, known_makers
 from iamframe.knowledge.operations import ALL, CORE, ROLE_LINKS, aws_command

@@ -16,6 +16,7 @@ from iamframe.checks.result import Result, by_severity
 from iamframe.errors import PolicyError, UnknownCheckError
 from iamframe.inventory import schema, views
 from iamframe.inventory.columns import joined_key, position, take, texts
+from iamframe.inventory.completeness import account_lists
 from iamframe.inventory.inventory import Inventory
 
 
@@ -43,7 +44,7 @@ def run(inventory: Inventory, only: Iterable[str] | None, policy: Policy) -> Res
         raise PolicyError(
             f"{policy.path}: accepts findings of {unknown[0]!r}, which is no check; there are {', '.join(CHECKS)}"
         )
-    reach = Reach(inventory, views.pairs(inventory, policy.makers), views.account_lists(inventory), policy)
+    reach = Reach(inventory, views.pairs(inventory, policy.makers), account_lists(inventory), policy)
     frames: dict[str, pd.DataFrame] = inventory.frames | {"pairs": reach.pairs, "lists": reach.lists}
     if any("tag_coverage" in CHECKS[name].reads for name in names):
         frames["tag_coverage"] = views.tag_coverage(inventory)

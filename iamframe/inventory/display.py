@@ -1,8 +1,4 @@
-"""A frame as a notebook shows it: small tables of HTML and of text, in which all text is text.
-
-JupyterLab sets what stands between two `$` as a formula, `'$Latest' '$Default'` of a command among it, but for what is
-of the class `mathjax_ignore`.
-"""
+"""A frame in a notebook: small tables of HTML and of text, which show all text literally."""
 
 from __future__ import annotations
 
@@ -16,16 +12,17 @@ import pandas as pd
 from iamframe.knowledge.names import shown
 from iamframe.messages.text import counted, printable
 
-# JupyterLab takes what stands between dollars in a cell's HTML for mathematics, but not in elements of these classes.
+# JupyterLab renders text between two `$`, as in the command `'$Latest' '$Default'`, as a formula, except in elements of
+# these classes.
 NO_MATH = "mathjax_ignore tex2jax_ignore"
 
 
 def html_table(head: Sequence[str], rows: Iterable[Sequence[object]], caption: str = "") -> str:
-    """Return a table of HTML: cells as text, numbers on the right, None empty; the last cell of a short row is wide."""
-    said = f"<caption style='text-align:left'>{escape(caption)}</caption>" if caption else ""
+    """Return a table of HTML: numbers are right-aligned, None is empty, the last cell of a short row fills it."""
+    title = f"<caption style='text-align:left'>{escape(caption)}</caption>" if caption else ""
     top = "".join(f"<th scope='col' style='text-align:left'>{escape(name)}</th>" for name in head)
     body = "".join(f"<tr>{''.join(_html_cells(row, len(head)))}</tr>" for row in rows)
-    return f"<table class='{NO_MATH}'>{said}<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+    return f"<table class='{NO_MATH}'>{title}<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def html_line(text: str) -> str:
@@ -40,7 +37,7 @@ def _html_cells(row: Sequence[object], size: int) -> Iterable[str]:
             yield f"<td style='text-align:right'{wide}>{value:,}</td>"
         else:
             text = "" if value is None else escape(str(value))
-            # Text of another script must not turn round what stands beside it.
+            # Text in a right-to-left script must not reverse its neighbours.
             yield f"<td style='text-align:left;white-space:pre-wrap;unicode-bidi:isolate'{wide}>{text}</td>"
 
 
@@ -49,25 +46,25 @@ NO_ROWS = "none in what was read"
 
 @dataclass(frozen=True, repr=False)
 class Table:
-    """What `table` makes of a frame: the last line of a cell shows it, `print` prints it."""
+    """A frame to read: the last line of a notebook's cell shows it, `print` prints it."""
 
     frame: pd.DataFrame
     rows: int
 
     def __repr__(self) -> str:
-        """Return it as plain text, the rows that are too many left out."""
-        head, rows = self._told()
+        """Return the table as plain text."""
+        head, rows = self._cells()
         if not rows:
             return NO_ROWS
         every: list[list[object]] = [[*head], *rows]
-        told = [["" if one is None else printable(str(one)) for one in row] for row in every]
-        widths = [max(map(len, column)) for column in zip(*told, strict=True)]
-        lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in told]
+        texts = [["" if cell is None else printable(str(cell)) for cell in row] for row in every]
+        widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
+        lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in texts]
         return "\n".join([*lines, *self._more()])
 
     def _repr_html_(self) -> str:
-        """Return it as a table of HTML."""
-        head, rows = self._told()
+        """Return the table as HTML."""
+        head, rows = self._cells()
         body = html_table(head, rows or [(NO_ROWS,)])
         return "".join([body, *map(html_line, self._more())])
 
@@ -75,18 +72,17 @@ class Table:
         more = len(self.frame) - self.rows
         return [f"and {counted(more, 'more row')}"] if more > 0 else []
 
-    def _told(self) -> tuple[list[str], list[list[object]]]:
-        """Return the head, and what stands in the cells."""
-        frame = self.frame.head(self.rows)
-        # The number of a row says nothing; what a row is called does.
-        named = any(name is not None for name in frame.index.names) or not pd.api.types.is_integer_dtype(frame.index)
-        if named and len(frame):
-            frame = pd.concat([frame.index.to_frame(index=False), frame.reset_index(drop=True)], axis=1)
-        head = [_said(name) for name in frame.columns]
-        if named:
-            head[: self.frame.index.nlevels] = [shown(str(name or "")) for name in self.frame.index.names]
+    def _cells(self) -> tuple[list[str], list[list[object]]]:
+        """Return the head, and the cells of each row."""
+        frame, index = self.frame.head(self.rows), self.frame.index
+        head = [_heading(name) for name in frame.columns]
+        # Row numbers are left out, row names are not.
+        if any(name is not None for name in index.names) or not pd.api.types.is_integer_dtype(index):
+            if len(frame):
+                frame = pd.concat([frame.index.to_frame(index=False), frame.reset_index(drop=True)], axis=1)
+            head = [*(shown(str(name or "")) for name in index.names), *head]
         columns = [
-            # iamframe's own sentences have spelled out already what they quote.
+            # A `detail` already spells out the letters of the names that it quotes.
             [_cell(value, str if name == "detail" else shown) for value in frame.iloc[:, at].astype(object)]
             for at, name in enumerate(frame.columns)
         ]
@@ -96,26 +92,26 @@ class Table:
 def table(frame: pd.DataFrame | pd.Series, rows: int = 100) -> Table:
     """Return a frame as a table to read, in place of the one that pandas shows.
 
-    Text stands to the left and is shown as text, whatever it holds, with the letters of a look-alike spelled out; times
-    are in UTC; a missing value is an empty cell, and a frame without rows says `none in what was read`, which means
-    that there is none only where its check is complete. Row numbers are left out, row names are not.
+    Text is left-aligned and shown literally, with look-alike letters spelled out; times are in UTC; a missing value is
+    an empty cell. A frame without rows says `none in what was read`: there is nothing to find only if its check is
+    complete. Row numbers are left out, row names are not.
 
     Parameters
     ----------
     frame
-        Any frame, or a series, which is a frame of one column. It is not changed, and not copied.
+        Any frame, or a series, which is shown as a frame of one column. It is not changed, and not copied.
     rows
-        How many rows to show; how many more there are is said below them.
+        The number of rows to show; a line below tells how many more there are.
 
     Returns
     -------
     Table
-        What the last line of a notebook's cell shows; plain text where it is printed.
+        An object that a notebook's cell shows, and that prints as plain text.
     """
     return Table(frame.to_frame() if isinstance(frame, pd.Series) else frame, rows)
 
 
-def _said(name: object) -> str:
+def _heading(name: object) -> str:
     parts = [str(part) for part in name] if isinstance(name, tuple) else [str(name)]
     return shown(" ".join(filter(None, parts)))
 
@@ -124,7 +120,7 @@ def _cell(value: Any, spelled: Callable[[str], str]) -> object:
     if pd.api.types.is_scalar(value) and pd.isna(value):
         return None
     if isinstance(value, pd.Timestamp):
-        return f"{value.tz_convert('UTC') if value.tzinfo else value:%Y-%m-%d %H:%M:%S}{' UTC' if value.tzinfo else ''}"
+        return f"{value.tz_convert('UTC'):%Y-%m-%d %H:%M:%S} UTC" if value.tzinfo else f"{value:%Y-%m-%d %H:%M:%S}"
     if isinstance(value, bool):
         return str(value)
     if isinstance(value, float):

@@ -1,21 +1,21 @@
-"""Events of CloudTrail in the order of cause, each with the resource that it was of.
+"""CloudTrail events in causal order, each with its resource.
 
 CloudTrail gives times to the second, and its files no order within one (User Guide, "CloudTrail record contents":
 `eventTime` is when the request was completed; "CloudTrail log file examples": records are in no particular order).
-What happened within a second is put into an order that IAM would have let pass: a role or profile is created before it
-is used and again only when it is gone, a profile takes one role at a time, and neither is deleted while they are linked
-(IAM API Reference: CreateRole, AddRoleToInstanceProfile, DeleteInstanceProfile, DeleteRole). Where IAM would have let
-several pass, creations come first, then links, changes, unlinkings, deletions; and among those alike names, then ids,
-so that the order is the same whatever files it is read from. What failed stands before all that was done in its second.
+The events of one second get an order that IAM accepts: a role or profile exists before it is used and is created again
+only after its deletion, a profile holds one role at a time, and neither is deleted while they are linked (IAM API
+Reference: CreateRole, AddRoleToInstanceProfile, DeleteInstanceProfile, DeleteRole). If IAM accepts several orders,
+creations come first, then links, changes, unlinkings, deletions, and then names and ids decide: the order does not
+depend on the files. Failed events come before all successful ones of their second.
 """
 
 from __future__ import annotations
 
+import heapq
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import groupby
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -24,19 +24,19 @@ from iamframe.inventory import schema
 from iamframe.sources.cloudtrail import ADD, CHANGE, CREATE, DELETE, PROFILE, REMOVE, ROLE, Event
 
 _RANKS = {CREATE: 0, ADD: 1, CHANGE: 2, REMOVE: 3, DELETE: 4}
-# After so many that lead nowhere no more orders are tried, nor any of so many events; no second of a script needs it.
-_TRIES = 2_000
-_MOST = 200
+# The search for an order ends after so many dead ends, and does not begin for more events: no script needs more.
+_MAX_DEAD_ENDS = 2_000
+_MAX_EVENTS = 200
 
-# A resource of one account: its type, and its name without case, since IAM tells names apart without it.
+# A resource of one account: its type, and its name in lower case, since IAM compares names without case.
 Key = tuple[str, str]
-# A role that is in a profile when the records begin.
-_SOME = ("", "")
+# The role of a profile that was linked before the records begin.
+_ANY_ROLE = ("", "")
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a resource of the inventory is: ARN, unique id, creation."""
+    """A resource of the inventory: its ARN, unique id and creation."""
 
     arn: str
     id: str | None
@@ -44,93 +44,88 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class _Did:
-    """An event that was done: its step, and whose."""
+class _Step:
+    """A successful event: its action, its resource, and the role of a link."""
 
     event: Event
-    step: str
+    action: str
     key: Key
-    role: Key = _SOME
+    role: Key = _ANY_ROLE
 
     @property
     def keys(self) -> tuple[Key, ...]:
-        return (self.key,) if self.role is _SOME else (self.key, self.role)
+        return (self.key,) if self.role is _ANY_ROLE else (self.key, self.role)
 
     @property
     def rank(self) -> tuple[int, str, str]:
-        return _RANKS[self.step], self.event.resource_name, self.event.event_id
+        return _RANKS[self.action], self.event.resource_name, self.event.event_id
 
 
 def event_table(events: Mapping[str, Iterable[Event]], roles: pa.Table, profiles: pa.Table) -> pa.Table:
-    """Return the events of each account in the order of cause, one row each, as the schema has them.
+    """Return the events of each account in causal order, one row each, with the columns of the schema.
 
-    The same event comes in several files where several trails record it, or a lookup showed it too: it is one row. An
-    ARN and unique id are those of the creation in the life that the event belongs to, or of the resource in the
-    inventory where that was created before and the name was nobody else's since; else they are missing.
+    An event that several trails recorded, or that a lookup shows too, is one row. Its ARN and unique id come from the
+    creation of the same life, or from the inventory if that resource was created before and nothing else had its name
+    since; else they are missing.
     """
-    rows: list[tuple[object, ...]] = []
+    rows = []
     for account in sorted(events):
-        once = {event.event_id: event for event in sorted(events[account], reverse=True)}
-        names = {name.casefold() for e in once.values() for name in (e.resource_name, e.related_name) if name}
+        unique = {event.event_id: event for event in sorted(events[account], reverse=True)}
+        names = {name.casefold() for e in unique.values() for name in (e.resource_name, e.related_name) if name}
         known = {**_known(account, names, roles, "role", ROLE), **_known(account, names, profiles, "profile", PROFILE)}
-        ordered = in_order(once.values(), {key: one.created_at for key, one in known.items()})
+        ordered = in_order(unique.values(), {key: one.created_at for key, one in known.items()})
         rows += [
-            (
-                account,
-                event.event_id,
-                order,
-                event.at,
-                event.name,
-                event.action.resource_type,
-                event.resource_name or None,
-                *own,
-                event.related_name or None,
-                related[0],
-                event.tag_keys or None,
-                event.actor_arn or None,
-                event.user_agent or None,
-                event.error_code or None,
-            )
-            for order, (event, own, related) in enumerate(_resolved(ordered, known))
+            {
+                "account_id": account,
+                "event_id": event.event_id,
+                "event_order": order,
+                "event_at": event.at,
+                "event_name": event.name,
+                "resource_type": event.action.resource_type,
+                "resource_name": event.resource_name or None,
+                "resource_arn": arn,
+                "resource_id": unique_id,
+                "related_name": event.related_name or None,
+                "related_arn": related_arn,
+                "tag_keys": event.tag_keys or None,
+                "actor_arn": event.actor_arn or None,
+                "user_agent": event.user_agent or None,
+                "error_code": event.error_code or None,
+            }
+            for order, (event, (arn, unique_id), (related_arn, _)) in enumerate(_identified(ordered, known))
         ]
-    columns = zip(*rows, strict=True) if rows else [()] * len(schema.EVENTS.columns)
-    arrays = [pa.array(values, c.type) for c, values in zip(schema.EVENTS.columns, columns, strict=True)]
-    return pa.table(arrays, names=schema.EVENTS.names)
+    return pa.Table.from_pylist(rows, schema=schema.EVENTS.arrow)
 
 
 def in_order(events: Iterable[Event], created: Mapping[Key, datetime]) -> list[Event]:
-    """Return the events of one account in the order of cause; `created` says when what still lives was created."""
-    events = sorted(events, key=lambda event: event.at)
-    done: dict[datetime, list[_Did]] = defaultdict(list)
+    """Return the events of one account in causal order; `created` has the creation of what still exists."""
+    steps: dict[datetime, list[_Step]] = defaultdict(list)
     others: dict[datetime, list[Event]] = defaultdict(list)
-    for event in events:
-        if (did := _did(event)) is None:
-            others[event.at].append(event)
+    for event in sorted(events, key=lambda event: event.at):
+        if step := _step(event):
+            steps[event.at].append(step)
         else:
-            done[event.at].append(did)
-    begins = _Beginnings(done, created)
+            others[event.at].append(event)
+    timeline = _Timeline(steps, created)
     ordered: list[Event] = []
-    for at, _ in groupby(events, key=lambda event: event.at):
+    for at in sorted(steps.keys() | others.keys()):
         ordered += sorted(others[at], key=lambda event: (event.name, event.resource_name, event.event_id))
-        parts = [begins.ordered(part, at) for part in _apart(done[at])] if at in done else []
-        # What is of other resources has no order to these.
-        ordered += [did.event for did in _merged(parts)]
+        parts = [timeline.ordered(part, at) for part in _unrelated(steps[at])]
+        ordered += [step.event for step in heapq.merge(*parts, key=lambda step: step.rank)]
     return ordered
 
 
-def _did(event: Event) -> _Did | None:
-    kind, step = event.action
-    linked = step in (ADD, REMOVE)
+def _step(event: Event) -> _Step | None:
+    kind, action = event.action
+    linked = action in (ADD, REMOVE)
     if event.error_code or not event.resource_name or (linked and not event.related_name):
         return None
-    role = (ROLE, event.related_name.casefold()) if linked else _SOME
-    return _Did(event, step, (kind, event.resource_name.casefold()), role)
+    role = (ROLE, event.related_name.casefold()) if linked else _ANY_ROLE
+    return _Step(event, action, (kind, event.resource_name.casefold()), role)
 
 
-def _apart(dids: list[_Did]) -> list[list[_Did]]:
-    """Return what is done in one second in parts that share no resource."""
-    if len(dids) == 1:
-        return [dids]
+def _unrelated(steps: list[_Step]) -> list[list[_Step]]:
+    """Return the steps of one second in parts that share no resource, each by rank."""
     root: dict[Key, Key] = {}
 
     def find(key: Key) -> Key:
@@ -139,162 +134,145 @@ def _apart(dids: list[_Did]) -> list[list[_Did]]:
             key = root[key]
         return key
 
-    for did in dids:
-        for key in did.keys:
-            root[find(key)] = find(did.key)
-    parts: dict[Key, list[_Did]] = defaultdict(list)
-    for did in sorted(dids, key=lambda did: did.rank):
-        parts[find(did.key)].append(did)
+    for step in steps:
+        for key in step.keys:
+            root[find(key)] = find(step.key)
+    parts: dict[Key, list[_Step]] = defaultdict(list)
+    for step in sorted(steps, key=lambda step: step.rank):
+        parts[find(step.key)].append(step)
     return list(parts.values())
-
-
-def _merged(parts: list[list[_Did]]) -> list[_Did]:
-    """Return all parts, each in its order, what comes first of each part by rank."""
-    if len(parts) == 1:
-        return parts[0]
-    # A rank never falls within a part, so that sorting by it keeps each part's order.
-    ranked = []
-    for part in parts:
-        highest = part[0].rank
-        for place, did in enumerate(part):
-            highest = max(highest, did.rank)
-            ranked.append((highest, place, did))
-    return [did for *_, did in sorted(ranked, key=lambda one: one[:2])]
 
 
 @dataclass(slots=True)
 class _State:
-    """Which resources are there, and what each profile holds."""
+    """The resources that exist, and the role in each profile."""
 
-    alive: dict[Key, bool] = field(default_factory=dict)
+    exists: dict[Key, bool] = field(default_factory=dict)
     held: dict[Key, Key | None] = field(default_factory=dict)
 
-    def takes(self, did: _Did, coming: Counter[Key]) -> bool:
-        """Return whether IAM would let it pass; `coming` counts the creations that are still to come."""
-        key, role, held = did.key, did.role, self.held.get(did.key)
-        if did.step == CREATE:
-            return not self.alive[key]
-        if did.step == DELETE:
-            return self.alive[key] and held is None and key not in self.held.values()
-        if did.step == REMOVE:
-            return held in (role, _SOME)
-        # What is deleted and made anew in one second is set up after that, not before.
-        if any(not self.alive[one] or coming[one] for one in did.keys):
+    def accepts(self, step: _Step, to_create: Counter[Key]) -> bool:
+        """Return whether IAM accepts a step; `to_create` counts the creations that are still to come."""
+        key, held = step.key, self.held.get(step.key)
+        if step.action == CREATE:
+            return not self.exists[key]
+        if step.action == DELETE:
+            return self.exists[key] and held is None and key not in self.held.values()
+        if step.action == REMOVE:
+            return held in (step.role, _ANY_ROLE)
+        # A resource that is recreated within one second is set up after that, not before.
+        if any(not self.exists[one] or to_create[one] for one in step.keys):
             return False
-        return did.step == CHANGE or held is None
+        return step.action == CHANGE or held is None
 
-    def after(self, did: _Did) -> _State:
-        """Return what is so afterwards."""
-        alive, held = dict(self.alive), dict(self.held)
-        for key in did.keys:
-            alive[key] = did.step != DELETE
-        if did.step == ADD:
-            held[did.key] = did.role
-        elif did.step != CHANGE:
-            held[did.key] = None
-        return _State(alive, held)
+    def after(self, step: _Step) -> _State:
+        """Return the state after a step."""
+        exists, held = dict(self.exists), dict(self.held)
+        for key in step.keys:
+            exists[key] = step.action != DELETE
+        if step.action != CHANGE:
+            held[step.key] = step.role if step.action == ADD else None
+        return _State(exists, held)
 
 
-class _Beginnings:
-    """What is there and linked when each second begins, as far as the events of all seconds tell."""
+class _Timeline:
+    """What exists and is linked when each second begins, as far as the events of all seconds show it."""
 
-    def __init__(self, done: Mapping[datetime, list[_Did]], created: Mapping[Key, datetime]) -> None:
-        lives: dict[Key, dict[datetime, list[int]]] = defaultdict(dict)
-        links: dict[Key, dict[datetime, list[int]]] = defaultdict(dict)
-        for at, dids in done.items():
-            for did in dids:
-                for key in did.keys:
-                    counts = lives[key].setdefault(at, [0, 0])
-                    if key == did.key:
-                        counts[0] += did.step == CREATE
-                        counts[1] += did.step == DELETE
-                if did.role is not _SOME:
-                    counts = links[did.key].setdefault(at, [0, 0])
-                    counts[0] += did.step == ADD
-                    counts[1] += did.step == REMOVE
-        self.alive = {(key, at): there for key, own in lives.items() for at, there in _begin(own, created.get(key))}
-        self.linked = {(key, at): there for key, own in links.items() for at, there in _begin(own, None)}
+    def __init__(self, steps: Mapping[datetime, list[_Step]], created: Mapping[Key, datetime]) -> None:
+        uses: _Changes = defaultdict(lambda: defaultdict(list))
+        links: _Changes = defaultdict(lambda: defaultdict(list))
+        for at, step in ((at, step) for at, of_second in steps.items() for step in of_second):
+            for key in step.keys:
+                uses[key][at].append({CREATE: 1, DELETE: -1}.get(step.action, 0))
+            if step.role is not _ANY_ROLE:
+                links[step.key][at].append(1 if step.action == ADD else -1)
+        self.exists = _beginnings(uses, created)
+        self.linked = _beginnings(links, {})
         self.held: dict[Key, Key | None] = {}
 
-    def ordered(self, part: list[_Did], at: datetime) -> list[_Did]:
-        """Return what is done to resources that hang together in one second, in the order of cause."""
+    def ordered(self, part: list[_Step], at: datetime) -> list[_Step]:
+        """Return steps of one second that share resources in causal order; parts come by time."""
         if len(part) > 1:
-            keys = {key for did in part for key in did.keys}
+            keys = {key for step in part for key in step.keys}
             state = _State(
-                {key: self.alive[key, at] for key in keys},
-                {key: self._holds(key, at) for key in keys if key[0] == PROFILE},
+                {key: self.exists[key, at] for key in keys},
+                {key: self._held(key, at) for key in keys if key[0] == PROFILE},
             )
-            part = _possible(part, state, Counter(did.key for did in part if did.step == CREATE)) or part
-        for did in part:
-            if did.step != CHANGE:
-                self.held[did.key] = did.role if did.step == ADD else None
+            part = _accepted_order(part, state) or part
+        for step in part:
+            if step.action != CHANGE:
+                self.held[step.key] = step.role if step.action == ADD else None
         return part
 
-    def _holds(self, key: Key, at: datetime) -> Key | None:
-        if not self.alive[key, at]:
+    def _held(self, key: Key, at: datetime) -> Key | None:
+        if not self.exists[key, at]:
             return None
-        linked, before = self.linked.get((key, at)), self.held.get(key)
-        if linked is None:
-            return before
-        return (before or _SOME) if linked else None
+        held = self.held.get(key)
+        return {None: held, True: held or _ANY_ROLE, False: None}[self.linked.get((key, at))]
 
 
-def _begin(seconds: Mapping[datetime, list[int]], created: datetime | None) -> Iterator[tuple[datetime, bool]]:
-    """Yield, per second, whether something is there when it begins: made and unmade take turns, whatever the order.
+# Per resource and second: 1 for each creation or link, -1 for each deletion or unlinking, 0 for any other use.
+_Changes = defaultdict[Key, defaultdict[datetime, list[int]]]
 
-    Made as often as unmade, it ends as it began: as the second before ended, or, where that is not known, as the next
-    begins; else, unless what lives was created in that second, as what is not there.
+
+def _beginnings(changes: _Changes, created: Mapping[Key, datetime]) -> dict[tuple[Key, datetime], bool]:
+    """Return, per resource and second, whether it exists (or is linked) when the second begins.
+
+    Creations and deletions take turns, so that their sum decides. A second with as many of both ends as it began: as
+    the second before ended, or, if that is unknown, as the next begins. Else it begins without the resource, unless the
+    one that still exists was created in that second.
     """
-    known: bool | None = None
-    waiting: list[datetime] = []
-    for at, (made, unmade) in seconds.items():
-        if made != unmade:
-            there = unmade > made
-        elif not made:
-            there = True
-        elif known is not None:
-            there = known
-        else:
-            waiting.append(at)
-            continue
-        yield from ((one, there) for one in waiting)
-        waiting = []
-        known = made > unmade if made != unmade else there
-        yield at, there
-    yield from ((at, at == created) for at in waiting)
+    beginnings = {}
+    for key, seconds in changes.items():
+        first: dict[datetime, bool | None] = {}
+        exists: bool | None = None
+        for at, own in seconds.items():
+            total = sum(own)
+            if total or not any(own):
+                exists = total <= 0
+            first[at] = exists
+            exists = total > 0 if total else exists
+        later: bool | None = None
+        for at in reversed(first):
+            exists = first[at]
+            if exists is None:
+                exists = at == created.get(key) if later is None else later
+            else:
+                later = exists
+            beginnings[key, at] = exists
+    return beginnings
 
 
-def _possible(part: list[_Did], state: _State, coming: Counter[Key]) -> list[_Did] | None:
-    """Return the first order, by rank, that IAM would let pass, or None where records are missing or too many."""
-    if len(part) > _MOST:
+def _accepted_order(part: list[_Step], state: _State) -> list[_Step] | None:
+    """Return the first order, by rank, that IAM accepts, or None if records are missing or too many."""
+    if len(part) > _MAX_EVENTS:
         return None
-    # What is left says what was done, and so what is so: from there on nothing need be tried twice.
-    failed: set[tuple[int, ...]] = set()
+    # The steps that are left determine those that were done, and so the state.
+    dead_ends: set[tuple[int, ...]] = set()
 
-    def order(left: tuple[int, ...], state: _State, coming: Counter[Key]) -> list[_Did] | None:
+    def order(left: tuple[int, ...], state: _State, to_create: Counter[Key]) -> list[_Step] | None:
         if not left:
             return []
-        if left in failed or len(failed) > _TRIES:
+        if left in dead_ends or len(dead_ends) > _MAX_DEAD_ENDS:
             return None
         tried = set()
         for place, number in enumerate(left):
-            did = part[number]
-            # Steps that differ by nothing but their id lead to the same.
-            alike = (did.step, did.key, did.role)
-            if alike in tried or not state.takes(did, coming):
+            step = part[number]
+            # Steps that differ by their event id alone lead to the same state.
+            alike = (step.action, step.key, step.role)
+            if alike in tried or not state.accepts(step, to_create):
                 continue
             tried.add(alike)
-            still = coming - Counter([did.key]) if did.step == CREATE else coming
-            rest = order(left[:place] + left[place + 1 :], state.after(did), still)
+            still = to_create - Counter([step.key]) if step.action == CREATE else to_create
+            rest = order(left[:place] + left[place + 1 :], state.after(step), still)
             if rest is not None:
-                return [did, *rest]
-            if did.step == CHANGE:
-                # It stands in the way of nothing, so that nothing else before it helps.
+                return [step, *rest]
+            if step.action == CHANGE:
+                # A change never hinders another step: no other step in its place helps.
                 break
-        failed.add(left)
+        dead_ends.add(left)
         return None
 
-    return order(tuple(range(len(part))), state, coming)
+    return order(tuple(range(len(part))), state, Counter(step.key for step in part if step.action == CREATE))
 
 
 def _known(account: str, names: set[str], table: pa.Table, prefix: str, kind: str) -> dict[Key, Known]:
@@ -311,34 +289,31 @@ def _known(account: str, names: set[str], table: pa.Table, prefix: str, kind: st
     return {(kind, n.casefold()): Known(arn, own, at) for n, arn, own, at in zip(*columns, strict=True)}
 
 
-_Whose = tuple[str | None, str | None]
+# An ARN and a unique id.
+_Identity = tuple[str | None, str | None]
 
 
-def _resolved(ordered: Iterable[Event], known: Mapping[Key, Known]) -> Iterator[tuple[Event, _Whose, _Whose]]:
-    """Yield each event with the ARN and id of its resource and of the related one, where anything read says them."""
-    current: dict[Key, _Whose] = {}
-    gone: dict[Key, datetime] = {}
+def _identified(ordered: Iterable[Event], known: Mapping[Key, Known]) -> Iterator[tuple[Event, _Identity, _Identity]]:
+    """Yield each event with the ARN and id of its resource and of the related role, where known."""
+    current: dict[Key, _Identity] = {}
+    deleted: dict[Key, datetime] = {}
 
-    def whose(kind: str, name: str, at: datetime) -> _Whose:
-        key = (kind, name.casefold())
+    def identity(key: Key, at: datetime) -> _Identity:
         if key in current:
             return current[key]
         one = known.get(key)
-        if one is None or not gone.get(key, one.created_at) <= one.created_at <= at:
+        if one is None or not deleted.get(key, one.created_at) <= one.created_at <= at:
             return None, None
         return one.arn, one.id
 
     for event in ordered:
-        kind, step = event.action
+        kind, action = event.action
         key = (kind, event.resource_name.casefold())
-        done = not event.error_code
-        if done and step == CREATE:
+        succeeded = not event.error_code
+        if succeeded and action == CREATE:
             current[key] = (event.resource_arn or None, event.resource_id or None)
-        yield (
-            event,
-            whose(kind, event.resource_name, event.at),
-            whose(ROLE, event.related_name, event.at) if event.related_name else (None, None),
-        )
-        if done and step == DELETE:
+        related = (ROLE, event.related_name.casefold())
+        yield event, identity(key, event.at), identity(related, event.at) if event.related_name else (None, None)
+        if succeeded and action == DELETE:
             current.pop(key, None)
-            gone[key] = event.at
+            deleted[key] = event.at

@@ -1,46 +1,43 @@
-"""CSV for people: what a spreadsheet opens without running any of it, and what reads back as it was.
+"""CSV for people, which a spreadsheet opens safely and which reads back unchanged; files that are replaced together.
 
-Every cell is quoted, lines end in CR LF, and the file begins with a byte order mark, so that a lone CR in a
-description stays inside its cell and letters survive. A cell that a spreadsheet would take for a formula gets an
-apostrophe before it; whoever reads the file back takes one apostrophe off (OWASP, "CSV Injection").
+Every cell is quoted, lines end in CR LF, and the file begins with a byte order mark: a lone CR in a description stays
+inside its cell, and letters survive. A cell that a spreadsheet would run as a formula gets an apostrophe in front;
+reading the file back takes one apostrophe off (OWASP, "CSV Injection").
 """
 
 from __future__ import annotations
 
 import csv
 import errno
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.errors import ReportError
 from iamframe.inventory.columns import concat, texts
 
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
-# A text that begins with apostrophes before a trigger is guarded too, so that taking one off is always right.
-_TRIGGERS = r"^'*[=+\-@\t\r\n|%＝＋－＠]"
+# Text with apostrophes before a trigger is guarded too, so that taking one off is always right.
+_TRIGGERS = re.compile("^'*[=+\\-@\t\r\n|%＝＋－＠]")
 
 
 def guarded(values: pd.Series) -> pd.Series:
-    """Return text values with an apostrophe before each that a spreadsheet would take for a formula."""
+    """Return text values with an apostrophe before each that a spreadsheet would run as a formula."""
     array = texts(values)
-    trigger = pc.fill_null(pc.match_substring_regex(array, _TRIGGERS), False)
+    trigger = pc.fill_null(pc.match_substring_regex(array, _TRIGGERS.pattern), False)
     if not pc.any(trigger).as_py():
         return values
-    return pd.Series(pa.array(pc.if_else(trigger, concat("'", array), array)).to_pandas(), dtype="str").set_axis(
-        values.index
-    )
+    return pd.Series(pc.if_else(trigger, concat("'", array), array).to_pandas(), dtype="str").set_axis(values.index)
 
 
 def unguarded(text: str) -> str:
-    """Return what a cell held before it was guarded."""
-    rest = text.lstrip("'")
-    return text[1:] if text.startswith("'") and rest[:1] and rest[:1] in "=+-@\t\r\n|%＝＋－＠" else text
+    """Return the text of a cell before it was guarded."""
+    return text[1:] if text.startswith("'") and _TRIGGERS.match(text) else text
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
@@ -61,7 +58,7 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
 
 
 def write_into(folder: Path, write: Callable[[Path], None], going: Iterable[str] = ()) -> None:
-    """Let files be written aside, and move them into a folder when all are whole, for those that go."""
+    """Write files aside, then move all of them into a folder and the files `going` out of it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(prefix=".report-", dir=folder))
@@ -83,7 +80,7 @@ def write_into(folder: Path, write: Callable[[Path], None], going: Iterable[str]
 
 
 def move_in(aside: Path, folder: Path, going: Iterable[str] = ()) -> None:
-    """Move finished files into place and those away that go; where one cannot be, put back what was there."""
+    """Move finished files into a folder and the files `going` out of it; if one cannot be moved, restore the folder."""
     old = Path(tempfile.mkdtemp(dir=aside))
     files = sorted(path for path in aside.iterdir() if path.is_file())
     moved: list[Path] = []

@@ -8,13 +8,15 @@ unused.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe.inventory.columns import joined_key, position, take, texts
+from iamframe.inventory.columns import Positions, joined_key, position, take, texts
 from iamframe.inventory.schema import REFERENCES
 from iamframe.knowledge.arn import name_of, partition_of
 from iamframe.knowledge.operations import UNKNOWN_ACCOUNT, UNKNOWN_REGION
@@ -24,6 +26,48 @@ from iamframe.sources.records import Mention
 # LocalStack write the id of an association in their place, which tells nothing of a profile.
 _ARN_OF_EC2 = ("instance", "launch-template")
 _PROFILE_ID = "^AIPA[A-Z0-9]{12,124}$"
+
+
+class LinkedRows:
+    """The rows of roles and profiles that links, tags and references belong to, as whole numbers; -1 for none.
+
+    Each column is found when it is first used. An inventory with other frames has row numbers of its own.
+    """
+
+    def __init__(self, frames: Mapping[str, pd.DataFrame]) -> None:
+        self._frames = frames
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Leave the numbers out of a pickle: finding them takes less than sending them."""
+        return LinkedRows, (self._frames,)
+
+    def _rows(self, frame: str, column: str, among: str) -> Positions:
+        return position(self._frames[frame][column], self._frames[among][f"{among.removesuffix('s')}_arn"])
+
+    @cached_property
+    def link_role(self) -> Positions:
+        """Per link, the row of its role; -1 for a role that is known by its name alone."""
+        return self._rows("links", "role_arn", "roles")
+
+    @cached_property
+    def link_profile(self) -> Positions:
+        """Per link, the row of its profile."""
+        return self._rows("links", "profile_arn", "profiles")
+
+    @cached_property
+    def tag_role(self) -> Positions:
+        """Per tag, the row of its role; -1 for the tag of a profile."""
+        return self._rows("tags", "resource_arn", "roles")
+
+    @cached_property
+    def tag_profile(self) -> Positions:
+        """Per tag, the row of its profile; -1 for the tag of a role."""
+        return self._rows("tags", "resource_arn", "profiles")
+
+    @cached_property
+    def reference_profile(self) -> Positions:
+        """Per reference, the row of the profile that it means."""
+        return self._rows("references", "profile_arn", "profiles")
 
 
 def profile_ids(values: Any) -> pa.Array:

@@ -1,10 +1,9 @@
-"""From a source to an Inventory, in one call, and from there to a snapshot."""
+"""Load a source into an Inventory, in one call, and save it as a snapshot."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import shutil
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,11 @@ from iamframe.sources.archives import shown, whole_file
 from iamframe.sources.files import read_files
 
 SAMPLE = "sample"
-# What the command line calls otherwise.
+_PACKAGE = Path(__file__).resolve().parent.parent
+# Options whose names on the command line differ.
 _OPTIONS = {"role_name": "assume-role (role_name)", "external_id": "external-id (external_id)"}
+# Options that do not change what is asked of AWS, and the external id, which is never written to a file.
+_NOT_NOTED = ("external_id", "progress", "workers", "rate")
 
 
 def is_live(source: str | os.PathLike[str]) -> bool:
@@ -37,34 +39,34 @@ def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
     Raises
     ------
     SourceError
-        If the sample, an account or a snapshot is named beside others, no source is given, or a source is refused as by
-        `load_files`, `load_account` or `load_fleet`.
+        If the sample, an account or a snapshot is given with other sources, no source is given, or `load_files`,
+        `load_account` or `load_fleet` refuses one.
     StoreError
         If a snapshot is damaged.
     """
-    for source in sources:
-        if is_live(source):
-            if len(sources) > 1:
-                raise SourceError(f"{source}: is read live; name it alone, and several accounts with --accounts")
-            return _load_live(str(source), live)
+    alone = len(sources) == 1
+    for source in filter(is_live, sources):
+        if not alone:
+            raise SourceError(f"{source}: is read live; name it alone, and several accounts with --accounts")
+        return _load_live(str(source), live)
     if live:
         given = ", ".join(_OPTIONS.get(name, name) for name in sorted(live))
         raise SourceError(f"{given}: is for a live account; name aws or aws:PROFILE as the source")
-    # An empty name would be the folder that one is in; that a source is empty is said below.
-    snapshot = next((source for source in sources if source not in (SAMPLE, "") and is_snapshot(source)), None)
-    if snapshot is not None:
-        if len(sources) > 1:
-            raise SourceError(f"{shown(snapshot)}: is a snapshot, which is not merged with others; name it alone")
-        return open_snapshot(snapshot)
+    # An empty name, which `load_files` refuses, would be the working directory.
+    for source in sources:
+        if source not in (SAMPLE, "") and is_snapshot(source):
+            if not alone:
+                raise SourceError(f"{shown(source)}: is a snapshot, which is not merged with others; name it alone")
+            return open_snapshot(source)
     if SAMPLE not in sources:
         return load_files(*sources)
-    if len(sources) > 1:
+    if not alone:
         raise SourceError("sample: is fiction; name it alone, or a folder of your own of that name as ./sample")
     return load_sample()
 
 
 def _load_live(source: str, live: dict[str, Any]) -> Inventory:
-    # Not needed by whoever reads files, and as long to load as they take to read.
+    # These take as long to import as small files take to load.
     from iamframe.inventory.live import load_account, load_fleet
     from iamframe.sources.fleet import role_account
     from iamframe.sources.sessions import open_session
@@ -90,12 +92,12 @@ def _load_live(source: str, live: dict[str, Any]) -> Inventory:
 
 
 def load_files(*paths: str | os.PathLike[str]) -> Inventory:
-    """Load what files hold: what the AWS CLI prints, AWS Config items, CloudTrail records, Terraform, Steampipe rows.
+    """Load files: output of the AWS CLI, AWS Config items, CloudTrail records, Terraform, Steampipe rows.
 
-    A path is a file, a folder (read with all beneath it), a `.gz` or a `.zip`. Files are told apart by their shape,
-    not by their name, but for tag listings, which must be `instance-profile-tags/NAME.json` or `role-tags/NAME.json`,
-    and `denied.csv` (`operation,subject,error_code`), which says what was refused to whoever made the files. No
-    request is made to AWS.
+    A path is a file, a folder (with all its subfolders), a `.gz` or a `.zip`. The shape of a file decides, not its
+    name, except for tag listings, which must be `instance-profile-tags/NAME.json` or `role-tags/NAME.json`, and
+    `denied.csv` (`operation,subject,error_code`), which lists what AWS refused when the files were made. No request is
+    made to AWS.
 
     Returns
     -------
@@ -109,7 +111,7 @@ def load_files(*paths: str | os.PathLike[str]) -> Inventory:
     """
     if not paths:
         raise SourceError("no file given; name a file or folder that holds what the AWS CLI printed")
-    # A folder of one's own that is named like the sample is not the sample.
+    # A folder of the user's that is called `sample` is not the sample.
     names = [shown(path) for path in paths]
     return build_inventory(read_files(paths), [f"./{name}" if name == SAMPLE else name for name in names])
 
@@ -120,7 +122,7 @@ def load_sample() -> Inventory:
 
 
 def open_snapshot(folder: str | os.PathLike[str]) -> Inventory:
-    """Return the inventory that was saved in a folder (`Inventory.save`), as it was.
+    """Return the inventory that `Inventory.save` saved in a folder.
 
     A snapshot of an older iamframe opens too: a column that it does not have is missing in each row.
 
@@ -136,13 +138,13 @@ def open_snapshot(folder: str | os.PathLike[str]) -> Inventory:
 def take_snapshot(out: str | os.PathLike[str], *sources: str | os.PathLike[str], **live: Any) -> Inventory:
     """Load sources as `load` does, save them as a snapshot, and return them.
 
-    What a live account answers is kept in the folder as it comes. A load that was killed, or whose credentials expired,
-    leaves it there; the same call goes on from it, and asks for nothing twice.
+    The folder keeps the answers of a live account as they come. If a load is killed, or its credentials expire, the
+    same call goes on from them and requests nothing twice.
 
     Raises
     ------
     StoreError
-        If the folder holds anything else, cannot be written, or what was kept is of another call.
+        If the folder holds anything else, cannot be written, or keeps the answers of another call.
     SourceError
         As `load`.
     """
@@ -154,24 +156,24 @@ def take_snapshot(out: str | os.PathLike[str], *sources: str | os.PathLike[str],
     unfinished = folder / UNFINISHED
     try:
         move_back(folder)
-        # A folder that cannot hold the snapshot is refused before AWS is asked for anything.
+        # A folder that cannot hold the snapshot is refused before any request to AWS.
         refuse_others(folder)
-        begun = unfinished.exists()
-        made = [one for one in (folder, *folder.parents) if not one.exists()]
+        is_resumed = unfinished.exists()
+        new = [one for one in (folder, *folder.parents) if not one.exists()]
     except (OSError, ValueError) as error:
         # A name may be longer than any file system takes.
         why = getattr(error, "strerror", None) or error
         raise StoreError(f"{shown(folder)[:200]}: cannot be looked at ({why}); name another folder") from error
-    many = live.get("accounts") is not None or live.get("role_name") is not None
-    keep = {"journals": unfinished} if many else {"journal": unfinished / "account.jsonl"}
+    is_fleet = live.get("accounts") is not None or live.get("role_name") is not None
+    keep = {"journals": unfinished} if is_fleet else {"journal": unfinished / "account.jsonl"}
     try:
-        _same_call(unfinished, [str(source) for source in sources], live)
+        _note_call(unfinished, [str(source) for source in sources], live)
         inventory = load(*sources, **live, **keep)
     except IamframeError:
-        # Whoever mends the command must not be told that the folder holds another one's answers.
-        if not begun and not any(kept.stat().st_size for kept in unfinished.glob("*.jsonl")):
+        # Without any answer, the folder must not bind the user to the call that failed.
+        if not is_resumed and not any(kept.stat().st_size for kept in unfinished.glob("*.jsonl")):
             shutil.rmtree(unfinished, ignore_errors=True)
-            for one in made:
+            for one in new:
                 with contextlib.suppress(OSError):
                     one.rmdir()
         raise
@@ -179,65 +181,41 @@ def take_snapshot(out: str | os.PathLike[str], *sources: str | os.PathLike[str],
     return inventory
 
 
-def _same_call(unfinished: Path, sources: list[str], live: dict[str, Any]) -> None:
-    """Note what is asked for, or hold it against what was, so that answers to other questions are not mixed."""
-    # An external id is written nowhere, be it one for all accounts or each one's own.
-    asked = {name: value for name, value in live.items() if name not in ("external_id", "progress", "workers", "rate")}
-    if not isinstance(asked.get("accounts"), (str, os.PathLike, type(None))):
+def _note_call(unfinished: Path, sources: list[str], live: dict[str, Any]) -> None:
+    """Note the sources and options in the folder, or refuse others than it has: their answers must not be mixed."""
+    options = {name: value for name, value in live.items() if name not in _NOT_NOTED}
+    if not isinstance(options.get("accounts"), (str, os.PathLike, type(None))):
         from iamframe.sources.fleet import members_of
 
-        asked["accounts"] = [member.account_id for member in members_of(asked["accounts"])]
-    said = msgspec.json.encode({"sources": sources, "options": asked}, enc_hook=str, order="sorted")
+        options["accounts"] = [member.account_id for member in members_of(options["accounts"])]
+    call = msgspec.json.encode({"sources": sources, "options": options}, enc_hook=str, order="sorted")
     file = unfinished / "asked.json"
     try:
-        before = _whole(whole_file(file)) if file.exists() else None
-        if before is None:
+        noted = whole_file(file) if file.exists() else b""
+        if not _is_complete(noted):
             unfinished.mkdir(parents=True, exist_ok=True)
-            _write_whole(file, said)
+            file.write_bytes(call)
+            return
     except OSError as error:
         raise StoreError(f"{unfinished}: cannot be written ({error.strerror}); name another folder") from error
-    if before is not None and before != said:
+    if noted != call:
         raise StoreError(
             f"{shown(unfinished.parent)}: holds an unfinished snapshot of other sources or options; finish it with the "
             f"same command, delete {shown(unfinished)}, or name another folder"
         )
 
 
-def _whole(said: bytes) -> bytes | None:
-    """Return what was noted, or None where the note was cut short: answers tell by themselves what they are of."""
+def _is_complete(note: bytes) -> bool:
+    """Return whether a note was not cut short; the answers of a journal carry their account themselves."""
     try:
-        msgspec.json.decode(said)
+        msgspec.json.decode(note)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    return said
-
-
-def _write_whole(file: Path, text: bytes) -> None:
-    """Write a file that is there whole or not at all."""
-    aside = file.with_name(f".{file.name}.{secrets.token_hex(4)}")
-    try:
-        with aside.open("wb") as opened:
-            opened.write(text)
-            opened.flush()
-            os.fsync(opened.fileno())
-        aside.replace(file)
-    except OSError:
-        with contextlib.suppress(OSError):
-            aside.unlink()
-        raise
-
-
-_PACKAGE = Path(__file__).resolve().parent.parent
+        return False
+    return True
 
 
 def sample_folder() -> Path:
-    """Return the folder that holds the sample, as the AWS CLI would have printed it.
-
-    Raises
-    ------
-    SourceError
-        If it is not there, as in an installation that was put together by hand.
-    """
+    """Return the folder that holds the sample, as the AWS CLI would have printed it."""
     for folder in (_PACKAGE / "_sample", _PACKAGE.parent / "data" / "sample"):
         if folder.is_dir():
             return folder

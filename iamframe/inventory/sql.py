@@ -1,8 +1,9 @@
-"""Frames as tables of SQL, by DuckDB: read them, and nothing else."""
+"""Frames as tables of SQL, read-only, by DuckDB."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -14,33 +15,26 @@ from iamframe.inventory.schema import FRAMES
 if TYPE_CHECKING:
     import duckdb
 
-# A query reaches no file and no network; a lock keeps it from changing that.
+# A query reaches no file and no network, and cannot change that: the configuration is locked.
 _SHUT: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
     "enable_external_access": False,
-    # A table that does not exist is not looked for among the variables of whoever calls.
+    # DuckDB does not search the caller's variables for a table that does not exist.
     "python_enable_replacements": False,
-    # What does not fit into memory is an error, rather than a file beside the notebook.
+    # A query that needs more memory is an error, and writes no file beside the notebook.
     "temp_directory": "",
 }
 _INTEGERS = (pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32())
 _PANDAS = dict.fromkeys(_INTEGERS, pd.Int64Dtype()) | {pa.uint64(): pd.UInt64Dtype()}
-# What Arrow and pandas raise on what DuckDB knows and they do not, such as an interval of months and days.
+# The errors of Arrow and pandas on types of DuckDB that they lack, such as an interval of months and days.
 _UNHELD = (pa.ArrowException, ArithmeticError, LookupError, NotImplementedError, TypeError, ValueError)
 
 
 def select(frames: Mapping[str, pd.DataFrame], query: str) -> pd.DataFrame:
-    """Return what one SELECT finds in frames, which are tables of their name, also as `inventory.NAME`.
+    """Return the result of one SELECT on frames, each a table of its name, also as `inventory.NAME`.
 
     Text is `str`, whole numbers are `Int64`, times `datetime64[us, UTC]`, as in the frames.
-
-    Raises
-    ------
-    SqlError
-        If the query is not one SELECT, or DuckDB refuses it.
-    MissingExtraError
-        If DuckDB is not installed.
     """
     try:
         import duckdb
@@ -68,23 +62,18 @@ def select(frames: Mapping[str, pd.DataFrame], query: str) -> pd.DataFrame:
 
 def _frame(table: pa.Table) -> pd.DataFrame:
     for at, field in enumerate(table.schema):
-        # A sum of whole numbers is wider than they are, and would come as objects.
+        # DuckDB's sum of whole numbers is a wide decimal, which pandas would hold as objects.
         if pa.types.is_decimal(field.type) and field.type.scale == 0:
-            try:
+            with suppress(pa.ArrowInvalid):
                 table = table.set_column(at, field.name, table.column(at).cast(pa.int64()))
-            except pa.ArrowInvalid:
-                continue
-    nullable = {pa.bool_(): pd.BooleanDtype()} if _lacks_flags(table) else {}
-    frame: pd.DataFrame = table.to_pandas(types_mapper=(_PANDAS | nullable).get)
+    has_missing_flags = any(column.type == pa.bool_() and column.null_count for column in table.columns)
+    flags = {pa.bool_(): pd.BooleanDtype()} if has_missing_flags else {}
+    frame: pd.DataFrame = table.to_pandas(types_mapper=(_PANDAS | flags).get)
     return frame
 
 
-def _lacks_flags(table: pa.Table) -> bool:
-    return any(column.type == pa.bool_() and column.null_count for column in table.columns)
-
-
 def _sentence(error: duckdb.Error) -> str:
-    """Return what DuckDB says as one sentence, without the picture of where in the query."""
+    """Return DuckDB's message as one sentence, without its picture of the place in the query."""
     said = str(error).partition("\n\nLINE ")[0]
     bare = 'at or near "references"' in said.lower()
     hint = ' (REFERENCES is a word of SQL: write "references" or inventory.references)' if bare else ""

@@ -1,9 +1,9 @@
-"""Derived frames: roles and profiles side by side, tag coverage, and what was read whole."""
+"""Views of an inventory: roles and profiles side by side, tag coverage, missing permissions."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,387 +25,237 @@ from iamframe.inventory.columns import (
     texts,
 )
 from iamframe.inventory.inventory import Inventory
-from iamframe.knowledge.makers import GUESS, PAIR, TAG, Maker, known_makers, known_own_tags, own_tag
+from iamframe.knowledge.makers import GUESS, PAIR, TAG, Maker, known_makers, own_tag
 from iamframe.knowledge.names import relation
-from iamframe.knowledge.operations import (
-    ALL,
-    CORE,
-    FLEETS,
-    PROFILE_LIST,
-    ROLE_LINKS,
-    ROLE_LISTS,
-    VERSIONS,
-    actions_of,
-    label,
-    policy_of,
-)
-from iamframe.messages.text import counted
-from iamframe.sources.consumers import CONSUMERS
+from iamframe.knowledge.operations import ALL, ROLE_LINKS, actions_of, policy_of
+
+_NO_TEXT = pa.scalar(None, pa.string())
 
 
 @schema.shows(schema.PAIRS)
 def pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.DataFrame:
-    """Return roles and profiles side by side: names, paths, tags, trust, and who made them.
+    """Return roles and profiles side by side: names, paths, tags, trust, and the service or tool that created them.
 
-    One row per link, then one per profile without a link, then one per role that trusts EC2 and is known to be in no
-    profile. Makers given here are tried before those that iamframe knows.
+    The rows are the links, then the profiles without a link, then the roles that trust EC2 and are known to be in no
+    profile. Makers given here come before the built-in ones.
     """
-    roles, profiles, links = inventory.roles, inventory.profiles, inventory.links
-    alone = ~is_in(profiles["profile_arn"], links["profile_arn"])
-    lone_roles = _lone_roles(inventory)
-    profile_arn = pa.concat_arrays(
-        [texts(links["profile_arn"]), texts(profiles["profile_arn"][alone]), pa.nulls(len(lone_roles), pa.string())]
-    )
-    role_arn = pa.concat_arrays(
-        [texts(links["role_arn"]), pa.nulls(int(alone.sum()), pa.string()), texts(roles["role_arn"]).take(lone_roles)]
-    )
-    profile, role = position(profile_arn, profiles["profile_arn"]), position(role_arn, roles["role_arn"])
-    columns: dict[str, object] = {
+    roles, profiles, linked = inventory.roles, inventory.profiles, inventory.linked_rows
+    lone_profiles = np.flatnonzero(~_are_among(len(profiles), linked.link_profile))
+    lone_roles = np.flatnonzero(_is_lone_role(inventory))
+    profile = np.concatenate([linked.link_profile, lone_profiles, np.full(len(lone_roles), -1)])
+    role = np.concatenate([linked.link_role, np.full(len(lone_profiles), -1), lone_roles])
+    no_profile, no_role = (pa.nulls(len(lone), pa.string()) for lone in (lone_roles, lone_profiles))
+    lone_arns = take(profiles["profile_arn"], lone_profiles), take(roles["role_arn"], lone_roles)
+    profile_arn = pa.concat_arrays([texts(inventory.links["profile_arn"]), lone_arns[0], no_profile])
+    role_arn = pa.concat_arrays([texts(inventory.links["role_arn"]), no_role, lone_arns[1]])
+    named = pc.if_else(pc.starts_with(role_arn, "name:"), pc.utf8_slice_codeunits(role_arn, 5), None)
+    unseen = pc.and_(pc.is_valid(role_arn), pa.array(role < 0))
+    profile_name, profile_path = (take(profiles[name], profile) for name in ("profile_name", "profile_path"))
+    role_name, role_path = pc.coalesce(take(roles["role_name"], role), named), take(roles["role_path"], role)
+    columns = {
+        "account_id": pc.coalesce(take(profiles["account_id"], profile), take(roles["account_id"], role)),
         "profile_arn": profile_arn,
         "role_arn": role_arn,
-        "account_id": pc.coalesce(take(profiles["account_id"], profile), take(roles["account_id"], role)),
-        "profile_name": take(profiles["profile_name"], profile),
-        "role_name": _role_names(roles, role, role_arn),
-        "profile_path": take(profiles["profile_path"], profile),
-        "role_path": take(roles["role_path"], role),
+        "profile_name": profile_name,
+        "role_name": role_name,
+        "relation": _relations(role_name, profile_name),
+        "profile_path": profile_path,
+        "role_path": role_path,
+        "profile_segments": pc.utf8_trim(profile_path, "/"),
+        "role_segments": pc.utf8_trim(role_path, "/"),
+        "paths_differ": pc.fill_null(pc.not_equal(profile_path, role_path), False),
+        "profile_tags": take(_tag_texts(inventory.tags, profiles, linked.tag_profile), profile),
+        "role_tags": take(_tag_texts(inventory.tags, roles, linked.tag_role), role),
         "profile_tags_known": take_flag(profiles["tags_known"], profile, otherwise=False),
         "role_tags_known": take_flag(roles["tags_known"], role, otherwise=False),
         "role_known": take_flag(profiles["role_known"], profile, otherwise=False),
-        "trusts_ec2": pc.if_else(
-            pc.and_(pc.is_valid(role_arn), pa.array(role < 0)), "unknown", take(roles["trusts_ec2"], role)
-        ),
+        "trusts_ec2": pc.if_else(unseen, "unknown", take(roles["trusts_ec2"], role)),
         "is_aws_managed": take_flag(roles["is_aws_managed"], role, otherwise=False),
     }
-    for side in ("profile", "role"):
-        columns[f"{side}_segments"] = pc.utf8_trim(columns[f"{side}_path"], "/")
-    columns["relation"] = _relations(columns["profile_name"], columns["role_name"])
-    columns["paths_differ"] = pc.fill_null(pc.not_equal(columns["profile_path"], columns["role_path"]), False)
-    for side, frame, where in (("profile", profiles, profile), ("role", roles, role)):
-        columns[f"{side}_tags"] = _tag_texts(inventory.tags, frame, f"{side}_arn", where)
-    columns |= _made(columns, [*makers, *known_makers()], len(links), int(alone.sum()), inventory.tags)
-    return schema.PAIRS.conform(columns)
+    return schema.PAIRS.conform(
+        columns | _made(columns, [*makers, *known_makers()], take(_maker_by_tag(inventory), profile))
+    )
 
 
-def _role_names(roles: pd.DataFrame, role: Positions, role_arn: pa.Array) -> pa.Array:
-    named = pc.if_else(pc.starts_with(role_arn, "name:"), pc.utf8_slice_codeunits(role_arn, 5), None)
-    return pc.coalesce(take(roles["role_name"], role), named)
-
-
-def _lone_roles(inventory: Inventory) -> Positions:
-    """Return where the roles stand that trust EC2 and that are known to be in no profile."""
+def _is_lone_role(inventory: Inventory) -> Bools:
+    """Return which roles trust EC2 and are known to be in no profile."""
     roles, gaps = inventory.roles, inventory.gaps
     unread = gaps[gaps["operation"] == ROLE_LINKS]
     none_read = is_in(roles["account_id"], unread["account_id"][unread["subject"] == ALL])
     known = ~none_read & ~is_in(roles["role_arn"], unread["subject"])
     trusting = np.asarray(roles["trusts_ec2"] == "yes", dtype=bool)
-    return np.flatnonzero(trusting & known & ~is_in(roles["role_arn"], inventory.links["role_arn"]))
+    return trusting & known & ~_are_among(len(roles), inventory.linked_rows.link_role)
 
 
-def _relations(profile_names: pa.Array, role_names: pa.Array) -> pa.Array:
-    differ = pc.not_equal(profile_names, role_names)
-    relations = pc.if_else(differ, pa.scalar(None, pa.string()), "same").to_pylist()
-    rows = np.flatnonzero(np.asarray(pc.fill_null(differ, False)))
-    chosen = pa.array(rows)
-    names = zip(role_names.take(chosen).to_pylist(), profile_names.take(chosen).to_pylist(), strict=True)
-    for row, (role, profile) in zip(rows.tolist(), names, strict=True):
-        relations[row] = relation(role, profile)
-    return pa.array(relations, pa.string())
+def _are_among(size: int, rows: Positions) -> Bools:
+    """Return, per number from 0 to `size`, whether it is among the rows."""
+    found = np.zeros(size, dtype=bool)
+    found[rows[rows >= 0]] = True
+    return found
 
 
-def _tag_texts(tags: pd.DataFrame, frame: pd.DataFrame, key: str, where: Positions) -> pa.Array:
-    owner = position(tags["resource_arn"], frame[key])
+def _relations(role_names: pa.Array, profile_names: pa.Array) -> pa.Array:
+    differ = pc.not_equal(role_names, profile_names)
+    rows = pc.indices_nonzero(pc.fill_null(differ, False))
+    names = zip(role_names.take(rows).to_pylist(), profile_names.take(rows).to_pylist(), strict=True)
+    relations = pa.array([relation(role, profile) for role, profile in names], pa.string())
+    return pc.replace_with_mask(pc.if_else(differ, _NO_TEXT, "same"), pc.fill_null(differ, False), relations)
+
+
+def _tag_texts(tags: pd.DataFrame, frame: pd.DataFrame, owner: Positions) -> pa.Array:
+    """Return the tags of each role or profile as one text; missing if they are unknown."""
     mine = np.flatnonzero(owner >= 0)
     order = mine[np.argsort(owner[mine], kind="stable")]
     parts = concat(texts(tags["tag_key"]), "=", texts(tags["tag_value"])).take(pa.array(order))
     each = joined_by_group(owner[order], parts, len(frame), ", ")
-    known = pa.array(np.asarray(frame["tags_known"], dtype=bool))
-    return take(pc.if_else(known, each, pa.scalar(None, pa.string())), where)
+    return pc.if_else(pa.array(np.asarray(frame["tags_known"], dtype=bool)), each, _NO_TEXT)
 
 
-def _made(
-    columns: dict[str, object], makers: list[Maker], links: int, profiles: int, tags: pd.DataFrame
-) -> dict[str, object]:
-    """Return who made each row, what that is inferred from, and what is expected of it: nothing of a guess."""
+def _made(columns: Mapping[str, Any], makers: list[Maker], tag: pa.Array) -> dict[str, Any]:
+    """Return the maker of each row, the basis for it, and what the maker intends; a guess intends nothing.
 
-    def told(sides: str, rows: Positions) -> Positions:
-        wanted = ("role", "profile") if sides == "both" else (sides,)
-        names = [f"{side}_{what}" for side in wanted for what in ("path", "name")]
-        return maker_of(makers, {n: pc.fill_null(columns[n].take(pa.array(rows)), "") for n in names}, sides)  # type: ignore[attr-defined]
+    `tag` is the maker that a tag of the row's profile proves.
+    """
 
-    size = len(columns["profile_arn"])  # type: ignore[arg-type]
-    every, links_first = np.arange(size), np.arange(links)
-    maker = np.full(size, -1, dtype=np.int64)
-    maker[:links] = told("both", links_first)
-    paired = maker >= 0
-    tag_makers, by_tag = _by_tag(columns["profile_arn"], tags)
-    by_tag[paired] = -1
-    # The profile's name tells more than the role's: many profiles may hold one role.
-    for side, shows in (("profile", every < links + profiles), ("role", (every < links) | (every >= links + profiles))):
-        rows = every[shows & (maker < 0) & (by_tag < 0)]
-        maker[rows] = told(side, rows)
-    tagged = by_tag >= 0
-    names = pc.if_else(
-        pa.array(tagged),
-        take(pa.array(tag_makers, pa.string()), by_tag),
-        take(pa.array([m.name for m in makers]), maker),
-    )
+    def first_fitting(sides: str, among: Bools) -> Positions:
+        rows = np.flatnonzero(among)
+        names = [f"{side}_{part}" for side in _sides(sides) for part in ("path", "name")]
+        found = np.full(len(among), -1)
+        found[rows] = maker_of(makers, {n: pc.fill_null(columns[n].take(pa.array(rows)), "") for n in names}, sides)
+        return found
 
-    def flag(name: str, negated: bool = False) -> Bools:
-        says = np.array([getattr(m, name) is not negated for m in makers], dtype=bool)
-        return take_flag(says, np.where(paired, maker, -1), otherwise=False)
+    has_profile, has_role = (np.asarray(columns[arn].is_valid()) for arn in ("profile_arn", "role_arn"))
+    pair = first_fitting("both", has_profile & has_role)
+    is_tag = np.asarray(tag.is_valid()) & (pair < 0)
+    rest = (pair < 0) & ~is_tag
+    # The profile's name says more than the role's: many profiles may hold one role.
+    by_profile = first_fitting("profile", rest & has_profile)
+    by_role = first_fitting("role", rest & has_role & (by_profile < 0))
+    names = pa.array([maker.name for maker in makers], pa.string())
+    maker = pc.coalesce(take(names, pair), tag, take(names, by_profile), take(names, by_role))
+    basis = pc.if_else(pa.array(pair >= 0), PAIR, pc.if_else(pa.array(is_tag), TAG, GUESS))
 
-    basis = pc.if_else(pa.array(paired), PAIR, pc.if_else(pa.array(tagged), TAG, GUESS))
+    def intended(flags: Iterable[bool]) -> Bools:
+        return take_flag(np.fromiter(flags, dtype=bool), pair, otherwise=False)
+
     return {
-        "maker": names,
-        "maker_basis": pc.if_else(pc.is_valid(names), basis, pa.scalar(None, pa.string())),
-        # What writes such tags gives its profiles names and paths of its own, and takes any role.
-        "names_expected": flag("names_differ") | tagged,
-        "paths_expected": flag("paths_differ") | tagged,
-        "untagged_expected": flag("tags_profiles", negated=True),
+        "maker": maker,
+        "maker_basis": pc.if_else(maker.is_valid(), basis, _NO_TEXT),
+        # The tools that write such tags give their profiles names and paths of their own, and take any role.
+        "names_expected": intended(maker.names_differ for maker in makers) | is_tag,
+        "paths_expected": intended(maker.paths_differ for maker in makers) | is_tag,
+        "untagged_expected": intended(not maker.tags_profiles for maker in makers),
     }
 
 
-def _by_tag(profile_arn: object, tags: pd.DataFrame) -> tuple[list[str], Positions]:
-    """Return the makers that tags prove, and per profile the position of its one, -1 where no tag proves any."""
-    keys = texts(tags["tag_key"]).dictionary_encode()
-    proofs = [own if own and own.is_proof else None for own in map(own_tag, keys.dictionary.to_pylist())]
-    proven = np.array([own is not None for own in proofs], dtype=bool)
-    makers = [own.maker for own in known_own_tags() if own.is_proof]
-    number = np.array([makers.index(own.maker) if own else -1 for own in proofs], dtype=np.int64)
-    codes = np.asarray(keys.indices)
-    rows = np.flatnonzero(proven[codes]) if proven.any() else codes[:0]
-    where = position(profile_arn, tags["resource_arn"].iloc[rows])
-    return makers, np.where(where >= 0, number[codes[rows]][where], -1) if len(rows) else np.full(len(where), -1)
+def _maker_by_tag(inventory: Inventory) -> pa.Array:
+    """Return, per profile, the maker that its first such tag proves; missing if none does."""
+    keys = texts(inventory.tags["tag_key"]).dictionary_encode()
+    proofs = [own.maker if own and own.is_proof else None for own in map(own_tag, keys.dictionary.to_pylist())]
+    maker, owner = pa.array(proofs, pa.string()).take(keys.indices), inventory.linked_rows.tag_profile
+    rows = np.flatnonzero(np.asarray(maker.is_valid()) & (owner >= 0))
+    first = np.full(len(inventory.profiles), -1)
+    first[owner[rows][::-1]] = rows[::-1]
+    return take(maker, first)
 
 
 @schema.shows(schema.TAG_COVERAGE)
 def tag_coverage(inventory: Inventory) -> pd.DataFrame:
     """Return how many roles and profiles of each account carry each tag key.
 
-    One row per account, resource type and key in use there, by account, type, and falling share. Resources whose tags
-    were not read count as neither tagged nor untagged; keys are compared as stored, so that `owner` and `Owner` are two
+    The rows are the account, resource type and key in use there, by account, type, and falling share. Resources whose
+    tags are unknown count as neither tagged nor untagged. Keys are compared as stored: `owner` and `Owner` are two
     rows. Roles that AWS manages and keys that AWS reserves are left out.
     """
-    tags = inventory.tags[~inventory.tags["is_aws_reserved"]]
+    tags, linked = inventory.tags, inventory.linked_rows
+    is_managed = take_flag(inventory.roles["is_aws_managed"], linked.tag_role, otherwise=True)
     parts = []
-    for kind, (frame, key) in taggable(inventory).items():
-        mine = tags[is_in(tags["resource_arn"], frame[key])]
-        first, tagged = _counted(joined_key(mine["account_id"], mine["tag_key"]))
+    for kind, is_own in (("role", ~is_managed), ("instance-profile", linked.tag_profile >= 0)):
+        mine = tags[is_own & ~tags["is_aws_reserved"].to_numpy(bool)]
+        # Arrow's group-by takes longer to load than this takes to run.
+        codes = np.asarray(joined_key(mine["account_id"], mine["tag_key"]).dictionary_encode().indices)
+        _, first, tagged = np.unique(codes, return_index=True, return_counts=True)
         account, tag_key = (texts(mine[name]).take(pa.array(first)) for name in ("account_id", "tag_key"))
         counts = tags_read(inventory, kind)
-        where = position(account, counts["account_id"])
-        known = counts["known"].take(pa.array(where))
-        share = pc.divide(pa.array(tagged, pa.float64()), pc.if_else(pc.greater(known, 0), known, None))
+        counts = counts.take(pa.array(position(account, counts["account_id"])))
+        known = counts["known"]
         columns = {
             "account_id": account,
             "resource_type": pa.repeat(pa.scalar(kind), len(account)),
             "tag_key": tag_key,
             "tagged": tagged,
             "known": known,
-            "unknown": counts["unknown"].take(pa.array(where)),
-            "share": share,
+            "unknown": counts["unknown"],
+            "share": pc.divide(pa.array(tagged, pa.float64()), pc.if_else(pc.greater(known, 0), known, None)),
         }
         parts.append(pa.table(columns).cast(schema.TAG_COVERAGE.arrow))
-    table = pa.concat_tables(parts)
     keys = [
         (n, "descending" if n == "share" else "ascending") for n in ("account_id", "resource_type", "share", "tag_key")
     ]
-    return schema.TAG_COVERAGE.from_arrow(table.take(pc.sort_indices(table, keys)))
+    return schema.TAG_COVERAGE.from_arrow(pa.concat_tables(parts).sort_by(keys))
 
 
 def taggable(inventory: Inventory) -> dict[str, tuple[pd.DataFrame, str]]:
-    """Return the roles that AWS does not manage and the profiles, by resource type, each with the name of its key."""
+    """Return, by resource type, the roles that AWS does not manage and the profiles, each with the name of its key."""
     roles = inventory.roles[~inventory.roles["is_aws_managed"]]
     return {"role": (roles, "role_arn"), "instance-profile": (inventory.profiles, "profile_arn")}
 
 
 def tags_read(inventory: Inventory, resource_type: str) -> pa.Table:
-    """Return, per account that has such resources, of how many the tags are `known` and of how many `unknown`."""
+    """Count the resources with `known` and with `unknown` tags, per account that has any."""
     frame, _ = taggable(inventory)[resource_type]
-    known = np.asarray(frame["tags_known"], dtype=np.int64)
-    accounts = pc.unique(texts(frame["account_id"]))
-    where = position(frame["account_id"], accounts)
-    counts = [
-        np.bincount(where, weights=flags, minlength=len(accounts)).astype(np.int64) for flags in (known, 1 - known)
-    ]
-    return pa.table([accounts, *counts], names=["account_id", "known", "unknown"])
-
-
-def _counted(values: pa.Array) -> tuple[Positions, Positions]:
-    """Return where each distinct value stands first, and how often it stands there."""
-    # Not by a group-by of Arrow, which takes longer to load than all that is done here.
-    where = position(values, pc.unique(values))
-    _, first, counts = np.unique(where, return_index=True, return_counts=True)
-    return first, counts
-
-
-def account_lists(inventory: Inventory) -> pd.DataFrame:
-    """Return, per account, whether its roles and profiles were read whole, and what refers to profiles.
-
-    One row per account. References from files are `partial` at best, since files cannot show that no region is
-    missing; so are those of an account of which only some regions, or not all kinds of consumers, could be asked. They
-    are `unknown` where one of the core consumers was not read in a region that was.
-    """
-    calls, accounts = inventory.calls, inventory.accounts["account_id"]
-    whole = calls[calls["state"] == "complete"]
-    gaps = inventory.gaps[is_in(inventory.gaps["operation"], pa.array(_CONSUMING))]
-    gaps = gaps[(gaps["subject"] != ALL) | (gaps["reason"] != "not_in_file")]
-    short = (gaps["reason"] == "not_asked") | ~is_in(gaps["operation"], pa.array((*CORE, *FLEETS)))
-    # Files that lack the other versions of a template show, as files do, a part; one that a group starts from is named
-    # TEMPLATE:VERSION.
-    lacking = (gaps["operation"] == VERSIONS) & (gaps["reason"] == "not_in_file")
-    short |= lacking & ~gaps["subject"].str.contains(":", regex=False)
-    unread, limits = (_first_of_each(some) for some in (gaps[~short], gaps[short]))
-    live = set(calls["account_id"][calls["requests"] > 0])
-    read: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    core = calls[is_in(calls["operation"], pa.array(CORE))]
-    for account, region, operation, state in zip(
-        core["account_id"], core["region"], core["operation"], core["state"], strict=True
-    ):
-        if state == "complete":
-            read[account][region].add(operation)
-    refused: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    some = gaps[is_in(gaps["operation"], pa.array(CORE)) & gaps["reason"].isin(["denied", "throttled", "expired"])]
-    for account, region, operation in zip(some["account_id"], some["region"], some["operation"], strict=True):
-        refused[account][region].add(operation)
-    parts: dict[str, set[str]] = defaultdict(set)
-    cut = core[(core["state"] == "truncated").to_numpy(bool)]
-    for account, operation in zip(cut["account_id"], cut["operation"], strict=True):
-        parts[account].add(operation)
-    statuses = [
-        _references_status(
-            read[account],
-            refused[account],
-            parts.get(account, set()),
-            unread.get(account),
-            limits.get(account),
-            account in live,
-        )
-        for account in accounts
-    ]
-    return schema.LISTS.conform(
-        {
-            "account_id": accounts,
-            "roles_whole": is_in(accounts, whole["account_id"][is_in(whole["operation"], pa.array(ROLE_LISTS))]),
-            "profiles_whole": is_in(accounts, whole["account_id"][whole["operation"] == PROFILE_LIST]),
-            "references_status": [status for status, _ in statuses],
-            "references_reason": [reason for _, reason in statuses],
-        }
-    )
-
-
-def _first_of_each(gaps: pd.DataFrame) -> dict[str, str]:
-    """Return, per account, what its first gap says, and how many more there are."""
-    said: dict[str, dict[str, None]] = defaultdict(dict)
-    for account, detail in zip(gaps["account_id"], gaps["detail"], strict=True):
-        said[account].setdefault(detail)
-    return {
-        account: next(iter(details)) + (f" (and {counted(len(details) - 1, 'gap')} more)" if len(details) > 1 else "")
-        for account, details in said.items()
-    }
-
-
-# Whatever tells of a profile's use, the listings that lead to it included.
-_CONSUMING = tuple(
-    {
-        name
-        for one in CONSUMERS
-        for operation in (one.operation, *(step.operation for step in one.steps))
-        for name in (operation, label(one.service, operation))
-    }
-)
-
-
-def _references_status(
-    regions: dict[str, set[str]],
-    refused: dict[str, set[str]],
-    parts: set[str],
-    unread: str | None,
-    limit: str | None,
-    live: bool,
-) -> tuple[str, str]:
-    anywhere = set().union(*regions.values()) if regions else set()
-    missing = [operation for operation in CORE if operation not in anywhere]
-    if missing and live and limit and not unread and not regions:
-        return "unknown", limit
-    named = sorted(set(regions) - {"unknown"})
-    # A file that does not say of which region it is can be of no more than one of several.
-    somewhere = regions.get("unknown", set()) if len(named) < 2 else set()
-    short: dict[str, list[str]] = defaultdict(list)
-    for region in sorted({*named, *refused} - {"unknown"}):
-        # Of a region of which nothing was read, what was refused is all that is known to be missing.
-        asked = CORE if region in named else refused[region]
-        there = {*regions.get(region, set()), *somewhere, *missing}
-        if operations := [operation for operation in CORE if operation in asked and operation not in there]:
-            short[", ".join(operations)].append(region)
-    in_regions = [f"not read in {', '.join(where)}: {operations}" for operations, where in short.items()]
-    if missing:
-        in_part = [operation for operation in missing if operation in parts]
-        nowhere = [operation for operation in missing if operation not in parts]
-        said = [
-            *([f"not read: {', '.join(nowhere)}"] if nowhere else []),
-            *([f"read in part: {', '.join(in_part)}"] if in_part else []),
-            *in_regions,
-            "what they name is unknown",
-        ]
-        return "unknown", "; ".join(said)
-    if unread:
-        return "unknown", unread
-    if in_regions:
-        return "unknown", "; ".join(in_regions)
-    if live:
-        return ("partial", limit) if limit else ("complete", "")
-    where = f"in {', '.join(named)}" if named else "in regions that the files do not name"
-    scope = f"references were read from files, {where}; whether other regions use a profile is not in them"
-    return "partial", f"{scope}; {limit}" if limit else scope
+    accounts, known = texts(frame["account_id"]).dictionary_encode(), np.asarray(frame["tags_known"], dtype=bool)
+    codes, size = np.asarray(accounts.indices), len(accounts.dictionary)
+    counts = [np.bincount(codes[flags], minlength=size) for flags in (known, ~known)]
+    return pa.table([accounts.dictionary, *counts], names=["account_id", "known", "unknown"])
 
 
 def missing_permissions(inventory: Inventory) -> dict[str, object]:
-    """Return the least IAM policy that allows what AWS denied, as JSON has it; no statement where it denied nothing.
+    """Return the least IAM policy that allows what AWS denied, as JSON has it; without a statement if nothing was.
 
-    It is made of the gaps whose reason is `denied`, of all accounts. It may not be enough: an explicit Deny, a
-    permissions boundary or a policy of the organisation is above any Allow (IAM User Guide, "Policy evaluation logic").
+    It covers the gaps of all accounts whose reason is `denied`. It may not be enough: an explicit Deny, a permissions
+    boundary or a policy of the organisation is above any Allow (IAM User Guide, "Policy evaluation logic").
     """
     gaps = inventory.gaps
     return policy_of(actions_of(gaps["operation"][gaps["reason"] == "denied"]))
 
 
 def maker_of(makers: Iterable[Maker], columns: Mapping[str, Any], sides: str) -> Positions:
-    """Return, per row, the position of the first maker whose names and paths fit, -1 where none does.
+    """Return, per row, the position of the first maker whose names and paths fit, -1 if none does.
 
     `columns` holds role_path and role_name, profile_path and profile_name, or the four of them; `sides` is `role`,
-    `profile` or `both`. Of both, the two must agree (`pair`); what one side tells is a `guess`.
+    `profile` or `both`. With `both`, the two sides must agree (`pair`); one side alone gives a `guess`.
     """
-    every = list(enumerate(makers))
+    chosen = _sides(sides)
     if sides == "both":
-        candidates = [(index, one) for index, one in every if one.profile and not one.is_guess]
+        candidates = {at: one for at, one in enumerate(makers) if one.profile and not one.is_guess}
     else:
-        candidates = [(index, one) for index, one in every if one.tells(sides)]
-    shown = ("role", "profile") if sides == "both" else (sides,)
-    size = len(columns[f"{shown[0]}_path"])
-    found = np.full(size, -1, dtype=np.int64)
-    if not candidates or not size:
+        candidates = {at: one for at, one in enumerate(makers) if one.tells(sides)}
+    of_side = [concat(columns[f"{side}_path"], "\n", columns[f"{side}_name"]) for side in chosen]
+    found = np.full(len(of_side[0]), -1)
+    if not candidates or not len(found):
         return found
-    texts = {side: concat(columns[f"{side}_path"], "\n", columns[f"{side}_name"]) for side in shown}
-    text = concat(texts["role"], "\n", texts["profile"]) if sides == "both" else texts[sides]
-    patterns = {index: "\n".join(one.pattern(side) for side in shown) for index, one in candidates}
-    # Arrow's expressions are linear in the text; most rows fit no maker, and of the others most are tried but once.
-    rows = _fitting(text, "|".join(patterns.values()), np.arange(size))
-    for index, maker in candidates:
-        fitting = _fitting(text, patterns[index], rows)
+    text = pc.binary_join_element_wise(*of_side, "\n")
+    patterns = {at: "\n".join(one.pattern(side) for side in chosen) for at, one in candidates.items()}
+    # Most rows fit no maker, and most of the others only one: all patterns are tried at once first.
+    rows = _fitting(text, "|".join(patterns.values()), np.arange(len(found)))
+    for at, maker in candidates.items():
+        fitting = _fitting(text, patterns[at], rows)
         if maker.compares and len(fitting):
-            # What two texts have in common is more than Arrow's expressions can ask.
-            some = [texts[side].take(pa.array(fitting)).to_pylist() for side in shown]
-            agree = maker.fits if sides == "both" else lambda text, one=maker: one.suggests(sides, text)
-            fitting = fitting[np.fromiter(map(agree, *some), dtype=bool, count=len(fitting))]
-        found[fitting] = index
+            # Arrow's expressions have no back-references, so the two sides are compared here.
+            rows_of_side = [side.take(pa.array(fitting)).to_pylist() for side in of_side]
+            agree = maker.fits if sides == "both" else partial(maker.suggests, sides)
+            fitting = fitting[np.fromiter(map(agree, *rows_of_side), dtype=bool, count=len(fitting))]
+        found[fitting] = at
         rows = rows[found[rows] < 0]
     return found
 
 
+def _sides(sides: str) -> tuple[str, ...]:
+    return ("role", "profile") if sides == "both" else (sides,)
+
+
 def _fitting(text: pa.Array, pattern: str, rows: Positions) -> Positions:
-    if not len(rows):
-        return rows
     matches = pc.match_substring_regex(text.take(pa.array(rows)), f"\\A(?:{pattern})\\z")
     fits: Bools = np.asarray(pc.fill_null(matches, False))
     return rows[fits]

@@ -1,52 +1,47 @@
-"""The parts of an ARN, and what a text that somebody types asks for."""
+"""The parts of an ARN, and the parts of a name or ARN that a user types."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cache
 from typing import NamedTuple
 
 _ARN = re.compile(r"(?is)arn:(?P<partition>[^:]*):(?:iam|sts):[^:]*:(?P<account>[^:]*):(?P<resource>.+)")
 _KINDS = {"role": "role", "instance-profile": "instance-profile", "assumed-role": "role"}
 
 
-def account_of(arn: str) -> str | None:
-    """Return the account that an ARN names, as text, or None where it names none or is no ARN.
+def _field(arn: str, number: int) -> str | None:
+    # Paths may hold `:`, so only the first five count (IAM User Guide, IAM identifiers).
+    fields = arn.split(":", 5)
+    return fields[number] or None if len(fields) == 6 and fields[0] == "arn" else None
 
-    The text is not checked: people who share files mask account ids or shorten them. Paths may hold `:`, so only the
-    first five count (IAM User Guide, IAM identifiers).
-    """
-    parts = arn.split(":", 5)
-    return parts[4] or None if len(parts) == 6 and parts[0] == "arn" else None
+
+def account_of(arn: str) -> str | None:
+    """Return the account of an ARN, or None; its form is not checked, since shared files have masked account ids."""
+    return _field(arn, 4)
 
 
 def accounts_of(arns: Iterable[str]) -> list[str | None]:
-    """Return the account of each ARN; what stands before the first `/` repeats, and is taken apart once."""
-    known: dict[str, str | None] = {}
-    accounts = []
-    for arn in arns:
-        prefix = arn.split("/", 1)[0]
-        if prefix not in known:
-            known[prefix] = account_of(prefix)
-        accounts.append(known[prefix])
-    return accounts
+    """Return the account of each ARN; many ARNs share the text before their first `/`, which is parsed once."""
+    account = cache(account_of)
+    return [account(arn.split("/", 1)[0]) for arn in arns]
 
 
 def partition_of(arn: str) -> str | None:
-    """Return the partition that an ARN names: aws, aws-cn, aws-us-gov …, or None."""
-    parts = arn.split(":", 5)
-    return parts[1] or None if len(parts) == 6 and parts[0] == "arn" else None
+    """Return the partition of an ARN: aws, aws-cn, aws-us-gov …, or None."""
+    return _field(arn, 1)
 
 
 def name_of(arn: str) -> str:
-    """Return the name in a role's or profile's ARN, or the text itself where it is already a name."""
+    """Return the name in a role's or profile's ARN, or the text itself if it is a name."""
     return arn.rsplit("/", 1)[-1]
 
 
 class Asked(NamedTuple):
-    """A role or profile as somebody asks for it: what the text says of it, None where it does not say.
+    """A role or profile as a user typed it; a part that the text lacks is None.
 
-    `path` has no slash at either end, and no case, as all but `text` and `name` have none.
+    All parts but `text` and `name` are in lower case; `path` has no slash at either end.
     """
 
     text: str
@@ -59,15 +54,15 @@ class Asked(NamedTuple):
 
     @property
     def is_arn(self) -> bool:
-        """Whether it is an ARN of IAM, or of a session of a role."""
+        """Whether the text is an ARN of IAM, or of a session of a role."""
         return self.partition is not None
 
 
 def asked_for(text: str) -> Asked:
-    """Return what a name, with or without its type and path, an ARN, or a unique id asks for.
+    """Return the parts of a name, with or without its type and path, of an ARN, or of a unique id.
 
-    The ARN of a session (`assumed-role`) asks for its role, whose path it does not hold. One of another type, such as a
-    user's, has the kind `other`.
+    The ARN of a session (`assumed-role`) stands for its role, whose path is unknown then. An ARN of another type, such
+    as a user's, has the kind `other`.
     """
     text = text.strip()
     arn = _ARN.fullmatch(text)
@@ -85,7 +80,7 @@ def asked_for(text: str) -> Asked:
 
 
 def path_of(arn: str) -> str | None:
-    """Return the path in a role's or profile's ARN: `/`, or `/…/`; None where the text is no ARN."""
+    """Return the path in a role's or profile's ARN: `/`, or `/…/`; None if the text is no ARN."""
     resource = arn.split(":", 5)[-1]
     if not arn.startswith("arn:") or "/" not in resource:
         return None

@@ -1,8 +1,7 @@
-"""Which service or tool created a role and its profile, by their names and paths, or by a tag that it writes.
+"""Makers: the services and tools that create roles and profiles, by names and paths, or by a tag that they write.
 
-A name alone hides nothing. `pair`: names and paths of both sides fit one entry, and what both name (a cluster, a stack)
-is the same. `tag`: the profile carries a tag that only this maker writes. `guess`: one side looks like it, and no
-finding is expected for that.
+There are three bases. `pair`: names and paths of both sides fit one entry, and agree on the cluster or stack in both.
+`tag`: the profile carries a tag that only this maker writes. `guess`: one side fits; it makes no finding expected.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ def _differs(role: str, profile: str, _: str) -> bool:
 
 
 def _is_one_stack(role: str, profile: str, role_name: str) -> bool:
-    """Return whether two stacks are one, of which the role's may be cut short for the limit of 64 characters."""
+    """Return whether two stacks are equal; the role's may be cut short for the limit of 64 characters."""
     # CloudFormation leaves 51 characters before the random text, or 52 before one with small letters.
     random = role_name.rpartition("-")[2]
     head = len(role_name) - len(random)
@@ -40,29 +39,28 @@ def _is_one_stack(role: str, profile: str, role_name: str) -> bool:
 
 
 def _are_random(role: str, profile: str, _: str) -> bool:
-    """Return whether CloudFormation may have drawn both; an account id, a date, a word in capitals it did not draw."""
+    """Return whether both texts may be CloudFormation's random ones, and no account id, date, or word in capitals."""
     both, both_small = role + profile, all(text != text.upper() for text in (role, profile))
     changes = turns(role) + turns(profile)
     return (
         not (role.isdigit() or profile.isdigit())
-        # What it draws in capitals is a number of 63 bits to the base of 36, of which 13 digits begin with 1.
+        # Its texts in capitals are numbers of 63 bits to the base of 36: one of 13 digits begins with 1.
         and all(len(text) < 13 or text.startswith("1") for text in (role, profile))
         # Both in small letters, or both hexadecimal: a commit, a container, the end of an id.
         and both != both.lower()
         and not all(_HEXADECIMAL.fullmatch(text) for text in (role, profile))
         and not all(_WORDS.search(text) for text in (role, profile))
-        # Words change seldom between capitals, small letters and digits: random texts are drawn with so few changes
-        # once in 400 pairs.
+        # Words change seldom between capitals, small letters and digits: so do random texts in one of 400 pairs.
         and changes >= (7 if both_small else 3)
         and (changes >= 8 or any(map(str.isdigit, both)))
-        # Nor do two texts drawn at random agree in more than a few places, as `EUWEST1PROD2` and `EUWEST1PROD3` do.
+        # Two random texts agree in few places, unlike `EUWEST1PROD2` and `EUWEST1PROD3`.
         and _alike(role, profile) <= 3
         and _alike(role[::-1], profile[::-1]) <= 3
     )
 
 
 _HEXADECIMAL = re.compile(r"[0-9a-f]+|[0-9A-F]+")
-# What people put into names: each stands in a random text of 12 once in some thousand, in both of a pair hardly ever.
+# Words in names that people choose: a random text of 12 has each once in some thousand, a pair in both hardly ever.
 _WORDS = re.compile(
     "prod|prd|test|tst|dev|stag|stg|uat|sandb|sbx|demo|live|beta|east|west|north|south|centr|emea|apac|latam|web|app|api|"
     "srv|serv|node|host|rack|data|team|squad|blue|green|front|back|edge|core|main|site|zone|user|admin|release|hotfix|"
@@ -81,14 +79,11 @@ def _is_random(text: str) -> bool:
 
 
 def _are_of_one_day(role: str, profile: str, _: str) -> bool:
-    """Return whether two counters of Terraform's, never equal, were made in one run: of one day, or minutes apart."""
-    times = _counted_at(role), _counted_at(profile)
-    if None in times:
+    """Return whether two counters of Terraform, which are never equal, are of one run: of one day, or minutes apart."""
+    one, other = _counted_at(role), _counted_at(profile)
+    if one is None or other is None or role == profile:
         return False
-    one, other = times
-    if role == profile:
-        return False
-    return one.date() == other.date() or abs(one - other) < timedelta(minutes=10)  # type: ignore[union-attr,operator]
+    return one.date() == other.date() or abs(one - other) < timedelta(minutes=10)
 
 
 def _counted_at(counter: str) -> datetime | None:
@@ -100,24 +95,24 @@ def _counted_at(counter: str) -> datetime | None:
 
 
 def _are_of_one_prefix(role: str, profile: str, _: str) -> bool:
-    """Return whether two prefixes are equal, but for the words for role and profile."""
+    """Return whether two prefixes are equal without the words for role and profile."""
     one, other = role.strip("-_."), profile.strip("-_.")
     either = ((one, other), (f"{one}-role", other), (one, f"{other}-profile"))
     return one == other or any(is_same_stem(*both) for both in either)
 
 
 def _are_of_one_counted_prefix(role: str, profile: str, _: str) -> bool:
-    """Return the same where counters follow, which nobody makes up: prefixes may be the words and nothing else."""
+    """Return the same for prefixes before counters: these are unmistakable, so the words alone may be the prefix."""
     return _are_of_one_prefix(role, profile, _) or is_same_stem(f"x-{role.strip('-_.')}", f"x-{profile.strip('-_.')}")
 
 
 def _are_hexadecimal(role: str, profile: str, _: str) -> bool:
-    """Return whether Pulumi may have drawn both: two numbers, two words, or two that are nearly the same it did not."""
+    """Return whether both may be Pulumi's random texts: not two numbers, two words, or two nearly equal texts."""
     counted = [re.fullmatch(r"[a-f]?[0-9]+|[a-f]+", text) for text in (role, profile)]
     return not all(counted) and _alike(role, profile) <= 3
 
 
-# Words that hold no vowel are made of the characters that Kubernetes draws from.
+# Words without a vowel have only characters of Kubernetes' random texts.
 _LIKE_KUBERNETES = re.compile(
     r".*-(?:\d{5}|https|http\d|html\d|mssql|pgsql|mqtts|smtps|sftp\d|mgmt\d|grpc\d|"
     r"(?:prd|stg|tst|srv|dmz|sbx|crm|vpc|dbs|wrk)\d\d)"
@@ -129,7 +124,7 @@ def _are_of_one_infrastructure(role: str, profile: str, _: str) -> bool:
 
 
 class _Token(NamedTuple):
-    """What stands in braces: which text fits, whether two sides agree on it, and whether one side alone may have it."""
+    """A token in braces: the text that fits, whether two sides agree on it, and whether one side alone may have it."""
 
     text: str
     agree: Callable[[str, str, str], bool] | None = None
@@ -163,15 +158,15 @@ _TOKENS = {
     "{region}": _Token(r"[a-z]{2,4}(?:-[a-z]+)+-[0-9]"),
     "{time}": _Token(r"20[0-9]{6}T[0-9]{6}", _equal),
 }
-_TOKEN = re.compile(r"\*|\{[a-z]+\}|\{[A-Za-z]*(?:\|[A-Za-z]+)+\}")
+_TOKEN = re.compile(r"(\*|\{[a-z]+\}|\{[A-Za-z]*(?:\|[A-Za-z]+)+\})")
 
 
-# `{a|b}`: one of these texts, the same on both sides.
+# `{a|b}`: one of these texts, equal on both sides.
 _ONE_OF = _Token("", _equal)
 
 
 def _token(text: str) -> tuple[str, _Token | None]:
-    """Return the name of what stands in braces, and what it is."""
+    """Return the name in braces, and its token."""
     if "|" in text:
         return "kind", _ONE_OF._replace(text=f"(?:{text.strip('{}')})")
     return text.strip("{}"), _TOKENS.get(text)
@@ -179,9 +174,9 @@ def _token(text: str) -> tuple[str, _Token | None]:
 
 @dataclass(frozen=True, slots=True)
 class Maker:
-    """One service or tool, with the names and paths that it gives and whether they differ by its design.
+    """One service or tool, with the names and paths that it gives, and whether they differ by its design.
 
-    `is_guess`: names of this form are its users' own, so that they tell it only perhaps.
+    `is_guess`: its users choose names of this form themselves, so that the name is no proof.
     """
 
     name: str
@@ -204,18 +199,18 @@ class Maker:
 
     def tells(self, side: str) -> bool:
         """Return whether path and name of one side alone suggest this maker."""
-        # Text that it always writes, or random text: without either a side fits whatever people name.
+        # A name without fixed text and without random text would fit any name.
         name = self.templates(side)[1]
         return bool(name) and (bool(_TOKEN.sub("", name).strip("-_.")) or bool(_TELLING & {*_TOKEN.findall(name)}))
 
     def pattern(self, side: str, groups: bool = False) -> str:
-        """Return a regular expression for path and name of one side, a line each, its tokens as groups if asked for."""
+        """Return a regular expression for path and name of one side, a line each; `groups`: its tokens are groups."""
         seen: set[str] = set()
 
-        def part(match: re.Match[str]) -> str:
-            name, token = _token(match.group())
+        def part(text: str) -> str:
+            name, token = _token(text)
             if token is None:
-                raise ValueError(f"{self.name}: there is no {match.group()}, only {', '.join(_TOKENS)}")
+                raise ValueError(f"{self.name}: there is no {text}, only {', '.join(_TOKENS)}")
             if not groups or not (token.agree or token.alone):
                 return token.text
             again = name in seen
@@ -223,15 +218,14 @@ class Maker:
             return f"(?P={name})" if again else f"(?P<{name}>{token.text})"
 
         def expression(template: str) -> str:
-            ends = [0, *(end for m in _TOKEN.finditer(template) for end in m.span()), len(template)]
-            texts = [template[a:b] for a, b in zip(ends[::2], ends[1::2], strict=True)]
-            tokens = [part(match) for match in _TOKEN.finditer(template)]
-            return "".join(re.escape(text) + token for text, token in zip(texts, [*tokens, ""], strict=True))
+            # Every second piece is a token.
+            pieces = enumerate(_TOKEN.split(template))
+            return "".join(part(piece) if place % 2 else re.escape(piece) for place, piece in pieces)
 
         return "\n".join(map(expression, self.templates(side)))
 
     def fits(self, role: str, profile: str) -> bool:
-        """Return whether both sides, path and name in a line each, are this maker's and agree on what both name."""
+        """Return whether both sides, path and name in a line each, fit this maker and agree on their shared tokens."""
         one, other = (re.fullmatch(self.pattern(s, True), t) for s, t in (("role", role), ("profile", profile)))
         if one is None or other is None:
             return False
@@ -246,7 +240,7 @@ class Maker:
         )
 
     def suggests(self, side: str, text: str) -> bool:
-        """Return whether one side, path and name in a line each, looks like this maker's."""
+        """Return whether one side, path and name in a line each, fits this maker."""
         found = re.fullmatch(self.pattern(side, True), text)
         return found is not None and all(
             alone(value)
@@ -256,7 +250,7 @@ class Maker:
 
     @property
     def compares(self) -> bool:
-        """Whether more than the form of both sides is asked."""
+        """Whether the values of tokens count, besides the form of both sides."""
         tokens = _TOKEN.findall("".join(self.templates("role") + self.templates("profile")))
         return any((token := _TOKENS.get(one, _ONE_OF)).agree or token.alone for one in tokens)
 
@@ -266,9 +260,9 @@ _TELLING = {"{uuid}", "{random}", "{counter}", "{hash}", "{id}"}
 
 @dataclass(frozen=True, slots=True)
 class OwnTag:
-    """Keys of tags by which a service or tool knows its own; `*` is any text.
+    """Keys of tags by which a service or tool recognizes its own resources; `*` is any text.
 
-    `is_proof`: only the maker writes them, to profiles that it creates, so that they tell who created one.
+    `is_proof`: only the maker writes them, to profiles that it creates.
     """
 
     key: str
@@ -287,17 +281,17 @@ def _entries(table: str) -> list[dict[str, Any]]:
 
 @cache
 def known_makers() -> tuple[Maker, ...]:
-    """Return the makers of `makers.toml`, in its order: the first that fits counts."""
+    """Return the makers of `makers.toml`, in its order; the first that fits counts."""
     return tuple(Maker(**entry) for entry in _entries("maker"))
 
 
 @cache
 def known_own_tags() -> tuple[OwnTag, ...]:
-    """Return the keys of tags by which services and tools know their own."""
+    """Return the keys of tags by which services and tools recognize their own resources."""
     return tuple(OwnTag(**entry) for entry in _entries("tag"))
 
 
 @lru_cache(maxsize=4096)
 def own_tag(key: str) -> OwnTag | None:
-    """Return the entry that a tag's key falls under, or None: it is nobody's but the account's."""
+    """Return the entry of a tag's key, or None for the account's own keys."""
     return next((one for one in known_own_tags() if fnmatchcase(key, one.key)), None)

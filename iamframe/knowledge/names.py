@@ -1,4 +1,4 @@
-"""How two names differ, and which tag keys mean the same to a reader."""
+"""How two names differ, and which tag keys look the same to a reader."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _SEPARATED = re.compile(r"[^A-Za-z0-9]+")
 _TAIL = re.compile(
     r"[-_.]?(?:[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|(?<![0-9a-f])\d{18}[0-9a-f]{8}|(?<!\d)\d{6,})$"
-    # Words end in a number too: without a separator and characters of more than one kind, a tail is no random one.
+    # Words end in a number too: a random tail has a separator and characters of more than one kind.
     r"|[-_.](?:[A-Z0-9]{8,}|[0-9a-f]{6,}|[a-z0-9]{12,}|[A-Za-z0-9]{12})$"
 )
 
 
 def relation(role_name: str, profile_name: str) -> str:
-    """Return how two names that differ do so: `case`, `affix`, `generated` or `different`, the first that fits.
+    """Return how two names differ: `case`, `affix`, `generated` or `different`, the first that fits.
 
-    `affix`: equal after taking off one known pair of words such as `-role` and `-profile`, in front or behind, or one
-    is the other plus one whole word in front or behind; `generated`: equal but for a random tail, which a date, an
-    account id or a word is not.
+    `affix`: the names are equal without one known pair of words such as `-role` and `-profile`, in front or behind, or
+    one has one whole word more, in front or behind. `generated`: they are equal but for a random tail; a date, an
+    account id or a word is not random.
     """
     role, profile = role_name.casefold(), profile_name.casefold()
     if role == profile:
@@ -102,44 +102,32 @@ def is_date(text: str) -> bool:
     return False
 
 
-# Letters of other scripts that a reader takes for Latin ones (Unicode TR 39, confusables, those of one letter each).
+# Letters of other scripts that look like Latin ones (Unicode TR 39, confusables of one letter each).
 _LOOK_ALIKES = str.maketrans(
     "АВЕЅКМНОРСТУХІЈԚԜавеѕкмнорстухіјһԁԛԝΑΒΕΖΗΙΚΜΝΟΡΤΥΧαιονρυϲ",
     "ABESKMHOPCTYXIJQWabeskmhopctyxijhdqwABEZHIKMNOPTYXaiovpuc",
 )
-# Letters without a shape of their own: Hangul fillers, which neither strip() nor isspace() sees.
+# Invisible letters, such as Hangul fillers, which neither strip() nor isspace() knows.
 _INVISIBLE = re.compile("[\u115f\u1160\u3164\uffa0\u200b-\u200f\u2060\ufeff\u00ad\u202a-\u202e]")
 _SEPARATORS = re.compile(r"[-_.:/=+@]")
 
 
-def _invisible_out(key: str) -> str:
-    return _INVISIBLE.sub("", key)
-
-
-def _narrowed(key: str) -> str:
+def _without_width(key: str) -> str:
     return "".join(c if c.isspace() else unicodedata.normalize("NFKC", c) for c in key)
 
 
-def _latin(key: str) -> str:
-    # A word that is not all look-alikes is of another script, and nobody takes it for Latin.
+def _without_look_alikes(key: str) -> str:
+    # A word with other letters of its script too is not mistaken for Latin.
     latin = key.translate(_LOOK_ALIKES)
     return latin if latin.isascii() else key
 
 
-def _unspaced(key: str) -> str:
-    return "".join(key.split())
-
-
-def _unseparated(key: str) -> str:
-    return _SEPARATORS.sub("", key)
-
-
 _FOLDS: dict[str, Callable[[str], str]] = {
-    "invisible": _invisible_out,
-    "width": _narrowed,
-    "space": _unspaced,
-    "look-alike": _latin,
-    "separator": _unseparated,
+    "invisible": lambda key: _INVISIBLE.sub("", key),
+    "width": _without_width,
+    "space": lambda key: "".join(key.split()),
+    "look-alike": _without_look_alikes,
+    "separator": lambda key: _SEPARATORS.sub("", key),
     "case": str.casefold,
 }
 
@@ -151,21 +139,21 @@ def _folded(key: str, without: str = "") -> str:
 
 
 def canonical_key(key: str) -> str:
-    """Return what all keys that read alike share: no case, space, width, separator, look-alike or invisible letter."""
+    """Return one text for all keys that look alike, however they differ (see `variant_kinds`)."""
     return _folded(key)
 
 
 def variant_kinds(keys: list[str]) -> list[str]:
-    """Return by what keys that read alike differ: case, space, width, separator, look-alike, invisible."""
+    """Return how keys that look alike differ: case, space, width, separator, look-alike, invisible."""
     differing = {kind for kind in _FOLDS if len({_folded(key, without=kind) for key in keys}) > 1}
     if not differing:
-        # Letters such as the Kelvin sign are taken for another by more than one fold: the first of them names it.
+        # More than one fold changes letters such as the Kelvin sign: the first one counts.
         differing = {next(kind for kind, fold in _FOLDS.items() if len(set(map(fold, keys))) < len(set(keys)))}
     return [kind for kind in ("case", "space", "width", "separator", "look-alike", "invisible") if kind in differing]
 
 
 def shown(text: str) -> str:
-    """Return a text, with its letters spelled out behind it in brackets where they may deceive a reader."""
+    """Return a text, followed by its letters as escapes in brackets if they may deceive a reader."""
     spelled = "".join(
         c if c.isascii() and c.isprintable() else f"\\u{ord(c):04x}" if ord(c) < 0x10000 else f"\\U{ord(c):08x}"
         for c in text

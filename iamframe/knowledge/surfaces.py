@@ -1,4 +1,4 @@
-"""Where tags of roles and profiles can be written, read, and be found by: consoles, APIs, tools."""
+"""The consoles, APIs and tools that can write, read, or search by the tags of roles and profiles."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OPERATIONS = ("write", "read", "find")
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """What one surface can do with the tags of one resource type, and where that is written."""
+    """One operation of a surface on the tags of a resource type, and the source of that fact."""
 
     surface: str
     resource_type: str
@@ -47,6 +47,6 @@ def known_facts() -> tuple[Fact, ...]:
 
 
 def index_home(partition: str) -> str | None:
-    """Return the region in which the tagging API has what IAM holds; None where nobody says."""
+    """Return the region whose tagging API shows IAM's resources; None if no source tells it."""
     home: str | None = _known()["homes"].get(partition)
     return home

@@ -22,6 +22,7 @@ from iamframe.checks import Result
 from iamframe.errors import missing_extra
 from iamframe.inventory import views
 from iamframe.inventory.columns import Bools, is_in
+from iamframe.inventory.completeness import account_lists
 from iamframe.inventory.inventory import Inventory
 from iamframe.knowledge.names import shown
 from iamframe.knowledge.surfaces import known_facts
@@ -494,7 +495,7 @@ def _managed(inventory: Inventory) -> str:
 
 def _not_whole(inventory: Inventory, *frames: str) -> str:
     """Return of how many accounts not all was read, as a clause; nothing where all was."""
-    lists = views.account_lists(inventory)
+    lists = account_lists(inventory)
     counts = {frame: int((~lists[f"{frame}_whole"]).sum()) for frame in frames}
     parts = [f"not all {frame} of {counted(count, 'account')}" for frame, count in counts.items() if count]
     return f"{' and '.join(parts)} were read" if parts else ""

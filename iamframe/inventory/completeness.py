@@ -1,0 +1,154 @@
+"""Completeness of each account's lists: roles, profiles, and the references to profiles."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from iamframe.inventory import schema
+from iamframe.inventory.columns import is_in
+from iamframe.inventory.inventory import Inventory
+from iamframe.knowledge.operations import ALL, CORE, FLEETS, PROFILE_LIST, ROLE_LISTS, UNKNOWN_REGION, VERSIONS, label
+from iamframe.messages.text import counted
+from iamframe.sources.consumers import CONSUMERS
+
+# The operations that show the use of profiles, and the listings that lead to them, as `gaps` names them.
+_CONSUMING = tuple(
+    {
+        name
+        for consumer in CONSUMERS
+        for operation in (consumer.operation, *(step.operation for step in consumer.steps))
+        for name in (operation, label(consumer.service, operation))
+    }
+)
+_REFUSED = ("denied", "throttled", "expired")
+
+
+def account_lists(inventory: Inventory) -> pd.DataFrame:
+    """Return, per account, whether all roles, all profiles and all references to profiles were collected.
+
+    References are `unknown` if a core consumer was not collected in a region that was. They are at best `partial` from
+    files, which cannot show that no region is missing, and from an account that was asked for some regions or some
+    kinds of consumers only.
+    """
+    calls, accounts = inventory.calls, inventory.accounts["account_id"]
+    complete = calls[calls["state"] == "complete"]
+    references = [scope.status() for scope in _scopes(inventory)]
+    return schema.LISTS.conform(
+        {
+            "account_id": accounts,
+            "roles_whole": is_in(accounts, complete["account_id"][is_in(complete["operation"], ROLE_LISTS)]),
+            "profiles_whole": is_in(accounts, complete["account_id"][complete["operation"] == PROFILE_LIST]),
+            "references_status": [status for status, _ in references],
+            "references_reason": [reason for _, reason in references],
+        }
+    )
+
+
+# Core operations by region.
+_Regions = Mapping[str, set[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """How far the references of one account were collected.
+
+    `unread` is a gap that leaves them unknown, `limit` one that makes them partial.
+    """
+
+    is_live: bool
+    complete: _Regions
+    truncated: _Regions
+    refused: _Regions
+    unread: str
+    limit: str
+
+    def status(self) -> tuple[str, str]:
+        """Return `complete`, `partial` or `unknown`, and the reason."""
+        missing = [operation for operation in CORE if operation not in _union(self.complete)]
+        if missing and self.is_live and self.limit and not self.unread and not self.complete:
+            return "unknown", self.limit
+        regional = self._missing_in_regions(missing)
+        if missing:
+            truncated = _union(self.truncated)
+            absent = ", ".join(operation for operation in missing if operation not in truncated)
+            in_part = ", ".join(operation for operation in missing if operation in truncated)
+            parts = [f"not read: {absent}" if absent else "", f"read in part: {in_part}" if in_part else "", *regional]
+            return "unknown", "; ".join([*filter(None, parts), "what they name is unknown"])
+        if self.unread or regional:
+            return "unknown", self.unread or "; ".join(regional)
+        if self.is_live:
+            return ("partial", self.limit) if self.limit else ("complete", "")
+        regions = ", ".join(self._regions())
+        where = f"in {regions}" if regions else "in regions that the files do not name"
+        scope = f"references were read from files, {where}; whether other regions use a profile is not in them"
+        return "partial", f"{scope}; {self.limit}" if self.limit else scope
+
+    def _regions(self) -> list[str]:
+        return sorted(self.complete.keys() - {UNKNOWN_REGION})
+
+    def _missing_in_regions(self, everywhere: list[str]) -> list[str]:
+        """Return which core operations, besides those that are missing everywhere, are missing in which regions."""
+        regions = self._regions()
+        # A file without a region stands for the one region that others name, and for none of several.
+        anywhere = self.complete.get(UNKNOWN_REGION, set()) if len(regions) < 2 else set()
+        missing: dict[str, list[str]] = defaultdict(list)
+        for region in sorted({*regions, *self.refused} - {UNKNOWN_REGION}):
+            # Of a region that was not collected, only the refused operations are known to be missing.
+            wanted = CORE if region in regions else self.refused[region]
+            there = {*self.complete.get(region, ()), *anywhere, *everywhere}
+            if lacking := ", ".join(operation for operation in CORE if operation in wanted and operation not in there):
+                missing[lacking].append(region)
+        return [f"not read in {', '.join(where)}: {operations}" for operations, where in missing.items()]
+
+
+def _union(regions: _Regions) -> set[str]:
+    return set().union(*regions.values())
+
+
+def _scopes(inventory: Inventory) -> Iterable[_Scope]:
+    """Yield how far the references of each account were collected."""
+    calls, gaps = inventory.calls, inventory.gaps[is_in(inventory.gaps["operation"], _CONSUMING)]
+    live = set(calls["account_id"][calls["requests"] > 0])
+    core = calls[is_in(calls["operation"], CORE)]
+    complete = _by_region(core[core["state"] == "complete"])
+    truncated = _by_region(core[core["state"] == "truncated"])
+    refused = _by_region(gaps[is_in(gaps["operation"], CORE) & gaps["reason"].isin(_REFUSED)])
+    not_in_file = gaps["reason"] == "not_in_file"
+    # A version that a group starts from, TEMPLATE:VERSION, is unread; other versions that files lack limit the scope.
+    other_versions = (gaps["operation"] == VERSIONS) & not_in_file & ~gaps["subject"].str.contains(":", regex=False)
+    limiting = (gaps["reason"] == "not_asked") | ~is_in(gaps["operation"], (*CORE, *FLEETS)) | other_versions
+    all_not_in_file = not_in_file & (gaps["subject"] == ALL)
+    unread, limit = _details(gaps[~limiting & ~all_not_in_file]), _details(gaps[limiting & ~all_not_in_file])
+    for account in inventory.accounts["account_id"]:
+        yield _Scope(
+            account in live,
+            complete.get(account, {}),
+            truncated.get(account, {}),
+            refused.get(account, {}),
+            unread.get(account, ""),
+            limit.get(account, ""),
+        )
+
+
+def _by_region(rows: pd.DataFrame) -> dict[str, dict[str, set[str]]]:
+    """Return the operations of some calls or gaps by account and region."""
+    found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for account, region, operation in zip(rows["account_id"], rows["region"], rows["operation"], strict=True):
+        found[account][region].add(operation)
+    return found
+
+
+def _details(gaps: pd.DataFrame) -> dict[str, str]:
+    """Return, per account, the detail of its first gap, and how many others there are."""
+    details: dict[str, list[str]] = defaultdict(list)
+    unique = gaps[["account_id", "detail"]].drop_duplicates()
+    for account, detail in zip(unique["account_id"], unique["detail"], strict=True):
+        details[account].append(detail)
+    return {
+        account: first + (f" (and {counted(len(others), 'gap')} more)" if others else "")
+        for account, (first, *others) in details.items()
+    }

@@ -1,0 +1,145 @@
+"""The description of a frame: its columns, their types, its key; and how it is made, empty or from columns.
+
+Each type of a column has one Arrow type and one pandas type. Arrow's own mapping would turn a count with a missing
+value into a float, and a flag with one into an object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sized
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from iamframe.errors import SchemaError
+
+TEXT = pa.string()
+COUNT = pa.int64()
+FLAG = pa.bool_()
+TIME = pa.timestamp("us", tz="UTC")
+DATE = pa.timestamp("us")
+# For text that has few values in very many rows.
+CATEGORY = pa.dictionary(pa.int32(), pa.string())
+SHARE = pa.float64()
+_PANDAS = {
+    TEXT: "str",
+    COUNT: "Int64",
+    FLAG: "bool",
+    TIME: "datetime64[us, UTC]",
+    DATE: "datetime64[us]",
+    CATEGORY: "category",
+    SHARE: "float64",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its name, Arrow type, meaning, and whether a value may be missing."""
+
+    name: str
+    type: pa.DataType
+    meaning: str
+    nullable: bool = False
+
+    @property
+    def dtype(self) -> str:
+        """The name of the pandas type."""
+        return _PANDAS[self.type]
+
+    @property
+    def said(self) -> str:
+        """The meaning, and whether a value may be missing."""
+        return f"{self.meaning}; may be missing" if self.nullable else self.meaning
+
+    def array(self, values: Any, size: int) -> pa.Array:
+        """Return values of any origin as Arrow's array; a single value fills all rows, None leaves them missing."""
+        if values is None:
+            return pa.nulls(size, self.type)
+        if isinstance(values, (pa.Array, pa.ChunkedArray)):
+            return values.cast(self.type)
+        if isinstance(values, str) or not isinstance(values, Sized):
+            return pa.repeat(pa.scalar(values, self.type), size)
+        return pa.array(values, self.type, from_pandas=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One frame: its name, what a row is, its key, its columns."""
+
+    name: str
+    row: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...] = ()
+
+    def with_columns(self, *columns: Column) -> Frame:
+        """Return the frame with these columns."""
+        return replace(self, columns=columns)
+
+    @property
+    def names(self) -> list[str]:
+        """The column names, in order."""
+        return [column.name for column in self.columns]
+
+    @property
+    def said(self) -> str:
+        """What a row is, and the columns, as numpydoc has them."""
+        columns = "\n".join(f"{c.name} : {c.dtype}\n    {c.said}" for c in self.columns)
+        head = f"`{self.name}`: one row per {self.row}"
+        return f"{head}\n{'-' * len(head)}\n{columns}"
+
+    @property
+    def arrow(self) -> pa.Schema:
+        """The Arrow schema, with each column's meaning as its metadata."""
+        return pa.schema(
+            pa.field(c.name, c.type, nullable=c.nullable, metadata={"meaning": c.meaning}) for c in self.columns
+        )
+
+    def empty(self) -> pd.DataFrame:
+        """Return the frame without rows, typed."""
+        return self.from_arrow(self.arrow.empty_table())
+
+    def from_arrow(self, table: pa.Table) -> pd.DataFrame:
+        """Return an Arrow table as this frame; a missing column or forbidden missing value raises SchemaError."""
+        missing = [name for name in self.names if name not in table.column_names]
+        if missing:
+            raise SchemaError(f"frame {self.name} lacks the columns {', '.join(missing)}")
+        for column in self.columns:
+            # Arrow does not enforce nullable=False everywhere.
+            if not column.nullable and table[column.name].null_count:
+                raise SchemaError(f"frame {self.name}: {column.name} has missing values")
+        frame: pd.DataFrame = (
+            table.select(self.names)
+            .cast(self.arrow)
+            .to_pandas(types_mapper={COUNT: pd.Int64Dtype()}.get, split_blocks=True, ignore_metadata=True)
+        )
+        return frame
+
+    def to_arrow(self, frame: pd.DataFrame) -> pa.Table:
+        """Return this frame as an Arrow table, which shares its memory where it can.
+
+        Text is Arrow's `large_string`, as pandas holds it: a column of more than 2 GB fits no other array.
+        """
+        try:
+            return pa.Table.from_pandas(frame[self.names], preserve_index=False).replace_schema_metadata()
+        except (KeyError, pa.ArrowException) as error:
+            raise SchemaError(f"frame {self.name} is not as the schema has it: {error}") from error
+
+    def conform(self, columns: Mapping[str, Any] | pd.DataFrame) -> pd.DataFrame:
+        """Return columns of any origin as this frame: typed, in order, with missing values for a column not given.
+
+        A value that cannot be converted, or that may not be missing, raises SchemaError.
+        """
+        if isinstance(columns, pd.DataFrame):
+            size = len(columns)
+        else:
+            sized = (v for v in columns.values() if isinstance(v, Sized) and not isinstance(v, str))
+            size = max(map(len, sized), default=0)
+        arrays = []
+        for column in self.columns:
+            try:
+                arrays.append(column.array(columns.get(column.name), size))
+            except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:
+                raise SchemaError(f"frame {self.name}: {column.name} cannot hold such values: {error}") from error
+        return self.from_arrow(pa.table(arrays, names=self.names))

@@ -1,0 +1,296 @@
+"""Frames <-> the files of a snapshot, one Parquet file for each frame and account, and the manifest of them.
+
+    manifest.json                              written last: the parts, their rows and checksums
+    roles/account=123456789012/part.parquet    … and so for each frame and account
+
+The folder of an account is named as Hive, DuckDB and pyarrow read it (`account=`, percent-encoded). Its name is not
+`account_id`, since readers guess the type of a value in a folder's name: 12 digits become a number (DuckDB), lose their
+leading zeros (pyarrow), or clash with the text of the file (pandas). The file has the column `account_id` as text.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from hashlib import file_digest, sha256
+from itertools import pairwise
+from pathlib import Path, PurePath
+from typing import Annotated
+from urllib.parse import quote
+
+import msgspec
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from iamframe.errors import SchemaError, StoreError
+from iamframe.inventory.schema import FRAMES, Frame
+from iamframe.sources.archives import FORMAT, MANIFEST, open_file, shown, whole_file
+from iamframe.version import __version__
+
+FORMAT_VERSION = 1
+# Frames that snapshots of older versions do not have.
+_LATER = {"events"}
+_PART = "part.parquet"
+_KEY = "account="
+# The account of a frame without rows, whose file keeps the columns.
+_NO_ACCOUNT = "none"
+# Hive's word for a missing value, of which pyarrow cannot tell the type.
+_HIVE_MISSING = "__HIVE_DEFAULT_PARTITION__"
+_MAX_NAME = 200
+_ROWS_AT_ONCE = 1 << 18
+
+# The errors of decoding a file that is no manifest.
+_UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+_Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class Head(msgspec.Struct):
+    """The fields of a manifest of any version."""
+
+    format: str
+    format_version: int
+    frames: dict[str, msgspec.Raw]
+
+
+class _Part(msgspec.Struct):
+    account_id: str
+    folder: str
+    rows: _Count
+    bytes: _Count = 0
+    sha256: str = ""
+
+
+class _Stored(msgspec.Struct, omit_defaults=True):
+    """The parts of a frame; `order` has (part, rows) for each run of rows where accounts take turns."""
+
+    rows: _Count
+    parts: list[_Part]
+    order: list[tuple[_Count, _Count]] = []
+
+
+class Manifest(msgspec.Struct):
+    """The fields that reading needs; the others are for people."""
+
+    format: str
+    format_version: int
+    sources: tuple[str, ...]
+    frames: dict[str, _Stored]
+    # The checksum of all the rest.
+    sha256: str = ""
+
+
+# Writing
+
+
+def write_parts(frames: Mapping[str, pd.DataFrame], sources: tuple[str, ...], folder: Path) -> None:
+    """Write the files of all frames into a folder, and last their manifest."""
+    tables = {name: frame.to_arrow(frames[name]) for name, frame in FRAMES.items()}
+    stored = {}
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        for name, table in tables.items():
+            (folder / name).mkdir()
+            stored[name], rows = _divided(table)
+            written = [
+                threads.submit(_write_part, folder / name / part.folder, FRAMES[name], of_part)
+                for part, of_part in zip(stored[name].parts, rows, strict=True)
+            ]
+            for part, done in zip(stored[name].parts, written, strict=True):
+                part.bytes, part.sha256 = done.result()
+    gaps = frames["gaps"]["reason"].value_counts().sort_index()
+    content: dict[str, object] = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "iamframe_version": __version__,
+        "saved_at": datetime.now(UTC),
+        "sources": sources,
+        "accounts": tables["accounts"].select(["account_id", "captured_at"]).to_pylist(),
+        "gaps": {str(reason): int(count) for reason, count in gaps.items()},
+        "frames": stored,
+    }
+    manifest = msgspec.json.encode(content | {"sha256": _checksum(msgspec.json.encode(content))})
+    with (folder / MANIFEST).open("wb") as file:
+        file.write(msgspec.json.format(manifest, indent=1) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _checksum(manifest: bytes) -> str:
+    """Return the checksum of what a manifest holds, in any layout, except for the checksum itself."""
+    content = msgspec.json.decode(manifest)
+    return sha256(msgspec.json.encode(content | {"sha256": ""}, order="sorted")).hexdigest()
+
+
+def _divided(table: pa.Table) -> tuple[_Stored, list[pa.Table]]:
+    """Return the parts of a frame, one per account, and the rows of each, in their order."""
+    # A missing account is refused where the part is written.
+    encoded = table["account_id"].cast(pa.string()).fill_null("").combine_chunks().dictionary_encode()
+    accounts, code = encoded.dictionary.to_pylist(), np.asarray(encoded.indices)
+    if not accounts:
+        return _Stored(0, [_Part("", _KEY + _NO_ACCOUNT, 0)]), [table]
+    starts = np.flatnonzero(np.diff(code, prepend=-1)).tolist()
+    runs = [(int(code[start]), table.slice(start, end - start)) for start, end in pairwise([*starts, len(code)])]
+    slices: list[list[pa.Table]] = [[] for _ in accounts]
+    for account, rows in runs:
+        slices[account].append(rows)
+    tables = [pa.concat_tables(pieces) for pieces in slices]
+    named = zip(accounts, _folders(accounts), tables, strict=True)
+    parts = [_Part(account, folder, len(rows)) for account, folder, rows in named]
+    # Accounts come in the order of their first rows: one run of each needs no order.
+    order = [(account, len(rows)) for account, rows in runs] if len(runs) > len(accounts) else []
+    return _Stored(len(table), parts, order), tables
+
+
+def _folders(accounts: list[str]) -> Iterator[str]:
+    """Yield a folder name for each account, whatever its id is."""
+    taken = {_HIVE_MISSING.casefold()}
+    for account in accounts:
+        name = quote(account, safe="")
+        # Some file systems take no longer name, and some see one name in two that differ only by case.
+        if len(name) > _MAX_NAME or name.casefold() in taken:
+            name = sha256(account.encode()).hexdigest()
+        taken.add(name.casefold())
+        yield _KEY + name
+
+
+def _write_part(folder: Path, frame: Frame, rows: pa.Table) -> tuple[int, str]:
+    """Write one file, and return its size and checksum."""
+    import pyarrow.parquet as pq
+
+    folder.mkdir()
+    with (folder / _PART).open("w+b") as file:
+        try:
+            with pq.ParquetWriter(file, frame.arrow, compression="zstd") as writer:
+                # Each slice is cast by itself: no text array of the schema's type holds more than 2 GB.
+                for start in range(0, max(len(rows), 1), _ROWS_AT_ONCE):
+                    writer.write_table(rows.slice(start, _ROWS_AT_ONCE).cast(frame.arrow))
+        except (ValueError, pa.ArrowException) as error:
+            raise SchemaError(f"frame {frame.name} is not as the schema has it: {error}") from error
+        file.flush()
+        os.fsync(file.fileno())
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        return size, file_digest(file, "sha256").hexdigest()
+
+
+# Reading
+
+
+def manifest_text(place: Path) -> bytes | None:
+    """Return the manifest in a folder; None if it is not there or cannot be read."""
+    try:
+        return whole_file(place / MANIFEST)
+    except OSError:
+        return None
+
+
+def head_of(text: bytes | None) -> Head | None:
+    """Return the head of a manifest of any version, or None if the text is no manifest."""
+    try:
+        head = msgspec.json.decode(text or b"", type=Head)
+    except _UNDECODABLE:
+        return None
+    return head if head.format == FORMAT else None
+
+
+def read_manifest(place: Path, text: bytes | None) -> Manifest:
+    """Return the manifest of the snapshot in a folder; StoreError if it is missing, damaged, or of a newer format."""
+    name, head = shown(place / MANIFEST), head_of(text)
+    if text is None:
+        raise StoreError(f"{name}: is not there or cannot be read, so {shown(place)} is no snapshot; name its folder")
+    if head and head.format_version > FORMAT_VERSION:
+        raise StoreError(
+            f"{name}: is of format {head.format_version}, and this iamframe reads up to {FORMAT_VERSION}; "
+            "pip install --upgrade iamframe"
+        )
+    try:
+        manifest = msgspec.json.decode(text, type=Manifest)
+        is_unchanged = manifest.sha256 == _checksum(text)
+    except _UNDECODABLE as error:
+        raise StoreError(f"{name}: is damaged ({error}); copy or save the snapshot anew") from error
+    if not manifest.sha256:
+        raise StoreError(f"{name}: has no checksum, as before iamframe wrote one; save the snapshot again")
+    if not is_unchanged:
+        raise StoreError(f"{name}: is damaged or was changed; copy or save the snapshot anew")
+    stored = [manifest.frames.get(frame) for frame in FRAMES if frame in manifest.frames or frame not in _LATER]
+    if not head or not all(one and _is_consistent(one) for one in stored):
+        raise StoreError(f"{name}: is no manifest of a whole snapshot; copy or save the snapshot anew")
+    return manifest
+
+
+def _is_consistent(stored: _Stored) -> bool:
+    """Return whether a frame's parts have folders of its own, and the rows of all parts add up."""
+    rows, names = [part.rows for part in stored.parts], [part.folder for part in stored.parts]
+    ordered = dict.fromkeys(range(len(rows)), 0) if stored.order else dict(enumerate(rows))
+    for part, length in stored.order:
+        ordered[part] = ordered.get(part, 0) + length
+    plain = all(name.startswith(_KEY) and PurePath(name).name == name and name.isprintable() for name in names)
+    return plain and len({*names}) == len(names) and sum(rows) == stored.rows and ordered == dict(enumerate(rows))
+
+
+def read_parts(place: Path, manifest: Manifest) -> dict[str, pd.DataFrame]:
+    """Return all frames of a snapshot as they were saved; StoreError if a file is missing, damaged, or of others."""
+    return {
+        name: _read_frame(place, frame, manifest.frames[name]) if name in manifest.frames else frame.empty()
+        for name, frame in FRAMES.items()
+    }
+
+
+def _read_frame(place: Path, frame: Frame, stored: _Stored) -> pd.DataFrame:
+    folder = place / frame.name
+    _refuse_others(folder, {part.folder for part in stored.parts})
+    try:
+        tables = [_read_part(folder / part.folder / _PART, part) for part in stored.parts]
+        # A column that a file lacks is missing in its rows; one that the schema lacks is left out.
+        table = pa.concat_tables([frame.arrow.empty_table(), *_in_order(tables, stored)], promote_options="default")
+        return frame.from_arrow(table.combine_chunks())
+    except (OSError, pa.ArrowException, SchemaError) as error:
+        raise StoreError(
+            f"{shown(folder)}: holds what this iamframe cannot use ({' '.join(str(error).split())}); "
+            "load its sources again"
+        ) from error
+
+
+def _refuse_others(folder: Path, own: set[str]) -> None:
+    """Refuse the folder of a frame that holds more than the snapshot's parts: other readers would read it all."""
+    try:
+        more = {entry.name for entry in folder.iterdir()} - own
+        more |= {f"{name}/{file.name}" for name in own for file in (folder / name).iterdir() if file.name != _PART}
+    except OSError:
+        # What is missing or unreadable is refused where it is read.
+        return
+    # Readers pass over hidden files, such as the notes of file managers.
+    others = sorted(name for name in more if not name.rpartition("/")[2].startswith((".", "_")))
+    if others:
+        raise StoreError(f"{shown(folder / others[0])}: is no part of the snapshot; move it away, or save it again")
+
+
+def _read_part(file: Path, part: _Part) -> pa.Table:
+    """Return the rows of a file that is as it was saved: a Parquet file with other bytes may be readable too."""
+    import pyarrow.parquet as pq
+
+    try:
+        with open_file(file) as opened:
+            data = opened.read() if os.fstat(opened.fileno()).st_size == part.bytes else b""
+    except OSError as error:
+        what = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
+        raise StoreError(f"{shown(file)}: {what}; copy or save the snapshot anew") from error
+    if sha256(data).hexdigest() != part.sha256:
+        raise StoreError(f"{shown(file)}: is damaged or was changed; copy or save the snapshot anew")
+    return pq.ParquetFile(pa.BufferReader(data)).read()
+
+
+def _in_order(tables: list[pa.Table], stored: _Stored) -> Iterator[pa.Table]:
+    """Yield the rows of all parts in the order in which they were saved."""
+    rows = sum(map(len, tables))
+    if rows != stored.rows:
+        raise SchemaError(f"{rows:,} rows and not {stored.rows:,}")
+    if not stored.order:
+        yield from tables
+    starts = [0] * len(tables)
+    for part, length in stored.order:
+        yield tables[part].slice(starts[part], length)
+        starts[part] += length
