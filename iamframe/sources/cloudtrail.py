@@ -17,7 +17,7 @@ from msgspec import Raw
 
 from iamframe.sources.archives import Unreadable
 from iamframe.sources.documents import BROKEN, keys_of, sentence_of
-from iamframe.sources.records import Answer, State, parsed_time
+from iamframe.sources.records import Answer, State, make_decoders, parsed_time
 from iamframe.sources.shapes import ROWS, Document, list_of, shape
 
 TRAIL, LOOKUP = "cloudtrail:trail", "LookupEvents"
@@ -254,8 +254,10 @@ def _answers(document: Document, key: str, operation: str) -> Iterator[Answer]:
     # Per account, the times of the first and the last record of a region in which IAM's events are recorded.
     spans: dict[str | None, tuple[str, str]] = {}
     document.reading.has_read |= not document.items(key) and not document.is_truncated
-    for record in _records(document, key, operation, found):
+    for record, owner, event in _records(document, key, Looked if operation == LOOKUP else Record):
         document.reading.has_read = True
+        if event:
+            found[owner].append(event)
         # The request of a lookup is unknown, so its times do not show which events it leaves out.
         if operation == TRAIL and record.event_time and record.aws_region in _HOME_REGIONS:
             account, time = record.recipient_account_id, record.event_time
@@ -269,19 +271,20 @@ def _answers(document: Document, key: str, operation: str) -> Iterator[Answer]:
         yield document.answer(operation, found[account], covered, account_id=account, state=state)
 
 
-def _records(document: Document, key: str, operation: str, found: dict[str | None, list[Event]]) -> Iterator[Record]:
-    """Yield the records of a list, and add the events of IAM to those of their account."""
-    kind = Looked if operation == LOOKUP else Record
+def _records(document: Document, key: str, kind: type) -> Iterator[tuple[Record, str | None, Event | None]]:
+    """Yield the records of a list; for a record of IAM, also its account and event."""
     # Nobody edits CloudTrail's records by hand.
     for item in (item for chunk in document.records(key, kind, by_hand=False) for item in chunk):
         try:
             record = record_of(item)  # type: ignore[arg-type]
-            if is_of_iam(record):
-                account, event = event_of(record)
-                found[account].append(event)
+            account, event = event_of(record) if is_of_iam(record) else (None, None)
         except BROKEN as error:
             place = f"{document.place} event {item.event_id or 'without an id'}"  # type: ignore[attr-defined]
             sentence = str(error) if isinstance(error, Unreadable) else sentence_of(error, "$")
             document.reading.unreadable(document.piece, f"{place}: {sentence}", place)
         else:
-            yield record
+            yield record, account, event
+
+
+# A live load uses this module without `files`, which makes the decoders of the other formats.
+make_decoders(list(globals().values()))

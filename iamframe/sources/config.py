@@ -16,7 +16,6 @@ from msgspec import UNSET, Raw, UnsetType
 
 from iamframe.knowledge.arn import name_of
 from iamframe.sources.archives import Piece, Unreadable
-from iamframe.sources.documents import BROKEN, sentence_of
 from iamframe.sources.reading import Reading, accounts_of
 from iamframe.sources.records import (
     Answer,
@@ -147,22 +146,18 @@ def answers(reading: Reading) -> list[tuple[Piece, Answer]]:
     """Return an answer per file, type and account with the items of all files, each with its file."""
     found: dict[tuple[str, str, str | None], tuple[Piece, Answer]] = {}
     for document, place, item in _latest(reading.kept(Recorded)):
-        try:
+        with reading.gap_if_unreadable(document.piece, f"{place}.configuration"):
             record = _role(item) if item.resource_type == ROLE else _profile(item)
-        except BROKEN as error:
-            at = f"{place}.configuration"
-            reading.unreadable(document.piece, sentence_of(error, at), at)
-            continue
-        reading.has_read = True
-        (account,) = accounts_of([record])
-        if account:
-            reading.carried.add(document.piece, account)
-        account = account or item.account_id
-        new = document.answer(f"config:{item.resource_type}", [], account_id=account)
-        key = (document.piece.label, item.resource_type, account)
-        _, answer = found.setdefault(key, (document.piece, new))
-        answer.chunks[0].append(record)  # type: ignore[index]
-        answer.captured_at = max(answer.captured_at or "", item.captured_at)
+            reading.has_read = True
+            (account,) = accounts_of([record])
+            if account:
+                reading.carried.add(document.piece, account)
+            account = account or item.account_id
+            new = document.answer(f"config:{item.resource_type}", [], account_id=account)
+            key = (document.piece.label, item.resource_type, account)
+            _, answer = found.setdefault(key, (document.piece, new))
+            answer.chunks[0].append(record)  # type: ignore[index]
+            answer.captured_at = max(answer.captured_at or "", item.captured_at)
     return list(found.values())
 
 

@@ -19,14 +19,12 @@ from iamframe.sources import cloudtrail, config, iam, references, steampipe, ter
 from iamframe.sources.archives import DENIED, Piece, Unreadable, pieces, shown
 from iamframe.sources.denied import read_denied
 from iamframe.sources.documents import (
-    BROKEN,
     Value,
     at_place,
     beginning,
     documents_of,
     keys_of,
     object_of,
-    sentence_of,
     short_text,
     utf8,
 )
@@ -84,7 +82,7 @@ def _answers(reading: Reading, found: list[tuple[str, Piece]]) -> Iterator[Answe
     for _, piece in found:
         _note_caller(reading, piece)
     for source, piece in found:
-        try:
+        with reading.gap_if_unreadable(piece):
             for answer in _file(reading, source, piece):
                 chunks = iter(answer)
                 first = next(chunks, [])
@@ -94,10 +92,6 @@ def _answers(reading: Reading, found: list[tuple[str, Piece]]) -> Iterator[Answe
                 else:
                     answer.chunks = [first, *chunks]
                     waiting.append((piece, answer))
-        except Unreadable as problem:
-            reading.unreadable(piece, str(problem))
-        except BROKEN as error:
-            reading.unreadable(piece, sentence_of(error, "$"))
     for piece, answer in (*waiting, *config.answers(reading)):
         yield reading.with_owner(piece, answer)
     yield from references.answers(reading)
@@ -137,12 +131,10 @@ def _file(reading: Reading, source: str, piece: Piece) -> Iterator[Answer]:
         return
     data = piece.read()
     for place, content in documents_of(data):
-        try:
-            keys: dict[str, Value] = content if isinstance(content, dict) else {ROWS: content}
-            document = Document(reading, source, piece, len(data), place, keys)
+        keys: dict[str, Value] = content if isinstance(content, dict) else {ROWS: content}
+        document = Document(reading, source, piece, len(data), place, keys)
+        with reading.gap_if_unreadable(piece, place):
             yield from _document(document) if isinstance(content, dict) else _list(document, content)
-        except Unreadable as problem:
-            reading.unreadable(piece, str(problem), place)
 
 
 def _document(document: Document) -> Iterator[Answer]:
@@ -182,12 +174,8 @@ def _list(document: Document, items: list[Raw]) -> Iterator[Answer]:
         return
     for index, item in enumerate(items):
         at = f"{place}[{index}]"
-        try:
+        with document.reading.gap_if_unreadable(document.piece, at):
             yield from _document(document.within(at, object_of(item, at)))
-        except Unreadable as problem:
-            document.reading.unreadable(document.piece, str(problem), at)
-        except BROKEN as error:
-            document.reading.unreadable(document.piece, sentence_of(error, at), at)
 
 
 def _shown_keys(keys: dict[str, Value]) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, TypeVar
@@ -21,8 +22,9 @@ from iamframe.knowledge.operations import (
     cli_name,
     region_in,
 )
-from iamframe.sources.archives import Piece
+from iamframe.sources.archives import Piece, Unreadable
 from iamframe.sources.consumers import CONSUMERS
+from iamframe.sources.documents import BROKEN, sentence_of
 from iamframe.sources.records import Answer, Gap
 
 Records = list[msgspec.Struct]
@@ -103,6 +105,16 @@ class Reading:
         operation = _named_after(piece) or "file"
         region = GLOBAL if operation in _IAM else region_of(piece) or UNKNOWN_REGION
         self.gap(piece, Gap(operation, subject, "unreadable", f"{piece.label}: {sentence}", region=region))
+
+    @contextmanager
+    def gap_if_unreadable(self, piece: Piece, path: str = "$") -> Iterator[None]:
+        """Note a gap if the code in this context finds that a file, or one place in it, cannot be read."""
+        try:
+            yield
+        except Unreadable as error:
+            self.unreadable(piece, str(error), path)
+        except BROKEN as error:
+            self.unreadable(piece, sentence_of(error, path), path)
 
     def gaps_with_owner(self) -> Records:
         """Return all gaps, each with the account of its file where that is known, once all files are read."""

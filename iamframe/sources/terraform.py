@@ -137,13 +137,11 @@ def _answers(document: Document, operation: str, managed: Iterable[_Managed]) ->
     roles: list[Role] = []
     profiles: list[GotProfile] = []
     for resource in managed:
-        try:
+        with document.reading.gap_if_unreadable(document.piece, resource.address):
             if resource.type == ROLE:
                 roles.append(_role(resource))
             elif resource.type == PROFILE:
                 profiles.append(_profile(resource))
-        except BROKEN as error:
-            document.reading.unreadable(document.piece, sentence_of(error, resource.address), resource.address)
     document.reading.has_read = True
     yield document.answer(operation, roles)
     yield document.answer(operation, profiles)
