@@ -138,11 +138,6 @@ def pieces(source: str | os.PathLike[str]) -> Iterator[Piece]:
         raise SourceError(f"{shown(path)}: is neither a file nor a folder; save what it prints to a file and name that")
 
 
-def failed_read(error: OSError) -> Unreadable:
-    """Return the error for a file that fails while it is read, as on a failing disk or share."""
-    return Unreadable(f"cannot be read to its end ({_reason(error)}); copy it to another disk, and name it there")
-
-
 def shown(path: str | os.PathLike[str]) -> str:
     """Return a path as text that fits on one line of a message and in any file."""
     try:
@@ -155,6 +150,11 @@ def shown(path: str | os.PathLike[str]) -> str:
 
 def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
+
+
+def _failed_read(error: OSError) -> Unreadable:
+    # A disk or a share may fail while a file is read.
+    return Unreadable(f"cannot be read to its end ({_reason(error)}); copy it to another disk, and name it there")
 
 
 def _folder(root: Path) -> Iterator[Piece]:
@@ -204,7 +204,7 @@ def _file(path: Path, folders: tuple[str, ...], root: int) -> Iterator[Piece]:
     try:
         size = path.stat().st_size
     except OSError as error:
-        yield _broken(label, folders, root, str(failed_read(error)))
+        yield _broken(label, folders, root, str(_failed_read(error)))
         return
     if path.suffix.lower() == ".zip":
         yield from _zip_members(label, (*folders, path.name), path, root)
@@ -223,7 +223,7 @@ def _read_file(path: Path) -> bytes:
         try:
             return file.read()
         except OSError as error:
-            raise failed_read(error) from error
+            raise _failed_read(error) from error
 
 
 class _Budget:

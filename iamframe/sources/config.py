@@ -64,14 +64,13 @@ class Item(msgspec.Struct, gc=False, rename="camel"):
 
 def _in_camel_case(kind: type[msgspec.Struct], **types: Any) -> Any:
     """Return a record type with the keys in camelCase, as Config writes them, and some fields of other types."""
-    fields = msgspec.structs.fields(kind)
-    defined = [(one.name, types.get(one.name, one.type), _default(one)) for one in fields]
-    keys = {one.name: _lower_first(one.encode_name) for one in fields}
-    return msgspec.defstruct(kind.__name__, defined, bases=(kind,), rename=keys, gc=False, frozen=kind is Tag)
-
-
-def _default(field: msgspec.structs.FieldInfo) -> Any:
-    return msgspec.NODEFAULT if field.required else field.default
+    fields: list[Any] = []
+    keys = {}
+    for one in msgspec.structs.fields(kind):
+        default = msgspec.NODEFAULT if one.required else one.default
+        fields.append((one.name, types.get(one.name, one.type), default))
+        keys[one.name] = _lower_first(one.encode_name)
+    return msgspec.defstruct(kind.__name__, fields, bases=(kind,), rename=keys)
 
 
 def _lower_first(key: str) -> str:
