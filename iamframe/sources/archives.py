@@ -52,7 +52,8 @@ class Piece:
 
     `label` is its name in messages, `name` its own without `.gz`, and `size` its size on disk, perhaps compressed.
     `folders` lead to it, the innermost last; the first `root` of them lead to the source that the user named. `read`
-    returns its bytes, or raises Unreadable. `member` tells members of one archive with the same name apart.
+    returns its bytes, or raises Unreadable. `member` tells members of one archive with the same name apart. `path` is
+    that of a file which is not compressed.
     """
 
     label: str
@@ -62,6 +63,7 @@ class Piece:
     size: int
     root: int
     member: str = ""
+    path: Path | None = None
 
     @property
     def place(self) -> tuple[str, ...]:
@@ -209,7 +211,8 @@ def _file(path: Path, folders: tuple[str, ...], root: int) -> Iterator[Piece]:
     if path.suffix.lower() == ".zip":
         yield from _zip_members(label, (*folders, path.name), path, root)
     else:
-        yield Piece(label, folders, _without_gz(path.name), partial(_read_file, path), size, root)
+        plain = None if _is_gz(path.name) else path
+        yield Piece(label, folders, _without_gz(path.name), partial(_read_file, path), size, root, path=plain)
 
 
 def _read_file(path: Path) -> bytes:

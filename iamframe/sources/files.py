@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Raw
 
 from iamframe.errors import SourceError
-from iamframe.sources import cloudtrail, config, iam, references, steampipe, terraform
+from iamframe.sources import cloudtrail, config, iam, references, shapes, steampipe, terraform
 from iamframe.sources.archives import DENIED, Piece, Unreadable, pieces, shown
 from iamframe.sources.denied import read_denied
 from iamframe.sources.documents import (
@@ -30,6 +30,7 @@ from iamframe.sources.documents import (
 )
 from iamframe.sources.reading import Reading, Records, accounts_of
 from iamframe.sources.records import Answer, make_decoders
+from iamframe.sources.runs import MARK, cut
 from iamframe.sources.shapes import LISTS, ROWS, SHAPES, Document
 
 # A document may have several shapes, which are read in this order.
@@ -42,18 +43,22 @@ for _format in _FORMATS:
 _SMALL = 4_096
 
 
-def read_files(sources: Iterable[Any]) -> Iterator[Answer]:
+def read_files(sources: Iterable[Any], *, in_runs: bool = True) -> Iterator[Answer]:
     """Yield an `Answer` per list in files, folders and archives; content that cannot be read becomes `Gap`s.
 
     Parameters
     ----------
     sources
         Paths of files, folders and archives.
+    in_runs
+        Whether to read long lists in runs.
 
     Raises
     ------
     SourceError
         If a source does not exist, or nothing in all of them could be read.
+    NotARun
+        If a long list cannot be read in runs; answers until then do not count.
     """
     labels = []
     found: dict[tuple[str, ...], tuple[str, Piece]] = {}
@@ -62,7 +67,7 @@ def read_files(sources: Iterable[Any]) -> Iterator[Answer]:
         for piece in pieces(source):
             # A file that lies in two of the sources is read once.
             found.setdefault(piece.place, (shown(source), piece))
-    reading = Reading()
+    reading = Reading(in_runs)
     # Files are read in the order of their places, so the order of the sources changes nothing.
     yield from _answers(reading, [found[place] for place in sorted(found)])
     if not reading.has_read:
@@ -129,12 +134,34 @@ def _file(reading: Reading, source: str, piece: Piece) -> Iterator[Answer]:
     if piece.name.lower() == DENIED:
         yield read_denied(reading, source, piece)
         return
+    if document := _document_in_runs(reading, source, piece):
+        with reading.gap_if_unreadable(piece):
+            yield from _document(document)
+        return
     data = piece.read()
     for place, content in documents_of(data):
         keys: dict[str, Value] = content if isinstance(content, dict) else {ROWS: content}
         document = Document(reading, source, piece, len(data), place, keys)
         with reading.gap_if_unreadable(piece, place):
             yield from _document(document) if isinstance(content, dict) else _list(document, content)
+
+
+def _document_in_runs(reading: Reading, source: str, piece: Piece) -> Document | None:
+    """Return the document of a large file, with its long list in runs, or None if it must be read as a whole."""
+    if piece.path is None or piece.size <= shapes.LARGE or not reading.in_runs:
+        return None
+    try:
+        if not (parts := cut(piece.path)):
+            return None
+        text, runs = parts
+        ((place, keys),) = documents_of(text)
+    except (OSError, ValueError, Unreadable):
+        return None
+    items = keys.get(runs.key) if isinstance(keys, dict) else None
+    if not isinstance(items, list) or items[:1] != [MARK]:
+        return None
+    del items[0]
+    return Document(reading, source, piece, piece.size, place, keys, runs=runs)  # type: ignore[arg-type]
 
 
 def _document(document: Document) -> Iterator[Answer]:
@@ -145,14 +172,14 @@ def _document(document: Document) -> Iterator[Answer]:
         inner = f"{place}.data"
         yield from _document(document.within(inner, object_of(document.as_json("data"), inner)))
         return
-    shapes = [one for one in _SHAPES if one.fits(document)]
-    if not shapes:
+    fitting = [one for one in _SHAPES if one.fits(document)]
+    if not fitting:
         raise Unreadable(
             f"{at_place(place)}is not a shape that iamframe reads (its keys are {_shown_keys(keys)}); see the "
             "README for the files that it takes"
         )
     problems = []
-    for shape in shapes:
+    for shape in fitting:
         try:
             yield from shape.read(document)
         except Unreadable as problem:

@@ -70,6 +70,8 @@ class Reading:
 
     Attributes
     ----------
+    in_runs : bool
+        Whether long lists are read in runs.
     gaps : list of (Piece, Gap)
         A gap without an account gets that of its file once all files are read.
     callers : dict
@@ -80,6 +82,7 @@ class Reading:
         Whether at least one file could be used.
     """
 
+    in_runs: bool = True
     gaps: list[tuple[Piece, Gap]] = field(default_factory=list)
     callers: dict[tuple[str, ...], str] = field(default_factory=dict)
     carried: AccountsByFolder = field(default_factory=AccountsByFolder)

@@ -19,11 +19,12 @@ from iamframe.sources.archives import Piece, Unreadable
 from iamframe.sources.documents import BROKEN, Value, kind_of, refuse_repeats, sentence_of
 from iamframe.sources.reading import Reading, Records
 from iamframe.sources.records import Answer, State
+from iamframe.sources.runs import NotARun, Runs
 
 # The number of records that become columns at once.
 _CHUNK = 2_000
 # People edit files by hand, but none as large as this.
-_LARGE = 4 << 20
+LARGE = 4 << 20
 # AWS's documentation shows made-up markers in complete answers; a real marker is opaque.
 _EXAMPLE_MARKER = re.compile(r"EXAMPLE.*EXAMPLE")
 # The key under which a list that is a document by itself has its items.
@@ -34,7 +35,8 @@ ROWS = "rows"
 class Document:
     """One JSON document, the place in the file where it stands, and the results of all files so far.
 
-    `size` is that of its file. `short` holds the keys of lists with items that could not be read.
+    `size` is that of its file. `short` holds the keys of lists with items that could not be read. `runs` are the first
+    items of a long list, which are not in `keys`.
     """
 
     reading: Reading
@@ -44,6 +46,7 @@ class Document:
     place: str
     keys: dict[str, Value]
     short: set[str] = field(default_factory=set)
+    runs: Runs | None = None
 
     def within(self, place: str, keys: dict[str, Value]) -> Document:
         """Return a document inside this one."""
@@ -93,7 +96,7 @@ class Document:
     def decoder(self, kind: Any) -> Callable[[Raw], Any]:
         """Return a function that decodes an item, and in a small file refuses one that repeats a key."""
         decode = msgspec.json.Decoder(kind).decode
-        if self.size > _LARGE:
+        if self.size > LARGE:
             return decode
 
         def decode_once(item: Raw) -> Any:
@@ -111,13 +114,18 @@ class Document:
         by_hand
             Whether people edit such files, so that a repeated key is looked for.
         """
+        runs = self.runs if self.runs and self.runs.key == key else None
+        if runs:
+            yield from _in_chunks(runs.lists(kind))
         decode = self.decoder(kind) if by_hand else msgspec.json.Decoder(kind).decode
         items, path = self.items(key), self.path(key)
         for start in range(0, len(items), _CHUNK):
             part = items[start : start + _CHUNK]
             try:
                 chunk = list(map(decode, part))
-            except BROKEN:
+            except BROKEN as error:
+                if runs:
+                    raise NotARun(str(error)) from error
                 each = [self.one(item, decode, f"{path}[{n}]") for n, item in enumerate(part, start)]
                 chunk = [record for record in each if record is not None]
                 self.short.add(key)
@@ -160,6 +168,16 @@ class Document:
         """Return the answer of an operation that gets one resource."""
         record = self.one(self.as_json(key), self.decoder(kind), f"{self.place}.{key}")
         return self.answer(operation, [] if record is None else [record])
+
+
+def _in_chunks(lists: Iterable[Records]) -> Iterator[Records]:
+    chunk: Records = []
+    for records in lists:
+        chunk += records
+        while len(chunk) >= _CHUNK:
+            yield chunk[:_CHUNK]
+            del chunk[:_CHUNK]
+    yield chunk
 
 
 Read = Callable[[Document], Iterable[Answer]]
