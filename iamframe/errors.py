@@ -1,64 +1,64 @@
 """Every error of iamframe, and the policy for them.
 
-An error is for what makes an answer impossible: no such file, nothing readable, a policy file that cannot be
-understood. Its message is one sentence that says what, where, and what to do; the command line prints it and exits
-with status 2. What could only be read in part never raises: the readable part is kept, and each unreadable piece is
-a row of the `gaps` frame, so that an empty result always means "there is none" and never "we could not look".
+An error means that no answer is possible: a file does not exist, nothing can be read, a policy file is not valid. Its
+message is one sentence: what happened, where, and what to do. The command line prints it and exits with status 2. Data
+that can be read in part raises no error: the readable part is kept, and each unreadable piece is a row of the `gaps`
+frame, so that an empty result means that there is nothing to find.
 """
 
 
 class IamframeError(Exception):
-    """Base of all errors that a user can meet; its message is one sentence."""
+    """Base of all errors of iamframe; its message is one sentence."""
 
 
 class SourceError(IamframeError):
-    """A source cannot be read at all: no such file, or nothing in it that iamframe understands."""
+    """A source cannot be read: the file does not exist, or iamframe can read nothing in it."""
 
 
 class ExpiredError(SourceError):
-    """Credentials expired while an account was read; what was read until then is kept."""
+    """Credentials expired while an account was read; the answers until then are kept."""
 
 
 class PolicyError(IamframeError):
-    """A tag policy file cannot be understood."""
+    """A tag policy file is not valid."""
 
 
 class UnknownCheckError(IamframeError):
-    """A check was asked for that does not exist."""
+    """A check of that name does not exist."""
 
 
 class FilterError(IamframeError):
-    """A filter asks for what the result does not have, so that an empty answer would say nothing."""
+    """A filter does not match the result, so an empty answer would be misleading."""
 
 
 class SchemaError(IamframeError):
-    """A frame does not have the columns, types or keys that the schema gives it."""
+    """A frame does not have the columns, types or keys of its schema."""
 
 
 class ReportError(IamframeError):
-    """A report cannot be written where it was asked for."""
+    """A report cannot be written to its folder."""
 
 
 class NotebookError(IamframeError):
-    """The notebooks cannot be copied to where they were asked for."""
+    """The notebooks cannot be copied to the folder."""
 
 
 class PlanError(IamframeError):
-    """A clean-up is asked for with an age that is none."""
+    """`plan` was given an age that cannot be parsed."""
 
 
 class StoreError(IamframeError):
-    """A snapshot cannot be saved where it was asked for, or what is there cannot be opened."""
+    """A snapshot cannot be saved to a folder, or opened from it."""
 
 
 class SqlError(IamframeError):
-    """A query cannot be answered: it is no SQL, names what is not there, or asks for more than to read the frames."""
+    """A query is not valid SQL, uses an unknown name, or does more than read the frames."""
 
 
 class MissingExtraError(IamframeError):
-    """Something was asked for that needs a package of an extra which is not installed."""
+    """A feature needs a package of an extra that is not installed."""
 
 
 def missing_extra(package: str, extra: str) -> MissingExtraError:
-    """Return the error that says which package is missing, and the command that installs it."""
+    """Return the error that names the missing package and the command that installs it."""
     return MissingExtraError(f"{package} is not installed: pip install 'iamframe[{extra}]' brings it")

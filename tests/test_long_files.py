@@ -10,8 +10,9 @@ import pytest
 
 import iamframe
 from iamframe.errors import SourceError
-from iamframe.sources import shapes
+from iamframe.sources import runs, shapes
 from iamframe.sources.files import read_files
+from iamframe.sources.runs import NotARun
 
 EC2 = {"Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
 FORMS = {
@@ -47,8 +48,11 @@ def dump(**more: object) -> dict[str, object]:
 @pytest.fixture(params=[1, 7, 150])
 def in_chunks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """Read so many records at once, from files that count as large."""
-    monkeypatch.setattr(shapes, "_LARGE", 0)
+    monkeypatch.setattr(shapes, "LARGE", 0)
     monkeypatch.setattr(shapes, "_CHUNK", request.param)
+    # Two or three roles are a run, and only the end of the file is not read in runs.
+    monkeypatch.setattr(runs, "_RUN", 2_000)
+    monkeypatch.setattr(runs, "_END", 6_000)
     return int(request.param)
 
 
@@ -78,7 +82,7 @@ def test_the_frames_are_those_of_one_chunk(tmp_path: Path, monkeypatch: pytest.M
     whole = load(tmp_path, text)
     monkeypatch.setattr(shapes, "_CHUNK", 7)
     for size in (0, 1 << 40):
-        monkeypatch.setattr(shapes, "_LARGE", size)
+        monkeypatch.setattr(shapes, "LARGE", size)
         chunks = load(tmp_path, text)
         for name, frame in whole.frames.items():
             pd.testing.assert_frame_equal(chunks.frames[name], frame)
@@ -90,6 +94,50 @@ def test_memory_holds_the_records_of_one_chunk(tmp_path: Path, in_chunks: int) -
     sizes = [len(chunk) for answer in read_files([file]) for chunk in answer]
     assert max(sizes) <= in_chunks
     assert sum(sizes) == 200
+
+
+@pytest.mark.usefixtures("in_chunks")
+def test_a_long_list_is_read_in_runs_until_one_cannot_be_read(tmp_path: Path) -> None:
+    file = tmp_path / "dump.json"
+    content = dump()
+    file.write_text(json.dumps(content, indent=4), encoding="utf-8")
+    assert sum(len(chunk) for answer in read_files([file]) for chunk in answer) == 200
+    content["RoleDetailList"][120]["Tags"] = "none"  # type: ignore[index]
+    file.write_text(json.dumps(content, indent=4), encoding="utf-8")
+    with pytest.raises(NotARun):
+        [len(chunk) for answer in read_files([file]) for chunk in answer]
+
+
+@pytest.mark.usefixtures("in_chunks")
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("nested_first", [True, False])
+def test_a_long_list_inside_another_object_is_not_the_documents_own(
+    form: str, nested_first: bool, tmp_path: Path
+) -> None:
+    other, own = {"other": {"Roles": dump()["RoleDetailList"]}}, {"Roles": [role(900), role(901)]}
+    text = json.dumps(other | own if nested_first else own | other, **FORMS[form])  # type: ignore[arg-type]
+    assert names(load(tmp_path, text)) == ["role-900", "role-901"]
+
+
+@pytest.mark.usefixtures("in_chunks")
+@pytest.mark.parametrize("form", FORMS)
+def test_a_list_that_looks_like_the_long_one_is_not_part_of_it(form: str, tmp_path: Path) -> None:
+    others = [{"Path": "/", "PolicyName": f"p-{number}", "Text": "x" * 200} for number in range(200)]
+    inventory = load(tmp_path, json.dumps(dump(Policies=others), **FORMS[form]))  # type: ignore[arg-type]
+    assert names(inventory) == ROLES
+    assert inventory.calls["state"].tolist() == ["complete"]
+
+
+@pytest.mark.usefixtures("in_chunks")
+def test_a_file_that_became_shorter_is_not_a_shorter_list(tmp_path: Path) -> None:
+    file = tmp_path / "dump.json"
+    file.write_text(json.dumps(dump(), indent=4), encoding="utf-8")
+    text, found = runs.cut(file) or (b"", None)
+    assert text.startswith(b'{\n    "UserDetailList": [],\n    "RoleDetailList": ["iamframe')
+    assert found is not None
+    file.write_bytes(file.read_bytes()[: found.end - 10])
+    with pytest.raises(NotARun):
+        list(found.lists(dict))
 
 
 @pytest.mark.usefixtures("in_chunks")

@@ -16,6 +16,7 @@ from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.snapshot import UNFINISHED, is_snapshot, move_back, read_snapshot, refuse_others
 from iamframe.sources.archives import shown, whole_file
 from iamframe.sources.files import read_files
+from iamframe.sources.runs import NotARun
 
 SAMPLE = "sample"
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -113,7 +114,11 @@ def load_files(*paths: str | os.PathLike[str]) -> Inventory:
         raise SourceError("no file given; name a file or folder that holds what the AWS CLI printed")
     # A folder of the user's that is called `sample` is not the sample.
     names = [shown(path) for path in paths]
-    return build_inventory(read_files(paths), [f"./{name}" if name == SAMPLE else name for name in names])
+    sources = [f"./{name}" if name == SAMPLE else name for name in names]
+    try:
+        return build_inventory(read_files(paths), sources)
+    except NotARun:
+        return build_inventory(read_files(paths, in_runs=False), sources)
 
 
 def load_sample() -> Inventory:

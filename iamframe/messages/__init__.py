@@ -1,1 +1,1 @@
-"""What iamframe says: the words around numbers and names."""
+"""Texts of messages: counts and names in sentences."""

@@ -1,10 +1,10 @@
-"""Words that numbers are said in, and words of others on one line."""
+"""Counts with their nouns, and text of other people on one line."""
 
 from __future__ import annotations
 
 
 def counted(count: int, noun: str) -> str:
-    """Return a count with its noun, in the singular where it is one."""
+    """Return a count with its noun, in the singular for one."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
@@ -16,7 +16,7 @@ def printable(text: str) -> str:
 
 
 def how_many(complete: int, checks: int) -> str:
-    """Return how many checks are complete, in words that follow a semicolon."""
+    """Return the number of complete checks as the end of a sentence."""
     if checks == 1:
         return f"the check is {'complete' if complete else 'not complete'}"
     if complete in (0, checks):

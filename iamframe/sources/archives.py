@@ -1,7 +1,7 @@
-"""Files, folders, `.gz` and `.zip`, as pieces that are read when they are wanted.
+"""Files, folders, `.gz` and `.zip` as pieces, each read only when its content is needed.
 
-Archives are read in memory and never unpacked to disk, with a cap on what they may unpack to; links in them are not
-followed. Nothing that a name inside an archive says is used as a path.
+Archives are read in memory and never unpacked to disk. What they may unpack to is capped, and links in them are not
+followed. No name inside an archive is used as a path.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from io import BufferedReader
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -23,7 +24,7 @@ from typing import BinaryIO
 from iamframe.errors import SourceError
 
 MAX_UNPACKED = 1 << 30
-# What reading a member of a damaged or encrypted archive raises.
+# The errors that reading a member of a damaged or encrypted archive raises.
 _DAMAGED = (
     OSError,
     EOFError,
@@ -34,70 +35,59 @@ _DAMAGED = (
     zlib.error,
     lzma.LZMAError,
 )
-_SUFFIXES = (".json", ".jsonl", ".ndjson", ".tfstate")
 DENIED = "denied.csv"
-# What a report consists of; the file that makes a folder a snapshot, and what it says at its beginning.
+_WANTED = (".json", ".jsonl", ".ndjson", ".tfstate", ".zip")
+# The files of a report; the file that makes a folder a snapshot, and the text near its beginning.
 _REPORT = {"report.html", "summary.json", "findings.csv"}
 MANIFEST, FORMAT = "manifest.json", "iamframe snapshot"
 
 
 class Unreadable(Exception):
-    """A piece that cannot be read; the message is a sentence without its place."""
+    """A piece cannot be read; the message is a sentence without the name of the piece."""
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One file: how messages name it, the folders that it lies in (innermost last), its name, a way to open it.
+    """One file, in a folder or an archive.
 
-    `size` is the number of its bytes where it lies, which may be packed. `root` is how many of the folders lead to the
-    source that was named. `member` tells one of an archive from others of its name.
+    `label` is its name in messages, `name` its own without `.gz`, and `size` its size on disk, perhaps compressed.
+    `folders` lead to it, the innermost last; the first `root` of them lead to the source that the user named. `read`
+    returns its bytes, or raises Unreadable. `member` tells members of one archive with the same name apart. `path` is
+    that of a file which is not compressed.
     """
 
     label: str
     folders: tuple[str, ...]
     name: str
-    open: Callable[[], BinaryIO]
+    read: Callable[[], bytes]
     size: int
     root: int
     member: str = ""
-
-    def read(self) -> bytes:
-        """Return its bytes.
-
-        Raises
-        ------
-        Unreadable
-            If it cannot be read.
-        """
-        with self.open() as file:
-            try:
-                return file.read()
-            except OSError as error:
-                raise unread(error) from error
+    path: Path | None = None
 
     @property
     def place(self) -> tuple[str, ...]:
-        """Where it stands: the same file is the same place, whatever the way that led to it."""
+        """Its key: the same file has the same place, by whichever source it was found."""
         return (*self.folders, Path(self.label).name, self.member)
 
 
 def open_file(path: str | os.PathLike[str], *, pipe: bool = False) -> BufferedReader:
-    """Open a file that somebody named, to be read; a pipe only where it may be one.
+    """Open a file that a user named; a pipe only where it is allowed.
 
     Raises
     ------
     OSError
-        If it cannot be opened, or is no file but what may never end or never begin, such as a device or a pipe.
+        If it cannot be opened, or is a device or a pipe, which may never begin or end.
     """
     try:
-        # Without O_NONBLOCK, opening a pipe waits for its writer: right for `<(command)`, wrong in somebody's folder.
+        # Without O_NONBLOCK, opening a pipe waits for its writer: right for `<(command)`, wrong in a folder.
         waits = 0 if pipe else getattr(os, "O_NONBLOCK", 0)
         handle = os.open(path, os.O_RDONLY | waits | getattr(os, "O_BINARY", 0))
     except ValueError as error:
         raise OSError(errno.EINVAL, f"that is no name of a file: {error}") from error
     mode = os.fstat(handle).st_mode
     if stat.S_ISREG(mode) or (pipe and stat.S_ISFIFO(mode)):
-        return open(handle, "rb")  # noqa: PTH123 - whoever asks closes it
+        return open(handle, "rb")  # noqa: PTH123 - the caller closes it
     os.close(handle)
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -105,12 +95,12 @@ def open_file(path: str | os.PathLike[str], *, pipe: bool = False) -> BufferedRe
 
 
 def whole_file(path: str | os.PathLike[str], most: int = MAX_UNPACKED, *, pipe: bool = False) -> bytes:
-    """Return the bytes of a file that somebody named; `pipe`: it may be one, such as a shell's `<(command)`.
+    """Return the bytes of a file that a user named; `pipe` allows one, such as a shell's `<(command)`.
 
     Raises
     ------
     OSError
-        If it cannot be read, is no file, or has more bytes than that.
+        If it cannot be read, is not a file, or has more than `most` bytes.
     """
     with open_file(path, pipe=pipe) as file:
         data = file.read(most + 1)
@@ -122,14 +112,13 @@ def whole_file(path: str | os.PathLike[str], most: int = MAX_UNPACKED, *, pipe: 
 def pieces(source: str | os.PathLike[str]) -> Iterator[Piece]:
     """Yield the pieces of a file, folder or archive, sorted by name.
 
-    Of a folder only JSON, Terraform state, archives and `denied.csv` are taken; folders whose name begins with a dot
-    (such as Terraform's own) are passed over, so are reports and snapshots that iamframe wrote beneath it, and links to
-    folders are not followed.
+    From a folder, only JSON, Terraform state, archives and `denied.csv` are taken. Folders whose name begins with a
+    dot (such as Terraform's own), links to folders, and reports and snapshots of iamframe are passed over.
 
     Raises
     ------
     SourceError
-        If there is no such file or folder, or it may not be read.
+        If the file or folder does not exist, or cannot be read.
     """
     if not os.fspath(source):
         raise SourceError("a source is empty; name a file or folder, or `sample` for the fictional sample")
@@ -151,23 +140,23 @@ def pieces(source: str | os.PathLike[str]) -> Iterator[Piece]:
         raise SourceError(f"{shown(path)}: is neither a file nor a folder; save what it prints to a file and name that")
 
 
-def unread(error: OSError) -> Unreadable:
-    """Return what is said of a piece that fails while it is read, as on a disk or a share that is failing."""
-    return Unreadable(f"cannot be read to its end ({_reason(error)}); copy it to another disk, and name it there")
-
-
 def shown(path: str | os.PathLike[str]) -> str:
-    """Return a path as text that fits one line of a message and any file."""
+    """Return a path as text that fits on one line of a message and in any file."""
     try:
         text = os.fsencode(path).decode(errors="replace")
     except UnicodeEncodeError:
-        # What a script put together may be no name that a file can have.
+        # A path that a script composed may hold text that no file name can have.
         text = os.fspath(path).encode(errors="replace").decode()
     return "".join(f"\\x{ord(c):02x}" if c < " " or "\x7f" <= c <= "\x9f" else c for c in text)
 
 
 def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
+
+
+def _failed_read(error: OSError) -> Unreadable:
+    # A disk or a share may fail while a file is read.
+    return Unreadable(f"cannot be read to its end ({_reason(error)}); copy it to another disk, and name it there")
 
 
 def _folder(root: Path) -> Iterator[Piece]:
@@ -178,19 +167,19 @@ def _folder(root: Path) -> Iterator[Piece]:
 
     depth = len(root.resolve().parts)
     for folder, subfolders, names in os.walk(root, onerror=refuse):
-        if Path(folder) != root and _is_ours(Path(folder), names):
+        if Path(folder) != root and _is_output(Path(folder), names):
             subfolders[:] = []
             continue
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         folders = Path(folder).resolve().parts
         for name in sorted(names):
             path = Path(folder) / name
-            if _is_wanted(name, (*_SUFFIXES, ".zip")) and not name.startswith(".") and path.is_file():
+            if _is_wanted(name) and not name.startswith(".") and path.is_file():
                 yield from _file(path, path.resolve().parent.parts if path.is_symlink() else folders, depth)
 
 
-def _is_ours(folder: Path, names: list[str]) -> bool:
-    """Return whether a folder holds what iamframe itself wrote: a report, or a snapshot."""
+def _is_output(folder: Path, names: list[str]) -> bool:
+    """Return whether iamframe wrote the folder: a report or a snapshot."""
     if set(names) >= _REPORT:
         return True
     try:
@@ -199,58 +188,62 @@ def _is_ours(folder: Path, names: list[str]) -> bool:
         return False
 
 
-def _is_wanted(name: str, suffixes: tuple[str, ...]) -> bool:
-    plain = name[:-3] if name.lower().endswith(".gz") else name
-    return plain.lower().endswith(suffixes) or plain.lower() == DENIED
+def _is_wanted(name: str) -> bool:
+    plain = _without_gz(name).lower()
+    return plain.endswith(_WANTED) or plain == DENIED
+
+
+def _is_gz(name: str) -> bool:
+    return name.lower().endswith(".gz")
+
+
+def _without_gz(name: str) -> str:
+    return name[:-3] if _is_gz(name) else name
 
 
 def _file(path: Path, folders: tuple[str, ...], root: int) -> Iterator[Piece]:
     label = shown(path)
-
-    def opened() -> BinaryIO:
-        try:
-            return path.open("rb", buffering=0)
-        except OSError as error:
-            raise Unreadable(f"cannot be read ({error.strerror}); ask for permission to read it") from error
-
-    def unpacked() -> BinaryIO:
-        with opened() as file:
-            return _gunzipped(file, _Budget())
-
     try:
         size = path.stat().st_size
     except OSError as error:
-        yield _broken(label, folders, root, str(unread(error)))
+        yield _broken(label, folders, root, str(_failed_read(error)))
         return
     if path.suffix.lower() == ".zip":
-        yield from _zipped(label, (*folders, path.name), path, root)
-    elif path.suffix.lower() == ".gz":
-        yield Piece(label, folders, path.name[:-3], unpacked, size, root)
+        yield from _zip_members(label, (*folders, path.name), path, root)
     else:
-        yield Piece(label, folders, path.name, opened, size, root)
+        plain = None if _is_gz(path.name) else path
+        yield Piece(label, folders, _without_gz(path.name), partial(_read_file, path), size, root, path=plain)
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        file = path.open("rb", buffering=0)
+    except OSError as error:
+        raise Unreadable(f"cannot be read ({error.strerror}); ask for permission to read it") from error
+    with file:
+        if _is_gz(path.name):
+            return _gunzipped(file, _Budget())
+        try:
+            return file.read()
+        except OSError as error:
+            raise _failed_read(error) from error
 
 
 class _Budget:
-    """How many more bytes a source may unpack to."""
+    """The number of bytes that a source may still unpack to."""
 
     def __init__(self) -> None:
         self.left = MAX_UNPACKED
 
     def spend(self, size: int) -> None:
-        """Take some of it.
-
-        Raises
-        ------
-        Unreadable
-            If there is not as much left.
-        """
+        """Take so many bytes, or raise Unreadable if there are not as many left."""
         self.left -= size
         if self.left < 0:
             cap = f"{MAX_UNPACKED >> 30} GiB" if MAX_UNPACKED >= 1 << 30 else f"{MAX_UNPACKED:,} bytes"
             raise Unreadable(f"unpacks to more than {cap}; unpack it and name the folder")
 
 
-def _gunzipped(packed: BinaryIO, budget: _Budget) -> BinaryIO:
+def _gunzipped(packed: BinaryIO, budget: _Budget) -> bytes:
     unpacked = io.BytesIO()
     try:
         with gzip.GzipFile(fileobj=packed) as file:
@@ -259,68 +252,48 @@ def _gunzipped(packed: BinaryIO, budget: _Budget) -> BinaryIO:
                 unpacked.write(block)
     except (OSError, EOFError, zlib.error) as error:
         raise Unreadable("is not a whole gzip file; compress it again, or name the file itself") from error
-    # A file of exactly these bytes is read without a copy of them.
-    return io.BytesIO(unpacked.getvalue())
+    return unpacked.getvalue()
 
 
-def _zipped(label: str, folders: tuple[str, ...], path: Path, root: int) -> Iterator[Piece]:
+def _zip_members(label: str, folders: tuple[str, ...], path: Path, root: int) -> Iterator[Piece]:
     try:
         archive = zipfile.ZipFile(path)
         entries = sorted(archive.infolist(), key=lambda entry: entry.filename)
     except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        yield _broken(
-            label, folders, root, f"is not a whole zip archive ({_reason(error)}); make it again, or name its files"
-        )
+        sentence = f"is not a whole zip archive ({_reason(error)}); make it again, or name its files"
+        yield _broken(label, folders, root, sentence)
         return
     budget = _Budget()
     for entry in entries:
         inner = PurePosixPath(entry.filename.replace("\\", "/"))
-        if not inner.name or entry.is_dir() or not _is_wanted(inner.name, (*_SUFFIXES, ".zip")):
+        if not inner.name or entry.is_dir() or not _is_wanted(inner.name):
             continue
         place = f"{label}/{shown(entry.filename)}"
         if stat.S_ISLNK(entry.external_attr >> 16):
-            yield _broken(
-                place, folders, root, "is a link inside an archive, which is not followed; pack the file itself"
-            )
-            continue
-        if inner.name.lower().endswith((".zip", ".zip.gz")):
-            yield _broken(
-                place,
-                folders,
-                root,
-                "is an archive inside an archive, which is not unpacked; unpack it and name it too",
-            )
-            continue
-        within = tuple(part for part in inner.parent.parts if part not in ("/", ".."))
-        yield Piece(
-            place,
-            (*folders, *within),
-            inner.name[:-3] if inner.name.lower().endswith(".gz") else inner.name,
-            _reader(archive, entry, budget, inner.name.lower().endswith(".gz")),
-            entry.file_size,
-            root,
-            f"{entry.filename} at {entry.header_offset}",
-        )
+            sentence = "is a link inside an archive, which is not followed; pack the file itself"
+            yield _broken(place, folders, root, sentence)
+        elif _without_gz(inner.name).lower().endswith(".zip"):
+            sentence = "is an archive inside an archive, which is not unpacked; unpack it and name it too"
+            yield _broken(place, folders, root, sentence)
+        else:
+            within = tuple(part for part in inner.parent.parts if part not in ("/", ".."))
+            read = partial(_read_member, archive, entry, budget, _is_gz(inner.name))
+            member = f"{entry.filename} at {entry.header_offset}"
+            name = _without_gz(inner.name)
+            yield Piece(place, (*folders, *within), name, read, entry.file_size, root, member)
 
 
-def _reader(
-    archive: zipfile.ZipFile, entry: zipfile.ZipInfo, budget: _Budget, zipped_twice: bool
-) -> Callable[[], BinaryIO]:
-    def opened() -> BinaryIO:
-        budget.spend(entry.file_size)
-        try:
-            data = io.BytesIO(archive.read(entry))
-        except _DAMAGED as error:
-            raise Unreadable(
-                f"cannot be unpacked ({_reason(error)}); unpack the archive and name the folder"
-            ) from error
-        return _gunzipped(data, budget) if zipped_twice else data
-
-    return opened
+def _read_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, budget: _Budget, is_gz: bool) -> bytes:
+    budget.spend(entry.file_size)
+    try:
+        data = archive.read(entry)
+    except _DAMAGED as error:
+        raise Unreadable(f"cannot be unpacked ({_reason(error)}); unpack the archive and name the folder") from error
+    return _gunzipped(io.BytesIO(data), budget) if is_gz else data
 
 
 def _broken(label: str, folders: tuple[str, ...], root: int, sentence: str) -> Piece:
-    def opened() -> BinaryIO:
+    def read() -> bytes:
         raise Unreadable(sentence)
 
-    return Piece(label, folders, label, opened, 0, root)
+    return Piece(label, folders, label, read, 0, root)

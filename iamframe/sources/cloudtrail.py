@@ -1,8 +1,8 @@
-"""CloudTrail records, typed: those that tell of roles, instance profiles, their links, tags and trust.
+"""CloudTrail records of changes to roles, instance profiles, their links, tags and trust.
 
 A trail's files hold `{"Records": […]}`; `lookup-events` wraps each record as text (CloudTrail User Guide, "CloudTrail
-record contents"; CloudTrail API Reference, LookupEvents). Most records are of other services: they are only skimmed,
-and nothing of them is kept. Of those of IAM names, tag keys, who and by what tool are kept, and nothing else.
+record contents"; CloudTrail API Reference, LookupEvents). Most records are of other services: they are skimmed, and
+not kept. An event of IAM keeps names, tag keys, the actor and the tool, and nothing else.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import msgspec
 from msgspec import Raw
 
 from iamframe.sources.archives import Unreadable
-from iamframe.sources.documents import BROKEN, sentence_of
+from iamframe.sources.documents import BROKEN, keys_of, sentence_of
 from iamframe.sources.records import Answer, State, make_decoders, parsed_time
-from iamframe.sources.shapes import ROWS, Document, keys_of, list_of, shape
+from iamframe.sources.shapes import ROWS, Document, list_of, shape
 
 TRAIL, LOOKUP = "cloudtrail:trail", "LookupEvents"
-# Where IAM has its control plane, per partition, and where its events are recorded (AWS Fault Isolation Boundaries,
-# "Partitional services"; CloudTrail User Guide, "Global service events"): records of other regions tell nothing of it.
+# The region of IAM's control plane per partition, where its events are recorded (AWS Fault Isolation Boundaries,
+# "Partitional services"; CloudTrail User Guide, "Global service events"). Records of other regions prove nothing.
 HOMES = {
     "aws": "us-east-1",
     "aws-us-gov": "us-gov-west-1",
@@ -30,15 +30,15 @@ HOMES = {
     "aws-eusc": "eusc-de-east-1",
 }
 _HOME_REGIONS = frozenset(HOMES.values())
-# Records of other services are told apart by their keys; so many items are looked at.
 _RECORD_KEYS = frozenset(("eventID", "eventTime", "eventSource"))
-_LOOKED_AT = 20
+# The number of items whose keys are examined, to tell these lists from lists of other services.
+_EXAMINED = 20
 ROLE, PROFILE = "role", "instance-profile"
 CREATE, DELETE, ADD, REMOVE, CHANGE = "create", "delete", "add", "remove", "change"
 
 
 class Action(NamedTuple):
-    """What an event of IAM does, and to which type of resource."""
+    """The type of resource that an IAM event changes, and how."""
 
     resource_type: str
     step: str
@@ -48,7 +48,7 @@ ACTIONS = {
     "CreateRole": Action(ROLE, CREATE),
     "CreateServiceLinkedRole": Action(ROLE, CREATE),
     "DeleteRole": Action(ROLE, DELETE),
-    # It asks for a deletion, which IAM makes later or not at all (IAM API Reference, DeleteServiceLinkedRole).
+    # It requests a deletion, which IAM makes later or not at all (IAM API Reference, DeleteServiceLinkedRole).
     "DeleteServiceLinkedRole": Action(ROLE, CHANGE),
     "UpdateRole": Action(ROLE, CHANGE),
     "UpdateRoleDescription": Action(ROLE, CHANGE),
@@ -69,7 +69,7 @@ _NULL = Raw(b"null")
 
 
 class Record(msgspec.Struct, gc=False, rename="camel"):
-    """A record, in which what only IAM's own are asked for is not yet looked at."""
+    """A record; the parts that only records of IAM are asked for are not yet decoded."""
 
     event_source: str | None = None
     event_name: str | None = None
@@ -86,7 +86,7 @@ class Record(msgspec.Struct, gc=False, rename="camel"):
 
 
 class Looked(msgspec.Struct, gc=False):
-    """An event of LookupEvents: the record is a text in it."""
+    """An event of LookupEvents, which holds the record as text."""
 
     text: str = msgspec.field(name="CloudTrailEvent")
     event_id: str | None = msgspec.field(name="EventId", default=None)
@@ -99,7 +99,7 @@ class LookedPage(msgspec.Struct):
 
 
 class Event(msgspec.Struct, gc=False, frozen=True, order=True):
-    """One event that changed a role or profile, or tried to: a row of `events` before it has its place."""
+    """One event that changed a role or profile, or tried to: a row of `events` before its order is known."""
 
     event_id: str
     at: datetime
@@ -115,12 +115,12 @@ class Event(msgspec.Struct, gc=False, frozen=True, order=True):
 
     @property
     def action(self) -> Action:
-        """What it does."""
+        """Its type of resource and step."""
         return ACTIONS[self.name]
 
 
 class Covered(msgspec.Struct, gc=False):
-    """From when to when the records of a trail's file are that tell of IAM."""
+    """The times between which the records of a trail's file cover IAM."""
 
     from_at: datetime
     to_at: datetime
@@ -143,7 +143,7 @@ class _Request(msgspec.Struct, gc=False, rename="camel"):
     tag_keys: list[str] | None = None
 
 
-class _Made(msgspec.Struct, gc=False, rename="camel"):
+class _Created(msgspec.Struct, gc=False, rename="camel"):
     arn: str | None = None
     role_name: str | None = None
     role_id: str | None = None
@@ -151,8 +151,8 @@ class _Made(msgspec.Struct, gc=False, rename="camel"):
 
 
 class _Response(msgspec.Struct, gc=False, rename="camel"):
-    role: _Made | None = None
-    instance_profile: _Made | None = None
+    role: _Created | None = None
+    instance_profile: _Created | None = None
 
 
 _record = msgspec.json.Decoder(Record).decode
@@ -162,18 +162,12 @@ _response = msgspec.json.Decoder(_Response | None).decode
 
 
 def record_of(item: Record | Looked) -> Record:
-    """Return the record that an item of a trail's file is, or that an event of LookupEvents holds.
-
-    Raises
-    ------
-    msgspec.MsgspecError
-        If its text is no record.
-    """
+    """Return the record of an item; an event of LookupEvents holds it as text."""
     return item if isinstance(item, Record) else _record(item.text)
 
 
 def is_of_iam(record: Record) -> bool:
-    """Return whether a record tells of a role or profile; one that counts events (Insights) is none."""
+    """Return whether a record is of a change to a role or profile, and not one that counts events (Insights)."""
     return (
         record.event_source == "iam.amazonaws.com"
         and record.event_name in ACTIONS
@@ -182,14 +176,14 @@ def is_of_iam(record: Record) -> bool:
 
 
 def event_of(record: Record) -> tuple[str | None, Event]:
-    """Return the account of a record that tells of IAM, where it says it, and the event.
+    """Return the account of a record of IAM, where the record has one, and its event.
 
     Raises
     ------
     Unreadable
-        If it lacks its id or time.
+        If the record has no id or time.
     msgspec.MsgspecError
-        If what it says of who and what is not of CloudTrail's shape.
+        If its identity, request or response does not have CloudTrail's form.
     """
     name = str(record.event_name)
     if not record.event_id:
@@ -201,19 +195,19 @@ def event_of(record: Record) -> tuple[str | None, Event]:
     request = _request(record.request_parameters) or _Request()
     response = _response(record.response_elements) or _Response()
     of_role = ACTIONS[name].resource_type == ROLE
-    made = (response.role if of_role else response.instance_profile) or _Made()
+    created = (response.role if of_role else response.instance_profile) or _Created()
     keys = [tag.key for tag in request.tags or ()] or request.tag_keys or []
     return record.recipient_account_id or identity.account_id, Event(
         event_id=record.event_id,
         at=at,
         name=name,
-        # A service-linked role is asked for by its service, and IAM names it.
-        resource_name=(request.role_name or made.role_name if of_role else request.instance_profile_name) or "",
-        resource_arn=made.arn or "",
-        resource_id=made.role_id or made.instance_profile_id or "",
+        # The request for a service-linked role has the name of its service; IAM names the role.
+        resource_name=(request.role_name or created.role_name if of_role else request.instance_profile_name) or "",
+        resource_arn=created.arn or "",
+        resource_id=created.role_id or created.instance_profile_id or "",
         related_name="" if of_role else request.role_name or "",
         tag_keys=", ".join(sorted(keys)),
-        # A service that acts by itself has no ARN, only a name (User Guide, "CloudTrail userIdentity element").
+        # A service that acts on its own has no ARN, only a name (User Guide, "CloudTrail userIdentity element").
         actor_arn=identity.arn or identity.invoked_by or "",
         user_agent=record.user_agent or "",
         error_code=record.error_code or "",
@@ -221,11 +215,11 @@ def event_of(record: Record) -> tuple[str | None, Event]:
 
 
 def _holds(key: str, keys: frozenset[str]) -> Callable[[Document], bool]:
-    """Return a condition: the key holds a list that is empty, or of which one of the first items has these keys."""
+    """Return a condition: the key holds an empty list, or one of its first items has these keys."""
 
     def holds(document: Document) -> bool:
         items = document.keys[key]
-        return isinstance(items, list) and (not items or any(keys_of(item) >= keys for item in items[:_LOOKED_AT]))
+        return isinstance(items, list) and (not items or any(keys_of(item) >= keys for item in items[:_EXAMINED]))
 
     return holds
 
@@ -250,51 +244,47 @@ def looked_up(document: Document) -> Iterable[Answer]:
 
 
 @shape("digestStartTime")
-def digest(document: Document) -> Iterable[Answer]:  # noqa: ARG001 - there is nothing in it to read
-    """Read a signed list of a trail's own files, which says nothing of IAM."""
+def digest(document: Document) -> Iterable[Answer]:  # noqa: ARG001 - it holds nothing to read
+    """Pass over a signed list of a trail's own files, which holds nothing on IAM."""
     return ()
-
-
-Span = tuple[str, str]
 
 
 def _answers(document: Document, key: str, operation: str) -> Iterator[Answer]:
     found: dict[str | None, list[Event]] = defaultdict(list)
-    # Per account the times of the first and the last record of a region in which IAM's events are recorded.
-    spans: dict[str | None, Span] = {}
+    # Per account, the times of the first and the last record of a region in which IAM's events are recorded.
+    spans: dict[str | None, tuple[str, str]] = {}
     document.reading.has_read |= not document.items(key) and not document.is_truncated
-    for record in _records(document, key, operation, found):
+    for record, owner, event in _records(document, key, Looked if operation == LOOKUP else Record):
         document.reading.has_read = True
-        # A lookup does not say what it asked for, so its times do not tell what it leaves out.
+        if event:
+            found[owner].append(event)
+        # The request of a lookup is unknown, so its times do not show which events it leaves out.
         if operation == TRAIL and record.event_time and record.aws_region in _HOME_REGIONS:
             account, time = record.recipient_account_id, record.event_time
             first, last = spans.get(account, (time, time))
             spans[account] = min(first, time), max(last, time)
     state: State = "truncated" if operation == LOOKUP and document.is_truncated else "partial"
-    accounts = list(dict.fromkeys((*found, *spans)))
     # An empty lookup is an answer too.
-    for account in accounts or ([None] if operation == LOOKUP else []):
+    for account in list(dict.fromkeys((*found, *spans))) or ([None] if operation == LOOKUP else []):
         times = [at for text in spans.get(account, ()) if (at := parsed_time(text))]
         covered = [Covered(*times)] if len(times) == 2 else []
         yield document.answer(operation, found[account], covered, account_id=account, state=state)
 
 
-def _records(document: Document, key: str, operation: str, found: dict[str | None, list[Event]]) -> Iterator[Record]:
-    """Yield the records of a list, and put the events of those that tell of IAM under their account."""
-    kind = Looked if operation == LOOKUP else Record
-    # Nobody edits CloudTrail's records by hand, so no key comes twice.
-    for item in (item for chunk in document.records(key, kind, once=False) for item in chunk):
+def _records(document: Document, key: str, kind: type) -> Iterator[tuple[Record, str | None, Event | None]]:
+    """Yield the records of a list; for a record of IAM, also its account and event."""
+    # Nobody edits CloudTrail's records by hand.
+    for item in (item for chunk in document.records(key, kind, by_hand=False) for item in chunk):
         try:
             record = record_of(item)  # type: ignore[arg-type]
-            if is_of_iam(record):
-                account, event = event_of(record)
-                found[account].append(event)
+            account, event = event_of(record) if is_of_iam(record) else (None, None)
         except BROKEN as error:
             place = f"{document.place} event {item.event_id or 'without an id'}"  # type: ignore[attr-defined]
             sentence = str(error) if isinstance(error, Unreadable) else sentence_of(error, "$")
             document.reading.unreadable(document.piece, f"{place}: {sentence}", place)
         else:
-            yield record
+            yield record, account, event
 
 
+# A live load uses this module without `files`, which makes the decoders of the other formats.
 make_decoders(list(globals().values()))

@@ -1,18 +1,18 @@
-"""`denied.csv`: what AWS refused to the person who made the files, as the collect script writes it."""
+"""`denied.csv`: the requests that AWS refused while the files were collected, as the collect script writes it."""
 
 from __future__ import annotations
 
 import csv
 import io
 import re
-from collections.abc import Iterator
 
 from iamframe.knowledge.operations import GLOBAL, UNKNOWN_REGION, region_in
 from iamframe.sources.archives import Piece, Unreadable
-from iamframe.sources.documents import text_of
+from iamframe.sources.documents import utf8
 from iamframe.sources.reading import Reading, region_of
 from iamframe.sources.records import Answer, Gap
 
+_COLUMNS = ("operation", "subject", "error_code")
 _PREFIXES = re.compile(r"(?:iam|ec2|autoscaling|sts|organizations):", re.IGNORECASE)
 # A part of an error code, and the reason of the gap.
 _REASONS = (
@@ -25,8 +25,8 @@ _REASONS = (
 )
 
 
-def read_denied(reading: Reading, source: str, piece: Piece) -> Iterator[Answer]:
-    """Yield one answer with a gap per refused request.
+def read_denied(reading: Reading, source: str, piece: Piece) -> Answer:
+    """Return one answer with a gap per refused request.
 
     Raises
     ------
@@ -34,16 +34,16 @@ def read_denied(reading: Reading, source: str, piece: Piece) -> Iterator[Answer]
         If the file is not CSV, or lacks one of the columns.
     """
     rows = _rows(piece.read())
-    if rows and not rows[0].keys() >= {"operation", "subject", "error_code"}:
-        raise Unreadable("needs the columns operation, subject, error_code")
-    gaps = [_gap(piece, *(row[name] or "" for name in ("operation", "subject", "error_code"))) for row in rows]
+    if rows and not rows[0].keys() >= set(_COLUMNS):
+        raise Unreadable(f"needs the columns {', '.join(_COLUMNS)}")
+    gaps = [_gap(piece, *(row[name] or "" for name in _COLUMNS)) for row in rows]
     reading.has_read |= bool(gaps)
-    yield Answer("denied", piece.label, [gaps] if gaps else [], source=source)  # type: ignore[list-item]
+    return Answer("denied", piece.label, [gaps] if gaps else [], source=source)  # type: ignore[list-item]
 
 
 def _rows(data: bytes) -> list[dict[str, str]]:
     try:
-        text = text_of(data).decode()
+        text = utf8(data).decode()
         # Spreadsheets write the separator of the country, or tabs.
         head = text.lstrip().partition("\n")[0]
         separator = next((mark for mark in ";\t" if mark in head), ",")
@@ -53,7 +53,7 @@ def _rows(data: bytes) -> list[dict[str, str]]:
 
 
 def _gap(piece: Piece, operation: str, subject: str, code: str) -> Gap:
-    operation = _operation(operation)
+    operation = _api_name(operation)
     reason = next((reason for part, reason in _REASONS if part in code.lower()), "unreadable")
     region = GLOBAL
     if operation.startswith("Describe"):
@@ -62,7 +62,7 @@ def _gap(piece: Piece, operation: str, subject: str, code: str) -> Gap:
     return Gap(operation, subject or "*", reason, f"{detail}, for whoever made the files", region=region)
 
 
-def _operation(text: str) -> str:
-    """Return AWS's name of an operation, which may be written as the CLI does: `list-role-tags`, `iam:ListRoleTags`."""
+def _api_name(text: str) -> str:
+    """Return the API's name of an operation, which may be written as `list-role-tags` or `iam:ListRoleTags`."""
     plain = _PREFIXES.sub("", text.strip()).split()[-1:] or [""]
     return plain[0] if plain[0][:1].isupper() else "".join(part.capitalize() for part in plain[0].split("-"))

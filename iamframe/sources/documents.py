@@ -1,4 +1,4 @@
-"""The JSON documents of a file, whole or in pieces."""
+"""The JSON documents of a file: their keys, with each list cut into items that are decoded later."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from msgspec import Raw
 
 from iamframe.sources.archives import Unreadable
 
-# What decoding raises on text that is not of the shape asked for.
+# The errors of decoding text that does not have the expected form.
 BROKEN = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError, Unreadable)
-# Where msgspec says that a document ends and another text begins.
+# msgspec's message where text follows a document; it counts bytes from one.
 _TRAILING = re.compile(r"trailing characters \(byte (\d+)\)")
 
 
 class _Key:
-    """A key of an object, told apart by identity, so that a key which comes twice is seen twice."""
+    """A key of an object, compared by identity, so that a repeated key stays visible."""
 
     __slots__ = ("text",)
 
@@ -29,16 +29,15 @@ class _Key:
 
 
 Value = list[Raw] | dict[str, Raw] | str | bool | int | float | None
-_Found = list[Raw] | dict[_Key, Raw] | str | bool | int | float | None
-# One pass over the file finds its keys and cuts its lists into items, which are decoded one by one later.
-_OBJECT = msgspec.json.Decoder(dict[_Key, _Found], dec_hook=lambda _, text: _Key(text))
+_KeyedValue = list[Raw] | dict[_Key, Raw] | str | bool | int | float | None
+# One pass checks the whole text, finds the keys of an object, and cuts its lists into items.
+_OBJECT = msgspec.json.Decoder(dict[_Key, _KeyedValue], dec_hook=lambda _, text: _Key(text))
 _LIST = msgspec.json.Decoder(list[Raw])
-Documents = Iterator[tuple[str, dict[str, Value] | list[Raw]]]
 
 
-def text_of(data: bytes) -> bytes:
-    """Return the text of a file as UTF-8, whatever Unicode encoding it has."""
-    # PowerShell 5 writes UTF-16 where a command's output is redirected to a file.
+def utf8(data: bytes) -> bytes:
+    """Return the text of a file as UTF-8, whichever Unicode encoding it has."""
+    # PowerShell 5 writes UTF-16 when a command's output is redirected to a file.
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         try:
             return data.decode("utf-16").encode()
@@ -47,9 +46,15 @@ def text_of(data: bytes) -> bytes:
     return data.removeprefix(b"\xef\xbb\xbf")
 
 
-def documents_of(data: bytes) -> Documents:
-    """Yield each JSON document of a text with its place; people append one export to another."""
-    data = text_of(data)
+def documents_of(data: bytes) -> Iterator[tuple[str, dict[str, Value] | list[Raw]]]:
+    """Yield each JSON document of a text with its place; people append one export to another.
+
+    Raises
+    ------
+    Unreadable
+        If the text is empty, is not JSON, or a document is neither an object nor a list.
+    """
+    data = utf8(data)
     if not data or data.isspace():
         raise Unreadable("is empty; the command that should have written it probably failed")
     try:
@@ -69,6 +74,7 @@ def documents_of(data: bytes) -> Documents:
 
 
 def _appended(data: bytes) -> Iterator[bytes]:
+    """Yield the text of each document."""
     start = 0
     while rest := memoryview(data)[start:]:
         end = len(rest)
@@ -79,26 +85,13 @@ def _appended(data: bytes) -> Iterator[bytes]:
                 raise Unreadable(
                     f"is not JSON after its first document ({in_plain_words(error)}); export it again"
                 ) from None
-            # It counts from one.
             end = int(trailing.group(1)) - 1
         yield data[start : start + end]
         start += end
 
 
-def _content(text: bytes | Raw, place: str) -> dict[str, Value] | list[Raw]:
-    if beginning(text) != b"[":
-        return object_of(text, place)
-    try:
-        return _LIST.decode(text)
-    except RecursionError:
-        raise Unreadable(f"{at_place(place)}is nested too deeply to be an answer of AWS") from None
-    except UnicodeDecodeError:
-        raise Unreadable(f"{at_place(place)}is not UTF-8 text; export it again") from None
-
-
-def beginning(text: bytes | Raw) -> bytes:
-    """Return the first byte of a document that is no space."""
-    return bytes(memoryview(text)[:1_000]).lstrip()[:1]
+def _content(text: bytes, place: str) -> dict[str, Value] | list[Raw]:
+    return _decoded(_LIST, text, place) if beginning(text) == b"[" else object_of(text, place)
 
 
 def object_of(text: bytes | Raw, place: str) -> dict[str, Value]:
@@ -107,35 +100,34 @@ def object_of(text: bytes | Raw, place: str) -> dict[str, Value]:
     Raises
     ------
     Unreadable
-        If it is no object, is nested too deeply, or has a key twice.
+        If it is not an object, is nested too deeply, or repeats a key.
     msgspec.DecodeError
         If it is not JSON.
     """
     try:
-        pairs = _OBJECT.decode(text)
+        pairs = _decoded(_OBJECT, text, place)
     except msgspec.ValidationError:
         kinds = {b"[": "a list", b'"': "text", b"{": "a value that is no JSON value"}
         kind = kinds.get(beginning(text), "a number or constant")
         raise Unreadable(f"{at_place(place)}holds {kind}, not the object that AWS answers with") from None
+    keys = _without_repeats([(key.text, value) for key, value in pairs.items()], at_place(place))
+    for key, value in keys.items():
+        if isinstance(value, dict):
+            keys[key] = _without_repeats([(k.text, v) for k, v in value.items()], f"{place}.{key} ")
+    return keys
+
+
+def _decoded(decoder: msgspec.json.Decoder[Any], text: bytes | Raw, place: str) -> Any:
+    try:
+        return decoder.decode(text)
     except RecursionError:
         raise Unreadable(f"{at_place(place)}is nested too deeply to be an answer of AWS") from None
     except UnicodeDecodeError:
         raise Unreadable(f"{at_place(place)}is not UTF-8 text; export it again") from None
-    keys = _once([(key.text, value) for key, value in pairs.items()], f"{at_place(place)}")
-    for key, value in keys.items():
-        if isinstance(value, dict):
-            keys[key] = _once([(k.text, v) for k, v in value.items()], f"{place}.{key} ")
-    return keys
 
 
-def _once(pairs: list[tuple[str, Any]], at: str = "") -> dict[str, Any]:
-    """Return an object of its keys and values.
-
-    Raises
-    ------
-    Unreadable
-        If a key comes twice.
-    """
+def _without_repeats(pairs: list[tuple[str, Any]], at: str = "") -> dict[str, Any]:
+    """Return an object of its keys and values, or raise Unreadable if it repeats a key."""
     keys = dict(pairs)
     if len(keys) < len(pairs):
         twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
@@ -143,28 +135,46 @@ def _once(pairs: list[tuple[str, Any]], at: str = "") -> dict[str, Any]:
     return keys
 
 
-# Finds keys that come twice at any depth; what numbers mean is no matter here.
-NO_KEY_TWICE = json.JSONDecoder(object_pairs_hook=_once, parse_int=str, parse_float=str, strict=False)
+# Finds repeated keys at any depth; the values of numbers do not matter here.
+_NO_REPEATS = json.JSONDecoder(object_pairs_hook=_without_repeats, parse_int=str, parse_float=str, strict=False)
+
+
+def refuse_repeats(item: Raw) -> None:
+    """Raise Unreadable if an object at any depth of an item repeats a key."""
+    _NO_REPEATS.decode(bytes(item).decode())
+
+
+def beginning(text: bytes | Raw) -> bytes:
+    """Return the first byte of a document that is not a space."""
+    return bytes(memoryview(text)[:1_000]).lstrip()[:1]
+
+
+def keys_of(item: Raw) -> set[str]:
+    """Return the keys of an item; none if it is not an object."""
+    try:
+        return set(msgspec.json.decode(item, type=dict[str, Raw]))
+    except BROKEN:
+        return set()
 
 
 def in_plain_words(error: Exception) -> str:
-    """Return what a decoder says, without its own names."""
+    """Return the message of a decoder without its own names."""
     return str(error).removeprefix("JSON is malformed: ").replace("\n", " ")
 
 
 def sentence_of(error: Exception, path: str) -> str:
-    """Return what a decoder says of a value, as a sentence that begins with the place of what it refused."""
+    """Return the message of a decoder as a sentence that begins with the place of the refused value."""
     message, _, inner = in_plain_words(error).partition(" - at `$")
     return f"{path}{inner.rstrip('`')}: {message[:1].lower()}{message[1:]}"
 
 
 def at_place(place: str) -> str:
-    """Return a place within a file as a sentence begins with it."""
+    """Return a place within a file as the beginning of a sentence."""
     return "" if place == "$" else f"{place} "
 
 
 def kind_of(value: Value) -> str:
-    """Return what a JSON value is, in words."""
+    """Return the kind of a JSON value, in words."""
     kinds = {list: "a list", dict: "an object", str: "text", bool: "true or false", type(None): "null"}
     return kinds.get(type(value), "a number")
 

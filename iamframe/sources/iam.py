@@ -1,9 +1,10 @@
-"""IAM's own answers, and those about the account itself, as the AWS CLI prints them."""
+"""IAM's own answers, and answers about the account itself, as the AWS CLI prints them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from typing import Any
 
 from iamframe.knowledge.operations import DUMP, PROFILE_LIST, ROLE_LINKS
 from iamframe.sources.archives import Unreadable
@@ -23,7 +24,7 @@ from iamframe.sources.records import (
 )
 from iamframe.sources.shapes import Document, shape
 
-# The folders of tag listings, each file of which is named after its resource.
+# The folders of tag listings, where each file is named after its resource.
 _TAG_FOLDERS = {
     "instance-profile-tags": ("instance-profile", "ListInstanceProfileTags"),
     "role-tags": ("role", "ListRoleTags"),
@@ -31,11 +32,14 @@ _TAG_FOLDERS = {
 
 
 @shape("RoleDetailList")
-def account_dump(document: Document) -> Iterator[Answer]:
+def account_dump(document: Document) -> Iterable[Answer]:
     """Read `aws iam get-account-authorization-details`."""
     if document.items("RoleDetailList"):
-        yield document.listing("RoleDetailList", DUMP, RoleDetail)
-        return
+        return [document.listing("RoleDetailList", DUMP, RoleDetail)]
+    return [_dump_without_roles(document)]
+
+
+def _dump_without_roles(document: Document) -> Answer:
     # `--filter User` prints an empty list of roles too, so an empty list proves nothing.
     reading, label = document.reading, document.piece.label
     lists = (document.keys.get(key) for key in ("UserDetailList", "GroupDetailList", "Policies"))
@@ -51,7 +55,7 @@ def account_dump(document: Document) -> Iterator[Answer]:
         "--filter=Role, or without one"
     )
     reading.gap(document.piece, Gap(DUMP, label, "truncated", sentence, account_id=account_id))
-    yield document.answer(DUMP, account_id=account_id, state="truncated" if document.is_truncated else "partial")
+    return document.answer(DUMP, account_id=account_id, state="truncated" if document.is_truncated else "partial")
 
 
 @shape("Roles")
@@ -64,15 +68,15 @@ def role_list(document: Document) -> Iterable[Answer]:
 def one_role(document: Document) -> Iterable[Answer]:
     """Read `aws iam get-role`."""
     answer = document.single("Role", "GetRole", GotRole)
-    for role in (role for chunk in answer for role in chunk if isinstance(role, GotRole)):
-        tags_or_none(role)
+    for role in (role for chunk in answer for role in chunk):
+        tags_or_none(role)  # type: ignore[arg-type]
     return [answer]
 
 
 @shape("InstanceProfiles")
 def profile_list(document: Document) -> Iterable[Answer]:
     """Read `aws iam list-instance-profiles`, or `list-instance-profiles-for-role`, which has the same shape."""
-    # Only the name of the file tells the two apart, and the second lists the profiles of one role alone.
+    # Only the name of the file shows which of the two it is, and the second lists the profiles of one role alone.
     if "for-role" in document.piece.name.lower():
         return [document.listing("InstanceProfiles", ROLE_LINKS, ListedProfile, lists_all=False)]
     return [document.listing("InstanceProfiles", PROFILE_LIST, ListedProfile)]
@@ -112,13 +116,13 @@ def account_aliases(document: Document) -> Iterable[Answer]:
     return [document.answer("ListAccountAliases", [account], state="complete")]
 
 
-def _has_tags_alone(document: Document) -> bool:
+def _has_only_tags(document: Document) -> bool:
     return not document.keys.keys() - {"Tags", "IsTruncated", "Marker", "NextToken", "ResponseMetadata"}
 
 
-@shape("Tags", when=_has_tags_alone)
-def tag_list(document: Document) -> Iterator[Answer]:
-    """Read `aws iam list-role-tags` or `list-instance-profile-tags`, which do not say whose tags they list."""
+@shape("Tags", when=_has_only_tags)
+def tag_list(document: Document) -> Iterable[Answer]:
+    """Read `aws iam list-role-tags` or `list-instance-profile-tags`, which do not name their resource."""
     folder = document.piece.folders[-1] if document.piece.folders else ""
     if folder not in _TAG_FOLDERS:
         raise Unreadable(
@@ -130,8 +134,7 @@ def tag_list(document: Document) -> Iterator[Answer]:
         sentence = (
             f"{document.piece.label}: the tags are cut short, so none are taken; list them again without --max-items"
         )
-        yield document.answer(operation, [Gap(operation, name, "truncated", sentence)])
-        return
-    tags = [tag for chunk in document.records("Tags", Tag) for tag in chunk]
-    if len(tags) == len(document.items("Tags")):
-        yield document.answer(operation, [Tagging(resource_type, name, tags)])  # type: ignore[arg-type]
+        return [document.answer(operation, [Gap(operation, name, "truncated", sentence)])]
+    tags: list[Any] = [tag for chunk in document.records("Tags", Tag) for tag in chunk]
+    is_complete = len(tags) == len(document.items("Tags"))
+    return [document.answer(operation, [Tagging(resource_type, name, tags)])] if is_complete else []

@@ -1,10 +1,11 @@
-"""What the files have shown so far: whose the files of each folder are, and what could not be read."""
+"""The results of reading files: the account of each folder, records kept for later, and gaps."""
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any, TypeVar
@@ -21,8 +22,9 @@ from iamframe.knowledge.operations import (
     cli_name,
     region_in,
 )
-from iamframe.sources.archives import Piece
+from iamframe.sources.archives import Piece, Unreadable
 from iamframe.sources.consumers import CONSUMERS
+from iamframe.sources.documents import BROKEN, sentence_of
 from iamframe.sources.records import Answer, Gap
 
 Records = list[msgspec.Struct]
@@ -30,11 +32,11 @@ _Kept = TypeVar("_Kept")
 
 _TWELVE_DIGITS = re.compile(r"\d{12}", re.ASCII)
 # The names of folders that hold one part of an account: a region, a service, tags.
-_A_PART = re.compile(
+_PART_OF_ACCOUNT = re.compile(
     rf"global|.*tags.*|[a-z]{{2,4}}(?:-[a-z]+)+-[0-9]|iam|sts|{'|'.join(sorted({one.service for one in CONSUMERS}))}"
 )
 _IAM = (DUMP, "ListRoles", PROFILE_LIST, ROLE_LINKS, "GetAccountSummary")
-# The longest names come first, since one name may begin another.
+# The longest names come first, because one name may begin another.
 _FILE_NAMES = [
     (re.compile(rf"(?<![a-z]){cli_name(operation)}(?![a-z])"), operation)
     for operation in sorted({*_IAM, *(one.operation for one in CONSUMERS)}, key=len, reverse=True)
@@ -42,42 +44,45 @@ _FILE_NAMES = [
 
 
 class AccountsByFolder:
-    """The accounts that the files of each folder show, and those of the folders beneath it."""
+    """The accounts in the files of each folder, and of the folders beneath it."""
 
     def __init__(self) -> None:
         self._here: dict[tuple[str, ...], set[str]] = defaultdict(set)
         self._beneath: dict[tuple[str, ...], set[str]] = defaultdict(set)
 
     def add(self, piece: Piece, account: str) -> None:
-        """Note that a file shows an account."""
+        """Note that a file shows this account."""
         self._here[piece.folders].add(account)
-        # Folders above the named source tell nothing: their other files may belong to anybody.
+        # Folders above the source do not count: their other files may belong to anybody.
         for depth in range(piece.root, len(piece.folders) + 1):
             self._beneath[piece.folders[:depth]].add(account)
 
     def of(self, folders: tuple[str, ...], depth: int) -> set[str]:
-        """Return the accounts that an outer folder, `depth` folders deep, shows to the files of an inner one."""
+        """Return the accounts of an outer folder, `depth` folders deep, that hold for files of an inner one."""
         # `prod/` beside `dev/` is another account; `us-east-1/` beside `iam/` is the same one.
-        is_one = all(map(_A_PART.fullmatch, folders[depth:]))
+        is_one = all(map(_PART_OF_ACCOUNT.fullmatch, folders[depth:]))
         return (self._beneath if is_one else self._here).get(folders[:depth], set())
 
 
 @dataclass(slots=True)
 class Reading:
-    """What all files read so far have shown.
+    """The results of all files read so far.
 
     Attributes
     ----------
+    in_runs : bool
+        Whether long lists are read in runs.
     gaps : list of (Piece, Gap)
-        What could not be read. A gap without an account gets that of its file once all files are read.
+        A gap without an account gets that of its file once all files are read.
     callers : dict
         The account of `aws sts get-caller-identity`, by the folder of its file.
     carried, named : AccountsByFolder
-        The accounts whose resources a file shows, and those whose profiles it only names.
+        The accounts of resources in a file, and the accounts of profiles that resources in a file use.
     has_read : bool
         Whether at least one file could be used.
     """
 
+    in_runs: bool = True
     gaps: list[tuple[Piece, Gap]] = field(default_factory=list)
     callers: dict[tuple[str, ...], str] = field(default_factory=dict)
     carried: AccountsByFolder = field(default_factory=AccountsByFolder)
@@ -85,12 +90,12 @@ class Reading:
     has_read: bool = False
     _kept: dict[type, list[Any]] = field(default_factory=lambda: defaultdict(list))
 
-    def keep(self, thing: object) -> None:
-        """Keep something until all files are read."""
-        self._kept[type(thing)].append(thing)
+    def keep(self, record: object) -> None:
+        """Keep a record until all files are read."""
+        self._kept[type(record)].append(record)
 
     def kept(self, kind: type[_Kept]) -> list[_Kept]:
-        """Return all that was kept of one type, in the order of reading."""
+        """Return the kept records of one type, in the order of reading."""
         return self._kept[kind]
 
     def gap(self, piece: Piece, gap: Gap) -> None:
@@ -98,14 +103,31 @@ class Reading:
         self.gaps.append((piece, gap))
 
     def unreadable(self, piece: Piece, sentence: str, path: str = "$") -> None:
-        """Note that a file, or one place in it, cannot be read."""
+        """Note a gap for a file, or one place in it, that cannot be read."""
         subject = piece.label if path == "$" else f"{piece.label} {path}"
         operation = _named_after(piece) or "file"
         region = GLOBAL if operation in _IAM else region_of(piece) or UNKNOWN_REGION
         self.gap(piece, Gap(operation, subject, "unreadable", f"{piece.label}: {sentence}", region=region))
 
+    @contextmanager
+    def gap_if_unreadable(self, piece: Piece, path: str = "$") -> Iterator[None]:
+        """Note a gap if the code in this context finds that a file, or one place in it, cannot be read."""
+        try:
+            yield
+        except Unreadable as error:
+            self.unreadable(piece, str(error), path)
+        except BROKEN as error:
+            self.unreadable(piece, sentence_of(error, path), path)
+
+    def gaps_with_owner(self) -> Records:
+        """Return all gaps, each with the account of its file where that is known, once all files are read."""
+        for piece, gap in self.gaps:
+            if gap.operation != "file":
+                gap.account_id = gap.account_id or self.owner(piece.folders)
+        return [gap for _, gap in self.gaps]
+
     def cannot_place(self, piece: Piece, answer: Answer) -> None:
-        """Note that nothing says which account an answer belongs to."""
+        """Note a gap for an answer whose account is unknown."""
         what = "says whose tags these are" if answer.operation.endswith("Tags") else "says whose account this is of"
         sentence = (
             f"{answer.origin}: nothing {what}; put `aws sts get-caller-identity` output beside it, or the file into a "
@@ -114,18 +136,18 @@ class Reading:
         self.gap(piece, Gap(answer.operation, answer.origin, "unreadable", sentence))
 
     def owner(self, folders: tuple[str, ...], named: Iterable[str] = (), made_in: Collection[str] = ()) -> str | None:
-        """Return the account that the files of a folder belong to, or None.
+        """Return the account of the files of a folder, or None.
 
         Parameters
         ----------
         folders
             The folders that lead to the file, the innermost last.
         named
-            The accounts whose profiles the file names.
+            The accounts of the profiles that the file uses.
         made_in
-            The accounts in which somebody made what the file shows.
+            The accounts of the persons who made the resources in the file.
         """
-        # A file may name profiles of another account, so names count only where nothing else shows an account.
+        # A resource may use a profile of another account, so those count only where nothing else shows an account.
         for shown in (self.carried, self.named):
             nearest: set[str] = set()
             for depth in range(len(folders), 0, -1):
@@ -144,7 +166,7 @@ class Reading:
         return None
 
     def with_owner(self, piece: Piece, answer: Answer) -> Answer:
-        """Give an answer its account once all files are read, and return it."""
+        """Give an answer its account, once all files are read, and return it."""
         answer.account_id = answer.account_id or self.owner(piece.folders)
         records = sum(map(len, answer.chunks))
         self.has_read |= bool(records) or (answer.state == "complete" and answer.account_id is not None)
@@ -154,7 +176,7 @@ class Reading:
 
 
 def region_of(piece: Piece) -> str | None:
-    """Return the region in a file's name, or in the innermost of its folders that names one."""
+    """Return the region in a file's name, or else in the innermost folder with one."""
     return next(filter(None, map(region_in, (piece.name, *reversed(piece.folders)))), None)
 
 
@@ -165,14 +187,15 @@ def _named_after(piece: Piece) -> str | None:
 
 
 def accounts_of(records: Records) -> set[str | None]:
-    """Return the accounts in the ARNs of records of one type; None is among them where an ARN names no account."""
+    """Return the accounts in the ARNs of records of one type, with None for a record without one."""
     fields = type(records[0]).__struct_fields__
     name = next((name for name in ("role_arn", "profile_arn") if name in fields), None)
     if name is None:
         return {None}
     arns = list(map(attrgetter(name), records))
     prefix = arns[0].split("/", 1)[0] + "/"
-    if all(arn.startswith(prefix) for arn in arns):
+    # Texts that sort between two with the same beginning have it too, and most files are of one account.
+    if min(arns).startswith(prefix) and max(arns).startswith(prefix):
         return {account_of(prefix)}
     # The text before the first `/` of an ARN repeats, and paths hold no account.
     return set(map(account_of, {arn.split("/", 1)[0] for arn in arns}))

@@ -1,9 +1,9 @@
-"""AWS's shapes, typed: what each operation answers, cut down to what that operation proves.
+"""The records of each AWS operation, typed, with only the fields that the operation proves.
 
-A field that a shape does not have is a fact that the operation never proves, so that it cannot be believed by
-accident: the listings have no `Tags` field, whatever a file or an emulator puts there, because AWS documents
-ListRoles and ListInstanceProfiles as leaving them out (IAM API Reference, ListRoles, ListInstanceProfiles) and its
-recorded answers bear that out. `UNSET` is "not in this answer"; None and [] are "AWS says there is none".
+A type has no field for a fact that its operation never proves, so the fact cannot be believed by accident. The
+listings have no `Tags` field, whatever a file or an emulator puts there: ListRoles and ListInstanceProfiles leave tags
+out (IAM API Reference, ListRoles, ListInstanceProfiles; recorded answers agree). `UNSET` means that the answer does not
+have the field; None and [] mean that AWS has no value.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from iamframe.knowledge.operations import GLOBAL
 
 _MORE_DIGITS = re.compile(r"(\.\d{6})\d+")
 
-
 State = Literal["complete", "partial", "truncated", "refused"]
 
 
@@ -37,11 +36,10 @@ class RecordedTime(msgspec.Struct, gc=False):
     microsecond: int = 0
 
 
-# A resource without one is told from no other.
+# An empty ARN would not distinguish resources.
 Arn = Annotated[str, msgspec.Meta(min_length=1)]
 # Frames hold counts in 64 bits.
 Count = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-
 # The AWS CLI prints ISO text; with `cli_timestamp_format = none` and in older versions, seconds since 1970.
 Time = str | float | RecordedTime | None
 
@@ -74,20 +72,20 @@ class Tag(msgspec.Struct, gc=False, frozen=True):
 
 
 class LastUsed(msgspec.Struct, gc=False):
-    """Last use of a role; empty when it was not used in the 400 days that AWS looks back (API Reference, GetRole)."""
+    """Last use of a role; empty if it was not used in the last 400 days (IAM API Reference, GetRole)."""
 
     at: Time = msgspec.field(name="LastUsedDate", default=None)
     region: str | None = msgspec.field(name="Region", default=None)
 
 
 class Boundary(msgspec.Struct, gc=False):
-    """The policy that bounds a role's permissions."""
+    """The permissions boundary of a role."""
 
     arn: str | None = msgspec.field(name="PermissionsBoundaryArn", default=None)
 
 
 class NestedRole(msgspec.Struct, gc=False, rename=_IAM):
-    """A role inside a profile: its identity and trust, and nothing of its tags, last use or description."""
+    """A role inside a profile, without tags, last use or description."""
 
     role_arn: Arn
     role_name: str | None = None
@@ -105,7 +103,7 @@ class ListedRole(NestedRole, gc=False, rename=_IAM):
 
 
 class GotRole(ListedRole, gc=False, rename=_IAM):
-    """A role of GetRole, whose `Tags` is absent when there are none and `RoleLastUsed` always there."""
+    """A role of GetRole. `Tags` is absent if it has none; `RoleLastUsed` is always there."""
 
     boundary: Boundary | None = None
     last_used: LastUsed | UnsetType = UNSET
@@ -113,7 +111,7 @@ class GotRole(ListedRole, gc=False, rename=_IAM):
 
 
 class NestedProfile(msgspec.Struct, gc=False, rename=_IAM):
-    """A profile beneath its role, as in an account dump: never with tags."""
+    """A profile under its role, as in an account dump, without tags."""
 
     profile_arn: Arn
     profile_name: str | None = None
@@ -132,7 +130,7 @@ class RoleDetail(NestedRole, gc=False, rename=_IAM):
 
 
 class ListedProfile(NestedProfile, gc=False, rename=_IAM):
-    """A profile of ListInstanceProfiles; `Roles` is always there and holds no role or one."""
+    """A profile of ListInstanceProfiles; `Roles` is always there, with no role or one."""
 
     roles: list[NestedRole] | UnsetType = UNSET
 
@@ -144,13 +142,13 @@ class GotProfile(ListedProfile, gc=False, rename=_IAM):
 
 
 class Role(GotRole, gc=False, rename=_IAM):
-    """A role with every fact that a source may prove, for sources that are not IAM's own answers."""
+    """A role with all facts, for sources other than IAM's own answers."""
 
     profiles: list[NestedProfile] | UnsetType = UNSET
 
 
 class Tagging(msgspec.Struct, gc=False):
-    """The tags of one resource, known by its name alone."""
+    """The tags of one resource, of which only the name is known."""
 
     resource_type: str
     resource_name: str
@@ -158,7 +156,7 @@ class Tagging(msgspec.Struct, gc=False):
 
 
 class Mention(msgspec.Struct, gc=False):
-    """Something that names a profile: a row of `references` before the name is resolved."""
+    """A resource that uses a profile: a row of `references` before the profile is known."""
 
     consumer_type: str
     consumer_id: str
@@ -173,7 +171,7 @@ class Mention(msgspec.Struct, gc=False):
 
 
 class Account(msgspec.Struct, gc=False):
-    """What is known of an account itself."""
+    """Facts about an account itself."""
 
     caller_arn: str | None = None
     account_name: str | None = None
@@ -184,7 +182,7 @@ class Account(msgspec.Struct, gc=False):
 
 
 class Gap(msgspec.Struct, gc=False):
-    """Something that could not be read: a row of `gaps`."""
+    """Something that could not be collected: a row of `gaps`."""
 
     operation: str
     subject: str
@@ -196,7 +194,7 @@ class Gap(msgspec.Struct, gc=False):
 
 @dataclass(slots=True)
 class Tally:
-    """What one operation of one region cost: requests, those made again, from when to when (ISO texts)."""
+    """The requests of one operation in one region, its retries, and the times of the first and last (ISO texts)."""
 
     requests: int = 0
     retries: int = 0
@@ -213,12 +211,11 @@ class Tally:
 
 @dataclass(slots=True)
 class Answer:
-    """One answer of AWS, or a file that stands for one.
+    """One answer of AWS, live or from a file.
 
-    `chunks` yields lists of records of one type each, so that an answer larger than memory allows can be turned into
-    columns piece by piece. `account_id` is for records whose ARN does not say it. `state` is `complete` when the
-    answer is the whole list of what its operation lists, `refused` when AWS gave none. `tally` says what it cost to ask
-    for it; a file has none.
+    `chunks` yields lists of records, each of one type, so that a large answer becomes columns chunk by chunk.
+    `account_id` is for records without an ARN. `state` is `complete` if the answer is the complete list of its
+    operation, and `refused` if AWS gave none. `tally` counts the requests; a file has none.
     """
 
     operation: str
@@ -237,14 +234,14 @@ class Answer:
 
 
 def tags_or_none(role: GotRole) -> GotRole:
-    """Return a role of GetRole with [] for no tags: it leaves `Tags` out then, and `RoleLastUsed` never (recorded)."""
+    """Return a role of GetRole with [] for no tags: then `Tags` is absent and `RoleLastUsed` there (recorded)."""
     if role.tags is UNSET and role.last_used is not UNSET:
         role.tags = []
     return role
 
 
 def time_text(value: Time) -> str | None:
-    """Return a time of any form that files hold as ISO text; what is no time stays what it is.
+    """Return a time as ISO text, from any form in files; other text stays as it is.
 
     Raises
     ------
@@ -260,9 +257,9 @@ def time_text(value: Time) -> str | None:
 
 
 def parsed_time(text: str) -> datetime | None:
-    """Return the time that ISO text says, in UTC (which it is taken for without a zone), or None."""
+    """Return the time of ISO text in UTC, or None; text without a zone is in UTC."""
     try:
-        # Digits of a second beyond the sixth are cut off: no frame holds them.
+        # Frames hold six digits of a second.
         time = datetime.fromisoformat(_MORE_DIGITS.sub(r"\1", text))
         return (time.replace(tzinfo=UTC) if time.tzinfo is None else time).astimezone(UTC)
     except (ValueError, OverflowError):
@@ -270,10 +267,10 @@ def parsed_time(text: str) -> datetime | None:
 
 
 def make_decoders(kinds: Iterable[object]) -> None:
-    """Make what decodes each typed record among the objects of a module; each that has some does so when it is loaded.
+    """Make the decoders of the record types among some objects, before threads use them.
 
-    msgspec makes it at the first use, in several steps: a thread that decodes the same type meanwhile finds it half
-    made, and ends the process.
+    msgspec makes a decoder at the first use, in several steps. A second thread that decodes the same type meanwhile
+    finds it half made and ends the process.
     """
     for kind in kinds:
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
@@ -283,13 +280,13 @@ def make_decoders(kinds: Iterable[object]) -> None:
 make_decoders(list(globals().values()))
 
 
-# Which consumers to ask what profile they use: all that iamframe knows, those of EC2 and Auto Scaling, or none.
+# The consumers to ask for references: all, those of EC2 and Auto Scaling, or none.
 References = Literal["all", "core", "none"]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to ask of an account."""
+    """The requests to make in an account."""
 
     regions: Literal["all"] | tuple[str, ...] = "all"
     references: References = "all"

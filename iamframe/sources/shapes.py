@@ -1,8 +1,7 @@
 """The registry of shapes: which keys make a document what it is, and the function that reads it.
 
 A format is one module. Each of its functions under `@shape` reads the documents that have certain keys, and each under
-`@list_of` the lists whose first item has them. A function takes a `Document` and returns the answers of AWS that it
-stands for.
+`@list_of` the lists whose first item has them. A function takes a `Document` and returns an `Answer` per list.
 """
 
 from __future__ import annotations
@@ -17,14 +16,15 @@ import msgspec
 from msgspec import Raw
 
 from iamframe.sources.archives import Piece, Unreadable
-from iamframe.sources.documents import BROKEN, NO_KEY_TWICE, Value, kind_of, sentence_of
+from iamframe.sources.documents import BROKEN, Value, kind_of, refuse_repeats, sentence_of
 from iamframe.sources.reading import Reading, Records
 from iamframe.sources.records import Answer, State
+from iamframe.sources.runs import NotARun, Runs
 
-# How many records become columns at once.
+# The number of records that become columns at once.
 _CHUNK = 2_000
 # People edit files by hand, but none as large as this.
-_LARGE = 4 << 20
+LARGE = 4 << 20
 # AWS's documentation shows made-up markers in complete answers; a real marker is opaque.
 _EXAMPLE_MARKER = re.compile(r"EXAMPLE.*EXAMPLE")
 # The key under which a list that is a document by itself has its items.
@@ -33,9 +33,10 @@ ROWS = "rows"
 
 @dataclass(slots=True)
 class Document:
-    """One JSON document: its keys, the file and the place that it stands in, and what the files have shown so far.
+    """One JSON document, the place in the file where it stands, and the results of all files so far.
 
-    `short` names the lists of which some items could not be read.
+    `size` is that of its file. `short` holds the keys of lists with items that could not be read. `runs` are the first
+    items of a long list, which are not in `keys`.
     """
 
     reading: Reading
@@ -45,21 +46,22 @@ class Document:
     place: str
     keys: dict[str, Value]
     short: set[str] = field(default_factory=set)
+    runs: Runs | None = None
 
     def within(self, place: str, keys: dict[str, Value]) -> Document:
-        """Return a document that stands within this one."""
+        """Return a document inside this one."""
         return Document(self.reading, self.source, self.piece, self.size, place, keys)
 
     @property
     def is_truncated(self) -> bool:
-        """Whether the answer says that there is more (AWS CLI: NextToken with --max-items, else IsTruncated)."""
+        """Whether the answer has more pages (NextToken with the AWS CLI's --max-items, else IsTruncated)."""
         tokens = [self.keys.get(key) for key in ("NextToken", "nextToken", "Marker")]
         if any(isinstance(token, str) and _EXAMPLE_MARKER.fullmatch(token) for token in tokens):
             return False
         return self.keys.get("IsTruncated") in (True, "true", "True") or any(token is not None for token in tokens)
 
     def state(self, key: str) -> State:
-        """Return whether a list is complete; this is known once its last item was read."""
+        """Return whether a list is complete; right only after its last item was read."""
         return "truncated" if self.is_truncated or key in self.short else "complete"
 
     def path(self, key: str) -> str:
@@ -67,26 +69,14 @@ class Document:
         return self.place if key == ROWS else f"{self.place}.{key}"
 
     def items(self, key: str) -> list[Raw]:
-        """Return the items of a list.
-
-        Raises
-        ------
-        Unreadable
-            If the key holds something else.
-        """
+        """Return the items of a list, or raise Unreadable if the key holds something else."""
         items = self.keys[key]
         if not isinstance(items, list):
             raise Unreadable(f"{self.place}.{key} holds {kind_of(items)}, not a list")
         return items
 
     def text(self, key: str) -> str:
-        """Return the text of a key.
-
-        Raises
-        ------
-        Unreadable
-            If the key holds something else.
-        """
+        """Return the text of a key, or raise Unreadable if the key holds something else."""
         value = self.keys[key]
         if not isinstance(value, str):
             raise Unreadable(f"{self.place}.{key} holds {kind_of(value)}, not text")
@@ -97,66 +87,65 @@ class Document:
         return Raw(msgspec.json.encode(self.keys if key is None else self.keys[key]))
 
     def decode(self, kind: Any, key: str | None = None) -> Any:
-        """Return one key's value, or the document, as a type.
-
-        Raises
-        ------
-        Unreadable
-            If it does not have the form of the type.
-        """
+        """Return one key's value, or the document, as a type, or raise Unreadable if it does not have its form."""
         try:
             return self.decoder(kind)(self.as_json(key))
         except BROKEN as error:
             raise Unreadable(sentence_of(error, self.place if key is None else f"{self.place}.{key}")) from None
 
     def decoder(self, kind: Any) -> Callable[[Raw], Any]:
-        """Return a function that decodes an item, and refuses one with a key twice in a file that may be hand-made."""
+        """Return a function that decodes an item, and in a small file refuses one that repeats a key."""
         decode = msgspec.json.Decoder(kind).decode
-        if self.size > _LARGE:
+        if self.size > LARGE:
             return decode
 
         def decode_once(item: Raw) -> Any:
             record = decode(item)
-            NO_KEY_TWICE.decode(bytes(item).decode())
+            refuse_repeats(item)
             return record
 
         return decode_once
 
-    def records(self, key: str, kind: type[Any], *, once: bool = True) -> Iterator[Records]:
-        """Yield the records of a list in chunks; a gap tells of each item that cannot be read.
+    def records(self, key: str, kind: Any, *, by_hand: bool = True) -> Iterator[Records]:
+        """Yield the records of a list in chunks; an item that cannot be read becomes a gap.
 
         Parameters
         ----------
-        once
-            Refuse an item that has a key twice.
+        by_hand
+            Whether people edit such files, so that a repeated key is looked for.
         """
-        decode = self.decoder(kind) if once else msgspec.json.Decoder(kind).decode
+        runs = self.runs if self.runs and self.runs.key == key else None
+        if runs:
+            yield from _in_chunks(runs.lists(kind))
+        decode = self.decoder(kind) if by_hand else msgspec.json.Decoder(kind).decode
         items, path = self.items(key), self.path(key)
         for start in range(0, len(items), _CHUNK):
             part = items[start : start + _CHUNK]
             try:
-                chunk = [decode(item) for item in part]
-            except BROKEN:
-                chunk = [
-                    record for n, item in enumerate(part, start) for record in self.one(item, decode, f"{path}[{n}]")
-                ]
+                chunk = list(map(decode, part))
+            except BROKEN as error:
+                if runs:
+                    raise NotARun(str(error)) from error
+                each = [self.one(item, decode, f"{path}[{n}]") for n, item in enumerate(part, start)]
+                chunk = [record for record in each if record is not None]
                 self.short.add(key)
             yield chunk
 
-    def one(self, item: Raw, decode: Callable[[Raw], Any], path: str) -> Iterator[Any]:
-        """Yield the record of one item; if it cannot be read, nothing comes and a gap tells of it."""
+    def one(self, item: Raw, decode: Callable[[Raw], Any], path: str) -> Any:
+        """Return the record of one item, or None and note a gap if it cannot be read."""
         try:
-            yield decode(item)
+            return decode(item)
         except BROKEN as error:
             self.reading.unreadable(self.piece, sentence_of(error, path), path)
+            return None
 
     def answer(
         self, operation: str, *chunks: list[Any], account_id: str | None = None, state: State = "partial"
     ) -> Answer:
-        """Return the answer of an operation that the document stands for."""
+        """Return the answer of an operation with these records."""
         return Answer(operation, self.piece.label, chunks, account_id, state=state, source=self.source)
 
-    def listing(self, key: str, operation: str, kind: type[Any], *, lists_all: bool = True) -> Answer:
+    def listing(self, key: str, operation: str, kind: Any, *, lists_all: bool = True) -> Answer:
         """Return the answer of an operation that lists something.
 
         Parameters
@@ -175,9 +164,20 @@ class Document:
         answer.chunks = chunks()
         return answer
 
-    def single(self, key: str, operation: str, kind: type[Any]) -> Answer:
-        """Return the answer of an operation that gets one thing."""
-        return self.answer(operation, list(self.one(self.as_json(key), self.decoder(kind), f"{self.place}.{key}")))
+    def single(self, key: str, operation: str, kind: Any) -> Answer:
+        """Return the answer of an operation that gets one resource."""
+        record = self.one(self.as_json(key), self.decoder(kind), f"{self.place}.{key}")
+        return self.answer(operation, [] if record is None else [record])
+
+
+def _in_chunks(lists: Iterable[Records]) -> Iterator[Records]:
+    chunk: Records = []
+    for records in lists:
+        chunk += records
+        while len(chunk) >= _CHUNK:
+            yield chunk[:_CHUNK]
+            del chunk[:_CHUNK]
+    yield chunk
 
 
 Read = Callable[[Document], Iterable[Answer]]
@@ -186,7 +186,7 @@ Condition = Callable[[Document], bool]
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The keys, and what else must hold, of the documents that a function reads."""
+    """The documents that a function reads: the keys they have, and a condition."""
 
     keys: frozenset[str]
     when: Condition | None
@@ -197,20 +197,20 @@ class Shape:
         return self.keys <= document.keys.keys() and (self.when is None or self.when(document))
 
 
-# The shapes of each module, in the order in which they stand there.
+# The shapes of documents and of lists, by module, in the order in which they are defined there.
 SHAPES: dict[str, list[Shape]] = defaultdict(list)
 LISTS: dict[str, list[Shape]] = defaultdict(list)
 
 
 def shape(*keys: str, when: Condition | None = None) -> Callable[[Read], Read]:
-    """Register a function that reads the documents which have all these keys.
+    """Register a function for the documents that have all these keys.
 
     Parameters
     ----------
     keys
         Keys at the top of the document. It may have others: people merge several answers into one document.
     when
-        What else must hold of the document.
+        A condition that the document must also meet.
     """
 
     def register(read: Read) -> Read:
@@ -221,18 +221,10 @@ def shape(*keys: str, when: Condition | None = None) -> Callable[[Read], Read]:
 
 
 def list_of(*keys: str) -> Callable[[Read], Read]:
-    """Register a function that reads the lists whose first item has all these keys; it finds them under `ROWS`."""
+    """Register a function for the lists whose first item has all these keys; their items are under `ROWS`."""
 
     def register(read: Read) -> Read:
         LISTS[read.__module__].append(Shape(frozenset(keys), None, read))
         return read
 
     return register
-
-
-def keys_of(item: Raw) -> set[str]:
-    """Return the keys of an item; none if it is no object."""
-    try:
-        return set(msgspec.json.decode(item, type=dict[str, Raw]))
-    except BROKEN:
-        return set()

@@ -1,0 +1,94 @@
+"""The long list of a large file, decoded in runs of items while the file is read.
+
+Finding where each of 100,000 items ends takes as long as decoding them, and their text takes more memory than all
+frames. So a run ends where an item seems to begin, and is decoded as a list. That is safe whatever the text: the first
+run begins with an item, and a run that is a list can only end where an item does, so the next begins with one too. If
+a run is not a list, or holds an item that cannot be read, all files are read again, each as a whole.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from iamframe.sources.documents import BROKEN
+
+_LONG_LIST = re.compile(rb'"(RoleDetailList|Roles|InstanceProfiles)"\s*:\s*\[(\s*\{\s*"\w+")')
+# The list must begin within so many bytes of the beginning of the file, and end within so many of its end.
+_END = 16 << 20
+# Larger runs do not fit into the processor's cache.
+_RUN = 1 << 18
+# The item that stands for the runs in the document: it proves that the list is the document's own, not a nested one.
+MARK = Raw(b'"iamframe: items in runs"')
+
+
+class NotARun(Exception):
+    """A run is not a list of items that can be read; the files must be read as a whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """The items of a long list, but for the last: their place in the file, and the text between two items."""
+
+    key: str
+    path: Path
+    start: int
+    end: int
+    between: bytes
+
+    def lists(self, kind: Any) -> Iterator[list[Any]]:
+        """Yield the records of each run.
+
+        Raises
+        ------
+        NotARun
+            If one cannot be read.
+        """
+        decode = msgspec.json.Decoder(list[kind]).decode
+        left, text = self.end - self.start, b""
+        try:
+            with self.path.open("rb", buffering=0) as file:
+                file.seek(self.start)
+                while left:
+                    block = file.read(min(_RUN, left))
+                    if not block:
+                        raise NotARun(f"{self.path} became shorter")
+                    left -= len(block)
+                    text += block
+                    end = text.rfind(self.between) if left else len(text)
+                    if end > 0:
+                        yield decode(b"[%b]" % text[:end])
+                        text = text[end + 1 :]
+        except (OSError, *BROKEN) as error:
+            raise NotARun(str(error)) from error
+
+
+def cut(path: Path) -> tuple[bytes, Runs] | None:
+    """Return the text of a file with `MARK` in place of the runs of its long list, and the runs, or None without one.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    """
+    with path.open("rb", buffering=0) as file:
+        head = file.read(_END)
+        if not (found := _LONG_LIST.search(head)):
+            return None
+        start, first = found.start(2), found.group(2)
+        tail_at = max(file.seek(0, os.SEEK_END) - _END, start)
+        file.seek(tail_at)
+        tail = file.read()
+    # Each item begins like the first, which has no space before it where the list is on one line.
+    for between in (b"," + first, b", " + first):
+        if (end := tail.find(between)) > 0:
+            text = head[:start] + bytes(MARK) + tail[end:]
+            return text, Runs(found.group(1).decode(), path, start, tail_at + end, between)
+    return None
