@@ -86,7 +86,7 @@ class Manifest(msgspec.Struct):
 # Writing
 
 
-def write_parts(frames: Mapping[str, pd.DataFrame], sources: tuple[str, ...], folder: Path) -> None:
+def write_frames(frames: Mapping[str, pd.DataFrame], sources: tuple[str, ...], folder: Path) -> None:
     """Write the files of all frames into a folder, and last their manifest."""
     tables = {name: frame.to_arrow(frames[name]) for name, frame in FRAMES.items()}
     stored = {}
@@ -231,7 +231,7 @@ def _is_consistent(stored: _Stored) -> bool:
     return plain and len({*names}) == len(names) and sum(rows) == stored.rows and ordered == dict(enumerate(rows))
 
 
-def read_parts(place: Path, manifest: Manifest) -> dict[str, pd.DataFrame]:
+def read_frames(place: Path, manifest: Manifest) -> dict[str, pd.DataFrame]:
     """Return all frames of a snapshot as they were saved; StoreError if a file is missing, damaged, or of others."""
     return {
         name: _read_frame(place, frame, manifest.frames[name]) if name in manifest.frames else frame.empty()

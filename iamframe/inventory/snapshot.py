@@ -20,7 +20,7 @@ from pathlib import Path
 import pandas as pd
 
 from iamframe.errors import StoreError
-from iamframe.inventory.parts import head_of, manifest_text, read_manifest, read_parts, write_parts
+from iamframe.inventory.parts import head_of, manifest_text, read_frames, read_manifest, write_frames
 from iamframe.sources.archives import MANIFEST, shown
 
 # The folder in which a live load keeps its answers until the snapshot is complete.
@@ -53,7 +53,7 @@ def write_snapshot(
         place.parent.mkdir(parents=True, exist_ok=True)
         _clear_abandoned(place)
         new.mkdir()
-        write_parts(frames, sources, new)
+        write_frames(frames, sources, new)
         _replace(place, new)
     except OSError as error:
         raise StoreError(
@@ -77,7 +77,7 @@ def read_snapshot(folder: str | os.PathLike[str]) -> tuple[dict[str, pd.DataFram
                 )
             manifest = read_manifest(place, text)
             # Checksums keep files of two snapshots apart.
-            return read_parts(place, manifest), manifest.sources
+            return read_frames(place, manifest), manifest.sources
         except StoreError:
             # It is no damage if another process has replaced the folder meanwhile.
             if manifest_text(_readable(Path(folder))) == text:
