@@ -79,7 +79,7 @@ def read_snapshot(folder: str | os.PathLike[str]) -> tuple[dict[str, pd.DataFram
             # Checksums keep files of two snapshots apart.
             return read_frames(place, manifest), manifest.sources
         except StoreError:
-            # It is no damage if another process has replaced the folder meanwhile.
+            # Another process may have replaced the folder meanwhile: then nothing is damaged.
             if manifest_text(_readable(Path(folder))) == text:
                 raise
     raise StoreError(f"{shown(folder)}: is being replaced again and again; open it when that has ended")
@@ -151,7 +151,7 @@ def move_back(folder: str | os.PathLike[str]) -> None:
 
 
 def _clear_abandoned(place: Path) -> None:
-    """Delete what killed saves left beside this place, unless another process may still be writing it."""
+    """Delete the folders of killed saves beside this place, unless another process may still be writing them."""
     for new in _new(place):
         with suppress(FileNotFoundError):
             if time.time() - new.stat().st_mtime > _ABANDONED_SECONDS:
