@@ -17,6 +17,7 @@ from iamframe import CHECKS, Inventory, run_checks
 from iamframe.checks.registry import SEVERITIES, check
 from iamframe.errors import UnknownCheckError
 from iamframe.inventory import schema, views
+from iamframe.inventory.completeness import account_lists
 
 HERE = Path(__file__).parent
 POLICY = HERE.parent / "data" / "tag-policy.toml"
@@ -106,7 +107,7 @@ def test_a_check_is_tested(name: str) -> None:
 def test_a_check_never_changes_what_it_reads(name: str, sample: Inventory) -> None:
     frames = sample.frames | {
         "pairs": views.pairs(sample),
-        "lists": views.account_lists(sample),
+        "lists": account_lists(sample),
         "tag_coverage": views.tag_coverage(sample),
     }
     before = {read: frames[read].copy(deep=True) for read in CHECKS[name].reads}

@@ -148,7 +148,7 @@ def _policy(path: str, content: dict[str, Any]) -> Policy:
             raise ValueError("each [[accepted]] needs a reason")
     for maker in (*pairs, *makers):
         for side in ("role", "profile"):
-            re.compile(maker.pattern(side, groups=True))
+            maker.pattern(side)
     return Policy(path, required, (*pairs, *makers), accepted, {"required": required} if required else {})
 
 

@@ -98,7 +98,7 @@ def event_table(events: Mapping[str, Iterable[Event]], roles: pa.Table, profiles
 
 
 def in_order(events: Iterable[Event], created: Mapping[Key, datetime]) -> list[Event]:
-    """Return the events of one account in causal order; `created` has the creation of what still exists."""
+    """Return the events of one account in causal order; `created` has the creation of existing resources."""
     steps: dict[datetime, list[_Step]] = defaultdict(list)
     others: dict[datetime, list[Event]] = defaultdict(list)
     for event in sorted(events, key=lambda event: event.at):
@@ -175,7 +175,7 @@ class _State:
 
 
 class _Timeline:
-    """What exists and is linked when each second begins, as far as the events of all seconds show it."""
+    """The resources and links that exist when each second begins, as far as the events of all seconds show them."""
 
     def __init__(self, steps: Mapping[datetime, list[_Step]], created: Mapping[Key, datetime]) -> None:
         uses: _Changes = defaultdict(lambda: defaultdict(list))

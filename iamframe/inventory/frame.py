@@ -66,7 +66,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One frame: its name, what a row is, its key, its columns."""
+    """One frame: its name, the meaning of a row, its key, its columns."""
 
     name: str
     row: str
@@ -84,7 +84,7 @@ class Frame:
 
     @property
     def said(self) -> str:
-        """What a row is, and the columns, as numpydoc has them."""
+        """The meaning of a row, and the columns, in numpydoc's form."""
         columns = "\n".join(f"{c.name} : {c.dtype}\n    {c.said}" for c in self.columns)
         head = f"`{self.name}`: one row per {self.row}"
         return f"{head}\n{'-' * len(head)}\n{columns}"

@@ -37,12 +37,12 @@ _PART = "part.parquet"
 _KEY = "account="
 # The account of a frame without rows, whose file keeps the columns.
 _NO_ACCOUNT = "none"
-# Hive's word for a missing value, of which pyarrow cannot tell the type.
+# Hive's word for a missing value, which pyarrow reads without a type.
 _HIVE_MISSING = "__HIVE_DEFAULT_PARTITION__"
 _MAX_NAME = 200
 _ROWS_AT_ONCE = 1 << 18
 
-# The errors of decoding a file that is no manifest.
+# The errors of decoding a file that is not a manifest.
 _UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -86,7 +86,7 @@ class Manifest(msgspec.Struct):
 # Writing
 
 
-def write_parts(frames: Mapping[str, pd.DataFrame], sources: tuple[str, ...], folder: Path) -> None:
+def write_frames(frames: Mapping[str, pd.DataFrame], sources: tuple[str, ...], folder: Path) -> None:
     """Write the files of all frames into a folder, and last their manifest."""
     tables = {name: frame.to_arrow(frames[name]) for name, frame in FRAMES.items()}
     stored = {}
@@ -119,7 +119,7 @@ def write_parts(frames: Mapping[str, pd.DataFrame], sources: tuple[str, ...], fo
 
 
 def _checksum(manifest: bytes) -> str:
-    """Return the checksum of what a manifest holds, in any layout, except for the checksum itself."""
+    """Return the checksum of a manifest's content, in any layout, without the checksum in it."""
     content = msgspec.json.decode(manifest)
     return sha256(msgspec.json.encode(content | {"sha256": ""}, order="sorted")).hexdigest()
 
@@ -188,7 +188,7 @@ def manifest_text(place: Path) -> bytes | None:
 
 
 def head_of(text: bytes | None) -> Head | None:
-    """Return the head of a manifest of any version, or None if the text is no manifest."""
+    """Return the head of a manifest of any version, or None if the text is not one."""
     try:
         head = msgspec.json.decode(text or b"", type=Head)
     except _UNDECODABLE:
@@ -231,7 +231,7 @@ def _is_consistent(stored: _Stored) -> bool:
     return plain and len({*names}) == len(names) and sum(rows) == stored.rows and ordered == dict(enumerate(rows))
 
 
-def read_parts(place: Path, manifest: Manifest) -> dict[str, pd.DataFrame]:
+def read_frames(place: Path, manifest: Manifest) -> dict[str, pd.DataFrame]:
     """Return all frames of a snapshot as they were saved; StoreError if a file is missing, damaged, or of others."""
     return {
         name: _read_frame(place, frame, manifest.frames[name]) if name in manifest.frames else frame.empty()
@@ -260,7 +260,7 @@ def _refuse_others(folder: Path, own: set[str]) -> None:
         more = {entry.name for entry in folder.iterdir()} - own
         more |= {f"{name}/{file.name}" for name in own for file in (folder / name).iterdir() if file.name != _PART}
     except OSError:
-        # What is missing or unreadable is refused where it is read.
+        # `_read_part` refuses files that are missing or unreadable.
         return
     # Readers pass over hidden files, such as the notes of file managers.
     others = sorted(name for name in more if not name.rpartition("/")[2].startswith((".", "_")))

@@ -20,7 +20,7 @@ from pathlib import Path
 import pandas as pd
 
 from iamframe.errors import StoreError
-from iamframe.inventory.parts import head_of, manifest_text, read_manifest, read_parts, write_parts
+from iamframe.inventory.parts import head_of, manifest_text, read_frames, read_manifest, write_frames
 from iamframe.sources.archives import MANIFEST, shown
 
 # The folder in which a live load keeps its answers until the snapshot is complete.
@@ -53,7 +53,7 @@ def write_snapshot(
         place.parent.mkdir(parents=True, exist_ok=True)
         _clear_abandoned(place)
         new.mkdir()
-        write_parts(frames, sources, new)
+        write_frames(frames, sources, new)
         _replace(place, new)
     except OSError as error:
         raise StoreError(
@@ -77,9 +77,9 @@ def read_snapshot(folder: str | os.PathLike[str]) -> tuple[dict[str, pd.DataFram
                 )
             manifest = read_manifest(place, text)
             # Checksums keep files of two snapshots apart.
-            return read_parts(place, manifest), manifest.sources
+            return read_frames(place, manifest), manifest.sources
         except StoreError:
-            # It is no damage if another process has replaced the folder meanwhile.
+            # Another process may have replaced the folder meanwhile: then nothing is damaged.
             if manifest_text(_readable(Path(folder))) == text:
                 raise
     raise StoreError(f"{shown(folder)}: is being replaced again and again; open it when that has ended")
@@ -151,7 +151,7 @@ def move_back(folder: str | os.PathLike[str]) -> None:
 
 
 def _clear_abandoned(place: Path) -> None:
-    """Delete what killed saves left beside this place, unless another process may still be writing it."""
+    """Delete the folders of killed saves beside this place, unless another process may still be writing them."""
     for new in _new(place):
         with suppress(FileNotFoundError):
             if time.time() - new.stat().st_mtime > _ABANDONED_SECONDS:

@@ -80,7 +80,7 @@ def asked_for(text: str) -> Asked:
 
 
 def path_of(arn: str) -> str | None:
-    """Return the path in a role's or profile's ARN: `/`, or `/…/`; None if the text is no ARN."""
+    """Return the path in a role's or profile's ARN: `/`, or `/…/`; None if the text is not an ARN."""
     resource = arn.split(":", 5)[-1]
     if not arn.startswith("arn:") or "/" not in resource:
         return None

@@ -161,15 +161,48 @@ _TOKENS = {
 _TOKEN = re.compile(r"(\*|\{[a-z]+\}|\{[A-Za-z]*(?:\|[A-Za-z]+)+\})")
 
 
-# `{a|b}`: one of these texts, equal on both sides.
-_ONE_OF = _Token("", _equal)
+# Tokens that make a name unmistakable.
+_TELLING = {"{uuid}", "{random}", "{counter}", "{hash}", "{id}"}
 
 
-def _token(text: str) -> tuple[str, _Token | None]:
-    """Return the name in braces, and its token."""
+class _Side(NamedTuple):
+    """Expressions for path and name of one side, a line each; `checked` are its groups, tokens whose values count."""
+
+    plain: str
+    grouped: re.Pattern[str]
+    checked: dict[str, _Token]
+
+
+@lru_cache(maxsize=4096)
+def _side(*templates: str) -> _Side:
+    """Return the side that these templates describe."""
+    lines, checked = [], dict[str, _Token]()
+    for template in templates:
+        plain = grouped = ""
+        # Every second piece is a token.
+        for place, piece in enumerate(_TOKEN.split(template)):
+            name, token = _token(piece) if place % 2 else ("", _Token(re.escape(piece)))
+            plain += token.text
+            if name in checked:
+                grouped += f"(?P={name})"
+            elif token.agree or token.alone:
+                checked[name] = token
+                grouped += f"(?P<{name}>{token.text})"
+            else:
+                grouped += token.text
+        lines.append((plain, grouped))
+    all_plain, all_grouped = map("\n".join, zip(*lines, strict=True))
+    return _Side(all_plain, re.compile(all_grouped), checked)
+
+
+def _token(text: str) -> tuple[str, _Token]:
+    """Return the name of the token in braces, and what fits it."""
     if "|" in text:
-        return "kind", _ONE_OF._replace(text=f"(?:{text.strip('{}')})")
-    return text.strip("{}"), _TOKENS.get(text)
+        # `{a|b}`: one of these texts, equal on both sides.
+        return "kind", _Token(f"(?:{text.strip('{}')})", _equal)
+    if text not in _TOKENS:
+        raise ValueError(f"there is no {text}, only {', '.join(_TOKENS)}")
+    return text.strip("{}"), _TOKENS[text]
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,69 +226,50 @@ class Maker:
     source: str = ""
     date: date | None = None
 
-    def templates(self, side: str) -> tuple[str, str]:
-        """Return the path and the name of one side, `role` or `profile`."""
+    def _templates(self, side: str) -> tuple[str, str]:
         return (self.role_path, self.role) if side == "role" else (self.profile_path, self.profile)
+
+    def _side(self, side: str) -> _Side:
+        try:
+            return _side(*self._templates(side))
+        except ValueError as error:
+            raise ValueError(f"{self.name}: {error}") from error
+
+    def pattern(self, side: str) -> str:
+        """Return a regular expression for path and name of one side, `role` or `profile`, a line each."""
+        return self._side(side).plain
 
     def tells(self, side: str) -> bool:
         """Return whether path and name of one side alone suggest this maker."""
         # A name without fixed text and without random text would fit any name.
-        name = self.templates(side)[1]
+        _, name = self._templates(side)
         return bool(name) and (bool(_TOKEN.sub("", name).strip("-_.")) or bool(_TELLING & {*_TOKEN.findall(name)}))
-
-    def pattern(self, side: str, groups: bool = False) -> str:
-        """Return a regular expression for path and name of one side, a line each; `groups`: its tokens are groups."""
-        seen: set[str] = set()
-
-        def part(text: str) -> str:
-            name, token = _token(text)
-            if token is None:
-                raise ValueError(f"{self.name}: there is no {text}, only {', '.join(_TOKENS)}")
-            if not groups or not (token.agree or token.alone):
-                return token.text
-            again = name in seen
-            seen.add(name)
-            return f"(?P={name})" if again else f"(?P<{name}>{token.text})"
-
-        def expression(template: str) -> str:
-            # Every second piece is a token.
-            pieces = enumerate(_TOKEN.split(template))
-            return "".join(part(piece) if place % 2 else re.escape(piece) for place, piece in pieces)
-
-        return "\n".join(map(expression, self.templates(side)))
 
     def fits(self, role: str, profile: str) -> bool:
         """Return whether both sides, path and name in a line each, fit this maker and agree on their shared tokens."""
-        one, other = (re.fullmatch(self.pattern(s, True), t) for s, t in (("role", role), ("profile", profile)))
+        of_role, of_profile = self._side("role"), self._side("profile")
+        one, other = of_role.grouped.fullmatch(role), of_profile.grouped.fullmatch(profile)
         if one is None or other is None:
             return False
-        found, also = one.groupdict(), other.groupdict()
+        values, others = one.groupdict(), other.groupdict()
         role_name = role.rpartition("\n")[2]
         return all(
-            token.agree(found[name], also[name], role_name)
-            if token.agree and name in found and name in also
-            else not token.alone or token.alone(found.get(name) or also[name])
-            for name in found.keys() | also.keys()
-            if (token := _TOKENS.get(f"{{{name}}}", _ONE_OF))
+            token.agree(values[name], others[name], role_name)
+            if token.agree and name in values and name in others
+            else not token.alone or token.alone(values.get(name) or others[name])
+            for name, token in (of_role.checked | of_profile.checked).items()
         )
 
     def suggests(self, side: str, text: str) -> bool:
         """Return whether one side, path and name in a line each, fits this maker."""
-        found = re.fullmatch(self.pattern(side, True), text)
-        return found is not None and all(
-            alone(value)
-            for name, value in found.groupdict().items()
-            if (alone := _TOKENS.get(f"{{{name}}}", _ONE_OF).alone)
-        )
+        form = self._side(side)
+        found = form.grouped.fullmatch(text)
+        return found is not None and all(t.alone(found[name]) for name, t in form.checked.items() if t.alone)
 
     @property
     def compares(self) -> bool:
         """Whether the values of tokens count, besides the form of both sides."""
-        tokens = _TOKEN.findall("".join(self.templates("role") + self.templates("profile")))
-        return any((token := _TOKENS.get(one, _ONE_OF)).agree or token.alone for one in tokens)
-
-
-_TELLING = {"{uuid}", "{random}", "{counter}", "{hash}", "{id}"}
+        return bool(self._side("role").checked or self._side("profile").checked)
 
 
 @dataclass(frozen=True, slots=True)

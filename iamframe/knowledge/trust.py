@@ -116,7 +116,7 @@ def read_trust(document: bytes, partition: str = "aws") -> Trust:
     """Return the content of a trust policy that is an object, a string, or a percent-encoded string.
 
     The partition is that of the role: each has its own name for EC2. `text` is compact JSON with the keys in the order
-    given, so that the same policy is the same text from every source. A document that is no policy is `UNREADABLE`.
+    given, so that the same policy is the same text from every source. A document that is not a policy is `UNREADABLE`.
     """
     read = read_parts(document)
     if read is None:
@@ -126,7 +126,7 @@ def read_trust(document: bytes, partition: str = "aws") -> Trust:
 
 
 def read_parts(document: bytes) -> tuple[str, Says] | None:
-    """Return the text of a trust policy, and the content that many policies share; None if it is no policy."""
+    """Return the text of a trust policy, and the content that many policies share; None if it is not one."""
     try:
         if document.startswith(b'"'):
             quoted = msgspec.json.decode(document, type=str)
