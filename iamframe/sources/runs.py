@@ -52,7 +52,7 @@ class Runs:
             If one cannot be read.
         """
         decode = msgspec.json.Decoder(list[kind]).decode
-        left, text = self.end - self.start, b""
+        left, text = self.end - self.start, bytearray(b"[")
         try:
             with self.path.open("rb", buffering=0) as file:
                 file.seek(self.start)
@@ -63,9 +63,12 @@ class Runs:
                     left -= len(block)
                     text += block
                     end = text.rfind(self.between) if left else len(text)
-                    if end > 0:
-                        yield decode(b"[%b]" % text[:end])
-                        text = text[end + 1 :]
+                    if end > 1:
+                        # The comma between two items becomes the end of one list and the beginning of the next.
+                        rest = text[end + 1 :]
+                        text[end:] = b"]"
+                        yield decode(text)
+                        text = bytearray(b"[") + rest
         except (OSError, *BROKEN) as error:
             raise NotARun(str(error)) from error
 
