@@ -21,7 +21,7 @@ GATES = {
     "botocore": {"sources.client", "sources.fleet", "sources.refusals", "sources.sessions"},
     "duckdb": {"inventory.sql"},
     "distributed": {"inventory.live"},
-    "jinja2": {"report.page"},
+    "jinja2": {"report.page", "sources.shell"},
     "matplotlib": {"ui.plots"},
     "xlsxwriter": {"report.excel"},
     "ipywidgets": {"ui.widgets"},
@@ -40,7 +40,6 @@ LONG = {
     "inventory.schema",
     "report.mask",
     "sources.aws",
-    "sources.consumers",
     "ui.cli",
     "ui.plots",
 }

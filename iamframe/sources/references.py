@@ -16,10 +16,11 @@ from iamframe.knowledge.operations import (
     VERSIONS,
     aws_command,
 )
-from iamframe.sources.consumers import CONSUMERS, Consumer, Pinning, pinned_mentions, template_ids, with_other_versions
+from iamframe.sources.consumers import CONSUMERS, Consumer
 from iamframe.sources.reading import Reading, Records, region_of
 from iamframe.sources.records import Answer, Gap, Mention
 from iamframe.sources.shapes import Document, shape
+from iamframe.sources.templates import Pinning, pinned_mentions, template_ids, with_other_versions
 
 
 @dataclass(slots=True)
@@ -39,7 +40,7 @@ class _Use:
     @classmethod
     def of(cls, record: Any, consumer: Consumer) -> _Use:
         mentions, pinnings = list(consumer.mentions(record)), list(consumer.pinnings(record))
-        arns = [getattr(record, "arn", None), *(m.consumer_arn for m in mentions), *(p.arn for p in pinnings)]
+        arns = [getattr(record, "arn", None), *(m.consumer_arn for m in mentions), *(p.consumer_arn for p in pinnings)]
         own = getattr(record, "owner_id", None) or next(filter(None, (account_of(arn or "") for arn in arns)), None)
         return cls(record, mentions, pinnings, own, account_of(getattr(record, "created_by", None) or ""))
 
