@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import botocore.session
@@ -537,6 +538,18 @@ def test_an_instance_keeps_the_id_and_place_of_its_profile() -> None:
     (record,) = records("DescribeInstances", answer)
     first = next(of("DescribeInstances").mentions(record))
     assert (first.profile_id, first.region, first.account_id) == ("AIPAEXAMPLE", "eu-west-1", ID)
+
+
+def test_a_file_whose_profile_is_no_text_cannot_be_read(tmp_path: Path) -> None:
+    folder = tmp_path / ID
+    folder.mkdir()
+    (folder / "list-instance-profiles.json").write_text('{"InstanceProfiles": []}', "utf-8")
+    answer = '{"DBInstances": [{"CustomIamInstanceProfile": {"Name": "web"}}]}'
+    (folder / "describe-db-instances.json").write_text(answer, "utf-8")
+    gaps = iamframe.load_files(folder).gaps
+    (gap,) = gaps[gaps["reason"] == "unreadable"].to_dict("records")
+    assert gap["operation"] == "DescribeDBInstances"
+    assert gap["detail"].endswith("expected `str`, got `object`")
 
 
 # The table against the models of AWS

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -24,6 +24,8 @@ from iamframe.knowledge.operations import (
 )
 from iamframe.sources.records import Mention
 from iamframe.sources.templates import Configuration, Pin, Pinning, Profile, Record, Template, Version
+
+T = TypeVar("T")
 
 
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -105,21 +107,21 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if isinstance(record, Record):
             yield from record.mentions(self.consumer_type)
             return
-        for profile in dict.fromkeys(self._listed(self.profiles, record)):
-            if isinstance(profile, str) and profile:
-                yield Mention(named=profile, **self._about(record))
+        for profile in dict.fromkeys(self._listed(self.profiles, record, list[str])):
+            yield Mention(named=profile, **self._about(record))
 
     def pinnings(self, record: Any) -> Iterator[Pinning]:
         """Yield the launch templates that a record starts instances from."""
         if isinstance(record, Record):
             yield from record.pinnings(self.consumer_type)
-        elif pins := self._listed(self.pins, record):
-            yield Pinning(pins=msgspec.convert(pins, list[Pin]), **self._about(record))
+        elif pins := self._listed(self.pins, record, list[Pin]):
+            yield Pinning(pins=pins, **self._about(record))
 
-    def _listed(self, path: str, record: Any) -> list[Any]:
-        if not path or _text(self.state, record) in self.over:
-            return []
-        return [value for value in _search(flat(path), record) if value]
+    def _listed(self, path: str, record: Any, kind: type[T]) -> T:
+        """Return the values that a path leads to, or raise ValidationError if they are of another type."""
+        in_use = path and _text(self.state, record) not in self.over
+        found = _search(flat(path), record) if in_use else []
+        return msgspec.convert([value for value in found if value], kind)
 
     def _about(self, record: Any) -> dict[str, Any]:
         arn = _text(self.arn, record)
