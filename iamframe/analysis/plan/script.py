@@ -1,6 +1,6 @@
-"""A clean-up as a POSIX shell script of AWS CLI calls that a reviewer can read.
+"""A clean-up as a POSIX shell script of AWS CLI commands that a reviewer can read.
 
-Every value is one shell word, `--option=value`, and every comment one line, whatever the data holds.
+Every value is one shell word, `--option=value`, and every comment is one line, whatever the data holds.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Iterable, Iterator
 from itertools import count
 
-from iamframe.analysis.plan.commands import Block, Command, words
+from iamframe.analysis.plan.commands import Block, Command, on
 from iamframe.analysis.plan.reads import functions
 from iamframe.analysis.plan.resources import PROFILE, Account, Resource
 from iamframe.messages.text import counted, printable
@@ -17,22 +17,16 @@ from iamframe.sources import shell
 from iamframe.version import __version__
 
 _TAGS = "sort_by(Tags||`[]`,&Key)[].[Key,Value]"
-# `to_string` makes ASCII of any letter, so that the comparison does not hang on the terminal's encoding.
+# `to_string` escapes all letters but ASCII, so that the comparison does not depend on the terminal's encoding.
 _STATE = {
     "instance-profile": f"to_string(InstanceProfile.[InstanceProfileId,Roles[].RoleId,{_TAGS}])",
     "role": f"to_string(Role.[RoleId,{_TAGS}])",
-}
-_READ = {
-    "instance-profile": ("get-instance-profile", "instance-profile-name"),
-    "role": ("get-role", "role-name"),
 }
 
 
 def unchanged(resource: Resource) -> Command:
     """Return the check that a resource still has the id, the role and the tags that were read."""
-    verb, option = _READ[resource.kind]
-    query = _STATE[resource.kind]
-    command = words("iam", verb, **{option: resource.name}, output="text", query=query)
+    command = on(resource, "get", output="text", query=_STATE[resource.kind])
     function = "profile_is" if resource.kind == PROFILE else "role_is"
     return Command(resource, "check", command, shlex.join((function, resource.name, resource.state)))
 
