@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from iamframe.knowledge.operations import cli_name
-from iamframe.messages.text import printable
 
 
 def render(package: str, template: str, **values: object) -> str:
@@ -20,13 +19,8 @@ def render(package: str, template: str, **values: object) -> str:
         keep_trailing_newline=True,
         undefined=StrictUndefined,
     )
-    environment.filters |= {"quote": shlex.quote, "comment": comment, "cli_name": cli_name, "options": options}
+    environment.filters |= {"quote": shlex.quote, "cli_name": cli_name, "options": options}
     return environment.get_template(template).render(values)
-
-
-def comment(text: str) -> str:
-    """Return a text as one comment line, whatever it holds."""
-    return f"# {printable(text)}"
 
 
 def options(parameters: Mapping[str, object], service: str) -> str:

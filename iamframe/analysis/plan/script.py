@@ -62,6 +62,7 @@ def render(
         version=__version__,
         made=made,
         states=_STATE,
+        comment=_comment,
         # A script that only tags has no functions for deletions.
         last_look=functions() if any(map(_deletes, blocks)) else "",
         accounts=[_account(accounts[account], mine, numbers) for account, mine in by_account.items()],
@@ -129,3 +130,8 @@ def _what(resource: Resource) -> str:
 def _listed(title: str, lines: Iterable[str]) -> str:
     text = "".join(f"# - {printable(line)}\n" for line in lines)
     return f"\n# {title}:\n{text}" if text else ""
+
+
+def _comment(text: str) -> str:
+    """Return a text as one comment line, whatever it holds."""
+    return f"# {printable(text)}"
