@@ -24,7 +24,7 @@ GATES = {
     "botocore": {"sources.client", "sources.fleet", "sources.refusals", "sources.sessions"},
     "duckdb": {"inventory.sql"},
     "distributed": {"inventory.live"},
-    "jinja2": {"report.page"},
+    "jinja2": {"report.page", "sources.shell"},
     "matplotlib": {"ui.plots"},
     "xlsxwriter": {"report.excel"},
     "ipywidgets": {"ui.widgets"},

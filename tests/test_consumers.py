@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import botocore.session
@@ -18,8 +19,9 @@ import iamframe
 from iamframe.knowledge.operations import CONFIGURATIONS, CORE, FLEETS, READS, VERSIONS
 from iamframe.practice import PracticeAccount
 from iamframe.sources.client import Asker
-from iamframe.sources.consumers import CONSUMERS, Consumer, Pinning, Step, Version, pinned_mentions
+from iamframe.sources.consumers import CONSUMERS, Consumer, Step
 from iamframe.sources.records import Mention
+from iamframe.sources.templates import Pinning, Profile, Version, pinned_mentions
 
 MODELS = botocore.session.get_session()
 ARN = f"arn:aws:iam::{ID}:instance-profile/team/web"
@@ -538,6 +540,18 @@ def test_an_instance_keeps_the_id_and_place_of_its_profile() -> None:
     assert (first.profile_id, first.region, first.account_id) == ("AIPAEXAMPLE", "eu-west-1", ID)
 
 
+def test_a_file_whose_profile_is_no_text_cannot_be_read(tmp_path: Path) -> None:
+    folder = tmp_path / ID
+    folder.mkdir()
+    (folder / "list-instance-profiles.json").write_text('{"InstanceProfiles": []}', "utf-8")
+    answer = '{"DBInstances": [{"CustomIamInstanceProfile": {"Name": "web"}}]}'
+    (folder / "describe-db-instances.json").write_text(answer, "utf-8")
+    gaps = iamframe.load_files(folder).gaps
+    (gap,) = gaps[gaps["reason"] == "unreadable"].to_dict("records")
+    assert gap["operation"] == "DescribeDBInstances"
+    assert gap["detail"].endswith("expected `str`, got `object`")
+
+
 # The table against the models of AWS
 
 
@@ -605,31 +619,34 @@ def leads(path: str, shape: Any) -> list[Any]:
 
 
 def paths_of(consumer: Consumer) -> dict[str, str]:
-    """The paths that a row was made with, which its functions close over."""
-    found: dict[str, str] = {}
-    for function in (consumer.mentions, consumer.pinnings):
-        names = function.__code__.co_freevars
-        for name, cell in zip(names, function.__closure__ or (), strict=True):
-            if isinstance(cell.cell_contents, str) and name != "consumer_type":
-                found[name] = cell.cell_contents
-    return {name: path for name, path in found.items() if path}
+    names = ("id", "name", "arn", "state", "profiles", "pins", "kept")
+    return {name: path for name in names if (path := getattr(consumer, name))}
 
 
 # The field that only newer models have, and what stands in for it.
 NEWER = (
-    "computeResources.managedInstancesProvider.instanceLaunchTemplate.ec2InstanceProfileArn",
-    "computeResources.instanceRole",
+    "managedInstancesProvider.instanceLaunchTemplate.ec2InstanceProfileArn",
+    "instanceRole",
 )
-BY_PATH = [consumer for consumer in CONSUMERS if consumer.record == dict[str, Any]]
 
 
-@pytest.mark.parametrize("consumer", BY_PATH, ids=[one.operation for one in BY_PATH])
+def each_of(shape: Any) -> list[Any]:
+    """A shape, or all shapes in lists of lists."""
+    return [one for part in shape for one in each_of(part)] if isinstance(shape, list) else [shape]
+
+
+WITH_PATHS = [consumer for consumer in CONSUMERS if paths_of(consumer)]
+
+
+@pytest.mark.parametrize("consumer", WITH_PATHS, ids=[one.operation for one in WITH_PATHS])
 def test_every_path_leads_to_fields_that_aws_documents(consumer: Consumer) -> None:
     shape = shape_of(consumer.service, consumer.operation).members[consumer.key]
     record = shape.member if shape.type_name == "list" else shape
+    assert consumer.single == (shape.type_name != "list")
     paths = paths_of(consumer)
-    assert {"id"} < set(paths)
-    assert {"named", "pins"} & set(paths)
+    if consumer.record == dict[str, Any]:
+        assert {"id"} < set(paths)
+        assert {"profiles", "pins"} & set(paths)
     for name, path in paths.items():
         known = path
         if consumer.service == "batch" and "managedInstancesProvider" not in record.members["computeResources"].members:
@@ -637,9 +654,8 @@ def test_every_path_leads_to_fields_that_aws_documents(consumer: Consumer) -> No
         (*_, last) = leads(known, record) or [None]
         assert last is not None, (name, path)
         if name == "pins":
-            assert last == [{"LaunchTemplateId", "LaunchTemplateName", "Version"}] or {
-                *getattr(last[0], "members", last[0])
-            } >= {"LaunchTemplateId", "Version"}, last
+            for pin in each_of(last):
+                assert {*getattr(pin, "members", pin)} >= {"LaunchTemplateId", "Version"}, last
 
 
 def test_a_path_to_a_field_that_is_not_there_is_noticed() -> None:
@@ -671,7 +687,7 @@ def fits_shape(info: Any, shape: Any) -> None:
     elif isinstance(info, msgspec.inspect.StructType):
         for field in info.fields:
             # One struct serves what names profiles by id and what names them by name.
-            if info.cls.__name__ == "_Profile" and field.encode_name not in shape.members:
+            if info.cls is Profile and field.encode_name not in shape.members:
                 continue
             fits_shape(field.type, shape.members[field.encode_name])
 

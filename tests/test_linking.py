@@ -14,8 +14,8 @@ from builders import identity, load, nested_role, profile, profile_list
 
 import iamframe
 from iamframe import run_checks
-from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.build import joined
+from iamframe.inventory.inventory import Inventory
 from iamframe.practice import PracticeAccount
 
 A, B = "000000000001", "000000000002"

@@ -17,8 +17,8 @@ from plans import NOW, checked, link, name_in_template, reasons, tag_role
 from resident_aws import resident_aws
 
 import iamframe
-from iamframe.analysis.plan.reads import dashed
 from iamframe.inventory.build import joined
+from iamframe.knowledge.operations import cli_name
 from iamframe.practice import PracticeAccount
 from iamframe.practice.calls import Answer, Call, json_answer
 from iamframe.sources.consumers import CONSUMERS
@@ -538,7 +538,7 @@ def test_all_that_a_load_asks_is_asked_before_a_deletion(tmp_path: Path, one_lef
 
 
 READ_AGAIN = sorted(
-    f"{one.service} {dashed(operation)} "
+    f"{one.service} {cli_name(operation)} "
     for one in CONSUMERS
     if one.when != "files"
     for operation in (one.operation, *(step.operation for step in one.steps))

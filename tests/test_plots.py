@@ -18,8 +18,8 @@ from builders import ACCOUNT, dump, identity, load, nested_role, profile, profil
 import iamframe
 from iamframe import run_checks
 from iamframe.errors import MissingExtraError
-from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.build import build_inventory
+from iamframe.inventory.inventory import Inventory
 from iamframe.ui.plots import (
     plot_age,
     plot_ladder,

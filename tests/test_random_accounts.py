@@ -13,9 +13,9 @@ from random_accounts import FIRST, REGIONS, SECOND, World, random_world
 
 from iamframe import run_checks
 from iamframe.checks.result import Result
+from iamframe.inventory.build import joined
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.load import load_files
-from iamframe.inventory.build import joined
 
 SEEDS = range(10)
 SIZE = 200

@@ -11,7 +11,7 @@ from builders import ACCOUNT, identity, load, nested_role, profile, profile_list
 from iamframe.checks import run_checks
 from iamframe.inventory.completeness import account_lists
 from iamframe.inventory.inventory import Inventory
-from iamframe.sources.consumers import Pin, Pinning, Template, Version, _Profile, _TemplateData, pinned_mentions
+from iamframe.sources.templates import Pin, Pinning, Profile, Template, TemplateData, Version, pinned_mentions
 
 OTHER = "000000000002"
 HELD = {"list-instance-profiles.json": profile_list(profile("web", nested_role("web"))), "id.json": identity()}
@@ -287,7 +287,7 @@ def test_a_live_load_asks_for_the_latest_version_by_that_name(
     templates: list[Template] | None, unread: list[str]
 ) -> None:
     pin = Pinning("auto-scaling-group", "g", [Pin("lt-1", "n", "$Latest")])
-    data = _TemplateData(_Profile(name="web"))
+    data = TemplateData(Profile(name="web"))
     read = [Version("lt-1", 1, "n", default_version=True, launch_template_data=data)]
     mentions, missing = pinned_mentions([pin], read, [], templates)
     assert missing == unread

@@ -170,7 +170,7 @@ ROLE_LINKS = "ListInstanceProfilesForRole"
 
 def cli_name(operation: str) -> str:
     """Return an operation as the AWS CLI names it: `describe-instances`."""
-    return re.sub(r"(?<!^)(?<!-)([A-Z])", r"-\1", operation).lower()
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", operation).lower()
 
 
 def aws_command(verb: str, options: Mapping[str, str]) -> str:

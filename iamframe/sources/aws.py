@@ -33,15 +33,7 @@ from iamframe.knowledge.operations import (
     label,
 )
 from iamframe.sources.client import Asker
-from iamframe.sources.consumers import (
-    CONSUMERS,
-    OTHERS,
-    Consumer,
-    Pinning,
-    pinned_mentions,
-    template_ids,
-    with_other_versions,
-)
+from iamframe.sources.consumers import CONSUMERS, OTHERS, Consumer
 from iamframe.sources.progress import Progress, silent
 from iamframe.sources.records import (
     Account,
@@ -61,9 +53,10 @@ from iamframe.sources.records import (
     tags_or_none,
 )
 from iamframe.sources.refusals import Refused, is_nowhere
+from iamframe.sources.templates import Pinning, pinned_mentions, template_ids, with_other_versions
 
 if TYPE_CHECKING:
-    from iamframe.sources.consumers import Configuration, Version
+    from iamframe.sources.templates import Configuration, Version
 
 DUMP = "GetAccountAuthorizationDetails"
 INDEX = "GetResources"

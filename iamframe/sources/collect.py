@@ -1,28 +1,30 @@
-"""The script that somebody else runs, where iamframe itself is not to be installed or given credentials."""
+"""A shell script that somebody with access runs, so that iamframe needs neither installation nor credentials there."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.resources import files
 
 from iamframe.errors import SourceError
-from iamframe.knowledge.operations import region_in
+from iamframe.knowledge.operations import VERSIONS, region_in
+from iamframe.sources.consumers import CONSUMERS
+from iamframe.sources.shell import render
 
 
 def collect_script(regions: Sequence[str] = ()) -> str:
-    """Return a POSIX shell script of AWS CLI reads that makes a zip which `load_files` takes; nothing is run.
+    """Return a POSIX shell script of AWS CLI reads that makes a zip for `load_files`.
 
-    It makes the reads of a live load with `references="core"`, and those that take the place of denied ones, with the
-    AWS CLI 1 or 2. It looks for what names profiles in `regions`, or in those that it is run with; without any, in all
-    that are enabled.
+    It makes the reads of a live load with `references="core"`, and those that replace denied ones, with the AWS CLI 1
+    or 2. It looks for resources that use profiles in `regions`, or in the regions that it is run with; by default in
+    all enabled regions.
 
     Raises
     ------
     SourceError
-        If a region is none.
+        If a region is not the name of a region.
     """
     for region in regions:
         if region_in(region) != region:
             raise SourceError(f"{region!r} is no region; write regions like eu-west-1,us-east-1")
-    text = files("iamframe.sources").joinpath("collect.sh").read_text(encoding="utf-8")
-    return text.replace("\nregions=''\n", f"\nregions='{' '.join(regions)}'\n", 1)
+    consumers = [one for one in CONSUMERS if one.service in ("ec2", "autoscaling")]
+    versions = next(one for one in consumers if one.operation == VERSIONS)
+    return render("iamframe.sources", "collect.sh.j2", regions=regions, consumers=consumers, versions=versions)

@@ -1,9 +1,9 @@
-"""References in files: which answers of EC2, Auto Scaling and other services name a profile, and whose each is."""
+"""References to instance profiles in files: the answers of EC2, Auto Scaling and other services, and their accounts."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,18 +16,19 @@ from iamframe.knowledge.operations import (
     VERSIONS,
     aws_command,
 )
-from iamframe.sources.consumers import CONSUMERS, Consumer, Pinning, pinned_mentions, template_ids, with_other_versions
+from iamframe.sources.consumers import CONSUMERS, Consumer
 from iamframe.sources.reading import Reading, Records, region_of
 from iamframe.sources.records import Answer, Gap, Mention
 from iamframe.sources.shapes import Document, shape
+from iamframe.sources.templates import Pinning, pinned_mentions, template_ids, with_other_versions
 
 
 @dataclass(slots=True)
 class _Use:
-    """One record of what uses profiles: what it names, and the account that it says to belong to.
+    """One record of a consumer, the profiles and templates that it uses, and its account.
 
-    `account` is that of its owner or of its own ARN, `made_in` that of the person who made it. What a person makes
-    belongs to his account, but people mask the names of persons, so `made_in` is weaker than the name of a folder.
+    `account` is the account of its owner or of its own ARN. `made_in` is the account of the person who made it: people
+    make resources in their own account, but they mask the names of persons, so a folder's name counts more.
     """
 
     record: Any
@@ -39,18 +40,18 @@ class _Use:
     @classmethod
     def of(cls, record: Any, consumer: Consumer) -> _Use:
         mentions, pinnings = list(consumer.mentions(record)), list(consumer.pinnings(record))
-        arns = [getattr(record, "arn", None), *(m.consumer_arn for m in mentions), *(p.arn for p in pinnings)]
+        arns = [getattr(record, "arn", None), *(m.consumer_arn for m in mentions), *(p.consumer_arn for p in pinnings)]
         own = getattr(record, "owner_id", None) or next(filter(None, (account_of(arn or "") for arn in arns)), None)
         return cls(record, mentions, pinnings, own, account_of(getattr(record, "created_by", None) or ""))
 
     @property
     def named(self) -> set[str]:
-        """The accounts whose profiles it names."""
+        """The accounts of the profiles that it uses."""
         return {account for mention in self.mentions if (account := account_of(mention.named))}
 
 
-class Used(NamedTuple):
-    """A document of a consumer's records, and what each uses."""
+class _Used(NamedTuple):
+    """A document of one kind of consumer, and what each of its records uses."""
 
     document: Document
     consumer: Consumer
@@ -58,9 +59,9 @@ class Used(NamedTuple):
 
 
 def _keep_uses(document: Document, consumer: Consumer) -> Iterable[Answer]:
-    """Keep the records of a consumer until all files are read: only then it is known whose they are."""
+    """Keep the records of a consumer until all files are read: only then are their accounts known."""
     if isinstance(document.keys[consumer.key], dict):
-        # Some operations answer with one record alone.
+        # Some operations answer with one record instead of a list.
         document.keys[consumer.key] = [document.as_json(consumer.key)]
     records = [record for chunk in document.records(consumer.key, consumer.record) for record in chunk]
     uses = [_Use.of(record, consumer) for record in records]
@@ -71,9 +72,9 @@ def _keep_uses(document: Document, consumer: Consumer) -> Iterable[Answer]:
         for account in use.named if not use.account else ():
             reading.named.add(document.piece, account)
     if len(records) < len(document.items(consumer.key)):
-        # An unreadable row may name any profile, so the list is not complete.
+        # An unreadable record may use any profile, so the list is not complete.
         document.short.add(consumer.key)
-    reading.keep(Used(document, consumer, uses))
+    reading.keep(_Used(document, consumer, uses))
     reading.has_read |= bool(records) or not document.items(consumer.key)
     return ()
 
@@ -89,31 +90,31 @@ for _consumer in CONSUMERS:
 
 
 def answers(reading: Reading) -> Iterator[Answer]:
-    """Yield the references that all files show, once all of them are read."""
-    by_account: dict[str, dict[str, Records]] = defaultdict(lambda: defaultdict(list))
+    """Yield the references in all files, once all of them are read."""
+    records: dict[str, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
     pinnings: dict[str, list[Pinning]] = defaultdict(list)
-    for used in reading.kept(Used):
+    for used in reading.kept(_Used):
         owner = _owner(reading, used)
         found: dict[str | None, list[Mention]] = {use.account or owner: [] for use in used.uses} or {owner: []}
         for use in used.uses:
             found[use.account or owner] += use.mentions
             account = use.account or owner or UNKNOWN_ACCOUNT
-            by_account[account][used.consumer.operation].append(use.record)
+            records[account][used.consumer.operation].append(use.record)
             pinnings[account] += use.pinnings
         yield from _mentioned(reading, used, found)
     # A file that is named after a template holds all of its versions.
     whole = {
         document.piece.name.partition(".")[0]
-        for document, consumer, _ in reading.kept(Used)
+        for document, consumer, _ in reading.kept(_Used)
         if consumer.operation == VERSIONS and document.state(consumer.key) == "complete"
     }
-    for account, read in by_account.items():
+    for account, read in records.items():
         yield from _pinned(account, pinnings[account], read)
         yield from _other_versions(account, read, whole)
 
 
-def _owner(reading: Reading, used: Used) -> str | None:
-    """Return the account of the records of a document that do not say it themselves."""
+def _owner(reading: Reading, used: _Used) -> str | None:
+    """Return the account of the records of a document that do not show their own."""
     shown = {use.account for use in used.uses if use.account}
     if len(shown) == 1:
         # No answer of AWS holds two accounts.
@@ -123,20 +124,18 @@ def _owner(reading: Reading, used: Used) -> str | None:
     return reading.owner(used.document.piece.folders, named, made_in)
 
 
-def _mentioned(reading: Reading, used: Used, found: dict[str | None, list[Mention]]) -> Iterator[Answer]:
+def _mentioned(reading: Reading, used: _Used, found: Mapping[str | None, list[Mention]]) -> Iterator[Answer]:
+    """Yield the references in a document, an answer per account and region."""
     document, consumer = used.document, used.consumer
-    region, state = region_of(document.piece), document.state(consumer.key)
+    region, state = region_of(document.piece) or UNKNOWN_REGION, document.state(consumer.key)
     if consumer.steps and state == "complete":
-        # The file holds the answer about one of several things that were listed.
+        # The file holds the answer for one of several resources of a list.
         state = "partial"
     for account, mentions in found.items():
-        by_region: dict[str, Records] = defaultdict(list)
         for mention in mentions:
-            mention.region = mention.region or region or UNKNOWN_REGION
             # A reference belongs to the account of its consumer, even if the profile is another account's.
             mention.account_id = account
-            by_region[mention.region].append(mention)
-        for where, records in (by_region or {region or UNKNOWN_REGION: []}).items():
+        for where, records in (_by_region(mentions, region) or {region: []}).items():
             answer = document.answer(consumer.operation, records, account_id=account, state=state)
             answer.region = where
             if account is None:
@@ -144,20 +143,25 @@ def _mentioned(reading: Reading, used: Used, found: dict[str | None, list[Mentio
             yield answer
 
 
-def _pinned(account: str, pinnings: list[Pinning], read: dict[str, Records]) -> Iterator[Answer]:
-    """Yield the profiles of the template versions that groups pin, and a gap per version that is not in the files."""
-    versions, configurations, templates = (read[name] for name in (VERSIONS, CONFIGURATIONS, TEMPLATES))
-    mentions, unread = pinned_mentions(pinnings, versions, configurations, templates)  # type: ignore[arg-type]
-    seen = {version.launch_template_id for version in versions}  # type: ignore[attr-defined]
-    unread += [f"{t.launch_template_id}:$Default" for t in templates if t.launch_template_id not in seen]  # type: ignore[attr-defined]
+def _by_region(mentions: Iterable[Mention], otherwise: str = UNKNOWN_REGION) -> dict[str, Records]:
     by_region: dict[str, Records] = defaultdict(list)
     for mention in mentions:
-        mention.region = mention.region or UNKNOWN_REGION
-        mention.account_id = mention.account_id or account
+        mention.region = mention.region or otherwise
         by_region[mention.region].append(mention)
-    for region, found in by_region.items():
+    return by_region
+
+
+def _pinned(account: str, pinnings: list[Pinning], read: Mapping[str, list[Any]]) -> Iterator[Answer]:
+    """Yield the profiles of the template versions that groups pin, and a gap per version that is not in the files."""
+    versions, templates = read[VERSIONS], read[TEMPLATES]
+    mentions, unread = pinned_mentions(pinnings, versions, read[CONFIGURATIONS], templates)
+    shown = {version.launch_template_id for version in versions}
+    unread += [f"{one.launch_template_id}:$Default" for one in templates if one.launch_template_id not in shown]
+    for mention in mentions:
+        mention.account_id = mention.account_id or account
+    for region, found in _by_region(mentions).items():
         yield Answer("", "groups", [found], account, region)
-    ids = template_ids(pinnings, templates)  # type: ignore[arg-type]
+    ids = template_ids(pinnings, templates)
     for version in sorted(set(unread)):
         template, _, number = version.rpartition(":")
         by = "launch-template-id" if template in ids else "launch-template-name"
@@ -169,9 +173,9 @@ def _pinned(account: str, pinnings: list[Pinning], read: dict[str, Records]) -> 
         yield _not_in_file(account, version, sentence)
 
 
-def _other_versions(account: str, read: dict[str, Records], whole: set[str]) -> Iterator[Answer]:
-    """Yield a gap per template of which not all versions are in the files: a list of all templates shows but two."""
-    for template in with_other_versions(read[VERSIONS], read[TEMPLATES]):  # type: ignore[arg-type]
+def _other_versions(account: str, read: Mapping[str, list[Any]], whole: set[str]) -> Iterator[Answer]:
+    """Yield a gap per template with versions that are not in the files: a list of all templates shows but two."""
+    for template in with_other_versions(read[VERSIONS], read[TEMPLATES]):
         if any(name.endswith(template) for name in whole):
             continue
         command = aws_command("ec2 describe-launch-template-versions", {"launch-template-id": template})

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pandas as pd
 import pyarrow.compute as pc
 
-from iamframe.analysis.plan.commands import Block, Command, tags_json, words
+from iamframe.analysis.plan.commands import Block, Command, on, tags_json
 from iamframe.analysis.plan.resources import PROFILE, Facts, Resource
 from iamframe.analysis.plan.script import unchanged, unused
 from iamframe.inventory.columns import is_in, position, texts
@@ -109,19 +109,17 @@ def _deletion(one: Found, profile: Resource, role: Resource | None, facts: Facts
     account = facts.accounts[profile.account_id]
     steps = [unchanged(profile), unused(profile, account.regions)]
     if role is not None:
-        put_back = words("iam", "add-role-to-instance-profile", instance_profile_name=profile.name, role_name=role.name)
-        remove = words(
-            "iam", "remove-role-from-instance-profile", instance_profile_name=profile.name, role_name=role.name
-        )
+        put_back = on(profile, "add-role-to", role_name=role.name)
+        remove = on(profile, "remove-role-from", role_name=role.name)
         doing = f"take the role {role.name} out of"
         steps.append(Command(profile, "remove-role", remove, doing=doing, undo=put_back))
     tags = {"tags": tags_json(profile.own_tags)} if profile.own_tags else {}
-    make = words("iam", "create-instance-profile", instance_profile_name=profile.name, path=profile.path, **tags)
+    make = on(profile, "create", path=profile.path, **tags)
     steps.append(
         Command(
             profile,
             "delete",
-            words("iam", "delete-instance-profile", instance_profile_name=profile.name),
+            on(profile, "delete"),
             undo=make,
             cannot_undo=f"the id {profile.id} never comes back: an instance or a policy that holds it knows nothing of "
             "the new profile" + ("" if profile.own_tags == profile.tags else "; nor do the tags that AWS reserves"),

@@ -10,6 +10,7 @@ role are unique without case, so that another spelling replaces the first; `aws:
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from collections import defaultdict
@@ -18,7 +19,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from iamframe.analysis.plan.commands import Block, Command, tag_words, untag_words
+from iamframe.analysis.plan.commands import Block, Command, on, tags_json
 from iamframe.analysis.plan.deletions import Found
 from iamframe.analysis.plan.resources import PROFILE, Facts, Resource
 from iamframe.analysis.plan.script import unchanged
@@ -292,10 +293,12 @@ def _block(change: _Change, facts: Facts) -> Block:
             f"on {one.said} the {other}'s {key}={tags[key]!r} takes the place of {value!r}"
             for key, value in old.items()
         ]
-        undo = [untag_words(one, new)] if new else []
-        undo += [tag_words(one, old)] if old else []
+        undo = [on(one, "untag", tag_keys=json.dumps(new))] if new else []
+        undo += [on(one, "tag", tags=tags_json(old))] if old else []
         cannot = "what permissions and cost reports that go by tags did in between stays done"
-        steps.append(Command(one, "tag", tag_words(one, tags), undo=" && ".join(undo), cannot_undo=cannot))
+        steps.append(
+            Command(one, "tag", on(one, "tag", tags=tags_json(tags)), undo=" && ".join(undo), cannot_undo=cannot)
+        )
     names = " and ".join(one.said for one in members[:2]) + (
         f" and {len(members) - 2} more" if len(members) > 2 else ""
     )

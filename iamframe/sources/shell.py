@@ -1,0 +1,39 @@
+"""Shell scripts of AWS CLI commands, made from templates."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from iamframe.knowledge.operations import cli_name
+
+
+def render(package: str, template: str, **values: object) -> str:
+    """Return a script from a template of a package. `{{ x | quote }}` is one word of the shell."""
+    environment = Environment(  # noqa: S701 - a script is not HTML
+        loader=PackageLoader(package, "."),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters |= {"quote": shlex.quote, "cli_name": cli_name, "options": options}
+    return environment.get_template(template).render(values)
+
+
+def options(parameters: Mapping[str, object], service: str) -> str:
+    """Return the AWS CLI's options for the parameters of a read, each after a blank; pages keep the CLI's own size.
+
+    `$managed_SERVICE` stands for `IncludeManagedResources`: a script sets it if its AWS CLI knows that option.
+    """
+    words = []
+    for name, value in parameters.items():
+        if name == "IncludeManagedResources":
+            words.append(f"$managed_{service}")
+        elif isinstance(value, bool):
+            words.append(f"--{'' if value else 'no-'}{cli_name(name)}")
+        elif isinstance(value, list):
+            words.append(f"--{cli_name(name)} {shlex.join(map(str, value))}")
+    return "".join(f" {word}" for word in words)

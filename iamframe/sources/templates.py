@@ -1,0 +1,214 @@
+"""Launch templates and launch configurations, and the profiles that groups and fleets use through them.
+
+Fields: Amazon EC2 API Reference, Amazon EC2 Auto Scaling API Reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import msgspec
+
+from iamframe.knowledge.arn import account_of
+from iamframe.knowledge.operations import region_in
+from iamframe.sources.records import Mention
+
+
+@dataclass(slots=True)
+class Pinning:
+    """A group or fleet that uses profiles through launch templates, or through a launch configuration."""
+
+    consumer_type: str
+    consumer_id: str
+    pins: list[Pin] = field(default_factory=list)
+    region: str | None = None
+    account_id: str | None = None
+    consumer_arn: str | None = None
+    consumer_name: str | None = None
+    consumer_state: str | None = None
+    configuration: str | None = None
+
+
+class Record(msgspec.Struct, gc=False):
+    """A typed record of an answer, which knows itself what it uses."""
+
+    def mentions(self, _: str) -> Iterator[Mention]:
+        """Yield the profiles that the record references."""
+        return iter(())
+
+    def pinnings(self, _: str) -> Iterator[Pinning]:
+        """Yield the launch templates and configurations that the record starts instances from."""
+        return iter(())
+
+
+class Profile(msgspec.Struct, gc=False):
+    """An instance profile, by ARN or by name."""
+
+    arn: str | None = msgspec.field(name="Arn", default=None)
+    id: str | None = msgspec.field(name="Id", default=None)
+    name: str | None = msgspec.field(name="Name", default=None)
+
+    @property
+    def named(self) -> str | None:
+        """The ARN, or the name where there is no ARN."""
+        return self.arn or self.name
+
+
+class Template(Record, gc=False, rename="pascal"):
+    """A launch template without its versions."""
+
+    launch_template_id: str
+    launch_template_name: str | None = None
+    created_by: str | None = None
+    default_version_number: int | None = None
+    latest_version_number: int | None = None
+
+
+class TemplateData(msgspec.Struct, gc=False, rename="pascal"):
+    """The part of a version that instances are started with."""
+
+    iam_instance_profile: Profile | None = None
+
+
+class Version(Record, gc=False, rename="pascal"):
+    """A version of a launch template."""
+
+    launch_template_id: str
+    version_number: int
+    launch_template_name: str | None = None
+    created_by: str | None = None
+    default_version: bool = False
+    launch_template_data: TemplateData | None = None
+
+    @property
+    def named(self) -> str | None:
+        """The profile of this version."""
+        data = self.launch_template_data
+        return data.iam_instance_profile.named if data and data.iam_instance_profile else None
+
+    def mentions(self, consumer_type: str) -> Iterator[Mention]:
+        """Yield the profile of this version."""
+        if self.named is not None:
+            yield Mention(
+                consumer_type,
+                self.launch_template_id,
+                self.named,
+                consumer_name=self.launch_template_name,
+                consumer_version=str(self.version_number),
+            )
+
+
+class Configuration(Record, gc=False):
+    """A launch configuration."""
+
+    name: str = msgspec.field(name="LaunchConfigurationName")
+    arn: str | None = msgspec.field(name="LaunchConfigurationARN", default=None)
+    named: str | None = msgspec.field(name="IamInstanceProfile", default=None)
+
+    def mentions(self, consumer_type: str) -> Iterator[Mention]:
+        """Yield the profile of this configuration."""
+        if self.named:
+            yield Mention(
+                consumer_type,
+                self.name,
+                self.named,
+                region=region_in(self.arn),
+                account_id=account_of(self.arn or ""),
+                consumer_arn=self.arn,
+                consumer_name=self.name,
+            )
+
+
+class Pin(msgspec.Struct, gc=False, rename="pascal"):
+    """A version of a launch template that a group or fleet starts instances from."""
+
+    launch_template_id: str | None = None
+    launch_template_name: str | None = None
+    version: str | None = None
+
+
+def with_other_versions(versions: Iterable[Version], templates: Iterable[Template] = ()) -> list[str]:
+    """Return the ids of the templates that may have versions besides those that were read.
+
+    Versions are numbered from 1; some may have been deleted. The newest one was read, unless `templates` know better.
+    """
+    read: dict[str, set[int]] = {}
+    for version in versions:
+        read.setdefault(version.launch_template_id, set()).add(version.version_number)
+    newest = {one.launch_template_id: one.latest_version_number or 0 for one in templates}
+    return [template for template, numbers in read.items() if len(numbers) < max(*numbers, newest.get(template, 0))]
+
+
+def template_ids(pinnings: Iterable[Pinning], templates: Iterable[Template] = ()) -> set[str]:
+    """Return the ids of all known templates: a template's name may look like an id."""
+    pinned = {pin.launch_template_id for pinning in pinnings for pin in pinning.pins if pin.launch_template_id}
+    return pinned | {template.launch_template_id for template in templates}
+
+
+def pinned_mentions(
+    pinnings: list[Pinning],
+    versions: list[Version],
+    configurations: list[Configuration],
+    templates: list[Template] | None,
+) -> tuple[list[Mention], list[str]]:
+    """Return the profiles that groups and fleets use through templates and configurations, and the missing versions.
+
+    A missing version is `ID:VERSION`, or `NAME:VERSION` if its template is pinned by name (see `template_ids`).
+    `templates` is None if AWS was asked for the version `$Latest` of each template: the latest one was read then.
+    """
+    read = _by_label(versions, templates)
+    # Names of launch configurations are unique in a region, which only their ARN shows.
+    named = {(region_in(one.arn), one.name): one.named for one in configurations}
+    anywhere = {one.name: one.named for one in reversed(configurations)}
+    mentions, unread = [], []
+    for pinning in pinnings:
+        found: dict[str, list[str]] = {}
+        for pin in pinning.pins:
+            label = (pin.launch_template_id or pin.launch_template_name or "", pin.version or "$Default")
+            if label not in read:
+                unread.append(":".join(label))
+            elif profile := read[label].named:
+                found.setdefault(profile, []).append(label[1])
+        name = pinning.configuration or ""
+        if profile := named.get((pinning.region, name), anywhere.get(name)):
+            found.setdefault(profile, [])
+        mentions += [_through(pinning, profile, labels) for profile, labels in found.items()]
+    return mentions, unread
+
+
+def _by_label(versions: list[Version], templates: list[Template] | None) -> dict[tuple[str, str], Version]:
+    """Return versions by template (id and name) and by number, `$Default` and `$Latest`, so far as they were read."""
+    read: dict[tuple[str, str], Version] = {}
+    newest: dict[str, int] = {}
+    for version in versions:
+        for key in filter(None, (version.launch_template_id, version.launch_template_name)):
+            read[key, str(version.version_number)] = version
+            newest[key] = max(newest.get(key, 0), version.version_number)
+            if version.default_version:
+                read[key, "$Default"] = version
+    # In files without the list of templates, a version above the default one was asked for as `$Latest`. A default
+    # version alone does not show whether it is the latest.
+    latest = {
+        key: number
+        for key, number in newest.items()
+        if templates is None or number > (read[key, "$Default"].version_number if (key, "$Default") in read else number)
+    }
+    for template in templates or ():
+        for key in filter(None, (template.launch_template_id, template.launch_template_name)):
+            latest[key] = template.latest_version_number or 0
+    return read | {(key, "$Latest"): read[key, str(n)] for key, n in latest.items() if (key, str(n)) in read}
+
+
+def _through(pinning: Pinning, profile: str, labels: list[str]) -> Mention:
+    return Mention(
+        pinning.consumer_type,
+        pinning.consumer_id,
+        profile,
+        region=pinning.region,
+        account_id=pinning.account_id,
+        consumer_arn=pinning.consumer_arn,
+        consumer_name=pinning.consumer_name,
+        consumer_version=" ".join(sorted({*labels}, key=lambda label: (len(label), label))) or None,
+        consumer_state=pinning.consumer_state,
+    )
