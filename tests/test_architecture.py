@@ -17,7 +17,7 @@ from iamframe import schema
 
 # The only modules that may load these.
 GATES = {
-    "boto3": {"sources.aws", "sources.client", "sources.fleet", "sources.sessions"},
+    "boto3": {"sources.client", "sources.fleet", "sources.sessions"},
     "botocore": {"sources.client", "sources.fleet", "sources.refusals", "sources.sessions"},
     "duckdb": {"inventory.sql"},
     "distributed": {"inventory.live"},
@@ -39,7 +39,6 @@ LONG = {
     "inventory.merge",
     "inventory.schema",
     "report.mask",
-    "sources.aws",
     "sources.consumers",
     "ui.cli",
     "ui.plots",

@@ -351,7 +351,7 @@ def test_an_account_whose_credentials_expire_keeps_its_journal_and_the_rest_goes
 
 READY = """
 import msgspec
-import iamframe.inventory.live, iamframe.sources.client, iamframe.sources.aws
+import iamframe.inventory.live, iamframe.sources.client, iamframe.sources.account
 import iamframe.sources.fleet, iamframe.sources.journal
 
 def kinds(base):

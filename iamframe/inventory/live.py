@@ -247,7 +247,7 @@ def _asked(
     secrets: tuple[str, ...] = (),
     ended: threading.Event | None = None,
 ) -> list[Answer]:
-    from iamframe.sources.aws import AccountReader
+    from iamframe.sources.account import AccountReader
     from iamframe.sources.journal import Journal
     from iamframe.sources.refusals import Refused
 
