@@ -84,19 +84,9 @@ ALL = "*"
 
 IDENTITY = "GetCallerIdentity"
 DUMP = "GetAccountAuthorizationDetails"
-ROLE_LIST = "ListRoles"
-ROLE_LISTS = (DUMP, ROLE_LIST)
+ROLE_LISTS = (DUMP, "ListRoles")
 PROFILE_LIST = "ListInstanceProfiles"
 ROLE_LINKS = "ListInstanceProfilesForRole"
-SUMMARY = "GetAccountSummary"
-ALIASES = "ListAccountAliases"
-PROFILE = "GetInstanceProfile"
-PROFILE_TAGS = "ListInstanceProfileTags"
-ROLE = "GetRole"
-ROLE_TAGS = "ListRoleTags"
-TAG_INDEX = "GetResources"
-ENABLED_REGIONS = "DescribeRegions"
-OPTED_REGIONS = "ListRegions"
 INSTANCES = "DescribeInstances"
 ASSOCIATIONS = "DescribeIamInstanceProfileAssociations"
 TEMPLATES = "DescribeLaunchTemplates"
@@ -117,25 +107,25 @@ READS: tuple[Operation, ...] = (
     Operation("iam", DUMP, "plan", key="RoleDetailList", proves=("roles", "role_tags", "role_links"),
               parameters={"Filter": ["Role"]} | _PAGE, command=_ALL_ROLES,
               cost="roles are read by ListRoles and one request each"),
-    Operation("iam", SUMMARY, "plan", key="SummaryMap",
+    Operation("iam", "GetAccountSummary", "plan", key="SummaryMap",
               cost="quotas are unknown, and nothing tells whether a list is whole"),
-    Operation("iam", ALIASES, "plan", key="AccountAliases", cost="the account's alias is unknown"),
+    Operation("iam", "ListAccountAliases", "plan", key="AccountAliases", cost="the account's alias is unknown"),
     Operation("iam", PROFILE_LIST, "plan", key="InstanceProfiles", proves=("profiles",), parameters=_PAGE,
               cost="profiles that hold no role, and all that no role shows, may be missing"),
-    Operation("iam", PROFILE, "plan", key="InstanceProfile", proves=("profile", "profile_tags"),
-              cost="its tags are unknown", fallback=PROFILE_TAGS),
-    Operation("iam", PROFILE_TAGS, "fallback", key="Tags", proves=("profile_tags",),
+    Operation("iam", "GetInstanceProfile", "plan", key="InstanceProfile", proves=("profile", "profile_tags"),
+              cost="its tags are unknown", fallback="ListInstanceProfileTags"),
+    Operation("iam", "ListInstanceProfileTags", "fallback", key="Tags", proves=("profile_tags",),
               command="iam list-instance-profile-tags --instance-profile-name=NAME"),
-    Operation("iam", ROLE_LIST, "fallback", key="Roles", proves=("roles",), command=_ALL_ROLES, parameters=_PAGE,
+    Operation("iam", "ListRoles", "fallback", key="Roles", proves=("roles",), command=_ALL_ROLES, parameters=_PAGE,
               cost="roles that are in no profile may be missing"),
-    Operation("iam", ROLE, "fallback", key="Role", proves=("role", "role_tags"),
-              cost="its tags and last use are unknown", fallback=ROLE_TAGS),
-    Operation("iam", ROLE_TAGS, "fallback", key="Tags", proves=("role_tags",), command=_ALL_ROLES),
+    Operation("iam", "GetRole", "fallback", key="Role", proves=("role", "role_tags"),
+              cost="its tags and last use are unknown", fallback="ListRoleTags"),
+    Operation("iam", "ListRoleTags", "fallback", key="Tags", proves=("role_tags",), command=_ALL_ROLES),
     Operation("iam", ROLE_LINKS, "fallback", key="InstanceProfiles", proves=("role_links",), parameters=_PAGE,
               cost="which profiles hold the role is unknown", command="iam list-instance-profiles"),
-    Operation("ec2", ENABLED_REGIONS, "references", key="Regions",
-              cost="which regions are enabled is unknown", fallback=OPTED_REGIONS),
-    Operation("account", OPTED_REGIONS, "fallback", key="Regions", path="/listRegions",
+    Operation("ec2", "DescribeRegions", "references", key="Regions",
+              cost="which regions are enabled is unknown", fallback="ListRegions"),
+    Operation("account", "ListRegions", "fallback", key="Regions", path="/listRegions",
               parameters={"MaxResults": 50, "RegionOptStatusContains": ["ENABLED", "ENABLED_BY_DEFAULT"]}),
     *_users("ec2", "references", INSTANCES, ASSOCIATIONS, proves=("references",)),
     *_users("ec2", "references", VERSIONS, proves=("references",),
@@ -150,7 +140,7 @@ READS: tuple[Operation, ...] = (
     *_users("imagebuilder", "all", "ListInfrastructureConfigurations", path="/ListInfrastructureConfigurations"),
     *_users("pcs", "all", "GetComputeNodeGroup", "ListClusters", "ListComputeNodeGroups"),
     *_users("rds", "all", "DescribeDBInstances"),
-    Operation("resourcegroupstaggingapi", TAG_INDEX, "index", key="ResourceTagMappingList",
+    Operation("resourcegroupstaggingapi", "GetResources", "index", key="ResourceTagMappingList",
               parameters={"ResourceTypeFilters": ["iam:instance-profile"], "ResourcesPerPage": 100},
               cost="the tags of each profile are read one by one"),
     Operation("sts", "AssumeRole", "fleet"),

@@ -18,31 +18,21 @@ from msgspec import UNSET
 from iamframe.errors import SourceError
 from iamframe.knowledge.arn import account_of, name_of, partition_of
 from iamframe.knowledge.operations import (
-    ALIASES,
     DUMP,
     IDENTITY,
-    PROFILE,
     PROFILE_LIST,
-    PROFILE_TAGS,
-    ROLE,
     ROLE_LINKS,
-    ROLE_LIST,
-    ROLE_TAGS,
-    SUMMARY,
-    TAG_INDEX,
 )
-from iamframe.sources.calls import Calls, Listing
+from iamframe.sources.calls import Calls, Listing, Single
 from iamframe.sources.client import Asker
 from iamframe.sources.progress import Progress, silent
 from iamframe.sources.records import (
     Account,
     Answer,
     GotProfile,
-    GotRole,
     Mention,
     Plan,
     RoleDetail,
-    Tagging,
     make_decoders,
 )
 from iamframe.sources.refusals import Refused
@@ -57,6 +47,10 @@ _HOMES = {
     "aws-cn": ("cn-north-1", "cn-northwest-1"),
     "aws-eusc": ("eusc-de-east-1",),
 }
+
+
+# The operations that answer about a single role or profile.
+_SINGLE = ("GetInstanceProfile", "GetRole", "ListInstanceProfileTags", "ListRoleTags")
 
 
 class _Identity(msgspec.Struct, rename="pascal"):
@@ -128,9 +122,9 @@ class AccountReader:
         """Yield the answers; everything that needs no other answer is asked for at once."""
         calls, profiles, references = self._calls, self._profiles, References(self._calls, self.plan)
         dumping = calls.pool.submit(calls.listing, DUMP)
-        listing_roles = calls.pool.submit(calls.listing, ROLE_LIST) if self.plan.role_details else None
-        summary = calls.pool.submit(calls.whole, SUMMARY)
-        aliases = calls.pool.submit(calls.whole, ALIASES)
+        listing_roles = calls.pool.submit(calls.listing, "ListRoles") if self.plan.role_details else None
+        summary = calls.pool.submit(calls.whole, "GetAccountSummary")
+        aliases = calls.pool.submit(calls.whole, "ListAccountAliases")
         regions = calls.pool.submit(references.regions)
         homes = _HOMES.get(calls.partition, (self.asker.region,)) if self.plan.tag_index else ()
         yield from profiles.start(homes)
@@ -146,7 +140,7 @@ class AccountReader:
             profiles.list_again()
         roles = listing_roles.result() if listing_roles else None
         if dump.state != "complete":
-            roles = roles or calls.listing(ROLE_LIST)
+            roles = roles or calls.listing("ListRoles")
         single, links = self._roles_one_by_one(dump, roles)
         yield from self._iam(caller_arn, dump, roles, [*profiles.found, *single], links)
         yield from self._account(summary.result(), aliases.result())
@@ -154,7 +148,7 @@ class AccountReader:
         references.note_not_wanted()
         yield calls.answer("denied", Listing(list(calls.gaps)))
 
-    def _roles_one_by_one(self, dump: Listing, roles: Listing | None) -> tuple[list[Any], list[Any]]:
+    def _roles_one_by_one(self, dump: Listing, roles: Listing | None) -> tuple[list[Single], list[Any]]:
         """Return the roles that a broken-off dump lacks, and the profiles that hold roles: a request per role."""
         calls, profiles = self._calls, self._profiles.listed
         if roles is None or dump.state == "complete":
@@ -163,15 +157,12 @@ class AccountReader:
         nested = [role.role_arn for profile in profiles.records if profile.roles is not UNSET for role in profile.roles]
         dumped = {role.role_arn for role in dump.records}
         missing = [arn for arn in dict.fromkeys([*listed, *nested]) if arn not in dumped]
-        single = [calls.submit("roles", self._role, arn) for arn in missing]
+        single = [calls.submit("roles", calls.one, "GetRole", arn) for arn in missing]
         links = []
         if profiles.state != "complete":
             linked = {role.role_arn for role in dump.records if role.profiles is not UNSET}
             links = [calls.submit("roles", self._links_of, arn) for arn in listed if arn not in linked]
         return _results(single), [profile for read in _results(links) for profile in read]
-
-    def _role(self, arn: str) -> GotRole | Tagging | None:
-        return self._calls.one(ROLE, arn, RoleName=name_of(arn))  # type: ignore[return-value]
 
     def _links_of(self, arn: str) -> list[Any]:
         if self.asker.hopeless(ROLE_LINKS):
@@ -182,7 +173,7 @@ class AccountReader:
     # Answers
 
     def _iam(
-        self, caller_arn: str | None, dump: Listing, roles: Listing | None, single: list[Any], links: list[Any]
+        self, caller_arn: str | None, dump: Listing, roles: Listing | None, single: list[Single], links: list[Any]
     ) -> Iterator[Answer]:
         """Yield IAM's answers without the roles and profiles that were deleted during the load."""
         answer, gone, profiles = self._calls.answer, self._calls.vanished, self._profiles.listed
@@ -194,29 +185,29 @@ class AccountReader:
         yield answer(DUMP, dump)
         if roles is not None:
             roles.records = [role for role in roles.records if role.role_arn not in gone]
-            yield answer(ROLE_LIST, roles)
+            yield answer("ListRoles", roles)
         profiles.records = [profile for profile in profiles.records if profile.profile_arn not in gone]
         yield answer(PROFILE_LIST, profiles)
-        tagged = {"instance-profile": PROFILE_TAGS, "role": ROLE_TAGS}
-        by_operation: dict[str, list[Any]] = {PROFILE: [], ROLE: [], PROFILE_TAGS: [], ROLE_TAGS: [], ROLE_LINKS: links}
-        for one in single:
-            own = PROFILE if isinstance(one, GotProfile) else ROLE
-            by_operation[tagged[one.resource_type] if isinstance(one, Tagging) else own].append(one)
-        for operation, records in by_operation.items():
+        by_operation = {name: [one.record for one in single if one.operation == name] for name in _SINGLE}
+        for operation, records in (by_operation | {ROLE_LINKS: links}).items():
             is_answered = bool(records or self.asker.answered[operation])
             yield answer(operation, Listing(records, "partial" if is_answered else "refused"))
 
     def _account(self, counts: dict[str, int] | None, aliases: list[str] | None) -> Iterator[Answer]:
         """Yield the quotas and the alias of the account."""
-        summary = Account(
-            role_quota=(counts or {}).get("RolesQuota"),
-            profile_quota=(counts or {}).get("InstanceProfilesQuota"),
-            roles_expected=(counts or {}).get("Roles"),
-            profiles_expected=(counts or {}).get("InstanceProfiles"),
+        count = (counts or {}).get
+        quotas = Account(
+            role_quota=count("RolesQuota"),
+            profile_quota=count("InstanceProfilesQuota"),
+            roles_expected=count("Roles"),
+            profiles_expected=count("InstanceProfiles"),
         )
         alias = Account(account_name=self.name or next(iter(aliases or ()), None))
-        for operation, record, answer in ((SUMMARY, summary, counts), (ALIASES, alias, aliases)):
-            read = Listing([], "refused") if answer is None else Listing([record], "complete")
+        for operation, record, is_refused in (
+            ("GetAccountSummary", quotas, counts is None),
+            ("ListAccountAliases", alias, aliases is None),
+        ):
+            read = Listing([], "refused") if is_refused else Listing([record], "complete")
             yield self._calls.answer(operation, read)
 
 
@@ -226,7 +217,7 @@ class _Profiles:
 
     calls: Calls
     listed: Listing = field(default_factory=Listing)
-    found: list[GotProfile | Tagging] = field(default_factory=list)
+    found: list[Single] = field(default_factory=list)
     _jobs: list[Future[Any]] = field(default_factory=list)
 
     @property
@@ -245,10 +236,10 @@ class _Profiles:
         for home, index in indexes.items():
             # The index shows deleted resources for a while.
             index.records = [profile for profile in index.records if profile.profile_arn in listed]
-            yield self.calls.answer(TAG_INDEX, index, home)
+            yield self.calls.answer("GetResources", index, home)
 
     def _index(self, home: str) -> Listing:
-        index = self.calls.listing(TAG_INDEX, region=home)
+        index = self.calls.listing("GetResources", region=home)
         # The index lags: a resource that it shows without tags may have some (measured by others: 21 minutes and more).
         index.records = [GotProfile(one.arn, tags=one.tags) for one in index.records if one.tags]
         index.state = "partial" if index.state == "complete" else index.state
@@ -258,12 +249,12 @@ class _Profiles:
         """Start to read profiles one by one."""
         self._jobs += [self.calls.submit("profiles", self._read, arn) for arn in arns]
 
-    def _read(self, arn: str) -> GotProfile | Tagging | None:
-        found = self.calls.one(PROFILE, arn, InstanceProfileName=name_of(arn))
-        if isinstance(found, GotProfile) and found.profile_arn != arn:
+    def _read(self, arn: str) -> Single | None:
+        found = self.calls.one("GetInstanceProfile", arn)
+        if found and isinstance(found.record, GotProfile) and found.record.profile_arn != arn:
             # The listed profile was deleted, and one with another path or case has its name.
-            self.calls.gone(PROFILE, arn)
-        return found  # type: ignore[return-value]
+            self.calls.gone("GetInstanceProfile", arn)
+        return found
 
     def wait(self) -> None:
         """Wait for the profiles that are being read."""
@@ -303,13 +294,9 @@ class _Profiles:
             new = {arn for arn, unique_id in now.items() if before.get(arn) != unique_id} | back
             # The facts of a deleted profile are not those of the new one with its name.
             names = {name_of(arn) for arn in new}
-            self.found = [one for one in self.found if _name_of(one) not in names]
+            self.found = [one for one in self.found if one.name not in names]
             self.ask(sorted(new))
             self.wait()
-
-
-def _name_of(read: GotProfile | Tagging) -> str:
-    return read.resource_name if isinstance(read, Tagging) else name_of(read.profile_arn)
 
 
 def _profiles_of(dump: Listing) -> set[str]:

@@ -6,28 +6,18 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from iamframe.knowledge.arn import name_of
 from iamframe.knowledge.operations import (
-    ALIASES,
     ALL,
     BY_LABEL,
     DUMP,
-    ENABLED_REGIONS,
     GLOBAL,
-    OPTED_REGIONS,
-    PROFILE,
     PROFILE_LIST,
-    PROFILE_TAGS,
-    ROLE,
     ROLE_LINKS,
-    ROLE_LIST,
-    ROLE_TAGS,
-    SUMMARY,
-    TAG_INDEX,
 )
 from iamframe.sources.client import Asker
 from iamframe.sources.progress import Progress, silent
@@ -64,21 +54,21 @@ class Region(msgspec.Struct):
 # The record type of each list that is decoded one by one, so that one unreadable record costs no other.
 _LISTED = {
     DUMP: RoleDetail,
-    ROLE_LIST: ListedRole,
+    "ListRoles": ListedRole,
     PROFILE_LIST: ListedProfile,
     ROLE_LINKS: ListedProfile,
-    TAG_INDEX: Indexed,
-    OPTED_REGIONS: Region,
+    "GetResources": Indexed,
+    "ListRegions": Region,
 }
 # The type of each answer that is decoded as a whole.
 _WHOLE: dict[str, Any] = {
-    PROFILE: GotProfile,
-    PROFILE_TAGS: list[Tag],
-    ROLE: GotRole,
-    ROLE_TAGS: list[Tag],
-    SUMMARY: dict[str, int],
-    ALIASES: list[str],
-    ENABLED_REGIONS: list[Region],
+    "GetInstanceProfile": GotProfile,
+    "ListInstanceProfileTags": list[Tag],
+    "GetRole": GotRole,
+    "ListRoleTags": list[Tag],
+    "GetAccountSummary": dict[str, int],
+    "ListAccountAliases": list[str],
+    "DescribeRegions": list[Region],
 }
 _DECODE: dict[str, Callable[[bytes], Any]] = {
     operation: msgspec.json.Decoder(
@@ -97,6 +87,14 @@ class Listing:
 
     records: list[Any] = field(default_factory=list)
     state: State = "partial"
+
+
+class Single(NamedTuple):
+    """What one operation answers about the role or profile of a name."""
+
+    operation: str
+    name: str
+    record: GotProfile | GotRole | Tagging
 
 
 @dataclass
@@ -193,9 +191,9 @@ class Calls:
             self.refused(operation, refusal, region=region)
             return None
 
-    def one(self, operation: str, arn: str, **parameters: Any) -> GotProfile | GotRole | Tagging | None:
+    def one(self, operation: str, arn: str) -> Single | None:
         """Return what an operation, or its fallback, answers about one role or profile; None where both are refused."""
-        asker, row = self.asker, BY_LABEL[operation]
+        asker, row, name = self.asker, BY_LABEL[operation], name_of(arn)
         refusals: dict[str, Refused] = {}
         # An operation may be denied for a few resources only. After more denials, the fallback is called first.
         ways = sorted((operation, row.fallback), key=lambda way: asker.refusals[way] > 3 and not asker.answered[way])
@@ -204,7 +202,7 @@ class Calls:
                 refusals[way] = Refused("denied", "AccessDenied", "as it was for all others that were asked")
                 continue
             try:
-                return self._one(way, arn, list(asker.pages("iam", way, **parameters)))
+                return Single(way, name, self._one(way, name))
             except Refused as refusal:
                 refusals[way] = refusal
             if refusals[way].reason == "vanished":
@@ -218,20 +216,21 @@ class Calls:
         self.gap(first, arn, reason, f"AWS did not answer {codes} of {arn}, so that {row.cost}; {advice}")
         return None
 
-    def _one(self, operation: str, arn: str, pages: list[bytes]) -> GotProfile | GotRole | Tagging:
-        if operation in (PROFILE_TAGS, ROLE_TAGS):
-            kind = "role" if operation == ROLE_TAGS else "instance-profile"
-            return Tagging(kind, name_of(arn), [tag for page in pages for tag in _decoded(operation, page)])
-        found: GotProfile | GotRole = _decoded(operation, pages[0])
+    def _one(self, operation: str, name: str) -> GotProfile | GotRole | Tagging:
+        kind, parameter = ("role", "RoleName") if "Role" in operation else ("instance-profile", "InstanceProfileName")
+        pages = [_decoded(operation, page) for page in self.asker.pages("iam", operation, **{parameter: name})]
+        if operation.endswith("Tags"):
+            return Tagging(kind, name, [tag for page in pages for tag in page])
+        found: GotProfile | GotRole = pages[0]
         return tags_or_none(found) if isinstance(found, GotRole) else found
 
     def enabled_regions(self) -> list[str]:
         """Return the regions that are enabled in the account; none where AWS does not tell."""
         with self._enabling:
             if self._enabled is None:
-                regions = self.whole(ENABLED_REGIONS, self.asker.region)
+                regions = self.whole("DescribeRegions", self.asker.region)
                 if regions is None:
-                    opted = self.listing(OPTED_REGIONS)
+                    opted = self.listing("ListRegions")
                     regions = opted.records if opted.state == "complete" else []
                 self._enabled = sorted(region.name for region in regions)
             return self._enabled
