@@ -18,6 +18,8 @@ from iamframe.errors import ExpiredError, IamframeError, SourceError, StoreError
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.merge import build_inventory, joined
 from iamframe.knowledge.operations import ALL, IDENTITY
+from iamframe.sources.account import AccountReader
+from iamframe.sources.client import Asker
 from iamframe.sources.fleet import (
     ORGANIZATION,
     Member,
@@ -28,15 +30,15 @@ from iamframe.sources.fleet import (
     spellings,
     without,
 )
+from iamframe.sources.journal import Journal
 from iamframe.sources.progress import Progress, silent
 from iamframe.sources.progress import shown as shown_progress
 from iamframe.sources.records import Account, Answer, Gap, Plan, References, Tally
+from iamframe.sources.refusals import Refused
 from iamframe.sources.sessions import DEFAULT_REGION, check_regions, first_failure, open_session, source_name
 
 if TYPE_CHECKING:
     import boto3
-
-    from iamframe.sources.client import Asker
 
 
 def load_account(
@@ -231,8 +233,6 @@ def _plan(
 
 
 def _asker(session: boto3.Session, options: _FleetOptions, source: str) -> Asker:
-    from iamframe.sources.client import Asker
-
     named = options.plan.regions if options.plan.regions != "all" else ()
     check_regions(session, named, source)
     region = session.region_name or next(iter(named), DEFAULT_REGION)
@@ -248,10 +248,6 @@ def _answers(
     member: Member | None = None,
 ) -> list[Answer]:
     """Return all answers of one account."""
-    from iamframe.sources.account import AccountReader
-    from iamframe.sources.journal import Journal
-    from iamframe.sources.refusals import Refused
-
     asker = _asker(session, options, source)
     asker.journal = Journal(Path(journal)) if journal is not None else None
     asker.ended = options.ended or asker.ended
@@ -305,8 +301,6 @@ def _all_denied(source: str, answers: list[Answer]) -> str:
 
 
 def _organization(options: _FleetOptions) -> list[Member]:
-    from iamframe.sources.refusals import Refused
-
     source = source_name(options.profile)
     if not options.role_name:
         raise SourceError(
@@ -330,8 +324,6 @@ def _organization(options: _FleetOptions) -> list[Member]:
 
 def _prime_credentials(options: _FleetOptions) -> None:
     """Get the credentials that assume the roles, once for all accounts: an MFA code serves once."""
-    from iamframe.sources.refusals import Refused
-
     source = source_name(options.profile)
     try:
         _asker(open_session(options.profile), options, source).ask("sts", IDENTITY)
@@ -339,6 +331,10 @@ def _prime_credentials(options: _FleetOptions) -> None:
         # A caller without GetCallerIdentity may still assume roles.
         if refusal.operation != IDENTITY or not refusal.code.startswith("AccessDenied"):
             raise first_failure(refusal, source, options.profile) from refusal.cause
+
+
+# The errors after which a load goes on from its journal, and the reason of the gap.
+_RESUMABLE: dict[type[IamframeError], str] = {StoreError: "unreadable", ExpiredError: "expired"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,7 +346,7 @@ class _LoadResult:
 
     inventory: Inventory
     sentence: str | None = None
-    # The error to raise where the account's journal can be resumed.
+    # One of `_RESUMABLE`.
     resumable: type[IamframeError] | None = None
 
 
@@ -405,12 +401,10 @@ def _load_member(member: Member, options: _FleetOptions) -> _LoadResult:
     journal = Path(options.journals) / f"{member.account_id}.jsonl" if options.journals else None
     try:
         answers = _answers(_session(member, options, source), options, source, journal, silent, member)
-    except StoreError as error:
-        return _LoadResult(_unread(member, str(error), "unreadable"), str(error), StoreError)
-    except ExpiredError as error:
-        return _LoadResult(_unread(member, str(error), "expired"), str(error), ExpiredError)
     except IamframeError as error:
-        return _LoadResult(_unread(member, str(error), "denied"), str(error))
+        kind, sentence = type(error), str(error)
+        unread = _unread(member, sentence, _RESUMABLE.get(kind, "denied"))
+        return _LoadResult(unread, sentence, kind if kind in _RESUMABLE else None)
     inventory = build_inventory(answers, [source])
     details, secrets = inventory.gaps["detail"], options.secrets(member)
     if any(details.str.contains(secret, regex=False).any() for secret in secrets):
@@ -421,8 +415,6 @@ def _load_member(member: Member, options: _FleetOptions) -> _LoadResult:
 
 def _session(member: Member, options: _FleetOptions, source: str) -> boto3.Session:
     """Return a session in a member's account: of its role, or of its profile."""
-    from iamframe.sources.refusals import Refused
-
     profile = member.profile or options.profile
     session = open_session(profile)
     role = member.role_name or options.role_name

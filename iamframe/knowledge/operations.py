@@ -87,6 +87,8 @@ DUMP = "GetAccountAuthorizationDetails"
 ROLE_LISTS = (DUMP, "ListRoles")
 PROFILE_LIST = "ListInstanceProfiles"
 ROLE_LINKS = "ListInstanceProfilesForRole"
+PROFILE_TAGS = "ListInstanceProfileTags"
+SUMMARY = "GetAccountSummary"
 INSTANCES = "DescribeInstances"
 ASSOCIATIONS = "DescribeIamInstanceProfileAssociations"
 TEMPLATES = "DescribeLaunchTemplates"
@@ -107,14 +109,14 @@ READS: tuple[Operation, ...] = (
     Operation("iam", DUMP, "plan", key="RoleDetailList", proves=("roles", "role_tags", "role_links"),
               parameters={"Filter": ["Role"]} | _PAGE, command=_ALL_ROLES,
               cost="roles are read by ListRoles and one request each"),
-    Operation("iam", "GetAccountSummary", "plan", key="SummaryMap",
+    Operation("iam", SUMMARY, "plan", key="SummaryMap",
               cost="quotas are unknown, and nothing tells whether a list is whole"),
     Operation("iam", "ListAccountAliases", "plan", key="AccountAliases", cost="the account's alias is unknown"),
     Operation("iam", PROFILE_LIST, "plan", key="InstanceProfiles", proves=("profiles",), parameters=_PAGE,
               cost="profiles that hold no role, and all that no role shows, may be missing"),
     Operation("iam", "GetInstanceProfile", "plan", key="InstanceProfile", proves=("profile", "profile_tags"),
-              cost="its tags are unknown", fallback="ListInstanceProfileTags"),
-    Operation("iam", "ListInstanceProfileTags", "fallback", key="Tags", proves=("profile_tags",),
+              cost="its tags are unknown", fallback=PROFILE_TAGS),
+    Operation("iam", PROFILE_TAGS, "fallback", key="Tags", proves=("profile_tags",),
               command="iam list-instance-profile-tags --instance-profile-name=NAME"),
     Operation("iam", "ListRoles", "fallback", key="Roles", proves=("roles",), command=_ALL_ROLES, parameters=_PAGE,
               cost="roles that are in no profile may be missing"),

@@ -17,24 +17,11 @@ from msgspec import UNSET
 
 from iamframe.errors import SourceError
 from iamframe.knowledge.arn import account_of, name_of, partition_of
-from iamframe.knowledge.operations import (
-    DUMP,
-    IDENTITY,
-    PROFILE_LIST,
-    ROLE_LINKS,
-)
+from iamframe.knowledge.operations import DUMP, IDENTITY, PROFILE_LIST, ROLE_LINKS
 from iamframe.sources.calls import Calls, Listing, Single
 from iamframe.sources.client import Asker
 from iamframe.sources.progress import Progress, silent
-from iamframe.sources.records import (
-    Account,
-    Answer,
-    GotProfile,
-    Mention,
-    Plan,
-    RoleDetail,
-    make_decoders,
-)
+from iamframe.sources.records import Account, Answer, GotProfile, Mention, Plan, RoleDetail, make_decoders
 from iamframe.sources.refusals import Refused
 from iamframe.sources.regions import References
 
@@ -47,8 +34,6 @@ _HOMES = {
     "aws-cn": ("cn-north-1", "cn-northwest-1"),
     "aws-eusc": ("eusc-de-east-1",),
 }
-
-
 # The operations that answer about a single role or profile.
 _SINGLE = ("GetInstanceProfile", "GetRole", "ListInstanceProfileTags", "ListRoleTags")
 
@@ -72,12 +57,7 @@ class AccountReader:
     def answers(self) -> list[Answer]:
         """Call all operations of the plan and return their answers, with the gaps last.
 
-        Raises
-        ------
-        Refused
-            If even GetCallerIdentity fails.
-        SourceError
-            If the credentials belong to another account than expected.
+        It raises `Refused` if even GetCallerIdentity fails, and `SourceError` for the credentials of another account.
         """
         self._calls = Calls(self.asker, self.source, self.progress)
         self._profiles = _Profiles(self._calls)

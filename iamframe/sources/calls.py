@@ -11,14 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from iamframe.knowledge.arn import name_of
-from iamframe.knowledge.operations import (
-    ALL,
-    BY_LABEL,
-    DUMP,
-    GLOBAL,
-    PROFILE_LIST,
-    ROLE_LINKS,
-)
+from iamframe.knowledge.operations import ALL, BY_LABEL, DUMP, GLOBAL, PROFILE_LIST, ROLE_LINKS
 from iamframe.sources.client import Asker
 from iamframe.sources.progress import Progress, silent
 from iamframe.sources.records import (
@@ -292,13 +285,7 @@ class Calls:
 
 
 def _decoded(operation: str, body: bytes) -> Any:
-    """Return an answer as a whole, without the key around it.
-
-    Raises
-    ------
-    Refused
-        If the answer has another shape.
-    """
+    """Return an answer as a whole, without the key around it; one of another shape counts as refused."""
     try:
         return _DECODE[operation](body).value
     except msgspec.ValidationError as error:

@@ -80,15 +80,7 @@ class Asker:
     _sent: threading.local = field(default_factory=threading.local)
 
     def ask(self, service: str, operation: str, region: str = GLOBAL, **parameters: Any) -> bytes:
-        """Return the JSON of AWS's answer to one call.
-
-        Raises
-        ------
-        Refused
-            If AWS refuses the call, cannot be reached, or the credentials have expired.
-        NotARead
-            If the operation is not in the table; nothing is sent then.
-        """
+        """Return the JSON of AWS's answer to one call; raise `Refused` where there is none, `NotARead` for a write."""
         name = label(service, operation)
         # STS is always called: the credentials may be others than those that began the journal.
         journal = self.journal if service != FIRST and self.account_id is not None else None
@@ -121,13 +113,7 @@ class Asker:
         return body
 
     def pages(self, service: str, operation: str, region: str = GLOBAL, **parameters: Any) -> Iterator[bytes]:
-        """Yield the JSON of each page of a list.
-
-        Raises
-        ------
-        Refused
-            As `ask`; the earlier pages were yielded.
-        """
+        """Yield the JSON of each page of a list."""
         seen = set()
         token: dict[str, str] = {}
         while True:
@@ -287,13 +273,7 @@ def _quick(session: boto3.Session) -> Iterator[None]:
 
 
 def parse_date(value: Any) -> datetime:
-    """Return the date of an answer, in any form that botocore reads.
-
-    Raises
-    ------
-    ValueError
-        If it is not a date.
-    """
+    """Return the date of an answer, in any form that botocore reads; raise `ValueError` for anything else."""
     if isinstance(value, str) and value[4:5] == "-":
         with suppress(ValueError):
             return datetime.fromisoformat(value)
@@ -391,11 +371,6 @@ def check_answer(operation_model: Any, response_dict: dict[str, Any], **_: Any) 
 
     Botocore reads the page of a proxy or of a network's login, and JSON that was cut off, as an empty answer: a list
     that seems to say "there is none".
-
-    Raises
-    ------
-    ResponseParserError
-        If the answer is another document.
     """
     if response_dict["status_code"] >= 300:
         return

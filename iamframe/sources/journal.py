@@ -49,13 +49,7 @@ def _entry(line: bytes) -> Entry | None:
 
 
 class Journal:
-    """A journal in a file, open for one load at a time.
-
-    Raises
-    ------
-    SourceError
-        If the file cannot be written, or another process holds it.
-    """
+    """A journal in a file, open for one load at a time; `SourceError` if it cannot be opened or is in use."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -84,13 +78,7 @@ class Journal:
             return _entry(self._file.read(size))
 
     def put(self, entry: Entry) -> None:
-        """Add an answer; it is kept even if the process is killed right after.
-
-        Raises
-        ------
-        StoreError
-            If it cannot be written, as on a full disk; the earlier answers are kept.
-        """
+        """Add an answer; it is kept even if the process is killed right after, or the disk is full at the next one."""
         raw = msgspec.json.encode(entry)
         line = msgspec.json.encode(_Line(zlib.crc32(raw), Raw(raw))) + b"\n"
         with self._lock:

@@ -68,7 +68,7 @@ class References:
 
     def _existing(self, named: Iterable[str]) -> list[str]:
         """Return the regions without those that neither botocore nor the account knows."""
-        unknown = {region for region in named if not self._is_known(region)}
+        unknown = {region for region in named if not _is_known(self.calls, region)}
         enabled = self.calls.enabled_regions() if unknown else []
         nowhere = unknown - set(enabled) if enabled else set()
         for region in sorted(nowhere):
@@ -83,7 +83,7 @@ class References:
             _Job(consumer, region, self.calls.submit("references", self._read, consumer, region))
             for region in regions
             for consumer in CONSUMERS
-            if consumer.when in wanted and self._is_offered(consumer.service, region)
+            if consumer.when in wanted and _is_offered(self.calls, consumer.service, region)
         ]
 
     def answers(self, jobs: list[_Job]) -> Iterator[Answer]:
@@ -154,7 +154,7 @@ class References:
                 return
             # A service that does not exist in a region is no gap there, but it has not answered.
             found.state = "truncated" if found.records else "refused"
-            if not self._is_absent(refusal, service, region):
+            if not _is_absent(self.calls, refusal, service, region):
                 self.calls.refused(label(service, operation), refusal, region=region)
 
     def _next(self, found: Listing, operation: str, path: str, region: str, page: bytes) -> list[dict[str, Any]]:
@@ -236,34 +236,39 @@ class References:
             # A deleted version starts no instances, so it uses no profile.
         return found
 
-    # Services that a region does not have
 
-    def _is_known(self, region: str) -> bool:
-        return region in self._regions_of("ec2")
+# Services that a region does not have
 
-    def _regions_of(self, service: str) -> list[str]:
-        calls = self.calls
-        return calls.asker.session.get_available_regions(service, calls.partition)  # type: ignore[no-any-return]
 
-    def _is_offered(self, service: str, region: str) -> bool:
-        """Return whether to call a service in a region: not where botocore lists other regions and not this one.
+def _regions_of(calls: Calls, service: str) -> list[str]:
+    """Return the regions in which botocore lists a service."""
+    return calls.asker.session.get_available_regions(service, calls.partition)  # type: ignore[no-any-return]
 
-        Botocore lists no region for some services. A region that it does not know may have any of them.
-        """
-        there = self._regions_of(service)
-        return not there or region in there or service in ("ec2", "autoscaling") or not self._is_known(region)
 
-    def _is_absent(self, refusal: Refused, service: str, region: str) -> bool:
-        """Return whether AWS has no such service in a region: the name of its host does not exist.
+def _is_known(calls: Calls, region: str) -> bool:
+    return region in _regions_of(calls, "ec2")
 
-        That counts only where botocore knows the region without the service, and for the host name that AWS would
-        have given: a custom endpoint may be mistyped.
-        """
-        if not is_nowhere(refusal.cause) or region in self._regions_of(service) or not self._is_known(region):
-            return False
-        meta = self.calls.asker.client(service, region).meta
-        host = urlsplit(meta.endpoint_url).hostname or ""
-        return host.startswith(f"{meta.service_model.endpoint_prefix}.{region}.amazonaws.")
+
+def _is_offered(calls: Calls, service: str, region: str) -> bool:
+    """Return whether to call a service in a region: not where botocore lists other regions and not this one.
+
+    Botocore lists no region for some services. A region that it does not know may have any of them.
+    """
+    there = _regions_of(calls, service)
+    return not there or region in there or service in ("ec2", "autoscaling") or not _is_known(calls, region)
+
+
+def _is_absent(calls: Calls, refusal: Refused, service: str, region: str) -> bool:
+    """Return whether AWS has no such service in a region: the name of its host does not exist.
+
+    That counts only where botocore knows the region without the service, and for the host name that AWS would have
+    given: a custom endpoint may be mistyped.
+    """
+    if not is_nowhere(refusal.cause) or region in _regions_of(calls, service) or not _is_known(calls, region):
+        return False
+    meta = calls.asker.client(service, region).meta
+    host = urlsplit(meta.endpoint_url).hostname or ""
+    return host.startswith(f"{meta.service_model.endpoint_prefix}.{region}.amazonaws.")
 
 
 make_decoders(consumer.record for consumer in CONSUMERS)

@@ -32,13 +32,7 @@ _ASSUMED: dict[str, Any] = {}
 
 
 def open_session(profile: str | None = None) -> boto3.Session:
-    """Return a session with the environment's credentials, or those of a profile; nothing is sent.
-
-    Raises
-    ------
-    SourceError
-        If the profile does not exist, or the AWS configuration cannot be read.
-    """
+    """Return a session with the environment's credentials, or those of a profile; nothing is sent."""
     import boto3
     from botocore.exceptions import BotoCoreError, ProfileNotFound
 
@@ -86,13 +80,7 @@ def _code(prompt: str) -> str:
 
 
 def check_regions(session: boto3.Session, named: Iterable[str], source: str) -> None:
-    """Refuse a text that cannot be a region: requests to it would only time out.
-
-    Raises
-    ------
-    SourceError
-        If a given region, or the session's own, does not have the form of a region.
-    """
+    """Refuse a given region, or the session's own, that cannot be one: requests to it would only time out."""
     from botocore.exceptions import UnknownRegionError
 
     for region in dict.fromkeys((*named, session.region_name)):
