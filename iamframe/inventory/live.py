@@ -23,12 +23,12 @@ from iamframe.sources.client import Asker
 from iamframe.sources.fleet import (
     ORGANIZATION,
     Member,
+    active_members,
     assumed,
-    chosen,
     members_of,
     members_of_organization,
+    redacted,
     spellings,
-    without,
 )
 from iamframe.sources.journal import Journal
 from iamframe.sources.progress import Progress, silent
@@ -156,7 +156,7 @@ def load_fleet(
     # A DataFrame would compare cell by cell.
     is_organization = isinstance(accounts, str) and accounts == ORGANIZATION
     members = _organization(options) if is_organization else members_of(accounts)
-    active = chosen(members)
+    active = active_members(members)
     # Remote workers may hold other credentials.
     if not is_organization and executor is None and not all(member.profile for member in active):
         try:
@@ -176,7 +176,7 @@ def load_fleet(
         first = f"; the first: {failed[0]}" if failed else ""
         raise SourceError(f"none of the {len(active):,} account{'' if len(active) == 1 else 's'} could be read{first}")
     left_out = [
-        _unread(member, f"the account {member.account_id} is {member.status} and cannot be read", "denied")
+        _unread_account(member, f"the account {member.account_id} is {member.status} and cannot be read", "denied")
         for member in members
         if member not in active
     ]
@@ -263,7 +263,7 @@ def _answers(
     except Refused as refusal:
         if member:
             # Done before the sentence is shortened: a part of an external id would not be recognised.
-            refusal.message = without(refusal.message, options.secrets(member))
+            refusal.message = redacted(refusal.message, options.secrets(member))
         raise first_failure(refusal, source, (member and member.profile) or options.profile) from refusal.cause
     finally:
         if asker.journal is not None:
@@ -388,10 +388,12 @@ def _result(future: Future[_LoadResult], member: Member, options: _FleetOptions)
     try:
         return future.result()
     except Exception as error:  # noqa: BLE001 - executors have exceptions of their own
-        said = without(" ".join(f"{type(error).__name__}: {error}".split()), options.secrets(member))[:300].rstrip(": ")
+        said = redacted(" ".join(f"{type(error).__name__}: {error}".split()), options.secrets(member))[:300].rstrip(
+            ": "
+        )
         source = source_name(member.profile or options.profile)
         sentence = f"{source}/{member.account_id}: the worker that read the account ended: {said}"
-        return _LoadResult(_unread(member, sentence, "unreadable"), sentence)
+        return _LoadResult(_unread_account(member, sentence, "unreadable"), sentence)
 
 
 def _load_member(member: Member, options: _FleetOptions) -> _LoadResult:
@@ -403,12 +405,12 @@ def _load_member(member: Member, options: _FleetOptions) -> _LoadResult:
         answers = _answers(_session(member, options, source), options, source, journal, silent, member)
     except IamframeError as error:
         kind, sentence = type(error), str(error)
-        unread = _unread(member, sentence, _RESUMABLE.get(kind, "denied"))
+        unread = _unread_account(member, sentence, _RESUMABLE.get(kind, "denied"))
         return _LoadResult(unread, sentence, kind if kind in _RESUMABLE else None)
     inventory = build_inventory(answers, [source])
     details, secrets = inventory.gaps["detail"], options.secrets(member)
     if any(details.str.contains(secret, regex=False).any() for secret in secrets):
-        clean = details.map(lambda detail: without(detail, secrets), na_action="ignore").astype(details.dtype)
+        clean = details.map(lambda detail: redacted(detail, secrets), na_action="ignore").astype(details.dtype)
         inventory = replace(inventory, gaps=inventory.gaps.assign(detail=clean))
     return _LoadResult(inventory)
 
@@ -426,7 +428,7 @@ def _session(member: Member, options: _FleetOptions, source: str) -> boto3.Sessi
         raise first_failure(refusal, source, profile) from refusal.cause
 
 
-def _unread(member: Member, sentence: str, reason: str) -> Inventory:
+def _unread_account(member: Member, sentence: str, reason: str) -> Inventory:
     """Return an inventory with nothing but the account and the gap that says why."""
     gap = Gap("AssumeRole", ALL, reason, sentence, account_id=member.account_id)
     chunks: list[list[Any]] = [[gap], [Account(account_name=member.account_name)]]

@@ -18,7 +18,7 @@ from msgspec import UNSET
 from iamframe.errors import SourceError
 from iamframe.knowledge.arn import account_of, name_of, partition_of
 from iamframe.knowledge.operations import DUMP, IDENTITY, PROFILE_LIST, ROLE_LINKS
-from iamframe.sources.calls import Calls, Listing, Single
+from iamframe.sources.calls import Calls, Listing, ResourceAnswer
 from iamframe.sources.client import Asker
 from iamframe.sources.progress import Progress, silent
 from iamframe.sources.records import Account, Answer, GotProfile, Mention, Plan, RoleDetail, make_decoders
@@ -85,7 +85,7 @@ class AccountReader:
             # GetCallerIdentity needs no permission, but a service control policy can deny it.
             if refusal.code not in ("AccessDenied", "AccessDeniedException") or refusal.operation != IDENTITY:
                 raise
-            calls.refused(IDENTITY, refusal)
+            calls.note_refused(IDENTITY, refusal)
             calls.partition = asker.partition
             calls.account_id = asker.account_id = self.expected
             return None
@@ -103,8 +103,8 @@ class AccountReader:
         calls, profiles, references = self._calls, self._profiles, References(self._calls, self.plan)
         dumping = calls.pool.submit(calls.listing, DUMP)
         listing_roles = calls.pool.submit(calls.listing, "ListRoles") if self.plan.role_details else None
-        summary = calls.pool.submit(calls.whole, "GetAccountSummary")
-        aliases = calls.pool.submit(calls.whole, "ListAccountAliases")
+        summary = calls.pool.submit(calls.one, "GetAccountSummary")
+        aliases = calls.pool.submit(calls.one, "ListAccountAliases")
         regions = calls.pool.submit(references.regions)
         homes = _HOMES.get(calls.partition, (self.asker.region,)) if self.plan.tag_index else ()
         yield from profiles.start(homes)
@@ -128,7 +128,7 @@ class AccountReader:
         references.note_not_wanted()
         yield calls.answer("denied", Listing(list(calls.gaps)))
 
-    def _roles_one_by_one(self, dump: Listing, roles: Listing | None) -> tuple[list[Single], list[Any]]:
+    def _roles_one_by_one(self, dump: Listing, roles: Listing | None) -> tuple[list[ResourceAnswer], list[Any]]:
         """Return the roles that a broken-off dump lacks, and the profiles that hold roles: a request per role."""
         calls, profiles = self._calls, self._profiles.listed
         if roles is None or dump.state == "complete":
@@ -137,7 +137,7 @@ class AccountReader:
         nested = [role.role_arn for profile in profiles.records if profile.roles is not UNSET for role in profile.roles]
         dumped = {role.role_arn for role in dump.records}
         missing = [arn for arn in dict.fromkeys([*listed, *nested]) if arn not in dumped]
-        single = [calls.submit("roles", calls.one, "GetRole", arn) for arn in missing]
+        single = [calls.submit("roles", calls.resource, "GetRole", arn) for arn in missing]
         links = []
         if profiles.state != "complete":
             linked = {role.role_arn for role in dump.records if role.profiles is not UNSET}
@@ -146,14 +146,19 @@ class AccountReader:
 
     def _links_of(self, arn: str) -> list[Any]:
         if self.asker.hopeless(ROLE_LINKS):
-            self._calls.refused(ROLE_LINKS, Refused("denied", "AccessDenied", "as for all others"))
+            self._calls.note_refused(ROLE_LINKS, Refused("denied", "AccessDenied", "as for all others"))
             return []
         return self._calls.listing(ROLE_LINKS, arn, RoleName=name_of(arn)).records
 
     # Answers
 
     def _iam(
-        self, caller_arn: str | None, dump: Listing, roles: Listing | None, single: list[Single], links: list[Any]
+        self,
+        caller_arn: str | None,
+        dump: Listing,
+        roles: Listing | None,
+        single: list[ResourceAnswer],
+        links: list[Any],
     ) -> Iterator[Answer]:
         """Yield IAM's answers without the roles and profiles that were deleted during the load."""
         answer, gone, profiles = self._calls.answer, self._calls.vanished, self._profiles.listed
@@ -197,7 +202,7 @@ class _Profiles:
 
     calls: Calls
     listed: Listing = field(default_factory=Listing)
-    found: list[Single] = field(default_factory=list)
+    found: list[ResourceAnswer] = field(default_factory=list)
     _jobs: list[Future[Any]] = field(default_factory=list)
 
     @property
@@ -229,11 +234,11 @@ class _Profiles:
         """Start to read profiles one by one."""
         self._jobs += [self.calls.submit("profiles", self._read, arn) for arn in arns]
 
-    def _read(self, arn: str) -> Single | None:
-        found = self.calls.one("GetInstanceProfile", arn)
+    def _read(self, arn: str) -> ResourceAnswer | None:
+        found = self.calls.resource("GetInstanceProfile", arn)
         if found and isinstance(found.record, GotProfile) and found.record.profile_arn != arn:
             # The listed profile was deleted, and one with another path or case has its name.
-            self.calls.gone("GetInstanceProfile", arn)
+            self.calls.note_vanished("GetInstanceProfile", arn)
         return found
 
     def wait(self) -> None:
@@ -267,7 +272,7 @@ class _Profiles:
             self.listed.records = again.records
             now = {profile.profile_arn: profile.profile_id for profile in again.records}
             for arn in sorted(before.keys() - now.keys() - calls.vanished):
-                calls.gone(PROFILE_LIST, arn)
+                calls.note_vanished(PROFILE_LIST, arn)
             back = calls.vanished & now.keys()
             calls.vanished -= back
             calls.gaps = [gap for gap in calls.gaps if gap.reason != "vanished" or gap.subject not in back]

@@ -54,7 +54,7 @@ _LISTED = {
     "ListRegions": Region,
 }
 # The type of each answer that is decoded as a whole.
-_WHOLE: dict[str, Any] = {
+_ONE: dict[str, Any] = {
     "GetInstanceProfile": GotProfile,
     "ListInstanceProfileTags": list[Tag],
     "GetRole": GotRole,
@@ -65,9 +65,9 @@ _WHOLE: dict[str, Any] = {
 }
 _DECODE: dict[str, Callable[[bytes], Any]] = {
     operation: msgspec.json.Decoder(
-        msgspec.defstruct("Whole", [("value", kind, msgspec.field(name=BY_LABEL[operation].key))])
+        msgspec.defstruct("One", [("value", kind, msgspec.field(name=BY_LABEL[operation].key))])
     ).decode
-    for operation, kind in _WHOLE.items()
+    for operation, kind in _ONE.items()
 }
 # Codes of a region that accepts no credentials of the account, mostly because it is not enabled. A permission would
 # not help (General Reference, "Managing AWS Regions").
@@ -82,7 +82,7 @@ class Listing:
     state: State = "partial"
 
 
-class Single(NamedTuple):
+class ResourceAnswer(NamedTuple):
     """What one operation answers about the role or profile of a name."""
 
     operation: str
@@ -145,7 +145,7 @@ class Calls:
                 yield page
         except Refused as refusal:
             found.state = "truncated" if found.records else "refused"
-            self.refused(operation, refusal, subject, region)
+            self.note_refused(operation, refusal, subject, region)
 
     def records(self, found: Listing, operation: str, region: str, body: bytes, key: str, kind: Any) -> list[Any]:
         """Return the records under a key of an answer; a record of another shape is a gap."""
@@ -175,16 +175,16 @@ class Calls:
         found.state = "truncated"
         self.gap(operation, ALL, "unreadable", f"AWS's answer to {operation} holds no {key}; load again", region)
 
-    def whole(self, operation: str, region: str = GLOBAL) -> Any:
+    def one(self, operation: str, region: str = GLOBAL) -> Any:
         """Return the answer to one operation, or None where AWS refuses it."""
         row = BY_LABEL[operation]
         try:
             return _decoded(operation, self.asker.ask(row.service, row.operation, region))
         except Refused as refusal:
-            self.refused(operation, refusal, region=region)
+            self.note_refused(operation, refusal, region=region)
             return None
 
-    def one(self, operation: str, arn: str) -> Single | None:
+    def resource(self, operation: str, arn: str) -> ResourceAnswer | None:
         """Return what an operation, or its fallback, answers about one role or profile; None where both are refused."""
         asker, row, name = self.asker, BY_LABEL[operation], name_of(arn)
         refusals: dict[str, Refused] = {}
@@ -195,11 +195,11 @@ class Calls:
                 refusals[way] = Refused("denied", "AccessDenied", "as it was for all others that were asked")
                 continue
             try:
-                return Single(way, name, self._one(way, name))
+                return ResourceAnswer(way, name, self._resource(way, name))
             except Refused as refusal:
                 refusals[way] = refusal
             if refusals[way].reason == "vanished":
-                self.gone(way, arn)
+                self.note_vanished(way, arn)
                 return None
             if refusals[way].reason != "denied":
                 break
@@ -209,7 +209,7 @@ class Calls:
         self.gap(first, arn, reason, f"AWS did not answer {codes} of {arn}, so that {row.cost}; {advice}")
         return None
 
-    def _one(self, operation: str, name: str) -> GotProfile | GotRole | Tagging:
+    def _resource(self, operation: str, name: str) -> GotProfile | GotRole | Tagging:
         kind, parameter = ("role", "RoleName") if "Role" in operation else ("instance-profile", "InstanceProfileName")
         pages = [_decoded(operation, page) for page in self.asker.pages("iam", operation, **{parameter: name})]
         if operation.endswith("Tags"):
@@ -221,7 +221,7 @@ class Calls:
         """Return the regions that are enabled in the account; none where AWS does not tell."""
         with self._enabling:
             if self._enabled is None:
-                regions = self.whole("DescribeRegions", self.asker.region)
+                regions = self.one("DescribeRegions", self.asker.region)
                 if regions is None:
                     opted = self.listing("ListRegions")
                     regions = opted.records if opted.state == "complete" else []
@@ -230,7 +230,7 @@ class Calls:
 
     # Gaps and answers
 
-    def refused(self, operation: str, refusal: Refused, subject: str = ALL, region: str = GLOBAL) -> None:
+    def note_refused(self, operation: str, refusal: Refused, subject: str = ALL, region: str = GLOBAL) -> None:
         """Note what is unknown because AWS refused an operation."""
         row = BY_LABEL[operation]
         if refusal.code in _CLOSED and region not in (GLOBAL, self.asker.region):
@@ -258,13 +258,13 @@ class Calls:
         why = "a session of STS's global endpoint is not valid in regions that have to be enabled; take a regional one"
         return "unreadable", f"{region} is enabled and does not take these credentials, {unread}; {why}"
 
-    def gone(self, operation: str, arn: str) -> None:
+    def note_vanished(self, operation: str, arn: str) -> None:
         """Note that a role or profile was deleted during the load."""
         with self._lock:
             self.vanished.add(arn)
         self.gap(operation, arn, "vanished", f"{arn} was deleted while the account was read, and is left out")
 
-    def not_asked(self, operations: Iterable[str], region: str, detail: str) -> None:
+    def note_not_asked(self, operations: Iterable[str], region: str, detail: str) -> None:
         """Note operations that were not called in a region."""
         for operation in operations:
             self.gap(operation, ALL, "not_asked", detail, region)

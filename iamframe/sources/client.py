@@ -134,7 +134,7 @@ class Asker:
         key = (service, self.region if region == GLOBAL else region)
         with self._making:
             if key not in self._clients:
-                self._clients[key] = self._made(*key)
+                self._clients[key] = self._new_client(*key)
             return self._clients[key]
 
     @property
@@ -164,7 +164,7 @@ class Asker:
         """Return whether an operation was denied so often, and never answered, that more calls make no sense."""
         return self.refusals[operation] >= 20 and not self.answered[operation]
 
-    def _made(self, service: str, region: str) -> Any:
+    def _new_client(self, service: str, region: str) -> Any:
         config = Config(
             **(PATIENCE if service == FIRST else _PATIENCE),
             max_pool_connections=self.workers + 2,
@@ -172,14 +172,14 @@ class Asker:
             # All parameters are iamframe's own; validating them takes as long as sending them.
             parameter_validation=False,
         )
-        with _quick(self.session):
+        with _quick_dates(self.session):
             client = self.session.client(service, region_name=region, config=config)
         # AWS limits requests per service, and EC2's also per region.
         pacer = self._pacers.setdefault((service, region), Pacer(self.rate, sleep=self.ended.wait))
         events = client.meta.events
         events.register_first("before-call", guard(service))
         events.register_first("before-send", self._before_send(pacer))
-        events.register_first("needs-retry", _noticing(pacer))
+        events.register_first("needs-retry", _watch(pacer))
         events.register_first("before-parse", check_answer)
         guard_requests(client, service)
         return client
@@ -200,17 +200,17 @@ class Asker:
         broken = _CUT if service == FIRST else _BROKEN
         for wait in _BROKEN_WAITS:
             try:
-                return _called(client, operation, parameters)
+                return _call(client, operation, parameters)
             except broken:
                 time.sleep(wait)
-        return _called(client, operation, parameters)
+        return _call(client, operation, parameters)
 
     def _count(self, operation: str, region: str, requests: int, started_at: str, ended_at: str) -> None:
         with self._counting:
             self.tallies[operation, region].add(requests, started_at, ended_at)
 
 
-def _called(client: Any, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
+def _call(client: Any, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
     method = getattr(client, xform_name(operation), None)
     if method is None:
         message = "the boto3 that is installed does not know it; install a newer one"
@@ -250,7 +250,7 @@ _LOADERS: dict[tuple[str, ...], Any] = {}
 
 
 @contextmanager
-def _quick(session: boto3.Session) -> Iterator[None]:
+def _quick_dates(session: boto3.Session) -> Iterator[None]:
     """Let clients that are made in this context parse dates quickly, and share the models of all sessions.
 
     Botocore's own date parsing is a quarter of its work for an answer. The AWS CLI replaces it in the same way. Other
@@ -302,11 +302,11 @@ def guard_requests(client: Any, service: str) -> None:
 
     def refuse(request: Any, event_name: str, **_: Any) -> None:
         operation = event_name.rpartition(".")[2]
-        if _names(service, operation, base, request):
+        if _is_that_read(service, operation, base, request):
             return
         where = " or ".join(filter(None, (os.environ.get("AWS_DATA_PATH"), "~/.aws/models")))
         raise NotARead(
-            f"{service}:{operation} was not sent, since boto3 would send {_said(request)}, which is not that read: "
+            f"{service}:{operation} was not sent, since boto3 would send {_summary(request)}, which is not that read: "
             f"its model of {service} was changed; look for {service} in {where} and move it away, or install boto3 and "
             "iamframe anew"
         )
@@ -319,7 +319,7 @@ _FORM = "application/x-www-form-urlencoded"
 _SMITHY = re.compile(r"/service/(?P<prefix>\w+)/operation/(?P<operation>\w+)")
 
 
-def _names(service: str, operation: str, base: str, request: Any) -> bool:
+def _is_that_read(service: str, operation: str, base: str, request: Any) -> bool:
     """Return whether a prepared request names this read in the one way of its service, and no other operation."""
     row = read_of(service, operation)
     place = urlsplit(request.url)
@@ -338,21 +338,21 @@ def _names(service: str, operation: str, base: str, request: Any) -> bool:
         return False
     if target:
         return re.fullmatch(rf"{prefix}\.{operation}", target) is not None and not is_form
-    return service not in TARGETS and is_form and _actions(request.body) == [operation]
+    return service not in TARGETS and is_form and _form_actions(request.body) == [operation]
 
 
-def _actions(body: Any) -> list[str] | None:
+def _form_actions(body: Any) -> list[str] | None:
     """Return every action in a form, or None where the body is not a form."""
     if not isinstance(body, (bytes, bytearray, str)):
         return None
     return [value for name, value in parse_qsl(_text(body), keep_blank_values=True) if name.strip().lower() == "action"]
 
 
-def _said(request: Any) -> str:
+def _summary(request: Any) -> str:
     """Return what a request asks for, in a few words."""
     place, target = urlsplit(request.url), _text(request.headers.get("X-Amz-Target", ""))
     where = (place.path or "/") + (f"?{place.query}" if place.query else "")
-    action = target or ", ".join(f"Action={action}" for action in _actions(request.body) or ())
+    action = target or ", ".join(f"Action={action}" for action in _form_actions(request.body) or ())
     return " ".join(f"{request.method} {where[:200]} {action[:200]}".split())
 
 
@@ -392,7 +392,7 @@ def check_answer(operation_model: Any, response_dict: dict[str, Any], **_: Any) 
         raise ResponseParserError(f"the answer to {operation_model.name} begins with {start!r}")
 
 
-def _noticing(pacer: Pacer) -> Callable[..., None]:
+def _watch(pacer: Pacer) -> Callable[..., None]:
     """Return a handler of botocore's `needs-retry` that slows the pace, and gives up on hosts that do not exist."""
     is_known = False
 

@@ -68,7 +68,7 @@ def members_of(accounts: Any) -> list[Member]:
     return list(members.values())
 
 
-def chosen(members: Iterable[Member]) -> list[Member]:
+def active_members(members: Iterable[Member]) -> list[Member]:
     """Return the members that can be read."""
     return [member for member in members if member.status == "ACTIVE"]
 
@@ -184,7 +184,7 @@ def assumed(base: boto3.Session, member: Member, role: str, external_id: str | N
         except ClientError as error:
             # AWS quotes an external id that it does not accept, and botocore logs the message as a warning.
             said = error.response.get("Error", {})
-            clean = said | {"Message": without(str(said.get("Message", "")), spellings(external_id))}
+            clean = said | {"Message": redacted(str(said.get("Message", "")), spellings(external_id))}
             raise ClientError(error.response | {"Error": clean}, error.operation_name) from None
 
     # A copy keeps the set-up of the session: endpoint, proxy, certificates, region.
@@ -204,7 +204,7 @@ def spellings(*external_ids: str | None) -> tuple[str, ...]:
     return tuple(sorted(ids - {""}, key=len, reverse=True))
 
 
-def without(text: str, secrets: Iterable[str]) -> str:
+def redacted(text: str, secrets: Iterable[str]) -> str:
     """Return a message of AWS without external ids."""
     for secret in secrets:
         text = text.replace(secret, "…")

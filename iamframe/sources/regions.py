@@ -57,13 +57,13 @@ class References:
             return []
         if self.plan.regions != "all":
             detail = f"regions other than {', '.join(self.plan.regions)} were not asked for"
-            self.calls.not_asked(CORE, UNKNOWN_REGION, detail)
+            self.calls.note_not_asked(CORE, UNKNOWN_REGION, detail)
             return self._existing(self.plan.regions)
         if enabled := self.calls.enabled_regions():
             return enabled
         here = self.calls.asker.region
         detail = f"which regions are enabled could not be read, so only {here} was asked"
-        self.calls.not_asked(CORE, UNKNOWN_REGION, detail)
+        self.calls.note_not_asked(CORE, UNKNOWN_REGION, detail)
         return [here]
 
     def _existing(self, named: Iterable[str]) -> list[str]:
@@ -73,7 +73,7 @@ class References:
         nowhere = unknown - set(enabled) if enabled else set()
         for region in sorted(nowhere):
             detail = f"{region} is none of the regions that are enabled in the account, so that it was not asked"
-            self.calls.not_asked(CORE, region, detail)
+            self.calls.note_not_asked(CORE, region, detail)
         return [region for region in named if region not in nowhere]
 
     def start(self, regions: list[str]) -> list[_Job]:
@@ -109,7 +109,7 @@ class References:
         """Note the consumers that the plan leaves out."""
         wanted = ("files", *_WANTED[self.plan.references])
         left_out = [consumer.operation for consumer in CONSUMERS if consumer.when not in wanted]
-        self.calls.not_asked(left_out, UNKNOWN_REGION, _NOT_WANTED[self.plan.references])
+        self.calls.note_not_asked(left_out, UNKNOWN_REGION, _NOT_WANTED[self.plan.references])
 
     def _placed(self, mentions: list[Mention], region: str) -> list[Mention]:
         for mention in mentions:
@@ -155,7 +155,7 @@ class References:
             # A service that does not exist in a region is no gap there, but it has not answered.
             found.state = "truncated" if found.records else "refused"
             if not _is_absent(self.calls, refusal, service, region):
-                self.calls.refused(label(service, operation), refusal, region=region)
+                self.calls.note_refused(label(service, operation), refusal, region=region)
 
     def _next(self, found: Listing, operation: str, path: str, region: str, page: bytes) -> list[dict[str, Any]]:
         """Return the parameters of the calls that follow a page."""
@@ -229,7 +229,7 @@ class References:
         except Refused as refusal:
             if refusal.reason != "vanished":
                 subject = ":".join(filter(None, (*template.values(), " ".join(wanted))))
-                self.calls.refused(VERSIONS, refusal, subject, region)
+                self.calls.note_refused(VERSIONS, refusal, subject, region)
             elif len(wanted) > 1:
                 # One deleted version fails the call for all of them.
                 return [version for one in wanted for version in self._versions(template, [one], region)]

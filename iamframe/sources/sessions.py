@@ -63,10 +63,10 @@ def _prepare(session: boto3.Session) -> None:
         inner.set_default_client_config(Config(**PATIENCE))
     provider: Any = inner.get_component("credential_provider").get_provider("assume-role")
     provider.cache = _ASSUMED
-    provider._prompter = _code  # noqa: SLF001
+    provider._prompter = _ask_mfa_code  # noqa: SLF001
 
 
-def _code(prompt: str) -> str:
+def _ask_mfa_code(prompt: str) -> str:
     """Ask for an MFA code in a terminal or a notebook."""
     from botocore.exceptions import RefreshWithMFAUnsupportedError
 
@@ -134,7 +134,7 @@ def first_failure(refusal: Refused, source: str, profile: str | None) -> SourceE
     if code == "SSLError" and bundle and not Path(bundle).exists():
         code = "NoBundle"
     code = next((finer for codes, said, finer in _FINER if code in codes.split() and re.search(said, message)), code)
-    sentence = next((sentence for codes, sentence in _FIRST.items() if code in codes.split()), _OTHER)
+    sentence = next((sentence for codes, sentence in _ADVICE.items() if code in codes.split()), _OTHER_ADVICE)
     facts = {
         "code": code,
         "message": message,
@@ -155,7 +155,7 @@ _FINER = (
 )
 # What to do, by the codes of AWS, the exceptions of botocore and Python, and the codes above.
 # fmt: off
-_FIRST = {
+_ADVICE = {
     "NoCredentialsError NoAuthTokenError":
         "no credentials were found{missing}; log in with `aws sso login{option}` or `aws configure{option}`, or name "
         "a profile as aws:PROFILE{profiles}",
@@ -212,7 +212,7 @@ _FIRST = {
         "as by `aws configure sso{option}`",
 }
 # fmt: on
-_OTHER = (
+_OTHER_ADVICE = (
     "AWS did not say whose account this is ({code}: {message}); `aws sts get-caller-identity{option}` must work before "
     "iamframe can"
 )
