@@ -16,7 +16,7 @@ from accounts import same
 
 import iamframe
 from iamframe.errors import SourceError
-from iamframe.inventory.live import _FleetOptions
+from iamframe.inventory.live import _LoadOptions
 from iamframe.practice import PracticeAccount
 from iamframe.practice.calls import Answer, Call, Refusal, refusal_answer
 from iamframe.sources.fleet import members_of
@@ -222,7 +222,7 @@ def test_an_external_id_that_aws_quotes_is_written_nowhere(
         load([good], external_id=secret)
     assert "Value '…' at 'externalId'" in str(caught.value)
     assert "s3cret" not in str(caught.value)
-    assert "s3cret" not in repr(_FleetOptions(Plan(), 8, None, ROLE, secret))
+    assert "s3cret" not in repr(_LoadOptions(Plan(), 8, None, ROLE, secret))
     inventory.save(tmp_path / "snap")
     assert not any(b"s3cret" in file.read_bytes() for file in tmp_path.rglob("*.*"))
 

@@ -95,7 +95,7 @@ def load_account(
         If the journal's disk is full; its answers are kept.
     """
     plan = _plan(regions, references, role_details, tag_index, workers, rate)
-    options = _FleetOptions(plan, workers, rate, profile=source.partition(":")[2] or None)
+    options = _LoadOptions(plan, workers, rate, profile=source.partition(":")[2] or None)
     with shown_progress(progress) as show:
         answers = _answers(session or open_session(), options, source, journal, show)
     return build_inventory(answers, [source])
@@ -152,7 +152,7 @@ def load_fleet(
     """
     plan = _plan(regions, references, role_details, tag_index, workers, rate)
     folder = os.fspath(journals) if journals else None
-    options = _FleetOptions(plan, workers, rate, role_name, external_id, profile, folder)
+    options = _LoadOptions(plan, workers, rate, role_name, external_id, profile, folder)
     # A DataFrame would compare cell by cell.
     is_organization = isinstance(accounts, str) and accounts == ORGANIZATION
     members = _organization(options) if is_organization else members_of(accounts)
@@ -184,7 +184,7 @@ def load_fleet(
 
 
 @dataclass(frozen=True, slots=True)
-class _FleetOptions:
+class _LoadOptions:
     """How accounts are read; an executor sends it to its workers."""
 
     plan: Plan
@@ -232,7 +232,7 @@ def _plan(
 # One account
 
 
-def _asker(session: boto3.Session, options: _FleetOptions, source: str) -> Asker:
+def _asker(session: boto3.Session, options: _LoadOptions, source: str) -> Asker:
     named = options.plan.regions if options.plan.regions != "all" else ()
     check_regions(session, named, source)
     region = session.region_name or next(iter(named), DEFAULT_REGION)
@@ -241,7 +241,7 @@ def _asker(session: boto3.Session, options: _FleetOptions, source: str) -> Asker
 
 def _answers(
     session: boto3.Session,
-    options: _FleetOptions,
+    options: _LoadOptions,
     source: str,
     journal: str | os.PathLike[str] | None,
     show: Progress,
@@ -300,7 +300,7 @@ def _all_denied(source: str, answers: list[Answer]) -> str:
 # Many accounts
 
 
-def _organization(options: _FleetOptions) -> list[Member]:
+def _organization(options: _LoadOptions) -> list[Member]:
     source = source_name(options.profile)
     if not options.role_name:
         raise SourceError(
@@ -322,7 +322,7 @@ def _organization(options: _FleetOptions) -> list[Member]:
         raise first_failure(refusal, source, options.profile) from refusal.cause
 
 
-def _prime_credentials(options: _FleetOptions) -> None:
+def _prime_credentials(options: _LoadOptions) -> None:
     """Get the credentials that assume the roles, once for all accounts: an MFA code serves once."""
     source = source_name(options.profile)
     try:
@@ -351,7 +351,7 @@ class _LoadResult:
 
 
 def _load_all(
-    members: list[Member], options: _FleetOptions, executor: Executor | None, show: Progress
+    members: list[Member], options: _LoadOptions, executor: Executor | None, show: Progress
 ) -> list[_LoadResult]:
     own = ThreadPoolExecutor(8, thread_name_prefix="iamframe-accounts") if executor is None else None
     ended = threading.Event()
@@ -374,7 +374,7 @@ def _load_all(
             own.shutdown(wait=not ended.is_set(), cancel_futures=True)
 
 
-def _submitted(executor: Executor, member: Member, options: _FleetOptions) -> Future[_LoadResult]:
+def _submitted(executor: Executor, member: Member, options: _LoadOptions) -> Future[_LoadResult]:
     try:
         return executor.submit(_load_member, member, options)
     except RuntimeError as error:  # An executor whose workers have died accepts nothing more.
@@ -383,20 +383,18 @@ def _submitted(executor: Executor, member: Member, options: _FleetOptions) -> Fu
         return failed
 
 
-def _result(future: Future[_LoadResult], member: Member, options: _FleetOptions) -> _LoadResult:
+def _result(future: Future[_LoadResult], member: Member, options: _LoadOptions) -> _LoadResult:
     """Return the result of one account; a worker that died costs only its own accounts."""
     try:
         return future.result()
     except Exception as error:  # noqa: BLE001 - executors have exceptions of their own
-        said = redacted(" ".join(f"{type(error).__name__}: {error}".split()), options.secrets(member))[:300].rstrip(
-            ": "
-        )
+        said = redacted(" ".join(f"{type(error).__name__}: {error}".split()), options.secrets(member))
         source = source_name(member.profile or options.profile)
-        sentence = f"{source}/{member.account_id}: the worker that read the account ended: {said}"
+        sentence = f"{source}/{member.account_id}: the worker that read the account ended: {said[:300].rstrip(': ')}"
         return _LoadResult(_unread_account(member, sentence, "unreadable"), sentence)
 
 
-def _load_member(member: Member, options: _FleetOptions) -> _LoadResult:
+def _load_member(member: Member, options: _LoadOptions) -> _LoadResult:
     """Load one account; it runs on the executor."""
     profile = member.profile or options.profile
     source = f"{source_name(profile)}/{member.account_id}"
@@ -415,7 +413,7 @@ def _load_member(member: Member, options: _FleetOptions) -> _LoadResult:
     return _LoadResult(inventory)
 
 
-def _session(member: Member, options: _FleetOptions, source: str) -> boto3.Session:
+def _session(member: Member, options: _LoadOptions, source: str) -> boto3.Session:
     """Return a session in a member's account: of its role, or of its profile."""
     profile = member.profile or options.profile
     session = open_session(profile)
