@@ -20,7 +20,8 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from iamframe.errors import SourceError
 from iamframe.knowledge.arn import partition_of
 from iamframe.sources.archives import shown, whole_file
-from iamframe.sources.client import Asker, guard_requests
+from iamframe.sources.client import Asker
+from iamframe.sources.guards import guard_requests
 from iamframe.sources.records import make_decoders
 from iamframe.sources.refusals import Refused, refusal_of
 
