@@ -20,7 +20,7 @@ from iamframe.knowledge.operations import READS
 
 # The only modules that may load these.
 GATES = {
-    "boto3": {"sources.aws", "sources.client", "sources.fleet", "sources.sessions"},
+    "boto3": {"sources.client", "sources.fleet", "sources.sessions"},
     "botocore": {"sources.client", "sources.fleet", "sources.refusals", "sources.sessions"},
     "duckdb": {"inventory.sql"},
     "distributed": {"inventory.live"},

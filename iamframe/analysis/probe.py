@@ -83,8 +83,9 @@ def probe_surfaces(
         If there are no credentials, they have expired or are unknown, AWS cannot be reached, or it denies all of IAM;
         or if no region is given.
     """
-    from iamframe.sources.aws import AccountReader
+    from iamframe.sources.calls import Calls
     from iamframe.sources.client import Asker
+    from iamframe.sources.regions import References
 
     named = None if regions == "all" else tuple(dict.fromkeys([regions] if isinstance(regions, str) else regions))
     if named == ():
@@ -97,9 +98,9 @@ def probe_surfaces(
     account_id, partition = inventory.accounts[["account_id", "partition"]].iloc[0]
     asker = Asker(session, session.region_name or (named or (DEFAULT_REGION,))[0], workers, rate)
     home = index_home(partition)
-    reader = AccountReader(asker, Plan("all"), "aws")
-    where = list(named or reader.regions())
-    is_whole = not any(gap.region == UNKNOWN_REGION for gap in reader.gaps)
+    calls = Calls(asker, "aws")
+    where = list(named or References(calls, Plan("all")).regions())
+    is_whole = not any(gap.region == UNKNOWN_REGION for gap in calls.gaps)
     if not is_whole and home is not None and home not in where:
         where.append(home)
     facts = [fact for fact in known_facts() if fact.surface == _SURFACE and fact.operation == "read"]

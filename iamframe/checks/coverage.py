@@ -13,30 +13,27 @@ import pandas as pd
 from iamframe.checks.registry import Counts, Reach, Verdicts
 from iamframe.inventory.columns import Bools, is_in
 from iamframe.inventory.linking import account_named
-from iamframe.knowledge.operations import ALL, PROFILE_LIST, ROLE_LINKS, ROLE_LISTS
+from iamframe.knowledge.operations import (
+    ALL,
+    DUMP,
+    INSTANCES,
+    PROFILE_LIST,
+    PROFILE_TAGS,
+    ROLE_LINKS,
+    ROLE_LISTS,
+    SUMMARY,
+    command_of,
+    proving,
+)
 from iamframe.messages.text import counted
 
 _COMPLETE = ("complete", "")
-# What shows a role in no profile, or a profile without a role, if there is one: GetRole and GetInstanceProfile do not,
-# which are asked for what something else names.
-_ROLES_FROM = (
-    "ListRoles",
-    "GetAccountAuthorizationDetails",
-    "config:AWS::IAM::Role",
-    "steampipe:aws_iam_role",
-    "terraform:state",
-    "terraform:plan",
-)
-_PROFILES_FROM = (
-    "ListInstanceProfiles",
-    "config:AWS::IAM::InstanceProfile",
-    "steampipe:aws_iam_instance_profile",
-    "terraform:state",
-    "terraform:plan",
-)
+# Lists, and kinds of files, that show resources which nothing else refers to, as far as there are any.
+_ROLES_FROM = proving("roles", files=True)
+_PROFILES_FROM = proving("profiles", files=True)
 _NOT_GONE = "a name that is not among the profiles read cannot be called gone"
-_LIST_PROFILES = "`aws iam list-instance-profiles` lists all of them, empty ones too"
-_LIST_ROLES = "`aws iam get-account-authorization-details --filter Role` shows all roles with their profiles and tags"
+_LIST_PROFILES = f"`{command_of(PROFILE_LIST)}` lists all of them, empty ones too"
+_LIST_ROLES = f"`{command_of(DUMP)}` shows all roles with their profiles and tags"
 
 
 def _read(reach: Reach, operations: tuple[str, ...]) -> list[bool]:
@@ -123,7 +120,7 @@ def profile_list(reach: Reach) -> Verdicts:
     profiles = reach.inventory.profiles
     counts = reach.count("profiles", profiles, role_known=profiles["role_known"], tags_known=profiles["tags_known"])
     seen = _some_read(reach, _PROFILES_FROM, "profile")
-    refused = _refusals(reach, ("ListInstanceProfiles",))
+    refused = _refusals(reach, (PROFILE_LIST,))
     verdicts = []
     short = _short(reach, _OF_PROFILES)
     for rows, known, whole, some, refusal, (read, how) in zip(
@@ -195,7 +192,7 @@ def role_paths(reach: Reach) -> Verdicts:
 
 def role_list(reach: Reach) -> Verdicts:
     """All roles of the account."""
-    refused = _refusals(reach, ("ListRoles", "GetAccountAuthorizationDetails"))
+    refused = _refusals(reach, ROLE_LISTS)
     seen = _some_read(reach, _ROLES_FROM, "role")
     verdicts = []
     short = _short(reach, _OF_ROLES)
@@ -259,8 +256,8 @@ def profile_tags(reach: Reach) -> Verdicts:
     """The tags of every profile of the account; no listing carries them."""
     profiles = reach.inventory.profiles
     counts = reach.count("profiles", profiles, role_known=profiles["role_known"], tags_known=profiles["tags_known"])
-    command = "`aws iam list-instance-profile-tags --instance-profile-name=NAME` for each of them{} would tell"
-    refused = _refusals(reach, ("ListInstanceProfileTags", "GetInstanceProfile"))
+    command = f"`{command_of(PROFILE_TAGS)}` for each of them{{}} would tell"
+    refused = _refusals(reach, proving("profile_tags"))
     short = _short(reach, _OF_PROFILES)
     verdicts = _tagged(counts, reach.lists["profiles_whole"], "profile", command, refused, short)
     return _unless_lagging(reach, verdicts)
@@ -284,7 +281,7 @@ def role_tags(reach: Reach) -> Verdicts:
     """The tags of every role of the account that AWS does not manage."""
     roles = reach.inventory.roles[~reach.inventory.roles["is_aws_managed"]]
     counts = reach.count("role tags", roles, tags_known=roles["tags_known"])
-    refused = _refusals(reach, ("ListRoleTags", "GetRole", "GetAccountAuthorizationDetails"))
+    refused = _refusals(reach, proving("role_tags"))
     return _tagged(counts, reach.lists["roles_whole"], "role", _LIST_ROLES, refused, _short(reach, _OF_ROLES))
 
 
@@ -346,13 +343,13 @@ def quotas(reach: Reach) -> Verdicts:
     for roles, profiles, refusal in zip(
         accounts[["role_quota", "roles_expected"]].notna().all(axis=1),
         accounts[["profile_quota", "profiles_expected"]].notna().all(axis=1),
-        _refusals(reach, ("GetAccountSummary",)),
+        _refusals(reach, (SUMMARY,)),
         strict=True,
     ):
         missing = "instance profiles" if roles else "roles"
         half = f"the count or the quota of {missing} was not read" if roles or profiles else "the quotas were not read"
         status = "partial" if roles or profiles else "unknown"
-        reason = f"{half}{refusal}; `aws iam get-account-summary` shows them"
+        reason = f"{half}{refusal}; `{command_of(SUMMARY)}` shows them"
         verdicts.append(_COMPLETE if roles and profiles else (status, reason))
     return verdicts
 
@@ -364,15 +361,7 @@ def references(reach: Reach) -> Verdicts:
 
 def any_references(reach: Reach) -> Verdicts:
     """Some of what names profiles: each reference speaks for itself."""
-    seen = _read(
-        reach,
-        (
-            "DescribeInstances",
-            "DescribeLaunchTemplateVersions",
-            "DescribeLaunchConfigurations",
-            "DescribeIamInstanceProfileAssociations",
-        ),
-    )
+    seen = _read(reach, proving("references"))
     verdicts: Verdicts = []
     abroad = _names_unread(reach)
     profiles = set(reach.inventory.profiles["account_id"])
@@ -383,7 +372,7 @@ def any_references(reach: Reach) -> Verdicts:
             verdicts.append(
                 (
                     "unknown",
-                    "nothing that names a profile was read; `aws ec2 describe-instances` of each region is a start",
+                    f"nothing that names a profile was read; `{command_of(INSTANCES)}` of each region is a start",
                 )
             )
         else:

@@ -1,7 +1,8 @@
-"""The reads that iamframe makes of AWS: nothing that is not on this list is ever sent.
+"""The table of AWS operations that iamframe calls: one row holds every fact about one operation.
 
-The least policy in the README is made from it. Actions: Service Authorization Reference; each is the operation under
-the service's IAM prefix.
+iamframe sends no operation that is not in this table, and each one only reads. The permissions in the README are
+generated from it. Each action is the operation's name behind the IAM prefix of its service (Service Authorization
+Reference).
 """
 
 from __future__ import annotations
@@ -10,83 +11,63 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-# `plan`: what every load asks first. `fallback`: what takes its place where one of those is denied, and details that
-# are asked for. `references`: what EC2 and Auto Scaling are asked, `all`: what other services are; both by default. The
-# rest: what `tag_index=True`, many accounts, `history` need.
+# When an operation is called. `plan`: first, by every load. `fallback`: in place of a denied one, and for extra
+# details. `references`: EC2 and Auto Scaling, `all`: other services; both by default. `index`, `fleet`, `history`: for
+# `tag_index=True`, many accounts, `history`.
 When = Literal["plan", "fallback", "references", "all", "index", "fleet", "history"]
+
+# What an answer proves: all roles or profiles of the account, one of them, its tags, the profiles that hold a role, the
+# profiles that consumers use.
+Fact = Literal["roles", "profiles", "role", "profile", "role_tags", "profile_tags", "role_links", "references"]
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
-    """One operation: of which client of boto3, the prefix of its IAM action, and when it is asked."""
+class Operation:
+    """One AWS operation.
+
+    `key` is the list or record in its answer, `parameters` go with each request. `fallback` is called where the
+    operation is denied. `cost` says after "so that" what is unknown then, `command` is the AWS CLI command that shows
+    it. An operation of a REST API is a POST to `path`.
+    """
 
     service: str
     operation: str
-    prefix: str
     when: When
+    key: str = ""
+    proves: tuple[Fact, ...] = ()
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    fallback: str = ""
+    cost: str = "what it shows is unknown"
+    command: str = ""
+    path: str = ""
 
     @property
     def action(self) -> str:
         """The IAM action that allows it."""
-        return f"{self.prefix}:{self.operation}"
+        return f"{_PREFIXES.get(self.service, self.service)}:{self.operation}"
+
+    @property
+    def label(self) -> str:
+        """Its name in `calls` and `gaps`: the action where several services have an operation of the same name."""
+        return self.action if _NAMES[self.operation] > 1 else self.operation
 
 
-def _reads(service: str, when: When, *operations: str, prefix: str = "") -> list[Read]:
-    return [Read(service, operation, prefix or service, when) for operation in operations]
+def _users(
+    service: str, when: When, *operations: str, proves: tuple[Fact, ...] = (), command: str = "", path: str = ""
+) -> list[Operation]:
+    """Return the operations that show what uses profiles."""
+    cost = "what names profiles there is unknown"
+    return [Operation(service, name, when, proves=proves, cost=cost, command=command, path=path) for name in operations]
 
 
-READS: tuple[Read, ...] = (
-    *_reads("sts", "plan", "GetCallerIdentity"),
-    *_reads(
-        "iam",
-        "plan",
-        "GetAccountAuthorizationDetails",
-        "GetAccountSummary",
-        "GetInstanceProfile",
-        "ListAccountAliases",
-        "ListInstanceProfiles",
-    ),
-    *_reads(
-        "iam",
-        "fallback",
-        "GetRole",
-        "ListInstanceProfileTags",
-        "ListInstanceProfilesForRole",
-        "ListRoleTags",
-        "ListRoles",
-    ),
-    *_reads(
-        "ec2",
-        "references",
-        "DescribeFleets",
-        "DescribeIamInstanceProfileAssociations",
-        "DescribeInstances",
-        "DescribeLaunchTemplateVersions",
-        "DescribeRegions",
-        "DescribeSpotFleetRequests",
-        "DescribeSpotInstanceRequests",
-    ),
-    *_reads("autoscaling", "references", "DescribeAutoScalingGroups", "DescribeLaunchConfigurations"),
-    *_reads("account", "fallback", "ListRegions"),
-    *_reads("batch", "all", "DescribeComputeEnvironments"),
-    *_reads("ecs", "all", "DescribeCapacityProviders"),
-    *_reads("elasticbeanstalk", "all", "DescribeConfigurationSettings", "DescribeEnvironments"),
-    *_reads("emr", "all", "DescribeCluster", "ListClusters", prefix="elasticmapreduce"),
-    *_reads("imagebuilder", "all", "ListInfrastructureConfigurations"),
-    *_reads("pcs", "all", "GetComputeNodeGroup", "ListClusters", "ListComputeNodeGroups"),
-    *_reads("rds", "all", "DescribeDBInstances"),
-    *_reads("resourcegroupstaggingapi", "index", "GetResources", prefix="tag"),
-    *_reads("sts", "fleet", "AssumeRole"),
-    *_reads("organizations", "fleet", "ListAccounts"),
-    *_reads("cloudtrail", "history", "LookupEvents"),
-)
-# What names an operation in a request: `Action` in the form that is sent to `/`, unless it is one of these. The form of
-# each is that of botocore's models (`metadata`, `http`), which a test holds it against: the models on a machine can be
-# others (AWS_DATA_PATH, ~/.aws/models).
-# The services that are told by the header X-Amz-Target, with what stands there before the operation.
+# The services whose IAM prefix is not their name in boto3.
+_PREFIXES = {"emr": "elasticmapreduce", "resourcegroupstaggingapi": "tag"}
+# The services whose requests name the operation in the header X-Amz-Target, and the prefix there. A request to any
+# other service is a form with an `Action`, or has a `path`. The form of each is that of botocore's models (`metadata`,
+# `http`). It is repeated here because the models on a machine can be replaced (AWS_DATA_PATH, ~/.aws/models).
 TARGETS = {
     "cloudtrail": "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101",
     "ecs": "AmazonEC2ContainerServiceV20141113",
@@ -95,77 +76,140 @@ TARGETS = {
     "pcs": "AWSParallelComputingService",
     "resourcegroupstaggingapi": "ResourceGroupsTaggingAPI_20170126",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Rest:
-    """Method and path that name an operation; no parameters follow them."""
-
-    method: str
-    path: str
-
-
-RESTS = {
-    ("account", "ListRegions"): Rest("POST", "/listRegions"),
-    ("batch", "DescribeComputeEnvironments"): Rest("POST", "/v1/describecomputeenvironments"),
-    ("imagebuilder", "ListInfrastructureConfigurations"): Rest("POST", "/ListInfrastructureConfigurations"),
-}
-_KNOWN = {(read.service, read.operation) for read in READS}
-_ACTIONS = {(read.service, read.operation): read.action for read in READS}
-_OPERATIONS = Counter(read.operation for read in READS)
-# `sts:GetCallerIdentity` needs no permission (STS API Reference).
-_FREE = {"sts:GetCallerIdentity"}
-
-
-def is_read(service: str, operation: str) -> bool:
-    """Return whether an operation of a service is on the list."""
-    return (service, operation) in _KNOWN
-
-
-def action_of(service: str, operation: str) -> str:
-    """Return the IAM action that allows an operation on the list."""
-    return _ACTIONS[service, operation]
-
-
-def label(service: str, operation: str) -> str:
-    """Return an operation as `calls` and `gaps` name it: by its name, and its IAM prefix where services share that."""
-    return _ACTIONS.get((service, operation), operation) if _OPERATIONS[operation] > 1 else operation
-
-
-def actions_of(operations: Iterable[str]) -> list[str]:
-    """Return the IAM actions that allow operations, named as `calls` and `gaps` name them, sorted."""
-    named = set(operations)
-    return sorted({read.action for read in READS if label(read.service, read.operation) in named} - _FREE)
-
-
-def actions(*when: When) -> list[str]:
-    """Return the IAM actions that are asked at such times, sorted."""
-    return sorted({read.action for read in READS if read.when in when} - _FREE)
-
-
-def policy(*when: When) -> dict[str, object]:
-    """Return the least IAM policy that allows what is asked at such times."""
-    return policy_of(actions(*when))
-
-
-def policy_of(allowed: list[str]) -> dict[str, object]:
-    """Return the IAM policy that allows actions; one without a statement where there are none."""
-    # IAM takes no statement with an empty list of actions.
-    statements = [{"Effect": "Allow", "Action": allowed, "Resource": "*"}] if allowed else []
-    return {"Version": "2012-10-17", "Statement": statements}
-
-
-# The AWS CLI reads the file, or fetches the page, that a value names so (User Guide, "Load a parameter from a file").
-NO_VALUE = re.compile(r"^(?:fileb?|https?)://")
 UNKNOWN_ACCOUNT = "unknown"
 UNKNOWN_REGION = "unknown"
 GLOBAL = "global"
-# The subject of a gap that speaks of all.
+# The subject of a gap that concerns every resource.
 ALL = "*"
+
+IDENTITY = "GetCallerIdentity"
 DUMP = "GetAccountAuthorizationDetails"
 ROLE_LISTS = (DUMP, "ListRoles")
 PROFILE_LIST = "ListInstanceProfiles"
 ROLE_LINKS = "ListInstanceProfilesForRole"
+PROFILE_TAGS = "ListInstanceProfileTags"
+SUMMARY = "GetAccountSummary"
+INSTANCES = "DescribeInstances"
+ASSOCIATIONS = "DescribeIamInstanceProfileAssociations"
+TEMPLATES = "DescribeLaunchTemplates"
+VERSIONS = "DescribeLaunchTemplateVersions"
+CONFIGURATIONS = "DescribeLaunchConfigurations"
+GROUPS = "DescribeAutoScalingGroups"
+# Without all of these, no profile is known to be unreferenced.
+CORE = (INSTANCES, VERSIONS, CONFIGURATIONS, GROUPS)
+# Only these show which versions of launch templates they pin; files seldom hold them.
+FLEETS = ("DescribeFleets", "DescribeSpotFleetRequests")
+
+_ALL_ROLES = "iam get-account-authorization-details --filter Role"
+_PAGE: dict[str, object] = {"MaxItems": 1000}
+
+# fmt: off
+READS: tuple[Operation, ...] = (
+    Operation("sts", IDENTITY, "plan", cost="who asked is unknown"),
+    Operation("iam", DUMP, "plan", key="RoleDetailList", proves=("roles", "role_tags", "role_links"),
+              parameters={"Filter": ["Role"]} | _PAGE, command=_ALL_ROLES,
+              cost="roles are read by ListRoles and one request each"),
+    Operation("iam", SUMMARY, "plan", key="SummaryMap",
+              cost="quotas are unknown, and nothing tells whether a list is whole"),
+    Operation("iam", "ListAccountAliases", "plan", key="AccountAliases", cost="the account's alias is unknown"),
+    Operation("iam", PROFILE_LIST, "plan", key="InstanceProfiles", proves=("profiles",), parameters=_PAGE,
+              cost="profiles that hold no role, and all that no role shows, may be missing"),
+    Operation("iam", "GetInstanceProfile", "plan", key="InstanceProfile", proves=("profile", "profile_tags"),
+              cost="its tags are unknown", fallback=PROFILE_TAGS),
+    Operation("iam", PROFILE_TAGS, "fallback", key="Tags", proves=("profile_tags",),
+              command="iam list-instance-profile-tags --instance-profile-name=NAME"),
+    Operation("iam", "ListRoles", "fallback", key="Roles", proves=("roles",), command=_ALL_ROLES, parameters=_PAGE,
+              cost="roles that are in no profile may be missing"),
+    Operation("iam", "GetRole", "fallback", key="Role", proves=("role", "role_tags"),
+              cost="its tags and last use are unknown", fallback="ListRoleTags"),
+    Operation("iam", "ListRoleTags", "fallback", key="Tags", proves=("role_tags",), command=_ALL_ROLES),
+    Operation("iam", ROLE_LINKS, "fallback", key="InstanceProfiles", proves=("role_links",), parameters=_PAGE,
+              cost="which profiles hold the role is unknown", command="iam list-instance-profiles"),
+    Operation("ec2", "DescribeRegions", "references", key="Regions",
+              cost="which regions are enabled is unknown", fallback="ListRegions"),
+    Operation("account", "ListRegions", "fallback", key="Regions", path="/listRegions",
+              parameters={"MaxResults": 50, "RegionOptStatusContains": ["ENABLED", "ENABLED_BY_DEFAULT"]}),
+    *_users("ec2", "references", INSTANCES, ASSOCIATIONS, proves=("references",)),
+    *_users("ec2", "references", VERSIONS, proves=("references",),
+            command="ec2 describe-launch-template-versions --versions '$Latest' '$Default'"),
+    *_users("ec2", "references", "DescribeSpotInstanceRequests", *FLEETS),
+    *_users("autoscaling", "references", CONFIGURATIONS, proves=("references",)),
+    *_users("autoscaling", "references", GROUPS),
+    *_users("batch", "all", "DescribeComputeEnvironments", path="/v1/describecomputeenvironments"),
+    *_users("ecs", "all", "DescribeCapacityProviders"),
+    *_users("elasticbeanstalk", "all", "DescribeConfigurationSettings", "DescribeEnvironments"),
+    *_users("emr", "all", "DescribeCluster", "ListClusters"),
+    *_users("imagebuilder", "all", "ListInfrastructureConfigurations", path="/ListInfrastructureConfigurations"),
+    *_users("pcs", "all", "GetComputeNodeGroup", "ListClusters", "ListComputeNodeGroups"),
+    *_users("rds", "all", "DescribeDBInstances"),
+    Operation("resourcegroupstaggingapi", "GetResources", "index", key="ResourceTagMappingList",
+              parameters={"ResourceTypeFilters": ["iam:instance-profile"], "ResourcesPerPage": 100},
+              cost="the tags of each profile are read one by one"),
+    Operation("sts", "AssumeRole", "fleet"),
+    Operation("organizations", "ListAccounts", "fleet"),
+    Operation("cloudtrail", "LookupEvents", "history"),
+)
+# fmt: on
+_NAMES = Counter(row.operation for row in READS)
+_BY_NAME = {(row.service, row.operation): row for row in READS}
+BY_LABEL = {row.label: row for row in READS}
+# The files that prove a fact as an operation does; `calls` names them so.
+_FILES: dict[str, tuple[Fact, ...]] = {
+    "config:AWS::IAM::Role": ("roles",),
+    "config:AWS::IAM::InstanceProfile": ("profiles",),
+    "steampipe:aws_iam_role": ("roles",),
+    "steampipe:aws_iam_instance_profile": ("profiles",),
+    "terraform:state": ("roles", "profiles"),
+    "terraform:plan": ("roles", "profiles"),
+}
+# sts:GetCallerIdentity needs no permission (STS API Reference).
+_FREE = {"sts:GetCallerIdentity"}
+
+
+def read_of(service: str, operation: str) -> Operation | None:
+    """Return the row of an operation, or None where it is not in the table."""
+    return _BY_NAME.get((service, operation))
+
+
+def label(service: str, operation: str) -> str:
+    """Return the name of an operation in `calls` and `gaps`."""
+    row = read_of(service, operation)
+    return row.label if row else operation
+
+
+def proving(*facts: Fact, files: bool = False) -> tuple[str, ...]:
+    """Return the operations, and on request the kinds of files, whose answer proves one of some facts."""
+    operations = {row.label: row.proves for row in READS}
+    proofs = operations | (_FILES if files else {})
+    return tuple(name for name, proves in proofs.items() if not set(facts).isdisjoint(proves))
+
+
+def command_of(operation: str) -> str:
+    """Return the AWS CLI command that shows what an operation would have shown: `aws iam list-instance-profiles`."""
+    row = BY_LABEL[operation]
+    return f"aws {row.command or f'{row.service} {cli_name(row.operation)}'}"
+
+
+def actions_of(operations: Iterable[str]) -> list[str]:
+    """Return the IAM actions that allow operations, named as `calls` and `gaps` name them, sorted."""
+    return sorted({BY_LABEL[name].action for name in operations if name in BY_LABEL} - _FREE)
+
+
+def actions(*when: When) -> list[str]:
+    """Return the IAM actions that are needed at such times, sorted."""
+    return sorted({row.action for row in READS if row.when in when} - _FREE)
+
+
+def policy(*when: When) -> dict[str, object]:
+    """Return the least IAM policy that allows what is called at such times."""
+    return policy_of(actions(*when))
+
+
+def policy_of(allowed: list[str]) -> dict[str, object]:
+    """Return the IAM policy that allows actions; without actions it has no statement."""
+    # IAM refuses a statement with an empty list of actions.
+    statements = [{"Effect": "Allow", "Action": allowed, "Resource": "*"}] if allowed else []
+    return {"Version": "2012-10-17", "Statement": statements}
 
 
 def cli_name(operation: str) -> str:
@@ -173,31 +217,25 @@ def cli_name(operation: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", operation).lower()
 
 
-def aws_command(verb: str, options: Mapping[str, str]) -> str:
-    """Return an AWS CLI command to type, in backticks, each option one word of a shell whatever its value is.
+# The AWS CLI replaces such a value by the file or page that it names (User Guide, "Load a parameter from a file").
+NO_VALUE = re.compile(r"^(?:fileb?|https?)://")
 
-    A value that the AWS CLI would take for the place of a file is left for the reader to fill in.
+
+def aws_command(verb: str, options: Mapping[str, str]) -> str:
+    """Return an AWS CLI command to type, in backticks, with each option quoted as one word of a shell.
+
+    A value that the AWS CLI would take for the place of a file becomes `VALUE`.
     """
     words = [f"--{name}={'VALUE' if NO_VALUE.match(value) else shlex.quote(value)}" for name, value in options.items()]
     return f"`aws {' '.join((verb, *words))}`"
 
 
-INSTANCES = "DescribeInstances"
-ASSOCIATIONS = "DescribeIamInstanceProfileAssociations"
-TEMPLATES = "DescribeLaunchTemplates"
-VERSIONS = "DescribeLaunchTemplateVersions"
-CONFIGURATIONS = "DescribeLaunchConfigurations"
-GROUPS = "DescribeAutoScalingGroups"
-# Without one of these nobody can say that nothing refers to a profile.
-CORE = (INSTANCES, VERSIONS, CONFIGURATIONS, GROUPS)
-# These pin versions of launch templates, which nothing else shows; files seldom hold them.
-FLEETS = ("DescribeFleets", "DescribeSpotFleetRequests")
 _REGION = re.compile(
     r"(?<![a-z0-9])(?:eusc|[a-z]{2})(?:-(?:gov|iso[bef]?|isob|northeast|northwest|southeast|southwest|north|south|east|west|central|de))+-\d+"
 )
 
 
 def region_in(text: str | None) -> str | None:
-    """Return the region that a text such as an availability zone, an ARN or a folder name holds, or None."""
+    """Return the region in a text such as an availability zone, an ARN or a folder name, or None."""
     found = _REGION.search(text) if text else None
     return found.group() if found else None

@@ -1,6 +1,6 @@
-"""Many accounts: which there are, and a session of the role that each is read by.
+"""The accounts of a fleet, and a session with the role that reads each one.
 
-An account is one unit of work: what travels to where it runs is its id and the names of role and profile, never a key.
+An account is one unit of work. Only its id and the names of role and profile are sent to workers, never a key.
 """
 
 from __future__ import annotations
@@ -10,23 +10,23 @@ import csv
 import io
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import boto3
 import msgspec
+from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from iamframe.errors import SourceError
 from iamframe.knowledge.arn import partition_of
 from iamframe.sources.archives import shown, whole_file
+from iamframe.sources.client import Asker
+from iamframe.sources.guards import guard_requests
 from iamframe.sources.records import make_decoders
-
-if TYPE_CHECKING:
-    import boto3
-
-    from iamframe.sources.client import Asker
+from iamframe.sources.refusals import Refused, refusal_of
 
 ORGANIZATION = "org"
-_SEPARATORS = ",;\t"
-# Names that people give these columns, the first one being the one that is documented.
+# The usual names of the columns; the first one is documented.
 _COLUMNS = {
     "account_id": ("account_id", "id", "account", "accountid", "account id"),
     "account_name": ("account_name", "name", "alias", "account name", "accountname"),
@@ -37,78 +37,75 @@ _COLUMNS = {
 
 
 class Member(msgspec.Struct, frozen=True):
-    """One account of many: its id, and how to get in, so far as it differs from the others."""
+    """One account of a fleet, with what differs from the other accounts."""
 
     account_id: str
     account_name: str | None = None
     role_name: str | None = None
     external_id: str | None = None
     profile: str | None = None
-    # The account that asks needs no role of its own; one that Organizations says is not active cannot be asked.
+    # The caller's own account needs no role.
     is_caller: bool = False
+    # By Organizations; only an active account can be read.
     status: str = "ACTIVE"
 
     def __repr__(self) -> str:
-        """Return the account without its external id, which is a secret of sorts."""
+        """Return the account without its external id, which is a kind of secret."""
         return f"Member({self.account_id!r}, {self.account_name!r})"
 
 
 def members_of(accounts: Any) -> list[Member]:
-    """Return the accounts of a CSV file, a DataFrame, or an iterable of ids or mappings, each once.
-
-    Columns: `account_id` (or `id`), `account_name` (`name`), and optionally `role_name` (`role`), `external_id`,
-    `profile`.
-
-    Raises
-    ------
-    SourceError
-        If the file cannot be read, has no column of ids, holds an account twice, or no account at all.
-    """
+    """Return the accounts of a CSV file, a DataFrame, or an iterable of ids or mappings with those columns."""
     where = shown(accounts)[:200] if isinstance(accounts, (str, os.PathLike)) else "accounts"
-    rows = list(_rows(accounts, where))
-    members = [_member(row, where, number) for number, row in enumerate(rows, 1) if row]
-    seen: set[str] = set()
-    for member in members:
-        if member.account_id in seen:
-            raise SourceError(f"{where}: holds the account {member.account_id} twice; leave one of them out")
-        seen.add(member.account_id)
+    members: dict[str, Member] = {}
+    for number, row in enumerate(_rows(accounts, where), 1):
+        if row:
+            member = _member(row, where, number)
+            if member.account_id in members:
+                raise SourceError(f"{where}: holds the account {member.account_id} twice; leave one of them out")
+            members[member.account_id] = member
     if not members:
         raise SourceError(f"{where}: holds no account")
-    return members
+    return list(members.values())
 
 
-def _rows(accounts: Any, where: str) -> Iterator[Mapping[str, Any]]:
+def active_members(members: Iterable[Member]) -> list[Member]:
+    """Return the members that can be read."""
+    return [member for member in members if member.status == "ACTIVE"]
+
+
+def _rows(accounts: Any, where: str) -> Iterable[Mapping[str, Any]]:
     if isinstance(accounts, (str, os.PathLike)):
-        try:
-            # Ends of lines stay as they are: within a cell they are part of it.
-            text = whole_file(accounts, pipe=True).decode("utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "is no UTF-8 text"
-            raise SourceError(f"{where}: cannot be read ({reason}); name a CSV file of accounts, or org") from error
-        try:
-            yield from _cells(text, where)
-        except csv.Error as error:
-            raise SourceError(f"{where}: is no CSV ({error}); save it as CSV again") from error
-    elif hasattr(accounts, "to_dict") and hasattr(accounts, "columns"):
-        yield from accounts.to_dict("records")
-    else:
-        for one in accounts:
-            yield one if isinstance(one, Mapping) else {"account_id": one}
+        return _cells(_text(accounts, where), where)
+    if hasattr(accounts, "to_dict") and hasattr(accounts, "columns"):
+        return accounts.to_dict("records")  # type: ignore[no-any-return]
+    return (one if isinstance(one, Mapping) else {"account_id": one} for one in accounts)
+
+
+def _text(file: str | os.PathLike[str], where: str) -> str:
+    try:
+        return whole_file(file, pipe=True).decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "is no UTF-8 text"
+        raise SourceError(f"{where}: cannot be read ({reason}); name a CSV file of accounts, or org") from error
 
 
 def _cells(text: str, where: str) -> Iterator[Mapping[str, Any]]:
-    """Yield the rows of a CSV, an empty one for a row without any value."""
-    # Spreadsheets separate by semicolons where a comma is part of numbers, and by tabs when they copy.
-    for separator in _SEPARATORS:
-        # A quote that is not closed would swallow the accounts after it.
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-        header = [name.strip().lower() for name in next(reader, ())]
-        if set(header) & set(_COLUMNS["account_id"]):
-            break
-    else:
-        raise SourceError(f"{where}: has no column account_id in its first line")
-    for cells in reader:
-        yield dict(zip(header, cells, strict=False)) if any(cell.strip() for cell in cells) else {}
+    """Yield the rows of a CSV; a row without any value is empty."""
+    try:
+        # Spreadsheets write semicolons where the comma is a decimal sign, and tabs when they copy.
+        for separator in ",;\t":
+            # `strict` refuses an unclosed quote, which would swallow the accounts after it.
+            reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+            header = [name.strip().lower() for name in next(reader, ())]
+            if set(header) & set(_COLUMNS["account_id"]):
+                break
+        else:
+            raise SourceError(f"{where}: has no column account_id in its first line")
+        for cells in reader:
+            yield dict(zip(header, cells, strict=False)) if any(cell.strip() for cell in cells) else {}
+    except csv.Error as error:
+        raise SourceError(f"{where}: is no CSV ({error}); save it as CSV again") from error
 
 
 def _member(row: Mapping[str, Any], where: str, number: int) -> Member:
@@ -116,18 +113,19 @@ def _member(row: Mapping[str, Any], where: str, number: int) -> Member:
     values: dict[str, str] = {}
     for column, names in _COLUMNS.items():
         found = next((given[name] for name in names if name in given), None)
-        # A missing cell of a DataFrame is a nan, which is not equal to itself.
+        # A missing cell of a DataFrame is nan, which does not equal itself.
         if found is not None and found == found and str(found).strip():  # noqa: PLR0124
             values[column] = str(found).strip()
     account = values.get("account_id", "")
-    # Spreadsheets take the zeros off that an id begins with.
-    account = account.zfill(12) if account.isascii() and account.isdigit() else account
+    if account.isascii() and account.isdigit():
+        # Spreadsheets remove leading zeros.
+        account = account.zfill(12)
     if not (account.isascii() and account.isdigit() and len(account) == 12):
         raise SourceError(f"{where}: row {number} has no account id of 12 digits ({account[:40]!r})")
     return msgspec.convert(values | {"account_id": account}, Member)
 
 
-class _Listed(msgspec.Struct, rename="pascal"):
+class _Account(msgspec.Struct, rename="pascal"):
     id: str
     name: str | None = None
     status: str = "ACTIVE"
@@ -135,7 +133,7 @@ class _Listed(msgspec.Struct, rename="pascal"):
 
 
 class _Accounts(msgspec.Struct, rename="pascal"):
-    accounts: list[_Listed] = []
+    accounts: list[_Account] = []
 
 
 class _Caller(msgspec.Struct, rename="pascal"):
@@ -143,16 +141,8 @@ class _Caller(msgspec.Struct, rename="pascal"):
 
 
 def members_of_organization(asker: Asker) -> list[Member]:
-    """Return the accounts of the caller's organisation, by Organizations ListAccounts (a request per 20 accounts).
-
-    Raises
-    ------
-    Refused
-        If AWS does not say.
-    """
-    from iamframe.sources.refusals import Refused
-
-    found: list[_Listed] = []
+    """Return the accounts of the caller's organisation, by Organizations ListAccounts (a request per 20 accounts)."""
+    found: list[_Account] = []
     try:
         caller = msgspec.json.decode(asker.ask("sts", "GetCallerIdentity"), type=_Caller).account
         for page in asker.pages("organizations", "ListAccounts"):
@@ -167,32 +157,20 @@ def members_of_organization(asker: Asker) -> list[Member]:
 
 
 def assumed(base: boto3.Session, member: Member, role: str, external_id: str | None) -> boto3.Session:
-    """Return a session of a role in a member's account; the role is assumed at its first request, and again in time.
+    """Return a session with a role in a member's account; its credentials come with the first request and renew.
 
     `role` is a name, with its path, or an ARN.
-
-    Raises
-    ------
-    Refused
-        If there are no credentials to assume it with.
     """
-    import boto3
-    from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
-    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
-
-    from iamframe.sources.client import guard_requests
-    from iamframe.sources.refusals import refusal_of
-
-    inner = base._session  # noqa: SLF001 - boto3 has no other way to sessions whose credentials renew themselves
+    inner = base._session  # noqa: SLF001 - boto3 has no other way to credentials that renew
 
     def create_client(*asked: Any, **named: Any) -> Any:
         client = inner.create_client(*asked, **named)
         guard_requests(client, "sts")
         return client
 
-    arn = role if role.startswith("arn:") else None
     try:
-        arn = arn or f"arn:{_partition(base)}:iam::{member.account_id}:role/{role.lstrip('/')}"
+        of_member = f"iam::{member.account_id}:role/{role.lstrip('/')}"
+        arn = role if role.startswith("arn:") else f"arn:{_partition(base)}:{of_member}"
         credentials = base.get_credentials()
     except (BotoCoreError, ClientError, OSError, ValueError) as error:
         raise refusal_of(error) from error
@@ -200,33 +178,20 @@ def assumed(base: boto3.Session, member: Member, role: str, external_id: str | N
         raise refusal_of(NoCredentialsError())
     extra = {"RoleSessionName": "iamframe"} | ({"ExternalId": external_id} if external_id else {})
     fetcher = AssumeRoleCredentialFetcher(create_client, credentials, arn, extra_args=extra)
-    # A copy keeps what the session was set up with: endpoint, proxy, certificates, region.
-    own = copy.copy(inner)
 
     def fetch() -> Any:
         try:
             return fetcher.fetch_credentials()
         except ClientError as error:
-            # Botocore logs it as a warning, and AWS quotes what is not to its liking.
+            # AWS quotes an external id that it does not accept, and botocore logs the message as a warning.
             said = error.response.get("Error", {})
-            clean = said | {"Message": without(str(said.get("Message", "")), spellings(external_id))}
+            clean = said | {"Message": redacted(str(said.get("Message", "")), spellings(external_id))}
             raise ClientError(error.response | {"Error": clean}, error.operation_name) from None
 
+    # A copy keeps the set-up of the session: endpoint, proxy, certificates, region.
+    own = copy.copy(inner)
     own._credentials = DeferredRefreshableCredentials(fetch, "assume-role")  # noqa: SLF001
     return boto3.Session(botocore_session=own)
-
-
-def spellings(*external_ids: str | None) -> tuple[str, ...]:
-    """Return external ids as they stand in what AWS says, the longest first."""
-    ids = {one for given in external_ids if given for one in (given, " ".join(given.split()))}
-    return tuple(sorted(ids - {""}, key=len, reverse=True))
-
-
-def without(text: str, secrets: Iterable[str]) -> str:
-    """Return AWS's words without the external ids, which it quotes where they are not to its liking."""
-    for secret in secrets:
-        text = text.replace(secret, "…")
-    return text
 
 
 def _partition(session: boto3.Session) -> str:
@@ -234,14 +199,22 @@ def _partition(session: boto3.Session) -> str:
     return str(session.get_partition_for_region(region)) if region else "aws"
 
 
+def spellings(*external_ids: str | None) -> tuple[str, ...]:
+    """Return external ids as AWS's messages may spell them, the longest first."""
+    ids = {one for given in external_ids if given for one in (given, " ".join(given.split()))}
+    return tuple(sorted(ids - {""}, key=len, reverse=True))
+
+
+def redacted(text: str, secrets: Iterable[str]) -> str:
+    """Return a message of AWS without external ids."""
+    for secret in secrets:
+        text = text.replace(secret, "…")
+    return text
+
+
 def role_account(role_arn: str) -> str | None:
-    """Return the account of a role's ARN, or None where the text is a name."""
+    """Return the account of a role's ARN, or None for a name."""
     return role_arn.split(":", 5)[4] if partition_of(role_arn) else None
-
-
-def chosen(members: Iterable[Member]) -> list[Member]:
-    """Return the members that can be asked."""
-    return [member for member in members if member.status == "ACTIVE"]
 
 
 make_decoders(list(globals().values()))

@@ -1,7 +1,7 @@
-"""What AWS has answered so far, in a file of lines, so that a load which was cut off asks for nothing twice.
+"""AWS's answers in a file of lines, so that an interrupted load asks for nothing twice.
 
-A line is written in one piece and handed to the system before the next request goes out: a process that is killed
-leaves whole lines and at most one torn one, which is cut off when the file is opened again.
+Each line reaches the operating system before the next request. A killed process leaves complete lines and at most one
+torn line, which is cut off when the file is opened again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from iamframe.errors import SourceError, StoreError
 
 
 class Entry(msgspec.Struct, gc=False):
-    """One answer: what was asked, when, with how many requests, and the JSON that came back."""
+    """One answer: the key of its call, its number of requests and times, and its JSON."""
 
     key: str
     requests: int
@@ -29,7 +29,7 @@ class Entry(msgspec.Struct, gc=False):
 
 
 class _Line(msgspec.Struct):
-    """An entry as it lies in the file: what a disk has changed is no answer of AWS's."""
+    """An entry in the file, with a checksum against damage on the disk."""
 
     crc: int
     entry: Raw
@@ -40,7 +40,7 @@ _DECODE_ENTRY = msgspec.json.Decoder(Entry).decode
 
 
 def _entry(line: bytes) -> Entry | None:
-    """Return what stands in a line, or None where it is torn or was changed."""
+    """Return the entry of a line, or None where the line is torn or damaged."""
     with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
         kept = _DECODE(line)
         if line.endswith(b"\n") and kept.crc == zlib.crc32(kept.entry):
@@ -49,13 +49,7 @@ def _entry(line: bytes) -> Entry | None:
 
 
 class Journal:
-    """A journal in a file, opened for one load at a time.
-
-    Raises
-    ------
-    SourceError
-        If the file cannot be written to, or another process holds it.
-    """
+    """A journal in a file, open for one load at a time; `SourceError` if it cannot be opened or is in use."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -63,19 +57,19 @@ class Journal:
         self._places: dict[str, tuple[int, int]] = {}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            # Without a buffer, which would keep what a full disk did not take, and fail again when it is closed.
+            # A buffer would keep what a full disk did not take, and fail again on closing.
             self._file = open(path, "a+b", buffering=0)  # noqa: SIM115, PTH123 - held until the load ends
+            try:
+                self._hold()
+                self._read()
+            except BaseException:
+                self.close()
+                raise
         except OSError as error:
-            raise _no_place(path, error) from error
-        self._hold()
-        try:
-            self._read()
-        except OSError as error:
-            self.close()
-            raise _no_place(path, error) from error
+            raise SourceError(f"{path}: cannot be written to ({error.strerror}); name another folder") from error
 
     def get(self, key: str) -> Entry | None:
-        """Return the answer to what was asked, or None where there is none yet."""
+        """Return the answer to a call, or None where there is none yet."""
         with self._lock:
             if (place := self._places.get(key)) is None:
                 return None
@@ -84,13 +78,7 @@ class Journal:
             return _entry(self._file.read(size))
 
     def put(self, entry: Entry) -> None:
-        """Add an answer; it is kept even if the process is killed right after.
-
-        Raises
-        ------
-        StoreError
-            If it cannot be written, as on a full disk; the answers before it are kept.
-        """
+        """Add an answer; it is kept even if the process is killed right after, or the disk is full at the next one."""
         raw = msgspec.json.encode(entry)
         line = msgspec.json.encode(_Line(zlib.crc32(raw), Raw(raw))) + b"\n"
         with self._lock:
@@ -98,7 +86,7 @@ class Journal:
             try:
                 rest = memoryview(line)
                 while rest:
-                    # A disk takes what it still has room for, and refuses the rest.
+                    # A nearly full disk takes a part of it.
                     rest = rest[self._file.write(rest) :]
             except OSError as error:
                 with contextlib.suppress(OSError):
@@ -115,20 +103,18 @@ class Journal:
 
     def close(self) -> None:
         """Let another process have the file."""
-        # What is being written comes to its end, or is taken back, first; what a network's file system says then would
-        # only hide the sentence that matters.
+        # The lock lets a write end first. An error of a network's file system would hide a more important one.
         with self._lock, contextlib.suppress(OSError):
             self._file.close()
 
     def _hold(self) -> None:
         try:
             import fcntl
-        except ImportError:  # Windows lets nobody else write what is open for appending there.
+        except ImportError:  # Windows does not let others write a file that is open for appending.
             return
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            self._file.close()
             raise SourceError(
                 f"{self._path.parent}: is being written by another process; wait for it, or name another folder"
             ) from error
@@ -142,7 +128,3 @@ class Journal:
                 self._places[entry.key] = (start, len(line))
                 start += len(line)
         self._file.truncate(start)
-
-
-def _no_place(path: Path, error: OSError) -> SourceError:
-    return SourceError(f"{path}: cannot be written to ({error.strerror}); name another folder")

@@ -1,8 +1,7 @@
-"""How fast to ask: as fast as answers come until AWS first refuses, from then on no faster than it lets pass.
+"""The pace of requests: unlimited until AWS first throttles one, then as fast as AWS lets pass.
 
-AWS publishes no numbers for IAM, whose buckets belong to the account and not to who asks: whoever empties them makes
-the account's own work fail. The end of a full bucket refuses nearly all that is in flight at once, so that only the
-first refusal of a second counts.
+AWS publishes no limits for IAM. They belong to the account, so requests that use them up make the account's own work
+fail. At a limit nearly all requests in flight are throttled at once, so only the first refusal of a second counts.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 
-# After the first refusal: IAM lets at least 15 a second of one operation pass, by the limits that others have found.
+# After the first refusal: IAM lets at least 15 requests a second of one operation pass, as others have measured.
 _AFTER_FIRST = 20.0
 _GAIN = 2.0
 _LOSS = 0.7
@@ -19,11 +18,10 @@ _LEAST = 1.0
 
 
 class Pacer:
-    """When each request may be sent: one instance is shared by all threads that ask one service of one account.
+    """The pace of one service of one account, shared by all threads.
 
-    Without a `rate` (requests a second) nothing waits before the first refusal. After it, requests stand in line at a
-    rate that grows by two each second, and falls to seven tenths at a refusal, once a second at most. A given `rate`
-    is the most that it ever is.
+    Without a `rate` (requests a second) no request waits before the first refusal. From then on the rate grows by two
+    each second, and falls to seven tenths at a refusal, at most once a second. It never exceeds a given `rate`.
     """
 
     def __init__(
@@ -32,14 +30,13 @@ class Pacer:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
-        self._most = rate
-        self._rate = rate
+        self._most = self._rate = rate
         self._since = self._next = float("-inf")
         self._clock, self._sleep = clock, sleep
         self._lock = threading.Lock()
 
     def wait(self) -> None:
-        """Return when the next request may be sent."""
+        """Wait until the next request may be sent."""
         with self._lock:
             rate = self._now()
             if rate is None:
@@ -51,7 +48,7 @@ class Pacer:
             self._sleep(min(at - now, threading.TIMEOUT_MAX))
 
     def refused(self) -> None:
-        """Note that AWS refused a request for its rate."""
+        """Note that AWS throttled a request."""
         with self._lock:
             rate, now = self._now(), self._clock()
             if rate is None:

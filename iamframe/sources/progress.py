@@ -1,4 +1,4 @@
-"""How far a load is, on standard error: to a terminal or a notebook only, and never with text that AWS sent."""
+"""Progress of a load on standard error: only in a terminal or a notebook, and never with text from AWS."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Progress = Callable[[str, int, int], None]
 
 @contextmanager
 def shown(progress: bool | Progress | None) -> Iterator[Progress]:
-    """Give a function to call with a stage, how much of it is done, and how much there is so far.
+    """Give a function to call with a stage, its finished count and its total so far.
 
-    A function given is called as it is; True and False mean always and never, None where somebody can see it.
+    True shows bars, False shows nothing, None shows bars in a terminal or a notebook; a function is given back.
     """
     if callable(progress):
         yield progress
@@ -30,7 +30,7 @@ def shown(progress: bool | Progress | None) -> Iterator[Progress]:
 
     def show(stage: str, done: int, total: int) -> None:
         with lock:
-            # A stage is a word of iamframe's own: in a notebook, tqdm takes it for HTML.
+            # In a notebook, tqdm renders the text as HTML. A stage is always a word of iamframe's own.
             bar = bars.get(stage) or bars.setdefault(stage, tqdm(desc=stage, unit="", total=total, leave=False))
             bar.total = total
             bar.update(max(done - bar.n, 0))
@@ -47,6 +47,6 @@ def silent(stage: str, done: int, total: int) -> None:
 
 
 def _is_watched() -> bool:
-    # The kernel of a notebook has IPython loaded and a standard error that is no terminal.
+    # A notebook's kernel has loaded IPython, and its standard error is not a terminal.
     kernel = "ipykernel" in sys.modules and getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     return bool(kernel) or sys.stderr.isatty()

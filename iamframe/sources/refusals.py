@@ -1,4 +1,4 @@
-"""What AWS refused, and why: an error of boto3 as the reason of a gap."""
+"""Failed requests: an error of boto3 as a reason of `gaps`."""
 
 from __future__ import annotations
 
@@ -8,45 +8,19 @@ from botocore import exceptions as failures
 
 from iamframe.errors import IamframeError
 
-THROTTLED = {
-    "Throttling",
-    "ThrottlingException",
-    "ThrottledException",
-    "RequestLimitExceeded",
-    "RequestThrottled",
-    "RequestThrottledException",
-    "TooManyRequestsException",
-    "EC2ThrottledException",
-    "SlowDown",
+# The codes of each reason; other codes that end in "NotFound" are `vanished`, all others `unreadable`.
+_CODES = {
+    "throttled": "Throttling ThrottlingException ThrottledException RequestLimitExceeded RequestThrottled "
+    "RequestThrottledException TooManyRequestsException EC2ThrottledException SlowDown",
+    "expired": "ExpiredToken ExpiredTokenException RequestExpired TokenRefreshRequired",
+    "denied": "AccessDenied AccessDeniedException AuthFailure AuthorizationError InvalidClientTokenId OptInRequired "
+    "SubscriptionRequiredException UnauthorizedAccess UnauthorizedOperation UnrecognizedClientException",
+    "vanished": "NoSuchEntity",
 }
-
-
-_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"}
-
-
-_DENIED = {
-    "AccessDenied",
-    "AccessDeniedException",
-    "AuthFailure",
-    "AuthorizationError",
-    "InvalidClientTokenId",
-    "OptInRequired",
-    "SubscriptionRequiredException",
-    "UnauthorizedAccess",
-    "UnauthorizedOperation",
-    "UnrecognizedClientException",
-}
-
-
-_VANISHED = {
-    "NoSuchEntity",
-    "ResourceNotFoundException",
-    "ClusterNotFound",
-    "InvalidLaunchTemplateName.NotFoundException",
-}
-
-
-_NO_LONGER = (
+_REASONS = {code: reason for reason, codes in _CODES.items() for code in codes.split()}
+THROTTLED = frozenset(_CODES["throttled"].split())
+_NOT_FOUND = ("NotFound", "NotFoundException", "NotFoundFault")
+_EXPIRED = (
     failures.UnauthorizedSSOTokenError,
     failures.SSOTokenLoadError,
     failures.TokenRetrievalError,
@@ -56,48 +30,37 @@ _NO_LONGER = (
 
 
 class Refused(Exception):
-    """A request that gave no answer: why, in the words of `gaps`, and AWS's code and message."""
+    """A request without an answer: the reason, in the words of `gaps`, and AWS's code and message."""
 
     def __init__(self, reason: str, code: str, message: str, cause: Exception | None = None) -> None:
         super().__init__(f"{code}: {message}")
         self.reason, self.code, self.message, self.cause = reason, code, message, cause
-        # Credentials of a role are asked for by the way, and that may be what was refused.
+        # The refused operation may be another one: botocore also requests the credentials of a role.
         self.operation: str | None = getattr(cause, "operation_name", None)
 
 
 class NotARead(IamframeError):
-    """An operation was about to be sent that is not on iamframe's list of reads."""
+    """An operation outside the table of operations was about to be sent."""
 
 
 def is_nowhere(error: Exception | None) -> bool:
-    """Return whether the name of a host does not exist, which is not that nobody could be asked for it."""
+    """Return whether DNS says that a host does not exist, rather than that DNS was unreachable."""
     cause = error.kwargs.get("error") if isinstance(error, failures.EndpointConnectionError) else None
     found = getattr(cause, "__cause__", None) or getattr(cause, "__context__", None)
     return isinstance(found, socket.gaierror) and found.errno == socket.EAI_NONAME
 
 
 def refusal_of(error: Exception) -> Refused:
-    """Return a failure of boto3 as one reason of `gaps`, with AWS's own code and words."""
+    """Return an error of boto3 with its reason."""
     if isinstance(error, failures.ClientError):
-        code = str(error.response.get("Error", {}).get("Code", "Unknown"))
-        message = " ".join(str(error.response.get("Error", {}).get("Message", "")).split())
-        return Refused(_reason(code), code, message, error)
-    reason = "expired" if isinstance(error, _NO_LONGER) else "unreadable"
+        said = error.response.get("Error", {})
+        code, message = str(said.get("Code", "Unknown")), " ".join(str(said.get("Message", "")).split())
+        other = "vanished" if code.endswith(_NOT_FOUND) else "unreadable"
+        return Refused(_REASONS.get(code, other), code, message, error)
+    reason = "expired" if isinstance(error, _EXPIRED) else "unreadable"
     message = " ".join(str(error).split())
     if isinstance(error, (failures.EndpointConnectionError, failures.ProxyConnectionError)):
-        # Botocore says only where it could not connect to; the cause ends with why.
+        # Botocore says only which host it could not connect to; the cause ends with the reason.
         why = str(error.kwargs.get("error", "")).rpartition(": ")[2].strip("()'\", ")
         message = f"{message}: {why}" if why else message
     return Refused(reason, type(error).__name__, message, error)
-
-
-def _reason(code: str) -> str:
-    for reason, codes in (
-        ("denied", _DENIED),
-        ("throttled", THROTTLED),
-        ("expired", _EXPIRED),
-        ("vanished", _VANISHED),
-    ):
-        if code in codes:
-            return reason
-    return "vanished" if code.endswith(("NotFound", "NotFoundException", "NotFoundFault")) else "unreadable"

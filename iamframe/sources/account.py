@@ -1,0 +1,297 @@
+"""One live account: its roles, profiles, quotas and references, each from the first operation that AWS answers.
+
+Roles with their tags, last use and links come from GetAccountAuthorizationDetails; profiles come from
+ListInstanceProfiles. No listing has the tags of profiles (IAM API Reference, ListInstanceProfiles), so each profile
+costs one request. GetInstanceProfile comes first, because it also confirms the profile's role.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from iamframe.errors import SourceError
+from iamframe.knowledge.arn import account_of, name_of, partition_of
+from iamframe.knowledge.operations import DUMP, IDENTITY, PROFILE_LIST, ROLE_LINKS
+from iamframe.sources.calls import Calls, Listing, ResourceAnswer
+from iamframe.sources.client import Asker
+from iamframe.sources.progress import Progress, silent
+from iamframe.sources.records import Account, Answer, GotProfile, Mention, Plan, RoleDetail, make_decoders
+from iamframe.sources.refusals import Refused
+from iamframe.sources.regions import References
+
+# The region in which the tag index has IAM's resources. In other regions it answers with an empty list (measured by
+# others, see Cloud Custodian's get_resource_tagging_region; AWS's documentation does not say). Nobody has measured
+# China, so both of its regions are asked.
+_HOMES = {
+    "aws": ("us-east-1",),
+    "aws-us-gov": ("us-gov-west-1",),
+    "aws-cn": ("cn-north-1", "cn-northwest-1"),
+    "aws-eusc": ("eusc-de-east-1",),
+}
+# The operations that answer about a single role or profile.
+_SINGLE = ("GetInstanceProfile", "GetRole", "ListInstanceProfileTags", "ListRoleTags")
+
+
+class _Identity(msgspec.Struct, rename="pascal"):
+    account: str
+    arn: str
+
+
+@dataclass
+class AccountReader:
+    """Reads one account; `answers` returns AWS's answers in the same shapes as files."""
+
+    asker: Asker
+    plan: Plan
+    source: str
+    name: str | None = None
+    expected: str | None = None
+    progress: Progress = silent
+
+    def answers(self) -> list[Answer]:
+        """Call all operations of the plan and return their answers, with the gaps last.
+
+        It raises `Refused` if even GetCallerIdentity fails, and `SourceError` for the credentials of another account.
+        """
+        self._calls = Calls(self.asker, self.source, self.progress)
+        self._profiles = _Profiles(self._calls)
+        caller_arn = self._identify()
+        pool = self._calls.pool
+        try:
+            answers = list(self._read_all(caller_arn))
+        except BaseException:
+            # An interrupted load waits neither for the requests in flight nor for those in the queue.
+            self.asker.ended.set()
+            raise
+        finally:
+            pool.shutdown(wait=not self.asker.ended.is_set(), cancel_futures=True)
+        # An operation that was never called has no answer.
+        return [answer for answer in answers if answer.tally is not None or answer.operation in ("", "denied")]
+
+    def _identify(self) -> str | None:
+        """Find out the account and return the caller's ARN; None where AWS denies even that."""
+        calls, asker = self._calls, self.asker
+        try:
+            identity = msgspec.json.decode(asker.ask("sts", IDENTITY), type=_Identity)
+        except msgspec.ValidationError as error:
+            raise Refused("unreadable", type(error).__name__, str(error)) from error
+        except Refused as refusal:
+            # GetCallerIdentity needs no permission, but a service control policy can deny it.
+            if refusal.code not in ("AccessDenied", "AccessDeniedException") or refusal.operation != IDENTITY:
+                raise
+            calls.note_refused(IDENTITY, refusal)
+            calls.partition = asker.partition
+            calls.account_id = asker.account_id = self.expected
+            return None
+        calls.account_id = asker.account_id = identity.account
+        calls.partition = partition_of(identity.arn) or "aws"
+        if self.expected not in (None, identity.account):
+            raise SourceError(
+                f"{self.source}: these credentials are of account {identity.account}, not of {self.expected}; check "
+                "its profile and role"
+            )
+        return identity.arn
+
+    def _read_all(self, caller_arn: str | None) -> Iterator[Answer]:
+        """Yield the answers; everything that needs no other answer is asked for at once."""
+        calls, profiles, references = self._calls, self._profiles, References(self._calls, self.plan)
+        dumping = calls.pool.submit(calls.listing, DUMP)
+        listing_roles = calls.pool.submit(calls.listing, "ListRoles") if self.plan.role_details else None
+        summary = calls.pool.submit(calls.one, "GetAccountSummary")
+        aliases = calls.pool.submit(calls.one, "ListAccountAliases")
+        regions = calls.pool.submit(references.regions)
+        homes = _HOMES.get(calls.partition, (self.asker.region,)) if self.plan.tag_index else ()
+        yield from profiles.start(homes)
+        consumers = references.start(regions.result())
+        dump = dumping.result()
+        arns = (*profiles.arns, *(role.role_arn for role in dump.records[:1]))
+        calls.account_id = calls.account_id or next(map(account_of, arns), None)
+        if profiles.listed.state != "complete":
+            profiles.ask(sorted(_profiles_of(dump) - profiles.arns))
+        profiles.wait()
+        referring = list(references.answers(consumers))
+        if profiles.is_outdated(referring):
+            profiles.list_again()
+        roles = listing_roles.result() if listing_roles else None
+        if dump.state != "complete":
+            roles = roles or calls.listing("ListRoles")
+        single, links = self._roles_one_by_one(dump, roles)
+        yield from self._iam(caller_arn, dump, roles, [*profiles.found, *single], links)
+        yield from self._account(summary.result(), aliases.result())
+        yield from referring
+        references.note_not_wanted()
+        yield calls.answer("denied", Listing(list(calls.gaps)))
+
+    def _roles_one_by_one(self, dump: Listing, roles: Listing | None) -> tuple[list[ResourceAnswer], list[Any]]:
+        """Return the roles that a broken-off dump lacks, and the profiles that hold roles: a request per role."""
+        calls, profiles = self._calls, self._profiles.listed
+        if roles is None or dump.state == "complete":
+            return [], []
+        listed = [role.role_arn for role in roles.records]
+        nested = [role.role_arn for profile in profiles.records if profile.roles is not UNSET for role in profile.roles]
+        dumped = {role.role_arn for role in dump.records}
+        missing = [arn for arn in dict.fromkeys([*listed, *nested]) if arn not in dumped]
+        single = [calls.submit("roles", calls.resource, "GetRole", arn) for arn in missing]
+        links = []
+        if profiles.state != "complete":
+            linked = {role.role_arn for role in dump.records if role.profiles is not UNSET}
+            links = [calls.submit("roles", self._links_of, arn) for arn in listed if arn not in linked]
+        return _results(single), [profile for read in _results(links) for profile in read]
+
+    def _links_of(self, arn: str) -> list[Any]:
+        if self.asker.hopeless(ROLE_LINKS):
+            self._calls.note_refused(ROLE_LINKS, Refused("denied", "AccessDenied", "as for all others"))
+            return []
+        return self._calls.listing(ROLE_LINKS, arn, RoleName=name_of(arn)).records
+
+    # Answers
+
+    def _iam(
+        self,
+        caller_arn: str | None,
+        dump: Listing,
+        roles: Listing | None,
+        single: list[ResourceAnswer],
+        links: list[Any],
+    ) -> Iterator[Answer]:
+        """Yield IAM's answers without the roles and profiles that were deleted during the load."""
+        answer, gone, profiles = self._calls.answer, self._calls.vanished, self._profiles.listed
+        caller = Account(caller_arn=caller_arn, account_name=self.name)
+        yield answer(IDENTITY, Listing([caller], "complete" if caller_arn else "refused"))
+        for role in dump.records:
+            if role.profiles is not UNSET:
+                role.profiles = [profile for profile in role.profiles if profile.profile_arn not in gone]
+        yield answer(DUMP, dump)
+        if roles is not None:
+            roles.records = [role for role in roles.records if role.role_arn not in gone]
+            yield answer("ListRoles", roles)
+        profiles.records = [profile for profile in profiles.records if profile.profile_arn not in gone]
+        yield answer(PROFILE_LIST, profiles)
+        by_operation = {name: [one.record for one in single if one.operation == name] for name in _SINGLE}
+        for operation, records in (by_operation | {ROLE_LINKS: links}).items():
+            is_answered = bool(records or self.asker.answered[operation])
+            yield answer(operation, Listing(records, "partial" if is_answered else "refused"))
+
+    def _account(self, counts: dict[str, int] | None, aliases: list[str] | None) -> Iterator[Answer]:
+        """Yield the quotas and the alias of the account."""
+        count = (counts or {}).get
+        quotas = Account(
+            role_quota=count("RolesQuota"),
+            profile_quota=count("InstanceProfilesQuota"),
+            roles_expected=count("Roles"),
+            profiles_expected=count("InstanceProfiles"),
+        )
+        alias = Account(account_name=self.name or next(iter(aliases or ()), None))
+        for operation, record, is_refused in (
+            ("GetAccountSummary", quotas, counts is None),
+            ("ListAccountAliases", alias, aliases is None),
+        ):
+            read = Listing([], "refused") if is_refused else Listing([record], "complete")
+            yield self._calls.answer(operation, read)
+
+
+@dataclass
+class _Profiles:
+    """The profiles of an account: their list, and what each one's own request shows."""
+
+    calls: Calls
+    listed: Listing = field(default_factory=Listing)
+    found: list[ResourceAnswer] = field(default_factory=list)
+    _jobs: list[Future[Any]] = field(default_factory=list)
+
+    @property
+    def arns(self) -> set[str]:
+        """The ARNs of the profiles that are listed."""
+        return {profile.profile_arn for profile in self.listed.records}
+
+    def start(self, homes: Iterable[str]) -> Iterator[Answer]:
+        """List the profiles and start to read those that the tag index does not show; yield the tag index."""
+        jobs = {home: self.calls.pool.submit(self._index, home) for home in homes}
+        indexes = {home: job.result() for home, job in jobs.items()}
+        indexed = {profile.profile_arn for index in indexes.values() for profile in index.records}
+        for page in self.calls.pages(PROFILE_LIST, self.listed):
+            self.ask(profile.profile_arn for profile in page if profile.profile_arn not in indexed)
+        listed = self.arns
+        for home, index in indexes.items():
+            # The index shows deleted resources for a while.
+            index.records = [profile for profile in index.records if profile.profile_arn in listed]
+            yield self.calls.answer("GetResources", index, home)
+
+    def _index(self, home: str) -> Listing:
+        index = self.calls.listing("GetResources", region=home)
+        # The index lags: a resource that it shows without tags may have some (measured by others: 21 minutes and more).
+        index.records = [GotProfile(one.arn, tags=one.tags) for one in index.records if one.tags]
+        index.state = "partial" if index.state == "complete" else index.state
+        return index
+
+    def ask(self, arns: Iterable[str]) -> None:
+        """Start to read profiles one by one."""
+        self._jobs += [self.calls.submit("profiles", self._read, arn) for arn in arns]
+
+    def _read(self, arn: str) -> ResourceAnswer | None:
+        found = self.calls.resource("GetInstanceProfile", arn)
+        if found and isinstance(found.record, GotProfile) and found.record.profile_arn != arn:
+            # The listed profile was deleted, and one with another path or case has its name.
+            self.calls.note_vanished("GetInstanceProfile", arn)
+        return found
+
+    def wait(self) -> None:
+        """Wait for the profiles that are being read."""
+        self.found += _results(self._jobs)
+        self._jobs = []
+
+    def is_outdated(self, referring: list[Answer]) -> bool:
+        """Return whether the list lacks a profile that was created, or replaced one, since it was listed."""
+        ids = {name_of(profile.profile_arn).casefold(): profile.profile_id for profile in self.listed.records}
+        arns = {profile.profile_arn.casefold() for profile in self.listed.records}
+        mentions = (one for answer in referring for chunk in answer for one in chunk if isinstance(one, Mention))
+        is_missing = any(
+            (name := name_of(mention.named).casefold()) not in ids
+            or mention.profile_id not in (None, ids[name])
+            or (account_of(mention.named) is not None and mention.named.casefold() not in arns)
+            for mention in mentions
+        )
+        # A new profile may hold the role of a profile that was deleted during the load.
+        return self.listed.state == "complete" and (is_missing or bool(self.calls.vanished))
+
+    def list_again(self) -> None:
+        """List the profiles once more, after the references to them, and read the new ones."""
+        calls = self.calls
+        before = {profile.profile_arn: profile.profile_id for profile in self.listed.records}
+        with calls.asker.anew():
+            again = calls.listing(PROFILE_LIST)
+            if again.state != "complete":
+                self.listed.state = "partial"
+                return
+            self.listed.records = again.records
+            now = {profile.profile_arn: profile.profile_id for profile in again.records}
+            for arn in sorted(before.keys() - now.keys() - calls.vanished):
+                calls.note_vanished(PROFILE_LIST, arn)
+            back = calls.vanished & now.keys()
+            calls.vanished -= back
+            calls.gaps = [gap for gap in calls.gaps if gap.reason != "vanished" or gap.subject not in back]
+            new = {arn for arn, unique_id in now.items() if before.get(arn) != unique_id} | back
+            # The facts of a deleted profile are not those of the new one with its name.
+            names = {name_of(arn) for arn in new}
+            self.found = [one for one in self.found if one.name not in names]
+            self.ask(sorted(new))
+            self.wait()
+
+
+def _profiles_of(dump: Listing) -> set[str]:
+    """Return the ARNs of the profiles that a dump shows under their roles."""
+    roles: list[RoleDetail] = dump.records
+    return {profile.profile_arn for role in roles if role.profiles is not UNSET for profile in role.profiles}
+
+
+def _results(jobs: list[Future[Any]]) -> list[Any]:
+    return [found for job in jobs if (found := job.result()) is not None]
+
+
+make_decoders([_Identity])

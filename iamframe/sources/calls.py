@@ -1,0 +1,295 @@
+"""Calls to one account by the table of operations: answers are decoded, and a failed call becomes a gap."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import msgspec
+
+from iamframe.knowledge.arn import name_of
+from iamframe.knowledge.operations import ALL, BY_LABEL, DUMP, GLOBAL, PROFILE_LIST, ROLE_LINKS
+from iamframe.sources.client import Asker
+from iamframe.sources.progress import Progress, silent
+from iamframe.sources.records import (
+    Answer,
+    Gap,
+    GotProfile,
+    GotRole,
+    ListedProfile,
+    ListedRole,
+    RoleDetail,
+    State,
+    Tag,
+    Tagging,
+    make_decoders,
+    tags_or_none,
+)
+from iamframe.sources.refusals import Refused, is_nowhere
+
+
+class Indexed(msgspec.Struct):
+    """A resource of the tag index."""
+
+    arn: str = msgspec.field(name="ResourceARN")
+    tags: list[Tag] = msgspec.field(name="Tags", default_factory=list)
+
+
+class Region(msgspec.Struct):
+    """A region that is enabled in the account."""
+
+    name: str = msgspec.field(name="RegionName")
+
+
+# The record type of each list that is decoded one by one, so that one unreadable record costs no other.
+_LISTED = {
+    DUMP: RoleDetail,
+    "ListRoles": ListedRole,
+    PROFILE_LIST: ListedProfile,
+    ROLE_LINKS: ListedProfile,
+    "GetResources": Indexed,
+    "ListRegions": Region,
+}
+# The type of each answer that is decoded as a whole.
+_ONE: dict[str, Any] = {
+    "GetInstanceProfile": GotProfile,
+    "ListInstanceProfileTags": list[Tag],
+    "GetRole": GotRole,
+    "ListRoleTags": list[Tag],
+    "GetAccountSummary": dict[str, int],
+    "ListAccountAliases": list[str],
+    "DescribeRegions": list[Region],
+}
+_DECODE: dict[str, Callable[[bytes], Any]] = {
+    operation: msgspec.json.Decoder(
+        msgspec.defstruct("One", [("value", kind, msgspec.field(name=BY_LABEL[operation].key))])
+    ).decode
+    for operation, kind in _ONE.items()
+}
+# Codes of a region that accepts no credentials of the account, mostly because it is not enabled. A permission would
+# not help (General Reference, "Managing AWS Regions").
+_CLOSED = {"AuthFailure", "InvalidClientTokenId", "OptInRequired", "UnrecognizedClientException"}
+
+
+@dataclass
+class Listing:
+    """The records of one operation in one region, and whether they are the complete list."""
+
+    records: list[Any] = field(default_factory=list)
+    state: State = "partial"
+
+
+class ResourceAnswer(NamedTuple):
+    """What one operation answers about the role or profile of a name."""
+
+    operation: str
+    name: str
+    record: GotProfile | GotRole | Tagging
+
+
+@dataclass
+class Calls:
+    """Calls the operations of one account from several threads, and keeps the gaps."""
+
+    asker: Asker
+    source: str
+    progress: Progress = silent
+    account_id: str | None = None
+    partition: str = "aws"
+    gaps: list[Gap] = field(default_factory=list)
+    # The ARNs of roles and profiles that were deleted during the load.
+    vanished: set[str] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _enabling: threading.Lock = field(default_factory=threading.Lock)
+    _enabled: list[str] | None = None
+    _done: dict[str, list[int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Make the pool of threads; it starts none yet."""
+        self.pool = ThreadPoolExecutor(self.asker.workers, thread_name_prefix="iamframe")
+
+    def submit(self, stage: str, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        """Run work in another thread and count it in the progress of a stage."""
+        with self._lock:
+            self._done.setdefault(stage, [0, 0])[1] += 1
+        future = self.pool.submit(work, *arguments)
+        future.add_done_callback(lambda _: self._advance(stage))
+        return future
+
+    def _advance(self, stage: str) -> None:
+        with self._lock:
+            counts = self._done[stage]
+            counts[0] += 1
+            self.progress(stage, *counts)
+
+    def listing(self, operation: str, subject: str = ALL, region: str = GLOBAL, **parameters: Any) -> Listing:
+        """Return all records of a list."""
+        found = Listing()
+        for _ in self.pages(operation, found, subject, region, **parameters):
+            pass
+        return found
+
+    def pages(
+        self, operation: str, found: Listing, subject: str = ALL, region: str = GLOBAL, **parameters: Any
+    ) -> Iterator[list[Any]]:
+        """Yield the records of each page of a list and add them to `found`."""
+        row = BY_LABEL[operation]
+        found.state = "complete"
+        try:
+            for body in self.asker.pages(row.service, row.operation, region, **row.parameters, **parameters):
+                page = self.records(found, operation, region, body, row.key, _LISTED[operation])
+                found.records += page
+                yield page
+        except Refused as refusal:
+            found.state = "truncated" if found.records else "refused"
+            self.note_refused(operation, refusal, subject, region)
+
+    def records(self, found: Listing, operation: str, region: str, body: bytes, key: str, kind: Any) -> list[Any]:
+        """Return the records under a key of an answer; a record of another shape is a gap."""
+        value = msgspec.json.decode(body, type=dict[str, msgspec.Raw]).get(key)
+        if value is None:
+            self.note_missing(found, operation, key, region)
+            return []
+        raw = bytes(value)
+        if raw[:1] != b"[":
+            raw = b"[" + raw + b"]"
+        try:
+            records: list[Any] = msgspec.json.decode(raw, type=list[kind])
+        except msgspec.ValidationError:
+            records = []
+            for number, item in enumerate(msgspec.json.decode(raw, type=list[msgspec.Raw])):
+                try:
+                    records.append(msgspec.json.decode(item, type=kind))
+                except msgspec.ValidationError as error:
+                    found.state = "truncated"
+                    where = f"{operation} {key}[{number}]"
+                    detail = f"{where} of AWS's answer cannot be read: {error}"
+                    self.gap(operation, where, "unreadable", detail, region)
+        return records
+
+    def note_missing(self, found: Listing, operation: str, key: str, region: str) -> None:
+        """Note that an answer has no list under its key; AWS writes an empty list for none."""
+        found.state = "truncated"
+        self.gap(operation, ALL, "unreadable", f"AWS's answer to {operation} holds no {key}; load again", region)
+
+    def one(self, operation: str, region: str = GLOBAL) -> Any:
+        """Return the answer to one operation, or None where AWS refuses it."""
+        row = BY_LABEL[operation]
+        try:
+            return _decoded(operation, self.asker.ask(row.service, row.operation, region))
+        except Refused as refusal:
+            self.note_refused(operation, refusal, region=region)
+            return None
+
+    def resource(self, operation: str, arn: str) -> ResourceAnswer | None:
+        """Return what an operation, or its fallback, answers about one role or profile; None where both are refused."""
+        asker, row, name = self.asker, BY_LABEL[operation], name_of(arn)
+        refusals: dict[str, Refused] = {}
+        # An operation may be denied for a few resources only. After more denials, the fallback is called first.
+        ways = sorted((operation, row.fallback), key=lambda way: asker.refusals[way] > 3 and not asker.answered[way])
+        for way in ways:
+            if asker.hopeless(way):
+                refusals[way] = Refused("denied", "AccessDenied", "as it was for all others that were asked")
+                continue
+            try:
+                return ResourceAnswer(way, name, self._resource(way, name))
+            except Refused as refusal:
+                refusals[way] = refusal
+            if refusals[way].reason == "vanished":
+                self.note_vanished(way, arn)
+                return None
+            if refusals[way].reason != "denied":
+                break
+        first, reason = next((way, refusal.reason) for way, refusal in refusals.items())
+        codes = ", ".join(f"{way} ({refusal.code})" for way, refusal in refusals.items())
+        advice = f"allow {' or '.join(f'iam:{way}' for way in refusals)}" if reason == "denied" else "load again"
+        self.gap(first, arn, reason, f"AWS did not answer {codes} of {arn}, so that {row.cost}; {advice}")
+        return None
+
+    def _resource(self, operation: str, name: str) -> GotProfile | GotRole | Tagging:
+        kind, parameter = ("role", "RoleName") if "Role" in operation else ("instance-profile", "InstanceProfileName")
+        pages = [_decoded(operation, page) for page in self.asker.pages("iam", operation, **{parameter: name})]
+        if operation.endswith("Tags"):
+            return Tagging(kind, name, [tag for page in pages for tag in page])
+        found: GotProfile | GotRole = pages[0]
+        return tags_or_none(found) if isinstance(found, GotRole) else found
+
+    def enabled_regions(self) -> list[str]:
+        """Return the regions that are enabled in the account; none where AWS does not tell."""
+        with self._enabling:
+            if self._enabled is None:
+                regions = self.one("DescribeRegions", self.asker.region)
+                if regions is None:
+                    opted = self.listing("ListRegions")
+                    regions = opted.records if opted.state == "complete" else []
+                self._enabled = sorted(region.name for region in regions)
+            return self._enabled
+
+    # Gaps and answers
+
+    def note_refused(self, operation: str, refusal: Refused, subject: str = ALL, region: str = GLOBAL) -> None:
+        """Note what is unknown because AWS refused an operation."""
+        row = BY_LABEL[operation]
+        if refusal.code in _CLOSED and region not in (GLOBAL, self.asker.region):
+            self.gap(operation, subject, *self._closed(region, refusal.code), region)
+            return
+        of = "" if subject == ALL else f" of {subject}"
+        where = "" if region == GLOBAL else f" in {region}"
+        advice = f"allow {row.action}" if refusal.reason == "denied" else "load again"
+        if is_nowhere(refusal.cause):
+            advice = "no host of that name exists: check whether there is such a region, and the service in it"
+        detail = f"AWS did not answer {operation}{of}{where} ({refusal.code}), so that {row.cost}; {advice}"
+        self.gap(operation, subject, refusal.reason, detail, region)
+
+    def _closed(self, region: str, code: str) -> tuple[str, str]:
+        """Return reason and detail of the gap for a region that accepts no credentials of the account."""
+        unread = f"so that nothing was read there ({code})"
+        advice = "leave it out of the regions that are asked for, or enable it"
+        enabled = self.enabled_regions()
+        if not enabled:
+            detail = f"{region} takes no credentials of the account, {unread}; it is probably not enabled: {advice}"
+            return "unreadable", detail
+        if region not in enabled:
+            return "not_asked", f"{region} is not enabled in the account, {unread}; {advice}"
+        # A session of STS's global endpoint has an old token (IAM User Guide, "Managing AWS STS in an AWS Region").
+        why = "a session of STS's global endpoint is not valid in regions that have to be enabled; take a regional one"
+        return "unreadable", f"{region} is enabled and does not take these credentials, {unread}; {why}"
+
+    def note_vanished(self, operation: str, arn: str) -> None:
+        """Note that a role or profile was deleted during the load."""
+        with self._lock:
+            self.vanished.add(arn)
+        self.gap(operation, arn, "vanished", f"{arn} was deleted while the account was read, and is left out")
+
+    def note_not_asked(self, operations: Iterable[str], region: str, detail: str) -> None:
+        """Note operations that were not called in a region."""
+        for operation in operations:
+            self.gap(operation, ALL, "not_asked", detail, region)
+
+    def gap(self, operation: str, subject: str, reason: str, detail: str, region: str = GLOBAL) -> None:
+        """Add a gap."""
+        gap = Gap(operation, subject, reason, detail, region, self.account_id)
+        with self._lock:
+            self.gaps.append(gap)
+
+    def answer(self, operation: str, read: Listing, region: str = GLOBAL) -> Answer:
+        """Return records as the answer of an operation, with what its calls cost."""
+        tally = self.asker.tallies.get((operation, region))
+        started_at = tally.started_at if tally else None
+        return Answer(
+            operation, "AWS", [read.records], self.account_id, region, read.state, self.source, started_at, tally
+        )
+
+
+def _decoded(operation: str, body: bytes) -> Any:
+    """Return an answer as a whole, without the key around it; one of another shape counts as refused."""
+    try:
+        return _DECODE[operation](body).value
+    except msgspec.ValidationError as error:
+        raise Refused("unreadable", type(error).__name__, str(error)) from error
+
+
+make_decoders([Indexed, Region])

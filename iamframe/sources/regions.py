@@ -1,0 +1,267 @@
+"""What uses profiles in a live account, region by region."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
+
+import jmespath
+import msgspec
+
+from iamframe.knowledge.operations import CONFIGURATIONS, CORE, UNKNOWN_REGION, VERSIONS, label
+from iamframe.sources.calls import Calls, Listing
+from iamframe.sources.consumers import CONSUMERS, OTHERS, Consumer
+from iamframe.sources.records import Answer, Mention, Plan, make_decoders
+from iamframe.sources.refusals import Refused, is_nowhere
+from iamframe.sources.templates import Pinning, pinned_mentions, template_ids, with_other_versions
+
+if TYPE_CHECKING:
+    from iamframe.sources.templates import Configuration, Version
+
+# Which consumers are read by each `references`, and the gap of each one that is not.
+_WANTED: dict[str, tuple[str, ...]] = {"all": ("references", "all"), "core": ("references",), "none": ()}
+_NOT_WANTED = {
+    "all": "",
+    "core": f'{OTHERS} were not asked which profiles they use; --references all (references="all") asks them',
+    "none": 'what refers to profiles was not asked for; --references all (references="all") asks for it',
+}
+_OF_VERSIONS = next(consumer for consumer in CONSUMERS if consumer.operation == VERSIONS)
+
+
+class _Job(NamedTuple):
+    consumer: Consumer
+    region: str
+    future: Future[Listing]
+
+
+@dataclass
+class References:
+    """Reads which consumers use profiles, in each region of a plan."""
+
+    calls: Calls
+    plan: Plan
+
+    def regions(self) -> list[str]:
+        """Return the regions to read: those of the plan, or all enabled ones as far as AWS tells."""
+        if self.plan.references == "none":
+            return []
+        if self.plan.regions != "all":
+            detail = f"regions other than {', '.join(self.plan.regions)} were not asked for"
+            self.calls.note_not_asked(CORE, UNKNOWN_REGION, detail)
+            return self._existing(self.plan.regions)
+        if enabled := self.calls.enabled_regions():
+            return enabled
+        here = self.calls.asker.region
+        detail = f"which regions are enabled could not be read, so only {here} was asked"
+        self.calls.note_not_asked(CORE, UNKNOWN_REGION, detail)
+        return [here]
+
+    def _existing(self, named: Iterable[str]) -> list[str]:
+        """Return the regions without those that neither botocore nor the account knows."""
+        unknown = {region for region in named if not _is_known(self.calls, region)}
+        enabled = self.calls.enabled_regions() if unknown else []
+        nowhere = unknown - set(enabled) if enabled else set()
+        for region in sorted(nowhere):
+            detail = f"{region} is none of the regions that are enabled in the account, so that it was not asked"
+            self.calls.note_not_asked(CORE, region, detail)
+        return [region for region in named if region not in nowhere]
+
+    def start(self, regions: list[str]) -> list[_Job]:
+        """Start to read the consumers of each region."""
+        wanted = _WANTED[self.plan.references]
+        return [
+            _Job(consumer, region, self.calls.submit("references", self._read, consumer, region))
+            for region in regions
+            for consumer in CONSUMERS
+            if consumer.when in wanted and _is_offered(self.calls, consumer.service, region)
+        ]
+
+    def answers(self, jobs: list[_Job]) -> Iterator[Answer]:
+        """Yield the references of each consumer and region, then those through pinned versions of launch templates."""
+        read: dict[tuple[str, str], Listing] = {}
+        pinnings: dict[str, list[Pinning]] = {job.region: [] for job in jobs}
+        self._add_other_versions([job for job in jobs if job.consumer is _OF_VERSIONS])
+        for consumer, region, future in jobs:
+            found = read[consumer.operation, region] = future.result()
+            mentions = [mention for record in found.records for mention in consumer.mentions(record)]
+            pinnings[region] += [pinning for record in found.records for pinning in consumer.pinnings(record)]
+            for step in consumer.steps:
+                yield self.calls.answer(label(consumer.service, step.operation), Listing(state=found.state), region)
+            yield self.calls.answer(consumer.operation, Listing(self._placed(mentions, region), found.state), region)
+        pinned = [
+            (region, self.calls.submit("references", self._pinned, region, of_region, read))
+            for region, of_region in pinnings.items()
+        ]
+        for region, job in pinned:
+            yield self.calls.answer("", Listing(self._placed(job.result(), region)), region)
+
+    def note_not_wanted(self) -> None:
+        """Note the consumers that the plan leaves out."""
+        wanted = ("files", *_WANTED[self.plan.references])
+        left_out = [consumer.operation for consumer in CONSUMERS if consumer.when not in wanted]
+        self.calls.note_not_asked(left_out, UNKNOWN_REGION, _NOT_WANTED[self.plan.references])
+
+    def _placed(self, mentions: list[Mention], region: str) -> list[Mention]:
+        for mention in mentions:
+            mention.region, mention.account_id = region, self.calls.account_id
+        return mentions
+
+    # One consumer in one region
+
+    def _read(self, consumer: Consumer, region: str) -> Listing:
+        found = Listing(state="complete")
+        asked: list[dict[str, Any]] = [{}]
+        for step in consumer.steps:
+            name = label(consumer.service, step.operation)
+            asked = [
+                parameters
+                for before in asked
+                for page in self._pages(found, consumer.service, step.operation, region, before, step.parameters)
+                for parameters in self._next(found, name, step.each, region, page)
+            ]
+        name, fixed = consumer.operation, self._parameters(consumer, region)
+        for before in asked:
+            for page in self._pages(found, consumer.service, name, region, before, fixed):
+                found.records += self.calls.records(found, name, region, page, consumer.key, consumer.record)
+        self._note_silent(found, consumer, region)
+        return found
+
+    def _pages(
+        self,
+        found: Listing,
+        service: str,
+        operation: str,
+        region: str,
+        before: dict[str, Any],
+        fixed: Mapping[str, object],
+    ) -> Iterator[bytes]:
+        """Yield the pages of one operation of a consumer; `before` are the parameters that its last step gave."""
+        try:
+            yield from self.calls.asker.pages(service, operation, region, **before, **fixed)
+        except Refused as refusal:
+            # A consumer that was deleted after its listing uses nothing. A complete list cannot be deleted.
+            if refusal.reason == "vanished" and before:
+                return
+            # A service that does not exist in a region is no gap there, but it has not answered.
+            found.state = "truncated" if found.records else "refused"
+            if not _is_absent(self.calls, refusal, service, region):
+                self.calls.note_refused(label(service, operation), refusal, region=region)
+
+    def _next(self, found: Listing, operation: str, path: str, region: str, page: bytes) -> list[dict[str, Any]]:
+        """Return the parameters of the calls that follow a page."""
+        each: list[dict[str, Any]] | None = jmespath.search(path, msgspec.json.decode(page))
+        if each is None:
+            self.calls.note_missing(found, operation, path, region)
+        return each or []
+
+    def _note_silent(self, found: Listing, consumer: Consumer, region: str) -> None:
+        """Note the records without the field that shows which profile they use."""
+        silent = [record for record in found.records if consumer.always and not record.get(consumer.always)]
+        for record in silent:
+            found.state = "truncated"
+            what = f"{consumer.operation} {record.get('name', '')}".strip()
+            detail = f"{what} of AWS's answer holds no {consumer.always}, so that which profile it uses is unknown"
+            self.calls.gap(consumer.operation, what, "unreadable", detail, region)
+
+    def _parameters(self, consumer: Consumer, region: str) -> dict[str, object]:
+        """Return the parameters of a consumer that the installed botocore knows."""
+        return {
+            name: value
+            for name, value in consumer.parameters.items()
+            if name != "IncludeManagedResources"
+            or self.calls.asker.takes(consumer.service, consumer.operation, name, region)
+        }
+
+    # Versions of launch templates
+
+    def _add_other_versions(self, jobs: list[_Job]) -> None:
+        """Add the versions that are neither newest nor default, which the listing of all templates leaves out."""
+        more = [
+            (job, self.calls.submit("references", self._versions, {"LaunchTemplateId": template}, [], job.region))
+            for job in jobs
+            for template in with_other_versions(job.future.result().records)
+        ]
+        for job, future in more:
+            job.future.result().records += future.result()
+        for job in jobs:
+            found = job.future.result()
+            found.records = list({(one.launch_template_id, one.version_number): one for one in found.records}.values())
+
+    def _pinned(self, region: str, pinnings: list[Pinning], read: dict[tuple[str, str], Listing]) -> list[Mention]:
+        """Return the references through pinned versions of launch templates; unread versions are asked for."""
+        listed = read[VERSIONS, region]
+        # The highest number of a listing that broke off need not be the newest version.
+        versions: list[Version] = list(listed.records) if listed.state == "complete" else []
+        configurations: list[Configuration] = read[CONFIGURATIONS, region].records
+        mentions, unread = pinned_mentions(pinnings, versions, configurations, None)
+        if not unread:
+            return mentions
+        of_template: dict[str, list[str]] = {}
+        for pinned in sorted(set(unread)):
+            template, _, version = pinned.rpartition(":")
+            of_template.setdefault(template, []).append(version)
+        ids = template_ids(pinnings)
+        for template, wanted in of_template.items():
+            by = "LaunchTemplateId" if template in ids else "LaunchTemplateName"
+            versions += self._versions({by: template}, wanted, region)
+        return pinned_mentions(pinnings, versions, configurations, None)[0]
+
+    def _versions(self, template: dict[str, str], wanted: list[str], region: str) -> list[Version]:
+        """Return some versions of a launch template, or all where no numbers are given."""
+        parameters = self._parameters(_OF_VERSIONS, region)
+        del parameters["Versions"]
+        parameters |= template | ({"Versions": wanted} if wanted else {})
+        found: list[Version] = []
+        try:
+            for page in self.calls.asker.pages("ec2", VERSIONS, region, **parameters):
+                key, record = _OF_VERSIONS.key, _OF_VERSIONS.record
+                found += self.calls.records(Listing(), VERSIONS, region, page, key, record)
+        except Refused as refusal:
+            if refusal.reason != "vanished":
+                subject = ":".join(filter(None, (*template.values(), " ".join(wanted))))
+                self.calls.note_refused(VERSIONS, refusal, subject, region)
+            elif len(wanted) > 1:
+                # One deleted version fails the call for all of them.
+                return [version for one in wanted for version in self._versions(template, [one], region)]
+            # A deleted version starts no instances, so it uses no profile.
+        return found
+
+
+# Services that a region does not have
+
+
+def _regions_of(calls: Calls, service: str) -> list[str]:
+    """Return the regions in which botocore lists a service."""
+    return calls.asker.session.get_available_regions(service, calls.partition)  # type: ignore[no-any-return]
+
+
+def _is_known(calls: Calls, region: str) -> bool:
+    return region in _regions_of(calls, "ec2")
+
+
+def _is_offered(calls: Calls, service: str, region: str) -> bool:
+    """Return whether to call a service in a region: not where botocore lists other regions and not this one.
+
+    Botocore lists no region for some services. A region that it does not know may have any of them.
+    """
+    there = _regions_of(calls, service)
+    return not there or region in there or service in ("ec2", "autoscaling") or not _is_known(calls, region)
+
+
+def _is_absent(calls: Calls, refusal: Refused, service: str, region: str) -> bool:
+    """Return whether AWS has no such service in a region: the name of its host does not exist.
+
+    That counts only where botocore knows the region without the service, and for the host name that AWS would have
+    given: a custom endpoint may be mistyped.
+    """
+    if not is_nowhere(refusal.cause) or region in _regions_of(calls, service) or not _is_known(calls, region):
+        return False
+    meta = calls.asker.client(service, region).meta
+    host = urlsplit(meta.endpoint_url).hostname or ""
+    return host.startswith(f"{meta.service_model.endpoint_prefix}.{region}.amazonaws.")
+
+
+make_decoders(consumer.record for consumer in CONSUMERS)
