@@ -11,7 +11,7 @@ import pandas as pd
 
 from iamframe.inventory import schema
 from iamframe.knowledge.arn import account_of, name_of
-from iamframe.knowledge.operations import GLOBAL, ROLE_LINKS, UNKNOWN_ACCOUNT, aws_command
+from iamframe.knowledge.operations import GLOBAL, PROFILE, ROLE, ROLE_LINKS, UNKNOWN_ACCOUNT, aws_command
 from iamframe.sources.records import Answer
 
 Tags = Iterable[tuple[str, str]]
@@ -57,7 +57,7 @@ class GapList:
     def no_policy(self, account: str, arn: str) -> None:
         """Add that a trust policy is not one."""
         detail = f"the trust policy of {arn} is no policy document, so whom it trusts is unknown"
-        self.add(account, "GetRole", arn, "unreadable", detail)
+        self.add(account, ROLE, arn, "unreadable", detail)
 
     # What no answer shows
 
@@ -66,7 +66,7 @@ class GapList:
         name = role.partition(":")[2]
         command = aws_command("iam get-role", {"role-name": name})
         unknown = f"which no source shows: its path, trust and tags are unknown; {command} would show them"
-        self.add(account, "GetRole", role, "not_in_file", f"{profile} holds the role {name}, {unknown}")
+        self.add(account, ROLE, role, "not_in_file", f"{profile} holds the role {name}, {unknown}")
 
     def tags_of_nobody(self, account: str, operation: str, resource_type: str, name: str) -> None:
         """Add that no source shows the resource whose tags were read."""
@@ -99,7 +99,7 @@ class GapList:
     def _role_of(self, profile: str, sentence: str) -> None:
         command = aws_command("iam get-instance-profile", {"instance-profile-name": name_of(profile)})
         detail = f"{profile}: {sentence}, so it is left unknown; {command} would tell"
-        self._of(profile, "GetInstanceProfile", "contradicted", detail)
+        self._of(profile, PROFILE, "contradicted", detail)
 
     def profiles_of(self, role: str) -> None:
         """Add that answers disagree on the profiles that hold a role."""

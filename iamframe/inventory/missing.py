@@ -21,23 +21,18 @@ from iamframe.knowledge.operations import (
     GLOBAL,
     PROFILE_LIST,
     ROLE_LINKS,
+    ROLE_LIST,
     ROLE_LISTS,
+    SUMMARY,
     UNKNOWN_REGION,
-    VERSIONS,
     cli_name,
+    command_of,
+    proving,
 )
 from iamframe.messages.text import counted
 
-_SETTLED_BY = {
-    "ListRoles": "aws iam get-account-authorization-details --filter Role",
-    "ListRoleTags": "aws iam get-account-authorization-details --filter Role",
-    PROFILE_LIST: "aws iam list-instance-profiles",
-    ROLE_LINKS: "aws iam list-instance-profiles",
-    "ListInstanceProfileTags": "aws iam list-instance-profile-tags --instance-profile-name=NAME",
-    "GetAccountSummary": "aws iam get-account-summary",
-}
 # The answers of IAM itself: Config items, Terraform state and the like need not show a whole account.
-_OF_IAM = (*ROLE_LISTS, PROFILE_LIST, ROLE_LINKS, "GetRole", "GetInstanceProfile")
+_OF_IAM = proving("roles", "profiles", "role_links", "role", "profile")
 
 
 class Kind(NamedTuple):
@@ -170,22 +165,23 @@ def note_absent(staged: Staging, roles: pa.Table, profiles: pa.Table) -> None:
     read = {(account, operation) for account, operation, _ in staged.calls}
     for account in staged.accounts:
         if not any((account, operation) in whole for operation in ROLE_LISTS):
-            _absent(staged, account, "ListRoles", "the whole list of roles is")
+            _absent(staged, account, ROLE_LIST, "the whole list of roles is")
         if (account, PROFILE_LIST) not in whole:
             what = "the whole list of instance profiles, which alone shows empty ones, is"
             _absent(staged, account, PROFILE_LIST, what)
-        if (account, "GetAccountSummary") not in read:
-            _absent(staged, account, "GetAccountSummary", "the quotas are")
+        if (account, SUMMARY) not in read:
+            _absent(staged, account, SUMMARY, "the quotas are")
         for operation in CORE:
             if (account, operation) not in read:
-                _absent_references(staged, account, operation)
+                listed = cli_name(operation).removeprefix("describe-").replace("-", " ")
+                _absent(staged, account, operation, f"{listed} are", UNKNOWN_REGION)
     _note_absent_links(staged, whole, roles, profiles)
     _note_absent_tags(staged, ROLES, roles)
     _note_absent_tags(staged, PROFILES, profiles)
 
 
-def _absent(staged: Staging, account: str, operation: str, what: str, command: str = "", region: str = GLOBAL) -> None:
-    command = f"`{command or _SETTLED_BY[operation]}`" + ("" if region == GLOBAL else " of each region")
+def _absent(staged: Staging, account: str, operation: str, what: str, region: str = GLOBAL) -> None:
+    command = f"`{command_of(operation)}`" + ("" if region == GLOBAL else " of each region")
     if staged.accounts[account].get("live"):
         # The gap of a request that AWS refused has the same key, and comes first.
         detail = f"{what} not known; {command} would show them"
@@ -193,14 +189,6 @@ def _absent(staged: Staging, account: str, operation: str, what: str, command: s
     else:
         detail = f"{what} not in the files; the output of {command} would show them"
         staged.gaps.add(account, operation, ALL, "not_in_file", detail, region)
-
-
-def _absent_references(staged: Staging, account: str, operation: str) -> None:
-    name = cli_name(operation)
-    service = "ec2" if operation in CORE[:2] else "autoscaling"
-    versions = " --versions '$Latest' '$Default'" if operation == VERSIONS else ""
-    what = f"{name.removeprefix('describe-').replace('-', ' ')} are"
-    _absent(staged, account, operation, what, f"aws {service} {name}{versions}", UNKNOWN_REGION)
 
 
 def _note_absent_links(staged: Staging, whole: set[tuple[str, str]], roles: pa.Table, profiles: pa.Table) -> None:

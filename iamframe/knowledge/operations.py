@@ -84,11 +84,18 @@ ALL = "*"
 
 IDENTITY = "GetCallerIdentity"
 DUMP = "GetAccountAuthorizationDetails"
-ROLE_LISTS = (DUMP, "ListRoles")
-PROFILE_LIST = "ListInstanceProfiles"
+ROLE_LIST = "ListRoles"
+ROLE_LISTS = (DUMP, ROLE_LIST)
+ROLE = "GetRole"
+ROLE_TAGS = "ListRoleTags"
 ROLE_LINKS = "ListInstanceProfilesForRole"
+PROFILE_LIST = "ListInstanceProfiles"
+PROFILE = "GetInstanceProfile"
 PROFILE_TAGS = "ListInstanceProfileTags"
 SUMMARY = "GetAccountSummary"
+TAG_INDEX = "GetResources"
+ASSUME_ROLE = "AssumeRole"
+ACCOUNT_LIST = "ListAccounts"
 INSTANCES = "DescribeInstances"
 ASSOCIATIONS = "DescribeIamInstanceProfileAssociations"
 TEMPLATES = "DescribeLaunchTemplates"
@@ -114,15 +121,15 @@ READS: tuple[Operation, ...] = (
     Operation("iam", "ListAccountAliases", "plan", key="AccountAliases", cost="the account's alias is unknown"),
     Operation("iam", PROFILE_LIST, "plan", key="InstanceProfiles", proves=("profiles",), parameters=_PAGE,
               cost="profiles that hold no role, and all that no role shows, may be missing"),
-    Operation("iam", "GetInstanceProfile", "plan", key="InstanceProfile", proves=("profile", "profile_tags"),
+    Operation("iam", PROFILE, "plan", key="InstanceProfile", proves=("profile", "profile_tags"),
               cost="its tags are unknown", fallback=PROFILE_TAGS),
     Operation("iam", PROFILE_TAGS, "fallback", key="Tags", proves=("profile_tags",),
               command="iam list-instance-profile-tags --instance-profile-name=NAME"),
-    Operation("iam", "ListRoles", "fallback", key="Roles", proves=("roles",), command=_ALL_ROLES, parameters=_PAGE,
+    Operation("iam", ROLE_LIST, "fallback", key="Roles", proves=("roles",), command=_ALL_ROLES, parameters=_PAGE,
               cost="roles that are in no profile may be missing"),
-    Operation("iam", "GetRole", "fallback", key="Role", proves=("role", "role_tags"),
-              cost="its tags and last use are unknown", fallback="ListRoleTags"),
-    Operation("iam", "ListRoleTags", "fallback", key="Tags", proves=("role_tags",), command=_ALL_ROLES),
+    Operation("iam", ROLE, "fallback", key="Role", proves=("role", "role_tags"),
+              cost="its tags and last use are unknown", fallback=ROLE_TAGS),
+    Operation("iam", ROLE_TAGS, "fallback", key="Tags", proves=("role_tags",), command=_ALL_ROLES),
     Operation("iam", ROLE_LINKS, "fallback", key="InstanceProfiles", proves=("role_links",), parameters=_PAGE,
               cost="which profiles hold the role is unknown", command="iam list-instance-profiles"),
     Operation("ec2", "DescribeRegions", "references", key="Regions",
@@ -142,11 +149,11 @@ READS: tuple[Operation, ...] = (
     *_users("imagebuilder", "all", "ListInfrastructureConfigurations", path="/ListInfrastructureConfigurations"),
     *_users("pcs", "all", "GetComputeNodeGroup", "ListClusters", "ListComputeNodeGroups"),
     *_users("rds", "all", "DescribeDBInstances"),
-    Operation("resourcegroupstaggingapi", "GetResources", "index", key="ResourceTagMappingList",
+    Operation("resourcegroupstaggingapi", TAG_INDEX, "index", key="ResourceTagMappingList",
               parameters={"ResourceTypeFilters": ["iam:instance-profile"], "ResourcesPerPage": 100},
               cost="the tags of each profile are read one by one"),
-    Operation("sts", "AssumeRole", "fleet"),
-    Operation("organizations", "ListAccounts", "fleet"),
+    Operation("sts", ASSUME_ROLE, "fleet"),
+    Operation("organizations", ACCOUNT_LIST, "fleet"),
     Operation("cloudtrail", "LookupEvents", "history"),
 )
 # fmt: on
