@@ -52,7 +52,7 @@ def in_chunks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(shapes, "_CHUNK", request.param)
     # Two or three roles are a run, and only the end of the file is not read in runs.
     monkeypatch.setattr(runs, "_RUN", 2_000)
-    monkeypatch.setattr(runs, "_END", 6_000)
+    monkeypatch.setattr(runs, "_ENDS", (500, 6_000))
     return int(request.param)
 
 
@@ -90,7 +90,7 @@ def test_the_frames_are_those_of_one_chunk(tmp_path: Path, monkeypatch: pytest.M
 
 def test_memory_holds_the_records_of_one_chunk(tmp_path: Path, in_chunks: int) -> None:
     file = tmp_path / "dump.json"
-    file.write_text(json.dumps(dump()), encoding="utf-8")
+    file.write_text(json.dumps(dump(), indent=4), encoding="utf-8")
     sizes = [len(chunk) for answer in read_files([file]) for chunk in answer]
     assert max(sizes) <= in_chunks
     assert sum(sizes) == 200

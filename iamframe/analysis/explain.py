@@ -26,7 +26,7 @@ from iamframe.inventory.linking import profile_ids, without_path
 from iamframe.inventory.views import maker_of
 from iamframe.knowledge.arn import Asked, account_of, asked_for, name_of, partition_of
 from iamframe.knowledge.makers import GUESS, PAIR, TAG, known_makers
-from iamframe.knowledge.operations import ALL, CORE, ROLE_LINKS, aws_command, proving
+from iamframe.knowledge.operations import ALL, ASSUME_ROLE, CORE, ROLE_LINKS, aws_command, proving
 from iamframe.knowledge.surfaces import known_facts
 from iamframe.knowledge.trust import statements_of
 from iamframe.messages.text import counted
@@ -871,7 +871,7 @@ def _not_found(rows: _Rows, inventory: Inventory, name: str, asked: Asked, lists
     for near, role_arn, profile_arn in _nearest(inventory, asked):
         rows.add("nearest names", near, role_arn, profile_arn)
     gaps = inventory.gaps
-    listings = (*proving("roles", "profiles"), "AssumeRole")
+    listings = (*proving("roles", "profiles"), ASSUME_ROLE)
     of_lists = gaps[is_in(gaps["operation"], pa.array(listings)) & (gaps["subject"] == ALL)]
     ends = pc.match_substring(texts(gaps["subject"]), asked.name, ignore_case=True)
     of_name = gaps[np.asarray(pc.fill_null(ends, False)) & bool(asked.name)]

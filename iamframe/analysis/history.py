@@ -18,6 +18,7 @@ from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.load import is_live, load
 from iamframe.inventory.schema import EVENTS, LIVES, shows
 from iamframe.knowledge.arn import Asked, asked_for, partition_of
+from iamframe.knowledge.operations import IDENTITY
 from iamframe.sources.cloudtrail import (
     ACTIONS,
     CREATE,
@@ -267,7 +268,7 @@ def _looked_up(live: boto3.Session | str, name: str | None) -> _Read:
         raise SourceError(f"{source}: is looked up for one name; give name=, or load a trail's files for all")
     asker = Asker(session, session.region_name or DEFAULT_REGION, workers=1, rate=_RATE)
     try:
-        identity = msgspec.json.decode(asker.ask("sts", "GetCallerIdentity"), type=dict[str, str])
+        identity = msgspec.json.decode(asker.ask("sts", IDENTITY), type=dict[str, str])
     except Refused as refusal:
         raise first_failure(refusal, source, profile) from refusal.cause
     account, home = identity["Account"], HOMES.get(partition_of(identity["Arn"]) or "aws", DEFAULT_REGION)

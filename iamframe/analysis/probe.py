@@ -16,7 +16,7 @@ from iamframe.errors import SourceError
 from iamframe.inventory import schema
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.live import load_account
-from iamframe.knowledge.operations import UNKNOWN_REGION
+from iamframe.knowledge.operations import TAG_INDEX, UNKNOWN_REGION
 from iamframe.knowledge.surfaces import Fact, index_home, known_facts
 from iamframe.messages.text import counted
 from iamframe.sources.records import Plan, Tag
@@ -128,7 +128,7 @@ def _indexed(asker: Asker, region: str, resource_type: str) -> _Seen:
     found: dict[str, Tags] = {}
     wanted = {"ResourceTypeFilters": [f"iam:{resource_type}"], "ResourcesPerPage": 100}
     try:
-        for page in asker.pages("resourcegroupstaggingapi", "GetResources", region, **wanted):
+        for page in asker.pages("resourcegroupstaggingapi", TAG_INDEX, region, **wanted):
             for one in msgspec.json.decode(page, type=_Page).shown:
                 found[one.arn] = frozenset((tag.key, tag.value) for tag in one.tags)
     except Refused as refusal:

@@ -22,6 +22,7 @@ from iamframe.knowledge.operations import (
     ROLE_LINKS,
     ROLE_LISTS,
     SUMMARY,
+    TAG_INDEX,
     command_of,
     proving,
 )
@@ -267,7 +268,7 @@ def _unless_lagging(reach: Reach, verdicts: Verdicts) -> Verdicts:
     """Return verdicts on tags of profiles, none of them complete where the tagging API told of some."""
     # It may still show tags that a profile no longer has.
     tags = reach.inventory.tags
-    indexed = tags[tags["tag_source"] == "GetResources"].groupby("account_id")["resource_arn"].nunique()
+    indexed = tags[tags["tag_source"] == TAG_INDEX].groupby("account_id")["resource_arn"].nunique()
     lagging = "the tags of {} are those of the tagging API, which lags behind IAM; load without the tag index"
     return [
         ("partial", lagging.format(counted(indexed[account], "profile")))

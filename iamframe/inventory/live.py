@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from iamframe.errors import ExpiredError, IamframeError, SourceError, StoreError
 from iamframe.inventory.build import build_inventory, joined
 from iamframe.inventory.inventory import Inventory
-from iamframe.knowledge.operations import ALL, IDENTITY
+from iamframe.knowledge.operations import ACCOUNT_LIST, ALL, ASSUME_ROLE, IDENTITY
 from iamframe.sources.account import AccountReader
 from iamframe.sources.client import Asker
 from iamframe.sources.fleet import (
@@ -314,7 +314,7 @@ def _organization(options: _LoadOptions) -> list[Member]:
             raise SourceError(
                 f"{source}: the account is in no organisation; name a CSV of accounts with --accounts FILE"
             ) from refusal.cause
-        if refusal.code.startswith("AccessDenied") and refusal.operation in ("ListAccounts", IDENTITY):
+        if refusal.code.startswith("AccessDenied") and refusal.operation in (ACCOUNT_LIST, IDENTITY):
             raise SourceError(
                 f"{source}: may not list the accounts of the organisation ({refusal.code}); allow "
                 "organizations:ListAccounts, ask from the management or a delegated account, or name a CSV of accounts"
@@ -428,7 +428,7 @@ def _session(member: Member, options: _LoadOptions, source: str) -> boto3.Sessio
 
 def _unread_account(member: Member, sentence: str, reason: str) -> Inventory:
     """Return an inventory with nothing but the account and the gap that says why."""
-    gap = Gap("AssumeRole", ALL, reason, sentence, account_id=member.account_id)
+    gap = Gap(ASSUME_ROLE, ALL, reason, sentence, account_id=member.account_id)
     chunks: list[list[Any]] = [[gap], [Account(account_name=member.account_name)]]
     answer = Answer("denied", "aws", chunks, member.account_id, source="aws", tally=Tally())
     return build_inventory([answer], ["aws"])

@@ -19,10 +19,14 @@ from iamframe.knowledge.operations import (
     ALL,
     CORE,
     GLOBAL,
+    PROFILE,
     PROFILE_LIST,
+    PROFILE_TAGS,
+    ROLE,
     ROLE_LINKS,
     ROLE_LIST,
     ROLE_LISTS,
+    ROLE_TAGS,
     SUMMARY,
     UNKNOWN_REGION,
     cli_name,
@@ -47,14 +51,14 @@ class Kind(NamedTuple):
     expected: str
 
 
-ROLES = Kind("role", "role_arn", "role_name", ROLE_LISTS, ("GetRole", "ListRoleTags"), "ListRoleTags", "roles_expected")
+ROLES = Kind("role", "role_arn", "role_name", ROLE_LISTS, (ROLE, ROLE_TAGS), ROLE_TAGS, "roles_expected")
 PROFILES = Kind(
     "instance profile",
     "profile_arn",
     "profile_name",
     (PROFILE_LIST,),
-    ("GetInstanceProfile", "ListInstanceProfileTags", PROFILE_LIST),
-    "ListInstanceProfileTags",
+    (PROFILE, PROFILE_TAGS, PROFILE_LIST),
+    PROFILE_TAGS,
     "profiles_expected",
 )
 

@@ -106,6 +106,8 @@ GROUPS = "DescribeAutoScalingGroups"
 CORE = (INSTANCES, VERSIONS, CONFIGURATIONS, GROUPS)
 # Only these show which versions of launch templates they pin; files seldom hold them.
 FLEETS = ("DescribeFleets", "DescribeSpotFleetRequests")
+# The operations that the AWS CLI may not page by itself: ECS has no paginator, and that of Image Builder is young.
+UNPAGED = ("DescribeCapacityProviders", "ListInfrastructureConfigurations")
 
 _ALL_ROLES = "iam get-account-authorization-details --filter Role"
 _PAGE: dict[str, object] = {"MaxItems": 1000}

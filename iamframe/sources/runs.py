@@ -21,8 +21,9 @@ from msgspec import Raw
 from iamframe.sources.documents import BROKEN
 
 _LONG_LIST = re.compile(rb'"(RoleDetailList|Roles|InstanceProfiles)"\s*:\s*\[(\s*\{\s*"\w+")')
-# The list must begin within so many bytes of the beginning of the file, and end within so many of its end.
-_END = 16 << 20
+# The list must begin within so many bytes of the beginning of the file, and end within so many of its end; the second
+# number is for files with other lists before or after it, such as policies.
+_ENDS = (1 << 20, 16 << 20)
 # Larger runs do not fit into the processor's cache.
 _RUN = 1 << 18
 # The item that stands for the runs in the document: it proves that the list is the document's own, not a nested one.
@@ -35,7 +36,7 @@ class NotARun(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """The items of a long list, but for the last: their place in the file, and the text between two items."""
+    """The items of a long list, without the last: their place in the file, and the text between two items."""
 
     key: str
     path: Path
@@ -82,16 +83,17 @@ def cut(path: Path) -> tuple[bytes, Runs] | None:
         If the file cannot be read.
     """
     with path.open("rb", buffering=0) as file:
-        head = file.read(_END)
-        if not (found := _LONG_LIST.search(head)):
-            return None
-        start, first = found.start(2), found.group(2)
-        tail_at = max(file.seek(0, os.SEEK_END) - _END, start)
-        file.seek(tail_at)
-        tail = file.read()
-    # Each item begins like the first, which has no space before it where the list is on one line.
-    for between in (b"," + first, b", " + first):
-        if (end := tail.find(between)) > 0:
-            text = head[:start] + bytes(MARK) + tail[end:]
-            return text, Runs(found.group(1).decode(), path, start, tail_at + end, between)
+        size = file.seek(0, os.SEEK_END)
+        for end in _ENDS:
+            file.seek(0)
+            head = file.read(end)
+            if found := _LONG_LIST.search(head):
+                start, first = found.start(2), found.group(2)
+                tail_at = file.seek(max(size - end, start))
+                tail = file.read()
+                # Each item begins like the first, which has no space before it where the list is on one line.
+                for between in (b"," + first, b", " + first):
+                    if (last := tail.find(between)) > 0:
+                        text = head[:start] + bytes(MARK) + tail[last:]
+                        return text, Runs(found.group(1).decode(), path, start, tail_at + last, between)
     return None

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from iamframe.errors import IamframeError, SourceError
+from iamframe.knowledge.operations import ASSUME_ROLE
 from iamframe.messages.text import printable
 from iamframe.version import __version__
 
@@ -492,7 +493,7 @@ def _not_complete(result: Result) -> list[str]:
 def _unread(inventory: Inventory) -> list[str]:
     """Return what could not be read or believed at all, accounts among it, ten sentences at most."""
     gaps = inventory.gaps
-    gaps = gaps[gaps["reason"].isin(["unreadable", "contradicted", "expired"]) | (gaps["operation"] == "AssumeRole")]
+    gaps = gaps[gaps["reason"].isin(["unreadable", "contradicted", "expired"]) | (gaps["operation"] == ASSUME_ROLE)]
     more = [f"and {len(gaps) - 10:,} more, all in gaps.csv of a report"] if len(gaps) > 10 else []
     return [f"not read: {printable(detail)}" for detail in gaps["detail"].head(10)] + more
 

@@ -9,14 +9,12 @@ from __future__ import annotations
 import json
 import shlex
 
-from iamframe.knowledge.operations import ASSOCIATIONS, INSTANCES, VERSIONS, cli_name, label
+from iamframe.knowledge.operations import ASSOCIATIONS, INSTANCES, UNPAGED, VERSIONS, cli_name, label
 from iamframe.sources.consumers import CONSUMERS, Consumer, flat
 from iamframe.sources.shell import options, render
 
 # What a load asks, except for instances and associations: a script asks for those before each deletion.
 ASKED = tuple(one for one in CONSUMERS if one.when != "files" and one.operation not in (INSTANCES, ASSOCIATIONS))
-# The operations that the AWS CLI may not page by itself: ECS has no paginator, and that of Image Builder is young.
-UNPAGED = ("DescribeCapacityProviders", "ListInfrastructureConfigurations")
 
 
 def asked_first(consumer: Consumer) -> str:
