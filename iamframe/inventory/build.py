@@ -29,7 +29,7 @@ def build_inventory(answers: Iterable[Answer], sources: Iterable[str] = ()) -> I
 
     Frames are sorted by their key, so that the order of the answers does not matter.
     """
-    with _large_load():
+    with without_collector(), _memory_of_system():
         staged = Staging()
         for answer in answers:
             staged.read(answer)
@@ -53,20 +53,26 @@ def joined(inventories: Iterable[Inventory], sources: Iterable[str] = ()) -> Inv
 
 
 @contextmanager
-def _large_load() -> Iterator[None]:
-    """Hold the collector off, and let Arrow take memory from the system, while an inventory is built."""
-    # Records come by the hundred thousand and none is cyclic: the collector would walk them all again and again.
+def without_collector() -> Iterator[None]:
+    """Pause the garbage collector: answers hold no cycles, and it would walk all of them again and again."""
     was_on = gc.isenabled()
     gc.disable()
-    # Arrow's own pool gives memory back and takes it again chunk by chunk, at up to a third of the time.
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@contextmanager
+def _memory_of_system() -> Iterator[None]:
+    """Let Arrow take memory from the system: its own pool gives it back and takes it again chunk by chunk."""
     pool = pa.default_memory_pool()
     pa.set_memory_pool(pa.system_memory_pool())
     try:
         yield
     finally:
         pa.set_memory_pool(pool)
-        if was_on:
-            gc.enable()
 
 
 def _inventory(staged: Staging, sources: tuple[str, ...]) -> Inventory:

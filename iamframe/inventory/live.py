@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import gc
 import math
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from iamframe.errors import ExpiredError, IamframeError, SourceError, StoreError
-from iamframe.inventory.build import build_inventory, joined
+from iamframe.inventory.build import build_inventory, joined, without_collector
 from iamframe.inventory.inventory import Inventory
 from iamframe.knowledge.operations import ACCOUNT_LIST, ALL, ASSUME_ROLE, IDENTITY
 from iamframe.sources.account import AccountReader
@@ -253,7 +251,7 @@ def _answers(
     asker.ended = options.ended or asker.ended
     name, account = (member.account_name, member.account_id) if member else (None, None)
     try:
-        with _without_collector():
+        with without_collector():
             answers = AccountReader(asker, options.plan, source, name, account, show).answers()
         if asker.stopped is not None and asker.journal is not None:
             raise ExpiredError(
@@ -271,18 +269,6 @@ def _answers(
     if all(answer.state == "refused" for answer in answers if answer.tally and answer.operation != IDENTITY):
         raise SourceError(_all_denied(source, answers))
     return answers
-
-
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """Pause the garbage collector: answers hold no cycles, and it would walk all of them again."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _all_denied(source: str, answers: list[Answer]) -> str:
