@@ -34,6 +34,7 @@ def needed(found: object, what: str, how: str) -> None:
         pytest.skip(reason)
 
 
+OUTSIDE = {Path(__file__).parent / "outside", Path(__file__).parents[1] / "notebooks"}
 REPORTS = Path(__file__).parent.parent / "iamframe-report"
 
 
@@ -67,21 +68,24 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 LONGEST = (
     "test_notebooks",
     "test_page",
-    "test_collect",
+    "test_collect_script",
     "test_plan",
-    "test_changes",
-    "test_masking",
+    "test_compare",
+    "test_mask",
     "test_resume",
     "test_widgets",
     "test_properties",
-    "test_plan_run",
-    "test_half_said",
+    "test_plan_script",
+    "test_incomplete_answers",
     "test_first_failure",
-    "test_wording",
+    "test_translate",
 )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if not OUTSIDE.isdisjoint(item.path.parents):
+            item.add_marker("outside")
     places = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: places.get(item.path.stem, len(LONGEST)))
 

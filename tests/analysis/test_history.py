@@ -19,7 +19,7 @@ import pytest
 from builders import dump, profile, profile_list, role_detail, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_store import manifest, seal
+from test_snapshot import manifest, seal
 
 import iamframe
 from iamframe.errors import SourceError

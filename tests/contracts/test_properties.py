@@ -1,7 +1,7 @@
 """What holds of every load, however the files are broken, copied, ordered, or missing.
 
 Each test draws from the worlds of `shapes.py` in the same way on each run. To search further, ask for more, drawn anew:
-`IAMFRAME_EXAMPLES=2000 pytest tests/test_properties.py`.
+`IAMFRAME_EXAMPLES=2000 pytest tests/contracts/test_properties.py`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from iamframe.errors import SourceError
 from iamframe.inventory import schema
 
 EXAMPLES = int(os.environ.get("IAMFRAME_EXAMPLES", "0"))
-POLICY = read_policy(Path(__file__).parent.parent / "data" / "tag-policy.toml")
+POLICY = read_policy(Path(__file__).parents[2] / "data" / "tag-policy.toml")
 
 
 def searching(examples: int) -> settings:

@@ -8,7 +8,7 @@ from typing import Any
 
 from accounts import ID, add
 from plans import NOW, checked
-from test_plan_run import holding, run, start
+from test_plan_script import holding, run, start
 
 import iamframe
 from iamframe.practice import PracticeAccount

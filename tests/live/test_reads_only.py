@@ -38,7 +38,7 @@ def test_every_public_function_only_reads(monkeypatch: pytest.MonkeyPatch, tmp_p
             "explore": lambda: iamframe.explore(result),
             "load": lambda: iamframe.load("aws", progress=False),
             "load_account": lambda: iamframe.load_account(progress=False),
-            "load_files": lambda: iamframe.load_files(Path(__file__).parent.parent / "data" / "sample"),
+            "load_files": lambda: iamframe.load_files(Path(__file__).parents[2] / "data" / "sample"),
             "load_fleet": lambda: iamframe.load_fleet("org", role_name=ROLE, progress=False),
             "load_sample": iamframe.load_sample,
             "missing_permissions": lambda: iamframe.missing_permissions(inventory),

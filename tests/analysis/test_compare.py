@@ -42,7 +42,7 @@ import iamframe
 from iamframe.inventory import schema
 from iamframe.practice import PracticeAccount
 
-# Each is made on resources of its own. To make more: `IAMFRAME_CHANGES=1000 pytest tests/test_changes.py`.
+# Each is made on resources of its own. To make more: `IAMFRAME_CHANGES=1000 pytest tests/analysis/test_compare.py`.
 MADE = int(os.environ.get("IAMFRAME_CHANGES", "60"))
 EKS = TRUST % "eks.amazonaws.com"
 

@@ -441,7 +441,7 @@ def test_what_killed_saves_left_is_cleared_after_a_day_and_not_before(tmp_path: 
 
 SAVER = """
 import sys
-from test_store import of_accounts
+from test_snapshot import of_accounts
 inventories = {name: of_accounts(*(f"{name}{n}" for n in range(8))) for name in "ab"}
 inventories["a"].save(sys.argv[1])
 print("ready", flush=True)
@@ -457,7 +457,8 @@ def saver(tmp_path: Path) -> object:
     started = []
 
     def start() -> subprocess.Popen[str]:
-        path = os.pathsep.join([str(Path(__file__).parent), str(Path(iamframe.__file__).parent.parent)])
+        here = Path(__file__).parent
+        path = os.pathsep.join(map(str, [here, here.parent, Path(iamframe.__file__).parent.parent]))
         process = subprocess.Popen(
             [sys.executable, "-c", SAVER, str(tmp_path / "snapshot")],
             env=os.environ | {"PYTHONPATH": path}, stdout=subprocess.PIPE, text=True,

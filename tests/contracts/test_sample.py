@@ -12,7 +12,7 @@ from types import ModuleType
 
 import iamframe
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 DATA = ROOT / "data"
 
 # Account ids that AWS's own documentation uses for nobody's account.

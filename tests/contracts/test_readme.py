@@ -14,7 +14,7 @@ import pytest
 
 from iamframe.knowledge.operations import READS
 
-README = Path(__file__).parent.parent / "README.md"
+README = Path(__file__).parents[2] / "README.md"
 TEXT = README.read_text(encoding="utf-8")
 
 

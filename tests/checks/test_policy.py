@@ -111,7 +111,7 @@ def test_a_policy_that_was_read_may_be_handed_over(tmp_path: Path) -> None:
 
 
 def test_the_policy_of_the_sample_can_be_read() -> None:
-    policy = read_policy(Path(__file__).parent.parent / "data" / "tag-policy.toml")
+    policy = read_policy(Path(__file__).parents[2] / "data" / "tag-policy.toml")
     assert [rule.key for rule in policy.required] == ["Owner", "Environment", "CostCenter"]
 
 

@@ -6,7 +6,7 @@ import re
 
 import pandas as pd
 import pytest
-from test_cells import PAYLOADS, Tags
+from test_display import PAYLOADS, Tags
 
 import iamframe
 

@@ -19,7 +19,7 @@ from builders import dump, load, nested_role, profile, profile_list, role_detail
 from conftest import needed
 from openpyxl.utils.escape import unescape
 from test_page import HOSTILE, hostile_documents, hostile_policy
-from test_report import GUARDED, UNTOUCHED
+from test_write import GUARDED, UNTOUCHED
 
 import iamframe
 from iamframe.errors import MissingExtraError, ReportError

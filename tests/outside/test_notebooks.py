@@ -23,7 +23,7 @@ from labs import environment, serving
 import iamframe
 from iamframe.sources import sessions as connecting
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
