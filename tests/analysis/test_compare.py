@@ -32,8 +32,9 @@ from builders import (
 )
 from builders import EC2 as EC2_SERVICE
 from commands import run
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given
 from playwright.sync_api import Browser, expect
+from searching import searching
 from shapes import broken_worlds
 from test_page import HOSTILE, opened
 from test_properties import folder_of, loaded
@@ -603,7 +604,7 @@ def test_results_are_compared_by_the_policy_and_the_checks_that_they_were_run_wi
 # All of them
 
 
-@settings(max_examples=10, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@searching(10)
 @given(files=broken_worlds())
 def test_a_load_compared_with_itself_has_no_change(files: dict[str, bytes]) -> None:
     with folder_of(files) as folder:

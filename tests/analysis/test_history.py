@@ -17,8 +17,9 @@ import boto3
 import pandas as pd
 import pytest
 from builders import dump, profile, profile_list, role_detail, write
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from searching import searching
 from test_snapshot import manifest, seal
 
 import iamframe
@@ -273,7 +274,7 @@ STEPS = [
 ]
 
 
-@settings(max_examples=60, deadline=None)
+@searching(60)
 @given(data=st.data())
 def test_any_history_that_iam_let_pass_is_put_into_one_that_it_would_have_let_pass(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
@@ -456,7 +457,7 @@ def test_a_trails_packed_files_and_a_lookup_of_the_same_events_give_each_once(tm
     assert not inventory.gaps["reason"].isin(["unreadable", "truncated"]).any()
 
 
-@settings(max_examples=25, deadline=None)
+@searching(25)
 @given(data=st.data())
 def test_neither_the_order_of_records_nor_of_files_matters(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
@@ -552,7 +553,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=120, deadline=None)
+@searching(120)
 @given(data=st.data())
 def test_whatever_stands_in_records_they_are_read_or_are_gaps(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory

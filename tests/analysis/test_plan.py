@@ -21,9 +21,10 @@ import pytest
 from accounts import EC2, ID, add
 from builders import ACCOUNT, dump, load, nested_role, profile, profile_list, role_detail, tag_list
 from commands import run
-from hypothesis import Phase, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from plans import NOW, checked, name_in_template, reasons, tag_role
+from searching import searching
 from test_consumers import CASES, of, records
 
 import iamframe
@@ -366,7 +367,7 @@ def keyed(findings: pd.DataFrame) -> set[tuple[str, str, bool]]:
     return set(zip(rows["check"], rows["resource_name"], rows["expected"], strict=True))
 
 
-@settings(max_examples=25, deadline=None, phases=[Phase.explicit, Phase.generate])
+@searching(25, ci=10)
 @given(ROLE_TAGS, TAGS, TAGS, st.sampled_from([None, POLICY]))
 @example({}, {"Owner": "a", "QSConfigId-1": "b"}, {"Env": "b"}, None)
 @example({}, {"x": "a"}, {"x": "b"}, None)

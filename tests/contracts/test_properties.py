@@ -1,13 +1,11 @@
 """What holds of every load, however the files are broken, copied, ordered, or missing.
 
-Each test draws from the worlds of `shapes.py` in the same way on each run. To search further, ask for more, drawn anew:
-`IAMFRAME_EXAMPLES=2000 pytest tests/contracts/test_properties.py`.
+Each test draws from the worlds of `shapes.py`, as many as `searching.py` allows.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,8 +15,9 @@ from typing import Any
 
 import pandas as pd
 from builders import profile_list, write
-from hypothesis import HealthCheck, assume, event, example, given, settings
+from hypothesis import assume, event, example, given
 from hypothesis import strategies as st
+from searching import searching
 from shapes import (
     EVERYTHING,
     ONE,
@@ -37,19 +36,7 @@ from iamframe.checks.policy import read_policy
 from iamframe.errors import SourceError
 from iamframe.inventory import schema
 
-EXAMPLES = int(os.environ.get("IAMFRAME_EXAMPLES", "0"))
 POLICY = read_policy(Path(__file__).parents[2] / "data" / "tag-policy.toml")
-
-
-def searching(examples: int) -> settings:
-    """Return settings that draw the same examples on each run, or more and other ones where they are asked for."""
-    return settings(
-        max_examples=EXAMPLES or examples,
-        derandomize=not EXAMPLES,
-        deadline=None,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-    )
 
 
 @contextmanager
