@@ -17,7 +17,6 @@ import pandas as pd
 import pytest
 from accounts import EC2, ID, TRUST, add
 from accounts import load as load_live
-from axe_playwright_python.sync_playwright import Axe
 from builders import (
     ACCOUNT,
     dump,
@@ -33,10 +32,8 @@ from builders import (
 from builders import EC2 as EC2_SERVICE
 from commands import run
 from hypothesis import assume, given
-from playwright.sync_api import Browser, expect
 from searching import searching
 from shapes import broken_worlds
-from test_page import HOSTILE, opened
 from test_properties import folder_of, loaded
 
 import iamframe
@@ -754,48 +751,3 @@ def test_a_report_compared_with_an_older_source_has_a_section_and_one_without_ta
     assert not list((two / "out").glob("chang*.csv")) + list((two / "out").glob("not_compared.csv"))
     assert "changes" not in json.loads((two / "out" / "summary.json").read_text("utf-8"))
     assert 'id="changes"' not in (two / "out" / "report.html").read_text("utf-8")
-
-
-@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
-def test_on_the_page_what_changed_is_text_whatever_it_holds(browser: Browser, tmp_path: Path, text: str) -> None:
-    old = whole(tmp_path / "old", [role_detail("web", tags={"k": "v"})], [])
-    new = whole(tmp_path / "new", [role_detail("web", tags={"k": text})], [])
-    changes = iamframe.compare(old, new)
-    page = iamframe.write_report(changes.new, tmp_path / "out", changes=changes)
-    with opened(browser, page) as it:
-        ((change, account, kind, name, _, detail),) = (
-            it.page.get_by_role("group", name="Table: What changed", exact=True)
-            .locator("tbody tr")
-            .evaluate_all("rows => rows.map(row => Array.from(row.cells, cell => cell.textContent))")
-        )
-        assert (change, account, kind, name) == ("retagged", ACCOUNT, "role", "web")
-        assert detail == f"tag k is {text}; it was v"
-        assert (it.page.evaluate("window.pwned"), it.requests, it.said) == (None, [page.as_uri()], [])
-
-
-@pytest.mark.parametrize("width", [1280, 390])
-def test_axe_finds_nothing_to_complain_about_in_what_changed(browser: Browser, two: Path, width: int) -> None:
-    changes = iamframe.compare(iamframe.load_files(two / "old"), iamframe.load_files(two / "new"))
-    page = iamframe.write_report(changes.new, two / "out", changes=changes)
-    options = {"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"], "resultTypes": ["violations"]}
-    with opened(browser, page, width) as it:
-        found = Axe().run(it.page, options=options).response["violations"]
-        assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
-        assert (
-            it.page.locator(".changes").evaluate("one => one.parentElement.scrollWidth - one.parentElement.clientWidth")
-            == 0
-        )
-
-
-def test_on_the_page_no_change_is_no_all_clear_where_something_was_not_compared(
-    browser: Browser, tmp_path: Path
-) -> None:
-    page = {"d.json": dump(IsTruncated=True), "id.json": identity(), "p.json": profile_list()}
-    old, new = load(tmp_path / "old", page), whole(tmp_path / "new", [role_detail("web", tags={"a": "b"})], [])
-    changes = iamframe.compare(old, new)
-    with opened(browser, iamframe.write_report(changes.new, tmp_path / "out", changes=changes)) as it:
-        expect(it.page.get_by_text("Nothing, in what could be compared.")).to_be_visible()
-        cells = it.page.get_by_role("group", name="Table: What could not be compared", exact=True).locator("td")
-        expect(cells.nth(2)).to_have_text(
-            "not all were read in OLD, so that of 1 in NEW alone it is not known whether they were created"
-        )

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from builders import ACCOUNT, dump, load, nested_role, profile, profile_list, role_detail, tag_list
 from click.testing import CliRunner
-from playwright.sync_api import Browser
-from test_page import opened, table
 
 import iamframe
 from iamframe.analysis.owners import owner_keys
@@ -136,43 +133,8 @@ def test_without_findings_there_is_no_row() -> None:
     pd.testing.assert_frame_equal(iamframe.findings_by_owner(found), schema.FINDINGS_BY_OWNER.empty())
 
 
-def test_the_page_shows_each_owner_with_its_findings_by_severity(browser: Browser, tmp_path: Path) -> None:
-    found = result_of(tmp_path / "in", profile("a"), profile("b"), profile("c"), a={"owner": "<b>web"}, b={"Team": "x"})
-    with opened(browser, iamframe.write_report(found, tmp_path / "out")) as it:
-        assert table(it.page, "Whose the findings are") == [
-            ["<b>web", "0", "1", "0", "0", "1"],
-            ["no owner tag", "0", "1", "0", "0", "1"],
-            ["tags not read", "0", "1", "0", "0", "1"],
-        ]
-        caption = it.page.locator(".owners caption").inner_text()
-        assert caption == "3 rows, by the tag owner of the resource; where it has none, of its role."
-    with (tmp_path / "out" / "owners.csv").open(encoding="utf-8-sig", newline="") as file:
-        assert [row["owner"] for row in csv.DictReader(file)] == ["<b>web", "", ""]
-
-
-def test_a_key_that_no_tag_has_is_said_with_how_to_name_another(browser: Browser, tmp_path: Path) -> None:
-    done = CliRunner().invoke(app, ["report", "sample", "--owner-tag", "Nobody", "--out", str(tmp_path)])
-    assert done.exit_code == 0, done.output
-    assert "No tag that was read has the key Nobody: no finding has an owner.\n" in done.stderr
-    with opened(browser, tmp_path / "report.html") as it:
-        said = it.page.locator("#owners + p").inner_text()
-        assert said == "No tag that was read has the key Nobody; name the one that you use with --owner-tag."
-        assert [row[0] for row in table(it.page, "Whose the findings are")] == [
-            "no owner tag",
-            "tags not read",
-            "of an account as a whole",
-        ]
-
-
 def test_an_owner_tag_without_a_name_is_refused(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["report", "sample", "--owner-tag", " ", "--out", str(tmp_path / "out")])
     assert isinstance(done.exception, ReportError)
     assert str(done.exception) == "owner_tag=' ': is the key of no tag; name the one whose values are owners"
     assert not (tmp_path / "out").exists()
-
-
-def test_a_key_that_looks_like_the_owners_is_spelled_out_on_the_page(browser: Browser, tmp_path: Path) -> None:
-    page = iamframe.write_report(iamframe.run_checks(iamframe.load_sample()), tmp_path)
-    with opened(browser, page) as it:
-        (caption,) = it.page.locator("table.owners caption").all_inner_texts()
-    assert "by the tag Owner, owner, \u039fwner [\\u039fwner] of the resource" in caption

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from builders import dump, load, nested_role, profile, profile_list, role_detail
+from pages import opened
 from playwright.sync_api import Browser
 from pypdf import PdfReader
-from test_page import opened
 
 import iamframe
 

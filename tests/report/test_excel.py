@@ -18,7 +18,7 @@ import pytest
 from builders import dump, load, nested_role, profile, profile_list, role_detail
 from conftest import needed
 from openpyxl.utils.escape import unescape
-from test_page import HOSTILE, hostile_documents, hostile_policy
+from pages import HOSTILE, hostile_documents, hostile_policy
 from test_write import GUARDED, UNTOUCHED
 
 import iamframe

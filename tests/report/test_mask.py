@@ -13,7 +13,6 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import openpyxl
 import pandas as pd
 import pytest
 from builders import (
@@ -30,8 +29,6 @@ from builders import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
-from playwright.sync_api import Browser
-from test_page import opened
 
 import iamframe
 from iamframe.errors import ReportError
@@ -660,14 +657,9 @@ def test_an_external_id_that_overlaps_another_in_iamframes_own_sentences_is_a_co
 # What a reader is told
 
 
-def test_the_page_the_workbook_and_the_summary_say_that_they_are_masked(
-    both: tuple[Path, Path], browser: Browser
-) -> None:
+def test_the_page_and_the_summary_say_that_they_are_masked(both: tuple[Path, Path]) -> None:
     plain, out = both
-    with opened(browser, out / "report.html") as it:
-        assert "Names are as they are and can still tell whose these are" in it.text()
-        assert it.said == []
-        assert len(it.rows_shown()) == len(column(out / "findings.csv", "check"))
+    assert "Names are as they are and can still tell whose these are" in (out / "report.html").read_text()
     assert json.loads((out / "summary.json").read_text())["masked"] is True
     assert json.loads((plain / "summary.json").read_text())["masked"] is False
     assert "Masked:" not in (plain / "report.html").read_text()
@@ -697,27 +689,6 @@ def tagged_role(folder: Path, **options: Any) -> Path:
         "instance-profile-tags/web.json": {"Tags": []},
     }
     return report(folder, documents, **options)
-
-
-def test_a_command_with_a_pseudonym_in_it_is_a_comment_in_every_file_and_another_one_is_as_it_was(
-    tmp_path: Path, browser: Browser
-) -> None:
-    out, plain = tagged_role(tmp_path), tagged_role(tmp_path, out="plain", mask=False)
-    steps, before = (column(folder / "findings.csv", "next_step") for folder in (out, plain))
-    (changed,) = {step for step in steps if "email-" in step}
-    assert re.fullmatch(
-        COMMENT + r"""aws iam tag-instance-profile --instance-profile-name=web --tags='\[\{"Key":"mail","Value":"""
-        r""""email-[a-z2-7]{10}"\}\]'""",
-        changed,
-    )
-    assert "aws iam delete-instance-profile --instance-profile-name=left" in steps
-    assert [step for step in steps if step != changed] == [step for step in before if "alice@" not in step]
-    book = openpyxl.load_workbook(out / "report.xlsx")
-    assert changed in [cell for row in book["untagged_profiles"].iter_rows(values_only=True) for cell in row]
-    with opened(browser, out / "report.html") as it:
-        first, rows = (it.page.locator(f"{place} code").all_text_contents() for place in (".begin", ".findings"))
-    for shown in (first, rows):
-        assert {one for one in shown if "email-" in one} == {changed}
 
 
 @pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])

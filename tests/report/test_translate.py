@@ -14,12 +14,9 @@ import jinja2
 import pytest
 from accounts import IAM_READS
 from accounts import load as load_account
-from axe_playwright_python.sync_playwright import Axe
 from builders import load, nested_role, profile, profile_list, role_detail
 from click.testing import CliRunner
 from jinja2 import nodes
-from playwright.sync_api import Browser, expect
-from test_page import opened
 
 import iamframe
 from iamframe.analysis import compare as changes
@@ -410,37 +407,3 @@ def test_the_english_page_reads_no_catalogue(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr("iamframe.report.translate.read_catalogue", unread)
     assert "</html>" in render_page(iamframe.run_checks(iamframe.load_sample()))
-
-
-@pytest.fixture(scope="module")
-def japanese(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page of the sample in Japanese, to be looked at alone."""
-    result = iamframe.run_checks(iamframe.load_sample())
-    return iamframe.write_report(result, tmp_path_factory.mktemp("japanese"), lang="ja")
-
-
-def test_the_filter_the_sorting_and_the_copy_button_speak_japanese(browser: Browser, japanese: Path) -> None:
-    with opened(browser, japanese) as it:
-        field = it.page.get_by_label("検出結果の絞り込み")
-        field.fill("legacy-ftp 中")
-        expect(it.page.get_by_role("status")).to_have_text(re.compile(r"^\d+ 件が該当 \(検出結果 126 件中\)$"))
-        assert it.page.locator("#hits-untagged_profiles").inner_text() == "該当 1 / "
-        field.fill("")
-        severity = it.page.locator(".index th").nth(1)
-        severity.click()
-        first = it.page.locator(".index tbody tr td:nth-child(2)").first
-        expect(first).to_have_text("高")
-        severity.click()
-        expect(first).to_have_text("低")
-        button = it.page.locator("tr.finding button").first
-        button.evaluate("button => button.click()")
-        expect(button).to_have_text(re.compile("コピーしました|選択しました"))
-        expect(button).to_have_text("コピー")
-        assert it.said == []
-
-
-@pytest.mark.parametrize("width", [1280, 390])
-def test_axe_finds_nothing_to_complain_about_in_japanese(browser: Browser, japanese: Path, width: int) -> None:
-    with opened(browser, japanese, width) as it:
-        assert Axe().run(it.page).response["violations"] == []
-        assert it.page.evaluate("document.documentElement.scrollWidth") == width

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from builders import ACCOUNT, dump, identity, load, nested_role, profile, profile_list, role_detail, write
-from test_page import HOSTILE
+from pages import HOSTILE
 
 import iamframe
 from iamframe.checks import Result

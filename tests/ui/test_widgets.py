@@ -19,8 +19,8 @@ import pytest
 from builders import ACCOUNT, dump, identity, load, nested_role, profile, profile_list, role_detail, write
 from conftest import needed
 from labs import environment, serving
+from pages import HOSTILE, hostile_documents
 from playwright.sync_api import Browser, Locator, Page, expect
-from test_page import HOSTILE, hostile_documents
 
 import iamframe
 from iamframe.errors import MissingExtraError, PolicyError
