@@ -24,6 +24,8 @@ from builders import (
 )
 from playwright.sync_api import Browser, Page
 
+from iamframe.inventory.export import unguarded
+
 HOSTILE = {
     "script": "<script>window.pwned=1</script>",
     "image": '"><img src=x onerror=window.pwned=1>',
@@ -134,3 +136,9 @@ def hostile_policy(text: str) -> str:
         check = "empty_profiles"
         reason = {json.dumps(text + "-reason")}
     """
+
+
+def exported(folder: Path) -> list[tuple[str, str]]:
+    """Check and name of the findings that were exported to a folder."""
+    with (folder / "findings.csv").open(encoding="utf-8-sig", newline="") as file:
+        return [(unguarded(row["check"]), unguarded(row["resource_name"])) for row in csv.DictReader(file)]

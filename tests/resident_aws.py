@@ -49,16 +49,23 @@ def resident_aws() -> Path:
     return place
 
 
-def _serve(address: str) -> None:
+@functools.cache
+def _loader() -> Any:
     from awscli.clidriver import create_clidriver
 
-    loader = create_clidriver().session.get_component("data_loader")
+    return create_clidriver().session.get_component("data_loader")
 
-    def driver() -> Any:
-        made = create_clidriver()
-        made.session.register_component("data_loader", loader)
-        return made
 
+def loaded_driver() -> Any:
+    """Return an AWS CLI that has run nothing yet, and finds the models of services as the ones before it left them."""
+    from awscli.clidriver import create_clidriver
+
+    driver = create_clidriver()
+    driver.session.register_component("data_loader", _loader())
+    return driver
+
+
+def _serve(address: str) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(address)
@@ -72,14 +79,14 @@ def _serve(address: str) -> None:
                 words, folder, environment = json.load(sent)
             if service := next((word for word in words if word in _READS.keys() - known), None):
                 known.add(service)
-                _rehearse(driver(), service)
+                _rehearse(loaded_driver(), service)
             if os.fork() == 0:
                 for number, file in enumerate(files):
                     os.dup2(file, number)
                 os.chdir(folder)
                 os.environ.clear()
                 os.environ.update(environment)
-                os._exit(_answer(caller, driver(), words))
+                os._exit(_answer(caller, loaded_driver(), words))
             caller.close()
             for file in files:
                 os.close(file)

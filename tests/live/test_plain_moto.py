@@ -1,16 +1,16 @@
-"""An account of plain moto, as others run it for their tests, filled with the AWS CLI: nothing false is said of it."""
+"""An account of plain moto, as other projects run it for their tests: nothing false is said of it."""
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import boto3
 import pytest
 from accounts import EC2, TRUST
-from awscli.clidriver import create_clidriver
+from builders import tag_list
 from moto.server import ThreadedMotoServer
 
 import iamframe
@@ -50,12 +50,7 @@ ROWS: list[tuple[str, str, dict[str, str], str, dict[str, str], str, set[str]]] 
     ("", "", {}, "/function", OPS, NOTHING, set()),
 ]
 WITHOUT_EC2 = {"/job", "/function"}
-
-
-def aws(*words: str, **options: Any) -> Any:
-    """Run the AWS CLI in this process."""
-    given = [f"--{name.replace('_', '-')}={v if isinstance(v, str) else json.dumps(v)}" for name, v in options.items()]
-    assert create_clidriver().main([*words, *given]) == 0, (words, options)
+client = cache(boto3.client)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +64,6 @@ def inventory() -> Iterator[iamframe.Inventory]:
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_DEFAULT_REGION": "eu-central-2",
-            "AWS_PAGER": "",
             "NO_PROXY": host,
         }.items():
             patch.setenv(name, value)
@@ -79,54 +73,50 @@ def inventory() -> Iterator[iamframe.Inventory]:
 
 
 def fill() -> None:
+    iam = client("iam")
     for profile, path, tags, role, role_tags, use, _ in ROWS:
         where, _, name = role.rpartition("/")
         if role:
             trust = LAMBDA if role in WITHOUT_EC2 else EC2
-            aws("iam", "create-role", role_name=name, path=f"{where}/", assume_role_policy_document=trust)
+            iam.create_role(RoleName=name, Path=f"{where}/", AssumeRolePolicyDocument=trust)
             if role_tags:
-                aws("iam", "tag-role", role_name=name, tags=as_list(role_tags))
+                iam.tag_role(RoleName=name, Tags=tag_list(role_tags))
         if not profile:
             continue
-        given = {"tags": as_list(tags)} if tags else {}
-        aws("iam", "create-instance-profile", instance_profile_name=profile, path=path, **given)
+        given: dict[str, Any] = {"Tags": tag_list(tags)} if tags else {}
+        iam.create_instance_profile(InstanceProfileName=profile, Path=path, **given)
         if role:
-            aws("iam", "add-role-to-instance-profile", instance_profile_name=profile, role_name=name)
+            iam.add_role_to_instance_profile(InstanceProfileName=profile, RoleName=name)
         use_it(profile, use)
 
 
-def as_list(tags: dict[str, str]) -> list[dict[str, str]]:
-    return [{"Key": key, "Value": value} for key, value in tags.items()]
-
-
 def use_it(profile: str, use: str) -> None:
-    image = "ami-12c6146b"
+    ec2 = client("ec2")
+    image = {"ImageId": "ami-12c6146b"}
     named = {"IamInstanceProfile": {"Name": profile}}
     if use == INSTANCE:
-        aws("ec2", "run-instances", image_id=image, instance_type="t3.micro", iam_instance_profile=f"Name={profile}")
+        ec2.run_instances(MinCount=1, MaxCount=1, InstanceType="t3.micro", **image, **named)
     elif use in (TEMPLATE, OLD_VERSION):
-        template = {"launch_template_name": f"t-{profile}"}
-        first = named if use == TEMPLATE else {"ImageId": image}
-        aws("ec2", "create-launch-template", **template, launch_template_data=first)
-        for data in (named, {"ImageId": image}) if use == OLD_VERSION else ():
-            aws("ec2", "create-launch-template-version", **template, launch_template_data=data)
+        name = f"t-{profile}"
+        ec2.create_launch_template(LaunchTemplateName=name, LaunchTemplateData=named if use == TEMPLATE else image)
+        for data in (named, image) if use == OLD_VERSION else ():
+            ec2.create_launch_template_version(LaunchTemplateName=name, LaunchTemplateData=data)
     elif use == CONFIGURATION:
-        configured = {"launch_configuration_name": profile, "image_id": image, "instance_type": "t3.micro"}
-        aws("autoscaling", "create-launch-configuration", **configured, iam_instance_profile=profile)
+        client("autoscaling").create_launch_configuration(
+            LaunchConfigurationName=profile, InstanceType="t3.micro", IamInstanceProfile=profile, **image
+        )
     elif use == BATCH:
-        boto3.client("iam").create_role(RoleName="service", AssumeRolePolicyDocument=LAMBDA, Tags=as_list(OPS))
-        ec2 = boto3.client("ec2")
+        iam = client("iam")
+        iam.create_role(RoleName="service", AssumeRolePolicyDocument=LAMBDA, Tags=tag_list(OPS))
         subnets = [one["SubnetId"] for one in ec2.describe_subnets()["Subnets"][:1]]
         groups = [one["GroupId"] for one in ec2.describe_security_groups()["SecurityGroups"][:1]]
-        arn = boto3.client("iam").get_instance_profile(InstanceProfileName=profile)["InstanceProfile"]["Arn"]
+        arn = iam.get_instance_profile(InstanceProfileName=profile)["InstanceProfile"]["Arn"]
         compute = {"type": "EC2", "minvCpus": 0, "maxvCpus": 4, "instanceTypes": ["m5.large"], "subnets": subnets}
-        aws(
-            "batch",
-            "create-compute-environment",
-            compute_environment_name="idle",
+        client("batch").create_compute_environment(
+            computeEnvironmentName="idle",
             type="MANAGED",
-            service_role="arn:aws:iam::123456789012:role/service",
-            compute_resources=compute | {"securityGroupIds": groups, "instanceRole": arn},
+            serviceRole="arn:aws:iam::123456789012:role/service",
+            computeResources=compute | {"securityGroupIds": groups, "instanceRole": arn},
         )
 
 

@@ -413,8 +413,10 @@ def test_rows_off_screen_are_not_laid_out_but_printed(browser: Browser, pages: P
         it.page.emulate_media(media="print" if media == "print" else "screen")
         bodies = it.page.locator("section[aria-labelledby=empty_profiles] tbody")
         assert bodies.evaluate_all("all => all.map(b => b.rows.length)") == [100, 100, 50]
-        drawn = "all => all.map(b => b.rows[0].checkVisibility({ contentVisibilityAuto: true }))"
-        assert bodies.evaluate_all(drawn) == [media == "print"] * 3
+        place = "[aria-labelledby=empty_profiles] tbody"
+        drawn = "b.rows[0].checkVisibility({ contentVisibilityAuto: true })"
+        all_so = f"wanted => [...document.querySelectorAll('{place}')].every(b => {drawn} === wanted)"
+        it.page.wait_for_function(all_so, arg=media == "print")
         display = it.page.eval_on_selector("#empty_profiles ~ .scroll thead", "head => getComputedStyle(head).display")
         assert display == ("table-header-group" if media == "print" else "block")
 
