@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
+import commands
 import pandas as pd
 
 import iamframe
@@ -33,6 +36,13 @@ def add(account: PracticeAccount, name: str, role: str | None = None, *, path: s
         iam.create_role(RoleName=role, AssumeRolePolicyDocument=EC2)
         iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=role)
     return str(made["InstanceProfile"]["Arn"])
+
+
+def snapshot(account: PracticeAccount, out: Path, *more: str, account_id: str | None = None) -> tuple[int, str, str]:
+    """Run `iamframe snapshot` of an account, in this process; return its exit status and what it printed."""
+    environment = os.environ | account.environment(account_id)
+    done = commands.run(Path.cwd(), "snapshot", "aws", "--out", str(out), *more, environment=environment)
+    return done.returncode, done.stdout, done.stderr
 
 
 def status(inventory: iamframe.Inventory, check: str) -> str:

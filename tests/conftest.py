@@ -13,6 +13,8 @@ import pytest
 import searching  # noqa: F401 (it loads the profile of Hypothesis)
 from playwright.sync_api import Browser, sync_playwright
 
+from iamframe.practice import PracticeAccount
+
 # moto makes 1,300 machine images for each region of each account, which takes a third of a second; here it makes one.
 os.environ.setdefault("MOTO_AMIS_PATH", str(Path(__file__).with_name("images.json")))
 
@@ -88,6 +90,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         report.outcome = "failed"
         report.longrepr = f"took {item.stash[SECONDS]:.1f} s, and {SLOWEST} s are the most: make it faster or split it"
     return report
+
+
+@pytest.fixture
+def account() -> Iterator[PracticeAccount]:
+    """A practice account of one region with nothing in it; one is opened in a millisecond."""
+    with PracticeAccount(regions=("us-east-1",)) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import io
 import json
 import os
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -45,12 +45,6 @@ MADE = int(os.environ.get("IAMFRAME_CHANGES", "60"))
 EKS = TRUST % "eks.amazonaws.com"
 
 Row = tuple[str, str, str | None]
-
-
-@pytest.fixture
-def account() -> Iterator[PracticeAccount]:
-    with PracticeAccount(regions=("us-east-1",)) as opened:
-        yield opened
 
 
 def rows(changes: iamframe.Changes, *names: str) -> list[tuple[Any, ...]]:

@@ -7,9 +7,6 @@ import json
 import os
 import random
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from hashlib import sha256
 from pathlib import Path
@@ -437,67 +434,6 @@ def test_what_killed_saves_left_is_cleared_after_a_day_and_not_before(tmp_path: 
         os.utime(folder, (time.time() - 90_000,) * 2)
     of_accounts("a").save(tmp_path / "snapshot")
     assert (old.exists(), new.exists(), other.exists()) == (False, True, True)
-
-
-SAVER = """
-import sys
-from test_snapshot import of_accounts
-inventories = {name: of_accounts(*(f"{name}{n}" for n in range(8))) for name in "ab"}
-inventories["a"].save(sys.argv[1])
-print("ready", flush=True)
-while True:
-    for name in "ba":
-        inventories[name].save(sys.argv[1])
-"""
-
-
-@pytest.fixture
-def saver(tmp_path: Path) -> object:
-    """A process that saves two inventories over one another until it is killed."""
-    started = []
-
-    def start() -> subprocess.Popen[str]:
-        here = Path(__file__).parent
-        path = os.pathsep.join(map(str, [here, here.parent, Path(iamframe.__file__).parent.parent]))
-        process = subprocess.Popen(
-            [sys.executable, "-c", SAVER, str(tmp_path / "snapshot")],
-            env=os.environ | {"PYTHONPATH": path}, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        started.append(process)
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
-
-
-def whose(inventory: Inventory) -> str:
-    """Which of the two that the saver saves this is; each frame is of that one alone."""
-    (name,) = {account[0] for frame in inventory.frames.values() for account in frame["account_id"]}
-    assert_same(of_accounts(*(f"{name}{n}" for n in range(8))), inventory)
-    return str(name)
-
-
-@pytest.mark.skipif(os.name == "nt", reason="there is no kill -9")
-def test_after_a_kill_at_any_moment_the_old_or_the_new_snapshot_opens(tmp_path: Path, saver: object) -> None:
-    moments = random.Random(os.environ.get("IAMFRAME_SEED"))
-    for _ in range(5):
-        process = saver()  # type: ignore[operator]
-        time.sleep(moments.uniform(0, 0.4))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        assert whose(open_snapshot(tmp_path / "snapshot")) in "ab"
-    of_accounts("z").save(tmp_path / "snapshot")
-    assert_same(of_accounts("z"), open_snapshot(tmp_path / "snapshot"))
-
-
-def test_who_opens_a_snapshot_while_it_is_replaced_gets_the_old_or_the_new_one(tmp_path: Path, saver: object) -> None:
-    saver()  # type: ignore[operator]
-    seen = {whose(open_snapshot(tmp_path / "snapshot")) for _ in range(40)}
-    assert seen == {"a", "b"}
 
 
 # Damage, and other versions

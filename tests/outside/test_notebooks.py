@@ -19,6 +19,7 @@ import pytest
 from builders import dump, identity, nested_role, profile, profile_list, role_detail, write
 from conftest import needed
 from labs import environment, serving
+from playwright.sync_api import expect
 
 import iamframe
 from iamframe.sources import sessions as connecting
@@ -408,6 +409,7 @@ NAME_SOURCE = """(source) => {
   const panel = window.jupyterapp.shell.currentWidget;
   const cell = panel.content.widgets.find((cell) => cell.model.type === "code").model.sharedModel;
   cell.setSource(cell.getSource().replace('SOURCE = "sample"', `SOURCE = ${JSON.stringify(source)}`));
+  panel.content.model.sharedModel.addCell({cell_type: "markdown", source: "$typeset$"});
 }"""
 
 MARKUP = "<img/src=x/onerror=window.pwned=1>"
@@ -454,6 +456,7 @@ def all_of_it_is_text(page: Any, outputs: list[list[dict[str, Any]]]) -> None:
     shown = "".join(str(output) for cell in outputs for output in cell)
     assert "output_type': 'error'" not in shown
     assert "Inventory(1 account, 2 roles, 3 profiles" in shown
-    page.wait_for_timeout(1000)
+    # JupyterLab has typeset all formulas when it has typeset that of the last cell, which is one.
+    expect(page.locator(".jp-MarkdownOutput mjx-container").last).to_be_attached(timeout=20_000)
     assert page.evaluate("() => window.pwned") is None
     assert page.locator(".jp-OutputArea :is(mjx-container, img:not(.jp-RenderedImage img), script)").count() == 0

@@ -5,20 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 from accounts import add, load
 
 from iamframe.practice import PracticeAccount
 from iamframe.sources.progress import shown
-
-
-@pytest.fixture
-def account() -> Iterator[PracticeAccount]:
-    with PracticeAccount(regions=("us-east-1",)) as opened:
-        yield opened
-
 
 COMMAND = [sys.executable, "-m", "iamframe.ui.cli", "check", "aws", "--only", "empty_profiles"]
 
