@@ -46,14 +46,12 @@ def snapshot(account: PracticeAccount, out: Path, *more: str, account_id: str | 
 
 
 def status(inventory: iamframe.Inventory, check: str) -> str:
-    coverage = iamframe.run_checks(inventory).coverage
-    (found,) = coverage["status"][coverage["check"] == check]
+    (found,) = iamframe.run_checks(inventory, only=check).coverage["status"]
     return str(found)
 
 
 def found(inventory: iamframe.Inventory, check: str) -> set[str]:
-    findings = iamframe.run_checks(inventory).findings
-    return set(findings["resource_name"][findings["check"] == check])
+    return set(iamframe.run_checks(inventory, only=check).findings["resource_name"])
 
 
 def without_cost(inventory: iamframe.Inventory) -> dict[str, pd.DataFrame]:

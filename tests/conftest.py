@@ -99,6 +99,14 @@ def account() -> Iterator[PracticeAccount]:
         yield opened
 
 
+@pytest.fixture
+def organization(account: PracticeAccount, monkeypatch: pytest.MonkeyPatch) -> PracticeAccount:
+    """That account, to which the variables of the AWS command line lead; members can be added."""
+    for name, value in account.environment().items():
+        monkeypatch.setenv(name, value)
+    return account
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """The Chromium of this machine."""

@@ -595,7 +595,7 @@ def test_results_are_compared_by_the_policy_and_the_checks_that_they_were_run_wi
 # All of them
 
 
-@searching(10)
+@searching(10, ci=6)
 @given(files=broken_worlds())
 def test_a_load_compared_with_itself_has_no_change(files: dict[str, bytes]) -> None:
     with folder_of(files) as folder:

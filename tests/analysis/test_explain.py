@@ -633,10 +633,10 @@ def sample() -> Inventory:
     return iamframe.load_sample()
 
 
-def test_its_findings_are_those_of_the_whole_inventory(sample: Inventory) -> None:
+@pytest.mark.parametrize(("kind", "step"), [("profile", 7), ("role", 11)])
+def test_its_findings_are_those_of_the_whole_inventory(sample: Inventory, kind: str, step: int) -> None:
     found = iamframe.run_checks(sample).findings
-    arns = [*sample.profiles["profile_arn"][::7], *sample.roles["role_arn"][::11]]
-    for arn in arns:
+    for arn in sample.frames[f"{kind}s"][f"{kind}_arn"][::step]:
         told = explain(sample, arn).to_frame()
         of_it = told[(told["section"] == "findings") & (told["field"] != "none")]
         shown = set(zip(of_it["field"], of_it["note"].str.split(": ", n=1).str[1], strict=True))

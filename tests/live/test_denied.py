@@ -127,18 +127,18 @@ def test_whatever_is_denied_nothing_false_is_said(
         )
 
 
+@pytest.mark.parametrize("pair", list(itertools.combinations(IAM_READS, 2)), ids="-".join)
 def test_whatever_two_iam_reads_are_denied_nothing_false_is_said(
-    filled: tuple[PracticeAccount, dict[str, Any]], whole: iamframe.Result
+    filled: tuple[PracticeAccount, dict[str, Any]], whole: iamframe.Result, pair: tuple[str, str]
 ) -> None:
     account, _ = filled
-    for pair in itertools.combinations(IAM_READS, 2):
-        for operation in pair:
-            account.deny(operation)
-        try:
-            inventory = load(account)
-        finally:
-            account.allow()
-        honest(iamframe.run_checks(inventory), whole)
+    for operation in pair:
+        account.deny(operation)
+    try:
+        inventory = load(account)
+    finally:
+        account.allow()
+    honest(iamframe.run_checks(inventory), whole)
 
 
 LOST = {

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +22,6 @@ from iamframe.sources.fleet import members_of
 from iamframe.sources.records import Plan
 
 ROLE = "OrganizationAccountAccessRole"
-# Ten accounts in the tests; IAMFRAME_FLEET=200 is the whole run.
-SIZE = int(os.environ.get("IAMFRAME_FLEET", "10"))
-PROFILES = int(os.environ.get("IAMFRAME_FLEET_PROFILES", "4"))
-
-
-@pytest.fixture
-def organization(monkeypatch: pytest.MonkeyPatch) -> Iterator[PracticeAccount]:
-    with PracticeAccount(regions=("us-east-1",)) as opened:
-        for name, value in opened.environment().items():
-            monkeypatch.setenv(name, value)
-        yield opened
 
 
 def members(organization: PracticeAccount, count: int, profiles: int = 2) -> list[str]:
@@ -306,31 +294,6 @@ def test_an_option_that_is_none_is_one_sentence(option: dict[str, Any], said: st
         load(["000000000001"], **option)
     with pytest.raises(SourceError, match=said):
         iamframe.load_account(progress=False, **option)
-
-
-def test_threads_processes_and_one_at_a_time_give_the_same_frames(organization: PracticeAccount) -> None:
-    ids = members(organization, 4)
-    one = iamframe.load_fleet(ids, role_name=ROLE, references=False, progress=False, executor=ThreadPoolExecutor(1))
-    same(one, load(ids))
-    with ProcessPoolExecutor(2) as processes:
-        same(one, load(ids, executor=processes))
-
-
-def test_dask_gives_the_same_frames_as_threads(organization: PracticeAccount) -> None:
-    distributed = pytest.importorskip("distributed", reason="the extra fleet is not installed")
-    ids = members(organization, SIZE, PROFILES)
-    broken = {"account_id": ids[-1], "role_name": "missing"}
-    # Three that fail, each in its way: no such role, no such account, a profile that is not there.
-    accounts = [*ids[:-2], broken, "999999999999", {"account_id": ids[-2], "profile": "nope"}]
-    threads = load(accounts)
-    with (
-        distributed.LocalCluster(n_workers=2, threads_per_worker=2, dashboard_address=None) as cluster,
-        distributed.Client(cluster) as client,
-    ):
-        dask = load(accounts, executor=client.get_executor(pure=False))
-    same(threads, dask)
-    assert len(threads.profiles) == (SIZE - 2) * PROFILES
-    assert len(threads.gaps[threads.gaps["operation"] == "AssumeRole"]) == 3
 
 
 def test_an_account_whose_credentials_expire_keeps_its_journal_and_the_rest_goes_on(

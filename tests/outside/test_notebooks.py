@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from builders import dump, identity, nested_role, profile, profile_list, role_detail, write
+from commands import run
 from conftest import needed
 from labs import environment, serving
 from playwright.sync_api import expect
@@ -368,6 +369,20 @@ def run_under_papermill(notebook: Path, folder: Path, **parameters: str) -> Path
             notebook, made, given, kernel_name="python3", cwd=folder, progress_bar=False, log_output=False
         )
     return made
+
+
+def test_a_copy_runs_where_it_is_and_writes_nothing_beside_its_folder(tmp_path: Path) -> None:
+    needed(find_spec("papermill"), "papermill", "pip install 'iamframe[notebooks]'")
+    run(tmp_path, "notebooks", "work")
+    for file in (tmp_path / "work").glob("*.ipynb"):
+        sources = [line for cell in cells(file) for line in cell["source"]]
+        assert not [line for line in sources if "../" in line]
+    command = [sys.executable, "-m", "papermill", "02_untagged_profiles.ipynb", "done.ipynb", "-k", "python3"]
+    env = environment(tmp_path / "settings") | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path / "work", env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "work" / "iamframe-report" / "untagged" / "report.html").exists()
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name != "settings") == ["work"]
 
 
 # In JupyterLab

@@ -245,10 +245,11 @@ def test_a_card_tells_the_finding_its_coverage_and_all_that_explain_tells(result
         exploring.card(result, 99)
 
 
-def test_what_is_explained_from_a_result_is_what_is_explained_from_its_inventory() -> None:
+@pytest.mark.parametrize(("kind", "step"), [("profile", 9), ("role", 11)])
+def test_what_is_explained_from_a_result_is_what_is_explained_from_its_inventory(kind: str, step: int) -> None:
     result = iamframe.run_checks(iamframe.load_sample())
     inventory = result.inventory
-    for arn in [*inventory.profiles["profile_arn"][::9], *inventory.roles["role_arn"][::11]]:
+    for arn in inventory.frames[f"{kind}s"][f"{kind}_arn"][::step]:
         told = iamframe.explain(result, arn).to_frame()
         pd.testing.assert_frame_equal(told, iamframe.explain(inventory, arn).to_frame())
 

@@ -8,12 +8,10 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from importlib.util import find_spec
 from pathlib import Path
 
 from commands import run
-from conftest import needed
-from test_notebooks import NOTEBOOKS, ROOT, cells, environment
+from test_notebooks import NOTEBOOKS, ROOT
 
 POLICY = "tag-policy.toml"
 NAMES = [*(path.name for path in NOTEBOOKS), POLICY]
@@ -61,20 +59,6 @@ def test_a_folder_that_cannot_be_written_to_is_refused_in_one_sentence(tmp_path:
 def test_no_folder_is_not_the_folder_that_one_is_in(tmp_path: Path) -> None:
     assert run(tmp_path, "notebooks", "").returncode == 2
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_copy_runs_where_it_is_and_writes_nothing_beside_its_folder(tmp_path: Path) -> None:
-    needed(find_spec("papermill"), "papermill", "pip install 'iamframe[notebooks]'")
-    run(tmp_path, "notebooks", "work")
-    for file in (tmp_path / "work").glob("*.ipynb"):
-        sources = [line for cell in cells(file) for line in cell["source"]]
-        assert not [line for line in sources if "../" in line]
-    command = [sys.executable, "-m", "papermill", "02_untagged_profiles.ipynb", "done.ipynb", "-k", "python3"]
-    env = environment(tmp_path / "settings") | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=tmp_path / "work", env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "work" / "iamframe-report" / "untagged" / "report.html").exists()
-    assert sorted(path.name for path in tmp_path.iterdir() if path.name != "settings") == ["work"]
 
 
 def test_they_are_found_in_an_installed_package_too(tmp_path: Path) -> None:
