@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
+import commands
 import pandas as pd
 
 import iamframe
@@ -35,15 +38,20 @@ def add(account: PracticeAccount, name: str, role: str | None = None, *, path: s
     return str(made["InstanceProfile"]["Arn"])
 
 
+def snapshot(account: PracticeAccount, out: Path, *more: str, account_id: str | None = None) -> tuple[int, str, str]:
+    """Run `iamframe snapshot` of an account, in this process; return its exit status and what it printed."""
+    environment = os.environ | account.environment(account_id)
+    done = commands.run(Path.cwd(), "snapshot", "aws", "--out", str(out), *more, environment=environment)
+    return done.returncode, done.stdout, done.stderr
+
+
 def status(inventory: iamframe.Inventory, check: str) -> str:
-    coverage = iamframe.run_checks(inventory).coverage
-    (found,) = coverage["status"][coverage["check"] == check]
+    (found,) = iamframe.run_checks(inventory, only=check).coverage["status"]
     return str(found)
 
 
 def found(inventory: iamframe.Inventory, check: str) -> set[str]:
-    findings = iamframe.run_checks(inventory).findings
-    return set(findings["resource_name"][findings["check"] == check])
+    return set(iamframe.run_checks(inventory, only=check).findings["resource_name"])
 
 
 def without_cost(inventory: iamframe.Inventory) -> dict[str, pd.DataFrame]:

@@ -1,4 +1,4 @@
-"""What several test files share: a real browser, and order after the notebooks."""
+"""What all tests share: a real browser, how long a test may take, and order after the notebooks."""
 
 from __future__ import annotations
 
@@ -6,13 +6,21 @@ import os
 import re
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+import searching  # noqa: F401 (it loads the profile of Hypothesis)
 from playwright.sync_api import Browser, sync_playwright
 
+from iamframe.practice import PracticeAccount
+
+# moto makes 1,300 machine images for each region of each account, which takes a third of a second; here it makes one.
+os.environ.setdefault("MOTO_AMIS_PATH", str(Path(__file__).with_name("images.json")))
+
 BEFORE = pytest.StashKey[set[Path]]()
+SECONDS = pytest.StashKey[float]()
+SLOWEST = 5
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
 QUIET = (
     "--no-sandbox",
@@ -34,6 +42,7 @@ def needed(found: object, what: str, how: str) -> None:
         pytest.skip(reason)
 
 
+OUTSIDE = {Path(__file__).parent / "outside", Path(__file__).parents[1] / "notebooks"}
 REPORTS = Path(__file__).parent.parent / "iamframe-report"
 
 
@@ -62,28 +71,40 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         REPORTS.rmdir()
 
 
-# Files are handed out whole, since accounts, pages and servers are shared within them, and in this order, so that
-# nobody waits for a long one that was begun last.
-LONGEST = (
-    "test_notebooks",
-    "test_page",
-    "test_collect",
-    "test_plan",
-    "test_changes",
-    "test_masking",
-    "test_resume",
-    "test_widgets",
-    "test_properties",
-    "test_plan_run",
-    "test_half_said",
-    "test_first_failure",
-    "test_wording",
-)
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    places = {name: place for place, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: places.get(item.path.stem, len(LONGEST)))
+    for item in items:
+        if not OUTSIDE.isdisjoint(item.path.parents):
+            item.add_marker("outside")
+    # Files are handed out whole, since accounts, pages and servers are shared within them; the longest go first.
+    items.sort(key=lambda item: item.get_closest_marker("outside") is None)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail a test of more than five seconds, its setup included, unless it needs another program."""
+    report = yield
+    if report.when != "teardown":
+        item.stash[SECONDS] = item.stash.get(SECONDS, 0.0) + report.duration
+    too_long = item.stash[SECONDS] > SLOWEST and not item.get_closest_marker("outside")
+    if too_long and report.when == "call" and report.passed and os.environ.get("IAMFRAME_CI"):
+        report.outcome = "failed"
+        report.longrepr = f"took {item.stash[SECONDS]:.1f} s, and {SLOWEST} s are the most: make it faster or split it"
+    return report
+
+
+@pytest.fixture
+def account() -> Iterator[PracticeAccount]:
+    """A practice account of one region with nothing in it; one is opened in a millisecond."""
+    with PracticeAccount(regions=("us-east-1",)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def organization(account: PracticeAccount, monkeypatch: pytest.MonkeyPatch) -> PracticeAccount:
+    """That account, to which the variables of the AWS command line lead; members can be added."""
+    for name, value in account.environment().items():
+        monkeypatch.setenv(name, value)
+    return account
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,747 @@
+"""What changed between two loads, each change by its name and no other, and what could not be compared."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import random
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from accounts import EC2, ID, TRUST, add
+from accounts import load as load_live
+from builders import (
+    ACCOUNT,
+    dump,
+    identity,
+    load,
+    nested_role,
+    profile,
+    profile_list,
+    role_detail,
+    tag_list,
+    trust,
+)
+from builders import EC2 as EC2_SERVICE
+from commands import run
+from hypothesis import assume, given
+from searching import searching
+from shapes import broken_worlds
+from test_properties import folder_of, loaded
+
+import iamframe
+from iamframe.inventory import schema
+from iamframe.practice import PracticeAccount
+
+# Each is made on resources of its own. To make more: `IAMFRAME_CHANGES=1000 pytest tests/analysis/test_compare.py`.
+MADE = int(os.environ.get("IAMFRAME_CHANGES", "60"))
+EKS = TRUST % "eks.amazonaws.com"
+
+Row = tuple[str, str, str | None]
+
+
+def rows(changes: iamframe.Changes, *names: str) -> list[tuple[Any, ...]]:
+    """The rows of changes, by the columns named, missing values as None."""
+    frame = changes.changes[list(names or ("change", "resource_name", "what"))].astype(object)
+    return list(frame.where(frame.notna(), None).itertuples(index=False, name=None))
+
+
+class Hand:
+    """Makes one random change after the other, each on resources that no other touches, and notes what it did."""
+
+    def __init__(self, account: PracticeAccount, truth: dict[str, dict[str, Any]], seed: int) -> None:
+        self.iam = account.session().client("iam")
+        self.random = random.Random(seed)
+        self.roles, self.profiles = truth["roles"], truth["profiles"]
+        held = {profile["role"] for profile in self.profiles.values()}
+        self.free = sorted(self.roles.keys() - held)
+        self.held = sorted(held - {None})
+        self.full = sorted(name for name, profile in self.profiles.items() if profile["role"])
+        self.empty = sorted(self.profiles.keys() - set(self.full))
+        for names in (self.free, self.held, self.full, self.empty):
+            self.random.shuffle(names)
+        self.made: list[Row] = []
+        self.number = 0
+
+    def role_arn(self, name: str, path: str | None = None) -> str:
+        return f"arn:aws:iam::{ID}:role{path or self.roles[name]['path']}{name}"
+
+    def profile_arn(self, name: str, path: str | None = None) -> str:
+        return f"arn:aws:iam::{ID}:instance-profile{path or self.profiles[name]['path']}{name}"
+
+    def new_name(self) -> str:
+        self.number += 1
+        return f"{self.random.choice(('web', 'etl', 'x+y=,.@-'))}-made-{self.number}"
+
+    def make(self, count: int) -> None:
+        while len(self.made) < count:
+            with suppress(IndexError):
+                self.random.choice(CHANGES)(self)
+
+    def taken(self, *names: list[str]) -> str:
+        """A resource that nothing was done to, off one of these lists; IndexError where all are used up."""
+        return self.random.choice([some for some in names if some]).pop()
+
+    # Roles that are in no profile
+
+    def create_role(self) -> None:
+        name, path = self.new_name(), self.random.choice(("/", "/made/", "/a/b/"))
+        self.iam.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=EC2, Tags=[{"Key": "T", "Value": "v"}])
+        self.made.append(("created", self.role_arn(name, path), None))
+
+    def delete_role(self) -> None:
+        name = self.taken(self.free)
+        self.iam.delete_role(RoleName=name)
+        self.made.append(("deleted", self.role_arn(name), None))
+
+    def recreate_role(self) -> None:
+        name = self.taken(self.free)
+        path = self.random.choice((self.roles[name]["path"], "/elsewhere/"))
+        self.iam.delete_role(RoleName=name)
+        self.iam.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=EKS)
+        self.made.append(("recreated", self.role_arn(name, path), None))
+
+    # Any role
+
+    def change_trust(self) -> None:
+        name = self.taken(self.free, self.held)
+        other = TRUST % self.random.choice(("lambda.amazonaws.com", "ecs-tasks.amazonaws.com"))
+        self.iam.update_assume_role_policy(RoleName=name, PolicyDocument=other)
+        self.made.append(("trust_changed", self.role_arn(name), None))
+
+    def say_the_same_trust(self) -> None:
+        """No change: the same policy, its keys in another order and its one service in a list."""
+        name = self.taken(self.held)
+        principal = {"Service": [self.roles[name]["trusts"]]}
+        statement = {"Action": ["sts:AssumeRole"], "Effect": "Allow", "Principal": principal}
+        document = {"Statement": statement, "Version": "2012-10-17"}
+        self.iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(document))
+
+    def change_session(self) -> None:
+        name = self.taken(self.free, self.held)
+        self.iam.update_role(RoleName=name, MaxSessionDuration=7200)
+        self.made.append(("changed", self.role_arn(name), "max_session_seconds"))
+
+    def retag_role(self) -> None:
+        name = self.taken(self.free, self.held)
+        self._retag(
+            self.roles[name]["tags"],
+            lambda key, value: self.iam.tag_role(RoleName=name, Tags=[{"Key": key, "Value": value}]),
+            lambda key: self.iam.untag_role(RoleName=name, TagKeys=[key]),
+            self.role_arn(name),
+        )
+
+    # Profiles
+
+    def create_profile(self) -> None:
+        name, path = self.new_name(), self.random.choice(("/", "/made/"))
+        self.iam.create_instance_profile(InstanceProfileName=name, Path=path)
+        if self.random.random() < 0.5:
+            self.iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=self.held[-1])
+        self.made.append(("created", self.profile_arn(name, path), None))
+
+    def delete_profile(self) -> None:
+        name = self.taken(self.full, self.empty)
+        if role := self.profiles[name]["role"]:
+            self.iam.remove_role_from_instance_profile(InstanceProfileName=name, RoleName=role)
+        self.iam.delete_instance_profile(InstanceProfileName=name)
+        self.made.append(("deleted", self.profile_arn(name), None))
+
+    def recreate_profile(self) -> None:
+        name = self.taken(self.full)
+        role, path = self.profiles[name]["role"], self.random.choice((self.profiles[name]["path"], "/elsewhere/"))
+        self.iam.remove_role_from_instance_profile(InstanceProfileName=name, RoleName=role)
+        self.iam.delete_instance_profile(InstanceProfileName=name)
+        self.iam.create_instance_profile(InstanceProfileName=name, Path=path)
+        if self.random.random() < 0.5:
+            self.iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=role)
+        self.made.append(("recreated", self.profile_arn(name, path), None))
+
+    def empty_profile(self) -> None:
+        name = self.taken(self.full)
+        self.iam.remove_role_from_instance_profile(InstanceProfileName=name, RoleName=self.profiles[name]["role"])
+        self.made.append(("relinked", self.profile_arn(name), None))
+
+    def fill_profile(self) -> None:
+        name = self.taken(self.empty)
+        self.iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=self.held[-1])
+        self.made.append(("relinked", self.profile_arn(name), None))
+
+    def relink_profile(self) -> None:
+        name = self.taken(self.full)
+        role = self.profiles[name]["role"]
+        other = next(one for one in reversed(self.held) if one != role)
+        self.iam.remove_role_from_instance_profile(InstanceProfileName=name, RoleName=role)
+        self.iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=other)
+        self.made.append(("relinked", self.profile_arn(name), None))
+
+    def retag_profile(self) -> None:
+        name = self.taken(self.full, self.empty)
+        self._retag(
+            self.profiles[name]["tags"],
+            lambda key, value: self.iam.tag_instance_profile(
+                InstanceProfileName=name, Tags=[{"Key": key, "Value": value}]
+            ),
+            lambda key: self.iam.untag_instance_profile(InstanceProfileName=name, TagKeys=[key]),
+            self.profile_arn(name),
+        )
+
+    def _retag(
+        self, tags: dict[str, str], tag: Callable[[str, str], Any], untag: Callable[[str], Any], arn: str
+    ) -> None:
+        key = self.random.choice(("Added", *tags))
+        if key in tags and self.random.random() < 0.5:
+            untag(key)
+        else:
+            tag(key, "made = so: @")
+        self.made.append(("retagged", arn, key))
+
+
+CHANGES = [
+    one
+    for name, one in vars(Hand).items()
+    if name.split("_")[0] in {"create", "delete", "recreate", "change", "say", "retag", "empty", "fill", "relink"}
+]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_of_random_changes_on_a_live_account_each_is_named_and_no_other(account: PracticeAccount, seed: int) -> None:
+    # An account may hold 1,000 of each.
+    truth = account.fill(roles=min(MADE * 2, 900), profiles=min(MADE + MADE // 2, 600))
+    old = load_live(account, role_details=True)
+    hand = Hand(account, truth, seed)
+    hand.make(MADE)
+    changes = iamframe.compare(old, load_live(account, role_details=True))
+    assert sorted(rows(changes, "change", "resource_arn", "what"), key=str) == sorted(hand.made, key=str)
+    told = changes.not_compared[~changes.not_compared["what"].str.startswith("findings of")]
+    assert told.empty, told.to_string()
+
+
+# One change
+
+
+def whole(folder: Path, roles: list[dict[str, Any]], profiles: list[dict[str, Any]], **more: Any) -> iamframe.Inventory:
+    """An account of which both lists were read, and the tags of roles."""
+    return load(folder, {"dump.json": dump(*roles), "profiles.json": profile_list(*profiles)} | more)
+
+
+def tagged(name: str, **tags: str) -> dict[str, Any]:
+    """The file of a profile's tags."""
+    return {f"instance-profile-tags/{name}.json": {"Tags": tag_list(tags), "IsTruncated": False}}
+
+
+def arn(kind: str, name: str) -> str:
+    return f"arn:aws:iam::{ACCOUNT}:{kind}/{name}"
+
+
+def apart(changes: iamframe.Changes) -> dict[str, str]:
+    """What could not be compared, but for findings and what these files never hold."""
+    frame = changes.not_compared
+    frame = frame[~frame["what"].str.startswith("findings of") & (frame["what"] != "descriptions and session lengths")]
+    return dict(zip(frame["what"], frame["reason"], strict=True))
+
+
+ALL_COLUMNS = ("change", "resource_arn", "what", "before", "after", "detail")
+
+
+def test_what_is_on_one_side_alone_was_created_or_deleted(tmp_path: Path) -> None:
+    old = whole(tmp_path / "old", [role_detail("gone")], [profile("left")])
+    new = whole(tmp_path / "new", [role_detail("made")], [profile("fresh")])
+    assert rows(iamframe.compare(old, new), *ALL_COLUMNS) == [
+        ("created", arn("instance-profile", "fresh"), None, None, "AIPAFRESH", "created 2024-05-01 09:00 UTC"),
+        ("created", arn("role", "made"), None, None, "AROAMADE", "created 2024-05-01 09:00 UTC"),
+        (
+            "deleted",
+            arn("instance-profile", "left"),
+            None,
+            "AIPALEFT",
+            None,
+            "is gone; it was created 2024-05-01 09:00 UTC",
+        ),
+        ("deleted", arn("role", "gone"), None, "AROAGONE", None, "is gone; it was created 2024-05-01 09:00 UTC"),
+    ]
+
+
+def test_another_id_under_the_same_arn_is_recreated_and_says_what_else_is_other(tmp_path: Path) -> None:
+    held = profile("web", nested_role("web"))
+    old = whole(tmp_path / "old", [role_detail("web", [held], {"Owner": "ops"})], [held])
+    again = role_detail("web", policy=trust("eks.amazonaws.com")) | {"RoleId": "AROAOTHER"}
+    new = whole(tmp_path / "new", [again], [profile("web") | {"InstanceProfileId": "AIPAOTHER"}])
+    assert rows(iamframe.compare(old, new), "resource_arn", "before", "after", "detail") == [
+        (
+            arn("instance-profile", "web"),
+            "AIPAWEB",
+            "AIPAOTHER",
+            "was made anew with the id AIPAOTHER; it was AIPAWEB; other too: its role",
+        ),
+        (
+            arn("role", "web"),
+            "AROAWEB",
+            "AROAOTHER",
+            "was made anew with the id AROAOTHER; it was AROAWEB; other too: its tags, its trust policy",
+        ),
+    ]
+
+
+def test_the_same_name_under_another_path_or_in_another_case_is_recreated_and_links_to_it_are_as_they_were(
+    tmp_path: Path,
+) -> None:
+    held = profile("p", nested_role("web"))
+    moved = profile("p", nested_role("web", "/x/", RoleId="AROANEW"))
+    old = whole(tmp_path / "old", [role_detail("web", [held]), role_detail("db")], [held])
+    new = whole(
+        tmp_path / "new",
+        [role_detail("web", [moved], path="/x/", RoleId="AROANEW"), role_detail("DB", RoleId="AROANEWER")],
+        [moved],
+    )
+    assert rows(iamframe.compare(old, new), "change", "before", "after", "detail") == [
+        ("recreated", arn("role", "db"), arn("role", "DB"), "was made anew as /DB; it was /db"),
+        ("recreated", arn("role", "web"), arn("role", "x/web"), "was made anew as /x/web; it was /web"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "before", "after", "detail"),
+    [
+        ("web", None, arn("role", "web"), None, "holds no role; it held web"),
+        (None, "web", None, arn("role", "web"), "holds web; it held no role"),
+        ("web", "db", arn("role", "web"), arn("role", "db"), "holds db; it held web"),
+    ],
+)
+def test_a_profile_that_holds_another_role_is_relinked(
+    tmp_path: Path, was: str | None, now: str | None, before: str, after: str, detail: str
+) -> None:
+    roles = {"Roles": [nested_role("web"), nested_role("db")], "IsTruncated": False}
+    old, new = (
+        load(tmp_path / side, {"r.json": roles, "p.json": profile_list(profile("p", role and nested_role(role)))})
+        for side, role in (("old", was), ("new", now))
+    )
+    assert rows(iamframe.compare(old, new), *ALL_COLUMNS) == [
+        ("relinked", arn("instance-profile", "p"), None, before, after, detail)
+    ]
+
+
+def test_each_key_of_a_tag_that_was_added_removed_or_changed_is_a_row(tmp_path: Path) -> None:
+    was = {"Kept": "1", "Owner": "ops", "Gone": "x"}
+    old = whole(tmp_path / "old", [role_detail("web", tags=was)], [profile("p")], **tagged("p"))
+    now = {"Kept": "1", "Owner": "dev", "Added": ""}
+    new = whole(tmp_path / "new", [role_detail("web", tags=now)], [profile("p")], **tagged("p", Owner="ops"))
+    role, of_profile = arn("role", "web"), arn("instance-profile", "p")
+    assert rows(iamframe.compare(old, new), *ALL_COLUMNS) == [
+        ("retagged", of_profile, "Owner", None, "ops", "tag Owner was added: ops"),
+        ("retagged", role, "Added", None, "", "tag Added was added: (empty)"),
+        ("retagged", role, "Gone", "x", None, "tag Gone was removed; it was x"),
+        ("retagged", role, "Owner", "ops", "dev", "tag Owner is dev; it was ops"),
+    ]
+
+
+def test_a_trust_policy_that_says_something_else_is_changed_and_one_that_is_only_written_otherwise_is_not(
+    tmp_path: Path,
+) -> None:
+    statement = {"Action": ["sts:AssumeRole"], "Principal": {"Service": [EC2_SERVICE]}, "Effect": "Allow"}
+    same = {"Statement": statement, "Version": "2012-10-17"}
+    narrowed = trust(EC2_SERVICE)
+    narrowed["Statement"][0]["Condition"] = {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
+    old = whole(tmp_path / "old", [role_detail(name) for name in ("eks", "narrowed", "same")], [])
+    new = whole(
+        tmp_path / "new",
+        [
+            role_detail("eks", policy=trust("eks.amazonaws.com")),
+            role_detail("narrowed", policy=narrowed),
+            role_detail("same", policy=same),
+        ],
+        [],
+    )
+    ec2 = "whether EC2 may assume it: maybe, it was yes"
+    assert rows(iamframe.compare(old, new), "change", "resource_name", "detail") == [
+        (
+            "trust_changed",
+            "eks",
+            f"now trusts eks.amazonaws.com; no longer trusts {EC2_SERVICE}; whether EC2 may assume it: no, it was yes",
+        ),
+        (
+            "trust_changed",
+            "narrowed",
+            f"trusts {EC2_SERVICE} as before, but the conditions are other; {ec2}",
+        ),
+    ]
+
+
+def test_a_role_that_everyone_may_assume_now_says_so(tmp_path: Path) -> None:
+    everyone = {"Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}]}
+    old = whole(tmp_path / "old", [role_detail("web")], [])
+    new = whole(tmp_path / "new", [role_detail("web", policy=everyone)], [])
+    assert rows(iamframe.compare(old, new), "change", "detail") == [
+        (
+            "trust_changed",
+            (
+                f"now trusts everyone (AWS: *); no longer trusts {EC2_SERVICE}; "
+                "whether EC2 may assume it: maybe, it was yes"
+            ),
+        )
+    ]
+
+
+def test_a_description_or_boundary_that_is_shown_on_one_side_alone_is_told_and_no_change(tmp_path: Path) -> None:
+    one = nested_role("web", MaxSessionDuration=3600, Description="front")
+    two = nested_role("web", MaxSessionDuration=7200)
+    old, new = (
+        load(tmp_path / name, {"roles.json": {"Roles": [role], "IsTruncated": False}, "p.json": profile_list()})
+        for name, role in (("old", one), ("new", two))
+    )
+    changes = iamframe.compare(old, new)
+    assert rows(changes, "change", "what", "before", "after") == [("changed", "max_session_seconds", "3600", "7200")]
+    assert apart(changes)["descriptions"] == "of 1 role shown in one alone, and perhaps not read in the other"
+
+
+def test_last_use_is_no_change(tmp_path: Path) -> None:
+    used = role_detail("web") | {"RoleLastUsed": {"LastUsedDate": "2024-06-01T00:00:00+00:00", "Region": "eu-west-1"}}
+    old, new = whole(tmp_path / "old", [role_detail("web")], []), whole(tmp_path / "new", [used], [])
+    assert iamframe.compare(old, new).is_empty
+
+
+# What could not be read
+
+
+@pytest.mark.parametrize(("read", "side", "change"), [("old", "OLD", "created"), ("new", "NEW", "deleted")])
+def test_what_a_list_that_is_not_whole_lacks_was_neither_created_nor_deleted(
+    tmp_path: Path, read: str, side: str, change: str
+) -> None:
+    """The one side holds a page of the list, the other all of it."""
+    page = {"dump.json": dump(IsTruncated=True), "p.json": profile_list(IsTruncated=True)} | {"id.json": identity()}
+    every = {"dump.json": dump(role_detail("web")), "p.json": profile_list(profile("web")), "id.json": identity()}
+    both = {"old": every, "new": every} | {read: page}
+    changes = iamframe.compare(*(load(tmp_path / name, both[name]) for name in ("old", "new")))
+    other = {"OLD": "NEW", "NEW": "OLD"}[side]
+    reason = f"not all were read in {side}, so that of 1 in {other} alone it is not known whether they were {change}"
+    assert changes.is_empty
+    assert apart(changes) == {"roles": reason, "profiles": reason}
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_tags_links_and_trust_that_one_side_did_not_read_are_no_changes(tmp_path: Path, turned: bool) -> None:
+    held = profile("p", nested_role("web"))
+    known = whole(
+        tmp_path / "known", [role_detail("web", [held], {"Owner": "ops"})], [held], **tagged("p", Owner="ops")
+    )
+    bare = {name: value for name, value in nested_role("web").items() if name != "AssumeRolePolicyDocument"}
+    unknown = load(
+        tmp_path / "unknown",
+        {
+            "r.json": {"Roles": [bare], "IsTruncated": False},
+            "p.json": profile_list({k: v for k, v in profile("p").items() if k != "Roles"}),
+        },
+    )
+    changes = iamframe.compare(*((unknown, known) if turned else (known, unknown)))
+    side = "OLD" if turned else "NEW"
+    assert changes.is_empty
+    assert apart(changes) == {
+        "role tags": f"not known of 1 of 1 role in {side}",
+        "trust policies": f"not known of 1 of 1 role in {side}",
+        "links": f"not known of 1 of 1 instance profile in {side}",
+        "profile tags": f"not known of 1 of 1 instance profile in {side}",
+    }
+
+
+def test_an_id_that_is_masked_or_missing_makes_nothing_recreated(tmp_path: Path) -> None:
+    masked = role_detail("web") | {"RoleId": "AROAXXXXXXXXXXXXXXXXX"}
+    missing = {name: value for name, value in profile("p").items() if name != "InstanceProfileId"}
+    old = whole(tmp_path / "old", [role_detail("web")], [profile("p")])
+    changes = iamframe.compare(old, whole(tmp_path / "new", [masked], [missing]))
+    assert changes.is_empty
+    assert apart(changes)["role ids"] == "not known of 1 of 1 role in NEW"
+    assert apart(changes)["profile ids"] == "not known of 1 of 1 instance profile in NEW"
+
+
+def test_an_account_that_is_on_one_side_alone_is_told_and_nothing_of_it_is_a_change(tmp_path: Path) -> None:
+    other = "000000000002"
+    old = whole(tmp_path / "old", [role_detail("web")], [])
+    new = whole(tmp_path / "new", [role_detail("web", account=other)], [profile("left", account=other)])
+    changes = iamframe.compare(old, new)
+    assert changes.is_empty
+    assert changes.not_compared.to_numpy().tolist() == [
+        [ACCOUNT, "account", "it is not in NEW, so that nothing of it was compared"],
+        [other, "account", "it is not in OLD, so that nothing of it was compared"],
+    ]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_role_known_by_its_name_alone_and_then_by_its_arn_is_the_same_role(tmp_path: Path, turned: bool) -> None:
+    by_name = load(tmp_path / "state", {"terraform.tfstate": terraform_profile("p", "Web")})
+    by_arn = load(tmp_path / "files", {"p.json": profile_list(profile("p", nested_role("web")))})
+    assert by_name.links["role_arn"].tolist() == ["name:Web"]
+    changes = iamframe.compare(*((by_arn, by_name) if turned else (by_name, by_arn)))
+    assert changes.changes.empty
+    other = load(tmp_path / "other", {"p.json": profile_list(profile("p", nested_role("db")))})
+    assert rows(iamframe.compare(by_name, other), "change", "before", "after") == [
+        ("relinked", "name:Web", arn("role", "db"))
+    ]
+
+
+def terraform_profile(name: str, role: str) -> dict[str, Any]:
+    """A Terraform state that manages one profile."""
+    attributes = {
+        "arn": arn("instance-profile", name),
+        "name": name,
+        "path": "/",
+        "role": role,
+        "unique_id": f"AIPA{name.upper()}",
+        "tags_all": {},
+    }
+    one = {
+        "mode": "managed",
+        "type": "aws_iam_instance_profile",
+        "name": name,
+        "instances": [{"attributes": attributes}],
+    }
+    return {"version": 4, "terraform_version": "1.9.0", "resources": [one]}
+
+
+# Findings
+
+
+def test_findings_that_came_and_went_are_new_and_gone_each_on_its_side(tmp_path: Path) -> None:
+    p, q = (profile(name, nested_role("web")) for name in ("p", "q"))
+    old = whole(tmp_path / "old", [role_detail("web", [p], {"a": "b"})], [p, profile("q")])
+    new = whole(tmp_path / "new", [role_detail("web", [q])], [profile("p"), q])
+    found = iamframe.compare(old, new).findings
+    assert found[["change", "check", "resource_name"]].to_numpy().tolist() == [
+        ["new", "empty_profiles", "p"],
+        ["new", "untagged_roles", "web"],
+        ["new", "name_mismatches", "q"],
+        ["gone", "empty_profiles", "q"],
+        ["gone", "name_mismatches", "p"],
+    ]
+
+
+def test_a_finding_of_what_one_side_did_not_read_is_neither_new_nor_gone(tmp_path: Path) -> None:
+    """The tags of p are read on both sides, those of q on one: which of the findings is new is known of p alone."""
+    old = whole(tmp_path / "old", [], [profile("p"), profile("q")], **tagged("p", Owner="ops"))
+    new = whole(tmp_path / "new", [], [profile("p"), profile("q")], **tagged("p"), **tagged("q"))
+    changes = iamframe.compare(old, new)
+    assert changes.findings[["change", "check", "resource_name"]].to_numpy().tolist() == [
+        ["new", "untagged_profiles", "p"]
+    ]
+    told = changes.not_compared.set_index("what")["reason"]["findings of untagged_profiles"]
+    assert told.startswith(
+        "1 finding in NEW alone: not known to be new; OLD: the tags of 1 of 2 profiles were not read"
+    )
+    turned = iamframe.compare(new, old)
+    assert turned.findings[["change", "resource_name"]].to_numpy().tolist() == [["gone", "p"]]
+
+
+def test_a_profile_that_only_became_referred_to_because_more_was_asked_is_no_finding_gone(
+    account: PracticeAccount,
+) -> None:
+    add(account, "web", "web")
+    instance(account, "web")
+    less = iamframe.load_account(account.session(), regions=["us-east-1"], progress=False, references=False)
+    more = iamframe.load_account(account.session(), progress=False)
+    for old, new in ((less, more), (more, less)):
+        changes = iamframe.compare(old, new)
+        assert changes.is_empty
+        assert "findings of unreferenced_profiles" in set(changes.not_compared["what"])
+    unseen = replace(more, references=schema.REFERENCES.empty())
+    assert iamframe.compare(unseen, more).findings["check"].tolist() == ["unreferenced_profiles"]
+    fewer_kinds = replace(unseen, calls=more.calls[more.calls["operation"] != "DescribeFleets"].reset_index(drop=True))
+    changes = iamframe.compare(fewer_kinds, more)
+    assert changes.is_empty
+    assert (
+        dict(zip(changes.not_compared["what"], changes.not_compared["reason"], strict=True))[
+            "findings of unreferenced_profiles"
+        ]
+        == "1 finding in OLD alone: not known to be gone, since other regions or services were read"
+    )
+
+
+def instance(account: PracticeAccount, name: str) -> None:
+    """Start an instance with a profile."""
+    account.session(region_name="us-east-1").client("ec2").run_instances(
+        ImageId="ami-12345678", MinCount=1, MaxCount=1, IamInstanceProfile={"Name": name}
+    )
+
+
+def test_a_finding_that_says_something_else_is_neither_new_nor_gone(tmp_path: Path) -> None:
+    """A pair of keys that read alike is the same one, whichever is the more used, and so is a difference of tags."""
+    old = whole(tmp_path / "old", [role_detail("a", tags={"Owner": "x"}), role_detail("b", tags={"owner": "x"})], [])
+    new = whole(
+        tmp_path / "new",
+        [role_detail("a", tags={"owner": "x", "OWNER": "y"}), role_detail("b", tags={"owner": "x"})],
+        [],
+    )
+    changes = iamframe.compare(old, new)
+    assert changes.findings.empty
+    assert iamframe.run_checks(new, ["tag_key_variants"]).findings["resource_name"].tolist() == ["owner"]
+
+
+def test_results_are_compared_by_the_policy_and_the_checks_that_they_were_run_with(tmp_path: Path) -> None:
+    policy = tmp_path / "tags.toml"
+    policy.write_text('[required_tags]\nOwner = "*"\n', encoding="utf-8")
+    old = whole(tmp_path / "old", [role_detail("web", tags={"Owner": "x"})], [])
+    new = whole(tmp_path / "new", [role_detail("web", tags={"Team": "x"})], [])
+    result = iamframe.run_checks(new, ["missing_required_tags"], policy)
+    for changes in (iamframe.compare(old, result), iamframe.compare(old, new, policy=policy)):
+        assert changes.findings[["change", "check"]].to_numpy().tolist() == [["new", "missing_required_tags"]]
+    assert iamframe.compare(old, new).findings.empty
+
+
+# All of them
+
+
+@searching(10, ci=6)
+@given(files=broken_worlds())
+def test_a_load_compared_with_itself_has_no_change(files: dict[str, bytes]) -> None:
+    with folder_of(files) as folder:
+        inventory = loaded(folder)
+    assume(inventory is not None)
+    assert inventory is not None
+    changes = iamframe.compare(inventory, inventory)
+    assert changes.is_empty
+    assert changes.changes.dtypes.to_dict() == schema.CHANGES.empty().dtypes.to_dict()
+    assert changes.findings.dtypes.to_dict() == schema.CHANGED_FINDINGS.empty().dtypes.to_dict()
+    assert not changes.not_compared.duplicated(["account_id", "what"]).any()
+
+
+def test_a_comparison_says_in_one_line_what_it_found_and_changes_no_frame() -> None:
+    sample = iamframe.load_sample()
+    before = {name: frame.copy(deep=True) for name, frame in sample.frames.items()}
+    fewer = replace(sample, tags=sample.tags.iloc[1:].reset_index(drop=True))
+    changes = iamframe.compare(sample, fewer)
+    assert repr(changes).startswith("Changes(1 retagged; ")
+    assert changes.summary.to_numpy().tolist()[4] == ["retagged", 1, 0]
+    for name, frame in sample.frames.items():
+        pd.testing.assert_frame_equal(frame, before[name])
+
+
+# On the command line, as files, on the page
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Path:
+    """A folder with an account as it was, and as it is: a role was made, and the tag of another changed."""
+    whole(tmp_path / "old", [role_detail("web", tags={"Owner": "ops"})], [])
+    whole(tmp_path / "new", [role_detail("web", tags={"Owner": "=1+1"}), role_detail("db", tags={"a": "b"})], [])
+    return tmp_path
+
+
+def said(done: Any) -> list[str]:
+    """What a command printed on standard error about things that were not compared, but for findings."""
+    return [line for line in done.stderr.splitlines() if line.startswith("not compared: ") and "findings" not in line]
+
+
+def test_diff_prints_the_changes_by_kind_and_on_standard_error_what_was_not_compared(two: Path) -> None:
+    done = run(two, "diff", "old", "new")
+    found = "ec2_roles_without_profile: trusts EC2 and is in no instance profile"
+    assert done.stdout.splitlines() == [
+        "created: 1",
+        f"  {ACCOUNT}  role              db: created 2024-05-01 09:00 UTC",
+        "retagged: 1",
+        f"  {ACCOUNT}  role              web: tag Owner is =1+1; it was ops",
+        "finding new: 1",
+        f"  low     {ACCOUNT}  role              db: {found}",
+    ]
+    assert done.stderr.startswith("1 created, 1 retagged; findings: 1 new; ")
+    assert said(done) == [
+        f"not compared: descriptions and session lengths in {ACCOUNT}: not known of 1 of 1 role in OLD and NEW"
+    ]
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (["old", "new"], 0),
+        (["old", "new", "--fail-on-change"], 1),
+        (["old", "old", "--fail-on-change"], 0),
+        (["old", "nowhere", "--fail-on-change"], 2),
+        (["old"], 2),
+        (["old", "new", "--regions", "eu-west-1"], 2),
+        (["old", "new", "--policy", "nowhere.toml"], 2),
+    ],
+)
+def test_the_exit_status_of_diff_tells_of_changes_only_where_it_is_asked(
+    two: Path, arguments: list[str], status: int
+) -> None:
+    done = run(two, "diff", *arguments)
+    assert done.returncode == status
+    assert "Traceback" not in done.stderr
+    assert (done.stdout == "") == (status == 2 or arguments[1] == "old")
+
+
+def test_where_nothing_could_be_compared_diff_says_so_first_and_strict_exits_3(tmp_path: Path) -> None:
+    whole(tmp_path / "old", [role_detail("web")], [])
+    load(tmp_path / "new", {"p.json": profile_list()} | {"id.json": identity()})
+    done = run(tmp_path, "diff", "old", "new", "--fail-on-change")
+    first, *apart = done.stderr.splitlines()
+    things = len(iamframe.compare(*(iamframe.load_files(tmp_path / side) for side in ("old", "new"))).not_compared)
+    assert things > 1
+    assert first == f"no change in what could be compared; {things} things could not be."
+    assert any("not compared: roles" in line for line in apart)
+    assert done.returncode == 0
+    assert run(tmp_path, "diff", "old", "new", "--strict").returncode == 3
+    assert run(tmp_path, "diff", "old", "new", "--fail-on-change", "--strict").returncode == 3
+
+
+def test_loads_of_different_accounts_are_refused_since_nothing_of_them_can_be_compared(tmp_path: Path) -> None:
+    whole(tmp_path / "old", [role_detail("web")], [])
+    load(tmp_path / "new", {"p.json": profile_list()} | {"id.json": identity("000000000002")})
+    for command in (["diff", "old", "new", "--fail-on-change"], ["report", "new", "--compare", "old", "--out", "out"]):
+        done = run(tmp_path, *command)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr == (
+            f"iamframe: nothing can be compared: old is of {ACCOUNT}, and new of 000000000002; "
+            "name two loads of the same account\n"
+        )
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_change_is_told_before_what_could_not_be_compared(two: Path) -> None:
+    assert run(two, "diff", "old", "new", "--fail-on-change", "--strict").returncode == 1
+    assert run(two, "diff", "old", "new", "--strict").returncode == 3
+
+
+def test_diff_as_csv_json_and_markdown_holds_each_change_and_nothing_else(two: Path) -> None:
+    read = list(csv.DictReader(io.StringIO(run(two, "diff", "old", "new", "--format", "csv").stdout)))
+    assert [(row["change"], row["resource_name"], row["what"], row["after"]) for row in read] == [
+        ("created", "db", "", "AROADB"),
+        ("retagged", "web", "Owner", "'=1+1"),
+        ("finding_new", "db", "ec2_roles_without_profile", ""),
+    ]
+    document = json.loads(run(two, "diff", "old", "new", "--format", "json").stdout)
+    assert [row["change"] for row in document["changes"]] == ["created", "retagged"]
+    assert [row["check"] for row in document["findings"]] == ["ec2_roles_without_profile"]
+    assert {row["account_id"] for row in document["not_compared"]} == {ACCOUNT}
+    table = run(two, "diff", "old", "new", "--format", "markdown").stdout.splitlines()
+    assert table[0] == "| change | account | type | name | what changed |"
+    assert table[3] == f"| retagged | {ACCOUNT} | role | web | tag Owner is =1+1; it was ops |"
+    assert len(table) == 5
+
+
+def test_diff_writes_three_files_where_it_is_asked(two: Path) -> None:
+    run(two, "diff", "old", "new", "--out", "out")
+    assert sorted(file.name for file in (two / "out").iterdir()) == [
+        "changed_findings.csv",
+        "changes.csv",
+        "not_compared.csv",
+    ]
+    table = pd.read_csv(two / "out" / "changes.csv", dtype=str, encoding="utf-8-sig")
+    assert table[["change", "resource_name"]].to_numpy().tolist() == [["created", "db"], ["retagged", "web"]]
+
+
+def test_a_report_compared_with_an_older_source_has_a_section_and_one_without_takes_its_files_away(two: Path) -> None:
+    done = run(two, "report", "new", "--compare", "old", "--out", "out")
+    assert done.stdout.splitlines()[1].startswith("Since old: 1 created, 1 retagged; findings: 1 new; ")
+    summary = json.loads((two / "out" / "summary.json").read_text("utf-8"))
+    assert summary["changes"] == {"created": 1, "finding_new": 1, "retagged": 1}
+    assert (two / "out" / "not_compared.csv").exists()
+    run(two, "report", "new", "--out", "out")
+    assert not list((two / "out").glob("chang*.csv")) + list((two / "out").glob("not_compared.csv"))
+    assert "changes" not in json.loads((two / "out" / "summary.json").read_text("utf-8"))
+    assert 'id="changes"' not in (two / "out" / "report.html").read_text("utf-8")

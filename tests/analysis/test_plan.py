@@ -1,0 +1,581 @@
+"""Clean-up plans: what is planned, what is not and why, and how it is written down."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shlex
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import botocore.exceptions
+import botocore.session
+import jmespath
+import pandas as pd
+import pytest
+from accounts import EC2, ID, add
+from builders import ACCOUNT, dump, load, nested_role, profile, profile_list, role_detail, tag_list
+from commands import run
+from hypothesis import example, given
+from hypothesis import strategies as st
+from plans import NOW, checked, name_in_template, reasons, tag_role
+from searching import searching
+from test_consumers import CASES, of, records
+
+import iamframe
+from iamframe import Plan, Result
+from iamframe.analysis.plan import reads as look
+from iamframe.analysis.plan.plan import CHECKS
+from iamframe.knowledge.operations import cli_name
+from iamframe.practice import PracticeAccount
+from iamframe.sources.consumers import CONSUMERS, Consumer
+
+# What is not planned
+
+
+def test_what_is_in_use_wanted_back_or_needed_is_left_alone() -> None:
+    with PracticeAccount(regions=["us-east-1"]) as account:
+        iam = account.session().client("iam")
+        add(account, "named")
+        name_in_template(account, "named")
+        add(account, "eks-08c968da-2d88-0096-4c82-1ee57490a6af")
+        add(account, "prod_4067990795380418201", path="/karpenter/eu-west-1/prod/x/")
+        add(account, "old_4067990795380418201", **{"kubernetes.io/cluster/old": "owned"})
+        add(account, "infra-x7k2p-worker-profile", "infra-x7k2p-worker-role")
+        tag_role(account, "infra-x7k2p-worker-role", Owner="ops")
+        add(account, "DataPipelineDefaultResourceRole", "DataPipelineDefaultResourceRole")
+        add(account, "patched", **{"QSConfigId-a1b2": "a1b2"})
+        iam.create_service_linked_role(AWSServiceName="autoscaling.amazonaws.com")
+        add(account, "linked")
+        iam.add_role_to_instance_profile(InstanceProfileName="linked", RoleName="AWSServiceRoleForAutoScaling")
+        plan = iamframe.plan(checked(account), min_age=NOW)
+        found = {name: reason for (check, name), reason in reasons(plan).items() if check in CHECKS[:2]}
+    untagged = reasons(plan)["untagged_profiles", "infra-x7k2p-worker-profile"]
+    assert untagged == "OpenShift manages it, as its names and path say"
+    wanted = "which will make it again or want it back"
+    assert plan.steps.empty
+    assert found.pop("named").startswith("the launch-template lt-")
+    assert found == {
+        "eks-08c968da-2d88-0096-4c82-1ee57490a6af": f"by its name it may be one of EKS managed node group, {wanted}",
+        "prod_4067990795380418201": f"by its name it may be one of Karpenter, {wanted}",
+        "old_4067990795380418201": (
+            f"its tag kubernetes.io/cluster/old says that a Kubernetes cluster made it, {wanted}"
+        ),
+        "infra-x7k2p-worker-profile": f"its names and path are those of OpenShift, {wanted}",
+        "DataPipelineDefaultResourceRole": f"its names and path are those of AWS Data Pipeline, {wanted}",
+        "patched": "its tag QSConfigId-a1b2 is one that SSM Quick Setup needs",
+        "linked": "AWS manages the role AWSServiceRoleForAutoScaling in it",
+    }
+
+
+def test_what_is_younger_than_a_day_is_left_alone_unless_another_age_is_given() -> None:
+    with PracticeAccount(regions=["us-east-1"]) as account:
+        add(account, "new")
+        result = checked(account)
+    created = result.inventory.profiles["created_at"].iloc[0].strftime("%Y-%m-%dT%H:%M:%SZ")
+    plan = iamframe.plan(result)
+    assert reasons(plan)["empty_profiles", "new"] == f"it was made {created}, less than 1 day before it was read"
+    assert plan.steps.empty
+    assert reasons(iamframe.plan(result, min_age=timedelta(hours=12)))["empty_profiles", "new"].endswith(
+        "less than 12 hours before it was read"
+    )
+    assert iamframe.plan(result, min_age=NOW).steps["action"].tolist() == ["check", "check", "delete"]
+
+
+@pytest.mark.parametrize("age", [timedelta(days=-1), "-1d", "soon", "nan", 1, None])
+def test_an_age_that_is_none_is_refused_in_a_sentence(tmp_path: Path, age: Any) -> None:
+    found = result(tmp_path, pair({}, {}))
+    for name in ("min_age", "min_idle"):
+        with pytest.raises(iamframe.IamframeError, match=rf"^{name}: .+ is no age; give days or hours, such as 1d"):
+            iamframe.plan(found, **{name: age})
+
+
+def test_what_was_used_lately_is_started_by_something_between_two_loads() -> None:
+    with PracticeAccount(regions=["us-east-1"]) as account:
+        for name in ("now-and-then", "long-ago", "never", "unread"):
+            add(account, name, name)
+        add(account, "empty")
+        inventory = checked(account).inventory
+    read = inventory.accounts["captured_at"].iloc[0]
+    days = {"now-and-then": 89, "long-ago": 91}
+    roles = inventory.roles.assign(
+        last_used_at=[read - timedelta(days=days[n]) if n in days else pd.NaT for n in inventory.roles["role_name"]],
+        last_used_known=inventory.roles["role_name"] != "unread",
+    )
+    found = iamframe.run_checks(replace(inventory, roles=roles))
+    plan = iamframe.plan(found, min_age="0d")
+    assert reasons(plan)["unreferenced_profiles", "now-and-then"] == (
+        f"the role now-and-then in it was last used {read - timedelta(days=89):%Y-%m-%d}, less than 90 days before it "
+        "was read: something may start instances with it now and then"
+    )
+    deleted = plan.steps[plan.steps["action"] == "delete"].set_index("resource_name")["rests_on"]
+    assert {name: text.partition(f"; the role {name}: ")[2] for name, text in deleted.items()} == {
+        "long-ago": f"last used {read - timedelta(days=91):%Y-%m-%d}",
+        "never": "not used in 400 days",
+        "unread": "when it was last used was not read",
+        "empty": "",
+    }
+    for idle, too in ((timedelta(days=89), {"now-and-then"}), ("92d", set()), ("0", {"now-and-then"})):
+        steps = iamframe.plan(found, min_age=NOW, min_idle=idle).steps
+        gone = set(steps["resource_name"][steps["action"] == "delete"])
+        assert gone == {"never", "unread", "empty", *too} | ({"long-ago"} if idle != "92d" else set())
+
+
+@pytest.mark.parametrize("references", ["core", "none", False])
+def test_nothing_is_deleted_where_a_consumer_was_not_asked(references: Any) -> None:
+    """Nor is an empty profile: what was not asked may name it."""
+    with PracticeAccount(regions=["us-east-1"]) as account:
+        add(account, "web", "web")
+        add(account, "left")
+        inventory = checked(account, references=references).inventory
+    plan = iamframe.plan(iamframe.run_checks(inventory), min_age=NOW, min_idle="0")
+    assert plan.steps.empty
+    assert reasons(plan)["empty_profiles", "left"].startswith("use unknown: ")
+
+
+def test_what_services_made_and_nothing_uses_is_planned_once_they_were_asked() -> None:
+    with PracticeAccount(regions=["us-east-1"]) as account:
+        for name in ("aws-elasticbeanstalk-ec2-role", "ecsInstanceRole"):
+            add(account, name, name)
+        account.session().client("iam").create_role(
+            RoleName="AWSCloud9SSMAccessRole", Path="/service-role/", AssumeRolePolicyDocument=EC2
+        )
+        add(account, "AWSCloud9SSMInstanceProfile", path="/cloud9/")
+        account.session().client("iam").add_role_to_instance_profile(
+            InstanceProfileName="AWSCloud9SSMInstanceProfile", RoleName="AWSCloud9SSMAccessRole"
+        )
+        plan = iamframe.plan(checked(account), min_age=NOW)
+    deleted = plan.steps[plan.steps["action"] == "delete"].set_index("resource_name")["why"]
+    assert set(deleted.index) == {
+        "aws-elasticbeanstalk-ec2-role",
+        "ecsInstanceRole",
+        "AWSCloud9SSMInstanceProfile",
+    }
+    assert "; AWS Cloud9 uses it by this name " in deleted["AWSCloud9SSMInstanceProfile"]
+
+
+def arn(name: str, account: str = ID) -> str:
+    return f"arn:aws:iam::{account}:instance-profile/{name}"
+
+
+@pytest.mark.parametrize(
+    ("named", "deleted"),
+    [
+        ("WEB", {"nobody", "old"}),
+        (arn("web"), {"nobody", "old"}),
+        (arn("team/web"), {"nobody", "old"}),
+        # With another path it is no use that AWS documents; that it is none is not documented either.
+        (arn("OTHER/Web"), {"nobody", "old"}),
+        (arn("a/b/old"), {"nobody", "web"}),
+        ("Old", {"nobody", "web"}),
+        # Of another account, or not of this name.
+        (arn("team/web", "210987654321"), {"nobody", "old", "web"}),
+        (arn("web/other"), {"nobody", "old", "web"}),
+    ],
+)
+def test_what_a_template_names_in_any_case_or_with_any_path_is_not_planned(named: str, deleted: set[str]) -> None:
+    with PracticeAccount(regions=["us-east-1"]) as account:
+        add(account, "web", "web", path="/team/")
+        add(account, "old")
+        add(account, "nobody", "nobody")
+        name_in_template(account, named)
+        plan = iamframe.plan(checked(account), min_age=NOW)
+    assert set(plan.steps["resource_name"][plan.steps["action"] == "delete"]) == deleted
+    left = {name: why for (check, name), why in reasons(plan).items() if check in CHECKS[:2]}
+    assert all(why.startswith("the launch-template lt-") for why in left.values())
+
+
+@pytest.mark.parametrize(
+    ("options", "denied", "reason"),
+    [
+        ({"regions": ["us-east-1"]}, None, "use unknown: regions other than us-east-1 were not asked for"),
+        ({"references": False}, None, "use unknown: "),
+        ({}, "DescribeLaunchTemplateVersions", "use unknown: "),
+        ({}, "ListInstanceProfileTags GetInstanceProfile", "its tags were not read, "),
+    ],
+)
+def test_what_could_not_be_seen_is_not_planned(options: dict[str, Any], denied: str | None, reason: str) -> None:
+    with PracticeAccount() as account:
+        add(account, "left")
+        add(account, "free", "free")
+        for action in (denied or "").split():
+            account.deny(action)
+        plan = iamframe.plan(checked(account, **options), min_age=NOW)
+    assert plan.steps.empty
+    assert reasons(plan)["empty_profiles", "left"].startswith(reason)
+
+
+def result(folder: Path, documents: dict[str, Any], policy: str | None = None) -> Result:
+    inventory = load(folder / "dumps", documents)
+    (folder / "policy.toml").write_text(policy or "", encoding="utf-8")
+    return iamframe.run_checks(inventory, policy=folder / "policy.toml")
+
+
+def planned(folder: Path, documents: dict[str, Any], policy: str | None = None) -> Plan:
+    return iamframe.plan(result(folder, documents, policy), min_age=NOW)
+
+
+def long(record: dict[str, Any]) -> dict[str, Any]:
+    """A record with ids of the length that AWS gives."""
+    ids = {key: f"{value[:4]}{value[4:].encode().hex():0<17}" for key, value in record.items() if key.endswith("Id")}
+    return record | ids
+
+
+def pair(role: dict[str, str], *held_by: dict[str, str], name: str = "web", **more: Any) -> dict[str, Any]:
+    """A role, and the profiles `NAME`, `NAME2` … that hold it, with their tags."""
+    names = [f"{name}{number or ''}" for number in range(len(held_by))]
+    nested = long(nested_role(name, **more))
+    profiles = [long(profile(one, nested)) for one in names]
+    documents: dict[str, Any] = {
+        "d.json": dump(long(role_detail(name, [long(profile(one)) for one in names], role, **more))),
+        "p.json": profile_list(*profiles),
+    }
+    return documents | {
+        f"instance-profile-tags/{one}.json": {"Tags": tag_list(tags)} for one, tags in zip(names, held_by, strict=True)
+    }
+
+
+def set_by(plan: Plan) -> dict[str, dict[str, str]]:
+    """What the commands set, by resource, as the CLI reads them."""
+    sets = {}
+    for command in plan.steps["command"][plan.steps["action"] == "tag"]:
+        aws, iam, verb, name, tags = shlex.split(command)
+        assert (aws, iam) == ("aws", "iam")
+        key = verb.removeprefix("tag-") + "/" + name.partition("=")[2]
+        sets[key] = {tag["Key"]: tag["Value"] for tag in json.loads(tags.removeprefix("--tags="))}
+    return sets
+
+
+def test_what_is_meant_so_or_accepted_is_left_alone(tmp_path: Path) -> None:
+    policy = (
+        '[[accepted]]\ncheck = "untagged_profiles"\nreason = "by hand"\n'
+        '[[accepted]]\ncheck = "tag_differences"\nreason = "too"\n'
+    )
+    plan = planned(tmp_path, pair({"Owner": "ops"}, {}), policy)
+    assert plan.steps.empty
+    assert reasons(plan) == {
+        ("untagged_profiles", "web"): "accepted: by hand",
+        ("tag_differences", "web"): "accepted: too",
+    }
+    cloud9 = pair({"Owner": "ops"}, {}, name="AWSCloud9SSMAccessRole", path="/service-role/")
+    cloud9["p.json"]["InstanceProfiles"][0] |= {
+        "Path": "/cloud9/",
+        "InstanceProfileName": "AWSCloud9SSMInstanceProfile",
+        "Arn": f"arn:aws:iam::{ACCOUNT}:instance-profile/cloud9/AWSCloud9SSMInstanceProfile",
+    }
+    cloud9["d.json"]["RoleDetailList"][0]["InstanceProfileList"] = cloud9["p.json"]["InstanceProfiles"]
+    cloud9["instance-profile-tags/AWSCloud9SSMInstanceProfile.json"] = {"Tags": []}
+    plan = planned(tmp_path / "c9", cloud9)
+    assert reasons(plan)["tag_differences", "AWSCloud9SSMInstanceProfile"] == "AWS Cloud9 makes it so"
+
+
+def test_no_resource_gets_more_than_fifty_tags(tmp_path: Path) -> None:
+    few, many = ({f"k{number}": "v" for number in some} for some in (range(20, 50), range(50)))
+    assert set_by(planned(tmp_path / "50", pair(many, few))) == {
+        "instance-profile/web": {f"k{number}": "v" for number in range(20)}
+    }
+    over = planned(
+        tmp_path / "51", pair({f"k{number}": "v" for number in range(30)}, {f"j{n}": "v" for n in range(21)})
+    )
+    assert set_by(over) == {}
+    assert reasons(over)["tag_differences", "web"].endswith("would have 51 tags, and AWS takes 50")
+
+
+def test_keys_that_aws_reserves_are_never_set(tmp_path: Path) -> None:
+    plan = planned(tmp_path, pair({"Owner": "ops", "aws:x": "y"}, {"aws:z": "w"}))
+    assert set_by(plan) == {"instance-profile/web": {"Owner": "ops"}}
+    assert set_by(planned(tmp_path / "value", pair({"Owner": "aws:me"}, {}))) == {}
+
+
+def test_a_tag_that_would_set_a_role_apart_from_its_other_profiles_is_not_planned(tmp_path: Path) -> None:
+    plan = planned(tmp_path, pair({"Team": "a"}, {"Team": "a"}, {"Team": "a", "Extra": "1"}))
+    assert set_by(plan) == {}
+    assert reasons(plan) == {
+        ("tag_differences", "web1"): "the profile web and the role web would then differ",
+    }
+
+
+def test_profiles_of_one_role_that_disagree_leave_its_tags_to_the_reader(tmp_path: Path) -> None:
+    plan = planned(tmp_path, pair({"Team": "a"}, {"Team": "a", "X": "1"}, {"Team": "a", "X": "2"}))
+    assert set_by(plan) == {}
+    why = "X has more than one value that could be copied: which is right is for you to say"
+    assert reasons(plan) == {("tag_differences", "web"): why, ("tag_differences", "web1"): why}
+
+
+REQUIRED = '[required_tags]\nOwner = "*"\nEnv = ["prod", "test"]\n'
+
+
+def test_a_required_tag_gets_the_value_of_the_other_side_where_the_policy_allows_it(tmp_path: Path) -> None:
+    plan = planned(tmp_path, pair({"Owner": "ops", "Env": "nowhere"}, {"Env": "prod"}), REQUIRED)
+    assert set_by(plan) == {"role/web": {"Env": "prod"}, "instance-profile/web": {"Owner": "ops"}}
+    assert plan.not_planned.empty
+    plan = planned(tmp_path / "none", pair({"Owner": "ops"}, {"Owner": "ops"}), REQUIRED)
+    assert set_by(plan) == {}
+    assert set(reasons(plan).values()) == {
+        "Env: no value that the policy allows is on the other side, so that what it should be is not known"
+    }
+
+
+def test_the_value_that_is_given_up_is_said(tmp_path: Path) -> None:
+    plan = planned(tmp_path, pair({"Owner": "ops", "Env": "nowhere"}, {"Owner": "dev", "Env": "prod"}), REQUIRED)
+    assert set_by(plan) == {"role/web": {"Env": "prod"}, "instance-profile/web": {"Owner": "ops"}}
+    assert plan.steps["why"].iloc[0].endswith(
+        "; on the role web the profile's Env='prod' takes the place of 'nowhere'"
+        "; on the profile web the role's Owner='ops' takes the place of 'dev'"
+    )  # fmt: skip
+
+
+def test_a_role_that_no_source_shows_gives_no_tags(tmp_path: Path) -> None:
+    documents = {
+        "p.json": profile_list(long(profile("web", nested_role("web")))),
+        "instance-profile-tags/web.json": {"Tags": []},
+    }
+    plan = planned(tmp_path, documents)
+    assert plan.steps.empty
+    assert set(plan.not_planned["check"]) == {"untagged_profiles"}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("InstanceProfileId", "XXXX", "its unique id is not known"),
+        ("Arn", "arn:aws:iam::XXXXXXXXXXXX:instance-profile/web", "its ARN is none that AWS gives"),
+        ("Arn", f"arn:aws:iam::{ACCOUNT}:instance-profile/a b/web", "its ARN is none that AWS gives"),
+    ],
+)
+def test_ids_that_were_masked_or_made_up_are_not_planned(tmp_path: Path, field: str, value: str, reason: str) -> None:
+    documents = {"p.json": profile_list(long(profile("web")) | {field: value}), "me.json": {"Account": ACCOUNT}}
+    plan = planned(tmp_path, documents | {"instance-profile-tags/web.json": {"Tags": []}})
+    assert plan.steps.empty
+    assert reasons(plan)["empty_profiles", "web"].startswith(reason)
+
+
+TEXTS = st.sampled_from(["", "a", "b"])
+KEYS = st.sampled_from(["Owner", "owner", "Env", "x", "QSConfigId-1"])
+TAGS = st.dictionaries(KEYS, TEXTS, max_size=3)
+ROLE_TAGS = TAGS.filter(lambda tags: len({key.lower() for key in tags}) == len(tags))
+POLICY = '[required_tags]\nOwner = ["a", "b"]\nEnv = { values = ["a"], on = ["role"] }\n'
+
+
+def keyed(findings: pd.DataFrame) -> set[tuple[str, str, bool]]:
+    rows = findings[findings["check"].isin(CHECKS)]
+    return set(zip(rows["check"], rows["resource_name"], rows["expected"], strict=True))
+
+
+@searching(25, ci=6)
+@given(ROLE_TAGS, TAGS, TAGS, st.sampled_from([None, POLICY]))
+@example({}, {"Owner": "a", "QSConfigId-1": "b"}, {"Env": "b"}, None)
+@example({}, {"x": "a"}, {"x": "b"}, None)
+@example({"Owner": ""}, {"Owner": "a"}, {}, POLICY)
+def test_whatever_the_tags_what_is_planned_is_gone_and_nothing_new_has_come(
+    tmp_path_factory: pytest.TempPathFactory,
+    role: dict[str, str],
+    one: dict[str, str],
+    two: dict[str, str],
+    policy: str | None,
+) -> None:
+    folder = tmp_path_factory.mktemp("tags")
+    before = result(folder / "before", pair(role, one, two), policy)
+    plan = iamframe.plan(before, min_age=NOW)
+    sets = set_by(plan)
+    after = [
+        tags | sets.get(name, {})
+        for name, tags in (("role/web", role), ("instance-profile/web", one), ("instance-profile/web1", two))
+    ]
+    assert len({key.lower() for key in after[0]}) == len(after[0])
+    now = keyed(result(folder / "after", pair(*after), policy).findings)
+    left = {(check, name, False) for check, name in reasons(plan)}
+    assert now <= keyed(before.findings)
+    assert keyed(before.findings) - now == keyed(before.findings) - left
+
+
+# The text
+
+
+def test_a_script_asks_for_each_kind_of_consumer_that_a_load_asks_for() -> None:
+    """Instances and associations it asks before each deletion."""
+    script = look.functions().replace("\\\n", " ")
+    live = [consumer for consumer in CONSUMERS if consumer.when != "files"]
+    for consumer in live:
+        for operation in (*(step.operation for step in consumer.steps), consumer.operation):
+            assert f"aws {consumer.service} {cli_name(operation)} " in script
+    apart = {"DescribeInstances", "DescribeIamInstanceProfileAssociations"}
+    assert {one.operation for one in live} - apart == {one.operation for one in look.ASKED}
+    assert subprocess.run(["sh", "-n"], input=script, encoding="utf-8", check=False).returncode == 0
+
+
+def cells(query: str, answer: dict[str, Any]) -> list[tuple[str | None, ...]]:
+    return [tuple(row) for row in jmespath.search(query, answer)]
+
+
+LOOKED = {one.operation for one in look.ASKED}
+
+
+@pytest.mark.parametrize(
+    ("operation", "answer"),
+    [case[:2] for case in CASES if case[0] in LOOKED],
+    ids=[case[0] for case in CASES if case[0] in LOOKED],
+)
+def test_a_script_reads_of_an_answer_what_a_load_reads_of_it(operation: str, answer: dict[str, Any]) -> None:
+    consumer, decoded = of(operation), records(operation, answer)
+    rows = cells(look.rows_of(consumer), answer)
+    assert {row[0] for row in rows if len(row) == 1} == {m.named for one in decoded for m in consumer.mentions(one)}
+    assert {row for row in rows if len(row) == 3} == {
+        (pin.launch_template_id, pin.launch_template_name, pin.version)
+        for one in decoded
+        for pinning in consumer.pinnings(one)
+        for pin in pinning.pins
+    }
+
+
+@pytest.mark.parametrize("consumer", look.ASKED, ids=[one.operation for one in look.ASKED])
+def test_an_answer_that_holds_no_list_is_an_error_for_a_script(consumer: Consumer) -> None:
+    with pytest.raises(jmespath.exceptions.JMESPathTypeError):
+        cells(look.rows_of(consumer), {"somethingElse": []})
+
+
+def test_infrastructure_that_does_not_say_its_profile_is_an_error_for_a_script() -> None:
+    answer = {"infrastructureConfigurationSummaryList": [{"name": "golden"}]}
+    with pytest.raises(jmespath.exceptions.JMESPathTypeError):
+        cells(look.rows_of(of("ListInfrastructureConfigurations")), answer)
+
+
+def test_batch_on_managed_instances_is_read_by_a_script() -> None:
+    template = {"ec2InstanceProfileArn": arn("web")}
+    managed = {"managedInstancesProvider": {"instanceLaunchTemplate": template}}
+    answer = {"computeEnvironments": [{"status": "VALID", "computeResources": managed}]}
+    assert cells(look.rows_of(of("DescribeComputeEnvironments")), answer) == [(arn("web"),)]
+
+
+@pytest.mark.parametrize("consumer", CONSUMERS, ids=[one.operation for one in CONSUMERS])
+def test_commands_are_spelled_as_the_aws_cli_spells_them_and_their_answers_come_whole(consumer: Consumer) -> None:
+    session = botocore.session.get_session()
+    model = session.get_service_model(consumer.service)
+    for operation in (*(step.operation for step in consumer.steps), consumer.operation):
+        shapes = model.operation_model(operation)
+        for name in (operation, *shapes.input_shape.members):
+            assert cli_name(name) == botocore.xform_name(name, "-")
+        try:
+            paged = operation in session.get_paginator_model(consumer.service)._paginator_config
+        except botocore.exceptions.UnknownServiceError:
+            paged = False
+        more = any(name.lower().endswith(("token", "marker")) for name in shapes.output_shape.members)
+        assert paged or not more or operation in look.UNPAGED
+
+
+def test_no_text_of_others_becomes_a_command(tmp_path: Path) -> None:
+    evil = "x\ntouch pwned\r\u2028touch pwned;$(touch pwned)`touch pwned`'\"\\"
+    documents = pair({"Owner": evil, evil: "v"}, {}, name="web") | {
+        "q.json": profile_list(
+            long(profile("left"))
+            | {"InstanceProfileName": evil, "Arn": f"arn:aws:iam::{ACCOUNT}:instance-profile/{evil}"}
+        ),
+        "denied.csv": f"operation,subject,error_code\nListRoleTags,'{evil}',AccessDenied\n",
+    }
+    policy = "[[accepted]]\ncheck = 'empty_profiles'\nreason = " + json.dumps(evil)
+    plan = planned(tmp_path, documents, policy)
+    (tmp_path / "run").mkdir()
+    done = subprocess.run(
+        ["sh", "-s"],
+        input=plan.script,
+        cwd=tmp_path / "run",
+        env={"PATH": "/nowhere"},
+        encoding="utf-8",
+        check=False,
+        executable="/bin/sh",
+        capture_output=True,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert list((tmp_path / "run").iterdir()) == []
+    assert "touch pwned" in plan.script
+    assert all(line.startswith("#") or not line for line in plan.script.split("\n"))
+
+
+def test_the_plan_of_the_sample_has_each_finding_once() -> None:
+    result = iamframe.run_checks(iamframe.load_sample())
+    plan = iamframe.plan(result)
+    mine = result.findings[result.findings["check"].isin(CHECKS)]
+    left = set(zip(plan.not_planned["check"], plan.not_planned["resource_arn"], strict=True))
+    names = set(zip(mine["check"], mine["resource_arn"], strict=True))
+    assert left <= names
+    assert len(names - left) == 13
+    assert subprocess.run(["sh", "-n"], input=plan.script, encoding="utf-8", check=False).returncode == 0
+    assert repr(plan) == f"Plan(0 profiles to delete, 7 resources to tag; {len(left)} findings not planned)"
+
+
+def test_a_plan_is_written_with_its_csv_files_beside_it(tmp_path: Path) -> None:
+    plan = planned(tmp_path, pair({"Owner": "=ops"}, {}, name="=web"))
+    script = plan.write(tmp_path / "new" / "cleanup.sh")
+    assert sorted(file.name for file in script.parent.iterdir()) == [
+        "cleanup.csv", "cleanup.not-planned.csv", "cleanup.sh",
+    ]  # fmt: skip
+    assert script.read_text("utf-8") == plan.script
+    assert os.access(script, os.X_OK)
+    with (script.parent / "cleanup.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["resource_name"] for row in rows] == ["'=web"] * 3
+    assert [row["action"] for row in rows] == ["check", "check", "tag"]
+
+
+def test_another_plan_is_never_written_over(tmp_path: Path) -> None:
+    plan = planned(tmp_path, pair({"Owner": "ops"}, {}))
+    script = plan.write(tmp_path / "cleanup.sh")
+    before = {file: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()}
+    other = replace(plan, script=f"{plan.script}#\n", steps=plan.steps.iloc[:0])
+    with pytest.raises(iamframe.IamframeError, match=r"cleanup\.sh: is there, .+; name another file, or delete it$"):
+        other.write(script)
+    assert {file: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()} == before
+    assert plan.write(script) == script
+    script.unlink()
+    other.write(script)
+
+
+@pytest.mark.parametrize("name", ["plan.csv", ".sh"])
+def test_a_plan_is_not_written_over_its_own_csv(tmp_path: Path, name: str) -> None:
+    with pytest.raises(iamframe.IamframeError, match=r"name a \.sh file"):
+        planned(tmp_path, pair({}, {})).write(tmp_path / name)
+
+
+def test_a_plan_that_cannot_be_written_leaves_what_is_there(tmp_path: Path) -> None:
+    (tmp_path / "cleanup.csv").mkdir()
+    (tmp_path / "cleanup.not-planned.csv").write_text("old", encoding="utf-8")
+    with pytest.raises(iamframe.IamframeError, match="could not be written"):
+        planned(tmp_path, pair({}, {})).write(tmp_path / "cleanup.sh")
+    assert (tmp_path / "cleanup.not-planned.csv").read_text("utf-8") == "old"
+    assert not (tmp_path / "cleanup.sh").exists()
+
+
+def test_the_command_line_prints_the_script_and_counts_what_is_left(tmp_path: Path) -> None:
+    done = run(tmp_path, "plan", "sample", "--only", "tag_differences")
+    assert done.returncode == 0
+    assert done.stdout.startswith("#!/bin/sh\n")
+    assert "; to do: tag 3 resources.\n" in done.stdout
+    assert (
+        "change tag 'profile batch' aws iam tag-instance-profile --instance-profile-name=batch --tags=" in done.stdout
+    )
+    assert "23 findings not planned; the reasons are at the end of the script\n" in done.stderr
+
+
+def test_the_command_line_writes_files_and_refuses_an_age_that_is_none(tmp_path: Path) -> None:
+    done = run(tmp_path, "plan", "sample", "--out", "out/plan.sh", "--min-age", "12h")
+    assert (done.returncode, done.stdout) == (0, f"Plan: {Path('out', 'plan.sh')}\n")
+    assert len(list((tmp_path / "out").iterdir())) == 3
+    (tmp_path / "out" / "plan.sh").write_text("another", encoding="utf-8")
+    for arguments, why in (
+        (("--min-age", "soon"), "'soon' is no age; give days or hours, such as 1d, 12h or 0"),
+        (("--min-idle=-1d",), "'-1d' is no age; give days or hours, such as 1d, 12h or 0"),
+        (("--out", "out/plan.sh"), "plan.sh: is there, "),
+    ):
+        done = run(tmp_path, "plan", "sample", *arguments)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert why in done.stderr
+
+
+def test_the_function_stays_a_function_when_its_package_was_imported() -> None:
+    code = "import iamframe, iamframe.analysis.plan.plan, iamframe.sources.records; assert callable(iamframe.plan)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

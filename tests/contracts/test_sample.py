@@ -1,0 +1,197 @@
+"""The sample: the files are what their script writes, and every check finds in them what the README says."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import iamframe
+
+ROOT = Path(__file__).parents[2]
+DATA = ROOT / "data"
+
+# Account ids that AWS's own documentation uses for nobody's account.
+DOCUMENTED = {"111122223333", "123456789012", "444455556666", "777788889999", "999999999999"}
+
+# The findings of the sample and, with the policy beside it, what is missing of the tags that it demands: literal, one
+# row per finding, so that whoever changes the sample or a check sees what changes with it.
+FINDINGS = Path(__file__).parent / "sample_findings.csv"
+MISSING_TAGS = Path(__file__).parent / "sample_missing_tags.csv"
+
+ROLES_PER_ACCOUNT = {"111122223333": 62, "444455556666": 58, "123456789012": 28}
+PROFILES_PER_ACCOUNT = {"444455556666": 41, "111122223333": 40, "123456789012": 27}
+
+# What is not complete, by account; all else is.
+NOT_COMPLETE = {
+    ("111122223333", "missing_required_tags"): "unknown",
+    ("111122223333", "stale_references"): "partial",
+    ("111122223333", "unreferenced_profiles"): "partial",
+    ("123456789012", "missing_required_tags"): "unknown",
+    ("123456789012", "quota_pressure"): "unknown",
+    ("123456789012", "stale_references"): "partial",
+    ("123456789012", "tag_differences"): "partial",
+    ("123456789012", "tag_key_variants"): "partial",
+    ("123456789012", "unreferenced_profiles"): "unknown",
+    ("123456789012", "untagged_profiles"): "partial",
+    ("123456789012", "untagged_roles"): "partial",
+    ("444455556666", "missing_required_tags"): "unknown",
+    ("444455556666", "stale_references"): "partial",
+    ("444455556666", "unreferenced_profiles"): "partial",
+}
+
+
+def literal(file: Path) -> list[list[str]]:
+    with file.open(encoding="utf-8", newline="") as rows:
+        return list(csv.reader(rows))[1:]
+
+
+def make_sample() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("make_sample", DATA / "make_sample.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def files_in(folder: Path) -> dict[str, str]:
+    return {
+        file.relative_to(folder).as_posix(): file.read_bytes().decode() for file in folder.rglob("*") if file.is_file()
+    }
+
+
+def test_the_sample_is_exactly_what_its_script_makes() -> None:
+    assert files_in(DATA / "sample") == make_sample().files()
+
+
+def test_the_script_writes_the_sample_anywhere_and_removes_what_was_there(tmp_path: Path) -> None:
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "stale.json").write_text("{}")
+    subprocess.run([sys.executable, str(DATA / "make_sample.py"), str(tmp_path / "new")], check=True)
+    assert files_in(tmp_path / "new") == files_in(DATA / "sample")
+
+
+def test_the_sample_is_three_accounts_of_an_organisation() -> None:
+    inventory = iamframe.load_sample()
+    assert inventory.sources == ("sample",)
+    accounts = inventory.accounts[["account_id", "account_name"]].to_numpy().tolist()
+    assert accounts == [
+        ["111122223333", "example-shop"],
+        ["123456789012", "example-legacy"],
+        ["444455556666", "example-platform"],
+    ]
+    assert inventory.roles["account_id"].value_counts().to_dict() == ROLES_PER_ACCOUNT
+    assert inventory.profiles["account_id"].value_counts().to_dict() == PROFILES_PER_ACCOUNT
+
+
+def test_reads_were_refused_in_one_account_of_the_sample() -> None:
+    gaps = iamframe.load_sample().gaps
+    denied = gaps[gaps["reason"] == "denied"]
+    assert set(denied["account_id"]) == {"123456789012"}
+    assert sorted(set(denied["operation"])) == [
+        "DescribeInstances",
+        "DescribeLaunchTemplateVersions",
+        "GetAccountAuthorizationDetails",
+        "GetAccountSummary",
+        "ListInstanceProfileTags",
+        "ListRoleTags",
+    ]
+    assert set(gaps["account_id"]) == {"123456789012"}
+
+
+def test_the_findings_of_the_sample_are_these() -> None:
+    findings = iamframe.run_checks(iamframe.load_sample()).findings.fillna("")
+    findings["related"] = [arn.rpartition("/")[2] for arn in findings["related_arn"]]
+    columns = [
+        "severity",
+        "check",
+        "account_id",
+        "resource_name",
+        "related",
+        "relation",
+        "maker",
+        "maker_basis",
+        "detail",
+    ]
+    assert findings[columns].to_numpy().tolist() == literal(FINDINGS)
+
+
+def test_each_check_finds_something_in_one_account_and_nothing_in_another() -> None:
+    result = iamframe.run_checks(iamframe.load_sample(), policy=DATA / "tag-policy.toml")
+    accounts = result.findings.groupby("check")["account_id"].nunique()
+    assert set(accounts.index) == set(iamframe.CHECKS)
+    assert accounts.between(1, 2).all()
+
+
+def test_a_finding_of_the_sample_is_expected_just_where_it_is_info() -> None:
+    findings = iamframe.run_checks(iamframe.load_sample()).findings
+    assert set(findings["severity"][findings["expected"]]) == {"info"}
+    assert set(findings["severity"][~findings["expected"]]) == {"high", "medium", "low"}
+    assert findings["accepted"].isna().all()
+
+
+def test_the_sample_says_of_its_references_that_other_regions_may_hold_more() -> None:
+    findings = iamframe.run_checks(iamframe.load_sample()).findings
+    unsure = findings[findings["certainty"] != "certain"]
+    assert set(unsure["check"]) == {"unreferenced_profiles"}
+    assert set(unsure["certainty"]) == {"maybe"}
+
+
+def test_the_coverage_of_the_sample_is_this() -> None:
+    coverage = iamframe.run_checks(iamframe.load_sample()).coverage
+    short = coverage[coverage["status"] != "complete"]
+    keys = zip(short["account_id"], short["check"], strict=True)
+    assert dict(zip(keys, short["status"], strict=True)) == NOT_COMPLETE
+
+
+def test_the_tag_policy_beside_the_sample_demands_these_tags() -> None:
+    result = iamframe.run_checks(
+        iamframe.load_sample(), only=["missing_required_tags"], policy=DATA / "tag-policy.toml"
+    )
+    columns = ["account_id", "resource_type", "resource_name", "detail"]
+    assert result.findings[columns].to_numpy().tolist() == literal(MISSING_TAGS)
+    assert result.coverage["status"].tolist() == ["complete", "partial", "complete"]
+
+
+def test_each_of_these_checks_finds_something_in_the_sample_with_the_tag_policy_beside_it() -> None:
+    result = iamframe.run_checks(iamframe.load_sample(), policy=DATA / "tag-policy.toml")
+    assert set(result.findings["check"]) == set(iamframe.CHECKS)
+
+
+def test_the_tag_policy_beside_the_sample_accepts_one_finding_and_knows_the_house_s_names() -> None:
+    findings = iamframe.run_checks(iamframe.load_sample(), policy=DATA / "tag-policy.toml").findings
+    accepted = findings[findings["accepted"].notna()]
+    assert accepted[["check", "resource_name", "accepted"]].to_numpy().tolist() == [
+        ["empty_profiles", "old-batch", "kept until the audit of 2029 is over"]
+    ]
+    house = findings[findings["maker"] == "house rule"]
+    assert house[["check", "severity", "resource_name", "relation"]].to_numpy().tolist() == [
+        ["name_mismatches", "info", "billing-profile", "affix"],
+        ["name_mismatches", "info", "shop-x7k2p-master-profile", "affix"],
+        ["name_mismatches", "info", "shop-x7k2p-worker-profile", "affix"],
+    ]
+
+
+def test_the_readme_of_the_sample_has_a_row_for_every_check() -> None:
+    rows = [line.split("|")[1] for line in (DATA / "README.md").read_text("utf-8").splitlines() if line.startswith("|")]
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row) if name in iamframe.CHECKS} == set(
+        iamframe.CHECKS
+    )
+
+
+def test_data_and_notebooks_hold_no_account_id_but_those_of_awss_documentation() -> None:
+    texts = [
+        file.read_text("utf-8")
+        for folder in (DATA, ROOT / "notebooks")
+        for file in folder.rglob("*")
+        if file.is_file() and ".ipynb_checkpoints" not in file.parts and "__pycache__" not in file.parts
+    ]
+    assert len(texts) > 40
+    assert {
+        number for text in texts for number in re.findall(r"(?<![0-9A-Za-z])\d{12}(?![0-9A-Za-z])", text)
+    } <= DOCUMENTED

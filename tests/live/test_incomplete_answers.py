@@ -1,0 +1,283 @@
+"""What AWS leaves out of an answer is unknown, and what nobody waits for is not asked."""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from accounts import add, found, load, status
+
+import iamframe
+from iamframe.practice import PracticeAccount
+from iamframe.practice.calls import Answer, Call, Refusal, refusal_answer
+
+
+def instead(account: PracticeAccount, action: str, change: Callable[[Call, Answer], Answer | None]) -> None:
+    """Let the account answer otherwise to one action."""
+    real = account._answer
+
+    def answer(call: Call) -> Answer:
+        given = real(call)
+        return (change(call, given) or given) if call.action == action else given
+
+    account._answer = answer  # type: ignore[method-assign]
+
+
+def rewritten(account: PracticeAccount, action: str, pattern: bytes, by: bytes) -> None:
+    def change(_: Call, given: Answer) -> Answer:
+        body, count = re.subn(pattern, by, given.body, flags=re.DOTALL)
+        assert count
+        return Answer(given.status, body, given.content_type, given.headers)
+
+    instead(account, action, change)
+
+
+# Answers that say less than they should
+
+
+def test_tags_that_iam_gives_in_short_pages_are_read_to_their_end(account: PracticeAccount) -> None:
+    """IAM may return fewer than it was asked for, of tags too, and says so in IsTruncated."""
+    add(account, "web", **{f"key-{number:02}": "x" for number in range(50)})
+    account.deny("GetInstanceProfile")
+    real = account._answer
+
+    def short(call: Call) -> Answer:
+        if call.action == "ListInstanceProfileTags":
+            call.params["MaxItems"] = "20"
+        return real(call)
+
+    account._answer = short  # type: ignore[method-assign]
+    inventory = load(account)
+    assert inventory.profiles["tags_known"].tolist() == [True]
+    assert len(inventory.tags) == 50
+
+
+def test_a_listing_that_says_there_is_more_and_not_where_is_not_whole(account: PracticeAccount) -> None:
+    add(account, "web")
+    rewritten(account, "ListInstanceProfiles", b"<IsTruncated>false", b"<IsTruncated>true")
+    inventory = load(account)
+    assert found(inventory, "empty_profiles") == {"web"}
+    assert status(inventory, "empty_profiles") == "partial"
+
+
+@pytest.mark.parametrize(
+    ("action", "element", "check", "said"),
+    [
+        ("ListInstanceProfiles", "InstanceProfiles", "empty_profiles", "partial"),
+        ("DescribeInstances", "reservationSet", "unreferenced_profiles", "unknown"),
+        ("DescribeLaunchTemplateVersions", "launchTemplateVersionSet", "unreferenced_profiles", "unknown"),
+        ("DescribeAutoScalingGroups", "AutoScalingGroups", "unreferenced_profiles", "unknown"),
+    ],
+)
+def test_an_answer_without_its_list_is_not_an_empty_list(
+    account: PracticeAccount, action: str, element: str, check: str, said: str
+) -> None:
+    rewritten(account, action, f"<{element} ?/>|<{element}>.*</{element}>".encode(), b"")
+    inventory = load(account, references=True)
+    assert status(inventory, check) == said
+    (gap,) = inventory.gaps[inventory.gaps["reason"] == "unreadable"].to_dict("records")
+    assert gap["operation"] == action
+    assert gap["detail"].startswith(f"AWS's answer to {action} holds no ")
+
+
+@pytest.mark.parametrize(
+    ("action", "denied"),
+    [
+        ("GetInstanceProfile", ()),
+        ("ListInstanceProfileTags", ("GetInstanceProfile",)),
+        ("GetRole", ("GetAccountAuthorizationDetails",)),
+        ("GetAccountSummary", ()),
+        ("DescribeRegions", ()),
+    ],
+)
+def test_a_hollow_answer_is_a_gap_and_proves_nothing(
+    account: PracticeAccount, action: str, denied: tuple[str, ...]
+) -> None:
+    add(account, "web", "web")
+    for operation in denied:
+        account.deny(operation)
+    rewritten(account, action, rb"(<\w+Response[^>]*>).*(</\w+Response>)", rb"\1\2")
+    inventory = load(account, references=True)
+    gaps = inventory.gaps[inventory.gaps["reason"].isin(["unreadable", "denied"])]
+    assert gaps["detail"].str.contains(f"{action} (ResponseParserError)", regex=False).any() or (
+        gaps["detail"].str.contains(f"{action} in us-east-1 (ValidationError)", regex=False).any()
+    )
+    known = {"profiles": action not in ("GetInstanceProfile", "ListInstanceProfileTags"), "roles": action != "GetRole"}
+    assert {name: inventory.frames[name]["tags_known"].tolist() for name in known} == {n: [k] for n, k in known.items()}
+
+
+def test_a_whole_list_that_is_said_not_to_be_there_is_not_empty(account: PracticeAccount) -> None:
+    """Of what was listed a moment ago, "not found" means that it is gone; of a list it means nothing."""
+    add(account, "web", "web")
+    instead(account, "DescribeInstances", lambda call, _: refusal_answer(call, Refusal("NotFound", "what?", 404)))
+    inventory = load(account, references=True)
+    assert status(inventory, "unreferenced_profiles") == "unknown"
+    assert found(inventory, "unreferenced_profiles") == set()
+
+
+def test_tags_of_an_index_that_lags_hide_no_untagged_profile_without_a_word(account: PracticeAccount) -> None:
+    add(account, "web", Owner="ops")
+    add(account, "bare")
+    inventory = load(account, tag_index=True)
+    assert status(load(account), "untagged_profiles") == "complete"
+    assert {status(inventory, check) for check in ("untagged_profiles", "tag_differences")} == {"partial"}
+    coverage = iamframe.run_checks(inventory).coverage
+    (reason,) = coverage["reason"][coverage["check"] == "untagged_profiles"]
+    assert reason == (
+        "the tags of 1 profile are those of the tagging API, which lags behind IAM; load without the tag index"
+    )
+
+
+# Regions
+
+
+def test_a_region_that_neither_botocore_nor_the_account_knows_is_not_asked_and_that_is_said(
+    account: PracticeAccount,
+) -> None:
+    add(account, "web", "web")
+    account.forget()
+    inventory = load(account, references=True, regions=["us-east-1", "us-nowhere-1"])
+    assert {request.region for request in account.requests} == {"us-east-1"}
+    gaps = inventory.gaps[inventory.gaps["region"] == "us-nowhere-1"]
+    assert set(gaps["reason"]) == {"not_asked"}
+    assert set(gaps["detail"]) == {
+        "us-nowhere-1 is none of the regions that are enabled in the account, so that it was not asked"
+    }
+    assert status(inventory, "unreferenced_profiles") == "partial"
+
+
+def test_of_regions_that_botocore_knows_nobody_asks_whether_they_are_enabled(account: PracticeAccount) -> None:
+    load(account, references=True, regions=["us-east-1"])
+    assert account.counts()["DescribeRegions"] == 0
+
+
+@pytest.mark.parametrize("references", [True, "all"])
+def test_a_region_that_is_not_enabled_is_no_missing_permission(references: Any) -> None:
+    with PracticeAccount(regions=("us-east-1", "me-south-1")) as account:
+        add(account, "web", "web")
+        account.disable_region("me-south-1")
+        inventory = load(account, references=references, regions=["us-east-1", "me-south-1"])
+        gaps = inventory.gaps[inventory.gaps["region"] == "me-south-1"]
+        assert {"DescribeInstances", "DescribeLaunchConfigurations"} <= set(gaps["operation"])
+        assert set(gaps["reason"]) == {"not_asked"}
+        (detail,) = set(gaps["detail"].str.replace(r"\(\w+\)", "", regex=True))
+        assert "not enabled" in detail
+        assert "allow" not in detail
+        assert iamframe.missing_permissions(inventory)["Statement"] == []
+        # What uses profiles was read wherever there can be something, but for regions that nobody asked for.
+        assert status(inventory, "unreferenced_profiles") == "partial"
+        account.forget()
+        load(account, references=references, regions=["us-east-1", "me-south-1"])
+        assert account.counts()["DescribeRegions"] == 1
+
+
+def test_a_region_that_takes_no_credentials_and_of_which_nobody_says_whether_it_is_enabled_is_unread() -> None:
+    with PracticeAccount(regions=("us-east-1", "me-south-1")) as account:
+        add(account, "web", "web")
+        account.disable_region("me-south-1")
+        for operation in ("DescribeRegions", "ListRegions"):
+            account.deny(operation)
+        inventory = load(account, references=True, regions=["us-east-1", "me-south-1"])
+        gaps = inventory.gaps[inventory.gaps["region"] == "me-south-1"]
+        assert set(gaps["reason"]) == {"unreadable"}
+        (statement,) = iamframe.missing_permissions(inventory)["Statement"]  # type: ignore[misc]
+        assert statement["Action"] == ["account:ListRegions", "ec2:DescribeRegions"]
+        assert status(inventory, "unreferenced_profiles") == "unknown"
+
+
+@pytest.mark.parametrize("regions", ["all", ["us-newest-1"]])
+def test_a_region_that_is_newer_than_botocore_is_asked_for_everything(regions: Any) -> None:
+    with PracticeAccount(regions=("us-east-1", "us-newest-1")) as account:
+        real = account._answer
+
+        def closed(call: Call) -> Answer:
+            # Moto knows it as little as botocore.
+            if call.region == "us-newest-1":
+                return refusal_answer(call, Refusal("AccessDenied", "no", 403))
+            return real(call)
+
+        account._answer = closed  # type: ignore[method-assign]
+        load(account, references="all", regions=regions)
+        asked = {request.service for request in account.requests if request.region == "us-newest-1"}
+    assert {"ec2", "autoscaling", "batch", "ecs", "elasticbeanstalk", "rds"} <= asked
+
+
+def test_a_host_that_does_not_exist_is_given_up_at_the_second_try(account: PracticeAccount) -> None:
+    account.deny("DescribeRegions")
+    account.deny("ListRegions")
+    session = account.session(region_name="us-east-1")
+    core: Any = session._session
+    create = core.create_client
+
+    def somewhere(*args: Any, **named: Any) -> Any:
+        nowhere = named.get("region_name") == "us-nowhere-1"
+        return create(*args, **named | ({"endpoint_url": "https://ec2.us-nowhere-1.invalid"} if nowhere else {}))
+
+    core.create_client = somewhere
+    inventory = iamframe.load_account(session, regions=["us-nowhere-1"], progress=False)
+    calls = inventory.calls[inventory.calls["region"] == "us-nowhere-1"]
+    assert set(calls["requests"]) == {2}
+    details = inventory.gaps["detail"][inventory.gaps["region"] == "us-nowhere-1"]
+    assert details.str.endswith("check whether there is such a region, and the service in it").all()
+    assert status(inventory, "unreferenced_profiles") == "unknown"
+
+
+# Whoever interrupts
+
+
+def test_an_interrupted_fleet_leaves_its_accounts_alone(
+    account: PracticeAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in account.environment().items():
+        monkeypatch.setenv(name, value)
+    first, second = (account.add_member(name) for name in ("small", "large"))
+    account.fill(roles=40, profiles=40, account_id=second)
+    account.latency = 0.1
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    account.forget()
+    before = set(threading.enumerate())
+    with pytest.raises(KeyboardInterrupt):
+        iamframe.load_fleet(
+            [first, second],
+            role_name="OrganizationAccountAccessRole",
+            references=False,
+            workers=1,
+            progress=interrupt,  # type: ignore[arg-type]
+        )
+    # What was in flight is answered, and nothing comes after it: the threads that ask come to their end.
+    for thread in set(threading.enumerate()) - before:
+        if "process_request" not in thread.name:
+            thread.join(30)
+            assert not thread.is_alive()
+    assert account.counts()["GetInstanceProfile"] < 40
+
+
+# Secrets
+
+
+def test_botocore_logs_no_external_id_that_aws_quotes(
+    account: PracticeAccount, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name, value in account.environment().items():
+        monkeypatch.setenv(name, value)
+    member = account.add_member("team")
+
+    def quoted(call: Call, _: Answer) -> Answer:
+        said = f"1 validation error detected: Value '{call.params['ExternalId']}' at 'externalId' is too long"
+        return refusal_answer(call, Refusal("ValidationError", said, 400))
+
+    instead(account, "AssumeRole", quoted)
+    with (
+        caplog.at_level(logging.WARNING, logger="botocore"),
+        pytest.raises(iamframe.errors.SourceError, match="Value '…' at 'externalId' is too long"),
+    ):
+        iamframe.load_fleet([member], role_name="audit", external_id="s3cret", progress=False)
+    assert "Refreshing temporary credentials failed" in caplog.text
+    assert "s3cret" not in caplog.text

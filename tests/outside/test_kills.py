@@ -1,0 +1,236 @@
+"""Processes that are killed, interrupted or run out of disk: what is on the disk stays whole, and goes on."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from accounts import same, snapshot
+from test_snapshot import assert_same, of_accounts
+
+import iamframe
+from iamframe import Inventory, open_snapshot
+from iamframe.errors import StoreError
+from iamframe.practice import PracticeAccount
+
+# Three kills in the tests; IAMFRAME_KILLS=20 with IAMFRAME_KILL_SIZE=500 is the whole run.
+KILLS = int(os.environ.get("IAMFRAME_KILLS", "3"))
+
+
+SIZE = int(os.environ.get("IAMFRAME_KILL_SIZE", "60"))
+
+
+def command(account: PracticeAccount, out: Path, *more: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "iamframe.ui.cli", "snapshot", "aws", "--out", str(out), *more],
+        env=os.environ | account.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_killed_at_any_moment_it_is_completed_with_fewer_requests(account: PracticeAccount, tmp_path: Path) -> None:
+    account.fill(roles=SIZE, profiles=SIZE)
+    account.latency = 0.02
+    account.forget()
+    assert snapshot(account, tmp_path / "whole")[0] == 0
+    scratch = len(account.requests)
+    whole = iamframe.open_snapshot(tmp_path / "whole")
+    kills = random.Random(7)
+    for number in range(KILLS):
+        out = tmp_path / f"killed-{number}"
+        account.forget()
+        process = command(account, out)
+        moment = kills.randrange(1, scratch)
+        while len(account.requests) < moment:
+            time.sleep(0.001)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        answered = len(account.requests)
+        account.forget()
+        code, _, complained = snapshot(account, out)
+        assert code == 0, complained
+        again = len(account.requests)
+        # What was in flight when it was killed is asked again: a request per worker at most, and who asks.
+        assert again <= scratch - answered + 16 + 1
+        assert again < scratch or moment <= 17
+        same(iamframe.open_snapshot(out), whole)
+
+
+LIMITED = """
+import os, resource, sys
+from iamframe.ui.cli import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
+sys.argv = ["iamframe", *sys.argv[2:]]
+main()
+"""
+
+
+def limited(account: PracticeAccount, size: int, *arguments: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", LIMITED, str(size), *arguments],
+        env=os.environ | account.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stderr
+
+
+def test_on_a_full_disk_what_was_read_is_kept_and_one_sentence_says_so(
+    account: PracticeAccount, tmp_path: Path
+) -> None:
+    pytest.importorskip("resource", reason="files have no limit on this system")
+    account.fill(roles=SIZE, profiles=SIZE)
+    account.forget()
+    assert snapshot(account, tmp_path / "whole")[0] == 0
+    scratch = len(account.requests)
+    code, complained = limited(account, 0, "snapshot", "aws", "--out", str(tmp_path / "none"))
+    assert (code, complained.count("\n")) == (2, 1)
+    assert not (tmp_path / "none").exists()
+    file = tmp_path / "snap" / "unfinished" / "account.jsonl"
+    account.forget()
+    code, complained = limited(account, 100_000, "snapshot", "aws", "--out", str(tmp_path / "snap"))
+    assert (code, complained.count("\n")) == (2, 1), complained
+    assert "account.jsonl: cannot be written (" in complained
+    assert file.read_bytes().endswith(b"}\n")
+    kept = file.read_bytes().count(b"\n")
+    assert kept > 10
+    account.forget()
+    assert snapshot(account, tmp_path / "snap")[0] == 0
+    assert len(account.requests) <= scratch - kept + 1
+    same(iamframe.open_snapshot(tmp_path / "snap"), iamframe.open_snapshot(tmp_path / "whole"))
+
+
+KILLED = """
+import os, pathlib, sys
+from iamframe.ui.cli import main
+rename = pathlib.Path.rename
+def killed(self, target):
+    moved = rename(self, target)
+    if str(target).endswith("iamframe-old"):
+        os.kill(os.getpid(), 9)
+    return moved
+pathlib.Path.rename = killed
+sys.argv = ["iamframe", *sys.argv[1:]]
+main()
+"""
+
+
+@pytest.mark.parametrize("over", [False, True])
+def test_killed_between_the_two_renames_of_the_save_it_goes_on(
+    account: PracticeAccount, tmp_path: Path, over: bool
+) -> None:
+    account.fill(roles=8, profiles=8)
+    out = tmp_path / "deep" / "snap"
+    if over:
+        assert snapshot(account, out)[0] == 0
+        account.session().client("iam").create_instance_profile(InstanceProfileName="new")
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, "snapshot", "aws", "--out", str(out)],
+        env=os.environ | account.environment(),
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert not out.exists()
+    if over:
+        assert len(iamframe.open_snapshot(out).profiles) == 8
+    else:
+        with pytest.raises(StoreError, match=r"/snap: is an unfinished snapshot; run the `iamframe snapshot`"):
+            iamframe.open_snapshot(out)
+    account.forget()
+    assert snapshot(account, out)[0] == 0
+    # Only who asks is asked again.
+    assert len(account.requests) == 1
+    assert len(iamframe.open_snapshot(out).profiles) == 8 + over
+    assert [entry.name for entry in out.parent.iterdir()] == ["snap"]
+    assert not (out / "unfinished").exists()
+
+
+SAVER = """
+import sys
+from test_snapshot import of_accounts
+inventories = {name: of_accounts(*(f"{name}{n}" for n in range(8))) for name in "ab"}
+inventories["a"].save(sys.argv[1])
+print("ready", flush=True)
+while True:
+    for name in "ba":
+        inventories[name].save(sys.argv[1])
+"""
+
+
+@pytest.fixture
+def saver(tmp_path: Path) -> object:
+    """A process that saves two inventories over one another until it is killed."""
+    started = []
+
+    def start() -> subprocess.Popen[str]:
+        tests = Path(__file__).parents[1]
+        path = os.pathsep.join(map(str, [tests, tests / "inventory", Path(iamframe.__file__).parents[1]]))
+        process = subprocess.Popen(
+            [sys.executable, "-c", SAVER, str(tmp_path / "snapshot")],
+            env=os.environ | {"PYTHONPATH": path}, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        started.append(process)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def whose(inventory: Inventory) -> str:
+    """Which of the two that the saver saves this is; each frame is of that one alone."""
+    (name,) = {account[0] for frame in inventory.frames.values() for account in frame["account_id"]}
+    assert_same(of_accounts(*(f"{name}{n}" for n in range(8))), inventory)
+    return str(name)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no kill -9")
+def test_after_a_kill_at_any_moment_the_old_or_the_new_snapshot_opens(tmp_path: Path, saver: object) -> None:
+    moments = random.Random(os.environ.get("IAMFRAME_SEED"))
+    for _ in range(5):
+        process = saver()  # type: ignore[operator]
+        time.sleep(moments.uniform(0, 0.4))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert whose(open_snapshot(tmp_path / "snapshot")) in "ab"
+    of_accounts("z").save(tmp_path / "snapshot")
+    assert_same(of_accounts("z"), open_snapshot(tmp_path / "snapshot"))
+
+
+def test_who_opens_a_snapshot_while_it_is_replaced_gets_the_old_or_the_new_one(tmp_path: Path, saver: object) -> None:
+    saver()  # type: ignore[operator]
+    seen = {whose(open_snapshot(tmp_path / "snapshot")) for _ in range(40)}
+    assert seen == {"a", "b"}
+
+
+def test_an_interrupt_ends_the_command_at_once_though_requests_stand_in_line(account: PracticeAccount) -> None:
+    account.fill(roles=40, profiles=40)
+    account.forget()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "iamframe.ui.cli", "check", "aws", "--references", "none", "--rate", "1"],
+        env=os.environ | account.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    # Sixteen stand in line then, of which the last is to be sent in as many seconds.
+    while not account.counts()["GetInstanceProfile"]:
+        time.sleep(0.05)
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, complained = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert complained.strip() == ""
+    assert time.monotonic() - began < 14

@@ -1,0 +1,70 @@
+"""The workbook in LibreOffice: hostile text is no formula, and every value is there."""
+
+from __future__ import annotations
+
+import csv
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from builders import load
+from conftest import needed
+from pages import HOSTILE, hostile_documents, hostile_policy
+from test_excel import DANGEROUS, dangerous, read, sheets, written
+
+import iamframe
+
+
+@pytest.fixture(scope="session")
+def office(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """LibreOffice, which opens a workbook and saves it as something else, every sheet of it."""
+    found = next(filter(None, map(shutil.which, ("soffice", "libreoffice"))), None)
+    needed(found, "LibreOffice", "put soffice on the PATH")
+    home = tmp_path_factory.mktemp("office")
+
+    def convert(file: Path, form: str) -> Path:
+        out = tmp_path_factory.mktemp("converted")
+        command = [str(found), f"-env:UserInstallation={home.as_uri()}", "--headless", "--convert-to", form]
+        subprocess.run([*command, "--outdir", str(out), str(file)], check=True, capture_output=True, timeout=120)
+        return out
+
+    return convert
+
+
+def links(flat: str) -> set[str]:
+    return set(re.findall(r'xlink:href="([^"]*)"', flat))
+
+
+def test_libreoffice_sees_no_formula_and_no_link_in_hostile_text_and_every_value(tmp_path: Path, office: Any) -> None:
+    file = written(dangerous(tmp_path / "in"), tmp_path / "out")
+    flat = (office(file, "fods") / "report.fods").read_text("utf-8")
+    assert "<table:table-cell" in flat
+    assert "table:formula" not in flat
+    assert links(flat) == {f"#{name}.A1" for name in sheets(file) if name != "overview"}
+    saved = office(file, "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,true,true,false,false,false,-1")
+    with (saved / "report-roles.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["account_id"] for row in rows] == ["000000000001"] * len(DANGEROUS)
+    told = {row["role_name"]: row["description"] for row in rows}
+    lost = {"￾￿", "a\x00b\x07c\x1b[31md\x7f"}
+    for number, text in enumerate(DANGEROUS):
+        if text not in lost:
+            assert told[f"r{number:03}"].replace("\r\n", "\n") == text.replace("\r\n", "\n"), repr(text)
+
+
+@pytest.mark.parametrize("text", [HOSTILE["script"], "=cmd|'/c calc'!A0", '@SUM(1)*"<b>'])
+def test_hostile_text_in_every_field_is_no_formula_for_libreoffice_and_loses_no_row(
+    tmp_path: Path, office: Any, text: str
+) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text(hostile_policy(text), "utf-8")
+    result = iamframe.run_checks(load(tmp_path / "in", hostile_documents(text.replace("/", "-"))), policy=policy)
+    file = written(result, tmp_path / "out", title=text, author=text)
+    flat = (office(file, "fods") / "report.fods").read_text("utf-8")
+    assert "table:formula" not in flat
+    assert links(flat) == {f"#{name}.A1" for name in sheets(file) if name != "overview"}
+    for name, frame in result.inventory.frames_read.items():
+        assert len(read(file, name)) == len(frame) + 1, name

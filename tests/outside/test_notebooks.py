@@ -1,0 +1,477 @@
+"""The notebooks, run as people run them: in JupyterLab, by papermill on files of their own, and as they are stored."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import json
+import re
+import shutil
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+from builders import dump, identity, nested_role, profile, profile_list, role_detail, write
+from commands import run
+from conftest import needed
+from labs import environment, serving
+from playwright.sync_api import expect
+
+import iamframe
+from iamframe.sources import sessions as connecting
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+# It makes what it reads.
+PRACTICE = ROOT / "notebooks" / "08_practice_account.ipynb"
+OF_A_SOURCE = [path for path in NOTEBOOKS if path != PRACTICE]
+
+each_notebook = pytest.mark.parametrize("notebook", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
+each_of_a_source = pytest.mark.parametrize("notebook", OF_A_SOURCE, ids=[path.stem for path in OF_A_SOURCE])
+
+
+def cells(path: Path) -> list[dict[str, Any]]:
+    return json.loads(path.read_text("utf-8"))["cells"]  # type: ignore[no-any-return]
+
+
+def code_cells(path: Path) -> list[dict[str, Any]]:
+    return [cell for cell in cells(path) if cell["cell_type"] == "code"]
+
+
+# As they are stored
+
+
+def test_there_are_these_notebooks() -> None:
+    assert [path.stem for path in NOTEBOOKS] == [
+        "00_tour",
+        "01_orphaned_profiles",
+        "02_untagged_profiles",
+        "03_name_mismatches",
+        "04_investigate_one",
+        "05_trust_and_reach",
+        "06_changes",
+        "07_your_own_account",
+        "08_practice_account",
+    ]
+
+
+@each_notebook
+def test_a_notebook_begins_with_its_question_and_the_source_to_change(notebook: Path) -> None:
+    title, *_ = cells(notebook)
+    assert title["cell_type"] == "markdown"
+    assert "?**" in "".join(title["source"])
+    first, *others = code_cells(notebook)
+    assert first["metadata"]["tags"] == ["parameters"]
+    changed = 'ACCOUNT_ID = "123456789012"\n' if notebook == PRACTICE else 'SOURCE = "sample"\n'
+    assert first["source"][0] == changed
+    assert not [cell for cell in others if "parameters" in cell["metadata"].get("tags", [])]
+    # Its report lies beside the folder of notebooks, not in it.
+    assert first["source"][-1].startswith('OUT = "../iamframe-report/')
+
+
+@each_notebook
+def test_a_sentence_about_the_sample_says_that_it_is_one(notebook: Path) -> None:
+    """Whoever names another source reads the same sentences: what holds for the sample alone is an instance."""
+    known = [*iamframe.load_sample().accounts[["account_id", "account_name"]].to_numpy().ravel(), "he sample"]
+    texts = ["".join(cell["source"]) for cell in cells(notebook)[2:] if cell["cell_type"] == "markdown"]
+    sentences = [sentence for text in texts for sentence in text.replace("\n", " ").split(". ")]
+    of_it = [sentence for sentence in sentences if any(word in sentence for word in known)]
+    assert [sentence for sentence in of_it if "for instance" not in sentence] == []
+
+
+@each_notebook
+def test_a_notebook_shows_how_far_its_tables_can_be_trusted(notebook: Path) -> None:
+    source = "\n".join("".join(cell["source"]) for cell in code_cells(notebook))
+    assert "result.coverage" in source or "result.summary" in source
+
+
+@each_notebook
+def test_a_notebook_shows_a_picture_and_tables_and_writes_a_report(notebook: Path) -> None:
+    shown = [output.get("data", {}) for cell in code_cells(notebook) for output in cell["outputs"]]
+    assert 1 <= sum("image/png" in data for data in shown) <= 3
+    assert sum("<table" in "".join(data.get("text/html", "")) for data in shown) >= 4
+    assert "'report.html'" in "".join(shown[-1]["text/plain"])
+
+
+@each_notebook
+def test_a_notebook_shows_nothing_that_jupyterlab_would_set_as_a_formula(notebook: Path) -> None:
+    """Names and commands may hold `$`, and JupyterLab sets what stands between two of them, but for such tables."""
+    shown = [output.get("data", {}) for cell in code_cells(notebook) for output in cell["outputs"]]
+    pieces = re.findall(r"<(?:table|p|h4)\b[^>]*>", "".join("".join(data.get("text/html", "")) for data in shown))
+    assert pieces
+    assert [piece for piece in pieces if "mathjax_ignore" not in piece] == []
+    assert not [data for data in shown if {"text/markdown", "text/latex"} & set(data)]
+
+
+@each_notebook
+def test_code_of_a_notebook_belongs_in_the_package(notebook: Path) -> None:
+    source = "\n".join("".join(cell["source"]) for cell in code_cells(notebook))
+    assert "def " not in source
+    assert "iterrows" not in source
+
+
+@each_notebook
+def test_a_stored_notebook_says_nothing_of_the_machine_that_ran_it(notebook: Path) -> None:
+    content = json.loads(notebook.read_text("utf-8"))
+    assert content["metadata"] == {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    assert not [
+        output
+        for cell in code_cells(notebook)
+        for output in cell["outputs"]
+        if output["output_type"] == "stream" and output["name"] == "stderr"
+    ]
+
+
+def test_each_step_of_practice_is_asserted_and_the_account_is_closed_in_the_end() -> None:
+    steps: dict[str, list[str]] = {}
+    for cell in cells(PRACTICE):
+        source = "".join(cell["source"])
+        if source.startswith("## "):
+            heading = source.splitlines()[0]
+        if steps or source.startswith("## "):
+            steps.setdefault(heading, []).append(source if cell["cell_type"] == "code" else "")
+    asserted = [heading for heading, sources in steps.items() if "assert " in "".join(sources)]
+    assert asserted == [
+        "## 1. One name, two resources",
+        "## 2. A profile made by hand is empty",
+        "## 3. The link makes it work",
+        "## 4. A role for EKS goes in, and does not work",
+        "## 5. A tag on one side is not on the other",
+        "## 6. The same key overwrites",
+        "## 7. What hangs together is deleted in one order",
+        "## 8. Cloud9's pair: two names, two paths",
+        "## 9. Which call shows what",
+        "## 10. What iamframe asks, and what it finds",
+    ]
+    assert code_cells(PRACTICE)[-1]["source"][0] == "account.close()\n"
+
+
+IN_PROFILE = "Cannot delete entity, must remove roles from instance profile first."
+EMPTY = 'IAM Instance Profile "arn:aws:iam::123456789012:instance-profile/web" has no associated IAM Roles'
+
+
+@pytest.mark.parametrize(
+    ("code", "operation", "words"),
+    [
+        ("InvalidParameterValue", "RunInstances", EMPTY),
+        ("LimitExceeded", "AddRoleToInstanceProfile", "Cannot exceed quota for InstanceSessionsPerInstanceProfile: 1"),
+        ("DeleteConflict", "DeleteRole", IN_PROFILE),
+        ("DeleteConflict", "DeleteInstanceProfile", IN_PROFILE),
+        (
+            "NoSuchEntity",
+            "RemoveRoleFromInstanceProfile",
+            "Role eks-cluster in Instance Profile eks-cluster cannot be found.",
+        ),
+        ("NoSuchEntity", "GetInstanceProfile", "Instance Profile AWSCloud9SSMAccessRole cannot be found."),
+    ],
+)
+def test_practice_shows_refusals_in_the_words_of_aws(code: str, operation: str, words: str) -> None:
+    shown = [output.get("text", []) for cell in code_cells(PRACTICE) for output in cell["outputs"]]
+    lines = "".join(itertools.chain.from_iterable(shown)).splitlines()
+    assert f"An error occurred ({code}) when calling the {operation} operation: {words}" in lines
+
+
+def test_each_notebook_leads_to_the_next() -> None:
+    for notebook, following in itertools.pairwise(NOTEBOOKS):
+        text = "".join("".join(cell["source"]) for cell in cells(notebook))
+        assert f"({following.name})" in text
+
+
+def test_a_stored_output_that_went_stale_fails(tmp_path: Path) -> None:
+    text = (ROOT / "notebooks" / "03_name_mismatches.ipynb").read_text("utf-8")
+    assert "profile billing-profile holds role billing-role" in text
+    stale = tmp_path / "stale.ipynb"
+    stale.write_text(text.replace("profile billing-profile holds role", "profile billing-profile held role"), "utf-8")
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--nbval",
+        "--nbval-current-env",
+        "stale.ipynb",
+    ]
+    done = subprocess.run(command, cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "1 failed" in done.stdout
+    assert "stale.ipynb::Cell 5" in done.stdout
+
+
+# On files of one's own
+
+OWN_FILES = {
+    "profiles alone": {"list-instance-profiles.json": profile_list(profile("left"))},
+    "an account dump alone": {"dump.json": dump(role_detail("web", [profile("web")], {"Owner": "ops"}))},
+    "both lists": {
+        "list-roles.json": {"Roles": [nested_role("web"), nested_role("lone")]},
+        "list-instance-profiles.json": profile_list(profile("web", nested_role("web")), profile("left")),
+        "get-caller-identity.json": identity(),
+    },
+}
+
+
+@each_of_a_source
+@pytest.mark.parametrize("source", ["profiles alone", "an account dump alone"])
+def test_a_notebook_runs_with_another_source(notebook: Path, source: str, tmp_path: Path) -> None:
+    run_on(OWN_FILES[source], notebook, tmp_path)
+    summary = json.loads((tmp_path / "report" / "summary.json").read_text("utf-8"))
+    assert summary["accounts"] == ["000000000001"]
+
+
+def test_a_notebook_runs_by_the_command_of_papermill_as_the_readme_has_it(tmp_path: Path) -> None:
+    needed(find_spec("papermill"), "papermill", "pip install 'iamframe[notebooks]'")
+    command = re.search(r"papermill (notebooks/\S+) (\S+) -p SOURCE dumps -p OUT my-report", README)
+    assert command is not None
+    write(tmp_path / "dumps", OWN_FILES["both lists"])
+    given = [*command[0].split()[1:], "-k", "python3"]
+    given[0] = str(ROOT / given[0])
+    done = subprocess.run(
+        [sys.executable, "-m", "papermill", *given],
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / command[2]).exists()
+    summary = json.loads((tmp_path / "my-report" / "summary.json").read_text("utf-8"))
+    assert summary["accounts"] == ["000000000001"]
+
+
+def test_practice_runs_under_papermill_with_another_account(tmp_path: Path) -> None:
+    run_under_papermill(PRACTICE, tmp_path, ACCOUNT_ID="111122223333")
+    summary = json.loads((tmp_path / "report" / "summary.json").read_text("utf-8"))
+    assert summary["accounts"] == ["111122223333"]
+
+
+def test_last_use_that_nobody_read_is_not_shown_as_no_use(tmp_path: Path) -> None:
+    consumers = ("Reservations", "LaunchTemplateVersions", "LaunchConfigurations", "AutoScalingGroups")
+    never, unread = nested_role("never"), nested_role("unread")
+    documents = {f"eu-west-1/{name}.json": {name: []} for name in consumers} | {
+        "list-instance-profiles.json": profile_list(profile("never", never), profile("unread", unread)),
+        "get-role.json": {"Role": never | {"RoleLastUsed": {}}},
+    }
+    notebook = run_on(documents, named("01_orphaned_profiles"), tmp_path)
+    (table,) = [
+        "".join(output["data"]["text/plain"])
+        for cell in code_cells(notebook)
+        for output in cell["outputs"]
+        if "last_used" in "".join(output.get("data", {}).get("text/plain", ""))
+    ]
+    assert [line.split() for line in table.splitlines()[1:]] == [
+        ["never", "no", "use", "in", "400", "days"],
+        ["unread", "not", "read"],
+    ]
+
+
+def test_where_tags_were_not_read_nothing_is_said_to_be_in_order(tmp_path: Path) -> None:
+    notebook = run_on(OWN_FILES["both lists"], NOTEBOOKS[2], tmp_path)
+    said = "".join(
+        "".join(output["text"])
+        for cell in code_cells(notebook)
+        for output in cell["outputs"]
+        if output["output_type"] == "stream"
+    )
+    assert said == "none in what was read\n"
+
+
+def test_a_name_given_is_told_of_and_one_that_is_not_there_is_not_found(tmp_path: Path) -> None:
+    write(tmp_path / "own", OWN_FILES["both lists"])
+    own = str(tmp_path / "own")
+    told = shown_text(run_with(named("04_investigate_one"), tmp_path, SOURCE=own, NAME="lone"))
+    assert "== role lone ==" in told
+    told = shown_text(run_with(named("04_investigate_one"), tmp_path, SOURCE=own, NAME="gone"))
+    assert "no role or instance profile of that name, ARN or id among 2 roles" in told
+
+
+def test_two_sources_are_compared_and_nothing_is_played(tmp_path: Path) -> None:
+    write(tmp_path / "own", OWN_FILES["both lists"])
+    later = {"list-roles.json": {"Roles": [nested_role("web"), nested_role("made")]}}
+    write(tmp_path / "later", OWN_FILES["both lists"] | later)
+    given = {"SOURCE": str(tmp_path / "own"), "LATER": str(tmp_path / "later")}
+    told = shown_text(run_with(named("06_changes"), tmp_path, **given))
+    changed = [line.split()[:3] for line in told.splitlines() if line.startswith(("created", "deleted"))]
+    changed = [line for line in changed if "000000000001" in line]
+    assert changed == [["created", "000000000001", "made"], ["deleted", "000000000001", "lone"]]
+    assert (tmp_path / "report" / "changes.csv").exists()
+
+
+def test_what_was_denied_becomes_the_policy_to_ask_for(tmp_path: Path) -> None:
+    denied = "operation,subject,error_code\nListInstanceProfileTags,web,AccessDenied\n"
+    told = shown_text(run_on(OWN_FILES["both lists"] | {"denied.csv": denied}, named("07_your_own_account"), tmp_path))
+    (policy,) = re.findall(r"^\{\n.*?^\}$", told, re.MULTILINE | re.DOTALL)
+    (statement,) = json.loads(policy)["Statement"]
+    assert statement["Action"] == ["iam:ListInstanceProfileTags"]
+
+
+def test_the_failures_that_a_notebook_explains_are_said_in_these_words() -> None:
+    text = "".join(itertools.chain.from_iterable(cell["source"] for cell in cells(named("07_your_own_account"))))
+    table = re.search(r"\| what it says .*?\n\n", text, re.DOTALL)
+    assert table is not None
+    said = re.findall(r"^\| (.*?) \|", table[0], re.MULTILINE)[2:]
+    code = Path(inspect.getfile(connecting)).read_text("utf-8")
+    assert len(said) == 5
+    assert [words for words in said if words not in code] == []
+
+
+def named(stem: str) -> Path:
+    return next(path for path in NOTEBOOKS if path.stem == stem)
+
+
+def shown_text(notebook: Path) -> str:
+    """Return all that the cells of a notebook show, as plain text."""
+    outputs = [output for cell in code_cells(notebook) for output in cell["outputs"]]
+    return "\n".join("".join(output.get("text") or output["data"]["text/plain"]) for output in outputs)
+
+
+def run_on(documents: dict[str, Any], notebook: Path, folder: Path) -> Path:
+    """Run a notebook on documents, and return the notebook that it made."""
+    write(folder / "own", documents)
+    return run_with(notebook, folder, SOURCE=str(folder / "own"))
+
+
+def run_with(notebook: Path, folder: Path, **parameters: str) -> Path:
+    """Run a notebook in this process with the parameters that papermill puts in, and return what it made."""
+    needed(find_spec("papermill"), "papermill", "pip install 'iamframe[notebooks]'")
+    from shells import execute
+
+    made = folder / "done.ipynb"
+    execute(notebook, made, parameters | {"OUT": str(folder / "report")}, folder)
+    return made
+
+
+def run_under_papermill(notebook: Path, folder: Path, **parameters: str) -> Path:
+    """Run a notebook under papermill, in a kernel of its own, with parameters, and return the notebook that it made."""
+    needed(find_spec("papermill"), "papermill", "pip install 'iamframe[notebooks]'")
+    made = folder / "done.ipynb"
+    given = parameters | {"OUT": str(folder / "report")}
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        # What papermill's own dependencies warn of is not about iamframe; the kernel is a process of its own.
+        warnings.simplefilter("ignore")
+        import papermill
+
+        for name, value in environment(folder).items():
+            patch.setenv(name, value)
+        papermill.execute_notebook(
+            notebook, made, given, kernel_name="python3", cwd=folder, progress_bar=False, log_output=False
+        )
+    return made
+
+
+def test_a_copy_runs_where_it_is_and_writes_nothing_beside_its_folder(tmp_path: Path) -> None:
+    needed(find_spec("papermill"), "papermill", "pip install 'iamframe[notebooks]'")
+    run(tmp_path, "notebooks", "work")
+    for file in (tmp_path / "work").glob("*.ipynb"):
+        sources = [line for cell in cells(file) for line in cell["source"]]
+        assert not [line for line in sources if "../" in line]
+    command = [sys.executable, "-m", "papermill", "02_untagged_profiles.ipynb", "done.ipynb", "-k", "python3"]
+    env = environment(tmp_path / "settings") | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path / "work", env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "work" / "iamframe-report" / "untagged" / "report.html").exists()
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name != "settings") == ["work"]
+
+
+# In JupyterLab
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory, browser: Any) -> Iterator[Any]:
+    """A page of a JupyterLab that serves a copy of the notebooks."""
+    folder = tmp_path_factory.mktemp("lab")
+    shutil.copytree(ROOT / "notebooks", folder / "notebooks", ignore=shutil.ignore_patterns("iamframe-report", ".*"))
+    with serving(folder / "notebooks", folder) as address:
+        page = browser.new_page()
+        page.goto(f"{address}/lab?reset")
+        page.wait_for_function("() => window.jupyterapp", timeout=60_000)
+        yield page
+        page.close()
+
+
+OPEN = """async (name) => {
+  const app = window.jupyterapp;
+  await app.restored;
+  const panel = await app.commands.execute("docmanager:open", {path: name});
+  await panel.context.ready;
+  await panel.sessionContext.ready;
+}"""
+# Its kernel goes with it, rather than wait for the end of the server.
+CLOSE = """async () => {
+  const panel = window.jupyterapp.shell.currentWidget;
+  await panel.sessionContext.shutdown();
+  panel.dispose();
+}"""
+RUN_ALL = """async () => {
+  const app = window.jupyterapp, panel = app.shell.currentWidget;
+  await app.commands.execute("notebook:clear-all-cell-outputs");
+  await app.commands.execute("notebook:run-all-cells");
+  return panel.content.widgets.filter((cell) => cell.model.type === "code").map((cell) => cell.model.outputs.toJSON());
+}"""
+NAME_SOURCE = """(source) => {
+  const panel = window.jupyterapp.shell.currentWidget;
+  const cell = panel.content.widgets.find((cell) => cell.model.type === "code").model.sharedModel;
+  cell.setSource(cell.getSource().replace('SOURCE = "sample"', `SOURCE = ${JSON.stringify(source)}`));
+  panel.content.model.sharedModel.addCell({cell_type: "markdown", source: "$typeset$"});
+}"""
+
+MARKUP = "<img/src=x/onerror=window.pwned=1>"
+FORMULA = r"$\href{javascript:window.pwned=1}{x}$"
+TRUST = {"Statement": {"Effect": "Allow", "Principal": {"Service": MARKUP}, "Action": "sts:AssumeRole"}}
+PROFILES = [
+    profile(name, path=f"/{path}/") for name, path in (("web-a", MARKUP), ("web-b", FORMULA), ("left", FORMULA))
+]
+HOSTILE = {
+    "dump.json": dump(
+        role_detail("web", PROFILES[:2], {MARKUP: FORMULA, FORMULA: MARKUP}, path=f"/{MARKUP}/", policy=TRUST),
+        role_detail("lone", [], {"Owner": MARKUP}, path=f"/{FORMULA}/"),
+    ),
+    "list-instance-profiles.json": profile_list(
+        *(one | {"Roles": [nested_role("web", f"/{MARKUP}/", policy=TRUST)]} for one in PROFILES[:2]), PROFILES[2]
+    ),
+    "instance-profile-tags/web-a.json": {"Tags": [{"Key": "Owner", "Value": FORMULA}]},
+    "denied.csv": f"operation,subject,error_code\nListInstanceProfileTags,web-b,{MARKUP}{FORMULA}\n",
+}
+
+
+@each_notebook
+def test_a_notebook_runs_from_start_to_end_in_jupyterlab_and_names_and_tags_of_others_are_text(
+    notebook: Path, lab: Any, tmp_path: Path
+) -> None:
+    lab.evaluate(OPEN, notebook.name)
+    try:
+        outputs = lab.evaluate(RUN_ALL)
+        assert len(outputs) == len(code_cells(notebook))
+        flat = [output for cell in outputs for output in cell]
+        assert [output for output in flat if output["output_type"] == "error"] == []
+        assert [output for output in flat if output.get("name") == "stderr"] == []
+        assert all(outputs[2:])
+        assert lab.locator(".jp-RenderedImage img").count() >= 1
+        assert lab.locator(".jp-OutputArea mjx-container").count() == 0
+        if notebook in OF_A_SOURCE:
+            lab.evaluate(NAME_SOURCE, str(write(tmp_path / "hostile", HOSTILE)))
+            all_of_it_is_text(lab, lab.evaluate(RUN_ALL))
+    finally:
+        lab.evaluate(CLOSE)
+
+
+def all_of_it_is_text(page: Any, outputs: list[list[dict[str, Any]]]) -> None:
+    shown = "".join(str(output) for cell in outputs for output in cell)
+    assert "output_type': 'error'" not in shown
+    assert "Inventory(1 account, 2 roles, 3 profiles" in shown
+    # JupyterLab has typeset all formulas when it has typeset that of the last cell, which is one.
+    expect(page.locator(".jp-MarkdownOutput mjx-container").last).to_be_attached(timeout=20_000)
+    assert page.evaluate("() => window.pwned") is None
+    assert page.locator(".jp-OutputArea :is(mjx-container, img:not(.jp-RenderedImage img), script)").count() == 0

@@ -1,0 +1,829 @@
+"""The page in a real browser, offline: hostile text stays text, the filter filters, every row is printed."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from builders import (
+    ACCOUNT,
+    dump,
+    identity,
+    load,
+    nested_role,
+    profile,
+    profile_list,
+    role_detail,
+    tag_list,
+    write,
+)
+from pages import HOSTILE, hostile_documents, hostile_policy, opened, table
+from playwright.sync_api import Browser, Page, expect
+
+import iamframe
+from iamframe.report.charts import widths
+
+
+def report(source: iamframe.Inventory, out: Path, policy: Path | None = None, **head: str) -> Path:
+    return iamframe.write_report(iamframe.run_checks(source, policy=policy), out, **head)
+
+
+def wanted(page: Page, text: str) -> None:
+    """Fill the filter and wait until it has done its work."""
+    page.get_by_label("Show findings with").fill(text)
+    expect(page.get_by_role("status")).to_have_text(re.compile("findings match" if text else "^$"))
+
+
+def empties(folder: Path, *names: str) -> iamframe.Inventory:
+    """An account of empty profiles: each is one finding."""
+    return load(folder, {"profiles.json": profile_list(*map(profile, names))})
+
+
+def two_checks(folder: Path) -> iamframe.Inventory:
+    """Two empty profiles, and one whose name differs from its role's."""
+    return load(
+        folder, {"p.json": profile_list(profile("alpha"), profile("beta"), profile("web", nested_role("portal")))}
+    )
+
+
+class Pages:
+    """Pages that several tests look at, each written once and left as it is."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.made: dict[tuple[str, ...], Path] = {}
+
+    def _of(self, what: tuple[str, ...], make: Callable[[Path], iamframe.Inventory]) -> Path:
+        if what not in self.made:
+            place = self.folder / str(len(self.made))
+            self.made[what] = report(make(place / "in"), place / "out")
+        return self.made[what]
+
+    def sample(self) -> Path:
+        return self._of(("the sample",), lambda _: iamframe.load_sample())
+
+    def little(self) -> Path:
+        documents = {"p.json": profile_list(profile("a", nested_role("b")))}
+        return self._of(("hardly anything",), lambda folder: load(folder, documents))
+
+    def two_checks(self) -> Path:
+        return self._of(("two checks",), two_checks)
+
+    def empties(self, *names: str) -> Path:
+        return self._of(("empties", *names), lambda folder: empties(folder, *names))
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Pages:
+    return Pages(tmp_path_factory.mktemp("pages"))
+
+
+# Hostile text
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows takes no such folder names")
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
+def test_hostile_text_in_any_field_title_or_author_is_shown_as_text_and_nothing_of_it_runs(
+    browser: Browser, tmp_path: Path, text: str
+) -> None:
+    source = tmp_path / f"{text}-folder"
+    inventory = load(source, hostile_documents(text))
+    policy = write(source, {"policy.toml": hostile_policy(text)}) / "policy.toml"
+    arn = f"arn:aws:iam::{ACCOUNT}:instance-profile/{text}/"
+    page = report(inventory, tmp_path / "out", policy, title=f"{text} title", author=f"{text} author")
+    with opened(browser, page) as it:
+        cells, whole = it.cells(), it.text()
+        for shown in (
+            f"{text}-profile",
+            f"{arn}x/{text}-profile",
+            f"arn:aws:iam::{ACCOUNT}:role/{text}/{text}-role",
+            f"{text}-maker",
+            f"profile {text}-profile holds role {text}-role",
+            f"beyond /, the profile's path has {text}/x and the role's {text}",
+            f"{text} is {text}-value on the role and other on the profile; {text}-only is missing on the profile",
+            f"{text}-wanted is missing; {text} is {text}-value, not one of {text}-allowed",
+            f"role {text}-shut trusts {text}.example, not EC2",
+            f"{text}-empty",
+            f"{text}-instance",
+            f"names the profile arn:aws:iam::{ACCOUNT}:instance-profile/{text}-gone, which does not exist",
+            text,
+            f"AWS answered {text}-code to ListRoleTags of {text}, for whoever made the files",
+            f"{source}/broken.json",
+        ):
+            assert shown in cells
+        assert f"accepted: {text}-reason" in whole
+        assert f"{text}-account" in whole
+        assert f"Made by iamframe 0.1.0 from {source}, with the policy file {policy}." in whole
+        it.page.hover("tr.finding >> nth=0")
+        it.page.keyboard.press("Tab")
+        assert it.page.evaluate("typeof window.pwned") == "undefined"
+        assert it.page.locator("img, svg, iframe, object, embed, form, base").count() == 0
+        assert it.page.eval_on_selector_all("a", "links => links.filter(a => a.getAttribute('href')[0] != '#')") == []
+        assert it.page.text_content("h1") == f"{text} title"
+        assert it.page.text_content("title") == f"{text} title"
+        assert it.page.get_attribute("meta[name=author]", "content") == f"{text} author"
+        assert f"By {text} author. Made by iamframe" in whole
+        # What stands at the head of each printed page.
+        printed = re.search(r'@page\{@top-left\{content:"((?:\\[0-9a-f]+ )+)"', it.page.text_content("style") or "")
+        assert printed is not None
+        assert "".join(chr(int(code, 16)) for code in printed[1].replace("\\", "").split()) == f"{text} title"
+        assert it.said == []
+        assert it.requests == [page.as_uri()]
+
+
+def test_a_page_without_a_title_and_an_author_has_its_own_and_names_nobody(browser: Browser, tmp_path: Path) -> None:
+    with opened(browser, report(empties(tmp_path / "in", "a"), tmp_path / "out", title="", author="")) as it:
+        assert it.page.title() == "IAM roles and instance profiles: findings"
+        assert it.page.locator("meta[name=author]").count() == 0
+        assert "By " not in it.page.inner_text("header")
+
+
+def test_what_cannot_be_encoded_in_a_title_is_no_reason_to_fail(browser: Browser, tmp_path: Path) -> None:
+    with opened(browser, report(empties(tmp_path / "in", "a"), tmp_path / "out", title="caf\udce9 \x00")) as it:
+        assert it.page.inner_text("h1").startswith("caf")
+        assert it.said == []
+
+
+@pytest.mark.parametrize("text", ["portal", 'a "quoted" alias', "基盤チーム", "<b>"])
+def test_the_alias_of_an_account_is_shown_as_it_is(browser: Browser, tmp_path: Path, text: str) -> None:
+    source = write(tmp_path / "in", {"id.json": identity(), "p.json": profile_list(profile("a"))})
+    (source / "aliases.json").write_text(json.dumps({"AccountAliases": [text]}), encoding="ascii")
+    with opened(browser, report(iamframe.load_files(source), tmp_path / "out")) as it:
+        assert f"{ACCOUNT} ({text}): date unknown" in it.text()
+
+
+def test_the_page_runs_nothing_but_its_own_script_even_if_something_were_not_escaped(
+    browser: Browser, tmp_path: Path
+) -> None:
+    page = report(empties(tmp_path / "in", "a", "b"), tmp_path / "out")
+    hole = (
+        '<script>window.pwned=1</script><img src="data:," onerror="window.pwned=1"><b style="color:red" id="hole">a</b>'
+    )
+    page.write_text(page.read_text("utf-8").replace("<main>", f"<main>{hole}"), "utf-8")
+    with opened(browser, page) as it:
+        assert it.page.locator("#hole").count() == 1
+        assert it.page.evaluate("typeof window.pwned") == "undefined"
+        assert it.page.evaluate("getComputedStyle(document.getElementById('hole')).color") != "rgb(255, 0, 0)"
+        assert it.requests == [page.as_uri()]
+
+
+def test_the_policy_of_the_page_names_the_hashes_of_its_own_style_and_script_and_nothing_else(
+    browser: Browser, pages: Pages
+) -> None:
+    with opened(browser, pages.empties("a")) as it:
+        inline = it.page.eval_on_selector_all("style, script", "all => all.map(e => [e.localName, e.textContent])")
+        policy = it.page.get_attribute("meta[http-equiv='Content-Security-Policy']", "content")
+    hashes = {name: base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for name, text in sorted(inline)}
+    assert [name for name, _ in sorted(inline)] == ["script", "style"]
+    assert dict(part.strip().split(" ", 1) for part in str(policy).split(";")) == {
+        "default-src": "'none'",
+        "style-src": f"'sha256-{hashes['style']}'",
+        "script-src": f"'sha256-{hashes['script']}'",
+        "img-src": "data:",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+
+
+# The filter
+
+
+@pytest.mark.parametrize(
+    ("wanted", "shown", "said"),
+    [
+        ("alpha", ["alpha"], "1 of 3 findings match"),
+        ("ALPHA", ["alpha"], "1 of 3 findings match"),
+        ("instance-profile/ a", ["alpha", "beta", "gamma"], "3 of 3 findings match"),
+        ("holds beta", ["beta"], "1 of 3 findings match"),
+        ("nothing-like-it", [], "0 of 3 findings match"),
+        ("<b>", [], "0 of 3 findings match"),
+    ],
+)
+def test_the_filter_shows_the_rows_that_hold_every_word_and_tells_how_many(
+    browser: Browser, pages: Pages, wanted: str, shown: list[str], said: str
+) -> None:
+    with opened(browser, pages.empties("alpha", "beta", "gamma")) as it:
+        assert it.rows_shown() == ["alpha", "beta", "gamma"]
+        it.page.get_by_label("Show findings with").fill(wanted)
+        expect(it.page.get_by_role("status")).to_have_text(said)
+        assert it.rows_shown() == shown
+        assert it.said == []
+
+
+def test_the_filter_finds_the_rows_of_a_check_by_its_name(browser: Browser, tmp_path: Path) -> None:
+    source = load(tmp_path / "in", {"p.json": profile_list(profile("left"), profile("portal", nested_role("web")))})
+    with opened(browser, report(source, tmp_path / "out")) as it:
+        it.page.get_by_label("Show findings with").fill("empty_profiles")
+        expect(it.page.get_by_role("status")).to_have_text("1 of 2 findings match")
+        assert it.rows_shown() == ["left"]
+
+
+def test_an_emptied_filter_shows_all_rows_again_and_says_nothing(browser: Browser, pages: Pages) -> None:
+    with opened(browser, pages.empties("alpha", "beta")) as it:
+        it.page.get_by_label("Show findings with").fill("alpha")
+        expect(it.page.get_by_role("status")).to_have_text("1 of 2 findings match")
+        it.page.get_by_label("Show findings with").fill("")
+        expect(it.page.get_by_role("status")).to_have_text("")
+        assert it.rows_shown() == ["alpha", "beta"]
+
+
+def test_a_filter_leaves_only_sections_with_a_hit_and_the_index_says_how_many_each_has(
+    browser: Browser, pages: Pages
+) -> None:
+    with opened(browser, pages.two_checks()) as it:
+        sections = it.page.locator("section.check")
+        assert sections.count() == 16
+        wanted(it.page, "beta")
+        shown = sections.evaluate_all("all => all.filter(s => s.checkVisibility()).map(s => s.querySelector('h2').id)")
+        assert shown == ["empty_profiles"]
+        counts = {row[0]: row[3] for row in table(it.page, "Findings per check")}
+        assert counts["Instance profiles that hold no role"] == "1 of 2"
+        assert counts["Links whose two names differ"] == "0 of 1"
+        it.page.locator("h1").click()
+        it.page.keyboard.press("Escape")
+        expect(it.page.get_by_role("status")).to_have_text("")
+        assert it.page.get_by_label("Show findings with").input_value() == ""
+        assert sections.evaluate_all("all => all.filter(s => s.checkVisibility()).length") == 16
+        assert {row[0]: row[3] for row in table(it.page, "Findings per check")}["Links whose two names differ"] == "1"
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_filter_jumps_to_the_first_hit_below_its_own_bar_and_back_when_it_is_emptied(
+    browser: Browser, pages: Pages, width: int
+) -> None:
+    with opened(browser, pages.two_checks(), width) as it:
+        it.page.get_by_label("Show findings with").focus()
+        before = it.page.evaluate("scrollY")
+        wanted(it.page, "portal")
+        bar, hit = it.page.locator(".find").bounding_box(), it.page.locator("#name_mismatches").bounding_box()
+        assert bar is not None
+        assert hit is not None
+        assert abs(bar["y"]) < 1
+        assert bar["y"] + bar["height"] <= hit["y"] < 400
+        wanted(it.page, "")
+        assert it.page.evaluate("scrollY") == before
+
+
+def test_a_filter_marks_what_it_found_whatever_its_case_and_nothing_else(browser: Browser, pages: Pages) -> None:
+    marked = "() => Array.from(CSS.highlights.get('hit') ?? [], range => range.toString())"
+    with opened(browser, pages.empties("Alpha", "beta")) as it:
+        wanted(it.page, "alpha")
+        assert it.page.evaluate(marked) == ["Alpha"] * 3
+        wanted(it.page, "")
+        wanted(it.page, "o")
+        inside = "() => Array.from(CSS.highlights.get('hit'), range => range.startContainer.parentNode.localName)"
+        assert set(it.page.evaluate(inside)) == {"td", "code"}
+        wanted(it.page, "")
+        wanted(it.page, "copy")
+        assert it.page.evaluate(marked) == []
+        assert it.rows_shown() == []
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_no_heading_that_the_index_leads_to_hides_behind_the_bar(browser: Browser, pages: Pages, width: int) -> None:
+    with opened(browser, pages.sample(), width) as it:
+        links = it.page.locator("nav a")
+        assert links.count() == 20
+        for link in links.all():
+            name = (link.get_attribute("href") or "")[1:]
+            link.click()
+            bar, heading = it.page.locator(".find").bounding_box(), it.page.locator(f"#{name}").bounding_box()
+            assert bar is not None
+            assert heading is not None
+            assert bar["y"] + bar["height"] <= heading["y"] < 800 - heading["height"], name
+
+
+# Sorting
+
+
+def test_a_click_on_the_head_of_a_column_sorts_its_table_and_a_second_one_turns_it_round(
+    browser: Browser, tmp_path: Path
+) -> None:
+    source = empties(tmp_path / "in", "p10", "p2", "P1", "p1")
+    with opened(browser, report(source, tmp_path / "out")) as it:
+        head = it.page.locator("section[aria-labelledby=empty_profiles] th").filter(has_text="Name")
+        assert head.get_attribute("aria-sort") is None
+        head.get_by_role("button").click()
+        assert it.rows_shown() == ["p1", "P1", "p2", "p10"]
+        assert head.get_attribute("aria-sort") == "ascending"
+        head.get_by_role("button").click()
+        assert it.rows_shown() == ["p10", "p2", "P1", "p1"]
+        assert head.get_attribute("aria-sort") == "descending"
+        assert it.said == []
+
+
+def test_a_table_is_sorted_by_keyboard_too_and_one_column_at_a_time(browser: Browser, pages: Pages) -> None:
+    with opened(browser, pages.empties("b", "a")) as it:
+        section = it.page.locator("section[aria-labelledby=empty_profiles]")
+        name = section.get_by_role("button", name="Name")
+        name.focus()
+        it.page.keyboard.press("Enter")
+        it.page.keyboard.press("Enter")
+        assert it.rows_shown() == ["b", "a"]
+        it.page.keyboard.press("Tab")
+        it.page.keyboard.press("Space")
+        assert it.rows_shown() == ["a", "b"]
+        sorted_by = section.locator("th[aria-sort]")
+        assert [(head.inner_text(), head.get_attribute("aria-sort")) for head in sorted_by.all()] == [
+            ("ARN", "ascending")
+        ]
+
+
+def test_equal_rows_keep_their_order_severities_have_theirs_and_what_is_missing_comes_last_both_ways(
+    browser: Browser, tmp_path: Path
+) -> None:
+    accepted = '[[makers]]\nname = "house"\nrole = "*"\nprofile = "m-*"\nnames_differ = true\n'
+    policy = write(tmp_path, {"policy.toml": accepted}) / "policy.toml"
+    made = [profile(name, nested_role(role)) for name, role in (("b", "x"), ("m-a", "y"), ("a", "z"), ("m-b", "w"))]
+    source = load(tmp_path / "in", {"p.json": profile_list(*made)})
+    with opened(browser, report(source, tmp_path / "out", policy)) as it:
+        section = it.page.locator("section[aria-labelledby=name_mismatches]")
+        severity, maker = (section.get_by_role("button", name=name) for name in ("Severity", "Maker"))
+        shown = {}
+        for name, button in (("maker", maker), ("maker down", maker), ("severity", severity), ("down", severity)):
+            button.click()
+            shown[name] = it.rows_shown()
+    assert shown == {
+        "maker": ["m-a", "m-b", "a", "b"],
+        "maker down": ["m-a", "m-b", "a", "b"],
+        "severity": ["a", "b", "m-a", "m-b"],
+        "down": ["m-a", "m-b", "a", "b"],
+    }
+
+
+def test_numbers_are_sorted_as_numbers(browser: Browser, tmp_path: Path) -> None:
+    made = [profile(f"p{number}") for number in range(1_000)] + [profile("web", nested_role("portal"))]
+    made += [profile(f"same{number}", nested_role(f"other{number}")) for number in range(9)]
+    with opened(browser, report(load(tmp_path / "in", {"p.json": profile_list(*made)}), tmp_path / "out")) as it:
+        button = it.page.get_by_role("group", name="Table: Findings per check").get_by_role("button", name="Findings")
+        button.click()
+        button.click()
+        assert [row[3] for row in table(it.page, "Findings per check")][:3] == ["1,000", "10", "0"]
+
+
+def test_a_long_table_is_sorted_across_its_bodies_and_stays_filtered(browser: Browser, pages: Pages) -> None:
+    names = [f"p{number}" for number in range(250)]
+    with opened(browser, pages.empties(*names)) as it:
+        wanted(it.page, "profile/p24")
+        it.page.locator("section[aria-labelledby=empty_profiles]").get_by_role("button", name="Name").dblclick()
+        assert it.rows_shown() == [*(f"p{number}" for number in range(249, 239, -1)), "p24"]
+        wanted(it.page, "")
+        assert it.rows_shown() == names[::-1]
+        sizes = "bodies => bodies.map(body => body.rows.length)"
+        assert it.page.locator("section[aria-labelledby=empty_profiles] tbody").evaluate_all(sizes) == [100, 100, 50]
+
+
+def test_the_copy_button_of_a_next_step_says_that_it_did_its_work(browser: Browser, pages: Pages) -> None:
+    with opened(browser, pages.empties("alpha")) as it:
+        for place in ("What to do first", "Instance profiles that hold no role"):
+            button = it.page.get_by_role("region", name=place).locator("button.copy")
+            button.first.click()
+            expect(button.first).to_have_text(re.compile("Copied|Selected"))
+
+
+# Print
+
+
+def test_print_shows_every_row_whether_on_screen_or_not(browser: Browser, pages: Pages) -> None:
+    names = [f"p{number:03}" for number in range(250)]
+    with opened(browser, pages.empties(*names)) as it:
+        it.page.emulate_media(media="print")
+        assert it.rows_shown() == names
+        assert not it.page.get_by_label("Show findings with").is_visible()
+
+
+def test_print_shows_every_row_while_a_filter_is_active(browser: Browser, pages: Pages) -> None:
+    with opened(browser, pages.empties("alpha", "beta")) as it:
+        it.page.get_by_label("Show findings with").fill("alpha")
+        expect(it.page.get_by_role("status")).to_have_text("1 of 2 findings match")
+        it.page.emulate_media(media="print")
+        assert it.rows_shown() == ["alpha", "beta"]
+
+
+@pytest.mark.parametrize("media", ["screen", "print"])
+def test_rows_off_screen_are_not_laid_out_but_printed(browser: Browser, pages: Pages, media: str) -> None:
+    names = [f"p{number:03}" for number in range(250)]
+    with opened(browser, pages.empties(*names)) as it:
+        it.page.emulate_media(media="print" if media == "print" else "screen")
+        bodies = it.page.locator("section[aria-labelledby=empty_profiles] tbody")
+        assert bodies.evaluate_all("all => all.map(b => b.rows.length)") == [100, 100, 50]
+        place = "[aria-labelledby=empty_profiles] tbody"
+        drawn = "b.rows[0].checkVisibility({ contentVisibilityAuto: true })"
+        all_so = f"wanted => [...document.querySelectorAll('{place}')].every(b => {drawn} === wanted)"
+        it.page.wait_for_function(all_so, arg=media == "print")
+        display = it.page.eval_on_selector("#empty_profiles ~ .scroll thead", "head => getComputedStyle(head).display")
+        assert display == ("table-header-group" if media == "print" else "block")
+
+
+def test_the_head_that_print_repeats_on_each_page_is_text_and_no_button(browser: Browser, pages: Pages) -> None:
+    with opened(browser, pages.empties("a")) as it:
+        it.page.emulate_media(media="print")
+        display = it.page.locator("th button").evaluate_all("all => all.map(b => getComputedStyle(b).display)")
+        assert set(display) == {"contents"}
+
+
+def test_a_page_of_10000_findings_takes_at_most_5_megabytes(tmp_path: Path) -> None:
+    names = [f"app-{number:06}" for number in range(5_000)]
+    made = [profile(f"{name}-profile", nested_role(f"{name}-role", "/team/"), "/team/") for name in names]
+    source = load(tmp_path / "in", {"p.json": profile_list(*made, *map(profile, names))})
+    result = iamframe.run_checks(source)
+    assert len(result.findings) == 10_000
+    assert iamframe.write_report(result, tmp_path / "out").stat().st_size < 5_000_000
+
+
+# Small screens, dark ones, and people who do not see
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("source", ["sample", "hardly anything"])
+def test_axe_finds_nothing_to_complain_about(
+    browser: Browser, pages: Pages, width: int, scheme: str, source: str
+) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    options = {"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"], "resultTypes": ["violations"]}
+    with opened(browser, pages.sample() if source == "sample" else pages.little(), width, color_scheme=scheme) as it:
+        found = Axe().run(it.page, options=options).response["violations"]
+        assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
+
+
+def test_on_a_narrow_screen_each_finding_is_a_card_that_says_what_is_what_and_nothing_is_cut_off(
+    browser: Browser, pages: Pages
+) -> None:
+    with opened(browser, pages.two_checks(), 390) as it:
+        cells = it.page.locator("section[aria-labelledby=name_mismatches] tr.finding td")
+        labels = "cells => cells.map(c => [getComputedStyle(c, '::before').content, c.innerText])"
+        assert [(label.strip('"'), text) for label, text in cells.evaluate_all(labels)][:6] == [
+            ("Severity", "low"),
+            ("Account", ACCOUNT),
+            ("Name", "web"),
+            ("ARN", f"arn:aws:iam::{ACCOUNT}:instance-profile/web"),
+            ("Related to", f"arn:aws:iam::{ACCOUNT}:role/portal"),
+            ("Differ by", "different"),
+        ]
+        boxes = "cells => cells.map(c => c.getBoundingClientRect()).filter(b => b.width).map(b => [b.left, b.right])"
+        assert all(0 <= left < right <= 390 for left, right in cells.evaluate_all(boxes))
+        assert it.page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+def test_no_table_is_cut_at_the_right_of_a_narrow_screen(browser: Browser, pages: Pages) -> None:
+    with opened(browser, pages.sample(), 390) as it:
+        scrolls = it.page.locator(".scroll").evaluate_all("all => all.map(s => s.scrollWidth - s.clientWidth)")
+        assert len(scrolls) > 15
+        assert set(scrolls) == {0}
+        labels = "cells => cells.map(cell => getComputedStyle(cell, '::before').content + cell.innerText)"
+        row = it.page.get_by_role("group", name="Table: What profiles are for").locator("tbody tr").first
+        assert row.locator(".number").evaluate_all(labels)[:2] == ['"Profiles: "40', '"referred to: "30']
+
+
+def test_a_table_that_is_wider_than_the_screen_says_so_until_its_end_is_reached(
+    browser: Browser, tmp_path: Path
+) -> None:
+    tags = {f"department:{number}:{'x' * 30}": "" for number in range(8)}
+    source = load(tmp_path / "in", {"d.json": dump(role_detail("web", tags=tags))})
+    with opened(browser, report(source, tmp_path / "out"), 800) as it:
+        said = "caption => getComputedStyle(caption, '::after').content.includes('scroll for more')"
+        wide = it.page.get_by_role("group", name="Table: How far tags reach")
+        expect(wide).to_have_class("scroll more")
+        assert wide.locator("caption").evaluate(said) is True
+        wide.evaluate("scroll => scroll.scrollTo(scroll.scrollWidth, 0)")
+        expect(wide).to_have_class("scroll")
+        assert wide.locator("caption").evaluate(said) is False
+        narrow = it.page.get_by_role("group", name="Table: How the names of a profile and its role relate")
+        assert narrow.count() == 0 or narrow.get_attribute("class") == "scroll"
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_arrow_of_a_head_stands_on_the_line_of_its_last_word(browser: Browser, pages: Pages, width: int) -> None:
+    with opened(browser, pages.sample(), width) as it:
+        heads = it.page.locator(".picture th button").evaluate_all(
+            "all => all.map(b => [b.textContent, b.offsetHeight / parseFloat(getComputedStyle(b).lineHeight), "
+            "getComputedStyle(b, '::after').content])"
+        )
+        of_one_word = [head for head in heads if re.fullmatch(r"\w+", head[0])]
+        assert len(of_one_word) > 10
+        assert [head for head in of_one_word if head[1] >= 2] == []
+        assert all(content.startswith('"\u00a0') for _, _, content in heads)
+
+
+# Pictures
+
+
+def test_bars_are_as_long_as_the_numbers_beside_them(browser: Browser, tmp_path: Path) -> None:
+    made = [profile(name) for name in "abcd"] + [profile("web", nested_role("portal"))]
+    with opened(browser, report(load(tmp_path / "in", {"p.json": profile_list(*made)}), tmp_path / "out")) as it:
+        bars = it.page.locator(".numbers li").evaluate_all(
+            "all => all.map(li => [li.innerText.replace(/\\s+/g, ' '), li.querySelector('.bar')?.offsetWidth ?? 0])"
+        )
+        lengths = dict(bars)
+        assert list(lengths) == ["0 high", "4 medium", "1 low", "0 info"]
+        assert lengths["0 high"] == 0
+        assert abs(lengths["4 medium"] - 4 * lengths["1 low"]) <= 4
+
+
+def test_the_pictures_of_names_profiles_and_tags_say_in_numbers_what_they_show(
+    browser: Browser, tmp_path: Path
+) -> None:
+    web, portal = nested_role("web"), nested_role("portal")
+    untold = {key: value for key, value in profile("untold").items() if key != "Roles"}
+    made = [profile("web", web), profile("shop", portal), profile("left"), untold]
+    documents = {
+        "id.json": identity(),
+        "dump.json": dump(
+            role_detail("web", made[:1], {"Owner": "ops"}),
+            role_detail("portal", made[1:2], {"Owner": "ops", "Team": "x"}),
+        ),
+        "p.json": profile_list(*made),
+        "instance-profile-tags/web.json": {"Tags": tag_list({"Owner": "ops"})},
+        "instance-profile-tags/shop.json": {"Tags": []},
+    }
+    with opened(browser, report(load(tmp_path / "in", documents), tmp_path / "out")) as it:
+        assert table(it.page, "How the names of a profile and its role relate") == [
+            ["alike", "", "1", "0"],
+            ["alike but for upper and lower case", "", "0", "0"],
+            ["alike but for something before or behind", "", "0", "0"],
+            ["alike but for a random tail", "", "0", "0"],
+            ["different", "", "1", "0"],
+        ]
+        assert table(it.page, "What profiles are for") == [[ACCOUNT, "", "4", "0", "0", "1", "2", "1"]]
+        assert table(it.page, "How far tags reach") == [
+            [ACCOUNT, "profiles", "2 of 4", "50 % 1", "0 % 0"],
+            [ACCOUNT, "roles", "2 of 2", "100 % 2", "50 % 1"],
+        ]
+
+
+def test_a_share_is_rounded_and_0_and_100_percent_are_none_and_all(browser: Browser, tmp_path: Path) -> None:
+    keys = [{"All": "", "Most": "", "One": ""}, *[{"All": "", "Most": ""}] * 4, {"All": ""}]
+    of_six = [role_detail(f"r{number}", tags=tags) for number, tags in enumerate(keys)]
+    few = [
+        role_detail(f"f{number}", tags={"All": ""} if number else {}, account="000000000002") for number in range(300)
+    ]
+    documents = {"six.json": dump(*of_six), "few.json": dump(*few)}
+    with opened(browser, report(load(tmp_path / "in", documents), tmp_path / "out")) as it:
+        rows = {row[0]: row[3:] for row in table(it.page, "How far tags reach")}
+        assert rows[ACCOUNT] == ["100 % 6", "83 % 5", "17 % 1"]
+        assert rows["000000000002"][0] == "99 % 299"
+
+
+@pytest.mark.parametrize(
+    ("counts", "of", "drawn"),
+    [
+        ([1], 6, [17]),
+        ([6, 4, 17], 27, [22, 15, 63]),
+        ([1, 1, 998], 1000, [1, 1, 98]),
+        ([1, 0], 1000, [1, 0]),
+        ([1, 1], 200, [1, 1]),
+        ([0, 0], 0, [0, 0]),
+    ],
+)
+def test_bars_of_one_row_fill_it_and_none_of_something_is_nothing(counts: list[int], of: int, drawn: list[int]) -> None:
+    assert widths(counts, of) == drawn
+
+
+def test_where_tags_can_be_seen_and_changed_is_told_with_how_many_are_missed(browser: Browser, tmp_path: Path) -> None:
+    tagged, bare = profile("web"), profile("bare")
+    files = {
+        "dump.json": dump(role_detail("web", [tagged], {"Owner": "ops"})),
+        "profiles.json": profile_list(tagged, bare),
+        "get-instance-profile.json": {"InstanceProfile": tagged | {"Tags": []}},
+    }
+    with opened(browser, report(load(tmp_path / "in", files), tmp_path / "out")) as it:
+        rows = {tuple(row[:2]): row[2:] for row in table(it.page, "Where tags can be seen and changed")}
+        assert len(rows) == 16
+        assert rows["IAM console", "profiles"] == ["no", "no", "no", ""]
+        assert rows["CloudFormation", "roles"] == ["if", "if", "unknown", "only of roles that a stack manages"]
+        find = "find: only if asked in us-east-1 (GovCloud: us-gov-west-1; China: not confirmed), and only what has"
+        assert f"write, read: only of profiles that a configuration manages; {find}" in rows["Terraform", "profiles"][3]
+        group = it.page.get_by_role("group", name="Table: Where tags can be seen and changed")
+        said = group.locator("caption").inner_text()
+        assert said.startswith(
+            "Where it says no, all that were read are missed: 1 role (1 tagged, 0 not) and 2 profiles"
+        )
+        assert "2 profiles (0 tagged, 1 not, 1 whose tags were not read); roles that AWS manages are left out." in said
+        unknown = group.locator("td.unknown")
+        assert unknown.count() == 11
+        assert set(unknown.all_inner_texts()) == {"unknown"}
+
+
+def test_what_nobody_read_is_hatched_in_the_pictures_and_never_a_nought(browser: Browser, tmp_path: Path) -> None:
+    with opened(browser, report(load(tmp_path / "in", {"r.json": {"Roles": [nested_role("web")]}}), tmp_path)) as it:
+        (purpose,) = table(it.page, "What profiles are for")
+        assert purpose[2:6] == ["0 or more", "0", "0", "not listed"]
+        assert table(it.page, "How far tags reach") == [[ACCOUNT, "roles", "0 of 1"]]
+        assert "No link was read." in it.text()
+        hatched = it.page.locator("td.unknown")
+        paint = hatched.evaluate_all("all => all.map(cell => getComputedStyle(cell).backgroundImage)")
+        assert len(paint) > 10
+        assert all(image.startswith("repeating-linear-gradient") for image in paint)
+
+
+def test_no_link_that_its_maker_means_so_is_shown_as_one_that_somebody_named(browser: Browser, tmp_path: Path) -> None:
+    makers = '[[makers]]\nname = "house"\nrole = "*-role"\nprofile = "*-profile"\nnames_differ = true\n'
+    policy = write(tmp_path, {"policy.toml": makers}) / "policy.toml"
+    made = [profile("a-profile", nested_role("a-role")), profile("b", nested_role("b-x"))]
+    with opened(
+        browser, report(load(tmp_path / "in", {"p.json": profile_list(*made)}), tmp_path / "out", policy)
+    ) as it:
+        rows = {row[0]: row[2:] for row in table(it.page, "How the names of a profile and its role relate")}
+        assert rows["alike but for something before or behind"] == ["2", "1"]
+
+
+def test_a_picture_of_more_than_100_accounts_is_cut_and_says_so(browser: Browser, tmp_path: Path) -> None:
+    documents = {f"{n}/p.json": profile_list(profile("a", account=f"{n:012}")) for n in range(1, 102)}
+    with opened(browser, report(load(tmp_path / "in", documents), tmp_path / "out")) as it:
+        assert len(table(it.page, "What profiles are for")) == 100
+        assert "100 of 101 rows, all in profiles.csv, one per account." in it.text()
+        assert "and 97 more, all in accounts.csv" in it.page.inner_text("section[aria-labelledby=looked]")
+
+
+# What it says
+
+
+def test_the_first_screen_says_what_was_looked_at_found_not_seen_and_to_be_done_first(
+    browser: Browser, pages: Pages
+) -> None:
+    with opened(browser, pages.sample()) as it:
+        headings = ("What was looked at", "What was found", "What could not be seen", "What to do first")
+        for name in headings:
+            region = it.page.get_by_role("region", name=name)
+            box = region.locator("li").first.bounding_box()
+            assert box is not None
+            assert box["y"] + box["height"] < 800, name
+        first = it.page.get_by_role("region", name="What to do first").locator("li")
+        assert first.count() == 5
+        assert all(code.startswith("aws ") for code in first.locator("code").all_inner_texts())
+
+
+def test_one_thing_is_not_spoken_of_as_several(browser: Browser, tmp_path: Path) -> None:
+    source = load(tmp_path / "in", {"p.json": profile_list(profile("web", nested_role("portal")))})
+    with opened(browser, report(source, tmp_path / "out")) as it:
+        assert it.page.get_by_role("region", name="What was looked at").locator("p").inner_text() == (
+            "1 account: 1 role, 1 instance profile, 1 link between them, 0 tags, and 0 mentions of profiles by "
+            "instances and templates."
+        )
+        assert "1 finding." in it.page.inner_text("section[aria-labelledby=name_mismatches]")
+
+
+def test_a_reason_why_several_checks_did_not_see_all_is_given_once_with_all_of_them(
+    browser: Browser, pages: Pages
+) -> None:
+    with opened(browser, pages.sample()) as it:
+        unseen = it.page.get_by_role("region", name="What could not be seen")
+        reason = "references were read from files, in ap-northeast-1, eu-west-1"
+        line = unseen.get_by_role("listitem").filter(has_text=reason)
+        assert line.count() == 1
+        assert [link.get_attribute("href") for link in line.get_by_role("link").all()] == [
+            "#stale_references", "#unreferenced_profiles",
+        ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("only", "said"),
+    [
+        (["empty_profiles"], "The check is complete."),
+        (["quota_pressure"], "The check is not complete. Not seen:"),
+        (["empty_profiles", "quota_pressure"], "1 of 2 checks is complete. Not seen:"),
+    ],
+)
+def test_the_page_says_how_many_checks_are_complete(
+    browser: Browser, tmp_path: Path, only: list[str], said: str
+) -> None:
+    result = iamframe.run_checks(empties(tmp_path / "in", "left"), only=only)
+    with opened(browser, iamframe.write_report(result, tmp_path / "out")) as it:
+        unseen = it.page.get_by_role("region", name="What could not be seen").locator("p").first
+        assert unseen.inner_text().endswith(f"only where the check is complete. {said}")
+
+
+def test_a_time_that_nobody_said_is_not_laid_to_files(browser: Browser, pages: Pages) -> None:
+    with opened(browser, pages.empties("left")) as it:
+        looked = it.page.get_by_role("region", name="What was looked at").get_by_role("listitem")
+        assert looked.inner_text() == f"{ACCOUNT}: date unknown"
+
+
+def test_noughts_are_no_all_clear_where_a_check_did_not_see_all(browser: Browser, tmp_path: Path) -> None:
+    source = load(tmp_path / "in", {"p.json": profile_list(profile("web", nested_role("web")))})
+    with opened(browser, report(source, tmp_path / "out")) as it:
+        found = it.page.get_by_role("region", name="What was found").inner_text()
+        assert "checks did not see all: there may be more." in found
+        first = it.page.get_by_role("region", name="What to do first").inner_text()
+        assert "Nothing was found in what was read. Have read what could not be seen, then look again." in first
+
+
+def test_a_table_above_20000_rows_is_cut_and_says_where_all_rows_are(browser: Browser, tmp_path: Path) -> None:
+    inventory = empties(tmp_path / "in", *(f"p{number}" for number in range(20_001)))
+    page = report(inventory, tmp_path / "out")
+    with opened(browser, page) as it:
+        assert it.page.get_by_text("20,000 of 20,001 rows, all in findings.csv", exact=True).is_visible()
+        assert it.page.locator("tr.finding").count() == 20_000
+        assert it.page.locator("#empty_profiles ~ p").first.inner_text() == (
+            "medium complete empty_profiles: 20,001 findings."
+        )
+    assert (page.parent / "findings.csv").read_bytes().count(b"\r\n") == 20_002
+
+
+def test_the_page_of_the_sample_says_in_its_first_line_that_it_is_fiction(browser: Browser, pages: Pages) -> None:
+    with opened(browser, pages.sample()) as it:
+        first = it.page.inner_text("body").splitlines()[0]
+        assert first == "This is the fictional sample. No account in this report exists."
+        assert it.said == []
+        assert it.requests == [pages.sample().as_uri()]
+
+
+@pytest.mark.parametrize("folder", ["dumps", "sample"])
+def test_the_page_of_files_never_says_that_it_is_fiction(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    write(tmp_path / folder, {"profiles.json": profile_list(profile("mine"))})
+    monkeypatch.chdir(tmp_path)
+    with opened(browser, report(iamframe.load_files(folder), tmp_path / "out")) as it:
+        assert it.rows_shown() == ["mine"]
+        assert "fiction" not in it.text()
+
+
+def test_a_check_that_is_not_complete_is_named_with_the_file_that_would_settle_it(
+    browser: Browser, tmp_path: Path
+) -> None:
+    held = {"InstanceProfileName": "web", "InstanceProfileId": "AIPAWEB", "Path": "/", "Roles": []}
+    held["Arn"] = f"arn:aws:iam::{ACCOUNT}:instance-profile/web"
+    source = load(tmp_path / "in", {"dump.json": dump(role_detail("web", [held]))})
+    with opened(browser, report(source, tmp_path / "out")) as it:
+        unseen = it.page.get_by_role("region", name="What could not be seen")
+        line = unseen.get_by_role("listitem").filter(has_text="Instance profiles that hold no role")
+        assert line.count() == 1
+        assert "unknown" in line.inner_text()
+        assert "aws iam list-instance-profiles" in line.inner_text()
+        line.get_by_role("link").click()
+        section = it.page.locator("section[aria-labelledby=empty_profiles]")
+        assert "Not checked; see above for why." in section.inner_text()
+        assert "There is none." not in section.inner_text()
+
+
+def test_a_complete_check_without_findings_says_that_there_is_none(browser: Browser, tmp_path: Path) -> None:
+    source = load(tmp_path / "in", {"p.json": profile_list(profile("web", nested_role("web")))})
+    with opened(browser, report(source, tmp_path / "out")) as it:
+        section = it.page.locator("section[aria-labelledby=empty_profiles]")
+        assert section.locator("table").count() == 0
+        assert "There is none." in section.inner_text()
+
+
+def test_what_could_not_be_read_is_a_table_of_its_own(browser: Browser, tmp_path: Path) -> None:
+    source = load(tmp_path / "in", {"p.json": profile_list(profile("web")), "x.json": "{"})
+    with opened(browser, report(source, tmp_path / "out")) as it:
+        gaps = it.page.locator("section[aria-labelledby=gaps]")
+        row = gaps.get_by_role("row").filter(has_text="x.json")
+        assert "unreadable" in row.inner_text()
+        assert "is not JSON" in row.inner_text()
+
+
+def test_an_accepted_finding_stays_with_its_reason_and_is_not_counted_at_the_top(
+    browser: Browser, tmp_path: Path
+) -> None:
+    accepted = '[[accepted]]\ncheck = "empty_profiles"\nresource_arn = "*/beta"\nreason = "kept for the audit"\n'
+    write(tmp_path, {"policy.toml": accepted})
+    source = empties(tmp_path / "in", "alpha", "beta")
+    with opened(browser, report(source, tmp_path / "out", tmp_path / "policy.toml")) as it:
+        assert it.page.locator("tr.finding").filter(has_text="beta").locator("td").first.inner_text() == (
+            "medium accepted: kept for the audit"
+        )
+        counts = [it.page.locator(f".numbers .{name}").inner_text() for name in ("high", "medium", "low", "info")]
+        assert [re.split(r"\s+", count) for count in counts] == [
+            ["0", "high"], ["1", "medium"], ["0", "low"], ["0", "info"],
+        ]  # fmt: skip
+
+
+def test_the_page_has_a_language_a_title_one_heading_and_tables_that_say_what_their_columns_are(
+    browser: Browser, pages: Pages
+) -> None:
+    with opened(browser, pages.sample()) as it:
+        assert it.page.get_attribute("html", "lang") == "en"
+        assert it.page.evaluate("document.compatMode") == "CSS1Compat"
+        assert it.page.title() == "IAM roles and instance profiles: findings"
+        assert [h.inner_text() for h in it.page.locator("h1").all()] == ["IAM roles and instance profiles"]
+        tables = it.page.locator("table").count()
+        assert tables >= 16
+        assert it.page.locator("table > caption").count() == tables
+        assert it.page.locator("table > thead > tr").count() == tables
+        assert it.page.locator("th").count() == it.page.locator("thead th[scope=col]").count() > tables
+        assert it.page.locator("tbody tr:not([role=row]), tbody td:not([role=cell])").count() == 0
+        ids = it.page.eval_on_selector_all("[id]", "all => all.map(e => e.id)")
+        assert len(ids) == len(set(ids))
+        targets = it.page.eval_on_selector_all("a", "all => all.map(a => a.getAttribute('href').slice(1))")
+        assert set(targets) <= set(ids)
+        labels = it.page.eval_on_selector_all(
+            "[aria-labelledby]", "all => all.map(e => e.ariaLabelledByElements.length)"
+        )
+        assert set(labels) == {1}
+
+
+def test_every_finding_of_the_sample_is_a_row_of_the_page(browser: Browser, pages: Pages) -> None:
+    with opened(browser, pages.sample()) as it:
+        assert it.page.locator("tr.finding").count() >= 43
+        assert "owner is missing on the profile" in it.cells()
+        assert "基盤チーム" not in it.cells()

@@ -1,0 +1,178 @@
+"""Parts of the page in a real browser: what changed, owners, what is masked, and the page in Japanese."""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+
+import openpyxl
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from builders import ACCOUNT, dump, identity, load, profile, profile_list, role_detail
+from click.testing import CliRunner
+from pages import HOSTILE, opened, table
+from playwright.sync_api import Browser, expect
+from test_compare import whole
+from test_mask import COMMENT, column, organisation, report, tagged_role
+from test_owners import result_of
+
+import iamframe
+from iamframe.ui.cli import app
+
+# What changed
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_on_the_page_what_changed_is_text_whatever_it_holds(browser: Browser, tmp_path: Path, text: str) -> None:
+    old = whole(tmp_path / "old", [role_detail("web", tags={"k": "v"})], [])
+    new = whole(tmp_path / "new", [role_detail("web", tags={"k": text})], [])
+    changes = iamframe.compare(old, new)
+    page = iamframe.write_report(changes.new, tmp_path / "out", changes=changes)
+    with opened(browser, page) as it:
+        ((change, account, kind, name, _, detail),) = (
+            it.page.get_by_role("group", name="Table: What changed", exact=True)
+            .locator("tbody tr")
+            .evaluate_all("rows => rows.map(row => Array.from(row.cells, cell => cell.textContent))")
+        )
+        assert (change, account, kind, name) == ("retagged", ACCOUNT, "role", "web")
+        assert detail == f"tag k is {text}; it was v"
+        assert (it.page.evaluate("window.pwned"), it.requests, it.said) == (None, [page.as_uri()], [])
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_axe_finds_nothing_to_complain_about_in_what_changed(browser: Browser, tmp_path: Path, width: int) -> None:
+    old = whole(tmp_path / "old", [role_detail("web", tags={"Owner": "ops"})], [])
+    tags = {"web": {"Owner": "=1+1"}, "db": {"a": "b"}}
+    new = whole(tmp_path / "new", [role_detail(name, tags=held) for name, held in tags.items()], [])
+    changes = iamframe.compare(old, new)
+    page = iamframe.write_report(changes.new, tmp_path / "out", changes=changes)
+    options = {"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"], "resultTypes": ["violations"]}
+    with opened(browser, page, width) as it:
+        found = Axe().run(it.page, options=options).response["violations"]
+        assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
+        assert (
+            it.page.locator(".changes").evaluate("one => one.parentElement.scrollWidth - one.parentElement.clientWidth")
+            == 0
+        )
+
+
+def test_on_the_page_no_change_is_no_all_clear_where_something_was_not_compared(
+    browser: Browser, tmp_path: Path
+) -> None:
+    page = {"d.json": dump(IsTruncated=True), "id.json": identity(), "p.json": profile_list()}
+    old, new = load(tmp_path / "old", page), whole(tmp_path / "new", [role_detail("web", tags={"a": "b"})], [])
+    changes = iamframe.compare(old, new)
+    with opened(browser, iamframe.write_report(changes.new, tmp_path / "out", changes=changes)) as it:
+        expect(it.page.get_by_text("Nothing, in what could be compared.")).to_be_visible()
+        cells = it.page.get_by_role("group", name="Table: What could not be compared", exact=True).locator("td")
+        expect(cells.nth(2)).to_have_text(
+            "not all were read in OLD, so that of 1 in NEW alone it is not known whether they were created"
+        )
+
+
+# Owners
+
+
+def test_the_page_shows_each_owner_with_its_findings_by_severity(browser: Browser, tmp_path: Path) -> None:
+    found = result_of(tmp_path / "in", profile("a"), profile("b"), profile("c"), a={"owner": "<b>web"}, b={"Team": "x"})
+    with opened(browser, iamframe.write_report(found, tmp_path / "out")) as it:
+        assert table(it.page, "Whose the findings are") == [
+            ["<b>web", "0", "1", "0", "0", "1"],
+            ["no owner tag", "0", "1", "0", "0", "1"],
+            ["tags not read", "0", "1", "0", "0", "1"],
+        ]
+        caption = it.page.locator(".owners caption").inner_text()
+        assert caption == "3 rows, by the tag owner of the resource; where it has none, of its role."
+    with (tmp_path / "out" / "owners.csv").open(encoding="utf-8-sig", newline="") as file:
+        assert [row["owner"] for row in csv.DictReader(file)] == ["<b>web", "", ""]
+
+
+def test_a_key_that_no_tag_has_is_said_with_how_to_name_another(browser: Browser, tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["report", "sample", "--owner-tag", "Nobody", "--out", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    assert "No tag that was read has the key Nobody: no finding has an owner.\n" in done.stderr
+    with opened(browser, tmp_path / "report.html") as it:
+        said = it.page.locator("#owners + p").inner_text()
+        assert said == "No tag that was read has the key Nobody; name the one that you use with --owner-tag."
+        assert [row[0] for row in table(it.page, "Whose the findings are")] == [
+            "no owner tag",
+            "tags not read",
+            "of an account as a whole",
+        ]
+
+
+def test_a_key_that_looks_like_the_owners_is_spelled_out_on_the_page(browser: Browser, tmp_path: Path) -> None:
+    page = iamframe.write_report(iamframe.run_checks(iamframe.load_sample()), tmp_path)
+    with opened(browser, page) as it:
+        (caption,) = it.page.locator("table.owners caption").all_inner_texts()
+    assert "by the tag Owner, owner, \u039fwner [\\u039fwner] of the resource" in caption
+
+
+# What is masked
+
+
+def test_a_masked_page_says_so_and_shows_every_finding(browser: Browser, tmp_path: Path) -> None:
+    out = report(tmp_path, organisation(), xlsx=False)
+    with opened(browser, out / "report.html") as it:
+        assert "Names are as they are and can still tell whose these are" in it.text()
+        assert it.said == []
+        assert len(it.rows_shown()) == len(column(out / "findings.csv", "check"))
+
+
+def test_a_command_with_a_pseudonym_in_it_is_a_comment_in_every_file_and_another_one_is_as_it_was(
+    tmp_path: Path, browser: Browser
+) -> None:
+    out, plain = tagged_role(tmp_path), tagged_role(tmp_path, out="plain", mask=False)
+    steps, before = (column(folder / "findings.csv", "next_step") for folder in (out, plain))
+    (changed,) = {step for step in steps if "email-" in step}
+    assert re.fullmatch(
+        COMMENT + r"""aws iam tag-instance-profile --instance-profile-name=web --tags='\[\{"Key":"mail","Value":"""
+        r""""email-[a-z2-7]{10}"\}\]'""",
+        changed,
+    )
+    assert "aws iam delete-instance-profile --instance-profile-name=left" in steps
+    assert [step for step in steps if step != changed] == [step for step in before if "alice@" not in step]
+    book = openpyxl.load_workbook(out / "report.xlsx")
+    assert changed in [cell for row in book["untagged_profiles"].iter_rows(values_only=True) for cell in row]
+    with opened(browser, out / "report.html") as it:
+        first, rows = (it.page.locator(f"{place} code").all_text_contents() for place in (".begin", ".findings"))
+    for shown in (first, rows):
+        assert {one for one in shown if "email-" in one} == {changed}
+
+
+# In Japanese
+
+
+@pytest.fixture(scope="module")
+def japanese(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of the sample in Japanese, to be looked at alone."""
+    result = iamframe.run_checks(iamframe.load_sample())
+    return iamframe.write_report(result, tmp_path_factory.mktemp("japanese"), lang="ja")
+
+
+def test_the_filter_the_sorting_and_the_copy_button_speak_japanese(browser: Browser, japanese: Path) -> None:
+    with opened(browser, japanese) as it:
+        field = it.page.get_by_label("検出結果の絞り込み")
+        field.fill("legacy-ftp 中")
+        expect(it.page.get_by_role("status")).to_have_text(re.compile(r"^\d+ 件が該当 \(検出結果 126 件中\)$"))
+        assert it.page.locator("#hits-untagged_profiles").inner_text() == "該当 1 / "
+        field.fill("")
+        severity = it.page.locator(".index th").nth(1)
+        severity.click()
+        first = it.page.locator(".index tbody tr td:nth-child(2)").first
+        expect(first).to_have_text("高")
+        severity.click()
+        expect(first).to_have_text("低")
+        button = it.page.locator("tr.finding button").first
+        button.evaluate("button => button.click()")
+        expect(button).to_have_text(re.compile("コピーしました|選択しました"))
+        expect(button).to_have_text("コピー")
+        assert it.said == []
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_axe_finds_nothing_to_complain_about_in_japanese(browser: Browser, japanese: Path, width: int) -> None:
+    with opened(browser, japanese, width) as it:
+        assert Axe().run(it.page).response["violations"] == []
+        assert it.page.evaluate("document.documentElement.scrollWidth") == width

@@ -1,0 +1,144 @@
+"""What the tests of pages share: a browser that looks at one offline, and text that tries to be more than text."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from builders import (
+    ACCOUNT,
+    dump,
+    identity,
+    nested_role,
+    profile,
+    profile_list,
+    role_detail,
+    tag_list,
+    trust,
+)
+from playwright.sync_api import Browser, Page
+
+from iamframe.inventory.export import unguarded
+
+HOSTILE = {
+    "script": "<script>window.pwned=1</script>",
+    "image": '"><img src=x onerror=window.pwned=1>',
+    "attribute": "' onmouseover='window.pwned=1' autofocus onfocus='window.pwned=1",
+    "template": "{{7*7}}{% raw %}${7*7}",
+    "end of style": "</style><script>window.pwned=1</script>",
+    "end of comment": "--><svg onload=window.pwned=1>",
+    "link": "javascript:window.pwned=1",
+    "entity": "&lt;b&gt;&amp;#x3c;",
+    "right to left": "\u202egnorw\u2066\u200fx\u2069",
+    "line separator": "a\u2028b\u2029c",
+    "dollars": "$x$ \\(x\\) $(touch x) `y`",
+    "quotes": "'--\"; DROP",
+    "invisible": "a\u3164b\u00a0c\ufeffd",
+}
+
+
+@dataclass
+class Opened:
+    """A page, and what it did that it must not do."""
+
+    page: Page
+    requests: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+
+    def cells(self) -> set[str]:
+        return set(self.page.eval_on_selector_all("td", "cells => cells.map(cell => cell.textContent)"))
+
+    def text(self) -> str:
+        return str(self.page.evaluate("document.body.textContent"))
+
+    def rows_shown(self) -> list[str]:
+        names = "rows => rows.filter(row => row.checkVisibility()).map(row => row.cells[2].textContent)"
+        return list(self.page.eval_on_selector_all("tr.finding", names))
+
+
+@contextmanager
+def opened(browser: Browser, file: Path, width: int = 1280, height: int = 800, **media: Any) -> Iterator[Opened]:
+    """Open a page from disk, with no network."""
+    context = browser.new_context(offline=True, viewport={"width": width, "height": height}, **media)
+    context.set_default_timeout(5_000)
+    it = Opened(context.new_page())
+    it.page.on("request", lambda request: it.requests.append(request.url))
+    it.page.on("console", lambda message: it.said.append(message.text))
+    it.page.on("pageerror", lambda error: it.said.append(str(error)))
+    it.page.on("dialog", lambda dialog: it.said.append(dialog.message))
+    it.page.on("dialog", lambda dialog: dialog.dismiss())
+    it.page.goto(file.as_uri())
+    yield it
+    context.close()
+
+
+def table(page: Page, label: str) -> list[list[str]]:
+    """The text of the cells of a table, row by row."""
+    rows = page.get_by_role("group", name=f"Table: {label}", exact=True).locator("tbody tr")
+    return list(rows.evaluate_all("rows => rows.map(row => Array.from(row.cells, cell => cell.innerText.trim()))"))
+
+
+def hostile_documents(text: str) -> dict[str, Any]:
+    """One account in which every field that reaches the page holds the text."""
+    path, opener = f"/{text}/", trust(f"{text}.example")
+    linked = profile(f"{text}-profile", nested_role(f"{text}-role", path), f"{path}x/")
+    shut = profile(f"{text}-shut", nested_role(f"{text}-shut", path, policy=opener), path)
+    role_tags = {text: f"{text}-value", f"{text}-only": ""}
+    refused = io.StringIO(newline="")
+    csv.writer(refused).writerows([["operation", "subject", "error_code"], ["ListRoleTags", text, f"{text}-code"]])
+    return {
+        "get-caller-identity.json": identity(),
+        "list-account-aliases.json": {"AccountAliases": [text]},
+        "get-account-authorization-details.json": dump(
+            role_detail(f"{text}-role", [linked], role_tags, path=path, Description=text),
+            role_detail(f"{text}-shut", [shut], path=path, policy=opener),
+        ),
+        "list-instance-profiles.json": profile_list(linked, shut, profile(f"{text}-empty", None, path)),
+        "get-instance-profile.json": {"InstanceProfile": linked | {"Tags": tag_list({text: "other"})}},
+        "eu-west-1/describe-instances.json": {
+            "Reservations": [
+                {
+                    "OwnerId": ACCOUNT,
+                    "Instances": [
+                        {
+                            "InstanceId": f"i-{text}",
+                            "IamInstanceProfile": {"Arn": f"arn:aws:iam::{ACCOUNT}:instance-profile/{text}-gone"},
+                            "Tags": tag_list({"Name": f"{text}-instance"}),
+                        }
+                    ],
+                }
+            ]
+        },
+        "other/get-caller-identity.json": identity(f"{text}-account"),
+        "denied.csv": refused.getvalue(),
+        "broken.json": json.dumps({f"{text}-key": 1}),
+    }
+
+
+def hostile_policy(text: str) -> str:
+    said = json.dumps(text)
+    return f"""
+        [required_tags]
+        {json.dumps(text + "-wanted")} = "*"
+        {said} = [{json.dumps(text + "-allowed")}]
+        [[makers]]
+        name = {json.dumps(text + "-maker")}
+        role = "*-role"
+        profile = "*-profile"
+        names_differ = true
+        [[accepted]]
+        check = "empty_profiles"
+        reason = {json.dumps(text + "-reason")}
+    """
+
+
+def exported(folder: Path) -> list[tuple[str, str]]:
+    """Check and name of the findings that were exported to a folder."""
+    with (folder / "findings.csv").open(encoding="utf-8-sig", newline="") as file:
+        return [(unguarded(row["check"]), unguarded(row["resource_name"])) for row in csv.DictReader(file)]

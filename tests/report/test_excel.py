@@ -1,0 +1,254 @@
+"""The workbook: nothing in it runs, every value comes back, and what a sheet lacks is said on the first one."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import openpyxl
+import pandas as pd
+import pytest
+from builders import dump, load, nested_role, profile, profile_list, role_detail
+from openpyxl.utils.escape import unescape
+from pages import HOSTILE
+from test_write import GUARDED, UNTOUCHED
+
+import iamframe
+from iamframe.errors import MissingExtraError, ReportError
+from iamframe.inventory import schema
+from iamframe.report import excel as workbook
+from iamframe.ui.cli import _run
+
+DANGEROUS = [
+    *(text for text, _ in GUARDED),
+    *UNTOUCHED,
+    *HOSTILE.values(),
+    '=HYPERLINK("http://a.example","x")',
+    "http://a.example/x",
+    "mailto:a@b.example",
+    "internal:'roles'!A1",
+    "1e5",
+    "0x1F",
+    "TRUE",
+    "2024-05-01",
+    "_x0041_",
+    "a\x00b\x07c\x1b[31md\x7f",
+    "tab\there",
+    "￾￿",
+    "😀" * 10,
+    "{=1+1}",
+    "",
+]
+
+
+def written(result: iamframe.Result, folder: Path, **options: Any) -> Path:
+    return iamframe.write_report(result, folder, xlsx=True, **options).parent / "report.xlsx"
+
+
+@cache
+def book(file: Path) -> Any:
+    return openpyxl.load_workbook(file)
+
+
+def read(file: Path, sheet: str) -> list[list[Any]]:
+    """The cells of a sheet, texts as Excel shows them."""
+    rows = book(file)[sheet].iter_rows(values_only=True)
+    return [[unescape(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
+
+
+def columns(file: Path, sheet: str) -> dict[str, list[Any]]:
+    head, *rows = read(file, sheet)
+    return dict(zip(head, map(list, zip(*rows, strict=True)), strict=True)) if rows else {name: [] for name in head}
+
+
+def overview(file: Path) -> dict[str, dict[str, Any]]:
+    rows = read(file, "overview")
+    top = next(number for number, row in enumerate(rows) if row[0] == "sheet")
+    return {row[0]: dict(zip(rows[top], row, strict=True)) for row in rows[top + 1 :]}
+
+
+def dangerous(folder: Path) -> iamframe.Result:
+    """A role per text, which is its description and the value of its tag."""
+    tagged = [role_detail(f"r{n:03}", tags={"k": text}) for n, text in enumerate(DANGEROUS)]
+    listed = [nested_role(f"r{n:03}", Description=text) for n, text in enumerate(DANGEROUS)]
+    return iamframe.run_checks(load(folder, {"dump.json": dump(*tagged), "roles.json": {"Roles": listed}}))
+
+
+def sheets(file: Path) -> list[str]:
+    return book(file).sheetnames
+
+
+# Nothing runs
+
+
+def test_every_text_is_a_text_cell_and_comes_back_as_it_was(tmp_path: Path) -> None:
+    file = written(dangerous(tmp_path / "in"), tmp_path / "out")
+    sheet = book(file)["roles"]
+    assert {cell.data_type for row in sheet.iter_rows() for cell in row} <= {"s", "inlineStr", "n", "b"}
+    assert not [cell for row in sheet.iter_rows() for cell in row if cell.hyperlink or cell.data_type == "f"]
+    assert columns(file, "roles")["description"] == DANGEROUS
+    assert columns(file, "tags")["tag_value"] == DANGEROUS
+    # A cell of this format stays text when somebody edits it.
+    assert {cell.number_format for cell in sheet["A"][1:]} == {"@"}
+
+
+# What is in it
+
+
+def small(folder: Path) -> iamframe.Result:
+    roles = {"Roles": [nested_role("web", MaxSessionDuration=3600, Description="d")]}
+    listed = profile_list(profile("left"), profile("portal", nested_role("web")))
+    return iamframe.run_checks(load(folder, {"profiles.json": listed, "roles.json": roles}))
+
+
+def test_a_workbook_has_an_overview_a_sheet_per_check_coverage_owners_and_frames_that_were_read(tmp_path: Path) -> None:
+    file = written(small(tmp_path / "in"), tmp_path / "out")
+    assert book(file).sheetnames == [
+        "overview", *iamframe.CHECKS, "coverage", "owners", *(name for name in schema.FRAMES if name != "events"),
+    ]  # fmt: skip
+
+
+def test_each_sheet_has_the_rows_of_its_csv(tmp_path: Path) -> None:
+    file = written(iamframe.run_checks(iamframe.load_sample()), tmp_path)
+    for name in ("coverage", "owners", *(name for name in schema.FRAMES if name != "events")):
+        with (tmp_path / f"{name}.csv").open(encoding="utf-8-sig", newline="") as stream:
+            wanted = list(csv.reader(stream))
+        got = [["" if cell is None else str(cell) for cell in row] for row in read(file, name)]
+        assert got == wanted, name
+    found = sum(len(read(file, name)) - 1 for name in iamframe.CHECKS)
+    assert found == len(pd.read_csv(tmp_path / "findings.csv"))
+
+
+def test_ids_keep_their_zeros_counts_are_numbers_flags_are_flags_and_times_are_utc(tmp_path: Path) -> None:
+    file = written(small(tmp_path / "in"), tmp_path / "out")
+    roles = columns(file, "roles")
+    assert roles["account_id"] == ["000000000001"]
+    assert roles["max_session_seconds"] == [3600]
+    assert roles["tags_known"] == ["False"]
+    assert roles["created_at"] == ["2024-05-01T09:00:00Z"]
+    assert roles["last_used_at"] == [None]
+    frame = pd.read_excel(file, sheet_name="profiles", dtype={"account_id": str})
+    assert frame["account_id"].tolist() == ["000000000001"] * 2
+
+
+def test_a_sheet_has_its_head_in_sight_and_a_filter(tmp_path: Path) -> None:
+    sheet = book(written(small(tmp_path / "in"), tmp_path / "out"))["profiles"]
+    assert sheet.freeze_panes == "A2"
+    assert sheet.auto_filter.ref == "A1:H3"
+    assert 20 < sheet.column_dimensions["B"].width < 61
+
+
+def test_the_overview_tells_none_from_none_that_could_be_seen(tmp_path: Path) -> None:
+    told = overview(written(small(tmp_path / "in"), tmp_path / "out"))
+    assert told["empty_profiles"]["rows"] == 1
+    assert told["empty_profiles"]["complete in accounts"] == 1
+    assert told["empty_profiles"]["note"] is None
+    assert told["path_mismatches"]["note"] == "there is none"
+    assert told["untagged_roles"]["unknown in accounts"] == 1
+    assert told["untagged_roles"]["note"] == "not checked; coverage says why"
+    assert told["tags"]["note"] == "no row; gaps says what was not read"
+
+
+def test_a_sheet_without_findings_has_its_head_alone_and_says_beside_it_whether_there_is_none(tmp_path: Path) -> None:
+    sheets = book(written(small(tmp_path / "in"), tmp_path / "out"))
+    for name, said in (
+        ("path_mismatches", "there is none"),
+        ("untagged_roles", "not checked; coverage says why"),
+    ):
+        assert sheets[name].max_row == 1
+        assert sheets[name]["A1"].value == "check"
+        assert sheets[name]["A1"].comment.text == said
+    assert sheets["empty_profiles"]["A1"].comment is None
+
+
+def test_the_overview_of_nothing_says_that_nothing_is_known(tmp_path: Path) -> None:
+    nothing = iamframe.Inventory(**{name: frame.empty() for name, frame in schema.FRAMES.items()})
+    told = overview(written(iamframe.run_checks(nothing), tmp_path))
+    notes = {told[name]["note"] for name in iamframe.CHECKS}
+    assert notes == {"unknown: no account could be told from what was read"}
+
+
+def test_rows_and_characters_beyond_what_excel_takes_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workbook, "MAX_ROWS", 3)
+    roles = [nested_role(name, Description=text) for name, text in (("a", "😀" * 20_000), ("b", "x"))]
+    listed = profile_list(*(profile(f"p{n}") for n in range(4)))
+    result = iamframe.run_checks(load(tmp_path / "in", {"roles.json": {"Roles": roles}, "p.json": listed}))
+    file = written(result, tmp_path / "out")
+    told = overview(file)
+    assert told["roles"]["note"] == "1 cell cut at 32,767 characters; whole in roles.csv"
+    assert columns(file, "roles")["description"] == ["😀" * 16_383, "x"]
+    assert told["profiles"]["note"] == "the first 2 of 4 rows; all are in profiles.csv"
+    assert told["empty_profiles"]["note"].endswith("the first 2 of 4 rows; all are in findings.csv")
+    assert told["profiles"]["rows"] == 4
+    assert columns(file, "profiles")["profile_name"] == ["p0", "p1"]
+
+
+def test_names_of_sheets_are_such_as_excel_takes() -> None:
+    names = ["overview", "coverage", "owners", *iamframe.CHECKS, *schema.FRAMES]
+    assert len({name.lower() for name in names}) == len(names)
+    assert max(map(len, names)) <= 31
+
+
+def test_two_workbooks_of_one_result_are_the_same_bytes(tmp_path: Path) -> None:
+    result = small(tmp_path / "in")
+    one, two = (written(result, tmp_path / name).read_bytes() for name in ("one", "two"))
+    assert one == two
+
+
+# Asked for, or not
+
+
+def test_without_xlsxwriter_a_report_is_refused_with_what_brings_it_and_nothing_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = small(tmp_path / "in")
+    monkeypatch.setitem(sys.modules, "xlsxwriter", None)
+    with pytest.raises(MissingExtraError, match=r"^xlsxwriter is not installed: pip install 'iamframe\[excel\]'"):
+        iamframe.write_report(result, tmp_path / "out", xlsx=True)
+    assert list((tmp_path / "out").iterdir()) == []
+    iamframe.write_report(result, tmp_path / "out")
+    assert not (tmp_path / "out" / "report.xlsx").exists()
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_report_without_a_workbook_takes_an_older_one_away(tmp_path: Path, masked: bool) -> None:
+    result = small(tmp_path / "in")
+    old = written(result, tmp_path / "out", mask=not masked)
+    assert old.exists()
+    iamframe.write_report(result, tmp_path / "out", mask=masked)
+    assert not old.exists()
+
+
+def test_a_report_that_fails_leaves_an_older_workbook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = small(tmp_path / "in")
+    old = written(result, tmp_path / "out")
+    was = {file.name: file.read_bytes() for file in old.parent.iterdir()}
+    replaced = Path.replace
+
+    def held(self: Path, target: Path) -> Path:
+        if self == old:
+            raise PermissionError(errno.EACCES, "The process cannot access the file")
+        return replaced(self, target)
+
+    # As on Windows, where a workbook that is open in Excel cannot be taken away.
+    monkeypatch.setattr(Path, "replace", held)
+    with pytest.raises(ReportError, match=r"^[^\n]+could not be written \([^\n]+\); the files there are as they were$"):
+        iamframe.write_report(result, tmp_path / "out", title="another")
+    assert {file.name: file.read_bytes() for file in old.parent.iterdir()} == was
+    monkeypatch.undo()
+    (old.parent / "summary.json").unlink()
+    (old.parent / "summary.json").mkdir()
+    with pytest.raises(ReportError, match=r"is a folder there|could not be written"):
+        iamframe.write_report(result, tmp_path / "out", title="another")
+    assert old.read_bytes() == was["report.xlsx"]
+
+
+def test_the_command_line_writes_a_workbook_that_says_that_the_sample_is_fiction(tmp_path: Path) -> None:
+    assert _run(["report", "--xlsx", "--out", str(tmp_path / "out"), "--title", "=1+1"]) == 0
+    first, second, *_ = read(tmp_path / "out" / "report.xlsx", "overview")
+    assert first[0] == "This is the fictional sample. No account in this workbook exists."
+    assert second[0] == "=1+1"

@@ -1,0 +1,409 @@
+"""The page in Japanese: each fixed text, title and reason has its words, and nothing else is English on it."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any, ClassVar
+
+import jinja2
+import pytest
+from accounts import IAM_READS
+from accounts import load as load_account
+from builders import load, nested_role, profile, profile_list, role_detail
+from click.testing import CliRunner
+from jinja2 import nodes
+
+import iamframe
+from iamframe.analysis import compare as changes
+from iamframe.checks import CHECKS, registry
+from iamframe.checks import coverage as needs
+from iamframe.errors import ReportError
+from iamframe.inventory import schema, views
+from iamframe.knowledge.operations import READS
+from iamframe.knowledge.surfaces import known_facts
+from iamframe.practice import PracticeAccount
+from iamframe.report import charts as pictures
+from iamframe.report import mask as masking
+from iamframe.report import page
+from iamframe.report.translate import Words, read_catalogue
+from iamframe.report.write import render_page
+from iamframe.ui.cli import app
+
+CATALOGUE = read_catalogue("ja")
+JA = Words("ja")
+JAPANESE = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")
+# Two English words in a row, the second in lower case: no name of a service, operation or option reads so.
+ENGLISH = re.compile(r"(?<![-\w])[A-Za-z]{2,} [a-z]{2,}")
+TEMPLATE = jinja2.Environment().parse(Path(page.__file__).with_name("page.html.j2").read_text("utf-8"))
+
+# The catalogue
+
+
+def fixed(argument: nodes.Expr) -> Iterator[str]:
+    """The texts that an argument of the template may be, where they stand in it."""
+    if isinstance(argument, nodes.Const):
+        yield argument.value
+    elif isinstance(argument, nodes.CondExpr) and argument.expr2:
+        yield from (*fixed(argument.expr1), *fixed(argument.expr2))
+
+
+def said_by_template() -> set[str]:
+    texts = set()
+    for call in TEMPLATE.find_all(nodes.Call):
+        name = call.node.name if isinstance(call.node, nodes.Name) else ""
+        if name in ("_", "word"):
+            texts |= set(fixed(call.args[0]))
+        elif name == "n":
+            texts |= {f"{{n}} {noun}" for noun in fixed(call.args[1])}
+    return texts - {""}
+
+
+def test_every_fixed_text_of_the_template_has_its_japanese() -> None:
+    assert len(said_by_template()) > 100
+    assert said_by_template() - CATALOGUE.keys() == set()
+
+
+def test_the_template_has_no_text_that_is_not_in_the_catalogue() -> None:
+    raw = "".join(data.data if isinstance(data, nodes.TemplateData) else "0" for data in _parts(TEMPLATE))
+    assert re.findall(r"[A-Za-z]{2,}", re.sub(r"<[^>]*>", " ", raw)) == []
+    told = re.findall(r'(?:aria-label|placeholder|title|alt|data-[\w-]+)="([^"]*)"', raw)
+    assert {text for text in told if re.search("[A-Za-z]", text)} == {"severity"}
+
+
+def _parts(node: nodes.Node) -> Iterator[nodes.Node]:
+    """What an output of the template is made of, in the order in which it stands there."""
+    for child in node.iter_child_nodes():
+        if isinstance(child, nodes.Output):
+            yield from child.nodes
+        else:
+            yield from _parts(child)
+
+
+def test_every_fixed_text_of_the_script_comes_from_the_page() -> None:
+    script = Path(page.__file__).with_name("page.js").read_text("utf-8")
+    code = re.sub(r"^\s*//.*$", "", script, flags=re.MULTILINE)
+    code = re.sub(r"\$\{[^}]*\}", "", code)
+    texts = {text for pair in re.findall(r'"([^"\n]*)"|`([^`\n]*)`', code) for text in pair}
+    no_words = {"use strict", "table, thead, tbody, tr, th, td", "Escape"}
+    assert {text for text in texts if re.search(r"[a-z]{2,},? [a-z]|^[A-Z][a-z]", text)} - no_words == set()
+
+
+def test_no_text_of_the_catalogue_is_left_over() -> None:
+    code = "".join(Path(str(module.__file__)).read_text("utf-8") for module in (page, pictures, masking))
+    code = re.sub(r'"\n\s*"', "", code)
+    words = {key for key, text in CATALOGUE.items() if key in _section("page")}
+    assert {key for key in words - said_by_template() if key not in code} == set()
+
+
+def _section(name: str) -> dict[str, str]:
+    import tomllib
+
+    return dict(tomllib.loads(Path(page.__file__).with_name("ja.toml").read_text("utf-8"))[name])
+
+
+@pytest.mark.parametrize("key", CATALOGUE)
+def test_a_text_and_its_japanese_name_the_same_and_hold_the_same_markup(key: str) -> None:
+    for part in (r"\{\w*\}", r"`[^`]+`", r"</?\w+[^>]*>"):
+        assert sorted(re.findall(part, key)) == sorted(re.findall(part, CATALOGUE[key]))
+    assert JAPANESE.search(CATALOGUE[key]) or not ENGLISH.search(key)
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_every_check_has_a_title_and_a_reason_in_japanese(name: str) -> None:
+    for text in (CHECKS[name].title, *CHECKS[name].why.split("\n\n")):
+        assert JAPANESE.search(CATALOGUE[text])
+
+
+def test_every_word_that_stands_in_a_column_has_its_japanese() -> None:
+    reasons = next(column for column in schema.FRAMES["gaps"].columns if column.name == "reason")
+    kinds = [*changes.KINDS, *(f"finding_{way}" for way in ("new", "gone"))]
+    facts = known_facts()
+    words = {
+        page.TITLE,
+        *page.LABELS.values(),
+        *pictures.RELATIONS.values(),
+        *(kind for kind in pictures.RELATIONS if kind not in ("same", "different")),
+        *registry.SEVERITIES,
+        *registry.STATUSES,
+        *("maybe", "in scope", "expected", "accepted", "scroll for more"),
+        *reasons.meaning.split(", "),
+        *(kind.replace("_", " ") for kind in kinds),
+        *(fact.surface for fact in facts),
+        *(fact.operation for fact in facts),
+        *(fact.answer for fact in facts if fact.answer != "condition"),
+        *(fact.condition for fact in facts if fact.condition),
+    }
+    assert words - CATALOGUE.keys() == set()
+
+
+# Composed sentences
+
+
+def sentences(module: Any) -> Iterator[str]:
+    """The pieces of sentences that stand in the code of a module, but for what it says of itself."""
+    tree = ast.parse(inspect.getsource(module))
+    documented = (ast.Module, ast.FunctionDef, ast.ClassDef)
+    own = {node.body[0].value for node in ast.walk(tree) if isinstance(node, documented) and ast.get_docstring(node)}
+    own |= {node.args[0] for node in ast.walk(tree) if isinstance(node, ast.Call) and _called(node) == "count"}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in own:
+            for part in re.split(r"; |\{\}", node.value):
+                if ENGLISH.search(re.sub("`[^`]*`", "", part)):
+                    yield part.strip(" ;:,()")
+
+
+def _called(call: ast.Call) -> str:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else ""
+
+
+@pytest.mark.parametrize("module", [needs, views])
+def test_every_sentence_that_a_reason_is_composed_of_is_in_the_catalogue(module: Any) -> None:
+    said = set(sentences(module))
+    assert len(said) > (15 if module is needs else 4)
+    keys = [re.sub(r"\{n\} of|\{\w+\}", "", key) for key in CATALOGUE] + list(CATALOGUE)
+    assert {part for part in said if not any(part in key for key in keys)} == set()
+
+
+def test_every_sentence_of_what_could_not_be_compared_is_in_the_catalogue() -> None:
+    tree = ast.parse(inspect.getsource(changes))
+    told = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _called(node) in ("add", "unread")]
+    set_before = [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in ("reason", "more", "why", "of")
+    ]
+    pieces = {
+        piece.value.strip(" ,:;")
+        for node in (*told, *set_before)
+        for piece in ast.walk(node)
+        if isinstance(piece, ast.Constant) and isinstance(piece.value, str) and ENGLISH.search(piece.value)
+    }
+    assert len(pieces) > 6
+    assert {piece for piece in pieces if not any(piece in key for key in CATALOGUE)} == set()
+
+
+def in_japanese(result: iamframe.Result) -> set[str]:
+    """Hold that reasons are Japanese but for what gaps say, and return what is left in English."""
+    details = "\n".join(result.inventory.gaps["detail"])
+    left = set()
+    for reason in set(result.coverage["reason"]) - {""}:
+        for text, lang in JA.told(reason):
+            if lang == "en":
+                left.add(text)
+                assert re.sub(r" \(and .* more\)$", "", text) in details
+            else:
+                assert not ENGLISH.search(re.sub("`[^`]*`", "", text)), text
+    return left
+
+
+@pytest.fixture(scope="module")
+def account() -> Iterator[PracticeAccount]:
+    with PracticeAccount(regions=("us-east-1",)) as opened:
+        opened.fill(roles=6, profiles=6)
+        yield opened
+
+
+@pytest.mark.parametrize(
+    "denied", [*IAM_READS, "DescribeInstances", "DescribeRegions", "DescribeLaunchTemplateVersions"]
+)
+def test_whatever_is_denied_the_reasons_are_japanese(account: PracticeAccount, denied: str) -> None:
+    account.deny(denied)
+    try:
+        result = iamframe.run_checks(load_account(account, references=True))
+    finally:
+        account.allow()
+    assert in_japanese(result) == set()
+
+
+@pytest.mark.parametrize("given", [{}, {"references": True}, {"references": True, "regions": ["us-east-1"]}])
+def test_an_account_of_which_nothing_but_its_alias_is_readable_has_japanese_reasons(
+    account: PracticeAccount, given: dict[str, Any]
+) -> None:
+    for operation in {read.operation for read in READS} - {"GetCallerIdentity", "ListAccountAliases"}:
+        account.deny(operation)
+    try:
+        result = iamframe.run_checks(load_account(account, **given))
+    finally:
+        account.allow()
+    assert "complete" not in set(result.coverage["status"])
+    assert in_japanese(result) == set()
+    assert english_on(render_page(result, lang="ja")) == []
+
+
+DOCUMENTS: dict[str, Any] = {
+    "profiles alone": {"p.json": profile_list(profile("a"), profile("web", nested_role("portal")))},
+    "roles alone": {"r.json": {"Roles": [role_detail("web", [])]}},
+    "nothing of anybody": {"d.json": {"Reservations": []}},
+}
+
+
+@pytest.mark.parametrize("documents", DOCUMENTS.values(), ids=DOCUMENTS)
+def test_files_that_show_a_part_have_japanese_reasons(tmp_path: Path, documents: dict[str, Any]) -> None:
+    result = iamframe.run_checks(load(tmp_path, documents))
+    assert in_japanese(result) == set()
+    assert english_on(render_page(result, lang="ja")) == []
+
+
+def test_parts_of_a_reason_are_told_one_by_one_and_commands_stay_as_they_are() -> None:
+    reason = (
+        "not all roles were read (ListRoles was denied); `aws iam x; y` shows nothing; "
+        "`aws iam get-account-summary` shows them"
+    )
+    assert JA.told(reason) == [
+        ("読み取れなかったロールがあります (ListRoles が拒否されました)", "ja"),
+        ("`aws iam x; y` shows nothing", "en"),
+        ("`aws iam get-account-summary` で確認できます", "ja"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("2 created, 1 trust changed", "作成 2 件、信頼ポリシーの変更 1 件"),
+        ("findings: 1,203 new, 1 gone", "検出結果: 新規 1,203 件、解消 1 件"),
+        (
+            "of 3 of 1 profile it is not known what they hold",
+            "プロファイル 1 個のうち 3 個は、何が入っているか不明です",
+        ),
+        (
+            "not known of 2 of 5 instance profiles in OLD and NEW",
+            "OLD と NEW ではインスタンスプロファイル 5 個のうち 2 個について不明です",
+        ),
+        ("OLD: not all profiles were read", "OLD: 読み取れなかったプロファイルがあります"),
+    ],
+)
+def test_numbers_and_nouns_of_a_composed_text_find_their_places(said: str, told: str) -> None:
+    assert JA.told(said) == [(told, "ja")]
+
+
+# The page
+
+
+class Texts(HTMLParser):
+    """The texts of a page outside commands, details, and the columns that hold what AWS says."""
+
+    SKIPPED = ("code", "style", "script")
+    # By class of the table, the columns that hold names, ids and details.
+    DATA: ClassVar[dict[str, tuple[int, ...]]] = {
+        "findings": (1, 2, 3),
+        "changes": (1, 3, 4, 5),
+        "apart": (0,),
+        "gaps": (0, 2, 3, 5),
+    }
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+        self.kind = ""
+        self.cell = -1
+        self.is_data = False
+        self.within: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        self.texts += [given[name] for name in ("aria-label", "placeholder", "data-label") if name in given]
+        if tag == "table":
+            self.kind = next((kind for kind in self.DATA if kind in given["class"].split()), "")
+        elif tag == "tr":
+            self.cell = -1
+        elif tag == "td":
+            self.cell += 1
+            of_finding = self.kind == "findings" and self.cell > 3 and given.get("class") != "how"
+            self.is_data = of_finding or self.cell in self.DATA.get(self.kind, ())
+        elif tag in ("section", "thead"):
+            self.is_data = False
+        elif tag in self.SKIPPED:
+            self.within.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("tr", "table"):
+            self.is_data = False
+        elif tag in self.SKIPPED:
+            self.within.pop()
+
+    def handle_data(self, data: str) -> None:
+        if data.strip() and not self.is_data and not self.within:
+            self.texts.append(data.strip())
+
+
+def english_on(html: str) -> list[str]:
+    """The texts of a page that are English."""
+    parser = Texts()
+    parser.feed(html)
+    assert len(parser.texts) > 50
+    return [text for text in parser.texts if ENGLISH.search(text)]
+
+
+def test_the_english_page_is_all_english() -> None:
+    html = render_page(iamframe.run_checks(iamframe.load_sample()))
+    assert '<html lang="en">' in html
+    assert not JAPANESE.search(html[html.index("<body>") :])
+    assert len(english_on(html)) > 150
+
+
+def test_the_japanese_page_of_the_sample_has_no_english_sentence_but_details_and_commands() -> None:
+    html = render_page(iamframe.run_checks(iamframe.load_sample()), lang="ja")
+    assert '<html lang="ja">' in html
+    assert english_on(html) == []
+    assert "<td>has no tags<td>" in html
+    assert "aws iam delete-instance-profile" in html
+
+
+def test_the_japanese_page_of_changes_has_no_english_sentence_but_details(tmp_path: Path) -> None:
+    ec2 = role_detail("web", [])
+    old = load(
+        tmp_path / "old",
+        {
+            "p.json": profile_list(profile("a"), profile("b", nested_role("r")), profile("c")),
+            "r.json": {"Roles": [ec2]},
+        },
+    )
+    new = load(tmp_path / "new", {"p.json": profile_list(profile("a", nested_role("r")), profile("d"))})
+    found = iamframe.compare(old, new)
+    assert len(found.changes) >= 2
+    assert len(found.not_compared) >= 2
+    html = render_page(iamframe.run_checks(new), changes=found, lang="ja")
+    assert english_on(html) == []
+    sample = iamframe.load_sample()
+    both = iamframe.compare(sample, load(tmp_path / "other", {"p.json": profile_list(profile("a"))}))
+    assert english_on(render_page(both.new, changes=both, lang="ja")) == []
+
+
+def test_a_masked_report_says_so_in_japanese(tmp_path: Path) -> None:
+    written = iamframe.write_report(iamframe.run_checks(iamframe.load_sample()), tmp_path, lang="ja", mask=True)
+    assert english_on(written.read_text("utf-8")) == []
+    assert "マスク済み" in written.read_text("utf-8")
+
+
+def test_only_the_page_is_in_another_language(tmp_path: Path) -> None:
+    result = iamframe.run_checks(iamframe.load_sample())
+    for lang in ("en", "ja"):
+        iamframe.write_report(result, tmp_path / lang, lang=lang)
+    files = {lang: {f.name: f.read_bytes() for f in (tmp_path / lang).iterdir()} for lang in ("en", "ja")}
+    assert {name for name in files["en"] if files["en"][name] != files["ja"][name]} == {"report.html"}
+    assert files["en"].keys() == files["ja"].keys()
+
+
+def test_the_command_line_takes_the_language(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["report", "sample", "--lang", "ja", "--out", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    assert '<html lang="ja">' in (tmp_path / "report.html").read_text("utf-8")
+
+
+def test_a_language_that_the_page_is_not_written_in_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ReportError, match=r"^lang='de': .*there are en, ja$"):
+        iamframe.write_report(iamframe.run_checks(iamframe.load_sample()), tmp_path / "out", lang="de")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_english_page_reads_no_catalogue(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unread(lang: str) -> dict[str, str]:
+        raise AssertionError(lang)
+
+    monkeypatch.setattr("iamframe.report.translate.read_catalogue", unread)
+    assert "</html>" in render_page(iamframe.run_checks(iamframe.load_sample()))
