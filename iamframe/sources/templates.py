@@ -12,7 +12,7 @@ import msgspec
 
 from iamframe.knowledge.arn import account_of
 from iamframe.knowledge.operations import region_in
-from iamframe.sources.records import Mention
+from iamframe.sources.records import Mention, make_decoders
 
 
 @dataclass(slots=True)
@@ -212,3 +212,6 @@ def _through(pinning: Pinning, profile: str, labels: list[str]) -> Mention:
         consumer_version=" ".join(sorted({*labels}, key=lambda label: (len(label), label))) or None,
         consumer_state=pinning.consumer_state,
     )
+
+
+make_decoders(list(globals().values()))

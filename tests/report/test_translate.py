@@ -23,7 +23,7 @@ from iamframe.analysis import compare as changes
 from iamframe.checks import CHECKS, registry
 from iamframe.checks import coverage as needs
 from iamframe.errors import ReportError
-from iamframe.inventory import schema, views
+from iamframe.inventory import completeness, schema
 from iamframe.knowledge.operations import READS
 from iamframe.knowledge.surfaces import known_facts
 from iamframe.practice import PracticeAccount
@@ -161,7 +161,7 @@ def _called(call: ast.Call) -> str:
     return call.func.attr if isinstance(call.func, ast.Attribute) else ""
 
 
-@pytest.mark.parametrize("module", [needs, views])
+@pytest.mark.parametrize("module", [needs, completeness])
 def test_every_sentence_that_a_reason_is_composed_of_is_in_the_catalogue(module: Any) -> None:
     said = set(sentences(module))
     assert len(said) > (15 if module is needs else 4)
