@@ -50,18 +50,6 @@ _NULL = pa.scalar(None, pa.string())
 _MASKED = "^(?:A(?:RO|IP)A)?(?:" + "|".join(rf"\x{{{code:x}}}{{2,}}" for code in range(0x21, 0x7F)) + ")$"
 # Of a role alone; what of it is missing in a frame is none or was not read, but for the session length, which each has.
 _COLUMNS = ("max_session_seconds", "description", "permissions_boundary_arn")
-# Found by what a resource, and the role in it, are by themselves: whoever read these judged them, however little else.
-_BY_ITSELF = (
-    "empty_profiles",
-    "name_mismatches",
-    "path_mismatches",
-    "untagged_profiles",
-    "untagged_roles",
-    "tag_differences",
-    "missing_required_tags",
-    "profiles_without_ec2_trust",
-    "deleted_trust_principals",
-)
 
 
 @schema.shows(schema.CHANGES, schema.CHANGED_FINDINGS, schema.NOT_COMPARED)
@@ -550,7 +538,7 @@ def _changed_findings(old: Result, new: Result, same: _Same, changes: pd.DataFra
         seen &= ~is_in(findings["check"], relying) | (
             is_in(check, complete[side]) & is_in(findings["account_id"], pa.array(scopes, pa.string()))
         )
-        itself = is_in(findings["check"], pa.array(_BY_ITSELF))
+        itself = findings["check"].isin([name for name, one in CHECKS.items() if one.alone]).to_numpy(bool)
         resources = same.keys(findings["resource_arn"], findings["account_id"], side)
         seen |= itself & is_in(resources, _wholly_read(other, same, 1 - side))
         seen |= is_in(findings["resource_arn"], changes["resource_arn"][changes["change"] == appeared])
@@ -629,11 +617,10 @@ def _told_coverage(old: Result, new: Result, told: _Told) -> None:
     """Note the checks that did not see all: of what they missed nobody knows whether it is new or gone."""
     said: dict[tuple[str, str], dict[str, list[str]]] = {}
     for side, one in (("OLD", old), ("NEW", new)):
-        rows = one.coverage[(one.coverage["status"] != "complete") & is_in(one.coverage["account_id"], told.accounts)]
+        rows = one.coverage[(one.coverage["status"] != "complete") & one.coverage["check"].isin(one.asked)]
+        rows = rows[is_in(rows["account_id"], told.accounts)]
         for account, check, reason in zip(rows["account_id"], rows["check"], rows["reason"], strict=True):
-            # Nobody asked for required tags who gave no policy.
-            if check != "missing_required_tags" or one.policy.required:
-                said.setdefault((account, check), {}).setdefault(reason, []).append(side)
+            said.setdefault((account, check), {}).setdefault(reason, []).append(side)
     for (account, check), reasons in said.items():
         for reason, where in reasons.items():
             told.add(account, f"findings of {check}", f"{' and '.join(where)}: {reason}")

@@ -16,7 +16,7 @@ from iamframe.inventory.linking import account_named, profile_ids, without_path
 _CONSUMERS = ("instance", "association", "launch-template", "launch-configuration")
 
 
-@check(severity="medium", needs=[needs.profile_list])
+@check(severity="medium", needs=[needs.all_profiles], about="profile", alone=True, remedy="delete")
 def empty_profiles(pairs: pd.DataFrame) -> pd.DataFrame:
     """Instance profiles that hold no role.
 
@@ -37,7 +37,9 @@ def empty_profiles(pairs: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-@check(severity="medium", needs=[needs.profile_list, needs.references], certainty="maybe")
+@check(
+    severity="medium", needs=[needs.all_profiles, needs.references], certainty="maybe", about="profile", remedy="delete"
+)
 def unreferenced_profiles(pairs: pd.DataFrame, references: pd.DataFrame, lists: pd.DataFrame) -> pd.DataFrame:
     """Profiles with a role that nothing in the scanned scope refers to.
 
@@ -73,7 +75,7 @@ def unreferenced_profiles(pairs: pd.DataFrame, references: pd.DataFrame, lists: 
     )
 
 
-@check(severity="high", needs=[needs.any_references])
+@check(severity="high", needs=[needs.any_references], about="profile")
 def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd.DataFrame) -> pd.DataFrame:
     """Instances and templates that name a profile which is gone, or was recreated under another id.
 
@@ -162,7 +164,7 @@ def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd
     )
 
 
-@check(severity="low", needs=[needs.role_list, needs.own_profiles, needs.trust])
+@check(severity="low", needs=[needs.all_roles, needs.own_profiles, needs.trust], about="role")
 def ec2_roles_without_profile(pairs: pd.DataFrame) -> pd.DataFrame:
     """Roles that trust EC2 and sit in no profile.
 
@@ -181,7 +183,7 @@ def ec2_roles_without_profile(pairs: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-@check(severity="low", needs=[needs.links])
+@check(severity="low", needs=[needs.links], about="link")
 def roles_in_many_profiles(pairs: pd.DataFrame) -> pd.DataFrame:
     """Roles in more than one profile.
 
@@ -211,7 +213,7 @@ def roles_in_many_profiles(pairs: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-@check(severity="high", needs=[needs.quotas])
+@check(severity="high", needs=[needs.quotas], about="account")
 def quota_pressure(accounts: pd.DataFrame, *, threshold: float = 0.8) -> pd.DataFrame:
     """Accounts at 80 % or more of their roles or profiles.
 

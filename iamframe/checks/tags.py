@@ -62,7 +62,7 @@ def _copied(tags: pd.DataFrame, arns: Texts, to_roles: bool = False) -> pa.Array
     return pc.if_else(pc.equal(joined, ""), pa.scalar(None, pa.string()), joined)
 
 
-@check(severity="medium", needs=[needs.profile_tags])
+@check(severity="medium", needs=[needs.profile_tags], about="profile", alone=True, remedy="any tag")
 def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> pd.DataFrame:
     """Instance profiles without tags.
 
@@ -94,7 +94,7 @@ def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-@check(severity="medium", needs=[needs.role_tags])
+@check(severity="medium", needs=[needs.role_tags], about="role", alone=True, remedy="any tag")
 def untagged_roles(roles: pd.DataFrame, links: pd.DataFrame, tags: pd.DataFrame) -> pd.DataFrame:
     """Roles without tags.
 
@@ -152,7 +152,7 @@ class _Side:
         return result
 
 
-@check(severity="medium", needs=[needs.links, needs.tags_of_both])
+@check(severity="medium", needs=[needs.links, needs.tags_of_both], about="link", alone=True, remedy="same tags")
 def tag_differences(pairs: pd.DataFrame, tags: pd.DataFrame) -> pd.DataFrame:
     """Links whose role and profile disagree on their tags.
 
@@ -258,7 +258,7 @@ def _joined_tags(both: pd.DataFrame, key: pa.Array, value: pa.Array, kinds: list
     return pc.if_else(pc.equal(joined, ""), pa.scalar(None, pa.string()), joined)
 
 
-@check(severity="medium", needs=[needs.tag_policy, needs.any_tags])
+@check(severity="medium", needs=[needs.tag_policy, needs.any_tags], alone=True, remedy="required tags")
 def missing_required_tags(
     roles: pd.DataFrame, profiles: pd.DataFrame, tags: pd.DataFrame, *, required: tuple[RequiredTag, ...] = ()
 ) -> pd.DataFrame:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from xlsxwriter.worksheet import Worksheet
 
 # "Excel specifications and limits", Microsoft: rows of a sheet, its head among them, and characters of a cell.
-MAX_ROWS = 1_048_576
+MAX_SHEET_ROWS = 1_048_576
 MAX_CHARACTERS = 32_767
 _CHUNK = 10_000
 _WIDEST = 48
@@ -151,7 +151,7 @@ def _sheets(result: Result, owners: pd.DataFrame) -> Iterator[Sheet]:
 def _write(sheet: Worksheet, table: Sheet, formats: Formats) -> list[str]:
     """Write a table below its column names; return what had to be left out, in words."""
     columns = list(table.frame.columns)
-    frame = table.frame.head(MAX_ROWS - 1)
+    frame = table.frame.head(MAX_SHEET_ROWS - 1)
     is_number = [frame[name].dtype.kind in "iuf" for name in columns]
     for place, name in enumerate(columns):
         longest = pc.max(pc.utf8_length(texts(frame[name]))).as_py() or 0 if frame[name].dtype == "str" else 20

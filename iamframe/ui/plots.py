@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from iamframe.checks import Result
+from iamframe.checks.orphans import unreferenced_profiles
 from iamframe.errors import missing_extra
 from iamframe.inventory import views
 from iamframe.inventory.columns import Bools, is_in
@@ -207,7 +208,7 @@ def plot_profile_use(result: Result, ax: Axes | None = None) -> Axes:
     inventory, findings = result.inventory, result.findings
     profiles = inventory.profiles
     linked = is_in(profiles["profile_arn"], inventory.links["profile_arn"])
-    silent = findings["resource_arn"][findings["check"] == "unreferenced_profiles"]
+    silent = findings["resource_arn"][findings["check"] == unreferenced_profiles.__name__]
     looks = {
         "linked, referenced": _PLAIN,
         "linked, not referenced in what was read": _DOTTED,

@@ -12,14 +12,14 @@ from typing import Any
 
 import pandas as pd
 
-from iamframe.checks import SEVERITIES, Policy, Result, run_checks
+from iamframe.checks import Policy, Result, run_checks
 from iamframe.checks.registry import STATUSES
 from iamframe.checks.result import said_not_complete
 from iamframe.errors import IamframeError, missing_extra
 from iamframe.inventory import display
 from iamframe.inventory.inventory import Inventory
 from iamframe.knowledge.names import shown
-from iamframe.messages.text import counted
+from iamframe.messages.text import SEVERITIES, counted
 from iamframe.ui import exploring
 from iamframe.ui.exploring import Filter
 

@@ -27,13 +27,10 @@ from iamframe.inventory.columns import is_in, position
 from iamframe.knowledge.makers import own_tag
 from iamframe.messages.text import counted
 
-UNTAGGED_PROFILES, UNTAGGED_ROLES = "untagged_profiles", "untagged_roles"
-DIFFERENCES, REQUIRED = "tag_differences", "missing_required_tags"
-CHECKS = (UNTAGGED_PROFILES, UNTAGGED_ROLES, DIFFERENCES, REQUIRED)
 MOST = 50
 _SIGNS = re.compile(r"[\w.:/=+\-@]", re.ASCII)
 
-Tags = dict[str, str]
+_Tags = dict[str, str]
 
 
 @dataclass
@@ -101,7 +98,7 @@ class _Change:
         self.unfit = {arn: facts.unfit(one, deleting=False) for arn, one in self.members.items()}
         self.wanted = list(star.findings)
         self.settled: list[Found] = []
-        self.sets: dict[str, Tags] = {}
+        self.sets: dict[str, _Tags] = {}
         # Which findings ask for a key on a resource, and where they do not agree on its value.
         self.by: dict[tuple[str, str], set[Found]] = {}
         self.clashing: set[tuple[str, str]] = set()
@@ -119,9 +116,9 @@ class _Change:
     def _is_gone(self, one: Found) -> bool:
         resource = self.members[one.resource_arn]
         after = self._after(resource)
-        if one.check == DIFFERENCES:
+        if one.remedy == "same tags":
             return self.star.role is not None and after == self._after(self.star.role)
-        return not self._violated(resource, after) if one.check == REQUIRED else bool(after)
+        return not self._violated(resource, after) if one.remedy == "required tags" else bool(after)
 
     def _tried(self) -> dict[Found, str]:
         self.sets, self.by, self.clashing = defaultdict(dict), defaultdict(set), set()
@@ -142,14 +139,16 @@ class _Change:
         role = self.star.role
         if role is None:
             return
-        if one.check == DIFFERENCES:
+        if one.remedy == "same tags":
             self._from(self.members[one.resource_arn], role, one)
-        elif one.check == UNTAGGED_ROLES:
+        elif one.resource_arn != role.arn:
+            return
+        elif one.remedy == "any tag":
             for profile in self.star.profiles:
                 self._from(profile, role, one)
             if not self.sets.get(role.arn):
                 raise _Refusal("no profile that stays has tags that could be copied: what they should be is not known")
-        elif one.check == REQUIRED and one.resource_arn == role.arn:
+        else:
             for rule in self._violated(role, role.own_tags):
                 values = {p.own_tags[rule.key] for p in self.star.profiles if rule.key in p.own_tags}
                 self._set(role, rule.key, _only(rule, values), one)
@@ -172,11 +171,11 @@ class _Change:
         if role and role.tags is None:
             raise _Refusal(f"the tags of {role.said} were not read")
         tags = self._after(role) if role else {}
-        if one.check in (DIFFERENCES, UNTAGGED_PROFILES):
+        if one.remedy != "required tags":
             for key, value in tags.items():
                 if profile.own_tags.get(key) != value:
                     self._set(profile, key, value, one)
-            if one.check == UNTAGGED_PROFILES and not tags:
+            if one.remedy == "any tag" and not tags:
                 raise _Refusal("there is no role with tags that could be copied: what they should be is not known")
         else:
             # What has no tags at all is given all of them: a part of them would make it differ from its role.
@@ -203,7 +202,7 @@ class _Change:
         if self.sets[resource.arn].setdefault(key, value) != value:
             self.clashing.add((resource.arn, key))
 
-    def _after(self, resource: Resource) -> Tags:
+    def _after(self, resource: Resource) -> _Tags:
         return resource.own_tags | self.sets.get(resource.arn, {})
 
     # What would be wrong afterwards.
@@ -229,7 +228,7 @@ class _Change:
                 wrong |= dict.fromkeys(touching, f"the tags of {profile.said}, which holds the role too, were not read")
             elif differs and (not differed or (profile.untaggable and self.sets.get(profile.arn))):
                 wrong |= dict.fromkeys(touching, f"{profile.said} and {role.said} would then differ")
-            mine = [one for one in self.wanted if one.check == DIFFERENCES and one.resource_arn == profile.arn]
+            mine = [one for one in self.wanted if one.remedy == "same tags" and one.resource_arn == profile.arn]
             if differs and mine:
                 wrong |= dict.fromkeys(mine, _still(self._after(role), self._after(profile)))
         for arn, key in self.clashing:
@@ -240,7 +239,7 @@ class _Change:
     def _asking(self, resource: Resource) -> set[Found]:
         return {one for (arn, _), asking in self.by.items() if arn == resource.arn for one in asking}
 
-    def _violated(self, resource: Resource, tags: Tags) -> list[RequiredTag]:
+    def _violated(self, resource: Resource, tags: _Tags) -> list[RequiredTag]:
         return [
             rule
             for rule in self.rules
@@ -256,7 +255,7 @@ def _only(rule: RequiredTag, values: Iterable[str]) -> str:
     return allowed[0]
 
 
-def _still(role: Tags, profile: Tags) -> str:
+def _still(role: _Tags, profile: _Tags) -> str:
     keys = sorted(key for key in role.keys() | profile.keys() if role.get(key) != profile.get(key))
     return f"{', '.join(keys)} would differ all the same: which is right is for you to say"
 
