@@ -21,6 +21,7 @@ from iamframe.report.mask import MASKED
 from iamframe.version import __version__
 
 if TYPE_CHECKING:
+    from xlsxwriter import Workbook
     from xlsxwriter.format import Format
     from xlsxwriter.worksheet import Worksheet
 
@@ -79,30 +80,10 @@ def write_workbook(
     OSError
         If the file cannot be written.
     """
-    try:
-        import xlsxwriter
-        from xlsxwriter.exceptions import FileCreateError
-    except ImportError as error:
-        raise missing_extra("xlsxwriter", "excel") from error
-    options = {
-        "constant_memory": True,
-        "tmpdir": str(path.parent),
-        "use_zip64": True,
-        "strings_to_formulas": False,
-        "strings_to_urls": False,
-        "strings_to_numbers": False,
-    }
-    book = xlsxwriter.Workbook(path, options)
-    captured = result.inventory.accounts["captured_at"].max()
-    # Without a date of its own the file would have that of the day it was written.
-    made = pd.Timestamp("1980-01-01") if pd.isna(captured) else captured
-    book.set_properties(
-        {
-            "title": title or "IAM roles and instance profiles",
-            "author": author or "",
-            "created": made.to_pydatetime().replace(tzinfo=None, microsecond=0),
-        }
-    )
+    book = _opened(path)
+    from xlsxwriter.exceptions import FileCreateError
+
+    book.set_properties(_properties(result, title, author))
     formats = Formats(
         book.add_format({"bold": True, "valign": "top"}),
         book.add_format({"num_format": "@", "valign": "top"}),
@@ -120,6 +101,33 @@ def write_workbook(
     except FileCreateError as error:
         # It has the system's own error inside.
         raise error.args[0] from error
+
+
+def _opened(path: Path) -> Workbook:
+    try:
+        import xlsxwriter
+    except ImportError as error:
+        raise missing_extra("xlsxwriter", "excel") from error
+    options = {
+        "constant_memory": True,
+        "tmpdir": str(path.parent),
+        "use_zip64": True,
+        "strings_to_formulas": False,
+        "strings_to_urls": False,
+        "strings_to_numbers": False,
+    }
+    return xlsxwriter.Workbook(path, options)
+
+
+def _properties(result: Result, title: str | None, author: str | None) -> dict[str, Any]:
+    captured = result.inventory.accounts["captured_at"].max()
+    # By default the file carries the date on which it was written, and the same result gives other bytes.
+    made = pd.Timestamp("1980-01-01") if pd.isna(captured) else captured
+    return {
+        "title": title or "IAM roles and instance profiles",
+        "author": author or "",
+        "created": made.to_pydatetime().replace(tzinfo=None, microsecond=0),
+    }
 
 
 def _sheets(result: Result, owners: pd.DataFrame) -> Iterator[Sheet]:

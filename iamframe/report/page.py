@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup
 
 from iamframe.analysis.owners import OWNER_TAG, owner_keys
 from iamframe.checks.registry import CHECKS, STATUSES
@@ -22,11 +23,11 @@ from iamframe.knowledge.makers import GUESS
 from iamframe.knowledge.names import shown as spelled
 from iamframe.messages.text import SEVERITIES
 from iamframe.report import charts as pictures
+from iamframe.report.translate import Translator
 from iamframe.version import __version__
 
 if TYPE_CHECKING:
     from iamframe.analysis.compare import Changes
-    from iamframe.report.translate import Translator
 
 LANGUAGES = ("en", "ja")
 TITLE = "IAM roles and instance profiles: findings"
@@ -125,63 +126,71 @@ def render_page(
     page. Changes are a section of their own. `lang` is the language of all fixed text; details and
     commands are English.
     """
-    # Loaded here, since the checks and the CSV files need no page.
-    from markupsafe import Markup
-
-    from iamframe.report.translate import Translator
-
     words = Translator(lang)
-    style = asset("page.css") + generated_style(title or words.word(TITLE), words)
-    script = asset("page.js")
     sections = list(sections_of(result, words))
     inventory = result.inventory
-    gaps = inventory.gaps.head(MAX_TABLE_ROWS).rename(columns={"detail": "gap"})
-    keys, tagged = pictures.tags(result)
     severities = _counted(result.findings["severity"][result.findings["accepted"].isna()])
     return page_template().render(
-        style=Markup(style),  # noqa: S704 - our own files, and a title of which each letter is escaped
-        script=Markup(script),  # noqa: S704 - our own file
-        policy=content_policy(style, script),
+        **_frame(result, title or words.word(TITLE), words),
+        **_drawn(result, owner_tag),
+        **_gaps(result),
+        **_in_words(words),
         title=title or "",
         author=author or "",
-        version=__version__,
-        sources=inventory.sources,
         masked=_masked() if is_masked else "",
-        is_sample=inventory.sources == ("sample",),
         accounts=_rows(inventory.accounts.head(_CHUNK), ["account_id", "account_name", "captured_at"]),
         rows={name: len(frame) for name, frame in inventory.frames.items()},
         counts={severity: severities.get(severity, 0) for severity in SEVERITIES},
-        _=words,
-        word=words.word,
-        n=words.n,
-        told=words.told,
-        lang=lang,
-        TITLE=TITLE,
         labels={name: words.word(label) for name, label in LABELS.items()},
-        owners=pictures.owners(result, owner_tag),
-        owner_tag=owner_tag,
-        owner_keys=list(map(spelled, owner_keys(result, owner_tag))),
-        widths=pictures.widths,
         sections=sections,
         found=[section for section in sections if section.open],
         accepted=sum(section.accepted for section in sections),
         said_complete=_capital(words.told(result.said_complete)[0][0]),
         unseen=[section for section in sections if section.status != "complete"],
         reasons=_reasons(sections),
-        relations=pictures.relations(result),
-        purposes=pictures.purposes(result),
-        keys=keys,
-        tagged=tagged,
-        surfaces=pictures.surface_rows(),
-        missed=pictures.missed(result),
-        max_picture=pictures.MAX_PICTURE_ROWS,
-        max_keys=pictures.MAX_KEYS,
-        gap_columns=_GAP,
-        gaps=_chunks(_rows(gaps, _GAP)),
-        shown_gaps=len(gaps),
-        policy_file=result.policy.path,
         changed=_changed(changes, words) if changes is not None else None,
     )
+
+
+def _frame(result: Result, title: str, words: Translator) -> dict[str, Any]:
+    """Return what each page has: its style, its script, the policy for both, and where the result is from."""
+    style, script = asset("page.css") + generated_style(title, words), asset("page.js")
+    return {
+        "style": Markup(style),  # noqa: S704 - our own files, and a title of which each letter is escaped
+        "script": Markup(script),  # noqa: S704 - our own file
+        "policy": content_policy(style, script),
+        "version": __version__,
+        "sources": result.inventory.sources,
+        "is_sample": result.inventory.sources == ("sample",),
+        "policy_file": result.policy.path,
+    }
+
+
+def _drawn(result: Result, owner_tag: str) -> dict[str, Any]:
+    keys, tagged = pictures.tags(result)
+    return {
+        "owners": pictures.owners(result, owner_tag),
+        "owner_tag": owner_tag,
+        "owner_keys": list(map(spelled, owner_keys(result, owner_tag))),
+        "widths": pictures.widths,
+        "relations": pictures.relations(result),
+        "purposes": pictures.purposes(result),
+        "keys": keys,
+        "tagged": tagged,
+        "surfaces": pictures.surface_rows(),
+        "missed": pictures.missed(result),
+        "max_picture": pictures.MAX_PICTURE_ROWS,
+        "max_keys": pictures.MAX_KEYS,
+    }
+
+
+def _gaps(result: Result) -> dict[str, Any]:
+    gaps = result.inventory.gaps.head(MAX_TABLE_ROWS).rename(columns={"detail": "gap"})
+    return {"gap_columns": _GAP, "gaps": _chunks(_rows(gaps, _GAP)), "shown_gaps": len(gaps)}
+
+
+def _in_words(words: Translator) -> dict[str, Any]:
+    return {"_": words, "word": words.word, "n": words.n, "told": words.told, "lang": words.lang, "TITLE": TITLE}
 
 
 def _capital(text: str) -> str:
@@ -347,28 +356,15 @@ def render_findings(result: Result, said: str) -> str:
 
     It is as safe as `render_page`. `said` tells at its head by what the findings were chosen.
     """
-    # Loaded here, since the checks and the CSV files need no page.
-    from markupsafe import Markup
-
-    from iamframe.report.translate import Translator
-
     words = Translator("en")
-    style = asset("page.css") + generated_style(_SOME, words)
-    script = asset("page.js")
     sections = list(sections_of(result, words))
     return page_template("findings.html.j2").render(
-        style=Markup(style),  # noqa: S704 - our own files, and a title of our own
-        script=Markup(script),  # noqa: S704 - our own file
-        policy=content_policy(style, script),
+        **_frame(result, _SOME, words),
         title=_SOME,
         chosen=said,
-        version=__version__,
-        sources=result.inventory.sources,
-        is_sample=result.inventory.sources == ("sample",),
         labels=LABELS,
         sections=[section for section in sections if section.total],
         unseen=[section for section in sections if section.status != "complete"],
-        policy_file=result.policy.path,
     )
 
 

@@ -271,30 +271,16 @@ def _takes(text: str, longest: int) -> bool:
 
 def _block(change: _Change, facts: Facts) -> Block:
     members = [change.members[arn] for arn in change.sets]
-    role = change.star.role
-    # What is copied must still stand where it was read.
+    # The script checks the resources that tags are copied from, too.
     sources = {
         arn: change.members[arn]
         for one in change.settled
         for arn in (one.resource_arn, one.related_arn)
         if arn in change.members
     }
-    guarded = {one.arn: one for one in (role, *members) if one} | sources
-    steps = [unchanged(one) for one in guarded.values()]
-    replaced = []
-    for one in members:
-        tags = change.sets[one.arn]
-        old = {key: one.own_tags[key] for key in tags if key in one.own_tags}
-        new = [key for key in tags if key not in old]
-        other = "role" if one.kind == PROFILE else "profile"
-        replaced += [
-            f"on {one.said} the {other}'s {key}={tags[key]!r} takes the place of {value!r}"
-            for key, value in old.items()
-        ]
-        undo = [untag_words(one, new)] if new else []
-        undo += [tag_words(one, old)] if old else []
-        cannot = "what permissions and cost reports that go by tags did in between stays done"
-        steps.append(Command(one, "tag", tag_words(one, tags), undo=" && ".join(undo), cannot_undo=cannot))
+    guarded = {one.arn: one for one in (change.star.role, *members) if one} | sources
+    steps = [*map(unchanged, guarded.values()), *(_tagging(one, change.sets[one.arn]) for one in members)]
+    replaced = [said for one in members for said in _replaced(one, change.sets[one.arn])]
     names = " and ".join(one.said for one in members[:2]) + (
         f" and {len(members) - 2} more" if len(members) > 2 else ""
     )
@@ -311,3 +297,22 @@ def _block(change: _Change, facts: Facts) -> Block:
         None,
         tuple(steps),
     )
+
+
+def _tagging(one: Resource, tags: _Tags) -> Command:
+    old = {key: one.own_tags[key] for key in tags if key in one.own_tags}
+    new = [key for key in tags if key not in old]
+    undo = [untag_words(one, new)] if new else []
+    undo += [tag_words(one, old)] if old else []
+    cannot = "what permissions and cost reports that go by tags did in between stays done"
+    return Command(one, "tag", tag_words(one, tags), undo=" && ".join(undo), cannot_undo=cannot)
+
+
+def _replaced(one: Resource, tags: _Tags) -> list[str]:
+    """Return a sentence per value that the other side's value replaces."""
+    other = "role" if one.kind == PROFILE else "profile"
+    return [
+        f"on {one.said} the {other}'s {key}={value!r} takes the place of {one.own_tags[key]!r}"
+        for key, value in tags.items()
+        if key in one.own_tags
+    ]
