@@ -36,7 +36,7 @@ _TagSet = frozenset[tuple[str, str]]
 
 class _Shown(msgspec.Struct):
     arn: str = msgspec.field(name="ResourceARN")
-    tags: list[Tag] = msgspec.field(name="_TagSet", default_factory=list)
+    tags: list[Tag] = msgspec.field(name="Tags", default_factory=list)
 
 
 class _Page(msgspec.Struct):

@@ -81,6 +81,7 @@ def write_workbook(
         If the file cannot be written.
     """
     book = _opened(path)
+    # `_opened` has refused a missing XlsxWriter by now.
     from xlsxwriter.exceptions import FileCreateError
 
     book.set_properties(_properties(result, title, author))
