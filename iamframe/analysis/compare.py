@@ -423,8 +423,8 @@ def _recreated(each: _Matched, parts: list[tuple[str, *_Part]]) -> pa.Table:
         concat("was made anew as ", places[1], "; it was ", places[0]),
         concat("was made anew with the id ", ids[1], "; it was ", ids[0]),
     )
-    more = [f"; other too: {', '.join(others[place])}" if place in others else "" for place in at.tolist()]
-    detail = concat(said, pa.array(more, pa.string()))
+    also = [f"; other too: {', '.join(others[place])}" if place in others else "" for place in at.tolist()]
+    detail = concat(said, pa.array(also, pa.string()))
     return _table(each.frames[1], each.kind, each.rows[1][at], "recreated", detail, before=before, after=after)
 
 
