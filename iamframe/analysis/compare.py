@@ -37,7 +37,7 @@ from iamframe.inventory.inventory import Inventory
 from iamframe.knowledge.names import canonical_key
 from iamframe.knowledge.operations import UNKNOWN_ACCOUNT
 from iamframe.knowledge.trust import same_policy, what_changed
-from iamframe.messages.text import counted
+from iamframe.messages.text import SEVERITIES, counted
 
 if TYPE_CHECKING:
     import os
@@ -50,18 +50,6 @@ _NULL = pa.scalar(None, pa.string())
 _MASKED = "^(?:A(?:RO|IP)A)?(?:" + "|".join(rf"\x{{{code:x}}}{{2,}}" for code in range(0x21, 0x7F)) + ")$"
 # Of a role alone; what of it is missing in a frame is none or was not read, but for the session length, which each has.
 _COLUMNS = ("max_session_seconds", "description", "permissions_boundary_arn")
-# Found by what a resource, and the role in it, are by themselves: whoever read these judged them, however little else.
-_BY_ITSELF = (
-    "empty_profiles",
-    "name_mismatches",
-    "path_mismatches",
-    "untagged_profiles",
-    "untagged_roles",
-    "tag_differences",
-    "missing_required_tags",
-    "profiles_without_ec2_trust",
-    "deleted_trust_principals",
-)
 
 
 @schema.shows(schema.CHANGES, schema.CHANGED_FINDINGS, schema.NOT_COMPARED)
@@ -380,43 +368,54 @@ def _appeared(sides: dict[str, _Matched], told: _Told) -> Iterator[pa.Table]:
             yield _table(frame, kind, found, change, detail, **{("before", "after")[side]: named[f"{kind}_id"]})
 
 
+# Where the resources stand that differ, the kind of change, and columns of `changes`.
+_Part = tuple[Positions, str, dict[str, Any]]
+
+
 def _differing(
     each: _Matched, roles: _Matched, same: _Same, old: Result, new: Result, told: _Told
 ) -> Iterator[pa.Table]:
-    """Return what is other about resources that are on both sides."""
-    kind = each.kind
-    told.unread(each, f"{kind} ids", each.id_known)
-    parts = []
-    if kind == "profile":
-        parts.append(("its role", *_links(each, roles, same, old, new, told)))
-    parts.append(("its tags", *_tags(each, old, new, told)))
-    if kind == "role":
-        parts.append(("its trust policy", *_trusts(each, told)))
-        parts += [("its " + name.split("_")[0], *_column(each, name)) for name in _COLUMNS]
+    """Return the differences of resources that are on both sides."""
+    told.unread(each, f"{each.kind} ids", each.id_known)
+    parts = list(_parts(each, roles, same, old, new, told))
+    for _, at, change, columns in parts:
+        kept = ~each.recreated[at]
+        values = {name: _under(column, pa.array(kept)) for name, column in columns.items()}
+        yield _table(each.frames[1], each.kind, each.rows[1][at[kept]], change, **values)
+    yield _recreated(each, parts)
+
+
+def _under(column: Any, mask: pa.Array) -> Any:
+    return column.filter(mask) if isinstance(column, (pa.Array, pa.ChunkedArray)) else column
+
+
+def _parts(
+    each: _Matched, roles: _Matched, same: _Same, old: Result, new: Result, told: _Told
+) -> Iterator[tuple[str, *_Part]]:
+    """Yield each kind of difference, with the words for it in the detail of a resource that was recreated."""
+    if each.kind == "profile":
+        yield ("its role", *_links(each, roles, same, old, new, told))
+    yield ("its tags", *_tags(each, old, new, told))
+    if each.kind == "role":
+        yield ("its trust policy", *_trusts(each, told))
+        for name in _COLUMNS:
+            yield ("its " + name.split("_")[0], *_column(each, name))
         _told_columns(each, told)
-    frame, rows = each.frames[1], each.rows[1]
-    others = [""] * len(rows)
-    for words, at, change, columns in parts:
-        again = each.recreated[at]
-        for place in np.unique(at[again]).tolist():
-            others[place] += f", {words}" if others[place] else f"; other too: {words}"
-        kept = pa.array(~again)
-        yield _table(
-            frame,
-            kind,
-            rows[at[~again]],
-            change,
-            **{
-                name: values.filter(kept) if isinstance(values, (pa.Array, pa.ChunkedArray)) else values
-                for name, values in columns.items()
-            },
-        )
+
+
+def _recreated(each: _Matched, parts: list[tuple[str, *_Part]]) -> pa.Table:
+    """Return one row per resource that was recreated; its detail names all other differences."""
+    others: dict[int, list[str]] = {}
+    for words, where, *_ in parts:
+        for place in np.unique(where[each.recreated[where]]).tolist():
+            others.setdefault(place, []).append(words)
     at = np.flatnonzero(each.recreated)
     arns = [arns.take(pa.array(at)) for arns in each.arns]
     ids = [ids.take(pa.array(at)) for ids in each.ids]
     moved = pc.not_equal(*arns)
     places = [
-        concat(*(each.column(f"{kind}_{of}", side).take(pa.array(at)) for of in ("path", "name"))) for side in (0, 1)
+        concat(*(each.column(f"{each.kind}_{of}", side).take(pa.array(at)) for of in ("path", "name")))
+        for side in (0, 1)
     ]
     before, after = (pc.if_else(moved, arn, one) for arn, one in zip(arns, ids, strict=True))
     said = pc.if_else(
@@ -424,11 +423,9 @@ def _differing(
         concat("was made anew as ", places[1], "; it was ", places[0]),
         concat("was made anew with the id ", ids[1], "; it was ", ids[0]),
     )
-    detail = concat(said, pa.array([others[place] for place in at.tolist()], pa.string()))
-    yield _table(frame, kind, rows[at], "recreated", detail, before=before, after=after)
-
-
-_Part = tuple[Positions, str, dict[str, Any]]
+    also = [f"; other too: {', '.join(others[place])}" if place in others else "" for place in at.tolist()]
+    detail = concat(said, pa.array(also, pa.string()))
+    return _table(each.frames[1], each.kind, each.rows[1][at], "recreated", detail, before=before, after=after)
 
 
 def _links(each: _Matched, roles: _Matched, same: _Same, old: Result, new: Result, told: _Told) -> _Part:
@@ -537,47 +534,52 @@ def _changed_findings(old: Result, new: Result, same: _Same, changes: pd.DataFra
     """Return the findings of one side alone that the other would have seen; note those that it might not have."""
     sides = (old, new)
     keys = [_finding_keys(one.findings, same, side) for side, one in enumerate(sides)]
-    complete = [_of_check(one.coverage[one.coverage["status"] == "complete"]) for one in sides]
-    relying = pa.array([name for name in old.checks if "references" in CHECKS[name].reads], pa.string())
     scopes = set(_same_scope(old, new))
     parts = []
     for side, (way, appeared) in enumerate((("gone", "deleted"), ("new", "created"))):
-        findings, other = sides[side].findings, sides[1 - side]
-        alone = ~is_in(keys[side], keys[1 - side]) & is_in(findings["account_id"], told.accounts)
-        findings = findings[alone]
-        check = _of_check(findings)
-        seen = is_in(check, complete[1 - side])
-        seen &= ~is_in(findings["check"], relying) | (
-            is_in(check, complete[side]) & is_in(findings["account_id"], pa.array(scopes, pa.string()))
-        )
-        itself = is_in(findings["check"], pa.array(_BY_ITSELF))
-        resources = same.keys(findings["resource_arn"], findings["account_id"], side)
-        seen |= itself & is_in(resources, _wholly_read(other, same, 1 - side))
+        findings = sides[side].findings
+        findings = findings[~is_in(keys[side], keys[1 - side]) & is_in(findings["account_id"], told.accounts)]
+        seen = _seen_by_other(findings, sides, side, same, scopes)
         seen |= is_in(findings["resource_arn"], changes["resource_arn"][changes["change"] == appeared])
-        parts.append(
-            pa.table(
-                [
-                    pa.repeat(pa.scalar(way), int(seen.sum())),
-                    *(pa.array(findings[name][seen], from_pandas=True) for name in schema.FINDINGS.names),
-                ],
-                schema=schema.CHANGED_FINDINGS.arrow,
-            )
-        )
-        where = ("OLD", "NEW")[side]
-        unsure = findings[~seen].value_counts(["account_id", "check"], sort=False).reset_index()
-        for account, name, count in unsure.itertuples(index=False, name=None):
-            apart = "references" in CHECKS[name].reads and account not in scopes
-            why = ", since other regions or services were read" if apart else ""
-            told.add(
-                account,
-                f"findings of {name}",
-                f"{counted(count, 'finding')} in {where} alone: not known to be {way}{why}",
-            )
+        columns = [pa.array(findings[name][seen], from_pandas=True) for name in schema.FINDINGS.names]
+        ways = pa.repeat(pa.scalar(way), int(seen.sum()))
+        parts.append(pa.table([ways, *columns], schema=schema.CHANGED_FINDINGS.arrow))
+        _told_unsure(findings[~seen], way, ("OLD", "NEW")[side], scopes, told)
     _told_coverage(old, new, told)
-    order = {"change": ("new", "gone"), "severity": ("high", "medium", "low", "info")}
+    order = {"change": ("new", "gone"), "severity": SEVERITIES}
     return _sorted(
         pa.concat_tables(parts), schema.CHANGED_FINDINGS, order, ("check", "account_id", "resource_arn", "related_arn")
     )
+
+
+def _seen_by_other(
+    findings: pd.DataFrame, sides: tuple[Result, Result], side: int, same: _Same, scopes: set[str]
+) -> Bools:
+    """Return which findings of one side the check would have made on the other side too."""
+    complete = [_of_check(one.coverage[one.coverage["status"] == "complete"]) for one in sides]
+    relying = [name for name, one in CHECKS.items() if "references" in one.reads]
+    alone = [name for name, one in CHECKS.items() if one.alone]
+    check = _of_check(findings)
+    seen = is_in(check, complete[1 - side])
+    seen &= ~findings["check"].isin(relying).to_numpy(bool) | (
+        is_in(check, complete[side]) & is_in(findings["account_id"], pa.array(scopes, pa.string()))
+    )
+    resources = same.keys(findings["resource_arn"], findings["account_id"], side)
+    read = is_in(resources, _wholly_read(sides[1 - side], same, 1 - side))
+    return seen | (findings["check"].isin(alone).to_numpy(bool) & read)
+
+
+def _told_unsure(findings: pd.DataFrame, way: str, where: str, scopes: set[str], told: _Told) -> None:
+    """Note how many findings of one side the other might not have seen."""
+    unsure = findings.value_counts(["account_id", "check"], sort=False).reset_index()
+    for account, name, count in unsure.itertuples(index=False, name=None):
+        apart = "references" in CHECKS[name].reads and account not in scopes
+        why = ", since other regions or services were read" if apart else ""
+        told.add(
+            account,
+            f"findings of {name}",
+            f"{counted(count, 'finding')} in {where} alone: not known to be {way}{why}",
+        )
 
 
 def _of_check(frame: pd.DataFrame) -> pa.Array:
@@ -629,11 +631,10 @@ def _told_coverage(old: Result, new: Result, told: _Told) -> None:
     """Note the checks that did not see all: of what they missed nobody knows whether it is new or gone."""
     said: dict[tuple[str, str], dict[str, list[str]]] = {}
     for side, one in (("OLD", old), ("NEW", new)):
-        rows = one.coverage[(one.coverage["status"] != "complete") & is_in(one.coverage["account_id"], told.accounts)]
+        rows = one.coverage[(one.coverage["status"] != "complete") & one.coverage["check"].isin(one.asked)]
+        rows = rows[is_in(rows["account_id"], told.accounts)]
         for account, check, reason in zip(rows["account_id"], rows["check"], rows["reason"], strict=True):
-            # Nobody asked for required tags who gave no policy.
-            if check != "missing_required_tags" or one.policy.required:
-                said.setdefault((account, check), {}).setdefault(reason, []).append(side)
+            said.setdefault((account, check), {}).setdefault(reason, []).append(side)
     for (account, check), reasons in said.items():
         for reason, where in reasons.items():
             told.add(account, f"findings of {check}", f"{' and '.join(where)}: {reason}")

@@ -16,7 +16,8 @@ from iamframe.analysis.explain_text import OF_A_PAIR, SHOWN, cell_text, html_tab
 from iamframe.analysis.history import events_of
 from iamframe.analysis.nearest import nearest
 from iamframe.checks import CHECKS, Policy, Result, run_checks
-from iamframe.checks.registry import Reach
+from iamframe.checks.coverage import tag_policy
+from iamframe.checks.registry import Evidence
 from iamframe.checks.runner import coverage_of
 from iamframe.inventory import schema
 from iamframe.inventory.columns import Bools, is_in, joined_key, texts
@@ -42,16 +43,6 @@ _TELL_TAGS = {
     "profile": (*proving("profile_tags"), "tags"),
 }
 _TAKES_AWAY = ("aws iam delete-", "aws iam remove-")
-# Checks that say nothing of a role, of a profile, and of a role or profile without a link.
-_OF_PROFILES = {"empty_profiles", "unreferenced_profiles", "stale_references", "untagged_profiles"}
-_OF_ROLES = {"untagged_roles", "ec2_roles_without_profile", "deleted_trust_principals"}
-_OF_LINKS = {
-    "roles_in_many_profiles",
-    "name_mismatches",
-    "path_mismatches",
-    "tag_differences",
-    "profiles_without_ec2_trust",
-}
 
 
 @dataclass(frozen=True)
@@ -337,7 +328,7 @@ def _told(result: Result, near: Inventory) -> Result:
     findings, pairs = of(result.findings, "resource_arn", "related_arn"), of(result.pairs, "profile_arn", "role_arn")
     lists = result.lists[is_in(result.lists["account_id"], near.accounts["account_id"])]
     # What was not read of the rest does not matter here.
-    coverage = coverage_of(Reach(near, pairs, lists, result.policy), result.checks, findings)
+    coverage = coverage_of(Evidence(near, pairs, lists, result.policy), result.checks, findings)
     return replace(result, inventory=near, findings=findings, coverage=coverage, pairs=pairs, lists=lists)
 
 
@@ -420,8 +411,7 @@ class _Facts:
         unknown = near.references[near.references["profile_arn"].isna()]
         self.elsewhere = _grouped(unknown.assign(meant=without_path(unknown["named"]).to_pandas().array), "meant")
         unsure = result.coverage[result.coverage["status"] != "complete"]
-        # Nobody asks for required tags without a policy, and an account's quota is no matter of one resource.
-        self.unsure = _grouped(unsure[~unsure["check"].isin(["missing_required_tags", "quota_pressure"])], "account_id")
+        self.unsure = _grouped(unsure[unsure["check"].isin(_of_one_resource())], "account_id")
         self.findings: dict[str, dict[int, Row]] = defaultdict(dict)
         for at, row in enumerate(result.findings.to_dict("records")):
             for arn in (row["resource_arn"], row["related_arn"]):
@@ -644,10 +634,11 @@ class _Facts:
         return "role" if arn in self.roles else "profile" if arn in self.profiles else None
 
     def _concerns(self, check: str, rows: _Rows, role_arn: str | None, profile_arn: str | None) -> bool:
-        """Return whether a check is one of what is told: of a role alone, not those of profiles and links."""
+        """Return whether a check concerns a pair or a side; one of profiles or links does not concern a lone role."""
+        about = CHECKS[check].about
         if profile_arn is not None:
-            return role_arn is not None or check not in _OF_ROLES
-        return check not in _OF_PROFILES and (check not in _OF_LINKS or not self._own_profiles_read(rows, role_arn))
+            return role_arn is not None or about != "role"
+        return about != "profile" and (about != "link" or not self._own_profiles_read(rows, role_arn))
 
     def _deleting(
         self, rows: _Rows, role_arn: str | None, role: Row | None, profile: Row | None, taking: list[tuple[str, str]]
@@ -694,6 +685,11 @@ class _Facts:
             rows.add("next", "first make sure", note="that nothing uses it, see used by")
         for field, command in taking:
             rows.add("next", field, note=f"not offered: {used}" if used else command)
+
+
+def _of_one_resource() -> list[str]:
+    """Return the checks that judge a single role or profile without a tag policy."""
+    return [name for name, one in CHECKS.items() if one.about != "account" and tag_policy not in one.needs]
 
 
 def _in_console(role: str, profile: str) -> str:

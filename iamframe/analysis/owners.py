@@ -7,11 +7,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe.checks.registry import SEVERITIES
 from iamframe.checks.result import Result
 from iamframe.inventory import schema
 from iamframe.inventory.columns import Bools, Positions, is_in, joined_key, position, take, take_flag, texts
 from iamframe.knowledge.names import canonical_key
+from iamframe.messages.text import SEVERITIES
 
 OWNER_TAG = "Owner"
 STATES = ("owned", "none", "unread", "account")

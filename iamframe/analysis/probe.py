@@ -31,7 +31,7 @@ _SURFACE = "Resource Groups Tagging API"
 _NOUNS = {"role": "role", "instance-profile": "instance profile"}
 _NOT_LISTED = "which regions are enabled could not be read: allow ec2:DescribeRegions, or name them with regions="
 
-Tags = frozenset[tuple[str, str]]
+_TagSet = frozenset[tuple[str, str]]
 
 
 class _Shown(msgspec.Struct):
@@ -47,7 +47,7 @@ class _Page(msgspec.Struct):
 class _Seen:
     """What the index shows of one resource type in one region, by ARN; or why it did not answer."""
 
-    tags: dict[str, Tags]
+    tags: dict[str, _TagSet]
     refusal: str | None = None
 
 
@@ -125,7 +125,7 @@ def probe_surfaces(
 def _indexed(asker: Asker, region: str, resource_type: str) -> _Seen:
     from iamframe.sources.refusals import Refused
 
-    found: dict[str, Tags] = {}
+    found: dict[str, _TagSet] = {}
     wanted = {"ResourceTypeFilters": [f"iam:{resource_type}"], "ResourcesPerPage": 100}
     try:
         for page in asker.pages("resourcegroupstaggingapi", TAG_INDEX, region, **wanted):
@@ -137,7 +137,7 @@ def _indexed(asker: Asker, region: str, resource_type: str) -> _Seen:
     return _Seen(found)
 
 
-def _tags_of(inventory: Inventory, resource_type: str) -> dict[str, Tags]:
+def _tags_of(inventory: Inventory, resource_type: str) -> dict[str, _TagSet]:
     """Return the tags of each resource of which IAM told them, by ARN."""
     frame, key = {
         "role": (inventory.roles, "role_arn"),
@@ -160,7 +160,7 @@ def _expected(fact: Fact, region: str, home: str | None) -> str:
 
 
 def _judged(
-    fact: Fact, expected: str, known: dict[str, Tags], seen: _Seen
+    fact: Fact, expected: str, known: dict[str, _TagSet], seen: _Seen
 ) -> tuple[str, int | None, int | None, int | None, str, str]:
     """Return what was expected, how many have tags, are shown, are shown with others, whether it holds, and why."""
     noun = _NOUNS[fact.resource_type]

@@ -7,10 +7,11 @@ from collections.abc import Iterable
 
 from iamframe.checks import orphans, names, tags, trust  # isort: skip - in this order they are told
 from iamframe.checks.policy import Policy, read_policy
-from iamframe.checks.registry import CHECKS, SEVERITIES, Check
+from iamframe.checks.registry import CHECKS, Check
 from iamframe.checks.result import Result
 from iamframe.checks.runner import run
 from iamframe.inventory.inventory import Inventory
+from iamframe.messages.text import SEVERITIES
 
 __all__ = ["CHECKS", "SEVERITIES", "Check", "Policy", "Result", "names", "orphans", "run_checks", "tags", "trust"]
 

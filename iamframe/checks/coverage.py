@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from iamframe.checks.registry import Counts, Reach, Verdicts
+from iamframe.checks.registry import Counts, Evidence, Verdicts
 from iamframe.inventory.columns import Bools, is_in
 from iamframe.inventory.linking import account_named
 from iamframe.knowledge.operations import (
@@ -37,14 +37,14 @@ _LIST_PROFILES = f"`{command_of(PROFILE_LIST)}` lists all of them, empty ones to
 _LIST_ROLES = f"`{command_of(DUMP)}` shows all roles with their profiles and tags"
 
 
-def _read(reach: Reach, operations: tuple[str, ...]) -> list[bool]:
+def _read(reach: Evidence, operations: tuple[str, ...]) -> list[bool]:
     calls = reach.inventory.calls
     calls = calls[calls["state"] != "refused"]
     accounts = set(calls["account_id"][calls["operation"].isin(operations)])
     return [account in accounts for account in reach.inventory.accounts["account_id"]]
 
 
-def _some_read(reach: Reach, operations: tuple[str, ...], side: str) -> list[bool]:
+def _some_read(reach: Evidence, operations: tuple[str, ...], side: str) -> list[bool]:
     """Return, per account, whether some of the roles or profiles in no link were looked for, or one was seen."""
     listed = [one or some for one, some in zip(reach.lists[f"{side}s_whole"], _read(reach, operations), strict=True)]
     if all(listed):
@@ -70,7 +70,7 @@ _OF_PROFILES = _Listing("profile", (PROFILE_LIST,), "profiles_expected", _LIST_P
 _OF_ROLES = _Listing("role", ROLE_LISTS, "roles_expected", _LIST_ROLES)
 
 
-def _short(reach: Reach, listing: _Listing, otherwise: str = "") -> list[tuple[str, str]]:
+def _short(reach: Evidence, listing: _Listing, otherwise: str = "") -> list[tuple[str, str]]:
     """Return, per account, how much of a list was read, and what gives the rest of it.
 
     Of one that broke off, that is not the command that it came from.
@@ -107,7 +107,7 @@ _SAID = {
 }
 
 
-def _refusals(reach: Reach, operations: tuple[str, ...]) -> list[str]:
+def _refusals(reach: Evidence, operations: tuple[str, ...]) -> list[str]:
     """Return, per account, how AWS refused one of the operations, as a clause to put behind a reason."""
     said: dict[str, str] = {}
     for account, operation, reason in reach.refused:
@@ -116,7 +116,7 @@ def _refusals(reach: Reach, operations: tuple[str, ...]) -> list[str]:
     return [said.get(account, "") for account in reach.inventory.accounts["account_id"]]
 
 
-def profile_list(reach: Reach) -> Verdicts:
+def all_profiles(reach: Evidence) -> Verdicts:
     """All profiles of the account, each with its role or its emptiness."""
     profiles = reach.inventory.profiles
     counts = reach.count("profiles", profiles, role_known=profiles["role_known"], tags_known=profiles["tags_known"])
@@ -141,7 +141,7 @@ def profile_list(reach: Reach) -> Verdicts:
     return verdicts
 
 
-def links(reach: Reach) -> Verdicts:
+def links(reach: Evidence) -> Verdicts:
     """All links of the account: every profile with its role, or every role with its own profiles."""
     profiles, roles = reach.inventory.profiles, reach.inventory.roles
     counts = reach.count("profiles", profiles, role_known=profiles["role_known"], tags_known=profiles["tags_known"])
@@ -172,14 +172,14 @@ def links(reach: Reach) -> Verdicts:
     return verdicts
 
 
-def _own_profiles_known(reach: Reach) -> Bools:
+def _own_profiles_known(reach: Evidence) -> Bools:
     roles, gaps = reach.inventory.roles, reach.inventory.gaps
     gaps = gaps[gaps["operation"] == ROLE_LINKS]
     none = is_in(roles["account_id"], gaps["account_id"][gaps["subject"] == ALL])
     return ~none & ~is_in(roles["role_arn"], gaps["subject"])
 
 
-def role_paths(reach: Reach) -> Verdicts:
+def role_paths(reach: Evidence) -> Verdicts:
     """The path of every role in a profile."""
     pairs = reach.pairs[reach.pairs["relation"].notna()]
     counts = reach.count("role paths", pairs, unknown=pairs["role_path"].isna())
@@ -191,7 +191,7 @@ def role_paths(reach: Reach) -> Verdicts:
     ]
 
 
-def role_list(reach: Reach) -> Verdicts:
+def all_roles(reach: Evidence) -> Verdicts:
     """All roles of the account."""
     refused = _refusals(reach, ROLE_LISTS)
     seen = _some_read(reach, _ROLES_FROM, "role")
@@ -207,7 +207,7 @@ def role_list(reach: Reach) -> Verdicts:
     return verdicts
 
 
-def own_profiles(reach: Reach) -> Verdicts:
+def own_profiles(reach: Evidence) -> Verdicts:
     """Of every role, the profiles that hold it."""
     roles = reach.inventory.roles
     counts = reach.count("role links", roles, known=_own_profiles_known(reach))
@@ -230,14 +230,14 @@ def own_profiles(reach: Reach) -> Verdicts:
     return verdicts
 
 
-def trust(reach: Reach) -> Verdicts:
+def trust(reach: Evidence) -> Verdicts:
     """The trust policy of every role that was read."""
     roles = reach.inventory.roles
     counts = reach.count("trust", roles, unknown=roles["trusts_ec2"] == "unknown")
     return _unless_unknown(counts, "the trust policies of {} of {} were not read", "role")
 
 
-def linked_trust(reach: Reach) -> Verdicts:
+def linked_trust(reach: Evidence) -> Verdicts:
     """The trust policy of every role in a profile."""
     pairs = reach.pairs[reach.pairs["relation"].notna()]
     counts = reach.count("linked trust", pairs, unknown=(pairs["trusts_ec2"] == "unknown").to_numpy(bool))
@@ -253,7 +253,7 @@ def _unless_unknown(counts: Counts, sentence: str, noun: str) -> Verdicts:
     return verdicts
 
 
-def profile_tags(reach: Reach) -> Verdicts:
+def profile_tags(reach: Evidence) -> Verdicts:
     """The tags of every profile of the account; no listing carries them."""
     profiles = reach.inventory.profiles
     counts = reach.count("profiles", profiles, role_known=profiles["role_known"], tags_known=profiles["tags_known"])
@@ -264,7 +264,7 @@ def profile_tags(reach: Reach) -> Verdicts:
     return _unless_lagging(reach, verdicts)
 
 
-def _unless_lagging(reach: Reach, verdicts: Verdicts) -> Verdicts:
+def _unless_lagging(reach: Evidence, verdicts: Verdicts) -> Verdicts:
     """Return verdicts on tags of profiles, none of them complete where the tagging API told of some."""
     # It may still show tags that a profile no longer has.
     tags = reach.inventory.tags
@@ -278,7 +278,7 @@ def _unless_lagging(reach: Reach, verdicts: Verdicts) -> Verdicts:
     ]
 
 
-def role_tags(reach: Reach) -> Verdicts:
+def role_tags(reach: Evidence) -> Verdicts:
     """The tags of every role of the account that AWS does not manage."""
     roles = reach.inventory.roles[~reach.inventory.roles["is_aws_managed"]]
     counts = reach.count("role tags", roles, tags_known=roles["tags_known"])
@@ -309,7 +309,7 @@ def _tagged(
     return verdicts
 
 
-def any_tags(reach: Reach) -> Verdicts:
+def any_tags(reach: Evidence) -> Verdicts:
     """The tags of every role and profile; those of one side alone are a part of it."""
     verdicts: Verdicts = []
     for (profile, why), (role, why_too) in zip(profile_tags(reach), role_tags(reach), strict=True):
@@ -319,7 +319,7 @@ def any_tags(reach: Reach) -> Verdicts:
     return verdicts
 
 
-def tags_of_both(reach: Reach) -> Verdicts:
+def tags_of_both(reach: Evidence) -> Verdicts:
     """The tags of both sides of every link."""
     pairs = reach.pairs[reach.pairs["relation"].notna() & ~reach.pairs["is_aws_managed"]]
     counts = reach.count("tags of both", pairs, known=pairs["profile_tags_known"] & pairs["role_tags_known"])
@@ -331,13 +331,13 @@ def tags_of_both(reach: Reach) -> Verdicts:
     return _unless_lagging(reach, verdicts)
 
 
-def tag_policy(reach: Reach) -> Verdicts:
+def tag_policy(reach: Evidence) -> Verdicts:
     """A policy file that demands tags."""
     missing = ("unknown", "no policy file demands tags; name one with `--policy FILE`, in Python with `policy=`")
     return [_COMPLETE if reach.policy.required else missing for _ in reach.inventory.accounts["account_id"]]
 
 
-def quotas(reach: Reach) -> Verdicts:
+def quotas(reach: Evidence) -> Verdicts:
     """The account's own count of roles and profiles, and its quotas."""
     accounts = reach.inventory.accounts
     verdicts: Verdicts = []
@@ -355,12 +355,12 @@ def quotas(reach: Reach) -> Verdicts:
     return verdicts
 
 
-def references(reach: Reach) -> Verdicts:
+def references(reach: Evidence) -> Verdicts:
     """Everything that may name a profile, in every region in use."""
     return list(zip(reach.lists["references_status"], reach.lists["references_reason"], strict=True))
 
 
-def any_references(reach: Reach) -> Verdicts:
+def any_references(reach: Evidence) -> Verdicts:
     """Some of what names profiles: each reference speaks for itself."""
     seen = _read(reach, proving("references"))
     verdicts: Verdicts = []
@@ -389,7 +389,7 @@ def any_references(reach: Reach) -> Verdicts:
     return verdicts
 
 
-def _names_unread(reach: Reach) -> dict[str, int]:
+def _names_unread(reach: Evidence) -> dict[str, int]:
     """Return, per account, how many references it has to profiles of accounts whose list of them was not read."""
     references, lists = reach.inventory.references, reach.lists
     some = references[references["profile_arn"].isna()]

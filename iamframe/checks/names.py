@@ -13,7 +13,7 @@ from iamframe.checks.registry import check
 from iamframe.inventory.columns import concat, position, take, texts
 
 
-@check(severity="low", needs=[needs.links])
+@check(severity="low", needs=[needs.links], about="link", alone=True)
 def name_mismatches(pairs: pd.DataFrame) -> pd.DataFrame:
     """Links whose two names differ.
 
@@ -36,7 +36,7 @@ def name_mismatches(pairs: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-@check(severity="low", needs=[needs.links, needs.role_paths])
+@check(severity="low", needs=[needs.links, needs.role_paths], about="link", alone=True)
 def path_mismatches(pairs: pd.DataFrame) -> pd.DataFrame:
     """Links whose two paths differ.
 
@@ -61,7 +61,7 @@ def path_mismatches(pairs: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-@check(severity="high", needs=[needs.role_list, needs.links])
+@check(severity="high", needs=[needs.all_roles, needs.links])
 def crossed_names(pairs: pd.DataFrame, roles: pd.DataFrame) -> pd.DataFrame:
     """Profiles that hold another role than the one of their own name in their account.
 

@@ -16,7 +16,7 @@ from iamframe.inventory.linking import account_named, profile_ids, without_path
 _CONSUMERS = ("instance", "association", "launch-template", "launch-configuration")
 
 
-@check(severity="medium", needs=[needs.profile_list])
+@check(severity="medium", needs=[needs.all_profiles], about="profile", alone=True, remedy="delete")
 def empty_profiles(pairs: pd.DataFrame) -> pd.DataFrame:
     """Instance profiles that hold no role.
 
@@ -37,7 +37,9 @@ def empty_profiles(pairs: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-@check(severity="medium", needs=[needs.profile_list, needs.references], certainty="maybe")
+@check(
+    severity="medium", needs=[needs.all_profiles, needs.references], certainty="maybe", about="profile", remedy="delete"
+)
 def unreferenced_profiles(pairs: pd.DataFrame, references: pd.DataFrame, lists: pd.DataFrame) -> pd.DataFrame:
     """Profiles with a role that nothing in the scanned scope refers to.
 
@@ -73,7 +75,7 @@ def unreferenced_profiles(pairs: pd.DataFrame, references: pd.DataFrame, lists: 
     )
 
 
-@check(severity="high", needs=[needs.any_references])
+@check(severity="high", needs=[needs.any_references], about="profile")
 def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd.DataFrame) -> pd.DataFrame:
     """Instances and templates that name a profile which is gone, or was recreated under another id.
 
@@ -82,10 +84,8 @@ def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd
     Amazon EC2"). A template that names a profile which is gone starts nothing. So does one whose ARN has another path
     than the profile of that name.
     """
-    direct = references[is_in(references["consumer_type"], pa.array(_CONSUMERS))]
-    seen = direct[direct["consumer_type"] == "instance"]
-    direct = direct[~((direct["consumer_type"] == "association") & is_in(direct["consumer_name"], seen["consumer_id"]))]
-    # An ARN says whose the profile is.
+    direct = _direct(references)
+    # An ARN names its account.
     whose = pc.coalesce(account_named(direct["named"]), texts(direct["account_id"]))
     gone = np.asarray(direct["profile_arn"].isna()) & is_in(whose, lists["account_id"][lists["profiles_whole"]])
     # Masked ids, and those of associations, tell nothing.
@@ -94,75 +94,72 @@ def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd
     recreated = np.asarray(pc.fill_null(pc.not_equal(held, now), False))
     where = np.flatnonzero(gone | recreated)
     stale = direct.iloc[where].reset_index(drop=True)
-    # An ARN that has another path than the profile of its name means that profile no more than any other.
-    namesake = position(without_path(stale["named"]), without_path(profiles["profile_arn"]))
-    missing = concat("names the profile ", texts(stale["named"]), ", which does not exist")
-    detail = pc.case_when(
-        pc.make_struct(pa.array(recreated[where]), pa.array(namesake >= 0)),
-        concat(
-            "was started with the profile id ",
-            texts(stale["profile_id"]),
-            "; ",
-            texts(stale["profile_name"]),
-            " has since been made anew, with the id ",
-            now.take(pa.array(where)),
-        ),
-        concat(missing, ": the profile of that name has the path ", take(profiles["profile_path"], namesake)),
-        missing,
-    )
-    named = pc.fill_null(detail, concat("names the profile ", texts(stale["named"])))
-    kind = texts(stale["consumer_type"])
-    instance = pc.if_else(pc.equal(kind, "association"), texts(stale["consumer_name"]), texts(stale["consumer_id"]))
-    step = pc.case_when(
-        pc.make_struct(
-            pc.is_in(kind, value_set=pa.array(["instance", "association"])), pc.equal(kind, "launch-template")
-        ),
-        command(
-            "ec2 describe-iam-instance-profile-associations",
-            "filters",
-            filters("instance-id", instance),
-            "region",
-            stale["region"],
-        ),
-        concat(
-            command(
-                "ec2 describe-launch-template-versions",
-                "launch-template-id",
-                stale["consumer_id"],
-                "region",
-                stale["region"],
-            ),
-            ' --versions=\'["$Default","$Latest"]\'',
-        ),
-        command(
-            "autoscaling describe-launch-configurations",
-            "launch-configuration-names",
-            stale["consumer_id"],
-            "region",
-            stale["region"],
-        ),
-    )
     rows = found(
         stale.assign(arn=stale["consumer_arn"].fillna(stale["consumer_id"])),
         "arn",
         "profile_arn",
-        named,
+        _stale_detail(stale, profiles, now.take(pa.array(where)), pa.array(recreated[where])),
         account_id=stale["account_id"],
         resource_type=stale["consumer_type"],
         resource_name=stale["consumer_name"].fillna(stale["consumer_id"]),
-        next_step=pc.replace_substring(step, " --region=unknown", ""),
+        next_step=_stale_step(stale),
     )
-    # The versions of a template may name several profiles that are gone: one row, with all of them in its detail.
-    together = dict.fromkeys(rows.columns, "first") | {"detail": lambda details: "; ".join(dict.fromkeys(details))}
+    return _one_per_profile(rows)
+
+
+def _direct(references: pd.DataFrame) -> pd.DataFrame:
+    """Return the references of instances and templates; an association counts where its instance was not read."""
+    direct = references[is_in(references["consumer_type"], pa.array(_CONSUMERS))]
+    seen = direct[direct["consumer_type"] == "instance"]
+    return direct[~((direct["consumer_type"] == "association") & is_in(direct["consumer_name"], seen["consumer_id"]))]
+
+
+def _stale_detail(stale: pd.DataFrame, profiles: pd.DataFrame, now: pa.Array, recreated: pa.Array) -> pa.Array:
+    """Return what is wrong with each reference; `now` is the id that its profile has today."""
+    # An ARN that has another path than the profile of its name means that profile no more than any other.
+    namesake = position(without_path(stale["named"]), without_path(profiles["profile_arn"]))
+    names = concat("names the profile ", texts(stale["named"]))
+    missing = concat(names, ", which does not exist")
+    started = concat("was started with the profile id ", texts(stale["profile_id"]), "; ", texts(stale["profile_name"]))
+    detail = pc.case_when(
+        pc.make_struct(recreated, pa.array(namesake >= 0)),
+        concat(started, " has since been made anew, with the id ", now),
+        concat(missing, ": the profile of that name has the path ", take(profiles["profile_path"], namesake)),
+        missing,
+    )
+    return pc.fill_null(detail, names)
+
+
+def _stale_step(stale: pd.DataFrame) -> pa.Array:
+    """Return the command that shows each consumer of a stale profile."""
+    kind = texts(stale["consumer_type"])
+    instance = pc.if_else(pc.equal(kind, "association"), texts(stale["consumer_name"]), texts(stale["consumer_id"]))
+    of_instance = filters("instance-id", instance)
+    name, region = stale["consumer_id"], ("region", stale["region"])
+    template = command("ec2 describe-launch-template-versions", "launch-template-id", name, *region)
+    step = pc.case_when(
+        pc.make_struct(
+            pc.is_in(kind, value_set=pa.array(["instance", "association"])), pc.equal(kind, "launch-template")
+        ),
+        command("ec2 describe-iam-instance-profile-associations", "filters", of_instance, *region),
+        concat(template, ' --versions=\'["$Default","$Latest"]\''),
+        command("autoscaling describe-launch-configurations", "launch-configuration-names", name, *region),
+    )
+    return pc.replace_substring(step, " --region=unknown", "")
+
+
+def _one_per_profile(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per consumer and profile, with the details of all versions of a template."""
     keys = ["account_id", "resource_arn", "related_arn"]
     if not rows.duplicated(keys).any():
         return rows
+    together = dict.fromkeys(rows.columns, "first") | {"detail": lambda details: "; ".join(dict.fromkeys(details))}
     return rows.groupby(keys, dropna=False, sort=False, as_index=False).agg(
         {name: how for name, how in together.items() if name not in keys}
     )
 
 
-@check(severity="low", needs=[needs.role_list, needs.own_profiles, needs.trust])
+@check(severity="low", needs=[needs.all_roles, needs.own_profiles, needs.trust], about="role")
 def ec2_roles_without_profile(pairs: pd.DataFrame) -> pd.DataFrame:
     """Roles that trust EC2 and sit in no profile.
 
@@ -181,7 +178,7 @@ def ec2_roles_without_profile(pairs: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-@check(severity="low", needs=[needs.links])
+@check(severity="low", needs=[needs.links], about="link")
 def roles_in_many_profiles(pairs: pd.DataFrame) -> pd.DataFrame:
     """Roles in more than one profile.
 
@@ -211,7 +208,7 @@ def roles_in_many_profiles(pairs: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-@check(severity="high", needs=[needs.quotas])
+@check(severity="high", needs=[needs.quotas], about="account")
 def quota_pressure(accounts: pd.DataFrame, *, threshold: float = 0.8) -> pd.DataFrame:
     """Accounts at 80 % or more of their roles or profiles.
 

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -15,17 +15,21 @@ from iamframe.checks.policy import Policy
 from iamframe.inventory import schema
 from iamframe.inventory.columns import position
 from iamframe.inventory.inventory import Inventory
+from iamframe.messages.text import SEVERITIES
 
-SEVERITIES = ("high", "medium", "low", "info")
 STATUSES = ("complete", "partial", "unknown")
 
+# What a finding is about: one side of a link, the link itself, the account, or whichever of them has it.
+About = Literal["profile", "role", "link", "account", "any"]
+# What settles a finding: the profile is deleted, or it gets any tag, its role's tags, or those that the policy demands.
+Remedy = Literal["delete", "any tag", "same tags", "required tags"]
 Rule = Callable[..., pd.DataFrame]
 Counts = dict[str, list[int]]
 
 
 @dataclass
-class Reach:
-    """What was read of each account: what a need looks at to say how far a check can be trusted."""
+class Evidence:
+    """What was read of each account; a need derives from it how far a check can be trusted."""
 
     inventory: Inventory
     pairs: pd.DataFrame
@@ -55,12 +59,16 @@ class Reach:
 
 # Per account in the order of `accounts`: a status and, unless it is complete, the sentence that says why.
 Verdicts = list[tuple[str, str]]
-Need = Callable[[Reach], Verdicts]
+Need = Callable[[Evidence], Verdicts]
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check: its rule, and what the rule's signature and docstring say of it."""
+    """One check: its rule, what the rule's signature and docstring say of it, and facts that other rooms ask for.
+
+    `about` is what its findings are about. `alone` is true where a resource and its role settle it, however little else
+    was read. `remedy` is what a plan does about its findings, None where it does nothing.
+    """
 
     name: str
     severity: str
@@ -69,6 +77,9 @@ class Check:
     reads: tuple[str, ...]
     options: tuple[str, ...]
     certainty: str
+    about: About
+    alone: bool
+    remedy: Remedy | None
 
     @property
     def title(self) -> str:
@@ -84,8 +95,16 @@ class Check:
 CHECKS: dict[str, Check] = {}
 
 
-def check(severity: str, needs: Iterable[Need], certainty: str = "certain") -> Callable[[Rule], Rule]:
-    """Register a rule as a check under its own name.
+def check(
+    severity: str,
+    needs: Iterable[Need],
+    certainty: str = "certain",
+    *,
+    about: About = "any",
+    alone: bool = False,
+    remedy: Remedy | None = None,
+) -> Callable[[Rule], Rule]:
+    """Register a rule as a check under its own name; `about`, `alone` and `remedy` are those of `Check`.
 
     Its positional parameters name the frames or views that it reads, its keyword-only ones are its options; the first
     line of its docstring is its title everywhere. It returns one row per resource and related resource, with at least
@@ -108,7 +127,9 @@ def check(severity: str, needs: Iterable[Need], certainty: str = "certain") -> C
             )
         if not rule.__doc__ or severity not in SEVERITIES:
             raise TypeError(f"check {rule.__name__} needs a docstring, and a severity of {', '.join(SEVERITIES)}")
-        CHECKS[rule.__name__] = Check(rule.__name__, severity, rule, tuple(needs), reads, options, certainty)
+        CHECKS[rule.__name__] = Check(
+            rule.__name__, severity, rule, tuple(needs), reads, options, certainty, about, alone, remedy
+        )
         return rule
 
     return register

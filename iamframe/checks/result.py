@@ -10,11 +10,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from iamframe.checks.coverage import tag_policy
 from iamframe.checks.policy import Policy
-from iamframe.checks.registry import CHECKS, SEVERITIES, STATUSES
+from iamframe.checks.registry import CHECKS, STATUSES
 from iamframe.inventory import display, schema, views
 from iamframe.inventory.inventory import Inventory
-from iamframe.messages.text import counted, how_many
+from iamframe.messages.text import SEVERITIES, counted, how_many
 
 _REASONS_SHOWN = 10
 _NAMED = 3
@@ -63,6 +64,12 @@ class Result:
             column = statuses[status] if status in statuses else pd.Series(dtype=int)
             frame[status] = column.reindex(names, fill_value=0).to_numpy()
         return frame
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The checks that somebody asked for: without a tag policy, none of those that need one."""
+        has_policy = bool(self.policy.required)
+        return tuple(name for name in self.checks if has_policy or tag_policy not in CHECKS[name].needs)
 
     @property
     def said_complete(self) -> str:

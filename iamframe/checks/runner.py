@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.checks.policy import Policy
-from iamframe.checks.registry import CHECKS, STATUSES, Check, Need, Reach, Verdicts
+from iamframe.checks.registry import CHECKS, STATUSES, Check, Evidence, Need, Verdicts
 from iamframe.checks.result import Result, by_severity
 from iamframe.errors import PolicyError, UnknownCheckError
 from iamframe.inventory import schema, views
@@ -44,8 +44,8 @@ def run(inventory: Inventory, only: Iterable[str] | None, policy: Policy) -> Res
         raise PolicyError(
             f"{policy.path}: accepts findings of {unknown[0]!r}, which is no check; there are {', '.join(CHECKS)}"
         )
-    reach = Reach(inventory, views.pairs(inventory, policy.makers), account_lists(inventory), policy)
-    frames: dict[str, pd.DataFrame] = inventory.frames | {"pairs": reach.pairs, "lists": reach.lists}
+    evidence = Evidence(inventory, views.pairs(inventory, policy.makers), account_lists(inventory), policy)
+    frames: dict[str, pd.DataFrame] = inventory.frames | {"pairs": evidence.pairs, "lists": evidence.lists}
     if any("tag_coverage" in CHECKS[name].reads for name in names):
         frames["tag_coverage"] = views.tag_coverage(inventory)
     parts = []
@@ -57,8 +57,10 @@ def run(inventory: Inventory, only: Iterable[str] | None, policy: Policy) -> Res
             parts.append(_conformed(one, found, inventory))
     findings = by_severity(pa.concat_tables(parts) if parts else schema.FINDINGS.arrow.empty_table())
     findings = findings.set_column(findings.column_names.index("accepted"), "accepted", policy.accepted(findings))
-    coverage = coverage_of(reach, names, findings)
-    return Result(inventory, schema.FINDINGS.from_arrow(findings), coverage, names, policy, reach.pairs, reach.lists)
+    coverage = coverage_of(evidence, names, findings)
+    return Result(
+        inventory, schema.FINDINGS.from_arrow(findings), coverage, names, policy, evidence.pairs, evidence.lists
+    )
 
 
 def _conformed(one: Check, found: pd.DataFrame, inventory: Inventory) -> pa.Table:
@@ -109,7 +111,7 @@ def _array(values: Any, kind: pa.DataType, size: int) -> pa.Array:
     return array.cast(kind)
 
 
-def coverage_of(reach: Reach, names: Iterable[str], findings: pa.Table | pd.DataFrame) -> pd.DataFrame:
+def coverage_of(evidence: Evidence, names: Iterable[str], findings: pa.Table | pd.DataFrame) -> pd.DataFrame:
     """Return how far each check can be trusted in each account that was read, given what it found.
 
     Columns are those of `schema.COVERAGE`, one row per account and check, in the order of both.
@@ -117,14 +119,14 @@ def coverage_of(reach: Reach, names: Iterable[str], findings: pa.Table | pd.Data
     # Not by a group-by of Arrow, which takes longer to load than all that is done here.
     each = pc.unique(joined_key(findings["account_id"], findings["check"])).to_pylist()
     found = {tuple(key.rsplit("\x1f", 1)) for key in each}
-    accounts = reach.inventory.accounts["account_id"].tolist()
+    accounts = evidence.inventory.accounts["account_id"].tolist()
     said: dict[Need, Verdicts] = {}
     rows: dict[str, list[str]] = {name: [] for name in schema.COVERAGE.names}
     by_check = []
     for name in names:
         for need in CHECKS[name].needs:
             if need not in said:
-                said[need] = need(reach)
+                said[need] = need(evidence)
         by_check.append([said[need] for need in CHECKS[name].needs])
     for index, account in enumerate(accounts):
         for name, verdicts in zip(names, by_check, strict=True):

@@ -62,7 +62,7 @@ def _copied(tags: pd.DataFrame, arns: Texts, to_roles: bool = False) -> pa.Array
     return pc.if_else(pc.equal(joined, ""), pa.scalar(None, pa.string()), joined)
 
 
-@check(severity="medium", needs=[needs.profile_tags])
+@check(severity="medium", needs=[needs.profile_tags], about="profile", alone=True, remedy="any tag")
 def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> pd.DataFrame:
     """Instance profiles without tags.
 
@@ -94,7 +94,7 @@ def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-@check(severity="medium", needs=[needs.role_tags])
+@check(severity="medium", needs=[needs.role_tags], about="role", alone=True, remedy="any tag")
 def untagged_roles(roles: pd.DataFrame, links: pd.DataFrame, tags: pd.DataFrame) -> pd.DataFrame:
     """Roles without tags.
 
@@ -152,7 +152,7 @@ class _Side:
         return result
 
 
-@check(severity="medium", needs=[needs.links, needs.tags_of_both])
+@check(severity="medium", needs=[needs.links, needs.tags_of_both], about="link", alone=True, remedy="same tags")
 def tag_differences(pairs: pd.DataFrame, tags: pd.DataFrame) -> pd.DataFrame:
     """Links whose role and profile disagree on their tags.
 
@@ -205,29 +205,10 @@ class _Rows:
 
 
 def _differing(both: pd.DataFrame, key: pa.Array, value: pa.Array, kinds: tuple[_Rows, ...]) -> pd.DataFrame:
-    sentences, links = [], []
-    told = pc.if_else(pc.equal(value, ""), "empty", value)
-    for rows in kinds:
-        keys, values = (array.take(pa.array(rows.row)) for array in (key, told))
-        if rows.kind == "value":
-            said = concat(keys, " is ", values, " on the role and ", told.take(pa.array(rows.other)), " on the profile")
-        elif rows.kind == "case":
-            other_key, other_value = (array.take(pa.array(rows.other)) for array in (key, told))
-            same = concat(keys, " on the role is ", other_key, " on the profile (only the case differs)")
-            both_differ = concat(
-                keys, " is ", values, " on the role and ", other_key, " is ", other_value, " on the profile"
-            )
-            alike = pc.equal(*(value.take(pa.array(where)) for where in (rows.row, rows.other)))
-            said = pc.if_else(alike, same, concat(both_differ, ", keys that differ by case"))
-        elif rows.kind == "profile":
-            said = concat(keys, " is missing on the profile")
-        else:
-            said = concat(keys, " is missing on the role")
-        sentences.append(said)
-        links.append(rows.link)
-    link = np.concatenate(links)
+    sentences = pa.concat_arrays([_sentences(rows, key, value) for rows in kinds])
+    link = np.concatenate([rows.link for rows in kinds])
     order = np.argsort(link, kind="stable")
-    detail = joined_by_group(link[order], pa.concat_arrays(sentences).take(pa.array(order)), len(both), "; ")
+    detail = joined_by_group(link[order], sentences.take(pa.array(order)), len(both), "; ")
     to_profile = _joined_tags(both, key, value, [rows for rows in kinds if rows.kind in ("value", "profile")])
     to_role = _joined_tags(both, key, value, [rows for rows in kinds if rows.kind == "role"])
     step = pc.coalesce(
@@ -249,6 +230,28 @@ def _differing(both: pd.DataFrame, key: pa.Array, value: pa.Array, kinds: tuple[
     )
 
 
+def _sentences(rows: _Rows, key: pa.Array, value: pa.Array) -> pa.Array:
+    """Return how each tag of one kind differs between role and profile."""
+    keys, values = (array.take(pa.array(rows.row)) for array in (key, value))
+    shown_value = _or_empty(values)
+    if rows.kind == "profile":
+        return concat(keys, " is missing on the profile")
+    if rows.other is None:
+        return concat(keys, " is missing on the role")
+    other_keys, other_values = (array.take(pa.array(rows.other)) for array in (key, value))
+    other_shown = _or_empty(other_values)
+    if rows.kind == "value":
+        return concat(keys, " is ", shown_value, " on the role and ", other_shown, " on the profile")
+    same = concat(keys, " on the role is ", other_keys, " on the profile (only the case differs)")
+    on_role = concat(keys, " is ", shown_value, " on the role and ")
+    on_profile = concat(other_keys, " is ", other_shown, " on the profile, keys that differ by case")
+    return pc.if_else(pc.equal(values, other_values), same, concat(on_role, on_profile))
+
+
+def _or_empty(values: pa.Array) -> pa.Array:
+    return pc.if_else(pc.equal(values, ""), "empty", values)
+
+
 def _joined_tags(both: pd.DataFrame, key: pa.Array, value: pa.Array, kinds: list[_Rows]) -> pa.Array:
     link = np.concatenate([rows.link for rows in kinds])
     row = np.concatenate([rows.row for rows in kinds])
@@ -258,7 +261,7 @@ def _joined_tags(both: pd.DataFrame, key: pa.Array, value: pa.Array, kinds: list
     return pc.if_else(pc.equal(joined, ""), pa.scalar(None, pa.string()), joined)
 
 
-@check(severity="medium", needs=[needs.tag_policy, needs.any_tags])
+@check(severity="medium", needs=[needs.tag_policy, needs.any_tags], alone=True, remedy="required tags")
 def missing_required_tags(
     roles: pd.DataFrame, profiles: pd.DataFrame, tags: pd.DataFrame, *, required: tuple[RequiredTag, ...] = ()
 ) -> pd.DataFrame:

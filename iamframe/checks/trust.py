@@ -13,7 +13,7 @@ from iamframe.inventory.columns import concat, position, take, texts
 from iamframe.knowledge.trust import read_trust
 
 
-@check(severity="high", needs=[needs.links, needs.linked_trust])
+@check(severity="high", needs=[needs.links, needs.linked_trust], about="link", alone=True)
 def profiles_without_ec2_trust(pairs: pd.DataFrame, roles: pd.DataFrame) -> pd.DataFrame:
     """Profiles whose role does not let EC2 assume it.
 
@@ -39,7 +39,7 @@ def profiles_without_ec2_trust(pairs: pd.DataFrame, roles: pd.DataFrame) -> pd.D
     )
 
 
-@check(severity="medium", needs=[needs.role_list, needs.trust])
+@check(severity="medium", needs=[needs.all_roles, needs.trust], about="role", alone=True)
 def deleted_trust_principals(roles: pd.DataFrame) -> pd.DataFrame:
     """Roles whose trust policy names a deleted role or user.
 

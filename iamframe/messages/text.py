@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# Of findings, the gravest first.
+SEVERITIES = ("high", "medium", "low", "info")
+
 
 def counted(count: int, noun: str) -> str:
     """Return a count with its noun, in the singular for one."""

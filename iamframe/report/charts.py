@@ -12,14 +12,15 @@ import pyarrow.compute as pc
 
 from iamframe.analysis.blind_spots import tagged_counts
 from iamframe.analysis.owners import findings_by_owner
-from iamframe.checks.registry import SEVERITIES
+from iamframe.checks.orphans import unreferenced_profiles
 from iamframe.checks.result import Result
 from iamframe.inventory.columns import Positions, is_in, position, texts
 from iamframe.inventory.views import tags_read
 from iamframe.knowledge.surfaces import known_facts
+from iamframe.messages.text import SEVERITIES
 
 # More than this is no picture any more; the CSV files have all.
-MAX_ROWS = 100
+MAX_PICTURE_ROWS = 100
 MAX_KEYS = 8
 RELATIONS = {
     "same": "alike",
@@ -134,7 +135,7 @@ def purposes(result: Result) -> list[Purpose]:
     is_profile, linked = (np.asarray(pairs[name].notna()) for name in ("profile_arn", "relation"))
     held = np.asarray(pairs["role_known"], dtype=bool)
     named = is_in(pairs["profile_arn"], result.inventory.references["profile_arn"])
-    silent = result.findings["account_id"][result.findings["check"] == "unreferenced_profiles"]
+    silent = result.findings["account_id"][result.findings["check"] == unreferenced_profiles.__name__]
     where = position(pairs["account_id"], accounts["account_id"])
 
     def count(of: Positions) -> list[int]:
@@ -184,7 +185,7 @@ def tags(result: Result) -> tuple[list[str], list[Tagged]]:
     return keys, sorted(rows, key=lambda row: (not row.known, sum(row.tagged) / max(row.known, 1), row.account_id))
 
 
-def surfaces() -> list[Surface]:
+def surface_rows() -> list[Surface]:
     """Return where tags can be written, read, and be found by, one row per surface and resource type."""
     answers: dict[tuple[str, str], dict[str, str]] = {}
     conditions: dict[tuple[str, str], dict[str, list[str]]] = {}

@@ -21,11 +21,12 @@ from iamframe.report.mask import MASKED
 from iamframe.version import __version__
 
 if TYPE_CHECKING:
+    from xlsxwriter import Workbook
     from xlsxwriter.format import Format
     from xlsxwriter.worksheet import Worksheet
 
 # "Excel specifications and limits", Microsoft: rows of a sheet, its head among them, and characters of a cell.
-MAX_ROWS = 1_048_576
+MAX_SHEET_ROWS = 1_048_576
 MAX_CHARACTERS = 32_767
 _CHUNK = 10_000
 _WIDEST = 48
@@ -79,30 +80,11 @@ def write_workbook(
     OSError
         If the file cannot be written.
     """
-    try:
-        import xlsxwriter
-        from xlsxwriter.exceptions import FileCreateError
-    except ImportError as error:
-        raise missing_extra("xlsxwriter", "excel") from error
-    options = {
-        "constant_memory": True,
-        "tmpdir": str(path.parent),
-        "use_zip64": True,
-        "strings_to_formulas": False,
-        "strings_to_urls": False,
-        "strings_to_numbers": False,
-    }
-    book = xlsxwriter.Workbook(path, options)
-    captured = result.inventory.accounts["captured_at"].max()
-    # Without a date of its own the file would have that of the day it was written.
-    made = pd.Timestamp("1980-01-01") if pd.isna(captured) else captured
-    book.set_properties(
-        {
-            "title": title or "IAM roles and instance profiles",
-            "author": author or "",
-            "created": made.to_pydatetime().replace(tzinfo=None, microsecond=0),
-        }
-    )
+    book = _opened(path)
+    # `_opened` has refused a missing XlsxWriter by now.
+    from xlsxwriter.exceptions import FileCreateError
+
+    book.set_properties(_properties(result, title, author))
     formats = Formats(
         book.add_format({"bold": True, "valign": "top"}),
         book.add_format({"num_format": "@", "valign": "top"}),
@@ -120,6 +102,33 @@ def write_workbook(
     except FileCreateError as error:
         # It has the system's own error inside.
         raise error.args[0] from error
+
+
+def _opened(path: Path) -> Workbook:
+    try:
+        import xlsxwriter
+    except ImportError as error:
+        raise missing_extra("xlsxwriter", "excel") from error
+    options = {
+        "constant_memory": True,
+        "tmpdir": str(path.parent),
+        "use_zip64": True,
+        "strings_to_formulas": False,
+        "strings_to_urls": False,
+        "strings_to_numbers": False,
+    }
+    return xlsxwriter.Workbook(path, options)
+
+
+def _properties(result: Result, title: str | None, author: str | None) -> dict[str, Any]:
+    captured = result.inventory.accounts["captured_at"].max()
+    # By default the file carries the date on which it was written, and the same result gives other bytes.
+    made = pd.Timestamp("1980-01-01") if pd.isna(captured) else captured
+    return {
+        "title": title or "IAM roles and instance profiles",
+        "author": author or "",
+        "created": made.to_pydatetime().replace(tzinfo=None, microsecond=0),
+    }
 
 
 def _sheets(result: Result, owners: pd.DataFrame) -> Iterator[Sheet]:
@@ -151,7 +160,7 @@ def _sheets(result: Result, owners: pd.DataFrame) -> Iterator[Sheet]:
 def _write(sheet: Worksheet, table: Sheet, formats: Formats) -> list[str]:
     """Write a table below its column names; return what had to be left out, in words."""
     columns = list(table.frame.columns)
-    frame = table.frame.head(MAX_ROWS - 1)
+    frame = table.frame.head(MAX_SHEET_ROWS - 1)
     is_number = [frame[name].dtype.kind in "iuf" for name in columns]
     for place, name in enumerate(columns):
         longest = pc.max(pc.utf8_length(texts(frame[name]))).as_py() or 0 if frame[name].dtype == "str" else 20

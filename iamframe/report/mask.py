@@ -174,7 +174,7 @@ def _number(text: bytes) -> int:
     return int.from_bytes(text[:_WINDOW], "little")
 
 
-class Words:
+class WordFinder:
     """Finds words, or runs of them, where they stand by themselves and are no part of a pseudonym or a day."""
 
     def __init__(self, words: Iterable[str], pseudonyms: Container[str] = ()) -> None:
@@ -215,7 +215,7 @@ class Search(NamedTuple):
     """What is looked for in finished files."""
 
     anywhere: Finder
-    alone: Words
+    alone: WordFinder
 
     def within(self, file: Path) -> bool:
         """Tell whether one stands in a file, a file within it, or its name."""
@@ -259,7 +259,7 @@ class Mask:
         self._external: dict[str, str] = {}
         # Those external ids that no word is like, and those that no word of iamframe's is.
         self._telling: dict[str, str] = {}
-        self._alone = self._common = Words(())
+        self._alone = self._common = WordFinder(())
         self._given: set[str] = set()
         self._accounts: dict[str, str] = {}
         self._roots: dict[str, str] = {}
@@ -364,9 +364,9 @@ class Mask:
         common = said - self._telling.keys()
         alone = {one for one in common if not ((one.isdigit() and len(one) < _MIN_DIGITS) or _DAY.match(one))}
         text = _text(own)
-        while found_alone := {text[start:end] for start, end in Words(alone).hits(text)}:
+        while found_alone := {text[start:end] for start, end in WordFinder(alone).hits(text)}:
             alone -= found_alone
-        self._alone, self._common = Words(alone, self._given), Words(common - alone, self._given)
+        self._alone, self._common = WordFinder(alone, self._given), WordFinder(common - alone, self._given)
 
     def _is_id(self, text: str) -> bool:
         told = self.text(text)
@@ -427,7 +427,7 @@ class Mask:
 
     def known(self, values: list[str]) -> list[str]:
         """Return texts with a pseudonym for each original known by now, at whatever place it stands."""
-        roots = Words(self._roots, self._given)
+        roots = WordFinder(self._roots, self._given)
         return [_put(one, roots, self._roots) for one in _replaced(values, self._originals)]
 
     def searched(self) -> Search:
@@ -460,7 +460,7 @@ def _bytes(text: str) -> bytes:
     return text.encode(errors="surrogatepass")
 
 
-def _put(text: str, words: Words, become: Mapping[str, str]) -> str:
+def _put(text: str, words: WordFinder, become: Mapping[str, str]) -> str:
     parts, last = [], 0
     for start, end in words.hits(text):
         parts += [text[last:start], become[text[start:end]]]

@@ -13,24 +13,26 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup
 
 from iamframe.analysis.owners import OWNER_TAG, owner_keys
-from iamframe.checks.registry import CHECKS, SEVERITIES, STATUSES
+from iamframe.checks.registry import CHECKS, STATUSES
 from iamframe.checks.result import Result
 from iamframe.inventory.columns import texts
 from iamframe.knowledge.makers import GUESS
 from iamframe.knowledge.names import shown as spelled
+from iamframe.messages.text import SEVERITIES
 from iamframe.report import charts as pictures
+from iamframe.report.translate import Translator
 from iamframe.version import __version__
 
 if TYPE_CHECKING:
     from iamframe.analysis.compare import Changes
-    from iamframe.report.translate import Words
 
 LANGUAGES = ("en", "ja")
 TITLE = "IAM roles and instance profiles: findings"
 # A browser lays out a longer table too slowly; the CSV beside the page has all rows.
-MAX_ROWS = 20_000
+MAX_TABLE_ROWS = 20_000
 _CHUNK = 100
 _POLICY = (
     "default-src 'none'; style-src {style}; script-src {script}; img-src data:; base-uri 'none'; form-action 'none'"
@@ -75,7 +77,7 @@ _CHANGE = ("change", "account_id", "resource_type", "resource_name", "resource_a
 _APART = ("account_id", "what", "why")
 _GAP = ("account_id", "region", "operation", "subject", "reason", "gap")
 
-Rows = list[tuple[Any, ...]]
+_Rows = list[tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,7 @@ class Section:
     expected: int
     accepted: int
     columns: list[str]
-    chunks: list[Rows]
+    chunks: list[_Rows]
     shown: int
     first: tuple[str, str, str] | None
 
@@ -124,73 +126,81 @@ def render_page(
     page. Changes are a section of their own. `lang` is the language of all fixed text; details and
     commands are English.
     """
-    # Loaded here, since the checks and the CSV files need no page.
-    from markupsafe import Markup
-
-    from iamframe.report.translate import Words
-
-    words = Words(lang)
-    style = asset("page.css") + generated_style(title or words.word(TITLE), words)
-    script = asset("page.js")
+    words = Translator(lang)
     sections = list(sections_of(result, words))
     inventory = result.inventory
-    gaps = inventory.gaps.head(MAX_ROWS).rename(columns={"detail": "gap"})
-    keys, tagged = pictures.tags(result)
     severities = _counted(result.findings["severity"][result.findings["accepted"].isna()])
     return page_template().render(
-        style=Markup(style),  # noqa: S704 - our own files, and a title of which each letter is escaped
-        script=Markup(script),  # noqa: S704 - our own file
-        policy=content_policy(style, script),
+        **_frame(result, title or words.word(TITLE), words),
+        **_drawn(result, owner_tag),
+        **_gaps(result),
+        **_in_words(words),
         title=title or "",
         author=author or "",
-        version=__version__,
-        sources=inventory.sources,
         masked=_masked() if is_masked else "",
-        is_sample=inventory.sources == ("sample",),
         accounts=_rows(inventory.accounts.head(_CHUNK), ["account_id", "account_name", "captured_at"]),
         rows={name: len(frame) for name, frame in inventory.frames.items()},
         counts={severity: severities.get(severity, 0) for severity in SEVERITIES},
-        _=words,
-        word=words.word,
-        n=words.n,
-        told=words.told,
-        lang=lang,
-        TITLE=TITLE,
         labels={name: words.word(label) for name, label in LABELS.items()},
-        owners=pictures.owners(result, owner_tag),
-        owner_tag=owner_tag,
-        owner_keys=list(map(spelled, owner_keys(result, owner_tag))),
-        widths=pictures.widths,
         sections=sections,
         found=[section for section in sections if section.open],
         accepted=sum(section.accepted for section in sections),
         said_complete=_capital(words.told(result.said_complete)[0][0]),
         unseen=[section for section in sections if section.status != "complete"],
         reasons=_reasons(sections),
-        relations=pictures.relations(result),
-        purposes=pictures.purposes(result),
-        keys=keys,
-        tagged=tagged,
-        surfaces=pictures.surfaces(),
-        missed=pictures.missed(result),
-        max_picture=pictures.MAX_ROWS,
-        max_keys=pictures.MAX_KEYS,
-        gap_columns=_GAP,
-        gaps=_chunks(_rows(gaps, _GAP)),
-        shown_gaps=len(gaps),
-        policy_file=result.policy.path,
         changed=_changed(changes, words) if changes is not None else None,
     )
+
+
+def _frame(result: Result, title: str, words: Translator) -> dict[str, Any]:
+    """Return what each page has: its style, its script, the policy for both, and where the result is from."""
+    style, script = asset("page.css") + generated_style(title, words), asset("page.js")
+    return {
+        "style": Markup(style),  # noqa: S704 - our own files, and a title of which each letter is escaped
+        "script": Markup(script),  # noqa: S704 - our own file
+        "policy": content_policy(style, script),
+        "version": __version__,
+        "sources": result.inventory.sources,
+        "is_sample": result.inventory.sources == ("sample",),
+        "policy_file": result.policy.path,
+    }
+
+
+def _drawn(result: Result, owner_tag: str) -> dict[str, Any]:
+    keys, tagged = pictures.tags(result)
+    return {
+        "owners": pictures.owners(result, owner_tag),
+        "owner_tag": owner_tag,
+        "owner_keys": list(map(spelled, owner_keys(result, owner_tag))),
+        "widths": pictures.widths,
+        "relations": pictures.relations(result),
+        "purposes": pictures.purposes(result),
+        "keys": keys,
+        "tagged": tagged,
+        "surfaces": pictures.surface_rows(),
+        "missed": pictures.missed(result),
+        "max_picture": pictures.MAX_PICTURE_ROWS,
+        "max_keys": pictures.MAX_KEYS,
+    }
+
+
+def _gaps(result: Result) -> dict[str, Any]:
+    gaps = result.inventory.gaps.head(MAX_TABLE_ROWS).rename(columns={"detail": "gap"})
+    return {"gap_columns": _GAP, "gaps": _chunks(_rows(gaps, _GAP)), "shown_gaps": len(gaps)}
+
+
+def _in_words(words: Translator) -> dict[str, Any]:
+    return {"_": words, "word": words.word, "n": words.n, "told": words.told, "lang": words.lang, "TITLE": TITLE}
 
 
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _changed(changes: Changes, words: Words) -> dict[str, Any]:
+def _changed(changes: Changes, words: Translator) -> dict[str, Any]:
     frame, captured = changes.to_frame(), changes.old.inventory.accounts["captured_at"].max()
-    shown = frame.head(MAX_ROWS).rename(columns={"detail": "changed"})
-    apart = changes.not_compared.head(MAX_ROWS).rename(columns={"reason": "why"})
+    shown = frame.head(MAX_TABLE_ROWS).rename(columns={"detail": "changed"})
+    apart = changes.not_compared.head(MAX_TABLE_ROWS).rename(columns={"reason": "why"})
     return {
         "since": changes.old.inventory.sources,
         "as_of": "" if pd.isna(captured) else f"{captured:%Y-%m-%d %H:%M} UTC",
@@ -219,7 +229,7 @@ def asset(name: str) -> str:
     return resources.files("iamframe.report").joinpath(name).read_text("utf-8")
 
 
-def generated_style(title: str, words: Words) -> str:
+def generated_style(title: str, words: Translator) -> str:
     """Return widths of bars, room for rows off screen, labels of cells on a narrow screen, and the head of each page.
 
     They stand in the style since the page's policy forbids styles of single elements.
@@ -250,7 +260,7 @@ def _counted(values: pd.Series) -> dict[str, int]:
     return {pair["values"]: pair["counts"] for pair in pc.value_counts(texts(values)).to_pylist()}
 
 
-def _rows(frame: pd.DataFrame, names: list[str] | tuple[str, ...]) -> Rows:
+def _rows(frame: pd.DataFrame, names: list[str] | tuple[str, ...]) -> _Rows:
     columns = []
     for name in names:
         values = frame[name]
@@ -261,11 +271,11 @@ def _rows(frame: pd.DataFrame, names: list[str] | tuple[str, ...]) -> Rows:
     return list(zip(*columns, strict=True))
 
 
-def _chunks(rows: Rows) -> list[Rows]:
+def _chunks(rows: _Rows) -> list[_Rows]:
     return [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]
 
 
-def sections_of(result: Result, words: Words) -> Iterator[Section]:
+def sections_of(result: Result, words: Translator) -> Iterator[Section]:
     """Yield the checks of a result as the page shows them, by severity."""
     shown_as = result.findings.assign(maker=_makers(result.findings))
     findings = pa.table({name: pa.array(shown_as[name], from_pandas=True) for name in ("check", *_ROW, *_MARKS)})
@@ -279,7 +289,7 @@ def sections_of(result: Result, words: Words) -> Iterator[Section]:
     for name in by_severity:
         where = pc.indices_nonzero(pc.equal(findings["check"], name))
         found = findings.take(where)
-        shown = found.slice(0, MAX_ROWS)
+        shown = found.slice(0, MAX_TABLE_ROWS)
         rows = list(zip(*(shown[column].to_pylist() for column in (*_ROW, *_MARKS)), strict=True))
         accepted = pc.is_valid(found["accepted"])
         yield Section(
@@ -304,7 +314,7 @@ def _makers(findings: pd.DataFrame) -> pd.Series:
     return findings["maker"].where(findings["maker_basis"] != GUESS, findings["maker"] + "?")
 
 
-def _first(rows: Rows) -> tuple[str, str, str] | None:
+def _first(rows: _Rows) -> tuple[str, str, str] | None:
     """Return name, next step and account of the first finding that nobody means or accepts and that has both."""
     for row in rows:
         named = dict(zip((*_ROW, *_MARKS), row, strict=True))
@@ -346,28 +356,15 @@ def render_findings(result: Result, said: str) -> str:
 
     It is as safe as `render_page`. `said` tells at its head by what the findings were chosen.
     """
-    # Loaded here, since the checks and the CSV files need no page.
-    from markupsafe import Markup
-
-    from iamframe.report.translate import Words
-
-    words = Words("en")
-    style = asset("page.css") + generated_style(_SOME, words)
-    script = asset("page.js")
+    words = Translator("en")
     sections = list(sections_of(result, words))
     return page_template("findings.html.j2").render(
-        style=Markup(style),  # noqa: S704 - our own files, and a title of our own
-        script=Markup(script),  # noqa: S704 - our own file
-        policy=content_policy(style, script),
+        **_frame(result, _SOME, words),
         title=_SOME,
         chosen=said,
-        version=__version__,
-        sources=result.inventory.sources,
-        is_sample=result.inventory.sources == ("sample",),
         labels=LABELS,
         sections=[section for section in sections if section.total],
         unseen=[section for section in sections if section.status != "complete"],
-        policy_file=result.policy.path,
     )
 
 

@@ -20,7 +20,7 @@ _NUMBER = re.compile(r"n\d?")
 _COUNTED = re.compile(r"\{n\} [a-z ]+")
 
 
-class Words:
+class Translator:
     """The words of one language; English needs no catalogue."""
 
     def __init__(self, lang: str) -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iamframe.analysis.owners import OWNER_TAG, findings_by_owner
-from iamframe.checks.registry import SEVERITIES, STATUSES
+from iamframe.checks.registry import STATUSES
 from iamframe.checks.result import Result
 from iamframe.errors import ReportError
 from iamframe.inventory.export import move_in, write_csv, write_into
+from iamframe.messages.text import SEVERITIES
 from iamframe.report.page import LANGUAGES, render_findings, render_page
 from iamframe.version import __version__
 

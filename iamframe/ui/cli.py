@@ -18,7 +18,7 @@ import click
 
 from iamframe.errors import IamframeError, SourceError
 from iamframe.knowledge.operations import ASSUME_ROLE
-from iamframe.messages.text import printable
+from iamframe.messages.text import SEVERITIES, printable
 from iamframe.version import __version__
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from iamframe.inventory.inventory import Inventory
 
 DONE, FOUND, REFUSED, INCOMPLETE, INTERRUPTED = 0, 1, 2, 3, 130
-SEVERITIES = ("high", "medium", "low", "info")
 FORMATS = ("table", "csv", "json", "markdown")
 _FOUND = ["severity", "check", "account", "name", "found"]
 
@@ -114,7 +113,7 @@ def app() -> None:
     """
 
 
-@app.command()
+@app.command("report")
 @click.argument("sources", nargs=-1, metavar="[SOURCE]...")
 @click.option(
     "--out", type=_folder, default="iamframe-report", metavar="DIR", show_default=True, help="Folder for the report."
@@ -137,7 +136,7 @@ def app() -> None:
 @_policy
 @_strict
 @_live
-def report(
+def report_command(
     sources: tuple[str, ...],
     out: Path,
     title: str | None,
@@ -190,7 +189,7 @@ def report(
     return _status(result, None, (), strict=strict)
 
 
-@app.command()
+@app.command("check")
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @click.option("--only", multiple=True, metavar="CHECK", help="Run this check; may be repeated.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="table", help="How to print the findings.")
@@ -198,7 +197,7 @@ def report(
 @_policy
 @_strict
 @_live
-def check(
+def check_command(
     sources: tuple[str, ...],
     only: tuple[str, ...],
     form: str,
@@ -227,7 +226,7 @@ def _age(_: click.Context, __: click.Parameter, text: str) -> timedelta:
         raise click.BadParameter(str(error)) from error
 
 
-@app.command()
+@app.command("plan")
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @click.option("--out", metavar="FILE", help="Write the script there, and CSV files beside it.")
 @click.option(
@@ -244,7 +243,7 @@ def _age(_: click.Context, __: click.Parameter, text: str) -> timedelta:
 @click.option("--only", multiple=True, metavar="CHECK", help="Plan for this check; may be repeated.")
 @_policy
 @_live
-def plan(
+def plan_command(
     sources: tuple[str, ...],
     out: str | None,
     min_age: timedelta,
@@ -254,13 +253,13 @@ def plan(
     **live: Any,
 ) -> int:
     """Print a clean-up as a shell script to be reviewed: profiles to delete, tags to set. iamframe never runs it."""
-    from iamframe.analysis.plan.plan import plan as planned
+    from iamframe.analysis.plan.plan import plan
     from iamframe.checks import run_checks
     from iamframe.inventory.load import load
     from iamframe.messages.text import counted
 
     result = run_checks(load(*sources, **_asked(**live)), only=only or None, policy=policy)
-    made = planned(result, min_age=min_age, min_idle=min_idle)
+    made = plan(result, min_age=min_age, min_idle=min_idle)
     if out is None:
         click.echo(made.script, nl=False)
     else:
@@ -274,13 +273,13 @@ def plan(
     return DONE
 
 
-@app.command()
+@app.command("explain")
 @click.argument("name", metavar="NAME_OR_ARN")
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @click.option("--format", "form", type=click.Choice(("text", "csv", "json")), default="text", help="How to print it.")
 @_policy
 @_live
-def explain(name: str, sources: tuple[str, ...], form: str, policy: Path | None, **live: Any) -> int:
+def explain_command(name: str, sources: tuple[str, ...], form: str, policy: Path | None, **live: Any) -> int:
     """Print everything known of a role, a profile, or what uses one; exit 2 where there is none of that name."""
     from iamframe.analysis.explain import explain
     from iamframe.inventory.load import load
@@ -299,7 +298,7 @@ def explain(name: str, sources: tuple[str, ...], form: str, policy: Path | None,
     return DONE if told.found else REFUSED
 
 
-@app.command()
+@app.command("diff")
 @click.argument("old", metavar="OLD")
 @click.argument("new", metavar="NEW")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="table", help="How to print the changes.")
@@ -308,7 +307,7 @@ def explain(name: str, sources: tuple[str, ...], form: str, policy: Path | None,
 @click.option("--out", type=_folder, metavar="DIR", help="Write changes, findings, what was not compared as CSV too.")
 @_policy
 @_live
-def diff(
+def diff_command(
     old: str,
     new: str,
     form: str,
@@ -391,11 +390,11 @@ def _apart(changes: Changes) -> list[str]:
     ]
 
 
-@app.command()
+@app.command("snapshot")
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @click.option("--out", type=Path, required=True, metavar="DIR", help="Folder for the snapshot.")
 @_live
-def snapshot(sources: tuple[str, ...], out: Path, **live: Any) -> int:
+def snapshot_command(sources: tuple[str, ...], out: Path, **live: Any) -> int:
     """Save what is read as Parquet, to be named as a SOURCE later; a load that was cut off goes on where it was."""
     from iamframe.inventory.load import take_snapshot
 
@@ -407,13 +406,13 @@ def snapshot(sources: tuple[str, ...], out: Path, **live: Any) -> int:
     return DONE
 
 
-@app.command()
+@app.command("surfaces")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="table", help="How to print them.")
-def surfaces(form: str) -> int:
+def surfaces_command(form: str) -> int:
     """Print on which consoles, APIs and tools tags can be written, read, and be found by, and where that is written."""
-    from iamframe.analysis.blind_spots import surfaces as known
+    from iamframe.analysis.blind_spots import surfaces
 
-    facts = known()
+    facts = surfaces()
     facts = facts.assign(
         **{name: facts[name].dt.strftime("%Y-%m-%d").astype("str") for name in ("since", "checked_on")}
     )
@@ -434,10 +433,10 @@ def surfaces(form: str) -> int:
     return DONE
 
 
-@app.command()
+@app.command("notebooks")
 @click.argument("folder", type=_folder, metavar="DIR")
 @click.option("--force", is_flag=True, help="Write over those that are there.")
-def notebooks(folder: Path, *, force: bool) -> int:
+def notebooks_command(folder: Path, *, force: bool) -> int:
     """Copy the notebooks that come with iamframe into a folder; those that are there are left as they are."""
     import shlex
     from importlib.util import find_spec
@@ -456,7 +455,7 @@ def notebooks(folder: Path, *, force: bool) -> int:
 
 @app.command("collect-script")
 @click.option("--regions", metavar="LIST", help="Regions to look in, comma-separated, or all (the default).")
-def collect(regions: str | None) -> int:
+def collect_script_command(regions: str | None) -> int:
     """Print a shell script of AWS CLI reads that somebody else can read and run; the zip that it makes is a SOURCE."""
     from iamframe.sources.collect import collect_script
 
@@ -551,9 +550,8 @@ def _status(result: Result, fail_on: str | None, asked: tuple[str, ...], *, stri
     findings = result.findings[result.findings["accepted"].isna() & ~result.findings["expected"]]
     if fail_on and findings["severity"].isin(SEVERITIES[: SEVERITIES.index(fail_on) + 1]).any():
         return FOUND
-    # Nobody asked for required tags who neither named that check nor gave a policy.
-    unasked = set() if asked or result.policy.required else {"missing_required_tags"}
-    coverage = result.coverage[~result.coverage["check"].isin(unasked)]
+    # A check that needs a policy counts where one was given, or where the check was named.
+    coverage = result.coverage[result.coverage["check"].isin(asked or result.asked)]
     return INCOMPLETE if strict and (coverage.empty or (coverage["status"] != "complete").any()) else DONE
 
 
@@ -607,7 +605,7 @@ def _answered(arguments: list[str] | None) -> Any:
 
 def _way_out(error: click.UsageError) -> str:
     unknown = isinstance(error, click.NoSuchOption) and not error.possibilities
-    if unknown and error.ctx and error.ctx.command is explain:
+    if unknown and error.ctx and error.ctx.command is explain_command:
         return "a name that begins with - stands behind --, as in `iamframe explain -- -NAME SOURCE`"
     of = f" {error.ctx.command.name}" if error.ctx and error.ctx.command is not app else ""
     return f"see `iamframe{of} --help`"

@@ -18,14 +18,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.analysis.explain import Explanation, explain
-from iamframe.checks import CHECKS, SEVERITIES, Result
+from iamframe.checks import CHECKS, Result
 from iamframe.checks.registry import STATUSES
 from iamframe.checks.result import some
 from iamframe.errors import FilterError, ReportError
 from iamframe.inventory import schema
 from iamframe.inventory.columns import Bools, is_in, joined_key, position, take_flag, texts
 from iamframe.inventory.inventory import Inventory
-from iamframe.messages.text import counted
+from iamframe.messages.text import SEVERITIES, counted
 from iamframe.report.write import write_findings
 
 NO_MAKER = "(none known)"

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from iamframe.checks import Result
+from iamframe.checks.orphans import unreferenced_profiles
 from iamframe.errors import missing_extra
 from iamframe.inventory import views
 from iamframe.inventory.columns import Bools, is_in
@@ -51,6 +52,25 @@ _DOTTED: dict[str, Any] = {"facecolor": "#ddcc77", "hatch": ".."}
 _CROSSED: dict[str, Any] = {"facecolor": "#ee99aa", "hatch": "xx"}
 _UNKNOWN: dict[str, Any] = {"facecolor": "white", "hatch": "////"}
 _UNKNOWN_TOO: dict[str, Any] = {"facecolor": "#cccccc", "hatch": "////"}
+_EXPECTED = "differ as their maker means"
+_RELATIONS = ("same", "case", "affix", "generated", "different")
+_RELATION_ROWS = {
+    "same": "same name",
+    "case": "case only",
+    "affix": "affix (-role, -profile …)",
+    "generated": "generated tail",
+    "different": "different names",
+    "unread": "a name not read",
+    "empty": "profile without a role",
+    "role unread": "profile, role not read",
+}
+_RELATION_LOOKS = {
+    "same name": _LIGHT,
+    "names differ": _PLAIN,
+    _EXPECTED: _DOTTED,
+    "no role": _CROSSED,
+    "not read": _UNKNOWN,
+}
 _SIDES = {"role": "roles", "instance-profile": "profiles"}
 _NO_ROLE = {"empty": "(no role)", "unread": "(role not read)"}
 # Fonts that have the letters which matplotlib's own lacks, as Linux, macOS and Windows name them.
@@ -94,50 +114,38 @@ def plot_name_relations(result: Result, ax: Axes | None = None) -> Axes:
     """
     pairs = views.pairs(result.inventory, result.policy.makers)
     pairs = pairs[pairs["profile_arn"].notna()]
-    linked, same = pairs["role_arn"].notna(), pairs["relation"] == "same"
-    differs, expected = pairs["relation"].notna() & ~same, pairs["names_expected"]
-    rows = {
-        "same": "same name",
-        "case": "case only",
-        "affix": "affix (-role, -profile …)",
-        "generated": "generated tail",
-        "different": "different names",
-        "unread": "a name not read",
-        "empty": "profile without a role",
-        "role unread": "profile, role not read",
-    }
-    looks = {
-        "same name": _LIGHT,
-        "names differ": _PLAIN,
-        "differ as their maker means": _DOTTED,
-        "no role": _CROSSED,
-        "not read": _UNKNOWN,
-    }
-    alone = pd.Series(np.where(pairs["role_known"], "empty", "role unread"), index=pairs.index)
-    row = pairs["relation"].fillna("unread").where(linked, alone)
-    part = _first_true(
-        {
-            "same name": same,
-            "names differ": differs & ~expected,
-            "differ as their maker means": differs & expected,
-            "no role": row == "empty",
-        },
-        otherwise="not read",
-    )
-    counts = _counted(row, part, rows, looks)
-    counts = counts[(counts.sum(axis=1) > 0) | counts.index.isin(["same", "case", "affix", "generated", "different"])]
+    row, part = _relations(pairs)
+    counts = _counted(row, part, _RELATION_ROWS, _RELATION_LOOKS)
+    counts = counts[(counts.sum(axis=1) > 0) | counts.index.isin(_RELATIONS)]
 
-    ax = _axes(ax, rows.values(), rows=len(counts))
-    meant = f" ({(differs & expected).sum():,} as their maker means)" if (differs & expected).any() else ""
-    unread = f", {(row == 'unread').sum():,} with a name not read" if (row == "unread").any() else ""
+    ax = _axes(ax, _RELATION_ROWS.values(), rows=len(counts))
+    expected, unread = (part == _EXPECTED).sum(), (row == "unread").sum()
+    same = (row == "same").sum()
+    differ = row.isin(_RELATIONS).sum() - same
+    meant = f" ({expected:,} as their maker means)" if expected else ""
+    not_read = f", {unread:,} with a name not read" if unread else ""
     _title(
         ax,
-        f"{counted(linked.sum(), 'link')}: {same.sum():,} of one name, {differs.sum():,} of two names{meant}{unread}",
+        f"{counted(same + differ + unread, 'link')}: {same:,} of one name, {differ:,} of two names{meant}{not_read}",
         _not_whole(result.inventory, "profiles"),
     )
     if pairs.empty:
         return _say_none(ax, "links", result.inventory, "profiles")
-    return _draw_bars(ax, counts.rename(index=rows), looks, "links, and profiles without one")
+    return _draw_bars(ax, counts.rename(index=_RELATION_ROWS), _RELATION_LOOKS, "links, and profiles without one")
+
+
+def _relations(pairs: pd.DataFrame) -> tuple[pd.Series, Any]:
+    """Return, per profile, the row of its bar and the part of it."""
+    alone = pd.Series(np.where(pairs["role_known"], "empty", "role unread"), index=pairs.index)
+    row = pairs["relation"].fillna("unread").where(pairs["role_arn"].notna(), alone)
+    differs = row.isin(_RELATIONS) & (row != "same")
+    parts = {
+        "same name": row == "same",
+        "names differ": differs & ~pairs["names_expected"],
+        _EXPECTED: differs & pairs["names_expected"],
+        "no role": row == "empty",
+    }
+    return row, _first_true(parts, otherwise="not read")
 
 
 def plot_tag_coverage(inventory: Inventory, ax: Axes | None = None, keys: Iterable[str] | None = None) -> Axes:
@@ -208,7 +216,7 @@ def plot_profile_use(result: Result, ax: Axes | None = None) -> Axes:
     inventory, findings = result.inventory, result.findings
     profiles = inventory.profiles
     linked = is_in(profiles["profile_arn"], inventory.links["profile_arn"])
-    silent = findings["resource_arn"][findings["check"] == "unreferenced_profiles"]
+    silent = findings["resource_arn"][findings["check"] == unreferenced_profiles.__name__]
     looks = {
         "linked, referenced": _PLAIN,
         "linked, not referenced in what was read": _DOTTED,
@@ -257,8 +265,8 @@ def plot_ladder(inventory: Inventory, ax: Axes | None = None, limit: int = 60) -
         If matplotlib is not installed.
     """
     rungs = _rungs(inventory)
-    several, names = len(inventory.accounts) > 1, _account_names(inventory, 16)
     rows = rungs.head(limit).reset_index(drop=True)
+    several, names = len(inventory.accounts) > 1, _account_names(inventory, 16)
     suffixes = [f"  {names[account]}" if several else "" for account in rows["account_id"]]
     roles = [
         _NO_ROLE.get(kind) or _short(name) + suffix
@@ -271,6 +279,19 @@ def plot_ladder(inventory: Inventory, ax: Axes | None = None, limit: int = 60) -
 
     both = [role + profile for role, profile in zip(roles, profiles, strict=True)]
     ax = _axes(ax, both, rows=0.7 * len(rows), across=3)
+    _title(
+        ax,
+        "Not one to one: " + (", ".join(_rungs_said(rungs)) or "none"),
+        _more(len(rungs) - limit, "row"),
+        _not_whole(inventory, "roles", "profiles"),
+    )
+    if rows.empty:
+        return _say_none(ax, "roles or profiles that are not one to one", inventory, "roles", "profiles")
+    return _draw_rungs(ax, rows, roles, profiles)
+
+
+def _rungs_said(rungs: pd.DataFrame) -> list[str]:
+    """Return how many rungs there are of each kind, in words; nothing of a kind that has none."""
     kinds, shared = rungs["kind"].value_counts(), rungs[rungs["kind"] == "shared"]
     said = {
         f"{counted(shared['group'].nunique(), 'role')} in several profiles ({len(shared):,})": len(shared),
@@ -278,14 +299,11 @@ def plot_ladder(inventory: Inventory, ax: Axes | None = None, limit: int = 60) -
         f"{counted(kinds.get('lone', 0), 'role')} for EC2 in no profile": kinds.get("lone"),
         f"{counted(kinds.get('unread', 0), 'profile')} whose role was not read (dashed)": kinds.get("unread"),
     }
-    _title(
-        ax,
-        "Not one to one: " + (", ".join(sentence for sentence, count in said.items() if count) or "none"),
-        _more(len(rungs) - limit, "row"),
-        _not_whole(inventory, "roles", "profiles"),
-    )
-    if rows.empty:
-        return _say_none(ax, "roles or profiles that are not one to one", inventory, "roles", "profiles")
+    return [sentence for sentence, count in said.items() if count]
+
+
+def _draw_rungs(ax: Axes, rows: pd.DataFrame, roles: Sequence[str], profiles: Sequence[str]) -> Axes:
+    """Draw a line per rung, its profile at the right end, its role at the left one, once for all its profiles."""
     left = rows.index.to_series().groupby(rows["group"]).transform("mean")
     for row, (kind, read) in enumerate(zip(rows["kind"], rows["role_read"], strict=True)):
         ends = {"lone": [0], "empty": [1]}.get(kind, [0, 1])

@@ -12,14 +12,14 @@ from typing import Any
 
 import pandas as pd
 
-from iamframe.checks import SEVERITIES, Policy, Result, run_checks
+from iamframe.checks import Policy, Result, run_checks
 from iamframe.checks.registry import STATUSES
 from iamframe.checks.result import said_not_complete
 from iamframe.errors import IamframeError, missing_extra
 from iamframe.inventory import display
 from iamframe.inventory.inventory import Inventory
 from iamframe.knowledge.names import shown
-from iamframe.messages.text import counted
+from iamframe.messages.text import SEVERITIES, counted
 from iamframe.ui import exploring
 from iamframe.ui.exploring import Filter
 
@@ -102,6 +102,13 @@ class Explorer:
     # What is there
 
     def _build(self, folder: str) -> None:
+        self._build_filters()
+        self._build_findings()
+        self._build_export(folder)
+        self._listen()
+        self.box = self._laid_out()
+
+    def _build_filters(self) -> None:
         kit, findings = self._kit, self.result.findings
         accounts = self.result.inventory.accounts
         names = accounts["account_name"].fillna("")
@@ -121,21 +128,35 @@ class Explorer:
         self.tag_key = kit.Dropdown(options=[("any", _NO_KEY)])
         self.tag_value = kit.Dropdown(options=[("any value", _ANY)])
         self.text = kit.Text(placeholder="words that all stand in the row")
-        self.group_by = kit.Dropdown(options=[("nothing", _NO_KEY)])
         self.clear = kit.Button(description="Clear all filters", icon="times")
         self.said = kit.Label()
+
+    def _several(self, options: list[tuple[str, str]]) -> Any:
+        return self._kit.SelectMultiple(options=options, rows=min(max(len(options), 2), 6), layout={"width": _WITHIN})
+
+    def _build_findings(self) -> None:
+        kit = self._kit
+        self.group_by = kit.Dropdown(options=[("nothing", _NO_KEY)])
         self.unseen, self.undecided, self.counted, self.grouped, self.card = (kit.Output() for _ in range(5))
         self.previous = kit.Button(description="Previous page", icon="chevron-left")
         self.next = kit.Button(description="Next page", icon="chevron-right")
         self.rows_said = kit.Label()
         self.table = _sorting_table() or kit.Output()
         self.row = kit.Dropdown(options=[("choose a row", _NO_ROW)])
+
+    def _build_export(self, folder: str) -> None:
+        kit = self._kit
         self.folder = kit.Text(value=folder)
         self.export = kit.Button(description="Export these findings", icon="download", button_style="primary")
         self.mask = kit.Checkbox(value=False, description="with pseudonyms for ids", indent=False)
         self.exported = kit.Output()
-        lists = (self.accounts, self.checks, self.severities, self.makers)
-        for one in (*lists, self.path, self.tag_key, self.tag_value, self.text):
+
+    @property
+    def _lists(self) -> tuple[Any, ...]:
+        return (self.accounts, self.checks, self.severities, self.makers)
+
+    def _listen(self) -> None:
+        for one in (*self._lists, self.path, self.tag_key, self.tag_value, self.text):
             one.observe(self._changed, "value")
         self.group_by.observe(lambda _: self._group(), "value")
         self.row.observe(lambda _: self._choose(), "value")
@@ -145,55 +166,28 @@ class Explorer:
         self.export.on_click(lambda _: self._export())
         if self._sorts:
             self.table.observe(self._pick, "selected_rows")
-        self.box = self._laid_out(lists)
 
-    def _several(self, options: list[tuple[str, str]]) -> Any:
-        return self._kit.SelectMultiple(options=options, rows=min(max(len(options), 2), 6), layout={"width": _WITHIN})
-
-    def _laid_out(self, lists: Iterable[Any]) -> Any:
+    def _laid_out(self) -> Any:
         kit = self._kit
         for one in (self.path, self.tag_key, self.tag_value, self.text, self.group_by, self.row, self.folder):
             one.layout.width = _WITHIN
         for one in (self.clear, self.export, self.mask):
             one.layout.width = "14em"
-
-        def named(words: str, widget: Any) -> Any:
-            # A title is what a screen reader calls it by.
-            widget.tooltip = words
-            return kit.VBox([kit.Label(words), widget], layout={"overflow": "hidden"})
-
-        def grid(columns: str, *children: Any, align: str = "flex-start") -> Any:
-            layout = kit.Layout(grid_template_columns=columns, grid_gap="2px 12px", width="100%", align_items=align)
-            return kit.GridBox(list(children), layout=layout)
-
-        words = ("Accounts (none marked: all)", "Checks", "Severities", "Makers")
         scrolled = {} if self._sorts else {"max_height": "30em", "overflow": "auto", "border": "1px solid #ccc"}
         rows = kit.VBox([kit.HTML(_STYLE), self.table], layout=scrolled)
         rows.add_class("iamframe-findings")
         return kit.VBox(
             [
-                grid("4fr 4fr 2fr 4fr", *(named(word, one) for word, one in zip(words, lists, strict=True))),
-                grid(
-                    "4fr 4fr 3fr 3fr",
-                    named("Text", self.text),
-                    named("Path of a side", self.path),
-                    named("Tag of a side", self.tag_key),
-                    named("Its value", self.tag_value),
-                ),
-                grid(
-                    "4fr 10fr",
-                    named("Who owns what: group by the tag", self.group_by),
-                    kit.VBox([kit.Label("Shown"), kit.HBox([self.said, self.clear])]),
-                ),
+                *self._filters_laid_out(),
                 self.undecided,
                 self.unseen,
                 kit.Box([self.counted, self.grouped], layout={"flex_flow": "row wrap", "align_items": "flex-start"}),
                 kit.HBox([self.previous, self.next, self.rows_said]),
                 rows,
-                grid(
+                self._grid(
                     "8fr 3fr 3fr",
-                    named("Card of", self.row),
-                    named("Export into the folder", self.folder),
+                    self._named("Card of", self.row),
+                    self._named("Export into the folder", self.folder),
                     kit.VBox([self.mask, self.export]),
                     align="flex-end",
                 ),
@@ -202,6 +196,35 @@ class Explorer:
             ],
             layout={"width": "100%"},
         )
+
+    def _filters_laid_out(self) -> list[Any]:
+        kit, named = self._kit, self._named
+        words = ("Accounts (none marked: all)", "Checks", "Severities", "Makers")
+        return [
+            self._grid("4fr 4fr 2fr 4fr", *(named(word, one) for word, one in zip(words, self._lists, strict=True))),
+            self._grid(
+                "4fr 4fr 3fr 3fr",
+                named("Text", self.text),
+                named("Path of a side", self.path),
+                named("Tag of a side", self.tag_key),
+                named("Its value", self.tag_value),
+            ),
+            self._grid(
+                "4fr 10fr",
+                named("Who owns what: group by the tag", self.group_by),
+                kit.VBox([kit.Label("Shown"), kit.HBox([self.said, self.clear])]),
+            ),
+        ]
+
+    def _named(self, words: str, widget: Any) -> Any:
+        # A screen reader reads the title.
+        widget.tooltip = words
+        return self._kit.VBox([self._kit.Label(words), widget], layout={"overflow": "hidden"})
+
+    def _grid(self, columns: str, *children: Any, align: str = "flex-start") -> Any:
+        kit = self._kit
+        layout = kit.Layout(grid_template_columns=columns, grid_gap="2px 12px", width="100%", align_items=align)
+        return kit.GridBox(list(children), layout=layout)
 
     @property
     def _sorts(self) -> bool:
@@ -347,7 +370,7 @@ class Explorer:
 
     def _clear(self) -> None:
         self._held = True
-        for one in (self.accounts, self.checks, self.severities, self.makers):
+        for one in self._lists:
             one.value = ()
         self.path.value = self.text.value = ""
         self.tag_key.value = _NO_KEY

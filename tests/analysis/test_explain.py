@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from botocore.exceptions import ClientError
@@ -25,9 +25,9 @@ from builders import (
 from click.testing import CliRunner
 
 import iamframe
-from iamframe.analysis import explain as explanation
 from iamframe.analysis.explain import CONFLICT, Explanation, explain
 from iamframe.checks import CHECKS
+from iamframe.checks.registry import About
 from iamframe.inventory.inventory import Inventory
 from iamframe.practice import PracticeAccount
 from iamframe.ui.cli import app
@@ -252,8 +252,8 @@ def test_a_role_that_is_in_no_profile_is_not_told_of_checks_of_profiles(tmp_path
     assert not {field for field, *_ in said(empty, "not checked")} & {"untagged_roles", "deleted_trust_principals"}
 
 
-def test_the_checks_of_one_side_are_checks() -> None:
-    assert set(CHECKS) > explanation._OF_PROFILES | explanation._OF_ROLES | explanation._OF_LINKS
+def test_every_check_says_what_it_is_about() -> None:
+    assert {one.about for one in CHECKS.values()} == set(get_args(About))
 
 
 def test_a_role_whose_profiles_were_not_read_is_not_said_to_be_in_none(tmp_path: Path) -> None:

@@ -30,10 +30,12 @@ from test_consumers import CASES, of, records
 import iamframe
 from iamframe import Plan, Result
 from iamframe.analysis.plan import reads as look
-from iamframe.analysis.plan.plan import CHECKS
 from iamframe.knowledge.operations import cli_name
 from iamframe.practice import PracticeAccount
 from iamframe.sources.consumers import CONSUMERS, Consumer
+
+DELETING = ("empty_profiles", "unreferenced_profiles")
+PLANNED = (*DELETING, "untagged_profiles", "untagged_roles", "tag_differences", "missing_required_tags")
 
 # What is not planned
 
@@ -54,7 +56,7 @@ def test_what_is_in_use_wanted_back_or_needed_is_left_alone() -> None:
         add(account, "linked")
         iam.add_role_to_instance_profile(InstanceProfileName="linked", RoleName="AWSServiceRoleForAutoScaling")
         plan = iamframe.plan(checked(account), min_age=NOW)
-        found = {name: reason for (check, name), reason in reasons(plan).items() if check in CHECKS[:2]}
+        found = {name: reason for (check, name), reason in reasons(plan).items() if check in DELETING}
     untagged = reasons(plan)["untagged_profiles", "infra-x7k2p-worker-profile"]
     assert untagged == "OpenShift manages it, as its names and path say"
     wanted = "which will make it again or want it back"
@@ -186,7 +188,7 @@ def test_what_a_template_names_in_any_case_or_with_any_path_is_not_planned(named
         name_in_template(account, named)
         plan = iamframe.plan(checked(account), min_age=NOW)
     assert set(plan.steps["resource_name"][plan.steps["action"] == "delete"]) == deleted
-    left = {name: why for (check, name), why in reasons(plan).items() if check in CHECKS[:2]}
+    left = {name: why for (check, name), why in reasons(plan).items() if check in DELETING}
     assert all(why.startswith("the launch-template lt-") for why in left.values())
 
 
@@ -363,7 +365,7 @@ POLICY = '[required_tags]\nOwner = ["a", "b"]\nEnv = { values = ["a"], on = ["ro
 
 
 def keyed(findings: pd.DataFrame) -> set[tuple[str, str, bool]]:
-    rows = findings[findings["check"].isin(CHECKS)]
+    rows = findings[findings["check"].isin(PLANNED)]
     return set(zip(rows["check"], rows["resource_name"], rows["expected"], strict=True))
 
 
@@ -499,7 +501,7 @@ def test_no_text_of_others_becomes_a_command(tmp_path: Path) -> None:
 def test_the_plan_of_the_sample_has_each_finding_once() -> None:
     result = iamframe.run_checks(iamframe.load_sample())
     plan = iamframe.plan(result)
-    mine = result.findings[result.findings["check"].isin(CHECKS)]
+    mine = result.findings[result.findings["check"].isin(PLANNED)]
     left = set(zip(plan.not_planned["check"], plan.not_planned["resource_arn"], strict=True))
     names = set(zip(mine["check"], mine["resource_arn"], strict=True))
     assert left <= names

@@ -14,7 +14,8 @@ from builders import ACCOUNT, dump, identity, load, nested_role, profile, profil
 
 import iamframe
 from iamframe import CHECKS, Inventory, run_checks
-from iamframe.checks.registry import SEVERITIES, check
+from iamframe.checks import SEVERITIES
+from iamframe.checks.registry import check
 from iamframe.errors import UnknownCheckError
 from iamframe.inventory import schema, views
 from iamframe.inventory.completeness import account_lists

@@ -173,7 +173,7 @@ def test_the_overview_of_nothing_says_that_nothing_is_known(tmp_path: Path) -> N
 
 
 def test_rows_and_characters_beyond_what_excel_takes_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workbook, "MAX_ROWS", 3)
+    monkeypatch.setattr(workbook, "MAX_SHEET_ROWS", 3)
     roles = [nested_role(name, Description=text) for name, text in (("a", "😀" * 20_000), ("b", "x"))]
     listed = profile_list(*(profile(f"p{n}") for n in range(4)))
     result = iamframe.run_checks(load(tmp_path / "in", {"roles.json": {"Roles": roles}, "p.json": listed}))

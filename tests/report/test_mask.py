@@ -33,7 +33,7 @@ from hypothesis import strategies as st
 import iamframe
 from iamframe.errors import ReportError
 from iamframe.report import mask as masking
-from iamframe.report.mask import Finder, Mask, Search, Words
+from iamframe.report.mask import Finder, Mask, Search, WordFinder
 from iamframe.ui.cli import _run
 
 OWN, FOREIGN, CUSTOMER = "112233445566", "998877665544", "012345678901"
@@ -395,7 +395,7 @@ def test_another_file_that_holds_an_original_is_not_left_beside_a_masked_report(
 
 def test_the_search_finds_an_original_in_a_file_a_workbook_and_a_files_name(tmp_path: Path) -> None:
     finder = Finder([OWN.encode(), MAIL.encode(), b"longer" * 10_000])
-    originals = Search(finder, Words(["pin4", "774411"]))
+    originals = Search(finder, WordFinder(["pin4", "774411"]))
     texts = {"a.csv": "x" * 8_388_600 + OWN, f"{OWN}.csv": "", "clean.csv": OWN[:-1] + "x" + MAIL[1:]}
     # 774411 may be a count.
     write(tmp_path, texts | {"word.csv": "a (pin4)", "words.csv": "pin45 xpin4 774411", "word.html": "&lt;pin4&gt;"})

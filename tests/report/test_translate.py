@@ -20,7 +20,7 @@ from jinja2 import nodes
 
 import iamframe
 from iamframe.analysis import compare as changes
-from iamframe.checks import CHECKS, registry
+from iamframe.checks import CHECKS, SEVERITIES, registry
 from iamframe.checks import coverage as needs
 from iamframe.errors import ReportError
 from iamframe.inventory import completeness, schema
@@ -30,12 +30,12 @@ from iamframe.practice import PracticeAccount
 from iamframe.report import charts as pictures
 from iamframe.report import mask as masking
 from iamframe.report import page
-from iamframe.report.translate import Words, read_catalogue
+from iamframe.report.translate import Translator, read_catalogue
 from iamframe.report.write import render_page
 from iamframe.ui.cli import app
 
 CATALOGUE = read_catalogue("ja")
-JA = Words("ja")
+JA = Translator("ja")
 JAPANESE = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")
 # Two English words in a row, the second in lower case: no name of a service, operation or option reads so.
 ENGLISH = re.compile(r"(?<![-\w])[A-Za-z]{2,} [a-z]{2,}")
@@ -128,7 +128,7 @@ def test_every_word_that_stands_in_a_column_has_its_japanese() -> None:
         *page.LABELS.values(),
         *pictures.RELATIONS.values(),
         *(kind for kind in pictures.RELATIONS if kind not in ("same", "different")),
-        *registry.SEVERITIES,
+        *SEVERITIES,
         *registry.STATUSES,
         *("maybe", "in scope", "expected", "accepted", "scroll for more"),
         *reasons.meaning.split(", "),

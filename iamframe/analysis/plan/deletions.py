@@ -14,13 +14,14 @@ import pyarrow.compute as pc
 from iamframe.analysis.plan.commands import Block, Command, on, tags_json
 from iamframe.analysis.plan.resources import PROFILE, Facts, Resource
 from iamframe.analysis.plan.script import unchanged, unused
+from iamframe.checks import CHECKS
+from iamframe.checks.orphans import ec2_roles_without_profile
+from iamframe.checks.registry import Remedy
 from iamframe.inventory.columns import is_in, position, texts
 from iamframe.knowledge.makers import own_tag
 from iamframe.messages.text import counted
 
 _ELSEWHERE = r"^arn:[^:]*:iam::(?P<account>\d+):instance-profile/(?:.*/)?(?P<name>[^/]+)$"
-EMPTY, UNREFERENCED = "empty_profiles", "unreferenced_profiles"
-CHECKS = (EMPTY, UNREFERENCED)
 
 
 class Found(NamedTuple):
@@ -32,6 +33,11 @@ class Found(NamedTuple):
     related_arn: str | None
     detail: str
     certainty: str
+
+    @property
+    def remedy(self) -> Remedy | None:
+        """What settles it."""
+        return CHECKS[self.check].remedy
 
 
 def deletions(findings: list[Found], facts: Facts) -> tuple[list[Block], dict[int, str]]:
@@ -98,7 +104,7 @@ def _objections(one: Found, profile: Resource, role: Resource | None, facts: Fac
     account = facts.accounts[profile.account_id]
     if account.references_status != "complete" or not account.regions:
         yield f"use unknown: {account.references_reason}"
-    if one.check == UNREFERENCED and one.certainty != "in scope":
+    if one.certainty == "maybe":
         yield f"use unknown: {one.detail}"
     used = facts.used_lately(role) if role is not None else None
     if role is not None and used:
@@ -127,11 +133,9 @@ def _deletion(one: Found, profile: Resource, role: Resource | None, facts: Facts
     )
     last_use = f"; {role.said}: {role.last_use}" if role is not None else ""
     holding = f"role {role.name} ({role.id}) in it" if role is not None else "no role in it"
-    kept = ""
-    if role is not None:
-        kept = f"; {role.said} stays" + (
-            ", and, trusting EC2, is then in no profile: ec2_roles_without_profile will name it" if becomes_lone else ""
-        )
+    kept = f"; {role.said} stays" if role is not None else ""
+    if becomes_lone:
+        kept += f", and, trusting EC2, is then in no profile: {ec2_roles_without_profile.__name__} will name it"
     note = facts.makers[profile.maker].note if profile.maker and profile.maker_is_sure else ""
     return Block(
         profile.account_id,

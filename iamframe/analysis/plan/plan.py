@@ -20,15 +20,14 @@ from iamframe.analysis.plan.commands import Block
 from iamframe.analysis.plan.deletions import Found
 from iamframe.analysis.plan.resources import Facts, read_age, stamp
 from iamframe.analysis.plan.script import render
+from iamframe.checks import CHECKS
 from iamframe.checks.result import Result
 from iamframe.errors import ReportError
 from iamframe.inventory import schema
 from iamframe.inventory.columns import texts
 from iamframe.messages.text import counted
 
-__all__ = ["CHECKS", "Plan", "plan"]
-
-CHECKS = (*deleting.CHECKS, *tagging.CHECKS)
+__all__ = ["Plan", "plan"]
 
 
 @schema.shows(schema.STEPS, schema.NOT_PLANNED)
@@ -130,7 +129,7 @@ def plan(
     """
     now = datetime.now(UTC)
     facts = Facts(result, read_age(min_age, "min_age: "), read_age(min_idle, "min_idle: "), now)
-    findings = result.findings[result.findings["check"].isin(CHECKS)].reset_index(drop=True)
+    findings = result.findings[result.findings["check"].isin(_planned())].reset_index(drop=True)
     left = _meant_so(findings)
     every = [
         Found(*cells)
@@ -139,21 +138,26 @@ def plan(
         )
     ]
     wanted = [one for one in every if one.row not in left]
-    deletions, more = deleting.deletions([one for one in wanted if one.check in deleting.CHECKS], facts)
+    deletions, more = deleting.deletions([one for one in wanted if one.remedy == "delete"], facts)
     left |= more
     deleted = {block.steps[0].resource.arn: number for number, block in enumerate(deletions)}
     # What a profile's tags lack goes with the profile.
-    gone = [one for one in every if one.check in tagging.CHECKS and one.resource_arn in deleted]
+    gone = [one for one in every if one.remedy != "delete" and one.resource_arn in deleted]
     deletions = _with_more(deletions, deleted, gone)
     for one in gone:
         left.pop(one.row, None)
-    tags = [one for one in wanted if one.check in tagging.CHECKS and one.resource_arn not in deleted]
+    tags = [one for one in wanted if one.remedy != "delete" and one.resource_arn not in deleted]
     blocks, more = tagging.taggings(tags, set(deleted), facts)
     left |= more
     ordered = sorted([*blocks, *deletions], key=lambda block: block.account_id)
     not_planned = findings.iloc[sorted(left)].assign(reason=[left[row] for row in sorted(left)])
     script = render(ordered, facts.accounts, _told(not_planned), _unseen(result), stamp(now))
     return Plan(_steps(ordered), schema.NOT_PLANNED.conform(not_planned), script)
+
+
+def _planned() -> list[str]:
+    """Return the checks whose findings a plan settles."""
+    return [name for name, one in CHECKS.items() if one.remedy]
 
 
 def _meant_so(findings: pd.DataFrame) -> dict[int, str]:
@@ -203,8 +207,7 @@ def _told(not_planned: pd.DataFrame) -> list[str]:
 
 def _unseen(result: Result) -> list[str]:
     coverage = result.coverage
-    # Nobody asked for required tags who gave no policy.
-    asked = CHECKS if result.policy.required else tuple(name for name in CHECKS if name != tagging.REQUIRED)
+    asked = [name for name in result.asked if name in _planned()]
     coverage = coverage[coverage["check"].isin(asked) & (coverage["status"] != "complete")]
     columns = [coverage[name] for name in ("account_id", "check", "status", "reason")]
     return [f"{account}: {check}: {status}: {reason}" for account, check, status, reason in zip(*columns, strict=True)]

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
-import numpy as np
 import pandas as pd
 
 from iamframe.analysis.plan.reads import ASKED, asked_first
@@ -29,6 +28,8 @@ _ARN = re.compile(
 )
 _ID = re.compile(r"[A-Za-z0-9]{16,128}")
 _REGION = re.compile(r"[a-z0-9-]+")
+# Columns of `roles` and `profiles`, each behind the name of its side.
+_TEXTS = ("arn", "name", "path", "id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,53 +153,39 @@ class Facts:
     def resources(self, arns: Iterable[str]) -> dict[str, Resource]:
         """Return the roles and profiles of these ARNs, those that were shown, by ARN."""
         wanted = pd.Series(sorted(set(arns)), dtype="str")
-        inventory = self.inventory
-        tags: dict[str, dict[str, str]] = defaultdict(dict)
-        some = inventory.tags[is_in(inventory.tags["resource_arn"], wanted)]
-        for arn, key, value in zip(some["resource_arn"], some["tag_key"], some["tag_value"], strict=True):
-            tags[arn][key] = value
-        pairs = self.result.pairs
+        inventory, pairs = self.inventory, self.result.pairs
+        tags = self._tags(wanted)
         untaggable = set(pairs["profile_arn"][pairs["untagged_expected"] & is_in(pairs["profile_arn"], wanted)])
         found = {}
         for kind, frame, side in ((ROLE, inventory.roles, "role"), (PROFILE, inventory.profiles, "profile")):
             rows = frame[is_in(frame[f"{side}_arn"], wanted)]
-            held = self._held(rows["profile_arn"]) if kind == PROFILE else {}
-            managed = rows["is_aws_managed"] if kind == ROLE else np.zeros(len(rows), dtype=bool)
-            used, used_known = (
-                (rows["last_used_at"], rows["last_used_known"])
-                if kind == ROLE
-                else ([pd.NaT] * len(rows), [False] * len(rows))
-            )
-            columns = [rows[f"{side}_{name}"].fillna("") for name in ("arn", "name", "path", "id")]
-            for account, arn, name, path, id_, created, known, reserved, last, told in zip(
-                rows["account_id"],
-                *columns,
-                rows["created_at"],
-                rows["tags_known"],
-                managed,
-                used,
-                used_known,
-                strict=True,
-            ):
+            rows = rows.rename(columns={f"{side}_{name}": name for name in _TEXTS}).fillna(dict.fromkeys(_TEXTS, ""))
+            held = self._held(rows["arn"]) if kind == PROFILE else {}
+            for row in rows.to_dict("records"):
+                arn = row["arn"]
                 maker, is_sure = self._made_by.get(arn, (None, False))
                 found[arn] = Resource(
-                    kind,
-                    account,
-                    arn,
-                    name,
-                    path,
-                    id_,
-                    _time(created),
-                    tags[arn] if known else None,
-                    held.get(arn, ()),
-                    maker,
-                    is_sure,
-                    bool(reserved),
-                    arn in untaggable,
-                    _time(last),
-                    bool(told),
+                    kind=kind,
+                    account_id=row["account_id"],
+                    **{name: row[name] for name in _TEXTS},
+                    created_at=_time(row["created_at"]),
+                    tags=tags[arn] if row["tags_known"] else None,
+                    roles=held.get(arn, ()),
+                    maker=maker,
+                    maker_is_sure=is_sure,
+                    managed=bool(row.get("is_aws_managed", False)),
+                    untaggable=arn in untaggable,
+                    last_used_at=_time(row.get("last_used_at", pd.NaT)),
+                    last_used_known=bool(row.get("last_used_known", False)),
                 )
         return found
+
+    def _tags(self, arns: pd.Series) -> dict[str, dict[str, str]]:
+        tags: dict[str, dict[str, str]] = defaultdict(dict)
+        mine = self.inventory.tags[is_in(self.inventory.tags["resource_arn"], arns)]
+        for arn, key, value in zip(mine["resource_arn"], mine["tag_key"], mine["tag_value"], strict=True):
+            tags[arn][key] = value
+        return tags
 
     def _held(self, profiles: pd.Series) -> dict[str, tuple[str, ...] | None]:
         """Return the ids of the roles in profiles, None where one of them is unknown."""

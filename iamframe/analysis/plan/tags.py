@@ -28,13 +28,10 @@ from iamframe.inventory.columns import is_in, position
 from iamframe.knowledge.makers import own_tag
 from iamframe.messages.text import counted
 
-UNTAGGED_PROFILES, UNTAGGED_ROLES = "untagged_profiles", "untagged_roles"
-DIFFERENCES, REQUIRED = "tag_differences", "missing_required_tags"
-CHECKS = (UNTAGGED_PROFILES, UNTAGGED_ROLES, DIFFERENCES, REQUIRED)
 MOST = 50
 _SIGNS = re.compile(r"[\w.:/=+\-@]", re.ASCII)
 
-Tags = dict[str, str]
+_Tags = dict[str, str]
 
 
 @dataclass
@@ -102,7 +99,7 @@ class _Change:
         self.unfit = {arn: facts.unfit(one, deleting=False) for arn, one in self.members.items()}
         self.wanted = list(star.findings)
         self.settled: list[Found] = []
-        self.sets: dict[str, Tags] = {}
+        self.sets: dict[str, _Tags] = {}
         # Which findings ask for a key on a resource, and where they do not agree on its value.
         self.by: dict[tuple[str, str], set[Found]] = {}
         self.clashing: set[tuple[str, str]] = set()
@@ -120,9 +117,9 @@ class _Change:
     def _is_gone(self, one: Found) -> bool:
         resource = self.members[one.resource_arn]
         after = self._after(resource)
-        if one.check == DIFFERENCES:
+        if one.remedy == "same tags":
             return self.star.role is not None and after == self._after(self.star.role)
-        return not self._violated(resource, after) if one.check == REQUIRED else bool(after)
+        return not self._violated(resource, after) if one.remedy == "required tags" else bool(after)
 
     def _tried(self) -> dict[Found, str]:
         self.sets, self.by, self.clashing = defaultdict(dict), defaultdict(set), set()
@@ -143,14 +140,16 @@ class _Change:
         role = self.star.role
         if role is None:
             return
-        if one.check == DIFFERENCES:
+        if one.remedy == "same tags":
             self._from(self.members[one.resource_arn], role, one)
-        elif one.check == UNTAGGED_ROLES:
+        elif one.resource_arn != role.arn:
+            return
+        elif one.remedy == "any tag":
             for profile in self.star.profiles:
                 self._from(profile, role, one)
             if not self.sets.get(role.arn):
                 raise _Refusal("no profile that stays has tags that could be copied: what they should be is not known")
-        elif one.check == REQUIRED and one.resource_arn == role.arn:
+        else:
             for rule in self._violated(role, role.own_tags):
                 values = {p.own_tags[rule.key] for p in self.star.profiles if rule.key in p.own_tags}
                 self._set(role, rule.key, _only(rule, values), one)
@@ -173,11 +172,11 @@ class _Change:
         if role and role.tags is None:
             raise _Refusal(f"the tags of {role.said} were not read")
         tags = self._after(role) if role else {}
-        if one.check in (DIFFERENCES, UNTAGGED_PROFILES):
+        if one.remedy != "required tags":
             for key, value in tags.items():
                 if profile.own_tags.get(key) != value:
                     self._set(profile, key, value, one)
-            if one.check == UNTAGGED_PROFILES and not tags:
+            if one.remedy == "any tag" and not tags:
                 raise _Refusal("there is no role with tags that could be copied: what they should be is not known")
         else:
             # What has no tags at all is given all of them: a part of them would make it differ from its role.
@@ -204,7 +203,7 @@ class _Change:
         if self.sets[resource.arn].setdefault(key, value) != value:
             self.clashing.add((resource.arn, key))
 
-    def _after(self, resource: Resource) -> Tags:
+    def _after(self, resource: Resource) -> _Tags:
         return resource.own_tags | self.sets.get(resource.arn, {})
 
     # What would be wrong afterwards.
@@ -230,7 +229,7 @@ class _Change:
                 wrong |= dict.fromkeys(touching, f"the tags of {profile.said}, which holds the role too, were not read")
             elif differs and (not differed or (profile.untaggable and self.sets.get(profile.arn))):
                 wrong |= dict.fromkeys(touching, f"{profile.said} and {role.said} would then differ")
-            mine = [one for one in self.wanted if one.check == DIFFERENCES and one.resource_arn == profile.arn]
+            mine = [one for one in self.wanted if one.remedy == "same tags" and one.resource_arn == profile.arn]
             if differs and mine:
                 wrong |= dict.fromkeys(mine, _still(self._after(role), self._after(profile)))
         for arn, key in self.clashing:
@@ -241,7 +240,7 @@ class _Change:
     def _asking(self, resource: Resource) -> set[Found]:
         return {one for (arn, _), asking in self.by.items() if arn == resource.arn for one in asking}
 
-    def _violated(self, resource: Resource, tags: Tags) -> list[RequiredTag]:
+    def _violated(self, resource: Resource, tags: _Tags) -> list[RequiredTag]:
         return [
             rule
             for rule in self.rules
@@ -257,7 +256,7 @@ def _only(rule: RequiredTag, values: Iterable[str]) -> str:
     return allowed[0]
 
 
-def _still(role: Tags, profile: Tags) -> str:
+def _still(role: _Tags, profile: _Tags) -> str:
     keys = sorted(key for key in role.keys() | profile.keys() if role.get(key) != profile.get(key))
     return f"{', '.join(keys)} would differ all the same: which is right is for you to say"
 
@@ -273,32 +272,16 @@ def _takes(text: str, longest: int) -> bool:
 
 def _block(change: _Change, facts: Facts) -> Block:
     members = [change.members[arn] for arn in change.sets]
-    role = change.star.role
-    # What is copied must still stand where it was read.
+    # The script checks the resources that tags are copied from, too.
     sources = {
         arn: change.members[arn]
         for one in change.settled
         for arn in (one.resource_arn, one.related_arn)
         if arn in change.members
     }
-    guarded = {one.arn: one for one in (role, *members) if one} | sources
-    steps = [unchanged(one) for one in guarded.values()]
-    replaced = []
-    for one in members:
-        tags = change.sets[one.arn]
-        old = {key: one.own_tags[key] for key in tags if key in one.own_tags}
-        new = [key for key in tags if key not in old]
-        other = "role" if one.kind == PROFILE else "profile"
-        replaced += [
-            f"on {one.said} the {other}'s {key}={tags[key]!r} takes the place of {value!r}"
-            for key, value in old.items()
-        ]
-        undo = [on(one, "untag", tag_keys=json.dumps(new))] if new else []
-        undo += [on(one, "tag", tags=tags_json(old))] if old else []
-        cannot = "what permissions and cost reports that go by tags did in between stays done"
-        steps.append(
-            Command(one, "tag", on(one, "tag", tags=tags_json(tags)), undo=" && ".join(undo), cannot_undo=cannot)
-        )
+    guarded = {one.arn: one for one in (change.star.role, *members) if one} | sources
+    steps = [*map(unchanged, guarded.values()), *(_tagging(one, change.sets[one.arn]) for one in members)]
+    replaced = [said for one in members for said in _replaced(one, change.sets[one.arn])]
     names = " and ".join(one.said for one in members[:2]) + (
         f" and {len(members) - 2} more" if len(members) > 2 else ""
     )
@@ -315,3 +298,22 @@ def _block(change: _Change, facts: Facts) -> Block:
         None,
         tuple(steps),
     )
+
+
+def _tagging(one: Resource, tags: _Tags) -> Command:
+    old = {key: one.own_tags[key] for key in tags if key in one.own_tags}
+    new = [key for key in tags if key not in old]
+    undo = [on(one, "untag", tag_keys=json.dumps(new))] if new else []
+    undo += [on(one, "tag", tags=tags_json(old))] if old else []
+    cannot = "what permissions and cost reports that go by tags did in between stays done"
+    return Command(one, "tag", on(one, "tag", tags=tags_json(tags)), undo=" && ".join(undo), cannot_undo=cannot)
+
+
+def _replaced(one: Resource, tags: _Tags) -> list[str]:
+    """Return a sentence per value that the other side's value replaces."""
+    other = "role" if one.kind == PROFILE else "profile"
+    return [
+        f"on {one.said} the {other}'s {key}={value!r} takes the place of {one.own_tags[key]!r}"
+        for key, value in tags.items()
+        if key in one.own_tags
+    ]
