@@ -27,7 +27,7 @@ from iamframe.inventory.columns import (
     take,
     texts,
 )
-from iamframe.knowledge.names import canonical_key, shown, variant_kinds
+from iamframe.knowledge.names import canonical_key, spell_out, variant_kinds
 
 _ON_PROFILE = "aws iam tag-instance-profile --instance-profile-name="
 _ON_ROLE = "aws iam tag-role --role-name="
@@ -320,7 +320,7 @@ def tag_key_variants(tags: pd.DataFrame, roles: pd.DataFrame) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for (account, _), keys in groups.items():
         if len(keys) > 1:
-            spelled = ", ".join(f"{shown(key)} ({count})" for key, count in sorted(keys, key=lambda k: (-k[1], k[0])))
+            spelled = ", ".join(f"{spell_out(key)} ({count})" for key, count in sorted(keys, key=lambda k: (-k[1], k[0])))
             kinds = " and ".join(variant_kinds([key for key, _ in keys]))
             most = max(keys, key=lambda k: k[1])[0]
             rows.append({"account_id": account, "resource_name": most, "detail": f"differ by {kinds}: {spelled}"})

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from iamframe.knowledge.names import shown
+from iamframe.knowledge.names import spell_out
 from iamframe.messages.text import counted, printable
 
 # JupyterLab renders text between two `$`, as in the command `'$Latest' '$Default'`, as a formula, except in elements of
@@ -80,10 +80,10 @@ class Table:
         if any(name is not None for name in index.names) or not pd.api.types.is_integer_dtype(index):
             if len(frame):
                 frame = pd.concat([frame.index.to_frame(index=False), frame.reset_index(drop=True)], axis=1)
-            head = [*(shown(str(name or "")) for name in index.names), *head]
+            head = [*(spell_out(str(name or "")) for name in index.names), *head]
         columns = [
             # A `detail` already spells out the letters of the names that it quotes.
-            [_cell(value, str if name == "detail" else shown) for value in frame.iloc[:, at].astype(object)]
+            [_cell(value, str if name == "detail" else spell_out) for value in frame.iloc[:, at].astype(object)]
             for at, name in enumerate(frame.columns)
         ]
         return head, [list(row) for row in zip(*columns, strict=True)]
@@ -113,7 +113,7 @@ def table(frame: pd.DataFrame | pd.Series, rows: int = 100) -> Table:
 
 def _heading(name: object) -> str:
     parts = [str(part) for part in name] if isinstance(name, tuple) else [str(name)]
-    return shown(" ".join(filter(None, parts)))
+    return spell_out(" ".join(filter(None, parts)))
 
 
 def _cell(value: Any, spelled: Callable[[str], str]) -> object:

@@ -30,7 +30,7 @@ from iamframe.sources.fleet import (
 )
 from iamframe.sources.journal import Journal
 from iamframe.sources.progress import Progress, silent
-from iamframe.sources.progress import shown as shown_progress
+from iamframe.sources.progress import progress_bars as shown_progress
 from iamframe.sources.records import Account, Answer, Gap, Plan, References, Tally
 from iamframe.sources.refusals import Refused
 from iamframe.sources.sessions import DEFAULT_REGION, check_regions, first_failure, open_session, source_name

@@ -14,7 +14,7 @@ from iamframe.errors import IamframeError, SourceError, StoreError
 from iamframe.inventory.build import build_inventory
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.snapshot import UNFINISHED, is_snapshot, move_back, read_snapshot, refuse_others
-from iamframe.sources.archives import shown, whole_file
+from iamframe.sources.archives import display_path, whole_file
 from iamframe.sources.files import read_files
 from iamframe.sources.runs import NotARun
 
@@ -57,7 +57,7 @@ def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
     for source in sources:
         if source not in (SAMPLE, "") and is_snapshot(source):
             if not alone:
-                raise SourceError(f"{shown(source)}: is a snapshot, which is not merged with others; name it alone")
+                raise SourceError(f"{display_path(source)}: is a snapshot, which is not merged with others; name it alone")
             return open_snapshot(source)
     if SAMPLE not in sources:
         return load_files(*sources)
@@ -113,7 +113,7 @@ def load_files(*paths: str | os.PathLike[str]) -> Inventory:
     if not paths:
         raise SourceError("no file given; name a file or folder that holds what the AWS CLI printed")
     # A folder of the user's that is called `sample` is not the sample.
-    names = [shown(path) for path in paths]
+    names = [display_path(path) for path in paths]
     sources = [f"./{name}" if name == SAMPLE else name for name in names]
     try:
         return build_inventory(read_files(paths), sources)
@@ -168,7 +168,7 @@ def take_snapshot(out: str | os.PathLike[str], *sources: str | os.PathLike[str],
     except (OSError, ValueError) as error:
         # A name may be longer than any file system takes.
         why = getattr(error, "strerror", None) or error
-        raise StoreError(f"{shown(folder)[:200]}: cannot be looked at ({why}); name another folder") from error
+        raise StoreError(f"{display_path(folder)[:200]}: cannot be looked at ({why}); name another folder") from error
     is_fleet = live.get("accounts") is not None or live.get("role_name") is not None
     keep = {"journals": unfinished} if is_fleet else {"journal": unfinished / "account.jsonl"}
     try:
@@ -205,8 +205,8 @@ def _note_call(unfinished: Path, sources: list[str], live: dict[str, Any]) -> No
         raise StoreError(f"{unfinished}: cannot be written ({error.strerror}); name another folder") from error
     if noted != call:
         raise StoreError(
-            f"{shown(unfinished.parent)}: holds an unfinished snapshot of other sources or options; finish it with the "
-            f"same command, delete {shown(unfinished)}, or name another folder"
+            f"{display_path(unfinished.parent)}: holds an unfinished snapshot of other sources or options; finish it with the "
+            f"same command, delete {display_path(unfinished)}, or name another folder"
         )
 
 

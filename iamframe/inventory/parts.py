@@ -27,7 +27,7 @@ import pyarrow as pa
 
 from iamframe.errors import SchemaError, StoreError
 from iamframe.inventory.schema import FRAMES, Frame
-from iamframe.sources.archives import FORMAT, MANIFEST, open_file, shown, whole_file
+from iamframe.sources.archives import FORMAT, MANIFEST, open_file, display_path, whole_file
 from iamframe.version import __version__
 
 FORMAT_VERSION = 1
@@ -198,9 +198,9 @@ def head_of(text: bytes | None) -> Head | None:
 
 def read_manifest(place: Path, text: bytes | None) -> Manifest:
     """Return the manifest of the snapshot in a folder; StoreError if it is missing, damaged, or of a newer format."""
-    name, head = shown(place / MANIFEST), head_of(text)
+    name, head = display_path(place / MANIFEST), head_of(text)
     if text is None:
-        raise StoreError(f"{name}: is not there or cannot be read, so {shown(place)} is no snapshot; name its folder")
+        raise StoreError(f"{name}: is not there or cannot be read, so {display_path(place)} is no snapshot; name its folder")
     if head and head.format_version > FORMAT_VERSION:
         raise StoreError(
             f"{name}: is of format {head.format_version}, and this iamframe reads up to {FORMAT_VERSION}; "
@@ -249,7 +249,7 @@ def _read_frame(place: Path, frame: Frame, stored: _Stored) -> pd.DataFrame:
         return frame.from_arrow(table.combine_chunks())
     except (OSError, pa.ArrowException, SchemaError) as error:
         raise StoreError(
-            f"{shown(folder)}: holds what this iamframe cannot use ({' '.join(str(error).split())}); "
+            f"{display_path(folder)}: holds what this iamframe cannot use ({' '.join(str(error).split())}); "
             "load its sources again"
         ) from error
 
@@ -265,7 +265,7 @@ def _refuse_others(folder: Path, own: set[str]) -> None:
     # Readers pass over hidden files, such as the notes of file managers.
     others = sorted(name for name in more if not name.rpartition("/")[2].startswith((".", "_")))
     if others:
-        raise StoreError(f"{shown(folder / others[0])}: is no part of the snapshot; move it away, or save it again")
+        raise StoreError(f"{display_path(folder / others[0])}: is no part of the snapshot; move it away, or save it again")
 
 
 def _read_part(file: Path, part: _Part) -> pa.Table:
@@ -277,9 +277,9 @@ def _read_part(file: Path, part: _Part) -> pa.Table:
             data = opened.read() if os.fstat(opened.fileno()).st_size == part.bytes else b""
     except OSError as error:
         what = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
-        raise StoreError(f"{shown(file)}: {what}; copy or save the snapshot anew") from error
+        raise StoreError(f"{display_path(file)}: {what}; copy or save the snapshot anew") from error
     if sha256(data).hexdigest() != part.sha256:
-        raise StoreError(f"{shown(file)}: is damaged or was changed; copy or save the snapshot anew")
+        raise StoreError(f"{display_path(file)}: is damaged or was changed; copy or save the snapshot anew")
     return pq.ParquetFile(pa.BufferReader(data)).read()
 
 

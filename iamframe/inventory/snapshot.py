@@ -21,7 +21,7 @@ import pandas as pd
 
 from iamframe.errors import StoreError
 from iamframe.inventory.parts import head_of, manifest_text, read_frames, read_manifest, write_frames
-from iamframe.sources.archives import MANIFEST, shown
+from iamframe.sources.archives import MANIFEST, display_path
 
 # The folder in which a live load keeps its answers until the snapshot is complete.
 UNFINISHED = "unfinished"
@@ -46,7 +46,7 @@ def write_snapshot(
         # A link to a folder stays a link; its target is replaced.
         place = Path(folder).resolve()
     except (OSError, ValueError) as error:
-        raise StoreError(f"{shown(folder)[:200]}: is no name of a folder ({error}); name another one") from error
+        raise StoreError(f"{display_path(folder)[:200]}: is no name of a folder ({error}); name another one") from error
     new = place.with_name(f".{place.name}.iamframe-new-{secrets.token_hex(4)}")
     try:
         refuse_others(folder)
@@ -57,7 +57,7 @@ def write_snapshot(
         _replace(place, new)
     except OSError as error:
         raise StoreError(
-            f"{shown(folder)}: cannot be written ({error.strerror or error}), and what was there is as it was; "
+            f"{display_path(folder)}: cannot be written ({error.strerror or error}), and what was there is as it was; "
             "name another folder"
         ) from error
     finally:
@@ -73,7 +73,7 @@ def read_snapshot(folder: str | os.PathLike[str]) -> tuple[dict[str, pd.DataFram
         try:
             if text is None and (place / UNFINISHED).is_dir():
                 raise StoreError(
-                    f"{shown(folder)}: is an unfinished snapshot; run the `iamframe snapshot` that began it again"
+                    f"{display_path(folder)}: is an unfinished snapshot; run the `iamframe snapshot` that began it again"
                 )
             manifest = read_manifest(place, text)
             # Checksums keep files of two snapshots apart.
@@ -82,7 +82,7 @@ def read_snapshot(folder: str | os.PathLike[str]) -> tuple[dict[str, pd.DataFram
             # Another process may have replaced the folder meanwhile: then nothing is damaged.
             if manifest_text(_readable(Path(folder))) == text:
                 raise
-    raise StoreError(f"{shown(folder)}: is being replaced again and again; open it when that has ended")
+    raise StoreError(f"{display_path(folder)}: is being replaced again and again; open it when that has ended")
 
 
 def _old(place: Path) -> Path:
@@ -115,7 +115,7 @@ def _readable(place: Path) -> Path:
 
 def refuse_others(folder: str | os.PathLike[str]) -> None:
     """Raise StoreError for a folder that is no snapshot, or that holds other files besides."""
-    place, name = Path(folder).resolve(), shown(folder)
+    place, name = Path(folder).resolve(), display_path(folder)
     if not place.exists():
         return
     if not place.is_dir():
@@ -124,7 +124,7 @@ def refuse_others(folder: str | os.PathLike[str]) -> None:
     own = {UNFINISHED, *((MANIFEST, *head.frames) if head else ())}
     other = min({entry.name for entry in place.iterdir()} - own, default=None)
     if other is not None:
-        what = f"holds {shown(other)} besides a snapshot" if head else "is not empty and holds no snapshot"
+        what = f"holds {display_path(other)} besides a snapshot" if head else "is not empty and holds no snapshot"
         raise StoreError(f"{name}: {what}, and is left as it is; name another folder")
 
 
@@ -140,7 +140,7 @@ def move_back(folder: str | os.PathLike[str]) -> None:
         # Another process may have been quicker.
         if not place.exists():
             raise StoreError(
-                f"{shown(folder)}: what was there is {shown(old)} and cannot be moved back ({error.strerror}); "
+                f"{display_path(folder)}: what was there is {display_path(old)} and cannot be moved back ({error.strerror}); "
                 "rename it by hand"
             ) from error
         return

@@ -152,7 +152,7 @@ def variant_kinds(keys: list[str]) -> list[str]:
     return [kind for kind in ("case", "space", "width", "separator", "look-alike", "invisible") if kind in differing]
 
 
-def shown(text: str) -> str:
+def spell_out(text: str) -> str:
     """Return a text, followed by its letters as escapes in brackets if they may deceive a reader."""
     spelled = "".join(
         c if c.isascii() and c.isprintable() else f"\\u{ord(c):04x}" if ord(c) < 0x10000 else f"\\U{ord(c):08x}"

@@ -40,7 +40,7 @@ from iamframe.inventory import schema
 from iamframe.inventory.build import joined
 from iamframe.inventory.columns import texts
 from iamframe.knowledge.operations import UNKNOWN_ACCOUNT
-from iamframe.sources.archives import shown, whole_file
+from iamframe.sources.archives import display_path, whole_file
 
 if TYPE_CHECKING:
     from iamframe.analysis.compare import Changes
@@ -649,7 +649,7 @@ def mask_for(key: bool | str | os.PathLike[str], folder: Path) -> Mask:
         content = whole_file(file, pipe=True).strip()
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
-        raise ReportError(f"{shown(file)[:200]}: the key cannot be read or made ({why}); name another file") from error
+        raise ReportError(f"{display_path(file)[:200]}: the key cannot be read or made ({why}); name another file") from error
     if not KEY_BYTES <= len(content) <= MAX_KEY_BYTES:
         # What is longer is a document that was named by mistake, and that others may have.
         raise ReportError(

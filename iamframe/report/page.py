@@ -20,7 +20,7 @@ from iamframe.checks.registry import CHECKS, STATUSES
 from iamframe.checks.result import Result
 from iamframe.inventory.columns import texts
 from iamframe.knowledge.makers import GUESS
-from iamframe.knowledge.names import shown as spelled
+from iamframe.knowledge.names import spell_out as spelled
 from iamframe.messages.text import SEVERITIES
 from iamframe.report import charts as pictures
 from iamframe.report.translate import Translator

@@ -127,20 +127,20 @@ def pieces(source: str | os.PathLike[str]) -> Iterator[Piece]:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         raise SourceError(
-            f"{shown(path)}: no such file or folder; check the path, or use `sample` for the fictional sample"
+            f"{display_path(path)}: no such file or folder; check the path, or use `sample` for the fictional sample"
         ) from None
     except (OSError, ValueError) as error:
-        raise SourceError(f"{shown(path)[:200]}: cannot be looked at ({_reason(error)}); check the path") from error
+        raise SourceError(f"{display_path(path)[:200]}: cannot be looked at ({_reason(error)}); check the path") from error
     if stat.S_ISDIR(mode):
         yield from _folder(path)
     elif stat.S_ISREG(mode):
         folders = path.resolve().parent.parts
         yield from _file(path, folders, len(folders))
     else:
-        raise SourceError(f"{shown(path)}: is neither a file nor a folder; save what it prints to a file and name that")
+        raise SourceError(f"{display_path(path)}: is neither a file nor a folder; save what it prints to a file and name that")
 
 
-def shown(path: str | os.PathLike[str]) -> str:
+def display_path(path: str | os.PathLike[str]) -> str:
     """Return a path as text that fits on one line of a message and in any file."""
     try:
         text = os.fsencode(path).decode(errors="replace")
@@ -162,7 +162,7 @@ def _failed_read(error: OSError) -> Unreadable:
 def _folder(root: Path) -> Iterator[Piece]:
     def refuse(error: OSError) -> None:
         raise SourceError(
-            f"{shown(error.filename)}: cannot be listed ({error.strerror}); ask for permission to read it"
+            f"{display_path(error.filename)}: cannot be listed ({error.strerror}); ask for permission to read it"
         )
 
     depth = len(root.resolve().parts)
@@ -202,7 +202,7 @@ def _without_gz(name: str) -> str:
 
 
 def _file(path: Path, folders: tuple[str, ...], root: int) -> Iterator[Piece]:
-    label = shown(path)
+    label = display_path(path)
     try:
         size = path.stat().st_size
     except OSError as error:
@@ -268,7 +268,7 @@ def _zip_members(label: str, folders: tuple[str, ...], path: Path, root: int) ->
         inner = PurePosixPath(entry.filename.replace("\\", "/"))
         if not inner.name or entry.is_dir() or not _is_wanted(inner.name):
             continue
-        place = f"{label}/{shown(entry.filename)}"
+        place = f"{label}/{display_path(entry.filename)}"
         if stat.S_ISLNK(entry.external_attr >> 16):
             sentence = "is a link inside an archive, which is not followed; pack the file itself"
             yield _broken(place, folders, root, sentence)

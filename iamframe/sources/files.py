@@ -16,7 +16,7 @@ from msgspec import Raw
 
 from iamframe.errors import SourceError
 from iamframe.sources import cloudtrail, config, iam, references, shapes, steampipe, terraform
-from iamframe.sources.archives import DENIED, Piece, Unreadable, pieces, shown
+from iamframe.sources.archives import DENIED, Piece, Unreadable, pieces, display_path
 from iamframe.sources.denied import read_denied
 from iamframe.sources.documents import (
     Value,
@@ -63,10 +63,10 @@ def read_files(sources: Iterable[Any], *, in_runs: bool = True) -> Iterator[Answ
     labels = []
     found: dict[tuple[str, ...], tuple[str, Piece]] = {}
     for source in sources:
-        labels.append(shown(source))
+        labels.append(display_path(source))
         for piece in pieces(source):
             # A file that lies in two of the sources is read once.
-            found.setdefault(piece.place, (shown(source), piece))
+            found.setdefault(piece.place, (display_path(source), piece))
     reading = Reading(in_runs)
     # Files are read in the order of their places, so the order of the sources changes nothing.
     yield from _answers(reading, [found[place] for place in sorted(found)])

@@ -19,7 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from iamframe.errors import SourceError
 from iamframe.knowledge.arn import partition_of
-from iamframe.sources.archives import shown, whole_file
+from iamframe.sources.archives import display_path, whole_file
 from iamframe.sources.client import Asker
 from iamframe.sources.guards import guard_requests
 from iamframe.sources.records import make_decoders
@@ -56,7 +56,7 @@ class Member(msgspec.Struct, frozen=True):
 
 def members_of(accounts: Any) -> list[Member]:
     """Return the accounts of a CSV file, a DataFrame, or an iterable of ids or mappings with those columns."""
-    where = shown(accounts)[:200] if isinstance(accounts, (str, os.PathLike)) else "accounts"
+    where = display_path(accounts)[:200] if isinstance(accounts, (str, os.PathLike)) else "accounts"
     members: dict[str, Member] = {}
     for number, row in enumerate(_rows(accounts, where), 1):
         if row:

@@ -12,7 +12,7 @@ Progress = Callable[[str, int, int], None]
 
 
 @contextmanager
-def shown(progress: bool | Progress | None) -> Iterator[Progress]:
+def progress_bars(progress: bool | Progress | None) -> Iterator[Progress]:
     """Give a function to call with a stage, its finished count and its total so far.
 
     True shows bars, False shows nothing, None shows bars in a terminal or a notebook; a function is given back.

@@ -25,7 +25,7 @@ from iamframe.inventory import views
 from iamframe.inventory.columns import Bools, is_in
 from iamframe.inventory.completeness import account_lists
 from iamframe.inventory.inventory import Inventory
-from iamframe.knowledge.names import shown
+from iamframe.knowledge.names import spell_out
 from iamframe.knowledge.surfaces import known_facts
 from iamframe.messages.text import counted
 
@@ -193,7 +193,7 @@ def plot_tag_coverage(inventory: Inventory, ax: Axes | None = None, keys: Iterab
     if sides.empty:
         return _say_none(ax, "roles or profiles", inventory, "roles", "profiles")
     _draw_cells(
-        ax, percent.to_numpy(), labels, [_short(shown(key) if key.isprintable() else key, 30) for key in chosen]
+        ax, percent.to_numpy(), labels, [_short(spell_out(key) if key.isprintable() else key, 30) for key in chosen]
     )
     accounts = sides.index.get_level_values("account_id")
     ax.hlines(np.flatnonzero(accounts[1:] != accounts[:-1]) + 1, 0, len(chosen), color=_EDGE, linewidth=1.5)

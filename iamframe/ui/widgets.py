@@ -18,7 +18,7 @@ from iamframe.checks.result import said_not_complete
 from iamframe.errors import IamframeError, missing_extra
 from iamframe.inventory import display
 from iamframe.inventory.inventory import Inventory
-from iamframe.knowledge.names import shown
+from iamframe.knowledge.names import spell_out
 from iamframe.messages.text import SEVERITIES, counted
 from iamframe.ui import exploring
 from iamframe.ui.exploring import Filter
@@ -240,7 +240,7 @@ class Explorer:
         self._filter()
 
     def _keys(self) -> None:
-        keys = [(shown(key), key) for key in exploring.tag_keys(self.result, self.result.findings)]
+        keys = [(spell_out(key), key) for key in exploring.tag_keys(self.result, self.result.findings)]
         self.tag_key.options = [("any", _NO_KEY), *keys]
         self.group_by.options = [("nothing", _NO_KEY), *keys]
 
@@ -251,7 +251,7 @@ class Explorer:
         if key != _NO_KEY:
             options += [("not tagged with it", ("no", None)), ("not known: tags not read", ("unknown", None))]
             values = exploring.tag_values(self.result, self.result.findings, key)
-            options += [(shown(value) or "(empty)", ("yes", value)) for value in values]
+            options += [(spell_out(value) or "(empty)", ("yes", value)) for value in values]
         self._held = True
         self.tag_value.options = options
         self._held = False
@@ -312,13 +312,13 @@ class Explorer:
         rows = exploring.grouped(self.result, self.findings, key)
         words = {"no": "(not tagged with it)", "unknown": "(tags not read)"}
         named = [
-            words.get(tagged) or (shown(value) or "(empty)")
+            words.get(tagged) or (spell_out(value) or "(empty)")
             for value, tagged in zip(rows["tag_value"], rows["tagged"], strict=True)
         ]
         numbers = rows[["findings", *SEVERITIES]].to_numpy(dtype=object).tolist()
         body = [(name, *counts) for name, counts in zip(named, numbers, strict=True)]
-        caption = f"Findings by the tag {shown(key)}; one whose sides carry two values counts twice"
-        _show(self.grouped, display.html_table((shown(key), "findings", *SEVERITIES), body, caption=caption))
+        caption = f"Findings by the tag {spell_out(key)}; one whose sides carry two values counts twice"
+        _show(self.grouped, display.html_table((spell_out(key), "findings", *SEVERITIES), body, caption=caption))
 
     def _turn(self, by: int) -> None:
         self._start += by * self._size

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iamframe.knowledge.names import canonical_key, relation, shown, variant_kinds
+from iamframe.knowledge.names import canonical_key, relation, spell_out, variant_kinds
 
 GREEK_OWNER = "\u039fwner"
 WIDE_OWNER = "\uff2fwner"
@@ -179,7 +179,7 @@ def test_two_keys_that_differ_in_two_ways_differ_by_both(keys: list[str], kinds:
     ],
 )
 def test_what_may_deceive_is_spelled_out_behind_it(text: str, expected: str) -> None:
-    assert shown(text) == expected
+    assert spell_out(text) == expected
 
 
 @given(text=st.text())
@@ -194,7 +194,7 @@ def test_case_and_separators_make_no_other_key(text: str) -> None:
 
 @given(text=st.text())
 def test_any_text_is_shown_and_its_spelling_is_printable_ascii(text: str) -> None:
-    spelling = shown(text).removeprefix(text)
+    spelling = spell_out(text).removeprefix(text)
     assert spelling.isascii()
     assert spelling.isprintable()
 

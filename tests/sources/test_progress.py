@@ -10,7 +10,7 @@ import pytest
 from accounts import add, load
 
 from iamframe.practice import PracticeAccount
-from iamframe.sources.progress import shown
+from iamframe.sources.progress import progress_bars
 
 COMMAND = [sys.executable, "-m", "iamframe.ui.cli", "check", "aws", "--only", "empty_profiles"]
 
@@ -63,13 +63,13 @@ def test_a_terminal_is_shown_the_stages(account: PracticeAccount) -> None:
 
 
 def test_bars_are_named_after_stages_alone(capsys: pytest.CaptureFixture[str]) -> None:
-    with shown(progress=True) as show:
+    with progress_bars(progress=True) as show:
         show("profiles", 1, 2)
         show("profiles", 2, 2)
     assert "profiles" in capsys.readouterr().err
 
 
 def test_false_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    with shown(progress=False) as show:
+    with progress_bars(progress=False) as show:
         show("profiles", 1, 2)
     assert capsys.readouterr().err == ""
