@@ -10,7 +10,7 @@ import commands
 import pandas as pd
 
 import iamframe
-from iamframe.knowledge.operations import READS
+from iamframe.knowledge.operations import OPERATIONS
 from iamframe.practice import PracticeAccount
 
 ID = "123456789012"
@@ -18,7 +18,7 @@ TRUST = (
     '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"%s"},"Action":"sts:AssumeRole"}]}'
 )
 EC2 = TRUST % "ec2.amazonaws.com"
-IAM_READS = [read.operation for read in READS if read.service == "iam"]
+IAM_READS = [read.operation for read in OPERATIONS if read.service == "iam"]
 
 
 def load(account: PracticeAccount, **options: Any) -> iamframe.Inventory:

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.inventory import schema
-from iamframe.inventory.columns import Positions, is_in, position, texts
+from iamframe.inventory.columns import Positions, as_arrow, index_in, is_in
 from iamframe.inventory.inventory import Inventory
-from iamframe.inventory.views import taggable
+from iamframe.inventory.views import taggable_resources
 from iamframe.knowledge.surfaces import Fact, known_facts
 
 _MISSED = {"yes": "no", "no": "yes", "condition": "unless", "unknown": "unknown"}
@@ -34,7 +34,7 @@ def blind_spots(inventory: Inventory) -> pd.DataFrame:
     of 100,000 roles has millions of rows; `blind_spot_counts` has them counted.
     """
     parts = []
-    for kind, (frame, key) in taggable(inventory).items():
+    for kind, (frame, key) in taggable_resources(inventory).items():
         facts = [fact for fact in known_facts() if fact.resource_type == kind and fact.answer != "yes"]
         fact, row = np.repeat(np.arange(len(facts)), len(frame)), np.tile(np.arange(len(frame)), len(facts))
         tagged = pa.array(_TAGGED).take(pa.array(_tagged(inventory, frame, key)))
@@ -47,7 +47,9 @@ def blind_spots(inventory: Inventory) -> pd.DataFrame:
             "missed": [_MISSED[f.answer] for f in facts],
             "reason": [_reason(f) for f in facts],
         }
-        columns = {name: texts(values).dictionary_encode().take(pa.array(row)) for name, values in of_resource.items()}
+        columns = {
+            name: as_arrow(values).dictionary_encode().take(pa.array(row)) for name, values in of_resource.items()
+        }
         columns |= {name: pa.array(said).dictionary_encode().take(pa.array(fact)) for name, said in of_fact.items()}
         parts.append(pa.table(columns).select(schema.BLIND_SPOTS.names))
     return schema.BLIND_SPOTS.from_arrow(pa.concat_tables(parts).unify_dictionaries())
@@ -75,9 +77,9 @@ def blind_spot_counts(inventory: Inventory) -> pd.DataFrame:
 def tagged_counts(inventory: Inventory) -> dict[tuple[str, str], list[int]]:
     """Return, per account and resource type that it has, how many are tagged, untagged, and of unknown tags."""
     counts: dict[tuple[str, str], list[int]] = {}
-    for kind, (frame, key) in taggable(inventory).items():
-        accounts = pc.unique(texts(frame["account_id"]))
-        cell = position(frame["account_id"], accounts) * len(_TAGGED) + _tagged(inventory, frame, key)
+    for kind, (frame, key) in taggable_resources(inventory).items():
+        accounts = pc.unique(as_arrow(frame["account_id"]))
+        cell = index_in(frame["account_id"], accounts) * len(_TAGGED) + _tagged(inventory, frame, key)
         by_cell = np.bincount(cell, minlength=len(accounts) * len(_TAGGED)).reshape(-1, len(_TAGGED))
         counts |= {(account, kind): by_cell[i].tolist() for i, account in enumerate(accounts.to_pylist())}
     return counts

@@ -24,20 +24,20 @@ from iamframe.inventory.columns import (
     Bools,
     Positions,
     Texts,
+    as_arrow,
     concat,
+    index_in,
     is_in,
-    joined_by_group,
+    join_by_group,
     joined_key,
-    position,
-    take,
-    take_flag,
-    texts,
+    lookup,
+    lookup_flag,
 )
 from iamframe.inventory.inventory import Inventory
 from iamframe.knowledge.names import canonical_key
 from iamframe.knowledge.operations import UNKNOWN_ACCOUNT
 from iamframe.knowledge.trust import same_policy, what_changed
-from iamframe.messages.text import SEVERITIES, counted
+from iamframe.messages.text import SEVERITIES, pluralize
 
 if TYPE_CHECKING:
     import os
@@ -107,7 +107,7 @@ class Changes:
         kinds = ", ".join(f"{counts[kind]:,} {kind.replace('_', ' ')}" for kind in KINDS if kind in counts)
         found = self.findings["change"].value_counts()
         findings = ", ".join(f"{found[way]:,} {way}" for way in ("new", "gone") if way in found)
-        things = counted(len(self.not_compared), "thing") if len(self.not_compared) else ""
+        things = pluralize(len(self.not_compared), "thing") if len(self.not_compared) else ""
         nothing = "no change in what could be compared" if things else "no change"
         if things and self.is_empty:
             return f"{nothing}; {things} could not be"
@@ -188,7 +188,7 @@ class _Matched:
         self.frames = [_of_accounts(getattr(one.inventory, f"{kind}s"), both) for one in (old, new)]
         self.whole = [one.lists["account_id"][one.lists[f"{kind}s_whole"]] for one in (old, new)]
         was, now = self.frames
-        where = position(was[f"{kind}_arn"], now[f"{kind}_arn"])
+        where = index_in(was[f"{kind}_arn"], now[f"{kind}_arn"])
         self.alone = [np.flatnonzero(where < 0), np.flatnonzero(~is_in(now[f"{kind}_arn"], was[f"{kind}_arn"]))]
         renamed = self._same_name()
         self.alone = [np.setdiff1d(alone, mine) for alone, mine in zip(self.alone, renamed, strict=True)]
@@ -196,7 +196,7 @@ class _Matched:
         # Per resource that is on both sides, its row in each.
         self.rows = [np.append(kept, renamed[0]), np.append(where[kept], renamed[1])]
         self.renamed = [
-            texts(frame[f"{kind}_arn"]).take(pa.array(r)) for frame, r in zip(self.frames, renamed, strict=True)
+            as_arrow(frame[f"{kind}_arn"]).take(pa.array(r)) for frame, r in zip(self.frames, renamed, strict=True)
         ]
         self.arns = [self.column(f"{kind}_arn", side) for side in (0, 1)]
         self.accounts = self.column("account_id", 1)
@@ -212,7 +212,7 @@ class _Matched:
 
     def column(self, name: str, side: int) -> pa.Array:
         """Return a column of the resources on both sides, as one side has it, in text."""
-        return texts(self.frames[side][name]).take(pa.array(self.rows[side]))
+        return as_arrow(self.frames[side][name]).take(pa.array(self.rows[side]))
 
     def flag(self, name: str) -> list[Bools]:
         """Return a flag of the resources on both sides, as each side has it."""
@@ -229,12 +229,13 @@ class _Matched:
             rows = frame.iloc[alone]
             key = _name_key(rows["account_id"], rows[f"{self.kind}_name"])
             named = pc.and_(
-                texts(rows[f"{self.kind}_name"]).is_valid(), pc.not_equal(texts(rows["account_id"]), UNKNOWN_ACCOUNT)
+                as_arrow(rows[f"{self.kind}_name"]).is_valid(),
+                pc.not_equal(as_arrow(rows["account_id"]), UNKNOWN_ACCOUNT),
             )
             codes = np.asarray(key.dictionary_encode().indices)
             once = np.bincount(codes)[codes] == 1 if len(codes) else np.zeros(0, dtype=bool)
             keys.append(pc.if_else(pc.and_(named, pa.array(once)), key, _NULL))
-        where = position(*keys)
+        where = index_in(*keys)
         return [self.alone[0][where >= 0], self.alone[1][where[where >= 0]]]
 
 
@@ -244,7 +245,7 @@ def _of_accounts(frame: pd.DataFrame, accounts: pd.Series) -> pd.DataFrame:
 
 
 def _name_key(accounts: Texts, names: Texts) -> pa.Array:
-    return joined_key(accounts, pc.utf8_lower(texts(names)))
+    return joined_key(accounts, pc.utf8_lower(as_arrow(names)))
 
 
 class _Same:
@@ -258,13 +259,13 @@ class _Same:
 
     def keys(self, arns: Texts, accounts: Texts, side: int) -> pa.Array:
         """Return the keys of ARNs of one side; of a role that is known there by name alone, as the other has it."""
-        arns = texts(arns)
+        arns = as_arrow(arns)
         by_name = pc.fill_null(pc.starts_with(arns, "name:"), pa.scalar(False))
         if pc.any(by_name).as_py():
             name = pc.if_else(by_name, pc.utf8_slice_codeunits(arns, 5), _NULL)
-            known = take(self.arns[1 - side], position(_name_key(accounts, name), self.names[1 - side]))
+            known = lookup(self.arns[1 - side], index_in(_name_key(accounts, name), self.names[1 - side]))
             arns = pc.if_else(by_name, pc.coalesce(known, concat("name:", pc.utf8_lower(name))), arns)
-        return pc.coalesce(take(self.old, position(arns, self.new)), arns)
+        return pc.coalesce(lookup(self.old, index_in(arns, self.new)), arns)
 
 
 class _Told:
@@ -280,7 +281,7 @@ class _Told:
 
     def counts(self, accounts: Texts, mask: Any) -> list[int]:
         """Return, per account, how many rows are under a mask."""
-        where = position(texts(accounts).filter(pa.array(mask)), self.accounts)
+        where = index_in(as_arrow(accounts).filter(pa.array(mask)), self.accounts)
         return np.bincount(where[where >= 0], minlength=len(self.accounts)).tolist()  # type: ignore[no-any-return]
 
     def unread(self, each: _Matched, what: str, known: list[Bools]) -> None:
@@ -290,7 +291,7 @@ class _Told:
         for where, mask in (("OLD", ~was & now), ("NEW", was & ~now), ("OLD and NEW", ~was & ~now)):
             for account, missing, rows in zip(self.accounts, self.counts(each.accounts, mask), every, strict=True):
                 if missing:
-                    of = f"{missing:,} of {counted(rows, _NOUNS[each.kind])}"
+                    of = f"{missing:,} of {pluralize(rows, _NOUNS[each.kind])}"
                     self.add(account, what, f"not known of {of} in {where}")
 
     def frame(self, old: Inventory, new: Inventory) -> pd.DataFrame:
@@ -322,7 +323,7 @@ def _table(frame: pd.DataFrame, kind: str, rows: Positions, change: str, detail:
 
     def column(value: Any) -> pa.Array:
         one = value is None or isinstance(value, str)
-        return pa.repeat(pa.scalar(value, pa.string()), len(rows)) if one else texts(value)
+        return pa.repeat(pa.scalar(value, pa.string()), len(rows)) if one else as_arrow(value)
 
     return pa.table([column(columns.get(name)) for name in schema.CHANGES.names], names=schema.CHANGES.names)
 
@@ -342,8 +343,8 @@ def _appeared(sides: dict[str, _Matched], told: _Told) -> Iterator[pa.Table]:
     for kind, each in sides.items():
         for side, (change, own, other) in enumerate((("deleted", "OLD", "NEW"), ("created", "NEW", "OLD"))):
             frame, rows = each.frames[side], each.alone[side]
-            accounts = texts(frame["account_id"]).take(pa.array(rows))
-            planned = np.asarray(pc.starts_with(texts(frame[f"{kind}_arn"]).take(pa.array(rows)), "address:"))
+            accounts = as_arrow(frame["account_id"]).take(pa.array(rows))
+            planned = np.asarray(pc.starts_with(as_arrow(frame[f"{kind}_arn"]).take(pa.array(rows)), "address:"))
             whole = is_in(accounts, each.whole[1 - side]) & np.asarray(pc.not_equal(accounts, UNKNOWN_ACCOUNT))
             listed = set(each.whole[1 - side])
             for account, unsure, plans in zip(
@@ -362,7 +363,7 @@ def _appeared(sides: dict[str, _Matched], told: _Told) -> Iterator[pa.Table]:
                     told.add(account, f"{kind}s", f"{plans:,} in {own} alone are planned, and may not be there")
             found = rows[whole & ~planned]
             named = frame.iloc[found]
-            made = texts(named["created_at"].dt.strftime("%Y-%m-%d %H:%M UTC"))
+            made = as_arrow(named["created_at"].dt.strftime("%Y-%m-%d %H:%M UTC"))
             words = ("is gone; it was created ", "is gone") if change == "deleted" else ("created ", "is in NEW alone")
             detail = pc.coalesce(concat(words[0], made), words[1])
             yield _table(frame, kind, found, change, detail, **{("before", "after")[side]: named[f"{kind}_id"]})
@@ -436,22 +437,24 @@ def _links(each: _Matched, roles: _Matched, same: _Same, old: Result, new: Resul
     names: list[pa.Array] = []
     for side, one in enumerate((old, new)):
         links = one.inventory.links
-        owner = position(links["profile_arn"], each.arns[side])
+        owner = index_in(links["profile_arn"], each.arns[side])
         mine = np.flatnonzero(owner >= 0)
         table = pa.table(
             {
                 "owner": owner[mine],
                 "key": same.keys(links["role_arn"], links["account_id"], side).take(pa.array(mine)),
-                "arn": texts(links["role_arn"]).take(pa.array(mine)),
+                "arn": as_arrow(links["role_arn"]).take(pa.array(mine)),
             }
         )
         table = table.take(pc.sort_indices(table, [("owner", "ascending"), ("key", "ascending")]))
         arns = table["arn"].combine_chunks()
-        where = position(arns, roles.frames[side]["role_arn"])
-        name = pc.coalesce(take(roles.frames[side]["role_name"], where), pc.replace_substring_regex(arns, "^name:", ""))
+        where = index_in(arns, roles.frames[side]["role_arn"])
+        name = pc.coalesce(
+            lookup(roles.frames[side]["role_name"], where), pc.replace_substring_regex(arns, "^name:", "")
+        )
         group = np.asarray(table["owner"])
         for into, values in ((held, table["key"].combine_chunks()), (shown, arns), (names, name)):
-            into.append(joined_by_group(group, values, len(each.accounts), " "))
+            into.append(join_by_group(group, values, len(each.accounts), " "))
     at = np.flatnonzero(np.asarray(pc.not_equal(*held)) & known[0] & known[1])
     rows = pa.array(at)
     before, after = (pc.if_else(pc.equal(one, ""), _NULL, one).take(rows) for one in shown)
@@ -466,14 +469,16 @@ def _tags(each: _Matched, old: Result, new: Result, told: _Told) -> _Part:
     tables = []
     for side, one in enumerate((old, new)):
         tags = one.inventory.tags
-        owner = position(tags["resource_arn"], each.arns[side])
-        mine = np.flatnonzero(take_flag(read, owner, otherwise=False))
-        key, value = (texts(tags[name]).take(pa.array(mine)) for name in ("tag_key", "tag_value"))
-        tables.append((owner[mine], key, value, joined_key(take(each.arns[0], owner[mine]), key)))
+        owner = index_in(tags["resource_arn"], each.arns[side])
+        mine = np.flatnonzero(lookup_flag(read, owner, otherwise=False))
+        key, value = (as_arrow(tags[name]).take(pa.array(mine)) for name in ("tag_key", "tag_value"))
+        tables.append((owner[mine], key, value, joined_key(lookup(each.arns[0], owner[mine]), key)))
     (was_of, was_key, was_value, was), (now_of, now_key, now_value, now) = tables
-    there = position(now, was)
+    there = index_in(now, was)
     added, gone = np.flatnonzero(there < 0), np.flatnonzero(~is_in(was, now))
-    other = np.flatnonzero(np.asarray(pc.fill_null(pc.not_equal(now_value, take(was_value, there)), pa.scalar(False))))
+    other = np.flatnonzero(
+        np.asarray(pc.fill_null(pc.not_equal(now_value, lookup(was_value, there)), pa.scalar(False)))
+    )
     nothing = [pa.nulls(len(rows), pa.string()) for rows in (added, gone)]
     key = pa.concat_arrays([now_key.take(pa.array(added)), was_key.take(pa.array(gone)), now_key.take(pa.array(other))])
     before = pa.concat_arrays([nothing[0], was_value.take(pa.array(gone)), was_value.take(pa.array(there[other]))])
@@ -526,7 +531,9 @@ def _told_columns(each: _Matched, told: _Told) -> None:
         for account, count in zip(told.accounts, told.counts(each.accounts, was != now), strict=True):
             if count:
                 told.add(
-                    account, name, f"of {counted(count, 'role')} shown in one alone, and perhaps not read in the other"
+                    account,
+                    name,
+                    f"of {pluralize(count, 'role')} shown in one alone, and perhaps not read in the other",
                 )
 
 
@@ -578,7 +585,7 @@ def _told_unsure(findings: pd.DataFrame, way: str, where: str, scopes: set[str],
         told.add(
             account,
             f"findings of {name}",
-            f"{counted(count, 'finding')} in {where} alone: not known to be {way}{why}",
+            f"{pluralize(count, 'finding')} in {where} alone: not known to be {way}{why}",
         )
 
 

@@ -20,17 +20,17 @@ from iamframe.checks.coverage import tag_policy
 from iamframe.checks.registry import Evidence
 from iamframe.checks.runner import coverage_of
 from iamframe.inventory import schema
-from iamframe.inventory.columns import Bools, is_in, joined_key, texts
-from iamframe.inventory.completeness import account_lists
+from iamframe.inventory.columns import Bools, as_arrow, is_in, joined_key
+from iamframe.inventory.completeness import completeness
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.linking import profile_ids, without_path
-from iamframe.inventory.views import maker_of
-from iamframe.knowledge.arn import Asked, account_of, asked_for, name_of, partition_of
+from iamframe.inventory.views import first_maker
+from iamframe.knowledge.arn import Query, account_of, name_of, parse_query, partition_of
 from iamframe.knowledge.makers import GUESS, PAIR, TAG, known_makers
 from iamframe.knowledge.operations import ALL, ASSUME_ROLE, CORE, ROLE_LINKS, aws_command, proving
 from iamframe.knowledge.surfaces import known_facts
 from iamframe.knowledge.trust import statements_of
-from iamframe.messages.text import counted
+from iamframe.messages.text import pluralize
 
 NOT_READ = "not read"
 # AWS's own words, as it answered when it was recorded; tests hold them against the practice account.
@@ -120,66 +120,66 @@ def explain(
         raise TypeError(f"explain takes the name, ARN or unique id of a role or profile as text, not {name!r}")
     result = inventory if isinstance(inventory, Result) else None
     read = inventory.inventory if isinstance(inventory, Result) else inventory
-    asked = asked_for(name)
+    asked = parse_query(name)
     roles, profiles = _matches(read, asked)
     rows = _Rows()
-    role_arns, profile_arns = texts(read.roles["role_arn"][roles]), texts(read.profiles["profile_arn"][profiles])
+    role_arns, profile_arns = as_arrow(read.roles["role_arn"][roles]), as_arrow(read.profiles["profile_arn"][profiles])
     if len(role_arns) or len(profile_arns):
         _asked(rows, asked, role_arns, profile_arns)
     elif len(using := _using(read.references, asked)):
-        _uses(rows, read, using, result.lists if result else account_lists(read))
+        _uses(rows, read, using, result.lists if result else completeness(read))
         # It may be the name of a profile that is gone as well.
         _named_by(rows, read, asked)
-        profile_arns = pc.unique(texts(using["profile_arn"]).drop_null())
+        profile_arns = pc.unique(as_arrow(using["profile_arn"]).drop_null())
     else:
-        _not_found(rows, read, name, asked, result.lists if result else account_lists(read))
+        _not_found(rows, read, name, asked, result.lists if result else completeness(read))
     if len(role_arns) or len(profile_arns):
         near = _near(read, role_arns, profile_arns)
         _found(rows, _told(result, near) if result else run_checks(near, policy=policy), role_arns, profile_arns)
     return Explanation(name, schema.EXPLANATION.conform(pd.DataFrame(rows.rows, columns=schema.EXPLANATION.names)))
 
 
-def _matches(inventory: Inventory, asked: Asked) -> tuple[Bools, Bools]:
+def _matches(inventory: Inventory, asked: Query) -> tuple[Bools, Bools]:
     """Return which roles and which profiles are asked for: those of which all that the text says is so."""
     found = []
     for side, frame in (("role", inventory.roles), ("profile", inventory.profiles)):
         hit = _bears(frame, side, asked)
-        ids = pc.utf8_lower(texts(frame[f"{side}_id"]))
+        ids = pc.utf8_lower(as_arrow(frame[f"{side}_id"]))
         hit |= np.asarray(pc.fill_null(pc.equal(ids, asked.text.lower()), False))
         # What has no ARN yet is asked for by the key that stands for it.
-        found.append(hit | np.asarray(pc.equal(texts(frame[f"{side}_arn"]), asked.text)))
+        found.append(hit | np.asarray(pc.equal(as_arrow(frame[f"{side}_arn"]), asked.text)))
     if not asked.path and asked.kind in (None, "role"):
         # A role that no source shows is known by its name, from the profile that holds it.
         links = inventory.links
-        named = np.asarray(pc.equal(pc.utf8_lower(texts(links["role_arn"])), f"name:{asked.name.lower()}"))
+        named = np.asarray(pc.equal(pc.utf8_lower(as_arrow(links["role_arn"])), f"name:{asked.name.lower()}"))
         mine = links[named & _of_place(links, "profile", asked)]
         found[1] = found[1] | is_in(inventory.profiles["profile_arn"], mine["profile_arn"])
     return found[0], found[1]
 
 
-def _bears(frame: pd.DataFrame, side: str, asked: Asked) -> Bools:
+def _bears(frame: pd.DataFrame, side: str, asked: Query) -> Bools:
     """Return which roles, or which profiles, are of the name, type, path, partition and account that are given."""
     if asked.kind not in (None, _TYPES[side]):
         return np.zeros(len(frame), dtype=bool)
     hit = _equal(frame[f"{side}_name"], asked.name)
     if asked.path:
-        hit &= _equal(pc.utf8_trim(texts(frame[f"{side}_path"]), "/"), asked.path)
+        hit &= _equal(pc.utf8_trim(as_arrow(frame[f"{side}_path"]), "/"), asked.path)
     return hit & _of_place(frame, side, asked)
 
 
-def _of_place(frame: pd.DataFrame, side: str, asked: Asked) -> Bools:
+def _of_place(frame: pd.DataFrame, side: str, asked: Query) -> Bools:
     if not asked.is_arn:
         return np.ones(len(frame), dtype=bool)
-    begins = pc.starts_with(texts(frame[f"{side}_arn"]), f"arn:{asked.partition}:", ignore_case=True)
+    begins = pc.starts_with(as_arrow(frame[f"{side}_arn"]), f"arn:{asked.partition}:", ignore_case=True)
     return np.asarray(pc.fill_null(begins, False)) & _equal(frame["account_id"], asked.account or "")
 
 
 def _equal(values: Any, text: str) -> Bools:
     """Return which values are a text, in any case."""
-    return np.array(pc.fill_null(pc.equal(pc.utf8_lower(texts(values)), text.lower()), False), dtype=bool)
+    return np.array(pc.fill_null(pc.equal(pc.utf8_lower(as_arrow(values)), text.lower()), False), dtype=bool)
 
 
-def _using(references: pd.DataFrame, asked: Asked) -> pd.DataFrame:
+def _using(references: pd.DataFrame, asked: Query) -> pd.DataFrame:
     """Return the references of what uses profiles, asked for by its id, its name or its ARN, by version."""
     hit = np.logical_or.reduce([_equal(references[f"consumer_{what}"], asked.text) for what in ("id", "arn", "name")])
     parts = asked.text.split(":", 5)
@@ -243,7 +243,7 @@ def _other_id(reference: Row, profile: Any) -> str | None:
     return None
 
 
-def _asked(rows: _Rows, asked: Asked, *arns: pa.Array) -> None:
+def _asked(rows: _Rows, asked: Query, *arns: pa.Array) -> None:
     """Say which ARN is shown for one that was given without its path."""
     for arn in (arn for side in arns for arn in side.to_pylist()):
         if asked.is_arn and not asked.assumed and arn.lower() != asked.text.lower():
@@ -256,8 +256,8 @@ def _near(inventory: Inventory, roles: pa.Array, profiles: pa.Array) -> Inventor
     links = inventory.links
     for _ in range(2):
         mine = links[is_in(links["role_arn"], roles) | is_in(links["profile_arn"], profiles)]
-        roles = pa.concat_arrays([roles, texts(mine["role_arn"])])
-        profiles = pa.concat_arrays([profiles, texts(mine["profile_arn"])])
+        roles = pa.concat_arrays([roles, as_arrow(mine["role_arn"])])
+        profiles = pa.concat_arrays([profiles, as_arrow(mine["profile_arn"])])
     rows = {
         "roles": is_in(inventory.roles["role_arn"], roles),
         "profiles": is_in(inventory.profiles["profile_arn"], profiles),
@@ -267,8 +267,8 @@ def _near(inventory: Inventory, roles: pa.Array, profiles: pa.Array) -> Inventor
     )
     rows["roles"] |= is_in(_name_key(inventory.roles, "role"), names)
     chosen = {name: getattr(inventory, name)[mask] for name, mask in rows.items()}
-    arns = pa.concat_arrays([texts(chosen["roles"]["role_arn"]), texts(chosen["profiles"]["profile_arn"])])
-    accounts = pa.concat_arrays([texts(frame["account_id"]) for frame in chosen.values()])
+    arns = pa.concat_arrays([as_arrow(chosen["roles"]["role_arn"]), as_arrow(chosen["profiles"]["profile_arn"])])
+    accounts = pa.concat_arrays([as_arrow(frame["account_id"]) for frame in chosen.values()])
     frames = inventory.frames | chosen
     for name in ("accounts", "gaps", "calls"):
         frames[name] = frames[name][is_in(frames[name]["account_id"], accounts)]
@@ -278,7 +278,7 @@ def _near(inventory: Inventory, roles: pa.Array, profiles: pa.Array) -> Inventor
     ]
     frames["tags"] = inventory.tags[is_in(inventory.tags["resource_arn"], arns)]
     frames["events"] = _of_names(
-        inventory.events, pa.concat_arrays([texts(frame[f"{side[:-1]}_name"]) for side, frame in chosen.items()])
+        inventory.events, pa.concat_arrays([as_arrow(frame[f"{side[:-1]}_name"]) for side, frame in chosen.items()])
     )
     references = inventory.references
     elsewhere = is_in(without_path(references["named"]), without_path(chosen["profiles"]["profile_arn"]))
@@ -291,12 +291,14 @@ def _near(inventory: Inventory, roles: pa.Array, profiles: pa.Array) -> Inventor
 def _of_names(events: pd.DataFrame, names: pa.Array) -> pd.DataFrame:
     """Return the events of resources of some names, in any case, and of what they were linked to."""
     names = pc.utf8_lower(names)
-    of_name, of_other = (is_in(pc.utf8_lower(texts(events[f"{what}_name"])), names) for what in ("resource", "related"))
+    of_name, of_other = (
+        is_in(pc.utf8_lower(as_arrow(events[f"{what}_name"])), names) for what in ("resource", "related")
+    )
     return events[of_name | of_other].sort_values(["account_id", "event_order"])
 
 
 def _name_key(frame: pd.DataFrame, side: str) -> pa.Array:
-    return joined_key(frame["account_id"], pc.utf8_lower(texts(frame[f"{side}_name"])))
+    return joined_key(frame["account_id"], pc.utf8_lower(as_arrow(frame[f"{side}_name"])))
 
 
 class _Rows:
@@ -320,7 +322,7 @@ class _Rows:
 
 def _told(result: Result, near: Inventory) -> Result:
     """Return what a result says of a part of its inventory."""
-    arns = pa.concat_arrays([texts(near.roles["role_arn"]), texts(near.profiles["profile_arn"])])
+    arns = pa.concat_arrays([as_arrow(near.roles["role_arn"]), as_arrow(near.profiles["profile_arn"])])
 
     def of(frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
         return frame[np.logical_or.reduce([is_in(frame[column], arns) for column in columns])]
@@ -351,8 +353,8 @@ def _found(rows: _Rows, result: Result, role_arns: pa.Array, profile_arns: pa.Ar
 
 def _makers(roles: pd.DataFrame, policy: Policy) -> list[str | None]:
     makers = [*policy.makers, *known_makers()]
-    columns = {name: pc.fill_null(texts(roles[name]), "") for name in ("role_path", "role_name")}
-    guessed = [makers[at].name if at >= 0 else None for at in maker_of(makers, columns, "role")]
+    columns = {name: pc.fill_null(as_arrow(roles[name]), "") for name in ("role_path", "role_name")}
+    guessed = [makers[at].name if at >= 0 else None for at in first_maker(makers, columns, "role")]
     return [maker and _BY[GUESS].format(maker) for maker in guessed]
 
 
@@ -529,7 +531,7 @@ class _Facts:
         there = (role_arn is not None, profile_arn is not None)
         if None in [tags for tags, is_there in zip(sides, there, strict=True) if is_there]:
             words = [
-                None if not is_there else NOT_READ if tags is None else counted(len(tags), "tag")
+                None if not is_there else NOT_READ if tags is None else pluralize(len(tags), "tag")
                 for tags, is_there in zip(sides, there, strict=True)
             ]
             why = [
@@ -843,19 +845,19 @@ def _time(value: Any) -> str | None:
     return None if pd.isna(value) else pd.Timestamp(value).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
-def _not_found(rows: _Rows, inventory: Inventory, name: str, asked: Asked, lists: pd.DataFrame) -> None:
+def _not_found(rows: _Rows, inventory: Inventory, name: str, asked: Query, lists: pd.DataFrame) -> None:
     accounts = inventory.accounts
     read = (
-        f"{counted(len(inventory.roles), 'role')} and {counted(len(inventory.profiles), 'instance profile')} "
-        f"of {counted(len(accounts), 'account')}"
+        f"{pluralize(len(inventory.roles), 'role')} and {pluralize(len(inventory.profiles), 'instance profile')} "
+        f"of {pluralize(len(accounts), 'account')}"
     )
-    references = counted(len(inventory.references), "reference")
+    references = pluralize(len(inventory.references), "reference")
     uses = f", and nothing that uses one among {references}" if len(inventory.references) else ""
     rows.add("not found", name, note=f"no role or instance profile of that name, ARN or id among {read}{uses}")
     unread = lists[lists["references_status"] != "complete"]
     if len(unread):
         why = f"{unread['references_status'].iloc[0]}: {unread['references_reason'].iloc[0]}"
-        more = f"; likewise of {counted(len(unread) - 1, 'more account')}" if len(unread) > 1 else ""
+        more = f"; likewise of {pluralize(len(unread) - 1, 'more account')}" if len(unread) > 1 else ""
         rows.of = {"account_id": unread["account_id"].iloc[0], "role_arn": None, "profile_arn": None}
         rows.add("not readable", "what uses profiles", note=why + more)
         rows.of = {}
@@ -869,7 +871,7 @@ def _not_found(rows: _Rows, inventory: Inventory, name: str, asked: Asked, lists
     gaps = inventory.gaps
     listings = (*proving("roles", "profiles"), ASSUME_ROLE)
     of_lists = gaps[is_in(gaps["operation"], pa.array(listings)) & (gaps["subject"] == ALL)]
-    ends = pc.match_substring(texts(gaps["subject"]), asked.name, ignore_case=True)
+    ends = pc.match_substring(as_arrow(gaps["subject"]), asked.name, ignore_case=True)
     of_name = gaps[np.asarray(pc.fill_null(ends, False)) & bool(asked.name)]
     both = pd.concat([of_name, of_lists]).drop_duplicates(["account_id", "detail"])
     for account, operation, detail in zip(both["account_id"], both["operation"], both["detail"], strict=True):
@@ -877,7 +879,7 @@ def _not_found(rows: _Rows, inventory: Inventory, name: str, asked: Asked, lists
         rows.add("not readable", operation, note=detail)
 
 
-def _named_by(rows: _Rows, inventory: Inventory, asked: Asked) -> None:
+def _named_by(rows: _Rows, inventory: Inventory, asked: Query) -> None:
     """Tell what still names it: consumers by name, ARN or the id they hold, trust policies by ARN or id."""
     references = inventory.references
     by_id = _equal(references["profile_id"], asked.text)
@@ -890,7 +892,7 @@ def _named_by(rows: _Rows, inventory: Inventory, asked: Asked) -> None:
         rows.of = {"account_id": row["account_id"], "role_arn": None, "profile_arn": None}
         note = f"{row['region']}: {row['named']}{', started with that id' if of_id else ''}"
         rows.add("named by", row["consumer_type"], profile=row["consumer_id"], note=note)
-    policies = texts(inventory.roles["trust_policy"])
+    policies = as_arrow(inventory.roles["trust_policy"])
     holding = np.asarray(pc.fill_null(pc.match_substring(policies, asked.text, ignore_case=True), False))
     for row in inventory.roles[holding & bool(asked.text)].head(SHOWN * SHOWN).to_dict("records"):
         for one in statements_of(row["trust_policy"]):
@@ -899,9 +901,9 @@ def _named_by(rows: _Rows, inventory: Inventory, asked: Asked) -> None:
                 rows.add("named by", "trust policy of role", row["role_name"], note=f"{one.kind} {one.principal}")
 
 
-def _means(reference: Row, asked: Asked) -> bool:
+def _means(reference: Row, asked: Query) -> bool:
     """Return whether what names a profile of that name means the one that is asked for."""
-    named = asked_for(reference["named"])
+    named = parse_query(reference["named"])
     account = named.account or reference["account_id"]
     return (
         asked.account in (None, account)
@@ -910,7 +912,7 @@ def _means(reference: Row, asked: Asked) -> bool:
     )
 
 
-def _nearest(inventory: Inventory, asked: Asked) -> list[tuple[str, str | None, str | None]]:
+def _nearest(inventory: Inventory, asked: Query) -> list[tuple[str, str | None, str | None]]:
     """Return the nearest names; with the ARNs that bear them where more than a name was asked for."""
     columns = [inventory.roles["role_name"], inventory.profiles["profile_name"]]
     if not (asked.is_arn or asked.path or asked.kind):

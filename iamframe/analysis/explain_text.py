@@ -13,7 +13,7 @@ import pandas as pd
 from iamframe.inventory import display
 from iamframe.inventory.columns import joined_key
 from iamframe.knowledge.arn import name_of
-from iamframe.messages.text import counted, printable
+from iamframe.messages.text import escape_controls, pluralize
 
 SHOWN = 10
 _BESIDE = 44
@@ -35,7 +35,7 @@ def _parted(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
 
 
 def _more(pairs: list[pd.DataFrame]) -> str:
-    return f"and {counted(len(pairs) - SHOWN, 'more pair')}; to_frame() has all of them" if len(pairs) > SHOWN else ""
+    return f"and {pluralize(len(pairs) - SHOWN, 'more pair')}; to_frame() has all of them" if len(pairs) > SHOWN else ""
 
 
 def text_lines(frame: pd.DataFrame) -> Iterator[str]:
@@ -45,7 +45,7 @@ def text_lines(frame: pd.DataFrame) -> Iterator[str]:
     for number, rows in enumerate(pairs[:SHOWN]):
         if number or len(before):
             yield ""
-        yield f"== {printable(_heading(rows))} =="
+        yield f"== {escape_controls(_heading(rows))} =="
         yield from _section_lines(rows)
     if more := _more(pairs):
         yield from ("", more)
@@ -118,25 +118,28 @@ def _section_lines(rows: pd.DataFrame) -> Iterator[str]:
         yield ""
         two = section in _SIDE_BY_SIDE and mine["role_arn"].notna().any() and mine["profile_arn"].notna().any()
         yield section + ("   (role | instance profile)" if two else "")
-        width = min(max(len(field) for field in map(printable, mine["field"])), 36)
-        beside = max((len(side) for side in map(printable, mine["role"].dropna()) if len(side) <= _BESIDE), default=0)
+        width = min(max(len(field) for field in map(escape_controls, mine["field"])), 36)
+        beside = max(
+            (len(side) for side in map(escape_controls, mine["role"].dropna()) if len(side) <= _BESIDE), default=0
+        )
         for row in mine.itertuples():
             sides = [
-                printable(text) if (text := cell_text(value)) is not None else "-" for value in (row.role, row.profile)
+                escape_controls(text) if (text := cell_text(value)) is not None else "-"
+                for value in (row.role, row.profile)
             ]
             if two and sides != ["-", "-"]:
                 said = f"{sides[0]:<{beside}} | {sides[1]}"
             else:
                 said = next((side for side in sides if side != "-"), "")
-            note = printable(note) if (note := cell_text(row.note)) else ""
+            note = escape_controls(note) if (note := cell_text(row.note)) else ""
             if (
                 note
                 and cell_text(row.role_arn) is cell_text(row.profile_arn) is None
                 and (account := cell_text(row.account_id))
             ):
-                note = f"account {printable(account)}: {note}"
+                note = f"account {escape_controls(account)}: {note}"
             note = f"({note})" if said and note else note
-            line = f"  {printable(row.field):<{width}}  {' '.join(filter(None, (said, note)))}".rstrip()
+            line = f"  {escape_controls(row.field):<{width}}  {' '.join(filter(None, (said, note)))}".rstrip()
             # A command is to be copied, and stays one line.
             yield from (
                 [line]

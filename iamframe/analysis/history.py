@@ -17,7 +17,7 @@ from iamframe.inventory.build import build_inventory
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.load import is_live, load
 from iamframe.inventory.schema import EVENTS, LIVES, shows
-from iamframe.knowledge.arn import Asked, asked_for, partition_of
+from iamframe.knowledge.arn import Query, parse_query, partition_of
 from iamframe.knowledge.operations import IDENTITY
 from iamframe.sources.cloudtrail import (
     ACTIONS,
@@ -26,7 +26,7 @@ from iamframe.sources.cloudtrail import (
     HOMES,
     LOOKUP,
     ROLE,
-    LookedPage,
+    LookupPage,
     event_of,
     is_of_iam,
     record_of,
@@ -101,7 +101,7 @@ def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: 
     read = _read(sources, name)
     lives = _lives(read.events).merge(read.covered, on="account_id", how="left", validate="many_to_one")
     if name is not None:
-        asked = asked_for(name)
+        asked = parse_query(name)
         mine = _named(lives, asked, "resource", lives["resource_type"])
         # Of a life that was only linked, the inventory alone says the id.
         unsaid = lives["resource_id"].isna() & lives["resource_arn"].isin(read.arns_of(asked.text))
@@ -126,7 +126,7 @@ def events_of(*sources: Inventory | boto3.Session | str | os.PathLike[str], name
         read = _Read(sources[0].events, sources[0].accounts, sources[0])
     else:
         read = _read(sources, name)
-    asked, events = asked_for(name), read.events
+    asked, events = parse_query(name), read.events
     mine = _named(events, asked, "resource", events["resource_type"])
     if asked.kind in (None, ROLE):
         mine |= _named(events, asked, "related", None)
@@ -173,7 +173,7 @@ def _is_live(source: object) -> bool:
     return isinstance(source, str) and is_live(source)
 
 
-def _named(frame: pd.DataFrame, asked: Asked, which: str, kinds: pd.Series[str] | None) -> pd.Series[bool]:
+def _named(frame: pd.DataFrame, asked: Query, which: str, kinds: pd.Series[str] | None) -> pd.Series[bool]:
     """Return which rows are of a name; of an ARN or path, of what has it, or has its name where no ARN is known."""
     named: pd.Series[bool] = frame[f"{which}_name"].str.casefold() == asked.name.casefold()
     if asked.kind and kinds is not None:
@@ -183,11 +183,11 @@ def _named(frame: pd.DataFrame, asked: Asked, which: str, kinds: pd.Series[str] 
     if asked.is_arn or asked.path:
         arns = frame[f"{which}_arn"]
         known = arns[named].dropna().unique()
-        named &= arns.isna() | arns.isin([arn for arn in known if _is_same(asked, asked_for(arn))])
+        named &= arns.isna() | arns.isin([arn for arn in known if _is_same(asked, parse_query(arn))])
     return named
 
 
-def _is_same(asked: Asked, one: Asked) -> bool:
+def _is_same(asked: Query, one: Query) -> bool:
     # An ARN may be given without its path, and that of a session never has it.
     return asked.partition in (None, one.partition) and asked.path in (None, one.path)
 
@@ -258,26 +258,26 @@ def _tool(agent: str) -> str | float:
 
 def _looked_up(live: boto3.Session | str, name: str | None) -> _Read:
     """Return the events of one name that a live account looks up."""
-    from iamframe.sources.client import Asker
-    from iamframe.sources.refusals import Refused
+    from iamframe.sources.client import Client
+    from iamframe.sources.refusals import RequestFailed
 
     profile = live.partition(":")[2] or None if isinstance(live, str) else None
     session = open_session(profile) if isinstance(live, str) else live
     source = source_name(profile)
     if not name:
         raise SourceError(f"{source}: is looked up for one name; give name=, or load a trail's files for all")
-    asker = Asker(session, session.region_name or DEFAULT_REGION, workers=1, rate=_RATE)
+    client = Client(session, session.region_name or DEFAULT_REGION, workers=1, rate=_RATE)
     try:
-        identity = msgspec.json.decode(asker.ask("sts", IDENTITY), type=dict[str, str])
-    except Refused as refusal:
+        identity = msgspec.json.decode(client.call("sts", IDENTITY), type=dict[str, str])
+    except RequestFailed as refusal:
         raise first_failure(refusal, source, profile) from refusal.cause
     account, home = identity["Account"], HOMES.get(partition_of(identity["Arn"]) or "aws", DEFAULT_REGION)
     asked_at = datetime.now(UTC)
-    attribute = {"AttributeKey": "ResourceName", "AttributeValue": asked_for(name).name}
+    attribute = {"AttributeKey": "ResourceName", "AttributeValue": parse_query(name).name}
     try:
-        pages = asker.pages("cloudtrail", LOOKUP, home, LookupAttributes=[attribute], MaxResults=_PAGE)
-        looked = [one for page in pages for one in msgspec.json.decode(page, type=LookedPage).events]
-    except Refused as refusal:
+        pages = client.pages("cloudtrail", LOOKUP, home, LookupAttributes=[attribute], MaxResults=_PAGE)
+        looked = [one for page in pages for one in msgspec.json.decode(page, type=LookupPage).events]
+    except RequestFailed as refusal:
         raise SourceError(_refused(source, refusal.reason, refusal.code, home)) from refusal.cause
     events = [event_of(record)[1] for record in map(record_of, looked) if is_of_iam(record)]
     answer = Answer(LOOKUP, "AWS", [events] if events else [], account, source=source)  # type: ignore[list-item]

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe.inventory.columns import texts
+from iamframe.inventory.columns import as_arrow
 
 _ALIKE = 0.5
 
@@ -19,7 +19,7 @@ _ALIKE = 0.5
 def nearest(name: str, columns: Iterable[pd.Series], count: int = 5) -> list[str]:
     """Return the names that are most like one, the likest first; none where nothing is alike."""
     wanted = name.lower()
-    names = pc.unique(pa.chunked_array([texts(column) for column in columns]).drop_null())
+    names = pc.unique(pa.chunked_array([as_arrow(column) for column in columns]).drop_null())
     if not wanted or not len(names):
         return []
     lower = pc.utf8_lower(names)

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from iamframe.checks.result import Result
 from iamframe.inventory import schema
-from iamframe.inventory.columns import Bools, Positions, is_in, joined_key, position, take, take_flag, texts
+from iamframe.inventory.columns import Bools, Positions, as_arrow, index_in, is_in, joined_key, lookup, lookup_flag
 from iamframe.knowledge.names import canonical_key
 from iamframe.messages.text import SEVERITIES
 
@@ -55,7 +55,7 @@ def findings_by_owner(result: Result, tag_key: str = OWNER_TAG) -> pd.DataFrame:
 def owner_keys(result: Result, tag_key: str = OWNER_TAG) -> list[str]:
     """Return the tag keys in use that read as the one asked for, that one first."""
     wanted = canonical_key(tag_key)
-    keys = pc.unique(texts(result.inventory.tags["tag_key"])).to_pylist()
+    keys = pc.unique(as_arrow(result.inventory.tags["tag_key"])).to_pylist()
     return sorted((key for key in keys if canonical_key(key) == wanted), key=lambda key: (key != tag_key, key))
 
 
@@ -66,14 +66,14 @@ def _owners(result: Result, findings: pd.DataFrame, tag_key: str) -> tuple[pa.Ar
     tags = inventory.tags[
         (inventory.tags["tag_value"] != "") & is_in(inventory.tags["tag_key"], pa.array(keys, pa.string()))
     ]
-    tags = tags.iloc[np.argsort(position(tags["tag_key"], pa.array(keys, pa.string())), kind="stable")]
+    tags = tags.iloc[np.argsort(index_in(tags["tag_key"], pa.array(keys, pa.string())), kind="stable")]
     links = inventory.links
-    resource, related = (texts(findings[name]) for name in ("resource_arn", "related_arn"))
-    held = [take(links["role_arn"], position(arns, links["profile_arn"])) for arns in (resource, related)]
+    resource, related = (as_arrow(findings[name]) for name in ("resource_arn", "related_arn"))
+    held = [lookup(links["role_arn"], index_in(arns, links["profile_arn"])) for arns in (resource, related)]
     owner = pa.nulls(len(findings), pa.string())
     unread = np.zeros(len(findings), dtype=bool)
     for arns in (resource, related, *held):
-        owner = pc.coalesce(owner, take(tags["tag_value"], position(arns, tags["resource_arn"])))
+        owner = pc.coalesce(owner, lookup(tags["tag_value"], index_in(arns, tags["resource_arn"])))
         unread |= np.asarray(arns.is_valid()) & ~_tags_known(result, arns)
     return owner, unread
 
@@ -81,6 +81,6 @@ def _owners(result: Result, findings: pd.DataFrame, tag_key: str) -> tuple[pa.Ar
 def _tags_known(result: Result, arns: pa.Array) -> Bools:
     known = np.zeros(len(arns), dtype=bool)
     for frame, key in ((result.inventory.roles, "role_arn"), (result.inventory.profiles, "profile_arn")):
-        where: Positions = position(arns, frame[key])
-        known |= take_flag(frame["tags_known"], where, otherwise=False)
+        where: Positions = index_in(arns, frame[key])
+        known |= lookup_flag(frame["tags_known"], where, otherwise=False)
     return known

@@ -18,14 +18,14 @@ from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.live import load_account
 from iamframe.knowledge.operations import TAG_INDEX, UNKNOWN_REGION
 from iamframe.knowledge.surfaces import Fact, index_home, known_facts
-from iamframe.messages.text import counted
-from iamframe.sources.records import Plan, Tag
+from iamframe.messages.text import pluralize
+from iamframe.sources.records import LoadPlan, Tag
 from iamframe.sources.sessions import DEFAULT_REGION, check_regions, open_session
 
 if TYPE_CHECKING:
     import boto3
 
-    from iamframe.sources.client import Asker
+    from iamframe.sources.client import Client
 
 _SURFACE = "Resource Groups Tagging API"
 _NOUNS = {"role": "role", "instance-profile": "instance profile"}
@@ -84,8 +84,8 @@ def probe_surfaces(
         or if no region is given.
     """
     from iamframe.sources.calls import Calls
-    from iamframe.sources.client import Asker
-    from iamframe.sources.regions import References
+    from iamframe.sources.client import Client
+    from iamframe.sources.regions import ReferenceReader
 
     named = None if regions == "all" else tuple(dict.fromkeys([regions] if isinstance(regions, str) else regions))
     if named == ():
@@ -96,17 +96,17 @@ def probe_surfaces(
         session, regions=named or "all", references=False, workers=workers, rate=rate, progress=progress
     )
     account_id, partition = inventory.accounts[["account_id", "partition"]].iloc[0]
-    asker = Asker(session, session.region_name or (named or (DEFAULT_REGION,))[0], workers, rate)
+    client = Client(session, session.region_name or (named or (DEFAULT_REGION,))[0], workers, rate)
     home = index_home(partition)
-    calls = Calls(asker, "aws")
-    where = list(named or References(calls, Plan("all")).regions())
+    calls = Calls(client, "aws")
+    where = list(named or ReferenceReader(calls, LoadPlan("all")).regions())
     is_whole = not any(gap.region == UNKNOWN_REGION for gap in calls.gaps)
     if not is_whole and home is not None and home not in where:
         where.append(home)
     facts = [fact for fact in known_facts() if fact.surface == _SURFACE and fact.operation == "read"]
     asked = list(product(where, facts))
     with ThreadPoolExecutor(workers, thread_name_prefix="iamframe") as pool:
-        seen = list(pool.map(lambda one: _indexed(asker, one[0], one[1].resource_type), asked))
+        seen = list(pool.map(lambda one: _indexed(client, one[0], one[1].resource_type), asked))
     known = {fact.resource_type: _tags_of(inventory, fact.resource_type) for fact in facts}
     if not is_whole:
         asked += product([UNKNOWN_REGION], facts)
@@ -122,16 +122,16 @@ def probe_surfaces(
     return schema.PROBES.conform(dict(zip(schema.PROBES.names, zip(*rows, strict=True), strict=True)))
 
 
-def _indexed(asker: Asker, region: str, resource_type: str) -> _Seen:
-    from iamframe.sources.refusals import Refused
+def _indexed(client: Client, region: str, resource_type: str) -> _Seen:
+    from iamframe.sources.refusals import RequestFailed
 
     found: dict[str, _TagSet] = {}
     wanted = {"ResourceTypeFilters": [f"iam:{resource_type}"], "ResourcesPerPage": 100}
     try:
-        for page in asker.pages("resourcegroupstaggingapi", TAG_INDEX, region, **wanted):
+        for page in client.pages("resourcegroupstaggingapi", TAG_INDEX, region, **wanted):
             for one in msgspec.json.decode(page, type=_Page).shown:
                 found[one.arn] = frozenset((tag.key, tag.value) for tag in one.tags)
-    except Refused as refusal:
+    except RequestFailed as refusal:
         what = "allow tag:GetResources" if refusal.reason == "denied" else "ask again"
         return _Seen(found, f"AWS did not answer GetResources in {region} ({refusal.code}); {what}")
     return _Seen(found)
@@ -168,12 +168,12 @@ def _judged(
     if seen.refusal is not None:
         return expected, tagged, None, None, "unknown", seen.refusal
     shown, differing = len(seen.tags), sum(known.get(arn, tags) != tags for arn, tags in seen.tags.items())
-    by_iam = f"IAM has {counted(tagged, f'{noun}')} with tags" if tagged is not None else f"IAM told no {noun}'s tags"
+    by_iam = f"IAM has {pluralize(tagged, f'{noun}')} with tags" if tagged is not None else f"IAM told no {noun}'s tags"
     bare = sum(not tags for tags in seen.tags.values())
     without = f" ({bare:,} without tags, as what once had some)" if bare else ""
-    holds, said = "unknown", f"it shows {counted(shown, noun)}{without}, and {by_iam}"
+    holds, said = "unknown", f"it shows {pluralize(shown, noun)}{without}, and {by_iam}"
     if differing:
-        said += f"; {counted(differing, noun)} with other tags than in IAM, as where it lags behind"
+        said += f"; {pluralize(differing, noun)} with other tags than in IAM, as where it lags behind"
     if expected == "unknown":
         said += "; nobody has said what it shows in this partition"
     elif shown:

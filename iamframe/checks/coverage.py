@@ -26,7 +26,7 @@ from iamframe.knowledge.operations import (
     command_of,
     proving,
 )
-from iamframe.messages.text import counted
+from iamframe.messages.text import pluralize
 
 _COMPLETE = ("complete", "")
 # Lists, and kinds of files, that show resources which nothing else refers to, as far as there are any.
@@ -37,24 +37,25 @@ _LIST_PROFILES = f"`{command_of(PROFILE_LIST)}` lists all of them, empty ones to
 _LIST_ROLES = f"`{command_of(DUMP)}` shows all roles with their profiles and tags"
 
 
-def _read(reach: Evidence, operations: tuple[str, ...]) -> list[bool]:
-    calls = reach.inventory.calls
+def _read(evidence: Evidence, operations: tuple[str, ...]) -> list[bool]:
+    calls = evidence.inventory.calls
     calls = calls[calls["state"] != "refused"]
     accounts = set(calls["account_id"][calls["operation"].isin(operations)])
-    return [account in accounts for account in reach.inventory.accounts["account_id"]]
+    return [account in accounts for account in evidence.inventory.accounts["account_id"]]
 
 
-def _some_read(reach: Evidence, operations: tuple[str, ...], side: str) -> list[bool]:
+def _some_read(evidence: Evidence, operations: tuple[str, ...], side: str) -> list[bool]:
     """Return, per account, whether some of the roles or profiles in no link were looked for, or one was seen."""
-    listed = [one or some for one, some in zip(reach.lists[f"{side}s_whole"], _read(reach, operations), strict=True)]
+    is_whole, read = evidence.lists[f"{side}s_whole"], _read(evidence, operations)
+    listed = [one or some for one, some in zip(is_whole, read, strict=True)]
     if all(listed):
         return listed
-    frame = getattr(reach.inventory, f"{side}s")
-    alone = ~is_in(frame[f"{side}_arn"], reach.inventory.links[f"{side}_arn"])
+    frame = getattr(evidence.inventory, f"{side}s")
+    alone = ~is_in(frame[f"{side}_arn"], evidence.inventory.links[f"{side}_arn"])
     if side == "profile":
         alone &= frame["role_known"].to_numpy(bool)
     seen = set(frame["account_id"][alone])
-    return [some or account in seen for some, account in zip(listed, reach.lists["account_id"], strict=True)]
+    return [some or account in seen for some, account in zip(listed, evidence.lists["account_id"], strict=True)]
 
 
 class _Listing(NamedTuple):
@@ -70,13 +71,13 @@ _OF_PROFILES = _Listing("profile", (PROFILE_LIST,), "profiles_expected", _LIST_P
 _OF_ROLES = _Listing("role", ROLE_LISTS, "roles_expected", _LIST_ROLES)
 
 
-def _short(reach: Evidence, listing: _Listing, otherwise: str = "") -> list[tuple[str, str]]:
+def _short(evidence: Evidence, listing: _Listing, otherwise: str = "") -> list[tuple[str, str]]:
     """Return, per account, how much of a list was read, and what gives the rest of it.
 
     Of one that broke off, that is not the command that it came from.
     """
     otherwise = otherwise or f"not all {listing.noun}s were read"
-    inventory = reach.inventory
+    inventory = evidence.inventory
     calls = inventory.calls[inventory.calls["operation"].isin(listing.operations)]
     cut = calls[calls["state"] == "truncated"]
     live = set(cut["account_id"][cut["requests"] > 0])
@@ -92,9 +93,9 @@ def _short(reach: Evidence, listing: _Listing, otherwise: str = "") -> list[tupl
         if account not in broken:
             said.append((otherwise, listing.command))
             continue
-        how_many = f"{counted(read, listing.noun)} {'was' if read == 1 else 'were'} read, and there may be more"
+        how_many = f"{pluralize(read, listing.noun)} {'was' if read == 1 else 'were'} read, and there may be more"
         if not pd.isna(expected) and read < expected:
-            how_many = f"{read:,} of {counted(int(expected), listing.noun)} {'was' if read == 1 else 'were'} read"
+            how_many = f"{read:,} of {pluralize(int(expected), listing.noun)} {'was' if read == 1 else 'were'} read"
         export = f"export the list of {listing.noun}s again, without --max-items and --no-paginate"
         said.append((how_many, "load again" if account in live else export))
     return said
@@ -107,32 +108,32 @@ _SAID = {
 }
 
 
-def _refusals(reach: Evidence, operations: tuple[str, ...]) -> list[str]:
+def _refusals(evidence: Evidence, operations: tuple[str, ...]) -> list[str]:
     """Return, per account, how AWS refused one of the operations, as a clause to put behind a reason."""
     said: dict[str, str] = {}
-    for account, operation, reason in reach.refused:
+    for account, operation, reason in evidence.refused:
         if operation in operations:
             said[account] = f" ({operation} {_SAID[reason]})"
-    return [said.get(account, "") for account in reach.inventory.accounts["account_id"]]
+    return [said.get(account, "") for account in evidence.inventory.accounts["account_id"]]
 
 
-def all_profiles(reach: Evidence) -> Verdicts:
+def all_profiles(evidence: Evidence) -> Verdicts:
     """All profiles of the account, each with its role or its emptiness."""
-    profiles = reach.inventory.profiles
-    counts = reach.count("profiles", profiles, role_known=profiles["role_known"], tags_known=profiles["tags_known"])
-    seen = _some_read(reach, _PROFILES_FROM, "profile")
-    refused = _refusals(reach, (PROFILE_LIST,))
+    profiles = evidence.inventory.profiles
+    counts = evidence.count("profiles", profiles, role_known=profiles["role_known"], tags_known=profiles["tags_known"])
+    seen = _some_read(evidence, _PROFILES_FROM, "profile")
+    refused = _refusals(evidence, (PROFILE_LIST,))
     verdicts = []
-    short = _short(reach, _OF_PROFILES)
+    short = _short(evidence, _OF_PROFILES)
     for rows, known, whole, some, refusal, (read, how) in zip(
-        counts["rows"], counts["role_known"], reach.lists["profiles_whole"], seen, refused, short, strict=True
+        counts["rows"], counts["role_known"], evidence.lists["profiles_whole"], seen, refused, short, strict=True
     ):
         if whole and known == rows:
             verdicts.append(_COMPLETE)
         elif whole:
             status = "partial" if known else "unknown"
             verdicts.append(
-                (status, f"of {rows - known:,} of {counted(rows, 'profile')} it is not known what they hold")
+                (status, f"of {rows - known:,} of {pluralize(rows, 'profile')} it is not known what they hold")
             )
         elif some:
             verdicts.append(("partial", f"{read}{refusal}; {how}"))
@@ -141,27 +142,27 @@ def all_profiles(reach: Evidence) -> Verdicts:
     return verdicts
 
 
-def links(reach: Evidence) -> Verdicts:
+def links(evidence: Evidence) -> Verdicts:
     """All links of the account: every profile with its role, or every role with its own profiles."""
-    profiles, roles = reach.inventory.profiles, reach.inventory.roles
-    counts = reach.count("profiles", profiles, role_known=profiles["role_known"], tags_known=profiles["tags_known"])
-    of_roles = reach.count("role links", roles, known=_own_profiles_known(reach))
+    profiles, roles = evidence.inventory.profiles, evidence.inventory.roles
+    counts = evidence.count("profiles", profiles, role_known=profiles["role_known"], tags_known=profiles["tags_known"])
+    of_roles = evidence.count("role links", roles, known=_own_profiles_known(evidence))
     verdicts = []
-    short = _short(reach, _OF_PROFILES, "not all links were read")
+    short = _short(evidence, _OF_PROFILES, "not all links were read")
     for rows, known, roles_rows, roles_known, profiles_whole, roles_whole, (read, how) in zip(
         counts["rows"],
         counts["role_known"],
         of_roles["rows"],
         of_roles["known"],
-        reach.lists["profiles_whole"],
-        reach.lists["roles_whole"],
+        evidence.lists["profiles_whole"],
+        evidence.lists["roles_whole"],
         short,
         strict=True,
     ):
         if known < rows:
             status = "partial" if known else "unknown"
             verdicts.append(
-                (status, f"of {rows - known:,} of {counted(rows, 'profile')} it is not known what they hold")
+                (status, f"of {rows - known:,} of {pluralize(rows, 'profile')} it is not known what they hold")
             )
         elif profiles_whole or (roles_whole and roles_known == roles_rows):
             verdicts.append(_COMPLETE)
@@ -172,32 +173,32 @@ def links(reach: Evidence) -> Verdicts:
     return verdicts
 
 
-def _own_profiles_known(reach: Evidence) -> Bools:
-    roles, gaps = reach.inventory.roles, reach.inventory.gaps
+def _own_profiles_known(evidence: Evidence) -> Bools:
+    roles, gaps = evidence.inventory.roles, evidence.inventory.gaps
     gaps = gaps[gaps["operation"] == ROLE_LINKS]
     none = is_in(roles["account_id"], gaps["account_id"][gaps["subject"] == ALL])
     return ~none & ~is_in(roles["role_arn"], gaps["subject"])
 
 
-def role_paths(reach: Evidence) -> Verdicts:
+def role_paths(evidence: Evidence) -> Verdicts:
     """The path of every role in a profile."""
-    pairs = reach.pairs[reach.pairs["relation"].notna()]
-    counts = reach.count("role paths", pairs, unknown=pairs["role_path"].isna())
+    pairs = evidence.pairs[evidence.pairs["relation"].notna()]
+    counts = evidence.count("role paths", pairs, unknown=pairs["role_path"].isna())
     return [
-        ("partial", f"the path of the role is unknown for {unknown:,} of {counted(rows, 'link')}; {_LIST_ROLES}")
+        ("partial", f"the path of the role is unknown for {unknown:,} of {pluralize(rows, 'link')}; {_LIST_ROLES}")
         if unknown
         else _COMPLETE
         for rows, unknown in zip(counts["rows"], counts["unknown"], strict=True)
     ]
 
 
-def all_roles(reach: Evidence) -> Verdicts:
+def all_roles(evidence: Evidence) -> Verdicts:
     """All roles of the account."""
-    refused = _refusals(reach, ROLE_LISTS)
-    seen = _some_read(reach, _ROLES_FROM, "role")
+    refused = _refusals(evidence, ROLE_LISTS)
+    seen = _some_read(evidence, _ROLES_FROM, "role")
     verdicts = []
-    short = _short(reach, _OF_ROLES)
-    for whole, some, refusal, (read, how) in zip(reach.lists["roles_whole"], seen, refused, short, strict=True):
+    short = _short(evidence, _OF_ROLES)
+    for whole, some, refusal, (read, how) in zip(evidence.lists["roles_whole"], seen, refused, short, strict=True):
         if whole:
             verdicts.append(_COMPLETE)
         elif some:
@@ -207,14 +208,14 @@ def all_roles(reach: Evidence) -> Verdicts:
     return verdicts
 
 
-def own_profiles(reach: Evidence) -> Verdicts:
+def own_profiles(evidence: Evidence) -> Verdicts:
     """Of every role, the profiles that hold it."""
-    roles = reach.inventory.roles
-    counts = reach.count("role links", roles, known=_own_profiles_known(reach))
+    roles = evidence.inventory.roles
+    counts = evidence.count("role links", roles, known=_own_profiles_known(evidence))
     verdicts = []
-    short = _short(reach, _OF_PROFILES)
+    short = _short(evidence, _OF_PROFILES)
     for rows, known, whole, (_, how) in zip(
-        counts["rows"], counts["known"], reach.lists["profiles_whole"], short, strict=True
+        counts["rows"], counts["known"], evidence.lists["profiles_whole"], short, strict=True
     ):
         if known == rows and (rows or whole):
             verdicts.append(_COMPLETE)
@@ -222,7 +223,7 @@ def own_profiles(reach: Evidence) -> Verdicts:
             verdicts.append(
                 (
                     "partial",
-                    f"the profiles of {rows - known:,} of {counted(rows, 'role')} were not read; {how}",
+                    f"the profiles of {rows - known:,} of {pluralize(rows, 'role')} were not read; {how}",
                 )
             )
         else:
@@ -230,17 +231,17 @@ def own_profiles(reach: Evidence) -> Verdicts:
     return verdicts
 
 
-def trust(reach: Evidence) -> Verdicts:
+def trust(evidence: Evidence) -> Verdicts:
     """The trust policy of every role that was read."""
-    roles = reach.inventory.roles
-    counts = reach.count("trust", roles, unknown=roles["trusts_ec2"] == "unknown")
+    roles = evidence.inventory.roles
+    counts = evidence.count("trust", roles, unknown=roles["trusts_ec2"] == "unknown")
     return _unless_unknown(counts, "the trust policies of {} of {} were not read", "role")
 
 
-def linked_trust(reach: Evidence) -> Verdicts:
+def linked_trust(evidence: Evidence) -> Verdicts:
     """The trust policy of every role in a profile."""
-    pairs = reach.pairs[reach.pairs["relation"].notna()]
-    counts = reach.count("linked trust", pairs, unknown=(pairs["trusts_ec2"] == "unknown").to_numpy(bool))
+    pairs = evidence.pairs[evidence.pairs["relation"].notna()]
+    counts = evidence.count("linked trust", pairs, unknown=(pairs["trusts_ec2"] == "unknown").to_numpy(bool))
     return _unless_unknown(counts, "the trust policies behind {} of {} were not read", "link")
 
 
@@ -248,42 +249,42 @@ def _unless_unknown(counts: Counts, sentence: str, noun: str) -> Verdicts:
     verdicts: Verdicts = []
     for rows, unknown in zip(counts["rows"], counts["unknown"], strict=True):
         status = "unknown" if unknown == rows else "partial"
-        reason = sentence.format(f"{unknown:,}", counted(rows, noun))
+        reason = sentence.format(f"{unknown:,}", pluralize(rows, noun))
         verdicts.append((status, f"{reason}; {_LIST_ROLES}") if unknown else _COMPLETE)
     return verdicts
 
 
-def profile_tags(reach: Evidence) -> Verdicts:
+def profile_tags(evidence: Evidence) -> Verdicts:
     """The tags of every profile of the account; no listing carries them."""
-    profiles = reach.inventory.profiles
-    counts = reach.count("profiles", profiles, role_known=profiles["role_known"], tags_known=profiles["tags_known"])
+    profiles = evidence.inventory.profiles
+    counts = evidence.count("profiles", profiles, role_known=profiles["role_known"], tags_known=profiles["tags_known"])
     command = f"`{command_of(PROFILE_TAGS)}` for each of them{{}} would tell"
-    refused = _refusals(reach, proving("profile_tags"))
-    short = _short(reach, _OF_PROFILES)
-    verdicts = _tagged(counts, reach.lists["profiles_whole"], "profile", command, refused, short)
-    return _unless_lagging(reach, verdicts)
+    refused = _refusals(evidence, proving("profile_tags"))
+    short = _short(evidence, _OF_PROFILES)
+    verdicts = _tagged(counts, evidence.lists["profiles_whole"], "profile", command, refused, short)
+    return _unless_lagging(evidence, verdicts)
 
 
-def _unless_lagging(reach: Evidence, verdicts: Verdicts) -> Verdicts:
+def _unless_lagging(evidence: Evidence, verdicts: Verdicts) -> Verdicts:
     """Return verdicts on tags of profiles, none of them complete where the tagging API told of some."""
     # It may still show tags that a profile no longer has.
-    tags = reach.inventory.tags
+    tags = evidence.inventory.tags
     indexed = tags[tags["tag_source"] == TAG_INDEX].groupby("account_id")["resource_arn"].nunique()
     lagging = "the tags of {} are those of the tagging API, which lags behind IAM; load without the tag index"
     return [
-        ("partial", lagging.format(counted(indexed[account], "profile")))
+        ("partial", lagging.format(pluralize(indexed[account], "profile")))
         if verdict == _COMPLETE and account in indexed.index
         else verdict
-        for account, verdict in zip(reach.inventory.accounts["account_id"], verdicts, strict=True)
+        for account, verdict in zip(evidence.inventory.accounts["account_id"], verdicts, strict=True)
     ]
 
 
-def role_tags(reach: Evidence) -> Verdicts:
+def role_tags(evidence: Evidence) -> Verdicts:
     """The tags of every role of the account that AWS does not manage."""
-    roles = reach.inventory.roles[~reach.inventory.roles["is_aws_managed"]]
-    counts = reach.count("role tags", roles, tags_known=roles["tags_known"])
-    refused = _refusals(reach, proving("role_tags"))
-    return _tagged(counts, reach.lists["roles_whole"], "role", _LIST_ROLES, refused, _short(reach, _OF_ROLES))
+    roles = evidence.inventory.roles[~evidence.inventory.roles["is_aws_managed"]]
+    counts = evidence.count("role tags", roles, tags_known=roles["tags_known"])
+    refused = _refusals(evidence, proving("role_tags"))
+    return _tagged(counts, evidence.lists["roles_whole"], "role", _LIST_ROLES, refused, _short(evidence, _OF_ROLES))
 
 
 def _tagged(
@@ -301,7 +302,7 @@ def _tagged(
             if _SAID["expired"] in refusal:
                 advice = "renew the credentials and load again"
             verdicts.append(
-                (status, f"the tags of {rows - known:,} of {counted(rows, noun)} were not read{refusal}; {advice}")
+                (status, f"the tags of {rows - known:,} of {pluralize(rows, noun)} were not read{refusal}; {advice}")
             )
         else:
             status = "partial" if rows else "unknown"
@@ -309,42 +310,42 @@ def _tagged(
     return verdicts
 
 
-def any_tags(reach: Evidence) -> Verdicts:
+def any_tags(evidence: Evidence) -> Verdicts:
     """The tags of every role and profile; those of one side alone are a part of it."""
     verdicts: Verdicts = []
-    for (profile, why), (role, why_too) in zip(profile_tags(reach), role_tags(reach), strict=True):
+    for (profile, why), (role, why_too) in zip(profile_tags(evidence), role_tags(evidence), strict=True):
         both = {profile, role}
         status = both.pop() if len(both) == 1 else "partial"
         verdicts.append((status, "; ".join(filter(None, (why, why_too)))))
     return verdicts
 
 
-def tags_of_both(reach: Evidence) -> Verdicts:
+def tags_of_both(evidence: Evidence) -> Verdicts:
     """The tags of both sides of every link."""
-    pairs = reach.pairs[reach.pairs["relation"].notna() & ~reach.pairs["is_aws_managed"]]
-    counts = reach.count("tags of both", pairs, known=pairs["profile_tags_known"] & pairs["role_tags_known"])
+    pairs = evidence.pairs[evidence.pairs["relation"].notna() & ~evidence.pairs["is_aws_managed"]]
+    counts = evidence.count("tags of both", pairs, known=pairs["profile_tags_known"] & pairs["role_tags_known"])
     verdicts: Verdicts = []
     for rows, known in zip(counts["rows"], counts["known"], strict=True):
         status = "partial" if known else "unknown"
-        reason = f"the tags of one side or both were not read for {rows - known:,} of {counted(rows, 'link')}"
+        reason = f"the tags of one side or both were not read for {rows - known:,} of {pluralize(rows, 'link')}"
         verdicts.append((status, reason) if known < rows else _COMPLETE)
-    return _unless_lagging(reach, verdicts)
+    return _unless_lagging(evidence, verdicts)
 
 
-def tag_policy(reach: Evidence) -> Verdicts:
+def tag_policy(evidence: Evidence) -> Verdicts:
     """A policy file that demands tags."""
     missing = ("unknown", "no policy file demands tags; name one with `--policy FILE`, in Python with `policy=`")
-    return [_COMPLETE if reach.policy.required else missing for _ in reach.inventory.accounts["account_id"]]
+    return [_COMPLETE if evidence.policy.required else missing for _ in evidence.inventory.accounts["account_id"]]
 
 
-def quotas(reach: Evidence) -> Verdicts:
+def quotas(evidence: Evidence) -> Verdicts:
     """The account's own count of roles and profiles, and its quotas."""
-    accounts = reach.inventory.accounts
+    accounts = evidence.inventory.accounts
     verdicts: Verdicts = []
     for roles, profiles, refusal in zip(
         accounts[["role_quota", "roles_expected"]].notna().all(axis=1),
         accounts[["profile_quota", "profiles_expected"]].notna().all(axis=1),
-        _refusals(reach, (SUMMARY,)),
+        _refusals(evidence, (SUMMARY,)),
         strict=True,
     ):
         missing = "instance profiles" if roles else "roles"
@@ -355,19 +356,19 @@ def quotas(reach: Evidence) -> Verdicts:
     return verdicts
 
 
-def references(reach: Evidence) -> Verdicts:
+def references(evidence: Evidence) -> Verdicts:
     """Everything that may name a profile, in every region in use."""
-    return list(zip(reach.lists["references_status"], reach.lists["references_reason"], strict=True))
+    return list(zip(evidence.lists["references_status"], evidence.lists["references_reason"], strict=True))
 
 
-def any_references(reach: Evidence) -> Verdicts:
+def any_references(evidence: Evidence) -> Verdicts:
     """Some of what names profiles: each reference speaks for itself."""
-    seen = _read(reach, proving("references"))
+    seen = _read(evidence, proving("references"))
     verdicts: Verdicts = []
-    abroad = _names_unread(reach)
-    profiles = set(reach.inventory.profiles["account_id"])
+    abroad = _names_unread(evidence)
+    profiles = set(evidence.inventory.profiles["account_id"])
     for account, some, (status, reason), whole in zip(
-        reach.lists["account_id"], seen, references(reach), reach.lists["profiles_whole"], strict=True
+        evidence.lists["account_id"], seen, references(evidence), evidence.lists["profiles_whole"], strict=True
     ):
         if not some:
             verdicts.append(
@@ -383,15 +384,15 @@ def any_references(reach: Evidence) -> Verdicts:
             seen_enough = "partial" if whole or account in profiles else "unknown"
             verdicts.append((seen_enough, reasons) if reasons else _COMPLETE)
         if verdicts[-1] is _COMPLETE and account in abroad:
-            number = counted(abroad[account], "reference")
+            number = pluralize(abroad[account], "reference")
             whose = f"{number} to profiles of other accounts, whose list of profiles was not read"
             verdicts[-1] = ("partial", whose)
     return verdicts
 
 
-def _names_unread(reach: Evidence) -> dict[str, int]:
+def _names_unread(evidence: Evidence) -> dict[str, int]:
     """Return, per account, how many references it has to profiles of accounts whose list of them was not read."""
-    references, lists = reach.inventory.references, reach.lists
+    references, lists = evidence.inventory.references, evidence.lists
     some = references[references["profile_arn"].isna()]
     whole = lists["account_id"][lists["profiles_whole"]]
     whose = account_named(some["named"])

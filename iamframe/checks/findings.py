@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe.inventory.columns import concat, shell_quoted, texts
+from iamframe.inventory.columns import as_arrow, concat, shell_quoted
 from iamframe.knowledge.operations import NO_VALUE
 
 
@@ -25,7 +25,7 @@ def found(rows: pd.DataFrame, resource: str, related: str | None, detail: object
     }
     # Values stand by position; one frame of all is made faster than a column after the other is added.
     values = {
-        name: pd.array(texts(given), dtype="str")
+        name: pd.array(as_arrow(given), dtype="str")
         if isinstance(given, (pa.Array, pa.ChunkedArray))
         else given.array
         if isinstance(given, pd.Series)
@@ -42,7 +42,7 @@ def command(verb: str, *options: object) -> pa.Array:
     """
     parts: list[object] = [f"aws {verb}"]
     for option, value in zip(options[::2], options[1::2], strict=True):
-        words = texts(value)
+        words = as_arrow(value)
         safe = pc.if_else(pc.match_substring_regex(words, NO_VALUE.pattern), pa.scalar(None, pa.string()), words)
         parts += [f" --{option}=", shell_quoted(safe)]
     return concat(*parts)
@@ -58,7 +58,7 @@ def json_text(array: pa.Array) -> pa.Array:
 
 def filters(name: str, values: object) -> pa.Array:
     """Return filters as the AWS CLI takes them: its shorthand, or JSON where that would break the value."""
-    value = texts(values)
+    value = as_arrow(values)
     plain = pc.match_substring_regex(value, r"^[A-Za-z0-9:/_.-]+$")
     as_json = concat(f'[{{"Name":"{name}","Values":[', json_text(value), "]}]")
     return pc.if_else(plain, concat(f"Name={name},Values=", value), as_json)

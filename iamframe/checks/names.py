@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from iamframe.checks import coverage as needs
 from iamframe.checks.findings import command, found
 from iamframe.checks.registry import check
-from iamframe.inventory.columns import concat, position, take, texts
+from iamframe.inventory.columns import as_arrow, concat, index_in, lookup
 
 
 @check(severity="low", needs=[needs.links], about="link", alone=True)
@@ -27,7 +27,7 @@ def name_mismatches(pairs: pd.DataFrame) -> pd.DataFrame:
         differ,
         "profile_arn",
         "role_arn",
-        concat("profile ", texts(differ["profile_name"]), " holds role ", texts(differ["role_name"])),
+        concat("profile ", as_arrow(differ["profile_name"]), " holds role ", as_arrow(differ["role_name"])),
         relation=differ["relation"],
         maker=differ["maker"],
         maker_basis=differ["maker_basis"],
@@ -46,7 +46,7 @@ def path_mismatches(pairs: pd.DataFrame) -> pd.DataFrame:
     """
     differ = pairs[pairs["paths_differ"]]
     sides = [
-        pc.if_else(pc.equal(texts(differ[f"{side}_segments"]), ""), "nothing", texts(differ[f"{side}_segments"]))
+        pc.if_else(pc.equal(as_arrow(differ[f"{side}_segments"]), ""), "nothing", as_arrow(differ[f"{side}_segments"]))
         for side in ("profile", "role")
     ]
     return found(
@@ -69,19 +69,22 @@ def crossed_names(pairs: pd.DataFrame, roles: pd.DataFrame) -> pd.DataFrame:
     read. Names are unique in an account without case (IAM User Guide, "IAM and AWS STS quotas").
     """
     crossing = pairs[pairs["relation"].notna() & ~pairs["relation"].isin(["same", "case"])]
-    where = position(
+    where = index_in(
         _name_key(crossing["account_id"], crossing["profile_name"]), _name_key(roles["account_id"], roles["role_name"])
     )
     crossed = crossing[where >= 0].reset_index(drop=True)
-    namesake = take(roles["role_arn"], where[where >= 0])
-    other = np.asarray(pc.not_equal(namesake, texts(crossed["role_arn"])))
+    namesake = lookup(roles["role_arn"], where[where >= 0])
+    other = np.asarray(pc.not_equal(namesake, as_arrow(crossed["role_arn"])))
     crossed, namesake = crossed[other], namesake.filter(pa.array(other))
     return found(
         crossed,
         "profile_arn",
         "role_arn",
         concat(
-            "holds role ", texts(crossed["role_name"]), ", though a role of the profile's own name exists: ", namesake
+            "holds role ",
+            as_arrow(crossed["role_name"]),
+            ", though a role of the profile's own name exists: ",
+            namesake,
         ),
         relation=crossed["relation"],
         next_step=command("iam get-instance-profile", "instance-profile-name", crossed["profile_name"]),
@@ -89,4 +92,4 @@ def crossed_names(pairs: pd.DataFrame, roles: pd.DataFrame) -> pd.DataFrame:
 
 
 def _name_key(accounts: pd.Series, names: pd.Series) -> pa.Array:
-    return concat(texts(accounts), "\n", pc.utf8_lower(texts(names)))
+    return concat(as_arrow(accounts), "\n", pc.utf8_lower(as_arrow(names)))

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from iamframe.checks import coverage as needs
 from iamframe.checks.findings import command, filters, found
 from iamframe.checks.registry import check
-from iamframe.inventory.columns import concat, is_in, joined_by_group, joined_key, position, take, texts
+from iamframe.inventory.columns import as_arrow, concat, index_in, is_in, join_by_group, joined_key, lookup
 from iamframe.inventory.linking import account_named, profile_ids, without_path
 
 _CONSUMERS = ("instance", "association", "launch-template", "launch-configuration")
@@ -50,8 +50,8 @@ def unreferenced_profiles(pairs: pd.DataFrame, references: pd.DataFrame, lists: 
     readable = lists[lists["references_status"] != "unknown"]
     candidates = pairs[pairs["relation"].notna() & is_in(pairs["account_id"], readable["account_id"])]
     silent = candidates[~is_in(candidates["profile_arn"], references["profile_arn"])]
-    where = position(silent["account_id"], readable["account_id"])
-    reads_all = take(readable["references_status"], where)
+    where = index_in(silent["account_id"], readable["account_id"])
+    reads_all = lookup(readable["references_status"], where)
     return found(
         silent,
         "profile_arn",
@@ -61,7 +61,7 @@ def unreferenced_profiles(pairs: pd.DataFrame, references: pd.DataFrame, lists: 
             pc.if_else(
                 pc.equal(reads_all, "complete"),
                 "all enabled regions were read",
-                take(readable["references_reason"], where),
+                lookup(readable["references_reason"], where),
             ),
         ),
         certainty=pc.if_else(pc.equal(reads_all, "complete"), "in scope", "maybe"),
@@ -86,11 +86,11 @@ def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd
     """
     direct = _direct(references)
     # An ARN names its account.
-    whose = pc.coalesce(account_named(direct["named"]), texts(direct["account_id"]))
+    whose = pc.coalesce(account_named(direct["named"]), as_arrow(direct["account_id"]))
     gone = np.asarray(direct["profile_arn"].isna()) & is_in(whose, lists["account_id"][lists["profiles_whole"]])
     # Masked ids, and those of associations, tell nothing.
     held = profile_ids(direct["profile_id"])
-    now = profile_ids(take(profiles["profile_id"], position(direct["profile_arn"], profiles["profile_arn"])))
+    now = profile_ids(lookup(profiles["profile_id"], index_in(direct["profile_arn"], profiles["profile_arn"])))
     recreated = np.asarray(pc.fill_null(pc.not_equal(held, now), False))
     where = np.flatnonzero(gone | recreated)
     stale = direct.iloc[where].reset_index(drop=True)
@@ -117,14 +117,16 @@ def _direct(references: pd.DataFrame) -> pd.DataFrame:
 def _stale_detail(stale: pd.DataFrame, profiles: pd.DataFrame, now: pa.Array, recreated: pa.Array) -> pa.Array:
     """Return what is wrong with each reference; `now` is the id that its profile has today."""
     # An ARN that has another path than the profile of its name means that profile no more than any other.
-    namesake = position(without_path(stale["named"]), without_path(profiles["profile_arn"]))
-    names = concat("names the profile ", texts(stale["named"]))
+    namesake = index_in(without_path(stale["named"]), without_path(profiles["profile_arn"]))
+    names = concat("names the profile ", as_arrow(stale["named"]))
     missing = concat(names, ", which does not exist")
-    started = concat("was started with the profile id ", texts(stale["profile_id"]), "; ", texts(stale["profile_name"]))
+    started = concat(
+        "was started with the profile id ", as_arrow(stale["profile_id"]), "; ", as_arrow(stale["profile_name"])
+    )
     detail = pc.case_when(
         pc.make_struct(recreated, pa.array(namesake >= 0)),
         concat(started, " has since been made anew, with the id ", now),
-        concat(missing, ": the profile of that name has the path ", take(profiles["profile_path"], namesake)),
+        concat(missing, ": the profile of that name has the path ", lookup(profiles["profile_path"], namesake)),
         missing,
     )
     return pc.fill_null(detail, names)
@@ -132,8 +134,10 @@ def _stale_detail(stale: pd.DataFrame, profiles: pd.DataFrame, now: pa.Array, re
 
 def _stale_step(stale: pd.DataFrame) -> pa.Array:
     """Return the command that shows each consumer of a stale profile."""
-    kind = texts(stale["consumer_type"])
-    instance = pc.if_else(pc.equal(kind, "association"), texts(stale["consumer_name"]), texts(stale["consumer_id"]))
+    kind = as_arrow(stale["consumer_type"])
+    instance = pc.if_else(
+        pc.equal(kind, "association"), as_arrow(stale["consumer_name"]), as_arrow(stale["consumer_id"])
+    )
     of_instance = filters("instance-id", instance)
     name, region = stale["consumer_id"], ("region", stale["region"])
     template = command("ec2 describe-launch-template-versions", "launch-template-id", name, *region)
@@ -190,12 +194,12 @@ def roles_in_many_profiles(pairs: pd.DataFrame) -> pd.DataFrame:
     key = joined_key(links["account_id"], links["role_arn"])
     codes = np.asarray(key.dictionary_encode().indices)
     rows = np.flatnonzero(np.bincount(codes)[codes] > 1) if len(codes) else codes
-    each = pa.table({"key": key, "name": texts(links["profile_name"])}).take(pa.array(rows))
+    each = pa.table({"key": key, "name": as_arrow(links["profile_name"])}).take(pa.array(rows))
     rows = rows[np.asarray(pc.sort_indices(each, [("key", "ascending"), ("name", "ascending")]))]
     starts = np.diff(codes[rows], prepend=-1) != 0
     many = links.iloc[rows[starts]]
     size = np.diff(np.flatnonzero(starts), append=len(rows))
-    held = joined_by_group(np.cumsum(starts) - 1, texts(links["profile_name"].iloc[rows]), len(many), ", ")
+    held = join_by_group(np.cumsum(starts) - 1, as_arrow(links["profile_name"].iloc[rows]), len(many), ", ")
     return found(
         many,
         "role_arn",

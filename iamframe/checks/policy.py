@@ -40,7 +40,7 @@ import pyarrow.compute as pc
 
 from iamframe.errors import PolicyError
 from iamframe.knowledge.makers import Maker
-from iamframe.sources.archives import whole_file
+from iamframe.sources.archives import read_file
 
 RESOURCE_TYPES = ("role", "instance-profile")
 HOUSE = "house rule"
@@ -122,7 +122,7 @@ def read_policy(source: str | os.PathLike[str] | Policy | None) -> Policy:
         return source or Policy()
     path = Path(source)
     try:
-        content = tomllib.loads(whole_file(path, pipe=True).decode("utf-8"))
+        content = tomllib.loads(read_file(path, pipe=True).decode("utf-8"))
     except OSError as error:
         raise PolicyError(f"{path}: cannot be read ({error.strerror}); check the path of the policy file") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:

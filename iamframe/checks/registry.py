@@ -13,7 +13,7 @@ import pandas as pd
 
 from iamframe.checks.policy import Policy
 from iamframe.inventory import schema
-from iamframe.inventory.columns import position
+from iamframe.inventory.columns import index_in
 from iamframe.inventory.inventory import Inventory
 from iamframe.messages.text import SEVERITIES
 
@@ -48,7 +48,7 @@ class Evidence:
         """Return the `rows` of a frame per account, in the order of `accounts`, and those under each mask."""
         if name not in self.counted:
             accounts = self.inventory.accounts["account_id"]
-            account = position(frame["account_id"], accounts)
+            account = index_in(frame["account_id"], accounts)
             under = {"rows": np.ones(len(frame), dtype=bool)} | {k: np.asarray(v, bool) for k, v in masks.items()}
             self.counted[name] = {
                 what: np.bincount(account[mask & (account >= 0)], minlength=len(accounts)).tolist()

@@ -15,7 +15,7 @@ from iamframe.checks.policy import Policy
 from iamframe.checks.registry import CHECKS, STATUSES
 from iamframe.inventory import display, schema, views
 from iamframe.inventory.inventory import Inventory
-from iamframe.messages.text import SEVERITIES, counted, how_many
+from iamframe.messages.text import SEVERITIES, count_complete, pluralize
 
 _REASONS_SHOWN = 10
 _NAMED = 3
@@ -75,13 +75,13 @@ class Result:
     def said_complete(self) -> str:
         """How many checks are complete in every account, in words; none is where no account could be told."""
         accounts = len(self.inventory.accounts)
-        return how_many(int((self.summary["complete"] == accounts).sum()) if accounts else 0, len(self.checks))
+        return count_complete(int((self.summary["complete"] == accounts).sum()) if accounts else 0, len(self.checks))
 
     def __repr__(self) -> str:
         """Return the number of findings by severity, and how many checks are complete, in one line."""
         counts = self.findings["severity"].value_counts()
         by_severity = ", ".join(f"{counts[name]:,} {name}" for name in SEVERITIES if name in counts) or "none"
-        return f"Result({counted(len(self.findings), 'finding')}: {by_severity}; {self.said_complete})"
+        return f"Result({pluralize(len(self.findings), 'finding')}: {by_severity}; {self.said_complete})"
 
     def _repr_html_(self) -> str:
         """Return what could not be checked, then the checks with their findings, as a notebook shows it."""
@@ -91,12 +91,12 @@ class Result:
         columns = ["check", "title", "severity", "findings", "expected", "accepted", *STATUSES]
         head = (*columns[:6], *(f"accounts {status}" for status in STATUSES))
         rows = summary[columns].to_numpy(dtype=object).tolist()
-        parts = [display.html_line(f"{counted(len(self.findings), 'finding')}; {self.said_complete}.")]
+        parts = [display.html_line(f"{pluralize(len(self.findings), 'finding')}; {self.said_complete}.")]
         if reasons:
             parts.append(display.html_table(("not complete", "accounts", "why"), reasons[:_REASONS_SHOWN]))
             if len(reasons) > _REASONS_SHOWN:
                 parts.append(
-                    display.html_line(f"and {counted(len(reasons) - _REASONS_SHOWN, 'more reason')}, in .coverage")
+                    display.html_line(f"and {pluralize(len(reasons) - _REASONS_SHOWN, 'more reason')}, in .coverage")
                 )
         return "".join([*parts, display.html_table(head, rows)])
 

@@ -15,8 +15,8 @@ from iamframe.checks.registry import CHECKS, STATUSES, Check, Evidence, Need, Ve
 from iamframe.checks.result import Result, by_severity
 from iamframe.errors import PolicyError, UnknownCheckError
 from iamframe.inventory import schema, views
-from iamframe.inventory.columns import joined_key, position, take, texts
-from iamframe.inventory.completeness import account_lists
+from iamframe.inventory.columns import as_arrow, index_in, joined_key, lookup
+from iamframe.inventory.completeness import completeness
 from iamframe.inventory.inventory import Inventory
 
 
@@ -44,7 +44,7 @@ def run(inventory: Inventory, only: Iterable[str] | None, policy: Policy) -> Res
         raise PolicyError(
             f"{policy.path}: accepts findings of {unknown[0]!r}, which is no check; there are {', '.join(CHECKS)}"
         )
-    evidence = Evidence(inventory, views.pairs(inventory, policy.makers), account_lists(inventory), policy)
+    evidence = Evidence(inventory, views.pairs(inventory, policy.makers), completeness(inventory), policy)
     frames: dict[str, pd.DataFrame] = inventory.frames | {"pairs": evidence.pairs, "lists": evidence.lists}
     if any("tag_coverage" in CHECKS[name].reads for name in names):
         frames["tag_coverage"] = views.tag_coverage(inventory)
@@ -66,7 +66,7 @@ def run(inventory: Inventory, only: Iterable[str] | None, policy: Policy) -> Res
 def _conformed(one: Check, found: pd.DataFrame, inventory: Inventory) -> pa.Table:
     given: Mapping[str, Any] = {name: found[name] for name in found.columns}
     size = len(found)
-    arn = texts(found["resource_arn"])
+    arn = as_arrow(found["resource_arn"])
     columns: dict[str, Any] = {
         "check": one.name,
         "severity": one.severity,
@@ -77,10 +77,10 @@ def _conformed(one: Check, found: pd.DataFrame, inventory: Inventory) -> pa.Tabl
         "resource_name": None,
     } | dict(given)
     if columns["account_id"] is None or columns["resource_type"] is None or columns["resource_name"] is None:
-        profile = position(arn, inventory.profiles["profile_arn"])
-        role = position(arn, inventory.roles["role_arn"]) if (profile < 0).any() else np.full(size, -1)
+        profile = index_in(arn, inventory.profiles["profile_arn"])
+        role = index_in(arn, inventory.roles["role_arn"]) if (profile < 0).any() else np.full(size, -1)
         looked_up = {
-            name: pc.coalesce(take(inventory.profiles[of_profile], profile), take(inventory.roles[of_role], role))
+            name: pc.coalesce(lookup(inventory.profiles[of_profile], profile), lookup(inventory.roles[of_role], role))
             for name, of_profile, of_role in (
                 ("account_id", "account_id", "account_id"),
                 ("resource_name", "profile_name", "role_name"),

@@ -19,13 +19,13 @@ from iamframe.inventory.columns import (
     Bools,
     Positions,
     Texts,
+    as_arrow,
     concat,
+    index_in,
     is_in,
-    joined_by_group,
-    position,
+    join_by_group,
+    lookup,
     shell_quoted,
-    take,
-    texts,
 )
 from iamframe.knowledge.names import canonical_key, spell_out, variant_kinds
 
@@ -49,16 +49,16 @@ def _own(tags: pd.DataFrame) -> pd.DataFrame:
 
 def _copied(tags: pd.DataFrame, arns: Texts, to_roles: bool = False) -> pa.Array:
     """Return the tags of each resource as JSON, missing where it has none; to roles, those that a role can hold."""
-    mine = _own(tags[is_in(tags["resource_arn"], texts(arns))])
+    mine = _own(tags[is_in(tags["resource_arn"], as_arrow(arns))])
     if to_roles:
         # Of a key that a profile spells in two ways nobody can say which one is meant, and IAM refuses both.
         mine = mine[~mine.assign(tag_key=mine["tag_key"].str.casefold()).duplicated(["resource_arn", "tag_key"], False)]
-    owner = position(mine["resource_arn"], texts(arns))
+    owner = index_in(mine["resource_arn"], as_arrow(arns))
     order = np.argsort(owner, kind="stable")
-    parts = _json_tags(texts(mine["tag_key"]), texts(mine["tag_value"])).take(pa.array(order))
-    joined = joined_by_group(owner[order], parts, len(arns), ",")
-    first = position(texts(arns), texts(arns))
-    joined = take(joined, first)
+    parts = _json_tags(as_arrow(mine["tag_key"]), as_arrow(mine["tag_value"])).take(pa.array(order))
+    joined = join_by_group(owner[order], parts, len(arns), ",")
+    first = index_in(as_arrow(arns), as_arrow(arns))
+    joined = lookup(joined, first)
     return pc.if_else(pc.equal(joined, ""), pa.scalar(None, pa.string()), joined)
 
 
@@ -73,10 +73,10 @@ def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> pd.DataFrame:
     profiles = pairs[pairs["profile_tags_known"]].drop_duplicates("profile_arn")
     bare = profiles[~is_in(profiles["profile_arn"], _own(tags)["resource_arn"])]
     copied = _copied(tags, bare["role_arn"].fillna(""))
-    names = texts(bare["profile_name"])
+    names = as_arrow(bare["profile_name"])
     detail = pc.if_else(
         copied.is_valid(),
-        concat("has no tags; its role ", pc.fill_null(texts(bare["role_name"]), ""), " has"),
+        concat("has no tags; its role ", pc.fill_null(as_arrow(bare["role_name"]), ""), " has"),
         "has no tags",
     )
     return found(
@@ -102,9 +102,9 @@ def untagged_roles(roles: pd.DataFrame, links: pd.DataFrame, tags: pd.DataFrame)
     a profile of the role has tags, the command copies them; else it shows what is there.
     """
     bare = roles[roles["tags_known"] & ~roles["is_aws_managed"] & ~is_in(roles["role_arn"], _own(tags)["resource_arn"])]
-    profile = take(links["profile_arn"], position(bare["role_arn"], links["role_arn"]))
+    profile = lookup(links["profile_arn"], index_in(bare["role_arn"], links["role_arn"]))
     copied = _copied(tags, pc.fill_null(profile, ""), to_roles=True)
-    names = texts(bare["role_name"])
+    names = as_arrow(bare["role_name"])
     return found(
         bare,
         "role_arn",
@@ -118,9 +118,9 @@ class _Side:
     """The tags of one side of the links, as whole numbers: the link's row, and codes of key, folded key and value."""
 
     def __init__(self, pairs: pd.DataFrame, tags: pd.DataFrame, arn: str, codes: dict[str, pa.Array]) -> None:
-        owner = position(tags["resource_arn"], pairs[arn])
+        owner = index_in(tags["resource_arn"], pairs[arn])
         # A role may be in several links: its tags count in each.
-        first = position(pairs[arn], pairs[arn])
+        first = index_in(pairs[arn], pairs[arn])
         by_owner = np.argsort(owner, kind="stable")
         by_owner = by_owner[owner[by_owner] >= 0]
         starts, ends = (np.searchsorted(owner[by_owner], first, side) for side in ("left", "right"))
@@ -166,7 +166,7 @@ def tag_differences(pairs: pd.DataFrame, tags: pd.DataFrame) -> pd.DataFrame:
     ]
     both = both.reset_index(drop=True)
     tags = _own(tags).reset_index(drop=True)
-    key, value = texts(tags["tag_key"]), texts(tags["tag_value"])
+    key, value = as_arrow(tags["tag_key"]), as_arrow(tags["tag_value"])
     encoded = key.dictionary_encode()
     folded = pa.array([text.casefold() for text in encoded.dictionary.to_pylist()], pa.string()).dictionary_encode()
     codes = {
@@ -208,12 +208,12 @@ def _differing(both: pd.DataFrame, key: pa.Array, value: pa.Array, kinds: tuple[
     sentences = pa.concat_arrays([_sentences(rows, key, value) for rows in kinds])
     link = np.concatenate([rows.link for rows in kinds])
     order = np.argsort(link, kind="stable")
-    detail = joined_by_group(link[order], sentences.take(pa.array(order)), len(both), "; ")
+    detail = join_by_group(link[order], sentences.take(pa.array(order)), len(both), "; ")
     to_profile = _joined_tags(both, key, value, [rows for rows in kinds if rows.kind in ("value", "profile")])
     to_role = _joined_tags(both, key, value, [rows for rows in kinds if rows.kind == "role"])
     step = pc.coalesce(
-        _tagging(_ON_PROFILE, texts(both["profile_name"]), to_profile),
-        _tagging(_ON_ROLE, texts(both["role_name"]), to_role),
+        _tagging(_ON_PROFILE, as_arrow(both["profile_name"]), to_profile),
+        _tagging(_ON_ROLE, as_arrow(both["role_name"]), to_role),
         command("iam list-instance-profile-tags", "instance-profile-name", both["profile_name"]),
     )
     some = np.unique(link)
@@ -257,7 +257,7 @@ def _joined_tags(both: pd.DataFrame, key: pa.Array, value: pa.Array, kinds: list
     row = np.concatenate([rows.row for rows in kinds])
     order = np.argsort(link, kind="stable")
     chosen = pa.array(row[order])
-    joined = joined_by_group(link[order], _json_tags(key.take(chosen), value.take(chosen)), len(both), ",")
+    joined = join_by_group(link[order], _json_tags(key.take(chosen), value.take(chosen)), len(both), ",")
     return pc.if_else(pc.equal(joined, ""), pa.scalar(None, pa.string()), joined)
 
 
@@ -277,8 +277,8 @@ def missing_required_tags(
         said, where = [], []
         for rule in (rule for rule in required if kind in rule.on):
             mine = tags[tags["tag_key"] == rule.key]
-            at = position(frame[arn], mine["resource_arn"])
-            value = take(mine["tag_value"], at)
+            at = index_in(frame[arn], mine["resource_arn"])
+            value = lookup(mine["tag_value"], at)
             allowed = pa.array(
                 [v for v in pc.unique(value).to_pylist() if v is not None and rule.allows(v)], pa.string()
             )
@@ -294,7 +294,7 @@ def missing_required_tags(
             continue
         row = np.concatenate(where)
         order = np.argsort(row, kind="stable")
-        detail = joined_by_group(row[order], pa.concat_arrays(said).take(pa.array(order)), len(frame), "; ")
+        detail = join_by_group(row[order], pa.concat_arrays(said).take(pa.array(order)), len(frame), "; ")
         some = np.unique(row)
         rows = frame.iloc[some]
         verb = "iam list-role-tags" if kind == "role" else "iam list-instance-profile-tags"
@@ -320,7 +320,9 @@ def tag_key_variants(tags: pd.DataFrame, roles: pd.DataFrame) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for (account, _), keys in groups.items():
         if len(keys) > 1:
-            spelled = ", ".join(f"{spell_out(key)} ({count})" for key, count in sorted(keys, key=lambda k: (-k[1], k[0])))
+            spelled = ", ".join(
+                f"{spell_out(key)} ({count})" for key, count in sorted(keys, key=lambda k: (-k[1], k[0]))
+            )
             kinds = " and ".join(variant_kinds([key for key, _ in keys]))
             most = max(keys, key=lambda k: k[1])[0]
             rows.append({"account_id": account, "resource_name": most, "detail": f"differ by {kinds}: {spelled}"})

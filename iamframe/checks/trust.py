@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from iamframe.checks import coverage as needs
 from iamframe.checks.findings import command, found
 from iamframe.checks.registry import check
-from iamframe.inventory.columns import concat, position, take, texts
+from iamframe.inventory.columns import as_arrow, concat, index_in, lookup
 from iamframe.knowledge.trust import read_trust
 
 
@@ -22,17 +22,17 @@ def profiles_without_ec2_trust(pairs: pd.DataFrame, roles: pd.DataFrame) -> pd.D
     condition are not listed.
     """
     closed = pairs[pairs["relation"].notna() & (pairs["trusts_ec2"] == "no")]
-    services = take(roles["trusted_services"], position(closed["role_arn"], roles["role_arn"]))
+    services = lookup(roles["trusted_services"], index_in(closed["role_arn"], roles["role_arn"]))
     services = pc.fill_null(services, "no service")
     # A name that EC2 has in another partition looks right.
-    partition = pc.struct_field(pc.extract_regex(texts(closed["profile_arn"]), r"^arn:(?P<name>[^:]+):"), "name")
+    partition = pc.struct_field(pc.extract_regex(as_arrow(closed["profile_arn"]), r"^arn:(?P<name>[^:]+):"), "name")
     elsewhere = concat(", which is not EC2 in partition ", pc.fill_null(partition, "aws"))
     but = pc.if_else(pc.match_substring_regex(services, r"(^| )ec2\."), elsewhere, ", not EC2")
     return found(
         closed,
         "profile_arn",
         "role_arn",
-        concat("role ", texts(closed["role_name"]), " trusts ", services, but),
+        concat("role ", as_arrow(closed["role_name"]), " trusts ", services, but),
         maker=closed["maker"],
         maker_basis=closed["maker_basis"],
         next_step=command("iam get-role", "role-name", closed["role_name"]),
@@ -46,10 +46,10 @@ def deleted_trust_principals(roles: pd.DataFrame) -> pd.DataFrame:
     When a role or user that a trust policy names is deleted, the policy shows its unique id instead (`AROA…`, `AIDA…`;
     IAM User Guide, "AWS JSON policy elements: Principal"). A new one of the same name is not let in.
     """
-    policies = texts(roles["trust_policy"])
+    policies = as_arrow(roles["trust_policy"])
     distinct = pc.unique(policies.filter(pc.fill_null(pc.match_substring_regex(policies, '"A(RO|ID)A'), False)))
     named = pa.array([read_trust(policy.encode()).deleted for policy in distinct.to_pylist()], pa.string())
-    deleted = take(named, position(policies, distinct))
+    deleted = lookup(named, index_in(policies, distinct))
     rows = roles[deleted.is_valid().to_pandas().to_numpy(bool)]
     names = deleted.drop_null()
     return found(

@@ -81,8 +81,8 @@ def _inventory(staged: Staging, sources: tuple[str, ...]) -> Inventory:
     tags = merge_tags(staged, {"role": roles, "instance-profile": profiles})
     _add_trust(staged, roles)
     profiles.put("account_id", profiles.accounts)
-    judge_lists(staged, missing.ROLES, roles.rows, roles.code, roles.table)
-    judge_lists(staged, missing.PROFILES, profiles.rows, profiles.code, profiles.table)
+    judge_lists(staged, missing.ROLE_KIND, roles.rows, roles.code, roles.table)
+    judge_lists(staged, missing.PROFILE_KIND, profiles.rows, profiles.code, profiles.table)
     _add_accounts(staged, roles, profiles)
     references = with_profiles(reference_table(staged.mentions, staged.accounts), profiles.table)
     for account in pc.unique(references["account_id"]).to_pylist():

@@ -21,7 +21,7 @@ Positions = npt.NDArray[np.int64]
 Texts: TypeAlias = Any
 
 
-def texts(values: Texts) -> pa.Array:
+def as_arrow(values: Texts) -> pa.Array:
     """Return text values as one Arrow array of type string, missing ones as null."""
     array = values if isinstance(values, (pa.Array, pa.ChunkedArray)) else pa.array(values, from_pandas=True)
     array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
@@ -32,21 +32,21 @@ def is_in(values: Texts, among: Texts) -> Bools:
     """Return, per value, whether it is among the others; a missing value is not."""
     if not len(among):
         return np.zeros(len(values), dtype=bool)
-    return np.asarray(pc.is_in(texts(values), value_set=texts(among).drop_null()))
+    return np.asarray(pc.is_in(as_arrow(values), value_set=as_arrow(among).drop_null()))
 
 
-def position(values: Texts, among: Texts) -> Positions:
+def index_in(values: Texts, among: Texts) -> Positions:
     """Return, per value, where it first stands among the others, -1 where it does not; a missing value does not."""
-    where = pc.index_in(texts(values), value_set=texts(among), skip_nulls=True)
+    where = pc.index_in(as_arrow(values), value_set=as_arrow(among), skip_nulls=True)
     return np.asarray(where.cast(pa.int64()).fill_null(-1))
 
 
-def take(values: Texts, where: Positions) -> pa.Array:
+def lookup(values: Texts, where: Positions) -> pa.Array:
     """Return the values at the positions, missing where a position is -1."""
-    return texts(values).take(pa.array(where, mask=where < 0))
+    return as_arrow(values).take(pa.array(where, mask=where < 0))
 
 
-def take_flag(flags: pd.Series | Bools, where: Positions, otherwise: bool) -> Bools:
+def lookup_flag(flags: pd.Series | Bools, where: Positions, otherwise: bool) -> Bools:
     """Return the flags at the positions, and the other one where a position is -1."""
     if not len(flags):
         return np.full(len(where), otherwise)
@@ -55,10 +55,10 @@ def take_flag(flags: pd.Series | Bools, where: Positions, otherwise: bool) -> Bo
 
 def joined_key(*parts: Texts) -> pa.Array:
     """Return keys of several columns as one text each."""
-    return pc.binary_join_element_wise(*map(texts, parts), "\x1f", null_handling="replace", null_replacement="\x1e")
+    return pc.binary_join_element_wise(*map(as_arrow, parts), "\x1f", null_handling="replace", null_replacement="\x1e")
 
 
-def joined_by_group(group: Positions, parts: pa.Array, size: int, separator: str) -> pa.Array:
+def join_by_group(group: Positions, parts: pa.Array, size: int, separator: str) -> pa.Array:
     """Return, per group 0 … size - 1, its parts in the order given, as one text; `group` must be sorted."""
     offsets = np.searchsorted(group, np.arange(size + 1))
     return pc.binary_join(pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), parts), separator)

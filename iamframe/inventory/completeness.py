@@ -12,7 +12,7 @@ from iamframe.inventory import schema
 from iamframe.inventory.columns import is_in
 from iamframe.inventory.inventory import Inventory
 from iamframe.knowledge.operations import ALL, CORE, FLEETS, PROFILE_LIST, ROLE_LISTS, UNKNOWN_REGION, VERSIONS, label
-from iamframe.messages.text import counted
+from iamframe.messages.text import pluralize
 from iamframe.sources.consumers import CONSUMERS
 
 # The operations that show the use of profiles, and the listings that lead to them, as `gaps` names them.
@@ -27,7 +27,7 @@ _CONSUMING = tuple(
 _REFUSED = ("denied", "throttled", "expired")
 
 
-def account_lists(inventory: Inventory) -> pd.DataFrame:
+def completeness(inventory: Inventory) -> pd.DataFrame:
     """Return, per account, whether all roles, all profiles and all references to profiles were collected.
 
     References are `unknown` if a core consumer was not collected in a region that was. They are at best `partial` from
@@ -149,6 +149,6 @@ def _details(gaps: pd.DataFrame) -> dict[str, str]:
     for account, detail in zip(unique["account_id"], unique["detail"], strict=True):
         details[account].append(detail)
     return {
-        account: first + (f" (and {counted(len(others), 'gap')} more)" if others else "")
+        account: first + (f" (and {pluralize(len(others), 'gap')} more)" if others else "")
         for account, (first, *others) in details.items()
     }

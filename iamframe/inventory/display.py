@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from iamframe.knowledge.names import spell_out
-from iamframe.messages.text import counted, printable
+from iamframe.messages.text import escape_controls, pluralize
 
 # JupyterLab renders text between two `$`, as in the command `'$Latest' '$Default'`, as a formula, except in elements of
 # these classes.
@@ -57,7 +57,7 @@ class Table:
         if not rows:
             return NO_ROWS
         every: list[list[object]] = [[*head], *rows]
-        texts = [["" if cell is None else printable(str(cell)) for cell in row] for row in every]
+        texts = [["" if cell is None else escape_controls(str(cell)) for cell in row] for row in every]
         widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
         lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in texts]
         return "\n".join([*lines, *self._more()])
@@ -70,7 +70,7 @@ class Table:
 
     def _more(self) -> list[str]:
         more = len(self.frame) - self.rows
-        return [f"and {counted(more, 'more row')}"] if more > 0 else []
+        return [f"and {pluralize(more, 'more row')}"] if more > 0 else []
 
     def _cells(self) -> tuple[list[str], list[list[object]]]:
         """Return the head, and the cells of each row."""

@@ -19,7 +19,7 @@ import pandas as pd
 import pyarrow.compute as pc
 
 from iamframe.errors import ReportError
-from iamframe.inventory.columns import concat, texts
+from iamframe.inventory.columns import as_arrow, concat
 
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 # Text with apostrophes before a trigger is guarded too, so that taking one off is always right.
@@ -28,7 +28,7 @@ _TRIGGERS = re.compile("^'*[=+\\-@\t\r\n|%＝＋－＠]")
 
 def guarded(values: pd.Series) -> pd.Series:
     """Return text values with an apostrophe before each that a spreadsheet would run as a formula."""
-    array = texts(values)
+    array = as_arrow(values)
     trigger = pc.fill_null(pc.match_substring_regex(array, _TRIGGERS.pattern), False)
     if not pc.any(trigger).as_py():
         return values

@@ -12,7 +12,7 @@ from iamframe.inventory import display, schema
 from iamframe.inventory.linking import LinkedRows
 from iamframe.inventory.snapshot import write_snapshot
 from iamframe.inventory.sql import select
-from iamframe.messages.text import counted
+from iamframe.messages.text import pluralize
 from iamframe.sources.cloudtrail import LOOKUP, TRAIL
 
 _ACCOUNTS_SHOWN = 10
@@ -91,7 +91,7 @@ class Inventory:
 
     def __repr__(self) -> str:
         """Return the number of rows of each frame in `frames_read`, in one line."""
-        rows = ", ".join(counted(count, name.removesuffix("s")) for name, count in self._counts().items())
+        rows = ", ".join(pluralize(count, name.removesuffix("s")) for name, count in self._counts().items())
         return f"Inventory({rows})"
 
     def _counts(self) -> dict[str, int]:
@@ -112,7 +112,7 @@ class Inventory:
                 display.html_line(self._unread()),
                 display.html_table(("frame", "one row per", "rows"), frames),
                 display.html_table(("account", "name", "roles", "profiles", "gaps"), rows),
-                display.html_line(f"and {counted(more, 'more account')}") if more else "",
+                display.html_line(f"and {pluralize(more, 'more account')}") if more else "",
             ]
         )
 
@@ -121,4 +121,4 @@ class Inventory:
         if reasons.empty:
             return "Nothing that was asked for was left unread: there are no gaps."
         counts = ", ".join(f"{count:,} {str(reason).replace('_', ' ')}" for reason, count in reasons.items())
-        return f"{counted(len(self.gaps), 'gap')} ({counts}): what was not read, or not believed, is in .gaps"
+        return f"{pluralize(len(self.gaps), 'gap')} ({counts}): what was not read, or not believed, is in .gaps"

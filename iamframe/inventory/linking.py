@@ -16,11 +16,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe.inventory.columns import Positions, joined_key, position, take, texts
+from iamframe.inventory.columns import Positions, as_arrow, index_in, joined_key, lookup
 from iamframe.inventory.schema import REFERENCES
 from iamframe.knowledge.arn import name_of, partition_of
 from iamframe.knowledge.operations import UNKNOWN_ACCOUNT, UNKNOWN_REGION
-from iamframe.sources.records import Mention
+from iamframe.sources.records import Reference
 
 # Unique ids of profiles (IAM User Guide, "IAM identifiers"; API Reference, idType: 16 characters at least). Moto and
 # LocalStack write the id of an association in their place, which tells nothing of a profile.
@@ -42,7 +42,7 @@ class LinkedRows:
         return LinkedRows, (self._frames,)
 
     def _rows(self, frame: str, column: str, among: str) -> Positions:
-        return position(self._frames[frame][column], self._frames[among][f"{among.removesuffix('s')}_arn"])
+        return index_in(self._frames[frame][column], self._frames[among][f"{among.removesuffix('s')}_arn"])
 
     @cached_property
     def link_role(self) -> Positions:
@@ -72,7 +72,7 @@ class LinkedRows:
 
 def profile_ids(values: Any) -> pa.Array:
     """Return the unique ids of profiles among texts; missing where one has another form, or was masked."""
-    ids = texts(values)
+    ids = as_arrow(values)
     rest = pc.utf8_slice_codeunits(ids, 4)
     # One that was masked is one character again and again.
     masked = pc.equal(rest, pc.binary_repeat(pc.utf8_slice_codeunits(rest, 0, 1), pc.utf8_length(rest)))
@@ -82,12 +82,12 @@ def profile_ids(values: Any) -> pa.Array:
 
 def account_named(named: Any) -> pa.Array:
     """Return the account that the ARN of a profile holds; missing for a name, or where the ARN holds none."""
-    return pc.struct_field(pc.extract_regex(texts(named), r"^arn:[^:]*:[^:]*:[^:]*:(?P<account>[^:]+):"), "account")
+    return pc.struct_field(pc.extract_regex(as_arrow(named), r"^arn:[^:]*:[^:]*:[^:]*:(?P<account>[^:]+):"), "account")
 
 
 def without_case(values: Any) -> pa.Array:
     """Return names or ARNs as they are compared."""
-    return pc.utf8_lower(texts(values))
+    return pc.utf8_lower(as_arrow(values))
 
 
 def without_path(arns: Any) -> pa.Array:
@@ -103,24 +103,24 @@ def profiles_meant(references: Any, profiles: Any) -> pa.Array:
     An ARN may be of any account; a name is one of the consumer's own account. An id counts where the ARN is of no
     profile: an instance keeps that of the profile which it was started with.
     """
-    arns = texts(profiles["profile_arn"])
-    named = texts(references["named"])
-    where = position(without_case(named), without_case(arns)).copy()
+    arns = as_arrow(profiles["profile_arn"])
+    named = as_arrow(references["named"])
+    where = index_in(without_case(named), without_case(arns)).copy()
     rest = np.flatnonzero(where < 0)
     if not len(rest) or not len(arns):
-        return take(arns, where)
+        return lookup(arns, where)
     by_id = profile_ids(_of(references["profile_id"], rest))
     if by_id.null_count < len(by_id):
-        where[rest] = _only(by_id, texts(profiles["profile_id"]))
+        where[rest] = _only(by_id, as_arrow(profiles["profile_id"]))
     rest = rest[(where[rest] < 0) & np.asarray(account_named(_of(named, rest)).is_null())]
     if len(rest):
         mine = joined_key(*(_of(without_case(references[name]), rest) for name in ("account_id", "profile_name")))
         theirs = joined_key(*(without_case(profiles[name]) for name in ("account_id", "profile_name")))
         # Of a profile that is planned and one that is there, the ARN of the latter comes last.
         last = len(arns) - 1
-        place = position(mine, theirs.take(pa.array(np.arange(last, -1, -1))))
+        place = index_in(mine, theirs.take(pa.array(np.arange(last, -1, -1))))
         where[rest] = np.where(place < 0, -1, last - place)
-    return take(arns, where)
+    return lookup(arns, where)
 
 
 def with_profiles(references: pa.Table, profiles: pa.Table) -> pa.Table:
@@ -131,17 +131,17 @@ def with_profiles(references: pa.Table, profiles: pa.Table) -> pa.Table:
     meant = profiles_meant(references.take(pa.array(missing)), profiles)
     where = np.full(len(references), -1)
     where[missing] = np.arange(len(missing))
-    arns = pc.coalesce(references["profile_arn"].combine_chunks(), take(meant, where))
+    arns = pc.coalesce(references["profile_arn"].combine_chunks(), lookup(meant, where))
     place = references.column_names.index("profile_arn")
     return references.set_column(place, references.schema.field(place), arns)
 
 
-def reference_table(mentions: Iterable[Mention], accounts: Mapping[str, Mapping[str, Any]]) -> pa.Table:
+def reference_table(mentions: Iterable[Reference], accounts: Mapping[str, Mapping[str, Any]]) -> pa.Table:
     """Return mentions as the frame `references`, sorted by its key, before any profile is known.
 
     `accounts` holds what is known of each account: its partition, or who asked.
     """
-    rows: dict[tuple[str, ...], Mention] = {}
+    rows: dict[tuple[str, ...], Reference] = {}
     for mention in mentions:
         account, region = mention.account_id or UNKNOWN_ACCOUNT, mention.region or ""
         key = (account, region, mention.consumer_type, mention.consumer_id, mention.named)
@@ -161,7 +161,9 @@ def reference_table(mentions: Iterable[Mention], accounts: Mapping[str, Mapping[
     return pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
 
 
-def _consumer_arn(account: str, region: str, mention: Mention, accounts: Mapping[str, Mapping[str, Any]]) -> str | None:
+def _consumer_arn(
+    account: str, region: str, mention: Reference, accounts: Mapping[str, Mapping[str, Any]]
+) -> str | None:
     if region == UNKNOWN_REGION or account == UNKNOWN_ACCOUNT or mention.consumer_type not in _ARN_OF_EC2:
         return None
     row = accounts.get(account, {})
@@ -172,12 +174,12 @@ def _consumer_arn(account: str, region: str, mention: Mention, accounts: Mapping
 
 
 def _of(values: Any, rows: Any) -> pa.Array:
-    return texts(values).take(pa.array(rows))
+    return as_arrow(values).take(pa.array(rows))
 
 
 def _only(ids: pa.Array, among: pa.Array) -> Any:
     """Return, per id, where it stands among the others, -1 where it does not, or more than once."""
-    where = position(ids, among)
+    where = index_in(ids, among)
     found = np.unique(where[where >= 0])
     counts = among.filter(pc.is_in(among, value_set=among.take(pa.array(found)))).value_counts()
     several = counts.field("values").filter(pc.greater(counts.field("counts"), 1))

@@ -17,22 +17,22 @@ from iamframe.inventory.build import build_inventory, joined, without_collector
 from iamframe.inventory.inventory import Inventory
 from iamframe.knowledge.operations import ACCOUNT_LIST, ALL, ASSUME_ROLE, IDENTITY
 from iamframe.sources.account import AccountReader
-from iamframe.sources.client import Asker
+from iamframe.sources.client import Client
 from iamframe.sources.fleet import (
     ORGANIZATION,
     Member,
     active_members,
-    assumed,
-    members_of,
+    assume_role,
     members_of_organization,
+    read_members,
     redacted,
     spellings,
 )
 from iamframe.sources.journal import Journal
 from iamframe.sources.progress import Progress, silent
 from iamframe.sources.progress import progress_bars as shown_progress
-from iamframe.sources.records import Account, Answer, Gap, Plan, References, Tally
-from iamframe.sources.refusals import Refused
+from iamframe.sources.records import Account, Answer, CallStats, Gap, LoadPlan, References
+from iamframe.sources.refusals import RequestFailed
 from iamframe.sources.sessions import DEFAULT_REGION, check_regions, first_failure, open_session, source_name
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def load_fleet(
     options = _LoadOptions(plan, workers, rate, role_name, external_id, profile, folder)
     # A DataFrame would compare cell by cell.
     is_organization = isinstance(accounts, str) and accounts == ORGANIZATION
-    members = _organization(options) if is_organization else members_of(accounts)
+    members = _organization(options) if is_organization else read_members(accounts)
     active = active_members(members)
     # Remote workers may hold other credentials.
     if not is_organization and executor is None and not all(member.profile for member in active):
@@ -185,7 +185,7 @@ def load_fleet(
 class _LoadOptions:
     """How accounts are read; an executor sends it to its workers."""
 
-    plan: Plan
+    plan: LoadPlan
     workers: int
     rate: float | None
     role_name: str | None = None
@@ -208,7 +208,7 @@ def _plan(
     tag_index: bool,
     workers: object,
     rate: object,
-) -> Plan:
+) -> LoadPlan:
     """Return what to ask of each account; refuse options that would ask nothing or never end."""
     if not (isinstance(references, bool) or references in get_args(References)):
         raise SourceError(
@@ -224,17 +224,17 @@ def _plan(
     asked: References = ("all" if references else "none") if isinstance(references, bool) else references
     if asked != "none" and not named:
         raise SourceError("no region given; name one, or all")
-    return Plan(named, asked, role_details, tag_index)
+    return LoadPlan(named, asked, role_details, tag_index)
 
 
 # One account
 
 
-def _asker(session: boto3.Session, options: _LoadOptions, source: str) -> Asker:
+def _client(session: boto3.Session, options: _LoadOptions, source: str) -> Client:
     named = options.plan.regions if options.plan.regions != "all" else ()
     check_regions(session, named, source)
     region = session.region_name or next(iter(named), DEFAULT_REGION)
-    return Asker(session, region, options.workers, options.rate)
+    return Client(session, region, options.workers, options.rate)
 
 
 def _answers(
@@ -246,26 +246,26 @@ def _answers(
     member: Member | None = None,
 ) -> list[Answer]:
     """Return all answers of one account."""
-    asker = _asker(session, options, source)
-    asker.journal = Journal(Path(journal)) if journal is not None else None
-    asker.ended = options.ended or asker.ended
+    client = _client(session, options, source)
+    client.journal = Journal(Path(journal)) if journal is not None else None
+    client.ended = options.ended or client.ended
     name, account = (member.account_name, member.account_id) if member else (None, None)
     try:
         with without_collector():
-            answers = AccountReader(asker, options.plan, source, name, account, show).answers()
-        if asker.stopped is not None and asker.journal is not None:
+            answers = AccountReader(client, options.plan, source, name, account, show).answers()
+        if client.stopped is not None and client.journal is not None:
             raise ExpiredError(
-                f"{source}: the credentials expired after {len(asker.journal):,} answers, which are kept; renew them "
+                f"{source}: the credentials expired after {len(client.journal):,} answers, which are kept; renew them "
                 "and run the same command again, which goes on from there"
             )
-    except Refused as refusal:
+    except RequestFailed as refusal:
         if member:
             # Done before the sentence is shortened: a part of an external id would not be recognised.
             refusal.message = redacted(refusal.message, options.secrets(member))
         raise first_failure(refusal, source, (member and member.profile) or options.profile) from refusal.cause
     finally:
-        if asker.journal is not None:
-            asker.journal.close()
+        if client.journal is not None:
+            client.journal.close()
     if all(answer.state == "refused" for answer in answers if answer.tally and answer.operation != IDENTITY):
         raise SourceError(_all_denied(source, answers))
     return answers
@@ -294,8 +294,8 @@ def _organization(options: _LoadOptions) -> list[Member]:
             "(role_name), such as OrganizationAccountAccessRole"
         )
     try:
-        return members_of_organization(_asker(open_session(options.profile), options, source))
-    except Refused as refusal:
+        return members_of_organization(_client(open_session(options.profile), options, source))
+    except RequestFailed as refusal:
         if refusal.code == "AWSOrganizationsNotInUseException":
             raise SourceError(
                 f"{source}: the account is in no organisation; name a CSV of accounts with --accounts FILE"
@@ -312,8 +312,8 @@ def _prime_credentials(options: _LoadOptions) -> None:
     """Get the credentials that assume the roles, once for all accounts: an MFA code serves once."""
     source = source_name(options.profile)
     try:
-        _asker(open_session(options.profile), options, source).ask("sts", IDENTITY)
-    except Refused as refusal:
+        _client(open_session(options.profile), options, source).call("sts", IDENTITY)
+    except RequestFailed as refusal:
         # A caller without GetCallerIdentity may still assume roles.
         if refusal.operation != IDENTITY or not refusal.code.startswith("AccessDenied"):
             raise first_failure(refusal, source, options.profile) from refusal.cause
@@ -407,8 +407,8 @@ def _session(member: Member, options: _LoadOptions, source: str) -> boto3.Sessio
     if not role or member.is_caller:
         return session
     try:
-        return assumed(session, member, role, member.external_id or options.external_id)
-    except Refused as refusal:
+        return assume_role(session, member, role, member.external_id or options.external_id)
+    except RequestFailed as refusal:
         raise first_failure(refusal, source, profile) from refusal.cause
 
 
@@ -416,5 +416,5 @@ def _unread_account(member: Member, sentence: str, reason: str) -> Inventory:
     """Return an inventory with nothing but the account and the gap that says why."""
     gap = Gap(ASSUME_ROLE, ALL, reason, sentence, account_id=member.account_id)
     chunks: list[list[Any]] = [[gap], [Account(account_name=member.account_name)]]
-    answer = Answer("denied", "aws", chunks, member.account_id, source="aws", tally=Tally())
+    answer = Answer("denied", "aws", chunks, member.account_id, source="aws", tally=CallStats())
     return build_inventory([answer], ["aws"])

@@ -14,7 +14,7 @@ from iamframe.errors import IamframeError, SourceError, StoreError
 from iamframe.inventory.build import build_inventory
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.snapshot import UNFINISHED, is_snapshot, move_back, read_snapshot, refuse_others
-from iamframe.sources.archives import display_path, whole_file
+from iamframe.sources.archives import display_path, read_file
 from iamframe.sources.files import read_files
 from iamframe.sources.runs import NotARun
 
@@ -57,7 +57,9 @@ def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
     for source in sources:
         if source not in (SAMPLE, "") and is_snapshot(source):
             if not alone:
-                raise SourceError(f"{display_path(source)}: is a snapshot, which is not merged with others; name it alone")
+                raise SourceError(
+                    f"{display_path(source)}: is a snapshot, which is not merged with others; name it alone"
+                )
             return open_snapshot(source)
     if SAMPLE not in sources:
         return load_files(*sources)
@@ -190,13 +192,13 @@ def _note_call(unfinished: Path, sources: list[str], live: dict[str, Any]) -> No
     """Note the sources and options in the folder, or refuse others than it has: their answers must not be mixed."""
     options = {name: value for name, value in live.items() if name not in _NOT_NOTED}
     if not isinstance(options.get("accounts"), (str, os.PathLike, type(None))):
-        from iamframe.sources.fleet import members_of
+        from iamframe.sources.fleet import read_members
 
-        options["accounts"] = [member.account_id for member in members_of(options["accounts"])]
+        options["accounts"] = [member.account_id for member in read_members(options["accounts"])]
     call = msgspec.json.encode({"sources": sources, "options": options}, enc_hook=str, order="sorted")
     file = unfinished / "asked.json"
     try:
-        noted = whole_file(file) if file.exists() else b""
+        noted = read_file(file) if file.exists() else b""
         if not _is_complete(noted):
             unfinished.mkdir(parents=True, exist_ok=True)
             file.write_bytes(call)
@@ -205,8 +207,8 @@ def _note_call(unfinished: Path, sources: list[str], live: dict[str, Any]) -> No
         raise StoreError(f"{unfinished}: cannot be written ({error.strerror}); name another folder") from error
     if noted != call:
         raise StoreError(
-            f"{display_path(unfinished.parent)}: holds an unfinished snapshot of other sources or options; finish it with the "
-            f"same command, delete {display_path(unfinished)}, or name another folder"
+            f"{display_path(unfinished.parent)}: holds an unfinished snapshot of other sources or options; finish it "
+            f"with the same command, delete {display_path(unfinished)}, or name another folder"
         )
 
 

@@ -17,10 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.inventory import schema
-from iamframe.inventory.columns import Bools, Positions, joined_by_group
+from iamframe.inventory.columns import Bools, Positions, join_by_group
 from iamframe.inventory.staging import NAMED, Staging
 from iamframe.knowledge.operations import UNKNOWN_ACCOUNT
-from iamframe.sources.records import Tagging, parsed_time
+from iamframe.sources.records import TagListing, parsed_time
 
 # The one rule
 
@@ -204,7 +204,7 @@ class Sets:
             group = np.searchsorted(several, rows).clip(max=len(several) - 1)
             mine = several[group] == rows
             texts = pa.array(members[mine]).cast(pa.string())
-            value[several] = joined_by_group(group[mine], texts, len(several), ",").dictionary_encode().indices
+            value[several] = join_by_group(group[mine], texts, len(several), ",").dictionary_encode().indices
         return value
 
 
@@ -372,7 +372,7 @@ def _staged_tags(staged: Staging, kind: str, merged: Merged) -> _Tags:
 
 
 def _add_listings(
-    staged: Staging, kind: str, merged: Merged, listings: list[tuple[str | None, Tagging, int]], size: int
+    staged: Staging, kind: str, merged: Merged, listings: list[tuple[str | None, TagListing, int]], size: int
 ) -> tuple[Positions, Positions]:
     """Stage the tags of listings in rows of their own, from `size` on; return their resources and origins."""
     rows = _by_name(merged, "role_name" if kind == "role" else "profile_name")

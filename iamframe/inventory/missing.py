@@ -33,7 +33,7 @@ from iamframe.knowledge.operations import (
     command_of,
     proving,
 )
-from iamframe.messages.text import counted
+from iamframe.messages.text import pluralize
 
 # The answers of IAM itself: Config items, Terraform state and the like need not show a whole account.
 _OF_IAM = proving("roles", "profiles", "role_links", "role", "profile")
@@ -51,8 +51,8 @@ class Kind(NamedTuple):
     expected: str
 
 
-ROLES = Kind("role", "role_arn", "role_name", ROLE_LISTS, (ROLE, ROLE_TAGS), ROLE_TAGS, "roles_expected")
-PROFILES = Kind(
+ROLE_KIND = Kind("role", "role_arn", "role_name", ROLE_LISTS, (ROLE, ROLE_TAGS), ROLE_TAGS, "roles_expected")
+PROFILE_KIND = Kind(
     "instance profile",
     "profile_arn",
     "profile_name",
@@ -158,7 +158,7 @@ def _compare_with_summary(staged: Staging, kind: Kind, merged: pa.Table) -> None
                     operation,
                     ALL,
                     "truncated",
-                    f"{counted(number, kind.noun)} {'was' if number == 1 else 'were'} read and GetAccountSummary "
+                    f"{pluralize(number, kind.noun)} {'was' if number == 1 else 'were'} read and GetAccountSummary "
                     f"counts {expected:,}: the list is not whole; list them again",
                 )
 
@@ -180,8 +180,8 @@ def note_absent(staged: Staging, roles: pa.Table, profiles: pa.Table) -> None:
                 listed = cli_name(operation).removeprefix("describe-").replace("-", " ")
                 _absent(staged, account, operation, f"{listed} are", UNKNOWN_REGION)
     _note_absent_links(staged, whole, roles, profiles)
-    _note_absent_tags(staged, ROLES, roles)
-    _note_absent_tags(staged, PROFILES, profiles)
+    _note_absent_tags(staged, ROLE_KIND, roles)
+    _note_absent_tags(staged, PROFILE_KIND, profiles)
 
 
 def _absent(staged: Staging, account: str, operation: str, what: str, region: str = GLOBAL) -> None:
@@ -207,7 +207,7 @@ def _note_absent_links(staged: Staging, whole: set[tuple[str, str]], roles: pa.T
         if (account, PROFILE_LIST) in whole and account not in unread:
             continue
         if len(arns) == totals[account]:
-            what = f"the profiles that hold the {counted(len(arns), 'role')} are"
+            what = f"the profiles that hold the {pluralize(len(arns), 'role')} are"
             _absent(staged, account, ROLE_LINKS, what)
             continue
         is_live = staged.accounts[account].get("live")
@@ -235,5 +235,5 @@ def _note_absent_tags(staged: Staging, kind: Kind, merged: pa.Table) -> None:
     totals = per_account(merged["account_id"])
     for account, number in numbers.items():
         if number:
-            what = f"the tags of {number:,} of {counted(totals[account], kind.noun)} are"
+            what = f"the tags of {number:,} of {pluralize(totals[account], kind.noun)} are"
             _absent(staged, account, kind.tags, what)

@@ -27,7 +27,7 @@ import pyarrow as pa
 
 from iamframe.errors import SchemaError, StoreError
 from iamframe.inventory.schema import FRAMES, Frame
-from iamframe.sources.archives import FORMAT, MANIFEST, open_file, display_path, whole_file
+from iamframe.sources.archives import FORMAT, MANIFEST, display_path, open_file, read_file
 from iamframe.version import __version__
 
 FORMAT_VERSION = 1
@@ -182,7 +182,7 @@ def _write_part(folder: Path, frame: Frame, rows: pa.Table) -> tuple[int, str]:
 def manifest_text(place: Path) -> bytes | None:
     """Return the manifest in a folder; None if it is not there or cannot be read."""
     try:
-        return whole_file(place / MANIFEST)
+        return read_file(place / MANIFEST)
     except OSError:
         return None
 
@@ -200,7 +200,9 @@ def read_manifest(place: Path, text: bytes | None) -> Manifest:
     """Return the manifest of the snapshot in a folder; StoreError if it is missing, damaged, or of a newer format."""
     name, head = display_path(place / MANIFEST), head_of(text)
     if text is None:
-        raise StoreError(f"{name}: is not there or cannot be read, so {display_path(place)} is no snapshot; name its folder")
+        raise StoreError(
+            f"{name}: is not there or cannot be read, so {display_path(place)} is no snapshot; name its folder"
+        )
     if head and head.format_version > FORMAT_VERSION:
         raise StoreError(
             f"{name}: is of format {head.format_version}, and this iamframe reads up to {FORMAT_VERSION}; "
@@ -265,7 +267,9 @@ def _refuse_others(folder: Path, own: set[str]) -> None:
     # Readers pass over hidden files, such as the notes of file managers.
     others = sorted(name for name in more if not name.rpartition("/")[2].startswith((".", "_")))
     if others:
-        raise StoreError(f"{display_path(folder / others[0])}: is no part of the snapshot; move it away, or save it again")
+        raise StoreError(
+            f"{display_path(folder / others[0])}: is no part of the snapshot; move it away, or save it again"
+        )
 
 
 def _read_part(file: Path, part: _Part) -> pa.Table:

@@ -73,7 +73,8 @@ def read_snapshot(folder: str | os.PathLike[str]) -> tuple[dict[str, pd.DataFram
         try:
             if text is None and (place / UNFINISHED).is_dir():
                 raise StoreError(
-                    f"{display_path(folder)}: is an unfinished snapshot; run the `iamframe snapshot` that began it again"
+                    f"{display_path(folder)}: is an unfinished snapshot; run the `iamframe snapshot` that began it "
+                    "again"
                 )
             manifest = read_manifest(place, text)
             # Checksums keep files of two snapshots apart.
@@ -140,8 +141,8 @@ def move_back(folder: str | os.PathLike[str]) -> None:
         # Another process may have been quicker.
         if not place.exists():
             raise StoreError(
-                f"{display_path(folder)}: what was there is {display_path(old)} and cannot be moved back ({error.strerror}); "
-                "rename it by hand"
+                f"{display_path(folder)}: what was there is {display_path(old)} and cannot be moved back "
+                f"({error.strerror}); rename it by hand"
             ) from error
         return
     for new in _new(place):

@@ -22,9 +22,19 @@ from msgspec.structs import asdict, astuple
 from iamframe.inventory.gaps import GapList
 from iamframe.knowledge.arn import account_of, accounts_of, name_of, path_of
 from iamframe.knowledge.operations import UNKNOWN_ACCOUNT
-from iamframe.knowledge.trust import Says, read_parts, trusts_ec2
-from iamframe.sources.cloudtrail import Covered, Event
-from iamframe.sources.records import Account, Answer, Gap, Mention, NestedProfile, NestedRole, Tagging, Tally, time_text
+from iamframe.knowledge.trust import TrustContent, read_content, trusts_ec2
+from iamframe.sources.cloudtrail import Event, EventSpan
+from iamframe.sources.records import (
+    Account,
+    Answer,
+    CallStats,
+    Gap,
+    NestedProfile,
+    NestedRole,
+    Reference,
+    TagListing,
+    time_text,
+)
 
 _ROLE = {
     "role_arn": pa.string(),
@@ -105,7 +115,7 @@ class Call:
     state: str = "refused"
     # Whether an answer without records says that there is more: it may be a page of any list.
     blank: bool = False
-    tally: Tally = field(default_factory=Tally)
+    tally: CallStats = field(default_factory=CallStats)
 
     def add(self, rows: int, answer: Answer) -> None:
         """Count the records of an answer."""
@@ -121,7 +131,7 @@ class TrustPolicies:
     def __init__(self) -> None:
         self._codes = {b"null": _NO_DOCUMENT}
         self._texts: list[str] = []
-        self._says: list[Says] = []
+        self._says: list[TrustContent] = []
 
     def codes(self, documents: Iterable[Raw | UnsetType]) -> np.ndarray[Any, Any]:
         """Return the code of each document; below 0 where there is none, or where it is no policy."""
@@ -132,7 +142,7 @@ class TrustPolicies:
 
     def _code(self, document: bytes) -> int:
         code = _NO_POLICY
-        if (parts := read_parts(document)) is not None:
+        if (parts := read_content(document)) is not None:
             code = len(self._texts)
             self._texts.append(parts[0])
             self._says.append(parts[1])
@@ -167,8 +177,8 @@ class Staging:
     def __init__(self) -> None:
         self.roles, self.profiles, self.links = Rows(_ROLE), Rows(_PROFILE), Rows(_LINK)
         self.tags = {"role": Rows(_TAG), "instance-profile": Rows(_TAG)}
-        self.tag_listings: list[tuple[str | None, Tagging, int]] = []
-        self.mentions: list[Mention] = []
+        self.tag_listings: list[tuple[str | None, TagListing, int]] = []
+        self.mentions: list[Reference] = []
         self.events: dict[str, list[Event]] = defaultdict(list)
         self.gaps = GapList()
         self.calls: dict[tuple[str, str, str], Call] = defaultdict(Call)
@@ -227,13 +237,13 @@ class Staging:
                 return self._roles(chunk, account, origin)
             case NestedProfile():
                 return self._profiles(chunk, account, origin)
-            case Covered():
+            case EventSpan():
                 self._covered(chunk, self.account(account, answer))
                 # These are no records of the operation's list.
                 return Counter({account: 0})
-            case Tagging():
+            case TagListing():
                 self.tag_listings += [(answer.account_id, listing, origin) for listing in chunk]
-            case Mention():
+            case Reference():
                 self.mentions += chunk
             case Event():
                 self.events[account] += chunk
@@ -251,7 +261,7 @@ class Staging:
         for record in records:
             row.update({name: fact for name, fact in asdict(record).items() if fact is not None})
 
-    def _covered(self, records: list[Covered], row: dict[str, Any]) -> None:
+    def _covered(self, records: list[EventSpan], row: dict[str, Any]) -> None:
         row["events_from_at"] = min(filter(None, (row.get("events_from_at"), *(one.from_at for one in records))))
         row["events_to_at"] = max(filter(None, (row.get("events_to_at"), *(one.to_at for one in records))))
 

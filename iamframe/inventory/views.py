@@ -15,14 +15,14 @@ from iamframe.inventory import schema
 from iamframe.inventory.columns import (
     Bools,
     Positions,
+    as_arrow,
     concat,
+    index_in,
     is_in,
-    joined_by_group,
+    join_by_group,
     joined_key,
-    position,
-    take,
-    take_flag,
-    texts,
+    lookup,
+    lookup_flag,
 )
 from iamframe.inventory.inventory import Inventory
 from iamframe.knowledge.makers import GUESS, PAIR, TAG, Maker, known_makers, own_tag
@@ -45,15 +45,15 @@ def pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.DataFrame:
     profile = np.concatenate([linked.link_profile, lone_profiles, np.full(len(lone_roles), -1)])
     role = np.concatenate([linked.link_role, np.full(len(lone_profiles), -1), lone_roles])
     no_profile, no_role = (pa.nulls(len(lone), pa.string()) for lone in (lone_roles, lone_profiles))
-    lone_arns = take(profiles["profile_arn"], lone_profiles), take(roles["role_arn"], lone_roles)
-    profile_arn = pa.concat_arrays([texts(inventory.links["profile_arn"]), lone_arns[0], no_profile])
-    role_arn = pa.concat_arrays([texts(inventory.links["role_arn"]), no_role, lone_arns[1]])
+    lone_arns = lookup(profiles["profile_arn"], lone_profiles), lookup(roles["role_arn"], lone_roles)
+    profile_arn = pa.concat_arrays([as_arrow(inventory.links["profile_arn"]), lone_arns[0], no_profile])
+    role_arn = pa.concat_arrays([as_arrow(inventory.links["role_arn"]), no_role, lone_arns[1]])
     named = pc.if_else(pc.starts_with(role_arn, "name:"), pc.utf8_slice_codeunits(role_arn, 5), None)
     unseen = pc.and_(pc.is_valid(role_arn), pa.array(role < 0))
-    profile_name, profile_path = (take(profiles[name], profile) for name in ("profile_name", "profile_path"))
-    role_name, role_path = pc.coalesce(take(roles["role_name"], role), named), take(roles["role_path"], role)
+    profile_name, profile_path = (lookup(profiles[name], profile) for name in ("profile_name", "profile_path"))
+    role_name, role_path = pc.coalesce(lookup(roles["role_name"], role), named), lookup(roles["role_path"], role)
     columns = {
-        "account_id": pc.coalesce(take(profiles["account_id"], profile), take(roles["account_id"], role)),
+        "account_id": pc.coalesce(lookup(profiles["account_id"], profile), lookup(roles["account_id"], role)),
         "profile_arn": profile_arn,
         "role_arn": role_arn,
         "profile_name": profile_name,
@@ -64,16 +64,16 @@ def pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.DataFrame:
         "profile_segments": pc.utf8_trim(profile_path, "/"),
         "role_segments": pc.utf8_trim(role_path, "/"),
         "paths_differ": pc.fill_null(pc.not_equal(profile_path, role_path), False),
-        "profile_tags": take(_tag_texts(inventory.tags, profiles, linked.tag_profile), profile),
-        "role_tags": take(_tag_texts(inventory.tags, roles, linked.tag_role), role),
-        "profile_tags_known": take_flag(profiles["tags_known"], profile, otherwise=False),
-        "role_tags_known": take_flag(roles["tags_known"], role, otherwise=False),
-        "role_known": take_flag(profiles["role_known"], profile, otherwise=False),
-        "trusts_ec2": pc.if_else(unseen, "unknown", take(roles["trusts_ec2"], role)),
-        "is_aws_managed": take_flag(roles["is_aws_managed"], role, otherwise=False),
+        "profile_tags": lookup(_tag_texts(inventory.tags, profiles, linked.tag_profile), profile),
+        "role_tags": lookup(_tag_texts(inventory.tags, roles, linked.tag_role), role),
+        "profile_tags_known": lookup_flag(profiles["tags_known"], profile, otherwise=False),
+        "role_tags_known": lookup_flag(roles["tags_known"], role, otherwise=False),
+        "role_known": lookup_flag(profiles["role_known"], profile, otherwise=False),
+        "trusts_ec2": pc.if_else(unseen, "unknown", lookup(roles["trusts_ec2"], role)),
+        "is_aws_managed": lookup_flag(roles["is_aws_managed"], role, otherwise=False),
     }
     return schema.PAIRS.conform(
-        columns | _made(columns, [*makers, *known_makers()], take(_maker_by_tag(inventory), profile))
+        columns | _made(columns, [*makers, *known_makers()], lookup(_maker_by_tag(inventory), profile))
     )
 
 
@@ -106,8 +106,8 @@ def _tag_texts(tags: pd.DataFrame, frame: pd.DataFrame, owner: Positions) -> pa.
     """Return the tags of each role or profile as one text; missing if they are unknown."""
     mine = np.flatnonzero(owner >= 0)
     order = mine[np.argsort(owner[mine], kind="stable")]
-    parts = concat(texts(tags["tag_key"]), "=", texts(tags["tag_value"])).take(pa.array(order))
-    each = joined_by_group(owner[order], parts, len(frame), ", ")
+    parts = concat(as_arrow(tags["tag_key"]), "=", as_arrow(tags["tag_value"])).take(pa.array(order))
+    each = join_by_group(owner[order], parts, len(frame), ", ")
     return pc.if_else(pa.array(np.asarray(frame["tags_known"], dtype=bool)), each, _NO_TEXT)
 
 
@@ -121,7 +121,7 @@ def _made(columns: Mapping[str, Any], makers: list[Maker], tag: pa.Array) -> dic
         rows = np.flatnonzero(among)
         names = [f"{side}_{part}" for side in _sides(sides) for part in ("path", "name")]
         found = np.full(len(among), -1)
-        found[rows] = maker_of(makers, {n: pc.fill_null(columns[n].take(pa.array(rows)), "") for n in names}, sides)
+        found[rows] = first_maker(makers, {n: pc.fill_null(columns[n].take(pa.array(rows)), "") for n in names}, sides)
         return found
 
     has_profile, has_role = (np.asarray(columns[arn].is_valid()) for arn in ("profile_arn", "role_arn"))
@@ -132,11 +132,11 @@ def _made(columns: Mapping[str, Any], makers: list[Maker], tag: pa.Array) -> dic
     by_profile = first_fitting("profile", rest & has_profile)
     by_role = first_fitting("role", rest & has_role & (by_profile < 0))
     names = pa.array([maker.name for maker in makers], pa.string())
-    maker = pc.coalesce(take(names, pair), tag, take(names, by_profile), take(names, by_role))
+    maker = pc.coalesce(lookup(names, pair), tag, lookup(names, by_profile), lookup(names, by_role))
     basis = pc.if_else(pa.array(pair >= 0), PAIR, pc.if_else(pa.array(is_tag), TAG, GUESS))
 
     def intended(flags: Iterable[bool]) -> Bools:
-        return take_flag(np.fromiter(flags, dtype=bool), pair, otherwise=False)
+        return lookup_flag(np.fromiter(flags, dtype=bool), pair, otherwise=False)
 
     return {
         "maker": maker,
@@ -150,13 +150,13 @@ def _made(columns: Mapping[str, Any], makers: list[Maker], tag: pa.Array) -> dic
 
 def _maker_by_tag(inventory: Inventory) -> pa.Array:
     """Return, per profile, the maker that its first such tag proves; missing if none does."""
-    keys = texts(inventory.tags["tag_key"]).dictionary_encode()
+    keys = as_arrow(inventory.tags["tag_key"]).dictionary_encode()
     proofs = [own.maker if own and own.is_proof else None for own in map(own_tag, keys.dictionary.to_pylist())]
     maker, owner = pa.array(proofs, pa.string()).take(keys.indices), inventory.linked_rows.tag_profile
     rows = np.flatnonzero(np.asarray(maker.is_valid()) & (owner >= 0))
     first = np.full(len(inventory.profiles), -1)
     first[owner[rows][::-1]] = rows[::-1]
-    return take(maker, first)
+    return lookup(maker, first)
 
 
 @schema.shows(schema.TAG_COVERAGE)
@@ -168,16 +168,16 @@ def tag_coverage(inventory: Inventory) -> pd.DataFrame:
     rows. Roles that AWS manages and keys that AWS reserves are left out.
     """
     tags, linked = inventory.tags, inventory.linked_rows
-    is_managed = take_flag(inventory.roles["is_aws_managed"], linked.tag_role, otherwise=True)
+    is_managed = lookup_flag(inventory.roles["is_aws_managed"], linked.tag_role, otherwise=True)
     parts = []
     for kind, is_own in (("role", ~is_managed), ("instance-profile", linked.tag_profile >= 0)):
         mine = tags[is_own & ~tags["is_aws_reserved"].to_numpy(bool)]
         # Arrow's group-by takes longer to load than this takes to run.
         codes = np.asarray(joined_key(mine["account_id"], mine["tag_key"]).dictionary_encode().indices)
         _, first, tagged = np.unique(codes, return_index=True, return_counts=True)
-        account, tag_key = (texts(mine[name]).take(pa.array(first)) for name in ("account_id", "tag_key"))
-        counts = tags_read(inventory, kind)
-        counts = counts.take(pa.array(position(account, counts["account_id"])))
+        account, tag_key = (as_arrow(mine[name]).take(pa.array(first)) for name in ("account_id", "tag_key"))
+        counts = count_tags_known(inventory, kind)
+        counts = counts.take(pa.array(index_in(account, counts["account_id"])))
         known = counts["known"]
         columns = {
             "account_id": account,
@@ -195,16 +195,16 @@ def tag_coverage(inventory: Inventory) -> pd.DataFrame:
     return schema.TAG_COVERAGE.from_arrow(pa.concat_tables(parts).sort_by(keys))
 
 
-def taggable(inventory: Inventory) -> dict[str, tuple[pd.DataFrame, str]]:
+def taggable_resources(inventory: Inventory) -> dict[str, tuple[pd.DataFrame, str]]:
     """Return, by resource type, the roles that AWS does not manage and the profiles, each with the name of its key."""
     roles = inventory.roles[~inventory.roles["is_aws_managed"]]
     return {"role": (roles, "role_arn"), "instance-profile": (inventory.profiles, "profile_arn")}
 
 
-def tags_read(inventory: Inventory, resource_type: str) -> pa.Table:
+def count_tags_known(inventory: Inventory, resource_type: str) -> pa.Table:
     """Count the resources with `known` and with `unknown` tags, per account that has any."""
-    frame, _ = taggable(inventory)[resource_type]
-    accounts, known = texts(frame["account_id"]).dictionary_encode(), np.asarray(frame["tags_known"], dtype=bool)
+    frame, _ = taggable_resources(inventory)[resource_type]
+    accounts, known = as_arrow(frame["account_id"]).dictionary_encode(), np.asarray(frame["tags_known"], dtype=bool)
     codes, size = np.asarray(accounts.indices), len(accounts.dictionary)
     counts = [np.bincount(codes[flags], minlength=size) for flags in (known, ~known)]
     return pa.table([accounts.dictionary, *counts], names=["account_id", "known", "unknown"])
@@ -220,7 +220,7 @@ def missing_permissions(inventory: Inventory) -> dict[str, object]:
     return policy_of(actions_of(gaps["operation"][gaps["reason"] == "denied"]))
 
 
-def maker_of(makers: Iterable[Maker], columns: Mapping[str, Any], sides: str) -> Positions:
+def first_maker(makers: Iterable[Maker], columns: Mapping[str, Any], sides: str) -> Positions:
     """Return, per row, the position of the first maker whose names and paths fit, -1 if none does.
 
     `columns` holds role_path and role_name, profile_path and profile_name, or the four of them; `sides` is `role`,

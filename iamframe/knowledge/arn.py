@@ -38,7 +38,7 @@ def name_of(arn: str) -> str:
     return arn.rsplit("/", 1)[-1]
 
 
-class Asked(NamedTuple):
+class Query(NamedTuple):
     """A role or profile as a user typed it; a part that the text lacks is None.
 
     All parts but `text` and `name` are in lower case; `path` has no slash at either end.
@@ -58,7 +58,7 @@ class Asked(NamedTuple):
         return self.partition is not None
 
 
-def asked_for(text: str) -> Asked:
+def parse_query(text: str) -> Query:
     """Return the parts of a name, with or without its type and path, of an ARN, or of a unique id.
 
     The ARN of a session (`assumed-role`) stands for its role, whose path is unknown then. An ARN of another type, such
@@ -75,8 +75,8 @@ def asked_for(text: str) -> Asked:
     path, _, name = rest.rpartition("/")
     path = path.strip("/").lower() or None
     if arn is None:
-        return Asked(text, name, kind=kind, path=path, assumed=assumed)
-    return Asked(text, name, arn["partition"].lower(), arn["account"], kind or "other", path, assumed)
+        return Query(text, name, kind=kind, path=path, assumed=assumed)
+    return Query(text, name, arn["partition"].lower(), arn["account"], kind or "other", path, assumed)
 
 
 def path_of(arn: str) -> str | None:

@@ -21,7 +21,7 @@ When = Literal["plan", "fallback", "references", "all", "index", "fleet", "histo
 
 # What an answer proves: all roles or profiles of the account, one of them, its tags, the profiles that hold a role, the
 # profiles that consumers use.
-Fact = Literal["roles", "profiles", "role", "profile", "role_tags", "profile_tags", "role_links", "references"]
+Proof = Literal["roles", "profiles", "role", "profile", "role_tags", "profile_tags", "role_links", "references"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Operation:
     operation: str
     when: When
     key: str = ""
-    proves: tuple[Fact, ...] = ()
+    proves: tuple[Proof, ...] = ()
     parameters: Mapping[str, object] = field(default_factory=dict)
     fallback: str = ""
     cost: str = "what it shows is unknown"
@@ -56,7 +56,7 @@ class Operation:
 
 
 def _users(
-    service: str, when: When, *operations: str, proves: tuple[Fact, ...] = (), command: str = "", path: str = ""
+    service: str, when: When, *operations: str, proves: tuple[Proof, ...] = (), command: str = "", path: str = ""
 ) -> list[Operation]:
     """Return the operations that show what uses profiles."""
     cost = "what names profiles there is unknown"
@@ -113,7 +113,7 @@ _ALL_ROLES = "iam get-account-authorization-details --filter Role"
 _PAGE: dict[str, object] = {"MaxItems": 1000}
 
 # fmt: off
-READS: tuple[Operation, ...] = (
+OPERATIONS: tuple[Operation, ...] = (
     Operation("sts", IDENTITY, "plan", cost="who asked is unknown"),
     Operation("iam", DUMP, "plan", key="RoleDetailList", proves=("roles", "role_tags", "role_links"),
               parameters={"Filter": ["Role"]} | _PAGE, command=_ALL_ROLES,
@@ -159,11 +159,11 @@ READS: tuple[Operation, ...] = (
     Operation("cloudtrail", "LookupEvents", "history"),
 )
 # fmt: on
-_NAMES = Counter(row.operation for row in READS)
-_BY_NAME = {(row.service, row.operation): row for row in READS}
-BY_LABEL = {row.label: row for row in READS}
+_NAMES = Counter(row.operation for row in OPERATIONS)
+_BY_NAME = {(row.service, row.operation): row for row in OPERATIONS}
+BY_LABEL = {row.label: row for row in OPERATIONS}
 # The files that prove a fact as an operation does; `calls` names them so.
-_FILES: dict[str, tuple[Fact, ...]] = {
+_FILES: dict[str, tuple[Proof, ...]] = {
     "config:AWS::IAM::Role": ("roles",),
     "config:AWS::IAM::InstanceProfile": ("profiles",),
     "steampipe:aws_iam_role": ("roles",),
@@ -186,9 +186,9 @@ def label(service: str, operation: str) -> str:
     return row.label if row else operation
 
 
-def proving(*facts: Fact, files: bool = False) -> tuple[str, ...]:
+def proving(*facts: Proof, files: bool = False) -> tuple[str, ...]:
     """Return the operations, and on request the kinds of files, whose answer proves one of some facts."""
-    operations = {row.label: row.proves for row in READS}
+    operations = {row.label: row.proves for row in OPERATIONS}
     proofs = operations | (_FILES if files else {})
     return tuple(name for name, proves in proofs.items() if not set(facts).isdisjoint(proves))
 
@@ -206,7 +206,7 @@ def actions_of(operations: Iterable[str]) -> list[str]:
 
 def actions(*when: When) -> list[str]:
     """Return the IAM actions that are needed at such times, sorted."""
-    return sorted({row.action for row in READS if row.when in when} - _FREE)
+    return sorted({row.action for row in OPERATIONS if row.when in when} - _FREE)
 
 
 def policy(*when: When) -> dict[str, object]:

@@ -49,7 +49,7 @@ class Trust(NamedTuple):
 Reach = tuple[bool, tuple[str, ...], bool, bool]
 
 
-class Says(NamedTuple):
+class TrustContent(NamedTuple):
     """The content of a trust policy that many policies share."""
 
     reaches: tuple[Reach, ...]
@@ -118,14 +118,14 @@ def read_trust(document: bytes, partition: str = "aws") -> Trust:
     The partition is that of the role: each has its own name for EC2. `text` is compact JSON with the keys in the order
     given, so that the same policy is the same text from every source. A document that is not a policy is `UNREADABLE`.
     """
-    read = read_parts(document)
+    read = read_content(document)
     if read is None:
         return UNREADABLE
     text, says = read
     return Trust(text, trusts_ec2(says.reaches, partition), says.services, says.deleted)
 
 
-def read_parts(document: bytes) -> tuple[str, Says] | None:
+def read_content(document: bytes) -> tuple[str, TrustContent] | None:
     """Return the text of a trust policy, and the content that many policies share; None if it is not one."""
     try:
         if document.startswith(b'"'):
@@ -151,7 +151,7 @@ def _compact(document: bytes) -> str:
 
 
 @lru_cache(maxsize=65_536)
-def _says(*statements: bytes) -> Says:
+def _says(*statements: bytes) -> TrustContent:
     """Return the content of statements; policies with different texts share it."""
     reaches: list[Reach] = []
     trusted: set[str] = set()
@@ -169,7 +169,7 @@ def _says(*statements: bytes) -> Says:
         everyone = "*" in aws or "*" in services or not_principal != b"null"
         if (ec2 or everyone) and _covers_assume_role(action, not_action):
             reaches.append((allows, ec2, everyone, condition != b""))
-    return Says(tuple(reaches), " ".join(sorted(trusted)) or None, " ".join(sorted(deleted)) or None)
+    return TrustContent(tuple(reaches), " ".join(sorted(trusted)) or None, " ".join(sorted(deleted)) or None)
 
 
 def _covers_assume_role(action: bytes, not_action: bytes) -> bool:

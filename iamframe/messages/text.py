@@ -6,19 +6,19 @@ from __future__ import annotations
 SEVERITIES = ("high", "medium", "low", "info")
 
 
-def counted(count: int, noun: str) -> str:
+def pluralize(count: int, noun: str) -> str:
     """Return a count with its noun, in the singular for one."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
-def printable(text: str) -> str:
+def escape_controls(text: str) -> str:
     """Return a text on one line: a terminal obeys control characters, and names come from other people."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
-def how_many(complete: int, checks: int) -> str:
+def count_complete(complete: int, checks: int) -> str:
     """Return the number of complete checks as the end of a sentence."""
     if checks == 1:
         return f"the check is {'complete' if complete else 'not complete'}"

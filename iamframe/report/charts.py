@@ -14,8 +14,8 @@ from iamframe.analysis.blind_spots import tagged_counts
 from iamframe.analysis.owners import findings_by_owner
 from iamframe.checks.orphans import unreferenced_profiles
 from iamframe.checks.result import Result
-from iamframe.inventory.columns import Positions, is_in, position, texts
-from iamframe.inventory.views import tags_read
+from iamframe.inventory.columns import Positions, as_arrow, index_in, is_in
+from iamframe.inventory.views import count_tags_known
 from iamframe.knowledge.surfaces import known_facts
 from iamframe.messages.text import SEVERITIES
 
@@ -112,7 +112,7 @@ def _percent(count: int, of: int) -> int:
 
 def relations(result: Result) -> list[Relation]:
     """Return how the two names of each link relate; nothing where no link was read."""
-    relation = texts(result.pairs["relation"])
+    relation = as_arrow(result.pairs["relation"])
     meant = relation.filter(pa.array(np.asarray(result.pairs["names_expected"], dtype=bool)))
     counts, expected = (
         {pair["values"]: pair["counts"] for pair in pc.value_counts(values).to_pylist()} for values in (relation, meant)
@@ -136,14 +136,14 @@ def purposes(result: Result) -> list[Purpose]:
     held = np.asarray(pairs["role_known"], dtype=bool)
     named = is_in(pairs["profile_arn"], result.inventory.references["profile_arn"])
     silent = result.findings["account_id"][result.findings["check"] == unreferenced_profiles.__name__]
-    where = position(pairs["account_id"], accounts["account_id"])
+    where = index_in(pairs["account_id"], accounts["account_id"])
 
     def count(of: Positions) -> list[int]:
         return [int(number) for number in np.bincount(of[of >= 0], minlength=len(accounts))]
 
     by_kind = {
         "referred": count(where[linked & named]),
-        "silent": count(position(silent, accounts["account_id"])),
+        "silent": count(index_in(silent, accounts["account_id"])),
         "unasked": [],
         "empty": count(where[is_profile & ~linked & held]),
         "unheld": count(where[is_profile & ~linked & ~held]),
@@ -177,7 +177,7 @@ def tags(result: Result) -> tuple[list[str], list[Tagged]]:
     names = dict(_named(result))
     rows = []
     for kind in ("role", "instance-profile"):
-        counts = tags_read(result.inventory, kind).to_pydict()
+        counts = count_tags_known(result.inventory, kind).to_pydict()
         for account, known, unknown in zip(*counts.values(), strict=True):
             mine = tagged.get((account, kind), {})
             of_keys = [mine.get(key, 0) for key in keys[:MAX_KEYS]]
@@ -205,7 +205,7 @@ def owners(result: Result, tag_key: str) -> list[Owner]:
     """Return whose the findings are, one row per owner, those with the most first, then what has no known one."""
     frame = findings_by_owner(result, tag_key)
     columns = [frame[name].tolist() for name in ("state", *SEVERITIES, "findings")]
-    names = texts(frame["owner"]).to_pylist()
+    names = as_arrow(frame["owner"]).to_pylist()
     return [
         Owner(name, state, dict(zip(SEVERITIES, counts, strict=True)), total)
         for name, state, *counts, total in zip(names, *columns, strict=True)
@@ -225,4 +225,4 @@ def missed(result: Result) -> list[tuple[str, int, int, int, int]]:
 
 def _named(result: Result) -> list[tuple[str, str | None]]:
     accounts = result.inventory.accounts
-    return list(zip(*(texts(accounts[name]).to_pylist() for name in ("account_id", "account_name")), strict=True))
+    return list(zip(*(as_arrow(accounts[name]).to_pylist() for name in ("account_id", "account_name")), strict=True))

@@ -14,9 +14,9 @@ from iamframe.checks.registry import CHECKS, STATUSES
 from iamframe.checks.result import Result
 from iamframe.errors import missing_extra
 from iamframe.inventory import schema
-from iamframe.inventory.columns import texts
+from iamframe.inventory.columns import as_arrow
 from iamframe.inventory.export import TIME_FORMAT
-from iamframe.messages.text import counted
+from iamframe.messages.text import pluralize
 from iamframe.report.mask import MASKED
 from iamframe.version import __version__
 
@@ -163,7 +163,7 @@ def _write(sheet: Worksheet, table: Sheet, formats: Formats) -> list[str]:
     frame = table.frame.head(MAX_SHEET_ROWS - 1)
     is_number = [frame[name].dtype.kind in "iuf" for name in columns]
     for place, name in enumerate(columns):
-        longest = pc.max(pc.utf8_length(texts(frame[name]))).as_py() or 0 if frame[name].dtype == "str" else 20
+        longest = pc.max(pc.utf8_length(as_arrow(frame[name]))).as_py() or 0 if frame[name].dtype == "str" else 20
         text = formats.wrapped if _WIDEST < longest <= _WRAPPED else formats.text
         width = min(max(longest, len(name) + 3), _WIDEST)
         sheet.set_column(place, place, width, formats.number if is_number[place] else text)
@@ -190,7 +190,7 @@ def _write(sheet: Worksheet, table: Sheet, formats: Formats) -> list[str]:
     if len(frame) < len(table.frame):
         said.append(f"the first {len(frame):,} of {len(table.frame):,} rows; all are in {table.file}")
     if cut:
-        said.append(f"{counted(cut, 'cell')} cut at {MAX_CHARACTERS:,} characters; whole in {table.file}")
+        said.append(f"{pluralize(cut, 'cell')} cut at {MAX_CHARACTERS:,} characters; whole in {table.file}")
     return said
 
 

@@ -38,9 +38,9 @@ from iamframe.checks.result import Result, by_severity
 from iamframe.errors import ReportError
 from iamframe.inventory import schema
 from iamframe.inventory.build import joined
-from iamframe.inventory.columns import texts
+from iamframe.inventory.columns import as_arrow
 from iamframe.knowledge.operations import UNKNOWN_ACCOUNT
-from iamframe.sources.archives import display_path, whole_file
+from iamframe.sources.archives import display_path, read_file
 
 if TYPE_CHECKING:
     from iamframe.analysis.compare import Changes
@@ -560,7 +560,7 @@ def _told(frames: Iterable[pd.DataFrame], loose: Iterable[str], mask: Mask) -> d
     for frame in frames:
         for name in frame.columns:
             if frame[name].dtype == "str":
-                distinct[_kind(name)] |= dict.fromkeys(pc.unique(texts(frame[name]).drop_null()).to_pylist())
+                distinct[_kind(name)] |= dict.fromkeys(pc.unique(as_arrow(frame[name]).drop_null()).to_pylist())
     mask.learn_accounts(distinct["acct"])
     mask.learn_external(policy for policy in distinct["policy"] if "externalid" in policy.lower())
     accounts = {one: mask.account(one) for one in distinct["acct"]}
@@ -595,7 +595,7 @@ def _masked(frame: pd.DataFrame, told: Mapping[str, Mapping[str, str]]) -> pd.Da
     columns = {}
     for name in frame.columns:
         if frame[name].dtype == "str":
-            encoded = texts(frame[name]).dictionary_encode()
+            encoded = as_arrow(frame[name]).dictionary_encode()
             become = told[_kind(name)]
             values = pa.array([become[one] for one in encoded.dictionary.to_pylist()], pa.large_string())
             columns[name] = pd.Series(values.take(encoded.indices).to_pandas(), dtype="str").set_axis(frame.index)
@@ -646,10 +646,12 @@ def mask_for(key: bool | str | os.PathLike[str], folder: Path) -> Mask:
             handle = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
             with os.fdopen(handle, "w", encoding="ascii") as made:
                 made.write(secrets.token_hex(KEY_BYTES) + "\n")
-        content = whole_file(file, pipe=True).strip()
+        content = read_file(file, pipe=True).strip()
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
-        raise ReportError(f"{display_path(file)[:200]}: the key cannot be read or made ({why}); name another file") from error
+        raise ReportError(
+            f"{display_path(file)[:200]}: the key cannot be read or made ({why}); name another file"
+        ) from error
     if not KEY_BYTES <= len(content) <= MAX_KEY_BYTES:
         # What is longer is a document that was named by mistake, and that others may have.
         raise ReportError(

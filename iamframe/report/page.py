@@ -18,7 +18,7 @@ from markupsafe import Markup
 from iamframe.analysis.owners import OWNER_TAG, owner_keys
 from iamframe.checks.registry import CHECKS, STATUSES
 from iamframe.checks.result import Result
-from iamframe.inventory.columns import texts
+from iamframe.inventory.columns import as_arrow
 from iamframe.knowledge.makers import GUESS
 from iamframe.knowledge.names import spell_out as spelled
 from iamframe.messages.text import SEVERITIES
@@ -257,7 +257,7 @@ def _hash(text: str) -> str:
 
 
 def _counted(values: pd.Series) -> dict[str, int]:
-    return {pair["values"]: pair["counts"] for pair in pc.value_counts(texts(values)).to_pylist()}
+    return {pair["values"]: pair["counts"] for pair in pc.value_counts(as_arrow(values)).to_pylist()}
 
 
 def _rows(frame: pd.DataFrame, names: list[str] | tuple[str, ...]) -> _Rows:

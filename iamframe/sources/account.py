@@ -19,11 +19,11 @@ from iamframe.errors import SourceError
 from iamframe.knowledge.arn import account_of, name_of, partition_of
 from iamframe.knowledge.operations import DUMP, IDENTITY, PROFILE_LIST, ROLE_LINKS
 from iamframe.sources.calls import Calls, Listing, ResourceAnswer
-from iamframe.sources.client import Asker
+from iamframe.sources.client import Client
 from iamframe.sources.progress import Progress, silent
-from iamframe.sources.records import Account, Answer, GotProfile, Mention, Plan, RoleDetail, make_decoders
-from iamframe.sources.refusals import Refused
-from iamframe.sources.regions import References
+from iamframe.sources.records import Account, Answer, GotProfile, LoadPlan, Reference, RoleDetail, make_decoders
+from iamframe.sources.refusals import RequestFailed
+from iamframe.sources.regions import ReferenceReader
 
 # The region in which the tag index has IAM's resources. In other regions it answers with an empty list (measured by
 # others, see Cloud Custodian's get_resource_tagging_region; AWS's documentation does not say). Nobody has measured
@@ -47,8 +47,8 @@ class _Identity(msgspec.Struct, rename="pascal"):
 class AccountReader:
     """Reads one account; `answers` returns AWS's answers in the same shapes as files."""
 
-    asker: Asker
-    plan: Plan
+    client: Client
+    plan: LoadPlan
     source: str
     name: str | None = None
     expected: str | None = None
@@ -57,9 +57,10 @@ class AccountReader:
     def answers(self) -> list[Answer]:
         """Call all operations of the plan and return their answers, with the gaps last.
 
-        It raises `Refused` if even GetCallerIdentity fails, and `SourceError` for the credentials of another account.
+        It raises `RequestFailed` if even GetCallerIdentity fails, and `SourceError` if the credentials are those of
+        another account.
         """
-        self._calls = Calls(self.asker, self.source, self.progress)
+        self._calls = Calls(self.client, self.source, self.progress)
         self._profiles = _Profiles(self._calls)
         caller_arn = self._identify()
         pool = self._calls.pool
@@ -67,29 +68,29 @@ class AccountReader:
             answers = list(self._read_all(caller_arn))
         except BaseException:
             # An interrupted load waits neither for the requests in flight nor for those in the queue.
-            self.asker.ended.set()
+            self.client.ended.set()
             raise
         finally:
-            pool.shutdown(wait=not self.asker.ended.is_set(), cancel_futures=True)
+            pool.shutdown(wait=not self.client.ended.is_set(), cancel_futures=True)
         # An operation that was never called has no answer.
         return [answer for answer in answers if answer.tally is not None or answer.operation in ("", "denied")]
 
     def _identify(self) -> str | None:
         """Find out the account and return the caller's ARN; None where AWS denies even that."""
-        calls, asker = self._calls, self.asker
+        calls, client = self._calls, self.client
         try:
-            identity = msgspec.json.decode(asker.ask("sts", IDENTITY), type=_Identity)
+            identity = msgspec.json.decode(client.call("sts", IDENTITY), type=_Identity)
         except msgspec.ValidationError as error:
-            raise Refused("unreadable", type(error).__name__, str(error)) from error
-        except Refused as refusal:
+            raise RequestFailed("unreadable", type(error).__name__, str(error)) from error
+        except RequestFailed as refusal:
             # GetCallerIdentity needs no permission, but a service control policy can deny it.
             if refusal.code not in ("AccessDenied", "AccessDeniedException") or refusal.operation != IDENTITY:
                 raise
             calls.note_refused(IDENTITY, refusal)
-            calls.partition = asker.partition
-            calls.account_id = asker.account_id = self.expected
+            calls.partition = client.partition
+            calls.account_id = client.account_id = self.expected
             return None
-        calls.account_id = asker.account_id = identity.account
+        calls.account_id = client.account_id = identity.account
         calls.partition = partition_of(identity.arn) or "aws"
         if self.expected not in (None, identity.account):
             raise SourceError(
@@ -100,13 +101,13 @@ class AccountReader:
 
     def _read_all(self, caller_arn: str | None) -> Iterator[Answer]:
         """Yield the answers; everything that needs no other answer is asked for at once."""
-        calls, profiles, references = self._calls, self._profiles, References(self._calls, self.plan)
+        calls, profiles, references = self._calls, self._profiles, ReferenceReader(self._calls, self.plan)
         dumping = calls.pool.submit(calls.listing, DUMP)
         listing_roles = calls.pool.submit(calls.listing, "ListRoles") if self.plan.role_details else None
         summary = calls.pool.submit(calls.one, "GetAccountSummary")
         aliases = calls.pool.submit(calls.one, "ListAccountAliases")
         regions = calls.pool.submit(references.regions)
-        homes = _HOMES.get(calls.partition, (self.asker.region,)) if self.plan.tag_index else ()
+        homes = _HOMES.get(calls.partition, (self.client.region,)) if self.plan.tag_index else ()
         yield from profiles.start(homes)
         consumers = references.start(regions.result())
         dump = dumping.result()
@@ -145,8 +146,8 @@ class AccountReader:
         return _results(single), [profile for read in _results(links) for profile in read]
 
     def _links_of(self, arn: str) -> list[Any]:
-        if self.asker.hopeless(ROLE_LINKS):
-            self._calls.note_refused(ROLE_LINKS, Refused("denied", "AccessDenied", "as for all others"))
+        if self.client.always_denied(ROLE_LINKS):
+            self._calls.note_refused(ROLE_LINKS, RequestFailed("denied", "AccessDenied", "as for all others"))
             return []
         return self._calls.listing(ROLE_LINKS, arn, RoleName=name_of(arn)).records
 
@@ -175,7 +176,7 @@ class AccountReader:
         yield answer(PROFILE_LIST, profiles)
         by_operation = {name: [one.record for one in single if one.operation == name] for name in _SINGLE}
         for operation, records in (by_operation | {ROLE_LINKS: links}).items():
-            is_answered = bool(records or self.asker.answered[operation])
+            is_answered = bool(records or self.client.answered[operation])
             yield answer(operation, Listing(records, "partial" if is_answered else "refused"))
 
     def _account(self, counts: dict[str, int] | None, aliases: list[str] | None) -> Iterator[Answer]:
@@ -250,7 +251,7 @@ class _Profiles:
         """Return whether the list lacks a profile that was created, or replaced one, since it was listed."""
         ids = {name_of(profile.profile_arn).casefold(): profile.profile_id for profile in self.listed.records}
         arns = {profile.profile_arn.casefold() for profile in self.listed.records}
-        mentions = (one for answer in referring for chunk in answer for one in chunk if isinstance(one, Mention))
+        mentions = (one for answer in referring for chunk in answer for one in chunk if isinstance(one, Reference))
         is_missing = any(
             (name := name_of(mention.named).casefold()) not in ids
             or mention.profile_id not in (None, ids[name])
@@ -264,7 +265,7 @@ class _Profiles:
         """List the profiles once more, after the references to them, and read the new ones."""
         calls = self.calls
         before = {profile.profile_arn: profile.profile_id for profile in self.listed.records}
-        with calls.asker.anew():
+        with calls.client.bypass_journal():
             again = calls.listing(PROFILE_LIST)
             if again.state != "complete":
                 self.listed.state = "partial"

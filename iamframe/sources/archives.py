@@ -94,7 +94,7 @@ def open_file(path: str | os.PathLike[str], *, pipe: bool = False) -> BufferedRe
     raise OSError(errno.EINVAL, "that is no file but a device or a pipe")
 
 
-def whole_file(path: str | os.PathLike[str], most: int = MAX_UNPACKED, *, pipe: bool = False) -> bytes:
+def read_file(path: str | os.PathLike[str], most: int = MAX_UNPACKED, *, pipe: bool = False) -> bytes:
     """Return the bytes of a file that a user named; `pipe` allows one, such as a shell's `<(command)`.
 
     Raises
@@ -130,14 +130,18 @@ def pieces(source: str | os.PathLike[str]) -> Iterator[Piece]:
             f"{display_path(path)}: no such file or folder; check the path, or use `sample` for the fictional sample"
         ) from None
     except (OSError, ValueError) as error:
-        raise SourceError(f"{display_path(path)[:200]}: cannot be looked at ({_reason(error)}); check the path") from error
+        raise SourceError(
+            f"{display_path(path)[:200]}: cannot be looked at ({_reason(error)}); check the path"
+        ) from error
     if stat.S_ISDIR(mode):
         yield from _folder(path)
     elif stat.S_ISREG(mode):
         folders = path.resolve().parent.parts
         yield from _file(path, folders, len(folders))
     else:
-        raise SourceError(f"{display_path(path)}: is neither a file nor a folder; save what it prints to a file and name that")
+        raise SourceError(
+            f"{display_path(path)}: is neither a file nor a folder; save what it prints to a file and name that"
+        )
 
 
 def display_path(path: str | os.PathLike[str]) -> str:
@@ -183,7 +187,7 @@ def _is_output(folder: Path, names: list[str]) -> bool:
     if set(names) >= _REPORT:
         return True
     try:
-        return FORMAT.encode() in whole_file(folder / MANIFEST)[:200]
+        return FORMAT.encode() in read_file(folder / MANIFEST)[:200]
     except OSError:
         return False
 

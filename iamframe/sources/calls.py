@@ -12,7 +12,7 @@ import msgspec
 
 from iamframe.knowledge.arn import name_of
 from iamframe.knowledge.operations import ALL, BY_LABEL, DUMP, GLOBAL, PROFILE_LIST, ROLE_LINKS
-from iamframe.sources.client import Asker
+from iamframe.sources.client import Client
 from iamframe.sources.progress import Progress, silent
 from iamframe.sources.records import (
     Answer,
@@ -24,11 +24,11 @@ from iamframe.sources.records import (
     RoleDetail,
     State,
     Tag,
-    Tagging,
+    TagListing,
     make_decoders,
     tags_or_none,
 )
-from iamframe.sources.refusals import Refused, is_nowhere
+from iamframe.sources.refusals import RequestFailed, is_unknown_host
 
 
 class Indexed(msgspec.Struct):
@@ -87,14 +87,14 @@ class ResourceAnswer(NamedTuple):
 
     operation: str
     name: str
-    record: GotProfile | GotRole | Tagging
+    record: GotProfile | GotRole | TagListing
 
 
 @dataclass
 class Calls:
     """Calls the operations of one account from several threads, and keeps the gaps."""
 
-    asker: Asker
+    client: Client
     source: str
     progress: Progress = silent
     account_id: str | None = None
@@ -109,7 +109,7 @@ class Calls:
 
     def __post_init__(self) -> None:
         """Make the pool of threads; it starts none yet."""
-        self.pool = ThreadPoolExecutor(self.asker.workers, thread_name_prefix="iamframe")
+        self.pool = ThreadPoolExecutor(self.client.workers, thread_name_prefix="iamframe")
 
     def submit(self, stage: str, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
         """Run work in another thread and count it in the progress of a stage."""
@@ -139,11 +139,11 @@ class Calls:
         row = BY_LABEL[operation]
         found.state = "complete"
         try:
-            for body in self.asker.pages(row.service, row.operation, region, **row.parameters, **parameters):
+            for body in self.client.pages(row.service, row.operation, region, **row.parameters, **parameters):
                 page = self.records(found, operation, region, body, row.key, _LISTED[operation])
                 found.records += page
                 yield page
-        except Refused as refusal:
+        except RequestFailed as refusal:
             found.state = "truncated" if found.records else "refused"
             self.note_refused(operation, refusal, subject, region)
 
@@ -179,24 +179,24 @@ class Calls:
         """Return the answer to one operation, or None where AWS refuses it."""
         row = BY_LABEL[operation]
         try:
-            return _decoded(operation, self.asker.ask(row.service, row.operation, region))
-        except Refused as refusal:
+            return _decoded(operation, self.client.call(row.service, row.operation, region))
+        except RequestFailed as refusal:
             self.note_refused(operation, refusal, region=region)
             return None
 
     def resource(self, operation: str, arn: str) -> ResourceAnswer | None:
         """Return what an operation, or its fallback, answers about one role or profile; None where both are refused."""
-        asker, row, name = self.asker, BY_LABEL[operation], name_of(arn)
-        refusals: dict[str, Refused] = {}
+        client, row, name = self.client, BY_LABEL[operation], name_of(arn)
+        refusals: dict[str, RequestFailed] = {}
         # An operation may be denied for a few resources only. After more denials, the fallback is called first.
-        ways = sorted((operation, row.fallback), key=lambda way: asker.refusals[way] > 3 and not asker.answered[way])
+        ways = sorted((operation, row.fallback), key=lambda way: client.refusals[way] > 3 and not client.answered[way])
         for way in ways:
-            if asker.hopeless(way):
-                refusals[way] = Refused("denied", "AccessDenied", "as it was for all others that were asked")
+            if client.always_denied(way):
+                refusals[way] = RequestFailed("denied", "AccessDenied", "as it was for all others that were asked")
                 continue
             try:
                 return ResourceAnswer(way, name, self._resource(way, name))
-            except Refused as refusal:
+            except RequestFailed as refusal:
                 refusals[way] = refusal
             if refusals[way].reason == "vanished":
                 self.note_vanished(way, arn)
@@ -209,11 +209,11 @@ class Calls:
         self.gap(first, arn, reason, f"AWS did not answer {codes} of {arn}, so that {row.cost}; {advice}")
         return None
 
-    def _resource(self, operation: str, name: str) -> GotProfile | GotRole | Tagging:
+    def _resource(self, operation: str, name: str) -> GotProfile | GotRole | TagListing:
         kind, parameter = ("role", "RoleName") if "Role" in operation else ("instance-profile", "InstanceProfileName")
-        pages = [_decoded(operation, page) for page in self.asker.pages("iam", operation, **{parameter: name})]
+        pages = [_decoded(operation, page) for page in self.client.pages("iam", operation, **{parameter: name})]
         if operation.endswith("Tags"):
-            return Tagging(kind, name, [tag for page in pages for tag in page])
+            return TagListing(kind, name, [tag for page in pages for tag in page])
         found: GotProfile | GotRole = pages[0]
         return tags_or_none(found) if isinstance(found, GotRole) else found
 
@@ -221,7 +221,7 @@ class Calls:
         """Return the regions that are enabled in the account; none where AWS does not tell."""
         with self._enabling:
             if self._enabled is None:
-                regions = self.one("DescribeRegions", self.asker.region)
+                regions = self.one("DescribeRegions", self.client.region)
                 if regions is None:
                     opted = self.listing("ListRegions")
                     regions = opted.records if opted.state == "complete" else []
@@ -230,16 +230,16 @@ class Calls:
 
     # Gaps and answers
 
-    def note_refused(self, operation: str, refusal: Refused, subject: str = ALL, region: str = GLOBAL) -> None:
+    def note_refused(self, operation: str, refusal: RequestFailed, subject: str = ALL, region: str = GLOBAL) -> None:
         """Note what is unknown because AWS refused an operation."""
         row = BY_LABEL[operation]
-        if refusal.code in _CLOSED and region not in (GLOBAL, self.asker.region):
+        if refusal.code in _CLOSED and region not in (GLOBAL, self.client.region):
             self.gap(operation, subject, *self._closed(region, refusal.code), region)
             return
         of = "" if subject == ALL else f" of {subject}"
         where = "" if region == GLOBAL else f" in {region}"
         advice = f"allow {row.action}" if refusal.reason == "denied" else "load again"
-        if is_nowhere(refusal.cause):
+        if is_unknown_host(refusal.cause):
             advice = "no host of that name exists: check whether there is such a region, and the service in it"
         detail = f"AWS did not answer {operation}{of}{where} ({refusal.code}), so that {row.cost}; {advice}"
         self.gap(operation, subject, refusal.reason, detail, region)
@@ -277,7 +277,7 @@ class Calls:
 
     def answer(self, operation: str, read: Listing, region: str = GLOBAL) -> Answer:
         """Return records as the answer of an operation, with what its calls cost."""
-        tally = self.asker.tallies.get((operation, region))
+        tally = self.client.tallies.get((operation, region))
         started_at = tally.started_at if tally else None
         return Answer(
             operation, "AWS", [read.records], self.account_id, region, read.state, self.source, started_at, tally
@@ -289,7 +289,7 @@ def _decoded(operation: str, body: bytes) -> Any:
     try:
         return _DECODE[operation](body).value
     except msgspec.ValidationError as error:
-        raise Refused("unreadable", type(error).__name__, str(error)) from error
+        raise RequestFailed("unreadable", type(error).__name__, str(error)) from error
 
 
 make_decoders([Indexed, Region])

@@ -30,8 +30,8 @@ from iamframe.knowledge.operations import GLOBAL, label
 from iamframe.sources.guards import guard, guard_requests
 from iamframe.sources.journal import Entry, Journal
 from iamframe.sources.pacing import Pacer
-from iamframe.sources.records import Tally
-from iamframe.sources.refusals import THROTTLED, Refused, is_nowhere, refusal_of
+from iamframe.sources.records import CallStats
+from iamframe.sources.refusals import THROTTLED, RequestFailed, failure_of, is_unknown_host
 from iamframe.sources.sessions import PATIENCE
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ _FAILED = (failures.BotoCoreError, failures.ClientError, ResponseParserError, OS
 
 
 @dataclass
-class Asker:
+class Client:
     """Calls one account through one session: clients, pace, journal and counts, all shared by its threads."""
 
     session: boto3.Session
@@ -62,13 +62,13 @@ class Asker:
     workers: int = 16
     rate: float | None = None
     journal: Journal | None = None
-    tallies: defaultdict[tuple[str, str], Tally] = field(default_factory=lambda: defaultdict(Tally))
+    tallies: defaultdict[tuple[str, str], CallStats] = field(default_factory=lambda: defaultdict(CallStats))
     refusals: Counter[str] = field(default_factory=Counter)
     answered: Counter[str] = field(default_factory=Counter)
     # Part of each key in the journal, so that answers of another account are never taken.
     account_id: str | None = None
     # Set when the credentials expire; all later calls raise it.
-    stopped: Refused | None = None
+    stopped: RequestFailed | None = None
     # Set when the answers are no longer wanted.
     ended: threading.Event = field(default_factory=threading.Event)
     _asks_anew: bool = False
@@ -78,8 +78,11 @@ class Asker:
     _counting: threading.Lock = field(default_factory=threading.Lock)
     _sent: threading.local = field(default_factory=threading.local)
 
-    def ask(self, service: str, operation: str, region: str = GLOBAL, **parameters: Any) -> bytes:
-        """Return the JSON of AWS's answer to one call; raise `Refused` where there is none, `NotARead` for a write."""
+    def call(self, service: str, operation: str, region: str = GLOBAL, **parameters: Any) -> bytes:
+        """Return the JSON of AWS's answer to one call.
+
+        It raises `RequestFailed` if AWS gives no answer, and `WriteBlocked` for an operation that is not in the table.
+        """
         name = label(service, operation)
         # STS is always called: the credentials may be others than those that began the journal.
         journal = self.journal if service != FIRST and self.account_id is not None else None
@@ -93,9 +96,9 @@ class Asker:
         started_at = _now()
         self._sent.requests = 0
         try:
-            answer = self._whole(self.client(service, region), operation, parameters, service)
+            answer = self._whole(self.boto3_client(service, region), operation, parameters, service)
         except _FAILED as error:
-            refusal = refusal_of(error)
+            refusal = failure_of(error)
             with self._counting:
                 self.refusals[name] += refusal.reason == "denied"
             if refusal.reason == "expired":
@@ -116,19 +119,21 @@ class Asker:
         seen = set()
         token: dict[str, str] = {}
         while True:
-            page = self.ask(service, operation, region, **parameters, **token)
+            page = self.call(service, operation, region, **parameters, **token)
             yield page
             token, more = _next_page(page)
             if more and not token:
-                raise Refused("truncated", "PaginationError", f"{operation} says that there is more, and not where")
+                raise RequestFailed(
+                    "truncated", "PaginationError", f"{operation} says that there is more, and not where"
+                )
             if not token:
                 return
             (mark,) = token.values()
             if mark in seen:
-                raise Refused("truncated", "PaginationError", f"{operation} gave the same page marker twice")
+                raise RequestFailed("truncated", "PaginationError", f"{operation} gave the same page marker twice")
             seen.add(mark)
 
-    def client(self, service: str, region: str = GLOBAL) -> Any:
+    def boto3_client(self, service: str, region: str = GLOBAL) -> Any:
         """Return the client of a service, made once per region and shared by all threads."""
         key = (service, self.region if region == GLOBAL else region)
         with self._making:
@@ -144,14 +149,14 @@ class Asker:
     def takes(self, service: str, operation: str, parameter: str, region: str = GLOBAL) -> bool:
         """Return whether the installed botocore knows a parameter of an operation."""
         try:
-            shape = self.client(service, region).meta.service_model.operation_model(operation).input_shape
+            shape = self.boto3_client(service, region).meta.service_model.operation_model(operation).input_shape
         except _FAILED:
             # The call itself will fail with the reason.
             return False
         return shape is not None and parameter in shape.members
 
     @contextmanager
-    def anew(self) -> Iterator[None]:
+    def bypass_journal(self) -> Iterator[None]:
         """Bypass the journal inside this context: its answers may be out of date."""
         self._asks_anew = True
         try:
@@ -159,7 +164,7 @@ class Asker:
         finally:
             self._asks_anew = False
 
-    def hopeless(self, operation: str) -> bool:
+    def always_denied(self, operation: str) -> bool:
         """Return whether an operation was denied so often, and never answered, that more calls make no sense."""
         return self.refusals[operation] >= 20 and not self.answered[operation]
 
@@ -187,7 +192,7 @@ class Asker:
         def before_send(**_: Any) -> None:
             pacer.wait()
             if self.ended.is_set():
-                raise Refused("not_asked", "Ended", "nobody waits for the answer any more")
+                raise RequestFailed("not_asked", "Ended", "nobody waits for the answer any more")
             if self.stopped is not None:
                 raise self.stopped
             self._sent.requests += 1
@@ -213,10 +218,10 @@ def _call(client: Any, operation: str, parameters: dict[str, Any]) -> dict[str, 
     method = getattr(client, xform_name(operation), None)
     if method is None:
         message = "the boto3 that is installed does not know it; install a newer one"
-        raise Refused("unreadable", "UnknownOperation", message)
+        raise RequestFailed("unreadable", "UnknownOperation", message)
     try:
         return method(**parameters)  # type: ignore[no-any-return]
-    except (IamframeError, Refused, *_FAILED):
+    except (IamframeError, RequestFailed, *_FAILED):
         raise
     except Exception as error:
         # Botocore's parsers fail in any way at an error that has not AWS's form, such as one without a code.
@@ -321,7 +326,7 @@ def _watch(pacer: Pacer) -> Callable[..., None]:
                 pacer.refused()
         # A region may not have the service, and ten attempts take minutes. A host that answered before does exist:
         # then the network is down for a while.
-        elif caught_exception is not None and not is_known and attempts > 1 and is_nowhere(caught_exception):
+        elif caught_exception is not None and not is_known and attempts > 1 and is_unknown_host(caught_exception):
             raise caught_exception
 
     return notice

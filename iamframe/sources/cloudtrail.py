@@ -68,7 +68,7 @@ ACTIONS = {
 _NULL = Raw(b"null")
 
 
-class Record(msgspec.Struct, gc=False, rename="camel"):
+class TrailRecord(msgspec.Struct, gc=False, rename="camel"):
     """A record; the parts that only records of IAM are asked for are not yet decoded."""
 
     event_source: str | None = None
@@ -85,17 +85,17 @@ class Record(msgspec.Struct, gc=False, rename="camel"):
     response_elements: Raw = _NULL
 
 
-class Looked(msgspec.Struct, gc=False):
+class LookupEvent(msgspec.Struct, gc=False):
     """An event of LookupEvents, which holds the record as text."""
 
     text: str = msgspec.field(name="CloudTrailEvent")
     event_id: str | None = msgspec.field(name="EventId", default=None)
 
 
-class LookedPage(msgspec.Struct):
+class LookupPage(msgspec.Struct):
     """A page of LookupEvents."""
 
-    events: list[Looked] = msgspec.field(name="Events", default_factory=list)
+    events: list[LookupEvent] = msgspec.field(name="Events", default_factory=list)
 
 
 class Event(msgspec.Struct, gc=False, frozen=True, order=True):
@@ -119,7 +119,7 @@ class Event(msgspec.Struct, gc=False, frozen=True, order=True):
         return ACTIONS[self.name]
 
 
-class Covered(msgspec.Struct, gc=False):
+class EventSpan(msgspec.Struct, gc=False):
     """The times between which the records of a trail's file cover IAM."""
 
     from_at: datetime
@@ -155,18 +155,18 @@ class _Response(msgspec.Struct, gc=False, rename="camel"):
     instance_profile: _Created | None = None
 
 
-_record = msgspec.json.Decoder(Record).decode
+_record = msgspec.json.Decoder(TrailRecord).decode
 _identity = msgspec.json.Decoder(_Identity | None).decode
 _request = msgspec.json.Decoder(_Request | None).decode
 _response = msgspec.json.Decoder(_Response | None).decode
 
 
-def record_of(item: Record | Looked) -> Record:
+def record_of(item: TrailRecord | LookupEvent) -> TrailRecord:
     """Return the record of an item; an event of LookupEvents holds it as text."""
-    return item if isinstance(item, Record) else _record(item.text)
+    return item if isinstance(item, TrailRecord) else _record(item.text)
 
 
-def is_of_iam(record: Record) -> bool:
+def is_of_iam(record: TrailRecord) -> bool:
     """Return whether a record is of a change to a role or profile, and not one that counts events (Insights)."""
     return (
         record.event_source == "iam.amazonaws.com"
@@ -175,7 +175,7 @@ def is_of_iam(record: Record) -> bool:
     )
 
 
-def event_of(record: Record) -> tuple[str | None, Event]:
+def event_of(record: TrailRecord) -> tuple[str | None, Event]:
     """Return the account of a record of IAM, where the record has one, and its event.
 
     Raises
@@ -254,7 +254,7 @@ def _answers(document: Document, key: str, operation: str) -> Iterator[Answer]:
     # Per account, the times of the first and the last record of a region in which IAM's events are recorded.
     spans: dict[str | None, tuple[str, str]] = {}
     document.reading.has_read |= not document.items(key) and not document.is_truncated
-    for record, owner, event in _records(document, key, Looked if operation == LOOKUP else Record):
+    for record, owner, event in _records(document, key, LookupEvent if operation == LOOKUP else TrailRecord):
         document.reading.has_read = True
         if event:
             found[owner].append(event)
@@ -267,11 +267,11 @@ def _answers(document: Document, key: str, operation: str) -> Iterator[Answer]:
     # An empty lookup is an answer too.
     for account in list(dict.fromkeys((*found, *spans))) or ([None] if operation == LOOKUP else []):
         times = [at for text in spans.get(account, ()) if (at := parsed_time(text))]
-        covered = [Covered(*times)] if len(times) == 2 else []
+        covered = [EventSpan(*times)] if len(times) == 2 else []
         yield document.answer(operation, found[account], covered, account_id=account, state=state)
 
 
-def _records(document: Document, key: str, kind: type) -> Iterator[tuple[Record, str | None, Event | None]]:
+def _records(document: Document, key: str, kind: type) -> Iterator[tuple[TrailRecord, str | None, Event | None]]:
     """Yield the records of a list; for a record of IAM, also its account and event."""
     # Nobody edits CloudTrail's records by hand.
     for item in (item for chunk in document.records(key, kind, by_hand=False) for item in chunk):

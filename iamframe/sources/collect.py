@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from iamframe.errors import SourceError
 from iamframe.knowledge.operations import VERSIONS, region_in
 from iamframe.sources.consumers import CONSUMERS
-from iamframe.sources.shell import render
+from iamframe.sources.shell import render_template
 
 
 def collect_script(regions: Sequence[str] = ()) -> str:
@@ -27,4 +27,4 @@ def collect_script(regions: Sequence[str] = ()) -> str:
             raise SourceError(f"{region!r} is no region; write regions like eu-west-1,us-east-1")
     consumers = [one for one in CONSUMERS if one.service in ("ec2", "autoscaling")]
     versions = next(one for one in consumers if one.operation == VERSIONS)
-    return render("iamframe.sources", "collect.sh.j2", regions=regions, consumers=consumers, versions=versions)
+    return render_template("iamframe.sources", "collect.sh.j2", regions=regions, consumers=consumers, versions=versions)

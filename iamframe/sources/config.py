@@ -16,7 +16,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 from iamframe.knowledge.arn import name_of
 from iamframe.sources.archives import Piece, Unreadable
-from iamframe.sources.reading import Reading, accounts_of
+from iamframe.sources.reading import Reading, accounts_in
 from iamframe.sources.records import (
     Answer,
     Boundary,
@@ -141,14 +141,14 @@ def _keep(document: Document, items: list[tuple[str, Item]]) -> Iterable[Answer]
     return ()
 
 
-def answers(reading: Reading) -> list[tuple[Piece, Answer]]:
+def config_answers(reading: Reading) -> list[tuple[Piece, Answer]]:
     """Return an answer per file, type and account with the items of all files, each with its file."""
     found: dict[tuple[str, str, str | None], tuple[Piece, Answer]] = {}
     for document, place, item in _latest(reading.kept(Recorded)):
         with reading.gap_if_unreadable(document.piece, f"{place}.configuration"):
             record = _role(item) if item.resource_type == ROLE else _profile(item)
             reading.has_read = True
-            (account,) = accounts_of([record])
+            (account,) = accounts_in([record])
             if account:
                 reading.carried.add(document.piece, account)
             account = account or item.account_id

@@ -22,8 +22,8 @@ from iamframe.knowledge.operations import (
     VERSIONS,
     region_in,
 )
-from iamframe.sources.records import Mention
-from iamframe.sources.templates import Configuration, Pin, Pinning, Profile, Record, Template, Version
+from iamframe.sources.records import Reference
+from iamframe.sources.templates import Configuration, ConsumerRecord, Pin, Profile, Template, TemplateUse, Version
 
 T = TypeVar("T")
 
@@ -102,20 +102,20 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The JMESPath to the part of an answer that the collect script keeps."""
         return f"{{{self.key}: {self.key}{f'[].{self.kept}' if self.kept else ''}}}"
 
-    def mentions(self, record: Any) -> Iterator[Mention]:
+    def mentions(self, record: Any) -> Iterator[Reference]:
         """Yield the profiles that a record references."""
-        if isinstance(record, Record):
+        if isinstance(record, ConsumerRecord):
             yield from record.mentions(self.consumer_type)
             return
         for profile in dict.fromkeys(self._listed(self.profiles, record, list[str])):
-            yield Mention(named=profile, **self._about(record))
+            yield Reference(named=profile, **self._about(record))
 
-    def pinnings(self, record: Any) -> Iterator[Pinning]:
+    def pinnings(self, record: Any) -> Iterator[TemplateUse]:
         """Yield the launch templates that a record starts instances from."""
-        if isinstance(record, Record):
+        if isinstance(record, ConsumerRecord):
             yield from record.pinnings(self.consumer_type)
         elif pins := self._listed(self.pins, record, list[Pin]):
-            yield Pinning(pins=pins, **self._about(record))
+            yield TemplateUse(pins=pins, **self._about(record))
 
     def _listed(self, path: str, record: Any, kind: type[T]) -> T:
         """Return the values that a path leads to, or raise ValidationError if they are of another type."""
@@ -172,11 +172,11 @@ class _Instance(msgspec.Struct, gc=False, rename="pascal"):
     tags: list[dict[str, str]] | None = None
 
 
-class _Reservation(Record, gc=False, rename="pascal"):
+class _Reservation(ConsumerRecord, gc=False, rename="pascal"):
     instances: list[_Instance] = msgspec.field(default_factory=list)
     owner_id: str | None = None
 
-    def mentions(self, consumer_type: str) -> Iterator[Mention]:
+    def mentions(self, consumer_type: str) -> Iterator[Reference]:
         for instance in self.instances:
             state = instance.state.name if instance.state else None
             profile = instance.iam_instance_profile
@@ -184,7 +184,7 @@ class _Reservation(Record, gc=False, rename="pascal"):
             if state == "terminated" or profile is None or profile.named is None:
                 continue
             names = [tag.get("Value") for tag in instance.tags or () if tag.get("Key") == "Name"]
-            yield Mention(
+            yield Reference(
                 consumer_type,
                 instance.instance_id,
                 profile.named,
@@ -196,16 +196,16 @@ class _Reservation(Record, gc=False, rename="pascal"):
             )
 
 
-class _Association(Record, gc=False, rename="pascal"):
+class _Association(ConsumerRecord, gc=False, rename="pascal"):
     association_id: str
     instance_id: str | None = None
     state: str | None = None
     iam_instance_profile: Profile | None = None
 
-    def mentions(self, consumer_type: str) -> Iterator[Mention]:
+    def mentions(self, consumer_type: str) -> Iterator[Reference]:
         profile = self.iam_instance_profile
         if self.state != "disassociated" and profile is not None and profile.named is not None:
-            yield Mention(
+            yield Reference(
                 consumer_type,
                 self.association_id,
                 profile.named,
@@ -228,7 +228,7 @@ class _Mixed(msgspec.Struct, gc=False):
     template: _MixedTemplate | None = msgspec.field(name="LaunchTemplate", default=None)
 
 
-class _Group(Record, gc=False):
+class _Group(ConsumerRecord, gc=False):
     name: str = msgspec.field(name="AutoScalingGroupName")
     arn: str | None = msgspec.field(name="AutoScalingGroupARN", default=None)
     configuration: str | None = msgspec.field(name="LaunchConfigurationName", default=None)
@@ -236,10 +236,10 @@ class _Group(Record, gc=False):
     mixed: _Mixed | None = msgspec.field(name="MixedInstancesPolicy", default=None)
     status: str | None = msgspec.field(name="Status", default=None)
 
-    def pinnings(self, consumer_type: str) -> Iterator[Pinning]:
+    def pinnings(self, consumer_type: str) -> Iterator[TemplateUse]:
         mixed = self.mixed.template if self.mixed else None
         overrides = [one.pin for one in mixed.overrides or ()] if mixed else []
-        yield Pinning(
+        yield TemplateUse(
             consumer_type,
             self.name,
             [pin for pin in (self.template, mixed.pin if mixed else None, *overrides) if pin],

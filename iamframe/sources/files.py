@@ -16,7 +16,7 @@ from msgspec import Raw
 
 from iamframe.errors import SourceError
 from iamframe.sources import cloudtrail, config, iam, references, shapes, steampipe, terraform
-from iamframe.sources.archives import DENIED, Piece, Unreadable, pieces, display_path
+from iamframe.sources.archives import DENIED, Piece, Unreadable, display_path, pieces
 from iamframe.sources.denied import read_denied
 from iamframe.sources.documents import (
     Value,
@@ -28,7 +28,7 @@ from iamframe.sources.documents import (
     short_text,
     utf8,
 )
-from iamframe.sources.reading import Reading, Records, accounts_of
+from iamframe.sources.reading import Reading, Records, accounts_in
 from iamframe.sources.records import Answer, make_decoders
 from iamframe.sources.runs import MARK, cut
 from iamframe.sources.shapes import LISTS, ROWS, SHAPES, Document
@@ -91,15 +91,15 @@ def _answers(reading: Reading, found: list[tuple[str, Piece]]) -> Iterator[Answe
             for answer in _file(reading, source, piece):
                 chunks = iter(answer)
                 first = next(chunks, [])
-                if first and None not in accounts_of(first):
+                if first and None not in accounts_in(first):
                     answer.chunks = _with_accounts(reading, piece, answer, chain([first], chunks))
                     yield answer
                 else:
                     answer.chunks = [first, *chunks]
                     waiting.append((piece, answer))
-    for piece, answer in (*waiting, *config.answers(reading)):
+    for piece, answer in (*waiting, *config.config_answers(reading)):
         yield reading.with_owner(piece, answer)
-    yield from references.answers(reading)
+    yield from references.reference_answers(reading)
 
 
 def _note_caller(reading: Reading, piece: Piece) -> None:
@@ -121,7 +121,7 @@ def _with_accounts(reading: Reading, piece: Piece, answer: Answer, chunks: Itera
     """Yield the chunks of an answer, and note the accounts in its ARNs."""
     accounts: set[str | None] = set()
     for chunk in chunks:
-        accounts |= accounts_of(chunk)
+        accounts |= accounts_in(chunk)
         yield chunk
     for account in accounts - {None}:
         reading.carried.add(piece, str(account))

@@ -19,11 +19,11 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from iamframe.errors import SourceError
 from iamframe.knowledge.arn import partition_of
-from iamframe.sources.archives import display_path, whole_file
-from iamframe.sources.client import Asker
+from iamframe.sources.archives import display_path, read_file
+from iamframe.sources.client import Client
 from iamframe.sources.guards import guard_requests
 from iamframe.sources.records import make_decoders
-from iamframe.sources.refusals import Refused, refusal_of
+from iamframe.sources.refusals import RequestFailed, failure_of
 
 ORGANIZATION = "org"
 # The usual names of the columns; the first one is documented.
@@ -54,7 +54,7 @@ class Member(msgspec.Struct, frozen=True):
         return f"Member({self.account_id!r}, {self.account_name!r})"
 
 
-def members_of(accounts: Any) -> list[Member]:
+def read_members(accounts: Any) -> list[Member]:
     """Return the accounts of a CSV file, a DataFrame, or an iterable of ids or mappings with those columns."""
     where = display_path(accounts)[:200] if isinstance(accounts, (str, os.PathLike)) else "accounts"
     members: dict[str, Member] = {}
@@ -84,7 +84,7 @@ def _rows(accounts: Any, where: str) -> Iterable[Mapping[str, Any]]:
 
 def _text(file: str | os.PathLike[str], where: str) -> str:
     try:
-        return whole_file(file, pipe=True).decode("utf-8-sig")
+        return read_file(file, pipe=True).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "is no UTF-8 text"
         raise SourceError(f"{where}: cannot be read ({reason}); name a CSV file of accounts, or org") from error
@@ -140,15 +140,15 @@ class _Caller(msgspec.Struct, rename="pascal"):
     account: str
 
 
-def members_of_organization(asker: Asker) -> list[Member]:
+def members_of_organization(client: Client) -> list[Member]:
     """Return the accounts of the caller's organisation, by Organizations ListAccounts (a request per 20 accounts)."""
     found: list[_Account] = []
     try:
-        caller = msgspec.json.decode(asker.ask("sts", "GetCallerIdentity"), type=_Caller).account
-        for page in asker.pages("organizations", "ListAccounts"):
+        caller = msgspec.json.decode(client.call("sts", "GetCallerIdentity"), type=_Caller).account
+        for page in client.pages("organizations", "ListAccounts"):
             found += msgspec.json.decode(page, type=_Accounts).accounts
     except msgspec.ValidationError as error:
-        raise Refused("unreadable", type(error).__name__, str(error)) from error
+        raise RequestFailed("unreadable", type(error).__name__, str(error)) from error
     # `State` replaces `Status` in newer answers (Organizations API Reference, Account).
     return [
         Member(one.id, one.name, is_caller=one.id == caller, status=one.state or one.status)
@@ -156,7 +156,7 @@ def members_of_organization(asker: Asker) -> list[Member]:
     ]
 
 
-def assumed(base: boto3.Session, member: Member, role: str, external_id: str | None) -> boto3.Session:
+def assume_role(base: boto3.Session, member: Member, role: str, external_id: str | None) -> boto3.Session:
     """Return a session with a role in a member's account; its credentials come with the first request and renew.
 
     `role` is a name, with its path, or an ARN.
@@ -173,9 +173,9 @@ def assumed(base: boto3.Session, member: Member, role: str, external_id: str | N
         arn = role if role.startswith("arn:") else f"arn:{_partition(base)}:{of_member}"
         credentials = base.get_credentials()
     except (BotoCoreError, ClientError, OSError, ValueError) as error:
-        raise refusal_of(error) from error
+        raise failure_of(error) from error
     if credentials is None:
-        raise refusal_of(NoCredentialsError())
+        raise failure_of(NoCredentialsError())
     extra = {"RoleSessionName": "iamframe"} | ({"ExternalId": external_id} if external_id else {})
     fetcher = AssumeRoleCredentialFetcher(create_client, credentials, arn, extra_args=extra)
 

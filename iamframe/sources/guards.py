@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from iamframe.knowledge.operations import TARGETS, read_of
-from iamframe.sources.refusals import NotARead
+from iamframe.sources.refusals import WriteBlocked
 
 
 def guard(service: str) -> Callable[..., None]:
@@ -17,7 +17,9 @@ def guard(service: str) -> Callable[..., None]:
 
     def refuse(model: Any, **_: Any) -> None:
         if read_of(service, model.name) is None:
-            raise NotARead(f"{service}:{model.name} is not one of the reads that iamframe makes, so it was not sent")
+            raise WriteBlocked(
+                f"{service}:{model.name} is not one of the reads that iamframe makes, so it was not sent"
+            )
 
     return refuse
 
@@ -34,7 +36,7 @@ def guard_requests(client: Any, service: str) -> None:
         if _is_that_read(service, operation, base, request):
             return
         where = " or ".join(filter(None, (os.environ.get("AWS_DATA_PATH"), "~/.aws/models")))
-        raise NotARead(
+        raise WriteBlocked(
             f"{service}:{operation} was not sent, since boto3 would send {_summary(request)}, which is not that read: "
             f"its model of {service} was changed; look for {service} in {where} and move it away, or install boto3 and "
             "iamframe anew"

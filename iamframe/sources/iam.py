@@ -19,7 +19,7 @@ from iamframe.sources.records import (
     ListedRole,
     RoleDetail,
     Tag,
-    Tagging,
+    TagListing,
     tags_or_none,
 )
 from iamframe.sources.shapes import Document, shape
@@ -137,4 +137,4 @@ def tag_list(document: Document) -> Iterable[Answer]:
         return [document.answer(operation, [Gap(operation, name, "truncated", sentence)])]
     tags: list[Any] = [tag for chunk in document.records("Tags", Tag) for tag in chunk]
     is_complete = len(tags) == len(document.items("Tags"))
-    return [document.answer(operation, [Tagging(resource_type, name, tags)])] if is_complete else []
+    return [document.answer(operation, [TagListing(resource_type, name, tags)])] if is_complete else []

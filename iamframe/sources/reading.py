@@ -170,7 +170,7 @@ class Reading:
         answer.account_id = answer.account_id or self.owner(piece.folders)
         records = sum(map(len, answer.chunks))
         self.has_read |= bool(records) or (answer.state == "complete" and answer.account_id is not None)
-        if answer.account_id is None and not any(accounts_of([r]) - {None} for chunk in answer for r in chunk):
+        if answer.account_id is None and not any(accounts_in([r]) - {None} for chunk in answer for r in chunk):
             self.cannot_place(piece, answer)
         return answer
 
@@ -186,7 +186,7 @@ def _named_after(piece: Piece) -> str | None:
     return next((operation for pattern, operation in _FILE_NAMES if pattern.search(name)), None)
 
 
-def accounts_of(records: Records) -> set[str | None]:
+def accounts_in(records: Records) -> set[str | None]:
     """Return the accounts in the ARNs of records of one type, with None for a record without one."""
     fields = type(records[0]).__struct_fields__
     name = next((name for name in ("role_arn", "profile_arn") if name in fields), None)

@@ -147,7 +147,7 @@ class Role(GotRole, gc=False, rename=_IAM):
     profiles: list[NestedProfile] | UnsetType = UNSET
 
 
-class Tagging(msgspec.Struct, gc=False):
+class TagListing(msgspec.Struct, gc=False):
     """The tags of one resource, of which only the name is known."""
 
     resource_type: str
@@ -155,7 +155,7 @@ class Tagging(msgspec.Struct, gc=False):
     tags: list[Tag]
 
 
-class Mention(msgspec.Struct, gc=False):
+class Reference(msgspec.Struct, gc=False):
     """A resource that uses a profile: a row of `references` before the profile is known."""
 
     consumer_type: str
@@ -193,7 +193,7 @@ class Gap(msgspec.Struct, gc=False):
 
 
 @dataclass(slots=True)
-class Tally:
+class CallStats:
     """The requests of one operation in one region, its retries, and the times of the first and last (ISO texts)."""
 
     requests: int = 0
@@ -226,7 +226,7 @@ class Answer:
     state: State = "partial"
     source: str = ""
     captured_at: str | None = None
-    tally: Tally | None = None
+    tally: CallStats | None = None
 
     def __iter__(self) -> Iterator[list[msgspec.Struct]]:
         """Yield the non-empty chunks."""
@@ -285,7 +285,7 @@ References = Literal["all", "core", "none"]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class LoadPlan:
     """The requests to make in an account."""
 
     regions: Literal["all"] | tuple[str, ...] = "all"

@@ -18,9 +18,9 @@ from iamframe.knowledge.operations import (
 )
 from iamframe.sources.consumers import CONSUMERS, Consumer
 from iamframe.sources.reading import Reading, Records, region_of
-from iamframe.sources.records import Answer, Gap, Mention
+from iamframe.sources.records import Answer, Gap, Reference
 from iamframe.sources.shapes import Document, shape
-from iamframe.sources.templates import Pinning, pinned_mentions, template_ids, with_other_versions
+from iamframe.sources.templates import TemplateUse, template_ids, template_references, with_other_versions
 
 
 @dataclass(slots=True)
@@ -32,8 +32,8 @@ class _Use:
     """
 
     record: Any
-    mentions: list[Mention]
-    pinnings: list[Pinning]
+    mentions: list[Reference]
+    pinnings: list[TemplateUse]
     account: str | None
     made_in: str | None
 
@@ -89,13 +89,13 @@ for _consumer in CONSUMERS:
     _register(_consumer)
 
 
-def answers(reading: Reading) -> Iterator[Answer]:
+def reference_answers(reading: Reading) -> Iterator[Answer]:
     """Yield the references in all files, once all of them are read."""
     records: dict[str, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
-    pinnings: dict[str, list[Pinning]] = defaultdict(list)
+    pinnings: dict[str, list[TemplateUse]] = defaultdict(list)
     for used in reading.kept(_Used):
         owner = _owner(reading, used)
-        found: dict[str | None, list[Mention]] = {use.account or owner: [] for use in used.uses} or {owner: []}
+        found: dict[str | None, list[Reference]] = {use.account or owner: [] for use in used.uses} or {owner: []}
         for use in used.uses:
             found[use.account or owner] += use.mentions
             account = use.account or owner or UNKNOWN_ACCOUNT
@@ -124,7 +124,7 @@ def _owner(reading: Reading, used: _Used) -> str | None:
     return reading.owner(used.document.piece.folders, named, made_in)
 
 
-def _mentioned(reading: Reading, used: _Used, found: Mapping[str | None, list[Mention]]) -> Iterator[Answer]:
+def _mentioned(reading: Reading, used: _Used, found: Mapping[str | None, list[Reference]]) -> Iterator[Answer]:
     """Yield the references in a document, an answer per account and region."""
     document, consumer = used.document, used.consumer
     region, state = region_of(document.piece) or UNKNOWN_REGION, document.state(consumer.key)
@@ -143,7 +143,7 @@ def _mentioned(reading: Reading, used: _Used, found: Mapping[str | None, list[Me
             yield answer
 
 
-def _by_region(mentions: Iterable[Mention], otherwise: str = UNKNOWN_REGION) -> dict[str, Records]:
+def _by_region(mentions: Iterable[Reference], otherwise: str = UNKNOWN_REGION) -> dict[str, Records]:
     by_region: dict[str, Records] = defaultdict(list)
     for mention in mentions:
         mention.region = mention.region or otherwise
@@ -151,10 +151,10 @@ def _by_region(mentions: Iterable[Mention], otherwise: str = UNKNOWN_REGION) -> 
     return by_region
 
 
-def _pinned(account: str, pinnings: list[Pinning], read: Mapping[str, list[Any]]) -> Iterator[Answer]:
+def _pinned(account: str, pinnings: list[TemplateUse], read: Mapping[str, list[Any]]) -> Iterator[Answer]:
     """Yield the profiles of the template versions that groups pin, and a gap per version that is not in the files."""
     versions, templates = read[VERSIONS], read[TEMPLATES]
-    mentions, unread = pinned_mentions(pinnings, versions, read[CONFIGURATIONS], templates)
+    mentions, unread = template_references(pinnings, versions, read[CONFIGURATIONS], templates)
     shown = {version.launch_template_id for version in versions}
     unread += [f"{one.launch_template_id}:$Default" for one in templates if one.launch_template_id not in shown]
     for mention in mentions:

@@ -29,7 +29,7 @@ _EXPIRED = (
 )
 
 
-class Refused(Exception):
+class RequestFailed(Exception):
     """A request without an answer: the reason, in the words of `gaps`, and AWS's code and message."""
 
     def __init__(self, reason: str, code: str, message: str, cause: Exception | None = None) -> None:
@@ -39,28 +39,28 @@ class Refused(Exception):
         self.operation: str | None = getattr(cause, "operation_name", None)
 
 
-class NotARead(IamframeError):
+class WriteBlocked(IamframeError):
     """An operation outside the table of operations was about to be sent."""
 
 
-def is_nowhere(error: Exception | None) -> bool:
+def is_unknown_host(error: Exception | None) -> bool:
     """Return whether DNS says that a host does not exist, rather than that DNS was unreachable."""
     cause = error.kwargs.get("error") if isinstance(error, failures.EndpointConnectionError) else None
     found = getattr(cause, "__cause__", None) or getattr(cause, "__context__", None)
     return isinstance(found, socket.gaierror) and found.errno == socket.EAI_NONAME
 
 
-def refusal_of(error: Exception) -> Refused:
+def failure_of(error: Exception) -> RequestFailed:
     """Return an error of boto3 with its reason."""
     if isinstance(error, failures.ClientError):
         said = error.response.get("Error", {})
         code, message = str(said.get("Code", "Unknown")), " ".join(str(said.get("Message", "")).split())
         other = "vanished" if code.endswith(_NOT_FOUND) else "unreadable"
-        return Refused(_REASONS.get(code, other), code, message, error)
+        return RequestFailed(_REASONS.get(code, other), code, message, error)
     reason = "expired" if isinstance(error, _EXPIRED) else "unreadable"
     message = " ".join(str(error).split())
     if isinstance(error, (failures.EndpointConnectionError, failures.ProxyConnectionError)):
         # Botocore says only which host it could not connect to; the cause ends with the reason.
         why = str(error.kwargs.get("error", "")).rpartition(": ")[2].strip("()'\", ")
         message = f"{message}: {why}" if why else message
-    return Refused(reason, type(error).__name__, message, error)
+    return RequestFailed(reason, type(error).__name__, message, error)

@@ -14,9 +14,9 @@ import msgspec
 from iamframe.knowledge.operations import CONFIGURATIONS, CORE, UNKNOWN_REGION, VERSIONS, label
 from iamframe.sources.calls import Calls, Listing
 from iamframe.sources.consumers import CONSUMERS, OTHERS, Consumer
-from iamframe.sources.records import Answer, Mention, Plan, make_decoders
-from iamframe.sources.refusals import Refused, is_nowhere
-from iamframe.sources.templates import Pinning, pinned_mentions, template_ids, with_other_versions
+from iamframe.sources.records import Answer, LoadPlan, Reference, make_decoders
+from iamframe.sources.refusals import RequestFailed, is_unknown_host
+from iamframe.sources.templates import TemplateUse, template_ids, template_references, with_other_versions
 
 if TYPE_CHECKING:
     from iamframe.sources.templates import Configuration, Version
@@ -38,11 +38,11 @@ class _Job(NamedTuple):
 
 
 @dataclass
-class References:
+class ReferenceReader:
     """Reads which consumers use profiles, in each region of a plan."""
 
     calls: Calls
-    plan: Plan
+    plan: LoadPlan
 
     def regions(self) -> list[str]:
         """Return the regions to read: those of the plan, or all enabled ones as far as AWS tells."""
@@ -54,7 +54,7 @@ class References:
             return self._existing(self.plan.regions)
         if enabled := self.calls.enabled_regions():
             return enabled
-        here = self.calls.asker.region
+        here = self.calls.client.region
         detail = f"which regions are enabled could not be read, so only {here} was asked"
         self.calls.note_not_asked(CORE, UNKNOWN_REGION, detail)
         return [here]
@@ -82,7 +82,7 @@ class References:
     def answers(self, jobs: list[_Job]) -> Iterator[Answer]:
         """Yield the references of each consumer and region, then those through pinned versions of launch templates."""
         read: dict[tuple[str, str], Listing] = {}
-        pinnings: dict[str, list[Pinning]] = {job.region: [] for job in jobs}
+        pinnings: dict[str, list[TemplateUse]] = {job.region: [] for job in jobs}
         self._add_other_versions([job for job in jobs if job.consumer is _OF_VERSIONS])
         for consumer, region, future in jobs:
             found = read[consumer.operation, region] = future.result()
@@ -104,7 +104,7 @@ class References:
         left_out = [consumer.operation for consumer in CONSUMERS if consumer.when not in wanted]
         self.calls.note_not_asked(left_out, UNKNOWN_REGION, _NOT_WANTED[self.plan.references])
 
-    def _placed(self, mentions: list[Mention], region: str) -> list[Mention]:
+    def _placed(self, mentions: list[Reference], region: str) -> list[Reference]:
         for mention in mentions:
             mention.region, mention.account_id = region, self.calls.account_id
         return mentions
@@ -140,8 +140,8 @@ class References:
     ) -> Iterator[bytes]:
         """Yield the pages of one operation of a consumer; `before` are the parameters that its last step gave."""
         try:
-            yield from self.calls.asker.pages(service, operation, region, **before, **fixed)
-        except Refused as refusal:
+            yield from self.calls.client.pages(service, operation, region, **before, **fixed)
+        except RequestFailed as refusal:
             # A consumer that was deleted after its listing uses nothing. A complete list cannot be deleted.
             if refusal.reason == "vanished" and before:
                 return
@@ -172,7 +172,7 @@ class References:
             name: value
             for name, value in consumer.parameters.items()
             if name != "IncludeManagedResources"
-            or self.calls.asker.takes(consumer.service, consumer.operation, name, region)
+            or self.calls.client.takes(consumer.service, consumer.operation, name, region)
         }
 
     # Versions of launch templates
@@ -190,13 +190,15 @@ class References:
             found = job.future.result()
             found.records = list({(one.launch_template_id, one.version_number): one for one in found.records}.values())
 
-    def _pinned(self, region: str, pinnings: list[Pinning], read: dict[tuple[str, str], Listing]) -> list[Mention]:
+    def _pinned(
+        self, region: str, pinnings: list[TemplateUse], read: dict[tuple[str, str], Listing]
+    ) -> list[Reference]:
         """Return the references through pinned versions of launch templates; unread versions are asked for."""
         listed = read[VERSIONS, region]
         # The highest number of a listing that broke off need not be the newest version.
         versions: list[Version] = list(listed.records) if listed.state == "complete" else []
         configurations: list[Configuration] = read[CONFIGURATIONS, region].records
-        mentions, unread = pinned_mentions(pinnings, versions, configurations, None)
+        mentions, unread = template_references(pinnings, versions, configurations, None)
         if not unread:
             return mentions
         of_template: dict[str, list[str]] = {}
@@ -207,7 +209,7 @@ class References:
         for template, wanted in of_template.items():
             by = "LaunchTemplateId" if template in ids else "LaunchTemplateName"
             versions += self._versions({by: template}, wanted, region)
-        return pinned_mentions(pinnings, versions, configurations, None)[0]
+        return template_references(pinnings, versions, configurations, None)[0]
 
     def _versions(self, template: dict[str, str], wanted: list[str], region: str) -> list[Version]:
         """Return some versions of a launch template, or all where no numbers are given."""
@@ -216,10 +218,10 @@ class References:
         parameters |= template | ({"Versions": wanted} if wanted else {})
         found: list[Version] = []
         try:
-            for page in self.calls.asker.pages("ec2", VERSIONS, region, **parameters):
+            for page in self.calls.client.pages("ec2", VERSIONS, region, **parameters):
                 key, record = _OF_VERSIONS.key, _OF_VERSIONS.record
                 found += self.calls.records(Listing(), VERSIONS, region, page, key, record)
-        except Refused as refusal:
+        except RequestFailed as refusal:
             if refusal.reason != "vanished":
                 subject = ":".join(filter(None, (*template.values(), " ".join(wanted))))
                 self.calls.note_refused(VERSIONS, refusal, subject, region)
@@ -235,7 +237,7 @@ class References:
 
 def _regions_of(calls: Calls, service: str) -> list[str]:
     """Return the regions in which botocore lists a service."""
-    return calls.asker.session.get_available_regions(service, calls.partition)  # type: ignore[no-any-return]
+    return calls.client.session.get_available_regions(service, calls.partition)  # type: ignore[no-any-return]
 
 
 def _is_known(calls: Calls, region: str) -> bool:
@@ -251,15 +253,15 @@ def _is_offered(calls: Calls, service: str, region: str) -> bool:
     return not there or region in there or service in ("ec2", "autoscaling") or not _is_known(calls, region)
 
 
-def _is_absent(calls: Calls, refusal: Refused, service: str, region: str) -> bool:
+def _is_absent(calls: Calls, refusal: RequestFailed, service: str, region: str) -> bool:
     """Return whether AWS has no such service in a region: the name of its host does not exist.
 
     That counts only where botocore knows the region without the service, and for the host name that AWS would have
     given: a custom endpoint may be mistyped.
     """
-    if not is_nowhere(refusal.cause) or region in _regions_of(calls, service) or not _is_known(calls, region):
+    if not is_unknown_host(refusal.cause) or region in _regions_of(calls, service) or not _is_known(calls, region):
         return False
-    meta = calls.asker.client(service, region).meta
+    meta = calls.client.boto3_client(service, region).meta
     host = urlsplit(meta.endpoint_url).hostname or ""
     return host.startswith(f"{meta.service_model.endpoint_prefix}.{region}.amazonaws.")
 

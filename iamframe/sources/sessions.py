@@ -15,7 +15,7 @@ from iamframe.errors import ExpiredError, SourceError
 if TYPE_CHECKING:
     import boto3
 
-    from iamframe.sources.refusals import Refused
+    from iamframe.sources.refusals import RequestFailed
 
 # The region to call where none is configured.
 DEFAULT_REGION = "us-east-1"
@@ -126,7 +126,7 @@ def _plain(error: object) -> str:
     return " ".join(str(error).split()).rstrip(".:")[:300]
 
 
-def first_failure(refusal: Refused, source: str, profile: str | None) -> SourceError:
+def first_failure(refusal: RequestFailed, source: str, profile: str | None) -> SourceError:
     """Return the sentence for an account whose very first call failed."""
     kind = ExpiredError if refusal.reason == "expired" else SourceError
     message, code = _plain(refusal.message), refusal.code

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from iamframe.knowledge.operations import cli_name
 
 
-def render(package: str, template: str, **values: object) -> str:
+def render_template(package: str, template: str, **values: object) -> str:
     """Return a script from a template of a package. `{{ x | quote }}` is one word of the shell."""
     environment = Environment(  # noqa: S701 - a script is not HTML
         loader=PackageLoader(package, "."),

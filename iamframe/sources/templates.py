@@ -12,11 +12,11 @@ import msgspec
 
 from iamframe.knowledge.arn import account_of
 from iamframe.knowledge.operations import region_in
-from iamframe.sources.records import Mention, make_decoders
+from iamframe.sources.records import Reference, make_decoders
 
 
 @dataclass(slots=True)
-class Pinning:
+class TemplateUse:
     """A group or fleet that uses profiles through launch templates, or through a launch configuration."""
 
     consumer_type: str
@@ -30,14 +30,14 @@ class Pinning:
     configuration: str | None = None
 
 
-class Record(msgspec.Struct, gc=False):
+class ConsumerRecord(msgspec.Struct, gc=False):
     """A typed record of an answer, which knows itself what it uses."""
 
-    def mentions(self, _: str) -> Iterator[Mention]:
+    def mentions(self, _: str) -> Iterator[Reference]:
         """Yield the profiles that the record references."""
         return iter(())
 
-    def pinnings(self, _: str) -> Iterator[Pinning]:
+    def pinnings(self, _: str) -> Iterator[TemplateUse]:
         """Yield the launch templates and configurations that the record starts instances from."""
         return iter(())
 
@@ -55,7 +55,7 @@ class Profile(msgspec.Struct, gc=False):
         return self.arn or self.name
 
 
-class Template(Record, gc=False, rename="pascal"):
+class Template(ConsumerRecord, gc=False, rename="pascal"):
     """A launch template without its versions."""
 
     launch_template_id: str
@@ -71,7 +71,7 @@ class TemplateData(msgspec.Struct, gc=False, rename="pascal"):
     iam_instance_profile: Profile | None = None
 
 
-class Version(Record, gc=False, rename="pascal"):
+class Version(ConsumerRecord, gc=False, rename="pascal"):
     """A version of a launch template."""
 
     launch_template_id: str
@@ -87,10 +87,10 @@ class Version(Record, gc=False, rename="pascal"):
         data = self.launch_template_data
         return data.iam_instance_profile.named if data and data.iam_instance_profile else None
 
-    def mentions(self, consumer_type: str) -> Iterator[Mention]:
+    def mentions(self, consumer_type: str) -> Iterator[Reference]:
         """Yield the profile of this version."""
         if self.named is not None:
-            yield Mention(
+            yield Reference(
                 consumer_type,
                 self.launch_template_id,
                 self.named,
@@ -99,17 +99,17 @@ class Version(Record, gc=False, rename="pascal"):
             )
 
 
-class Configuration(Record, gc=False):
+class Configuration(ConsumerRecord, gc=False):
     """A launch configuration."""
 
     name: str = msgspec.field(name="LaunchConfigurationName")
     arn: str | None = msgspec.field(name="LaunchConfigurationARN", default=None)
     named: str | None = msgspec.field(name="IamInstanceProfile", default=None)
 
-    def mentions(self, consumer_type: str) -> Iterator[Mention]:
+    def mentions(self, consumer_type: str) -> Iterator[Reference]:
         """Yield the profile of this configuration."""
         if self.named:
-            yield Mention(
+            yield Reference(
                 consumer_type,
                 self.name,
                 self.named,
@@ -140,18 +140,18 @@ def with_other_versions(versions: Iterable[Version], templates: Iterable[Templat
     return [template for template, numbers in read.items() if len(numbers) < max(*numbers, newest.get(template, 0))]
 
 
-def template_ids(pinnings: Iterable[Pinning], templates: Iterable[Template] = ()) -> set[str]:
+def template_ids(pinnings: Iterable[TemplateUse], templates: Iterable[Template] = ()) -> set[str]:
     """Return the ids of all known templates: a template's name may look like an id."""
     pinned = {pin.launch_template_id for pinning in pinnings for pin in pinning.pins if pin.launch_template_id}
     return pinned | {template.launch_template_id for template in templates}
 
 
-def pinned_mentions(
-    pinnings: list[Pinning],
+def template_references(
+    pinnings: list[TemplateUse],
     versions: list[Version],
     configurations: list[Configuration],
     templates: list[Template] | None,
-) -> tuple[list[Mention], list[str]]:
+) -> tuple[list[Reference], list[str]]:
     """Return the profiles that groups and fleets use through templates and configurations, and the missing versions.
 
     A missing version is `ID:VERSION`, or `NAME:VERSION` if its template is pinned by name (see `template_ids`).
@@ -200,8 +200,8 @@ def _by_label(versions: list[Version], templates: list[Template] | None) -> dict
     return read | {(key, "$Latest"): read[key, str(n)] for key, n in latest.items() if (key, str(n)) in read}
 
 
-def _through(pinning: Pinning, profile: str, labels: list[str]) -> Mention:
-    return Mention(
+def _through(pinning: TemplateUse, profile: str, labels: list[str]) -> Reference:
+    return Reference(
         pinning.consumer_type,
         pinning.consumer_id,
         profile,

@@ -18,7 +18,7 @@ import click
 
 from iamframe.errors import IamframeError, SourceError
 from iamframe.knowledge.operations import ASSUME_ROLE
-from iamframe.messages.text import SEVERITIES, printable
+from iamframe.messages.text import SEVERITIES, escape_controls
 from iamframe.version import __version__
 
 if TYPE_CHECKING:
@@ -180,10 +180,10 @@ def report_command(
         click.echo("This is the fictional sample; no account in it exists. Name a SOURCE to report on your own.")
     click.echo(_one_line(result))
     if changes:
-        click.echo(f"Since {printable(older or '')}: {changes.said}.")
-    click.echo(f"Report: {printable(str(page))}")
+        click.echo(f"Since {escape_controls(older or '')}: {changes.said}.")
+    click.echo(f"Report: {escape_controls(str(page))}")
     if owner_tag and not owner_keys(result, owner_tag):
-        click.echo(f"No tag that was read has the key {printable(owner_tag)}: no finding has an owner.", err=True)
+        click.echo(f"No tag that was read has the key {escape_controls(owner_tag)}: no finding has an owner.", err=True)
     for line in _unread(inventory):
         click.echo(line, err=True)
     return _status(result, None, (), strict=strict)
@@ -213,7 +213,7 @@ def check_command(
     result = run_checks(load(*sources, **_asked(**live)), only=only or None, policy=policy)
     _print(result, form)
     for line in (*_not_complete(result), *_unread(result.inventory)):
-        click.echo(printable(line), err=True)
+        click.echo(escape_controls(line), err=True)
     return _status(result, fail_on, only, strict=strict)
 
 
@@ -256,17 +256,17 @@ def plan_command(
     from iamframe.analysis.plan.plan import plan
     from iamframe.checks import run_checks
     from iamframe.inventory.load import load
-    from iamframe.messages.text import counted
+    from iamframe.messages.text import pluralize
 
     result = run_checks(load(*sources, **_asked(**live)), only=only or None, policy=policy)
     made = plan(result, min_age=min_age, min_idle=min_idle)
     if out is None:
         click.echo(made.script, nl=False)
     else:
-        click.echo(f"Plan: {printable(str(made.write(out)))}")
+        click.echo(f"Plan: {escape_controls(str(made.write(out)))}")
     where = "at the end of the script" if out is None else "in the CSV file beside it and at the end of the script"
     if len(made.not_planned):
-        left = counted(len(made.not_planned), "finding")
+        left = pluralize(len(made.not_planned), "finding")
         click.echo(f"{left} not planned; the reasons are {where}", err=True)
     for line in _unread(result.inventory):
         click.echo(line, err=True)
@@ -327,7 +327,7 @@ def diff_command(
         write_changes(changes, out)
     _print_changes(changes, form)
     for line in (*_apart(changes), *_unread(changes.old.inventory), *_unread(changes.new.inventory)):
-        click.echo(printable(line), err=True)
+        click.echo(escape_controls(line), err=True)
     if fail_on_change and not changes.is_empty:
         return FOUND
     return INCOMPLETE if strict and len(changes.not_compared) else DONE
@@ -371,7 +371,7 @@ def _print_changes(changes: Changes, form: str) -> None:
         for change, group in frame.assign(severity=severity).groupby("change", sort=False):
             click.echo(f"{str(change).replace('_', ' ')}: {len(group):,}")
             for row in group[columns].fillna("").values.tolist():
-                how, account, kind, name, detail = (printable(str(cell)) for cell in row)
+                how, account, kind, name, detail = (escape_controls(str(cell)) for cell in row)
                 click.echo(f"  {how and f'{how:<6}  '}{account:<12}  {kind:<16}  {name}: {detail}")
         click.echo(f"{changes.said}.", err=True)
 
@@ -400,7 +400,7 @@ def snapshot_command(sources: tuple[str, ...], out: Path, **live: Any) -> int:
 
     inventory = take_snapshot(out, *sources, **_asked(**live))
     click.echo(f"{_of_each(inventory)}.")
-    click.echo(f"Snapshot: {printable(str(out))}")
+    click.echo(f"Snapshot: {escape_controls(str(out))}")
     for line in _unread(inventory):
         click.echo(line, err=True)
     return DONE
@@ -449,7 +449,7 @@ def notebooks_command(folder: Path, *, force: bool) -> int:
     if left:
         click.echo(f"Left as they are: {', '.join(file.name for file in left)}; --force writes over them")
     install = "" if find_spec("jupyterlab") else "pip install 'iamframe[notebooks]' && "
-    click.echo(f"Now type: {install}jupyter lab {printable(shlex.quote(str(folder)))}")
+    click.echo(f"Now type: {install}jupyter lab {escape_controls(shlex.quote(str(folder)))}")
     return DONE
 
 
@@ -494,7 +494,7 @@ def _unread(inventory: Inventory) -> list[str]:
     gaps = inventory.gaps
     gaps = gaps[gaps["reason"].isin(["unreadable", "contradicted", "expired"]) | (gaps["operation"] == ASSUME_ROLE)]
     more = [f"and {len(gaps) - 10:,} more, all in gaps.csv of a report"] if len(gaps) > 10 else []
-    return [f"not read: {printable(detail)}" for detail in gaps["detail"].head(10)] + more
+    return [f"not read: {escape_controls(detail)}" for detail in gaps["detail"].head(10)] + more
 
 
 def _print(result: Result, form: str) -> None:
@@ -526,7 +526,7 @@ def _print_rows(frame: DataFrame, form: str) -> None:
 def _table(findings: DataFrame) -> Iterator[str]:
     """Yield a line per finding; what the details of several in a row have in common is said once, beneath them."""
     columns = ["severity", "check", "account_id", "resource_name", "detail", "accepted"]
-    rows = [[printable(str(cell)) for cell in row] for row in findings[columns].fillna("").values.tolist()]
+    rows = [[escape_controls(str(cell)) for cell in row] for row in findings[columns].fillna("").values.tolist()]
     for (_, common), group in groupby(rows, key=lambda row: (row[1], row[4].partition(": ")[2])):
         alike = list(group)
         once = common if len(alike) > 1 else ""
@@ -539,7 +539,7 @@ def _table(findings: DataFrame) -> Iterator[str]:
 
 def _markdown(rows: list[list[str]], head: list[str]) -> str:
     def cell(text: str) -> str:
-        escaped = "".join(f"\\{c}" if c in "\\|`*_[]<>#&!~$" else c for c in printable(text))
+        escaped = "".join(f"\\{c}" if c in "\\|`*_[]<>#&!~$" else c for c in escape_controls(text))
         return escaped.replace("\n", " ")
 
     lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
@@ -612,7 +612,7 @@ def _way_out(error: click.UsageError) -> str:
 
 
 def _refuse(sentence: str) -> int:
-    click.echo(f"iamframe: {printable(sentence)}", err=True)
+    click.echo(f"iamframe: {escape_controls(sentence)}", err=True)
     return REFUSED
 
 

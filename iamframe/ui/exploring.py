@@ -23,9 +23,9 @@ from iamframe.checks.registry import STATUSES
 from iamframe.checks.result import some
 from iamframe.errors import FilterError, ReportError
 from iamframe.inventory import schema
-from iamframe.inventory.columns import Bools, is_in, joined_key, position, take_flag, texts
+from iamframe.inventory.columns import Bools, as_arrow, index_in, is_in, joined_key, lookup_flag
 from iamframe.inventory.inventory import Inventory
-from iamframe.messages.text import SEVERITIES, counted
+from iamframe.messages.text import SEVERITIES, pluralize
 from iamframe.report.write import write_findings
 
 NO_MAKER = "(none known)"
@@ -190,7 +190,7 @@ def grouped(result: Result, findings: pd.DataFrame, tag_key: str) -> pd.DataFram
     """
     sides = _sides(result.inventory, findings)
     carried, unread = _carried(result.inventory, sides, tag_key, len(findings))
-    severity = np.asarray(texts(findings["severity"]).to_numpy(zero_copy_only=False))
+    severity = np.asarray(as_arrow(findings["severity"]).to_numpy(zero_copy_only=False))
     at = carried["finding"].to_numpy()
     yes = np.zeros(len(findings), dtype=bool)
     yes[at] = True
@@ -300,7 +300,7 @@ def export(
     )
     # Part of an id or an address is none, and tells of it all the same.
     told = replace(wanted, text="(not told)") if mask not in (False, None) and wanted.text.strip() else wanted
-    said = f"{len(sure):,} of {counted(len(result.findings), 'finding')}. Filter: {told}."
+    said = f"{len(sure):,} of {pluralize(len(result.findings), 'finding')}. Filter: {told}."
     return write_findings(narrowed, place, " ".join(filter(None, (said, said_undecided(len(maybe))))), mask)
 
 
@@ -309,9 +309,8 @@ def said_undecided(count: int) -> str:
     if not count:
         return ""
     verb = "is" if count == 1 else "are"
-    return (
-        f"{counted(count, 'finding')} more {verb} of resources whose path or tags were not read: the filter cannot say."
-    )
+    unread = "of resources whose path or tags were not read: the filter cannot say"
+    return f"{pluralize(count, 'finding')} more {verb} {unread}."
 
 
 def _check(result: Result, wanted: Filter) -> None:
@@ -379,7 +378,7 @@ def _with_words(findings: pd.DataFrame, words: list[str]) -> Bools:
 
 
 def _on_path(sides: pd.DataFrame, path: str, size: int) -> tuple[Bools, Bools]:
-    paths = pc.utf8_lower(texts(sides["path"]))
+    paths = pc.utf8_lower(as_arrow(sides["path"]))
     segments = path.strip("/")
     on = pc.match_substring(paths, f"/{segments}/") if segments else pc.equal(paths, "/")
     hit = _any(sides["finding"][np.asarray(pc.fill_null(on, False))], size)
@@ -406,10 +405,10 @@ def _any(findings: pd.Series, size: int) -> Bools:
 def _carried(inventory: Inventory, sides: pd.DataFrame, tag_key: str, size: int) -> tuple[pd.DataFrame, Bools]:
     """Return which values of a tag the sides of each finding carry, and of which findings a side was not read."""
     tags = inventory.tags
-    mine = tags[np.asarray(pc.equal(texts(tags["tag_key"]), tag_key)) & is_in(tags["resource_arn"], sides["arn"])]
-    at = position(sides["arn"], mine["resource_arn"])
+    mine = tags[np.asarray(pc.equal(as_arrow(tags["tag_key"]), tag_key)) & is_in(tags["resource_arn"], sides["arn"])]
+    at = index_in(sides["arn"], mine["resource_arn"])
     there = sides["finding"][at >= 0].to_numpy()
-    values = texts(mine["tag_value"]).take(pa.array(at[at >= 0]))
+    values = as_arrow(mine["tag_value"]).take(pa.array(at[at >= 0]))
     carried = pd.DataFrame({"finding": there, "value": pd.Series(values.to_pandas(), dtype="str")}).drop_duplicates()
     return carried, _any(sides["finding"][~sides["tags_known"]], size)
 
@@ -430,19 +429,19 @@ def _sides(inventory: Inventory, findings: pd.DataFrame) -> pd.DataFrame:
     ]
     sides = pd.concat([own, *linked], ignore_index=True).drop_duplicates()
     arns = sides["arn"]
-    profile = position(arns, inventory.profiles["profile_arn"])
-    role = position(arns, inventory.roles["role_arn"])
+    profile = index_in(arns, inventory.profiles["profile_arn"])
+    role = index_in(arns, inventory.roles["role_arn"])
     paths = pc.coalesce(
-        texts(inventory.profiles["profile_path"]).take(pa.array(profile, mask=profile < 0)),
-        texts(inventory.roles["role_path"]).take(pa.array(role, mask=role < 0)),
+        as_arrow(inventory.profiles["profile_path"]).take(pa.array(profile, mask=profile < 0)),
+        as_arrow(inventory.roles["role_path"]).take(pa.array(role, mask=role < 0)),
     )
     # An account has neither; a consumer has tags, which iamframe does not read, and no path.
-    account = np.asarray(pc.ends_with(texts(arns), ":root"))
-    unseen = np.asarray(pc.starts_with(texts(arns), "name:"))
+    account = np.asarray(pc.ends_with(as_arrow(arns), ":root"))
+    unseen = np.asarray(pc.starts_with(as_arrow(arns), "name:"))
     return sides.assign(
         path=pd.Series(paths.to_pandas(), dtype="str").to_numpy(),
         has_path=(profile >= 0) | (role >= 0) | unseen,
         tags_known=account
-        | take_flag(inventory.profiles["tags_known"], profile, otherwise=False)
-        | take_flag(inventory.roles["tags_known"], role, otherwise=False),
+        | lookup_flag(inventory.profiles["tags_known"], profile, otherwise=False)
+        | lookup_flag(inventory.roles["tags_known"], role, otherwise=False),
     )

@@ -23,11 +23,11 @@ from iamframe.checks.orphans import unreferenced_profiles
 from iamframe.errors import missing_extra
 from iamframe.inventory import views
 from iamframe.inventory.columns import Bools, is_in
-from iamframe.inventory.completeness import account_lists
+from iamframe.inventory.completeness import completeness
 from iamframe.inventory.inventory import Inventory
 from iamframe.knowledge.names import spell_out
 from iamframe.knowledge.surfaces import known_facts
-from iamframe.messages.text import counted
+from iamframe.messages.text import pluralize
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -126,7 +126,7 @@ def plot_name_relations(result: Result, ax: Axes | None = None) -> Axes:
     not_read = f", {unread:,} with a name not read" if unread else ""
     _title(
         ax,
-        f"{counted(same + differ + unread, 'link')}: {same:,} of one name, {differ:,} of two names{meant}{not_read}",
+        f"{pluralize(same + differ + unread, 'link')}: {same:,} of one name, {differ:,} of two names{meant}{not_read}",
         _not_whole(result.inventory, "profiles"),
     )
     if pairs.empty:
@@ -184,7 +184,7 @@ def plot_tag_coverage(inventory: Inventory, ax: Axes | None = None, keys: Iterab
     ax = _axes(ax, labels, rows=len(labels) + 4, across=max(0.55 * len(chosen), 4))
     _title(
         ax,
-        f"Percent of roles and profiles that carry a tag key, in {counted(len(worst), 'account')}",
+        f"Percent of roles and profiles that carry a tag key, in {pluralize(len(worst), 'account')}",
         _more(len(worst) - _ACCOUNTS, "account"),
         "" if asked else _more(len(uses) - _KEYS, "less used key"),
         _managed(inventory),
@@ -243,7 +243,7 @@ def plot_profile_use(result: Result, ax: Axes | None = None) -> Axes:
     said = "; ".join(f"{count:,} {name}" for name, count in counts.sum().items() if count)
     _title(
         ax,
-        f"{counted(len(profiles), 'instance profile')}" + (f": {said}" if said else ""),
+        f"{pluralize(len(profiles), 'instance profile')}" + (f": {said}" if said else ""),
         _more(len(counts) - _ACCOUNTS, "account"),
         _not_whole(inventory, "profiles"),
     )
@@ -294,10 +294,10 @@ def _rungs_said(rungs: pd.DataFrame) -> list[str]:
     """Return how many rungs there are of each kind, in words; nothing of a kind that has none."""
     kinds, shared = rungs["kind"].value_counts(), rungs[rungs["kind"] == "shared"]
     said = {
-        f"{counted(shared['group'].nunique(), 'role')} in several profiles ({len(shared):,})": len(shared),
-        f"{counted(kinds.get('empty', 0), 'profile')} without a role": kinds.get("empty"),
-        f"{counted(kinds.get('lone', 0), 'role')} for EC2 in no profile": kinds.get("lone"),
-        f"{counted(kinds.get('unread', 0), 'profile')} whose role was not read (dashed)": kinds.get("unread"),
+        f"{pluralize(shared['group'].nunique(), 'role')} in several profiles ({len(shared):,})": len(shared),
+        f"{pluralize(kinds.get('empty', 0), 'profile')} without a role": kinds.get("empty"),
+        f"{pluralize(kinds.get('lone', 0), 'role')} for EC2 in no profile": kinds.get("lone"),
+        f"{pluralize(kinds.get('unread', 0), 'profile')} whose role was not read (dashed)": kinds.get("unread"),
     }
     return [sentence for sentence, count in said.items() if count]
 
@@ -360,7 +360,7 @@ def plot_last_use(inventory: Inventory, ax: Axes | None = None, now: datetime | 
     when = {0: "", 1: f", as of {next(iter(dates), '')}"}.get(len(dates), ", as of when each account was read")
     _title(
         ax,
-        f"{counted(len(roles), 'role')} by last use{when}",
+        f"{pluralize(len(roles), 'role')} by last use{when}",
         _managed(inventory),
         _not_whole(inventory, "roles"),
     )
@@ -405,8 +405,8 @@ def plot_age(inventory: Inventory, ax: Axes | None = None) -> Axes:
     unread = f", tags of {(~known).sum():,} not read" if not known.all() else ""
     _title(
         ax,
-        f"{counted(sides.get('role', 0), 'role')} and {counted(sides.get('instance-profile', 0), 'profile')} by year "
-        f"of creation: {(known & ~tagged).sum():,} untagged{unread}",
+        f"{pluralize(sides.get('role', 0), 'role')} and {pluralize(sides.get('instance-profile', 0), 'profile')} by "
+        f"year of creation: {(known & ~tagged).sum():,} untagged{unread}",
         _managed(inventory),
         _not_whole(inventory, "roles", "profiles"),
     )
@@ -508,14 +508,14 @@ def _more(count: int, noun: str) -> str:
 
 def _managed(inventory: Inventory) -> str:
     count = int(inventory.roles["is_aws_managed"].sum())
-    return f"{counted(count, 'role')} that AWS manages left out" if count else ""
+    return f"{pluralize(count, 'role')} that AWS manages left out" if count else ""
 
 
 def _not_whole(inventory: Inventory, *frames: str) -> str:
     """Return of how many accounts not all was read, as a clause; nothing where all was."""
-    lists = account_lists(inventory)
+    lists = completeness(inventory)
     counts = {frame: int((~lists[f"{frame}_whole"]).sum()) for frame in frames}
-    parts = [f"not all {frame} of {counted(count, 'account')}" for frame, count in counts.items() if count]
+    parts = [f"not all {frame} of {pluralize(count, 'account')}" for frame, count in counts.items() if count]
     return f"{' and '.join(parts)} were read" if parts else ""
 
 

@@ -19,7 +19,7 @@ from iamframe.errors import IamframeError, missing_extra
 from iamframe.inventory import display
 from iamframe.inventory.inventory import Inventory
 from iamframe.knowledge.names import spell_out
-from iamframe.messages.text import SEVERITIES, counted
+from iamframe.messages.text import SEVERITIES, pluralize
 from iamframe.ui import exploring
 from iamframe.ui.exploring import Filter
 
@@ -90,7 +90,7 @@ class Explorer:
 
     def __repr__(self) -> str:
         """Return how many findings are shown, in one line."""
-        return f"Explorer({len(self.findings):,} of {counted(len(self.result.findings), 'finding')})"
+        return f"Explorer({len(self.findings):,} of {pluralize(len(self.result.findings), 'finding')})"
 
     def _repr_mimebundle_(self, **how: Any) -> Any:
         """Return what a notebook shows: the widgets, and a line of text where there are none."""
@@ -289,7 +289,7 @@ class Explorer:
         self._start = 0
         self._page()
         # Last, so that whoever reads it finds all the rest as it says.
-        self.said.value = f"{len(self.findings):,} of {counted(len(self.result.findings), 'finding')}"
+        self.said.value = f"{len(self.findings):,} of {pluralize(len(self.result.findings), 'finding')}"
 
     def _say_unseen(self) -> None:
         told = said_not_complete(exploring.not_complete(self.result, self.filter))
@@ -299,7 +299,9 @@ class Explorer:
             return
         words = "Not all could be seen: of these checks and accounts, no finding does not mean that there is none."
         more = (
-            [f"and {counted(len(told) - _REASONS, 'more reason')}, in .result.coverage"] if len(told) > _REASONS else []
+            [f"and {pluralize(len(told) - _REASONS, 'more reason')}, in .result.coverage"]
+            if len(told) > _REASONS
+            else []
         )
         table = display.html_table(("not complete", "accounts", "why"), told[:_REASONS])
         _show(self.unseen, _lines([words]) + table + _lines(more))
@@ -384,7 +386,7 @@ class Explorer:
         except IamframeError as error:
             said = str(error)
         else:
-            said = f"{counted(len(self.findings), 'finding')} in {page} and {page.with_name('findings.csv')}"
+            said = f"{pluralize(len(self.findings), 'finding')} in {page} and {page.with_name('findings.csv')}"
         _show(self.exported, _lines([said]))
 
 

@@ -16,7 +16,7 @@ from rooms import ROOMS, imports, modules, room_of
 
 import iamframe
 from iamframe import CHECKS, schema
-from iamframe.knowledge.operations import READS
+from iamframe.knowledge.operations import OPERATIONS
 
 # The only modules that may load these.
 GATES = {
@@ -82,7 +82,7 @@ def test_the_name_of_a_check_is_written_in_the_room_of_checks_alone() -> None:
 
 
 def test_the_name_of_an_operation_is_written_in_its_table_and_where_it_is_asked() -> None:
-    operations = {read.operation for read in READS}
+    operations = {read.operation for read in OPERATIONS}
     allowed = {module for module in house() if room_of(module) == "sources"} | {"knowledge.operations"}
     wrong = {m: names for m, tree in house().items() if m not in allowed and (names := texts(tree) & operations)}
     assert wrong == {}

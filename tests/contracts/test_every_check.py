@@ -18,7 +18,7 @@ from iamframe.checks import SEVERITIES
 from iamframe.checks.registry import check
 from iamframe.errors import UnknownCheckError
 from iamframe.inventory import schema, views
-from iamframe.inventory.completeness import account_lists
+from iamframe.inventory.completeness import completeness
 
 TESTS = Path(__file__).parents[1]
 POLICY = TESTS.parent / "data" / "tag-policy.toml"
@@ -108,7 +108,7 @@ def test_a_check_is_tested(name: str) -> None:
 def test_a_check_never_changes_what_it_reads(name: str, sample: Inventory) -> None:
     frames = sample.frames | {
         "pairs": views.pairs(sample),
-        "lists": account_lists(sample),
+        "lists": completeness(sample),
         "tag_coverage": views.tag_coverage(sample),
     }
     before = {read: frames[read].copy(deep=True) for read in CHECKS[name].reads}

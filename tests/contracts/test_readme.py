@@ -12,7 +12,7 @@ from pathlib import Path
 import docs
 import pytest
 
-from iamframe.knowledge.operations import READS
+from iamframe.knowledge.operations import OPERATIONS
 
 README = Path(__file__).parents[2] / "README.md"
 TEXT = README.read_text(encoding="utf-8")
@@ -55,12 +55,12 @@ def test_the_policy_allows_just_what_a_live_load_asks_for_by_default() -> None:
     policy = json.loads(re.findall(r"```json\n(.*?)```", TEXT, re.DOTALL)[0])
     (statement,) = policy["Statement"]
     when = ("plan", "references", "all")
-    by_default = {read.action for read in READS if read.when in when} - {"sts:GetCallerIdentity"}
+    by_default = {read.action for read in OPERATIONS if read.when in when} - {"sts:GetCallerIdentity"}
     assert statement == {"Effect": "Allow", "Action": sorted(by_default), "Resource": "*"}
 
 
 def test_each_read_stands_in_the_readme() -> None:
-    for read in READS:
+    for read in OPERATIONS:
         assert read.action in TEXT
 
 

@@ -26,7 +26,7 @@ from builders import (
 )
 
 from iamframe import run_checks
-from iamframe.inventory.completeness import account_lists
+from iamframe.inventory.completeness import completeness
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.load import load_files
 
@@ -268,7 +268,7 @@ def test_a_dump_and_a_profile_list_that_agree_are_no_contradiction(tmp_path: Pat
     inventory = load(tmp_path, {"a.json": dump(role_detail("web", [held])), "b.json": profile_list(held)})
     assert list(inventory.links["role_arn"]) == [WEB]
     assert contradicted(inventory) == {}
-    assert account_lists(inventory)[["roles_whole", "profiles_whole"]].values.tolist() == [[True, True]]
+    assert completeness(inventory)[["roles_whole", "profiles_whole"]].values.tolist() == [[True, True]]
 
 
 def test_a_role_name_and_the_arn_that_it_means_are_no_contradiction(tmp_path: Path) -> None:
@@ -366,7 +366,7 @@ def test_two_whole_lists_that_differ_are_not_of_one_time_and_only_the_one_that_h
 def test_a_list_of_none_is_not_whole_where_a_role_shows_a_profile(tmp_path: Path) -> None:
     web = role_detail("web", [profile("web")])
     inventory = load(tmp_path, {"profiles.json": profile_list(), "dump.json": dump(web), "who.json": identity()})
-    lists = account_lists(inventory)
+    lists = completeness(inventory)
     assert lists["profiles_whole"].tolist() == [False]
     (gap,) = inventory.gaps[inventory.gaps["reason"] == "contradicted"].to_dict("records")
     assert gap["detail"].startswith("ListInstanceProfiles lists none and all files together show 1: they are not of")
@@ -374,7 +374,7 @@ def test_a_list_of_none_is_not_whole_where_a_role_shows_a_profile(tmp_path: Path
 
 def test_a_role_list_that_lacks_the_role_of_a_profile_is_not_whole(tmp_path: Path) -> None:
     documents = {"r.json": {"Roles": [nested_role("old")]}, "p.json": profile_list(profile("new", nested_role("new")))}
-    lists = account_lists(load(tmp_path, documents))
+    lists = completeness(load(tmp_path, documents))
     assert lists[["roles_whole", "profiles_whole"]].to_numpy().tolist() == [[False, True]]
 
 
@@ -393,7 +393,7 @@ def test_what_terraform_remembers_takes_no_wholeness_from_a_list_of_aws(tmp_path
             }
         ],
     }
-    lists = account_lists(load(tmp_path, {"r.json": {"Roles": [nested_role("web")]}, "s.tfstate": state}))
+    lists = completeness(load(tmp_path, {"r.json": {"Roles": [nested_role("web")]}, "s.tfstate": state}))
     assert list(lists["roles_whole"]) == [True]
 
 

@@ -9,9 +9,9 @@ import pytest
 from builders import ACCOUNT, identity, load, nested_role, profile, profile_list
 
 from iamframe.checks import run_checks
-from iamframe.inventory.completeness import account_lists
+from iamframe.inventory.completeness import completeness
 from iamframe.inventory.inventory import Inventory
-from iamframe.sources.templates import Pin, Pinning, Profile, Template, TemplateData, Version, pinned_mentions
+from iamframe.sources.templates import Pin, Profile, Template, TemplateData, TemplateUse, Version, template_references
 
 OTHER = "000000000002"
 HELD = {"list-instance-profiles.json": profile_list(profile("web", nested_role("web"))), "id.json": identity()}
@@ -32,7 +32,7 @@ def region(name: str, **instead: Any) -> dict[str, Any]:
 
 def status(inventory: Inventory, account: str = ACCOUNT) -> tuple[str, str]:
     """How far the references of an account were read, and why not all."""
-    row = account_lists(inventory).set_index("account_id").loc[account]
+    row = completeness(inventory).set_index("account_id").loc[account]
     return row["references_status"], row["references_reason"]
 
 
@@ -286,9 +286,9 @@ def test_a_folder_may_be_of_the_sovereign_cloud(tmp_path: Path, text: str, found
 def test_a_live_load_asks_for_the_latest_version_by_that_name(
     templates: list[Template] | None, unread: list[str]
 ) -> None:
-    pin = Pinning("auto-scaling-group", "g", [Pin("lt-1", "n", "$Latest")])
+    pin = TemplateUse("auto-scaling-group", "g", [Pin("lt-1", "n", "$Latest")])
     data = TemplateData(Profile(name="web"))
     read = [Version("lt-1", 1, "n", default_version=True, launch_template_data=data)]
-    mentions, missing = pinned_mentions([pin], read, [], templates)
+    mentions, missing = template_references([pin], read, [], templates)
     assert missing == unread
     assert [mention.named for mention in mentions] == ([] if unread else ["web"])

@@ -11,7 +11,7 @@ from builders import ACCOUNT, dump, identity, load, nested_role, profile, profil
 
 from iamframe import pairs, tag_coverage
 from iamframe.inventory import schema
-from iamframe.inventory.completeness import account_lists
+from iamframe.inventory.completeness import completeness
 from iamframe.knowledge.makers import Maker
 
 ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/"
@@ -288,7 +288,7 @@ def core(*regions: str) -> dict[str, Any]:
 
 
 def lists(folder: Path, documents: dict[str, Any]) -> dict[str, Any]:
-    return only(account_lists(load(folder, documents)))
+    return only(completeness(load(folder, documents)))
 
 
 def test_a_dump_is_all_roles_and_a_profile_list_all_profiles(tmp_path: Path) -> None:
@@ -395,7 +395,7 @@ def test_references_are_unknown_when_a_group_pins_a_version_that_was_not_read(tm
 def test_one_account_read_well_says_nothing_of_another(tmp_path: Path) -> None:
     other = "000000000002"
     documents = core("eu-west-1") | {f"{other}/p.json": profile_list(profile("a", account=other))}
-    frame = account_lists(load(tmp_path, documents)).set_index("account_id")
+    frame = completeness(load(tmp_path, documents)).set_index("account_id")
     assert frame["references_status"].to_dict() == {ACCOUNT: "partial", other: "unknown"}
     assert frame["profiles_whole"].to_dict() == {ACCOUNT: False, other: True}
 
@@ -412,7 +412,7 @@ def test_references_are_unknown_when_the_instances_of_one_region_were_read_in_pa
     tmp_path: Path, instances: dict[str, Any]
 ) -> None:
     documents = core("eu-west-1", "us-east-1") | {f"{ACCOUNT}/us-east-1/instances.json": instances}
-    (row,) = account_lists(load(tmp_path, documents)).to_dict("records")
+    (row,) = completeness(load(tmp_path, documents)).to_dict("records")
     assert row["references_status"] == "unknown"
     assert "us-east-1" in row["references_reason"]
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iamframe.inventory.views import maker_of
+from iamframe.inventory.views import first_maker
 from iamframe.knowledge.makers import Maker, known_makers
 
 NODE_UUID = "eks-08c968da-2d88-0096-4c82-1ee57490a6af"
@@ -152,7 +152,7 @@ PAIRS = [
 
 def made(columns: dict[str, str], sides: str, makers: tuple[Maker, ...] | None = None) -> Maker | None:
     makers = known_makers() if makers is None else makers
-    (found,) = maker_of(makers, {name: pa.array([text]) for name, text in columns.items()}, sides)
+    (found,) = first_maker(makers, {name: pa.array([text]) for name, text in columns.items()}, sides)
     return makers[found] if found >= 0 else None
 
 
@@ -418,12 +418,12 @@ def test_a_line_break_in_a_name_does_not_make_one_name_of_two(role: str, profile
 
 def test_no_rows_have_no_makers() -> None:
     none = pa.array([], pa.string())
-    found = maker_of(known_makers(), {"role_path": none, "role_name": none}, "role")
+    found = first_maker(known_makers(), {"role_path": none, "role_name": none}, "role")
     assert found.tolist() == []
 
 
 def test_without_makers_nobody_made_anything() -> None:
-    found = maker_of((), {"role_path": pa.array(["/"]), "role_name": pa.array(["web"])}, "role")
+    found = first_maker((), {"role_path": pa.array(["/"]), "role_name": pa.array(["web"])}, "role")
     assert np.array_equal(found, [-1])
 
 
@@ -436,7 +436,7 @@ paths = st.just("/") | st.from_regex(r"/[!-~]{1,40}/", fullmatch=True)
 def test_any_names_and_paths_are_looked_at_without_an_error(rows: list[tuple[str, str, str, str]]) -> None:
     columns = ("role_path", "role_name", "profile_path", "profile_name")
     texts = {column: pa.array([row[i] for row in rows], pa.string()) for i, column in enumerate(columns)}
-    found = maker_of(known_makers(), texts, "both")
+    found = first_maker(known_makers(), texts, "both")
     assert len(found) == len(rows)
     assert all(-1 <= index < len(known_makers()) for index in found)
 

@@ -12,7 +12,7 @@ import pytest
 from accounts import IAM_READS, ID, found, load, same, status
 
 import iamframe
-from iamframe.knowledge.operations import READS
+from iamframe.knowledge.operations import OPERATIONS
 from iamframe.practice import PracticeAccount
 
 
@@ -75,7 +75,7 @@ def test_no_public_way_of_loading_writes_anything(filled: tuple[PracticeAccount,
         iamframe.run_checks(load(account, **options))
     assert account.writes() == 0
     # Requests are signed for the tagging API by another name than its permissions have.
-    known = {read.action.replace("tag:", "tagging:") for read in READS}
+    known = {read.action.replace("tag:", "tagging:") for read in OPERATIONS}
     assert {f"{request.service}:{request.action}" for request in account.requests} <= known
 
 
@@ -83,7 +83,7 @@ def test_no_public_way_of_loading_writes_anything(filled: tuple[PracticeAccount,
 
 OTHER_READS = [
     read.operation
-    for read in READS
+    for read in OPERATIONS
     if read.service != "iam"
     and read.when in ("plan", "references", "all", "index")
     # Of two services; their gaps are told apart.

@@ -24,7 +24,7 @@ from conftest import needed
 import iamframe
 from iamframe.errors import SourceError
 from iamframe.practice import PracticeAccount
-from iamframe.sources.refusals import Refused
+from iamframe.sources.refusals import RequestFailed
 from iamframe.sources.sessions import PATIENCE, check_regions, first_failure, open_session
 
 ROOT = str(Path(iamframe.__file__).parent.parent)
@@ -371,12 +371,12 @@ def test_an_access_key_that_aws_does_not_know_is_told_so(tmp_path: Path, account
     ],
 )
 def test_what_a_practice_account_cannot_refuse_is_a_sentence_too(code: str, message: str, said: str) -> None:
-    assert str(first_failure(Refused("denied", code, message), "aws", None)) == said
+    assert str(first_failure(RequestFailed("denied", code, message), "aws", None)) == said
 
 
 def test_the_profile_to_log_in_with_is_the_one_that_was_asked() -> None:
     """A profile's name may hold a slash, and an account of many is told after one."""
-    said = first_failure(Refused("expired", "ExpiredToken", ""), "aws:corp/dev/000000000001", "corp/dev")
+    said = first_failure(RequestFailed("expired", "ExpiredToken", ""), "aws:corp/dev/000000000001", "corp/dev")
     assert str(said).startswith("aws:corp/dev/000000000001: the credentials have expired; renew them, as by ")
     assert "`aws sso login --profile=corp/dev`" in str(said)
 

@@ -18,8 +18,8 @@ from iamframe.errors import SourceError
 from iamframe.inventory.live import _LoadOptions
 from iamframe.practice import PracticeAccount
 from iamframe.practice.calls import Answer, Call, Refusal, refusal_answer
-from iamframe.sources.fleet import members_of
-from iamframe.sources.records import Plan
+from iamframe.sources.fleet import read_members
+from iamframe.sources.records import LoadPlan
 
 ROLE = "OrganizationAccountAccessRole"
 
@@ -45,9 +45,9 @@ def test_accounts_come_from_ids_mappings_frames_and_files_alike(tmp_path: Path) 
     rows = [{"account_id": account, "account_name": f"n{account[-1]}"} for account in ids]
     file = tmp_path / "accounts.csv"
     file.write_text("Id,Name,Role,External ID\r\n1,n1,audit,s3cret\r\n000000000002,n2,,\r\n", "utf-8-sig")
-    assert [member.account_id for member in members_of(ids)] == ids
-    assert members_of(pd.DataFrame(rows)) == members_of(rows)
-    read = members_of(file)
+    assert [member.account_id for member in read_members(ids)] == ids
+    assert read_members(pd.DataFrame(rows)) == read_members(rows)
+    read = read_members(file)
     assert [(m.account_id, m.account_name, m.role_name, m.external_id) for m in read] == [
         ("000000000001", "n1", "audit", "s3cret"),  # a spreadsheet has taken the zeros off
         ("000000000002", "n2", None, None),
@@ -70,7 +70,7 @@ def test_a_file_of_accounts_that_cannot_be_used_is_one_sentence(tmp_path: Path, 
     file = tmp_path / "accounts.csv"
     file.write_text(text)
     with pytest.raises(SourceError) as caught:
-        members_of(file)
+        read_members(file)
     assert said in str(caught.value)
     assert str(caught.value).startswith(str(file))
 
@@ -80,13 +80,13 @@ def test_a_file_of_accounts_as_spreadsheets_save_it(tmp_path: Path, separator: s
     file = tmp_path / "accounts.csv"
     lines = ["account_id,account_name,role_name", '1,"a\r\nb",audit', ",,", "", "2,n2,"]
     file.write_bytes("\r\n".join(lines).replace(",", separator).encode("utf-8-sig"))
-    assert [(m.account_id, m.account_name, m.role_name) for m in members_of(file)] == [
+    assert [(m.account_id, m.account_name, m.role_name) for m in read_members(file)] == [
         ("000000000001", "a\r\nb", "audit"),
         ("000000000002", "n2", None),
     ]
     file.write_text(f"account_id{separator}account_name\n{separator}\nx{separator}y\n")
     with pytest.raises(SourceError, match="row 2 has no account id"):
-        members_of(file)
+        read_members(file)
 
 
 def test_the_accounts_of_an_organisation_are_read_with_their_names(organization: PracticeAccount) -> None:
@@ -165,7 +165,7 @@ def test_a_quote_that_is_not_closed_swallows_no_account(tmp_path: Path) -> None:
     file = tmp_path / "accounts.csv"
     file.write_text('account_id,account_name\n000000000001,"one\n000000000002,two\n')
     with pytest.raises(SourceError, match=r"is no CSV \(unexpected end of data\); save it as CSV again"):
-        members_of(file)
+        read_members(file)
 
 
 def test_the_external_id_is_written_nowhere(organization: PracticeAccount, tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def test_an_external_id_that_aws_quotes_is_written_nowhere(
         load([good], external_id=secret)
     assert "Value '…' at 'externalId'" in str(caught.value)
     assert "s3cret" not in str(caught.value)
-    assert "s3cret" not in repr(_LoadOptions(Plan(), 8, None, ROLE, secret))
+    assert "s3cret" not in repr(_LoadOptions(LoadPlan(), 8, None, ROLE, secret))
     inventory.save(tmp_path / "snap")
     assert not any(b"s3cret" in file.read_bytes() for file in tmp_path.rglob("*.*"))
 

@@ -21,19 +21,19 @@ def account() -> Iterator[PracticeAccount]:
 
 def test_tags_that_a_listing_shows_are_not_believed(monkeypatch: pytest.MonkeyPatch, account: PracticeAccount) -> None:
     """Emulators put tags into ListInstanceProfiles; AWS never does, so that what stands there proves nothing."""
-    from iamframe.sources.client import Asker
+    from iamframe.sources.client import Client
 
     add(account, "web", "web")
     account.deny("GetInstanceProfile")
     account.deny("ListInstanceProfileTags")
-    real = Asker.ask
+    real = Client.call
 
-    def with_tags(self: Asker, service: str, operation: str, *args: Any, **named: Any) -> bytes:
+    def with_tags(self: Client, service: str, operation: str, *args: Any, **named: Any) -> bytes:
         body = real(self, service, operation, *args, **named)
         lie = b'"Tags":[{"Key":"Owner","Value":"x"}],"InstanceProfileName"'
         return body.replace(b'"InstanceProfileName"', lie) if operation == "ListInstanceProfiles" else body
 
-    monkeypatch.setattr(Asker, "ask", with_tags)
+    monkeypatch.setattr(Client, "ask", with_tags)
     inventory = load(account)
     assert inventory.tags.empty
     assert inventory.profiles["tags_known"].tolist() == [False]
@@ -178,17 +178,17 @@ def start(ec2: Any, profile: str) -> None:
 
 def after(monkeypatch: pytest.MonkeyPatch, operation: str, change: Callable[[], None]) -> None:
     """Let something change in the account right after an operation was first answered."""
-    from iamframe.sources.client import Asker
+    from iamframe.sources.client import Client
 
-    real, once = Asker.ask, iter([change])
+    real, once = Client.call, iter([change])
 
-    def racing(self: Asker, service: str, asked: str, *args: Any, **named: Any) -> bytes:
+    def racing(self: Client, service: str, asked: str, *args: Any, **named: Any) -> bytes:
         body = real(self, service, asked, *args, **named)
         if asked == operation:
             next(once, lambda: None)()
         return body
 
-    monkeypatch.setattr(Asker, "ask", racing)
+    monkeypatch.setattr(Client, "ask", racing)
 
 
 def test_a_profile_that_is_deleted_while_it_is_read_is_left_out(

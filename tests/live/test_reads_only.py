@@ -12,13 +12,13 @@ from builders import write
 
 import iamframe
 from iamframe import Inventory, Result
-from iamframe.knowledge.operations import READS
+from iamframe.knowledge.operations import OPERATIONS
 from iamframe.practice import PracticeAccount
 
 ROLE = "OrganizationAccountAccessRole"
 SAMPLE = Path(__file__).parents[2] / "data" / "sample"
 # The tagging API signs its requests by another name than its permissions have.
-ALLOWED = {tuple(read.action.replace("tag:", "tagging:").split(":")) for read in READS}
+ALLOWED = {tuple(read.action.replace("tag:", "tagging:").split(":")) for read in OPERATIONS}
 FUNCTIONS: dict[str, Callable[[Inventory, Result, Path], Any]] = {
     "blind_spot_counts": lambda inventory, _, __: iamframe.blind_spot_counts(inventory),
     "blind_spots": lambda inventory, _, __: iamframe.blind_spots(inventory),

@@ -25,7 +25,7 @@ from resident_aws import resident_aws
 from test_consumers import CASES
 
 import iamframe
-from iamframe.knowledge.operations import READS, TEMPLATES, cli_name
+from iamframe.knowledge.operations import OPERATIONS, TEMPLATES, cli_name
 from iamframe.practice import PracticeAccount
 from iamframe.sources.collect import collect_script
 from iamframe.sources.consumers import CONSUMERS
@@ -198,7 +198,7 @@ def thirty(tmp_path_factory: pytest.TempPathFactory) -> Thirty:
         done = collect(account, folder, path, "eu-west-1")
         asked = list(account.requests)
         live = load(account, references="core", regions=["eu-west-1"])
-    known = {read.action for read in READS} | {"ec2:DescribeLaunchTemplates"}
+    known = {read.action for read in OPERATIONS} | {"ec2:DescribeLaunchTemplates"}
     assert {f"{request.service}:{request.action}" for request in asked} <= known
     return done, made(folder), live
 
@@ -431,7 +431,7 @@ def test_it_asks_for_reads_of_the_list_alone_and_all_that_a_live_load_asks_for()
     asked = set(re.findall(r"\b((?:get|list|describe)-[a-z-]+)\b", text))
     assert set(re.findall(r"\b(?:iam|ec2|autoscaling|sts|account) ([a-z]+-[a-z-]+)", text)) <= asked
     assert re.findall(r"\baws [^ ]+", text) == ['aws "$@"', "aws >/dev/null", 'aws "$@"']
-    listed = {cli_name(read.operation) for read in READS if read.when in ("plan", "fallback", "references")}
+    listed = {cli_name(read.operation) for read in OPERATIONS if read.when in ("plan", "fallback", "references")}
     # Live, the newest version is asked for by that name; files of versions do not say which it is.
     assert asked == listed | {cli_name(TEMPLATES)}
 

@@ -24,7 +24,7 @@ from iamframe.checks import CHECKS, SEVERITIES, registry
 from iamframe.checks import coverage as needs
 from iamframe.errors import ReportError
 from iamframe.inventory import completeness, schema
-from iamframe.knowledge.operations import READS
+from iamframe.knowledge.operations import OPERATIONS
 from iamframe.knowledge.surfaces import known_facts
 from iamframe.practice import PracticeAccount
 from iamframe.report import charts as pictures
@@ -224,7 +224,7 @@ def test_whatever_is_denied_the_reasons_are_japanese(account: PracticeAccount, d
 def test_an_account_of_which_nothing_but_its_alias_is_readable_has_japanese_reasons(
     account: PracticeAccount, given: dict[str, Any]
 ) -> None:
-    for operation in {read.operation for read in READS} - {"GetCallerIdentity", "ListAccountAliases"}:
+    for operation in {read.operation for read in OPERATIONS} - {"GetCallerIdentity", "ListAccountAliases"}:
         account.deny(operation)
     try:
         result = iamframe.run_checks(load_account(account, **given))

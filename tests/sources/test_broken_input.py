@@ -35,7 +35,7 @@ import iamframe
 from iamframe.checks import run_checks
 from iamframe.checks.policy import read_policy
 from iamframe.errors import SourceError
-from iamframe.inventory.completeness import account_lists
+from iamframe.inventory.completeness import completeness
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.load import load_files
 from iamframe.report.write import write_report
@@ -264,7 +264,7 @@ def without(record: dict[str, Any], key: str) -> dict[str, Any]:
 def test_a_record_without_arn_is_a_gap_and_the_list_is_not_whole(tmp_path: Path, document: dict[str, Any]) -> None:
     inventory = load(tmp_path, {"x.json": document})
     assert list(inventory.roles["role_name"]) == ["batch"]
-    assert account_lists(inventory)[["roles_whole", "profiles_whole"]].values.tolist() == [[False, False]]
+    assert completeness(inventory)[["roles_whole", "profiles_whole"]].values.tolist() == [[False, False]]
     (detail,) = unreadable(inventory)
     assert "[0]" in detail
     assert "Arn" in detail
@@ -310,7 +310,7 @@ WRONG_ROLE_FIELDS: list[tuple[str, object]] = [
 def test_a_role_of_a_dump_with_a_field_of_a_wrong_type_is_a_gap(tmp_path: Path, field: str, value: object) -> None:
     inventory = load(tmp_path, {"x.json": dump(role_detail("batch"), role_detail("web") | {field: value})})
     assert list(inventory.roles["role_name"]) == ["batch"]
-    assert account_lists(inventory)["roles_whole"].tolist() == [False]
+    assert completeness(inventory)["roles_whole"].tolist() == [False]
     (detail,) = unreadable(inventory)
     assert f"$.RoleDetailList[1].{field}" in detail
     assert "\n" not in detail
@@ -322,7 +322,7 @@ def test_a_role_of_a_dump_with_a_field_of_a_wrong_type_is_a_gap(tmp_path: Path, 
 def test_a_listed_role_with_a_field_of_a_wrong_type_is_a_gap(tmp_path: Path, field: str, value: object) -> None:
     inventory = load(tmp_path, {"x.json": {"Roles": [nested_role("batch"), nested_role("web") | {field: value}]}})
     assert list(inventory.roles["role_name"]) == ["batch"]
-    assert account_lists(inventory)["roles_whole"].tolist() == [False]
+    assert completeness(inventory)["roles_whole"].tolist() == [False]
     (detail,) = unreadable(inventory)
     assert f"$.Roles[1].{field}" in detail
 
@@ -356,7 +356,7 @@ def test_a_role_whose_trust_policy_is_no_policy_is_kept_and_its_trust_unknown(tm
 def test_a_listed_profile_with_a_field_of_a_wrong_type_is_a_gap(tmp_path: Path, field: str, value: object) -> None:
     inventory = load(tmp_path, {"x.json": profile_list(profile("batch"), profile("web") | {field: value})})
     assert list(inventory.profiles["profile_name"]) == ["batch"]
-    assert account_lists(inventory)["profiles_whole"].tolist() == [False]
+    assert completeness(inventory)["profiles_whole"].tolist() == [False]
     (detail,) = unreadable(inventory)
     assert f"$.InstanceProfiles[1].{field}" in detail
 

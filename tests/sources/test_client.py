@@ -14,10 +14,10 @@ from botocore.utils import parse_timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iamframe.knowledge.operations import READS, actions, policy
+from iamframe.knowledge.operations import OPERATIONS, actions, policy
 from iamframe.practice import PracticeAccount
-from iamframe.sources.client import Asker, check_answer, parse_date
-from iamframe.sources.refusals import NotARead, Refused
+from iamframe.sources.client import Client, check_answer, parse_date
+from iamframe.sources.refusals import RequestFailed, WriteBlocked
 
 WEB = {"InstanceProfileName": "web"}
 
@@ -40,13 +40,13 @@ def account(practice: PracticeAccount) -> Iterator[PracticeAccount]:
     practice.latency = 0
 
 
-def asker(account: PracticeAccount, **more: Any) -> Asker:
-    return Asker(account.session(region_name="us-east-1"), "us-east-1", **more)
+def client(account: PracticeAccount, **more: Any) -> Client:
+    return Client(account.session(region_name="us-east-1"), "us-east-1", **more)
 
 
-def refusal(asker: Asker, *asked: str, **parameters: Any) -> Refused:
-    with pytest.raises(Refused) as caught:
-        asker.ask(*asked, **parameters)
+def refusal(client: Client, *asked: str, **parameters: Any) -> RequestFailed:
+    with pytest.raises(RequestFailed) as caught:
+        client.call(*asked, **parameters)
     return caught.value
 
 
@@ -63,15 +63,15 @@ def refusal(asker: Asker, *asked: str, **parameters: Any) -> Refused:
 def test_what_is_not_on_the_list_is_refused_before_it_is_sent(
     account: PracticeAccount, service: str, operation: str, parameters: dict[str, Any]
 ) -> None:
-    with pytest.raises(NotARead, match=f"{service}:{operation} is not one of the reads"):
-        asker(account).ask(service, operation, **parameters)
+    with pytest.raises(WriteBlocked, match=f"{service}:{operation} is not one of the reads"):
+        client(account).call(service, operation, **parameters)
     assert account.requests == []
 
 
 def test_the_client_itself_refuses_whoever_holds_it(account: PracticeAccount) -> None:
-    client = asker(account).client("iam")
-    with pytest.raises(NotARead):
-        client.delete_instance_profile(InstanceProfileName="web")
+    boto = client(account).boto3_client("iam")
+    with pytest.raises(WriteBlocked):
+        boto.delete_instance_profile(InstanceProfileName="web")
     assert account.requests == []
 
 
@@ -79,7 +79,7 @@ def test_every_read_on_the_list_is_an_operation_that_boto3_knows_and_reads() -> 
     import botocore.session
 
     session = botocore.session.get_session()
-    for read in READS:
+    for read in OPERATIONS:
         model = session.get_service_model(read.service)
         assert read.operation in model.operation_names
         assert read.operation.startswith(("Get", "List", "Describe", "Lookup", "AssumeRole"))
@@ -99,7 +99,7 @@ def test_the_least_policy_names_each_action_once_and_none_that_writes() -> None:
 
 
 def test_an_answer_is_the_json_that_the_command_line_would_print(account: PracticeAccount) -> None:
-    body = msgspec.json.decode(asker(account).ask("iam", "GetInstanceProfile", **WEB))
+    body = msgspec.json.decode(client(account).call("iam", "GetInstanceProfile", **WEB))
     profile = body["InstanceProfile"]
     assert list(body) == ["InstanceProfile"]
     assert (profile["Arn"], profile["Tags"]) == ("arn:aws:iam::123456789012:instance-profile/web", [])
@@ -109,28 +109,28 @@ def test_an_answer_is_the_json_that_the_command_line_would_print(account: Practi
 @pytest.mark.parametrize("fault", ["truncated", "short", "reset", "500"])
 def test_an_answer_that_breaks_off_is_asked_for_again(account: PracticeAccount, fault: str) -> None:
     account.fault(fault, action="GetInstanceProfile", times=2)
-    mine = asker(account)
-    assert b'"web"' in mine.ask("iam", "GetInstanceProfile", **WEB)
+    mine = client(account)
+    assert b'"web"' in mine.call("iam", "GetInstanceProfile", **WEB)
     tally = mine.tallies["GetInstanceProfile", "global"]
     assert (tally.requests, tally.retries) == (3, 2)
 
 
 def test_an_answer_that_breaks_off_again_and_again_is_a_refusal(account: PracticeAccount) -> None:
     account.fault("truncated", action="GetInstanceProfile", times=4)
-    assert refusal(asker(account), "iam", "GetInstanceProfile", **WEB).reason == "unreadable"
+    assert refusal(client(account), "iam", "GetInstanceProfile", **WEB).reason == "unreadable"
     assert account.counts()["GetInstanceProfile"] == 4
 
 
 def test_a_denial_says_so_in_the_words_of_aws(account: PracticeAccount) -> None:
     account.deny("GetInstanceProfile", resource="web")
-    found = refusal(asker(account), "iam", "GetInstanceProfile", **WEB)
+    found = refusal(client(account), "iam", "GetInstanceProfile", **WEB)
     assert (found.reason, found.code) == ("denied", "AccessDenied")
     assert "is not authorized to perform: iam:GetInstanceProfile" in found.message
-    assert b'"api"' in asker(account).ask("iam", "GetInstanceProfile", InstanceProfileName="api")
+    assert b'"api"' in client(account).call("iam", "GetInstanceProfile", InstanceProfileName="api")
 
 
 def test_what_is_not_there_has_vanished(account: PracticeAccount) -> None:
-    found = refusal(asker(account), "iam", "GetInstanceProfile", InstanceProfileName="gone")
+    found = refusal(client(account), "iam", "GetInstanceProfile", InstanceProfileName="gone")
     assert (found.reason, found.code) == ("vanished", "NoSuchEntity")
 
 
@@ -138,8 +138,8 @@ def test_credentials_that_expire_stop_all_that_comes_after(practice: PracticeAcc
     practice.forget()
     practice.expire(after=1)
     try:
-        mine = asker(practice)
-        mine.ask("iam", "GetInstanceProfile", **WEB)
+        mine = client(practice)
+        mine.call("iam", "GetInstanceProfile", **WEB)
         assert refusal(mine, "iam", "GetInstanceProfile", InstanceProfileName="api").reason == "expired"
         sent = len(practice.requests)
         assert refusal(mine, "iam", "GetRole", RoleName="x").reason == "expired"
@@ -150,30 +150,30 @@ def test_credentials_that_expire_stop_all_that_comes_after(practice: PracticeAcc
 
 def test_an_operation_that_is_never_answered_is_hopeless_after_twenty_refusals(account: PracticeAccount) -> None:
     account.deny("GetInstanceProfile")
-    mine = asker(account)
+    mine = client(account)
     for number in range(20):
-        assert not mine.hopeless("GetInstanceProfile")
+        assert not mine.always_denied("GetInstanceProfile")
         refusal(mine, "iam", "GetInstanceProfile", InstanceProfileName=f"p{number}")
-    assert mine.hopeless("GetInstanceProfile")
-    assert not mine.hopeless("GetRole")
+    assert mine.always_denied("GetInstanceProfile")
+    assert not mine.always_denied("GetRole")
 
 
 def test_throttling_is_waited_out_and_loses_nothing(account: PracticeAccount) -> None:
     account.throttle(20, 5)
-    mine = asker(account)
+    mine = client(account)
     for _ in range(12):
-        mine.ask("iam", "GetInstanceProfile", **WEB)
+        mine.call("iam", "GetInstanceProfile", **WEB)
     tally = mine.tallies["GetInstanceProfile", "global"]
     assert tally.requests == 12 + tally.retries
 
 
 def test_a_marker_that_comes_twice_ends_the_listing_as_cut_short(account: PracticeAccount) -> None:
-    class Circling(Asker):
+    class Circling(Client):
         def ask(self, *_: Any, **__: Any) -> bytes:
             return b'{"Roles":[],"Marker":"again","IsTruncated":true}'
 
     mine = Circling(account.session(region_name="us-east-1"), "us-east-1")
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(RequestFailed) as caught:
         list(mine.pages("iam", "ListRoles"))
     assert caught.value.reason == "truncated"
 
@@ -238,7 +238,7 @@ def test_a_list_that_is_cut_off_is_asked_for_again_whatever_its_form(
     account: PracticeAccount, service: str, operation: str, listed: bytes
 ) -> None:
     account.fault("truncated", action=operation, times=1)
-    assert listed in asker(account).ask(service, operation, "us-east-1")
+    assert listed in client(account).call(service, operation, "us-east-1")
     assert account.counts()[operation] == 2
 
 
@@ -269,10 +269,10 @@ def test_what_is_no_date_is_refused(written: str) -> None:
 
 def test_what_others_make_of_the_same_session_reads_dates_as_before(account: PracticeAccount) -> None:
     session = account.session(region_name="us-east-1")
-    one = Asker(session, "us-east-1")
-    one.ask("iam", "GetInstanceProfile", **WEB)
+    one = Client(session, "us-east-1")
+    one.call("iam", "GetInstanceProfile", **WEB)
     theirs = session.client("iam").get_instance_profile(**WEB)["InstanceProfile"]["CreateDate"]
-    ours = one.client("iam").get_instance_profile(**WEB)["InstanceProfile"]["CreateDate"]
+    ours = one.boto3_client("iam").get_instance_profile(**WEB)["InstanceProfile"]["CreateDate"]
     assert ours == theirs
     assert theirs.tzinfo is not UTC
     assert ours.tzinfo is UTC

@@ -16,12 +16,12 @@ from accounts import EC2, ID, add, found, load, status
 from botocore.exceptions import ClientError
 
 import iamframe
-from iamframe.knowledge.operations import CONFIGURATIONS, CORE, FLEETS, READS, VERSIONS
+from iamframe.knowledge.operations import CONFIGURATIONS, CORE, FLEETS, OPERATIONS, VERSIONS
 from iamframe.practice import PracticeAccount
-from iamframe.sources.client import Asker
+from iamframe.sources.client import Client
 from iamframe.sources.consumers import CONSUMERS, Consumer, Step
-from iamframe.sources.records import Mention
-from iamframe.sources.templates import Pinning, Profile, Version, pinned_mentions
+from iamframe.sources.records import Reference
+from iamframe.sources.templates import Profile, TemplateUse, Version, template_references
 
 MODELS = botocore.session.get_session()
 ARN = f"arn:aws:iam::{ID}:instance-profile/team/web"
@@ -33,11 +33,11 @@ def of(operation: str) -> Consumer:
     return next(one for one in CONSUMERS if one.operation == operation)
 
 
-def said(mention: Mention) -> tuple[str | None, ...]:
+def said(mention: Reference) -> tuple[str | None, ...]:
     return (mention.consumer_type, mention.consumer_id, mention.named, mention.consumer_name, mention.consumer_state)
 
 
-def pinned(pinning: Pinning) -> tuple[str, str, list[str]]:
+def pinned(pinning: TemplateUse) -> tuple[str, str, list[str]]:
     labels = [f"{pin.launch_template_id or pin.launch_template_name}:{pin.version}" for pin in pinning.pins]
     return pinning.consumer_type, pinning.consumer_id, labels
 
@@ -722,7 +722,7 @@ def test_each_step_gives_what_the_next_read_asks_for(consumer: Consumer) -> None
         fixed = set(step.parameters if step else consumer.parameters) - {"IncludeManagedResources"}
         assert given | fixed <= set(inputs.members)
         assert set(inputs.required_members) <= given | fixed
-        assert (consumer.service, operation) in {(read.service, read.operation) for read in READS}
+        assert (consumer.service, operation) in {(read.service, read.operation) for read in OPERATIONS}
         if step:
             ((each,),) = leads(step.each, shape_of(consumer.service, operation))
             given = each
@@ -782,7 +782,7 @@ def through(*pins: dict[str, str], versions: list[Version] | None = None) -> tup
     ]
     (record,) = records("DescribeAutoScalingGroups", {"AutoScalingGroups": [group]})
     pinnings = list(of("DescribeAutoScalingGroups").pinnings(record))
-    mentions, unread = pinned_mentions(pinnings, READ if versions is None else versions, [], None)
+    mentions, unread = template_references(pinnings, READ if versions is None else versions, [], None)
     return [(mention.named, mention.consumer_version) for mention in mentions], unread
 
 
@@ -834,15 +834,15 @@ def answered(
     monkeypatch: pytest.MonkeyPatch, by: Callable[[str, str, str, dict[str, Any]], dict[str, Any] | str | None]
 ) -> None:
     """Let a function answer in the place of AWS: with an answer, the code of a refusal, or None to let AWS do it."""
-    real = Asker._whole
+    real = Client._whole
 
-    def whole(self: Asker, client: Any, operation: str, parameters: dict[str, Any], service: str) -> dict[str, Any]:
+    def whole(self: Client, client: Any, operation: str, parameters: dict[str, Any], service: str) -> dict[str, Any]:
         answer = by(service, operation, client.meta.region_name, parameters)
         if isinstance(answer, str):
             raise ClientError({"Error": {"Code": answer, "Message": "no"}}, operation)
         return real(self, client, operation, parameters, service) if answer is None else answer
 
-    monkeypatch.setattr(Asker, "_whole", whole)
+    monkeypatch.setattr(Client, "_whole", whole)
 
 
 def referring(inventory: iamframe.Inventory, consumer_type: str) -> list[list[Any]]:
@@ -922,14 +922,16 @@ def test_versions_that_were_deleted_are_no_gap(account: PracticeAccount, monkeyp
     add(account, "first", "first")
     add(account, "gone", "gone")
     made = template(account, "first", "gone", "first")
-    real = Asker._whole
+    real = Client._whole
 
-    def without_2(self: Asker, client: Any, operation: str, parameters: dict[str, Any], service: str) -> dict[str, Any]:
+    def without_2(
+        self: Client, client: Any, operation: str, parameters: dict[str, Any], service: str
+    ) -> dict[str, Any]:
         answer = real(self, client, operation, parameters, service)
         versions = answer.get("LaunchTemplateVersions", [])
         return answer | {"LaunchTemplateVersions": [v for v in versions if v["VersionNumber"] != 2]}
 
-    monkeypatch.setattr(Asker, "_whole", lambda *args: (without_2 if args[2] == VERSIONS else real)(*args))
+    monkeypatch.setattr(Client, "_whole", lambda *args: (without_2 if args[2] == VERSIONS else real)(*args))
     inventory = load(account, references="all")
     assert made in set(inventory.references["consumer_id"])
     assert inventory.gaps.empty
@@ -1207,7 +1209,7 @@ def test_in_a_region_that_botocore_does_not_know_a_missing_host_proves_nothing(m
         session = without_host(account, monkeypatch, "pcs.eu-west-9.amazonaws.com")
         answered(monkeypatch, answer)
         inventory = iamframe.load_account(session, progress=False)
-    assert asked == {read.service for read in READS if read.when in ("references", "all")}
+    assert asked == {read.service for read in OPERATIONS if read.when in ("references", "all")}
     assert inventory.gaps[["region", "reason"]].to_numpy().tolist() == [["eu-west-9", "unreadable"]]
     assert judged(inventory) == ("partial", ["maybe"])
 
@@ -1239,7 +1241,7 @@ def test_services_that_share_the_name_of_a_request_are_told_apart(account: Pract
 # One consumer denied in one of two regions
 
 
-DENIED = [read for read in READS if read.when in ("references", "all") and read.operation != "DescribeRegions"]
+DENIED = [read for read in OPERATIONS if read.when in ("references", "all") and read.operation != "DescribeRegions"]
 
 
 @pytest.fixture(scope="module")
@@ -1256,7 +1258,7 @@ def test_where_all_was_read_it_is_in_scope(shared: PracticeAccount, asked: dict[
     inventory = iamframe.load_account(shared.session(region_name="us-east-1"), progress=False, **asked)
     assert inventory.gaps.empty
     assert judged(inventory) == ("complete", ["in scope"])
-    consumers = {read.service for read in READS if read.when in ("references", "all")}
+    consumers = {read.service for read in OPERATIONS if read.when in ("references", "all")}
     assert {r.service.replace("elasticmapreduce", "emr") for r in shared.requests} >= consumers
 
 
@@ -1334,7 +1336,7 @@ LISTED: dict[str, dict[str, Any]] = {
 def test_with_the_core_alone_each_other_consumer_is_a_gap_and_nothing_is_complete(shared: PracticeAccount) -> None:
     shared.forget()
     inventory = load(shared, references="core")
-    assert {read.service for read in READS if read.when == "all"} & {r.service for r in shared.requests} == set()
+    assert {read.service for read in OPERATIONS if read.when == "all"} & {r.service for r in shared.requests} == set()
     assert {CONFIGURATIONS, *CORE, *FLEETS} <= set(shared.counts())
     gaps = inventory.gaps
     assert set(gaps["reason"]) == {"not_asked"}

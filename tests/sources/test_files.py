@@ -29,7 +29,7 @@ from builders import (
 
 from iamframe.checks import CHECKS, run_checks
 from iamframe.errors import SourceError
-from iamframe.inventory.completeness import account_lists
+from iamframe.inventory.completeness import completeness
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.load import load_files
 
@@ -60,7 +60,7 @@ def links_of(inventory: Inventory) -> list[tuple[str, str]]:
 
 def wholeness(inventory: Inventory) -> tuple[bool, bool]:
     """Return whether the roles and the profiles of the one account were read whole."""
-    row = only_row(account_lists(inventory))
+    row = only_row(completeness(inventory))
     return row["roles_whole"], row["profiles_whole"]
 
 
@@ -583,7 +583,7 @@ def test_a_version_that_a_group_pins_and_nobody_read_is_a_gap(tmp_path: Path) ->
     # The version that the group starts from, and that the files do not hold all versions.
     gaps = reasons(inventory, "DescribeLaunchTemplateVersions")
     assert gaps == [("lt-1", "not_in_file"), ("lt-1:1", "not_in_file")]
-    assert only_row(account_lists(inventory))["references_status"] == "unknown"
+    assert only_row(completeness(inventory))["references_status"] == "unknown"
 
 
 def test_latest_is_unread_where_the_templates_own_listing_says_that_there_is_a_later_version(tmp_path: Path) -> None:
@@ -1284,7 +1284,7 @@ def test_a_count_above_the_rows_takes_wholeness_away(
 
 def test_a_list_of_several_accounts_is_the_whole_list_of_none(tmp_path: Path) -> None:
     inventory = load(tmp_path, {"roles.json": listed(nested_role("a"), nested_role("b", account="000000000002"))})
-    assert list(account_lists(inventory)["roles_whole"]) == [False, False]
+    assert list(completeness(inventory)["roles_whole"]) == [False, False]
 
 
 @pytest.mark.parametrize("other", ["profiles.json", "../profiles.json"])

@@ -18,10 +18,10 @@ import botocore.session
 import pytest
 from botocore.awsrequest import AWSResponse
 
-from iamframe.knowledge.operations import READS
-from iamframe.sources.client import Asker
-from iamframe.sources.fleet import Member, assumed
-from iamframe.sources.refusals import NotARead, Refused
+from iamframe.knowledge.operations import OPERATIONS
+from iamframe.sources.client import Client
+from iamframe.sources.fleet import Member, assume_role
+from iamframe.sources.refusals import RequestFailed, WriteBlocked
 from iamframe.ui.cli import _run
 
 Model = dict[str, Any]
@@ -226,9 +226,9 @@ def test_a_changed_model_sends_nothing_and_says_where_to_look(
     change: Change,
 ) -> None:
     replaced(tmp_path, monkeypatch, service, change)
-    asker = Asker(boto3.Session(), "us-east-1")
-    with pytest.raises(NotARead) as caught:
-        asker.ask(service, operation, "us-east-1", **parameters)
+    client = Client(boto3.Session(), "us-east-1")
+    with pytest.raises(WriteBlocked) as caught:
+        client.call(service, operation, "us-east-1", **parameters)
     assert server.arrived == []
     said = str(caught.value)
     assert said.startswith(f"{service}:{operation} was not sent")
@@ -245,8 +245,8 @@ def test_a_read_of_the_same_name_in_a_newer_protocol_of_its_service_is_sent(
 ) -> None:
     change = metadata(protocol=protocol, protocols=[protocol], targetPrefix="EMR", jsonVersion="1.0")
     replaced(tmp_path, monkeypatch, "iam", change)
-    with pytest.raises(Refused):
-        Asker(boto3.Session(), "us-east-1").ask("iam", "ListRoles")
+    with pytest.raises(RequestFailed):
+        Client(boto3.Session(), "us-east-1").call("iam", "ListRoles")
     assert server.arrived[0][0] == line
 
 
@@ -266,15 +266,15 @@ def test_the_role_of_a_member_is_assumed_by_no_other_request(
     server: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replaced(tmp_path, monkeypatch, "sts", both(REST, http("AssumeRole", requestUri="/?Action=GetFederationToken")))
-    session = assumed(boto3.Session(), Member("111122223333"), "audit", None)
-    with pytest.raises(NotARead):
-        Asker(session, "us-east-1").ask("iam", "ListRoles")
+    session = assume_role(boto3.Session(), Member("111122223333"), "audit", None)
+    with pytest.raises(WriteBlocked):
+        Client(session, "us-east-1").call("iam", "ListRoles")
     assert server.arrived == []
 
 
 def test_each_attempt_is_looked_at(server: Recorder) -> None:
-    asker = Asker(boto3.Session(), "us-east-1")
-    client = asker.client("iam")
+    client = Client(boto3.Session(), "us-east-1")
+    client = client.boto3_client("iam")
     seen: list[str] = []
 
     def changing(request: Any, **_: Any) -> AWSResponse | None:
@@ -285,8 +285,8 @@ def test_each_attempt_is_looked_at(server: Recorder) -> None:
         return None
 
     client.meta.events.register("before-send", changing)
-    with pytest.raises(NotARead):
-        asker.ask("iam", "ListRoles")
+    with pytest.raises(WriteBlocked):
+        client.call("iam", "ListRoles")
     assert len(seen) == 2
     assert server.arrived == []
 
@@ -297,8 +297,8 @@ class Raw:
 
 
 def test_every_read_on_the_list_is_sent_as_boto3_makes_it(server: Recorder) -> None:
-    asker = Asker(boto3.Session(), "us-east-1")
-    for read in READS:
-        with pytest.raises(Refused, match="AccessDenied"):
-            asker.ask(read.service, read.operation, "us-east-1")
-    assert len(server.arrived) == len(READS)
+    client = Client(boto3.Session(), "us-east-1")
+    for read in OPERATIONS:
+        with pytest.raises(RequestFailed, match="AccessDenied"):
+            client.call(read.service, read.operation, "us-east-1")
+    assert len(server.arrived) == len(OPERATIONS)

@@ -17,9 +17,9 @@ from iamframe.analysis.plan.script import unchanged, unused
 from iamframe.checks import CHECKS
 from iamframe.checks.orphans import ec2_roles_without_profile
 from iamframe.checks.registry import Remedy
-from iamframe.inventory.columns import is_in, position, texts
+from iamframe.inventory.columns import as_arrow, index_in, is_in
 from iamframe.knowledge.makers import own_tag
-from iamframe.messages.text import counted
+from iamframe.messages.text import pluralize
 
 _ELSEWHERE = r"^arn:[^:]*:iam::(?P<account>\d+):instance-profile/(?:.*/)?(?P<name>[^/]+)$"
 
@@ -61,7 +61,7 @@ def _users(resources: dict[str, Resource], facts: Facts) -> dict[str, str]:
     """Return, by ARN, what refers to a profile, or names its name with another path: AWS may take that for it."""
     references = facts.inventory.references
     unknown = references[references["profile_arn"].isna()]
-    parts = pc.extract_regex(pc.utf8_lower(texts(unknown["named"])), _ELSEWHERE)
+    parts = pc.extract_regex(pc.utf8_lower(as_arrow(unknown["named"])), _ELSEWHERE)
     places = {
         (one.account_id, one.name.lower()): one.arn for one in resources.values() if one.kind == PROFILE and one.name
     }
@@ -88,7 +88,7 @@ def _profiles_of_roles(findings: list[Found], facts: Facts) -> dict[str, int]:
     pairs = facts.result.pairs
     pairs = pairs[pairs["profile_arn"].notna() & (pairs["trusts_ec2"] == "yes")]
     arns = pd.Series([one.related_arn for one in findings if one.related_arn], dtype="str").drop_duplicates()
-    where = position(pairs["role_arn"], arns)
+    where = index_in(pairs["role_arn"], arns)
     counts = pd.Series(where[where >= 0]).value_counts()
     return dict(zip(arns.iloc[counts.index.to_numpy()], counts.tolist(), strict=True))
 
@@ -142,7 +142,7 @@ def _deletion(one: Found, profile: Resource, role: Resource | None, facts: Facts
         f"Delete {profile.said} ({profile.arn})",
         one.check,
         f"{one.check}: {one.detail}{kept}" + (f"; {note}" if note else ""),
-        f"id {profile.id}, {holding}, {counted(len(profile.tags or {}), 'tag')}, {account.read}; nothing that names "
+        f"id {profile.id}, {holding}, {pluralize(len(profile.tags or {}), 'tag')}, {account.read}; nothing that names "
         f"profiles names it, in {', '.join(account.regions)}{last_use}",
         one.related_arn,
         tuple(steps),

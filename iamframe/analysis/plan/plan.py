@@ -19,13 +19,13 @@ from iamframe.analysis.plan import tags as tagging
 from iamframe.analysis.plan.commands import Block
 from iamframe.analysis.plan.deletions import Found
 from iamframe.analysis.plan.resources import Facts, read_age, stamp
-from iamframe.analysis.plan.script import render
+from iamframe.analysis.plan.script import render_script
 from iamframe.checks import CHECKS
 from iamframe.checks.result import Result
 from iamframe.errors import ReportError
 from iamframe.inventory import schema
-from iamframe.inventory.columns import texts
-from iamframe.messages.text import counted
+from iamframe.inventory.columns import as_arrow
+from iamframe.messages.text import pluralize
 
 __all__ = ["Plan", "plan"]
 
@@ -90,8 +90,8 @@ class Plan:
     def __repr__(self) -> str:
         """Return what is planned and how much is not, in one line."""
         actions = self.steps["action"].value_counts()
-        deleted, tagged = (counted(int(actions.get(name, 0)), what) for name, what in _WRITTEN.items())
-        return f"Plan({deleted} to delete, {tagged} to tag; {counted(len(self.not_planned), 'finding')} not planned)"
+        deleted, tagged = (pluralize(int(actions.get(name, 0)), what) for name, what in _WRITTEN.items())
+        return f"Plan({deleted} to delete, {tagged} to tag; {pluralize(len(self.not_planned), 'finding')} not planned)"
 
 
 _WRITTEN = {"delete": "profile", "tag": "resource"}
@@ -134,7 +134,7 @@ def plan(
     every = [
         Found(*cells)
         for cells in zip(
-            range(len(findings)), *(texts(findings[name]).to_pylist() for name in Found._fields[1:]), strict=True
+            range(len(findings)), *(as_arrow(findings[name]).to_pylist() for name in Found._fields[1:]), strict=True
         )
     ]
     wanted = [one for one in every if one.row not in left]
@@ -151,7 +151,7 @@ def plan(
     left |= more
     ordered = sorted([*blocks, *deletions], key=lambda block: block.account_id)
     not_planned = findings.iloc[sorted(left)].assign(reason=[left[row] for row in sorted(left)])
-    script = render(ordered, facts.accounts, _told(not_planned), _unseen(result), stamp(now))
+    script = render_script(ordered, facts.accounts, _told(not_planned), _unseen(result), stamp(now))
     return Plan(_steps(ordered), schema.NOT_PLANNED.conform(not_planned), script)
 
 
@@ -164,7 +164,7 @@ def _meant_so(findings: pd.DataFrame) -> dict[int, str]:
     said = ("accepted: " + findings["accepted"]).fillna(
         (findings["maker"].fillna("its maker") + " makes it so").where(findings["expected"])
     )
-    return {row: reason for row, reason in enumerate(texts(said).to_pylist()) if reason is not None}
+    return {row: reason for row, reason in enumerate(as_arrow(said).to_pylist()) if reason is not None}
 
 
 def _with_more(blocks: list[Block], deleted: dict[str, int], gone: list[Found]) -> list[Block]:

@@ -11,7 +11,7 @@ import shlex
 
 from iamframe.knowledge.operations import ASSOCIATIONS, INSTANCES, UNPAGED, VERSIONS, cli_name, label
 from iamframe.sources.consumers import CONSUMERS, Consumer, flat
-from iamframe.sources.shell import options, render
+from iamframe.sources.shell import options, render_template
 
 # What a load asks, except for instances and associations: a script asks for those before each deletion.
 ASKED = tuple(one for one in CONSUMERS if one.when != "files" and one.operation not in (INSTANCES, ASSOCIATIONS))
@@ -82,7 +82,7 @@ def functions() -> str:
     """Return the functions of a script that deletes. It sets `regions` and, by service, `reads` for each account."""
     services = {one.service: [other for other in ASKED if other.service == one.service] for one in ASKED}
     versions = next(one for one in ASKED if one.operation == VERSIONS)
-    return render(
+    return render_template(
         "iamframe.analysis.plan",
         "last_look.sh.j2",
         services=services.items(),

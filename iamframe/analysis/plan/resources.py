@@ -15,7 +15,7 @@ import pandas as pd
 from iamframe.analysis.plan.reads import ASKED, asked_first
 from iamframe.checks.result import Result
 from iamframe.errors import PlanError
-from iamframe.inventory.columns import is_in, position
+from iamframe.inventory.columns import index_in, is_in
 from iamframe.knowledge.arn import name_of
 from iamframe.knowledge.makers import GUESS, Maker, known_makers, own_tag
 from iamframe.knowledge.operations import INSTANCES
@@ -83,7 +83,7 @@ class Resource:
 
 
 @dataclass(frozen=True)
-class Account:
+class AccountFacts:
     """What was read of an account, and when."""
 
     account_id: str
@@ -117,7 +117,7 @@ class Facts:
         self.min_age, self.min_idle = min_age, min_idle
 
     @cached_property
-    def accounts(self) -> dict[str, Account]:
+    def accounts(self) -> dict[str, AccountFacts]:
         """The accounts, by id."""
         calls, lists = self.inventory.calls, self.result.lists
         asked = calls[(calls["state"] == "complete") & (calls["requests"] > 0)]
@@ -130,7 +130,7 @@ class Facts:
             asked_of[one.service].add(asked_first(one))
         captured = map(_time, self.inventory.accounts["captured_at"])
         return {
-            account: Account(
+            account: AccountFacts(
                 account,
                 time,
                 tuple(sorted(where[account, INSTANCES])),
@@ -191,7 +191,7 @@ class Facts:
         """Return the ids of the roles in profiles, None where one of them is unknown."""
         links, roles = self.inventory.links, self.inventory.roles
         links = links[is_in(links["profile_arn"], profiles)]
-        where = position(links["role_arn"], roles["role_arn"])
+        where = index_in(links["role_arn"], roles["role_arn"])
         ids = roles["role_id"].fillna("").to_numpy()
         held: dict[str, list[str]] = defaultdict(list)
         for profile, row in zip(links["profile_arn"], where.tolist(), strict=True):

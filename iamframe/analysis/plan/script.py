@@ -11,8 +11,8 @@ from itertools import count
 
 from iamframe.analysis.plan.commands import Block, Command, on
 from iamframe.analysis.plan.reads import functions
-from iamframe.analysis.plan.resources import PROFILE, Account, Resource
-from iamframe.messages.text import counted, printable
+from iamframe.analysis.plan.resources import PROFILE, AccountFacts, Resource
+from iamframe.messages.text import escape_controls, pluralize
 from iamframe.sources import shell
 from iamframe.version import __version__
 
@@ -44,8 +44,8 @@ def unused(resource: Resource, regions: tuple[str, ...]) -> Command:
     return Command(resource, "check", command, line)
 
 
-def render(
-    blocks: list[Block], accounts: dict[str, Account], left: Iterable[str], unseen: Iterable[str], made: str
+def render_script(
+    blocks: list[Block], accounts: dict[str, AccountFacts], left: Iterable[str], unseen: Iterable[str], made: str
 ) -> str:
     """Return the script: blocks in their order, and as comments the findings and resources that are left out."""
     not_done = _listed("Not seen", unseen) + _listed("Not planned", left)
@@ -56,7 +56,7 @@ def render(
     for block in blocks:
         by_account.setdefault(block.account_id, []).append(block)
     numbers = count(1)
-    return shell.render(
+    return shell.render_template(
         "iamframe.analysis.plan",
         "cleanup.sh.j2",
         version=__version__,
@@ -70,13 +70,13 @@ def render(
     )
 
 
-def _account(account: Account, blocks: list[Block], numbers: Iterator[int]) -> dict[str, object]:
+def _account(account: AccountFacts, blocks: list[Block], numbers: Iterator[int]) -> dict[str, object]:
     """Return the part of one account as the template takes it."""
     writes = [step for block in blocks for step in block.writes]
     deleted = sum(step.action == "delete" for step in writes)
     tagged = sum(step.action == "tag" for step in writes)
-    parts = [f"delete {counted(deleted, 'profile')}"] if deleted else []
-    parts += [f"tag {counted(tagged, 'resource')}"] if tagged else []
+    parts = [f"delete {pluralize(deleted, 'profile')}"] if deleted else []
+    parts += [f"tag {pluralize(tagged, 'resource')}"] if tagged else []
     return {
         "account_id": account.account_id,
         "summary": f"Account {account.account_id}, {account.read}; to do: {', '.join(parts)}.",
@@ -119,7 +119,7 @@ def _or_put_back(taken: Command, last: Command) -> str:
     return (
         f"{{ {_change(last)} ||\n"
         f"      put_back {shlex.quote(what)} {taken.undo} ||\n"
-        f"      say {shlex.quote(printable(half))}; }}"
+        f"      say {shlex.quote(escape_controls(half))}; }}"
     )
 
 
@@ -128,10 +128,10 @@ def _what(resource: Resource) -> str:
 
 
 def _listed(title: str, lines: Iterable[str]) -> str:
-    text = "".join(f"# - {printable(line)}\n" for line in lines)
+    text = "".join(f"# - {escape_controls(line)}\n" for line in lines)
     return f"\n# {title}:\n{text}" if text else ""
 
 
 def _comment(text: str) -> str:
     """Return a text as one comment line, whatever it holds."""
-    return f"# {printable(text)}"
+    return f"# {escape_controls(text)}"

@@ -24,9 +24,9 @@ from iamframe.analysis.plan.deletions import Found
 from iamframe.analysis.plan.resources import PROFILE, Facts, Resource
 from iamframe.analysis.plan.script import unchanged
 from iamframe.checks.policy import RequiredTag
-from iamframe.inventory.columns import is_in, position
+from iamframe.inventory.columns import index_in, is_in
 from iamframe.knowledge.makers import own_tag
-from iamframe.messages.text import counted
+from iamframe.messages.text import pluralize
 
 MOST = 50
 _SIGNS = re.compile(r"[\w.:/=+\-@]", re.ASCII)
@@ -71,7 +71,7 @@ def _stars(findings: list[Found], deleted: set[str], facts: Facts) -> list[Star]
     links = facts.inventory.links
     links = links[~is_in(links["profile_arn"], pd.Series(sorted(deleted), dtype="str"))]
     about = pd.Series([one.resource_arn for one in findings], dtype="str")
-    where = position(about, links["profile_arn"])
+    where = index_in(about, links["profile_arn"])
     roles = [links["role_arn"].iloc[at] if at >= 0 else arn for arn, at in zip(about, where.tolist(), strict=True)]
     links = links[is_in(links["role_arn"], pd.Series(roles, dtype="str"))]
     resources = facts.resources([*about, *roles, *links["profile_arn"]])
@@ -286,7 +286,7 @@ def _block(change: _Change, facts: Facts) -> Block:
         f" and {len(members) - 2} more" if len(members) > 2 else ""
     )
     account = facts.accounts[members[0].account_id]
-    states = "; ".join(f"{one.said}: id {one.id}, {counted(len(one.tags or {}), 'tag')}" for one in guarded.values())
+    states = "; ".join(f"{one.said}: id {one.id}, {pluralize(len(one.tags or {}), 'tag')}" for one in guarded.values())
     return Block(
         members[0].account_id,
         f"Tag {names}",
