@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.inventory import schema
-from iamframe.inventory.columns import concat
+from iamframe.inventory.arrow import concat
 from iamframe.inventory.inventory import Inventory
 
 ACCOUNT = "111122223333"

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.inventory import schema
-from iamframe.inventory.columns import Positions, as_arrow, index_in, is_in
+from iamframe.inventory.arrow import Positions, as_arrow, index_in, is_in
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.views import taggable_resources
 from iamframe.knowledge.surfaces import Fact, known_facts

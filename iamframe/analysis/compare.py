@@ -18,9 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.checks import CHECKS, Result, run_checks
-from iamframe.checks.policy import Policy, read_policy
+from iamframe.checks.tag_policy import Policy, read_policy
 from iamframe.inventory import schema
-from iamframe.inventory.columns import (
+from iamframe.inventory.arrow import (
     Bools,
     Positions,
     Texts,

@@ -20,7 +20,7 @@ from iamframe.checks.coverage import tag_policy
 from iamframe.checks.registry import Evidence
 from iamframe.checks.runner import coverage_of
 from iamframe.inventory import schema
-from iamframe.inventory.columns import Bools, as_arrow, is_in, joined_key
+from iamframe.inventory.arrow import Bools, as_arrow, is_in, joined_key
 from iamframe.inventory.completeness import completeness
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.linking import profile_ids, without_path

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from iamframe.inventory import display
-from iamframe.inventory.columns import joined_key
+from iamframe.inventory.arrow import joined_key
 from iamframe.knowledge.arn import name_of
 from iamframe.messages.text import escape_controls, pluralize
 

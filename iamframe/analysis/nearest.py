@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe.inventory.columns import as_arrow
+from iamframe.inventory.arrow import as_arrow
 
 _ALIKE = 0.5
 

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from iamframe.checks.result import Result
 from iamframe.inventory import schema
-from iamframe.inventory.columns import Bools, Positions, as_arrow, index_in, is_in, joined_key, lookup, lookup_flag
+from iamframe.inventory.arrow import Bools, Positions, as_arrow, index_in, is_in, joined_key, lookup, lookup_flag
 from iamframe.knowledge.names import canonical_key
 from iamframe.messages.text import SEVERITIES
 

@@ -6,10 +6,10 @@ import os
 from collections.abc import Iterable
 
 from iamframe.checks import orphans, names, tags, trust  # isort: skip - in this order they are told
-from iamframe.checks.policy import Policy, read_policy
 from iamframe.checks.registry import CHECKS, Check
 from iamframe.checks.result import Result
 from iamframe.checks.runner import run
+from iamframe.checks.tag_policy import Policy, read_policy
 from iamframe.inventory.inventory import Inventory
 from iamframe.messages.text import SEVERITIES
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from iamframe.checks.registry import Counts, Evidence, Verdicts
-from iamframe.inventory.columns import Bools, is_in
+from iamframe.inventory.arrow import Bools, is_in
 from iamframe.inventory.linking import account_named
 from iamframe.knowledge.operations import (
     ALL,

@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe.inventory.columns import as_arrow, concat, shell_quoted
+from iamframe.inventory.arrow import as_arrow, concat, shell_quoted
 from iamframe.knowledge.operations import NO_VALUE
 
 

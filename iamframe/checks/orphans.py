@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from iamframe.checks import coverage as needs
 from iamframe.checks.findings import command, filters, found
 from iamframe.checks.registry import check
-from iamframe.inventory.columns import as_arrow, concat, index_in, is_in, join_by_group, joined_key, lookup
+from iamframe.inventory.arrow import as_arrow, concat, index_in, is_in, join_by_group, joined_key, lookup
 from iamframe.inventory.linking import account_named, profile_ids, without_path
 
 _CONSUMERS = ("instance", "association", "launch-template", "launch-configuration")

@@ -11,9 +11,9 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from iamframe.checks.policy import Policy
+from iamframe.checks.tag_policy import Policy
 from iamframe.inventory import schema
-from iamframe.inventory.columns import index_in
+from iamframe.inventory.arrow import index_in
 from iamframe.inventory.inventory import Inventory
 from iamframe.messages.text import SEVERITIES
 

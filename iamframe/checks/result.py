@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.checks.coverage import tag_policy
-from iamframe.checks.policy import Policy
 from iamframe.checks.registry import CHECKS, STATUSES
+from iamframe.checks.tag_policy import Policy
 from iamframe.inventory import display, schema, views
 from iamframe.inventory.inventory import Inventory
 from iamframe.messages.text import SEVERITIES, count_complete, pluralize

@@ -10,12 +10,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe.checks.policy import Policy
 from iamframe.checks.registry import CHECKS, STATUSES, Check, Evidence, Need, Verdicts
 from iamframe.checks.result import Result, by_severity
+from iamframe.checks.tag_policy import Policy
 from iamframe.errors import PolicyError, UnknownCheckError
 from iamframe.inventory import schema, views
-from iamframe.inventory.columns import as_arrow, index_in, joined_key, lookup
+from iamframe.inventory.arrow import as_arrow, index_in, joined_key, lookup
 from iamframe.inventory.completeness import completeness
 from iamframe.inventory.inventory import Inventory
 

@@ -13,9 +13,9 @@ import pyarrow.compute as pc
 
 from iamframe.checks import coverage as needs
 from iamframe.checks.findings import command, found, json_text
-from iamframe.checks.policy import RequiredTag
 from iamframe.checks.registry import check
-from iamframe.inventory.columns import (
+from iamframe.checks.tag_policy import RequiredTag
+from iamframe.inventory.arrow import (
     Bools,
     Positions,
     Texts,

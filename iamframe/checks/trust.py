@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from iamframe.checks import coverage as needs
 from iamframe.checks.findings import command, found
 from iamframe.checks.registry import check
-from iamframe.inventory.columns import as_arrow, concat, index_in, lookup
+from iamframe.inventory.arrow import as_arrow, concat, index_in, lookup
 from iamframe.knowledge.trust import read_trust
 
 

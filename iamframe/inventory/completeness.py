@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from iamframe.inventory import schema
-from iamframe.inventory.columns import is_in
+from iamframe.inventory.arrow import is_in
 from iamframe.inventory.inventory import Inventory
 from iamframe.knowledge.operations import ALL, CORE, FLEETS, PROFILE_LIST, ROLE_LISTS, UNKNOWN_REGION, VERSIONS, label
 from iamframe.messages.text import pluralize

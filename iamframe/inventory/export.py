@@ -19,7 +19,7 @@ import pandas as pd
 import pyarrow.compute as pc
 
 from iamframe.errors import ReportError
-from iamframe.inventory.columns import as_arrow, concat
+from iamframe.inventory.arrow import as_arrow, concat
 
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 # Text with apostrophes before a trigger is guarded too, so that taking one off is always right.

@@ -1,6 +1,6 @@
 """The gaps of an inventory: each sentence that merging adds to `gaps`, and the frame.
 
-The gaps of refused requests come from `sources.account`, those of files that cannot be read from `sources.reading`.
+The gaps of refused requests come from `sources.refusals`, those of files that cannot be read from `sources.reading`.
 """
 
 from __future__ import annotations

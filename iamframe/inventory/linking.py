@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe.inventory.columns import Positions, as_arrow, index_in, joined_key, lookup
+from iamframe.inventory.arrow import Positions, as_arrow, index_in, joined_key, lookup
 from iamframe.inventory.schema import REFERENCES
 from iamframe.knowledge.arn import name_of, partition_of
 from iamframe.knowledge.operations import UNKNOWN_ACCOUNT, UNKNOWN_REGION

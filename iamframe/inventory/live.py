@@ -18,7 +18,9 @@ from iamframe.inventory.inventory import Inventory
 from iamframe.knowledge.operations import ACCOUNT_LIST, ALL, ASSUME_ROLE, IDENTITY
 from iamframe.sources.account import AccountReader
 from iamframe.sources.client import Client
-from iamframe.sources.fleet import (
+from iamframe.sources.first_failure import first_failure
+from iamframe.sources.journal import Journal
+from iamframe.sources.members import (
     ORGANIZATION,
     Member,
     active_members,
@@ -28,12 +30,11 @@ from iamframe.sources.fleet import (
     redacted,
     spellings,
 )
-from iamframe.sources.journal import Journal
 from iamframe.sources.progress import Progress, silent
 from iamframe.sources.progress import progress_bars as shown_progress
 from iamframe.sources.records import Account, Answer, CallStats, Gap, LoadPlan, References
 from iamframe.sources.refusals import RequestFailed
-from iamframe.sources.sessions import DEFAULT_REGION, check_regions, first_failure, open_session, source_name
+from iamframe.sources.sessions import DEFAULT_REGION, check_regions, open_session, source_name
 
 if TYPE_CHECKING:
     import boto3

@@ -71,7 +71,7 @@ def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
 def _load_live(source: str, live: dict[str, Any]) -> Inventory:
     # These take as long to import as small files take to load.
     from iamframe.inventory.live import load_account, load_fleet
-    from iamframe.sources.fleet import role_account
+    from iamframe.sources.members import role_account
     from iamframe.sources.sessions import open_session
 
     profile = source.partition(":")[2] or None
@@ -192,7 +192,7 @@ def _note_call(unfinished: Path, sources: list[str], live: dict[str, Any]) -> No
     """Note the sources and options in the folder, or refuse others than it has: their answers must not be mixed."""
     options = {name: value for name, value in live.items() if name not in _NOT_NOTED}
     if not isinstance(options.get("accounts"), (str, os.PathLike, type(None))):
-        from iamframe.sources.fleet import read_members
+        from iamframe.sources.members import read_members
 
         options["accounts"] = [member.account_id for member in read_members(options["accounts"])]
     call = msgspec.json.encode({"sources": sources, "options": options}, enc_hook=str, order="sorted")

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.inventory import schema
-from iamframe.inventory.columns import Bools, Positions, join_by_group
+from iamframe.inventory.arrow import Bools, Positions, join_by_group
 from iamframe.inventory.staging import NAMED, Staging
 from iamframe.knowledge.operations import UNKNOWN_ACCOUNT
 from iamframe.sources.records import TagListing, parsed_time

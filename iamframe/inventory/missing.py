@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe.inventory.columns import Positions
+from iamframe.inventory.arrow import Positions
 from iamframe.inventory.staging import Staging
 from iamframe.knowledge.operations import (
     ALL,

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.inventory import schema
-from iamframe.inventory.columns import (
+from iamframe.inventory.arrow import (
     Bools,
     Positions,
     as_arrow,

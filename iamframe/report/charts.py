@@ -14,7 +14,7 @@ from iamframe.analysis.blind_spots import tagged_counts
 from iamframe.analysis.owners import findings_by_owner
 from iamframe.checks.orphans import unreferenced_profiles
 from iamframe.checks.result import Result
-from iamframe.inventory.columns import Positions, as_arrow, index_in, is_in
+from iamframe.inventory.arrow import Positions, as_arrow, index_in, is_in
 from iamframe.inventory.views import count_tags_known
 from iamframe.knowledge.surfaces import known_facts
 from iamframe.messages.text import SEVERITIES

@@ -14,7 +14,7 @@ from iamframe.checks.registry import CHECKS, STATUSES
 from iamframe.checks.result import Result
 from iamframe.errors import missing_extra
 from iamframe.inventory import schema
-from iamframe.inventory.columns import as_arrow
+from iamframe.inventory.arrow import as_arrow
 from iamframe.inventory.export import TIME_FORMAT
 from iamframe.messages.text import pluralize
 from iamframe.report.mask import MASKED

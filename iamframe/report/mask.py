@@ -37,8 +37,8 @@ import pyarrow.compute as pc
 from iamframe.checks.result import Result, by_severity
 from iamframe.errors import ReportError
 from iamframe.inventory import schema
+from iamframe.inventory.arrow import as_arrow
 from iamframe.inventory.build import joined
-from iamframe.inventory.columns import as_arrow
 from iamframe.knowledge.operations import UNKNOWN_ACCOUNT
 from iamframe.sources.archives import display_path, read_file
 

@@ -18,7 +18,7 @@ from markupsafe import Markup
 from iamframe.analysis.owners import OWNER_TAG, owner_keys
 from iamframe.checks.registry import CHECKS, STATUSES
 from iamframe.checks.result import Result
-from iamframe.inventory.columns import as_arrow
+from iamframe.inventory.arrow import as_arrow
 from iamframe.knowledge.makers import GUESS
 from iamframe.knowledge.names import spell_out as spelled
 from iamframe.messages.text import SEVERITIES

@@ -28,7 +28,7 @@ from iamframe.sources.records import (
     make_decoders,
     tags_or_none,
 )
-from iamframe.sources.refusals import RequestFailed, is_unknown_host
+from iamframe.sources.refusals import RequestFailed, closed_region_gap, is_closed, refused_gap
 
 
 class Indexed(msgspec.Struct):
@@ -69,9 +69,6 @@ _DECODE: dict[str, Callable[[bytes], Any]] = {
     ).decode
     for operation, kind in _ONE.items()
 }
-# Codes of a region that accepts no credentials of the account, mostly because it is not enabled. A permission would
-# not help (General Reference, "Managing AWS Regions").
-_CLOSED = {"AuthFailure", "InvalidClientTokenId", "OptInRequired", "UnrecognizedClientException"}
 
 
 @dataclass
@@ -232,31 +229,11 @@ class Calls:
 
     def note_refused(self, operation: str, refusal: RequestFailed, subject: str = ALL, region: str = GLOBAL) -> None:
         """Note what is unknown because AWS refused an operation."""
-        row = BY_LABEL[operation]
-        if refusal.code in _CLOSED and region not in (GLOBAL, self.client.region):
-            self.gap(operation, subject, *self._closed(region, refusal.code), region)
-            return
-        of = "" if subject == ALL else f" of {subject}"
-        where = "" if region == GLOBAL else f" in {region}"
-        advice = f"allow {row.action}" if refusal.reason == "denied" else "load again"
-        if is_unknown_host(refusal.cause):
-            advice = "no host of that name exists: check whether there is such a region, and the service in it"
-        detail = f"AWS did not answer {operation}{of}{where} ({refusal.code}), so that {row.cost}; {advice}"
-        self.gap(operation, subject, refusal.reason, detail, region)
-
-    def _closed(self, region: str, code: str) -> tuple[str, str]:
-        """Return reason and detail of the gap for a region that accepts no credentials of the account."""
-        unread = f"so that nothing was read there ({code})"
-        advice = "leave it out of the regions that are asked for, or enable it"
-        enabled = self.enabled_regions()
-        if not enabled:
-            detail = f"{region} takes no credentials of the account, {unread}; it is probably not enabled: {advice}"
-            return "unreadable", detail
-        if region not in enabled:
-            return "not_asked", f"{region} is not enabled in the account, {unread}; {advice}"
-        # A session of STS's global endpoint has an old token (IAM User Guide, "Managing AWS STS in an AWS Region").
-        why = "a session of STS's global endpoint is not valid in regions that have to be enabled; take a regional one"
-        return "unreadable", f"{region} is enabled and does not take these credentials, {unread}; {why}"
+        if is_closed(refusal) and region not in (GLOBAL, self.client.region):
+            reason, detail = closed_region_gap(region, refusal.code, self.enabled_regions())
+        else:
+            reason, detail = refusal.reason, refused_gap(refusal, operation, subject, region)
+        self.gap(operation, subject, reason, detail, region)
 
     def note_vanished(self, operation: str, arn: str) -> None:
         """Note that a role or profile was deleted during the load."""

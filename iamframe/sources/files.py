@@ -17,7 +17,7 @@ from msgspec import Raw
 from iamframe.errors import SourceError
 from iamframe.sources import cloudtrail, config, iam, references, shapes, steampipe, terraform
 from iamframe.sources.archives import DENIED, Piece, Unreadable, display_path, pieces
-from iamframe.sources.denied import read_denied
+from iamframe.sources.denied_csv import read_denied
 from iamframe.sources.documents import (
     Value,
     at_place,

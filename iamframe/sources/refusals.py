@@ -1,4 +1,4 @@
-"""Failed requests: an error of boto3 as a reason of `gaps`."""
+"""Failed requests: an error of boto3 becomes the reason and the sentence of a gap."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import socket
 from botocore import exceptions as failures
 
 from iamframe.errors import IamframeError
+from iamframe.knowledge.operations import ALL, BY_LABEL, GLOBAL
 
 # The codes of each reason; other codes that end in "NotFound" are `vanished`, all others `unreadable`.
 _CODES = {
@@ -27,6 +28,11 @@ _EXPIRED = (
     failures.CredentialRetrievalError,
     failures.RefreshWithMFAUnsupportedError,
 )
+
+
+# Error codes by which a region rejects the account's credentials, usually because the region is not enabled. No
+# permission would help (General Reference, "Managing AWS Regions").
+_CLOSED = {"AuthFailure", "InvalidClientTokenId", "OptInRequired", "UnrecognizedClientException"}
 
 
 class RequestFailed(Exception):
@@ -64,3 +70,33 @@ def failure_of(error: Exception) -> RequestFailed:
         why = str(error.kwargs.get("error", "")).rpartition(": ")[2].strip("()'\", ")
         message = f"{message}: {why}" if why else message
     return RequestFailed(reason, type(error).__name__, message, error)
+
+
+def refused_gap(refusal: RequestFailed, operation: str, subject: str = ALL, region: str = GLOBAL) -> str:
+    """Return the sentence of the gap that a failed request leaves: what is unknown now, and what to do."""
+    row = BY_LABEL[operation]
+    of = "" if subject == ALL else f" of {subject}"
+    where = "" if region == GLOBAL else f" in {region}"
+    advice = f"allow {row.action}" if refusal.reason == "denied" else "load again"
+    if is_unknown_host(refusal.cause):
+        advice = "no host of that name exists: check whether there is such a region, and the service in it"
+    return f"AWS did not answer {operation}{of}{where} ({refusal.code}), so that {row.cost}; {advice}"
+
+
+def is_closed(refusal: RequestFailed) -> bool:
+    """Return whether a region may have rejected the credentials because it is not enabled in the account."""
+    return refusal.code in _CLOSED
+
+
+def closed_region_gap(region: str, code: str, enabled: list[str]) -> tuple[str, str]:
+    """Return reason and sentence of the gap for a region that rejects the account's credentials."""
+    unread = f"so that nothing was read there ({code})"
+    advice = "leave it out of the regions that are asked for, or enable it"
+    if not enabled:
+        detail = f"{region} takes no credentials of the account, {unread}; it is probably not enabled: {advice}"
+        return "unreadable", detail
+    if region not in enabled:
+        return "not_asked", f"{region} is not enabled in the account, {unread}; {advice}"
+    # A session of STS's global endpoint has an old token (IAM User Guide, "Managing AWS STS in an AWS Region").
+    why = "a session of STS's global endpoint is not valid in regions that have to be enabled; take a regional one"
+    return "unreadable", f"{region} is enabled and does not take these credentials, {unread}; {why}"

@@ -23,7 +23,7 @@ from iamframe.checks.registry import STATUSES
 from iamframe.checks.result import some
 from iamframe.errors import FilterError, ReportError
 from iamframe.inventory import schema
-from iamframe.inventory.columns import Bools, as_arrow, index_in, is_in, joined_key, lookup_flag
+from iamframe.inventory.arrow import Bools, as_arrow, index_in, is_in, joined_key, lookup_flag
 from iamframe.inventory.inventory import Inventory
 from iamframe.messages.text import SEVERITIES, pluralize
 from iamframe.report.write import write_findings

@@ -22,7 +22,7 @@ from iamframe.checks import Result
 from iamframe.checks.orphans import unreferenced_profiles
 from iamframe.errors import missing_extra
 from iamframe.inventory import views
-from iamframe.inventory.columns import Bools, is_in
+from iamframe.inventory.arrow import Bools, is_in
 from iamframe.inventory.completeness import completeness
 from iamframe.inventory.inventory import Inventory
 from iamframe.knowledge.names import spell_out

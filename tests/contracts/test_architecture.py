@@ -20,8 +20,8 @@ from iamframe.knowledge.operations import OPERATIONS
 
 # The only modules that may load these.
 GATES = {
-    "boto3": {"sources.client", "sources.fleet", "sources.sessions"},
-    "botocore": {"sources.client", "sources.fleet", "sources.refusals", "sources.sessions"},
+    "boto3": {"sources.client", "sources.members", "sources.sessions"},
+    "botocore": {"sources.client", "sources.members", "sources.refusals", "sources.sessions"},
     "duckdb": {"inventory.sql"},
     "distributed": {"inventory.live"},
     "jinja2": {"report.page", "sources.shell"},
@@ -30,7 +30,7 @@ GATES = {
     "ipywidgets": {"ui.widgets"},
     "itables": {"ui.widgets"},
     "click": {"ui.cli"},
-    "tomllib": {"checks.policy", "knowledge.makers", "knowledge.surfaces", "report.translate"},
+    "tomllib": {"checks.tag_policy", "knowledge.makers", "knowledge.surfaces", "report.translate"},
 }
 # What asks the face for an analysis of itself, such as `result.plan()`.
 ASKS_THE_FACE = {"inventory.inventory", "checks.registry"}

@@ -32,7 +32,7 @@ from shapes import (
 )
 
 from iamframe import CHECKS, Inventory, Result, load_files, run_checks, write_report
-from iamframe.checks.policy import read_policy
+from iamframe.checks.tag_policy import read_policy
 from iamframe.errors import SourceError
 from iamframe.inventory import schema
 

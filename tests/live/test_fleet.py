@@ -18,7 +18,7 @@ from iamframe.errors import SourceError
 from iamframe.inventory.live import _LoadOptions
 from iamframe.practice import PracticeAccount
 from iamframe.practice.calls import Answer, Call, Refusal, refusal_answer
-from iamframe.sources.fleet import read_members
+from iamframe.sources.members import read_members
 from iamframe.sources.records import LoadPlan
 
 ROLE = "OrganizationAccountAccessRole"
@@ -315,7 +315,7 @@ def test_an_account_whose_credentials_expire_keeps_its_journal_and_the_rest_goes
 READY = """
 import msgspec
 import iamframe.inventory.live, iamframe.sources.client, iamframe.sources.account
-import iamframe.sources.fleet, iamframe.sources.journal
+import iamframe.sources.members, iamframe.sources.journal
 
 def kinds(base):
     for kind in base.__subclasses__():

@@ -33,7 +33,7 @@ from commands import process, run
 
 import iamframe
 from iamframe.checks import run_checks
-from iamframe.checks.policy import read_policy
+from iamframe.checks.tag_policy import read_policy
 from iamframe.errors import SourceError
 from iamframe.inventory.completeness import completeness
 from iamframe.inventory.inventory import Inventory

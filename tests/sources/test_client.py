@@ -169,7 +169,7 @@ def test_throttling_is_waited_out_and_loses_nothing(account: PracticeAccount) ->
 
 def test_a_marker_that_comes_twice_ends_the_listing_as_cut_short(account: PracticeAccount) -> None:
     class Circling(Client):
-        def ask(self, *_: Any, **__: Any) -> bytes:
+        def call(self, *_: Any, **__: Any) -> bytes:
             return b'{"Roles":[],"Marker":"again","IsTruncated":true}'
 
     mine = Circling(account.session(region_name="us-east-1"), "us-east-1")

@@ -20,7 +20,7 @@ from botocore.awsrequest import AWSResponse
 
 from iamframe.knowledge.operations import OPERATIONS
 from iamframe.sources.client import Client
-from iamframe.sources.fleet import Member, assume_role
+from iamframe.sources.members import Member, assume_role
 from iamframe.sources.refusals import RequestFailed, WriteBlocked
 from iamframe.ui.cli import _run
 

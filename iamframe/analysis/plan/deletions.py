@@ -17,7 +17,7 @@ from iamframe.analysis.plan.script import unchanged, unused
 from iamframe.checks import CHECKS
 from iamframe.checks.orphans import ec2_roles_without_profile
 from iamframe.checks.registry import Remedy
-from iamframe.inventory.columns import as_arrow, index_in, is_in
+from iamframe.inventory.arrow import as_arrow, index_in, is_in
 from iamframe.knowledge.makers import own_tag
 from iamframe.messages.text import pluralize
 

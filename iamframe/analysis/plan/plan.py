@@ -24,7 +24,7 @@ from iamframe.checks import CHECKS
 from iamframe.checks.result import Result
 from iamframe.errors import ReportError
 from iamframe.inventory import schema
-from iamframe.inventory.columns import as_arrow
+from iamframe.inventory.arrow import as_arrow
 from iamframe.messages.text import pluralize
 
 __all__ = ["Plan", "plan"]

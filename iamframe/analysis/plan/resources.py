@@ -15,7 +15,7 @@ import pandas as pd
 from iamframe.analysis.plan.reads import ASKED, asked_first
 from iamframe.checks.result import Result
 from iamframe.errors import PlanError
-from iamframe.inventory.columns import index_in, is_in
+from iamframe.inventory.arrow import index_in, is_in
 from iamframe.knowledge.arn import name_of
 from iamframe.knowledge.makers import GUESS, Maker, known_makers, own_tag
 from iamframe.knowledge.operations import INSTANCES

@@ -23,8 +23,8 @@ from iamframe.analysis.plan.commands import Block, Command, on, tags_json
 from iamframe.analysis.plan.deletions import Found
 from iamframe.analysis.plan.resources import PROFILE, Facts, Resource
 from iamframe.analysis.plan.script import unchanged
-from iamframe.checks.policy import RequiredTag
-from iamframe.inventory.columns import index_in, is_in
+from iamframe.checks.tag_policy import RequiredTag
+from iamframe.inventory.arrow import index_in, is_in
 from iamframe.knowledge.makers import own_tag
 from iamframe.messages.text import pluralize
 

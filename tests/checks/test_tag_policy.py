@@ -12,7 +12,7 @@ from builders import ACCOUNT, dump, load, nested_role, profile, profile_list, ro
 from click.testing import CliRunner
 
 from iamframe import IamframeError, run_checks
-from iamframe.checks.policy import Accepted, Policy, RequiredTag, read_policy
+from iamframe.checks.tag_policy import Accepted, Policy, RequiredTag, read_policy
 from iamframe.errors import PolicyError
 from iamframe.knowledge.makers import Maker
 from iamframe.ui.cli import app
