@@ -17,7 +17,7 @@ from iamframe.inventory.build import build_inventory
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.load import is_live, load
 from iamframe.inventory.schema import EVENTS, LIVES, shows
-from iamframe.knowledge.arn import Query, parse_query, partition_of
+from iamframe.knowledge.arn import ROLE_TYPE, Query, parse_query, partition_of
 from iamframe.knowledge.operations import IDENTITY
 from iamframe.sources.cloudtrail import (
     ACTIONS,
@@ -25,7 +25,6 @@ from iamframe.sources.cloudtrail import (
     DELETE,
     HOMES,
     LOOKUP,
-    ROLE,
     LookupPage,
     event_of,
     is_of_iam,
@@ -129,7 +128,7 @@ def events_of(*sources: Inventory | boto3.Session | str | os.PathLike[str], name
         read = _read(sources, name)
     asked, events = parse_query(name), read.events
     mine = _named(events, asked, "resource", events["resource_type"])
-    if asked.kind in (None, ROLE):
+    if asked.kind in (None, ROLE_TYPE):
         mine |= _named(events, asked, "related", None)
     found = events[mine | _of_id(events, asked.text, read.arns_of(asked.text))]
     return found.sort_values(["account_id", "event_order"], ignore_index=True)
@@ -216,7 +215,7 @@ def _lives(events: pd.DataFrame) -> pd.DataFrame:
     done = events[events["error_code"].isna() & events["resource_name"].notna()]
     linked = done[done["related_name"].notna()]
     held = linked.assign(
-        resource_type=ROLE,
+        resource_type=ROLE_TYPE,
         resource_name=linked["related_name"],
         resource_arn=linked["related_arn"],
         resource_id=np.nan,

@@ -21,7 +21,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.inventory import schema
-from iamframe.sources.cloudtrail import ADD, CHANGE, CREATE, DELETE, PROFILE, REMOVE, ROLE, Event
+from iamframe.knowledge.arn import PROFILE_TYPE, ROLE_TYPE
+from iamframe.sources.cloudtrail import ADD, CHANGE, CREATE, DELETE, REMOVE, Event
 
 _RANKS = {CREATE: 0, ADD: 1, CHANGE: 2, REMOVE: 3, DELETE: 4}
 # The search for an order ends after so many dead ends, and does not begin for more events: no script needs more.
@@ -72,7 +73,10 @@ def event_table(events: Mapping[str, Iterable[Event]], roles: pa.Table, profiles
     for account in sorted(events):
         unique = {event.event_id: event for event in sorted(events[account], reverse=True)}
         names = {name.casefold() for e in unique.values() for name in (e.resource_name, e.related_name) if name}
-        known = {**_known(account, names, roles, "role", ROLE), **_known(account, names, profiles, "profile", PROFILE)}
+        known = {
+            **_known(account, names, roles, "role", ROLE_TYPE),
+            **_known(account, names, profiles, "profile", PROFILE_TYPE),
+        }
         ordered = in_order(unique.values(), {key: one.created_at for key, one in known.items()})
         rows += [
             {
@@ -120,7 +124,7 @@ def _step(event: Event) -> _Step | None:
     linked = action in (ADD, REMOVE)
     if event.error_code or not event.resource_name or (linked and not event.related_name):
         return None
-    role = (ROLE, event.related_name.casefold()) if linked else _ANY_ROLE
+    role = (ROLE_TYPE, event.related_name.casefold()) if linked else _ANY_ROLE
     return _Step(event, action, (kind, event.resource_name.casefold()), role)
 
 
@@ -195,7 +199,7 @@ class _Timeline:
             keys = {key for step in part for key in step.keys}
             state = _State(
                 {key: self.exists[key, at] for key in keys},
-                {key: self._held(key, at) for key in keys if key[0] == PROFILE},
+                {key: self._held(key, at) for key in keys if key[0] == PROFILE_TYPE},
             )
             part = _accepted_order(part, state) or part
         for step in part:
@@ -312,7 +316,7 @@ def _identified(ordered: Iterable[Event], known: Mapping[Key, Known]) -> Iterato
         succeeded = not event.error_code
         if succeeded and action == CREATE:
             current[key] = (event.resource_arn or None, event.resource_id or None)
-        related = (ROLE, event.related_name.casefold())
+        related = (ROLE_TYPE, event.related_name.casefold())
         yield event, identity(key, event.at), identity(related, event.at) if event.related_name else (None, None)
         if succeeded and action == DELETE:
             current.pop(key, None)

@@ -8,6 +8,8 @@ from functools import cache
 from typing import NamedTuple
 
 _ARN = re.compile(r"(?is)arn:(?P<partition>[^:]*):(?:iam|sts):[^:]*:(?P<account>[^:]*):(?P<resource>.+)")
+# The types of resources, as the frames write them.
+ROLE_TYPE, PROFILE_TYPE = "role", "instance-profile"
 _KINDS = {"role": "role", "instance-profile": "instance-profile", "assumed-role": "role"}
 
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Raw
 
+from iamframe.knowledge.arn import PROFILE_TYPE, ROLE_TYPE
 from iamframe.sources.archives import Unreadable
 from iamframe.sources.documents import BROKEN, keys_of, sentence_of
 from iamframe.sources.records import Answer, State, make_decoders, parsed_time
@@ -33,7 +34,6 @@ _HOME_REGIONS = frozenset(HOMES.values())
 _RECORD_KEYS = frozenset(("eventID", "eventTime", "eventSource"))
 # The number of items whose keys are examined, to tell these lists from lists of other services.
 _EXAMINED = 20
-ROLE, PROFILE = "role", "instance-profile"
 CREATE, DELETE, ADD, REMOVE, CHANGE = "create", "delete", "add", "remove", "change"
 
 
@@ -45,24 +45,24 @@ class Action(NamedTuple):
 
 
 ACTIONS = {
-    "CreateRole": Action(ROLE, CREATE),
-    "CreateServiceLinkedRole": Action(ROLE, CREATE),
-    "DeleteRole": Action(ROLE, DELETE),
+    "CreateRole": Action(ROLE_TYPE, CREATE),
+    "CreateServiceLinkedRole": Action(ROLE_TYPE, CREATE),
+    "DeleteRole": Action(ROLE_TYPE, DELETE),
     # It requests a deletion, which IAM makes later or not at all (IAM API Reference, DeleteServiceLinkedRole).
-    "DeleteServiceLinkedRole": Action(ROLE, CHANGE),
-    "UpdateRole": Action(ROLE, CHANGE),
-    "UpdateRoleDescription": Action(ROLE, CHANGE),
-    "UpdateAssumeRolePolicy": Action(ROLE, CHANGE),
-    "PutRolePermissionsBoundary": Action(ROLE, CHANGE),
-    "DeleteRolePermissionsBoundary": Action(ROLE, CHANGE),
-    "TagRole": Action(ROLE, CHANGE),
-    "UntagRole": Action(ROLE, CHANGE),
-    "CreateInstanceProfile": Action(PROFILE, CREATE),
-    "DeleteInstanceProfile": Action(PROFILE, DELETE),
-    "AddRoleToInstanceProfile": Action(PROFILE, ADD),
-    "RemoveRoleFromInstanceProfile": Action(PROFILE, REMOVE),
-    "TagInstanceProfile": Action(PROFILE, CHANGE),
-    "UntagInstanceProfile": Action(PROFILE, CHANGE),
+    "DeleteServiceLinkedRole": Action(ROLE_TYPE, CHANGE),
+    "UpdateRole": Action(ROLE_TYPE, CHANGE),
+    "UpdateRoleDescription": Action(ROLE_TYPE, CHANGE),
+    "UpdateAssumeRolePolicy": Action(ROLE_TYPE, CHANGE),
+    "PutRolePermissionsBoundary": Action(ROLE_TYPE, CHANGE),
+    "DeleteRolePermissionsBoundary": Action(ROLE_TYPE, CHANGE),
+    "TagRole": Action(ROLE_TYPE, CHANGE),
+    "UntagRole": Action(ROLE_TYPE, CHANGE),
+    "CreateInstanceProfile": Action(PROFILE_TYPE, CREATE),
+    "DeleteInstanceProfile": Action(PROFILE_TYPE, DELETE),
+    "AddRoleToInstanceProfile": Action(PROFILE_TYPE, ADD),
+    "RemoveRoleFromInstanceProfile": Action(PROFILE_TYPE, REMOVE),
+    "TagInstanceProfile": Action(PROFILE_TYPE, CHANGE),
+    "UntagInstanceProfile": Action(PROFILE_TYPE, CHANGE),
 }
 
 _NULL = Raw(b"null")
@@ -194,7 +194,7 @@ def event_of(record: TrailRecord) -> tuple[str | None, Event]:
     identity = _identity(record.user_identity) or _Identity()
     request = _request(record.request_parameters) or _Request()
     response = _response(record.response_elements) or _Response()
-    of_role = ACTIONS[name].resource_type == ROLE
+    of_role = ACTIONS[name].resource_type == ROLE_TYPE
     created = (response.role if of_role else response.instance_profile) or _Created()
     keys = [tag.key for tag in request.tags or ()] or request.tag_keys or []
     return record.recipient_account_id or identity.account_id, Event(

@@ -31,7 +31,7 @@ from iamframe.sources.records import (
 )
 from iamframe.sources.shapes import ROWS, Document, list_of, shape
 
-ROLE, PROFILE = "AWS::IAM::Role", "AWS::IAM::InstanceProfile"
+_ROLE, _PROFILE = "AWS::IAM::Role", "AWS::IAM::InstanceProfile"
 
 
 class Item(msgspec.Struct, gc=False, rename="camel"):
@@ -132,7 +132,7 @@ def _keep_items(document: Document, key: str) -> Iterable[Answer]:
 
 def _keep(document: Document, items: list[tuple[str, Item]]) -> Iterable[Answer]:
     """Keep the items of roles and profiles until all files are read: a later file may hold a later capture."""
-    of_iam = [(place, item) for place, item in items if item.resource_type in (ROLE, PROFILE)]
+    of_iam = [(place, item) for place, item in items if item.resource_type in (_ROLE, _PROFILE)]
     if not of_iam:
         raise Unreadable("holds no AWS Config item of a role or instance profile")
     for place, item in of_iam:
@@ -146,7 +146,7 @@ def config_answers(reading: Reading) -> list[tuple[Piece, Answer]]:
     found: dict[tuple[str, str, str | None], tuple[Piece, Answer]] = {}
     for document, place, item in _latest(reading.kept(Recorded)):
         with reading.gap_if_unreadable(document.piece, f"{place}.configuration"):
-            record = _role(item) if item.resource_type == ROLE else _profile(item)
+            record = _role(item) if item.resource_type == _ROLE else _profile(item)
             reading.has_read = True
             (account,) = accounts_in([record])
             if account:

@@ -31,7 +31,7 @@ from iamframe.sources.records import (
 )
 from iamframe.sources.shapes import ROWS, Document, list_of, shape
 
-ROLE, PROFILE = "aws_iam_role", "aws_iam_instance_profile"
+_ROLE, _PROFILE = "aws_iam_role", "aws_iam_instance_profile"
 _PROFILE_COLUMNS = {"instance_profile_name", "instance_profile_id", "roles"}
 _ROLE_COLUMNS = {"role_id", "name", "assume_role_policy", "assume_role_policy_std", "instance_profile_arns"}
 # Columns that only GetRole gives: Steampipe lists roles with ListRoles, which has none of them.
@@ -82,9 +82,9 @@ def query(document: Document) -> Iterable[Answer]:
     if "arn" not in columns:
         raise Unreadable("holds rows without `arn`, which iamframe needs; add it to the Steampipe query")
     if columns & _PROFILE_COLUMNS:
-        return [document.answer(f"steampipe:{PROFILE}", _profiles(_rows(document, _ProfileRow)))]
+        return [document.answer(f"steampipe:{_PROFILE}", _profiles(_rows(document, _ProfileRow)))]
     if columns & _ROLE_COLUMNS:
-        return [document.answer(f"steampipe:{ROLE}", _roles(_rows(document, _RoleRow)))]
+        return [document.answer(f"steampipe:{_ROLE}", _roles(_rows(document, _RoleRow)))]
     raise Unreadable("holds rows that are neither of aws_iam_role nor of aws_iam_instance_profile")
 
 

@@ -19,7 +19,7 @@ from iamframe.sources.documents import BROKEN, sentence_of
 from iamframe.sources.records import Answer, Boundary, Count, GotProfile, NestedRole, Role, Tag
 from iamframe.sources.shapes import Document, shape
 
-ROLE, PROFILE = "aws_iam_role", "aws_iam_instance_profile"
+_ROLE, _PROFILE = "aws_iam_role", "aws_iam_instance_profile"
 
 
 class _Instance(msgspec.Struct, gc=False):
@@ -138,9 +138,9 @@ def _answers(document: Document, operation: str, managed: Iterable[_Managed]) ->
     profiles: list[GotProfile] = []
     for resource in managed:
         with document.reading.gap_if_unreadable(document.piece, resource.address):
-            if resource.type == ROLE:
+            if resource.type == _ROLE:
                 roles.append(_role(resource))
-            elif resource.type == PROFILE:
+            elif resource.type == _PROFILE:
                 profiles.append(_profile(resource))
     document.reading.has_read = True
     yield document.answer(operation, roles)

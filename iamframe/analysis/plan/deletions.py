@@ -12,12 +12,13 @@ import pandas as pd
 import pyarrow.compute as pc
 
 from iamframe.analysis.plan.commands import Block, Command, on, tags_json
-from iamframe.analysis.plan.resources import PROFILE, Facts, Resource
+from iamframe.analysis.plan.resources import Facts, Resource
 from iamframe.analysis.plan.script import unchanged, unused
 from iamframe.checks import CHECKS
 from iamframe.checks.orphans import ec2_roles_without_profile
 from iamframe.checks.registry import Remedy
 from iamframe.inventory.arrow import as_arrow, index_in, is_in
+from iamframe.knowledge.arn import PROFILE_TYPE
 from iamframe.knowledge.makers import own_tag
 from iamframe.messages.text import pluralize
 
@@ -63,7 +64,9 @@ def _users(resources: dict[str, Resource], facts: Facts) -> dict[str, str]:
     unknown = references[references["profile_arn"].isna()]
     parts = pc.extract_regex(pc.utf8_lower(as_arrow(unknown["named"])), _ELSEWHERE)
     places = {
-        (one.account_id, one.name.lower()): one.arn for one in resources.values() if one.kind == PROFILE and one.name
+        (one.account_id, one.name.lower()): one.arn
+        for one in resources.values()
+        if one.kind == PROFILE_TYPE and one.name
     }
     elsewhere = [
         places.get((part["account"], part["name"])) if part is not None else None for part in parts.to_pylist()

@@ -16,11 +16,10 @@ from iamframe.analysis.plan.reads import ASKED, asked_first
 from iamframe.checks.result import Result
 from iamframe.errors import PlanError
 from iamframe.inventory.arrow import index_in, is_in
-from iamframe.knowledge.arn import name_of
+from iamframe.knowledge.arn import PROFILE_TYPE, ROLE_TYPE, name_of
 from iamframe.knowledge.makers import GUESS, Maker, known_makers, own_tag
 from iamframe.knowledge.operations import INSTANCES
 
-PROFILE, ROLE = "instance-profile", "role"
 # Account ids, names, paths and unique ids as IAM has them (API Reference, data types). What is of another form was
 # masked, shortened or made up, and a command that carries it would be about something else.
 _ARN = re.compile(
@@ -66,7 +65,7 @@ class Resource:
     def state(self) -> str:
         """What the guard of a script must read: id, ids of the roles of a profile, tags, as compact JSON in ASCII."""
         tags = sorted((self.tags or {}).items())
-        return json.dumps([self.id, *([self.roles] if self.kind == PROFILE else []), tags], separators=(",", ":"))
+        return json.dumps([self.id, *([self.roles] if self.kind == PROFILE_TYPE else []), tags], separators=(",", ":"))
 
     @property
     def last_use(self) -> str:
@@ -79,7 +78,7 @@ class Resource:
     @property
     def said(self) -> str:
         """What it is called in a sentence."""
-        return f"the {'role' if self.kind == ROLE else 'profile'} {self.name}"
+        return f"the {'role' if self.kind == ROLE_TYPE else 'profile'} {self.name}"
 
 
 @dataclass(frozen=True)
@@ -157,10 +156,10 @@ class Facts:
         tags = self._tags(wanted)
         untaggable = set(pairs["profile_arn"][pairs["untagged_expected"] & is_in(pairs["profile_arn"], wanted)])
         found = {}
-        for kind, frame, side in ((ROLE, inventory.roles, "role"), (PROFILE, inventory.profiles, "profile")):
+        for kind, frame, side in ((ROLE_TYPE, inventory.roles, "role"), (PROFILE_TYPE, inventory.profiles, "profile")):
             rows = frame[is_in(frame[f"{side}_arn"], wanted)]
             rows = rows.rename(columns={f"{side}_{name}": name for name in _TEXTS}).fillna(dict.fromkeys(_TEXTS, ""))
-            held = self._held(rows["arn"]) if kind == PROFILE else {}
+            held = self._held(rows["arn"]) if kind == PROFILE_TYPE else {}
             for row in rows.to_dict("records"):
                 arn = row["arn"]
                 maker, is_sure = self._made_by.get(arn, (None, False))

@@ -11,7 +11,8 @@ from itertools import count
 
 from iamframe.analysis.plan.commands import Block, Command, on
 from iamframe.analysis.plan.reads import functions
-from iamframe.analysis.plan.resources import PROFILE, AccountFacts, Resource
+from iamframe.analysis.plan.resources import AccountFacts, Resource
+from iamframe.knowledge.arn import PROFILE_TYPE
 from iamframe.messages.text import escape_controls, pluralize
 from iamframe.sources import shell
 from iamframe.version import __version__
@@ -27,7 +28,7 @@ _STATE = {
 def unchanged(resource: Resource) -> Command:
     """Return the check that a resource still has the id, the role and the tags that were read."""
     command = on(resource, "get", output="text", query=_STATE[resource.kind])
-    function = "profile_is" if resource.kind == PROFILE else "role_is"
+    function = "profile_is" if resource.kind == PROFILE_TYPE else "role_is"
     return Command(resource, "check", command, shlex.join((function, resource.name, resource.state)))
 
 
@@ -124,7 +125,7 @@ def _or_put_back(taken: Command, last: Command) -> str:
 
 
 def _what(resource: Resource) -> str:
-    return f"{'profile' if resource.kind == PROFILE else 'role'} {resource.name}"
+    return f"{'profile' if resource.kind == PROFILE_TYPE else 'role'} {resource.name}"
 
 
 def _listed(title: str, lines: Iterable[str]) -> str:

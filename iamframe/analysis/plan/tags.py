@@ -21,10 +21,11 @@ import pandas as pd
 
 from iamframe.analysis.plan.commands import Block, Command, on, tags_json
 from iamframe.analysis.plan.deletions import Found
-from iamframe.analysis.plan.resources import PROFILE, Facts, Resource
+from iamframe.analysis.plan.resources import Facts, Resource
 from iamframe.analysis.plan.script import unchanged
 from iamframe.checks.tag_policy import RequiredTag
 from iamframe.inventory.arrow import index_in, is_in
+from iamframe.knowledge.arn import PROFILE_TYPE
 from iamframe.knowledge.makers import own_tag
 from iamframe.messages.text import pluralize
 
@@ -84,7 +85,7 @@ def _stars(findings: list[Found], deleted: set[str], facts: Facts) -> list[Star]
     for one, role in zip(findings, roles, strict=True):
         key = role if role in resources else one.resource_arn
         resource = resources[key]
-        star = stars.setdefault(key, Star(None, [resource]) if resource.kind == PROFILE else Star(resource))
+        star = stars.setdefault(key, Star(None, [resource]) if resource.kind == PROFILE_TYPE else Star(resource))
         star.findings.append(one)
     return list(stars.values())
 
@@ -166,7 +167,7 @@ class _Change:
 
     def _to_profile(self, one: Found) -> None:
         profile = self.members.get(one.resource_arn)
-        if profile is None or profile.kind != PROFILE:
+        if profile is None or profile.kind != PROFILE_TYPE:
             return
         role = self.star.role
         if role and role.tags is None:
@@ -311,7 +312,7 @@ def _tagging(one: Resource, tags: _Tags) -> Command:
 
 def _replaced(one: Resource, tags: _Tags) -> list[str]:
     """Return a sentence per value that the other side's value replaces."""
-    other = "role" if one.kind == PROFILE else "profile"
+    other = "role" if one.kind == PROFILE_TYPE else "profile"
     return [
         f"on {one.said} the {other}'s {key}={value!r} takes the place of {one.own_tags[key]!r}"
         for key, value in tags.items()
