@@ -68,7 +68,7 @@ def without(frame: pd.DataFrame, *columns: str) -> list[tuple[Any, ...]]:
 # Nothing but iamframe's own errors
 
 
-@searching(40, ci=10)
+@searching(40, ci=6)
 @given(files=broken_worlds())
 def test_broken_files_are_loaded_and_checked_or_refused_in_one_sentence(files: dict[str, bytes]) -> None:
     with folder_of(files) as folder:
@@ -82,7 +82,7 @@ def test_broken_files_are_loaded_and_checked_or_refused_in_one_sentence(files: d
     rests_on_what_is_known(result)
 
 
-@searching(15, ci=8)
+@searching(15, ci=5)
 @given(files=broken_worlds())
 def test_a_report_of_broken_files_is_written(files: dict[str, bytes]) -> None:
     with folder_of(files) as folder:
@@ -326,7 +326,7 @@ LINKLESS = replaced(
 )
 
 
-@searching(25, ci=8)
+@searching(25, ci=5)
 @given(worlds=less_known())
 @example(worlds=(REFERENCES, REFERENCES | {f"{ONE}/profiles.json": profile_list(NextToken="t")}))
 @example(worlds=({DUMP: EVERYTHING[DUMP]}, {DUMP: LINKLESS}))
@@ -394,7 +394,7 @@ def copied(name: str) -> str:
     return f"{folder}/{last}.copy{suffix}".lstrip("/")
 
 
-@searching(25, ci=8)
+@searching(25, ci=5)
 @given(files=broken_worlds(most=2), data=st.data())
 def test_a_file_that_is_named_twice_or_copied_changes_nothing_but_counts_and_the_names_in_gaps(
     files: dict[str, bytes], data: st.DataObject
