@@ -657,7 +657,7 @@ def lost(folder: Path, texts: list[str]) -> str | None:
 def test_whatever_stands_in_a_field_nothing_else_is_lost_and_nothing_is_raised(tmp_path: Path, shape: str) -> None:
     write(tmp_path, GOOD)
     spoils = dict(spoilt(SHAPES[shape]))
-    assert len(spoils) > 5
+    assert spoils
     if lost(tmp_path, [text for texts in spoils.values() for text in texts]):
         # Together they tell only that something went wrong.
         assert {path: problem for path, texts in spoils.items() if (problem := lost(tmp_path, texts))} == {}
