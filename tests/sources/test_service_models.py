@@ -274,7 +274,7 @@ def test_the_role_of_a_member_is_assumed_by_no_other_request(
 
 def test_each_attempt_is_looked_at(server: Recorder) -> None:
     client = Client(boto3.Session(), "us-east-1")
-    client = client.boto3_client("iam")
+    iam = client.boto3_client("iam")
     seen: list[str] = []
 
     def changing(request: Any, **_: Any) -> AWSResponse | None:
@@ -284,7 +284,7 @@ def test_each_attempt_is_looked_at(server: Recorder) -> None:
         request.body = request.body.replace(b"ListRoles" if isinstance(request.body, bytes) else "ListRoles", "x")
         return None
 
-    client.meta.events.register("before-send", changing)
+    iam.meta.events.register("before-send", changing)
     with pytest.raises(WriteBlocked):
         client.call("iam", "ListRoles")
     assert len(seen) == 2
