@@ -30,8 +30,7 @@ from iamframe.sources.members import (
     redacted,
     spellings,
 )
-from iamframe.sources.progress import Progress, silent
-from iamframe.sources.progress import progress_bars as shown_progress
+from iamframe.sources.progress import Progress, progress_bars, silent
 from iamframe.sources.records import Account, Answer, CallStats, Gap, LoadPlan, References
 from iamframe.sources.refusals import RequestFailed
 from iamframe.sources.sessions import DEFAULT_REGION, check_regions, open_session, source_name
@@ -95,7 +94,7 @@ def load_account(
     """
     plan = _plan(regions, references, role_details, tag_index, workers, rate)
     options = _LoadOptions(plan, workers, rate, profile=source.partition(":")[2] or None)
-    with shown_progress(progress) as show:
+    with progress_bars(progress) as show:
         answers = _answers(session or open_session(), options, source, journal, show)
     return build_inventory(answers, [source])
 
@@ -164,7 +163,7 @@ def load_fleet(
             # Accounts with a profile of their own still load; each of the others reports the error.
             if not any(member.profile for member in active):
                 raise
-    with shown_progress(progress) as show:
+    with progress_bars(progress) as show:
         loaded = _load_all(active, options, executor, show)
     for one in loaded:
         # The same call resumes from the journals, so such an account is not given up.
