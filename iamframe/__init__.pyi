@@ -22,9 +22,9 @@ from .checks import Result as Result
 from .checks import run_checks as run_checks
 from .errors import IamframeError as IamframeError
 from .inventory.display import table as table
+from .inventory.fleet import load_fleet as load_fleet
 from .inventory.inventory import Inventory as Inventory
 from .inventory.live import load_account as load_account
-from .inventory.live import load_fleet as load_fleet
 from .inventory.load import load as load
 from .inventory.load import load_files as load_files
 from .inventory.load import load_sample as load_sample

@@ -70,7 +70,8 @@ def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
 
 def _load_live(source: str, live: dict[str, Any]) -> Inventory:
     # These take as long to import as small files take to load.
-    from iamframe.inventory.live import load_account, load_fleet
+    from iamframe.inventory.fleet import load_fleet
+    from iamframe.inventory.live import load_account
     from iamframe.sources.members import role_account
     from iamframe.sources.sessions import open_session
 

@@ -29,7 +29,7 @@ GATES = {
         "sources.sessions",
     },
     "duckdb": {"inventory.sql"},
-    "distributed": {"inventory.live"},
+    "distributed": {"inventory.fleet"},
     "jinja2": {"report.page", "sources.shell"},
     "matplotlib": {"ui.plots"},
     "xlsxwriter": {"report.excel"},

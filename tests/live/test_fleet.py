@@ -15,7 +15,7 @@ from accounts import same
 
 import iamframe
 from iamframe.errors import SourceError
-from iamframe.inventory.live import _LoadOptions
+from iamframe.inventory.live import LoadOptions
 from iamframe.practice import PracticeAccount
 from iamframe.practice.calls import Answer, Call, Refusal, refusal_answer
 from iamframe.sources.members import read_members
@@ -210,7 +210,7 @@ def test_an_external_id_that_aws_quotes_is_written_nowhere(
         load([good], external_id=secret)
     assert "Value '…' at 'externalId'" in str(caught.value)
     assert "s3cret" not in str(caught.value)
-    assert "s3cret" not in repr(_LoadOptions(LoadPlan(), 8, None, ROLE, secret))
+    assert "s3cret" not in repr(LoadOptions(LoadPlan(), 8, None, ROLE, secret))
     inventory.save(tmp_path / "snap")
     assert not any(b"s3cret" in file.read_bytes() for file in tmp_path.rglob("*.*"))
 
@@ -241,7 +241,7 @@ def test_credentials_are_met_once_where_some_accounts_have_a_profile(
 ) -> None:
     (member,) = members(organization, 1)
     met = []
-    monkeypatch.setattr("iamframe.inventory.live._prime_credentials", lambda options: met.append(options.profile))
+    monkeypatch.setattr("iamframe.inventory.fleet._prime_credentials", lambda options: met.append(options.profile))
     load([member, {"account_id": "999999999999", "profile": "nope"}])
     assert met == [None]
 
@@ -314,7 +314,7 @@ def test_an_account_whose_credentials_expire_keeps_its_journal_and_the_rest_goes
 
 READY = """
 import msgspec
-import iamframe.inventory.live, iamframe.sources.client, iamframe.sources.account
+import iamframe.inventory.fleet, iamframe.sources.client, iamframe.sources.account
 import iamframe.sources.members, iamframe.sources.journal
 
 def kinds(base):

@@ -1,0 +1,250 @@
+"""Many live accounts, through a role in each, into one `Inventory`."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from iamframe.errors import ExpiredError, IamframeError, SourceError, StoreError
+from iamframe.inventory.build import build_inventory, joined
+from iamframe.inventory.inventory import Inventory
+from iamframe.inventory.live import LoadOptions, load_plan, open_client, read_answers
+from iamframe.knowledge.operations import ACCOUNT_LIST, ALL, ASSUME_ROLE, IDENTITY
+from iamframe.sources.first_failure import first_failure
+from iamframe.sources.members import (
+    ORGANIZATION,
+    Member,
+    active_members,
+    assume_role,
+    members_of_organization,
+    read_members,
+    redacted,
+)
+from iamframe.sources.progress import Progress, progress_bars, silent
+from iamframe.sources.records import Account, Answer, CallStats, Gap, References
+from iamframe.sources.refusals import RequestFailed
+from iamframe.sources.sessions import open_session, source_name
+
+if TYPE_CHECKING:
+    import boto3
+
+
+def load_fleet(
+    accounts: str | os.PathLike[str] | Iterable[Any],
+    *,
+    role_name: str | None = None,
+    external_id: str | None = None,
+    profile: str | None = None,
+    executor: Executor | None = None,
+    regions: Literal["all"] | Iterable[str] = "all",
+    references: bool | References = "all",
+    role_details: bool = False,
+    tag_index: bool = False,
+    workers: int = 8,
+    rate: float | None = None,
+    progress: bool | Progress | None = None,
+    journals: str | os.PathLike[str] | None = None,
+) -> Inventory:
+    """Load several live accounts, assuming a role in each.
+
+    If one account fails, the others still load: the account has its row in `accounts`, and `gaps` says why.
+
+    Parameters
+    ----------
+    accounts
+        `"org"` for all active accounts of the caller's organisation (Organizations ListAccounts), a CSV file, a
+        DataFrame, or an iterable of ids or mappings, with `account_id`, `account_name` and, where they differ between
+        accounts, `role_name`, `external_id`, `profile`.
+    role_name
+        Name (with its path) of the role to assume in each; without one, each account's own profile is used directly.
+    external_id
+        External id that the roles require; it is never written to a file.
+    profile
+        Profile of the AWS configuration whose credentials assume the roles; by default the environment's credentials.
+    executor
+        Any `concurrent.futures.Executor`, such as Dask's `client.get_executor(pure=False)`; by default eight threads.
+        It receives ids and names, never keys.
+    workers
+        Requests in flight per account.
+    journals
+        A folder with a journal per account, so that an interrupted load resumes.
+
+    The other parameters are those of `load_account`.
+
+    Raises
+    ------
+    SourceError
+        If the accounts cannot be listed, or none of them could be read; or if an option is invalid.
+    StoreError
+        If the disk of the journals is full; their answers are kept.
+    """
+    plan = load_plan(regions, references, role_details, tag_index, workers, rate)
+    folder = os.fspath(journals) if journals else None
+    options = LoadOptions(plan, workers, rate, role_name, external_id, profile, folder)
+    # A DataFrame would compare cell by cell.
+    is_organization = isinstance(accounts, str) and accounts == ORGANIZATION
+    members = _organization(options) if is_organization else read_members(accounts)
+    active = active_members(members)
+    # Remote workers may hold other credentials.
+    if not is_organization and executor is None and not all(member.profile for member in active):
+        try:
+            _prime_credentials(options)
+        except SourceError:
+            # Accounts with a profile of their own still load; each of the others reports the error.
+            if not any(member.profile for member in active):
+                raise
+    with progress_bars(progress) as show:
+        loaded = _load_all(active, options, executor, show)
+    for one in loaded:
+        # The same call resumes from the journals, so such an account is not given up.
+        if journals and one.resumable is not None:
+            raise one.resumable(one.sentence)
+    failed = [one.sentence for one in loaded if one.sentence is not None]
+    if len(failed) == len(active):
+        first = f"; the first: {failed[0]}" if failed else ""
+        raise SourceError(f"none of the {len(active):,} account{'' if len(active) == 1 else 's'} could be read{first}")
+    left_out = [
+        _unread_account(member, f"the account {member.account_id} is {member.status} and cannot be read", "denied")
+        for member in members
+        if member not in active
+    ]
+    return joined([*(one.inventory for one in loaded), *left_out], [source_name(profile)])
+
+
+def _organization(options: LoadOptions) -> list[Member]:
+    source = source_name(options.profile)
+    if not options.role_name:
+        raise SourceError(
+            f"{source}: the accounts of an organisation are read through a role in each; name it with --assume-role "
+            "(role_name), such as OrganizationAccountAccessRole"
+        )
+    try:
+        return members_of_organization(open_client(open_session(options.profile), options, source))
+    except RequestFailed as refusal:
+        if refusal.code == "AWSOrganizationsNotInUseException":
+            raise SourceError(
+                f"{source}: the account is in no organisation; name a CSV of accounts with --accounts FILE"
+            ) from refusal.cause
+        if refusal.code.startswith("AccessDenied") and refusal.operation in (ACCOUNT_LIST, IDENTITY):
+            raise SourceError(
+                f"{source}: may not list the accounts of the organisation ({refusal.code}); allow "
+                "organizations:ListAccounts, ask from the management or a delegated account, or name a CSV of accounts"
+            ) from refusal.cause
+        raise first_failure(refusal, source, options.profile) from refusal.cause
+
+
+def _prime_credentials(options: LoadOptions) -> None:
+    """Get the credentials that assume the roles, once for all accounts: an MFA code serves once."""
+    source = source_name(options.profile)
+    try:
+        open_client(open_session(options.profile), options, source).call("sts", IDENTITY)
+    except RequestFailed as refusal:
+        # A caller without GetCallerIdentity may still assume roles.
+        if refusal.operation != IDENTITY or not refusal.code.startswith("AccessDenied"):
+            raise first_failure(refusal, source, options.profile) from refusal.cause
+
+
+# The errors after which a load goes on from its journal, and the reason of the gap.
+_RESUMABLE: dict[type[IamframeError], str] = {StoreError: "unreadable", ExpiredError: "expired"}
+
+
+@dataclass(frozen=True, slots=True)
+class _LoadResult:
+    """One account's inventory, and the sentence that says why it has no rows.
+
+    It carries no exception: the cause of one may not survive the way back from a worker.
+    """
+
+    inventory: Inventory
+    sentence: str | None = None
+    # One of `_RESUMABLE`.
+    resumable: type[IamframeError] | None = None
+
+
+def _load_all(
+    members: list[Member], options: LoadOptions, executor: Executor | None, show: Progress
+) -> list[_LoadResult]:
+    own = ThreadPoolExecutor(8, thread_name_prefix="iamframe-accounts") if executor is None else None
+    ended = threading.Event()
+    # The event cannot be sent to workers elsewhere.
+    sent = replace(options, ended=ended) if own else options
+    futures: list[Future[_LoadResult]] = []
+    try:
+        futures += (_submitted(executor or own, member, sent) for member in members)  # type: ignore[arg-type]
+        for done, _ in enumerate(as_completed(futures), 1):
+            show("accounts", done, len(futures))
+        return [_result(future, member, options) for future, member in zip(futures, members, strict=True)]
+    except BaseException:
+        # An interrupted load does not wait for the accounts that are being read.
+        ended.set()
+        for future in futures:
+            future.cancel()
+        raise
+    finally:
+        if own is not None:
+            own.shutdown(wait=not ended.is_set(), cancel_futures=True)
+
+
+def _submitted(executor: Executor, member: Member, options: LoadOptions) -> Future[_LoadResult]:
+    try:
+        return executor.submit(_load_member, member, options)
+    except RuntimeError as error:  # An executor whose workers have died accepts nothing more.
+        failed: Future[_LoadResult] = Future()
+        failed.set_exception(error)
+        return failed
+
+
+def _result(future: Future[_LoadResult], member: Member, options: LoadOptions) -> _LoadResult:
+    """Return the result of one account; a worker that died costs only its own accounts."""
+    try:
+        return future.result()
+    except Exception as error:  # noqa: BLE001 - executors have exceptions of their own
+        said = redacted(" ".join(f"{type(error).__name__}: {error}".split()), options.secrets(member))
+        source = source_name(member.profile or options.profile)
+        sentence = f"{source}/{member.account_id}: the worker that read the account ended: {said[:300].rstrip(': ')}"
+        return _LoadResult(_unread_account(member, sentence, "unreadable"), sentence)
+
+
+def _load_member(member: Member, options: LoadOptions) -> _LoadResult:
+    """Load one account; it runs on the executor."""
+    profile = member.profile or options.profile
+    source = f"{source_name(profile)}/{member.account_id}"
+    journal = Path(options.journals) / f"{member.account_id}.jsonl" if options.journals else None
+    try:
+        answers = read_answers(_session(member, options, source), options, source, journal, silent, member)
+    except IamframeError as error:
+        kind, sentence = type(error), str(error)
+        unread = _unread_account(member, sentence, _RESUMABLE.get(kind, "denied"))
+        return _LoadResult(unread, sentence, kind if kind in _RESUMABLE else None)
+    inventory = build_inventory(answers, [source])
+    details, secrets = inventory.gaps["detail"], options.secrets(member)
+    if any(details.str.contains(secret, regex=False).any() for secret in secrets):
+        clean = details.map(lambda detail: redacted(detail, secrets), na_action="ignore").astype(details.dtype)
+        inventory = replace(inventory, gaps=inventory.gaps.assign(detail=clean))
+    return _LoadResult(inventory)
+
+
+def _session(member: Member, options: LoadOptions, source: str) -> boto3.Session:
+    """Return a session in a member's account: of its role, or of its profile."""
+    profile = member.profile or options.profile
+    session = open_session(profile)
+    role = member.role_name or options.role_name
+    if not role or member.is_caller:
+        return session
+    try:
+        return assume_role(session, member, role, member.external_id or options.external_id)
+    except RequestFailed as refusal:
+        raise first_failure(refusal, source, profile) from refusal.cause
+
+
+def _unread_account(member: Member, sentence: str, reason: str) -> Inventory:
+    """Return an inventory with nothing but the account and the gap that says why."""
+    gap = Gap(ASSUME_ROLE, ALL, reason, sentence, account_id=member.account_id)
+    chunks: list[list[Any]] = [[gap], [Account(account_name=member.account_name)]]
+    answer = Answer("denied", "aws", chunks, member.account_id, source="aws", tally=CallStats())
+    return build_inventory([answer], ["aws"])
