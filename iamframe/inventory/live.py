@@ -210,7 +210,7 @@ def _plan(
     workers: object,
     rate: object,
 ) -> LoadPlan:
-    """Return what to ask of each account; refuse options that would ask nothing or never end."""
+    """Return the requests to make in each account; refuse options that would ask nothing or never end."""
     if not (isinstance(references, bool) or references in get_args(References)):
         raise SourceError(
             f'references={references!r}: says nothing that can be looked for; give "all", "core" or "none"'
@@ -310,7 +310,7 @@ def _organization(options: _LoadOptions) -> list[Member]:
 
 
 def _prime_credentials(options: _LoadOptions) -> None:
-    """Get the credentials that assume the roles, once for all accounts: an MFA code serves once."""
+    """Get the credentials that assume the roles, once for all accounts: an MFA code works only once."""
     source = source_name(options.profile)
     try:
         _client(open_session(options.profile), options, source).call("sts", IDENTITY)
@@ -328,7 +328,7 @@ _RESUMABLE: dict[type[IamframeError], str] = {StoreError: "unreadable", ExpiredE
 class _LoadResult:
     """One account's inventory, and the sentence that says why it has no rows.
 
-    It carries no exception: the cause of one may not survive the way back from a worker.
+    It carries no exception, whose cause may not survive the way back from a worker.
     """
 
     inventory: Inventory
