@@ -56,7 +56,7 @@ _Regions = Mapping[str, set[str]]
 class _Scope:
     """How far the references of one account were collected.
 
-    `unread` is a gap that leaves them unknown, `limit` one that makes them partial.
+    `unread` is the detail of a gap that leaves them unknown, `limit` of one that makes them partial.
     """
 
     is_live: bool

@@ -53,7 +53,7 @@ class Inventory:
 
     @property
     def frames_read(self) -> dict[str, pd.DataFrame]:
-        """The frames that a source was read for; an empty table of events would claim that nothing happened."""
+        """The frames, without `events` if none were read: an empty table would claim that nothing happened."""
         return {name: frame for name, frame in self.frames.items() if name != "events" or self.events_read}
 
     @property

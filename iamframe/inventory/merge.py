@@ -196,7 +196,7 @@ class Sets:
         return members[slice(*np.searchsorted(rows, (row, row + 1)))]
 
     def values(self, known: Positions, code: Positions) -> Positions:
-        """Return, per row, a number that is the same for equal sets; -1 if its set is unknown or its only one."""
+        """Return, per row, a number that is the same for equal sets; -1 if it is unknown or has no other to compare."""
         value = np.full(len(code), -1)
         several = known[np.bincount(code[known])[code[known]] > 1]
         if len(several):

@@ -35,7 +35,7 @@ from iamframe.knowledge.operations import (
 )
 from iamframe.messages.text import pluralize
 
-# The answers of IAM itself: Config items, Terraform state and the like need not show a whole account.
+# Only IAM's own answers: Config items, Terraform state and the like need not show a whole account.
 _OF_IAM = proving("roles", "profiles", "role_links", "role", "profile")
 
 
@@ -89,7 +89,7 @@ def _compare_with_other_answers(staged: Staging, kind: Kind, rows: pa.Table, cod
     accounts = rows["account_id"].combine_chunks().dictionary_encode()
     shown = pd.DataFrame({"key": code, "account": accounts.indices, "origin": rows["origin"]})
     shown = shown[shown["origin"].isin(own)].drop_duplicates(["key", "origin"])
-    # An ARN that names no account may stand in the files of several.
+    # An ARN without an account may be in the files of several accounts.
     totals = shown.drop_duplicates(["key", "account"]).groupby("account").size()
     listed = shown[shown["origin"].isin(lists)].groupby(["account", "origin"]).size()
     names = accounts.dictionary.to_pylist()

@@ -135,7 +135,7 @@ class TrustPolicies:
 
     def codes(self, documents: Iterable[Raw | UnsetType]) -> np.ndarray[Any, Any]:
         """Return the code of each document; below 0 if it is missing or no policy."""
-        # Thousands of roles share a few documents: most of them cost a lookup.
+        # Thousands of roles share a few documents: most of them cost only a lookup.
         texts = [b"null" if raw is UNSET else bytes(raw) for raw in documents]
         known = self._codes
         return np.array([known[text] if text in known else self._code(text) for text in texts], dtype=np.int32)

@@ -146,7 +146,7 @@ def variant_kinds(keys: list[str]) -> list[str]:
     """Return how keys that look alike differ: case, space, width, separator, look-alike, invisible."""
     differing = {kind for kind in _FOLDS if len({_folded(key, without=kind) for key in keys}) > 1}
     if not differing:
-        # More than one fold changes letters such as the Kelvin sign: the first one counts.
+        # Several folds change letters such as the Kelvin sign: the first one counts.
         differing = {next(kind for kind, fold in _FOLDS.items() if len(set(map(fold, keys))) < len(set(keys)))}
     return [kind for kind in ("case", "space", "width", "separator", "look-alike", "invisible") if kind in differing]
 

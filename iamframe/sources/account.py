@@ -248,7 +248,7 @@ class _Profiles:
         self._jobs = []
 
     def is_outdated(self, referring: list[Answer]) -> bool:
-        """Return whether the list lacks a profile that was created, or replaced another, after the listing."""
+        """Return whether a profile was created or replaced after the listing, so that the list lacks it."""
         ids = {name_of(profile.profile_arn).casefold(): profile.profile_id for profile in self.listed.records}
         arns = {profile.profile_arn.casefold() for profile in self.listed.records}
         mentions = (one for answer in referring for chunk in answer for one in chunk if isinstance(one, Reference))

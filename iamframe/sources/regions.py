@@ -146,7 +146,7 @@ class ReferenceReader:
             # Without a step, the call is itself a listing, which cannot be deleted.
             if refusal.reason == "vanished" and before:
                 return
-            # A service that does not exist in a region is no gap there, but it has not answered.
+            # A service that a region lacks leaves no gap there, but its list is not complete.
             found.state = "truncated" if found.records else "refused"
             if not _is_absent(self.calls, refusal, service, region):
                 self.calls.note_refused(label(service, operation), refusal, region=region)
