@@ -24,7 +24,7 @@ class PolicyError(IamframeError):
 
 
 class UnknownCheckError(IamframeError):
-    """A check of that name does not exist."""
+    """No check has that name."""
 
 
 class FilterError(IamframeError):

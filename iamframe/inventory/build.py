@@ -25,7 +25,7 @@ from iamframe.sources.records import Answer
 
 
 def build_inventory(answers: Iterable[Answer], sources: Iterable[str] = ()) -> Inventory:
-    """Return the frames that answers of AWS, or files that stand for them, prove.
+    """Return the frames that answers of AWS prove, or files in place of answers.
 
     Frames are sorted by their key, so that the order of the answers does not matter.
     """
@@ -45,7 +45,7 @@ def joined(inventories: Iterable[Inventory], sources: Iterable[str] = ()) -> Inv
         tables[name] = pa.concat_tables([frame.arrow.empty_table(), *each]).sort_by(
             [(key, "ascending") for key in frame.key]
         )
-    # A template may name a profile of another account, which no account by itself shows.
+    # A template may name a profile of another account, which is found only now.
     tables["references"] = with_profiles(tables["references"], tables["profiles"])
     return Inventory(
         **{name: frame.from_arrow(tables[name]) for name, frame in schema.FRAMES.items()}, sources=tuple(sources)
@@ -66,7 +66,7 @@ def without_collector() -> Iterator[None]:
 
 @contextmanager
 def _memory_of_system() -> Iterator[None]:
-    """Let Arrow take memory from the system: its own pool gives it back and takes it again chunk by chunk."""
+    """Let Arrow allocate from the system: its own pool returns memory and requests it again for each chunk."""
     pool = pa.default_memory_pool()
     pa.set_memory_pool(pa.system_memory_pool())
     try:
@@ -106,7 +106,7 @@ def _inventory(staged: Staging, sources: tuple[str, ...]) -> Inventory:
 
 
 def _add_trust(staged: Staging, roles: Merged) -> None:
-    """Add what the trust policies say, and which roles AWS manages."""
+    """Add the content of the trust policies, and which roles AWS manages."""
     code = roles.table["trust"].combine_chunks()
     roles.put("account_id", roles.accounts)
     unreadable = roles.is_known("trust_unreadable") & np.asarray(code.is_null())

@@ -30,9 +30,9 @@ _REFUSED = ("denied", "throttled", "expired")
 def completeness(inventory: Inventory) -> pd.DataFrame:
     """Return, per account, whether all roles, all profiles and all references to profiles were collected.
 
-    References are `unknown` if a core consumer was not collected in a region that was. They are at best `partial` from
-    files, which cannot show that no region is missing, and from an account that was asked for some regions or some
-    kinds of consumers only.
+    References are `unknown` if any core consumer is missing from a region that was otherwise collected. They are at
+    best `partial` from files, which cannot show that no region is missing, and from an account of which only some
+    regions or kinds of consumers were asked.
     """
     calls, accounts = inventory.calls, inventory.accounts["account_id"]
     complete = calls[calls["state"] == "complete"]
@@ -56,7 +56,7 @@ _Regions = Mapping[str, set[str]]
 class _Scope:
     """How far the references of one account were collected.
 
-    `unread` is a gap that leaves them unknown, `limit` one that makes them partial.
+    `unread` is the detail of a gap that leaves them unknown, `limit` of one that makes them partial.
     """
 
     is_live: bool
@@ -91,13 +91,13 @@ class _Scope:
         return sorted(self.complete.keys() - {UNKNOWN_REGION})
 
     def _missing_in_regions(self, everywhere: list[str]) -> list[str]:
-        """Return which core operations, besides those that are missing everywhere, are missing in which regions."""
+        """Return, by region, the core operations missing there, except those that are missing everywhere."""
         regions = self._regions()
-        # A file without a region stands for the one region that others name, and for none of several.
+        # A file without a region counts for the region that the other files name; if they name several, for none.
         anywhere = self.complete.get(UNKNOWN_REGION, set()) if len(regions) < 2 else set()
         missing: dict[str, list[str]] = defaultdict(list)
         for region in sorted({*regions, *self.refused} - {UNKNOWN_REGION}):
-            # Of a region that was not collected, only the refused operations are known to be missing.
+            # In a region that was not collected, only the refused operations are known to be missing.
             wanted = CORE if region in regions else self.refused[region]
             there = {*self.complete.get(region, ()), *anywhere, *everywhere}
             if lacking := ", ".join(operation for operation in CORE if operation in wanted and operation not in there):
@@ -118,7 +118,8 @@ def _scopes(inventory: Inventory) -> Iterable[_Scope]:
     truncated = _by_region(core[core["state"] == "truncated"])
     refused = _by_region(gaps[is_in(gaps["operation"], CORE) & gaps["reason"].isin(_REFUSED)])
     not_in_file = gaps["reason"] == "not_in_file"
-    # A version that a group starts from, TEMPLATE:VERSION, is unread; other versions that files lack limit the scope.
+    # A missing version that a group starts from (TEMPLATE:VERSION) leaves the references unknown; others make them
+    # partial.
     other_versions = (gaps["operation"] == VERSIONS) & not_in_file & ~gaps["subject"].str.contains(":", regex=False)
     limiting = (gaps["reason"] == "not_asked") | ~is_in(gaps["operation"], (*CORE, *FLEETS)) | other_versions
     all_not_in_file = not_in_file & (gaps["subject"] == ALL)

@@ -25,7 +25,8 @@ from iamframe.knowledge.arn import PROFILE_TYPE, ROLE_TYPE
 from iamframe.sources.cloudtrail import ADD, CHANGE, CREATE, DELETE, REMOVE, Event
 
 _RANKS = {CREATE: 0, ADD: 1, CHANGE: 2, REMOVE: 3, DELETE: 4}
-# The search for an order ends after so many dead ends, and does not begin for more events: no script needs more.
+# The search for an order ends after this many dead ends, and does not begin for more than this many events: no script
+# needs more.
 _MAX_DEAD_ENDS = 2_000
 _MAX_EVENTS = 200
 
@@ -102,7 +103,7 @@ def event_table(events: Mapping[str, Iterable[Event]], roles: pa.Table, profiles
 
 
 def in_order(events: Iterable[Event], created: Mapping[Key, datetime]) -> list[Event]:
-    """Return the events of one account in causal order; `created` has the creation of existing resources."""
+    """Return the events of one account in causal order; `created` has the creation times of existing resources."""
     steps: dict[datetime, list[_Step]] = defaultdict(list)
     others: dict[datetime, list[Event]] = defaultdict(list)
     for event in sorted(events, key=lambda event: event.at):
@@ -221,9 +222,9 @@ _Changes = defaultdict[Key, defaultdict[datetime, list[int]]]
 def _beginnings(changes: _Changes, created: Mapping[Key, datetime]) -> dict[tuple[Key, datetime], bool]:
     """Return, per resource and second, whether it exists (or is linked) when the second begins.
 
-    Creations and deletions take turns, so that their sum decides. A second with as many of both ends as it began: as
-    the second before ended, or, if that is unknown, as the next begins. Else it begins without the resource, unless the
-    one that still exists was created in that second.
+    Creations and deletions alternate, so their sum decides. A second with equally many of both begins as it ends: as
+    the second before ended, or, if that is unknown, as the next one begins. If neither is known, the resource did not
+    exist, unless the one that exists today was created in that second.
     """
     beginnings = {}
     for key, seconds in changes.items():
@@ -280,7 +281,7 @@ def _accepted_order(part: list[_Step], state: _State) -> list[_Step] | None:
 
 
 def _known(account: str, names: set[str], table: pa.Table, prefix: str, kind: str) -> dict[Key, Known]:
-    """Return the resources of the inventory, of one account and type, that have one of these names and a creation."""
+    """Return the inventory's resources of one account and type with one of these names and a known creation."""
     if not names or not len(table):
         return {}
     name = f"{prefix}_name"

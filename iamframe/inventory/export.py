@@ -58,7 +58,7 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
 
 
 def write_into(folder: Path, write: Callable[[Path], None], going: Iterable[str] = ()) -> None:
-    """Write files aside, then move all of them into a folder and the files `going` out of it."""
+    """Write files to a temporary folder, then move all of them into a folder and the files `going` out of it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(prefix=".report-", dir=folder))

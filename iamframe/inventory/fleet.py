@@ -139,7 +139,7 @@ def _organization(options: LoadOptions) -> list[Member]:
 
 
 def _prime_credentials(options: LoadOptions) -> None:
-    """Get the credentials that assume the roles, once for all accounts: an MFA code serves once."""
+    """Get the credentials that assume the roles, once for all accounts: an MFA code works only once."""
     source = source_name(options.profile)
     try:
         open_client(open_session(options.profile), options, source).call("sts", IDENTITY)

@@ -1,7 +1,7 @@
 """The description of a frame: its columns, their types, its key; and how it is made, empty or from columns.
 
-Each type of a column has one Arrow type and one pandas type. Arrow's own mapping would turn a count with a missing
-value into a float, and a flag with one into an object.
+Each column type has one Arrow type and one pandas type. Arrow's own mapping would turn a count with a missing value
+into a float, and a flag with one into an object.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ Tags = Iterable[tuple[str, str]]
 
 
 class GapList:
-    """Gaps as they are found. Of two with the same key, the first one counts."""
+    """Gaps in the order in which they are found. If two have the same key, the first one counts."""
 
     def __init__(self) -> None:
         self.rows: list[dict[str, str]] = []
@@ -42,7 +42,7 @@ class GapList:
         self.add(account, answer.operation, answer.origin, "not_in_file", detail)
 
     def truncated_file(self, account: str, answer: Answer) -> None:
-        """Add that a file holds a part of a list."""
+        """Add that a file holds only a part of a list."""
         why = "says that there is more, or could be read only in part, so that it is not the whole list"
         detail = f"{answer.origin}: {why}; export it again without --max-items and --no-paginate"
         self.add(account, answer.operation, answer.origin, "truncated", detail, answer.region)
@@ -50,12 +50,12 @@ class GapList:
     # What cannot be read
 
     def no_time(self, arn: str, column: str, text: str) -> None:
-        """Add that a time is not one."""
+        """Add that the text of a time is no time."""
         detail = f"{column} of {arn} is {text!r}, which is no time, so it is left unknown"
         self._of(arn, column, "unreadable", detail)
 
     def no_policy(self, account: str, arn: str) -> None:
-        """Add that a trust policy is not one."""
+        """Add that a trust policy is no policy document."""
         detail = f"the trust policy of {arn} is no policy document, so whom it trusts is unknown"
         self.add(account, ROLE, arn, "unreadable", detail)
 
@@ -93,7 +93,7 @@ class GapList:
         self._role_of(arn, f"what it holds is {said} by {origin} and {contrary} by {other_origin}")
 
     def not_held(self, arn: str, role: str, origin: str, other_origin: str) -> None:
-        """Add that the role's own list of profiles leaves out a profile that holds it elsewhere."""
+        """Add that a role's own list of profiles leaves out a profile that holds the role in another answer."""
         self._role_of(arn, f"{origin} shows {role} in it, and {other_origin} does not")
 
     def _role_of(self, profile: str, sentence: str) -> None:

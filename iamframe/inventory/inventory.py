@@ -53,7 +53,7 @@ class Inventory:
 
     @property
     def frames_read(self) -> dict[str, pd.DataFrame]:
-        """The frames that a source was read for; an empty table of events would claim that nothing happened."""
+        """The frames, without `events` if none were read: an empty table would claim that nothing happened."""
         return {name: frame for name, frame in self.frames.items() if name != "events" or self.events_read}
 
     @property
@@ -65,7 +65,7 @@ class Inventory:
         """Save the frames as Parquet files and return their folder, for `iamframe.open_snapshot` and other readers.
 
         The folder gets `FRAME/account=ACCOUNT/part.parquet` and, last, `manifest.json`. An older snapshot is replaced
-        when the new one is complete; if the process is killed, the one or the other can be opened.
+        when the new one is complete; if the process is killed, one of the two can be opened.
 
         Raises
         ------
@@ -77,8 +77,9 @@ class Inventory:
     def sql(self, query: str) -> pd.DataFrame:
         """Return the result of a SELECT on the frames, each a table of its name, by DuckDB (extra `sql`).
 
-        REFERENCES is a word of SQL: that table is `"references"` in quotes, or `inventory.references`; the others have
-        both names too (`inventory.roles`). Times are UTC. A query reaches no file and no network, and changes nothing.
+        REFERENCES is a keyword of SQL: that table is `"references"` in quotes, or `inventory.references`; the others
+        have both names too (`inventory.roles`). Times are UTC. A query reaches no file and no network, and changes
+        nothing.
 
         Raises
         ------

@@ -1,8 +1,8 @@
-"""Which profile a mention means: that of its ARN, path included, or of its name, or of the unique id that it carries.
+"""Find the profile that a reference means: by its full ARN, else by unique id, else by name.
 
 Names of profiles are unique in an account without case, whatever their path (IAM User Guide, "IAM and AWS STS quotas").
-Whether AWS tells ARNs apart by case is not documented: one in another case counts, so that nothing in use passes for
-unused.
+AWS does not document whether case matters in ARNs. ARNs that differ only in case are taken for the same, so that no
+profile in use looks unused.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from iamframe.knowledge.arn import name_of, partition_of
 from iamframe.knowledge.operations import UNKNOWN_ACCOUNT, UNKNOWN_REGION
 from iamframe.sources.records import Reference
 
-# Unique ids of profiles (IAM User Guide, "IAM identifiers"; API Reference, idType: 16 characters at least). Moto and
-# LocalStack write the id of an association in their place, which tells nothing of a profile.
 _ARN_OF_EC2 = ("instance", "launch-template")
+# Unique ids of profiles (IAM User Guide, "IAM identifiers"; API Reference, idType: 16 characters at least). Moto and
+# LocalStack write the id of an association there, which identifies no profile.
 _PROFILE_ID = "^AIPA[A-Z0-9]{12,124}$"
 
 
 class LinkedRows:
-    """The rows of roles and profiles that links, tags and references belong to, as whole numbers; -1 for none.
+    """The row numbers of the roles and profiles that links, tags and references belong to; -1 for none.
 
     Each column is found when it is first used. An inventory with other frames has row numbers of its own.
     """
@@ -38,7 +38,7 @@ class LinkedRows:
         self._frames = frames
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Leave the numbers out of a pickle: finding them takes less than sending them."""
+        """Leave the numbers out of a pickle: finding them again is faster than sending them."""
         return LinkedRows, (self._frames,)
 
     def _rows(self, frame: str, column: str, among: str) -> Positions:
@@ -74,14 +74,14 @@ def profile_ids(values: Any) -> pa.Array:
     """Return the unique ids of profiles among texts; missing where one has another form, or was masked."""
     ids = as_arrow(values)
     rest = pc.utf8_slice_codeunits(ids, 4)
-    # One that was masked is one character again and again.
+    # A masked id repeats one character.
     masked = pc.equal(rest, pc.binary_repeat(pc.utf8_slice_codeunits(rest, 0, 1), pc.utf8_length(rest)))
     told = pc.and_(pc.match_substring_regex(ids, _PROFILE_ID), pc.invert(masked))
     return pc.if_else(told, ids, pa.scalar(None, pa.string()))
 
 
 def account_named(named: Any) -> pa.Array:
-    """Return the account that the ARN of a profile holds; missing for a name, or where the ARN holds none."""
+    """Return the account in each profile's ARN; missing for a name, and for an ARN without an account."""
     return pc.struct_field(pc.extract_regex(as_arrow(named), r"^arn:[^:]*:[^:]*:[^:]*:(?P<account>[^:]+):"), "account")
 
 
@@ -91,17 +91,17 @@ def without_case(values: Any) -> pa.Array:
 
 
 def without_path(arns: Any) -> pa.Array:
-    """Return ARNs of profiles as they are compared, without their path; of anything else, missing."""
+    """Return ARNs of profiles as they are compared, without their path; missing for anything else."""
     form = r"(?s)^(?P<account>arn:[^:]*:iam::[^:]*:instance-profile/)(?:.*/)?(?P<name>[^/]+)$"
     found = pc.extract_regex(without_case(arns), form)
     return pc.binary_join_element_wise(pc.struct_field(found, "account"), pc.struct_field(found, "name"), "")
 
 
 def profiles_meant(references: Any, profiles: Any) -> pa.Array:
-    """Return, per row of `references`, the ARN of the profile that it means, missing where none of them is.
+    """Return, per row of `references`, the ARN of the profile that it means; missing if `profiles` lacks it.
 
-    An ARN may be of any account; a name is one of the consumer's own account. An id counts where the ARN is of no
-    profile: an instance keeps that of the profile which it was started with.
+    An ARN may name a profile of any account, a name only one of the consumer's own account. If the ARN matches no
+    profile, the unique id decides: an instance keeps the id of the profile that it was started with.
     """
     arns = as_arrow(profiles["profile_arn"])
     named = as_arrow(references["named"])
@@ -116,7 +116,8 @@ def profiles_meant(references: Any, profiles: Any) -> pa.Array:
     if len(rest):
         mine = joined_key(*(_of(without_case(references[name]), rest) for name in ("account_id", "profile_name")))
         theirs = joined_key(*(without_case(profiles[name]) for name in ("account_id", "profile_name")))
-        # Of a profile that is planned and one that is there, the ARN of the latter comes last.
+        # If a planned and an existing profile share a name, the ARN of the existing one sorts last, so the search goes
+        # backwards.
         last = len(arns) - 1
         place = index_in(mine, theirs.take(pa.array(np.arange(last, -1, -1))))
         where[rest] = np.where(place < 0, -1, last - place)
@@ -124,7 +125,7 @@ def profiles_meant(references: Any, profiles: Any) -> pa.Array:
 
 
 def with_profiles(references: pa.Table, profiles: pa.Table) -> pa.Table:
-    """Return references with the ARN of the profile that each means, where it was not known yet."""
+    """Return references with the ARN of the profile that each means, if it was not known yet."""
     missing = np.flatnonzero(references["profile_arn"].is_null())
     if not len(missing):
         return references
@@ -139,7 +140,7 @@ def with_profiles(references: pa.Table, profiles: pa.Table) -> pa.Table:
 def reference_table(mentions: Iterable[Reference], accounts: Mapping[str, Mapping[str, Any]]) -> pa.Table:
     """Return mentions as the frame `references`, sorted by its key, before any profile is known.
 
-    `accounts` holds what is known of each account: its partition, or who asked.
+    `accounts` holds the facts about each account, such as its partition or its caller.
     """
     rows: dict[tuple[str, ...], Reference] = {}
     for mention in mentions:
@@ -178,7 +179,7 @@ def _of(values: Any, rows: Any) -> pa.Array:
 
 
 def _only(ids: pa.Array, among: pa.Array) -> Any:
-    """Return, per id, where it stands among the others, -1 where it does not, or more than once."""
+    """Return, per id, its position among the others; -1 if it is not among them, or more than once."""
     where = index_in(ids, among)
     found = np.unique(where[where >= 0])
     counts = among.filter(pc.is_in(among, value_set=among.take(pa.array(found)))).value_counts()

@@ -121,7 +121,7 @@ def load_plan(
     workers: object,
     rate: object,
 ) -> LoadPlan:
-    """Return what to ask of each account; refuse options that would ask nothing or never end."""
+    """Return the requests to make in each account; refuse options that would ask nothing or never end."""
     if not (isinstance(references, bool) or references in get_args(References)):
         raise SourceError(
             f'references={references!r}: says nothing that can be looked for; give "all", "core" or "none"'

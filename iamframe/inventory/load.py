@@ -106,12 +106,13 @@ def load_files(*paths: str | os.PathLike[str]) -> Inventory:
     Returns
     -------
     Inventory
-        Its frames hold what the files prove; what they do not prove, or what could not be read, is in `gaps`.
+        Its frames hold the facts that the files prove; `gaps` lists the facts that they do not prove or that are
+        unreadable.
 
     Raises
     ------
     SourceError
-        If no path is given, a path does not exist, or nothing in all of them could be read.
+        If no path is given, a path does not exist, or none of them could be read.
     """
     if not paths:
         raise SourceError("no file given; name a file or folder that holds what the AWS CLI printed")
@@ -190,7 +191,7 @@ def take_snapshot(out: str | os.PathLike[str], *sources: str | os.PathLike[str],
 
 
 def _note_call(unfinished: Path, sources: list[str], live: dict[str, Any]) -> None:
-    """Note the sources and options in the folder, or refuse others than it has: their answers must not be mixed."""
+    """Note the sources and options in the folder, or refuse those of another load: answers must not be mixed."""
     options = {name: value for name, value in live.items() if name not in _NOT_NOTED}
     if not isinstance(options.get("accounts"), (str, os.PathLike, type(None))):
         from iamframe.sources.members import read_members

@@ -1,8 +1,8 @@
 """Staged rows become one row per key, linked and sorted.
 
 One rule holds for every cell, for the tags of a resource, and for the roles in a profile (`settle`): a known value
-beats an unknown one, and two known ones that differ are a gap and leave it unknown. From here on, rows are whole
-numbers: `code` is the row of the merged table that a staged row became.
+beats an unknown one, and two known ones that differ are a gap and leave it unknown. From here on, rows are referred to
+by number: `code[i]` is the row of staged row i in the merged table.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def settle(code: Positions, value: Positions, size: int) -> tuple[Positions, Pos
     Parameters
     ----------
     code, value
-        Per row, the key that it speaks of, and a number that is the same for equal values; -1 for an unknown value.
+        Per row, its key, and a number that is the same for equal values; -1 for an unknown value.
     size
         The number of keys.
 
@@ -85,11 +85,11 @@ class Merged:
             self.table = self.table.append_column(name, values)
 
     def is_known(self, flag: str) -> Bools:
-        """Return a flag of each row of the table."""
+        """Return the values of a flag in the table."""
         return np.asarray(self.table[flag]).astype(bool)
 
     def doubt(self, flag: str, rows: Positions) -> None:
-        """Take a flag such as `tags_known` from rows of the table."""
+        """Clear a flag such as `tags_known` in rows of the table."""
         if len(rows):
             known = self.is_known(flag)
             known[rows] = False
@@ -97,7 +97,7 @@ class Merged:
 
 
 def merge_rows(staged: Staging, rows: pa.Table) -> Merged:
-    """Return one row per ARN, sorted by it; a cell on which two answers differ is missing, and a gap."""
+    """Return one row per ARN, sorted by it; a cell on which two answers differ is missing and becomes a gap."""
     rows = _with_times(staged, rows)
     encoded = rows.column(0).combine_chunks().dictionary_encode()
     rank = _ranks(encoded.dictionary)
@@ -119,7 +119,7 @@ def _merge_cells(staged: Staging, merged: Merged, first: Positions) -> None:
     for name in rows.column_names[1:]:
         column = some[name].combine_chunks()
         if pa.types.is_boolean(column.type):
-            # One answer that shows it is enough.
+            # A flag is true if any answer sets it.
             merged.put(name, np.bincount(code, np.asarray(rows[name]), minlength=len(first)) > 0)
         elif name == "last_used_at":
             # A role goes on being used: the latest time counts, with its region.
@@ -196,7 +196,7 @@ class Sets:
         return members[slice(*np.searchsorted(rows, (row, row + 1)))]
 
     def values(self, known: Positions, code: Positions) -> Positions:
-        """Return, per row, a number that is the same for equal sets; -1 unless another known row has its code."""
+        """Return, per row, a number that is the same for equal sets; -1 if it is unknown or has no other to compare."""
         value = np.full(len(code), -1)
         several = known[np.bincount(code[known])[code[known]] > 1]
         if len(several):
@@ -209,14 +209,14 @@ class Sets:
 
 
 def merge_links(staged: Staging, roles: Merged, profiles: Merged) -> pa.Table:
-    """Return the frame `links`; where answers differ on what a profile holds, it is unknown, and a gap."""
+    """Return the frame `links`; if answers differ on the roles in a profile, they are unknown and become a gap."""
     rows = staged.links.table()
     profile_row, role_row = (np.asarray(rows[name].fill_null(-1)) for name in ("profile", "role"))
     role, arns = _roles_of(staged, rows, roles, profiles)
     links = _Links(profiles.code[profile_row], role, profile_row, role_row, arns)
     doubted = _lacking_in_own_list(staged, links, roles, profiles) | _different_roles(staged, links, profiles)
     is_doubted = np.isin(links.profile, list(doubted))
-    # Each role that any answer shows in such a profile may be in it or not.
+    # For each role that any answer shows in such a profile, it is now unknown whether the profile holds it.
     in_doubt = np.unique(role[is_doubted & (role < len(roles.table))])
     for number in in_doubt.tolist():
         staged.gaps.profiles_of(arns[number].as_py())
@@ -253,7 +253,7 @@ def _different_roles(staged: Staging, links: _Links, profiles: Merged) -> set[in
 
 
 def _lacking_in_own_list(staged: Staging, links: _Links, roles: Merged, profiles: Merged) -> set[int]:
-    """Note the profiles of links that one answer shows, and the role's own list in another leaves out."""
+    """Note the profiles that one answer links to a role, but the role's own list in another answer leaves out."""
     if len(roles.table) == len(roles.rows) and (links.role_row >= 0).all():
         # One answer shows all roles, each with its own list.
         return set()
@@ -274,7 +274,7 @@ def _lacking_in_own_list(staged: Staging, links: _Links, roles: Merged, profiles
 
 
 def _roles_of(staged: Staging, links: pa.Table, roles: Merged, profiles: Merged) -> tuple[Positions, pa.Array]:
-    """Return the role of each link as a number, and the ARN of each number: first of all roles, then `name:ROLE`."""
+    """Return the number of each link's role, and the ARN of each number: all roles, then `name:ROLE` for others."""
     names = links["role_name"].combine_chunks()
     if names.null_count == len(names):
         return roles.code[np.asarray(links["role"])], roles.arns
@@ -296,13 +296,13 @@ def _roles_of(staged: Staging, links: pa.Table, roles: Merged, profiles: Merged)
 
 
 def _by_name(merged: Merged, name: str) -> dict[tuple[str, str], int]:
-    """Return the rows of resources by account and name without case, which is unique there."""
+    """Return the row of each resource by account and case-folded name: names are unique within an account."""
     names = zip(merged.accounts.to_pylist(), merged.table[name].to_pylist(), strict=True)
     return {(account, text.casefold()): row for row, (account, text) in enumerate(names) if text is not None}
 
 
 def merge_tags(staged: Staging, resources: dict[str, Merged]) -> pa.Table:
-    """Return the frame `tags`; where answers differ on the tags of a resource, they are unknown, and a gap."""
+    """Return the frame `tags`; if answers differ on the tags of a resource, they are unknown and become a gap."""
     return pa.concat_tables([_merge_tags_of(staged, kind, merged) for kind, merged in resources.items()])
 
 
@@ -310,8 +310,8 @@ def merge_tags(staged: Staging, resources: dict[str, Merged]) -> pa.Table:
 class _Tags:
     """The staged tags of roles or of profiles.
 
-    `code`, `origin` and `known` are those of the staged rows, and then of the listings that name their resource; `row`
-    is where each tag stands among them, in rising order. `key` is the rank of its key.
+    `code`, `origin` and `known` cover the staged rows, followed by one row per tag listing. `row` is the row of each
+    tag among these, ascending, and `key` the rank of its tag key.
     """
 
     code: Positions
@@ -415,7 +415,7 @@ def _two_values(
 ) -> set[int]:
     """Note the resources to which one answer gives two values of a key, and return them.
 
-    `repeats` are the places in `order` where key and resource are those of the place before.
+    `repeats` are the positions in `order` with the same resource and tag key as the position before.
     """
     one, other = order[repeats - 1], order[repeats]
     value = tags.table["tag_value"]
@@ -436,7 +436,7 @@ def _is_in_order(numbers: Positions) -> bool:
 
 
 def _ranks(values: pa.Array) -> Positions:
-    """Return the place of each of distinct texts in their sorted order."""
+    """Return the rank of each text in sorted order; the texts are distinct."""
     if pc.all(pc.less(values[:-1], values[1:])).as_py() is not False:
         return np.arange(len(values))
     order = np.asarray(pc.sort_indices(values))

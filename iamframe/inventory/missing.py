@@ -1,7 +1,7 @@
-"""Whether lists are whole, and what no answer shows: each is a gap that names what would settle it.
+"""Check whether each list is whole, and note what no answer shows: each gap says what would settle it.
 
-A list that says itself that it is whole is not believed where GetAccountSummary counts more, or where another of IAM's
-own answers shows more: answers of different times do not add up to one account.
+A list that claims to be whole is not believed if GetAccountSummary counts more, or if another of IAM's own answers
+shows more: answers of different times do not add up to one account.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from iamframe.knowledge.operations import (
 )
 from iamframe.messages.text import pluralize
 
-# The answers of IAM itself: Config items, Terraform state and the like need not show a whole account.
+# Only IAM's own answers: Config items, Terraform state and the like need not show a whole account.
 _OF_IAM = proving("roles", "profiles", "role_links", "role", "profile")
 
 
@@ -70,7 +70,7 @@ def per_account(accounts: pa.ChunkedArray) -> dict[str, int]:
 
 
 def judge_lists(staged: Staging, kind: Kind, rows: pa.Table, code: Positions, merged: pa.Table) -> None:
-    """Take `complete` from lists that lack what other answers show or count.
+    """Correct which lists are `complete`, by the resources that other answers show or count.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def _compare_with_other_answers(staged: Staging, kind: Kind, rows: pa.Table, cod
     accounts = rows["account_id"].combine_chunks().dictionary_encode()
     shown = pd.DataFrame({"key": code, "account": accounts.indices, "origin": rows["origin"]})
     shown = shown[shown["origin"].isin(own)].drop_duplicates(["key", "origin"])
-    # An ARN that names no account may stand in the files of several.
+    # An ARN without an account may be in the files of several accounts.
     totals = shown.drop_duplicates(["key", "account"]).groupby("account").size()
     listed = shown[shown["origin"].isin(lists)].groupby(["account", "origin"]).size()
     names = accounts.dictionary.to_pylist()
@@ -106,7 +106,7 @@ def _compare_with_other_answers(staged: Staging, kind: Kind, rows: pa.Table, cod
             _shows_less(staged, account, operation, staged.origins[origin], f"{count:,}", totals[place])
     for place, total in totals.items():
         for operation in kind.lists:
-            # An empty list has no row that says whose it is.
+            # An empty list has no rows, so the loop above does not reach it.
             call = staged.calls.get((names[place], operation, GLOBAL))
             if call and call.state == "complete" and not call.rows:
                 call.state = "partial"
@@ -142,7 +142,7 @@ def _shows_less(staged: Staging, account: str, operation: str, origin: str, list
 
 def _compare_with_summary(staged: Staging, kind: Kind, merged: pa.Table) -> None:
     held = Counter(per_account(merged["account_id"]))
-    # What was deleted between its listing and its reading was counted, and is left out.
+    # GetAccountSummary may count resources that were deleted during the load. The table lacks them, so they are added.
     vanished = (gap for gap in staged.gaps.rows if gap["reason"] == "vanished" and gap["operation"] in kind.single)
     held.update(gap["account_id"] for gap in vanished)
     for account, row in staged.accounts.items():
@@ -164,7 +164,7 @@ def _compare_with_summary(staged: Staging, kind: Kind, merged: pa.Table) -> None
 
 
 def note_absent(staged: Staging, roles: pa.Table, profiles: pa.Table) -> None:
-    """Add a gap for each list, link, tag, quota and reference of an account that no answer shows."""
+    """Add, per account, a gap for each list, link, tag, quota and reference that no answer shows."""
     whole = {(account, operation) for (account, operation, _), c in staged.calls.items() if c.state == "complete"}
     read = {(account, operation) for account, operation, _ in staged.calls}
     for account in staged.accounts:
@@ -187,7 +187,7 @@ def note_absent(staged: Staging, roles: pa.Table, profiles: pa.Table) -> None:
 def _absent(staged: Staging, account: str, operation: str, what: str, region: str = GLOBAL) -> None:
     command = f"`{command_of(operation)}`" + ("" if region == GLOBAL else " of each region")
     if staged.accounts[account].get("live"):
-        # The gap of a request that AWS refused has the same key, and comes first.
+        # If AWS refused the request, a gap with this key exists already, and that one counts.
         detail = f"{what} not known; {command} would show them"
         staged.gaps.add(account, operation, ALL, "not_asked", detail, region)
     else:

@@ -1,4 +1,4 @@
-"""Frames <-> the files of a snapshot, one Parquet file for each frame and account, and the manifest of them.
+"""Frames as the files of a snapshot: one Parquet file for each frame and account, and their manifest.
 
     manifest.json                              written last: the parts, their rows and checksums
     roles/account=123456789012/part.parquet    … and so for each frame and account
@@ -65,7 +65,7 @@ class _Part(msgspec.Struct):
 
 
 class _Stored(msgspec.Struct, omit_defaults=True):
-    """The parts of a frame; `order` has (part, rows) for each run of rows where accounts take turns."""
+    """The parts of a frame; `order` has (part, rows) for each run of rows if accounts alternate."""
 
     rows: _Count
     parts: list[_Part]
@@ -149,7 +149,7 @@ def _folders(accounts: list[str]) -> Iterator[str]:
     taken = {_HIVE_MISSING.casefold()}
     for account in accounts:
         name = quote(account, safe="")
-        # Some file systems take no longer name, and some see one name in two that differ only by case.
+        # Some file systems take no longer name, and some ignore case.
         if len(name) > _MAX_NAME or name.casefold() in taken:
             name = sha256(account.encode()).hexdigest()
         taken.add(name.casefold())
@@ -234,7 +234,7 @@ def _is_consistent(stored: _Stored) -> bool:
 
 
 def read_frames(place: Path, manifest: Manifest) -> dict[str, pd.DataFrame]:
-    """Return all frames of a snapshot as they were saved; StoreError if a file is missing, damaged, or of others."""
+    """Return all frames of a snapshot as they were saved; StoreError if a file is missing, damaged, or foreign."""
     return {
         name: _read_frame(place, frame, manifest.frames[name]) if name in manifest.frames else frame.empty()
         for name, frame in FRAMES.items()
@@ -273,7 +273,7 @@ def _refuse_others(folder: Path, own: set[str]) -> None:
 
 
 def _read_part(file: Path, part: _Part) -> pa.Table:
-    """Return the rows of a file that is as it was saved: a Parquet file with other bytes may be readable too."""
+    """Return the rows of a file that is as it was saved: a changed Parquet file may still be readable."""
     import pyarrow.parquet as pq
 
     try:

@@ -32,7 +32,7 @@ def _constructor(type: pa.DataType) -> Callable[[str, str], Column]:
     return lambda name, meaning: Column(name.removesuffix("?"), type, meaning, nullable=name.endswith("?"))
 
 
-# Constructors of columns by type; a value of a column whose name ends in `?` may be missing.
+# Constructors of columns by type. A name that ends in `?` means that values may be missing.
 text, count, flag, time, date, category, share = map(_constructor, (TEXT, COUNT, FLAG, TIME, DATE, CATEGORY, SHARE))
 
 _ACCOUNT = text("account_id", "account, as its ARNs write it; `unknown` where no ARN and no file says it")

@@ -1,8 +1,8 @@
-"""Records to rows: what each answer proves, in columns, before anything is merged.
+"""Records become rows: the facts of each answer, in columns, before anything is merged.
 
 A role or profile has a row for each answer that shows it. A tag knows the row that it belongs to, and a link the rows
-of its profile and role, so that merging compares whole numbers. Rows become Arrow columns chunk by chunk: records by
-the hundred thousand are never held at once.
+of its profile and role, so that merging compares numbers. Rows become Arrow columns chunk by chunk, so hundreds of
+thousands of records are never held at once.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class Rows:
         self.size += size
 
     def table(self) -> pa.Table:
-        """Return all rows, and let go of them."""
+        """Return all rows, and release them."""
         table = pa.Table.from_batches(self.batches, self.schema)
         # Thousands of small files are thousands of chunks, each of which costs time in every step that follows. Joining
         # large chunks costs more than it saves.
@@ -109,11 +109,11 @@ class Rows:
 
 @dataclass(slots=True)
 class Call:
-    """One operation in one account and region: its records, whether they are the whole list, what it cost."""
+    """One operation in one account and region: the number of its records, its state, and its requests."""
 
     rows: int = 0
     state: str = "refused"
-    # Whether an answer without records says that there is more: it may be a page of any list.
+    # Whether some answer had no records, yet said that there is more: it may be a page of any list.
     blank: bool = False
     tally: CallStats = field(default_factory=CallStats)
 
@@ -134,8 +134,8 @@ class TrustPolicies:
         self._says: list[TrustContent] = []
 
     def codes(self, documents: Iterable[Raw | UnsetType]) -> np.ndarray[Any, Any]:
-        """Return the code of each document; below 0 where there is none, or where it is no policy."""
-        # Thousands of roles share a few documents: most of them cost a lookup.
+        """Return the code of each document; below 0 if it is missing or no policy."""
+        # Thousands of roles share a few documents: most of them cost only a lookup.
         texts = [b"null" if raw is UNSET else bytes(raw) for raw in documents]
         known = self._codes
         return np.array([known[text] if text in known else self._code(text) for text in texts], dtype=np.int32)
@@ -150,7 +150,7 @@ class TrustPolicies:
         return code
 
     def text(self, code: int) -> str:
-        """Return the canonical text of a code."""
+        """Return the canonical text of the document with a code."""
         return self._texts[code]
 
     def texts(self) -> pa.Array:
@@ -183,7 +183,7 @@ class Staging:
         self.gaps = GapList()
         self.calls: dict[tuple[str, str, str], Call] = defaultdict(Call)
         self.accounts: dict[str, dict[str, Any]] = {}
-        # Per answer, by the number that its rows carry as `origin`: operation, state, how messages name it.
+        # One entry per answer, indexed by the `origin` of its rows: its operation, its state, its name in messages.
         self.operations: list[str] = []
         self.states: list[str] = []
         self.origins: list[str] = []
@@ -200,7 +200,7 @@ class Staging:
             rows += len(chunk)
         self.states.append(answer.state)
         if answer.operation == "denied" and answer.account_id:
-            # An account that refused everything was asked for, too; it has a row in which all is unknown.
+            # An account that refused every request still gets a row, in which everything is unknown.
             self.account(answer.account_id, answer)
         if answer.operation not in ("", "file", "denied"):
             self._count(answer, rows, by_account or Counter({answer.account_id or UNKNOWN_ACCOUNT: rows}))
@@ -225,7 +225,7 @@ class Staging:
             row["sources"].append(answer.source)
         if answer.captured_at:
             row["captured_at"].append(answer.captured_at)
-        # Gaps of a live account are worded otherwise than gaps of a file.
+        # Gaps of a live account and gaps of files are worded differently.
         row["live"] = row.get("live", False) or answer.tally is not None
         return row
 
@@ -239,7 +239,7 @@ class Staging:
                 return self._profiles(chunk, account, origin)
             case EventSpan():
                 self._covered(chunk, self.account(account, answer))
-                # These are no records of the operation's list.
+                # A span is no record of the operation's list.
                 return Counter({account: 0})
             case TagListing():
                 self.tag_listings += [(answer.account_id, listing, origin) for listing in chunk]
@@ -301,7 +301,7 @@ class Staging:
     def _profiles(
         self, records: list[Any], fallback: str, origin: int, beneath: np.ndarray[Any, Any] | None = None
     ) -> Counter[str]:
-        """Stage profiles; `beneath` holds the rows of the roles that they stand under, if they do."""
+        """Stage profiles; `beneath` holds the row of each one's role, if roles list them."""
         first, given = self.profiles.size, _columns(records)
         arns = given["profile_arn"]
         texts = pa.array(arns, pa.string())
@@ -355,7 +355,7 @@ def _flat(lists: Sequence[Any] | None, first: int) -> tuple[list[Any], np.ndarra
 def _filled(
     values: Sequence[str | None] | None, arns: Sequence[str], derive: Callable[[str], str | None]
 ) -> Sequence[str | None]:
-    """Return values; where a record leaves one out, the ARN tells it."""
+    """Return the values, each derived from the ARN if its record leaves it out."""
     if values is None:
         return list(map(derive, arns))
     return values if all(values) else [value or derive(arn) for value, arn in zip(values, arns, strict=True)]

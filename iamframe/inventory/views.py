@@ -88,7 +88,7 @@ def _is_lone_role(inventory: Inventory) -> Bools:
 
 
 def _are_among(size: int, rows: Positions) -> Bools:
-    """Return, per number from 0 to `size`, whether it is among the rows."""
+    """Return, per number from 0 to `size` - 1, whether it is among the rows."""
     found = np.zeros(size, dtype=bool)
     found[rows[rows >= 0]] = True
     return found
@@ -211,10 +211,10 @@ def count_tags_known(inventory: Inventory, resource_type: str) -> pa.Table:
 
 
 def missing_permissions(inventory: Inventory) -> dict[str, object]:
-    """Return the least IAM policy that allows what AWS denied, as JSON has it; without a statement if nothing was.
+    """Return the least IAM policy, in JSON's form, that allows the denied operations; without denials, no statement.
 
     It covers the gaps of all accounts whose reason is `denied`. It may not be enough: an explicit Deny, a permissions
-    boundary or a policy of the organisation is above any Allow (IAM User Guide, "Policy evaluation logic").
+    boundary or a policy of the organisation overrides any Allow (IAM User Guide, "Policy evaluation logic").
     """
     gaps = inventory.gaps
     return policy_of(actions_of(gaps["operation"][gaps["reason"] == "denied"]))

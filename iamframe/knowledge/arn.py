@@ -14,13 +14,13 @@ _KINDS = {"role": "role", "instance-profile": "instance-profile", "assumed-role"
 
 
 def _field(arn: str, number: int) -> str | None:
-    # Paths may hold `:`, so only the first five count (IAM User Guide, IAM identifiers).
+    # A path may hold `:`, so only the first five colons separate fields (IAM User Guide, IAM identifiers).
     fields = arn.split(":", 5)
     return fields[number] or None if len(fields) == 6 and fields[0] == "arn" else None
 
 
 def account_of(arn: str) -> str | None:
-    """Return the account of an ARN, or None; its form is not checked, since shared files have masked account ids."""
+    """Return the account of an ARN, or None; its form is not checked, since people mask the ids in shared files."""
     return _field(arn, 4)
 
 

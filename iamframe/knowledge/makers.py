@@ -1,7 +1,8 @@
 """Makers: the services and tools that create roles and profiles, by names and paths, or by a tag that they write.
 
-There are three bases. `pair`: names and paths of both sides fit one entry, and agree on the cluster or stack in both.
-`tag`: the profile carries a tag that only this maker writes. `guess`: one side fits; it makes no finding expected.
+A maker is known by one of three bases. `pair`: names and paths of both sides fit one entry, and name the same cluster
+or stack. `tag`: the profile carries a tag that only this maker writes. `guess`: one side fits; a guess makes no finding
+expected.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ def _differs(role: str, profile: str, _: str) -> bool:
 
 
 def _is_one_stack(role: str, profile: str, role_name: str) -> bool:
-    """Return whether two stacks are equal; the role's may be cut short for the limit of 64 characters."""
-    # CloudFormation leaves 51 characters before the random text, or 52 before one with small letters.
+    """Return whether two stacks are equal; the role's may be cut, since role names have at most 64 characters."""
+    # CloudFormation cuts the text before the random one to 51 characters, or to 52 if the random one has small letters.
     random = role_name.rpartition("-")[2]
     head = len(role_name) - len(random)
     is_cut = head == 51 or (head == 52 and random != random.upper())
@@ -39,18 +40,18 @@ def _is_one_stack(role: str, profile: str, role_name: str) -> bool:
 
 
 def _are_random(role: str, profile: str, _: str) -> bool:
-    """Return whether both texts may be CloudFormation's random ones, and no account id, date, or word in capitals."""
+    """Return whether both texts look like CloudFormation's random ones, not like account ids, dates or words."""
     both, both_small = role + profile, all(text != text.upper() for text in (role, profile))
     changes = turns(role) + turns(profile)
     return (
         not (role.isdigit() or profile.isdigit())
-        # Its texts in capitals are numbers of 63 bits to the base of 36: one of 13 digits begins with 1.
+        # Random text in capitals is a number of 63 bits in base 36, so one of 13 digits begins with 1.
         and all(len(text) < 13 or text.startswith("1") for text in (role, profile))
-        # Both in small letters, or both hexadecimal: a commit, a container, the end of an id.
+        # Not random: two texts in small letters, or two hexadecimal ones (a commit, a container, the end of an id).
         and both != both.lower()
         and not all(_HEXADECIMAL.fullmatch(text) for text in (role, profile))
         and not all(_WORDS.search(text) for text in (role, profile))
-        # Words change seldom between capitals, small letters and digits: so do random texts in one of 400 pairs.
+        # Words seldom change between capitals, small letters and digits. Only one random pair in 400 does so as seldom.
         and changes >= (7 if both_small else 3)
         and (changes >= 8 or any(map(str.isdigit, both)))
         # Two random texts agree in few places, unlike `EUWEST1PROD2` and `EUWEST1PROD3`.
@@ -60,7 +61,8 @@ def _are_random(role: str, profile: str, _: str) -> bool:
 
 
 _HEXADECIMAL = re.compile(r"[0-9a-f]+|[0-9A-F]+")
-# Words in names that people choose: a random text of 12 has each once in some thousand, a pair in both hardly ever.
+# Words in names that people choose. One of several thousand random texts of 12 characters holds a given word; both
+# texts of a pair hardly ever do.
 _WORDS = re.compile(
     "prod|prd|test|tst|dev|stag|stg|uat|sandb|sbx|demo|live|beta|east|west|north|south|centr|emea|apac|latam|web|app|api|"
     "srv|serv|node|host|rack|data|team|squad|blue|green|front|back|edge|core|main|site|zone|user|admin|release|hotfix|"
@@ -102,7 +104,7 @@ def _are_of_one_prefix(role: str, profile: str, _: str) -> bool:
 
 
 def _are_of_one_counted_prefix(role: str, profile: str, _: str) -> bool:
-    """Return the same for prefixes before counters: these are unmistakable, so the words alone may be the prefix."""
+    """Return the same for prefixes before counters: a counter is unmistakable, so those words may be the prefix."""
     return _are_of_one_prefix(role, profile, _) or is_same_stem(f"x-{role.strip('-_.')}", f"x-{profile.strip('-_.')}")
 
 
@@ -112,7 +114,7 @@ def _are_hexadecimal(role: str, profile: str, _: str) -> bool:
     return not all(counted) and _alike(role, profile) <= 3
 
 
-# Words without a vowel have only characters of Kubernetes' random texts.
+# Words without vowels, which look like Kubernetes' random texts.
 _LIKE_KUBERNETES = re.compile(
     r".*-(?:\d{5}|https|http\d|html\d|mssql|pgsql|mqtts|smtps|sftp\d|mgmt\d|grpc\d|"
     r"(?:prd|stg|tst|srv|dmz|sbx|crm|vpc|dbs|wrk)\d\d)"
@@ -166,7 +168,7 @@ _TELLING = {"{uuid}", "{random}", "{counter}", "{hash}", "{id}"}
 
 
 class _Side(NamedTuple):
-    """Expressions for path and name of one side, a line each; `checked` are its groups, tokens whose values count."""
+    """Expressions for path and name of one side, on a line each; `checked` are the tokens whose values are compared."""
 
     plain: str
     grouped: re.Pattern[str]
@@ -196,7 +198,7 @@ def _side(*templates: str) -> _Side:
 
 
 def _token(text: str) -> tuple[str, _Token]:
-    """Return the name of the token in braces, and what fits it."""
+    """Return the name of a token in braces, and the text that fits it."""
     if "|" in text:
         # `{a|b}`: one of these texts, equal on both sides.
         return "kind", _Token(f"(?:{text.strip('{}')})", _equal)
@@ -209,7 +211,7 @@ def _token(text: str) -> tuple[str, _Token]:
 class Maker:
     """One service or tool, with the names and paths that it gives, and whether they differ by its design.
 
-    `is_guess`: its users choose names of this form themselves, so that the name is no proof.
+    `is_guess`: users choose names of this form themselves, so a name is no proof.
     """
 
     name: str
@@ -236,7 +238,7 @@ class Maker:
             raise ValueError(f"{self.name}: {error}") from error
 
     def pattern(self, side: str) -> str:
-        """Return a regular expression for path and name of one side, `role` or `profile`, a line each."""
+        """Return a regular expression for path and name of one side (`role` or `profile`), on a line each."""
         return self._side(side).plain
 
     def tells(self, side: str) -> bool:
@@ -246,7 +248,7 @@ class Maker:
         return bool(name) and (bool(_TOKEN.sub("", name).strip("-_.")) or bool(_TELLING & {*_TOKEN.findall(name)}))
 
     def fits(self, role: str, profile: str) -> bool:
-        """Return whether both sides, path and name in a line each, fit this maker and agree on their shared tokens."""
+        """Return whether both sides, path and name on a line each, fit this maker and agree on their shared tokens."""
         of_role, of_profile = self._side("role"), self._side("profile")
         one, other = of_role.grouped.fullmatch(role), of_profile.grouped.fullmatch(profile)
         if one is None or other is None:
@@ -261,20 +263,20 @@ class Maker:
         )
 
     def suggests(self, side: str, text: str) -> bool:
-        """Return whether one side, path and name in a line each, fits this maker."""
+        """Return whether one side, path and name on a line each, fits this maker."""
         form = self._side(side)
         found = form.grouped.fullmatch(text)
         return found is not None and all(t.alone(found[name]) for name, t in form.checked.items() if t.alone)
 
     @property
     def compares(self) -> bool:
-        """Whether the values of tokens count, besides the form of both sides."""
+        """Whether the values of tokens are compared, besides the form of both sides."""
         return bool(self._side("role").checked or self._side("profile").checked)
 
 
 @dataclass(frozen=True, slots=True)
 class OwnTag:
-    """Keys of tags by which a service or tool recognizes its own resources; `*` is any text.
+    """The tag keys by which a service or tool recognizes its own resources; `*` is any text.
 
     `is_proof`: only the maker writes them, to profiles that it creates.
     """

@@ -15,7 +15,7 @@ _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _SEPARATED = re.compile(r"[^A-Za-z0-9]+")
 _TAIL = re.compile(
     r"[-_.]?(?:[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|(?<![0-9a-f])\d{18}[0-9a-f]{8}|(?<!\d)\d{6,})$"
-    # Words end in a number too: a random tail has a separator and characters of more than one kind.
+    # A word may end in a number, so other random tails need a separator and characters of more than one kind.
     r"|[-_.](?:[A-Z0-9]{8,}|[0-9a-f]{6,}|[a-z0-9]{12,}|[A-Za-z0-9]{12})$"
 )
 
@@ -23,9 +23,8 @@ _TAIL = re.compile(
 def relation(role_name: str, profile_name: str) -> str:
     """Return how two names differ: `case`, `affix`, `generated` or `different`, the first that fits.
 
-    `affix`: the names are equal without one known pair of words such as `-role` and `-profile`, in front or behind, or
-    one has one whole word more, in front or behind. `generated`: they are equal but for a random tail; a date, an
-    account id or a word is not random.
+    `affix`: the names are equal without words such as `-role` and `-profile` at either end, or one name has one more
+    word at either end. `generated`: they differ only by a random tail; a date, an account id or a word is not random.
     """
     role, profile = role_name.casefold(), profile_name.casefold()
     if role == profile:
@@ -58,7 +57,7 @@ def _is_one_word_more(one: str, other: str) -> bool:
     if short.casefold() not in long.casefold():
         return False
     words, more = _words(short), _words(long)
-    # `-instance-profile` is one word more, as `-profile` is.
+    # `-instance-profile` counts as one word, like `-profile`.
     if words and short.casefold() in _stems(_WORD_OF_ROLE, long) | _stems(_WORD_OF_PROFILE, long):
         return more[: len(words)] == words or more[-len(words) :] == words
     return bool(words) and len(more) == len(words) + 1 and words in (more[1:], more[:-1])
@@ -94,7 +93,7 @@ def is_date(text: str) -> bool:
     day = _TIME_OF_DAY.sub("", text) if len(text) > 9 else text
     for form in _DATES.get(len(day), ()):
         try:
-            found = datetime.strptime(day, form)  # noqa: DTZ007 - a name tells no time zone
+            found = datetime.strptime(day, form)  # noqa: DTZ007 - a name has no time zone
         except ValueError:
             continue
         if 1970 <= found.year < 2100:
@@ -107,7 +106,7 @@ _LOOK_ALIKES = str.maketrans(
     "АВЕЅКМНОРСТУХІЈԚԜавеѕкмнорстухіјһԁԛԝΑΒΕΖΗΙΚΜΝΟΡΤΥΧαιονρυϲ",
     "ABESKMHOPCTYXIJQWabeskmhopctyxijhdqwABEZHIKMNOPTYXaiovpuc",
 )
-# Invisible letters, such as Hangul fillers, which neither strip() nor isspace() knows.
+# Invisible letters, such as Hangul fillers, that strip() and isspace() do not recognize.
 _INVISIBLE = re.compile("[\u115f\u1160\u3164\uffa0\u200b-\u200f\u2060\ufeff\u00ad\u202a-\u202e]")
 _SEPARATORS = re.compile(r"[-_.:/=+@]")
 
@@ -117,7 +116,7 @@ def _without_width(key: str) -> str:
 
 
 def _without_look_alikes(key: str) -> str:
-    # A word with other letters of its script too is not mistaken for Latin.
+    # A word that also has letters unlike any Latin one is not mistaken for Latin.
     latin = key.translate(_LOOK_ALIKES)
     return latin if latin.isascii() else key
 
@@ -147,7 +146,7 @@ def variant_kinds(keys: list[str]) -> list[str]:
     """Return how keys that look alike differ: case, space, width, separator, look-alike, invisible."""
     differing = {kind for kind in _FOLDS if len({_folded(key, without=kind) for key in keys}) > 1}
     if not differing:
-        # More than one fold changes letters such as the Kelvin sign: the first one counts.
+        # Several folds change letters such as the Kelvin sign: the first one counts.
         differing = {next(kind for kind, fold in _FOLDS.items() if len(set(map(fold, keys))) < len(set(keys)))}
     return [kind for kind in ("case", "space", "width", "separator", "look-alike", "invisible") if kind in differing]
 

@@ -1,8 +1,7 @@
 """The table of AWS operations that iamframe calls: one row holds every fact about one operation.
 
-iamframe sends no operation that is not in this table, and each one only reads. The permissions in the README are
-generated from it. Each action is the operation's name behind the IAM prefix of its service (Service Authorization
-Reference).
+iamframe sends no other operation, and each of these only reads. The permissions in the README are generated from this
+table. An action is the IAM prefix of the service, followed by the operation's name (Service Authorization Reference).
 """
 
 from __future__ import annotations
@@ -14,9 +13,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-# When an operation is called. `plan`: first, by every load. `fallback`: in place of a denied one, and for extra
-# details. `references`: EC2 and Auto Scaling, `all`: other services; both by default. `index`, `fleet`, `history`: for
-# `tag_index=True`, many accounts, `history`.
+# When an operation is called.
+# `plan`: by every load.
+# `fallback`: in place of a denied operation, and for extra details.
+# `references`: for consumers in EC2 and Auto Scaling (by default).
+# `all`: for consumers in other services (by default).
+# `index`: with `tag_index=True`.
+# `fleet`: for many accounts.
+# `history`: for the `history` command.
 When = Literal["plan", "fallback", "references", "all", "index", "fleet", "history"]
 
 # What an answer proves: all roles or profiles of the account, one of them, its tags, the profiles that hold a role, the
@@ -28,9 +32,9 @@ Proof = Literal["roles", "profiles", "role", "profile", "role_tags", "profile_ta
 class Operation:
     """One AWS operation.
 
-    `key` is the list or record in its answer, `parameters` go with each request. `fallback` is called where the
-    operation is denied. `cost` says after "so that" what is unknown then, `command` is the AWS CLI command that shows
-    it. An operation of a REST API is a POST to `path`.
+    `key` is the list or record in its answer, and `parameters` go with each request. `fallback` is called if the
+    operation is denied. `cost` completes "AWS did not answer it, so that …". `command` is the AWS CLI command that
+    shows the same, if not the operation's own. An operation of a REST API is a POST to `path`.
     """
 
     service: str
@@ -51,23 +55,23 @@ class Operation:
 
     @property
     def label(self) -> str:
-        """Its name in `calls` and `gaps`: the action where several services have an operation of the same name."""
+        """Its name in `calls` and `gaps`: its action if several services have an operation of the same name."""
         return self.action if _NAMES[self.operation] > 1 else self.operation
 
 
 def _users(
     service: str, when: When, *operations: str, proves: tuple[Proof, ...] = (), command: str = "", path: str = ""
 ) -> list[Operation]:
-    """Return the operations that show what uses profiles."""
+    """Return operations that show consumers of profiles."""
     cost = "what names profiles there is unknown"
     return [Operation(service, name, when, proves=proves, cost=cost, command=command, path=path) for name in operations]
 
 
 # The services whose IAM prefix is not their name in boto3.
 _PREFIXES = {"emr": "elasticmapreduce", "resourcegroupstaggingapi": "tag"}
-# The services whose requests name the operation in the header X-Amz-Target, and the prefix there. A request to any
-# other service is a form with an `Action`, or has a `path`. The form of each is that of botocore's models (`metadata`,
-# `http`). It is repeated here because the models on a machine can be replaced (AWS_DATA_PATH, ~/.aws/models).
+# The services whose requests name the operation in the header X-Amz-Target, and its prefix there. A request to any
+# other service is a form with an `Action`, or has a `path`. Botocore's models say the same (`metadata`, `http`), but
+# the models on a machine can be replaced (AWS_DATA_PATH, ~/.aws/models).
 TARGETS = {
     "cloudtrail": "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101",
     "ecs": "AmazonEC2ContainerServiceV20141113",
@@ -102,11 +106,12 @@ TEMPLATES = "DescribeLaunchTemplates"
 VERSIONS = "DescribeLaunchTemplateVersions"
 CONFIGURATIONS = "DescribeLaunchConfigurations"
 GROUPS = "DescribeAutoScalingGroups"
-# Without all of these, no profile is known to be unreferenced.
+# A profile is known to be unreferenced only if all of these were read.
 CORE = (INSTANCES, VERSIONS, CONFIGURATIONS, GROUPS)
-# Only these show which versions of launch templates they pin; files seldom hold them.
+# Only these two show which versions of launch templates a fleet pins; files seldom hold their output.
 FLEETS = ("DescribeFleets", "DescribeSpotFleetRequests")
-# The operations that the AWS CLI may not page by itself: ECS has no paginator, and that of Image Builder is young.
+# The operations that the AWS CLI may not page by itself: ECS has no paginator, and only newer versions have one for
+# Image Builder.
 UNPAGED = ("DescribeCapacityProviders", "ListInfrastructureConfigurations")
 
 _ALL_ROLES = "iam get-account-authorization-details --filter Role"
@@ -162,7 +167,7 @@ OPERATIONS: tuple[Operation, ...] = (
 _NAMES = Counter(row.operation for row in OPERATIONS)
 _BY_NAME = {(row.service, row.operation): row for row in OPERATIONS}
 BY_LABEL = {row.label: row for row in OPERATIONS}
-# The files that prove a fact as an operation does; `calls` names them so.
+# The file formats that prove a fact just as an operation does, by their names in `calls`.
 _FILES: dict[str, tuple[Proof, ...]] = {
     "config:AWS::IAM::Role": ("roles",),
     "config:AWS::IAM::InstanceProfile": ("profiles",),
@@ -176,7 +181,7 @@ _FREE = {"sts:GetCallerIdentity"}
 
 
 def read_of(service: str, operation: str) -> Operation | None:
-    """Return the row of an operation, or None where it is not in the table."""
+    """Return the row of an operation, or None if it is not in the table."""
     return _BY_NAME.get((service, operation))
 
 
@@ -187,30 +192,30 @@ def label(service: str, operation: str) -> str:
 
 
 def proving(*facts: Proof, files: bool = False) -> tuple[str, ...]:
-    """Return the operations, and on request the kinds of files, whose answer proves one of some facts."""
+    """Return the operations (with `files`, also the file formats) that prove at least one of the facts."""
     operations = {row.label: row.proves for row in OPERATIONS}
     proofs = operations | (_FILES if files else {})
     return tuple(name for name, proves in proofs.items() if not set(facts).isdisjoint(proves))
 
 
 def command_of(operation: str) -> str:
-    """Return the AWS CLI command that shows what an operation would have shown: `aws iam list-instance-profiles`."""
+    """Return the AWS CLI command that shows the same as an operation: `aws iam list-instance-profiles`."""
     row = BY_LABEL[operation]
     return f"aws {row.command or f'{row.service} {cli_name(row.operation)}'}"
 
 
 def actions_of(operations: Iterable[str]) -> list[str]:
-    """Return the IAM actions that allow operations, named as `calls` and `gaps` name them, sorted."""
+    """Return the IAM actions, sorted, that allow operations given by their names in `calls` and `gaps`."""
     return sorted({BY_LABEL[name].action for name in operations if name in BY_LABEL} - _FREE)
 
 
 def actions(*when: When) -> list[str]:
-    """Return the IAM actions that are needed at such times, sorted."""
+    """Return the IAM actions, sorted, of the operations with these values of `when`."""
     return sorted({row.action for row in OPERATIONS if row.when in when} - _FREE)
 
 
 def policy(*when: When) -> dict[str, object]:
-    """Return the least IAM policy that allows what is called at such times."""
+    """Return the least IAM policy that allows the operations with these values of `when`."""
     return policy_of(actions(*when))
 
 
@@ -226,14 +231,15 @@ def cli_name(operation: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", operation).lower()
 
 
-# The AWS CLI replaces such a value by the file or page that it names (User Guide, "Load a parameter from a file").
+# The AWS CLI replaces a value that begins like this with the content of the file or page that it names (User Guide,
+# "Load a parameter from a file").
 NO_VALUE = re.compile(r"^(?:fileb?|https?)://")
 
 
 def aws_command(verb: str, options: Mapping[str, str]) -> str:
     """Return an AWS CLI command to type, in backticks, with each option quoted as one word of a shell.
 
-    A value that the AWS CLI would take for the place of a file becomes `VALUE`.
+    A value that the AWS CLI would replace with a file's content becomes `VALUE`.
     """
     words = [f"--{name}={'VALUE' if NO_VALUE.match(value) else shlex.quote(value)}" for name, value in options.items()]
     return f"`aws {' '.join((verb, *words))}`"

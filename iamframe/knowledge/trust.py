@@ -15,7 +15,7 @@ from urllib.parse import unquote
 import msgspec
 from msgspec import Raw
 
-# EC2's service principal per partition. In China policies use either, even AWS's own (AmazonEKSComputePolicy).
+# EC2's service principal per partition. In China, policies use either name, even AWS's own (AmazonEKSComputePolicy).
 _COM = frozenset({"ec2.amazonaws.com"})
 _EC2 = {
     "aws": _COM,
@@ -27,7 +27,7 @@ _EC2 = {
     "aws-iso-e": frozenset({"ec2.cloud.adc-e.uk"}),
     "aws-iso-f": frozenset({"ec2.csp.hci.ic.gov"}),
 }
-# Names that no documentation excludes: other services of these partitions have both names.
+# Names that no documentation excludes: in these partitions, other services have both names.
 _PERHAPS = {"aws-eusc": frozenset({"ec2.amazonaws.eu"})} | {name: _COM for name in _EC2 if name.startswith("aws-iso")}
 _EVERY = frozenset().union(*_EC2.values(), *_PERHAPS.values())
 # A name with a region in it, as some services have.
@@ -45,7 +45,8 @@ class Trust(NamedTuple):
     deleted: str | None
 
 
-# A statement on sts:AssumeRole that may be about EC2: it allows; EC2's names; it is about everyone; it has a condition.
+# A statement on sts:AssumeRole that may concern EC2: whether it allows, EC2's names in it, whether it concerns
+# everyone, whether it has a condition.
 Reach = tuple[bool, tuple[str, ...], bool, bool]
 
 
@@ -98,8 +99,8 @@ def _listed(value: object) -> list[str]:
 
 
 def _principals(raw: bytes) -> list[tuple[str, str]]:
-    """Return kind and name of each principal."""
-    # A bare `*` is one of AWS (IAM User Guide, "AWS JSON policy elements: Principal").
+    """Return the kind and name of each principal."""
+    # A bare `*` is of the kind AWS (IAM User Guide, "AWS JSON policy elements: Principal").
     principals = msgspec.json.decode(raw)
     by_kind = principals if isinstance(principals, dict) else {"AWS": principals}
     return [(kind, name) for kind, names in by_kind.items() for name in _listed(names)]
@@ -115,8 +116,9 @@ def _allows(effect: bytes) -> bool:
 def read_trust(document: bytes, partition: str = "aws") -> Trust:
     """Return the content of a trust policy that is an object, a string, or a percent-encoded string.
 
-    The partition is that of the role: each has its own name for EC2. `text` is compact JSON with the keys in the order
-    given, so that the same policy is the same text from every source. A document that is not a policy is `UNREADABLE`.
+    `partition` is that of the role: EC2 has a name of its own in each. `text` is compact JSON with the keys in the
+    order given, so that the same policy is the same text from every source. A document that is not a policy is
+    `UNREADABLE`.
     """
     read = read_content(document)
     if read is None:
@@ -133,7 +135,7 @@ def read_content(document: bytes) -> tuple[str, TrustContent] | None:
             # Not `unquote_plus`: a literal + is legal in names.
             document = (quoted if quoted.lstrip().startswith("{") else unquote(quoted, errors="strict")).encode()
         text = _compact(document)
-        # One text per statement, of its elements that matter; JSON holds no NUL.
+        # One text per statement joins its elements that matter; JSON holds no NUL.
         key = [
             b"\0".join((s.effect, s.principal, s.not_principal, s.action, s.not_action, b"yes" * s.has_condition))
             for s in _statements(text)
@@ -145,14 +147,14 @@ def read_content(document: bytes) -> tuple[str, TrustContent] | None:
 
 def _compact(document: bytes) -> str:
     if b"\\" in document:
-        # The AWS CLI escapes letters that other tools write as they are; decoding makes one text of both.
+        # The AWS CLI escapes letters that other tools write as they are; decoding makes both the same.
         return msgspec.json.encode(msgspec.json.decode(document)).decode()
     return msgspec.json.format(document, indent=-1).decode()
 
 
 @lru_cache(maxsize=65_536)
 def _says(*statements: bytes) -> TrustContent:
-    """Return the content of statements; policies with different texts share it."""
+    """Return the content of statements, which policies with different texts may share."""
     reaches: list[Reach] = []
     trusted: set[str] = set()
     deleted: set[str] = set()
@@ -165,7 +167,7 @@ def _says(*statements: bytes) -> TrustContent:
         deleted.update(filter(_DELETED.fullmatch, aws))
         ec2 = tuple(name for name in map(str.lower, services) if name.startswith("ec2."))
         # No documentation says whether a bare `*` lets the EC2 service in. IAM refuses NotPrincipal in trust policies
-        # (IAM User Guide), but files may have it: everyone that it leaves over is not worked out here.
+        # (IAM User Guide), but files may have it: it counts as everyone.
         everyone = "*" in aws or "*" in services or not_principal != b"null"
         if (ec2 or everyone) and _covers_assume_role(action, not_action):
             reaches.append((allows, ec2, everyone, condition != b""))
@@ -183,7 +185,7 @@ def _covers_assume_role(action: bytes, not_action: bytes) -> bool:
 
 @lru_cache(maxsize=65_536)
 def trusts_ec2(reaches: tuple[Reach, ...], partition: str) -> str:
-    """Return whether a policy lets EC2 assume a role of a partition; "" is that of a role without an ARN."""
+    """Return whether a policy lets EC2 assume a role of a partition, which is "" for a role without an ARN."""
     sure = maybe = denied = False
     for allows, names, everyone, conditional in reaches:
         named = {_is_ec2(name, partition) for name in names}
@@ -204,12 +206,12 @@ def _is_ec2(name: str, partition: str) -> str:
     """Return whether a service principal that begins with `ec2.` is EC2 in a partition."""
     if name in _EC2.get(partition, _COM if not partition else ()):
         return "yes"
-    # For a role without an ARN, and in an unknown partition, any of AWS's names may be EC2.
+    # In an unknown partition any such name may be EC2; for a role without an ARN, any of EC2's known names.
     if partition not in _EC2 and (partition or name in _EVERY):
         return "maybe"
     plain = _OF_A_REGION.sub("ec2.", name)
     names = {*_EC2.get(partition, _EVERY), *_PERHAPS.get(partition, ())}
-    # A principal may not have a wildcard in its name, but files may.
+    # AWS allows no wildcard in a principal's name, but files may have one.
     return "maybe" if plain in names or name == "ec2.*" else "no"
 
 
@@ -248,7 +250,7 @@ def statements_of(text: str) -> list[Statement]:
 
 
 def same_policy(one: str, other: str) -> bool:
-    """Return whether two trust policies are equal but for the order, and for a value in place of a list of it."""
+    """Return whether two trust policies are equal, apart from order and from lists of one value."""
     return _unordered(msgspec.json.decode(one)) == _unordered(msgspec.json.decode(other))
 
 
@@ -258,7 +260,7 @@ def _unordered(value: object) -> object:
     if isinstance(value, list):
         members = frozenset(map(_unordered, value))
         return next(iter(members)) if len(members) == 1 else members
-    # In JSON true is not 1.
+    # Python's True equals 1, JSON's true does not.
     return type(value), value
 
 
@@ -267,7 +269,7 @@ _Terms = set[tuple[object, object]]
 
 
 def what_changed(old: str, new: str) -> str:
-    """Return which principals one trust policy (`Trust.text`) has that another has not, and whose terms differ."""
+    """Return in words which principals a trust policy (`Trust.text`) gained and lost, and whose terms changed."""
     sentences = []
     before, after = _terms(old), _terms(new)
     for allows, verb in ((True, "trusts"), (False, "denies")):
@@ -311,7 +313,7 @@ def _terms(text: str) -> dict[bool, dict[str, _Terms]]:
 
 def _labels(statement: _Statement) -> Iterator[str]:
     yield from (_label(*one) for one in _principals(statement.principal))
-    # The principals that NotPrincipal leaves out are one label: with one name more, somebody else is let in.
+    # All principals of a NotPrincipal are one label: one more name changes who is let in.
     if excluded := sorted(_label(*one) for one in _principals(statement.not_principal)):
         yield f"everyone but {' and '.join(excluded)}"
 

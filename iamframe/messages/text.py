@@ -1,8 +1,8 @@
-"""Counts with their nouns, and text of other people on one line."""
+"""Counts with their nouns, and other people's text made safe to print on one line."""
 
 from __future__ import annotations
 
-# Of findings, the gravest first.
+# The severities of findings, the gravest first.
 SEVERITIES = ("high", "medium", "low", "info")
 
 
@@ -12,7 +12,7 @@ def pluralize(count: int, noun: str) -> str:
 
 
 def escape_controls(text: str) -> str:
-    """Return a text on one line: a terminal obeys control characters, and names come from other people."""
+    """Return a text with control characters escaped: a terminal would obey them, and names come from other people."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

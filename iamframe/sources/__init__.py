@@ -1,1 +1,1 @@
-"""Where facts come from: each source yields `records.Answer`s, which state what they prove and nothing else."""
+"""The sources of facts: each yields `records.Answer`s, which hold only what they prove."""

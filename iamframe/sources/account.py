@@ -1,6 +1,6 @@
 """One live account: its roles, profiles, quotas and references, each from the first operation that AWS answers.
 
-Roles with their tags, last use and links come from GetAccountAuthorizationDetails; profiles come from
+Roles with their tags, last use and links come from GetAccountAuthorizationDetails (the "dump"); profiles come from
 ListInstanceProfiles. No listing has the tags of profiles (IAM API Reference, ListInstanceProfiles), so each profile
 costs one request. GetInstanceProfile comes first, because it also confirms the profile's role.
 """
@@ -76,7 +76,7 @@ class AccountReader:
         return [answer for answer in answers if answer.tally is not None or answer.operation in ("", "denied")]
 
     def _identify(self) -> str | None:
-        """Find out the account and return the caller's ARN; None where AWS denies even that."""
+        """Find out the account and return the caller's ARN, or None if AWS denies even GetCallerIdentity."""
         calls, client = self._calls, self.client
         try:
             identity = msgspec.json.decode(client.call("sts", IDENTITY), type=_Identity)
@@ -100,7 +100,7 @@ class AccountReader:
         return identity.arn
 
     def _read_all(self, caller_arn: str | None) -> Iterator[Answer]:
-        """Yield the answers; everything that needs no other answer is asked for at once."""
+        """Yield the answers; calls that need no other answer start at once."""
         calls, profiles, references = self._calls, self._profiles, ReferenceReader(self._calls, self.plan)
         dumping = calls.pool.submit(calls.listing, DUMP)
         listing_roles = calls.pool.submit(calls.listing, "ListRoles") if self.plan.role_details else None
@@ -130,7 +130,7 @@ class AccountReader:
         yield calls.answer("denied", Listing(list(calls.gaps)))
 
     def _roles_one_by_one(self, dump: Listing, roles: Listing | None) -> tuple[list[ResourceAnswer], list[Any]]:
-        """Return the roles that a broken-off dump lacks, and the profiles that hold roles: a request per role."""
+        """Return the roles missing from an incomplete dump, and the profiles that hold roles; one request per role."""
         calls, profiles = self._calls, self._profiles.listed
         if roles is None or dump.state == "complete":
             return [], []
@@ -199,7 +199,7 @@ class AccountReader:
 
 @dataclass
 class _Profiles:
-    """The profiles of an account: their list, and what each one's own request shows."""
+    """The profiles of an account: their list, and the answer to the request of each one."""
 
     calls: Calls
     listed: Listing = field(default_factory=Listing)
@@ -220,7 +220,7 @@ class _Profiles:
             self.ask(profile.profile_arn for profile in page if profile.profile_arn not in indexed)
         listed = self.arns
         for home, index in indexes.items():
-            # The index shows deleted resources for a while.
+            # The index still shows deleted resources for a while.
             index.records = [profile for profile in index.records if profile.profile_arn in listed]
             yield self.calls.answer("GetResources", index, home)
 
@@ -238,7 +238,7 @@ class _Profiles:
     def _read(self, arn: str) -> ResourceAnswer | None:
         found = self.calls.resource("GetInstanceProfile", arn)
         if found and isinstance(found.record, GotProfile) and found.record.profile_arn != arn:
-            # The listed profile was deleted, and one with another path or case has its name.
+            # The listed profile was deleted. A new one has its name, with another path or another case.
             self.calls.note_vanished("GetInstanceProfile", arn)
         return found
 
@@ -248,7 +248,7 @@ class _Profiles:
         self._jobs = []
 
     def is_outdated(self, referring: list[Answer]) -> bool:
-        """Return whether the list lacks a profile that was created, or replaced one, since it was listed."""
+        """Return whether a profile was created or replaced after the listing, so that the list lacks it."""
         ids = {name_of(profile.profile_arn).casefold(): profile.profile_id for profile in self.listed.records}
         arns = {profile.profile_arn.casefold() for profile in self.listed.records}
         mentions = (one for answer in referring for chunk in answer for one in chunk if isinstance(one, Reference))

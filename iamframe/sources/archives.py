@@ -1,6 +1,6 @@
 """Files, folders, `.gz` and `.zip` as pieces, each read only when its content is needed.
 
-Archives are read in memory and never unpacked to disk. What they may unpack to is capped, and links in them are not
+Archives are read in memory and never unpacked to disk. Their unpacked size is capped, and links in them are not
 followed. No name inside an archive is used as a path.
 """
 
@@ -50,10 +50,10 @@ class Unreadable(Exception):
 class Piece:
     """One file, in a folder or an archive.
 
-    `label` is its name in messages, `name` its own without `.gz`, and `size` its size on disk, perhaps compressed.
-    `folders` lead to it, the innermost last; the first `root` of them lead to the source that the user named. `read`
-    returns its bytes, or raises Unreadable. `member` tells members of one archive with the same name apart. `path` is
-    that of a file which is not compressed.
+    `label` is its name in messages, and `name` the file's own name without `.gz`. `size` is the file's size, of a `.gz`
+    before unpacking. `folders` lead to the file, the innermost last; the first `root` of them lead to the source that
+    the user named. `read` returns its bytes, or raises Unreadable. `member` distinguishes members of one archive with
+    the same name. `path` is set for an uncompressed file only.
     """
 
     label: str
@@ -67,12 +67,12 @@ class Piece:
 
     @property
     def place(self) -> tuple[str, ...]:
-        """Its key: the same file has the same place, by whichever source it was found."""
+        """Its key: a file has the same place in each source that holds it."""
         return (*self.folders, Path(self.label).name, self.member)
 
 
 def open_file(path: str | os.PathLike[str], *, pipe: bool = False) -> BufferedReader:
-    """Open a file that a user named; a pipe only where it is allowed.
+    """Open a file that a user named; `pipe` allows a pipe.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def open_file(path: str | os.PathLike[str], *, pipe: bool = False) -> BufferedRe
 
 
 def read_file(path: str | os.PathLike[str], most: int = MAX_UNPACKED, *, pipe: bool = False) -> bytes:
-    """Return the bytes of a file that a user named; `pipe` allows one, such as a shell's `<(command)`.
+    """Return the bytes of a file that a user named; `pipe` allows a pipe, such as a shell's `<(command)`.
 
     Raises
     ------
@@ -112,8 +112,8 @@ def read_file(path: str | os.PathLike[str], most: int = MAX_UNPACKED, *, pipe: b
 def pieces(source: str | os.PathLike[str]) -> Iterator[Piece]:
     """Yield the pieces of a file, folder or archive, sorted by name.
 
-    From a folder, only JSON, Terraform state, archives and `denied.csv` are taken. Folders whose name begins with a
-    dot (such as Terraform's own), links to folders, and reports and snapshots of iamframe are passed over.
+    From a folder, only JSON, Terraform state, archives and `denied.csv` are taken. Folders whose name begins with a dot
+    (such as Terraform's own), links to folders, and reports and snapshots of iamframe are skipped.
 
     Raises
     ------
@@ -240,7 +240,7 @@ class _Budget:
         self.left = MAX_UNPACKED
 
     def spend(self, size: int) -> None:
-        """Take so many bytes, or raise Unreadable if there are not as many left."""
+        """Take `size` bytes, or raise Unreadable if fewer are left."""
         self.left -= size
         if self.left < 0:
             cap = f"{MAX_UNPACKED >> 30} GiB" if MAX_UNPACKED >= 1 << 30 else f"{MAX_UNPACKED:,} bytes"

@@ -1,4 +1,4 @@
-"""Calls to one account by the table of operations: answers are decoded, and a failed call becomes a gap."""
+"""Calls of the table's operations in one account: answers are decoded, and a failed call becomes a gap."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Region(msgspec.Struct):
     name: str = msgspec.field(name="RegionName")
 
 
-# The record type of each list that is decoded one by one, so that one unreadable record costs no other.
+# The record type of each list. If a list cannot be decoded as a whole, its records are decoded one by one.
 _LISTED = {
     DUMP: RoleDetail,
     "ListRoles": ListedRole,
@@ -80,7 +80,7 @@ class Listing:
 
 
 class ResourceAnswer(NamedTuple):
-    """What one operation answers about the role or profile of a name."""
+    """The answer of one operation about one role or profile, known by its name."""
 
     operation: str
     name: str
@@ -145,7 +145,7 @@ class Calls:
             self.note_refused(operation, refusal, subject, region)
 
     def records(self, found: Listing, operation: str, region: str, body: bytes, key: str, kind: Any) -> list[Any]:
-        """Return the records under a key of an answer; a record of another shape is a gap."""
+        """Return the records under a key of an answer; a record of another shape becomes a gap."""
         value = msgspec.json.decode(body, type=dict[str, msgspec.Raw]).get(key)
         if value is None:
             self.note_missing(found, operation, key, region)
@@ -168,12 +168,12 @@ class Calls:
         return records
 
     def note_missing(self, found: Listing, operation: str, key: str, region: str) -> None:
-        """Note that an answer has no list under its key; AWS writes an empty list for none."""
+        """Note that an answer has no list under its key: even without records, AWS writes an empty list."""
         found.state = "truncated"
         self.gap(operation, ALL, "unreadable", f"AWS's answer to {operation} holds no {key}; load again", region)
 
     def one(self, operation: str, region: str = GLOBAL) -> Any:
-        """Return the answer to one operation, or None where AWS refuses it."""
+        """Return the answer to one operation, or None if AWS refuses it."""
         row = BY_LABEL[operation]
         try:
             return _decoded(operation, self.client.call(row.service, row.operation, region))
@@ -182,10 +182,11 @@ class Calls:
             return None
 
     def resource(self, operation: str, arn: str) -> ResourceAnswer | None:
-        """Return what an operation, or its fallback, answers about one role or profile; None where both are refused."""
+        """Return the answer of an operation, or of its fallback, about one role or profile; None if both fail."""
         client, row, name = self.client, BY_LABEL[operation], name_of(arn)
         refusals: dict[str, RequestFailed] = {}
-        # An operation may be denied for a few resources only. After more denials, the fallback is called first.
+        # An operation may be denied for a few resources only. After more than three denials and no answer, its fallback
+        # is called first.
         ways = sorted((operation, row.fallback), key=lambda way: client.refusals[way] > 3 and not client.answered[way])
         for way in ways:
             if client.always_denied(way):
@@ -215,7 +216,7 @@ class Calls:
         return tags_or_none(found) if isinstance(found, GotRole) else found
 
     def enabled_regions(self) -> list[str]:
-        """Return the regions that are enabled in the account; none where AWS does not tell."""
+        """Return the regions that are enabled in the account; none if AWS does not tell."""
         with self._enabling:
             if self._enabled is None:
                 regions = self.one("DescribeRegions", self.client.region)
@@ -228,7 +229,7 @@ class Calls:
     # Gaps and answers
 
     def note_refused(self, operation: str, refusal: RequestFailed, subject: str = ALL, region: str = GLOBAL) -> None:
-        """Note what is unknown because AWS refused an operation."""
+        """Add the gap of an operation that AWS refused."""
         if is_closed(refusal) and region not in (GLOBAL, self.client.region):
             reason, detail = closed_region_gap(region, refusal.code, self.enabled_regions())
         else:
@@ -253,7 +254,7 @@ class Calls:
             self.gaps.append(gap)
 
     def answer(self, operation: str, read: Listing, region: str = GLOBAL) -> Answer:
-        """Return records as the answer of an operation, with what its calls cost."""
+        """Return records as the answer of an operation, with the number of its requests."""
         tally = self.client.tallies.get((operation, region))
         started_at = tally.started_at if tally else None
         return Answer(
@@ -262,7 +263,7 @@ class Calls:
 
 
 def _decoded(operation: str, body: bytes) -> Any:
-    """Return an answer as a whole, without the key around it; one of another shape counts as refused."""
+    """Return the value under the key of an answer; an answer of another shape counts as a failed request."""
     try:
         return _DECODE[operation](body).value
     except msgspec.ValidationError as error:

@@ -1,9 +1,9 @@
 """Requests to AWS: paced, retried, kept in a journal, and blocked unless they are in the table of operations.
 
 boto3's answers become the JSON that the AWS CLI would print. So one typed decoder serves live accounts and files, and
-an interrupted load can go on from its answers. Retries are always botocore's `standard` mode with ten attempts: its
-default changes between releases and loses calls under throttling. Botocore does not retry an answer that breaks off in
-the middle, so that is done here.
+an interrupted load can resume from its answers. Retries are always botocore's `standard` mode with ten attempts (four
+for STS): botocore's default changes between releases and loses calls under throttling. Botocore does not retry an
+answer that breaks off in the middle, so that is done here.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Client:
         It raises `RequestFailed` if AWS gives no answer, and `WriteBlocked` for an operation that is not in the table.
         """
         name = label(service, operation)
-        # STS is always called: the credentials may be others than those that began the journal.
+        # STS is always called: the credentials may have changed since the journal began.
         journal = self.journal if service != FIRST and self.account_id is not None else None
         asked = [self.account_id, service, operation, region, parameters]
         key = msgspec.json.encode(asked, order="sorted").decode()
@@ -151,7 +151,7 @@ class Client:
         try:
             shape = self.boto3_client(service, region).meta.service_model.operation_model(operation).input_shape
         except _FAILED:
-            # The call itself will fail with the reason.
+            # The call itself will fail and give the reason.
             return False
         return shape is not None and parameter in shape.members
 
@@ -165,7 +165,7 @@ class Client:
             self._asks_anew = False
 
     def always_denied(self, operation: str) -> bool:
-        """Return whether an operation was denied so often, and never answered, that more calls make no sense."""
+        """Return whether an operation was never answered and denied so often that more calls make no sense."""
         return self.refusals[operation] >= 20 and not self.answered[operation]
 
     def _new_client(self, service: str, region: str) -> Any:
@@ -200,7 +200,7 @@ class Client:
         return before_send
 
     def _whole(self, client: Any, operation: str, parameters: dict[str, Any], service: str) -> dict[str, Any]:
-        """Return a complete answer; one that breaks off is asked for again."""
+        """Return a complete answer; if one breaks off, the call is repeated."""
         broken = _CUT if service == FIRST else _BROKEN
         for wait in _BROKEN_WAITS:
             try:
@@ -224,7 +224,7 @@ def _call(client: Any, operation: str, parameters: dict[str, Any]) -> dict[str, 
     except (IamframeError, RequestFailed, *_FAILED):
         raise
     except Exception as error:
-        # Botocore's parsers fail in any way at an error that has not AWS's form, such as one without a code.
+        # Botocore's parsers raise any exception for an error without AWS's form, such as one without a code.
         raise ResponseParserError(f"what came back is no answer of AWS ({type(error).__name__}: {error})") from error
 
 
@@ -249,13 +249,13 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
-# Shared by all sessions: loading the models of all services takes a second for each.
+# Shared by all sessions: each would take a second to load the models of all services.
 _LOADERS: dict[tuple[str, ...], Any] = {}
 
 
 @contextmanager
 def _quick_dates(session: boto3.Session) -> Iterator[None]:
-    """Let clients that are made in this context parse dates quickly, and share the models of all sessions.
+    """Let clients that are made in this context parse dates quickly, and share one set of models.
 
     Botocore's own date parsing is a quarter of its work for an answer. The AWS CLI replaces it in the same way. Other
     clients of the session keep botocore's.

@@ -1,8 +1,8 @@
 """CloudTrail records of changes to roles, instance profiles, their links, tags and trust.
 
 A trail's files hold `{"Records": […]}`; `lookup-events` wraps each record as text (CloudTrail User Guide, "CloudTrail
-record contents"; CloudTrail API Reference, LookupEvents). Most records are of other services: they are skimmed, and
-not kept. An event of IAM keeps names, tag keys, the actor and the tool, and nothing else.
+record contents"; CloudTrail API Reference, LookupEvents). Most records are of other services and are not kept. An event
+keeps the id, time, names, tag keys, actor, tool and error code of a record, and nothing else.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ ACTIONS = {
     "CreateRole": Action(ROLE_TYPE, CREATE),
     "CreateServiceLinkedRole": Action(ROLE_TYPE, CREATE),
     "DeleteRole": Action(ROLE_TYPE, DELETE),
-    # It requests a deletion, which IAM makes later or not at all (IAM API Reference, DeleteServiceLinkedRole).
+    # It only requests a deletion, which IAM makes later or not at all (IAM API Reference, DeleteServiceLinkedRole).
     "DeleteServiceLinkedRole": Action(ROLE_TYPE, CHANGE),
     "UpdateRole": Action(ROLE_TYPE, CHANGE),
     "UpdateRoleDescription": Action(ROLE_TYPE, CHANGE),
@@ -69,7 +69,7 @@ _NULL = Raw(b"null")
 
 
 class TrailRecord(msgspec.Struct, gc=False, rename="camel"):
-    """A record; the parts that only records of IAM are asked for are not yet decoded."""
+    """A record; the parts that are needed only from records of IAM are not yet decoded."""
 
     event_source: str | None = None
     event_name: str | None = None
@@ -167,7 +167,7 @@ def record_of(item: TrailRecord | LookupEvent) -> TrailRecord:
 
 
 def is_of_iam(record: TrailRecord) -> bool:
-    """Return whether a record is of a change to a role or profile, and not one that counts events (Insights)."""
+    """Return whether a record is a change to a role or profile, not a count of events (Insights)."""
     return (
         record.event_source == "iam.amazonaws.com"
         and record.event_name in ACTIONS
@@ -176,7 +176,7 @@ def is_of_iam(record: TrailRecord) -> bool:
 
 
 def event_of(record: TrailRecord) -> tuple[str | None, Event]:
-    """Return the account of a record of IAM, where the record has one, and its event.
+    """Return the account of a record of IAM, if the record has one, and its event.
 
     Raises
     ------
@@ -201,7 +201,7 @@ def event_of(record: TrailRecord) -> tuple[str | None, Event]:
         event_id=record.event_id,
         at=at,
         name=name,
-        # The request for a service-linked role has the name of its service; IAM names the role.
+        # A request for a service-linked role names only its service; the response names the role.
         resource_name=(request.role_name or created.role_name if of_role else request.instance_profile_name) or "",
         resource_arn=created.arn or "",
         resource_id=created.role_id or created.instance_profile_id or "",

@@ -1,4 +1,4 @@
-"""A shell script that somebody with access runs, so that iamframe needs neither installation nor credentials there."""
+"""A shell script for a person with access, so that iamframe needs neither installation nor credentials there."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ def collect_script(regions: Sequence[str] = ()) -> str:
     """Return a POSIX shell script of AWS CLI reads that makes a zip for `load_files`.
 
     It makes the reads of a live load with `references="core"`, and those that replace denied ones, with the AWS CLI 1
-    or 2. It looks for resources that use profiles in `regions`, or in the regions that it is run with; by default in
-    all enabled regions.
+    or 2. It looks for resources that use profiles in these regions: `regions`, or those given when it is run, or else
+    all enabled ones.
 
     Raises
     ------
     SourceError
-        If a region is not the name of a region.
+        If one of `regions` is not the name of a region.
     """
     for region in regions:
         if region_in(region) != region:

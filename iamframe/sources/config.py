@@ -187,7 +187,7 @@ def _profile(item: Item) -> GotProfile:
 
 
 def _unwrapped(raw: Raw | UnsetType) -> bytes | Raw:
-    """Return the JSON itself, where it may be a string that holds it."""
+    """Return the JSON itself, even if it is inside a string."""
     if raw is UNSET:
         return b"null"
     text = bytes(raw)
@@ -197,7 +197,7 @@ def _unwrapped(raw: Raw | UnsetType) -> bytes | Raw:
 def _tags(recorded: list[Tag] | UnsetType, item: Item) -> list[Tag] | UnsetType:
     if recorded is not UNSET:
         return recorded
-    # The item's own `tags` map is `{}` also where Config did not look, so only a filled map proves anything.
+    # The item's own `tags` map is `{}` even if Config did not look, so only a filled map proves anything.
     tags = msgspec.json.decode(_unwrapped(item.tags), type=dict[str, str] | list[_Tag] | None)  # type: ignore[valid-type]
     if not tags:
         return UNSET

@@ -1,6 +1,6 @@
 """The AWS resources that use instance profiles, and what their records reference.
 
-`consumers.toml` has a table per kind. The kinds that come by the hundred thousand have typed records as well.
+`consumers.toml` has a table per kind. Kinds with hundreds of thousands of records also have typed records.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ T = TypeVar("T")
 
 
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A read whose answer lists what the next read is asked for.
+    """A call whose answer supplies the parameters of the next call.
 
-    `key` is the list's key in the answer. `gives` maps the parameters of the next read to fields of each record.
+    `key` is the list's key in the answer. `gives` maps the parameters of the next call to fields of each record.
     """
 
     operation: str
@@ -41,7 +41,7 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def each(self) -> str:
-        """The JMESPath from an answer to the parameters of the next reads."""
+        """The JMESPath from an answer to the parameters of the next calls."""
         return f"{self.key}[].{{{', '.join(f'{name}: {path}' for name, path in self.gives.items())}}}"
 
 
@@ -53,24 +53,25 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     consumer_type, plural
         The kind, in the frame `references` and in sentences.
     service, operation, parameters
-        The read. A parameter that the installed botocore does not know is left out.
+        The call. A parameter that the installed botocore does not know is left out.
     key, single
         The key of the records in the answer, and whether it holds one record instead of a list.
     when
-        Read from files alone, with `references="core"` too, or only with `references="all"`.
+        When it is read. `files`: only from files; `references`: also live, with `references="core"` or `"all"`; `all`:
+        also live, only with `"all"`.
     id, name, arn, state
-        JMESPaths from a record to what it is.
+        JMESPaths from a record to its id, name, ARN and state.
     over
-        The states in which it starts no instances any more.
+        The states in which it no longer starts instances.
     profiles, pins
         JMESPaths from a record to the names and ARNs of profiles, and to versions of launch templates. Both may lead to
         one value, a list, or a list of lists.
     kept
         JMESPath to the part of a record that the collect script keeps; all of the record if empty.
     steps
-        The reads that come before `operation`, which is asked for each of their answers.
+        The calls before `operation`, which is then called once per record of the last step.
     always
-        The field without which a record does not show what it uses.
+        The field that a record must have to show which profile it uses.
     """
 
     consumer_type: str
@@ -180,7 +181,7 @@ class _Reservation(ConsumerRecord, gc=False, rename="pascal"):
         for instance in self.instances:
             state = instance.state.name if instance.state else None
             profile = instance.iam_instance_profile
-            # A stopped instance still uses its profile; a terminated one never will again.
+            # A stopped instance still uses its profile; a terminated one does not, and cannot start again.
             if state == "terminated" or profile is None or profile.named is None:
                 continue
             names = [tag.get("Value") for tag in instance.tags or () if tag.get("Key") == "Name"]
@@ -263,5 +264,5 @@ _TYPED = {
 CONSUMERS = msgspec.toml.decode(
     files("iamframe.sources").joinpath("consumers.toml").read_bytes(), type=dict[str, tuple[Consumer, ...]]
 )["consumers"]
-# The services that only `references="all"` asks, as people call them.
+# The common names of the services that only `references="all"` asks.
 OTHERS = "Batch, EMR, Elastic Beanstalk, Image Builder, ECS, RDS Custom and PCS"

@@ -44,7 +44,7 @@ def read_denied(reading: Reading, source: str, piece: Piece) -> Answer:
 def _rows(data: bytes) -> list[dict[str, str]]:
     try:
         text = utf8(data).decode()
-        # Spreadsheets write the separator of the country, or tabs.
+        # Some spreadsheets write semicolons or tabs as separators.
         head = text.lstrip().partition("\n")[0]
         separator = next((mark for mark in ";\t" if mark in head), ",")
         return list(csv.DictReader(io.StringIO(text, newline=""), delimiter=separator))

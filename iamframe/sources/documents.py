@@ -47,7 +47,7 @@ def utf8(data: bytes) -> bytes:
 
 
 def documents_of(data: bytes) -> Iterator[tuple[str, dict[str, Value] | list[Raw]]]:
-    """Yield each JSON document of a text with its place; people append one export to another.
+    """Yield each JSON document of a text with its place: people append exports to one file.
 
     Raises
     ------

@@ -1,8 +1,8 @@
 """Files of AWS's answers, recognized by their shape.
 
-Each format is a module of its own, which registers its shapes. Files are read one after the other, each to its end, so
-memory holds one at a time. Only answers without an account (tags, summaries, empty listings) wait until all other
-files are read.
+Each format is a module; its functions register their shapes with `@shape` and `@list_of` (module `shapes`). Files are
+read one after the other, each to its end, so memory holds one at a time. Only answers without an account (tags,
+summaries, empty listings) wait until all other files are read.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def read_files(sources: Iterable[Any], *, in_runs: bool = True) -> Iterator[Answ
     Raises
     ------
     SourceError
-        If a source does not exist, or nothing in all of them could be read.
+        If a source does not exist, or none of them could be read.
     NotARun
         If a long list cannot be read in runs; answers until then do not count.
     """
@@ -103,7 +103,7 @@ def _answers(reading: Reading, found: list[tuple[str, Piece]]) -> Iterator[Answe
 
 
 def _note_caller(reading: Reading, piece: Piece) -> None:
-    """Note the caller of a folder, which shows the account of its other files, before any of them is read."""
+    """Note the caller in a folder, which shows the account of the other files there, before any of them is read."""
     if "identity" not in piece.name.lower() and piece.size > _SMALL:
         return
     try:

@@ -1,4 +1,4 @@
-"""The first request failed: what is wrong with credentials, profile, network or region, in one sentence."""
+"""The sentence for a first request that failed: what is wrong with credentials, profile, network or region."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nothing but reads is sent: handlers of botocore that block every request outside the table of operations."""
+"""Handlers of botocore that let only reads out: they block every request outside the table of operations."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _SMITHY = re.compile(r"/service/(?P<prefix>\w+)/operation/(?P<operation>\w+)")
 
 
 def _is_that_read(service: str, operation: str, base: str, request: Any) -> bool:
-    """Return whether a prepared request names this read in the one way of its service, and no other operation."""
+    """Return whether a prepared request names this read in the way of its service, and no other operation."""
     row = read_of(service, operation)
     place = urlsplit(request.url)
     if row is None or request.method != "POST" or place.query or place.fragment:
@@ -73,14 +73,14 @@ def _is_that_read(service: str, operation: str, base: str, request: Any) -> bool
 
 
 def _form_actions(body: Any) -> list[str] | None:
-    """Return every action in a form, or None where the body is not a form."""
+    """Return every action in a form, or None if the body is not a form."""
     if not isinstance(body, (bytes, bytearray, str)):
         return None
     return [value for name, value in parse_qsl(_text(body), keep_blank_values=True) if name.strip().lower() == "action"]
 
 
 def _summary(request: Any) -> str:
-    """Return what a request asks for, in a few words."""
+    """Return a short summary of a request."""
     place, target = urlsplit(request.url), _text(request.headers.get("X-Amz-Target", ""))
     where = (place.path or "/") + (f"?{place.query}" if place.query else "")
     action = target or ", ".join(f"Action={action}" for action in _form_actions(request.body) or ())

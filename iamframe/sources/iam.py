@@ -76,7 +76,7 @@ def one_role(document: Document) -> Iterable[Answer]:
 @shape("InstanceProfiles")
 def profile_list(document: Document) -> Iterable[Answer]:
     """Read `aws iam list-instance-profiles`, or `list-instance-profiles-for-role`, which has the same shape."""
-    # Only the name of the file shows which of the two it is, and the second lists the profiles of one role alone.
+    # Only the file's name shows which of the two it is. The second lists the profiles of one role only.
     if "for-role" in document.piece.name.lower():
         return [document.listing("InstanceProfiles", ROLE_LINKS, ListedProfile, lists_all=False)]
     return [document.listing("InstanceProfiles", PROFILE_LIST, ListedProfile)]

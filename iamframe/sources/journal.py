@@ -40,7 +40,7 @@ _DECODE_ENTRY = msgspec.json.Decoder(Entry).decode
 
 
 def _entry(line: bytes) -> Entry | None:
-    """Return the entry of a line, or None where the line is torn or damaged."""
+    """Return the entry of a line, or None if the line is torn or damaged."""
     with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
         kept = _DECODE(line)
         if line.endswith(b"\n") and kept.crc == zlib.crc32(kept.entry):
@@ -57,7 +57,7 @@ class Journal:
         self._places: dict[str, tuple[int, int]] = {}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            # A buffer would keep what a full disk did not take, and fail again on closing.
+            # A buffer would keep the bytes that a full disk refused, and fail again on closing.
             self._file = open(path, "a+b", buffering=0)  # noqa: SIM115, PTH123 - held until the load ends
             try:
                 self._hold()
@@ -69,7 +69,7 @@ class Journal:
             raise SourceError(f"{path}: cannot be written to ({error.strerror}); name another folder") from error
 
     def get(self, key: str) -> Entry | None:
-        """Return the answer to a call, or None where there is none yet."""
+        """Return the answer to a call, or None if there is none yet."""
         with self._lock:
             if (place := self._places.get(key)) is None:
                 return None
@@ -86,7 +86,7 @@ class Journal:
             try:
                 rest = memoryview(line)
                 while rest:
-                    # A nearly full disk takes a part of it.
+                    # A nearly full disk may take only a part.
                     rest = rest[self._file.write(rest) :]
             except OSError as error:
                 with contextlib.suppress(OSError):
@@ -102,7 +102,7 @@ class Journal:
         return len(self._places)
 
     def close(self) -> None:
-        """Let another process have the file."""
+        """Close the file, so that another process can open it."""
         # The lock lets a write end first. An error of a network's file system would hide a more important one.
         with self._lock, contextlib.suppress(OSError):
             self._file.close()

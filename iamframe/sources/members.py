@@ -46,7 +46,7 @@ class Member(msgspec.Struct, frozen=True):
     profile: str | None = None
     # The caller's own account needs no role.
     is_caller: bool = False
-    # By Organizations; only an active account can be read.
+    # As Organizations shows it; only an active account can be read.
     status: str = "ACTIVE"
 
     def __repr__(self) -> str:
@@ -55,7 +55,7 @@ class Member(msgspec.Struct, frozen=True):
 
 
 def read_members(accounts: Any) -> list[Member]:
-    """Return the accounts of a CSV file, a DataFrame, or an iterable of ids or mappings with those columns."""
+    """Return the accounts of a CSV file, a DataFrame, or an iterable of ids or of mappings with the same columns."""
     where = display_path(accounts)[:200] if isinstance(accounts, (str, os.PathLike)) else "accounts"
     members: dict[str, Member] = {}
     for number, row in enumerate(_rows(accounts, where), 1):
@@ -157,7 +157,7 @@ def members_of_organization(client: Client) -> list[Member]:
 
 
 def assume_role(base: boto3.Session, member: Member, role: str, external_id: str | None) -> boto3.Session:
-    """Return a session with a role in a member's account; its credentials come with the first request and renew.
+    """Return a session with a role in a member's account; its credentials are fetched on first use, then renewed.
 
     `role` is a name, with its path, or an ARN.
     """

@@ -1,7 +1,7 @@
 """The pace of requests: unlimited until AWS first throttles one, then as fast as AWS lets pass.
 
-AWS publishes no limits for IAM. They belong to the account, so requests that use them up make the account's own work
-fail. At a limit nearly all requests in flight are throttled at once, so only the first refusal of a second counts.
+AWS publishes no limits for IAM. All users of an account share them, so requests that use them up make the account's own
+work fail. At a limit nearly all requests in flight are throttled at once, so at most one refusal a second counts.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 
-# After the first refusal: IAM lets at least 15 requests a second of one operation pass, as others have measured.
+# The rate after the first refusal. IAM allows at least 15 requests a second of one operation, as others have measured.
 _AFTER_FIRST = 20.0
 _GAIN = 2.0
 _LOSS = 0.7

@@ -13,9 +13,9 @@ Progress = Callable[[str, int, int], None]
 
 @contextmanager
 def progress_bars(progress: bool | Progress | None) -> Iterator[Progress]:
-    """Give a function to call with a stage, its finished count and its total so far.
+    """Yield a function to call with a stage, its finished count and its total so far.
 
-    True shows bars, False shows nothing, None shows bars in a terminal or a notebook; a function is given back.
+    True shows bars, False shows nothing, None shows bars in a terminal or a notebook; a function is used as it is.
     """
     if callable(progress):
         yield progress

@@ -58,7 +58,7 @@ class AccountsByFolder:
             self._beneath[piece.folders[:depth]].add(account)
 
     def of(self, folders: tuple[str, ...], depth: int) -> set[str]:
-        """Return the accounts of an outer folder, `depth` folders deep, that hold for files of an inner one."""
+        """Return the accounts of an outer folder, `depth` folders deep, that also apply to files of an inner one."""
         # `prod/` beside `dev/` is another account; `us-east-1/` beside `iam/` is the same one.
         is_one = all(map(_PART_OF_ACCOUNT.fullmatch, folders[depth:]))
         return (self._beneath if is_one else self._here).get(folders[:depth], set())
@@ -147,7 +147,7 @@ class Reading:
         made_in
             The accounts of the persons who made the resources in the file.
         """
-        # A resource may use a profile of another account, so those count only where nothing else shows an account.
+        # A resource may use a profile of another account, so `named` counts only if nothing else shows an account.
         for shown in (self.carried, self.named):
             nearest: set[str] = set()
             for depth in range(len(folders), 0, -1):
@@ -194,7 +194,7 @@ def accounts_in(records: Records) -> set[str | None]:
         return {None}
     arns = list(map(attrgetter(name), records))
     prefix = arns[0].split("/", 1)[0] + "/"
-    # Texts that sort between two with the same beginning have it too, and most files are of one account.
+    # If the first and the last of sorted texts begin alike, all do; most files are of one account.
     if min(arns).startswith(prefix) and max(arns).startswith(prefix):
         return {account_of(prefix)}
     # The text before the first `/` of an ARN repeats, and paths hold no account.

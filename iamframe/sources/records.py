@@ -234,7 +234,7 @@ class Answer:
 
 
 def tags_or_none(role: GotRole) -> GotRole:
-    """Return a role of GetRole with [] for no tags: then `Tags` is absent and `RoleLastUsed` there (recorded)."""
+    """Return a role of GetRole with [] for no tags: AWS then leaves out `Tags`, but not `RoleLastUsed` (recorded)."""
     if role.tags is UNSET and role.last_used is not UNSET:
         role.tags = []
     return role
@@ -280,7 +280,7 @@ def make_decoders(kinds: Iterable[object]) -> None:
 make_decoders(list(globals().values()))
 
 
-# The consumers to ask for references: all, those of EC2 and Auto Scaling, or none.
+# The consumers to read: all, only those of EC2 and Auto Scaling, or none.
 References = Literal["all", "core", "none"]
 
 

@@ -27,8 +27,8 @@ from iamframe.sources.templates import TemplateUse, template_ids, template_refer
 class _Use:
     """One record of a consumer, the profiles and templates that it uses, and its account.
 
-    `account` is the account of its owner or of its own ARN. `made_in` is the account of the person who made it: people
-    make resources in their own account, but they mask the names of persons, so a folder's name counts more.
+    `account` is the account of its owner or of its own ARN. `made_in` is the account of the person who made it. People
+    make resources in their own account, but persons may be masked in files, so a folder's name counts more.
     """
 
     record: Any
@@ -51,7 +51,7 @@ class _Use:
 
 
 class _Used(NamedTuple):
-    """A document of one kind of consumer, and what each of its records uses."""
+    """A document of one kind of consumer, and the use of profiles by each record."""
 
     document: Document
     consumer: Consumer
@@ -59,7 +59,7 @@ class _Used(NamedTuple):
 
 
 def _keep_uses(document: Document, consumer: Consumer) -> Iterable[Answer]:
-    """Keep the records of a consumer until all files are read: only then are their accounts known."""
+    """Keep the records of a consumer until all files are read: only then is the account of each one known."""
     if isinstance(document.keys[consumer.key], dict):
         # Some operations answer with one record instead of a list.
         document.keys[consumer.key] = [document.as_json(consumer.key)]
@@ -114,7 +114,7 @@ def reference_answers(reading: Reading) -> Iterator[Answer]:
 
 
 def _owner(reading: Reading, used: _Used) -> str | None:
-    """Return the account of the records of a document that do not show their own."""
+    """Return the account for those records of a document that show none themselves."""
     shown = {use.account for use in used.uses if use.account}
     if len(shown) == 1:
         # No answer of AWS holds two accounts.
@@ -174,7 +174,7 @@ def _pinned(account: str, pinnings: list[TemplateUse], read: Mapping[str, list[A
 
 
 def _other_versions(account: str, read: Mapping[str, list[Any]], whole: set[str]) -> Iterator[Answer]:
-    """Yield a gap per template with versions that are not in the files: a list of all templates shows but two."""
+    """Yield a gap per template with versions that are not in the files: a list of all templates shows only two."""
     for template in with_other_versions(read[VERSIONS], read[TEMPLATES]):
         if any(name.endswith(template) for name in whole):
             continue

@@ -97,6 +97,7 @@ def closed_region_gap(region: str, code: str, enabled: list[str]) -> tuple[str, 
         return "unreadable", detail
     if region not in enabled:
         return "not_asked", f"{region} is not enabled in the account, {unread}; {advice}"
-    # A session of STS's global endpoint has an old token (IAM User Guide, "Managing AWS STS in an AWS Region").
+    # By default, tokens of STS's global endpoint are valid only in regions that are enabled by default (IAM User Guide,
+    # "Managing AWS STS in an AWS Region").
     why = "a session of STS's global endpoint is not valid in regions that have to be enabled; take a regional one"
     return "unreadable", f"{region} is enabled and does not take these credentials, {unread}; {why}"

@@ -1,4 +1,4 @@
-"""What uses profiles in a live account, region by region."""
+"""The consumers of profiles in a live account, region by region."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from iamframe.sources.templates import TemplateUse, template_ids, template_refer
 if TYPE_CHECKING:
     from iamframe.sources.templates import Configuration, Version
 
-# Which consumers are read by each `references`, and the gap of each one that is not.
+# For each value of `references`: which consumers are read, and the gap of those that are not.
 _WANTED: dict[str, tuple[str, ...]] = {"all": ("references", "all"), "core": ("references",), "none": ()}
 _NOT_WANTED = {
     "all": "",
@@ -60,7 +60,7 @@ class ReferenceReader:
         return [here]
 
     def _existing(self, named: Iterable[str]) -> list[str]:
-        """Return the regions without those that neither botocore nor the account knows."""
+        """Return the named regions without those that neither botocore nor the account knows."""
         unknown = {region for region in named if not _is_known(self.calls, region)}
         enabled = self.calls.enabled_regions() if unknown else []
         nowhere = unknown - set(enabled) if enabled else set()
@@ -142,10 +142,11 @@ class ReferenceReader:
         try:
             yield from self.calls.client.pages(service, operation, region, **before, **fixed)
         except RequestFailed as refusal:
-            # A consumer that was deleted after its listing uses nothing. A complete list cannot be deleted.
+            # "Not found" after an earlier step means that a consumer was deleted since its listing, so it uses nothing.
+            # Without a step, the call is itself a listing, which cannot be deleted.
             if refusal.reason == "vanished" and before:
                 return
-            # A service that does not exist in a region is no gap there, but it has not answered.
+            # A service that a region lacks leaves no gap there, but its list is not complete.
             found.state = "truncated" if found.records else "refused"
             if not _is_absent(self.calls, refusal, service, region):
                 self.calls.note_refused(label(service, operation), refusal, region=region)
@@ -193,9 +194,9 @@ class ReferenceReader:
     def _pinned(
         self, region: str, pinnings: list[TemplateUse], read: dict[tuple[str, str], Listing]
     ) -> list[Reference]:
-        """Return the references through pinned versions of launch templates; unread versions are asked for."""
+        """Return the references through pinned versions of launch templates, after reading the missing versions."""
         listed = read[VERSIONS, region]
-        # The highest number of a listing that broke off need not be the newest version.
+        # If a listing broke off, its highest number need not be the newest version.
         versions: list[Version] = list(listed.records) if listed.state == "complete" else []
         configurations: list[Configuration] = read[CONFIGURATIONS, region].records
         mentions, unread = template_references(pinnings, versions, configurations, None)
@@ -212,7 +213,7 @@ class ReferenceReader:
         return template_references(pinnings, versions, configurations, None)[0]
 
     def _versions(self, template: dict[str, str], wanted: list[str], region: str) -> list[Version]:
-        """Return some versions of a launch template, or all where no numbers are given."""
+        """Return some versions of a launch template, or all if no numbers are given."""
         parameters = self._parameters(_OF_VERSIONS, region)
         del parameters["Versions"]
         parameters |= template | ({"Versions": wanted} if wanted else {})
@@ -245,7 +246,7 @@ def _is_known(calls: Calls, region: str) -> bool:
 
 
 def _is_offered(calls: Calls, service: str, region: str) -> bool:
-    """Return whether to call a service in a region: not where botocore lists other regions and not this one.
+    """Return whether to call a service in a region: no if botocore lists it in other regions, but not in this one.
 
     Botocore lists no region for some services. A region that it does not know may have any of them.
     """
@@ -256,8 +257,8 @@ def _is_offered(calls: Calls, service: str, region: str) -> bool:
 def _is_absent(calls: Calls, refusal: RequestFailed, service: str, region: str) -> bool:
     """Return whether AWS has no such service in a region: the name of its host does not exist.
 
-    That counts only where botocore knows the region without the service, and for the host name that AWS would have
-    given: a custom endpoint may be mistyped.
+    True only if botocore knows the region but does not list the service there, and only for AWS's own host name: a
+    custom endpoint may be mistyped.
     """
     if not is_unknown_host(refusal.cause) or region in _regions_of(calls, service) or not _is_known(calls, region):
         return False

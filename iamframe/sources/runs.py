@@ -21,8 +21,8 @@ from msgspec import Raw
 from iamframe.sources.documents import BROKEN
 
 _LONG_LIST = re.compile(rb'"(RoleDetailList|Roles|InstanceProfiles)"\s*:\s*\[(\s*\{\s*"\w+")')
-# The list must begin within so many bytes of the beginning of the file, and end within so many of its end; the second
-# number is for files with other lists before or after it, such as policies.
+# The list must begin within this many bytes of the start of the file, and end within this many of its end. The larger
+# number is a second try, for files with other lists before or after it, such as policies.
 _ENDS = (1 << 20, 16 << 20)
 # Larger runs do not fit into the processor's cache.
 _RUN = 1 << 18
@@ -36,7 +36,7 @@ class NotARun(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """The items of a long list, without the last: their place in the file, and the text between two items."""
+    """The items of a long list, except the last ones: their place in the file, and the text between two items."""
 
     key: str
     path: Path
@@ -75,7 +75,7 @@ class Runs:
 
 
 def cut(path: Path) -> tuple[bytes, Runs] | None:
-    """Return the text of a file with `MARK` in place of the runs of its long list, and the runs, or None without one.
+    """Return a file's text with `MARK` in place of the runs of its long list, and these runs; None without one.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def cut(path: Path) -> tuple[bytes, Runs] | None:
                 start, first = found.start(2), found.group(2)
                 tail_at = file.seek(max(size - end, start))
                 tail = file.read()
-                # Each item begins like the first, which has no space before it where the list is on one line.
+                # Each item begins like the first. In a list on one line, all but the first have a space before them.
                 for between in (b"," + first, b", " + first):
                     if (last := tail.find(between)) > 0:
                         text = head[:start] + bytes(MARK) + tail[last:]

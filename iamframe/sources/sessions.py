@@ -1,4 +1,4 @@
-"""Sessions of boto3, and the sentence for a first call that fails: it says what to type."""
+"""Sessions of boto3, and errors for a profile or region that does not exist: they say what to type."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ PATIENCE: dict[str, Any] = {
     "read_timeout": 5,
     "retries": {"mode": "standard", "total_max_attempts": 4},
 }
-# Credentials of roles that profiles assume, for all sessions of the process: an MFA code serves once, and a fleet opens
-# a session for each account.
+# Credentials of roles that profiles assume, for all sessions of the process: an MFA code works only once, and a fleet
+# opens a session for each account.
 _ASSUMED: dict[str, Any] = {}
 
 
@@ -76,7 +76,7 @@ def _ask_mfa_code(prompt: str) -> str:
 
 
 def check_regions(session: boto3.Session, named: Iterable[str], source: str) -> None:
-    """Refuse a given region, or the session's own, that cannot be one: requests to it would only time out."""
+    """Refuse a region, given or the session's own, that cannot exist: requests to it would only time out."""
     from botocore.exceptions import UnknownRegionError
 
     for region in dict.fromkeys((*named, session.region_name)):

@@ -1,7 +1,7 @@
-"""The registry of shapes: which keys make a document what it is, and the function that reads it.
+"""The registry of shapes: the keys by which a document is recognized, and the function that reads it.
 
-A format is one module. Each of its functions under `@shape` reads the documents that have certain keys, and each under
-`@list_of` the lists whose first item has them. A function takes a `Document` and returns an `Answer` per list.
+A format is one module. A function decorated with `@shape` reads the documents that have certain keys; one decorated
+with `@list_of` reads the lists whose first item has them. It takes a `Document` and returns an `Answer` per list.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _CHUNK = 2_000
 LARGE = 4 << 20
 # AWS's documentation shows made-up markers in complete answers; a real marker is opaque.
 _EXAMPLE_MARKER = re.compile(r"EXAMPLE.*EXAMPLE")
-# The key under which a list that is a document by itself has its items.
+# The key of the items if the document itself is a list.
 ROWS = "rows"
 
 
 @dataclass(slots=True)
 class Document:
-    """One JSON document, the place in the file where it stands, and the results of all files so far.
+    """One JSON document, its place in the file, and the results of all files so far.
 
     `size` is that of its file. `short` holds the keys of lists with items that could not be read. `runs` are the first
     items of a long list, which are not in `keys`.
@@ -76,7 +76,7 @@ class Document:
         return items
 
     def text(self, key: str) -> str:
-        """Return the text of a key, or raise Unreadable if the key holds something else."""
+        """Return the text under a key, or raise Unreadable if the key holds something else."""
         value = self.keys[key]
         if not isinstance(value, str):
             raise Unreadable(f"{self.place}.{key} holds {kind_of(value)}, not text")
@@ -87,7 +87,7 @@ class Document:
         return Raw(msgspec.json.encode(self.keys if key is None else self.keys[key]))
 
     def decode(self, kind: Any, key: str | None = None) -> Any:
-        """Return one key's value, or the document, as a type, or raise Unreadable if it does not have its form."""
+        """Return one key's value, or the document, decoded as a type; raise Unreadable if it does not fit the type."""
         try:
             return self.decoder(kind)(self.as_json(key))
         except BROKEN as error:
@@ -112,7 +112,7 @@ class Document:
         Parameters
         ----------
         by_hand
-            Whether people edit such files, so that a repeated key is looked for.
+            Whether people edit such files by hand; if so, an item with a repeated key is refused.
         """
         runs = self.runs if self.runs and self.runs.key == key else None
         if runs:
@@ -132,7 +132,7 @@ class Document:
             yield chunk
 
     def one(self, item: Raw, decode: Callable[[Raw], Any], path: str) -> Any:
-        """Return the record of one item, or None and note a gap if it cannot be read."""
+        """Return the record of one item; if it cannot be read, note a gap and return None."""
         try:
             return decode(item)
         except BROKEN as error:

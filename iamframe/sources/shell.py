@@ -24,7 +24,7 @@ def render_template(package: str, template: str, **values: object) -> str:
 
 
 def options(parameters: Mapping[str, object], service: str) -> str:
-    """Return the AWS CLI's options for the parameters of a read, each after a blank; pages keep the CLI's own size.
+    """Return the AWS CLI's options for the parameters of a read, each after a space, without page sizes.
 
     `$managed_SERVICE` stands for `IncludeManagedResources`: a script sets it if its AWS CLI knows that option.
     """

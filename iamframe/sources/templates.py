@@ -31,7 +31,7 @@ class TemplateUse:
 
 
 class ConsumerRecord(msgspec.Struct, gc=False):
-    """A typed record of an answer, which knows itself what it uses."""
+    """A typed record of an answer, with methods that list the profiles and templates it uses."""
 
     def mentions(self, _: str) -> Iterator[Reference]:
         """Yield the profiles that the record references."""
@@ -131,7 +131,8 @@ class Pin(msgspec.Struct, gc=False, rename="pascal"):
 def with_other_versions(versions: Iterable[Version], templates: Iterable[Template] = ()) -> list[str]:
     """Return the ids of the templates that may have versions besides those that were read.
 
-    Versions are numbered from 1; some may have been deleted. The newest one was read, unless `templates` know better.
+    Versions are numbered from 1; some may have been deleted. The newest one was read, unless `templates` shows a newer
+    one.
     """
     read: dict[str, set[int]] = {}
     for version in versions:
@@ -141,7 +142,7 @@ def with_other_versions(versions: Iterable[Version], templates: Iterable[Templat
 
 
 def template_ids(pinnings: Iterable[TemplateUse], templates: Iterable[Template] = ()) -> set[str]:
-    """Return the ids of all known templates: a template's name may look like an id."""
+    """Return the ids of all known templates, to tell ids from names: a name may look like an id."""
     pinned = {pin.launch_template_id for pinning in pinnings for pin in pinning.pins if pin.launch_template_id}
     return pinned | {template.launch_template_id for template in templates}
 
@@ -155,10 +156,11 @@ def template_references(
     """Return the profiles that groups and fleets use through templates and configurations, and the missing versions.
 
     A missing version is `ID:VERSION`, or `NAME:VERSION` if its template is pinned by name (see `template_ids`).
-    `templates` is None if AWS was asked for the version `$Latest` of each template: the latest one was read then.
+    `templates` is None for a live load, which asks for `$Latest` of each template: the highest version read is the
+    latest.
     """
     read = _by_label(versions, templates)
-    # Names of launch configurations are unique in a region, which only their ARN shows.
+    # Names of launch configurations are unique within a region, and only the ARN shows the region.
     named = {(region_in(one.arn), one.name): one.named for one in configurations}
     anywhere = {one.name: one.named for one in reversed(configurations)}
     mentions, unread = [], []
@@ -178,7 +180,7 @@ def template_references(
 
 
 def _by_label(versions: list[Version], templates: list[Template] | None) -> dict[tuple[str, str], Version]:
-    """Return versions by template (id and name) and by number, `$Default` and `$Latest`, so far as they were read."""
+    """Return versions by template (id and name) and by number, `$Default` and `$Latest`, as far as they were read."""
     read: dict[tuple[str, str], Version] = {}
     newest: dict[str, int] = {}
     for version in versions:
@@ -187,8 +189,8 @@ def _by_label(versions: list[Version], templates: list[Template] | None) -> dict
             newest[key] = max(newest.get(key, 0), version.version_number)
             if version.default_version:
                 read[key, "$Default"] = version
-    # In files without the list of templates, a version above the default one was asked for as `$Latest`. A default
-    # version alone does not show whether it is the latest.
+    # Without the list of templates, a version in files that is newer than the default one is taken for `$Latest`. A
+    # default version alone does not show whether it is the latest.
     latest = {
         key: number
         for key, number in newest.items()
