@@ -202,7 +202,7 @@ def test_what_a_template_names_in_any_case_or_with_any_path_is_not_planned(named
     ],
 )
 def test_what_could_not_be_seen_is_not_planned(options: dict[str, Any], denied: str | None, reason: str) -> None:
-    with PracticeAccount() as account:
+    with PracticeAccount(regions=["us-east-1", "eu-west-1"]) as account:
         add(account, "left")
         add(account, "free", "free")
         for action in (denied or "").split():

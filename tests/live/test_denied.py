@@ -127,11 +127,33 @@ def test_whatever_is_denied_nothing_false_is_said(
         )
 
 
+@pytest.fixture(scope="module")
+def asked_without(filled: tuple[PracticeAccount, dict[str, Any]]) -> dict[str, set[str]]:
+    """What is asked for where one IAM read is denied, by that read."""
+    account, _ = filled
+    asked = {}
+    for denied in IAM_READS:
+        account.forget()
+        account.deny(denied)
+        try:
+            load(account)
+        finally:
+            account.allow()
+        asked[denied] = set(account.counts())
+    return asked
+
+
 @pytest.mark.parametrize("pair", list(itertools.combinations(IAM_READS, 2)), ids="-".join)
 def test_whatever_two_iam_reads_are_denied_nothing_false_is_said(
-    filled: tuple[PracticeAccount, dict[str, Any]], whole: iamframe.Result, pair: tuple[str, str]
+    filled: tuple[PracticeAccount, dict[str, Any]],
+    whole: iamframe.Result,
+    asked_without: dict[str, set[str]],
+    pair: tuple[str, str],
 ) -> None:
     account, _ = filled
+    if any(other not in asked_without[one] for one, other in (pair, pair[::-1])):
+        # The denial of one keeps the other from being asked for, or it never is: one alone is denied, as above.
+        return
     for operation in pair:
         account.deny(operation)
     try:

@@ -35,9 +35,9 @@ DOCUMENTS = {
 }
 
 
-@pytest.fixture
-def result(tmp_path: Path) -> Result:
-    return iamframe.run_checks(load(tmp_path / "account", DOCUMENTS))
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> Result:
+    return iamframe.run_checks(load(tmp_path_factory.mktemp("account"), DOCUMENTS))
 
 
 def rows(findings: pd.DataFrame) -> list[tuple[str, str]]:
@@ -243,15 +243,6 @@ def test_a_card_tells_the_finding_its_coverage_and_all_that_explain_tells(result
     pd.testing.assert_frame_equal(rest, iamframe.explain(result.inventory, "left").to_frame())
     with pytest.raises(FilterError, match="there is no finding 99"):
         exploring.card(result, 99)
-
-
-@pytest.mark.parametrize(("kind", "step"), [("profile", 9), ("role", 11)])
-def test_what_is_explained_from_a_result_is_what_is_explained_from_its_inventory(kind: str, step: int) -> None:
-    result = iamframe.run_checks(iamframe.load_sample())
-    inventory = result.inventory
-    for arn in inventory.frames[f"{kind}s"][f"{kind}_arn"][::step]:
-        told = iamframe.explain(result, arn).to_frame()
-        pd.testing.assert_frame_equal(told, iamframe.explain(inventory, arn).to_frame())
 
 
 def test_an_explanation_of_some_checks_names_those_that_were_not_run(tmp_path: Path) -> None:
