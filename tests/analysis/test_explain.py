@@ -55,9 +55,10 @@ def pairs(told: Explanation) -> list[tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def cloud9(tmp_path_factory: pytest.TempPathFactory) -> Inventory:
+def cloud9(tmp_path_factory: pytest.TempPathFactory) -> iamframe.Result:
     """An account with Cloud9's pair and another."""
-    return account(tmp_path_factory.mktemp("cloud9"), CLOUD9, profile("other", nested_role("other")))
+    folder = tmp_path_factory.mktemp("cloud9")
+    return iamframe.run_checks(account(folder, CLOUD9, profile("other", nested_role("other"))))
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def cloud9(tmp_path_factory: pytest.TempPathFactory) -> Inventory:
         " AWSCloud9SSMAccessRole ",
     ],
 )
-def test_a_pair_is_found_by_whatever_names_one_side_of_it(cloud9: Inventory, name: str) -> None:
+def test_a_pair_is_found_by_whatever_names_one_side_of_it(cloud9: iamframe.Result, name: str) -> None:
     told = explain(cloud9, name)
     assert pairs(told) == [
         (
@@ -102,7 +103,7 @@ def test_a_pair_is_found_by_whatever_names_one_side_of_it(cloud9: Inventory, nam
         "",
     ],
 )
-def test_another_path_type_or_account_is_another_resource(cloud9: Inventory, name: str) -> None:
+def test_another_path_type_or_account_is_another_resource(cloud9: iamframe.Result, name: str) -> None:
     assert not explain(cloud9, name).found
 
 
@@ -115,7 +116,9 @@ def test_another_path_type_or_account_is_another_resource(cloud9: Inventory, nam
         ("AWSCloud9SSMInstanceProfile", False),
     ],
 )
-def test_an_arn_without_its_path_says_first_which_one_is_shown(cloud9: Inventory, asked: str, notice: bool) -> None:
+def test_an_arn_without_its_path_says_first_which_one_is_shown(
+    cloud9: iamframe.Result, asked: str, notice: bool
+) -> None:
     told = explain(cloud9, asked)
     shown = f"arn:aws:iam::{ACCOUNT}:instance-profile/cloud9/AWSCloud9SSMInstanceProfile"
     assert said(told, "asked") == [("another ARN", "", "", f"asked for {asked}; shown is {shown}")] * notice
