@@ -8,7 +8,18 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from builders import ACCOUNT, dump, identity, load, nested_role, profile, profile_list, role_detail, write
+from builders import (
+    ACCOUNT,
+    dump,
+    identity,
+    load,
+    nested_role,
+    profile,
+    profile_list,
+    role_detail,
+    sample_result,
+    write,
+)
 from pages import HOSTILE
 
 import iamframe
@@ -214,7 +225,7 @@ def test_what_else_holds_the_role_of_a_link_is_no_side_of_a_finding_on_that_link
 
 
 def test_each_group_of_the_sample_holds_what_the_filter_by_its_tag_finds() -> None:
-    result = iamframe.run_checks(iamframe.load_sample())
+    result = sample_result()
     for key in exploring.tag_keys(result, result.findings):
         for row in exploring.grouped(result, result.findings, key).itertuples():
             value = row.tag_value if row.tagged == "yes" else None
@@ -288,7 +299,7 @@ def test_an_export_holds_exactly_the_rows_that_are_wanted(result: Result, tmp_pa
 
 
 def test_a_masked_export_holds_no_account_and_no_unique_id_and_says_so(tmp_path: Path) -> None:
-    result = iamframe.run_checks(iamframe.load_sample())
+    result = sample_result()
     wanted = Filter(checks=["empty_profiles", "deleted_trust_principals"], accounts="123456789012")
     page = exploring.export(result, wanted, tmp_path / "out", mask=True)
     files = {file.name: file.read_text("utf-8") for file in page.parent.iterdir()}
