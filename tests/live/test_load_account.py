@@ -33,7 +33,7 @@ def test_tags_that_a_listing_shows_are_not_believed(monkeypatch: pytest.MonkeyPa
         lie = b'"Tags":[{"Key":"Owner","Value":"x"}],"InstanceProfileName"'
         return body.replace(b'"InstanceProfileName"', lie) if operation == "ListInstanceProfiles" else body
 
-    monkeypatch.setattr(Client, "ask", with_tags)
+    monkeypatch.setattr(Client, "call", with_tags)
     inventory = load(account)
     assert inventory.tags.empty
     assert inventory.profiles["tags_known"].tolist() == [False]
@@ -188,7 +188,7 @@ def after(monkeypatch: pytest.MonkeyPatch, operation: str, change: Callable[[], 
             next(once, lambda: None)()
         return body
 
-    monkeypatch.setattr(Client, "ask", racing)
+    monkeypatch.setattr(Client, "call", racing)
 
 
 def test_a_profile_that_is_deleted_while_it_is_read_is_left_out(
