@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import commands
 import pandas as pd
@@ -21,10 +22,13 @@ EC2 = TRUST % "ec2.amazonaws.com"
 IAM_READS = [read.operation for read in OPERATIONS if read.service == "iam"]
 
 
+SESSIONS: WeakKeyDictionary[PracticeAccount, Any] = WeakKeyDictionary()
+
+
 def load(account: PracticeAccount, **options: Any) -> iamframe.Inventory:
-    return iamframe.load_account(
-        account.session(region_name="us-east-1"), **({"references": False, "progress": False} | options)
-    )
+    if account not in SESSIONS:
+        SESSIONS[account] = account.session(region_name="us-east-1")
+    return iamframe.load_account(SESSIONS[account], **({"references": False, "progress": False} | options))
 
 
 def add(account: PracticeAccount, name: str, role: str | None = None, *, path: str = "/", **tags: str) -> str:

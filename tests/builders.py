@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import Any
 
+import iamframe
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.load import load_files
 
@@ -96,3 +98,9 @@ def write(folder: Path, documents: dict[str, Any]) -> Path:
 def load(folder: Path, documents: dict[str, Any]) -> Inventory:
     """Write documents and load the folder."""
     return load_files(write(folder, documents))
+
+
+@functools.cache
+def sample_result() -> iamframe.Result:
+    """What is found in the sample, once for all tests, which only read it."""
+    return iamframe.run_checks(iamframe.load_sample())

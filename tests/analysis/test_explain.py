@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
+import pandas as pd
 import pytest
 from botocore.exceptions import ClientError
 from builders import (
@@ -53,6 +54,13 @@ def pairs(told: Explanation) -> list[tuple[str, str]]:
     return list(dict.fromkeys(zip(frame["role_arn"], frame["profile_arn"], strict=True)))
 
 
+@pytest.fixture(scope="module")
+def cloud9(tmp_path_factory: pytest.TempPathFactory) -> iamframe.Result:
+    """An account with Cloud9's pair and another."""
+    folder = tmp_path_factory.mktemp("cloud9")
+    return iamframe.run_checks(account(folder, CLOUD9, profile("other", nested_role("other"))))
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -72,8 +80,8 @@ def pairs(told: Explanation) -> list[tuple[str, str]]:
         " AWSCloud9SSMAccessRole ",
     ],
 )
-def test_a_pair_is_found_by_whatever_names_one_side_of_it(tmp_path: Path, name: str) -> None:
-    told = explain(account(tmp_path, CLOUD9, profile("other", nested_role("other"))), name)
+def test_a_pair_is_found_by_whatever_names_one_side_of_it(cloud9: iamframe.Result, name: str) -> None:
+    told = explain(cloud9, name)
     assert pairs(told) == [
         (
             f"arn:aws:iam::{ACCOUNT}:role/service-role/AWSCloud9SSMAccessRole",
@@ -95,8 +103,8 @@ def test_a_pair_is_found_by_whatever_names_one_side_of_it(tmp_path: Path, name: 
         "",
     ],
 )
-def test_another_path_type_or_account_is_another_resource(tmp_path: Path, name: str) -> None:
-    assert not explain(account(tmp_path, CLOUD9), name).found
+def test_another_path_type_or_account_is_another_resource(cloud9: iamframe.Result, name: str) -> None:
+    assert not explain(cloud9, name).found
 
 
 @pytest.mark.parametrize(
@@ -108,8 +116,10 @@ def test_another_path_type_or_account_is_another_resource(tmp_path: Path, name: 
         ("AWSCloud9SSMInstanceProfile", False),
     ],
 )
-def test_an_arn_without_its_path_says_first_which_one_is_shown(tmp_path: Path, asked: str, notice: bool) -> None:
-    told = explain(account(tmp_path, CLOUD9), asked)
+def test_an_arn_without_its_path_says_first_which_one_is_shown(
+    cloud9: iamframe.Result, asked: str, notice: bool
+) -> None:
+    told = explain(cloud9, asked)
     shown = f"arn:aws:iam::{ACCOUNT}:instance-profile/cloud9/AWSCloud9SSMInstanceProfile"
     assert said(told, "asked") == [("another ARN", "", "", f"asked for {asked}; shown is {shown}")] * notice
     assert str(told).lstrip().startswith("asked") == notice
@@ -633,11 +643,19 @@ def sample() -> Inventory:
     return iamframe.load_sample()
 
 
+@pytest.fixture(scope="module")
+def result(sample: Inventory) -> iamframe.Result:
+    return iamframe.run_checks(sample)
+
+
 @pytest.mark.parametrize(("kind", "step"), [("profile", 7), ("role", 11)])
-def test_its_findings_are_those_of_the_whole_inventory(sample: Inventory, kind: str, step: int) -> None:
-    found = iamframe.run_checks(sample).findings
+def test_its_findings_are_those_of_the_whole_inventory_and_all_of_it_is_what_a_result_of_that_tells(
+    sample: Inventory, result: iamframe.Result, kind: str, step: int
+) -> None:
+    found = result.findings
     for arn in sample.frames[f"{kind}s"][f"{kind}_arn"][::step]:
         told = explain(sample, arn).to_frame()
+        pd.testing.assert_frame_equal(explain(result, arn).to_frame(), told)
         of_it = told[(told["section"] == "findings") & (told["field"] != "none")]
         shown = set(zip(of_it["field"], of_it["note"].str.split(": ", n=1).str[1], strict=True))
         sides = {*told["role_arn"].dropna(), *told["profile_arn"].dropna()}
@@ -683,6 +701,13 @@ def practice() -> Iterator[PracticeAccount]:
         yield one
 
 
+@pytest.fixture(scope="module")
+def told_before(practice: PracticeAccount) -> dict[str, Explanation]:
+    """What is told of each of them before anything is deleted."""
+    inventory = iamframe.load_account(practice.session(region_name="us-east-1"), regions=["us-east-1"])
+    return {name: explain(inventory, name) for name in ("held", "empty", "free")}
+
+
 @pytest.mark.parametrize(
     ("name", "resource", "delete"),
     [
@@ -692,10 +717,11 @@ def practice() -> Iterator[PracticeAccount]:
         ("free", "the role", "delete_role"),
     ],
 )
-def test_deleting_is_answered_as_it_says(practice: PracticeAccount, name: str, resource: str, delete: str) -> None:
+def test_deleting_is_answered_as_it_says(
+    practice: PracticeAccount, told_before: dict[str, Explanation], name: str, resource: str, delete: str
+) -> None:
     session = practice.session(region_name="us-east-1")
-    told = explain(iamframe.load_account(session, regions=["us-east-1"]), name)
-    (answer,) = [note for field, *_, note in said(told, "deleting") if field == resource]
+    (answer,) = [note for field, *_, note in said(told_before[name], "deleting") if field == resource]
     parameter = "RoleName" if delete == "delete_role" else "InstanceProfileName"
     refusal = refused(session, delete, parameter, name)
     assert answer == f"refused: {refusal}" if refusal else answer.startswith("accepted")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from builders import ACCOUNT, dump, load, nested_role, profile, profile_list, role_detail, tag_list
+from builders import ACCOUNT, dump, load, nested_role, profile, profile_list, role_detail, sample_result, tag_list
 from click.testing import CliRunner
 
 import iamframe
@@ -121,7 +121,7 @@ def test_accepted_findings_are_left_out(tmp_path: Path) -> None:
 
 
 def test_every_finding_of_the_sample_is_counted_once() -> None:
-    found = iamframe.run_checks(iamframe.load_sample())
+    found = sample_result()
     owners = iamframe.findings_by_owner(found)
     assert owners["findings"].sum() == len(found.findings)
     for severity in ("high", "medium", "low", "info"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import inspect
 import subprocess
@@ -55,18 +56,26 @@ def bodies(tree: ast.AST) -> Iterator[tuple[str, int]]:
             yield node.name, (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
 
 
-def texts(tree: ast.AST) -> set[str]:
+@functools.cache
+def texts(tree: ast.AST) -> frozenset[str]:
     """The texts in a source that are no docstrings."""
     kinds = (ast.Module, ast.ClassDef, ast.FunctionDef)
     documented = [node.body[0] for node in ast.walk(tree) if isinstance(node, kinds) and ast.get_docstring(node)]
     docstrings = {id(one.value) for one in documented if isinstance(one, ast.Expr)}
     constants = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in docstrings]
-    return {node.value for node in constants if isinstance(node.value, str)}
+    return frozenset(node.value for node in constants if isinstance(node.value, str))
 
 
+@functools.cache
+def parsed(source: str) -> ast.Module:
+    """A source, parsed once for all tests, which only read it."""
+    return ast.parse(source)
+
+
+@functools.cache
 def house() -> dict[str, ast.Module]:
     """Each module of the rooms, parsed; the practice account is no room."""
-    return {module: ast.parse(source) for module, source in modules().items() if not module.startswith("practice")}
+    return {module: parsed(source) for module, source in modules().items() if not module.startswith("practice")}
 
 
 def test_no_module_and_no_function_is_longer_than_a_person_takes_in() -> None:
@@ -140,10 +149,11 @@ def test_the_practice_account_stands_apart() -> None:
             assert not {name for name in names if name.startswith("iamframe.practice")}, module
 
 
-def _imported(source: str) -> set[str]:
+@functools.cache
+def _imported(source: str) -> frozenset[str]:
     """The modules that a source imports wherever it does, but for what only a type checker sees."""
     found = set()
-    waiting: list[ast.AST] = [ast.parse(source)]
+    waiting: list[ast.AST] = [parsed(source)]
     while waiting:
         node = waiting.pop()
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
@@ -155,7 +165,7 @@ def _imported(source: str) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "imports are absolute"
             found.add(str(node.module))
-    return found
+    return frozenset(found)
 
 
 @pytest.mark.parametrize("library", sorted(GATES))

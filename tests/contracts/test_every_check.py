@@ -10,7 +10,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from builders import ACCOUNT, dump, identity, load, nested_role, profile, profile_list, role_detail, tag_list
+from builders import (
+    ACCOUNT,
+    dump,
+    identity,
+    load,
+    nested_role,
+    profile,
+    profile_list,
+    role_detail,
+    sample_result,
+    tag_list,
+)
 
 import iamframe
 from iamframe import CHECKS, Inventory, run_checks
@@ -318,6 +329,6 @@ def test_a_rule_is_registered_under_its_own_name_with_what_its_signature_says(
 
 
 def test_what_its_maker_means_so_wants_nothing_done() -> None:
-    findings = run_checks(iamframe.load_sample()).findings
+    findings = sample_result().findings
     assert findings["expected"].sum() >= 14
     assert findings["next_step"][findings["expected"]].isna().all()

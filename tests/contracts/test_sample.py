@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+from builders import sample_result
+
 import iamframe
 
 ROOT = Path(__file__).parents[2]
@@ -105,7 +107,7 @@ def test_reads_were_refused_in_one_account_of_the_sample() -> None:
 
 
 def test_the_findings_of_the_sample_are_these() -> None:
-    findings = iamframe.run_checks(iamframe.load_sample()).findings.fillna("")
+    findings = sample_result().findings.fillna("")
     findings["related"] = [arn.rpartition("/")[2] for arn in findings["related_arn"]]
     columns = [
         "severity",
@@ -129,21 +131,21 @@ def test_each_check_finds_something_in_one_account_and_nothing_in_another() -> N
 
 
 def test_a_finding_of_the_sample_is_expected_just_where_it_is_info() -> None:
-    findings = iamframe.run_checks(iamframe.load_sample()).findings
+    findings = sample_result().findings
     assert set(findings["severity"][findings["expected"]]) == {"info"}
     assert set(findings["severity"][~findings["expected"]]) == {"high", "medium", "low"}
     assert findings["accepted"].isna().all()
 
 
 def test_the_sample_says_of_its_references_that_other_regions_may_hold_more() -> None:
-    findings = iamframe.run_checks(iamframe.load_sample()).findings
+    findings = sample_result().findings
     unsure = findings[findings["certainty"] != "certain"]
     assert set(unsure["check"]) == {"unreferenced_profiles"}
     assert set(unsure["certainty"]) == {"maybe"}
 
 
 def test_the_coverage_of_the_sample_is_this() -> None:
-    coverage = iamframe.run_checks(iamframe.load_sample()).coverage
+    coverage = sample_result().coverage
     short = coverage[coverage["status"] != "complete"]
     keys = zip(short["account_id"], short["check"], strict=True)
     assert dict(zip(keys, short["status"], strict=True)) == NOT_COMPLETE

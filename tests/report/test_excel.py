@@ -12,7 +12,7 @@ from typing import Any
 import openpyxl
 import pandas as pd
 import pytest
-from builders import dump, load, nested_role, profile, profile_list, role_detail
+from builders import dump, load, nested_role, profile, profile_list, role_detail, sample_result
 from openpyxl.utils.escape import unescape
 from pages import HOSTILE
 from test_write import GUARDED, UNTOUCHED
@@ -113,7 +113,7 @@ def test_a_workbook_has_an_overview_a_sheet_per_check_coverage_owners_and_frames
 
 
 def test_each_sheet_has_the_rows_of_its_csv(tmp_path: Path) -> None:
-    file = written(iamframe.run_checks(iamframe.load_sample()), tmp_path)
+    file = written(sample_result(), tmp_path)
     for name in ("coverage", "owners", *(name for name in schema.FRAMES if name != "events")):
         with (tmp_path / f"{name}.csv").open(encoding="utf-8-sig", newline="") as stream:
             wanted = list(csv.reader(stream))

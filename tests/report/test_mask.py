@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+import functools
 import html
 import itertools
 import json
 import os
 import re
 import stat
+import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -142,11 +144,28 @@ def report(folder: Path, documents: dict[str, Any], out: str = "out", **options:
     return iamframe.write_report(result, folder / out, **({"mask": True, "xlsx": True} | options)).parent
 
 
+@functools.cache
+def found_there() -> iamframe.Result:
+    """What is found in that account."""
+    with tempfile.TemporaryDirectory() as folder:
+        return iamframe.run_checks(load(Path(folder) / "in", organisation()))
+
+
+def of_organisation(folder: Path, out: str = "out", **options: Any) -> Path:
+    return iamframe.write_report(found_there(), folder / out, **({"mask": True, "xlsx": True} | options)).parent
+
+
+def told(folder: Path, documents: dict[str, Any], only: str | list[str] | None = None) -> iamframe.Result:
+    """What a masked report would be written of."""
+    result, _, _ = masking.masked(iamframe.run_checks(load(folder, documents), only), None, Mask(b"k" * 32))
+    return result
+
+
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Two reports of that account, to be read alone: as it is, and masked."""
     folder = tmp_path_factory.mktemp("both")
-    return report(folder, organisation(), "plain", mask=False), report(folder, organisation())
+    return of_organisation(folder, "plain", mask=False), of_organisation(folder)
 
 
 # What is taken out
@@ -160,7 +179,7 @@ def test_without_masking_all_of_these_stand_in_the_files(both: tuple[Path, Path]
 def test_masked_no_file_holds_an_account_a_unique_id_an_external_id_an_address_or_an_organisation(
     tmp_path: Path,
 ) -> None:
-    out = report(tmp_path, organisation(), title=f"Account {OWN}", author=f"Alice, {MAIL}")
+    out = of_organisation(tmp_path, title=f"Account {OWN}", author=f"Alice, {MAIL}")
     assert where(out, *ORIGINALS, f"{OWN[:4]}-{OWN[4:8]}-{OWN[8:]}", "pin4", "r-ab12") == []
     assert {"report.html", "report.xlsx", "summary.json", "roles.csv"} <= {file.name for file in out.iterdir()}
 
@@ -303,7 +322,7 @@ def pseudonyms(out: Path) -> list[str]:
 
 
 def test_an_id_has_the_same_pseudonym_in_every_file_of_a_report_and_another_in_the_next(tmp_path: Path) -> None:
-    one, two = (report(tmp_path, organisation(), name) for name in ("one", "two"))
+    one, two = (of_organisation(tmp_path, name) for name in ("one", "two"))
     (account,) = column(one / "accounts.csv", "account_id")
     assert json.loads((one / "summary.json").read_text())["accounts"] == [account]
     held = {name for name, _ in where(one, account)}
@@ -323,7 +342,7 @@ def test_an_address_in_capitals_is_the_same_address(tmp_path: Path) -> None:
 
 def test_a_key_file_is_made_for_its_owner_alone_and_keeps_pseudonyms_from_report_to_report(tmp_path: Path) -> None:
     key = tmp_path / "keys.txt"
-    one, two = (report(tmp_path, organisation(), name, mask=key) for name in ("one", "two"))
+    one, two = (of_organisation(tmp_path, name, mask=key) for name in ("one", "two"))
     assert pseudonyms(one) == pseudonyms(two) != []
     assert len(key.read_bytes().strip()) >= 32
     if os.name == "posix":
@@ -346,21 +365,26 @@ def test_a_key_that_is_none_is_refused_in_one_sentence(tmp_path: Path, key: str,
     write(tmp_path, {"short": "too short", "page.html": "x" * 1_025})
     (tmp_path / "folder").mkdir()
     with pytest.raises(ReportError, match=rf"^[^\n]*{key or re.escape('.')}: {said}[^\n]*$"):
-        report(tmp_path, organisation(), mask=tmp_path / key if key else "")
+        of_organisation(tmp_path, mask=tmp_path / key if key else "")
     assert not (tmp_path / "out").exists()
 
 
 # The search
 
 
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report of before."""
+    return report(tmp_path_factory.mktemp("before"), {"p.json": profile_list(profile("old"))}, xlsx=False)
+
+
 @pytest.mark.parametrize(
     "left_out", ["account_id", "role_id", "trust_policy", "tag_value", "caller_arn", "description"]
 )
 def test_a_column_that_was_left_out_fails_the_report_and_leaves_the_old_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left_out: str
+    standing: Path, monkeypatch: pytest.MonkeyPatch, left_out: str
 ) -> None:
-    out = report(tmp_path, {"p.json": profile_list(profile("old"))}, xlsx=False)
-    old = contents(out)
+    old = contents(standing)
     whole = masking._masked
 
     def without(frame: pd.DataFrame, told: Any) -> pd.DataFrame:
@@ -370,26 +394,26 @@ def test_a_column_that_was_left_out_fails_the_report_and_leaves_the_old_one(
     with pytest.raises(
         ReportError, match=r"^[^\n]+: nothing was written, since [\w.]+ would still hold[^\n]+$"
     ) as said:
-        report(tmp_path, organisation(), xlsx=False)
+        of_organisation(standing.parent, standing.name, xlsx=False)
     assert not [one for one in ORIGINALS if one in str(said.value)]
-    assert contents(out) == old
-    assert sorted(file.name for file in out.iterdir()) == sorted(old)
+    assert contents(standing) == old
+    assert sorted(file.name for file in standing.iterdir()) == sorted(old)
 
 
 def test_a_workbook_of_an_earlier_report_that_is_not_masked_is_taken_away_by_a_masked_one(tmp_path: Path) -> None:
-    out = report(tmp_path, organisation(), mask=False)
+    out = of_organisation(tmp_path, mask=False)
     assert (out / "report.xlsx").exists()
-    assert report(tmp_path, organisation(), xlsx=False) == out
+    assert of_organisation(tmp_path, xlsx=False) == out
     assert not (out / "report.xlsx").exists()
     assert where(out, *ORIGINALS) == []
 
 
 def test_another_file_that_holds_an_original_is_not_left_beside_a_masked_report(tmp_path: Path) -> None:
-    out = report(tmp_path, organisation(), mask=False)
+    out = of_organisation(tmp_path, mask=False)
     (out / "report.xlsx").rename(out / "mine.xlsx")
     old = contents(out)
     with pytest.raises(ReportError, match=r"^[^\n]+since mine\.xlsx, which would stay there, holds an id[^\n]+$"):
-        report(tmp_path, organisation(), xlsx=False)
+        of_organisation(tmp_path, xlsx=False)
     assert contents(out) == old
 
 
@@ -528,39 +552,39 @@ def test_an_external_id_that_is_a_word_of_iamframes_is_masked_in_what_others_wro
     role = role_detail("r", profiles, tags, policy=policy)
     listed = nested_role("r", policy=policy, Description=f"{external} for it")
     held = profile("p", nested_role("r", policy=policy), Tags=tag_list({"external-id": "other"}))
-    out = report(
+    result = told(
         tmp_path, {"dump.json": dump(role), "roles.json": {"Roles": [listed]}, "p.json": {"InstanceProfile": held}}
     )
-    (said,) = column(out / "roles.csv", "trust_policy")
+    (said,) = result.inventory.roles["trust_policy"].tolist()
     pseudonym = json.loads(said)["Statement"][0]["Condition"]["StringLike"]["sts:ExternalId"]
     assert re.fullmatch(r"ext-[a-z2-7]{10}", pseudonym)
-    of_tags = column(out / "tags.csv", "tag_value")
+    of_tags = result.inventory.tags["tag_value"].tolist()
     assert of_tags[0] == "other"
     assert of_tags[1] == pseudonym
     assert re.fullmatch(f"asks for {pseudonym}, acct-[a-z2-7]{{10}}", of_tags[2])
-    assert column(out / "roles.csv", "description") == [f"{pseudonym} for it"]
-    (detail,) = [one for one in column(out / "findings.csv", "detail") if "external-id is" in one]
+    assert result.inventory.roles["description"].tolist() == [f"{pseudonym} for it"]
+    (detail,) = [one for one in result.findings["detail"] if "external-id is" in one]
     assert f"external-id is {pseudonym} on the role and other on the profile" in detail
-    (command,) = [one for one in column(out / "findings.csv", "next_step") if '"external-id"' in one]
+    (command,) = [one for one in result.findings["next_step"].dropna() if '"external-id"' in one]
     assert f'"Value":"{pseudonym}"' in command
     # What iamframe itself says with the same word stays.
-    assert set(column(out / "tags.csv", "resource_type")) == {"role", "instance-profile"}
-    assert set(column(out / "coverage.csv", "status")) <= {"complete", "partial", "unknown"}
+    assert set(result.inventory.tags["resource_type"]) == {"role", "instance-profile"}
+    assert set(result.coverage["status"]) <= {"complete", "partial", "unknown"}
 
 
 def test_a_pattern_of_external_ids_stays_a_pattern_and_what_it_is_of_is_masked_too(tmp_path: Path) -> None:
     policy = asked_for(["partner-abcdefgh*", "acme?", "*", f"{FOREIGN}*"])
     listed = nested_role("r", policy=policy, Description=f"partner-abcdefgh7 acme {FOREIGN}")
-    out = report(tmp_path, {"roles.json": {"Roles": [listed]}}, xlsx=False)
-    (said,) = column(out / "roles.csv", "trust_policy")
+    roles = told(tmp_path, {"roles.json": {"Roles": [listed]}}, []).inventory.roles
+    (said,) = roles["trust_policy"]
     long, short, any_one, account = json.loads(said)["Statement"][0]["Condition"]["StringLike"]["sts:ExternalId"]
     assert (long[-1], short[-1], any_one) == ("*", "?", "*")
     assert re.fullmatch(r"acct-[a-z2-7]{10}\*", account)
-    assert column(out / "roles.csv", "description") == [f"{long[:-1]}7 {short[:-1]} {account[:-1]}"]
+    assert roles["description"].tolist() == [f"{long[:-1]}7 {short[:-1]} {account[:-1]}"]
 
 
 @pytest.mark.parametrize(
-    ("external", "text", "told"),
+    ("external", "text", "masked"),
     [
         ("Zq7Key", "AcmeZq7KeyRole", "Acme{}Role"),
         ("98765", "acme98765", "acme{}"),
@@ -573,14 +597,15 @@ def test_a_pattern_of_external_ids_stays_a_pattern_and_what_it_is_of_is_masked_t
     ],
 )
 def test_an_external_id_within_a_name_or_spelled_otherwise_is_masked(
-    tmp_path: Path, external: str, text: str, told: str
+    tmp_path: Path, external: str, text: str, masked: str
 ) -> None:
     policy = asked_for(external) | {"Id": text}
-    out = report(tmp_path, {"roles.json": {"Roles": [nested_role("r", policy=policy, Description=text)]}}, xlsx=False)
-    said = json.loads(column(out / "roles.csv", "trust_policy")[0])
+    listed = nested_role("r", policy=policy, Description=text)
+    roles = told(tmp_path, {"roles.json": {"Roles": [listed]}}, []).inventory.roles
+    said = json.loads(roles["trust_policy"][0])
     pseudonym = said["Statement"][0]["Condition"]["StringLike"]["sts:ExternalId"]
-    assert column(out / "roles.csv", "description") == [told.replace("{}", pseudonym)]
-    assert said["Id"] == told.replace("{}", pseudonym)
+    assert roles["description"].tolist() == [masked.replace("{}", pseudonym)]
+    assert said["Id"] == masked.replace("{}", pseudonym)
 
 
 @pytest.mark.parametrize("external", ["abcdef\\h", 'abc"defgh9', "abcdefgh\ni", "o'brien-77", 'x"y9', "x\\y9", "o'b"])
@@ -588,8 +613,8 @@ def test_an_external_id_that_a_command_quotes_is_masked_in_it(tmp_path: Path, ex
     policy = asked_for(external)
     held = profile("p", nested_role("r", policy=policy), Tags=tag_list({"K": "other"}))
     role = role_detail("r", [profile("p", nested_role("r", policy=policy))], {"K": external}, policy=policy)
-    out = report(tmp_path, {"dump.json": dump(role), "p.json": {"InstanceProfile": held}}, xlsx=False)
-    (step,) = [one for one in column(out / "findings.csv", "next_step") if '"Key":"K"' in one]
+    result = told(tmp_path, {"dump.json": dump(role), "p.json": {"InstanceProfile": held}}, "tag_differences")
+    (step,) = [one for one in result.findings["next_step"] if '"Key":"K"' in one]
     assert re.search(r'"Value":"ext-[a-z2-7]{10}"', step)
     assert step.startswith(COMMENT.replace("\\", ""))
 
@@ -616,17 +641,17 @@ def test_ids_in_paths_of_an_organisation_are_masked_in_part_too(tmp_path: Path) 
     policy = trust("ec2.amazonaws.com")
     policy["Statement"][0]["Condition"] = {"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": asked}}
     listed = nested_role("r-web1", policy=policy, Description="root r-ab12, owner-ab12, r-0abc; p-abcd1234, p-frontend")
-    out = report(tmp_path, {"roles.json": {"Roles": [listed]}}, xlsx=False)
-    (statement,) = json.loads(column(out / "roles.csv", "trust_policy")[0])["Statement"]
+    roles = told(tmp_path, {"roles.json": {"Roles": [listed]}}, []).inventory.roles
+    (statement,) = json.loads(roles["trust_policy"][0])["Statement"]
     whole, parts, started, any_one = statement["Condition"]["ForAnyValue:StringLike"]["aws:PrincipalOrgPaths"]
     matched = re.fullmatch(r"org-\w{10}/(root-\w{10})/ou-\w{10}/\*", whole)
     assert matched is not None
     assert re.fullmatch(rf"\*/{matched[1]}/ou-\w{{10}}\*", parts)
     assert re.fullmatch(r"org-\w{10}\*/root-\w{10}/\*", started)
     assert any_one == "o-*/r-*/ou-*"
-    (said,) = column(out / "roles.csv", "description")
+    (said,) = roles["description"]
     assert re.fullmatch(rf"root {matched[1]}, owner-ab12, root-\w{{10}}; policy-\w{{10}}, p-frontend", said)
-    assert column(out / "roles.csv", "role_name") == ["r-web1"]
+    assert roles["role_name"].tolist() == ["r-web1"]
 
 
 def test_an_owner_whose_name_is_a_short_external_id_has_its_pseudonym_among_the_owners(tmp_path: Path) -> None:

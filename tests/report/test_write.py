@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from builders import load, nested_role, profile, profile_list, role_detail, trust, write
+from builders import load, nested_role, profile, profile_list, role_detail, sample_result, trust, write
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -254,7 +254,7 @@ def test_the_summary_tells_the_latest_time_that_a_source_says(tmp_path: Path) ->
 def test_a_report_that_cannot_be_written_whole_leaves_the_old_one_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    iamframe.write_report(iamframe.run_checks(iamframe.load_sample()), tmp_path / "out")
+    iamframe.write_report(sample_result(), tmp_path / "out")
     old = contents(tmp_path / "out")
 
     def full(*_: object, **__: object) -> str:
@@ -269,7 +269,7 @@ def test_a_report_that_cannot_be_written_whole_leaves_the_old_one_whole(
 
 def test_a_report_that_fails_where_files_are_moved_into_place_leaves_the_old_one_whole(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    iamframe.write_report(iamframe.run_checks(iamframe.load_sample()), out)
+    iamframe.write_report(sample_result(), out)
     (out / "summary.json").unlink()
     (out / "summary.json").mkdir()
     old = contents(out)

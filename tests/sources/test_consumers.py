@@ -1308,12 +1308,34 @@ def test_the_regions_that_were_not_asked_for_leave_a_part(shared: PracticeAccoun
     assert judged(inventory) == ("partial", ["maybe"])
 
 
+@pytest.fixture(scope="module")
+def recorded(shared: PracticeAccount) -> dict[tuple[str, ...], dict[str, Any]]:
+    """What the account answers, by service, operation, region and parameters."""
+    answers, real = {}, Client._whole
+
+    def whole(self: Client, client: Any, operation: str, parameters: dict[str, Any], service: str) -> dict[str, Any]:
+        answer = real(self, client, operation, parameters, service)
+        answers[service, operation, client.meta.region_name, str(parameters)] = answer
+        return answer
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Client, "_whole", whole)
+        load(shared, references="all")
+    return answers
+
+
 @pytest.mark.parametrize("read", DENIED, ids=[read.action for read in DENIED])
-def test_one_consumer_denied_in_one_region(shared: PracticeAccount, monkeypatch: pytest.MonkeyPatch, read: Any) -> None:
-    def answer(service: str, operation: str, region: str, _: dict[str, Any]) -> dict[str, Any] | str | None:
+def test_one_consumer_denied_in_one_region(
+    shared: PracticeAccount,
+    recorded: dict[tuple[str, ...], dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    read: Any,
+) -> None:
+    def answer(service: str, operation: str, region: str, parameters: dict[str, Any]) -> dict[str, Any] | str | None:
+        before = recorded.get((service, operation, region, str(parameters)))
         if region != "eu-west-1" or service != read.service:
-            return None
-        return "AccessDenied" if operation == read.operation else LISTED.get(operation)
+            return before
+        return "AccessDenied" if operation == read.operation else LISTED.get(operation, before)
 
     answered(monkeypatch, answer)
     inventory = load(shared, references="all")

@@ -8,7 +8,18 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from builders import ACCOUNT, dump, identity, load, nested_role, profile, profile_list, role_detail, write
+from builders import (
+    ACCOUNT,
+    dump,
+    identity,
+    load,
+    nested_role,
+    profile,
+    profile_list,
+    role_detail,
+    sample_result,
+    write,
+)
 from pages import HOSTILE
 
 import iamframe
@@ -35,9 +46,9 @@ DOCUMENTS = {
 }
 
 
-@pytest.fixture
-def result(tmp_path: Path) -> Result:
-    return iamframe.run_checks(load(tmp_path / "account", DOCUMENTS))
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> Result:
+    return iamframe.run_checks(load(tmp_path_factory.mktemp("account"), DOCUMENTS))
 
 
 def rows(findings: pd.DataFrame) -> list[tuple[str, str]]:
@@ -214,7 +225,7 @@ def test_what_else_holds_the_role_of_a_link_is_no_side_of_a_finding_on_that_link
 
 
 def test_each_group_of_the_sample_holds_what_the_filter_by_its_tag_finds() -> None:
-    result = iamframe.run_checks(iamframe.load_sample())
+    result = sample_result()
     for key in exploring.tag_keys(result, result.findings):
         for row in exploring.grouped(result, result.findings, key).itertuples():
             value = row.tag_value if row.tagged == "yes" else None
@@ -243,15 +254,6 @@ def test_a_card_tells_the_finding_its_coverage_and_all_that_explain_tells(result
     pd.testing.assert_frame_equal(rest, iamframe.explain(result.inventory, "left").to_frame())
     with pytest.raises(FilterError, match="there is no finding 99"):
         exploring.card(result, 99)
-
-
-@pytest.mark.parametrize(("kind", "step"), [("profile", 9), ("role", 11)])
-def test_what_is_explained_from_a_result_is_what_is_explained_from_its_inventory(kind: str, step: int) -> None:
-    result = iamframe.run_checks(iamframe.load_sample())
-    inventory = result.inventory
-    for arn in inventory.frames[f"{kind}s"][f"{kind}_arn"][::step]:
-        told = iamframe.explain(result, arn).to_frame()
-        pd.testing.assert_frame_equal(told, iamframe.explain(inventory, arn).to_frame())
 
 
 def test_an_explanation_of_some_checks_names_those_that_were_not_run(tmp_path: Path) -> None:
@@ -297,7 +299,7 @@ def test_an_export_holds_exactly_the_rows_that_are_wanted(result: Result, tmp_pa
 
 
 def test_a_masked_export_holds_no_account_and_no_unique_id_and_says_so(tmp_path: Path) -> None:
-    result = iamframe.run_checks(iamframe.load_sample())
+    result = sample_result()
     wanted = Filter(checks=["empty_profiles", "deleted_trust_principals"], accounts="123456789012")
     page = exploring.export(result, wanted, tmp_path / "out", mask=True)
     files = {file.name: file.read_text("utf-8") for file in page.parent.iterdir()}

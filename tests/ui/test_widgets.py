@@ -40,12 +40,17 @@ def plain(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "itables.widget", None)
 
 
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> iamframe.Result:
+    return iamframe.run_checks(load(tmp_path_factory.mktemp("account"), DOCUMENTS))
+
+
 @pytest.fixture(params=[pytest.param("plain", id="plain"), pytest.param("itables", marks=with_itables)])
-def explorer(request: pytest.FixtureRequest, tmp_path: Path) -> Explorer:
+def explorer(request: pytest.FixtureRequest, result: iamframe.Result, tmp_path: Path) -> Explorer:
     needed(find_spec("ipywidgets"), "ipywidgets", "pip install 'iamframe[notebooks]'")
     if request.param == "plain":
         request.getfixturevalue("plain")
-    one = iamframe.explore(load(tmp_path / "account", DOCUMENTS), folder=tmp_path / "out")
+    one = iamframe.explore(result, folder=tmp_path / "out")
     assert one.table.has_trait("selected_rows") is (request.param == "itables")
     return one
 
