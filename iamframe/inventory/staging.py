@@ -113,7 +113,7 @@ class Call:
 
     rows: int = 0
     state: str = "refused"
-    # Whether some answer had no records, yet said that there is more: it may be a page of any list.
+    # Whether an answer was empty but marked as incomplete: it may be a page of any list.
     blank: bool = False
     tally: CallStats = field(default_factory=CallStats)
 
