@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from accounts import add
+from accounts import add, load
 from builders import tag_list
 
 import iamframe
@@ -16,9 +16,7 @@ NOW = timedelta(0)
 
 
 def checked(account: PracticeAccount, **options: Any) -> Result:
-    return iamframe.run_checks(
-        iamframe.load_account(account.session(), progress=False, **({"references": "all"} | options))
-    )
+    return iamframe.run_checks(load(account, **({"references": "all"} | options)))
 
 
 def tag_role(account: PracticeAccount, name: str, **tags: str) -> None:

@@ -32,7 +32,7 @@ from iamframe.sources.journal import Entry, Journal
 from iamframe.sources.pacing import Pacer
 from iamframe.sources.records import CallStats
 from iamframe.sources.refusals import THROTTLED, RequestFailed, failure_of, is_unknown_host
-from iamframe.sources.sessions import PATIENCE
+from iamframe.sources.sessions import PATIENCE, share_models
 
 if TYPE_CHECKING:
     import boto3
@@ -249,10 +249,6 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
-# Shared by all sessions: each would take a second to load the models of all services.
-_LOADERS: dict[tuple[str, ...], Any] = {}
-
-
 @contextmanager
 def _quick_dates(session: boto3.Session) -> Iterator[None]:
     """Let clients that are made in this context parse dates quickly, and share one set of models.
@@ -261,14 +257,11 @@ def _quick_dates(session: boto3.Session) -> Iterator[None]:
     clients of the session keep botocore's.
     """
     core = session._session  # noqa: SLF001 - boto3 does not give its parts away
-    loader = core.get_component("data_loader")
     parsers = ResponseParserFactory()
     parsers.set_parser_defaults(timestamp_parser=parse_date)
-    # A loader belongs to the folders that it searches for models.
-    shared = _LOADERS.setdefault(tuple(loader.search_paths), loader)
     usual = {name: core.get_component(name) for name in ("response_parser_factory", "data_loader")}
     core.register_component("response_parser_factory", parsers)
-    core.register_component("data_loader", shared)
+    share_models(session)
     try:
         yield
     finally:

@@ -24,6 +24,7 @@ from iamframe.sources.client import Client
 from iamframe.sources.guards import guard_requests
 from iamframe.sources.records import make_decoders
 from iamframe.sources.refusals import RequestFailed, failure_of
+from iamframe.sources.sessions import share_models
 
 ORGANIZATION = "org"
 # The usual names of the columns; the first one is documented.
@@ -191,7 +192,9 @@ def assume_role(base: boto3.Session, member: Member, role: str, external_id: str
     # A copy keeps the set-up of the session: endpoint, proxy, certificates, region.
     own = copy.copy(inner)
     own._credentials = DeferredRefreshableCredentials(fetch, "assume-role")  # noqa: SLF001
-    return boto3.Session(botocore_session=own)
+    session = boto3.Session(botocore_session=own)
+    share_models(session)
+    return session
 
 
 def _partition(session: boto3.Session) -> str:

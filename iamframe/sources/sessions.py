@@ -24,6 +24,8 @@ PATIENCE: dict[str, Any] = {
     "read_timeout": 5,
     "retries": {"mode": "standard", "total_max_attempts": 4},
 }
+# By the folders that they search for models. Each session would take a second to load the models of all services.
+_LOADERS: dict[tuple[str, ...], Any] = {}
 # Credentials of roles that profiles assume, for all sessions of the process: an MFA code works only once, and a fleet
 # opens a session for each account.
 _ASSUMED: dict[str, Any] = {}
@@ -53,6 +55,7 @@ def open_session(profile: str | None = None) -> boto3.Session:
 def _prepare(session: boto3.Session) -> None:
     from botocore.config import Config
 
+    share_models(session)
     inner = session._session  # noqa: SLF001 - boto3 has no other way to set up credentials
     # For botocore's own requests to get the credentials of a role or an SSO login.
     if inner.get_default_client_config() is None:
@@ -60,6 +63,15 @@ def _prepare(session: boto3.Session) -> None:
     provider: Any = inner.get_component("credential_provider").get_provider("assume-role")
     provider.cache = _ASSUMED
     provider._prompter = _ask_mfa_code  # noqa: SLF001
+
+
+def share_models(session: boto3.Session) -> None:
+    """Let a session use the models of services that another one has loaded."""
+    core = session._session  # noqa: SLF001 - boto3 does not give its parts away
+    loader = core.get_component("data_loader")
+    # Each session adds boto3's folder once more.
+    loader.search_paths[:] = dict.fromkeys(loader.search_paths)
+    core.register_component("data_loader", _LOADERS.setdefault(tuple(loader.search_paths), loader))
 
 
 def _ask_mfa_code(prompt: str) -> str:
