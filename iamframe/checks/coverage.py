@@ -38,9 +38,7 @@ _LIST_ROLES = f"`{command_of(DUMP)}` shows all roles with their profiles and tag
 
 
 def _read(evidence: Evidence, operations: tuple[str, ...]) -> list[bool]:
-    calls = evidence.inventory.calls
-    calls = calls[calls["state"] != "refused"]
-    accounts = set(calls["account_id"][calls["operation"].isin(operations)])
+    accounts = {account for account, operation in evidence.answered if operation in operations}
     return [account in accounts for account in evidence.inventory.accounts["account_id"]]
 
 
@@ -78,12 +76,11 @@ def _short(evidence: Evidence, listing: _Listing, otherwise: str = "") -> list[t
     """
     otherwise = otherwise or f"not all {listing.noun}s were read"
     inventory = evidence.inventory
-    calls = inventory.calls[inventory.calls["operation"].isin(listing.operations)]
-    cut = calls[calls["state"] == "truncated"]
+    if evidence.cut_short.empty:
+        return [(otherwise, listing.command)] * len(inventory.accounts)
+    cut = evidence.cut_short[evidence.cut_short["operation"].isin(listing.operations)]
     live = set(cut["account_id"][cut["requests"] > 0])
     broken = set(cut["account_id"])
-    if not broken:
-        return [(otherwise, listing.command)] * len(inventory.accounts)
     numbers = getattr(inventory, f"{listing.noun}s")["account_id"].value_counts()
     said = []
     for account, expected in zip(
@@ -269,7 +266,10 @@ def _unless_lagging(evidence: Evidence, verdicts: Verdicts) -> Verdicts:
     """Return verdicts on tags of profiles, none of them complete where the tagging API told of some."""
     # It may still show tags that a profile no longer has.
     tags = evidence.inventory.tags
-    indexed = tags[tags["tag_source"] == TAG_INDEX].groupby("account_id")["resource_arn"].nunique()
+    mine = tags[tags["tag_source"] == TAG_INDEX]
+    if mine.empty:
+        return verdicts
+    indexed = mine.groupby("account_id")["resource_arn"].nunique()
     lagging = "the tags of {} are those of the tagging API, which lags behind IAM; load without the tag index"
     return [
         ("partial", lagging.format(pluralize(indexed[account], "profile")))

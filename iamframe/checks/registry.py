@@ -38,6 +38,17 @@ class Evidence:
     counted: dict[str, Counts] = field(default_factory=dict)
 
     @cached_property
+    def answered(self) -> set[tuple[str, str]]:
+        """Account and operation of all that AWS did not refuse."""
+        calls = self.inventory.calls[["account_id", "operation"]][self.inventory.calls["state"] != "refused"]
+        return set(calls.itertuples(index=False, name=None))
+
+    @cached_property
+    def cut_short(self) -> pd.DataFrame:
+        """The calls whose list broke off."""
+        return self.inventory.calls[self.inventory.calls["state"] == "truncated"]
+
+    @cached_property
     def refused(self) -> list[tuple[str, str, str]]:
         """Account, operation and reason of all that AWS refused, each once, in the order of `gaps`."""
         gaps = self.inventory.gaps
