@@ -7,7 +7,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 import iamframe
+from iamframe.inventory import schema
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.load import load_files
 
@@ -104,3 +107,75 @@ def load(folder: Path, documents: dict[str, Any]) -> Inventory:
 def sample_result() -> iamframe.Result:
     """What is found in the sample, once for all tests, which only read it."""
     return iamframe.run_checks(iamframe.load_sample())
+
+
+def of_accounts(*accounts: str, each: int = 2) -> Inventory:
+    """An inventory with a few roles, profiles, links, tags, a call and a gap in each account."""
+    owner = [account for account in accounts for _ in range(each)]
+    names = [f"r{n}" for n in range(len(owner))]
+    roles = [f"arn:aws:iam::{a}:role/{n}" for a, n in zip(owner, names, strict=True)]
+    profiles = [f"arn:aws:iam::{a}:instance-profile/{n}" for a, n in zip(owner, names, strict=True)]
+    when = pd.Timestamp("2024-05-01T09:00:00.123456Z")
+    return Inventory(
+        accounts=schema.ACCOUNTS.conform(
+            {"account_id": list(accounts), "source": "test", "captured_at": [when] + [None] * (len(accounts) - 1)}
+        ),
+        roles=schema.ROLES.conform(
+            {
+                "account_id": owner,
+                "role_arn": roles,
+                "role_name": names,
+                "created_at": when,
+                "max_session_seconds": [None, *[3600] * (len(owner) - 1)],
+                "last_used_known": False,
+                "trusts_ec2": "yes",
+                "is_aws_managed": False,
+                "tags_known": True,
+            }
+        ),
+        profiles=schema.PROFILES.conform(
+            {
+                "account_id": owner,
+                "profile_arn": profiles,
+                "profile_name": names,
+                "role_known": True,
+                "tags_known": True,
+            }
+        ),
+        links=schema.LINKS.conform({"account_id": owner, "profile_arn": profiles, "role_arn": roles}),
+        # Tags of the roles of all accounts, then those of their profiles, as an inventory has them.
+        tags=schema.TAGS.conform(
+            {
+                "account_id": owner * 2,
+                "resource_arn": roles + profiles,
+                "resource_type": ["role"] * len(owner) + ["instance-profile"] * len(owner),
+                "tag_key": "Owner",
+                "tag_value": [str(n) for n in range(2 * len(owner))],
+                "is_aws_reserved": False,
+                "tag_source": "test",
+            }
+        ),
+        references=schema.REFERENCES.empty(),
+        gaps=schema.GAPS.conform(
+            {
+                "account_id": list(accounts),
+                "region": "global",
+                "operation": "GetRole",
+                "subject": "*",
+                "reason": ["denied", *["not_in_file"] * (len(accounts) - 1)],
+                "detail": "not read",
+            }
+        ),
+        calls=schema.CALLS.conform(
+            {
+                "account_id": list(accounts),
+                "operation": "ListRoles",
+                "region": "global",
+                "requests": 0,
+                "rows": each,
+                "retries": 0,
+                "state": "complete",
+            }
+        ),
+        sources=("dumps/", "state.tfstate"),
+    )

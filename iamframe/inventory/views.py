@@ -256,6 +256,8 @@ def _sides(sides: str) -> tuple[str, ...]:
 
 
 def _fitting(text: pa.Array, pattern: str, rows: Positions) -> Positions:
+    if not len(rows):
+        return rows
     matches = pc.match_substring_regex(text.take(pa.array(rows)), f"\\A(?:{pattern})\\z")
     fits: Bools = np.asarray(pc.fill_null(matches, False))
     return rows[fits]

@@ -21,6 +21,7 @@ import secrets
 from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import fields, replace
+from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -180,7 +181,10 @@ class WordFinder:
     def __init__(self, words: Iterable[str], pseudonyms: Container[str] = ()) -> None:
         self._pseudonyms = pseudonyms
         self._starting: dict[str, list[tuple[int, str]]] = {}
-        for one in sorted(words, key=len, reverse=True):
+        longest_first = sorted(words, key=len, reverse=True)
+        # Of a few, it is quickly seen that a text holds none.
+        self._few = longest_first if len(longest_first) < 100 else []
+        for one in longest_first:
             if first := _WORD.search(one):
                 self._starting.setdefault(first[0], []).append((first.start(), one))
 
@@ -190,7 +194,7 @@ class WordFinder:
 
     def hits(self, text: str) -> Iterator[Hit]:
         """Yield where one stands, from left to right, the longest of each place; none overlaps another."""
-        if not self:
+        if not self or (self._few and not any(one in text for one in self._few)):
             return
         words, end = list(_WORD.finditer(text)), 0
         ends = {word.end() for word in words}
@@ -498,6 +502,7 @@ def _text(spelled: bytes) -> str:
     return spelled.decode(errors="surrogatepass")
 
 
+@cache
 def _own_words() -> bytes:
     def within(folder: Traversable) -> Iterator[bytes]:
         for entry in folder.iterdir():

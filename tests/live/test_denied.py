@@ -18,9 +18,9 @@ from iamframe.practice import PracticeAccount
 
 @pytest.fixture(scope="module")
 def filled() -> Iterator[tuple[PracticeAccount, dict[str, Any]]]:
-    """An account with 12 roles and 12 profiles of all kinds, and the truth about them."""
+    """An account with 10 roles and 10 profiles of all kinds, and the truth about them."""
     with PracticeAccount(regions=("us-east-1",)) as opened:
-        yield opened, opened.fill(roles=12, profiles=12)
+        yield opened, opened.fill(roles=10, profiles=10)
 
 
 def test_every_fact_of_the_account_is_read(filled: tuple[PracticeAccount, dict[str, Any]]) -> None:
@@ -47,7 +47,7 @@ def test_every_fact_of_the_account_is_read(filled: tuple[PracticeAccount, dict[s
     assert profiles["role_known"].all()
     assert roles["last_used_known"].all()
     assert inventory.accounts["caller_arn"].tolist() == [f"arn:aws:iam::{ID}:user/practice"]
-    assert inventory.accounts["roles_expected"].tolist() == [12]
+    assert inventory.accounts["roles_expected"].tolist() == [10]
 
 
 def test_of_each_list_one_request_and_of_each_profile_one(filled: tuple[PracticeAccount, dict[str, Any]]) -> None:
@@ -58,7 +58,7 @@ def test_of_each_list_one_request_and_of_each_profile_one(filled: tuple[Practice
         "GetAccountAuthorizationDetails": 1,
         "GetAccountSummary": 1,
         "GetCallerIdentity": 1,
-        "GetInstanceProfile": 12,
+        "GetInstanceProfile": 10,
         "ListAccountAliases": 1,
         "ListInstanceProfiles": 1,
     }

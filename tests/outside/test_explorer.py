@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -12,9 +10,10 @@ from pathlib import Path
 
 import pytest
 from builders import identity, write
-from labs import environment, serving
+from labs import serving
 from pages import HOSTILE, exported, hostile_documents
 from playwright.sync_api import Browser, Locator, Page, expect
+from shells import execute
 
 import iamframe
 
@@ -35,16 +34,11 @@ def test_a_cell_that_explores_prints_nothing(tmp_path: Path) -> None:
         "import iamframe\nexplorer = iamframe.explore(iamframe.load_sample())\nexplorer",
         "explorer.text.value = 'cloud9'\nexplorer.row.index = 1\nexplorer.export.click()",
     )
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--nbval-lax", "--nbval-current-env"]
-    done = subprocess.run(
-        [*command, "explorer.ipynb"],
-        cwd=tmp_path,
-        env=environment(tmp_path),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
+    execute(tmp_path / "explorer.ipynb", tmp_path / "done.ipynb", {}, tmp_path)
+    cells = json.loads((tmp_path / "done.ipynb").read_text("utf-8"))["cells"]
+    outputs = [output for cell in cells for output in cell["outputs"]]
+    assert len(outputs) == 1
+    assert outputs[0]["output_type"] == "display_data"
     assert (tmp_path / "iamframe-export" / "findings.html").exists()
 
 

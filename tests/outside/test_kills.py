@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import random
 import signal
@@ -12,7 +13,8 @@ from pathlib import Path
 
 import pytest
 from accounts import same, snapshot
-from test_snapshot import assert_same, of_accounts
+from builders import of_accounts
+from test_snapshot import assert_same
 
 import iamframe
 from iamframe import Inventory, open_snapshot
@@ -156,8 +158,8 @@ def test_killed_between_the_two_renames_of_the_save_it_goes_on(
 
 SAVER = """
 import sys
-from test_snapshot import of_accounts
-inventories = {name: of_accounts(*(f"{name}{n}" for n in range(8))) for name in "ab"}
+from builders import of_accounts
+inventories = {name: of_accounts(*(f"{name}{n}" for n in range(4))) for name in "ab"}
 inventories["a"].save(sys.argv[1])
 print("ready", flush=True)
 while True:
@@ -173,7 +175,7 @@ def saver(tmp_path: Path) -> object:
 
     def start() -> subprocess.Popen[str]:
         tests = Path(__file__).parents[1]
-        path = os.pathsep.join(map(str, [tests, tests / "inventory", Path(iamframe.__file__).parents[1]]))
+        path = os.pathsep.join(map(str, [tests, Path(iamframe.__file__).parents[1]]))
         process = subprocess.Popen(
             [sys.executable, "-c", SAVER, str(tmp_path / "snapshot")],
             env=os.environ | {"PYTHONPATH": path}, stdout=subprocess.PIPE, text=True,
@@ -189,10 +191,16 @@ def saver(tmp_path: Path) -> object:
         process.communicate()
 
 
+@functools.cache
+def saved(name: str) -> Inventory:
+    """One of the two that the saver saves."""
+    return of_accounts(*(f"{name}{n}" for n in range(4)))
+
+
 def whose(inventory: Inventory) -> str:
     """Which of the two that the saver saves this is; each frame is of that one alone."""
     (name,) = {account[0] for frame in inventory.frames.values() for account in frame["account_id"]}
-    assert_same(of_accounts(*(f"{name}{n}" for n in range(8))), inventory)
+    assert_same(saved(name), inventory)
     return str(name)
 
 

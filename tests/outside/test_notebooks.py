@@ -6,11 +6,8 @@ import inspect
 import itertools
 import json
 import re
-import shutil
 import subprocess
 import sys
-import warnings
-from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,8 +16,7 @@ import pytest
 from builders import dump, identity, nested_role, profile, profile_list, role_detail, write
 from commands import run
 from conftest import needed
-from labs import environment, serving
-from playwright.sync_api import expect
+from labs import environment
 
 import iamframe
 from iamframe.sources import first_failure, sessions
@@ -188,10 +184,12 @@ def test_each_notebook_leads_to_the_next() -> None:
 
 
 def test_a_stored_output_that_went_stale_fails(tmp_path: Path) -> None:
-    text = (ROOT / "notebooks" / "03_name_mismatches.ipynb").read_text("utf-8")
-    assert "profile billing-profile holds role billing-role" in text
-    stale = tmp_path / "stale.ipynb"
-    stale.write_text(text.replace("profile billing-profile holds role", "profile billing-profile held role"), "utf-8")
+    document = json.loads((ROOT / "notebooks" / "03_name_mismatches.ipynb").read_text("utf-8"))
+    held = [at for at, cell in enumerate(document["cells"]) if "billing-profile holds role" in json.dumps(cell)]
+    # What comes after it makes no difference.
+    document["cells"] = document["cells"][: held[0] + 1]
+    text = json.dumps(document).replace("profile billing-profile holds role", "profile billing-profile held role")
+    write(tmp_path, {"stale.ipynb": text})
     command = [
         sys.executable,
         "-m",
@@ -251,8 +249,8 @@ def test_a_notebook_runs_by_the_command_of_papermill_as_the_readme_has_it(tmp_pa
     assert summary["accounts"] == ["000000000001"]
 
 
-def test_practice_runs_under_papermill_with_another_account(tmp_path: Path) -> None:
-    run_under_papermill(PRACTICE, tmp_path, ACCOUNT_ID="111122223333")
+def test_practice_runs_with_another_account(tmp_path: Path) -> None:
+    run_with(PRACTICE, tmp_path, ACCOUNT_ID="111122223333")
     summary = json.loads((tmp_path / "report" / "summary.json").read_text("utf-8"))
     assert summary["accounts"] == ["111122223333"]
 
@@ -353,125 +351,14 @@ def run_with(notebook: Path, folder: Path, **parameters: str) -> Path:
     return made
 
 
-def run_under_papermill(notebook: Path, folder: Path, **parameters: str) -> Path:
-    """Run a notebook under papermill, in a kernel of its own, with parameters, and return the notebook that it made."""
-    needed(find_spec("papermill"), "papermill", "pip install 'iamframe[notebooks]'")
-    made = folder / "done.ipynb"
-    given = parameters | {"OUT": str(folder / "report")}
-    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
-        # What papermill's own dependencies warn of is not about iamframe; the kernel is a process of its own.
-        warnings.simplefilter("ignore")
-        import papermill
-
-        for name, value in environment(folder).items():
-            patch.setenv(name, value)
-        papermill.execute_notebook(
-            notebook, made, given, kernel_name="python3", cwd=folder, progress_bar=False, log_output=False
-        )
-    return made
-
-
 def test_a_copy_runs_where_it_is_and_writes_nothing_beside_its_folder(tmp_path: Path) -> None:
     needed(find_spec("papermill"), "papermill", "pip install 'iamframe[notebooks]'")
     run(tmp_path, "notebooks", "work")
     for file in (tmp_path / "work").glob("*.ipynb"):
         sources = [line for cell in cells(file) for line in cell["source"]]
         assert not [line for line in sources if "../" in line]
-    command = [sys.executable, "-m", "papermill", "02_untagged_profiles.ipynb", "done.ipynb", "-k", "python3"]
-    env = environment(tmp_path / "settings") | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=tmp_path / "work", env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    from shells import execute
+
+    execute(tmp_path / "work" / "02_untagged_profiles.ipynb", tmp_path / "work" / "done.ipynb", {}, tmp_path / "work")
     assert (tmp_path / "work" / "iamframe-report" / "untagged" / "report.html").exists()
-    assert sorted(path.name for path in tmp_path.iterdir() if path.name != "settings") == ["work"]
-
-
-# In JupyterLab
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory, browser: Any) -> Iterator[Any]:
-    """A page of a JupyterLab that serves a copy of the notebooks."""
-    folder = tmp_path_factory.mktemp("lab")
-    shutil.copytree(ROOT / "notebooks", folder / "notebooks", ignore=shutil.ignore_patterns("iamframe-report", ".*"))
-    with serving(folder / "notebooks", folder) as address:
-        page = browser.new_page()
-        page.goto(f"{address}/lab?reset")
-        page.wait_for_function("() => window.jupyterapp", timeout=60_000)
-        yield page
-        page.close()
-
-
-OPEN = """async (name) => {
-  const app = window.jupyterapp;
-  await app.restored;
-  const panel = await app.commands.execute("docmanager:open", {path: name});
-  await panel.context.ready;
-  await panel.sessionContext.ready;
-}"""
-# Its kernel goes with it, rather than wait for the end of the server.
-CLOSE = """async () => {
-  const panel = window.jupyterapp.shell.currentWidget;
-  await panel.sessionContext.shutdown();
-  panel.dispose();
-}"""
-RUN_ALL = """async () => {
-  const app = window.jupyterapp, panel = app.shell.currentWidget;
-  await app.commands.execute("notebook:clear-all-cell-outputs");
-  await app.commands.execute("notebook:run-all-cells");
-  return panel.content.widgets.filter((cell) => cell.model.type === "code").map((cell) => cell.model.outputs.toJSON());
-}"""
-NAME_SOURCE = """(source) => {
-  const panel = window.jupyterapp.shell.currentWidget;
-  const cell = panel.content.widgets.find((cell) => cell.model.type === "code").model.sharedModel;
-  cell.setSource(cell.getSource().replace('SOURCE = "sample"', `SOURCE = ${JSON.stringify(source)}`));
-  panel.content.model.sharedModel.addCell({cell_type: "markdown", source: "$typeset$"});
-}"""
-
-MARKUP = "<img/src=x/onerror=window.pwned=1>"
-FORMULA = r"$\href{javascript:window.pwned=1}{x}$"
-TRUST = {"Statement": {"Effect": "Allow", "Principal": {"Service": MARKUP}, "Action": "sts:AssumeRole"}}
-PROFILES = [
-    profile(name, path=f"/{path}/") for name, path in (("web-a", MARKUP), ("web-b", FORMULA), ("left", FORMULA))
-]
-HOSTILE = {
-    "dump.json": dump(
-        role_detail("web", PROFILES[:2], {MARKUP: FORMULA, FORMULA: MARKUP}, path=f"/{MARKUP}/", policy=TRUST),
-        role_detail("lone", [], {"Owner": MARKUP}, path=f"/{FORMULA}/"),
-    ),
-    "list-instance-profiles.json": profile_list(
-        *(one | {"Roles": [nested_role("web", f"/{MARKUP}/", policy=TRUST)]} for one in PROFILES[:2]), PROFILES[2]
-    ),
-    "instance-profile-tags/web-a.json": {"Tags": [{"Key": "Owner", "Value": FORMULA}]},
-    "denied.csv": f"operation,subject,error_code\nListInstanceProfileTags,web-b,{MARKUP}{FORMULA}\n",
-}
-
-
-@each_notebook
-def test_a_notebook_runs_from_start_to_end_in_jupyterlab_and_names_and_tags_of_others_are_text(
-    notebook: Path, lab: Any, tmp_path: Path
-) -> None:
-    lab.evaluate(OPEN, notebook.name)
-    try:
-        outputs = lab.evaluate(RUN_ALL)
-        assert len(outputs) == len(code_cells(notebook))
-        flat = [output for cell in outputs for output in cell]
-        assert [output for output in flat if output["output_type"] == "error"] == []
-        assert [output for output in flat if output.get("name") == "stderr"] == []
-        assert all(outputs[2:])
-        assert lab.locator(".jp-RenderedImage img").count() >= 1
-        assert lab.locator(".jp-OutputArea mjx-container").count() == 0
-        if notebook in OF_A_SOURCE:
-            lab.evaluate(NAME_SOURCE, str(write(tmp_path / "hostile", HOSTILE)))
-            all_of_it_is_text(lab, lab.evaluate(RUN_ALL))
-    finally:
-        lab.evaluate(CLOSE)
-
-
-def all_of_it_is_text(page: Any, outputs: list[list[dict[str, Any]]]) -> None:
-    shown = "".join(str(output) for cell in outputs for output in cell)
-    assert "output_type': 'error'" not in shown
-    assert "Inventory(1 account, 2 roles, 3 profiles" in shown
-    # JupyterLab has typeset all formulas when it has typeset that of the last cell, which is one.
-    expect(page.locator(".jp-MarkdownOutput mjx-container").last).to_be_attached(timeout=20_000)
-    assert page.evaluate("() => window.pwned") is None
-    assert page.locator(".jp-OutputArea :is(mjx-container, img:not(.jp-RenderedImage img), script)").count() == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["work"]

@@ -20,6 +20,7 @@ from builders import (
     profile,
     profile_list,
     role_detail,
+    sample_result,
     tag_list,
     write,
 )
@@ -30,8 +31,9 @@ import iamframe
 from iamframe.report.charts import widths
 
 
-def report(source: iamframe.Inventory, out: Path, policy: Path | None = None, **head: str) -> Path:
-    return iamframe.write_report(iamframe.run_checks(source, policy=policy), out, **head)
+def report(source: iamframe.Inventory | iamframe.Result, out: Path, policy: Path | None = None, **head: str) -> Path:
+    result = source if isinstance(source, iamframe.Result) else iamframe.run_checks(source, policy=policy)
+    return iamframe.write_report(result, out, **head)
 
 
 def wanted(page: Page, text: str) -> None:
@@ -59,14 +61,14 @@ class Pages:
         self.folder = folder
         self.made: dict[tuple[str, ...], Path] = {}
 
-    def _of(self, what: tuple[str, ...], make: Callable[[Path], iamframe.Inventory]) -> Path:
+    def _of(self, what: tuple[str, ...], make: Callable[[Path], iamframe.Inventory | iamframe.Result]) -> Path:
         if what not in self.made:
             place = self.folder / str(len(self.made))
             self.made[what] = report(make(place / "in"), place / "out")
         return self.made[what]
 
     def sample(self) -> Path:
-        return self._of(("the sample",), lambda _: iamframe.load_sample())
+        return self._of(("the sample",), lambda _: sample_result())
 
     def little(self) -> Path:
         documents = {"p.json": profile_list(profile("a", nested_role("b")))}

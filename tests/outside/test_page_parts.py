@@ -9,7 +9,7 @@ from pathlib import Path
 import openpyxl
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from builders import ACCOUNT, dump, identity, load, profile, profile_list, role_detail
+from builders import ACCOUNT, dump, identity, load, profile, profile_list, role_detail, sample_result
 from click.testing import CliRunner
 from pages import HOSTILE, opened, table
 from playwright.sync_api import Browser, expect
@@ -103,7 +103,7 @@ def test_a_key_that_no_tag_has_is_said_with_how_to_name_another(browser: Browser
 
 
 def test_a_key_that_looks_like_the_owners_is_spelled_out_on_the_page(browser: Browser, tmp_path: Path) -> None:
-    page = iamframe.write_report(iamframe.run_checks(iamframe.load_sample()), tmp_path)
+    page = iamframe.write_report(sample_result(), tmp_path)
     with opened(browser, page) as it:
         (caption,) = it.page.locator("table.owners caption").all_inner_texts()
     assert "by the tag Owner, owner, \u039fwner [\\u039fwner] of the resource" in caption
@@ -147,8 +147,7 @@ def test_a_command_with_a_pseudonym_in_it_is_a_comment_in_every_file_and_another
 @pytest.fixture(scope="module")
 def japanese(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of the sample in Japanese, to be looked at alone."""
-    result = iamframe.run_checks(iamframe.load_sample())
-    return iamframe.write_report(result, tmp_path_factory.mktemp("japanese"), lang="ja")
+    return iamframe.write_report(sample_result(), tmp_path_factory.mktemp("japanese"), lang="ja")
 
 
 def test_the_filter_the_sorting_and_the_copy_button_speak_japanese(browser: Browser, japanese: Path) -> None:
