@@ -1,4 +1,4 @@
-"""A real JupyterLab, with nobody's settings."""
+"""A real JupyterLab, with nobody's settings, and a page of it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from conftest import needed
+from playwright.sync_api import Browser, Page
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -64,3 +67,65 @@ def answers(address: str) -> bool:
             return True
     except (urllib.error.URLError, OSError):
         return False
+
+
+_OPEN = """async (name) => {
+  const app = window.jupyterapp;
+  await app.restored;
+  const panel = await app.commands.execute("docmanager:open", {path: name});
+  await panel.context.ready;
+  await panel.sessionContext.ready;
+}"""
+# Its kernel goes with it, rather than wait for the end of the server.
+_CLOSE = """async () => {
+  const panel = window.jupyterapp.shell.currentWidget;
+  await panel.sessionContext.shutdown();
+  panel.dispose();
+}"""
+_RUN_ALL = """async () => {
+  const app = window.jupyterapp, panel = app.shell.currentWidget;
+  await app.commands.execute("notebook:clear-all-cell-outputs");
+  await app.commands.execute("notebook:run-all-cells");
+  return panel.content.widgets.filter((cell) => cell.model.type === "code").map((cell) => cell.model.outputs.toJSON());
+}"""
+
+
+@dataclass
+class Lab:
+    """A page of a JupyterLab without a network, the folder that it serves, and what it asked for or said."""
+
+    page: Page
+    root: Path
+    said: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def opened(self, notebook: str) -> Iterator[Page]:
+        """The page, with a notebook open in it; what asks for more than this machine fails the test."""
+        self.page.evaluate(_OPEN, notebook)
+        try:
+            yield self.page
+            assert self.said == []
+        finally:
+            self.page.evaluate(_CLOSE)
+
+    def run_all(self) -> list[list[dict[str, Any]]]:
+        """Run all cells of the notebook that is open, and return what each shows."""
+        return list(self.page.evaluate(_RUN_ALL))
+
+
+@contextmanager
+def lab_page(browser: Browser, root: Path, folder: Path) -> Iterator[Lab]:
+    """A page of a JupyterLab that serves a folder and keeps its own files in another."""
+    with serving(root, folder) as address:
+        page = browser.new_page(viewport={"width": 1400, "height": 1600})
+        page.set_default_timeout(20_000)
+        lab = Lab(page, root)
+        page.route(
+            lambda url: not url.startswith(address),
+            lambda route: (lab.said.append(route.request.url), route.abort()),
+        )
+        page.on("dialog", lambda dialog: (lab.said.append(dialog.message), dialog.dismiss()))
+        page.goto(f"{address}/lab?reset")
+        page.wait_for_function("() => window.jupyterapp", timeout=60_000)
+        yield lab
+        page.close()

@@ -1,51 +1,47 @@
-"""The notebooks in a real JupyterLab: they run from start to end, and what others wrote stays text."""
+"""In a real JupyterLab, offline: notebooks and explorer show what they say, and what others wrote stays text."""
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import dump, nested_role, profile, profile_list, role_detail, write
-from labs import serving
-from playwright.sync_api import expect
+from builders import dump, identity, nested_role, profile, profile_list, role_detail, write
+from labs import Lab, lab_page
+from pages import HOSTILE, exported, hostile_documents
+from playwright.sync_api import Browser, Locator, Page, expect
+from shells import execute
 from test_notebooks import NOTEBOOKS, PRACTICE, ROOT, code_cells, each_of_a_source
+
+import iamframe
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory, browser: Any) -> Iterator[Any]:
-    """A page of a JupyterLab that serves a copy of the notebooks."""
+def lab(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Lab]:
+    """A JupyterLab that serves a copy of the notebooks."""
     folder = tmp_path_factory.mktemp("lab")
-    shutil.copytree(ROOT / "notebooks", folder / "notebooks", ignore=shutil.ignore_patterns("iamframe-report", ".*"))
-    with serving(folder / "notebooks", folder) as address:
-        page = browser.new_page()
-        page.goto(f"{address}/lab?reset")
-        page.wait_for_function("() => window.jupyterapp", timeout=60_000)
-        yield page
-        page.close()
+    root = folder / "notebooks"
+    shutil.copytree(ROOT / "notebooks", root, ignore=shutil.ignore_patterns("iamframe-report", ".*"))
+    with lab_page(browser, root, folder) as opened:
+        yield opened
 
 
-OPEN = """async (name) => {
-  const app = window.jupyterapp;
-  await app.restored;
-  const panel = await app.commands.execute("docmanager:open", {path: name});
-  await panel.context.ready;
-  await panel.sessionContext.ready;
-}"""
-# Its kernel goes with it, rather than wait for the end of the server.
-CLOSE = """async () => {
-  const panel = window.jupyterapp.shell.currentWidget;
-  await panel.sessionContext.shutdown();
-  panel.dispose();
-}"""
-RUN_ALL = """async () => {
-  const app = window.jupyterapp, panel = app.shell.currentWidget;
-  await app.commands.execute("notebook:clear-all-cell-outputs");
-  await app.commands.execute("notebook:run-all-cells");
-  return panel.content.widgets.filter((cell) => cell.model.type === "code").map((cell) => cell.model.outputs.toJSON());
-}"""
+def run_all(lab: Lab) -> list[list[dict[str, Any]]]:
+    """Run all cells of the notebook that is open; return what each shows, none of which is an error or a warning."""
+    outputs = lab.run_all()
+    flat = [output for cell in outputs for output in cell]
+    assert [output for output in flat if output["output_type"] == "error" or output.get("name") == "stderr"] == []
+    return outputs
+
+
+# The notebooks
+
+
 NAME_SOURCE = """(source) => {
   const panel = window.jupyterapp.shell.currentWidget;
   const cell = panel.content.widgets.find((cell) => cell.model.type === "code").model.sharedModel;
@@ -59,7 +55,7 @@ TRUST = {"Statement": {"Effect": "Allow", "Principal": {"Service": MARKUP}, "Act
 PROFILES = [
     profile(name, path=f"/{path}/") for name, path in (("web-a", MARKUP), ("web-b", FORMULA), ("left", FORMULA))
 ]
-HOSTILE = {
+FILES = {
     "dump.json": dump(
         role_detail("web", PROFILES[:2], {MARKUP: FORMULA, FORMULA: MARKUP}, path=f"/{MARKUP}/", policy=TRUST),
         role_detail("lone", [], {"Owner": MARKUP}, path=f"/{FORMULA}/"),
@@ -72,41 +68,153 @@ HOSTILE = {
 }
 
 
-@pytest.fixture
-def opened(notebook: Path, lab: Any) -> Iterator[Any]:
-    """The page of that JupyterLab, with a notebook open in it."""
-    lab.evaluate(OPEN, notebook.name)
-    yield lab
-    lab.evaluate(CLOSE)
-
-
-def run_all(page: Any, notebook: Path) -> list[list[dict[str, Any]]]:
-    """Run all cells of the notebook that is open; return what each shows: no error, no warning, and a picture."""
-    outputs: list[list[dict[str, Any]]] = page.evaluate(RUN_ALL)
-    assert len(outputs) == len(code_cells(notebook))
-    flat = [output for cell in outputs for output in cell]
-    assert [output for output in flat if output["output_type"] == "error" or output.get("name") == "stderr"] == []
-    assert page.locator(".jp-RenderedImage img").count() >= 1
-    return outputs
-
-
 # The others run from start to end in the kernels of nbval, which holds what they show against what is stored.
 @pytest.mark.parametrize("notebook", [NOTEBOOKS[0], PRACTICE], ids=lambda path: path.stem)
-def test_a_notebook_runs_from_start_to_end_in_jupyterlab(notebook: Path, opened: Any) -> None:
-    assert all(run_all(opened, notebook)[2:])
-    assert opened.locator(".jp-OutputArea mjx-container").count() == 0
+def test_a_notebook_runs_from_start_to_end(notebook: Path, lab: Lab) -> None:
+    with lab.opened(notebook.name) as page:
+        outputs = run_all(lab)
+        assert len(outputs) == len(code_cells(notebook))
+        assert all(outputs[2:])
+        assert page.locator(".jp-RenderedImage img").count() >= 1
+        assert page.locator(".jp-OutputArea mjx-container").count() == 0
 
 
 @each_of_a_source
-def test_names_and_tags_of_others_are_text_in_jupyterlab(notebook: Path, opened: Any, tmp_path: Path) -> None:
-    opened.evaluate(NAME_SOURCE, str(write(tmp_path / "hostile", HOSTILE)))
-    all_of_it_is_text(opened, run_all(opened, notebook))
+def test_names_and_tags_of_others_are_text_in_a_notebook(notebook: Path, lab: Lab, tmp_path: Path) -> None:
+    with lab.opened(notebook.name) as page:
+        page.evaluate(NAME_SOURCE, str(write(tmp_path / "hostile", FILES)))
+        outputs = run_all(lab)
+        assert len(outputs) == len(code_cells(notebook))
+        assert page.locator(".jp-RenderedImage img").count() >= 1
+        assert "Inventory(1 account, 2 roles, 3 profiles" in "".join(str(output) for cell in outputs for output in cell)
+        # JupyterLab has typeset all formulas when it has typeset that of the last cell, which is one.
+        expect(page.locator(".jp-MarkdownOutput mjx-container").last).to_be_attached(timeout=20_000)
+        assert page.evaluate("() => window.pwned") is None
+        assert page.locator(".jp-OutputArea :is(mjx-container, img:not(.jp-RenderedImage img), script)").count() == 0
 
 
-def all_of_it_is_text(page: Any, outputs: list[list[dict[str, Any]]]) -> None:
-    shown = "".join(str(output) for cell in outputs for output in cell)
-    assert "Inventory(1 account, 2 roles, 3 profiles" in shown
-    # JupyterLab has typeset all formulas when it has typeset that of the last cell, which is one.
-    expect(page.locator(".jp-MarkdownOutput mjx-container").last).to_be_attached(timeout=20_000)
-    assert page.evaluate("() => window.pwned") is None
-    assert page.locator(".jp-OutputArea :is(mjx-container, img:not(.jp-RenderedImage img), script)").count() == 0
+# The explorer
+
+
+def notebook(folder: Path, *sources: str) -> None:
+    cells = [
+        {"cell_type": "code", "id": str(n), "metadata": {}, "source": text, "outputs": [], "execution_count": None}
+        for n, text in enumerate(sources)
+    ]
+    kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
+    document = {"cells": cells, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
+    (folder / "explorer.ipynb").write_text(json.dumps(document), "utf-8")
+
+
+def test_a_cell_that_explores_prints_nothing(tmp_path: Path) -> None:
+    notebook(
+        tmp_path,
+        "import iamframe\nexplorer = iamframe.explore(iamframe.load_sample())\nexplorer",
+        "explorer.text.value = 'cloud9'\nexplorer.row.index = 1\nexplorer.export.click()",
+    )
+    execute(tmp_path / "explorer.ipynb", tmp_path / "done.ipynb", {}, tmp_path)
+    cells = json.loads((tmp_path / "done.ipynb").read_text("utf-8"))["cells"]
+    outputs = [output for cell in cells for output in cell["outputs"]]
+    assert len(outputs) == 1
+    assert outputs[0]["output_type"] == "display_data"
+    assert (tmp_path / "iamframe-export" / "findings.html").exists()
+
+
+PLAINLY = "import sys\nsys.modules['itables.widget'] = None\n"
+
+
+@contextmanager
+def exploring(lab: Lab, folder: Path, source: str) -> Iterator[Page]:
+    """A notebook of one cell, run, that shows the explorer; what it writes is beneath the folder."""
+    (folder / "lab").mkdir()
+    notebook(folder / "lab", source)
+    (lab.root / folder.name).symlink_to(folder / "lab")
+    with lab.opened(f"{folder.name}/explorer.ipynb") as page:
+        (outputs,) = run_all(lab)
+        assert [one for one in outputs if one["output_type"] == "stream"] == []
+        expect(page.get_by_role("button", name="Export these findings")).to_be_visible(timeout=20_000)
+        yield page
+
+
+def field(page: Page, name: str) -> Locator:
+    return page.locator(f"[title='{name}']:is(select, input)")
+
+
+with_itables = pytest.mark.skipif(not find_spec("anywidget"), reason="pip install 'iamframe[notebooks]'")
+kinds = pytest.mark.parametrize(
+    "first", [pytest.param(PLAINLY, id="plain"), pytest.param("", id="itables", marks=with_itables)]
+)
+
+
+@kinds
+def test_the_explorer_is_clicked_through_and_exports_exactly_what_it_shows(
+    lab: Lab, tmp_path: Path, first: str
+) -> None:
+    source = f"{first}import iamframe\niamframe.explore(iamframe.load('sample'))"
+    with exploring(lab, tmp_path, source) as page:
+        expect(page.get_by_text("126 of 126 findings")).to_be_visible()
+        field(page, "Checks").select_option(["empty_profiles"])
+        expect(page.get_by_text("6 of 126 findings")).to_be_visible()
+        field(page, "Text").fill("123456789012")
+        expect(page.get_by_text("4 of 126 findings")).to_be_visible()
+        field(page, "Who owns what: group by the tag").select_option("Owner")
+        expect(page.get_by_text("Findings by the tag Owner")).to_be_visible()
+        if first:
+            field(page, "Card of").select_option("3 · empty_profiles · sap-poc")
+        else:
+            page.locator("table.dataTable tbody tr").nth(2).click()
+        expect(page.get_by_role("heading", name="instance profile sap-poc")).to_be_visible()
+        names = page.locator(
+            "table:has(th:text-is('found')) tbody tr" if first else "table.dataTable tbody tr"
+        ).evaluate_all("rows => rows.map(row => [row.cells[2].innerText, row.cells[4].innerText])")
+        page.get_by_role("button", name="Export these findings").click()
+        expect(page.get_by_text("4 findings in iamframe-export")).to_be_visible()
+    assert names == [["empty_profiles", name] for name in ("intranet-old", "packer-2017", "sap-poc", "scan-station")]
+    assert exported(tmp_path / "lab" / "iamframe-export") == [tuple(row) for row in names]
+    text = (tmp_path / "lab" / "iamframe-export" / "findings.html").read_text("utf-8")
+    assert text.count("<tr class=finding>") == 4
+
+
+HAS_CELL = "text => Array.from(document.querySelectorAll('td'), (cell) => cell.textContent).includes(text)"
+
+
+@kinds
+def test_hostile_text_in_any_field_stays_text_in_the_explorer(lab: Lab, tmp_path: Path, first: str) -> None:
+    source = tmp_path / "accounts"
+    for number, text in enumerate(HOSTILE.values()):
+        documents = hostile_documents(text)
+        # One account has one alias.
+        del documents["list-account-aliases.json"]
+        write(source / str(number), documents)
+    other = {"identity.json": identity("000000000002"), "aliases.json": {"AccountAliases": [HOSTILE["image"]]}}
+    write(source / "named", other)
+    held = iamframe.run_checks(iamframe.load_files(source)).findings
+    all_there = f"{len(held):,} of {len(held):,} findings"
+    checks = ["name_mismatches", "stale_references"]
+    told = held[held["check"].isin(checks)]
+    assert set(told["check"].value_counts()) == {len(HOSTILE)}
+    cell = f"{first}import iamframe\nexplorer = iamframe.explore(iamframe.load({str(source)!r}))\nexplorer"
+    key = HOSTILE["image"]
+    with exploring(lab, tmp_path, cell) as page:
+        expect(page.get_by_text(all_there)).to_be_visible()
+        assert page.get_by_text(f"000000000002 {key}").count() == 1
+        field(page, "Tag of a side").select_option(key)
+        field(page, "Its value").select_option(f"{key}-value")
+        field(page, "Who owns what: group by the tag").select_option(key)
+        page.wait_for_function(HAS_CELL, arg=f"{key}-value")
+        field(page, "Path of a side").fill(f"/{HOSTILE['script']}/")
+        page.get_by_role("button", name="Clear all filters").click()
+        expect(page.get_by_text(all_there)).to_be_visible()
+        field(page, "Checks").select_option(checks)
+        expect(page.get_by_text(f"{len(told)} of {len(held):,} findings")).to_be_visible()
+        for at, arn in enumerate(told["resource_arn"], 1):
+            field(page, "Card of").select_option(index=at)
+            page.wait_for_function(HAS_CELL, arg=arn)
+        page.get_by_role("button", name="Export these findings").click()
+        expect(page.get_by_text(f"{len(told)} findings in iamframe-export")).to_be_visible()
+        assert page.evaluate("window.pwned") is None
+        assert page.locator("mjx-container, img[src=x], svg[onload], [onmouseover], [onerror]").count() == 0
+        assert page.locator(".jp-OutputArea a:not(.paginate_button)").count() == 0
+    assert sorted(exported(tmp_path / "lab" / "iamframe-export")) == sorted(
+        told[["check", "resource_name"]].itertuples(index=False, name=None)
+    )

@@ -189,7 +189,7 @@ def test_a_stored_output_that_went_stale_fails(tmp_path: Path) -> None:
     # What comes after it makes no difference.
     document["cells"] = document["cells"][: held[0] + 1]
     text = json.dumps(document).replace("profile billing-profile holds role", "profile billing-profile held role")
-    write(tmp_path, {"stale.ipynb": text})
+    write(tmp_path, {"stale.ipynb": text, "pytest.ini": "[pytest]\n"})
     command = [
         sys.executable,
         "-m",
