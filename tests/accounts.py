@@ -23,6 +23,7 @@ IAM_READS = [read.operation for read in OPERATIONS if read.service == "iam"]
 
 
 SESSIONS: WeakKeyDictionary[PracticeAccount, Any] = WeakKeyDictionary()
+MAKERS: WeakKeyDictionary[PracticeAccount, Any] = WeakKeyDictionary()
 
 
 def load(account: PracticeAccount, **options: Any) -> iamframe.Inventory:
@@ -33,7 +34,9 @@ def load(account: PracticeAccount, **options: Any) -> iamframe.Inventory:
 
 def add(account: PracticeAccount, name: str, role: str | None = None, *, path: str = "/", **tags: str) -> str:
     """Make a profile, and the role of that name in it; return the profile's ARN."""
-    iam = account.session().client("iam")
+    if account not in MAKERS:
+        MAKERS[account] = account.session().client("iam")
+    iam = MAKERS[account]
     as_list = [{"Key": key, "Value": value} for key, value in tags.items()]
     made = iam.create_instance_profile(InstanceProfileName=name, Path=path, **({"Tags": as_list} if as_list else {}))
     if role:

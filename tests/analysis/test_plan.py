@@ -369,7 +369,7 @@ def keyed(findings: pd.DataFrame) -> set[tuple[str, str, bool]]:
     return set(zip(rows["check"], rows["resource_name"], rows["expected"], strict=True))
 
 
-@searching(25, ci=4)
+@searching(25, ci=2)
 @given(ROLE_TAGS, TAGS, TAGS, st.sampled_from([None, POLICY]))
 @example({}, {"Owner": "a", "QSConfigId-1": "b"}, {"Env": "b"}, None)
 @example({}, {"x": "a"}, {"x": "b"}, None)

@@ -326,7 +326,7 @@ LINKLESS = replaced(
 )
 
 
-@searching(25, ci=5)
+@searching(25, ci=3)
 @given(worlds=less_known())
 @example(worlds=(REFERENCES, REFERENCES | {f"{ONE}/profiles.json": profile_list(NextToken="t")}))
 @example(worlds=({DUMP: EVERYTHING[DUMP]}, {DUMP: LINKLESS}))
@@ -394,7 +394,7 @@ def copied(name: str) -> str:
     return f"{folder}/{last}.copy{suffix}".lstrip("/")
 
 
-@searching(25, ci=5)
+@searching(25, ci=4)
 @given(files=broken_worlds(most=2), data=st.data())
 def test_a_file_that_is_named_twice_or_copied_changes_nothing_but_counts_and_the_names_in_gaps(
     files: dict[str, bytes], data: st.DataObject
