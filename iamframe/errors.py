@@ -27,6 +27,10 @@ class UnknownCheckError(IamframeError):
     """No check has that name."""
 
 
+class CheckError(IamframeError):
+    """A check of one's own cannot be loaded, or stops with an error."""
+
+
 class FilterError(IamframeError):
     """A filter does not match the result, so an empty answer would be misleading."""
 

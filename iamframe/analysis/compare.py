@@ -17,7 +17,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe.checks import CHECKS, Result, run_checks
+from iamframe.checks import CHECKS, Result
+from iamframe.checks.runner import run
 from iamframe.checks.tag_policy import Policy, read_policy
 from iamframe.inventory import schema
 from iamframe.inventory.arrow import (
@@ -169,13 +170,14 @@ def _checked(
     """Return results of the same checks under the same policy, as given where they are."""
     given = next((one.policy for one in (new, old) if isinstance(one, Result)), None)
     rules = given if policy is None and given is not None else read_policy(policy)
-    only = [one.checks for one in (new, old) if isinstance(one, Result)]
-    checks = [name for name in CHECKS if all(name in names for names in only)]
+    results = [one for one in (new, old) if isinstance(one, Result)]
+    known = CHECKS | {name: check for one in results for name, check in one.checks.items()}
+    checks = [name for name in known if all(name in one.checks for one in results)]
 
     def result(one: Inventory | Result) -> Result:
         if isinstance(one, Result) and one.policy == rules and list(one.checks) == checks:
             return one
-        return run_checks(one.inventory if isinstance(one, Result) else one, checks, rules)
+        return run(one.inventory if isinstance(one, Result) else one, checks, rules, known)
 
     return result(old), result(new)
 
@@ -551,7 +553,7 @@ def _changed_findings(old: Result, new: Result, same: _Same, changes: pd.DataFra
         columns = [pa.array(findings[name][seen], from_pandas=True) for name in schema.FINDINGS.names]
         ways = pa.repeat(pa.scalar(way), int(seen.sum()))
         parts.append(pa.table([ways, *columns], schema=schema.CHANGED_FINDINGS.arrow))
-        _told_unsure(findings[~seen], way, ("OLD", "NEW")[side], scopes, told)
+        _told_unsure(findings[~seen], way, sides[side], ("OLD", "NEW")[side], scopes, told)
     _told_coverage(old, new, told)
     order = {"change": ("new", "gone"), "severity": SEVERITIES}
     return _sorted(
@@ -564,8 +566,9 @@ def _seen_by_other(
 ) -> Bools:
     """Return which findings of one side the check would have made on the other side too."""
     complete = [_of_check(one.coverage[one.coverage["status"] == "complete"]) for one in sides]
-    relying = [name for name, one in CHECKS.items() if "references" in one.reads]
-    alone = [name for name, one in CHECKS.items() if one.alone]
+    checks = sides[side].checks
+    relying = [name for name, one in checks.items() if "references" in one.reads]
+    alone = [name for name, one in checks.items() if one.alone]
     check = _of_check(findings)
     seen = is_in(check, complete[1 - side])
     seen &= ~findings["check"].isin(relying).to_numpy(bool) | (
@@ -576,11 +579,11 @@ def _seen_by_other(
     return seen | (findings["check"].isin(alone).to_numpy(bool) & read)
 
 
-def _told_unsure(findings: pd.DataFrame, way: str, where: str, scopes: set[str], told: _Told) -> None:
+def _told_unsure(findings: pd.DataFrame, way: str, result: Result, where: str, scopes: set[str], told: _Told) -> None:
     """Note how many findings of one side the other might not have seen."""
     unsure = findings.value_counts(["account_id", "check"], sort=False).reset_index()
     for account, name, count in unsure.itertuples(index=False, name=None):
-        apart = "references" in CHECKS[name].reads and account not in scopes
+        apart = "references" in result.checks[name].reads and account not in scopes
         why = ", since other regions or services were read" if apart else ""
         told.add(
             account,

@@ -152,8 +152,8 @@ def report_command(
     **live: Any,
 ) -> int:
     """Write the page, the CSV files and the summary into a folder; of the sample, where no SOURCE is named."""
-    from iamframe.analysis.owners import OWNER_TAG, owner_keys
     from iamframe.checks import run_checks
+    from iamframe.checks.owner import OWNER_TAG, owner_keys
     from iamframe.inventory.load import load
     from iamframe.report.write import write_report
 
@@ -182,7 +182,7 @@ def report_command(
     if changes:
         click.echo(f"Since {escape_controls(older or '')}: {changes.said}.")
     click.echo(f"Report: {escape_controls(str(page))}")
-    if owner_tag and not owner_keys(result, owner_tag):
+    if owner_tag and not owner_keys(result.inventory, owner_tag):
         click.echo(f"No tag that was read has the key {escape_controls(owner_tag)}: no finding has an owner.", err=True)
     for line in _unread(inventory):
         click.echo(line, err=True)

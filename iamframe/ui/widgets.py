@@ -18,8 +18,7 @@ from iamframe.checks.result import said_not_complete
 from iamframe.errors import IamframeError, missing_extra
 from iamframe.inventory import display
 from iamframe.inventory.inventory import Inventory
-from iamframe.knowledge.names import spell_out
-from iamframe.messages.text import SEVERITIES, pluralize
+from iamframe.messages.text import SEVERITIES, pluralize, spell_out
 from iamframe.ui import exploring
 from iamframe.ui.exploring import Filter
 

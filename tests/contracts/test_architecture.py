@@ -37,7 +37,7 @@ GATES = {
     "ipywidgets": {"ui.widgets"},
     "itables": {"ui.widgets"},
     "click": {"ui.cli"},
-    "tomllib": {"checks.tag_policy", "knowledge.makers", "knowledge.surfaces", "report.translate"},
+    "tomllib": {"checks.tag_policy", "knowledge.makers", "knowledge.surfaces", "messages.render", "report.translate"},
 }
 # What asks the face for an analysis of itself, such as `result.plan()`.
 ASKS_THE_FACE = {"inventory.inventory", "checks.registry"}
