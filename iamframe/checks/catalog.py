@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from iamframe.checks import orphans, names, tags, trust  # isort: skip - in this order they are told
 from iamframe.checks.registry import Check, checks_of
 from iamframe.errors import CheckError
@@ -33,6 +35,21 @@ def with_own(own: Own | Iterable[Own] | None) -> dict[str, Check]:
                 raise CheckError(f"{check.name}: there is a check of that name already; rename the function")
             checks[check.name] = check
     return checks
+
+
+def list_checks(own: Own | Iterable[Own] | None = None) -> pd.DataFrame:
+    """Return the checks, one row each: `check`, `severity`, `title`, `needs` (joined by commas), `remediation`."""
+    rows = [
+        {
+            "check": one.name,
+            "severity": one.severity,
+            "title": one.title,
+            "needs": ", ".join(need.__name__.replace("_", " ") for need in one.needs) or "nothing",
+            "remediation": one.remediation,
+        }
+        for one in with_own(own).values()
+    ]
+    return pd.DataFrame(rows, dtype="str")
 
 
 def _check_of(rule: Callable[..., Any]) -> Check:

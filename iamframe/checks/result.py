@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+import iamframe
 from iamframe.checks.coverage import tag_policy
 from iamframe.checks.findings import COMMON, Found
 from iamframe.checks.owner import OWNER_TAG, owners
@@ -106,6 +110,18 @@ class Result:
         facts = found.facts[[name for name in found.facts if not str(name).startswith("_") and name != "finding"]]
         each = columns.take(found.facts["finding"].to_numpy()).reset_index(drop=True)
         return pd.concat([each, facts.reset_index(drop=True)], axis="columns")
+
+    def explain(self, name: str, **given: Any) -> Any:
+        """Return everything known of a role or profile: `iamframe.explain(result, name)`."""
+        return iamframe.explain(self, name, **given)
+
+    def plan(self, **given: Any) -> Any:
+        """Return a clean-up plan to review: `iamframe.plan(result)`."""
+        return iamframe.plan(self, **given)
+
+    def write(self, out: str | os.PathLike[str], **given: Any) -> Path:
+        """Write the report into a folder: `iamframe.write_report(result, out)`."""
+        return iamframe.write_report(self, out, **given)
 
     @cached_property
     def attention(self) -> pd.Series:

@@ -22,6 +22,7 @@ from iamframe.report.write import summarize
 FILES = [
     "accounts.csv",
     "calls.csv",
+    "checks",
     "coverage.csv",
     "findings.csv",
     "gaps.csv",
