@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 
 from iamframe.checks import orphans, names, tags, trust  # isort: skip - in this order they are told
 from iamframe.checks.registry import CHECKS, Check
 from iamframe.checks.result import Result
 from iamframe.checks.runner import run
-from iamframe.checks.tag_policy import Policy, read_policy
+from iamframe.checks.tag_policy import Policy, PolicySource, read_policy
 from iamframe.inventory.inventory import Inventory
 from iamframe.messages.text import SEVERITIES
 
@@ -19,12 +18,12 @@ __all__ = ["CHECKS", "SEVERITIES", "Check", "Policy", "Result", "names", "orphan
 def run_checks(
     inventory: Inventory,
     only: Iterable[str] | None = None,
-    policy: str | os.PathLike[str] | Policy | None = None,
+    policy: PolicySource = None,
 ) -> Result:
     """Run the checks over an inventory.
 
-    `only` names the checks to run, all of them by default; `policy` is a tag policy file (TOML). No request is made to
-    AWS.
+    `only` names the checks to run, all of them by default; `policy` is a tag policy file (TOML), a `Policy`, or a
+    list of these, which is read as one: of two rules for a tag the later one holds. No request is made to AWS.
 
     Returns
     -------

@@ -40,10 +40,10 @@ def selected(only: Iterable[str] | None) -> tuple[str, ...]:
 def run(inventory: Inventory, only: Iterable[str] | None, policy: Policy) -> Result:
     """Run the checks over an inventory: what each finds, conformed to the schema, and how far it can be trusted."""
     names = selected(only)
-    if unknown := sorted({one.check for one in policy.acceptances} - CHECKS.keys()):
-        raise PolicyError(
-            f"{policy.path}: accepts findings of {unknown[0]!r}, which is no check; there are {', '.join(CHECKS)}"
-        )
+    for accepted in policy.acceptances:
+        if accepted.check not in CHECKS:
+            whose = f"{policy.path}: [[accepted]]" if policy.path else "an acceptance of the policy"
+            raise PolicyError(f"{whose} names {accepted.check!r}, which is no check; there are {', '.join(CHECKS)}")
     evidence = Evidence(inventory, views.pairs(inventory, policy.makers), completeness(inventory), policy)
     frames: dict[str, pd.DataFrame] = inventory.frames | {"pairs": evidence.pairs, "lists": evidence.lists}
     if any("tag_coverage" in CHECKS[name].reads for name in names):
@@ -51,7 +51,7 @@ def run(inventory: Inventory, only: Iterable[str] | None, policy: Policy) -> Res
     parts = []
     for name in names:
         one = CHECKS[name]
-        options = {option: policy.options[option] for option in one.options if option in policy.options}
+        options = {option: getattr(policy, option) for option in one.options if hasattr(policy, option)}
         found = one.rule(*(frames[read] for read in one.reads), **options)
         if len(found):
             parts.append(_conformed(one, found, inventory))
