@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from iamframe.checks import CHECKS, Result
 from iamframe.checks.runner import run
-from iamframe.checks.tag_policy import Policy, read_policy
+from iamframe.checks.tag_policy import PolicySource, read_policy
 from iamframe.inventory import schema
 from iamframe.inventory.arrow import (
     Bools,
@@ -39,9 +39,6 @@ from iamframe.knowledge.names import canonical_key
 from iamframe.knowledge.operations import UNKNOWN_ACCOUNT
 from iamframe.knowledge.trust import same_policy, what_changed
 from iamframe.messages.text import SEVERITIES, pluralize
-
-if TYPE_CHECKING:
-    import os
 
 KINDS = ("created", "deleted", "recreated", "relinked", "retagged", "trust_changed", "changed")
 _TYPES = {"role": "role", "profile": "instance-profile"}
@@ -120,9 +117,7 @@ class Changes:
         return f"Changes({self.said})"
 
 
-def compare(
-    old: Inventory | Result, new: Inventory | Result, *, policy: str | os.PathLike[str] | Policy | None = None
-) -> Changes:
+def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicySource = None) -> Changes:
     """Compare two loads of the same accounts: what was created, deleted, changed, and which findings are new or gone.
 
     A resource is the same one where its ARN is, or else its name in its account, since names are unique there without
@@ -164,9 +159,7 @@ def compare(
     return Changes(old, new, changes, findings, told.frame(old.inventory, new.inventory))
 
 
-def _checked(
-    old: Inventory | Result, new: Inventory | Result, policy: str | os.PathLike[str] | Policy | None
-) -> tuple[Result, Result]:
+def _checked(old: Inventory | Result, new: Inventory | Result, policy: PolicySource) -> tuple[Result, Result]:
     """Return results of the same checks under the same policy, as given where they are."""
     given = next((one.policy for one in (new, old) if isinstance(one, Result)), None)
     rules = given if policy is None and given is not None else read_policy(policy)

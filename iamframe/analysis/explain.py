@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -19,6 +18,7 @@ from iamframe.checks import CHECKS, Policy, Result, run_checks
 from iamframe.checks.coverage import tag_policy
 from iamframe.checks.registry import Evidence
 from iamframe.checks.runner import coverage_of
+from iamframe.checks.tag_policy import PolicySource
 from iamframe.inventory import schema
 from iamframe.inventory.arrow import Bools, as_arrow, is_in, joined_key
 from iamframe.inventory.completeness import completeness
@@ -79,9 +79,7 @@ class Explanation:
         return "".join(html_tables(self.frame))
 
 
-def explain(
-    inventory: Inventory | Result, name: str, policy: str | os.PathLike[str] | Policy | None = None
-) -> Explanation:
+def explain(inventory: Inventory | Result, name: str, policy: PolicySource = None) -> Explanation:
     """Return everything known of a role or instance profile, or of the profiles that an instance or a template uses.
 
     Parameters

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 
 from iamframe.checks import names, orphans, tags, trust
@@ -11,7 +10,7 @@ from iamframe.checks.owner import OWNER_TAG
 from iamframe.checks.registry import Check, check
 from iamframe.checks.result import Result
 from iamframe.checks.runner import run
-from iamframe.checks.tag_policy import Policy, read_policy
+from iamframe.checks.tag_policy import Policy, PolicySource, read_policy
 from iamframe.inventory.inventory import Inventory
 from iamframe.messages.text import SEVERITIES
 
@@ -33,7 +32,7 @@ __all__ = [
 def run_checks(
     inventory: Inventory,
     only: Iterable[str] | None = None,
-    policy: str | os.PathLike[str] | Policy | None = None,
+    policy: PolicySource = None,
     checks: Own | Iterable[Own] | None = None,
     owner_tag: str = OWNER_TAG,
 ) -> Result:
@@ -44,7 +43,7 @@ def run_checks(
     only
         Names of the checks to run, all of them by default.
     policy
-        A tag policy file (TOML).
+        A tag policy file (TOML), a `Policy`, or a list of these, read as one: of two rules for a tag the later holds.
     checks
         Checks of one's own, which run with the others: Python files with functions under `@iamframe.check`, or such
         functions.

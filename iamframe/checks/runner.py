@@ -49,10 +49,10 @@ def run(
 ) -> Result:
     """Run the checks over an inventory: what each finds, as facts, and how far it can be trusted."""
     chosen = {name: checks[name] for name in selected(only, checks)}
-    if unknown := sorted({one.check for one in policy.acceptances} - checks.keys()):
-        raise PolicyError(
-            f"{policy.path}: accepts findings of {unknown[0]!r}, which is no check; there are {', '.join(checks)}"
-        )
+    for accepted in policy.acceptances:
+        if accepted.check not in checks:
+            whose = f"{policy.path}: [[accepted]]" if policy.path else "an acceptance of the policy"
+            raise PolicyError(f"{whose} names {accepted.check!r}, which is no check; there are {', '.join(checks)}")
     evidence = Evidence(inventory, views.pairs(inventory, policy.makers), completeness(inventory), policy)
     frames: dict[str, pd.DataFrame] = inventory.frames | {"pairs": evidence.pairs, "lists": evidence.lists}
     if any("tag_coverage" in one.reads for one in chosen.values()):
@@ -64,7 +64,7 @@ def run(
 
 def _found_by(one: Check, frames: Mapping[str, pd.DataFrame], inventory: Inventory, policy: Policy) -> Found:
     """Return what one check finds, with the columns that the schema and the policy add."""
-    options = {option: policy.options[option] for option in one.options if option in policy.options}
+    options = {option: getattr(policy, option) for option in one.options if hasattr(policy, option)}
     arguments = [frames[read] for read in one.reads]
     if one.name in CHECKS:
         given = one.rule(*arguments, **options)

@@ -9,7 +9,6 @@ one: that of its value, else `one` or `other`.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib import resources
@@ -42,7 +41,7 @@ def _catalogue(lang: str) -> dict[str, Text]:
             texts.update({prefix + key: value}) if is_text else flatten(value, f"{prefix}{key}.")
 
     file = resources.files("iamframe.messages").joinpath(f"{lang}.toml")
-    flatten(tomllib.loads(file.read_text("utf-8")), "")
+    flatten(msgspec.toml.decode(file.read_bytes()), "")
     return texts
 
 
@@ -167,9 +166,7 @@ def _rows(text: Text, column: Callable[[str], pa.Array], size: int, lang: str) -
         for which in np.unique(code):
             at = np.flatnonzero(code == which)
             value = by.dictionary[int(which)].as_py() if which >= 0 else None
-            parts.append(
-                _rows(_chosen(text, value), lambda name, at=at: column(name).take(pa.array(at)), len(at), lang)
-            )
+            parts.append(_rows(_chosen(text, value), partial(_some, column, at), len(at), lang))
             places.append(at)
         order = np.argsort(np.concatenate(places), kind="stable") if places else code
         return pa.concat_arrays(parts).take(pa.array(order)) if parts else pa.array([], pa.string())

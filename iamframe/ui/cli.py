@@ -193,7 +193,7 @@ def report_command(
     click.echo(f"Report: {escape_controls(str(page))}")
     if owner_tag != OWNER_TAG and not owner_keys(result.inventory, owner_tag):
         click.echo(f"No tag that was read has the key {escape_controls(owner_tag)}: no finding has an owner.", err=True)
-    for line in _unread(inventory):
+    for line in (*_expired(result), *_unread(inventory)):
         click.echo(line, err=True)
     return _status(result, None, (), strict=strict)
 
@@ -223,7 +223,7 @@ def check_command(
 
     result = run_checks(load(*sources, **_asked(**live)), only=only or None, policy=policy, checks=own)
     _print(result, form)
-    for line in (*_not_complete(result), *_unread(result.inventory)):
+    for line in (*_not_complete(result), *_expired(result), *_unread(result.inventory)):
         click.echo(escape_controls(line), err=True)
     return _status(result, fail_on, only, strict=strict)
 
@@ -279,7 +279,7 @@ def plan_command(
     if len(made.not_planned):
         left = pluralize(len(made.not_planned), "finding")
         click.echo(f"{left} not planned; the reasons are {where}", err=True)
-    for line in _unread(result.inventory):
+    for line in (*_expired(result), *_unread(result.inventory)):
         click.echo(line, err=True)
     return DONE
 
@@ -337,7 +337,12 @@ def diff_command(
 
         write_changes(changes, out)
     _print_changes(changes, form)
-    for line in (*_apart(changes), *_unread(changes.old.inventory), *_unread(changes.new.inventory)):
+    for line in (
+        *_apart(changes),
+        *_expired(changes.new),
+        *_unread(changes.old.inventory),
+        *_unread(changes.new.inventory),
+    ):
         click.echo(escape_controls(line), err=True)
     if fail_on_change and not changes.is_empty:
         return FOUND
@@ -518,6 +523,18 @@ def _not_complete(result: Result) -> list[str]:
             )
             lines.append(f"{name}: {status} in {accounts}: {reason}")
     return lines
+
+
+def _expired(result: Result) -> list[str]:
+    """Return a sentence per acceptance of the policy that has expired, so that its findings count again."""
+    return [
+        escape_controls(
+            f"{result.policy.path}: the acceptance of {one.check} expired on {one.expires} ({one.reason}); "
+            "renew it or remove it"
+        )
+        for one in result.policy.acceptances
+        if one.has_expired
+    ]
 
 
 def _unread(inventory: Inventory) -> list[str]:

@@ -12,9 +12,10 @@ from typing import Any
 
 import pandas as pd
 
-from iamframe.checks import Policy, Result, run_checks
+from iamframe.checks import Result, run_checks
 from iamframe.checks.registry import STATUSES
 from iamframe.checks.result import said_not_complete
+from iamframe.checks.tag_policy import PolicySource
 from iamframe.errors import IamframeError, missing_extra
 from iamframe.inventory import display
 from iamframe.inventory.inventory import Inventory
@@ -39,7 +40,7 @@ _NO_ROW, _NO_KEY, _ANY = -1, "", ("yes", None)
 
 def explore(
     source: Inventory | Result,
-    policy: str | os.PathLike[str] | Policy | None = None,
+    policy: PolicySource = None,
     folder: str | os.PathLike[str] = "iamframe-export",
 ) -> Explorer:
     """Return an explorer of the findings, which a notebook's cell shows: filters, counts, a table, a card, an export.

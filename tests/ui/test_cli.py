@@ -387,6 +387,21 @@ def test_a_policy_that_cannot_be_understood_is_one_sentence_that_names_the_file(
     assert "__init__" not in said
 
 
+@pytest.mark.parametrize(
+    "command",
+    [["check", "in"], ["report", "in", "--out", "out"], ["plan", "in"], ["diff", "in", "in"]],
+    ids=lambda command: command[0],
+)
+def test_an_acceptance_that_has_expired_is_said_and_one_that_holds_is_not(tmp_path: Path, command: list[str]) -> None:
+    empty_profile(tmp_path / "in")
+    entry = "[[accepted]]\ncheck = 'empty_profiles'\nreason = '{}'\nexpires = {}\n"
+    write(tmp_path, {"tags.toml": entry.format("audit", "2020-01-31") + entry.format("kept", "2999-01-01")})
+    done = run(tmp_path, *command, "--policy", "tags.toml")
+    said = "tags.toml: the acceptance of empty_profiles expired on 2020-01-31 (audit); renew it or remove it"
+    assert done.stderr.splitlines().count(said) == 1
+    assert "2999" not in done.stderr
+
+
 def test_a_single_text_as_the_values_of_a_required_tag_is_never_taken_for_its_letters(tmp_path: Path) -> None:
     write(tmp_path / "in", {"a.json": {"InstanceProfile": profile("a", Tags=[{"Key": "Owner", "Value": "o"}])}})
     write(tmp_path, {"tags.toml": '[required_tags]\nOwner = {values = "ops"}'})
