@@ -134,11 +134,13 @@ def write_report(
 
 def _facts_in(folder: Path) -> list[str]:
     """Return the checks whose facts an older report has written into a folder."""
-    found = []
-    for file in sorted((folder / "checks").glob("*.csv")):
-        with suppress(OSError), file.open("rb") as content:
-            if b'"finding_id","account_id"' in content.readline(200):
-                found.append(file.stem)
+    found: list[str] = []
+    # A folder that cannot be read is refused when it is written to.
+    with suppress(OSError, ValueError):
+        for file in sorted((folder / "checks").glob("*.csv")):
+            with file.open("rb") as content:
+                if b'"finding_id","account_id"' in content.readline(200):
+                    found.append(file.stem)
     return found
 
 
