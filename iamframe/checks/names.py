@@ -22,7 +22,7 @@ from iamframe.inventory.arrow import as_arrow, concat, index_in, lookup
     alone=True,
 )
 def name_mismatches(pairs: pd.DataFrame) -> Found:
-    """Links whose two names differ.
+    """Profile and role names differ.
 
     The console, and people, take the name of a profile for the name of its role: EC2 lists profiles under "IAM
     role", and the console deletes a profile with its role only if both are named alike. `relation` says how they
@@ -51,7 +51,7 @@ def name_mismatches(pairs: pd.DataFrame) -> Found:
     alone=True,
 )
 def path_mismatches(pairs: pd.DataFrame) -> Found:
-    """Links whose two paths differ.
+    """Profile and role paths differ.
 
     Policies allow or deny by path (`instance-profile/team/*`), and each side is then under another rule; a path beyond
     `/` also breaks tools that take the first segment of the ARN for the name. Cloud9's profile lies under `/cloud9/`
@@ -78,7 +78,7 @@ def path_mismatches(pairs: pd.DataFrame) -> Found:
     remediation="Put the role of its own name into the profile, or give the role that it holds a profile of its name.",
 )
 def crossed_names(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
-    """Profiles that hold another role than the one of their own name in their account.
+    """Profiles that hold the wrong role.
 
     Whoever picks the profile by its name gives the instance the permissions of another role than the one that they
     read. Names are unique in an account without case (IAM User Guide, "IAM and AWS STS quotas").

@@ -59,7 +59,7 @@ def empty_profiles(pairs: pd.DataFrame) -> Found:
 def unreferenced_profiles(
     pairs: pd.DataFrame, roles: pd.DataFrame, references: pd.DataFrame, lists: pd.DataFrame
 ) -> Found:
-    """Profiles with a role that nothing in the scanned scope refers to.
+    """Profiles not used by anything we scanned.
 
     The scope is what the detail names: nobody can see what Karpenter, Terraform or a script will name next, so such a
     profile is not called unused. The command asks EC2 in one region; ask in each that you use, then read the role's
@@ -104,7 +104,7 @@ def unreferenced_profiles(
     about="profile",
 )
 def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd.DataFrame) -> Found:
-    """Instances and templates that name a profile which is gone, or was recreated under another id.
+    """Instances and templates using deleted or recreated profiles.
 
     An instance keeps the id of the profile that it was started with: after the profile was deleted and made anew under
     the same name, the instance has no credentials until it is associated again (IAM User Guide, "Troubleshoot IAM and
@@ -179,7 +179,7 @@ def _show_consumer(stale: pd.DataFrame) -> pa.Array:
     about="role",
 )
 def ec2_roles_without_profile(pairs: pd.DataFrame) -> Found:
-    """Roles that trust EC2 and sit in no profile.
+    """EC2 roles that are in no instance profile.
 
     EC2 can take a role only from a profile, so such a role was made for instances and is used by none. The IAM console
     makes the profile along with the role; APIs and templates do not.
@@ -228,7 +228,7 @@ def roles_in_many_profiles(pairs: pd.DataFrame) -> Found:
     about="account",
 )
 def quota_pressure(accounts: pd.DataFrame, *, threshold: float = 0.8) -> Found:
-    """Accounts at 80 % or more of their roles or profiles.
+    """Accounts near their role or profile quota.
 
     At the quota the next deployment fails with LimitExceeded; EKS and Karpenter, which make a profile per node group or
     node class, are often the first to meet it.

@@ -103,7 +103,7 @@ def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
     severity="medium",
     needs=[needs.role_tags],
     detail={"by": "_profile", "tagged": "has no tags; its profile has", "other": "has no tags"},
-    remediation="Tag the role.",
+    remediation="Tag the role, as its profile is tagged where that has tags.",
     about="role",
     alone=True,
     remedy="any tag",
@@ -184,7 +184,7 @@ class _Side:
     remedy="same tags",
 )
 def tag_differences(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
-    """Links whose role and profile disagree on their tags.
+    """Profile and role tags differ.
 
     Cost reports, inventories and tag-based permissions look at one side or the other, and then answer differently. Keys
     that AWS reserves do not count. A role's keys are unique without case, a profile's with case (IAM User Guide,
@@ -294,7 +294,7 @@ def _joined_tags(size: int, key: pa.Array, value: pa.Array, kinds: list[tuple[Po
 def missing_required_tags(
     roles: pd.DataFrame, profiles: pd.DataFrame, tags: pd.DataFrame, *, required: tuple[RequiredTag, ...] = ()
 ) -> pd.DataFrame:
-    """Roles and profiles without the keys or values that the tag policy demands.
+    """Roles and profiles missing required tags.
 
     Keys are compared as stored, since cost allocation and tag policies do so. Roles that AWS manages are left out.
     """
@@ -332,7 +332,7 @@ def missing_required_tags(
     remediation="Choose one spelling, and tag the resources that carry another one again.",
 )
 def tag_key_variants(tags: pd.DataFrame, roles: pd.DataFrame) -> pd.DataFrame:
-    """Tag keys of one account that read alike and are not the same.
+    """Tag keys that only look the same.
 
     They differ by case, space, width, separator, or a letter of another script that looks alike, so that a filter on
     one of them misses the others. What the eye may miss is spelled out behind the key.

@@ -28,7 +28,7 @@ from iamframe.knowledge.trust import read_trust
     alone=True,
 )
 def profiles_without_ec2_trust(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
-    """Profiles whose role does not let EC2 assume it.
+    """Profiles whose role EC2 cannot assume.
 
     AWS accepts any role in a profile; an instance with this one starts and gets no credentials
     (`AssumeRoleUnauthorizedAccess`; IAM User Guide, "Troubleshoot IAM and Amazon EC2"). Roles that let EC2 in under a
@@ -59,7 +59,7 @@ def profiles_without_ec2_trust(pairs: pd.DataFrame, roles: pd.DataFrame) -> Foun
     alone=True,
 )
 def deleted_trust_principals(roles: pd.DataFrame) -> Found:
-    """Roles whose trust policy names a deleted role or user.
+    """Roles that trust a deleted role or user.
 
     When a role or user that a trust policy names is deleted, the policy shows its unique id instead (`AROA…`, `AIDA…`;
     IAM User Guide, "AWS JSON policy elements: Principal"). A new one of the same name is not let in.

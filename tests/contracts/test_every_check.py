@@ -99,9 +99,10 @@ def test_a_check_is_silent_where_there_is_no_account(name: str, nothing: Invento
 @every_check
 def test_a_check_has_a_title_without_a_full_stop_and_a_why(name: str) -> None:
     assert re.fullmatch(r"[A-Z].*[^.\s]", CHECKS[name].title)
-    assert len(CHECKS[name].title) < 120
+    assert len(CHECKS[name].title.split()) <= 8
     assert len(CHECKS[name].why) > 20
     assert CHECKS[name].why.endswith(".")
+    assert re.fullmatch(r"[A-Z].{15,}\.", CHECKS[name].remediation)
 
 
 @every_check
