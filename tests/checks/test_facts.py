@@ -153,6 +153,42 @@ def test_the_owner_is_that_of_the_resource_or_else_of_its_role_and_unread_is_not
     assert not owners.loc["old", "owner_known"]
 
 
+POLICY_OF_ORIGINALS = """
+[required_tags]
+Owner = { pattern = "ops|dev" }
+
+[[accepted]]
+check = "empty_profiles"
+resource_arn = "arn:aws:iam::111122223333:instance-profile/old-*"
+reason = "kept for 111122223333"
+
+[[accepted]]
+check = "name_mismatches"
+related_arn = "*:444455556666:role/*"
+reason = "known"
+"""
+
+
+def test_a_masked_report_has_as_many_findings_of_each_kind_as_one_that_shows_all(tmp_path: Path) -> None:
+    (tmp_path / "policy.toml").write_text(POLICY_OF_ORIGINALS, encoding="utf-8")
+    result = run_checks(iamframe.load_sample(), policy=tmp_path / "policy.toml")
+    counts = []
+    for name, mask in (("plain", False), ("masked", True)):
+        result.write(tmp_path / name, mask=mask)
+        findings = pd.read_csv(tmp_path / name / "findings.csv", dtype=str)
+        findings["accepted"] = findings["accepted"].notna()
+        counts.append(findings.groupby(["check", "severity", "expected", "accepted"]).size().to_dict())
+        facts = pd.read_csv(tmp_path / name / "checks" / "tag_differences.csv", dtype=str)
+        assert set(facts["finding_id"]) == set(findings["finding_id"][findings["check"] == "tag_differences"])
+    assert counts[0] == counts[1]
+    assert sum(number for key, number in counts[0].items() if key[3]) >= 10
+    plain, masked = (
+        pd.read_csv(tmp_path / name / "findings.csv", dtype=str)["finding_id"] for name in ("plain", "masked")
+    )
+    # An id that is a hash of an account's id would tell it to whoever tries them all.
+    assert not set(plain) & set(masked)
+
+
 # Checks of one's own
 
 
