@@ -59,6 +59,23 @@ class SqlError(IamframeError):
     """A query is not valid SQL, uses an unknown name, or does more than read the frames."""
 
 
+class WrongObjectError(IamframeError, TypeError):
+    """A function was given another object than the one it takes."""
+
+
+def require(function: str, given: object, *kinds: type, instead: str) -> None:
+    """Raise WrongObjectError unless an object is of one of the kinds; `instead` says what to pass.
+
+    Raises
+    ------
+    WrongObjectError
+        If it is of none of them.
+    """
+    if not isinstance(given, kinds):
+        names = " or ".join(kind.__name__ for kind in kinds)
+        raise WrongObjectError(f"{function} takes {names}, not {type(given).__name__}: pass {instead}")
+
+
 class MissingExtraError(IamframeError):
     """A feature needs a package of an extra that is not installed."""
 

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from iamframe.checks import CHECKS, Result
 from iamframe.checks.runner import run
 from iamframe.checks.tag_policy import PolicySource, read_policy
+from iamframe.errors import require
 from iamframe.inventory import schema
 from iamframe.inventory.arrow import (
     Bools,
@@ -142,6 +143,8 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
     PolicyError
         If the policy file cannot be understood.
     """
+    for one in (old, new):
+        require("compare", one, Inventory, Result, instead="what `iamframe.load` or `iamframe.run_checks` gives")
     old, new = _checked(old, new, policy)
     accounts = old.inventory.accounts["account_id"]
     both = accounts[is_in(accounts, new.inventory.accounts["account_id"])]

@@ -19,6 +19,7 @@ from iamframe.checks.coverage import tag_policy
 from iamframe.checks.registry import Evidence
 from iamframe.checks.runner import coverage_of
 from iamframe.checks.tag_policy import PolicySource
+from iamframe.errors import require
 from iamframe.inventory import schema
 from iamframe.inventory.arrow import Bools, as_arrow, is_in, joined_key
 from iamframe.inventory.completeness import completeness
@@ -116,6 +117,7 @@ def explain(inventory: Inventory | Result, name: str, policy: PolicySource = Non
     """
     if not isinstance(name, str):
         raise TypeError(f"explain takes the name, ARN or unique id of a role or profile as text, not {name!r}")
+    require("explain", inventory, Inventory, Result, instead="what `iamframe.load` or `iamframe.run_checks` gives")
     result = inventory if isinstance(inventory, Result) else None
     read = inventory.inventory if isinstance(inventory, Result) else inventory
     asked = parse_query(name)

@@ -11,6 +11,7 @@ from iamframe.checks.registry import Check, check
 from iamframe.checks.result import Result
 from iamframe.checks.runner import run
 from iamframe.checks.tag_policy import Policy, PolicySource, read_policy
+from iamframe.errors import require
 from iamframe.inventory.inventory import Inventory
 from iamframe.messages.text import SEVERITIES
 
@@ -65,5 +66,8 @@ def run_checks(
         If the policy file cannot be understood.
     CheckError
         If a check of one's own cannot be loaded, or stops with an error.
+    WrongObjectError
+        If it is given anything but an inventory.
     """
+    require("run_checks", inventory, Inventory, instead="what `iamframe.load` gives")
     return run(inventory, only, read_policy(policy), with_own(checks), owner_tag)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from iamframe.analysis.owners import findings_by_owner
 from iamframe.checks.registry import STATUSES
 from iamframe.checks.result import Result
-from iamframe.errors import ReportError
+from iamframe.errors import ReportError, require
 from iamframe.inventory.export import move_in, write_csv, write_into
 from iamframe.messages.render import LANGUAGES
 from iamframe.messages.text import SEVERITIES
@@ -90,6 +90,7 @@ def write_report(
     MissingExtraError
         If a workbook is asked for and XlsxWriter is not installed.
     """
+    require("write_report", result, Result, instead="what `iamframe.run_checks` gives")
     if lang not in LANGUAGES:
         raise ReportError(f"lang={lang!r}: the page is not written in that language; there are {', '.join(LANGUAGES)}")
     owner_tag = result.owner_tag if owner_tag is None else owner_tag
@@ -108,13 +109,7 @@ def write_report(
         owner_tag = key or owner_tag
     if owner_tag != result.owner_tag:
         result = replace(result, owner_tag=owner_tag)
-    # What is there of an older report would be read as of this one.
-    tables = (*(() if changes else _CHANGES), *(() if result.inventory.events_read else ("events",)))
-    going = (
-        *(f"{name}.csv" for name in tables),
-        *(() if xlsx else ("report.xlsx",)),
-        *(f"checks/{name}.csv" for name in _facts_in(folder) if name not in result.checks),
-    )
+    going = _going(result, folder, changes, xlsx=xlsx)
 
     def write(aside: Path) -> None:
         is_masked = pseudonyms is not None
@@ -130,6 +125,16 @@ def write_report(
 
     write_into(folder, write, going)
     return folder / "report.html"
+
+
+def _going(result: Result, folder: Path, changes: Changes | None, *, xlsx: bool) -> tuple[str, ...]:
+    """Return the files of an older report that this one has not: they would be read as of this one."""
+    tables = (*(() if changes else _CHANGES), *(() if result.inventory.events_read else ("events",)))
+    return (
+        *(f"{name}.csv" for name in tables),
+        *(() if xlsx else ("report.xlsx",)),
+        *(f"checks/{name}.csv" for name in _facts_in(folder) if name not in result.checks),
+    )
 
 
 def _facts_in(folder: Path) -> list[str]:

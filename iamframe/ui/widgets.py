@@ -16,7 +16,7 @@ from iamframe.checks import Result, run_checks
 from iamframe.checks.registry import STATUSES
 from iamframe.checks.result import said_not_complete
 from iamframe.checks.tag_policy import PolicySource
-from iamframe.errors import IamframeError, missing_extra
+from iamframe.errors import IamframeError, missing_extra, require
 from iamframe.inventory import display
 from iamframe.inventory.inventory import Inventory
 from iamframe.messages.text import SEVERITIES, pluralize, spell_out
@@ -67,6 +67,7 @@ def explore(
     PolicyError
         If the policy file cannot be understood.
     """
+    require("explore", source, Inventory, Result, instead="what `iamframe.load` or `iamframe.run_checks` gives")
     return Explorer(source if isinstance(source, Result) else run_checks(source, policy=policy), folder)
 
 

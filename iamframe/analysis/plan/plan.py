@@ -22,7 +22,7 @@ from iamframe.analysis.plan.resources import Facts, read_age, stamp
 from iamframe.analysis.plan.script import render_script
 from iamframe.checks import CHECKS
 from iamframe.checks.result import Result
-from iamframe.errors import ReportError
+from iamframe.errors import ReportError, require
 from iamframe.inventory import schema
 from iamframe.inventory.arrow import as_arrow
 from iamframe.messages.text import pluralize
@@ -126,7 +126,10 @@ def plan(
     ------
     PlanError
         If an age is none, or below zero.
+    WrongObjectError
+        If it is given anything but a result.
     """
+    require("plan", result, Result, instead="what `iamframe.run_checks` gives")
     now = datetime.now(UTC)
     facts = Facts(result, read_age(min_age, "min_age: "), read_age(min_idle, "min_idle: "), now)
     findings = result.findings[result.findings["check"].isin(_planned())].reset_index(drop=True)
