@@ -19,6 +19,7 @@ from .analysis.probe import probe_surfaces as probe_surfaces
 from .checks import CHECKS as CHECKS
 from .checks import Policy as Policy
 from .checks import Result as Result
+from .checks import check as check
 from .checks import run_checks as run_checks
 from .errors import IamframeError as IamframeError
 from .inventory.display import table as table

@@ -27,6 +27,10 @@ class UnknownCheckError(IamframeError):
     """No check has that name."""
 
 
+class CheckError(IamframeError):
+    """A check of one's own cannot be loaded, or stops with an error."""
+
+
 class FilterError(IamframeError):
     """A filter does not match the result, so an empty answer would be misleading."""
 
@@ -53,6 +57,23 @@ class StoreError(IamframeError):
 
 class SqlError(IamframeError):
     """A query is not valid SQL, uses an unknown name, or does more than read the frames."""
+
+
+class WrongObjectError(IamframeError, TypeError):
+    """A function was given another object than the one it takes."""
+
+
+def require(function: str, given: object, *kinds: type, instead: str) -> None:
+    """Raise WrongObjectError unless an object is of one of the kinds; `instead` says what to pass.
+
+    Raises
+    ------
+    WrongObjectError
+        If it is of none of them.
+    """
+    if not isinstance(given, kinds):
+        names = " or ".join(kind.__name__ for kind in kinds)
+        raise WrongObjectError(f"{function} takes {names}, not {type(given).__name__}: pass {instead}")
 
 
 class MissingExtraError(IamframeError):

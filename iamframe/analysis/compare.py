@@ -10,15 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe.checks import CHECKS, Result, run_checks
-from iamframe.checks.tag_policy import Policy, read_policy
+from iamframe.checks import CHECKS, Result
+from iamframe.checks.runner import run
+from iamframe.checks.tag_policy import PolicySource, read_policy
+from iamframe.errors import require
 from iamframe.inventory import schema
 from iamframe.inventory.arrow import (
     Bools,
@@ -38,9 +40,6 @@ from iamframe.knowledge.names import canonical_key
 from iamframe.knowledge.operations import UNKNOWN_ACCOUNT
 from iamframe.knowledge.trust import same_policy, what_changed
 from iamframe.messages.text import SEVERITIES, pluralize
-
-if TYPE_CHECKING:
-    import os
 
 KINDS = ("created", "deleted", "recreated", "relinked", "retagged", "trust_changed", "changed")
 _TYPES = {"role": "role", "profile": "instance-profile"}
@@ -119,9 +118,7 @@ class Changes:
         return f"Changes({self.said})"
 
 
-def compare(
-    old: Inventory | Result, new: Inventory | Result, *, policy: str | os.PathLike[str] | Policy | None = None
-) -> Changes:
+def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicySource = None) -> Changes:
     """Compare two loads of the same accounts: what was created, deleted, changed, and which findings are new or gone.
 
     A resource is the same one where its ARN is, or else its name in its account, since names are unique there without
@@ -146,6 +143,8 @@ def compare(
     PolicyError
         If the policy file cannot be understood.
     """
+    for one in (old, new):
+        require("compare", one, Inventory, Result, instead="what `iamframe.load` or `iamframe.run_checks` gives")
     old, new = _checked(old, new, policy)
     accounts = old.inventory.accounts["account_id"]
     both = accounts[is_in(accounts, new.inventory.accounts["account_id"])]
@@ -163,19 +162,18 @@ def compare(
     return Changes(old, new, changes, findings, told.frame(old.inventory, new.inventory))
 
 
-def _checked(
-    old: Inventory | Result, new: Inventory | Result, policy: str | os.PathLike[str] | Policy | None
-) -> tuple[Result, Result]:
+def _checked(old: Inventory | Result, new: Inventory | Result, policy: PolicySource) -> tuple[Result, Result]:
     """Return results of the same checks under the same policy, as given where they are."""
     given = next((one.policy for one in (new, old) if isinstance(one, Result)), None)
     rules = given if policy is None and given is not None else read_policy(policy)
-    only = [one.checks for one in (new, old) if isinstance(one, Result)]
-    checks = [name for name in CHECKS if all(name in names for names in only)]
+    results = [one for one in (new, old) if isinstance(one, Result)]
+    known = CHECKS | {name: check for one in results for name, check in one.checks.items()}
+    checks = [name for name in known if all(name in one.checks for one in results)]
 
     def result(one: Inventory | Result) -> Result:
         if isinstance(one, Result) and one.policy == rules and list(one.checks) == checks:
             return one
-        return run_checks(one.inventory if isinstance(one, Result) else one, checks, rules)
+        return run(one.inventory if isinstance(one, Result) else one, checks, rules, known)
 
     return result(old), result(new)
 
@@ -551,7 +549,7 @@ def _changed_findings(old: Result, new: Result, same: _Same, changes: pd.DataFra
         columns = [pa.array(findings[name][seen], from_pandas=True) for name in schema.FINDINGS.names]
         ways = pa.repeat(pa.scalar(way), int(seen.sum()))
         parts.append(pa.table([ways, *columns], schema=schema.CHANGED_FINDINGS.arrow))
-        _told_unsure(findings[~seen], way, ("OLD", "NEW")[side], scopes, told)
+        _told_unsure(findings[~seen], way, sides[side], ("OLD", "NEW")[side], scopes, told)
     _told_coverage(old, new, told)
     order = {"change": ("new", "gone"), "severity": SEVERITIES}
     return _sorted(
@@ -564,8 +562,9 @@ def _seen_by_other(
 ) -> Bools:
     """Return which findings of one side the check would have made on the other side too."""
     complete = [_of_check(one.coverage[one.coverage["status"] == "complete"]) for one in sides]
-    relying = [name for name, one in CHECKS.items() if "references" in one.reads]
-    alone = [name for name, one in CHECKS.items() if one.alone]
+    checks = sides[side].checks
+    relying = [name for name, one in checks.items() if "references" in one.reads]
+    alone = [name for name, one in checks.items() if one.alone]
     check = _of_check(findings)
     seen = is_in(check, complete[1 - side])
     seen &= ~findings["check"].isin(relying).to_numpy(bool) | (
@@ -576,11 +575,11 @@ def _seen_by_other(
     return seen | (findings["check"].isin(alone).to_numpy(bool) & read)
 
 
-def _told_unsure(findings: pd.DataFrame, way: str, where: str, scopes: set[str], told: _Told) -> None:
+def _told_unsure(findings: pd.DataFrame, way: str, result: Result, where: str, scopes: set[str], told: _Told) -> None:
     """Note how many findings of one side the other might not have seen."""
     unsure = findings.value_counts(["account_id", "check"], sort=False).reset_index()
     for account, name, count in unsure.itertuples(index=False, name=None):
-        apart = "references" in CHECKS[name].reads and account not in scopes
+        apart = "references" in result.checks[name].reads and account not in scopes
         why = ", since other regions or services were read" if apart else ""
         told.add(
             account,

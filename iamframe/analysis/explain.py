@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -19,6 +18,8 @@ from iamframe.checks import CHECKS, Policy, Result, run_checks
 from iamframe.checks.coverage import tag_policy
 from iamframe.checks.registry import Evidence
 from iamframe.checks.runner import coverage_of
+from iamframe.checks.tag_policy import PolicySource
+from iamframe.errors import require
 from iamframe.inventory import schema
 from iamframe.inventory.arrow import Bools, as_arrow, is_in, joined_key
 from iamframe.inventory.completeness import completeness
@@ -79,9 +80,7 @@ class Explanation:
         return "".join(html_tables(self.frame))
 
 
-def explain(
-    inventory: Inventory | Result, name: str, policy: str | os.PathLike[str] | Policy | None = None
-) -> Explanation:
+def explain(inventory: Inventory | Result, name: str, policy: PolicySource = None) -> Explanation:
     """Return everything known of a role or instance profile, or of the profiles that an instance or a template uses.
 
     Parameters
@@ -118,6 +117,7 @@ def explain(
     """
     if not isinstance(name, str):
         raise TypeError(f"explain takes the name, ARN or unique id of a role or profile as text, not {name!r}")
+    require("explain", inventory, Inventory, Result, instead="what `iamframe.load` or `iamframe.run_checks` gives")
     result = inventory if isinstance(inventory, Result) else None
     read = inventory.inventory if isinstance(inventory, Result) else inventory
     asked = parse_query(name)
@@ -327,11 +327,16 @@ def _told(result: Result, near: Inventory) -> Result:
     def of(frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
         return frame[np.logical_or.reduce([is_in(frame[column], arns) for column in columns])]
 
-    findings, pairs = of(result.findings, "resource_arn", "related_arn"), of(result.pairs, "profile_arn", "role_arn")
+    pairs = of(result.pairs, "profile_arn", "role_arn")
     lists = result.lists[is_in(result.lists["account_id"], near.accounts["account_id"])]
+    found = {
+        name: one.only(is_in(one.findings["resource_arn"], arns) | is_in(one.findings["related_arn"], arns))
+        for name, one in result.found.items()
+    }
     # What was not read of the rest does not matter here.
-    coverage = coverage_of(Evidence(near, pairs, lists, result.policy), result.checks, findings)
-    return replace(result, inventory=near, findings=findings, coverage=coverage, pairs=pairs, lists=lists)
+    evidence = Evidence(near, pairs, lists, result.policy)
+    coverage = coverage_of(evidence, result.checks, {name: one.findings["account_id"] for name, one in found.items()})
+    return replace(result, inventory=near, found=found, coverage=coverage, pairs=pairs, lists=lists)
 
 
 def _found(rows: _Rows, result: Result, role_arns: pa.Array, profile_arns: pa.Array) -> None:
@@ -397,6 +402,7 @@ class _Facts:
     def __init__(self, result: Result, told: set[tuple[str | None, str | None]]) -> None:
         self.near = near = result.inventory
         self.told = told
+        self.checks = CHECKS | dict(result.checks)
         self.not_run = [name for name in CHECKS if name not in result.checks]
         self.roles, self.profiles, self.accounts, self.lists = (
             {row[key]: row for row in frame.to_dict("records")}
@@ -637,7 +643,7 @@ class _Facts:
 
     def _concerns(self, check: str, rows: _Rows, role_arn: str | None, profile_arn: str | None) -> bool:
         """Return whether a check concerns a pair or a side; one of profiles or links does not concern a lone role."""
-        about = CHECKS[check].about
+        about = self.checks[check].about
         if profile_arn is not None:
             return role_arn is not None or about != "role"
         return about != "profile" and (about != "link" or not self._own_profiles_read(rows, role_arn))

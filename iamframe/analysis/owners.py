@@ -7,13 +7,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from iamframe.checks.owner import OWNER_TAG, owners
 from iamframe.checks.result import Result
 from iamframe.inventory import schema
-from iamframe.inventory.arrow import Bools, Positions, as_arrow, index_in, is_in, joined_key, lookup, lookup_flag
-from iamframe.knowledge.names import canonical_key
+from iamframe.inventory.arrow import is_in, joined_key
 from iamframe.messages.text import SEVERITIES
 
-OWNER_TAG = "Owner"
 STATES = ("owned", "none", "unread", "account")
 _OF_ACCOUNTS = ("account", "tag key")
 
@@ -32,7 +31,7 @@ def findings_by_owner(result: Result, tag_key: str = OWNER_TAG) -> pd.DataFrame:
     and what is about an account as a whole, with the columns of `schema.FINDINGS_BY_OWNER`. No request is made to AWS.
     """
     findings = result.findings[result.findings["accepted"].isna()]
-    owner, unread = _owners(result, findings, tag_key)
+    owner, unread = owners(result.inventory, findings, tag_key)
     whole = is_in(findings["resource_type"], pa.array(_OF_ACCOUNTS))
     owned = np.asarray(owner.is_valid())
     state = np.select([owned, whole, unread], ["owned", "account", "unread"], "none")
@@ -50,37 +49,3 @@ def findings_by_owner(result: Result, tag_key: str = OWNER_TAG) -> pd.DataFrame:
         "findings": [sum(of.values()) for _, of in rows],
     }
     return schema.FINDINGS_BY_OWNER.conform(columns | {name: [of[name] for _, of in rows] for name in SEVERITIES})
-
-
-def owner_keys(result: Result, tag_key: str = OWNER_TAG) -> list[str]:
-    """Return the tag keys in use that read as the one asked for, that one first."""
-    wanted = canonical_key(tag_key)
-    keys = pc.unique(as_arrow(result.inventory.tags["tag_key"])).to_pylist()
-    return sorted((key for key in keys if canonical_key(key) == wanted), key=lambda key: (key != tag_key, key))
-
-
-def _owners(result: Result, findings: pd.DataFrame, tag_key: str) -> tuple[pa.Array, Bools]:
-    """Return the owner of each finding, and whether one may be where nobody has read."""
-    inventory = result.inventory
-    keys = owner_keys(result, tag_key)
-    tags = inventory.tags[
-        (inventory.tags["tag_value"] != "") & is_in(inventory.tags["tag_key"], pa.array(keys, pa.string()))
-    ]
-    tags = tags.iloc[np.argsort(index_in(tags["tag_key"], pa.array(keys, pa.string())), kind="stable")]
-    links = inventory.links
-    resource, related = (as_arrow(findings[name]) for name in ("resource_arn", "related_arn"))
-    held = [lookup(links["role_arn"], index_in(arns, links["profile_arn"])) for arns in (resource, related)]
-    owner = pa.nulls(len(findings), pa.string())
-    unread = np.zeros(len(findings), dtype=bool)
-    for arns in (resource, related, *held):
-        owner = pc.coalesce(owner, lookup(tags["tag_value"], index_in(arns, tags["resource_arn"])))
-        unread |= np.asarray(arns.is_valid()) & ~_tags_known(result, arns)
-    return owner, unread
-
-
-def _tags_known(result: Result, arns: pa.Array) -> Bools:
-    known = np.zeros(len(arns), dtype=bool)
-    for frame, key in ((result.inventory.roles, "role_arn"), (result.inventory.profiles, "profile_arn")):
-        where: Positions = index_in(arns, frame[key])
-        known |= lookup_flag(frame["tags_known"], where, otherwise=False)
-    return known

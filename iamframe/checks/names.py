@@ -8,14 +8,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.checks import coverage as needs
-from iamframe.checks.findings import command, found
+from iamframe.checks.findings import Found, command, findings
 from iamframe.checks.registry import check
 from iamframe.inventory.arrow import as_arrow, concat, index_in, lookup
 
 
-@check(severity="low", needs=[needs.links], about="link", alone=True)
-def name_mismatches(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Links whose two names differ.
+@check(
+    severity="low",
+    needs=[needs.links],
+    detail="profile {profile_name} holds role {role_name}",
+    remediation="Make a profile named after the role, put the role into it, and associate it in the old one's place.",
+    about="link",
+    alone=True,
+)
+def name_mismatches(pairs: pd.DataFrame) -> Found:
+    """Profile and role names differ.
 
     The console, and people, take the name of a profile for the name of its role: EC2 lists profiles under "IAM
     role", and the console deletes a profile with its role only if both are named alike. `relation` says how they
@@ -23,47 +30,55 @@ def name_mismatches(pairs: pd.DataFrame) -> pd.DataFrame:
     of the right name, put the role in, and associate it.
     """
     differ = pairs[pairs["relation"].notna() & (pairs["relation"] != "same")]
-    return found(
+    return findings(
         differ,
         "profile_arn",
         "role_arn",
-        concat("profile ", as_arrow(differ["profile_name"]), " holds role ", as_arrow(differ["role_name"])),
+        profile_name=differ["profile_name"],
+        role_name=differ["role_name"],
         relation=differ["relation"],
-        maker=differ["maker"],
-        maker_basis=differ["maker_basis"],
         expected=differ["names_expected"],
         next_step=command("iam get-instance-profile", "instance-profile-name", differ["profile_name"]),
     )
 
 
-@check(severity="low", needs=[needs.links, needs.role_paths], about="link", alone=True)
-def path_mismatches(pairs: pd.DataFrame) -> pd.DataFrame:
-    """Links whose two paths differ.
+@check(
+    severity="low",
+    needs=[needs.links, needs.role_paths],
+    detail="beyond /, the profile's path has {_profile_segments:path} and the role's {_role_segments:path}",
+    remediation="Make a profile with the role's path, put the role into it, and associate it in the old one's place.",
+    about="link",
+    alone=True,
+)
+def path_mismatches(pairs: pd.DataFrame) -> Found:
+    """Profile and role paths differ.
 
     Policies allow or deny by path (`instance-profile/team/*`), and each side is then under another rule; a path beyond
     `/` also breaks tools that take the first segment of the ARN for the name. Cloud9's profile lies under `/cloud9/`
     and its role under `/service-role/`, by AWS's own making. A path cannot be changed, only made anew.
     """
     differ = pairs[pairs["paths_differ"]]
-    sides = [
-        pc.if_else(pc.equal(as_arrow(differ[f"{side}_segments"]), ""), "nothing", as_arrow(differ[f"{side}_segments"]))
-        for side in ("profile", "role")
-    ]
-    return found(
+    return findings(
         differ,
         "profile_arn",
         "role_arn",
-        concat("beyond /, the profile's path has ", sides[0], " and the role's ", sides[1]),
-        maker=differ["maker"],
-        maker_basis=differ["maker_basis"],
+        profile_path=differ["profile_path"],
+        role_path=differ["role_path"],
+        _profile_segments=differ["profile_segments"],
+        _role_segments=differ["role_segments"],
         expected=differ["paths_expected"],
         next_step=command("iam get-instance-profile", "instance-profile-name", differ["profile_name"]),
     )
 
 
-@check(severity="high", needs=[needs.all_roles, needs.links])
-def crossed_names(pairs: pd.DataFrame, roles: pd.DataFrame) -> pd.DataFrame:
-    """Profiles that hold another role than the one of their own name in their account.
+@check(
+    severity="high",
+    needs=[needs.all_roles, needs.links],
+    detail="holds role {related_name}, though a role of the profile's own name exists: {namesake_arn}",
+    remediation="Put the role of its own name into the profile, or give the role that it holds a profile of its name.",
+)
+def crossed_names(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
+    """Profiles that hold the wrong role.
 
     Whoever picks the profile by its name gives the instance the permissions of another role than the one that they
     read. Names are unique in an account without case (IAM User Guide, "IAM and AWS STS quotas").
@@ -76,16 +91,11 @@ def crossed_names(pairs: pd.DataFrame, roles: pd.DataFrame) -> pd.DataFrame:
     namesake = lookup(roles["role_arn"], where[where >= 0])
     other = np.asarray(pc.not_equal(namesake, as_arrow(crossed["role_arn"])))
     crossed, namesake = crossed[other], namesake.filter(pa.array(other))
-    return found(
+    return findings(
         crossed,
         "profile_arn",
         "role_arn",
-        concat(
-            "holds role ",
-            as_arrow(crossed["role_name"]),
-            ", though a role of the profile's own name exists: ",
-            namesake,
-        ),
+        namesake_arn=namesake,
         relation=crossed["relation"],
         next_step=command("iam get-instance-profile", "instance-profile-name", crossed["profile_name"]),
     )

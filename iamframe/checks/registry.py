@@ -1,4 +1,4 @@
-"""What a check is, how it is registered under its own name, and how checks are run. No rule stands here."""
+"""What a check is, and what a need knows of what was read. No rule stands here."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import ModuleType
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +16,7 @@ from iamframe.checks.tag_policy import Policy
 from iamframe.inventory import schema
 from iamframe.inventory.arrow import index_in
 from iamframe.inventory.inventory import Inventory
+from iamframe.messages.render import Text
 from iamframe.messages.text import SEVERITIES
 
 STATUSES = ("complete", "partial", "unknown")
@@ -23,7 +25,8 @@ STATUSES = ("complete", "partial", "unknown")
 About = Literal["profile", "role", "link", "account", "any"]
 # What settles a finding: the profile is deleted, or it gets any tag, its role's tags, or those that the policy demands.
 Remedy = Literal["delete", "any tag", "same tags", "required tags"]
-Rule = Callable[..., pd.DataFrame]
+# It returns facts: a DataFrame, one row each, or the `Found` of `checks.findings`.
+Rule = Callable[..., Any]
 Counts = dict[str, list[int]]
 
 
@@ -77,8 +80,9 @@ Need = Callable[[Evidence], Verdicts]
 class Check:
     """One check: its rule, what the rule's signature and docstring say of it, and facts that other rooms ask for.
 
-    `about` is what its findings are about. `alone` is true where a resource and its role settle it, however little else
-    was read. `remedy` is what a plan does about its findings, None where it does nothing.
+    `detail` is the sentence on a finding, with places for its facts, and `remediation` what to do about it. `about` is
+    what its findings are about. `alone` is true where a resource and its role settle it, however little else was read.
+    `remedy` is what a plan does about its findings, None where it does nothing.
     """
 
     name: str
@@ -88,6 +92,8 @@ class Check:
     reads: tuple[str, ...]
     options: tuple[str, ...]
     certainty: str
+    detail: Text
+    remediation: str
     about: About
     alone: bool
     remedy: Remedy | None
@@ -103,28 +109,28 @@ class Check:
         return "\n\n".join(" ".join(part.split()) for part in (inspect.getdoc(self.rule) or "").split("\n\n")[1:])
 
 
-CHECKS: dict[str, Check] = {}
-
-
 def check(
     severity: str,
-    needs: Iterable[Need],
+    needs: Iterable[Need] = (),
     certainty: str = "certain",
     *,
+    detail: Text,
+    remediation: str = "",
     about: About = "any",
     alone: bool = False,
     remedy: Remedy | None = None,
 ) -> Callable[[Rule], Rule]:
-    """Register a rule as a check under its own name; `about`, `alone` and `remedy` are those of `Check`.
+    """Make a rule a check under its own name; the arguments are those of `Check`.
 
-    Its positional parameters name the frames or views that it reads, its keyword-only ones are its options; the first
-    line of its docstring is its title everywhere. It returns one row per resource and related resource, with at least
-    `resource_arn`, `related_arn` and `detail`, and any other column of `schema.FINDINGS` that it wants to set.
+    The rule's positional parameters name the frames or views that it reads, its keyword-only ones are its options. The
+    first line of its docstring is its title everywhere. It returns one row per fact: `resource_arn` is required;
+    columns of `schema.FINDINGS` set what a finding says; all other columns are facts, which `detail` may name. Rows of
+    the same account, resource and related resource are one finding.
 
     Raises
     ------
     TypeError
-        If a parameter names neither a frame nor a view, or the rule has no docstring: at import.
+        If a parameter names neither a frame nor a view, the rule has no docstring, or there is no such severity.
     """
 
     def register(rule: Rule) -> Rule:
@@ -138,9 +144,15 @@ def check(
             )
         if not rule.__doc__ or severity not in SEVERITIES:
             raise TypeError(f"check {rule.__name__} needs a docstring, and a severity of {', '.join(SEVERITIES)}")
-        CHECKS[rule.__name__] = Check(
-            rule.__name__, severity, rule, tuple(needs), reads, options, certainty, about, alone, remedy
-        )
+        described = (severity, rule, tuple(needs), reads, options, certainty, detail, remediation)
+        rule.check = Check(rule.__name__, *described, about, alone, remedy)  # type: ignore[attr-defined]
         return rule
 
     return register
+
+
+def checks_of(*modules: ModuleType) -> dict[str, Check]:
+    """Return the checks that modules define, by name, in the order in which they stand there."""
+    rules = (rule for module in modules for rule in vars(module).values())
+    found = (getattr(rule, "check", None) for rule in rules)
+    return {one.name: one for one in found if isinstance(one, Check)}

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+import iamframe
 from iamframe.checks.coverage import tag_policy
-from iamframe.checks.registry import CHECKS, STATUSES
+from iamframe.checks.findings import COMMON, Found
+from iamframe.checks.owner import OWNER_TAG, owners
+from iamframe.checks.registry import STATUSES, Check
 from iamframe.checks.tag_policy import Policy
+from iamframe.errors import UnknownCheckError
 from iamframe.inventory import display, schema, views
+from iamframe.inventory.arrow import index_in, is_in, lookup
 from iamframe.inventory.inventory import Inventory
+from iamframe.messages.render import render_facts, text_of
 from iamframe.messages.text import SEVERITIES, count_complete, pluralize
 
 _REASONS_SHOWN = 10
@@ -26,18 +36,104 @@ _NAMED = 3
 class Result:
     """What the checks found, and how far each can be trusted.
 
-    `findings` has one row per resource and related resource of a check, by severity, check and ARN; `coverage` one row
-    per account and check: an account without findings of a check has none if its status is `complete`. `pairs` and
-    `lists` are the views that the checks read.
+    `result["empty_profiles"]` has the facts of one check, one row per fact; `findings` what all checks have in common,
+    one row per finding, by severity, check and ARN. `coverage` has one row per account and check: an account without
+    findings of a check has none if its status is `complete`. `checks` are those that ran, by name. `pairs` and `lists`
+    are the views that they read.
     """
 
     inventory: Inventory
-    findings: pd.DataFrame
+    found: Mapping[str, Found]
     coverage: pd.DataFrame
-    checks: tuple[str, ...]
+    checks: Mapping[str, Check]
     policy: Policy
     pairs: pd.DataFrame
     lists: pd.DataFrame
+    owner_tag: str = OWNER_TAG
+
+    @cached_property
+    def findings(self) -> pd.DataFrame:
+        """What all checks found, one row per finding, with the columns of `schema.FINDINGS`."""
+        return self.findings_in("en")
+
+    def only(self, finding_ids: Iterable[str]) -> Result:
+        """Return the result with these findings alone; coverage stays as it is."""
+        chosen = pa.array(finding_ids, from_pandas=True)
+        found = {name: one.only(is_in(one.findings["finding_id"], chosen)) for name, one in self.found.items()}
+        return replace(self, found=found)
+
+    def findings_in(self, lang: str) -> pd.DataFrame:
+        """Return the findings with their details in a language: `en` or `ja`."""
+        parts = [self._findings_of(name, lang) for name in self.checks if len(self.found[name].findings)]
+        if not parts:
+            return schema.FINDINGS.empty()
+        table = pa.concat_tables(parts)
+        found = table.select(["resource_arn", "related_arn"]).to_pandas()
+        owner, unread = owners(self.inventory, found, self.owner_tag)
+        accounts = self.inventory.accounts
+        added = {
+            "account_name": lookup(accounts["account_name"], index_in(table["account_id"], accounts["account_id"])),
+            "owner": owner,
+            "owner_known": pa.array(np.asarray(owner.is_valid()) | ~unread),
+        }
+        for name, values in added.items():
+            table = table.append_column(name, values)
+        return schema.FINDINGS.from_arrow(by_severity(table))
+
+    def _findings_of(self, name: str, lang: str) -> pa.Table:
+        found, check = self.found[name], self.checks[name]
+        facts = found.facts
+        of = facts["finding"].to_numpy()
+
+        def column(fact: str) -> pa.Array:
+            frame = facts if fact in facts else found.findings
+            values = frame[fact] if frame is facts else frame[fact].take(of)
+            return pa.array(values, from_pandas=True)
+
+        text = text_of(f"checks.{name}.detail", lang, check.detail)
+        detail = render_facts(text, column, of, len(found.findings), lang)
+        table = COMMON.to_arrow(found.findings).cast(COMMON.arrow)
+        return table.append_column("detail", detail)
+
+    def __getitem__(self, check: str) -> pd.DataFrame:
+        """Return the facts of one check, one row per fact: its finding, account and resources, then what was found.
+
+        Raises
+        ------
+        UnknownCheckError
+            If the check did not run.
+        """
+        if check not in self.checks:
+            raise UnknownCheckError(f"{check}: that check did not run; there are {', '.join(self.checks)}")
+        found = self.found[check]
+        columns = found.findings[["finding_id", "account_id", "resource_arn", "resource_name", "related_arn"]]
+        facts = found.facts[[name for name in found.facts if not str(name).startswith("_") and name != "finding"]]
+        each = columns.take(found.facts["finding"].to_numpy()).reset_index(drop=True)
+        return pd.concat([each, facts.reset_index(drop=True)], axis="columns")
+
+    def explain(self, name: str, **given: Any) -> Any:
+        """Return everything known of a role or profile: `iamframe.explain(result, name)`."""
+        return iamframe.explain(self, name, **given)
+
+    def plan(self, **given: Any) -> Any:
+        """Return a clean-up plan to review: `iamframe.plan(result)`."""
+        return iamframe.plan(self, **given)
+
+    def write(self, out: str | os.PathLike[str], **given: Any) -> Path:
+        """Write the report into a folder: `iamframe.write_report(result, out)`."""
+        return iamframe.write_report(self, out, **given)
+
+    @cached_property
+    def attention(self) -> pd.Series:
+        """How many resources need attention, by their highest severity: those with a finding to act on.
+
+        Expected and accepted findings do not count; a finding without an ARN counts as a resource of its own.
+        """
+        findings = self.findings[~self.findings["expected"] & self.findings["accepted"].isna()]
+        resource = findings["resource_arn"].fillna(findings["finding_id"])
+        # Findings are sorted by severity, so the first of each resource is its gravest.
+        gravest = findings.assign(resource=resource).drop_duplicates(["account_id", "resource"])["severity"]
+        return gravest.value_counts().reindex(SEVERITIES, fill_value=0).rename("resources")
 
     @cached_property
     def tag_coverage(self) -> pd.DataFrame:
@@ -53,8 +149,8 @@ class Result:
         frame = pd.DataFrame(
             {
                 "check": names,
-                "title": [CHECKS[name].title for name in names],
-                "severity": [CHECKS[name].severity for name in names],
+                "title": [one.title for one in self.checks.values()],
+                "severity": [one.severity for one in self.checks.values()],
                 "findings": counts.size().reindex(names, fill_value=0).to_numpy(),
                 "expected": counts["expected"].sum().reindex(names, fill_value=0).to_numpy(),
                 "accepted": counts["accepted"].count().reindex(names, fill_value=0).to_numpy(),
@@ -69,7 +165,7 @@ class Result:
     def asked(self) -> tuple[str, ...]:
         """The checks that somebody asked for: without a tag policy, none of those that need one."""
         has_policy = bool(self.policy.required)
-        return tuple(name for name in self.checks if has_policy or tag_policy not in CHECKS[name].needs)
+        return tuple(name for name, one in self.checks.items() if has_policy or tag_policy not in one.needs)
 
     @property
     def said_complete(self) -> str:

@@ -10,17 +10,20 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe.checks.registry import CHECKS, STATUSES, Check, Evidence, Need, Verdicts
-from iamframe.checks.result import Result, by_severity
+from iamframe.checks.catalog import CHECKS
+from iamframe.checks.findings import COMMON, Found, finding_ids, found_in
+from iamframe.checks.owner import OWNER_TAG
+from iamframe.checks.registry import STATUSES, Check, Evidence, Need, Verdicts
+from iamframe.checks.result import Result
 from iamframe.checks.tag_policy import Policy
-from iamframe.errors import PolicyError, UnknownCheckError
+from iamframe.errors import CheckError, PolicyError, UnknownCheckError
 from iamframe.inventory import schema, views
-from iamframe.inventory.arrow import as_arrow, index_in, joined_key, lookup
+from iamframe.inventory.arrow import Positions, as_arrow, index_in, lookup
 from iamframe.inventory.completeness import completeness
 from iamframe.inventory.inventory import Inventory
 
 
-def selected(only: Iterable[str] | None) -> tuple[str, ...]:
+def selected(only: Iterable[str] | None, checks: Mapping[str, Check] = CHECKS) -> tuple[str, ...]:
     """Return the names of the checks that are asked for, all of them for None.
 
     Raises
@@ -29,79 +32,98 @@ def selected(only: Iterable[str] | None) -> tuple[str, ...]:
         If one does not exist.
     """
     if only is None:
-        return tuple(CHECKS)
+        return tuple(checks)
     names = [only] if isinstance(only, str) else list(only)
     for name in names:
-        if name not in CHECKS:
-            raise UnknownCheckError(f"no check {name!r}; there are {', '.join(CHECKS)}")
-    return tuple(name for name in CHECKS if name in names)
+        if name not in checks:
+            raise UnknownCheckError(f"no check {name!r}; there are {', '.join(checks)}")
+    return tuple(name for name in checks if name in names)
 
 
-def run(inventory: Inventory, only: Iterable[str] | None, policy: Policy) -> Result:
-    """Run the checks over an inventory: what each finds, conformed to the schema, and how far it can be trusted."""
-    names = selected(only)
-    if unknown := sorted({one.check for one in policy.acceptances} - CHECKS.keys()):
-        raise PolicyError(
-            f"{policy.path}: accepts findings of {unknown[0]!r}, which is no check; there are {', '.join(CHECKS)}"
-        )
+def run(
+    inventory: Inventory,
+    only: Iterable[str] | None,
+    policy: Policy,
+    checks: Mapping[str, Check] = CHECKS,
+    owner_tag: str = OWNER_TAG,
+) -> Result:
+    """Run the checks over an inventory: what each finds, as facts, and how far it can be trusted."""
+    chosen = {name: checks[name] for name in selected(only, checks)}
+    for accepted in policy.acceptances:
+        if accepted.check not in checks:
+            whose = f"{policy.path}: [[accepted]]" if policy.path else "an acceptance of the policy"
+            raise PolicyError(f"{whose} names {accepted.check!r}, which is no check; there are {', '.join(checks)}")
     evidence = Evidence(inventory, views.pairs(inventory, policy.makers), completeness(inventory), policy)
     frames: dict[str, pd.DataFrame] = inventory.frames | {"pairs": evidence.pairs, "lists": evidence.lists}
-    if any("tag_coverage" in CHECKS[name].reads for name in names):
+    if any("tag_coverage" in one.reads for one in chosen.values()):
         frames["tag_coverage"] = views.tag_coverage(inventory)
-    parts = []
-    for name in names:
-        one = CHECKS[name]
-        options = {option: policy.options[option] for option in one.options if option in policy.options}
-        found = one.rule(*(frames[read] for read in one.reads), **options)
-        if len(found):
-            parts.append(_conformed(one, found, inventory))
-    findings = by_severity(pa.concat_tables(parts) if parts else schema.FINDINGS.arrow.empty_table())
-    findings = findings.set_column(findings.column_names.index("accepted"), "accepted", policy.accepted(findings))
-    coverage = coverage_of(evidence, names, findings)
-    return Result(
-        inventory, schema.FINDINGS.from_arrow(findings), coverage, names, policy, evidence.pairs, evidence.lists
-    )
+    found = {name: _found_by(one, frames, inventory, policy) for name, one in chosen.items()}
+    coverage = coverage_of(evidence, chosen, {name: one.findings["account_id"] for name, one in found.items()})
+    return Result(inventory, found, coverage, chosen, policy, evidence.pairs, evidence.lists, owner_tag)
 
 
-def _conformed(one: Check, found: pd.DataFrame, inventory: Inventory) -> pa.Table:
-    given: Mapping[str, Any] = {name: found[name] for name in found.columns}
+def _found_by(one: Check, frames: Mapping[str, pd.DataFrame], inventory: Inventory, policy: Policy) -> Found:
+    """Return what one check finds, with the columns that the schema and the policy add."""
+    options = {option: getattr(policy, option) for option in one.options if hasattr(policy, option)}
+    arguments = [frames[read] for read in one.reads]
+    if one.name in CHECKS:
+        given = one.rule(*arguments, **options)
+    else:
+        try:
+            given = one.rule(*arguments, **options)
+        except Exception as error:
+            raise CheckError(f"check {one.name}: stops with {type(error).__name__}: {error}; mend it") from error
+        if not isinstance(given, (pd.DataFrame, Found)) or (
+            isinstance(given, pd.DataFrame) and "resource_arn" not in given
+        ):
+            raise CheckError(f"check {one.name}: returns no DataFrame with a column resource_arn; return one")
+    found = given if isinstance(given, Found) else found_in(given)
+    return Found(_conformed(one, found.findings, inventory, policy), found.facts)
+
+
+def _conformed(one: Check, found: pd.DataFrame, inventory: Inventory, policy: Policy) -> pd.DataFrame:
+    """Return findings with what the check, the inventory and the policy say of them."""
     size = len(found)
-    arn = as_arrow(found["resource_arn"])
     columns: dict[str, Any] = {
         "check": one.name,
         "severity": one.severity,
         "certainty": one.certainty,
         "expected": False,
-        "account_id": None,
-        "resource_type": None,
-        "resource_name": None,
-    } | dict(given)
-    if columns["account_id"] is None or columns["resource_type"] is None or columns["resource_name"] is None:
-        profile = index_in(arn, inventory.profiles["profile_arn"])
-        role = index_in(arn, inventory.roles["role_arn"]) if (profile < 0).any() else np.full(size, -1)
-        looked_up = {
-            name: pc.coalesce(lookup(inventory.profiles[of_profile], profile), lookup(inventory.roles[of_role], role))
-            for name, of_profile, of_role in (
-                ("account_id", "account_id", "account_id"),
-                ("resource_name", "profile_name", "role_name"),
-            )
-        }
-        looked_up["resource_type"] = pc.if_else(
-            pa.array(profile >= 0),
-            "instance-profile",
-            pc.if_else(pa.array(role >= 0), "role", pa.scalar(None, pa.string())),
-        )
-        columns |= {name: value for name, value in looked_up.items() if columns[name] is None}
-    expected = columns["expected"]
-    if not isinstance(expected, bool):
-        columns["severity"] = pc.if_else(pa.array(expected), "info", one.severity)
+        "next_step_changes": False,
+    } | {name: found[name] for name in found.columns}
+    if missing := {"account_id", "resource_type", "resource_name"} - columns.keys():
+        columns |= {name: value for name, value in _resources(found, inventory).items() if name in missing}
+    if not isinstance(columns["expected"], bool):
+        expected = pa.array(columns["expected"])
+        columns["severity"] = pc.if_else(expected, "info", one.severity)
         # What its maker means so wants nothing done.
         step = _array(columns.get("next_step"), pa.string(), size)
-        columns["next_step"] = pc.if_else(pa.array(expected), pa.scalar(None, pa.string()), step)
-    table = pa.table(
-        [_array(columns.get(c.name), c.type, size) for c in schema.FINDINGS.columns], names=schema.FINDINGS.names
+        columns["next_step"] = pc.if_else(expected, pa.scalar(None, pa.string()), step)
+        columns["next_step_changes"] = pc.and_not(_array(columns["next_step_changes"], pa.bool_(), size), expected)
+    arrays = {c.name: _array(columns.get(c.name), c.type, size) for c in COMMON.columns if c.name != "finding_id"}
+    table = pa.table({"finding_id": finding_ids(arrays, found.get("_key"))} | arrays)
+    if policy.acceptances and size:
+        table = table.set_column(table.column_names.index("accepted"), "accepted", policy.accepted(table))
+    return COMMON.from_arrow(table)
+
+
+def _resources(found: pd.DataFrame, inventory: Inventory) -> dict[str, pa.Array]:
+    """Return account, type and name of the role or profile that each finding is about, as the inventory has them."""
+    arn = as_arrow(found["resource_arn"])
+    profile, role = (
+        index_in(arn, frame[key]) for frame, key in ((inventory.profiles, "profile_arn"), (inventory.roles, "role_arn"))
     )
-    return table.cast(schema.FINDINGS.arrow)
+
+    def of(side: str, name: str, where: Positions) -> pa.Array:
+        return lookup(getattr(inventory, side)[name], where)
+
+    return {
+        "account_id": pc.coalesce(of("profiles", "account_id", profile), of("roles", "account_id", role)),
+        "resource_name": pc.coalesce(of("profiles", "profile_name", profile), of("roles", "role_name", role)),
+        "resource_type": pa.array(
+            np.select([profile >= 0, role >= 0], ["instance-profile", "role"], "").astype(object)
+        ).cast(pa.string()),
+    }
 
 
 def _array(values: Any, kind: pa.DataType, size: int) -> pa.Array:
@@ -111,30 +133,26 @@ def _array(values: Any, kind: pa.DataType, size: int) -> pa.Array:
     return array.cast(kind)
 
 
-def coverage_of(evidence: Evidence, names: Iterable[str], findings: pa.Table | pd.DataFrame) -> pd.DataFrame:
-    """Return how far each check can be trusted in each account that was read, given what it found.
+def coverage_of(evidence: Evidence, checks: Mapping[str, Check], found: Mapping[str, pd.Series]) -> pd.DataFrame:
+    """Return how far each check can be trusted in each account that was read, given the accounts of what it found.
 
     Columns are those of `schema.COVERAGE`, one row per account and check, in the order of both.
     """
-    # Not by a group-by of Arrow, which takes longer to load than all that is done here.
-    each = pc.unique(joined_key(findings["account_id"], findings["check"])).to_pylist()
-    found = {tuple(key.rsplit("\x1f", 1)) for key in each}
     accounts = evidence.inventory.accounts["account_id"].tolist()
+    found_in = {name: set(pc.unique(as_arrow(ids)).to_pylist()) for name, ids in found.items()}
     said: dict[Need, Verdicts] = {}
     rows: dict[str, list[str]] = {name: [] for name in schema.COVERAGE.names}
-    by_check = []
-    for name in names:
-        for need in CHECKS[name].needs:
+    for one in checks.values():
+        for need in one.needs:
             if need not in said:
                 said[need] = need(evidence)
-        by_check.append([said[need] for need in CHECKS[name].needs])
     for index, account in enumerate(accounts):
-        for name, verdicts in zip(names, by_check, strict=True):
-            mine = [verdict[index] for verdict in verdicts]
+        for name, one in checks.items():
+            mine = [said[need][index] for need in one.needs]
             rows["account_id"].append(account)
             rows["check"].append(name)
             status = max((status for status, _ in mine), key=STATUSES.index, default="complete")
             # What was found holds, however little was read.
-            rows["status"].append("partial" if status == "unknown" and (account, name) in found else status)
+            rows["status"].append("partial" if status == "unknown" and account in found_in[name] else status)
             rows["reason"].append("; ".join(dict.fromkeys(reason for _, reason in mine if reason)))
     return schema.COVERAGE.conform(rows)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from copy import copy
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.checks import coverage as needs
-from iamframe.checks.findings import command, found, json_text
+from iamframe.checks.findings import Found, command, findings, json_text
 from iamframe.checks.registry import check
 from iamframe.checks.tag_policy import RequiredTag
 from iamframe.inventory.arrow import (
@@ -27,7 +25,7 @@ from iamframe.inventory.arrow import (
     lookup,
     shell_quoted,
 )
-from iamframe.knowledge.names import canonical_key, spell_out, variant_kinds
+from iamframe.knowledge.names import canonical_key, variant_kinds
 
 _ON_PROFILE = "aws iam tag-instance-profile --instance-profile-name="
 _ON_ROLE = "aws iam tag-role --role-name="
@@ -47,8 +45,11 @@ def _own(tags: pd.DataFrame) -> pd.DataFrame:
     return tags[~tags["is_aws_reserved"]]
 
 
-def _copied(tags: pd.DataFrame, arns: Texts, to_roles: bool = False) -> pa.Array:
-    """Return the tags of each resource as JSON, missing where it has none; to roles, those that a role can hold."""
+def _copied(tags: pd.DataFrame, arns: Texts, to_roles: bool = False) -> tuple[pa.Array, Positions]:
+    """Return the tags of each resource as JSON, missing where it has none, and how many it has.
+
+    To roles, those that a role can hold.
+    """
     mine = _own(tags[is_in(tags["resource_arn"], as_arrow(arns))])
     if to_roles:
         # Of a key that a profile spells in two ways nobody can say which one is meant, and IAM refuses both.
@@ -59,11 +60,20 @@ def _copied(tags: pd.DataFrame, arns: Texts, to_roles: bool = False) -> pa.Array
     joined = join_by_group(owner[order], parts, len(arns), ",")
     first = index_in(as_arrow(arns), as_arrow(arns))
     joined = lookup(joined, first)
-    return pc.if_else(pc.equal(joined, ""), pa.scalar(None, pa.string()), joined)
+    counts = np.bincount(owner[owner >= 0], minlength=len(arns))[first] if len(arns) else first
+    return pc.if_else(pc.equal(joined, ""), pa.scalar(None, pa.string()), joined), counts
 
 
-@check(severity="medium", needs=[needs.profile_tags], about="profile", alone=True, remedy="any tag")
-def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> pd.DataFrame:
+@check(
+    severity="medium",
+    needs=[needs.profile_tags],
+    detail={"by": "_role", "tagged": "has no tags; its role {related_name} has", "other": "has no tags"},
+    remediation="Tag the profile as its role is tagged.",
+    about="profile",
+    alone=True,
+    remedy="any tag",
+)
+def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
     """Instance profiles without tags.
 
     The IAM console neither shows nor sets tags of a profile, and CloudFormation cannot tag one at all, so that they
@@ -72,21 +82,16 @@ def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> pd.DataFrame:
     """
     profiles = pairs[pairs["profile_tags_known"]].drop_duplicates("profile_arn")
     bare = profiles[~is_in(profiles["profile_arn"], _own(tags)["resource_arn"])]
-    copied = _copied(tags, bare["role_arn"].fillna(""))
+    copied, counts = _copied(tags, bare["role_arn"].fillna(""))
     names = as_arrow(bare["profile_name"])
-    detail = pc.if_else(
-        copied.is_valid(),
-        concat("has no tags; its role ", pc.fill_null(as_arrow(bare["role_name"]), ""), " has"),
-        "has no tags",
-    )
-    return found(
+    return findings(
         bare,
         "profile_arn",
-        None,
-        detail,
-        maker=bare["maker"],
-        maker_basis=bare["maker_basis"],
+        related_name=bare["role_name"],
+        related_tag_count=counts,
+        _role=pc.if_else(copied.is_valid(), "tagged", "untagged"),
         expected=bare["untagged_expected"],
+        next_step_changes=copied.is_valid(),
         next_step=pc.coalesce(
             _tagging(_ON_PROFILE, names, copied),
             command("iam list-instance-profile-tags", "instance-profile-name", names),
@@ -94,8 +99,16 @@ def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-@check(severity="medium", needs=[needs.role_tags], about="role", alone=True, remedy="any tag")
-def untagged_roles(roles: pd.DataFrame, links: pd.DataFrame, tags: pd.DataFrame) -> pd.DataFrame:
+@check(
+    severity="medium",
+    needs=[needs.role_tags],
+    detail={"by": "_profile", "tagged": "has no tags; its profile has", "other": "has no tags"},
+    remediation="Tag the role, as its profile is tagged where that has tags.",
+    about="role",
+    alone=True,
+    remedy="any tag",
+)
+def untagged_roles(roles: pd.DataFrame, links: pd.DataFrame, tags: pd.DataFrame) -> Found:
     """Roles without tags.
 
     Roles that AWS manages (service-linked, or made by IAM Identity Center, which cannot be tagged) are left out. Where
@@ -103,13 +116,14 @@ def untagged_roles(roles: pd.DataFrame, links: pd.DataFrame, tags: pd.DataFrame)
     """
     bare = roles[roles["tags_known"] & ~roles["is_aws_managed"] & ~is_in(roles["role_arn"], _own(tags)["resource_arn"])]
     profile = lookup(links["profile_arn"], index_in(bare["role_arn"], links["role_arn"]))
-    copied = _copied(tags, pc.fill_null(profile, ""), to_roles=True)
+    copied, counts = _copied(tags, pc.fill_null(profile, ""), to_roles=True)
     names = as_arrow(bare["role_name"])
-    return found(
+    return findings(
         bare,
         "role_arn",
-        None,
-        pc.if_else(copied.is_valid(), "has no tags; its profile has", "has no tags"),
+        related_tag_count=counts,
+        _profile=pc.if_else(copied.is_valid(), "tagged", "untagged"),
+        next_step_changes=copied.is_valid(),
         next_step=pc.coalesce(_tagging(_ON_ROLE, names, copied), command("iam list-role-tags", "role-name", names)),
     )
 
@@ -152,14 +166,31 @@ class _Side:
         return result
 
 
-@check(severity="medium", needs=[needs.links, needs.tags_of_both], about="link", alone=True, remedy="same tags")
-def tag_differences(pairs: pd.DataFrame, tags: pd.DataFrame) -> pd.DataFrame:
-    """Links whose role and profile disagree on their tags.
+@check(
+    severity="medium",
+    needs=[needs.links, needs.tags_of_both],
+    detail={
+        "by": "_text",
+        "missing_on_profile": "{tag_key} is missing on the profile",
+        "missing_on_role": "{tag_key} is missing on the role",
+        "value": "{tag_key} is {role_value:value} on the role and {profile_value:value} on the profile",
+        "key_case": "{tag_key} on the role is {profile_key} on the profile (only the case differs)",
+        "other": "{tag_key} is {role_value:value} on the role and {profile_key} is {profile_value:value} on the "
+        "profile, keys that differ by case",
+    },
+    remediation="Give both sides the same tags: the role's value, unless somebody knows better.",
+    about="link",
+    alone=True,
+    remedy="same tags",
+)
+def tag_differences(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
+    """Profile and role tags differ.
 
     Cost reports, inventories and tag-based permissions look at one side or the other, and then answer differently. Keys
     that AWS reserves do not count. A role's keys are unique without case, a profile's with case (IAM User Guide,
-    "Tags for IAM resources"), so that keys that differ in case alone are said to. The command puts on the profile what
-    the role has; where only the profile has more, it puts that on the role.
+    "Tags for IAM resources"), so that keys that differ in case alone are said to. A side without any tags is
+    untagged, not different. The command puts on the profile what the role has; where only the profile has more, it puts
+    that on the role.
     """
     both = pairs[
         pairs["relation"].notna() & pairs["profile_tags_known"] & pairs["role_tags_known"] & ~pairs["is_aws_managed"]
@@ -175,6 +206,8 @@ def tag_differences(pairs: pd.DataFrame, tags: pd.DataFrame) -> pd.DataFrame:
         "value": value.dictionary_encode().indices.cast(pa.int64()),
     }
     role, profile = (_Side(both, tags, arn, codes) for arn in ("role_arn", "profile_arn"))
+    is_tagged = np.isin(np.arange(len(both)), role.link) & np.isin(np.arange(len(both)), profile.link)
+    role, profile = (side.only(is_tagged[side.link]) for side in (role, profile))
     at, back = role.at(profile, "key"), profile.at(role, "key")
     differs = (at >= 0) & (role.value != profile.value[at]) if len(profile.value) else np.zeros(len(at), dtype=bool)
     other = profile.row[at[differs]]
@@ -190,145 +223,133 @@ def tag_differences(pairs: pd.DataFrame, tags: pd.DataFrame) -> pd.DataFrame:
     alone = np.bincount(first, minlength=1)[first] == 1
     kinds = (
         changed,
-        _Rows("case", of_role.link[cased >= 0], of_role.row[cased >= 0], of_profile.row[cased[cased >= 0]]),
-        _Rows("case", of_profile.link[others], role.row[again[others]], of_profile.row[others]),
-        _Rows("profile", of_role.link[cased < 0], of_role.row[cased < 0], None),
-        _Rows("role", lacking.link[alone], lacking.row[alone], None),
-        _Rows("role, twice", lacking.link[~alone], lacking.row[~alone], None),
+        _Rows("key_case", of_role.link[cased >= 0], of_role.row[cased >= 0], of_profile.row[cased[cased >= 0]]),
+        _Rows("key_case", of_profile.link[others], role.row[again[others]], of_profile.row[others]),
+        _Rows("missing_on_profile", of_role.link[cased < 0], of_role.row[cased < 0], None),
+        _Rows("missing_on_role", lacking.link[alone], None, lacking.row[alone]),
+        _Rows("missing_on_role, twice", lacking.link[~alone], None, lacking.row[~alone]),
     )
     return _differing(both, key, value, kinds)
 
 
 class _Rows:
-    def __init__(self, kind: str, link: Positions, row: Positions, other: Positions | None) -> None:
-        self.kind, self.link, self.row, self.other = kind, link, row, other
+    """Differences of one kind: the link of each, and the rows of `tags` that its role and its profile have."""
+
+    def __init__(self, kind: str, link: Positions, role: Positions | None, profile: Positions | None) -> None:
+        none = np.full(len(link), -1)
+        self.kind, self.link = kind, link
+        self.role, self.profile = (none if row is None else row for row in (role, profile))
 
 
-def _differing(both: pd.DataFrame, key: pa.Array, value: pa.Array, kinds: tuple[_Rows, ...]) -> pd.DataFrame:
-    sentences = pa.concat_arrays([_sentences(rows, key, value) for rows in kinds])
+def _differing(both: pd.DataFrame, key: pa.Array, value: pa.Array, kinds: tuple[_Rows, ...]) -> Found:
     link = np.concatenate([rows.link for rows in kinds])
     order = np.argsort(link, kind="stable")
-    detail = join_by_group(link[order], sentences.take(pa.array(order)), len(both), "; ")
-    to_profile = _joined_tags(both, key, value, [rows for rows in kinds if rows.kind in ("value", "profile")])
-    to_role = _joined_tags(both, key, value, [rows for rows in kinds if rows.kind == "role"])
+    role, profile = (np.concatenate([getattr(rows, side) for rows in kinds])[order] for side in ("role", "profile"))
+    kind = np.repeat([rows.kind.partition(",")[0] for rows in kinds], [len(rows.link) for rows in kinds])[order]
+    differing, finding = np.unique(link[order], return_inverse=True)
+    links = both.iloc[differing].reset_index(drop=True)
+    values = {"role_value": lookup(value, role), "profile_value": lookup(value, profile)}
+    same = np.asarray(pc.fill_null(pc.equal(*values.values()), False))
+    facts = {
+        "finding": finding,
+        "tag_key": pc.coalesce(lookup(key, role), lookup(key, profile)).to_pandas(),
+        "profile_key": lookup(key, profile).to_pandas(),
+        "profile_value": values["profile_value"].to_pandas(),
+        "role_value": values["role_value"].to_pandas(),
+        "kind": kind,
+        "_text": np.where((kind == "key_case") & ~same, "other", kind),
+    }
+    to_profile, to_role = (
+        _joined_tags(len(both), key, value, [(rows.link, getattr(rows, side)) for rows in kinds if rows.kind in of])
+        for of, side in ((("value", "missing_on_profile"), "role"), (("missing_on_role",), "profile"))
+    )
+    chosen = pa.array(differing)
     step = pc.coalesce(
-        _tagging(_ON_PROFILE, as_arrow(both["profile_name"]), to_profile),
-        _tagging(_ON_ROLE, as_arrow(both["role_name"]), to_role),
-        command("iam list-instance-profile-tags", "instance-profile-name", both["profile_name"]),
+        _tagging(_ON_PROFILE, as_arrow(links["profile_name"]), to_profile.take(chosen)),
+        _tagging(_ON_ROLE, as_arrow(links["role_name"]), to_role.take(chosen)),
+        command("iam list-instance-profile-tags", "instance-profile-name", links["profile_name"]),
     )
-    some = np.unique(link)
-    found_in = both.iloc[some]
-    return found(
-        found_in,
-        "profile_arn",
-        "role_arn",
-        detail.take(pa.array(some)),
-        maker=found_in["maker"],
-        maker_basis=found_in["maker_basis"],
-        expected=found_in["untagged_expected"] & (found_in["profile_tags"] == ""),
-        next_step=step.take(pa.array(some)),
-    )
+    changes = pc.or_(to_profile.take(chosen).is_valid(), to_role.take(chosen).is_valid())
+    given = {"next_step": step, "next_step_changes": changes}
+    return findings(links, "profile_arn", "role_arn", facts=pd.DataFrame(facts), **given)
 
 
-def _sentences(rows: _Rows, key: pa.Array, value: pa.Array) -> pa.Array:
-    """Return how each tag of one kind differs between role and profile."""
-    keys, values = (array.take(pa.array(rows.row)) for array in (key, value))
-    shown_value = _or_empty(values)
-    if rows.kind == "profile":
-        return concat(keys, " is missing on the profile")
-    if rows.other is None:
-        return concat(keys, " is missing on the role")
-    other_keys, other_values = (array.take(pa.array(rows.other)) for array in (key, value))
-    other_shown = _or_empty(other_values)
-    if rows.kind == "value":
-        return concat(keys, " is ", shown_value, " on the role and ", other_shown, " on the profile")
-    same = concat(keys, " on the role is ", other_keys, " on the profile (only the case differs)")
-    on_role = concat(keys, " is ", shown_value, " on the role and ")
-    on_profile = concat(other_keys, " is ", other_shown, " on the profile, keys that differ by case")
-    return pc.if_else(pc.equal(values, other_values), same, concat(on_role, on_profile))
-
-
-def _or_empty(values: pa.Array) -> pa.Array:
-    return pc.if_else(pc.equal(values, ""), "empty", values)
-
-
-def _joined_tags(both: pd.DataFrame, key: pa.Array, value: pa.Array, kinds: list[_Rows]) -> pa.Array:
-    link = np.concatenate([rows.link for rows in kinds])
-    row = np.concatenate([rows.row for rows in kinds])
+def _joined_tags(size: int, key: pa.Array, value: pa.Array, kinds: list[tuple[Positions, Positions]]) -> pa.Array:
+    """Return tags of each link as JSON, missing where it has none: their link and their row, by kind."""
+    link, row = (np.concatenate(parts) for parts in zip(*kinds, strict=True))
     order = np.argsort(link, kind="stable")
     chosen = pa.array(row[order])
-    joined = join_by_group(link[order], _json_tags(key.take(chosen), value.take(chosen)), len(both), ",")
+    joined = join_by_group(link[order], _json_tags(key.take(chosen), value.take(chosen)), size, ",")
     return pc.if_else(pc.equal(joined, ""), pa.scalar(None, pa.string()), joined)
 
 
-@check(severity="medium", needs=[needs.tag_policy, needs.any_tags], alone=True, remedy="required tags")
+@check(
+    severity="medium",
+    needs=[needs.tag_policy, needs.any_tags],
+    detail={"by": "problem", "missing": "{tag_key} is missing", "other": "{tag_key} is {tag_value}, not {_wanted}"},
+    remediation="Set the tags that the policy demands.",
+    alone=True,
+    remedy="required tags",
+)
 def missing_required_tags(
     roles: pd.DataFrame, profiles: pd.DataFrame, tags: pd.DataFrame, *, required: tuple[RequiredTag, ...] = ()
 ) -> pd.DataFrame:
-    """Roles and profiles without the keys or values that the tag policy demands.
+    """Roles and profiles missing required tags.
 
     Keys are compared as stored, since cost allocation and tag policies do so. Roles that AWS manages are left out.
     """
-    sides = []
-    for kind, frame, arn, name in (
-        ("role", roles[roles["tags_known"] & ~roles["is_aws_managed"]], "role_arn", "role_name"),
-        ("instance-profile", profiles[profiles["tags_known"]], "profile_arn", "profile_name"),
+    parts = []
+    for kind, frame, side in (
+        ("role", roles[roles["tags_known"] & ~roles["is_aws_managed"]], "role"),
+        ("instance-profile", profiles[profiles["tags_known"]], "profile"),
     ):
-        said, where = [], []
         for rule in (rule for rule in required if kind in rule.on):
             mine = tags[tags["tag_key"] == rule.key]
-            at = index_in(frame[arn], mine["resource_arn"])
-            value = lookup(mine["tag_value"], at)
-            allowed = pa.array(
-                [v for v in pc.unique(value).to_pylist() if v is not None and rule.allows(v)], pa.string()
-            )
-            bad = ~is_in(value, allowed)
-            chosen = value.filter(pa.array(bad))
-            said.append(
-                pc.coalesce(
-                    concat(f"{rule.key} is ", chosen, f", not {rule.wanted}"), pa.scalar(f"{rule.key} is missing")
-                )
-            )
-            where.append(np.flatnonzero(bad))
-        if not where:
-            continue
-        row = np.concatenate(where)
-        order = np.argsort(row, kind="stable")
-        detail = join_by_group(row[order], pa.concat_arrays(said).take(pa.array(order)), len(frame), "; ")
-        some = np.unique(row)
-        rows = frame.iloc[some]
-        verb = "iam list-role-tags" if kind == "role" else "iam list-instance-profile-tags"
-        option = "role-name" if kind == "role" else "instance-profile-name"
-        sides.append(found(rows, arn, None, detail.take(pa.array(some)), next_step=command(verb, option, rows[name])))
-    return pd.concat(sides, ignore_index=True) if sides else pd.DataFrame()
+            value = lookup(mine["tag_value"], index_in(frame[f"{side}_arn"], mine["resource_arn"]))
+            allowed = [v for v in pc.unique(value).to_pylist() if v is not None and rule.allows(v)]
+            bad = ~is_in(value, pa.array(allowed, pa.string()))
+            rows, value = frame[bad], value.filter(pa.array(bad)).to_pandas()
+            found = {
+                "account_id": rows["account_id"].array,
+                "resource_type": kind,
+                "resource_name": rows[f"{side}_name"].array,
+                "resource_arn": rows[f"{side}_arn"].array,
+                "next_step": command(f"iam list-{kind}-tags", f"{kind}-name", rows[f"{side}_name"]).to_pandas(),
+                "tag_key": rule.key,
+                "tag_value": value,
+                "problem": np.where(value.isna(), "missing", "value"),
+                "_wanted": rule.wanted,
+            }
+            parts.append(pd.DataFrame(found, index=pd.RangeIndex(len(rows))))
+    columns = ("resource_arn", "tag_key", "tag_value", "problem")
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({name: [] for name in columns}, dtype="str")
 
 
-@check(severity="low", needs=[needs.any_tags])
+@check(
+    severity="low",
+    needs=[needs.any_tags],
+    detail="differ by {_differ:words}: [{tag_key:spelled} ({resources})]",
+    remediation="Choose one spelling, and tag the resources that carry another one again.",
+)
 def tag_key_variants(tags: pd.DataFrame, roles: pd.DataFrame) -> pd.DataFrame:
-    """Tag keys of one account that read alike and are not the same.
+    """Tag keys that only look the same.
 
     They differ by case, space, width, separator, or a letter of another script that looks alike, so that a filter on
     one of them misses the others. What the eye may miss is spelled out behind the key.
     """
     managed = roles["role_arn"][roles["is_aws_managed"]]
     own = _own(tags)
-    counts = own[~is_in(own["resource_arn"], managed)].groupby(["account_id", "tag_key"], sort=True).size()
-    canonical = {key: canonical_key(key) for key in counts.index.get_level_values("tag_key").unique()}
-    groups: dict[tuple[str, str], list[tuple[str, int]]] = defaultdict(list)
-    for account, key, count in counts.rename("count").reset_index().itertuples(index=False, name=None):
-        groups[account, canonical[key]].append((key, int(count)))
-    rows: list[dict[str, Any]] = []
-    for (account, _), keys in groups.items():
-        if len(keys) > 1:
-            spelled = ", ".join(
-                f"{spell_out(key)} ({count})" for key, count in sorted(keys, key=lambda k: (-k[1], k[0]))
-            )
-            kinds = " and ".join(variant_kinds([key for key, _ in keys]))
-            most = max(keys, key=lambda k: k[1])[0]
-            rows.append({"account_id": account, "resource_name": most, "detail": f"differ by {kinds}: {spelled}"})
-    frame = pd.DataFrame(rows, columns=["account_id", "resource_name", "detail"]).astype("str")
-    return frame.assign(
-        resource_arn=pd.Series(np.nan, index=frame.index, dtype="str"),
-        related_arn=pd.Series(np.nan, index=frame.index, dtype="str"),
+    own = own[~is_in(own["resource_arn"], managed)]
+    keys = own.groupby(["account_id", "tag_key"], sort=True).size().rename("resources").reset_index()
+    canonical = {key: canonical_key(key) for key in keys["tag_key"].unique()}
+    keys["_key"] = keys["tag_key"].map(canonical).astype("str")
+    keys = keys[keys.duplicated(["account_id", "_key"], keep=False)]
+    keys = keys.sort_values(["account_id", "_key", "resources", "tag_key"], ascending=[True, True, False, True])
+    groups = keys.groupby(["account_id", "_key"], sort=False)["tag_key"]
+    kinds = {name: " ".join(variant_kinds(list(alike))) for name, alike in groups}
+    return keys.assign(
+        resource_arn=pd.Series(np.nan, index=keys.index, dtype="str"),
         resource_type="tag key",
+        resource_name=groups.transform("first"),
+        _differ=[kinds[name] for name in zip(keys["account_id"], keys["_key"], strict=True)],
     )

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.checks import coverage as needs
-from iamframe.checks.findings import command, found
+from iamframe.checks.findings import Found, command, findings
 from iamframe.checks.registry import check
-from iamframe.inventory.arrow import as_arrow, concat, index_in, lookup
+from iamframe.inventory.arrow import as_arrow, index_in, lookup
 from iamframe.knowledge.trust import read_trust
 
 
-@check(severity="high", needs=[needs.links, needs.linked_trust], about="link", alone=True)
-def profiles_without_ec2_trust(pairs: pd.DataFrame, roles: pd.DataFrame) -> pd.DataFrame:
-    """Profiles whose role does not let EC2 assume it.
+@check(
+    severity="high",
+    needs=[needs.links, needs.linked_trust],
+    detail={
+        "by": "_trust",
+        "none": "role {related_name} trusts no service, not EC2",
+        "elsewhere": "role {related_name} trusts {trusted_services}, which is not EC2 in partition {_partition}",
+        "other": "role {related_name} trusts {trusted_services}, not EC2",
+    },
+    remediation="Let ec2.amazonaws.com assume the role in its trust policy, or put another role into the profile.",
+    about="link",
+    alone=True,
+)
+def profiles_without_ec2_trust(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
+    """Profiles whose role EC2 cannot assume.
 
     AWS accepts any role in a profile; an instance with this one starts and gets no credentials
     (`AssumeRoleUnauthorizedAccess`; IAM User Guide, "Troubleshoot IAM and Amazon EC2"). Roles that let EC2 in under a
@@ -23,25 +36,30 @@ def profiles_without_ec2_trust(pairs: pd.DataFrame, roles: pd.DataFrame) -> pd.D
     """
     closed = pairs[pairs["relation"].notna() & (pairs["trusts_ec2"] == "no")]
     services = lookup(roles["trusted_services"], index_in(closed["role_arn"], roles["role_arn"]))
-    services = pc.fill_null(services, "no service")
     # A name that EC2 has in another partition looks right.
     partition = pc.struct_field(pc.extract_regex(as_arrow(closed["profile_arn"]), r"^arn:(?P<name>[^:]+):"), "name")
-    elsewhere = concat(", which is not EC2 in partition ", pc.fill_null(partition, "aws"))
-    but = pc.if_else(pc.match_substring_regex(services, r"(^| )ec2\."), elsewhere, ", not EC2")
-    return found(
+    looks_right = pc.match_substring_regex(services, r"(^| )ec2\.")
+    return findings(
         closed,
         "profile_arn",
         "role_arn",
-        concat("role ", as_arrow(closed["role_name"]), " trusts ", services, but),
-        maker=closed["maker"],
-        maker_basis=closed["maker_basis"],
+        trusted_services=services,
+        _trust=pc.fill_null(pc.if_else(looks_right, "elsewhere", "other"), "none"),
+        _partition=pc.fill_null(partition, "aws"),
         next_step=command("iam get-role", "role-name", closed["role_name"]),
     )
 
 
-@check(severity="medium", needs=[needs.all_roles, needs.trust], about="role", alone=True)
-def deleted_trust_principals(roles: pd.DataFrame) -> pd.DataFrame:
-    """Roles whose trust policy names a deleted role or user.
+@check(
+    severity="medium",
+    needs=[needs.all_roles, needs.trust],
+    detail="trusts the deleted [{principal_id}]",
+    remediation="Take the deleted principals out of the trust policy.",
+    about="role",
+    alone=True,
+)
+def deleted_trust_principals(roles: pd.DataFrame) -> Found:
+    """Roles that trust a deleted role or user.
 
     When a role or user that a trust policy names is deleted, the policy shows its unique id instead (`AROA…`, `AIDA…`;
     IAM User Guide, "AWS JSON policy elements: Principal"). A new one of the same name is not let in.
@@ -51,11 +69,9 @@ def deleted_trust_principals(roles: pd.DataFrame) -> pd.DataFrame:
     named = pa.array([read_trust(policy.encode()).deleted for policy in distinct.to_pylist()], pa.string())
     deleted = lookup(named, index_in(policies, distinct))
     rows = roles[deleted.is_valid().to_pandas().to_numpy(bool)]
-    names = deleted.drop_null()
-    return found(
-        rows,
-        "role_arn",
-        None,
-        concat("trusts the deleted ", pc.replace_substring(names, " ", ", ")),
-        next_step=command("iam get-role", "role-name", rows["role_name"]),
+    each = pc.split_pattern(deleted.drop_null(), " ")
+    facts = pd.DataFrame(
+        {"finding": np.asarray(pc.list_parent_indices(each)), "principal_id": pc.list_flatten(each).to_pandas()}
     )
+    step = command("iam get-role", "role-name", rows["role_name"])
+    return findings(rows, "role_arn", facts=facts, next_step=step)

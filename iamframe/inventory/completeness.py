@@ -36,7 +36,8 @@ def completeness(inventory: Inventory) -> pd.DataFrame:
     """
     calls, accounts = inventory.calls, inventory.accounts["account_id"]
     complete = calls[calls["state"] == "complete"]
-    references = [scope.status() for scope in _scopes(inventory)]
+    scopes = list(_scopes(inventory))
+    references = [scope.status() for scope in scopes]
     return schema.LISTS.conform(
         {
             "account_id": accounts,
@@ -44,6 +45,8 @@ def completeness(inventory: Inventory) -> pd.DataFrame:
             "profiles_whole": is_in(accounts, complete["account_id"][complete["operation"] == PROFILE_LIST]),
             "references_status": [status for status, _ in references],
             "references_reason": [reason for _, reason in references],
+            "references_regions": [" ".join(scope.regions) for scope in scopes],
+            "references_not_read": [scope.not_read for scope in scopes],
         }
     )
 
@@ -65,6 +68,7 @@ class _Scope:
     refused: _Regions
     unread: str
     limit: str
+    not_read: str
 
     def status(self) -> tuple[str, str]:
         """Return `complete`, `partial` or `unknown`, and the reason."""
@@ -82,17 +86,19 @@ class _Scope:
             return "unknown", self.unread or "; ".join(regional)
         if self.is_live:
             return ("partial", self.limit) if self.limit else ("complete", "")
-        regions = ", ".join(self._regions())
+        regions = ", ".join(self.regions)
         where = f"in {regions}" if regions else "in regions that the files do not name"
         scope = f"references were read from files, {where}; whether other regions use a profile is not in them"
         return "partial", f"{scope}; {self.limit}" if self.limit else scope
 
-    def _regions(self) -> list[str]:
+    @property
+    def regions(self) -> list[str]:
+        """The regions whose references were collected."""
         return sorted(self.complete.keys() - {UNKNOWN_REGION})
 
     def _missing_in_regions(self, everywhere: list[str]) -> list[str]:
         """Return, by region, the core operations missing there, except those that are missing everywhere."""
-        regions = self._regions()
+        regions = self.regions
         # A file without a region counts for the region that the other files name; if they name several, for none.
         anywhere = self.complete.get(UNKNOWN_REGION, set()) if len(regions) < 2 else set()
         missing: dict[str, list[str]] = defaultdict(list)
@@ -124,6 +130,7 @@ def _scopes(inventory: Inventory) -> Iterable[_Scope]:
     limiting = (gaps["reason"] == "not_asked") | ~is_in(gaps["operation"], (*CORE, *FLEETS)) | other_versions
     all_not_in_file = not_in_file & (gaps["subject"] == ALL)
     unread, limit = _details(gaps[~limiting & ~all_not_in_file]), _details(gaps[limiting & ~all_not_in_file])
+    not_read = {account: set(operations) for account, operations in gaps.groupby("account_id")["operation"]}
     for account in inventory.accounts["account_id"]:
         yield _Scope(
             account in live,
@@ -132,6 +139,7 @@ def _scopes(inventory: Inventory) -> Iterable[_Scope]:
             refused.get(account, {}),
             unread.get(account, ""),
             limit.get(account, ""),
+            " ".join(sorted(not_read.get(account, ()))),
         )
 
 

@@ -9,8 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from iamframe.knowledge.names import spell_out
-from iamframe.messages.text import escape_controls, pluralize
+from iamframe.messages.text import escape_controls, pluralize, spell_out
 
 # JupyterLab renders text between two `$`, as in the command `'$Latest' '$Default'`, as a formula, except in elements of
 # these classes.

@@ -81,28 +81,38 @@ def write_into(folder: Path, write: Callable[[Path], None], going: Iterable[str]
 
 def move_in(aside: Path, folder: Path, going: Iterable[str] = ()) -> None:
     """Move finished files into a folder and the files `going` out of it; if one cannot be moved, restore the folder."""
+    files = sorted(path.relative_to(aside) for path in aside.rglob("*") if path.is_file())
     old = Path(tempfile.mkdtemp(dir=aside))
-    files = sorted(path for path in aside.iterdir() if path.is_file())
     moved: list[Path] = []
+    made: list[Path] = []
     try:
         for file in files:
-            place = folder / file.name
+            place = folder / file
             if place.is_dir():
-                raise IsADirectoryError(errno.EISDIR, f"{file.name} is a folder there", str(place))
+                raise IsADirectoryError(errno.EISDIR, f"{file} is a folder there", str(place))
+            (old / file).parent.mkdir(parents=True, exist_ok=True)
+            if not place.parent.is_dir():
+                place.parent.mkdir()
+                made.append(place.parent)
             if place.exists():
-                shutil.copy2(place, old / file.name)
-            file.replace(place)
-            moved.append(place)
-        for name in going:
-            place = folder / name
-            if place.is_file() or place.is_symlink():
-                place.replace(old / name)
-                moved.append(place)
+                shutil.copy2(place, old / file)
+            (aside / file).replace(place)
+            moved.append(file)
+        for file in map(Path, going):
+            if (folder / file).is_file() or (folder / file).is_symlink():
+                (old / file).parent.mkdir(parents=True, exist_ok=True)
+                (folder / file).replace(old / file)
+                moved.append(file)
     except OSError:
-        for place in moved:
-            kept = old / place.name
-            if kept.exists() or kept.is_symlink():
-                kept.replace(place)
-            else:
-                place.unlink()
+        for file in moved:
+            _put_back(old / file, folder / file)
+        for place in made:
+            place.rmdir()
         raise
+
+
+def _put_back(kept: Path, place: Path) -> None:
+    if kept.exists() or kept.is_symlink():
+        kept.replace(place)
+    else:
+        place.unlink()

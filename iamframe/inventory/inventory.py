@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+import iamframe
 from iamframe.inventory import display, schema
 from iamframe.inventory.linking import LinkedRows
 from iamframe.inventory.snapshot import write_snapshot
@@ -19,7 +22,7 @@ _ACCOUNTS_SHOWN = 10
 
 
 @schema.shows(*schema.FRAMES.values())
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Inventory:
     """The roles and instance profiles of one account or many, as linked DataFrames.
 
@@ -37,14 +40,20 @@ class Inventory:
     calls: pd.DataFrame
     events: pd.DataFrame = field(default_factory=schema.EVENTS.empty)
     sources: tuple[str, ...] = ()
-    _linked: LinkedRows | None = field(default=None, init=False, repr=False, compare=False)
 
-    @property
+    @cached_property
     def linked_rows(self) -> LinkedRows:
         """The rows of roles and profiles that links, tags and references belong to, found once per inventory."""
-        if self._linked is None:
-            object.__setattr__(self, "_linked", LinkedRows(self.frames))
-        return self._linked  # type: ignore[return-value]
+        return LinkedRows(self.frames)
+
+    @cached_property
+    def pairs(self) -> pd.DataFrame:
+        """Roles and profiles side by side: `iamframe.pairs(inventory)`."""
+        return iamframe.pairs(self)
+
+    def explain(self, name: str, **given: Any) -> Any:
+        """Return everything known of a role or profile: `iamframe.explain(inventory, name)`."""
+        return iamframe.explain(self, name, **given)
 
     @property
     def frames(self) -> dict[str, pd.DataFrame]:

@@ -222,6 +222,8 @@ LISTS = Frame("lists", "account", ("account_id",)).with_columns(
     flag("profiles_whole", "whether all instance profiles of the account were read"),
     text("references_status", "complete, partial, unknown: whether what refers to profiles was read"),
     text("references_reason", "what of it was not read"),
+    text("references_regions", "regions whose references were read, space-joined"),
+    text("references_not_read", "operations on references that were not read, space-joined"),
 )
 
 LIVES = Frame(
@@ -254,13 +256,18 @@ VIEWS: dict[str, Frame] = {frame.name: frame for frame in (PAIRS, TAG_COVERAGE, 
 FINDINGS = Frame(
     "findings", "resource and related resource that a check found", ("check", "resource_arn", "related_arn")
 ).with_columns(
+    text("finding_id", "short hash of check, account, resource and related resource: the same in each run"),
     text("check", "name of the check"),
     text("severity", "high, medium, low, or info (expected)"),
     text("certainty", "certain, in scope (of the regions read), maybe"),
     _ACCOUNT,
+    text("account_name?", "its name"),
+    text("owner?", "value of the owner tag of the resource, else of its role"),
+    flag("owner_known", "whether those tags were read, so that no owner means that there is none"),
     text("resource_type?", "role, instance-profile, account, or the consumer's type"),
     text("resource_name?", "its name"),
     text("resource_arn?", "its ARN; of a link, the profile's"),
+    text("related_name?", "name of the other side"),
     text("related_arn?", "the other side; of a link, the role"),
     text("relation?", "how two names differ: case, affix, generated, different"),
     text("maker?", "service or tool that created it, as far as names, paths and tags tell"),
@@ -269,6 +276,7 @@ FINDINGS = Frame(
     text("accepted?", "reason why the policy file accepts it"),
     text("detail", "what was found, in words"),
     text("next_step?", "the next command to type, quoted for a POSIX shell"),
+    flag("next_step_changes", "whether that command changes anything"),
 )
 
 FINDINGS_BY_OWNER = Frame("findings_by_owner", "owner, and state without one", ("owner", "state")).with_columns(

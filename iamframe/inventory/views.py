@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -30,6 +29,7 @@ from iamframe.knowledge.names import relation
 from iamframe.knowledge.operations import ALL, ROLE_LINKS, actions_of, policy_of
 
 _NO_TEXT = pa.scalar(None, pa.string())
+_PARTS = ("path", "name")
 
 
 @schema.shows(schema.PAIRS)
@@ -119,7 +119,7 @@ def _made(columns: Mapping[str, Any], makers: list[Maker], tag: pa.Array) -> dic
 
     def first_fitting(sides: str, among: Bools) -> Positions:
         rows = np.flatnonzero(among)
-        names = [f"{side}_{part}" for side in _sides(sides) for part in ("path", "name")]
+        names = [f"{side}_{part}" for side in _sides(sides) for part in _PARTS]
         found = np.full(len(among), -1)
         found[rows] = first_maker(makers, {n: pc.fill_null(columns[n].take(pa.array(rows)), "") for n in names}, sides)
         return found
@@ -227,25 +227,22 @@ def first_maker(makers: Iterable[Maker], columns: Mapping[str, Any], sides: str)
     `profile` or `both`. With `both`, the two sides must agree (`pair`); one side alone gives a `guess`.
     """
     chosen = _sides(sides)
-    if sides == "both":
-        candidates = {at: one for at, one in enumerate(makers) if one.profile and not one.is_guess}
-    else:
-        candidates = {at: one for at, one in enumerate(makers) if one.tells(sides)}
-    of_side = [concat(columns[f"{side}_path"], "\n", columns[f"{side}_name"]) for side in chosen]
-    found = np.full(len(of_side[0]), -1)
-    if not candidates or not len(found):
+    forms = {
+        at: maker.form(chosen)
+        for at, maker in enumerate(makers)
+        if (maker.profile and not maker.is_guess if sides == "both" else maker.tells(sides))
+    }
+    text = pc.binary_join_element_wise(*(columns[f"{side}_{part}"] for side in chosen for part in _PARTS), "\n")
+    found = np.full(len(text), -1)
+    if not forms or not len(found):
         return found
-    text = pc.binary_join_element_wise(*of_side, "\n")
-    patterns = {at: "\n".join(one.pattern(side) for side in chosen) for at, one in candidates.items()}
-    # Most rows fit no maker, and most of the others only one: all patterns are tried at once first.
-    rows = _fitting(text, "|".join(patterns.values()), np.arange(len(found)))
-    for at, maker in candidates.items():
-        fitting = _fitting(text, patterns[at], rows)
-        if maker.compares and len(fitting):
-            # Arrow's expressions have no back-references, so the two sides are compared here.
-            rows_of_side = [side.take(pa.array(fitting)).to_pylist() for side in of_side]
-            agree = maker.fits if sides == "both" else partial(maker.suggests, sides)
-            fitting = fitting[np.fromiter(map(agree, *rows_of_side), dtype=bool, count=len(fitting))]
+    # Most rows fit no maker, and most of the others only one: all forms are tried at once first.
+    rows = _fitting(text, "|".join(form.plain for form in forms.values()), np.arange(len(found)))
+    for at, form in forms.items():
+        fitting = _fitting(text, form.plain, rows)
+        if form.checked:
+            fits = map(form.fits, text.take(pa.array(fitting)).to_pylist())
+            fitting = fitting[np.fromiter(fits, dtype=bool, count=len(fitting))]
         found[fitting] = at
         rows = rows[found[rows] < 0]
     return found

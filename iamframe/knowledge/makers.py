@@ -7,15 +7,16 @@ expected.
 
 from __future__ import annotations
 
+import datetime as dt
 import re
-import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
 from fnmatch import fnmatchcase
-from functools import cache, lru_cache
-from importlib import resources
-from typing import Any, NamedTuple
+from functools import cache, cached_property, lru_cache
+from importlib.resources import files
+from typing import NamedTuple
+
+import msgspec
 
 from iamframe.knowledge.names import is_date, is_same_stem, turns
 
@@ -85,12 +86,12 @@ def _are_of_one_day(role: str, profile: str, _: str) -> bool:
     one, other = _counted_at(role), _counted_at(profile)
     if one is None or other is None or role == profile:
         return False
-    return one.date() == other.date() or abs(one - other) < timedelta(minutes=10)
+    return one.date() == other.date() or abs(one - other) < dt.timedelta(minutes=10)
 
 
-def _counted_at(counter: str) -> datetime | None:
+def _counted_at(counter: str) -> dt.datetime | None:
     try:
-        found = datetime.strptime(counter[:14], "%Y%m%d%H%M%S")  # noqa: DTZ007 - both are UTC
+        found = dt.datetime.strptime(counter[:14], "%Y%m%d%H%M%S")  # noqa: DTZ007 - both are UTC
     except ValueError:
         return None
     return found if 2010 <= found.year < 2100 else None
@@ -160,55 +161,75 @@ _TOKENS = {
     "{region}": _Token(r"[a-z]{2,4}(?:-[a-z]+)+-[0-9]"),
     "{time}": _Token(r"20[0-9]{6}T[0-9]{6}", _equal),
 }
-_TOKEN = re.compile(r"(\*|\{[a-z]+\}|\{[A-Za-z]*(?:\|[A-Za-z]+)+\})")
+_TOKEN = re.compile(r"(\*|\{[^{}]*\})")
 
 
 # Tokens that make a name unmistakable.
 _TELLING = {"{uuid}", "{random}", "{counter}", "{hash}", "{id}"}
 
 
-class _Side(NamedTuple):
-    """Expressions for path and name of one side, on a line each; `checked` are the tokens whose values are compared."""
+@dataclass(frozen=True)
+class Form:
+    """The form of path and name of one side or of both, role first, a line each.
+
+    `plain` is an expression for it. It has no back-references, which Arrow's expressions lack; `checked` are the tokens
+    whose values are looked at besides, each with its groups in `grouped`, one per side.
+    """
 
     plain: str
-    grouped: re.Pattern[str]
-    checked: dict[str, _Token]
+    grouped: str
+    checked: tuple[tuple[_Token, list[str]], ...]
+
+    def fits(self, text: str) -> bool:
+        """Return whether a text has this form, and whether both sides agree on the tokens that they share."""
+        found = self._grouped.fullmatch(text)
+        return found is not None and all(
+            token.agree(found[groups[0]], found[groups[1]], text.split("\n")[1])
+            if token.agree and len(groups) == 2
+            else not token.alone or token.alone(found[groups[0]])
+            for token, groups in self.checked
+        )
+
+    @cached_property
+    def _grouped(self) -> re.Pattern[str]:
+        # Most forms fit nothing that an account has, and are never compiled.
+        return re.compile(self.grouped)
 
 
 @lru_cache(maxsize=4096)
-def _side(*templates: str) -> _Side:
-    """Return the side that these templates describe."""
-    lines, checked = [], dict[str, _Token]()
-    for template in templates:
+def _form(*templates: str) -> Form:
+    """Return the form that these templates describe, of path and name of each side."""
+    lines, checked = [], dict[str, tuple[_Token, list[str]]]()
+    for line, template in enumerate(templates):
         plain = grouped = ""
         # Every second piece is a token.
         for place, piece in enumerate(_TOKEN.split(template)):
             name, token = _token(piece) if place % 2 else ("", _Token(re.escape(piece)))
             plain += token.text
-            if name in checked:
-                grouped += f"(?P={name})"
-            elif token.agree or token.alone:
-                checked[name] = token
-                grouped += f"(?P<{name}>{token.text})"
-            else:
+            group = f"{name}{line // 2}"
+            if not (token.agree or token.alone):
                 grouped += token.text
+            elif group in checked.setdefault(name, (token, []))[1]:
+                grouped += f"(?P={group})"
+            else:
+                checked[name][1].append(group)
+                grouped += f"(?P<{group}>{token.text})"
         lines.append((plain, grouped))
     all_plain, all_grouped = map("\n".join, zip(*lines, strict=True))
-    return _Side(all_plain, re.compile(all_grouped), checked)
+    return Form(all_plain, all_grouped, tuple(checked.values()))
 
 
 def _token(text: str) -> tuple[str, _Token]:
     """Return the name of a token in braces, and the text that fits it."""
     if "|" in text:
         # `{a|b}`: one of these texts, equal on both sides.
-        return "kind", _Token(f"(?:{text.strip('{}')})", _equal)
+        return "kind", _Token(f"(?:{'|'.join(map(re.escape, text[1:-1].split('|')))})", _equal)
     if text not in _TOKENS:
         raise ValueError(f"there is no {text}, only {', '.join(_TOKENS)}")
     return text.strip("{}"), _TOKENS[text]
 
 
-@dataclass(frozen=True, slots=True)
-class Maker:
+class Maker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One service or tool, with the names and paths that it gives, and whether they differ by its design.
 
     `is_guess`: users choose names of this form themselves, so a name is no proof.
@@ -226,56 +247,25 @@ class Maker:
     is_guess: bool = False
     note: str = ""
     source: str = ""
-    date: date | None = None
+    date: dt.date | None = None
 
-    def _templates(self, side: str) -> tuple[str, str]:
-        return (self.role_path, self.role) if side == "role" else (self.profile_path, self.profile)
+    def __post_init__(self) -> None:
+        """Refuse a token that does not exist."""
+        self.form(("role", "profile"))
 
-    def _side(self, side: str) -> _Side:
-        try:
-            return _side(*self._templates(side))
-        except ValueError as error:
-            raise ValueError(f"{self.name}: {error}") from error
-
-    def pattern(self, side: str) -> str:
-        """Return a regular expression for path and name of one side (`role` or `profile`), on a line each."""
-        return self._side(side).plain
+    def form(self, sides: Iterable[str]) -> Form:
+        """Return the form of these sides, of `role`, `profile` or both."""
+        templates = {"role": (self.role_path, self.role), "profile": (self.profile_path, self.profile)}
+        return _form(*(template for side in sides for template in templates[side]))
 
     def tells(self, side: str) -> bool:
         """Return whether path and name of one side alone suggest this maker."""
         # A name without fixed text and without random text would fit any name.
-        _, name = self._templates(side)
-        return bool(name) and (bool(_TOKEN.sub("", name).strip("-_.")) or bool(_TELLING & {*_TOKEN.findall(name)}))
-
-    def fits(self, role: str, profile: str) -> bool:
-        """Return whether both sides, path and name on a line each, fit this maker and agree on their shared tokens."""
-        of_role, of_profile = self._side("role"), self._side("profile")
-        one, other = of_role.grouped.fullmatch(role), of_profile.grouped.fullmatch(profile)
-        if one is None or other is None:
-            return False
-        values, others = one.groupdict(), other.groupdict()
-        role_name = role.rpartition("\n")[2]
-        return all(
-            token.agree(values[name], others[name], role_name)
-            if token.agree and name in values and name in others
-            else not token.alone or token.alone(values.get(name) or others[name])
-            for name, token in (of_role.checked | of_profile.checked).items()
-        )
-
-    def suggests(self, side: str, text: str) -> bool:
-        """Return whether one side, path and name on a line each, fits this maker."""
-        form = self._side(side)
-        found = form.grouped.fullmatch(text)
-        return found is not None and all(t.alone(found[name]) for name, t in form.checked.items() if t.alone)
-
-    @property
-    def compares(self) -> bool:
-        """Whether the values of tokens are compared, besides the form of both sides."""
-        return bool(self._side("role").checked or self._side("profile").checked)
+        name = self.role if side == "role" else self.profile
+        return bool(_TOKEN.sub("", name).strip("-_.")) or not _TELLING.isdisjoint(_TOKEN.findall(name))
 
 
-@dataclass(frozen=True, slots=True)
-class OwnTag:
+class OwnTag(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The tag keys by which a service or tool recognizes its own resources; `*` is any text.
 
     `is_proof`: only the maker writes them, to profiles that it creates.
@@ -285,29 +275,26 @@ class OwnTag:
     maker: str
     wants_back: bool
     source: str
-    date: date
+    date: dt.date
     is_proof: bool = False
 
 
-def _entries(table: str) -> list[dict[str, Any]]:
-    text = resources.files("iamframe.knowledge").joinpath("makers.toml").read_text(encoding="utf-8")
-    entries: list[dict[str, Any]] = tomllib.loads(text)[table]
-    return entries
+class _File(msgspec.Struct, forbid_unknown_fields=True):
+    maker: tuple[Maker, ...]
+    tag: tuple[OwnTag, ...]
 
 
 @cache
+def _known() -> _File:
+    return msgspec.toml.decode(files("iamframe.knowledge").joinpath("makers.toml").read_bytes(), type=_File)
+
+
 def known_makers() -> tuple[Maker, ...]:
     """Return the makers of `makers.toml`, in its order; the first that fits counts."""
-    return tuple(Maker(**entry) for entry in _entries("maker"))
-
-
-@cache
-def known_own_tags() -> tuple[OwnTag, ...]:
-    """Return the keys of tags by which services and tools recognize their own resources."""
-    return tuple(OwnTag(**entry) for entry in _entries("tag"))
+    return _known().maker
 
 
 @lru_cache(maxsize=4096)
 def own_tag(key: str) -> OwnTag | None:
     """Return the entry of a tag's key, or None for the account's own keys."""
-    return next((one for one in known_own_tags() if fnmatchcase(key, one.key)), None)
+    return next((one for one in _known().tag if fnmatchcase(key, one.key)), None)

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from datetime import datetime
 from itertools import pairwise
 
+from iamframe.messages.text import INVISIBLE, LOOK_ALIKES
+
 _BEFORE = r"(?:iam[-_.]?)?(?:ec2[-_.]?)?(?:instance[-_.]?)?"
 _WORD_OF_ROLE = re.compile(rf"[-_.]?{_BEFORE}role[-_.]?$|^{_BEFORE}role[-_.]?", re.IGNORECASE)
 _WORD_OF_PROFILE = re.compile(rf"[-_.]?{_BEFORE}profile[-_.]?$|^{_BEFORE}profile[-_.]?", re.IGNORECASE)
@@ -101,13 +103,6 @@ def is_date(text: str) -> bool:
     return False
 
 
-# Letters of other scripts that look like Latin ones (Unicode TR 39, confusables of one letter each).
-_LOOK_ALIKES = str.maketrans(
-    "АВЕЅКМНОРСТУХІЈԚԜавеѕкмнорстухіјһԁԛԝΑΒΕΖΗΙΚΜΝΟΡΤΥΧαιονρυϲ",
-    "ABESKMHOPCTYXIJQWabeskmhopctyxijhdqwABEZHIKMNOPTYXaiovpuc",
-)
-# Invisible letters, such as Hangul fillers, that strip() and isspace() do not recognize.
-_INVISIBLE = re.compile("[\u115f\u1160\u3164\uffa0\u200b-\u200f\u2060\ufeff\u00ad\u202a-\u202e]")
 _SEPARATORS = re.compile(r"[-_.:/=+@]")
 
 
@@ -117,12 +112,12 @@ def _without_width(key: str) -> str:
 
 def _without_look_alikes(key: str) -> str:
     # A word that also has letters unlike any Latin one is not mistaken for Latin.
-    latin = key.translate(_LOOK_ALIKES)
+    latin = key.translate(LOOK_ALIKES)
     return latin if latin.isascii() else key
 
 
 _FOLDS: dict[str, Callable[[str], str]] = {
-    "invisible": lambda key: _INVISIBLE.sub("", key),
+    "invisible": lambda key: INVISIBLE.sub("", key),
     "width": _without_width,
     "space": lambda key: "".join(key.split()),
     "look-alike": _without_look_alikes,
@@ -149,19 +144,3 @@ def variant_kinds(keys: list[str]) -> list[str]:
         # Several folds change letters such as the Kelvin sign: the first one counts.
         differing = {next(kind for kind, fold in _FOLDS.items() if len(set(map(fold, keys))) < len(set(keys)))}
     return [kind for kind in ("case", "space", "width", "separator", "look-alike", "invisible") if kind in differing]
-
-
-def spell_out(text: str) -> str:
-    """Return a text, followed by its letters as escapes in brackets if they may deceive a reader."""
-    spelled = "".join(
-        c if c.isascii() and c.isprintable() else f"\\u{ord(c):04x}" if ord(c) < 0x10000 else f"\\U{ord(c):08x}"
-        for c in text
-    )
-    suspicious = text != text.strip() or any(
-        (c.isspace() and c != " ")
-        or _INVISIBLE.match(c)
-        or c.translate(_LOOK_ALIKES) != c
-        or 0xFF00 <= ord(c) <= 0xFFEF
-        for c in text
-    )
-    return f"{text} [{spelled}]" if suspicious else text

@@ -2,35 +2,45 @@
 
 from __future__ import annotations
 
-import tomllib
-from dataclasses import dataclass
-from datetime import date
+import datetime as dt
 from functools import cache
-from importlib import resources
-from typing import Any
+from importlib.resources import files
+from typing import Literal
 
-OPERATIONS = ("write", "read", "find")
+import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    answer: Literal["yes", "no", "condition", "unknown"]
+    detail: str
+    source: str
+    condition: str | None = None
+    since: dt.date | None = None
+
+
+class Fact(_Entry, frozen=True, kw_only=True):
     """One operation of a surface on the tags of a resource type, and the source of that fact."""
 
     surface: str
     resource_type: str
     operation: str
-    answer: str
-    detail: str
-    source: str
-    checked_on: date
-    condition: str | None = None
-    since: date | None = None
+    checked_on: dt.date
+
+
+class _Source(msgspec.Struct, forbid_unknown_fields=True):
+    text: str
+    date: dt.date
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True):
+    homes: dict[str, str]
+    sources: dict[str, _Source]
+    surface: dict[str, dict[Literal["role", "instance-profile"], dict[Literal["write", "read", "find"], _Entry]]]
 
 
 @cache
-def _known() -> dict[str, Any]:
-    text = resources.files("iamframe.knowledge").joinpath("surfaces.toml").read_text(encoding="utf-8")
-    return tomllib.loads(text)
+def _known() -> _File:
+    return msgspec.toml.decode(files("iamframe.knowledge").joinpath("surfaces.toml").read_bytes(), type=_File)
 
 
 @cache
@@ -38,15 +48,20 @@ def known_facts() -> tuple[Fact, ...]:
     """Return the facts of `surfaces.toml`, in its order."""
     known = _known()
     return tuple(
-        Fact(surface, kind, operation, checked_on=source["date"], **(entry | {"source": source["text"]}))
-        for surface, kinds in known["surface"].items()
+        Fact(
+            **msgspec.structs.asdict(entry) | {"source": source.text},
+            surface=surface,
+            resource_type=kind,
+            operation=operation,
+            checked_on=source.date,
+        )
+        for surface, kinds in known.surface.items()
         for kind, operations in kinds.items()
         for operation, entry in operations.items()
-        for source in [known["sources"][entry["source"]]]
+        for source in [known.sources[entry.source]]
     )
 
 
 def index_home(partition: str) -> str | None:
     """Return the region whose tagging API shows IAM's resources; None if no source tells it."""
-    home: str | None = _known()["homes"].get(partition)
-    return home
+    return _known().homes.get(partition)

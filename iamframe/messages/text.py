@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 # The severities of findings, the gravest first.
 SEVERITIES = ("high", "medium", "low", "info")
+
+# Letters of other scripts that look like Latin ones (Unicode TR 39, confusables of one letter each).
+LOOK_ALIKES = str.maketrans(
+    "АВЕЅКМНОРСТУХІЈԚԜавеѕкмнорстухіјһԁԛԝΑΒΕΖΗΙΚΜΝΟΡΤΥΧαιονρυϲ",
+    "ABESKMHOPCTYXIJQWabeskmhopctyxijhdqwABEZHIKMNOPTYXaiovpuc",
+)
+# Invisible letters, such as Hangul fillers, that strip() and isspace() do not recognize.
+INVISIBLE = re.compile("[\u115f\u1160\u3164\uffa0\u200b-\u200f\u2060\ufeff\u00ad\u202a-\u202e]")
 
 
 def pluralize(count: int, noun: str) -> str:
@@ -25,3 +35,16 @@ def count_complete(complete: int, checks: int) -> str:
     if complete in (0, checks):
         return f"all {checks} checks are complete" if complete else f"none of {checks} checks is complete"
     return f"{complete} of {checks} checks {'is' if complete == 1 else 'are'} complete"
+
+
+def spell_out(text: str) -> str:
+    """Return a text, followed by its letters as escapes in brackets if they may deceive a reader."""
+    spelled = "".join(
+        c if c.isascii() and c.isprintable() else f"\\u{ord(c):04x}" if ord(c) < 0x10000 else f"\\U{ord(c):08x}"
+        for c in text
+    )
+    suspicious = text != text.strip() or any(
+        (c.isspace() and c != " ") or INVISIBLE.match(c) or c.translate(LOOK_ALIKES) != c or 0xFF00 <= ord(c) <= 0xFFEF
+        for c in text
+    )
+    return f"{text} [{spelled}]" if suspicious else text

@@ -201,7 +201,7 @@ def surface_rows() -> list[Surface]:
     return rows
 
 
-def owners(result: Result, tag_key: str) -> list[Owner]:
+def owner_counts(result: Result, tag_key: str) -> list[Owner]:
     """Return whose the findings are, one row per owner, those with the most first, then what has no known one."""
     frame = findings_by_owner(result, tag_key)
     columns = [frame[name].tolist() for name in ("state", *SEVERITIES, "findings")]

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe.checks.registry import CHECKS, STATUSES
+from iamframe.checks.registry import STATUSES
 from iamframe.checks.result import Result
 from iamframe.errors import missing_extra
 from iamframe.inventory import schema
@@ -147,7 +147,7 @@ def _sheets(result: Result, owners: pd.DataFrame) -> Iterator[Sheet]:
             note += "; coverage says what was not read"
         elif not len(found):
             note = "there is none"
-        yield Sheet(name, CHECKS[name].title, found, "findings.csv", counts, note)
+        yield Sheet(name, result.checks[name].title, found, "findings.csv", counts, note)
     frames = result.inventory.frames_read
     empty = "no row; gaps says what was not read" if len(frames["gaps"]) else "no row"
     yield Sheet("coverage", f"one row per {schema.COVERAGE.row}", result.coverage, "coverage.csv", [], "")

@@ -35,9 +35,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe.checks.result import Result, by_severity
+from iamframe.checks.findings import Found
+from iamframe.checks.result import Result
 from iamframe.errors import ReportError
-from iamframe.inventory import schema
 from iamframe.inventory.arrow import as_arrow
 from iamframe.inventory.build import joined
 from iamframe.knowledge.operations import UNKNOWN_ACCOUNT
@@ -55,11 +55,13 @@ MASKED = (
 KEY_BYTES = 32
 MAX_KEY_BYTES = 1_024
 # Columns that hold an id and nothing else, whatever its form.
-ID_COLUMNS = {"account_id": "acct", "role_id": "id", "profile_id": "id"}
+ID_COLUMNS = {"account_id": "acct", "finding_id": "finding"} | dict.fromkeys(
+    ("role_id", "profile_id", "referenced_id", "current_id", "principal_id"), "id"
+)
 COLUMNS = {
     "policy": frozenset({"trust_policy"}),
     # What others wrote and iamframe reads no meaning in: a word that is an external id, whatever it looks like, is one.
-    "written": frozenset({"tag_value", "description", "accepted"}),
+    "written": frozenset({"tag_value", "profile_value", "role_value", "description", "accepted"}),
     # What was so before a change: a policy, a tag's value, or what iamframe itself says.
     "changed": frozenset({"before", "after"}),
     "sentence": frozenset({"detail"}),
@@ -270,7 +272,8 @@ class Mask:
         # Policies are made of the same few words.
         self._words: dict[str, str] = {}
 
-    def _named(self, kind: str, original: str) -> str:
+    def named(self, kind: str, original: str) -> str:
+        """Return the pseudonym of a value of some kind."""
         digest = hmac.digest(self._key, _bytes(f"{kind}\0{original}"), hashlib.sha256)
         pseudonym = f"{kind}-{digest[:_DIGEST].translate(_LETTERS).decode()}"
         self._given.add(pseudonym)
@@ -278,7 +281,7 @@ class Mask:
 
     def _noted(self, kind: str, original: str, spelled: str) -> str:
         if spelled not in self._originals:
-            self._originals[spelled] = self._named(kind, original)
+            self._originals[spelled] = self.named(kind, original)
         return self._originals[spelled]
 
     def account(self, spelled: str) -> str:
@@ -288,13 +291,13 @@ class Mask:
         plain = spelled.replace("-", "")
         if _TWELVE.fullmatch(plain):
             return self._noted("acct", plain, spelled)
-        return self._named("acct", spelled)
+        return self.named("acct", spelled)
 
     def unique(self, spelled: str) -> str:
         """Return the pseudonym of a unique id, which keeps the four letters that say what it is of."""
         if re.fullmatch(f"A{_UNIQUE}", spelled):
             return self._noted(spelled[:4], spelled, spelled)
-        return self._named("id", spelled)
+        return self.named("id", spelled)
 
     def text(self, text: str) -> str:
         """Return a text with a pseudonym for each id and address that its form tells."""
@@ -325,7 +328,7 @@ class Mask:
 
     def _root(self, root: str) -> str:
         # Too short to be told where no path shows what it is.
-        self._roots[root] = self._named("root", root)
+        self._roots[root] = self.named("root", root)
         return self._roots[root]
 
     def _org_path(self, path: str) -> str:
@@ -336,7 +339,7 @@ class Mask:
             told = self.text(core)
             kind = core.partition("-")[0]
             if told == core and kind in _OF_PATHS and core != f"{kind}-":
-                told = self._root(core) if kind == "r" else self._named(_OF_PATHS[kind], core)
+                told = self._root(core) if kind == "r" else self.named(_OF_PATHS[kind], core)
             parts.append(told + part[len(core) :])
         return "/".join(parts)
 
@@ -355,7 +358,7 @@ class Mask:
         cores |= {core: core for core in cores.values()}
         # An account's id may serve as one, and keeps its pseudonym then.
         cores = {one: core for one, core in cores.items() if core and not self._is_id(core)}
-        become = {one: one.replace(core, self._named("ext", core)) for one, core in cores.items()}
+        become = {one: one.replace(core, self.named("ext", core)) for one, core in cores.items()}
         self._external = {spelled: become[one] for one in become for spelled in _spellings(one)} | become
         said = set(self._external)
         telling = {_bytes(one) for one in said if _tells(one)}
@@ -415,7 +418,7 @@ class Mask:
         return _put(_OF_ORGANIZATION.sub(self._of_organization, text), self._common, self._external)
 
     def _of_organization(self, match: re.Match[str]) -> str:
-        return self._named("root" if match["root"] else "policy", match[0])
+        return self.named("root" if match["root"] else "policy", match[0])
 
     def quoted(self, text: str) -> str:
         """Return a sentence or command of iamframe's with a pseudonym for each external id in what it quotes."""
@@ -521,6 +524,7 @@ def masked(
     inventory, frames = result.inventory, result.inventory.frames
     views = {field.name: getattr(result, field.name) for field in fields(result)}
     views = {name: value for name, value in views.items() if isinstance(value, pd.DataFrame)}
+    found = {(name, part): getattr(one, part) for name, one in result.found.items() for part in ("findings", "facts")}
     loose = [*inventory.sources, *([result.policy.path] if result.policy.path else []), *filter(None, said)]
     tables = {name: getattr(changes, name) for name in ("changes", "findings", "not_compared")} if changes else {}
     old = changes.old.inventory if changes else None
@@ -528,24 +532,27 @@ def masked(
         loose += old.sources
     # What only the older of two loads holds is written nowhere but in the changes, and must not stand there.
     of_old = old.frames.values() if old is not None else ()
-    told = _told([*frames.values(), *views.values(), *tables.values(), *of_old], loose, mask)
+    told = _told([*frames.values(), *views.values(), *found.values(), *tables.values(), *of_old], loose, mask)
     views = {name: _masked(frame, told) for name, frame in views.items()}
     in_frames: dict[str, Any] = {name: _masked(frame, told) for name, frame in frames.items()}
     text = told[""]
     # The order of the originals would tell about them.
     views["coverage"] = views["coverage"].sort_values("account_id", kind="stable", ignore_index=True)
-    views["findings"] = schema.FINDINGS.from_arrow(by_severity(schema.FINDINGS.to_arrow(views["findings"])))
+    shown = {at: _masked(frame, told) for at, frame in found.items()}
     whole = replace(
         result,
         inventory=joined([replace(inventory, **in_frames)], [text[source] for source in inventory.sources]),
         policy=replace(result.policy, path=result.policy.path and text[result.policy.path]),
+        found={name: Found(shown[name, "findings"], shown[name, "facts"]) for name in result.found},
         **views,
     )
     if changes is not None and old is not None:
         sources = tuple(text[source] for source in old.sources)
         older = replace(changes.old, inventory=replace(old, sources=sources))
-        shown = {name: _masked(table, told).sort_values("account_id", kind="stable") for name, table in tables.items()}
-        changes = replace(changes, old=older, new=whole, **shown)
+        sorted_ = {
+            name: _masked(table, told).sort_values("account_id", kind="stable") for name, table in tables.items()
+        }
+        changes = replace(changes, old=older, new=whole, **sorted_)
     return whole, changes, [one and text[one] for one in said]
 
 
@@ -560,7 +567,7 @@ def not_to_run(command: str) -> str:
 
 def _told(frames: Iterable[pd.DataFrame], loose: Iterable[str], mask: Mask) -> dict[str, Mapping[str, str]]:
     """Return, per kind of column, what each text becomes."""
-    distinct: dict[str, dict[str, None]] = {kind: {} for kind in ("acct", "id", *COLUMNS)}
+    distinct: dict[str, dict[str, None]] = {kind: {} for kind in ("acct", "id", "finding", *COLUMNS)}
     distinct[""] = dict.fromkeys(loose)
     for frame in frames:
         for name in frame.columns:
@@ -582,6 +589,7 @@ def _told(frames: Iterable[pd.DataFrame], loose: Iterable[str], mask: Mask) -> d
     return {
         "acct": accounts,
         "id": unique,
+        "finding": {one: mask.named("finding", one) for one in distinct["finding"]},
         "policy": of_policies,
         "written": {one: mask.whole(one, mask.written(become[one])) for one in distinct["written"]},
         # What a policy was before it changed stands beside what a tag was.
@@ -618,14 +626,15 @@ def search(aside: Path, folder: Path, mask: Mask, going: Iterable[str] = ()) -> 
         If one holds an original: which file, never which id.
     """
     originals = mask.searched()
-    finished = {file.name for file in aside.iterdir()} | {*going}
-    for file in sorted(path for path in aside.iterdir() if path.is_file()):
+    finished = {str(file.relative_to(aside)) for file in aside.rglob("*")} | {*going}
+    for file in sorted(path for path in aside.rglob("*") if path.is_file()):
         if originals.within(file):
             raise ReportError(
                 f"{folder}: nothing was written, since {file.name} would still hold an id or address that masking "
                 f"takes out; that is a defect of iamframe, to be reported without the data"
             )
-    for file in sorted(path for path in folder.iterdir() if path.is_file() and path.name not in finished):
+    there = (path for place in (folder, folder / "checks") if place.is_dir() for path in place.iterdir())
+    for file in sorted(path for path in there if path.is_file() and str(path.relative_to(folder)) not in finished):
         if file.suffix in _REPORTED and originals.within(file):
             raise ReportError(
                 f"{folder}: nothing was written, since {file.name}, which would stay there, holds an id or address "

@@ -15,13 +15,13 @@ import pyarrow.compute as pc
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from iamframe.analysis.owners import OWNER_TAG, owner_keys
-from iamframe.checks.registry import CHECKS, STATUSES
+from iamframe.checks.owner import OWNER_TAG, owner_keys
+from iamframe.checks.registry import STATUSES
 from iamframe.checks.result import Result
 from iamframe.inventory.arrow import as_arrow
 from iamframe.knowledge.makers import GUESS
-from iamframe.knowledge.names import spell_out as spelled
 from iamframe.messages.text import SEVERITIES
+from iamframe.messages.text import spell_out as spelled
 from iamframe.report import charts as pictures
 from iamframe.report.translate import Translator
 from iamframe.version import __version__
@@ -29,7 +29,6 @@ from iamframe.version import __version__
 if TYPE_CHECKING:
     from iamframe.analysis.compare import Changes
 
-LANGUAGES = ("en", "ja")
 TITLE = "IAM roles and instance profiles: findings"
 # A browser lays out a longer table too slowly; the CSV beside the page has all rows.
 MAX_TABLE_ROWS = 20_000
@@ -169,9 +168,9 @@ def _frame(result: Result, title: str, words: Translator) -> dict[str, Any]:
 def _drawn(result: Result, owner_tag: str) -> dict[str, Any]:
     keys, tagged = pictures.tags(result)
     return {
-        "owners": pictures.owners(result, owner_tag),
+        "owners": pictures.owner_counts(result, owner_tag),
         "owner_tag": owner_tag,
-        "owner_keys": list(map(spelled, owner_keys(result, owner_tag))),
+        "owner_keys": list(map(spelled, owner_keys(result.inventory, owner_tag))),
         "widths": pictures.widths,
         "relations": pictures.relations(result),
         "purposes": pictures.purposes(result),
@@ -277,16 +276,14 @@ def _chunks(rows: _Rows) -> list[_Rows]:
 
 def sections_of(result: Result, words: Translator) -> Iterator[Section]:
     """Yield the checks of a result as the page shows them, by severity."""
-    shown_as = result.findings.assign(maker=_makers(result.findings))
+    findings = result.findings if words.lang == "en" else result.findings_in(words.lang)
+    shown_as = findings.assign(maker=_makers(findings))
     findings = pa.table({name: pa.array(shown_as[name], from_pandas=True) for name in ("check", *_ROW, *_MARKS)})
     coverage: dict[str, list[tuple[str, str, str]]] = {name: [] for name in result.checks}
     columns = (result.coverage[name].tolist() for name in ("check", "account_id", "status", "reason"))
-    for check, account, status, reason in zip(*columns, strict=True):
-        coverage[check].append((account, status, reason))
-    by_severity = sorted(
-        result.checks, key=lambda name: (SEVERITIES.index(CHECKS[name].severity), list(CHECKS).index(name))
-    )
-    for name in by_severity:
+    for of, account, status, reason in zip(*columns, strict=True):
+        coverage[of].append((account, status, reason))
+    for name, check in sorted(result.checks.items(), key=lambda item: SEVERITIES.index(item[1].severity)):
         where = pc.indices_nonzero(pc.equal(findings["check"], name))
         found = findings.take(where)
         shown = found.slice(0, MAX_TABLE_ROWS)
@@ -294,9 +291,9 @@ def sections_of(result: Result, words: Translator) -> Iterator[Section]:
         accepted = pc.is_valid(found["accepted"])
         yield Section(
             name=name,
-            title=words.word(CHECKS[name].title),
-            why="\n\n".join(map(words.word, CHECKS[name].why.split("\n\n"))),
-            severity=CHECKS[name].severity,
+            title=words.word(check.title),
+            why="\n\n".join(map(words.word, check.why.split("\n\n"))),
+            severity=check.severity,
             status=max((status for _, status, _ in coverage[name]), key=STATUSES.index, default="unknown"),
             coverage=_grouped(coverage[name]),
             total=len(found),

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from iamframe.analysis.owners import OWNER_TAG, findings_by_owner
+from iamframe.analysis.owners import findings_by_owner
 from iamframe.checks.registry import STATUSES
 from iamframe.checks.result import Result
-from iamframe.errors import ReportError
+from iamframe.errors import ReportError, require
 from iamframe.inventory.export import move_in, write_csv, write_into
+from iamframe.messages.render import LANGUAGES
 from iamframe.messages.text import SEVERITIES
-from iamframe.report.page import LANGUAGES, render_findings, render_page
+from iamframe.report.page import render_findings, render_page
 from iamframe.version import __version__
 
 if TYPE_CHECKING:
@@ -32,6 +35,8 @@ __all__ = [
     "write_report",
 ]
 
+# Of `summary.json`: a program that reads it can tell what to expect.
+SUMMARY_VERSION = 1
 _CHANGES = ("changes", "changed_findings", "not_compared")
 
 
@@ -43,13 +48,14 @@ def write_report(
     changes: Changes | None = None,
     *,
     lang: str = "en",
-    owner_tag: str = OWNER_TAG,
+    owner_tag: str | None = None,
     xlsx: bool = False,
     mask: bool | str | os.PathLike[str] = False,
 ) -> Path:
     """Write a result into a folder and return the path of its page.
 
-    The folder gets `report.html`, `findings.csv`, `coverage.csv`, one CSV per frame of the inventory (`roles.csv`,
+    The folder gets `report.html`, `findings.csv`, `coverage.csv`, the facts of each check that ran in
+    `checks/CHECK.csv`, one CSV per frame of the inventory (`roles.csv`,
     `profiles.csv`, `links.csv`, `tags.csv`, `references.csv`, `accounts.csv`, `gaps.csv`, `calls.csv`, and `events.csv`
     where CloudTrail records were read), `owners.csv` and `summary.json`. Each is written aside first and moved into
     place when all are whole, so that a report that fails leaves the old one as it was. Other files in the folder are
@@ -62,7 +68,8 @@ def write_report(
     lang
         Language of the page: `en` or `ja`. Details, commands and the CSV files are English in both.
     owner_tag
-        Key of the tag that names the owner of a role or profile; keys that read alike count as the same.
+        Key of the tag that names the owner of a role or profile, that of the result by default; keys that read alike
+        count as the same.
     xlsx
         Whether to write `report.xlsx`, too: an overview, a sheet per check, the coverage, findings by owner, a sheet
         per frame (extra `excel`).
@@ -83,8 +90,10 @@ def write_report(
     MissingExtraError
         If a workbook is asked for and XlsxWriter is not installed.
     """
+    require("write_report", result, Result, instead="what `iamframe.run_checks` gives")
     if lang not in LANGUAGES:
         raise ReportError(f"lang={lang!r}: the page is not written in that language; there are {', '.join(LANGUAGES)}")
+    owner_tag = result.owner_tag if owner_tag is None else owner_tag
     if not owner_tag.strip():
         raise ReportError(f"owner_tag={owner_tag!r}: is the key of no tag; name the one whose values are owners")
     folder = Path(out)
@@ -98,9 +107,9 @@ def write_report(
         pseudonyms = mask_for(mask, folder)
         result, changes, (title, author, key) = masked(result, changes, pseudonyms, title, author, owner_tag)
         owner_tag = key or owner_tag
-    # What is there of an older report would be read as of this one.
-    tables = (*(() if changes else _CHANGES), *(() if result.inventory.events_read else ("events",)))
-    going = (*(f"{name}.csv" for name in tables), *(() if xlsx else ("report.xlsx",)))
+    if owner_tag != result.owner_tag:
+        result = replace(result, owner_tag=owner_tag)
+    going = _going(result, folder, changes, xlsx=xlsx)
 
     def write(aside: Path) -> None:
         is_masked = pseudonyms is not None
@@ -116,6 +125,28 @@ def write_report(
 
     write_into(folder, write, going)
     return folder / "report.html"
+
+
+def _going(result: Result, folder: Path, changes: Changes | None, *, xlsx: bool) -> tuple[str, ...]:
+    """Return the files of an older report that this one has not: they would be read as of this one."""
+    tables = (*(() if changes else _CHANGES), *(() if result.inventory.events_read else ("events",)))
+    return (
+        *(f"{name}.csv" for name in tables),
+        *(() if xlsx else ("report.xlsx",)),
+        *(f"checks/{name}.csv" for name in _facts_in(folder) if name not in result.checks),
+    )
+
+
+def _facts_in(folder: Path) -> list[str]:
+    """Return the checks whose facts an older report has written into a folder."""
+    found: list[str] = []
+    # A folder that cannot be read is refused when it is written to.
+    with suppress(OSError, ValueError):
+        for file in sorted((folder / "checks").glob("*.csv")):
+            with file.open("rb") as content:
+                if b'"finding_id","account_id"' in content.readline(200):
+                    found.append(file.stem)
+    return found
 
 
 def write_changes(changes: Changes, out: str | os.PathLike[str]) -> None:
@@ -176,6 +207,9 @@ def _write_all(
     tables = {"findings": result.findings, "coverage": result.coverage, "owners": owners} | result.inventory.frames_read
     for name, frame in tables.items():
         write_csv(frame, folder / f"{name}.csv")
+    (folder / "checks").mkdir()
+    for name in result.checks:
+        write_csv(result[name], folder / "checks" / f"{name}.csv")
     numbers = summarize(result) | {"masked": is_masked}
     if changes is not None:
         _write_tables(changes, folder)
@@ -190,19 +224,23 @@ def _write_all(
 def summarize(result: Result) -> dict[str, Any]:
     """Return a result in numbers, as JSON takes them.
 
-    Keys: `version`, `sources`, `captured_at` (the latest, ISO, or None where no source says it), `accounts`, `rows` per
-    frame, `findings` per check and severity (those expected and accepted included), `coverage` per check and status.
+    Keys: `format_version`, `version`, `sources`, `captured_at` (the latest, ISO, or None where no source says it),
+    `accounts`, `rows` per frame, `attention` (resources that need attention, by their highest severity, and in all),
+    `findings` per check and severity (those expected and accepted included), `coverage` per check and status.
     """
     accounts = result.inventory.accounts
     captured = accounts["captured_at"].max()
     counts = result.findings.groupby(["check", "severity"]).size()
     statuses = result.coverage.groupby(["check", "status"]).size()
+    attention = {severity: int(count) for severity, count in result.attention.items()}
     return {
+        "format_version": SUMMARY_VERSION,
         "version": __version__,
         "sources": list(result.inventory.sources),
         "captured_at": None if captured is None or captured != captured else captured.isoformat(),  # noqa: PLR0124
         "accounts": accounts["account_id"].tolist(),
         "rows": {name: len(frame) for name, frame in result.inventory.frames_read.items()},
+        "attention": attention | {"resources": sum(attention.values())},
         "findings": {
             check: {severity: int(counts.get((check, severity), 0)) for severity in SEVERITIES}
             for check in result.checks

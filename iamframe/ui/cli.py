@@ -41,6 +41,13 @@ def _folder(name: str) -> Path:
 
 
 _policy = click.option("--policy", type=Path, metavar="FILE", help="A tag policy (TOML).")
+_own = click.option(
+    "--checks",
+    "own",
+    multiple=True,
+    metavar="FILE",
+    help="Run checks of your own too (a Python file); may be repeated.",
+)
 _LIVE: tuple[Callable[[Any], Any], ...] = (
     click.option("--regions", metavar="LIST", help="Regions to look in, comma-separated, or all (the default)."),
     click.option(
@@ -134,6 +141,7 @@ def app() -> None:
     help="Mask with this key, made where there is none, so that the next report has the same pseudonyms.",
 )
 @_policy
+@_own
 @_strict
 @_live
 def report_command(
@@ -148,18 +156,20 @@ def report_command(
     mask: bool,
     mask_key: Path | None,
     policy: Path | None,
+    own: tuple[str, ...],
     strict: bool,
     **live: Any,
 ) -> int:
     """Write the page, the CSV files and the summary into a folder; of the sample, where no SOURCE is named."""
-    from iamframe.analysis.owners import OWNER_TAG, owner_keys
     from iamframe.checks import run_checks
+    from iamframe.checks.owner import OWNER_TAG, owner_keys
     from iamframe.inventory.load import load
     from iamframe.report.write import write_report
 
     new = sources or ("sample",)
     old, inventory = _old_and_new(older, new, live) if older else (None, load(*new, **_asked(**live)))
-    result = run_checks(inventory, policy=policy)
+    owner_tag = OWNER_TAG if owner_tag is None else owner_tag
+    result = run_checks(inventory, policy=policy, checks=own, owner_tag=owner_tag)
     changes = None
     if old:
         from iamframe.analysis.compare import compare
@@ -172,7 +182,6 @@ def report_command(
         author=author,
         changes=changes,
         lang=lang,
-        owner_tag=OWNER_TAG if owner_tag is None else owner_tag,
         xlsx=xlsx,
         mask=mask_key or mask,
     )
@@ -182,9 +191,9 @@ def report_command(
     if changes:
         click.echo(f"Since {escape_controls(older or '')}: {changes.said}.")
     click.echo(f"Report: {escape_controls(str(page))}")
-    if owner_tag and not owner_keys(result, owner_tag):
+    if owner_tag != OWNER_TAG and not owner_keys(result.inventory, owner_tag):
         click.echo(f"No tag that was read has the key {escape_controls(owner_tag)}: no finding has an owner.", err=True)
-    for line in _unread(inventory):
+    for line in (*_expired(result), *_unread(inventory)):
         click.echo(line, err=True)
     return _status(result, None, (), strict=strict)
 
@@ -195,6 +204,7 @@ def report_command(
 @click.option("--format", "form", type=click.Choice(FORMATS), default="table", help="How to print the findings.")
 @click.option("--fail-on", type=click.Choice(SEVERITIES), help="Exit 1 on findings of this severity or above.")
 @_policy
+@_own
 @_strict
 @_live
 def check_command(
@@ -203,6 +213,7 @@ def check_command(
     form: str,
     fail_on: str | None,
     policy: Path | None,
+    own: tuple[str, ...],
     strict: bool,
     **live: Any,
 ) -> int:
@@ -210,9 +221,9 @@ def check_command(
     from iamframe.checks import run_checks
     from iamframe.inventory.load import load
 
-    result = run_checks(load(*sources, **_asked(**live)), only=only or None, policy=policy)
+    result = run_checks(load(*sources, **_asked(**live)), only=only or None, policy=policy, checks=own)
     _print(result, form)
-    for line in (*_not_complete(result), *_unread(result.inventory)):
+    for line in (*_not_complete(result), *_expired(result), *_unread(result.inventory)):
         click.echo(escape_controls(line), err=True)
     return _status(result, fail_on, only, strict=strict)
 
@@ -268,7 +279,7 @@ def plan_command(
     if len(made.not_planned):
         left = pluralize(len(made.not_planned), "finding")
         click.echo(f"{left} not planned; the reasons are {where}", err=True)
-    for line in _unread(result.inventory):
+    for line in (*_expired(result), *_unread(result.inventory)):
         click.echo(line, err=True)
     return DONE
 
@@ -326,7 +337,12 @@ def diff_command(
 
         write_changes(changes, out)
     _print_changes(changes, form)
-    for line in (*_apart(changes), *_unread(changes.old.inventory), *_unread(changes.new.inventory)):
+    for line in (
+        *_apart(changes),
+        *_expired(changes.new),
+        *_unread(changes.old.inventory),
+        *_unread(changes.new.inventory),
+    ):
         click.echo(escape_controls(line), err=True)
     if fail_on_change and not changes.is_empty:
         return FOUND
@@ -403,6 +419,26 @@ def snapshot_command(sources: tuple[str, ...], out: Path, **live: Any) -> int:
     click.echo(f"Snapshot: {escape_controls(str(out))}")
     for line in _unread(inventory):
         click.echo(line, err=True)
+    return DONE
+
+
+@app.command("checks")
+@click.option("--format", "form", type=click.Choice(FORMATS), default="table", help="How to print them.")
+@_own
+def checks_command(form: str, own: tuple[str, ...]) -> int:
+    """List the checks: severity, what each finds, and what it needs to be complete."""
+    from iamframe.checks.catalog import list_checks
+
+    listed = list_checks(own)
+    if form in ("csv", "json"):
+        _print_rows(listed, form)
+        return DONE
+    rows = listed[["severity", "check", "title", "needs"]].to_numpy().tolist()
+    if form == "markdown":
+        click.echo(_markdown(rows, ["severity", "check", "finds", "needs"]))
+    else:
+        for severity, name, title, needs in rows:
+            click.echo(escape_controls(f"{severity:<6}  {name:<27}  {title}. Needs: {needs}."))
     return DONE
 
 
@@ -487,6 +523,18 @@ def _not_complete(result: Result) -> list[str]:
             )
             lines.append(f"{name}: {status} in {accounts}: {reason}")
     return lines
+
+
+def _expired(result: Result) -> list[str]:
+    """Return a sentence per acceptance of the policy that has expired, so that its findings count again."""
+    return [
+        escape_controls(
+            f"{result.policy.path}: the acceptance of {one.check} expired on {one.expires} ({one.reason}); "
+            "renew it or remove it"
+        )
+        for one in result.policy.acceptances
+        if one.has_expired
+    ]
 
 
 def _unread(inventory: Inventory) -> list[str]:

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.analysis.explain import Explanation, explain
-from iamframe.checks import CHECKS, Result
+from iamframe.checks import Result
 from iamframe.checks.registry import STATUSES
 from iamframe.checks.result import some
 from iamframe.errors import FilterError, ReportError
@@ -151,9 +151,7 @@ def counts(result: Result, findings: pd.DataFrame, wanted: Filter) -> pd.DataFra
     """
     _check(result, wanted)
     coverage = _of(result.coverage, wanted)
-    checks = sorted(
-        _checks(result, wanted), key=lambda name: (SEVERITIES.index(CHECKS[name].severity), list(CHECKS).index(name))
-    )
+    checks = sorted(_checks(result, wanted), key=lambda name: SEVERITIES.index(result.checks[name].severity))
     columns: dict[str, object] = {"check": checks}
     columns["findings"] = findings["check"].value_counts().reindex(checks, fill_value=0).to_numpy()
     for frame, column, values in ((findings, "severity", SEVERITIES), (coverage, "status", STATUSES)):
@@ -293,10 +291,9 @@ def export(
         raise ReportError(f"{place}: holds a report, whose findings.csv would be written over; name another folder")
     sure, maybe = judged(result, wanted)
     narrowed = replace(
-        result,
-        findings=sure.reset_index(drop=True),
+        result.only(sure["finding_id"]),
         coverage=_of(result.coverage, wanted).reset_index(drop=True),
-        checks=_checks(result, wanted),
+        checks={name: result.checks[name] for name in _checks(result, wanted)},
     )
     # Part of an id or an address is none, and tells of it all the same.
     told = replace(wanted, text="(not told)") if mask not in (False, None) and wanted.text.strip() else wanted

@@ -25,9 +25,8 @@ from iamframe.inventory import views
 from iamframe.inventory.arrow import Bools, is_in
 from iamframe.inventory.completeness import completeness
 from iamframe.inventory.inventory import Inventory
-from iamframe.knowledge.names import spell_out
 from iamframe.knowledge.surfaces import known_facts
-from iamframe.messages.text import pluralize
+from iamframe.messages.text import pluralize, spell_out
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

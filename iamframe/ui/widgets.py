@@ -12,14 +12,14 @@ from typing import Any
 
 import pandas as pd
 
-from iamframe.checks import Policy, Result, run_checks
+from iamframe.checks import Result, run_checks
 from iamframe.checks.registry import STATUSES
 from iamframe.checks.result import said_not_complete
-from iamframe.errors import IamframeError, missing_extra
+from iamframe.checks.tag_policy import PolicySource
+from iamframe.errors import IamframeError, missing_extra, require
 from iamframe.inventory import display
 from iamframe.inventory.inventory import Inventory
-from iamframe.knowledge.names import spell_out
-from iamframe.messages.text import SEVERITIES, pluralize
+from iamframe.messages.text import SEVERITIES, pluralize, spell_out
 from iamframe.ui import exploring
 from iamframe.ui.exploring import Filter
 
@@ -40,7 +40,7 @@ _NO_ROW, _NO_KEY, _ANY = -1, "", ("yes", None)
 
 def explore(
     source: Inventory | Result,
-    policy: str | os.PathLike[str] | Policy | None = None,
+    policy: PolicySource = None,
     folder: str | os.PathLike[str] = "iamframe-export",
 ) -> Explorer:
     """Return an explorer of the findings, which a notebook's cell shows: filters, counts, a table, a card, an export.
@@ -67,6 +67,7 @@ def explore(
     PolicyError
         If the policy file cannot be understood.
     """
+    require("explore", source, Inventory, Result, instead="what `iamframe.load` or `iamframe.run_checks` gives")
     return Explorer(source if isinstance(source, Result) else run_checks(source, policy=policy), folder)
 
 

@@ -10,7 +10,7 @@ from builders import ACCOUNT, dump, load, nested_role, profile, profile_list, ro
 from click.testing import CliRunner
 
 import iamframe
-from iamframe.analysis.owners import owner_keys
+from iamframe.checks.owner import owner_keys
 from iamframe.errors import ReportError
 from iamframe.inventory import schema
 from iamframe.ui.cli import app
@@ -96,7 +96,7 @@ def test_a_finding_about_the_profile_alone_has_the_owner_of_the_role_in_it() -> 
 
 def test_keys_that_read_alike_count_as_the_one_asked_for_and_that_one_goes_first(tmp_path: Path) -> None:
     found = result_of(tmp_path, profile("a"), profile("b"), a={"owner": "web"}, b={"owner": "web", "Owner": "db"})
-    assert owner_keys(found) == ["Owner", "owner"]
+    assert owner_keys(found.inventory) == ["Owner", "owner"]
     assert told(iamframe.findings_by_owner(found)) == [
         ("db", "owned", 1),
         ("web", "owned", 1),

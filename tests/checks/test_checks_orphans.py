@@ -438,7 +438,7 @@ def test_an_account_at_80_percent_of_its_profiles_is_full(tmp_path: Path) -> Non
 def test_one_row_tells_both_quotas(tmp_path: Path) -> None:
     documents = summary(Roles=10, RolesQuota=10, InstanceProfiles=9, InstanceProfilesQuota=10)
     (row,) = rows(tmp_path, documents, "quota_pressure")
-    assert row["detail"] == "10 of 10 roles (100 %), 9 of 10 instance profiles (90 %)"
+    assert row["detail"] == "10 of 10 roles (100 %); 9 of 10 instance profiles (90 %)"
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,13 @@ def rows(folder: Path, documents: dict[str, Any], check: str, policy: str | None
     return findings.astype(object).where(findings.notna(), None).to_dict("records")
 
 
+def facts(folder: Path, documents: dict[str, Any], check: str, *columns: str) -> list[list[Any]]:
+    """The facts of one check in some columns, missing values as None."""
+    result = run_checks(load(folder, documents), only=[check])
+    chosen = result[check][[*columns]].astype(object)
+    return chosen.where(chosen.notna(), None).to_numpy().tolist()
+
+
 def found(folder: Path, documents: dict[str, Any], check: str) -> list[str]:
     return [row["resource_arn"] for row in rows(folder, documents, check)]
 
@@ -235,8 +242,6 @@ def test_the_next_step_hands_over_hostile_names_and_tags_as_they_are(tmp_path: P
         ({"Owner": "x"}, {"owner": "x"}, "Owner on the role is owner on the profile (only the case differs)"),
         ({"Owner": "x", "A": "1"}, {"A": "1"}, "Owner is missing on the profile"),
         ({"A": "1"}, {"A": "1", "Owner": "x"}, "Owner is missing on the role"),
-        ({}, {"Owner": "x"}, "Owner is missing on the role"),
-        ({"Owner": "x"}, {}, "Owner is missing on the profile"),
         ({"Env": "Prod"}, {"Env": "prod"}, "Env is Prod on the role and prod on the profile"),
     ],
 )
@@ -251,12 +256,37 @@ def test_several_differences_of_a_link_are_one_row(tmp_path: Path) -> None:
     role = {"CostCenter": "1", "Env": "prod", "Owner": "x", "Same": "s", "aws:a": "1"}
     held_by = {"CostCenter": "2", "Team": "t", "owner": "x", "Same": "s", "aws:a": "2"}
     (row,) = rows(tmp_path, link(role, held_by), "tag_differences")
-    assert set(row["detail"].split("; ")) == {
-        "CostCenter is 1 on the role and 2 on the profile",
-        "Owner on the role is owner on the profile (only the case differs)",
-        "Env is missing on the profile",
-        "Team is missing on the role",
-    }
+    # Three are told in the sentence; all of them are facts.
+    assert row["detail"] == (
+        "CostCenter is 1 on the role and 2 on the profile; Owner on the role is owner on the profile (only the case "
+        "differs); Env is missing on the profile; and 1 more"
+    )
+    columns = ("finding_id", "kind", "tag_key", "profile_key", "role_value", "profile_value")
+    assert facts(tmp_path, link(role, held_by), "tag_differences", *columns) == [
+        [row["finding_id"], "value", "CostCenter", "CostCenter", "1", "2"],
+        [row["finding_id"], "key_case", "Owner", "owner", "x", "x"],
+        [row["finding_id"], "missing_on_profile", "Env", None, "prod", None],
+        [row["finding_id"], "missing_on_role", "Team", "Team", None, "t"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("role", "held_by", "untagged"),
+    [
+        ({}, {"Owner": "x"}, "untagged_roles"),
+        ({"aws:a": "1"}, {"Owner": "x"}, "untagged_roles"),
+        ({"Owner": "x"}, {}, "untagged_profiles"),
+        ({"Owner": "x"}, {"aws:a": "1"}, "untagged_profiles"),
+    ],
+)
+def test_a_side_without_any_tags_is_untagged_and_no_difference(
+    tmp_path: Path, role: Tags, held_by: Tags, untagged: str
+) -> None:
+    result = run_checks(load(tmp_path, link(role, held_by)))
+    accused = result.findings["check"]
+    assert set(accused) & {"tag_differences", "untagged_roles", "untagged_profiles"} == {untagged}
+    assert result[untagged]["related_tag_count"].tolist() == [1]
+    assert covered(tmp_path, link(role, held_by), "tag_differences") == ("complete", "")
 
 
 @pytest.mark.parametrize(
@@ -291,26 +321,23 @@ def test_a_key_that_the_role_has_in_another_case_is_not_called_missing_there(tmp
 @pytest.mark.parametrize(
     ("role", "held_by", "said"),
     [
-        # The role's key, the profile's keys that spell it otherwise, and what is missing on either side.
+        # The role's key, the profile's keys that spell it otherwise or with another value, and what either side lacks.
         ({"Owner": "x"}, {"owner": "x", "OWNER": "y"}, ["owner", "OWNER"]),
         ({"Owner": "x"}, {"Owner": "x", "owner": "x", "OWNER": "x"}, ["owner", "OWNER"]),
-        ({"Owner": "x"}, {"Owner": "y", "owner": "x"}, ["Owner is x on the role and y on the profile", "owner"]),
+        ({"Owner": "x"}, {"Owner": "y", "owner": "x"}, ["value Owner", "owner"]),
         ({"Owner": ""}, {"owner": "", "oWner": "", "OWNER": ""}, ["owner", "oWner", "OWNER"]),
         (
             {"Owner": "x", "Team": "a", "Env": "e"},
             {"OWNER": "x", "owner": "z", "TEAM": "a", "team": "b", "Cost": "1"},
-            ["OWNER", "owner", "TEAM", "team", "Env is missing on the profile", "Cost is missing on the role"],
+            ["OWNER", "owner", "TEAM", "team", "missing_on_profile Env", "missing_on_role Cost"],
         ),
         ({"Owner": "x", "aws:Owner": "1"}, {"owner": "x", "OWNER": "x", "AWS:owner": "2"}, ["owner", "OWNER"]),
     ],
 )
 def test_every_spelling_of_a_key_is_told_once(tmp_path: Path, role: Tags, held_by: Tags, said: list[str]) -> None:
-    (row,) = rows(tmp_path, link(role, held_by), "tag_differences")
-    details = row["detail"].split("; ")
-    assert len(details) == len(said)
-    for words in said:
-        only = words if " " in words else f" {words} "
-        (_,) = [detail for detail in details if only in detail and ("case" in detail or only == words)]
+    told = facts(tmp_path, link(role, held_by), "tag_differences", "kind", "tag_key", "profile_key")
+    spelled = [other if kind == "key_case" else f"{kind} {key}" for kind, key, other in told]
+    assert sorted(spelled) == sorted(said)
 
 
 def test_an_empty_value_is_called_empty(tmp_path: Path) -> None:
@@ -342,15 +369,18 @@ def test_each_profile_of_a_role_is_compared_with_it(tmp_path: Path) -> None:
     documents = {
         "d.json": dump(role_detail("shared", [profile(name) for name in "abc"], {"Owner": "x"})),
         "p.json": profile_list(*(profile(name, role) for name in "abc")),
-    } | tag_files({"a": {}, "b": {"Owner": "x"}, "c": {"Owner": "y"}})
-    details = {row["resource_name"]: row["detail"] for row in rows(tmp_path, documents, "tag_differences")}
-    assert details == {"a": "Owner is missing on the profile", "c": "Owner is x on the role and y on the profile"}
+    } | tag_files({"a": {"Team": "t"}, "b": {"Owner": "x"}, "c": {"Owner": "y"}})
+    assert sorted(facts(tmp_path, documents, "tag_differences", "resource_name", "tag_key", "kind")) == [
+        ["a", "Owner", "missing_on_profile"],
+        ["a", "Team", "missing_on_role"],
+        ["c", "Owner", "value"],
+    ]
 
 
 def test_each_link_is_told_its_own_differences(tmp_path: Path) -> None:
     names = ["a", "b", "c", "d"]
-    roles: dict[str, Tags] = {"a": {"K": "1"}, "b": {"K": "2", "L": "1"}, "c": {}, "d": {"L": "9"}}
-    held_by: dict[str, Tags | None] = {"a": {"K": "1"}, "b": {"K": "3"}, "c": {"M": "1"}, "d": {"l": "9"}}
+    roles: dict[str, Tags] = {"a": {"K": "1"}, "b": {"K": "2", "L": "1"}, "c": {"L": "1"}, "d": {"L": "9"}}
+    held_by: dict[str, Tags | None] = {"a": {"K": "1"}, "b": {"K": "3"}, "c": {"L": "1", "M": "1"}, "d": {"l": "9"}}
     documents = {
         "d.json": dump(*(role_detail(name, [profile(name)], roles[name]) for name in names)),
         "p.json": profile_list(*(profile(name, nested_role(name)) for name in names)),
@@ -384,15 +414,17 @@ def test_the_next_step_of_a_difference_of_case_shows_what_is_there(tmp_path: Pat
     assert row["next_step"] == "aws iam list-instance-profile-tags --instance-profile-name=web"
 
 
-@pytest.mark.parametrize(("tags", "severity"), [({}, "info"), ({"Other": "y"}, "medium")])
+@pytest.mark.parametrize(
+    ("tags", "check", "severity"), [({}, "untagged_profiles", "info"), ({"Other": "y"}, "tag_differences", "medium")]
+)
 def test_tags_that_its_maker_cannot_put_on_the_profile_are_expected_to_be_missing(
-    tmp_path: Path, tags: Tags, severity: str
+    tmp_path: Path, tags: Tags, check: str, severity: str
 ) -> None:
     documents = {
         "d.json": dump(role_detail("nodes", [profile(NODE_UUID)], {"Owner": "x"})),
         "p.json": profile_list(profile(NODE_UUID, nested_role("nodes"))),
     } | tag_files({NODE_UUID: tags})
-    (row,) = rows(tmp_path, documents, "tag_differences")
+    (row,) = rows(tmp_path, documents, check)
     assert (row["severity"], row["expected"], row["maker"]) == (severity, severity == "info", "EKS managed node group")
 
 

@@ -7,12 +7,13 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from builders import ACCOUNT, dump, load, nested_role, profile, profile_list, role_detail
 from click.testing import CliRunner
 
 from iamframe import IamframeError, run_checks
-from iamframe.checks.tag_policy import Accepted, Policy, RequiredTag, read_policy
+from iamframe.checks.tag_policy import Accepted, NamePair, Policy, RequiredTag, read_policy
 from iamframe.errors import PolicyError
 from iamframe.knowledge.makers import Maker
 from iamframe.ui.cli import app
@@ -88,17 +89,18 @@ def test_a_policy_file_is_read_section_by_section(tmp_path: Path) -> None:
         RequiredTag("Zone", ("a", "b"), on=("instance-profile",)),
     )
     assert policy.makers == (
-        Maker("house rule", role="{name}-role", profile="{name}-profile", names_differ=True),
+        NamePair(role="{name}-role", profile="{name}-profile"),
         Maker("Deployer", "deploy-*", "deployed-*", names_differ=True, paths_differ=True, tags_profiles=False,
               date=date(2026, 1, 1)),
     )  # fmt: skip
+    assert (policy.makers[0].name, policy.makers[0].names_differ) == ("house rule", True)
     assert policy.acceptances == (Accepted("empty_profiles", "kept", resource_arn="arn:*", expires=date(2026, 12, 31)),)
 
 
 def test_no_file_and_an_empty_file_demand_nothing(tmp_path: Path) -> None:
     assert read_policy(None) == Policy()
     empty = read_policy(saved(tmp_path, ""))
-    assert (empty.required, empty.makers, empty.acceptances, empty.options) == ((), (), (), {})
+    assert (empty.required, empty.makers, empty.acceptances) == ((), (), ())
 
 
 def test_a_policy_that_was_read_may_be_handed_over(tmp_path: Path) -> None:
@@ -108,6 +110,54 @@ def test_a_policy_that_was_read_may_be_handed_over(tmp_path: Path) -> None:
         load(tmp_path, {"d.json": dump(role_detail("a"))}), only=["missing_required_tags"], policy=policy
     )
     assert result.findings["detail"].tolist() == ["Owner is missing"]
+
+
+def test_a_policy_made_in_python_demands_its_tags(tmp_path: Path) -> None:
+    policy = Policy(required=(RequiredTag("Owner"),))
+    result = run_checks(
+        load(tmp_path, {"d.json": dump(role_detail("a"))}), only=["missing_required_tags"], policy=policy
+    )
+    assert result.findings["detail"].tolist() == ["Owner is missing"]
+
+
+def test_several_policies_are_read_as_one(tmp_path: Path) -> None:
+    house = saved(
+        tmp_path,
+        """
+        required_tags = { Owner = "*", Team = ["web", "data"] }
+        name_pairs = [{ role = "{name}-role", profile = "{name}-profile" }]
+        accepted = [{ check = "empty_profiles", reason = "kept by the house" }]
+        """,
+    )
+    team = tmp_path / "team.toml"
+    team.write_text(
+        """
+        required_tags = { Team = "web", Stage = true }
+        makers = [{ name = "Deployer", role = "deploy-*", profile = "deployed-*" }]
+        accepted = [{ check = "empty_profiles", reason = "kept by the team" }]
+        """,
+        encoding="utf-8",
+    )
+    made = Policy(acceptances=(Accepted("untagged_roles", "made in Python"),))
+    policy = read_policy([house, str(team), made])
+    assert policy.path == f"{house}, {team}"
+    assert policy.required == (RequiredTag("Owner"), RequiredTag("Team", ("web",)), RequiredTag("Stage"))
+    assert [maker.name for maker in policy.makers] == ["house rule", "Deployer"]
+    assert [one.reason for one in policy.acceptances] == ["kept by the house", "kept by the team", "made in Python"]
+    findings = run_checks(load(tmp_path, OLD), only=["empty_profiles"], policy=[house, team]).findings
+    assert findings["accepted"].tolist() == ["kept by the house"] * 3
+
+
+def test_of_several_policies_the_one_that_is_refused_is_named(tmp_path: Path) -> None:
+    good = saved(tmp_path, '[required_tags]\nOwner = "*"\n')
+    bad = tmp_path / "bad.toml"
+    bad.write_text("[required_tags]\nOwner = 1\n", encoding="utf-8")
+    with pytest.raises(PolicyError, match=rf"^{re.escape(str(bad))}: .*Owner"):
+        run_checks(load(tmp_path, OLD), policy=[good, bad])
+
+
+def test_no_policies_are_an_empty_one() -> None:
+    assert read_policy([]) == Policy()
 
 
 def test_the_policy_of_the_sample_can_be_read() -> None:
@@ -128,39 +178,49 @@ def test_a_policy_is_read_as_utf_8(tmp_path: Path) -> None:
     [
         ("[required_tags", "is not TOML"),
         ("Owner: '*'", "is not TOML"),
-        ('a = "b"', "has no place for a"),
-        ("[required_tag]\n", "has no place for required_tag"),
-        ("[[accepted]]\ncheck = 'x'\nreason = 'y'\nuntil = 2026-01-01", "[[accepted]] has no place for until"),
-        ("[[makers]]\nname = 'x'\nroles = 'y'", "[[makers]] has no place for roles"),
-        ("[[name_pairs]]\nrole = 'x'\nprofil = 'y'", "[[name_pairs]] has no place for profil"),
-        ("required_tags = ['Owner']", "[required_tags] must be a table"),
-        ("[accepted]\ncheck = 'x'", "[[accepted]] must be a list of tables"),
-        ("makers = ['x']", "[[makers]] must be a list of tables"),
-        ("[[accepted]]\ncheck = 1\nreason = 'y'", "check in [[accepted]] must be str"),
-        ("[[accepted]]\ncheck = 'x'\nreason = 'y'\nexpires = '2026-01-01'", "expires in [[accepted]] must be a date"),
-        ("[[accepted]]\ncheck = 'x'\nreason = 'y'\nexpires = 2026-01-01T00:00:00Z", "must be a date"),
-        ("[[accepted]]\ncheck = 'x'\nreason = ''", "each [[accepted]] needs a reason"),
-        ("[[accepted]]\ncheck = 'x'", "reason"),
-        ("[[accepted]]\nreason = 'x'", "check"),
-        ("[[makers]]\nrole = 'x'", "name"),
-        ("[[makers]]\nname = 'x'\nnames_differ = 'yes'", "names_differ in [[makers]] must be bool"),
-        ("[[name_pairs]]\nrole = '{env}-role'\nprofile = '{env}-profile'", "{env}"),
-        ("[required_tags]\nOwner = 1", "the rule for Owner"),
-        ("[required_tags]\nOwner = false", "the rule for Owner"),
-        ("[required_tags]\nOwner = [1]", "the rule for Owner"),
-        ("[required_tags]\nOwner = { any = true }", "the rule for Owner"),
-        ("[required_tags]\nOwner = { values = 'prod' }", "Owner"),
-        ("[required_tags]\nOwner = { values = [1] }", "Owner"),
-        ("[required_tags]\nOwner = { values = 1 }", "Owner"),
-        ("[required_tags]\nOwner = { pattern = 1 }", "Owner"),
-        ("[required_tags]\nOwner = { pattern = '[' }", "unterminated"),
-        ("[required_tags]\nOwner = { pattern = '[' }", "Owner"),
-        ("[required_tags]\nOwner = { on = ['user'] }", "`on` of Owner must be of role, instance-profile"),
+        ('a = "b"', "unknown field `a`"),
+        ("[required_tag]\n", "unknown field `required_tag`"),
+        ("[[accepted]]\ncheck = 'x'\nreason = 'y'\nuntil = 2026-01-01", "unknown field `until` - at `$.accepted[0]`"),
+        ("[[makers]]\nname = 'x'\nroles = 'y'", "unknown field `roles` - at `$.makers[0]`"),
+        ("[[name_pairs]]\nrole = 'x'\nprofil = 'y'", "unknown field `profil` - at `$.name_pairs[0]`"),
+        ("[[name_pairs]]\nrole = 'x-role'", "missing required field `profile` - at `$.name_pairs[0]`"),
+        ("required_tags = ['Owner']", "Expected `object`, got `array` - at `$.required_tags`"),
+        ("[accepted]\ncheck = 'x'", "Expected `array`, got `object` - at `$.accepted`"),
+        ("makers = ['x']", "Expected `object`, got `str` - at `$.makers[0]`"),
+        ("[[accepted]]\ncheck = 1\nreason = 'y'", "Expected `str`, got `int` - at `$.accepted[0].check`"),
         (
-            "[required_tags]\nOwner = { on = 'role' }",
-            "the rule for Owner in [required_tags]: `on` must be",
+            "[[accepted]]\ncheck = 'x'\nreason = 'y'\nexpires = '2026-01-01'",
+            "Expected `date | null`, got `str` - at `$.accepted[0].expires`",
         ),
-        ("[required_tags]\nOwner = { on = 1 }", "Owner"),
+        (
+            "[[accepted]]\ncheck = 'x'\nreason = 'y'\nexpires = 2026-01-01T00:00:00Z",
+            "Expected `date | null`, got `datetime` - at `$.accepted[0].expires`",
+        ),
+        ("[[accepted]]\ncheck = 'x'\nreason = ''", "Expected `str` of length >= 1 - at `$.accepted[0].reason`"),
+        ("[[accepted]]\ncheck = 'x'", "missing required field `reason` - at `$.accepted[0]`"),
+        ("[[accepted]]\nreason = 'x'", "missing required field `check` - at `$.accepted[0]`"),
+        ("[[makers]]\nrole = 'x'", "missing required field `name` - at `$.makers[0]`"),
+        ("[[makers]]\nname = 'x'\nnames_differ = 'yes'", "`bool`, got `str` - at `$.makers[0].names_differ`"),
+        ("[[name_pairs]]\nrole = '{env}-role'\nprofile = '{name}-x'", "there is no {env}, only *, {name}, "),
+        ("[[name_pairs]]\nrole = '{name}-role'\nprofile = '{env}-x'", "{time} - at `$.name_pairs[0]`"),
+        ("[[name_pairs]]\nrole = '{Name}-role'\nprofile = '{Name}-x'", "there is no {Name}, "),
+        ("[[makers]]\nname = 'x'\nprofile_path = '/{}/'", "there is no {}, "),
+        ("[[makers]]\nname = 'a'\n[[makers]]\nname = 'b'\nrole_path = '/{env}/'", " - at `$.makers[1]`"),
+        ("[required_tags]\nOwner = 1", "got `int` - at `$.required_tags.Owner`"),
+        ("[required_tags]\nOwner = false", "got `bool` - at `$.required_tags.Owner`"),
+        ("[required_tags]\nTeam = '*'\nOwner = [1]", "Expected `str`, got `int` - at `$.required_tags.Owner[0]`"),
+        ("[required_tags]\nOwner = { any = true }", "unknown field `any` - at `$.required_tags.Owner`"),
+        ("[required_tags]\nOwner = { key = 'Team' }", "unknown field `key` - at `$.required_tags.Owner`"),
+        ("[required_tags]\nOwner = { values = 'prod' }", "`array`, got `str` - at `$.required_tags.Owner.values`"),
+        ("[required_tags]\nOwner = { values = [1] }", "`str`, got `int` - at `$.required_tags.Owner.values[0]`"),
+        ("[required_tags]\nOwner = { values = 1 }", "`array`, got `int` - at `$.required_tags.Owner.values`"),
+        ("[required_tags]\nOwner = { pattern = 1 }", "`str`, got `int` - at `$.required_tags.Owner.pattern`"),
+        ("[required_tags]\nOwner = { pattern = '[' }", "`pattern` is no regular expression (unterminated"),
+        ("[required_tags]\nOwner = { pattern = '[' }", " - at `$.required_tags.Owner`"),
+        ("[required_tags]\nOwner = { on = ['user'] }", "^(role|instance-profile)$"),
+        ("[required_tags]\nOwner = { on = ['role', 'user'] }", " - at `$.required_tags.Owner.on[1]`"),
+        ("[required_tags]\nOwner = { on = 'role' }", "`array`, got `str` - at `$.required_tags.Owner.on`"),
+        ("[required_tags]\nOwner = { on = 1 }", "`array`, got `int` - at `$.required_tags.Owner.on`"),
     ],
 )
 def test_what_a_policy_has_no_place_for_is_refused_in_one_sentence(tmp_path: Path, text: str, says: str) -> None:
@@ -255,6 +315,53 @@ def test_an_expired_acceptance_leaves_room_for_the_next(tmp_path: Path) -> None:
     entry = "[[accepted]]\ncheck = 'empty_profiles'\nreason = '{}'\nexpires = {}\n"
     text = entry.format("old", "2020-01-01") + entry.format("new", "2999-01-01")
     assert set(accepted(tmp_path, OLD, text).values()) == {"new"}
+
+
+def test_an_acceptance_of_a_check_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path, "[[accepted]]\ncheck = 'empty_profile'\nreason = 'kept'\n")
+    with pytest.raises(PolicyError) as caught:
+        run_checks(load(tmp_path, OLD), policy=path)
+    assert str(caught.value).startswith(
+        f"{path}: [[accepted]] names 'empty_profile', which is no check; there are empty_profiles, "
+    )
+
+
+FINDINGS = {
+    "check": ["empty_profiles", "empty_profiles", "path_mismatches"],
+    "resource_arn": ["arn:a", "arn:b", "arn:c"],
+    "related_arn": [None, "arn:x", "arn:y"],
+}
+
+
+def reasons(findings: dict[str, Any], **fields: str) -> list[str | None]:
+    """The reason of each finding of a hand-made table, of which the policy accepts some."""
+    policy = Policy(acceptances=(Accepted("empty_profiles", "kept", **fields),))
+    return [*policy.accepted(pa.table(findings)).to_pylist()]
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"finding_id": "f-2"}, [None, "kept", None]),
+        ({"finding_id": "f-3"}, [None, None, None]),  # of another check
+        ({"finding_id": "f-*"}, ["kept", "kept", None]),
+        ({"finding_id": "f-2", "resource_arn": "arn:b"}, [None, "kept", None]),
+        ({"finding_id": "f-2", "resource_arn": "arn:a"}, [None, None, None]),
+        ({"finding_id": "*", "related_arn": "arn:x"}, [None, "kept", None]),
+    ],
+)
+def test_an_acceptance_may_name_the_finding(fields: dict[str, str], expected: list[str | None]) -> None:
+    assert reasons(FINDINGS | {"finding_id": ["f-1", "f-2", "f-3"]}, **fields) == expected
+
+
+def test_an_acceptance_of_a_finding_accepts_none_where_findings_have_no_id() -> None:
+    assert reasons(FINDINGS, finding_id="f-1") == [None, None, None]
+    assert reasons(FINDINGS | {"finding_id": [None, "f-1", "f-1"]}, finding_id="f-1") == [None, "kept", None]
+
+
+def test_a_policy_file_names_a_finding_by_its_id(tmp_path: Path) -> None:
+    policy = read_policy(saved(tmp_path, "[[accepted]]\ncheck = 'x'\nfinding_id = 'f-1'\nreason = 'kept'\n"))
+    assert policy.acceptances == (Accepted("x", "kept", finding_id="f-1"),)
 
 
 def test_an_accepted_finding_keeps_its_severity_and_its_row(tmp_path: Path) -> None:

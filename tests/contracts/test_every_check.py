@@ -99,9 +99,10 @@ def test_a_check_is_silent_where_there_is_no_account(name: str, nothing: Invento
 @every_check
 def test_a_check_has_a_title_without_a_full_stop_and_a_why(name: str) -> None:
     assert re.fullmatch(r"[A-Z].*[^.\s]", CHECKS[name].title)
-    assert len(CHECKS[name].title) < 120
+    assert len(CHECKS[name].title.split()) <= 8
     assert len(CHECKS[name].why) > 20
     assert CHECKS[name].why.endswith(".")
+    assert re.fullmatch(r"[A-Z].{15,}\.", CHECKS[name].remediation)
 
 
 @every_check
@@ -245,9 +246,9 @@ def test_the_severities_are_those_of_the_contract() -> None:
 
 def test_only_runs_what_it_names_and_in_the_order_of_the_checks(sample: Inventory) -> None:
     result = run_checks(sample, only=["untagged_roles", "empty_profiles"])
-    assert result.checks == ("empty_profiles", "untagged_roles")
+    assert list(result.checks) == ["empty_profiles", "untagged_roles"]
     assert set(result.findings["check"]) == {"empty_profiles", "untagged_roles"}
-    assert run_checks(sample, only="empty_profiles").checks == ("empty_profiles",)
+    assert list(run_checks(sample, only="empty_profiles").checks) == ["empty_profiles"]
 
 
 def test_a_check_finds_the_same_alone_as_with_the_others(sample: Inventory, result: iamframe.Result) -> None:
@@ -288,7 +289,7 @@ def test_a_rule_with_a_parameter_that_names_no_frame_is_refused_when_it_is_regis
         return pairs if len(rolls) else rolls
 
     with pytest.raises(TypeError, match="check odd_profiles reads rolls; there are accounts, calls, "):
-        check(severity="low", needs=[])(odd_profiles)
+        check(severity="low", detail="is odd")(odd_profiles)
     assert "odd_profiles" not in CHECKS
 
 
@@ -297,7 +298,7 @@ def test_a_rule_without_a_docstring_is_refused() -> None:
         return pairs
 
     with pytest.raises(TypeError, match="check untitled_profiles needs a docstring"):
-        check(severity="low", needs=[])(untitled_profiles)
+        check(severity="low", detail="has no title")(untitled_profiles)
 
 
 def test_a_severity_that_does_not_exist_is_refused() -> None:
@@ -306,15 +307,11 @@ def test_a_severity_that_does_not_exist_is_refused() -> None:
         return pairs
 
     with pytest.raises(TypeError, match="a severity of high, medium, low, info"):
-        check(severity="grave", needs=[])(grave_profiles)
+        check(severity="grave", detail="is grave")(grave_profiles)
 
 
-def test_a_rule_is_registered_under_its_own_name_with_what_its_signature_says(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("iamframe.checks.registry.CHECKS", registered := {})
-
-    @check(severity="low", needs=[])
+def test_a_check_has_the_name_of_its_rule_and_what_its_signature_says() -> None:
+    @check(severity="low", detail="{profile_name} is short", remediation="Say more.")
     def short_names(profiles: pd.DataFrame, lists: pd.DataFrame, *, length: int = 3) -> pd.DataFrame:
         """Short names.
 
@@ -323,7 +320,8 @@ def test_a_rule_is_registered_under_its_own_name_with_what_its_signature_says(
         """
         return profiles[profiles["profile_name"].str.len() < length] if len(lists) else profiles
 
-    one = registered["short_names"]
+    one = short_names.check  # type: ignore[attr-defined]
+    assert (one.name, one.detail, one.remediation) == ("short_names", "{profile_name} is short", "Say more.")
     assert (one.reads, one.options) == (("profiles", "lists"), ("length",))
     assert (one.title, one.why, one.certainty) == ("Short names", "They say little.", "certain")
 

@@ -397,6 +397,20 @@ def test_regex_characters_in_a_makers_names_are_plain_text() -> None:
     assert of_pair("/", "axbbc", "/", "x", makers) is None
 
 
+def test_one_of_several_texts_is_plain_text_too_and_the_same_on_both_sides() -> None:
+    makers = (Maker("sizes", role="{t3.micro|m5}-role", profile="{t3.micro|m5}-profile"),)
+    assert name_of(of_pair("/", "t3.micro-role", "/", "t3.micro-profile", makers)) == "sizes"
+    assert of_pair("/", "t3xmicro-role", "/", "t3xmicro-profile", makers) is None
+    assert of_pair("/", "t3.micro-role", "/", "m5-profile", makers) is None
+
+
+@pytest.mark.parametrize("name", ["{env}-role", "{Name}-role", "{}", "{name2}"])
+@pytest.mark.parametrize("field", ["role", "profile", "role_path", "profile_path"])
+def test_a_token_that_does_not_exist_is_refused_where_the_maker_is_made(field: str, name: str) -> None:
+    with pytest.raises(ValueError, match=r"^there is no \{\w*\}, only \*, \{name\}, "):
+        Maker("house", **{field: name})  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     "name", ["(", "[a", "a{2}", "\\", ".*", "$", "^", "(?P<m0>x)", "a\nb", "\r\n", "", "\u3164", "*"]
 )

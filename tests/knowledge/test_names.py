@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iamframe.knowledge.names import canonical_key, relation, spell_out, variant_kinds
+from iamframe.knowledge.names import canonical_key, relation, variant_kinds
+from iamframe.messages.text import spell_out
 
 GREEK_OWNER = "\u039fwner"
 WIDE_OWNER = "\uff2fwner"

@@ -246,13 +246,13 @@ def test_a_filter_leaves_only_sections_with_a_hit_and_the_index_says_how_many_ea
         assert shown == ["empty_profiles"]
         counts = {row[0]: row[3] for row in table(it.page, "Findings per check")}
         assert counts["Instance profiles that hold no role"] == "1 of 2"
-        assert counts["Links whose two names differ"] == "0 of 1"
+        assert counts["Profile and role names differ"] == "0 of 1"
         it.page.locator("h1").click()
         it.page.keyboard.press("Escape")
         expect(it.page.get_by_role("status")).to_have_text("")
         assert it.page.get_by_label("Show findings with").input_value() == ""
         assert sections.evaluate_all("all => all.filter(s => s.checkVisibility()).length") == 16
-        assert {row[0]: row[3] for row in table(it.page, "Findings per check")}["Links whose two names differ"] == "1"
+        assert {row[0]: row[3] for row in table(it.page, "Findings per check")}["Profile and role names differ"] == "1"
 
 
 @pytest.mark.parametrize("width", [1280, 390])

@@ -160,7 +160,7 @@ def test_a_sheet_without_findings_has_its_head_alone_and_says_beside_it_whether_
         ("untagged_roles", "not checked; coverage says why"),
     ):
         assert sheets[name].max_row == 1
-        assert sheets[name]["A1"].value == "check"
+        assert sheets[name]["A1"].value == "finding_id"
         assert sheets[name]["A1"].comment.text == said
     assert sheets["empty_profiles"]["A1"].comment is None
 
@@ -226,7 +226,7 @@ def test_a_report_without_a_workbook_takes_an_older_one_away(tmp_path: Path, mas
 def test_a_report_that_fails_leaves_an_older_workbook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     result = small(tmp_path / "in")
     old = written(result, tmp_path / "out")
-    was = {file.name: file.read_bytes() for file in old.parent.iterdir()}
+    was = {file.name: file.read_bytes() for file in old.parent.rglob("*.*")}
     replaced = Path.replace
 
     def held(self: Path, target: Path) -> Path:
@@ -238,7 +238,7 @@ def test_a_report_that_fails_leaves_an_older_workbook(tmp_path: Path, monkeypatc
     monkeypatch.setattr(Path, "replace", held)
     with pytest.raises(ReportError, match=r"^[^\n]+could not be written \([^\n]+\); the files there are as they were$"):
         iamframe.write_report(result, tmp_path / "out", title="another")
-    assert {file.name: file.read_bytes() for file in old.parent.iterdir()} == was
+    assert {file.name: file.read_bytes() for file in old.parent.rglob("*.*")} == was
     monkeypatch.undo()
     (old.parent / "summary.json").unlink()
     (old.parent / "summary.json").mkdir()

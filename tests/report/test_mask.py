@@ -399,7 +399,7 @@ def test_a_column_that_was_left_out_fails_the_report_and_leaves_the_old_one(
         of_organisation(standing.parent, standing.name, xlsx=False)
     assert not [one for one in ORIGINALS if one in str(said.value)]
     assert contents(standing) == old
-    assert sorted(file.name for file in standing.iterdir()) == sorted(old)
+    assert sorted(file.name for file in standing.rglob("*.*")) == sorted(old)
 
 
 def test_a_workbook_of_an_earlier_report_that_is_not_masked_is_taken_away_by_a_masked_one(tmp_path: Path) -> None:
@@ -750,7 +750,7 @@ def test_changes_are_masked_and_what_only_the_older_load_holds_too(tmp_path: Pat
     assert {"recreated", "trust_changed"} & set(changes.changes["change"])
     out = tmp_path / "report"
     iamframe.write_report(changes.new, out, changes=changes, mask=True)
-    written = b"".join(file.read_bytes() for file in out.iterdir())
+    written = b"".join(file.read_bytes() for file in out.rglob("*.*"))
     assert b"recreated" in written
     for original in ("000000000001", foreign, "AIPAQ7WEB2OLDER4ID55"):
         assert original.encode() not in written

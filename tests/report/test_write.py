@@ -22,6 +22,7 @@ from iamframe.report.write import summarize
 FILES = [
     "accounts.csv",
     "calls.csv",
+    "checks",
     "coverage.csv",
     "findings.csv",
     "gaps.csv",
@@ -82,7 +83,7 @@ def column_of(path: Path, name: str) -> list[str]:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+    return {file.name: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
 def texts(values: list[str | None]) -> pd.DataFrame:
@@ -205,6 +206,7 @@ def test_the_summary_tells_rows_findings_and_coverage_in_numbers(tmp_path: Path)
     result = iamframe.run_checks(small(source), only=["empty_profiles", "name_mismatches", "ec2_roles_without_profile"])
     iamframe.write_report(result, tmp_path / "out")
     assert json.loads((tmp_path / "out" / "summary.json").read_text(encoding="utf-8")) == {
+        "format_version": 1,
         "version": "0.1.0",
         "sources": [str(source)],
         "captured_at": None,
@@ -212,6 +214,7 @@ def test_the_summary_tells_rows_findings_and_coverage_in_numbers(tmp_path: Path)
         "rows": {
             "accounts": 1, "roles": 1, "profiles": 2, "links": 1, "tags": 0, "references": 0, "gaps": 8, "calls": 1,
         },
+        "attention": {"high": 0, "medium": 1, "low": 1, "info": 0, "resources": 2},
         "findings": {
             "empty_profiles": {"high": 0, "medium": 1, "low": 0, "info": 0},
             "ec2_roles_without_profile": {"high": 0, "medium": 0, "low": 0, "info": 0},

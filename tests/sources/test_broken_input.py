@@ -894,7 +894,7 @@ def test_no_name_in_the_data_is_taken_for_a_path(tmp_path: Path, name: str) -> N
     assert everything(tmp_path, work / "out") == before
     assert not Path("/tmp/iamframe-escaped").exists()
     assert not Path("/tmp/iamframe-escaped.json").exists()
-    assert all(path.is_file() for path in (work / "out").iterdir())
+    assert all(path.is_file() for path in (work / "out").iterdir() if path.name != "checks")
 
 
 @pytest.mark.parametrize(

@@ -360,7 +360,7 @@ def test_nothing_is_changed(result: Result, tmp_path: Path) -> None:
 
 def test_an_export_writes_nothing_over_a_report(result: Result, tmp_path: Path) -> None:
     iamframe.write_report(result, tmp_path / "out")
-    before = {file.name: file.read_bytes() for file in (tmp_path / "out").iterdir()}
+    before = {file.name: file.read_bytes() for file in (tmp_path / "out").rglob("*.*")}
     with pytest.raises(ReportError, match=r"^\S+out: holds a report, whose findings\.csv would be written over; name "):
         exploring.export(result, Filter(), tmp_path / "out")
-    assert {file.name: file.read_bytes() for file in (tmp_path / "out").iterdir()} == before
+    assert {file.name: file.read_bytes() for file in (tmp_path / "out").rglob("*.*")} == before

@@ -25,7 +25,7 @@ from iamframe.messages.text import pluralize
 _ELSEWHERE = r"^arn:[^:]*:iam::(?P<account>\d+):instance-profile/(?:.*/)?(?P<name>[^/]+)$"
 
 
-class Found(NamedTuple):
+class Finding(NamedTuple):
     """One finding: its row, its check, what it is about, and what stands in it."""
 
     row: int
@@ -41,7 +41,7 @@ class Found(NamedTuple):
         return CHECKS[self.check].remedy
 
 
-def deletions(findings: list[Found], facts: Facts) -> tuple[list[Block], dict[int, str]]:
+def deletions(findings: list[Finding], facts: Facts) -> tuple[list[Block], dict[int, str]]:
     """Return what deletes the profiles of findings, and, by the row of each finding not planned, why it is not."""
     resources = facts.resources(arn for one in findings for arn in (one.resource_arn, one.related_arn) if arn)
     users = _users(resources, facts)
@@ -86,7 +86,7 @@ def _users(resources: dict[str, Resource], facts: Facts) -> dict[str, str]:
     return found
 
 
-def _profiles_of_roles(findings: list[Found], facts: Facts) -> dict[str, int]:
+def _profiles_of_roles(findings: list[Finding], facts: Facts) -> dict[str, int]:
     """Return in how many profiles each role is that trusts EC2."""
     pairs = facts.result.pairs
     pairs = pairs[pairs["profile_arn"].notna() & (pairs["trusts_ec2"] == "yes")]
@@ -96,7 +96,7 @@ def _profiles_of_roles(findings: list[Found], facts: Facts) -> dict[str, int]:
     return dict(zip(arns.iloc[counts.index.to_numpy()], counts.tolist(), strict=True))
 
 
-def _objections(one: Found, profile: Resource, role: Resource | None, facts: Facts) -> Iterator[str | None]:
+def _objections(one: Finding, profile: Resource, role: Resource | None, facts: Facts) -> Iterator[str | None]:
     yield facts.unfit(profile, deleting=True)
     if role is not None and role.managed:
         yield f"AWS manages {role.said} in it"
@@ -114,7 +114,7 @@ def _objections(one: Found, profile: Resource, role: Resource | None, facts: Fac
         yield f"{role.said} in it was {used}: something may start instances with it now and then"
 
 
-def _deletion(one: Found, profile: Resource, role: Resource | None, facts: Facts, *, becomes_lone: bool) -> Block:
+def _deletion(one: Finding, profile: Resource, role: Resource | None, facts: Facts, *, becomes_lone: bool) -> Block:
     account = facts.accounts[profile.account_id]
     steps = [unchanged(profile), unused(profile, account.regions)]
     if role is not None:

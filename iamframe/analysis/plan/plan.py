@@ -17,12 +17,12 @@ import pandas as pd
 from iamframe.analysis.plan import deletions as deleting
 from iamframe.analysis.plan import tags as tagging
 from iamframe.analysis.plan.commands import Block
-from iamframe.analysis.plan.deletions import Found
+from iamframe.analysis.plan.deletions import Finding
 from iamframe.analysis.plan.resources import Facts, read_age, stamp
 from iamframe.analysis.plan.script import render_script
 from iamframe.checks import CHECKS
 from iamframe.checks.result import Result
-from iamframe.errors import ReportError
+from iamframe.errors import ReportError, require
 from iamframe.inventory import schema
 from iamframe.inventory.arrow import as_arrow
 from iamframe.messages.text import pluralize
@@ -126,15 +126,18 @@ def plan(
     ------
     PlanError
         If an age is none, or below zero.
+    WrongObjectError
+        If it is given anything but a result.
     """
+    require("plan", result, Result, instead="what `iamframe.run_checks` gives")
     now = datetime.now(UTC)
     facts = Facts(result, read_age(min_age, "min_age: "), read_age(min_idle, "min_idle: "), now)
     findings = result.findings[result.findings["check"].isin(_planned())].reset_index(drop=True)
     left = _meant_so(findings)
     every = [
-        Found(*cells)
+        Finding(*cells)
         for cells in zip(
-            range(len(findings)), *(as_arrow(findings[name]).to_pylist() for name in Found._fields[1:]), strict=True
+            range(len(findings)), *(as_arrow(findings[name]).to_pylist() for name in Finding._fields[1:]), strict=True
         )
     ]
     wanted = [one for one in every if one.row not in left]
@@ -167,7 +170,7 @@ def _meant_so(findings: pd.DataFrame) -> dict[int, str]:
     return {row: reason for row, reason in enumerate(as_arrow(said).to_pylist()) if reason is not None}
 
 
-def _with_more(blocks: list[Block], deleted: dict[str, int], gone: list[Found]) -> list[Block]:
+def _with_more(blocks: list[Block], deleted: dict[str, int], gone: list[Finding]) -> list[Block]:
     more: dict[int, set[str]] = {}
     for one in gone:
         more.setdefault(deleted[one.resource_arn], set()).add(one.check)

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from iamframe.analysis.plan.commands import Block, Command, on, tags_json
-from iamframe.analysis.plan.deletions import Found
+from iamframe.analysis.plan.deletions import Finding
 from iamframe.analysis.plan.resources import Facts, Resource
 from iamframe.analysis.plan.script import unchanged
 from iamframe.checks.tag_policy import RequiredTag
@@ -41,7 +41,7 @@ class Star:
 
     role: Resource | None
     profiles: list[Resource] = field(default_factory=list)
-    findings: list[Found] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
 
     @property
     def members(self) -> dict[str, Resource]:
@@ -53,7 +53,7 @@ class _Refusal(Exception):
     """A finding cannot be settled; the message says why."""
 
 
-def taggings(findings: list[Found], deleted: set[str], facts: Facts) -> tuple[list[Block], dict[int, str]]:
+def taggings(findings: list[Finding], deleted: set[str], facts: Facts) -> tuple[list[Block], dict[int, str]]:
     """Return what settles findings about tags, and, by the row of each finding not planned, why it is not.
 
     `deleted` holds the profiles that the plan deletes: they count no more.
@@ -68,7 +68,7 @@ def taggings(findings: list[Found], deleted: set[str], facts: Facts) -> tuple[li
     return blocks, left
 
 
-def _stars(findings: list[Found], deleted: set[str], facts: Facts) -> list[Star]:
+def _stars(findings: list[Finding], deleted: set[str], facts: Facts) -> list[Star]:
     links = facts.inventory.links
     links = links[~is_in(links["profile_arn"], pd.Series(sorted(deleted), dtype="str"))]
     about = pd.Series([one.resource_arn for one in findings], dtype="str")
@@ -99,15 +99,15 @@ class _Change:
         self.members = star.members
         self.unfit = {arn: facts.unfit(one, deleting=False) for arn, one in self.members.items()}
         self.wanted = list(star.findings)
-        self.settled: list[Found] = []
+        self.settled: list[Finding] = []
         self.sets: dict[str, _Tags] = {}
         # Which findings ask for a key on a resource, and where they do not agree on its value.
-        self.by: dict[tuple[str, str], set[Found]] = {}
+        self.by: dict[tuple[str, str], set[Finding]] = {}
         self.clashing: set[tuple[str, str]] = set()
 
     def settle(self) -> dict[int, str]:
         """Find the tags that settle as many findings as can be; return, by row, why the others cannot."""
-        left: dict[Found, str] = {}
+        left: dict[Finding, str] = {}
         while refused := self._tried():
             left |= refused
             self.wanted = [one for one in self.wanted if one not in refused]
@@ -115,16 +115,16 @@ class _Change:
         self.settled = [one for one in self.star.findings if self.sets and self._is_gone(one)]
         return {one.row: reason for one, reason in left.items() if one not in self.settled}
 
-    def _is_gone(self, one: Found) -> bool:
+    def _is_gone(self, one: Finding) -> bool:
         resource = self.members[one.resource_arn]
         after = self._after(resource)
         if one.remedy == "same tags":
             return self.star.role is not None and after == self._after(self.star.role)
         return not self._violated(resource, after) if one.remedy == "required tags" else bool(after)
 
-    def _tried(self) -> dict[Found, str]:
+    def _tried(self) -> dict[Finding, str]:
         self.sets, self.by, self.clashing = defaultdict(dict), defaultdict(set), set()
-        refused: dict[Found, str] = {}
+        refused: dict[Finding, str] = {}
         # What the role gets comes first: its profiles get it from there.
         for settle in (self._to_role, self._to_profile):
             for one in self.wanted:
@@ -137,7 +137,7 @@ class _Change:
 
     # What each finding asks for.
 
-    def _to_role(self, one: Found) -> None:
+    def _to_role(self, one: Finding) -> None:
         role = self.star.role
         if role is None:
             return
@@ -155,7 +155,7 @@ class _Change:
                 values = {p.own_tags[rule.key] for p in self.star.profiles if rule.key in p.own_tags}
                 self._set(role, rule.key, _only(rule, values), one)
 
-    def _from(self, profile: Resource, role: Resource, one: Found) -> None:
+    def _from(self, profile: Resource, role: Resource, one: Finding) -> None:
         """Give a role what its profile alone has; of two values the role's counts, unless the policy forbids it."""
         for key, value in profile.own_tags.items():
             here = role.own_tags.get(key)
@@ -165,7 +165,7 @@ class _Change:
     def _allows(self, key: str, value: str) -> bool:
         return all(rule.allows(value) for rule in self.rules if rule.key == key)
 
-    def _to_profile(self, one: Found) -> None:
+    def _to_profile(self, one: Finding) -> None:
         profile = self.members.get(one.resource_arn)
         if profile is None or profile.kind != PROFILE_TYPE:
             return
@@ -186,7 +186,7 @@ class _Change:
             for rule in self._violated(profile, self._after(profile)):
                 self._set(profile, rule.key, _only(rule, {tags[rule.key]} if rule.key in tags else set()), one)
 
-    def _set(self, resource: Resource, key: str, value: str, one: Found) -> None:
+    def _set(self, resource: Resource, key: str, value: str, one: Finding) -> None:
         reason = self.unfit[resource.arn]
         if reason:
             raise _Refusal(
@@ -209,9 +209,9 @@ class _Change:
 
     # What would be wrong afterwards.
 
-    def _what_is_wrong(self) -> dict[Found, str]:
+    def _what_is_wrong(self) -> dict[Finding, str]:
         """Return the findings that would stay, or bring new ones, with what would be so."""
-        wrong: dict[Found, str] = {}
+        wrong: dict[Finding, str] = {}
         for arn, sets in self.sets.items():
             resource, after = self.members[arn], self._after(self.members[arn])
             if len(after) > MOST:
@@ -238,7 +238,7 @@ class _Change:
             wrong |= dict.fromkeys(self.by[arn, key], reason)
         return wrong
 
-    def _asking(self, resource: Resource) -> set[Found]:
+    def _asking(self, resource: Resource) -> set[Finding]:
         return {one for (arn, _), asking in self.by.items() if arn == resource.arn for one in asking}
 
     def _violated(self, resource: Resource, tags: _Tags) -> list[RequiredTag]:

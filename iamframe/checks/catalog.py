@@ -1,0 +1,75 @@
+"""The checks that come with iamframe, and those of a file of one's own."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from iamframe.checks import orphans, names, tags, trust  # isort: skip - in this order they are told
+from iamframe.checks.registry import Check, checks_of
+from iamframe.errors import CheckError
+
+CHECKS: dict[str, Check] = checks_of(orphans, names, tags, trust)
+
+# A Python file, a rule under `@iamframe.check`, or several of them.
+Own = str | os.PathLike[str] | Callable[..., Any]
+
+
+def with_own(own: Own | Iterable[Own] | None) -> dict[str, Check]:
+    """Return all checks by name: those of iamframe, then one's own, of Python files or of rules.
+
+    Raises
+    ------
+    CheckError
+        If a file cannot be read or run, or has no check, a rule is no check, or a name is taken.
+    """
+    checks = dict(CHECKS)
+    for one in [own] if isinstance(own, (str, os.PathLike)) or callable(own) else own or ():
+        for check in _checks_in(Path(one)) if isinstance(one, (str, os.PathLike)) else [_check_of(one)]:
+            if check.name in checks:
+                raise CheckError(f"{check.name}: there is a check of that name already; rename the function")
+            checks[check.name] = check
+    return checks
+
+
+def list_checks(own: Own | Iterable[Own] | None = None) -> pd.DataFrame:
+    """Return the checks, one row each: `check`, `severity`, `title`, `needs` (joined by commas), `remediation`."""
+    rows = [
+        {
+            "check": one.name,
+            "severity": one.severity,
+            "title": one.title,
+            "needs": ", ".join(need.__name__.replace("_", " ") for need in one.needs) or "nothing",
+            "remediation": one.remediation,
+        }
+        for one in with_own(own).values()
+    ]
+    return pd.DataFrame(rows, dtype="str")
+
+
+def _check_of(rule: Callable[..., Any]) -> Check:
+    check = getattr(rule, "check", None)
+    if not isinstance(check, Check):
+        raise CheckError(f"{rule!r}: is no check; put `@iamframe.check(...)` in front of the function")
+    return check
+
+
+def _checks_in(path: Path) -> list[Check]:
+    spec = importlib.util.spec_from_file_location("iamframe_own_checks", path)
+    if spec is None or spec.loader is None:
+        raise CheckError(f"{path}: is no Python file; name one that ends in .py")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except OSError as error:
+        raise CheckError(f"{path}: cannot be read ({error.strerror}); check the path of the file") from error
+    except Exception as error:
+        raise CheckError(f"{path}: stops with {type(error).__name__}: {error}; mend the file") from error
+    if not (found := list(checks_of(module).values())):
+        raise CheckError(f"{path}: has no check; put `@iamframe.check(...)` in front of a function")
+    return found

@@ -1,0 +1,75 @@
+"""Who owns the resource of a finding: the value of a tag."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from iamframe.inventory.arrow import Bools, Positions, as_arrow, index_in, lookup, lookup_flag
+from iamframe.inventory.inventory import Inventory
+from iamframe.knowledge.names import canonical_key
+
+OWNER_TAG = "Owner"
+
+
+def owner_keys(inventory: Inventory, tag_key: str = OWNER_TAG) -> list[str]:
+    """Return the tag keys in use that read as the one asked for, that one first."""
+    wanted = canonical_key(tag_key)
+    keys = pc.unique(as_arrow(inventory.tags["tag_key"])).to_pylist()
+    return sorted((key for key in keys if canonical_key(key) == wanted), key=lambda key: (key != tag_key, key))
+
+
+def owners(inventory: Inventory, findings: pd.DataFrame, tag_key: str = OWNER_TAG) -> tuple[pa.Array, Bools]:
+    """Return the owner of each finding, missing where none is known, and whether tags that may hold one were not read.
+
+    The owner is the tag's value on the finding's resource, else on its related resource, else on the role that the
+    profile holds. An empty value names nobody.
+    """
+    tags, roles, profiles, linked = inventory.tags, inventory.roles, inventory.profiles, inventory.linked_rows
+    keys = pa.array(owner_keys(inventory, tag_key), pa.string())
+    key = index_in(tags["tag_key"], keys)
+    rows = np.flatnonzero((key >= 0) & (tags["tag_value"] != "").to_numpy(bool))
+    # The key that is spelled as asked for is written last, over the others.
+    rows = rows[np.argsort(-key[rows], kind="stable")]
+    tag_of_role, tag_of_profile = (
+        _last(owner[rows], rows, size)
+        for owner, size in ((linked.tag_role, len(roles)), (linked.tag_profile, len(profiles)))
+    )
+    # A role that no source shows is -2: there is one, and its tags were not read.
+    held = np.where(linked.link_role < 0, -2, linked.link_role)[::-1]
+    role_of_profile = _last(linked.link_profile[::-1], held, len(profiles))
+    found = np.full(len(findings), -1)
+    unread = np.zeros(len(findings), dtype=bool)
+    sides = []
+    for name in ("resource_arn", "related_arn"):
+        arns = as_arrow(findings[name])
+        profile, role = index_in(arns, profiles["profile_arn"]), index_in(arns, roles["role_arn"])
+        sides += [
+            (_at(tag_of_profile, profile), _known(profiles, profile)),
+            (_at(tag_of_role, role), _known(roles, role)),
+        ]
+        unread |= np.asarray(arns.is_valid()) & (profile < 0) & (role < 0)
+        holding = _at(role_of_profile, profile)
+        sides.append((_at(tag_of_role, holding), _known(roles, holding) & (holding != -2)))
+    for at in (0, 1, 3, 4, 2, 5):
+        tag, known = sides[at]
+        found = np.where(found < 0, tag, found)
+        unread |= ~known
+    return lookup(tags["tag_value"], found), unread
+
+
+def _last(of: Positions, values: Positions, size: int) -> Positions:
+    """Return, per number from 0 to `size` - 1, the last value that is of it, -1 without one."""
+    result = np.full(size, -1)
+    result[of[of >= 0]] = values[of >= 0]
+    return result
+
+
+def _at(values: Positions, where: Positions) -> Positions:
+    return np.where(where < 0, -1, values[where]) if len(values) else np.full(len(where), -1)
+
+
+def _known(frame: pd.DataFrame, rows: Positions) -> Bools:
+    return lookup_flag(frame["tags_known"], rows, otherwise=True)

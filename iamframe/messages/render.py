@@ -1,0 +1,197 @@
+"""Texts with places for facts, filled when something is shown or written: a sentence, or a column of sentences.
+
+A text is a string with `{places}`, each named after a fact. A place may say how its fact is shown: `{key:spelled}`,
+or with which noun it is counted: `{total:profile}`. `[…]` is repeated for each row that belongs together, as a list.
+A text may also be a table of strings, of which the fact that `by` names (`count`, unless it says otherwise) chooses
+one: that of its value, else `one` or `other`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
+from importlib import resources
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from iamframe.messages.text import spell_out
+
+Text = str | Mapping[str, str]
+LANGUAGES = ("en", "ja")
+# Lists are cut behind so many.
+LISTED = 3
+_PLACE = re.compile(r"\{(\w+)(?::([\w-]+))?\}")
+_LIST = re.compile(r"\[(.*)\]", re.DOTALL)
+
+
+@cache
+def _catalogue(lang: str) -> dict[str, Text]:
+    """Return the texts of a language by their ids, each table of them a part of the id."""
+    texts: dict[str, Text] = {}
+
+    def flatten(table: Mapping[str, Any], prefix: str) -> None:
+        for key, value in table.items():
+            is_text = isinstance(value, str) or "other" in value or "by" in value
+            texts.update({prefix + key: value}) if is_text else flatten(value, f"{prefix}{key}.")
+
+    file = resources.files("iamframe.messages").joinpath(f"{lang}.toml")
+    flatten(msgspec.toml.decode(file.read_bytes()), "")
+    return texts
+
+
+def text_of(message: str, lang: str = "en", default: Text | None = None) -> Text:
+    """Return the text of a message in a language; where it has none, the default, or else the English one.
+
+    Raises
+    ------
+    KeyError
+        If there is no such message.
+    """
+    own = _catalogue(lang).get(message, default)
+    return _catalogue("en")[message] if own is None else own
+
+
+def say(message: str, lang: str = "en", **facts: Any) -> str:
+    """Return one message filled with its facts: texts, counts, lists, or messages (a dict with a `message`)."""
+    return fill(text_of(message, lang), facts, lang)
+
+
+def fill(text: Text, facts: Mapping[str, Any], lang: str = "en") -> str:
+    """Return one text filled with its facts."""
+    if not isinstance(text, str):
+        text = _chosen(text, facts.get(text.get("by", "count")))
+    return _PLACE.sub(lambda place: _shown(facts[place[1]], place[2], lang), text)
+
+
+def _chosen(texts: Mapping[str, str], value: Any) -> str:
+    return texts.get(str(value)) or texts["one" if value == 1 and "one" in texts else "other"]
+
+
+def _shown(value: Any, how: str | None, lang: str) -> str:
+    """Return a fact as a reader sees it."""
+    if value is None or (isinstance(value, float) and np.isnan(value)):
+        return ""
+    if isinstance(value, Mapping):
+        return fill(text_of(value["message"], lang), value, lang)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        each = [_shown(one, how, lang) for one in value]
+        more = {"n": len(each) - LISTED}
+        listed = _separator(lang).join(each[:LISTED])
+        return listed + (fill(text_of("list.more", lang), more, lang) if more["n"] > 0 else "")
+    if how == "words":
+        return str(text_of("list.and", lang)).join(say(f"words.{word}", lang) for word in str(value).split())
+    shown, empty = _WAYS.get(how, (None, ""))
+    if shown:
+        return shown(str(value)) or str(text_of(empty, lang))
+    return _number(value, how, lang) if isinstance(value, (int, float)) else str(value)
+
+
+def _number(value: float, noun: str | None, lang: str) -> str:
+    number = f"{value:,.0f}"
+    return number if noun is None else _chosen_noun(noun, int(value), lang).replace("{n}", number)
+
+
+# How a text is shown: with letters that deceive spelled out, or as it is; an empty one as a word.
+_WAYS: dict[str | None, tuple[Callable[[str], str], str]] = {
+    "spelled": (spell_out, "list.empty"),
+    "value": (str, "list.empty"),
+    "path": (str, "list.nothing"),
+}
+
+
+def _chosen_noun(noun: str, count: int, lang: str) -> str:
+    text = text_of(f"nouns.{noun}", lang)
+    return text if isinstance(text, str) else _chosen(text, count)
+
+
+def _separator(lang: str) -> str:
+    return str(text_of("list.separator", lang))
+
+
+def render(messages: pa.Array, facts: pa.Array, lang: str = "en") -> pa.Array:
+    """Return a column of sentences from their ids and their facts (JSON); each distinct pair is filled once."""
+    pairs = pc.binary_join_element_wise(messages, facts, "\x1f").dictionary_encode()
+    sentences = []
+    for pair in pairs.dictionary.to_pylist():
+        message, _, values = pair.partition("\x1f")
+        sentences.append(say(message, lang, **msgspec.json.decode(values)) if message else "")
+    return pa.array(sentences, pa.string()).take(pairs.indices)
+
+
+Groups = npt.NDArray[np.int64]
+
+
+def render_facts(text: Text, column: Callable[[str], pa.Array], group: Groups, size: int, lang: str = "en") -> pa.Array:
+    """Return one sentence per group of rows, whose facts `column` gives by name.
+
+    `group` is the group of each row, 0 … size - 1, and ascends. Of several sentences or list items in a group three
+    are shown, and the number of the others.
+    """
+    starts = np.searchsorted(group, np.arange(size + 1))
+    sizes = np.diff(starts)
+    listed = _LIST.search(text) if isinstance(text, str) else None
+    rows = _rows(listed[1] if listed else text, column, len(group), lang)
+    if len(group) > size:
+        shown = np.arange(len(group)) - starts[group] < LISTED
+        rows, offsets = rows.filter(pa.array(shown)), np.concatenate([[0], np.cumsum(np.minimum(sizes, LISTED))])
+        joint = _separator(lang) if listed else str(text_of("list.between", lang))
+        rows = pc.binary_join(pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), rows), joint)
+        more = text_of("list.more" if listed else "list.more_sentences", lang)
+        counts, which = np.unique(np.maximum(sizes - LISTED, 0), return_inverse=True)
+        ends = [fill(more, {"n": int(count)}, lang) if count else "" for count in counts]
+        rows = pc.binary_join_element_wise(rows, pa.array(ends, pa.string()).take(pa.array(which)), "")
+    if listed is None or not isinstance(text, str):
+        return rows
+    before, after = text[: listed.start()], text[listed.end() :]
+    numbers = pa.array([f"{rows_of:,}" for rows_of in sizes], pa.string())
+
+    def first(name: str) -> pa.Array:
+        return numbers if name == "count" else _some(column, starts[:-1], name)
+
+    return pc.binary_join_element_wise(_rows(before, first, size, lang), rows, _rows(after, first, size, lang), "")
+
+
+def _rows(text: Text, column: Callable[[str], pa.Array], size: int, lang: str) -> pa.Array:
+    """Return the text filled for each row."""
+    if not isinstance(text, str):
+        by = _whole(column(text.get("by", "count"))).dictionary_encode()
+        code = np.asarray(by.indices.fill_null(-1))
+        parts, places = [], []
+        for which in np.unique(code):
+            at = np.flatnonzero(code == which)
+            value = by.dictionary[int(which)].as_py() if which >= 0 else None
+            parts.append(_rows(_chosen(text, value), partial(_some, column, at), len(at), lang))
+            places.append(at)
+        order = np.argsort(np.concatenate(places), kind="stable") if places else code
+        return pa.concat_arrays(parts).take(pa.array(order)) if parts else pa.array([], pa.string())
+    pieces = _PLACE.split(text)
+    parts = [pieces[0]]
+    for name, how, literal in zip(pieces[1::3], pieces[2::3], pieces[3::3], strict=True):
+        parts += [_texts(column(name), how, lang), literal]
+    if len(pieces) == 1:
+        return pa.repeat(pa.scalar(text), size)
+    return pc.binary_join_element_wise(*parts, "")
+
+
+def _some(column: Callable[[str], pa.Array], at: Groups, name: str) -> pa.Array:
+    return _whole(column(name)).take(pa.array(at))
+
+
+def _whole(values: pa.Array | pa.ChunkedArray) -> pa.Array:
+    return values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+
+
+def _texts(values: pa.Array, how: str | None, lang: str) -> pa.Array:
+    """Return a column as its readers see it, each distinct value shown once."""
+    values = _whole(values)
+    if how is None and (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
+        return values.cast(pa.string()).fill_null("")
+    encoded = values.dictionary_encode()
+    shown = [_shown(value, how, lang) for value in encoded.dictionary.to_pylist()]
+    return pa.array(shown, pa.string()).take(encoded.indices).fill_null("")

@@ -1,0 +1,269 @@
+"""Findings are facts: a frame per check, an id that stays, resources that need attention, checks of one's own."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from builders import ACCOUNT, dump, load, nested_role, profile, profile_list, role_detail, sample_result, tag_list
+
+import iamframe
+from iamframe import CHECKS, run_checks, schema
+from iamframe.errors import CheckError, UnknownCheckError
+
+POLICY = Path(__file__).parents[2] / "data" / "tag-policy.toml"
+COMMON = ["finding_id", "account_id", "resource_arn", "resource_name", "related_arn"]
+# The facts of each check, as the contract names them.
+FACTS = {
+    "tag_differences": {"tag_key", "profile_key", "profile_value", "role_value", "kind"},
+    "missing_required_tags": {"tag_key", "tag_value", "problem"},
+    "tag_key_variants": {"tag_key", "resources"},
+    "untagged_profiles": {"related_tag_count"},
+    "untagged_roles": {"related_tag_count"},
+    "unreferenced_profiles": {"regions", "not_read", "last_used_at", "attached_policies"},
+    "stale_references": {
+        "consumer_type", "consumer_id", "region", "named", "problem", "referenced_id", "current_id",
+    },
+    "name_mismatches": {"profile_name", "role_name", "relation"},
+    "path_mismatches": {"profile_path", "role_path"},
+    "crossed_names": {"namesake_arn"},
+    "roles_in_many_profiles": {"profile_arn"},
+    "profiles_without_ec2_trust": {"trusted_services"},
+    "deleted_trust_principals": {"principal_id"},
+    "quota_pressure": {"counted", "used", "quota"},
+}  # fmt: skip
+
+HOUSE = '''
+import iamframe
+from iamframe.checks.coverage import all_profiles
+
+
+@iamframe.check(severity="low", needs=[all_profiles], detail="is named {profile_name}, which is short")
+def short_names(profiles):
+    """Profiles with short names.
+
+    Nobody can tell what they are for.
+    """
+    short = profiles[profiles["profile_name"].str.len() < 3]
+    return short.rename(columns={"profile_arn": "resource_arn"})[["account_id", "resource_arn", "profile_name"]]
+'''
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_a_check_has_its_facts_as_typed_columns_and_an_empty_frame_has_the_same(name: str) -> None:
+    full = sample_result()[name]
+    assert list(full.columns[:5]) == COMMON
+    assert FACTS.get(name, set()) <= set(full.columns)
+    assert not [column for column in full.columns if column.startswith("_")]
+    nothing = iamframe.Inventory(**{frame: schema.FRAMES[frame].empty() for frame in schema.FRAMES})
+    empty = run_checks(nothing, only=[name], policy=POLICY)[name]
+    assert len(empty) == 0
+    assert empty.dtypes.to_dict() == full.dtypes.to_dict()
+
+
+def test_each_finding_has_its_facts_and_no_fact_is_of_none() -> None:
+    result = sample_result()
+    for name in CHECKS:
+        of_check = result.findings[result.findings["check"] == name]
+        assert set(result[name]["finding_id"]) == set(of_check["finding_id"])
+    assert result.findings["finding_id"].is_unique
+
+
+def test_the_id_of_a_finding_stays_whatever_else_is_found(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    alone = run_checks(load(tmp_path / "one", {"p.json": profile_list(profile("old"))}), only=["empty_profiles"])
+    more = run_checks(load(tmp_path / "two", {"p.json": profile_list(profile("a"), profile("old"), profile("z"))}))
+    (mine,) = alone["empty_profiles"]["finding_id"]
+    empty = more["empty_profiles"].set_index("resource_name")["finding_id"]
+    # As in every version: tickets and policies hold it.
+    assert empty["old"] == mine == "e3009b9a2f9f464d"
+    assert empty.is_unique
+
+
+def test_a_check_that_did_not_run_is_an_error_and_no_empty_frame() -> None:
+    result = run_checks(iamframe.load_sample(), only=["empty_profiles"])
+    with pytest.raises(UnknownCheckError, match=r"^tag_differences: that check did not run; there are empty_profiles$"):
+        result["tag_differences"]
+
+
+def test_which_key_is_missing_where_is_answered_by_a_pivot(tmp_path: Path) -> None:
+    result = run_checks(
+        load(
+            tmp_path / "in",
+            {
+                "d.json": dump(role_detail("web", [profile("web")], {"Owner": "x", "Env": "a"})),
+                "p.json": profile_list(profile("web", nested_role("web"))),
+                "instance-profile-tags/web.json": {"Tags": tag_list({"Env": "b", "Team": "t"})},
+            },
+        )
+    )
+    result.write(tmp_path / "out")
+    facts = pd.read_csv(tmp_path / "out" / "checks" / "tag_differences.csv", dtype=str)
+    counts = facts.pivot_table(index="tag_key", columns="kind", aggfunc="size")
+    assert counts.stack().dropna().to_dict() == {
+        ("Owner", "missing_on_profile"): 1, ("Env", "value"): 1, ("Team", "missing_on_role"): 1,
+    }  # fmt: skip
+
+
+def test_a_report_has_a_file_for_each_check_that_ran_and_takes_away_those_of_an_older_one(tmp_path: Path) -> None:
+    sample_result().write(tmp_path)
+    assert {file.stem for file in (tmp_path / "checks").iterdir()} == set(CHECKS)
+    (tmp_path / "checks" / "mine.csv").write_text("mine", encoding="utf-8")
+    run_checks(iamframe.load_sample(), only=["empty_profiles"]).write(tmp_path)
+    assert {file.stem for file in (tmp_path / "checks").iterdir()} == {"empty_profiles", "mine"}
+
+
+def test_resources_that_need_attention_count_once_each_under_their_gravest_finding(tmp_path: Path) -> None:
+    allow = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    trust = {"AssumeRolePolicyDocument": {"Statement": [allow]}}
+    role = role_detail("r", [profile("web")], {"Owner": "x"}) | trust
+    result = run_checks(
+        load(
+            tmp_path,
+            {
+                "d.json": dump(role),
+                "p.json": profile_list(profile("web", nested_role("r") | trust), profile("old")),
+                "instance-profile-tags/web.json": {"Tags": []},
+            },
+        )
+    )
+    # `web` has a high, a medium and a low finding, `old` a medium one.
+    found = result.findings.groupby("resource_name")["check"].agg(set)
+    assert found["web"] >= {"profiles_without_ec2_trust", "untagged_profiles", "name_mismatches"}
+    assert result.attention.to_dict() == {"high": 1, "medium": 1, "low": 0, "info": 0}
+
+
+def test_the_owner_is_that_of_the_resource_or_else_of_its_role_and_unread_is_not_none(tmp_path: Path) -> None:
+    documents = {
+        "d.json": dump(role_detail("r", [profile("web"), profile("own")], {"Owner": "ops"})),
+        "p.json": profile_list(profile("web", nested_role("r")), profile("own", nested_role("r")), profile("old")),
+        "instance-profile-tags/web.json": {"Tags": []},
+        "instance-profile-tags/own.json": {"Tags": tag_list({"Owner": "dev"})},
+    }
+    findings = run_checks(load(tmp_path, documents)).findings
+    owners = findings.drop_duplicates("resource_name").set_index("resource_name")[["owner", "owner_known"]]
+    assert owners.loc["web"].tolist() == ["ops", True]
+    assert owners.loc["own"].tolist() == ["dev", True]
+    assert pd.isna(owners.loc["old", "owner"])
+    assert not owners.loc["old", "owner_known"]
+
+
+POLICY_OF_ORIGINALS = """
+[required_tags]
+Owner = { pattern = "ops|dev" }
+
+[[accepted]]
+check = "empty_profiles"
+resource_arn = "arn:aws:iam::111122223333:instance-profile/old-*"
+reason = "kept for 111122223333"
+
+[[accepted]]
+check = "name_mismatches"
+related_arn = "*:444455556666:role/*"
+reason = "known"
+"""
+
+
+def test_a_masked_report_has_as_many_findings_of_each_kind_as_one_that_shows_all(tmp_path: Path) -> None:
+    (tmp_path / "policy.toml").write_text(POLICY_OF_ORIGINALS, encoding="utf-8")
+    result = run_checks(iamframe.load_sample(), policy=tmp_path / "policy.toml")
+    counts = []
+    for name, mask in (("plain", False), ("masked", True)):
+        result.write(tmp_path / name, mask=mask)
+        findings = pd.read_csv(tmp_path / name / "findings.csv", dtype=str)
+        findings["accepted"] = findings["accepted"].notna()
+        counts.append(findings.groupby(["check", "severity", "expected", "accepted"]).size().to_dict())
+        facts = pd.read_csv(tmp_path / name / "checks" / "tag_differences.csv", dtype=str)
+        assert set(facts["finding_id"]) == set(findings["finding_id"][findings["check"] == "tag_differences"])
+    assert counts[0] == counts[1]
+    assert sum(number for key, number in counts[0].items() if key[3]) >= 10
+    plain, masked = (
+        pd.read_csv(tmp_path / name / "findings.csv", dtype=str)["finding_id"] for name in ("plain", "masked")
+    )
+    # An id that is a hash of an account's id would tell it to whoever tries them all.
+    assert not set(plain) & set(masked)
+
+
+# Checks of one's own
+
+
+def house(folder: Path, text: str = HOUSE) -> Path:
+    (folder / "house.py").write_text(text, encoding="utf-8")
+    return folder / "house.py"
+
+
+def test_a_check_of_ones_own_is_in_findings_coverage_page_and_csv_of_either_language(tmp_path: Path) -> None:
+    inventory = load(tmp_path / "in", {"p.json": profile_list(profile("ab"), profile("abc"))})
+    result = run_checks(inventory, checks=house(tmp_path))
+    assert list(result.checks) == [*CHECKS, "short_names"]
+    (row,) = result.findings[result.findings["check"] == "short_names"].to_dict("records")
+    assert (row["resource_name"], row["severity"], row["detail"]) == ("ab", "low", "is named ab, which is short")
+    assert (row["account_id"], row["resource_type"]) == (ACCOUNT, "instance-profile")
+    assert result["short_names"]["profile_name"].tolist() == ["ab"]
+    assert result.coverage.set_index("check").loc["short_names", "status"] == "complete"
+    for lang in ("en", "ja"):
+        page = result.write(tmp_path / lang, lang=lang)
+        assert "Profiles with short names" in page.read_text("utf-8")
+        assert "is named ab, which is short" in page.read_text("utf-8")
+        with (tmp_path / lang / "checks" / "short_names.csv").open(encoding="utf-8-sig", newline="") as file:
+            assert [row["profile_name"] for row in csv.DictReader(file)] == ["ab"]
+    # It is no check of iamframe's: the next run is without it.
+    assert "short_names" not in run_checks(inventory).checks
+
+
+def test_a_function_may_be_handed_over_as_a_check(tmp_path: Path) -> None:
+    @iamframe.check(severity="high", detail="is there")
+    def all_roles_there(roles: pd.DataFrame) -> pd.DataFrame:
+        """Roles."""
+        return roles.assign(resource_arn=roles["role_arn"])[["resource_arn"]]
+
+    result = run_checks(
+        load(tmp_path, {"d.json": dump(role_detail("r"))}), only=["all_roles_there"], checks=[all_roles_there]
+    )
+    assert result.findings[["resource_name", "resource_type", "detail"]].to_numpy().tolist() == [
+        ["r", "role", "is there"]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("import nowhere_at_all", "house.py: stops with ModuleNotFoundError: No module named 'nowhere_at_all'; mend"),
+        ("x = 1", "house.py: has no check; put `@iamframe.check"),
+        (HOUSE.replace("short_names", "empty_profiles"), "empty_profiles: there is a check of that name already"),
+        (HOUSE.replace("< 3]", "< nothing]"), "check short_names: stops with NameError: name 'nothing' is not defined"),
+        (
+            HOUSE.replace("return short", "return 1 #"),
+            "check short_names: returns no DataFrame with a column resource_arn",
+        ),
+    ],
+)
+def test_a_check_of_ones_own_that_is_wrong_is_refused_in_one_sentence(tmp_path: Path, text: str, says: str) -> None:
+    inventory = load(tmp_path / "in", {"p.json": profile_list(profile("ab"))})
+    with pytest.raises(CheckError) as refused:
+        run_checks(inventory, checks=house(tmp_path, text))
+    assert says in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_file_of_checks_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CheckError, match=r"none\.py: cannot be read \(No such file or directory\); check the path"):
+        run_checks(iamframe.load_sample(), checks=tmp_path / "none.py")
+
+
+def test_the_command_line_lists_checks_and_runs_ones_own(tmp_path: Path) -> None:
+    def iamframe_says(*arguments: str) -> str:
+        command = [sys.executable, "-m", "iamframe", *arguments]
+        return subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout
+
+    listed = iamframe_says("checks", "--checks", str(house(tmp_path)), "--format", "csv")
+    rows = list(csv.DictReader(listed.splitlines()))
+    assert [row["check"] for row in rows] == [*CHECKS, "short_names"]
+    assert {row["severity"] for row in rows} == {"high", "medium", "low"}
+    assert next(row for row in rows if row["check"] == "short_names")["needs"] == "all profiles"
+    assert [line.split()[1] for line in iamframe_says("checks").splitlines()] == list(CHECKS)

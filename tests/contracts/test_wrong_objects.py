@@ -1,0 +1,31 @@
+"""What is given the wrong object says in one sentence what to pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from builders import sample_result
+
+import iamframe
+from iamframe.errors import IamframeError
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda _: iamframe.run_checks("sample"), "run_checks takes Inventory, not str"),
+        (iamframe.run_checks, "run_checks takes Inventory, not Result"),
+        (lambda found: iamframe.plan(found.inventory), "plan takes Result, not Inventory"),
+        (lambda found: iamframe.write_report(found.inventory, "out"), "write_report takes Result, not Inventory"),
+        (lambda found: iamframe.explain(found.findings, "web"), "explain takes Inventory or Result, not DataFrame"),
+        (lambda found: iamframe.compare(found, "older/"), "compare takes Inventory or Result, not str"),
+        (lambda _: iamframe.explore(None), "explore takes Inventory or Result, not NoneType"),
+    ],
+)
+def test_the_wrong_object_is_refused_with_what_to_pass_instead(call: Callable[[Any], object], says: str) -> None:
+    with pytest.raises(IamframeError) as refused:
+        call(sample_result())
+    assert str(refused.value).startswith(f"{says}: pass what `iamframe.")
+    assert isinstance(refused.value, TypeError)

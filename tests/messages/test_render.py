@@ -1,0 +1,110 @@
+"""Texts are filled with facts: counted, listed, cut at three, in two languages, a column at a time."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from iamframe.checks import CHECKS
+from iamframe.messages import render
+from iamframe.messages.render import LANGUAGES, fill, render_facts, say, text_of
+
+FACTS: dict[str, list[Any]] = {
+    "name": ["a", "b", "c", "d", "e"],
+    "kind": ["gone", "new", "gone", "gone", None],
+    "count_of": [1, 1_000, 2, 0, None],
+    "value": ["x", "", "y", "", None],
+}
+
+
+def column(name: str) -> pa.Array:
+    return pa.array(FACTS[name])
+
+
+def told(text: render.Text, group: list[int], lang: str = "en") -> list[str]:
+    return render_facts(text, column, np.array(group), max(group) + 1, lang).to_pylist()
+
+
+def test_each_row_that_is_a_finding_of_its_own_gets_its_own_sentence() -> None:
+    assert told("{name} has {count_of:tag}", [0, 1, 2, 3, 4]) == [
+        "a has 1 tag", "b has 1,000 tags", "c has 2 tags", "d has 0 tags", "e has ",
+    ]  # fmt: skip
+
+
+def test_sentences_of_one_finding_are_joined_and_cut_behind_three() -> None:
+    assert told("{name} is there", [0, 0, 0, 0, 1]) == ["a is there; b is there; c is there; and 1 more", "e is there"]
+
+
+def test_a_list_is_joined_within_its_sentence_and_cut_behind_three() -> None:
+    assert told("{count} of {kind}: [{name}]!", [0, 0, 0, 0, 1]) == ["4 of gone: a, b, c and 1 more!", "1 of : e!"]
+
+
+def test_a_fact_chooses_among_texts_and_one_that_has_none_takes_the_other() -> None:
+    texts = {"by": "kind", "gone": "{name} went", "other": "{name}?"}
+    assert told(texts, [0, 1, 2, 3, 4]) == ["a went", "b?", "c went", "d went", "e?"]
+
+
+def test_an_empty_value_is_called_empty_in_the_readers_language() -> None:
+    assert told("is {value:value}", [0, 1, 2, 3, 4])[:3] == ["is x", "is empty", "is y"]
+    assert told("{value:value}", [0, 1, 2, 3, 4], "ja")[1] == "空"
+
+
+def test_no_rows_give_no_sentences() -> None:
+    nothing = np.array([], dtype=np.int64)
+    for text in ("{name}", "[{name}]", {"by": "kind", "other": "{name}"}):
+        assert render_facts(text, lambda _: pa.array([], pa.string()), nothing, 0).to_pylist() == []
+
+
+@pytest.mark.parametrize(
+    ("text", "facts", "expected"),
+    [
+        ("{n} things", {"n": 1234}, "1,234 things"),
+        ("{total:profile}", {"total": 1}, "1 profile"),
+        ({"one": "{count} is", "other": "{count} are"}, {"count": 1}, "1 is"),
+        ({"one": "{count} is", "other": "{count} are"}, {"count": 2}, "2 are"),
+        ("in {regions}", {"regions": ["a", "b", "c", "d", "e"]}, "in a, b, c and 2 more"),
+        ("{more}", {"more": {"message": "list.more", "n": 5}}, " and 5 more"),
+        ("<{missing}>", {"missing": None}, "<>"),
+        ("{name}", {"name": "{total:profile}"}, "{total:profile}"),
+    ],
+)
+def test_one_sentence_is_filled_from_values(text: render.Text, facts: dict[str, Any], expected: str) -> None:
+    assert fill(text, facts) == expected
+
+
+def test_a_column_of_ids_and_facts_is_rendered_in_either_language() -> None:
+    ids, facts = pa.array(["list.more", "", "list.more"]), pa.array(['{"n":1}', "{}", '{"n":20}'])
+    assert render.render(ids, facts).to_pylist() == [" and 1 more", "", " and 20 more"]
+    assert render.render(ids, facts, "ja").to_pylist() == [" ほか 1 件", "", " ほか 20 件"]
+
+
+def test_a_message_that_does_not_exist_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        say("no.such")
+
+
+def test_what_japanese_lacks_is_said_in_english(monkeypatch: pytest.MonkeyPatch) -> None:
+    catalogues: dict[str, dict[str, render.Text]] = {"en": {"a": "an {x}"}, "ja": {}}
+    monkeypatch.setattr(render, "_catalogue", catalogues.__getitem__)
+    assert say("a", "ja", x=1) == "an 1"
+    assert text_of("b", "ja", default="own") == "own"
+
+
+def places(text: render.Text) -> set[str]:
+    parts = [text] if isinstance(text, str) else [part for key, part in text.items() if key != "by"]
+    return {place for part in parts for place in re.findall(r"\{(\w+)", part)}
+
+
+def test_japanese_has_each_text_with_places_that_the_english_one_has() -> None:
+    english, japanese = (render._catalogue(lang) for lang in LANGUAGES)
+    english = english | {f"checks.{name}.detail": check.detail for name, check in CHECKS.items()}
+    assert set(japanese) == set(english)
+    assert {
+        key: places(text) - places(english[key])
+        for key, text in japanese.items()
+        if places(text) - places(english[key])
+    } == {}
