@@ -20,6 +20,7 @@ from iamframe.checks.registry import STATUSES
 from iamframe.checks.result import Result
 from iamframe.inventory.arrow import as_arrow
 from iamframe.knowledge.makers import GUESS
+from iamframe.messages.render import text_of
 from iamframe.messages.text import SEVERITIES
 from iamframe.messages.text import spell_out as spelled
 from iamframe.report import charts as pictures
@@ -96,6 +97,7 @@ class Section:
     chunks: list[_Rows]
     shown: int
     first: tuple[str, str, str] | None
+    remediation: str
 
     @property
     def open(self) -> int:
@@ -303,6 +305,7 @@ def sections_of(result: Result, words: Translator) -> Iterator[Section]:
             chunks=_chunks(rows),
             shown=len(shown),
             first=_first(rows),
+            remediation=str(text_of(f"checks.{name}.remediation", words.lang, check.remediation)),
         )
 
 
