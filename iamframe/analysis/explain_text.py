@@ -55,37 +55,26 @@ def html_tables(frame: pd.DataFrame) -> Iterator[str]:
     """Yield an explanation as HTML, in the same order."""
     before, pairs = _parted(frame)
     if len(before):
-        columns = {
-            "section": "",
-            "field": "",
-            "account_id": "account",
-            "role": "role",
-            "profile": "profile",
-            "note": "note",
-        }
+        heads = {"section": "", "field": "", "account_id": "account"} | {n: n for n in ("role", "profile", "note")}
         # What names it is no profile, though it stands where that is named.
         naming = before["section"].eq("named by") & before["profile"].notna()
         note = before["note"].mask(naming, before["profile"] + ", " + before["note"].fillna(""))
         other = before.assign(note=note, profile=before["profile"].mask(naming))
-        other = other[[name for name in columns if other[name].notna().any()]].astype(object)
+        other = other[[name for name in heads if other[name].notna().any()]]
         other["section"] = other["section"].mask(other["section"].eq(other["section"].shift()))
-        yield display.html_table(
-            [columns[name] for name in other.columns], other.where(other.notna(), None).to_numpy().tolist()
-        )
+        yield display.html_table([heads[name] for name in other.columns], display.cell_rows(other))
     for rows in pairs[:SHOWN]:
         yield f"<h4 class='{display.NO_MATH}'>{escape(_heading(rows))}</h4>"
         told, last = [], None
-        for section, field, *sides, note in rows[["section", "field", "role", "profile", "note"]].to_numpy(
-            dtype=object
-        ):
-            shown = [cell_text(value) for value in sides]
-            told.append((section if section != last else None, field, *(shown if any(shown) else ()), cell_text(note)))
+        for section, field, *sides, note in display.cell_rows(rows[["section", "field", "role", "profile", "note"]]):
+            told.append((section if section != last else None, field, *(sides if any(sides) else ()), note))
             last = section
         yield display.html_table(("", "", "role", "instance profile", "note"), told)
     if more := _more(pairs):
         yield display.html_line(more)
 
 
+_OF_A_LINE = ["field", "role", "profile", "note", "role_arn", "profile_arn", "account_id"]
 _SIDE_BY_SIDE = ("identity", "link", "tags", "where tags show")
 OF_A_PAIR = (
     "identity",
@@ -122,24 +111,17 @@ def _section_lines(rows: pd.DataFrame) -> Iterator[str]:
         beside = max(
             (len(side) for side in map(escape_controls, mine["role"].dropna()) if len(side) <= _BESIDE), default=0
         )
-        for row in mine.itertuples():
-            sides = [
-                escape_controls(text) if (text := cell_text(value)) is not None else "-"
-                for value in (row.role, row.profile)
-            ]
+        for field, *both, told, role_arn, profile_arn, account in display.cell_rows(mine[_OF_A_LINE]):
+            sides = ["-" if side is None else escape_controls(side) for side in both]
             if two and sides != ["-", "-"]:
                 said = f"{sides[0]:<{beside}} | {sides[1]}"
             else:
                 said = next((side for side in sides if side != "-"), "")
-            note = escape_controls(note) if (note := cell_text(row.note)) else ""
-            if (
-                note
-                and cell_text(row.role_arn) is cell_text(row.profile_arn) is None
-                and (account := cell_text(row.account_id))
-            ):
+            note = escape_controls(told or "")
+            if note and role_arn is profile_arn is None and account:
                 note = f"account {escape_controls(account)}: {note}"
             note = f"({note})" if said and note else note
-            line = f"  {escape_controls(row.field):<{width}}  {' '.join(filter(None, (said, note)))}".rstrip()
+            line = f"  {escape_controls(field):<{width}}  {' '.join(filter(None, (said, note)))}".rstrip()
             # A command is to be copied, and stays one line.
             yield from (
                 [line]

@@ -68,7 +68,7 @@ def _last(of: Positions, values: Positions, size: int) -> Positions:
 
 
 def _at(values: Positions, where: Positions) -> Positions:
-    return np.where(where < 0, -1, values[where]) if len(values) else np.full(len(where), -1)
+    return np.where(where < 0, -1, values[np.maximum(where, 0)]) if len(values) else np.full(len(where), -1)
 
 
 def _known(frame: pd.DataFrame, rows: Positions) -> Bools:

@@ -186,7 +186,7 @@ class Result:
         summary = self.summary
         columns = ["check", "title", "severity", "findings", "expected", "accepted", *STATUSES]
         head = (*columns[:6], *(f"accounts {status}" for status in STATUSES))
-        rows = summary[columns].to_numpy(dtype=object).tolist()
+        rows = display.cell_rows(summary[columns])
         parts = [display.html_line(f"{pluralize(len(self.findings), 'finding')}; {self.said_complete}.")]
         if reasons:
             parts.append(display.html_table(("not complete", "accounts", "why"), reasons[:_REASONS_SHOWN]))

@@ -1,43 +1,58 @@
-"""CSV for people, which a spreadsheet opens safely and which reads back unchanged; files that are replaced together.
+"""CSV for people, which a spreadsheet opens safely and which reads back unchanged; JSON; files replaced together.
 
-Every cell is quoted, lines end in CR LF, and the file begins with a byte order mark: a lone CR in a description stays
-inside its cell, and letters survive. A cell that a spreadsheet would run as a formula gets an apostrophe in front;
-reading the file back takes one apostrophe off (OWASP, "CSV Injection").
+Every cell is quoted, lines of a file end in CR LF, and it begins with a byte order mark: a lone CR in a description
+stays inside its cell, and letters survive. A character that begins a formula gets an apostrophe in front where a cell
+may begin: at the start of a value, and in it behind a control character, which spreadsheets drop, or behind a line
+break, a tab or a semicolon, where a cell begins if the file is read with another separator (OWASP, "CSV Injection").
+`unguarded` takes these apostrophes off again, and none else.
 """
 
 from __future__ import annotations
 
-import csv
+import codecs
 import errno
+import io
 import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import BinaryIO
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.compute as pc
+from pyarrow import csv
 
 from iamframe.errors import ReportError
-from iamframe.inventory.arrow import as_arrow, concat
+from iamframe.inventory.display import as_text
 
-TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
-# Text with apostrophes before a trigger is guarded too, so that taking one off is always right.
-_TRIGGERS = re.compile("^'*[=+\\-@\t\r\n|%＝＋－＠]")
+_BEFORE = "^|[\x00-\x1f\x7f-\x9f\u2028\u2029;]"
+# Text with apostrophes before a formula is guarded too, so that taking one off is always right.
+_FORMULA = "'*[=+\\-@|%＝＋－＠]"
+# What a terminal obeys, and JSON lets through: C1, line separators, and what turns the direction of writing.
+_OBEYED = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
-def guarded(values: pd.Series) -> pd.Series:
-    """Return text values with an apostrophe before each that a spreadsheet would run as a formula."""
-    array = as_arrow(values)
-    trigger = pc.fill_null(pc.match_substring_regex(array, _TRIGGERS.pattern), False)
-    if not pc.any(trigger).as_py():
-        return values
-    return pd.Series(pc.if_else(trigger, concat("'", array), array).to_pandas(), dtype="str").set_axis(values.index)
+def _guarded(texts: pa.Array) -> pa.Array:
+    place = f"({_BEFORE})({_FORMULA})"
+    # Few columns have any, and to look takes a third of the time.
+    found = pc.any(pc.match_substring_regex(texts, place)).as_py()
+    return pc.replace_substring_regex(texts, place, r"\1'\2") if found else texts
 
 
 def unguarded(text: str) -> str:
     """Return the text of a cell before it was guarded."""
-    return text[1:] if text.startswith("'") and _TRIGGERS.match(text) else text
+    return re.sub(f"({_BEFORE})'({_FORMULA})", r"\1\2", text)
+
+
+def _write(frame: pd.DataFrame, file: BinaryIO, eol: str) -> None:
+    # A number, a flag or a time is no formula, not even -1.
+    cells = [as_text(c) if c.dtype.kind in "iufbM" else _guarded(as_text(c)) for _, c in frame.items()]
+    names = _guarded(pa.array(frame.columns, pa.string())).to_pylist()
+    # A missing value would have no quotes.
+    table = pa.table([texts.fill_null("") for texts in cells], names)
+    csv.write_csv(table, file, csv.WriteOptions(eol=eol, quoting_style="all_valid"))
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
@@ -45,16 +60,22 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
 
     Times are in ISO form, flags True and False, missing values empty.
     """
-    names = guarded(pd.Series(frame.columns, dtype="str"))
-    columns = [guarded(frame[name]) if frame[name].dtype == "str" else frame[name] for name in frame.columns]
-    pd.concat(columns, axis=1, keys=names).to_csv(
-        path,
-        index=False,
-        quoting=csv.QUOTE_ALL,
-        lineterminator="\r\n",
-        encoding="utf-8-sig",
-        date_format=TIME_FORMAT,
-    )
+    with path.open("wb") as file:
+        file.write(codecs.BOM_UTF8)
+        _write(frame, file, "\r\n")
+
+
+def csv_bytes(frame: pd.DataFrame) -> bytes:
+    """Return a frame as the CSV of `write_csv` for another program: no byte order mark, lines that end in LF."""
+    file = io.BytesIO()
+    _write(frame, file, "\n")
+    return file.getvalue()
+
+
+def json_rows(frame: pd.DataFrame) -> str:
+    """Return a frame as JSON: a list of rows, in which whatever a terminal would obey is an escape."""
+    text = frame.to_json(orient="records", indent=2, force_ascii=False, date_format="iso", date_unit="s")
+    return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def write_into(folder: Path, write: Callable[[Path], None], going: Iterable[str] = ()) -> None:

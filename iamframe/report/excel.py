@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.checks.registry import STATUSES
@@ -15,7 +14,7 @@ from iamframe.checks.result import Result
 from iamframe.errors import missing_extra
 from iamframe.inventory import schema
 from iamframe.inventory.arrow import as_arrow
-from iamframe.inventory.export import TIME_FORMAT
+from iamframe.inventory.display import cell_rows
 from iamframe.messages.text import pluralize
 from iamframe.report.mask import MASKED
 from iamframe.version import __version__
@@ -180,8 +179,7 @@ def _write(sheet: Worksheet, table: Sheet, formats: Formats) -> list[str]:
     writers: list[Callable[..., int]] = [sheet.write_number if number else sheet.write_string for number in is_number]
     cut = 0
     for start in range(0, len(frame), _CHUNK):
-        part = frame.iloc[start : start + _CHUNK]
-        for row, cells in enumerate(zip(*(_cells(part[name]) for name in columns), strict=True), start + 1):
+        for row, cells in enumerate(cell_rows(frame.iloc[start : start + _CHUNK]), start + 1):
             for place, cell in enumerate(cells):
                 if cell is not None:
                     # What it returns is -2 where the text was too long.
@@ -198,12 +196,6 @@ def _for_paper(sheet: Worksheet) -> None:
     sheet.set_landscape()
     sheet.fit_to_pages(1, 0)
     sheet.set_margins(left=0.4, right=0.4, top=0.5, bottom=0.5)
-
-
-def _cells(values: pd.Series) -> list[Any]:
-    said = values.dt.strftime(TIME_FORMAT) if values.dtype.kind == "M" else values
-    cells = pa.array(said, from_pandas=True).to_pylist()
-    return [str(cell) for cell in cells] if values.dtype.kind == "b" else list(cells)
 
 
 def _said(result: Result, title: str | None, author: str | None, is_masked: bool) -> list[str]:

@@ -19,7 +19,9 @@ from iamframe.checks.owner import OWNER_TAG, owner_keys
 from iamframe.checks.registry import STATUSES
 from iamframe.checks.result import Result
 from iamframe.inventory.arrow import as_arrow
+from iamframe.inventory.display import cell_rows
 from iamframe.knowledge.makers import GUESS
+from iamframe.messages.render import text_of
 from iamframe.messages.text import SEVERITIES
 from iamframe.messages.text import spell_out as spelled
 from iamframe.report import charts as pictures
@@ -72,9 +74,9 @@ _CELLS = {
 _OPTIONAL = ("related_arn", "relation", "maker")
 _ROW = ("severity", "account_id", "resource_name", "resource_arn", *_OPTIONAL, "detail", "next_step")
 _MARKS = ("accepted", "expected", "certainty")
-_CHANGE = ("change", "account_id", "resource_type", "resource_name", "resource_arn", "changed")
-_APART = ("account_id", "what", "why")
-_GAP = ("account_id", "region", "operation", "subject", "reason", "gap")
+_CHANGE = ["change", "account_id", "resource_type", "resource_name", "resource_arn", "changed"]
+_APART = ["account_id", "what", "why"]
+_GAP = ["account_id", "region", "operation", "subject", "reason", "gap"]
 
 _Rows = list[tuple[Any, ...]]
 
@@ -96,6 +98,7 @@ class Section:
     chunks: list[_Rows]
     shown: int
     first: tuple[str, str, str] | None
+    remediation: str
 
     @property
     def open(self) -> int:
@@ -128,6 +131,7 @@ def render_page(
     words = Translator(lang)
     sections = list(sections_of(result, words))
     inventory = result.inventory
+    accounts = inventory.accounts[["account_id", "account_name", "captured_at"]].head(_CHUNK)
     severities = _counted(result.findings["severity"][result.findings["accepted"].isna()])
     return page_template().render(
         **_frame(result, title or words.word(TITLE), words),
@@ -137,7 +141,7 @@ def render_page(
         title=title or "",
         author=author or "",
         masked=_masked() if is_masked else "",
-        accounts=_rows(inventory.accounts.head(_CHUNK), ["account_id", "account_name", "captured_at"]),
+        accounts=cell_rows(accounts.assign(captured_at=accounts["captured_at"].dt.strftime("%Y-%m-%d %H:%M UTC"))),
         rows={name: len(frame) for name, frame in inventory.frames.items()},
         counts={severity: severities.get(severity, 0) for severity in SEVERITIES},
         labels={name: words.word(label) for name, label in LABELS.items()},
@@ -185,7 +189,7 @@ def _drawn(result: Result, owner_tag: str) -> dict[str, Any]:
 
 def _gaps(result: Result) -> dict[str, Any]:
     gaps = result.inventory.gaps.head(MAX_TABLE_ROWS).rename(columns={"detail": "gap"})
-    return {"gap_columns": _GAP, "gaps": _chunks(_rows(gaps, _GAP)), "shown_gaps": len(gaps)}
+    return {"gap_columns": _GAP, "gaps": _chunks(cell_rows(gaps[_GAP])), "shown_gaps": len(gaps)}
 
 
 def _in_words(words: Translator) -> dict[str, Any]:
@@ -206,11 +210,11 @@ def _changed(changes: Changes, words: Translator) -> dict[str, Any]:
         "said": changes.said,
         "columns": _CHANGE,
         "kinds": {kind: words.word(kind.replace("_", " ")) for kind in shown["change"].unique()},
-        "chunks": _chunks(_rows(shown, _CHANGE)),
+        "chunks": _chunks(cell_rows(shown[_CHANGE])),
         "shown": len(shown),
         "total": len(frame),
         "apart_columns": _APART,
-        "apart": _chunks(_rows(apart, _APART)),
+        "apart": _chunks(cell_rows(apart[_APART])),
         "shown_apart": len(apart),
         "total_apart": len(changes.not_compared),
     }
@@ -259,17 +263,6 @@ def _counted(values: pd.Series) -> dict[str, int]:
     return {pair["values"]: pair["counts"] for pair in pc.value_counts(as_arrow(values)).to_pylist()}
 
 
-def _rows(frame: pd.DataFrame, names: list[str] | tuple[str, ...]) -> _Rows:
-    columns = []
-    for name in names:
-        values = frame[name]
-        if values.dtype.kind == "M":
-            columns.append([None if pd.isna(v) else f"{v:%Y-%m-%d %H:%M} UTC" for v in values])
-        else:
-            columns.append(pa.array(values, from_pandas=True).to_pylist())
-    return list(zip(*columns, strict=True))
-
-
 def _chunks(rows: _Rows) -> list[_Rows]:
     return [rows[start : start + _CHUNK] for start in range(0, len(rows), _CHUNK)]
 
@@ -303,6 +296,7 @@ def sections_of(result: Result, words: Translator) -> Iterator[Section]:
             chunks=_chunks(rows),
             shown=len(shown),
             first=_first(rows),
+            remediation=str(text_of(f"checks.{name}.remediation", words.lang, check.remediation)),
         )
 
 

@@ -7,7 +7,7 @@ import io
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from itertools import groupby
@@ -30,7 +30,14 @@ if TYPE_CHECKING:
 
 DONE, FOUND, REFUSED, INCOMPLETE, INTERRUPTED = 0, 1, 2, 3, 130
 FORMATS = ("table", "csv", "json", "markdown")
-_FOUND = ["severity", "check", "account", "name", "found"]
+# The columns of a table for people, and their heads.
+_FINDINGS = {"severity": "severity", "check": "check", "account_id": "account"}
+_FINDINGS |= {"resource_name": "name", "detail": "found"}
+_CHANGES = {"change": "change", "account_id": "account", "resource_type": "type"}
+_CHANGES |= {"resource_name": "name", "detail": "what changed"}
+_CHECKS = {"severity": "severity", "check": "check", "title": "finds", "needs": "needs"}
+_SURFACES = {"surface": "surface", "resource_type": "resource type", "operation": "operation", "answer": "answer"}
+_SURFACES |= {"checked_on": "as of", "said": "on what it depends, or how"}
 
 
 def _folder(name: str) -> Path:
@@ -367,27 +374,22 @@ def _old_and_new(old: str, new: tuple[str, ...], live: dict[str, Any]) -> tuple[
 
 
 def _print_changes(changes: Changes, form: str) -> None:
+    from iamframe.inventory.display import cell_rows, text_rows
+    from iamframe.inventory.export import json_rows
+
     frame = changes.to_frame()
-    if form == "csv":
-        _print_rows(frame, form)
-    elif form == "json":
+    if form == "json":
         parts = {"changes": changes.changes, "findings": changes.findings, "not_compared": changes.not_compared}
-        said = (
-            f'"{name}": {part.to_json(orient="records", indent=2, force_ascii=False)}' for name, part in parts.items()
-        )
-        click.echo("{" + ",\n".join(said) + "}")
-    elif form == "markdown":
-        columns = ["change", "account_id", "resource_type", "resource_name", "detail"]
-        head = ["change", "account", "type", "name", "what changed"]
-        click.echo(_markdown(frame[columns].fillna("").values.tolist(), head))
+        click.echo("{" + ",\n".join(f'"{name}": {json_rows(part)}' for name, part in parts.items()) + "}")
+    elif form != "table":
+        _print_rows(frame, form, _CHANGES)
     else:
         columns = ["severity", "account_id", "resource_type", "resource_name", "detail"]
         # Findings stand behind the changes, in their own order; a change has no severity.
         severity = changes.findings["severity"].set_axis(frame.index[len(changes.changes) :])
         for change, group in frame.assign(severity=severity).groupby("change", sort=False):
             click.echo(f"{str(change).replace('_', ' ')}: {len(group):,}")
-            for row in group[columns].fillna("").values.tolist():
-                how, account, kind, name, detail = (escape_controls(str(cell)) for cell in row)
+            for how, account, kind, name, detail in text_rows(cell_rows(group[columns])):
                 click.echo(f"  {how and f'{how:<6}  '}{account:<12}  {kind:<16}  {name}: {detail}")
         click.echo(f"{changes.said}.", err=True)
 
@@ -429,16 +431,7 @@ def checks_command(form: str, own: tuple[str, ...]) -> int:
     """List the checks: severity, what each finds, and what it needs to be complete."""
     from iamframe.checks.catalog import list_checks
 
-    listed = list_checks(own)
-    if form in ("csv", "json"):
-        _print_rows(listed, form)
-        return DONE
-    rows = listed[["severity", "check", "title", "needs"]].to_numpy().tolist()
-    if form == "markdown":
-        click.echo(_markdown(rows, ["severity", "check", "finds", "needs"]))
-    else:
-        for severity, name, title, needs in rows:
-            click.echo(escape_controls(f"{severity:<6}  {name:<27}  {title}. Needs: {needs}."))
+    _print_rows(list_checks(own), form, _CHECKS)
     return DONE
 
 
@@ -452,20 +445,9 @@ def surfaces_command(form: str) -> int:
     facts = facts.assign(
         **{name: facts[name].dt.strftime("%Y-%m-%d").astype("str") for name in ("since", "checked_on")}
     )
-    if form in ("csv", "json"):
-        _print_rows(facts, form)
-        return DONE
-    facts = facts.fillna("")
-    facts["said"] = facts["condition"].where(facts["condition"] != "", facts["detail"])
-    rows = facts[["surface", "resource_type", "operation", "answer", "checked_on", "said"]].values.tolist()
-    if form == "markdown":
-        click.echo(
-            _markdown(rows, ["surface", "resource type", "operation", "answer", "as of", "on what it depends, or how"])
-        )
-    else:
-        head = ("surface", "tags of", "to", "answer", "as of", "on what it depends, or how")
-        for surface, kind, operation, answer, day, said in (head, *rows):
-            click.echo(f"{surface:<27}  {kind:<16}  {operation:<5}  {answer:<9}  {day:<10}  {said}")
+    if form not in ("csv", "json"):
+        facts = facts.assign(said=facts["condition"].fillna(facts["detail"]))
+    _print_rows(facts, form, _SURFACES)
     return DONE
 
 
@@ -546,35 +528,37 @@ def _unread(inventory: Inventory) -> list[str]:
 
 
 def _print(result: Result, form: str) -> None:
-    findings = result.findings
-    if form in ("csv", "json"):
-        _print_rows(findings, form)
-    elif form == "markdown":
-        columns = ["severity", "check", "account_id", "resource_name", "detail"]
-        click.echo(_markdown(findings[columns].fillna("").values.tolist(), _FOUND))
-    else:
-        for line in _table(findings):
-            click.echo(line)
-        click.echo(_one_line(result), err=True)
-
-
-def _print_rows(frame: DataFrame, form: str) -> None:
-    """Print all columns of a frame, as CSV or JSON."""
-    if form == "json":
-        click.echo(frame.to_json(orient="records", indent=2, force_ascii=False))
+    if form != "table":
+        _print_rows(result.findings, form, _FINDINGS)
         return
-    import csv
+    for line in _table(result.findings):
+        click.echo(line)
+    click.echo(_one_line(result), err=True)
 
-    from iamframe.inventory.export import guarded
 
-    plain = frame.assign(**{n: guarded(frame[n]) for n in frame.columns if frame[n].dtype == "str"})
-    click.echo(plain.to_csv(index=False, quoting=csv.QUOTE_ALL, lineterminator="\n"), nl=False)
+def _print_rows(frame: DataFrame, form: str, columns: Mapping[str, str] | None = None) -> None:
+    """Print a frame: as CSV or JSON all its columns, as a table or Markdown those for people under their heads."""
+    from iamframe.inventory import display, export
+
+    if form == "csv":
+        written = export.csv_bytes(frame)
+        # What is piped is bytes: `echo` takes escape sequences out of text. A terminal would obey them.
+        lines = written.decode().split("\n") if sys.stdout.isatty() else []
+        click.echo("\n".join(map(escape_controls, lines)) or written, nl=False)
+    elif form == "json":
+        click.echo(export.json_rows(frame))
+    else:
+        write = display.markdown_table if form == "markdown" else display.text_table
+        shown = frame[[*columns]].rename(columns=columns) if columns else frame
+        click.echo(write([*shown.columns], display.cell_rows(shown)))
 
 
 def _table(findings: DataFrame) -> Iterator[str]:
     """Yield a line per finding; what the details of several in a row have in common is said once, beneath them."""
+    from iamframe.inventory.display import cell_rows, text_rows
+
     columns = ["severity", "check", "account_id", "resource_name", "detail", "accepted"]
-    rows = [[escape_controls(str(cell)) for cell in row] for row in findings[columns].fillna("").values.tolist()]
+    rows = text_rows(cell_rows(findings[columns]))
     for (_, common), group in groupby(rows, key=lambda row: (row[1], row[4].partition(": ")[2])):
         alike = list(group)
         once = common if len(alike) > 1 else ""
@@ -583,15 +567,6 @@ def _table(findings: DataFrame) -> Iterator[str]:
             yield f"{severity:<6}  {name:<26}  {account:<12}  {resource}: {said}"
         if once:
             yield f"        of these {len(alike):,}: {once}"
-
-
-def _markdown(rows: list[list[str]], head: list[str]) -> str:
-    def cell(text: str) -> str:
-        escaped = "".join(f"\\{c}" if c in "\\|`*_[]<>#&!~$" else c for c in escape_controls(text))
-        return escaped.replace("\n", " ")
-
-    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
-    return "\n".join(lines + ["| " + " | ".join(cell(str(value)) for value in row) + " |" for row in rows])
 
 
 def _status(result: Result, fail_on: str | None, asked: tuple[str, ...], *, strict: bool) -> int:

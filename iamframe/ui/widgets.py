@@ -279,7 +279,7 @@ class Explorer:
         quiet &= ~rows["check"].isin(undecided["check"])
         head = ("check", "findings", *SEVERITIES, *(f"accounts {status}" for status in STATUSES))
         total = ["all", *(int(rows[name].sum()) for name in ("findings", *SEVERITIES))]
-        body = [*rows[~quiet].to_numpy(dtype=object).tolist(), [*total, None, None, None]]
+        body = [*display.cell_rows(rows[~quiet]), [*total, None, None, None]]
         none = ", ".join(rows["check"][quiet])
         _show(
             self.counted,
@@ -318,8 +318,7 @@ class Explorer:
             words.get(tagged) or (spell_out(value) or "(empty)")
             for value, tagged in zip(rows["tag_value"], rows["tagged"], strict=True)
         ]
-        numbers = rows[["findings", *SEVERITIES]].to_numpy(dtype=object).tolist()
-        body = [(name, *counts) for name, counts in zip(named, numbers, strict=True)]
+        body = display.cell_rows(rows[["findings", *SEVERITIES]].assign(name=named)[["name", "findings", *SEVERITIES]])
         caption = f"Findings by the tag {spell_out(key)}; one whose sides carry two values counts twice"
         _show(self.grouped, display.html_table((spell_out(key), "findings", *SEVERITIES), body, caption=caption))
 
@@ -346,7 +345,7 @@ class Explorer:
         if self._sorts:
             self.table.update(frame, selected_rows=[], **_SORTING)
         else:
-            _show(self.table, display.html_table(list(frame.columns), frame.to_numpy(dtype=object).tolist()))
+            _show(self.table, display.html_table(list(frame.columns), display.cell_rows(frame)))
         labels = zip(numbers, rows["check"], rows["resource_name"].fillna(""), strict=True)
         names = [" · ".join(filter(None, (f"{number:,}", check, name))) for number, check, name in labels]
         self.row.options = [("choose a row", _NO_ROW), *zip(names, rows.index.tolist(), strict=True)]

@@ -266,4 +266,4 @@ def test_the_command_line_lists_checks_and_runs_ones_own(tmp_path: Path) -> None
     assert [row["check"] for row in rows] == [*CHECKS, "short_names"]
     assert {row["severity"] for row in rows} == {"high", "medium", "low"}
     assert next(row for row in rows if row["check"] == "short_names")["needs"] == "all profiles"
-    assert [line.split()[1] for line in iamframe_says("checks").splitlines()] == list(CHECKS)
+    assert [line.split()[1] for line in iamframe_says("checks").splitlines()[-len(CHECKS) :]] == list(CHECKS)

@@ -9,6 +9,7 @@ import pytest
 from test_display import PAYLOADS, Tags
 
 import iamframe
+from iamframe.inventory import display
 
 
 def cells_of(html: str) -> list[str]:
@@ -34,6 +35,23 @@ def test_a_frame_is_shown_without_row_numbers_with_missing_cells_empty_and_times
         "name  rows  share  known  at",
         "web   1234  0.5    True   2026-11-24 16:40:00 UTC",
         "                   False",
+    ]
+
+
+def test_a_row_for_a_file_has_flags_as_words_times_in_iso_form_numbers_and_none() -> None:
+    frame = pd.DataFrame(
+        {
+            "name": pd.Series(["\x1bweb", None], dtype="str"),
+            "rows": pd.array([1234, None], "Int64"),
+            "share": [0.5, float("nan")],
+            "known": [True, False],
+            "at": pd.to_datetime(["2026-11-24T18:40:00.9+02:00", None]),
+            "mixed": [True, 1],
+        }
+    )
+    assert display.cell_rows(frame) == [
+        ("\x1bweb", 1234, 0.5, "True", "2026-11-24T16:40:00Z", "True"),
+        (None, None, None, "False", None, "1"),
     ]
 
 

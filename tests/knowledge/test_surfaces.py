@@ -390,7 +390,9 @@ def printed(form: str) -> str:
 
 def test_the_command_prints_a_line_per_fact_below_what_its_columns_are() -> None:
     head, *lines = printed("table").splitlines()
-    assert re.split(" {2,}", head) == ["surface", "tags of", "to", "answer", "as of", "on what it depends, or how"]
+    assert re.split(" {2,}", head) == [
+        "surface", "resource type", "operation", "answer", "as of", "on what it depends, or how",
+    ]  # fmt: skip
     assert len(lines) == 48
     fields = ["Tag Editor", "instance-profile", "find", "condition", "2023-06-30", HOME]
     assert re.split(" {2,}", lines[11]) == fields

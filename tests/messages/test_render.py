@@ -102,6 +102,7 @@ def places(text: render.Text) -> set[str]:
 def test_japanese_has_each_text_with_places_that_the_english_one_has() -> None:
     english, japanese = (render._catalogue(lang) for lang in LANGUAGES)
     english = english | {f"checks.{name}.detail": check.detail for name, check in CHECKS.items()}
+    english |= {f"checks.{name}.remediation": check.remediation for name, check in CHECKS.items()}
     assert set(japanese) == set(english)
     assert {
         key: places(text) - places(english[key])

@@ -204,6 +204,39 @@ def test_csv_is_quoted_guarded_and_nothing_else(tmp_path: Path) -> None:
     )
 
 
+# What a terminal would obey: C0 and C1 controls, and what ends a line or turns the direction of writing.
+OBEYED = "\x1b[31m\x1b]0;x\x07\x9b31m\x7f\u2028\u2029\u202e\u2066\x85\r\n"
+
+
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_what_is_piped_is_the_text_as_it_is_stored(tmp_path: Path, form: str) -> None:
+    empty_profile(tmp_path / "in", f"a{OBEYED}b")
+    done = run(tmp_path, "check", "in", "--only", "empty_profiles", "--format", form)
+    (row,) = json.loads(done.stdout) if form == "json" else csv.DictReader(io.StringIO(done.stdout, newline=""))
+    assert row["resource_name"] == f"a{OBEYED}b"
+    assert row["next_step"] == f"aws iam delete-instance-profile --instance-profile-name='a{OBEYED}b'"
+
+
+@pytest.mark.parametrize("command", ["check", "diff"])
+def test_json_holds_nothing_that_a_terminal_obeys(tmp_path: Path, command: str) -> None:
+    empty_profile(tmp_path / "in", f"a{OBEYED}b é本")
+    empty_profile(tmp_path / "old")
+    done = run(tmp_path, command, *(["old", "in"] if command == "diff" else ["in"]), "--format", "json")
+    assert "b é本" in done.stdout
+    assert not [letter for letter in done.stdout if letter in OBEYED.replace("\n", "") and not letter.isprintable()]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudoterminals of this kind")
+def test_csv_on_a_terminal_holds_nothing_that_it_obeys(tmp_path: Path) -> None:
+    empty_profile(tmp_path / "in", f"a{OBEYED}b")
+    screen, terminal = os.openpty()
+    command = ["check", "in", "--only", "empty_profiles", "--format", "csv"]
+    subprocess.run([sys.executable, "-m", "iamframe.ui.cli", *command], cwd=tmp_path, stdout=terminal, check=True)
+    shown = os.read(screen, 65_536).decode()
+    assert r'"a\x1b[31m\x1b]0;x\x07\x9b31m\x7f\u2028\u2029\u202e\u2066\x85\r' in shown
+    assert all(letter.isprintable() for letter in shown.replace("\r\n", ""))
+
+
 def test_markdown_is_a_table_in_which_names_are_no_markup(tmp_path: Path) -> None:
     empty_profile(tmp_path / "in", "a|b<script>`c`[d](e)*f*\n# g")
     done = run(tmp_path, "check", "in", "--only", "empty_profiles", "--format", "markdown")
