@@ -52,7 +52,8 @@ def owners(inventory: Inventory, findings: pd.DataFrame, tag_key: str = OWNER_TA
         ]
         unread |= np.asarray(arns.is_valid()) & (profile < 0) & (role < 0)
         holding = _at(role_of_profile, profile)
-        sides.append((_at(tag_of_role, holding), _known(roles, holding) & (holding != -2)))
+        shown = np.maximum(holding, -1)
+        sides.append((_at(tag_of_role, shown), _known(roles, shown) & (holding != -2)))
     for at in (0, 1, 3, 4, 2, 5):
         tag, known = sides[at]
         found = np.where(found < 0, tag, found)
@@ -68,7 +69,7 @@ def _last(of: Positions, values: Positions, size: int) -> Positions:
 
 
 def _at(values: Positions, where: Positions) -> Positions:
-    return np.where(where < 0, -1, values[np.maximum(where, 0)]) if len(values) else np.full(len(where), -1)
+    return np.where(where < 0, -1, values[where]) if len(values) else np.full(len(where), -1)
 
 
 def _known(frame: pd.DataFrame, rows: Positions) -> Bools:
