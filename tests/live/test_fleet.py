@@ -18,8 +18,9 @@ from iamframe.errors import SourceError
 from iamframe.inventory.live import LoadOptions
 from iamframe.practice import PracticeAccount
 from iamframe.practice.calls import Answer, Call, Refusal, refusal_answer
-from iamframe.sources.members import read_members
+from iamframe.sources.members import Member, assume_role, read_members
 from iamframe.sources.records import LoadPlan
+from iamframe.sources.sessions import open_session
 
 ROLE = "OrganizationAccountAccessRole"
 
@@ -154,6 +155,14 @@ def test_credentials_of_another_account_are_noticed(organization: PracticeAccoun
     organization.fill(roles=1, profiles=1)
     with pytest.raises(SourceError, match=f"these credentials are of account 123456789012, not of {member}"):
         iamframe.load_fleet([member], references=False, progress=False)
+
+
+def test_sessions_of_a_fleet_share_the_models_of_services(organization: PracticeAccount) -> None:
+    ids = members(organization, 2)
+    base = open_session()
+    sessions = [base, open_session(), *(assume_role(base, Member(one), ROLE, None) for one in ids)]
+    (loader,) = {session._session.get_component("data_loader") for session in sessions}
+    assert len(loader.search_paths) == len({*loader.search_paths})
 
 
 def test_a_frame_of_accounts_is_loaded_as_a_list_of_them_is(organization: PracticeAccount) -> None:

@@ -431,6 +431,13 @@ def test_the_search_finds_an_original_in_a_file_a_workbook_and_a_files_name(tmp_
     assert held == {"a.csv", f"{OWN}.csv", "b.xlsx", "word.csv", "word.html"}
 
 
+@pytest.mark.parametrize("others", [0, 200])
+def test_a_word_is_found_where_it_stands_alone_whether_it_is_one_of_few_or_of_many(others: int) -> None:
+    finder = WordFinder(["jq8", *(f"w{number}q" for number in range(others))])
+    assert list(finder.hits("a (jq8), xjq8x jq8")) == [(3, 6), (15, 18)]
+    assert list(finder.hits("none of them")) == []
+
+
 @given(
     wanted=st.sets(
         st.binary(min_size=6, max_size=12) | st.text("ab", min_size=6, max_size=9).map(str.encode), max_size=9
