@@ -225,7 +225,7 @@ class Staging:
             row["sources"].append(answer.source)
         if answer.captured_at:
             row["captured_at"].append(answer.captured_at)
-        # Gaps of a live account and gaps of files are worded differently.
+        # What settles a gap of a live account is another command than for files.
         row["live"] = row.get("live", False) or answer.tally is not None
         return row
 
@@ -255,7 +255,8 @@ class Staging:
 
     def _gaps(self, records: list[Gap], account: str) -> None:
         for gap in records:
-            self.gaps.add(gap.account_id or account, gap.operation, gap.subject, gap.reason, gap.detail, gap.region)
+            whose, said = gap.account_id or account, (gap.reason, gap.message, gap.facts)
+            self.gaps.add(whose, gap.operation, gap.subject, *said, gap.region)
 
     def _facts(self, records: list[Account], row: dict[str, Any]) -> None:
         for record in records:

@@ -109,6 +109,8 @@ def of_accounts(*accounts: str, each: int = 2) -> Inventory:
                 "operation": "GetRole",
                 "subject": "*",
                 "reason": ["denied", *["not_in_file"] * (len(accounts) - 1)],
+                "message": ["gaps.refused_one", *["gaps.not_in_files"] * (len(accounts) - 1)],
+                "facts": "{}",
                 "detail": "not read",
             }
         ),
@@ -228,7 +230,7 @@ def test_the_manifest_says_what_is_there(tmp_path: Path) -> None:
     of_accounts("a", "b").save(tmp_path / "snapshot")
     said = manifest(tmp_path / "snapshot")
     assert said["format"] == "iamframe snapshot"
-    assert said["format_version"] == 1
+    assert said["format_version"] == 2
     assert said["iamframe_version"] == iamframe.__version__
     assert abs(pd.Timestamp(str(said["saved_at"])) - pd.Timestamp.now("UTC")) < pd.Timedelta(minutes=5)
     assert str(said["saved_at"]).endswith("Z")
@@ -562,9 +564,9 @@ def test_a_pipe_or_a_device_in_the_place_of_a_file_is_refused_and_not_waited_for
 
 
 def test_a_snapshot_of_a_newer_format_says_to_upgrade_whatever_else_is_in_it(tmp_path: Path) -> None:
-    newer = {"format": "iamframe snapshot", "format_version": 2, "frames": {"roles": "elsewhere"}}
+    newer = {"format": "iamframe snapshot", "format_version": 3, "frames": {"roles": "elsewhere"}}
     (tmp_path / MANIFEST).write_text(json.dumps(newer))
-    with pytest.raises(StoreError, match=r"is of format 2, and this iamframe reads up to 1; pip install --upgrade"):
+    with pytest.raises(StoreError, match=r"is of format 3, and this iamframe reads up to 2; pip install --upgrade"):
         open_snapshot(tmp_path)
     with pytest.raises(StoreError, match="pip install --upgrade"):
         iamframe.load(tmp_path)
