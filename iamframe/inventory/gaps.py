@@ -20,6 +20,8 @@ from iamframe.messages.render import render
 from iamframe.sources.records import Answer
 
 Tags = Iterable[tuple[str, str]]
+# The message that names an answer: its operation and its file.
+Origin = dict[str, str]
 
 
 def with_details(gaps: pd.DataFrame, lang: str = "en") -> pd.DataFrame:
@@ -94,13 +96,13 @@ class GapList:
 
     # Sources that contradict each other
 
-    def cell(self, arn: str, column: str, one: object, origin: str, other: object, other_origin: str) -> None:
+    def cell(self, arn: str, column: str, one: object, origin: Origin, other: object, other_origin: Origin) -> None:
         """Add that two answers give a cell different values."""
         facts = {"column": column, "arn": arn, "one": str(one), "origin": origin}
         facts |= {"other": str(other), "other_origin": other_origin}
         self._of(arn, column, "contradicted", "gaps.contradicted.cell", facts)
 
-    def tags(self, arn: str, one: Tags, origin: str, other: Tags, other_origin: str) -> None:
+    def tags(self, arn: str, one: Tags, origin: Origin, other: Tags, other_origin: Origin) -> None:
         """Add that a resource has different tags in two answers, or two values of one key in one answer."""
         said, contrary = (
             [f"{key}={value}" for key, value in sorted(tags)] or {"message": "list.none"} for tags in (one, other)
@@ -108,13 +110,13 @@ class GapList:
         facts = {"arn": arn, "one": said, "origin": origin, "other": contrary, "other_origin": other_origin}
         self._of(arn, "tags", "contradicted", "gaps.contradicted.tags", facts)
 
-    def holds(self, arn: str, one: Iterable[str], origin: str, other: Iterable[str], other_origin: str) -> None:
+    def holds(self, arn: str, one: Iterable[str], origin: Origin, other: Iterable[str], other_origin: Origin) -> None:
         """Add that a profile holds different roles in two answers."""
         said, contrary = (sorted(roles) or {"message": "gaps.contradicted.no_role"} for roles in (one, other))
         facts = {"one": said, "origin": origin, "other": contrary, "other_origin": other_origin}
         self._role_of(arn, "gaps.contradicted.holds", facts)
 
-    def not_held(self, arn: str, role: str, origin: str, other_origin: str) -> None:
+    def not_held(self, arn: str, role: str, origin: Origin, other_origin: Origin) -> None:
         """Add that a role's own list of profiles leaves out a profile that holds the role in another answer."""
         facts = {"role": role, "origin": origin, "other_origin": other_origin}
         self._role_of(arn, "gaps.contradicted.held", facts)

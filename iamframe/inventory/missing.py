@@ -7,7 +7,7 @@ shows more: answers of different times do not add up to one account.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 import pyarrow as pa
@@ -35,6 +35,7 @@ from iamframe.knowledge.operations import (
     command_of,
     proving,
 )
+from iamframe.messages.render import say
 
 # Only IAM's own answers: Config items, Terraform state and the like need not show a whole account.
 _OF_IAM = proving("roles", "profiles", "role_links", "role", "profile")
@@ -144,9 +145,10 @@ def _forget_truncated(staged: Staging, kind: Kind) -> None:
     ]
 
 
-def _shows_less(staged: Staging, account: str, operation: str, origin: str, listed: int, total: int) -> None:
+def _shows_less(staged: Staging, account: str, operation: str, origin: Any, listed: int, total: int) -> None:
     facts = {"origin": origin, "listed": listed, "total": total, "live": _is_live(staged, account)}
-    staged.gaps.add(account, operation, origin, "contradicted", "gaps.contradicted.total", facts)
+    subject = operation if origin == operation else say(**origin)
+    staged.gaps.add(account, operation, subject, "contradicted", "gaps.contradicted.total", facts)
 
 
 def _is_live(staged: Staging, account: str) -> bool:

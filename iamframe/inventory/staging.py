@@ -186,13 +186,13 @@ class Staging:
         # One entry per answer, indexed by the `origin` of its rows: its operation, its state, its name in messages.
         self.operations: list[str] = []
         self.states: list[str] = []
-        self.origins: list[str] = []
+        self.origins: list[dict[str, str]] = []
         self.trusts = TrustPolicies()
 
     def read(self, answer: Answer) -> None:
         """Stage the records of an answer, and count them for `calls`."""
         origin = len(self.origins)
-        self.origins.append(f"{answer.operation} in {answer.origin}")
+        self.origins.append({"message": "gaps.origin", "operation": answer.operation, "file": answer.origin})
         self.operations.append(answer.operation)
         rows, by_account = 0, Counter[str]()
         for chunk in answer:

@@ -576,17 +576,14 @@ def _told(frames: Iterable[pd.DataFrame], loose: Iterable[str], mask: Mask) -> d
         for name in frame.columns:
             if frame[name].dtype == "str":
                 distinct[_kind(name)] |= dict.fromkeys(pc.unique(as_arrow(frame[name]).drop_null()).to_pylist())
-    facts: dict[str, str] = {}
-    for one in distinct["facts"]:
-        changed_facts(one, lambda text: facts.setdefault(text, text))
-    distinct[""] |= dict.fromkeys(facts)
+    distinct[""] |= dict.fromkeys(_texts_in(distinct["facts"]))
     mask.learn_accounts(distinct["acct"])
     mask.learn_external(policy for policy in distinct["policy"] if "externalid" in policy.lower())
     accounts = {one: mask.account(one) for one in distinct["acct"]}
     unique = {one: mask.unique(one) for one in distinct["id"]}
     policies = [mask.policy(one) for one in distinct["policy"]]
     # An external id may hold an account's id or an address: it goes first, and whole.
-    kinds = ("", *(COLUMNS.keys() - {"policy", "message", "facts"}))
+    kinds = ("", *(kind for kind in COLUMNS if kind not in ("policy", "message", "facts")))
     some = list(dict.fromkeys(one for kind in kinds for one in distinct[kind]))
     plain = [mask.alone(mask.text(one)) for one in mask.external(some)]
     # What one text shows to be an id may stand in another where its form does not tell.
@@ -612,6 +609,13 @@ def _told(frames: Iterable[pd.DataFrame], loose: Iterable[str], mask: Mask) -> d
         "command": {one: told if told == one else not_to_run(told) for one, told in commands.items()},
         "": become,
     }
+
+
+def _texts_in(facts: Iterable[str]) -> dict[str, str]:
+    texts: dict[str, str] = {}
+    for one in facts:
+        changed_facts(one, lambda text: texts.setdefault(text, text))
+    return texts
 
 
 def _masked(frame: pd.DataFrame, told: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:

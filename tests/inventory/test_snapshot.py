@@ -27,6 +27,7 @@ from iamframe import Inventory, load_sample, open_snapshot, run_checks
 from iamframe.errors import SchemaError, SourceError, StoreError
 from iamframe.inventory import schema
 from iamframe.inventory.snapshot import MANIFEST
+from iamframe.report.write import render_page
 from iamframe.ui.cli import _run
 
 # Digits alone, with and without a leading zero; a date; what other people may have put into an ARN.
@@ -620,6 +621,26 @@ def test_a_snapshot_of_an_older_schema_opens_with_missing_values_and_a_column_of
     assert opened.dtypes.equals(inventory.roles.dtypes)
     kept = [name for name in schema.ROLES.names if name not in ("role_path", "created_at", "max_session_seconds")]
     assert_frame_equal(opened[kept], inventory.roles[kept])
+
+
+def test_a_snapshot_of_format_1_opens_with_the_details_that_its_gaps_had(tmp_path: Path) -> None:
+    inventory = load_sample()
+    inventory.save(tmp_path / "snapshot")
+    for part in parts(tmp_path / "snapshot", "gaps"):
+        rewritten(part, lambda table: table.drop_columns(["message", "facts"]))
+    seal(tmp_path / "snapshot", manifest(tmp_path / "snapshot") | {"format_version": 1})
+    gaps = open_snapshot(tmp_path / "snapshot").gaps
+    assert gaps.dtypes.equals(inventory.gaps.dtypes)
+    assert (set(gaps["message"]), set(gaps["facts"])) == ({""}, {"{}"})
+    assert gaps["detail"].tolist() == inventory.gaps["detail"].tolist()
+    assert (
+        gaps["detail"][0]
+        == "AWS answered UnauthorizedOperation to DescribeInstances of eu-west-1, for whoever made the files"
+    )
+    html = render_page(run_checks(open_snapshot(tmp_path / "snapshot")), lang="ja")
+    assert (
+        "<td>AWS answered UnauthorizedOperation to DescribeInstances of eu-west-1, for whoever made the files" in html
+    )
 
 
 def test_a_snapshot_that_lacks_what_must_be_known_is_refused(tmp_path: Path) -> None:
