@@ -163,6 +163,8 @@ def of_accounts(*accounts: str, each: int = 2) -> Inventory:
                 "operation": "GetRole",
                 "subject": "*",
                 "reason": ["denied", *["not_in_file"] * (len(accounts) - 1)],
+                "message": ["gaps.refused_one", *["gaps.not_in_files"] * (len(accounts) - 1)],
+                "facts": "{}",
                 "detail": "not read",
             }
         ),

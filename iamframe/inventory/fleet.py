@@ -7,14 +7,17 @@ import threading
 from collections.abc import Iterable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from iamframe.errors import ExpiredError, IamframeError, SourceError, StoreError
 from iamframe.inventory.build import build_inventory, joined
+from iamframe.inventory.gaps import with_details
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.live import LoadOptions, load_plan, open_client, read_answers
 from iamframe.knowledge.operations import ACCOUNT_LIST, ALL, ASSUME_ROLE, IDENTITY
+from iamframe.messages.render import changed_facts
 from iamframe.sources.first_failure import first_failure
 from iamframe.sources.members import (
     ORGANIZATION,
@@ -109,7 +112,7 @@ def load_fleet(
         first = f"; the first: {failed[0]}" if failed else ""
         raise SourceError(f"none of the {len(active):,} account{'' if len(active) == 1 else 's'} could be read{first}")
     left_out = [
-        _unread_account(member, f"the account {member.account_id} is {member.status} and cannot be read", "denied")
+        _unread_account(member, "denied", "gaps.account.inactive", account=member.account_id, status=member.status)
         for member in members
         if member not in active
     ]
@@ -207,7 +210,7 @@ def _result(future: Future[_LoadResult], member: Member, options: LoadOptions) -
         said = redacted(" ".join(f"{type(error).__name__}: {error}".split()), options.secrets(member))
         source = source_name(member.profile or options.profile)
         sentence = f"{source}/{member.account_id}: the worker that read the account ended: {said[:300].rstrip(': ')}"
-        return _LoadResult(_unread_account(member, sentence, "unreadable"), sentence)
+        return _LoadResult(_unread_account(member, "unreadable", "gaps.account.failed", why=sentence), sentence)
 
 
 def _load_member(member: Member, options: LoadOptions) -> _LoadResult:
@@ -219,13 +222,13 @@ def _load_member(member: Member, options: LoadOptions) -> _LoadResult:
         answers = read_answers(_session(member, options, source), options, source, journal, silent, member)
     except IamframeError as error:
         kind, sentence = type(error), str(error)
-        unread = _unread_account(member, sentence, _RESUMABLE.get(kind, "denied"))
+        unread = _unread_account(member, _RESUMABLE.get(kind, "denied"), "gaps.account.failed", why=sentence)
         return _LoadResult(unread, sentence, kind if kind in _RESUMABLE else None)
     inventory = build_inventory(answers, [source])
-    details, secrets = inventory.gaps["detail"], options.secrets(member)
-    if any(details.str.contains(secret, regex=False).any() for secret in secrets):
-        clean = details.map(lambda detail: redacted(detail, secrets), na_action="ignore").astype(details.dtype)
-        inventory = replace(inventory, gaps=inventory.gaps.assign(detail=clean))
+    if secrets := options.secrets(member):
+        change = partial(redacted, secrets=secrets)
+        facts = inventory.gaps["facts"].map(lambda facts: changed_facts(facts, change)).astype("str")
+        inventory = replace(inventory, gaps=with_details(inventory.gaps.assign(facts=facts)))
     return _LoadResult(inventory)
 
 
@@ -242,9 +245,9 @@ def _session(member: Member, options: LoadOptions, source: str) -> boto3.Session
         raise first_failure(refusal, source, profile) from refusal.cause
 
 
-def _unread_account(member: Member, sentence: str, reason: str) -> Inventory:
+def _unread_account(member: Member, reason: str, message: str, **facts: str | None) -> Inventory:
     """Return an inventory with nothing but the account and the gap that says why."""
-    gap = Gap(ASSUME_ROLE, ALL, reason, sentence, account_id=member.account_id)
+    gap = Gap(ASSUME_ROLE, ALL, reason, message, facts, account_id=member.account_id)
     chunks: list[list[Any]] = [[gap], [Account(account_name=member.account_name)]]
     answer = Answer("denied", "aws", chunks, member.account_id, source="aws", tally=CallStats())
     return build_inventory([answer], ["aws"])

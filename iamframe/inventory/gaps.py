@@ -1,109 +1,133 @@
-"""The gaps of an inventory: each sentence that merging adds to `gaps`, and the frame.
+"""The gaps of an inventory: each gap that merging adds to `gaps`, and the frame.
 
-The gaps of refused requests come from `sources.refusals`, those of files that cannot be read from `sources.reading`.
+The gaps of refused requests come from `sources.calls`, those of files that cannot be read from `sources.reading`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
+import msgspec
 import pandas as pd
+import pyarrow.compute as pc
 
 from iamframe.inventory import schema
+from iamframe.inventory.arrow import as_arrow
 from iamframe.knowledge.arn import account_of, name_of
 from iamframe.knowledge.operations import GLOBAL, PROFILE, ROLE, ROLE_LINKS, UNKNOWN_ACCOUNT, aws_command
+from iamframe.messages.render import render
 from iamframe.sources.records import Answer
 
 Tags = Iterable[tuple[str, str]]
+# The message that names an answer: its operation and its file.
+Origin = dict[str, str]
+
+
+def with_details(gaps: pd.DataFrame, lang: str = "en") -> pd.DataFrame:
+    """Return gaps with their details, rendered in a language; one without a message, of an old snapshot, keeps its."""
+    message, facts, detail = (as_arrow(gaps[name]) for name in ("message", "facts", "detail"))
+    said = render(message, facts, lang).cast(detail.type)
+    told = pc.if_else(pc.equal(message, ""), detail, said).to_pandas()
+    return gaps.assign(detail=told.astype("str").set_axis(gaps.index))
 
 
 class GapList:
     """Gaps in the order in which they are found. If two have the same key, the first one counts."""
 
     def __init__(self) -> None:
-        self.rows: list[dict[str, str]] = []
+        self.rows: list[dict[str, Any]] = []
 
-    def add(self, account: str, operation: str, subject: str, reason: str, detail: str, region: str = GLOBAL) -> None:
-        """Add a gap."""
-        values = (account, region, operation, subject, reason, detail)
+    def add(
+        self,
+        account: str,
+        operation: str,
+        subject: str,
+        reason: str,
+        message: str,
+        facts: dict[str, Any],
+        region: str = GLOBAL,
+    ) -> None:
+        """Add a gap: an id of `messages`, and the facts that fill it."""
+        values = (account, region, operation, subject, reason, message, facts, "")
         self.rows.append(dict(zip(schema.GAPS.names, values, strict=True)))
 
     def frame(self) -> pd.DataFrame:
         """Return the frame `gaps`, sorted by its key."""
         rows = {tuple(gap[name] for name in schema.GAPS.key): gap for gap in reversed(self.rows)}
-        return schema.GAPS.conform(pd.DataFrame([rows[key] for key in sorted(rows)], columns=schema.GAPS.names))
+        each = [rows[key] | {"facts": msgspec.json.encode(rows[key]["facts"]).decode()} for key in sorted(rows)]
+        return with_details(schema.GAPS.conform(pd.DataFrame(each, columns=schema.GAPS.names)))
 
     # What an answer says of itself
 
     def several_accounts(self, account: str, answer: Answer) -> None:
         """Add that a list holds the resources of several accounts."""
-        why = "lists several accounts, so that it may be the whole list of none; export each account by itself"
-        detail = f"{answer.origin}: {why}"
-        self.add(account, answer.operation, answer.origin, "not_in_file", detail)
+        facts = {"file": answer.origin}
+        self.add(account, answer.operation, answer.origin, "not_in_file", "gaps.answer.several_accounts", facts)
 
     def truncated_file(self, account: str, answer: Answer) -> None:
         """Add that a file holds only a part of a list."""
-        why = "says that there is more, or could be read only in part, so that it is not the whole list"
-        detail = f"{answer.origin}: {why}; export it again without --max-items and --no-paginate"
-        self.add(account, answer.operation, answer.origin, "truncated", detail, answer.region)
+        file, facts = answer.origin, {"file": answer.origin}
+        self.add(account, answer.operation, file, "truncated", "gaps.answer.truncated", facts, answer.region)
 
     # What cannot be read
 
     def no_time(self, arn: str, column: str, text: str) -> None:
         """Add that the text of a time is no time."""
-        detail = f"{column} of {arn} is {text!r}, which is no time, so it is left unknown"
-        self._of(arn, column, "unreadable", detail)
+        facts = {"column": column, "arn": arn, "text": repr(text)}
+        self._of(arn, column, "unreadable", "gaps.answer.no_time", facts)
 
     def no_policy(self, account: str, arn: str) -> None:
         """Add that a trust policy is no policy document."""
-        detail = f"the trust policy of {arn} is no policy document, so whom it trusts is unknown"
-        self.add(account, ROLE, arn, "unreadable", detail)
+        self.add(account, ROLE, arn, "unreadable", "gaps.answer.no_policy", {"arn": arn})
 
     # What no answer shows
 
     def role_by_name_alone(self, account: str, profile: str, role: str) -> None:
         """Add that no source shows the role that a profile names."""
         name = role.partition(":")[2]
-        command = aws_command("iam get-role", {"role-name": name})
-        unknown = f"which no source shows: its path, trust and tags are unknown; {command} would show them"
-        self.add(account, ROLE, role, "not_in_file", f"{profile} holds the role {name}, {unknown}")
+        facts = {"profile": profile, "role": name, "command": aws_command("iam get-role", {"role-name": name})}
+        self.add(account, ROLE, role, "not_in_file", "gaps.absent.role", facts)
 
     def tags_of_nobody(self, account: str, operation: str, resource_type: str, name: str) -> None:
         """Add that no source shows the resource whose tags were read."""
-        why = "but no file shows that resource; add the listing of the account"
-        detail = f"tags of the {resource_type} {name} were read, {why}"
-        self.add(account, operation, name, "not_in_file", detail)
+        facts = {"resource_type": resource_type, "name": name}
+        self.add(account, operation, name, "not_in_file", "gaps.absent.owner_of_tags", facts)
 
     # Sources that contradict each other
 
-    def cell(self, arn: str, column: str, one: object, origin: str, other: object, other_origin: str) -> None:
+    def cell(self, arn: str, column: str, one: object, origin: Origin, other: object, other_origin: Origin) -> None:
         """Add that two answers give a cell different values."""
-        detail = f"{column} of {arn} is {one} by {origin} and {other} by {other_origin}, so it is left unknown"
-        self._of(arn, column, "contradicted", detail)
+        facts = {"column": column, "arn": arn, "one": str(one), "origin": origin}
+        facts |= {"other": str(other), "other_origin": other_origin}
+        self._of(arn, column, "contradicted", "gaps.contradicted.cell", facts)
 
-    def tags(self, arn: str, one: Tags, origin: str, other: Tags, other_origin: str) -> None:
+    def tags(self, arn: str, one: Tags, origin: Origin, other: Tags, other_origin: Origin) -> None:
         """Add that a resource has different tags in two answers, or two values of one key in one answer."""
-        said, contrary = (", ".join(f"{key}={value}" for key, value in sorted(tags)) or "none" for tags in (one, other))
-        detail = f"tags of {arn} are {said} by {origin} and {contrary} by {other_origin}, so they are left unknown"
-        self._of(arn, "tags", "contradicted", detail)
+        said, contrary = (
+            [f"{key}={value}" for key, value in sorted(tags)] or {"message": "list.none"} for tags in (one, other)
+        )
+        facts = {"arn": arn, "one": said, "origin": origin, "other": contrary, "other_origin": other_origin}
+        self._of(arn, "tags", "contradicted", "gaps.contradicted.tags", facts)
 
-    def holds(self, arn: str, one: Iterable[str], origin: str, other: Iterable[str], other_origin: str) -> None:
+    def holds(self, arn: str, one: Iterable[str], origin: Origin, other: Iterable[str], other_origin: Origin) -> None:
         """Add that a profile holds different roles in two answers."""
-        said, contrary = (", ".join(sorted(roles)) or "no role" for roles in (one, other))
-        self._role_of(arn, f"what it holds is {said} by {origin} and {contrary} by {other_origin}")
+        said, contrary = (sorted(roles) or {"message": "gaps.contradicted.no_role"} for roles in (one, other))
+        facts = {"one": said, "origin": origin, "other": contrary, "other_origin": other_origin}
+        self._role_of(arn, "gaps.contradicted.holds", facts)
 
-    def not_held(self, arn: str, role: str, origin: str, other_origin: str) -> None:
+    def not_held(self, arn: str, role: str, origin: Origin, other_origin: Origin) -> None:
         """Add that a role's own list of profiles leaves out a profile that holds the role in another answer."""
-        self._role_of(arn, f"{origin} shows {role} in it, and {other_origin} does not")
+        facts = {"role": role, "origin": origin, "other_origin": other_origin}
+        self._role_of(arn, "gaps.contradicted.held", facts)
 
-    def _role_of(self, profile: str, sentence: str) -> None:
+    def _role_of(self, profile: str, message: str, facts: dict[str, Any]) -> None:
         command = aws_command("iam get-instance-profile", {"instance-profile-name": name_of(profile)})
-        detail = f"{profile}: {sentence}, so it is left unknown; {command} would tell"
-        self._of(profile, PROFILE, "contradicted", detail)
+        self._of(profile, PROFILE, "contradicted", message, facts | {"profile": profile, "command": command})
 
     def profiles_of(self, role: str) -> None:
         """Add that answers disagree on the profiles that hold a role."""
-        self._of(role, ROLE_LINKS, "contradicted", f"{role}: sources disagree on the profiles that hold it")
+        self._of(role, ROLE_LINKS, "contradicted", "gaps.contradicted.links", {"role": role})
 
-    def _of(self, arn: str, operation: str, reason: str, detail: str) -> None:
-        self.add(account_of(arn) or UNKNOWN_ACCOUNT, operation, arn, reason, detail)
+    def _of(self, arn: str, operation: str, reason: str, message: str, facts: dict[str, Any]) -> None:
+        self.add(account_of(arn) or UNKNOWN_ACCOUNT, operation, arn, reason, message, facts)

@@ -7,7 +7,7 @@ shows more: answers of different times do not add up to one account.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 import pyarrow as pa
@@ -17,8 +17,10 @@ from iamframe.inventory.arrow import Positions
 from iamframe.inventory.staging import Staging
 from iamframe.knowledge.operations import (
     ALL,
-    CORE,
+    CONFIGURATIONS,
     GLOBAL,
+    GROUPS,
+    INSTANCES,
     PROFILE,
     PROFILE_LIST,
     PROFILE_TAGS,
@@ -29,37 +31,54 @@ from iamframe.knowledge.operations import (
     ROLE_TAGS,
     SUMMARY,
     UNKNOWN_REGION,
-    cli_name,
+    VERSIONS,
     command_of,
     proving,
 )
-from iamframe.messages.text import pluralize
+from iamframe.messages.render import say
 
 # Only IAM's own answers: Config items, Terraform state and the like need not show a whole account.
 _OF_IAM = proving("roles", "profiles", "role_links", "role", "profile")
+_USERS = {
+    INSTANCES: "gaps.absent.instances",
+    VERSIONS: "gaps.absent.template_versions",
+    CONFIGURATIONS: "gaps.absent.configurations",
+    GROUPS: "gaps.absent.groups",
+}
 
 
 class Kind(NamedTuple):
-    """Roles or profiles: the words for one, its columns, and the operations that read it."""
+    """Roles or profiles: the columns of one, the operations that read it, and the messages of what was not read."""
 
-    noun: str
     key: str
     name: str
     lists: tuple[str, ...]
     single: tuple[str, ...]
     tags: str
     expected: str
+    counted: str
+    untold: str
 
 
-ROLE_KIND = Kind("role", "role_arn", "role_name", ROLE_LISTS, (ROLE, ROLE_TAGS), ROLE_TAGS, "roles_expected")
+ROLE_KIND = Kind(
+    "role_arn",
+    "role_name",
+    ROLE_LISTS,
+    (ROLE, ROLE_TAGS),
+    ROLE_TAGS,
+    "roles_expected",
+    "gaps.contradicted.roles_counted",
+    "gaps.absent.role_tags",
+)
 PROFILE_KIND = Kind(
-    "instance profile",
     "profile_arn",
     "profile_name",
     (PROFILE_LIST,),
     (PROFILE, PROFILE_TAGS, PROFILE_LIST),
     PROFILE_TAGS,
     "profiles_expected",
+    "gaps.contradicted.profiles_counted",
+    "gaps.absent.profile_tags",
 )
 
 
@@ -103,14 +122,14 @@ def _compare_with_other_answers(staged: Staging, kind: Kind, rows: pa.Table, cod
             call.state = "complete"
         elif count < totals[place] and call.state == "complete":
             call.state = "partial"
-            _shows_less(staged, account, operation, staged.origins[origin], f"{count:,}", totals[place])
+            _shows_less(staged, account, operation, staged.origins[origin], int(count), int(totals[place]))
     for place, total in totals.items():
         for operation in kind.lists:
             # An empty list has no rows, so the loop above does not reach it.
             call = staged.calls.get((names[place], operation, GLOBAL))
             if call and call.state == "complete" and not call.rows:
                 call.state = "partial"
-                _shows_less(staged, names[place], operation, operation, "none", total)
+                _shows_less(staged, names[place], operation, operation, 0, int(total))
     _forget_truncated(staged, kind)
 
 
@@ -126,18 +145,14 @@ def _forget_truncated(staged: Staging, kind: Kind) -> None:
     ]
 
 
-def _shows_less(staged: Staging, account: str, operation: str, origin: str, listed: str, total: int) -> None:
-    others, advice = "all files together show", "load files of one time together"
-    if staged.accounts[account].get("live"):
-        others, advice = "all answers together show", "load the account again"
-    staged.gaps.add(
-        account,
-        operation,
-        origin,
-        "contradicted",
-        f"{origin} lists {listed} and {others} {total:,}: they are not of one time, and that list is not whole; "
-        f"{advice}",
-    )
+def _shows_less(staged: Staging, account: str, operation: str, origin: Any, listed: int, total: int) -> None:
+    facts = {"origin": origin, "listed": listed, "total": total, "live": _is_live(staged, account)}
+    subject = operation if origin == operation else say(**origin)
+    staged.gaps.add(account, operation, subject, "contradicted", "gaps.contradicted.total", facts)
+
+
+def _is_live(staged: Staging, account: str) -> bool:
+    return bool(staged.accounts[account].get("live"))
 
 
 def _compare_with_summary(staged: Staging, kind: Kind, merged: pa.Table) -> None:
@@ -153,14 +168,8 @@ def _compare_with_summary(staged: Staging, kind: Kind, merged: pa.Table) -> None
             call = staged.calls.get((account, operation, GLOBAL))
             if call and call.state == "complete":
                 call.state = "truncated"
-                staged.gaps.add(
-                    account,
-                    operation,
-                    ALL,
-                    "truncated",
-                    f"{pluralize(number, kind.noun)} {'was' if number == 1 else 'were'} read and GetAccountSummary "
-                    f"counts {expected:,}: the list is not whole; list them again",
-                )
+                facts = {"count": number, "expected": expected}
+                staged.gaps.add(account, operation, ALL, "truncated", kind.counted, facts)
 
 
 def note_absent(staged: Staging, roles: pa.Table, profiles: pa.Table) -> None:
@@ -169,30 +178,29 @@ def note_absent(staged: Staging, roles: pa.Table, profiles: pa.Table) -> None:
     read = {(account, operation) for account, operation, _ in staged.calls}
     for account in staged.accounts:
         if not any((account, operation) in whole for operation in ROLE_LISTS):
-            _absent(staged, account, ROLE_LIST, "the whole list of roles is")
+            _absent(staged, account, ROLE_LIST, "gaps.absent.roles")
         if (account, PROFILE_LIST) not in whole:
-            what = "the whole list of instance profiles, which alone shows empty ones, is"
-            _absent(staged, account, PROFILE_LIST, what)
+            _absent(staged, account, PROFILE_LIST, "gaps.absent.profiles")
         if (account, SUMMARY) not in read:
-            _absent(staged, account, SUMMARY, "the quotas are")
-        for operation in CORE:
+            _absent(staged, account, SUMMARY, "gaps.absent.quotas")
+        for operation, what in _USERS.items():
             if (account, operation) not in read:
-                listed = cli_name(operation).removeprefix("describe-").replace("-", " ")
-                _absent(staged, account, operation, f"{listed} are", UNKNOWN_REGION)
+                _absent(staged, account, operation, what, UNKNOWN_REGION)
     _note_absent_links(staged, whole, roles, profiles)
     _note_absent_tags(staged, ROLE_KIND, roles)
     _note_absent_tags(staged, PROFILE_KIND, profiles)
 
 
-def _absent(staged: Staging, account: str, operation: str, what: str, region: str = GLOBAL) -> None:
-    command = f"`{command_of(operation)}`" + ("" if region == GLOBAL else " of each region")
-    if staged.accounts[account].get("live"):
+def _absent(staged: Staging, account: str, operation: str, what: str, region: str = GLOBAL, **facts: int) -> None:
+    command: object = f"`{command_of(operation)}`"
+    if region != GLOBAL:
+        command = {"message": "gaps.each_region", "command": command}
+    reason, message = ("not_in_file", "gaps.not_in_files")
+    if _is_live(staged, account):
         # If AWS refused the request, a gap with this key exists already, and that one counts.
-        detail = f"{what} not known; {command} would show them"
-        staged.gaps.add(account, operation, ALL, "not_asked", detail, region)
-    else:
-        detail = f"{what} not in the files; the output of {command} would show them"
-        staged.gaps.add(account, operation, ALL, "not_in_file", detail, region)
+        reason, message = "not_asked", "gaps.not_known"
+    said = {"what": {"message": what, **facts}, "command": command}
+    staged.gaps.add(account, operation, ALL, reason, message, said, region)
 
 
 def _note_absent_links(staged: Staging, whole: set[tuple[str, str]], roles: pa.Table, profiles: pa.Table) -> None:
@@ -207,13 +215,13 @@ def _note_absent_links(staged: Staging, whole: set[tuple[str, str]], roles: pa.T
         if (account, PROFILE_LIST) in whole and account not in unread:
             continue
         if len(arns) == totals[account]:
-            what = f"the profiles that hold the {pluralize(len(arns), 'role')} are"
-            _absent(staged, account, ROLE_LINKS, what)
+            _absent(staged, account, ROLE_LINKS, "gaps.absent.links", total=len(arns))
             continue
-        is_live = staged.accounts[account].get("live")
-        reason, where = ("not_asked", "known") if is_live else ("not_in_file", "in the files")
+        live = _is_live(staged, account)
+        reason = "not_asked" if live else "not_in_file"
         for arn in arns:
-            staged.gaps.add(account, ROLE_LINKS, arn, reason, f"the profiles that hold {arn} are not {where}")
+            facts = {"arn": arn, "live": live}
+            staged.gaps.add(account, ROLE_LINKS, arn, reason, "gaps.absent.links_of_one", facts)
 
 
 def _note_absent_tags(staged: Staging, kind: Kind, merged: pa.Table) -> None:
@@ -235,5 +243,4 @@ def _note_absent_tags(staged: Staging, kind: Kind, merged: pa.Table) -> None:
     totals = per_account(merged["account_id"])
     for account, number in numbers.items():
         if number:
-            what = f"the tags of {number:,} of {pluralize(totals[account], kind.noun)} are"
-            _absent(staged, account, kind.tags, what)
+            _absent(staged, account, kind.tags, kind.untold, n=number, total=totals[account])

@@ -24,15 +24,17 @@ import msgspec
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from iamframe.errors import SchemaError, StoreError
 from iamframe.inventory.schema import FRAMES, Frame
 from iamframe.sources.archives import FORMAT, MANIFEST, display_path, open_file, read_file
 from iamframe.version import __version__
 
-FORMAT_VERSION = 1
-# Frames that snapshots of older versions do not have.
+FORMAT_VERSION = 2
+# Frames that snapshots of older versions do not have; columns that those of version 1 do not, and what they hold then.
 _LATER = {"events"}
+_LATER_COLUMNS = {"gaps": {"message": "", "facts": "{}"}}
 _PART = "part.parquet"
 _KEY = "account="
 # The account of a frame without rows, whose file keeps the columns.
@@ -248,6 +250,8 @@ def _read_frame(place: Path, frame: Frame, stored: _Stored) -> pd.DataFrame:
         tables = [_read_part(folder / part.folder / _PART, part) for part in stored.parts]
         # A column that a file lacks is missing in its rows; one that the schema lacks is left out.
         table = pa.concat_tables([frame.arrow.empty_table(), *_in_order(tables, stored)], promote_options="default")
+        for name, value in _LATER_COLUMNS.get(frame.name, {}).items():
+            table = table.set_column(frame.names.index(name), name, pc.fill_null(table[name], value))
         return frame.from_arrow(table.combine_chunks())
     except (OSError, pa.ArrowException, SchemaError) as error:
         raise StoreError(

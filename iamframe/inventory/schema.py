@@ -130,6 +130,8 @@ GAPS = Frame("gaps", "thing that could not be read", ("account_id", "region", "o
         "reason",
         "denied, throttled, expired, vanished, truncated, unreadable, contradicted, not_asked, not_in_file",
     ),
+    text("message", "id of what `detail` says; empty where an older iamframe saved it"),
+    text("facts", "the values in it, a JSON object"),
     text("detail", "one sentence: what is not known, and what would settle it"),
 )
 

@@ -186,13 +186,13 @@ class Staging:
         # One entry per answer, indexed by the `origin` of its rows: its operation, its state, its name in messages.
         self.operations: list[str] = []
         self.states: list[str] = []
-        self.origins: list[str] = []
+        self.origins: list[dict[str, str]] = []
         self.trusts = TrustPolicies()
 
     def read(self, answer: Answer) -> None:
         """Stage the records of an answer, and count them for `calls`."""
         origin = len(self.origins)
-        self.origins.append(f"{answer.operation} in {answer.origin}")
+        self.origins.append({"message": "gaps.origin", "operation": answer.operation, "file": answer.origin})
         self.operations.append(answer.operation)
         rows, by_account = 0, Counter[str]()
         for chunk in answer:
@@ -225,7 +225,7 @@ class Staging:
             row["sources"].append(answer.source)
         if answer.captured_at:
             row["captured_at"].append(answer.captured_at)
-        # Gaps of a live account and gaps of files are worded differently.
+        # What settles a gap of a live account is another command than for files.
         row["live"] = row.get("live", False) or answer.tally is not None
         return row
 
@@ -255,7 +255,8 @@ class Staging:
 
     def _gaps(self, records: list[Gap], account: str) -> None:
         for gap in records:
-            self.gaps.add(gap.account_id or account, gap.operation, gap.subject, gap.reason, gap.detail, gap.region)
+            whose, said = gap.account_id or account, (gap.reason, gap.message, gap.facts)
+            self.gaps.add(whose, gap.operation, gap.subject, *said, gap.region)
 
     def _facts(self, records: list[Account], row: dict[str, Any]) -> None:
         for record in records:

@@ -33,7 +33,7 @@ class Operation:
     """One AWS operation.
 
     `key` is the list or record in its answer, and `parameters` go with each request. `fallback` is called if the
-    operation is denied. `cost` completes "AWS did not answer it, so that …". `command` is the AWS CLI command that
+    operation is denied. `cost` is the message that says what is unknown then. `command` is the AWS CLI command that
     shows the same, if not the operation's own. An operation of a REST API is a POST to `path`.
     """
 
@@ -44,7 +44,7 @@ class Operation:
     proves: tuple[Proof, ...] = ()
     parameters: Mapping[str, object] = field(default_factory=dict)
     fallback: str = ""
-    cost: str = "what it shows is unknown"
+    cost: str = "gaps.cost.it"
     command: str = ""
     path: str = ""
 
@@ -63,8 +63,10 @@ def _users(
     service: str, when: When, *operations: str, proves: tuple[Proof, ...] = (), command: str = "", path: str = ""
 ) -> list[Operation]:
     """Return operations that show consumers of profiles."""
-    cost = "what names profiles there is unknown"
-    return [Operation(service, name, when, proves=proves, cost=cost, command=command, path=path) for name in operations]
+    return [
+        Operation(service, name, when, proves=proves, cost="gaps.cost.users", command=command, path=path)
+        for name in operations
+    ]
 
 
 # The services whose IAM prefix is not their name in boto3.
@@ -119,28 +121,26 @@ _PAGE: dict[str, object] = {"MaxItems": 1000}
 
 # fmt: off
 OPERATIONS: tuple[Operation, ...] = (
-    Operation("sts", IDENTITY, "plan", cost="who asked is unknown"),
+    Operation("sts", IDENTITY, "plan", cost="gaps.cost.caller"),
     Operation("iam", DUMP, "plan", key="RoleDetailList", proves=("roles", "role_tags", "role_links"),
-              parameters={"Filter": ["Role"]} | _PAGE, command=_ALL_ROLES,
-              cost="roles are read by ListRoles and one request each"),
-    Operation("iam", SUMMARY, "plan", key="SummaryMap",
-              cost="quotas are unknown, and nothing tells whether a list is whole"),
-    Operation("iam", "ListAccountAliases", "plan", key="AccountAliases", cost="the account's alias is unknown"),
+              parameters={"Filter": ["Role"]} | _PAGE, command=_ALL_ROLES, cost="gaps.cost.role_details"),
+    Operation("iam", SUMMARY, "plan", key="SummaryMap", cost="gaps.cost.quotas"),
+    Operation("iam", "ListAccountAliases", "plan", key="AccountAliases", cost="gaps.cost.alias"),
     Operation("iam", PROFILE_LIST, "plan", key="InstanceProfiles", proves=("profiles",), parameters=_PAGE,
-              cost="profiles that hold no role, and all that no role shows, may be missing"),
+              cost="gaps.cost.profiles"),
     Operation("iam", PROFILE, "plan", key="InstanceProfile", proves=("profile", "profile_tags"),
-              cost="its tags are unknown", fallback=PROFILE_TAGS),
+              cost="gaps.cost.tags", fallback=PROFILE_TAGS),
     Operation("iam", PROFILE_TAGS, "fallback", key="Tags", proves=("profile_tags",),
               command="iam list-instance-profile-tags --instance-profile-name=NAME"),
     Operation("iam", ROLE_LIST, "fallback", key="Roles", proves=("roles",), command=_ALL_ROLES, parameters=_PAGE,
-              cost="roles that are in no profile may be missing"),
+              cost="gaps.cost.roles"),
     Operation("iam", ROLE, "fallback", key="Role", proves=("role", "role_tags"),
-              cost="its tags and last use are unknown", fallback=ROLE_TAGS),
+              cost="gaps.cost.role", fallback=ROLE_TAGS),
     Operation("iam", ROLE_TAGS, "fallback", key="Tags", proves=("role_tags",), command=_ALL_ROLES),
     Operation("iam", ROLE_LINKS, "fallback", key="InstanceProfiles", proves=("role_links",), parameters=_PAGE,
-              cost="which profiles hold the role is unknown", command="iam list-instance-profiles"),
+              cost="gaps.cost.links", command="iam list-instance-profiles"),
     Operation("ec2", "DescribeRegions", "references", key="Regions",
-              cost="which regions are enabled is unknown", fallback="ListRegions"),
+              cost="gaps.cost.regions", fallback="ListRegions"),
     Operation("account", "ListRegions", "fallback", key="Regions", path="/listRegions",
               parameters={"MaxResults": 50, "RegionOptStatusContains": ["ENABLED", "ENABLED_BY_DEFAULT"]}),
     *_users("ec2", "references", INSTANCES, ASSOCIATIONS, proves=("references",)),
@@ -158,7 +158,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *_users("rds", "all", "DescribeDBInstances"),
     Operation("resourcegroupstaggingapi", TAG_INDEX, "index", key="ResourceTagMappingList",
               parameters={"ResourceTypeFilters": ["iam:instance-profile"], "ResourcesPerPage": 100},
-              cost="the tags of each profile are read one by one"),
+              cost="gaps.cost.index"),
     Operation("sts", ASSUME_ROLE, "fleet"),
     Operation("organizations", ACCOUNT_LIST, "fleet"),
     Operation("cloudtrail", "LookupEvents", "history"),

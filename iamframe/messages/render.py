@@ -1,7 +1,8 @@
 """Texts with places for facts, filled when something is shown or written: a sentence, or a column of sentences.
 
 A text is a string with `{places}`, each named after a fact. A place may say how its fact is shown: `{key:spelled}`,
-or with which noun it is counted: `{total:profile}`. `[…]` is repeated for each row that belongs together, as a list.
+with which noun it is counted: `{total:profile}`, the phrase that it stands in, if it is there: `{region:in}`, or how
+the whole of a list is joined: `{actions:or}`. `[…]` is repeated for each row that belongs together, as a list.
 A text may also be a table of strings, of which the fact that `by` names (`count`, unless it says otherwise) chooses
 one: that of its value, else `one` or `other`.
 """
@@ -80,16 +81,30 @@ def _shown(value: Any, how: str | None, lang: str) -> str:
     if isinstance(value, Mapping):
         return fill(text_of(value["message"], lang), value, lang)
     if isinstance(value, Sequence) and not isinstance(value, str):
-        each = [_shown(one, how, lang) for one in value]
-        more = {"n": len(each) - LISTED}
-        listed = _separator(lang).join(each[:LISTED])
-        return listed + (fill(text_of("list.more", lang), more, lang) if more["n"] > 0 else "")
+        return _listed(value, how, lang)
+    if isinstance(value, (int, float)) and how not in _WAYS:
+        return _number(value, how, lang)
+    return _text(str(value), how, lang)
+
+
+def _listed(values: Sequence[Any], how: str | None, lang: str) -> str:
+    if how and (joint := _catalogue(lang).get(f"list.{how}")):
+        return str(joint).join(_shown(one, None, lang) for one in values)
+    each = [_shown(one, how, lang) for one in values]
+    more = {"n": len(each) - LISTED}
+    listed = _separator(lang).join(each[:LISTED])
+    return listed + (fill(text_of("list.more", lang), more, lang) if more["n"] > 0 else "")
+
+
+def _text(text: str, how: str | None, lang: str) -> str:
+    if how is None:
+        return text
     if how == "words":
-        return str(text_of("list.and", lang)).join(say(f"words.{word}", lang) for word in str(value).split())
-    shown, empty = _WAYS.get(how, (None, ""))
-    if shown:
-        return shown(str(value)) or str(text_of(empty, lang))
-    return _number(value, how, lang) if isinstance(value, (int, float)) else str(value)
+        return str(text_of("list.and", lang)).join(say(f"words.{word}", lang) for word in text.split())
+    if how not in _WAYS:
+        return say(f"phrases.{how}", lang, text=text)
+    shown, empty = _WAYS[how]
+    return shown(text) or str(text_of(empty, lang))
 
 
 def _number(value: float, noun: str | None, lang: str) -> str:
@@ -122,6 +137,19 @@ def render(messages: pa.Array, facts: pa.Array, lang: str = "en") -> pa.Array:
         message, _, values = pair.partition("\x1f")
         sentences.append(say(message, lang, **msgspec.json.decode(values)) if message else "")
     return pa.array(sentences, pa.string()).take(pairs.indices)
+
+
+def changed_facts(facts: str, change: Callable[[str], str]) -> str:
+    """Return facts (JSON) with each text in them changed, but for the ids of messages."""
+
+    def within(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: one if name == "message" else within(one) for name, one in value.items()}
+        if isinstance(value, list):
+            return [within(one) for one in value]
+        return change(value) if isinstance(value, str) else value
+
+    return msgspec.json.encode(within(msgspec.json.decode(facts))).decode()
 
 
 Groups = npt.NDArray[np.int64]

@@ -40,7 +40,9 @@ from iamframe.checks.result import Result
 from iamframe.errors import ReportError
 from iamframe.inventory.arrow import as_arrow
 from iamframe.inventory.build import joined
+from iamframe.inventory.gaps import with_details
 from iamframe.knowledge.operations import UNKNOWN_ACCOUNT
+from iamframe.messages.render import changed_facts
 from iamframe.sources.archives import display_path, read_file
 
 if TYPE_CHECKING:
@@ -65,6 +67,9 @@ COLUMNS = {
     # What was so before a change: a policy, a tag's value, or what iamframe itself says.
     "changed": frozenset({"before", "after"}),
     "sentence": frozenset({"detail"}),
+    # What iamframe says: an id, which is nobody's, and the texts in it, in JSON.
+    "message": frozenset({"message"}),
+    "facts": frozenset({"facts"}),
     "command": frozenset({"next_step"}),
 }
 # Pasted into a shell, a command with pseudonyms in it would write them into the account.
@@ -521,7 +526,9 @@ def masked(
     result: Result, changes: Changes | None, mask: Mask, *said: str | None
 ) -> tuple[Result, Changes | None, list[str | None]]:
     """Return a result with pseudonyms in all its texts, its rows sorted by them; its changes, and other texts, too."""
-    inventory, frames = result.inventory, result.inventory.frames
+    inventory, gaps = result.inventory, result.inventory.gaps
+    # What has a message is said anew from masked facts.
+    frames = inventory.frames | {"gaps": gaps.assign(detail=gaps["detail"].where(gaps["message"] == "", ""))}
     views = {field.name: getattr(result, field.name) for field in fields(result)}
     views = {name: value for name, value in views.items() if isinstance(value, pd.DataFrame)}
     found = {(name, part): getattr(one, part) for name, one in result.found.items() for part in ("findings", "facts")}
@@ -535,6 +542,7 @@ def masked(
     told = _told([*frames.values(), *views.values(), *found.values(), *tables.values(), *of_old], loose, mask)
     views = {name: _masked(frame, told) for name, frame in views.items()}
     in_frames: dict[str, Any] = {name: _masked(frame, told) for name, frame in frames.items()}
+    in_frames["gaps"] = with_details(in_frames["gaps"])
     text = told[""]
     # The order of the originals would tell about them.
     views["coverage"] = views["coverage"].sort_values("account_id", kind="stable", ignore_index=True)
@@ -573,13 +581,15 @@ def _told(frames: Iterable[pd.DataFrame], loose: Iterable[str], mask: Mask) -> d
         for name in frame.columns:
             if frame[name].dtype == "str":
                 distinct[_kind(name)] |= dict.fromkeys(pc.unique(as_arrow(frame[name]).drop_null()).to_pylist())
+    distinct[""] |= dict.fromkeys(_texts_in(distinct["facts"]))
     mask.learn_accounts(distinct["acct"])
     mask.learn_external(policy for policy in distinct["policy"] if "externalid" in policy.lower())
     accounts = {one: mask.account(one) for one in distinct["acct"]}
     unique = {one: mask.unique(one) for one in distinct["id"]}
     policies = [mask.policy(one) for one in distinct["policy"]]
     # An external id may hold an account's id or an address: it goes first, and whole.
-    some = list(dict.fromkeys(one for kind in ("", *COLUMNS) if kind != "policy" for one in distinct[kind]))
+    kinds = ("", *(kind for kind in COLUMNS if kind not in ("policy", "message", "facts")))
+    some = list(dict.fromkeys(one for kind in kinds for one in distinct[kind]))
     plain = [mask.alone(mask.text(one)) for one in mask.external(some)]
     # What one text shows to be an id may stand in another where its form does not tell.
     plain, policies = (mask.known(told) for told in (plain, policies))
@@ -599,9 +609,18 @@ def _told(frames: Iterable[pd.DataFrame], loose: Iterable[str], mask: Mask) -> d
             for one in distinct["changed"]
         },
         "sentence": {one: mask.quoted(become[one]) for one in distinct["sentence"]},
+        "message": {one: one for one in distinct["message"]},
+        "facts": {one: changed_facts(one, become.__getitem__) for one in distinct["facts"]},
         "command": {one: told if told == one else not_to_run(told) for one, told in commands.items()},
         "": become,
     }
+
+
+def _texts_in(facts: Iterable[str]) -> dict[str, str]:
+    texts: dict[str, str] = {}
+    for one in facts:
+        changed_facts(one, lambda text: texts.setdefault(text, text))
+    return texts
 
 
 def _masked(frame: pd.DataFrame, told: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:

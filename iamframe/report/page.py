@@ -20,6 +20,7 @@ from iamframe.checks.registry import STATUSES
 from iamframe.checks.result import Result
 from iamframe.inventory.arrow import as_arrow
 from iamframe.inventory.display import cell_rows
+from iamframe.inventory.gaps import with_details
 from iamframe.knowledge.makers import GUESS
 from iamframe.messages.render import text_of
 from iamframe.messages.text import SEVERITIES
@@ -136,7 +137,7 @@ def render_page(
     return page_template().render(
         **_frame(result, title or words.word(TITLE), words),
         **_drawn(result, owner_tag),
-        **_gaps(result),
+        **_gaps(result, words),
         **_in_words(words),
         title=title or "",
         author=author or "",
@@ -187,8 +188,8 @@ def _drawn(result: Result, owner_tag: str) -> dict[str, Any]:
     }
 
 
-def _gaps(result: Result) -> dict[str, Any]:
-    gaps = result.inventory.gaps.head(MAX_TABLE_ROWS).rename(columns={"detail": "gap"})
+def _gaps(result: Result, words: Translator) -> dict[str, Any]:
+    gaps = with_details(result.inventory.gaps.head(MAX_TABLE_ROWS), words.lang).rename(columns={"detail": "gap"})
     return {"gap_columns": _GAP, "gaps": _chunks(cell_rows(gaps[_GAP])), "shown_gaps": len(gaps)}
 
 

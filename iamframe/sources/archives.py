@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import partial
 from io import BufferedReader
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from iamframe.errors import SourceError
 
@@ -43,7 +43,11 @@ MANIFEST, FORMAT = "manifest.json", "iamframe snapshot"
 
 
 class Unreadable(Exception):
-    """A piece cannot be read; the message is a sentence without the name of the piece."""
+    """A piece cannot be read; `problem` is the message of why, without the name of the piece."""
+
+    def __init__(self, message: str, **facts: Any) -> None:
+        super().__init__(message)
+        self.problem = {"message": message, **facts}
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +164,7 @@ def _reason(error: Exception) -> str:
 
 def _failed_read(error: OSError) -> Unreadable:
     # A disk or a share may fail while a file is read.
-    return Unreadable(f"cannot be read to its end ({_reason(error)}); copy it to another disk, and name it there")
+    return Unreadable("gaps.file.breaks_off", why=_reason(error))
 
 
 def _folder(root: Path) -> Iterator[Piece]:
@@ -210,7 +214,7 @@ def _file(path: Path, folders: tuple[str, ...], root: int) -> Iterator[Piece]:
     try:
         size = path.stat().st_size
     except OSError as error:
-        yield _broken(label, folders, root, str(_failed_read(error)))
+        yield _broken(label, folders, root, _failed_read(error))
         return
     if path.suffix.lower() == ".zip":
         yield from _zip_members(label, (*folders, path.name), path, root)
@@ -223,7 +227,7 @@ def _read_file(path: Path) -> bytes:
     try:
         file = path.open("rb", buffering=0)
     except OSError as error:
-        raise Unreadable(f"cannot be read ({error.strerror}); ask for permission to read it") from error
+        raise Unreadable("gaps.file.not_allowed", why=error.strerror) from error
     with file:
         if _is_gz(path.name):
             return _gunzipped(file, _Budget())
@@ -244,7 +248,7 @@ class _Budget:
         self.left -= size
         if self.left < 0:
             cap = f"{MAX_UNPACKED >> 30} GiB" if MAX_UNPACKED >= 1 << 30 else f"{MAX_UNPACKED:,} bytes"
-            raise Unreadable(f"unpacks to more than {cap}; unpack it and name the folder")
+            raise Unreadable("gaps.file.too_large", limit=cap)
 
 
 def _gunzipped(packed: BinaryIO, budget: _Budget) -> bytes:
@@ -255,7 +259,7 @@ def _gunzipped(packed: BinaryIO, budget: _Budget) -> bytes:
                 budget.spend(len(block))
                 unpacked.write(block)
     except (OSError, EOFError, zlib.error) as error:
-        raise Unreadable("is not a whole gzip file; compress it again, or name the file itself") from error
+        raise Unreadable("gaps.file.gzip") from error
     return unpacked.getvalue()
 
 
@@ -264,8 +268,7 @@ def _zip_members(label: str, folders: tuple[str, ...], path: Path, root: int) ->
         archive = zipfile.ZipFile(path)
         entries = sorted(archive.infolist(), key=lambda entry: entry.filename)
     except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        sentence = f"is not a whole zip archive ({_reason(error)}); make it again, or name its files"
-        yield _broken(label, folders, root, sentence)
+        yield _broken(label, folders, root, Unreadable("gaps.file.zip", why=_reason(error)))
         return
     budget = _Budget()
     for entry in entries:
@@ -274,11 +277,9 @@ def _zip_members(label: str, folders: tuple[str, ...], path: Path, root: int) ->
             continue
         place = f"{label}/{display_path(entry.filename)}"
         if stat.S_ISLNK(entry.external_attr >> 16):
-            sentence = "is a link inside an archive, which is not followed; pack the file itself"
-            yield _broken(place, folders, root, sentence)
+            yield _broken(place, folders, root, Unreadable("gaps.file.link"))
         elif _without_gz(inner.name).lower().endswith(".zip"):
-            sentence = "is an archive inside an archive, which is not unpacked; unpack it and name it too"
-            yield _broken(place, folders, root, sentence)
+            yield _broken(place, folders, root, Unreadable("gaps.file.archive"))
         else:
             within = tuple(part for part in inner.parent.parts if part not in ("/", ".."))
             read = partial(_read_member, archive, entry, budget, _is_gz(inner.name))
@@ -292,12 +293,12 @@ def _read_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, budget: _Budg
     try:
         data = archive.read(entry)
     except _DAMAGED as error:
-        raise Unreadable(f"cannot be unpacked ({_reason(error)}); unpack the archive and name the folder") from error
+        raise Unreadable("gaps.file.not_unpacked", why=_reason(error)) from error
     return _gunzipped(io.BytesIO(data), budget) if is_gz else data
 
 
-def _broken(label: str, folders: tuple[str, ...], root: int, sentence: str) -> Piece:
+def _broken(label: str, folders: tuple[str, ...], root: int, error: Unreadable) -> Piece:
     def read() -> bytes:
-        raise Unreadable(sentence)
+        raise error
 
     return Piece(label, folders, label, read, 0, root)

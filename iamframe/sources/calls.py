@@ -28,7 +28,7 @@ from iamframe.sources.records import (
     make_decoders,
     tags_or_none,
 )
-from iamframe.sources.refusals import RequestFailed, closed_region_gap, is_closed, refused_gap
+from iamframe.sources.refusals import RequestFailed, advice_on, closed_region, is_closed
 
 
 class Indexed(msgspec.Struct):
@@ -163,14 +163,15 @@ class Calls:
                 except msgspec.ValidationError as error:
                     found.state = "truncated"
                     where = f"{operation} {key}[{number}]"
-                    detail = f"{where} of AWS's answer cannot be read: {error}"
-                    self.gap(operation, where, "unreadable", detail, region)
+                    facts = {"where": where, "why": str(error)}
+                    self.gap(operation, where, "unreadable", "gaps.answer.record", facts, region)
         return records
 
     def note_missing(self, found: Listing, operation: str, key: str, region: str) -> None:
         """Note that an answer has no list under its key: even without records, AWS writes an empty list."""
         found.state = "truncated"
-        self.gap(operation, ALL, "unreadable", f"AWS's answer to {operation} holds no {key}; load again", region)
+        facts = {"operation": operation, "key": key}
+        self.gap(operation, ALL, "unreadable", "gaps.answer.no_list", facts, region)
 
     def one(self, operation: str, region: str = GLOBAL) -> Any:
         """Return the answer to one operation, or None if AWS refuses it."""
@@ -201,10 +202,16 @@ class Calls:
                 return None
             if refusals[way].reason != "denied":
                 break
-        first, reason = next((way, refusal.reason) for way, refusal in refusals.items())
-        codes = ", ".join(f"{way} ({refusal.code})" for way, refusal in refusals.items())
-        advice = f"allow {' or '.join(f'iam:{way}' for way in refusals)}" if reason == "denied" else "load again"
-        self.gap(first, arn, reason, f"AWS did not answer {codes} of {arn}, so that {row.cost}; {advice}")
+        first, one = next(iter(refusals.items()))
+        facts = {
+            "refusals": [
+                {"message": "gaps.refusal", "operation": way, "code": each.code} for way, each in refusals.items()
+            ],
+            "arn": arn,
+            "cost": {"message": row.cost},
+            "advice": advice_on(one, *(f"iam:{way}" for way in refusals)),
+        }
+        self.gap(first, arn, one.reason, "gaps.refused_one", facts)
         return None
 
     def _resource(self, operation: str, name: str) -> GotProfile | GotRole | TagListing:
@@ -231,25 +238,35 @@ class Calls:
     def note_refused(self, operation: str, refusal: RequestFailed, subject: str = ALL, region: str = GLOBAL) -> None:
         """Add the gap of an operation that AWS refused."""
         if is_closed(refusal) and region not in (GLOBAL, self.client.region):
-            reason, detail = closed_region_gap(region, refusal.code, self.enabled_regions())
-        else:
-            reason, detail = refusal.reason, refused_gap(refusal, operation, subject, region)
-        self.gap(operation, subject, reason, detail, region)
+            reason, message = closed_region(region, self.enabled_regions())
+            self.gap(operation, subject, reason, message, {"region": region, "code": refusal.code}, region)
+            return
+        facts = {
+            "operation": operation,
+            "subject": None if subject == ALL else subject,
+            "region": None if region == GLOBAL else region,
+            "code": refusal.code,
+            "cost": {"message": BY_LABEL[operation].cost},
+            "advice": advice_on(refusal, BY_LABEL[operation].action),
+        }
+        self.gap(operation, subject, refusal.reason, "gaps.refused", facts, region)
 
     def note_vanished(self, operation: str, arn: str) -> None:
         """Note that a role or profile was deleted during the load."""
         with self._lock:
             self.vanished.add(arn)
-        self.gap(operation, arn, "vanished", f"{arn} was deleted while the account was read, and is left out")
+        self.gap(operation, arn, "vanished", "gaps.vanished", {"arn": arn})
 
-    def note_not_asked(self, operations: Iterable[str], region: str, detail: str) -> None:
+    def note_not_asked(self, operations: Iterable[str], where: str, message: str, **facts: Any) -> None:
         """Note operations that were not called in a region."""
         for operation in operations:
-            self.gap(operation, ALL, "not_asked", detail, region)
+            self.gap(operation, ALL, "not_asked", message, facts, where)
 
-    def gap(self, operation: str, subject: str, reason: str, detail: str, region: str = GLOBAL) -> None:
+    def gap(
+        self, operation: str, subject: str, reason: str, message: str, facts: dict[str, Any], region: str = GLOBAL
+    ) -> None:
         """Add a gap."""
-        gap = Gap(operation, subject, reason, detail, region, self.account_id)
+        gap = Gap(operation, subject, reason, message, facts, region, self.account_id)
         with self._lock:
             self.gaps.append(gap)
 

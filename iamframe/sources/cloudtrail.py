@@ -17,7 +17,7 @@ from msgspec import Raw
 
 from iamframe.knowledge.arn import PROFILE_TYPE, ROLE_TYPE
 from iamframe.sources.archives import Unreadable
-from iamframe.sources.documents import BROKEN, keys_of, sentence_of
+from iamframe.sources.documents import BROKEN, keys_of, problem_of
 from iamframe.sources.records import Answer, State, make_decoders, parsed_time
 from iamframe.sources.shapes import ROWS, Document, list_of, shape
 
@@ -187,10 +187,10 @@ def event_of(record: TrailRecord) -> tuple[str | None, Event]:
     """
     name = str(record.event_name)
     if not record.event_id:
-        raise Unreadable(f"has no eventID, by which one {name} is told from another")
+        raise Unreadable("gaps.file.no_event_id", event=name)
     at = parsed_time(record.event_time or "")
     if at is None:
-        raise Unreadable(f"has the eventTime {record.event_time!r}, which is no time")
+        raise Unreadable("gaps.file.no_event_time", text=repr(record.event_time))
     identity = _identity(record.user_identity) or _Identity()
     request = _request(record.request_parameters) or _Request()
     response = _response(record.response_elements) or _Response()
@@ -280,8 +280,9 @@ def _records(document: Document, key: str, kind: type) -> Iterator[tuple[TrailRe
             account, event = event_of(record) if is_of_iam(record) else (None, None)
         except BROKEN as error:
             place = f"{document.place} event {item.event_id or 'without an id'}"  # type: ignore[attr-defined]
-            sentence = str(error) if isinstance(error, Unreadable) else sentence_of(error, "$")
-            document.reading.unreadable(document.piece, f"{place}: {sentence}", place)
+            why = error.problem if isinstance(error, Unreadable) else problem_of(error, "$")
+            problem = {"message": "gaps.file.value", "place": place, "why": why}
+            document.reading.unreadable(document.piece, problem, place)
         else:
             yield record, account, event
 

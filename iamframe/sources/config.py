@@ -134,7 +134,7 @@ def _keep(document: Document, items: list[tuple[str, Item]]) -> Iterable[Answer]
     """Keep the items of roles and profiles until all files are read: a later file may hold a later capture."""
     of_iam = [(place, item) for place, item in items if item.resource_type in (_ROLE, _PROFILE)]
     if not of_iam:
-        raise Unreadable("holds no AWS Config item of a role or instance profile")
+        raise Unreadable("gaps.file.no_config_item")
     for place, item in of_iam:
         document.reading.keep(Recorded(document, place, item))
     document.reading.has_read |= any(item.is_deleted for _, item in of_iam)

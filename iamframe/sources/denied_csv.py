@@ -6,7 +6,7 @@ import csv
 import io
 import re
 
-from iamframe.knowledge.operations import GLOBAL, UNKNOWN_REGION, region_in
+from iamframe.knowledge.operations import ALL, GLOBAL, UNKNOWN_REGION, region_in
 from iamframe.sources.archives import Piece, Unreadable
 from iamframe.sources.documents import utf8
 from iamframe.sources.reading import Reading, region_of
@@ -35,7 +35,7 @@ def read_denied(reading: Reading, source: str, piece: Piece) -> Answer:
     """
     rows = _rows(piece.read())
     if rows and not rows[0].keys() >= set(_COLUMNS):
-        raise Unreadable(f"needs the columns {', '.join(_COLUMNS)}")
+        raise Unreadable("gaps.file.no_columns", columns=_COLUMNS)
     gaps = [_gap(piece, *(row[name] or "" for name in _COLUMNS)) for row in rows]
     reading.has_read |= bool(gaps)
     return Answer("denied", piece.label, [gaps] if gaps else [], source=source)  # type: ignore[list-item]
@@ -49,7 +49,7 @@ def _rows(data: bytes) -> list[dict[str, str]]:
         separator = next((mark for mark in ";\t" if mark in head), ",")
         return list(csv.DictReader(io.StringIO(text, newline=""), delimiter=separator))
     except (csv.Error, UnicodeDecodeError):
-        raise Unreadable("is not CSV text") from None
+        raise Unreadable("gaps.file.no_csv") from None
 
 
 def _gap(piece: Piece, operation: str, subject: str, code: str) -> Gap:
@@ -58,8 +58,8 @@ def _gap(piece: Piece, operation: str, subject: str, code: str) -> Gap:
     region = GLOBAL
     if operation.startswith("Describe"):
         region = region_in(subject) or region_of(piece) or UNKNOWN_REGION
-    detail = f"AWS answered {code or 'an error'} to {operation}" + (f" of {subject}" if subject else "")
-    return Gap(operation, subject or "*", reason, f"{detail}, for whoever made the files", region=region)
+    facts = {"code": code or {"message": "gaps.error"}, "operation": operation, "subject": subject or None}
+    return Gap(operation, subject or ALL, reason, "gaps.refused_earlier", facts, region)
 
 
 def _api_name(text: str) -> str:

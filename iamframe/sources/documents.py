@@ -42,7 +42,7 @@ def utf8(data: bytes) -> bytes:
         try:
             return data.decode("utf-16").encode()
         except UnicodeDecodeError:
-            raise Unreadable("is neither UTF-8 nor UTF-16 text") from None
+            raise Unreadable("gaps.file.encoding") from None
     return data.removeprefix(b"\xef\xbb\xbf")
 
 
@@ -56,18 +56,18 @@ def documents_of(data: bytes) -> Iterator[tuple[str, dict[str, Value] | list[Raw
     """
     data = utf8(data)
     if not data or data.isspace():
-        raise Unreadable("is empty; the command that should have written it probably failed")
+        raise Unreadable("gaps.file.empty")
     try:
         content = _content(data, "$")
     except msgspec.DecodeError as error:
         if not _TRAILING.search(str(error)):
-            raise Unreadable(f"is not JSON ({in_plain_words(error)}); export it again with --output json") from None
+            raise Unreadable("gaps.file.not_json", why=in_plain_words(error)) from None
         for number, text in enumerate(_appended(data)):
             place = f"document {number} $"
             try:
                 content = _content(text, place)
             except msgspec.DecodeError as problem:
-                raise Unreadable(f"{at_place(place)}is not JSON ({in_plain_words(problem)}); export it again") from None
+                raise Unreadable("gaps.file.part_not_json", place=place, why=in_plain_words(problem)) from None
             yield place, content
     else:
         yield "$", content
@@ -82,9 +82,7 @@ def _appended(data: bytes) -> Iterator[bytes]:
             msgspec.json.decode(rest, type=Raw)
         except (msgspec.DecodeError, RecursionError) as error:
             if not (trailing := _TRAILING.search(str(error))):
-                raise Unreadable(
-                    f"is not JSON after its first document ({in_plain_words(error)}); export it again"
-                ) from None
+                raise Unreadable("gaps.file.rest_not_json", why=in_plain_words(error)) from None
             end = int(trailing.group(1)) - 1
         yield data[start : start + end]
         start += end
@@ -107,13 +105,13 @@ def object_of(text: bytes | Raw, place: str) -> dict[str, Value]:
     try:
         pairs = _decoded(_OBJECT, text, place)
     except msgspec.ValidationError:
-        kinds = {b"[": "a list", b'"': "text", b"{": "a value that is no JSON value"}
-        kind = kinds.get(beginning(text), "a number or constant")
-        raise Unreadable(f"{at_place(place)}holds {kind}, not the object that AWS answers with") from None
-    keys = _without_repeats([(key.text, value) for key, value in pairs.items()], at_place(place))
+        kinds = {b"[": "list", b'"': "text", b"{": "no-value"}
+        kind = kinds.get(beginning(text), "constant")
+        raise Unreadable("gaps.file.no_object", place=within(place), kind=kind) from None
+    keys = _without_repeats([(key.text, value) for key, value in pairs.items()], within(place))
     for key, value in keys.items():
         if isinstance(value, dict):
-            keys[key] = _without_repeats([(k.text, v) for k, v in value.items()], f"{place}.{key} ")
+            keys[key] = _without_repeats([(k.text, v) for k, v in value.items()], f"{place}.{key}")
     return keys
 
 
@@ -121,17 +119,17 @@ def _decoded(decoder: msgspec.json.Decoder[Any], text: bytes | Raw, place: str) 
     try:
         return decoder.decode(text)
     except RecursionError:
-        raise Unreadable(f"{at_place(place)}is nested too deeply to be an answer of AWS") from None
+        raise Unreadable("gaps.file.too_deep", place=within(place)) from None
     except UnicodeDecodeError:
-        raise Unreadable(f"{at_place(place)}is not UTF-8 text; export it again") from None
+        raise Unreadable("gaps.file.not_utf8", place=within(place)) from None
 
 
-def _without_repeats(pairs: list[tuple[str, Any]], at: str = "") -> dict[str, Any]:
+def _without_repeats(pairs: list[tuple[str, Any]], place: str | None = None) -> dict[str, Any]:
     """Return an object of its keys and values, or raise Unreadable if it repeats a key."""
     keys = dict(pairs)
     if len(keys) < len(pairs):
         twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
-        raise Unreadable(f"{at}has the key {short_text(twice)} twice, so that one would be lost; export it anew")
+        raise Unreadable("gaps.file.key_twice", place=place, key=short_text(twice))
     return keys
 
 
@@ -162,21 +160,23 @@ def in_plain_words(error: Exception) -> str:
     return str(error).removeprefix("JSON is malformed: ").replace("\n", " ")
 
 
-def sentence_of(error: Exception, path: str) -> str:
-    """Return the message of a decoder as a sentence that begins with the place of the refused value."""
-    message, _, inner = in_plain_words(error).partition(" - at `$")
-    return f"{path}{inner.rstrip('`')}: {message[:1].lower()}{message[1:]}"
+def problem_of(error: Exception, path: str) -> dict[str, Any]:
+    """Return the message of what is wrong at a place: what a decoder says begins with the place of the value."""
+    if isinstance(error, Unreadable):
+        return {"message": "gaps.file.value", "place": path, "why": error.problem}
+    why, _, inner = in_plain_words(error).partition(" - at `$")
+    return {"message": "gaps.file.value", "place": path + inner.rstrip("`"), "why": why[:1].lower() + why[1:]}
 
 
-def at_place(place: str) -> str:
-    """Return a place within a file as the beginning of a sentence."""
-    return "" if place == "$" else f"{place} "
+def within(place: str) -> str | None:
+    """Return a place within a file, or None for the whole of it."""
+    return None if place == "$" else place
 
 
 def kind_of(value: Value) -> str:
-    """Return the kind of a JSON value, in words."""
-    kinds = {list: "a list", dict: "an object", str: "text", bool: "true or false", type(None): "null"}
-    return kinds.get(type(value), "a number")
+    """Return the kind of a JSON value, as the texts of `words` name it."""
+    kinds = {list: "list", dict: "object", str: "text", bool: "boolean", type(None): "null"}
+    return kinds.get(type(value), "number")
 
 
 def short_text(text: str) -> str:

@@ -15,18 +15,19 @@ import msgspec
 from msgspec import Raw
 
 from iamframe.errors import SourceError
+from iamframe.messages.render import say
 from iamframe.sources import cloudtrail, config, iam, references, shapes, steampipe, terraform
 from iamframe.sources.archives import DENIED, Piece, Unreadable, display_path, pieces
 from iamframe.sources.denied_csv import read_denied
 from iamframe.sources.documents import (
     Value,
-    at_place,
     beginning,
     documents_of,
     keys_of,
     object_of,
     short_text,
     utf8,
+    within,
 )
 from iamframe.sources.reading import Reading, Records, accounts_in
 from iamframe.sources.records import Answer, make_decoders
@@ -73,8 +74,8 @@ def read_files(sources: Iterable[Any], *, in_runs: bool = True) -> Iterator[Answ
     if not reading.has_read:
         names = ", ".join(dict.fromkeys(labels))
         raise SourceError(
-            reading.gaps[0][1].detail
-            if reading.gaps
+            say(first.message, **first.facts)
+            if reading.gaps and (first := reading.gaps[0][1])
             else f"{names}: holds no file that iamframe reads; it takes JSON that the AWS CLI prints, AWS Config "
             "items, CloudTrail records, Terraform state and Steampipe rows"
         )
@@ -174,27 +175,25 @@ def _document(document: Document) -> Iterator[Answer]:
         return
     fitting = [one for one in _SHAPES if one.fits(document)]
     if not fitting:
-        raise Unreadable(
-            f"{at_place(place)}is not a shape that iamframe reads (its keys are {_shown_keys(keys)}); see the "
-            "README for the files that it takes"
-        )
-    problems = []
+        shown = ", ".join(map(short_text, list(keys)[:5])) + (" …" if len(keys) > 5 else "")
+        raise Unreadable("gaps.file.no_shape", place=within(place), keys=shown or {"message": "list.none"})
+    problems: list[dict[str, Any]] = []
     for shape in fitting:
         try:
             yield from shape.read(document)
         except Unreadable as problem:
-            problems.append(str(problem))
+            problems.append(problem.problem)
     if problems:
-        raise Unreadable("; ".join(problems))
+        raise Unreadable("gaps.file.several", problems=problems)
 
 
 def _list(document: Document, items: list[Raw]) -> Iterator[Answer]:
     """Yield the answers of a list that is a document by itself, or raise Unreadable if it holds no objects."""
     place = document.place
     if not items:
-        raise Unreadable(f"{at_place(place)}is an empty list, which says nothing of any account")
+        raise Unreadable("gaps.file.empty_list", place=within(place))
     if not any(beginning(item) == b"{" for item in items):
-        raise Unreadable(f"{at_place(place)}holds a list of values, not the objects that AWS answers with")
+        raise Unreadable("gaps.file.no_objects", place=within(place))
     first = keys_of(items[0])
     if shape := next((one for one in _LISTS if one.keys <= first), None):
         yield from shape.read(document)
@@ -203,7 +202,3 @@ def _list(document: Document, items: list[Raw]) -> Iterator[Answer]:
         at = f"{place}[{index}]"
         with document.reading.gap_if_unreadable(document.piece, at):
             yield from _document(document.within(at, object_of(item, at)))
-
-
-def _shown_keys(keys: dict[str, Value]) -> str:
-    return ", ".join(short_text(key) for key in list(keys)[:5]) + (" …" if len(keys) > 5 else "") if keys else "none"

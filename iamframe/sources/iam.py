@@ -50,11 +50,8 @@ def _dump_without_roles(document: Document) -> Answer:
         reading.carried.add(document.piece, account)
     account_id = accounts.pop() if len(accounts) == 1 else None
     reading.has_read |= bool(others)
-    sentence = (
-        f"{label}: lists no role, and every account has roles, so that it was made with a filter; export it with "
-        "--filter=Role, or without one"
-    )
-    reading.gap(document.piece, Gap(DUMP, label, "truncated", sentence, account_id=account_id))
+    gap = Gap(DUMP, label, "truncated", "gaps.answer.no_roles", {"file": label}, account_id=account_id)
+    reading.gap(document.piece, gap)
     return document.answer(DUMP, account_id=account_id, state="truncated" if document.is_truncated else "partial")
 
 
@@ -125,16 +122,12 @@ def tag_list(document: Document) -> Iterable[Answer]:
     """Read `aws iam list-role-tags` or `list-instance-profile-tags`, which do not name their resource."""
     folder = document.piece.folders[-1] if document.piece.folders else ""
     if folder not in _TAG_FOLDERS:
-        raise Unreadable(
-            "holds tags and does not say whose; name it instance-profile-tags/NAME.json or role-tags/NAME.json"
-        )
+        raise Unreadable("gaps.file.whose_tags")
     resource_type, operation = _TAG_FOLDERS[folder]
     name = document.piece.name.rsplit(".json", 1)[0]
     if document.is_truncated:
-        sentence = (
-            f"{document.piece.label}: the tags are cut short, so none are taken; list them again without --max-items"
-        )
-        return [document.answer(operation, [Gap(operation, name, "truncated", sentence)])]
+        gap = Gap(operation, name, "truncated", "gaps.answer.tags_truncated", {"file": document.piece.label})
+        return [document.answer(operation, [gap])]
     tags: list[Any] = [tag for chunk in document.records("Tags", Tag) for tag in chunk]
     is_complete = len(tags) == len(document.items("Tags"))
     return [document.answer(operation, [TagListing(resource_type, name, tags)])] if is_complete else []

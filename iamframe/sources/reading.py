@@ -24,7 +24,7 @@ from iamframe.knowledge.operations import (
 )
 from iamframe.sources.archives import Piece, Unreadable
 from iamframe.sources.consumers import CONSUMERS
-from iamframe.sources.documents import BROKEN, sentence_of
+from iamframe.sources.documents import BROKEN, problem_of
 from iamframe.sources.records import Answer, Gap
 
 Records = list[msgspec.Struct]
@@ -102,12 +102,13 @@ class Reading:
         """Note a gap."""
         self.gaps.append((piece, gap))
 
-    def unreadable(self, piece: Piece, sentence: str, path: str = "$") -> None:
+    def unreadable(self, piece: Piece, problem: dict[str, Any], path: str = "$") -> None:
         """Note a gap for a file, or one place in it, that cannot be read."""
         subject = piece.label if path == "$" else f"{piece.label} {path}"
         operation = _named_after(piece) or "file"
         region = GLOBAL if operation in _IAM else region_of(piece) or UNKNOWN_REGION
-        self.gap(piece, Gap(operation, subject, "unreadable", f"{piece.label}: {sentence}", region=region))
+        facts = {"file": piece.label, "what": problem}
+        self.gap(piece, Gap(operation, subject, "unreadable", "gaps.unreadable", facts, region))
 
     @contextmanager
     def gap_if_unreadable(self, piece: Piece, path: str = "$") -> Iterator[None]:
@@ -115,9 +116,9 @@ class Reading:
         try:
             yield
         except Unreadable as error:
-            self.unreadable(piece, str(error), path)
+            self.unreadable(piece, error.problem, path)
         except BROKEN as error:
-            self.unreadable(piece, sentence_of(error, path), path)
+            self.unreadable(piece, problem_of(error, path), path)
 
     def gaps_with_owner(self) -> Records:
         """Return all gaps, each with the account of its file where that is known, once all files are read."""
@@ -128,12 +129,8 @@ class Reading:
 
     def cannot_place(self, piece: Piece, answer: Answer) -> None:
         """Note a gap for an answer whose account is unknown."""
-        what = "says whose tags these are" if answer.operation.endswith("Tags") else "says whose account this is of"
-        sentence = (
-            f"{answer.origin}: nothing {what}; put `aws sts get-caller-identity` output beside it, or the file into a "
-            "folder named after the 12-digit account id"
-        )
-        self.gap(piece, Gap(answer.operation, answer.origin, "unreadable", sentence))
+        message = "gaps.answer.whose_tags" if answer.operation.endswith("Tags") else "gaps.answer.whose"
+        self.gap(piece, Gap(answer.operation, answer.origin, "unreadable", message, {"file": answer.origin}))
 
     def owner(self, folders: tuple[str, ...], named: Iterable[str] = (), made_in: Collection[str] = ()) -> str | None:
         """Return the account of the files of a folder, or None.

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -182,12 +182,13 @@ class Account(msgspec.Struct, gc=False):
 
 
 class Gap(msgspec.Struct, gc=False):
-    """Something that could not be collected: a row of `gaps`."""
+    """Something that could not be collected: a row of `gaps`. `message` is an id of `messages`, `facts` fill it."""
 
     operation: str
     subject: str
     reason: str
-    detail: str
+    message: str
+    facts: dict[str, Any]
     region: str = GLOBAL
     account_id: str | None = None
 

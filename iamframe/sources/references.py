@@ -166,11 +166,8 @@ def _pinned(account: str, pinnings: list[TemplateUse], read: Mapping[str, list[A
         template, _, number = version.rpartition(":")
         by = "launch-template-id" if template in ids else "launch-template-name"
         command = aws_command("ec2 describe-launch-template-versions", {by: template, "versions": number})
-        sentence = (
-            f"launch template {template}, version {number}, is not in the files; {command} would show which "
-            "profile it names"
-        )
-        yield _not_in_file(account, version, sentence)
+        facts = {"template": template, "version": number, "command": command}
+        yield _not_in_file(account, version, "gaps.absent.version", facts)
 
 
 def _other_versions(account: str, read: Mapping[str, list[Any]], whole: set[str]) -> Iterator[Answer]:
@@ -179,13 +176,10 @@ def _other_versions(account: str, read: Mapping[str, list[Any]], whole: set[str]
         if any(name.endswith(template) for name in whole):
             continue
         command = aws_command("ec2 describe-launch-template-versions", {"launch-template-id": template})
-        sentence = (
-            f"of launch template {template}, versions other than the newest and the default one are not in the "
-            f"files; {command}, saved as {template}.json, would show them"
-        )
-        yield _not_in_file(account, template, sentence)
+        facts = {"template": template, "command": command}
+        yield _not_in_file(account, template, "gaps.absent.other_versions", facts)
 
 
-def _not_in_file(account: str, subject: str, sentence: str) -> Answer:
-    gap = Gap(VERSIONS, subject, "not_in_file", sentence, region=UNKNOWN_REGION, account_id=account)
+def _not_in_file(account: str, subject: str, message: str, facts: dict[str, Any]) -> Answer:
+    gap = Gap(VERSIONS, subject, "not_in_file", message, facts, UNKNOWN_REGION, account)
     return Answer("", "templates", [[gap]])

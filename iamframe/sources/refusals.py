@@ -1,13 +1,13 @@
-"""Failed requests: an error of boto3 becomes the reason and the sentence of a gap."""
+"""Failed requests: an error of boto3 becomes the reason and the facts of a gap."""
 
 from __future__ import annotations
 
 import socket
+from typing import Any
 
 from botocore import exceptions as failures
 
 from iamframe.errors import IamframeError
-from iamframe.knowledge.operations import ALL, BY_LABEL, GLOBAL
 
 # The codes of each reason; other codes that end in "NotFound" are `vanished`, all others `unreadable`.
 _CODES = {
@@ -72,15 +72,13 @@ def failure_of(error: Exception) -> RequestFailed:
     return RequestFailed(reason, type(error).__name__, message, error)
 
 
-def refused_gap(refusal: RequestFailed, operation: str, subject: str = ALL, region: str = GLOBAL) -> str:
-    """Return the sentence of the gap that a failed request leaves: what is unknown now, and what to do."""
-    row = BY_LABEL[operation]
-    of = "" if subject == ALL else f" of {subject}"
-    where = "" if region == GLOBAL else f" in {region}"
-    advice = f"allow {row.action}" if refusal.reason == "denied" else "load again"
+def advice_on(refusal: RequestFailed, *actions: str) -> dict[str, Any]:
+    """Return the message of what to do about a failed request that these actions allow."""
     if is_unknown_host(refusal.cause):
-        advice = "no host of that name exists: check whether there is such a region, and the service in it"
-    return f"AWS did not answer {operation}{of}{where} ({refusal.code}), so that {row.cost}; {advice}"
+        return {"message": "gaps.advice.no_host"}
+    if refusal.reason == "denied":
+        return {"message": "gaps.advice.allow", "actions": actions}
+    return {"message": "gaps.advice.again"}
 
 
 def is_closed(refusal: RequestFailed) -> bool:
@@ -88,16 +86,12 @@ def is_closed(refusal: RequestFailed) -> bool:
     return refusal.code in _CLOSED
 
 
-def closed_region_gap(region: str, code: str, enabled: list[str]) -> tuple[str, str]:
-    """Return reason and sentence of the gap for a region that rejects the account's credentials."""
-    unread = f"so that nothing was read there ({code})"
-    advice = "leave it out of the regions that are asked for, or enable it"
+def closed_region(region: str, enabled: list[str]) -> tuple[str, str]:
+    """Return reason and message of the gap for a region that rejects the account's credentials."""
     if not enabled:
-        detail = f"{region} takes no credentials of the account, {unread}; it is probably not enabled: {advice}"
-        return "unreadable", detail
+        return "unreadable", "gaps.region.rejects"
     if region not in enabled:
-        return "not_asked", f"{region} is not enabled in the account, {unread}; {advice}"
+        return "not_asked", "gaps.region.disabled"
     # By default, tokens of STS's global endpoint are valid only in regions that are enabled by default (IAM User Guide,
     # "Managing AWS STS in an AWS Region").
-    why = "a session of STS's global endpoint is not valid in regions that have to be enabled; take a regional one"
-    return "unreadable", f"{region} is enabled and does not take these credentials, {unread}; {why}"
+    return "unreadable", "gaps.region.rejects_session"

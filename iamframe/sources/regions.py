@@ -21,13 +21,8 @@ from iamframe.sources.templates import TemplateUse, template_ids, template_refer
 if TYPE_CHECKING:
     from iamframe.sources.templates import Configuration, Version
 
-# For each value of `references`: which consumers are read, and the gap of those that are not.
+# For each value of `references`: which consumers are read.
 _WANTED: dict[str, tuple[str, ...]] = {"all": ("references", "all"), "core": ("references",), "none": ()}
-_NOT_WANTED = {
-    "all": "",
-    "core": f'{OTHERS} were not asked which profiles they use; --references all (references="all") asks them',
-    "none": 'what refers to profiles was not asked for; --references all (references="all") asks for it',
-}
 _OF_VERSIONS = next(consumer for consumer in CONSUMERS if consumer.operation == VERSIONS)
 
 
@@ -49,14 +44,12 @@ class ReferenceReader:
         if self.plan.references == "none":
             return []
         if self.plan.regions != "all":
-            detail = f"regions other than {', '.join(self.plan.regions)} were not asked for"
-            self.calls.note_not_asked(CORE, UNKNOWN_REGION, detail)
+            self.calls.note_not_asked(CORE, UNKNOWN_REGION, "gaps.region.others", regions=self.plan.regions)
             return self._existing(self.plan.regions)
         if enabled := self.calls.enabled_regions():
             return enabled
         here = self.calls.client.region
-        detail = f"which regions are enabled could not be read, so only {here} was asked"
-        self.calls.note_not_asked(CORE, UNKNOWN_REGION, detail)
+        self.calls.note_not_asked(CORE, UNKNOWN_REGION, "gaps.region.alone", region=here)
         return [here]
 
     def _existing(self, named: Iterable[str]) -> list[str]:
@@ -65,8 +58,7 @@ class ReferenceReader:
         enabled = self.calls.enabled_regions() if unknown else []
         nowhere = unknown - set(enabled) if enabled else set()
         for region in sorted(nowhere):
-            detail = f"{region} is none of the regions that are enabled in the account, so that it was not asked"
-            self.calls.note_not_asked(CORE, region, detail)
+            self.calls.note_not_asked(CORE, region, "gaps.region.unknown", region=region)
         return [region for region in named if region not in nowhere]
 
     def start(self, regions: list[str]) -> list[_Job]:
@@ -102,7 +94,8 @@ class ReferenceReader:
         """Note the consumers that the plan leaves out."""
         wanted = ("files", *_WANTED[self.plan.references])
         left_out = [consumer.operation for consumer in CONSUMERS if consumer.when not in wanted]
-        self.calls.note_not_asked(left_out, UNKNOWN_REGION, _NOT_WANTED[self.plan.references])
+        message = "gaps.references.core" if self.plan.references == "core" else "gaps.references.none"
+        self.calls.note_not_asked(left_out, UNKNOWN_REGION, message, services=OTHERS)
 
     def _placed(self, mentions: list[Reference], region: str) -> list[Reference]:
         for mention in mentions:
@@ -164,8 +157,8 @@ class ReferenceReader:
         for record in silent:
             found.state = "truncated"
             what = f"{consumer.operation} {record.get('name', '')}".strip()
-            detail = f"{what} of AWS's answer holds no {consumer.always}, so that which profile it uses is unknown"
-            self.calls.gap(consumer.operation, what, "unreadable", detail, region)
+            facts = {"where": what, "key": consumer.always}
+            self.calls.gap(consumer.operation, what, "unreadable", "gaps.answer.no_profile", facts, region)
 
     def _parameters(self, consumer: Consumer, region: str) -> dict[str, object]:
         """Return the parameters of a consumer that the installed botocore knows."""

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Raw
 
 from iamframe.sources.archives import Piece, Unreadable
-from iamframe.sources.documents import BROKEN, Value, kind_of, refuse_repeats, sentence_of
+from iamframe.sources.documents import BROKEN, Value, kind_of, problem_of, refuse_repeats
 from iamframe.sources.reading import Reading, Records
 from iamframe.sources.records import Answer, State
 from iamframe.sources.runs import NotARun, Runs
@@ -72,14 +72,14 @@ class Document:
         """Return the items of a list, or raise Unreadable if the key holds something else."""
         items = self.keys[key]
         if not isinstance(items, list):
-            raise Unreadable(f"{self.place}.{key} holds {kind_of(items)}, not a list")
+            raise Unreadable("gaps.file.no_list", place=f"{self.place}.{key}", kind=kind_of(items))
         return items
 
     def text(self, key: str) -> str:
         """Return the text under a key, or raise Unreadable if the key holds something else."""
         value = self.keys[key]
         if not isinstance(value, str):
-            raise Unreadable(f"{self.place}.{key} holds {kind_of(value)}, not text")
+            raise Unreadable("gaps.file.no_text", place=f"{self.place}.{key}", kind=kind_of(value))
         return value
 
     def as_json(self, key: str | None = None) -> Raw:
@@ -91,7 +91,8 @@ class Document:
         try:
             return self.decoder(kind)(self.as_json(key))
         except BROKEN as error:
-            raise Unreadable(sentence_of(error, self.place if key is None else f"{self.place}.{key}")) from None
+            place = self.place if key is None else f"{self.place}.{key}"
+            raise Unreadable(**problem_of(error, place)) from None
 
     def decoder(self, kind: Any) -> Callable[[Raw], Any]:
         """Return a function that decodes an item, and in a small file refuses one that repeats a key."""
@@ -136,7 +137,7 @@ class Document:
         try:
             return decode(item)
         except BROKEN as error:
-            self.reading.unreadable(self.piece, sentence_of(error, path), path)
+            self.reading.unreadable(self.piece, problem_of(error, path), path)
             return None
 
     def answer(

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from iamframe.sources.archives import Unreadable
-from iamframe.sources.documents import keys_of, sentence_of
+from iamframe.sources.documents import keys_of, problem_of
 from iamframe.sources.records import (
     Answer,
     Arn,
@@ -80,12 +80,12 @@ def query(document: Document) -> Iterable[Answer]:
     items = document.items(ROWS)
     columns = keys_of(items[0]) if items else set()
     if "arn" not in columns:
-        raise Unreadable("holds rows without `arn`, which iamframe needs; add it to the Steampipe query")
+        raise Unreadable("gaps.file.no_arn")
     if columns & _PROFILE_COLUMNS:
         return [document.answer(f"steampipe:{_PROFILE}", _profiles(_rows(document, _ProfileRow)))]
     if columns & _ROLE_COLUMNS:
         return [document.answer(f"steampipe:{_ROLE}", _roles(_rows(document, _RoleRow)))]
-    raise Unreadable("holds rows that are neither of aws_iam_role nor of aws_iam_instance_profile")
+    raise Unreadable("gaps.file.other_table")
 
 
 def _rows(document: Document, kind: type[_Row]) -> list[Any]:
@@ -133,7 +133,7 @@ def _profiles(rows: list[_ProfileRow]) -> list[GotProfile]:
             for row in rows
         ]
     except msgspec.MsgspecError as error:
-        raise Unreadable(sentence_of(error, "$[*].roles")) from None
+        raise Unreadable(**problem_of(error, "$[*].roles")) from None
 
 
 def _has_value(value: object) -> bool:

@@ -15,7 +15,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 from iamframe.knowledge.arn import name_of
 from iamframe.sources.archives import Unreadable
-from iamframe.sources.documents import BROKEN, sentence_of
+from iamframe.sources.documents import BROKEN, problem_of
 from iamframe.sources.records import Answer, Boundary, Count, GotProfile, NestedRole, Role, Tag
 from iamframe.sources.shapes import Document, shape
 
@@ -117,7 +117,7 @@ def state_file(document: Document) -> Iterable[Answer]:
     """Read a state file."""
     state = document.decode(_State)
     if state.version != 4:
-        raise Unreadable(f"is Terraform state version {state.version}; run `terraform state pull` with 0.12 or later")
+        raise Unreadable("gaps.file.terraform_version", version=state.version)
     return _answers(document, "terraform:state", _in_state(state))
 
 
@@ -129,7 +129,7 @@ def shown_json(document: Document) -> Iterable[Answer]:
     try:
         managed = list(_in_shown(shown))
     except BROKEN as error:
-        raise Unreadable(sentence_of(error, f"{document.place}.resource_changes")) from None
+        raise Unreadable(**problem_of(error, f"{document.place}.resource_changes")) from None
     return _answers(document, "terraform:plan" if shown.planned_values else "terraform:state", managed)
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from builders import ACCOUNT, dump, identity, load, nested_role, profile, profile_list, role_detail, tag_list
 
 from iamframe.checks import run_checks
+from iamframe.inventory import schema
+from iamframe.inventory.gaps import with_details
 from iamframe.inventory.inventory import Inventory
 
 DENIED = "operation,subject,error_code\n"
@@ -243,3 +247,197 @@ def test_an_account_dump_that_broke_off_says_how_many_roles_were_read(tmp_path: 
 def test_a_list_that_was_not_read_still_names_the_command_that_gives_it(tmp_path: Path) -> None:
     documents = {"identity.json": identity(), "d.json": dump(role_detail("web", [profile("web")]))}
     assert "aws iam list-instance-profiles" in reasons(load(tmp_path, documents), "unknown")["empty_profiles"]
+
+
+# Messages and facts
+
+WEB, ONE = f"arn:aws:iam::{ACCOUNT}:role/web", f"arn:aws:iam::{ACCOUNT}:instance-profile/one"
+HOLDS_WEB = "`aws iam get-instance-profile --instance-profile-name=one`"
+ROLES = {"Roles": [nested_role("web")]}
+PINNING = {
+    "AutoScalingGroups": [
+        {
+            "AutoScalingGroupName": "g",
+            "AutoScalingGroupARN": f"arn:aws:autoscaling:eu-west-1:{ACCOUNT}:autoScalingGroup:x:autoScalingGroupName/g",
+            "LaunchTemplate": {"LaunchTemplateId": "lt-1", "Version": "3"},
+        }
+    ]
+}
+
+
+def origin(operation: str, file: str) -> dict[str, str]:
+    return {"message": "gaps.origin", "operation": operation, "file": file}
+
+
+def described(tags: dict[str, str]) -> dict[str, Any]:
+    return {"InstanceProfile": profile("one", Tags=tag_list(tags))}
+
+
+KINDS: dict[str, tuple[dict[str, Any], str, str, dict[str, Any]]] = {
+    "denied before": (
+        {"p.json": profile_list(profile("one")), "denied.csv": f"{DENIED}ListInstanceProfileTags,one,AccessDenied\n"},
+        "one",
+        "gaps.refused_earlier",
+        {"code": "AccessDenied", "operation": "ListInstanceProfileTags", "subject": "one"},
+    ),
+    "no JSON": (
+        {"r.json": ROLES, "x.json": "hello"},
+        "{in}/x.json",
+        "gaps.unreadable",
+        {
+            "file": "{in}/x.json",
+            "what": {"message": "gaps.file.not_json", "why": "invalid character (byte 0)"},
+        },
+    ),
+    "no list": (
+        {"r.json": ROLES, "x.json": {"Roles": None}},
+        "{in}/x.json",
+        "gaps.unreadable",
+        {
+            "file": "{in}/x.json",
+            "what": {
+                "message": "gaps.file.several",
+                "problems": [{"message": "gaps.file.no_list", "place": "$.Roles", "kind": "null"}],
+            },
+        },
+    ),
+    "a value of another kind": (
+        {"r.json": ROLES, "x.json": {"Role": {"Arn": 1}}},
+        "{in}/x.json $.Role",
+        "gaps.unreadable",
+        {
+            "file": "{in}/x.json",
+            "what": {"message": "gaps.file.value", "place": "$.Role.Arn", "why": "expected `str`, got `int`"},
+        },
+    ),
+    "cut short": (
+        {"r.json": ROLES | {"NextToken": "more"}},
+        "{in}/r.json",
+        "gaps.answer.truncated",
+        {"file": "{in}/r.json"},
+    ),
+    "no time": (
+        {"r.json": {"Roles": [nested_role("web", CreateDate="noon")]}},
+        WEB,
+        "gaps.answer.no_time",
+        {"column": "created_at", "arn": WEB, "text": "'noon'"},
+    ),
+    "no policy": (
+        {"r.json": {"Roles": [nested_role("web", policy="nonsense")]}},
+        WEB,
+        "gaps.answer.no_policy",
+        {"arn": WEB},
+    ),
+    "not in the files": (
+        {"r.json": ROLES, "p.json": profile_list(profile("one"), profile("two"))},
+        "* of ListInstanceProfileTags",
+        "gaps.not_in_files",
+        {
+            "what": {"message": "gaps.absent.profile_tags", "n": 2, "total": 2},
+            "command": "`aws iam list-instance-profile-tags --instance-profile-name=NAME`",
+        },
+    ),
+    "not in the files of a region": (
+        {"r.json": ROLES},
+        "* of DescribeInstances",
+        "gaps.not_in_files",
+        {
+            "what": {"message": "gaps.absent.instances"},
+            "command": {"message": "gaps.each_region", "command": "`aws ec2 describe-instances`"},
+        },
+    ),
+    "a version": (
+        {"r.json": ROLES, "g.json": PINNING},
+        "lt-1:3",
+        "gaps.absent.version",
+        {
+            "template": "lt-1",
+            "version": "3",
+            "command": "`aws ec2 describe-launch-template-versions --launch-template-id=lt-1 --versions=3`",
+        },
+    ),
+    "two values": (
+        {
+            name: {"Roles": [nested_role("web", MaxSessionDuration=3600 * n)]}
+            for n, name in ((1, "a.json"), (2, "b.json"))
+        },
+        WEB,
+        "gaps.contradicted.cell",
+        {
+            "column": "max_session_seconds",
+            "arn": WEB,
+            "one": "3600",
+            "origin": origin("ListRoles", "{in}/a.json"),
+            "other": "7200",
+            "other_origin": origin("ListRoles", "{in}/b.json"),
+        },
+    ),
+    "two sets of tags": (
+        {"a.json": described({"b": "2", "a": "1"}), "b.json": described({})},
+        f"{ONE} of tags",
+        "gaps.contradicted.tags",
+        {
+            "arn": ONE,
+            "one": ["a=1", "b=2"],
+            "origin": origin("GetInstanceProfile", "{in}/a.json"),
+            "other": {"message": "list.none"},
+            "other_origin": origin("GetInstanceProfile", "{in}/b.json"),
+        },
+    ),
+    "held and not": (
+        {"a.json": profile_list(profile("one")), "b.json": profile_list(profile("one", nested_role("web")))},
+        f"{ONE} of GetInstanceProfile",
+        "gaps.contradicted.holds",
+        {
+            "one": {"message": "gaps.contradicted.no_role"},
+            "origin": origin("ListInstanceProfiles", "{in}/a.json"),
+            "other": [WEB],
+            "other_origin": origin("ListInstanceProfiles", "{in}/b.json"),
+            "profile": ONE,
+            "command": HOLDS_WEB,
+        },
+    ),
+    "fewer than counted": (
+        {
+            "id.json": identity(),
+            "p.json": profile_list(profile("one")),
+            "s.json": {"SummaryMap": {"InstanceProfiles": 9}},
+        },
+        "* of ListInstanceProfiles",
+        "gaps.contradicted.profiles_counted",
+        {"count": 1, "expected": 9},
+    ),
+    "fewer than all files show": (
+        {"a.json": profile_list(profile("one")), "b.json": {"InstanceProfile": profile("two")}},
+        "ListInstanceProfiles in {in}/a.json",
+        "gaps.contradicted.total",
+        {"origin": origin("ListInstanceProfiles", "{in}/a.json"), "listed": 1, "total": 2, "live": False},
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_gap_is_a_message_with_its_facts(tmp_path: Path, kind: str) -> None:
+    documents, subject, message, facts = KINDS[kind]
+    gaps = load(tmp_path, documents).gaps
+    subject, _, operation = subject.replace("{in}", str(tmp_path)).partition(" of ")
+    gaps = gaps[(gaps["subject"] == subject) & gaps["operation"].str.endswith(operation) & (gaps["message"] == message)]
+    (told,) = gaps["facts"]
+    assert json.loads(told) == json.loads(json.dumps(facts).replace("{in}", str(tmp_path)))
+
+
+def test_facts_are_json_objects_and_a_message_is_never_missing(tmp_path: Path) -> None:
+    for number, (documents, *_) in enumerate(KINDS.values()):
+        gaps = load(tmp_path / str(number), documents).gaps
+        assert (gaps["message"].str.startswith("gaps.")).all()
+        assert all(isinstance(json.loads(facts), dict) for facts in gaps["facts"])
+        assert (gaps["detail"].str.len() > 20).all()
+
+
+def test_details_are_rendered_in_another_language_and_one_without_a_message_keeps_its_own(tmp_path: Path) -> None:
+    gaps = load(tmp_path, {"r.json": {"Roles": [nested_role("web", policy="nonsense")]}}).gaps
+    gaps = gaps[gaps["operation"] == "GetRole"]
+    old = gaps.assign(message="", facts="{}", detail="as it was said")
+    japanese = f"{WEB} の信頼ポリシーはポリシードキュメントではないため、何を信頼しているか不明です"
+    assert with_details(pd.concat([gaps, old]), "ja")["detail"].tolist() == [japanese, "as it was said"]
+    assert with_details(schema.GAPS.empty(), "ja").dtypes.equals(schema.GAPS.empty().dtypes)

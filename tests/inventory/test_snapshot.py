@@ -27,6 +27,7 @@ from iamframe import Inventory, load_sample, open_snapshot, run_checks
 from iamframe.errors import SchemaError, SourceError, StoreError
 from iamframe.inventory import schema
 from iamframe.inventory.snapshot import MANIFEST
+from iamframe.report.write import render_page
 from iamframe.ui.cli import _run
 
 # Digits alone, with and without a leading zero; a date; what other people may have put into an ARN.
@@ -157,7 +158,7 @@ def test_the_manifest_says_what_is_there(tmp_path: Path) -> None:
     of_accounts("a", "b").save(tmp_path / "snapshot")
     said = manifest(tmp_path / "snapshot")
     assert said["format"] == "iamframe snapshot"
-    assert said["format_version"] == 1
+    assert said["format_version"] == 2
     assert said["iamframe_version"] == iamframe.__version__
     assert abs(pd.Timestamp(str(said["saved_at"])) - pd.Timestamp.now("UTC")) < pd.Timedelta(minutes=5)
     assert str(said["saved_at"]).endswith("Z")
@@ -491,9 +492,9 @@ def test_a_pipe_or_a_device_in_the_place_of_a_file_is_refused_and_not_waited_for
 
 
 def test_a_snapshot_of_a_newer_format_says_to_upgrade_whatever_else_is_in_it(tmp_path: Path) -> None:
-    newer = {"format": "iamframe snapshot", "format_version": 2, "frames": {"roles": "elsewhere"}}
+    newer = {"format": "iamframe snapshot", "format_version": 3, "frames": {"roles": "elsewhere"}}
     (tmp_path / MANIFEST).write_text(json.dumps(newer))
-    with pytest.raises(StoreError, match=r"is of format 2, and this iamframe reads up to 1; pip install --upgrade"):
+    with pytest.raises(StoreError, match=r"is of format 3, and this iamframe reads up to 2; pip install --upgrade"):
         open_snapshot(tmp_path)
     with pytest.raises(StoreError, match="pip install --upgrade"):
         iamframe.load(tmp_path)
@@ -547,6 +548,26 @@ def test_a_snapshot_of_an_older_schema_opens_with_missing_values_and_a_column_of
     assert opened.dtypes.equals(inventory.roles.dtypes)
     kept = [name for name in schema.ROLES.names if name not in ("role_path", "created_at", "max_session_seconds")]
     assert_frame_equal(opened[kept], inventory.roles[kept])
+
+
+def test_a_snapshot_of_format_1_opens_with_the_details_that_its_gaps_had(tmp_path: Path) -> None:
+    inventory = load_sample()
+    inventory.save(tmp_path / "snapshot")
+    for part in parts(tmp_path / "snapshot", "gaps"):
+        rewritten(part, lambda table: table.drop_columns(["message", "facts"]))
+    seal(tmp_path / "snapshot", manifest(tmp_path / "snapshot") | {"format_version": 1})
+    gaps = open_snapshot(tmp_path / "snapshot").gaps
+    assert gaps.dtypes.equals(inventory.gaps.dtypes)
+    assert (set(gaps["message"]), set(gaps["facts"])) == ({""}, {"{}"})
+    assert gaps["detail"].tolist() == inventory.gaps["detail"].tolist()
+    assert (
+        gaps["detail"][0]
+        == "AWS answered UnauthorizedOperation to DescribeInstances of eu-west-1, for whoever made the files"
+    )
+    html = render_page(run_checks(open_snapshot(tmp_path / "snapshot")), lang="ja")
+    assert (
+        "<td>AWS answered UnauthorizedOperation to DescribeInstances of eu-west-1, for whoever made the files" in html
+    )
 
 
 def test_a_snapshot_that_lacks_what_must_be_known_is_refused(tmp_path: Path) -> None:

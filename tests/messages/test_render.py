@@ -11,7 +11,7 @@ import pytest
 
 from iamframe.checks import CHECKS
 from iamframe.messages import render
-from iamframe.messages.render import LANGUAGES, fill, render_facts, say, text_of
+from iamframe.messages.render import LANGUAGES, changed_facts, fill, render_facts, say, text_of
 
 FACTS: dict[str, list[Any]] = {
     "name": ["a", "b", "c", "d", "e"],
@@ -69,6 +69,14 @@ def test_no_rows_give_no_sentences() -> None:
         ("in {regions}", {"regions": ["a", "b", "c", "d", "e"]}, "in a, b, c and 2 more"),
         ("{more}", {"more": {"message": "list.more", "n": 5}}, " and 5 more"),
         ("<{missing}>", {"missing": None}, "<>"),
+        ("asked{region:in}", {"region": "eu-west-1"}, "asked in eu-west-1"),
+        ("asked{region:in}", {"region": None}, "asked"),
+        ("{kind:words}", {"kind": "no-value"}, "a value that is no JSON value"),
+        ("{ids:separator}", {"ids": ["a", "b", "c", "d", "e"]}, "a, b, c, d, e"),
+        ("{ways:or}", {"ways": ["a", "b"]}, "a or b"),
+        ("{more:between}", {"more": [{"message": "list.more", "n": n} for n in (5, 6)]}, " and 5 more;  and 6 more"),
+        ({"by": "live", "True": "asked", "other": "read"}, {"live": True}, "asked"),
+        ({"by": "live", "True": "asked", "other": "read"}, {"live": False}, "read"),
         ("{name}", {"name": "{total:profile}"}, "{total:profile}"),
     ],
 )
@@ -80,6 +88,12 @@ def test_a_column_of_ids_and_facts_is_rendered_in_either_language() -> None:
     ids, facts = pa.array(["list.more", "", "list.more"]), pa.array(['{"n":1}', "{}", '{"n":20}'])
     assert render.render(ids, facts).to_pylist() == [" and 1 more", "", " and 20 more"]
     assert render.render(ids, facts, "ja").to_pylist() == [" ほか 1 件", "", " ほか 20 件"]
+
+
+def test_each_text_in_facts_is_changed_and_no_number_name_or_id_of_a_message() -> None:
+    facts = '{"a":"a","n":1,"none":null,"list":["a",{"message":"list.more","n":"b"}]}'
+    changed = '{"a":"A","n":1,"none":null,"list":["A",{"message":"list.more","n":"B"}]}'
+    assert changed_facts(facts, str.upper) == changed
 
 
 def test_a_message_that_does_not_exist_is_an_error() -> None:

@@ -231,6 +231,33 @@ def test_findings_of_a_masked_report_are_the_same_but_for_the_pseudonyms(both: t
     assert found <= arns
 
 
+def test_facts_of_gaps_are_masked_and_details_are_said_from_them(tmp_path: Path) -> None:
+    two = [nested_role("r", account=OWN, Description=f"{what} {MAIL} {EXTERNAL}") for what in ("of", "was")]
+    documents = {f"{n}.json": {"Roles": [one]} for n, one in enumerate(two)}
+    documents["dump.json"] = dump(role_detail("partner", account=OWN, policy=partners_policy()))
+    out = report(tmp_path, documents)
+    gaps = zip(*(column(out / "gaps.csv", name) for name in ("message", "facts", "detail")), strict=True)
+    ((facts, detail),) = [(json.loads(f), d) for m, f, d in gaps if m == "gaps.contradicted.cell"]
+    assert re.fullmatch(r"arn:aws:iam::acct-[a-z2-7]{10}:role/r", facts["arn"])
+    assert re.fullmatch(r"of email-[a-z2-7]{10} ext-[a-z2-7]{10}", facts["one"])
+    assert detail == (
+        f"description of {facts['arn']} is {facts['one']} by ListRoles in {facts['origin']['file']} and "
+        f"{facts['other']} by ListRoles in {facts['other_origin']['file']}, so it is left unknown"
+    )
+    report(tmp_path, documents, "ja", lang="ja")
+    html = (tmp_path / "ja" / "report.html").read_text("utf-8")
+    assert re.search(r"<td>arn:aws:iam::acct-[a-z2-7]{10}:role/r の description は、", html)
+
+
+@pytest.mark.parametrize("external", ["gaps", "message", "contradicted", "facts"])
+def test_an_external_id_that_is_a_part_of_a_message_leaves_the_message_as_it_is(tmp_path: Path, external: str) -> None:
+    policy = partners_policy()
+    policy["Statement"][0]["Condition"] = {"StringEquals": {"sts:ExternalId": external}}
+    two = [nested_role("r", account=OWN, Description=f"{what} {external}", policy=policy) for what in ("of", "was")]
+    out = report(tmp_path, {f"{n}.json": {"Roles": [one]} for n, one in enumerate(two)})
+    assert "gaps.contradicted.cell" in column(out / "gaps.csv", "message")
+
+
 def test_rows_stand_in_the_order_of_the_pseudonyms_since_that_of_the_ids_would_tell_of_them(tmp_path: Path) -> None:
     documents = {f"{n}.json": profile_list(profile("p", account=f"{n:012}")) for n in range(1, 30)}
     out = report(tmp_path, documents, xlsx=False)

@@ -6,6 +6,7 @@ import ast
 import inspect
 import re
 from collections.abc import Iterator
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, ClassVar
@@ -352,6 +353,39 @@ def test_the_japanese_page_of_the_sample_has_no_english_sentence_but_details_and
     assert english_on(html) == []
     assert "<td>タグがありません<td>" in html
     assert "aws iam delete-instance-profile" in html
+
+
+def gaps_on(html: str) -> list[str]:
+    """What a page says in the last column of its gaps."""
+    table = html[html.index('<table class="cards gaps">') :]
+    rows = re.findall(r"<tr><td>.*?</tr>", table[: table.index("</table>")], re.DOTALL)
+    return [unescape(row.removesuffix("</tr>").rpartition("<td>")[2]) for row in rows]
+
+
+def test_the_japanese_page_tells_gaps_in_japanese(tmp_path: Path) -> None:
+    told = gaps_on(render_page(sample_result(), lang="ja"))
+    assert (
+        told[0]
+        == "ファイルの作成者に対して、AWS が eu-west-1 の DescribeInstances に UnauthorizedOperation を返しました"
+    )
+    assert told[11] == (
+        "起動テンプレートのバージョンがファイルにありません。各リージョンの "
+        "`aws ec2 describe-launch-template-versions --versions '$Latest' '$Default'` の出力で確認できます"
+    )
+    documents = {
+        "r.json": {"Roles": [nested_role("web", MaxSessionDuration=3600)], "NextToken": "more"},
+        "s.json": {"Roles": [nested_role("web", MaxSessionDuration=7200)]},
+        "p.json": profile_list(profile("a"), profile("web", nested_role("portal"))),
+        "q.json": {"InstanceProfile": profile("web")},
+        "x.json": "[1]",
+        "y.json": {"Roles": None},
+        "t.json": {"Tags": []},
+    }
+    result = iamframe.run_checks(load(tmp_path, documents))
+    told = gaps_on(render_page(result, lang="ja"))
+    assert len(told) == len(result.inventory.gaps) > 15
+    assert [text for text in told if not JAPANESE.search(text) or ENGLISH.search(re.sub("`[^`]*`", "", text))] == []
+    assert gaps_on(render_page(result)) == result.inventory.gaps["detail"].tolist()
 
 
 def test_the_japanese_page_of_changes_has_no_english_sentence_but_details(tmp_path: Path) -> None:
