@@ -20,8 +20,8 @@ from iamframe.inventory.merge import Merged, merge_links, merge_rows, merge_tags
 from iamframe.inventory.missing import judge_lists, note_absent
 from iamframe.inventory.staging import Staging
 from iamframe.knowledge.arn import partition_of
-from iamframe.knowledge.operations import UNKNOWN_ACCOUNT
-from iamframe.sources.records import Answer
+from iamframe.knowledge.operations import ROLE, UNKNOWN_ACCOUNT
+from iamframe.sources.records import Answer, Gap
 
 
 def build_inventory(answers: Iterable[Answer], sources: Iterable[str] = ()) -> Inventory:
@@ -88,7 +88,7 @@ def _inventory(staged: Staging, sources: tuple[str, ...]) -> Inventory:
     for account in pc.unique(references["account_id"]).to_pylist():
         staged.accounts.setdefault(account, {"sources": list(sources), "captured_at": []})
     note_absent(staged, roles.table, profiles.table)
-    if staged.gaps.rows and not staged.accounts:
+    if staged.gaps and not staged.accounts:
         # A gap belongs to an account, so that a loop over the accounts finds it.
         staged.accounts[UNKNOWN_ACCOUNT] = {"sources": list(sources), "captured_at": []}
     return Inventory(
@@ -112,7 +112,7 @@ def _add_trust(staged: Staging, roles: Merged) -> None:
     unreadable = roles.is_known("trust_unreadable") & np.asarray(code.is_null())
     some = roles.table.select(["account_id", "role_arn"]).filter(pa.array(unreadable))
     for account, arn in zip(*(column.to_pylist() for column in some.columns), strict=True):
-        staged.gaps.no_policy(account, arn)
+        staged.gaps.append(Gap(ROLE, arn, "unreadable", "gaps.answer.no_policy", {"arn": arn}, account_id=account))
     path = pc.fill_null(roles.table["role_path"], "")
     managed = pc.or_(pc.starts_with(path, "/aws-service-role/"), pc.starts_with(path, "/aws-reserved/"))
     roles.put("trust_policy", staged.trusts.texts().take(code))

@@ -7,6 +7,7 @@ by number: `code[i]` is the row of staged row i in the merged table.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -19,8 +20,9 @@ import pyarrow.compute as pc
 from iamframe.inventory import schema
 from iamframe.inventory.arrow import Bools, Positions, join_by_group
 from iamframe.inventory.staging import NAMED, Staging
-from iamframe.knowledge.operations import UNKNOWN_ACCOUNT
-from iamframe.sources.records import TagListing, parsed_time
+from iamframe.knowledge.arn import name_of
+from iamframe.knowledge.operations import PROFILE, ROLE, ROLE_LINKS, UNKNOWN_ACCOUNT, aws_command
+from iamframe.sources.records import Gap, TagListing, parsed_time
 
 # The one rule
 
@@ -151,7 +153,7 @@ def _contradicted(staged: Staging, rows: pa.Table, name: str, one: Positions, ot
         arn, column = rows.column(0)[pair[0]].as_py(), name
         if name == "trust":
             column, values = "trust_policy", [staged.trusts.text(code) for code in values]
-        staged.gaps.cell(arn, column, values[0], origins[0], values[1], origins[1])
+        staged.gaps.differ(arn, column, "gaps.contradicted.cell", map(str, values), origins, column=column)
 
 
 def _with_times(staged: Staging, rows: pa.Table) -> pa.Table:
@@ -159,7 +161,8 @@ def _with_times(staged: Staging, rows: pa.Table) -> pa.Table:
         if name in rows.column_names:
             times, unreadable = parsed_times(rows[name])
             for row in unreadable:
-                staged.gaps.no_time(rows.column(0)[row].as_py(), name, rows[name][row].as_py())
+                arn, text = rows.column(0)[row].as_py(), repr(rows[name][row].as_py())
+                staged.gaps.of(arn, name, "unreadable", "gaps.answer.no_time", column=name, text=text)
             rows = rows.set_column(rows.column_names.index(name), name, times)
     return rows
 
@@ -219,7 +222,7 @@ def merge_links(staged: Staging, roles: Merged, profiles: Merged) -> pa.Table:
     # For each role that any answer shows in such a profile, it is now unknown whether the profile holds it.
     in_doubt = np.unique(role[is_doubted & (role < len(roles.table))])
     for number in in_doubt.tolist():
-        staged.gaps.profiles_of(arns[number].as_py())
+        staged.gaps.of(arns[number].as_py(), ROLE_LINKS, "contradicted", "gaps.contradicted.links")
     profiles.doubt("role_known", np.array(sorted(doubted), dtype=np.int64))
     roles.doubt("links_known", in_doubt)
     rank = _ranks(arns) if len(arns) > len(roles.table) else np.arange(len(arns))
@@ -246,9 +249,11 @@ def _different_roles(staged: Staging, links: _Links, profiles: Merged) -> set[in
     _, one, other = settle(profiles.code, sets.values(known, profiles.code), len(profiles.table))
     arns = profiles.arns
     for pair in zip(one.tolist(), other.tolist(), strict=True):
-        this, that = (links.arns.take(pa.array(sets.of(row))).to_pylist() for row in pair)
-        by, by_other = (staged.origins[profiles.rows["origin"][row].as_py()] for row in pair)
-        staged.gaps.holds(arns[profiles.code[pair[0]]].as_py(), this, by, that, by_other)
+        held = (sorted(links.arns.take(pa.array(sets.of(row))).to_pylist()) for row in pair)
+        sides = [roles or {"message": "gaps.contradicted.no_role"} for roles in held]
+        origins = [staged.origins[profiles.rows["origin"][row].as_py()] for row in pair]
+        arn = arns[profiles.code[pair[0]]].as_py()
+        staged.gaps.differ(arn, PROFILE, "gaps.contradicted.holds", sides, origins, command=_showing(arn))
     return set(profiles.code[one].tolist())
 
 
@@ -268,9 +273,14 @@ def _lacking_in_own_list(staged: Staging, links: _Links, roles: Merged, profiles
     arns = profiles.arns
     for profile, role, row, own in zip(*columns, strict=True):
         origin, other = profiles.rows["origin"][row].as_py(), roles.rows["origin"][own].as_py()
-        names = (arns[profile].as_py(), links.arns[role].as_py())
-        staged.gaps.not_held(*names, staged.origins[origin], staged.origins[other])
+        arn, sides = arns[profile].as_py(), (links.arns[role].as_py(), None)
+        origins = [staged.origins[origin], staged.origins[other]]
+        staged.gaps.differ(arn, PROFILE, "gaps.contradicted.held", sides, origins, command=_showing(arn))
     return set(both["profile"].tolist())
+
+
+def _showing(profile: str) -> str:
+    return aws_command("iam get-instance-profile", {"instance-profile-name": name_of(profile)})
 
 
 def _roles_of(staged: Staging, links: pa.Table, roles: Merged, profiles: Merged) -> tuple[Positions, pa.Array]:
@@ -290,7 +300,9 @@ def _roles_of(staged: Staging, links: pa.Table, roles: Merged, profiles: Merged)
         number = known.get((account, named.removeprefix(NAMED).casefold()))
         if number is None:
             number = len(roles.table) + strange.setdefault(named, len(strange))
-            staged.gaps.role_by_name_alone(account, profile, named)
+            name = named.partition(":")[2]
+            facts = {"profile": profile, "role": name, "command": aws_command("iam get-role", {"role-name": name})}
+            staged.gaps.append(Gap(ROLE, named, "not_in_file", "gaps.absent.role", facts, account_id=account))
         role[row] = number
     return role, pa.concat_arrays([roles.arns, pa.array(list(strange), pa.string())])
 
@@ -389,7 +401,9 @@ def _add_listings(
             resources.append(resource)
             origins.append(origin)
         elif account:
-            staged.gaps.tags_of_nobody(account, staged.operations[origin], kind, listing.resource_name)
+            of, facts = staged.operations[origin], {"resource_type": kind, "name": listing.resource_name}
+            gap = Gap(of, facts["name"], "not_in_file", "gaps.absent.owner_of_tags", facts, account_id=account)
+            staged.gaps.append(gap)
     known = merged.is_known("tags_known")
     known[resources] = True
     merged.put("tags_known", known)
@@ -405,8 +419,8 @@ def _different_sets(staged: Staging, merged: Merged, tags: _Tags) -> set[int]:
     _, one, other = settle(tags.code, sets.values(tags.known, tags.code), len(merged.table))
     arns = merged.arns
     for pair in zip(one.tolist(), other.tolist(), strict=True):
-        by, by_other = (staged.origins[tags.origin[row]] for row in pair)
-        staged.gaps.tags(arns[tags.code[pair[0]]].as_py(), tags.of(pair[0]), by, tags.of(pair[1]), by_other)
+        origins, arn = [staged.origins[tags.origin[row]] for row in pair], arns[tags.code[pair[0]]].as_py()
+        staged.gaps.differ(arn, "tags", "gaps.contradicted.tags", [_listed(tags.of(row)) for row in pair], origins)
     return set(tags.code[one].tolist())
 
 
@@ -424,11 +438,15 @@ def _two_values(
     for pair in zip(one[differs].tolist(), other[differs].tolist(), strict=True):
         resource = int(tags.code[tags.row[pair[0]]])
         if resource not in doubted | found:
-            sides = [{(tags.keys[tags.key[tag]].as_py(), value[tag].as_py())} for tag in pair]
-            by, by_other = (staged.origins[tags.origin[tags.row[tag]]] for tag in pair)
-            staged.gaps.tags(arns[resource].as_py(), sides[0], by, sides[1], by_other)
+            sides = [_listed({(tags.keys[tags.key[tag]].as_py(), value[tag].as_py())}) for tag in pair]
+            origins = [staged.origins[tags.origin[tags.row[tag]]] for tag in pair]
+            staged.gaps.differ(arns[resource].as_py(), "tags", "gaps.contradicted.tags", sides, origins)
             found.add(resource)
     return found
+
+
+def _listed(tags: Iterable[tuple[str, str]]) -> object:
+    return [f"{key}={value}" for key, value in sorted(tags)] or {"message": "list.none"}
 
 
 def _is_in_order(numbers: Positions) -> bool:

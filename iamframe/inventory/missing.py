@@ -36,6 +36,7 @@ from iamframe.knowledge.operations import (
     proving,
 )
 from iamframe.messages.render import say
+from iamframe.sources.records import Gap
 
 # Only IAM's own answers: Config items, Terraform state and the like need not show a whole account.
 _OF_IAM = proving("roles", "profiles", "role_links", "role", "profile")
@@ -48,37 +49,26 @@ _USERS = {
 
 
 class Kind(NamedTuple):
-    """Roles or profiles: the columns of one, the operations that read it, and the messages of what was not read."""
+    """Roles or profiles: the noun for one, its columns, and the operations that read it."""
 
+    noun: str
     key: str
     name: str
     lists: tuple[str, ...]
     single: tuple[str, ...]
     tags: str
     expected: str
-    counted: str
-    untold: str
 
 
-ROLE_KIND = Kind(
-    "role_arn",
-    "role_name",
-    ROLE_LISTS,
-    (ROLE, ROLE_TAGS),
-    ROLE_TAGS,
-    "roles_expected",
-    "gaps.contradicted.roles_counted",
-    "gaps.absent.role_tags",
-)
+ROLE_KIND = Kind("role", "role_arn", "role_name", ROLE_LISTS, (ROLE, ROLE_TAGS), ROLE_TAGS, "roles_expected")
 PROFILE_KIND = Kind(
+    "instance-profile",
     "profile_arn",
     "profile_name",
     (PROFILE_LIST,),
     (PROFILE, PROFILE_TAGS, PROFILE_LIST),
     PROFILE_TAGS,
     "profiles_expected",
-    "gaps.contradicted.profiles_counted",
-    "gaps.absent.profile_tags",
 )
 
 
@@ -136,30 +126,25 @@ def _compare_with_other_answers(staged: Staging, kind: Kind, rows: pa.Table, cod
 def _forget_truncated(staged: Staging, kind: Kind) -> None:
     """Drop the gaps of files that are parts of a list which another file holds whole."""
     whole = {(account, operation) for (account, operation, _), c in staged.calls.items() if c.state == "complete"}
-    staged.gaps.rows = [
+    staged.gaps[:] = [
         gap
-        for gap in staged.gaps.rows
-        if gap["reason"] != "truncated"
-        or gap["operation"] not in kind.lists
-        or (gap["account_id"], gap["operation"]) not in whole
+        for gap in staged.gaps
+        if gap.reason != "truncated" or gap.operation not in kind.lists or (gap.account_id, gap.operation) not in whole
     ]
 
 
 def _shows_less(staged: Staging, account: str, operation: str, origin: Any, listed: int, total: int) -> None:
-    facts = {"origin": origin, "listed": listed, "total": total, "live": _is_live(staged, account)}
+    live = staged.accounts[account].get("live", False)
+    facts = {"origin": origin, "listed": listed, "total": total, "live": live}
     subject = operation if origin == operation else say(**origin)
-    staged.gaps.add(account, operation, subject, "contradicted", "gaps.contradicted.total", facts)
-
-
-def _is_live(staged: Staging, account: str) -> bool:
-    return bool(staged.accounts[account].get("live"))
+    gap = Gap(operation, subject, "contradicted", "gaps.contradicted.total", facts, account_id=account)
+    staged.gaps.append(gap)
 
 
 def _compare_with_summary(staged: Staging, kind: Kind, merged: pa.Table) -> None:
     held = Counter(per_account(merged["account_id"]))
     # GetAccountSummary may count resources that were deleted during the load. The table lacks them, so they are added.
-    vanished = (gap for gap in staged.gaps.rows if gap["reason"] == "vanished" and gap["operation"] in kind.single)
-    held.update(gap["account_id"] for gap in vanished)
+    held.update(str(gap.account_id) for gap in staged.gaps if gap.reason == "vanished" and gap.operation in kind.single)
     for account, row in staged.accounts.items():
         number, expected = held[account], row.get(kind.expected)
         if expected is None or number >= expected:
@@ -168,8 +153,9 @@ def _compare_with_summary(staged: Staging, kind: Kind, merged: pa.Table) -> None
             call = staged.calls.get((account, operation, GLOBAL))
             if call and call.state == "complete":
                 call.state = "truncated"
-                facts = {"count": number, "expected": expected}
-                staged.gaps.add(account, operation, ALL, "truncated", kind.counted, facts)
+                facts = {"kind": kind.noun, "count": number, "expected": expected}
+                gap = Gap(operation, ALL, "truncated", "gaps.contradicted.count", facts, account_id=account)
+                staged.gaps.append(gap)
 
 
 def note_absent(staged: Staging, roles: pa.Table, profiles: pa.Table) -> None:
@@ -191,16 +177,14 @@ def note_absent(staged: Staging, roles: pa.Table, profiles: pa.Table) -> None:
     _note_absent_tags(staged, PROFILE_KIND, profiles)
 
 
-def _absent(staged: Staging, account: str, operation: str, what: str, region: str = GLOBAL, **facts: int) -> None:
-    command: object = f"`{command_of(operation)}`"
-    if region != GLOBAL:
-        command = {"message": "gaps.each_region", "command": command}
-    reason, message = ("not_in_file", "gaps.not_in_files")
-    if _is_live(staged, account):
-        # If AWS refused the request, a gap with this key exists already, and that one counts.
-        reason, message = "not_asked", "gaps.not_known"
-    said = {"what": {"message": what, **facts}, "command": command}
-    staged.gaps.add(account, operation, ALL, reason, message, said, region)
+def _absent(staged: Staging, account: str, operation: str, what: str, region: str = GLOBAL, **facts: object) -> None:
+    command = f"`{command_of(operation)}`"
+    everywhere = command if region == GLOBAL else {"message": "gaps.each_region", "command": command}
+    # If AWS refused the request, a gap with this key exists already, and that one counts.
+    live = staged.accounts[account].get("live")
+    reason, message = ("not_asked", "gaps.not_known") if live else ("not_in_file", "gaps.not_in_files")
+    said = {"what": {"message": what, **facts}, "command": everywhere}
+    staged.gaps.append(Gap(operation, ALL, reason, message, said, region, account))
 
 
 def _note_absent_links(staged: Staging, whole: set[tuple[str, str]], roles: pa.Table, profiles: pa.Table) -> None:
@@ -217,11 +201,12 @@ def _note_absent_links(staged: Staging, whole: set[tuple[str, str]], roles: pa.T
         if len(arns) == totals[account]:
             _absent(staged, account, ROLE_LINKS, "gaps.absent.links", total=len(arns))
             continue
-        live = _is_live(staged, account)
+        live = staged.accounts[account].get("live", False)
         reason = "not_asked" if live else "not_in_file"
         for arn in arns:
             facts = {"arn": arn, "live": live}
-            staged.gaps.add(account, ROLE_LINKS, arn, reason, "gaps.absent.links_of_one", facts)
+            gap = Gap(ROLE_LINKS, arn, reason, "gaps.absent.links_of_one", facts, account_id=account)
+            staged.gaps.append(gap)
 
 
 def _note_absent_tags(staged: Staging, kind: Kind, merged: pa.Table) -> None:
@@ -229,11 +214,7 @@ def _note_absent_tags(staged: Staging, kind: Kind, merged: pa.Table) -> None:
     numbers = Counter(per_account(unknown["account_id"]))
     # A resource whose request failed has a gap of its own.
     telling = (*kind.single, "tags")
-    own = {
-        (gap["account_id"], gap["subject"])
-        for gap in staged.gaps.rows
-        if gap["operation"] in telling and gap["subject"] != ALL
-    }
+    own = {(gap.account_id, gap.subject) for gap in staged.gaps if gap.operation in telling and gap.subject != ALL}
     if own:
         columns = (unknown[name].to_pylist() for name in ("account_id", kind.key, kind.name))
         has_own = (
@@ -243,4 +224,4 @@ def _note_absent_tags(staged: Staging, kind: Kind, merged: pa.Table) -> None:
     totals = per_account(merged["account_id"])
     for account, number in numbers.items():
         if number:
-            _absent(staged, account, kind.tags, kind.untold, n=number, total=totals[account])
+            _absent(staged, account, kind.tags, "gaps.absent.tags", kind=kind.noun, n=number, total=totals[account])

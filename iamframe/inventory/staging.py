@@ -21,7 +21,7 @@ from msgspec.structs import asdict, astuple
 
 from iamframe.inventory.gaps import GapList
 from iamframe.knowledge.arn import account_of, accounts_of, name_of, path_of
-from iamframe.knowledge.operations import UNKNOWN_ACCOUNT
+from iamframe.knowledge.operations import GLOBAL, UNKNOWN_ACCOUNT
 from iamframe.knowledge.trust import TrustContent, read_content, trusts_ec2
 from iamframe.sources.cloudtrail import Event, EventSpan
 from iamframe.sources.records import (
@@ -209,14 +209,18 @@ class Staging:
         if len(by_account) > 1 and answer.state == "complete":
             answer.state = "partial"
             for account in by_account:
-                self.gaps.several_accounts(account, answer)
+                self._of_file(account, answer, "not_in_file", "gaps.answer.several_accounts", GLOBAL)
         for account, count in by_account.items():
             if account == UNKNOWN_ACCOUNT and not rows:
                 continue
             self.calls[account, answer.operation, answer.region].add(count, answer)
             if answer.state == "truncated" and answer.tally is None:
-                self.gaps.truncated_file(account, answer)
+                self._of_file(account, answer, "truncated", "gaps.answer.truncated", answer.region)
             self.account(account, answer)
+
+    def _of_file(self, account: str, answer: Answer, reason: str, message: str, region: str) -> None:
+        file = answer.origin
+        self.gaps.append(Gap(answer.operation, file, reason, message, {"file": file}, region, account))
 
     def account(self, account: str, answer: Answer) -> dict[str, Any]:
         """Return the facts about an account, with the answer's source added to them."""
@@ -255,8 +259,8 @@ class Staging:
 
     def _gaps(self, records: list[Gap], account: str) -> None:
         for gap in records:
-            whose, said = gap.account_id or account, (gap.reason, gap.message, gap.facts)
-            self.gaps.add(whose, gap.operation, gap.subject, *said, gap.region)
+            gap.account_id = gap.account_id or account
+        self.gaps += records
 
     def _facts(self, records: list[Account], row: dict[str, Any]) -> None:
         for record in records:

@@ -63,10 +63,8 @@ def _users(
     service: str, when: When, *operations: str, proves: tuple[Proof, ...] = (), command: str = "", path: str = ""
 ) -> list[Operation]:
     """Return operations that show consumers of profiles."""
-    return [
-        Operation(service, name, when, proves=proves, cost="gaps.cost.users", command=command, path=path)
-        for name in operations
-    ]
+    cost = "gaps.cost.users"
+    return [Operation(service, name, when, proves=proves, cost=cost, command=command, path=path) for name in operations]
 
 
 # The services whose IAM prefix is not their name in boto3.

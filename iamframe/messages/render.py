@@ -76,11 +76,13 @@ def _chosen(texts: Mapping[str, str], value: Any) -> str:
 
 def _shown(value: Any, how: str | None, lang: str) -> str:
     """Return a fact as a reader sees it."""
+    if isinstance(value, str):
+        return _text(value, how, lang)
     if value is None or (isinstance(value, float) and np.isnan(value)):
         return ""
     if isinstance(value, Mapping):
         return fill(text_of(value["message"], lang), value, lang)
-    if isinstance(value, Sequence) and not isinstance(value, str):
+    if isinstance(value, Sequence):
         return _listed(value, how, lang)
     if isinstance(value, (int, float)) and how not in _WAYS:
         return _number(value, how, lang)

@@ -47,7 +47,8 @@ class Unreadable(Exception):
 
     def __init__(self, message: str, **facts: Any) -> None:
         super().__init__(message)
-        self.problem = {"message": message, **facts}
+        # A problem of the whole has no place.
+        self.problem = {"message": message} | facts | ({"place": None} if facts.get("place") == "$" else {})
 
 
 @dataclass(frozen=True, slots=True)

@@ -203,14 +203,9 @@ class Calls:
             if refusals[way].reason != "denied":
                 break
         first, one = next(iter(refusals.items()))
-        facts = {
-            "refusals": [
-                {"message": "gaps.refusal", "operation": way, "code": each.code} for way, each in refusals.items()
-            ],
-            "arn": arn,
-            "cost": {"message": row.cost},
-            "advice": advice_on(one, *(f"iam:{way}" for way in refusals)),
-        }
+        asked = [{"message": "gaps.refusal", "operation": way, "code": each.code} for way, each in refusals.items()]
+        advice = advice_on(one, *(f"iam:{way}" for way in refusals))
+        facts = {"refusals": asked, "arn": arn, "cost": {"message": row.cost}, "advice": advice}
         self.gap(first, arn, one.reason, "gaps.refused_one", facts)
         return None
 
@@ -241,14 +236,10 @@ class Calls:
             reason, message = closed_region(region, self.enabled_regions())
             self.gap(operation, subject, reason, message, {"region": region, "code": refusal.code}, region)
             return
-        facts = {
-            "operation": operation,
-            "subject": None if subject == ALL else subject,
-            "region": None if region == GLOBAL else region,
-            "code": refusal.code,
-            "cost": {"message": BY_LABEL[operation].cost},
-            "advice": advice_on(refusal, BY_LABEL[operation].action),
-        }
+        row, of = BY_LABEL[operation], None if subject == ALL else subject
+        where = None if region == GLOBAL else region
+        facts: dict[str, Any] = {"operation": operation, "subject": of, "region": where, "code": refusal.code}
+        facts |= {"cost": {"message": row.cost}, "advice": advice_on(refusal, row.action)}
         self.gap(operation, subject, refusal.reason, "gaps.refused", facts, region)
 
     def note_vanished(self, operation: str, arn: str) -> None:
@@ -262,13 +253,10 @@ class Calls:
         for operation in operations:
             self.gap(operation, ALL, "not_asked", message, facts, where)
 
-    def gap(
-        self, operation: str, subject: str, reason: str, message: str, facts: dict[str, Any], region: str = GLOBAL
-    ) -> None:
+    def gap(self, operation: str, subject: str, reason: str, message: str, facts: Any, region: str = GLOBAL) -> None:
         """Add a gap."""
-        gap = Gap(operation, subject, reason, message, facts, region, self.account_id)
         with self._lock:
-            self.gaps.append(gap)
+            self.gaps.append(Gap(operation, subject, reason, message, facts, region, self.account_id))
 
     def answer(self, operation: str, read: Listing, region: str = GLOBAL) -> Answer:
         """Return records as the answer of an operation, with the number of its requests."""

@@ -281,7 +281,7 @@ def _records(document: Document, key: str, kind: type) -> Iterator[tuple[TrailRe
         except BROKEN as error:
             place = f"{document.place} event {item.event_id or 'without an id'}"  # type: ignore[attr-defined]
             why = error.problem if isinstance(error, Unreadable) else problem_of(error, "$")
-            problem = {"message": "gaps.file.value", "place": place, "why": why}
+            problem = {"message": "gaps.file.value", "at": place, "why": why}
             document.reading.unreadable(document.piece, problem, place)
         else:
             yield record, account, event

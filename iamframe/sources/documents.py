@@ -107,8 +107,8 @@ def object_of(text: bytes | Raw, place: str) -> dict[str, Value]:
     except msgspec.ValidationError:
         kinds = {b"[": "list", b'"': "text", b"{": "no-value"}
         kind = kinds.get(beginning(text), "constant")
-        raise Unreadable("gaps.file.no_object", place=within(place), kind=kind) from None
-    keys = _without_repeats([(key.text, value) for key, value in pairs.items()], within(place))
+        raise Unreadable("gaps.file.no_object", place=place, kind=kind) from None
+    keys = _without_repeats([(key.text, value) for key, value in pairs.items()], place)
     for key, value in keys.items():
         if isinstance(value, dict):
             keys[key] = _without_repeats([(k.text, v) for k, v in value.items()], f"{place}.{key}")
@@ -119,9 +119,9 @@ def _decoded(decoder: msgspec.json.Decoder[Any], text: bytes | Raw, place: str) 
     try:
         return decoder.decode(text)
     except RecursionError:
-        raise Unreadable("gaps.file.too_deep", place=within(place)) from None
+        raise Unreadable("gaps.file.too_deep", place=place) from None
     except UnicodeDecodeError:
-        raise Unreadable("gaps.file.not_utf8", place=within(place)) from None
+        raise Unreadable("gaps.file.not_utf8", place=place) from None
 
 
 def _without_repeats(pairs: list[tuple[str, Any]], place: str | None = None) -> dict[str, Any]:
@@ -163,14 +163,9 @@ def in_plain_words(error: Exception) -> str:
 def problem_of(error: Exception, path: str) -> dict[str, Any]:
     """Return the message of what is wrong at a place: what a decoder says begins with the place of the value."""
     if isinstance(error, Unreadable):
-        return {"message": "gaps.file.value", "place": path, "why": error.problem}
+        return {"message": "gaps.file.value", "at": path, "why": error.problem}
     why, _, inner = in_plain_words(error).partition(" - at `$")
-    return {"message": "gaps.file.value", "place": path + inner.rstrip("`"), "why": why[:1].lower() + why[1:]}
-
-
-def within(place: str) -> str | None:
-    """Return a place within a file, or None for the whole of it."""
-    return None if place == "$" else place
+    return {"message": "gaps.file.value", "at": path + inner.rstrip("`"), "why": why[:1].lower() + why[1:]}
 
 
 def kind_of(value: Value) -> str:

@@ -27,7 +27,6 @@ from iamframe.sources.documents import (
     object_of,
     short_text,
     utf8,
-    within,
 )
 from iamframe.sources.reading import Reading, Records, accounts_in
 from iamframe.sources.records import Answer, make_decoders
@@ -176,7 +175,7 @@ def _document(document: Document) -> Iterator[Answer]:
     fitting = [one for one in _SHAPES if one.fits(document)]
     if not fitting:
         shown = ", ".join(map(short_text, list(keys)[:5])) + (" …" if len(keys) > 5 else "")
-        raise Unreadable("gaps.file.no_shape", place=within(place), keys=shown or {"message": "list.none"})
+        raise Unreadable("gaps.file.no_shape", place=place, keys=shown or {"message": "list.none"})
     problems: list[dict[str, Any]] = []
     for shape in fitting:
         try:
@@ -191,9 +190,9 @@ def _list(document: Document, items: list[Raw]) -> Iterator[Answer]:
     """Yield the answers of a list that is a document by itself, or raise Unreadable if it holds no objects."""
     place = document.place
     if not items:
-        raise Unreadable("gaps.file.empty_list", place=within(place))
+        raise Unreadable("gaps.file.empty_list", place=place)
     if not any(beginning(item) == b"{" for item in items):
-        raise Unreadable("gaps.file.no_objects", place=within(place))
+        raise Unreadable("gaps.file.no_objects", place=place)
     first = keys_of(items[0])
     if shape := next((one for one in _LISTS if one.keys <= first), None):
         yield from shape.read(document)

@@ -307,7 +307,7 @@ KINDS: dict[str, tuple[dict[str, Any], str, str, dict[str, Any]]] = {
         "gaps.unreadable",
         {
             "file": "{in}/x.json",
-            "what": {"message": "gaps.file.value", "place": "$.Role.Arn", "why": "expected `str`, got `int`"},
+            "what": {"message": "gaps.file.value", "at": "$.Role.Arn", "why": "expected `str`, got `int`"},
         },
     ),
     "cut short": (
@@ -333,7 +333,7 @@ KINDS: dict[str, tuple[dict[str, Any], str, str, dict[str, Any]]] = {
         "* of ListInstanceProfileTags",
         "gaps.not_in_files",
         {
-            "what": {"message": "gaps.absent.profile_tags", "n": 2, "total": 2},
+            "what": {"message": "gaps.absent.tags", "kind": "instance-profile", "n": 2, "total": 2},
             "command": "`aws iam list-instance-profile-tags --instance-profile-name=NAME`",
         },
     ),
@@ -393,7 +393,7 @@ KINDS: dict[str, tuple[dict[str, Any], str, str, dict[str, Any]]] = {
             "origin": origin("ListInstanceProfiles", "{in}/a.json"),
             "other": [WEB],
             "other_origin": origin("ListInstanceProfiles", "{in}/b.json"),
-            "profile": ONE,
+            "arn": ONE,
             "command": HOLDS_WEB,
         },
     ),
@@ -404,8 +404,8 @@ KINDS: dict[str, tuple[dict[str, Any], str, str, dict[str, Any]]] = {
             "s.json": {"SummaryMap": {"InstanceProfiles": 9}},
         },
         "* of ListInstanceProfiles",
-        "gaps.contradicted.profiles_counted",
-        {"count": 1, "expected": 9},
+        "gaps.contradicted.count",
+        {"kind": "instance-profile", "count": 1, "expected": 9},
     ),
     "fewer than all files show": (
         {"a.json": profile_list(profile("one")), "b.json": {"InstanceProfile": profile("two")}},
