@@ -222,6 +222,8 @@ LISTS = Frame("lists", "account", ("account_id",)).with_columns(
     flag("profiles_whole", "whether all instance profiles of the account were read"),
     text("references_status", "complete, partial, unknown: whether what refers to profiles was read"),
     text("references_reason", "what of it was not read"),
+    text("references_message", "id of the message that says so; empty when complete"),
+    text("references_facts", "what that message says, as JSON"),
     text("references_regions", "regions whose references were read, space-joined"),
     text("references_not_read", "operations on references that were not read, space-joined"),
 )
@@ -294,6 +296,8 @@ COVERAGE = Frame("coverage", "account and check", ("account_id", "check")).with_
     text("check", "name of the check"),
     text("status", "complete, partial, unknown"),
     text("reason", "what was not read and what would settle it; empty when complete"),
+    text("message", "id of the message that says so; empty when complete"),
+    text("facts", "what that message says, as JSON"),
 )
 
 COUNTS = Frame("counts", "check", ("check",)).with_columns(

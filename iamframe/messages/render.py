@@ -2,6 +2,7 @@
 
 A text is a string with `{places}`, each named after a fact. A place may say how its fact is shown: `{key:spelled}`,
 or with which noun it is counted: `{total:profile}`. `[…]` is repeated for each row that belongs together, as a list.
+`{regions:all}` shows a list of texts whole; a list of messages always is.
 A text may also be a table of strings, of which the fact that `by` names (`count`, unless it says otherwise) chooses
 one: that of its value, else `one` or `other`.
 """
@@ -9,7 +10,7 @@ one: that of its value, else `one` or `other`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, partial
 from importlib import resources
 from typing import Any
@@ -23,6 +24,8 @@ import pyarrow.compute as pc
 from iamframe.messages.text import spell_out
 
 Text = str | Mapping[str, str]
+# A message as a fact: its id under `message`, and its facts.
+Message = Mapping[str, Any]
 LANGUAGES = ("en", "ja")
 # Lists are cut behind so many.
 LISTED = 3
@@ -77,19 +80,29 @@ def _shown(value: Any, how: str | None, lang: str) -> str:
     """Return a fact as a reader sees it."""
     if value is None or (isinstance(value, float) and np.isnan(value)):
         return ""
+    if how == "message":
+        value, how = msgspec.json.decode(value), None
     if isinstance(value, Mapping):
         return fill(text_of(value["message"], lang), value, lang)
     if isinstance(value, Sequence) and not isinstance(value, str):
-        each = [_shown(one, how, lang) for one in value]
-        more = {"n": len(each) - LISTED}
-        listed = _separator(lang).join(each[:LISTED])
-        return listed + (fill(text_of("list.more", lang), more, lang) if more["n"] > 0 else "")
+        return _listed(value, how, lang)
     if how == "words":
         return str(text_of("list.and", lang)).join(say(f"words.{word}", lang) for word in str(value).split())
     shown, empty = _WAYS.get(how, (None, ""))
     if shown:
         return shown(str(value)) or str(text_of(empty, lang))
     return _number(value, how, lang) if isinstance(value, (int, float)) else str(value)
+
+
+def _listed(values: Sequence[Any], how: str | None, lang: str) -> str:
+    each = [_shown(one, how, lang) for one in values]
+    if values and isinstance(values[0], Mapping):
+        return str(text_of("list.between", lang)).join(each)
+    if how == "all":
+        return _separator(lang).join(each)
+    more = {"n": len(each) - LISTED}
+    listed = _separator(lang).join(each[:LISTED])
+    return listed + (fill(text_of("list.more", lang), more, lang) if more["n"] > 0 else "")
 
 
 def _number(value: float, noun: str | None, lang: str) -> str:
@@ -122,6 +135,35 @@ def render(messages: pa.Array, facts: pa.Array, lang: str = "en") -> pa.Array:
         message, _, values = pair.partition("\x1f")
         sentences.append(say(message, lang, **msgspec.json.decode(values)) if message else "")
     return pa.array(sentences, pa.string()).take(pairs.indices)
+
+
+def nested(message: str, facts: str) -> Message:
+    """Return a message of its id and its facts (JSON), to be a fact of another one."""
+    return {"message": message, **msgspec.json.decode(facts)}
+
+
+def as_fact(message: str, facts: str) -> str | None:
+    """Return a message as one JSON text, which a place `{fact:message}` shows; None of none."""
+    return msgspec.json.encode(nested(message, facts)).decode() if message else None
+
+
+def joint(messages: Iterable[Message | None]) -> Message | None:
+    """Return several messages as one, each of them once; None of none."""
+    distinct: list[Message] = []
+    for one in messages:
+        if one and one not in distinct:
+            distinct.append(one)
+    return {"message": "list.messages", "messages": distinct} if len(distinct) > 1 else next(iter(distinct), None)
+
+
+def columns_of(messages: Iterable[Message | None]) -> tuple[pa.Array, pa.Array]:
+    """Return messages as two columns, their ids and their facts (JSON); no message is an empty id without facts."""
+    ids, facts = [], []
+    for one in messages:
+        values = dict(one or {})
+        ids.append(values.pop("message", ""))
+        facts.append(msgspec.json.encode(values).decode())
+    return pa.array(ids, pa.string()), pa.array(facts, pa.string())
 
 
 Groups = npt.NDArray[np.int64]
