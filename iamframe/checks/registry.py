@@ -128,7 +128,7 @@ def check(
 
     The rule's positional parameters name the frames or views that it reads, its keyword-only ones are its options. The
     first line of its docstring is its title everywhere. It returns one row per fact: `resource_arn` is required;
-    columns of `schema.FINDINGS` set what a finding says; all other columns are facts, which `detail` may name. KnownRows of
+    columns of `schema.FINDINGS` set what a finding says; all other columns are facts, which `detail` may name. Rows of
     the same account, resource and related resource are one finding.
 
     Raises

@@ -429,6 +429,8 @@ NOT_COMPARED = Frame(
     _ACCOUNT,
     text("what", "what of it: account, roles, profile tags, findings of a check …"),
     text("reason", "what was not read, and where: OLD or NEW"),
+    text("message", "id of the message that says so"),
+    text("facts", "what that message says, as JSON"),
 )
 
 STEPS = Frame("steps", "command of a clean-up plan", ("step",)).with_columns(

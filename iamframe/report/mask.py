@@ -40,6 +40,7 @@ from iamframe.errors import ReportError
 from iamframe.inventory.arrow import as_arrow
 from iamframe.inventory.build import joined
 from iamframe.knowledge.operations import UNKNOWN_ACCOUNT
+from iamframe.messages.render import render
 from iamframe.sources.archives import display_path, read_file
 
 if TYPE_CHECKING:
@@ -64,8 +65,12 @@ COLUMNS = {
     # What was so before a change: a policy, a tag's value, or what iamframe itself says.
     "changed": frozenset({"before", "after"}),
     "sentence": frozenset({"detail"}),
+    # The facts of messages, JSON: each text of it.
+    "facts": frozenset({"facts", "references_facts", "_limit"}),
     "command": frozenset({"next_step"}),
 }
+# What is said by a message and its facts, and is said again of masked ones.
+RENDERED = {"references_reason": ("references_message", "references_facts"), "reason": ("message", "facts")}
 # Pasted into a shell, a command with pseudonyms in it would write them into the account.
 NOT_TO_RUN = "# masked, not to be run: "
 
@@ -568,13 +573,17 @@ def _told(frames: Iterable[pd.DataFrame], loose: Iterable[str], mask: Mask) -> d
         for name in frame.columns:
             if frame[name].dtype == "str":
                 distinct[_kind(name)] |= dict.fromkeys(pc.unique(as_arrow(frame[name]).drop_null()).to_pylist())
+    facts = {one: msgspec.json.decode(one) for one in distinct.pop("facts")}
+    distinct[""] |= dict.fromkeys(text for values in facts.values() for text in _texts(values))
     mask.learn_accounts(distinct["acct"])
     mask.learn_external(policy for policy in distinct["policy"] if "externalid" in policy.lower())
     accounts = {one: mask.account(one) for one in distinct["acct"]}
     unique = {one: mask.unique(one) for one in distinct["id"]}
     policies = [mask.policy(one) for one in distinct["policy"]]
     # An external id may hold an account's id or an address: it goes first, and whole.
-    some = list(dict.fromkeys(one for kind in ("", *COLUMNS) if kind != "policy" for one in distinct[kind]))
+    some = list(
+        dict.fromkeys(one for kind in ("", *COLUMNS) if kind not in ("policy", "facts") for one in distinct[kind])
+    )
     plain = [mask.alone(mask.text(one)) for one in mask.external(some)]
     # What one text shows to be an id may stand in another where its form does not tell.
     plain, policies = (mask.known(told) for told in (plain, policies))
@@ -593,10 +602,29 @@ def _told(frames: Iterable[pd.DataFrame], loose: Iterable[str], mask: Mask) -> d
             or mask.whole(one, become[one] if one.startswith("arn:") else mask.written(become[one]))
             for one in distinct["changed"]
         },
+        "facts": {one: msgspec.json.encode(_with(values, become)).decode() for one, values in facts.items()},
         "sentence": {one: mask.quoted(become[one]) for one in distinct["sentence"]},
         "command": {one: told if told == one else not_to_run(told) for one, told in commands.items()},
         "": become,
     }
+
+
+def _texts(values: Any) -> Iterator[str]:
+    """Yield the texts of facts."""
+    if isinstance(values, str):
+        yield values
+    elif isinstance(values, (dict, list)):
+        for value in values.values() if isinstance(values, dict) else values:
+            yield from _texts(value)
+
+
+def _with(values: Any, become: Mapping[str, str]) -> Any:
+    """Return facts with each text replaced."""
+    if isinstance(values, dict):
+        return {name: _with(value, become) for name, value in values.items()}
+    if isinstance(values, list):
+        return [_with(value, become) for value in values]
+    return become[values] if isinstance(values, str) else values
 
 
 def _masked(frame: pd.DataFrame, told: Mapping[str, Mapping[str, str]]) -> pd.DataFrame:
@@ -607,6 +635,10 @@ def _masked(frame: pd.DataFrame, told: Mapping[str, Mapping[str, str]]) -> pd.Da
             become = told[_kind(name)]
             values = pa.array([become[one] for one in encoded.dictionary.to_pylist()], pa.large_string())
             columns[name] = pd.Series(values.take(encoded.indices).to_pandas(), dtype="str").set_axis(frame.index)
+    for name, of in RENDERED.items():
+        if columns.keys() >= {name, *of}:
+            message, facts = (pa.array(columns[part], pa.string()) for part in of)
+            columns[name] = pd.Series(render(message, facts).to_pylist(), frame.index, dtype="str")
     return frame.assign(**columns)
 
 
