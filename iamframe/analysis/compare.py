@@ -39,11 +39,11 @@ from iamframe.inventory.inventory import Inventory
 from iamframe.knowledge.names import canonical_key
 from iamframe.knowledge.operations import UNKNOWN_ACCOUNT
 from iamframe.knowledge.trust import same_policy, what_changed
+from iamframe.messages.render import Message, columns_of, joint, nested, render
 from iamframe.messages.text import SEVERITIES, pluralize
 
 KINDS = ("created", "deleted", "recreated", "relinked", "retagged", "trust_changed", "changed")
 _TYPES = {"role": "role", "profile": "instance-profile"}
-_NOUNS = {"role": "role", "profile": "instance profile"}
 _NULL = pa.scalar(None, pa.string())
 # Whoever masks a file writes one character again and again.
 _MASKED = "^(?:A(?:RO|IP)A)?(?:" + "|".join(rf"\x{{{code:x}}}{{2,}}" for code in range(0x21, 0x7F)) + ")$"
@@ -271,11 +271,11 @@ class _Told:
 
     def __init__(self, accounts: pd.Series) -> None:
         self.accounts = accounts
-        self.rows: dict[tuple[str, str], list[str]] = {}
+        self.rows: dict[tuple[str, str], list[Message]] = {}
 
-    def add(self, account: str, what: str, reason: str) -> None:
-        """Note a reason; several of one thing stand behind each other."""
-        self.rows.setdefault((account, what), []).append(reason)
+    def add(self, account: str, what: str, message: str, **facts: Any) -> None:
+        """Note a reason, a message with its facts; several of one thing stand behind each other."""
+        self.rows.setdefault((account, what), []).append({"message": f"not_compared.{message}", **facts})
 
     def counts(self, accounts: Texts, mask: Any) -> list[int]:
         """Return, per account, how many rows are under a mask."""
@@ -286,24 +286,22 @@ class _Told:
         """Note of how many resources that are on both sides something was not read."""
         was, now = known
         every = self.counts(each.accounts, was | True)
-        for where, mask in (("OLD", ~was & now), ("NEW", was & ~now), ("OLD and NEW", ~was & ~now)):
+        for sides, mask in (("OLD", ~was & now), ("NEW", was & ~now), ("OLD NEW", ~was & ~now)):
             for account, missing, rows in zip(self.accounts, self.counts(each.accounts, mask), every, strict=True):
                 if missing:
-                    of = f"{missing:,} of {pluralize(rows, _NOUNS[each.kind])}"
-                    self.add(account, what, f"not known of {of} in {where}")
+                    self.add(account, what, "unread", kind=each.kind, missing=missing, total=rows, sides=sides)
 
     def frame(self, old: Inventory, new: Inventory) -> pd.DataFrame:
         """Return all that was noted, and the accounts that are on one side alone."""
         for one, other, side in ((old, new, "NEW"), (new, old, "OLD")):
             for account in one.accounts["account_id"][~is_in(one.accounts["account_id"], other.accounts["account_id"])]:
-                self.add(account, "account", f"it is not in {side}, so that nothing of it was compared")
-        rows = [(account, what, "; ".join(reasons)) for (account, what), reasons in self.rows.items()]
-        order = {account: place for place, account in enumerate(sorted({account for account, *_ in rows}))}
+                self.add(account, "account", "account", side=side)
         # By account; within it as noted: lists first, findings last.
-        rows.sort(key=lambda row: order[row[0]])
-        return schema.NOT_COMPARED.conform(
-            {name: [row[at] for row in rows] for at, name in enumerate(schema.NOT_COMPARED.names)}
-        )
+        rows = sorted(self.rows, key=lambda row: row[0])
+        message, facts = columns_of(joint(self.rows[row]) for row in rows)
+        account, what = ([row[at] for row in rows] for at in (0, 1))
+        columns = {"account_id": account, "what": what, "reason": render(message, facts)}
+        return schema.NOT_COMPARED.conform(columns | {"message": message, "facts": facts})
 
 
 def _table(frame: pd.DataFrame, kind: str, rows: Positions, change: str, detail: Any, **more: Any) -> pa.Table:
@@ -348,17 +346,13 @@ def _appeared(sides: dict[str, _Matched], told: _Told) -> Iterator[pa.Table]:
             for account, unsure, plans in zip(
                 told.accounts, told.counts(accounts, ~whole & ~planned), told.counts(accounts, planned), strict=True
             ):
+                more = {"message": "not_compared.so", "change": change, "count": unsure, "own": own}
                 if account == UNKNOWN_ACCOUNT:
-                    reason = "whose they are is not known"
+                    told.add(account, f"{kind}s", "whose", so=more if unsure else None)
                 elif account not in listed:
-                    reason = f"not all were read in {other}"
-                else:
-                    reason = ""
-                if reason:
-                    more = f", so that of {unsure:,} in {own} alone it is not known whether they were {change}"
-                    told.add(account, f"{kind}s", reason + (more if unsure else ""))
+                    told.add(account, f"{kind}s", "lists", other=other, so=more if unsure else None)
                 if plans:
-                    told.add(account, f"{kind}s", f"{plans:,} in {own} alone are planned, and may not be there")
+                    told.add(account, f"{kind}s", "planned", count=plans, own=own)
             found = rows[whole & ~planned]
             named = frame.iloc[found]
             made = as_arrow(named["created_at"].dt.strftime("%Y-%m-%d %H:%M UTC"))
@@ -528,11 +522,7 @@ def _told_columns(each: _Matched, told: _Told) -> None:
     for name, (was, now) in zip(("descriptions", "permissions boundaries"), known[1:], strict=True):
         for account, count in zip(told.accounts, told.counts(each.accounts, was != now), strict=True):
             if count:
-                told.add(
-                    account,
-                    name,
-                    f"of {pluralize(count, 'role')} shown in one alone, and perhaps not read in the other",
-                )
+                told.add(account, name, "in_one", count=count)
 
 
 def _changed_findings(old: Result, new: Result, same: _Same, changes: pd.DataFrame, told: _Told) -> pd.DataFrame:
@@ -580,12 +570,8 @@ def _told_unsure(findings: pd.DataFrame, way: str, result: Result, where: str, s
     unsure = findings.value_counts(["account_id", "check"], sort=False).reset_index()
     for account, name, count in unsure.itertuples(index=False, name=None):
         apart = "references" in result.checks[name].reads and account not in scopes
-        why = ", since other regions or services were read" if apart else ""
-        told.add(
-            account,
-            f"findings of {name}",
-            f"{pluralize(count, 'finding')} in {where} alone: not known to be {way}{why}",
-        )
+        scope = {"message": "not_compared.scope"} if apart else None
+        told.add(account, f"findings of {name}", "findings", way=way, count=count, side=where, scope=scope)
 
 
 def _of_check(frame: pd.DataFrame) -> pa.Array:
@@ -635,12 +621,14 @@ def _wholly_read(one: Result, same: _Same, side: int) -> pa.Array:
 
 def _told_coverage(old: Result, new: Result, told: _Told) -> None:
     """Note the checks that did not see all: of what they missed nobody knows whether it is new or gone."""
-    said: dict[tuple[str, str], dict[str, list[str]]] = {}
+    said: dict[tuple[str, str], dict[tuple[str, str], list[str]]] = {}
     for side, one in (("OLD", old), ("NEW", new)):
         rows = one.coverage[(one.coverage["status"] != "complete") & one.coverage["check"].isin(one.asked)]
         rows = rows[is_in(rows["account_id"], told.accounts)]
-        for account, check, reason in zip(rows["account_id"], rows["check"], rows["reason"], strict=True):
-            said.setdefault((account, check), {}).setdefault(reason, []).append(side)
+        columns = (rows[name] for name in ("account_id", "check", "message", "facts"))
+        for account, check, message, facts in zip(*columns, strict=True):
+            said.setdefault((account, check), {}).setdefault((message, facts), []).append(side)
     for (account, check), reasons in said.items():
-        for reason, where in reasons.items():
-            told.add(account, f"findings of {check}", f"{' and '.join(where)}: {reason}")
+        for (message, facts), sides in reasons.items():
+            reason = nested(message, facts)
+            told.add(account, f"findings of {check}", "coverage", sides=" ".join(sides), reason=reason)

@@ -16,7 +16,7 @@ from iamframe.analysis.history import events_of
 from iamframe.analysis.nearest import nearest
 from iamframe.checks import CHECKS, Policy, Result, run_checks
 from iamframe.checks.coverage import tag_policy
-from iamframe.checks.registry import Evidence
+from iamframe.checks.evidence import Evidence
 from iamframe.checks.runner import coverage_of
 from iamframe.checks.tag_policy import PolicySource
 from iamframe.errors import require

@@ -44,7 +44,7 @@ def list_checks(own: Own | Iterable[Own] | None = None) -> pd.DataFrame:
             "check": one.name,
             "severity": one.severity,
             "title": one.title,
-            "needs": ", ".join(need.__name__.replace("_", " ") for need in one.needs) or "nothing",
+            "needs": ", ".join(need.name for need in one.needs) or "nothing",
             "remediation": one.remediation,
         }
         for one in with_own(own).values()

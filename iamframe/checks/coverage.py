@@ -1,16 +1,17 @@
-"""What a check must have read to be trusted: per account complete, partial or unknown, and the sentence that says why.
+"""What a check must have read to be trusted: per account complete, partial or unknown, and why.
 
 `partial` means that what was found holds and that there may be more; `unknown` that an empty result says nothing.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
 
-from iamframe.checks.registry import Counts, Evidence, Verdicts
+from iamframe.checks.evidence import COMPLETE, Evidence, Flags, Verdict, Verdicts, advice
+from iamframe.checks.registry import Need, Requirement
 from iamframe.inventory.arrow import Bools, is_in
 from iamframe.inventory.linking import account_named
 from iamframe.knowledge.operations import (
@@ -23,378 +24,219 @@ from iamframe.knowledge.operations import (
     ROLE_LISTS,
     SUMMARY,
     TAG_INDEX,
-    command_of,
     proving,
 )
-from iamframe.messages.text import pluralize
-
-_COMPLETE = ("complete", "")
-# Lists, and kinds of files, that show resources which nothing else refers to, as far as there are any.
-_ROLES_FROM = proving("roles", files=True)
-_PROFILES_FROM = proving("profiles", files=True)
-_NOT_GONE = "a name that is not among the profiles read cannot be called gone"
-_LIST_PROFILES = f"`{command_of(PROFILE_LIST)}` lists all of them, empty ones too"
-_LIST_ROLES = f"`{command_of(DUMP)}` shows all roles with their profiles and tags"
+from iamframe.messages.render import Message, joint, nested
 
 
-def _read(evidence: Evidence, operations: tuple[str, ...]) -> list[bool]:
-    accounts = {account for account, operation in evidence.answered if operation in operations}
-    return [account in accounts for account in evidence.inventory.accounts["account_id"]]
+def _alone_seen(side: str) -> Flags:
+    """Return what tells whether some of the roles or profiles in no link were looked for, or one was seen."""
+    operations = proving("roles" if side == "role" else "profiles", files=True)
+
+    def seen(evidence: Evidence) -> Sequence[object]:
+        frame = getattr(evidence.inventory, f"{side}s")
+        alone = ~is_in(frame[f"{side}_arn"], evidence.inventory.links[f"{side}_arn"])
+        if side == "profile":
+            alone &= frame["role_known"].to_numpy(bool)
+        accounts = set(frame["account_id"][alone])
+        some = zip(evidence.whole(side), evidence.read(operations), evidence.accounts, strict=True)
+        return [whole or read or account in accounts for whole, read, account in some]
+
+    return seen
 
 
-def _some_read(evidence: Evidence, operations: tuple[str, ...], side: str) -> list[bool]:
-    """Return, per account, whether some of the roles or profiles in no link were looked for, or one was seen."""
-    is_whole, read = evidence.lists[f"{side}s_whole"], _read(evidence, operations)
-    listed = [one or some for one, some in zip(is_whole, read, strict=True)]
-    if all(listed):
-        return listed
-    frame = getattr(evidence.inventory, f"{side}s")
-    alone = ~is_in(frame[f"{side}_arn"], evidence.inventory.links[f"{side}_arn"])
-    if side == "profile":
-        alone &= frame["role_known"].to_numpy(bool)
-    seen = set(frame["account_id"][alone])
-    return [some or account in seen for some, account in zip(listed, evidence.lists["account_id"], strict=True)]
+def _held(evidence: Evidence) -> tuple[pd.DataFrame, pd.Series]:
+    return evidence.inventory.profiles, evidence.inventory.profiles["role_known"]
 
 
-class _Listing(NamedTuple):
-    """A list that a check rests on: of what, by which operations, and what gives it."""
-
-    noun: str
-    operations: tuple[str, ...]
-    expected: str
-    command: str
-
-
-_OF_PROFILES = _Listing("profile", (PROFILE_LIST,), "profiles_expected", _LIST_PROFILES)
-_OF_ROLES = _Listing("role", ROLE_LISTS, "roles_expected", _LIST_ROLES)
-
-
-def _short(evidence: Evidence, listing: _Listing, otherwise: str = "") -> list[tuple[str, str]]:
-    """Return, per account, how much of a list was read, and what gives the rest of it.
-
-    Of one that broke off, that is not the command that it came from.
-    """
-    otherwise = otherwise or f"not all {listing.noun}s were read"
-    inventory = evidence.inventory
-    if evidence.cut_short.empty:
-        return [(otherwise, listing.command)] * len(inventory.accounts)
-    cut = evidence.cut_short[evidence.cut_short["operation"].isin(listing.operations)]
-    live = set(cut["account_id"][cut["requests"] > 0])
-    broken = set(cut["account_id"])
-    numbers = getattr(inventory, f"{listing.noun}s")["account_id"].value_counts()
-    said = []
-    for account, expected in zip(
-        inventory.accounts["account_id"], inventory.accounts[listing.expected].astype(object), strict=True
-    ):
-        read = int(numbers.get(account, 0))
-        if account not in broken:
-            said.append((otherwise, listing.command))
-            continue
-        how_many = f"{pluralize(read, listing.noun)} {'was' if read == 1 else 'were'} read, and there may be more"
-        if not pd.isna(expected) and read < expected:
-            how_many = f"{read:,} of {pluralize(int(expected), listing.noun)} {'was' if read == 1 else 'were'} read"
-        export = f"export the list of {listing.noun}s again, without --max-items and --no-paginate"
-        said.append((how_many, "load again" if account in live else export))
-    return said
-
-
-_SAID = {
-    "denied": "was denied",
-    "throttled": "was throttled",
-    "expired": "had no answer before the credentials expired",
-}
-
-
-def _refusals(evidence: Evidence, operations: tuple[str, ...]) -> list[str]:
-    """Return, per account, how AWS refused one of the operations, as a clause to put behind a reason."""
-    said: dict[str, str] = {}
-    for account, operation, reason in evidence.refused:
-        if operation in operations:
-            said[account] = f" ({operation} {_SAID[reason]})"
-    return [said.get(account, "") for account in evidence.inventory.accounts["account_id"]]
-
-
-def all_profiles(evidence: Evidence) -> Verdicts:
-    """All profiles of the account, each with its role or its emptiness."""
-    profiles = evidence.inventory.profiles
-    counts = evidence.count("profiles", profiles, role_known=profiles["role_known"], tags_known=profiles["tags_known"])
-    seen = _some_read(evidence, _PROFILES_FROM, "profile")
-    refused = _refusals(evidence, (PROFILE_LIST,))
-    verdicts = []
-    short = _short(evidence, _OF_PROFILES)
-    for rows, known, whole, some, refusal, (read, how) in zip(
-        counts["rows"], counts["role_known"], evidence.lists["profiles_whole"], seen, refused, short, strict=True
-    ):
-        if whole and known == rows:
-            verdicts.append(_COMPLETE)
-        elif whole:
-            status = "partial" if known else "unknown"
-            verdicts.append(
-                (status, f"of {rows - known:,} of {pluralize(rows, 'profile')} it is not known what they hold")
-            )
-        elif some:
-            verdicts.append(("partial", f"{read}{refusal}; {how}"))
-        else:
-            verdicts.append(("unknown", f"a profile without a role shows in no source read{refusal}; {_LIST_PROFILES}"))
-    return verdicts
-
-
-def links(evidence: Evidence) -> Verdicts:
-    """All links of the account: every profile with its role, or every role with its own profiles."""
-    profiles, roles = evidence.inventory.profiles, evidence.inventory.roles
-    counts = evidence.count("profiles", profiles, role_known=profiles["role_known"], tags_known=profiles["tags_known"])
-    of_roles = evidence.count("role links", roles, known=_own_profiles_known(evidence))
-    verdicts = []
-    short = _short(evidence, _OF_PROFILES, "not all links were read")
-    for rows, known, roles_rows, roles_known, profiles_whole, roles_whole, (read, how) in zip(
-        counts["rows"],
-        counts["role_known"],
-        of_roles["rows"],
-        of_roles["known"],
-        evidence.lists["profiles_whole"],
-        evidence.lists["roles_whole"],
-        short,
-        strict=True,
-    ):
-        if known < rows:
-            status = "partial" if known else "unknown"
-            verdicts.append(
-                (status, f"of {rows - known:,} of {pluralize(rows, 'profile')} it is not known what they hold")
-            )
-        elif profiles_whole or (roles_whole and roles_known == roles_rows):
-            verdicts.append(_COMPLETE)
-        elif rows or roles_known:
-            verdicts.append(("partial", f"{read}; {how}"))
-        else:
-            verdicts.append(("unknown", f"which profile holds which role was not read; {how}"))
-    return verdicts
-
-
-def _own_profiles_known(evidence: Evidence) -> Bools:
+def _holders(evidence: Evidence) -> tuple[pd.DataFrame, Bools]:
+    """Return the roles, and of which it was read which profiles hold them."""
     roles, gaps = evidence.inventory.roles, evidence.inventory.gaps
     gaps = gaps[gaps["operation"] == ROLE_LINKS]
     none = is_in(roles["account_id"], gaps["account_id"][gaps["subject"] == ALL])
-    return ~none & ~is_in(roles["role_arn"], gaps["subject"])
+    return roles, ~none & ~is_in(roles["role_arn"], gaps["subject"])
 
 
-def role_paths(evidence: Evidence) -> Verdicts:
-    """The path of every role in a profile."""
-    pairs = evidence.pairs[evidence.pairs["relation"].notna()]
-    counts = evidence.count("role paths", pairs, unknown=pairs["role_path"].isna())
-    return [
-        ("partial", f"the path of the role is unknown for {unknown:,} of {pluralize(rows, 'link')}; {_LIST_ROLES}")
-        if unknown
-        else _COMPLETE
-        for rows, unknown in zip(counts["rows"], counts["unknown"], strict=True)
-    ]
+def _links_whole(evidence: Evidence) -> Sequence[object]:
+    """Return whether every profile was read with its role, or every role with its own profiles."""
+    known = np.equal(*evidence.count(_holders))
+    return list(evidence.whole("profile") | (evidence.whole("role") & known))
 
 
-def all_roles(evidence: Evidence) -> Verdicts:
-    """All roles of the account."""
-    refused = _refusals(evidence, ROLE_LISTS)
-    seen = _some_read(evidence, _ROLES_FROM, "role")
-    verdicts = []
-    short = _short(evidence, _OF_ROLES)
-    for whole, some, refusal, (read, how) in zip(evidence.lists["roles_whole"], seen, refused, short, strict=True):
-        if whole:
-            verdicts.append(_COMPLETE)
-        elif some:
-            verdicts.append(("partial", f"{read}{refusal}; {how}"))
-        else:
-            verdicts.append(("unknown", f"roles that are in no profile show in no source read{refusal}; {_LIST_ROLES}"))
-    return verdicts
+def _links_seen(evidence: Evidence) -> Sequence[object]:
+    return [rows or known for rows, known in zip(evidence.count(_held)[0], evidence.count(_holders)[1], strict=True)]
 
 
-def own_profiles(evidence: Evidence) -> Verdicts:
-    """Of every role, the profiles that hold it."""
-    roles = evidence.inventory.roles
-    counts = evidence.count("role links", roles, known=_own_profiles_known(evidence))
-    verdicts = []
-    short = _short(evidence, _OF_PROFILES)
-    for rows, known, whole, (_, how) in zip(
-        counts["rows"], counts["known"], evidence.lists["profiles_whole"], short, strict=True
-    ):
-        if known == rows and (rows or whole):
-            verdicts.append(_COMPLETE)
-        elif known:
-            verdicts.append(
-                (
-                    "partial",
-                    f"the profiles of {rows - known:,} of {pluralize(rows, 'role')} were not read; {how}",
-                )
-            )
-        else:
-            verdicts.append(("unknown" if rows else "partial", f"which profiles hold the roles was not read; {how}"))
-    return verdicts
-
-
-def trust(evidence: Evidence) -> Verdicts:
-    """The trust policy of every role that was read."""
-    roles = evidence.inventory.roles
-    counts = evidence.count("trust", roles, unknown=roles["trusts_ec2"] == "unknown")
-    return _unless_unknown(counts, "the trust policies of {} of {} were not read", "role")
-
-
-def linked_trust(evidence: Evidence) -> Verdicts:
-    """The trust policy of every role in a profile."""
-    pairs = evidence.pairs[evidence.pairs["relation"].notna()]
-    counts = evidence.count("linked trust", pairs, unknown=(pairs["trusts_ec2"] == "unknown").to_numpy(bool))
-    return _unless_unknown(counts, "the trust policies behind {} of {} were not read", "link")
-
-
-def _unless_unknown(counts: Counts, sentence: str, noun: str) -> Verdicts:
-    verdicts: Verdicts = []
-    for rows, unknown in zip(counts["rows"], counts["unknown"], strict=True):
-        status = "unknown" if unknown == rows else "partial"
-        reason = sentence.format(f"{unknown:,}", pluralize(rows, noun))
-        verdicts.append((status, f"{reason}; {_LIST_ROLES}") if unknown else _COMPLETE)
-    return verdicts
-
-
-def profile_tags(evidence: Evidence) -> Verdicts:
-    """The tags of every profile of the account; no listing carries them."""
-    profiles = evidence.inventory.profiles
-    counts = evidence.count("profiles", profiles, role_known=profiles["role_known"], tags_known=profiles["tags_known"])
-    command = f"`{command_of(PROFILE_TAGS)}` for each of them{{}} would tell"
-    refused = _refusals(evidence, proving("profile_tags"))
-    short = _short(evidence, _OF_PROFILES)
-    verdicts = _tagged(counts, evidence.lists["profiles_whole"], "profile", command, refused, short)
-    return _unless_lagging(evidence, verdicts)
-
-
-def _unless_lagging(evidence: Evidence, verdicts: Verdicts) -> Verdicts:
-    """Return verdicts on tags of profiles, none of them complete where the tagging API told of some."""
-    # It may still show tags that a profile no longer has.
-    tags = evidence.inventory.tags
-    mine = tags[tags["tag_source"] == TAG_INDEX]
-    if mine.empty:
-        return verdicts
-    indexed = mine.groupby("account_id")["resource_arn"].nunique()
-    lagging = "the tags of {} are those of the tagging API, which lags behind IAM; load without the tag index"
-    return [
-        ("partial", lagging.format(pluralize(indexed[account], "profile")))
-        if verdict == _COMPLETE and account in indexed.index
-        else verdict
-        for account, verdict in zip(evidence.inventory.accounts["account_id"], verdicts, strict=True)
-    ]
-
-
-def role_tags(evidence: Evidence) -> Verdicts:
-    """The tags of every role of the account that AWS does not manage."""
+def _tagged_roles(evidence: Evidence) -> tuple[pd.DataFrame, pd.Series]:
     roles = evidence.inventory.roles[~evidence.inventory.roles["is_aws_managed"]]
-    counts = evidence.count("role tags", roles, tags_known=roles["tags_known"])
-    refused = _refusals(evidence, proving("role_tags"))
-    return _tagged(counts, evidence.lists["roles_whole"], "role", _LIST_ROLES, refused, _short(evidence, _OF_ROLES))
+    return roles, roles["tags_known"]
 
 
-def _tagged(
-    counts: Counts, wholes: pd.Series, noun: str, command: str, refused: list[str], short: list[tuple[str, str]]
-) -> Verdicts:
-    verdicts = []
-    for rows, known, whole, refusal, (read, how) in zip(
-        counts["rows"], counts["tags_known"], wholes, refused, short, strict=True
-    ):
-        if whole and known == rows:
-            verdicts.append(_COMPLETE)
-        elif known < rows:
-            status = "partial" if known else "unknown"
-            advice = command.format(", by whoever is allowed to," if _SAID["denied"] in refusal else "")
-            if _SAID["expired"] in refusal:
-                advice = "renew the credentials and load again"
-            verdicts.append(
-                (status, f"the tags of {rows - known:,} of {pluralize(rows, noun)} were not read{refusal}; {advice}")
-            )
-        else:
-            status = "partial" if rows else "unknown"
-            verdicts.append((status, f"{read}{refusal}; {how}"))
-    return verdicts
+def _tagged_links(evidence: Evidence) -> tuple[pd.DataFrame, pd.Series]:
+    links = evidence.links[~evidence.links["is_aws_managed"]]
+    return links, links["profile_tags_known"] & links["role_tags_known"]
 
 
-def any_tags(evidence: Evidence) -> Verdicts:
-    """The tags of every role and profile; those of one side alone are a part of it."""
-    verdicts: Verdicts = []
-    for (profile, why), (role, why_too) in zip(profile_tags(evidence), role_tags(evidence), strict=True):
-        both = {profile, role}
-        status = both.pop() if len(both) == 1 else "partial"
-        verdicts.append((status, "; ".join(filter(None, (why, why_too)))))
-    return verdicts
+def _unless_indexed(judge: Callable[[Evidence], Verdicts]) -> Callable[[Evidence], Verdicts]:
+    """Return verdicts on tags of profiles, none of them complete where the tagging API told of some."""
+
+    def judged(evidence: Evidence) -> Verdicts:
+        # It may still show tags that a profile no longer has.
+        tags = evidence.inventory.tags
+        indexed = tags[tags["tag_source"] == TAG_INDEX].groupby("account_id")["resource_arn"].nunique().to_dict()
+        return [
+            ("partial", {"message": "coverage.profiles.indexed", "count": indexed[account]})
+            if verdict == COMPLETE and account in indexed
+            else verdict
+            for account, verdict in zip(evidence.accounts, judge(evidence), strict=True)
+        ]
+
+    return judged
 
 
-def tags_of_both(evidence: Evidence) -> Verdicts:
-    """The tags of both sides of every link."""
-    pairs = evidence.pairs[evidence.pairs["relation"].notna() & ~evidence.pairs["is_aws_managed"]]
-    counts = evidence.count("tags of both", pairs, known=pairs["profile_tags_known"] & pairs["role_tags_known"])
-    verdicts: Verdicts = []
-    for rows, known in zip(counts["rows"], counts["known"], strict=True):
-        status = "partial" if known else "unknown"
-        reason = f"the tags of one side or both were not read for {rows - known:,} of {pluralize(rows, 'link')}"
-        verdicts.append((status, reason) if known < rows else _COMPLETE)
-    return _unless_lagging(evidence, verdicts)
+def _tags_of_any(evidence: Evidence) -> Verdicts:
+    both = zip(profile_tags.judge(evidence), role_tags.judge(evidence), strict=True)
+    return [(one if one == two else "partial", joint([why, why_too])) for (one, why), (two, why_too) in both]
 
 
-def tag_policy(evidence: Evidence) -> Verdicts:
-    """A policy file that demands tags."""
-    missing = ("unknown", "no policy file demands tags; name one with `--policy FILE`, in Python with `policy=`")
-    return [_COMPLETE if evidence.policy.required else missing for _ in evidence.inventory.accounts["account_id"]]
+def _demanded(evidence: Evidence) -> Verdicts:
+    missing: Verdict = ("unknown", {"message": "coverage.policy.missing"})
+    return [COMPLETE if evidence.policy.required else missing] * len(evidence.accounts)
 
 
-def quotas(evidence: Evidence) -> Verdicts:
-    """The account's own count of roles and profiles, and its quotas."""
+def _quotas(evidence: Evidence) -> Verdicts:
     accounts = evidence.inventory.accounts
+    roles, profiles = (
+        accounts[[f"{side}_quota", f"{side}s_expected"]].notna().all(axis=1) for side in ("role", "profile")
+    )
     verdicts: Verdicts = []
-    for roles, profiles, refusal in zip(
-        accounts[["role_quota", "roles_expected"]].notna().all(axis=1),
-        accounts[["profile_quota", "profiles_expected"]].notna().all(axis=1),
-        _refusals(evidence, (SUMMARY,)),
-        strict=True,
-    ):
-        missing = "instance profiles" if roles else "roles"
-        half = f"the count or the quota of {missing} was not read" if roles or profiles else "the quotas were not read"
-        status = "partial" if roles or profiles else "unknown"
-        reason = f"{half}{refusal}; `{command_of(SUMMARY)}` shows them"
-        verdicts.append(_COMPLETE if roles and profiles else (status, reason))
+    for of_roles, of_profiles, refusal in zip(roles, profiles, evidence.refusals((SUMMARY,)), strict=True):
+        known = "roles" if of_roles else "profiles" if of_profiles else "nothing"
+        facts = {"known": known, "refusal": refusal, "advice": advice(SUMMARY, refusal)}
+        status = "partial" if of_roles or of_profiles else "unknown"
+        verdicts.append(COMPLETE if of_roles and of_profiles else (status, {"message": "coverage.quotas"} | facts))
     return verdicts
 
 
-def references(evidence: Evidence) -> Verdicts:
-    """Everything that may name a profile, in every region in use."""
-    return list(zip(evidence.lists["references_status"], evidence.lists["references_reason"], strict=True))
+def _references(evidence: Evidence) -> Verdicts:
+    columns = (evidence.lists[f"references_{name}"] for name in ("status", "message", "facts"))
+    return [(status, nested(one, facts) if one else None) for status, one, facts in zip(*columns, strict=True)]
 
 
-def any_references(evidence: Evidence) -> Verdicts:
-    """Some of what names profiles: each reference speaks for itself."""
-    seen = _read(evidence, proving("references"))
+def _any_references(evidence: Evidence) -> Verdicts:
+    """Return verdicts on references of which each speaks for itself."""
+    nothing = {"message": "coverage.references.nothing", "advice": advice(INSTANCES)}
+    # Without the list of profiles, those that were read can be told to be others, and no name to be gone.
+    not_gone = {"message": "coverage.profiles.not_gone", "advice": advice(PROFILE_LIST)}
+    profiles, abroad = set(evidence.inventory.profiles["account_id"]), _abroad(evidence)
     verdicts: Verdicts = []
-    abroad = _names_unread(evidence)
-    profiles = set(evidence.inventory.profiles["account_id"])
-    for account, some, (status, reason), whole in zip(
-        evidence.lists["account_id"], seen, references(evidence), evidence.lists["profiles_whole"], strict=True
-    ):
-        if not some:
-            verdicts.append(
-                (
-                    "unknown",
-                    f"nothing that names a profile was read; `{command_of(INSTANCES)}` of each region is a start",
-                )
-            )
-        else:
-            # Without the list of profiles, those that were read can be told to be others, and no name to be gone.
-            short = [] if whole else [f"{_NOT_GONE}; {_LIST_PROFILES}"]
-            reasons = "; ".join([*([reason] if status != "complete" else []), *short])
-            seen_enough = "partial" if whole or account in profiles else "unknown"
-            verdicts.append((seen_enough, reasons) if reasons else _COMPLETE)
-        if verdicts[-1] is _COMPLETE and account in abroad:
-            number = pluralize(abroad[account], "reference")
-            whose = f"{number} to profiles of other accounts, whose list of profiles was not read"
-            verdicts[-1] = ("partial", whose)
+    each = (evidence.read(proving("references")), _references(evidence), evidence.whole("profile"))
+    for account, some, (_, reason), whole in zip(evidence.accounts, *each, strict=True):
+        why = joint([reason, None if whole else not_gone]) or abroad.get(account)
+        status = "partial" if whole or account in profiles else "unknown"
+        verdicts.append(("unknown", nothing) if not some else (status, why) if why else COMPLETE)
     return verdicts
 
 
-def _names_unread(evidence: Evidence) -> dict[str, int]:
-    """Return, per account, how many references it has to profiles of accounts whose list of them was not read."""
+def _abroad(evidence: Evidence) -> dict[str, Message]:
+    """Return, per account, that it refers to profiles of accounts whose list of them was not read."""
     references, lists = evidence.inventory.references, evidence.lists
     some = references[references["profile_arn"].isna()]
     whole = lists["account_id"][lists["profiles_whole"]]
     whose = account_named(some["named"])
-    unread = some["account_id"][np.asarray(whose.is_valid()) & ~is_in(whose, whole)]
-    return {str(account): int(count) for account, count in unread.value_counts().items()}
+    counts = some["account_id"][np.asarray(whose.is_valid()) & ~is_in(whose, whole)].value_counts()
+    said = "coverage.references.elsewhere"
+    return {str(account): {"message": said, "count": int(n)} for account, n in counts.items()}
+
+
+all_profiles: Need = Need(
+    "all profiles",
+    Requirement(
+        rows=_held,
+        missing="profiles.not_held",
+        settled_by=(PROFILE_LIST,),
+        of="profile",
+        seen=_alone_seen("profile"),
+        not_all="profiles.not_all",
+        not_seen="profiles.not_seen",
+        list_first=True,
+    ),
+)
+links: Need = Need(
+    "links",
+    Requirement(
+        rows=_held,
+        missing="profiles.not_held",
+        of="profile",
+        whole=_links_whole,
+        seen=_links_seen,
+        not_all="links.not_all",
+        not_seen="links.not_seen",
+    ),
+)
+role_paths: Need = Need(
+    "role paths",
+    Requirement(
+        rows=lambda e: (e.links, e.links["role_path"].notna()),
+        missing="links.paths",
+        advised=DUMP,
+        none_known="partial",
+    ),
+)
+all_roles: Need = Need(
+    "all roles",
+    Requirement(
+        settled_by=ROLE_LISTS,
+        of="role",
+        seen=_alone_seen("role"),
+        not_all="roles.not_all",
+        not_seen="roles.not_seen",
+    ),
+)
+own_profiles: Need = Need(
+    "own profiles",
+    Requirement(rows=_holders, missing="roles.profiles", of="profile", whole=lambda e: [True] * len(e.accounts)),
+)
+trust: Need = Need(
+    "trust",
+    Requirement(
+        rows=lambda e: (e.inventory.roles, e.inventory.roles["trusts_ec2"] != "unknown"),
+        missing="roles.trust",
+        advised=DUMP,
+    ),
+)
+linked_trust: Need = Need(
+    "linked trust",
+    Requirement(rows=lambda e: (e.links, e.links["trusts_ec2"] != "unknown"), missing="links.trust", advised=DUMP),
+)
+# No listing carries them.
+profile_tags: Need = Need(
+    "profile tags",
+    _unless_indexed(
+        Requirement(
+            rows=lambda e: (e.inventory.profiles, e.inventory.profiles["tags_known"]),
+            missing="profiles.tags",
+            advised=PROFILE_TAGS,
+            settled_by=proving("profile_tags"),
+            of="profile",
+            not_all="profiles.not_all",
+        )
+    ),
+)
+role_tags: Need = Need(
+    "role tags",
+    Requirement(
+        rows=_tagged_roles,
+        missing="roles.tags",
+        advised=DUMP,
+        settled_by=proving("role_tags"),
+        of="role",
+        not_all="roles.not_all",
+    ),
+)
+any_tags: Need = Need("any tags", _tags_of_any)
+tags_of_both: Need = Need("tags of both", _unless_indexed(Requirement(rows=_tagged_links, missing="links.tags")))
+tag_policy: Need = Need("tag policy", _demanded)
+quotas: Need = Need("quotas", _quotas)
+references: Need = Need("references", _references)
+any_references: Need = Need("any references", _any_references)

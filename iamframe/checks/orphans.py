@@ -12,6 +12,7 @@ from iamframe.checks.findings import Found, command, filters, findings, found_in
 from iamframe.checks.registry import check
 from iamframe.inventory.arrow import as_arrow, concat, index_in, is_in, joined_key, lookup
 from iamframe.inventory.linking import account_named, profile_ids, without_path
+from iamframe.messages.render import as_fact
 
 _CONSUMERS = ("instance", "association", "launch-template", "launch-configuration")
 
@@ -50,7 +51,7 @@ def empty_profiles(pairs: pd.DataFrame) -> Found:
         "by": "certainty",
         "in scope": "no instance, launch template, launch configuration or group that was read names it: "
         "all enabled regions were read",
-        "other": "no instance, launch template, launch configuration or group that was read names it: {_limit}",
+        "other": "no instance, launch template, launch configuration or group that was read names it: {_limit:message}",
     },
     remediation="Find out who uses the profile and when its role was last used; delete it if nobody does.",
     about="profile",
@@ -70,6 +71,8 @@ def unreferenced_profiles(
     silent = candidates[~is_in(candidates["profile_arn"], references["profile_arn"])]
     account = index_in(silent["account_id"], readable["account_id"])
     role = index_in(silent["role_arn"], roles["role_arn"])
+    reasons = zip(readable["references_message"], readable["references_facts"], strict=True)
+    limits = pa.array([as_fact(message, facts) for message, facts in reasons], pa.string())
     is_complete = pc.equal(lookup(readable["references_status"], account), "complete")
     return findings(
         silent,
@@ -80,7 +83,7 @@ def unreferenced_profiles(
         not_read=lookup(readable["references_not_read"], account),
         last_used_at=roles["last_used_at"].reset_index(drop=True).reindex(role),
         attached_policies=pa.nulls(len(silent), pa.string()),
-        _limit=lookup(readable["references_reason"], account),
+        _limit=lookup(limits, account),
         next_step=command(
             "ec2 describe-instances",
             "filters",

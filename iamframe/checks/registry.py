@@ -1,21 +1,15 @@
-"""What a check is, and what a need knows of what was read. No rule stands here."""
+"""What a check and its needs are. No rule stands here."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Literal
 
-import numpy as np
-import pandas as pd
-
-from iamframe.checks.tag_policy import Policy
+from iamframe.checks.evidence import COMPLETE, Evidence, Flags, KnownRows, Verdicts, advice
 from iamframe.inventory import schema
-from iamframe.inventory.arrow import index_in
-from iamframe.inventory.inventory import Inventory
 from iamframe.messages.render import Text
 from iamframe.messages.text import SEVERITIES
 
@@ -27,53 +21,63 @@ About = Literal["profile", "role", "link", "account", "any"]
 Remedy = Literal["delete", "any tag", "same tags", "required tags"]
 # It returns facts: a DataFrame, one row each, or the `Found` of `checks.findings`.
 Rule = Callable[..., Any]
-Counts = dict[str, list[int]]
 
 
-@dataclass
-class Evidence:
-    """What was read of each account; a need derives from it how far a check can be trusted."""
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a check must have read: its name, and what tells how far each account was read."""
 
-    inventory: Inventory
-    pairs: pd.DataFrame
-    lists: pd.DataFrame
-    policy: Policy
-    counted: dict[str, Counts] = field(default_factory=dict)
-
-    @cached_property
-    def answered(self) -> set[tuple[str, str]]:
-        """Account and operation of all that AWS did not refuse."""
-        calls = self.inventory.calls[["account_id", "operation"]][self.inventory.calls["state"] != "refused"]
-        return set(calls.itertuples(index=False, name=None))
-
-    @cached_property
-    def cut_short(self) -> pd.DataFrame:
-        """The calls whose list broke off."""
-        return self.inventory.calls[self.inventory.calls["state"] == "truncated"]
-
-    @cached_property
-    def refused(self) -> list[tuple[str, str, str]]:
-        """Account, operation and reason of all that AWS refused, each once, in the order of `gaps`."""
-        gaps = self.inventory.gaps
-        gaps = gaps.loc[gaps["reason"].isin(["denied", "throttled", "expired"]), ["account_id", "operation", "reason"]]
-        return list(gaps.drop_duplicates().itertuples(index=False, name=None))
-
-    def count(self, name: str, frame: pd.DataFrame, **masks: Any) -> Counts:
-        """Return the `rows` of a frame per account, in the order of `accounts`, and those under each mask."""
-        if name not in self.counted:
-            accounts = self.inventory.accounts["account_id"]
-            account = index_in(frame["account_id"], accounts)
-            under = {"rows": np.ones(len(frame), dtype=bool)} | {k: np.asarray(v, bool) for k, v in masks.items()}
-            self.counted[name] = {
-                what: np.bincount(account[mask & (account >= 0)], minlength=len(accounts)).tolist()
-                for what, mask in under.items()
-            }
-        return self.counted[name]
+    name: str
+    judge: Callable[[Evidence], Verdicts]
 
 
-# Per account in the order of `accounts`: a status and, unless it is complete, the sentence that says why.
-Verdicts = list[tuple[str, str]]
-Need = Callable[[Evidence], Verdicts]
+@dataclass(frozen=True, kw_only=True)
+class Requirement:
+    """Rows that must be known, a list that must be whole, or both; and which messages say what of them was not read.
+
+    `missing` is the message about rows that are not known; the command of `advised` settles them, or else what gives
+    the rest of the list. `settled_by` are the operations whose refusal is told. A list is `of` roles or profiles, and
+    `whole` as far as their own list is; where it is not, it is partial if some of it was `seen`: without that, any row.
+    `list_first` says so whatever is known of its rows.
+    """
+
+    rows: KnownRows | None = None
+    missing: str = ""
+    advised: str = ""
+    settled_by: tuple[str, ...] = ()
+    of: str = ""
+    whole: Flags | None = None
+    seen: Flags | None = None
+    not_all: str = ""
+    not_seen: str = ""
+    list_first: bool = False
+    none_known: str = "unknown"
+
+    def __call__(self, evidence: Evidence) -> Verdicts:
+        """Return status and reason per account."""
+        size = len(evidence.accounts)
+        total, known = evidence.count(self.rows) if self.rows else ([0] * size, [0] * size)
+        refusals = evidence.refusals(self.settled_by)
+        whole = self.whole(evidence) if self.whole else evidence.whole(self.of) if self.of else [True] * size
+        seen = self.seen(evidence) if self.seen else total
+        lists = evidence.listed(self.of, refusals) if self.of else [{}] * size
+        verdicts: Verdicts = []
+        for rows, of_them, is_whole, some, listed, refusal in zip(
+            total, known, whole, seen, lists, refusals, strict=True
+        ):
+            if of_them < rows and (is_whole or not self.list_first):
+                settled = advice(self.advised, refusal) if self.advised else listed.get("advice")
+                facts = {"missing": rows - of_them, "total": rows, "refusal": refusal, "advice": settled}
+                verdicts.append(
+                    ("partial" if of_them else self.none_known, {"message": f"coverage.{self.missing}"} | facts)
+                )
+            elif is_whole:
+                verdicts.append(COMPLETE)
+            else:
+                said = {"message": f"coverage.{self.not_all}"} | listed
+                said |= {} if some or not self.not_seen else {"message": f"coverage.{self.not_seen}"}
+                verdicts.append(("partial" if some else "unknown", said))
+        return verdicts
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,8 @@ from iamframe.errors import UnknownCheckError
 from iamframe.inventory import display, schema, views
 from iamframe.inventory.arrow import index_in, is_in, lookup
 from iamframe.inventory.inventory import Inventory
-from iamframe.messages.render import render_facts, text_of
-from iamframe.messages.text import SEVERITIES, count_complete, pluralize
+from iamframe.messages.render import render_facts, say, text_of
+from iamframe.messages.text import SEVERITIES, pluralize
 
 _REASONS_SHOWN = 10
 _NAMED = 3
@@ -170,8 +170,16 @@ class Result:
     @property
     def said_complete(self) -> str:
         """How many checks are complete in every account, in words; none is where no account could be told."""
-        accounts = len(self.inventory.accounts)
-        return count_complete(int((self.summary["complete"] == accounts).sum()) if accounts else 0, len(self.checks))
+        return self.complete_in("en")
+
+    def complete_in(self, lang: str) -> str:
+        """Return how many checks are complete in every account, in words of a language; without an account, none."""
+        accounts, checks = len(self.inventory.accounts), len(self.checks)
+        complete = int((self.summary["complete"] == accounts).sum()) if accounts else 0
+        state = "all" if complete == checks else "some" if complete else "none"
+        if checks == 1:
+            state = "alone" if complete else "not_alone"
+        return say(f"coverage.complete.{state}", lang, complete=complete, checks=checks)
 
     def __repr__(self) -> str:
         """Return the number of findings by severity, and how many checks are complete, in one line."""

@@ -12,9 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.checks.catalog import CHECKS
+from iamframe.checks.evidence import Evidence
 from iamframe.checks.findings import COMMON, Found, finding_ids, found_in
 from iamframe.checks.owner import OWNER_TAG
-from iamframe.checks.registry import STATUSES, Check, Evidence, Need, Verdicts
+from iamframe.checks.registry import STATUSES, Check
 from iamframe.checks.result import Result
 from iamframe.checks.tag_policy import Policy
 from iamframe.errors import CheckError, PolicyError, UnknownCheckError
@@ -22,6 +23,7 @@ from iamframe.inventory import schema, views
 from iamframe.inventory.arrow import Positions, as_arrow, index_in, lookup
 from iamframe.inventory.completeness import completeness
 from iamframe.inventory.inventory import Inventory
+from iamframe.messages.render import columns_of, joint, render
 
 
 def selected(only: Iterable[str] | None, checks: Mapping[str, Check] = CHECKS) -> tuple[str, ...]:
@@ -146,21 +148,19 @@ def coverage_of(evidence: Evidence, checks: Mapping[str, Check], found: Mapping[
 
     Columns are those of `schema.COVERAGE`, one row per account and check, in the order of both.
     """
-    accounts = evidence.inventory.accounts["account_id"].tolist()
     found_in = {name: set(pc.unique(as_arrow(ids)).to_pylist()) for name, ids in found.items()}
-    said: dict[Need, Verdicts] = {}
-    rows: dict[str, list[str]] = {name: [] for name in schema.COVERAGE.names}
-    for one in checks.values():
-        for need in one.needs:
-            if need not in said:
-                said[need] = need(evidence)
-    for index, account in enumerate(accounts):
+    needs = dict.fromkeys(need for one in checks.values() for need in one.needs)
+    judged = {need: need.judge(evidence) for need in needs}
+    rows: dict[str, list[Any]] = {"account_id": [], "check": [], "status": []}
+    reasons = []
+    for index, account in enumerate(evidence.accounts):
         for name, one in checks.items():
-            mine = [said[need][index] for need in one.needs]
+            mine = [judged[need][index] for need in one.needs]
+            status = max((status for status, _ in mine), key=STATUSES.index, default="complete")
             rows["account_id"].append(account)
             rows["check"].append(name)
-            status = max((status for status, _ in mine), key=STATUSES.index, default="complete")
             # What was found holds, however little was read.
             rows["status"].append("partial" if status == "unknown" and account in found_in[name] else status)
-            rows["reason"].append("; ".join(dict.fromkeys(reason for _, reason in mine if reason)))
-    return schema.COVERAGE.conform(rows)
+            reasons.append(joint(reason for _, reason in mine))
+    message, facts = columns_of(reasons)
+    return schema.COVERAGE.conform(rows | {"reason": render(message, facts), "message": message, "facts": facts})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -12,7 +13,7 @@ from iamframe.inventory import schema
 from iamframe.inventory.arrow import is_in
 from iamframe.inventory.inventory import Inventory
 from iamframe.knowledge.operations import ALL, CORE, FLEETS, PROFILE_LIST, ROLE_LISTS, UNKNOWN_REGION, VERSIONS, label
-from iamframe.messages.text import pluralize
+from iamframe.messages.render import Message, columns_of, joint, nested, render
 from iamframe.sources.consumers import CONSUMERS
 
 # The operations that show the use of profiles, and the listings that lead to them, as `gaps` names them.
@@ -38,13 +39,16 @@ def completeness(inventory: Inventory) -> pd.DataFrame:
     complete = calls[calls["state"] == "complete"]
     scopes = list(_scopes(inventory))
     references = [scope.status() for scope in scopes]
+    message, facts = columns_of(joint(reasons) for _, reasons in references)
     return schema.LISTS.conform(
         {
             "account_id": accounts,
             "roles_whole": is_in(accounts, complete["account_id"][is_in(complete["operation"], ROLE_LISTS)]),
             "profiles_whole": is_in(accounts, complete["account_id"][complete["operation"] == PROFILE_LIST]),
             "references_status": [status for status, _ in references],
-            "references_reason": [reason for _, reason in references],
+            "references_reason": render(message, facts),
+            "references_message": message,
+            "references_facts": facts,
             "references_regions": [" ".join(scope.regions) for scope in scopes],
             "references_not_read": [scope.not_read for scope in scopes],
         }
@@ -59,56 +63,59 @@ _Regions = Mapping[str, set[str]]
 class _Scope:
     """How far the references of one account were collected.
 
-    `unread` is the detail of a gap that leaves them unknown, `limit` of one that makes them partial.
+    `unread` is what a gap says that leaves them unknown, `limit` one that makes them partial.
     """
 
     is_live: bool
     complete: _Regions
     truncated: _Regions
     refused: _Regions
-    unread: str
-    limit: str
+    unread: Message | None
+    limit: Message | None
     not_read: str
 
-    def status(self) -> tuple[str, str]:
-        """Return `complete`, `partial` or `unknown`, and the reason."""
+    def status(self) -> tuple[str, list[Message | None]]:
+        """Return `complete`, `partial` or `unknown`, and the reasons."""
         missing = [operation for operation in CORE if operation not in _union(self.complete)]
         if missing and self.is_live and self.limit and not self.unread and not self.complete:
-            return "unknown", self.limit
+            return "unknown", [self.limit]
         regional = self._missing_in_regions(missing)
         if missing:
             truncated = _union(self.truncated)
-            absent = ", ".join(operation for operation in missing if operation not in truncated)
-            in_part = ", ".join(operation for operation in missing if operation in truncated)
-            parts = [f"not read: {absent}" if absent else "", f"read in part: {in_part}" if in_part else "", *regional]
-            return "unknown", "; ".join([*filter(None, parts), "what they name is unknown"])
+            absent = [operation for operation in missing if operation not in truncated]
+            in_part = [operation for operation in missing if operation in truncated]
+            parts = [_reason("not_read", operations=absent)] if absent else []
+            parts += [_reason("in_part", operations=in_part)] if in_part else []
+            return "unknown", [*parts, *regional, _reason("unknown")]
         if self.unread or regional:
-            return "unknown", self.unread or "; ".join(regional)
+            return "unknown", [self.unread] if self.unread else [*regional]
         if self.is_live:
-            return ("partial", self.limit) if self.limit else ("complete", "")
-        regions = ", ".join(self.regions)
-        where = f"in {regions}" if regions else "in regions that the files do not name"
-        scope = f"references were read from files, {where}; whether other regions use a profile is not in them"
-        return "partial", f"{scope}; {self.limit}" if self.limit else scope
+            return "partial" if self.limit else "complete", [self.limit]
+        files = _reason("files", regions=self.regions) if self.regions else _reason("files_anywhere")
+        return "partial", [files, self.limit]
 
     @property
     def regions(self) -> list[str]:
         """The regions whose references were collected."""
         return sorted(self.complete.keys() - {UNKNOWN_REGION})
 
-    def _missing_in_regions(self, everywhere: list[str]) -> list[str]:
+    def _missing_in_regions(self, everywhere: list[str]) -> list[Message]:
         """Return, by region, the core operations missing there, except those that are missing everywhere."""
         regions = self.regions
         # A file without a region counts for the region that the other files name; if they name several, for none.
         anywhere = self.complete.get(UNKNOWN_REGION, set()) if len(regions) < 2 else set()
-        missing: dict[str, list[str]] = defaultdict(list)
+        missing: dict[tuple[str, ...], list[str]] = defaultdict(list)
         for region in sorted({*regions, *self.refused} - {UNKNOWN_REGION}):
             # In a region that was not collected, only the refused operations are known to be missing.
             wanted = CORE if region in regions else self.refused[region]
             there = {*self.complete.get(region, ()), *anywhere, *everywhere}
-            if lacking := ", ".join(operation for operation in CORE if operation in wanted and operation not in there):
+            if lacking := tuple(operation for operation in CORE if operation in wanted and operation not in there):
                 missing[lacking].append(region)
-        return [f"not read in {', '.join(where)}: {operations}" for operations, where in missing.items()]
+        return [_reason("in_regions", regions=where, operations=[*names]) for names, where in missing.items()]
+
+
+def _reason(name: str, **facts: list[str]) -> Message:
+    return {"message": f"coverage.references.{name}", **facts}
 
 
 def _union(regions: _Regions) -> set[str]:
@@ -137,8 +144,8 @@ def _scopes(inventory: Inventory) -> Iterable[_Scope]:
             complete.get(account, {}),
             truncated.get(account, {}),
             refused.get(account, {}),
-            unread.get(account, ""),
-            limit.get(account, ""),
+            unread.get(account),
+            limit.get(account),
             " ".join(sorted(not_read.get(account, ()))),
         )
 
@@ -151,13 +158,18 @@ def _by_region(rows: pd.DataFrame) -> dict[str, dict[str, set[str]]]:
     return found
 
 
-def _details(gaps: pd.DataFrame) -> dict[str, str]:
-    """Return, per account, the detail of its first gap, and how many others there are."""
-    details: dict[str, list[str]] = defaultdict(list)
-    unique = gaps[["account_id", "detail"]].drop_duplicates()
-    for account, detail in zip(unique["account_id"], unique["detail"], strict=True):
+def _details(gaps: pd.DataFrame) -> dict[str, Message]:
+    """Return, per account, what its first gap says, and how many others there are."""
+    details: dict[str, list[Any]] = defaultdict(list)
+    unique = gaps.drop_duplicates(["account_id", "detail"])
+    said: list[Any] = unique["detail"].tolist()
+    if "message" in unique:
+        said = list(map(nested, unique["message"], unique["facts"]))
+    for account, detail in zip(unique["account_id"], said, strict=True):
         details[account].append(detail)
     return {
-        account: first + (f" (and {pluralize(len(others), 'gap')} more)" if others else "")
+        account: {"message": "coverage.gaps", "detail": first, "more": len(others)}
+        if others
+        else {"message": "coverage.gap", "detail": first}
         for account, (first, *others) in details.items()
     }

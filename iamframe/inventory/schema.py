@@ -224,6 +224,8 @@ LISTS = Frame("lists", "account", ("account_id",)).with_columns(
     flag("profiles_whole", "whether all instance profiles of the account were read"),
     text("references_status", "complete, partial, unknown: whether what refers to profiles was read"),
     text("references_reason", "what of it was not read"),
+    text("references_message", "id of the message that says so; empty when complete"),
+    text("references_facts", "what that message says, as JSON"),
     text("references_regions", "regions whose references were read, space-joined"),
     text("references_not_read", "operations on references that were not read, space-joined"),
 )
@@ -296,6 +298,8 @@ COVERAGE = Frame("coverage", "account and check", ("account_id", "check")).with_
     text("check", "name of the check"),
     text("status", "complete, partial, unknown"),
     text("reason", "what was not read and what would settle it; empty when complete"),
+    text("message", "id of the message that says so; empty when complete"),
+    text("facts", "what that message says, as JSON"),
 )
 
 COUNTS = Frame("counts", "check", ("check",)).with_columns(
@@ -427,6 +431,8 @@ NOT_COMPARED = Frame(
     _ACCOUNT,
     text("what", "what of it: account, roles, profile tags, findings of a check …"),
     text("reason", "what was not read, and where: OLD or NEW"),
+    text("message", "id of the message that says so"),
+    text("facts", "what that message says, as JSON"),
 )
 
 STEPS = Frame("steps", "command of a clean-up plan", ("step",)).with_columns(

@@ -2,7 +2,8 @@
 
 A text is a string with `{places}`, each named after a fact. A place may say how its fact is shown: `{key:spelled}`,
 with which noun it is counted: `{total:profile}`, the phrase that it stands in, if it is there: `{region:in}`, or how
-the whole of a list is joined: `{actions:or}`. `[…]` is repeated for each row that belongs together, as a list.
+the whole of a list is joined: `{actions:or}`; a list of messages always is whole. `[…]` is repeated for each row that
+belongs together, as a list.
 A text may also be a table of strings, of which the fact that `by` names (`count`, unless it says otherwise) chooses
 one: that of its value, else `one` or `other`.
 """
@@ -10,7 +11,7 @@ one: that of its value, else `one` or `other`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, partial
 from importlib import resources
 from typing import Any
@@ -24,6 +25,8 @@ import pyarrow.compute as pc
 from iamframe.messages.text import spell_out
 
 Text = str | Mapping[str, str]
+# A message as a fact: its id under `message`, and its facts.
+Message = Mapping[str, Any]
 LANGUAGES = ("en", "ja")
 # Lists are cut behind so many.
 LISTED = 3
@@ -77,7 +80,7 @@ def _chosen(texts: Mapping[str, str], value: Any) -> str:
 def _shown(value: Any, how: str | None, lang: str) -> str:
     """Return a fact as a reader sees it."""
     if isinstance(value, str):
-        return _text(value, how, lang)
+        return _shown(msgspec.json.decode(value), None, lang) if how == "message" else _text(value, how, lang)
     if value is None or (isinstance(value, float) and np.isnan(value)):
         return ""
     if isinstance(value, Mapping):
@@ -89,15 +92,6 @@ def _shown(value: Any, how: str | None, lang: str) -> str:
     return _text(str(value), how, lang)
 
 
-def _listed(values: Sequence[Any], how: str | None, lang: str) -> str:
-    if how and (joint := _catalogue(lang).get(f"list.{how}")):
-        return str(joint).join(_shown(one, None, lang) for one in values)
-    each = [_shown(one, how, lang) for one in values]
-    more = {"n": len(each) - LISTED}
-    listed = _separator(lang).join(each[:LISTED])
-    return listed + (fill(text_of("list.more", lang), more, lang) if more["n"] > 0 else "")
-
-
 def _text(text: str, how: str | None, lang: str) -> str:
     if how is None:
         return text
@@ -107,6 +101,16 @@ def _text(text: str, how: str | None, lang: str) -> str:
         return say(f"phrases.{how}", lang, text=text)
     shown, empty = _WAYS[how]
     return shown(text) or str(text_of(empty, lang))
+
+
+def _listed(values: Sequence[Any], how: str | None, lang: str) -> str:
+    is_messages = bool(values) and isinstance(values[0], Mapping)
+    if joint := _catalogue(lang).get(f"list.{how}" if how else "list.between" if is_messages else ""):
+        return str(joint).join(_shown(one, None, lang) for one in values)
+    each = [_shown(one, how, lang) for one in values]
+    more = {"n": len(each) - LISTED}
+    listed = _separator(lang).join(each[:LISTED])
+    return listed + (fill(text_of("list.more", lang), more, lang) if more["n"] > 0 else "")
 
 
 def _number(value: float, noun: str | None, lang: str) -> str:
@@ -152,6 +156,35 @@ def changed_facts(facts: str, change: Callable[[str], str]) -> str:
         return change(value) if isinstance(value, str) else value
 
     return msgspec.json.encode(within(msgspec.json.decode(facts))).decode()
+
+
+def nested(message: str, facts: str) -> Message:
+    """Return a message of its id and its facts (JSON), to be a fact of another one."""
+    return {"message": message, **msgspec.json.decode(facts)}
+
+
+def as_fact(message: str, facts: str) -> str | None:
+    """Return a message as one JSON text, which a place `{fact:message}` shows; None of none."""
+    return msgspec.json.encode(nested(message, facts)).decode() if message else None
+
+
+def joint(messages: Iterable[Message | None]) -> Message | None:
+    """Return several messages as one, each of them once; None of none."""
+    distinct: list[Message] = []
+    for one in messages:
+        if one and one not in distinct:
+            distinct.append(one)
+    return {"message": "list.messages", "messages": distinct} if len(distinct) > 1 else next(iter(distinct), None)
+
+
+def columns_of(messages: Iterable[Message | None]) -> tuple[pa.Array, pa.Array]:
+    """Return messages as two columns, their ids and their facts (JSON); no message is an empty id without facts."""
+    ids, facts = [], []
+    for one in messages:
+        values = dict(one or {})
+        ids.append(values.pop("message", ""))
+        facts.append(msgspec.json.encode(values).decode())
+    return pa.array(ids, pa.string()), pa.array(facts, pa.string())
 
 
 Groups = npt.NDArray[np.int64]

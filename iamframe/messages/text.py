@@ -28,15 +28,6 @@ def escape_controls(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
-def count_complete(complete: int, checks: int) -> str:
-    """Return the number of complete checks as the end of a sentence."""
-    if checks == 1:
-        return f"the check is {'complete' if complete else 'not complete'}"
-    if complete in (0, checks):
-        return f"all {checks} checks are complete" if complete else f"none of {checks} checks is complete"
-    return f"{complete} of {checks} checks {'is' if complete == 1 else 'are'} complete"
-
-
 def spell_out(text: str) -> str:
     """Return a text, followed by its letters as escapes in brackets if they may deceive a reader."""
     spelled = "".join(

@@ -42,7 +42,7 @@ from iamframe.inventory.arrow import as_arrow
 from iamframe.inventory.build import joined
 from iamframe.inventory.gaps import with_details
 from iamframe.knowledge.operations import UNKNOWN_ACCOUNT
-from iamframe.messages.render import changed_facts
+from iamframe.messages.render import changed_facts, render
 from iamframe.sources.archives import display_path, read_file
 
 if TYPE_CHECKING:
@@ -68,10 +68,12 @@ COLUMNS = {
     "changed": frozenset({"before", "after"}),
     "sentence": frozenset({"detail"}),
     # What iamframe says: an id, which is nobody's, and the texts in it, in JSON.
-    "message": frozenset({"message"}),
-    "facts": frozenset({"facts"}),
+    "message": frozenset({"message", "references_message"}),
+    "facts": frozenset({"facts", "references_facts", "_limit"}),
     "command": frozenset({"next_step"}),
 }
+# What is said by a message and its facts, and is said again of masked ones.
+RENDERED = {"references_reason": ("references_message", "references_facts"), "reason": ("message", "facts")}
 # Pasted into a shell, a command with pseudonyms in it would write them into the account.
 NOT_TO_RUN = "# masked, not to be run: "
 
@@ -631,6 +633,11 @@ def _masked(frame: pd.DataFrame, told: Mapping[str, Mapping[str, str]]) -> pd.Da
             become = told[_kind(name)]
             values = pa.array([become[one] for one in encoded.dictionary.to_pylist()], pa.large_string())
             columns[name] = pd.Series(values.take(encoded.indices).to_pandas(), dtype="str").set_axis(frame.index)
+    for name, of in RENDERED.items():
+        # The reason of a gap is one word; its detail is the sentence.
+        if columns.keys() >= {name, *of} and "detail" not in columns:
+            message, facts = (pa.array(columns[part], pa.string()) for part in of)
+            columns[name] = pd.Series(render(message, facts).to_pylist(), frame.index, dtype="str")
     return frame.assign(**columns)
 
 

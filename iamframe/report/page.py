@@ -22,7 +22,7 @@ from iamframe.inventory.arrow import as_arrow
 from iamframe.inventory.display import cell_rows
 from iamframe.inventory.gaps import with_details
 from iamframe.knowledge.makers import GUESS
-from iamframe.messages.render import text_of
+from iamframe.messages.render import say, text_of
 from iamframe.messages.text import SEVERITIES
 from iamframe.messages.text import spell_out as spelled
 from iamframe.report import charts as pictures
@@ -149,9 +149,9 @@ def render_page(
         sections=sections,
         found=[section for section in sections if section.open],
         accepted=sum(section.accepted for section in sections),
-        said_complete=_capital(words.told(result.said_complete)[0][0]),
+        said_complete=_capital(result.complete_in(words.lang)),
         unseen=[section for section in sections if section.status != "complete"],
-        reasons=_reasons(sections),
+        reasons=_reasons(sections, words.lang),
         changed=_changed(changes, words) if changes is not None else None,
     )
 
@@ -204,7 +204,8 @@ def _capital(text: str) -> str:
 def _changed(changes: Changes, words: Translator) -> dict[str, Any]:
     frame, captured = changes.to_frame(), changes.old.inventory.accounts["captured_at"].max()
     shown = frame.head(MAX_TABLE_ROWS).rename(columns={"detail": "changed"})
-    apart = changes.not_compared.head(MAX_TABLE_ROWS).rename(columns={"reason": "why"})
+    apart = changes.not_compared.head(MAX_TABLE_ROWS).reset_index(drop=True)
+    apart["why"] = words.reasons(apart)
     return {
         "since": changes.old.inventory.sources,
         "as_of": "" if pd.isna(captured) else f"{captured:%Y-%m-%d %H:%M} UTC",
@@ -274,8 +275,8 @@ def sections_of(result: Result, words: Translator) -> Iterator[Section]:
     shown_as = findings.assign(maker=_makers(findings))
     findings = pa.table({name: pa.array(shown_as[name], from_pandas=True) for name in ("check", *_ROW, *_MARKS)})
     coverage: dict[str, list[tuple[str, str, str]]] = {name: [] for name in result.checks}
-    columns = (result.coverage[name].tolist() for name in ("check", "account_id", "status", "reason"))
-    for of, account, status, reason in zip(*columns, strict=True):
+    columns = (result.coverage[name].tolist() for name in ("check", "account_id", "status"))
+    for of, account, status, reason in zip(*columns, words.reasons(result.coverage), strict=True):
         coverage[of].append((account, status, reason))
     for name, check in sorted(result.checks.items(), key=lambda item: SEVERITIES.index(item[1].severity)):
         where = pc.indices_nonzero(pc.equal(findings["check"], name))
@@ -325,7 +326,7 @@ def _grouped(coverage: list[tuple[str, str, str]]) -> list[tuple[str, str, list[
     return [(status, reason, accounts) for (status, reason), accounts in ordered]
 
 
-def _reasons(sections: list[Section]) -> list[tuple[str, list[tuple[Section, str]], list[str]]]:
+def _reasons(sections: list[Section], lang: str) -> list[tuple[str, list[tuple[Section, str]], list[str]]]:
     """Return each reason why something was not seen, once, with the checks and the accounts that it holds for."""
     said: dict[str, tuple[list[tuple[Section, str]], dict[str, None]]] = {}
     for section in sections:
@@ -334,7 +335,7 @@ def _reasons(sections: list[Section]) -> list[tuple[str, list[tuple[Section, str
             checks.append((section, status))
             of_accounts |= dict.fromkeys(accounts)
         if section.status != "complete" and not section.coverage:
-            checks, _ = said.setdefault("no account could be told from what was read", ([], {}))
+            checks, _ = said.setdefault(say("coverage.no_account", lang), ([], {}))
             checks.append((section, section.status))
     ordered = sorted(said.items(), key=lambda item: (-len(item[1][1]), -len(item[1][0])))
     return [(reason, checks, list(accounts)) for reason, (checks, accounts) in ordered]

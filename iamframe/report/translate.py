@@ -1,22 +1,28 @@
 """The page's words: English as they stand in the code, another language by a catalogue whose keys are the English.
 
-A key may hold `{names}`. Sentences that arrive composed (reasons, what changed) are told by their keys: a name that
-is `n` or `n2` stands for a number, any other one for whatever is there, which is translated too if it has a key.
+A key may hold `{names}`. Sentences that arrive composed (what changed, what a gap says) are told by their keys: a name
+that is `n` or `n2` stands for a number, any other one for whatever is there, which is translated too if it has a key.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from functools import lru_cache
 from pathlib import Path
 
+import pandas as pd
+import pyarrow as pa
 from markupsafe import Markup
+
+from iamframe.messages.render import render
 
 _NAME = re.compile(r"\{(\w+)\}")
 # Commands keep their semicolons.
 _BETWEEN = re.compile(r"; (?=(?:[^`]*`[^`]*`)*[^`]*$)")
 _NUMBER = re.compile(r"n\d?")
+_DETAIL = re.compile(r'"detail":("(?:[^"\\]|\\.)*")')
 _COUNTED = re.compile(r"\{n\} [a-z ]+")
 
 
@@ -49,6 +55,19 @@ class Translator:
         # What is behind a semicolon is a sentence of its own; what has no other words is a detail, as it was read.
         said = [(part, translated(self.lang, part)) for part in _BETWEEN.split(text)]
         return [(part, "en") if other is None else (other, self.lang) for part, other in said]
+
+    def reasons(self, frame: pd.DataFrame) -> pd.Series:
+        """Return the reasons of a frame with the columns `message` and `facts`; English ones are there already."""
+        if self.lang == "en":
+            return frame["reason"]
+        # The detail of a gap is a text, and not yet a message.
+        facts = [_DETAIL.sub(self._detail, one) for one in frame["facts"]]
+        said = render(pa.array(frame["message"], pa.string()), pa.array(facts, pa.string()), self.lang)
+        return pd.Series(said.to_pylist(), dtype="str")
+
+    def _detail(self, found: re.Match[str]) -> str:
+        told = "。".join(text for text, _ in self.told(json.loads(found[1])))
+        return f'"detail":{json.dumps(told, ensure_ascii=False)}'
 
 
 @lru_cache

@@ -367,7 +367,7 @@ def test_a_role_in_a_profile_or_without_ec2s_trust_or_of_unknown_profiles_is_not
     ("documents", "status", "says"),
     [
         ({"d.json": dump(role_detail("blue"))}, "complete", ""),
-        ({"r.json": {"Roles": [nested_role("blue")]}}, "unknown", "which profiles hold the roles was not read"),
+        ({"r.json": {"Roles": [nested_role("blue")]}}, "unknown", "the profiles of 1 of 1 role were not read"),
         ({"d.json": dump(role_detail("blue"), IsTruncated=True)}, "partial", "1 role was read, and there may be more"),
         ({"d.json": dump(role_detail("blue", policy="<JSON>"))}, "unknown", "the trust policies of 1 of 1 role"),
         ({"p.json": profile_list(linked("web"))}, "unknown", "roles that are in no profile show in no source read"),

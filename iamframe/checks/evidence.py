@@ -1,0 +1,124 @@
+"""What was read of each account, as needs ask for it: counts, lists that are whole, what AWS refused, what settles it.
+
+All that is told per account comes in the order of `accounts`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from iamframe.checks.tag_policy import Policy
+from iamframe.inventory.arrow import Bools, index_in, is_in
+from iamframe.inventory.inventory import Inventory
+from iamframe.knowledge.operations import DUMP, PROFILE_LIST, PROFILE_TAGS, ROLE_LISTS, command_of
+from iamframe.messages.render import Message
+
+# By the side that a list is of: the operations that list it, and the one whose command is advised.
+LISTINGS = {"profile": ((PROFILE_LIST,), PROFILE_LIST), "role": (ROLE_LISTS, DUMP)}
+
+
+@dataclass
+class Evidence:
+    """What was read of each account; a need derives from it how far a check can be trusted."""
+
+    inventory: Inventory
+    pairs: pd.DataFrame
+    lists: pd.DataFrame
+    policy: Policy
+    counted: dict[KnownRows, tuple[list[int], list[int]]] = field(default_factory=dict)
+
+    @cached_property
+    def accounts(self) -> list[str]:
+        """The accounts."""
+        return list(self.inventory.accounts["account_id"])
+
+    @cached_property
+    def links(self) -> pd.DataFrame:
+        """The pairs that are links."""
+        return self.pairs[self.pairs["relation"].notna()]
+
+    def count(self, rows: KnownRows) -> tuple[list[int], list[int]]:
+        """Return, per account, how many rows there are, and how many of them are known."""
+        if rows not in self.counted:
+            frame, known = rows(self)
+            account = index_in(frame["account_id"], self.inventory.accounts["account_id"])
+            is_known = np.asarray(known, bool)
+            both = [
+                np.bincount(account[where & (account >= 0)], minlength=len(self.accounts)) for where in (True, is_known)
+            ]
+            self.counted[rows] = both[0].tolist(), both[1].tolist()
+        return self.counted[rows]
+
+    def whole(self, side: str) -> Bools:
+        """Return, per account, whether all its roles or profiles were read."""
+        return self.lists[f"{side}s_whole"].to_numpy(bool)
+
+    def read(self, operations: tuple[str, ...]) -> list[bool]:
+        """Return, per account, whether one of the operations was read."""
+        calls = self.inventory.calls
+        accounts = set(calls["account_id"][is_in(calls["operation"], operations) & (calls["state"] != "refused")])
+        return [account in accounts for account in self.accounts]
+
+    @cached_property
+    def _refused(self) -> pd.DataFrame:
+        gaps = self.inventory.gaps
+        gaps = gaps.loc[gaps["reason"].isin(["denied", "throttled", "expired"]), ["account_id", "operation", "reason"]]
+        return gaps.drop_duplicates()
+
+    def refusals(self, operations: tuple[str, ...]) -> list[Message | None]:
+        """Return, per account, how AWS refused one of the operations, as a message to put behind a reason."""
+        refused = self._refused[is_in(self._refused["operation"], operations)]
+        said = {
+            account: {"message": "coverage.refused", "operation": operation, "reason": reason}
+            for account, operation, reason in refused.itertuples(index=False, name=None)
+        }
+        return [said.get(account) for account in self.accounts]
+
+    def listed(self, side: str, refusals: list[Message | None]) -> list[dict[str, Any]]:
+        """Return, per account, what gives the rest of a list and, of one that broke off, how much of it was read.
+
+        Of one that broke off, what gives the rest is not the command that it came from.
+        """
+        operations, listing = LISTINGS[side]
+        accounts, calls = self.inventory.accounts, self.inventory.calls
+        cut = calls[is_in(calls["operation"], operations) & (calls["state"] == "truncated")]
+        broken, live = set(cut["account_id"]), set(cut["account_id"][cut["requests"] > 0])
+        read = getattr(self.inventory, f"{side}s")["account_id"].value_counts() if broken else {}
+        said = []
+        for account, expected, refusal in zip(
+            self.accounts, accounts[f"{side}s_expected"].astype(object), refusals, strict=True
+        ):
+            one: dict[str, Any] = {"refusal": refusal, "advice": advice(listing, refusal)}
+            if account in broken:
+                again = "coverage.load_again" if account in live else f"coverage.{side}s.export"
+                number = int(read.get(account, 0))
+                is_short = not pd.isna(expected) and number < expected
+                one |= {"advice": {"message": again}, "read": number, "message": f"coverage.{side}s.or_more"}
+                one |= {"expected": int(expected), "message": f"coverage.{side}s.some"} if is_short else {}
+            said.append(one)
+        return said
+
+
+Flags = Callable[[Evidence], Sequence[Any] | Bools]
+# Rows that a check must have read, and a mask of those that are known.
+KnownRows = Callable[[Evidence], tuple[pd.DataFrame, Bools | pd.Series]]
+# A status and, unless it is complete, the message that says why.
+Verdict = tuple[str, Message | None]
+# One per account.
+Verdicts = list[Verdict]
+COMPLETE: Verdict = ("complete", None)
+
+
+def advice(operation: str, refusal: Message | None = None) -> Message:
+    """Return what settles what was not read: the command of an operation, or other credentials."""
+    reason = refusal and refusal["reason"]
+    if reason == "expired":
+        return {"message": "coverage.renew"}
+    said = {"message": f"coverage.advice.{operation}", "command": command_of(operation)}
+    return said | {"reason": reason} if operation == PROFILE_TAGS else said
