@@ -68,6 +68,14 @@ def test_no_rows_give_no_sentences() -> None:
         ({"one": "{count} is", "other": "{count} are"}, {"count": 2}, "2 are"),
         ("in {regions}", {"regions": ["a", "b", "c", "d", "e"]}, "in a, b, c and 2 more"),
         ("{more}", {"more": {"message": "list.more", "n": 5}}, " and 5 more"),
+        ("in {regions:all}", {"regions": ["a", "b", "c", "d", "e"]}, "in a, b, c, d, e"),
+        (
+            "{all}",
+            {"all": [{"message": "list.more", "n": n} for n in (1, 2, 3, 4)]},
+            " and 1 more;  and 2 more;  and 3 more;  and 4 more",
+        ),
+        ("<{limit:message}>", {"limit": '{"message":"list.more","n":5}'}, "< and 5 more>"),
+        ("<{missing:message}>", {"missing": None}, "<>"),
         ("<{missing}>", {"missing": None}, "<>"),
         ("{name}", {"name": "{total:profile}"}, "{total:profile}"),
     ],
@@ -80,6 +88,18 @@ def test_a_column_of_ids_and_facts_is_rendered_in_either_language() -> None:
     ids, facts = pa.array(["list.more", "", "list.more"]), pa.array(['{"n":1}', "{}", '{"n":20}'])
     assert render.render(ids, facts).to_pylist() == [" and 1 more", "", " and 20 more"]
     assert render.render(ids, facts, "ja").to_pylist() == [" ほか 1 件", "", " ほか 20 件"]
+
+
+def test_several_messages_are_one_that_has_each_once() -> None:
+    one, two = {"message": "list.more", "n": 1}, {"message": "list.more", "n": 2}
+    assert render.joint([None, one, two, dict(one)]) == {"message": "list.messages", "messages": [one, two]}
+    assert render.joint([one, None, one]) == one
+    assert render.joint([None]) is None
+
+
+def test_messages_become_columns_of_ids_and_facts() -> None:
+    ids, facts = render.columns_of([{"message": "list.more", "n": 1}, None])
+    assert (ids.to_pylist(), facts.to_pylist()) == (["list.more", ""], ['{"n":1}', "{}"])
 
 
 def test_a_message_that_does_not_exist_is_an_error() -> None:
