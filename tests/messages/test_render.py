@@ -68,6 +68,14 @@ def test_no_rows_give_no_sentences() -> None:
         ({"one": "{count} is", "other": "{count} are"}, {"count": 2}, "2 are"),
         ("in {regions}", {"regions": ["a", "b", "c", "d", "e"]}, "in a, b, c and 2 more"),
         ("{more}", {"more": {"message": "list.more", "n": 5}}, " and 5 more"),
+        ("in {regions:separator}", {"regions": ["a", "b", "c", "d", "e"]}, "in a, b, c, d, e"),
+        (
+            "{all}",
+            {"all": [{"message": "list.more", "n": n} for n in (1, 2, 3, 4)]},
+            " and 1 more;  and 2 more;  and 3 more;  and 4 more",
+        ),
+        ("<{limit:message}>", {"limit": '{"message":"list.more","n":5}'}, "< and 5 more>"),
+        ("<{missing:message}>", {"missing": None}, "<>"),
         ("<{missing}>", {"missing": None}, "<>"),
         ("asked{region:in}", {"region": "eu-west-1"}, "asked in eu-west-1"),
         ("asked{region:in}", {"region": None}, "asked"),
@@ -94,6 +102,18 @@ def test_each_text_in_facts_is_changed_and_no_number_name_or_id_of_a_message() -
     facts = '{"a":"a","n":1,"none":null,"list":["a",{"message":"list.more","n":"b"}]}'
     changed = '{"a":"A","n":1,"none":null,"list":["A",{"message":"list.more","n":"B"}]}'
     assert changed_facts(facts, str.upper) == changed
+
+
+def test_several_messages_are_one_that_has_each_once() -> None:
+    one, two = {"message": "list.more", "n": 1}, {"message": "list.more", "n": 2}
+    assert render.joint([None, one, two, dict(one)]) == {"message": "list.messages", "messages": [one, two]}
+    assert render.joint([one, None, one]) == one
+    assert render.joint([None]) is None
+
+
+def test_messages_become_columns_of_ids_and_facts() -> None:
+    ids, facts = render.columns_of([{"message": "list.more", "n": 1}, None])
+    assert (ids.to_pylist(), facts.to_pylist()) == (["list.more", ""], ['{"n":1}', "{}"])
 
 
 def test_a_message_that_does_not_exist_is_an_error() -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
+import json
 import re
 from collections.abc import Iterator
 from html import unescape
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import jinja2
+import pandas as pd
 import pytest
 from accounts import IAM_READS
 from accounts import load as load_account
@@ -22,11 +22,11 @@ from jinja2 import nodes
 import iamframe
 from iamframe.analysis import compare as changes
 from iamframe.checks import CHECKS, SEVERITIES, registry
-from iamframe.checks import coverage as needs
 from iamframe.errors import ReportError
-from iamframe.inventory import completeness, schema
+from iamframe.inventory import schema
 from iamframe.knowledge.operations import OPERATIONS
 from iamframe.knowledge.surfaces import known_facts
+from iamframe.messages.render import say
 from iamframe.practice import PracticeAccount
 from iamframe.report import charts as pictures
 from iamframe.report import mask as masking
@@ -145,61 +145,11 @@ def test_every_word_that_stands_in_a_column_has_its_japanese() -> None:
 # Composed sentences
 
 
-def sentences(module: Any) -> Iterator[str]:
-    """The pieces of sentences that stand in the code of a module, but for what it says of itself."""
-    tree = ast.parse(inspect.getsource(module))
-    documented = (ast.Module, ast.FunctionDef, ast.ClassDef)
-    own = {node.body[0].value for node in ast.walk(tree) if isinstance(node, documented) and ast.get_docstring(node)}
-    own |= {node.args[0] for node in ast.walk(tree) if isinstance(node, ast.Call) and _called(node) == "count"}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in own:
-            for part in re.split(r"; |\{\}", node.value):
-                if ENGLISH.search(re.sub("`[^`]*`", "", part)):
-                    yield part.strip(" ;:,()")
-
-
-def _called(call: ast.Call) -> str:
-    return call.func.attr if isinstance(call.func, ast.Attribute) else ""
-
-
-@pytest.mark.parametrize("module", [needs, completeness])
-def test_every_sentence_that_a_reason_is_composed_of_is_in_the_catalogue(module: Any) -> None:
-    said = set(sentences(module))
-    assert len(said) > (15 if module is needs else 4)
-    keys = [re.sub(r"\{n\} of|\{\w+\}", "", key) for key in CATALOGUE] + list(CATALOGUE)
-    assert {part for part in said if not any(part in key for key in keys)} == set()
-
-
-def test_every_sentence_of_what_could_not_be_compared_is_in_the_catalogue() -> None:
-    tree = ast.parse(inspect.getsource(changes))
-    told = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _called(node) in ("add", "unread")]
-    set_before = [
-        node.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in ("reason", "more", "why", "of")
-    ]
-    pieces = {
-        piece.value.strip(" ,:;")
-        for node in (*told, *set_before)
-        for piece in ast.walk(node)
-        if isinstance(piece, ast.Constant) and isinstance(piece.value, str) and ENGLISH.search(piece.value)
-    }
-    assert len(pieces) > 6
-    assert {piece for piece in pieces if not any(piece in key for key in CATALOGUE)} == set()
-
-
 def in_japanese(result: iamframe.Result) -> set[str]:
-    """Hold that reasons are Japanese but for what gaps say, and return what is left in English."""
-    details = "\n".join(result.inventory.gaps["detail"])
-    left = set()
-    for reason in set(result.coverage["reason"]) - {""}:
-        for text, lang in JA.told(reason):
-            if lang == "en":
-                left.add(text)
-                assert re.sub(r" \(and .* more\)$", "", text) in details
-            else:
-                assert not ENGLISH.search(re.sub("`[^`]*`", "", text)), text
-    return left
+    """The reasons that hold English outside of commands, as the page in Japanese shows them."""
+    reasons = set(JA.reasons(result.coverage)) - {""}
+    assert all(map(JAPANESE.search, reasons))
+    return {reason for reason in reasons if ENGLISH.search(re.sub("`[^`]*`", "", reason))}
 
 
 @pytest.fixture(scope="module")
@@ -250,16 +200,30 @@ def test_files_that_show_a_part_have_japanese_reasons(tmp_path: Path, documents:
     assert english_on(render_page(result, lang="ja")) == []
 
 
-def test_parts_of_a_reason_are_told_one_by_one_and_commands_stay_as_they_are() -> None:
-    reason = (
-        "not all roles were read (ListRoles was denied); `aws iam x; y` shows nothing; "
-        "`aws iam get-account-summary` shows them"
-    )
-    assert JA.told(reason) == [
-        ("読み取れなかったロールがあります (ListRoles が拒否されました)", "ja"),
+def test_parts_of_a_detail_are_told_one_by_one_and_commands_stay_as_they_are() -> None:
+    assert JA.told("load again; `aws iam x; y` shows nothing; allow iam:GetRole") == [
+        ("もう一度読み込んでください", "ja"),
         ("`aws iam x; y` shows nothing", "en"),
-        ("`aws iam get-account-summary` で確認できます", "ja"),
+        ("iam:GetRole を許可してください", "ja"),
     ]
+
+
+def test_a_reason_is_rendered_of_its_message_and_the_detail_of_a_gap_told_by_its_keys() -> None:
+    advice = {"message": "coverage.advice.GetAccountSummary", "command": "aws iam get-account-summary"}
+    refusal = {"message": "coverage.refused", "operation": "ListRoles", "reason": "denied"}
+    frame = pd.DataFrame(
+        {
+            "message": ["coverage.roles.not_all", "coverage.gap", ""],
+            "facts": [json.dumps({"refusal": refusal, "advice": advice}), '{"detail":"load again; say \\"x\\""}', "{}"],
+            "reason": ["one", "two", ""],
+        }
+    )
+    assert JA.reasons(frame).tolist() == [
+        "読み取れなかったロールがあります (ListRoles が拒否されました)。`aws iam get-account-summary` で確認できます",
+        'もう一度読み込んでください。say "x"',
+        "",
+    ]
+    assert Translator("en").reasons(frame).tolist() == ["one", "two", ""]
 
 
 @pytest.mark.parametrize(
@@ -267,19 +231,34 @@ def test_parts_of_a_reason_are_told_one_by_one_and_commands_stay_as_they_are() -
     [
         ("2 created, 1 trust changed", "作成 2 件、信頼ポリシーの変更 1 件"),
         ("findings: 1,203 new, 1 gone", "検出結果: 新規 1,203 件、解消 1 件"),
-        (
-            "of 3 of 1 profile it is not known what they hold",
-            "プロファイル 1 個のうち 3 個は、何が入っているか不明です",
-        ),
-        (
-            "not known of 2 of 5 instance profiles in OLD and NEW",
-            "OLD と NEW ではインスタンスプロファイル 5 個のうち 2 個について不明です",
-        ),
-        ("OLD: not all profiles were read", "OLD: 読み取れなかったプロファイルがあります"),
     ],
 )
 def test_numbers_and_nouns_of_a_composed_text_find_their_places(said: str, told: str) -> None:
     assert JA.told(said) == [(told, "ja")]
+
+
+@pytest.mark.parametrize(
+    ("message", "facts", "told"),
+    [
+        (
+            "coverage.profiles.not_held",
+            {"missing": 3, "total": 1},
+            "プロファイル 1 個のうち 3 個は、何が入っているか不明です",
+        ),
+        (
+            "not_compared.unread",
+            {"kind": "profile", "missing": 2, "total": 5, "sides": "OLD NEW"},
+            "OLDとNEW ではインスタンスプロファイル 5 個のうち 2 個について不明です",
+        ),
+        (
+            "not_compared.coverage",
+            {"sides": "OLD", "reason": {"message": "coverage.renew"}},
+            "OLD: 認証情報を更新して、もう一度読み込んでください",
+        ),
+    ],
+)
+def test_numbers_and_nouns_of_a_message_stand_in_their_places(message: str, facts: dict[str, Any], told: str) -> None:
+    assert say(message, "ja", **facts) == told
 
 
 # The page
