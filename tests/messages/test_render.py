@@ -93,6 +93,7 @@ def test_a_column_of_ids_and_facts_is_rendered_in_either_language() -> None:
 def test_several_messages_are_one_that_has_each_once() -> None:
     one, two = {"message": "list.more", "n": 1}, {"message": "list.more", "n": 2}
     assert render.joint([None, one, two, dict(one)]) == {"message": "list.messages", "messages": [one, two]}
+    assert render.joint([render.joint([one, two]), two]) == {"message": "list.messages", "messages": [one, two]}
     assert render.joint([one, None, one]) == one
     assert render.joint([None]) is None
 
