@@ -169,11 +169,9 @@ def as_fact(message: str, facts: str) -> str | None:
 
 
 def joint(messages: Iterable[Message | None]) -> Message | None:
-    """Return several messages as one, each of them once; None of none."""
-    distinct: list[Message] = []
-    for one in messages:
-        if one and one not in distinct:
-            distinct.append(one)
+    """Return several messages as one, each of them once, those of a message of several too; None of none."""
+    each = [part for one in messages if one for part in one.get("messages", [one])]
+    distinct = [one for place, one in enumerate(each) if one not in each[:place]]
     return {"message": "list.messages", "messages": distinct} if len(distinct) > 1 else next(iter(distinct), None)
 
 

@@ -95,14 +95,26 @@ def test_what_settles_missing_tags_goes_by_how_aws_refused_them(
 
 
 def test_several_reasons_are_one_message_of_messages(tmp_path: Path) -> None:
-    documents = {"p.json": profile_list(profile("web", nested_role("web")))}
-    status, message, facts = covered(tmp_path, documents, "ec2_roles_without_profile")
+    untagged = {key: value for key, value in nested_role("web").items() if key != "Tags"}
+    documents = {"p.json": profile_list(profile("web", untagged))}
+    status, message, facts = covered(tmp_path, documents, "missing_required_tags")
     assert (status, message) == ("unknown", "list.messages")
-    assert facts["messages"][0] == {"message": "coverage.roles.not_seen", "refusal": None, "advice": DUMP}
+    assert [one["message"] for one in facts["messages"]] == [
+        "coverage.policy.missing",
+        "coverage.profiles.tags",
+        "coverage.roles.tags",
+    ]
+    assert facts["messages"][2] == {
+        "message": "coverage.roles.tags",
+        "missing": 1,
+        "total": 1,
+        "refusal": None,
+        "advice": DUMP,
+    }
 
 
 def test_roles_that_are_all_read_and_none_need_no_profiles(tmp_path: Path) -> None:
-    documents = {"id.json": identity(), "d.json": dump()}
+    documents = {"id.json": identity(), "r.json": {"Roles": []}}
     assert covered(tmp_path, documents, "ec2_roles_without_profile") == ("complete", "", {})
 
 

@@ -107,6 +107,7 @@ def test_each_text_in_facts_is_changed_and_no_number_name_or_id_of_a_message() -
 def test_several_messages_are_one_that_has_each_once() -> None:
     one, two = {"message": "list.more", "n": 1}, {"message": "list.more", "n": 2}
     assert render.joint([None, one, two, dict(one)]) == {"message": "list.messages", "messages": [one, two]}
+    assert render.joint([render.joint([one, two]), two]) == {"message": "list.messages", "messages": [one, two]}
     assert render.joint([one, None, one]) == one
     assert render.joint([None]) is None
 

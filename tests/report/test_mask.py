@@ -813,3 +813,30 @@ def test_a_short_or_common_external_id_is_masked_in_what_a_policy_and_a_tag_were
     assert re.fullmatch(r"tag id is ext-\w{10}; it was ext-\w{10}", retagged)
     for value, external in itertools.product(column(out / "roles.csv", "trust_policy"), ids):
         assert json.dumps(external) not in value
+
+
+def test_reasons_are_rendered_again_of_masked_facts_whose_numbers_stay(tmp_path: Path) -> None:
+    """An external id may be a number that a reason counts."""
+    group = {
+        "AutoScalingGroupName": "g",
+        "AutoScalingGroupARN": f"arn:aws:autoscaling:eu-west-1:{OWN}:autoScalingGroup:x:autoScalingGroupName/g",
+        "LaunchTemplate": {"LaunchTemplateName": f"web-{OWN}", "Version": "3"},
+    }
+    documents = {
+        "p.json": profile_list(profile("web", account=OWN)),
+        "eu-west-1/i.json": {"Reservations": []},
+        "eu-west-1/v.json": {"LaunchTemplateVersions": []},
+        "eu-west-1/c.json": {"LaunchConfigurations": []},
+        "eu-west-1/g.json": {"AutoScalingGroups": [group]},
+    }
+    result = iamframe.run_checks(load(tmp_path, documents), only="unreferenced_profiles")
+    assert OWN in result.coverage["facts"][0]
+    hidden, _, _ = masking.masked(result, None, Mask(b"k" * 32))
+    for frame, name in ((hidden.coverage, ""), (hidden.lists, "references_")):
+        message, facts, reason = (frame[f"{name}{part}"][0] for part in ("message", "facts", "reason"))
+        assert message == "coverage.gap"
+        assert OWN not in facts + reason
+        assert "web-acct-" in reason
+        assert reason == json.loads(facts)["detail"]
+    counted = masking._with({"read": 1234, "detail": "1234"}, {"1234": "ext-a"})
+    assert counted == {"read": 1234, "detail": "ext-a"}
