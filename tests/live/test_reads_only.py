@@ -22,6 +22,7 @@ ALLOWED = {tuple(read.action.replace("tag:", "tagging:").split(":")) for read in
 FUNCTIONS: dict[str, Callable[[Inventory, Result, Path], Any]] = {
     "blind_spot_counts": lambda inventory, _, __: iamframe.blind_spot_counts(inventory),
     "blind_spots": lambda inventory, _, __: iamframe.blind_spots(inventory),
+    "check": lambda *_: iamframe.check(severity="low", detail="is there"),
     "compare": lambda inventory, result, _: iamframe.compare(inventory, result),
     "explain": lambda inventory, _, __: iamframe.explain(inventory, inventory.roles["role_name"].iloc[0]),
     "events_of": lambda inventory, _, __: iamframe.events_of(inventory, name="web"),
