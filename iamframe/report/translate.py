@@ -1,12 +1,11 @@
 """The page's words: English as they stand in the code, another language by a catalogue whose keys are the English.
 
-A key may hold `{names}`. Sentences that arrive composed (what changed, what a gap says) are told by their keys: a name
-that is `n` or `n2` stands for a number, any other one for whatever is there, which is translated too if it has a key.
+A key may hold `{names}`. Sentences that arrive composed (what changed) are told by their keys: a name that is
+`n` or `n2` stands for a number, any other one for whatever is there, which is translated too if it has a key.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import tomllib
 from functools import lru_cache
@@ -22,7 +21,6 @@ _NAME = re.compile(r"\{(\w+)\}")
 # Commands keep their semicolons.
 _BETWEEN = re.compile(r"; (?=(?:[^`]*`[^`]*`)*[^`]*$)")
 _NUMBER = re.compile(r"n\d?")
-_DETAIL = re.compile(r'"detail":("(?:[^"\\]|\\.)*")')
 _COUNTED = re.compile(r"\{n\} [a-z ]+")
 
 
@@ -60,14 +58,8 @@ class Translator:
         """Return the reasons of a frame with the columns `message` and `facts`; English ones are there already."""
         if self.lang == "en":
             return frame["reason"]
-        # The detail of a gap is a text, and not yet a message.
-        facts = [_DETAIL.sub(self._detail, one) for one in frame["facts"]]
-        said = render(pa.array(frame["message"], pa.string()), pa.array(facts, pa.string()), self.lang)
+        said = render(pa.array(frame["message"], pa.string()), pa.array(frame["facts"], pa.string()), self.lang)
         return pd.Series(said.to_pylist(), dtype="str")
-
-    def _detail(self, found: re.Match[str]) -> str:
-        told = "。".join(text for text, _ in self.told(json.loads(found[1])))
-        return f'"detail":{json.dumps(told, ensure_ascii=False)}'
 
 
 @lru_cache

@@ -200,30 +200,37 @@ def test_files_that_show_a_part_have_japanese_reasons(tmp_path: Path, documents:
     assert english_on(render_page(result, lang="ja")) == []
 
 
-def test_parts_of_a_detail_are_told_one_by_one_and_commands_stay_as_they_are() -> None:
-    assert JA.told("load again; `aws iam x; y` shows nothing; allow iam:GetRole") == [
-        ("もう一度読み込んでください", "ja"),
+def test_parts_of_a_sentence_are_told_one_by_one_and_commands_stay_as_they_are() -> None:
+    assert JA.told("no change; `aws iam x; y` shows nothing; no finding new or gone") == [
+        ("変更なし", "ja"),
         ("`aws iam x; y` shows nothing", "en"),
-        ("iam:GetRole を許可してください", "ja"),
+        ("検出結果の増減なし", "ja"),
     ]
 
 
-def test_a_reason_is_rendered_of_its_message_and_the_detail_of_a_gap_told_by_its_keys() -> None:
+def test_a_reason_is_rendered_of_its_message_and_a_gap_of_its_own() -> None:
     advice = {"message": "coverage.advice.GetAccountSummary", "command": "aws iam get-account-summary"}
     refusal = {"message": "coverage.refused", "operation": "ListRoles", "reason": "denied"}
     frame = pd.DataFrame(
         {
-            "message": ["coverage.roles.not_all", "coverage.gap", ""],
-            "facts": [json.dumps({"refusal": refusal, "advice": advice}), '{"detail":"load again; say \\"x\\""}', "{}"],
-            "reason": ["one", "two", ""],
+            "message": ["coverage.roles.not_all", "coverage.gap", "coverage.gap", ""],
+            # Of a snapshot of an older version a gap is a text.
+            "facts": [
+                json.dumps({"refusal": refusal, "advice": advice}),
+                '{"detail":{"message":"gaps.advice.again"}}',
+                '{"detail":"say \\"x\\""}',
+                "{}",
+            ],
+            "reason": ["one", "two", "three", ""],
         }
     )
     assert JA.reasons(frame).tolist() == [
         "読み取れなかったロールがあります (ListRoles が拒否されました)。`aws iam get-account-summary` で確認できます",
-        'もう一度読み込んでください。say "x"',
+        "もう一度読み込んでください",
+        'say "x"',
         "",
     ]
-    assert Translator("en").reasons(frame).tolist() == ["one", "two", ""]
+    assert Translator("en").reasons(frame).tolist() == ["one", "two", "three", ""]
 
 
 @pytest.mark.parametrize(
