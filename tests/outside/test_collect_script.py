@@ -286,7 +286,7 @@ def test_roles_of_any_name_are_read_one_by_one_where_the_dump_is_denied(
         for name in names[:2]:
             account.deny("GetInstanceProfile", name)
         account.deny("ListInstanceProfileTags", first)
-        account.throttle(2, 1)
+        account.throttle(0.5, 1)
         process = start(account, tmp_path, path, "eu-west-1")
         # Three refusals are enough: the rest would only take longer.
         while process.poll() is None and throttled(account) < 3:
