@@ -116,7 +116,7 @@ COMPLETE: Verdict = ("complete", None)
 
 
 def advice(operation: str, refusal: Message | None = None) -> Message:
-    """Return what settles what was not read: the command of an operation, or other credentials."""
+    """Return the command or the new credentials that would collect the missing data."""
     reason = refusal and refusal["reason"]
     if reason == "expired":
         return {"message": "coverage.renew"}

@@ -72,7 +72,7 @@ COLUMNS = {
     "facts": frozenset({"facts", "references_facts", "_limit"}),
     "command": frozenset({"next_step"}),
 }
-# What is said by a message and its facts, and is said again of masked ones.
+# Sentences that are rendered again from their message and masked facts, by column.
 RENDERED = {"references_reason": ("references_message", "references_facts"), "reason": ("message", "facts")}
 # Pasted into a shell, a command with pseudonyms in it would write them into the account.
 NOT_TO_RUN = "# masked, not to be run: "
