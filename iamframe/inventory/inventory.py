@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 import iamframe
+from iamframe.errors import WrongObjectError
 from iamframe.inventory import display, schema
-from iamframe.inventory.linking import LinkedRows
+from iamframe.inventory.arrow import as_arrow
+from iamframe.inventory.linking import LinkedRows, frames_of
 from iamframe.inventory.snapshot import write_snapshot
 from iamframe.inventory.sql import select
 from iamframe.messages.text import pluralize
@@ -69,6 +73,44 @@ class Inventory:
     def events_read(self) -> bool:
         """Whether CloudTrail records of IAM were read; without them an empty `events` proves nothing."""
         return bool(self.calls["operation"].isin([TRAIL, LOOKUP]).any())
+
+    def only(self, arns: Iterable[str]) -> Inventory:
+        """Return the part of the inventory that some roles and profiles are in: these, and all that is known of them.
+
+        With them come what they are linked to (a profile's role, and that role's other profiles), their tags, events,
+        and references, those that name a profile with another path among them; accounts, gaps, calls and all other
+        frames keep the rows of their accounts. Rows keep their order; the inventory itself stays as it is.
+
+        Parameters
+        ----------
+        arns
+            ARNs, or a single one, as `roles`, `profiles` and `links` have them. One that the inventory does not have
+            adds nothing: without any, all frames are empty, `accounts` too.
+
+        Returns
+        -------
+        Inventory
+            One whose frames join as those of a whole one do, to check, plan, save or share. Its `accounts` tell the
+            counts of the whole accounts.
+
+        Raises
+        ------
+        WrongObjectError
+            If it is given a whole frame, or what holds no ARNs.
+
+        Examples
+        --------
+        >>> part = iamframe.load_sample().only("arn:aws:iam::111122223333:instance-profile/blue")
+        >>> part.roles["role_name"].tolist()
+        ['green']
+        """
+        if isinstance(arns, pd.DataFrame) or not isinstance(arns, Iterable):
+            raise WrongObjectError(
+                f"only takes ARNs, not {type(arns).__name__}: pass a list of them, or a column such as "
+                '`inventory.profiles["profile_arn"]`'
+            )
+        chosen = pa.array([arns] if isinstance(arns, str) else arns, pa.string(), from_pandas=True)
+        return replace(self, **frames_of(self.frames, as_arrow(chosen)))
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Save the frames as Parquet files and return their folder, for `iamframe.open_snapshot` and other readers.

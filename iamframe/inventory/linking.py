@@ -16,9 +16,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe.inventory.arrow import Positions, as_arrow, index_in, joined_key, lookup
+from iamframe.inventory.arrow import Bools, Positions, as_arrow, index_in, is_in, joined_key, lookup
 from iamframe.inventory.schema import REFERENCES
-from iamframe.knowledge.arn import name_of, partition_of
+from iamframe.knowledge.arn import PROFILE_TYPE, ROLE_TYPE, name_of, partition_of
 from iamframe.knowledge.operations import UNKNOWN_ACCOUNT, UNKNOWN_REGION
 from iamframe.sources.records import Reference
 
@@ -68,6 +68,59 @@ class LinkedRows:
     def reference_profile(self) -> Positions:
         """Per reference, the row of the profile that it means."""
         return self._rows("references", "profile_arn", "profiles")
+
+
+def frames_of(frames: Mapping[str, pd.DataFrame], arns: pa.Array) -> dict[str, pd.DataFrame]:
+    """Return the rows on some roles and profiles and on all that they are linked to, and those of their accounts.
+
+    Links are followed to their end, so that nothing in the rows is linked to anything outside them.
+    """
+    links, references = frames["links"], frames["references"]
+    linked = _linked(links, arns)
+    arns = pa.concat_arrays([arns, *(as_arrow(links[f"{side}_arn"][linked]) for side in ("role", "profile"))])
+    sides = {s: frames[f"{s}s"][is_in(frames[f"{s}s"][f"{s}_arn"], arns)] for s in ("role", "profile")}
+    own = pa.concat_arrays([as_arrow(frame[f"{side}_arn"]) for side, frame in sides.items()])
+    accounts = pc.unique(pa.concat_arrays([as_arrow(frame["account_id"]) for frame in sides.values()]))
+    # What AWS may take for the profile is known of it, too: an ARN with another path.
+    near = is_in(without_path(references["named"]), without_path(sides["profile"]["profile_arn"]))
+    chosen = {
+        "roles": sides["role"],
+        "profiles": sides["profile"],
+        "links": links[linked],
+        "tags": frames["tags"][is_in(frames["tags"]["resource_arn"], own)],
+        "references": references[is_in(references["profile_arn"], own) | near],
+        "events": _events_of(frames["events"], sides, links[linked]),
+    }
+    rest = {n: f[is_in(f["account_id"], accounts)] for n, f in frames.items() if n not in chosen}
+    return {name: (chosen | rest)[name].reset_index(drop=True) for name in frames}
+
+
+def _linked(links: pd.DataFrame, arns: pa.Array) -> Bools:
+    """Return which links lead to some roles and profiles, over however many others."""
+    # A role that no source shows is known by its name alone, and is another one in each account.
+    role, profile = joined_key(links["account_id"], links["role_arn"]), as_arrow(links["profile_arn"])
+    linked, before = is_in(links["role_arn"], arns) | is_in(profile, arns), -1
+    while linked.sum() != before:
+        before, mask = linked.sum(), pa.array(linked)
+        linked = is_in(role, role.filter(mask)) | is_in(profile, profile.filter(mask))
+    return linked
+
+
+def _events_of(events: pd.DataFrame, sides: Mapping[str, pd.DataFrame], links: pd.DataFrame) -> pd.DataFrame:
+    """Return the events of roles and profiles by their names, which alone every event tells."""
+    kinds = {"role": ROLE_TYPE, "profile": PROFILE_TYPE}
+    keys = [_event_key(frame["account_id"], kinds[side], frame[f"{side}_name"]) for side, frame in sides.items()]
+    unseen = links[links["role_arn"].str.startswith("name:")]
+    keys.append(_event_key(unseen["account_id"], ROLE_TYPE, unseen["role_arn"].str.removeprefix("name:")))
+    own = _event_key(events["account_id"], events["resource_type"], events["resource_name"])
+    related = _event_key(events["account_id"], ROLE_TYPE, events["related_name"])
+    return events[is_in(own, pa.concat_arrays(keys)) | is_in(related, pa.concat_arrays(keys))]
+
+
+def _event_key(accounts: pd.Series, kinds: pd.Series | str, names: pd.Series) -> pa.Array:
+    types = pa.repeat(kinds, len(accounts)) if isinstance(kinds, str) else kinds
+    # An event without a name is of nobody.
+    return pc.if_else(as_arrow(names).is_null(), None, joined_key(accounts, types, without_case(names)))
 
 
 def profile_ids(values: Any) -> pa.Array:
