@@ -1,132 +1,86 @@
-"""An explanation as text and as HTML."""
+"""An explanation as text and as HTML: first what is of no pair, then pair by pair, the sections in their order."""
 
 from __future__ import annotations
 
 import textwrap
+from collections import defaultdict
 from collections.abc import Iterator
 from html import escape
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from iamframe.analysis.explain_pair import SECTIONS, bare_name
 from iamframe.inventory import display
-from iamframe.inventory.arrow import joined_key
-from iamframe.knowledge.arn import name_of
 from iamframe.messages.text import escape_controls, pluralize
 
-SHOWN = 10
-_BESIDE = 44
+_SHOWN = 10
+_BESIDE = 56
+_ARNS = ["account_id", "profile_arn", "role_arn"]
+_CELLS = ["section", "field", "profile", "role", "note"]
+Cells = tuple[Any, ...]
+_SIDE_BY_SIDE = ("identity", "link", "tags", "where tags show")
 
 
-def cell_text(value: Any) -> str | None:
-    """Return a value as text; None where it is missing."""
-    return None if value is None or pd.isna(value) else str(value)
+def _parts(frame: pd.DataFrame) -> Iterator[tuple[str, bool, list[Cells]]]:
+    """Yield each part: its heading, whether it has two sides, its fields as section, field, profile, role and note."""
+    before: list[Cells] = []
+    pairs: dict[Cells, list[Cells]] = defaultdict(list)
+    for of, cells in zip(display.cell_rows(frame[_ARNS]), display.cell_rows(frame[_CELLS]), strict=True):
+        if any(of[1:]) and cells[0] in SECTIONS:
+            pairs[of].append(cells)
+        else:
+            lone = of[0] and cells[-1] and not any(of[1:])
+            before.append((*cells[:-1], f"account {of[0]}: {cells[-1]}") if lone else cells)
+    if before:
+        yield "", False, before
+    for (_, profile, role), mine in list(pairs.items())[:_SHOWN]:
+        named = {"instance profile": profile, "role": role}
+        heading = " with ".join(f"{kind} {bare_name(arn)}" for kind, arn in named.items() if arn)
+        yield heading, bool(profile and role), mine
+    if (more := len(pairs) - _SHOWN) > 0:
+        yield f"and {pluralize(more, 'more pair')}; to_frame() has all of them", False, []
 
 
-def _parted(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
-    """Return the rows that are of no pair, and those of each pair."""
-    of_pair = (frame["section"].isin(OF_A_PAIR) & (frame["role_arn"].notna() | frame["profile_arn"].notna())).to_numpy()
-    rows = frame[of_pair]
-    codes = np.asarray(
-        joined_key(rows["account_id"], rows["role_arn"], rows["profile_arn"]).dictionary_encode().indices
-    )
-    return frame[~of_pair], [rows[codes == code] for code in range(int(codes.max(initial=-1)) + 1)]
-
-
-def _more(pairs: list[pd.DataFrame]) -> str:
-    return f"and {pluralize(len(pairs) - SHOWN, 'more pair')}; to_frame() has all of them" if len(pairs) > SHOWN else ""
+def html_parts(frame: pd.DataFrame) -> Iterator[str]:
+    """Yield an explanation as HTML: a table per part."""
+    for heading, _, rows in _parts(frame):
+        if not rows:
+            yield display.html_line(heading)
+            continue
+        if heading:
+            yield f"<h4 class='{display.NO_MATH}'>{escape(heading)}</h4>"
+        told, last = [], None
+        for section, field, *sides, note in rows:
+            told.append((section if section != last else None, field, *(sides if any(sides) else ()), note))
+            last = section
+        yield display.html_table(("", "", "instance profile", "role", "note"), told)
 
 
 def text_lines(frame: pd.DataFrame) -> Iterator[str]:
-    """Yield an explanation as lines: what is of no pair, then pair by pair."""
-    before, pairs = _parted(frame)
-    yield from _section_lines(before)
-    for number, rows in enumerate(pairs[:SHOWN]):
-        if number or len(before):
+    """Yield an explanation as lines of text."""
+    for at, (heading, has_both, rows) in enumerate(_parts(frame)):
+        if at:
             yield ""
-        yield f"== {escape_controls(_heading(rows))} =="
-        yield from _section_lines(rows)
-    if more := _more(pairs):
-        yield from ("", more)
+        if heading:
+            yield f"== {escape_controls(heading)} ==" if rows else heading
+        for section, fields in groupby(display.text_rows(rows), key=itemgetter(0)):
+            yield from ("", *_section_lines(section, list(fields), has_both and section in _SIDE_BY_SIDE))
 
 
-def html_tables(frame: pd.DataFrame) -> Iterator[str]:
-    """Yield an explanation as HTML, in the same order."""
-    before, pairs = _parted(frame)
-    if len(before):
-        heads = {"section": "", "field": "", "account_id": "account"} | {n: n for n in ("role", "profile", "note")}
-        # What names it is no profile, though it stands where that is named.
-        naming = before["section"].eq("named by") & before["profile"].notna()
-        note = before["note"].mask(naming, before["profile"] + ", " + before["note"].fillna(""))
-        other = before.assign(note=note, profile=before["profile"].mask(naming))
-        other = other[[name for name in heads if other[name].notna().any()]]
-        other["section"] = other["section"].mask(other["section"].eq(other["section"].shift()))
-        yield display.html_table([heads[name] for name in other.columns], display.cell_rows(other))
-    for rows in pairs[:SHOWN]:
-        yield f"<h4 class='{display.NO_MATH}'>{escape(_heading(rows))}</h4>"
-        told, last = [], None
-        for section, field, *sides, note in display.cell_rows(rows[["section", "field", "role", "profile", "note"]]):
-            told.append((section if section != last else None, field, *(sides if any(sides) else ()), note))
-            last = section
-        yield display.html_table(("", "", "role", "instance profile", "note"), told)
-    if more := _more(pairs):
-        yield display.html_line(more)
-
-
-_OF_A_LINE = ["field", "role", "profile", "note", "role_arn", "profile_arn", "account_id"]
-_SIDE_BY_SIDE = ("identity", "link", "tags", "where tags show")
-OF_A_PAIR = (
-    "identity",
-    "link",
-    "tags",
-    "trust",
-    "used by",
-    "history",
-    "findings",
-    "not checked",
-    "where tags show",
-    "deleting",
-    "next",
-)
-
-
-def _heading(rows: pd.DataFrame) -> str:
-    role, profile = (cell_text(rows[name].iloc[0]) for name in ("role_arn", "profile_arn"))
-    named = [
-        f"{kind} {name_of(arn.removeprefix('name:'))}"
-        for kind, arn in (("instance profile", profile), ("role", role))
-        if arn
-    ]
-    return " with ".join(named)
-
-
-def _section_lines(rows: pd.DataFrame) -> Iterator[str]:
-    for section in dict.fromkeys(rows["section"]):
-        mine = rows[rows["section"] == section]
-        yield ""
-        two = section in _SIDE_BY_SIDE and mine["role_arn"].notna().any() and mine["profile_arn"].notna().any()
-        yield section + ("   (role | instance profile)" if two else "")
-        width = min(max(len(field) for field in map(escape_controls, mine["field"])), 36)
-        beside = max(
-            (len(side) for side in map(escape_controls, mine["role"].dropna()) if len(side) <= _BESIDE), default=0
-        )
-        for field, *both, told, role_arn, profile_arn, account in display.cell_rows(mine[_OF_A_LINE]):
-            sides = ["-" if side is None else escape_controls(side) for side in both]
-            if two and sides != ["-", "-"]:
-                said = f"{sides[0]:<{beside}} | {sides[1]}"
-            else:
-                said = next((side for side in sides if side != "-"), "")
-            note = escape_controls(told or "")
-            if note and role_arn is profile_arn is None and account:
-                note = f"account {escape_controls(account)}: {note}"
-            note = f"({note})" if said and note else note
-            line = f"  {escape_controls(field):<{width}}  {' '.join(filter(None, (said, note)))}".rstrip()
-            # A command is to be copied, and stays one line.
-            yield from (
-                [line]
-                if section == "next"
-                else textwrap.wrap(
-                    line, 118, subsequent_indent=" " * (width + 4), break_long_words=False, break_on_hyphens=False
-                )
-            )
+def _section_lines(section: str, rows: list[list[str]], two: bool) -> Iterator[str]:
+    yield section + ("   (instance profile | role)" if two else "")
+    width = min(max(len(row[1]) for row in rows), 36)
+    beside = max((len(row[2]) for row in rows if len(row[2]) <= _BESIDE), default=0)
+    for _, field, profile, role, note in rows:
+        said = " | ".join(filter(None, (profile, role)))
+        if two and said:
+            said = f"{profile or '-':<{beside}} | {role or '-'}"
+        words = [said, f"({note})" if said and note else note]
+        line = f"  {field:<{width}}  {' '.join(filter(None, words))}".rstrip()
+        # A command is to be copied, and stays one line.
+        indent = " " * (width + 4)
+        wrapped = textwrap.wrap(line, 118, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+        yield from [line] if section == "next" else wrapped

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -20,7 +21,7 @@ from iamframe.checks.result import Result
 from iamframe.checks.tag_policy import Policy
 from iamframe.errors import CheckError, PolicyError, UnknownCheckError
 from iamframe.inventory import schema, views
-from iamframe.inventory.arrow import Positions, as_arrow, index_in, lookup
+from iamframe.inventory.arrow import Bools, Positions, as_arrow, index_in, is_in, lookup
 from iamframe.inventory.completeness import completeness
 from iamframe.inventory.inventory import Inventory
 from iamframe.messages.render import columns_of, joint, render
@@ -164,3 +165,18 @@ def coverage_of(evidence: Evidence, checks: Mapping[str, Check], found: Mapping[
             reasons.append(joint(reason for _, reason in mine))
     message, facts = columns_of(reasons)
     return schema.COVERAGE.conform(rows | {"reason": render(message, facts), "message": message, "facts": facts})
+
+
+def part_of(result: Result, part: Inventory) -> Result:
+    """Return what a result says of a part of its inventory: what was not read of the rest does not matter there."""
+    arns = pa.concat_arrays([as_arrow(part.roles["role_arn"]), as_arrow(part.profiles["profile_arn"])])
+
+    def is_of(frame: pd.DataFrame, one: str, other: str) -> Bools:
+        return is_in(frame[one], arns) | is_in(frame[other], arns)
+
+    pairs = result.pairs[is_of(result.pairs, "profile_arn", "role_arn")]
+    lists = result.lists[is_in(result.lists["account_id"], part.accounts["account_id"])]
+    found = {name: one.only(is_of(one.findings, "resource_arn", "related_arn")) for name, one in result.found.items()}
+    accounts = {name: one.findings["account_id"] for name, one in found.items()}
+    coverage = coverage_of(Evidence(part, pairs, lists, result.policy), result.checks, accounts)
+    return replace(result, inventory=part, found=found, coverage=coverage, pairs=pairs, lists=lists)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -110,7 +110,7 @@ class Inventory:
                 '`inventory.profiles["profile_arn"]`'
             )
         chosen = pa.array([arns] if isinstance(arns, str) else arns, pa.string(), from_pandas=True)
-        return replace(self, **frames_of(self.frames, as_arrow(chosen)))
+        return Inventory(**frames_of(self.frames, as_arrow(chosen)), sources=self.sources)
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Save the frames as Parquet files and return their folder, for `iamframe.open_snapshot` and other readers.

@@ -326,15 +326,17 @@ FINDINGS_BY_TAG = Frame(
     count("info", "info"),
 )
 
-EXPLANATION = Frame("explanation", "field that is known of a role, a profile, or both", ()).with_columns(
+EXPLANATION = Frame("explanation", "field that is known of a profile, a role, or both", ()).with_columns(
     text("account_id?", "account; missing where the field is of none"),
-    text("role_arn?", "the role that is told of"),
     text("profile_arn?", "the profile that is told of"),
-    text("section", "identity, link, tags, trust, used by, findings, not checked, deleting, next …"),
-    text("field", "what it is: name, tag key, principal's kind, consumer's type, check …"),
-    text("role?", "of the role; `not read` where it is unknown"),
-    text("profile?", "of the profile, likewise"),
-    text("note?", "of both, or what differs, where, why"),
+    text("role_arn?", "the role that is told of"),
+    text("section", "identity, link, tags, trust, used by, findings, not checked, deleting, next, history …"),
+    text("field", "what it is: name, tag key, principal's kind, consumer, check …"),
+    text("profile?", "of the profile; `not read` where it is unknown"),
+    text("role?", "of the role, likewise"),
+    text("note?", "of both, or what differs, where, why; commands under `next`"),
+    text("message?", "id of the message that `note` is"),
+    text("facts?", "what that message says, as JSON"),
 )
 
 _SURFACE = text("surface", "console, API or tool: IAM console, Tag Editor, IAM API …")

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.analysis.explain import Explanation, explain
+from iamframe.analysis.explain_pair import Fields, note, records, status_note
 from iamframe.checks import Result
 from iamframe.checks.registry import STATUSES
 from iamframe.checks.result import some
@@ -237,17 +238,15 @@ def card(result: Result, row: int) -> Explanation:
     """
     if row not in result.findings.index:
         raise FilterError(f"there is no finding {row}: take a label of the index of result.findings")
-    one = {str(name): None if pd.isna(value) else value for name, value in result.findings.loc[row].items()}
-    coverage = result.coverage
+    finding, coverage = result.findings.loc[[row]], result.coverage
+    (one,), fields = records(finding), Fields()
     mine = coverage[(coverage["account_id"] == one["account_id"]) & (coverage["check"] == one["check"])]
-    said = one | {
-        "expected": "the maker makes it so" if one["expected"] else None,
-        "coverage": ": ".join(filter(None, mine[["status", "reason"]].iloc[0])) if len(mine) else "unknown",
-    }
-    told = [(name.replace("_", " "), str(value)) for name, value in said.items() if value is not None]
-    fields, notes = zip(*told, strict=True)
-    frame = schema.EXPLANATION.conform({"section": "finding", "field": fields, "note": notes})
-    named = _named(result.inventory, one)
+    told = one | {"expected": note("by_its_maker") if one["expected"] else None}
+    told["coverage"] = next((status_note(of) if of["message"] else of["status"] for of in records(mine)), "unknown")
+    for name, value in told.items():
+        if value is not None:
+            fields.add("finding", name.replace("_", " "), note=value if isinstance(value, dict) else str(value))
+    frame, named = fields.frame(), _named(result.inventory, one)
     if named is not None:
         frame = pd.concat([frame, explain(result, named).to_frame()], ignore_index=True)
     return Explanation(named or "", frame)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 from typing import Any, get_args
 
@@ -26,14 +28,27 @@ from builders import (
 from click.testing import CliRunner
 
 import iamframe
-from iamframe.analysis.explain import CONFLICT, Explanation, explain
+from iamframe.analysis.explain import Explanation, explain
+from iamframe.analysis.explain_pair import CONFLICT, SECTIONS
 from iamframe.checks import CHECKS
 from iamframe.checks.registry import About
 from iamframe.inventory.inventory import Inventory
+from iamframe.messages.render import text_of
 from iamframe.practice import PracticeAccount
 from iamframe.ui.cli import app
 
+OTHER = "000000000002"
+REGION = "eu-west-1"
 CLOUD9 = profile("AWSCloud9SSMInstanceProfile", nested_role("AWSCloud9SSMAccessRole", "/service-role/"), "/cloud9/")
+TEXTS = Path(__file__).with_name("explanations.txt")
+
+
+def arn(name: str, account: str = ACCOUNT) -> str:
+    """`profile/web` stands for the ARN of an instance profile, `role/web` for that of a role."""
+    return f"arn:aws:iam::{account}:{name.replace('profile/', 'instance-profile/')}"
+
+
+WEB_ARN = arn("profile/web")
 
 
 def account(folder: Path, *profiles: dict[str, Any], roles: tuple[dict[str, Any], ...] = (), **more: Any) -> Inventory:
@@ -42,16 +57,40 @@ def account(folder: Path, *profiles: dict[str, Any], roles: tuple[dict[str, Any]
     return load(folder, documents | ({"dump.json": dump(*roles)} if roles else {}) | more)
 
 
-def said(told: Explanation, section: str) -> list[tuple[str, ...]]:
-    """Field, role, profile and note of a section, without what is missing."""
-    rows = told.to_frame()[told.to_frame()["section"] == section]
-    return [tuple(row) for row in rows[["field", "role", "profile", "note"]].fillna("").values.tolist()]
+def told(explanation: Explanation, section: str) -> list[dict[str, Any]]:
+    """The fields of a section: field, profile, role, the message of the note and its facts, those that there are."""
+    frame = explanation.to_frame()
+    rows = frame.loc[frame["section"] == section, ["field", "profile", "role", "message", "facts"]].to_dict("records")
+    there = [{str(name): value for name, value in row.items() if pd.notna(value)} for row in rows]
+    for row in there:
+        facts = json.loads(row.pop("facts", "{}"))
+        row |= {"message": row["message"].removeprefix("explain."), **facts} if "message" in row else {}
+    return there
 
 
-def pairs(told: Explanation) -> list[tuple[str, str]]:
-    frame = told.to_frame().fillna("")
-    frame = frame[frame["section"] != "asked"]
-    return list(dict.fromkeys(zip(frame["role_arn"], frame["profile_arn"], strict=True)))
+def field(explanation: Explanation, section: str, name: str) -> dict[str, Any]:
+    """The one field of that name in a section, without the name."""
+    (one,) = [row for row in told(explanation, section) if row["field"] == name]
+    return {key: value for key, value in one.items() if key != "field"}
+
+
+def names(explanation: Explanation, section: str) -> list[str]:
+    return [row["field"] for row in told(explanation, section)]
+
+
+def pairs(explanation: Explanation) -> list[tuple[str, str]]:
+    frame = explanation.to_frame().fillna("")
+    frame = frame[frame["section"].isin(SECTIONS)]
+    return list(dict.fromkeys(zip(frame["profile_arn"], frame["role_arn"], strict=True)))
+
+
+def states(row: dict[str, Any]) -> list[tuple[str, ...]]:
+    """The messages among the parts of a note, with their facts: `("uses.gone", ACCOUNT)`."""
+    each = [part for one in row["parts"] if isinstance(one, dict) for part in one.get("messages", [one])]
+    return [(one["message"].removeprefix("explain."), *map(str, list(one.values())[1:])) for one in each]
+
+
+# What is meant
 
 
 @pytest.fixture(scope="module")
@@ -81,13 +120,8 @@ def cloud9(tmp_path_factory: pytest.TempPathFactory) -> iamframe.Result:
     ],
 )
 def test_a_pair_is_found_by_whatever_names_one_side_of_it(cloud9: iamframe.Result, name: str) -> None:
-    told = explain(cloud9, name)
-    assert pairs(told) == [
-        (
-            f"arn:aws:iam::{ACCOUNT}:role/service-role/AWSCloud9SSMAccessRole",
-            f"arn:aws:iam::{ACCOUNT}:instance-profile/cloud9/AWSCloud9SSMInstanceProfile",
-        )
-    ]
+    pair = arn("profile/cloud9/AWSCloud9SSMInstanceProfile"), arn("role/service-role/AWSCloud9SSMAccessRole")
+    assert pairs(explain(cloud9, name)) == [pair]
 
 
 @pytest.mark.parametrize(
@@ -110,8 +144,8 @@ def test_another_path_type_or_account_is_another_resource(cloud9: iamframe.Resul
 @pytest.mark.parametrize(
     ("asked", "notice"),
     [
-        (f"arn:aws:iam::{ACCOUNT}:instance-profile/AWSCloud9SSMInstanceProfile", True),
-        (f"arn:aws:iam::{ACCOUNT}:instance-profile/Cloud9/awscloud9ssmInstanceProfile", False),
+        (arn("profile/AWSCloud9SSMInstanceProfile"), True),
+        (arn("profile/Cloud9/awscloud9ssmInstanceProfile"), False),
         (f"arn:aws:sts::{ACCOUNT}:assumed-role/AWSCloud9SSMAccessRole/i-0abcdef", False),
         ("AWSCloud9SSMInstanceProfile", False),
     ],
@@ -119,33 +153,28 @@ def test_another_path_type_or_account_is_another_resource(cloud9: iamframe.Resul
 def test_an_arn_without_its_path_says_first_which_one_is_shown(
     cloud9: iamframe.Result, asked: str, notice: bool
 ) -> None:
-    told = explain(cloud9, asked)
-    shown = f"arn:aws:iam::{ACCOUNT}:instance-profile/cloud9/AWSCloud9SSMInstanceProfile"
-    assert said(told, "asked") == [("another ARN", "", "", f"asked for {asked}; shown is {shown}")] * notice
-    assert str(told).lstrip().startswith("asked") == notice
+    shown = arn("profile/cloud9/AWSCloud9SSMInstanceProfile")
+    said = {"field": "another ARN", "message": "asked", "asked": asked, "arn": shown}
+    assert told(explain(cloud9, asked), "asked") == [said] * notice
+    assert (explain(cloud9, asked).to_frame()["section"].iloc[0] == "asked") == notice
 
 
 @pytest.mark.parametrize(
-    ("asked", "first"),
+    ("asked", "side"),
     [
-        (f"arn:aws-cn:iam::{ACCOUNT}:role/web", ("web", f"arn:aws:iam::{ACCOUNT}:role/web", "", "")),
-        (
-            f"arn:aws:iam::{ACCOUNT}:instance-profile/x/web",
-            ("web", "", f"arn:aws:iam::{ACCOUNT}:instance-profile/web", ""),
-        ),
-        ("arn:aws:iam::999999999999:role/web", ("web", f"arn:aws:iam::{ACCOUNT}:role/web", "", "")),
-        (f"arn:aws:iam::{ACCOUNT}:role/wbe", ("web", f"arn:aws:iam::{ACCOUNT}:role/web", "", "")),
+        (f"arn:aws-cn:iam::{ACCOUNT}:role/web", "role"),
+        (arn("profile/x/web"), "profile"),
+        (arn("role/web", "999999999999"), "role"),
+        (arn("role/wbe"), "role"),
     ],
 )
-def test_an_arn_that_is_not_there_has_the_nearest_with_their_arns(
-    tmp_path: Path, asked: str, first: tuple[str, ...]
-) -> None:
+def test_an_arn_that_is_not_there_has_the_nearest_with_their_arns(tmp_path: Path, asked: str, side: str) -> None:
     launch = {"LaunchConfigurations": [{"LaunchConfigurationName": "lc", "IamInstanceProfile": "web"}]}
-    told = explain(account(tmp_path, profile("web", nested_role("web")), **{"lc.json": launch}), asked)
-    assert not told.found
-    assert said(told, "nearest names")[0] == first
+    explained = explain(account(tmp_path, profile("web", nested_role("web")), **{"lc.json": launch}), asked)
+    assert not explained.found
+    assert told(explained, "nearest names")[0] == {"field": "web", side: arn(f"{side}/web")}
     # What names the profile of that name, in that account, names neither a role nor another account's.
-    assert [consumer for _, _, consumer, _ in said(told, "named by")] == ["lc"] * ("instance-profile" in asked)
+    assert names(explained, "named by") == ["launch-configuration lc"] * (side == "profile")
 
 
 @pytest.mark.parametrize("name", [None, 7, b"web"])
@@ -155,487 +184,208 @@ def test_a_name_that_is_no_text_is_refused_in_one_sentence(name: Any) -> None:
 
 
 def test_a_name_is_looked_for_in_each_account(tmp_path: Path) -> None:
-    two = "000000000002"
-    inventory = load(
-        tmp_path,
-        {
-            "a/profiles.json": profile_list(profile("web", nested_role("web"))),
-            "b/profiles.json": profile_list(profile("web", nested_role("web", account=two), account=two)),
-        },
-    )
-    assert [role for role, _ in pairs(explain(inventory, "web"))] == [
-        f"arn:aws:iam::{one}:role/web" for one in (ACCOUNT, two)
-    ]
+    documents = {
+        f"{one}/profiles.json": profile_list(profile("web", nested_role("web", account=one), account=one))
+        for one in (ACCOUNT, OTHER)
+    }
+    explained = explain(load(tmp_path, documents), "web")
+    assert [role for _, role in pairs(explained)] == [arn("role/web", one) for one in (ACCOUNT, OTHER)]
+
+
+def test_a_role_that_no_source_shows_is_found_by_the_profile_that_names_it(tmp_path: Path) -> None:
+    attributes = {"arn": WEB_ARN, "name": "web", "path": "/", "role": "elsewhere"}
+    managed = {"mode": "managed", "type": "aws_iam_instance_profile", "name": "web"}
+    resource = managed | {"instances": [{"attributes": attributes}]}
+    state = {"version": 4, "terraform_version": "1.5.0", "resources": [resource]}
+    explained = explain(load(tmp_path, {"terraform.tfstate": state}), "elsewhere")
+    assert pairs(explained) == [(WEB_ARN, "name:elsewhere")]
+    said = {"profile": WEB_ARN, "role": "not read", "message": "role_not_shown"}
+    assert field(explained, "identity", "ARN") == said
+
+
+def test_a_name_of_a_role_and_of_another_roles_profile_shows_both_and_says_so(tmp_path: Path) -> None:
+    roles = (role_detail("web"), role_detail("other", [profile("web")]))
+    explained = explain(account(tmp_path, profile("web", nested_role("other")), roles=roles), "web")
+    assert pairs(explained) == [("", arn("role/web")), (WEB_ARN, arn("role/other"))]
+    said = {"profile": WEB_ARN, "role": arn("role/web"), "message": "namesakes", "roles": ["other"]}
+    assert field(explained, "name", "web") == said
+    assert "crossed_names" in names(explained, "findings")
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("bacth", "batch"), ("wbe", "web"), ("wb", "web"), ("web-sevrer", "web-server"), ("BACTH", "batch"), ("qqq", "")],
+)
+def test_a_name_with_a_slip_has_the_nearest_ones(tmp_path: Path, typed: str, meant: str) -> None:
+    there = ("web", "batch", "web-server", "payroll", "etl")
+    explained = explain(account(tmp_path, *(profile(name, nested_role(name)) for name in there)), typed)
+    assert told(explained, "nearest names")[:1] == [{"field": meant}] * bool(meant)
+
+
+def test_nothing_found_says_what_was_looked_through_and_what_was_not_readable(tmp_path: Path) -> None:
+    denied = "operation,subject,error_code\nListRoles,*,AccessDenied\nGetRole,webserver,AccessDenied\n"
+    inventory = account(tmp_path, profile("web-server", nested_role("web-server")), **{"denied.csv": denied})
+    explained = explain(inventory, "webserver")
+    assert not explained.found
+    counts = {"accounts": 1, "roles": 1, "profiles": 1, "references": 0}
+    assert field(explained, "not found", "webserver") == {"message": "not_found", **counts}
+    assert {"GetRole", "ListRoles"} <= {*names(explained, "not readable")}
+    assert field(explained, "not readable", "GetRole")["message"] == "gaps.refused_earlier"
+
+
+@pytest.mark.parametrize("turn", [str, str.lower])
+@pytest.mark.parametrize(
+    ("gone", "by", "said"),
+    [
+        (
+            "retired-app",
+            "launch-template lt-0abcdef000000000c",
+            {"message": "named", "by_id": False, "region": "ap-northeast-1", "named": "retired-app"},
+        ),
+        (
+            "AIPAEXAMPLEGONE00001",
+            "instance i-0abcdef0000000009",
+            {"by_id": True, "region": "ap-northeast-1", "named": arn("profile/monitoring", "111122223333")},
+        ),
+        ("AROAEXAMPLEDELETED01", "trust policy of role partner-access", {"value": "AWS AROAEXAMPLEDELETED01"}),
+    ],
+)
+def test_what_is_gone_is_told_by_what_still_names_it(turn: Any, gone: str, by: str, said: dict[str, Any]) -> None:
+    explained = explain(iamframe.load_sample(), turn(gone))
+    assert not explained.found
+    assert names(explained, "named by") == [by]
+    assert field(explained, "named by", by).items() >= said.items()
+
+
+# The two sides
 
 
 def test_an_extra_segment_is_seen_at_once(tmp_path: Path) -> None:
-    inventory = account(tmp_path, profile("web", nested_role("web", "/team/"), "/team/blue/"))
-    parts = {field: rest for field, *rest in said(explain(inventory, "web"), "identity")}
-    assert parts["partition"] == ["aws", "aws", ""]
-    assert parts["segment 1 of the path"] == ["team", "team", ""]
-    assert parts["segment 2 of the path"] == ["", "blue", "only the profile's path has it"]
-    assert parts["name"] == ["web", "web", ""]
+    explained = explain(account(tmp_path, profile("web", nested_role("web", "/team/"), "/team/blue/")), "web")
+    assert field(explained, "identity", "partition") == {"profile": "aws", "role": "aws"}
+    assert field(explained, "identity", "segment 1 of the path") == {"profile": "team", "role": "team"}
+    extra = {"profile": "blue", "message": "only_side", "side": "profile"}
+    assert field(explained, "identity", "segment 2 of the path") == extra
 
 
 def test_tags_stand_side_by_side_with_what_differs(tmp_path: Path) -> None:
     tags = {"Owner": "ops", "Stage": "prod", "cost": "1", "aws:made": "x", "same": "s"}
-    inventory = account(
-        tmp_path,
-        profile("web", nested_role("web")),
-        roles=(role_detail("web", [profile("web")], tags),),
-        **{
-            "instance-profile-tags/web.json": {
-                "Tags": tag_list({"Stage": "test", "Cost": "1", "Extra": "", "same": "s"})
-            }
-        },
-    )
-    assert said(explain(inventory, "web"), "tags") == [
-        ("Cost", "", "1", "the role has it as cost"),
-        ("Extra", "", "", "missing on the role"),
-        ("Owner", "ops", "", "missing on the profile"),
-        ("Stage", "prod", "test", "another value"),
-        ("aws:made", "x", "", "reserved by AWS"),
-        ("cost", "1", "", "the profile has it as Cost"),
-        ("same", "s", "s", ""),
+    own = {"Tags": tag_list({"Stage": "test", "Cost": "1", "Extra": "", "same": "s"})}
+    roles = (role_detail("web", [profile("web")], tags),)
+    files = {"instance-profile-tags/web.json": own}
+    explained = explain(account(tmp_path, profile("web", nested_role("web")), roles=roles, **files), "web")
+    rows = [(r["field"], r.get("profile"), r.get("role"), r.get("kind"), r.get("key")) for r in told(explained, "tags")]
+    assert rows == [
+        ("Cost", "1", None, "key_case_on_role", "cost"),
+        ("Extra", "", None, "missing_on_role", None),
+        ("Owner", None, "ops", "missing_on_profile", None),
+        ("Stage", "test", "prod", "value", None),
+        ("aws:made", None, "x", "reserved", None),
+        ("cost", None, "1", "key_case_on_profile", "Cost"),
+        ("same", "s", "s", None, None),
     ]
 
 
 def test_what_was_not_read_is_told_as_not_read(tmp_path: Path) -> None:
-    told = explain(account(tmp_path, profile("web", nested_role("web"))), "web")
-    assert said(told, "tags") == [("read", "not read", "not read", "no listing shows tags")]
-    assert ("last used", "not read", "", "") in said(told, "identity")
-    assert "references were read" not in str(told)
-    assert any(
-        field == "untagged_profiles" and note.startswith("unknown") for field, *_, note in said(told, "not checked")
-    )
-    assert said(told, "findings") == [("none", "", "", "of what could be checked")]
+    explained = explain(account(tmp_path, profile("web", nested_role("web"))), "web")
+    unread = {"field": "read", "profile": "not read", "role": "not read", "message": "no_listing"}
+    assert told(explained, "tags") == [unread]
+    assert field(explained, "identity", "last used") == {"role": "not read"}
+    assert field(explained, "not checked", "untagged_profiles")["status"] == "unknown"
+    assert told(explained, "findings") == [{"field": "none", "message": "of_what_was_checked"}]
 
 
 def test_tags_that_were_refused_say_so_and_what_would_read_them(tmp_path: Path) -> None:
-    lines = ("operation,subject", "ListRoleTags,web", "ListInstanceProfileTags,web-profile")
-    denied = "".join(f"{line},{'AccessDenied' if at else 'error_code'}\n" for at, line in enumerate(lines))
-    told = explain(account(tmp_path, profile("web-profile", nested_role("web")), **{"denied.csv": denied}), "web")
-    answer = "AWS answered AccessDenied to {}, for whoever made the files"
-    refused = answer.format("ListRoleTags of web"), answer.format("ListInstanceProfileTags of web-profile")
-    assert said(told, "tags") == [("read", "not read", "not read", "; ".join(refused))]
-    assert said(told, "next")[:2] == [
-        ("read the role's tags", "", "", "aws iam list-role-tags --role-name=web"),
-        (
-            "read the profile's tags",
-            "",
-            "",
-            "aws iam list-instance-profile-tags --instance-profile-name=web-profile",
-        ),
+    denied = "operation,subject,error_code\nListRoleTags,web,AccessDenied\nListInstanceProfileTags,own,AccessDenied\n"
+    explained = explain(account(tmp_path, profile("own", nested_role("web")), **{"denied.csv": denied}), "web")
+    refused = [(one["operation"], one["subject"]) for one in field(explained, "tags", "read")["messages"]]
+    assert refused == [("ListInstanceProfileTags", "own"), ("ListRoleTags", "web")]
+    assert [(row["field"], row["value"]) for row in told(explained, "next")[:2]] == [
+        ("read the profile's tags", "aws iam list-instance-profile-tags --instance-profile-name=own"),
+        ("read the role's tags", "aws iam list-role-tags --role-name=web"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("profiles", "roles", "link", "deleting"),
+    [
+        ([profile("web")], (), ("role", "no_role"), {"the profile": "delete.profile"}),
+        ([profile("other")], ("web",), ("instance profile", "in_no_profile"), {"the role": "delete.role"}),
+        (None, ("web",), ("instance profile", "profiles_not_read"), {"the role": "delete.role_not_read"}),
+    ],
+)
+def test_what_stands_alone_says_so_where_that_is_known(
+    tmp_path: Path,
+    profiles: list[dict[str, Any]] | None,
+    roles: tuple[str, ...],
+    link: tuple[str, str],
+    deleting: dict[str, str],
+) -> None:
+    if profiles is None:
+        inventory = load(tmp_path, {"roles.json": {"Roles": [nested_role(name) for name in roles]}})
+    else:
+        inventory = account(tmp_path, *profiles, roles=tuple(map(role_detail, roles)))
+    explained = explain(inventory, "web")
+    assert told(explained, "link") == [dict(zip(("field", "message"), link, strict=True))]
+    assert {row["field"]: row["message"] for row in told(explained, "deleting")} == deleting
+    assert ("empty_profiles" in names(explained, "findings")) == (link[1] == "no_role")
+
+
+def test_who_may_assume_the_role_is_told_principal_by_principal(tmp_path: Path) -> None:
+    denied = {
+        "Effect": "Deny",
+        "Principal": {"AWS": "AROAGONE"},
+        "Action": ["sts:AssumeRole", "sts:TagSession"],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+    policy = {"Statement": [*trust("ec2.amazonaws.com", "eks.amazonaws.com")["Statement"], denied]}
+    explained = explain(account(tmp_path, profile("web", nested_role("web", policy=policy))), "web")
+    allow = {"field": "Service", "message": "statement", "effect": "Allow", "actions": "sts:AssumeRole"}
+    assert told(explained, "trust") == [
+        {"field": "EC2 may assume the role", "role": "yes"},
+        allow | {"role": "ec2.amazonaws.com", "condition": None},
+        allow | {"role": "eks.amazonaws.com", "condition": None},
+        {"field": "AWS", "role": "AROAGONE", "message": "statement", "effect": "Deny"}
+        | {"actions": "sts:AssumeRole, sts:TagSession", "condition": '{"Bool":{"aws:SecureTransport":"false"}}'},
+    ]
+
+
+def test_it_tells_which_consoles_and_apis_show_and_change_the_tags_of_each_side(tmp_path: Path) -> None:
+    explained = explain(account(tmp_path, profile("web", nested_role("web"))), "web")
+    for operation in ("read", "write"):
+        assert field(explained, "where tags show", f"IAM console: {operation}") == {"profile": "no", "role": "yes"}
+    editor = field(explained, "where tags show", "Tag Editor: read")
+    assert (editor["profile"], editor["role"], "us-east-1" in editor["value"]) == ("condition", "no", True)
+
+
+# Findings, and what to do
 
 
 def test_a_finding_of_the_roles_other_profile_is_told_with_that_one_alone(tmp_path: Path) -> None:
     """The role is in two profiles: what differs with each is told where the profile is, or names it."""
     both = [profile("one", nested_role("web")), profile("two", nested_role("web"))]
-    inventory = account(
-        tmp_path,
-        *both,
-        roles=(role_detail("web", both, {"Owner": "ops"}),),
-        **{
-            f"instance-profile-tags/{name}.json": {"Tags": tag_list({"Owner": value})}
-            for name, value in (("one", "a"), ("two", "b"))
-        },
-    )
-    told = explain(inventory, "web").to_frame()
-    rows = told[(told["section"] == "findings") & (told["field"] == "tag_differences")]
+    tags = {
+        f"instance-profile-tags/{n}.json": {"Tags": tag_list({"Owner": v})} for n, v in (("one", "a"), ("two", "b"))
+    }
+    inventory = account(tmp_path, *both, roles=(role_detail("web", both, {"Owner": "ops"}),), **tags)
+    frame = explain(inventory, "web").to_frame()
+    rows = frame[(frame["section"] == "findings") & (frame["field"] == "tag_differences")]
     assert rows["profile_arn"].str[-3:].tolist() == ["one", "two"]
     assert rows["note"].str.extract("and (.) on")[0].tolist() == ["a", "b"]
     assert rows["profile"].isna().all()
-    alone = said(explain(inventory, "one"), "findings")
-    named = {(profile, "and b" in note) for field, _, profile, note in alone if field == "tag_differences"}
-    assert named == {("", False), ("two", True)}
+    alone = [row for row in told(explain(inventory, "one"), "findings") if row["field"] == "tag_differences"]
+    assert {(row.get("profile"), "and b" in row["detail"]) for row in alone} == {(None, False), ("two", True)}
 
 
-def test_a_role_that_is_in_no_profile_is_not_told_of_checks_of_profiles(tmp_path: Path) -> None:
-    told = explain(account(tmp_path, profile("other", nested_role("db")), roles=(role_detail("web"),)), "web")
-    names = {field for field, *_ in said(told, "not checked")}
-    assert {"tag_key_variants"} <= names
-    assert not names & {"unreferenced_profiles", "stale_references", "untagged_profiles", "tag_differences"}
+def test_checks_that_do_not_concern_what_is_told_are_not_said_to_be_missing(tmp_path: Path) -> None:
+    lone = explain(account(tmp_path, profile("other", nested_role("db")), roles=(role_detail("web"),)), "web")
+    of_profiles = {"unreferenced_profiles", "stale_references", "untagged_profiles", "tag_differences"}
+    assert not {*names(lone, "not checked")} & of_profiles
     unread = explain(load(tmp_path / "roles", {"roles.json": {"Roles": [nested_role("web")]}}), "web")
-    assert "tag_differences" in {field for field, *_ in said(unread, "not checked")}
+    assert "tag_differences" in names(unread, "not checked")
     empty = explain(account(tmp_path / "empty", profile("web")), "web")
-    assert not {field for field, *_ in said(empty, "not checked")} & {"untagged_roles", "deleted_trust_principals"}
-
-
-def test_every_check_says_what_it_is_about() -> None:
+    assert not {*names(empty, "not checked")} & {"untagged_roles", "deleted_trust_principals"}
     assert {one.about for one in CHECKS.values()} == set(get_args(About))
-
-
-def test_a_role_whose_profiles_were_not_read_is_not_said_to_be_in_none(tmp_path: Path) -> None:
-    told = explain(load(tmp_path, {"roles.json": {"Roles": [nested_role("web")]}}), "web")
-    assert said(told, "link") == [("instance profile", "", "", "not read: whether a profile holds the role")]
-    assert said(told, "deleting") == [
-        ("the role", "", "", f"not read whether a profile holds it; if one does, refused: {CONFLICT}")
-    ]
-
-
-def test_a_role_that_a_whole_list_of_profiles_does_not_hold_is_in_none(tmp_path: Path) -> None:
-    told = explain(account(tmp_path, profile("other"), roles=(role_detail("web"),)), "web")
-    assert said(told, "link") == [("instance profile", "", "", "the role is in no instance profile")]
-
-
-def test_an_empty_profile_is_said_to_be_empty(tmp_path: Path) -> None:
-    told = explain(account(tmp_path, profile("web")), "web")
-    assert said(told, "link") == [("role", "", "", "the profile holds no role")]
-    assert ("empty_profiles", "", "", "medium: holds no role") in said(told, "findings")
-
-
-def test_a_role_that_no_source_shows_is_found_by_the_profile_that_names_it(tmp_path: Path) -> None:
-    state = {
-        "version": 4,
-        "terraform_version": "1.5.0",
-        "resources": [
-            {
-                "mode": "managed",
-                "type": "aws_iam_instance_profile",
-                "name": "web",
-                "instances": [
-                    {
-                        "attributes": {
-                            "arn": f"arn:aws:iam::{ACCOUNT}:instance-profile/web-profile",
-                            "name": "web-profile",
-                            "path": "/",
-                            "role": "elsewhere",
-                        }
-                    }
-                ],
-            }
-        ],
-    }
-    told = explain(load(tmp_path, {"terraform.tfstate": state}), "elsewhere")
-    assert pairs(told) == [("name:elsewhere", f"arn:aws:iam::{ACCOUNT}:instance-profile/web-profile")]
-    assert (
-        "ARN",
-        "not read: no source shows this role",
-        f"arn:aws:iam::{ACCOUNT}:instance-profile/web-profile",
-        "",
-    ) in said(told, "identity")
-
-
-def test_a_name_of_a_role_and_of_another_roles_profile_shows_both_and_says_so(tmp_path: Path) -> None:
-    inventory = account(
-        tmp_path,
-        profile("web", nested_role("other")),
-        roles=(role_detail("web"), role_detail("other", [profile("web")])),
-    )
-    told = explain(inventory, "web")
-    arns = [f"arn:aws:iam::{ACCOUNT}:{what}" for what in ("role/other", "instance-profile/web", "role/web")]
-    assert set(pairs(told)) == {(arns[0], arns[1]), (arns[2], ""), (arns[2], arns[1])}
-    assert said(told, "name") == [
-        ("web", arns[2], arns[1], "is the name of two resources that are not linked: the profile holds the role other")
-    ]
-    assert any(field == "crossed_names" for field, *_ in said(told, "findings"))
-
-
-def test_who_may_assume_the_role_is_told_principal_by_principal(tmp_path: Path) -> None:
-    policy = {
-        "Statement": [
-            *trust("ec2.amazonaws.com", "eks.amazonaws.com")["Statement"],
-            {
-                "Effect": "Deny",
-                "Principal": {"AWS": "AROAGONE"},
-                "Action": ["sts:AssumeRole", "sts:TagSession"],
-                "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-            },
-        ]
-    }
-    told = explain(account(tmp_path, profile("web", nested_role("web", policy=policy))), "web")
-    assert said(told, "trust") == [
-        ("EC2 may assume the role", "yes", "", ""),
-        ("Service", "ec2.amazonaws.com", "", "Allow sts:AssumeRole"),
-        ("Service", "eks.amazonaws.com", "", "Allow sts:AssumeRole"),
-        (
-            "AWS",
-            "AROAGONE",
-            "",
-            'Deny sts:AssumeRole, sts:TagSession, if {"Bool":{"aws:SecureTransport":"false"}}',
-        ),
-    ]
-
-
-def test_what_refers_to_the_profile_is_told_with_where_that_was_looked_for() -> None:
-    told = explain(iamframe.load_sample(), "AWSCloud9SSMInstanceProfile")
-    *consumers, scope = said(told, "used by")
-    assert [(kind, identifier) for kind, _, identifier, _ in consumers] == [("instance", "i-0abcdef0000000007")]
-    assert scope[0] == "looked for"
-    assert scope[3].startswith("partial: references were read from files")
-    assert scope[3].endswith("(regions read: ap-northeast-1, eu-west-1)")
-
-
-def test_nothing_found_shows_the_nearest_names_and_what_was_not_readable(tmp_path: Path) -> None:
-    inventory = account(
-        tmp_path,
-        profile("web-server", nested_role("web-server")),
-        profile("batch", nested_role("batch")),
-        **{"denied.csv": "operation,subject,error_code\nListRoles,*,AccessDenied\nGetRole,webserver,AccessDenied\n"},
-    )
-    told = explain(inventory, "webserver")
-    assert not told.found
-    assert said(told, "not found") == [
-        (
-            "webserver",
-            "",
-            "",
-            "no role or instance profile of that name, ARN or id among 2 roles and 2 instance profiles of 1 account",
-        )
-    ]
-    assert said(told, "nearest names") == [("web-server", "", "", "")]
-    assert {"GetRole", "ListRoles"} <= {field for field, *_ in said(told, "not readable")}
-    assert f"account {ACCOUNT}:" in str(told)
-
-
-def test_a_profile_that_is_gone_is_told_by_what_still_names_it() -> None:
-    inventory = iamframe.load_sample()
-    stale = inventory.references[inventory.references["profile_arn"].isna()].iloc[0]
-    told = explain(inventory, stale["profile_name"])
-    assert not told.found
-    assert stale["consumer_id"] in {profile for _, _, profile, _ in said(told, "named by")}
-
-
-@pytest.mark.parametrize("turned", [False, True])
-def test_an_id_that_is_gone_is_told_by_what_still_holds_it(turned: bool) -> None:
-    inventory = iamframe.load_sample()
-    case = str.lower if turned else str
-    told = explain(inventory, case("AIPAEXAMPLEGONE00001"))
-    assert not told.found
-    assert said(told, "named by") == [
-        (
-            "instance",
-            "",
-            "i-0abcdef0000000009",
-            "ap-northeast-1: arn:aws:iam::111122223333:instance-profile/monitoring, started with that id",
-        )
-    ]
-    assert said(explain(inventory, case("AROAEXAMPLEDELETED01")), "named by") == [
-        ("trust policy of role", "partner-access", "", "AWS AROAEXAMPLEDELETED01")
-    ]
-
-
-REGION = "eu-west-1"
-
-
-def instance(number: str, named: str, profile_id: str | None = None) -> dict[str, Any]:
-    """An instance that uses a profile, given by its ARN."""
-    return {
-        "InstanceId": number,
-        "State": {"Name": "running"},
-        "Tags": [{"Key": "Name", "Value": f"{number}-name"}],
-        "IamInstanceProfile": {"Arn": named, "Id": profile_id or f"AIPA{named.rsplit('/', 1)[-1].upper()}"},
-    }
-
-
-def instances(*found: dict[str, Any], account: str = ACCOUNT) -> dict[str, Any]:
-    return {"Reservations": [{"OwnerId": account, "Instances": list(found)}]}
-
-
-def versions(template: str, *named: str | None) -> dict[str, Any]:
-    """All versions of a launch template, each with the profile that it names."""
-    listed = [
-        {
-            "LaunchTemplateId": template,
-            "LaunchTemplateName": f"{template}-name",
-            "VersionNumber": number,
-            "DefaultVersion": number == 1,
-            "LaunchTemplateData": {} if name is None else {"IamInstanceProfile": {"Name": name}},
-        }
-        for number, name in enumerate(named, 1)
-    ]
-    return {"LaunchTemplateVersions": listed}
-
-
-WEB_ARN = f"arn:aws:iam::{ACCOUNT}:instance-profile/web"
-
-
-def using(folder: Path, *found: dict[str, Any], **more: Any) -> Inventory:
-    """An account with the profiles web and empty, and its instances."""
-    documents = {
-        "identity.json": identity(),
-        "p.json": profile_list(
-            profile("web", nested_role("server"), InstanceProfileId="AIPAWEBWEBWEBWEBWEB2"), profile("empty")
-        ),
-    }
-    return load(folder / ACCOUNT, documents | {f"{REGION}/describe-instances.json": instances(*found)} | more)
-
-
-@pytest.mark.parametrize(
-    "asked",
-    ["i-1", " I-1 ", "i-1-name", f"arn:aws:ec2:{REGION}:{ACCOUNT}:instance/i-1"],
-)
-def test_an_instance_is_explained_by_the_profile_that_it_uses(tmp_path: Path, asked: str) -> None:
-    told = explain(using(tmp_path, instance("i-1", WEB_ARN), instance("i-2", WEB_ARN)), asked)
-    assert told.found
-    ((field, _, named, note),) = said(told, "uses")
-    assert (field, named) == ("instance i-1", WEB_ARN)
-    assert {REGION, "running", "holds the role server"} <= set(note.split(", "))
-    # The pair itself is told as if its own name had been given.
-    assert pairs(told)[1:] == [(f"arn:aws:iam::{ACCOUNT}:role/server", WEB_ARN)]
-    assert said(told, "link") == said(explain(using(tmp_path / "again", instance("i-1", WEB_ARN)), "web"), "link")
-    assert f"account {ACCOUNT}" in str(told)
-    assert "instance i-1" in told._repr_html_()
-
-
-def test_each_version_of_a_launch_template_is_told_with_its_profile(tmp_path: Path) -> None:
-    templates = versions("lt-1", "web", "gone", None, "empty", *["web"] * 8)
-    inventory = using(tmp_path, **{f"{REGION}/describe-launch-template-versions.json": templates})
-    for asked in ("lt-1", "lt-1-name", f"arn:aws:ec2:{REGION}:{ACCOUNT}:launch-template/lt-1"):
-        told = explain(inventory, asked)
-        assert told.found
-        uses = {named: note for _, _, named, note in said(told, "uses")}
-        assert set(uses) == {WEB_ARN, WEB_ARN.replace("web", "empty"), "gone"}
-        assert "holds the role server" in uses[WEB_ARN]
-        assert "holds no role" in uses[WEB_ARN.replace("web", "empty")]
-        assert "gone: " in uses["gone"]
-        assert "version 2" in uses["gone"]
-        assert len(pairs(told)) == 3
-
-
-def test_the_name_of_a_profile_wins_over_that_of_what_uses_another(tmp_path: Path) -> None:
-    templates = versions("lt-1", "empty")
-    templates["LaunchTemplateVersions"][0]["LaunchTemplateName"] = "web"
-    inventory = using(tmp_path, **{f"{REGION}/describe-launch-template-versions.json": templates})
-    assert pairs(explain(inventory, "web")) == [(f"arn:aws:iam::{ACCOUNT}:role/server", WEB_ARN)]
-    assert said(explain(inventory, "web"), "uses") == []
-    # Nothing else bears the id.
-    assert [named for _, _, named, _ in said(explain(inventory, "lt-1"), "uses")] == [WEB_ARN.replace("web", "empty")]
-
-
-def test_a_profile_that_is_gone_or_was_never_read_is_told_so(tmp_path: Path) -> None:
-    other = "000000000002"
-    moved, gone = (f"arn:aws:iam::{ACCOUNT}:instance-profile/{rest}" for rest in ("old/web", "gone"))
-    elsewhere = f"arn:aws:iam::{other}:instance-profile/web"
-    found = [
-        instance("i-gone", gone),
-        instance("i-else", elsewhere),
-        instance("i-again", WEB_ARN, profile_id="AIPAOLDOLDOLDOLDOLD2"),
-    ]
-    inventory = using(tmp_path, *found)
-    notes = {name: said(explain(inventory, name), "uses")[0][3] for name in ("i-gone", "i-else", "i-again")}
-    assert "gone: " in notes["i-gone"]
-    assert "unknown" in notes["i-else"]
-    assert other in notes["i-else"]
-    assert "AIPAOLDOLDOLDOLDOLD2" in notes["i-again"]
-    assert all(explain(inventory, name).found for name in notes)
-    # Without the list of profiles nobody can say that one is gone.
-    documents = {"identity.json": identity(), f"{REGION}/describe-instances.json": instances(instance("i-gone", gone))}
-    ((_, _, named, note),) = said(explain(load(tmp_path / "bare" / ACCOUNT, documents), "i-gone"), "uses")
-    assert named == gone
-    assert "unknown" in note
-    assert "gone: " not in note
-    # One of that name at another path is another profile.
-    ((_, _, _, note),) = said(explain(using(tmp_path / "moved", instance("i-moved", moved)), "i-moved"), "uses")
-    assert "gone: " in note
-
-
-def test_an_id_of_two_accounts_tells_of_both_and_an_arn_of_its_own(tmp_path: Path) -> None:
-    other = "000000000002"
-    documents: dict[str, Any] = {}
-    for account_id in (ACCOUNT, other):
-        web = profile("web", nested_role("server", account=account_id), account=account_id)
-        arn = f"arn:aws:iam::{account_id}:instance-profile/web"
-        documents[f"{account_id}/p.json"] = profile_list(web)
-        documents[f"{account_id}/{REGION}/describe-instances.json"] = instances(
-            instance("i-1", arn), account=account_id
-        )
-    inventory = load(tmp_path, documents)
-    told = explain(inventory, "i-1").to_frame()
-    assert told["account_id"][told["section"] == "uses"].tolist() == [ACCOUNT, other]
-    one = explain(inventory, f"arn:aws:ec2:{REGION}:{other}:instance/i-1").to_frame()
-    assert one["account_id"][one["section"] == "uses"].tolist() == [other]
-
-
-def test_an_instance_that_no_reference_shows_is_not_found_with_where_was_looked(tmp_path: Path) -> None:
-    told = explain(using(tmp_path, instance("i-1", WEB_ARN)), "i-2")
-    assert not told.found
-    assert "what uses profiles" in {field for field, *_ in said(told, "not readable")}
-
-
-def test_the_command_explains_an_instance() -> None:
-    run = CliRunner().invoke(app, ["explain", "i-0abcdef0000000009", "sample"], standalone_mode=False)
-    assert run.return_value == 0
-    assert "AIPAEXAMPLEGONE00001" in run.stdout
-    run = CliRunner().invoke(app, ["explain", "lt-0abcdef000000000c", "sample"], standalone_mode=False)
-    assert run.return_value == 0
-    assert "gone: account 111122223333 has no such profile" in " ".join(run.stdout.split())
-
-
-def test_an_id_that_cloudtrail_tells_of_has_a_history(tmp_path: Path) -> None:
-    made = event("2026-01-01T10:00:00Z", "CreateRole", roleName="app")
-    made["responseElements"] = {
-        "role": {"roleName": "app", "arn": f"arn:aws:iam::{ACCOUNT}:role/app", "roleId": "AROAEXAMPLEAPP000001"}
-    }
-    inventory = load(tmp_path, {"trail.json": {"Records": [made]}})
-    told = explain(inventory, "AROAEXAMPLEAPP000001")
-    assert not told.found
-    assert [note for *_, note in said(told, "history")] == [
-        f"CreateRole app, by arn:aws:iam::{ACCOUNT}:user/ada, with aws-cli/2.15"
-    ]
-
-
-@pytest.mark.parametrize(
-    ("typed", "meant"),
-    [("bacth", "batch"), ("wbe", "web"), ("wb", "web"), ("web-sevrer", "web-server"), ("BACTH", "batch")],
-)
-def test_letters_that_changed_places_are_near(tmp_path: Path, typed: str, meant: str) -> None:
-    names = ("web", "batch", "web-server", "payroll", "etl")
-    inventory = account(tmp_path, *(profile(name, nested_role(name)) for name in names))
-    assert said(explain(inventory, typed), "nearest names")[0] == (meant, "", "", "")
-    assert said(explain(inventory, "qqq"), "nearest names") == []
-
-
-def test_it_tells_which_consoles_and_apis_show_and_change_the_tags_of_each_side(tmp_path: Path) -> None:
-    shown = said(explain(account(tmp_path, profile("web", nested_role("web"))), "web"), "where tags show")
-    assert ("IAM console: read", "yes", "no", "") in shown
-    assert ("IAM console: write", "yes", "no", "") in shown
-    (tag_editor,) = [row for row in shown if row[0] == "Tag Editor: read"]
-    assert tag_editor[1:3] == ("no", "condition")
-    assert "us-east-1" in tag_editor[3]
-
-
-def event(at: str, name: str, **parameters: str) -> dict[str, Any]:
-    """A record as a trail's file holds it."""
-    return {
-        "eventID": f"{at}-{name}",
-        "eventTime": at,
-        "eventSource": "iam.amazonaws.com",
-        "eventName": name,
-        "awsRegion": "us-east-1",
-        "recipientAccountId": ACCOUNT,
-        "userAgent": "aws-cli/2.15",
-        "userIdentity": {"arn": f"arn:aws:iam::{ACCOUNT}:user/ada"},
-        "requestParameters": parameters,
-    }
-
-
-def test_what_cloudtrail_tells_of_it_is_told_in_order_with_the_time_that_was_read(tmp_path: Path) -> None:
-    records = [
-        event("2026-01-02T10:00:00Z", "AddRoleToInstanceProfile", instanceProfileName="web", roleName="web"),
-        event("2026-01-01T10:00:00Z", "CreateRole", roleName="web"),
-        event("2026-01-01T11:00:00Z", "CreateRole", roleName="another"),
-        event("2026-01-03T10:00:00Z", "DeleteRole", roleName="gone"),
-    ]
-    inventory = account(tmp_path, profile("web", nested_role("web")), **{"trail.json": {"Records": records}})
-    told = said(explain(inventory, "web"), "history")
-    assert [(field, note) for field, *_, note in told[:-1]] == [
-        ("2026-01-01 10:00:00 UTC", f"CreateRole web, by arn:aws:iam::{ACCOUNT}:user/ada, with aws-cli/2.15"),
-        (
-            "2026-01-02 10:00:00 UTC",
-            f"AddRoleToInstanceProfile web web, by arn:aws:iam::{ACCOUNT}:user/ada, with aws-cli/2.15",
-        ),
-    ]
-    assert told[-1][3] == "CloudTrail records from 2026-01-01 10:00:00 UTC to 2026-01-03 10:00:00 UTC"
-    gone = explain(inventory, "gone")
-    assert not gone.found
-    assert [field for field, *_ in said(gone, "history")] == ["2026-01-03 10:00:00 UTC"]
-    assert f"account {ACCOUNT}: DeleteRole gone" in str(gone)
-
-
-def test_without_cloudtrail_there_is_no_history(sample: Inventory) -> None:
-    assert said(explain(sample, "AWSCloud9SSMAccessRole"), "history") == []
 
 
 @pytest.fixture(scope="module")
@@ -653,40 +403,67 @@ def test_its_findings_are_those_of_the_whole_inventory_and_all_of_it_is_what_a_r
     sample: Inventory, result: iamframe.Result, kind: str, step: int
 ) -> None:
     found = result.findings
-    for arn in sample.frames[f"{kind}s"][f"{kind}_arn"][::step]:
-        told = explain(sample, arn).to_frame()
-        pd.testing.assert_frame_equal(explain(result, arn).to_frame(), told)
-        of_it = told[(told["section"] == "findings") & (told["field"] != "none")]
-        shown = set(zip(of_it["field"], of_it["note"].str.split(": ", n=1).str[1], strict=True))
-        sides = {*told["role_arn"].dropna(), *told["profile_arn"].dropna()}
+    for one in sample.frames[f"{kind}s"][f"{kind}_arn"][::step]:
+        explained = explain(sample, one)
+        frame = explained.to_frame()
+        pd.testing.assert_frame_equal(explain(result, one).to_frame(), frame)
+        shown = {(row["field"], row["detail"]) for row in told(explained, "findings") if row["field"] != "none"}
+        sides = {*frame["profile_arn"].dropna(), *frame["role_arn"].dropna()}
         mine = found[found["resource_arn"].isin(sides) | found["related_arn"].isin(sides)]
         assert shown == set(zip(mine["check"], mine["detail"], strict=True))
 
 
-def test_every_field_that_is_printed_is_in_its_frame(sample: Inventory) -> None:
-    told = explain(sample, "AWSCloud9SSMInstanceProfile")
-    assert str(Explanation("another", told.to_frame())) == str(told)
-    words = " ".join(str(told).split())
-    for field in told.to_frame()["field"]:
-        assert field in words
+@pytest.mark.parametrize(
+    ("consumers", "use"),
+    [
+        ([("i-1", "running")], {"message": "explain.use.runs", "count": 1, "names": ["i-1"]}),
+        ([("i-1", "stopped")], {"message": "explain.use.has", "count": 1, "names": ["i-1"]}),
+        ([("i-1", "terminated")], None),
+        ([(f"i-{n}", "running") for n in range(5)], {"count": 5, "names": [f"i-{n}" for n in range(5)]}),
+        (None, {"message": "explain.use.names", "names": ["launch-configuration lc"]}),
+    ],
+)
+def test_what_takes_something_away_stands_last_and_is_not_offered_where_the_profile_is_used(
+    tmp_path: Path, consumers: list[tuple[str, str]] | None, use: dict[str, Any] | None
+) -> None:
+    launch = {"LaunchConfigurations": [{"LaunchConfigurationName": "lc", "IamInstanceProfile": "web"}]}
+    running = instances(*(instance(one, WEB_ARN, state=state) for one, state in consumers or []))
+    used = {"eu-west-1/used.json": running if consumers else launch}
+    *steps, out, deleted = told(explain(account(tmp_path, profile("web", nested_role("web")), **used), "web"), "next")
+    assert (out["field"], deleted["field"]) == ("take the role out", "delete the profile")
+    assert all("get-" in row.get("value", "") or "list-" in row.get("value", "") for row in steps[:-1])
+    if use:
+        assert [row["use"].items() >= use.items() for row in (out, deleted)] == [True, True]
+    else:
+        assert steps[-1] == {"field": "first make sure", "message": "make_sure"}
+        assert deleted["value"] == "aws iam delete-instance-profile --instance-profile-name=web"
 
 
-def test_control_characters_never_reach_a_terminal(tmp_path: Path) -> None:
-    inventory = account(
-        tmp_path,
-        profile("web", nested_role("web")),
-        **{"instance-profile-tags/web.json": {"Tags": tag_list({"Owner": "\x1b[31mred\nnext"})}},
-    )
-    text = str(explain(inventory, "web"))
-    assert "\x1b" not in text
-    assert "\\x1b[31mred\\nnext" in text
+def test_what_names_a_profile_with_another_path_is_told_before_its_deletion_is_offered(tmp_path: Path) -> None:
+    """AWS does not say whether it takes such an ARN for the profile of that name."""
+    templates = versions("lt-1", None)
+    data = {"IamInstanceProfile": {"Arn": arn("profile/old/web")}}
+    templates["LaunchTemplateVersions"][0]["LaunchTemplateData"] = data
+    explained = explain(account(tmp_path, profile("web"), **{"versions.json": templates}), "web")
+    said = {"message": "other_path", "named": arn("profile/old/web")}
+    assert field(explained, "used by", "launch-template lt-1") == said
+    assert names(explained, "next")[-3:] == ["first make sure", "empty_profiles", "delete the profile"]
 
 
-def test_many_pairs_are_cut_in_text_and_whole_in_the_frame(tmp_path: Path) -> None:
-    inventory = account(tmp_path, *(profile(f"p{n:02}", nested_role("web")) for n in range(12)))
-    told = explain(inventory, "web")
-    assert len(pairs(told)) == 12
-    assert str(told).endswith("and 2 more pairs; to_frame() has all of them")
+@pytest.mark.parametrize(("name", "deletes"), [("web", True), ("Web", True), ("web-profile", False), ("we", False)])
+def test_it_says_whether_the_iam_console_deletes_the_profile_along_with_its_role(
+    tmp_path: Path, name: str, deletes: bool
+) -> None:
+    """It does where both have the same name; the AWS CLI and the API do not (IAM User Guide)."""
+    roles = (role_detail("web", [profile(name)]),)
+    explained = explain(account(tmp_path, profile(name, nested_role("web")), roles=roles), name)
+    said = {"message": "delete.console", "both": deletes, "profile": name}
+    assert field(explained, "deleting", "in the IAM console") == said
+
+
+def test_what_the_iam_console_deletes_is_said_of_pairs_alone(tmp_path: Path) -> None:
+    for one in (account(tmp_path / "empty", profile("web")), account(tmp_path / "alone", roles=(role_detail("web"),))):
+        assert "in the IAM console" not in names(explain(one, "web"), "deleting")
 
 
 @pytest.fixture(scope="module")
@@ -720,20 +497,15 @@ def told_before(practice: PracticeAccount) -> dict[str, Explanation]:
 def test_deleting_is_answered_as_it_says(
     practice: PracticeAccount, told_before: dict[str, Explanation], name: str, resource: str, delete: str
 ) -> None:
-    session = practice.session(region_name="us-east-1")
-    (answer,) = [note for field, *_, note in said(told_before[name], "deleting") if field == resource]
+    answer = field(told_before[name], "deleting", resource)
     parameter = "RoleName" if delete == "delete_role" else "InstanceProfileName"
-    refusal = refused(session, delete, parameter, name)
-    assert answer == f"refused: {refusal}" if refusal else answer.startswith("accepted")
-
-
-def refused(session: Any, operation: str, parameter: str, name: str) -> str | None:
-    """Send a request, and return AWS's words where it was refused."""
+    refusal = None
     try:
-        getattr(session.client("iam"), operation)(**{parameter: name})
+        getattr(practice.session(region_name="us-east-1").client("iam"), delete)(**{parameter: name})
     except ClientError as error:
-        return f"{error.response['Error']['Code']}: {error.response['Error']['Message']}"
-    return None
+        refusal = f"{error.response['Error']['Code']}: {error.response['Error']['Message']}"
+    assert (answer["message"] == "delete.refused") == bool(refusal)
+    assert refusal in (None, answer["answer"], CONFLICT)
 
 
 def test_a_profile_that_an_instance_names_can_be_deleted(practice: PracticeAccount) -> None:
@@ -742,89 +514,300 @@ def test_a_profile_that_an_instance_names_can_be_deleted(practice: PracticeAccou
     iam.create_instance_profile(InstanceProfileName="used")
     iam.add_role_to_instance_profile(InstanceProfileName="used", RoleName="gone")
     image = ec2.describe_images()["Images"][0]["ImageId"]
-    ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, IamInstanceProfile={"Name": "used"})
+    run = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, IamInstanceProfile={"Name": "used"})
     iam.remove_role_from_instance_profile(InstanceProfileName="used", RoleName="gone")
-    told = explain(iamframe.load_account(session, regions=["us-east-1"]), "used")
-    assert [kind for kind, *_ in said(told, "used by")] == ["association", "instance", "looked for"]
-    assert said(told, "deleting") == [("the profile", "", "", "accepted, whether or not an instance still names it")]
-    (instance,) = [identifier for kind, _, identifier, _ in said(told, "used by") if kind == "instance"]
-    lost = f"not offered: instance {instance} runs with it and would lose its credentials"
-    assert said(told, "next")[-1] == ("delete the profile", "", "", lost)
-    assert "delete-instance-profile" not in str(told)
+    explained = explain(iamframe.load_account(session, regions=["us-east-1"]), "used")
+    assert [name.split()[0] for name in names(explained, "used by")] == ["association", "instance", "looked"]
+    assert field(explained, "deleting", "the profile")["message"] == "delete.profile"
+    lost = {"message": "explain.use.runs", "count": 1, "names": [run["Instances"][0]["InstanceId"]]}
+    assert told(explained, "next")[-1] == {"field": "delete the profile", "message": "not_offered", "use": lost}
+    assert "delete-instance-profile" not in str(explained)
     iam.delete_instance_profile(InstanceProfileName="used")
 
 
-@pytest.mark.parametrize(("name", "deletes"), [("web", True), ("Web", True), ("web-profile", False), ("we", False)])
-def test_it_says_whether_the_iam_console_deletes_the_profile_along_with_its_role(
-    tmp_path: Path, name: str, deletes: bool
-) -> None:
-    """It does where both have the same name; the AWS CLI and the API do not (IAM User Guide)."""
-    roles = (role_detail("web", [profile(name)]),)
-    told = explain(account(tmp_path, profile(name, nested_role("web")), roles=roles), name)
-    (note,) = {note for field, *_, note in said(told, "deleting") if field == "in the IAM console"}
-    assert note.startswith("deleting the role there " + (f"deletes the profile {name} too" if deletes else "leaves"))
-    assert ("the AWS CLI and the API" in note) == deletes
+# What uses profiles
 
 
-def test_what_the_iam_console_deletes_is_said_of_pairs_alone(tmp_path: Path) -> None:
-    for one in (account(tmp_path / "empty", profile("web")), account(tmp_path / "alone", roles=(role_detail("web"),))):
-        assert "in the IAM console" not in [field for field, *_ in said(explain(one, "web"), "deleting")]
+def instance(number: str, named: str, profile_id: str | None = None, state: str = "running") -> dict[str, Any]:
+    """An instance that uses a profile, given by its ARN."""
+    return {
+        "InstanceId": number,
+        "State": {"Name": state},
+        "Tags": [{"Key": "Name", "Value": f"{number}-name"}],
+        "IamInstanceProfile": {"Arn": named, "Id": profile_id or f"AIPA{named.rsplit('/', 1)[-1].upper()}"},
+    }
+
+
+def instances(*found: dict[str, Any], account: str = ACCOUNT) -> dict[str, Any]:
+    return {"Reservations": [{"OwnerId": account, "Instances": list(found)}]}
+
+
+def versions(template: str, *named: str | None) -> dict[str, Any]:
+    """All versions of a launch template, each with the profile that it names."""
+    listed = [
+        {
+            "LaunchTemplateId": template,
+            "LaunchTemplateName": f"{template}-name",
+            "VersionNumber": number,
+            "DefaultVersion": number == 1,
+            "LaunchTemplateData": {} if name is None else {"IamInstanceProfile": {"Name": name}},
+        }
+        for number, name in enumerate(named, 1)
+    ]
+    return {"LaunchTemplateVersions": listed}
+
+
+def using(folder: Path, *found: dict[str, Any], **more: Any) -> Inventory:
+    """An account with the profiles web and empty, and its instances."""
+    web = profile("web", nested_role("server"), InstanceProfileId="AIPAWEBWEBWEBWEBWEB2")
+    documents = {"identity.json": identity(), "p.json": profile_list(web, profile("empty"))}
+    return load(folder / ACCOUNT, documents | {f"{REGION}/describe-instances.json": instances(*found)} | more)
+
+
+@pytest.mark.parametrize("asked", ["i-1", " I-1 ", "i-1-name", f"arn:aws:ec2:{REGION}:{ACCOUNT}:instance/i-1"])
+def test_an_instance_is_explained_by_the_profile_that_it_uses(tmp_path: Path, asked: str) -> None:
+    inventory = using(tmp_path, instance("i-1", WEB_ARN), instance("i-2", WEB_ARN))
+    explained = explain(inventory, asked)
+    assert explained.found
+    used = field(explained, "uses", "instance i-1")
+    assert (used["profile"], used["parts"][:3]) == (WEB_ARN, [REGION, "i-1-name", "running"])
+    assert states(used) == [("uses.role", "['server']")]
+    # The pair itself is told as if its own name had been given.
+    own = explain(inventory, "web").to_frame()
+    frame = explained.to_frame()
+    pd.testing.assert_frame_equal(frame[frame["section"] != "uses"].reset_index(drop=True), own)
+
+
+def test_each_version_of_a_launch_template_is_told_with_its_profile(tmp_path: Path) -> None:
+    templates = versions("lt-1", *["web"] * 10, "gone", None, "empty")
+    inventory = using(tmp_path, **{f"{REGION}/describe-launch-template-versions.json": templates})
+    for asked in ("lt-1", "lt-1-name", f"arn:aws:ec2:{REGION}:{ACCOUNT}:launch-template/lt-1"):
+        explained = explain(inventory, asked)
+        assert explained.found
+        assert [(row["profile"], states(row)) for row in told(explained, "uses")] == [
+            (WEB_ARN, [("version", "1 2 3 4 5 6 7 8 9 10"), ("uses.role", "['server']")]),
+            ("gone", [("version", "11"), ("uses.gone", ACCOUNT)]),
+            (arn("profile/empty"), [("version", "13"), ("uses.no_role",)]),
+        ]
+        assert [profile for profile, _ in pairs(explained)] == [arn("profile/empty"), WEB_ARN]
+
+
+def test_versions_of_a_template_that_nobody_read_are_said_to_be_missing(tmp_path: Path) -> None:
+    template = {"LaunchTemplateId": "lt-1", "LaunchTemplateName": "lt-1-name"}
+    listed = {"LaunchTemplates": [template | {"DefaultVersionNumber": 1, "LatestVersionNumber": 3}]}
+    some = versions("lt-1", "web", None, "web")
+    del some["LaunchTemplateVersions"][1]
+    files = {f"{REGION}/templates.json": listed, f"{REGION}/versions.json": some}
+    (gap,) = told(explain(using(tmp_path, **files), "lt-1"), "not readable")
+    assert gap["message"] == "gaps.absent.other_versions"
+
+
+def test_the_name_of_a_profile_wins_over_that_of_what_uses_another(tmp_path: Path) -> None:
+    templates = versions("lt-1", "empty")
+    templates["LaunchTemplateVersions"][0]["LaunchTemplateName"] = "web"
+    inventory = using(tmp_path, **{f"{REGION}/describe-launch-template-versions.json": templates})
+    assert pairs(explain(inventory, "web")) == [(WEB_ARN, arn("role/server"))]
+    assert told(explain(inventory, "web"), "uses") == []
+    # Nothing else bears the id.
+    assert [row["profile"] for row in told(explain(inventory, "lt-1"), "uses")] == [arn("profile/empty")]
 
 
 @pytest.mark.parametrize(
-    ("consumers", "lost"),
+    ("named", "held", "state"),
     [
-        ([("i-1", "running")], "instance i-1 runs with it and would lose its credentials"),
-        ([("i-1", "stopped")], "instance i-1 has it and would lose its credentials"),
-        ([("i-1", "terminated")], None),
-        (
-            [(f"i-{number}", "running") for number in range(5)],
-            "instances i-0, i-1, i-2 and 2 more run with it and would lose their credentials",
-        ),
-        (None, "launch-configuration lc names it and could start no instance"),
+        (arn("profile/gone"), None, [("uses.gone", ACCOUNT)]),
+        # One of that name at another path is another profile.
+        (arn("profile/old/web"), None, [("uses.gone", ACCOUNT), ("uses.another", f"['{WEB_ARN}']")]),
+        (arn("profile/web", OTHER), None, [("uses.account_not_read", OTHER)]),
+        (WEB_ARN, "AIPAOLDOLDOLDOLDOLD2", [("uses.role", "['server']"), ("other_id", "AIPAOLDOLDOLDOLDOLD2")]),
     ],
 )
-def test_what_takes_something_away_stands_last_and_is_not_offered_where_the_profile_is_used(
-    tmp_path: Path, consumers: list[tuple[str, str]] | None, lost: str | None
+def test_a_profile_that_is_gone_or_was_never_read_is_told_so(
+    tmp_path: Path, named: str, held: str | None, state: list[tuple[str, ...]]
 ) -> None:
-    web = {"Name": "web", "Arn": f"arn:aws:iam::{ACCOUNT}:instance-profile/web", "Id": "AIPAWEB"}
-    instances = [
-        {"InstanceId": one, "State": {"Name": state}, "IamInstanceProfile": web} for one, state in consumers or []
+    explained = explain(using(tmp_path, instance("i-1", named, profile_id=held)), "i-1")
+    assert explained.found
+    assert states(field(explained, "uses", "instance i-1")) == state
+
+
+def test_without_the_list_of_profiles_nobody_can_say_that_one_is_gone(tmp_path: Path) -> None:
+    documents = {"identity.json": identity(), f"{REGION}/i.json": instances(instance("i-1", arn("profile/gone")))}
+    used = field(explain(load(tmp_path / ACCOUNT, documents), "i-1"), "uses", "instance i-1")
+    assert (used["profile"], states(used)) == (arn("profile/gone"), [("uses.list_not_read", ACCOUNT)])
+
+
+def test_an_id_of_two_accounts_tells_of_both_and_an_arn_of_its_own(tmp_path: Path) -> None:
+    documents: dict[str, Any] = {}
+    for one in (ACCOUNT, OTHER):
+        web = profile("web", nested_role("server", account=one), account=one)
+        documents[f"{one}/p.json"] = profile_list(web)
+        documents[f"{one}/{REGION}/i.json"] = instances(instance("i-1", arn("profile/web", one)), account=one)
+    inventory = load(tmp_path, documents)
+    for asked, accounts in (("i-1", [ACCOUNT, OTHER]), (f"arn:aws:ec2:{REGION}:{OTHER}:instance/i-1", [OTHER])):
+        frame = explain(inventory, asked).to_frame()
+        assert frame["account_id"][frame["section"] == "uses"].tolist() == accounts
+
+
+def test_an_instance_that_no_reference_shows_is_not_found_with_where_was_looked(tmp_path: Path) -> None:
+    explained = explain(using(tmp_path, instance("i-1", WEB_ARN)), "i-2")
+    assert not explained.found
+    assert field(explained, "not readable", "what uses profiles")["status"] == "unknown"
+
+
+def test_what_refers_to_the_profile_is_told_with_where_that_was_looked_for(sample: Inventory) -> None:
+    explained = explain(sample, "AWSCloud9SSMInstanceProfile")
+    assert names(explained, "used by") == ["instance i-0abcdef0000000007", "looked for"]
+    looked = field(explained, "used by", "looked for")
+    assert (looked["status"], looked["regions"]) == ("partial", "ap-northeast-1, eu-west-1")
+    assert looked["reason"]["message"] == "coverage.references.files"
+
+
+# What CloudTrail tells
+
+
+def event(at: str, name: str, **parameters: str) -> dict[str, Any]:
+    """A record as a trail's file holds it."""
+    return {
+        "eventID": f"{at}-{name}",
+        "eventTime": at,
+        "eventSource": "iam.amazonaws.com",
+        "eventName": name,
+        "awsRegion": "us-east-1",
+        "recipientAccountId": ACCOUNT,
+        "userAgent": "aws-cli/2.15",
+        "userIdentity": {"arn": f"arn:aws:iam::{ACCOUNT}:user/ada"},
+        "requestParameters": parameters,
+    }
+
+
+def test_an_id_that_cloudtrail_tells_of_has_a_history(tmp_path: Path) -> None:
+    made = event("2026-01-01T10:00:00Z", "CreateRole", roleName="app")
+    role = {"roleName": "app", "arn": arn("role/app"), "roleId": "AROAEXAMPLEAPP000001"}
+    inventory = load(tmp_path, {"trail.json": {"Records": [made | {"responseElements": {"role": role}}]}})
+    explained = explain(inventory, "AROAEXAMPLEAPP000001")
+    assert not explained.found
+    (one,) = told(explained, "history")
+    assert one["parts"][0] == "CreateRole app"
+    assert states(one) == [("event.actor", f"arn:aws:iam::{ACCOUNT}:user/ada"), ("event.with", "aws-cli/2.15")]
+
+
+def test_what_cloudtrail_tells_of_it_is_told_in_order_with_the_time_that_was_read(tmp_path: Path) -> None:
+    records = [
+        event("2026-01-02T10:00:00Z", "AddRoleToInstanceProfile", instanceProfileName="web", roleName="web"),
+        event("2026-01-01T10:00:00Z", "CreateRole", roleName="web"),
+        event("2026-01-01T11:00:00Z", "CreateRole", roleName="another"),
+        event("2026-01-03T10:00:00Z", "DeleteRole", roleName="gone") | {"errorCode": "AccessDenied"},
     ]
-    launch = {"LaunchConfigurations": [{"LaunchConfigurationName": "lc", "IamInstanceProfile": "web"}]}
-    document = {"Reservations": [{"OwnerId": ACCOUNT, "Instances": instances}]} if consumers else launch
-    told = explain(account(tmp_path, profile("web", nested_role("web")), **{"eu-west-1/used.json": document}), "web")
-    steps = said(told, "next")
-    assert [field for field, *_ in steps[-2:]] == ["take the role out", "delete the profile"]
-    assert all("get-" in note or "list-" in note or field == "first make sure" for field, *_, note in steps[:-2])
-    if lost:
-        assert {note for *_, note in steps[-2:]} == {f"not offered: {lost}"}
-    else:
-        assert steps[-3][0] == "first make sure"
-        assert steps[-1][3] == "aws iam delete-instance-profile --instance-profile-name=web"
+    inventory = account(tmp_path, profile("web", nested_role("web")), **{"trail.json": {"Records": records}})
+    *events, span = told(explain(inventory, "web"), "history")
+    assert [(row["field"], row["parts"][0]) for row in events] == [
+        ("2026-01-01 10:00:00 UTC", "CreateRole web"),
+        ("2026-01-02 10:00:00 UTC", "AddRoleToInstanceProfile web web"),
+    ]
+    times = {"since": "2026-01-01 10:00:00 UTC", "until": "2026-01-03 10:00:00 UTC"}
+    assert span == {"field": "read", "message": "trail", "known": True, **times}
+    gone = explain(inventory, "gone")
+    assert not gone.found
+    (refused,) = told(gone, "history")
+    assert (refused["field"], states(refused)[-1]) == ("2026-01-03 10:00:00 UTC", ("event.refused", "AccessDenied"))
 
 
-def test_the_command_prints_it_and_exits_2_where_there_is_none() -> None:
-    run = CliRunner().invoke(app, ["explain", "awscloud9ssmaccessrole", "sample"], standalone_mode=False)
-    assert run.return_value == 0
-    assert "instance-profile/cloud9/AWSCloud9SSMInstanceProfile" in run.stdout
-    run = CliRunner().invoke(app, ["explain", "no-such-thing", "sample", "--format", "csv"], standalone_mode=False)
-    assert run.return_value == 2
-    assert '"not found","no-such-thing"' in run.stdout
+def test_without_cloudtrail_there_is_no_history(sample: Inventory) -> None:
+    assert told(explain(sample, "AWSCloud9SSMAccessRole"), "history") == []
 
 
-def test_what_names_a_profile_with_another_path_is_told_before_its_deletion_is_offered(tmp_path: Path) -> None:
-    """AWS does not say whether it takes such an ARN for the profile of that name."""
-    data = {"IamInstanceProfile": {"Arn": f"arn:aws:iam::{ACCOUNT}:instance-profile/old/web"}}
-    template = {"LaunchTemplateId": "lt-1", "VersionNumber": 1, "DefaultVersion": True, "LaunchTemplateData": data}
-    told = explain(
-        account(tmp_path, profile("web"), **{"versions.json": {"LaunchTemplateVersions": [template]}}), "web"
+# How it is shown
+
+
+def test_sections_come_in_the_order_of_use_and_the_profile_stands_before_the_role(sample: Inventory) -> None:
+    explained = explain(sample, "blue")
+    frame = explained.to_frame()
+    assert list(frame)[1:7] == ["profile_arn", "role_arn", "section", "field", "profile", "role"]
+    order = list(SECTIONS)
+    assert max(map(order.index, ("findings", "deleting", "next"))) < min(
+        map(order.index, ("history", "where tags show"))
     )
-    what, _, who, note = said(told, "used by")[0]
-    assert (what, who) == ("launch-template", "lt-1")
-    assert "/old/web" in note
-    assert [field for field, *_ in said(told, "next")][-3:] == [
-        "first make sure",
-        "empty_profiles",
-        "delete the profile",
-    ]
+    for _, rows in frame[frame["section"].isin(order)].groupby(["profile_arn", "role_arn"], dropna=False):
+        assert rows["section"].drop_duplicates().tolist() == [name for name in order if name in set(rows["section"])]
+    both = frame[frame["profile_arn"].notna() & frame["role_arn"].notna() & frame["section"].isin(order)]
+    fields = both.groupby("section")["field"].agg(list)
+    assert fields["deleting"][:2] == ["the profile", "the role"]
+    assert [name for name in fields["next"] if name.startswith("see")] == ["see the profile", "see the role"]
+    lines = str(explained).split("\n")
+    heads = [line for line in lines if "|" in line and line.startswith(("identity", "link", "tags", "where"))]
+    assert {head.split("   ")[1] for head in heads} == {"(instance profile | role)"}
+    assert "== instance profile blue with role green ==" in lines
+    assert "  names  blue | green (differ)" in lines
+    assert "<th scope='col' style='text-align:left'>instance profile</th><th" in explained._repr_html_()
+
+
+def golden(sample: Inventory, folder: Path) -> str:
+    """What is printed of what the sample has, and of an account that has the rest."""
+    asked = ("AWSCloud9SSMInstanceProfile", "blue", "i-0abcdef0000000009", "lt-0abcdef000000000c", "retired-ap")
+    asked += ("AIPAEXAMPLEGONE00001", "AROAEXAMPLEDELETED01", "arn:aws:iam::111122223333:role/cloud9/blue")
+    printed = [(name, explain(sample, name)) for name in asked]
+    return "\n\n".join(f"######## {name}\n\n{str(one).strip()}" for name, one in printed) + "\n"
+
+
+def test_it_is_printed_in_these_words(sample: Inventory, tmp_path: Path) -> None:
+    """One text holds the sentences, so that whoever changes one sees it as people read it."""
+    assert golden(sample, tmp_path) == TEXTS.read_text("utf-8")
+
+
+def test_each_message_has_the_same_facts_in_both_languages() -> None:
+    def places(lang: str, name: str) -> set[str]:
+        text = text_of(name, lang)
+        texts = [text] if isinstance(text, str) else [one for key, one in text.items() if key != "by"]
+        return {piece.split("}")[0].split(":")[0] for one in texts for piece in one.split("{")[1:]}
+
+    def ids(table: dict[str, Any], prefix: str) -> Iterator[str]:
+        for key, value in table.items():
+            is_text = isinstance(value, str) or "other" in value or "by" in value
+            yield from [f"{prefix}.{key}"] if is_text else ids(value, f"{prefix}.{key}")
+
+    files = {lang: resources.files("iamframe.messages").joinpath(f"{lang}.toml") for lang in ("en", "ja")}
+    tables = {lang: tomllib.loads(file.read_text("utf-8"))["explain"] for lang, file in files.items()}
+    english, japanese = (sorted(ids(tables[lang], "explain")) for lang in ("en", "ja"))
+    assert english == japanese
+    # A noun of two numbers, or a side, may be said in words.
+    assert {name for name in english if places("ja", name) - places("en", name)} == set()
+
+
+def test_every_field_that_is_printed_is_in_its_frame(sample: Inventory) -> None:
+    explained = explain(sample, "AWSCloud9SSMInstanceProfile")
+    assert str(Explanation("another", explained.to_frame())) == str(explained)
+    words = " ".join(str(explained).split())
+    assert all(name in words for name in explained.to_frame()["field"])
+
+
+def test_control_characters_never_reach_a_terminal(tmp_path: Path) -> None:
+    tags = {"instance-profile-tags/web.json": {"Tags": tag_list({"Owner": "\x1b[31mred\nnext"})}}
+    text = str(explain(account(tmp_path, profile("web", nested_role("web")), **tags), "web"))
+    assert "\x1b" not in text
+    assert "\\x1b[31mred\\nnext" in text
+
+
+def test_many_pairs_are_cut_in_text_and_whole_in_the_frame(tmp_path: Path) -> None:
+    explained = explain(account(tmp_path, *(profile(f"p{n:02}", nested_role("web")) for n in range(12))), "web")
+    assert len(pairs(explained)) == 12
+    assert field_of_first(explained)["profile"] == ", ".join(f"p{n:02}" for n in range(1, 12))
+    assert str(explained).endswith("and 2 more pairs; to_frame() has all of them")
+
+
+def field_of_first(explained: Explanation) -> dict[str, Any]:
+    return next(row for row in told(explained, "link") if row["field"] == "the role is also in")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "printed"),
+    [
+        (["awscloud9ssmaccessrole"], 0, "instance-profile/cloud9/AWSCloud9SSMInstanceProfile"),
+        (["i-0abcdef0000000009"], 0, "AIPAEXAMPLEGONE00001"),
+        (["lt-0abcdef000000000c"], 0, "gone: account 111122223333 has no such profile"),
+        (["no-such-thing", "--format", "csv"], 2, '"not found","no-such-thing"'),
+    ],
+)
+def test_the_command_prints_it_and_exits_2_where_there_is_none(arguments: list[str], status: int, printed: str) -> None:
+    run = CliRunner().invoke(app, ["explain", *arguments, "sample"], standalone_mode=False)
+    assert run.return_value == status
+    assert printed in " ".join(run.stdout.split())

@@ -1,0 +1,413 @@
+"""What is known of a role and a profile that are linked, or of one of them alone, section by section."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from iamframe.checks import CHECKS, Result
+from iamframe.checks.coverage import tag_policy
+from iamframe.inventory import schema
+from iamframe.inventory.linking import profile_ids, without_path
+from iamframe.knowledge.arn import PROFILE_TYPE, ROLE_TYPE, name_of, partition_of
+from iamframe.knowledge.operations import ALL, ROLE_LINKS, aws_command, proving
+from iamframe.knowledge.surfaces import known_facts
+from iamframe.knowledge.trust import statements_of
+from iamframe.messages.render import Message, columns_of, joint, nested, render, say
+
+NOT_READ = "not read"
+# AWS's own words, as it answered when it was recorded; tests hold them against the practice account.
+CONFLICT = "DeleteConflict: Cannot delete entity, must remove roles from instance profile first."
+# The two sides of a link, in the order in which they are told, with their types.
+SIDES = {"profile": PROFILE_TYPE, "role": ROLE_TYPE}
+Row = dict[str, Any]
+_TAKES_AWAY = ("aws iam delete-", "aws iam remove-")
+# Fields that are columns of a role.
+_OF_ROLE = {
+    "description": "description",
+    "longest session, seconds": "max_session_seconds",
+    "permissions boundary": "permissions_boundary_arn",
+}
+
+
+class Field(NamedTuple):
+    """A field of a section: what it is, what is so of the profile and of the role, and of both."""
+
+    field: str
+    profile: str | None = None
+    role: str | None = None
+    note: str | Message | None = None
+
+
+class Fields:
+    """The fields of an explanation, as they come; `of` is what they are of: account_id, profile_arn, role_arn."""
+
+    def __init__(self) -> None:
+        """Begin without any."""
+        self.rows: list[Row] = []
+        self.of: Row = {}
+
+    def add(self, section: str, *values: Any, **more: Any) -> None:
+        """Add a field, with the values of `Field`."""
+        field = Field(*values, **more)
+        said = note("value", value=field.note) if isinstance(field.note, str) else field.note
+        self.rows.append(self.of | {"section": section, **field._asdict(), "note": said})
+
+    def frame(self) -> pd.DataFrame:
+        """Return them as the frame `explanation`, its notes in English."""
+        rows = pd.DataFrame(self.rows, columns=schema.EXPLANATION.names)
+        message, facts = columns_of(rows["note"])
+        told = {"note": render(message, facts), "message": message, "facts": facts}
+        silent = pc.equal(message, "")
+        return schema.EXPLANATION.conform({**rows, **{name: pc.if_else(silent, None, told[name]) for name in told}})
+
+
+def note(name: str, **facts: Any) -> Message:
+    """Return one message of an explanation."""
+    return {"message": f"explain.{name}", **facts}
+
+
+def gap_note(row: Row) -> Message:
+    """Return what a gap says; that of an older snapshot has its sentence alone."""
+    return nested(row["message"], row["facts"]) if row.get("message") else note("value", value=row["detail"])
+
+
+def status_note(row: Row, name: str = "coverage", prefix: str = "", **facts: Any) -> Message:
+    """Return a status and its reason, of a row of `coverage`, or of `lists` by a prefix of its columns."""
+    status, message, values = (row[f"{prefix}{column}"] for column in ("status", "message", "facts"))
+    facts |= {"status": status, "reason": nested(message, values) if message else note("all_regions")}
+    return note(name, **facts)
+
+
+def records(frame: pd.DataFrame) -> list[Row]:
+    """Return the rows of a frame, None where a value is missing."""
+    rows: list[Row] = pa.Table.from_pandas(frame, preserve_index=False).to_pylist()
+    return rows
+
+
+def records_by(key: str, frame: pd.DataFrame) -> defaultdict[str | None, list[Row]]:
+    """Return the rows of a frame by the value of a column."""
+    groups = defaultdict(list)
+    for row in records(frame):
+        groups[row[key]].append(row)
+    return groups
+
+
+def bare_name(arn: str) -> str:
+    """Return the name in an ARN, or in the key of a role that no source shows."""
+    return name_of(arn.removeprefix("name:"))
+
+
+def consumer(reference: Row) -> str:
+    """Return what uses a profile: its type and id."""
+    return f"{reference['consumer_type']} {reference['consumer_id']}"
+
+
+def used_note(reference: Row, profile: Row | None, *more: Message | None) -> Message:
+    """Return where what uses a profile is, its name, state and version; whether it was started with another one."""
+    version, ids = reference["consumer_version"], [reference["profile_id"], profile and profile["profile_id"]]
+    then, now = profile_ids(pa.array(ids, pa.string())).to_pylist()
+    said = [
+        *(reference[name] for name in ("region", "consumer_name", "consumer_state")),
+        version and note("version", version=version),
+        joint([*more, note("other_id", id=then) if then and now and then != now else None]),
+    ]
+    return note("parts", parts=[*filter(None, said)])
+
+
+def event_field(event: Row) -> Field:
+    """Return an event: when, what, by whom."""
+    what = [event[name] for name in ("event_name", "resource_name", "related_name", "tag_keys")]
+    said = [
+        " ".join(filter(None, what)),
+        note("event.actor", actor=event["actor_arn"]) if event["actor_arn"] else note("event.no_actor"),
+        event["user_agent"] and note("event.with", agent=event["user_agent"]),
+        event["error_code"] and note("event.refused", code=event["error_code"]),
+    ]
+    return Field(_time(event["event_at"]) or "", note=note("parts", parts=[*filter(None, said)]))
+
+
+def _time(value: datetime | None) -> str | None:
+    return f"{value:%Y-%m-%d %H:%M:%S} UTC" if value else None
+
+
+class RowsByKey:
+    """What was read and found, by what it is of; `told` are the pairs, and the roles and profiles alone."""
+
+    def __init__(self, result: Result, told: list[Row]) -> None:
+        """Group the rows of each frame by its key."""
+        near, coverage = result.inventory, result.coverage
+        self.told = {(row["profile_arn"], row["role_arn"]) for row in told}
+        self.events_read = near.events_read
+        self.not_run = [name for name in CHECKS if name not in result.checks]
+        self.about = {
+            name: one.about
+            for name, one in result.checks.items()
+            if one.about != "account" and tag_policy not in one.needs
+        }
+        unsure = coverage[(coverage["status"] != "complete") & coverage["check"].isin(list(self.about))]
+        self.accounts, self.lists, self.gaps, self.events, self.unsure = (
+            records_by("account_id", frame) for frame in (near.accounts, result.lists, near.gaps, near.events, unsure)
+        )
+        self.rows = {side: records_by(f"{side}_arn", getattr(near, f"{side}s")) for side in SIDES}
+        self.tags, self.held = records_by("resource_arn", near.tags), records_by("role_arn", near.links)
+        paths = without_path(near.references["named"])
+        self.references = records_by("profile_arn", near.references.assign(path=paths.to_pandas().array))
+        numbered = result.findings.reset_index(names="at")
+        self.findings = [records_by(f"{what}_arn", numbered) for what in ("resource", "related")]
+
+
+class Pair:
+    """A role and a profile that are linked, or one of them alone; `row` is that of the view `pairs`."""
+
+    def __init__(self, known: RowsByKey, row: Row) -> None:
+        """Look up what the sections tell; a role that no source shows has a name, and no row."""
+        account = row["account_id"]
+        self.known, self.row, self.lists = known, row, known.lists[account][0]
+        self.account, self.gaps, self.events = known.accounts[account][0], known.gaps[account], known.events[account]
+        self.arns = {side: arn for side in SIDES if (arn := row[f"{side}_arn"])}
+        self.rows = {side: next(iter(known.rows[side][arn]), None) for side, arn in self.arns.items()}
+        self.profile, self.role = self.rows.get("profile"), self.rows.get("role")
+        self.names = {s: (self.rows[s] or {}).get(f"{s}_name") or bare_name(arn) for s, arn in self.arns.items()}
+        own = {s: {tag["tag_key"]: tag["tag_value"] for tag in known.tags[arn]} for s, arn in self.arns.items()}
+        self.tags = {side: own[side] if one and one["tags_known"] else None for side, one in self.rows.items()}
+        self.references = known.references[self.arns["profile"]] if self.profile else []
+        path = without_path([self.arns.get("profile")])[0].as_py()
+        self.elsewhere = [one for one in known.references[None] if self.profile and one["path"] == path]
+        # A role that is known by its name alone is another one in each account.
+        held = known.held[self.arns["role"]] if "role" in self.arns else []
+        self.held = [link["profile_arn"] for link in held if link["account_id"] == account]
+        unread = {gap["subject"] for gap in self.gaps if gap["operation"] == ROLE_LINKS}
+        self.profiles_read = self.lists["profiles_whole"] or not unread & {ALL, self.arns.get("role")}
+        found = {one["at"]: one for arn in self.arns.values() for by in known.findings for one in by[arn]}
+        # That of another pair of this role or profile is told there.
+        others = known.told - {(self.arns.get("profile"), self.arns.get("role"))}
+        mine = [found[at] for at in sorted(found)]
+        self.findings = [one for one in mine if (one["resource_arn"], one["related_arn"]) not in others]
+        self.unsure = [one for one in known.unsure[account] if self._concerns(known.about[one["check"]])]
+
+    def _concerns(self, about: str) -> bool:
+        """Return whether a check concerns a pair or a side; one of profiles or links does not concern a lone role."""
+        if "profile" in self.arns:
+            return "role" in self.arns or about != "role"
+        return about != "profile" and (about != "link" or not self.profiles_read)
+
+
+def _identity(pair: Pair) -> Iterator[Field]:
+    yield Field("account", note=" ".join(filter(None, (pair.account[f"account_{what}"] for what in ("id", "name")))))
+    parts = {side: _parts(pair, side) for side in pair.arns}
+    for field in dict.fromkeys(name for part in parts.values() for name in part):
+        cells = {side: part.get(field) for side, part in parts.items()}
+        there = [side for side, value in cells.items() if value]
+        said = note("only_side", side=there[0]) if field.startswith("segment") and len(cells) > len(there) else None
+        yield Field(field, **cells, note=note("role_not_shown") if NOT_READ in cells.values() else said)
+    if pair.row.get("maker"):
+        yield Field("created by", note=note("maker", maker=pair.row["maker"], basis=pair.row["maker_basis"]))
+    if role := pair.role:
+        at, where = _time(role["last_used_at"]), role["last_used_region"]
+        said = note("last_used", known=bool(at and where), region=where) if at else note("not_used")
+        known = role["last_used_known"]
+        yield Field("last used", role=at or "none" if known else NOT_READ, note=said if known else None)
+        yield from (Field(field, role=str(role[name])) for field, name in _OF_ROLE.items() if role[name] is not None)
+        if role["is_aws_managed"]:
+            yield Field("managed by AWS", role="yes", note=note("aws_managed"))
+
+
+def _parts(pair: Pair, side: str) -> dict[str, str | None]:
+    """Return an ARN taken apart, and what else tells its resource from others."""
+    row, arn = pair.rows[side], pair.arns[side]
+    if row is None:
+        return {"ARN": NOT_READ, "name": pair.names[side]}
+    segments = filter(None, (row[f"{side}_path"] or "").split("/"))
+    parts = {"ARN": arn, "partition": partition_of(arn), "type": SIDES[side]}
+    parts |= {f"segment {number} of the path": segment for number, segment in enumerate(segments, 1)}
+    return (
+        parts | {name: row[f"{side}_{name}"] for name in ("name", "path", "id")} | {"created": _time(row["created_at"])}
+    )
+
+
+def _link(pair: Pair) -> Iterator[Field]:
+    if len(pair.arns) == 2:
+        row, intent = pair.row, note("by_design") if pair.row["names_expected"] else None
+        said = note("names", relation=row["relation"], intent=intent) if row["relation"] else None
+        yield Field("names", row["profile_name"], row["role_name"], said)
+        if others := sorted(bare_name(arn) for arn in pair.held if arn != row["profile_arn"]):
+            yield Field("the role is also in", ", ".join(others))
+    elif pair.profile:
+        yield Field("role", note=note("no_role" if pair.profile["role_known"] else "role_not_read"))
+    else:
+        yield Field("instance profile", note=note("in_no_profile" if pair.profiles_read else "profiles_not_read"))
+
+
+def _tags(pair: Pair) -> Iterator[Field]:
+    unread = [side for side, tags in pair.tags.items() if tags is None]
+    if unread:
+        cells = {s: NOT_READ if tags is None else say("explain.tags", count=len(tags)) for s, tags in pair.tags.items()}
+        why = joint(gap_note(gap) for side in unread for gap in _why_no_tags(pair, side))
+        yield Field("read", **cells, note=why or (note("no_listing") if "profile" in unread else None))
+    elif not any(pair.tags.values()):
+        yield Field("all", **dict.fromkeys(pair.tags, "none"))
+    sides = {side: tags or {} for side, tags in pair.tags.items()}
+    for key in sorted({key for tags in sides.values() for key in tags}):
+        said = _difference(key, sides) if len(sides) == 2 and not unread else None
+        yield Field(key, **{side: tags.get(key) for side, tags in sides.items()}, note=said)
+
+
+def _difference(key: str, sides: dict[str, dict[str, str]]) -> Message | None:
+    if key.startswith("aws:"):
+        return note("tag", kind="reserved")
+    missing = [side for side, tags in sides.items() if key not in tags]
+    if not missing:
+        return note("tag", kind="value") if sides["profile"][key] != sides["role"][key] else None
+    cased = next((name for name in sides[missing[0]] if name.casefold() == key.casefold()), None)
+    return note("tag", kind=f"{'key_case' if cased else 'missing'}_on_{missing[0]}", key=cased)
+
+
+def _why_no_tags(pair: Pair, side: str) -> list[Row]:
+    """Return the gaps that say why tags were not read: of this resource, else of all that was refused."""
+    telling = (*proving("role_tags" if side == "role" else "profile_tags"), "tags")
+    gaps = [gap for gap in pair.gaps if gap["operation"] in telling]
+    own = [gap for gap in gaps if gap["subject"] in (pair.arns[side], pair.names[side])]
+    return own or [gap for gap in gaps if gap["subject"] == ALL and gap["reason"] in ("denied", "throttled", "expired")]
+
+
+def _trust(pair: Pair) -> Iterator[Field]:
+    if "role" not in pair.arns:
+        return
+    yield Field("EC2 may assume the role", role=pair.role["trusts_ec2"] if pair.role else "unknown")
+    policy = pair.role and pair.role["trust_policy"]
+    if policy is None:
+        yield Field("policy", role=NOT_READ)
+    for one in statements_of(policy) if policy else ():
+        facts = {"effect": one.effect, "actions": one.actions, "condition": one.condition or None}
+        yield Field(one.kind, role=one.principal, note=note("statement", **facts))
+
+
+def _used_by(pair: Pair) -> Iterator[Field]:
+    if not pair.profile:
+        return
+    yield from (Field(consumer(row), note=used_note(row, pair.profile)) for row in pair.references)
+    yield from (Field(consumer(row), note=note("other_path", named=row["named"])) for row in pair.elsewhere)
+    regions = pair.lists["references_regions"].replace(" ", ", ") or None
+    looked = status_note(pair.lists, "looked_for", "references_", regions=regions)
+    yield Field("looked for", note=joint([None if pair.references else note("nothing_names_it"), looked]))
+
+
+def _findings(pair: Pair) -> Iterator[Field]:
+    for row in pair.findings:
+        accepted = row["accepted"] and note("accepted", reason=row["accepted"])
+        state = [*filter(None, (row["severity"], row["expected"] and note("expected"), accepted))]
+        # What it names beside the pair.
+        others = {row["resource_arn"], row["related_arn"]} - {*pair.arns.values()}
+        names = {s: name_of(arn) for s, rows in pair.known.rows.items() for arn in others if rows.get(arn)}
+        yield Field(row["check"], **names, note=note("finding", state=state, detail=row["detail"]))
+    if not pair.findings:
+        yield Field("none", note=note("of_what_was_checked") if pair.unsure or pair.known.not_run else None)
+
+
+def _not_checked(pair: Pair) -> Iterator[Field]:
+    if pair.known.not_run:
+        yield Field("not run", note=note("parts", parts=pair.known.not_run))
+    for row in pair.unsure:
+        yield Field(row["check"], note=status_note(row))
+
+
+def _deleting(pair: Pair) -> Iterator[Field]:
+    if pair.profile:
+        way = "refused" if "role" in pair.arns else "profile" if pair.profile["role_known"] else "profile_not_read"
+        yield Field("the profile", note=note(f"delete.{way}", answer=CONFLICT))
+    if pair.role:
+        way = "role" if pair.profiles_read else "role_not_read"
+        if pair.role["is_aws_managed"]:
+            way = "managed"
+        elif pair.held:
+            way = "refused"
+        yield Field("the role", note=note(f"delete.{way}", answer=CONFLICT))
+    if pair.profile and "role" in pair.arns and not (pair.role and pair.role["is_aws_managed"]):
+        # The console deletes a profile of the role's own name with it (IAM User Guide, "Delete roles").
+        same = pair.names["role"].lower() == pair.names["profile"].lower()
+        yield Field("in the IAM console", note=note("delete.console", both=same, profile=pair.names["profile"]))
+
+
+def _next(pair: Pair) -> Iterator[Field]:
+    """Tell commands to type; last, what takes something away: AWS accepts that of a profile in use, too."""
+    options = {f"{'instance-profile' if s == 'profile' else s}-name": name for s, name in pair.names.items()}
+    of = {side: {name: options[name]} for side, name in zip(pair.arns, options, strict=True)}
+    for side, tags in pair.tags.items():
+        if tags is None:
+            yield Field(f"read the {side}'s tags", note=_command(f"iam list-{SIDES[side]}-tags", of[side]))
+    steps = [(row["check"], row["next_step"]) for row in pair.findings if row["next_step"]]
+    yield from (Field(check, note=step) for check, step in steps if not step.startswith(_TAKES_AWAY))
+    for side, row in pair.rows.items():
+        if row:
+            yield Field(f"see the {side}", note=_command(f"iam get-{SIDES[side]}", of[side]))
+    taking = [Field(check, note=step) for check, step in steps if step.startswith(_TAKES_AWAY)]
+    if pair.profile:
+        if "role" in pair.arns:
+            taking.append(Field("take the role out", note=_command("iam remove-role-from-instance-profile", options)))
+        taking.append(Field("delete the profile", note=_command("iam delete-instance-profile", of["profile"])))
+    use = _use(pair.references)
+    unsure = pair.elsewhere or pair.lists["references_status"] != "complete"
+    if taking and not use and unsure:
+        yield Field("first make sure", note=note("make_sure"))
+    yield from (one._replace(note=note("not_offered", use=use)) if use else one for one in taking)
+
+
+def _use(references: list[Row]) -> Message | None:
+    """Return what uses a profile and what that would lose, the gravest of it; None where nothing does."""
+    using = [row for row in references if row["consumer_state"] not in ("terminated", "shutting-down")]
+    instances = {row["consumer_id"]: row["consumer_state"] or "" for row in using if row["consumer_type"] == "instance"}
+    associated = [row["consumer_name"] for row in using if row["consumer_type"] == "association"]
+    running = [one for one, state in instances.items() if not state.startswith("stop")]
+    running = running or [one for one in associated if one and one not in instances]
+    for way, names in (("runs", running), ("has", [*instances]), ("names", list(map(consumer, using)))):
+        if names:
+            return note(f"use.{way}", count=len(names), names=names)
+    return None
+
+
+def _command(verb: str, options: dict[str, str]) -> str:
+    return aws_command(verb, options).strip("`")
+
+
+def _history(pair: Pair) -> Iterator[Field]:
+    names = {SIDES[side]: name.lower() for side, name in pair.names.items()}
+    for event in pair.events:
+        own, related = ((event[f"{what}_name"] or "").lower() for what in ("resource", "related"))
+        if own == names.get(event["resource_type"]) or (related and related == names.get(ROLE_TYPE)):
+            yield event_field(event)
+    if pair.known.events_read:
+        since, until = (_time(pair.account[f"events_{what}_at"]) for what in ("from", "to"))
+        yield Field("read", note=note("trail", known=bool(since and until), since=since, until=until))
+
+
+def _surfaces(pair: Pair) -> Iterator[Field]:
+    """Tell which consoles, APIs and tools show the tags, and which change them."""
+    facts = {(fact.surface, fact.operation, fact.resource_type): fact for fact in known_facts()}
+    for surface, operation in dict.fromkeys(key[:2] for key in facts if key[1] != "find"):
+        mine = {side: facts[surface, operation, SIDES[side]] for side in pair.arns}
+        conditions = dict.fromkeys(fact.condition for fact in mine.values() if fact.condition)
+        answers = {side: fact.answer for side, fact in mine.items()}
+        yield Field(f"{surface}: {operation}", **answers, note="; ".join(conditions) or None)
+
+
+# In the order of use: what it is, what is wrong with it, what to do, then what explains it.
+SECTIONS = {
+    "identity": _identity,
+    "link": _link,
+    "tags": _tags,
+    "trust": _trust,
+    "used by": _used_by,
+    "findings": _findings,
+    "not checked": _not_checked,
+    "deleting": _deleting,
+    "next": _next,
+    "history": _history,
+    "where tags show": _surfaces,
+}
