@@ -20,7 +20,7 @@ def nearest(name: str, columns: Iterable[pd.Series], count: int = 5) -> list[str
     """Return the names that are most like one, the likest first; none where nothing is alike."""
     names = pc.unique(pa.chunked_array([as_arrow(column) for column in columns]).drop_null())
     wanted, lower = name.lower(), pc.utf8_lower(names)
-    # Letters that are missing, too many or swapped leave the rest as it is: only the names with most of it are compared.
+    # Letters that are missing, too many or swapped leave the rest as it is: compared are the names with most of it.
     size = max(1, len(wanted) // 4)
     alike = np.zeros(len(names))
     for piece in {wanted[at : at + size] for at in range(0, len(wanted), size)}:
