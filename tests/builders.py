@@ -83,6 +83,21 @@ def profile_list(*profiles: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"InstanceProfiles": list(profiles)} | more
 
 
+def event(at: str, name: str, **parameters: str) -> dict[str, Any]:
+    """A CloudTrail record as a trail's file holds it."""
+    return {
+        "eventID": f"{at}-{name}-{parameters}",
+        "eventTime": at,
+        "eventSource": "iam.amazonaws.com",
+        "eventName": name,
+        "awsRegion": "us-east-1",
+        "recipientAccountId": ACCOUNT,
+        "userAgent": "aws-cli/2.15",
+        "userIdentity": {"arn": f"arn:aws:iam::{ACCOUNT}:user/ada"},
+        "requestParameters": parameters,
+    }
+
+
 def identity(account: str = ACCOUNT) -> dict[str, Any]:
     """The output of get-caller-identity."""
     return {"UserId": "AIDAEXAMPLE", "Account": account, "Arn": f"arn:aws:iam::{account}:user/audit"}

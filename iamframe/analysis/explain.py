@@ -14,13 +14,14 @@ import pyarrow.compute as pc
 from iamframe.analysis.explain_pair import (
     SECTIONS,
     SIDES,
-    Fields,
     Pair,
     Row,
     RowsByKey,
     bare_name,
     consumer,
     event_field,
+    field,
+    frame_of,
     gap_note,
     note,
     records,
@@ -50,7 +51,7 @@ from iamframe.messages.render import Message, joint
 # How many are told of what may be very many.
 _MOST = 10
 _KEYS = ("account_id", "profile_arn", "role_arn")
-_Arns = dict[str, pa.Array]
+_Arns = dict[str, list[str]]
 
 
 @dataclass(frozen=True)
@@ -93,28 +94,26 @@ def explain(inventory: Inventory | Result, name: str, policy: PolicySource = Non
     Parameters
     ----------
     inventory
-        What was read, of one account or many; or a result of `run_checks`, whose findings are told then, with the
-        policy that it was made with.
+        What was read, of one account or many; or a result of `run_checks`, whose findings and policy are told then.
     name
         Its name, with or without its path, its ARN (that of an assumed role means its role) or its unique id, in any
-        case. A name means both the role and the profile that bear it, in each account. Whatever is given must be so:
-        of another partition, account, type or path, nothing is found, and the nearest are told. A path that is not
-        given may be any; where an ARN is given without it, the section `asked` says which ARN is shown instead.
-        Where no role and no profile is meant, it may be the id, name or ARN of something that uses a profile: an
-        instance, a launch template, an Auto Scaling group; the section `uses` tells then which profiles it uses, by
-        version, and whether each is still there.
+        case. A name means both the role and the profile that bear it, in each account. Whatever is given must be so: of
+        another partition, account, type or path, nothing is found. A path that is not given may be any; of an ARN
+        without it, the section `asked` says which one is shown instead. Where no role and no profile is meant, it may
+        be the id, name or ARN of what uses a profile (an instance, a launch template, an Auto Scaling group); `uses`
+        tells then which profiles it uses, by version, and whether each is still there.
     policy
         A tag policy file, as for `run_checks`.
 
     Returns
     -------
     Explanation
-        For each link, and each role or profile without one: both ARNs taken apart, maker, tags side by side with what
-        differs, who may assume the role, what refers to the profile and where that was looked for, last use, its
-        findings and what could not be checked, what AWS would answer to deleting it, and the next commands, those that
-        take something away last, and none of these for a profile that something uses; behind them its events, and
-        where its tags show. Where nothing bears the name: what names it or its id, the nearest names, and what was not
-        readable. No request is made to AWS.
+        For each link, and each role or profile without one: both ARNs taken apart, maker, last use, tags side by side
+        with what differs, who may assume the role, what refers to the profile and where that was looked for, its
+        findings, what could not be checked, what AWS would answer to deleting it, and the next commands, those that
+        take something away last, and none of these for a profile that something uses; then its events, and where its
+        tags show. Where nothing bears the name: what names it or its id, the nearest names, and what was not readable.
+        No request is made to AWS.
 
     Raises
     ------
@@ -129,22 +128,18 @@ def explain(inventory: Inventory | Result, name: str, policy: PolicySource = Non
     result = inventory if isinstance(inventory, Result) else None
     read = inventory.inventory if isinstance(inventory, Result) else inventory
     asked = parse_query(name)
-    fields = Fields()
     meant = _meant(read, asked)
-    using = read.references[:0] if any(map(len, meant.values())) else _using(read.references, asked)
-    if any(map(len, meant.values())):
-        _asked(fields, asked, meant)
+    fields: list[Row] = []
+    if meant["profile"] or meant["role"]:
+        fields += _asked(asked, meant)
     else:
-        lists = result.lists if result else completeness(read)
-        if len(using):
-            _uses(fields, read, using, asked, lists)
-            meant["profile"] = pc.unique(as_arrow(using["profile_arn"]).drop_null())
-        else:
-            _not_found(fields, read, asked, lists)
-    if any(map(len, meant.values())):
-        near = _near(read, meant)
-        _tell(fields, part_of(result, near) if result else run_checks(near, policy=policy), meant)
-    return Explanation(name, fields.frame())
+        using, lists = _using(read.references, asked), result.lists if result else completeness(read)
+        meant["profile"] = using["profile_arn"].dropna().unique().tolist()
+        fields += _uses(read, using, asked, lists) if len(using) else _not_found(read, asked, lists)
+    if meant["profile"] or meant["role"]:
+        near = _near(read, [*meant["profile"], *meant["role"]])
+        fields += _tell(part_of(result, near) if result else run_checks(near, policy=policy), meant)
+    return Explanation(name, frame_of(fields))
 
 
 def _meant(inventory: Inventory, asked: Query) -> _Arns:
@@ -164,7 +159,7 @@ def _meant(inventory: Inventory, asked: Query) -> _Arns:
             links = inventory.links
             mine = _equal(links["role_arn"], f"name:{asked.name}") & _of_place(links, "profile", asked)
             hit |= is_in(frame["profile_arn"], links["profile_arn"][mine])
-        meant[side] = as_arrow(frame[f"{side}_arn"][hit])
+        meant[side] = frame[f"{side}_arn"][hit].tolist()
     return meant
 
 
@@ -180,12 +175,12 @@ def _equal(values: Any, text: str) -> Bools:
     return np.array(pc.fill_null(pc.equal(without_case(values), text.lower()), False), dtype=bool)
 
 
-def _asked(fields: Fields, asked: Query, meant: _Arns) -> None:
+def _asked(asked: Query, meant: _Arns) -> Iterator[Row]:
     """Say which ARN is shown for one that was given without its path."""
-    for arn in (arn for arns in meant.values() for arn in arns.to_pylist()):
+    for arn in (arn for arns in meant.values() for arn in arns):
         if asked.is_arn and not asked.assumed and arn.lower() != asked.text.lower():
             # A role that is known by its name alone is shown with the profile that holds it.
-            fields.add("asked", "another ARN", note=note("asked", asked=asked.text, arn=arn))
+            yield field("another ARN", note=note("asked", asked=asked.text, arn=arn), section="asked")
 
 
 def _using(references: pd.DataFrame, asked: Query) -> pd.DataFrame:
@@ -206,28 +201,24 @@ def _using(references: pd.DataFrame, asked: Query) -> pd.DataFrame:
     return ordered
 
 
-def _uses(fields: Fields, inventory: Inventory, using: pd.DataFrame, asked: Query, lists: pd.DataFrame) -> None:
+def _uses(inventory: Inventory, using: pd.DataFrame, asked: Query, lists: pd.DataFrame) -> Iterator[Row]:
     """Tell which profiles something uses: what each holds, and that one is gone, or that nobody can say so."""
     part = inventory.only(using["profile_arn"].dropna())
-    profiles = {row["profile_arn"]: row for row in records(part.profiles)}
+    profiles, links = records_by("profile_arn", part.profiles), records_by("profile_arn", part.links)
     whole = dict(zip(lists["account_id"], lists["profiles_whole"], strict=True))
     for row in records(using):
-        fields.of = {"account_id": row["account_id"]}
-        held = [bare_name(arn) for arn in part.links["role_arn"][part.links["profile_arn"] == row["profile_arn"]]]
-        if row["profile_arn"] is None:
-            state = _missing(inventory, row, whole)
-        elif held:
-            state = note("uses.role", roles=held)
-        else:
-            known = profiles[row["profile_arn"]]["role_known"]
-            state = note("uses.no_role" if known else "uses.role_not_read")
-        said = used_note(row, profiles.get(row["profile_arn"]), state)
-        fields.add("uses", consumer(row), row["profile_arn"] or row["named"], note=said)
+        profile = next(iter(profiles[row["profile_arn"]]), None)
+        held = [bare_name(link["role_arn"]) for link in links[row["profile_arn"]]]
+        state = note("uses.role", roles=held) if held else _missing(inventory, row, whole)
+        if profile and not held:
+            state = note("uses.no_role" if profile["role_known"] else "uses.role_not_read")
+        of = {"section": "uses", "account_id": row["account_id"]}
+        yield field(consumer(row), row["profile_arn"] or row["named"], note=used_note(row, profile, state), **of)
     # Versions of a template that nobody read may name other profiles.
-    of = inventory.gaps["subject"].str.split(":").str[0]
-    _not_read(fields, inventory.gaps[is_in(without_case(of), without_case(using["consumer_id"]))])
+    subjects = inventory.gaps["subject"].str.split(":").str[0]
+    yield from _not_read(inventory.gaps[is_in(without_case(subjects), without_case(using["consumer_id"]))])
     # It may be the name of a profile that is gone as well.
-    _named_by(fields, inventory, asked)
+    yield from _named_by(inventory, asked)
 
 
 def _missing(inventory: Inventory, reference: Row, whole: dict[str, bool]) -> Message | None:
@@ -242,30 +233,27 @@ def _missing(inventory: Inventory, reference: Row, whole: dict[str, bool]) -> Me
     return joint([note("uses.gone", account=account), another])
 
 
-def _near(inventory: Inventory, meant: _Arns) -> Inventory:
+def _near(inventory: Inventory, arns: list[str]) -> Inventory:
     """Return the part of the inventory that the checks need to judge these roles and profiles."""
-    arns = pa.concat_arrays([*meant.values()])
-    near = inventory.only(arns)
     # A role of a profile's own name may be crossed with another one.
-    profile, role = near.profiles, inventory.roles
-    own = joined_key(profile["account_id"], without_case(profile["profile_name"]))
-    namesakes = role["role_arn"][is_in(joined_key(role["account_id"], without_case(role["role_name"])), own)]
-    return inventory.only(pa.concat_arrays([arns, as_arrow(namesakes)]))
+    profiles, roles = inventory.only(arns).profiles, inventory.roles
+    own = joined_key(profiles["account_id"], without_case(profiles["profile_name"]))
+    namesakes = roles["role_arn"][is_in(joined_key(roles["account_id"], without_case(roles["role_name"])), own)]
+    return inventory.only([*arns, *namesakes])
 
 
-def _tell(fields: Fields, result: Result, meant: _Arns) -> None:
+def _tell(result: Result, meant: _Arns) -> Iterator[Row]:
     """Tell of each link of what is meant, and of what has none."""
     near, pairs = result.inventory, result.pairs
     pairs = pairs[is_in(pairs["profile_arn"], meant["profile"]) | is_in(pairs["role_arn"], meant["role"])]
     alone = near.roles[is_in(near.roles["role_arn"], meant["role"]) & ~is_in(near.roles["role_arn"], pairs["role_arn"])]
-    _namesakes(fields, near, meant)
+    yield from _namesakes(near, meant)
     told = [*records(pairs), *({"profile_arn": None, **row} for row in _guessed(alone, result))]
     known = RowsByKey(result, told)
     for row in sorted(told, key=lambda row: [row[name] or "" for name in _KEYS]):
-        pair, fields.of = Pair(known, row), {name: row[name] for name in _KEYS}
-        for section, fields_of in SECTIONS.items():
-            for field in fields_of(pair):
-                fields.add(section, *field)
+        pair, of = Pair(known, row), {name: row[name] for name in _KEYS}
+        for section, fields in SECTIONS.items():
+            yield from ({"section": section, **of, **one} for one in fields(pair))
 
 
 def _guessed(roles: pd.DataFrame, result: Result) -> Iterator[Row]:
@@ -276,66 +264,62 @@ def _guessed(roles: pd.DataFrame, result: Result) -> Iterator[Row]:
         yield row | {"maker": makers[at].name if at >= 0 else None, "maker_basis": GUESS}
 
 
-def _namesakes(fields: Fields, near: Inventory, meant: _Arns) -> None:
+def _namesakes(near: Inventory, meant: _Arns) -> Iterator[Row]:
     """Say where a role and a profile bear the same name and are not each other's."""
-    sides = {s: getattr(near, f"{s}s")[is_in(getattr(near, f"{s}s")[f"{s}_arn"], meant[s])] for s in SIDES}
+    sides = [getattr(near, f"{s}s")[is_in(getattr(near, f"{s}s")[f"{s}_arn"], meant[s])] for s in SIDES]
     # Where files disagree on the name, nobody knows it.
-    keyed = {s: f.assign(name=f[f"{s}_name"].str.lower()).dropna(subset="name") for s, f in sides.items()}
+    named = [f.assign(name=f[f"{s}_name"].str.lower()).dropna(subset="name") for s, f in zip(SIDES, sides, strict=True)]
     held = records_by("profile_arn", near.links)
-    for row in records(keyed["profile"].merge(keyed["role"], on=["account_id", "name"])):
+    for row in records(named[0].merge(named[1], on=["account_id", "name"])):
         roles = [link["role_arn"] for link in held[row["profile_arn"]]]
         if roles and row["role_arn"] not in roles:
-            fields.of = {name: row[name] for name in _KEYS}
-            said = note("namesakes", roles=[*map(bare_name, roles)])
-            fields.add("name", row["profile_name"], row["profile_arn"], row["role_arn"], said)
+            said, of = note("namesakes", roles=[*map(bare_name, roles)]), {name: row[name] for name in _KEYS}
+            yield field(row["profile_name"], row["profile_arn"], row["role_arn"], said, section="name", **of)
 
 
-def _not_found(fields: Fields, inventory: Inventory, asked: Query, lists: pd.DataFrame) -> None:
+def _not_found(inventory: Inventory, asked: Query, lists: pd.DataFrame) -> Iterator[Row]:
     """Tell what was looked through, what could not be, what names it, and the nearest names."""
     counts = {name: len(getattr(inventory, name)) for name in ("accounts", "roles", "profiles", "references")}
-    fields.add("not found", asked.text, note=note("not_found", **counts))
-    for first in records(lists[unread := lists["references_status"] != "complete"].head(1)):
-        fields.of = {"account_id": first["account_id"]}
-        said = status_note(first, "uses_not_read", "references_", more=int(unread.sum()) - 1)
-        fields.add("not readable", "what uses profiles", note=said)
+    yield field(asked.text, note=note("not_found", **counts), section="not found")
+    unread = records(lists[lists["references_status"] != "complete"])
+    for first in unread[:1]:
+        said = status_note(first, "uses_not_read", "references_", more=len(unread) - 1)
+        yield field("what uses profiles", note=said, section="not readable", account_id=first["account_id"])
     gaps = inventory.gaps
     every = is_in(gaps["operation"], pa.array((*proving("roles", "profiles"), ASSUME_ROLE))) & (gaps["subject"] == ALL)
-    own = pc.match_substring(as_arrow(gaps["subject"]), asked.name, ignore_case=True)
-    own = np.asarray(pc.fill_null(own, False)) & bool(asked.name)
-    _not_read(fields, pd.concat([gaps[own], gaps[every]]).drop_duplicates(["account_id", "detail"]))
-    _named_by(fields, inventory, asked)
+    own = _holds(gaps["subject"], asked.name)
+    yield from _not_read(pd.concat([gaps[own], gaps[every]]).drop_duplicates(["account_id", "detail"]))
+    yield from _named_by(inventory, asked)
     for event in records(events_of(inventory, name=asked.text)):
-        fields.of = {"account_id": event["account_id"]}
-        fields.add("history", *event_field(event))
-    fields.of = {}
-    for near, arns in _nearest(inventory, asked):
-        fields.add("nearest names", near, **arns)
+        yield event_field(event, section="history", account_id=event["account_id"])
+    yield from (field(near, **arns, section="nearest names") for near, arns in _nearest(inventory, asked))
 
 
-def _not_read(fields: Fields, gaps: pd.DataFrame) -> None:
+def _not_read(gaps: pd.DataFrame) -> Iterator[Row]:
     for gap in records(gaps):
-        fields.of = {"account_id": gap["account_id"]}
-        fields.add("not readable", gap["operation"], note=gap_note(gap))
-    fields.of = {}
+        yield field(gap["operation"], note=gap_note(gap), section="not readable", account_id=gap["account_id"])
 
 
-def _named_by(fields: Fields, inventory: Inventory, asked: Query) -> None:
+def _holds(texts: pd.Series, part: str) -> Bools:
+    """Return which texts have a part, in any case; none has an empty one."""
+    held = pc.match_substring(as_arrow(texts), part, ignore_case=True)
+    return np.asarray(pc.fill_null(held, False)) & bool(part)
+
+
+def _named_by(inventory: Inventory, asked: Query) -> Iterator[Row]:
     """Tell what still names it: consumers by name, ARN or the id they hold, trust policies by ARN or id."""
     references = inventory.references
     by_id = _equal(references["profile_id"], asked.text)
     by_name = _equal(references["profile_name"], asked.name) & (asked.kind in (None, PROFILE_TYPE))
-    naming = zip(records(references[by_id | by_name]), by_id[by_id | by_name], strict=True)
-    for row, of_id in [(row, bool(of_id)) for row, of_id in naming if of_id or _means(row, asked)][:_MOST]:
-        fields.of = {"account_id": row["account_id"]}
-        fields.add("named by", consumer(row), note=note("named", by_id=of_id, region=row["region"], named=row["named"]))
-    policies = as_arrow(inventory.roles["trust_policy"])
-    holding = np.asarray(pc.fill_null(pc.match_substring(policies, asked.text, ignore_case=True), False))
-    for row in records(inventory.roles[holding & bool(asked.text)].head(_MOST * _MOST)):
+    naming = records(references.assign(by_id=by_id)[by_id | by_name])
+    for row in [row for row in naming if row["by_id"] or _means(row, asked)][:_MOST]:
+        said = note("named", **{name: row[name] for name in ("by_id", "region", "named")})
+        yield field(consumer(row), note=said, section="named by", account_id=row["account_id"])
+    for row in records(inventory.roles[_holds(inventory.roles["trust_policy"], asked.text)].head(_MOST * _MOST)):
         for one in statements_of(row["trust_policy"]):
             if one.principal.lower() == asked.text.lower():
-                fields.of = {"account_id": row["account_id"]}
-                fields.add("named by", f"trust policy of role {row['role_name']}", note=f"{one.kind} {one.principal}")
-    fields.of = {}
+                of = {"section": "named by", "account_id": row["account_id"]}
+                yield field(f"trust policy of role {row['role_name']}", note=f"{one.kind} {one.principal}", **of)
 
 
 def _means(reference: Row, asked: Query) -> bool:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -36,36 +36,18 @@ _OF_ROLE = {
 }
 
 
-class Field(NamedTuple):
-    """A field of a section: what it is, what is so of the profile and of the role, and of both."""
-
-    field: str
-    profile: str | None = None
-    role: str | None = None
-    note: str | Message | None = None
+def field(name: str, profile: object = None, role: object = None, note: str | Message | None = None, **of: Any) -> Row:
+    """Return a field: what it is, what is so of the profile and of the role, and of both; `of` says whose it is."""
+    said = {"message": "explain.value", "value": note} if isinstance(note, str) else note
+    return {"field": name, "profile": profile, "role": role, "note": said, **of}
 
 
-class Fields:
-    """The fields of an explanation, as they come; `of` is what they are of: account_id, profile_arn, role_arn."""
-
-    def __init__(self) -> None:
-        """Begin without any."""
-        self.rows: list[Row] = []
-        self.of: Row = {}
-
-    def add(self, section: str, *values: Any, **more: Any) -> None:
-        """Add a field, with the values of `Field`."""
-        field = Field(*values, **more)
-        said = note("value", value=field.note) if isinstance(field.note, str) else field.note
-        self.rows.append(self.of | {"section": section, **field._asdict(), "note": said})
-
-    def frame(self) -> pd.DataFrame:
-        """Return them as the frame `explanation`, its notes in English."""
-        rows = pd.DataFrame(self.rows, columns=schema.EXPLANATION.names)
-        message, facts = columns_of(rows["note"])
-        told = {"note": render(message, facts), "message": message, "facts": facts}
-        silent = pc.equal(message, "")
-        return schema.EXPLANATION.conform({**rows, **{name: pc.if_else(silent, None, told[name]) for name in told}})
+def frame_of(fields: Iterable[Row]) -> pd.DataFrame:
+    """Return fields as the frame `explanation`, their notes in English."""
+    rows = pd.DataFrame(list(fields), columns=schema.EXPLANATION.names)
+    message, facts = columns_of(rows["note"])
+    told = {"note": render(message, facts), "message": message, "facts": facts}
+    return schema.EXPLANATION.conform({**rows, **{n: pc.if_else(pc.equal(message, ""), None, told[n]) for n in told}})
 
 
 def note(name: str, **facts: Any) -> Message:
@@ -121,7 +103,7 @@ def used_note(reference: Row, profile: Row | None, *more: Message | None) -> Mes
     return note("parts", parts=[*filter(None, said)])
 
 
-def event_field(event: Row) -> Field:
+def event_field(event: Row, **of: Any) -> Row:
     """Return an event: when, what, by whom."""
     what = [event[name] for name in ("event_name", "resource_name", "related_name", "tag_keys")]
     said = [
@@ -130,7 +112,7 @@ def event_field(event: Row) -> Field:
         event["user_agent"] and note("event.with", agent=event["user_agent"]),
         event["error_code"] and note("event.refused", code=event["error_code"]),
     ]
-    return Field(_time(event["event_at"]) or "", note=note("parts", parts=[*filter(None, said)]))
+    return field(_time(event["event_at"]) or "", note=note("parts", parts=[*filter(None, said)]), **of)
 
 
 def _time(value: datetime | None) -> str | None:
@@ -199,24 +181,24 @@ class Pair:
         return about != "profile" and (about != "link" or not self.profiles_read)
 
 
-def _identity(pair: Pair) -> Iterator[Field]:
-    yield Field("account", note=" ".join(filter(None, (pair.account[f"account_{what}"] for what in ("id", "name")))))
+def _identity(pair: Pair) -> Iterator[Row]:
+    yield field("account", note=" ".join(filter(None, (pair.account[f"account_{what}"] for what in ("id", "name")))))
     parts = {side: _parts(pair, side) for side in pair.arns}
-    for field in dict.fromkeys(name for part in parts.values() for name in part):
-        cells = {side: part.get(field) for side, part in parts.items()}
+    for name in dict.fromkeys(name for part in parts.values() for name in part):
+        cells = {side: part.get(name) for side, part in parts.items()}
         there = [side for side, value in cells.items() if value]
-        said = note("only_side", side=there[0]) if field.startswith("segment") and len(cells) > len(there) else None
-        yield Field(field, **cells, note=note("role_not_shown") if NOT_READ in cells.values() else said)
+        said = note("only_side", side=there[0]) if name.startswith("segment") and len(cells) > len(there) else None
+        yield field(name, **cells, note=note("role_not_shown") if NOT_READ in cells.values() else said)
     if pair.row.get("maker"):
-        yield Field("created by", note=note("maker", maker=pair.row["maker"], basis=pair.row["maker_basis"]))
+        yield field("created by", note=note("maker", maker=pair.row["maker"], basis=pair.row["maker_basis"]))
     if role := pair.role:
         at, where = _time(role["last_used_at"]), role["last_used_region"]
         said = note("last_used", known=bool(at and where), region=where) if at else note("not_used")
         known = role["last_used_known"]
-        yield Field("last used", role=at or "none" if known else NOT_READ, note=said if known else None)
-        yield from (Field(field, role=str(role[name])) for field, name in _OF_ROLE.items() if role[name] is not None)
+        yield field("last used", role=at or "none" if known else NOT_READ, note=said if known else None)
+        yield from (field(name, role=str(role[c])) for name, c in _OF_ROLE.items() if role[c] is not None)
         if role["is_aws_managed"]:
-            yield Field("managed by AWS", role="yes", note=note("aws_managed"))
+            yield field("managed by AWS", role="yes", note=note("aws_managed"))
 
 
 def _parts(pair: Pair, side: str) -> dict[str, str | None]:
@@ -232,31 +214,31 @@ def _parts(pair: Pair, side: str) -> dict[str, str | None]:
     )
 
 
-def _link(pair: Pair) -> Iterator[Field]:
+def _link(pair: Pair) -> Iterator[Row]:
     if len(pair.arns) == 2:
         row, intent = pair.row, note("by_design") if pair.row["names_expected"] else None
         said = note("names", relation=row["relation"], intent=intent) if row["relation"] else None
-        yield Field("names", row["profile_name"], row["role_name"], said)
+        yield field("names", row["profile_name"], row["role_name"], said)
         if others := sorted(bare_name(arn) for arn in pair.held if arn != row["profile_arn"]):
-            yield Field("the role is also in", ", ".join(others))
+            yield field("the role is also in", ", ".join(others))
     elif pair.profile:
-        yield Field("role", note=note("no_role" if pair.profile["role_known"] else "role_not_read"))
+        yield field("role", note=note("no_role" if pair.profile["role_known"] else "role_not_read"))
     else:
-        yield Field("instance profile", note=note("in_no_profile" if pair.profiles_read else "profiles_not_read"))
+        yield field("instance profile", note=note("in_no_profile" if pair.profiles_read else "profiles_not_read"))
 
 
-def _tags(pair: Pair) -> Iterator[Field]:
+def _tags(pair: Pair) -> Iterator[Row]:
     unread = [side for side, tags in pair.tags.items() if tags is None]
     if unread:
         cells = {s: NOT_READ if tags is None else say("explain.tags", count=len(tags)) for s, tags in pair.tags.items()}
         why = joint(gap_note(gap) for side in unread for gap in _why_no_tags(pair, side))
-        yield Field("read", **cells, note=why or (note("no_listing") if "profile" in unread else None))
+        yield field("read", **cells, note=why or (note("no_listing") if "profile" in unread else None))
     elif not any(pair.tags.values()):
-        yield Field("all", **dict.fromkeys(pair.tags, "none"))
+        yield field("all", **dict.fromkeys(pair.tags, "none"))
     sides = {side: tags or {} for side, tags in pair.tags.items()}
     for key in sorted({key for tags in sides.values() for key in tags}):
         said = _difference(key, sides) if len(sides) == 2 and not unread else None
-        yield Field(key, **{side: tags.get(key) for side, tags in sides.items()}, note=said)
+        yield field(key, **{side: tags.get(key) for side, tags in sides.items()}, note=said)
 
 
 def _difference(key: str, sides: dict[str, dict[str, str]]) -> Message | None:
@@ -277,86 +259,82 @@ def _why_no_tags(pair: Pair, side: str) -> list[Row]:
     return own or [gap for gap in gaps if gap["subject"] == ALL and gap["reason"] in ("denied", "throttled", "expired")]
 
 
-def _trust(pair: Pair) -> Iterator[Field]:
+def _trust(pair: Pair) -> Iterator[Row]:
     if "role" not in pair.arns:
         return
-    yield Field("EC2 may assume the role", role=pair.role["trusts_ec2"] if pair.role else "unknown")
+    yield field("EC2 may assume the role", role=pair.role["trusts_ec2"] if pair.role else "unknown")
     policy = pair.role and pair.role["trust_policy"]
     if policy is None:
-        yield Field("policy", role=NOT_READ)
+        yield field("policy", role=NOT_READ)
     for one in statements_of(policy) if policy else ():
         facts = {"effect": one.effect, "actions": one.actions, "condition": one.condition or None}
-        yield Field(one.kind, role=one.principal, note=note("statement", **facts))
+        yield field(one.kind, role=one.principal, note=note("statement", **facts))
 
 
-def _used_by(pair: Pair) -> Iterator[Field]:
+def _used_by(pair: Pair) -> Iterator[Row]:
     if not pair.profile:
         return
-    yield from (Field(consumer(row), note=used_note(row, pair.profile)) for row in pair.references)
-    yield from (Field(consumer(row), note=note("other_path", named=row["named"])) for row in pair.elsewhere)
+    yield from (field(consumer(row), note=used_note(row, pair.profile)) for row in pair.references)
+    yield from (field(consumer(row), note=note("other_path", named=row["named"])) for row in pair.elsewhere)
     regions = pair.lists["references_regions"].replace(" ", ", ") or None
     looked = status_note(pair.lists, "looked_for", "references_", regions=regions)
-    yield Field("looked for", note=joint([None if pair.references else note("nothing_names_it"), looked]))
+    yield field("looked for", note=joint([None if pair.references else note("nothing_names_it"), looked]))
 
 
-def _findings(pair: Pair) -> Iterator[Field]:
+def _findings(pair: Pair) -> Iterator[Row]:
     for row in pair.findings:
         accepted = row["accepted"] and note("accepted", reason=row["accepted"])
         state = [*filter(None, (row["severity"], row["expected"] and note("expected"), accepted))]
         # What it names beside the pair.
         others = {row["resource_arn"], row["related_arn"]} - {*pair.arns.values()}
         names = {s: name_of(arn) for s, rows in pair.known.rows.items() for arn in others if rows.get(arn)}
-        yield Field(row["check"], **names, note=note("finding", state=state, detail=row["detail"]))
+        yield field(row["check"], **names, note=note("finding", state=state, detail=row["detail"]))
     if not pair.findings:
-        yield Field("none", note=note("of_what_was_checked") if pair.unsure or pair.known.not_run else None)
+        yield field("none", note=note("of_what_was_checked") if pair.unsure or pair.known.not_run else None)
 
 
-def _not_checked(pair: Pair) -> Iterator[Field]:
+def _not_checked(pair: Pair) -> Iterator[Row]:
     if pair.known.not_run:
-        yield Field("not run", note=note("parts", parts=pair.known.not_run))
+        yield field("not run", note=note("parts", parts=pair.known.not_run))
     for row in pair.unsure:
-        yield Field(row["check"], note=status_note(row))
+        yield field(row["check"], note=status_note(row))
 
 
-def _deleting(pair: Pair) -> Iterator[Field]:
+def _deleting(pair: Pair) -> Iterator[Row]:
     if pair.profile:
         way = "refused" if "role" in pair.arns else "profile" if pair.profile["role_known"] else "profile_not_read"
-        yield Field("the profile", note=note(f"delete.{way}", answer=CONFLICT))
+        yield field("the profile", note=note(f"delete.{way}", answer=CONFLICT))
     if pair.role:
-        way = "role" if pair.profiles_read else "role_not_read"
-        if pair.role["is_aws_managed"]:
-            way = "managed"
-        elif pair.held:
-            way = "refused"
-        yield Field("the role", note=note(f"delete.{way}", answer=CONFLICT))
+        way = "refused" if pair.held else "role" if pair.profiles_read else "role_not_read"
+        way = "managed" if pair.role["is_aws_managed"] else way
+        yield field("the role", note=note(f"delete.{way}", answer=CONFLICT))
     if pair.profile and "role" in pair.arns and not (pair.role and pair.role["is_aws_managed"]):
         # The console deletes a profile of the role's own name with it (IAM User Guide, "Delete roles").
         same = pair.names["role"].lower() == pair.names["profile"].lower()
-        yield Field("in the IAM console", note=note("delete.console", both=same, profile=pair.names["profile"]))
+        yield field("in the IAM console", note=note("delete.console", both=same, profile=pair.names["profile"]))
 
 
-def _next(pair: Pair) -> Iterator[Field]:
+def _next(pair: Pair) -> Iterator[Row]:
     """Tell commands to type; last, what takes something away: AWS accepts that of a profile in use, too."""
     options = {f"{'instance-profile' if s == 'profile' else s}-name": name for s, name in pair.names.items()}
     of = {side: {name: options[name]} for side, name in zip(pair.arns, options, strict=True)}
     for side, tags in pair.tags.items():
         if tags is None:
-            yield Field(f"read the {side}'s tags", note=_command(f"iam list-{SIDES[side]}-tags", of[side]))
+            yield field(f"read the {side}'s tags", note=_command(f"iam list-{SIDES[side]}-tags", of[side]))
     steps = [(row["check"], row["next_step"]) for row in pair.findings if row["next_step"]]
-    yield from (Field(check, note=step) for check, step in steps if not step.startswith(_TAKES_AWAY))
+    yield from (field(check, note=step) for check, step in steps if not step.startswith(_TAKES_AWAY))
     for side, row in pair.rows.items():
         if row:
-            yield Field(f"see the {side}", note=_command(f"iam get-{SIDES[side]}", of[side]))
-    taking = [Field(check, note=step) for check, step in steps if step.startswith(_TAKES_AWAY)]
+            yield field(f"see the {side}", note=_command(f"iam get-{SIDES[side]}", of[side]))
+    taking = [field(check, note=step) for check, step in steps if step.startswith(_TAKES_AWAY)]
     if pair.profile:
         if "role" in pair.arns:
-            taking.append(Field("take the role out", note=_command("iam remove-role-from-instance-profile", options)))
-        taking.append(Field("delete the profile", note=_command("iam delete-instance-profile", of["profile"])))
+            taking.append(field("take the role out", note=_command("iam remove-role-from-instance-profile", options)))
+        taking.append(field("delete the profile", note=_command("iam delete-instance-profile", of["profile"])))
     use = _use(pair.references)
-    unsure = pair.elsewhere or pair.lists["references_status"] != "complete"
-    if taking and not use and unsure:
-        yield Field("first make sure", note=note("make_sure"))
-    yield from (one._replace(note=note("not_offered", use=use)) if use else one for one in taking)
+    if taking and not use and (pair.elsewhere or pair.lists["references_status"] != "complete"):
+        yield field("first make sure", note=note("make_sure"))
+    yield from (one | {"note": note("not_offered", use=use)} if use else one for one in taking)
 
 
 def _use(references: list[Row]) -> Message | None:
@@ -376,7 +354,7 @@ def _command(verb: str, options: dict[str, str]) -> str:
     return aws_command(verb, options).strip("`")
 
 
-def _history(pair: Pair) -> Iterator[Field]:
+def _history(pair: Pair) -> Iterator[Row]:
     names = {SIDES[side]: name.lower() for side, name in pair.names.items()}
     for event in pair.events:
         own, related = ((event[f"{what}_name"] or "").lower() for what in ("resource", "related"))
@@ -384,20 +362,20 @@ def _history(pair: Pair) -> Iterator[Field]:
             yield event_field(event)
     if pair.known.events_read:
         since, until = (_time(pair.account[f"events_{what}_at"]) for what in ("from", "to"))
-        yield Field("read", note=note("trail", known=bool(since and until), since=since, until=until))
+        yield field("read", note=note("trail", known=bool(since and until), since=since, until=until))
 
 
-def _surfaces(pair: Pair) -> Iterator[Field]:
+def _surfaces(pair: Pair) -> Iterator[Row]:
     """Tell which consoles, APIs and tools show the tags, and which change them."""
     facts = {(fact.surface, fact.operation, fact.resource_type): fact for fact in known_facts()}
     for surface, operation in dict.fromkeys(key[:2] for key in facts if key[1] != "find"):
         mine = {side: facts[surface, operation, SIDES[side]] for side in pair.arns}
         conditions = dict.fromkeys(fact.condition for fact in mine.values() if fact.condition)
         answers = {side: fact.answer for side, fact in mine.items()}
-        yield Field(f"{surface}: {operation}", **answers, note="; ".join(conditions) or None)
+        yield field(f"{surface}: {operation}", **answers, note="; ".join(conditions) or None)
 
 
-# In the order of use: what it is, what is wrong with it, what to do, then what explains it.
+# In the order of use: what it is, what is wrong with it, what to do, and then the rest.
 SECTIONS = {
     "identity": _identity,
     "link": _link,

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.analysis.explain import Explanation, explain
-from iamframe.analysis.explain_pair import Fields, note, records, status_note
+from iamframe.analysis.explain_pair import field, frame_of, note, records, status_note
 from iamframe.checks import Result
 from iamframe.checks.registry import STATUSES
 from iamframe.checks.result import some
@@ -239,14 +239,15 @@ def card(result: Result, row: int) -> Explanation:
     if row not in result.findings.index:
         raise FilterError(f"there is no finding {row}: take a label of the index of result.findings")
     finding, coverage = result.findings.loc[[row]], result.coverage
-    (one,), fields = records(finding), Fields()
+    (one,) = records(finding)
     mine = coverage[(coverage["account_id"] == one["account_id"]) & (coverage["check"] == one["check"])]
     told = one | {"expected": note("by_its_maker") if one["expected"] else None}
     told["coverage"] = next((status_note(of) if of["message"] else of["status"] for of in records(mine)), "unknown")
-    for name, value in told.items():
-        if value is not None:
-            fields.add("finding", name.replace("_", " "), note=value if isinstance(value, dict) else str(value))
-    frame, named = fields.frame(), _named(result.inventory, one)
+    notes = {
+        name: value if isinstance(value, dict) else str(value) for name, value in told.items() if value is not None
+    }
+    frame = frame_of(field(name.replace("_", " "), note=said, section="finding") for name, said in notes.items())
+    named = _named(result.inventory, one)
     if named is not None:
         frame = pd.concat([frame, explain(result, named).to_frame()], ignore_index=True)
     return Explanation(named or "", frame)

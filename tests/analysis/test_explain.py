@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Iterator
-from importlib import resources
 from pathlib import Path
 from typing import Any, get_args
 
@@ -16,6 +14,7 @@ from builders import (
     ACCOUNT,
     EC2,
     dump,
+    event,
     identity,
     load,
     nested_role,
@@ -33,7 +32,6 @@ from iamframe.analysis.explain_pair import CONFLICT, SECTIONS
 from iamframe.checks import CHECKS
 from iamframe.checks.registry import About
 from iamframe.inventory.inventory import Inventory
-from iamframe.messages.render import text_of
 from iamframe.practice import PracticeAccount
 from iamframe.ui.cli import app
 
@@ -665,21 +663,6 @@ def test_what_refers_to_the_profile_is_told_with_where_that_was_looked_for(sampl
 # What CloudTrail tells
 
 
-def event(at: str, name: str, **parameters: str) -> dict[str, Any]:
-    """A record as a trail's file holds it."""
-    return {
-        "eventID": f"{at}-{name}",
-        "eventTime": at,
-        "eventSource": "iam.amazonaws.com",
-        "eventName": name,
-        "awsRegion": "us-east-1",
-        "recipientAccountId": ACCOUNT,
-        "userAgent": "aws-cli/2.15",
-        "userIdentity": {"arn": f"arn:aws:iam::{ACCOUNT}:user/ada"},
-        "requestParameters": parameters,
-    }
-
-
 def test_an_id_that_cloudtrail_tells_of_has_a_history(tmp_path: Path) -> None:
     made = event("2026-01-01T10:00:00Z", "CreateRole", roleName="app")
     role = {"roleName": "app", "arn": arn("role/app"), "roleId": "AROAEXAMPLEAPP000001"}
@@ -769,25 +752,6 @@ def test_it_is_printed_in_these_words(sample: Inventory, tmp_path: Path) -> None
     assert "\n".join(printed(sample, tmp_path)) == TEXTS.read_text("utf-8")
 
 
-def test_each_message_has_the_same_facts_in_both_languages() -> None:
-    def places(lang: str, name: str) -> set[str]:
-        text = text_of(name, lang)
-        texts = [text] if isinstance(text, str) else [one for key, one in text.items() if key != "by"]
-        return {piece.split("}")[0].split(":")[0] for one in texts for piece in one.split("{")[1:]}
-
-    def ids(table: dict[str, Any], prefix: str) -> Iterator[str]:
-        for key, value in table.items():
-            is_text = isinstance(value, str) or "other" in value or "by" in value
-            yield from [f"{prefix}.{key}"] if is_text else ids(value, f"{prefix}.{key}")
-
-    files = {lang: resources.files("iamframe.messages").joinpath(f"{lang}.toml") for lang in ("en", "ja")}
-    tables = {lang: tomllib.loads(file.read_text("utf-8"))["explain"] for lang, file in files.items()}
-    english, japanese = (sorted(ids(tables[lang], "explain")) for lang in ("en", "ja"))
-    assert english == japanese
-    # A noun of two numbers, or a side, may be said in words.
-    assert {name for name in english if places("ja", name) - places("en", name)} == set()
-
-
 def test_every_field_that_is_printed_is_in_its_frame(sample: Inventory) -> None:
     explained = explain(sample, "AWSCloud9SSMInstanceProfile")
     assert str(Explanation("another", explained.to_frame())) == str(explained)
@@ -805,12 +769,9 @@ def test_control_characters_never_reach_a_terminal(tmp_path: Path) -> None:
 def test_many_pairs_are_cut_in_text_and_whole_in_the_frame(tmp_path: Path) -> None:
     explained = explain(account(tmp_path, *(profile(f"p{n:02}", nested_role("web")) for n in range(12))), "web")
     assert len(pairs(explained)) == 12
-    assert field_of_first(explained)["profile"] == ", ".join(f"p{n:02}" for n in range(1, 12))
+    more = next(row for row in told(explained, "link") if row["field"] == "the role is also in")
+    assert more["profile"] == ", ".join(f"p{n:02}" for n in range(1, 12))
     assert str(explained).endswith("and 2 more pairs; to_frame() has all of them")
-
-
-def field_of_first(explained: Explanation) -> dict[str, Any]:
-    return next(row for row in told(explained, "link") if row["field"] == "the role is also in")
 
 
 @pytest.mark.parametrize(

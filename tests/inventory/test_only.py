@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from builders import ACCOUNT, dump, identity, load, nested_role, profile, profile_list, role_detail, tag_list
+from builders import ACCOUNT, dump, event, identity, load, nested_role, profile, profile_list, role_detail, tag_list
 
 import iamframe
 from iamframe import schema
@@ -15,23 +15,12 @@ from iamframe.errors import WrongObjectError
 from iamframe.inventory.inventory import Inventory
 
 OTHER = "000000000002"
+AT = "2026-01-01T10:00:00Z"
 
 
 def arn(name: str, account: str = ACCOUNT) -> str:
     """`profile/web` stands for the ARN of an instance profile."""
     return f"arn:aws:iam::{account}:{name.replace('profile/', 'instance-profile/')}"
-
-
-def event(name: str, **parameters: str) -> dict[str, Any]:
-    return {
-        "eventID": f"{name}{parameters}",
-        "eventTime": "2026-01-01T10:00:00Z",
-        "eventSource": "iam.amazonaws.com",
-        "eventName": name,
-        "awsRegion": "us-east-1",
-        "recipientAccountId": ACCOUNT,
-        "requestParameters": parameters,
-    }
 
 
 @pytest.fixture(scope="module")
@@ -58,11 +47,11 @@ def inventory(tmp_path_factory: pytest.TempPathFactory) -> Inventory:
             f"{ACCOUNT}/eu-west-1/i.json": {"Reservations": [{"OwnerId": ACCOUNT, "Instances": instances}]},
             f"{ACCOUNT}/trail.json": {
                 "Records": [
-                    event("CreateRole", roleName="Server"),
-                    event("CreateInstanceProfile", instanceProfileName="server"),
-                    event("AddRoleToInstanceProfile", instanceProfileName="once", roleName="server"),
-                    event("CreateRole", roleName="empty"),
-                    event("CreateInstanceProfile", instanceProfileName="empty"),
+                    event(AT, "CreateRole", roleName="Server"),
+                    event(AT, "CreateInstanceProfile", instanceProfileName="server"),
+                    event(AT, "AddRoleToInstanceProfile", instanceProfileName="once", roleName="server"),
+                    event(AT, "CreateRole", roleName="empty"),
+                    event(AT, "CreateInstanceProfile", instanceProfileName="empty"),
                 ]
             },
             f"{OTHER}/profiles.json": profile_list(profile("web", nested_role("server", account=OTHER), account=OTHER)),
