@@ -29,6 +29,7 @@ from click.testing import CliRunner
 import iamframe
 from iamframe.analysis.explain import Explanation, explain
 from iamframe.analysis.explain_pair import CONFLICT, SECTIONS
+from iamframe.analysis.nearest import nearest
 from iamframe.checks import CHECKS
 from iamframe.checks.registry import About
 from iamframe.inventory.inventory import Inventory
@@ -203,11 +204,13 @@ def test_a_role_that_no_source_shows_is_found_by_the_profile_that_names_it(tmp_p
 
 def test_a_name_of_a_role_and_of_another_roles_profile_shows_both_and_says_so(tmp_path: Path) -> None:
     roles = (role_detail("web"), role_detail("other", [profile("web")]))
-    explained = explain(account(tmp_path, profile("web", nested_role("other")), roles=roles), "web")
+    inventory = account(tmp_path, profile("web", nested_role("other")), roles=roles)
+    explained = explain(inventory, "web")
     assert pairs(explained) == [("", arn("role/web")), (WEB_ARN, arn("role/other"))]
     said = {"profile": WEB_ARN, "role": arn("role/web"), "message": "namesakes", "roles": ["other"]}
     assert field(explained, "name", "web") == said
-    assert "crossed_names" in names(explained, "findings")
+    # The role of the profile's name is looked at even where nobody asks for it.
+    assert all("crossed_names" in names(explain(inventory, name), "findings") for name in ("web", "other"))
 
 
 @pytest.mark.parametrize(
@@ -218,6 +221,12 @@ def test_a_name_with_a_slip_has_the_nearest_ones(tmp_path: Path, typed: str, mea
     there = ("web", "batch", "web-server", "payroll", "etl")
     explained = explain(account(tmp_path, *(profile(name, nested_role(name)) for name in there)), typed)
     assert told(explained, "nearest names")[:1] == [{"field": meant}] * bool(meant)
+
+
+def test_the_nearest_of_very_many_names_is_found() -> None:
+    many = pd.Series([f"app-{number:05}-server" for number in range(5000)], dtype="str")
+    for typed in ("app-04321-srever", "ap-04321-server", "App-04321-servers"):
+        assert nearest(typed, [many])[0] == "app-04321-server"
 
 
 def test_nothing_found_says_what_was_looked_through_and_what_was_not_readable(tmp_path: Path) -> None:
@@ -577,17 +586,23 @@ def test_an_instance_is_explained_by_the_profile_that_it_uses(tmp_path: Path, as
 
 
 def test_each_version_of_a_launch_template_is_told_with_its_profile(tmp_path: Path) -> None:
-    templates = versions("lt-1", *["web"] * 10, "gone", None, "empty")
+    templates = versions("lt-1", "web", "gone", None, *["web"] * 6, "empty")
     inventory = using(tmp_path, **{f"{REGION}/describe-launch-template-versions.json": templates})
     for asked in ("lt-1", "lt-1-name", f"arn:aws:ec2:{REGION}:{ACCOUNT}:launch-template/lt-1"):
         explained = explain(inventory, asked)
         assert explained.found
         assert [(row["profile"], states(row)) for row in told(explained, "uses")] == [
-            (WEB_ARN, [("version", "1 2 3 4 5 6 7 8 9 10"), ("uses.role", "['server']")]),
-            ("gone", [("version", "11"), ("uses.gone", ACCOUNT)]),
-            (arn("profile/empty"), [("version", "13"), ("uses.no_role",)]),
+            (WEB_ARN, [("version", "1 4 5 6 7 8 9"), ("uses.role", "['server']")]),
+            ("gone", [("version", "2"), ("uses.gone", ACCOUNT)]),
+            (arn("profile/empty"), [("version", "10"), ("uses.no_role",)]),
         ]
         assert [profile for profile, _ in pairs(explained)] == [arn("profile/empty"), WEB_ARN]
+
+
+def test_what_is_the_name_of_a_profile_that_is_gone_too_is_told_of_what_names_that(tmp_path: Path) -> None:
+    inventory = using(tmp_path, instance("i-1", WEB_ARN), instance("i-2", arn("profile/i-1")))
+    explained = explain(inventory, "i-1")
+    assert (names(explained, "uses"), names(explained, "named by")) == (["instance i-1"], ["instance i-2"])
 
 
 def test_versions_of_a_template_that_nobody_read_are_said_to_be_missing(tmp_path: Path) -> None:
