@@ -205,7 +205,8 @@ def roles_in_many_profiles(pairs: pd.DataFrame) -> Found:
     A profile holds one role, but a role may be in many profiles: what is changed on the role then changes for all of
     them, and which one an instance was given no longer tells what it was meant for.
     """
-    links = pairs[pairs["relation"].notna()]
+    columns = ["account_id", "role_arn", "role_name", "role_row", "profile_arn", "profile_name"]
+    links = pairs.loc[pairs["relation"].notna(), columns]
     many = links[links.duplicated("role_row", keep=False)]
     # Roles that no source shows have no row: they are known by their name alone, and are others in each account.
     many = many[many.duplicated(["account_id", "role_arn"], keep=False)].sort_values("profile_name")

@@ -29,6 +29,11 @@ from iamframe.knowledge.names import canonical_key, variant_kinds
 
 _ON_PROFILE = "aws iam tag-instance-profile --instance-profile-name="
 _ON_ROLE = "aws iam tag-role --role-name="
+_OF_LINK = [
+    "account_id",
+    *("profile_arn", "profile_name", "profile_row", "role_arn", "role_name", "role_row"),
+    *("maker", "maker_basis"),
+]
 
 
 def _json_tags(keys: pa.Array, values: pa.Array) -> pa.Array:
@@ -42,7 +47,8 @@ def _tagging(prefix: str, names: pa.Array, tags: pa.Array) -> pa.Array:
 
 
 def _own(tags: pd.DataFrame) -> pd.DataFrame:
-    return tags[~tags["is_aws_reserved"]]
+    # All columns of millions of tags would take a third of a run's memory.
+    return tags.loc[~tags["is_aws_reserved"], ["tag_key", "tag_value", "profile_row", "role_row"]]
 
 
 def _copied(own: pd.DataFrame, side: str, rows: Positions) -> tuple[pa.Array, Positions]:
@@ -191,18 +197,16 @@ def tag_differences(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
     untagged, not different. The command puts on the profile what the role has; where only the profile has more, it puts
     that on the role.
     """
-    both = pairs[
-        pairs["relation"].notna() & pairs["profile_tags_known"] & pairs["role_tags_known"] & ~pairs["is_aws_managed"]
-    ]
-    both = both.reset_index(drop=True)
-    tags = _own(tags).reset_index(drop=True)
+    is_known = pairs["profile_tags_known"] & pairs["role_tags_known"]
+    both = pairs.loc[pairs["relation"].notna() & is_known & ~pairs["is_aws_managed"], _OF_LINK].reset_index(drop=True)
+    tags = _own(tags)
     key, value = as_arrow(tags["tag_key"]), as_arrow(tags["tag_value"])
     encoded = key.dictionary_encode()
     folded = pa.array([text.casefold() for text in encoded.dictionary.to_pylist()], pa.string()).dictionary_encode()
     codes = {
-        "key": encoded.indices.cast(pa.int64()),
-        "folded": folded.indices.take(encoded.indices).cast(pa.int64()),
-        "value": value.dictionary_encode().indices.cast(pa.int64()),
+        "key": encoded.indices,
+        "folded": folded.indices.take(encoded.indices),
+        "value": value.dictionary_encode().indices,
     }
     role, profile = (_Side(both, tags, side, codes) for side in ("role", "profile"))
     is_tagged = np.isin(np.arange(len(both)), role.link) & np.isin(np.arange(len(both)), profile.link)
@@ -334,9 +338,7 @@ def tag_key_variants(tags: pd.DataFrame, roles: pd.DataFrame) -> pd.DataFrame:
     They differ by case, space, width, separator, or a letter of another script that looks alike, so that a filter on
     one of them misses the others. What the eye may miss is spelled out behind the key.
     """
-    managed = roles["role_arn"][roles["is_aws_managed"]]
-    own = _own(tags)
-    own = own[~is_in(own["resource_arn"], managed)]
+    own = tags[~tags["is_aws_reserved"] & ~are_among(tags["role_row"], np.flatnonzero(roles["is_aws_managed"]))]
     keys = own.groupby(["account_id", "tag_key"], sort=True).size().rename("resources").reset_index()
     canonical = {key: canonical_key(key) for key in keys["tag_key"].unique()}
     keys["_key"] = keys["tag_key"].map(canonical).astype("str")

@@ -63,7 +63,8 @@ def are_among(rows: Texts, others: Texts) -> Bools:
     found = np.zeros(max(numbers.max(initial=-1), known.max(initial=-1)) + 2, dtype=bool)
     found[known] = True
     found[-1] = False
-    return found[numbers]
+    among: Bools = found[numbers]
+    return among
 
 
 def join_by_group(group: Texts, parts: pa.Array, size: int, separator: str) -> pa.Array:
