@@ -36,8 +36,14 @@ def is_in(values: Texts, among: Texts) -> Bools:
 
 def index_in(values: Texts, among: Texts) -> Positions:
     """Return, per value, its first position among the others; -1 if it is missing or not among them."""
-    where = pc.index_in(as_arrow(values), value_set=as_arrow(among), skip_nulls=True)
-    return np.asarray(where.cast(pa.int64()).fill_null(-1))
+    wanted, places = as_arrow(values), as_arrow(among)
+    candidates = None
+    if 8 * len(wanted) < len(places):
+        # To look each place up among few values is ten times as fast as the other way round.
+        candidates = np.flatnonzero(is_in(places, wanted))
+        places = places.take(pa.array(candidates))
+    where = np.asarray(pc.index_in(wanted, value_set=places, skip_nulls=True).cast(pa.int64()).fill_null(-1))
+    return where if candidates is None else np.where(where < 0, -1, np.append(candidates, -1)[where])
 
 
 def lookup(values: Texts, where: Positions) -> pa.Array:
