@@ -287,7 +287,12 @@ def _joined_tags(size: int, key: pa.Array, value: pa.Array, kinds: list[tuple[Po
 @check(
     severity="medium",
     needs=[needs.tag_policy, needs.any_tags],
-    detail={"by": "problem", "missing": "{tag_key} is missing", "other": "{tag_key} is {tag_value}, not {_wanted}"},
+    detail={
+        "by": "_text",
+        "missing": "{tag_key} is missing",
+        "pattern": "{tag_key} is {tag_value}, not text that matches {_wanted}",
+        "other": "{tag_key} is {tag_value}, not one of {_wanted}",
+    },
     remediation="Set the tags that the policy demands.",
     alone=True,
     remedy="required tags",
@@ -310,6 +315,7 @@ def missing_required_tags(
             allowed = [v for v in pc.unique(value).to_pylist() if v is not None and rule.allows(v)]
             bad = ~is_in(value, pa.array(allowed, pa.string()))
             rows, value = frame[bad], value.filter(pa.array(bad)).to_pandas()
+            problem = np.where(value.isna(), "missing", "value")
             found = {
                 "account_id": rows["account_id"].array,
                 "resource_type": kind,
@@ -318,8 +324,9 @@ def missing_required_tags(
                 "next_step": command(f"iam list-{kind}-tags", f"{kind}-name", rows[f"{side}_name"]).to_pandas(),
                 "tag_key": rule.key,
                 "tag_value": value,
-                "problem": np.where(value.isna(), "missing", "value"),
-                "_wanted": rule.wanted,
+                "problem": problem,
+                "_text": np.where(problem == "value", "pattern" if rule.pattern else "value", problem),
+                "_wanted": rule.pattern or ", ".join(rule.values),
             }
             parts.append(pd.DataFrame(found, index=pd.RangeIndex(len(rows))))
     columns = ("resource_arn", "tag_key", "tag_value", "problem")
