@@ -6,13 +6,21 @@ that can be read in part raises no error: the readable part is kept, and each un
 frame, so that an empty result means that there is nothing to find.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 
 class IamframeError(Exception):
     """Base of all errors of iamframe; its message is one sentence."""
 
 
 class SourceError(IamframeError):
-    """A source cannot be read: the file does not exist, or iamframe can read nothing in it."""
+    """A source cannot be read: the file does not exist, or iamframe can read nothing in it.
+
+    `said` is its message, with its facts, where it may become a gap.
+    """
+
+    said: Mapping[str, Any] | None = None
 
 
 class ExpiredError(SourceError):

@@ -446,7 +446,7 @@ def _links(each: _Matched, roles: _Matched, same: _Same, old: Result, new: Resul
         )
         group = np.asarray(table["owner"])
         for into, values in ((held, table["key"].combine_chunks()), (shown, arns), (names, name)):
-            into.append(join_by_group(group, values, len(each.accounts), " "))
+            into.append(pc.fill_null(join_by_group(group, values, len(each.accounts), " "), ""))
     at = np.flatnonzero(np.asarray(pc.not_equal(*held)) & known[0] & known[1])
     rows = pa.array(at)
     before, after = (pc.if_else(pc.equal(one, ""), _NULL, one).take(rows) for one in shown)

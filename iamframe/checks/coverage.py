@@ -12,7 +12,7 @@ import pandas as pd
 
 from iamframe.checks.evidence import COMPLETE, Evidence, Flags, Verdict, Verdicts, advice
 from iamframe.checks.registry import Need, Requirement
-from iamframe.inventory.arrow import Bools, is_in
+from iamframe.inventory.arrow import Bools, are_among, is_in
 from iamframe.inventory.linking import account_named
 from iamframe.knowledge.operations import (
     ALL,
@@ -35,10 +35,10 @@ def _alone_seen(side: str) -> Flags:
 
     def seen(evidence: Evidence) -> Sequence[object]:
         frame = getattr(evidence.inventory, f"{side}s")
-        alone = ~is_in(frame[f"{side}_arn"], evidence.inventory.links[f"{side}_arn"])
+        alone = ~are_among(np.arange(len(frame)), getattr(evidence.inventory.linked_rows, f"link_{side}"))
         if side == "profile":
             alone &= frame["role_known"].to_numpy(bool)
-        accounts = set(frame["account_id"][alone])
+        accounts = set(frame["account_id"][alone].unique())
         some = zip(evidence.whole(side), evidence.read(operations), evidence.accounts, strict=True)
         return [whole or read or account in accounts for whole, read, account in some]
 
@@ -128,7 +128,7 @@ def _any_references(evidence: Evidence) -> Verdicts:
     nothing = {"message": "coverage.references.nothing", "advice": advice(INSTANCES)}
     # Without the list of profiles, those that were read can be told to be others, and no name to be gone.
     not_gone = {"message": "coverage.profiles.not_gone", "advice": advice(PROFILE_LIST)}
-    profiles, abroad = set(evidence.inventory.profiles["account_id"]), _abroad(evidence)
+    profiles, abroad = set(evidence.inventory.profiles["account_id"].unique()), _abroad(evidence)
     verdicts: Verdicts = []
     each = (evidence.read(proving("references")), _references(evidence), evidence.whole("profile"))
     for account, some, (_, reason), whole in zip(evidence.accounts, *each, strict=True):

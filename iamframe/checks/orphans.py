@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 from iamframe.checks import coverage as needs
 from iamframe.checks.findings import Found, command, filters, findings, found_in
 from iamframe.checks.registry import check
-from iamframe.inventory.arrow import as_arrow, concat, index_in, is_in, joined_key, lookup
-from iamframe.inventory.linking import account_named, profile_ids, without_path
+from iamframe.inventory.arrow import are_among, as_arrow, concat, index_in, is_in, lookup
+from iamframe.inventory.linking import account_named, profile_ids, without_case, without_path
 from iamframe.messages.render import as_fact
 
 _CONSUMERS = ("instance", "association", "launch-template", "launch-configuration")
@@ -68,9 +68,8 @@ def unreferenced_profiles(
     """
     readable = lists[lists["references_status"] != "unknown"]
     candidates = pairs[pairs["relation"].notna() & is_in(pairs["account_id"], readable["account_id"])]
-    silent = candidates[~is_in(candidates["profile_arn"], references["profile_arn"])]
+    silent = candidates[~are_among(candidates["profile_row"], references["profile_row"])]
     account = index_in(silent["account_id"], readable["account_id"])
-    role = index_in(silent["role_arn"], roles["role_arn"])
     reasons = zip(readable["references_message"], readable["references_facts"], strict=True)
     limits = pa.array([as_fact(message, facts) for message, facts in reasons], pa.string())
     is_complete = pc.equal(lookup(readable["references_status"], account), "complete")
@@ -81,7 +80,7 @@ def unreferenced_profiles(
         certainty=pc.if_else(is_complete, "in scope", "maybe"),
         regions=lookup(readable["references_regions"], account),
         not_read=lookup(readable["references_not_read"], account),
-        last_used_at=roles["last_used_at"].reset_index(drop=True).reindex(role),
+        last_used_at=roles["last_used_at"].reset_index(drop=True).reindex(silent["role_row"]),
         attached_policies=pa.nulls(len(silent), pa.string()),
         _limit=lookup(limits, account),
         next_step=command(
@@ -120,12 +119,13 @@ def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd
     gone = np.asarray(direct["profile_arn"].isna()) & is_in(whose, lists["account_id"][lists["profiles_whole"]])
     # Masked ids, and those of associations, tell nothing.
     held = profile_ids(direct["profile_id"])
-    now = profile_ids(lookup(profiles["profile_id"], index_in(direct["profile_arn"], profiles["profile_arn"])))
+    now = profile_ids(lookup(profiles["profile_id"], direct["profile_row"].to_numpy()))
     recreated = np.asarray(pc.fill_null(pc.not_equal(held, now), False))
     where = np.flatnonzero(gone | recreated)
     stale = direct.iloc[where].reset_index(drop=True)
     # An ARN that has another path than the profile of its name means that profile no more than any other.
-    namesake = index_in(without_path(stale["named"]), without_path(profiles["profile_arn"]))
+    alike = profiles[is_in(without_case(profiles["profile_name"]), without_case(stale["profile_name"]))]
+    namesake = index_in(without_path(stale["named"]), without_path(alike["profile_arn"]))
     rows = pd.DataFrame(
         {
             "account_id": stale["account_id"],
@@ -140,7 +140,7 @@ def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd
             "referenced_id": stale["profile_id"],
             "current_id": now.take(pa.array(where)).to_pandas(),
             "_name": stale["profile_name"],
-            "_path": lookup(profiles["profile_path"], namesake).to_pandas(),
+            "_path": lookup(alike["profile_path"], namesake).to_pandas(),
         }
     )
     # The versions of a template say the same.
@@ -205,18 +205,25 @@ def roles_in_many_profiles(pairs: pd.DataFrame) -> Found:
     A profile holds one role, but a role may be in many profiles: what is changed on the role then changes for all of
     them, and which one an instance was given no longer tells what it was meant for.
     """
-    links = pairs.loc[pairs["relation"].notna(), ["account_id", "role_arn", "role_name", "profile_arn", "profile_name"]]
-    # A role that no source shows is known by its name alone, and is another one in each account.
-    key = joined_key(links["account_id"], links["role_arn"])
-    codes = np.asarray(key.dictionary_encode().indices)
-    rows = np.flatnonzero(np.bincount(codes)[codes] > 1) if len(codes) else codes
-    each = pa.table({"key": key, "name": as_arrow(links["profile_name"])}).take(pa.array(rows))
-    rows = rows[np.asarray(pc.sort_indices(each, [("key", "ascending"), ("name", "ascending")]))]
-    starts = np.diff(codes[rows], prepend=-1) != 0
-    many, each = links.iloc[rows[starts]], links.iloc[rows].reset_index(drop=True)
-    facts = each[["profile_arn"]].assign(finding=np.cumsum(starts) - 1, _profile_name=each["profile_name"])
+    columns = ["account_id", "role_arn", "role_name", "role_row", "profile_arn", "profile_name"]
+    links = pairs.loc[pairs["relation"].notna(), columns]
+    many = links[links.duplicated("role_row", keep=False)]
+    # Roles that no source shows have no row: they are known by their name alone, and are others in each account.
+    many = many[many.duplicated(["account_id", "role_arn"], keep=False)].sort_values("profile_name")
     step = command("iam list-instance-profiles-for-role", "role-name", many["role_name"])
-    return findings(many, "role_arn", facts=facts, next_step=step)
+    return found_in(
+        pd.DataFrame(
+            {
+                "account_id": many["account_id"],
+                "resource_type": "role",
+                "resource_name": many["role_name"],
+                "resource_arn": many["role_arn"],
+                "next_step": step.to_pandas().to_numpy(),
+                "profile_arn": many["profile_arn"],
+                "_profile_name": many["profile_name"],
+            }
+        )
+    )
 
 
 @check(

@@ -57,8 +57,9 @@ def run(
         if accepted.check not in checks:
             whose = f"{policy.path}: [[accepted]]" if policy.path else "an acceptance of the policy"
             raise PolicyError(f"{whose} names {accepted.check!r}, which is no check; there are {', '.join(checks)}")
-    evidence = Evidence(inventory, views.pairs(inventory, policy.makers), completeness(inventory), policy)
-    frames: dict[str, pd.DataFrame] = inventory.frames | {"pairs": evidence.pairs, "lists": evidence.lists}
+    pairs = views.numbered_pairs(inventory, policy.makers)
+    evidence = Evidence(inventory, pairs[schema.PAIRS.names], completeness(inventory), policy)
+    frames = inventory.linked_rows.numbered() | {"pairs": pairs, "lists": evidence.lists}
     if any("tag_coverage" in one.reads for one in chosen.values()):
         frames["tag_coverage"] = views.tag_coverage(inventory)
     found = {name: _found_by(one, frames, inventory, policy) for name, one in chosen.items()}

@@ -70,13 +70,6 @@ class RequiredTag(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return re.fullmatch(self.pattern, value) is not None
         return not self.values or value in self.values
 
-    @property
-    def wanted(self) -> str:
-        """What would do, in words."""
-        if self.pattern:
-            return f"text that matches {self.pattern}"
-        return "one of " + ", ".join(self.values) if self.values else "any value"
-
 
 class NamePair(Maker, frozen=True, kw_only=True):
     """Names of role and profile that differ by the house's own rule."""

@@ -16,7 +16,7 @@ from iamframe.checks.tag_policy import RequiredTag
 from iamframe.inventory.arrow import (
     Bools,
     Positions,
-    Texts,
+    are_among,
     as_arrow,
     concat,
     index_in,
@@ -29,6 +29,11 @@ from iamframe.knowledge.names import canonical_key, variant_kinds
 
 _ON_PROFILE = "aws iam tag-instance-profile --instance-profile-name="
 _ON_ROLE = "aws iam tag-role --role-name="
+_OF_LINK = [
+    "account_id",
+    *("profile_arn", "profile_name", "profile_row", "role_arn", "role_name", "role_row"),
+    *("maker", "maker_basis"),
+]
 
 
 def _json_tags(keys: pa.Array, values: pa.Array) -> pa.Array:
@@ -42,26 +47,24 @@ def _tagging(prefix: str, names: pa.Array, tags: pa.Array) -> pa.Array:
 
 
 def _own(tags: pd.DataFrame) -> pd.DataFrame:
-    return tags[~tags["is_aws_reserved"]]
+    # All columns of millions of tags would take a third of a run's memory.
+    return tags.loc[~tags["is_aws_reserved"], ["tag_key", "tag_value", "profile_row", "role_row"]]
 
 
-def _copied(tags: pd.DataFrame, arns: Texts, to_roles: bool = False) -> tuple[pa.Array, Positions]:
-    """Return the tags of each resource as JSON, missing where it has none, and how many it has.
+def _copied(own: pd.DataFrame, side: str, rows: Positions) -> tuple[pa.Array, Positions]:
+    """Return the tags of roles or profiles for their other side, as JSON, missing where one has none, and their number.
 
-    To roles, those that a role can hold.
+    From a profile, those that a role can hold.
     """
-    mine = _own(tags[is_in(tags["resource_arn"], as_arrow(arns))])
-    if to_roles:
+    mine = own[are_among(own[f"{side}_row"], rows)]
+    if side == "profile":
         # Of a key that a profile spells in two ways nobody can say which one is meant, and IAM refuses both.
-        mine = mine[~mine.assign(tag_key=mine["tag_key"].str.casefold()).duplicated(["resource_arn", "tag_key"], False)]
-    owner = index_in(mine["resource_arn"], as_arrow(arns))
-    order = np.argsort(owner, kind="stable")
-    parts = _json_tags(as_arrow(mine["tag_key"]), as_arrow(mine["tag_value"])).take(pa.array(order))
-    joined = join_by_group(owner[order], parts, len(arns), ",")
-    first = index_in(as_arrow(arns), as_arrow(arns))
-    joined = lookup(joined, first)
-    counts = np.bincount(owner[owner >= 0], minlength=len(arns))[first] if len(arns) else first
-    return pc.if_else(pc.equal(joined, ""), pa.scalar(None, pa.string()), joined), counts
+        mine = mine[~mine.assign(tag_key=mine["tag_key"].str.casefold()).duplicated(["profile_row", "tag_key"], False)]
+    size = rows.max(initial=-1) + 1
+    parts = _json_tags(as_arrow(mine["tag_key"]), as_arrow(mine["tag_value"]))
+    # The last is nobody's: that of a resource which is not known.
+    counts = np.bincount(mine[f"{side}_row"], minlength=size + 1)
+    return lookup(join_by_group(mine[f"{side}_row"], parts, size, ","), rows), counts[rows]
 
 
 @check(
@@ -80,9 +83,10 @@ def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
     stay untagged while their roles are tagged. Where the role has tags, the command copies them; else it shows what is
     there.
     """
-    profiles = pairs[pairs["profile_tags_known"]].drop_duplicates("profile_arn")
-    bare = profiles[~is_in(profiles["profile_arn"], _own(tags)["resource_arn"])]
-    copied, counts = _copied(tags, bare["role_arn"].fillna(""))
+    own = _own(tags)
+    is_bare = pairs["profile_tags_known"] & ~are_among(pairs["profile_row"], own["profile_row"])
+    bare = pairs[is_bare & ~pairs["profile_row"].duplicated()]
+    copied, counts = _copied(own, "role", bare["role_row"].to_numpy())
     names = as_arrow(bare["profile_name"])
     return findings(
         bare,
@@ -114,9 +118,12 @@ def untagged_roles(roles: pd.DataFrame, links: pd.DataFrame, tags: pd.DataFrame)
     Roles that AWS manages (service-linked, or made by IAM Identity Center, which cannot be tagged) are left out. Where
     a profile of the role has tags, the command copies them; else it shows what is there.
     """
-    bare = roles[roles["tags_known"] & ~roles["is_aws_managed"] & ~is_in(roles["role_arn"], _own(tags)["resource_arn"])]
-    profile = lookup(links["profile_arn"], index_in(bare["role_arn"], links["role_arn"]))
-    copied, counts = _copied(tags, pc.fill_null(profile, ""), to_roles=True)
+    own, every = _own(tags), np.arange(len(roles))
+    rows = every[roles["tags_known"] & ~roles["is_aws_managed"] & ~are_among(every, own["role_row"])]
+    bare, held = roles.iloc[rows], links[links["role_row"] >= 0].drop_duplicates("role_row")
+    profile = np.full(len(roles), -1)
+    profile[held["role_row"]] = held["profile_row"]
+    copied, counts = _copied(own, "profile", profile[rows])
     names = as_arrow(bare["role_name"])
     return findings(
         bare,
@@ -131,13 +138,11 @@ def untagged_roles(roles: pd.DataFrame, links: pd.DataFrame, tags: pd.DataFrame)
 class _Side:
     """The tags of one side of the links, as whole numbers: the link's row, and codes of key, folded key and value."""
 
-    def __init__(self, pairs: pd.DataFrame, tags: pd.DataFrame, arn: str, codes: dict[str, pa.Array]) -> None:
-        owner = index_in(tags["resource_arn"], pairs[arn])
-        # A role may be in several links: its tags count in each.
-        first = index_in(pairs[arn], pairs[arn])
+    def __init__(self, pairs: pd.DataFrame, tags: pd.DataFrame, side: str, codes: dict[str, pa.Array]) -> None:
+        owner, linked = tags[f"{side}_row"].to_numpy(), pairs[f"{side}_row"].to_numpy()
         by_owner = np.argsort(owner, kind="stable")
-        by_owner = by_owner[owner[by_owner] >= 0]
-        starts, ends = (np.searchsorted(owner[by_owner], first, side) for side in ("left", "right"))
+        # A role may be in several links: its tags count in each.
+        starts, ends = (np.searchsorted(owner[by_owner], linked, end) for end in ("left", "right"))
         sizes = ends - starts
         self.link = np.repeat(np.arange(len(pairs)), sizes)
         offsets = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
@@ -192,20 +197,18 @@ def tag_differences(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
     untagged, not different. The command puts on the profile what the role has; where only the profile has more, it puts
     that on the role.
     """
-    both = pairs[
-        pairs["relation"].notna() & pairs["profile_tags_known"] & pairs["role_tags_known"] & ~pairs["is_aws_managed"]
-    ]
-    both = both.reset_index(drop=True)
-    tags = _own(tags).reset_index(drop=True)
+    is_known = pairs["profile_tags_known"] & pairs["role_tags_known"]
+    both = pairs.loc[pairs["relation"].notna() & is_known & ~pairs["is_aws_managed"], _OF_LINK].reset_index(drop=True)
+    tags = _own(tags)
     key, value = as_arrow(tags["tag_key"]), as_arrow(tags["tag_value"])
     encoded = key.dictionary_encode()
     folded = pa.array([text.casefold() for text in encoded.dictionary.to_pylist()], pa.string()).dictionary_encode()
     codes = {
-        "key": encoded.indices.cast(pa.int64()),
-        "folded": folded.indices.take(encoded.indices).cast(pa.int64()),
-        "value": value.dictionary_encode().indices.cast(pa.int64()),
+        "key": encoded.indices,
+        "folded": folded.indices.take(encoded.indices),
+        "value": value.dictionary_encode().indices,
     }
-    role, profile = (_Side(both, tags, arn, codes) for arn in ("role_arn", "profile_arn"))
+    role, profile = (_Side(both, tags, side, codes) for side in ("role", "profile"))
     is_tagged = np.isin(np.arange(len(both)), role.link) & np.isin(np.arange(len(both)), profile.link)
     role, profile = (side.only(is_tagged[side.link]) for side in (role, profile))
     at, back = role.at(profile, "key"), profile.at(role, "key")
@@ -277,16 +280,19 @@ def _differing(both: pd.DataFrame, key: pa.Array, value: pa.Array, kinds: tuple[
 def _joined_tags(size: int, key: pa.Array, value: pa.Array, kinds: list[tuple[Positions, Positions]]) -> pa.Array:
     """Return tags of each link as JSON, missing where it has none: their link and their row, by kind."""
     link, row = (np.concatenate(parts) for parts in zip(*kinds, strict=True))
-    order = np.argsort(link, kind="stable")
-    chosen = pa.array(row[order])
-    joined = join_by_group(link[order], _json_tags(key.take(chosen), value.take(chosen)), size, ",")
-    return pc.if_else(pc.equal(joined, ""), pa.scalar(None, pa.string()), joined)
+    chosen = pa.array(row)
+    return join_by_group(link, _json_tags(key.take(chosen), value.take(chosen)), size, ",")
 
 
 @check(
     severity="medium",
     needs=[needs.tag_policy, needs.any_tags],
-    detail={"by": "problem", "missing": "{tag_key} is missing", "other": "{tag_key} is {tag_value}, not {_wanted}"},
+    detail={
+        "by": "_text",
+        "missing": "{tag_key} is missing",
+        "pattern": "{tag_key} is {tag_value}, not text that matches {_wanted}",
+        "other": "{tag_key} is {tag_value}, not one of {_wanted}",
+    },
     remediation="Set the tags that the policy demands.",
     alone=True,
     remedy="required tags",
@@ -309,6 +315,7 @@ def missing_required_tags(
             allowed = [v for v in pc.unique(value).to_pylist() if v is not None and rule.allows(v)]
             bad = ~is_in(value, pa.array(allowed, pa.string()))
             rows, value = frame[bad], value.filter(pa.array(bad)).to_pandas()
+            problem = np.where(value.isna(), "missing", "value")
             found = {
                 "account_id": rows["account_id"].array,
                 "resource_type": kind,
@@ -317,8 +324,9 @@ def missing_required_tags(
                 "next_step": command(f"iam list-{kind}-tags", f"{kind}-name", rows[f"{side}_name"]).to_pandas(),
                 "tag_key": rule.key,
                 "tag_value": value,
-                "problem": np.where(value.isna(), "missing", "value"),
-                "_wanted": rule.wanted,
+                "problem": problem,
+                "_text": np.where(problem == "value", "pattern" if rule.pattern else "value", problem),
+                "_wanted": rule.pattern or ", ".join(rule.values),
             }
             parts.append(pd.DataFrame(found, index=pd.RangeIndex(len(rows))))
     columns = ("resource_arn", "tag_key", "tag_value", "problem")
@@ -337,9 +345,7 @@ def tag_key_variants(tags: pd.DataFrame, roles: pd.DataFrame) -> pd.DataFrame:
     They differ by case, space, width, separator, or a letter of another script that looks alike, so that a filter on
     one of them misses the others. What the eye may miss is spelled out behind the key.
     """
-    managed = roles["role_arn"][roles["is_aws_managed"]]
-    own = _own(tags)
-    own = own[~is_in(own["resource_arn"], managed)]
+    own = tags[~tags["is_aws_reserved"] & ~are_among(tags["role_row"], np.flatnonzero(roles["is_aws_managed"]))]
     keys = own.groupby(["account_id", "tag_key"], sort=True).size().rename("resources").reset_index()
     canonical = {key: canonical_key(key) for key in keys["tag_key"].unique()}
     keys["_key"] = keys["tag_key"].map(canonical).astype("str")

@@ -35,7 +35,7 @@ def profiles_without_ec2_trust(pairs: pd.DataFrame, roles: pd.DataFrame) -> Foun
     condition are not listed.
     """
     closed = pairs[pairs["relation"].notna() & (pairs["trusts_ec2"] == "no")]
-    services = lookup(roles["trusted_services"], index_in(closed["role_arn"], roles["role_arn"]))
+    services = lookup(roles["trusted_services"], closed["role_row"].to_numpy())
     # A name that EC2 has in another partition looks right.
     partition = pc.struct_field(pc.extract_regex(as_arrow(closed["profile_arn"]), r"^arn:(?P<name>[^:]+):"), "name")
     looks_right = pc.match_substring_regex(services, r"(^| )ec2\.")

@@ -36,8 +36,14 @@ def is_in(values: Texts, among: Texts) -> Bools:
 
 def index_in(values: Texts, among: Texts) -> Positions:
     """Return, per value, its first position among the others; -1 if it is missing or not among them."""
-    where = pc.index_in(as_arrow(values), value_set=as_arrow(among), skip_nulls=True)
-    return np.asarray(where.cast(pa.int64()).fill_null(-1))
+    wanted, places = as_arrow(values), as_arrow(among)
+    candidates = None
+    if 8 * len(wanted) < len(places):
+        # To look each place up among few values is ten times as fast as the other way round.
+        candidates = np.flatnonzero(is_in(places, wanted))
+        places = places.take(pa.array(candidates))
+    where = np.asarray(pc.index_in(wanted, value_set=places, skip_nulls=True).cast(pa.int64()).fill_null(-1))
+    return where if candidates is None else np.where(where < 0, -1, np.append(candidates, -1)[where])
 
 
 def lookup(values: Texts, where: Positions) -> pa.Array:
@@ -57,10 +63,23 @@ def joined_key(*parts: Texts) -> pa.Array:
     return pc.binary_join_element_wise(*map(as_arrow, parts), "\x1f", null_handling="replace", null_replacement="\x1e")
 
 
-def join_by_group(group: Positions, parts: pa.Array, size: int, separator: str) -> pa.Array:
-    """Return, per group 0 … size - 1, its parts in the order given, as one text; `group` must be sorted."""
-    offsets = np.searchsorted(group, np.arange(size + 1))
-    return pc.binary_join(pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), parts), separator)
+def are_among(rows: Texts, others: Texts) -> Bools:
+    """Return, per row number, whether it is among the others; -1, which stands for none, is not."""
+    numbers, known = np.asarray(rows), np.asarray(others)
+    found = np.zeros(max(numbers.max(initial=-1), known.max(initial=-1)) + 2, dtype=bool)
+    found[known] = True
+    found[-1] = False
+    among: Bools = found[numbers]
+    return among
+
+
+def join_by_group(group: Texts, parts: pa.Array, size: int, separator: str) -> pa.Array:
+    """Return, per group 0 … size - 1, its parts in the order given, as one text; missing where it has none."""
+    groups = np.asarray(group)
+    order = np.argsort(groups, kind="stable")
+    offsets = np.searchsorted(groups[order], np.arange(size + 1))
+    lists = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), parts.take(pa.array(order)))
+    return pc.if_else(pa.array(np.diff(offsets) > 0), pc.binary_join(lists, separator), pa.scalar(None, pa.string()))
 
 
 def shell_quoted(values: pa.Array) -> pa.Array:

@@ -18,7 +18,7 @@ from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.live import LoadOptions, load_plan, open_client, read_answers
 from iamframe.knowledge.operations import ACCOUNT_LIST, ALL, ASSUME_ROLE, IDENTITY
 from iamframe.messages.render import changed_facts
-from iamframe.sources.first_failure import first_failure
+from iamframe.sources.first_failure import first_failure, refused
 from iamframe.sources.members import (
     ORGANIZATION,
     Member,
@@ -208,9 +208,9 @@ def _result(future: Future[_LoadResult], member: Member, options: LoadOptions) -
         return future.result()
     except Exception as error:  # noqa: BLE001 - executors have exceptions of their own
         said = redacted(" ".join(f"{type(error).__name__}: {error}".split()), options.secrets(member))
-        source = source_name(member.profile or options.profile)
-        sentence = f"{source}/{member.account_id}: the worker that read the account ended: {said[:300].rstrip(': ')}"
-        return _LoadResult(_unread_account(member, "unreadable", "gaps.account.failed", why=sentence), sentence)
+        source = f"{source_name(member.profile or options.profile)}/{member.account_id}"
+        ended = refused(SourceError, source, "access.worker_ended", said=said[:300].rstrip(": "))
+        return _LoadResult(_unread_account(member, "unreadable", "gaps.account.failed", why=ended.said), str(ended))
 
 
 def _load_member(member: Member, options: LoadOptions) -> _LoadResult:
@@ -222,7 +222,8 @@ def _load_member(member: Member, options: LoadOptions) -> _LoadResult:
         answers = read_answers(_session(member, options, source), options, source, journal, silent, member)
     except IamframeError as error:
         kind, sentence = type(error), str(error)
-        unread = _unread_account(member, _RESUMABLE.get(kind, "denied"), "gaps.account.failed", why=sentence)
+        why = getattr(error, "said", None) or sentence
+        unread = _unread_account(member, _RESUMABLE.get(kind, "denied"), "gaps.account.failed", why=why)
         return _LoadResult(unread, sentence, kind if kind in _RESUMABLE else None)
     inventory = build_inventory(answers, [source])
     if secrets := options.secrets(member):
@@ -245,7 +246,7 @@ def _session(member: Member, options: LoadOptions, source: str) -> boto3.Session
         raise first_failure(refusal, source, profile) from refusal.cause
 
 
-def _unread_account(member: Member, reason: str, message: str, **facts: str | None) -> Inventory:
+def _unread_account(member: Member, reason: str, message: str, **facts: Any) -> Inventory:
     """Return an inventory with nothing but the account and the gap that says why."""
     gap = Gap(ASSUME_ROLE, ALL, reason, message, facts, account_id=member.account_id)
     chunks: list[list[Any]] = [[gap], [Account(account_name=member.account_name)]]

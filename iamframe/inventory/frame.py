@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sized
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
@@ -64,7 +65,7 @@ class Column:
         return pa.array(values, self.type, from_pandas=True)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Frame:
     """One frame: its name, the meaning of a row, its key, its columns."""
 
@@ -89,7 +90,7 @@ class Frame:
         head = f"`{self.name}`: one row per {self.row}"
         return f"{head}\n{'-' * len(head)}\n{columns}"
 
-    @property
+    @cached_property
     def arrow(self) -> pa.Schema:
         """The Arrow schema, with each column's meaning as its metadata."""
         return pa.schema(

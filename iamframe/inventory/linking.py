@@ -41,6 +41,15 @@ class LinkedRows:
         """Leave the numbers out of a pickle: finding them again is faster than sending them."""
         return LinkedRows, (self._frames,)
 
+    def numbered(self) -> dict[str, pd.DataFrame]:
+        """Return the frames; links, tags and references with the row of their role and profile beside the ARN."""
+        numbers = {
+            "links": {"profile_row": self.link_profile, "role_row": self.link_role},
+            "tags": {"profile_row": self.tag_profile, "role_row": self.tag_role},
+            "references": {"profile_row": self.reference_profile},
+        }
+        return {name: frame.assign(**numbers.get(name, {})) for name, frame in self._frames.items()}
+
     def _rows(self, frame: str, column: str, among: str) -> Positions:
         return index_in(self._frames[frame][column], self._frames[among][f"{among.removesuffix('s')}_arn"])
 

@@ -17,7 +17,7 @@ from iamframe.inventory.inventory import Inventory
 from iamframe.knowledge.operations import IDENTITY
 from iamframe.sources.account import AccountReader
 from iamframe.sources.client import Client
-from iamframe.sources.first_failure import first_failure
+from iamframe.sources.first_failure import first_failure, refused
 from iamframe.sources.journal import Journal
 from iamframe.sources.members import (
     Member,
@@ -164,10 +164,7 @@ def read_answers(
         with without_collector():
             answers = AccountReader(client, options.plan, source, name, account, show).answers()
         if client.stopped is not None and client.journal is not None:
-            raise ExpiredError(
-                f"{source}: the credentials expired after {len(client.journal):,} answers, which are kept; renew them "
-                "and run the same command again, which goes on from there"
-            )
+            raise refused(ExpiredError, source, "access.expired_after", answers=len(client.journal))
     except RequestFailed as refusal:
         if member:
             # Done before the sentence is shortened: a part of an external id would not be recognised.
@@ -177,17 +174,11 @@ def read_answers(
         if client.journal is not None:
             client.journal.close()
     if all(answer.state == "refused" for answer in answers if answer.tally and answer.operation != IDENTITY):
-        raise SourceError(_all_denied(source, answers))
+        # A service control policy can deny even GetCallerIdentity.
+        account_id = next((answer.account_id for answer in answers if answer.account_id), None)
+        whose = {"message": "access.account" if account_id else "access.the_account", "account": account_id}
+        records = (record for answer in answers for chunk in answer for record in chunk)
+        is_expired = any(isinstance(record, Gap) and record.reason == "expired" for record in records)
+        message = "access.expired_before" if is_expired else "access.all_denied"
+        raise refused(SourceError, source, message, account=whose)
     return answers
-
-
-def _all_denied(source: str, answers: list[Answer]) -> str:
-    # A service control policy can deny even GetCallerIdentity.
-    account = next((f"account {answer.account_id}" for answer in answers if answer.account_id), "the account")
-    reasons = {record.reason for answer in answers for chunk in answer for record in chunk if isinstance(record, Gap)}
-    if "expired" in reasons:
-        return f"{source}: the credentials expired before anything was read of {account}; renew them and run again"
-    return (
-        f"{source}: AWS refused all that iamframe asked of {account}; allow what the README's policy names, or "
-        "attach AWS's SecurityAudit or ViewOnlyAccess"
-    )

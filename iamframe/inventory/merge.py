@@ -207,7 +207,8 @@ class Sets:
             group = np.searchsorted(several, rows).clip(max=len(several) - 1)
             mine = several[group] == rows
             texts = pa.array(members[mine]).cast(pa.string())
-            value[several] = join_by_group(group[mine], texts, len(several), ",").dictionary_encode().indices
+            sets = pc.fill_null(join_by_group(group[mine], texts, len(several), ","), "")
+            value[several] = sets.dictionary_encode().indices
         return value
 
 

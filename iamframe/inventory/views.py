@@ -14,6 +14,7 @@ from iamframe.inventory import schema
 from iamframe.inventory.arrow import (
     Bools,
     Positions,
+    are_among,
     as_arrow,
     concat,
     index_in,
@@ -39,8 +40,13 @@ def pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.DataFrame:
     The rows are the links, then the profiles without a link, then the roles that trust EC2 and are known to be in no
     profile. Makers given here come before the built-in ones.
     """
+    return numbered_pairs(inventory, makers)[schema.PAIRS.names]
+
+
+def numbered_pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.DataFrame:
+    """Return `pairs` with the row of each side in `profiles` and `roles`, -1 where there is none."""
     roles, profiles, linked = inventory.roles, inventory.profiles, inventory.linked_rows
-    lone_profiles = np.flatnonzero(~_are_among(len(profiles), linked.link_profile))
+    lone_profiles = np.flatnonzero(~are_among(np.arange(len(profiles)), linked.link_profile))
     lone_roles = np.flatnonzero(_is_lone_role(inventory))
     profile = np.concatenate([linked.link_profile, lone_profiles, np.full(len(lone_roles), -1)])
     role = np.concatenate([linked.link_role, np.full(len(lone_profiles), -1), lone_roles])
@@ -72,9 +78,8 @@ def pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.DataFrame:
         "trusts_ec2": pc.if_else(unseen, "unknown", lookup(roles["trusts_ec2"], role)),
         "is_aws_managed": lookup_flag(roles["is_aws_managed"], role, otherwise=False),
     }
-    return schema.PAIRS.conform(
-        columns | _made(columns, [*makers, *known_makers()], lookup(_maker_by_tag(inventory), profile))
-    )
+    made = _made(columns, [*makers, *known_makers()], lookup(_maker_by_tag(inventory), profile))
+    return schema.PAIRS.conform(columns | made).assign(profile_row=profile, role_row=role)
 
 
 def _is_lone_role(inventory: Inventory) -> Bools:
@@ -84,14 +89,7 @@ def _is_lone_role(inventory: Inventory) -> Bools:
     none_read = is_in(roles["account_id"], unread["account_id"][unread["subject"] == ALL])
     known = ~none_read & ~is_in(roles["role_arn"], unread["subject"])
     trusting = np.asarray(roles["trusts_ec2"] == "yes", dtype=bool)
-    return trusting & known & ~_are_among(len(roles), inventory.linked_rows.link_role)
-
-
-def _are_among(size: int, rows: Positions) -> Bools:
-    """Return, per number from 0 to `size` - 1, whether it is among the rows."""
-    found = np.zeros(size, dtype=bool)
-    found[rows[rows >= 0]] = True
-    return found
+    return trusting & known & ~are_among(np.arange(len(roles)), inventory.linked_rows.link_role)
 
 
 def _relations(role_names: pa.Array, profile_names: pa.Array) -> pa.Array:
@@ -104,10 +102,8 @@ def _relations(role_names: pa.Array, profile_names: pa.Array) -> pa.Array:
 
 def _tag_texts(tags: pd.DataFrame, frame: pd.DataFrame, owner: Positions) -> pa.Array:
     """Return the tags of each role or profile as one text; missing if they are unknown."""
-    mine = np.flatnonzero(owner >= 0)
-    order = mine[np.argsort(owner[mine], kind="stable")]
-    parts = concat(as_arrow(tags["tag_key"]), "=", as_arrow(tags["tag_value"])).take(pa.array(order))
-    each = join_by_group(owner[order], parts, len(frame), ", ")
+    parts = concat(as_arrow(tags["tag_key"]), "=", as_arrow(tags["tag_value"]))
+    each = pc.fill_null(join_by_group(owner, parts, len(frame), ", "), "")
     return pc.if_else(pa.array(np.asarray(frame["tags_known"], dtype=bool)), each, _NO_TEXT)
 
 

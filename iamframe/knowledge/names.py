@@ -15,6 +15,8 @@ _WORD_OF_ROLE = re.compile(rf"[-_.]?{_BEFORE}role[-_.]?$|^{_BEFORE}role[-_.]?", 
 _WORD_OF_PROFILE = re.compile(rf"[-_.]?{_BEFORE}profile[-_.]?$|^{_BEFORE}profile[-_.]?", re.IGNORECASE)
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _SEPARATED = re.compile(r"[^A-Za-z0-9]+")
+_LETTER = re.compile(r"[A-Za-z0-9]")
+_ONE_WORD = re.compile(r"[^A-Za-z0-9]+(?:[A-Z]?[a-z0-9]+|[A-Z]+[0-9]*)[^A-Za-z0-9]*")
 _TAIL = re.compile(
     r"[-_.]?(?:[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|(?<![0-9a-f])\d{18}[0-9a-f]{8}|(?<!\d)\d{6,})$"
     # A word may end in a number, so other random tails need a separator and characters of more than one kind.
@@ -31,7 +33,7 @@ def relation(role_name: str, profile_name: str) -> str:
     role, profile = role_name.casefold(), profile_name.casefold()
     if role == profile:
         return "case"
-    if is_same_stem(role, profile) or _is_one_word_more(role_name, profile_name):
+    if _is_one_word_more(role_name, profile_name) or is_same_stem(role, profile):
         return "affix"
     stem = _without_random_tail(role_name)
     if stem and stem == _without_random_tail(profile_name):
@@ -56,6 +58,9 @@ def _words(name: str) -> list[str]:
 
 def _is_one_word_more(one: str, other: str) -> bool:
     short, long = sorted((one, other), key=len)
+    # Most names that differ do so; to cut all of them into words would take ten times as long.
+    if long.startswith(short) and _ONE_WORD.fullmatch(long, len(short)) and _LETTER.search(short):
+        return True
     if short.casefold() not in long.casefold():
         return False
     words, more = _words(short), _words(long)

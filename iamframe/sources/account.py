@@ -20,6 +20,7 @@ from iamframe.knowledge.arn import account_of, name_of, partition_of
 from iamframe.knowledge.operations import DUMP, IDENTITY, PROFILE_LIST, ROLE_LINKS
 from iamframe.sources.calls import Calls, Listing, ResourceAnswer
 from iamframe.sources.client import Client
+from iamframe.sources.first_failure import refused
 from iamframe.sources.progress import Progress, silent
 from iamframe.sources.records import Account, Answer, GotProfile, LoadPlan, Reference, RoleDetail, make_decoders
 from iamframe.sources.refusals import RequestFailed
@@ -93,10 +94,8 @@ class AccountReader:
         calls.account_id = client.account_id = identity.account
         calls.partition = partition_of(identity.arn) or "aws"
         if self.expected not in (None, identity.account):
-            raise SourceError(
-                f"{self.source}: these credentials are of account {identity.account}, not of {self.expected}; check "
-                "its profile and role"
-            )
+            facts = {"account": identity.account, "expected": self.expected}
+            raise refused(SourceError, self.source, "access.wrong_account", **facts)
         return identity.arn
 
     def _read_all(self, caller_arn: str | None) -> Iterator[Answer]:

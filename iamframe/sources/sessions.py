@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from iamframe.errors import SourceError
-from iamframe.sources.first_failure import missing_files, plain, profiles
+from iamframe.sources.first_failure import missing_files, plain, profiles, refused
 
 if TYPE_CHECKING:
     import boto3
@@ -41,13 +41,11 @@ def open_session(profile: str | None = None) -> boto3.Session:
         session = boto3.Session(profile_name=profile)
         _prepare(session)
     except ProfileNotFound:
-        asked = "" if profile else f" as {os.environ.get('AWS_PROFILE')}, which AWS_PROFILE names"
-        raise SourceError(
-            f"{source}: there is no such profile{asked}{profiles()}{missing_files()}; `aws configure list-profiles` "
-            "lists them"
-        ) from None
+        name, facts = os.environ.get("AWS_PROFILE"), {"profiles": profiles(), "missing": missing_files()}
+        message = "access.no_profile" if profile else "access.no_profile_named"
+        raise refused(SourceError, source, message, name=name, **facts) from None
     except BotoCoreError as error:
-        raise SourceError(f"{source}: the AWS configuration cannot be used ({plain(error)}); mend that file") from error
+        raise refused(SourceError, source, "access.no_configuration", said=plain(error)) from error
     else:
         return session
 
@@ -96,11 +94,8 @@ def check_regions(session: boto3.Session, named: Iterable[str], source: str) -> 
             if region is not None:
                 session.get_partition_for_region(region)
         except UnknownRegionError:
-            whose = "" if region in named else ", which AWS_DEFAULT_REGION, AWS_REGION or ~/.aws/config names,"
-            raise SourceError(
-                f"{source}: {region}{whose} is no region of AWS; name one such as {DEFAULT_REGION} with --regions"
-                + (" or `export AWS_DEFAULT_REGION=REGION`" if whose else "")
-            ) from None
+            message = "access.no_region" if region in named else "access.no_region_set"
+            raise refused(SourceError, source, message, region=region, example=DEFAULT_REGION) from None
 
 
 def source_name(profile: str | None) -> str:

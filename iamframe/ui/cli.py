@@ -580,8 +580,8 @@ def _status(result: Result, fail_on: str | None, asked: tuple[str, ...], *, stri
 
 def main() -> None:
     """Run the command line; every failure that a user can meet is one sentence on standard error and exit status 2."""
-    # Loading pandas makes hundreds of thousands of objects that stay: the collector would walk them all, twice over.
-    gc.set_threshold(100_000, 20, 20)
+    # Loading pandas makes hundreds of thousands of objects that stay: the collector would walk them all.
+    gc.set_threshold(1_000_000, 10, 10)
     for stream in (sys.stdout, sys.stderr):
         # A letter that the terminal's encoding lacks is spelled out rather than the end of the report.
         if isinstance(stream, io.TextIOWrapper):

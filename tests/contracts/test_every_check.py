@@ -118,8 +118,8 @@ def test_a_check_is_tested(name: str) -> None:
 
 @every_check
 def test_a_check_never_changes_what_it_reads(name: str, sample: Inventory) -> None:
-    frames = sample.frames | {
-        "pairs": views.pairs(sample),
+    frames = sample.linked_rows.numbered() | {
+        "pairs": views.numbered_pairs(sample),
         "lists": completeness(sample),
         "tag_coverage": views.tag_coverage(sample),
     }

@@ -10,9 +10,14 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import pytest
 from builders import sample_result
 
 import iamframe
+from iamframe import CHECKS
+from iamframe.inventory.arrow import as_arrow
+from iamframe.inventory.gaps import with_details
+from iamframe.messages.render import render, text_of
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "data"
@@ -24,6 +29,11 @@ DOCUMENTED = {"111122223333", "123456789012", "444455556666", "777788889999", "9
 # row per finding, so that whoever changes the sample or a check sees what changes with it.
 FINDINGS = Path(__file__).parent / "sample_findings.csv"
 MISSING_TAGS = Path(__file__).parent / "sample_missing_tags.csv"
+
+
+def sentences_file(lang: str) -> Path:
+    return Path(__file__).parent / f"sample_sentences.{lang}.txt"
+
 
 ROLES_PER_ACCOUNT = {"111122223333": 62, "444455556666": 58, "123456789012": 28}
 PROFILES_PER_ACCOUNT = {"444455556666": 41, "111122223333": 40, "123456789012": 27}
@@ -118,9 +128,30 @@ def test_the_findings_of_the_sample_are_these() -> None:
         "relation",
         "maker",
         "maker_basis",
-        "detail",
     ]
     assert findings[columns].to_numpy().tolist() == literal(FINDINGS)
+
+
+def sentences(lang: str) -> list[str]:
+    """Return what the sample's result says: of each check, of each finding, of what was not read."""
+    result = iamframe.run_checks(iamframe.load_sample(), policy=DATA / "tag-policy.toml")
+    found = result.findings_in(lang)
+    coverage, gaps = result.coverage, with_details(result.inventory.gaps, lang)
+    reasons = render(as_arrow(coverage["message"]), as_arrow(coverage["facts"]), lang).to_pylist()
+    remedies = [(name, text_of(f"checks.{name}.remediation", lang, one.remediation)) for name, one in CHECKS.items()]
+    said = (
+        ("do first", remedies),
+        ("found", zip(found["check"] + " " + found["resource_name"], found["detail"], strict=True)),
+        ("not complete", zip(coverage["account_id"] + " " + coverage["check"], reasons, strict=True)),
+        ("not read", zip(gaps["account_id"] + " " + gaps["operation"], gaps["detail"], strict=True)),
+    )
+    return [f"{kind} | {about} | {text}" for kind, rows in said for about, text in rows if text]
+
+
+@pytest.mark.parametrize("lang", ["en", "ja"])
+def test_what_the_sample_s_result_says_is_this(lang: str) -> None:
+    """`PYTHONPATH=tests python tests/contracts/test_sample.py` writes the two files anew: read what changed in them."""
+    assert sentences(lang) == sentences_file(lang).read_text("utf-8").splitlines()
 
 
 def test_each_check_finds_something_in_one_account_and_nothing_in_another() -> None:
@@ -197,3 +228,8 @@ def test_data_and_notebooks_hold_no_account_id_but_those_of_awss_documentation()
     assert {
         number for text in texts for number in re.findall(r"(?<![0-9A-Za-z])\d{12}(?![0-9A-Za-z])", text)
     } <= DOCUMENTED
+
+
+if __name__ == "__main__":
+    for lang in ("en", "ja"):
+        sentences_file(lang).write_text("\n".join(sentences(lang)) + "\n", "utf-8")
