@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.checks.catalog import CHECKS
+from iamframe.checks.commands import next_steps
 from iamframe.checks.evidence import Evidence
 from iamframe.checks.findings import COMMON, Found, finding_ids, found_in
 from iamframe.checks.owner import OWNER_TAG
@@ -82,8 +83,18 @@ def _found_by(one: Check, frames: Mapping[str, pd.DataFrame], inventory: Invento
             raise CheckError(f"check {one.name}: returns no DataFrame with a column resource_arn; return one")
     found = given if isinstance(given, Found) else found_in(given)
     # Most checks find nothing in most accounts.
-    rows = _conformed(one, found.findings, inventory, policy) if len(found.findings) else _nothing().copy()
-    return Found(rows, found.facts)
+    if not len(found.findings):
+        return Found(_nothing().copy(), found.facts)
+    found = Found(_conformed(one, found.findings, inventory, policy), found.facts)
+    return Found(found.findings.assign(next_step=steps_of(one, found)), found.facts)
+
+
+def steps_of(one: Check, found: Found) -> pd.Series:
+    """Return the next step of each finding: none of those that are expected, since their makers mean them so."""
+    steps = found.findings["next_step"]
+    if one.next_step:
+        steps = pd.Series(next_steps(one.next_step, found).to_pandas(), dtype="str").set_axis(steps.index)
+    return steps.mask(found.findings["expected"])
 
 
 @cache
@@ -106,9 +117,6 @@ def _conformed(one: Check, found: pd.DataFrame, inventory: Inventory, policy: Po
     if not isinstance(columns["expected"], bool):
         expected = pa.array(columns["expected"])
         columns["severity"] = pc.if_else(expected, "info", one.severity)
-        # What its maker means so wants nothing done.
-        step = _array(columns.get("next_step"), pa.string(), size)
-        columns["next_step"] = pc.if_else(expected, pa.scalar(None, pa.string()), step)
         columns["next_step_changes"] = pc.and_not(_array(columns["next_step_changes"], pa.bool_(), size), expected)
     arrays = {c.name: _array(columns.get(c.name), c.type, size) for c in COMMON.columns if c.name != "finding_id"}
     table = pa.table({"finding_id": finding_ids(arrays, found.get("_key"))} | arrays)

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.checks import coverage as needs
-from iamframe.checks.findings import Found, command, findings, json_text
+from iamframe.checks.commands import json_text
+from iamframe.checks.findings import Found, findings
 from iamframe.checks.registry import check
 from iamframe.checks.tag_policy import RequiredTag
 from iamframe.inventory.arrow import (
@@ -23,12 +24,13 @@ from iamframe.inventory.arrow import (
     is_in,
     join_by_group,
     lookup,
-    shell_quoted,
 )
 from iamframe.knowledge.names import canonical_key, variant_kinds
 
-_ON_PROFILE = "aws iam tag-instance-profile --instance-profile-name="
-_ON_ROLE = "aws iam tag-role --role-name="
+_TAG_PROFILE = "aws iam tag-instance-profile --instance-profile-name={resource_name} --tags={_tags}"
+_SHOW_PROFILE = "aws iam list-instance-profile-tags --instance-profile-name={resource_name}"
+_PUT = ["on profile", "on role"]
+_SHOW_ROLE = "aws iam list-role-tags --role-name={resource_name}"
 
 
 def _json_tags(keys: pa.Array, values: pa.Array) -> pa.Array:
@@ -37,8 +39,9 @@ def _json_tags(keys: pa.Array, values: pa.Array) -> pa.Array:
     return concat('{"Key":', written[0], ',"Value":', written[1], "}")
 
 
-def _tagging(prefix: str, names: pa.Array, tags: pa.Array) -> pa.Array:
-    return concat(prefix, shell_quoted(names), " --tags=", shell_quoted(concat("[", tags, "]")))
+def _json_list(joined: pa.Array) -> pa.Array:
+    """Return joined tags as a list, missing where there is none."""
+    return pc.if_else(pc.equal(joined, ""), pa.scalar(None, pa.string()), concat("[", joined, "]"))
 
 
 def _own(tags: pd.DataFrame) -> pd.DataFrame:
@@ -61,13 +64,14 @@ def _copied(tags: pd.DataFrame, arns: Texts, to_roles: bool = False) -> tuple[pa
     first = index_in(as_arrow(arns), as_arrow(arns))
     joined = lookup(joined, first)
     counts = np.bincount(owner[owner >= 0], minlength=len(arns))[first] if len(arns) else first
-    return pc.if_else(pc.equal(joined, ""), pa.scalar(None, pa.string()), joined), counts
+    return _json_list(joined), counts
 
 
 @check(
     severity="medium",
     needs=[needs.profile_tags],
     detail={"by": "_role", "tagged": "has no tags; its role {related_name} has", "other": "has no tags"},
+    next_step={"by": "_role", "tagged": _TAG_PROFILE, "other": _SHOW_PROFILE},
     remediation="Tag the profile as its role is tagged.",
     about="profile",
     alone=True,
@@ -83,7 +87,6 @@ def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
     profiles = pairs[pairs["profile_tags_known"]].drop_duplicates("profile_arn")
     bare = profiles[~is_in(profiles["profile_arn"], _own(tags)["resource_arn"])]
     copied, counts = _copied(tags, bare["role_arn"].fillna(""))
-    names = as_arrow(bare["profile_name"])
     return findings(
         bare,
         "profile_arn",
@@ -91,11 +94,8 @@ def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
         related_tag_count=counts,
         _role=pc.if_else(copied.is_valid(), "tagged", "untagged"),
         expected=bare["untagged_expected"],
+        _tags=copied,
         next_step_changes=copied.is_valid(),
-        next_step=pc.coalesce(
-            _tagging(_ON_PROFILE, names, copied),
-            command("iam list-instance-profile-tags", "instance-profile-name", names),
-        ),
     )
 
 
@@ -103,6 +103,11 @@ def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
     severity="medium",
     needs=[needs.role_tags],
     detail={"by": "_profile", "tagged": "has no tags; its profile has", "other": "has no tags"},
+    next_step={
+        "by": "_profile",
+        "tagged": "aws iam tag-role --role-name={resource_name} --tags={_tags}",
+        "other": _SHOW_ROLE,
+    },
     remediation="Tag the role, as its profile is tagged where that has tags.",
     about="role",
     alone=True,
@@ -117,14 +122,13 @@ def untagged_roles(roles: pd.DataFrame, links: pd.DataFrame, tags: pd.DataFrame)
     bare = roles[roles["tags_known"] & ~roles["is_aws_managed"] & ~is_in(roles["role_arn"], _own(tags)["resource_arn"])]
     profile = lookup(links["profile_arn"], index_in(bare["role_arn"], links["role_arn"]))
     copied, counts = _copied(tags, pc.fill_null(profile, ""), to_roles=True)
-    names = as_arrow(bare["role_name"])
     return findings(
         bare,
         "role_arn",
         related_tag_count=counts,
         _profile=pc.if_else(copied.is_valid(), "tagged", "untagged"),
+        _tags=copied,
         next_step_changes=copied.is_valid(),
-        next_step=pc.coalesce(_tagging(_ON_ROLE, names, copied), command("iam list-role-tags", "role-name", names)),
     )
 
 
@@ -177,6 +181,12 @@ class _Side:
         "key_case": "{tag_key} on the role is {profile_key} on the profile (only the case differs)",
         "other": "{tag_key} is {role_value:value} on the role and {profile_key} is {profile_value:value} on the "
         "profile, keys that differ by case",
+    },
+    next_step={
+        "by": "_put",
+        "on profile": _TAG_PROFILE,
+        "on role": "aws iam tag-role --role-name={related_name} --tags={_tags}",
+        "other": _SHOW_PROFILE,
     },
     remediation="Give both sides the same tags: the role's value, unless somebody knows better.",
     about="link",
@@ -250,6 +260,11 @@ def _differing(both: pd.DataFrame, key: pa.Array, value: pa.Array, kinds: tuple[
     links = both.iloc[differing].reset_index(drop=True)
     values = {"role_value": lookup(value, role), "profile_value": lookup(value, profile)}
     same = np.asarray(pc.fill_null(pc.equal(*values.values()), False))
+    to_profile, to_role = (
+        _joined_tags(len(both), key, value, [(rows.link, getattr(rows, side)) for rows in kinds if rows.kind in of])
+        for of, side in ((("value", "missing_on_profile"), "role"), (("missing_on_role",), "profile"))
+    )
+    put = np.select([np.asarray(tags.take(pa.array(differing)).is_valid()) for tags in (to_profile, to_role)], _PUT, "")
     facts = {
         "finding": finding,
         "tag_key": pc.coalesce(lookup(key, role), lookup(key, profile)).to_pandas(),
@@ -258,20 +273,13 @@ def _differing(both: pd.DataFrame, key: pa.Array, value: pa.Array, kinds: tuple[
         "role_value": values["role_value"].to_pandas(),
         "kind": kind,
         "_text": np.where((kind == "key_case") & ~same, "other", kind),
+        "_put": put[finding],
+        # Once for each finding.
+        "_tags": lookup(
+            pc.coalesce(to_profile, to_role), np.where(np.diff(finding, prepend=-1), differing[finding], -1)
+        ).to_pandas(),
     }
-    to_profile, to_role = (
-        _joined_tags(len(both), key, value, [(rows.link, getattr(rows, side)) for rows in kinds if rows.kind in of])
-        for of, side in ((("value", "missing_on_profile"), "role"), (("missing_on_role",), "profile"))
-    )
-    chosen = pa.array(differing)
-    step = pc.coalesce(
-        _tagging(_ON_PROFILE, as_arrow(links["profile_name"]), to_profile.take(chosen)),
-        _tagging(_ON_ROLE, as_arrow(links["role_name"]), to_role.take(chosen)),
-        command("iam list-instance-profile-tags", "instance-profile-name", links["profile_name"]),
-    )
-    changes = pc.or_(to_profile.take(chosen).is_valid(), to_role.take(chosen).is_valid())
-    given = {"next_step": step, "next_step_changes": changes}
-    return findings(links, "profile_arn", "role_arn", facts=pd.DataFrame(facts), **given)
+    return findings(links, "profile_arn", "role_arn", facts=pd.DataFrame(facts), next_step_changes=put != "")
 
 
 def _joined_tags(size: int, key: pa.Array, value: pa.Array, kinds: list[tuple[Positions, Positions]]) -> pa.Array:
@@ -280,13 +288,14 @@ def _joined_tags(size: int, key: pa.Array, value: pa.Array, kinds: list[tuple[Po
     order = np.argsort(link, kind="stable")
     chosen = pa.array(row[order])
     joined = join_by_group(link[order], _json_tags(key.take(chosen), value.take(chosen)), size, ",")
-    return pc.if_else(pc.equal(joined, ""), pa.scalar(None, pa.string()), joined)
+    return _json_list(joined)
 
 
 @check(
     severity="medium",
     needs=[needs.tag_policy, needs.any_tags],
     detail={"by": "problem", "missing": "{tag_key} is missing", "other": "{tag_key} is {tag_value}, not {_wanted}"},
+    next_step={"by": "resource_type", "role": _SHOW_ROLE, "other": _SHOW_PROFILE},
     remediation="Set the tags that the policy demands.",
     alone=True,
     remedy="required tags",
@@ -314,7 +323,6 @@ def missing_required_tags(
                 "resource_type": kind,
                 "resource_name": rows[f"{side}_name"].array,
                 "resource_arn": rows[f"{side}_arn"].array,
-                "next_step": command(f"iam list-{kind}-tags", f"{kind}-name", rows[f"{side}_name"]).to_pandas(),
                 "tag_key": rule.key,
                 "tag_value": value,
                 "problem": np.where(value.isna(), "missing", "value"),

@@ -119,6 +119,7 @@ def test_the_findings_of_the_sample_are_these() -> None:
         "maker",
         "maker_basis",
         "detail",
+        "next_step",
     ]
     assert findings[columns].to_numpy().tolist() == literal(FINDINGS)
 
