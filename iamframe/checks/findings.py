@@ -1,4 +1,4 @@
-"""What a check found, as facts; and what rules share: findings, and the next command to type."""
+"""What a check found, as facts, and how rules make it of rows."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.inventory import schema
-from iamframe.inventory.arrow import as_arrow, concat, joined_key, shell_quoted
-from iamframe.knowledge.operations import NO_VALUE
+from iamframe.inventory.arrow import as_arrow, joined_key
 
 _TYPES = {"profile_arn": "instance-profile", "role_arn": "role"}
 _FACTS_TOO = ("relation",)
@@ -103,32 +102,3 @@ def finding_ids(found: Mapping[str, pa.Array], keys: pd.Series | None = None) ->
     hashes = pd.util.hash_array(key.to_numpy(zero_copy_only=False), categorize=False)
     digits = np.frombuffer(hashes.astype(">u8").tobytes().hex().encode(), dtype="S16")
     return pa.array(digits).cast(pa.string())
-
-
-def command(verb: str, *options: object) -> pa.Array:
-    """Return AWS CLI commands: a verb, then names and values of options, each one shell word `--option=value`.
-
-    Missing where the AWS CLI would take a value for the place of a file, and read that.
-    """
-    parts: list[object] = [f"aws {verb}"]
-    for option, value in zip(options[::2], options[1::2], strict=True):
-        words = as_arrow(value)
-        safe = pc.if_else(pc.match_substring_regex(words, NO_VALUE.pattern), pa.scalar(None, pa.string()), words)
-        parts += [f" --{option}=", shell_quoted(safe)]
-    return concat(*parts)
-
-
-def json_text(array: pa.Array) -> pa.Array:
-    """Return texts as JSON strings: the AWS CLI's shorthand has no safe way to write a comma or a quote."""
-    escaped = pc.replace_substring(pc.replace_substring(array, "\\", "\\\\"), '"', '\\"')
-    for character, escape in (("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t")):
-        escaped = pc.replace_substring(escaped, character, escape)
-    return concat('"', escaped, '"')
-
-
-def filters(name: str, values: object) -> pa.Array:
-    """Return filters as the AWS CLI takes them: its shorthand, or JSON where that would break the value."""
-    value = as_arrow(values)
-    plain = pc.match_substring_regex(value, r"^[A-Za-z0-9:/_.-]+$")
-    as_json = concat(f'[{{"Name":"{name}","Values":[', json_text(value), "]}]")
-    return pc.if_else(plain, concat(f"Name={name},Values=", value), as_json)

@@ -8,15 +8,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.checks import coverage as needs
-from iamframe.checks.findings import Found, command, findings
+from iamframe.checks.findings import Found, findings
 from iamframe.checks.registry import check
 from iamframe.inventory.arrow import as_arrow, concat, index_in, lookup
+
+_SHOW = "aws iam get-instance-profile --instance-profile-name={resource_name}"
 
 
 @check(
     severity="low",
     needs=[needs.links],
     detail="profile {profile_name} holds role {role_name}",
+    next_step=_SHOW,
     remediation="Make a profile named after the role, put the role into it, and associate it in the old one's place.",
     about="link",
     alone=True,
@@ -38,7 +41,6 @@ def name_mismatches(pairs: pd.DataFrame) -> Found:
         role_name=differ["role_name"],
         relation=differ["relation"],
         expected=differ["names_expected"],
-        next_step=command("iam get-instance-profile", "instance-profile-name", differ["profile_name"]),
     )
 
 
@@ -46,6 +48,7 @@ def name_mismatches(pairs: pd.DataFrame) -> Found:
     severity="low",
     needs=[needs.links, needs.role_paths],
     detail="beyond /, the profile's path has {_profile_segments:path} and the role's {_role_segments:path}",
+    next_step=_SHOW,
     remediation="Make a profile with the role's path, put the role into it, and associate it in the old one's place.",
     about="link",
     alone=True,
@@ -67,7 +70,6 @@ def path_mismatches(pairs: pd.DataFrame) -> Found:
         _profile_segments=differ["profile_segments"],
         _role_segments=differ["role_segments"],
         expected=differ["paths_expected"],
-        next_step=command("iam get-instance-profile", "instance-profile-name", differ["profile_name"]),
     )
 
 
@@ -75,6 +77,7 @@ def path_mismatches(pairs: pd.DataFrame) -> Found:
     severity="high",
     needs=[needs.all_roles, needs.links],
     detail="holds role {related_name}, though a role of the profile's own name exists: {namesake_arn}",
+    next_step=_SHOW,
     remediation="Put the role of its own name into the profile, or give the role that it holds a profile of its name.",
 )
 def crossed_names(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
@@ -97,7 +100,6 @@ def crossed_names(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
         "role_arn",
         namesake_arn=namesake,
         relation=crossed["relation"],
-        next_step=command("iam get-instance-profile", "instance-profile-name", crossed["profile_name"]),
     )
 
 

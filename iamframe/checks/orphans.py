@@ -8,12 +8,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.checks import coverage as needs
-from iamframe.checks.findings import Found, command, filters, findings, found_in
+from iamframe.checks.findings import Found, findings, found_in
 from iamframe.checks.registry import check
-from iamframe.inventory.arrow import are_among, as_arrow, concat, index_in, is_in, lookup
+from iamframe.inventory.arrow import are_among, as_arrow, index_in, is_in, lookup
 from iamframe.inventory.linking import account_named, profile_ids, without_case, without_path
 from iamframe.messages.render import as_fact
 
+_SHOW_ASSOCIATION = (
+    "aws ec2 describe-iam-instance-profile-associations --filters={_instance:instance-id}{region:region}"
+)
+_SHOW_PROFILES = "aws iam list-instance-profiles-for-role --role-name={resource_name}"
 _CONSUMERS = ("instance", "association", "launch-template", "launch-configuration")
 
 
@@ -21,6 +25,7 @@ _CONSUMERS = ("instance", "association", "launch-template", "launch-configuratio
     severity="medium",
     needs=[needs.all_profiles],
     detail="holds no role",
+    next_step="aws iam delete-instance-profile --instance-profile-name={resource_name}",
     remediation="Delete the profile, unless something is about to put a role into it or refers to it.",
     about="profile",
     alone=True,
@@ -38,7 +43,6 @@ def empty_profiles(pairs: pd.DataFrame) -> Found:
     return findings(
         empty,
         "profile_arn",
-        next_step=command("iam delete-instance-profile", "instance-profile-name", empty["profile_name"]),
         next_step_changes=True,
     )
 
@@ -53,6 +57,7 @@ def empty_profiles(pairs: pd.DataFrame) -> Found:
         "all enabled regions were read",
         "other": "no instance, launch template, launch configuration or group that was read names it: {_limit:message}",
     },
+    next_step="aws ec2 describe-instances --filters={resource_arn:iam-instance-profile.arn}",
     remediation="Find out who uses the profile and when its role was last used; delete it if nobody does.",
     about="profile",
     remedy="delete",
@@ -83,11 +88,6 @@ def unreferenced_profiles(
         last_used_at=roles["last_used_at"].reset_index(drop=True).reindex(silent["role_row"]),
         attached_policies=pa.nulls(len(silent), pa.string()),
         _limit=lookup(limits, account),
-        next_step=command(
-            "ec2 describe-instances",
-            "filters",
-            filters("iam-instance-profile.arn", silent["profile_arn"]),
-        ),
     )
 
 
@@ -101,6 +101,15 @@ def unreferenced_profiles(
         "{current_id}",
         "other_path": "names the profile {named}, which does not exist: the profile of that name has the path {_path}",
         "other": "names the profile {named}",
+    },
+    next_step={
+        "by": "consumer_type",
+        "instance": _SHOW_ASSOCIATION,
+        "association": _SHOW_ASSOCIATION,
+        "launch-template": "aws ec2 describe-launch-template-versions --launch-template-id={consumer_id}"
+        """{region:region} --versions='["$Default","$Latest"]'""",
+        "other": "aws autoscaling describe-launch-configurations --launch-configuration-names={consumer_id}"
+        "{region:region}",
     },
     remediation="Associate a profile that exists with the instance, or name one in the template.",
     about="profile",
@@ -134,11 +143,11 @@ def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd
             "resource_name": stale["consumer_name"].fillna(stale["consumer_id"]),
             "related_arn": stale["profile_arn"],
             "related_name": stale["profile_name"],
-            "next_step": _show_consumer(stale).to_pandas(),
             **stale[["consumer_type", "consumer_id", "region", "named"]],
             "problem": np.select([recreated[where], namesake >= 0], ["recreated", "other_path"], "gone"),
             "referenced_id": stale["profile_id"],
             "current_id": now.take(pa.array(where)).to_pandas(),
+            "_instance": stale["consumer_name"].where(stale["consumer_type"] == "association", stale["consumer_id"]),
             "_name": stale["profile_name"],
             "_path": lookup(alike["profile_path"], namesake).to_pandas(),
         }
@@ -154,30 +163,11 @@ def _direct(references: pd.DataFrame) -> pd.DataFrame:
     return direct[~((direct["consumer_type"] == "association") & is_in(direct["consumer_name"], seen["consumer_id"]))]
 
 
-def _show_consumer(stale: pd.DataFrame) -> pa.Array:
-    """Return the command that shows each consumer of a stale profile."""
-    kind = as_arrow(stale["consumer_type"])
-    instance = pc.if_else(
-        pc.equal(kind, "association"), as_arrow(stale["consumer_name"]), as_arrow(stale["consumer_id"])
-    )
-    of_instance = filters("instance-id", instance)
-    name, region = stale["consumer_id"], ("region", stale["region"])
-    template = command("ec2 describe-launch-template-versions", "launch-template-id", name, *region)
-    step = pc.case_when(
-        pc.make_struct(
-            pc.is_in(kind, value_set=pa.array(["instance", "association"])), pc.equal(kind, "launch-template")
-        ),
-        command("ec2 describe-iam-instance-profile-associations", "filters", of_instance, *region),
-        concat(template, ' --versions=\'["$Default","$Latest"]\''),
-        command("autoscaling describe-launch-configurations", "launch-configuration-names", name, *region),
-    )
-    return pc.replace_substring(step, " --region=unknown", "")
-
-
 @check(
     severity="low",
     needs=[needs.all_roles, needs.own_profiles, needs.trust],
     detail="trusts EC2 and is in no instance profile",
+    next_step=_SHOW_PROFILES,
     remediation="Delete the role if nothing needs it, or make a profile for it.",
     about="role",
 )
@@ -188,14 +178,14 @@ def ec2_roles_without_profile(pairs: pd.DataFrame) -> Found:
     makes the profile along with the role; APIs and templates do not.
     """
     alone = pairs[pairs["profile_arn"].isna() & (pairs["trusts_ec2"] == "yes")]
-    step = command("iam list-instance-profiles-for-role", "role-name", alone["role_name"])
-    return findings(alone, "role_arn", next_step=step)
+    return findings(alone, "role_arn")
 
 
 @check(
     severity="low",
     needs=[needs.links],
     detail="is in {count} profiles: [{_profile_name}]",
+    next_step=_SHOW_PROFILES,
     remediation="Give each use a role of its own, or delete the profiles that nothing uses.",
     about="link",
 )
@@ -210,7 +200,6 @@ def roles_in_many_profiles(pairs: pd.DataFrame) -> Found:
     many = links[links.duplicated("role_row", keep=False)]
     # Roles that no source shows have no row: they are known by their name alone, and are others in each account.
     many = many[many.duplicated(["account_id", "role_arn"], keep=False)].sort_values("profile_name")
-    step = command("iam list-instance-profiles-for-role", "role-name", many["role_name"])
     return found_in(
         pd.DataFrame(
             {
@@ -218,7 +207,6 @@ def roles_in_many_profiles(pairs: pd.DataFrame) -> Found:
                 "resource_type": "role",
                 "resource_name": many["role_name"],
                 "resource_arn": many["role_arn"],
-                "next_step": step.to_pandas().to_numpy(),
                 "profile_arn": many["profile_arn"],
                 "_profile_name": many["profile_name"],
             }
@@ -234,6 +222,7 @@ def roles_in_many_profiles(pairs: pd.DataFrame) -> Found:
         "roles": "{used} of {quota} roles ({_percent} %)",
         "profiles": "{used} of {quota} instance profiles ({_percent} %)",
     },
+    next_step="aws iam get-account-summary",
     remediation="Delete what is not needed, or request a higher quota.",
     about="account",
 )
@@ -258,6 +247,5 @@ def quota_pressure(accounts: pd.DataFrame, *, threshold: float = 0.8) -> Found:
         resource_type="account",
         resource_name=full["account_name"],
         _percent=(100 * share[full.index]).round().astype("Int64"),
-        next_step="aws iam get-account-summary",
     )
     return found_in(rows)

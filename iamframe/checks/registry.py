@@ -84,9 +84,10 @@ class Requirement:
 class Check:
     """One check: its rule, what the rule's signature and docstring say of it, and facts that other rooms ask for.
 
-    `detail` is the sentence on a finding, with places for its facts, and `remediation` what to do about it. `about` is
-    what its findings are about. `alone` is true where a resource and its role settle it, however little else was read.
-    `remedy` is what a plan does about its findings, None where it does nothing.
+    `detail` is the sentence on a finding, with places for its facts, `next_step` the command to type, by the rules of
+    `checks.commands`, and `remediation` what to do about it. `about` is what its findings are about. `alone` is true
+    where a resource and its role settle it, however little else was read. `remedy` is what a plan does about its
+    findings, None where it does nothing.
     """
 
     name: str
@@ -97,6 +98,7 @@ class Check:
     options: tuple[str, ...]
     certainty: str
     detail: Text
+    next_step: Text
     remediation: str
     about: About
     alone: bool
@@ -119,6 +121,7 @@ def check(
     certainty: str = "certain",
     *,
     detail: Text,
+    next_step: Text = "",
     remediation: str = "",
     about: About = "any",
     alone: bool = False,
@@ -148,7 +151,7 @@ def check(
             )
         if not rule.__doc__ or severity not in SEVERITIES:
             raise TypeError(f"check {rule.__name__} needs a docstring, and a severity of {', '.join(SEVERITIES)}")
-        described = (severity, rule, tuple(needs), reads, options, certainty, detail, remediation)
+        described = (severity, rule, tuple(needs), reads, options, certainty, detail, next_step, remediation)
         rule.check = Check(rule.__name__, *described, about, alone, remedy)  # type: ignore[attr-defined]
         return rule
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.checks.catalog import CHECKS
+from iamframe.checks.commands import next_steps
 from iamframe.checks.evidence import Evidence
 from iamframe.checks.findings import COMMON, Found, finding_ids, found_in
 from iamframe.checks.owner import OWNER_TAG
@@ -84,8 +85,17 @@ def _found_by(one: Check, frames: Mapping[str, pd.DataFrame], inventory: Invento
             raise CheckError(f"check {one.name}: returns no DataFrame with a column resource_arn; return one")
     found = given if isinstance(given, Found) else found_in(given)
     # Most checks find nothing in most accounts.
-    rows = _conformed(one, found.findings, inventory, policy) if len(found.findings) else _nothing().copy()
-    return Found(rows, found.facts)
+    if not len(found.findings):
+        return Found(_nothing().copy(), found.facts)
+    found = Found(_conformed(one, found.findings, inventory, policy), found.facts)
+    return Found(found.findings.assign(next_step=steps_of(one, found)), found.facts)
+
+
+def steps_of(one: Check, found: Found) -> pd.Series:
+    """Return the next step of each finding: none of those that are expected, since their makers mean them so."""
+    steps = next_steps(one.next_step, found) if one.next_step else as_arrow(found.findings["next_step"])
+    steps = pc.if_else(pa.array(found.findings["expected"]), pa.scalar(None, pa.string()), steps)
+    return pd.Series(pd.array(steps, dtype="str"), found.findings.index)
 
 
 @cache
@@ -108,9 +118,6 @@ def _conformed(one: Check, found: pd.DataFrame, inventory: Inventory, policy: Po
     if not isinstance(columns["expected"], bool):
         expected = pa.array(columns["expected"])
         columns["severity"] = pc.if_else(expected, "info", one.severity)
-        # What its maker means so wants nothing done.
-        step = _array(columns.get("next_step"), pa.string(), size)
-        columns["next_step"] = pc.if_else(expected, pa.scalar(None, pa.string()), step)
         columns["next_step_changes"] = pc.and_not(_array(columns["next_step_changes"], pa.bool_(), size), expected)
     arrays = {c.name: _array(columns.get(c.name), c.type, size) for c in COMMON.columns if c.name != "finding_id"}
     table = pa.table({"finding_id": finding_ids(arrays, found.get("_key"))} | arrays)

@@ -10,12 +10,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.checks import coverage as needs
-from iamframe.checks.findings import Found, command, findings, json_text
+from iamframe.checks.commands import json_text
+from iamframe.checks.findings import Found, findings
 from iamframe.checks.registry import check
 from iamframe.checks.tag_policy import RequiredTag
 from iamframe.inventory.arrow import (
     Bools,
     Positions,
+    Texts,
     are_among,
     as_arrow,
     concat,
@@ -23,17 +25,18 @@ from iamframe.inventory.arrow import (
     is_in,
     join_by_group,
     lookup,
-    shell_quoted,
 )
 from iamframe.knowledge.names import canonical_key, variant_kinds
 
-_ON_PROFILE = "aws iam tag-instance-profile --instance-profile-name="
-_ON_ROLE = "aws iam tag-role --role-name="
 _OF_LINK = [
     "account_id",
     *("profile_arn", "profile_name", "profile_row", "role_arn", "role_name", "role_row"),
     *("maker", "maker_basis"),
 ]
+_TAG_PROFILE = "aws iam tag-instance-profile --instance-profile-name={resource_name} --tags={_tags}"
+_SHOW_PROFILE = "aws iam list-instance-profile-tags --instance-profile-name={resource_name}"
+_PUT = ["on profile", "on role"]
+_SHOW_ROLE = "aws iam list-role-tags --role-name={resource_name}"
 
 
 def _json_tags(keys: pa.Array, values: pa.Array) -> pa.Array:
@@ -42,8 +45,9 @@ def _json_tags(keys: pa.Array, values: pa.Array) -> pa.Array:
     return concat('{"Key":', written[0], ',"Value":', written[1], "}")
 
 
-def _tagging(prefix: str, names: pa.Array, tags: pa.Array) -> pa.Array:
-    return concat(prefix, shell_quoted(names), " --tags=", shell_quoted(concat("[", tags, "]")))
+def _json_list(owner: Texts, tags: pa.Array, size: int) -> pa.Array:
+    """Return the tags of each owner 0 … size - 1 as a list, missing where it has none."""
+    return concat("[", join_by_group(owner, tags, size, ","), "]")
 
 
 def _own(tags: pd.DataFrame) -> pd.DataFrame:
@@ -64,13 +68,14 @@ def _copied(own: pd.DataFrame, side: str, rows: Positions) -> tuple[pa.Array, Po
     parts = _json_tags(as_arrow(mine["tag_key"]), as_arrow(mine["tag_value"]))
     # The last is nobody's: that of a resource which is not known.
     counts = np.bincount(mine[f"{side}_row"], minlength=size + 1)
-    return lookup(join_by_group(mine[f"{side}_row"], parts, size, ","), rows), counts[rows]
+    return lookup(_json_list(mine[f"{side}_row"], parts, size), rows), counts[rows]
 
 
 @check(
     severity="medium",
     needs=[needs.profile_tags],
     detail={"by": "_role", "tagged": "has no tags; its role {related_name} has", "other": "has no tags"},
+    next_step={"by": "_role", "tagged": _TAG_PROFILE, "other": _SHOW_PROFILE},
     remediation="Tag the profile as its role is tagged.",
     about="profile",
     alone=True,
@@ -87,7 +92,6 @@ def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
     is_bare = pairs["profile_tags_known"] & ~are_among(pairs["profile_row"], own["profile_row"])
     bare = pairs[is_bare & ~pairs["profile_row"].duplicated()]
     copied, counts = _copied(own, "role", bare["role_row"].to_numpy())
-    names = as_arrow(bare["profile_name"])
     return findings(
         bare,
         "profile_arn",
@@ -95,11 +99,8 @@ def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
         related_tag_count=counts,
         _role=pc.if_else(copied.is_valid(), "tagged", "untagged"),
         expected=bare["untagged_expected"],
+        _tags=copied,
         next_step_changes=copied.is_valid(),
-        next_step=pc.coalesce(
-            _tagging(_ON_PROFILE, names, copied),
-            command("iam list-instance-profile-tags", "instance-profile-name", names),
-        ),
     )
 
 
@@ -107,6 +108,11 @@ def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
     severity="medium",
     needs=[needs.role_tags],
     detail={"by": "_profile", "tagged": "has no tags; its profile has", "other": "has no tags"},
+    next_step={
+        "by": "_profile",
+        "tagged": "aws iam tag-role --role-name={resource_name} --tags={_tags}",
+        "other": _SHOW_ROLE,
+    },
     remediation="Tag the role, as its profile is tagged where that has tags.",
     about="role",
     alone=True,
@@ -124,14 +130,13 @@ def untagged_roles(roles: pd.DataFrame, links: pd.DataFrame, tags: pd.DataFrame)
     profile = np.full(len(roles), -1)
     profile[held["role_row"]] = held["profile_row"]
     copied, counts = _copied(own, "profile", profile[rows])
-    names = as_arrow(bare["role_name"])
     return findings(
         bare,
         "role_arn",
         related_tag_count=counts,
         _profile=pc.if_else(copied.is_valid(), "tagged", "untagged"),
+        _tags=copied,
         next_step_changes=copied.is_valid(),
-        next_step=pc.coalesce(_tagging(_ON_ROLE, names, copied), command("iam list-role-tags", "role-name", names)),
     )
 
 
@@ -182,6 +187,12 @@ class _Side:
         "key_case": "{tag_key} on the role is {profile_key} on the profile (only the case differs)",
         "other": "{tag_key} is {role_value:value} on the role and {profile_key} is {profile_value:value} on the "
         "profile, keys that differ by case",
+    },
+    next_step={
+        "by": "_put",
+        "on profile": _TAG_PROFILE,
+        "on role": "aws iam tag-role --role-name={related_name} --tags={_tags}",
+        "other": _SHOW_PROFILE,
     },
     remediation="Give both sides the same tags: the role's value, unless somebody knows better.",
     about="link",
@@ -253,6 +264,11 @@ def _differing(both: pd.DataFrame, key: pa.Array, value: pa.Array, kinds: tuple[
     links = both.iloc[differing].reset_index(drop=True)
     values = {"role_value": lookup(value, role), "profile_value": lookup(value, profile)}
     same = np.asarray(pc.fill_null(pc.equal(*values.values()), False))
+    to_profile, to_role = (
+        _joined_tags(len(both), key, value, [(rows.link, getattr(rows, side)) for rows in kinds if rows.kind in of])
+        for of, side in ((("value", "missing_on_profile"), "role"), (("missing_on_role",), "profile"))
+    )
+    put = np.select([np.asarray(tags.take(pa.array(differing)).is_valid()) for tags in (to_profile, to_role)], _PUT, "")
     facts = {
         "finding": finding,
         "tag_key": pc.coalesce(lookup(key, role), lookup(key, profile)).to_pandas(),
@@ -261,27 +277,20 @@ def _differing(both: pd.DataFrame, key: pa.Array, value: pa.Array, kinds: tuple[
         "role_value": values["role_value"].to_pandas(),
         "kind": kind,
         "_text": np.where((kind == "key_case") & ~same, "other", kind),
+        "_put": put[finding],
+        # Once for each finding.
+        "_tags": lookup(
+            pc.coalesce(to_profile, to_role), np.where(np.diff(finding, prepend=-1), differing[finding], -1)
+        ).to_pandas(),
     }
-    to_profile, to_role = (
-        _joined_tags(len(both), key, value, [(rows.link, getattr(rows, side)) for rows in kinds if rows.kind in of])
-        for of, side in ((("value", "missing_on_profile"), "role"), (("missing_on_role",), "profile"))
-    )
-    chosen = pa.array(differing)
-    step = pc.coalesce(
-        _tagging(_ON_PROFILE, as_arrow(links["profile_name"]), to_profile.take(chosen)),
-        _tagging(_ON_ROLE, as_arrow(links["role_name"]), to_role.take(chosen)),
-        command("iam list-instance-profile-tags", "instance-profile-name", links["profile_name"]),
-    )
-    changes = pc.or_(to_profile.take(chosen).is_valid(), to_role.take(chosen).is_valid())
-    given = {"next_step": step, "next_step_changes": changes}
-    return findings(links, "profile_arn", "role_arn", facts=pd.DataFrame(facts), **given)
+    return findings(links, "profile_arn", "role_arn", facts=pd.DataFrame(facts), next_step_changes=put != "")
 
 
 def _joined_tags(size: int, key: pa.Array, value: pa.Array, kinds: list[tuple[Positions, Positions]]) -> pa.Array:
     """Return tags of each link as JSON, missing where it has none: their link and their row, by kind."""
     link, row = (np.concatenate(parts) for parts in zip(*kinds, strict=True))
     chosen = pa.array(row)
-    return join_by_group(link, _json_tags(key.take(chosen), value.take(chosen)), size, ",")
+    return _json_list(link, _json_tags(key.take(chosen), value.take(chosen)), size)
 
 
 @check(
@@ -293,6 +302,7 @@ def _joined_tags(size: int, key: pa.Array, value: pa.Array, kinds: list[tuple[Po
         "pattern": "{tag_key} is {tag_value}, not text that matches {_wanted}",
         "other": "{tag_key} is {tag_value}, not one of {_wanted}",
     },
+    next_step={"by": "resource_type", "role": _SHOW_ROLE, "other": _SHOW_PROFILE},
     remediation="Set the tags that the policy demands.",
     alone=True,
     remedy="required tags",
@@ -321,7 +331,6 @@ def missing_required_tags(
                 "resource_type": kind,
                 "resource_name": rows[f"{side}_name"].array,
                 "resource_arn": rows[f"{side}_arn"].array,
-                "next_step": command(f"iam list-{kind}-tags", f"{kind}-name", rows[f"{side}_name"]).to_pandas(),
                 "tag_key": rule.key,
                 "tag_value": value,
                 "problem": problem,

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.checks import coverage as needs
-from iamframe.checks.findings import Found, command, findings
+from iamframe.checks.findings import Found, findings
 from iamframe.checks.registry import check
 from iamframe.inventory.arrow import as_arrow, index_in, lookup
 from iamframe.knowledge.trust import read_trust
@@ -23,6 +23,7 @@ from iamframe.knowledge.trust import read_trust
         "elsewhere": "role {related_name} trusts {trusted_services}, which is not EC2 in partition {_partition}",
         "other": "role {related_name} trusts {trusted_services}, not EC2",
     },
+    next_step="aws iam get-role --role-name={related_name}",
     remediation="Let ec2.amazonaws.com assume the role in its trust policy, or put another role into the profile.",
     about="link",
     alone=True,
@@ -46,7 +47,6 @@ def profiles_without_ec2_trust(pairs: pd.DataFrame, roles: pd.DataFrame) -> Foun
         trusted_services=services,
         _trust=pc.fill_null(pc.if_else(looks_right, "elsewhere", "other"), "none"),
         _partition=pc.fill_null(partition, "aws"),
-        next_step=command("iam get-role", "role-name", closed["role_name"]),
     )
 
 
@@ -54,6 +54,7 @@ def profiles_without_ec2_trust(pairs: pd.DataFrame, roles: pd.DataFrame) -> Foun
     severity="medium",
     needs=[needs.all_roles, needs.trust],
     detail="trusts the deleted [{principal_id}]",
+    next_step="aws iam get-role --role-name={resource_name}",
     remediation="Take the deleted principals out of the trust policy.",
     about="role",
     alone=True,
@@ -73,5 +74,4 @@ def deleted_trust_principals(roles: pd.DataFrame) -> Found:
     facts = pd.DataFrame(
         {"finding": np.asarray(pc.list_parent_indices(each)), "principal_id": pc.list_flatten(each).to_pandas()}
     )
-    step = command("iam get-role", "role-name", rows["role_name"])
-    return findings(rows, "role_arn", facts=facts, next_step=step)
+    return findings(rows, "role_arn", facts=facts)

@@ -128,6 +128,7 @@ def test_the_findings_of_the_sample_are_these() -> None:
         "relation",
         "maker",
         "maker_basis",
+        "next_step",
     ]
     assert findings[columns].to_numpy().tolist() == literal(FINDINGS)
 

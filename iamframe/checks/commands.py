@@ -1,0 +1,76 @@
+"""The next command to type: a template that stands with the check, filled last, from its facts.
+
+A template is a text with `{places}`, each named after a column and filled with one word of a POSIX shell, or a table of
+texts of which the column that `by` names chooses one. A place may say what it is: `{column:region}` an option that is
+left out where no region is known, `{column:FILTER}` a filter of that name, as `--filters` takes it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from iamframe.checks.findings import Found
+from iamframe.inventory.arrow import as_arrow, concat, shell_quoted
+from iamframe.knowledge.operations import NO_VALUE
+from iamframe.messages.render import Text
+
+_PLACE = re.compile(r"\{(\w+)(?::([\w.-]+))?\}")
+_CONTROL = re.compile("[\x00-\x1f]")
+_NULL = pa.scalar(None, pa.string())
+
+
+def next_steps(template: Text, found: Found) -> pa.Array:
+    """Return the command of each finding: missing where the AWS CLI would take a value for a file's place, and read it.
+
+    A fact is that of the finding's first row; what is no fact is a column of the findings.
+    """
+    first = pa.array(np.searchsorted(found.facts["finding"].to_numpy(), np.arange(len(found.findings))))
+
+    def column(name: str) -> pa.Array:
+        facts = name in found.facts
+        return as_arrow(found.facts[name]).take(first) if facts else as_arrow(found.findings[name])
+
+    if isinstance(template, str):
+        return _filled(template, column, len(first))
+    by, steps = column(template["by"]), _filled(template["other"], column, len(first))
+    for value in template.keys() - {"by", "other"}:
+        chosen = pc.fill_null(pc.equal(by, value), False)
+        steps = pc.if_else(chosen, _filled(template[value], column, len(first)), steps)
+    return steps
+
+
+def _filled(template: str, column: Callable[[str], pa.Array], size: int) -> pa.Array:
+    text, *rest = _PLACE.split(template)
+    parts = [pa.repeat(pa.scalar(text), size)]
+    for name, how, literal in zip(rest[::3], rest[1::3], rest[2::3], strict=True):
+        parts += [_word(column(name), how), literal]
+    return concat(*parts)
+
+
+def _word(values: pa.Array, how: str | None) -> pa.Array:
+    if how == "region":
+        known = pc.fill_null(pc.not_equal(values, "unknown"), False)
+        return pc.if_else(known, concat(" --region=", shell_quoted(values)), "")
+    if how:
+        # The AWS CLI's shorthand has no safe way to write a comma or a quote.
+        plain = pc.match_substring_regex(values, r"^[A-Za-z0-9:/_.-]+$")
+        as_json = concat(f'[{{"Name":"{how}","Values":[', json_text(values), "]}]")
+        values = pc.if_else(plain, concat(f"Name={how},Values=", values), as_json)
+    return shell_quoted(pc.if_else(pc.match_substring_regex(values, NO_VALUE.pattern), _NULL, values))
+
+
+def json_text(array: pa.Array) -> pa.Array:
+    """Return texts as JSON strings."""
+    escaped = pc.replace_substring(pc.replace_substring(array, "\\", "\\\\"), '"', '\\"')
+    for character, escape in (("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t")):
+        escaped = pc.replace_substring(escaped, character, escape)
+    if pc.any(pc.match_substring_regex(escaped, _CONTROL.pattern)).as_py():
+        # AWS takes no other control characters; a file of somebody's own may hold them.
+        whole = [one and _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", one) for one in escaped.to_pylist()]
+        escaped = pa.array(whole, pa.string())
+    return concat('"', escaped, '"')

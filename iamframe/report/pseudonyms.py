@@ -1,0 +1,413 @@
+"""Pseudonyms for what tells whose accounts these are: the same throughout one report, other ones in the next.
+
+Twelve digits are found by trying them all, so a pseudonym is an HMAC with a key that nobody else has, never a plain
+hash. An original is known by its form or by where it stands; then it is found however it is spelled: a text is read
+without what is invisible in it, its percent-encoding undone, its letters and digits of any script as ASCII has them.
+
+Forms of ids: IAM User Guide, "IAM identifiers" (unique ids and their prefixes); AWS Organizations API Reference,
+"Organization", "OrganizationalUnit", "Root" (`o-…`, `ou-…`, `r-…`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+import unicodedata
+from collections.abc import Container, Iterable, Iterator, Mapping
+from contextlib import suppress
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import msgspec
+
+from iamframe.knowledge.operations import UNKNOWN_ACCOUNT
+from iamframe.messages.text import INVISIBLE
+
+# Keys of conditions, without their prefix, whose values are told by them: those of paths are PrincipalOrgPaths,
+# ResourceOrgPaths, SourceOrgPaths and VpceOrgPaths ("AWS global condition context keys", IAM User Guide).
+_ASKED = {"externalid": "external"} | dict.fromkeys(
+    ("principalorgpaths", "resourceorgpaths", "sourceorgpaths", "vpceorgpaths"), "path"
+)
+# Keys of a policy whose values are AWS's own words.
+_ASKED |= dict.fromkeys(("version", "effect", "action", "notaction", "service"), "aws")
+_KINDS = {"o": "org", "r": "root", "ou": "ou", "p": "policy"}
+# What stands in an ARN where others have their account, and is AWS's own.
+_NOT_ACCOUNTS = frozenset({"aws", "cloudfront", UNKNOWN_ACCOUNT})
+# One try per run of letters: a text of a million of them takes no longer than its length. `+` after a quantifier takes
+# all there is and gives none back.
+_EMAIL = re.compile(
+    r"(?<![\w.+'-])['.+-]*+(?P<email>(?:\w[\w.+'-]*+|\x22[^\x22\r\n]{1,64}\x22)@"
+    r"[\w-]+(?:\.[\w-]+)*\.(?:xn--[\w-]+|[^\W\d_]{2,}))"
+)
+# Those of roles, users and profiles are told however short they were made for an example; others begin words.
+_UNIQUE = r"(?:(?:ID|IP|RO)A[A-Z0-9]{3,}|(?:BIA|CCA|GPA|KIA|NPA|NVA|PKA|SCA|SIA)[A-Z0-9]{12,})"
+# All begin with one of few letters, which are found before anything is tried. What must not stand before an id is told
+# after its first letter.
+_ID = re.compile(
+    r"[aAo0-9](?:"
+    r"(?<=a)rn:[\w-]*:[\w-]*:[\w*-]*:(?P<field>[^:/\s\"'\\`,;|<>(){}\[\]]+)(?=:)"
+    rf"|(?P<unique>(?<=A)(?<![0-9A-Za-z]A){_UNIQUE})"
+    r"|(?P<org>(?<=o)(?<![\w-]o)-[a-z0-9]{10,32}(?![\w-]))(?:/(?P<root>r-[0-9a-z]{4,32}(?![\w-])))?"
+    r"|(?P<unit>(?<=o)(?<![\w-]o)u-[0-9a-z]{4,32}-[a-z0-9]{8,32}(?![\w-]))"
+    r"|(?P<digits>(?<=[0-9])(?<![0-9]{2})[0-9]{11}(?![0-9])"
+    r"|(?<=[0-9])(?<![0-9-][0-9])[0-9]{3}-[0-9]{4}-[0-9]{4}(?![0-9-])))"
+)
+# A root and a policy of an organisation, as AWS makes them today; in names it may be a word with a number.
+_OF_ORGANIZATION = re.compile(r"(?<![\w-])[rp]-(?=[a-z]*[0-9])(?:(?<=r-)[0-9a-z]{4}|(?<=p-)[0-9a-z]{8})(?![\w-])")
+_ROOT = re.compile(r"(?<![\w-])r-[0-9a-z]{4,32}(?![\w-])")
+# An id of an instance or a template is not an account's, though it may hold twelve digits in a row.
+_EC2 = re.compile(r"(?<![0-9A-Za-z])[a-z]{1,10}-[0-9a-f]{17}(?![0-9a-z])")
+# What may stand between the parts of an id that is known; and where one may begin, in small letters.
+_BETWEEN = r"[\s,.+_\-\u2010-\u2015\u2212\u00b7\u30fb]{0,3}+"
+_DIGITS = re.compile(rf"[0-9](?<![0-9]{{2}})(?:{_BETWEEN}[0-9]){{11,}}+")
+_PREFIXES = "|".join(
+    map(_BETWEEN.join, (("[bgi]", "[dip]"), ("[ckp]", "[cik]"), ("n", "[pv]"), ("r", "o"), ("s", "[ci]")))
+)
+_STARTS = (re.compile(rf"a(?={_BETWEEN}(?:{_PREFIXES}){_BETWEEN}a)"), re.compile("o(?=u?-[0-9a-z])"))
+_SPELLED = re.compile(rf"[^\W_](?:{_BETWEEN}[^\W_])*+")
+# A letter, and what may stand between it and the next.
+_MAX_SPELLED = 4
+# A shorter one, made for an example, is replaced where its form tells.
+_MIN_UNIQUE = 12
+_WORD = re.compile(r"[^\W_]+")
+# So many words are found faster by a pattern of their own.
+_FEW = 50
+# What AWS says of a resource in front of its name.
+_ARN_HEAD = re.compile(r"arn:[^:\s]*:[^:\s]*:[^:\s]*:[^:\s]*:[\w-]*")
+# What is shorter, or has no digit, is a word of iamframe's own too often to be searched for in finished files.
+_MIN_SEARCHED = 8
+# So are days and regions.
+_NOT_SEARCHED = re.compile(r"[0-9]+\W[0-9\W]*|[a-z]{2,3}(?:-[a-z]+)+-[0-9]\w?")
+_LETTERS = b"abcdefghijklmnopqrstuvwxyz234567" * 8
+_DIGEST = 10
+_PSEUDONYM = re.compile(rf"\w+-[a-z2-7]{{{_DIGEST}}}")
+# What is not as ASCII writes it.
+_ODD = re.compile(r"(?:%[0-9A-Fa-f]{2})+|(?:\\u[0-9A-Fa-f]{4})+|[^\x00-\x7f]")
+
+
+class Hit(NamedTuple):
+    """Where an original stands, and what it becomes."""
+
+    start: int
+    end: int
+    pseudonym: str
+
+
+class Plain(NamedTuple):
+    """A text as far as ASCII has it, and where each of its letters begins in the text itself, and the last one ends."""
+
+    text: str
+    starts: list[int] | None = None
+
+    @classmethod
+    def of(cls, text: str) -> Plain:
+        """Read a text."""
+        if _is_plain(text):
+            return cls(text)
+        parts: list[str] = []
+        starts: list[int] = []
+        last = 0
+        for odd in _ODD.finditer(text):
+            parts.append(text[last : odd.start()])
+            starts.extend(range(last, odd.start()))
+            last = odd.start()
+            for letter, size in _decoded(odd[0]):
+                parts.append(_plain(letter))
+                starts += [last] * len(parts[-1])
+                last += size
+        return cls("".join([*parts, text[last:]]), [*starts, *range(last, len(text) + 1)])
+
+    def put(self, text: str, hits: Iterable[Hit]) -> str:
+        """Return the text that was read with a pseudonym in the place of each hit."""
+        parts, last = [], 0
+        for start, end, pseudonym in hits:
+            begin, stop = start, end
+            if self.starts is not None:
+                # What is invisible behind it goes with it.
+                while self.starts[stop] == self.starts[end - 1]:
+                    stop += 1
+                begin, stop = self.starts[begin], self.starts[stop]
+            parts += [text[last:begin], pseudonym]
+            last = stop
+        return "".join([*parts, text[last:]]) if parts else text
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and "%" not in text and "\\u" not in text
+
+
+def _decoded(odd: str) -> Iterator[tuple[str, int]]:
+    """Yield what stands encoded, letter by letter, with the length of its code."""
+    if odd[0] == "%":
+        for letter in bytes.fromhex(odd.replace("%", "")).decode(errors="surrogateescape"):
+            yield letter, 3 * len(letter.encode(errors="surrogateescape"))
+    elif odd[0] == "\\":
+        for letter in bytes.fromhex(odd.replace("\\u", "")).decode("utf-16-be", "surrogatepass"):
+            yield letter, 6 if ord(letter) < 0x10000 else 12
+    else:
+        yield odd, 1
+
+
+@lru_cache(maxsize=100_000)
+def _plain(letter: str) -> str:
+    digit = unicodedata.digit(letter, None)
+    parts = unicodedata.normalize("NFKD", letter) if digit is None else str(digit)
+    return "".join(c for c in parts if unicodedata.category(c) not in ("Cf", "Mn", "Me") and not INVISIBLE.match(c))
+
+
+def _small(text: str) -> str:
+    if not _is_plain(text):
+        text = _ODD.sub(lambda odd: "".join(_plain(letter) for letter, _ in _decoded(odd[0])), text)
+    return text.lower()
+
+
+class Words:
+    """Finds words, or runs of them, where they stand by themselves; one with an open end may go on there."""
+
+    def __init__(self, words: Mapping[str, str], open_ended: Container[str] = ()) -> None:
+        self._words, self._open = words, open_ended
+        # What begins with the same word is told by how long it is, and how much of it stands before that word.
+        self._starting: dict[str, set[tuple[int, int]]] = {}
+        for one in words:
+            if first := _WORD.search(one):
+                self._starting.setdefault(first[0], set()).add((len(one), first.start()))
+
+    def hits(self, small: str, end: int = 0) -> Iterator[Hit]:
+        """Yield those in a text of small letters, from left to right, the longest of each place; none overlaps."""
+        every = self._starting.keys()
+        there = {one for one in every if one in small} if len(every) < _FEW else every & {*_WORD.findall(small)}
+        of_these = rf"(?<![^\W_])(?:{'|'.join(sorted(there))})(?![^\W_])" if len(there) < _FEW else _WORD
+        for word in re.finditer(of_these, small) if there else ():
+            for size, lead in sorted(self._starting.get(word[0], ()), reverse=True):
+                start = word.start() - lead
+                one, ahead = small[max(start, 0) : start + size], small[start + size - 1 : start + size + 1]
+                whole = one in self._open or not (len(ahead) == 2 and ahead.isalnum())
+                if start >= end and whole and one in self._words:
+                    end = start + size
+                    yield Hit(start, end, self._words[one])
+                    break
+
+
+class Mask:
+    """The pseudonyms of one report, and the originals that they stand for."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+        # Of ids, without what stands between their parts; of addresses; of roots; all in small letters.
+        self._ids: dict[str, str] = {}
+        self._lengths: tuple[int, ...] = ()
+        self._addresses: dict[str, list[str]] = {}
+        self._roots: dict[str, str] = {}
+        # External ids as they stand in policies, and accounts whose ids may have any form.
+        self._external: dict[str, str] = {}
+        self._accounts: dict[str, str] = {}
+        self._words = self._searched = Words({})
+        self._told: dict[tuple[str, str], str] = {}
+
+    def named(self, kind: str, original: str) -> str:
+        """Return the pseudonym of a value of some kind."""
+        # A title may hold bytes that the terminal could not decode.
+        digest = hmac.digest(self._key, f"{kind}\0{original}".encode(errors="surrogatepass"), hashlib.sha256)
+        return f"{kind}-{digest[:_DIGEST].translate(_LETTERS).decode()}"
+
+    def _noted(self, kind: str, original: str) -> str:
+        squeezed = _squeezed(original)
+        if squeezed not in self._ids:
+            self._ids[squeezed] = self.named(kind, original)
+            self._lengths = tuple(sorted({*self._lengths, len(squeezed)}, reverse=True))
+        return self._ids[squeezed]
+
+    def account(self, spelled: str) -> str:
+        """Return the pseudonym of an account, whatever the form of its id; `unknown` is none."""
+        if spelled in _NOT_ACCOUNTS:
+            return spelled
+        plain = spelled.replace("-", "")
+        return self._noted("acct", plain) if re.fullmatch("[0-9]{12}", plain) else self.named("acct", spelled)
+
+    def unique(self, spelled: str) -> str:
+        """Return the pseudonym of a unique id, which keeps the four letters that say what it is of."""
+        if not re.fullmatch(f"A{_UNIQUE}", spelled):
+            return self.named("id", spelled)
+        note = self._noted if len(spelled) >= _MIN_UNIQUE else self.named
+        return note(spelled[:4], spelled)
+
+    def learn(self, accounts: Iterable[str], policies: Iterable[str], own: Iterable[str] = ()) -> None:
+        """Take note of accounts, which a policy may name by an id of any form, and of the external ids it asks for.
+
+        Those that are `own` words of the report are not searched for.
+        """
+        self._accounts |= {one: self.account(one) for one in accounts if one not in _NOT_ACCOUNTS}
+        asked: set[str] = set()
+        for policy in policies:
+            if "externalid" in policy.lower():
+                with suppress(msgspec.MsgspecError, RecursionError):
+                    asked.update(_external_ids(msgspec.json.decode(policy)))
+        # A pattern stays one, and what it is of is an external id too. An account's id may serve as one, and keeps its
+        # pseudonym then.
+        cores = {one: one.strip("*?") for one in asked}
+        cores = {one: core for one, core in cores.items() if core and not self._is_id(core)}
+        self._external = {one: one.replace(core, self.named("ext", core)) for one, core in cores.items()}
+        words, open_ended = {}, set()
+        for one, core in cores.items():
+            # As it is, and as it stands in JSON.
+            for spelled in {_small(core), _small(json.dumps(core, ensure_ascii=False)[1:-1])}:
+                words[spelled] = self.named("ext", core)
+                if one[-1] in "*?":
+                    open_ended.add(spelled)
+        self._words = Words(words, open_ended)
+        known = {word.lower() for text in own for word in (text, *text.split())}
+        told = [one for one in words.keys() - known if len(one) >= _MIN_SEARCHED and re.search("[0-9]", one)]
+        self._searched = Words({one: words[one] for one in told if not _NOT_SEARCHED.fullmatch(one)}, open_ended)
+
+    def _is_id(self, text: str) -> bool:
+        told = self.by_form(text)
+        return told != text and _PSEUDONYM.fullmatch(told) is not None
+
+    def text(self, text: str) -> str:
+        """Return a text with a pseudonym for each external id, and for each id and address that its form tells."""
+        if text in self._external:
+            return self._external[text]
+        plain = Plain.of(text)
+        head = _ARN_HEAD.match(plain.text)
+        return self.by_form(plain.put(text, self._words.hits(plain.text.lower(), head.end() if head else 0)))
+
+    def by_form(self, text: str) -> str:
+        """Return a text with a pseudonym for each id and address that its form tells."""
+        plain = Plain.of(text)
+        while "@" in plain.text and (told := plain.put(text, map(self._email, _EMAIL.finditer(plain.text)))) != text:
+            text, plain = told, Plain.of(told)
+        return plain.put(text, (hit for found in _ID.finditer(plain.text) for hit in self._id(found)))
+
+    def _email(self, found: re.Match[str]) -> Hit:
+        address = found["email"].lower()
+        near = self._addresses.setdefault(_around(address, address.rindex("@")), [])
+        if address not in near:
+            near.append(address)
+        return Hit(*found.span("email"), self.named("email", address))
+
+    def _id(self, found: re.Match[str]) -> Iterator[Hit]:
+        start, end = found.span()
+        if field := found["field"]:
+            if field.strip("*?"):
+                yield Hit(*found.span("field"), self.account(field))
+        elif found["org"]:
+            yield Hit(start, found.end("org"), self._noted("org", f"o{found['org']}"))
+            if found["root"]:
+                yield Hit(*found.span("root"), self._root(found["root"]))
+        elif found["unique"]:
+            yield Hit(start, end, self.unique(found[0]))
+        elif found["unit"]:
+            yield Hit(start, end, self._noted("ou", found[0]))
+        else:
+            near = _EC2.finditer(found.string, max(start - 28, 0), end + 18)
+            if not any(one.start() < start < one.end() for one in near):
+                yield Hit(start, end, self.account(found[0]))
+
+    def _root(self, root: str) -> str:
+        # Too short to be told where no path shows what it is.
+        self._roots[root] = self.named("root", root)
+        return self._roots[root]
+
+    def written(self, text: str) -> str:
+        """Return what is written freely as `text` does, and with pseudonyms for roots and policies of organisations."""
+        return _OF_ORGANIZATION.sub(lambda one: self.named(_KINDS[one[0][0]], one[0]), self.text(text))
+
+    def known(self, text: str) -> str:
+        """Return a text with a pseudonym for each id known by now, however it is spelled, wherever it stands."""
+        plain = Plain.of(text)
+        told = plain.put(text, self._known(plain.text.lower()))
+        return _ROOT.sub(lambda one: self._roots.get(one[0], one[0]), told) if self._roots else told
+
+    def _known(self, small: str) -> Iterator[Hit]:
+        runs = [(run.start(), run[0]) for run in _DIGITS.finditer(small)]
+        for starts in _STARTS if self._ids else ():
+            longest = self._lengths[0] * _MAX_SPELLED
+            at = (found.start() for found in starts.finditer(small))
+            some = (_SPELLED.match(small, place, place + longest) for place in at)
+            runs += [(one.start(), one[0]) for one in some if one]
+        end = 0
+        for start, run in sorted(runs):
+            squeezed, is_account = run if run.isalnum() else _squeezed(run), run[0].isdigit()
+            places: list[int] = []
+            for first in range(len(squeezed) - 11 if is_account else 1):
+                sizes = (12,) if is_account else self._lengths
+                if size := next((size for size in sizes if squeezed[first : first + size] in self._ids), 0):
+                    places = places or [place for place, letter in enumerate(run, start) if letter.isalnum()]
+                    if places[first] >= end:
+                        end = places[first + size - 1] + 1
+                        yield Hit(places[first], end, self._ids[squeezed[first : first + size]])
+
+    def holds(self, text: str) -> bool:
+        """Tell whether an original stands in a text, however it is spelled: external ids as words, others anywhere."""
+        small = _small(text)
+        if next(self._known(small), None) or next(self._searched.hits(small), None):
+            return True
+        # An address is told by what is around its @.
+        places = (found.start() for found in re.finditer("@", small))
+        near = ((place, one) for place in places for one in self._addresses.get(_around(small, place), ()))
+        return any(small.startswith(one, max(place - one.rindex("@"), 0)) for place, one in near)
+
+    def policy(self, policy: str) -> str:
+        """Return a policy, compact JSON, with pseudonyms in all its texts; another text as `written` does."""
+        if policy.startswith("{"):
+            with suppress(msgspec.MsgspecError, RecursionError):
+                return msgspec.json.encode(self._within(msgspec.json.decode(policy), "")).decode()
+        return self.written(policy)
+
+    def _within(self, node: Any, asked: str) -> Any:
+        if isinstance(node, dict):
+            return {self._key_of_policy(key): self._within(node[key], _asked(key)) for key in node}
+        if isinstance(node, list):
+            return [self._within(value, asked) for value in node]
+        if isinstance(node, bool) or not isinstance(node, (str, int)):
+            return node
+        # Policies are made of the same few words. An id without its quotes is one all the same.
+        word = str(node)
+        if (asked, word) not in self._told:
+            self._told[asked, word] = self._told_of(word, asked)
+        return node if self._told[asked, word] == word else self._told[asked, word]
+
+    def _told_of(self, word: str, asked: str) -> str:
+        if asked == "path":
+            return "/".join(map(self._part_of_path, word.split("/")))
+        if asked == "aws":
+            return self.by_form(word)
+        return (self._external if asked == "external" else self._accounts).get(word) or self.text(word)
+
+    def _key_of_policy(self, key: str) -> str:
+        # What is behind the slash, such as the key of a tag, is others' text.
+        head, slash, rest = key.partition("/")
+        return self.by_form(head) + slash + (self.text(rest) if rest else "")
+
+    def _part_of_path(self, part: str) -> str:
+        """Return a part of a path of an organisation (`o-…/r-…/ou-…/`), whatever a pattern leaves of its id."""
+        core = part.rstrip("*?")
+        told, kind = self.by_form(core), core.partition("-")[0]
+        if told == core and kind in _KINDS and core != f"{kind}-":
+            told = self._root(core) if kind == "r" else self.named(_KINDS[kind], core)
+        return told + part[len(core) :]
+
+
+def _asked(key: str) -> str:
+    return _ASKED.get(key.lower().rpartition(":")[2], "")
+
+
+def _squeezed(text: str) -> str:
+    return "".join(filter(str.isalnum, text.lower()))
+
+
+def _around(text: str, at: int) -> str:
+    return text[max(at - 2, 0) : at + 3]
+
+
+def _external_ids(node: Any, asked: bool = False) -> Iterator[str]:
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from _external_ids(value, key.lower() == "sts:externalid")
+    elif isinstance(node, list):
+        for value in node:
+            yield from _external_ids(value, asked)
+    elif asked and isinstance(node, (str, int)):
+        yield str(node)
