@@ -145,12 +145,23 @@ def render(messages: pa.Array, facts: pa.Array, lang: str = "en") -> pa.Array:
     return pa.array(sentences, pa.string()).take(pairs.indices)
 
 
+@cache
+def _choosing() -> frozenset[str]:
+    """Return the names of facts that are no texts: they choose a message, one of its texts, or a word."""
+    tables = [text for text in _catalogue("en").values() if not isinstance(text, str)]
+    texts = [text for text in _catalogue("en").values() if isinstance(text, str)]
+    texts += [text for table in tables for text in table.values()]
+    words = {name for text in texts for name, how in _PLACE.findall(text) if how == "words"}
+    return frozenset({"message", *words, *(table["by"] for table in tables if "by" in table)})
+
+
 def changed_facts(facts: str, change: Callable[[str], str]) -> str:
-    """Return facts (JSON) with each text in them changed, but for the ids of messages."""
+    """Return facts (JSON) with each text in them changed, but for the ids of messages and what chooses texts."""
 
     def within(value: Any) -> Any:
         if isinstance(value, dict):
-            return {name: one if name == "message" else within(one) for name, one in value.items()}
+            fixed = {name for name, one in value.items() if name in _choosing() and isinstance(one, str)}
+            return {name: one if name in fixed else within(one) for name, one in value.items()}
         if isinstance(value, list):
             return [within(one) for one in value]
         return change(value) if isinstance(value, str) else value

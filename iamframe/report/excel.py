@@ -15,8 +15,8 @@ from iamframe.errors import missing_extra
 from iamframe.inventory import schema
 from iamframe.inventory.arrow import as_arrow
 from iamframe.inventory.display import cell_rows
+from iamframe.messages.render import say
 from iamframe.messages.text import pluralize
-from iamframe.report.mask import MASKED
 from iamframe.version import __version__
 
 if TYPE_CHECKING:
@@ -205,7 +205,7 @@ def _said(result: Result, title: str | None, author: str | None, is_masked: bool
         title or "IAM roles and instance profiles",
         *([f"By {author}."] if author else []),
         f"Made by iamframe {__version__} from {', '.join(sources) or 'an inventory'}.",
-        *([MASKED] if is_masked else []),
+        *([say("report.masked")] if is_masked else []),
         "A check without findings says that there is none only where it is complete in every account.",
     ]
 

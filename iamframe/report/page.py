@@ -141,7 +141,7 @@ def render_page(
         **_in_words(words),
         title=title or "",
         author=author or "",
-        masked=_masked() if is_masked else "",
+        masked=say("report.masked", lang) if is_masked else "",
         accounts=cell_rows(accounts.assign(captured_at=accounts["captured_at"].dt.strftime("%Y-%m-%d %H:%M UTC"))),
         rows={name: len(frame) for name, frame in inventory.frames.items()},
         counts={severity: severities.get(severity, 0) for severity in SEVERITIES},
@@ -220,13 +220,6 @@ def _changed(changes: Changes, words: Translator) -> dict[str, Any]:
         "shown_apart": len(apart),
         "total_apart": len(changes.not_compared),
     }
-
-
-def _masked() -> str:
-    # Most reports are not, and need nothing of it.
-    from iamframe.report.mask import MASKED
-
-    return MASKED
 
 
 def asset(name: str) -> str:

@@ -14,7 +14,7 @@ from iamframe.checks.registry import STATUSES
 from iamframe.checks.result import Result
 from iamframe.errors import ReportError, require
 from iamframe.inventory.export import move_in, write_csv, write_into
-from iamframe.messages.render import LANGUAGES
+from iamframe.messages.render import LANGUAGES, say
 from iamframe.messages.text import SEVERITIES
 from iamframe.report.page import render_findings, render_page
 from iamframe.version import __version__
@@ -183,11 +183,11 @@ def write_findings(
     folder = Path(out)
     pseudonyms = None
     if mask not in (False, None):
-        from iamframe.report.mask import MASKED, mask_for, masked, search
+        from iamframe.report.mask import mask_for, masked, search
 
         pseudonyms = mask_for(mask, folder)
         result, _, (told,) = masked(result, None, pseudonyms, said)
-        said = f"{told} {MASKED}"
+        said = f"{told} {say('report.masked')}"
 
     def write(aside: Path) -> None:
         write_csv(result.findings, aside / "findings.csv")

@@ -1,0 +1,400 @@
+"""Pseudonyms for what tells whose accounts these are: the same throughout one report, other ones in the next.
+
+Twelve digits are found by trying them all, so a pseudonym is an HMAC with a key that nobody else has, never a plain
+hash. An original is known by its form or by where it stands; then it is found however it is spelled: a text is read
+without what is invisible in it, its percent-encoding undone, its letters and digits of any script as ASCII has them.
+
+Forms of ids: IAM User Guide, "IAM identifiers" (unique ids and their prefixes); AWS Organizations API Reference,
+"Organization", "OrganizationalUnit", "Root" (`o-…`, `ou-…`, `r-…`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import msgspec
+
+from iamframe.knowledge.operations import UNKNOWN_ACCOUNT
+from iamframe.messages.text import INVISIBLE
+
+# Keys of conditions, without their prefix, whose values are told by them: those of paths are PrincipalOrgPaths,
+# ResourceOrgPaths, SourceOrgPaths and VpceOrgPaths ("AWS global condition context keys", IAM User Guide).
+_ASKED = {"externalid": "external"} | dict.fromkeys(
+    ("principalorgpaths", "resourceorgpaths", "sourceorgpaths", "vpceorgpaths"), "path"
+)
+# Keys of a policy whose values are AWS's own words.
+_ASKED |= dict.fromkeys(("version", "effect", "action", "notaction", "service"), "aws")
+_OF_PATHS = {"o": "org", "r": "root", "ou": "ou", "p": "policy"}
+# What stands in an ARN where others have their account, and is AWS's own.
+_NOT_ACCOUNTS = frozenset({"aws", "cloudfront", UNKNOWN_ACCOUNT})
+# One try per run of letters: a text of a million of them takes no longer than its length. `+` after a quantifier takes
+# all there is and gives none back.
+_EMAIL = re.compile(
+    r"(?<![\w.+'-])['.+-]*+(?P<email>(?:\w[\w.+'-]*+|\x22[^\x22\r\n]{1,64}\x22)@"
+    r"[\w-]+(?:\.[\w-]+)*\.(?:xn--[\w-]+|[^\W\d_]{2,}))"
+)
+# Those of roles, users and profiles are told however short they were made for an example; others begin words.
+_UNIQUE = r"(?:(?:ID|IP|RO)A[A-Z0-9]{3,}|(?:BIA|CCA|GPA|KIA|NPA|NVA|PKA|SCA|SIA)[A-Z0-9]{12,})"
+# All begin with one of few letters, which are found before anything is tried. What must not stand before an id is told
+# after its first letter.
+_ID = re.compile(
+    r"[aAo0-9](?:"
+    r"(?<=a)rn:[\w-]*:[\w-]*:[\w*-]*:(?P<field>[^:/\s\"'\\`,;|<>(){}\[\]]+)(?=:)"
+    rf"|(?P<unique>(?<=A)(?<![0-9A-Za-z]A){_UNIQUE})"
+    r"|(?P<org>(?<=o)(?<![\w-]o)-[a-z0-9]{10,32}(?![\w-]))(?:/(?P<root>r-[0-9a-z]{4,32}(?![\w-])))?"
+    r"|(?P<unit>(?<=o)(?<![\w-]o)u-[0-9a-z]{4,32}-[a-z0-9]{8,32}(?![\w-]))"
+    r"|(?P<digits>(?<=[0-9])(?<![0-9]{2})[0-9]{11}(?![0-9])"
+    r"|(?<=[0-9])(?<![0-9-][0-9])[0-9]{3}-[0-9]{4}-[0-9]{4}(?![0-9-])))"
+)
+# A root and a policy of an organisation, as AWS makes them today; in names it may be a word with a number.
+_OF_ORGANIZATION = re.compile(r"(?<![\w-])[rp]-(?=[a-z]*[0-9])(?:(?<=r-)[0-9a-z]{4}|(?<=p-)[0-9a-z]{8})(?![\w-])")
+_ROOT = re.compile(r"(?<![\w-])r-[0-9a-z]{4,32}(?![\w-])")
+# An id of an instance or a template is not an account's, though it may hold twelve digits in a row.
+_EC2 = re.compile(r"(?<![0-9A-Za-z])[a-z]{1,10}-[0-9a-f]{17}(?![0-9a-z])")
+# What may stand between the parts of an id that is known; and where one may begin, in small letters.
+_BETWEEN = r"[\s,.+_\-\u2010-\u2015\u2212\u00b7\u30fb]"
+_KNOWN = re.compile(
+    rf"(?P<digits>[0-9](?:{_BETWEEN}{{0,3}}+[0-9]){{11,}}+)"
+    rf"|(?=a{_BETWEEN}?(?:[bgi]{_BETWEEN}?[dip]|[ckp]{_BETWEEN}?[cik]|n{_BETWEEN}?[pv]|r{_BETWEEN}?o|s{_BETWEEN}?[ci])"
+    rf"{_BETWEEN}?a|ou?-[0-9a-z])"
+)
+_MAX_BETWEEN = 3
+# A shorter one, made for an example, is replaced where its form tells.
+_MIN_UNIQUE = 12
+_WORD = re.compile(r"[^\W_]+")
+# What AWS says of a resource in front of its name.
+_ARN_HEAD = re.compile(r"arn:[^:\s]*:[^:\s]*:[^:\s]*:[^:\s]*:[\w-]*")
+# What is shorter, or has no digit, is a word of iamframe's own too often to be searched for in finished files.
+_MIN_SEARCHED = 8
+_LETTERS = b"abcdefghijklmnopqrstuvwxyz234567" * 8
+_DIGEST = 10
+_PSEUDONYM = re.compile(rf"\w+-[a-z2-7]{{{_DIGEST}}}")
+# What is not as ASCII writes it.
+_ODD = re.compile(r"(?:%[0-9A-Fa-f]{2})+|(?:\\u[0-9A-Fa-f]{4})+|[^\x00-\x7f]")
+
+
+class Hit(NamedTuple):
+    """Where an original stands, and what it becomes."""
+
+    start: int
+    end: int
+    pseudonym: str
+
+
+class Plain(NamedTuple):
+    """A text as ASCII has it, as far as that goes, and where each of its letters stands in the text itself."""
+
+    text: str
+    starts: list[int] | None = None
+    ends: list[int] | None = None
+
+    @classmethod
+    def of(cls, text: str) -> Plain:
+        """Read a text."""
+        if text.isascii() and "%" not in text and "\\u" not in text:
+            return cls(text)
+        parts: list[str] = []
+        starts: list[int] = []
+        ends: list[int] = []
+        last = 0
+        for odd in [*_ODD.finditer(text), None]:
+            start = odd.start() if odd else len(text)
+            parts.append(text[last:start])
+            starts.extend(range(last, start))
+            ends.extend(range(last + 1, start + 1))
+            for letter, size in _decoded(odd[0]) if odd else ():
+                plain = _plain(letter)
+                parts.append(plain)
+                starts += [start] * len(plain)
+                ends += [start + size] * len(plain)
+                start += size
+            last = start
+        return cls("".join(parts), starts, ends)
+
+    def put(self, text: str, hits: Iterable[Hit]) -> str:
+        """Return the text that was read with a pseudonym in the place of each hit."""
+        parts, last = [], 0
+        for hit in hits:
+            start = hit.start if self.starts is None else self.starts[hit.start]
+            parts += [text[last:start], hit.pseudonym]
+            last = hit.end if self.ends is None else self.ends[hit.end - 1]
+        return "".join([*parts, text[last:]]) if parts else text
+
+
+def _decoded(odd: str) -> Iterator[tuple[str, int]]:
+    """Yield what stands encoded, letter by letter, with the length of its code."""
+    if odd[0] == "%":
+        for letter in bytes.fromhex(odd.replace("%", "")).decode(errors="surrogateescape"):
+            yield letter, 3 * len(letter.encode(errors="surrogateescape"))
+    elif odd[0] == "\\":
+        for letter in bytes.fromhex(odd.replace("\\u", "")).decode("utf-16-be", "surrogatepass"):
+            yield letter, 6 if ord(letter) < 0x10000 else 12
+    else:
+        yield odd, 1
+
+
+@lru_cache(maxsize=100_000)
+def _plain(letter: str) -> str:
+    digit = unicodedata.digit(letter, None)
+    if digit is not None:
+        return str(digit)
+    parts = unicodedata.normalize("NFKD", letter)
+    return "".join(c for c in parts if unicodedata.category(c) not in ("Cf", "Mn", "Me") and not INVISIBLE.match(c))
+
+
+def _small(text: str) -> str:
+    return _ODD.sub(lambda odd: "".join(_plain(letter) for letter, _ in _decoded(odd[0])), text).lower()
+
+
+def _squeezed(text: str) -> str:
+    return "".join(filter(str.isalnum, text.lower()))
+
+
+class Words:
+    """Finds words, or runs of them, where they stand by themselves; one with an open end may go on there."""
+
+    def __init__(self, words: dict[str, str], open_ended: Iterable[str] = ()) -> None:
+        self._words, self._open = words, frozenset(open_ended)
+        self._starting: dict[str, list[tuple[int, str]]] = {}
+        for one in sorted(words, key=len, reverse=True):
+            if first := _WORD.search(one):
+                self._starting.setdefault(first[0], []).append((first.start(), one))
+
+    def hits(self, small: str, end: int = 0) -> Iterator[Hit]:
+        """Yield those in a text of small letters, from left to right, the longest of each place; none overlaps."""
+        if not self._starting or self._starting.keys().isdisjoint(_WORD.findall(small)):
+            return
+        for word in _WORD.finditer(small):
+            for lead, one in self._starting.get(word[0], ()):
+                start, stop = word.start() - lead, word.start() - lead + len(one)
+                whole = one in self._open or not (one[-1].isalnum() and small[stop : stop + 1].isalnum())
+                if start >= end and whole and small.startswith(one, start):
+                    yield Hit(start, stop, self._words[one])
+                    end = stop
+                    break
+
+
+class Mask:
+    """The pseudonyms of one report, and the originals that they stand for."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+        # Of ids, without what stands between their parts; of addresses; of roots; all in small letters.
+        self._ids: dict[str, str] = {}
+        self._lengths: list[int] = []
+        self._addresses: dict[str, list[str]] = {}
+        self._roots: dict[str, str] = {}
+        # External ids as they stand in policies, and accounts whose ids may have any form.
+        self._external: dict[str, str] = {}
+        self._accounts: dict[str, str] = {}
+        self._words = self._searched = Words({})
+        self._told: dict[tuple[str, str], str] = {}
+
+    def named(self, kind: str, original: str) -> str:
+        """Return the pseudonym of a value of some kind."""
+        # A title may hold bytes that the terminal could not decode.
+        digest = hmac.digest(self._key, f"{kind}\0{original}".encode(errors="surrogatepass"), hashlib.sha256)
+        return f"{kind}-{digest[:_DIGEST].translate(_LETTERS).decode()}"
+
+    def _noted(self, kind: str, original: str) -> str:
+        squeezed = _squeezed(original)
+        if squeezed not in self._ids:
+            self._ids[squeezed] = self.named(kind, original)
+            self._lengths = sorted({*self._lengths, len(squeezed)}, reverse=True)
+        return self._ids[squeezed]
+
+    def account(self, spelled: str) -> str:
+        """Return the pseudonym of an account, whatever the form of its id; `unknown` is none."""
+        if spelled in _NOT_ACCOUNTS:
+            return spelled
+        plain = spelled.replace("-", "")
+        return self._noted("acct", plain) if re.fullmatch("[0-9]{12}", plain) else self.named("acct", spelled)
+
+    def unique(self, spelled: str) -> str:
+        """Return the pseudonym of a unique id, which keeps the four letters that say what it is of."""
+        if not re.fullmatch(f"A{_UNIQUE}", spelled):
+            return self.named("id", spelled)
+        note = self._noted if len(spelled) >= _MIN_UNIQUE else self.named
+        return note(spelled[:4], spelled)
+
+    def learn(self, accounts: Iterable[str], policies: Iterable[str], own: Iterable[str] = ()) -> None:
+        """Take note of accounts, which a policy may name by an id of any form, and of the external ids it asks for.
+
+        Those that are `own` words of the report are not searched for.
+        """
+        self._accounts |= {one: self.account(one) for one in accounts if one not in _NOT_ACCOUNTS}
+        asked: set[str] = set()
+        for policy in policies:
+            if "externalid" in policy.lower():
+                with suppress(msgspec.MsgspecError, RecursionError):
+                    asked.update(_external_ids(msgspec.json.decode(policy)))
+        # A pattern stays one, and what it is of is an external id too. An account's id may serve as one, and keeps its
+        # pseudonym then.
+        cores = {one: one.strip("*?") for one in asked}
+        cores = {one: core for one, core in cores.items() if core and not self._is_id(core)}
+        self._external = {one: one.replace(core, self.named("ext", core)) for one, core in cores.items()}
+        words, open_ended = {}, set()
+        for one, core in cores.items():
+            # As it is, and as it stands in JSON.
+            for spelled in {_small(core), _small(json.dumps(core, ensure_ascii=False)[1:-1])}:
+                words[spelled] = self.named("ext", core)
+                if one[-1] in "*?":
+                    open_ended.add(spelled)
+        self._words = Words(words, open_ended)
+        known = {word.lower() for text in own for word in (text, *text.split())}
+        searched = {one for one in words.keys() - known if len(one) >= _MIN_SEARCHED and re.search("[0-9]", one)}
+        self._searched = Words({one: words[one] for one in searched}, open_ended)
+
+    def _is_id(self, text: str) -> bool:
+        told = self.by_form(text)
+        return told != text and _PSEUDONYM.fullmatch(told) is not None
+
+    def text(self, text: str) -> str:
+        """Return a text with a pseudonym for each external id, and for each id and address that its form tells."""
+        if text in self._external:
+            return self._external[text]
+        plain = Plain.of(text)
+        head = _ARN_HEAD.match(plain.text)
+        return self.by_form(plain.put(text, self._words.hits(plain.text.lower(), head.end() if head else 0)))
+
+    def by_form(self, text: str) -> str:
+        """Return a text with a pseudonym for each id and address that its form tells."""
+        plain = Plain.of(text)
+        while "@" in plain.text and (told := plain.put(text, map(self._email, _EMAIL.finditer(plain.text)))) != text:
+            text, plain = told, Plain.of(told)
+        return plain.put(text, (hit for found in _ID.finditer(plain.text) for hit in self._id(found)))
+
+    def _email(self, found: re.Match[str]) -> Hit:
+        address = found["email"].casefold()
+        near = self._addresses.setdefault(_around(address, address.rindex("@")), [])
+        if address not in near:
+            near.append(address)
+        return Hit(*found.span("email"), self.named("email", address))
+
+    def _id(self, found: re.Match[str]) -> Iterator[Hit]:
+        start, end = found.span()
+        if field := found["field"]:
+            if field.strip("*?"):
+                yield Hit(*found.span("field"), self.account(field))
+        elif found["org"]:
+            yield Hit(start, found.end("org"), self._noted("org", f"o{found['org']}"))
+            if found["root"]:
+                yield Hit(*found.span("root"), self._root(found["root"]))
+        elif found["unique"]:
+            yield Hit(start, end, self.unique(found[0]))
+        elif found["unit"]:
+            yield Hit(start, end, self._noted("ou", found[0]))
+        else:
+            near = _EC2.finditer(found.string, max(start - 28, 0), end + 18)
+            if not any(one.start() < start < one.end() for one in near):
+                yield Hit(start, end, self.account(found[0]))
+
+    def _root(self, root: str) -> str:
+        # Too short to be told where no path shows what it is.
+        self._roots[root] = self.named("root", root)
+        return self._roots[root]
+
+    def known(self, text: str) -> str:
+        """Return a text with a pseudonym for each id known by now, however it is spelled, wherever it stands."""
+        plain = Plain.of(text)
+        told = plain.put(text, self._known(plain.text))
+        return _ROOT.sub(lambda one: self._roots.get(one[0], one[0]), told) if self._roots else told
+
+    def written(self, text: str) -> str:
+        """Return what is written freely as `text` does, and with pseudonyms for roots and policies of organisations."""
+        return _OF_ORGANIZATION.sub(lambda one: self.named(_OF_PATHS[one[0][0]], one[0]), self.text(text))
+
+    def _known(self, plain: str) -> Iterator[Hit]:
+        small, end = plain.lower(), 0
+        for found in _KNOWN.finditer(small) if self._ids else ():
+            is_digits = found["digits"] is not None
+            run = found[0] if is_digits else small[found.start() : found.start() + self._lengths[0] * _MAX_BETWEEN]
+            places = [place for place, letter in enumerate(run, found.start()) if letter.isalnum()]
+            squeezed, lengths = _squeezed(run), (12,) if is_digits else self._lengths
+            for first in range(len(squeezed) - 11 if is_digits else 1):
+                size = next((size for size in lengths if squeezed[first : first + size] in self._ids), 0)
+                if size and places[first] >= end:
+                    end = places[first + size - 1] + 1
+                    yield Hit(places[first], end, self._ids[squeezed[first : first + size]])
+
+    def policy(self, policy: str) -> str:
+        """Return a policy, compact JSON, with pseudonyms in all its texts; another text as `text` does."""
+        if policy.startswith("{"):
+            with suppress(msgspec.MsgspecError, RecursionError):
+                return msgspec.json.encode(self._within(msgspec.json.decode(policy), "")).decode()
+        return self.written(policy)
+
+    def _within(self, node: Any, asked: str) -> Any:
+        if isinstance(node, dict):
+            return {
+                self._key_of_policy(key): self._within(value, _ASKED.get(key.lower().rpartition(":")[2], ""))
+                for key, value in node.items()
+            }
+        if isinstance(node, list):
+            return [self._within(value, asked) for value in node]
+        if isinstance(node, int) and not isinstance(node, bool):
+            # An id without its quotes is one all the same.
+            told = self._within(str(node), asked)
+            return node if told == str(node) else told
+        if not isinstance(node, str):
+            return node
+        # Policies are made of the same few words.
+        if (asked, node) not in self._told:
+            self._told[asked, node] = self._told_of(node, asked)
+        return self._told[asked, node]
+
+    def _told_of(self, word: str, asked: str) -> str:
+        if asked == "path":
+            return self._org_path(word)
+        if asked == "aws":
+            return self.by_form(word)
+        return (self._external if asked == "external" else self._accounts).get(word) or self.text(word)
+
+    def _key_of_policy(self, key: str) -> str:
+        # What is behind the slash, such as the key of a tag, is others' text.
+        head, slash, rest = key.partition("/")
+        return self.by_form(head) + slash + (self.text(rest) if rest else "")
+
+    def _org_path(self, path: str) -> str:
+        """Return a path of an organisation (`o-…/r-…/ou-…/`) with pseudonyms, whatever a pattern leaves of its ids."""
+        parts = []
+        for part in path.split("/"):
+            core = part.rstrip("*?")
+            told, kind = self.by_form(core), core.partition("-")[0]
+            if told == core and kind in _OF_PATHS and core != f"{kind}-":
+                told = self._root(core) if kind == "r" else self.named(_OF_PATHS[kind], core)
+            parts.append(told + part[len(core) :])
+        return "/".join(parts)
+
+    def holds(self, text: str) -> bool:
+        """Tell whether an original stands in a text, however it is spelled: external ids as words, others anywhere."""
+        small = _small(text)
+        hits = (self._known(small), self._searched.hits(small))
+        return any(next(some, None) for some in hits) or any(
+            small.startswith(address, at.start() - address.rindex("@"))
+            for at in re.finditer("@", small)
+            for address in self._addresses.get(_around(small, at.start()), ())
+        )
+
+
+def _around(text: str, at: int) -> str:
+    return text[max(at - 2, 0) : at + 3]
+
+
+def _external_ids(node: Any, asked: bool = False) -> Iterator[str]:
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from _external_ids(value, key.lower() == "sts:externalid")
+    elif isinstance(node, list):
+        for value in node:
+            yield from _external_ids(value, asked)
+    elif asked and isinstance(node, (str, int)):
+        yield str(node)
