@@ -46,10 +46,10 @@ KINDS |= dict.fromkeys(("tag_value", "profile_value", "role_value", "description
 KINDS |= dict.fromkeys(("facts", "references_facts", "_limit", "_tags"), "facts")
 # Words of iamframe's own and AWS's: an external id may be the same word, which stays here.
 _OWN = """
-    partition region last_used_region references_regions references_not_read regions not_read trusts_ec2 trusted_services
-    resource_type consumer_type consumer_state consumer_version operation tag_source message references_message
-    references_status state status event_name error_code relation maker maker_basis check severity certainty change kind
-    problem counted _role _profile _put _text _trust _partition _differ
+    partition region last_used_region references_regions references_not_read regions not_read trusts_ec2
+    trusted_services resource_type consumer_type consumer_state consumer_version operation tag_source message
+    references_message references_status state status event_name error_code relation maker maker_basis check severity
+    certainty change kind problem counted _role _profile _put _text _trust _partition _differ
 """
 KINDS |= dict.fromkeys(_OWN.split(), "own")
 # Of a gap one word; else a sentence, which is said again.
@@ -246,7 +246,7 @@ def _pieces(stream: IO[bytes], *, is_markup: bool) -> Iterator[str]:
     """Yield a file's text piece by piece, each beginning with the end of the one before, as its reader sees it."""
     kept = b""
     while piece := stream.read(_PIECE):
-        text = (kept + piece).decode(errors="replace")
+        text = (kept + piece).decode(errors="replace").lstrip("\ufeff")
         yield html.unescape(text) if is_markup else text.replace('""', '"')
         kept = (kept + piece)[-_AGAIN:]
 

@@ -15,7 +15,7 @@ import hmac
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -61,15 +61,20 @@ _ROOT = re.compile(r"(?<![\w-])r-[0-9a-z]{4,32}(?![\w-])")
 _EC2 = re.compile(r"(?<![0-9A-Za-z])[a-z]{1,10}-[0-9a-f]{17}(?![0-9a-z])")
 # What may stand between the parts of an id that is known; and where one may begin, in small letters.
 _BETWEEN = r"[\s,.+_\-\u2010-\u2015\u2212\u00b7\u30fb]"
-_KNOWN = re.compile(
-    rf"(?P<digits>[0-9](?:{_BETWEEN}{{0,3}}+[0-9]){{11,}}+)"
-    rf"|(?=a{_BETWEEN}?(?:[bgi]{_BETWEEN}?[dip]|[ckp]{_BETWEEN}?[cik]|n{_BETWEEN}?[pv]|r{_BETWEEN}?o|s{_BETWEEN}?[ci])"
-    rf"{_BETWEEN}?a|ou?-[0-9a-z])"
+_DIGITS = re.compile(rf"[0-9](?<![0-9]{{2}})(?:{_BETWEEN}{{0,3}}+[0-9]){{11,}}+")
+_STARTS = (
+    re.compile(
+        rf"a(?={_BETWEEN}?(?:[bgi]{_BETWEEN}?[dip]|[ckp]{_BETWEEN}?[cik]|n{_BETWEEN}?[pv]|r{_BETWEEN}?o|s{_BETWEEN}?[ci])"
+        rf"{_BETWEEN}?a)"
+    ),
+    re.compile("o(?=u?-[0-9a-z])"),
 )
 _MAX_BETWEEN = 3
 # A shorter one, made for an example, is replaced where its form tells.
 _MIN_UNIQUE = 12
 _WORD = re.compile(r"[^\W_]+")
+# So many words are found faster by a pattern of their own.
+_FEW = 50
 # What AWS says of a resource in front of its name.
 _ARN_HEAD = re.compile(r"arn:[^:\s]*:[^:\s]*:[^:\s]*:[^:\s]*:[\w-]*")
 # What is shorter, or has no digit, is a word of iamframe's own too often to be searched for in finished files.
@@ -151,6 +156,8 @@ def _plain(letter: str) -> str:
 
 
 def _small(text: str) -> str:
+    if text.isascii() and "%" not in text and "\\u" not in text:
+        return text.lower()
     return _ODD.sub(lambda odd: "".join(_plain(letter) for letter, _ in _decoded(odd[0])), text).lower()
 
 
@@ -161,24 +168,33 @@ def _squeezed(text: str) -> str:
 class Words:
     """Finds words, or runs of them, where they stand by themselves; one with an open end may go on there."""
 
-    def __init__(self, words: dict[str, str], open_ended: Iterable[str] = ()) -> None:
-        self._words, self._open = words, frozenset(open_ended)
-        self._starting: dict[str, list[tuple[int, str]]] = {}
-        for one in sorted(words, key=len, reverse=True):
+    def __init__(self, words: Mapping[str, str], open_ended: Container[str] = ()) -> None:
+        self._words, self._open = words, open_ended
+        # What begins with the same word is told by how much stands before it, and how long it is.
+        self._starting: dict[str, set[tuple[int, int]]] = {}
+        for one in words:
             if first := _WORD.search(one):
-                self._starting.setdefault(first[0], []).append((first.start(), one))
+                self._starting.setdefault(first[0], set()).add((len(one), first.start()))
 
     def hits(self, small: str, end: int = 0) -> Iterator[Hit]:
         """Yield those in a text of small letters, from left to right, the longest of each place; none overlaps."""
-        if not self._starting or self._starting.keys().isdisjoint(_WORD.findall(small)):
+        few = len(self._starting) < _FEW
+        there = (
+            [word for word in self._starting if word in small] if few else self._starting.keys() & _WORD.findall(small)
+        )
+        if not there:
             return
-        for word in _WORD.finditer(small):
-            for lead, one in self._starting.get(word[0], ()):
-                start, stop = word.start() - lead, word.start() - lead + len(one)
-                whole = one in self._open or not (one[-1].isalnum() and small[stop : stop + 1].isalnum())
-                if start >= end and whole and small.startswith(one, start):
-                    yield Hit(start, stop, self._words[one])
-                    end = stop
+        some = rf"(?<![^\W_])(?:{'|'.join(sorted(there))})(?![^\W_])"
+        for word in re.finditer(some if len(there) < _FEW else _WORD, small):
+            for size, lead in sorted(self._starting.get(word[0], ()), reverse=True):
+                start = max(word.start() - lead, 0)
+                one = small[start : start + size]
+                whole = one in self._open or not (
+                    one[-1:].isalnum() and small[start + size : start + size + 1].isalnum()
+                )
+                if start >= end and whole and one in self._words:
+                    end = start + size
+                    yield Hit(start, end, self._words[one])
                     break
 
 
@@ -189,7 +205,7 @@ class Mask:
         self._key = key
         # Of ids, without what stands between their parts; of addresses; of roots; all in small letters.
         self._ids: dict[str, str] = {}
-        self._lengths: list[int] = []
+        self._lengths: tuple[int, ...] = ()
         self._addresses: dict[str, list[str]] = {}
         self._roots: dict[str, str] = {}
         # External ids as they stand in policies, and accounts whose ids may have any form.
@@ -208,7 +224,7 @@ class Mask:
         squeezed = _squeezed(original)
         if squeezed not in self._ids:
             self._ids[squeezed] = self.named(kind, original)
-            self._lengths = sorted({*self._lengths, len(squeezed)}, reverse=True)
+            self._lengths = tuple(sorted({*self._lengths, len(squeezed)}, reverse=True))
         return self._ids[squeezed]
 
     def account(self, spelled: str) -> str:
@@ -314,12 +330,14 @@ class Mask:
 
     def _known(self, plain: str) -> Iterator[Hit]:
         small, end = plain.lower(), 0
-        for found in _KNOWN.finditer(small) if self._ids else ():
-            is_digits = found["digits"] is not None
-            run = found[0] if is_digits else small[found.start() : found.start() + self._lengths[0] * _MAX_BETWEEN]
-            places = [place for place, letter in enumerate(run, found.start()) if letter.isalnum()]
-            squeezed, lengths = _squeezed(run), (12,) if is_digits else self._lengths
-            for first in range(len(squeezed) - 11 if is_digits else 1):
+        longest = max(self._lengths, default=0) * _MAX_BETWEEN
+        runs = [(run.start(), run[0]) for run in _DIGITS.finditer(small)]
+        for starts in _STARTS if self._ids else ():
+            runs += [(at.start(), small[at.start() : at.start() + longest]) for at in starts.finditer(small)]
+        for start, run in sorted(runs):
+            places = [place for place, letter in enumerate(run, start) if letter.isalnum()]
+            squeezed, lengths = _squeezed(run), (12,) if run[0].isdigit() else self._lengths
+            for first in range(len(squeezed) - 11 if run[0].isdigit() else 1):
                 size = next((size for size in lengths if squeezed[first : first + size] in self._ids), 0)
                 if size and places[first] >= end:
                     end = places[first + size - 1] + 1

@@ -76,11 +76,12 @@ def write_report(
     mask
         Whether to put pseudonyms in the place of account ids, unique ids, external ids, e-mail addresses and ids of AWS
         Organizations, in every file: the same throughout this report, other ones in the next. A path names a key
-        file, made where there is none, that keeps them the same from report to report. Ids of accounts that have not
-        twelve digits are replaced in columns of ids, ARNs and policies, not searched for in sentences; an external id
-        of few characters where it is a word of its own (`Zq7` in `AcmeZq7Role`); one that is a word or number of
-        iamframe's own texts in policies, tag values, descriptions and where those are quoted. Names stay but for
-        external ids. A next step that would name pseudonyms is made a comment.
+        file, made where there is none, that keeps them the same from report to report. However they are spelled:
+        in other digits or letters, with what is invisible, spaces or hyphens in them, percent-encoded. Ids of accounts
+        that have not twelve digits are replaced in columns of ids, ARNs and policies, not searched for in sentences; an
+        external id where it stands as a word of its own, not within another word; of those, the ones of eight
+        characters or more with a digit among them are searched for. Names stay but for that. A next step that would
+        name pseudonyms is made a comment.
 
     Raises
     ------
@@ -89,6 +90,25 @@ def write_report(
         is none or lies in the folder, or a masked file would still hold an original.
     MissingExtraError
         If a workbook is asked for and XlsxWriter is not installed.
+    """
+    return write_shown(result, out, title, author, changes, lang=lang, owner_tag=owner_tag, xlsx=xlsx, mask=mask)[0]
+
+
+def write_shown(
+    result: Result,
+    out: str | os.PathLike[str],
+    title: str | None,
+    author: str | None,
+    changes: Changes | None,
+    *,
+    lang: str,
+    owner_tag: str | None,
+    xlsx: bool,
+    mask: bool | str | os.PathLike[str],
+) -> tuple[Path, Result]:
+    """Write a report as `write_report` does, and return the path of its page and the result that it shows.
+
+    What is printed of a masked report is printed of that result, which is masked too.
     """
     require("write_report", result, Result, instead="what `iamframe.run_checks` gives")
     if lang not in LANGUAGES:
@@ -124,7 +144,7 @@ def write_report(
             search(aside, folder, pseudonyms, going)
 
     write_into(folder, write, going)
-    return folder / "report.html"
+    return folder / "report.html", result
 
 
 def _going(result: Result, folder: Path, changes: Changes | None, *, xlsx: bool) -> tuple[str, ...]:

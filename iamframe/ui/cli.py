@@ -5,10 +5,11 @@ from __future__ import annotations
 import gc
 import io
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import timedelta
 from itertools import groupby
 from pathlib import Path
@@ -171,27 +172,20 @@ def report_command(
     from iamframe.checks import run_checks
     from iamframe.checks.owner import OWNER_TAG, owner_keys
     from iamframe.inventory.load import load
-    from iamframe.report.write import write_report
+    from iamframe.report.write import write_shown
 
     new = sources or ("sample",)
-    old, inventory = _old_and_new(older, new, live) if older else (None, load(*new, **_asked(**live)))
     owner_tag = OWNER_TAG if owner_tag is None else owner_tag
-    result = run_checks(inventory, policy=policy, checks=own, owner_tag=owner_tag)
-    changes = None
-    if old:
-        from iamframe.analysis.compare import compare
+    changes, is_masked = None, mask or mask_key is not None
+    with _masked_refusal(*new, older, out, policy, mask_key, *own) if is_masked else nullcontext():
+        old, inventory = _old_and_new(older, new, live) if older else (None, load(*new, **_asked(**live)))
+        result = run_checks(inventory, policy=policy, checks=own, owner_tag=owner_tag)
+        if old:
+            from iamframe.analysis.compare import compare
 
-        changes = compare(old, result)
-    page = write_report(
-        result,
-        out,
-        title=title,
-        author=author,
-        changes=changes,
-        lang=lang,
-        xlsx=xlsx,
-        mask=mask_key or mask,
-    )
+            changes = compare(old, result)
+        key = mask if mask_key is None else mask_key
+        page, shown = write_shown(result, out, title, author, changes, lang=lang, owner_tag=None, xlsx=xlsx, mask=key)
     if inventory.sources == ("sample",):
         click.echo("This is the fictional sample; no account in it exists. Name a SOURCE to report on your own.")
     click.echo(_one_line(result))
@@ -200,9 +194,25 @@ def report_command(
     click.echo(f"Report: {escape_controls(str(page))}")
     if owner_tag != OWNER_TAG and not owner_keys(result.inventory, owner_tag):
         click.echo(f"No tag that was read has the key {escape_controls(owner_tag)}: no finding has an owner.", err=True)
-    for line in (*_expired(result), *_unread(inventory)):
+    # What a masked report does not tell, the terminal does not either.
+    for line in (*_expired(shown), *_unread(shown.inventory)):
         click.echo(line, err=True)
     return _status(result, None, (), strict=strict)
+
+
+@contextmanager
+def _masked_refusal(*given: object) -> Iterator[None]:
+    """Put pseudonyms into the sentence of an error, but for the paths that the user gave."""
+    try:
+        yield
+    except IamframeError as error:
+        from iamframe.report.mask import mask_for
+
+        by_form = mask_for(True, Path()).by_form
+        kept = sorted({text for text in map(str, filter(None, given)) if by_form(text) != text}, key=len, reverse=True)
+        parts = re.split(f"({'|'.join(map(re.escape, kept))})", str(error)) if kept else [str(error)]
+        error.args = ("".join(part if part in kept else by_form(part) for part in parts),)
+        raise
 
 
 @app.command("check")
