@@ -60,16 +60,17 @@ _ROOT = re.compile(r"(?<![\w-])r-[0-9a-z]{4,32}(?![\w-])")
 # An id of an instance or a template is not an account's, though it may hold twelve digits in a row.
 _EC2 = re.compile(r"(?<![0-9A-Za-z])[a-z]{1,10}-[0-9a-f]{17}(?![0-9a-z])")
 # What may stand between the parts of an id that is known; and where one may begin, in small letters.
-_BETWEEN = r"[\s,.+_\-\u2010-\u2015\u2212\u00b7\u30fb]"
-_DIGITS = re.compile(rf"[0-9](?<![0-9]{{2}})(?:{_BETWEEN}{{0,3}}+[0-9]){{11,}}+")
+_BETWEEN = r"[\s,.+_\-\u2010-\u2015\u2212\u00b7\u30fb]{0,3}+"
+_DIGITS = re.compile(rf"[0-9](?<![0-9]{{2}})(?:{_BETWEEN}[0-9]){{11,}}+")
+_PREFIXES = "|".join(
+    map(_BETWEEN.join, (("[bgi]", "[dip]"), ("[ckp]", "[cik]"), ("n", "[pv]"), ("r", "o"), ("s", "[ci]")))
+)
 _STARTS = (
-    re.compile(
-        rf"a(?={_BETWEEN}?(?:[bgi]{_BETWEEN}?[dip]|[ckp]{_BETWEEN}?[cik]|n{_BETWEEN}?[pv]|r{_BETWEEN}?o|s{_BETWEEN}?[ci])"
-        rf"{_BETWEEN}?a)"
-    ),
+    re.compile(rf"a(?={_BETWEEN}(?:{_PREFIXES}){_BETWEEN}a)"),
     re.compile("o(?=u?-[0-9a-z])"),
 )
-_MAX_BETWEEN = 3
+# A letter, and what may stand between it and the next.
+_MAX_SPELLED = 4
 # A shorter one, made for an example, is replaced where its form tells.
 _MIN_UNIQUE = 12
 _WORD = re.compile(r"[^\W_]+")
@@ -79,6 +80,8 @@ _FEW = 50
 _ARN_HEAD = re.compile(r"arn:[^:\s]*:[^:\s]*:[^:\s]*:[^:\s]*:[\w-]*")
 # What is shorter, or has no digit, is a word of iamframe's own too often to be searched for in finished files.
 _MIN_SEARCHED = 8
+# So are days and regions.
+_NOT_SEARCHED = re.compile(r"[0-9]+\W[0-9\W]*|[a-z]{2,3}(?:-[a-z]+)+-[0-9]\w?")
 _LETTERS = b"abcdefghijklmnopqrstuvwxyz234567" * 8
 _DIGEST = 10
 _PSEUDONYM = re.compile(rf"\w+-[a-z2-7]{{{_DIGEST}}}")
@@ -130,7 +133,10 @@ class Plain(NamedTuple):
         for hit in hits:
             start = hit.start if self.starts is None else self.starts[hit.start]
             parts += [text[last:start], hit.pseudonym]
-            last = hit.end if self.ends is None else self.ends[hit.end - 1]
+            last = hit.end
+            if self.starts is not None and self.ends is not None:
+                # What is invisible behind it goes with it.
+                last = max(self.ends[hit.end - 1], (*self.starts[hit.end : hit.end + 1], len(text))[0])
         return "".join([*parts, text[last:]]) if parts else text
 
 
@@ -266,8 +272,8 @@ class Mask:
                     open_ended.add(spelled)
         self._words = Words(words, open_ended)
         known = {word.lower() for text in own for word in (text, *text.split())}
-        searched = {one for one in words.keys() - known if len(one) >= _MIN_SEARCHED and re.search("[0-9]", one)}
-        self._searched = Words({one: words[one] for one in searched}, open_ended)
+        told = [one for one in words.keys() - known if len(one) >= _MIN_SEARCHED and re.search("[0-9]", one)]
+        self._searched = Words({one: words[one] for one in told if not _NOT_SEARCHED.fullmatch(one)}, open_ended)
 
     def _is_id(self, text: str) -> bool:
         told = self.by_form(text)
@@ -330,7 +336,7 @@ class Mask:
 
     def _known(self, plain: str) -> Iterator[Hit]:
         small, end = plain.lower(), 0
-        longest = max(self._lengths, default=0) * _MAX_BETWEEN
+        longest = max(self._lengths, default=0) * _MAX_SPELLED
         runs = [(run.start(), run[0]) for run in _DIGITS.finditer(small)]
         for starts in _STARTS if self._ids else ():
             runs += [(at.start(), small[at.start() : at.start() + longest]) for at in starts.finditer(small)]
