@@ -114,7 +114,6 @@ def _masked_result(result: Result, told: _Told) -> Result:
     views["coverage"] = views["coverage"].sort_values("account_id", kind="stable", ignore_index=True)
     inventory = _with_sources(result, told)
     frames: dict[str, Any] = {name: _masked(frame, told) for name, frame in inventory.frames.items()}
-    frames["gaps"] = with_details(frames["gaps"])
     text, policy = told[""], result.policy
     return replace(
         result,
@@ -196,9 +195,11 @@ def _masked(frame: pd.DataFrame, told: _Told) -> pd.DataFrame:
             become = told[KINDS.get(name, "")]
             values = pa.array([become[one] for one in encoded.dictionary.to_pylist()], pa.large_string())
             columns[name] = pd.Series(values.take(encoded.indices).to_pandas(), dtype="str").set_axis(frame.index)
-    for name, of in RENDERED.items():
+    if columns.keys() >= {"message", "facts", "detail"}:
         # The reason of a gap is one word; its detail is the sentence.
-        if columns.keys() >= {name, *of} and "detail" not in columns:
+        return with_details(frame.assign(**columns))
+    for name, of in RENDERED.items():
+        if columns.keys() >= {name, *of}:
             message, facts = (pa.array(columns[part], pa.string()) for part in of)
             columns[name] = pd.Series(render(message, facts).to_pylist(), frame.index, dtype="str")
     return frame.assign(**columns)

@@ -32,7 +32,7 @@ _ASKED = {"externalid": "external"} | dict.fromkeys(
 )
 # Keys of a policy whose values are AWS's own words.
 _ASKED |= dict.fromkeys(("version", "effect", "action", "notaction", "service"), "aws")
-_OF_PATHS = {"o": "org", "r": "root", "ou": "ou", "p": "policy"}
+_KINDS = {"o": "org", "r": "root", "ou": "ou", "p": "policy"}
 # What stands in an ARN where others have their account, and is AWS's own.
 _NOT_ACCOUNTS = frozenset({"aws", "cloudfront", UNKNOWN_ACCOUNT})
 # One try per run of letters: a text of a million of them takes no longer than its length. `+` after a quantifier takes
@@ -65,10 +65,8 @@ _DIGITS = re.compile(rf"[0-9](?<![0-9]{{2}})(?:{_BETWEEN}[0-9]){{11,}}+")
 _PREFIXES = "|".join(
     map(_BETWEEN.join, (("[bgi]", "[dip]"), ("[ckp]", "[cik]"), ("n", "[pv]"), ("r", "o"), ("s", "[ci]")))
 )
-_STARTS = (
-    re.compile(rf"a(?={_BETWEEN}(?:{_PREFIXES}){_BETWEEN}a)"),
-    re.compile("o(?=u?-[0-9a-z])"),
-)
+_STARTS = (re.compile(rf"a(?={_BETWEEN}(?:{_PREFIXES}){_BETWEEN}a)"), re.compile("o(?=u?-[0-9a-z])"))
+_SPELLED = re.compile(rf"[^\W_](?:{_BETWEEN}[^\W_])*+")
 # A letter, and what may stand between it and the next.
 _MAX_SPELLED = 4
 # A shorter one, made for an example, is replaced where its form tells.
@@ -98,46 +96,46 @@ class Hit(NamedTuple):
 
 
 class Plain(NamedTuple):
-    """A text as ASCII has it, as far as that goes, and where each of its letters stands in the text itself."""
+    """A text as ASCII has it, as far as that goes; where in the text itself each letter begins, and the last one ends."""
 
     text: str
     starts: list[int] | None = None
-    ends: list[int] | None = None
 
     @classmethod
     def of(cls, text: str) -> Plain:
         """Read a text."""
-        if text.isascii() and "%" not in text and "\\u" not in text:
+        if _is_plain(text):
             return cls(text)
         parts: list[str] = []
         starts: list[int] = []
-        ends: list[int] = []
         last = 0
-        for odd in [*_ODD.finditer(text), None]:
-            start = odd.start() if odd else len(text)
-            parts.append(text[last:start])
-            starts.extend(range(last, start))
-            ends.extend(range(last + 1, start + 1))
-            for letter, size in _decoded(odd[0]) if odd else ():
-                plain = _plain(letter)
-                parts.append(plain)
-                starts += [start] * len(plain)
-                ends += [start + size] * len(plain)
-                start += size
-            last = start
-        return cls("".join(parts), starts, ends)
+        for odd in _ODD.finditer(text):
+            parts.append(text[last : odd.start()])
+            starts.extend(range(last, odd.start()))
+            last = odd.start()
+            for letter, size in _decoded(odd[0]):
+                parts.append(_plain(letter))
+                starts += [last] * len(parts[-1])
+                last += size
+        return cls("".join([*parts, text[last:]]), [*starts, *range(last, len(text) + 1)])
 
     def put(self, text: str, hits: Iterable[Hit]) -> str:
         """Return the text that was read with a pseudonym in the place of each hit."""
         parts, last = [], 0
-        for hit in hits:
-            start = hit.start if self.starts is None else self.starts[hit.start]
-            parts += [text[last:start], hit.pseudonym]
-            last = hit.end
-            if self.starts is not None and self.ends is not None:
+        for start, end, pseudonym in hits:
+            begin, stop = start, end
+            if self.starts is not None:
                 # What is invisible behind it goes with it.
-                last = max(self.ends[hit.end - 1], (*self.starts[hit.end : hit.end + 1], len(text))[0])
+                while self.starts[stop] == self.starts[end - 1]:
+                    stop += 1
+                begin, stop = self.starts[begin], self.starts[stop]
+            parts += [text[last:begin], pseudonym]
+            last = stop
         return "".join([*parts, text[last:]]) if parts else text
+
+
+def _is_plain(text: str) -> bool:
+    return text.isascii() and "%" not in text and "\\u" not in text
 
 
 def _decoded(odd: str) -> Iterator[tuple[str, int]]:
@@ -155,20 +153,14 @@ def _decoded(odd: str) -> Iterator[tuple[str, int]]:
 @lru_cache(maxsize=100_000)
 def _plain(letter: str) -> str:
     digit = unicodedata.digit(letter, None)
-    if digit is not None:
-        return str(digit)
-    parts = unicodedata.normalize("NFKD", letter)
+    parts = unicodedata.normalize("NFKD", letter) if digit is None else str(digit)
     return "".join(c for c in parts if unicodedata.category(c) not in ("Cf", "Mn", "Me") and not INVISIBLE.match(c))
 
 
 def _small(text: str) -> str:
-    if text.isascii() and "%" not in text and "\\u" not in text:
-        return text.lower()
-    return _ODD.sub(lambda odd: "".join(_plain(letter) for letter, _ in _decoded(odd[0])), text).lower()
-
-
-def _squeezed(text: str) -> str:
-    return "".join(filter(str.isalnum, text.lower()))
+    if not _is_plain(text):
+        text = _ODD.sub(lambda odd: "".join(_plain(letter) for letter, _ in _decoded(odd[0])), text)
+    return text.lower()
 
 
 class Words:
@@ -176,7 +168,7 @@ class Words:
 
     def __init__(self, words: Mapping[str, str], open_ended: Container[str] = ()) -> None:
         self._words, self._open = words, open_ended
-        # What begins with the same word is told by how much stands before it, and how long it is.
+        # What begins with the same word is told by how long it is, and how much of it stands before that word.
         self._starting: dict[str, set[tuple[int, int]]] = {}
         for one in words:
             if first := _WORD.search(one):
@@ -184,20 +176,14 @@ class Words:
 
     def hits(self, small: str, end: int = 0) -> Iterator[Hit]:
         """Yield those in a text of small letters, from left to right, the longest of each place; none overlaps."""
-        few = len(self._starting) < _FEW
-        there = (
-            [word for word in self._starting if word in small] if few else self._starting.keys() & _WORD.findall(small)
-        )
-        if not there:
-            return
-        some = rf"(?<![^\W_])(?:{'|'.join(sorted(there))})(?![^\W_])"
-        for word in re.finditer(some if len(there) < _FEW else _WORD, small):
+        every = self._starting.keys()
+        there = {one for one in every if one in small} if len(every) < _FEW else every & {*_WORD.findall(small)}
+        of_these = rf"(?<![^\W_])(?:{'|'.join(sorted(there))})(?![^\W_])" if len(there) < _FEW else _WORD
+        for word in re.finditer(of_these, small) if there else ():
             for size, lead in sorted(self._starting.get(word[0], ()), reverse=True):
-                start = max(word.start() - lead, 0)
-                one = small[start : start + size]
-                whole = one in self._open or not (
-                    one[-1:].isalnum() and small[start + size : start + size + 1].isalnum()
-                )
+                start = word.start() - lead
+                one, ahead = small[max(start, 0) : start + size], small[start + size - 1 : start + size + 1]
+                whole = one in self._open or not (len(ahead) == 2 and ahead.isalnum())
                 if start >= end and whole and one in self._words:
                     end = start + size
                     yield Hit(start, end, self._words[one])
@@ -295,7 +281,7 @@ class Mask:
         return plain.put(text, (hit for found in _ID.finditer(plain.text) for hit in self._id(found)))
 
     def _email(self, found: re.Match[str]) -> Hit:
-        address = found["email"].casefold()
+        address = found["email"].lower()
         near = self._addresses.setdefault(_around(address, address.rindex("@")), [])
         if address not in near:
             near.append(address)
@@ -324,33 +310,46 @@ class Mask:
         self._roots[root] = self.named("root", root)
         return self._roots[root]
 
+    def written(self, text: str) -> str:
+        """Return what is written freely as `text` does, and with pseudonyms for roots and policies of organisations."""
+        return _OF_ORGANIZATION.sub(lambda one: self.named(_KINDS[one[0][0]], one[0]), self.text(text))
+
     def known(self, text: str) -> str:
         """Return a text with a pseudonym for each id known by now, however it is spelled, wherever it stands."""
         plain = Plain.of(text)
-        told = plain.put(text, self._known(plain.text))
+        told = plain.put(text, self._known(plain.text.lower()))
         return _ROOT.sub(lambda one: self._roots.get(one[0], one[0]), told) if self._roots else told
 
-    def written(self, text: str) -> str:
-        """Return what is written freely as `text` does, and with pseudonyms for roots and policies of organisations."""
-        return _OF_ORGANIZATION.sub(lambda one: self.named(_OF_PATHS[one[0][0]], one[0]), self.text(text))
-
-    def _known(self, plain: str) -> Iterator[Hit]:
-        small, end = plain.lower(), 0
-        longest = max(self._lengths, default=0) * _MAX_SPELLED
+    def _known(self, small: str) -> Iterator[Hit]:
         runs = [(run.start(), run[0]) for run in _DIGITS.finditer(small)]
         for starts in _STARTS if self._ids else ():
-            runs += [(at.start(), small[at.start() : at.start() + longest]) for at in starts.finditer(small)]
+            longest = self._lengths[0] * _MAX_SPELLED
+            at = (found.start() for found in starts.finditer(small))
+            some = (_SPELLED.match(small, place, place + longest) for place in at)
+            runs += [(one.start(), one[0]) for one in some if one]
+        end = 0
         for start, run in sorted(runs):
             places = [place for place, letter in enumerate(run, start) if letter.isalnum()]
-            squeezed, lengths = _squeezed(run), (12,) if run[0].isdigit() else self._lengths
-            for first in range(len(squeezed) - 11 if run[0].isdigit() else 1):
-                size = next((size for size in lengths if squeezed[first : first + size] in self._ids), 0)
+            squeezed, is_account = _squeezed(run), run[0].isdigit()
+            for first in range(len(squeezed) - 11 if is_account else 1):
+                sizes = (12,) if is_account else self._lengths
+                size = next((size for size in sizes if squeezed[first : first + size] in self._ids), 0)
                 if size and places[first] >= end:
                     end = places[first + size - 1] + 1
                     yield Hit(places[first], end, self._ids[squeezed[first : first + size]])
 
+    def holds(self, text: str) -> bool:
+        """Tell whether an original stands in a text, however it is spelled: external ids as words, others anywhere."""
+        small = _small(text)
+        if next(self._known(small), None) or next(self._searched.hits(small), None):
+            return True
+        # An address is told by what is around its @.
+        places = (found.start() for found in re.finditer("@", small))
+        near = ((place, one) for place in places for one in self._addresses.get(_around(small, place), ()))
+        return any(small.startswith(one, max(place - one.rindex("@"), 0)) for place, one in near)
+
     def policy(self, policy: str) -> str:
-        """Return a policy, compact JSON, with pseudonyms in all its texts; another text as `text` does."""
+        """Return a policy, compact JSON, with pseudonyms in all its texts; another text as `written` does."""
         if policy.startswith("{"):
             with suppress(msgspec.MsgspecError, RecursionError):
                 return msgspec.json.encode(self._within(msgspec.json.decode(policy), "")).decode()
@@ -358,26 +357,20 @@ class Mask:
 
     def _within(self, node: Any, asked: str) -> Any:
         if isinstance(node, dict):
-            return {
-                self._key_of_policy(key): self._within(value, _ASKED.get(key.lower().rpartition(":")[2], ""))
-                for key, value in node.items()
-            }
+            return {self._key_of_policy(key): self._within(node[key], _asked(key)) for key in node}
         if isinstance(node, list):
             return [self._within(value, asked) for value in node]
-        if isinstance(node, int) and not isinstance(node, bool):
-            # An id without its quotes is one all the same.
-            told = self._within(str(node), asked)
-            return node if told == str(node) else told
-        if not isinstance(node, str):
+        if isinstance(node, bool) or not isinstance(node, (str, int)):
             return node
-        # Policies are made of the same few words.
-        if (asked, node) not in self._told:
-            self._told[asked, node] = self._told_of(node, asked)
-        return self._told[asked, node]
+        # Policies are made of the same few words. An id without its quotes is one all the same.
+        word = str(node)
+        if (asked, word) not in self._told:
+            self._told[asked, word] = self._told_of(word, asked)
+        return node if self._told[asked, word] == word else self._told[asked, word]
 
     def _told_of(self, word: str, asked: str) -> str:
         if asked == "path":
-            return self._org_path(word)
+            return "/".join(map(self._part_of_path, word.split("/")))
         if asked == "aws":
             return self.by_form(word)
         return (self._external if asked == "external" else self._accounts).get(word) or self.text(word)
@@ -387,26 +380,21 @@ class Mask:
         head, slash, rest = key.partition("/")
         return self.by_form(head) + slash + (self.text(rest) if rest else "")
 
-    def _org_path(self, path: str) -> str:
-        """Return a path of an organisation (`o-…/r-…/ou-…/`) with pseudonyms, whatever a pattern leaves of its ids."""
-        parts = []
-        for part in path.split("/"):
-            core = part.rstrip("*?")
-            told, kind = self.by_form(core), core.partition("-")[0]
-            if told == core and kind in _OF_PATHS and core != f"{kind}-":
-                told = self._root(core) if kind == "r" else self.named(_OF_PATHS[kind], core)
-            parts.append(told + part[len(core) :])
-        return "/".join(parts)
+    def _part_of_path(self, part: str) -> str:
+        """Return a part of a path of an organisation (`o-…/r-…/ou-…/`), whatever a pattern leaves of its id."""
+        core = part.rstrip("*?")
+        told, kind = self.by_form(core), core.partition("-")[0]
+        if told == core and kind in _KINDS and core != f"{kind}-":
+            told = self._root(core) if kind == "r" else self.named(_KINDS[kind], core)
+        return told + part[len(core) :]
 
-    def holds(self, text: str) -> bool:
-        """Tell whether an original stands in a text, however it is spelled: external ids as words, others anywhere."""
-        small = _small(text)
-        hits = (self._known(small), self._searched.hits(small))
-        return any(next(some, None) for some in hits) or any(
-            small.startswith(address, at.start() - address.rindex("@"))
-            for at in re.finditer("@", small)
-            for address in self._addresses.get(_around(small, at.start()), ())
-        )
+
+def _asked(key: str) -> str:
+    return _ASKED.get(key.lower().rpartition(":")[2], "")
+
+
+def _squeezed(text: str) -> str:
+    return "".join(filter(str.isalnum, text.lower()))
 
 
 def _around(text: str, at: int) -> str:
