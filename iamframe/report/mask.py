@@ -42,8 +42,9 @@ MAX_KEY_BYTES = 1_024
 KINDS = {"account_id": "acct", "finding_id": "finding"}
 KINDS |= dict.fromkeys(("role_id", "profile_id", "referenced_id", "current_id", "principal_id"), "id")
 KINDS |= dict.fromkeys(("trust_policy", "before", "after"), "policy")
-KINDS |= dict.fromkeys(("tag_value", "profile_value", "role_value", "description", "accepted"), "written")
-KINDS |= dict.fromkeys(("facts", "references_facts", "_limit", "_tags"), "facts")
+_WRITTEN = "tag_value profile_value role_value profile_tags role_tags description accepted detail next_step"
+KINDS |= dict.fromkeys(_WRITTEN.split(), "written")
+KINDS |= dict.fromkeys(("facts", "references_facts", "_limit"), "facts") | {"_tags": "tags"}
 # Words of iamframe's own and AWS's: an external id may be the same word, which stays here.
 _OWN = """
     partition region last_used_region references_regions references_not_read regions not_read trusts_ec2
@@ -54,6 +55,8 @@ _OWN = """
 KINDS |= dict.fromkeys(_OWN.split(), "own")
 # Of a gap one word; else a sentence, which is said again.
 KINDS |= dict.fromkeys(("reason", "references_reason"), "reason")
+# What kind of texts there are in JSON.
+_IN_JSON = {"facts": "", "tags": "written"}
 # Sentences that are rendered again from their message and masked facts, by column.
 RENDERED = {"references_reason": ("references_message", "references_facts"), "reason": ("message", "facts")}
 # Pasted into a shell, a command with pseudonyms in it would write them into the account.
@@ -165,8 +168,9 @@ def _told(frames: Iterable[pd.DataFrame], loose: Iterable[str], mask: Mask) -> _
             if frame[name].dtype == "str":
                 kind = KINDS.get(name, "")
                 distinct[kind] |= dict.fromkeys(pc.unique(as_arrow(frame[name]).drop_null()).to_pylist())
-    for facts in distinct["facts"]:
-        changed_facts(facts, lambda text: str(distinct[""].setdefault(text, None) or text))
+    for kind, of in _IN_JSON.items():
+        for facts in distinct[kind]:
+            changed_facts(facts, lambda text, texts=distinct[of]: texts.setdefault(text) or text)  # type: ignore[misc]
     mask.learn(distinct["acct"], distinct["policy"], distinct["own"])
     become = {
         "acct": {one: mask.account(one) for one in distinct["acct"]},
@@ -174,16 +178,11 @@ def _told(frames: Iterable[pd.DataFrame], loose: Iterable[str], mask: Mask) -> _
         "finding": {one: mask.named("finding", one) for one in distinct["finding"]},
     }
     # What one text shows to be an id may stand in another where its form does not tell.
-    by_form = {
-        "policy": mask.policy,
-        "written": mask.written,
-        "own": mask.by_form,
-        "reason": mask.by_form,
-        "": mask.text,
-    }
-    first = {kind: {one: told(one) for one in distinct[kind]} for kind, told in by_form.items()}
+    how = {"policy": mask.policy, "written": mask.written, "own": mask.by_form, "reason": mask.by_form, "": mask.text}
+    first = {kind: {one: told(one) for one in distinct[kind]} for kind, told in how.items()}
     become |= {kind: {one: mask.known(told) for one, told in texts.items()} for kind, texts in first.items()}
-    become["facts"] = {one: changed_facts(one, become[""].__getitem__) for one in distinct["facts"]}
+    for kind, of in _IN_JSON.items():
+        become[kind] = {one: changed_facts(one, become[of].__getitem__) for one in distinct[kind]}
     return become
 
 

@@ -96,7 +96,7 @@ class Hit(NamedTuple):
 
 
 class Plain(NamedTuple):
-    """A text as ASCII has it, as far as that goes; where in the text itself each letter begins, and the last one ends."""
+    """A text as far as ASCII has it, and where each of its letters begins in the text itself, and the last one ends."""
 
     text: str
     starts: list[int] | None = None
@@ -329,14 +329,15 @@ class Mask:
             runs += [(one.start(), one[0]) for one in some if one]
         end = 0
         for start, run in sorted(runs):
-            places = [place for place, letter in enumerate(run, start) if letter.isalnum()]
-            squeezed, is_account = _squeezed(run), run[0].isdigit()
+            squeezed, is_account = run if run.isalnum() else _squeezed(run), run[0].isdigit()
+            places: list[int] = []
             for first in range(len(squeezed) - 11 if is_account else 1):
                 sizes = (12,) if is_account else self._lengths
-                size = next((size for size in sizes if squeezed[first : first + size] in self._ids), 0)
-                if size and places[first] >= end:
-                    end = places[first + size - 1] + 1
-                    yield Hit(places[first], end, self._ids[squeezed[first : first + size]])
+                if size := next((size for size in sizes if squeezed[first : first + size] in self._ids), 0):
+                    places = places or [place for place, letter in enumerate(run, start) if letter.isalnum()]
+                    if places[first] >= end:
+                        end = places[first + size - 1] + 1
+                        yield Hit(places[first], end, self._ids[squeezed[first : first + size]])
 
     def holds(self, text: str) -> bool:
         """Tell whether an original stands in a text, however it is spelled: external ids as words, others anywhere."""
