@@ -279,15 +279,12 @@ def test_rows_stand_in_the_order_of_the_pseudonyms_since_that_of_the_ids_would_t
 
 
 @pytest.mark.parametrize("name", ["1234", "test", "XXXXXXXXXXXX", "AccountIdHere"])
-def test_an_account_whose_id_has_not_twelve_digits_is_masked_where_it_is_one(tmp_path: Path, name: str) -> None:
-    policy = trust("ec2.amazonaws.com")
-    policy["Statement"][0]["Principal"] = {"AWS": name}
-    held = profile("test-1234", nested_role("r", account=name, policy=policy), account=name)
-    inventory = told(tmp_path, {"p.json": profile_list(held)}).inventory
-    (account,) = inventory.accounts["account_id"]
+def test_an_account_whose_id_has_not_twelve_digits_is_masked_where_it_is_one(name: str) -> None:
+    mask = mask_of(accounts=(name,))
+    account = mask.account(name)
     assert re.fullmatch(r"acct-[a-z2-7]{10}", account)
-    assert inventory.profiles["profile_arn"].tolist() == [f"arn:aws:iam::{account}:instance-profile/test-1234"]
-    assert json.loads(inventory.roles["trust_policy"][0])["Statement"][0]["Principal"] == {"AWS": account}
+    assert shown(mask, f"arn:aws:iam::{name}:role/test-1234") == f"arn:aws:iam::{account}:role/test-1234"
+    assert json.loads(mask.policy(json.dumps({"AWS": name, "Sid": f"{name}s"}))) == {"AWS": account, "Sid": f"{name}s"}
 
 
 def test_what_is_awss_own_and_what_is_no_known_id_stays() -> None:
@@ -694,22 +691,19 @@ def test_a_value_that_a_policy_refuses_and_a_description_that_changed_are_masked
     assert re.fullmatch(r"description is see ext-[a-z2-7]{10}; it was see zz", column(out / "changes.csv", "detail")[0])
 
 
-def test_ids_in_paths_of_an_organisation_are_masked_in_part_too(tmp_path: Path) -> None:
+def test_ids_in_paths_of_an_organisation_are_masked_in_part_too() -> None:
+    mask = mask_of()
     asked = [f"{ORGANIZATION}/r-ab12/{UNIT}/*", "*/r-ab12/ou-ab12-*", "o-a1b*/r-cd34/*", "o-*/r-*/ou-*"]
-    policy = trust("ec2.amazonaws.com")
-    policy["Statement"][0]["Condition"] = {"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": asked}}
-    listed = nested_role("r-web1", policy=policy, Description="root r-ab12, owner-ab12, r-0abc; p-abcd1234, p-frontend")
-    roles = told(tmp_path, {"roles.json": {"Roles": [listed]}}, []).inventory.roles
-    (statement,) = json.loads(roles["trust_policy"][0])["Statement"]
-    whole, parts, started, any_one = statement["Condition"]["ForAnyValue:StringLike"]["aws:PrincipalOrgPaths"]
-    matched = re.fullmatch(r"org-\w{10}/(root-\w{10})/ou-\w{10}/\*", whole)
-    assert matched is not None
-    assert re.fullmatch(rf"\*/{matched[1]}/ou-\w{{10}}\*", parts)
-    assert re.fullmatch(r"org-\w{10}\*/root-\w{10}/\*", started)
-    assert any_one == "o-*/r-*/ou-*"
-    (said,) = roles["description"]
-    assert re.fullmatch(rf"root {matched[1]}, owner-ab12, root-\w{{10}}; policy-\w{{10}}, p-frontend", said)
-    assert roles["role_name"].tolist() == ["r-web1"]
+    told = mask.known(mask.policy(json.dumps({"aws:PrincipalOrgPaths": asked, "aws:ResourceTag/r-ab12": "r-web1"})))
+    paths, tags = json.loads(told).items()
+    root, other, part = mask.named("root", "r-ab12"), mask.named("root", "r-cd34"), mask.named("ou", "ou-ab12-")
+    org, unit = mask.named("org", ORGANIZATION), mask.named("ou", UNIT)
+    started = mask.named("org", "o-a1b")
+    assert paths[1] == [f"{org}/{root}/{unit}/*", f"*/{root}/{part}*", f"{started}*/{other}/*", "o-*/r-*/ou-*"]
+    assert tags == (f"aws:ResourceTag/{root}", "r-web1")
+    assert shown(mask, "root r-ab12, owner-ab12, r-0abc") == f"root {root}, owner-ab12, r-0abc"
+    said = mask.written("r-0abc; p-abcd1234, p-frontend")
+    assert re.fullmatch(r"root-\w{10}; policy-\w{10}, p-frontend", said)
 
 
 # What a reader is told
