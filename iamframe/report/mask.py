@@ -39,12 +39,12 @@ KEY_BYTES = 32
 MAX_KEY_BYTES = 1_024
 # Columns by what is in them: an id and nothing else, whatever its form; a policy, or what one was before it changed;
 # what is written freely; facts as JSON, of messages or of tags. All others hold names of other people's.
-KINDS = {"account_id": "acct", "finding_id": "finding"}
-KINDS |= dict.fromkeys(("role_id", "profile_id", "referenced_id", "current_id", "principal_id"), "id")
-KINDS |= dict.fromkeys(("trust_policy", "before", "after"), "policy")
+COLUMN_KINDS = {"account_id": "acct", "finding_id": "finding"}
+COLUMN_KINDS |= dict.fromkeys(("role_id", "profile_id", "referenced_id", "current_id", "principal_id"), "id")
+COLUMN_KINDS |= dict.fromkeys(("trust_policy", "before", "after"), "policy")
 _WRITTEN = "tag_value profile_value role_value profile_tags role_tags description accepted detail next_step"
-KINDS |= dict.fromkeys(_WRITTEN.split(), "written")
-KINDS |= dict.fromkeys(("facts", "references_facts", "_limit"), "facts") | {"_tags": "tags"}
+COLUMN_KINDS |= dict.fromkeys(_WRITTEN.split(), "written")
+COLUMN_KINDS |= dict.fromkeys(("facts", "references_facts", "_limit"), "facts") | {"_tags": "tags"}
 # Words of iamframe's own and AWS's: an external id may be the same word, which stays here.
 _OWN = """
     partition region last_used_region references_regions references_not_read regions not_read trusts_ec2
@@ -52,9 +52,9 @@ _OWN = """
     references_message references_status state status event_name error_code relation maker maker_basis check severity
     certainty change kind problem counted _role _profile _put _text _trust _partition _differ
 """
-KINDS |= dict.fromkeys(_OWN.split(), "own")
+COLUMN_KINDS |= dict.fromkeys(_OWN.split(), "own")
 # Of a gap one word; else a sentence, which is said again.
-KINDS |= dict.fromkeys(("reason", "references_reason"), "reason")
+COLUMN_KINDS |= dict.fromkeys(("reason", "references_reason"), "reason")
 # What kind of texts there are in JSON.
 _IN_JSON = {"facts": "", "tags": "written"}
 # Sentences that are rendered again from their message and masked facts, by column.
@@ -132,7 +132,7 @@ def _masked_result(result: Result, told: _Told) -> Result:
 
 
 def _found(result: Result, told: _Told) -> dict[str, Found]:
-    return {name: _masked_found(result.checks[name], one, told) for name, one in result.found.items()}
+    return {name: _masked_found(check, result.found[name], told) for name, check in result.checks.items()}
 
 
 def _masked_found(check: Check, one: Found, told: _Told) -> Found:
@@ -161,12 +161,12 @@ def _said_of(findings: pd.DataFrame, new: Result, old: Result) -> pd.DataFrame:
 
 
 def _told(frames: Iterable[pd.DataFrame], loose: Iterable[str], mask: Mask) -> _Told:
-    distinct: dict[str, dict[str, None]] = {kind: {} for kind in {"", *KINDS.values()}}
+    distinct: dict[str, dict[str, None]] = {kind: {} for kind in {"", *COLUMN_KINDS.values()}}
     distinct[""] |= dict.fromkeys(loose)
     for frame in frames:
         for name in frame.columns:
             if frame[name].dtype == "str":
-                kind = KINDS.get(name, "")
+                kind = COLUMN_KINDS.get(name, "")
                 distinct[kind] |= dict.fromkeys(pc.unique(as_arrow(frame[name]).drop_null()).to_pylist())
     for kind, of in _IN_JSON.items():
         for facts in distinct[kind]:
@@ -191,7 +191,7 @@ def _masked(frame: pd.DataFrame, told: _Told) -> pd.DataFrame:
     for name in frame.columns:
         if frame[name].dtype == "str":
             encoded = as_arrow(frame[name]).dictionary_encode()
-            become = told[KINDS.get(name, "")]
+            become = told[COLUMN_KINDS.get(name, "")]
             values = pa.array([become[one] for one in encoded.dictionary.to_pylist()], pa.large_string())
             columns[name] = pd.Series(values.take(encoded.indices).to_pandas(), dtype="str").set_axis(frame.index)
     if columns.keys() >= {"message", "facts", "detail"}:

@@ -9,12 +9,12 @@ from pathlib import Path
 import openpyxl
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from builders import ACCOUNT, dump, identity, load, profile, profile_list, role_detail, sample_result
+from builders import ACCOUNT, dump, identity, load, nested_role, profile, profile_list, role_detail, sample_result
 from click.testing import CliRunner
 from pages import HOSTILE, opened, table
 from playwright.sync_api import Browser, expect
 from test_compare import whole
-from test_mask import COMMENT, column, organisation, report, tagged_role
+from test_mask import COMMENT, column, organisation, report
 from test_owners import result_of
 
 import iamframe
@@ -123,7 +123,13 @@ def test_a_masked_page_says_so_and_shows_every_finding(browser: Browser, tmp_pat
 def test_a_command_with_a_pseudonym_in_it_is_a_comment_in_every_file_and_another_one_is_as_it_was(
     tmp_path: Path, browser: Browser
 ) -> None:
-    out, plain = tagged_role(tmp_path), tagged_role(tmp_path, out="plain", mask=False)
+    role = role_detail("web", [profile("web", nested_role("web"))], {"mail": "alice@example.com"})
+    documents = {
+        "dump.json": dump(role),
+        "p.json": profile_list(profile("left"), profile("web", nested_role("web"))),
+        "instance-profile-tags/web.json": {"Tags": []},
+    }
+    out, plain = report(tmp_path, documents), report(tmp_path, documents, out="plain", mask=False)
     steps, before = (column(folder / "findings.csv", "next_step") for folder in (out, plain))
     (changed,) = {step for step in steps if "email-" in step}
     assert re.fullmatch(

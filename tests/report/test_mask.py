@@ -39,7 +39,7 @@ from iamframe.checks import CHECKS
 from iamframe.errors import ReportError
 from iamframe.messages.render import changed_facts
 from iamframe.report import mask as masking
-from iamframe.report.mask import KINDS, holds
+from iamframe.report.mask import COLUMN_KINDS, holds
 from iamframe.report.pseudonyms import Mask, Plain
 from iamframe.ui.cli import _run
 
@@ -742,7 +742,7 @@ def test_a_command_is_filled_from_masked_facts_and_one_without_pseudonyms_may_be
 def test_what_chooses_a_sentence_or_a_command_is_no_text_of_others() -> None:
     texts = [text for one in CHECKS.values() for text in (one.detail, one.next_step)]
     tables = [text for text in texts if not isinstance(text, str)]
-    assert {table["by"] for table in tables} <= {name for name, kind in KINDS.items() if kind == "own"}
+    assert {table["by"] for table in tables} <= {name for name, kind in COLUMN_KINDS.items() if kind == "own"}
 
 
 def test_the_terminal_of_a_masked_report_tells_of_acceptances_and_refusals_in_pseudonyms(
