@@ -91,10 +91,9 @@ def _found_by(one: Check, frames: Mapping[str, pd.DataFrame], inventory: Invento
 
 def steps_of(one: Check, found: Found) -> pd.Series:
     """Return the next step of each finding: none of those that are expected, since their makers mean them so."""
-    steps = found.findings["next_step"]
-    if one.next_step:
-        steps = pd.Series(next_steps(one.next_step, found).to_pandas(), dtype="str").set_axis(steps.index)
-    return steps.mask(found.findings["expected"])
+    steps = next_steps(one.next_step, found) if one.next_step else as_arrow(found.findings["next_step"])
+    steps = pc.if_else(pa.array(found.findings["expected"]), pa.scalar(None, pa.string()), steps)
+    return pd.Series(pd.array(steps, dtype="str"), found.findings.index)
 
 
 @cache

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import functools
-import itertools
 import json
 import os
 import re
@@ -674,23 +673,6 @@ def test_a_pattern_of_external_ids_stays_a_pattern_and_what_it_is_of_is_masked_t
     assert shown(mask, f"partner-abcdefgh7 acme {FOREIGN}") == f"{long}7 {short} {account}"
 
 
-def test_a_value_that_a_policy_refuses_and_a_description_that_changed_are_masked(tmp_path: Path) -> None:
-    def loaded(name: str, description: str) -> iamframe.Inventory:
-        role = role_detail("r", tags={"K": "test"}, policy=asked_for("test"))
-        listed = nested_role("r", policy=asked_for("test"), Description=description)
-        return load(tmp_path / name, {"dump.json": dump(role), "roles.json": {"Roles": [listed]}})
-
-    policy = tmp_path / "policy.toml"
-    policy.write_text('[required_tags]\nK = { values = ["prod"] }\n', "utf-8")
-    result = iamframe.run_checks(loaded("new", "see test"), policy=policy)
-    changes = iamframe.compare(loaded("old", "see zz"), result)
-    out = iamframe.write_report(result, tmp_path / "out", changes=changes, mask=True).parent
-    (refused,) = [one for one in column(out / "findings.csv", "detail") if ", not one of " in one]
-    assert re.fullmatch(r"K is ext-[a-z2-7]{10}, not one of prod", refused)
-    assert re.fullmatch(r"see ext-[a-z2-7]{10}", column(out / "changes.csv", "after")[0])
-    assert re.fullmatch(r"description is see ext-[a-z2-7]{10}; it was see zz", column(out / "changes.csv", "detail")[0])
-
-
 def test_ids_in_paths_of_an_organisation_are_masked_in_part_too() -> None:
     mask = mask_of()
     asked = [f"{ORGANIZATION}/r-ab12/{UNIT}/*", "*/r-ab12/ou-ab12-*", "o-a1b*/r-cd34/*", "o-*/r-*/ou-*"]
@@ -763,60 +745,45 @@ def test_the_terminal_of_a_masked_report_tells_of_acceptances_and_refusals_in_ps
     assert said.count(OWN) == said.count(str(source)) == 1
 
 
-def test_changes_are_masked_and_what_only_the_older_load_holds_too(tmp_path: Path) -> None:
-    """The older load has a profile of another id and a role that trusts an account of its own."""
-    foreign = "222233334444"
-    policy = {
-        "Statement": [
-            {"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{foreign}:root"}, "Action": "sts:AssumeRole"}
-        ]
-    }
-    old = load(
-        tmp_path / "old",
-        {
-            "identity.json": identity(),
-            "profiles.json": profile_list(
-                profile("web", nested_role("web", policy=policy), InstanceProfileId="AIPAQ7WEB2OLDER4ID55")
-            ),
-        },
-    )
-    new = load(
-        tmp_path / "new",
-        {"identity.json": identity(), "profiles.json": profile_list(profile("web", nested_role("web")))},
-    )
-    changes = iamframe.compare(old, iamframe.run_checks(new))
-    assert {"recreated", "trust_changed"} & set(changes.changes["change"])
-    out = tmp_path / "report"
-    iamframe.write_report(changes.new, out, changes=changes, mask=True)
-    written = b"".join(file.read_bytes() for file in out.rglob("*.*"))
-    assert b"recreated" in written
-    for original in ("000000000001", foreign, "AIPAQ7WEB2OLDER4ID55"):
-        assert original.encode() not in written
-
-
 @pytest.mark.parametrize("ids", [("774411", "885522"), ("role", "2024")])
-def test_a_short_or_common_external_id_is_masked_in_what_a_policy_and_a_tag_were_before_they_changed(
-    tmp_path: Path, ids: tuple[str, str]
-) -> None:
-    def loaded(name: str, external: str) -> iamframe.Inventory:
-        policy = trust("ec2.amazonaws.com")
-        policy["Statement"][0]["Condition"] = {"StringEquals": {"sts:ExternalId": external}}
-        return load(tmp_path / name, {"dump.json": dump(role_detail("r", tags={"id": external}, policy=policy))})
+def test_what_was_before_a_change_is_masked_and_told_in_pseudonyms(tmp_path: Path, ids: tuple[str, str]) -> None:
+    """The older load has a profile of another id, and a role that trusts an account of its own."""
+    foreign, older_id = "222233334444", "AIPAQ7WEB2OLDER4ID55"
 
-    old, new = loaded("old", ids[0]), loaded("new", ids[1])
-    changes = iamframe.compare(old, iamframe.run_checks(new))
+    def loaded(name: str, external: str, account: str, **more: Any) -> iamframe.Inventory:
+        policy = asked_for(external)
+        policy["Statement"][0]["Principal"]["AWS"] = f"arn:aws:iam::{account}:root"
+        listed = nested_role("r", policy=policy, Description=f"see {external}")
+        documents = {
+            "dump.json": dump(role_detail("r", tags={"id": external}, policy=policy)),
+            "roles.json": {"Roles": [listed]},
+            "profiles.json": profile_list(profile("web", **more), profile(f"left-{account}")),
+        }
+        return load(tmp_path / name, documents)
+
+    policy = tmp_path / "policy.toml"
+    policy.write_text('[required_tags]\nid = { values = ["prod"] }\n', "utf-8")
+    result = iamframe.run_checks(loaded("new", ids[1], OWN), policy=policy)
+    changes = iamframe.compare(loaded("old", ids[0], foreign, InstanceProfileId=older_id), result)
     out = iamframe.write_report(changes.new, tmp_path / "out", changes=changes, mask=True).parent
-    kinds, before, after = (column(out / "changes.csv", name) for name in ("change", "before", "after"))
-    assert {"retagged", "trust_changed"} <= set(kinds)
-    for kind, *values in zip(kinds, before, after, strict=True):
-        for value, external in zip(values, ids, strict=True):
-            assert "ext-" in value
-            assert external not in value, kind
-    details = column(out / "changes.csv", "detail")
-    (retagged,) = [one for one in details if one.startswith("tag id is ")]
-    assert re.fullmatch(r"tag id is ext-\w{10}; it was ext-\w{10}", retagged)
-    for value, external in itertools.product(column(out / "roles.csv", "trust_policy"), ids):
-        assert json.dumps(external) not in value
+    assert where(out, foreign, older_id, OWN, "000000000001") == []
+    names = ("change", "before", "after", "detail")
+    rows = list(zip(*(column(out / "changes.csv", name) for name in names), strict=True))
+    assert {"recreated", "retagged", "trust_changed", "changed"} <= {row[0] for row in rows}
+    for change, before, after, detail in rows:
+        told = f"{before} {after} {detail}" if change != "trust_changed" else f"{before} {after}"
+        if change in ("retagged", "trust_changed", "changed"):
+            assert len(set(re.findall(r"ext-[a-z2-7]{10}", told))) == 2
+            assert not re.search("|".join(f'"{one}"|(see|is) {one}' for one in ids), told)
+    details = "\n".join(row[3] for row in rows)
+    assert re.search(r"^tag id is ext-\w{10}; it was ext-\w{10}$", details, re.MULTILINE)
+    assert re.search(r"^description is see ext-\w{10}; it was see ext-\w{10}$", details, re.MULTILINE)
+    steps = [one for one in column(out / "changed_findings.csv", "next_step") if " delete-instance-profile " in one]
+    assert len(steps) == 2
+    assert all(re.fullmatch(rf"{COMMENT}aws iam .*=left-acct-\w{{10}}", step) for step in steps)
+    (refused,) = [one for one in column(out / "findings.csv", "detail") if ", not one of " in one]
+    assert re.fullmatch(r"id is ext-[a-z2-7]{10}, not one of prod", refused)
+    assert not [one for one in column(out / "roles.csv", "trust_policy") if f'"{ids[1]}"' in one]
 
 
 def test_reasons_are_rendered_again_of_masked_facts_whose_numbers_stay(tmp_path: Path) -> None:
