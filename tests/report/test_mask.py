@@ -470,6 +470,12 @@ def test_each_letter_of_a_text_read_plainly_stands_at_one_place(text: str) -> No
     assert len(plain.text.lower()) == len(plain.text)
 
 
+def test_a_letter_that_holds_two_digits_goes_with_the_one_that_an_id_ends_with() -> None:
+    mask = mask_of()
+    assert mask.account("112233445511") == shown(mask, "1122334455⑪")
+    assert shown(mask, "x11223344551⑰y") == f"x{mask.account('112233445511')}y"
+
+
 def as_read(text: str) -> str:
     """A text without what only its spelling has, read otherwise than masking reads it."""
     text = re.sub(r"\\\\?u([0-9a-f]{4})", lambda code: chr(int(code[1], 16)), unquote(text))
