@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from iamframe.inventory import schema
 from iamframe.inventory.arrow import as_arrow, concat, joined_key, shell_quoted
 from iamframe.knowledge.operations import NO_VALUE
+from iamframe.messages.render import json_text
 
 _TYPES = {"profile_arn": "instance-profile", "role_arn": "role"}
 _FACTS_TOO = ("relation",)
@@ -116,14 +117,6 @@ def command(verb: str, *options: object) -> pa.Array:
         safe = pc.if_else(pc.match_substring_regex(words, NO_VALUE.pattern), pa.scalar(None, pa.string()), words)
         parts += [f" --{option}=", shell_quoted(safe)]
     return concat(*parts)
-
-
-def json_text(array: pa.Array) -> pa.Array:
-    """Return texts as JSON strings: the AWS CLI's shorthand has no safe way to write a comma or a quote."""
-    escaped = pc.replace_substring(pc.replace_substring(array, "\\", "\\\\"), '"', '\\"')
-    for character, escape in (("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t")):
-        escaped = pc.replace_substring(escaped, character, escape)
-    return concat('"', escaped, '"')
 
 
 def filters(name: str, values: object) -> pa.Array:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.checks import coverage as needs
-from iamframe.checks.findings import Found, command, findings, json_text
+from iamframe.checks.findings import Found, command, findings
 from iamframe.checks.registry import check
 from iamframe.checks.tag_policy import RequiredTag
 from iamframe.inventory.arrow import (
@@ -26,6 +26,7 @@ from iamframe.inventory.arrow import (
     shell_quoted,
 )
 from iamframe.knowledge.names import canonical_key, variant_kinds
+from iamframe.messages.render import json_text
 
 _ON_PROFILE = "aws iam tag-instance-profile --instance-profile-name="
 _ON_ROLE = "aws iam tag-role --role-name="

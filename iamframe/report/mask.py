@@ -70,8 +70,11 @@ COLUMNS = {
     # What iamframe says: an id, which is nobody's, and the texts in it, in JSON.
     "message": frozenset({"message", "references_message"}),
     "facts": frozenset({"facts", "references_facts", "_limit"}),
+    # Of changes: their texts are what others wrote, too.
+    "written facts": frozenset({"changed_facts"}),
     "command": frozenset({"next_step"}),
 }
+_PARTS = ("findings", "facts")
 # Sentences that are rendered again from their message and masked facts, by column.
 RENDERED = {"references_reason": ("references_message", "references_facts"), "reason": ("message", "facts")}
 # Pasted into a shell, a command with pseudonyms in it would write them into the account.
@@ -533,15 +536,19 @@ def masked(
     frames = inventory.frames | {"gaps": gaps.assign(detail=gaps["detail"].where(gaps["message"] == "", ""))}
     views = {field.name: getattr(result, field.name) for field in fields(result)}
     views = {name: value for name, value in views.items() if isinstance(value, pd.DataFrame)}
-    found = {(name, part): getattr(one, part) for name, one in result.found.items() for part in ("findings", "facts")}
+    found: dict[tuple[str, ...], pd.DataFrame]
+    found = {(name, part): getattr(one, part) for name, one in result.found.items() for part in _PARTS}
     loose = [*inventory.sources, *([result.policy.path] if result.policy.path else []), *filter(None, said)]
     tables = {name: getattr(changes, name) for name in ("changes", "findings", "not_compared")} if changes else {}
     old = changes.old.inventory if changes else None
-    if old is not None:
+    if changes is not None and old is not None:
         loose += old.sources
+        tables["changes"] = tables["changes"].rename(columns={"facts": "changed_facts"})
+        of_old = changes.old.only(changes.findings["finding_id"]).found
+        found |= {("old", name, part): getattr(one, part) for name, one in of_old.items() for part in _PARTS}
     # What only the older of two loads holds is written nowhere but in the changes, and must not stand there.
-    of_old = old.frames.values() if old is not None else ()
-    told = _told([*frames.values(), *views.values(), *found.values(), *tables.values(), *of_old], loose, mask)
+    before = old.frames.values() if old is not None else ()
+    told = _told([*frames.values(), *views.values(), *found.values(), *tables.values(), *before], loose, mask)
     views = {name: _masked(frame, told) for name, frame in views.items()}
     in_frames: dict[str, Any] = {name: _masked(frame, told) for name, frame in frames.items()}
     in_frames["gaps"] = with_details(in_frames["gaps"])
@@ -558,12 +565,19 @@ def masked(
     )
     if changes is not None and old is not None:
         sources = tuple(text[source] for source in old.sources)
-        older = replace(changes.old, inventory=replace(old, sources=sources))
-        sorted_ = {
-            name: _masked(table, told).sort_values("account_id", kind="stable") for name, table in tables.items()
-        }
-        changes = replace(changes, old=older, new=whole, **sorted_)
+        of_old = {name: Found(*(shown["old", name, part] for part in _PARTS)) for name in of_old}
+        older = replace(changes.old, inventory=replace(old, sources=sources), found=of_old)
+        changes = _changes(replace(changes, old=older, new=whole, **{n: _masked(t, told) for n, t in tables.items()}))
     return whole, changes, [one and text[one] for one in said]
+
+
+def _changes(masked: Changes) -> Changes:
+    """Return changes in the order of masked accounts, with the details of masked facts."""
+    names = ("changes", "findings", "not_compared")
+    tables = (getattr(masked, name).sort_values("account_id", kind="stable", ignore_index=True) for name in names)
+    masked = replace(masked, **dict(zip(names, tables, strict=True)))
+    changes = with_details(masked.changes.rename(columns={"changed_facts": "facts"}))
+    return replace(masked, changes=changes, findings=masked.findings.assign(detail=masked.details("en")))
 
 
 def _kind(column: str) -> str:
@@ -575,22 +589,29 @@ def not_to_run(command: str) -> str:
     return NOT_TO_RUN + re.sub(r"\r\n?|\n", lambda end: f"{end[0]}# ", command)
 
 
-def _told(frames: Iterable[pd.DataFrame], loose: Iterable[str], mask: Mask) -> dict[str, Mapping[str, str]]:
-    """Return, per kind of column, what each text becomes."""
+def _distinct(frames: Iterable[pd.DataFrame], loose: Iterable[str]) -> dict[str, dict[str, None]]:
+    """Return the distinct texts per kind of column."""
     distinct: dict[str, dict[str, None]] = {kind: {} for kind in ("acct", "id", "finding", *COLUMNS)}
     distinct[""] = dict.fromkeys(loose)
     for frame in frames:
         for name in frame.columns:
             if frame[name].dtype == "str":
                 distinct[_kind(name)] |= dict.fromkeys(pc.unique(as_arrow(frame[name]).drop_null()).to_pylist())
-    distinct[""] |= dict.fromkeys(_texts_in(distinct["facts"]))
+    for kind, facts in (("", "facts"), ("changed", "written facts")):
+        distinct[kind] |= dict.fromkeys(_texts_in(distinct[facts]))
+    return distinct
+
+
+def _told(frames: Iterable[pd.DataFrame], loose: Iterable[str], mask: Mask) -> dict[str, Mapping[str, str]]:
+    """Return, per kind of column, what each text becomes."""
+    distinct = _distinct(frames, loose)
     mask.learn_accounts(distinct["acct"])
     mask.learn_external(policy for policy in distinct["policy"] if "externalid" in policy.lower())
     accounts = {one: mask.account(one) for one in distinct["acct"]}
     unique = {one: mask.unique(one) for one in distinct["id"]}
     policies = [mask.policy(one) for one in distinct["policy"]]
     # An external id may hold an account's id or an address: it goes first, and whole.
-    kinds = ("", *(kind for kind in COLUMNS if kind not in ("policy", "message", "facts")))
+    kinds = ("", *(kind for kind in COLUMNS if kind not in ("policy", "message", "facts", "written facts")))
     some = list(dict.fromkeys(one for kind in kinds for one in distinct[kind]))
     plain = [mask.alone(mask.text(one)) for one in mask.external(some)]
     # What one text shows to be an id may stand in another where its form does not tell.
@@ -598,21 +619,26 @@ def _told(frames: Iterable[pd.DataFrame], loose: Iterable[str], mask: Mask) -> d
     become = dict(zip(some, plain, strict=True))
     of_policies = dict(zip(distinct["policy"], policies, strict=True))
     commands = {one: mask.quoted(become[one]) for one in distinct["command"]}
+
+    def written(one: str) -> str:
+        return mask.whole(one, mask.written(become[one]))
+
+    # What a policy was before it changed stands beside what a tag was.
+    changed = {
+        one: of_policies.get(one) or (mask.whole(one, become[one]) if one.startswith("arn:") else written(one))
+        for one in distinct["changed"]
+    }
     return {
         "acct": accounts,
         "id": unique,
         "finding": {one: mask.named("finding", one) for one in distinct["finding"]},
         "policy": of_policies,
-        "written": {one: mask.whole(one, mask.written(become[one])) for one in distinct["written"]},
-        # What a policy was before it changed stands beside what a tag was.
-        "changed": {
-            one: of_policies.get(one)
-            or mask.whole(one, become[one] if one.startswith("arn:") else mask.written(become[one]))
-            for one in distinct["changed"]
-        },
+        "written": {one: written(one) for one in distinct["written"]},
+        "changed": changed,
         "sentence": {one: mask.quoted(become[one]) for one in distinct["sentence"]},
         "message": {one: one for one in distinct["message"]},
         "facts": {one: changed_facts(one, become.__getitem__) for one in distinct["facts"]},
+        "written facts": {one: changed_facts(one, changed.__getitem__) for one in distinct["written facts"]},
         "command": {one: told if told == one else not_to_run(told) for one, told in commands.items()},
         "": become,
     }

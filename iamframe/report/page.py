@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
+from iamframe.analysis.matching import things
 from iamframe.checks.owner import OWNER_TAG, owner_keys
 from iamframe.checks.registry import STATUSES
 from iamframe.checks.result import Result
@@ -194,7 +195,7 @@ def _gaps(result: Result, words: Translator) -> dict[str, Any]:
 
 
 def _in_words(words: Translator) -> dict[str, Any]:
-    return {"_": words, "word": words.word, "n": words.n, "told": words.told, "lang": words.lang, "TITLE": TITLE}
+    return {"_": words, "word": words.word, "n": words.n, "lang": words.lang, "TITLE": TITLE}
 
 
 def _capital(text: str) -> str:
@@ -202,19 +203,19 @@ def _capital(text: str) -> str:
 
 
 def _changed(changes: Changes, words: Translator) -> dict[str, Any]:
-    frame, captured = changes.to_frame(), changes.old.inventory.accounts["captured_at"].max()
-    shown = frame.head(MAX_TABLE_ROWS).rename(columns={"detail": "changed"})
+    captured, lang = changes.old.inventory.accounts["captured_at"].max(), words.lang
+    shown = changes.to_frame(lang, MAX_TABLE_ROWS).rename(columns={"detail": "changed"})
     apart = changes.not_compared.head(MAX_TABLE_ROWS).reset_index(drop=True)
-    apart["why"] = words.reasons(apart)
+    apart = apart.assign(what=things(as_arrow(apart["facts"]), lang).to_pylist(), why=words.reasons(apart))
     return {
         "since": changes.old.inventory.sources,
         "as_of": "" if pd.isna(captured) else f"{captured:%Y-%m-%d %H:%M} UTC",
-        "said": changes.said,
+        "said": changes.said_in(lang),
         "columns": _CHANGE,
-        "kinds": {kind: words.word(kind.replace("_", " ")) for kind in shown["change"].unique()},
+        "kinds": {kind: say(f"changes.kind.{kind}", lang) for kind in shown["change"].unique()},
         "chunks": _chunks(cell_rows(shown[_CHANGE])),
         "shown": len(shown),
-        "total": len(frame),
+        "total": len(changes.changes) + len(changes.findings),
         "apart_columns": _APART,
         "apart": _chunks(cell_rows(apart[_APART])),
         "shown_apart": len(apart),

@@ -279,13 +279,13 @@ def test_another_id_under_the_same_arn_is_recreated_and_says_what_else_is_other(
             arn("instance-profile", "web"),
             "AIPAWEB",
             "AIPAOTHER",
-            "was made anew with the id AIPAOTHER; it was AIPAWEB; other too: its role",
+            "recreated with the id AIPAOTHER; it was AIPAWEB; other too: holds no role; it held web",
         ),
         (
             arn("role", "web"),
             "AROAWEB",
             "AROAOTHER",
-            "was made anew with the id AROAOTHER; it was AROAWEB; other too: its tags, its trust policy",
+            "recreated with the id AROAOTHER; it was AROAWEB; other too: tag Owner was removed; it was ops; now trusts eks.amazonaws.com; no longer trusts ec2.amazonaws.com; whether EC2 may assume it: no, it was yes",
         ),
     ]
 
@@ -302,8 +302,8 @@ def test_the_same_name_under_another_path_or_in_another_case_is_recreated_and_li
         [moved],
     )
     assert rows(iamframe.compare(old, new), "change", "before", "after", "detail") == [
-        ("recreated", arn("role", "db"), arn("role", "DB"), "was made anew as /DB; it was /db"),
-        ("recreated", arn("role", "web"), arn("role", "x/web"), "was made anew as /x/web; it was /web"),
+        ("recreated", arn("role", "db"), arn("role", "DB"), "recreated as /DB; it was /db"),
+        ("recreated", arn("role", "web"), arn("role", "x/web"), "recreated as /x/web; it was /web"),
     ]
 
 
@@ -336,7 +336,7 @@ def test_each_key_of_a_tag_that_was_added_removed_or_changed_is_a_row(tmp_path: 
     role, of_profile = arn("role", "web"), arn("instance-profile", "p")
     assert rows(iamframe.compare(old, new), *ALL_COLUMNS) == [
         ("retagged", of_profile, "Owner", None, "ops", "tag Owner was added: ops"),
-        ("retagged", role, "Added", None, "", "tag Added was added: (empty)"),
+        ("retagged", role, "Added", None, "", "tag Added was added: empty"),
         ("retagged", role, "Gone", "x", None, "tag Gone was removed; it was x"),
         ("retagged", role, "Owner", "ops", "dev", "tag Owner is dev; it was ops"),
     ]
