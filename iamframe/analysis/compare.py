@@ -327,31 +327,28 @@ def _links(
 ) -> Iterator[_Part]:
     known = each.flag("role_known")
     apart.unread(each, "links", known)
-    held: list[list[pa.Array]] = []
+    held: list[dict[str, pa.Array]] = []
     for side, one in enumerate(sides):
         links, linked = one.inventory.links, one.inventory.linked_rows
-        owner = each.number(side, linked.link_profile)
-        key = keys.keys(links["role_arn"], links["account_id"], side)
-        name = lookup(roles.frames[side]["role_name"], linked.link_role)
-        arn = as_arrow(links["role_arn"])
-        name = pc.coalesce(name, pc.replace_substring_regex(arn, "^name:", ""))
+        owner, arn = each.number(side, linked.link_profile), as_arrow(links["role_arn"])
+        key = keys.keys(arn, links["account_id"], side)
+        named = lookup(roles.frames[side]["role_name"], linked.link_role)
+        name = pc.coalesce(named, pc.replace_substring_regex(arn, "^name:", ""))
         table = pa.table({"owner": owner, "key": key, "arn": arn, "name": name}).filter(pa.array(owner >= 0))
-        table = table.take(pc.sort_indices(table, [("owner", "ascending"), ("key", "ascending")])).combine_chunks()
-        group = np.asarray(table["owner"])
-        columns = (table[column].combine_chunks() for column in ("key", "arn", "name"))
-        held.append([join_by_group(group, values, len(each.accounts), " ") for values in columns])
-    other = np.asarray(pc.not_equal(held[0][0], held[1][0])) & known[0] & known[1]
-    none = [np.asarray(pc.equal(one[0], "")) for one in held]
+        table = table.take(pc.sort_indices(table, [("owner", "ascending"), ("key", "ascending")]))
+        group, size = np.asarray(table["owner"]), len(each.accounts)
+        held.append({of: join_by_group(group, as_arrow(table[of]), size, " ") for of in ("key", "arn", "name")})
+    other = np.asarray(pc.not_equal(*(of["key"] for of in held))) & known[0] & known[1]
+    none = [np.asarray(pc.equal(of["key"], "")) for of in held]
     for message, mask, facts in (
         ("changes.relinked", ~none[0] & ~none[1], ("before", "after")),
         ("changes.filled", none[0], ("after",)),
         ("changes.emptied", none[1], ("before",)),
     ):
         at = np.flatnonzero(other & mask)
-        taken = {name: of.take(pa.array(at)) for name, (_, _, of) in zip(("before", "after"), held, strict=True)}
-        arns = {name: of.take(pa.array(at)) for name, (_, of, _) in zip(("before", "after"), held, strict=True)}
-        shown = {name: pc.if_else(pc.equal(arn, ""), pa.scalar(None, pa.string()), arn) for name, arn in arns.items()}
-        yield "relinked", at, _said(message, **{name: taken[name] for name in facts}) | shown
+        of_side = {"before": held[0], "after": held[1]}
+        names, arns = ({side: of_side[side][of].take(pa.array(at)) for side in facts} for of in ("name", "arn"))
+        yield "relinked", at, _said(message, **names) | arns
 
 
 def _tags(each: Pairs, sides: tuple[Result, Result], apart: NotCompared) -> Iterator[_Part]:
@@ -363,7 +360,7 @@ def _tags(each: Pairs, sides: tuple[Result, Result], apart: NotCompared) -> Iter
     for side, one in enumerate(sides):
         owner = each.number(side, getattr(one.inventory.linked_rows, f"tag_{each.kind}"))
         mine = np.flatnonzero(read[owner])
-        tables.append((owner[mine], *(as_arrow(one.inventory.tags[f"tag_{of}"][mine]) for of in ("key", "value"))))
+        tables.append((owner[mine], *(as_arrow(one.inventory.tags[f"tag_{of}"].iloc[mine]) for of in ("key", "value"))))
     (was_of, was_key, was), (now_of, now_key, now) = tables
     keys = pa.concat_arrays([was_key, now_key]).dictionary_encode()
     cells = np.concatenate([was_of, now_of]) * len(keys.dictionary) + np.asarray(keys.indices)

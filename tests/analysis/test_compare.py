@@ -285,7 +285,9 @@ def test_another_id_under_the_same_arn_is_recreated_and_says_what_else_is_other(
             arn("role", "web"),
             "AROAWEB",
             "AROAOTHER",
-            "recreated with the id AROAOTHER; it was AROAWEB; other too: tag Owner was removed; it was ops; now trusts eks.amazonaws.com; no longer trusts ec2.amazonaws.com; whether EC2 may assume it: no, it was yes",
+            "recreated with the id AROAOTHER; it was AROAWEB; other too: tag Owner was removed; it was ops; "
+            "now trusts eks.amazonaws.com; no longer trusts ec2.amazonaws.com; "
+            "whether EC2 may assume it: no, it was yes",
         ),
     ]
 
@@ -591,6 +593,70 @@ def test_results_are_compared_by_the_policy_and_the_checks_that_they_were_run_wi
     for changes in (iamframe.compare(old, result), iamframe.compare(old, new, policy=policy)):
         assert changes.findings[["change", "check"]].to_numpy().tolist() == [["new", "missing_required_tags"]]
     assert iamframe.compare(old, new).findings.empty
+
+
+def without_role(name: str) -> Any:
+    """A check of somebody's own, under a name."""
+
+    def rule(roles: pd.DataFrame) -> pd.DataFrame:
+        """Roles that somebody does not want."""
+        return roles[["role_arn"]].rename(columns={"role_arn": "resource_arn"})
+
+    rule.__name__ = name
+    return iamframe.check("low", detail="is there")(rule)
+
+
+def test_of_a_snapshot_or_a_result_of_another_version_the_findings_are_those_of_todays_checks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inventory = whole(tmp_path / "in", [role_detail("web")], [profile("p")])
+    with monkeypatch.context() as earlier:
+        earlier.setattr("iamframe.inventory.parts.__version__", "0.0.1")
+        inventory.save(tmp_path / "snapshot")
+    result = iamframe.run_checks(inventory)
+    blind = replace(result.only([]), version="0.0.1")
+    for old in (iamframe.open_snapshot(tmp_path / "snapshot"), blind):
+        assert iamframe.compare(old, result).findings.empty
+    assert len(iamframe.compare(replace(blind, version=result.version), result).findings) == len(result.findings) > 1
+
+
+def test_of_a_check_that_one_result_was_not_run_with_no_finding_is_new_or_gone(tmp_path: Path) -> None:
+    inventory = whole(tmp_path / "in", [role_detail("web")], [])
+    fewer = iamframe.run_checks(inventory, ["untagged_roles"])
+    more = iamframe.run_checks(inventory, checks=[without_role("unwanted")])
+    for old, new, side in ((fewer, more, "NEW"), (more, fewer, "OLD")):
+        changes = iamframe.compare(old, new)
+        assert changes.findings.empty
+        rows_of = changes.not_compared.set_index("what")
+        assert rows_of.loc["findings of unwanted", "message"] == "not_compared.check"
+        assert json.loads(rows_of.loc["findings of unwanted", "facts"])["side"] == side
+    assert iamframe.compare(inventory, more).findings.empty
+    again = iamframe.run_checks(inventory, checks=[without_role("unwanted")])
+    assert iamframe.compare(again, more).is_empty
+
+
+def test_a_finding_that_is_no_longer_accepted_is_reopened_and_one_that_is_accepted_now_settled(tmp_path: Path) -> None:
+    inventory = whole(tmp_path / "in", [], [profile("p")])
+    open_one = iamframe.run_checks(inventory, ["empty_profiles"])
+    (found,) = [one.findings for one in open_one.found.values()]
+    agreed = {"empty_profiles": replace(open_one.found["empty_profiles"], findings=found.assign(accepted="agreed"))}
+    accepted = replace(open_one, found=agreed)
+    for old, new, way in ((accepted, open_one, "reopened"), (open_one, accepted, "settled")):
+        changes = iamframe.compare(old, new)
+        assert changes.findings[["change", "check"]].to_numpy().tolist() == [[way, "empty_profiles"]]
+        assert changes.findings["finding_id"].tolist() == found["finding_id"].tolist()
+        assert f"findings: 1 {way}" in changes.said
+    assert iamframe.compare(accepted, accepted).findings.empty
+
+
+def test_a_finding_is_reopened_if_its_maker_left_and_not_if_its_tags_were_not_read(tmp_path: Path) -> None:
+    inventory = whole(tmp_path / "in", [role_detail("r")], [profile("p")], **tagged("p", a="b"))
+    result = iamframe.run_checks(inventory, ["empty_profiles"])
+    one = result.found["empty_profiles"]
+    meant = replace(result, found={"empty_profiles": replace(one, findings=one.findings.assign(expected=True))})
+    assert iamframe.compare(meant, result).findings["change"].tolist() == ["reopened"]
+    unread = replace(meant, pairs=meant.pairs.assign(profile_tags_known=False))
+    assert iamframe.compare(unread, result).findings.empty
 
 
 # All of them
