@@ -42,18 +42,13 @@ from iamframe.inventory.arrow import as_arrow
 from iamframe.inventory.build import joined
 from iamframe.inventory.gaps import with_details
 from iamframe.knowledge.operations import UNKNOWN_ACCOUNT
-from iamframe.messages.render import changed_facts, render
+from iamframe.messages.render import changed_facts, render, text_of
 from iamframe.sources.archives import display_path, read_file
 
 if TYPE_CHECKING:
     from iamframe.analysis.compare import Changes
 
-MASKED = (
-    "Masked: account ids, unique ids, external ids, e-mail addresses and ids of AWS Organizations are pseudonyms, each "
-    "the same throughout this report. Names are as they are and can still tell whose these are. An external id that is "
-    "a word or number of iamframe's own texts, such as test or 100, is replaced in policies, tag values and "
-    "descriptions alone. Next steps that name pseudonyms are made comments, not to be run."
-)
+MASKED = str(text_of("page.masked"))
 KEY_BYTES = 32
 MAX_KEY_BYTES = 1_024
 # Columns that hold an id and nothing else, whatever its form.

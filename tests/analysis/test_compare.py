@@ -269,27 +269,30 @@ def test_what_is_on_one_side_alone_was_created_or_deleted(tmp_path: Path) -> Non
     ]
 
 
-def test_another_id_under_the_same_arn_is_recreated_and_says_what_else_is_other(tmp_path: Path) -> None:
+def test_another_id_under_the_same_arn_is_one_change_that_has_what_else_is_other_before_and_after(
+    tmp_path: Path,
+) -> None:
     held = profile("web", nested_role("web"))
     old = whole(tmp_path / "old", [role_detail("web", [held], {"Owner": "ops"})], [held])
     again = role_detail("web", policy=trust("eks.amazonaws.com")) | {"RoleId": "AROAOTHER"}
     new = whole(tmp_path / "new", [again], [profile("web") | {"InstanceProfileId": "AIPAOTHER"}])
-    assert rows(iamframe.compare(old, new), "resource_arn", "before", "after", "detail") == [
-        (
-            arn("instance-profile", "web"),
-            "AIPAWEB",
-            "AIPAOTHER",
-            "recreated with the id AIPAOTHER; it was AIPAWEB; other too: holds no role; it held web",
-        ),
-        (
-            arn("role", "web"),
-            "AROAWEB",
-            "AROAOTHER",
-            "recreated with the id AROAOTHER; it was AROAWEB; other too: tag Owner was removed; it was ops; "
-            "now trusts eks.amazonaws.com; no longer trusts ec2.amazonaws.com; "
-            "whether EC2 may assume it: no, it was yes",
-        ),
+    changes = iamframe.compare(old, new)
+    assert rows(changes, "resource_arn", "before", "after", "message") == [
+        (arn(kind, "web"), f"{prefix}WEB", f"{prefix}OTHER", "changes.recreated.again_and_changed")
+        for kind, prefix in (("instance-profile", "AIPA"), ("role", "AROA"))
     ]
+    of_profile, of_role = map(json.loads, changes.changes["facts"])
+    assert of_profile["also"] == [{"message": "changes.emptied", "before": "web"}]
+    retagged, trusted = of_role["also"]
+    assert retagged == {"message": "changes.tag.removed", "what": "Owner", "before": "ops"}
+    assert [one["message"] for one in trusted["messages"]] == [
+        "changes.trust.trusts",
+        "changes.trust.trusts_no_longer",
+        "changes.trust.ec2",
+    ]
+    assert changes.changes["detail"][0] == (
+        "recreated with the id AIPAOTHER; it was AIPAWEB; other too: holds no role; it held web"
+    )
 
 
 def test_the_same_name_under_another_path_or_in_another_case_is_recreated_and_links_to_it_are_as_they_were(

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from iamframe.checks import CHECKS
+from iamframe.knowledge.surfaces import known_facts
 from iamframe.messages import render
 from iamframe.messages.render import LANGUAGES, changed_facts, fill, render_facts, say, text_of
 
@@ -136,8 +137,9 @@ def places(text: render.Text) -> set[str]:
 
 def test_japanese_has_each_text_with_places_that_the_english_one_has() -> None:
     english, japanese = (render._catalogue(lang) for lang in LANGUAGES)
-    english = english | {f"checks.{name}.detail": check.detail for name, check in CHECKS.items()}
-    english |= {f"checks.{name}.remediation": check.remediation for name, check in CHECKS.items()}
+    for what in ("title", "why", "detail", "remediation"):
+        english = english | {f"checks.{name}.{what}": getattr(check, what) for name, check in CHECKS.items()}
+    english |= {f"surfaces.{fact.condition_id}": fact.condition for fact in known_facts() if fact.condition}
     assert set(japanese) == set(english)
     assert {
         key: places(text) - places(english[key])

@@ -20,21 +20,22 @@ from click.testing import CliRunner
 from jinja2 import nodes
 
 import iamframe
+from iamframe.analysis import changed_findings, compare
 from iamframe.checks import CHECKS, SEVERITIES, registry
 from iamframe.errors import ReportError
 from iamframe.inventory import schema
 from iamframe.knowledge.operations import OPERATIONS
 from iamframe.knowledge.surfaces import known_facts
-from iamframe.messages.render import say
+from iamframe.messages.render import _catalogue, say
 from iamframe.practice import PracticeAccount
 from iamframe.report import charts as pictures
 from iamframe.report import mask as masking
 from iamframe.report import page
-from iamframe.report.translate import Translator, read_catalogue
+from iamframe.report.translate import Translator
 from iamframe.report.write import render_page
 from iamframe.ui.cli import app
 
-CATALOGUE = read_catalogue("ja")
+EN, JA_TEXTS = (_catalogue(lang) for lang in ("en", "ja"))
 JA = Translator("ja")
 JAPANESE = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")
 # Two English words in a row, the second in lower case: no name of a service, operation or option reads so.
@@ -53,19 +54,27 @@ def fixed(argument: nodes.Expr) -> Iterator[str]:
 
 
 def said_by_template() -> set[str]:
-    texts = set()
+    """The ids that the template names: of its own texts and of nouns."""
+    ids = set()
     for call in TEMPLATE.find_all(nodes.Call):
         name = call.node.name if isinstance(call.node, nodes.Name) else ""
-        if name in ("_", "word"):
-            texts |= set(fixed(call.args[0]))
+        if name == "_":
+            ids |= {f"page.{one}" for one in fixed(call.args[0])}
         elif name == "n":
-            texts |= {f"{{n}} {noun}" for noun in fixed(call.args[1])}
-    return texts - {""}
+            ids |= {f"nouns.{one}" for one in fixed(call.args[1])}
+    return ids
 
 
-def test_every_fixed_text_of_the_template_has_its_japanese() -> None:
+def ids_of(part: str) -> set[str]:
+    return {one for one in EN if one.startswith(f"{part}.")}
+
+
+def test_every_text_that_the_template_names_is_there_and_none_is_left_over() -> None:
     assert len(said_by_template()) > 100
-    assert said_by_template() - CATALOGUE.keys() == set()
+    assert said_by_template() - EN.keys() == set()
+    code = "".join(Path(str(module.__file__)).read_text("utf-8") for module in (page, masking))
+    rest = ids_of("page") - said_by_template() - ids_of("page.words") - ids_of("page.heads") - ids_of("page.names")
+    assert {one for one in rest if f'"{one.removeprefix("page.")}"' not in code and f'"{one}"' not in code} == set()
 
 
 def test_the_template_has_no_text_that_is_not_in_the_catalogue() -> None:
@@ -93,50 +102,44 @@ def test_every_fixed_text_of_the_script_comes_from_the_page() -> None:
     assert {text for text in texts if re.search(r"[a-z]{2,},? [a-z]|^[A-Z][a-z]", text)} - no_words == set()
 
 
-def test_no_text_of_the_catalogue_is_left_over() -> None:
-    code = "".join(Path(str(module.__file__)).read_text("utf-8") for module in (page, pictures, masking))
-    code = re.sub(r'"\n\s*"', "", code)
-    words = {key for key, text in CATALOGUE.items() if key in _section("page")}
-    assert {key for key in words - said_by_template() if key not in code} == set()
-
-
-def _section(name: str) -> dict[str, str]:
-    import tomllib
-
-    return dict(tomllib.loads(Path(page.__file__).with_name("ja.toml").read_text("utf-8"))[name])
-
-
-@pytest.mark.parametrize("key", CATALOGUE)
-def test_a_text_and_its_japanese_name_the_same_and_hold_the_same_markup(key: str) -> None:
-    for part in (r"\{\w*\}", r"`[^`]+`", r"</?\w+[^>]*>"):
-        assert sorted(re.findall(part, key)) == sorted(re.findall(part, CATALOGUE[key]))
-    assert JAPANESE.search(CATALOGUE[key]) or not ENGLISH.search(key)
+def test_each_text_of_the_page_has_the_same_markup_in_both_languages() -> None:
+    for one in ids_of("page"):
+        english, japanese = str(EN[one]), str(JA_TEXTS[one])
+        for pattern in (r"\{[\w:-]*\}", r"`[^`]+`", r"</?\w+[^>]*>"):
+            assert sorted(re.findall(pattern, english)) == sorted(re.findall(pattern, japanese)), one
+        assert JAPANESE.search(japanese) or not ENGLISH.search(english), one
 
 
 @pytest.mark.parametrize("name", CHECKS)
 def test_every_check_has_a_title_and_a_reason_in_japanese(name: str) -> None:
-    for text in (CHECKS[name].title, *CHECKS[name].why.split("\n\n")):
-        assert JAPANESE.search(CATALOGUE[text])
+    for what, text in (("title", CHECKS[name].title), ("why", CHECKS[name].why)):
+        said = str(JA_TEXTS[f"checks.{name}.{what}"])
+        assert JAPANESE.search(said)
+        assert sorted(re.findall("`[^`]+`", said)) == sorted(re.findall("`[^`]+`", text))
 
 
 def test_every_word_that_stands_in_a_column_has_its_japanese() -> None:
     reasons = next(column for column in schema.FRAMES["gaps"].columns if column.name == "reason")
     facts = known_facts()
     words = {
-        page.TITLE,
-        *page.LABELS.values(),
-        *pictures.RELATIONS.values(),
         *(kind for kind in pictures.RELATIONS if kind not in ("same", "different")),
         *SEVERITIES,
         *registry.STATUSES,
-        *("maybe", "in scope", "expected", "accepted", "scroll for more"),
+        *("maybe", "in scope", "expected", "accepted"),
         *reasons.meaning.split(", "),
-        *(fact.surface for fact in facts),
         *(fact.operation for fact in facts),
         *(fact.answer for fact in facts if fact.answer != "condition"),
-        *(fact.condition for fact in facts if fact.condition),
     }
-    assert words - CATALOGUE.keys() == set()
+    assert words - {one.removeprefix("page.words.") for one in JA_TEXTS} == set()
+    assert {fact.condition_id for fact in facts if fact.condition} == {
+        one.removeprefix("surfaces.") for one in JA_TEXTS if one.startswith("surfaces.")
+    }
+    assert ids_of("page.names") == {f"page.names.{kind}" for kind in pictures.RELATIONS}
+    kinds = {*compare.KINDS, *(f"finding_{way}" for way in changed_findings.WAYS)}
+    assert ids_of("changes.kind") == {f"changes.kind.{kind}" for kind in kinds}
+    assert ids_of("changes.count") == {f"changes.count.{kind}" for kind in compare.KINDS}
+    assert ids_of("changes.findings") == {f"changes.findings.{way}" for way in changed_findings.WAYS}
+    assert JA_TEXTS["page.words.Tag Editor"] == "タグエディタ"
 
 
 # Composed sentences
@@ -406,11 +409,3 @@ def test_a_language_that_the_page_is_not_written_in_is_refused_in_one_sentence(t
     with pytest.raises(ReportError, match=r"^lang='de': .*there are en, ja$"):
         iamframe.write_report(sample_result(), tmp_path / "out", lang="de")
     assert not (tmp_path / "out").exists()
-
-
-def test_the_english_page_reads_no_catalogue(monkeypatch: pytest.MonkeyPatch) -> None:
-    def unread(lang: str) -> dict[str, str]:
-        raise AssertionError(lang)
-
-    monkeypatch.setattr("iamframe.report.translate.read_catalogue", unread)
-    assert "</html>" in render_page(sample_result())
