@@ -105,8 +105,8 @@ def render_page(
 
     Every text is escaped, and the Content-Security-Policy allows the page's own style and script by their hashes alone.
     A table is cut at 20,000 rows and says so. The title stands at its head, in the browser's tab and on each printed
-    page. Changes are a section of their own. `lang` is the language of all fixed text; details and
-    commands are English.
+    page. Changes are a section of their own. `lang` is the language of all texts but commands, which
+    are English.
     """
     words = Translator(lang)
     sections = list(sections_of(result, words))
