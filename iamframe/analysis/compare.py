@@ -307,6 +307,7 @@ def _recreated(each: Pairs, also: list[tuple[Positions, pa.Array, pa.Array]]) ->
         join_by_group(group, pa.concat_arrays([pa.array([], pa.string()), *one]).take(pa.array(order)), len(at), by)
         for one, by in (([f for _, f, _ in also], ","), ([d for _, _, d in also], str(text_of("list.between"))))
     )
+    facts, details = (pc.fill_null(one, "") for one in (facts, details))
     some = pc.not_equal(facts, "")
     message = pc.if_else(
         moved,
@@ -337,7 +338,8 @@ def _links(
         table = pa.table({"owner": owner, "key": key, "arn": arn, "name": name}).filter(pa.array(owner >= 0))
         table = table.take(pc.sort_indices(table, [("owner", "ascending"), ("key", "ascending")]))
         group, size = np.asarray(table["owner"]), len(each.accounts)
-        held.append({of: join_by_group(group, as_arrow(table[of]), size, " ") for of in ("key", "arn", "name")})
+        joined = (join_by_group(group, as_arrow(table[of]), size, " ") for of in ("key", "arn", "name"))
+        held.append(dict(zip(("key", "arn", "name"), (pc.fill_null(one, "") for one in joined), strict=True)))
     other = np.asarray(pc.not_equal(*(of["key"] for of in held))) & known[0] & known[1]
     none = [np.asarray(pc.equal(of["key"], "")) for of in held]
     for message, mask, facts in (
