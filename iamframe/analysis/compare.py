@@ -17,38 +17,25 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from iamframe.analysis.changed_findings import WAYS, changed_findings
+from iamframe.analysis.matching import TYPES, KeyMap, NotCompared, Pairs, ordered
 from iamframe.checks import CHECKS, Result
 from iamframe.checks.runner import run
 from iamframe.checks.tag_policy import PolicySource, read_policy
 from iamframe.errors import require
-from iamframe.inventory import schema
-from iamframe.inventory.arrow import (
-    Bools,
-    Positions,
-    Texts,
-    as_arrow,
-    concat,
-    index_in,
-    is_in,
-    join_by_group,
-    joined_key,
-    lookup,
-    lookup_flag,
-)
+from iamframe.inventory import display, schema
+from iamframe.inventory.arrow import Positions, as_arrow, concat, index_in, is_in, join_by_group, joined_key, lookup
+from iamframe.inventory.gaps import with_details
 from iamframe.inventory.inventory import Inventory
-from iamframe.knowledge.names import canonical_key
 from iamframe.knowledge.operations import UNKNOWN_ACCOUNT
 from iamframe.knowledge.trust import same_policy, what_changed
-from iamframe.messages.render import Message, columns_of, joint, nested, render
-from iamframe.messages.text import SEVERITIES, pluralize
+from iamframe.messages.render import Message, columns_of, facts_of, joint, render, render_facts, say, text_of
+from iamframe.version import __version__
 
 KINDS = ("created", "deleted", "recreated", "relinked", "retagged", "trust_changed", "changed")
-_TYPES = {"role": "role", "profile": "instance-profile"}
-_NULL = pa.scalar(None, pa.string())
-# Whoever masks a file writes one character again and again.
-_MASKED = "^(?:A(?:RO|IP)A)?(?:" + "|".join(rf"\x{{{code:x}}}{{2,}}" for code in range(0x21, 0x7F)) + ")$"
 # Of a role alone; what of it is missing in a frame is none or was not read, but for the session length, which each has.
 _COLUMNS = ("max_session_seconds", "description", "permissions_boundary_arn")
+_SHOWN = 20
 
 
 @schema.shows(schema.CHANGES, schema.CHANGED_FINDINGS, schema.NOT_COMPARED)
@@ -57,8 +44,9 @@ class Changes:
     """What is other in the new one of two results.
 
     `changes` has one row per change and resource, and of tags one per key, by kind of change, account and ARN;
-    `findings` those that are in one result alone, `new` or `gone`; `not_compared` what could not be compared, per
-    account: an account that has no row there and no change has not changed.
+    `findings` those that are in one result alone, `new` or `gone`, and those in both that became expected or accepted
+    (`settled`) or are so no more (`reopened`); `not_compared` what could not be compared, per account: an account that
+    has no row there and no change has not changed.
     """
 
     old: Result
@@ -72,50 +60,78 @@ class Changes:
         """Whether nothing changed in what could be compared, findings included."""
         return self.changes.empty and self.findings.empty
 
-    def to_frame(self) -> pd.DataFrame:
+    def to_frame(self, lang: str = "en", rows: int | None = None) -> pd.DataFrame:
         """Return the changes and, behind them, the findings as `finding_new` and `finding_gone`, their check as `what`.
 
-        One row per change and finding, with the columns of `changes`.
+        One row per change and finding, with the columns of `changes`; details are in the language, `en` or `ja`. Of
+        `rows`, only so many of the first.
         """
-        found = self.findings
-        return schema.CHANGES.conform(
-            pd.concat(
-                [
-                    self.changes,
-                    found[["account_id", "resource_type", "resource_name", "resource_arn"]].assign(
-                        change="finding_" + found["change"],
-                        what=found["check"],
-                        detail=found["check"] + ": " + found["detail"],
-                    ),
-                ],
-                ignore_index=True,
-            )
+        changes, found = self.changes[:rows], self.findings
+        if lang != "en":
+            changes, found = with_details(changes, lang), found.assign(detail=self.details(lang))
+        columns = found[["account_id", "resource_type", "resource_name", "resource_arn"]].assign(
+            change="finding_" + found["change"],
+            what=found["check"],
+            detail=found["check"] + ": " + found["detail"],
+            message="",
+            facts="{}",
         )
+        return schema.CHANGES.conform(pd.concat([changes, columns], ignore_index=True)[:rows])
+
+    def details(self, lang: str) -> pd.Series:
+        """Return the details of the findings in a language."""
+        ids, detail = self.findings["finding_id"], pa.nulls(len(self.findings), pa.string())
+        for one in (self.new, self.old):
+            found = one.only(ids).findings_in(lang)
+            detail = pc.coalesce(detail, lookup(found["detail"], index_in(ids, found["finding_id"])))
+        return pd.Series(detail.to_pandas(), ids.index, dtype="str")
 
     @cached_property
     def summary(self) -> pd.DataFrame:
         """One row per kind of change, in the order of `changes`: how many of roles and of instance profiles."""
         counts = self.changes.groupby(["change", "resource_type"]).size()
-        rows = [[int(counts.get((kind, of), 0)) for of in _TYPES.values()] for kind in KINDS]
+        rows = [[int(counts.get((kind, of), 0)) for of in TYPES.values()] for kind in KINDS]
         return pd.DataFrame(rows, columns=["roles", "profiles"]).assign(change=KINDS)[["change", "roles", "profiles"]]
 
     @property
     def said(self) -> str:
         """How many changes there are of each kind, in words."""
-        counts = self.changes["change"].value_counts()
-        kinds = ", ".join(f"{counts[kind]:,} {kind.replace('_', ' ')}" for kind in KINDS if kind in counts)
-        found = self.findings["change"].value_counts()
-        findings = ", ".join(f"{found[way]:,} {way}" for way in ("new", "gone") if way in found)
-        things = pluralize(len(self.not_compared), "thing") if len(self.not_compared) else ""
-        nothing = "no change in what could be compared" if things else "no change"
-        if things and self.is_empty:
-            return f"{nothing}; {things} could not be"
-        parts = [kinds or nothing, f"findings: {findings}" if findings else "no finding new or gone"]
-        return "; ".join([*parts, *([f"{things} not compared"] if things else [])])
+        return self.said_in("en")
+
+    def said_in(self, lang: str) -> str:
+        """Return how many changes there are of each kind, in words of a language."""
+        kinds, ways = (
+            [{"message": f"{said}.{one}", "n": int(counts[one])} for one in order if one in counts]
+            for said, order, counts in (
+                ("changes.count", KINDS, self.changes["change"].value_counts()),
+                ("changes.findings", WAYS, self.findings["change"].value_counts()),
+            )
+        )
+        apart = len(self.not_compared)
+        nothing = {"message": "changes.said.nothing_compared" if apart else "changes.said.nothing"}
+        parts: list[Message] = [{"message": "changes.said.kinds", "kinds": kinds} if kinds else nothing]
+        if apart and self.is_empty:
+            return say("list.messages", lang, messages=[*parts, {"message": "changes.said.not_comparable", "n": apart}])
+        parts.append({"message": "changes.said.findings", "ways": ways} if ways else {"message": "changes.said.same"})
+        parts += [{"message": "changes.said.not_compared", "n": apart}] if apart else []
+        return say("list.messages", lang, messages=parts)
 
     def __repr__(self) -> str:
         """Return how many changes there are of each kind, and how much was not compared, in one line."""
         return f"Changes({self.said})"
+
+    def _repr_html_(self) -> str:
+        """Return the kinds of change, the first changes and what could not be compared, as a notebook shows it."""
+        parts = [display.html_line(f"{self.said}."), display.html_frame(self.summary)]
+        columns = ["change", "account_id", "resource_type", "resource_name", "detail"]
+        if not self.is_empty:
+            frame = self.to_frame(rows=_SHOWN)
+            total = len(self.changes) + len(self.findings)
+            parts.append(display.html_frame(frame[columns], total, ".to_frame()"))
+        if len(self.not_compared):
+            apart = self.not_compared[["account_id", "what", "reason"]]
+            parts.append(display.html_frame(apart.head(_SHOWN), len(apart), ".not_compared"))
+        return "".join(parts)
 
 
 def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicySource = None) -> Changes:
@@ -123,15 +139,18 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
 
     A resource is the same one where its ARN is, or else its name in its account, since names are unique there without
     case and whatever the path (IAM User Guide, "IAM and AWS STS quotas"). It is `recreated` where its unique id is
-    another one, or its path or the case of its name, which IAM cannot change: one row, whose `detail` says what else is
-    other about it. `relinked`: a profile holds another role, or none, or one where it held none. `retagged`: one row
-    per key. `trust_changed`: the policy says something else, whatever the order of its keys and lists. `changed`:
-    the description, the longest session or the permissions boundary, where both show one. Last use is no change.
+    another one, or its path or the case of its name, which IAM cannot change: one row, whose facts and `detail` have
+    what else is other about it, before and after. `relinked`: a profile holds another role, or none, or one where it
+    held none. `retagged`: one row per key. `trust_changed`: the policy says something else, whatever the order of its
+    keys and lists. `changed`: the description, the longest session or the permissions boundary, where both show one.
+    Last use is no change.
 
     Created and deleted are told only where the other one holds all roles (or profiles) of the account; a planned
     resource of Terraform (`address:…`) is neither. A finding is new or gone where the check would have seen it in the
-    other one; one that only says something else is neither. Findings are those of the results given; of an inventory,
-    the checks are run, with the policy of the other one where none is given. No request is made to AWS.
+    other one; one that only says something else is neither. Findings are those of the same checks under the same
+    policy: of an inventory, or of a result of another version of iamframe, of other checks or another policy, the
+    checks are run again, with the policy of the new one where none is given. A check that only one of two results was
+    run with is told in `not_compared`. No request is made to AWS.
 
     Returns
     -------
@@ -145,175 +164,56 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
     """
     for one in (old, new):
         require("compare", one, Inventory, Result, instead="what `iamframe.load` or `iamframe.run_checks` gives")
-    old, new = _checked(old, new, policy)
-    accounts = old.inventory.accounts["account_id"]
-    both = accounts[is_in(accounts, new.inventory.accounts["account_id"])]
-    sides = {kind: _Matched(kind, old, new, both) for kind in _TYPES}
-    same = _Same(sides)
-    told = _Told(both)
-    parts = [
-        *_appeared(sides, told),
-        *(part for each in sides.values() for part in _differing(each, sides["role"], same, old, new, told)),
-    ]
-    changes = _sorted(
-        pa.concat_tables(parts), schema.CHANGES, {"change": KINDS}, ("account_id", "resource_arn", "what")
+    sides, alone = _checked(old, new, policy)
+    accounts = [one.inventory.accounts["account_id"] for one in sides]
+    apart = NotCompared(accounts[0][is_in(accounts[0], accounts[1])])
+    pairs = {kind: Pairs(kind, sides, apart.accounts) for kind in TYPES}
+    keys = KeyMap(pairs)
+    parts = [part for each in pairs.values() for part in _appeared(each, apart)]
+    parts += [part for each in pairs.values() for part in _differing(each, pairs["role"], keys, sides, apart)]
+    changes = schema.CHANGES.from_arrow(
+        ordered(pa.concat_tables(parts), {"change": KINDS}, ("account_id", "resource_arn", "what"))
     )
-    findings = _changed_findings(old, new, same, changes, told)
-    return Changes(old, new, changes, findings, told.frame(old.inventory, new.inventory))
+    findings = changed_findings(sides, keys, changes, apart)
+    for (check, side), account in ((one, account) for one in alone.items() for account in apart.accounts):
+        apart.add(account, "findings", "check", check, side=side)
+    return Changes(*sides, changes, findings, apart.frame(*accounts))
 
 
-def _checked(old: Inventory | Result, new: Inventory | Result, policy: PolicySource) -> tuple[Result, Result]:
-    """Return results of the same checks under the same policy, as given where they are."""
-    given = next((one.policy for one in (new, old) if isinstance(one, Result)), None)
-    rules = given if policy is None and given is not None else read_policy(policy)
-    results = [one for one in (new, old) if isinstance(one, Result)]
-    known = CHECKS | {name: check for one in results for name, check in one.checks.items()}
-    checks = [name for name in known if all(name in one.checks for one in results)]
+def _checked(
+    old: Inventory | Result, new: Inventory | Result, policy: PolicySource
+) -> tuple[tuple[Result, Result], dict[str, str]]:
+    """Return results of the same checks under the same policy, as given where they are, and checks of one alone."""
+    results = {side: one for side, one in (("NEW", new), ("OLD", old)) if isinstance(one, Result)}
+    given = next(iter(results.values()), None)
+    rules = given.policy if policy is None and given else read_policy(policy)
+    # Of two of one name, that of the new result counts.
+    known = CHECKS | {name: one for result in reversed(results.values()) for name, one in result.checks.items()}
+    checks = {name: one for name, one in known.items() if all(name in result.checks for result in results.values())}
+    alone = {name: side for side, one in results.items() for name in one.checks if name not in checks}
 
     def result(one: Inventory | Result) -> Result:
-        if isinstance(one, Result) and one.policy == rules and list(one.checks) == checks:
+        if not isinstance(one, Result):
+            return run(one, checks, rules, known)
+        if one.version == __version__ and one.policy == rules and one.checks == checks:
             return one
-        return run(one.inventory if isinstance(one, Result) else one, checks, rules, known)
+        return run(one.inventory, checks, rules, known, one.owner_tag)
 
-    return result(old), result(new)
-
-
-class _Matched:
-    """The roles, or the profiles, of both sides, and which of them are the same one."""
-
-    def __init__(self, kind: str, old: Result, new: Result, both: pd.Series) -> None:
-        self.kind = kind
-        self.frames = [_of_accounts(getattr(one.inventory, f"{kind}s"), both) for one in (old, new)]
-        self.whole = [one.lists["account_id"][one.lists[f"{kind}s_whole"]] for one in (old, new)]
-        was, now = self.frames
-        where = index_in(was[f"{kind}_arn"], now[f"{kind}_arn"])
-        self.alone = [np.flatnonzero(where < 0), np.flatnonzero(~is_in(now[f"{kind}_arn"], was[f"{kind}_arn"]))]
-        renamed = self._same_name()
-        self.alone = [np.setdiff1d(alone, mine) for alone, mine in zip(self.alone, renamed, strict=True)]
-        kept = np.flatnonzero(where >= 0)
-        # Per resource that is on both sides, its row in each.
-        self.rows = [np.append(kept, renamed[0]), np.append(where[kept], renamed[1])]
-        self.renamed = [
-            as_arrow(frame[f"{kind}_arn"]).take(pa.array(r)) for frame, r in zip(self.frames, renamed, strict=True)
-        ]
-        self.arns = [self.column(f"{kind}_arn", side) for side in (0, 1)]
-        self.accounts = self.column("account_id", 1)
-        ids = [self._ids(side) for side in (0, 1)]
-        self.id_known = [np.asarray(one.is_valid()) for one in ids]
-        other_id = pc.not_equal(*ids)
-        planned = pc.or_(*(pc.starts_with(arns, "address:") for arns in self.arns))
-        named, laid = (pc.not_equal(*(self.column(f"{kind}_{of}", s) for s in (0, 1))) for of in ("name", "path"))
-        moved = pc.and_not(pc.or_kleene(named, laid), planned)
-        # Where the ids tell, paths do not matter: two ids that are one say that an ARN was only written otherwise.
-        self.recreated = np.asarray(pc.fill_null(pc.coalesce(other_id, moved), pa.scalar(False)))
-        self.ids = ids
-
-    def column(self, name: str, side: int) -> pa.Array:
-        """Return a column of the resources on both sides, as one side has it, in text."""
-        return as_arrow(self.frames[side][name]).take(pa.array(self.rows[side]))
-
-    def flag(self, name: str) -> list[Bools]:
-        """Return a flag of the resources on both sides, as each side has it."""
-        return [np.asarray(frame[name], dtype=bool)[rows] for frame, rows in zip(self.frames, self.rows, strict=True)]
-
-    def _ids(self, side: int) -> pa.Array:
-        ids = self.column(f"{self.kind}_id", side)
-        return pc.if_else(pc.match_substring_regex(ids, _MASKED), _NULL, ids)
-
-    def _same_name(self) -> list[Positions]:
-        """Return where resources stand on each side that are on both by their name alone."""
-        keys = []
-        for frame, alone in zip(self.frames, self.alone, strict=True):
-            rows = frame.iloc[alone]
-            key = _name_key(rows["account_id"], rows[f"{self.kind}_name"])
-            named = pc.and_(
-                as_arrow(rows[f"{self.kind}_name"]).is_valid(),
-                pc.not_equal(as_arrow(rows["account_id"]), UNKNOWN_ACCOUNT),
-            )
-            codes = np.asarray(key.dictionary_encode().indices)
-            once = np.bincount(codes)[codes] == 1 if len(codes) else np.zeros(0, dtype=bool)
-            keys.append(pc.if_else(pc.and_(named, pa.array(once)), key, _NULL))
-        where = index_in(*keys)
-        return [self.alone[0][where >= 0], self.alone[1][where[where >= 0]]]
+    return (result(old), result(new)), alone
 
 
-def _of_accounts(frame: pd.DataFrame, accounts: pd.Series) -> pd.DataFrame:
-    mine = is_in(frame["account_id"], accounts)
-    return frame if mine.all() else frame[mine].reset_index(drop=True)
+# Changes, as columns
 
 
-def _name_key(accounts: Texts, names: Texts) -> pa.Array:
-    return joined_key(accounts, pc.utf8_lower(as_arrow(names)))
-
-
-class _Same:
-    """Under which key a resource goes on both sides: the old one's ARN, where it has another in the new one."""
-
-    def __init__(self, sides: dict[str, _Matched]) -> None:
-        self.old, self.new = (pa.concat_arrays([each.renamed[side] for each in sides.values()]) for side in (0, 1))
-        roles = sides["role"]
-        self.names = [_name_key(frame["account_id"], frame["role_name"]) for frame in roles.frames]
-        self.arns = [frame["role_arn"] for frame in roles.frames]
-
-    def keys(self, arns: Texts, accounts: Texts, side: int) -> pa.Array:
-        """Return the keys of ARNs of one side; of a role that is known there by name alone, as the other has it."""
-        arns = as_arrow(arns)
-        by_name = pc.fill_null(pc.starts_with(arns, "name:"), pa.scalar(False))
-        if pc.any(by_name).as_py():
-            name = pc.if_else(by_name, pc.utf8_slice_codeunits(arns, 5), _NULL)
-            known = lookup(self.arns[1 - side], index_in(_name_key(accounts, name), self.names[1 - side]))
-            arns = pc.if_else(by_name, pc.coalesce(known, concat("name:", pc.utf8_lower(name))), arns)
-        return pc.coalesce(lookup(self.old, index_in(arns, self.new)), arns)
-
-
-class _Told:
-    """What could not be compared, account by account."""
-
-    def __init__(self, accounts: pd.Series) -> None:
-        self.accounts = accounts
-        self.rows: dict[tuple[str, str], list[Message]] = {}
-
-    def add(self, account: str, what: str, message: str, **facts: Any) -> None:
-        """Note a reason, a message with its facts; several of one thing stand behind each other."""
-        self.rows.setdefault((account, what), []).append({"message": f"not_compared.{message}", **facts})
-
-    def counts(self, accounts: Texts, mask: Any) -> list[int]:
-        """Return, per account, how many rows are under a mask."""
-        where = index_in(as_arrow(accounts).filter(pa.array(mask)), self.accounts)
-        return np.bincount(where[where >= 0], minlength=len(self.accounts)).tolist()  # type: ignore[no-any-return]
-
-    def unread(self, each: _Matched, what: str, known: list[Bools]) -> None:
-        """Note of how many resources that are on both sides something was not read."""
-        was, now = known
-        every = self.counts(each.accounts, was | True)
-        for sides, mask in (("OLD", ~was & now), ("NEW", was & ~now), ("OLD NEW", ~was & ~now)):
-            for account, missing, rows in zip(self.accounts, self.counts(each.accounts, mask), every, strict=True):
-                if missing:
-                    self.add(account, what, "unread", kind=each.kind, missing=missing, total=rows, sides=sides)
-
-    def frame(self, old: Inventory, new: Inventory) -> pd.DataFrame:
-        """Return all that was noted, and the accounts that are on one side alone."""
-        for one, other, side in ((old, new, "NEW"), (new, old, "OLD")):
-            for account in one.accounts["account_id"][~is_in(one.accounts["account_id"], other.accounts["account_id"])]:
-                self.add(account, "account", "account", side=side)
-        # By account; within it as noted: lists first, findings last.
-        rows = sorted(self.rows, key=lambda row: row[0])
-        message, facts = columns_of(joint(self.rows[row]) for row in rows)
-        account, what = ([row[at] for row in rows] for at in (0, 1))
-        columns = {"account_id": account, "what": what, "reason": render(message, facts)}
-        return schema.NOT_COMPARED.conform(columns | {"message": message, "facts": facts})
-
-
-def _table(frame: pd.DataFrame, kind: str, rows: Positions, change: str, detail: Any, **more: Any) -> pa.Table:
-    """Return changes of resources that stand at rows of a frame."""
-    at = frame.iloc[rows]
+def _rows(each: Pairs, side: int, rows: Positions, change: str, **more: Any) -> pa.Table:
+    """Return changes of resources that stand at rows of a frame, with other columns of `changes`."""
+    at = each.frames[side].iloc[rows]
     columns: dict[str, Any] = {
         "change": change,
         "account_id": at["account_id"],
-        "resource_type": _TYPES[kind],
-        "resource_name": at[f"{kind}_name"],
-        "resource_arn": at[f"{kind}_arn"],
-        "detail": detail,
+        "resource_type": TYPES[each.kind],
+        "resource_name": at[f"{each.kind}_name"],
+        "resource_arn": at[f"{each.kind}_arn"],
         **more,
     }
 
@@ -324,311 +224,195 @@ def _table(frame: pd.DataFrame, kind: str, rows: Positions, change: str, detail:
     return pa.table([column(columns.get(name)) for name in schema.CHANGES.names], names=schema.CHANGES.names)
 
 
-def _sorted(
-    table: pa.Table, frame: schema.Frame, ranks: dict[str, tuple[str, ...]], then: tuple[str, ...]
-) -> pd.DataFrame:
-    keyed = table
-    for name, order in ranks.items():
-        keyed = keyed.append_column(f"{name} rank", pc.index_in(table[name], value_set=pa.array(order)))
-    keys = [(name, "ascending") for name in (*(f"{name} rank" for name in ranks), *then)]
-    return frame.from_arrow(table.take(pc.sort_indices(keyed, keys)) if len(table) else table)
+def _said(message: str, **facts: pa.Array) -> dict[str, Any]:
+    """Return a message with facts that are columns, as the columns `message`, `facts` and `detail`."""
+    size = len(next(iter(facts.values())))
+    detail = render_facts(text_of(message), facts.__getitem__, np.arange(size), size)
+    return {"message": pa.repeat(pa.scalar(message), size), "facts": facts_of(facts), "detail": detail}
 
 
-def _appeared(sides: dict[str, _Matched], told: _Told) -> Iterator[pa.Table]:
+def _appeared(each: Pairs, apart: NotCompared) -> Iterator[pa.Table]:
     """Return what was created and deleted, where the other side holds all there is."""
-    for kind, each in sides.items():
-        for side, (change, own, other) in enumerate((("deleted", "OLD", "NEW"), ("created", "NEW", "OLD"))):
-            frame, rows = each.frames[side], each.alone[side]
-            accounts = as_arrow(frame["account_id"]).take(pa.array(rows))
-            planned = np.asarray(pc.starts_with(as_arrow(frame[f"{kind}_arn"]).take(pa.array(rows)), "address:"))
-            whole = is_in(accounts, each.whole[1 - side]) & np.asarray(pc.not_equal(accounts, UNKNOWN_ACCOUNT))
-            listed = set(each.whole[1 - side])
-            for account, unsure, plans in zip(
-                told.accounts, told.counts(accounts, ~whole & ~planned), told.counts(accounts, planned), strict=True
-            ):
-                more = {"message": "not_compared.so", "change": change, "count": unsure, "own": own}
-                if account == UNKNOWN_ACCOUNT:
-                    told.add(account, f"{kind}s", "whose", so=more if unsure else None)
-                elif account not in listed:
-                    told.add(account, f"{kind}s", "lists", other=other, so=more if unsure else None)
-                if plans:
-                    told.add(account, f"{kind}s", "planned", count=plans, own=own)
-            found = rows[whole & ~planned]
-            named = frame.iloc[found]
-            made = as_arrow(named["created_at"].dt.strftime("%Y-%m-%d %H:%M UTC"))
-            words = ("is gone; it was created ", "is gone") if change == "deleted" else ("created ", "is in NEW alone")
-            detail = pc.coalesce(concat(words[0], made), words[1])
-            yield _table(frame, kind, found, change, detail, **{("before", "after")[side]: named[f"{kind}_id"]})
+    for side, (change, dated, undated) in enumerate(
+        (("deleted", "changes.deleted", "changes.gone"), ("created", "changes.created", "changes.appeared"))
+    ):
+        frame, rows = each.frames[side], each.alone[side]
+        accounts = as_arrow(frame["account_id"]).take(pa.array(rows))
+        planned = np.asarray(pc.starts_with(as_arrow(frame[f"{each.kind}_arn"]).take(pa.array(rows)), "address:"))
+        whole = is_in(accounts, each.whole[1 - side]) & np.asarray(pc.not_equal(accounts, UNKNOWN_ACCOUNT))
+        apart.unlisted(each, side, change, apart.counts(accounts, ~whole & ~planned), apart.counts(accounts, planned))
+        found = rows[whole & ~planned]
+        made = as_arrow(frame["created_at"].iloc[found].dt.strftime("%Y-%m-%d %H:%M UTC"))
+        told = np.asarray(made.is_valid())
+        for mask, said in (
+            (told, _said(dated, at=made.filter(pa.array(told)))),
+            (~told, {"message": undated, "facts": "{}", "detail": say(undated)}),
+        ):
+            ids = frame[f"{each.kind}_id"].iloc[found[mask]]
+            yield _rows(each, side, found[mask], change, **said, **{("before", "after")[side]: ids})
 
 
-# Where the resources stand that differ, the kind of change, and columns of `changes`.
-_Part = tuple[Positions, str, dict[str, Any]]
+# A kind of change, where the resources stand among the pairs, and columns of `changes`.
+_Part = tuple[str, Positions, dict[str, Any]]
 
 
 def _differing(
-    each: _Matched, roles: _Matched, same: _Same, old: Result, new: Result, told: _Told
+    each: Pairs, roles: Pairs, keys: KeyMap, sides: tuple[Result, Result], apart: NotCompared
 ) -> Iterator[pa.Table]:
-    """Return the differences of resources that are on both sides."""
-    told.unread(each, f"{each.kind} ids", each.id_known)
-    parts = list(_parts(each, roles, same, old, new, told))
-    for _, at, change, columns in parts:
-        kept = ~each.recreated[at]
-        values = {name: _under(column, pa.array(kept)) for name, column in columns.items()}
-        yield _table(each.frames[1], each.kind, each.rows[1][at[kept]], change, **values)
-    yield _recreated(each, parts)
+    """Return the differences of resources that are on both sides: of one that was recreated as one change."""
+    apart.unread(each, "ids", each.id_known)
+    also: list[tuple[Positions, pa.Array, pa.Array]] = []
+    for change, at, columns in _parts(each, roles, keys, sides, apart):
+        again = each.recreated[at]
+        kept = {name: column.filter(pa.array(~again)) for name, column in columns.items()}
+        yield _rows(each, 1, each.rows[1][at[~again]], change, **kept)
+        if again.any():
+            message, facts, detail = (columns[name].filter(pa.array(again)) for name in ("message", "facts", "detail"))
+            also.append((at[again], _nested(message, facts), detail))
+    yield _recreated(each, also)
 
 
-def _under(column: Any, mask: pa.Array) -> Any:
-    return column.filter(mask) if isinstance(column, (pa.Array, pa.ChunkedArray)) else column
+def _nested(message: pa.Array, facts: pa.Array) -> pa.Array:
+    """Return messages and their facts as JSON, each to be a fact of another message."""
+    rest = pc.utf8_slice_codeunits(facts, 1)
+    return concat('{"message":"', message, pc.if_else(pc.equal(rest, "}"), '"', '",'), rest)
 
 
 def _parts(
-    each: _Matched, roles: _Matched, same: _Same, old: Result, new: Result, told: _Told
-) -> Iterator[tuple[str, *_Part]]:
-    """Yield each kind of difference, with the words for it in the detail of a resource that was recreated."""
+    each: Pairs, roles: Pairs, keys: KeyMap, sides: tuple[Result, Result], apart: NotCompared
+) -> Iterator[_Part]:
     if each.kind == "profile":
-        yield ("its role", *_links(each, roles, same, old, new, told))
-    yield ("its tags", *_tags(each, old, new, told))
+        yield from _links(each, roles, keys, sides, apart)
+    yield from _tags(each, sides, apart)
     if each.kind == "role":
-        yield ("its trust policy", *_trusts(each, told))
-        for name in _COLUMNS:
-            yield ("its " + name.split("_")[0], *_column(each, name))
-        _told_columns(each, told)
+        yield _trusts(each, apart)
+        yield from (_column(each, name) for name in _COLUMNS)
+        apart.unread_columns(each, _COLUMNS)
 
 
-def _recreated(each: _Matched, parts: list[tuple[str, *_Part]]) -> pa.Table:
-    """Return one row per resource that was recreated; its detail names all other differences."""
-    others: dict[int, list[str]] = {}
-    for words, where, *_ in parts:
-        for place in np.unique(where[each.recreated[where]]).tolist():
-            others.setdefault(place, []).append(words)
+def _recreated(each: Pairs, also: list[tuple[Positions, pa.Array, pa.Array]]) -> pa.Table:
+    """Return one row per resource that was recreated, with all its other differences."""
     at = np.flatnonzero(each.recreated)
-    arns = [arns.take(pa.array(at)) for arns in each.arns]
-    ids = [ids.take(pa.array(at)) for ids in each.ids]
+    arns, ids = ([one.take(pa.array(at)) for one in of] for of in (each.arns, each.ids))
     moved = pc.not_equal(*arns)
     places = [
         concat(*(each.column(f"{each.kind}_{of}", side).take(pa.array(at)) for of in ("path", "name")))
         for side in (0, 1)
     ]
-    before, after = (pc.if_else(moved, arn, one) for arn, one in zip(arns, ids, strict=True))
-    said = pc.if_else(
+    before, after = (pc.if_else(moved, place, one) for place, one in zip(places, ids, strict=True))
+    owner = np.concatenate([np.zeros(0, dtype=np.int64), *(where for where, _, _ in also)])
+    order = np.argsort(owner, kind="stable")
+    group = np.searchsorted(at, owner[order])
+    facts, details = (
+        join_by_group(group, pa.concat_arrays([pa.array([], pa.string()), *one]).take(pa.array(order)), len(at), by)
+        for one, by in (([f for _, f, _ in also], ","), ([d for _, _, d in also], str(text_of("list.between"))))
+    )
+    facts, details = (pc.fill_null(one, "") for one in (facts, details))
+    some = pc.not_equal(facts, "")
+    message = pc.if_else(
         moved,
-        concat("was made anew as ", places[1], "; it was ", places[0]),
-        concat("was made anew with the id ", ids[1], "; it was ", ids[0]),
+        pc.if_else(some, "changes.recreated.moved_and_changed", "changes.recreated.moved"),
+        pc.if_else(some, "changes.recreated.again_and_changed", "changes.recreated.again"),
     )
-    also = [f"; other too: {', '.join(others[place])}" if place in others else "" for place in at.tolist()]
-    detail = concat(said, pa.array(also, pa.string()))
-    return _table(each.frames[1], each.kind, each.rows[1][at], "recreated", detail, before=before, after=after)
+    said = {"message": message, "before": before, "after": after, "also": details}
+    texts = {"by": "message"} | {one: str(text_of(one)) for one in pc.unique(message).to_pylist()}
+    detail = render_facts(texts, said.__getitem__, np.arange(len(at)), len(at)) if len(at) else message
+    plain = facts_of({"before": before, "after": after})
+    whole = concat(pc.utf8_slice_codeunits(plain, 0, -1), pc.if_else(some, concat(',"also":[', facts, "]"), ""), "}")
+    shown = {name: pc.if_else(moved, arns[side], ids[side]) for side, name in enumerate(("before", "after"))}
+    return _rows(each, 1, each.rows[1][at], "recreated", message=message, facts=whole, detail=detail, **shown)
 
 
-def _links(each: _Matched, roles: _Matched, same: _Same, old: Result, new: Result, told: _Told) -> _Part:
+def _links(
+    each: Pairs, roles: Pairs, keys: KeyMap, sides: tuple[Result, Result], apart: NotCompared
+) -> Iterator[_Part]:
     known = each.flag("role_known")
-    told.unread(each, "links", known)
-    held: list[pa.Array] = []
-    shown: list[pa.Array] = []
-    names: list[pa.Array] = []
-    for side, one in enumerate((old, new)):
-        links = one.inventory.links
-        owner = index_in(links["profile_arn"], each.arns[side])
-        mine = np.flatnonzero(owner >= 0)
-        table = pa.table(
-            {
-                "owner": owner[mine],
-                "key": same.keys(links["role_arn"], links["account_id"], side).take(pa.array(mine)),
-                "arn": as_arrow(links["role_arn"]).take(pa.array(mine)),
-            }
-        )
+    apart.unread(each, "links", known)
+    held: list[dict[str, pa.Array]] = []
+    for side, one in enumerate(sides):
+        links, linked = one.inventory.links, one.inventory.linked_rows
+        owner, arn = each.number(side, linked.link_profile), as_arrow(links["role_arn"])
+        key = keys.keys(arn, links["account_id"], side)
+        named = lookup(roles.frames[side]["role_name"], linked.link_role)
+        name = pc.coalesce(named, pc.replace_substring_regex(arn, "^name:", ""))
+        table = pa.table({"owner": owner, "key": key, "arn": arn, "name": name}).filter(pa.array(owner >= 0))
         table = table.take(pc.sort_indices(table, [("owner", "ascending"), ("key", "ascending")]))
-        arns = table["arn"].combine_chunks()
-        where = index_in(arns, roles.frames[side]["role_arn"])
-        name = pc.coalesce(
-            lookup(roles.frames[side]["role_name"], where), pc.replace_substring_regex(arns, "^name:", "")
-        )
-        group = np.asarray(table["owner"])
-        for into, values in ((held, table["key"].combine_chunks()), (shown, arns), (names, name)):
-            into.append(pc.fill_null(join_by_group(group, values, len(each.accounts), " "), ""))
-    at = np.flatnonzero(np.asarray(pc.not_equal(*held)) & known[0] & known[1])
-    rows = pa.array(at)
-    before, after = (pc.if_else(pc.equal(one, ""), _NULL, one).take(rows) for one in shown)
-    was, now = (pc.if_else(pc.equal(one, ""), "no role", one).take(rows) for one in names)
-    return at, "relinked", {"before": before, "after": after, "detail": concat("holds ", now, "; it held ", was)}
+        group, size = np.asarray(table["owner"]), len(each.accounts)
+        joined = (join_by_group(group, as_arrow(table[of]), size, " ") for of in ("key", "arn", "name"))
+        held.append(dict(zip(("key", "arn", "name"), (pc.fill_null(one, "") for one in joined), strict=True)))
+    other = np.asarray(pc.not_equal(*(of["key"] for of in held))) & known[0] & known[1]
+    none = [np.asarray(pc.equal(of["key"], "")) for of in held]
+    for message, mask, facts in (
+        ("changes.relinked", ~none[0] & ~none[1], ("before", "after")),
+        ("changes.filled", none[0], ("after",)),
+        ("changes.emptied", none[1], ("before",)),
+    ):
+        at = np.flatnonzero(other & mask)
+        of_side = {"before": held[0], "after": held[1]}
+        names, arns = ({side: of_side[side][of].take(pa.array(at)) for side in facts} for of in ("name", "arn"))
+        yield "relinked", at, _said(message, **names) | arns
 
 
-def _tags(each: _Matched, old: Result, new: Result, told: _Told) -> _Part:
+def _tags(each: Pairs, sides: tuple[Result, Result], apart: NotCompared) -> Iterator[_Part]:
+    """Return the outer join of the tags of both sides, by resource and key, where their values differ."""
     known = each.flag("tags_known")
-    told.unread(each, f"{each.kind} tags", known)
-    read = known[0] & known[1]
+    apart.unread(each, "tags", known)
+    read = np.append(known[0] & known[1], False)
     tables = []
-    for side, one in enumerate((old, new)):
-        tags = one.inventory.tags
-        owner = index_in(tags["resource_arn"], each.arns[side])
-        mine = np.flatnonzero(lookup_flag(read, owner, otherwise=False))
-        key, value = (as_arrow(tags[name]).take(pa.array(mine)) for name in ("tag_key", "tag_value"))
-        tables.append((owner[mine], key, value, joined_key(lookup(each.arns[0], owner[mine]), key)))
-    (was_of, was_key, was_value, was), (now_of, now_key, now_value, now) = tables
-    there = index_in(now, was)
-    added, gone = np.flatnonzero(there < 0), np.flatnonzero(~is_in(was, now))
-    other = np.flatnonzero(
-        np.asarray(pc.fill_null(pc.not_equal(now_value, lookup(was_value, there)), pa.scalar(False)))
-    )
-    nothing = [pa.nulls(len(rows), pa.string()) for rows in (added, gone)]
-    key = pa.concat_arrays([now_key.take(pa.array(added)), was_key.take(pa.array(gone)), now_key.take(pa.array(other))])
-    before = pa.concat_arrays([nothing[0], was_value.take(pa.array(gone)), was_value.take(pa.array(there[other]))])
-    after = pa.concat_arrays([now_value.take(pa.array(added)), nothing[1], now_value.take(pa.array(other))])
-    shown = [pc.if_else(pc.equal(values, ""), "(empty)", values) for values in (before, after)]
-    detail = pc.coalesce(
-        concat("tag ", key, " is ", shown[1], "; it was ", shown[0]),
-        concat("tag ", key, " was added: ", shown[1]),
-        concat("tag ", key, " was removed; it was ", shown[0]),
-    )
-    at = np.concatenate([now_of[added], was_of[gone], now_of[other]])
-    return at, "retagged", {"what": key, "before": before, "after": after, "detail": detail}
+    for side, one in enumerate(sides):
+        owner = each.number(side, getattr(one.inventory.linked_rows, f"tag_{each.kind}"))
+        mine = np.flatnonzero(read[owner])
+        tables.append((owner[mine], *(as_arrow(one.inventory.tags[f"tag_{of}"].iloc[mine]) for of in ("key", "value"))))
+    (was_of, was_key, was), (now_of, now_key, now) = tables
+    keys = pa.concat_arrays([was_key, now_key]).dictionary_encode()
+    cells = np.concatenate([was_of, now_of]) * len(keys.dictionary) + np.asarray(keys.indices)
+    there = pd.Index(cells[: len(was)]).get_indexer(pd.Index(cells[len(was) :]))
+    added, other = there < 0, np.asarray(pc.fill_null(pc.not_equal(now, lookup(was, there)), pa.scalar(False)))
+    gone = np.ones(len(was), dtype=bool)
+    gone[there[~added]] = False
+    for message, at, columns in (
+        ("changes.tag.added", now_of[added], {"what": (now_key, added), "after": (now, added)}),
+        ("changes.tag.removed", was_of[gone], {"what": (was_key, gone), "before": (was, gone)}),
+        ("changes.tag.changed", now_of[other], {"what": (now_key, other), "after": (now, other)}),
+    ):
+        facts = {name: values.filter(pa.array(mask)) for name, (values, mask) in columns.items()}
+        if message == "changes.tag.changed":
+            facts["before"] = lookup(was, there[other])
+        yield "retagged", at, _said(message, **facts) | facts
 
 
-def _trusts(each: _Matched, told: _Told) -> _Part:
+def _trusts(each: Pairs, apart: NotCompared) -> _Part:
     policies = [each.column("trust_policy", side) for side in (0, 1)]
-    told.unread(each, "trust policies", [np.asarray(one.is_valid()) for one in policies])
-    differing = np.flatnonzero(np.asarray(pc.fill_null(pc.not_equal(*policies), pa.scalar(False))))
-    pairs = list(zip(*(one.take(pa.array(differing)).to_pylist() for one in policies), strict=True))
-    # Of a policy that many roles share, each change is worked out once.
-    other = {pair: what_changed(*pair) for pair in dict.fromkeys(pairs) if not same_policy(*pair)}
-    changed = np.array([pair in other for pair in pairs], dtype=bool)
-    at = differing[changed]
-    rows = pa.array(at)
-    ec2 = [each.column("trusts_ec2", side).take(rows) for side in (0, 1)]
-    detail = concat(
-        pa.array([other[pair] for pair in pairs if pair in other], pa.string()),
-        pc.if_else(pc.equal(*ec2), "", concat("; whether EC2 may assume it: ", ec2[1], ", it was ", ec2[0])),
-    )
-    before, after = (one.take(rows) for one in policies)
-    return at, "trust_changed", {"before": before, "after": after, "detail": detail}
+    apart.unread(each, "trust_policies", [np.asarray(one.is_valid()) for one in policies])
+    at = _other(*policies)
+    columns = [one.take(pa.array(at)) for one in (*policies, *(each.column("trusts_ec2", side) for side in (0, 1)))]
+    # What many roles share is worked out once.
+    codes = joined_key(*columns).dictionary_encode().indices
+    first = pa.array(np.unique(np.asarray(codes), return_index=True)[1])
+    distinct = zip(*(one.take(first).to_pylist() for one in columns), strict=True)
+    message, facts = columns_of(_trust(*policies_and_ec2) for policies_and_ec2 in distinct)
+    said = {"message": message, "facts": facts, "detail": render(message, facts)}
+    said = {name: values.take(codes) for name, values in said.items()} | {"before": columns[0], "after": columns[1]}
+    changed = pc.not_equal(said["message"], "")
+    return "trust_changed", at[np.asarray(changed)], {name: values.filter(changed) for name, values in said.items()}
 
 
-def _column(each: _Matched, name: str) -> _Part:
+def _trust(old: str, new: str, was: str, now: str) -> Message | None:
+    """Return what changed of a trust policy, and whether EC2 may assume the role; None where it says the same."""
+    if same_policy(old, new):
+        return None
+    ec2 = {name: {"message": f"changes.ec2.{one}"} for name, one in (("before", was), ("after", now))}
+    return joint([*what_changed(old, new), {"message": "changes.trust.ec2", **ec2} if was != now else None])
+
+
+def _column(each: Pairs, name: str) -> _Part:
     values = [each.column(name, side) for side in (0, 1)]
-    at = np.flatnonzero(np.asarray(pc.fill_null(pc.not_equal(*values), pa.scalar(False))))
+    at = _other(*values)
     before, after = (one.take(pa.array(at)) for one in values)
-    what = pa.repeat(pa.scalar(name), len(at))
-    return (
-        at,
-        "changed",
-        {"what": what, "before": before, "after": after, "detail": concat(name, " is ", after, "; it was ", before)},
-    )
+    columns = {"what": pa.repeat(pa.scalar(name), len(at)), "before": before, "after": after}
+    return "changed", at, _said("changes.column", **columns) | columns
 
 
-def _told_columns(each: _Matched, told: _Told) -> None:
-    known = [[np.asarray(each.column(name, side).is_valid()) for side in (0, 1)] for name in _COLUMNS]
-    told.unread(each, "descriptions and session lengths", known[0])
-    for name, (was, now) in zip(("descriptions", "permissions boundaries"), known[1:], strict=True):
-        for account, count in zip(told.accounts, told.counts(each.accounts, was != now), strict=True):
-            if count:
-                told.add(account, name, "in_one", count=count)
-
-
-def _changed_findings(old: Result, new: Result, same: _Same, changes: pd.DataFrame, told: _Told) -> pd.DataFrame:
-    """Return the findings of one side alone that the other would have seen; note those that it might not have."""
-    sides = (old, new)
-    keys = [_finding_keys(one.findings, same, side) for side, one in enumerate(sides)]
-    scopes = set(_same_scope(old, new))
-    parts = []
-    for side, (way, appeared) in enumerate((("gone", "deleted"), ("new", "created"))):
-        findings = sides[side].findings
-        findings = findings[~is_in(keys[side], keys[1 - side]) & is_in(findings["account_id"], told.accounts)]
-        seen = _seen_by_other(findings, sides, side, same, scopes)
-        seen |= is_in(findings["resource_arn"], changes["resource_arn"][changes["change"] == appeared])
-        columns = [pa.array(findings[name][seen], from_pandas=True) for name in schema.FINDINGS.names]
-        ways = pa.repeat(pa.scalar(way), int(seen.sum()))
-        parts.append(pa.table([ways, *columns], schema=schema.CHANGED_FINDINGS.arrow))
-        _told_unsure(findings[~seen], way, sides[side], ("OLD", "NEW")[side], scopes, told)
-    _told_coverage(old, new, told)
-    order = {"change": ("new", "gone"), "severity": SEVERITIES}
-    return _sorted(
-        pa.concat_tables(parts), schema.CHANGED_FINDINGS, order, ("check", "account_id", "resource_arn", "related_arn")
-    )
-
-
-def _seen_by_other(
-    findings: pd.DataFrame, sides: tuple[Result, Result], side: int, same: _Same, scopes: set[str]
-) -> Bools:
-    """Return which findings of one side the check would have made on the other side too."""
-    complete = [_of_check(one.coverage[one.coverage["status"] == "complete"]) for one in sides]
-    checks = sides[side].checks
-    relying = [name for name, one in checks.items() if "references" in one.reads]
-    alone = [name for name, one in checks.items() if one.alone]
-    check = _of_check(findings)
-    seen = is_in(check, complete[1 - side])
-    seen &= ~findings["check"].isin(relying).to_numpy(bool) | (
-        is_in(check, complete[side]) & is_in(findings["account_id"], pa.array(scopes, pa.string()))
-    )
-    resources = same.keys(findings["resource_arn"], findings["account_id"], side)
-    read = is_in(resources, _wholly_read(sides[1 - side], same, 1 - side))
-    return seen | (findings["check"].isin(alone).to_numpy(bool) & read)
-
-
-def _told_unsure(findings: pd.DataFrame, way: str, result: Result, where: str, scopes: set[str], told: _Told) -> None:
-    """Note how many findings of one side the other might not have seen."""
-    unsure = findings.value_counts(["account_id", "check"], sort=False).reset_index()
-    for account, name, count in unsure.itertuples(index=False, name=None):
-        apart = "references" in result.checks[name].reads and account not in scopes
-        scope = {"message": "not_compared.scope"} if apart else None
-        told.add(account, f"findings of {name}", "findings", way=way, count=count, side=where, scope=scope)
-
-
-def _of_check(frame: pd.DataFrame) -> pa.Array:
-    return joined_key(frame["account_id"], frame["check"])
-
-
-def _finding_keys(findings: pd.DataFrame, same: _Same, side: int) -> pa.Array:
-    resource, related = (
-        same.keys(findings[name], findings["account_id"], side) for name in ("resource_arn", "related_arn")
-    )
-    nowhere = np.flatnonzero(np.asarray(resource.is_null()))
-    name = pa.nulls(len(findings), pa.string()).to_pylist()
-    # Keys that read alike are a group, whichever of them is the most used.
-    for row, key in zip(nowhere.tolist(), findings["resource_name"].iloc[nowhere].fillna(""), strict=True):
-        name[row] = canonical_key(key)
-    return joined_key(_of_check(findings), resource, related, pa.array(name, pa.string()))
-
-
-def _same_scope(old: Result, new: Result) -> Iterator[str]:
-    """Return the accounts of which the same was read in the same regions, beyond IAM."""
-    calls = [one.inventory.calls for one in (old, new)]
-    calls = [one[(one["region"] != "global") & (one["state"] == "complete")] for one in calls]
-    keys = [joined_key(one["account_id"], one["operation"], one["region"]) for one in calls]
-    other = [set(one["account_id"][~is_in(keys[side], keys[1 - side])]) for side, one in enumerate(calls)]
-    return (account for account in old.inventory.accounts["account_id"] if account not in other[0] | other[1])
-
-
-def _wholly_read(one: Result, same: _Same, side: int) -> pa.Array:
-    """Return the keys of roles and profiles of which all is known that a check asks of one resource and its role."""
-    roles, pairs = one.inventory.roles, one.pairs
-    known = roles[roles["tags_known"] & roles["trust_policy"].notna()]
-    empty = pairs["role_arn"].isna()
-    role = (
-        pairs["role_tags_known"] & pairs["role_path"].notna() & (pairs["trusts_ec2"] != "unknown").fillna(value=False)
-    )
-    read = pairs["profile_tags_known"] & pairs["role_known"] & (empty | role)
-    profiles = pairs[pairs["profile_arn"].notna()]
-    doubtful = is_in(profiles["profile_arn"], profiles["profile_arn"][~read[profiles.index]])
-    profiles = profiles[~doubtful]
-    return pa.concat_arrays(
-        [
-            same.keys(frame[key], frame["account_id"], side)
-            for frame, key in ((known, "role_arn"), (profiles, "profile_arn"))
-        ]
-    )
-
-
-def _told_coverage(old: Result, new: Result, told: _Told) -> None:
-    """Note the checks that did not see all: of what they missed nobody knows whether it is new or gone."""
-    said: dict[tuple[str, str], dict[tuple[str, str], list[str]]] = {}
-    for side, one in (("OLD", old), ("NEW", new)):
-        rows = one.coverage[(one.coverage["status"] != "complete") & one.coverage["check"].isin(one.asked)]
-        rows = rows[is_in(rows["account_id"], told.accounts)]
-        columns = (rows[name] for name in ("account_id", "check", "message", "facts"))
-        for account, check, message, facts in zip(*columns, strict=True):
-            said.setdefault((account, check), {}).setdefault((message, facts), []).append(side)
-    for (account, check), reasons in said.items():
-        for (message, facts), sides in reasons.items():
-            reason = nested(message, facts)
-            told.add(account, f"findings of {check}", "coverage", sides=" ".join(sides), reason=reason)
+def _other(one: pa.Array, other: pa.Array) -> Positions:
+    """Return where two columns have values that differ."""
+    return np.flatnonzero(np.asarray(pc.fill_null(pc.not_equal(one, other), pa.scalar(False))))

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from iamframe.analysis.explain_pair import (
     SECTIONS,
-    SIDES,
+    TYPE_OF,
     Pair,
     Row,
     RowsByKey,
@@ -145,7 +145,7 @@ def explain(inventory: Inventory | Result, name: str, policy: PolicySource = Non
 def _meant(inventory: Inventory, asked: Query) -> _Arns:
     """Return the ARNs of the roles and profiles that are asked for: those of which all that the text says is so."""
     meant = {}
-    for side, kind in SIDES.items():
+    for side, kind in TYPE_OF.items():
         frame = getattr(inventory, f"{side}s")
         # What has no ARN yet is asked for by the key that stands for it.
         hit = _equal(frame[f"{side}_id"], asked.text) | np.asarray(frame[f"{side}_arn"] == asked.text, dtype=bool)
@@ -266,9 +266,10 @@ def _guessed(roles: pd.DataFrame, result: Result) -> Iterator[Row]:
 
 def _namesakes(near: Inventory, meant: _Arns) -> Iterator[Row]:
     """Say where a role and a profile bear the same name and are not each other's."""
-    sides = [getattr(near, f"{s}s")[is_in(getattr(near, f"{s}s")[f"{s}_arn"], meant[s])] for s in SIDES]
+    sides = [getattr(near, f"{s}s")[is_in(getattr(near, f"{s}s")[f"{s}_arn"], meant[s])] for s in TYPE_OF]
     # Where files disagree on the name, nobody knows it.
-    named = [f.assign(name=f[f"{s}_name"].str.lower()).dropna(subset="name") for s, f in zip(SIDES, sides, strict=True)]
+    both = zip(TYPE_OF, sides, strict=True)
+    named = [frame.assign(name=frame[f"{side}_name"].str.lower()).dropna(subset="name") for side, frame in both]
     held = records_by("profile_arn", near.links)
     for row in records(named[0].merge(named[1], on=["account_id", "name"])):
         roles = [link["role_arn"] for link in held[row["profile_arn"]]]
@@ -342,6 +343,6 @@ def _nearest(inventory: Inventory, asked: Query) -> list[tuple[str, dict[str, st
     for name in [asked.name] if there else nearest(asked.name, columns):
         for side, frame in frames.items():
             for row in records(frame[_equal(frame[f"{side}_name"], name)]):
-                far = asked.account not in (None, row["account_id"]), asked.kind not in (None, "other", SIDES[side])
+                far = asked.account not in (None, row["account_id"]), asked.kind not in (None, "other", TYPE_OF[side])
                 found.append((far, row[f"{side}_name"], {side: row[f"{side}_arn"]}))
     return [one[1:] for one in sorted(found, key=lambda one: one[0])[:_MOST]]

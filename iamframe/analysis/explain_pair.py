@@ -25,7 +25,7 @@ NOT_READ = "not read"
 # AWS's own words, as it answered when it was recorded; tests hold them against the practice account.
 CONFLICT = "DeleteConflict: Cannot delete entity, must remove roles from instance profile first."
 # The two sides of a link, in the order in which they are told, with their types.
-SIDES = {"profile": PROFILE_TYPE, "role": ROLE_TYPE}
+TYPE_OF = {"profile": PROFILE_TYPE, "role": ROLE_TYPE}
 Row = dict[str, Any]
 _TAKES_AWAY = ("aws iam delete-", "aws iam remove-")
 # Fields that are columns of a role.
@@ -137,7 +137,7 @@ class RowsByKey:
         self.accounts, self.lists, self.gaps, self.events, self.unsure = (
             records_by("account_id", frame) for frame in (near.accounts, result.lists, near.gaps, near.events, unsure)
         )
-        self.rows = {side: records_by(f"{side}_arn", getattr(near, f"{side}s")) for side in SIDES}
+        self.rows = {side: records_by(f"{side}_arn", getattr(near, f"{side}s")) for side in TYPE_OF}
         self.tags, self.held = records_by("resource_arn", near.tags), records_by("role_arn", near.links)
         paths = without_path(near.references["named"])
         self.references = records_by("profile_arn", near.references.assign(path=paths.to_pandas().array))
@@ -153,7 +153,7 @@ class Pair:
         account = row["account_id"]
         self.known, self.row, self.lists = known, row, known.lists[account][0]
         self.account, self.gaps, self.events = known.accounts[account][0], known.gaps[account], known.events[account]
-        self.arns = {side: arn for side in SIDES if (arn := row[f"{side}_arn"])}
+        self.arns = {side: arn for side in TYPE_OF if (arn := row[f"{side}_arn"])}
         self.rows = {side: next(iter(known.rows[side][arn]), None) for side, arn in self.arns.items()}
         self.profile, self.role = self.rows.get("profile"), self.rows.get("role")
         self.names = {s: (self.rows[s] or {}).get(f"{s}_name") or bare_name(arn) for s, arn in self.arns.items()}
@@ -207,7 +207,7 @@ def _parts(pair: Pair, side: str) -> dict[str, str | None]:
     if row is None:
         return {"ARN": NOT_READ, "name": pair.names[side]}
     segments = filter(None, (row[f"{side}_path"] or "").split("/"))
-    parts = {"ARN": arn, "partition": partition_of(arn), "type": SIDES[side]}
+    parts = {"ARN": arn, "partition": partition_of(arn), "type": TYPE_OF[side]}
     parts |= {f"segment {number} of the path": segment for number, segment in enumerate(segments, 1)}
     return (
         parts | {name: row[f"{side}_{name}"] for name in ("name", "path", "id")} | {"created": _time(row["created_at"])}
@@ -320,12 +320,12 @@ def _next(pair: Pair) -> Iterator[Row]:
     of = {side: {name: options[name]} for side, name in zip(pair.arns, options, strict=True)}
     for side, tags in pair.tags.items():
         if tags is None:
-            yield field(f"read the {side}'s tags", note=_command(f"iam list-{SIDES[side]}-tags", of[side]))
+            yield field(f"read the {side}'s tags", note=_command(f"iam list-{TYPE_OF[side]}-tags", of[side]))
     steps = [(row["check"], row["next_step"]) for row in pair.findings if row["next_step"]]
     yield from (field(check, note=step) for check, step in steps if not step.startswith(_TAKES_AWAY))
     for side, row in pair.rows.items():
         if row:
-            yield field(f"see the {side}", note=_command(f"iam get-{SIDES[side]}", of[side]))
+            yield field(f"see the {side}", note=_command(f"iam get-{TYPE_OF[side]}", of[side]))
     taking = [field(check, note=step) for check, step in steps if step.startswith(_TAKES_AWAY)]
     if pair.profile:
         if "role" in pair.arns:
@@ -355,7 +355,7 @@ def _command(verb: str, options: dict[str, str]) -> str:
 
 
 def _history(pair: Pair) -> Iterator[Row]:
-    names = {SIDES[side]: name.lower() for side, name in pair.names.items()}
+    names = {TYPE_OF[side]: name.lower() for side, name in pair.names.items()}
     for event in pair.events:
         own, related = ((event[f"{what}_name"] or "").lower() for what in ("resource", "related"))
         if own == names.get(event["resource_type"]) or (related and related == names.get(ROLE_TYPE)):
@@ -369,7 +369,7 @@ def _surfaces(pair: Pair) -> Iterator[Row]:
     """Tell which consoles, APIs and tools show the tags, and which change them."""
     facts = {(fact.surface, fact.operation, fact.resource_type): fact for fact in known_facts()}
     for surface, operation in dict.fromkeys(key[:2] for key in facts if key[1] != "find"):
-        mine = {side: facts[surface, operation, SIDES[side]] for side in pair.arns}
+        mine = {side: facts[surface, operation, TYPE_OF[side]] for side in pair.arns}
         conditions = dict.fromkeys(fact.condition for fact in mine.values() if fact.condition)
         answers = {side: fact.answer for side, fact in mine.items()}
         yield field(f"{surface}: {operation}", **answers, note="; ".join(conditions) or None)

@@ -17,10 +17,9 @@ import pyarrow.compute as pc
 from iamframe.checks.findings import Found
 from iamframe.inventory.arrow import as_arrow, concat, shell_quoted
 from iamframe.knowledge.operations import NO_VALUE
-from iamframe.messages.render import Text
+from iamframe.messages.render import Text, json_text
 
 _PLACE = re.compile(r"\{(\w+)(?::([\w.-]+))?\}")
-_CONTROL = re.compile("[\x00-\x1f]")
 _NULL = pa.scalar(None, pa.string())
 
 
@@ -62,15 +61,3 @@ def _word(values: pa.Array, how: str | None) -> pa.Array:
         as_json = concat(f'[{{"Name":"{how}","Values":[', json_text(values), "]}]")
         values = pc.if_else(plain, concat(f"Name={how},Values=", values), as_json)
     return shell_quoted(pc.if_else(pc.match_substring_regex(values, NO_VALUE.pattern), _NULL, values))
-
-
-def json_text(array: pa.Array) -> pa.Array:
-    """Return texts as JSON strings."""
-    escaped = pc.replace_substring(pc.replace_substring(array, "\\", "\\\\"), '"', '\\"')
-    for character, escape in (("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t")):
-        escaped = pc.replace_substring(escaped, character, escape)
-    if pc.any(pc.match_substring_regex(escaped, _CONTROL.pattern)).as_py():
-        # AWS takes no other control characters; a file of somebody's own may hold them.
-        whole = [one and _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", one) for one in escaped.to_pylist()]
-        escaped = pa.array(whole, pa.string())
-    return concat('"', escaped, '"')

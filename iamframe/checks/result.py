@@ -26,6 +26,7 @@ from iamframe.inventory.arrow import index_in, is_in, lookup
 from iamframe.inventory.inventory import Inventory
 from iamframe.messages.render import render_facts, say, text_of
 from iamframe.messages.text import SEVERITIES, pluralize
+from iamframe.version import __version__
 
 _REASONS_SHOWN = 10
 _NAMED = 3
@@ -39,7 +40,7 @@ class Result:
     `result["empty_profiles"]` has the facts of one check, one row per fact; `findings` what all checks have in common,
     one row per finding, by severity, check and ARN. `coverage` has one row per account and check: an account without
     findings of a check has none if its status is `complete`. `checks` are those that ran, by name. `pairs` and `lists`
-    are the views that they read.
+    are the views that they read. `version` is that of iamframe which ran them.
     """
 
     inventory: Inventory
@@ -50,6 +51,7 @@ class Result:
     pairs: pd.DataFrame
     lists: pd.DataFrame
     owner_tag: str = OWNER_TAG
+    version: str = __version__
 
     @cached_property
     def findings(self) -> pd.DataFrame:

@@ -10,7 +10,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.checks import coverage as needs
-from iamframe.checks.commands import json_text
 from iamframe.checks.findings import Found, findings
 from iamframe.checks.registry import check
 from iamframe.checks.tag_policy import RequiredTag
@@ -27,6 +26,7 @@ from iamframe.inventory.arrow import (
     lookup,
 )
 from iamframe.knowledge.names import canonical_key, variant_kinds
+from iamframe.messages.render import json_text
 
 _OF_LINK = [
     "account_id",

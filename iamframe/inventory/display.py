@@ -72,6 +72,13 @@ def html_table(head: Sequence[str], rows: Iterable[Sequence[object]], caption: s
     return f"<table class='{NO_MATH}'>{title}<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
 
 
+def html_frame(frame: pd.DataFrame, total: int | None = None, where: str = "") -> str:
+    """Return a frame as a table of HTML, and below it how many more rows of all there are, and where."""
+    more = len(frame) if total is None else total
+    rest = html_line(f"and {pluralize(more - len(frame), 'more row')}, in {where}") if more > len(frame) else ""
+    return html_table(list(map(str, frame.columns)), cell_rows(frame)) + rest
+
+
 def html_line(text: str) -> str:
     """Return a text as a paragraph of HTML."""
     return f"<p class='{NO_MATH}' style='margin:.3em 0'>{escape(text)}</p>"

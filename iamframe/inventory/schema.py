@@ -418,12 +418,16 @@ CHANGES = Frame(
     text("before?", "id, role, tag value, trust policy or value in the old one; missing for none"),
     text("after?", "the same in the new one"),
     text("detail", "what changed, in words"),
+    text("message", "id of the message that says so"),
+    text("facts", "what that message says, as JSON; of one recreated, with all that is other besides, in `also`"),
 )
 
 CHANGED_FINDINGS = Frame(
-    "changed_findings", "finding that is in one of two results alone", ("change", *FINDINGS.key)
+    "changed_findings",
+    "finding that is in one of two results alone, or expected or accepted in one alone",
+    ("change", *FINDINGS.key),
 ).with_columns(
-    text("change", "new or gone"),
+    text("change", "new or gone; settled: expected or accepted now; reopened: no more so"),
     *FINDINGS.columns,
 )
 

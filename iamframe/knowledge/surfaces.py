@@ -25,6 +25,8 @@ class Fact(_Entry, frozen=True, kw_only=True):
     resource_type: str
     operation: str
     checked_on: dt.date
+    # Its name, under which another language has it.
+    condition_id: str | None = None
 
 
 class _Source(msgspec.Struct, forbid_unknown_fields=True):
@@ -34,6 +36,7 @@ class _Source(msgspec.Struct, forbid_unknown_fields=True):
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
     homes: dict[str, str]
+    conditions: dict[str, str]
     sources: dict[str, _Source]
     surface: dict[str, dict[Literal["role", "instance-profile"], dict[Literal["write", "read", "find"], _Entry]]]
 
@@ -49,11 +52,13 @@ def known_facts() -> tuple[Fact, ...]:
     known = _known()
     return tuple(
         Fact(
-            **msgspec.structs.asdict(entry) | {"source": source.text},
+            **msgspec.structs.asdict(entry)
+            | {"source": source.text, "condition": entry.condition and known.conditions[entry.condition]},
             surface=surface,
             resource_type=kind,
             operation=operation,
             checked_on=source.date,
+            condition_id=entry.condition,
         )
         for surface, kinds in known.surface.items()
         for kind, operations in kinds.items()

@@ -7,9 +7,9 @@ the IAM JSON policy language" (a statement, a principal and an action may each b
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import msgspec
@@ -266,59 +266,75 @@ def _unordered(value: object) -> object:
 
 # The actions and the condition of a statement.
 _Terms = set[tuple[object, object]]
+# Kind and name of a principal; of those that a NotPrincipal leaves out, no kind, and all of them.
+_Label = tuple[str, Any]
+_Message = dict[str, Any]
+_ALLOWED = ("changes.trust.trusts", "changes.trust.trusts_no_longer", "changes.trust.trusts_otherwise")
+_DENIED = ("changes.trust.denies", "changes.trust.denies_no_longer", "changes.trust.denies_otherwise")
 
 
-def what_changed(old: str, new: str) -> str:
-    """Return in words which principals a trust policy (`Trust.text`) gained and lost, and whose terms changed."""
-    sentences = []
+def what_changed(old: str, new: str) -> list[_Message]:
+    """Return messages on which principals a trust policy (`Trust.text`) gained and lost, and whose terms changed."""
+    messages: list[_Message] = []
     before, after = _terms(old), _terms(new)
-    for allows, verb in ((True, "trusts"), (False, "denies")):
+    for allows, (added, removed, otherwise) in ((True, _ALLOWED), (False, _DENIED)):
         was, now = before[allows], after[allows]
-        changed: dict[str, list[str]] = {}
+        changed: dict[str, list[_Label]] = {}
         for label in now:
             if label in was and now[label] != was[label]:
                 changed.setdefault(_changed_terms(was[label], now[label]), []).append(label)
-        if added := [label for label in now if label not in was]:
-            sentences.append(f"now {verb} {', '.join(added)}")
-        if removed := [label for label in was if label not in now]:
-            sentences.append(f"no longer {verb} {', '.join(removed)}")
-        sentences += [f"{verb} {', '.join(labels)} as before, but {how}" for how, labels in changed.items()]
+        messages += [
+            {"message": said, "principals": _named(labels)} | more
+            for said, labels, more in (
+                (added, [label for label in now if label not in was], {}),
+                (removed, [label for label in was if label not in now], {}),
+                *((otherwise, labels, {"terms": {"message": terms}}) for terms, labels in changed.items()),
+            )
+            if labels
+        ]
     if before[True] and not after[True]:
-        sentences.append("trusts nobody now")
-    if sentences:
-        return "; ".join(sentences)
-    return f"trusts {', '.join(after[True]) or 'nobody'} as before, and something else in its policy is other"
+        messages.append({"message": "changes.trust.nobody"})
+    if messages:
+        return messages
+    if not after[True]:
+        return [{"message": "changes.trust.nobody_as_before"}]
+    return [{"message": "changes.trust.as_before", "principals": _named(after[True])}]
 
 
 def _changed_terms(was: _Terms, now: _Terms) -> str:
-    parts = [
-        noun
-        for place, noun in enumerate(("actions", "conditions"))
-        if {terms[place] for terms in was} != {terms[place] for terms in now}
-    ]
+    """Return the message that says which terms are other."""
+    actions, conditions = ({terms[at] for terms in was} != {terms[at] for terms in now} for at in (0, 1))
+    if actions:
+        return "changes.trust.actions_and_conditions" if conditions else "changes.trust.actions"
     # Else the same actions and conditions are combined in other statements.
-    return f"the {' and the '.join(parts) if parts else 'conditions of its actions'} are other"
+    return "changes.trust.conditions" if conditions else "changes.trust.combined"
 
 
-def _terms(text: str) -> dict[bool, dict[str, _Terms]]:
+def _terms(text: str) -> dict[bool, dict[_Label, _Terms]]:
     """Return the principals that a policy allows (True) and denies (False), in its order, with their terms."""
-    found: dict[bool, dict[str, _Terms]] = {True: {}, False: {}}
+    found: dict[bool, dict[_Label, _Terms]] = {True: {}, False: {}}
     for one in _statements(text):
         condition = _unordered(msgspec.json.decode(one.condition)) if one.has_condition else None
         actions = tuple(frozenset(name.lower() for name in _texts(raw)) for raw in (one.action, one.not_action))
-        for label in _labels(one):
+        labels: list[_Label] = list(_principals(one.principal))
+        # All principals of a NotPrincipal are one label: one more name changes who is let in.
+        if excluded := sorted(_principals(one.not_principal)):
+            labels.append(("", tuple(excluded)))
+        for label in labels:
             found[_allows(one.effect)].setdefault(label, set()).add((actions, condition))
     return found
 
 
-def _labels(statement: _Statement) -> Iterator[str]:
-    yield from (_label(*one) for one in _principals(statement.principal))
-    # All principals of a NotPrincipal are one label: one more name changes who is let in.
-    if excluded := sorted(_label(*one) for one in _principals(statement.not_principal)):
-        yield f"everyone but {' and '.join(excluded)}"
+def _named(labels: Iterable[_Label]) -> list[_Message]:
+    return [_principal(*label) for label in labels]
 
 
-def _label(kind: str, name: str) -> str:
+def _principal(kind: str, name: Any) -> _Message:
+    """Return the message that names a principal."""
+    if not kind:
+        return {"message": "changes.principal.others", "principals": _named(name)}
     if name == "*":
-        return f"everyone ({kind}: *)"
-    return name if kind == "Service" else f"{kind} {name}"
+        return {"message": "changes.principal.everyone", "kind": kind}
+    if kind == "Service":
+        return {"message": "changes.principal.service", "name": name}
+    return {"message": "changes.principal.named", "kind": kind, "name": name}

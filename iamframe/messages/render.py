@@ -196,6 +196,23 @@ def columns_of(messages: Iterable[Message | None]) -> tuple[pa.Array, pa.Array]:
     return pa.array(ids, pa.string()), pa.array(facts, pa.string())
 
 
+def json_text(values: pa.Array) -> pa.Array:
+    """Return a column of texts as JSON strings."""
+    quoted = pc.binary_join_element_wise('"', values, '"', "")
+    escaped = pc.fill_null(pc.match_substring_regex(values, r'["\\\x00-\x1f]'), pa.scalar(False))
+    odd = values.filter(escaped).dictionary_encode()
+    texts = pa.array([msgspec.json.encode(one).decode() for one in odd.dictionary.to_pylist()], pa.string())
+    return pc.replace_with_mask(quoted, escaped, texts.take(odd.indices))
+
+
+def facts_of(columns: Mapping[str, pa.Array]) -> pa.Array:
+    """Return facts that are columns of texts as one column of JSON."""
+    parts: list[Any] = []
+    for name, values in columns.items():
+        parts += [f'{"," if parts else "{"}"{name}":', json_text(values)]
+    return pc.binary_join_element_wise(*parts, "}", "")
+
+
 Groups = npt.NDArray[np.int64]
 
 
@@ -262,8 +279,11 @@ def _whole(values: pa.Array | pa.ChunkedArray) -> pa.Array:
 def _texts(values: pa.Array, how: str | None, lang: str) -> pa.Array:
     """Return a column as its readers see it, each distinct value shown once."""
     values = _whole(values)
-    if how is None and (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
-        return values.cast(pa.string()).fill_null("")
+    if how in (None, "value") and (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
+        values = values.cast(pa.string())
+        if how:
+            values = pc.if_else(pc.equal(values, ""), str(text_of("list.empty", lang)), values)
+        return values.fill_null("")
     encoded = values.dictionary_encode()
     shown = [_shown(value, how, lang) for value in encoded.dictionary.to_pylist()]
     return pa.array(shown, pa.string()).take(encoded.indices).fill_null("")

@@ -22,20 +22,14 @@ from iamframe.messages.text import SEVERITIES
 # More than this is no picture any more; the CSV files have all.
 MAX_PICTURE_ROWS = 100
 MAX_KEYS = 8
-RELATIONS = {
-    "same": "alike",
-    "case": "alike but for upper and lower case",
-    "affix": "alike but for something before or behind",
-    "generated": "alike but for a random tail",
-    "different": "different",
-}
+RELATIONS = ("same", "case", "affix", "generated", "different")
 
 
 @dataclass(frozen=True, slots=True)
 class Relation:
     """How many links have names that relate in one way, and how many of them as their maker means it."""
 
-    label: str
+    kind: str
     count: int
     expected: int
     width: int
@@ -74,12 +68,12 @@ class Tagged:
 
 @dataclass(frozen=True, slots=True)
 class Surface:
-    """What one surface can do with the tags of one resource type, per operation, and on what that depends."""
+    """What one surface can do with the tags of one resource type, per operation, and on what that depends, by id."""
 
     name: str
     resource_type: str
     answers: dict[str, str]
-    conditions: list[tuple[list[str], str]]
+    conditions: list[tuple[list[str], str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +115,10 @@ def relations(result: Result) -> list[Relation]:
     if not longest:
         return []
     rows = []
-    for kind, label in RELATIONS.items():
+    for kind in RELATIONS:
         count, of_maker = counts.get(kind, 0), expected.get(kind, 0) if kind != "same" else 0
         rows.append(
-            Relation(label, count, of_maker, *widths((count - of_maker, of_maker), longest)),
+            Relation(kind, count, of_maker, *widths((count - of_maker, of_maker), longest)),
         )
     return rows
 
@@ -188,16 +182,16 @@ def tags(result: Result) -> tuple[list[str], list[Tagged]]:
 def surface_rows() -> list[Surface]:
     """Return where tags can be written, read, and be found by, one row per surface and resource type."""
     answers: dict[tuple[str, str], dict[str, str]] = {}
-    conditions: dict[tuple[str, str], dict[str, list[str]]] = {}
+    conditions: dict[tuple[str, str], dict[tuple[str, str], list[str]]] = {}
     for fact in known_facts():
         key = fact.surface, fact.resource_type
         answers.setdefault(key, {})[fact.operation] = "if" if fact.condition else fact.answer
-        if fact.condition:
-            conditions.setdefault(key, {}).setdefault(fact.condition, []).append(fact.operation)
+        if fact.condition and fact.condition_id:
+            conditions.setdefault(key, {}).setdefault((fact.condition_id, fact.condition), []).append(fact.operation)
     rows = []
     for key, of_key in answers.items():
         said = conditions.get(key, {})
-        rows.append(Surface(*key, of_key, [(of if len(said) > 1 else [], text) for text, of in said.items()]))
+        rows.append(Surface(*key, of_key, [(of if len(said) > 1 else [], *one) for one, of in said.items()]))
     return rows
 
 

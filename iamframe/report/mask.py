@@ -44,7 +44,8 @@ COLUMN_KINDS |= dict.fromkeys(("role_id", "profile_id", "referenced_id", "curren
 COLUMN_KINDS |= dict.fromkeys(("trust_policy", "before", "after"), "policy")
 _WRITTEN = "tag_value profile_value role_value profile_tags role_tags description accepted detail next_step"
 COLUMN_KINDS |= dict.fromkeys(_WRITTEN.split(), "written")
-COLUMN_KINDS |= dict.fromkeys(("facts", "references_facts", "_limit"), "facts") | {"_tags": "tags"}
+COLUMN_KINDS |= dict.fromkeys(("facts", "references_facts", "_limit"), "facts")
+COLUMN_KINDS |= dict.fromkeys(("_tags", "changed_facts"), "written facts")
 # Words of iamframe's own and AWS's: an external id may be the same word, which stays here.
 _OWN = """
     partition region last_used_region references_regions references_not_read regions not_read trusts_ec2
@@ -56,7 +57,7 @@ COLUMN_KINDS |= dict.fromkeys(_OWN.split(), "own")
 # Of a gap one word; else a sentence, which is said again.
 COLUMN_KINDS |= dict.fromkeys(("reason", "references_reason"), "reason")
 # What kind of texts there are in JSON.
-_IN_JSON = {"facts": "", "tags": "written"}
+_IN_JSON = {"facts": "", "written facts": "written"}
 # Sentences that are rendered again from their message and masked facts, by column.
 RENDERED = {"references_reason": ("references_message", "references_facts"), "reason": ("message", "facts")}
 # Pasted into a shell, a command with pseudonyms in it would write them into the account.
@@ -75,6 +76,9 @@ def masked(
     """Return a result with pseudonyms in all its texts, its rows sorted by them; its changes, and other texts, too."""
     old = changes.old if changes else None
     tables = {name: getattr(changes, name) for name in ("changes", "findings", "not_compared")} if changes else {}
+    if changes:
+        # Here they are values of tags, descriptions, principals.
+        tables["changes"] = tables["changes"].rename(columns={"facts": "changed_facts"})
     results = [result, *([old] if old else [])]
     frames = [frame for one in results for frame in _frames(one)]
     loose = [text for one in results for text in _loose(one)] + [text for text in said if text]
@@ -84,8 +88,11 @@ def masked(
         # What only the older of two loads holds is written nowhere but in the changes.
         older = replace(old, found=_found(old, told), inventory=_with_sources(old, told))
         tables = {name: _masked(frame, told) for name, frame in tables.items()}
+        tables["changes"] = with_details(tables["changes"].rename(columns={"changed_facts": "facts"}))
         tables["findings"] = _said_of(tables["findings"], whole, older)
-        by_account = {name: frame.sort_values("account_id", kind="stable") for name, frame in tables.items()}
+        by_account = {
+            name: frame.sort_values("account_id", kind="stable", ignore_index=True) for name, frame in tables.items()
+        }
         changes = replace(changes, old=older, new=whole, **by_account)
     return whole, changes, [text and told[""][text] for text in said]
 
@@ -151,13 +158,12 @@ def _comments(commands: pd.Series) -> pd.Series:
 
 def _said_of(findings: pd.DataFrame, new: Result, old: Result) -> pd.DataFrame:
     """Return changed findings with what the masked results say of them."""
-    parts = []
-    for way, result in (("new", new), ("gone", old)):
-        rows = findings[findings["change"] == way]
-        where = index_in(rows["finding_id"], result.findings["finding_id"])
-        texts = {name: lookup(result.findings[name], where).to_pandas() for name in ("detail", "next_step")}
-        parts.append(rows.assign(**{name: text.astype("str").set_axis(rows.index) for name, text in texts.items()}))
-    return pd.concat(parts).loc[findings.index]
+    where = [index_in(findings["finding_id"], one.findings["finding_id"]) for one in (new, old)]
+    texts = {
+        name: pc.coalesce(*(lookup(one.findings[name], at) for one, at in zip((new, old), where, strict=True)))
+        for name in ("detail", "next_step")
+    }
+    return findings.assign(**{name: pd.Series(t.to_pandas(), findings.index, dtype="str") for name, t in texts.items()})
 
 
 def _told(frames: Iterable[pd.DataFrame], loose: Iterable[str], mask: Mask) -> _Told:

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from jinja2 import Environment, FileSystemBytecodeCache, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
+from iamframe.analysis.matching import things
 from iamframe.checks.owner import OWNER_TAG, owner_keys
 from iamframe.checks.registry import STATUSES
 from iamframe.checks.result import Result
@@ -35,34 +36,12 @@ from iamframe.version import __version__
 if TYPE_CHECKING:
     from iamframe.analysis.compare import Changes
 
-TITLE = "IAM roles and instance profiles: findings"
 # A browser lays out a longer table too slowly; the CSV beside the page has all rows.
 MAX_TABLE_ROWS = 20_000
 _CHUNK = 100
 _POLICY = (
     "default-src 'none'; style-src {style}; script-src {script}; img-src data:; base-uri 'none'; form-action 'none'"
 )
-LABELS = {
-    "severity": "Severity",
-    "account_id": "Account",
-    "resource_name": "Name",
-    "resource_arn": "ARN",
-    "related_arn": "Related to",
-    "relation": "Differ by",
-    "maker": "Maker",
-    "detail": "Found",
-    "next_step": "Next step",
-    "region": "Region",
-    "operation": "Operation",
-    "subject": "Subject",
-    "reason": "Reason",
-    "gap": "What is not known",
-    "change": "Change",
-    "resource_type": "Type",
-    "changed": "Detail",
-    "what": "What",
-    "why": "Why not",
-}
 # Where a finding's cells stand: a class on each of them would cost a tenth of the page.
 _CELLS = {
     "severity": ":nth-child(1)",
@@ -129,8 +108,8 @@ def render_page(
 
     Every text is escaped, and the Content-Security-Policy allows the page's own style and script by their hashes alone.
     A table is cut at 20,000 rows and says so. The title stands at its head, in the browser's tab and on each printed
-    page. Changes are a section of their own. `lang` is the language of all fixed text; details and
-    commands are English.
+    page. Changes are a section of their own. `lang` is the language of all texts but commands, which
+    are English.
     """
     words = Translator(lang)
     sections = list(sections_of(result, words))
@@ -138,7 +117,7 @@ def render_page(
     accounts = inventory.accounts[["account_id", "account_name", "captured_at"]].head(_CHUNK)
     severities = _counted(result.findings["severity"][result.findings["accepted"].isna()])
     return page_template().render(
-        **_frame(result, title or words.word(TITLE), words),
+        **_frame(result, title or words("title"), words),
         **_drawn(result, owner_tag),
         **_gaps(result, words),
         **_in_words(words),
@@ -148,7 +127,7 @@ def render_page(
         accounts=cell_rows(accounts.assign(captured_at=accounts["captured_at"].dt.strftime("%Y-%m-%d %H:%M UTC"))),
         rows={name: len(frame) for name, frame in inventory.frames.items()},
         counts={severity: severities.get(severity, 0) for severity in SEVERITIES},
-        labels={name: words.word(label) for name, label in LABELS.items()},
+        labels=_heads(words),
         sections=sections,
         found=[section for section in sections if section.open],
         accepted=sum(section.accepted for section in sections),
@@ -196,8 +175,13 @@ def _gaps(result: Result, words: Translator) -> dict[str, Any]:
     return {"gap_columns": _GAP, "gaps": _chunks(cell_rows(gaps[_GAP])), "shown_gaps": len(gaps)}
 
 
+def _heads(words: Translator) -> dict[str, str]:
+    """Return the heads of the columns of tables."""
+    return {name: words(f"heads.{name}") for name in {*_ROW, *_CHANGE, *_APART, *_GAP}}
+
+
 def _in_words(words: Translator) -> dict[str, Any]:
-    return {"_": words, "word": words.word, "n": words.n, "told": words.told, "lang": words.lang, "TITLE": TITLE}
+    return {"_": words, "word": words.word, "on": words.condition, "n": words.n, "lang": words.lang}
 
 
 def _capital(text: str) -> str:
@@ -205,19 +189,19 @@ def _capital(text: str) -> str:
 
 
 def _changed(changes: Changes, words: Translator) -> dict[str, Any]:
-    frame, captured = changes.to_frame(), changes.old.inventory.accounts["captured_at"].max()
-    shown = frame.head(MAX_TABLE_ROWS).rename(columns={"detail": "changed"})
+    captured, lang = changes.old.inventory.accounts["captured_at"].max(), words.lang
+    shown = changes.to_frame(lang, MAX_TABLE_ROWS).rename(columns={"detail": "changed"})
     apart = changes.not_compared.head(MAX_TABLE_ROWS).reset_index(drop=True)
-    apart["why"] = words.reasons(apart)
+    apart = apart.assign(what=things(as_arrow(apart["facts"]), lang).to_pylist(), why=words.reasons(apart))
     return {
         "since": changes.old.inventory.sources,
         "as_of": "" if pd.isna(captured) else f"{captured:%Y-%m-%d %H:%M} UTC",
-        "said": changes.said,
+        "said": changes.said_in(lang),
         "columns": _CHANGE,
-        "kinds": {kind: words.word(kind.replace("_", " ")) for kind in shown["change"].unique()},
+        "kinds": {kind: say(f"changes.kind.{kind}", lang) for kind in shown["change"].unique()},
         "chunks": _chunks(cell_rows(shown[_CHANGE])),
         "shown": len(shown),
-        "total": len(frame),
+        "total": len(changes.changes) + len(changes.findings),
         "apart_columns": _APART,
         "apart": _chunks(cell_rows(apart[_APART])),
         "shown_apart": len(apart),
@@ -237,12 +221,11 @@ def generated_style(title: str, words: Translator) -> str:
     """
     widths = "".join(f".w{percent}{{width:{percent}%}}" for percent in range(101))
     room = "".join(f".n{tens}{{--rows:{tens}0}}" for tens in range(1, _CHUNK // 10 + 1))
-    cells = [(f".findings td{where}", LABELS[name]) for name, where in _CELLS.items()]
-    cells += [(f".changes td:nth-child({place})", LABELS[name]) for place, name in enumerate(_CHANGE, 1)]
-    cells += [(f".apart td:nth-child({place})", LABELS[name]) for place, name in enumerate(_APART, 1)]
-    cells += [(f".gaps td:nth-child({place})", LABELS[name]) for place, name in enumerate(_GAP, 1)]
-    labels = "".join(f'{cell}::before{{content:"{words.word(label)}"}}' for cell, label in cells)
-    more = f'.more caption::after{{content:" \\2192  {words.word("scroll for more")}"/""}}'
+    tables = {".changes": _CHANGE, ".apart": _APART, ".gaps": _GAP}
+    cells = [(f".findings td{where}", name) for name, where in _CELLS.items()]
+    cells += [(f"{of} td:nth-child({at})", name) for of, names in tables.items() for at, name in enumerate(names, 1)]
+    labels = "".join(f'{cell}::before{{content:"{words(f"heads.{name}")}"}}' for cell, name in cells)
+    more = f'.more caption::after{{content:" \\2192  {words("scroll")}"/""}}'
     head = "".join(f"\\{ord(letter):x} " for letter in title)
     narrow = f"@media screen and (max-width:700px){{{labels}}}"
     return f'{widths}{room}@media screen{{{more}}}{narrow}@page{{@top-left{{content:"{head}"}}}}'
@@ -282,8 +265,8 @@ def sections_of(result: Result, words: Translator) -> Iterator[Section]:
         accepted = pc.is_valid(found["accepted"])
         yield Section(
             name=name,
-            title=words.word(check.title),
-            why="\n\n".join(map(words.word, check.why.split("\n\n"))),
+            title=str(text_of(f"checks.{name}.title", words.lang, check.title)),
+            why=str(text_of(f"checks.{name}.why", words.lang, check.why)),
             severity=check.severity,
             status=max((status for _, status, _ in coverage[name]), key=STATUSES.index, default="unknown"),
             coverage=_grouped(coverage[name]),
@@ -351,7 +334,7 @@ def render_findings(result: Result, said: str) -> str:
         **_frame(result, _SOME, words),
         title=_SOME,
         chosen=said,
-        labels=LABELS,
+        labels=_heads(words),
         sections=[section for section in sections if section.total],
         unseen=[section for section in sections if section.status != "complete"],
     )

@@ -66,7 +66,7 @@ def write_report(
     Parameters
     ----------
     lang
-        Language of the page: `en` or `ja`. Details, commands and the CSV files are English in both.
+        Language of the page: `en` or `ja`. Commands and the CSV files are English in both.
     owner_tag
         Key of the tag that names the owner of a role or profile, that of the result by default; keys that read alike
         count as the same.

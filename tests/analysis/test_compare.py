@@ -7,7 +7,6 @@ import io
 import json
 import os
 import random
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -59,67 +58,77 @@ class Hand:
     def __init__(self, account: PracticeAccount, truth: dict[str, dict[str, Any]], seed: int) -> None:
         self.iam = account.session().client("iam")
         self.random = random.Random(seed)
-        self.roles, self.profiles = truth["roles"], truth["profiles"]
-        held = {profile["role"] for profile in self.profiles.values()}
-        self.free = sorted(self.roles.keys() - held)
+        self.truth = {"role": truth["roles"], "instance-profile": truth["profiles"]}
+        self.holds = {name: one["role"] for name, one in truth["profiles"].items()}
+        held = set(self.holds.values())
+        self.free = sorted(truth["roles"].keys() - held)
         self.held = sorted(held - {None})
-        self.full = sorted(name for name, profile in self.profiles.items() if profile["role"])
-        self.empty = sorted(self.profiles.keys() - set(self.full))
+        self.full = sorted(name for name, role in self.holds.items() if role)
+        self.empty = sorted(name for name, role in self.holds.items() if not role)
         for names in (self.free, self.held, self.full, self.empty):
             self.random.shuffle(names)
         self.made: list[Row] = []
         self.number = 0
-
-    def role_arn(self, name: str, path: str | None = None) -> str:
-        return f"arn:aws:iam::{ID}:role{path or self.roles[name]['path']}{name}"
-
-    def profile_arn(self, name: str, path: str | None = None) -> str:
-        return f"arn:aws:iam::{ID}:instance-profile{path or self.profiles[name]['path']}{name}"
-
-    def new_name(self) -> str:
-        self.number += 1
-        return f"{self.random.choice(('web', 'etl', 'x+y=,.@-'))}-made-{self.number}"
 
     def make(self, count: int) -> None:
         while len(self.made) < count:
             with suppress(IndexError):
                 self.random.choice(CHANGES)(self)
 
+    def note(self, change: str, kind: str, name: str, path: str | None = None, what: str | None = None) -> None:
+        where = path or self.truth[kind][name]["path"]
+        self.made.append((change, f"arn:aws:iam::{ID}:{kind}{where}{name}", what))
+
+    def new(self, *paths: str) -> tuple[str, str]:
+        """A name that nothing has, and a path."""
+        self.number += 1
+        return f"{self.random.choice(('web', 'etl', 'x+y=,.@-'))}-made-{self.number}", self.random.choice(paths)
+
     def taken(self, *names: list[str]) -> str:
         """A resource that nothing was done to, off one of these lists; IndexError where all are used up."""
         return self.random.choice([some for some in names if some]).pop()
 
-    # Roles that are in no profile
+    def sometimes(self) -> bool:
+        return self.random.random() < 0.5
+
+    def link(self, name: str, role: str) -> None:
+        self.iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=role)
+
+    def unlink(self, name: str) -> str:
+        """Take the role out of a profile, if it holds one, and return it."""
+        if role := self.holds[name]:
+            self.iam.remove_role_from_instance_profile(InstanceProfileName=name, RoleName=role)
+        return str(role)
+
+    # Roles: those that are in no profile, or any
 
     def create_role(self) -> None:
-        name, path = self.new_name(), self.random.choice(("/", "/made/", "/a/b/"))
+        name, path = self.new("/", "/made/", "/a/b/")
         self.iam.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=EC2, Tags=[{"Key": "T", "Value": "v"}])
-        self.made.append(("created", self.role_arn(name, path), None))
+        self.note("created", "role", name, path)
 
     def delete_role(self) -> None:
         name = self.taken(self.free)
         self.iam.delete_role(RoleName=name)
-        self.made.append(("deleted", self.role_arn(name), None))
+        self.note("deleted", "role", name)
 
     def recreate_role(self) -> None:
         name = self.taken(self.free)
-        path = self.random.choice((self.roles[name]["path"], "/elsewhere/"))
+        path = self.random.choice((self.truth["role"][name]["path"], "/elsewhere/"))
         self.iam.delete_role(RoleName=name)
         self.iam.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=EKS)
-        self.made.append(("recreated", self.role_arn(name, path), None))
-
-    # Any role
+        self.note("recreated", "role", name, path)
 
     def change_trust(self) -> None:
         name = self.taken(self.free, self.held)
         other = TRUST % self.random.choice(("lambda.amazonaws.com", "ecs-tasks.amazonaws.com"))
         self.iam.update_assume_role_policy(RoleName=name, PolicyDocument=other)
-        self.made.append(("trust_changed", self.role_arn(name), None))
+        self.note("trust_changed", "role", name)
 
     def say_the_same_trust(self) -> None:
         """No change: the same policy, its keys in another order and its one service in a list."""
         name = self.taken(self.held)
-        principal = {"Service": [self.roles[name]["trusts"]]}
+        principal = {"Service": [self.truth["role"][name]["trusts"]]}
         statement = {"Action": ["sts:AssumeRole"], "Effect": "Allow", "Principal": principal}
         document = {"Statement": statement, "Version": "2012-10-17"}
         self.iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(document))
@@ -127,81 +136,64 @@ class Hand:
     def change_session(self) -> None:
         name = self.taken(self.free, self.held)
         self.iam.update_role(RoleName=name, MaxSessionDuration=7200)
-        self.made.append(("changed", self.role_arn(name), "max_session_seconds"))
-
-    def retag_role(self) -> None:
-        name = self.taken(self.free, self.held)
-        self._retag(
-            self.roles[name]["tags"],
-            lambda key, value: self.iam.tag_role(RoleName=name, Tags=[{"Key": key, "Value": value}]),
-            lambda key: self.iam.untag_role(RoleName=name, TagKeys=[key]),
-            self.role_arn(name),
-        )
+        self.note("changed", "role", name, what="max_session_seconds")
 
     # Profiles
 
     def create_profile(self) -> None:
-        name, path = self.new_name(), self.random.choice(("/", "/made/"))
+        name, path = self.new("/", "/made/")
         self.iam.create_instance_profile(InstanceProfileName=name, Path=path)
-        if self.random.random() < 0.5:
-            self.iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=self.held[-1])
-        self.made.append(("created", self.profile_arn(name, path), None))
+        if self.sometimes():
+            self.link(name, self.held[-1])
+        self.note("created", "instance-profile", name, path)
 
     def delete_profile(self) -> None:
         name = self.taken(self.full, self.empty)
-        if role := self.profiles[name]["role"]:
-            self.iam.remove_role_from_instance_profile(InstanceProfileName=name, RoleName=role)
+        self.unlink(name)
         self.iam.delete_instance_profile(InstanceProfileName=name)
-        self.made.append(("deleted", self.profile_arn(name), None))
+        self.note("deleted", "instance-profile", name)
 
     def recreate_profile(self) -> None:
         name = self.taken(self.full)
-        role, path = self.profiles[name]["role"], self.random.choice((self.profiles[name]["path"], "/elsewhere/"))
-        self.iam.remove_role_from_instance_profile(InstanceProfileName=name, RoleName=role)
+        path = self.random.choice((self.truth["instance-profile"][name]["path"], "/elsewhere/"))
+        role = self.unlink(name)
         self.iam.delete_instance_profile(InstanceProfileName=name)
         self.iam.create_instance_profile(InstanceProfileName=name, Path=path)
-        if self.random.random() < 0.5:
-            self.iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=role)
-        self.made.append(("recreated", self.profile_arn(name, path), None))
+        if self.sometimes():
+            self.link(name, role)
+        self.note("recreated", "instance-profile", name, path)
 
     def empty_profile(self) -> None:
         name = self.taken(self.full)
-        self.iam.remove_role_from_instance_profile(InstanceProfileName=name, RoleName=self.profiles[name]["role"])
-        self.made.append(("relinked", self.profile_arn(name), None))
+        self.unlink(name)
+        self.note("relinked", "instance-profile", name)
 
     def fill_profile(self) -> None:
         name = self.taken(self.empty)
-        self.iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=self.held[-1])
-        self.made.append(("relinked", self.profile_arn(name), None))
+        self.link(name, self.held[-1])
+        self.note("relinked", "instance-profile", name)
 
     def relink_profile(self) -> None:
         name = self.taken(self.full)
-        role = self.profiles[name]["role"]
-        other = next(one for one in reversed(self.held) if one != role)
-        self.iam.remove_role_from_instance_profile(InstanceProfileName=name, RoleName=role)
-        self.iam.add_role_to_instance_profile(InstanceProfileName=name, RoleName=other)
-        self.made.append(("relinked", self.profile_arn(name), None))
+        role = self.unlink(name)
+        self.link(name, next(one for one in reversed(self.held) if one != role))
+        self.note("relinked", "instance-profile", name)
 
-    def retag_profile(self) -> None:
-        name = self.taken(self.full, self.empty)
-        self._retag(
-            self.profiles[name]["tags"],
-            lambda key, value: self.iam.tag_instance_profile(
-                InstanceProfileName=name, Tags=[{"Key": key, "Value": value}]
-            ),
-            lambda key: self.iam.untag_instance_profile(InstanceProfileName=name, TagKeys=[key]),
-            self.profile_arn(name),
-        )
+    # Both
 
-    def _retag(
-        self, tags: dict[str, str], tag: Callable[[str, str], Any], untag: Callable[[str], Any], arn: str
-    ) -> None:
-        key = self.random.choice(("Added", *tags))
-        if key in tags and self.random.random() < 0.5:
-            untag(key)
+    def retag(self) -> None:
+        if self.sometimes():
+            name, of, verb = self.taken(self.free, self.held), "RoleName", "role"
         else:
-            tag(key, "made = so: @")
-        self.made.append(("retagged", arn, key))
+            name, of, verb = self.taken(self.full, self.empty), "InstanceProfileName", "instance_profile"
+        kind = verb.replace("_", "-")
+        tags = self.truth[kind][name]["tags"]
+        key = self.random.choice(("Added", *tags))
+        if key in tags and self.sometimes():
+            getattr(self.iam, f"untag_{verb}")(**{of: name, "TagKeys": [key]})
+        else:
+            getattr(self.iam, f"tag_{verb}")(**{of: name, "Tags": [{"Key": key, "Value": "made = so: @"}]})
+        self.note("retagged", kind, name, what=key)
 
 
 CHANGES = [
@@ -226,19 +218,43 @@ def test_of_random_changes_on_a_live_account_each_is_named_and_no_other(account:
 
 # One change
 
+Documents = dict[str, Any]
+
+
+def both_lists(roles: list[dict[str, Any]], profiles: list[dict[str, Any]], **more: Any) -> Documents:
+    """Files of an account of which both lists were read, and the tags of roles."""
+    return {"dump.json": dump(*roles), "profiles.json": profile_list(*profiles)} | more
+
 
 def whole(folder: Path, roles: list[dict[str, Any]], profiles: list[dict[str, Any]], **more: Any) -> iamframe.Inventory:
-    """An account of which both lists were read, and the tags of roles."""
-    return load(folder, {"dump.json": dump(*roles), "profiles.json": profile_list(*profiles)} | more)
+    return load(folder, both_lists(roles, profiles, **more))
 
 
-def tagged(name: str, **tags: str) -> dict[str, Any]:
+def compared(folder: Path, old: Documents, new: Documents) -> iamframe.Changes:
+    return iamframe.compare(load(folder / "old", old), load(folder / "new", new))
+
+
+def tagged(name: str, **tags: str) -> Documents:
     """The file of a profile's tags."""
     return {f"instance-profile-tags/{name}.json": {"Tags": tag_list(tags), "IsTruncated": False}}
 
 
 def arn(kind: str, name: str) -> str:
     return f"arn:aws:iam::{ACCOUNT}:{kind}/{name}"
+
+
+def holding(role: str | None) -> Documents:
+    """A profile that holds a role, or none."""
+    roles = {"Roles": [nested_role("web"), nested_role("db")], "IsTruncated": False}
+    return {"r.json": roles, "p.json": profile_list(profile("p", role and nested_role(role)))}
+
+
+def listed(**more: Any) -> Documents:
+    return {"roles.json": {"Roles": [nested_role("web", **more)], "IsTruncated": False}, "p.json": profile_list()}
+
+
+def trusting(**policies: dict[str, Any]) -> Documents:
+    return both_lists([role_detail(name, policy=policy) for name, policy in policies.items()], [])
 
 
 def apart(changes: iamframe.Changes) -> dict[str, str]:
@@ -248,163 +264,130 @@ def apart(changes: iamframe.Changes) -> dict[str, str]:
     return dict(zip(frame["what"], frame["reason"], strict=True))
 
 
-ALL_COLUMNS = ("change", "resource_arn", "what", "before", "after", "detail")
-
-
-def test_what_is_on_one_side_alone_was_created_or_deleted(tmp_path: Path) -> None:
-    old = whole(tmp_path / "old", [role_detail("gone")], [profile("left")])
-    new = whole(tmp_path / "new", [role_detail("made")], [profile("fresh")])
-    assert rows(iamframe.compare(old, new), *ALL_COLUMNS) == [
-        ("created", arn("instance-profile", "fresh"), None, None, "AIPAFRESH", "created 2024-05-01 09:00 UTC"),
-        ("created", arn("role", "made"), None, None, "AROAMADE", "created 2024-05-01 09:00 UTC"),
-        (
-            "deleted",
-            arn("instance-profile", "left"),
-            None,
-            "AIPALEFT",
-            None,
-            "is gone; it was created 2024-05-01 09:00 UTC",
-        ),
-        ("deleted", arn("role", "gone"), None, "AROAGONE", None, "is gone; it was created 2024-05-01 09:00 UTC"),
-    ]
-
-
-def test_another_id_under_the_same_arn_is_recreated_and_says_what_else_is_other(tmp_path: Path) -> None:
-    held = profile("web", nested_role("web"))
-    old = whole(tmp_path / "old", [role_detail("web", [held], {"Owner": "ops"})], [held])
-    again = role_detail("web", policy=trust("eks.amazonaws.com")) | {"RoleId": "AROAOTHER"}
-    new = whole(tmp_path / "new", [again], [profile("web") | {"InstanceProfileId": "AIPAOTHER"}])
-    assert rows(iamframe.compare(old, new), "resource_arn", "before", "after", "detail") == [
-        (
-            arn("instance-profile", "web"),
-            "AIPAWEB",
-            "AIPAOTHER",
-            "was made anew with the id AIPAOTHER; it was AIPAWEB; other too: its role",
-        ),
-        (
-            arn("role", "web"),
-            "AROAWEB",
-            "AROAOTHER",
-            "was made anew with the id AROAOTHER; it was AROAWEB; other too: its tags, its trust policy",
-        ),
-    ]
-
-
-def test_the_same_name_under_another_path_or_in_another_case_is_recreated_and_links_to_it_are_as_they_were(
-    tmp_path: Path,
-) -> None:
-    held = profile("p", nested_role("web"))
-    moved = profile("p", nested_role("web", "/x/", RoleId="AROANEW"))
-    old = whole(tmp_path / "old", [role_detail("web", [held]), role_detail("db")], [held])
-    new = whole(
-        tmp_path / "new",
-        [role_detail("web", [moved], path="/x/", RoleId="AROANEW"), role_detail("DB", RoleId="AROANEWER")],
-        [moved],
-    )
-    assert rows(iamframe.compare(old, new), "change", "before", "after", "detail") == [
-        ("recreated", arn("role", "db"), arn("role", "DB"), "was made anew as /DB; it was /db"),
-        ("recreated", arn("role", "web"), arn("role", "x/web"), "was made anew as /x/web; it was /web"),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("was", "now", "before", "after", "detail"),
-    [
-        ("web", None, arn("role", "web"), None, "holds no role; it held web"),
-        (None, "web", None, arn("role", "web"), "holds web; it held no role"),
-        ("web", "db", arn("role", "web"), arn("role", "db"), "holds db; it held web"),
-    ],
-)
-def test_a_profile_that_holds_another_role_is_relinked(
-    tmp_path: Path, was: str | None, now: str | None, before: str, after: str, detail: str
-) -> None:
-    roles = {"Roles": [nested_role("web"), nested_role("db")], "IsTruncated": False}
-    old, new = (
-        load(tmp_path / side, {"r.json": roles, "p.json": profile_list(profile("p", role and nested_role(role)))})
-        for side, role in (("old", was), ("new", now))
-    )
-    assert rows(iamframe.compare(old, new), *ALL_COLUMNS) == [
-        ("relinked", arn("instance-profile", "p"), None, before, after, detail)
-    ]
-
-
-def test_each_key_of_a_tag_that_was_added_removed_or_changed_is_a_row(tmp_path: Path) -> None:
-    was = {"Kept": "1", "Owner": "ops", "Gone": "x"}
-    old = whole(tmp_path / "old", [role_detail("web", tags=was)], [profile("p")], **tagged("p"))
-    now = {"Kept": "1", "Owner": "dev", "Added": ""}
-    new = whole(tmp_path / "new", [role_detail("web", tags=now)], [profile("p")], **tagged("p", Owner="ops"))
-    role, of_profile = arn("role", "web"), arn("instance-profile", "p")
-    assert rows(iamframe.compare(old, new), *ALL_COLUMNS) == [
-        ("retagged", of_profile, "Owner", None, "ops", "tag Owner was added: ops"),
-        ("retagged", role, "Added", None, "", "tag Added was added: (empty)"),
-        ("retagged", role, "Gone", "x", None, "tag Gone was removed; it was x"),
-        ("retagged", role, "Owner", "ops", "dev", "tag Owner is dev; it was ops"),
-    ]
-
-
-def test_a_trust_policy_that_says_something_else_is_changed_and_one_that_is_only_written_otherwise_is_not(
-    tmp_path: Path,
-) -> None:
-    statement = {"Action": ["sts:AssumeRole"], "Principal": {"Service": [EC2_SERVICE]}, "Effect": "Allow"}
-    same = {"Statement": statement, "Version": "2012-10-17"}
-    narrowed = trust(EC2_SERVICE)
-    narrowed["Statement"][0]["Condition"] = {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
-    old = whole(tmp_path / "old", [role_detail(name) for name in ("eks", "narrowed", "same")], [])
-    new = whole(
-        tmp_path / "new",
+PROFILE, ROLE, DB = arn("instance-profile", "p"), arn("role", "web"), arn("role", "db")
+HELD, MOVED = profile("p", nested_role("web")), profile("p", nested_role("web", "/x/", RoleId="AROANEW"))
+USED = {"RoleLastUsed": {"LastUsedDate": "2024-06-01T00:00:00+00:00", "Region": "eu-west-1"}}
+EC2_TRUST, EKS_TRUST, NARROWED = trust(EC2_SERVICE), trust("eks.amazonaws.com"), trust(EC2_SERVICE)
+NARROWED["Statement"][0]["Condition"] = {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
+OTHERWISE = {"Action": ["sts:AssumeRole"], "Principal": {"Service": [EC2_SERVICE]}, "Effect": "Allow"}
+EVERYONE = {"Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}]}
+MAYBE = "whether EC2 may assume it: maybe, it was yes"
+CREATED = "created 2024-05-01 09:00 UTC"
+# Files of before and after, and of each change: kind, ARN, what, before, after (but of policies), detail.
+ONE_CHANGE: dict[str, tuple[Documents, Documents, list[tuple[str | None, ...]]]] = {
+    "what is on one side alone was created or deleted": (
+        both_lists([role_detail("gone")], [profile("left")]),
+        both_lists([role_detail("web")], [profile("p")]),
         [
-            role_detail("eks", policy=trust("eks.amazonaws.com")),
-            role_detail("narrowed", policy=narrowed),
-            role_detail("same", policy=same),
+            ("created", PROFILE, None, None, "AIPAP", CREATED),
+            ("created", ROLE, None, None, "AROAWEB", CREATED),
+            ("deleted", arn("instance-profile", "left"), None, "AIPALEFT", None, f"is gone; it was {CREATED}"),
+            ("deleted", arn("role", "gone"), None, "AROAGONE", None, f"is gone; it was {CREATED}"),
         ],
+    ),
+    "the same name elsewhere or in another case is recreated, and links to it are as they were": (
+        both_lists([role_detail("web", [HELD]), role_detail("db")], [HELD]),
+        both_lists([role_detail("web", [MOVED], path="/x/", RoleId="AROANEW"), role_detail("DB", RoleId="X")], [MOVED]),
+        [
+            ("recreated", arn("role", "DB"), None, DB, arn("role", "DB"), "recreated as /DB; it was /db"),
+            ("recreated", arn("role", "x/web"), None, ROLE, arn("role", "x/web"), "recreated as /x/web; it was /web"),
+        ],
+    ),
+    "a profile lost its role": (
+        holding("web"),
+        holding(None),
+        [("relinked", PROFILE, None, ROLE, None, "holds no role; it held web")],
+    ),
+    "a profile got a role": (
+        holding(None),
+        holding("web"),
+        [("relinked", PROFILE, None, None, ROLE, "holds web; it held no role")],
+    ),
+    "a profile got another role": (
+        holding("web"),
+        holding("db"),
+        [("relinked", PROFILE, None, ROLE, DB, "holds db; it held web")],
+    ),
+    "each key of a tag is a change": (
+        both_lists(
+            [role_detail("web", tags={"Kept": "1", "Owner": "ops", "Gone": "x"})], [profile("p")], **tagged("p")
+        ),
+        both_lists(
+            [role_detail("web", tags={"Kept": "1", "Owner": "dev", "Added": ""})],
+            [profile("p")],
+            **tagged("p", Owner="ops"),
+        ),
+        [
+            ("retagged", PROFILE, "Owner", None, "ops", "tag Owner was added: ops"),
+            ("retagged", ROLE, "Added", None, "", "tag Added was added: empty"),
+            ("retagged", ROLE, "Gone", "x", None, "tag Gone was removed; it was x"),
+            ("retagged", ROLE, "Owner", "ops", "dev", "tag Owner is dev; it was ops"),
+        ],
+    ),
+    "a policy that is only written otherwise has not changed": (
+        trusting(web=EC2_TRUST),
+        trusting(web={"Statement": OTHERWISE, "Version": "2012-10-17"}),
         [],
-    )
-    ec2 = "whether EC2 may assume it: maybe, it was yes"
-    assert rows(iamframe.compare(old, new), "change", "resource_name", "detail") == [
-        (
-            "trust_changed",
-            "eks",
-            f"now trusts eks.amazonaws.com; no longer trusts {EC2_SERVICE}; whether EC2 may assume it: no, it was yes",
-        ),
-        (
-            "trust_changed",
-            "narrowed",
-            f"trusts {EC2_SERVICE} as before, but the conditions are other; {ec2}",
-        ),
-    ]
-
-
-def test_a_role_that_everyone_may_assume_now_says_so(tmp_path: Path) -> None:
-    everyone = {"Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}]}
-    old = whole(tmp_path / "old", [role_detail("web")], [])
-    new = whole(tmp_path / "new", [role_detail("web", policy=everyone)], [])
-    assert rows(iamframe.compare(old, new), "change", "detail") == [
-        (
-            "trust_changed",
+    ),
+    "a policy that says something else has changed": (
+        trusting(db=EC2_TRUST, web=EC2_TRUST),
+        trusting(db=EKS_TRUST, web=NARROWED),
+        [
             (
-                f"now trusts everyone (AWS: *); no longer trusts {EC2_SERVICE}; "
-                "whether EC2 may assume it: maybe, it was yes"
+                *("trust_changed", DB, None),
+                f"now trusts eks.amazonaws.com; no longer trusts {EC2_SERVICE}; {MAYBE.replace('maybe', 'no')}",
             ),
-        )
-    ]
+            ("trust_changed", ROLE, None, f"trusts {EC2_SERVICE} as before, but the conditions are other; {MAYBE}"),
+        ],
+    ),
+    "everyone may assume a role": (
+        trusting(web=EC2_TRUST),
+        trusting(web=EVERYONE),
+        [("trust_changed", ROLE, None, f"now trusts everyone (AWS: *); no longer trusts {EC2_SERVICE}; {MAYBE}")],
+    ),
+    "a description on one side alone is no change": (
+        listed(MaxSessionDuration=3600, Description="front"),
+        listed(MaxSessionDuration=7200),
+        [("changed", ROLE, "max_session_seconds", "3600", "7200", "max_session_seconds is 7200; it was 3600")],
+    ),
+    "last use is no change": (both_lists([role_detail("web")], []), both_lists([role_detail("web") | USED], []), []),
+}
 
 
-def test_a_description_or_boundary_that_is_shown_on_one_side_alone_is_told_and_no_change(tmp_path: Path) -> None:
-    one = nested_role("web", MaxSessionDuration=3600, Description="front")
-    two = nested_role("web", MaxSessionDuration=7200)
-    old, new = (
-        load(tmp_path / name, {"roles.json": {"Roles": [role], "IsTruncated": False}, "p.json": profile_list()})
-        for name, role in (("old", one), ("new", two))
+@pytest.mark.parametrize("name", ONE_CHANGE)
+def test_each_change_has_its_kind_and_what_was_before_and_after(tmp_path: Path, name: str) -> None:
+    old, new, told = ONE_CHANGE[name]
+    changes = compared(tmp_path, old, new)
+    columns = ["change", "resource_arn", "what", "before", "after", "detail"]
+    if told and len(told[0]) < len(columns):
+        assert changes.changes[["before", "after"]].notna().all(axis=None)
+        columns = [one for one in columns if one not in ("before", "after")]
+    assert rows(changes, *columns) == told
+    if "description" in name:
+        assert apart(changes)["descriptions"] == "of 1 role shown in one alone, and perhaps not read in the other"
+
+
+def test_another_id_under_the_same_arn_is_one_change_that_has_what_else_is_other_before_and_after(
+    tmp_path: Path,
+) -> None:
+    again = role_detail("web", policy=EKS_TRUST) | {"RoleId": "AROAOTHER"}
+    changes = compared(
+        tmp_path,
+        both_lists([role_detail("web", [HELD], {"Owner": "ops"})], [HELD]),
+        both_lists([again], [profile("p") | {"InstanceProfileId": "AIPAOTHER"}]),
     )
-    changes = iamframe.compare(old, new)
-    assert rows(changes, "change", "what", "before", "after") == [("changed", "max_session_seconds", "3600", "7200")]
-    assert apart(changes)["descriptions"] == "of 1 role shown in one alone, and perhaps not read in the other"
-
-
-def test_last_use_is_no_change(tmp_path: Path) -> None:
-    used = role_detail("web") | {"RoleLastUsed": {"LastUsedDate": "2024-06-01T00:00:00+00:00", "Region": "eu-west-1"}}
-    old, new = whole(tmp_path / "old", [role_detail("web")], []), whole(tmp_path / "new", [used], [])
-    assert iamframe.compare(old, new).is_empty
+    assert rows(changes, "resource_arn", "before", "after", "message") == [
+        (PROFILE, "AIPAP", "AIPAOTHER", "changes.recreated.again_and_changed"),
+        (ROLE, "AROAWEB", "AROAOTHER", "changes.recreated.again_and_changed"),
+    ]
+    of_profile, of_role = map(json.loads, changes.changes["facts"])
+    assert of_profile["also"] == [{"message": "changes.emptied", "before": "web"}]
+    retagged, trusted = of_role["also"]
+    assert retagged == {"message": "changes.tag.removed", "what": "Owner", "before": "ops"}
+    assert [one["message"].rpartition(".")[2] for one in trusted["messages"]] == ["trusts", "trusts_no_longer", "ec2"]
+    assert changes.changes["detail"][0] == (
+        "recreated with the id AIPAOTHER; it was AIPAP; other too: holds no role; it held web"
+    )
 
 
 # What could not be read
@@ -453,8 +436,7 @@ def test_tags_links_and_trust_that_one_side_did_not_read_are_no_changes(tmp_path
 def test_an_id_that_is_masked_or_missing_makes_nothing_recreated(tmp_path: Path) -> None:
     masked = role_detail("web") | {"RoleId": "AROAXXXXXXXXXXXXXXXXX"}
     missing = {name: value for name, value in profile("p").items() if name != "InstanceProfileId"}
-    old = whole(tmp_path / "old", [role_detail("web")], [profile("p")])
-    changes = iamframe.compare(old, whole(tmp_path / "new", [masked], [missing]))
+    changes = compared(tmp_path, both_lists([role_detail("web")], [profile("p")]), both_lists([masked], [missing]))
     assert changes.is_empty
     assert apart(changes)["role ids"] == "not known of 1 of 1 role in NEW"
     assert apart(changes)["profile ids"] == "not known of 1 of 1 instance profile in NEW"
@@ -462,9 +444,8 @@ def test_an_id_that_is_masked_or_missing_makes_nothing_recreated(tmp_path: Path)
 
 def test_an_account_that_is_on_one_side_alone_is_told_and_nothing_of_it_is_a_change(tmp_path: Path) -> None:
     other = "000000000002"
-    old = whole(tmp_path / "old", [role_detail("web")], [])
-    new = whole(tmp_path / "new", [role_detail("web", account=other)], [profile("left", account=other)])
-    changes = iamframe.compare(old, new)
+    elsewhere = both_lists([role_detail("web", account=other)], [profile("left", account=other)])
+    changes = compared(tmp_path, both_lists([role_detail("web")], []), elsewhere)
     assert changes.is_empty
     assert changes.not_compared[["account_id", "what", "reason"]].to_numpy().tolist() == [
         [ACCOUNT, "account", "it is not in NEW, so that nothing of it was compared"],
@@ -509,9 +490,8 @@ def terraform_profile(name: str, role: str) -> dict[str, Any]:
 
 def test_findings_that_came_and_went_are_new_and_gone_each_on_its_side(tmp_path: Path) -> None:
     p, q = (profile(name, nested_role("web")) for name in ("p", "q"))
-    old = whole(tmp_path / "old", [role_detail("web", [p], {"a": "b"})], [p, profile("q")])
-    new = whole(tmp_path / "new", [role_detail("web", [q])], [profile("p"), q])
-    found = iamframe.compare(old, new).findings
+    was = both_lists([role_detail("web", [p], {"a": "b"})], [p, profile("q")])
+    found = compared(tmp_path, was, both_lists([role_detail("web", [q])], [profile("p"), q])).findings
     assert found[["change", "check", "resource_name"]].to_numpy().tolist() == [
         ["new", "empty_profiles", "p"],
         ["new", "untagged_roles", "web"],
@@ -571,15 +551,20 @@ def instance(account: PracticeAccount, name: str) -> None:
 
 def test_a_finding_that_says_something_else_is_neither_new_nor_gone(tmp_path: Path) -> None:
     """A pair of keys that read alike is the same one, whichever is the more used, and so is a difference of tags."""
-    old = whole(tmp_path / "old", [role_detail("a", tags={"Owner": "x"}), role_detail("b", tags={"owner": "x"})], [])
-    new = whole(
-        tmp_path / "new",
-        [role_detail("a", tags={"owner": "x", "OWNER": "y"}), role_detail("b", tags={"owner": "x"})],
-        [],
-    )
-    changes = iamframe.compare(old, new)
+    was, now = {"Owner": "x"}, {"owner": "x", "OWNER": "y"}
+    old, new = (both_lists([role_detail("a", tags=t), role_detail("b", tags={"owner": "x"})], []) for t in (was, now))
+    changes = compared(tmp_path, old, new)
     assert changes.findings.empty
-    assert iamframe.run_checks(new, ["tag_key_variants"]).findings["resource_name"].tolist() == ["owner"]
+    assert iamframe.run_checks(changes.new.inventory, ["tag_key_variants"]).findings["resource_name"].tolist() == [
+        "owner"
+    ]
+
+
+def test_a_finding_of_a_role_that_was_made_again_elsewhere_is_neither_new_nor_gone(tmp_path: Path) -> None:
+    moved = role_detail("web", path="/x/", RoleId="AROANEW")
+    changes = compared(tmp_path, both_lists([role_detail("web")], []), both_lists([moved], []))
+    assert len(changes.old.findings) == len(changes.new.findings) > 1
+    assert (len(changes.changes), len(changes.findings)) == (1, 0)
 
 
 def test_results_are_compared_by_the_policy_and_the_checks_that_they_were_run_with(tmp_path: Path) -> None:
@@ -591,6 +576,70 @@ def test_results_are_compared_by_the_policy_and_the_checks_that_they_were_run_wi
     for changes in (iamframe.compare(old, result), iamframe.compare(old, new, policy=policy)):
         assert changes.findings[["change", "check"]].to_numpy().tolist() == [["new", "missing_required_tags"]]
     assert iamframe.compare(old, new).findings.empty
+
+
+def without_role(name: str) -> Any:
+    """A check of somebody's own, under a name."""
+
+    def rule(roles: pd.DataFrame) -> pd.DataFrame:
+        """Roles that somebody does not want."""
+        return roles[["role_arn"]].rename(columns={"role_arn": "resource_arn"})
+
+    rule.__name__ = name
+    return iamframe.check("low", detail="is there")(rule)
+
+
+def test_of_a_snapshot_or_a_result_of_another_version_the_findings_are_those_of_todays_checks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inventory = whole(tmp_path / "in", [role_detail("web")], [profile("p")])
+    with monkeypatch.context() as earlier:
+        earlier.setattr("iamframe.inventory.parts.__version__", "0.0.1")
+        inventory.save(tmp_path / "snapshot")
+    result = iamframe.run_checks(inventory)
+    blind = replace(result.only([]), version="0.0.1")
+    for old in (iamframe.open_snapshot(tmp_path / "snapshot"), blind):
+        assert iamframe.compare(old, result).findings.empty
+    assert len(iamframe.compare(replace(blind, version=result.version), result).findings) == len(result.findings) > 1
+
+
+def test_of_a_check_that_one_result_was_not_run_with_no_finding_is_new_or_gone(tmp_path: Path) -> None:
+    inventory = whole(tmp_path / "in", [role_detail("web")], [])
+    fewer = iamframe.run_checks(inventory, ["untagged_roles"])
+    more = iamframe.run_checks(inventory, checks=[without_role("unwanted")])
+    for old, new, side in ((fewer, more, "NEW"), (more, fewer, "OLD")):
+        changes = iamframe.compare(old, new)
+        assert changes.findings.empty
+        rows_of = changes.not_compared.set_index("what")
+        assert rows_of.loc["findings of unwanted", "message"] == "not_compared.check"
+        assert json.loads(rows_of.loc["findings of unwanted", "facts"])["side"] == side
+    assert iamframe.compare(inventory, more).findings.empty
+    again = iamframe.run_checks(inventory, checks=[without_role("unwanted")])
+    assert iamframe.compare(again, more).is_empty
+
+
+def test_a_finding_that_is_no_longer_accepted_is_reopened_and_one_that_is_accepted_now_settled(tmp_path: Path) -> None:
+    inventory = whole(tmp_path / "in", [], [profile("p")])
+    open_one = iamframe.run_checks(inventory, ["empty_profiles"])
+    (found,) = [one.findings for one in open_one.found.values()]
+    agreed = {"empty_profiles": replace(open_one.found["empty_profiles"], findings=found.assign(accepted="agreed"))}
+    accepted = replace(open_one, found=agreed)
+    for old, new, way in ((accepted, open_one, "reopened"), (open_one, accepted, "settled")):
+        changes = iamframe.compare(old, new)
+        assert changes.findings[["change", "check"]].to_numpy().tolist() == [[way, "empty_profiles"]]
+        assert changes.findings["finding_id"].tolist() == found["finding_id"].tolist()
+        assert f"findings: 1 {way}" in changes.said
+    assert iamframe.compare(accepted, accepted).findings.empty
+
+
+def test_a_finding_is_reopened_if_its_maker_left_and_not_if_its_tags_were_not_read(tmp_path: Path) -> None:
+    inventory = whole(tmp_path / "in", [role_detail("r")], [profile("p")], **tagged("p", a="b"))
+    result = iamframe.run_checks(inventory, ["empty_profiles"])
+    one = result.found["empty_profiles"]
+    meant = replace(result, found={"empty_profiles": replace(one, findings=one.findings.assign(expected=True))})
+    assert iamframe.compare(meant, result).findings["change"].tolist() == ["reopened"]
+    unread = replace(meant, pairs=meant.pairs.assign(profile_tags_known=False))
+    assert iamframe.compare(unread, result).findings.empty
 
 
 # All of them

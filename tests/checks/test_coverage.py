@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 from builders import ACCOUNT, dump, identity, load, nested_role, profile, profile_list, role_detail, sample_result
 
-from iamframe.analysis import compare
+from iamframe.analysis import changed_findings, compare, matching
 from iamframe.checks import CHECKS, coverage, evidence, registry, run_checks
 from iamframe.checks.catalog import list_checks
 from iamframe.checks.registry import Need
@@ -166,7 +166,7 @@ def constants(*modules: Any) -> set[str]:
 
 
 def test_each_message_that_the_code_names_is_there_and_none_is_left_over() -> None:
-    named = constants(coverage, evidence, registry, completeness, compare)
+    named = constants(coverage, evidence, registry, completeness, compare, matching, changed_findings)
     whole = {text for text in named if re.fullmatch(r"(?:coverage|not_compared)\.[a-z_.]*[a-z]", text)}
     whole |= {f"coverage.{text}" for text in named if re.fullmatch(r"(?:profiles|roles|links)\.[a-z_]+", text)}
     assert len(whole) > 20

@@ -37,13 +37,12 @@ GATES = {
     "ipywidgets": {"ui.widgets"},
     "itables": {"ui.widgets"},
     "click": {"ui.cli"},
-    "tomllib": {"report.translate"},
 }
 # What asks the face for an analysis of itself, such as `result.plan()`.
 ASKS_THE_FACE = {"inventory.inventory", "checks.result"}
 
 # Longer than 500 lines still; none may be added.
-LONG = {"analysis.compare", "ui.cli", "ui.plots"}
+LONG = {"ui.cli", "ui.plots"}
 # Classes of more than 200 lines still; none may be added.
 LARGE = {"ui.exploring.Explorer", "ui.widgets.Explorer"}
 

@@ -14,7 +14,6 @@ import pytest
 from rooms import modules
 
 import iamframe
-from iamframe.messages import render
 
 ID = re.compile(r"gaps(?:\.[a-z0-9_]+)+")
 
@@ -56,20 +55,6 @@ def test_no_sentence_of_a_gap_stands_in_the_code_of_sources_and_inventory() -> N
         file.name: file.read_text("utf-8") for room in ("sources", "inventory") for file in (folder / room).glob("*.py")
     }
     assert {(name, piece) for name, text in code.items() for piece in long if piece in text} == set()
-
-
-def test_each_message_is_in_both_languages_with_no_other_facts() -> None:
-    """A text of a check stands with the check, in English."""
-    english, japanese = (render._catalogue(lang) for lang in ("en", "ja"))
-    assert set(english) == {name for name in japanese if not name.startswith("checks.")}
-    wrong = {name for name, text in english.items() if places(japanese[name]) - places(text)}
-    assert wrong == set()
-
-
-def places(text: render.Text) -> set[str]:
-    """The facts that a text shows."""
-    texts = [text] if isinstance(text, str) else [one for key, one in text.items() if key != "by"]
-    return {name for one in texts for name in re.findall(r"\{(\w+)", one)}
 
 
 def flat(table: dict[str, Any]) -> Iterator[str]:

@@ -65,16 +65,38 @@ def hostile(tmp_path: Path) -> Inventory:
 
 
 def test_nothing_from_aws_is_markup_in_a_cell(hostile: Inventory) -> None:
+    result = iamframe.run_checks(hostile)
+    before = replace(hostile, tags=hostile.tags.assign(tag_value="x"))
+    plan = iamframe.plan(result)
     shown = (
         hostile,
-        iamframe.run_checks(hostile),
+        result,
         iamframe.explain(hostile, "web"),
         iamframe.explain(hostile, HOSTILE),
+        iamframe.compare(before, hostile),
+        replace(plan, not_planned=plan.not_planned.assign(reason=HOSTILE)),
     )
     told = [Tags(one._repr_html_()) for one in shown]
     assert set().union(*(one.elements for one in told)) == {"table", "thead", "tbody", "tr", "th", "td", "p", "h4"}
     assert set().union(*(one.attributes for one in told)) == {"class", "style", "scope", "colspan"}
-    assert any(HOSTILE in text for text in told[2].texts)
+    for one, text in ((2, HOSTILE), (4, PAYLOADS[0]), (4, PAYLOADS[1]), (5, HOSTILE)):
+        assert any(text in said for said in told[one].texts)
+
+
+def test_changes_and_a_plan_show_how_much_they_hold_then_their_first_rows() -> None:
+    sample = iamframe.load_sample()
+    fewer = iamframe.compare(sample, replace(sample, tags=sample.tags.iloc[30:].reset_index(drop=True)))
+    for one, frame, where in (
+        (fewer, fewer.to_frame(), ".to_frame()"),
+        (plan := iamframe.plan(iamframe.run_checks(sample)), plan.not_planned, ".not_planned"),
+    ):
+        texts = Tags(one._repr_html_()).texts
+        assert repr(one) == f"{type(one).__name__}({texts[0].removesuffix('.')})"
+        assert f"and {len(frame) - 20} more rows, in {where}" in texts
+    assert "findings of quota_pressure" in Tags(fewer._repr_html_()).texts
+    nothing = iamframe.compare(sample, sample)
+    assert "retagged" in Tags(nothing._repr_html_()).texts
+    assert ".to_frame()" not in nothing._repr_html_()
 
 
 def test_an_inventory_shows_what_was_not_read_before_its_counts() -> None:

@@ -65,8 +65,14 @@ def test_every_fact_says_how_and_has_a_source_and_its_date(entry: dict[str, Any]
 def test_a_fact_has_a_condition_where_it_depends_and_nowhere_else(entry: dict[str, Any]) -> None:
     assert entry["answer"] in {"yes", "no", "condition", "unknown"}
     assert ("condition" in entry) == (entry["answer"] == "condition")
-    assert entry.get("condition", "only …").startswith("only ")
+    assert entry.get("condition") in {None, *TOML["conditions"]}
     assert "since" not in entry or entry["since"] < TOML["sources"][entry["source"]]["date"]
+
+
+def test_each_condition_is_that_of_a_fact_and_narrows_it() -> None:
+    assert {fact.condition_id for fact in known_facts()} == {None, *TOML["conditions"]}
+    assert {fact.condition for fact in known_facts()} == {None, *TOML["conditions"].values()}
+    assert all(text.startswith("only ") for text in TOML["conditions"].values())
 
 
 def test_each_source_is_that_of_a_fact() -> None:

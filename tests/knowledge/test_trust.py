@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iamframe.knowledge.trust import UNREADABLE, Trust, read_trust, what_changed
+from iamframe.messages.render import say
 
 ASSUME = "sts:AssumeRole"
 EC2 = {"Service": "ec2.amazonaws.com"}
@@ -380,4 +381,4 @@ def test_a_policy_that_changed_names_every_principal_that_came_or_went(
     old: list[dict[str, Any]], new: list[dict[str, Any]], said: str
 ) -> None:
     texts = [read(*statements).text for statements in (old, new)]
-    assert what_changed(*map(str, texts)) == said
+    assert say("list.messages", messages=what_changed(*map(str, texts))) == said

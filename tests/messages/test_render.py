@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 
 from iamframe.checks import CHECKS
+from iamframe.knowledge.surfaces import known_facts
 from iamframe.messages import render
 from iamframe.messages.render import LANGUAGES, changed_facts, fill, render_facts, say, text_of
 
@@ -135,12 +136,18 @@ def places(text: render.Text) -> set[str]:
 
 
 def test_japanese_has_each_text_with_places_that_the_english_one_has() -> None:
+    """A check may be added without its Japanese: this test then tells what is said in English on a Japanese page."""
     english, japanese = (render._catalogue(lang) for lang in LANGUAGES)
-    english = english | {f"checks.{name}.detail": check.detail for name, check in CHECKS.items()}
-    english |= {f"checks.{name}.remediation": check.remediation for name, check in CHECKS.items()}
-    assert set(japanese) == set(english)
+    for what in ("title", "why", "detail", "remediation"):
+        english = english | {f"checks.{name}.{what}": getattr(check, what) for name, check in CHECKS.items()}
+    english |= {f"surfaces.{fact.condition_id}": fact.condition for fact in known_facts() if fact.condition}
+    missing = sorted(set(english) - set(japanese))
+    assert set(japanese) - set(english) == set()
+    assert [key for key in missing if not key.startswith("checks.")] == []
     assert {
         key: places(text) - places(english[key])
         for key, text in japanese.items()
         if places(text) - places(english[key])
     } == {}
+    if missing:
+        pytest.xfail(f"said in English on a Japanese page: {', '.join(missing)}")

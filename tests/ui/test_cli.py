@@ -19,7 +19,7 @@ from commands import process, run
 from iamframe.ui.cli import _run
 
 SAMPLE_LINE = re.compile(
-    r"3 accounts, 148 roles, 108 instance profiles; findings: 6 high, .*; 8 of 16 checks are complete\."
+    r"3 accounts, 148 roles, 108 instance profiles; findings: 6 high, .*; \d+ of \d+ checks are complete\."
 )
 
 

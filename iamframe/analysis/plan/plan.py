@@ -23,7 +23,7 @@ from iamframe.analysis.plan.script import render_script
 from iamframe.checks import CHECKS
 from iamframe.checks.result import Result
 from iamframe.errors import ReportError, require
-from iamframe.inventory import schema
+from iamframe.inventory import display, schema
 from iamframe.inventory.arrow import as_arrow
 from iamframe.messages.text import pluralize
 
@@ -89,11 +89,26 @@ class Plan:
 
     def __repr__(self) -> str:
         """Return what is planned and how much is not, in one line."""
+        return f"Plan({self._said()})"
+
+    def _said(self) -> str:
         actions = self.steps["action"].value_counts()
         deleted, tagged = (pluralize(int(actions.get(name, 0)), what) for name, what in _WRITTEN.items())
-        return f"Plan({deleted} to delete, {tagged} to tag; {pluralize(len(self.not_planned), 'finding')} not planned)"
+        return f"{deleted} to delete, {tagged} to tag; {pluralize(len(self.not_planned), 'finding')} not planned"
+
+    def _repr_html_(self) -> str:
+        """Return what is planned, the first commands, and why findings are not planned, as a notebook shows it."""
+        parts = [display.html_line(f"{self._said()}.")]
+        for frame, columns, where in (
+            (self.steps, ["step", "account_id", "resource_name", "action", "command"], ".steps"),
+            (self.not_planned, ["check", "account_id", "resource_name", "reason"], ".not_planned"),
+        ):
+            if len(frame):
+                parts.append(display.html_frame(frame[columns].head(_SHOWN), len(frame), where))
+        return "".join(parts)
 
 
+_SHOWN = 20
 _WRITTEN = {"delete": "profile", "tag": "resource"}
 
 

@@ -1,0 +1,144 @@
+"""Which findings of two results are new, gone, or judged otherwise, and of which that is not known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from iamframe.analysis.matching import SIDES, KeyMap, NotCompared, ordered
+from iamframe.checks import Result
+from iamframe.inventory import schema
+from iamframe.inventory.arrow import Bools, Positions, as_arrow, index_in, is_in, joined_key
+from iamframe.messages.render import nested
+from iamframe.messages.text import SEVERITIES
+
+WAYS = ("new", "gone", "reopened", "settled")
+_Sides = tuple[Result, Result]
+
+
+def changed_findings(sides: _Sides, keys: KeyMap, changes: pd.DataFrame, apart: NotCompared) -> pd.DataFrame:
+    """Return the findings of one side alone that the other would have seen; note those that it might not have.
+
+    Those on both sides that became expected or accepted, or are so no more, are among them.
+    """
+    scopes = _same_scope(sides)
+    findings = [one.findings for one in sides]
+    resources = [keys.keys(of["resource_arn"], of["account_id"], side) for side, of in enumerate(findings)]
+    where = _counterparts(findings, resources, keys)
+    read = [_wholly_read(one, keys, side) for side, one in enumerate(sides)]
+    parts = _judged_otherwise(findings, where[1], is_in(resources[1], read[0]) & is_in(resources[1], read[1]))
+    for side, (way, appeared) in enumerate((("gone", "deleted"), ("new", "created"))):
+        alone = (where[side] < 0) & is_in(findings[side]["account_id"], apart.accounts)
+        found = findings[side][alone]
+        seen = _seen_by_other(
+            found, sides, side, scopes, is_in(resources[side].filter(pa.array(alone)), read[1 - side])
+        )
+        seen |= is_in(found["resource_arn"], changes["resource_arn"][changes["change"] == appeared])
+        parts.append((way, found[seen]))
+        _note_unsure(found[~seen], way, side, sides[side], scopes, apart)
+    _note_coverage(sides, apart)
+    found = pd.concat([rows.assign(change=way) for way, rows in parts], ignore_index=True)
+    ranks = {"change": WAYS, "severity": SEVERITIES}
+    order = ("check", "account_id", "resource_arn", "related_arn")
+    table = schema.CHANGED_FINDINGS.to_arrow(found[schema.CHANGED_FINDINGS.names])
+    return schema.CHANGED_FINDINGS.from_arrow(ordered(table, ranks, order))
+
+
+def _counterparts(findings: list[pd.DataFrame], resources: list[pa.Array], keys: KeyMap) -> list[Positions]:
+    """Return, for each finding of each side, the row of the same one on the other side, or -1.
+
+    It is the same by its id. The id of a finding of a resource that has another ARN, or is known by its name alone on
+    one side, is another one, too: such findings are the same by check and resources.
+    """
+    named, moved = [], []
+    for side, (of, resource) in enumerate(zip(findings, resources, strict=True)):
+        related = keys.keys(of["related_arn"], of["account_id"], side)
+        named.append(
+            pc.if_else(resource.is_valid(), joined_key(of["account_id"], of["check"], resource, related), None)
+        )
+        differ = [
+            pc.not_equal(as_arrow(of[f"{name}_arn"]), to) for name, to in (("resource", resource), ("related", related))
+        ]
+        moved.append(np.asarray(pc.or_(*(pc.fill_null(one, pa.scalar(False)) for one in differ))))
+    where = []
+    for side in (0, 1):
+        by_id = index_in(findings[side]["finding_id"], findings[1 - side]["finding_id"])
+        by_name = index_in(named[side], named[1 - side])
+        elsewhere = moved[side] | np.append(moved[1 - side], False)[by_name]
+        where.append(np.where((by_id < 0) & elsewhere, by_name, by_id))
+    return where
+
+
+def _judged_otherwise(findings: list[pd.DataFrame], where: Positions, read: Bools) -> list[tuple[str, pd.DataFrame]]:
+    """Return the findings on both sides of which one side alone is expected or accepted, with what became of them."""
+    was, now = findings[0].take(np.maximum(where, 0)) if len(findings[0]) else findings[1], findings[1]
+    settled = [np.asarray(of["expected"] | of["accepted"].notna()) for of in (was, now)]
+    # What is expected is told by tags, too: those that only became readable settle nothing.
+    sure = (where >= 0) & (read | (np.asarray(was["expected"]) == np.asarray(now["expected"])))
+    return [("reopened", now[sure & settled[0] & ~settled[1]]), ("settled", now[sure & ~settled[0] & settled[1]])]
+
+
+def _seen_by_other(found: pd.DataFrame, sides: _Sides, side: int, scopes: set[str], read: Bools) -> Bools:
+    """Return which findings of one side the check would have made on the other, where all of some was `read`."""
+    complete = [_of_check(one.coverage[one.coverage["status"] == "complete"]) for one in sides]
+    checks, check = sides[side].checks, _of_check(found)
+    relying, alone = (
+        found["check"].isin([name for name, one in checks.items() if of(one)]).to_numpy(bool)
+        for of in (lambda one: "references" in one.reads, lambda one: one.alone)
+    )
+    of_one_scope = is_in(check, complete[side]) & found["account_id"].isin(scopes).to_numpy(bool)
+    return is_in(check, complete[1 - side]) & (~relying | of_one_scope) | (alone & read)
+
+
+def _note_unsure(
+    found: pd.DataFrame, way: str, side: int, result: Result, scopes: set[str], apart: NotCompared
+) -> None:
+    """Note how many findings of one side the other might not have seen."""
+    unsure = found.value_counts(["account_id", "check"], sort=False).reset_index()
+    for account, name, count in unsure.itertuples(index=False, name=None):
+        other_scope = "references" in result.checks[name].reads and account not in scopes
+        scope = {"message": "not_compared.scope"} if other_scope else None
+        apart.add(account, "findings", "findings", name, way=way, count=count, side=SIDES[side], scope=scope)
+
+
+def _of_check(frame: pd.DataFrame) -> pa.Array:
+    return joined_key(frame["account_id"], frame["check"])
+
+
+def _same_scope(sides: _Sides) -> set[str]:
+    """Return the accounts of which the same was read in the same regions, beyond IAM."""
+    calls = [one.inventory.calls for one in sides]
+    calls = [one[(one["region"] != "global") & (one["state"] == "complete")] for one in calls]
+    keys = [joined_key(one["account_id"], one["operation"], one["region"]) for one in calls]
+    other = [set(one["account_id"][~is_in(keys[side], keys[1 - side])]) for side, one in enumerate(calls)]
+    return set(sides[0].inventory.accounts["account_id"]) - other[0] - other[1]
+
+
+def _wholly_read(one: Result, keys: KeyMap, side: int) -> pa.Array:
+    """Return the keys of roles and profiles of which all is known that a check asks of one resource and its role."""
+    roles, pairs = one.inventory.roles, one.pairs
+    known = roles[roles["tags_known"] & roles["trust_policy"].notna()]
+    role = (
+        pairs["role_tags_known"] & pairs["role_path"].notna() & (pairs["trusts_ec2"] != "unknown").fillna(value=False)
+    )
+    read = pairs["profile_tags_known"] & pairs["role_known"] & (pairs["role_arn"].isna() | role)
+    profiles = pairs[pairs["profile_arn"].notna()]
+    profiles = profiles[~is_in(profiles["profile_arn"], profiles["profile_arn"][~read[profiles.index]])]
+    of_both = ((known, "role_arn"), (profiles, "profile_arn"))
+    return pa.concat_arrays([keys.keys(frame[key], frame["account_id"], side) for frame, key in of_both])
+
+
+def _note_coverage(sides: _Sides, apart: NotCompared) -> None:
+    """Note the checks that did not see all: of what they missed nobody knows whether it is new or gone."""
+    said: dict[tuple[str, str], dict[tuple[str, str], list[str]]] = {}
+    for side, one in zip(SIDES, sides, strict=True):
+        rows = one.coverage[(one.coverage["status"] != "complete") & one.coverage["check"].isin(one.asked)]
+        rows = rows[is_in(rows["account_id"], apart.accounts)]
+        columns = (rows[name] for name in ("account_id", "check", "message", "facts"))
+        for account, check, message, facts in zip(*columns, strict=True):
+            said.setdefault((account, check), {}).setdefault((message, facts), []).append(side)
+    for (account, check), reasons in said.items():
+        for (message, facts), of in reasons.items():
+            apart.add(account, "findings", "coverage", check, sides=" ".join(of), reason=nested(message, facts))

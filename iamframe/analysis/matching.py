@@ -1,0 +1,188 @@
+"""Which roles and profiles of two loads are the same, and what of them cannot be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from iamframe.checks import Result
+from iamframe.inventory import schema
+from iamframe.inventory.arrow import Bools, Positions, Texts, as_arrow, concat, index_in, is_in, joined_key, lookup
+from iamframe.knowledge.operations import UNKNOWN_ACCOUNT
+from iamframe.messages.render import Message, columns_of, joint, render
+
+TYPES = {"role": "role", "profile": "instance-profile"}
+SIDES = ("OLD", "NEW")
+_NULL = pa.scalar(None, pa.string())
+# Whoever masks a file writes one character again and again.
+_MASKED = "^(?:A(?:RO|IP)A)?(?:" + "|".join(rf"\x{{{code:x}}}{{2,}}" for code in range(0x21, 0x7F)) + ")$"
+
+
+class Pairs:
+    """The roles, or the profiles, of two loads: which are on both sides, by their rows, and which on one `alone`.
+
+    Those on both sides are numbered; every column and flag here is in the order of these numbers.
+    """
+
+    def __init__(self, kind: str, sides: tuple[Result, Result], accounts: pd.Series) -> None:
+        self.kind = kind
+        self.frames = [getattr(one.inventory, f"{kind}s") for one in sides]
+        self.whole = [one.lists["account_id"][one.lists[f"{kind}s_whole"]] for one in sides]
+        was, now = (frame[f"{kind}_arn"] for frame in self.frames)
+        mine = [is_in(frame["account_id"], accounts) for frame in self.frames]
+        where = np.where(mine[0], index_in(was, now), -1)
+        alone = [np.flatnonzero(mine[0] & (where < 0)), np.flatnonzero(mine[1] & ~is_in(now, was))]
+        renamed = self._same_name(alone)
+        self.alone = [np.setdiff1d(*of, assume_unique=True) for of in zip(alone, renamed, strict=True)]
+        kept = np.flatnonzero(where >= 0)
+        self.rows = [np.append(kept, renamed[0]), np.append(where[kept], renamed[1])]
+        self.renamed = [as_arrow(arns.iloc[rows]) for arns, rows in zip((was, now), renamed, strict=True)]
+        self.arns = [self.column(f"{kind}_arn", side) for side in (0, 1)]
+        self.accounts = self.column("account_id", 1)
+        ids = [self.column(f"{kind}_id", side) for side in (0, 1)]
+        self.ids = [pc.if_else(pc.match_substring_regex(one, _MASKED), _NULL, one) for one in ids]
+        self.id_known = [np.asarray(one.is_valid()) for one in self.ids]
+        planned = pc.or_(*(pc.starts_with(arns, "address:") for arns in self.arns))
+        named, laid = (pc.not_equal(*(self.column(f"{kind}_{of}", s) for s in (0, 1))) for of in ("name", "path"))
+        moved = pc.and_not(pc.or_kleene(named, laid), planned)
+        # Where the ids tell, paths do not matter: two ids that are one say that an ARN was only written otherwise.
+        self.recreated = np.asarray(pc.fill_null(pc.coalesce(pc.not_equal(*self.ids), moved), pa.scalar(False)))
+
+    def column(self, name: str, side: int) -> pa.Array:
+        """Return a column of the resources on both sides, as one side has it, in text."""
+        return as_arrow(self.frames[side][name]).take(pa.array(self.rows[side]))
+
+    def flag(self, name: str) -> list[Bools]:
+        """Return a flag of the resources on both sides, as each side has it."""
+        return [np.asarray(frame[name], dtype=bool)[rows] for frame, rows in zip(self.frames, self.rows, strict=True)]
+
+    def number(self, side: int, rows: Positions) -> Positions:
+        """Return the numbers of the resources at rows of a side's frame; -1 for one that is on that side alone."""
+        numbers = np.full(len(self.frames[side]) + 1, -1)
+        numbers[self.rows[side]] = np.arange(len(self.rows[side]))
+        return numbers[rows]
+
+    def _same_name(self, alone: list[Positions]) -> list[Positions]:
+        """Return the rows on each side of resources that are on both by their name alone."""
+        keys = []
+        for frame, rows in zip(self.frames, alone, strict=True):
+            account, name = (as_arrow(frame[of].iloc[rows]) for of in ("account_id", f"{self.kind}_name"))
+            key = _name_key(account, name)
+            named = np.asarray(name.is_valid()) & np.asarray(pc.not_equal(account, UNKNOWN_ACCOUNT))
+            once = ~key.to_pandas().duplicated(keep=False).to_numpy()
+            keys.append(pc.if_else(pa.array(named & once), key, _NULL))
+        where = index_in(*keys)
+        return [alone[0][where >= 0], alone[1][where[where >= 0]]]
+
+
+def _name_key(accounts: Texts, names: Texts) -> pa.Array:
+    return joined_key(accounts, pc.utf8_lower(as_arrow(names)))
+
+
+class KeyMap:
+    """Under which key a resource goes on both sides: the old one's ARN, where it has another in the new one."""
+
+    def __init__(self, pairs: Mapping[str, Pairs]) -> None:
+        self._old, self._new = (pa.concat_arrays([each.renamed[side] for each in pairs.values()]) for side in (0, 1))
+        frames = pairs["role"].frames
+        self._names = [_name_key(frame["account_id"], frame["role_name"]) for frame in frames]
+        self._arns = [frame["role_arn"] for frame in frames]
+
+    def keys(self, arns: Texts, accounts: Texts, side: int) -> pa.Array:
+        """Return the keys of ARNs of one side; of a role that is known there by name alone, as the other has it."""
+        arns = as_arrow(arns)
+        by_name = pc.fill_null(pc.starts_with(arns, "name:"), pa.scalar(False))
+        if pc.any(by_name).as_py():
+            name = pc.if_else(by_name, pc.utf8_slice_codeunits(arns, 5), _NULL)
+            known = lookup(self._arns[1 - side], index_in(_name_key(accounts, name), self._names[1 - side]))
+            arns = pc.if_else(by_name, pc.coalesce(known, concat("name:", pc.utf8_lower(name))), arns)
+        return pc.coalesce(lookup(self._old, index_in(arns, self._new)), arns) if len(self._new) else arns
+
+
+class NotCompared:
+    """What could not be compared, account by account."""
+
+    def __init__(self, accounts: pd.Series) -> None:
+        self.accounts = accounts
+        self._rows: dict[tuple[str, str, str], list[Message]] = {}
+
+    def add(self, account: str, what: str, message: str, of: str = "", **facts: Any) -> None:
+        """Note a reason, a message with its facts, that something of a check, of roles or of profiles was not compared.
+
+        Several reasons of one thing stand behind each other.
+        """
+        self._rows.setdefault((account, what, of), []).append({"message": f"not_compared.{message}", **facts})
+
+    def counts(self, accounts: Texts, mask: Bools) -> list[int]:
+        """Return, per account, how many rows are under a mask."""
+        if not mask.any():
+            return [0] * len(self.accounts)
+        where = index_in(as_arrow(accounts).filter(pa.array(mask)), self.accounts)
+        return np.bincount(where[where >= 0], minlength=len(self.accounts)).tolist()  # type: ignore[no-any-return]
+
+    def unread(self, each: Pairs, what: str, known: list[Bools]) -> None:
+        """Note of how many resources that are on both sides something was not read."""
+        was, now = known
+        every = self.counts(each.accounts, was | True)
+        for sides, mask in (("OLD", ~was & now), ("NEW", was & ~now), ("OLD NEW", ~was & ~now)):
+            for account, missing, rows in zip(self.accounts, self.counts(each.accounts, mask), every, strict=True):
+                if missing:
+                    self.add(
+                        account, what, "unread", each.kind, kind=each.kind, missing=missing, total=rows, sides=sides
+                    )
+
+    def unread_columns(self, each: Pairs, names: tuple[str, str, str]) -> None:
+        """Note of how many roles on both sides the session length is not read, or another column is on one alone."""
+        known = [[np.asarray(each.column(name, side).is_valid()) for side in (0, 1)] for name in names]
+        self.unread(each, "details", known[0])
+        for what, (was, now) in zip(("descriptions", "boundaries"), known[1:], strict=True):
+            for account, count in zip(self.accounts, self.counts(each.accounts, was != now), strict=True):
+                if count:
+                    self.add(account, what, "in_one", count=count)
+
+    def unlisted(self, each: Pairs, side: int, change: str, unsure: list[int], planned: list[int]) -> None:
+        """Note where the other side's list is not whole, so that what is on this one alone was perhaps there too."""
+        own, other = SIDES[side], SIDES[1 - side]
+        listed = set(each.whole[1 - side])
+        for account, count, plans in zip(self.accounts, unsure, planned, strict=True):
+            so = {"message": "not_compared.so", "change": change, "count": count, "own": own} if count else None
+            if account == UNKNOWN_ACCOUNT:
+                self.add(account, "lists", "whose", each.kind, so=so)
+            elif account not in listed:
+                self.add(account, "lists", "lists", each.kind, other=other, so=so)
+            if plans:
+                self.add(account, "lists", "planned", each.kind, count=plans, own=own)
+
+    def frame(self, old: pd.Series, new: pd.Series) -> pd.DataFrame:
+        """Return all that was noted, and the accounts that are on one side alone."""
+        for one, other, side in ((old, new, "NEW"), (new, old, "OLD")):
+            for account in one[~is_in(one, other)]:
+                self.add(account, "account", "account", side=side)
+        # By account; within it as noted: lists first, findings last.
+        rows = sorted(self._rows, key=lambda row: row[0])
+        message, facts = columns_of(
+            {**(joint(reasons) or {}), "what": {"message": f"not_compared.what.{what}"} | ({"of": of} if of else {})}
+            for reasons, (_, what, of) in ((self._rows[row], row) for row in rows)
+        )
+        columns = {"account_id": [account for account, _, _ in rows], "what": things(facts)}
+        columns |= {"reason": render(message, facts), "message": message, "facts": facts}
+        return schema.NOT_COMPARED.conform(columns)
+
+
+def things(facts: pa.Array, lang: str = "en") -> pa.Array:
+    """Return what was not compared, of the facts of `not_compared`, in a language."""
+    return render(pa.repeat(pa.scalar("not_compared.thing"), len(facts)), facts, lang)
+
+
+def ordered(table: pa.Table, ranks: Mapping[str, tuple[str, ...]], then: Iterable[str]) -> pa.Table:
+    """Return a table by the rank of some columns' values, then by other columns."""
+    keyed = table
+    for name, order in ranks.items():
+        keyed = keyed.append_column(f"{name} rank", pc.index_in(table[name], value_set=pa.array(order)))
+    keys = [(name, "ascending") for name in (*(f"{name} rank" for name in ranks), *then)]
+    return table.take(pc.sort_indices(keyed, keys)) if len(table) else table
