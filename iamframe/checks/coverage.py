@@ -23,7 +23,6 @@ from iamframe.knowledge.operations import (
     ROLE_LINKS,
     ROLE_LISTS,
     SUMMARY,
-    TAG_INDEX,
     proving,
 )
 from iamframe.messages.render import Message, joint, nested
@@ -82,11 +81,9 @@ def _unless_indexed(judge: Callable[[Evidence], Verdicts]) -> Callable[[Evidence
 
     def judged(evidence: Evidence) -> Verdicts:
         # It may still show tags that a profile no longer has.
-        tags = evidence.inventory.tags
-        indexed = tags[tags["tag_source"] == TAG_INDEX].groupby("account_id")["resource_arn"].nunique().to_dict()
         return [
-            ("partial", {"message": "coverage.profiles.indexed", "count": indexed[account]})
-            if verdict == COMPLETE and account in indexed
+            ("partial", {"message": "coverage.profiles.indexed", "count": evidence.indexed[account]})
+            if verdict == COMPLETE and account in evidence.indexed
             else verdict
             for account, verdict in zip(evidence.accounts, judge(evidence), strict=True)
         ]

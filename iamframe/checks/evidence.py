@@ -16,7 +16,7 @@ import pandas as pd
 from iamframe.checks.tag_policy import Policy
 from iamframe.inventory.arrow import Bools, index_in, is_in
 from iamframe.inventory.inventory import Inventory
-from iamframe.knowledge.operations import DUMP, PROFILE_LIST, PROFILE_TAGS, ROLE_LISTS, command_of
+from iamframe.knowledge.operations import DUMP, PROFILE_LIST, PROFILE_TAGS, ROLE_LISTS, TAG_INDEX, command_of
 from iamframe.messages.render import Message
 
 # By the side that a list is of: the operations that list it, and the one whose command is advised.
@@ -66,19 +66,31 @@ class Evidence:
         return [account in accounts for account in self.accounts]
 
     @cached_property
-    def _refused(self) -> pd.DataFrame:
+    def _refused(self) -> list[tuple[str, str, str]]:
         gaps = self.inventory.gaps
         gaps = gaps.loc[gaps["reason"].isin(["denied", "throttled", "expired"]), ["account_id", "operation", "reason"]]
-        return gaps.drop_duplicates()
+        return list(gaps.drop_duplicates().itertuples(index=False, name=None))
 
     def refusals(self, operations: tuple[str, ...]) -> list[Message | None]:
         """Return, per account, how AWS refused one of the operations, as a message to put behind a reason."""
-        refused = self._refused[is_in(self._refused["operation"], operations)]
         said = {
             account: {"message": "coverage.refused", "operation": operation, "reason": reason}
-            for account, operation, reason in refused.itertuples(index=False, name=None)
+            for account, operation, reason in self._refused
+            if operation in operations
         }
         return [said.get(account) for account in self.accounts]
+
+    @cached_property
+    def _cut(self) -> pd.DataFrame:
+        return self.inventory.calls[self.inventory.calls["state"] == "truncated"]
+
+    @cached_property
+    def indexed(self) -> dict[str, int]:
+        """Of each account of which the tagging API told tags, how many resources it told of."""
+        tags = self.inventory.tags
+        of_index = tags[tags["tag_source"] == TAG_INDEX]
+        counts = of_index.groupby("account_id")["resource_arn"].nunique()
+        return {str(account): int(count) for account, count in counts.items()}
 
     def listed(self, side: str, refusals: list[Message | None]) -> list[dict[str, Any]]:
         """Return, per account, what gives the rest of a list and, of one that broke off, how much of it was read.
@@ -86,8 +98,8 @@ class Evidence:
         Of one that broke off, what gives the rest is not the command that it came from.
         """
         operations, listing = LISTINGS[side]
-        accounts, calls = self.inventory.accounts, self.inventory.calls
-        cut = calls[is_in(calls["operation"], operations) & (calls["state"] == "truncated")]
+        accounts = self.inventory.accounts
+        cut = self._cut[is_in(self._cut["operation"], operations)]
         broken, live = set(cut["account_id"]), set(cut["account_id"][cut["requests"] > 0])
         read = getattr(self.inventory, f"{side}s")["account_id"].value_counts() if broken else {}
         said = []
