@@ -18,7 +18,7 @@ _TAGS = "sort_by(Tags||`[]`,&Key)[].[Key,Value]"
 # terminal's encoding.
 STATE_QUERIES = {
     PROFILE_TYPE: f"to_string(InstanceProfile.[InstanceProfileId,Roles[].RoleId,{_TAGS}])",
-    ROLE_TYPE: f"to_string(RoleFacts.[RoleId,{_TAGS}])",
+    ROLE_TYPE: f"to_string(Role.[RoleId,{_TAGS}])",
 }
 
 
