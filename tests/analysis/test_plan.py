@@ -259,7 +259,7 @@ def set_by(plan: Plan) -> dict[str, dict[str, str]]:
     return sets
 
 
-def test_what_is_meant_so_or_accepted_is_left_alone(tmp_path: Path) -> None:
+def test_what_is_accepted_is_left_alone(tmp_path: Path) -> None:
     policy = (
         '[[accepted]]\ncheck = "untagged_profiles"\nreason = "by hand"\n'
         '[[accepted]]\ncheck = "tag_differences"\nreason = "too"\n'
@@ -270,52 +270,56 @@ def test_what_is_meant_so_or_accepted_is_left_alone(tmp_path: Path) -> None:
     plan = planned(tmp_path / "differing", pair({"Owner": "ops"}, {"Owner": "dev"}), policy)
     assert plan.steps.empty
     assert reasons(plan) == {("tag_differences", "web"): because("accepted", reason="too")}
-    cloud9 = pair({"Owner": "ops"}, {}, name="AWSCloud9SSMAccessRole", path="/service-role/")
-    cloud9["p.json"]["InstanceProfiles"][0] |= {
-        "Path": "/cloud9/",
-        "InstanceProfileName": "AWSCloud9SSMInstanceProfile",
-        "Arn": f"arn:aws:iam::{ACCOUNT}:instance-profile/cloud9/AWSCloud9SSMInstanceProfile",
-    }
-    cloud9["d.json"]["RoleDetailList"][0]["InstanceProfileList"] = cloud9["p.json"]["InstanceProfiles"]
-    cloud9["instance-profile-tags/AWSCloud9SSMInstanceProfile.json"] = {"Tags": []}
-    plan = planned(tmp_path / "c9", cloud9)
-    assert reasons(plan)["untagged_profiles", "AWSCloud9SSMInstanceProfile"] == because("expected", maker="AWS Cloud9")
 
 
-def test_no_profile_gets_more_than_fifty_tags(tmp_path: Path) -> None:
-    few, many = ({f"k{number}": "v" for number in some} for some in (range(20, 50), range(50)))
-    assert set_by(planned(tmp_path / "50", pair(many, few))) == {"web": {f"k{number}": "v" for number in range(20)}}
-    over = planned(tmp_path / "51", pair({"Owner": "ops", "Env": "prod"}, many), REQUIRED)
-    assert set_by(over) == {}
-    assert reasons(over)["missing_required_tags", "web"] == because("tags.too_many", size=52, most=50)
-
-
-def test_keys_that_aws_reserves_are_never_set(tmp_path: Path) -> None:
-    plan = planned(tmp_path, pair({"Owner": "ops", "aws:x": "y"}, {"aws:z": "w"}))
-    assert set_by(plan) == {"web": {"Owner": "ops"}}
-    plan = planned(tmp_path / "value", pair({"Owner": "aws:me"}, {}))
-    assert reasons(plan) == {("untagged_profiles", "web"): because("tags.not_taken", key="Owner")}
-
-
-QUICK = "QSConfigId-1"
+REQUIRED = '[required_tags]\nOwner = "*"\nEnv = ["prod", "test"]\n'
+FEW, MANY = ({f"k{number}": "v" for number in some} for some in (range(20, 50), range(50)))
+NEEDED = because("needed_tag", key="QSConfigId-1", maker="SSM Quick Setup")
+FORBIDDEN = because("tags.forbidden", key="Env", value="nowhere")
+NO_ENV = because("tags.no_value", keys=["Env"])
+OF_ROLE = because("tags.of_role")
+TOO_MANY = because("tags.too_many", size=52, most=50)
+WRONG = {"Owner": "ops", "Env": "nowhere"}
+LACKS, ROLE_S = "missing_required_tags web", "missing_required_tags role/web"
 
 
 @pytest.mark.parametrize(
-    ("role", "profile", "reason"),
+    ("policy", "role", "profile", "sets", "left"),
     [
-        ({"Team": "a"}, {"Team": "b", "X": "1", "Y": "2"}, because("tags.alone", keys=["X", "Y"])),
-        ({"Team": "a"}, {"Team": "a", "team": "b"}, because("tags.alone", keys=["team"])),
-        ({"Team": "a", "Env": "x"}, {"team": "a"}, because("tags.case", keys=["Team", "team"])),
-        ({QUICK: "x", "Team": "a"}, {"Team": "a"}, because("needed_tag", key=QUICK, maker="SSM Quick Setup")),
-        ({"Team": "a"}, {QUICK: "x", "Team": "a"}, because("needed_tag", key=QUICK, maker="SSM Quick Setup")),
+        (None, MANY, FEW, {f"k{number}": "v" for number in range(20)}, {}),
+        (None, {"Owner": "ops", "aws:x": "y"}, {"aws:z": "w"}, {"Owner": "ops"}, {}),
+        (None, {"Owner": "aws:me"}, {}, {}, {"untagged_profiles web": because("tags.not_taken", key="Owner")}),
+        (
+            None,
+            {"a": "1"},
+            {"a": "2", "X": "", "Y": ""},
+            {},
+            {"tag_differences web": because("tags.alone", keys=["X", "Y"])},
+        ),
+        (None, {"a": "1"}, {"a": "1", "A": "2"}, {}, {"tag_differences web": because("tags.alone", keys=["A"])}),
+        (None, {"A": "1", "x": "1"}, {"a": "1"}, {}, {"tag_differences web": because("tags.case", keys=["A", "a"])}),
+        (None, {"a": "1", "QSConfigId-1": "x"}, {"a": "1"}, {}, {"tag_differences web": NEEDED}),
+        (None, {"a": "1"}, {"a": "1", "QSConfigId-1": "x"}, {}, {"tag_differences web": NEEDED}),
+        (None, {}, {"a": "1"}, {}, {"untagged_roles role/web": OF_ROLE}),
+        (None, {}, {}, {}, {"untagged_roles role/web": OF_ROLE, "untagged_profiles web": because("tags.none")}),
+        # Without any other finding that can be settled, the profile gets no more than the policy requires.
+        (REQUIRED, WRONG, {"Env": "prod"}, {"Owner": "ops"}, {"tag_differences web": FORBIDDEN, ROLE_S: OF_ROLE}),
+        (REQUIRED, WRONG, {}, {}, {"untagged_profiles web": FORBIDDEN, LACKS: NO_ENV, ROLE_S: OF_ROLE}),
+        (REQUIRED, {"Owner": "ops"}, {"Owner": "dev"}, {"Owner": "ops"}, {LACKS: NO_ENV, ROLE_S: OF_ROLE}),
+        (REQUIRED, {"Owner": "ops", "Env": "prod"}, MANY, {}, dict.fromkeys(("tag_differences web", LACKS), TOO_MANY)),
     ],
 )
-def test_tags_that_the_role_s_do_not_make_equal_are_left_to_the_reader(
-    tmp_path: Path, role: dict[str, str], profile: dict[str, str], reason: dict[str, Any]
+def test_a_profile_gets_the_tags_of_its_role_or_it_is_said_why_not(
+    tmp_path: Path,
+    policy: str | None,
+    role: dict[str, str],
+    profile: dict[str, str],
+    sets: dict[str, str],
+    left: dict[str, Any],
 ) -> None:
-    plan = planned(tmp_path, pair(role, profile))
-    assert plan.steps.empty
-    assert reasons(plan) == {("tag_differences", "web"): reason}
+    plan = planned(tmp_path, pair(role, profile), policy)
+    assert set_by(plan) == ({"web": sets} if sets else {})
+    assert {f"{check} {name}": why for (check, name), why in reasons(plan).items()} == left
 
 
 def test_each_profile_of_a_role_is_looked_at_alone(tmp_path: Path) -> None:
@@ -324,30 +328,6 @@ def test_each_profile_of_a_role_is_looked_at_alone(tmp_path: Path) -> None:
     assert reasons(plan) == {("tag_differences", "web2"): because("tags.alone", keys=["X"])}
     why = plan.steps.set_index("resource_name")["why"]["web1"].iloc[0]
     assert why.endswith("; Team: the role's value a replaces b")
-
-
-def test_roles_are_never_tagged(tmp_path: Path) -> None:
-    plan = planned(tmp_path, pair({}, {"Owner": "ops", "Env": "prod"}), REQUIRED)
-    assert plan.steps.empty
-    role = because("tags.of_role")
-    assert reasons(plan) == {("untagged_roles", "role/web"): role, ("missing_required_tags", "role/web"): role}
-
-
-REQUIRED = '[required_tags]\nOwner = "*"\nEnv = ["prod", "test"]\n'
-
-
-def test_a_profile_gets_the_required_tags_of_its_role_that_the_policy_allows(tmp_path: Path) -> None:
-    role = {"Owner": "ops", "Env": "nowhere"}
-    plan = planned(tmp_path, pair(role, {"Env": "prod"}), REQUIRED)
-    assert set_by(plan) == {"web": {"Owner": "ops"}}
-    forbidden = because("tags.forbidden", key="Env", value="nowhere")
-    assert reasons(plan)["tag_differences", "web"] == forbidden
-    plan = planned(tmp_path / "bare", pair(role, {}), REQUIRED)
-    assert plan.steps.empty
-    assert reasons(plan)["untagged_profiles", "web"] == forbidden
-    plan = planned(tmp_path / "none", pair({"Owner": "ops"}, {"Owner": "dev"}), REQUIRED)
-    assert set_by(plan) == {"web": {"Owner": "ops"}}
-    assert reasons(plan)["missing_required_tags", "web"] == because("tags.no_value", keys=["Env"])
 
 
 def test_a_profile_without_tags_gets_all_of_its_role_s_or_none(tmp_path: Path) -> None:
@@ -364,7 +344,7 @@ def test_a_role_that_no_source_shows_gives_no_tags(tmp_path: Path) -> None:
     }
     plan = planned(tmp_path, documents)
     assert plan.steps.empty
-    assert set(plan.not_planned["check"]) == {"untagged_profiles"}
+    assert reasons(plan) == {("untagged_profiles", "web"): because("role_id")}
 
 
 @pytest.mark.parametrize(
