@@ -289,6 +289,7 @@ LACKS, ROLE_S = "missing_required_tags web", "missing_required_tags role/web"
         (None, MANY, FEW, {f"k{number}": "v" for number in range(20)}, {}),
         (None, {"Owner": "ops", "aws:x": "y"}, {"aws:z": "w"}, {"Owner": "ops"}, {}),
         (None, {"Owner": "aws:me"}, {}, {}, {"untagged_profiles web": because("tags.not_taken", key="Owner")}),
+        (None, {"a;b": "1"}, {}, {}, {"untagged_profiles web": because("tags.not_taken", key="a;b")}),
         (
             None,
             {"a": "1"},
