@@ -10,6 +10,7 @@ from builders import tag_list
 
 import iamframe
 from iamframe import Plan, Result
+from iamframe.messages.render import nested
 from iamframe.practice import PracticeAccount
 
 NOW = timedelta(0)
@@ -39,6 +40,13 @@ def link(account: PracticeAccount, name: str, role: dict[str, str], held_by: dic
     name_in_template(account, name)
 
 
-def reasons(plan: Plan) -> dict[tuple[str, str], str]:
+def reasons(plan: Plan) -> dict[tuple[str, str], Any]:
+    """Why each finding is not planned, as a message with its facts, by check and name: of a role, `role/NAME`."""
     rows = plan.not_planned
-    return {(c, n): r for c, n, r in zip(rows["check"], rows["resource_name"], rows["reason"], strict=True)}
+    names = rows["resource_name"].where(rows["resource_type"] != "role", "role/" + rows["resource_name"])
+    why = map(nested, rows["message"], rows["facts"])
+    return dict(zip(zip(rows["check"], names, strict=True), why, strict=True))
+
+
+def because(message: str, **facts: Any) -> dict[str, Any]:
+    return {"message": f"plan.{message}", **facts}

@@ -467,4 +467,6 @@ NOT_PLANNED = Frame(
     text("resource_arn", "its ARN"),
     text("related_arn?", "the other side of a link: the role"),
     text("reason", "why it is left alone"),
+    text("message", "id of the message that says so"),
+    text("facts", "what that message says, as JSON"),
 )

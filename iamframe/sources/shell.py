@@ -31,7 +31,7 @@ def options(parameters: Mapping[str, object], service: str) -> str:
     words = []
     for name, value in parameters.items():
         if name == "IncludeManagedResources":
-            words.append(f"$managed_{service}")
+            words.append(f'${{managed_{service}:+"$managed_{service}"}}')
         elif isinstance(value, bool):
             words.append(f"--{'' if value else 'no-'}{cli_name(name)}")
         elif isinstance(value, list):

@@ -280,7 +280,10 @@ def plan_command(
     policy: Path | None,
     **live: Any,
 ) -> int:
-    """Print a clean-up as a shell script to be reviewed: profiles to delete, tags to set. iamframe never runs it."""
+    """Print a clean-up as a shell script to review: profiles to delete, or to tag as their roles are.
+
+    iamframe never runs it.
+    """
     from iamframe.analysis.plan.plan import plan
     from iamframe.checks import run_checks
     from iamframe.inventory.load import load

@@ -23,7 +23,7 @@ from builders import ACCOUNT, dump, load, nested_role, profile, profile_list, ro
 from commands import run
 from hypothesis import example, given
 from hypothesis import strategies as st
-from plans import NOW, checked, name_in_template, reasons, tag_role
+from plans import NOW, because, checked, name_in_template, reasons, tag_role
 from searching import searching
 from test_consumers import CASES, of, records
 
@@ -56,23 +56,27 @@ def test_what_is_in_use_wanted_back_or_needed_is_left_alone() -> None:
         add(account, "linked")
         iam.add_role_to_instance_profile(InstanceProfileName="linked", RoleName="AWSServiceRoleForAutoScaling")
         plan = iamframe.plan(checked(account), min_age=NOW)
-        found = {name: reason for (check, name), reason in reasons(plan).items() if check in DELETING}
-    untagged = reasons(plan)["untagged_profiles", "infra-x7k2p-worker-profile"]
-    assert untagged == "OpenShift manages it, as its names and path say"
-    wanted = "which will make it again or want it back"
+    found = reasons(plan)
     assert plan.steps.empty
-    assert found.pop("named").startswith("the launch-template lt-")
-    assert found == {
-        "eks-08c968da-2d88-0096-4c82-1ee57490a6af": f"by its name it may be one of EKS managed node group, {wanted}",
-        "prod_4067990795380418201": f"by its name it may be one of Karpenter, {wanted}",
-        "old_4067990795380418201": (
-            f"its tag kubernetes.io/cluster/old says that a Kubernetes cluster made it, {wanted}"
-        ),
-        "infra-x7k2p-worker-profile": f"its names and path are those of OpenShift, {wanted}",
-        "DataPipelineDefaultResourceRole": f"its names and path are those of AWS Data Pipeline, {wanted}",
-        "patched": "its tag QSConfigId-a1b2 is one that SSM Quick Setup needs",
-        "linked": "AWS manages the role AWSServiceRoleForAutoScaling in it",
+    assert found["untagged_profiles", "infra-x7k2p-worker-profile"] == because(
+        "by_names", step="tag", maker="OpenShift"
+    )
+    deleted = {name: reason for (check, name), reason in found.items() if check in DELETING}
+    assert deleted.pop("named")["message"] == "plan.used"
+    key = "kubernetes.io/cluster/old"
+    assert deleted == {
+        "eks-08c968da-2d88-0096-4c82-1ee57490a6af": because("guess", maker="EKS managed node group"),
+        "prod_4067990795380418201": because("guess", maker="Karpenter"),
+        "old_4067990795380418201": because("by_tag", step="delete", key=key, maker="a Kubernetes cluster"),
+        "infra-x7k2p-worker-profile": because("by_names", step="delete", maker="OpenShift"),
+        "DataPipelineDefaultResourceRole": because("by_names", step="delete", maker="AWS Data Pipeline"),
+        "patched": because("needed_tag", key="QSConfigId-a1b2", maker="SSM Quick Setup"),
+        "linked": because("role_managed", role="AWSServiceRoleForAutoScaling"),
     }
+
+
+def age(n: int, unit: str) -> dict[str, Any]:
+    return because("age", unit=unit, n=n)
 
 
 def test_what_is_younger_than_a_day_is_left_alone_unless_another_age_is_given() -> None:
@@ -81,11 +85,10 @@ def test_what_is_younger_than_a_day_is_left_alone_unless_another_age_is_given() 
         result = checked(account)
     created = result.inventory.profiles["created_at"].iloc[0].strftime("%Y-%m-%dT%H:%M:%SZ")
     plan = iamframe.plan(result)
-    assert reasons(plan)["empty_profiles", "new"] == f"it was made {created}, less than 1 day before it was read"
+    assert reasons(plan)["empty_profiles", "new"] == because("too_young", created_at=created, age=age(1, "day"))
     assert plan.steps.empty
-    assert reasons(iamframe.plan(result, min_age=timedelta(hours=12)))["empty_profiles", "new"].endswith(
-        "less than 12 hours before it was read"
-    )
+    for least, said in (("12h", age(12, "hour")), ("48h", age(2, "day")), ("0.51h", age(31, "minute"))):
+        assert reasons(iamframe.plan(result, min_age=least))["empty_profiles", "new"]["age"] == said
     assert iamframe.plan(result, min_age=NOW).steps["action"].tolist() == ["check", "check", "delete"]
 
 
@@ -111,15 +114,15 @@ def test_what_was_used_lately_is_started_by_something_between_two_loads() -> Non
     )
     found = iamframe.run_checks(replace(inventory, roles=roles))
     plan = iamframe.plan(found, min_age="0d")
-    assert reasons(plan)["unreferenced_profiles", "now-and-then"] == (
-        f"the role now-and-then in it was last used {read - timedelta(days=89):%Y-%m-%d}, less than 90 days before it "
-        "was read: something may start instances with it now and then"
+    used_at = f"{read - timedelta(days=89):%Y-%m-%d}"
+    assert reasons(plan)["unreferenced_profiles", "now-and-then"] == because(
+        "role_used", role="now-and-then", used_at=used_at, age=age(90, "day")
     )
     deleted = plan.steps[plan.steps["action"] == "delete"].set_index("resource_name")["rests_on"]
-    assert {name: text.partition(f"; the role {name}: ")[2] for name, text in deleted.items()} == {
-        "long-ago": f"last used {read - timedelta(days=91):%Y-%m-%d}",
-        "never": "not used in 400 days",
-        "unread": "when it was last used was not read",
+    assert {name: text.partition(" in us-east-1")[2] for name, text in deleted.items()} == {
+        "long-ago": f"; its role long-ago was last used {read - timedelta(days=91):%Y-%m-%d}",
+        "never": "; its role never was not used in 400 days",
+        "unread": "; when its role unread was last used was not collected",
         "empty": "",
     }
     for idle, too in ((timedelta(days=89), {"now-and-then"}), ("92d", set()), ("0", {"now-and-then"})):
@@ -137,7 +140,7 @@ def test_nothing_is_deleted_where_a_consumer_was_not_asked(references: Any) -> N
         inventory = checked(account, references=references).inventory
     plan = iamframe.plan(iamframe.run_checks(inventory), min_age=NOW, min_idle="0")
     assert plan.steps.empty
-    assert reasons(plan)["empty_profiles", "left"].startswith("use unknown: ")
+    assert reasons(plan)["empty_profiles", "left"]["message"] == "plan.use_unknown"
 
 
 def test_what_services_made_and_nothing_uses_is_planned_once_they_were_asked() -> None:
@@ -166,39 +169,43 @@ def arn(name: str, account: str = ID) -> str:
 
 
 @pytest.mark.parametrize(
-    ("named", "deleted"),
+    ("named", "kept", "why"),
     [
-        ("WEB", {"nobody", "old"}),
-        (arn("web"), {"nobody", "old"}),
-        (arn("team/web"), {"nobody", "old"}),
+        # Then it is not found unreferenced.
+        ("WEB", "web", None),
+        (arn("team/web"), "web", None),
+        ("Old", "old", "plan.used"),
         # With another path it is no use that AWS documents; that it is none is not documented either.
-        (arn("OTHER/Web"), {"nobody", "old"}),
-        (arn("a/b/old"), {"nobody", "web"}),
-        ("Old", {"nobody", "web"}),
+        (arn("web"), "web", "plan.used_elsewhere"),
+        (arn("OTHER/Web"), "web", "plan.used_elsewhere"),
+        (arn("a/b/old"), "old", "plan.used_elsewhere"),
         # Of another account, or not of this name.
-        (arn("team/web", "210987654321"), {"nobody", "old", "web"}),
-        (arn("web/other"), {"nobody", "old", "web"}),
+        (arn("team/web", "210987654321"), None, None),
+        (arn("web/other"), None, None),
     ],
 )
-def test_what_a_template_names_in_any_case_or_with_any_path_is_not_planned(named: str, deleted: set[str]) -> None:
+def test_what_a_template_names_in_any_case_or_with_any_path_is_not_planned(
+    named: str, kept: str | None, why: str | None
+) -> None:
     with PracticeAccount(regions=["us-east-1"]) as account:
         add(account, "web", "web", path="/team/")
         add(account, "old")
         add(account, "nobody", "nobody")
         name_in_template(account, named)
         plan = iamframe.plan(checked(account), min_age=NOW)
-    assert set(plan.steps["resource_name"][plan.steps["action"] == "delete"]) == deleted
-    left = {name: why for (check, name), why in reasons(plan).items() if check in DELETING}
-    assert all(why.startswith("the launch-template lt-") for why in left.values())
+    assert set(plan.steps["resource_name"][plan.steps["action"] == "delete"]) == {"nobody", "old", "web"} - {kept}
+    left = {name: reason for (check, name), reason in reasons(plan).items() if check in DELETING}
+    assert {name: reason["message"] for name, reason in left.items()} == ({kept: why} if why else {})
+    assert {(reason["consumer_type"], reason["named"]) for reason in left.values()} <= {("launch-template", named)}
 
 
 @pytest.mark.parametrize(
     ("options", "denied", "reason"),
     [
-        ({"regions": ["us-east-1"]}, None, "use unknown: regions other than us-east-1 were not asked for"),
-        ({"references": False}, None, "use unknown: "),
-        ({}, "DescribeLaunchTemplateVersions", "use unknown: "),
-        ({}, "ListInstanceProfileTags GetInstanceProfile", "its tags were not read, "),
+        ({"regions": ["us-east-1"]}, None, "gaps.region.others"),
+        ({"references": False}, None, "gaps.references.none"),
+        ({}, "DescribeLaunchTemplateVersions", "coverage.references.not_read"),
+        ({}, "ListInstanceProfileTags GetInstanceProfile", "plan.tags_unknown"),
     ],
 )
 def test_what_could_not_be_seen_is_not_planned(options: dict[str, Any], denied: str | None, reason: str) -> None:
@@ -209,7 +216,7 @@ def test_what_could_not_be_seen_is_not_planned(options: dict[str, Any], denied: 
             account.deny(action)
         plan = iamframe.plan(checked(account, **options), min_age=NOW)
     assert plan.steps.empty
-    assert reasons(plan)["empty_profiles", "left"].startswith(reason)
+    assert f"'message': '{reason}'" in str(reasons(plan)["empty_profiles", "left"])
 
 
 def result(folder: Path, documents: dict[str, Any], policy: str | None = None) -> Result:
@@ -243,93 +250,92 @@ def pair(role: dict[str, str], *held_by: dict[str, str], name: str = "web", **mo
 
 
 def set_by(plan: Plan) -> dict[str, dict[str, str]]:
-    """What the commands set, by resource, as the CLI reads them."""
+    """What the commands set, by profile, as the CLI reads them."""
     sets = {}
     for command in plan.steps["command"][plan.steps["action"] == "tag"]:
-        aws, iam, verb, name, tags = shlex.split(command)
-        assert (aws, iam) == ("aws", "iam")
-        key = verb.removeprefix("tag-") + "/" + name.partition("=")[2]
-        sets[key] = {tag["Key"]: tag["Value"] for tag in json.loads(tags.removeprefix("--tags="))}
+        *verb, name, tags = shlex.split(command)
+        assert verb == ["aws", "iam", "tag-instance-profile"]
+        sets[name.partition("=")[2]] = {tag["Key"]: tag["Value"] for tag in json.loads(tags.removeprefix("--tags="))}
     return sets
 
 
-def test_what_is_meant_so_or_accepted_is_left_alone(tmp_path: Path) -> None:
+def test_what_is_accepted_is_left_alone(tmp_path: Path) -> None:
     policy = (
         '[[accepted]]\ncheck = "untagged_profiles"\nreason = "by hand"\n'
         '[[accepted]]\ncheck = "tag_differences"\nreason = "too"\n'
     )
     plan = planned(tmp_path, pair({"Owner": "ops"}, {}), policy)
     assert plan.steps.empty
-    assert reasons(plan) == {("untagged_profiles", "web"): "accepted: by hand"}
+    assert reasons(plan) == {("untagged_profiles", "web"): because("accepted", reason="by hand")}
     plan = planned(tmp_path / "differing", pair({"Owner": "ops"}, {"Owner": "dev"}), policy)
     assert plan.steps.empty
-    assert reasons(plan) == {("tag_differences", "web"): "accepted: too"}
-    cloud9 = pair({"Owner": "ops"}, {}, name="AWSCloud9SSMAccessRole", path="/service-role/")
-    cloud9["p.json"]["InstanceProfiles"][0] |= {
-        "Path": "/cloud9/",
-        "InstanceProfileName": "AWSCloud9SSMInstanceProfile",
-        "Arn": f"arn:aws:iam::{ACCOUNT}:instance-profile/cloud9/AWSCloud9SSMInstanceProfile",
-    }
-    cloud9["d.json"]["RoleDetailList"][0]["InstanceProfileList"] = cloud9["p.json"]["InstanceProfiles"]
-    cloud9["instance-profile-tags/AWSCloud9SSMInstanceProfile.json"] = {"Tags": []}
-    plan = planned(tmp_path / "c9", cloud9)
-    assert reasons(plan)["untagged_profiles", "AWSCloud9SSMInstanceProfile"] == "AWS Cloud9 makes it so"
-
-
-def test_no_resource_gets_more_than_fifty_tags(tmp_path: Path) -> None:
-    few, many = ({f"k{number}": "v" for number in some} for some in (range(20, 50), range(50)))
-    assert set_by(planned(tmp_path / "50", pair(many, few))) == {
-        "instance-profile/web": {f"k{number}": "v" for number in range(20)}
-    }
-    over = planned(
-        tmp_path / "51", pair({f"k{number}": "v" for number in range(30)}, {f"j{n}": "v" for n in range(21)})
-    )
-    assert set_by(over) == {}
-    assert reasons(over)["tag_differences", "web"].endswith("would have 51 tags, and AWS takes 50")
-
-
-def test_keys_that_aws_reserves_are_never_set(tmp_path: Path) -> None:
-    plan = planned(tmp_path, pair({"Owner": "ops", "aws:x": "y"}, {"aws:z": "w"}))
-    assert set_by(plan) == {"instance-profile/web": {"Owner": "ops"}}
-    assert set_by(planned(tmp_path / "value", pair({"Owner": "aws:me"}, {}))) == {}
-
-
-def test_a_tag_that_would_set_a_role_apart_from_its_other_profiles_is_not_planned(tmp_path: Path) -> None:
-    plan = planned(tmp_path, pair({"Team": "a"}, {"Team": "a"}, {"Team": "a", "Extra": "1"}))
-    assert set_by(plan) == {}
-    assert reasons(plan) == {
-        ("tag_differences", "web1"): "the profile web and the role web would then differ",
-    }
-
-
-def test_profiles_of_one_role_that_disagree_leave_its_tags_to_the_reader(tmp_path: Path) -> None:
-    plan = planned(tmp_path, pair({"Team": "a"}, {"Team": "a", "X": "1"}, {"Team": "a", "X": "2"}))
-    assert set_by(plan) == {}
-    why = "X has more than one value that could be copied: which is right is for you to say"
-    assert reasons(plan) == {("tag_differences", "web"): why, ("tag_differences", "web1"): why}
+    assert reasons(plan) == {("tag_differences", "web"): because("accepted", reason="too")}
 
 
 REQUIRED = '[required_tags]\nOwner = "*"\nEnv = ["prod", "test"]\n'
+FEW, MANY = ({f"k{number}": "v" for number in some} for some in (range(20, 50), range(50)))
+NEEDED = because("needed_tag", key="QSConfigId-1", maker="SSM Quick Setup")
+FORBIDDEN = because("tags.forbidden", key="Env", value="nowhere")
+NO_ENV = because("tags.no_value", keys=["Env"])
+OF_ROLE = because("tags.of_role")
+TOO_MANY = because("tags.too_many", size=52, most=50)
+WRONG = {"Owner": "ops", "Env": "nowhere"}
+LACKS, ROLE_S = "missing_required_tags web", "missing_required_tags role/web"
 
 
-def test_a_required_tag_gets_the_value_of_the_other_side_where_the_policy_allows_it(tmp_path: Path) -> None:
-    plan = planned(tmp_path, pair({"Owner": "ops", "Env": "nowhere"}, {"Env": "prod"}), REQUIRED)
-    assert set_by(plan) == {"role/web": {"Env": "prod"}, "instance-profile/web": {"Owner": "ops"}}
-    assert plan.not_planned.empty
-    plan = planned(tmp_path / "none", pair({"Owner": "ops"}, {"Owner": "ops"}), REQUIRED)
-    assert set_by(plan) == {}
-    assert set(reasons(plan).values()) == {
-        "Env: no value that the policy allows is on the other side, so that what it should be is not known"
-    }
+@pytest.mark.parametrize(
+    ("policy", "role", "profile", "sets", "left"),
+    [
+        (None, MANY, FEW, {f"k{number}": "v" for number in range(20)}, {}),
+        (None, {"Owner": "ops", "aws:x": "y"}, {"aws:z": "w"}, {"Owner": "ops"}, {}),
+        (None, {"Owner": "aws:me"}, {}, {}, {"untagged_profiles web": because("tags.not_taken", key="Owner")}),
+        (None, {"a;b": "1"}, {}, {}, {"untagged_profiles web": because("tags.not_taken", key="a;b")}),
+        (
+            None,
+            {"a": "1"},
+            {"a": "2", "X": "", "Y": ""},
+            {},
+            {"tag_differences web": because("tags.alone", keys=["X", "Y"])},
+        ),
+        (None, {"a": "1"}, {"a": "1", "A": "2"}, {}, {"tag_differences web": because("tags.alone", keys=["A"])}),
+        (None, {"A": "1", "x": "1"}, {"a": "1"}, {}, {"tag_differences web": because("tags.case", keys=["A", "a"])}),
+        (None, {"a": "1", "QSConfigId-1": "x"}, {"a": "1"}, {}, {"tag_differences web": NEEDED}),
+        (None, {"a": "1"}, {"a": "1", "QSConfigId-1": "x"}, {}, {"tag_differences web": NEEDED}),
+        (None, {}, {"a": "1"}, {}, {"untagged_roles role/web": OF_ROLE}),
+        (None, {}, {}, {}, {"untagged_roles role/web": OF_ROLE, "untagged_profiles web": because("tags.none")}),
+        # Without any other finding that can be settled, the profile gets no more than the policy requires.
+        (REQUIRED, WRONG, {"Env": "prod"}, {"Owner": "ops"}, {"tag_differences web": FORBIDDEN, ROLE_S: OF_ROLE}),
+        (REQUIRED, WRONG, {}, {}, {"untagged_profiles web": FORBIDDEN, LACKS: NO_ENV, ROLE_S: OF_ROLE}),
+        (REQUIRED, {"Owner": "ops"}, {"Owner": "dev"}, {"Owner": "ops"}, {LACKS: NO_ENV, ROLE_S: OF_ROLE}),
+        (REQUIRED, {"Owner": "ops", "Env": "prod"}, MANY, {}, dict.fromkeys(("tag_differences web", LACKS), TOO_MANY)),
+    ],
+)
+def test_a_profile_gets_the_tags_of_its_role_or_it_is_said_why_not(
+    tmp_path: Path,
+    policy: str | None,
+    role: dict[str, str],
+    profile: dict[str, str],
+    sets: dict[str, str],
+    left: dict[str, Any],
+) -> None:
+    plan = planned(tmp_path, pair(role, profile), policy)
+    assert set_by(plan) == ({"web": sets} if sets else {})
+    assert {f"{check} {name}": why for (check, name), why in reasons(plan).items()} == left
 
 
-def test_the_value_that_is_given_up_is_said(tmp_path: Path) -> None:
-    plan = planned(tmp_path, pair({"Owner": "ops", "Env": "nowhere"}, {"Owner": "dev", "Env": "prod"}), REQUIRED)
-    assert set_by(plan) == {"role/web": {"Env": "prod"}, "instance-profile/web": {"Owner": "ops"}}
-    assert plan.steps["why"].iloc[0].endswith(
-        "; on the role web the profile's Env='prod' takes the place of 'nowhere'"
-        "; on the profile web the role's Owner='ops' takes the place of 'dev'"
-    )  # fmt: skip
+def test_each_profile_of_a_role_is_looked_at_alone(tmp_path: Path) -> None:
+    plan = planned(tmp_path, pair({"Team": "a"}, {}, {"Team": "b"}, {"Team": "a", "X": "1"}))
+    assert set_by(plan) == {"web": {"Team": "a"}, "web1": {"Team": "a"}}
+    assert reasons(plan) == {("tag_differences", "web2"): because("tags.alone", keys=["X"])}
+    why = plan.steps.set_index("resource_name")["why"]["web1"].iloc[0]
+    assert why.endswith("; Team: the role's value a replaces b")
+
+
+def test_a_profile_without_tags_gets_all_of_its_role_s_or_none(tmp_path: Path) -> None:
+    """A part of them would make it differ from its role."""
+    found = result(tmp_path, pair({"Owner": "ops", "Env": "prod", "x": "1"}, {}), REQUIRED)
+    only = iamframe.run_checks(found.inventory, only="missing_required_tags", policy=found.policy)
+    assert set_by(iamframe.plan(only, min_age=NOW)) == {"web": {"Owner": "ops", "Env": "prod", "x": "1"}}
 
 
 def test_a_role_that_no_source_shows_gives_no_tags(tmp_path: Path) -> None:
@@ -339,22 +345,22 @@ def test_a_role_that_no_source_shows_gives_no_tags(tmp_path: Path) -> None:
     }
     plan = planned(tmp_path, documents)
     assert plan.steps.empty
-    assert set(plan.not_planned["check"]) == {"untagged_profiles"}
+    assert reasons(plan) == {("untagged_profiles", "web"): because("role_id")}
 
 
 @pytest.mark.parametrize(
     ("field", "value", "reason"),
     [
-        ("InstanceProfileId", "XXXX", "its unique id is not known"),
-        ("Arn", "arn:aws:iam::XXXXXXXXXXXX:instance-profile/web", "its ARN is none that AWS gives"),
-        ("Arn", f"arn:aws:iam::{ACCOUNT}:instance-profile/a b/web", "its ARN is none that AWS gives"),
+        ("InstanceProfileId", "XXXX", "plan.id"),
+        ("Arn", "arn:aws:iam::XXXXXXXXXXXX:instance-profile/web", "plan.arn"),
+        ("Arn", f"arn:aws:iam::{ACCOUNT}:instance-profile/a b/web", "plan.arn"),
     ],
 )
 def test_ids_that_were_masked_or_made_up_are_not_planned(tmp_path: Path, field: str, value: str, reason: str) -> None:
     documents = {"p.json": profile_list(long(profile("web")) | {field: value}), "me.json": {"Account": ACCOUNT}}
     plan = planned(tmp_path, documents | {"instance-profile-tags/web.json": {"Tags": []}})
     assert plan.steps.empty
-    assert reasons(plan)["empty_profiles", "web"].startswith(reason)
+    assert reasons(plan)["empty_profiles", "web"] == {"message": reason}
 
 
 TEXTS = st.sampled_from(["", "a", "b"])
@@ -364,9 +370,9 @@ ROLE_TAGS = TAGS.filter(lambda tags: len({key.lower() for key in tags}) == len(t
 POLICY = '[required_tags]\nOwner = ["a", "b"]\nEnv = { values = ["a"], on = ["role"] }\n'
 
 
-def keyed(findings: pd.DataFrame) -> set[tuple[str, str, bool]]:
+def keyed(findings: pd.DataFrame) -> set[tuple[str, str]]:
     rows = findings[findings["check"].isin(PLANNED)]
-    return set(zip(rows["check"], rows["resource_name"], rows["expected"], strict=True))
+    return set(zip(rows["check"], rows["resource_arn"], strict=True))
 
 
 @searching(25, ci=2)
@@ -385,15 +391,11 @@ def test_whatever_the_tags_what_is_planned_is_gone_and_nothing_new_has_come(
     before = result(folder / "before", pair(role, one, two), policy)
     plan = iamframe.plan(before, min_age=NOW)
     sets = set_by(plan)
-    after = [
-        tags | sets.get(name, {})
-        for name, tags in (("role/web", role), ("instance-profile/web", one), ("instance-profile/web1", two))
-    ]
-    assert len({key.lower() for key in after[0]}) == len(after[0])
-    now = keyed(result(folder / "after", pair(*after), policy).findings)
-    left = {(check, name, False) for check, name in reasons(plan)}
+    after = [one | sets.get("web", {}), two | sets.get("web1", {})]
+    now = keyed(result(folder / "after", pair(role, *after), policy).findings)
+    assert now == keyed(plan.not_planned)
     assert now <= keyed(before.findings)
-    assert keyed(before.findings) - now == keyed(before.findings) - left
+    assert not any(tags.get("Owner") == "" for tags in sets.values() if policy)
 
 
 # The text
@@ -556,7 +558,7 @@ def test_the_command_line_prints_the_script_and_counts_what_is_left(tmp_path: Pa
     done = run(tmp_path, "plan", "sample", "--only", "tag_differences")
     assert done.returncode == 0
     assert done.stdout.startswith("#!/bin/sh\n")
-    assert "; to do: tag 1 resource.\n" in done.stdout
+    assert "; to do: tag 1 profile.\n" in done.stdout
     assert (
         "change tag 'profile batch' aws iam tag-instance-profile --instance-profile-name=batch --tags=" in done.stdout
     )

@@ -134,17 +134,20 @@ def test_the_findings_of_the_sample_are_these() -> None:
 
 
 def sentences(lang: str) -> list[str]:
-    """Return what the sample's result says: of each check, of each finding, of what was not read."""
+    """Return what the sample's result says: of each check and finding, of what was not read or is not planned."""
     result = iamframe.run_checks(iamframe.load_sample(), policy=DATA / "tag-policy.toml")
     found = result.findings_in(lang)
     coverage, gaps = result.coverage, with_details(result.inventory.gaps, lang)
     reasons = render(as_arrow(coverage["message"]), as_arrow(coverage["facts"]), lang).to_pylist()
+    left = iamframe.plan(result).not_planned.drop_duplicates(["message", "facts"])
+    why_not = render(as_arrow(left["message"]), as_arrow(left["facts"]), lang).to_pylist()
     remedies = [(name, text_of(f"checks.{name}.remediation", lang, one.remediation)) for name, one in CHECKS.items()]
     said = (
         ("do first", remedies),
         ("found", zip(found["check"] + " " + found["resource_name"], found["detail"], strict=True)),
         ("not complete", zip(coverage["account_id"] + " " + coverage["check"], reasons, strict=True)),
         ("not read", zip(gaps["account_id"] + " " + gaps["operation"], gaps["detail"], strict=True)),
+        ("not planned", zip(left["check"] + " " + left["resource_name"], why_not, strict=True)),
     )
     return [f"{kind} | {about} | {text}" for kind, rows in said for about, text in rows if text]
 

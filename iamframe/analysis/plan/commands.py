@@ -1,4 +1,7 @@
-"""The steps of a clean-up, as commands of the AWS CLI."""
+"""The steps of a clean-up, as commands of the AWS CLI.
+
+Every value is one word of the shell, `--option=value`, whatever it holds.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,24 @@ import json
 import shlex
 from dataclasses import dataclass
 
-from iamframe.analysis.plan.resources import Resource
+from iamframe.analysis.plan.resources import ProfileFacts, Resource
+from iamframe.knowledge.arn import PROFILE_TYPE, ROLE_TYPE
+from iamframe.messages.render import Message
+
+_TAGS = "sort_by(Tags||`[]`,&Key)[].[Key,Value]"
+# What a script reads again. `to_string` escapes all letters but ASCII, so that the comparison does not depend on the
+# terminal's encoding.
+STATE_QUERIES = {
+    PROFILE_TYPE: f"to_string(InstanceProfile.[InstanceProfileId,Roles[].RoleId,{_TAGS}])",
+    ROLE_TYPE: f"to_string(Role.[RoleId,{_TAGS}])",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One step of a clean-up: the command as one shell line, and how to undo it.
+    """One step of a clean-up: one shell line, how to undo it, and what no command brings back.
 
-    A step whose action is `check` only reads; the script runs its `line` instead, which calls a function of the script.
-    `doing` describes a write whose action does not.
+    If its action is `check` it only reads; the script runs its `line` instead, which calls a function of the script.
     """
 
     resource: Resource
@@ -22,33 +34,32 @@ class Command:
     command: str
     line: str = ""
     undo: str | None = None
-    cannot_undo: str | None = None
-    doing: str = ""
+    cannot_undo: Message | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Steps that run together or not at all: checks first, then writes."""
+    """Steps on one profile that run together or not at all: checks first, then writes."""
 
-    account_id: str
-    title: str
-    checks: str
-    why: str
-    rests_on: str
-    related_arn: str | None
-    steps: tuple[Command, ...]
+    profile: ProfileFacts
+    checks: list[str]
+    why: list[Message]
+    rests_on: list[Message]
+    steps: list[Command]
 
     @property
     def writes(self) -> list[Command]:
         """The steps that change something."""
         return [step for step in self.steps if step.action != "check"]
 
+    @property
+    def deletes(self) -> bool:
+        """Whether they delete the profile."""
+        return self.steps[-1].action == "delete"
 
-def on(resource: Resource, verb: str, **options: str) -> str:
-    """Return the AWS CLI command that does something with a role or profile (`get`, `tag` …), as one shell line.
 
-    Each option is one word of the shell whatever its value is.
-    """
+def aws_iam(verb: str, resource: Resource, **options: str) -> str:
+    """Return the AWS CLI command that does something with a role or profile (`get`, `tag` …), as one shell line."""
     given = {f"{resource.kind}-name": resource.name, **options}
     words = [f"--{name.replace('_', '-')}={shlex.quote(value)}" for name, value in given.items()]
     return " ".join(("aws iam", f"{verb}-{resource.kind}", *words))
@@ -60,3 +71,22 @@ def tags_json(tags: dict[str, str]) -> str:
     It is ASCII, so that letters that look alike stay apart in every locale.
     """
     return json.dumps([{"Key": key, "Value": value} for key, value in tags.items()], separators=(",", ":"))
+
+
+def is_unchanged(resource: Resource) -> Command:
+    """Return the check that a resource still has the id, the role and the tags that were collected."""
+    command = aws_iam("get", resource, output="text", query=STATE_QUERIES[resource.kind])
+    function = "profile_is" if resource.kind == PROFILE_TYPE else "role_is"
+    return Command(resource, "check", command, shlex.join((function, resource.name, resource.state)))
+
+
+def is_unused(profile: ProfileFacts, regions: list[str]) -> Command:
+    """Return the check that no instance uses a profile, in any of the regions."""
+    by_id = f"IamInstanceProfileAssociations[?IamInstanceProfile.Id=='{profile.id}'].AssociationId"
+    command = (
+        f"for region in {' '.join(regions)}; do aws ec2 describe-iam-instance-profile-associations "
+        f'--region="$region" --output=text --query={shlex.quote(by_id)}; aws ec2 describe-instances '
+        f"--region=\"$region\" --output=text --query='Reservations[].Instances[].InstanceId' "
+        f"--filters=Name=iam-instance-profile.id,Values={profile.id}; done"
+    )
+    return Command(profile, "check", command, shlex.join(("unused", profile.name, profile.arn, profile.id)))

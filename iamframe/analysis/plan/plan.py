@@ -6,25 +6,22 @@ iamframe never runs it, and never deletes a role.
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pandas as pd
 
-from iamframe.analysis.plan import deletions as deleting
-from iamframe.analysis.plan import tags as tagging
 from iamframe.analysis.plan.commands import Block
-from iamframe.analysis.plan.deletions import Finding
-from iamframe.analysis.plan.resources import Facts, read_age, stamp
-from iamframe.analysis.plan.script import render_script
+from iamframe.analysis.plan.deletions import deletion, objections
+from iamframe.analysis.plan.resources import Context, Finding, ProfileFacts, read_age, stamp
+from iamframe.analysis.plan.script import render_script, sentence
+from iamframe.analysis.plan.tags import tagging
 from iamframe.checks import CHECKS
 from iamframe.checks.result import Result
 from iamframe.errors import ReportError, require
 from iamframe.inventory import display, schema
-from iamframe.inventory.arrow import as_arrow
+from iamframe.messages.render import Message, columns_of, render
 from iamframe.messages.text import pluralize
 
 __all__ = ["Plan", "plan"]
@@ -56,35 +53,29 @@ class Plan:
             If another plan is there, or one of the files cannot be written.
         """
         # The page's parts are loaded only by who writes.
-        from iamframe.inventory.export import move_in, write_csv
+        from iamframe.inventory.export import write_csv, write_into
 
-        place = Path(path)
+        place, script = Path(path), self.script.encode()
         stem = place.name.removesuffix(".sh")
         if place.suffix == ".csv" or not stem:
             raise ReportError(f"{place}: is no name for a script, beside which its CSV files stand; name a .sh file")
-        script = self.script.encode()
         try:
-            if place.exists() and place.read_bytes() != script:
-                raise ReportError(
-                    f"{place}: is there, and may be the only record of how to undo another plan; "
-                    "name another file, or delete it"
-                )
-            place.parent.mkdir(parents=True, exist_ok=True)
-            aside = Path(tempfile.mkdtemp(prefix=".plan-", dir=place.parent))
+            is_another = place.exists() and place.read_bytes() != script
         except OSError as error:
-            raise ReportError(f"{place}: cannot be written ({error.strerror}); name another file with --out") from error
-        try:
-            (aside / place.name).write_bytes(script)
-            (aside / place.name).chmod(0o755)
-            write_csv(self.steps, aside / f"{stem}.csv")
-            write_csv(self.not_planned, aside / f"{stem}.not-planned.csv")
-            move_in(aside, place.parent)
-        except OSError as error:
+            raise ReportError(f"{place}: cannot be read ({error.strerror}); name another file with --out") from error
+        if is_another:
             raise ReportError(
-                f"{place}: could not be written ({error.strerror}); the files there are as they were"
-            ) from error
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
+                f"{place}: is there, and may be the only record of how to undo another plan; "
+                "name another file, or delete it"
+            )
+
+        def write(folder: Path) -> None:
+            (folder / place.name).write_bytes(script)
+            (folder / place.name).chmod(0o755)
+            write_csv(self.steps, folder / f"{stem}.csv")
+            write_csv(self.not_planned, folder / f"{stem}.not-planned.csv")
+
+        write_into(place.parent, write)
         return place
 
     def __repr__(self) -> str:
@@ -110,6 +101,8 @@ class Plan:
 
 _SHOWN = 20
 _WRITTEN = {"delete": "profile", "tag": "resource"}
+# The checks whose findings a plan settles.
+_PLANNED = [name for name, one in CHECKS.items() if one.remedy]
 
 
 def plan(
@@ -117,12 +110,12 @@ def plan(
 ) -> Plan:
     """Return a clean-up of what was found, to be reviewed and run by somebody else: nothing is asked of AWS here.
 
-    Planned are empty and unreferenced profiles (the role taken out, then the profile deleted; roles stay) and tags that
-    are missing or differ, where the other side of the link tells the value. Each of these findings is either among the
-    steps or in `not_planned` with the reason: accepted or meant so; use unknown; made less than `min_age` before it was
-    read; its role used less than `min_idle` before; managed by AWS; made by what will make it again or want it back;
-    tags that a service needs; no value known. Where role and profile have different values of a tag, the role's counts,
-    unless the policy forbids it; `why` says so.
+    A plan deletes empty and unreferenced profiles (the role is taken out first, and stays) and gives profiles the tags
+    of their role where theirs are missing or differ. It never tags a role. Each of these findings is either among the
+    steps or in `not_planned` with the reason: accepted or expected; use unknown; created less than `min_age` before it
+    was collected; its role used less than `min_idle` before; created by a service or tool that will create it again or
+    needs it; a tag that a service needs; only the profile has a tag, or spells its key in another case; the policy does
+    not allow the role's value. `why` says which of the profile's own values the role's replaces.
 
     Parameters
     ----------
@@ -146,86 +139,77 @@ def plan(
     """
     require("plan", result, Result, instead="what `iamframe.run_checks` gives")
     now = datetime.now(UTC)
-    facts = Facts(result, read_age(min_age, "min_age: "), read_age(min_idle, "min_idle: "), now)
-    findings = result.findings[result.findings["check"].isin(_planned())].reset_index(drop=True)
-    left = _meant_so(findings)
-    every = [
-        Finding(*cells)
-        for cells in zip(
-            range(len(findings)), *(as_arrow(findings[name]).to_pylist() for name in Finding._fields[1:]), strict=True
-        )
-    ]
-    wanted = [one for one in every if one.row not in left]
-    deletions, more = deleting.deletions([one for one in wanted if one.remedy == "delete"], facts)
-    left |= more
-    deleted = {block.steps[0].resource.arn: number for number, block in enumerate(deletions)}
-    # What a profile's tags lack goes with the profile.
-    gone = [one for one in every if one.remedy != "delete" and one.resource_arn in deleted]
-    deletions = _with_more(deletions, deleted, gone)
-    for one in gone:
-        left.pop(one.row, None)
-    tags = [one for one in wanted if one.remedy != "delete" and one.resource_arn not in deleted]
-    blocks, more = tagging.taggings(tags, set(deleted), facts)
-    left |= more
-    ordered = sorted([*blocks, *deletions], key=lambda block: block.account_id)
-    not_planned = findings.iloc[sorted(left)].assign(reason=[left[row] for row in sorted(left)])
-    script = render_script(ordered, facts.accounts, _told(not_planned), _unseen(result), stamp(now))
-    return Plan(_steps(ordered), schema.NOT_PLANNED.conform(not_planned), script)
+    context = Context(result, read_age(min_age, "min_age: "), read_age(min_idle, "min_idle: "), now)
+    findings = result.findings[result.findings["check"].isin(_PLANNED)].reset_index(drop=True)
+    by_resource: dict[str, list[Finding]] = {}
+    for one in map(Finding._make, findings[[*Finding._fields[1:]]].itertuples()):
+        by_resource.setdefault(one.resource_arn, []).append(one)
+    profiles = context.profiles(by_resource)
+    blocks: list[Block] = []
+    left: dict[Finding, Message] = {}
+    for arn, found in by_resource.items():
+        block, others = _settled(found, profiles.get(arn), context)
+        blocks += [block] if block else []
+        left |= others
+    blocks.sort(key=lambda block: (block.profile.account_id, block.deletes))
+    rows = sorted(left, key=lambda one: one.row)
+    message, facts = columns_of(left[one] for one in rows)
+    reasons = {"message": message, "facts": facts, "reason": render(message, facts)}
+    not_planned = schema.NOT_PLANNED.conform({**findings.iloc[[one.row for one in rows]], **reasons})
+    coverage = result.coverage[result.coverage["check"].isin(_PLANNED) & result.coverage["check"].isin(result.asked)]
+    left_out = {
+        "Not checked": _lines(coverage[coverage["status"] != "complete"], "account_id", "check", "status", "reason"),
+        "Not planned": _lines(not_planned, "account_id", "check", "resource_name", "reason"),
+    }
+    script = render_script(blocks, context.accounts, left_out, stamp(now))
+    return Plan(_steps(blocks), not_planned, script)
 
 
-def _planned() -> list[str]:
-    """Return the checks whose findings a plan settles."""
-    return [name for name, one in CHECKS.items() if one.remedy]
-
-
-def _meant_so(findings: pd.DataFrame) -> dict[int, str]:
-    said = ("accepted: " + findings["accepted"]).fillna(
-        (findings["maker"].fillna("its maker") + " makes it so").where(findings["expected"])
-    )
-    return {row: reason for row, reason in enumerate(as_arrow(said).to_pylist()) if reason is not None}
-
-
-def _with_more(blocks: list[Block], deleted: dict[str, int], gone: list[Finding]) -> list[Block]:
-    more: dict[int, set[str]] = {}
-    for one in gone:
-        more.setdefault(deleted[one.resource_arn], set()).add(one.check)
-    return [
-        replace(block, checks=" ".join([block.checks, *sorted(more.get(number, ()))]))
-        for number, block in enumerate(blocks)
-    ]
+def _settled(
+    findings: list[Finding], profile: ProfileFacts | None, context: Context
+) -> tuple[Block | None, dict[Finding, Message]]:
+    """Return what settles the findings on a resource, and why the others are not planned; None is no profile."""
+    left = {one: why for one in findings if (why := one.meant_so)}
+    tags = []
+    for one in findings:
+        if one in left:
+            continue
+        if profile is None:
+            left[one] = {"message": "plan.tags.of_role"}
+        elif one.remedy != "delete":
+            tags.append(one)
+        elif why := next(objections(one, profile, context), None):
+            left[one] = why
+        else:
+            return deletion(one, [other for other in findings if other is not one], profile, context), {}
+    if profile is None or not tags:
+        return None, left
+    block, others = tagging(tags, profile, context)
+    return block, left | others
 
 
 def _steps(blocks: list[Block]) -> pd.DataFrame:
-    rows: dict[str, list[object]] = {name: [] for name in schema.STEPS.names}
-    for block in blocks:
-        for step in block.steps:
-            rows["step"].append(len(rows["step"]) + 1)
-            for name, value in (
-                ("account_id", block.account_id),
-                ("checks", block.checks),
-                ("resource_type", step.resource.kind),
-                ("resource_name", step.resource.name),
-                ("resource_arn", step.resource.arn),
-                ("related_arn", block.related_arn),
-                ("action", step.action),
-                ("command", step.command),
-                ("why", block.why),
-                ("rests_on", block.rests_on),
-                ("undo", step.undo),
-                ("cannot_undo", step.cannot_undo),
-            ):
-                rows[name].append(value)
-    return schema.STEPS.conform(rows)
+    rows = [
+        {
+            "account_id": block.profile.account_id,
+            "checks": " ".join(block.checks),
+            "resource_type": step.resource.kind,
+            "resource_name": step.resource.name,
+            "resource_arn": step.resource.arn,
+            "related_arn": block.profile.role.arn if block.deletes and block.profile.role else None,
+            "action": step.action,
+            "command": step.command,
+            "why": sentence(block.why),
+            "rests_on": sentence(block.rests_on),
+            "undo": step.undo,
+            "cannot_undo": sentence([step.cannot_undo]) if step.cannot_undo else None,
+        }
+        for block in blocks
+        for step in block.steps
+    ]
+    return schema.STEPS.conform(pd.DataFrame(rows).assign(step=range(1, len(rows) + 1)))
 
 
-def _told(not_planned: pd.DataFrame) -> list[str]:
-    columns = [not_planned[name].fillna("") for name in ("account_id", "check", "resource_name", "reason")]
-    return [f"{account}: {check}: {name}: {reason}" for account, check, name, reason in zip(*columns, strict=True)]
-
-
-def _unseen(result: Result) -> list[str]:
-    coverage = result.coverage
-    asked = [name for name in result.asked if name in _planned()]
-    coverage = coverage[coverage["check"].isin(asked) & (coverage["status"] != "complete")]
-    columns = [coverage[name] for name in ("account_id", "check", "status", "reason")]
-    return [f"{account}: {check}: {status}: {reason}" for account, check, status, reason in zip(*columns, strict=True)]
+def _lines(frame: pd.DataFrame, *columns: str) -> list[str]:
+    """Return each row as one line."""
+    return [": ".join(cells) for cells in zip(*(frame[name].fillna("") for name in columns), strict=True)]

@@ -15,6 +15,7 @@ from iamframe.sources.shell import options, render_template
 
 # What a load asks, except for instances and associations: a script asks for those before each deletion.
 ASKED = tuple(one for one in CONSUMERS if one.when != "files" and one.operation not in (INSTANCES, ASSOCIATIONS))
+SERVICES = {one.service: [other for other in ASKED if other.service == one.service] for one in ASKED}
 
 
 def asked_first(consumer: Consumer) -> str:
@@ -80,12 +81,11 @@ def ask(consumer: Consumer) -> str:
 
 def functions() -> str:
     """Return the functions of a script that deletes. It sets `regions` and, by service, `reads` for each account."""
-    services = {one.service: [other for other in ASKED if other.service == one.service] for one in ASKED}
     versions = next(one for one in ASKED if one.operation == VERSIONS)
     return render_template(
         "iamframe.analysis.plan",
         "last_look.sh.j2",
-        services=services.items(),
+        services=SERVICES.items(),
         versions=versions,
         ask=ask,
         rows_of=rows_of,

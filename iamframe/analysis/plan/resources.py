@@ -1,4 +1,4 @@
-"""The roles and profiles that a clean-up is about, as they were read, and what forbids to touch one."""
+"""The profiles of a clean-up with the roles in them, as they were collected, and what forbids touching a profile."""
 
 from __future__ import annotations
 
@@ -6,40 +6,37 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from typing import Any, ClassVar, NamedTuple
 
 import pandas as pd
 
-from iamframe.analysis.plan.reads import ASKED, asked_first
+from iamframe.analysis.plan.reads import SERVICES, asked_first
+from iamframe.checks import CHECKS
+from iamframe.checks.registry import Remedy
 from iamframe.checks.result import Result
 from iamframe.errors import PlanError
 from iamframe.inventory.arrow import index_in, is_in
+from iamframe.inventory.linking import without_path
 from iamframe.knowledge.arn import PROFILE_TYPE, ROLE_TYPE, name_of
 from iamframe.knowledge.makers import GUESS, Maker, known_makers, own_tag
 from iamframe.knowledge.operations import INSTANCES
+from iamframe.messages.render import Message, nested
 
-# Account ids, names, paths and unique ids as IAM has them (API Reference, data types). What is of another form was
-# masked, shortened or made up, and a command that carries it would be about something else.
-_ARN = re.compile(
-    r"arn:aws[a-z0-9-]*:iam::(?P<account>\d{12}):(?:role|instance-profile)/(?:[!-~]+/)?[\w+=,.@-]+", re.ASCII
-)
+# Account ids, names, paths and unique ids as IAM has them (API Reference, data types). Other forms were masked,
+# shortened or invented, and a command with one of them would be about something else.
+_ARN = re.compile(r"arn:aws[a-z0-9-]*:iam::(?P<account>\d{12}):instance-profile/(?:[!-~]+/)?[\w+=,.@-]+", re.ASCII)
 _ID = re.compile(r"[A-Za-z0-9]{16,128}")
 _REGION = re.compile(r"[a-z0-9-]+")
-# Columns of `roles` and `profiles`, each behind the name of its side.
-_TEXTS = ("arn", "name", "path", "id")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
-    """One role or profile, as it was read.
+    """A role or profile as it was collected; `tags` is None where they were not."""
 
-    `tags` is None where they were not read; `roles` are the ids of the roles in a profile; `maker` is the name of who
-    made it, or its pair; `untaggable` says that its maker cannot tag it, so that its lack of tags is meant so.
-    """
-
-    kind: str
+    kind: ClassVar[str]
     account_id: str
     arn: str
     name: str
@@ -47,69 +44,107 @@ class Resource:
     id: str
     created_at: datetime | None
     tags: dict[str, str] | None
-    roles: tuple[str, ...] | None = ()
-    maker: str | None = None
-    maker_is_sure: bool = False
-    managed: bool = False
-    untaggable: bool = False
-    # Of a role alone.
-    last_used_at: datetime | None = None
-    last_used_known: bool = False
 
     @property
     def own_tags(self) -> dict[str, str]:
-        """Its tags but for those that AWS reserves."""
+        """Its tags without those that AWS reserves."""
         return {key: value for key, value in (self.tags or {}).items() if not key.lower().startswith("aws:")}
 
     @property
+    def collected(self) -> Message:
+        """What was collected of it."""
+        facts = {"kind": self.kind, "name": self.name, "id": self.id, "tags": len(self.tags or {})}
+        return {"message": "plan.rests_on.resource", **facts}
+
+    @property
     def state(self) -> str:
-        """What the guard of a script must read: id, ids of the roles of a profile, tags, as compact JSON in ASCII."""
-        tags = sorted((self.tags or {}).items())
-        return json.dumps([self.id, *([self.roles] if self.kind == PROFILE_TYPE else []), tags], separators=(",", ":"))
+        """What a script must read again: id, ids of the roles of a profile, tags, as compact JSON in ASCII."""
+        held = [[role.id for role in self.roles if role]] if isinstance(self, ProfileFacts) else []
+        return json.dumps([self.id, *held, sorted((self.tags or {}).items())], separators=(",", ":"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleFacts(Resource):
+    """A role, and how many profiles hold it."""
+
+    kind: ClassVar[str] = ROLE_TYPE
+    holders: int
+    trusts_ec2: str
+    is_aws_managed: bool
+    last_used_at: datetime | None
+    last_used_known: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileFacts(Resource):
+    """A profile.
+
+    `roles` has None for a role that no source shows; `maker` is what created it, if a plan takes notice of that; `user`
+    says what references it.
+    """
+
+    kind: ClassVar[str] = PROFILE_TYPE
+    roles: tuple[RoleFacts | None, ...]
+    maker: Maker | None
+    maker_is_sure: bool
+    user: Message | None
 
     @property
-    def last_use(self) -> str:
-        """When a role was last used, in words; AWS remembers 400 days (IAM API Reference, RoleLastUsed)."""
-        if not self.last_used_known:
-            return "when it was last used was not read"
-        used = self.last_used_at
-        return f"last used {used.astimezone(UTC):%Y-%m-%d}" if used else "not used in 400 days"
-
-    @property
-    def said(self) -> str:
-        """What it is called in a sentence."""
-        return f"the {'role' if self.kind == ROLE_TYPE else 'profile'} {self.name}"
+    def role(self) -> RoleFacts | None:
+        """Its role; None if it holds no role, or one that no source shows."""
+        return self.roles[0] if self.roles else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class AccountFacts:
-    """What was read of an account, and when."""
+    """What was collected of an account, and when.
+
+    `regions` are those whose instances were collected; `reads` has, by service, the regions whose references were, and
+    `reason` says why these references are not complete.
+    """
 
     account_id: str
     captured_at: datetime | None
-    regions: tuple[str, ...]
-    references_status: str
-    references_reason: str
-    # By service, the regions in which it was asked what names profiles; elsewhere it has no endpoint.
-    reads: dict[str, tuple[str, ...]]
+    regions: list[str]
+    reads: dict[str, list[str]]
+    is_complete: bool
+    reason: Message
 
     @property
-    def read(self) -> str:
-        """When it was read, in words."""
-        return f"read {stamp(self.captured_at)}" if self.captured_at else "read at a time that its files do not say"
+    def collected(self) -> Message:
+        """When it was collected."""
+        if self.captured_at is None:
+            return {"message": "plan.rests_on.collected"}
+        return {"message": "plan.rests_on.collected_at", "time": stamp(self.captured_at)}
 
 
-def stamp(time: datetime) -> str:
-    """Return a time as people and sorters read it."""
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+class Finding(NamedTuple):
+    """A finding that a plan may settle, and its row among them; `accepted` and `maker` may be NaN."""
+
+    row: int
+    check: str
+    resource_arn: str
+    detail: str
+    certainty: str
+    expected: bool
+    accepted: str | float
+    maker: str | float
+
+    @property
+    def remedy(self) -> Remedy | None:
+        """What settles it."""
+        return CHECKS[self.check].remedy
+
+    @property
+    def meant_so(self) -> Message | None:
+        """Why nobody wants it settled; None if it is to be settled."""
+        if isinstance(self.accepted, str):
+            return {"message": "plan.accepted", "reason": self.accepted}
+        return {"message": "plan.expected", "maker": self.maker} if self.expected else None
 
 
-def _time(value: pd.Timestamp) -> datetime | None:
-    return None if pd.isna(value) else value.to_pydatetime()
-
-
-class Facts:
-    """What a result says of the resources that a clean-up is about."""
+class Context:
+    """What a result says of the profiles of a clean-up, and the ages below which a plan leaves them alone."""
 
     def __init__(self, result: Result, min_age: timedelta, min_idle: timedelta, now: datetime) -> None:
         self.result, self.inventory, self.now = result, result.inventory, now
@@ -118,162 +153,145 @@ class Facts:
     @cached_property
     def accounts(self) -> dict[str, AccountFacts]:
         """The accounts, by id."""
-        calls, lists = self.inventory.calls, self.result.lists
+        calls = self.inventory.calls
         asked = calls[(calls["state"] == "complete") & (calls["requests"] > 0)]
         where: dict[tuple[str, str], set[str]] = defaultdict(set)
         for account, operation, region in zip(asked["account_id"], asked["operation"], asked["region"], strict=True):
             if _REGION.fullmatch(region):
                 where[account, operation].add(region)
-        asked_of: dict[str, set[str]] = defaultdict(set)
-        for one in ASKED:
-            asked_of[one.service].add(asked_first(one))
-        captured = map(_time, self.inventory.accounts["captured_at"])
-        return {
-            account: AccountFacts(
-                account,
-                time,
-                tuple(sorted(where[account, INSTANCES])),
-                status,
-                reason,
-                {
-                    service: tuple(sorted(set().union(*(where[account, name] for name in names))))
-                    for service, names in asked_of.items()
-                },
-            )
-            for account, time, status, reason in zip(
-                self.inventory.accounts["account_id"],
-                captured,
-                lists["references_status"],
-                lists["references_reason"],
-                strict=True,
-            )
-        }
-
-    def resources(self, arns: Iterable[str]) -> dict[str, Resource]:
-        """Return the roles and profiles of these ARNs, those that were shown, by ARN."""
-        wanted = pd.Series(sorted(set(arns)), dtype="str")
-        inventory, pairs = self.inventory, self.result.pairs
-        tags = self._tags(wanted)
-        untaggable = set(pairs["profile_arn"][pairs["untagged_expected"] & is_in(pairs["profile_arn"], wanted)])
         found = {}
-        for kind, frame, side in ((ROLE_TYPE, inventory.roles, "role"), (PROFILE_TYPE, inventory.profiles, "profile")):
-            rows = frame[is_in(frame[f"{side}_arn"], wanted)]
-            rows = rows.rename(columns={f"{side}_{name}": name for name in _TEXTS}).fillna(dict.fromkeys(_TEXTS, ""))
-            held = self._held(rows["arn"]) if kind == PROFILE_TYPE else {}
-            for row in rows.to_dict("records"):
-                arn = row["arn"]
-                maker, is_sure = self._made_by.get(arn, (None, False))
-                found[arn] = Resource(
-                    kind=kind,
-                    account_id=row["account_id"],
-                    **{name: row[name] for name in _TEXTS},
-                    created_at=_time(row["created_at"]),
-                    tags=tags[arn] if row["tags_known"] else None,
-                    roles=held.get(arn, ()),
-                    maker=maker,
-                    maker_is_sure=is_sure,
-                    managed=bool(row.get("is_aws_managed", False)),
-                    untaggable=arn in untaggable,
-                    last_used_at=_time(row.get("last_used_at", pd.NaT)),
-                    last_used_known=bool(row.get("last_used_known", False)),
-                )
+        lists = self.result.lists.to_dict("records")
+        for captured_at, row in zip(self.inventory.accounts["captured_at"], lists, strict=True):
+            account, message = row["account_id"], row["references_message"]
+            found[account] = AccountFacts(
+                account_id=account,
+                captured_at=None if pd.isna(captured_at) else captured_at,
+                regions=sorted(where[account, INSTANCES]),
+                reads={
+                    service: sorted(set().union(*(where[account, asked_first(one)] for one in consumers)))
+                    for service, consumers in SERVICES.items()
+                },
+                is_complete=row["references_status"] == "complete",
+                reason=nested(message, row["references_facts"]) if message else {"message": "plan.no_region"},
+            )
         return found
 
-    def _tags(self, arns: pd.Series) -> dict[str, dict[str, str]]:
+    def profiles(self, arns: Iterable[str]) -> dict[str, ProfileFacts]:
+        """Return profiles by ARN, with the roles in them."""
+        pairs = self.result.pairs
+        pairs = pairs[is_in(pairs["profile_arn"], pd.Series(sorted(set(arns)), dtype="str"))]
+        holders = self.inventory.links["role_arn"].value_counts()
+        roles = {
+            one["arn"]: RoleFacts(**one, holders=int(holders[one["arn"]]))
+            for one in self._collected(RoleFacts, self.inventory.roles, pairs["role_arn"])
+        }
+        held: dict[str, list[RoleFacts | None]] = defaultdict(list)
+        made: dict[str, dict[str, Any]] = {}
+        columns = ("profile_arn", "role_arn", "maker", "maker_basis")
+        for arn, role, maker, basis in zip(*(pairs[name] for name in columns), strict=True):
+            held[arn] += [roles.get(role)] if isinstance(role, str) else []
+            made[arn] = {"maker": self._makers.get(maker), "maker_is_sure": basis != GUESS}
+        users = _users(self.inventory.references, pairs["profile_arn"].drop_duplicates())
+        return {
+            arn: ProfileFacts(**one, **made[arn], roles=tuple(held[arn]), user=users.get(arn))
+            for one in self._collected(ProfileFacts, self.inventory.profiles, pairs["profile_arn"])
+            if (arn := one["arn"])
+        }
+
+    def _collected(self, kind: type[Resource], frame: pd.DataFrame, arns: pd.Series) -> Iterator[dict[str, Any]]:
+        """Yield the fields of roles or profiles that are columns of their frame."""
+        side = "profile_" if kind is ProfileFacts else "role_"
+        rows = frame[is_in(frame[f"{side}arn"], arns)].rename(columns=lambda name: name.removeprefix(side))
         tags: dict[str, dict[str, str]] = defaultdict(dict)
-        mine = self.inventory.tags[is_in(self.inventory.tags["resource_arn"], arns)]
+        mine = self.inventory.tags[is_in(self.inventory.tags["resource_arn"], rows["arn"])]
         for arn, key, value in zip(mine["resource_arn"], mine["tag_key"], mine["tag_value"], strict=True):
             tags[arn][key] = value
-        return tags
-
-    def _held(self, profiles: pd.Series) -> dict[str, tuple[str, ...] | None]:
-        """Return the ids of the roles in profiles, None where one of them is unknown."""
-        links, roles = self.inventory.links, self.inventory.roles
-        links = links[is_in(links["profile_arn"], profiles)]
-        where = index_in(links["role_arn"], roles["role_arn"])
-        ids = roles["role_id"].fillna("").to_numpy()
-        held: dict[str, list[str]] = defaultdict(list)
-        for profile, row in zip(links["profile_arn"], where.tolist(), strict=True):
-            held[profile].append(ids[row] if row >= 0 else "")
-        return {profile: tuple(of) if all(map(_ID.fullmatch, of)) else None for profile, of in held.items()}
+        names = [field.name for field in fields(kind) if field.name in rows]
+        for row in rows.fillna({"name": "", "path": "", "id": ""}).to_dict("records"):
+            values = {name: None if row[name] is pd.NaT else row[name] for name in names}
+            yield values | {"tags": tags[row["arn"]] if row["tags_known"] else None}
 
     @cached_property
-    def makers(self) -> dict[str, Maker]:
-        """The makers of which a plan takes notice, by name: what they made is wanted back, or there is a note on it."""
+    def _makers(self) -> dict[str, Maker]:
+        """The makers of which a plan takes notice, by name: those that want their profiles back, or have a note."""
         every = (*self.result.policy.makers, *known_makers())
         return {one.name: one for one in reversed(every) if one.wants_back or one.note}
 
-    @cached_property
-    def _made_by(self) -> dict[str, tuple[str, bool]]:
-        """Both sides of the pairs of such a maker: its name, and whether that is sure; who wants it back counts."""
-        pairs = self.result.pairs
-        pairs = pairs[pairs["maker"].isin(list(self.makers))]
-        wanting = pairs["maker"].isin([name for name, one in self.makers.items() if one.wants_back])
-        pairs = pd.concat([pairs[~wanting], pairs[wanting]])
-        # What is sure comes last, and so counts.
-        pairs = pd.concat([pairs[pairs["maker_basis"] == GUESS], pairs[pairs["maker_basis"] != GUESS]])
-        sides = [pairs[[f"{side}_arn", "maker", "maker_basis"]].dropna().to_numpy() for side in ("role", "profile")]
-        return {arn: (maker, basis != GUESS) for side in sides for arn, maker, basis in side}
-
-    def unfit(self, resource: Resource, *, deleting: bool) -> str | None:
-        """Return why a resource may not be deleted, or not be tagged; None where it may."""
-        return next(filter(None, self._objections(resource, deleting)), None)
-
-    def _objections(self, resource: Resource, deleting: bool) -> Iterator[str | None]:
-        wants = "which will make it again or want it back"
-        form = _ARN.fullmatch(resource.arn)
-        if not form or form["account"] != resource.account_id or name_of(resource.arn) != resource.name:
-            yield "its ARN is none that AWS gives, so that no command can be sure to be about it"
-        if not _ID.fullmatch(resource.id):
-            yield "its unique id is not known, so that one made anew under its name could not be told from it"
-        if resource.roles is None:
-            yield "the unique id of the role in it is not known, so that another one could not be told from it"
-        elif len(resource.roles) > 1:
-            yield "it shows more than one role, which no profile of AWS holds"
-        if resource.managed:
-            yield "AWS manages it"
-        yield self._wanted_back(resource, deleting, wants) if resource.maker_is_sure else None
-        if resource.tags is None:
-            yield "its tags were not read, so that what a service knows it by, and what would be lost, is unknown"
-        for key in resource.tags or ():
-            owner = own_tag(key)
-            if owner and owner.wants_back:
-                says = f"its tag {key} says that {owner.maker}"
-                yield f"{says} made it, {wants}" if deleting else f"{says} manages it"
-        yield self._wanted_back(resource, deleting, wants)
-        yield self._too_young(resource)
-
-    def _wanted_back(self, resource: Resource, deleting: bool, wants: str) -> str | None:
-        """Return that its maker wants a resource back; a guess keeps one from being deleted, and from nothing else."""
-        if not resource.maker or not self.makers[resource.maker].wants_back:
-            return None
-        if not resource.maker_is_sure:
-            return f"by its name it may be one of {resource.maker}, {wants}" if deleting else None
-        if deleting:
-            return f"its names and path are those of {resource.maker}, {wants}"
-        return f"{resource.maker} manages it, as its names and path say"
-
-    def _too_young(self, resource: Resource) -> str | None:
+    def objections(self, profile: ProfileFacts, step: str) -> Iterator[Message]:
+        """Yield why a step, `delete` or `tag`, may not be done to a profile, whatever it is for."""
+        form = _ARN.fullmatch(profile.arn)
+        if not form or form["account"] != profile.account_id or name_of(profile.arn) != profile.name:
+            yield {"message": "plan.arn"}
+        if not _ID.fullmatch(profile.id):
+            yield {"message": "plan.id"}
+        if not all(role and _ID.fullmatch(role.id) for role in profile.roles):
+            yield {"message": "plan.role_id"}
+        if len(profile.roles) > 1:
+            yield {"message": "plan.several_roles"}
+        yield from _wanted_back(profile, step)
         if self.min_age <= timedelta(0):
-            return None
-        if resource.created_at is None:
-            return "when it was made is not known, so that it may be in the making"
-        if self._read_at(resource) - resource.created_at < self.min_age:
-            return (
-                f"it was made {stamp(resource.created_at)}, less than {age_in_words(self.min_age)} before it was read"
-            )
-        return None
+            return
+        if profile.created_at is None:
+            yield {"message": "plan.age_unknown"}
+        elif self._before(profile, profile.created_at) < self.min_age:
+            age = _age(self.min_age)
+            yield {"message": "plan.too_young", "created_at": stamp(profile.created_at), "age": age}
 
-    def _read_at(self, resource: Resource) -> datetime:
-        account = self.accounts.get(resource.account_id)
-        return (account and account.captured_at) or self.now
-
-    def used_lately(self, role: Resource) -> str | None:
-        """Return when a role was used, if that was less than `min_idle` before it was read."""
+    def used_lately(self, role: RoleFacts) -> Iterator[Message]:
+        """Yield when a role was used, if that was less than `min_idle` before it was collected."""
         used = role.last_used_at
-        if self.min_idle <= timedelta(0) or used is None or self._read_at(role) - used >= self.min_idle:
-            return None
-        return f"last used {used.astimezone(UTC):%Y-%m-%d}, less than {age_in_words(self.min_idle)} before it was read"
+        if used is not None and self.min_idle > timedelta(0) and self._before(role, used) < self.min_idle:
+            yield {"message": "plan.role_used", "role": role.name, "used_at": day(used), "age": _age(self.min_idle)}
+
+    def _before(self, resource: Resource, time: datetime) -> timedelta:
+        """Return how long a time was before its account was collected."""
+        return (self.accounts[resource.account_id].captured_at or self.now) - time
+
+
+def _users(references: pd.DataFrame, arns: pd.Series) -> dict[str, Message]:
+    """Return, by ARN, what references a profile, or its name with another path: AWS may take that for the profile."""
+    exact = references[is_in(references["profile_arn"], arns)]
+    unknown = references[references["profile_arn"].isna()]
+    where = index_in(without_path(unknown["named"]), without_path(arns))
+    elsewhere = unknown[where >= 0].assign(profile_arn=arns.iloc[where[where >= 0]].array)
+    found: dict[str, Message] = {}
+    for message, rows in (("plan.used_elsewhere", elsewhere), ("plan.used", exact)):
+        first = rows.drop_duplicates("profile_arn")
+        facts = first[["consumer_type", "consumer_id", "region", "named"]].to_dict("records")
+        found |= {arn: {"message": message, **one} for arn, one in zip(first["profile_arn"], facts, strict=True)}
+    return found
+
+
+def _wanted_back(profile: ProfileFacts, step: str) -> Iterator[Message]:
+    """Yield what created a profile and wants it back; if that is only a guess, it keeps it from being deleted alone."""
+    maker = profile.maker if profile.maker and profile.maker.wants_back else None
+    if maker and profile.maker_is_sure:
+        yield {"message": "plan.by_names", "step": step, "maker": maker.name}
+    if profile.tags is None:
+        yield {"message": "plan.tags_unknown"}
+    for key in profile.tags or ():
+        owner = own_tag(key)
+        if owner and owner.wants_back:
+            yield {"message": "plan.by_tag", "step": step, "key": key, "maker": owner.maker}
+    if maker and step == "delete":
+        yield {"message": "plan.guess", "maker": maker.name}
+
+
+def needed_tags(keys: Iterable[str]) -> Iterator[Message]:
+    """Yield the keys by which a service or tool knows a resource."""
+    for key in keys:
+        if owner := own_tag(key):
+            yield {"message": "plan.needed_tag", "key": key, "maker": owner.maker}
+
+
+def stamp(time: datetime) -> str:
+    """Return a time as people and sorters read it."""
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def day(time: datetime) -> str:
+    """Return the day of a time in UTC."""
+    return stamp(time)[:10]
 
 
 def read_age(value: timedelta | str, of: str = "") -> timedelta:
@@ -282,7 +300,7 @@ def read_age(value: timedelta | str, of: str = "") -> timedelta:
     Raises
     ------
     PlanError
-        If it is none, or below zero; the sentence begins with `of`.
+        If it cannot be read, or is below zero; the sentence begins with `of`.
     """
     age = _parsed_age(value) if isinstance(value, str) else value
     if not isinstance(age, timedelta) or age < timedelta(0):
@@ -298,8 +316,10 @@ def _parsed_age(text: str) -> timedelta | None:
         return None
 
 
-def age_in_words(age: timedelta) -> str:
-    """Return an age in words."""
-    hours = age / timedelta(hours=1)
-    number, unit = (hours / 24, "day") if hours >= 24 and hours % 24 == 0 else (hours, "hour")
-    return f"{number:g} {unit}{'' if number == 1 else 's'}"
+def _age(age: timedelta) -> Message:
+    """Return an age as a message, in the largest unit of which it is a whole number."""
+    for unit in ("day", "hour"):
+        n, rest = divmod(age, timedelta(**{f"{unit}s": 1}))
+        if not rest:
+            return {"message": "plan.age", "unit": unit, "n": n}
+    return {"message": "plan.age", "unit": "minute", "n": -(-age // timedelta(minutes=1))}
