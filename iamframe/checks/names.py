@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from iamframe.checks import coverage as needs
 from iamframe.checks.findings import Found, findings
 from iamframe.checks.registry import check
-from iamframe.inventory.arrow import as_arrow, concat, index_in, lookup
+from iamframe.inventory.arrow import index_in
 
 _SHOW = "aws iam get-instance-profile --instance-profile-name={resource_name}"
 
@@ -86,22 +83,15 @@ def crossed_names(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
     Whoever picks the profile by its name gives the instance the permissions of another role than the one that they
     read. Names are unique in an account without case (IAM User Guide, "IAM and AWS STS quotas").
     """
-    crossing = pairs[pairs["relation"].notna() & ~pairs["relation"].isin(["same", "case"])]
-    where = index_in(
-        _name_key(crossing["account_id"], crossing["profile_name"]), _name_key(roles["account_id"], roles["role_name"])
-    )
-    crossed = crossing[where >= 0].reset_index(drop=True)
-    namesake = lookup(roles["role_arn"], where[where >= 0])
-    other = np.asarray(pc.not_equal(namesake, as_arrow(crossed["role_arn"])))
-    crossed, namesake = crossed[other], namesake.filter(pa.array(other))
+    linked = pairs[pairs["relation"].isin(["affix", "generated", "different"])]
+    where = index_in(_name_key(linked, "profile"), _name_key(roles, "role"))
+    namesakes = roles["role_arn"].iloc[where[where >= 0]].array
+    crossed = linked[where >= 0].assign(namesake_arn=namesakes)
+    crossed = crossed[crossed["namesake_arn"] != crossed["role_arn"]]
     return findings(
-        crossed,
-        "profile_arn",
-        "role_arn",
-        namesake_arn=namesake,
-        relation=crossed["relation"],
+        crossed, "profile_arn", "role_arn", namesake_arn=crossed["namesake_arn"], relation=crossed["relation"]
     )
 
 
-def _name_key(accounts: pd.Series, names: pd.Series) -> pa.Array:
-    return concat(as_arrow(accounts), "\n", pc.utf8_lower(as_arrow(names)))
+def _name_key(frame: pd.DataFrame, side: str) -> pd.Series:
+    return frame["account_id"] + "\n" + frame[f"{side}_name"].str.lower()

@@ -74,20 +74,20 @@ def unreferenced_profiles(
     readable = lists[lists["references_status"] != "unknown"]
     candidates = pairs[pairs["relation"].notna() & is_in(pairs["account_id"], readable["account_id"])]
     silent = candidates[~are_among(candidates["profile_row"], references["profile_row"])]
-    account = index_in(silent["account_id"], readable["account_id"])
     reasons = zip(readable["references_message"], readable["references_facts"], strict=True)
-    limits = pa.array([as_fact(message, facts) for message, facts in reasons], pa.string())
-    is_complete = pc.equal(lookup(readable["references_status"], account), "complete")
+    limits = pd.Series([as_fact(message, facts) for message, facts in reasons], readable.index, dtype="str")
+    readable = readable.assign(limit=limits)
+    scope = readable.iloc[index_in(silent["account_id"], readable["account_id"])]
     return findings(
         silent,
         "profile_arn",
         "role_arn",
-        certainty=pc.if_else(is_complete, "in scope", "maybe"),
-        regions=lookup(readable["references_regions"], account),
-        not_read=lookup(readable["references_not_read"], account),
+        certainty=np.where(scope["references_status"] == "complete", "in scope", "maybe"),
+        regions=scope["references_regions"],
+        not_read=scope["references_not_read"],
         last_used_at=roles["last_used_at"].reset_index(drop=True).reindex(silent["role_row"]),
-        attached_policies=pa.nulls(len(silent), pa.string()),
-        _limit=lookup(limits, account),
+        attached_policies=pd.Series(np.nan, silent.index, dtype="str"),
+        _limit=scope["limit"],
     )
 
 

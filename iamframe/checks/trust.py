@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from iamframe.checks import coverage as needs
 from iamframe.checks.findings import Found, findings
 from iamframe.checks.registry import check
-from iamframe.inventory.arrow import as_arrow, index_in, lookup
 from iamframe.knowledge.trust import read_trust
 
 
@@ -36,17 +33,16 @@ def profiles_without_ec2_trust(pairs: pd.DataFrame, roles: pd.DataFrame) -> Foun
     condition are not listed.
     """
     closed = pairs[pairs["relation"].notna() & (pairs["trusts_ec2"] == "no")]
-    services = lookup(roles["trusted_services"], closed["role_row"].to_numpy())
+    services = roles["trusted_services"].iloc[closed["role_row"]]
     # A name that EC2 has in another partition looks right.
-    partition = pc.struct_field(pc.extract_regex(as_arrow(closed["profile_arn"]), r"^arn:(?P<name>[^:]+):"), "name")
-    looks_right = pc.match_substring_regex(services, r"(^| )ec2\.")
+    looks_right = services.str.contains(r"(?:^| )ec2\.", na=False)
     return findings(
         closed,
         "profile_arn",
         "role_arn",
         trusted_services=services,
-        _trust=pc.fill_null(pc.if_else(looks_right, "elsewhere", "other"), "none"),
-        _partition=pc.fill_null(partition, "aws"),
+        _trust=np.select([services.isna(), looks_right], ["none", "elsewhere"], "other"),
+        _partition=closed["profile_arn"].str.extract("^arn:([^:]+):", expand=False).fillna("aws"),
     )
 
 
@@ -65,13 +61,10 @@ def deleted_trust_principals(roles: pd.DataFrame) -> Found:
     When a role or user that a trust policy names is deleted, the policy shows its unique id instead (`AROA…`, `AIDA…`;
     IAM User Guide, "AWS JSON policy elements: Principal"). A new one of the same name is not let in.
     """
-    policies = as_arrow(roles["trust_policy"])
-    distinct = pc.unique(policies.filter(pc.fill_null(pc.match_substring_regex(policies, '"A(RO|ID)A'), False)))
-    named = pa.array([read_trust(policy.encode()).deleted for policy in distinct.to_pylist()], pa.string())
-    deleted = lookup(named, index_in(policies, distinct))
-    rows = roles[deleted.is_valid().to_pandas().to_numpy(bool)]
-    each = pc.split_pattern(deleted.drop_null(), " ")
-    facts = pd.DataFrame(
-        {"finding": np.asarray(pc.list_parent_indices(each)), "principal_id": pc.list_flatten(each).to_pandas()}
-    )
+    rows = roles[roles["trust_policy"].str.contains('"A(?:RO|ID)A', na=False)]
+    # Many roles share a policy.
+    deleted = {policy: read_trust(policy.encode()).deleted for policy in rows["trust_policy"].unique()}
+    principals = rows["trust_policy"].map(deleted)
+    rows, principals = rows[principals.notna()], principals.dropna().str.split(" ").reset_index(drop=True).explode()
+    facts = pd.DataFrame({"finding": principals.index, "principal_id": principals.astype("str").array})
     return findings(rows, "role_arn", facts=facts)
