@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from copy import copy
-
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -14,7 +12,6 @@ from iamframe.checks.findings import Found, findings
 from iamframe.checks.registry import check
 from iamframe.checks.tag_policy import RequiredTag
 from iamframe.inventory.arrow import (
-    Bools,
     Positions,
     Texts,
     are_among,
@@ -39,15 +36,11 @@ _PUT = ["on profile", "on role"]
 _SHOW_ROLE = "aws iam list-role-tags --role-name={resource_name}"
 
 
-def _json_tags(keys: pa.Array, values: pa.Array) -> pa.Array:
-    """Return tags as the AWS CLI takes them in JSON."""
-    written = [json_text(array) for array in (keys, values)]
-    return concat('{"Key":', written[0], ',"Value":', written[1], "}")
-
-
-def _json_list(owner: Texts, tags: pa.Array, size: int) -> pa.Array:
-    """Return the tags of each owner 0 … size - 1 as a list, missing where it has none."""
-    return concat("[", join_by_group(owner, tags, size, ","), "]")
+def _json_list(owner: Texts, tags: pd.DataFrame, size: int) -> pa.Array:
+    """Return the tags of each owner 0 … size - 1 as the AWS CLI takes them in JSON, missing where it has none."""
+    key, value = (json_text(as_arrow(tags[name])) for name in ("tag_key", "tag_value"))
+    each = concat('{"Key":', key, ',"Value":', value, "}")
+    return concat("[", join_by_group(owner, each, size, ","), "]")
 
 
 def _own(tags: pd.DataFrame) -> pd.DataFrame:
@@ -65,10 +58,9 @@ def _copied(own: pd.DataFrame, side: str, rows: Positions) -> tuple[pa.Array, Po
         # Of a key that a profile spells in two ways nobody can say which one is meant, and IAM refuses both.
         mine = mine[~mine.assign(tag_key=mine["tag_key"].str.casefold()).duplicated(["profile_row", "tag_key"], False)]
     size = rows.max(initial=-1) + 1
-    parts = _json_tags(as_arrow(mine["tag_key"]), as_arrow(mine["tag_value"]))
     # The last is nobody's: that of a resource which is not known.
     counts = np.bincount(mine[f"{side}_row"], minlength=size + 1)
-    return lookup(_json_list(mine[f"{side}_row"], parts, size), rows), counts[rows]
+    return lookup(_json_list(mine[f"{side}_row"], mine, size), rows), counts[rows]
 
 
 @check(
@@ -140,42 +132,6 @@ def untagged_roles(roles: pd.DataFrame, links: pd.DataFrame, tags: pd.DataFrame)
     )
 
 
-class _Side:
-    """The tags of one side of the links, as whole numbers: the link's row, and codes of key, folded key and value."""
-
-    def __init__(self, pairs: pd.DataFrame, tags: pd.DataFrame, side: str, codes: dict[str, pa.Array]) -> None:
-        owner, linked = tags[f"{side}_row"].to_numpy(), pairs[f"{side}_row"].to_numpy()
-        by_owner = np.argsort(owner, kind="stable")
-        # A role may be in several links: its tags count in each.
-        starts, ends = (np.searchsorted(owner[by_owner], linked, end) for end in ("left", "right"))
-        sizes = ends - starts
-        self.link = np.repeat(np.arange(len(pairs)), sizes)
-        offsets = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        self.row = by_owner[np.repeat(starts, sizes) + offsets]
-        self.key, self.folded, self.value = (np.asarray(codes[name])[self.row] for name in ("key", "folded", "value"))
-
-    def only(self, mask: Bools) -> _Side:
-        """Return the tags under a mask."""
-        some = copy(self)
-        some.link, some.row, some.key, some.folded, some.value = (
-            array[mask] for array in (self.link, self.row, self.key, self.folded, self.value)
-        )
-        return some
-
-    def at(self, other: _Side, name: str) -> Positions:
-        """Return, per tag, where the other side has the same link and key (or folded key), -1 where it has not."""
-        width = max(int(getattr(self, name).max(initial=0)), int(getattr(other, name).max(initial=0))) + 1
-        mine, theirs = (side.link * width + getattr(side, name) for side in (self, other))
-        order = np.argsort(theirs, kind="stable")
-        where = np.searchsorted(theirs[order], mine)
-        inside = where < len(order)
-        hit = np.zeros(len(mine), dtype=bool)
-        hit[inside] = theirs[order][where[inside]] == mine[inside]
-        result = np.full(len(mine), -1)
-        result[hit] = order[where[hit]]
-        return result
-
-
 @check(
     severity="medium",
     needs=[needs.links, needs.tags_of_both],
@@ -208,89 +164,90 @@ def tag_differences(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
     untagged, not different. The command puts on the profile what the role has; where only the profile has more, it puts
     that on the role.
     """
-    is_known = pairs["profile_tags_known"] & pairs["role_tags_known"]
-    both = pairs.loc[pairs["relation"].notna() & is_known & ~pairs["is_aws_managed"], _OF_LINK].reset_index(drop=True)
-    tags = _own(tags)
-    key, value = as_arrow(tags["tag_key"]), as_arrow(tags["tag_value"])
-    encoded = key.dictionary_encode()
-    folded = pa.array([text.casefold() for text in encoded.dictionary.to_pylist()], pa.string()).dictionary_encode()
-    codes = {
-        "key": encoded.indices,
-        "folded": folded.indices.take(encoded.indices),
-        "value": value.dictionary_encode().indices,
+    is_known = pairs["profile_tags_known"] & pairs["role_tags_known"] & ~pairs["is_aws_managed"]
+    links = pairs.loc[pairs["relation"].notna() & is_known, _OF_LINK].reset_index(drop=True)
+    own = _own(tags)
+    role, profile = _tags_of_links(own, links)
+    # A profile may spell a key of its role in several ways, each of which is a difference; a role cannot.
+    in_profile = pd.Index(profile["key"]).get_indexer(role["key"])
+    in_role = are_among(np.arange(len(profile)), in_profile)
+    same, other = role[in_profile >= 0].reset_index(drop=True), profile.iloc[in_profile[in_profile >= 0]]
+    role_only, profile_only = role[in_profile < 0], profile[~in_role]
+    cased = profile_only.merge(role[["folded", "tag"]], on="folded", suffixes=("_of_profile", "_of_role"))
+    lacking = profile_only[~profile_only["folded"].isin(role["folded"])]
+    kinds = {
+        "value": same.assign(tag_of_role=same["tag"], tag_of_profile=other["tag"].array)[
+            same["value"].array != other["value"].array
+        ],
+        "key_case": cased,
+        "missing_on_profile": role_only[~role_only["folded"].isin(profile_only["folded"])].rename(
+            columns={"tag": "tag_of_role"}
+        ),
+        # IAM refuses two spellings of a key together, so that neither is in the command.
+        "missing_on_role": lacking.assign(is_twice=lacking.duplicated("folded", keep=False)).rename(
+            columns={"tag": "tag_of_profile"}
+        ),
     }
-    role, profile = (_Side(both, tags, side, codes) for side in ("role", "profile"))
-    is_tagged = np.isin(np.arange(len(both)), role.link) & np.isin(np.arange(len(both)), profile.link)
-    role, profile = (side.only(is_tagged[side.link]) for side in (role, profile))
-    at, back = role.at(profile, "key"), profile.at(role, "key")
-    differs = (at >= 0) & (role.value != profile.value[at]) if len(profile.value) else np.zeros(len(at), dtype=bool)
-    other = profile.row[at[differs]]
-    changed = _Rows("value", role.link[differs], role.row[differs], other)
-    # Keys that only one side has: under another case on the other side, or not there at all. A profile may spell a key
-    # of the role in several ways, each of which is told; a role cannot hold them, so that it lacks none of them.
-    of_role, of_profile = role.only(at < 0), profile.only(back < 0)
-    cased, again = of_role.at(of_profile, "folded"), of_profile.at(role, "folded")
-    others = (again >= 0) & ~np.isin(np.arange(len(again)), cased)
-    # Both spellings of a key that the role lacks are told, and neither is in the command: IAM refuses them together.
-    lacking = of_profile.only(again < 0)
-    first = lacking.at(lacking, "folded")
-    alone = np.bincount(first, minlength=1)[first] == 1
-    kinds = (
-        changed,
-        _Rows("key_case", of_role.link[cased >= 0], of_role.row[cased >= 0], of_profile.row[cased[cased >= 0]]),
-        _Rows("key_case", of_profile.link[others], role.row[again[others]], of_profile.row[others]),
-        _Rows("missing_on_profile", of_role.link[cased < 0], of_role.row[cased < 0], None),
-        _Rows("missing_on_role", lacking.link[alone], None, lacking.row[alone]),
-        _Rows("missing_on_role, twice", lacking.link[~alone], None, lacking.row[~alone]),
-    )
-    return _differing(both, key, value, kinds)
+    facts = pd.concat([rows.assign(kind=kind) for kind, rows in kinds.items()], ignore_index=True)
+    facts = facts.sort_values("link", kind="stable", ignore_index=True)
+    return _differing(links, own, facts)
 
 
-class _Rows:
-    """Differences of one kind: the link of each, and the rows of `tags` that its role and its profile have."""
+def _tags_of_links(own: pd.DataFrame, links: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the tags of both sides of the links of which both sides have some, one row per link and tag.
 
-    def __init__(self, kind: str, link: Positions, role: Positions | None, profile: Positions | None) -> None:
-        none = np.full(len(link), -1)
-        self.kind, self.link = kind, link
-        self.role, self.profile = (none if row is None else row for row in (role, profile))
+    `tag` is a row of `own`, `link` one of `links`; `key`, `folded` and `value` are numbers, which are equal where a
+    link's key, its key without case, or a value is.
+    """
+    key, keys = pd.factorize(own["tag_key"])
+    folded, value = pd.factorize(keys.str.casefold())[0][key], pd.factorize(own["tag_value"])[0]
+    numbers = pd.DataFrame({"tag": np.arange(len(own)), "key": key, "folded": folded, "value": value})
+    sides = []
+    for side in ("role", "profile"):
+        mine = numbers.assign(row=own[f"{side}_row"].array)
+        held = pd.DataFrame({"link": links.index, "row": links[f"{side}_row"]})
+        # A role may be in several links: its tags count in each.
+        sides.append(held.merge(mine[mine["row"] >= 0], on="row").drop(columns="row"))
+    is_tagged = are_among(links.index, sides[0]["link"]) & are_among(links.index, sides[1]["link"])
+    sides = [side[is_tagged[side["link"]]] for side in sides]
+    by_link = [{name: side["link"] * len(keys) + side[name] for name in ("key", "folded")} for side in sides]
+    role, profile = (side.assign(**of_link) for side, of_link in zip(sides, by_link, strict=True))
+    return role, profile
 
 
-def _differing(both: pd.DataFrame, key: pa.Array, value: pa.Array, kinds: tuple[_Rows, ...]) -> Found:
-    link = np.concatenate([rows.link for rows in kinds])
-    order = np.argsort(link, kind="stable")
-    role, profile = (np.concatenate([getattr(rows, side) for rows in kinds])[order] for side in ("role", "profile"))
-    kind = np.repeat([rows.kind.partition(",")[0] for rows in kinds], [len(rows.link) for rows in kinds])[order]
-    differing, finding = np.unique(link[order], return_inverse=True)
-    links = both.iloc[differing].reset_index(drop=True)
-    values = {"role_value": lookup(value, role), "profile_value": lookup(value, profile)}
-    same = np.asarray(pc.fill_null(pc.equal(*values.values()), False))
+def _differing(links: pd.DataFrame, own: pd.DataFrame, facts: pd.DataFrame) -> Found:
+    """Return differences, sorted by link, as findings, each with the command that settles it."""
+    differing, finding = np.unique(facts["link"], return_inverse=True)
+    kind = facts["kind"]
+    rows = {side: facts[f"tag_of_{side}"].fillna(-1).to_numpy(np.int64) for side in ("role", "profile")}
+    text = {
+        f"{side}_{part}": pd.Series(own[f"tag_{part}"].array.take(rows[side], allow_fill=True))
+        for side in rows
+        for part in ("key", "value")
+    }
+    is_put = {
+        "profile": kind.isin(["value", "missing_on_profile"]),
+        "role": (kind == "missing_on_role") & (facts["is_twice"] != True),  # noqa: E712 - missing elsewhere
+    }
     to_profile, to_role = (
-        _joined_tags(len(both), key, value, [(rows.link, getattr(rows, side)) for rows in kinds if rows.kind in of])
-        for of, side in ((("value", "missing_on_profile"), "role"), (("missing_on_role",), "profile"))
+        _json_list(finding[is_put[side]], own.iloc[rows[other][is_put[side]]], len(differing))
+        for side, other in (("profile", "role"), ("role", "profile"))
     )
-    put = np.select([np.asarray(tags.take(pa.array(differing)).is_valid()) for tags in (to_profile, to_role)], _PUT, "")
-    facts = {
+    put = np.select([np.asarray(to_profile.is_valid()), np.asarray(to_role.is_valid())], _PUT, "")
+    # Once for each finding.
+    tags = lookup(pc.coalesce(to_profile, to_role), np.where(np.diff(finding, prepend=-1), finding, -1))
+    is_cased = (kind == "key_case") & (text["role_value"] != text["profile_value"])
+    shown = {
         "finding": finding,
-        "tag_key": pc.coalesce(lookup(key, role), lookup(key, profile)).to_pandas(),
-        "profile_key": lookup(key, profile).to_pandas(),
-        "profile_value": values["profile_value"].to_pandas(),
-        "role_value": values["role_value"].to_pandas(),
+        "tag_key": text["role_key"].fillna(text["profile_key"]),
+        **{name: text[name] for name in ("profile_key", "profile_value", "role_value")},
         "kind": kind,
-        "_text": np.where((kind == "key_case") & ~same, "other", kind),
+        "_text": kind.mask(is_cased, "other"),
         "_put": put[finding],
-        # Once for each finding.
-        "_tags": lookup(
-            pc.coalesce(to_profile, to_role), np.where(np.diff(finding, prepend=-1), differing[finding], -1)
-        ).to_pandas(),
+        "_tags": tags.to_pandas(),
     }
-    return findings(links, "profile_arn", "role_arn", facts=pd.DataFrame(facts), next_step_changes=put != "")
-
-
-def _joined_tags(size: int, key: pa.Array, value: pa.Array, kinds: list[tuple[Positions, Positions]]) -> pa.Array:
-    """Return tags of each link as JSON, missing where it has none: their link and their row, by kind."""
-    link, row = (np.concatenate(parts) for parts in zip(*kinds, strict=True))
-    chosen = pa.array(row)
-    return _json_list(link, _json_tags(key.take(chosen), value.take(chosen)), size)
+    differ = links.iloc[differing].reset_index(drop=True)
+    return findings(differ, "profile_arn", "role_arn", facts=pd.DataFrame(shown), next_step_changes=put != "")
 
 
 @check(
