@@ -4,6 +4,7 @@ python -m sphinx -W --keep-going -n -b html docs build/docs
 """
 
 import sys
+import warnings
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -33,6 +34,8 @@ default_role = "code"
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
 numpydoc_show_class_members = False
+# The columns of frames, of which the pages have links instead.
+warnings.filterwarnings("ignore", "Unknown section `")
 # Types of private parts in the signatures of public classes.
 nitpick_ignore = [("py:class", "iamframe.checks.evidence.Evidence"), ("py:class", "iamframe.knowledge.makers.Form")]
 nitpick_ignore_regex = [
@@ -43,6 +46,7 @@ nitpick_ignore_regex = [
 
 html_theme = "pydata_sphinx_theme"
 html_title = f"iamframe {release}"
+html_context = {"default_mode": "auto"}
 html_static_path = ["_static"]
 html_css_files = ["iamframe.css"]
 html_show_sourcelink = False
@@ -56,7 +60,11 @@ html_theme_options = {
     "navbar_end": ["theme-switcher"],
     "navbar_persistent": ["search-button"],
     "footer_start": ["copyright"],
-    "footer_end": ["sphinx-version"],
-    "secondary_sidebar_items": ["page-toc"],
+    "footer_end": [],
+    # Elsewhere, wide tables, code and pictures have the whole width.
+    "secondary_sidebar_items": {
+        pattern: ["page-toc"]
+        for pattern in ("start", "concepts", "recipes", "guides/*", "reference/*", "reference/api/*")
+    },
 }
 html_sidebars = {"start": [], "concepts": [], "recipes": []}

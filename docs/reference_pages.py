@@ -88,6 +88,11 @@ def frames() -> dict[str, Frame]:
     return {frame.name: frame for frame in vars(schema).values() if isinstance(frame, Frame)}
 
 
+def page_of(name: str) -> str:
+    """Return the name of the page of a public name: `Plan` and `plan` are one file where names have no case."""
+    return f"{name}-class" if inspect.isclass(getattr(iamframe, name)) else name
+
+
 def commands() -> dict[str, str]:
     """Return the name of each command, and of the object behind it."""
     found = {}
@@ -99,7 +104,7 @@ def commands() -> dict[str, str]:
 
 def pages() -> dict[str, str]:
     """Return the Markdown of each generated page by its path in docs/."""
-    made = {f"reference/api/{name}.md": _api(name) for name in iamframe.__all__ if name != "__version__"}
+    made = {f"reference/api/{page_of(name)}.md": _api(name) for name in iamframe.__all__ if name != "__version__"}
     made |= {f"reference/frames/{name}.md": _frame(frame) for name, frame in frames().items()}
     made |= {f"reference/checks/{name}.md": _check(check) for name, check in iamframe.CHECKS.items()}
     made |= {
@@ -183,16 +188,16 @@ def _example(name: str, column: str) -> str:
 def _api(name: str) -> str:
     thing = getattr(iamframe, name)
     if isinstance(thing, ModuleType):
-        return _page(f"# `iamframe.{name}`", _summary(thing), _module(name, thing))
+        return _page(f"# iamframe.{name}", _summary(thing), _module(name, thing))
     if name == "CHECKS":
         return _page(
-            "# `iamframe.CHECKS`",
+            "# iamframe.CHECKS",
             "All checks by name, in the order in which reports list them. Each value has `name`, `severity`, `title`, "
             "`why`, `needs` and `remediation`. [The checks](../checks/index.md) have a page each.",
         )
     kind = "autoclass" if inspect.isclass(thing) else "autofunction"
     members = "\n   :members:\n   :exclude-members: " + MEMBERS if kind == "autoclass" else ""
-    return _page(f"# `iamframe.{name}`", _directive(f".. {kind}:: iamframe.{name}{members}"))
+    return _page(f"# iamframe.{name}", _directive(f".. {kind}:: iamframe.{name}{members}"))
 
 
 def _module(name: str, module: ModuleType) -> str:
@@ -223,9 +228,9 @@ def _api_index() -> str:
     return _page(
         "# Python API",
         "Import `iamframe`; each name below is loaded on first use. `iamframe.__version__` is the version.",
-        _table(["name", "what it is"], [[f"[`{name}`]({name}.md)", _escape(about[name])] for name in names]),
+        _table(["name", "what it is"], [[f"[`{name}`]({page_of(name)}.md)", _escape(about[name])] for name in names]),
         "[Other types](types.md) are those that these functions take or return.",
-        _toctree([*names, "types"]),
+        _toctree([*map(page_of, names), "types"]),
     )
 
 
@@ -260,7 +265,7 @@ def _frame(frame: Frame) -> str:
     if not any(examples):
         head, *rows = [line[:-1] for line in (head, *rows)]
     return _page(
-        f"# `{frame.name}`",
+        f"# {frame.name}",
         f"One row per {frame.row}." + (f" Key: {key}." if key else ""),
         f"```python\n{origin}\n```",
         _table(head, rows),
@@ -301,7 +306,7 @@ def _check(check: Check) -> str:
     needs = "\n".join(f"- {need.name}" for need in check.needs)
     reads = ", ".join(f"[`{name}`](../frames/{name}.md)" for name in check.reads)
     return _page(
-        f"# `{check.name}`",
+        f"# {check.name}",
         f"**{check.title}.** Severity: {check.severity}.",
         check.why,
         f"## What to do\n\n{check.remediation}",

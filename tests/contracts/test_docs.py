@@ -27,8 +27,8 @@ pages = functools.cache(reference_pages.pages)
 
 @pytest.mark.parametrize("name", [name for name in iamframe.__all__ if name != "__version__"])
 def test_a_public_name_has_a_page(name: str) -> None:
-    page = pages()[f"reference/api/{name}.md"]
-    assert page.startswith(f"# `iamframe.{name}`\n")
+    page = pages()[f"reference/api/{reference_pages.page_of(name)}.md"]
+    assert page.startswith(f"# iamframe.{name}\n")
     assert f":: iamframe.{name}" in page or name in {"CHECKS", "errors", "schema"}
 
 
@@ -44,7 +44,7 @@ def test_a_frame_has_a_page_with_each_column(frame: Frame) -> None:
 @pytest.mark.parametrize("name", iamframe.CHECKS)
 def test_a_check_has_a_page_with_why_needs_remediation_options_and_an_example(name: str) -> None:
     page, check = pages()[f"reference/checks/{name}.md"], iamframe.CHECKS[name]
-    for text in (f"# `{name}`\n", check.title, check.severity, check.why, check.remediation):
+    for text in (f"# {name}\n", check.title, check.severity, check.why, check.remediation):
         assert text in page
     assert all(f"\n- {need.name}" in page for need in check.needs)
     assert all(f"- `{option}`: " in page for option in check.options)
@@ -83,6 +83,10 @@ def test_git_ignores_what_is_generated() -> None:
     ignored = (ROOT / ".gitignore").read_text("utf-8").splitlines()
     assert {f"docs/{path}" for path in reference_pages.GENERATED} <= set(ignored)
     assert all(path.startswith(reference_pages.GENERATED) for path in pages())
+
+
+def test_no_two_pages_are_one_file_where_names_have_no_case() -> None:
+    assert len({path.lower() for path in pages()}) == len(pages())
 
 
 def test_each_page_can_be_reached() -> None:
