@@ -64,7 +64,7 @@ html_theme_options = {
     # Elsewhere, wide tables, code and pictures have the whole width.
     "secondary_sidebar_items": {
         pattern: ["page-toc"]
-        for pattern in ("start", "concepts", "recipes", "guides/*", "reference/*", "reference/api/*")
+        for pattern in ("start", "concepts", "recipes", "contributing", "guides/*", "reference/*", "reference/api/*")
     },
 }
 html_sidebars = {"start": [], "concepts": [], "recipes": []}

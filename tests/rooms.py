@@ -10,12 +10,12 @@ PACKAGE = Path(__file__).parent.parent / "iamframe"
 # What each is for, in the order in which facts pass through them.
 ROOMS = {
     "errors": "every error, the version",
-    "messages": "the words around numbers and names",
-    "knowledge": "what is known before anything is read: operations, trust, names, makers, surfaces",
-    "sources": "where records come from: files and AWS",
-    "inventory": "records become linked frames; snapshots, SQL, tables",
-    "checks": "rules, and whether enough was read for them",
-    "analysis": "questions to a result: explain, compare, plan, history, owners, blind spots, probe",
+    "messages": "every sentence, in English and Japanese",
+    "knowledge": "built-in facts: AWS operations, trust, names, makers, surfaces",
+    "sources": "reading files and live accounts",
+    "inventory": "linked frames; snapshots, SQL, tables",
+    "checks": "the rules, and their coverage",
+    "analysis": "explain, compare, plan, history, owners, blind spots, probe",
     "report": "a result as files: page, CSV, workbook, masked",
     "ui": "command line, plots, explorer, notebooks",
     "face": "the names that people type",
