@@ -1,4 +1,4 @@
-"""Measure iamframe in this environment, as ratios of two sides in one run, and print the table of the README.
+"""Measure iamframe in this environment, as ratios of two sides in one run, and print the table of docs/numbers.md.
 
     python benchmarks/run.py [--roles 100000] [--rounds 5]
 

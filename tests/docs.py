@@ -1,12 +1,16 @@
-"""Write the generated parts of the README: the tables of checks and frames, the policy, the rooms, the page.
+"""Write the generated parts of README.md and of the pages in docs/.
 
-python tests/docs.py              write the tables
+python tests/docs.py              write them
 python tests/docs.py --check      exit 1 if they are not current
-python tests/docs.py --picture    write the picture too (needs Playwright and a Chromium)
+python tests/docs.py --picture    write the picture of the report too (needs Playwright and a Chromium)
+
+`docs/reference_pages.py` makes the pages that are generated as a whole, when the documentation is built.
 """
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import re
 import shutil
@@ -14,31 +18,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-from rooms import picture
+import rooms
 
 from iamframe import load_sample, run_checks, write_report
 from iamframe.checks import CHECKS
-from iamframe.inventory.schema import (
-    BLIND_SPOT_COUNTS,
-    BLIND_SPOTS,
-    CHANGED_FINDINGS,
-    CHANGES,
-    COVERAGE,
-    EXPLANATION,
-    FINDINGS,
-    FRAMES,
-    NOT_COMPARED,
-    NOT_PLANNED,
-    PROBES,
-    STEPS,
-    SURFACES,
-    VIEWS,
-    Frame,
-)
 from iamframe.knowledge.operations import When, actions, policy
 
 ROOT = Path(__file__).parent.parent
-README = ROOT / "README.md"
+# The files with generated parts. Such a part begins below `<!-- NAME -->` and ends at the next empty line.
+FILES = tuple(ROOT / name for name in ("README.md", "docs/architecture.md", "docs/reference/permissions.md"))
 CHROMIUM = [
     "--no-sandbox",
     "--disable-gpu",
@@ -56,67 +44,48 @@ def checks_table() -> str:
     return "\n".join(["| check | severity | finds |", "| --- | --- | --- |", *rows])
 
 
-def frames_text() -> str:
-    """A table per frame and view, each folded away under its name."""
-    views = (view for name, view in VIEWS.items() if name != "lists")
-    answers = (FINDINGS, COVERAGE, EXPLANATION, CHANGES, CHANGED_FINDINGS, NOT_COMPARED, STEPS, NOT_PLANNED)
-    of_surfaces = (SURFACES, BLIND_SPOTS, BLIND_SPOT_COUNTS, PROBES)
-    return "\n\n".join(map(_frame, [*FRAMES.values(), *views, *answers, *of_surfaces]))
+def printed_text() -> str:
+    """What the ten lines of Python print."""
+    (code,) = re.findall(r"## Ten lines of Python\n\n```python\n(.*?)```", FILES[0].read_text("utf-8"), re.DOTALL)
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder), io.StringIO() as out:
+        with contextlib.redirect_stdout(out):
+            exec(code, {})
+        return f"```text\n{out.getvalue()}```"
 
 
 def policy_text() -> str:
-    """The least policy of a load with its defaults, and what options need besides."""
-    more: tuple[tuple[str, tuple[When, ...]], ...] = (
-        ("where one of these is denied, and for `--role-details`", ("fallback",)),
-        ("`--tag-index`", ("index",)),
-        ("`--accounts org`, `--assume-role`", ("fleet",)),
-        ("`iamframe.history` and `iamframe.events_of` of a live account", ("history",)),
-    )
-    rows = [f"| {what} | {', '.join(f'`{action}`' for action in actions(*when))} |" for what, when in more]
-    return "\n".join(
-        [
-            "```json",
-            json.dumps(policy("plan", "references", "all"), indent=2),
-            "```",
-            "",
-            "| asked besides | actions |",
-            "| --- | --- |",
-            *rows,
-        ]
-    )
+    """The least policy of a load with its defaults."""
+    return f"```json\n{json.dumps(policy('plan', 'references', 'all'), indent=2)}\n```"
 
 
-def _frame(frame: Frame) -> str:
-    rows = []
-    for c in frame.columns:
-        key = " (key)" if c.name in frame.key else ""
-        rows.append(f"| `{c.name}`{key} | {c.dtype} | {c.said} |")
-    head = ["| column | type | meaning |", "| --- | --- | --- |"]
-    return "\n".join(
-        [
-            f"<details><summary><code>{frame.name}</code>: one row per {frame.row}</summary>",
-            "",
-            *head,
-            *rows,
-            "",
-            "</details>",
-        ]
+def more_actions() -> str:
+    """What fallbacks and options need in addition."""
+    more: tuple[tuple[str, When], ...] = (
+        ("if AWS denies one of these, and for `--role-details`", "fallback"),
+        ("`--tag-index`", "index"),
+        ("`--accounts org`, `--assume-role`", "fleet"),
+        ("`iamframe.history` and `iamframe.events_of` on a live account", "history"),
     )
+    rows = [f"| {case} | {', '.join(f'`{action}`' for action in actions(when))} |" for case, when in more]
+    return "\n".join(["| additional case | actions |", "| --- | --- |", *rows])
 
 
-def written(readme: str) -> str:
-    """Return the README with its generated parts made anew."""
-    parts = (
-        ("checks", checks_table()),
-        ("frames", frames_text()),
-        ("policy", policy_text()),
-        ("rooms", f"```\n{picture()}\n```"),
-    )
-    for name, text in parts:
-        readme = re.sub(
-            f"(<!-- {name} -->\n).*?(<!-- /{name} -->)", lambda m, t=text: f"{m[1]}{t}\n{m[2]}", readme, flags=re.DOTALL
-        )
-    return readme
+def written(text: str) -> str:
+    """Return the text of a file with its generated parts made again."""
+    parts = {
+        "printed": printed_text,
+        "checks": checks_table,
+        "policy": policy_text,
+        "more actions": more_actions,
+        "rooms": lambda: f"```text\n{rooms.picture()}\n```",
+        "modules": lambda: f"```text\n{rooms.contents()}\n```",
+    }
+    for name, made in parts.items():
+        begin = f"<!-- {name} -->\n"
+        if begin in text:
+            before, old = text.split(begin)
+            text = "".join((before, begin, made(), "\n\n", old.split("\n\n", 1)[1]))
+    return text
 
 
 def draw(target: Path) -> None:
@@ -135,11 +104,12 @@ def draw(target: Path) -> None:
 
 
 def main() -> int:
-    current = README.read_text(encoding="utf-8")
-    new = written(current)
+    current = {file: file.read_text("utf-8") for file in FILES}
+    new = {file: written(text) for file, text in current.items()}
     if "--check" in sys.argv:
         return int(new != current)
-    README.write_text(new, encoding="utf-8", newline="\n")
+    for file, text in new.items():
+        file.write_text(text, encoding="utf-8", newline="\n")
     if "--picture" in sys.argv:
         draw(ROOT / ".github" / "report.png")
     return 0

@@ -10,12 +10,12 @@ PACKAGE = Path(__file__).parent.parent / "iamframe"
 # What each is for, in the order in which facts pass through them.
 ROOMS = {
     "errors": "every error, the version",
-    "messages": "the words around numbers and names",
-    "knowledge": "what is known before anything is read: operations, trust, names, makers, surfaces",
-    "sources": "where records come from: files and AWS",
-    "inventory": "records become linked frames; snapshots, SQL, tables",
-    "checks": "rules, and whether enough was read for them",
-    "analysis": "questions to a result: explain, compare, plan, history, owners, blind spots, probe",
+    "messages": "every sentence, in English and Japanese",
+    "knowledge": "built-in facts: AWS operations, trust, names, makers, surfaces",
+    "sources": "reading files and live accounts",
+    "inventory": "linked frames; snapshots, SQL, tables",
+    "checks": "the rules, and their coverage",
+    "analysis": "explain, compare, plan, history, owners, blind spots, probe",
     "report": "a result as files: page, CSV, workbook, masked",
     "ui": "command line, plots, explorer, notebooks",
     "face": "the names that people type",
@@ -72,17 +72,18 @@ def _modules_of(room: str) -> list[str]:
 
 
 def picture() -> str:
-    """A line per room with the rooms that it imports from, the first one on the left; then what is in each."""
-    rooms = [room for room in ROOMS if room != "face"]
-    arrows = _arrows()
-    lines = [f"{'':10} {' '.join(f'{room:9}' for room in rooms[:-1])}".rstrip()]
-    for at, room in enumerate(rooms):
-        marks = " ".join(f"{'<--' if (room, other) in arrows else '':9}" for other in rooms[:at])
-        lines.append(f"{room:10} {marks}".rstrip())
-    lines.append("")
-    for room in rooms:
-        lines += [f"{room:10} {ROOMS[room]}", f"{'':10} {' '.join(_modules_of(room))}"]
+    """A line per room: its number, those of the rooms that it imports from, and what it is for."""
+    rooms, arrows = [room for room in ROOMS if room != "face"], _arrows()
+    lines = []
+    for number, room in enumerate(rooms, 1):
+        marks = " ".join(str(at) if (room, other) in arrows else " " for at, other in enumerate(rooms[: number - 1], 1))
+        lines.append(f"{number} {room:10} {marks:{2 * len(rooms) - 1}}{ROOMS[room]}")
     return "\n".join(lines)
+
+
+def contents() -> str:
+    """A line per room with its modules."""
+    return "\n".join(f"{room:10} {' '.join(_modules_of(room))}" for room in ROOMS if room != "face")
 
 
 def sizes() -> str:
@@ -96,4 +97,4 @@ def sizes() -> str:
 
 
 if __name__ == "__main__":
-    print(picture(), sizes(), sep="\n\n")  # noqa: T201
+    print(picture(), contents(), sizes(), sep="\n\n")  # noqa: T201

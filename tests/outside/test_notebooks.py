@@ -21,7 +21,7 @@ import iamframe
 from iamframe import messages
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text("utf-8")
+GUIDE = (ROOT / "docs" / "guides" / "notebooks.md").read_text("utf-8")
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 # It makes what it reads.
@@ -227,9 +227,9 @@ def test_a_notebook_runs_with_another_source(notebook: Path, source: str, tmp_pa
     assert summary["accounts"] == ["000000000001"]
 
 
-def test_a_notebook_runs_by_the_command_of_papermill_as_the_readme_has_it(tmp_path: Path) -> None:
+def test_a_notebook_runs_by_the_command_of_papermill_as_the_guide_has_it(tmp_path: Path) -> None:
     needed(find_spec("papermill"), "papermill", "pip install 'iamframe[notebooks]'")
-    command = re.search(r"papermill (notebooks/\S+) (\S+) -p SOURCE dumps -p OUT my-report", README)
+    command = re.search(r"papermill (notebooks/\S+) (\S+) -p SOURCE dumps -p OUT my-report", GUIDE)
     assert command is not None
     write(tmp_path / "dumps", OWN_FILES["both lists"])
     given = [*command[0].split()[1:], "-k", "python3"]
