@@ -20,7 +20,7 @@ _SHOW = "aws iam get-instance-profile --instance-profile-name={resource_name}"
     needs=[needs.links],
     detail="profile {profile_name} holds role {role_name}",
     next_step=_SHOW,
-    remediation="Make a profile named after the role, put the role into it, and associate it in the old one's place.",
+    remediation="Create a profile with the role's name, put the role into it, and associate it instead of the old one.",
     about="link",
     alone=True,
 )
@@ -47,9 +47,9 @@ def name_mismatches(pairs: pd.DataFrame) -> Found:
 @check(
     severity="low",
     needs=[needs.links, needs.role_paths],
-    detail="beyond /, the profile's path has {_profile_segments:path} and the role's {_role_segments:path}",
+    detail="the profile is under {profile_path}, the role under {role_path}",
     next_step=_SHOW,
-    remediation="Make a profile with the role's path, put the role into it, and associate it in the old one's place.",
+    remediation="Create a profile with the role's path, put the role into it, and associate it instead of the old one.",
     about="link",
     alone=True,
 )
@@ -67,8 +67,6 @@ def path_mismatches(pairs: pd.DataFrame) -> Found:
         "role_arn",
         profile_path=differ["profile_path"],
         role_path=differ["role_path"],
-        _profile_segments=differ["profile_segments"],
-        _role_segments=differ["role_segments"],
         expected=differ["paths_expected"],
     )
 
@@ -76,9 +74,9 @@ def path_mismatches(pairs: pd.DataFrame) -> Found:
 @check(
     severity="high",
     needs=[needs.all_roles, needs.links],
-    detail="holds role {related_name}, though a role of the profile's own name exists: {namesake_arn}",
+    detail="holds role {related_name}, but a role with the profile's own name exists: {namesake_arn}",
     next_step=_SHOW,
-    remediation="Put the role of its own name into the profile, or give the role that it holds a profile of its name.",
+    remediation="Put the role with the profile's name into it, or create a profile with the name of the role that it holds.",
 )
 def crossed_names(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
     """Profiles that hold the wrong role.

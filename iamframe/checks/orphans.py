@@ -26,7 +26,7 @@ _CONSUMERS = ("instance", "association", "launch-template", "launch-configuratio
     needs=[needs.all_profiles],
     detail="holds no role",
     next_step="aws iam delete-instance-profile --instance-profile-name={resource_name}",
-    remediation="Delete the profile, unless something is about to put a role into it or refers to it.",
+    remediation="Delete the profile, unless something still uses it or is about to put a role into it.",
     about="profile",
     alone=True,
     remedy="delete",
@@ -53,9 +53,8 @@ def empty_profiles(pairs: pd.DataFrame) -> Found:
     certainty="maybe",
     detail={
         "by": "certainty",
-        "in scope": "no instance, launch template, launch configuration or group that was read names it: "
-        "all enabled regions were read",
-        "other": "no instance, launch template, launch configuration or group that was read names it: {_limit:message}",
+        "in scope": "no reference found: all enabled regions were scanned",
+        "other": "no reference found: {_limit:message}",
     },
     next_step="aws ec2 describe-instances --filters={resource_arn:iam-instance-profile.arn}",
     remediation="Find out who uses the profile and when its role was last used; delete it if nobody does.",
@@ -96,11 +95,10 @@ def unreferenced_profiles(
     needs=[needs.any_references],
     detail={
         "by": "problem",
-        "gone": "names the profile {named}, which does not exist",
-        "recreated": "was started with the profile id {referenced_id}; {_name} has since been made anew, with the id "
-        "{current_id}",
-        "other_path": "names the profile {named}, which does not exist: the profile of that name has the path {_path}",
-        "other": "names the profile {named}",
+        "gone": "uses the profile {named}, which does not exist",
+        "recreated": "still holds the deleted profile {referenced_id}; {_name} was recreated as {current_id}",
+        "other_path": "uses the profile {named}, which does not exist: the profile of that name has the path {_path}",
+        "other": "uses the profile {named}",
     },
     next_step={
         "by": "consumer_type",
@@ -111,7 +109,7 @@ def unreferenced_profiles(
         "other": "aws autoscaling describe-launch-configurations --launch-configuration-names={consumer_id}"
         "{region:region}",
     },
-    remediation="Associate a profile that exists with the instance, or name one in the template.",
+    remediation="Associate an existing profile with the instance, or use one in the template.",
     about="profile",
 )
 def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd.DataFrame) -> Found:
@@ -168,7 +166,7 @@ def _direct(references: pd.DataFrame) -> pd.DataFrame:
     needs=[needs.all_roles, needs.own_profiles, needs.trust],
     detail="trusts EC2 and is in no instance profile",
     next_step=_SHOW_PROFILES,
-    remediation="Delete the role if nothing needs it, or make a profile for it.",
+    remediation="Delete the role if nothing needs it, or create a profile for it.",
     about="role",
 )
 def ec2_roles_without_profile(pairs: pd.DataFrame) -> Found:
@@ -219,8 +217,8 @@ def roles_in_many_profiles(pairs: pd.DataFrame) -> Found:
     needs=[needs.quotas],
     detail={
         "by": "counted",
-        "roles": "{used} of {quota} roles ({_percent} %)",
-        "profiles": "{used} of {quota} instance profiles ({_percent} %)",
+        "roles": "{used} of {quota} roles ({_percent}%)",
+        "profiles": "{used} of {quota} instance profiles ({_percent}%)",
     },
     next_step="aws iam get-account-summary",
     remediation="Delete what is not needed, or request a higher quota.",

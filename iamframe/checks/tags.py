@@ -74,9 +74,13 @@ def _copied(own: pd.DataFrame, side: str, rows: Positions) -> tuple[pa.Array, Po
 @check(
     severity="medium",
     needs=[needs.profile_tags],
-    detail={"by": "_role", "tagged": "has no tags; its role {related_name} has", "other": "has no tags"},
+    detail={
+        "by": "_role",
+        "tagged": "has no tags; its role {related_name} has {related_tag_count:tag}",
+        "other": "has no tags",
+    },
     next_step={"by": "_role", "tagged": _TAG_PROFILE, "other": _SHOW_PROFILE},
-    remediation="Tag the profile as its role is tagged.",
+    remediation="Copy the role's tags to the profile.",
     about="profile",
     alone=True,
     remedy="any tag",
@@ -107,13 +111,13 @@ def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
 @check(
     severity="medium",
     needs=[needs.role_tags],
-    detail={"by": "_profile", "tagged": "has no tags; its profile has", "other": "has no tags"},
+    detail={"by": "_profile", "tagged": "has no tags; its profile has {related_tag_count:tag}", "other": "has no tags"},
     next_step={
         "by": "_profile",
         "tagged": "aws iam tag-role --role-name={resource_name} --tags={_tags}",
         "other": _SHOW_ROLE,
     },
-    remediation="Tag the role, as its profile is tagged where that has tags.",
+    remediation="Tag the role; if its profile has tags, copy them.",
     about="role",
     alone=True,
     remedy="any tag",
@@ -194,7 +198,7 @@ class _Side:
         "on role": "aws iam tag-role --role-name={related_name} --tags={_tags}",
         "other": _SHOW_PROFILE,
     },
-    remediation="Give both sides the same tags: the role's value, unless somebody knows better.",
+    remediation="Give both sides the same tags. Use the role's value unless you know that it is wrong.",
     about="link",
     alone=True,
     remedy="same tags",
@@ -303,7 +307,7 @@ def _joined_tags(size: int, key: pa.Array, value: pa.Array, kinds: list[tuple[Po
         "other": "{tag_key} is {tag_value}, not one of {_wanted}",
     },
     next_step={"by": "resource_type", "role": _SHOW_ROLE, "other": _SHOW_PROFILE},
-    remediation="Set the tags that the policy demands.",
+    remediation="Set the tags that the policy requires.",
     alone=True,
     remedy="required tags",
 )
@@ -346,7 +350,7 @@ def missing_required_tags(
     severity="low",
     needs=[needs.any_tags],
     detail="differ by {_differ:words}: [{tag_key:spelled} ({resources})]",
-    remediation="Choose one spelling, and tag the resources that carry another one again.",
+    remediation="Choose one spelling, and retag the resources that use another one.",
 )
 def tag_key_variants(tags: pd.DataFrame, roles: pd.DataFrame) -> pd.DataFrame:
     """Tag keys that only look the same.

@@ -19,7 +19,7 @@ from iamframe.knowledge.trust import read_trust
     needs=[needs.links, needs.linked_trust],
     detail={
         "by": "_trust",
-        "none": "role {related_name} trusts no service, not EC2",
+        "none": "role {related_name} trusts no service",
         "elsewhere": "role {related_name} trusts {trusted_services}, which is not EC2 in partition {_partition}",
         "other": "role {related_name} trusts {trusted_services}, not EC2",
     },
@@ -53,9 +53,9 @@ def profiles_without_ec2_trust(pairs: pd.DataFrame, roles: pd.DataFrame) -> Foun
 @check(
     severity="medium",
     needs=[needs.all_roles, needs.trust],
-    detail="trusts the deleted [{principal_id}]",
+    detail="trusts a deleted role or user: [{principal_id}]",
     next_step="aws iam get-role --role-name={resource_name}",
-    remediation="Take the deleted principals out of the trust policy.",
+    remediation="Remove the deleted principals from the trust policy.",
     about="role",
     alone=True,
 )

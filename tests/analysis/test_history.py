@@ -532,7 +532,7 @@ def test_records_of_other_things_are_not_taken_for_cloudtrails(tmp_path: Path) -
     ("change", "said"),
     [
         ({"eventID": None}, "has no eventID"),
-        ({"eventTime": "yesterday"}, "has the eventTime 'yesterday', which is no time"),
+        ({"eventTime": "yesterday"}, "has the eventTime 'yesterday', which is not a time"),
         ({"requestParameters": {"roleName": 7}}, "roleName: expected `str | null`, got `int`"),
         ({"eventName": ["CreateRole"]}, "eventName: expected `str | null`, got `array`"),
     ],

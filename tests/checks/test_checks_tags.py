@@ -432,8 +432,8 @@ def test_tags_that_its_maker_cannot_put_on_the_profile_are_expected_to_be_missin
     ("documents", "status", "says"),
     [
         (link({"Owner": "x"}, {"Owner": "x"}), "complete", ""),
-        (link({"Owner": "x"}, None), "unknown", "the tags of one side or both were not read for 1 of 1 link"),
-        (tagged(web={}), "unknown", "the tags of one side or both were not read for 1 of 1 link"),
+        (link({"Owner": "x"}, None), "unknown", "the tags of one or both sides were not collected for 1 of 1 link"),
+        (tagged(web={}), "unknown", "the tags of one or both sides were not collected for 1 of 1 link"),
         ({"d.json": dump(role_detail("web"))}, "complete", ""),
     ],
 )
@@ -517,7 +517,9 @@ def test_without_a_policy_nothing_is_demanded_and_that_is_said(tmp_path: Path) -
     assert found(tmp_path, documents, "missing_required_tags") == []
     status, reason = covered(tmp_path, documents, "missing_required_tags")
     assert status == "unknown"
-    assert reason.startswith("no policy file demands tags; name one with `--policy FILE`, in Python with `policy=`")
+    assert reason.startswith(
+        "no tag policy was given, so required tags were not checked; use `--policy FILE` (Python: `policy=`)"
+    )
 
 
 @pytest.mark.parametrize(

@@ -141,9 +141,7 @@ def test_coverage_does_not_advise_what_was_denied(tmp_path: Path) -> None:
     denied = {"denied.csv": f"{DENIED}ListInstanceProfileTags,payroll,AccessDenied\n"}
     said = reason(load(tmp_path, LISTED | tags | denied | {"id.json": identity()}), "untagged_profiles")
     assert said == (
-        "the tags of 1 of 3 profiles were not read (ListInstanceProfileTags was denied); "
-        "`aws iam list-instance-profile-tags --instance-profile-name=NAME` for each of them, by whoever is allowed to, "
-        "would tell"
+        "the tags of 1 of 3 profiles were not collected (ListInstanceProfileTags was denied); ask someone with access to run `aws iam list-instance-profile-tags --instance-profile-name=NAME` for each"
     )
 
 
@@ -169,7 +167,9 @@ def test_quota_pressure_names_the_half_that_is_missing(tmp_path: Path, summary: 
 def test_quotas_that_were_denied_are_said_to_be(tmp_path: Path) -> None:
     denied = {"denied.csv": f"{DENIED}GetAccountSummary,,AccessDenied\n"}
     said = reason(load(tmp_path, {"id.json": identity(), **denied}), "quota_pressure")
-    assert said == "the quotas were not read (GetAccountSummary was denied); `aws iam get-account-summary` shows them"
+    assert (
+        said == "the quotas were not collected (GetAccountSummary was denied); `aws iam get-account-summary` shows them"
+    )
 
 
 # Plurals

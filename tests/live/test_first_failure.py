@@ -174,8 +174,7 @@ def test_a_configuration_that_cannot_be_parsed_is_named(tmp_path: Path, name: st
 
 def test_credentials_of_which_a_part_is_missing_are_told_which(tmp_path: Path, account: PracticeAccount) -> None:
     assert refusal(tmp_path, **at(account, "SECRET_ACCESS_KEY")) == (
-        "aws: the credentials are not whole (Partial credentials found in env, missing: AWS_SECRET_ACCESS_KEY); "
-        "set what is missing, as by `aws configure`"
+        "aws: the credentials are incomplete (Partial credentials found in env, missing: AWS_SECRET_ACCESS_KEY); set what is missing, for example with `aws configure`"
     )
     half = {".aws/credentials": "[base]\naws_access_key_id = AKIA123456789012TEST\n"}
     assert refusal(tmp_path, "check", "aws:base", files=half).endswith(
@@ -214,9 +213,7 @@ def test_a_role_that_wants_an_mfa_code_is_not_asked_for_where_nobody_can_answer(
     files = {".aws/config": config, ".aws/credentials": BASE}
     without = at(account, "KEY", "KEY_ID", "FILE")
     assert refusal(tmp_path, "check", "aws:audit", files=files, by=process, **without) == (
-        "aws:audit: an MFA code is needed and could not be asked for; run it in a terminal, or put temporary "
-        "credentials of `aws sts get-session-token --profile=audit --serial-number=ARN --token-code=CODE` into the "
-        "environment"
+        "aws:audit: an MFA code is needed but could not be compared asked for; run it in a terminal, or put temporary credentials from `aws sts get-session-token --profile=audit --serial-number=ARN --token-code=CODE` into the environment"
     )
 
 
@@ -254,9 +251,7 @@ def test_a_role_that_may_not_be_assumed_is_told_in_the_words_of_aws(tmp_path: Pa
     files = {".aws/config": ROLE, ".aws/credentials": BASE}
     said = refusal(tmp_path, "check", "aws:audit", files=files, **at(account, "KEY", "KEY_ID", "FILE"))
     assert said == (
-        "aws:audit: the role could not be assumed (User: arn:aws:iam::123456789012:user/practice is not "
-        "authorized to perform: sts:AssumeRole on resource: arn:aws:iam::123456789012:role/audit); its trust policy "
-        "and a policy of yours must both allow sts:AssumeRole"
+        "aws:audit: the role could not be compared assumed (User: arn:aws:iam::123456789012:user/practice is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::123456789012:role/audit); its trust policy and a policy of yours must both allow sts:AssumeRole"
     )
 
 
@@ -308,7 +303,7 @@ def test_a_token_file_that_is_missing_is_one_sentence(tmp_path: Path) -> None:
 def test_credentials_that_have_expired_say_how_to_renew_them(tmp_path: Path, account: PracticeAccount) -> None:
     account.expire(0)
     assert refusal(tmp_path, **at(account), by=process) == (
-        "aws: the credentials have expired; renew them, as by `aws sso login`, and run the same command again"
+        "aws: the credentials have expired; renew them, for example with `aws sso login`, and run the same command again"
     )
 
 
@@ -326,47 +321,43 @@ def test_an_access_key_that_aws_does_not_know_is_told_so(tmp_path: Path, account
             "SignatureDoesNotMatch",
             "The request signature we calculated does not match the signature you provided.",
             (
-                "aws: the secret key does not belong to the access key, or was cut off when it was copied; set both "
-                "again with `aws configure`"
+                "aws: the secret key does not match the access key, or was cut off when it was copied; set both again with `aws configure`"
             ),
         ),
         (
             "SignatureDoesNotMatch",
             "Signature expired: 20240101T000000Z is now earlier than 20240101T001000Z (20240101T002500Z - 15 min.)",
-            "aws: AWS refuses the time of this machine; set its clock right, as by `timedatectl set-ntp true`",
+            "aws: AWS rejects the time of this machine; set the clock, for example with `timedatectl set-ntp true`",
         ),
         (
             "InvalidSignatureException",
             "Signature not yet current: 20240101T010000Z is still later than 20240101T001500Z",
-            "aws: AWS refuses the time of this machine; set its clock right, as by `timedatectl set-ntp true`",
+            "aws: AWS rejects the time of this machine; set the clock, for example with `timedatectl set-ntp true`",
         ),
         (
             "RequestTimeTooSkewed",
             "The difference between the request time and the current time is too large.",
-            "aws: AWS refuses the time of this machine; set its clock right, as by `timedatectl set-ntp true`",
+            "aws: AWS rejects the time of this machine; set the clock, for example with `timedatectl set-ntp true`",
         ),
         (
             "AccessDenied",
             "MultiFactorAuthentication failed with invalid MFA one time pass code.",
             (
-                "aws: the MFA code was not accepted (MultiFactorAuthentication failed with invalid MFA one time pass "
-                "code); wait for the next one and run the same command again"
+                "aws: the MFA code was not accepted (MultiFactorAuthentication failed with invalid MFA one time pass code); wait for the next code and run the same command again"
             ),
         ),
         (
             "ForbiddenException",
             "No access",
             (
-                "aws: the SSO login gives no access to that account and role (No access); check sso_account_id and "
-                "sso_role_name, as by `aws configure sso`"
+                "aws: the SSO login gives no access to that account and role (No access); check sso_account_id and sso_role_name, for example with `aws configure sso`"
             ),
         ),
         (
             "Strange",
             "Something\n else.",
             (
-                "aws: AWS did not say whose account this is (Strange: Something else); `aws sts get-caller-identity` "
-                "must work before iamframe can"
+                "aws: AWS did not return the account id (Strange: Something else); `aws sts get-caller-identity` must work first"
             ),
         ),
     ],
@@ -385,8 +376,7 @@ def test_the_profile_to_log_in_with_is_the_one_that_was_asked() -> None:
 def test_where_everything_is_denied_it_says_what_to_allow(tmp_path: Path, account: PracticeAccount) -> None:
     account.deny("*")
     assert refusal(tmp_path, **at(account)) == (
-        "aws: AWS refused all that iamframe asked of the account; allow what the README's policy names, or attach "
-        "AWS's SecurityAudit or ViewOnlyAccess"
+        "aws: AWS denied every request for the account; allow the actions of the policy in the documentation, or attach AWS's SecurityAudit or ViewOnlyAccess"
     )
 
 
@@ -504,7 +494,7 @@ def test_a_region_that_does_not_exist_is_refused_before_anything_is_asked(
 ) -> None:
     account.forget()
     assert refusal(tmp_path, "check", "aws", "--regions", "us-east-1,nowhere-1", **at(account)) == (
-        "aws: nowhere-1 is no region of AWS; name one such as us-east-1 with --regions"
+        "aws: nowhere-1 is not an AWS region; use one such as us-east-1 with --regions"
     )
     assert account.requests == []
 
@@ -513,8 +503,7 @@ def test_a_region_of_the_environment_that_does_not_exist_is_told_where_it_is_fro
     tmp_path: Path, account: PracticeAccount
 ) -> None:
     assert refusal(tmp_path, **at(account, "_REGION") | {"AWS_DEFAULT_REGION": "nowhere"}) == (
-        "aws: nowhere, which AWS_DEFAULT_REGION, AWS_REGION or ~/.aws/config names, is no region of AWS; name one such "
-        "as us-east-1 with --regions or `export AWS_DEFAULT_REGION=REGION`"
+        "aws: nowhere, from AWS_DEFAULT_REGION, AWS_REGION or ~/.aws/config, is not an AWS region; use one such as us-east-1 with --regions or `export AWS_DEFAULT_REGION=REGION`"
     )
 
 

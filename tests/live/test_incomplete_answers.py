@@ -128,7 +128,7 @@ def test_tags_of_an_index_that_lags_hide_no_untagged_profile_without_a_word(acco
     coverage = iamframe.run_checks(inventory).coverage
     (reason,) = coverage["reason"][coverage["check"] == "untagged_profiles"]
     assert reason == (
-        "the tags of 1 profile are those of the tagging API, which lags behind IAM; load without the tag index"
+        "the tags of 1 profile are from the tagging API, which lags behind IAM; load without the tag index"
     )
 
 
@@ -144,9 +144,7 @@ def test_a_region_that_neither_botocore_nor_the_account_knows_is_not_asked_and_t
     assert {request.region for request in account.requests} == {"us-east-1"}
     gaps = inventory.gaps[inventory.gaps["region"] == "us-nowhere-1"]
     assert set(gaps["reason"]) == {"not_asked"}
-    assert set(gaps["detail"]) == {
-        "us-nowhere-1 is none of the regions that are enabled in the account, so that it was not asked"
-    }
+    assert set(gaps["detail"]) == {"us-nowhere-1 is not enabled in this account, so it was skipped"}
     assert status(inventory, "unreferenced_profiles") == "partial"
 
 

@@ -169,7 +169,7 @@ def test_the_overview_of_nothing_says_that_nothing_is_known(tmp_path: Path) -> N
     nothing = iamframe.Inventory(**{name: frame.empty() for name, frame in schema.FRAMES.items()})
     told = overview(written(iamframe.run_checks(nothing), tmp_path))
     notes = {told[name]["note"] for name in iamframe.CHECKS}
-    assert notes == {"unknown: no account could be told from what was read"}
+    assert notes == {"unknown: no account could be identified in the data"}
 
 
 def test_rows_and_characters_beyond_what_excel_takes_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,7 +66,7 @@ def zipped(members: dict[str, bytes], links: tuple[str, ...] = ()) -> bytes:
 
 
 def unreadable(inventory: Inventory) -> list[str]:
-    """Return the details of what could not be read."""
+    "Return the details of what could not be compared read."
     return list(inventory.gaps[inventory.gaps["reason"] == "unreadable"]["detail"])
 
 

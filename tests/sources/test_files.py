@@ -1359,7 +1359,7 @@ def test_answers_merged_into_one_document_are_all_read(tmp_path: Path, form: int
 def test_of_answers_in_one_document_one_that_cannot_be_read_does_not_hide_the_other(tmp_path: Path) -> None:
     inventory = load(tmp_path, {"all.json": {"Roles": None} | profile_list(profile("old"))})
     assert list(inventory.profiles["profile_name"]) == ["old"]
-    assert "$.Roles holds null, not a list" in " ".join(inventory.gaps["detail"])
+    assert "$.Roles contains null instead of a list" in " ".join(inventory.gaps["detail"])
 
 
 @pytest.mark.parametrize("key", ["Roles", "RoleDetailList"])

@@ -137,7 +137,7 @@ def test_check_prints_a_line_per_finding_and_on_standard_error_what_could_not_be
 def test_what_the_findings_of_a_check_have_in_common_is_said_once_beneath_them_and_in_each_row_of_a_file(
     tmp_path: Path,
 ) -> None:
-    scope = "references were read from files, in eu-west-1; whether other regions use a profile is not in them"
+    scope = "the files cover only eu-west-1; other regions may use the profile"
     only = ("check", "sample", "--only", "unreferenced_profiles")
     lines = run(tmp_path, *only).stdout.splitlines()
     beneath = lines.index(f"        of these 3: {scope}")
