@@ -76,7 +76,7 @@ def path_mismatches(pairs: pd.DataFrame) -> Found:
     needs=[needs.all_roles, needs.links],
     detail="holds role {related_name}, but a role with the profile's own name exists: {namesake_arn}",
     next_step=_SHOW,
-    remediation="Put the role with the profile's name into it, or create a profile with the name of the role that it holds.",
+    remediation="Put the role with the profile's name into it, or create a profile named after the role that it holds.",
 )
 def crossed_names(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
     """Profiles that hold the wrong role.

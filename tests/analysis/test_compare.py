@@ -1,4 +1,4 @@
-"What changed between two loads, each change by its name and no other, and what could not be compared compared."
+"What changed between two loads, each change by its name and no other, and what could not be compared."
 
 from __future__ import annotations
 
@@ -258,7 +258,7 @@ def trusting(**policies: dict[str, Any]) -> Documents:
 
 
 def apart(changes: iamframe.Changes) -> dict[str, str]:
-    "What could not be compared compared, but for findings and what these files never hold."
+    "What could not be compared, but for findings and what these files never hold."
     frame = changes.not_compared
     frame = frame[~frame["what"].str.startswith("findings of") & (frame["what"] != "descriptions and session lengths")]
     return dict(zip(frame["what"], frame["reason"], strict=True))
@@ -429,10 +429,10 @@ def test_tags_links_and_trust_that_one_side_did_not_read_are_no_changes(tmp_path
     side = "OLD" if turned else "NEW"
     assert changes.is_empty
     assert apart(changes) == {
-        "role tags": f"not known of 1 of 1 role in {side}",
-        "trust policies": f"not known of 1 of 1 role in {side}",
-        "links": f"not known of 1 of 1 instance profile in {side}",
-        "profile tags": f"not known of 1 of 1 instance profile in {side}",
+        "role tags": f"unknown for 1 of 1 role in {side}",
+        "trust policies": f"unknown for 1 of 1 role in {side}",
+        "links": f"unknown for 1 of 1 instance profile in {side}",
+        "profile tags": f"unknown for 1 of 1 instance profile in {side}",
     }
 
 
@@ -514,7 +514,7 @@ def test_a_finding_of_what_one_side_did_not_read_is_neither_new_nor_gone(tmp_pat
     ]
     told = changes.not_compared.set_index("what")["reason"]["findings of untagged_profiles"]
     assert told.startswith(
-        "1 finding only in NEW may or may not be new; OLD: the tags of 1 of 2 profiles were not read"
+        "1 finding only in NEW may or may not be new; OLD: the tags of 1 of 2 profiles were not collected"
     )
     turned = iamframe.compare(new, old)
     assert turned.findings[["change", "resource_name"]].to_numpy().tolist() == [["gone", "p"]]
@@ -697,13 +697,13 @@ def test_diff_prints_the_changes_by_kind_and_on_standard_error_what_was_not_comp
         "created: 1",
         f"  {ACCOUNT}  role              db: created 2024-05-01 09:00 UTC",
         "retagged: 1",
-        f"  {ACCOUNT}  role              web: tag Owner is =1+1; it was ops",
+        f"  {ACCOUNT}  role              web: tag Owner is =1+1; before: ops",
         "finding new: 1",
         f"  low     {ACCOUNT}  role              db: {found}",
     ]
     assert done.stderr.startswith("1 created, 1 retagged; findings: 1 new; ")
     assert said(done) == [
-        f"not compared: descriptions and session lengths in {ACCOUNT}: not known of 1 of 1 role in OLD and NEW"
+        f"not compared: descriptions and session lengths in {ACCOUNT}: unknown for 1 of 1 role in OLD and NEW"
     ]
     assert done.returncode == 0
 
@@ -736,7 +736,7 @@ def test_where_nothing_could_be_compared_diff_says_so_first_and_strict_exits_3(t
     first, *apart = done.stderr.splitlines()
     things = len(iamframe.compare(*(iamframe.load_files(tmp_path / side) for side in ("old", "new"))).not_compared)
     assert things > 1
-    assert first == f"no change in what could be compared; {things} things could not be."
+    assert first == f"no change in what could be compared; {things} things could not be compared."
     assert any("not compared: roles" in line for line in apart)
     assert done.returncode == 0
     assert run(tmp_path, "diff", "old", "new", "--strict").returncode == 3
@@ -774,7 +774,7 @@ def test_diff_as_csv_json_and_markdown_holds_each_change_and_nothing_else(two: P
     assert {row["account_id"] for row in document["not_compared"]} == {ACCOUNT}
     table = run(two, "diff", "old", "new", "--format", "markdown").stdout.splitlines()
     assert table[0] == "| change | account | type | name | what changed |"
-    assert table[3] == f"| retagged | {ACCOUNT} | role | web | tag Owner is =1+1; it was ops |"
+    assert table[3] == f"| retagged | {ACCOUNT} | role | web | tag Owner is =1+1; before: ops |"
     assert len(table) == 5
 
 

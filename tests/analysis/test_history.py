@@ -524,8 +524,8 @@ def test_records_of_other_things_are_not_taken_for_cloudtrails(tmp_path: Path) -
     s3 = {"eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "eventTime": "2025-03-04T10:00:00Z"}
     rds = {"SourceIdentifier": "db", "Message": "DB instance created"}
     inventory = load(tmp_path, *LIFE, s3={"Records": [s3]}, rds={"Events": [rds]})
-    unreadable = inventory.gaps[inventory.gaps["reason"] == "unreadable"]["detail"]
-    assert unreadable.str.contains("is not a shape that iamframe reads").tolist() == [True, True]
+    unreadable = inventory.gaps[inventory.gaps["reason"] == "unreadable"]["facts"]
+    assert unreadable.str.contains('"gaps.file.no_shape"', regex=False).tolist() == [True, True]
 
 
 @pytest.mark.parametrize(

@@ -315,13 +315,13 @@ def test_a_list_that_is_shorter_than_the_accounts_own_count_is_not_whole(tmp_pat
 def test_references_from_files_are_partial_at_best(tmp_path: Path, regions: tuple[str, ...]) -> None:
     row = lists(tmp_path, core(*regions))
     assert row["references_status"] == "partial"
-    assert f"in {', '.join(regions)};" in row["references_reason"]
+    assert f"only {', '.join(regions)};" in row["references_reason"]
 
 
 def test_references_of_files_that_name_no_region_are_partial(tmp_path: Path) -> None:
     row = lists(tmp_path, core("somewhere"))
     assert row["references_status"] == "partial"
-    assert "in regions that the files do not name" in row["references_reason"]
+    assert "do not show which regions" in row["references_reason"]
 
 
 @pytest.mark.parametrize(
@@ -360,7 +360,8 @@ def test_the_reason_names_every_core_consumer_that_is_missing_and_where(tmp_path
     denied = "operation,subject,error_code\nDescribeInstances,sa-east-1,UnauthorizedOperation\n"
     row = lists(tmp_path, documents | {f"{ACCOUNT}/denied.csv": denied})
     assert row["references_reason"] == (
-        "not read: DescribeLaunchTemplateVersions; not collected in sa-east-1: DescribeInstances; not read in us-east-1: DescribeAutoScalingGroups; other profiles may be in use"
+        "not collected: DescribeLaunchTemplateVersions; not collected in sa-east-1: DescribeInstances; "
+        "not collected in us-east-1: DescribeAutoScalingGroups; a profile without a reference may still be in use"
     )
 
 

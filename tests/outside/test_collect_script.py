@@ -372,10 +372,7 @@ def test_an_account_that_answers_nothing_leaves_no_zip_and_says_what_was_denied(
     assert ["1", "iam", "list-instance-profiles:", "AccessDenied"] in [
         line.split() for line in done.stderr.splitlines()
     ]
-    assert (
-        "collect: instance profiles could not be compared listed; those of roles that can be read follow\n"
-        in done.stderr
-    )
+    assert "collect: instance profiles could not be listed; those of roles that can be read follow\n" in done.stderr
     assert done.stderr.endswith(
         "collect: there is no zip; ask for the permissions of SecurityAudit, and run this again\n"
     )

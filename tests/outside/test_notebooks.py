@@ -282,7 +282,7 @@ def test_where_tags_were_not_read_nothing_is_said_to_be_in_order(tmp_path: Path)
         for output in cell["outputs"]
         if output["output_type"] == "stream"
     )
-    assert said == "none in what was read\n"
+    assert said == "none in the collected data\n"
 
 
 def test_a_name_given_is_told_of_and_one_that_is_not_there_is_not_found(tmp_path: Path) -> None:

@@ -147,17 +147,17 @@ def test_the_overview_tells_none_from_none_that_could_be_seen(tmp_path: Path) ->
     assert told["empty_profiles"]["rows"] == 1
     assert told["empty_profiles"]["complete in accounts"] == 1
     assert told["empty_profiles"]["note"] is None
-    assert told["path_mismatches"]["note"] == "there is none"
+    assert told["path_mismatches"]["note"] == "none"
     assert told["untagged_roles"]["unknown in accounts"] == 1
-    assert told["untagged_roles"]["note"] == "not checked; coverage says why"
-    assert told["tags"]["note"] == "no row; gaps says what was not read"
+    assert told["untagged_roles"]["note"] == "not checked; see coverage"
+    assert told["tags"]["note"] == "no rows; see gaps for what was not collected"
 
 
 def test_a_sheet_without_findings_has_its_head_alone_and_says_beside_it_whether_there_is_none(tmp_path: Path) -> None:
     sheets = book(written(small(tmp_path / "in"), tmp_path / "out"))
     for name, said in (
-        ("path_mismatches", "there is none"),
-        ("untagged_roles", "not checked; coverage says why"),
+        ("path_mismatches", "none"),
+        ("untagged_roles", "not checked; see coverage"),
     ):
         assert sheets[name].max_row == 1
         assert sheets[name]["A1"].value == "finding_id"

@@ -302,7 +302,7 @@ def test_a_report_that_cannot_be_written_whole_leaves_the_old_one_whole(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("iamframe.report.write.render_page", full)
-    with pytest.raises(ReportError, match=r"^[^\n]+: could not be compared written \(No space left on device\)[^\n]+$"):
+    with pytest.raises(ReportError, match=r"^[^\n]+: could not be written \(No space left on device\)[^\n]+$"):
         iamframe.write_report(iamframe.run_checks(small(tmp_path / "in")), tmp_path / "out")
     assert contents(tmp_path / "out") == old
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == FILES
