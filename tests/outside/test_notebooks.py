@@ -143,7 +143,7 @@ def test_each_step_of_practice_is_asserted_and_the_account_is_closed_in_the_end(
         "## 4. A role for EKS goes in, and does not work",
         "## 5. A tag on one side is not on the other",
         "## 6. The same key overwrites",
-        "## 7. What hangs together is deleted in one order",
+        "## 7. Linked resources are deleted in one order",
         "## 8. Cloud9's pair: two names, two paths",
         "## 9. Which call shows what",
         "## 10. What iamframe asks, and what it finds",
