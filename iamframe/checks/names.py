@@ -27,10 +27,10 @@ _SHOW = "aws iam get-instance-profile --instance-profile-name={resource_name}"
 def name_mismatches(pairs: pd.DataFrame) -> Found:
     """Profile and role names differ.
 
-    The console, and people, take the name of a profile for the name of its role: EC2 lists profiles under "IAM
-    role", and the console deletes a profile with its role only if both are named alike. `relation` says how they
-    differ; where it is by the maker's design, the finding is kept as `info`. Neither can be renamed: make a profile
-    of the right name, put the role in, and associate it.
+    The EC2 console lists profiles under "IAM role", so people take the profile's name for the role's. The IAM console
+    deletes a profile with its role only if both have the same name. `relation` shows how the names differ; a
+    difference by design is `info`. Neither can be renamed: create a profile with the right name, put the role into
+    it, and associate it.
     """
     differ = pairs[pairs["relation"].notna() & (pairs["relation"] != "same")]
     return findings(
@@ -56,9 +56,10 @@ def name_mismatches(pairs: pd.DataFrame) -> Found:
 def path_mismatches(pairs: pd.DataFrame) -> Found:
     """Profile and role paths differ.
 
-    Policies allow or deny by path (`instance-profile/team/*`), and each side is then under another rule; a path beyond
-    `/` also breaks tools that take the first segment of the ARN for the name. Cloud9's profile lies under `/cloud9/`
-    and its role under `/service-role/`, by AWS's own making. A path cannot be changed, only made anew.
+    Policies can allow or deny by path (`instance-profile/team/*`), so different rules may apply to the two sides. A
+    path other than `/` also breaks tools that take the first segment of the ARN for the name. AWS itself creates
+    Cloud9's profile under `/cloud9/` and its role under `/service-role/`. A path cannot be changed: create the resource
+    again.
     """
     differ = pairs[pairs["paths_differ"]]
     return findings(
@@ -81,8 +82,8 @@ def path_mismatches(pairs: pd.DataFrame) -> Found:
 def crossed_names(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
     """Profiles that hold the wrong role.
 
-    Whoever picks the profile by its name gives the instance the permissions of another role than the one that they
-    read. Names are unique in an account without case (IAM User Guide, "IAM and AWS STS quotas").
+    If you choose the profile by its name, the instance gets the permissions of a different role. Names are compared
+    without case, because they are unique in an account without case (IAM User Guide, "IAM and AWS STS quotas").
     """
     crossing = pairs[pairs["relation"].notna() & ~pairs["relation"].isin(["same", "case"])]
     where = index_in(

@@ -88,9 +88,9 @@ def _copied(own: pd.DataFrame, side: str, rows: Positions) -> tuple[pa.Array, Po
 def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
     """Instance profiles without tags.
 
-    The IAM console neither shows nor sets tags of a profile, and CloudFormation cannot tag one at all, so that they
-    stay untagged while their roles are tagged. Where the role has tags, the command copies them; else it shows what is
-    there.
+    The IAM console neither shows nor sets tags of a profile, and CloudFormation cannot tag one, so profiles stay
+    untagged while their roles are tagged. If the role has tags, the command copies them; otherwise it shows the
+    profile.
     """
     own = _own(tags)
     is_bare = pairs["profile_tags_known"] & ~are_among(pairs["profile_row"], own["profile_row"])
@@ -125,8 +125,8 @@ def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
 def untagged_roles(roles: pd.DataFrame, links: pd.DataFrame, tags: pd.DataFrame) -> Found:
     """Roles without tags.
 
-    Roles that AWS manages (service-linked, or made by IAM Identity Center, which cannot be tagged) are left out. Where
-    a profile of the role has tags, the command copies them; else it shows what is there.
+    AWS-managed roles (service-linked, or created by IAM Identity Center) cannot be tagged and are left out. If a
+    profile of the role has tags, the command copies them; otherwise it shows the role.
     """
     own, every = _own(tags), np.arange(len(roles))
     rows = every[roles["tags_known"] & ~roles["is_aws_managed"] & ~are_among(every, own["role_row"])]
@@ -206,11 +206,11 @@ class _Side:
 def tag_differences(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
     """Profile and role tags differ.
 
-    Cost reports, inventories and tag-based permissions look at one side or the other, and then answer differently. Keys
-    that AWS reserves do not count. A role's keys are unique without case, a profile's with case (IAM User Guide,
-    "Tags for IAM resources"), so that keys that differ in case alone are said to. A side without any tags is
-    untagged, not different. The command puts on the profile what the role has; where only the profile has more, it puts
-    that on the role.
+    Cost reports, inventories and tag-based permissions look at one side only, so their results differ. Keys that AWS
+    reserves do not count. A role's keys are unique without case, a profile's with case (IAM User Guide, "Tags for IAM
+    resources"), so keys that differ only in case are reported as such. A side without any tags is untagged, not
+    different. The command copies the role's tags to the profile; if only the profile has more tags, it copies those to
+    the role.
     """
     is_known = pairs["profile_tags_known"] & pairs["role_tags_known"]
     both = pairs.loc[pairs["relation"].notna() & is_known & ~pairs["is_aws_managed"], _OF_LINK].reset_index(drop=True)
@@ -316,7 +316,7 @@ def missing_required_tags(
 ) -> pd.DataFrame:
     """Roles and profiles missing required tags.
 
-    Keys are compared as stored, since cost allocation and tag policies do so. Roles that AWS manages are left out.
+    Keys are compared with case, as cost allocation and tag policies do. AWS-managed roles are left out.
     """
     parts = []
     for kind, frame, side in (
@@ -355,8 +355,8 @@ def missing_required_tags(
 def tag_key_variants(tags: pd.DataFrame, roles: pd.DataFrame) -> pd.DataFrame:
     """Tag keys that only look the same.
 
-    They differ by case, space, width, separator, or a letter of another script that looks alike, so that a filter on
-    one of them misses the others. What the eye may miss is spelled out behind the key.
+    They differ by case, space, width, separator, or a look-alike letter of another script, so a filter on one key
+    misses the others. Characters that are hard to see are spelled out after the key.
     """
     own = tags[~tags["is_aws_reserved"] & ~are_among(tags["role_row"], np.flatnonzero(roles["is_aws_managed"]))]
     keys = own.groupby(["account_id", "tag_key"], sort=True).size().rename("resources").reset_index()

@@ -31,8 +31,8 @@ from iamframe.knowledge.trust import read_trust
 def profiles_without_ec2_trust(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
     """Profiles whose role EC2 cannot assume.
 
-    AWS accepts any role in a profile; an instance with this one starts and gets no credentials
-    (`AssumeRoleUnauthorizedAccess`; IAM User Guide, "Troubleshoot IAM and Amazon EC2"). Roles that let EC2 in under a
+    AWS accepts any role in a profile, but an instance with such a profile gets no credentials
+    (`AssumeRoleUnauthorizedAccess`; IAM User Guide, "Troubleshoot IAM and Amazon EC2"). Roles that trust EC2 under a
     condition are not listed.
     """
     closed = pairs[pairs["relation"].notna() & (pairs["trusts_ec2"] == "no")]
@@ -62,8 +62,8 @@ def profiles_without_ec2_trust(pairs: pd.DataFrame, roles: pd.DataFrame) -> Foun
 def deleted_trust_principals(roles: pd.DataFrame) -> Found:
     """Roles that trust a deleted role or user.
 
-    When a role or user that a trust policy names is deleted, the policy shows its unique id instead (`AROA…`, `AIDA…`;
-    IAM User Guide, "AWS JSON policy elements: Principal"). A new one of the same name is not let in.
+    If a trusted role or user is deleted, the trust policy shows its unique id instead (`AROA…`, `AIDA…`; IAM User
+    Guide, "AWS JSON policy elements: Principal"). A new role or user with the same name is not trusted.
     """
     policies = as_arrow(roles["trust_policy"])
     distinct = pc.unique(policies.filter(pc.fill_null(pc.match_substring_regex(policies, '"A(RO|ID)A'), False)))

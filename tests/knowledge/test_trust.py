@@ -360,8 +360,10 @@ MFA = {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
         (
             [allow(action="sts:*", Condition=MFA), allow(SAML)],
             [allow(), allow(SAML), allow({"Service": "*"})],
-            "now trusts everyone (Service: *); "
-            "still trusts ec2.amazonaws.com, but the actions and the conditions changed",
+            (
+                "now trusts everyone (Service: *); "
+                "still trusts ec2.amazonaws.com, but the actions and the conditions changed"
+            ),
         ),
         (
             [allow(action="sts:AssumeRole", Condition=MFA), allow(action="sts:TagSession")],
