@@ -281,8 +281,8 @@ ONE_CHANGE: dict[str, tuple[Documents, Documents, list[tuple[str | None, ...]]]]
         [
             ("created", PROFILE, None, None, "AIPAP", CREATED),
             ("created", ROLE, None, None, "AROAWEB", CREATED),
-            ("deleted", arn("instance-profile", "left"), None, "AIPALEFT", None, f"is gone; it was {CREATED}"),
-            ("deleted", arn("role", "gone"), None, "AROAGONE", None, f"is gone; it was {CREATED}"),
+            ("deleted", arn("instance-profile", "left"), None, "AIPALEFT", None, f"was deleted; it was {CREATED}"),
+            ("deleted", arn("role", "gone"), None, "AROAGONE", None, f"was deleted; it was {CREATED}"),
         ],
     ),
     "the same name elsewhere or in another case is recreated, and links to it are as they were": (
@@ -337,7 +337,7 @@ ONE_CHANGE: dict[str, tuple[Documents, Documents, list[tuple[str | None, ...]]]]
                 *("trust_changed", DB, None),
                 f"now trusts eks.amazonaws.com; no longer trusts {EC2_SERVICE}; {MAYBE.replace('maybe', 'no')}",
             ),
-            ("trust_changed", ROLE, None, f"trusts {EC2_SERVICE} as before, but the conditions are other; {MAYBE}"),
+            ("trust_changed", ROLE, None, f"still trusts {EC2_SERVICE}, but the conditions changed; {MAYBE}"),
         ],
     ),
     "everyone may assume a role": (
@@ -348,7 +348,7 @@ ONE_CHANGE: dict[str, tuple[Documents, Documents, list[tuple[str | None, ...]]]]
     "a description on one side alone is no change": (
         listed(MaxSessionDuration=3600, Description="front"),
         listed(MaxSessionDuration=7200),
-        [("changed", ROLE, "max_session_seconds", "3600", "7200", "max_session_seconds is 7200; it was 3600")],
+        [("changed", ROLE, "max_session_seconds", "3600", "7200", "max_session_seconds is 7200; before: 3600")],
     ),
     "last use is no change": (both_lists([role_detail("web")], []), both_lists([role_detail("web") | USED], []), []),
 }
@@ -396,7 +396,7 @@ def test_another_id_under_the_same_arn_is_one_change_that_has_what_else_is_other
 # What could not be read
 
 
-@pytest.mark.parametrize(("read", "side", "change"), [("old", "OLD", "created"), ("new", "NEW", "deleted")])
+@pytest.mark.parametrize(("read", "side", "change"), [("old", "OLD", "new"), ("new", "NEW", "deleted")])
 def test_what_a_list_that_is_not_whole_lacks_was_neither_created_nor_deleted(
     tmp_path: Path, read: str, side: str, change: str
 ) -> None:
@@ -406,7 +406,7 @@ def test_what_a_list_that_is_not_whole_lacks_was_neither_created_nor_deleted(
     both = {"old": every, "new": every} | {read: page}
     changes = iamframe.compare(*(load(tmp_path / name, both[name]) for name in ("old", "new")))
     other = {"OLD": "NEW", "NEW": "OLD"}[side]
-    reason = f"not all were read in {side}, so that of 1 in {other} alone it is not known whether they were {change}"
+    reason = f"the list is incomplete in {side}, so 1 only in {other} may or may not be {change}"
     assert changes.is_empty
     assert apart(changes) == {"roles": reason, "profiles": reason}
 

@@ -145,7 +145,7 @@ def test_what_the_findings_named_is_gone_afterwards_and_nothing_else_has_come(cl
     assert after - before == {("ec2_roles_without_profile", "free-role")}
     told = cleaned["plan"].steps["why"][cleaned["plan"].steps["action"] == "remove-role"].tolist()
     assert [why.rpartition("; ")[2] for why in told] == [
-        "the role free-role stays; it trusts EC2 and will be in no profile, so ec2_roles_without_profile will report it"
+        "the role free-role stays, trusts EC2 and will be in no profile: ec2_roles_without_profile will report it"
     ]
 
 
@@ -589,7 +589,7 @@ def test_a_script_does_nothing_in_another_account_or_with_expired_credentials(tm
         expired = run(plan.script, account, tmp_path)
         assert [request.action for request in account.requests] == ["GetCallerIdentity"] * 2
     assert elsewhere.returncode == expired.returncode == 2
-    assert f"these credentials are of account {other}, and this plan is for {ID}" in elsewhere.stderr
+    assert f"these credentials are for account {other}, but this plan is for {ID}" in elsewhere.stderr
     assert "nothing was done" in expired.stderr
 
 
