@@ -390,7 +390,7 @@ def value_at(document: Any, path: Path) -> Any:
 
 
 def replaced(document: Any, path: Path, value: Any) -> Any:
-    """Return a document with another value at a place."""
+    "Return a document with different value at a place."
     if not path:
         return value
     changed = deepcopy(document)

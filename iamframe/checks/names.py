@@ -17,17 +17,17 @@ _SHOW = "aws iam get-instance-profile --instance-profile-name={resource_name}"
     needs=[needs.links],
     detail="profile {profile_name} holds role {role_name}",
     next_step=_SHOW,
-    remediation="Make a profile named after the role, put the role into it, and associate it in the old one's place.",
+    remediation="Create a profile with the role's name, put the role into it, and associate it instead of the old one.",
     about="link",
     alone=True,
 )
 def name_mismatches(pairs: pd.DataFrame) -> Found:
     """Profile and role names differ.
 
-    The console, and people, take the name of a profile for the name of its role: EC2 lists profiles under "IAM
-    role", and the console deletes a profile with its role only if both are named alike. `relation` says how they
-    differ; where it is by the maker's design, the finding is kept as `info`. Neither can be renamed: make a profile
-    of the right name, put the role in, and associate it.
+    The EC2 console lists profiles under "IAM role", so people take the profile's name for the role's. The IAM console
+    deletes a profile with its role only if both have the same name. `relation` shows how the names differ; a
+    difference by design is `info`. Neither can be renamed: create a profile with the right name, put the role into
+    it, and associate it.
     """
     differ = pairs[pairs["relation"].notna() & (pairs["relation"] != "same")]
     return findings(
@@ -44,18 +44,19 @@ def name_mismatches(pairs: pd.DataFrame) -> Found:
 @check(
     severity="low",
     needs=[needs.links, needs.role_paths],
-    detail="beyond /, the profile's path has {_profile_segments:path} and the role's {_role_segments:path}",
+    detail="the profile is under {profile_path}, the role under {role_path}",
     next_step=_SHOW,
-    remediation="Make a profile with the role's path, put the role into it, and associate it in the old one's place.",
+    remediation="Create a profile with the role's path, put the role into it, and associate it instead of the old one.",
     about="link",
     alone=True,
 )
 def path_mismatches(pairs: pd.DataFrame) -> Found:
     """Profile and role paths differ.
 
-    Policies allow or deny by path (`instance-profile/team/*`), and each side is then under another rule; a path beyond
-    `/` also breaks tools that take the first segment of the ARN for the name. Cloud9's profile lies under `/cloud9/`
-    and its role under `/service-role/`, by AWS's own making. A path cannot be changed, only made anew.
+    Policies can allow or deny by path (`instance-profile/team/*`), so different rules may apply to the two sides. A
+    path other than `/` also breaks tools that take the first segment of the ARN for the name. AWS itself creates
+    Cloud9's profile under `/cloud9/` and its role under `/service-role/`. A path cannot be changed: create the resource
+    again.
     """
     differ = pairs[pairs["paths_differ"]]
     return findings(
@@ -64,8 +65,6 @@ def path_mismatches(pairs: pd.DataFrame) -> Found:
         "role_arn",
         profile_path=differ["profile_path"],
         role_path=differ["role_path"],
-        _profile_segments=differ["profile_segments"],
-        _role_segments=differ["role_segments"],
         expected=differ["paths_expected"],
     )
 
@@ -73,15 +72,15 @@ def path_mismatches(pairs: pd.DataFrame) -> Found:
 @check(
     severity="high",
     needs=[needs.all_roles, needs.links],
-    detail="holds role {related_name}, though a role of the profile's own name exists: {namesake_arn}",
+    detail="holds role {related_name}, but a role with the profile's own name exists: {namesake_arn}",
     next_step=_SHOW,
-    remediation="Put the role of its own name into the profile, or give the role that it holds a profile of its name.",
+    remediation="Put the role with the profile's name into it, or create a profile named after the role that it holds.",
 )
 def crossed_names(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
     """Profiles that hold the wrong role.
 
-    Whoever picks the profile by its name gives the instance the permissions of another role than the one that they
-    read. Names are unique in an account without case (IAM User Guide, "IAM and AWS STS quotas").
+    If you choose the profile by its name, the instance gets the permissions of a different role. Names are compared
+    without case, because they are unique in an account without case (IAM User Guide, "IAM and AWS STS quotas").
     """
     linked = pairs[pairs["relation"].isin(["affix", "generated", "different"])]
     where = index_in(_name_key(linked, "profile"), _name_key(roles, "role"))

@@ -26,7 +26,7 @@ _CONSUMERS = ("instance", "association", "launch-template", "launch-configuratio
     needs=[needs.all_profiles],
     detail="holds no role",
     next_step="aws iam delete-instance-profile --instance-profile-name={resource_name}",
-    remediation="Delete the profile, unless something is about to put a role into it or refers to it.",
+    remediation="Delete the profile, unless something still uses it or is about to put a role into it.",
     about="profile",
     alone=True,
     remedy="delete",
@@ -34,10 +34,10 @@ _CONSUMERS = ("instance", "association", "launch-template", "launch-configuratio
 def empty_profiles(pairs: pd.DataFrame) -> Found:
     """Instance profiles that hold no role.
 
-    Such a profile gives an instance no credentials and cannot start one; it counts against the quota, and the IAM
-    console does not show it. They are left behind where a role was deleted or a deployment stopped half-way. AWS
-    refuses to delete a profile that holds a role, so the command does nothing to one that is no longer empty. A profile
-    that is minutes old may be about to get its role.
+    An empty profile gives an instance no credentials and cannot start one. It counts against the quota, and the IAM
+    console does not show it. Empty profiles remain when a role was deleted or a deployment stopped half-way. The
+    command is safe: AWS refuses to delete a profile that holds a role. A profile that is minutes old may be about to
+    get its role.
     """
     empty = pairs[pairs["role_arn"].isna() & pairs["role_known"]]
     return findings(
@@ -53,9 +53,8 @@ def empty_profiles(pairs: pd.DataFrame) -> Found:
     certainty="maybe",
     detail={
         "by": "certainty",
-        "in scope": "no instance, launch template, launch configuration or group that was read names it: "
-        "all enabled regions were read",
-        "other": "no instance, launch template, launch configuration or group that was read names it: {_limit:message}",
+        "in scope": "no reference found: all enabled regions were scanned",
+        "other": "no reference found: {_limit:message}",
     },
     next_step="aws ec2 describe-instances --filters={resource_arn:iam-instance-profile.arn}",
     remediation="Find out who uses the profile and when its role was last used; delete it if nobody does.",
@@ -67,9 +66,9 @@ def unreferenced_profiles(
 ) -> Found:
     """Profiles not used by anything we scanned.
 
-    The scope is what the detail names: nobody can see what Karpenter, Terraform or a script will name next, so such a
-    profile is not called unused. The command asks EC2 in one region; ask in each that you use, then read the role's
-    last use, before you remove anything.
+    The detail shows the scope. Karpenter, Terraform or a script may still use such a profile later, so it is not called
+    unused. The command asks EC2 in one region: run it in each region that you use, and check the role's last use,
+    before you remove anything.
     """
     readable = lists[lists["references_status"] != "unknown"]
     candidates = pairs[pairs["relation"].notna() & is_in(pairs["account_id"], readable["account_id"])]
@@ -96,11 +95,10 @@ def unreferenced_profiles(
     needs=[needs.any_references],
     detail={
         "by": "problem",
-        "gone": "names the profile {named}, which does not exist",
-        "recreated": "was started with the profile id {referenced_id}; {_name} has since been made anew, with the id "
-        "{current_id}",
-        "other_path": "names the profile {named}, which does not exist: the profile of that name has the path {_path}",
-        "other": "names the profile {named}",
+        "gone": "uses the profile {named}, which does not exist",
+        "recreated": "still holds the deleted profile {referenced_id}; {_name} was recreated as {current_id}",
+        "other_path": "uses the profile {named}, which does not exist: the profile of that name has the path {_path}",
+        "other": "uses the profile {named}",
     },
     next_step={
         "by": "consumer_type",
@@ -111,16 +109,16 @@ def unreferenced_profiles(
         "other": "aws autoscaling describe-launch-configurations --launch-configuration-names={consumer_id}"
         "{region:region}",
     },
-    remediation="Associate a profile that exists with the instance, or name one in the template.",
+    remediation="Associate an existing profile with the instance, or use one in the template.",
     about="profile",
 )
 def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd.DataFrame) -> Found:
     """Instances and templates using deleted or recreated profiles.
 
-    An instance keeps the id of the profile that it was started with: after the profile was deleted and made anew under
-    the same name, the instance has no credentials until it is associated again (IAM User Guide, "Troubleshoot IAM and
-    Amazon EC2"). A template that names a profile which is gone starts nothing. So does one whose ARN has another path
-    than the profile of that name.
+    An instance keeps the id of the profile that it was started with. If the profile is deleted and recreated under the
+    same name, the instance has no credentials until the profile is associated again (IAM User Guide, "Troubleshoot IAM
+    and Amazon EC2"). A template cannot start instances if its profile does not exist, or exists only under another
+    path.
     """
     direct = _direct(references)
     # An ARN names its account.
@@ -168,14 +166,14 @@ def _direct(references: pd.DataFrame) -> pd.DataFrame:
     needs=[needs.all_roles, needs.own_profiles, needs.trust],
     detail="trusts EC2 and is in no instance profile",
     next_step=_SHOW_PROFILES,
-    remediation="Delete the role if nothing needs it, or make a profile for it.",
+    remediation="Delete the role if nothing needs it, or create a profile for it.",
     about="role",
 )
 def ec2_roles_without_profile(pairs: pd.DataFrame) -> Found:
     """EC2 roles that are in no instance profile.
 
-    EC2 can take a role only from a profile, so such a role was made for instances and is used by none. The IAM console
-    makes the profile along with the role; APIs and templates do not.
+    EC2 takes a role only from a profile, so no instance can use such a role. The IAM console creates the profile along
+    with the role; APIs and templates do not.
     """
     alone = pairs[pairs["profile_arn"].isna() & (pairs["trusts_ec2"] == "yes")]
     return findings(alone, "role_arn")
@@ -192,8 +190,8 @@ def ec2_roles_without_profile(pairs: pd.DataFrame) -> Found:
 def roles_in_many_profiles(pairs: pd.DataFrame) -> Found:
     """Roles in more than one profile.
 
-    A profile holds one role, but a role may be in many profiles: what is changed on the role then changes for all of
-    them, and which one an instance was given no longer tells what it was meant for.
+    A profile holds one role, but a role can be in several profiles. A change to the role then affects all of them, and
+    an instance's profile no longer shows what the instance is for.
     """
     columns = ["account_id", "role_arn", "role_name", "role_row", "profile_arn", "profile_name"]
     links = pairs.loc[pairs["relation"].notna(), columns]
@@ -219,8 +217,8 @@ def roles_in_many_profiles(pairs: pd.DataFrame) -> Found:
     needs=[needs.quotas],
     detail={
         "by": "counted",
-        "roles": "{used} of {quota} roles ({_percent} %)",
-        "profiles": "{used} of {quota} instance profiles ({_percent} %)",
+        "roles": "{used} of {quota} roles ({_percent}%)",
+        "profiles": "{used} of {quota} instance profiles ({_percent}%)",
     },
     next_step="aws iam get-account-summary",
     remediation="Delete what is not needed, or request a higher quota.",
@@ -229,8 +227,8 @@ def roles_in_many_profiles(pairs: pd.DataFrame) -> Found:
 def quota_pressure(accounts: pd.DataFrame, *, threshold: float = 0.8) -> Found:
     """Accounts near their role or profile quota.
 
-    At the quota the next deployment fails with LimitExceeded; EKS and Karpenter, which make a profile per node group or
-    node class, are often the first to meet it.
+    At the quota the next deployment fails with LimitExceeded. EKS and Karpenter create a profile per node group or node
+    class, so they are often the first to reach it.
     """
     counted = [
         accounts.assign(counted=what, used=accounts[used], quota=accounts[quota].where(accounts[quota] > 0))

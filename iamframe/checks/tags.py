@@ -66,9 +66,13 @@ def _copied(own: pd.DataFrame, side: str, rows: Positions) -> tuple[pa.Array, Po
 @check(
     severity="medium",
     needs=[needs.profile_tags],
-    detail={"by": "_role", "tagged": "has no tags; its role {related_name} has", "other": "has no tags"},
+    detail={
+        "by": "_role",
+        "tagged": "has no tags; its role {related_name} has {related_tag_count:tag}",
+        "other": "has no tags",
+    },
     next_step={"by": "_role", "tagged": _TAG_PROFILE, "other": _SHOW_PROFILE},
-    remediation="Tag the profile as its role is tagged.",
+    remediation="Copy the role's tags to the profile.",
     about="profile",
     alone=True,
     remedy="any tag",
@@ -76,9 +80,9 @@ def _copied(own: pd.DataFrame, side: str, rows: Positions) -> tuple[pa.Array, Po
 def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
     """Instance profiles without tags.
 
-    The IAM console neither shows nor sets tags of a profile, and CloudFormation cannot tag one at all, so that they
-    stay untagged while their roles are tagged. Where the role has tags, the command copies them; else it shows what is
-    there.
+    The IAM console neither shows nor sets tags of a profile, and CloudFormation cannot tag one, so profiles stay
+    untagged while their roles are tagged. If the role has tags, the command copies them; otherwise it shows the
+    profile.
     """
     own = _own(tags)
     is_bare = pairs["profile_tags_known"] & ~are_among(pairs["profile_row"], own["profile_row"])
@@ -99,13 +103,13 @@ def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
 @check(
     severity="medium",
     needs=[needs.role_tags],
-    detail={"by": "_profile", "tagged": "has no tags; its profile has", "other": "has no tags"},
+    detail={"by": "_profile", "tagged": "has no tags; its profile has {related_tag_count:tag}", "other": "has no tags"},
     next_step={
         "by": "_profile",
         "tagged": "aws iam tag-role --role-name={resource_name} --tags={_tags}",
         "other": _SHOW_ROLE,
     },
-    remediation="Tag the role, as its profile is tagged where that has tags.",
+    remediation="Tag the role; if its profile has tags, copy them.",
     about="role",
     alone=True,
     remedy="any tag",
@@ -113,8 +117,8 @@ def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
 def untagged_roles(roles: pd.DataFrame, links: pd.DataFrame, tags: pd.DataFrame) -> Found:
     """Roles without tags.
 
-    Roles that AWS manages (service-linked, or made by IAM Identity Center, which cannot be tagged) are left out. Where
-    a profile of the role has tags, the command copies them; else it shows what is there.
+    AWS-managed roles (service-linked, or created by IAM Identity Center) cannot be tagged and are left out. If a
+    profile of the role has tags, the command copies them; otherwise it shows the role.
     """
     own, every = _own(tags), np.arange(len(roles))
     rows = every[roles["tags_known"] & ~roles["is_aws_managed"] & ~are_among(every, own["role_row"])]
@@ -150,7 +154,7 @@ def untagged_roles(roles: pd.DataFrame, links: pd.DataFrame, tags: pd.DataFrame)
         "on role": "aws iam tag-role --role-name={related_name} --tags={_tags}",
         "other": _SHOW_PROFILE,
     },
-    remediation="Give both sides the same tags: the role's value, unless somebody knows better.",
+    remediation="Give both sides the same tags. Use the role's value unless you know that it is wrong.",
     about="link",
     alone=True,
     remedy="same tags",
@@ -158,11 +162,11 @@ def untagged_roles(roles: pd.DataFrame, links: pd.DataFrame, tags: pd.DataFrame)
 def tag_differences(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
     """Profile and role tags differ.
 
-    Cost reports, inventories and tag-based permissions look at one side or the other, and then answer differently. Keys
-    that AWS reserves do not count. A role's keys are unique without case, a profile's with case (IAM User Guide,
-    "Tags for IAM resources"), so that keys that differ in case alone are said to. A side without any tags is
-    untagged, not different. The command puts on the profile what the role has; where only the profile has more, it puts
-    that on the role.
+    Cost reports, inventories and tag-based permissions look at one side only, so their results differ. Keys that AWS
+    reserves do not count. A role's keys are unique without case, a profile's with case (IAM User Guide, "Tags for IAM
+    resources"), so keys that differ only in case are reported as such. A side without any tags is untagged, not
+    different. The command copies the role's tags to the profile; if only the profile has more tags, it copies those to
+    the role.
     """
     is_known = pairs["profile_tags_known"] & pairs["role_tags_known"] & ~pairs["is_aws_managed"]
     links = pairs.loc[pairs["relation"].notna() & is_known, _OF_LINK].reset_index(drop=True)
@@ -260,7 +264,7 @@ def _differing(links: pd.DataFrame, own: pd.DataFrame, facts: pd.DataFrame) -> F
         "other": "{tag_key} is {tag_value}, not one of {_wanted}",
     },
     next_step={"by": "resource_type", "role": _SHOW_ROLE, "other": _SHOW_PROFILE},
-    remediation="Set the tags that the policy demands.",
+    remediation="Set the tags that the policy requires.",
     alone=True,
     remedy="required tags",
 )
@@ -269,7 +273,7 @@ def missing_required_tags(
 ) -> pd.DataFrame:
     """Roles and profiles missing required tags.
 
-    Keys are compared as stored, since cost allocation and tag policies do so. Roles that AWS manages are left out.
+    Keys are compared with case, as cost allocation and tag policies do. AWS-managed roles are left out.
     """
     parts = []
     for kind, frame, side in (
@@ -303,13 +307,13 @@ def missing_required_tags(
     severity="low",
     needs=[needs.any_tags],
     detail="differ by {_differ:words}: [{tag_key:spelled} ({resources})]",
-    remediation="Choose one spelling, and tag the resources that carry another one again.",
+    remediation="Choose one spelling, and retag the resources that use another one.",
 )
 def tag_key_variants(tags: pd.DataFrame, roles: pd.DataFrame) -> pd.DataFrame:
     """Tag keys that only look the same.
 
-    They differ by case, space, width, separator, or a letter of another script that looks alike, so that a filter on
-    one of them misses the others. What the eye may miss is spelled out behind the key.
+    They differ by case, space, width, separator, or a look-alike letter of another script, so a filter on one key
+    misses the others. Characters that are hard to see are spelled out after the key.
     """
     own = tags[~tags["is_aws_reserved"] & ~are_among(tags["role_row"], np.flatnonzero(roles["is_aws_managed"]))]
     keys = own.groupby(["account_id", "tag_key"], sort=True).size().rename("resources").reset_index()

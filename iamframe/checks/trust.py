@@ -16,7 +16,7 @@ from iamframe.knowledge.trust import read_trust
     needs=[needs.links, needs.linked_trust],
     detail={
         "by": "_trust",
-        "none": "role {related_name} trusts no service, not EC2",
+        "none": "role {related_name} trusts no service",
         "elsewhere": "role {related_name} trusts {trusted_services}, which is not EC2 in partition {_partition}",
         "other": "role {related_name} trusts {trusted_services}, not EC2",
     },
@@ -28,8 +28,8 @@ from iamframe.knowledge.trust import read_trust
 def profiles_without_ec2_trust(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
     """Profiles whose role EC2 cannot assume.
 
-    AWS accepts any role in a profile; an instance with this one starts and gets no credentials
-    (`AssumeRoleUnauthorizedAccess`; IAM User Guide, "Troubleshoot IAM and Amazon EC2"). Roles that let EC2 in under a
+    AWS accepts any role in a profile, but an instance with such a profile gets no credentials
+    (`AssumeRoleUnauthorizedAccess`; IAM User Guide, "Troubleshoot IAM and Amazon EC2"). Roles that trust EC2 under a
     condition are not listed.
     """
     closed = pairs[pairs["relation"].notna() & (pairs["trusts_ec2"] == "no")]
@@ -49,17 +49,17 @@ def profiles_without_ec2_trust(pairs: pd.DataFrame, roles: pd.DataFrame) -> Foun
 @check(
     severity="medium",
     needs=[needs.all_roles, needs.trust],
-    detail="trusts the deleted [{principal_id}]",
+    detail="trusts a deleted role or user: [{principal_id}]",
     next_step="aws iam get-role --role-name={resource_name}",
-    remediation="Take the deleted principals out of the trust policy.",
+    remediation="Remove the deleted principals from the trust policy.",
     about="role",
     alone=True,
 )
 def deleted_trust_principals(roles: pd.DataFrame) -> Found:
     """Roles that trust a deleted role or user.
 
-    When a role or user that a trust policy names is deleted, the policy shows its unique id instead (`AROA…`, `AIDA…`;
-    IAM User Guide, "AWS JSON policy elements: Principal"). A new one of the same name is not let in.
+    If a trusted role or user is deleted, the trust policy shows its unique id instead (`AROA…`, `AIDA…`; IAM User
+    Guide, "AWS JSON policy elements: Principal"). A new role or user with the same name is not trusted.
     """
     rows = roles[roles["trust_policy"].str.contains('"A(?:RO|ID)A', na=False)]
     # Many roles share a policy.

@@ -95,7 +95,7 @@ def _html_cells(row: Sequence[object], size: int) -> Iterable[str]:
             yield f"<td style='{style}'{wide}>{escape(_text(value))}</td>"
 
 
-NO_ROWS = "none in what was read"
+NO_ROWS = "none in the collected data"
 
 
 @dataclass(frozen=True, repr=False)
@@ -143,7 +143,7 @@ def table(frame: pd.DataFrame | pd.Series, rows: int = 100) -> Table:
     """Return a frame as a table to read, in place of the one that pandas shows.
 
     Text is left-aligned and shown literally, with look-alike letters spelled out; times are in UTC; a missing value is
-    an empty cell. A frame without rows says `none in what was read`: there is nothing to find only if its check is
+    an empty cell. A frame without rows says `none in the collected data`: there is nothing to find only if its check is
     complete. Row numbers are left out, row names are not.
 
     Parameters

@@ -138,17 +138,17 @@ def _sheets(result: Result, owners: pd.DataFrame) -> Iterator[Sheet]:
         counts = [int(statuses.get((name, status), 0)) for status in STATUSES]
         note = ""
         if not len(result.inventory.accounts):
-            note = "unknown: no account could be told from what was read"
+            note = f"unknown: {say('coverage.no_account')}"
         elif counts[2] == len(result.inventory.accounts) and not len(found):
-            note = "not checked; coverage says why"
+            note = "not checked; see coverage"
         elif sum(counts[1:]):
-            note = "there may be more" if len(found) else "none was found in what was read"
-            note += "; coverage says what was not read"
+            note = "there may be more" if len(found) else "none found in the collected data"
+            note += "; see coverage for what was not collected"
         elif not len(found):
-            note = "there is none"
+            note = "none"
         yield Sheet(name, result.checks[name].title, found, "findings.csv", counts, note)
     frames = result.inventory.frames_read
-    empty = "no row; gaps says what was not read" if len(frames["gaps"]) else "no row"
+    empty = "no rows; see gaps for what was not collected" if len(frames["gaps"]) else "no rows"
     yield Sheet("coverage", f"one row per {schema.COVERAGE.row}", result.coverage, "coverage.csv", [], "")
     yield Sheet("owners", f"one row per {schema.FINDINGS_BY_OWNER.row}", owners, "owners.csv", [], "")
     for name, rows in frames.items():

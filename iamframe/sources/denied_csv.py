@@ -58,11 +58,9 @@ def _gap(piece: Piece, operation: str, subject: str, code: str) -> Gap:
     region = GLOBAL
     if operation.startswith("Describe"):
         region = region_in(subject) or region_of(piece) or UNKNOWN_REGION
-    facts = {
-        "code": code or {"message": "gaps.error"},
-        "operation": operation,
-        "subject": None if subject == ALL else subject or None,
-    }
+    where = region_in(subject)
+    whom = None if where or subject == ALL else subject or None
+    facts = {"code": code or {"message": "gaps.error"}, "operation": operation, "subject": whom, "region": where}
     return Gap(operation, subject or ALL, reason, "gaps.refused_earlier", facts, region)
 
 

@@ -1,4 +1,4 @@
-"""What changed between two loads, each change by its name and no other, and what could not be compared."""
+"What changed between two loads, each change by its name and no other, and what could not be compared."
 
 from __future__ import annotations
 
@@ -258,7 +258,7 @@ def trusting(**policies: dict[str, Any]) -> Documents:
 
 
 def apart(changes: iamframe.Changes) -> dict[str, str]:
-    """What could not be compared, but for findings and what these files never hold."""
+    "What could not be compared, but for findings and what these files never hold."
     frame = changes.not_compared
     frame = frame[~frame["what"].str.startswith("findings of") & (frame["what"] != "descriptions and session lengths")]
     return dict(zip(frame["what"], frame["reason"], strict=True))
@@ -271,7 +271,7 @@ EC2_TRUST, EKS_TRUST, NARROWED = trust(EC2_SERVICE), trust("eks.amazonaws.com"),
 NARROWED["Statement"][0]["Condition"] = {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
 OTHERWISE = {"Action": ["sts:AssumeRole"], "Principal": {"Service": [EC2_SERVICE]}, "Effect": "Allow"}
 EVERYONE = {"Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}]}
-MAYBE = "whether EC2 may assume it: maybe, it was yes"
+MAYBE = "EC2 may assume it: maybe; before: yes"
 CREATED = "created 2024-05-01 09:00 UTC"
 # Files of before and after, and of each change: kind, ARN, what, before, after (but of policies), detail.
 ONE_CHANGE: dict[str, tuple[Documents, Documents, list[tuple[str | None, ...]]]] = {
@@ -281,32 +281,32 @@ ONE_CHANGE: dict[str, tuple[Documents, Documents, list[tuple[str | None, ...]]]]
         [
             ("created", PROFILE, None, None, "AIPAP", CREATED),
             ("created", ROLE, None, None, "AROAWEB", CREATED),
-            ("deleted", arn("instance-profile", "left"), None, "AIPALEFT", None, f"is gone; it was {CREATED}"),
-            ("deleted", arn("role", "gone"), None, "AROAGONE", None, f"is gone; it was {CREATED}"),
+            ("deleted", arn("instance-profile", "left"), None, "AIPALEFT", None, f"was deleted; it was {CREATED}"),
+            ("deleted", arn("role", "gone"), None, "AROAGONE", None, f"was deleted; it was {CREATED}"),
         ],
     ),
     "the same name elsewhere or in another case is recreated, and links to it are as they were": (
         both_lists([role_detail("web", [HELD]), role_detail("db")], [HELD]),
         both_lists([role_detail("web", [MOVED], path="/x/", RoleId="AROANEW"), role_detail("DB", RoleId="X")], [MOVED]),
         [
-            ("recreated", arn("role", "DB"), None, DB, arn("role", "DB"), "recreated as /DB; it was /db"),
-            ("recreated", arn("role", "x/web"), None, ROLE, arn("role", "x/web"), "recreated as /x/web; it was /web"),
+            ("recreated", arn("role", "DB"), None, DB, arn("role", "DB"), "recreated as /DB; before: /db"),
+            ("recreated", arn("role", "x/web"), None, ROLE, arn("role", "x/web"), "recreated as /x/web; before: /web"),
         ],
     ),
     "a profile lost its role": (
         holding("web"),
         holding(None),
-        [("relinked", PROFILE, None, ROLE, None, "holds no role; it held web")],
+        [("relinked", PROFILE, None, ROLE, None, "holds no role; before: web")],
     ),
     "a profile got a role": (
         holding(None),
         holding("web"),
-        [("relinked", PROFILE, None, None, ROLE, "holds web; it held no role")],
+        [("relinked", PROFILE, None, None, ROLE, "holds web; before: no role")],
     ),
     "a profile got another role": (
         holding("web"),
         holding("db"),
-        [("relinked", PROFILE, None, ROLE, DB, "holds db; it held web")],
+        [("relinked", PROFILE, None, ROLE, DB, "holds db; before: web")],
     ),
     "each key of a tag is a change": (
         both_lists(
@@ -320,8 +320,8 @@ ONE_CHANGE: dict[str, tuple[Documents, Documents, list[tuple[str | None, ...]]]]
         [
             ("retagged", PROFILE, "Owner", None, "ops", "tag Owner was added: ops"),
             ("retagged", ROLE, "Added", None, "", "tag Added was added: empty"),
-            ("retagged", ROLE, "Gone", "x", None, "tag Gone was removed; it was x"),
-            ("retagged", ROLE, "Owner", "ops", "dev", "tag Owner is dev; it was ops"),
+            ("retagged", ROLE, "Gone", "x", None, "tag Gone was removed; before: x"),
+            ("retagged", ROLE, "Owner", "ops", "dev", "tag Owner is dev; before: ops"),
         ],
     ),
     "a policy that is only written otherwise has not changed": (
@@ -337,7 +337,7 @@ ONE_CHANGE: dict[str, tuple[Documents, Documents, list[tuple[str | None, ...]]]]
                 *("trust_changed", DB, None),
                 f"now trusts eks.amazonaws.com; no longer trusts {EC2_SERVICE}; {MAYBE.replace('maybe', 'no')}",
             ),
-            ("trust_changed", ROLE, None, f"trusts {EC2_SERVICE} as before, but the conditions are other; {MAYBE}"),
+            ("trust_changed", ROLE, None, f"still trusts {EC2_SERVICE}, but the conditions changed; {MAYBE}"),
         ],
     ),
     "everyone may assume a role": (
@@ -348,7 +348,7 @@ ONE_CHANGE: dict[str, tuple[Documents, Documents, list[tuple[str | None, ...]]]]
     "a description on one side alone is no change": (
         listed(MaxSessionDuration=3600, Description="front"),
         listed(MaxSessionDuration=7200),
-        [("changed", ROLE, "max_session_seconds", "3600", "7200", "max_session_seconds is 7200; it was 3600")],
+        [("changed", ROLE, "max_session_seconds", "3600", "7200", "max_session_seconds is 7200; before: 3600")],
     ),
     "last use is no change": (both_lists([role_detail("web")], []), both_lists([role_detail("web") | USED], []), []),
 }
@@ -364,7 +364,10 @@ def test_each_change_has_its_kind_and_what_was_before_and_after(tmp_path: Path, 
         columns = [one for one in columns if one not in ("before", "after")]
     assert rows(changes, *columns) == told
     if "description" in name:
-        assert apart(changes)["descriptions"] == "of 1 role shown in one alone, and perhaps not read in the other"
+        assert (
+            apart(changes)["descriptions"]
+            == "1 role shown only on one side may be missing on the other because the list is incomplete"
+        )
 
 
 def test_another_id_under_the_same_arn_is_one_change_that_has_what_else_is_other_before_and_after(
@@ -386,14 +389,14 @@ def test_another_id_under_the_same_arn_is_one_change_that_has_what_else_is_other
     assert retagged == {"message": "changes.tag.removed", "what": "Owner", "before": "ops"}
     assert [one["message"].rpartition(".")[2] for one in trusted["messages"]] == ["trusts", "trusts_no_longer", "ec2"]
     assert changes.changes["detail"][0] == (
-        "recreated with the id AIPAOTHER; it was AIPAP; other too: holds no role; it held web"
+        "recreated with the id AIPAOTHER; before: AIPAP; also changed: holds no role; before: web"
     )
 
 
 # What could not be read
 
 
-@pytest.mark.parametrize(("read", "side", "change"), [("old", "OLD", "created"), ("new", "NEW", "deleted")])
+@pytest.mark.parametrize(("read", "side", "change"), [("old", "OLD", "new"), ("new", "NEW", "deleted")])
 def test_what_a_list_that_is_not_whole_lacks_was_neither_created_nor_deleted(
     tmp_path: Path, read: str, side: str, change: str
 ) -> None:
@@ -403,7 +406,7 @@ def test_what_a_list_that_is_not_whole_lacks_was_neither_created_nor_deleted(
     both = {"old": every, "new": every} | {read: page}
     changes = iamframe.compare(*(load(tmp_path / name, both[name]) for name in ("old", "new")))
     other = {"OLD": "NEW", "NEW": "OLD"}[side]
-    reason = f"not all were read in {side}, so that of 1 in {other} alone it is not known whether they were {change}"
+    reason = f"the list is incomplete in {side}, so 1 only in {other} may or may not be {change}"
     assert changes.is_empty
     assert apart(changes) == {"roles": reason, "profiles": reason}
 
@@ -426,10 +429,10 @@ def test_tags_links_and_trust_that_one_side_did_not_read_are_no_changes(tmp_path
     side = "OLD" if turned else "NEW"
     assert changes.is_empty
     assert apart(changes) == {
-        "role tags": f"not known of 1 of 1 role in {side}",
-        "trust policies": f"not known of 1 of 1 role in {side}",
-        "links": f"not known of 1 of 1 instance profile in {side}",
-        "profile tags": f"not known of 1 of 1 instance profile in {side}",
+        "role tags": f"unknown for 1 of 1 role in {side}",
+        "trust policies": f"unknown for 1 of 1 role in {side}",
+        "links": f"unknown for 1 of 1 instance profile in {side}",
+        "profile tags": f"unknown for 1 of 1 instance profile in {side}",
     }
 
 
@@ -438,8 +441,8 @@ def test_an_id_that_is_masked_or_missing_makes_nothing_recreated(tmp_path: Path)
     missing = {name: value for name, value in profile("p").items() if name != "InstanceProfileId"}
     changes = compared(tmp_path, both_lists([role_detail("web")], [profile("p")]), both_lists([masked], [missing]))
     assert changes.is_empty
-    assert apart(changes)["role ids"] == "not known of 1 of 1 role in NEW"
-    assert apart(changes)["profile ids"] == "not known of 1 of 1 instance profile in NEW"
+    assert apart(changes)["role ids"] == "unknown for 1 of 1 role in NEW"
+    assert apart(changes)["profile ids"] == "unknown for 1 of 1 instance profile in NEW"
 
 
 def test_an_account_that_is_on_one_side_alone_is_told_and_nothing_of_it_is_a_change(tmp_path: Path) -> None:
@@ -448,8 +451,8 @@ def test_an_account_that_is_on_one_side_alone_is_told_and_nothing_of_it_is_a_cha
     changes = compared(tmp_path, both_lists([role_detail("web")], []), elsewhere)
     assert changes.is_empty
     assert changes.not_compared[["account_id", "what", "reason"]].to_numpy().tolist() == [
-        [ACCOUNT, "account", "it is not in NEW, so that nothing of it was compared"],
-        [other, "account", "it is not in OLD, so that nothing of it was compared"],
+        [ACCOUNT, "account", "the account is not in NEW, so nothing of it was compared"],
+        [other, "account", "the account is not in OLD, so nothing of it was compared"],
     ]
 
 
@@ -511,7 +514,7 @@ def test_a_finding_of_what_one_side_did_not_read_is_neither_new_nor_gone(tmp_pat
     ]
     told = changes.not_compared.set_index("what")["reason"]["findings of untagged_profiles"]
     assert told.startswith(
-        "1 finding in NEW alone: not known to be new; OLD: the tags of 1 of 2 profiles were not read"
+        "1 finding only in NEW may or may not be new; OLD: the tags of 1 of 2 profiles were not collected"
     )
     turned = iamframe.compare(new, old)
     assert turned.findings[["change", "resource_name"]].to_numpy().tolist() == [["gone", "p"]]
@@ -538,7 +541,7 @@ def test_a_profile_that_only_became_referred_to_because_more_was_asked_is_no_fin
         dict(zip(changes.not_compared["what"], changes.not_compared["reason"], strict=True))[
             "findings of unreferenced_profiles"
         ]
-        == "1 finding in OLD alone: not known to be gone, since other regions or services were read"
+        == "1 finding only in OLD may or may not be gone, because other regions or services were scanned"
     )
 
 
@@ -694,13 +697,13 @@ def test_diff_prints_the_changes_by_kind_and_on_standard_error_what_was_not_comp
         "created: 1",
         f"  {ACCOUNT}  role              db: created 2024-05-01 09:00 UTC",
         "retagged: 1",
-        f"  {ACCOUNT}  role              web: tag Owner is =1+1; it was ops",
+        f"  {ACCOUNT}  role              web: tag Owner is =1+1; before: ops",
         "finding new: 1",
         f"  low     {ACCOUNT}  role              db: {found}",
     ]
     assert done.stderr.startswith("1 created, 1 retagged; findings: 1 new; ")
     assert said(done) == [
-        f"not compared: descriptions and session lengths in {ACCOUNT}: not known of 1 of 1 role in OLD and NEW"
+        f"not compared: descriptions and session lengths in {ACCOUNT}: unknown for 1 of 1 role in OLD and NEW"
     ]
     assert done.returncode == 0
 
@@ -733,7 +736,7 @@ def test_where_nothing_could_be_compared_diff_says_so_first_and_strict_exits_3(t
     first, *apart = done.stderr.splitlines()
     things = len(iamframe.compare(*(iamframe.load_files(tmp_path / side) for side in ("old", "new"))).not_compared)
     assert things > 1
-    assert first == f"no change in what could be compared; {things} things could not be."
+    assert first == f"no change in what could be compared; {things} things could not be compared."
     assert any("not compared: roles" in line for line in apart)
     assert done.returncode == 0
     assert run(tmp_path, "diff", "old", "new", "--strict").returncode == 3
@@ -771,7 +774,7 @@ def test_diff_as_csv_json_and_markdown_holds_each_change_and_nothing_else(two: P
     assert {row["account_id"] for row in document["not_compared"]} == {ACCOUNT}
     table = run(two, "diff", "old", "new", "--format", "markdown").stdout.splitlines()
     assert table[0] == "| change | account | type | name | what changed |"
-    assert table[3] == f"| retagged | {ACCOUNT} | role | web | tag Owner is =1+1; it was ops |"
+    assert table[3] == f"| retagged | {ACCOUNT} | role | web | tag Owner is =1+1; before: ops |"
     assert len(table) == 5
 
 

@@ -794,7 +794,7 @@ def test_many_pairs_are_cut_in_text_and_whole_in_the_frame(tmp_path: Path) -> No
     [
         (["awscloud9ssmaccessrole"], 0, "instance-profile/cloud9/AWSCloud9SSMInstanceProfile"),
         (["i-0abcdef0000000009"], 0, "AIPAEXAMPLEGONE00001"),
-        (["lt-0abcdef000000000c"], 0, "gone: account 111122223333 has no such profile"),
+        (["lt-0abcdef000000000c"], 0, "deleted: account 111122223333 has no such profile"),
         (["no-such-thing", "--format", "csv"], 2, '"not found","no-such-thing"'),
     ],
 )

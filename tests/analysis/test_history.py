@@ -524,15 +524,15 @@ def test_records_of_other_things_are_not_taken_for_cloudtrails(tmp_path: Path) -
     s3 = {"eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "eventTime": "2025-03-04T10:00:00Z"}
     rds = {"SourceIdentifier": "db", "Message": "DB instance created"}
     inventory = load(tmp_path, *LIFE, s3={"Records": [s3]}, rds={"Events": [rds]})
-    unreadable = inventory.gaps[inventory.gaps["reason"] == "unreadable"]["detail"]
-    assert unreadable.str.contains("is not a shape that iamframe reads").tolist() == [True, True]
+    unreadable = inventory.gaps[inventory.gaps["reason"] == "unreadable"]["facts"]
+    assert unreadable.str.contains('"gaps.file.no_shape"', regex=False).tolist() == [True, True]
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         ({"eventID": None}, "has no eventID"),
-        ({"eventTime": "yesterday"}, "has the eventTime 'yesterday', which is no time"),
+        ({"eventTime": "yesterday"}, "has the eventTime 'yesterday', which is not a time"),
         ({"requestParameters": {"roleName": 7}}, "roleName: expected `str | null`, got `int`"),
         ({"eventName": ["CreateRole"]}, "eventName: expected `str | null`, got `array`"),
     ],

@@ -1,4 +1,4 @@
-"""Whose the findings are: the tag of the resource, else of its role, and never nobody's where nobody has read."""
+"Findings by owner: the tag of the resource, else of its role, and never nobody's where nobody has read."
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ def test_what_was_used_lately_is_started_by_something_between_two_loads() -> Non
     assert {name: text.partition(" in us-east-1")[2] for name, text in deleted.items()} == {
         "long-ago": f"; its role long-ago was last used {read - timedelta(days=91):%Y-%m-%d}",
         "never": "; its role never was not used in 400 days",
-        "unread": "; when its role unread was last used was not collected",
+        "unread": "; the last use of its role unread was not collected",
         "empty": "",
     }
     for idle, too in ((timedelta(days=89), {"now-and-then"}), ("92d", set()), ("0", {"now-and-then"})):

@@ -119,13 +119,13 @@ def test_a_link_of_two_paths_is_found_with_the_segments_of_each_side(tmp_path: P
     (row,) = rows(tmp_path, documents, "path_mismatches")
     assert (row["resource_arn"], row["related_arn"]) == (f"{PROFILE_ARN}team/a/web", f"{ROLE_ARN}service-role/web")
     assert (row["severity"], row["expected"]) == ("low", False)
-    assert row["detail"] == "beyond /, the profile's path has team/a and the role's service-role"
+    assert row["detail"] == "the profile is under /team/a/, the role under /service-role/"
     assert row["next_step"] == "aws iam get-instance-profile --instance-profile-name=web"
 
 
 def test_a_path_of_nothing_but_the_slash_is_said_so(tmp_path: Path) -> None:
     (row,) = rows(tmp_path, listed(profile("web", nested_role("web"), path="/team/")), "path_mismatches")
-    assert row["detail"] == "beyond /, the profile's path has team and the role's nothing"
+    assert row["detail"] == "the profile is under /team/, the role under /"
 
 
 @pytest.mark.parametrize(
@@ -150,13 +150,13 @@ def test_the_unknown_path_of_a_role_does_not_differ_and_is_told(tmp_path: Path) 
     assert found(tmp_path, documents, "path_mismatches") == []
     status, reason = covered(tmp_path, documents, "path_mismatches")
     assert status == "partial"
-    assert "the path of the role is unknown for 1 of 1 link" in reason
+    assert "the role's path is unknown for 1 of 1 link" in reason
 
 
 def test_paths_that_their_maker_means_to_differ_are_info(tmp_path: Path) -> None:
     (row,) = rows(tmp_path, listed(CLOUD9), "path_mismatches")
     assert (row["maker"], row["expected"], row["severity"]) == ("AWS Cloud9", True, "info")
-    assert row["detail"] == "beyond /, the profile's path has cloud9 and the role's service-role"
+    assert row["detail"] == "the profile is under /cloud9/, the role under /service-role/"
 
 
 def test_a_maker_may_mean_the_names_to_differ_and_not_the_paths(tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_a_profile_that_holds_another_role_than_its_namesake_is_crossed(tmp_path
     (row,) = rows(tmp_path, {"d.json": crossing("green", "blue")}, "crossed_names")
     assert (row["resource_arn"], row["related_arn"]) == (f"{PROFILE_ARN}blue", f"{ROLE_ARN}green")
     assert (row["severity"], row["relation"], row["expected"]) == ("high", "different", False)
-    assert row["detail"] == f"holds role green, though a role of the profile's own name exists: {ROLE_ARN}blue"
+    assert row["detail"] == f"holds role green, but a role with the profile's own name exists: {ROLE_ARN}blue"
     assert row["next_step"] == "aws iam get-instance-profile --instance-profile-name=blue"
 
 
@@ -213,8 +213,8 @@ def test_each_crossed_profile_is_told_with_its_own_namesake(tmp_path: Path) -> N
     }
     details = {row["resource_name"]: row["detail"] for row in rows(tmp_path, documents, "crossed_names")}
     assert details == {
-        "a": f"holds role b, though a role of the profile's own name exists: {ROLE_ARN}a",
-        "b": f"holds role a, though a role of the profile's own name exists: {ROLE_ARN}b",
+        "a": f"holds role b, but a role with the profile's own name exists: {ROLE_ARN}a",
+        "b": f"holds role a, but a role with the profile's own name exists: {ROLE_ARN}b",
     }
 
 
@@ -228,13 +228,13 @@ def test_a_profile_with_a_role_that_only_its_name_shows_may_be_crossed(tmp_path:
     ("documents", "status", "says"),
     [
         ({"d.json": crossing("blue")}, "complete", ""),
-        ({"d.json": crossing("green") | {"NextToken": "x"}}, "partial", "1 role was read, and there may be more"),
+        ({"d.json": crossing("green") | {"NextToken": "x"}}, "partial", "1 role was collected, and there may be more"),
         (
             listed(profile("blue", nested_role("green"))),
             "unknown",
-            "roles that are in no profile show in no source read",
+            "no source shows roles that are in no profile",
         ),
-        ({"r.json": {"Roles": [nested_role("blue")]}}, "unknown", "which profile holds which role was not read"),
+        ({"r.json": {"Roles": [nested_role("blue")]}}, "unknown", "links were not collected"),
     ],
 )
 def test_crossed_names_need_all_roles_and_all_links(

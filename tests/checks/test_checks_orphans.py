@@ -73,7 +73,7 @@ def test_a_profile_whose_role_was_not_read_is_not_called_empty(tmp_path: Path) -
     assert found(tmp_path, documents, "empty_profiles") == []
     status, reason = covered(tmp_path, documents, "empty_profiles")
     assert status == "unknown"
-    assert reason.startswith("of 1 of 1 profile it is not known what they hold")
+    assert reason.startswith("the role of 1 of 1 profile is unknown")
 
 
 def test_a_profile_that_holds_a_role_which_no_source_shows_is_not_empty(tmp_path: Path) -> None:
@@ -88,9 +88,9 @@ def test_a_profile_that_holds_a_role_which_no_source_shows_is_not_empty(tmp_path
         (
             {"p.json": profile_list(linked("web"), NextToken="x")},
             "partial",
-            "1 profile was read, and there may be",
+            "1 profile was collected, and there may be",
         ),
-        ({"p.json": {"InstanceProfile": linked("web")}}, "unknown", "a profile without a role shows in no source read"),
+        ({"p.json": {"InstanceProfile": linked("web")}}, "unknown", "no source shows profiles without a role"),
     ],
 )
 def test_only_a_whole_profile_list_shows_that_none_is_empty(
@@ -162,7 +162,7 @@ def test_a_profile_that_nothing_names_is_unreferenced_maybe(tmp_path: Path) -> N
     (row,) = rows(tmp_path, core([instance("web")]) | profiles(linked("web"), linked("old")), "unreferenced_profiles")
     assert (row["resource_arn"], row["related_arn"]) == (f"{PROFILE_ARN}old", f"{ROLE_ARN}old")
     assert (row["severity"], row["certainty"]) == ("medium", "maybe")
-    assert "in eu-west-1; whether other regions use a profile is not in them" in row["detail"]
+    assert "only eu-west-1; other regions may use the profile" in row["detail"]
     assert options(row["next_step"]) == [f"--filters=Name=iam-instance-profile.arn,Values={PROFILE_ARN}old"]
 
 
@@ -197,7 +197,7 @@ def test_without_one_core_consumer_no_profile_is_called_unreferenced(tmp_path: P
     assert found(tmp_path, documents, "unreferenced_profiles") == []
     status, reason = covered(tmp_path, documents, "unreferenced_profiles")
     assert status == "unknown"
-    assert reason.startswith("not read: Describe")
+    assert reason.startswith("not collected: Describe")
 
 
 def test_references_of_another_account_do_not_speak_for_this_one(tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ def test_references_of_another_account_do_not_speak_for_this_one(tmp_path: Path)
 def test_unreferenced_profiles_are_partial_from_files(tmp_path: Path) -> None:
     status, reason = covered(tmp_path, core() | profiles(linked("old")), "unreferenced_profiles")
     assert status == "partial"
-    assert reason.startswith("references were read from files, in eu-west-1;")
+    assert reason.startswith("the files cover only eu-west-1;")
 
 
 def test_the_filter_does_not_break_a_name_at_its_comma(tmp_path: Path) -> None:
@@ -232,9 +232,7 @@ def test_an_instance_of_a_profile_that_was_made_anew_is_stale(tmp_path: Path) ->
     assert row["resource_arn"] == f"arn:aws:ec2:eu-west-1:{ACCOUNT}:instance/i-9"
     assert (row["related_arn"], row["account_id"]) == (f"{PROFILE_ARN}web", ACCOUNT)
     assert (row["resource_type"], row["resource_name"], row["severity"]) == ("instance", "i-9", "high")
-    assert row["detail"] == (
-        f"was started with the profile id {id_of('before')}; web has since been made anew, with the id {id_of('web')}"
-    )
+    assert row["detail"] == f"still holds the deleted profile {id_of('before')}; web was recreated as {id_of('web')}"
     assert options(row["next_step"]) == ["--filters=Name=instance-id,Values=i-9", "--region=eu-west-1"]
 
 
@@ -254,12 +252,11 @@ def test_each_stale_instance_is_told_with_its_own_ids(tmp_path: Path) -> None:
     details = {row["resource_name"]: row["detail"] for row in rows(tmp_path, documents, "stale_references")}
 
     def anew(name: str, before: str) -> str:
-        now = f"{name} has since been made anew, with the id {id_of(name)}"
-        return f"was started with the profile id {id_of(before)}; {now}"
+        return f"still holds the deleted profile {id_of(before)}; {name} was recreated as {id_of(name)}"
 
     assert details == {
         "i-1": anew("web", "old1"),
-        "i-3": f"names the profile {PROFILE_ARN}gone, which does not exist",
+        "i-3": f"uses the profile {PROFILE_ARN}gone, which does not exist",
         "i-4": anew("api", "old2"),
     }
 
@@ -277,7 +274,7 @@ def test_what_names_a_profile_that_is_gone_is_stale(
 ) -> None:
     (row,) = rows(tmp_path, documents | profiles(linked("web")), "stale_references")
     assert (row["resource_type"], row["resource_name"], row["related_arn"]) == (kind, name, None)
-    assert row["detail"] == "names the profile gone, which does not exist"
+    assert row["detail"] == "uses the profile gone, which does not exist"
 
 
 @pytest.mark.parametrize(
@@ -367,10 +364,10 @@ def test_a_role_in_a_profile_or_without_ec2s_trust_or_of_unknown_profiles_is_not
     ("documents", "status", "says"),
     [
         ({"d.json": dump(role_detail("blue"))}, "complete", ""),
-        ({"r.json": {"Roles": [nested_role("blue")]}}, "unknown", "the profiles of 1 of 1 role were not read"),
-        ({"d.json": dump(role_detail("blue"), IsTruncated=True)}, "partial", "1 role was read, and there may be more"),
+        ({"r.json": {"Roles": [nested_role("blue")]}}, "unknown", "the profiles of 1 of 1 role were not collected"),
+        ({"d.json": dump(role_detail("blue"), IsTruncated=True)}, "partial", "1 role was collected"),
         ({"d.json": dump(role_detail("blue", policy="<JSON>"))}, "unknown", "the trust policies of 1 of 1 role"),
-        ({"p.json": profile_list(linked("web"))}, "unknown", "roles that are in no profile show in no source read"),
+        ({"p.json": profile_list(linked("web"))}, "unknown", "no source shows roles that are in no profile"),
     ],
 )
 def test_roles_without_a_profile_need_roles_their_profiles_and_their_trust(
@@ -431,14 +428,14 @@ def test_an_account_at_80_percent_of_its_profiles_is_full(tmp_path: Path) -> Non
     documents = summary(Roles=799, RolesQuota=1000, InstanceProfiles=800, InstanceProfilesQuota=1000)
     (row,) = rows(tmp_path, documents, "quota_pressure")
     assert (row["resource_arn"], row["resource_type"]) == (f"arn:aws:iam::{ACCOUNT}:root", "account")
-    assert (row["severity"], row["detail"]) == ("high", "800 of 1,000 instance profiles (80 %)")
+    assert (row["severity"], row["detail"]) == ("high", "800 of 1,000 instance profiles (80%)")
     assert row["next_step"] == "aws iam get-account-summary"
 
 
 def test_one_row_tells_both_quotas(tmp_path: Path) -> None:
     documents = summary(Roles=10, RolesQuota=10, InstanceProfiles=9, InstanceProfilesQuota=10)
     (row,) = rows(tmp_path, documents, "quota_pressure")
-    assert row["detail"] == "10 of 10 roles (100 %); 9 of 10 instance profiles (90 %)"
+    assert row["detail"] == "10 of 10 roles (100%); 9 of 10 instance profiles (90%)"
 
 
 @pytest.mark.parametrize(

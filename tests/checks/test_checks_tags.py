@@ -115,7 +115,7 @@ def test_an_empty_profile_may_be_untagged_too(tmp_path: Path) -> None:
 
 def test_the_next_step_copies_the_tags_of_the_role(tmp_path: Path) -> None:
     (row,) = rows(tmp_path, link({"Owner": "ops", "aws:x": "y", "Env": ""}, {}), "untagged_profiles")
-    assert row["detail"] == "has no tags; its role web has"
+    assert row["detail"] == "has no tags; its role web has 2 tags"
     assert row["next_step"].startswith("aws iam tag-instance-profile --instance-profile-name=web --tags=")
     assert sent_tags(row["next_step"]) == {"Env": "", "Owner": "ops"}
 
@@ -130,8 +130,8 @@ def test_a_profile_that_its_maker_cannot_tag_is_untagged_as_info(tmp_path: Path)
     ("profiles", "status", "says"),
     [
         ({"a": {}, "b": {"Owner": "x"}}, "complete", ""),
-        ({"a": {}, "b": None}, "partial", "the tags of 1 of 2 profiles were not read"),
-        ({"a": None, "b": None}, "unknown", "the tags of 2 of 2 profiles were not read"),
+        ({"a": {}, "b": None}, "partial", "the tags of 1 of 2 profiles were not collected"),
+        ({"a": None, "b": None}, "unknown", "the tags of 2 of 2 profiles were not collected"),
     ],
 )
 def test_untagged_profiles_need_the_tags_of_every_profile(
@@ -149,7 +149,7 @@ def test_tags_that_were_denied_are_told_so_and_the_others_judged(tmp_path: Path)
     assert found(tmp_path, documents, "untagged_profiles") == [f"{PROFILE_ARN}a"]
     status, reason = covered(tmp_path, documents, "untagged_profiles")
     assert status == "partial"
-    assert reason.startswith("the tags of 1 of 2 profiles were not read (ListInstanceProfileTags was denied);")
+    assert reason.startswith("the tags of 1 of 2 profiles were not collected (ListInstanceProfileTags was denied);")
 
 
 def test_a_role_without_tags_is_untagged(tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_a_role_of_get_role_without_tags_is_untagged(tmp_path: Path) -> None:
 
 def test_the_next_step_copies_the_tags_of_the_profile(tmp_path: Path) -> None:
     (row,) = rows(tmp_path, link({}, {"Owner": "ops", "aws:x": "y"}), "untagged_roles")
-    assert row["detail"] == "has no tags; its profile has"
+    assert row["detail"] == "has no tags; its profile has 1 tag"
     assert row["next_step"].startswith("aws iam tag-role --role-name=web --tags=")
     assert sent_tags(row["next_step"]) == {"Owner": "ops"}
 
@@ -432,8 +432,8 @@ def test_tags_that_its_maker_cannot_put_on_the_profile_are_expected_to_be_missin
     ("documents", "status", "says"),
     [
         (link({"Owner": "x"}, {"Owner": "x"}), "complete", ""),
-        (link({"Owner": "x"}, None), "unknown", "the tags of one side or both were not read for 1 of 1 link"),
-        (tagged(web={}), "unknown", "the tags of one side or both were not read for 1 of 1 link"),
+        (link({"Owner": "x"}, None), "unknown", "the tags of one or both sides were not collected for 1 of 1 link"),
+        (tagged(web={}), "unknown", "the tags of one or both sides were not collected for 1 of 1 link"),
         ({"d.json": dump(role_detail("web"))}, "complete", ""),
     ],
 )
@@ -517,7 +517,9 @@ def test_without_a_policy_nothing_is_demanded_and_that_is_said(tmp_path: Path) -
     assert found(tmp_path, documents, "missing_required_tags") == []
     status, reason = covered(tmp_path, documents, "missing_required_tags")
     assert status == "unknown"
-    assert reason.startswith("no policy file demands tags; name one with `--policy FILE`, in Python with `policy=`")
+    assert reason.startswith(
+        "no tag policy was given, so required tags were not checked; use `--policy FILE` (Python: `policy=`)"
+    )
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,7 @@ def test_changes_and_a_plan_show_how_much_they_hold_then_their_first_rows() -> N
 def test_an_inventory_shows_what_was_not_read_before_its_counts() -> None:
     html = iamframe.load_sample()._repr_html_()
     texts = Tags(html).texts
-    assert texts[0] == "13 gaps (12 denied, 1 not in file): what was not read, or not believed, is in .gaps"
+    assert texts[0] == "13 gaps (12 denied, 1 not in file): what was not collected, or not believed, is in .gaps"
     at = texts.index("roles")
     assert texts[at : at + 3] == ["roles", "role", "148"]
     assert "example-legacy" in texts
@@ -118,7 +118,7 @@ def test_a_result_shows_what_could_not_be_checked_before_its_findings() -> None:
     texts = Tags(html).texts
     assert texts[0] == "7 findings; 1 of 2 checks is complete."
     assert texts.index(
-        "the quotas were not read (GetAccountSummary was denied); `aws iam get-account-summary` shows them"
+        "the quotas were not collected (GetAccountSummary was denied); `aws iam get-account-summary` shows them"
     ) < (texts.index("Instance profiles that hold no role"))
 
 

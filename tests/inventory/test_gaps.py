@@ -141,9 +141,8 @@ def test_coverage_does_not_advise_what_was_denied(tmp_path: Path) -> None:
     denied = {"denied.csv": f"{DENIED}ListInstanceProfileTags,payroll,AccessDenied\n"}
     said = reason(load(tmp_path, LISTED | tags | denied | {"id.json": identity()}), "untagged_profiles")
     assert said == (
-        "the tags of 1 of 3 profiles were not read (ListInstanceProfileTags was denied); "
-        "`aws iam list-instance-profile-tags --instance-profile-name=NAME` for each of them, by whoever is allowed to, "
-        "would tell"
+        "the tags of 1 of 3 profiles were not collected (ListInstanceProfileTags was denied); "
+        "ask someone with access to run `aws iam list-instance-profile-tags --instance-profile-name=NAME` for each"
     )
 
 
@@ -153,12 +152,12 @@ def test_coverage_does_not_advise_what_was_denied(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("summary", "said"),
     [
-        ({"Roles": 1, "RolesQuota": 10}, "the count or the quota of instance profiles was not read"),
+        ({"Roles": 1, "RolesQuota": 10}, "the quota or number of instance profiles was not collected"),
         (
             {"InstanceProfiles": 1, "InstanceProfilesQuota": 10, "Roles": 1},
-            "the count or the quota of roles was not read",
+            "the quota or number of roles was not collected",
         ),
-        ({"Users": 1}, "the quotas were not read"),
+        ({"Users": 1}, "the quotas were not collected"),
     ],
 )
 def test_quota_pressure_names_the_half_that_is_missing(tmp_path: Path, summary: dict[str, int], said: str) -> None:
@@ -169,7 +168,9 @@ def test_quota_pressure_names_the_half_that_is_missing(tmp_path: Path, summary: 
 def test_quotas_that_were_denied_are_said_to_be(tmp_path: Path) -> None:
     denied = {"denied.csv": f"{DENIED}GetAccountSummary,,AccessDenied\n"}
     said = reason(load(tmp_path, {"id.json": identity(), **denied}), "quota_pressure")
-    assert said == "the quotas were not read (GetAccountSummary was denied); `aws iam get-account-summary` shows them"
+    assert (
+        said == "the quotas were not collected (GetAccountSummary was denied); `aws iam get-account-summary` shows them"
+    )
 
 
 # Plurals
@@ -183,8 +184,8 @@ def test_one_is_not_said_in_the_plural(tmp_path: Path) -> None:
         "id.json": identity(),
     }
     said = " ".join(load(tmp_path, documents).gaps["detail"])
-    assert "1 instance profile was read and GetAccountSummary counts 2" in said
-    assert "1 role was read and GetAccountSummary counts 2" in said
+    assert "1 instance profile was collected but GetAccountSummary counts 2" in said
+    assert "1 role was collected but GetAccountSummary counts 2" in said
     assert "the tags of 1 of 1 instance profile are not in the files" in said
     assert "the tags of 1 of 1 role are not in the files" in said
 
@@ -199,7 +200,7 @@ def test_one_role_whose_profiles_nobody_shows_is_one_role(tmp_path: Path) -> Non
 def test_a_list_of_one_that_lacks_one_is_said_as_one(tmp_path: Path) -> None:
     documents = {"a.json": profile_list(profile("web")), "b.json": dump(role_detail("old", [profile("old")]))}
     said = details(load(tmp_path, documents), "ListInstanceProfiles")
-    assert "lists 1 and all files together show 2" in " ".join(said)
+    assert "lists 1 but all files together show 2" in " ".join(said)
 
 
 # Lists that broke off
@@ -220,7 +221,7 @@ CUT = profile_list(profile("web", nested_role("web")), NextToken="more")
     ("more", "said"),
     [
         ({"s.json": {"SummaryMap": {"InstanceProfiles": 900}}}, "1 of 900 profiles"),
-        ({}, "1 profile was read, and there may be more"),
+        ({}, "1 profile was collected, and there may be more"),
     ],
 )
 def test_a_list_that_broke_off_says_how_much_of_it_was_read_and_not_the_command_that_it_came_from(
@@ -278,7 +279,7 @@ KINDS: dict[str, tuple[dict[str, Any], str, str, dict[str, Any]]] = {
         {"p.json": profile_list(profile("one")), "denied.csv": f"{DENIED}ListInstanceProfileTags,one,AccessDenied\n"},
         "one",
         "gaps.refused_earlier",
-        {"code": "AccessDenied", "operation": "ListInstanceProfileTags", "subject": "one"},
+        {"code": "AccessDenied", "operation": "ListInstanceProfileTags", "subject": "one", "region": None},
     ),
     "no JSON": (
         {"r.json": ROLES, "x.json": "hello"},

@@ -140,7 +140,7 @@ def test_an_arn_of_another_path_is_stale_and_uses_nothing(tmp_path: Path, consum
     inventory = load(tmp_path, {f"{A}/p.json": held("web")} | core(A, **{consumer: naming[consumer]}))
     assert found(inventory, "unreferenced_profiles") == ["web"]
     (detail,) = stale(inventory).values()
-    assert detail == f"names the profile {old}, which does not exist: the profile of that name has the path /"
+    assert detail == f"uses the profile {old}, which does not exist: the profile of that name has the path /"
 
 
 def test_an_arn_of_another_path_accuses_nobody_where_not_all_profiles_were_read(tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_only_another_id_of_a_profile_shows_that_it_was_recreated(
     assert len(stale(inventory)) == is_stale
     assert found(inventory, "unreferenced_profiles") == []
     notes = iamframe.explain(inventory, "web").to_frame()["note"].dropna()
-    assert notes.str.contains("which is not the profile's").any() == is_stale
+    assert notes.str.contains("not with this profile's id").any() == is_stale
 
 
 # Whose a reference is
@@ -290,7 +290,7 @@ def test_a_file_that_names_no_profile_but_another_accounts_is_nobodys_where_noth
     inventory = load(tmp_path, {"x/p.json": held("web", account=B), "x/v.json": versions(arn("web"))})
     assert inventory.references["account_id"].tolist() == ["unknown"]
     assert A not in set(inventory.accounts["account_id"])
-    assert inventory.gaps["detail"].str.contains("says whose account this is of").any()
+    assert inventory.gaps["detail"].str.contains("does not show which account it is from").any()
 
 
 def test_a_fleet_knows_the_profile_of_another_account_that_a_template_names(tmp_path: Path) -> None:

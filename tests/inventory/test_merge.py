@@ -184,7 +184,7 @@ def test_a_contradiction_on_one_role_leaves_the_others_alone(tmp_path: Path) -> 
         ({"owner": "ops"}, {"owner": "dev"}, ["owner=ops", "owner=dev"]),
         ({"owner": "ops"}, {}, ["owner=ops", "none"]),
         ({}, {"owner": "ops"}, ["owner=ops", "none"]),
-        ({"owner": "ops"}, {"owner": "ops", "team": "x"}, ["owner=ops by", "owner=ops, team=x by"]),
+        ({"owner": "ops"}, {"owner": "ops", "team": "x"}, ["owner=ops in", "owner=ops, team=x in"]),
         ({"owner": "ops"}, {"Owner": "ops"}, ["owner=ops", "Owner=ops"]),
     ],
 )
@@ -375,7 +375,7 @@ def test_two_whole_lists_that_differ_are_not_of_one_time_and_only_the_one_that_h
     inventory = load(tmp_path, documents)
     assert list(inventory.profiles["profile_name"]) == ["a", "b"]
     assert list(inventory.calls["state"]) == ["partial"]
-    assert inventory.gaps["detail"].str.contains("old.json lists 1 and all files together show 2").any()
+    assert inventory.gaps["detail"].str.contains("old.json lists 1 but all files together show 2").any()
 
 
 def test_a_list_of_none_is_not_whole_where_a_role_shows_a_profile(tmp_path: Path) -> None:
@@ -384,7 +384,7 @@ def test_a_list_of_none_is_not_whole_where_a_role_shows_a_profile(tmp_path: Path
     lists = completeness(inventory)
     assert lists["profiles_whole"].tolist() == [False]
     (gap,) = inventory.gaps[inventory.gaps["reason"] == "contradicted"].to_dict("records")
-    assert gap["detail"].startswith("ListInstanceProfiles lists none and all files together show 1: they are not of")
+    assert gap["detail"].startswith("ListInstanceProfiles lists none but all files together show 1: ")
 
 
 def test_a_role_list_that_lacks_the_role_of_a_profile_is_not_whole(tmp_path: Path) -> None:
@@ -428,16 +428,16 @@ def test_a_profile_that_comes_twice_with_other_roles_holds_what_nobody_knows(
     inventory, said = said_twice(tmp_path, profile_list(profile("web", nested_role("web")), other))
     assert (cell(inventory.profiles, "role_known"), len(inventory.links)) == (False, 0)
     detail = said["GetInstanceProfile", WEB_PROFILE]
-    assert "role/web by" in detail
-    assert ("role/db by" if other["Roles"] else "no role by") in detail
+    assert "role/web in" in detail
+    assert ("role/db in" if other["Roles"] else "no role in") in detail
 
 
 def test_a_role_that_comes_twice_with_other_tags_has_tags_that_nobody_knows(tmp_path: Path) -> None:
     roles = [role_detail("web", tags={"owner": "ops"}), role_detail("web", tags={"owner": "dev"})]
     inventory, said = said_twice(tmp_path, dump(*roles))
     assert (cell(inventory.roles, "tags_known"), len(inventory.tags)) == (False, 0)
-    assert "are owner=ops by" in said["tags", WEB]
-    assert "owner=dev by" in said["tags", WEB]
+    assert "are owner=ops in" in said["tags", WEB]
+    assert "owner=dev in" in said["tags", WEB]
 
 
 def test_a_role_that_comes_twice_with_other_profiles_is_in_ones_that_nobody_knows(tmp_path: Path) -> None:
@@ -452,8 +452,8 @@ def test_a_profile_beneath_two_roles_holds_what_nobody_knows(tmp_path: Path) -> 
         tmp_path, dump(role_detail("web", [profile("web")]), role_detail("batch", [profile("web")]))
     )
     assert cell(inventory.profiles, "role_known") is False
-    assert "role/web by" in said["GetInstanceProfile", WEB_PROFILE]
-    assert "role/batch by" in said["GetInstanceProfile", WEB_PROFILE]
+    assert "role/web in" in said["GetInstanceProfile", WEB_PROFILE]
+    assert "role/batch in" in said["GetInstanceProfile", WEB_PROFILE]
 
 
 def test_what_comes_twice_and_is_the_same_is_no_contradiction(tmp_path: Path) -> None:

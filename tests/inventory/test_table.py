@@ -67,8 +67,8 @@ def test_what_a_row_is_called_stands_before_it() -> None:
 
 @pytest.mark.parametrize("frame", [pd.DataFrame(columns=["a", "b"]), pd.DataFrame({"a": [1], "b": [2]}).iloc[:0]])
 def test_a_frame_without_rows_says_so(frame: pd.DataFrame) -> None:
-    assert cells_of(iamframe.table(frame)._repr_html_()) == ["a", "b", "none in what was read"]
-    assert repr(iamframe.table(frame)) == "none in what was read"
+    assert cells_of(iamframe.table(frame)._repr_html_()) == ["a", "b", "none in the collected data"]
+    assert repr(iamframe.table(frame)) == "none in the collected data"
 
 
 def test_rows_that_are_too_many_are_counted() -> None:

@@ -283,7 +283,7 @@ CORE = {
 
 
 def core(*regions: str) -> dict[str, Any]:
-    """The four core answers of each region."""
+    "The four core answers for each region."
     return {f"{ACCOUNT}/{region}/{name}": CORE[name] for region in regions for name in CORE}
 
 
@@ -315,13 +315,13 @@ def test_a_list_that_is_shorter_than_the_accounts_own_count_is_not_whole(tmp_pat
 def test_references_from_files_are_partial_at_best(tmp_path: Path, regions: tuple[str, ...]) -> None:
     row = lists(tmp_path, core(*regions))
     assert row["references_status"] == "partial"
-    assert f"in {', '.join(regions)};" in row["references_reason"]
+    assert f"only {', '.join(regions)};" in row["references_reason"]
 
 
 def test_references_of_files_that_name_no_region_are_partial(tmp_path: Path) -> None:
     row = lists(tmp_path, core("somewhere"))
     assert row["references_status"] == "partial"
-    assert "in regions that the files do not name" in row["references_reason"]
+    assert "do not show which regions" in row["references_reason"]
 
 
 @pytest.mark.parametrize(
@@ -349,7 +349,7 @@ def test_references_are_unknown_when_one_region_lacks_a_core_consumer(tmp_path: 
     row = lists(tmp_path, documents)
     assert (row["references_status"], row["references_reason"]) == (
         "unknown",
-        "not read in us-east-1: DescribeAutoScalingGroups",
+        "not collected in us-east-1: DescribeAutoScalingGroups",
     )
 
 
@@ -360,8 +360,8 @@ def test_the_reason_names_every_core_consumer_that_is_missing_and_where(tmp_path
     denied = "operation,subject,error_code\nDescribeInstances,sa-east-1,UnauthorizedOperation\n"
     row = lists(tmp_path, documents | {f"{ACCOUNT}/denied.csv": denied})
     assert row["references_reason"] == (
-        "not read: DescribeLaunchTemplateVersions; not read in sa-east-1: DescribeInstances; "
-        "not read in us-east-1: DescribeAutoScalingGroups; what they name is unknown"
+        "not collected: DescribeLaunchTemplateVersions; not collected in sa-east-1: DescribeInstances; "
+        "not collected in us-east-1: DescribeAutoScalingGroups; a profile without a reference may still be in use"
     )
 
 
@@ -369,7 +369,7 @@ def test_references_are_unknown_when_a_core_consumer_was_cut_short(tmp_path: Pat
     documents = core("eu-west-1") | {f"{ACCOUNT}/eu-west-1/instances.json": {"Reservations": [], "NextToken": "x"}}
     row = lists(tmp_path, documents)
     assert row["references_status"] == "unknown"
-    assert row["references_reason"].startswith("read in part: DescribeInstances; ")
+    assert row["references_reason"].startswith("collected in part: DescribeInstances; ")
 
 
 @pytest.mark.parametrize("subject", ["us-east-1", ""])

@@ -335,11 +335,11 @@ MFA = {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
             f"now trusts CanonicalUser 79a5; no longer trusts Federated {SAML['Federated']}",
         ),
         ([allow({"AWS": [ROOT, "AROAGONE"]})], [allow({"AWS": ROOT})], "no longer trusts AWS AROAGONE"),
-        ([allow()], [], "no longer trusts ec2.amazonaws.com; trusts nobody now"),
+        ([allow()], [], "no longer trusts ec2.amazonaws.com; no longer trusts anybody"),
         (
             [allow()],
             [allow() | {"Effect": "Deny"}],
-            "no longer trusts ec2.amazonaws.com; now denies ec2.amazonaws.com; trusts nobody now",
+            "no longer trusts ec2.amazonaws.com; now denies ec2.amazonaws.com; no longer trusts anybody",
         ),
         (
             [without(allow(NotPrincipal={"AWS": ROOT}), "Principal")],
@@ -351,29 +351,29 @@ MFA = {"Bool": {"aws:MultiFactorAuthPresent": "true"}}
             [allow()],
             f"no longer denies everyone but Federated {SAML['Federated']}",
         ),
-        ([allow()], [allow(Condition=MFA)], "trusts ec2.amazonaws.com as before, but the conditions are other"),
+        ([allow()], [allow(Condition=MFA)], "still trusts ec2.amazonaws.com, but the conditions changed"),
         (
             [allow()],
             [allow(action=[ASSUME, "sts:TagSession"])],
-            "trusts ec2.amazonaws.com as before, but the actions are other",
+            "still trusts ec2.amazonaws.com, but the actions changed",
         ),
         (
             [allow(action="sts:*", Condition=MFA), allow(SAML)],
             [allow(), allow(SAML), allow({"Service": "*"})],
             (
-                "now trusts everyone (Service: *); trusts ec2.amazonaws.com as before, "
-                "but the actions and the conditions are other"
+                "now trusts everyone (Service: *); "
+                "still trusts ec2.amazonaws.com, but the actions and the conditions changed"
             ),
         ),
         (
             [allow(action="sts:AssumeRole", Condition=MFA), allow(action="sts:TagSession")],
             [allow(action="sts:TagSession", Condition=MFA), allow(action="sts:AssumeRole")],
-            "trusts ec2.amazonaws.com as before, but the conditions of its actions are other",
+            "still trusts ec2.amazonaws.com, but the conditions of its actions changed",
         ),
         (
             [allow(Sid="one")],
             [allow(Sid="two")],
-            "trusts ec2.amazonaws.com as before, and something else in its policy is other",
+            "still trusts ec2.amazonaws.com; another part of its policy changed",
         ),
     ],
 )

@@ -158,7 +158,7 @@ def test_a_configuration_that_is_not_where_the_environment_says_is_named(
 ) -> None:
     gone = str(tmp_path / "gone")
     assert refusal(tmp_path, "check", command, AWS_CONFIG_FILE=gone).startswith(
-        f"{said}, and AWS_CONFIG_FILE names {gone}, which is not there; "
+        f"{said}, and AWS_CONFIG_FILE names {gone}, which does not exist; "
     )
 
 
@@ -168,18 +168,18 @@ def test_a_configuration_that_cannot_be_parsed_is_named(tmp_path: Path, name: st
     for command in ("aws", "aws:audit"):
         assert refusal(tmp_path, "check", command, files={f".aws/{name}": text}) == (
             f"{command}: the AWS configuration cannot be used (Unable to parse config file: "
-            f"{tmp_path / '.aws' / name}); mend that file"
+            f"{tmp_path / '.aws' / name}); fix that file"
         )
 
 
 def test_credentials_of_which_a_part_is_missing_are_told_which(tmp_path: Path, account: PracticeAccount) -> None:
     assert refusal(tmp_path, **at(account, "SECRET_ACCESS_KEY")) == (
-        "aws: the credentials are not whole (Partial credentials found in env, missing: AWS_SECRET_ACCESS_KEY); "
-        "set what is missing, as by `aws configure`"
+        "aws: the credentials are incomplete (Partial credentials found in env, missing: AWS_SECRET_ACCESS_KEY); set "
+        "what is missing, for example with `aws configure`"
     )
     half = {".aws/credentials": "[base]\naws_access_key_id = AKIA123456789012TEST\n"}
     assert refusal(tmp_path, "check", "aws:base", files=half).endswith(
-        "missing: aws_secret_access_key); set what is missing, as by `aws configure --profile=base`"
+        "missing: aws_secret_access_key); set what is missing, for example with `aws configure --profile=base`"
     )
 
 
@@ -214,8 +214,8 @@ def test_a_role_that_wants_an_mfa_code_is_not_asked_for_where_nobody_can_answer(
     files = {".aws/config": config, ".aws/credentials": BASE}
     without = at(account, "KEY", "KEY_ID", "FILE")
     assert refusal(tmp_path, "check", "aws:audit", files=files, by=process, **without) == (
-        "aws:audit: an MFA code is needed and could not be asked for; run it in a terminal, or put temporary "
-        "credentials of `aws sts get-session-token --profile=audit --serial-number=ARN --token-code=CODE` into the "
+        "aws:audit: an MFA code is needed but could not be asked for; run it in a terminal, or put temporary "
+        "credentials from `aws sts get-session-token --profile=audit --serial-number=ARN --token-code=CODE` into the "
         "environment"
     )
 
@@ -254,9 +254,9 @@ def test_a_role_that_may_not_be_assumed_is_told_in_the_words_of_aws(tmp_path: Pa
     files = {".aws/config": ROLE, ".aws/credentials": BASE}
     said = refusal(tmp_path, "check", "aws:audit", files=files, **at(account, "KEY", "KEY_ID", "FILE"))
     assert said == (
-        "aws:audit: the role could not be assumed (User: arn:aws:iam::123456789012:user/practice is not "
-        "authorized to perform: sts:AssumeRole on resource: arn:aws:iam::123456789012:role/audit); its trust policy "
-        "and a policy of yours must both allow sts:AssumeRole"
+        "aws:audit: the role could not be assumed (User: arn:aws:iam::123456789012:user/practice is not authorized to "
+        "perform: sts:AssumeRole on resource: arn:aws:iam::123456789012:role/audit); its trust policy and a policy of "
+        "yours must both allow sts:AssumeRole"
     )
 
 
@@ -271,8 +271,8 @@ def test_a_profile_that_names_what_is_not_there_is_a_mistake_of_the_configuratio
     tmp_path: Path, config: str, said: str
 ) -> None:
     assert refusal(tmp_path, "check", "aws:audit", files={".aws/config": config}) == (
-        f"aws:audit: the AWS configuration cannot be used ({said}); mend ~/.aws/config until "
-        "`aws sts get-caller-identity --profile=audit` answers"
+        f"aws:audit: the AWS configuration cannot be used ({said}); fix ~/.aws/config until "
+        "`aws sts get-caller-identity --profile=audit` works"
     )
 
 
@@ -287,8 +287,8 @@ def test_a_profile_that_names_what_is_not_there_is_a_mistake_of_the_configuratio
 def test_a_program_that_gives_no_credentials_is_one_sentence(tmp_path: Path, program: str, said: str) -> None:
     files = {".aws/config": f"{AUDIT}credential_process = {program}\n"}
     assert refusal(tmp_path, "check", "aws:audit", files=files) == (
-        f"aws:audit: no credentials could be had in the way that is set up ({said}); mend it in ~/.aws/config or the "
-        "environment until `aws sts get-caller-identity --profile=audit` answers"
+        f"aws:audit: the configured way to get credentials failed ({said}); fix ~/.aws/config or the "
+        "environment until `aws sts get-caller-identity --profile=audit` works"
     )
 
 
@@ -308,7 +308,8 @@ def test_a_token_file_that_is_missing_is_one_sentence(tmp_path: Path) -> None:
 def test_credentials_that_have_expired_say_how_to_renew_them(tmp_path: Path, account: PracticeAccount) -> None:
     account.expire(0)
     assert refusal(tmp_path, **at(account), by=process) == (
-        "aws: the credentials have expired; renew them, as by `aws sso login`, and run the same command again"
+        "aws: the credentials have expired; renew them, for example with `aws sso login`, and run the same command "
+        "again"
     )
 
 
@@ -326,31 +327,31 @@ def test_an_access_key_that_aws_does_not_know_is_told_so(tmp_path: Path, account
             "SignatureDoesNotMatch",
             "The request signature we calculated does not match the signature you provided.",
             (
-                "aws: the secret key does not belong to the access key, or was cut off when it was copied; set both "
-                "again with `aws configure`"
+                "aws: the secret key does not match the access key, or was cut off when it was copied; set both again "
+                "with `aws configure`"
             ),
         ),
         (
             "SignatureDoesNotMatch",
             "Signature expired: 20240101T000000Z is now earlier than 20240101T001000Z (20240101T002500Z - 15 min.)",
-            "aws: AWS refuses the time of this machine; set its clock right, as by `timedatectl set-ntp true`",
+            "aws: AWS rejects the time of this machine; set the clock, for example with `timedatectl set-ntp true`",
         ),
         (
             "InvalidSignatureException",
             "Signature not yet current: 20240101T010000Z is still later than 20240101T001500Z",
-            "aws: AWS refuses the time of this machine; set its clock right, as by `timedatectl set-ntp true`",
+            "aws: AWS rejects the time of this machine; set the clock, for example with `timedatectl set-ntp true`",
         ),
         (
             "RequestTimeTooSkewed",
             "The difference between the request time and the current time is too large.",
-            "aws: AWS refuses the time of this machine; set its clock right, as by `timedatectl set-ntp true`",
+            "aws: AWS rejects the time of this machine; set the clock, for example with `timedatectl set-ntp true`",
         ),
         (
             "AccessDenied",
             "MultiFactorAuthentication failed with invalid MFA one time pass code.",
             (
                 "aws: the MFA code was not accepted (MultiFactorAuthentication failed with invalid MFA one time pass "
-                "code); wait for the next one and run the same command again"
+                "code); wait for the next code and run the same command again"
             ),
         ),
         (
@@ -358,15 +359,15 @@ def test_an_access_key_that_aws_does_not_know_is_told_so(tmp_path: Path, account
             "No access",
             (
                 "aws: the SSO login gives no access to that account and role (No access); check sso_account_id and "
-                "sso_role_name, as by `aws configure sso`"
+                "sso_role_name, for example with `aws configure sso`"
             ),
         ),
         (
             "Strange",
             "Something\n else.",
             (
-                "aws: AWS did not say whose account this is (Strange: Something else); `aws sts get-caller-identity` "
-                "must work before iamframe can"
+                "aws: AWS did not return the account id (Strange: Something else); `aws sts get-caller-identity` must "
+                "work first"
             ),
         ),
     ],
@@ -378,15 +379,17 @@ def test_what_a_practice_account_cannot_refuse_is_a_sentence_too(code: str, mess
 def test_the_profile_to_log_in_with_is_the_one_that_was_asked() -> None:
     """A profile's name may hold a slash, and an account of many is told after one."""
     said = first_failure(RequestFailed("expired", "ExpiredToken", ""), "aws:corp/dev/000000000001", "corp/dev")
-    assert str(said).startswith("aws:corp/dev/000000000001: the credentials have expired; renew them, as by ")
+    assert str(said).startswith(
+        "aws:corp/dev/000000000001: the credentials have expired; renew them, for example with "
+    )
     assert "`aws sso login --profile=corp/dev`" in str(said)
 
 
 def test_where_everything_is_denied_it_says_what_to_allow(tmp_path: Path, account: PracticeAccount) -> None:
     account.deny("*")
     assert refusal(tmp_path, **at(account)) == (
-        "aws: AWS refused all that iamframe asked of the account; allow what the README's policy names, or attach "
-        "AWS's SecurityAudit or ViewOnlyAccess"
+        "aws: AWS denied every request for the account; allow the actions of the policy in the documentation, or "
+        "attach AWS's SecurityAudit or ViewOnlyAccess"
     )
 
 
@@ -459,13 +462,13 @@ def test_a_certificate_that_is_not_trusted_says_where_to_name_the_right_ones(
     )
     gone = str(tmp_path / "gone.pem")
     assert refusal(tmp_path, **at(account, AWS_ENDPOINT_URL=url, AWS_CA_BUNDLE=gone)) == (
-        f"aws: the certificates cannot be read: AWS_CA_BUNDLE names {gone}, which is not there; mend it"
+        f"aws: the certificates cannot be read: AWS_CA_BUNDLE names {gone}, which does not exist; fix it"
     )
 
 
 def test_what_speaks_no_tls_is_not_a_matter_of_certificates(tmp_path: Path, account: PracticeAccount) -> None:
     said = refusal(tmp_path, **at(account, AWS_ENDPOINT_URL=account.endpoint.replace("http:", "https:")))
-    assert said.startswith("aws: what answers cannot be talked to by TLS (")
+    assert said.startswith("aws: the TLS connection failed (")
     assert said.endswith("; check HTTPS_PROXY and AWS_ENDPOINT_URL")
 
 
@@ -480,7 +483,7 @@ def test_the_page_of_a_network_that_wants_a_login_is_not_taken_for_aws(
     tmp_path: Path, account: PracticeAccount, serving: Callable[..., int], page: type[_Page], said: str
 ) -> None:
     assert refusal(tmp_path, **at(account, AWS_ENDPOINT_URL=f"http://127.0.0.1:{serving(page)}")) == (
-        f"aws: what answers is not AWS ({said}); check whether the network wants a login, HTTPS_PROXY and "
+        f"aws: the answer is not from AWS ({said}); check whether the network needs a login, HTTPS_PROXY and "
         "AWS_ENDPOINT_URL"
     )
 
@@ -504,7 +507,7 @@ def test_a_region_that_does_not_exist_is_refused_before_anything_is_asked(
 ) -> None:
     account.forget()
     assert refusal(tmp_path, "check", "aws", "--regions", "us-east-1,nowhere-1", **at(account)) == (
-        "aws: nowhere-1 is no region of AWS; name one such as us-east-1 with --regions"
+        "aws: nowhere-1 is not an AWS region; use one such as us-east-1 with --regions"
     )
     assert account.requests == []
 
@@ -513,8 +516,8 @@ def test_a_region_of_the_environment_that_does_not_exist_is_told_where_it_is_fro
     tmp_path: Path, account: PracticeAccount
 ) -> None:
     assert refusal(tmp_path, **at(account, "_REGION") | {"AWS_DEFAULT_REGION": "nowhere"}) == (
-        "aws: nowhere, which AWS_DEFAULT_REGION, AWS_REGION or ~/.aws/config names, is no region of AWS; name one such "
-        "as us-east-1 with --regions or `export AWS_DEFAULT_REGION=REGION`"
+        "aws: nowhere, from AWS_DEFAULT_REGION, AWS_REGION or ~/.aws/config, is not an AWS region; use one such as "
+        "us-east-1 with --regions or `export AWS_DEFAULT_REGION=REGION`"
     )
 
 
@@ -551,7 +554,7 @@ def test_every_command_refuses_in_the_same_words_and_writes_nothing(
         "aws: AWS cannot be reached ("
     )
     assert refusal(tmp_path, *command, "--regions", "nowhere-1", files=files, **at(account)).startswith(
-        "aws: nowhere-1 is no region of AWS; "
+        "aws: nowhere-1 is not an AWS region; "
     )
 
 

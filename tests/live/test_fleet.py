@@ -110,7 +110,7 @@ def test_an_account_that_is_suspended_is_not_asked_and_not_called_empty(organiza
     inventory = load("org")
     (gap,) = inventory.gaps[inventory.gaps["operation"] == "AssumeRole"].to_dict("records")
     assert gap["account_id"] == closed
-    assert gap["detail"] == f"the account {closed} is SUSPENDED and cannot be read"
+    assert gap["detail"] == f"account {closed} is SUSPENDED and cannot be read"
     coverage = iamframe.run_checks(inventory).coverage
     assert set(coverage["status"][coverage["account_id"] == closed]) == {"unknown"}
 
@@ -153,7 +153,7 @@ def test_when_all_fail_it_is_refused(organization: PracticeAccount) -> None:
 def test_credentials_of_another_account_are_noticed(organization: PracticeAccount) -> None:
     (member,) = members(organization, 1)
     organization.fill(roles=1, profiles=1)
-    with pytest.raises(SourceError, match=f"these credentials are of account 123456789012, not of {member}"):
+    with pytest.raises(SourceError, match=f"these credentials are for account 123456789012, not for {member}"):
         iamframe.load_fleet([member], references=False, progress=False)
 
 
@@ -276,7 +276,7 @@ def test_a_worker_that_dies_costs_only_the_accounts_that_it_took(organization: P
     assert set(inventory.profiles["account_id"]) == {good}
     gaps = inventory.gaps[inventory.gaps["operation"] == "AssumeRole"]
     assert gaps["detail"].tolist() == [
-        f"aws/{account}: the worker that read the account ended: BrokenExecutor: a child process terminated abruptly"
+        f"aws/{account}: the worker that read the account stopped: BrokenExecutor: a child process terminated abruptly"
         for account in lost
     ]
     coverage = iamframe.run_checks(inventory, only=["empty_profiles"]).coverage

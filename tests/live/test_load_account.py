@@ -91,7 +91,7 @@ def test_a_denied_index_costs_only_requests(account: PracticeAccount) -> None:
     assert inventory.tags["tag_source"].tolist() == ["GetInstanceProfile"]
     (gap,) = inventory.gaps[inventory.gaps["operation"] == "GetResources"].to_dict("records")
     assert (gap["reason"], gap["region"]) == ("denied", "us-east-1")
-    assert gap["detail"].endswith("so that the tags of each profile are read one by one; allow tag:GetResources")
+    assert gap["detail"].endswith("so the tags of each profile are collected one by one; allow tag:GetResources")
 
 
 def test_with_view_only_access_roles_and_tags_come_from_lists(account: PracticeAccount) -> None:
@@ -123,8 +123,8 @@ def test_one_profile_that_is_denied_leaves_the_others_judged(account: PracticeAc
     gap = inventory.gaps[inventory.gaps["subject"].str.endswith("payroll")].iloc[0]
     assert gap["reason"] == "denied"
     assert gap["detail"] == (
-        "AWS did not answer GetInstanceProfile (AccessDenied), ListInstanceProfileTags (AccessDenied) of "
-        f"arn:aws:iam::{ID}:instance-profile/payroll, so that its tags are unknown; allow iam:GetInstanceProfile or "
+        "GetInstanceProfile (AccessDenied), ListInstanceProfileTags (AccessDenied) failed for "
+        f"arn:aws:iam::{ID}:instance-profile/payroll, so its tags are unknown; allow iam:GetInstanceProfile or "
         "iam:ListInstanceProfileTags"
     )
 
@@ -144,7 +144,7 @@ def test_an_operation_that_is_always_denied_is_not_asked_five_hundred_times(acco
 def test_an_account_that_denies_all_is_refused_in_one_sentence(account: PracticeAccount) -> None:
     for operation in IAM_READS:
         account.deny(operation)
-    with pytest.raises(SourceError, match=f"AWS refused all that iamframe asked of account {ID}; allow"):
+    with pytest.raises(SourceError, match=f"AWS denied every request for account {ID}; allow"):
         load(account)
 
 
@@ -202,7 +202,7 @@ def test_a_profile_that_is_deleted_while_it_is_read_is_left_out(
     assert inventory.profiles["profile_name"].tolist() == ["web"]
     (gap,) = inventory.gaps[inventory.gaps["reason"] == "vanished"].to_dict("records")
     assert gap["detail"] == (
-        f"arn:aws:iam::{ID}:instance-profile/gone was deleted while the account was read, and is left out"
+        f"arn:aws:iam::{ID}:instance-profile/gone was deleted while the account was read, so it is left out"
     )
     assert status(inventory, "empty_profiles") == "complete"
     assert found(inventory, "empty_profiles") == set()

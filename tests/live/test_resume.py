@@ -29,7 +29,7 @@ def test_an_unfinished_snapshot_says_so_when_it_is_opened(account: PracticeAccou
     code, _, complained = snapshot(account, tmp_path / "snap")
     assert code == 2
     assert complained.startswith("iamframe: aws: the credentials expired after ")
-    assert complained.endswith("are kept; renew them and run the same command again, which goes on from there\n")
+    assert complained.endswith("are kept; renew them and run the same command again to resume\n")
     for opened in (iamframe.open_snapshot, iamframe.load):
         with pytest.raises(StoreError, match="is an unfinished snapshot; run the `iamframe snapshot` that began it"):
             opened(tmp_path / "snap")

@@ -143,7 +143,7 @@ def test_each_step_of_practice_is_asserted_and_the_account_is_closed_in_the_end(
         "## 4. A role for EKS goes in, and does not work",
         "## 5. A tag on one side is not on the other",
         "## 6. The same key overwrites",
-        "## 7. What hangs together is deleted in one order",
+        "## 7. Linked resources are deleted in one order",
         "## 8. Cloud9's pair: two names, two paths",
         "## 9. Which call shows what",
         "## 10. What iamframe asks, and what it finds",
@@ -282,7 +282,7 @@ def test_where_tags_were_not_read_nothing_is_said_to_be_in_order(tmp_path: Path)
         for output in cell["outputs"]
         if output["output_type"] == "stream"
     )
-    assert said == "none in what was read\n"
+    assert said == "none in the collected data\n"
 
 
 def test_a_name_given_is_told_of_and_one_that_is_not_there_is_not_found(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def report(source: iamframe.Inventory | iamframe.Result, out: Path, policy: Path
 
 def wanted(page: Page, text: str) -> None:
     """Fill the filter and wait until it has done its work."""
-    page.get_by_label("Show findings with").fill(text)
+    page.get_by_label("Filter findings").fill(text)
     expect(page.get_by_role("status")).to_have_text(re.compile("findings match" if text else "^$"))
 
 
@@ -212,7 +212,7 @@ def test_the_filter_shows_the_rows_that_hold_every_word_and_tells_how_many(
 ) -> None:
     with opened(browser, pages.empties("alpha", "beta", "gamma")) as it:
         assert it.rows_shown() == ["alpha", "beta", "gamma"]
-        it.page.get_by_label("Show findings with").fill(wanted)
+        it.page.get_by_label("Filter findings").fill(wanted)
         expect(it.page.get_by_role("status")).to_have_text(said)
         assert it.rows_shown() == shown
         assert it.said == []
@@ -221,16 +221,16 @@ def test_the_filter_shows_the_rows_that_hold_every_word_and_tells_how_many(
 def test_the_filter_finds_the_rows_of_a_check_by_its_name(browser: Browser, tmp_path: Path) -> None:
     source = load(tmp_path / "in", {"p.json": profile_list(profile("left"), profile("portal", nested_role("web")))})
     with opened(browser, report(source, tmp_path / "out")) as it:
-        it.page.get_by_label("Show findings with").fill("empty_profiles")
+        it.page.get_by_label("Filter findings").fill("empty_profiles")
         expect(it.page.get_by_role("status")).to_have_text("1 of 2 findings match")
         assert it.rows_shown() == ["left"]
 
 
 def test_an_emptied_filter_shows_all_rows_again_and_says_nothing(browser: Browser, pages: Pages) -> None:
     with opened(browser, pages.empties("alpha", "beta")) as it:
-        it.page.get_by_label("Show findings with").fill("alpha")
+        it.page.get_by_label("Filter findings").fill("alpha")
         expect(it.page.get_by_role("status")).to_have_text("1 of 2 findings match")
-        it.page.get_by_label("Show findings with").fill("")
+        it.page.get_by_label("Filter findings").fill("")
         expect(it.page.get_by_role("status")).to_have_text("")
         assert it.rows_shown() == ["alpha", "beta"]
 
@@ -250,7 +250,7 @@ def test_a_filter_leaves_only_sections_with_a_hit_and_the_index_says_how_many_ea
         it.page.locator("h1").click()
         it.page.keyboard.press("Escape")
         expect(it.page.get_by_role("status")).to_have_text("")
-        assert it.page.get_by_label("Show findings with").input_value() == ""
+        assert it.page.get_by_label("Filter findings").input_value() == ""
         assert sections.evaluate_all("all => all.filter(s => s.checkVisibility()).length") == 16
         assert {row[0]: row[3] for row in table(it.page, "Findings per check")}["Profile and role names differ"] == "1"
 
@@ -260,7 +260,7 @@ def test_a_filter_jumps_to_the_first_hit_below_its_own_bar_and_back_when_it_is_e
     browser: Browser, pages: Pages, width: int
 ) -> None:
     with opened(browser, pages.two_checks(), width) as it:
-        it.page.get_by_label("Show findings with").focus()
+        it.page.get_by_label("Filter findings").focus()
         before = it.page.evaluate("scrollY")
         wanted(it.page, "portal")
         bar, hit = it.page.locator(".find").bounding_box(), it.page.locator("#name_mismatches").bounding_box()
@@ -383,7 +383,7 @@ def test_a_long_table_is_sorted_across_its_bodies_and_stays_filtered(browser: Br
 
 def test_the_copy_button_of_a_next_step_says_that_it_did_its_work(browser: Browser, pages: Pages) -> None:
     with opened(browser, pages.empties("alpha")) as it:
-        for place in ("What to do first", "Instance profiles that hold no role"):
+        for place in ("Start here", "Instance profiles that hold no role"):
             button = it.page.get_by_role("region", name=place).locator("button.copy")
             button.first.click()
             expect(button.first).to_have_text(re.compile("Copied|Selected"))
@@ -397,12 +397,12 @@ def test_print_shows_every_row_whether_on_screen_or_not(browser: Browser, pages:
     with opened(browser, pages.empties(*names)) as it:
         it.page.emulate_media(media="print")
         assert it.rows_shown() == names
-        assert not it.page.get_by_label("Show findings with").is_visible()
+        assert not it.page.get_by_label("Filter findings").is_visible()
 
 
 def test_print_shows_every_row_while_a_filter_is_active(browser: Browser, pages: Pages) -> None:
     with opened(browser, pages.empties("alpha", "beta")) as it:
-        it.page.get_by_label("Show findings with").fill("alpha")
+        it.page.get_by_label("Filter findings").fill("alpha")
         expect(it.page.get_by_role("status")).to_have_text("1 of 2 findings match")
         it.page.emulate_media(media="print")
         assert it.rows_shown() == ["alpha", "beta"]
@@ -481,8 +481,8 @@ def test_no_table_is_cut_at_the_right_of_a_narrow_screen(browser: Browser, pages
         assert len(scrolls) > 15
         assert set(scrolls) == {0}
         labels = "cells => cells.map(cell => getComputedStyle(cell, '::before').content + cell.innerText)"
-        row = it.page.get_by_role("group", name="Table: What profiles are for").locator("tbody tr").first
-        assert row.locator(".number").evaluate_all(labels)[:2] == ['"Profiles: "40', '"referred to: "30']
+        row = it.page.get_by_role("group", name="Table: Are profiles used?").locator("tbody tr").first
+        assert row.locator(".number").evaluate_all(labels)[:2] == ['"Profiles: "40', '"in use: "30']
 
 
 def test_a_table_that_is_wider_than_the_screen_says_so_until_its_end_is_reached(
@@ -492,13 +492,13 @@ def test_a_table_that_is_wider_than_the_screen_says_so_until_its_end_is_reached(
     source = load(tmp_path / "in", {"d.json": dump(role_detail("web", tags=tags))})
     with opened(browser, report(source, tmp_path / "out"), 800) as it:
         said = "caption => getComputedStyle(caption, '::after').content.includes('scroll for more')"
-        wide = it.page.get_by_role("group", name="Table: How far tags reach")
+        wide = it.page.get_by_role("group", name="Table: Tag coverage")
         expect(wide).to_have_class("scroll more")
         assert wide.locator("caption").evaluate(said) is True
         wide.evaluate("scroll => scroll.scrollTo(scroll.scrollWidth, 0)")
         expect(wide).to_have_class("scroll")
         assert wide.locator("caption").evaluate(said) is False
-        narrow = it.page.get_by_role("group", name="Table: How the names of a profile and its role relate")
+        narrow = it.page.get_by_role("group", name="Table: How names of profiles and roles differ")
         assert narrow.count() == 0 or narrow.get_attribute("class") == "scroll"
 
 
@@ -547,15 +547,15 @@ def test_the_pictures_of_names_profiles_and_tags_say_in_numbers_what_they_show(
         "instance-profile-tags/shop.json": {"Tags": []},
     }
     with opened(browser, report(load(tmp_path / "in", documents), tmp_path / "out")) as it:
-        assert table(it.page, "How the names of a profile and its role relate") == [
+        assert table(it.page, "How names of profiles and roles differ") == [
             ["alike", "", "1", "0"],
-            ["alike but for upper and lower case", "", "0", "0"],
-            ["alike but for something before or behind", "", "0", "0"],
-            ["alike but for a random tail", "", "0", "0"],
+            ["same except case", "", "0", "0"],
+            ["same plus a prefix or suffix", "", "0", "0"],
+            ["same plus a random suffix", "", "0", "0"],
             ["different", "", "1", "0"],
         ]
-        assert table(it.page, "What profiles are for") == [[ACCOUNT, "", "4", "0", "0", "1", "2", "1"]]
-        assert table(it.page, "How far tags reach") == [
+        assert table(it.page, "Are profiles used?") == [[ACCOUNT, "", "4", "0", "0", "1", "2", "1"]]
+        assert table(it.page, "Tag coverage") == [
             [ACCOUNT, "profiles", "2 of 4", "50 % 1", "0 % 0"],
             [ACCOUNT, "roles", "2 of 2", "100 % 2", "50 % 1"],
         ]
@@ -569,7 +569,7 @@ def test_a_share_is_rounded_and_0_and_100_percent_are_none_and_all(browser: Brow
     ]
     documents = {"six.json": dump(*of_six), "few.json": dump(*few)}
     with opened(browser, report(load(tmp_path / "in", documents), tmp_path / "out")) as it:
-        rows = {row[0]: row[3:] for row in table(it.page, "How far tags reach")}
+        rows = {row[0]: row[3:] for row in table(it.page, "Tag coverage")}
         assert rows[ACCOUNT] == ["100 % 6", "83 % 5", "17 % 1"]
         assert rows["000000000002"][0] == "99 % 299"
 
@@ -606,9 +606,9 @@ def test_where_tags_can_be_seen_and_changed_is_told_with_how_many_are_missed(bro
         group = it.page.get_by_role("group", name="Table: Where tags can be seen and changed")
         said = group.locator("caption").inner_text()
         assert said.startswith(
-            "Where it says no, all that were read are missed: 1 role (1 tagged, 0 not) and 2 profiles"
+            "Where it says no, all that were read are missed: 1 role (1 tagged, 0 untagged) and 2 profiles"
         )
-        assert "2 profiles (0 tagged, 1 not, 1 whose tags were not read); roles that AWS manages are left out." in said
+        assert "2 profiles (0 tagged, 1 untagged, 1 unknown); roles that AWS manages are left out." in said
         unknown = group.locator("td.unknown")
         assert unknown.count() == 11
         assert set(unknown.all_inner_texts()) == {"unknown"}
@@ -616,10 +616,10 @@ def test_where_tags_can_be_seen_and_changed_is_told_with_how_many_are_missed(bro
 
 def test_what_nobody_read_is_hatched_in_the_pictures_and_never_a_nought(browser: Browser, tmp_path: Path) -> None:
     with opened(browser, report(load(tmp_path / "in", {"r.json": {"Roles": [nested_role("web")]}}), tmp_path)) as it:
-        (purpose,) = table(it.page, "What profiles are for")
+        (purpose,) = table(it.page, "Are profiles used?")
         assert purpose[2:6] == ["0 or more", "0", "0", "not listed"]
-        assert table(it.page, "How far tags reach") == [[ACCOUNT, "roles", "0 of 1"]]
-        assert "No link was read." in it.text()
+        assert table(it.page, "Tag coverage") == [[ACCOUNT, "roles", "0 of 1"]]
+        assert "No links were collected." in it.text()
         hatched = it.page.locator("td.unknown")
         paint = hatched.evaluate_all("all => all.map(cell => getComputedStyle(cell).backgroundImage)")
         assert len(paint) > 10
@@ -633,14 +633,14 @@ def test_no_link_that_its_maker_means_so_is_shown_as_one_that_somebody_named(bro
     with opened(
         browser, report(load(tmp_path / "in", {"p.json": profile_list(*made)}), tmp_path / "out", policy)
     ) as it:
-        rows = {row[0]: row[2:] for row in table(it.page, "How the names of a profile and its role relate")}
-        assert rows["alike but for something before or behind"] == ["2", "1"]
+        rows = {row[0]: row[2:] for row in table(it.page, "How names of profiles and roles differ")}
+        assert rows["same plus a prefix or suffix"] == ["2", "1"]
 
 
 def test_a_picture_of_more_than_100_accounts_is_cut_and_says_so(browser: Browser, tmp_path: Path) -> None:
     documents = {f"{n}/p.json": profile_list(profile("a", account=f"{n:012}")) for n in range(1, 102)}
     with opened(browser, report(load(tmp_path / "in", documents), tmp_path / "out")) as it:
-        assert len(table(it.page, "What profiles are for")) == 100
+        assert len(table(it.page, "Are profiles used?")) == 100
         assert "100 of 101 rows, all in profiles.csv, one per account." in it.text()
         assert "and 97 more, all in accounts.csv" in it.page.inner_text("section[aria-labelledby=looked]")
 
@@ -652,13 +652,13 @@ def test_the_first_screen_says_what_was_looked_at_found_not_seen_and_to_be_done_
     browser: Browser, pages: Pages
 ) -> None:
     with opened(browser, pages.sample()) as it:
-        headings = ("What was looked at", "What was found", "What could not be seen", "What to do first")
+        headings = ("Scope", "Findings", "Not checked", "Start here")
         for name in headings:
             region = it.page.get_by_role("region", name=name)
             box = region.locator("li").first.bounding_box()
             assert box is not None
             assert box["y"] + box["height"] < 800, name
-        first = it.page.get_by_role("region", name="What to do first").locator("li")
+        first = it.page.get_by_role("region", name="Start here").locator("li")
         assert first.count() == 5
         assert all(code.startswith("aws ") for code in first.locator("code").all_inner_texts())
 
@@ -666,7 +666,7 @@ def test_the_first_screen_says_what_was_looked_at_found_not_seen_and_to_be_done_
 def test_one_thing_is_not_spoken_of_as_several(browser: Browser, tmp_path: Path) -> None:
     source = load(tmp_path / "in", {"p.json": profile_list(profile("web", nested_role("portal")))})
     with opened(browser, report(source, tmp_path / "out")) as it:
-        assert it.page.get_by_role("region", name="What was looked at").locator("p").inner_text() == (
+        assert it.page.get_by_role("region", name="Scope").locator("p").inner_text() == (
             "1 account: 1 role, 1 instance profile, 1 link between them, 0 tags, and 0 mentions of profiles by "
             "instances and templates."
         )
@@ -677,7 +677,7 @@ def test_a_reason_why_several_checks_did_not_see_all_is_given_once_with_all_of_t
     browser: Browser, pages: Pages
 ) -> None:
     with opened(browser, pages.sample()) as it:
-        unseen = it.page.get_by_role("region", name="What could not be seen")
+        unseen = it.page.get_by_role("region", name="Not checked")
         reason = "references were read from files, in ap-northeast-1, eu-west-1"
         line = unseen.get_by_role("listitem").filter(has_text=reason)
         assert line.count() == 1
@@ -699,23 +699,23 @@ def test_the_page_says_how_many_checks_are_complete(
 ) -> None:
     result = iamframe.run_checks(empties(tmp_path / "in", "left"), only=only)
     with opened(browser, iamframe.write_report(result, tmp_path / "out")) as it:
-        unseen = it.page.get_by_role("region", name="What could not be seen").locator("p").first
+        unseen = it.page.get_by_role("region", name="Not checked").locator("p").first
         assert unseen.inner_text().endswith(f"only where the check is complete. {said}")
 
 
 def test_a_time_that_nobody_said_is_not_laid_to_files(browser: Browser, pages: Pages) -> None:
     with opened(browser, pages.empties("left")) as it:
-        looked = it.page.get_by_role("region", name="What was looked at").get_by_role("listitem")
+        looked = it.page.get_by_role("region", name="Scope").get_by_role("listitem")
         assert looked.inner_text() == f"{ACCOUNT}: date unknown"
 
 
 def test_noughts_are_no_all_clear_where_a_check_did_not_see_all(browser: Browser, tmp_path: Path) -> None:
     source = load(tmp_path / "in", {"p.json": profile_list(profile("web", nested_role("web")))})
     with opened(browser, report(source, tmp_path / "out")) as it:
-        found = it.page.get_by_role("region", name="What was found").inner_text()
+        found = it.page.get_by_role("region", name="Findings").inner_text()
         assert "checks did not see all: there may be more." in found
-        first = it.page.get_by_role("region", name="What to do first").inner_text()
-        assert "Nothing was found in what was read. Have read what could not be seen, then look again." in first
+        first = it.page.get_by_role("region", name="Start here").inner_text()
+        assert "No findings in the data that was collected. Collect what is missing, then run it again." in first
 
 
 def test_a_table_above_20000_rows_is_cut_and_says_where_all_rows_are(browser: Browser, tmp_path: Path) -> None:
@@ -756,15 +756,15 @@ def test_a_check_that_is_not_complete_is_named_with_the_file_that_would_settle_i
     held["Arn"] = f"arn:aws:iam::{ACCOUNT}:instance-profile/web"
     source = load(tmp_path / "in", {"dump.json": dump(role_detail("web", [held]))})
     with opened(browser, report(source, tmp_path / "out")) as it:
-        unseen = it.page.get_by_role("region", name="What could not be seen")
+        unseen = it.page.get_by_role("region", name="Not checked")
         line = unseen.get_by_role("listitem").filter(has_text="Instance profiles that hold no role")
         assert line.count() == 1
         assert "unknown" in line.inner_text()
         assert "aws iam list-instance-profiles" in line.inner_text()
         line.get_by_role("link").click()
         section = it.page.locator("section[aria-labelledby=empty_profiles]")
-        assert "Not checked; see above for why." in section.inner_text()
-        assert "There is none." not in section.inner_text()
+        assert "Not checked; the reason is above." in section.inner_text()
+        assert "None." not in section.inner_text()
 
 
 def test_a_complete_check_without_findings_says_that_there_is_none(browser: Browser, tmp_path: Path) -> None:
@@ -772,7 +772,7 @@ def test_a_complete_check_without_findings_says_that_there_is_none(browser: Brow
     with opened(browser, report(source, tmp_path / "out")) as it:
         section = it.page.locator("section[aria-labelledby=empty_profiles]")
         assert section.locator("table").count() == 0
-        assert "There is none." in section.inner_text()
+        assert "None." in section.inner_text()
 
 
 def test_what_could_not_be_read_is_a_table_of_its_own(browser: Browser, tmp_path: Path) -> None:

@@ -64,11 +64,9 @@ def test_on_the_page_no_change_is_no_all_clear_where_something_was_not_compared(
     old, new = load(tmp_path / "old", page), whole(tmp_path / "new", [role_detail("web", tags={"a": "b"})], [])
     changes = iamframe.compare(old, new)
     with opened(browser, iamframe.write_report(changes.new, tmp_path / "out", changes=changes)) as it:
-        expect(it.page.get_by_text("Nothing, in what could be compared.")).to_be_visible()
+        expect(it.page.get_by_text("Nothing, as far as the data could be compared.")).to_be_visible()
         cells = it.page.get_by_role("group", name="Table: What could not be compared", exact=True).locator("td")
-        expect(cells.nth(2)).to_have_text(
-            "not all were read in OLD, so that of 1 in NEW alone it is not known whether they were created"
-        )
+        expect(cells.nth(2)).to_have_text("the list is incomplete in OLD, so 1 only in NEW may or may not be new")
 
 
 # Owners
@@ -77,13 +75,13 @@ def test_on_the_page_no_change_is_no_all_clear_where_something_was_not_compared(
 def test_the_page_shows_each_owner_with_its_findings_by_severity(browser: Browser, tmp_path: Path) -> None:
     found = result_of(tmp_path / "in", profile("a"), profile("b"), profile("c"), a={"owner": "<b>web"}, b={"Team": "x"})
     with opened(browser, iamframe.write_report(found, tmp_path / "out")) as it:
-        assert table(it.page, "Whose the findings are") == [
+        assert table(it.page, "Findings by owner") == [
             ["<b>web", "0", "1", "0", "0", "1"],
             ["no owner tag", "0", "1", "0", "0", "1"],
-            ["tags not read", "0", "1", "0", "0", "1"],
+            ["owner unknown (tags not collected)", "0", "1", "0", "0", "1"],
         ]
         caption = it.page.locator(".owners caption").inner_text()
-        assert caption == "3 rows, by the tag owner of the resource; where it has none, of its role."
+        assert caption == "3 rows, by the owner tag of the resource, or of its role if the resource has none."
     with (tmp_path / "out" / "owners.csv").open(encoding="utf-8-sig", newline="") as file:
         assert [row["owner"] for row in csv.DictReader(file)] == ["<b>web", "", ""]
 
@@ -95,10 +93,10 @@ def test_a_key_that_no_tag_has_is_said_with_how_to_name_another(browser: Browser
     with opened(browser, tmp_path / "report.html") as it:
         said = it.page.locator("#owners + p").inner_text()
         assert said == "No tag that was read has the key Nobody; name the one that you use with --owner-tag."
-        assert [row[0] for row in table(it.page, "Whose the findings are")] == [
+        assert [row[0] for row in table(it.page, "Findings by owner")] == [
             "no owner tag",
-            "tags not read",
-            "of an account as a whole",
+            "owner unknown (tags not collected)",
+            "account-level",
         ]
 
 

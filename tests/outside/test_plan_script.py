@@ -145,7 +145,7 @@ def test_what_the_findings_named_is_gone_afterwards_and_nothing_else_has_come(cl
     assert after - before == {("ec2_roles_without_profile", "free-role")}
     told = cleaned["plan"].steps["why"][cleaned["plan"].steps["action"] == "remove-role"].tolist()
     assert [why.rpartition("; ")[2] for why in told] == [
-        "the role free-role stays, and, trusting EC2, is then in no profile: ec2_roles_without_profile will report it"
+        "the role free-role stays, trusts EC2 and will be in no profile: ec2_roles_without_profile will report it"
     ]
 
 
@@ -438,7 +438,7 @@ def test_the_others_are_done_and_the_script_ends_with_what_it_skipped(changed: d
         "done: take the role half out of profile half",
         "done: take the role stuck out of profile stuck",
     ]
-    _, end = done.stderr.split("left as they are, or half done, as said above:\n")
+    _, end = done.stderr.split("skipped or half done (see above):\n")
     assert sorted(end.split()) == sorted(["profile"] * (len(CHANGED) + 2) + [*CHANGED, "half", "stuck"])
 
 
@@ -589,7 +589,7 @@ def test_a_script_does_nothing_in_another_account_or_with_expired_credentials(tm
         expired = run(plan.script, account, tmp_path)
         assert [request.action for request in account.requests] == ["GetCallerIdentity"] * 2
     assert elsewhere.returncode == expired.returncode == 2
-    assert f"these credentials are of account {other}, and this plan is for {ID}" in elsewhere.stderr
+    assert f"these credentials are for account {other}, but this plan is for {ID}" in elsewhere.stderr
     assert "nothing was done" in expired.stderr
 
 

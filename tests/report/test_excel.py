@@ -147,17 +147,17 @@ def test_the_overview_tells_none_from_none_that_could_be_seen(tmp_path: Path) ->
     assert told["empty_profiles"]["rows"] == 1
     assert told["empty_profiles"]["complete in accounts"] == 1
     assert told["empty_profiles"]["note"] is None
-    assert told["path_mismatches"]["note"] == "there is none"
+    assert told["path_mismatches"]["note"] == "none"
     assert told["untagged_roles"]["unknown in accounts"] == 1
-    assert told["untagged_roles"]["note"] == "not checked; coverage says why"
-    assert told["tags"]["note"] == "no row; gaps says what was not read"
+    assert told["untagged_roles"]["note"] == "not checked; see coverage"
+    assert told["tags"]["note"] == "no rows; see gaps for what was not collected"
 
 
 def test_a_sheet_without_findings_has_its_head_alone_and_says_beside_it_whether_there_is_none(tmp_path: Path) -> None:
     sheets = book(written(small(tmp_path / "in"), tmp_path / "out"))
     for name, said in (
-        ("path_mismatches", "there is none"),
-        ("untagged_roles", "not checked; coverage says why"),
+        ("path_mismatches", "none"),
+        ("untagged_roles", "not checked; see coverage"),
     ):
         assert sheets[name].max_row == 1
         assert sheets[name]["A1"].value == "finding_id"
@@ -169,7 +169,7 @@ def test_the_overview_of_nothing_says_that_nothing_is_known(tmp_path: Path) -> N
     nothing = iamframe.Inventory(**{name: frame.empty() for name, frame in schema.FRAMES.items()})
     told = overview(written(iamframe.run_checks(nothing), tmp_path))
     notes = {told[name]["note"] for name in iamframe.CHECKS}
-    assert notes == {"unknown: no account could be told from what was read"}
+    assert notes == {"unknown: no account could be identified in the data"}
 
 
 def test_rows_and_characters_beyond_what_excel_takes_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

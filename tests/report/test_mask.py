@@ -259,8 +259,8 @@ def test_facts_of_gaps_are_masked_and_details_are_said_from_them(tmp_path: Path)
     assert re.fullmatch(r"arn:aws:iam::acct-[a-z2-7]{10}:role/r", facts["arn"])
     assert re.fullmatch(r"of email-[a-z2-7]{10} ext-[a-z2-7]{10}", facts["one"])
     assert detail == (
-        f"description of {facts['arn']} is {facts['one']} by ListRoles in {facts['origin']['file']} and "
-        f"{facts['other']} by ListRoles in {facts['other_origin']['file']}, so it is left unknown"
+        f"description of {facts['arn']} is {facts['one']} in ListRoles in {facts['origin']['file']} but "
+        f"{facts['other']} in ListRoles in {facts['other_origin']['file']}, so it is unknown"
     )
     report(tmp_path, documents, "ja", lang="ja")
     html = (tmp_path / "ja" / "report.html").read_text("utf-8")
@@ -699,7 +699,7 @@ def test_ids_in_paths_of_an_organisation_are_masked_in_part_too() -> None:
 
 def test_the_page_and_the_summary_say_that_they_are_masked(both: tuple[Path, Path]) -> None:
     plain, out = both
-    assert "Names are as they are and can still tell whose these are" in (out / "report.html").read_text()
+    assert "Names are kept and can still identify you" in (out / "report.html").read_text()
     assert json.loads((out / "summary.json").read_text())["masked"] is True
     assert json.loads((plain / "summary.json").read_text())["masked"] is False
     assert "Masked:" not in (plain / "report.html").read_text()
@@ -782,8 +782,8 @@ def test_what_was_before_a_change_is_masked_and_told_in_pseudonyms(tmp_path: Pat
             assert len(set(re.findall(r"ext-[a-z2-7]{10}", told))) == 2
             assert not re.search("|".join(f'"{one}"|(see|is) {one}' for one in ids), told)
     details = "\n".join(row[3] for row in rows)
-    assert re.search(r"^tag id is ext-\w{10}; it was ext-\w{10}$", details, re.MULTILINE)
-    assert re.search(r"^description is see ext-\w{10}; it was see ext-\w{10}$", details, re.MULTILINE)
+    assert re.search(r"^tag id is ext-\w{10}; before: ext-\w{10}$", details, re.MULTILINE)
+    assert re.search(r"^description is see ext-\w{10}; before: see ext-\w{10}$", details, re.MULTILINE)
     steps = [one for one in column(out / "changed_findings.csv", "next_step") if " delete-instance-profile " in one]
     assert len(steps) == 2
     assert all(re.fullmatch(rf"{COMMENT}aws iam .*=left-acct-\w{{10}}", step) for step in steps)

@@ -66,7 +66,7 @@ def zipped(members: dict[str, bytes], links: tuple[str, ...] = ()) -> bytes:
 
 
 def unreadable(inventory: Inventory) -> list[str]:
-    """Return the details of what could not be read."""
+    "Return the details of what could not be read."
     return list(inventory.gaps[inventory.gaps["reason"] == "unreadable"]["detail"])
 
 
@@ -937,7 +937,7 @@ def test_an_item_with_a_key_twice_is_unreadable_and_the_others_are_read(tmp_path
     assert [*inventory.roles["role_arn"], *inventory.profiles["profile_arn"]] == [f"{arn}/good"]
     (detail,) = unreadable(inventory)
     assert f"$.{key}[0]: has the key '" in detail
-    assert "twice, so that one would be lost" in detail
+    assert "twice, so one value would be lost" in detail
     assert inventory.calls["state"].tolist() == ["truncated"]
 
 

@@ -1309,11 +1309,11 @@ def test_a_dump_without_roles_says_nothing_of_roles(tmp_path: Path, more: dict[s
     operation = "GetAccountAuthorizationDetails"
     (gap,) = inventory.gaps[inventory.gaps["operation"] == operation].to_dict("records")
     assert (gap["account_id"], gap["reason"]) == (ACCOUNT, "truncated")
-    assert "lists no role, and every account has roles" in gap["detail"]
+    assert "lists no roles, and every account has some" in gap["detail"]
 
 
 def test_a_dump_without_roles_alone_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="lists no role, and every account has roles"):
+    with pytest.raises(SourceError, match="lists no roles, and every account has some"):
         load(tmp_path, {"dump.json": dump()})
 
 
@@ -1359,7 +1359,7 @@ def test_answers_merged_into_one_document_are_all_read(tmp_path: Path, form: int
 def test_of_answers_in_one_document_one_that_cannot_be_read_does_not_hide_the_other(tmp_path: Path) -> None:
     inventory = load(tmp_path, {"all.json": {"Roles": None} | profile_list(profile("old"))})
     assert list(inventory.profiles["profile_name"]) == ["old"]
-    assert "$.Roles holds null, not a list" in " ".join(inventory.gaps["detail"])
+    assert "$.Roles contains null instead of a list" in " ".join(inventory.gaps["detail"])
 
 
 @pytest.mark.parametrize("key", ["Roles", "RoleDetailList"])

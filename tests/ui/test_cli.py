@@ -112,7 +112,8 @@ def test_check_prints_a_line_per_finding_and_on_standard_error_what_could_not_be
     done = run(tmp_path, "check", "sample")
     assert len(done.stdout.splitlines()) >= 100
     assert done.stdout.splitlines()[6] == (
-        "medium  deleted_trust_principals    111122223333  partner-access: trusts the deleted AROAEXAMPLEDELETED01"
+        "medium  deleted_trust_principals    111122223333  partner-access: "
+        "trusts a deleted role or user: AROAEXAMPLEDELETED01"
     )
     counts, *unseen = done.stderr.splitlines()
     assert SAMPLE_LINE.fullmatch(counts)
@@ -137,14 +138,11 @@ def test_check_prints_a_line_per_finding_and_on_standard_error_what_could_not_be
 def test_what_the_findings_of_a_check_have_in_common_is_said_once_beneath_them_and_in_each_row_of_a_file(
     tmp_path: Path,
 ) -> None:
-    scope = "references were read from files, in eu-west-1; whether other regions use a profile is not in them"
+    scope = "the files cover only eu-west-1; other regions may use the profile"
     only = ("check", "sample", "--only", "unreferenced_profiles")
     lines = run(tmp_path, *only).stdout.splitlines()
     beneath = lines.index(f"        of these 3: {scope}")
-    assert lines[beneath - 1] == (
-        "medium  unreferenced_profiles       444455556666  sandbox: no instance, launch template, launch configuration "
-        "or group that was read names it"
-    )
+    assert lines[beneath - 1] == "medium  unreferenced_profiles       444455556666  sandbox: no reference found"
     assert run(tmp_path, *only, "--format", "csv").stdout.count(scope) == 3
     assert run(tmp_path, *only, "--format", "json").stdout.count(scope) == 3
 
@@ -481,7 +479,9 @@ def test_an_empty_list_of_nobody_is_refused_since_it_says_nothing_of_any_account
     done = run(tmp_path, "check", "p.json")
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
-    assert line.startswith("iamframe: p.json: nothing says whose account this is of; put `aws sts get-caller-identity`")
+    assert line.startswith(
+        "iamframe: p.json: does not show which account it is from; put the output of `aws sts get-caller-identity`"
+    )
 
 
 def test_a_file_that_could_not_be_read_is_told_on_standard_error(tmp_path: Path) -> None:
