@@ -102,7 +102,8 @@ class Client:
             answer = self._whole(self.boto3_client(service, region), operation, parameters, service)
         except _FAILED as error:
             refusal = failure_of(error)
-            LOG.info("%s in %s: refused, %s (%s)", name, region, refusal.code, refusal.reason)
+            where = self.region if region == GLOBAL else region
+            LOG.info("%s in %s: refused, %s (%s)", name, where, refusal.code, refusal.reason)
             with self._counting:
                 self.refusals[name] += refusal.reason == "denied"
             if refusal.reason == "expired":

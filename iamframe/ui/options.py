@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -35,19 +35,18 @@ def offer_checks(_: click.Context, __: click.Parameter, typed: str) -> list[Comp
     return [CompletionItem(name, help=one.title) for name, one in CHECKS.items() if name.startswith(typed)]
 
 
-def offer_sources(context: click.Context, argument: click.Parameter, typed: str) -> Iterator[CompletionItem]:
-    """Yield `sample`, `aws`, the profiles of the AWS configuration, and leave files to the shell."""
-    before = [typed] if typed == ":" else [*(context.params.get(str(argument.name)) or ())][-1:]
+def offer_sources(context: click.Context, argument: click.Parameter, typed: str) -> list[CompletionItem]:
+    """Return `sample`, `aws` and the profiles of the AWS configuration; files are left to the shell."""
+    before = context.params.get(str(argument.name)) or ()
     # Bash takes a colon for a word of its own, and puts in what follows it.
-    is_split = before == [":"]
-    if not is_split:
-        yield CompletionItem(typed, type="file")
-        yield from (CompletionItem(name) for name in ("sample", "aws") if name.startswith(typed))
+    is_split = typed == ":" or before[-1:] == (":",)
+    names = [] if is_split else ["sample", "aws"]
     if is_split or typed.startswith("aws"):
         from iamframe.sources.first_failure import profile_names
 
-        names = [name if is_split else f"aws:{name}" for name in profile_names()]
-        yield from (CompletionItem(name) for name in names if name.startswith(typed.removeprefix(":")))
+        names += [name if is_split else f"aws:{name}" for name in profile_names()]
+    files = [] if is_split else [CompletionItem(typed, type="file")]
+    return files + [CompletionItem(name) for name in names if name.startswith(typed.lstrip(":"))]
 
 
 # What is given
