@@ -10,6 +10,7 @@ import textwrap
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -47,22 +48,24 @@ def first_true(parts: Mapping[str, Any], size: int) -> Any:
     return np.select(masks, names, otherwise)
 
 
-class Bars:
-    """Bars, one per row, stacked of parts: the counts of each, and how the parts look."""
+def count_parts(
+    parts: Mapping[str, tuple[Any, dict[str, Any]]], row: pd.Series, rows: Iterable[str]
+) -> tuple[dict[str, dict[str, Any]], pd.DataFrame]:
+    """Return how each part looks, and how many there are of it in each row; a thing counts in its first part."""
+    part = first_true({name: mask for name, (mask, _) in parts.items()}, len(row))
+    counts = row.to_frame("row").assign(part=part).value_counts().unstack()
+    counts = counts.reindex(index=list(rows), columns=list(parts)).fillna(0).astype(int)
+    return {name: look for name, (_, look) in parts.items()}, counts
 
-    def __init__(
-        self,
-        things: str,
-        unit: str,
-        parts: Mapping[str, tuple[Any, dict[str, Any]]],
-        row: pd.Series,
-        rows: Iterable[str],
-    ) -> None:
-        self.things, self.unit = things, unit
-        self.looks = {name: look for name, (_, look) in parts.items()}
-        part = first_true({name: mask for name, (mask, _) in parts.items()}, len(row))
-        counts = row.to_frame("row").assign(part=part).value_counts().unstack()
-        self.counts: pd.DataFrame = counts.reindex(index=list(rows), columns=list(parts)).fillna(0).astype(int)
+
+@dataclass(frozen=True)
+class Bars:
+    """Bars, one per row, stacked of parts: what is counted, how the parts look, how many there are of each."""
+
+    things: str
+    looks: Mapping[str, dict[str, Any]]
+    counts: pd.DataFrame
+    unit: str = ""
 
     def draw(self, ax: Axes | None, inventory: Inventory, lists: Sequence[str], *said: str) -> Axes:
         """Draw the bars below a title, or say that there are none; `lists` are what must be whole to be sure of it."""
@@ -77,7 +80,7 @@ class Bars:
         ticker = _loaded("matplotlib.ticker")
         ax.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
         ax.xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:,.0f}"))
-        ax.set_xlabel(self.unit, **as_letters())
+        ax.set_xlabel(self.unit or self.things, **as_letters())
         ax.spines[["top", "right"]].set_visible(False)
         # Padding is in letters, so that the legend stays below the axis whatever the height of the picture.
         ax.legend(loc="upper left", bbox_to_anchor=(0, 0), borderaxespad=4.2, ncols=2, frameon=False, fontsize=9)

@@ -17,12 +17,12 @@ import numpy as np
 import pandas as pd
 
 from iamframe.checks import Result
-from iamframe.checks.orphans import unreferenced_profiles
 from iamframe.inventory import views
 from iamframe.inventory.arrow import is_in
 from iamframe.inventory.inventory import Inventory
 from iamframe.knowledge.surfaces import known_facts
 from iamframe.messages.text import pluralize, spell_out
+from iamframe.report.charts import RELATIONS, purposes
 from iamframe.ui.drawing import (
     BLUE,
     CROSSED,
@@ -35,6 +35,7 @@ from iamframe.ui.drawing import (
     Bars,
     account_labels,
     as_letters,
+    count_parts,
     draw_cell,
     draw_none,
     draw_percentages,
@@ -61,7 +62,6 @@ __all__ = [
 ]
 
 _ACCOUNTS, _KEYS, _YEARS = 30, 12, 20
-_RELATIONS = ("same", "case", "affix", "generated", "different")
 _RELATION_ROWS = {
     "same": "same name",
     "case": "case only",
@@ -71,6 +71,14 @@ _RELATION_ROWS = {
     "unread": "a name not read",
     "empty": "profile without a role",
     "role unread": "profile, role not read",
+}
+# What profiles are for, as `purposes` names it.
+_USES = {
+    "referred": "linked, referenced",
+    "silent": "linked, no reference found",
+    "unasked": "linked, references unknown",
+    "empty": "empty",
+    "unheld": "role unknown",
 }
 _SIDES = {"role": "roles", "instance-profile": "profiles"}
 
@@ -85,7 +93,7 @@ def plot_name_relations(result: Result, ax: Axes | None = None) -> Axes:
     pairs = pairs[pairs["profile_arn"].notna()]
     alone = pd.Series(np.where(pairs["role_known"], "empty", "role unread"), index=pairs.index)
     row = pairs["relation"].fillna("unread").where(pairs["role_arn"].notna(), alone)
-    differs = row.isin(_RELATIONS) & (row != "same")
+    differs = row.isin(RELATIONS) & (row != "same")
     parts = {
         "same name": (row == "same", LIGHT),
         "names differ": (differs & ~pairs["names_expected"], PLAIN),
@@ -93,10 +101,10 @@ def plot_name_relations(result: Result, ax: Axes | None = None) -> Axes:
         "no role": (row == "empty", CROSSED),
         "not read": (True, UNKNOWN),
     }
-    bars = Bars("links", "links, and profiles without one", parts, row, _RELATION_ROWS)
-    counts = bars.counts
+    looks, counts = count_parts(parts, row, _RELATION_ROWS)
     # Each relation has a row; of links that were not read, and of profiles without one, only where there are any.
-    bars.counts = counts[(counts.sum(axis=1) > 0) | counts.index.isin(_RELATIONS)].rename(index=_RELATION_ROWS)
+    shown = counts[(counts.sum(axis=1) > 0) | counts.index.isin(RELATIONS)].rename(index=_RELATION_ROWS)
+    bars = Bars("links", looks, shown, "links, and profiles without one")
     total, unread = int((~row.isin(["empty", "role unread"])).sum()), int((row == "unread").sum())
     same, differ, expected = (int(counts[name].sum()) for name in list(parts)[:3])
     said = f"{pluralize(total, 'link')}: {same:,} with the same name, {differ + expected:,} with two names"
@@ -162,25 +170,15 @@ def plot_profile_use(result: Result, ax: Axes | None = None) -> Axes:
     it is unknown whether something refers to them (references were not read, or that check did not run), and profiles
     whose role was not read. The accounts with the most profiles that are empty or not referred to come first.
     """
-    inventory, findings, profiles = result.inventory, result.findings, result.inventory.profiles
-    linked = is_in(profiles["profile_arn"], inventory.links["profile_arn"])
-    silent = findings["resource_arn"][findings["check"] == unreferenced_profiles.__name__]
-    parts = {
-        "linked, referenced": (linked & is_in(profiles["profile_arn"], inventory.references["profile_arn"]), PLAIN),
-        "linked, no reference found": (linked & is_in(profiles["profile_arn"], silent), DOTTED),
-        "empty": (~linked & profiles["role_known"], CROSSED),
-        "linked, references unknown": (linked, UNKNOWN),
-        "role unknown": (True, UNKNOWN_TOO),
-    }
-    accounts = profiles["account_id"]
-    bars = Bars("instance profiles", "instance profiles", parts, accounts, sorted(set(accounts)))
-    counts = bars.counts
-    doubtful = counts["empty"] + counts["linked, no reference found"]
-    worst = doubtful.sort_values(ascending=False, kind="stable").index[:_ACCOUNTS]
-    bars.counts = counts.loc[worst].rename(index=account_labels(inventory))
+    inventory, total = result.inventory, pluralize(len(result.inventory.profiles), "instance profile")
+    rows = [row for row in purposes(result) if row.total]
+    counts = pd.DataFrame([row.counts for row in rows], columns=[*_USES]).rename(columns=_USES)
     said = "; ".join(f"{count:,} {name}" for name, count in counts.sum().items() if count)
     more = more_not_shown(len(counts) - _ACCOUNTS, "account")
-    total = pluralize(len(profiles), "instance profile")
+    names = account_labels(inventory)
+    shown = counts.head(_ACCOUNTS).set_axis([names[row.account_id] for row in rows[:_ACCOUNTS]])
+    looks = dict(zip(_USES.values(), (PLAIN, DOTTED, UNKNOWN, CROSSED, UNKNOWN_TOO), strict=True))
+    bars = Bars("instance profiles", looks, shown)
     return bars.draw(ax, inventory, ["profiles"], f"{total}: {said}" if said else total, more)
 
 
@@ -298,7 +296,7 @@ def plot_last_use(inventory: Inventory, ax: Axes | None = None, now: datetime | 
     row = pd.cut(days, [-1, 30, 90, 180, 400], labels=spans).astype("str").where(days <= 400, never)
     row = row.where(roles["last_used_known"], "not read")
     parts = {"used": (row.isin(spans), PLAIN), "no use": (row == never, DOTTED), "not read": (True, UNKNOWN)}
-    bars = Bars("roles", "roles", parts, row, [*spans, never, "not read"])
+    bars = Bars("roles", *count_parts(parts, row, [*spans, never, "not read"]))
     dates = as_of.dt.date.unique()
     when = {0: "", 1: f", as of {next(iter(dates), '')}"}.get(len(dates), ", as of when each account was read")
     said = f"{pluralize(len(roles), 'role')} by last use{when}"
@@ -331,7 +329,7 @@ def plot_age(inventory: Inventory, ax: Axes | None = None) -> Axes:
     labels += ["not read"] * int(year.isna().any())
     row = when + "  " + resources["resource_type"].map(_SIDES)
     rows = [f"{label}  {side}" for label in labels for side in _SIDES.values()]
-    bars = Bars("roles or profiles", "roles or profiles", parts, row, rows)
+    bars = Bars("roles or profiles", *count_parts(parts, row, rows))
     roles, profiles = (int((resources["resource_type"] == side).sum()) for side in _SIDES)
     said = f"{pluralize(roles, 'role')} and {pluralize(profiles, 'profile')} by year of creation: "
     said += f"{(known & ~tagged).sum():,} untagged" + (f", tags of {(~known).sum():,} not read" * (not known.all()))

@@ -122,7 +122,7 @@ class Filters:
         self.text = kit.Text(placeholder="rows that contain all these words")
         self.clear = kit.Button(description="Clear all filters", icon="times")
         self.group_by = kit.Dropdown(options=[("nothing", _NO_KEY), *keys])
-        self.said = kit.Label()
+        self.said = kit.Label(layout={"flex": "0 0 auto"})
 
     @property
     def wanted(self) -> Filter:
@@ -166,15 +166,14 @@ class Filters:
 
     def _filters_laid_out(self) -> list[Any]:
         kit, named = self._kit, self._named
-        words = ("Accounts (none selected: all)", "Checks", "Severities", "Created by")
+        words = ("Accounts (none = all)", "Checks", "Severities", "Created by")
         single = {"Text": self.text, "Path": self.path, "Tag": self.tag_key, "Tag value": self.tag_value}
         return [
-            self._grid("4fr 4fr 2fr 4fr", *(named(word, one) for word, one in zip(words, self._lists, strict=True))),
-            self._grid("4fr 4fr 3fr 3fr", *(named(word, one) for word, one in single.items())),
+            self._grid(*(named(word, one) for word, one in zip(words, self._lists, strict=True))),
+            self._grid(*(named(word, one) for word, one in single.items())),
             self._grid(
-                "4fr 10fr",
                 named("Group by tag", self.group_by),
-                kit.VBox([kit.Label("Shown"), kit.HBox([self.said, self.clear])]),
+                kit.VBox([kit.Label("Shown"), kit.HBox([self.said, self.clear], layout={"flex_flow": "row wrap"})]),
             ),
         ]
 
@@ -183,10 +182,16 @@ class Filters:
         widget.tooltip = words
         return self._kit.VBox([self._kit.Label(words), widget], layout={"overflow": "hidden"})
 
-    def _grid(self, columns: str, *children: Any, align: str = "flex-start") -> Any:
-        kit = self._kit
-        layout = kit.Layout(grid_template_columns=columns, grid_gap="2px 12px", width="100%", align_items=align)
-        return kit.GridBox(list(children), layout=layout)
+    def _grid(self, *children: Any) -> Any:
+        # As many columns as there is room for: a notebook may be as narrow as half a screen.
+        columns = "repeat(auto-fit, minmax(12em, 1fr))"
+        layout = {
+            "grid_template_columns": columns,
+            "grid_gap": "2px 12px",
+            "width": "100%",
+            "align_items": "flex-start",
+        }
+        return self._kit.GridBox(list(children), layout=layout)
 
 
 class Explorer(Filters):
@@ -198,8 +203,9 @@ class Explorer(Filters):
         self.findings = result.findings
         self._start = 0
         kit = self._kit
-        self.unseen, self.undecided, self.counted, self.grouped = (kit.Output() for _ in range(4))
-        self.card, self.exported = kit.Output(), kit.Output()
+        # What is wider than the cell is scrolled rather than cut.
+        shown = [kit.Output(layout={"max_width": "100%", "overflow": "auto"}) for _ in range(6)]
+        self.unseen, self.undecided, self.counted, self.grouped, self.card, self.exported = shown
         self.previous = kit.Button(description="Previous page", icon="chevron-left")
         self.next = kit.Button(description="Next page", icon="chevron-right")
         self.rows_said = kit.Label()
@@ -207,7 +213,7 @@ class Explorer(Filters):
         self.row = kit.Dropdown(options=[("choose a row", _NO_ROW)])
         self.folder = kit.Text(value=os.fspath(folder))
         self.export = kit.Button(description="Export these findings", icon="download", button_style="primary")
-        self.mask = kit.Checkbox(value=False, description="mask ids", indent=False)
+        self.mask = kit.Checkbox(value=False, description="Mask ids", indent=False)
         self._listen()
         self.box = self._laid_out()
         self._filter()
@@ -260,7 +266,7 @@ class Explorer(Filters):
             kit.Box([self.counted, self.grouped], layout={"flex_flow": "row wrap", "align_items": "flex-start"}),
             kit.HBox([self.previous, self.next, self.rows_said]),
             rows,
-            self._grid("8fr 3fr 3fr", details, folder, kit.VBox([self.mask, self.export]), align="flex-end"),
+            self._grid(details, folder, kit.VBox([self.mask, self.export])),
             self.exported,
             self.card,
         ]
@@ -358,7 +364,7 @@ def _unseen(told: list[tuple[str, str, str]]) -> str:
     more = len(told) - _REASONS
     rest = [f"and {pluralize(more, 'more reason')}, in .result.coverage"] if more > 0 else []
     table = display.html_table(("incomplete checks", "accounts", "why"), told[:_REASONS])
-    return _lines([words]) + table + _lines(rest)
+    return f"<details><summary style='margin:.3em 0'>{words} Why?</summary>{table}{_lines(rest)}</details>"
 
 
 def _counted(chosen: exploring.Selection) -> str:
