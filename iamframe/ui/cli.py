@@ -98,7 +98,7 @@ def report_command(
     mask: bool,
     mask_key: Path | None,
     policy: Path | None,
-    own: tuple[str, ...],
+    checks: tuple[str, ...],
     strict: bool,
     live: dict[str, Any],
     **page: Any,
@@ -114,9 +114,9 @@ def report_command(
     new = sources or ("sample",)
     owner_tag = OWNER_TAG if owner_tag is None else owner_tag
     changes, is_masked = None, mask or mask_key is not None
-    with _masked_refusal(*new, older, out, policy, mask_key, *own) if is_masked else nullcontext():
+    with _masked_refusal(*new, older, out, policy, mask_key, *checks) if is_masked else nullcontext():
         old, inventory = _old_and_new(older, new, live) if older else (None, _load(*new, **live))
-        result = run_checks(inventory, policy=policy, checks=own, owner_tag=owner_tag)
+        result = run_checks(inventory, policy=policy, checks=checks, owner_tag=owner_tag)
         if old:
             from iamframe.analysis.compare import compare
 
@@ -133,7 +133,7 @@ def report_command(
         remark([f"No tag that was read has the key {owner_tag}: no finding has an owner."])
     # What a masked report does not tell, the terminal does not either.
     remark(output.expired(shown), output.unread(shown.inventory))
-    return _status(result, None, (), strict=strict)
+    return _status(result, None, None, strict=strict)
 
 
 @contextmanager
@@ -165,15 +165,13 @@ def _masked_refusal(*said: object) -> Iterator[None]:
 )
 def check_command(
     sources: tuple[str, ...],
-    only: tuple[str, ...],
     severity: tuple[str, ...],
     hide_expected: bool,
     form: str,
     fail_on: str | None,
-    policy: Path | None,
-    own: tuple[str, ...],
     strict: bool,
     live: dict[str, Any],
+    **judged: Any,
 ) -> int:
     """Print the findings.
 
@@ -181,7 +179,7 @@ def check_command(
     """
     from iamframe.checks import run_checks
 
-    result = run_checks(_load(*sources, **live), only=only or None, policy=policy, checks=own)
+    result = run_checks(_load(*sources, **live), **judged)
     findings = shown = result.findings
     if severity:
         shown = shown[shown["severity"].isin(severity)]
@@ -192,7 +190,7 @@ def check_command(
     if left := len(findings) - len(shown):
         remark([f"{pluralize(left, 'finding')} not printed, by --severity or --hide-expected"])
     remark(output.incomplete(result), output.expired(result), output.unread(result.inventory))
-    return _status(result, fail_on, only, strict=strict)
+    return _status(result, fail_on, judged["only"], strict=strict)
 
 
 @_command(
@@ -209,9 +207,8 @@ def plan_command(
     out: str | None,
     min_age: timedelta,
     min_idle: timedelta,
-    only: tuple[str, ...],
-    policy: Path | None,
     live: dict[str, Any],
+    **judged: Any,
 ) -> int:
     """Print a clean-up script to review.
 
@@ -220,7 +217,7 @@ def plan_command(
     from iamframe.analysis.plan.plan import plan
     from iamframe.checks import run_checks
 
-    result = run_checks(_load(*sources, **live), only=only or None, policy=policy)
+    result = run_checks(_load(*sources, **live), **judged)
     made = plan(result, min_age=min_age, min_idle=min_idle)
     if out is None:
         click.echo(made.script, nl=False)
@@ -338,14 +335,14 @@ def snapshot_command(sources: tuple[str, ...], out: Path, live: dict[str, Any]) 
 
 
 @_command("checks", given.formats(*given.FORMATS), given.own)
-def checks_command(form: str, own: tuple[str, ...]) -> int:
+def checks_command(form: str, checks: tuple[str, ...]) -> int:
     """List the checks.
 
     Shows the severity of each, what it finds, and what it needs to be complete.
     """
     from iamframe.checks.catalog import list_checks
 
-    output.emit(list_checks(own), form, output.CHECK_COLUMNS)
+    output.emit(list_checks(checks), form, output.CHECK_COLUMNS)
     return DONE
 
 
@@ -404,7 +401,7 @@ def collect_script_command(regions: str | list[str] | None) -> int:
     return DONE
 
 
-def _status(result: Result, fail_on: str | None, asked: tuple[str, ...], *, strict: bool) -> int:
+def _status(result: Result, fail_on: str | None, asked: tuple[str, ...] | None, *, strict: bool) -> int:
     findings = result.findings[result.findings["accepted"].isna() & ~result.findings["expected"]]
     if fail_on and findings["severity"].isin(SEVERITIES[: SEVERITIES.index(fail_on) + 1]).any():
         return FOUND
@@ -449,7 +446,7 @@ def _run(arguments: list[str] | None = None) -> Any:
 
 def _answered(arguments: list[str] | None) -> Any:
     try:
-        return app.main(arguments, standalone_mode=False)
+        return app.main(arguments, "iamframe", standalone_mode=False)
     except IamframeError as error:
         return _refuse(str(error))
     except click.exceptions.NoArgsIsHelpError as error:

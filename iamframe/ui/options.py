@@ -59,6 +59,10 @@ def folder(name: str) -> Path:
     return Path(name)
 
 
+def _any(_: click.Context, __: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...] | None:
+    return names or None
+
+
 def _filled(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
     # An empty one, as of a variable that is not set, would ask for something else than what was meant.
     if text is not None and not text.strip(" ,"):
@@ -122,9 +126,9 @@ talk = together(
 )
 strict = option("--strict", "Exit 3 if any selected check is incomplete.")
 policy_file = option("--policy", "Tag policy (TOML).", "FILE", type=Path)
-own = option("--checks own", "Also run the checks in this Python file. Repeatable.", "FILE", multiple=True)
+own = option("--checks", "Also run the checks in this Python file. Repeatable.", "FILE", multiple=True)
 _ONLY = "Run only this check. Repeatable; `iamframe checks` lists them."
-only = option("--only", _ONLY, "CHECK", multiple=True, shell_complete=offer_checks)
+only = option("--only", _ONLY, "CHECK", multiple=True, callback=_any, shell_complete=offer_checks)
 _SEVERITY = "Print only findings of this severity. Repeatable."
 narrowed = together(
     option("--severity", _SEVERITY, type=click.Choice(SEVERITIES), multiple=True),
