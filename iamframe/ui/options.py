@@ -65,7 +65,7 @@ def _any(_: click.Context, __: click.Parameter, names: tuple[str, ...]) -> tuple
 
 def _filled(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
     # An empty one, as of a variable that is not set, would ask for something else than what was meant.
-    if text is not None and not text.strip(" ,"):
+    if text is not None and not text.replace(",", " ").strip():
         raise click.BadParameter("is empty; fill it, or leave the option out")
     return text
 
