@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from iamframe.checks.owner import OWNER_TAG, owners
 from iamframe.checks.result import Result
 from iamframe.inventory import schema
-from iamframe.inventory.arrow import is_in, joined_key
+from iamframe.inventory.arrow import is_in
 from iamframe.messages.text import SEVERITIES
 
 STATES = ("owned", "none", "unread", "account")
@@ -33,19 +34,19 @@ def findings_by_owner(result: Result, tag_key: str = OWNER_TAG) -> pd.DataFrame:
     findings = result.findings[result.findings["accepted"].isna()]
     owner, unread = owners(result.inventory, findings, tag_key)
     whole = is_in(findings["resource_type"], pa.array(_OF_ACCOUNTS))
-    owned = np.asarray(owner.is_valid())
-    state = np.select([owned, whole, unread], ["owned", "account", "unread"], "none")
-    keys = joined_key(pa.array(state), pc.if_else(owned, owner, ""), findings["severity"])
-    counts: dict[tuple[str, str], dict[str, int]] = {}
-    for pair in pc.value_counts(keys).to_pylist():
-        # A value may hold whatever it likes.
-        one, rest = pair["values"].split("\x1f", 1)
-        name, severity = rest.rsplit("\x1f", 1)
-        counts.setdefault((one, name), dict.fromkeys(SEVERITIES, 0))[severity] = pair["counts"]
-    rows = sorted(counts.items(), key=lambda row: (STATES.index(row[0][0]), -sum(row[1].values()), row[0][1]))
-    columns: dict[str, list[object]] = {
-        "owner": [name if one == "owned" else None for (one, name), _ in rows],
-        "state": [one for (one, _), _ in rows],
-        "findings": [sum(of.values()) for _, of in rows],
-    }
-    return schema.FINDINGS_BY_OWNER.conform(columns | {name: [of[name] for _, of in rows] for name in SEVERITIES})
+    state = np.select([np.asarray(owner.is_valid()), whole, unread], ["owned", "account", "unread"], "none")
+    each = pd.DataFrame({"state": state, "owner": owner.to_pandas(), "severity": findings["severity"].array})
+    return schema.FINDINGS_BY_OWNER.conform(count_by_value(each, "owner", "state", STATES))
+
+
+def count_by_value(rows: pd.DataFrame, value: str, state: str, states: Sequence[str]) -> pd.DataFrame:
+    """Return how many rows have each value and state, by severity; a value is told of the first state alone.
+
+    States come in their order, and within each the values with the most rows first.
+    """
+    rows = rows.assign(**{value: rows[value].astype("str").fillna("").where(rows[state] == states[0], "")})
+    counts = rows.groupby([state, value, "severity"]).size().unstack(fill_value=0)
+    counts = counts.reindex(columns=list(SEVERITIES), fill_value=0).reset_index()
+    counts = counts.assign(findings=counts[list(SEVERITIES)].sum(axis=1), rank=counts[state].map(list(states).index))
+    counts = counts.sort_values(["rank", "findings", value], ascending=[True, False, True])
+    return counts.assign(**{value: counts[value].where(counts[state] == states[0])})

@@ -7,7 +7,8 @@ import pandas as pd
 from iamframe.checks import coverage as needs
 from iamframe.checks.findings import Found, findings
 from iamframe.checks.registry import check
-from iamframe.inventory.arrow import index_in
+from iamframe.inventory.arrow import Texts, index_in, joined_key
+from iamframe.inventory.linking import without_case
 
 _SHOW = "aws iam get-instance-profile --instance-profile-name={resource_name}"
 
@@ -92,5 +93,5 @@ def crossed_names(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
     )
 
 
-def _name_key(frame: pd.DataFrame, side: str) -> pd.Series:
-    return frame["account_id"] + "\n" + frame[f"{side}_name"].str.lower()
+def _name_key(frame: pd.DataFrame, side: str) -> Texts:
+    return joined_key(frame["account_id"], without_case(frame[f"{side}_name"]))

@@ -8,6 +8,7 @@ answer that breaks off in the middle, so that is done here.
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 import time
@@ -37,6 +38,8 @@ from iamframe.sources.sessions import PATIENCE, share_models
 if TYPE_CHECKING:
     import boto3
 
+# Operations, regions, waits and refusals, and nothing of what is asked or answered, which may be secret.
+LOG = logging.getLogger("iamframe")
 # The service that is called first. It shows quickly whether AWS can be reached at all.
 FIRST = "sts"
 _PATIENCE = {
@@ -99,6 +102,8 @@ class Client:
             answer = self._whole(self.boto3_client(service, region), operation, parameters, service)
         except _FAILED as error:
             refusal = failure_of(error)
+            where = self.region if region == GLOBAL else region
+            LOG.info("%s in %s: refused, %s (%s)", name, where, refusal.code, refusal.reason)
             with self._counting:
                 self.refusals[name] += refusal.reason == "denied"
             if refusal.reason == "expired":
@@ -182,15 +187,16 @@ class Client:
         pacer = self._pacers.setdefault((service, region), Pacer(self.rate, sleep=self.ended.wait))
         events = client.meta.events
         events.register_first("before-call", guard(service))
-        events.register_first("before-send", self._before_send(pacer))
-        events.register_first("needs-retry", _watch(pacer))
+        events.register_first("before-send", self._before_send(pacer, region))
+        events.register_first("needs-retry", _watch(pacer, region))
         events.register_first("before-parse", check_answer)
         guard_requests(client, service)
         return client
 
-    def _before_send(self, pacer: Pacer) -> Callable[..., None]:
-        def before_send(**_: Any) -> None:
-            pacer.wait()
+    def _before_send(self, pacer: Pacer, region: str) -> Callable[..., None]:
+        def before_send(event_name: str = "", **_: Any) -> None:
+            waited = pacer.wait()
+            LOG.info("%s in %s: request, waited %.2f s", event_name.rpartition(".")[2], region, waited)
             if self.ended.is_set():
                 raise RequestFailed("not_asked", "Ended", "nobody waits for the answer any more")
             if self.stopped is not None:
@@ -307,15 +313,18 @@ def check_answer(operation_model: Any, response_dict: dict[str, Any], **_: Any) 
         raise ResponseParserError(f"the answer to {operation_model.name} begins with {start!r}")
 
 
-def _watch(pacer: Pacer) -> Callable[..., None]:
+def _watch(pacer: Pacer, region: str) -> Callable[..., None]:
     """Return a handler of botocore's `needs-retry` that slows the pace, and gives up on hosts that do not exist."""
     is_known = False
 
-    def notice(response: Any, caught_exception: Exception | None, attempts: int, **_: Any) -> None:
+    def notice(
+        response: Any, caught_exception: Exception | None, attempts: int, event_name: str = "", **_: Any
+    ) -> None:
         nonlocal is_known
         if response is not None:
             is_known = True
             if response[1].get("Error", {}).get("Code") in THROTTLED:
+                LOG.info("%s in %s: throttled", event_name.rpartition(".")[2], region)
                 pacer.refused()
         # A region may not have the service, and ten attempts take minutes. A host that answered before does exist:
         # then the network is down for a while.

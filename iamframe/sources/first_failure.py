@@ -81,16 +81,21 @@ _MESSAGES = {
 }
 
 
-def profiles() -> Message | None:
-    """Return the message of which profiles the AWS configuration has; None of none."""
+def profile_names() -> list[str]:
+    """Return the names of the profiles in the AWS configuration."""
     # boto3's session would fail at the profile of AWS_PROFILE, which may be the missing one.
     from botocore.exceptions import BotoCoreError
     from botocore.session import Session
 
     try:
-        names = list(Session().full_config.get("profiles", {}))[:8]
+        return list(Session().full_config.get("profiles", {}))
     except BotoCoreError:
-        return None
+        return []
+
+
+def profiles() -> Message | None:
+    """Return the message of which profiles the AWS configuration has; None of none."""
+    names = profile_names()[:8]
     return {"message": "access.there_are", "names": names} if names else None
 
 

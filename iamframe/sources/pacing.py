@@ -35,17 +35,18 @@ class Pacer:
         self._clock, self._sleep = clock, sleep
         self._lock = threading.Lock()
 
-    def wait(self) -> None:
-        """Wait until the next request may be sent."""
+    def wait(self) -> float:
+        """Wait until the next request may be sent, and return for how many seconds."""
         with self._lock:
             rate = self._now()
             if rate is None:
-                return
+                return 0.0
             now = self._clock()
             at = max(now, self._next)
             self._next = at + 1 / rate
         if at > now:
             self._sleep(min(at - now, threading.TIMEOUT_MAX))
+        return at - now
 
     def refused(self) -> None:
         """Note that AWS throttled a request."""

@@ -1,7 +1,8 @@
 """A result, narrowed: the findings that somebody wants to see, counted, grouped by owner, told one by one, exported.
 
 These are the plain functions behind `iamframe.explore`; each gives the frame that the widgets show. A filter on paths
-or tags cannot judge what was not read: such findings are not among the filtered ones, and `undecided` has them.
+or tags cannot judge what was not read: such findings are not among the filtered ones, and `undecided` has them. A
+filter that names an account or a check that the result does not have is a `FilterError`: none of it would mean nothing.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +21,13 @@ import pyarrow.compute as pc
 
 from iamframe.analysis.explain import Explanation, explain
 from iamframe.analysis.explain_pair import field, frame_of, note, records, status_note
+from iamframe.analysis.owners import count_by_value
 from iamframe.checks import Result
 from iamframe.checks.registry import STATUSES
 from iamframe.checks.result import some
 from iamframe.errors import FilterError, ReportError
 from iamframe.inventory import schema
-from iamframe.inventory.arrow import Bools, as_arrow, index_in, is_in, joined_key, lookup_flag
+from iamframe.inventory.arrow import Bools, as_arrow, index_in, is_in, joined_key, lookup, lookup_flag
 from iamframe.inventory.inventory import Inventory
 from iamframe.messages.text import SEVERITIES, pluralize
 from iamframe.report.write import write_findings
@@ -106,10 +109,9 @@ def filtered(result: Result, wanted: Filter) -> pd.DataFrame:
     Raises
     ------
     FilterError
-        If the filter names an account or a check that the result does not have, or a severity that does not exist: none
-        of it would mean nothing.
+        If the filter names an account or a check that the result does not have, or a severity that does not exist.
     """
-    return judged(result, wanted)[0]
+    return Selection(result, wanted).findings
 
 
 @schema.shows(schema.FINDINGS)
@@ -117,25 +119,8 @@ def undecided(result: Result, wanted: Filter) -> pd.DataFrame:
     """Return the findings that might be wanted: path or tags that the filter asks for were not read.
 
     Columns, order and index are those of `result.findings`; nothing of `filtered` is among them.
-
-    Raises
-    ------
-    FilterError
-        As `filtered`.
     """
-    return judged(result, wanted)[1]
-
-
-def judged(result: Result, wanted: Filter) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return what `filtered` and `undecided` return, in the time of one of them.
-
-    Raises
-    ------
-    FilterError
-        As `filtered`.
-    """
-    sure, maybe = _judged(result, wanted)
-    return result.findings[sure], result.findings[maybe]
+    return Selection(result, wanted).undecided
 
 
 @schema.shows(schema.COUNTS)
@@ -144,22 +129,8 @@ def counts(result: Result, findings: pd.DataFrame, wanted: Filter) -> pd.DataFra
 
     One row per check that is wanted, by severity and in the order of the checks, with the columns of `schema.COUNTS`;
     `complete`, `partial` and `unknown` count the accounts that are wanted.
-
-    Raises
-    ------
-    FilterError
-        As `filtered`.
     """
-    _check(result, wanted)
-    coverage = _of(result.coverage, wanted)
-    checks = sorted(_checks(result, wanted), key=lambda name: SEVERITIES.index(result.checks[name].severity))
-    columns: dict[str, object] = {"check": checks}
-    columns["findings"] = findings["check"].value_counts().reindex(checks, fill_value=0).to_numpy()
-    for frame, column, values in ((findings, "severity", SEVERITIES), (coverage, "status", STATUSES)):
-        for value in values:
-            each = frame["check"][frame[column] == value].value_counts()
-            columns[value] = each.reindex(checks, fill_value=0).to_numpy()
-    return schema.COUNTS.conform(columns)
+    return Selection(result, wanted).count(findings)
 
 
 @schema.shows(schema.COVERAGE)
@@ -167,15 +138,8 @@ def not_complete(result: Result, wanted: Filter) -> pd.DataFrame:
     """Return where an absent finding means nothing: the rows of `result.coverage` that are wanted and not complete.
 
     Columns and order are those of `coverage`.
-
-    Raises
-    ------
-    FilterError
-        As `filtered`.
     """
-    _check(result, wanted)
-    coverage = _of(result.coverage, wanted)
-    return coverage[coverage["status"] != "complete"]
+    return Selection(result, wanted).not_complete
 
 
 @schema.shows(schema.FINDINGS_BY_TAG)
@@ -187,41 +151,37 @@ def grouped(result: Result, findings: pd.DataFrame, tag_key: str) -> pd.DataFram
     value finds: the key is taken as stored, and a finding whose two sides carry two values counts for both. To share
     findings out, each to one owner, there is `iamframe.findings_by_owner`.
     """
-    sides = _sides(result.inventory, findings)
-    carried, unread = _carried(result.inventory, sides, tag_key, len(findings))
-    severity = np.asarray(as_arrow(findings["severity"]).to_numpy(zero_copy_only=False))
-    at = carried["finding"].to_numpy()
-    yes = np.zeros(len(findings), dtype=bool)
-    yes[at] = True
-    parts = [pd.DataFrame({"tag_value": carried["value"].to_numpy(), "tagged": "yes", "severity": severity[at]})]
-    for state, mask in (("no", ~yes & ~unread), ("unknown", ~yes & unread)):
-        parts.append(pd.DataFrame({"tag_value": None, "tagged": state, "severity": severity[mask]}))
-    rows = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
-    each = pd.crosstab([rows["tagged"], rows["tag_value"].fillna("")], rows["severity"])
-    told = each.reindex(columns=list(SEVERITIES), fill_value=0).reset_index()
-    told["findings"] = told[list(SEVERITIES)].sum(axis=1)
-    told["tag_value"] = told["tag_value"].where(told["tagged"] == "yes")
-    order = told["tagged"].map(list(_TAGGED).index)
-    told = told.assign(order=order, fewer=-told["findings"]).sort_values(["order", "fewer", "tag_value"])
-    return schema.FINDINGS_BY_TAG.conform(told)
+    sides = _Sides(result.inventory, findings)
+    carried, unread = sides.carried(tag_key)
+    bare = np.flatnonzero(~sides.any(carried["finding"]))
+    rows = pd.concat(
+        [
+            carried.assign(tagged="yes"),
+            pd.DataFrame({"finding": bare, "tagged": np.where(unread[bare], "unknown", "no")}),
+        ]
+    ).rename(columns={"value": "tag_value"})
+    severity = findings["severity"].take(rows["finding"].to_numpy()).array
+    return schema.FINDINGS_BY_TAG.conform(
+        count_by_value(rows.assign(severity=severity), "tag_value", "tagged", [*_TAGGED])
+    )
 
 
 def tag_keys(result: Result, findings: pd.DataFrame) -> list[str]:
     """Return the tag keys that resources of the findings carry, those that AWS reserves left out, sorted."""
-    tags = result.inventory.tags
-    mine = tags[is_in(tags["resource_arn"], _sides(result.inventory, findings)["arn"]) & ~tags["is_aws_reserved"]]
+    tags, sides = result.inventory.tags, _Sides(result.inventory, findings)
+    mine = tags[is_in(tags["resource_arn"], sides.frame["arn"]) & ~tags["is_aws_reserved"]]
     return sorted(mine["tag_key"].unique())
 
 
 def tag_values(result: Result, findings: pd.DataFrame, tag_key: str) -> list[str]:
     """Return the values that resources of the findings carry under a tag key, sorted."""
-    carried, _ = _carried(result.inventory, _sides(result.inventory, findings), tag_key, len(findings))
+    carried, _ = _Sides(result.inventory, findings).carried(tag_key)
     return sorted(carried["value"].unique())
 
 
 def paths(result: Result, findings: pd.DataFrame) -> list[str]:
     """Return the paths of the resources of the findings, `/` left out, sorted."""
-    found = _sides(result.inventory, findings)["path"].dropna().unique()
+    found = _Sides(result.inventory, findings).frame["path"].dropna().unique()
     return sorted(path for path in found if path != "/")
 
 
@@ -289,16 +249,17 @@ def export(
     place = Path(folder)
     if (place / "summary.json").exists():
         raise ReportError(f"{place}: holds a report, whose findings.csv would be written over; name another folder")
-    sure, maybe = judged(result, wanted)
+    selection = Selection(result, wanted)
+    sure, maybe = selection.findings, len(selection.undecided)
     narrowed = replace(
         result.only(sure["finding_id"]),
-        coverage=_of(result.coverage, wanted).reset_index(drop=True),
-        checks={name: result.checks[name] for name in _checks(result, wanted)},
+        coverage=selection.coverage.reset_index(drop=True),
+        checks={name: result.checks[name] for name in selection.checks},
     )
     # Part of an id or an address is none, and tells of it all the same.
     told = replace(wanted, text="(not told)") if mask not in (False, None) and wanted.text.strip() else wanted
     said = f"{len(sure):,} of {pluralize(len(result.findings), 'finding')}. Filter: {told}."
-    return write_findings(narrowed, place, " ".join(filter(None, (said, said_undecided(len(maybe))))), mask)
+    return write_findings(narrowed, place, " ".join(filter(None, (said, said_undecided(maybe)))), mask)
 
 
 def said_undecided(count: int) -> str:
@@ -310,59 +271,72 @@ def said_undecided(count: int) -> str:
     return f"{pluralize(count, 'finding')} more {verb} {unread}."
 
 
-def _check(result: Result, wanted: Filter) -> None:
-    known = {
-        "account": (wanted.accounts, result.inventory.accounts["account_id"].tolist()),
-        "check": (wanted.checks, result.checks),
-        "severity": (wanted.severities, SEVERITIES),
-    }
-    for what, (asked, there) in known.items():
-        for name in asked:
-            if name not in there:
-                raise FilterError(f"the result has no {what} {name!r}; there are {some(there)}")
+class Selection:
+    """What a filter leaves of a result: findings for sure, those that it cannot judge, checks and coverage."""
 
+    def __init__(self, result: Result, wanted: Filter) -> None:
+        known = {
+            "account": (wanted.accounts, result.inventory.accounts["account_id"].tolist()),
+            "check": (wanted.checks, result.checks),
+            "severity": (wanted.severities, SEVERITIES),
+        }
+        for what, (asked, there) in known.items():
+            for name in asked:
+                if name not in there:
+                    raise FilterError(f"the result has no {what} {name!r}; there are {some(there)}")
+        self.result, self.wanted = result, wanted
+        self.checks = tuple(name for name in result.checks if name in wanted.checks or not wanted.checks)
+        sure, maybe = self._judge()
+        self.findings, self.undecided = result.findings[sure], result.findings[maybe & ~sure]
 
-def _checks(result: Result, wanted: Filter) -> tuple[str, ...]:
-    return tuple(name for name in result.checks if name in wanted.checks or not wanted.checks)
+    @cached_property
+    def coverage(self) -> pd.DataFrame:
+        """The coverage of the checks and accounts that are wanted."""
+        coverage = self.result.coverage
+        return coverage[self._of(coverage, check=self.wanted.checks, account_id=self.wanted.accounts)]
 
+    @property
+    def not_complete(self) -> pd.DataFrame:
+        """The rows of `coverage` that are not complete."""
+        return self.coverage[self.coverage["status"] != "complete"]
 
-def _of(frame: pd.DataFrame, wanted: Filter) -> pd.DataFrame:
-    for column, asked in (("check", wanted.checks), ("account_id", wanted.accounts)):
-        frame = frame[is_in(frame[column], pa.array(asked, pa.string()))] if asked else frame
-    return frame
+    def count(self, findings: pd.DataFrame) -> pd.DataFrame:
+        """Return how many findings there are by check and severity, and how many accounts by status."""
+        order = {name: SEVERITIES.index(self.result.checks[name].severity) for name in self.checks}
+        checks = sorted(order, key=order.__getitem__)
+        columns: dict[str, object] = {"check": checks}
+        columns["findings"] = findings["check"].value_counts().reindex(checks, fill_value=0).to_numpy()
+        for frame, column, values in ((findings, "severity", SEVERITIES), (self.coverage, "status", STATUSES)):
+            each = pd.crosstab(frame["check"], frame[column]).reindex(index=checks, columns=[*values], fill_value=0)
+            columns |= {value: each[value].to_numpy() for value in values}
+        return schema.COUNTS.conform(columns)
 
+    @staticmethod
+    def _of(frame: pd.DataFrame, **asked: Iterable[str]) -> Bools:
+        """Return which rows have one of the values that are asked for in each column, where any are."""
+        mask = np.ones(len(frame), dtype=bool)
+        for column, values in asked.items():
+            if values:
+                mask &= is_in(frame[column], pa.array(values, pa.string()))
+        return mask
 
-def _judged(result: Result, wanted: Filter) -> tuple[Bools, Bools]:
-    """Return which findings are wanted for sure, and which might be."""
-    _check(result, wanted)
-    findings = result.findings
-    sure = np.ones(len(findings), dtype=bool)
-    for column, asked in (
-        ("account_id", wanted.accounts),
-        ("check", wanted.checks),
-        ("severity", wanted.severities),
-    ):
-        if asked:
-            sure &= is_in(findings[column], pa.array(asked, pa.string()))
-    if wanted.makers:
-        sure &= is_in(findings["maker"].fillna(NO_MAKER), pa.array(wanted.makers, pa.string()))
-    if words := wanted.text.split():
-        sure &= _with_words(findings, words)
-    maybe = np.zeros(len(findings), dtype=bool)
-    path = wanted.path.strip().lower()
-    if path or wanted.tag_key is not None:
-        sides = _sides(result.inventory, findings)
+    def _judge(self) -> tuple[Bools, Bools]:
+        """Return which findings are wanted for sure, and which might be, those that are wanted among them."""
+        findings, wanted = self.result.findings, self.wanted
+        asked = {"account_id": wanted.accounts, "check": wanted.checks, "severity": wanted.severities}
+        makers = findings.assign(maker=findings["maker"].fillna(NO_MAKER)) if wanted.makers else findings
+        sure = self._of(makers, maker=wanted.makers, **asked)
+        if words := wanted.text.split():
+            sure &= _with_words(findings, words)
         maybe = sure.copy()
-        if path:
-            hit, unread = _on_path(sides, path, len(findings))
-            sure &= hit
-            maybe &= hit | unread
-        if wanted.tag_key is not None:
-            hit, unread = _on_tag(result.inventory, sides, wanted, len(findings))
-            sure &= hit
-            maybe &= hit | unread
-        maybe &= ~sure
-    return sure, maybe
+        path = wanted.path.strip().lower()
+        if path or wanted.tag_key is not None:
+            sides = _Sides(self.result.inventory, findings)
+            judged = [sides.on_path(path)] if path else []
+            for hit, unread in [*judged, *([sides.tagged(wanted)] if wanted.tag_key is not None else [])]:
+                sure &= hit
+                maybe &= hit | unread
+        return sure, maybe
 
 
 def _with_words(findings: pd.DataFrame, words: list[str]) -> Bools:
@@ -374,71 +348,74 @@ def _with_words(findings: pd.DataFrame, words: list[str]) -> Bools:
     return hit
 
 
-def _on_path(sides: pd.DataFrame, path: str, size: int) -> tuple[Bools, Bools]:
-    paths = pc.utf8_lower(as_arrow(sides["path"]))
-    segments = path.strip("/")
-    on = pc.match_substring(paths, f"/{segments}/") if segments else pc.equal(paths, "/")
-    hit = _any(sides["finding"][np.asarray(pc.fill_null(on, False))], size)
-    return hit, _any(sides["finding"][sides["path"].isna() & sides["has_path"]], size)
+class _Sides:
+    """The resources that each finding is about: its position, ARN, path, and whether its tags were read."""
 
+    def __init__(self, inventory: Inventory, findings: pd.DataFrame) -> None:
+        self.tags, self.size = inventory.tags, len(findings)
+        sides = self._arns(inventory, findings)
+        resources = pd.concat(
+            [
+                frame[[f"{side}_arn", f"{side}_path", "tags_known"]].set_axis(["arn", "path", "tags_known"], axis=1)
+                for side, frame in (("profile", inventory.profiles), ("role", inventory.roles))
+            ]
+        )
+        at, arns = index_in(sides["arn"], resources["arn"]), as_arrow(sides["arn"])
+        # An account has neither path nor tags; a consumer has tags, which iamframe does not read, and no path.
+        account, unseen = np.asarray(pc.ends_with(arns, ":root")), np.asarray(pc.starts_with(arns, "name:"))
+        self.frame = sides.assign(
+            path=pd.Series(lookup(resources["path"], at).to_pandas(), dtype="str").to_numpy(),
+            has_path=(at >= 0) | unseen,
+            tags_known=account | lookup_flag(resources["tags_known"], at, otherwise=False),
+        )
 
-def _on_tag(inventory: Inventory, sides: pd.DataFrame, wanted: Filter, size: int) -> tuple[Bools, Bools]:
-    carried, unread = _carried(inventory, sides, str(wanted.tag_key), size)
-    mine = carried if wanted.tag_value is None else carried[carried["value"] == wanted.tag_value]
-    yes = _any(mine["finding"], size)
-    if wanted.tagged == "yes":
-        return yes, unread
-    if wanted.tagged == "no":
-        return ~yes & ~unread, ~yes & unread
-    return ~yes & unread, np.zeros(size, dtype=bool)
+    @staticmethod
+    def _arns(inventory: Inventory, findings: pd.DataFrame) -> pd.DataFrame:
+        numbers = np.arange(len(findings))
+        both = [pd.DataFrame({"finding": numbers, "arn": findings[of].array}) for of in ("resource_arn", "related_arn")]
+        own = pd.concat(both).dropna()
+        # A finding on one of two that are linked is about the other too.
+        one = own[~own["finding"].duplicated(keep=False)]
+        links = inventory.links
+        near = links[is_in(links["profile_arn"], one["arn"]) | is_in(links["role_arn"], one["arn"])]
+        linked = [
+            one.merge(near, left_on="arn", right_on=mine)[["finding", other]].rename(columns={other: "arn"})
+            for mine, other in (("profile_arn", "role_arn"), ("role_arn", "profile_arn"))
+        ]
+        return pd.concat([own, *linked], ignore_index=True).drop_duplicates()
 
+    def any(self, positions: pd.Series) -> Bools:
+        """Return which findings stand at any of the positions."""
+        flags = np.zeros(self.size, dtype=bool)
+        flags[positions.to_numpy(dtype=int)] = True
+        return flags
 
-def _any(findings: pd.Series, size: int) -> Bools:
-    flags = np.zeros(size, dtype=bool)
-    flags[findings.to_numpy()] = True
-    return flags
+    def on_path(self, path: str) -> tuple[Bools, Bools]:
+        """Return which findings have a side on a path, and which have one whose path was not read."""
+        frame, segments = self.frame, path.strip("/")
+        paths = pc.utf8_lower(as_arrow(frame["path"]))
+        on = pc.match_substring(paths, f"/{segments}/") if segments else pc.equal(paths, "/")
+        hit = self.any(frame["finding"][np.asarray(pc.fill_null(on, False))])
+        return hit, self.any(frame["finding"][frame["path"].isna() & frame["has_path"]])
 
+    def tagged(self, wanted: Filter) -> tuple[Bools, Bools]:
+        """Return which findings are tagged as is wanted, and which might be."""
+        carried, unread = self.carried(str(wanted.tag_key))
+        mine = carried if wanted.tag_value is None else carried[carried["value"] == wanted.tag_value]
+        yes = self.any(mine["finding"])
+        if wanted.tagged == "yes":
+            return yes, unread
+        if wanted.tagged == "no":
+            return ~yes & ~unread, ~yes & unread
+        return ~yes & unread, np.zeros_like(yes)
 
-def _carried(inventory: Inventory, sides: pd.DataFrame, tag_key: str, size: int) -> tuple[pd.DataFrame, Bools]:
-    """Return which values of a tag the sides of each finding carry, and of which findings a side was not read."""
-    tags = inventory.tags
-    mine = tags[np.asarray(pc.equal(as_arrow(tags["tag_key"]), tag_key)) & is_in(tags["resource_arn"], sides["arn"])]
-    at = index_in(sides["arn"], mine["resource_arn"])
-    there = sides["finding"][at >= 0].to_numpy()
-    values = as_arrow(mine["tag_value"]).take(pa.array(at[at >= 0]))
-    carried = pd.DataFrame({"finding": there, "value": pd.Series(values.to_pandas(), dtype="str")}).drop_duplicates()
-    return carried, _any(sides["finding"][~sides["tags_known"]], size)
-
-
-def _sides(inventory: Inventory, findings: pd.DataFrame) -> pd.DataFrame:
-    """Return the resources that each finding is about: its position, ARN, path, and whether its tags were read."""
-    numbers = np.arange(len(findings))
-    own = pd.concat(
-        [pd.DataFrame({"finding": numbers, "arn": findings[name].array}) for name in ("resource_arn", "related_arn")]
-    ).dropna()
-    # A finding on one of two that are linked is about the other too.
-    one = own[~own["finding"].duplicated(keep=False)]
-    links = inventory.links
-    near = links[is_in(links["profile_arn"], one["arn"]) | is_in(links["role_arn"], one["arn"])]
-    linked = [
-        one.merge(near, left_on="arn", right_on=mine)[["finding", other]].rename(columns={other: "arn"})
-        for mine, other in (("profile_arn", "role_arn"), ("role_arn", "profile_arn"))
-    ]
-    sides = pd.concat([own, *linked], ignore_index=True).drop_duplicates()
-    arns = sides["arn"]
-    profile = index_in(arns, inventory.profiles["profile_arn"])
-    role = index_in(arns, inventory.roles["role_arn"])
-    paths = pc.coalesce(
-        as_arrow(inventory.profiles["profile_path"]).take(pa.array(profile, mask=profile < 0)),
-        as_arrow(inventory.roles["role_path"]).take(pa.array(role, mask=role < 0)),
-    )
-    # An account has neither; a consumer has tags, which iamframe does not read, and no path.
-    account = np.asarray(pc.ends_with(as_arrow(arns), ":root"))
-    unseen = np.asarray(pc.starts_with(as_arrow(arns), "name:"))
-    return sides.assign(
-        path=pd.Series(paths.to_pandas(), dtype="str").to_numpy(),
-        has_path=(profile >= 0) | (role >= 0) | unseen,
-        tags_known=account
-        | lookup_flag(inventory.profiles["tags_known"], profile, otherwise=False)
-        | lookup_flag(inventory.roles["tags_known"], role, otherwise=False),
-    )
+    def carried(self, tag_key: str) -> tuple[pd.DataFrame, Bools]:
+        """Return which values of a tag the sides of each finding carry, and of which findings a side was not read."""
+        tags, sides = self.tags, self.frame
+        mine = tags[
+            np.asarray(pc.equal(as_arrow(tags["tag_key"]), tag_key)) & is_in(tags["resource_arn"], sides["arn"])
+        ]
+        at = index_in(sides["arn"], mine["resource_arn"])
+        values = lookup(mine["tag_value"], at[at >= 0])
+        each = {"finding": sides["finding"][at >= 0].to_numpy(), "value": pd.Series(values.to_pandas(), dtype="str")}
+        return pd.DataFrame(each).drop_duplicates(), self.any(sides["finding"][~sides["tags_known"]])

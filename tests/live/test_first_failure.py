@@ -612,7 +612,7 @@ def test_who_may_not_list_the_accounts_is_told_what_to_allow(tmp_path: Path, acc
         ),
         (["check", "aws", "--rate", "0"], "Invalid value for '--rate': 0.0 is not in the range x>0"),
         (["check", "aws", "--rate", "fast"], "Invalid value for '--rate': 'fast' is not a valid float"),
-        (["check", "aws", "--regions", ","], "no region given; name one, or all"),
+        (["check", "aws", "--regions", ","], "Invalid value for '--regions': is empty; fill it, or leave the option"),
         (["check", "aws", "--regions", ""], "Invalid value for '--regions': is empty; fill it, or leave the option"),
         (["check", "aws", "--accounts", " "], "Invalid value for '--accounts': is empty; fill it, or leave the option"),
         (["check", "aws", "--assume-role", ""], "Invalid value for '--assume-role': is empty; fill it, or leave"),

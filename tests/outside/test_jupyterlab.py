@@ -157,10 +157,10 @@ def test_the_explorer_is_clicked_through_and_exports_exactly_what_it_shows(
         expect(page.get_by_text("6 of 100 findings")).to_be_visible()
         field(page, "Text").fill("123456789012")
         expect(page.get_by_text("4 of 100 findings")).to_be_visible()
-        field(page, "Who owns what: group by the tag").select_option("Owner")
+        field(page, "Group by tag").select_option("Owner")
         expect(page.get_by_text("Findings by the tag Owner")).to_be_visible()
         if first:
-            field(page, "Card of").select_option("3 · empty_profiles · sap-poc")
+            field(page, "Details of").select_option("3 · empty_profiles · sap-poc")
         else:
             page.locator("table.dataTable tbody tr").nth(2).click()
         expect(page.get_by_role("heading", name="instance profile sap-poc")).to_be_visible()
@@ -198,17 +198,17 @@ def test_hostile_text_in_any_field_stays_text_in_the_explorer(lab: Lab, tmp_path
     with exploring(lab, tmp_path, cell) as page:
         expect(page.get_by_text(all_there)).to_be_visible()
         assert page.get_by_text(f"000000000002 {key}").count() == 1
-        field(page, "Tag of a side").select_option(key)
-        field(page, "Its value").select_option(f"{key}-value")
-        field(page, "Who owns what: group by the tag").select_option(key)
+        field(page, "Tag").select_option(key)
+        field(page, "Tag value").select_option(f"{key}-value")
+        field(page, "Group by tag").select_option(key)
         page.wait_for_function(HAS_CELL, arg=f"{key}-value")
-        field(page, "Path of a side").fill(f"/{HOSTILE['script']}/")
+        field(page, "Path").fill(f"/{HOSTILE['script']}/")
         page.get_by_role("button", name="Clear all filters").click()
         expect(page.get_by_text(all_there)).to_be_visible()
         field(page, "Checks").select_option(checks)
         expect(page.get_by_text(f"{len(told)} of {len(held):,} findings")).to_be_visible()
         for at, arn in enumerate(told["resource_arn"], 1):
-            field(page, "Card of").select_option(index=at)
+            field(page, "Details of").select_option(index=at)
             page.wait_for_function(HAS_CELL, arg=arn)
         page.get_by_role("button", name="Export these findings").click()
         expect(page.get_by_text(f"{len(told)} findings in iamframe-export")).to_be_visible()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
+import commands
 import pytest
 from accounts import add, load
 
@@ -34,8 +37,29 @@ def test_nothing_is_shown_where_nobody_watches(account: PracticeAccount) -> None
     assert "\r" not in done.stderr
 
 
+def test_each_request_is_logged_where_that_is_wished_with_its_wait_and_refusal_and_no_secret(
+    account: PracticeAccount, tmp_path: Path
+) -> None:
+    add(account, "web")
+    account.deny("iam:GetInstanceProfile")
+    wish = ["check", "aws", "--only", "untagged_profiles", "--references", "none", "--rate", "50", "-q"]
+    role = ["--assume-role", f"arn:aws:iam::{account.account_id}:role/none", "--external-id", "s3cret-external"]
+    environment = os.environ | account.environment()
+    said = [
+        commands.run(tmp_path, *wish, *more, environment=environment).stderr for more in ([], ["-v"], ["-v", *role])
+    ]
+    assert said[0] == ""
+    lines = said[1].splitlines()
+    waited = [line for line in lines if re.fullmatch(r"ListInstanceProfiles in \S+: request, waited \d\.\d\d s", line)]
+    assert len(waited) == 1
+    assert "GetInstanceProfile in us-east-1: refused, AccessDenied (denied)" in lines
+    assert "GetCallerIdentity in us-east-1: refused, AccessDenied (denied)\n" in said[2]
+    assert not re.search("s3cret|web|practice", said[1] + said[2].split("iamframe: ")[0])
+
+
 @pytest.mark.skipif(os.name == "nt", reason="pseudo-terminals are of POSIX systems")
-def test_a_terminal_is_shown_the_stages(account: PracticeAccount) -> None:
+@pytest.mark.parametrize("more", [[], ["-q"]])
+def test_a_terminal_is_shown_the_stages_unless_it_is_to_be_quiet(account: PracticeAccount, more: list[str]) -> None:
     import pty
     import termios
 
@@ -44,7 +68,9 @@ def test_a_terminal_is_shown_the_stages(account: PracticeAccount) -> None:
     account.latency = 0.05
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 80))
-    process = subprocess.Popen(COMMAND, env=os.environ | account.environment(), stdout=subprocess.PIPE, stderr=theirs)
+    process = subprocess.Popen(
+        [*COMMAND, *more], env=os.environ | account.environment(), stdout=subprocess.PIPE, stderr=theirs
+    )
     os.close(theirs)
     seen = b""
     while True:
@@ -58,8 +84,7 @@ def test_a_terminal_is_shown_the_stages(account: PracticeAccount) -> None:
     process.communicate()
     os.close(ours)
     assert process.returncode == 0
-    assert b"profiles" in seen
-    assert b"/30" in seen
+    assert (b"profiles" in seen, b"/30" in seen, seen == b"") == ((False, False, True) if more else (True, True, False))
 
 
 def test_bars_are_named_after_stages_alone(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,7 @@ import pytest
 from builders import ACCOUNT, nested_role, profile, profile_list, write
 from commands import process, run
 
-from iamframe.ui.cli import _run
+from iamframe.ui.cli import _run, app
 
 SAMPLE_LINE = re.compile(
     r"3 accounts, 148 roles, 108 instance profiles; findings: 6 high, .*; \d+ of \d+ checks are complete\."
@@ -287,17 +287,8 @@ def test_letters_that_the_output_cannot_hold_are_no_reason_to_fail(tmp_path: Pat
 
 
 def test_output_that_nobody_reads_to_its_end_is_no_failure_to_tell_of(tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "iamframe.ui.cli",
-        "check",
-        "sample",
-        "--only",
-        "empty_profiles",
-        "--format",
-        "json",
-    ]
+    check = ["check", "sample", "--only", "empty_profiles", "--format", "json"]
+    command = [sys.executable, "-m", "iamframe.ui.cli", *check]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -305,6 +296,51 @@ def test_output_that_nobody_reads_to_its_end_is_no_failure_to_tell_of(tmp_path: 
         said = process.stderr.read().decode()
     assert "Traceback" not in said
     assert "BrokenPipe" not in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names", "left"),
+    [
+        ([], ["api", "web", "api", "web", "AWSCloud9SSMInstanceProfile"], ""),
+        (["--severity", "info", "--severity", "high"], ["AWSCloud9SSMInstanceProfile"], "4 findings not printed, by "),
+        (["--hide-expected"], ["api", "web", "api", "web"], "2 findings not printed, by --severity or --hide-expected"),
+        (["--severity", "info", "--hide-expected", "-q"], [], ""),
+    ],
+)
+def test_what_is_not_printed_is_counted_and_counts_for_the_exit_status(
+    tmp_path: Path, arguments: list[str], names: list[str], left: str
+) -> None:
+    pairs = {"AWSCloud9SSMInstanceProfile": "AWSCloud9SSMAccessRole", "web": "web-role", "api": "api-role"}
+    roles = {name: nested_role(role, "/service-role/" if "9" in role else "/") for name, role in pairs.items()}
+    write(tmp_path, {"p.json": profile_list(*[profile(name, role, "/cloud9/") for name, role in roles.items()])})
+    check = (
+        "check",
+        "p.json",
+        "--only",
+        "name_mismatches",
+        "--only",
+        "path_mismatches",
+        "--fail-on",
+        "low",
+        *arguments,
+    )
+    for form in ("csv", "json"):
+        done = run(tmp_path, *check, "--format", form)
+        rows = json.loads(done.stdout) if form == "json" else [*csv.DictReader(io.StringIO(done.stdout))]
+        assert (sorted({row["resource_name"] for row in rows}), done.returncode) == (sorted({*names}), 1)
+        assert (left in done.stderr, "not printed" in done.stderr) == (True, bool(left))
+
+
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [("-q check in --strict", 3), ("plan in -q", 0), ("diff --quiet in in", 0), ("report in --out out -q", 0)],
+)
+def test_who_wishes_it_quiet_gets_results_and_errors_alone(tmp_path: Path, command: str, status: int) -> None:
+    empty_profile(tmp_path / "in")
+    (tmp_path / "in" / "list-roles.json").touch()
+    done = run(tmp_path, *command.split())
+    assert (done.stderr, bool(done.stdout), done.returncode) == ("", "diff" not in command, status)
+    assert refusal(run(tmp_path, *command.replace("in", "nowhere").split()))
 
 
 # Exit status
@@ -459,13 +495,51 @@ def test_version_prints_the_version(tmp_path: Path) -> None:
     assert (done.stdout, done.stderr, done.returncode) == ("iamframe 0.1.0\n", "", 0)
 
 
-def test_help_names_the_commands_and_each_option(tmp_path: Path) -> None:
-    assert {"report", "check", "--version"} <= set(run(tmp_path, "--help").stdout.split())
-    said = set(run(tmp_path, "check", "--help").stdout.split())
-    assert {"SOURCE...", "--only", "--format", "--fail-on", "--policy", "--strict"} <= said
-    assert {"--out", "--title", "--author", "--policy", "--strict"} <= set(
-        run(tmp_path, "report", "--help").stdout.split()
-    )
+NAMED = {
+    "": {"report", "check", "--version"},
+    "check": {"SOURCE...", "--only", "--format", "--fail-on", "--policy", "--strict"},
+    "report": {"--out", "--title", "--author", "--policy", "--strict"},
+}
+
+
+@pytest.mark.parametrize("command", ["", *app.commands])
+def test_help_names_each_option_fits_a_narrow_terminal_and_no_sentence_of_it_is_cut(
+    tmp_path: Path, command: str
+) -> None:
+    said = run(tmp_path, *command.split(), "--help").stdout
+    assert max(map(len, said.splitlines())) <= 72
+    assert "..." not in re.sub(r"\[?(SOURCE|ARGS)\]?\.\.\.", "", said)
+    assert {"--quiet", "--verbose", *NAMED.get(command, ())} <= set(said.split())
+
+
+@pytest.mark.parametrize(
+    ("shell", "words", "offered"),
+    [
+        ("zsh", "check sa", "file sa sample"),
+        ("zsh", "check sample aws:", "file aws: aws:audit aws:dev"),
+        ("zsh", "diff sample aws:d", "file aws:d aws:dev"),
+        ("fish", "report --compare aws:a", "file aws:a aws:audit"),
+        # Bash parts words at colons, and puts in what follows the last one.
+        ("bash", "check aws :", "audit dev"),
+        ("bash", "check aws : d", "dev"),
+        ("bash", "check sample --only empty_", "empty_profiles"),
+        ("bash", "plan --only crossed", "crossed_names"),
+        ("bash", "check sample --severity m", "medium"),
+    ],
+)
+def test_the_tab_key_offers_sources_profiles_and_checks(tmp_path: Path, shell: str, words: str, offered: str) -> None:
+    write(tmp_path, {"config": "[profile audit]\nregion = x\n[profile dev]\n[sso-session no]\n"})
+    line = f"iamframe {words}"
+    environment = {
+        "_IAMFRAME_COMPLETE": f"{shell}_complete",
+        "COMP_WORDS": line,
+        # Fish gives the word itself, the others its number.
+        "COMP_CWORD": line.rsplit(maxsplit=1)[-1] if shell == "fish" else str(len(line.split()) - 1),
+        "AWS_CONFIG_FILE": str(tmp_path / "config"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
+    }
+    said = [*filter(None, re.split("[\n\t,]", run(tmp_path, environment=environment).stdout))]
+    assert " ".join(one for one in said if one not in ("plain", "_") and "." not in one) == offered
 
 
 def test_without_a_command_it_shows_how_it_is_used_in_lines_that_can_be_read(tmp_path: Path) -> None:

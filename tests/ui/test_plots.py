@@ -147,25 +147,25 @@ def test_links_are_counted_by_how_their_names_relate(tmp_path: Path) -> None:
         "profile without a role": {"no role": 1},
     }
     assert texts(ax) == ["1", "1", "2", "0", "1", "1"]
-    assert title(ax) == "5 links: 1 of one name, 4 of two names"
+    assert title(ax) == "5 links: 1 with the same name, 4 with two names"
 
 
 def test_names_that_their_maker_means_to_differ_stand_apart_in_texture_legend_and_number(tmp_path: Path) -> None:
     documents = {"p.json": profile_list(CLOUD9, *[profile(f"blue{n}", nested_role(f"green{n}")) for n in "abc"])}
     ax = plot_name_relations(run_checks(load(tmp_path, documents)))
-    assert bars(ax)["different names"] == {"names differ": 3, "differ as their maker means": 1}
-    assert hatches(ax) == {"names differ": None, "differ as their maker means": ".."}
+    assert bars(ax)["different names"] == {"names differ": 3, "differ by design": 1}
+    assert hatches(ax) == {"names differ": None, "differ by design": ".."}
     legend = ax.get_legend()
     assert legend is not None
-    assert [text.get_text() for text in legend.get_texts()] == ["names differ", "differ as their maker means"]
+    assert [text.get_text() for text in legend.get_texts()] == ["names differ", "differ by design"]
     assert {"3", "1", "4"} <= set(texts(ax))
-    assert title(ax).endswith("4 of two names (1 as their maker means)")
+    assert title(ax).endswith("4 with two names (1 by design)")
 
 
 def test_a_part_too_thin_for_its_number_is_told_behind_its_bar(tmp_path: Path) -> None:
     documents = {"p.json": profile_list(CLOUD9, *[profile(f"blue{n}", nested_role(f"green{n}")) for n in range(40)])}
     ax = plot_name_relations(run_checks(load(tmp_path, documents)))
-    assert "41 (differ as their maker means: 1)" in texts(ax)
+    assert "41 (differ by design: 1)" in texts(ax)
 
 
 def test_profiles_whose_role_was_not_read_are_hatched_and_not_called_empty(tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_links_of_which_a_name_was_not_read_are_hatched_and_counted_apart(tmp_pa
     nameless = Inventory(**inventory.frames | {"roles": inventory.roles.assign(role_name=np.nan)})
     ax = plot_name_relations(run_checks(nameless))
     assert bars(ax)["a name not read"] == {"not read": 1}
-    assert title(ax) == "1 link: 0 of one name, 0 of two names, 1 with a name not read"
+    assert title(ax) == "1 link: 0 with the same name, 0 with two names, 1 with a name not read"
 
 
 # Tags
@@ -192,7 +192,7 @@ def test_each_side_of_an_account_has_its_percentages_and_what_they_are_of(tmp_pa
     ax = drawn(plot_tag_coverage(load(tmp_path, documents)), tmp_path)
     assert columns(ax) == ["Owner", "Team"]
     # The profile shows one role more, of which no file has the tags.
-    assert rows(ax) == [f"shop ({ACCOUNT})  roles n=4, 1 unknown", f"shop ({ACCOUNT})  profiles n=1"]
+    assert rows(ax) == [f"shop ({ACCOUNT})  roles n=4, 1 unknown", "profiles n=1"]
     assert texts(ax) == ["75", "25", "100", "0"]
 
 
@@ -275,10 +275,10 @@ PROFILES = profile_list(profile("used", nested_role("used")), profile("spare", n
 def test_profiles_are_parted_by_what_refers_to_them(tmp_path: Path) -> None:
     result = run_checks(load(tmp_path, {"p.json": PROFILES, "i.json": identity()} | REFERENCES))
     ax = drawn(plot_profile_use(result), tmp_path)
-    parts = {"linked, referenced": 1, "linked, not referenced in what was read": 1, "empty": 1}
+    parts = {"linked, referenced": 1, "linked, no reference found": 1, "empty": 1}
     assert bars(ax) == {ACCOUNT: parts}
     assert UNKNOWN not in hatches(ax).values()
-    assert title(ax).startswith("3 instance profiles: 1 linked, referenced; 1 linked, not referenced")
+    assert title(ax).startswith("3 instance profiles: 1 linked, referenced; 1 linked, no reference found")
 
 
 def test_where_references_were_not_read_linked_profiles_are_hatched_and_accused_of_nothing(tmp_path: Path) -> None:
@@ -349,10 +349,14 @@ def test_the_ladder_has_no_more_rows_than_asked_for_and_says_how_many_more(tmp_p
     assert "3 more rows not shown" in title(ax)
 
 
-def test_names_of_several_accounts_carry_their_account(tmp_path: Path) -> None:
-    ids = (ACCOUNT, OTHER)
-    documents = {f"{i}.json": profile_list(profile("empty", account=i)) for i in ids}
-    assert texts(plot_ladder(load(tmp_path, documents))) == [f"empty  {ACCOUNT}", f"empty  {OTHER}"]
+def test_of_several_accounts_each_is_named_once_and_so_is_what_there_is_none_of(tmp_path: Path) -> None:
+    documents = {
+        f"{i}.json": profile_list(profile("a", account=i), profile("b", account=i)) for i in (ACCOUNT, OTHER)
+    } | {"d.json": dump(role_detail("lone"), role_detail("only"))}
+    ax = drawn(plot_ladder(load(tmp_path, documents)), tmp_path)
+    assert texts(ax) == [f"a  {ACCOUNT}", "b", f"a  {OTHER}", "b", "(no profile)"]
+    assert rows(ax) == ["(no role)", f"lone  {ACCOUNT}", "only"]
+    assert [float(place) for place in ax.get_yticks()] == [1.5, 4, 5]
 
 
 # Last use
@@ -485,7 +489,7 @@ def test_any_text_is_drawn_without_an_error_or_a_warning(
     plot: Callable[..., Axes], fonts: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if fonts != "installed":
-        monkeypatch.setattr("iamframe.plots._FONTS", ())
+        monkeypatch.setattr("iamframe.ui.drawing.FONTS", ())
     roles = [
         role_detail(f"{name}", [profile(f"{name}{n}") for n in "pq"], tags={name: "値"}, CreateDate="2024-05-01")
         for name in HOSTILE
@@ -516,7 +520,7 @@ def test_a_look_alike_key_is_told_from_the_real_one(tmp_path: Path) -> None:
 
 
 def test_letters_that_no_font_has_are_spelled_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("iamframe.plots._FONTS", ())
+    monkeypatch.setattr("iamframe.ui.drawing.FONTS", ())
     (label,) = texts(plot_ladder(load(tmp_path, {"p.json": profile_list(profile("web日本"))})))
     assert label == "web\\u65e5\\u672c"
 
@@ -525,7 +529,7 @@ def test_a_font_that_has_the_letters_is_used_for_them(tmp_path: Path, monkeypatc
     # Both fonts come with matplotlib, so that this holds on a machine without Japanese ones too.
     general, sans = (font_manager.get_font(font_manager.findfont(name)) for name in ("STIXGeneral", "DejaVu Sans"))
     letter = next(c for c in map(chr, sorted(general.get_charmap())) if c.isalpha() and not sans.get_char_index(ord(c)))
-    monkeypatch.setattr("iamframe.plots._FONTS", ("No Such Font", "STIXGeneral"))
+    monkeypatch.setattr("iamframe.ui.drawing.FONTS", ("No Such Font", "STIXGeneral"))
     ax = drawn(plot_ladder(load(tmp_path, {"p.json": profile_list(profile(f"web{letter}"))})), tmp_path)
     (text,) = ax.texts
     assert text.get_fontfamily() == ["sans-serif", "STIXGeneral"]

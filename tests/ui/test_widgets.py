@@ -152,7 +152,7 @@ def test_a_check_that_found_nothing_and_saw_all_takes_no_row(explorer: Explorer)
     rows = Cells(html(explorer.counted)).rows[1:]
     # Tags of one profile and of one role were not read.
     assert [row[0] for row in rows] == ["untagged_profiles", "untagged_roles", "all"]
-    said = "None with this filter, and complete in every account: name_mismatches"
+    said = "No findings, and complete in every account: name_mismatches"
     assert said in html(explorer.counted)
     explorer.text.value = ""
     explorer.tag_key.value = "Owner"

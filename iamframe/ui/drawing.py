@@ -1,0 +1,253 @@
+"""How pictures are drawn: stacked bars, tables of cells, and text that is only ever text.
+
+Unknown is hatched with slanted lines, and with nothing else. Text is drawn letter by letter, never as mathematics;
+letters that cannot be seen, or that no installed font has, are spelled out by their code points.
+"""
+
+from __future__ import annotations
+
+import textwrap
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from iamframe.errors import missing_extra
+from iamframe.inventory.completeness import completeness
+from iamframe.inventory.inventory import Inventory
+from iamframe.messages.text import pluralize
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+EDGE, BLUE = "#333333", "#4477aa"
+_OUTLINE: dict[str, Any] = {"edgecolor": EDGE, "linewidth": 0.8}
+PLAIN: dict[str, Any] = {"facecolor": BLUE}
+LIGHT: dict[str, Any] = {"facecolor": "#bbccee"}
+DOTTED: dict[str, Any] = {"facecolor": "#ddcc77", "hatch": ".."}
+CROSSED: dict[str, Any] = {"facecolor": "#ee99aa", "hatch": "xx"}
+UNKNOWN: dict[str, Any] = {"facecolor": "white", "hatch": "////"}
+UNKNOWN_TOO: dict[str, Any] = {"facecolor": "#cccccc", "hatch": "////"}
+# Fonts for the letters that matplotlib's own lacks, as Linux, macOS and Windows name them.
+FONTS = (
+    "DejaVu Sans", "Noto Sans CJK JP", "Noto Sans JP", "IPAexGothic", "IPAGothic", "Hiragino Sans",
+    "Yu Gothic", "Microsoft YaHei", "WenQuanYi Zen Hei", "Apple SD Gothic Neo", "Malgun Gothic", "Arial Unicode MS",
+    "Noto Sans Arabic", "Noto Sans Hebrew", "Noto Sans Devanagari", "Noto Sans Thai", "Segoe UI",
+)  # fmt: skip
+
+
+def first_true(parts: Mapping[str, Any], size: int) -> Any:
+    """Return, per row, the name of the first part that is true of it; the last one is true of all that are left."""
+    *masks, _ = (np.broadcast_to(np.asarray(mask, dtype=bool), size) for mask in parts.values())
+    *names, otherwise = parts
+    return np.select(masks, names, otherwise)
+
+
+def count_parts(
+    parts: Mapping[str, tuple[Any, dict[str, Any]]], row: pd.Series, rows: Iterable[str]
+) -> tuple[dict[str, dict[str, Any]], pd.DataFrame]:
+    """Return how each part looks, and how many there are of it in each row; a thing counts in its first part."""
+    part = first_true({name: mask for name, (mask, _) in parts.items()}, len(row))
+    counts = row.to_frame("row").assign(part=part).value_counts().unstack()
+    counts = counts.reindex(index=list(rows), columns=list(parts)).fillna(0).astype(int)
+    return {name: look for name, (_, look) in parts.items()}, counts
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Bars, one per row, stacked of parts: what is counted, how the parts look, how many there are of each."""
+
+    things: str
+    looks: Mapping[str, dict[str, Any]]
+    counts: pd.DataFrame
+    unit: str = ""
+
+    def draw(self, ax: Axes | None, inventory: Inventory, lists: Sequence[str], *said: str) -> Axes:
+        """Draw the bars below a title, or say that there are none; `lists` are what must be whole to be sure of it."""
+        ax = new_axes(ax, self.counts.index, rows=len(self.counts))
+        draw_title(ax, *said, not_all_read(inventory, *lists))
+        counts = self.counts.loc[:, self.counts.sum() > 0]
+        if counts.empty:
+            return draw_none(ax, self.things, inventory, *lists)
+        self._stack(ax, counts)
+        ax.set_yticks(np.arange(len(counts)), [*map(str, counts.index)], fontsize=9, **as_letters())
+        ax.set(xlim=(0, 1.12 * counts.sum(axis=1).max()), ylim=(len(counts) - 0.4, -0.6))
+        ticker = _loaded("matplotlib.ticker")
+        ax.xaxis.set_major_locator(ticker.MaxNLocator(integer=True))
+        ax.xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:,.0f}"))
+        ax.set_xlabel(self.unit or self.things, **as_letters())
+        ax.spines[["top", "right"]].set_visible(False)
+        # Padding is in letters, so that the legend stays below the axis whatever the height of the picture.
+        ax.legend(loc="upper left", bbox_to_anchor=(0, 0), borderaxespad=4.2, ncols=2, frameon=False, fontsize=9)
+        return ax
+
+    def _stack(self, ax: Axes, counts: pd.DataFrame) -> None:
+        """Draw the parts with their numbers; what is too thin for its number has it behind the bar."""
+        totals, rows = counts.sum(axis=1).to_numpy(), np.arange(len(counts))
+        is_wide = counts.to_numpy() >= 0.07 * totals.max()
+        left: Any = np.zeros(len(counts))
+        for part, (name, count) in enumerate(counts.items()):
+            values: Any = count.to_numpy()
+            ax.barh(rows, values, left=left, height=0.7, label=name, **_OUTLINE, **self.looks[str(name)])
+            for bar in np.flatnonzero(is_wide[:, part] & (values < totals)):
+                _on_white(ax, left[bar] + values[bar] / 2, bar, f"{values[bar]:,}")
+            left = left + values
+        for row, total in enumerate(totals):
+            thin = counts.iloc[row][(counts.iloc[row] > 0) & ~is_wide[row]]
+            small = [f"{name}: {value:,}" if value < total else str(name) for name, value in thin.items()]
+            text = f"{total:,}" + (f" ({', '.join(small)})" if small else "")
+            ax.annotate(text, (total, row), (4, 0), textcoords="offset points", va="center", fontsize=9, **as_letters())
+
+
+# What is said
+
+
+def more_not_shown(count: int, noun: str) -> str:
+    """Return how many more there are than are shown, as a clause; nothing where there are none."""
+    return f"{count:,} more {noun}{'s' * (count > 1)} not shown" if count > 0 else ""
+
+
+def not_all_read(inventory: Inventory, *frames: str) -> str:
+    """Return of how many accounts not all was read, as a clause; nothing where all was."""
+    lists = completeness(inventory)
+    counts = {frame: int((~lists[f"{frame}_whole"]).sum()) for frame in frames}
+    parts = [f"not all {frame} of {pluralize(count, 'account')}" for frame, count in counts.items() if count]
+    return f"{' and '.join(parts)} were read" if parts else ""
+
+
+def draw_none(ax: Axes, things: str, inventory: Inventory, *frames: str) -> Axes:
+    """Write that there is nothing to draw, and claim no more than was read."""
+    whole = len(inventory.accounts) and not not_all_read(inventory, *frames)
+    text = f"no {things}" if whole else f"no {things} in what was read"
+    ax.text(0.5, 0.5, text, ha="center", transform=ax.transAxes)
+    ax.set(xticks=[], yticks=[])
+    return ax
+
+
+def draw_title(ax: Axes, *sentences: str) -> None:
+    """Write sentences above the picture, each on a line of its own."""
+    lines = [line for sentence in sentences for line in textwrap.wrap(sentence[:1].upper() + sentence[1:], 84)]
+    ax.set_title("\n".join(lines), loc="left", fontsize=10.5, **as_letters())
+
+
+# How it is drawn
+
+
+def _loaded(module: str) -> Any:
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        raise missing_extra("matplotlib", "notebooks") from error
+
+
+def new_axes(ax: Axes | None, labels: Iterable[str], rows: float, across: float = 6.2) -> Axes:
+    """Return the axes given, or those of a new figure with room for labels at their side and for rows."""
+    if ax is not None:
+        return ax
+    width = across + 0.08 * max(map(_width, labels), default=0)
+    new: Axes = _loaded("matplotlib.pyplot").subplots(figsize=(width, 2 + 0.34 * max(rows, 2)), layout="constrained")[1]
+    return new
+
+
+def draw_percentages(ax: Axes, percent: Any, rows: Sequence[str], columns: Sequence[str]) -> None:
+    """Draw percentages as coloured cells with their numbers; a missing one is unknown."""
+    mesh = ax.pcolormesh(np.ma.masked_invalid(percent), cmap="cividis", vmin=0, vmax=100, edgecolor="white")
+    inks = np.where(_luminance(mesh.to_rgba(np.nan_to_num(percent))) > 0.18, "black", "white")
+    for (row, column), value in np.ndenumerate(percent):
+        if np.isnan(value):
+            draw_cell(ax, column, row, "unknown", UNKNOWN)
+            continue
+        # Rounding must make no 0 of a few, and no 100 of nearly all.
+        text = "<1" if 0 < value < 1 else ">99" if 99 < value < 100 else f"{value:.0f}"
+        where: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 9, "color": inks[row, column]}
+        ax.text(column + 0.5, row + 0.5, text, **where, **as_letters())
+    label_cells(ax, rows, columns, rotation=40, ha="left")
+
+
+def draw_cell(ax: Axes, column: int, row: int, text: str, look: dict[str, Any]) -> None:
+    """Draw a cell of a table, with its text."""
+    ax.add_patch(_loaded("matplotlib.patches").Rectangle((column, row), 1, 1, **_OUTLINE, **look))
+    _on_white(ax, column + 0.5, row + 0.5, text)
+
+
+def label_cells(ax: Axes, rows: Sequence[str], columns: Sequence[str], **turned: Any) -> None:
+    """Label the rows and columns of a table of cells."""
+    ax.set_yticks(np.arange(len(rows)) + 0.5, rows, fontsize=9, **as_letters())
+    ax.set_xticks(np.arange(len(columns)) + 0.5, columns, fontsize=9, **turned, **as_letters())
+    ax.set(xlim=(0, len(columns)), ylim=(len(rows), 0))
+    ax.tick_params(length=0, labeltop=True, labelbottom=False)
+    ax.tick_params(axis="x", rotation=turned.get("rotation", 0))
+
+
+def _luminance(colours: Any) -> Any:
+    """Return the relative luminance of colours (WCAG 2); above 0.18 black letters have the better contrast."""
+    rgb = colours[..., :3]
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    return linear @ np.array([0.2126, 0.7152, 0.0722])
+
+
+def _on_white(ax: Axes, x: Any, y: Any, text: str) -> None:
+    """Write over a hatched place so that it can be read."""
+    paper = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+    ax.text(x, y, text, color="black", ha="center", va="center", fontsize=8, bbox=paper, **as_letters())
+
+
+# Letters
+
+
+def account_labels(inventory: Inventory, limit: int = 24) -> dict[str, str]:
+    """Return the name and id of each account by its id."""
+    columns = inventory.accounts[["account_id", "account_name"]].itertuples(index=False, name=None)
+    return {
+        account: shortened(account, 16) if pd.isna(name) else f"{shortened(name, limit)} ({shortened(account, 16)})"
+        for account, name in columns
+    }
+
+
+def as_letters() -> dict[str, Any]:
+    """Return how to draw text: letter by letter, in the user's fonts and in others for the letters that they lack."""
+    return {"family": [*_fonts()], "parse_math": False, "usetex": False}
+
+
+def _fonts() -> dict[str, Any]:
+    """Return the fonts that are installed by family, the user's first; matplotlib looks for each letter in turn."""
+    fonts, installed = _loaded("matplotlib.font_manager"), {}
+    for family in dict.fromkeys([*_loaded("matplotlib").rcParams["font.family"], *FONTS]):
+        # A family that is given as bare text would be read as a fontconfig pattern.
+        with suppress(ValueError):
+            found = fonts.findfont(fonts.FontProperties(family=[family]), fallback_to_default=False)
+            installed[family] = fonts.get_font(found)
+    return installed
+
+
+def shortened(text: Any, limit: int = 36) -> str:
+    """Return a text that fits on one line: its middle left out, and spelled out what cannot be seen or drawn."""
+    if pd.isna(text):
+        return "(name not read)"
+    fonts = [] if str(text).isascii() else list(_fonts().values())
+    # The ideographic space is a letter like another in Japanese names, though Python holds it unprintable.
+    spelled = [
+        c
+        if (c.isascii() and c.isprintable())
+        or ((c.isprintable() or c == "\u3000") and any(font.get_char_index(ord(c)) for font in fonts))
+        else f"\\u{ord(c):04x}"
+        if ord(c) < 0x10000
+        else f"\\U{ord(c):08x}"
+        for c in str(text)
+    ]
+    ends = np.cumsum([_width(letters) for letters in spelled])
+    if not len(ends) or ends[-1] <= limit:
+        return "".join(spelled)
+    head = int(np.searchsorted(ends, limit * 2 // 3, side="right"))
+    tail = int(np.searchsorted(ends, ends[-1] - limit // 3, side="left")) + 1
+    return "".join([*spelled[:head], "…", *spelled[tail:]])
+
+
+def _width(text: str) -> int:
+    """Return how many Latin letters a text is wide."""
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)

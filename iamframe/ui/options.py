@@ -1,0 +1,174 @@
+"""The options of the command line, by what they are for, and what the Tab key offers for them."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from iamframe.errors import IamframeError
+from iamframe.messages.text import SEVERITIES, escape_controls
+
+FORMATS = ("table", "csv", "json", "markdown")
+QUIET, VERBOSE = "iamframe.quiet", "iamframe.verbose"
+Decorator = Callable[[Any], Any]
+
+
+def together(*added: Decorator) -> Decorator:
+    """Return a decorator that adds a group of options, in their order."""
+    return functools.partial(functools.reduce, lambda command, add: add(command), added[::-1])
+
+
+# What the Tab key offers
+
+
+def offer_checks(_: click.Context, __: click.Parameter, typed: str) -> list[CompletionItem]:
+    """Return the names of the checks that begin with what was typed."""
+    from iamframe.checks import CHECKS
+
+    return [CompletionItem(name, help=one.title) for name, one in CHECKS.items() if name.startswith(typed)]
+
+
+def offer_sources(context: click.Context, argument: click.Parameter, typed: str) -> list[CompletionItem]:
+    """Return `sample`, `aws` and the profiles of the AWS configuration; files are left to the shell."""
+    before = context.params.get(str(argument.name)) or ()
+    # Bash takes a colon for a word of its own, and puts in what follows it.
+    is_split = typed == ":" or before[-1:] == (":",)
+    names = [] if is_split else ["sample", "aws"]
+    if is_split or typed.startswith("aws"):
+        from iamframe.sources.first_failure import profile_names
+
+        names += [name if is_split else f"aws:{name}" for name in profile_names()]
+    files = [] if is_split else [CompletionItem(typed, type="file")]
+    return files + [CompletionItem(name) for name in names if name.startswith(typed.lstrip(":"))]
+
+
+# What is given
+
+
+def folder(name: str) -> Path:
+    """Return the folder of a name; an empty one, as of a variable that is not set, would be the working directory."""
+    if not name:
+        raise click.BadParameter("is empty; name a folder")
+    return Path(name)
+
+
+def _any(_: click.Context, __: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...] | None:
+    return names or None
+
+
+def _filled(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
+    # An empty one, as of a variable that is not set, would ask for something else than what was meant.
+    if text is not None and not text.replace(",", " ").strip():
+        raise click.BadParameter("is empty; fill it, or leave the option out")
+    return text
+
+
+def _regions(context: click.Context, option: click.Parameter, text: str | None) -> str | list[str] | None:
+    names = [name.strip() for name in (_filled(context, option, text) or "").split(",") if name.strip()]
+    return "all" if names == ["all"] else names or None
+
+
+def _age(_: click.Context, __: click.Parameter, text: str) -> timedelta:
+    from iamframe.analysis.plan.resources import read_age
+
+    try:
+        return read_age(text)
+    except IamframeError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def _talk(context: click.Context, option: click.Parameter, wanted: bool) -> None:
+    if not wanted:
+        return
+    context.meta[f"iamframe.{option.name}"] = True
+    if option.name == "verbose":
+        import logging
+
+        handler = logging.StreamHandler(sys.stderr)
+        # An error's code comes from whatever answered.
+        handler.format = lambda record: escape_controls(record.getMessage())  # type: ignore[method-assign]
+        logger = logging.getLogger("iamframe")
+        logger.handlers, logger.propagate = [handler], False
+        logger.setLevel(logging.INFO)
+
+
+# The groups
+
+
+def option(names: str, said: str, metavar: str | None = None, **more: Any) -> Decorator:
+    """Return an option of these names, with its help text; what has neither a value nor choices is a flag."""
+    more = {"is_flag": True} | more if metavar is None and "type" not in more else {"metavar": metavar} | more
+    return click.option(*names.split(), help=said, **more)
+
+
+def formats(*choices: str) -> Decorator:
+    """Return the option of how to print, the first choice by default."""
+    said = f"Output format.  [default: {choices[0]}]"
+    return option("--format form", said, type=click.Choice(choices), default=choices[0])
+
+
+def source(name: str, **more: Any) -> Decorator:
+    """Return the argument of one SOURCE, or of several."""
+    return click.argument(name, shell_complete=offer_sources, **more)
+
+
+sources = source("sources", nargs=-1, required=True, metavar="SOURCE...")
+talk = together(
+    option("-q --quiet", "Print results and errors only.", expose_value=False, callback=_talk),
+    option("-v --verbose", "Log each request to AWS.", expose_value=False, callback=_talk),
+)
+strict = option("--strict", "Exit 3 if any selected check is incomplete.")
+policy_file = option("--policy", "Tag policy (TOML).", "FILE", type=Path)
+own = option("--checks", "Also run the checks in this Python file. Repeatable.", "FILE", multiple=True)
+_ONLY = "Run only this check. Repeatable; `iamframe checks` lists them."
+only = option("--only", _ONLY, "CHECK", multiple=True, callback=_any, shell_complete=offer_checks)
+_SEVERITY = "Print only findings of this severity. Repeatable."
+narrowed = together(
+    option("--severity", _SEVERITY, type=click.Choice(SEVERITIES), multiple=True),
+    option("--hide-expected", "Do not print expected findings."),
+)
+_IDLE = "Skip profiles whose role was used in the last AGE."
+ages = together(
+    option("--min-age", "Skip profiles created less than AGE ago.  [default: 1d]", "AGE", default="1d", callback=_age),
+    option(
+        "--min-idle",
+        "Skip profiles whose role was used in the last AGE.  [default: 90d]",
+        "AGE",
+        default="90d",
+        callback=_age,
+    ),
+)
+regions = option("--regions", "Comma-separated regions, or all (default).", "LIST", callback=_regions)
+_ASKED = "Services to ask what uses profiles: all (default), EC2 and Auto Scaling (core), or none."
+_ACCOUNTS = "Scan several accounts: those in a CSV file, or the whole organization."
+_ROLE = "Role to assume in each account; its ARN for a single account."
+_RATE = click.FloatRange(min=0, min_open=True)
+_LIVE = together(
+    regions,
+    option("--references", _ASKED, type=click.Choice(("all", "core", "none"))),
+    option("--accounts", _ACCOUNTS, "FILE|org", callback=_filled),
+    option("--assume-role role_name", _ROLE, "NAME", callback=_filled),
+    option("--external-id", "External id that the role requires.", "ID", callback=_filled),
+    option("--rate", "At most N requests a second.", "N", type=_RATE),
+    option("--role-details", "Also read descriptions and session lengths of roles."),
+    option("--tag-index", "Read tags from the tagging API: faster, but may be out of date."),
+)
+_LOADS = ("regions", "references", "accounts", "role_name", "external_id", "rate", "role_details", "tag_index")
+
+
+def live(command: Callable[..., Any]) -> Any:
+    """Add the options of a live source; the command gets those that were given as `live`, as `load` takes them."""
+
+    @functools.wraps(command)
+    def called(**given: Any) -> Any:
+        values = {name: given.pop(name) for name in _LOADS}
+        return command(**given, live={name: value for name, value in values.items() if value not in (None, False)})
+
+    return _LIVE(called)
