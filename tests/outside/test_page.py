@@ -670,7 +670,7 @@ def test_one_thing_is_not_spoken_of_as_several(browser: Browser, tmp_path: Path)
             "1 account: 1 role, 1 instance profile, 1 link between them, 0 tags, and 0 mentions of profiles by "
             "instances and templates."
         )
-        assert "1 finding." in it.page.inner_text("section[aria-labelledby=name_mismatches]")
+        assert "1 finding to fix." in it.page.inner_text("section[aria-labelledby=name_mismatches]")
 
 
 def test_a_reason_why_several_checks_did_not_see_all_is_given_once_with_all_of_them(
