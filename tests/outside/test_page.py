@@ -107,15 +107,15 @@ def test_hostile_text_in_any_field_title_or_author_is_shown_as_text_and_nothing_
             f"arn:aws:iam::{ACCOUNT}:role/{text}/{text}-role",
             f"{text}-maker",
             f"profile {text}-profile holds role {text}-role",
-            f"beyond /, the profile's path has {text}/x and the role's {text}",
+            f"the profile is under /{text}/x/, the role under /{text}/",
             f"{text} is {text}-value on the role and other on the profile; {text}-only is missing on the profile",
             f"{text}-wanted is missing; {text} is {text}-value, not one of {text}-allowed",
             f"role {text}-shut trusts {text}.example, not EC2",
             f"{text}-empty",
             f"{text}-instance",
-            f"names the profile arn:aws:iam::{ACCOUNT}:instance-profile/{text}-gone, which does not exist",
+            f"uses the profile arn:aws:iam::{ACCOUNT}:instance-profile/{text}-gone, which does not exist",
             text,
-            f"AWS answered {text}-code to ListRoleTags of {text}, for whoever made the files",
+            f"ListRoleTags for {text} failed ({text}-code) when the files were collected",
             f"{source}/broken.json",
         ):
             assert shown in cells
@@ -346,7 +346,7 @@ def test_equal_rows_keep_their_order_severities_have_theirs_and_what_is_missing_
     source = load(tmp_path / "in", {"p.json": profile_list(*made)})
     with opened(browser, report(source, tmp_path / "out", policy)) as it:
         section = it.page.locator("section[aria-labelledby=name_mismatches]")
-        severity, maker = (section.get_by_role("button", name=name) for name in ("Severity", "Maker"))
+        severity, maker = (section.get_by_role("button", name=name) for name in ("Severity", "Created by"))
         shown = {}
         for name, button in (("maker", maker), ("maker down", maker), ("severity", severity), ("down", severity)):
             button.click()
@@ -548,7 +548,7 @@ def test_the_pictures_of_names_profiles_and_tags_say_in_numbers_what_they_show(
     }
     with opened(browser, report(load(tmp_path / "in", documents), tmp_path / "out")) as it:
         assert table(it.page, "How names of profiles and roles differ") == [
-            ["alike", "", "1", "0"],
+            ["same", "", "1", "0"],
             ["same except case", "", "0", "0"],
             ["same plus a prefix or suffix", "", "0", "0"],
             ["same plus a random suffix", "", "0", "0"],
@@ -606,9 +606,9 @@ def test_where_tags_can_be_seen_and_changed_is_told_with_how_many_are_missed(bro
         group = it.page.get_by_role("group", name="Table: Where tags can be seen and changed")
         said = group.locator("caption").inner_text()
         assert said.startswith(
-            "Where it says no, all that were read are missed: 1 role (1 tagged, 0 untagged) and 2 profiles"
+            '"No" means that the tool misses all of them: 1 role (1 tagged, 0 untagged) and 2 profiles'
         )
-        assert "2 profiles (0 tagged, 1 untagged, 1 unknown); roles that AWS manages are left out." in said
+        assert "2 profiles (0 tagged, 1 untagged, 1 unknown). AWS-managed roles are left out." in said
         unknown = group.locator("td.unknown")
         assert unknown.count() == 11
         assert set(unknown.all_inner_texts()) == {"unknown"}
@@ -641,7 +641,7 @@ def test_a_picture_of_more_than_100_accounts_is_cut_and_says_so(browser: Browser
     documents = {f"{n}/p.json": profile_list(profile("a", account=f"{n:012}")) for n in range(1, 102)}
     with opened(browser, report(load(tmp_path / "in", documents), tmp_path / "out")) as it:
         assert len(table(it.page, "Are profiles used?")) == 100
-        assert "100 of 101 rows, all in profiles.csv, one per account." in it.text()
+        assert "100 of 101 rows, all in profiles.csv, by account." in it.text()
         assert "and 97 more, all in accounts.csv" in it.page.inner_text("section[aria-labelledby=looked]")
 
 
@@ -670,7 +670,7 @@ def test_one_thing_is_not_spoken_of_as_several(browser: Browser, tmp_path: Path)
             "1 account: 1 role, 1 instance profile, 1 link between them, 0 tags, and 0 mentions of profiles by "
             "instances and templates."
         )
-        assert "1 finding." in it.page.inner_text("section[aria-labelledby=name_mismatches]")
+        assert "1 finding to fix." in it.page.inner_text("section[aria-labelledby=name_mismatches]")
 
 
 def test_a_reason_why_several_checks_did_not_see_all_is_given_once_with_all_of_them(
@@ -678,7 +678,7 @@ def test_a_reason_why_several_checks_did_not_see_all_is_given_once_with_all_of_t
 ) -> None:
     with opened(browser, pages.sample()) as it:
         unseen = it.page.get_by_role("region", name="Not checked")
-        reason = "references were read from files, in ap-northeast-1, eu-west-1"
+        reason = "the files cover only ap-northeast-1, eu-west-1"
         line = unseen.get_by_role("listitem").filter(has_text=reason)
         assert line.count() == 1
         assert [link.get_attribute("href") for link in line.get_by_role("link").all()] == [
@@ -690,8 +690,8 @@ def test_a_reason_why_several_checks_did_not_see_all_is_given_once_with_all_of_t
     ("only", "said"),
     [
         (["empty_profiles"], "The check is complete."),
-        (["quota_pressure"], "The check is not complete. Not seen:"),
-        (["empty_profiles", "quota_pressure"], "1 of 2 checks is complete. Not seen:"),
+        (["quota_pressure"], "The check is not complete. What is missing:"),
+        (["empty_profiles", "quota_pressure"], "1 of 2 checks is complete. What is missing:"),
     ],
 )
 def test_the_page_says_how_many_checks_are_complete(
@@ -700,7 +700,7 @@ def test_the_page_says_how_many_checks_are_complete(
     result = iamframe.run_checks(empties(tmp_path / "in", "left"), only=only)
     with opened(browser, iamframe.write_report(result, tmp_path / "out")) as it:
         unseen = it.page.get_by_role("region", name="Not checked").locator("p").first
-        assert unseen.inner_text().endswith(f"only where the check is complete. {said}")
+        assert unseen.inner_text().endswith(f"good news only if its check is complete. {said}")
 
 
 def test_a_time_that_nobody_said_is_not_laid_to_files(browser: Browser, pages: Pages) -> None:
@@ -712,8 +712,8 @@ def test_a_time_that_nobody_said_is_not_laid_to_files(browser: Browser, pages: P
 def test_noughts_are_no_all_clear_where_a_check_did_not_see_all(browser: Browser, tmp_path: Path) -> None:
     source = load(tmp_path / "in", {"p.json": profile_list(profile("web", nested_role("web")))})
     with opened(browser, report(source, tmp_path / "out")) as it:
-        found = it.page.get_by_role("region", name="Findings").inner_text()
-        assert "checks did not see all: there may be more." in found
+        found = it.page.get_by_role("region", name="Findings", exact=True).inner_text()
+        assert "checks are incomplete, so there may be more findings." in found
         first = it.page.get_by_role("region", name="Start here").inner_text()
         assert "No findings in the data that was collected. Collect what is missing, then run it again." in first
 

@@ -36,7 +36,7 @@ def test_on_the_page_what_changed_is_text_whatever_it_holds(browser: Browser, tm
             .evaluate_all("rows => rows.map(row => Array.from(row.cells, cell => cell.textContent))")
         )
         assert (change, account, kind, name) == ("retagged", ACCOUNT, "role", "web")
-        assert detail == f"tag k is {text}; it was v"
+        assert detail == f"tag k is {text}; before: v"
         assert (it.page.evaluate("window.pwned"), it.requests, it.said) == (None, [page.as_uri()], [])
 
 
@@ -92,7 +92,7 @@ def test_a_key_that_no_tag_has_is_said_with_how_to_name_another(browser: Browser
     assert "No tag that was read has the key Nobody: no finding has an owner.\n" in done.stderr
     with opened(browser, tmp_path / "report.html") as it:
         said = it.page.locator("#owners + p").inner_text()
-        assert said == "No tag that was read has the key Nobody; name the one that you use with --owner-tag."
+        assert said == "No tag has the key Nobody; choose another key with --owner-tag."
         assert [row[0] for row in table(it.page, "Findings by owner")] == [
             "no owner tag",
             "owner unknown (tags not collected)",
@@ -104,7 +104,7 @@ def test_a_key_that_looks_like_the_owners_is_spelled_out_on_the_page(browser: Br
     page = iamframe.write_report(sample_result(), tmp_path)
     with opened(browser, page) as it:
         (caption,) = it.page.locator("table.owners caption").all_inner_texts()
-    assert "by the tag Owner, owner, \u039fwner [\\u039fwner] of the resource" in caption
+    assert "by the Owner, owner, \u039fwner [\\u039fwner] tag of the resource" in caption
 
 
 # What is masked
@@ -113,7 +113,7 @@ def test_a_key_that_looks_like_the_owners_is_spelled_out_on_the_page(browser: Br
 def test_a_masked_page_says_so_and_shows_every_finding(browser: Browser, tmp_path: Path) -> None:
     out = report(tmp_path, organisation(), xlsx=False)
     with opened(browser, out / "report.html") as it:
-        assert "Names are as they are and can still tell whose these are" in it.text()
+        assert "Names are kept and can still identify you" in it.text()
         assert it.said == []
         assert len(it.rows_shown()) == len(column(out / "findings.csv", "check"))
 
