@@ -725,7 +725,7 @@ def test_a_table_above_20000_rows_is_cut_and_says_where_all_rows_are(browser: Br
         assert it.page.get_by_text("20,000 of 20,001 rows, all in findings.csv", exact=True).is_visible()
         assert it.page.locator("tr.finding").count() == 20_000
         assert it.page.locator("#empty_profiles ~ p").first.inner_text() == (
-            "medium complete empty_profiles: 20,001 findings."
+            "medium complete empty_profiles: 20,001 findings to fix."
         )
     assert (page.parent / "findings.csv").read_bytes().count(b"\r\n") == 20_002
 

@@ -461,7 +461,7 @@ def test_of_more_than_twenty_years_the_first_share_a_row(tmp_path: Path) -> None
 def test_nothing_to_draw_is_said_in_words(plot: Callable[..., Axes], tmp_path: Path) -> None:
     (text,) = texts(drawn(plot(build_inventory([])), tmp_path))
     assert text.startswith("no ")
-    assert text.endswith("in what was read")
+    assert text.endswith("in the collected data")
 
 
 @pytest.mark.parametrize("plot", PLOTS)
