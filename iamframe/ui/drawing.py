@@ -124,7 +124,7 @@ def draw_none(ax: Axes, things: str, inventory: Inventory, *frames: str) -> Axes
     """Write that there is nothing to draw, and claim no more than was read."""
     whole = len(inventory.accounts) and not not_all_read(inventory, *frames)
     text = f"no {things}" if whole else f"no {things} in the collected data"
-    ax.text(0.5, 0.5, text, ha="center", transform=ax.transAxes)
+    ax.text(0.5, 0.5, textwrap.fill(text, 50), ha="center", transform=ax.transAxes)
     ax.set(xticks=[], yticks=[])
     return ax
 

@@ -461,14 +461,14 @@ def test_of_more_than_twenty_years_the_first_share_a_row(tmp_path: Path) -> None
 def test_nothing_to_draw_is_said_in_words(plot: Callable[..., Axes], tmp_path: Path) -> None:
     (text,) = texts(drawn(plot(build_inventory([])), tmp_path))
     assert text.startswith("no ")
-    assert text.endswith("in the collected data")
+    assert " ".join(text.split()).endswith("in the collected data")
 
 
 @pytest.mark.parametrize("plot", PLOTS)
 def test_an_account_that_was_read_whole_and_has_nothing_has_none(plot: Callable[..., Axes], tmp_path: Path) -> None:
     (text,) = texts(plot(load(tmp_path, {"r.json": {"Roles": []}, "p.json": profile_list(), "i.json": identity()})))
     assert text.startswith("no ")
-    assert "what was read" not in text
+    assert "collected" not in text
 
 
 @pytest.mark.parametrize("plot", PLOTS)
