@@ -90,4 +90,4 @@ class MissingExtraError(IamframeError):
 
 def missing_extra(package: str, extra: str) -> MissingExtraError:
     """Return the error that names the missing package and the command that installs it."""
-    return MissingExtraError(f"{package} is not installed: pip install 'iamframe[{extra}]' brings it")
+    return MissingExtraError(f"{package} is not installed; run pip install '.[{extra}]' in the clone of iamframe")

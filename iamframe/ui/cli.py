@@ -383,7 +383,7 @@ def notebooks_command(folder: Path, *, force: bool) -> int:
         click.echo(f"Copied: {', '.join(file.name for file in written)}")
     if left:
         click.echo(f"Left as they are: {', '.join(file.name for file in left)}; --force writes over them")
-    install = "" if find_spec("jupyterlab") else "pip install 'iamframe[notebooks]' && "
+    install = "" if find_spec("jupyterlab") else "pip install '.[notebooks]' && "
     click.echo(f"Now type: {install}jupyter lab {escape_controls(shlex.quote(str(folder)))}")
     return DONE
 
