@@ -388,16 +388,17 @@ def notebooks_command(folder: Path, *, force: bool) -> int:
     return DONE
 
 
-@_command("collect-script", given.regions)
-def collect_script_command(regions: str | list[str] | None) -> int:
+@_command("collect-script", given.named_regions)
+def collect_script_command(regions: str | None) -> int:
     """Print a shell script that collects the data.
 
     It only reads, by the AWS CLI. Give it to somebody with access; the zip that it makes is a SOURCE.
     """
     from iamframe.sources.collect import collect_script
 
+    named = [name.strip() for name in (regions or "all").split(",")]
     # As bytes, since a shell takes no line that ends as Windows ends them.
-    click.echo(collect_script(regions if isinstance(regions, list) else ()).encode(), nl=False)
+    click.echo(collect_script(() if named == ["all"] else named).encode(), nl=False)
     return DONE
 
 

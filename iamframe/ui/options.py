@@ -145,7 +145,10 @@ ages = together(
         callback=_age,
     ),
 )
-regions = option("--regions", "Comma-separated regions, or all (default).", "LIST", callback=_regions)
+_REGIONS = "Comma-separated regions, or all (default)."
+regions = option("--regions", _REGIONS, "LIST", callback=_regions)
+# Of a script, which runs elsewhere, each name is looked at.
+named_regions = option("--regions", _REGIONS, "LIST", callback=_filled)
 _ASKED = "Services to ask what uses profiles: all (default), EC2 and Auto Scaling (core), or none."
 _ACCOUNTS = "Scan several accounts: those in a CSV file, or the whole organization."
 _ROLE = "Role to assume in each account; its ARN for a single account."

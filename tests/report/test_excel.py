@@ -207,7 +207,7 @@ def test_without_xlsxwriter_a_report_is_refused_with_what_brings_it_and_nothing_
 ) -> None:
     result = small(tmp_path / "in")
     monkeypatch.setitem(sys.modules, "xlsxwriter", None)
-    with pytest.raises(MissingExtraError, match=r"^xlsxwriter is not installed: pip install 'iamframe\[excel\]'"):
+    with pytest.raises(MissingExtraError, match=r"^xlsxwriter is not installed; run pip install '\.\[excel\]'"):
         iamframe.write_report(result, tmp_path / "out", xlsx=True)
     assert list((tmp_path / "out").iterdir()) == []
     iamframe.write_report(result, tmp_path / "out")
