@@ -162,7 +162,7 @@ def test_a_profile_that_nothing_names_is_unreferenced_maybe(tmp_path: Path) -> N
     (row,) = rows(tmp_path, core([instance("web")]) | profiles(linked("web"), linked("old")), "unreferenced_profiles")
     assert (row["resource_arn"], row["related_arn"]) == (f"{PROFILE_ARN}old", f"{ROLE_ARN}old")
     assert (row["severity"], row["certainty"]) == ("medium", "maybe")
-    assert "only eu-west-1; other regions may use the profile" in row["detail"]
+    assert "only eu-west-1; other regions are unknown" in row["detail"]
     assert options(row["next_step"]) == [f"--filters=Name=iam-instance-profile.arn,Values={PROFILE_ARN}old"]
 
 

@@ -138,7 +138,7 @@ def test_check_prints_a_line_per_finding_and_on_standard_error_what_could_not_be
 def test_what_the_findings_of_a_check_have_in_common_is_said_once_beneath_them_and_in_each_row_of_a_file(
     tmp_path: Path,
 ) -> None:
-    scope = "the files cover only eu-west-1; other regions may use the profile"
+    scope = "the files cover only eu-west-1; other regions are unknown"
     only = ("check", "sample", "--only", "unreferenced_profiles")
     lines = run(tmp_path, *only).stdout.splitlines()
     beneath = lines.index(f"        of these 3: {scope}")
