@@ -134,7 +134,6 @@ narrowed = together(
     option("--severity", _SEVERITY, type=click.Choice(SEVERITIES), multiple=True),
     option("--hide-expected", "Do not print expected findings."),
 )
-_IDLE = "Skip profiles whose role was used in the last AGE."
 ages = together(
     option("--min-age", "Skip profiles created less than AGE ago.  [default: 1d]", "AGE", default="1d", callback=_age),
     option(
