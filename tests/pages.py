@@ -43,6 +43,14 @@ HOSTILE = {
 }
 
 
+_DETAILS = """rows => rows.map(row => ({
+    check: row.closest("section").querySelector("h2").id,
+    name: row.previousElementSibling.cells[0].firstChild.textContent,
+    ...Object.fromEntries(Array.from(row.querySelectorAll("dl > div"), part =>
+        [part.querySelector("dt").textContent, part.querySelector("code").textContent])),
+}))"""
+
+
 @dataclass
 class Opened:
     """A page, and what it did that it must not do."""
@@ -58,8 +66,15 @@ class Opened:
         return str(self.page.evaluate("document.body.textContent"))
 
     def rows_shown(self) -> list[str]:
-        names = "rows => rows.filter(row => row.checkVisibility()).map(row => row.cells[2].textContent)"
-        return list(self.page.eval_on_selector_all("tr.finding", names))
+        shown = (
+            "rows => rows.filter(row => row.checkVisibility()).map(row => row.cells[0].firstChild.textContent.trim())"
+        )
+        return list(self.page.eval_on_selector_all("tr.finding", shown))
+
+    def opened_rows(self) -> list[dict[str, str]]:
+        """Open the details of every finding, and return what they say, by heading, with name and check."""
+        self.page.eval_on_selector_all("tr.finding button", "buttons => buttons.forEach(button => button.click())")
+        return list(self.page.eval_on_selector_all("tr.opened", _DETAILS))
 
 
 @contextmanager

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
-import pyarrow as pa
 
 from iamframe.checks.owner import OWNER_TAG, owners
 from iamframe.checks.result import Result
 from iamframe.inventory import schema
-from iamframe.inventory.arrow import is_in
 from iamframe.messages.text import SEVERITIES
 
 STATES = ("owned", "none", "unread", "account")
@@ -33,10 +32,17 @@ def findings_by_owner(result: Result, tag_key: str = OWNER_TAG) -> pd.DataFrame:
     """
     findings = result.findings[result.findings["accepted"].isna()]
     owner, unread = owners(result.inventory, findings, tag_key)
-    whole = is_in(findings["resource_type"], pa.array(_OF_ACCOUNTS))
-    state = np.select([np.asarray(owner.is_valid()), whole, unread], ["owned", "account", "unread"], "none")
-    each = pd.DataFrame({"state": state, "owner": owner.to_pandas(), "severity": findings["severity"].array})
+    findings = findings.assign(owner=owner.to_pandas().array, owner_known=~unread)
+    each = findings[["owner", "severity"]].assign(state=owner_states(findings))
     return schema.FINDINGS_BY_OWNER.conform(count_by_value(each, "owner", "state", STATES))
+
+
+def owner_states(findings: pd.DataFrame) -> npt.NDArray[np.str_]:
+    """Return what is known of each finding's owner, one of `STATES`."""
+    whole = findings["resource_type"].isin(_OF_ACCOUNTS)
+    return np.select(
+        [findings["owner"].notna(), whole, ~findings["owner_known"]], ["owned", "account", "unread"], "none"
+    )
 
 
 def count_by_value(rows: pd.DataFrame, value: str, state: str, states: Sequence[str]) -> pd.DataFrame:

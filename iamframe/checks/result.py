@@ -131,11 +131,16 @@ class Result:
 
         Expected and accepted findings do not count; a finding without an ARN counts as a resource of its own.
         """
+        severity = self.most_severe["severity"]
+        return severity.value_counts().reindex(SEVERITIES, fill_value=0).rename("resources")
+
+    @cached_property
+    def most_severe(self) -> pd.DataFrame:
+        """The most severe finding of each resource that needs attention, with the columns of `findings`."""
         findings = self.findings[~self.findings["expected"] & self.findings["accepted"].isna()]
         resource = findings["resource_arn"].fillna(findings["finding_id"])
-        # Findings are sorted by severity, so the first of each resource is its gravest.
-        gravest = findings.assign(resource=resource).drop_duplicates(["account_id", "resource"])["severity"]
-        return gravest.value_counts().reindex(SEVERITIES, fill_value=0).rename("resources")
+        # Findings are sorted by severity, so the first of each resource is its most severe.
+        return findings[~findings[["account_id"]].assign(resource=resource).duplicated()]
 
     @cached_property
     def tag_coverage(self) -> pd.DataFrame:

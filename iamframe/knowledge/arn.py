@@ -8,6 +8,12 @@ from functools import cache
 from typing import NamedTuple
 
 _ARN = re.compile(r"(?is)arn:(?P<partition>[^:]*):(?:iam|sts):[^:]*:(?P<account>[^:]*):(?P<resource>.+)")
+# The management console of each partition (General Reference, AWS Management Console; China and GovCloud User Guides).
+CONSOLES = {
+    "aws": "https://console.aws.amazon.com",
+    "aws-cn": "https://console.amazonaws.cn",
+    "aws-us-gov": "https://console.amazonaws-us-gov.com",
+}
 # The types of resources, as the frames write them.
 ROLE_TYPE, PROFILE_TYPE = "role", "instance-profile"
 _KINDS = {"role": "role", "instance-profile": "instance-profile", "assumed-role": "role"}

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.analysis.blind_spots import tagged_counts
-from iamframe.analysis.owners import findings_by_owner
+from iamframe.analysis.owners import STATES, owner_states
 from iamframe.checks.orphans import unreferenced_profiles
 from iamframe.checks.result import Result
 from iamframe.inventory.arrow import Positions, as_arrow, index_in, is_in
@@ -77,13 +79,25 @@ class Surface:
 
 
 @dataclass(frozen=True, slots=True)
-class Owner:
-    """How many findings one owner has, by severity; or those that have none, or of which it was not read."""
+class OwnerTotals:
+    """How many findings one owner has to fix, by severity, and how many need no action; or those without an owner."""
 
     name: str | None
     state: str
     counts: dict[str, int]
-    total: int
+    no_action: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccountTotals:
+    """How many resources of one account need attention, by severity, and how far the account was checked."""
+
+    account_id: str
+    account_name: str | None
+    captured_at: str
+    counts: dict[str, int]
+    no_action: int
+    incomplete: int
 
 
 def widths(counts: Iterable[int], of: int) -> list[int]:
@@ -195,15 +209,39 @@ def surface_rows() -> list[Surface]:
     return rows
 
 
-def owner_counts(result: Result, tag_key: str) -> list[Owner]:
-    """Return whose the findings are, one row per owner, those with the most first, then what has no known one."""
-    frame = findings_by_owner(result, tag_key)
-    columns = [frame[name].tolist() for name in ("state", *SEVERITIES, "findings")]
-    names = as_arrow(frame["owner"]).to_pylist()
-    return [
-        Owner(name, state, dict(zip(SEVERITIES, counts, strict=True)), total)
-        for name, state, *counts, total in zip(names, *columns, strict=True)
-    ]
+def owner_counts(result: Result) -> list[OwnerTotals]:
+    """Return whose the findings are, those with the most to fix first, then what has no owner that is known."""
+    states = owner_states(result.findings)
+    owner = result.findings["owner"].fillna("")
+    counts = _counts(result.findings, [pd.Series(states, index=owner.index), owner])
+    rows = [OwnerTotals(name or None, state, *numbers) for (state, name), numbers in counts.items()]
+    return sorted(rows, key=lambda row: (STATES.index(row.state), -sum(row.counts.values()), -row.no_action))
+
+
+def account_counts(result: Result) -> list[AccountTotals]:
+    """Return what each account has to see to, those with the most first."""
+    accounts, coverage = result.inventory.accounts, result.coverage
+    counts = _counts(result.findings, [result.findings["account_id"]], result.most_severe)
+    incomplete = coverage["account_id"][coverage["status"] != "complete"].value_counts()
+    captured = accounts["captured_at"].dt.strftime("%Y-%m-%d %H:%M UTC").fillna("")
+    rows = []
+    for (account, name), at in zip(_named(result), captured, strict=True):
+        of_account, no_action = counts.get(account, (dict.fromkeys(SEVERITIES, 0), 0))
+        rows.append(AccountTotals(account, name, at, of_account, no_action, int(incomplete.get(account, 0))))
+    return sorted(rows, key=lambda row: (*(-count for count in row.counts.values()), row.account_id))
+
+
+def _counts(findings: pd.DataFrame, by: list[pd.Series], to_fix: pd.DataFrame | None = None) -> dict[Any, Any]:
+    """Return, per group of findings, how many are to fix, by severity, and how many need no action."""
+    no_action = findings["expected"] | findings["accepted"].notna()
+    to_fix = findings[~no_action] if to_fix is None else to_fix
+    counts = to_fix["severity"].groupby([keys.loc[to_fix.index] for keys in by]).value_counts().unstack(fill_value=0)
+    folded = no_action.groupby(by).sum()
+    counts = counts.reindex(index=folded.index, columns=list(SEVERITIES), fill_value=0)
+    each = zip(counts.index, counts.to_numpy().tolist(), folded, strict=True)
+    return {
+        group: (dict(zip(SEVERITIES, map(int, numbers), strict=True)), int(others)) for group, numbers, others in each
+    }
 
 
 def missed(result: Result) -> list[tuple[str, int, int, int, int]]:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ntpath
+import posixpath
+from collections.abc import Iterable
+
 import pandas as pd
 import pyarrow as pa
 from markupsafe import Markup
@@ -12,12 +16,22 @@ from iamframe.messages.render import fill, render, text_of
 class Translator:
     """The words of one language."""
 
-    def __init__(self, lang: str) -> None:
+    def __init__(self, lang: str, sources: Iterable[str] = ()) -> None:
         self.lang = lang
+        self._folders = {source: short for source in sources if (short := without_folder(source)) != source}
+
+    def without_folders(self, text: str) -> str:
+        """Return a text in which the sources are named without the folders that they lie in."""
+        for source, short in self._folders.items():
+            text = text.replace(source, short)
+        return text
 
     def __call__(self, name: str, /, **given: object) -> Markup:
         """Return one of the page's own texts as markup, with what it is given escaped in the places that it names."""
-        said = Markup(text_of(f"page.{name}", self.lang))  # noqa: S704 - a text of the catalogue
+        text = text_of(f"page.{name}", self.lang)
+        if not isinstance(text, str):
+            text = text.get(str(given[text["by"]]), text["other"])
+        said = Markup(text)  # noqa: S704 - a text of the catalogue
         return said.format(**given) if given else said
 
     def word(self, value: str) -> str:
@@ -34,7 +48,16 @@ class Translator:
 
     def reasons(self, frame: pd.DataFrame) -> pd.Series:
         """Return the reasons of a frame with the columns `message` and `facts`; English ones are there already."""
-        if self.lang == "en":
-            return frame["reason"]
-        said = render(pa.array(frame["message"], pa.string()), pa.array(frame["facts"], pa.string()), self.lang)
-        return pd.Series(said.to_pylist(), dtype="str")
+        said = frame["reason"]
+        if self.lang != "en":
+            texts = render(pa.array(frame["message"], pa.string()), pa.array(frame["facts"], pa.string()), self.lang)
+            said = pd.Series(texts.to_pylist(), dtype="str")
+        return said.map(self.without_folders, na_action="ignore") if self._folders else said
+
+
+def without_folder(source: str) -> str:
+    """Return a path without the folder that it lies in; one that is relative, or no path, as it is."""
+    for kind in (posixpath, ntpath):
+        if kind.isabs(source):
+            return kind.basename(source.rstrip("/\\")) or source
+    return source

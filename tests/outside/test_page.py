@@ -100,37 +100,42 @@ def test_hostile_text_in_any_field_title_or_author_is_shown_as_text_and_nothing_
     arn = f"arn:aws:iam::{ACCOUNT}:instance-profile/{text}/"
     page = report(inventory, tmp_path / "out", policy, title=f"{text} title", author=f"{text} author")
     with opened(browser, page) as it:
-        cells, whole = it.cells(), it.text()
+        details = [value for row in it.opened_rows() for value in row.values()]
+        cells, whole = it.cells().union(details), it.text()
         for shown in (
             f"{text}-profile",
             f"{arn}x/{text}-profile",
             f"arn:aws:iam::{ACCOUNT}:role/{text}/{text}-role",
+            f"/{text}/x/",
             f"{text}-maker",
             f"profile {text}-profile holds role {text}-role",
             f"the profile is under /{text}/x/, the role under /{text}/",
             f"{text} is {text}-value on the role and other on the profile; {text}-only is missing on the profile",
             f"{text}-wanted is missing; {text} is {text}-value, not one of {text}-allowed",
             f"role {text}-shut trusts {text}.example, not EC2",
-            f"{text}-empty",
             f"{text}-instance",
             f"uses the profile arn:aws:iam::{ACCOUNT}:instance-profile/{text}-gone, which does not exist",
-            text,
             f"ListRoleTags for {text} failed ({text}-code) when the files were collected",
-            f"{source}/broken.json",
+            f"{source.name}/broken.json",
         ):
             assert shown in cells
-        assert f"accepted: {text}-reason" in whole
+        assert f"{text}-empty accepted: {text}-reason" in cells
         assert f"{text}-account" in whole
-        assert f"Made by iamframe 0.1.0 from {source}, with the policy file {policy}." in whole
+        assert (
+            f", made by iamframe {iamframe.__version__} from {source.name}, with the policy file policy.toml." in whole
+        )
+        assert str(tmp_path) not in page.read_text("utf-8")
         it.page.hover("tr.finding >> nth=0")
         it.page.keyboard.press("Tab")
         assert it.page.evaluate("typeof window.pwned") == "undefined"
         assert it.page.locator("img, svg, iframe, object, embed, form, base").count() == 0
-        assert it.page.eval_on_selector_all("a", "links => links.filter(a => a.getAttribute('href')[0] != '#')") == []
+        links = it.page.eval_on_selector_all("a", "links => links.map(a => a.getAttribute('href'))")
+        console = "https://console.aws.amazon.com/iam/home#/roles/details/"
+        assert {link[: len(console)] for link in links if link[0] != "#"} == {console}
         assert it.page.text_content("h1") == f"{text} title"
         assert it.page.text_content("title") == f"{text} title"
         assert it.page.get_attribute("meta[name=author]", "content") == f"{text} author"
-        assert f"By {text} author. Made by iamframe" in whole
+        assert f"By {text} author. Report of 20" in whole
         # What stands at the head of each printed page.
         printed = re.search(r'@page\{@top-left\{content:"((?:\\[0-9a-f]+ )+)"', it.page.text_content("style") or "")
         assert printed is not None
@@ -157,7 +162,7 @@ def test_the_alias_of_an_account_is_shown_as_it_is(browser: Browser, tmp_path: P
     source = write(tmp_path / "in", {"id.json": identity(), "p.json": profile_list(profile("a"))})
     (source / "aliases.json").write_text(json.dumps({"AccountAliases": [text]}), encoding="ascii")
     with opened(browser, report(iamframe.load_files(source), tmp_path / "out")) as it:
-        assert f"{ACCOUNT} ({text}): date unknown" in it.text()
+        assert table(it.page, "Scope")[0][0] == f"{ACCOUNT} ({text})\ncollection date unknown"
 
 
 def test_the_page_runs_nothing_but_its_own_script_even_if_something_were_not_escaped(
@@ -167,7 +172,7 @@ def test_the_page_runs_nothing_but_its_own_script_even_if_something_were_not_esc
     hole = (
         '<script>window.pwned=1</script><img src="data:," onerror="window.pwned=1"><b style="color:red" id="hole">a</b>'
     )
-    page.write_text(page.read_text("utf-8").replace("<main>", f"<main>{hole}"), "utf-8")
+    page.write_text(page.read_text("utf-8").replace("<main ", f"{hole}<main "), "utf-8")
     with opened(browser, page) as it:
         assert it.page.locator("#hole").count() == 1
         assert it.page.evaluate("typeof window.pwned") == "undefined"
@@ -199,12 +204,12 @@ def test_the_policy_of_the_page_names_the_hashes_of_its_own_style_and_script_and
 @pytest.mark.parametrize(
     ("wanted", "shown", "said"),
     [
-        ("alpha", ["alpha"], "1 of 3 findings match"),
-        ("ALPHA", ["alpha"], "1 of 3 findings match"),
-        ("instance-profile/ a", ["alpha", "beta", "gamma"], "3 of 3 findings match"),
-        ("holds beta", ["beta"], "1 of 3 findings match"),
-        ("nothing-like-it", [], "0 of 3 findings match"),
-        ("<b>", [], "0 of 3 findings match"),
+        ("alpha", ["alpha"], "1 of 3 findings match, 1 of them to fix"),
+        ("ALPHA", ["alpha"], "1 of 3 findings match, 1 of them to fix"),
+        ("instance-profile/ a", ["alpha", "beta", "gamma"], "3 of 3 findings match, 3 of them to fix"),
+        ("empty beta", ["beta"], "1 of 3 findings match, 1 of them to fix"),
+        ("nothing-like-it", [], "0 of 3 findings match, 0 of them to fix"),
+        ("<b>", [], "0 of 3 findings match, 0 of them to fix"),
     ],
 )
 def test_the_filter_shows_the_rows_that_hold_every_word_and_tells_how_many(
@@ -222,14 +227,14 @@ def test_the_filter_finds_the_rows_of_a_check_by_its_name(browser: Browser, tmp_
     source = load(tmp_path / "in", {"p.json": profile_list(profile("left"), profile("portal", nested_role("web")))})
     with opened(browser, report(source, tmp_path / "out")) as it:
         it.page.get_by_label("Filter findings").fill("empty_profiles")
-        expect(it.page.get_by_role("status")).to_have_text("1 of 2 findings match")
+        expect(it.page.get_by_role("status")).to_have_text("1 of 2 findings match, 1 of them to fix")
         assert it.rows_shown() == ["left"]
 
 
 def test_an_emptied_filter_shows_all_rows_again_and_says_nothing(browser: Browser, pages: Pages) -> None:
     with opened(browser, pages.empties("alpha", "beta")) as it:
         it.page.get_by_label("Filter findings").fill("alpha")
-        expect(it.page.get_by_role("status")).to_have_text("1 of 2 findings match")
+        expect(it.page.get_by_role("status")).to_have_text("1 of 2 findings match, 1 of them to fix")
         it.page.get_by_label("Filter findings").fill("")
         expect(it.page.get_by_role("status")).to_have_text("")
         assert it.rows_shown() == ["alpha", "beta"]
@@ -261,12 +266,14 @@ def test_a_filter_jumps_to_the_first_hit_below_its_own_bar_and_back_when_it_is_e
 ) -> None:
     with opened(browser, pages.two_checks(), width) as it:
         it.page.get_by_label("Filter findings").focus()
+        it.page.wait_for_timeout(50)
         before = it.page.evaluate("scrollY")
         wanted(it.page, "portal")
         bar, hit = it.page.locator(".find").bounding_box(), it.page.locator("#name_mismatches").bounding_box()
         assert bar is not None
         assert hit is not None
-        assert abs(bar["y"]) < 1
+        # On a narrow screen the bar would take too much of it, and is left behind.
+        assert abs(bar["y"]) < 1 or (width == 390 and bar["y"] + bar["height"] < 0)
         assert bar["y"] + bar["height"] <= hit["y"] < 400
         wanted(it.page, "")
         assert it.page.evaluate("scrollY") == before
@@ -276,13 +283,9 @@ def test_a_filter_marks_what_it_found_whatever_its_case_and_nothing_else(browser
     marked = "() => Array.from(CSS.highlights.get('hit') ?? [], range => range.toString())"
     with opened(browser, pages.empties("Alpha", "beta")) as it:
         wanted(it.page, "alpha")
-        assert it.page.evaluate(marked) == ["Alpha"] * 3
+        assert it.page.evaluate(marked) == ["Alpha"]
         wanted(it.page, "")
-        wanted(it.page, "o")
-        inside = "() => Array.from(CSS.highlights.get('hit'), range => range.startContainer.parentNode.localName)"
-        assert set(it.page.evaluate(inside)) == {"td", "code"}
-        wanted(it.page, "")
-        wanted(it.page, "copy")
+        wanted(it.page, "more")
         assert it.page.evaluate(marked) == []
         assert it.rows_shown() == []
 
@@ -292,13 +295,16 @@ def test_no_heading_that_the_index_leads_to_hides_behind_the_bar(browser: Browse
     with opened(browser, pages.sample(), width) as it:
         links = it.page.locator("nav a")
         assert links.count() == 20
+        it.page.emulate_media(reduced_motion="reduce")
         for link in links.all():
             name = (link.get_attribute("href") or "")[1:]
             link.click()
             bar, heading = it.page.locator(".find").bounding_box(), it.page.locator(f"#{name}").bounding_box()
             assert bar is not None
             assert heading is not None
-            assert bar["y"] + bar["height"] <= heading["y"] < 800 - heading["height"], name
+            # Owners stand above the bar.
+            above = name == "owners" and heading["y"] + heading["height"] <= bar["y"]
+            assert above or bar["y"] + bar["height"] <= heading["y"] < 800 - heading["height"], name
 
 
 # Sorting
@@ -333,37 +339,35 @@ def test_a_table_is_sorted_by_keyboard_too_and_one_column_at_a_time(browser: Bro
         assert it.rows_shown() == ["a", "b"]
         sorted_by = section.locator("th[aria-sort]")
         assert [(head.inner_text(), head.get_attribute("aria-sort")) for head in sorted_by.all()] == [
-            ("ARN", "ascending")
+            ("Path", "ascending")
         ]
 
 
-def test_equal_rows_keep_their_order_severities_have_theirs_and_what_is_missing_comes_last_both_ways(
-    browser: Browser, tmp_path: Path
-) -> None:
-    accepted = '[[makers]]\nname = "house"\nrole = "*"\nprofile = "m-*"\nnames_differ = true\n'
-    policy = write(tmp_path, {"policy.toml": accepted}) / "policy.toml"
+def test_equal_rows_keep_their_order_and_what_is_missing_comes_last_both_ways(browser: Browser, tmp_path: Path) -> None:
+    guessed = '[[makers]]\nname = "house"\nrole = "*"\nprofile = "m-*"\nis_guess = true\n'
+    policy = write(tmp_path, {"policy.toml": guessed}) / "policy.toml"
     made = [profile(name, nested_role(role)) for name, role in (("b", "x"), ("m-a", "y"), ("a", "z"), ("m-b", "w"))]
     source = load(tmp_path / "in", {"p.json": profile_list(*made)})
     with opened(browser, report(source, tmp_path / "out", policy)) as it:
-        section = it.page.locator("section[aria-labelledby=name_mismatches]")
-        severity, maker = (section.get_by_role("button", name=name) for name in ("Severity", "Created by"))
-        shown = {}
-        for name, button in (("maker", maker), ("maker down", maker), ("severity", severity), ("down", severity)):
-            button.click()
-            shown[name] = it.rows_shown()
-    assert shown == {
-        "maker": ["m-a", "m-b", "a", "b"],
-        "maker down": ["m-a", "m-b", "a", "b"],
-        "severity": ["a", "b", "m-a", "m-b"],
-        "down": ["m-a", "m-b", "a", "b"],
-    }
+        maker = it.page.locator("section[aria-labelledby=name_mismatches]").get_by_role("button", name="Created by")
+        for _ in ("up", "down"):
+            maker.click()
+            assert it.rows_shown() == ["m-a", "m-b", "a", "b"]
+
+
+def test_severities_are_sorted_as_such(browser: Browser, pages: Pages) -> None:
+    with opened(browser, pages.sample()) as it:
+        severity = it.page.get_by_role("group", name="Table: Findings per check").get_by_role("button", name="Severity")
+        for order in (["high", "medium", "low"], ["low", "medium", "high"]):
+            severity.click()
+            assert list(dict.fromkeys(row[1] for row in table(it.page, "Findings per check"))) == order
 
 
 def test_numbers_are_sorted_as_numbers(browser: Browser, tmp_path: Path) -> None:
     made = [profile(f"p{number}") for number in range(1_000)] + [profile("web", nested_role("portal"))]
     made += [profile(f"same{number}", nested_role(f"other{number}")) for number in range(9)]
     with opened(browser, report(load(tmp_path / "in", {"p.json": profile_list(*made)}), tmp_path / "out")) as it:
-        button = it.page.get_by_role("group", name="Table: Findings per check").get_by_role("button", name="Findings")
+        button = it.page.get_by_role("group", name="Table: Findings per check").get_by_role("button", name="To fix")
         button.click()
         button.click()
         assert [row[3] for row in table(it.page, "Findings per check")][:3] == ["1,000", "10", "0"]
@@ -383,6 +387,7 @@ def test_a_long_table_is_sorted_across_its_bodies_and_stays_filtered(browser: Br
 
 def test_the_copy_button_of_a_next_step_says_that_it_did_its_work(browser: Browser, pages: Pages) -> None:
     with opened(browser, pages.empties("alpha")) as it:
+        it.opened_rows()
         for place in ("Start here", "Instance profiles that hold no role"):
             button = it.page.get_by_role("region", name=place).locator("button.copy")
             button.first.click()
@@ -403,7 +408,7 @@ def test_print_shows_every_row_whether_on_screen_or_not(browser: Browser, pages:
 def test_print_shows_every_row_while_a_filter_is_active(browser: Browser, pages: Pages) -> None:
     with opened(browser, pages.empties("alpha", "beta")) as it:
         it.page.get_by_label("Filter findings").fill("alpha")
-        expect(it.page.get_by_role("status")).to_have_text("1 of 2 findings match")
+        expect(it.page.get_by_role("status")).to_have_text("1 of 2 findings match, 1 of them to fix")
         it.page.emulate_media(media="print")
         assert it.rows_shown() == ["alpha", "beta"]
 
@@ -430,13 +435,13 @@ def test_the_head_that_print_repeats_on_each_page_is_text_and_no_button(browser:
         assert set(display) == {"contents"}
 
 
-def test_a_page_of_10000_findings_takes_at_most_5_megabytes(tmp_path: Path) -> None:
+def test_a_page_of_10000_findings_takes_at_most_3_5_megabytes(tmp_path: Path) -> None:
     names = [f"app-{number:06}" for number in range(5_000)]
     made = [profile(f"{name}-profile", nested_role(f"{name}-role", "/team/"), "/team/") for name in names]
     source = load(tmp_path / "in", {"p.json": profile_list(*made, *map(profile, names))})
     result = iamframe.run_checks(source)
     assert len(result.findings) == 10_000
-    assert iamframe.write_report(result, tmp_path / "out").stat().st_size < 5_000_000
+    assert iamframe.write_report(result, tmp_path / "out").stat().st_size < 3_500_000
 
 
 # Small screens, dark ones, and people who do not see
@@ -462,13 +467,12 @@ def test_on_a_narrow_screen_each_finding_is_a_card_that_says_what_is_what_and_no
     with opened(browser, pages.two_checks(), 390) as it:
         cells = it.page.locator("section[aria-labelledby=name_mismatches] tr.finding td")
         labels = "cells => cells.map(c => [getComputedStyle(c, '::before').content, c.innerText])"
-        assert [(label.strip('"'), text) for label, text in cells.evaluate_all(labels)][:6] == [
-            ("Severity", "low"),
-            ("Account", ACCOUNT),
+        assert [(label.strip('"'), text) for label, text in cells.evaluate_all(labels)] == [
             ("Name", "web"),
-            ("ARN", f"arn:aws:iam::{ACCOUNT}:instance-profile/web"),
-            ("Related to", f"arn:aws:iam::{ACCOUNT}:role/portal"),
+            ("Path", "/"),
+            ("Found", "profile web holds role portal"),
             ("Differ by", "different"),
+            ("none", "More"),
         ]
         boxes = "cells => cells.map(c => c.getBoundingClientRect()).filter(b => b.width).map(b => [b.left, b.right])"
         assert all(0 <= left < right <= 390 for left, right in cells.evaluate_all(boxes))
@@ -477,6 +481,7 @@ def test_on_a_narrow_screen_each_finding_is_a_card_that_says_what_is_what_and_no
 
 def test_no_table_is_cut_at_the_right_of_a_narrow_screen(browser: Browser, pages: Pages) -> None:
     with opened(browser, pages.sample(), 390) as it:
+        it.opened_rows()
         scrolls = it.page.locator(".scroll").evaluate_all("all => all.map(s => s.scrollWidth - s.clientWidth)")
         assert len(scrolls) > 15
         assert set(scrolls) == {0}
@@ -491,13 +496,13 @@ def test_a_table_that_is_wider_than_the_screen_says_so_until_its_end_is_reached(
     tags = {f"department:{number}:{'x' * 30}": "" for number in range(8)}
     source = load(tmp_path / "in", {"d.json": dump(role_detail("web", tags=tags))})
     with opened(browser, report(source, tmp_path / "out"), 800) as it:
-        said = "caption => getComputedStyle(caption, '::after').content.includes('scroll for more')"
+        said = "frame => getComputedStyle(frame, '::before').content.includes('scroll for more')"
         wide = it.page.get_by_role("group", name="Table: Tag coverage")
         expect(wide).to_have_class("scroll more")
-        assert wide.locator("caption").evaluate(said) is True
+        assert wide.evaluate(said) is True
         wide.evaluate("scroll => scroll.scrollTo(scroll.scrollWidth, 0)")
         expect(wide).to_have_class("scroll")
-        assert wide.locator("caption").evaluate(said) is False
+        assert wide.evaluate(said) is False
         narrow = it.page.get_by_role("group", name="Table: How names of profiles and roles differ")
         assert narrow.count() == 0 or narrow.get_attribute("class") == "scroll"
 
@@ -521,13 +526,13 @@ def test_the_arrow_of_a_head_stands_on_the_line_of_its_last_word(browser: Browse
 def test_bars_are_as_long_as_the_numbers_beside_them(browser: Browser, tmp_path: Path) -> None:
     made = [profile(name) for name in "abcd"] + [profile("web", nested_role("portal"))]
     with opened(browser, report(load(tmp_path / "in", {"p.json": profile_list(*made)}), tmp_path / "out")) as it:
-        bars = it.page.locator(".numbers li").evaluate_all(
-            "all => all.map(li => [li.innerText.replace(/\\s+/g, ' '), li.querySelector('.bar')?.offsetWidth ?? 0])"
+        lengths = it.page.locator(".index tbody tr").evaluate_all(
+            "rows => rows.map(r => [parseInt(r.cells[3].innerText), r.querySelector('.bar.solid')?.offsetWidth ?? 0])"
         )
-        lengths = dict(bars)
-        assert list(lengths) == ["0 high", "4 medium", "1 low", "0 info"]
-        assert lengths["0 high"] == 0
-        assert abs(lengths["4 medium"] - 4 * lengths["1 low"]) <= 4
+        of = dict(lengths)
+        assert sorted(of) == [0, 1, 4]
+        assert of[0] == 0
+        assert abs(of[4] - 4 * of[1]) <= 4
 
 
 def test_the_pictures_of_names_profiles_and_tags_say_in_numbers_what_they_show(
@@ -642,25 +647,44 @@ def test_a_picture_of_more_than_100_accounts_is_cut_and_says_so(browser: Browser
     with opened(browser, report(load(tmp_path / "in", documents), tmp_path / "out")) as it:
         assert len(table(it.page, "Are profiles used?")) == 100
         assert "100 of 101 rows, all in profiles.csv, by account." in it.text()
-        assert "and 97 more, all in accounts.csv" in it.page.inner_text("section[aria-labelledby=looked]")
+        assert len(table(it.page, "Scope")) == 10
+        assert "The first 10 of 101." in it.page.inner_text("section[aria-labelledby=looked]")
 
 
 # What it says
 
 
-def test_the_first_screen_says_what_was_looked_at_found_not_seen_and_to_be_done_first(
+def test_the_first_screen_says_what_needs_attention_what_was_not_checked_and_where_to_start(
     browser: Browser, pages: Pages
 ) -> None:
     with opened(browser, pages.sample()) as it:
-        headings = ("Scope", "Findings", "Not checked", "Start here")
-        for name in headings:
-            region = it.page.get_by_role("region", name=name)
-            box = region.locator("li").first.bounding_box()
+        places = ("region", "Findings"), ("region", "Not checked"), ("region", "Scope"), ("region", "Start here")
+        for role, name in places:
+            box = it.page.get_by_role(role, name=name, exact=True).locator("li, h2, td").first.bounding_box()  # type: ignore[arg-type]
             assert box is not None
-            assert box["y"] + box["height"] < 800, name
+            assert box["y"] + box["height"] < 600, name
         first = it.page.get_by_role("region", name="Start here").locator("li")
         assert first.count() == 5
         assert all(code.startswith("aws ") for code in first.locator("code").all_inner_texts())
+
+
+def test_resources_that_need_attention_are_counted_once_and_alike_everywhere(browser: Browser, tmp_path: Path) -> None:
+    shared = profile("a/b", nested_role("portal"), "/x/")
+    documents = {
+        "p.json": profile_list(shared, profile("left"), profile("web", nested_role("web"))),
+        "d.json": dump(role_detail("portal", [shared], {"Owner": "ops"}), role_detail("web", tags={"Owner": "ops"})),
+        "instance-profile-tags/web.json": {"Tags": []},
+    }
+    page = report(load(tmp_path / "in", documents), tmp_path / "out")
+    counted = json.loads((page.parent / "summary.json").read_text("utf-8"))["attention"]
+    with opened(browser, page) as it:
+        strip = [item.split() for item in it.page.locator(".strip li").all_inner_texts()]
+        assert {words[1]: int(words[0]) for words in strip if len(words) == 2} == {
+            name: counted[name] for name in ("high", "medium", "low")
+        }
+        assert strip[0] == [str(counted["resources"]), "resources", "need", "attention"]
+        (account,) = table(it.page, "Scope")
+        assert sum(map(int, account[1:4])) == counted["resources"]
 
 
 def test_one_thing_is_not_spoken_of_as_several(browser: Browser, tmp_path: Path) -> None:
@@ -670,7 +694,7 @@ def test_one_thing_is_not_spoken_of_as_several(browser: Browser, tmp_path: Path)
             "1 account: 1 role, 1 instance profile, 1 link between them, 0 tags, and 0 profile references by "
             "instances and templates."
         )
-        assert "1 finding to fix." in it.page.inner_text("section[aria-labelledby=name_mismatches]")
+        assert "1 finding to fix" in it.page.inner_text("section[aria-labelledby=name_mismatches]")
 
 
 def test_a_reason_why_several_checks_did_not_see_all_is_given_once_with_all_of_them(
@@ -678,6 +702,7 @@ def test_a_reason_why_several_checks_did_not_see_all_is_given_once_with_all_of_t
 ) -> None:
     with opened(browser, pages.sample()) as it:
         unseen = it.page.get_by_role("region", name="Not checked")
+        unseen.locator("summary").click()
         reason = "the files cover only ap-northeast-1, eu-west-1"
         line = unseen.get_by_role("listitem").filter(has_text=reason)
         assert line.count() == 1
@@ -689,9 +714,8 @@ def test_a_reason_why_several_checks_did_not_see_all_is_given_once_with_all_of_t
 @pytest.mark.parametrize(
     ("only", "said"),
     [
-        (["empty_profiles"], "The check is complete."),
-        (["quota_pressure"], "The check is not complete. What is missing:"),
-        (["empty_profiles", "quota_pressure"], "1 of 2 checks is complete. What is missing:"),
+        (["empty_profiles"], "All checks are complete, but not everything was collected."),
+        (["empty_profiles", "quota_pressure"], "1 of 2 checks is incomplete, so there may be more findings."),
     ],
 )
 def test_the_page_says_how_many_checks_are_complete(
@@ -699,35 +723,35 @@ def test_the_page_says_how_many_checks_are_complete(
 ) -> None:
     result = iamframe.run_checks(empties(tmp_path / "in", "left"), only=only)
     with opened(browser, iamframe.write_report(result, tmp_path / "out")) as it:
-        unseen = it.page.get_by_role("region", name="Not checked").locator("p").first
-        assert unseen.inner_text().endswith(f"good news only if its check is complete. {said}")
+        assert said in it.page.get_by_role("region", name="Not checked").inner_text()
 
 
-def test_a_time_that_nobody_said_is_not_laid_to_files(browser: Browser, pages: Pages) -> None:
+def test_a_time_that_nobody_said_is_unknown(browser: Browser, pages: Pages) -> None:
     with opened(browser, pages.empties("left")) as it:
-        looked = it.page.get_by_role("region", name="Scope").get_by_role("listitem")
-        assert looked.inner_text() == f"{ACCOUNT}: date unknown"
+        assert table(it.page, "Scope")[0][0] == f"{ACCOUNT}\ncollection date unknown"
 
 
 def test_noughts_are_no_all_clear_where_a_check_did_not_see_all(browser: Browser, tmp_path: Path) -> None:
     source = load(tmp_path / "in", {"p.json": profile_list(profile("web", nested_role("web")))})
     with opened(browser, report(source, tmp_path / "out")) as it:
-        found = it.page.get_by_role("region", name="Findings", exact=True).inner_text()
+        found = it.page.get_by_role("region", name="Not checked", exact=True).inner_text()
         assert "checks are incomplete, so there may be more findings." in found
         first = it.page.get_by_role("region", name="Start here").inner_text()
         assert "No findings in the data that was collected. Collect what is missing, then run it again." in first
 
 
-def test_a_table_above_20000_rows_is_cut_and_says_where_all_rows_are(browser: Browser, tmp_path: Path) -> None:
-    inventory = empties(tmp_path / "in", *(f"p{number}" for number in range(20_001)))
-    page = report(inventory, tmp_path / "out")
+def test_a_page_has_10000_rows_at_most_and_says_where_it_was_cut(browser: Browser, tmp_path: Path) -> None:
+    made = [profile(f"p{number}") for number in range(10_001)] + [profile("web", nested_role("portal"))]
+    page = report(load(tmp_path / "in", {"p.json": profile_list(*made)}), tmp_path / "out")
     with opened(browser, page) as it:
-        assert it.page.get_by_text("20,000 of 20,001 rows, all in findings.csv", exact=True).is_visible()
-        assert it.page.locator("tr.finding").count() == 20_000
-        assert it.page.locator("#empty_profiles ~ p").first.inner_text() == (
-            "medium complete empty_profiles: 20,001 findings to fix."
-        )
-    assert (page.parent / "findings.csv").read_bytes().count(b"\r\n") == 20_002
+        # The others are of what was not collected.
+        assert it.page.locator("tr.finding").count() == 9_992
+        assert it.page.locator(".gaps tbody tr").count() == 8
+        assert "This page shows 9,992 of 10,002 findings, the most severe first." in it.text()
+        section = it.page.locator("section[aria-labelledby=empty_profiles]").inner_text()
+        assert "10,001 findings to fix" in section
+        assert "9,991 of 10,001 rows, all in findings.csv" in section
+    assert (page.parent / "findings.csv").read_bytes().count(b"\r\n") == 10_003
 
 
 def test_the_page_of_the_sample_says_in_its_first_line_that_it_is_fiction(browser: Browser, pages: Pages) -> None:
@@ -757,6 +781,7 @@ def test_a_check_that_is_not_complete_is_named_with_the_file_that_would_settle_i
     source = load(tmp_path / "in", {"dump.json": dump(role_detail("web", [held]))})
     with opened(browser, report(source, tmp_path / "out")) as it:
         unseen = it.page.get_by_role("region", name="Not checked")
+        unseen.locator("summary").click()
         line = unseen.get_by_role("listitem").filter(has_text="Instance profiles that hold no role")
         assert line.count() == 1
         assert "unknown" in line.inner_text()
@@ -779,25 +804,24 @@ def test_what_could_not_be_read_is_a_table_of_its_own(browser: Browser, tmp_path
     source = load(tmp_path / "in", {"p.json": profile_list(profile("web")), "x.json": "{"})
     with opened(browser, report(source, tmp_path / "out")) as it:
         gaps = it.page.locator("section[aria-labelledby=gaps]")
+        gaps.locator("summary").click()
         row = gaps.get_by_role("row").filter(has_text="x.json")
         assert "unreadable" in row.inner_text()
         assert "is not JSON" in row.inner_text()
 
 
-def test_an_accepted_finding_stays_with_its_reason_and_is_not_counted_at_the_top(
-    browser: Browser, tmp_path: Path
-) -> None:
+def test_an_accepted_finding_is_folded_with_its_reason_and_needs_no_attention(browser: Browser, tmp_path: Path) -> None:
     accepted = '[[accepted]]\ncheck = "empty_profiles"\nresource_arn = "*/beta"\nreason = "kept for the audit"\n'
     write(tmp_path, {"policy.toml": accepted})
     source = empties(tmp_path / "in", "alpha", "beta")
     with opened(browser, report(source, tmp_path / "out", tmp_path / "policy.toml")) as it:
-        assert it.page.locator("tr.finding").filter(has_text="beta").locator("td").first.inner_text() == (
-            "medium accepted: kept for the audit"
-        )
-        counts = [it.page.locator(f".numbers .{name}").inner_text() for name in ("high", "medium", "low", "info")]
-        assert [re.split(r"\s+", count) for count in counts] == [
-            ["0", "high"], ["1", "medium"], ["0", "low"], ["0", "info"],
-        ]  # fmt: skip
+        assert it.rows_shown() == ["alpha"]
+        it.page.get_by_text("1 finding expected or accepted: no action needed").last.click()
+        assert it.rows_shown() == ["alpha", "beta"]
+        beta = it.page.locator("tr.finding").filter(has_text="beta")
+        assert beta.locator("td").first.inner_text() == "beta accepted: kept for the audit"
+        assert it.page.locator(".strip li").all_inner_texts()[0] == "1 resource needs attention"
+        assert "1 finding accepted" in it.page.locator(".strip").inner_text()
 
 
 def test_the_page_has_a_language_a_title_one_heading_and_tables_that_say_what_their_columns_are(
@@ -810,22 +834,166 @@ def test_the_page_has_a_language_a_title_one_heading_and_tables_that_say_what_th
         assert [h.inner_text() for h in it.page.locator("h1").all()] == ["IAM roles and instance profiles"]
         tables = it.page.locator("table").count()
         assert tables >= 16
-        assert it.page.locator("table > caption").count() == tables
+        # A table of findings has the name of its frame, the others a caption as well.
+        assert (
+            it.page.locator("table:not(.findings) > caption").count() == it.page.locator("table:not(.findings)").count()
+        )
+        assert it.page.locator("[role=group][aria-label] > table").count() == tables
         assert it.page.locator("table > thead > tr").count() == tables
         assert it.page.locator("th").count() == it.page.locator("thead th[scope=col]").count() > tables
         assert it.page.locator("tbody tr:not([role=row]), tbody td:not([role=cell])").count() == 0
         ids = it.page.eval_on_selector_all("[id]", "all => all.map(e => e.id)")
         assert len(ids) == len(set(ids))
-        targets = it.page.eval_on_selector_all("a", "all => all.map(a => a.getAttribute('href').slice(1))")
-        assert set(targets) <= set(ids)
+        targets = it.page.eval_on_selector_all("a", "all => all.map(a => a.getAttribute('href'))")
+        assert {target[1:] for target in targets if target[0] == "#"} <= set(ids)
         labels = it.page.eval_on_selector_all(
             "[aria-labelledby]", "all => all.map(e => e.ariaLabelledByElements.length)"
         )
         assert set(labels) == {1}
 
 
-def test_every_finding_of_the_sample_is_a_row_of_the_page(browser: Browser, pages: Pages) -> None:
+def test_every_finding_of_the_sample_is_a_row_with_its_arns_and_its_next_step(browser: Browser, pages: Pages) -> None:
+    findings = sample_result().findings.fillna("")
+    columns = {"check": "check", "name": "resource_name", "ARN": "resource_arn", "Related to": "related_arn"}
+    columns["Next step"] = "next_step"
+    stored = sorted(map(tuple, findings[list(columns.values())].to_numpy().tolist()))
     with opened(browser, pages.sample()) as it:
-        assert it.page.locator("tr.finding").count() >= 43
-        assert "owner is missing on the profile" in it.cells()
-        assert "基盤チーム" not in it.cells()
+        shown = sorted(tuple(row.get(name, "").strip() for name in columns) for row in it.opened_rows())
+    assert shown == stored
+
+
+# What a reader does with it
+
+
+def both_sides(folder: Path) -> iamframe.Inventory:
+    """Profiles without tags whose roles have some: of nobody, of AWS Image Builder, and one to keep as it is."""
+    names = {"web": "/", "EC2InstanceProfileForImageBuilder": "/", "batch": "/x/"}
+    made = {name: profile(name, nested_role(name), path) for name, path in names.items()}
+    documents = {
+        "d.json": dump(*(role_detail(name, [one], {"Owner": "ops"}) for name, one in made.items())),
+        "p.json": profile_list(*made.values(), profile("left")),
+    }
+    tags = {f"instance-profile-tags/{name}.json": {"Tags": []} for name in (*names, "left")}
+    return load(folder, documents | tags)
+
+
+def test_the_entry_that_the_page_shows_accepts_the_finding_once_somebody_says_why(
+    browser: Browser, tmp_path: Path
+) -> None:
+    source = both_sides(tmp_path / "in")
+    findings = iamframe.run_checks(source).findings
+    with opened(browser, report(source, tmp_path / "out")) as it:
+        entries = [row["Accept this finding"] for row in it.opened_rows() if "Accept this finding" in row]
+    assert len(entries) == (~findings["expected"]).sum() > 4
+    policy = tmp_path / "policy.toml"
+    policy.write_text("\n".join(entries), "utf-8")
+    with pytest.raises(iamframe.errors.PolicyError, match="reason"):
+        iamframe.run_checks(source, policy=policy)
+    policy.write_text("\n".join(entries).replace('reason = ""', 'reason = "agreed"'), "utf-8")
+    accepted = iamframe.run_checks(source, policy=policy)
+    assert set(accepted.findings["accepted"][~accepted.findings["expected"]]) == {"agreed"}
+    assert accepted.attention.sum() == 0
+
+
+def test_a_command_that_changes_something_is_marked_and_copied_with_a_line_that_stops_in_another_account(
+    browser: Browser, tmp_path: Path
+) -> None:
+    with opened(browser, report(both_sides(tmp_path / "in"), tmp_path / "out")) as it:
+        it.page.evaluate("navigator.clipboard.writeText = text => { window.copied = text; return Promise.resolve(); }")
+        it.opened_rows()
+        said = {}
+        for section in ("empty_profiles", "ec2_roles_without_profile", "untagged_profiles"):
+            for step in it.page.locator(f"section[aria-labelledby={section}] .of-step").all():
+                step.locator("button.copy").click()
+                said[it.page.evaluate("window.copied")] = step.inner_text()
+    changing = {text: shown for text, shown in said.items() if "changes AWS" in shown}
+    guard = f'test "$(aws sts get-caller-identity --query Account --output text)" = {ACCOUNT} &&\n'
+    assert f"{guard}aws iam delete-instance-profile --instance-profile-name=left" in changing
+    assert all(text.startswith(guard) for text in changing)
+    assert [text for text in said if text not in changing and "sts get-caller" in text] == []
+    (managed,) = (shown for text, shown in changing.items() if "ImageBuilder" in text)
+    assert "EC2 Image Builder manages this resource: change it there. A clean-up plan leaves it alone." in managed
+    assert sum("manages this resource" in shown for shown in said.values()) == 1
+
+
+def test_a_role_has_a_link_to_the_console_a_profile_none_and_a_masked_page_none_at_all(
+    browser: Browser, tmp_path: Path
+) -> None:
+    source = load(tmp_path / "in", {"d.json": dump(role_detail("a+b@c"), role_detail("web", tags={"k": "v"}))})
+    result = iamframe.run_checks(source)
+    for mask, links in ((False, ["https://console.aws.amazon.com/iam/home#/roles/details/a%2Bb%40c"]), (True, [])):
+        with opened(browser, iamframe.write_report(result, tmp_path / str(mask), mask=mask)) as it:
+            it.opened_rows()
+            found = it.page.locator("#untagged_roles ~ .scroll a[href]").evaluate_all("all => all.map(a => a.href)")
+            assert found == links
+            assert ("Accept this finding" in it.page.inner_text("main")) is not mask
+
+
+def test_what_all_findings_of_a_group_have_in_common_stands_once(browser: Browser, pages: Pages) -> None:
+    with opened(browser, pages.empties("alpha", "beta", "gamma")) as it:
+        section = it.page.locator("section[aria-labelledby=empty_profiles]")
+        assert section.inner_text().count("holds no role") == 1
+        assert section.locator(".common").inner_text() == "All 3: holds no role"
+    with opened(browser, pages.empties("a", "b")) as it:
+        assert it.page.locator("section[aria-labelledby=empty_profiles]").inner_text().count("holds no role") == 2
+
+
+@pytest.mark.parametrize("by", ["severity", "account", "owner", "check"])
+def test_a_choice_shows_as_many_findings_as_the_csv_file_has(browser: Browser, pages: Pages, by: str) -> None:
+    findings = sample_result().findings.rename(columns={"account_id": "account"})
+    with opened(browser, pages.sample()) as it:
+        field = it.page.locator(f"select[data-by={by}]")
+        values = field.locator("option").evaluate_all("all => all.map(option => option.value)")[1:]
+        counts = {}
+        for value in values:
+            field.select_option(value)
+            said = str(it.page.get_by_role("status").inner_text())
+            counts[value.split("=", 1)[-1]] = int(said.split(maxsplit=1)[0])
+        it.page.keyboard.press("Escape")
+        expect(it.page.get_by_role("status")).to_have_text("")
+    assert {name: count for name, count in counts.items() if name in set(findings[by])} == (
+        findings[by].value_counts().to_dict()
+    )
+    assert sum(counts.values()) == len(findings)
+
+
+def test_an_owner_has_the_same_number_in_the_table_by_the_filter_and_in_the_csv_file(
+    browser: Browser, pages: Pages
+) -> None:
+    findings = sample_result().findings
+    to_fix = findings[~findings["expected"]]
+    with opened(browser, pages.sample()) as it:
+        for row in table(it.page, "Findings by owner"):
+            it.page.get_by_role("group", name="Table: Findings by owner").get_by_role(
+                "button", name=row[0], exact=True
+            ).click()
+            said = it.page.get_by_role("status").inner_text().split()
+            assert (said[5], int(said[0]) - int(said[5])) == (row[4], int(row[5]))
+            if row[0] in set(to_fix["owner"]):
+                assert int(row[4]) == (to_fix["owner"] == row[0]).sum()
+
+
+def test_findings_that_need_no_action_are_folded_opened_by_a_search_for_them_and_not_printed(
+    browser: Browser, pages: Pages
+) -> None:
+    with opened(browser, pages.sample()) as it:
+        cloud9 = it.page.locator("#path_mismatches ~ details.folded tr.finding").filter(
+            has_text="AWSCloud9SSMInstanceProfile"
+        )
+        assert not cloud9.is_visible()
+        wanted(it.page, "path_mismatches AWSCloud9SSMInstanceProfile")
+        assert cloud9.is_visible()
+        wanted(it.page, "")
+        assert not cloud9.is_visible()
+        it.page.emulate_media(media="print")
+        assert not cloud9.is_visible()
+
+
+def test_absolute_folder_names_never_reach_the_page(browser: Browser, tmp_path: Path) -> None:
+    source = write(tmp_path / "in", {"p.json": profile_list(profile("web")), "x.json": "{"})
+    older, result = iamframe.load_files(source), iamframe.run_checks(iamframe.load_files(source))
+    page = iamframe.write_report(result, tmp_path / "out", changes=iamframe.compare(older, result))
+    with opened(browser, page) as it:
+        assert "from in." in it.page.inner_text("header")
+        assert "in/x.json" in it.text()
+        assert str(tmp_path) not in it.text()

@@ -74,6 +74,8 @@ def test_every_text_that_the_template_names_is_there_and_none_is_left_over() -> 
     assert said_by_template() - EN.keys() == set()
     code = "".join(Path(str(module.__file__)).read_text("utf-8") for module in (page, masking))
     rest = ids_of("page") - said_by_template() - ids_of("page.words") - ids_of("page.heads") - ids_of("page.names")
+    # These are named by the value of a column.
+    rest = {one for one in rest if not one.startswith(("page.filter_", "page.owner_", "page.cell_"))}
     assert {one for one in rest if f'"{one.removeprefix("page.")}"' not in code and f'"{one}"' not in code} == set()
 
 
@@ -81,7 +83,7 @@ def test_the_template_has_no_text_that_is_not_in_the_catalogue() -> None:
     raw = "".join(data.data if isinstance(data, nodes.TemplateData) else "0" for data in _parts(TEMPLATE))
     assert re.findall(r"[A-Za-z]{2,}", re.sub(r"<[^>]*>", " ", raw)) == []
     told = re.findall(r'(?:aria-label|placeholder|title|alt|data-[\w-]+)="([^"]*)"', raw)
-    assert {text for text in told if re.search("[A-Za-z]", text)} == {"severity"}
+    assert {text for text in told if re.search("[A-Za-z]", text)} == {"account", "owner"}
 
 
 def _parts(node: nodes.Node) -> Iterator[nodes.Node]:
@@ -98,7 +100,12 @@ def test_every_fixed_text_of_the_script_comes_from_the_page() -> None:
     code = re.sub(r"^\s*//.*$", "", script, flags=re.MULTILINE)
     code = re.sub(r"\$\{[^}]*\}", "", code)
     texts = {text for pair in re.findall(r'"([^"\n]*)"|`([^`\n]*)`', code) for text in pair}
-    no_words = {"use strict", "table, thead, tbody, tr, th, td", "Escape"}
+    no_words = {
+        'test "$(aws sts get-caller-identity --query Account --output text)" =  &&\\n',
+        "use strict",
+        "table, thead, tbody, tr, th, td",
+        "Escape",
+    }
     assert {text for text in texts if re.search(r"[a-z]{2,},? [a-z]|^[A-Z][a-z]", text)} - no_words == set()
 
 
@@ -372,7 +379,8 @@ def test_the_japanese_page_tells_gaps_in_japanese(tmp_path: Path) -> None:
     told = gaps_on(render_page(result, lang="ja"))
     assert len(told) == len(result.inventory.gaps) > 15
     assert [text for text in told if not JAPANESE.search(text) or ENGLISH.search(re.sub("`[^`]*`", "", text))] == []
-    assert gaps_on(render_page(result)) == result.inventory.gaps["detail"].tolist()
+    details = result.inventory.gaps["detail"].str.replace(str(tmp_path), tmp_path.name, regex=False)
+    assert gaps_on(render_page(result)) == details.tolist()
 
 
 def test_the_japanese_page_of_changes_has_no_english_sentence(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def test_report_puts_title_and_author_at_the_head_of_the_page(tmp_path: Path) ->
     run(tmp_path, "report", "--title", "Review <1>", "--author", "A & B", "--out", "out")
     page = (tmp_path / "out" / "report.html").read_text("utf-8")
     assert "<h1>Review &lt;1&gt;</h1>" in page
-    assert "By A &amp; B. Made by iamframe" in page
+    assert "By A &amp; B. Report of 20" in page
 
 
 def test_report_of_two_sources_shows_both(tmp_path: Path) -> None:

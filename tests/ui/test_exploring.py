@@ -326,7 +326,7 @@ def test_an_export_of_nothing_says_that_it_is_filtered_and_where_nobody_could_lo
     assert (covered["check"], covered["status"]) == ("quota_pressure", "unknown")
     text = page.read_text("utf-8")
     assert "No finding is left by this filter." in text
-    assert "No finding means that there is none only where a check is" in text
+    assert "1 of 1 check is incomplete, so there may be more findings." in text
 
 
 def test_an_export_that_cannot_be_written_leaves_the_old_one(result: Result, tmp_path: Path) -> None:
