@@ -245,7 +245,7 @@ def test_the_summary_tells_rows_findings_and_coverage_in_numbers(tmp_path: Path)
     iamframe.write_report(result, tmp_path / "out")
     assert json.loads((tmp_path / "out" / "summary.json").read_text(encoding="utf-8")) == {
         "format_version": 1,
-        "version": "0.1.0",
+        "version": "0.2.0",
         "sources": [str(source)],
         "captured_at": None,
         "accounts": ["000000000001"],

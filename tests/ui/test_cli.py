@@ -492,7 +492,7 @@ def test_a_folder_whose_name_is_no_text_is_read_or_refused_in_one_sentence(tmp_p
 
 def test_version_prints_the_version(tmp_path: Path) -> None:
     done = run(tmp_path, "--version")
-    assert (done.stdout, done.stderr, done.returncode) == ("iamframe 0.1.0\n", "", 0)
+    assert (done.stdout, done.stderr, done.returncode) == ("iamframe 0.2.0\n", "", 0)
 
 
 NAMED = {
