@@ -38,8 +38,9 @@ _WITHIN = "calc(100% - 4px)"
 _STYLE = (
     "<style>.iamframe-findings table { width: 100% !important; table-layout: auto; }"
     ".iamframe-findings td:is(:nth-child(5), :nth-child(7)) { overflow-wrap: anywhere; }"
-    ".iamframe-findings td:nth-child(5) { min-width: 12em; }"
-    ".iamframe-findings td:nth-child(7) { min-width: 16em; }</style>"
+    ".iamframe-findings td:nth-child(5) { min-width: 9em; }"
+    ".iamframe-findings td:nth-child(7) { min-width: 13em; }"
+    ".iamframe-card td:nth-child(n+3) { overflow-wrap: anywhere; }</style>"
 )
 
 # What itables is told each time, since it forgets. No caption and no column filters: they would take text for markup.
@@ -118,8 +119,8 @@ class Filters:
         )
         keys = [(spell_out(key), key) for key in exploring.tag_keys(result, result.findings)]
         self.tag_key = kit.Dropdown(options=[("any", _NO_KEY), *keys])
-        self.tag_value = kit.Dropdown(options=[("any value", _ANY)])
-        self.text = kit.Text(placeholder="rows that contain all these words")
+        self.tag_value = kit.Dropdown(options=[("any", _ANY)])
+        self.text = kit.Text(placeholder="name, ARN, words …")
         self.clear = kit.Button(description="Clear all filters", icon="times")
         self.group_by = kit.Dropdown(options=[("nothing", _NO_KEY), *keys])
         self.said = kit.Label(layout={"flex": "0 0 auto"})
@@ -156,9 +157,9 @@ class Filters:
     def _values(self) -> None:
         """Offer the values of the tag that was chosen; each is told from the words beside it by what it stands for."""
         key = self.tag_key.value
-        options: list[tuple[str, tuple[str, str | None]]] = [("any value", _ANY)]
+        options: list[tuple[str, tuple[str, str | None]]] = [("any", _ANY)]
         if key != _NO_KEY:
-            options += [("not tagged with it", ("no", None)), ("not known: tags not read", ("unknown", None))]
+            options += [("not tagged with it", ("no", None)), ("unknown: tags not collected", ("unknown", None))]
             values = exploring.tag_values(self.result, self.result.findings, key)
             options += [(spell_out(value) or "(empty)", ("yes", value)) for value in values]
         with self._hold():
@@ -166,15 +167,18 @@ class Filters:
 
     def _filters_laid_out(self) -> list[Any]:
         kit, named = self._kit, self._named
-        words = ("Accounts (none = all)", "Checks", "Severities", "Created by")
-        single = {"Text": self.text, "Path": self.path, "Tag": self.tag_key, "Tag value": self.tag_value}
+        several = {
+            "Severity": self.severities,
+            "Check": self.checks,
+            "Account": self.accounts,
+            "Created by": self.makers,
+        }
+        single = {"Search": self.text, "Path": self.path, "Tag key": self.tag_key, "Tag value": self.tag_value}
+        hint = kit.Label("Hold Ctrl or ⌘ to choose several. No choice means all.")
         return [
-            self._grid(*(named(word, one) for word, one in zip(words, self._lists, strict=True))),
+            self._grid(*(named(word, one) for word, one in several.items())),
             self._grid(*(named(word, one) for word, one in single.items())),
-            self._grid(
-                named("Group by tag", self.group_by),
-                kit.VBox([kit.Label("Shown"), kit.HBox([self.said, self.clear], layout={"flex_flow": "row wrap"})]),
-            ),
+            kit.HBox([self.said, self.clear, hint], layout={"flex_flow": "row wrap", "grid_gap": "0 12px"}),
         ]
 
     def _named(self, words: str, widget: Any) -> Any:
@@ -210,7 +214,7 @@ class Explorer(Filters):
         self.next = kit.Button(description="Next page", icon="chevron-right")
         self.rows_said = kit.Label()
         self.table = _sorting_table() or kit.Output()
-        self.row = kit.Dropdown(options=[("choose a row", _NO_ROW)])
+        self.row = kit.Dropdown(options=[("choose a finding", _NO_ROW)])
         self.folder = kit.Text(value=os.fspath(folder))
         self.export = kit.Button(description="Export these findings", icon="download", button_style="primary")
         self.mask = kit.Checkbox(value=False, description="Mask ids", indent=False)
@@ -256,19 +260,23 @@ class Explorer(Filters):
         for one in (self.clear, self.export, self.mask):
             one.layout.width = "14em"
         scrolled = {} if self._sorts else {"max_height": "30em", "overflow": "auto", "border": "1px solid #ccc"}
-        rows = kit.VBox([kit.HTML(_STYLE), self.table], layout=scrolled)
+        rows = kit.VBox([kit.HTML(_STYLE), self.table], layout={"overflow": "auto"} | scrolled)
         rows.add_class("iamframe-findings")
         details, folder = self._named("Details of", self.row), self._named("Export folder", self.folder)
+        turning = kit.HBox([self.previous, self.next, self.rows_said])
+        # The card stands beside the rows where there is room for both, else under them.
+        self.card.add_class("iamframe-card")
+        left = kit.VBox([rows, turning], layout={"flex": "5 1 46em", "min_width": "0"})
+        right = kit.VBox([details, self.card], layout={"flex": "2 1 20em", "min_width": "0"})
         parts = [
             *self._filters_laid_out(),
+            kit.Box([left, right], layout={"flex_flow": "row wrap", "grid_gap": "12px", "align_items": "flex-start"}),
             self.undecided,
             self.unseen,
-            kit.Box([self.counted, self.grouped], layout={"flex_flow": "row wrap", "align_items": "flex-start"}),
-            kit.HBox([self.previous, self.next, self.rows_said]),
-            rows,
-            self._grid(details, folder, kit.VBox([self.mask, self.export])),
+            self.counted,
+            self._grid(self._named("Group by tag", self.group_by), folder, kit.VBox([self.mask, self.export])),
             self.exported,
-            self.card,
+            self.grouped,
         ]
         return kit.VBox(parts, layout={"width": "100%"})
 
@@ -325,7 +333,7 @@ class Explorer(Filters):
                 self.table.update(frame, selected_rows=[], **_SORTING)
             else:
                 _show(self.table, display.html_table(list(frame.columns), display.cell_rows(frame)))
-            self.row.options = [("choose a row", _NO_ROW), *names]
+            self.row.options = [("choose a finding", _NO_ROW), *names]
             self.row.value = chosen if chosen in rows.index else _NO_ROW
         self._choose()
 
@@ -364,7 +372,11 @@ def _unseen(told: list[tuple[str, str, str]]) -> str:
     more = len(told) - _REASONS
     rest = [f"and {pluralize(more, 'more reason')}, in .result.coverage"] if more > 0 else []
     table = display.html_table(("incomplete checks", "accounts", "why"), told[:_REASONS])
-    return f"<details><summary style='margin:.3em 0'>{words} Why?</summary>{table}{_lines(rest)}</details>"
+    return _folded(f"{words} Why?", table + _lines(rest))
+
+
+def _folded(words: str, html: str) -> str:
+    return f"<details><summary style='margin:.3em 0'>{words}</summary>{html}</details>"
 
 
 def _counted(chosen: exploring.Selection) -> str:
@@ -376,13 +388,13 @@ def _counted(chosen: exploring.Selection) -> str:
     total = ["all", *(int(rows[name].sum()) for name in ("findings", *SEVERITIES))]
     body = [*display.cell_rows(rows[~quiet]), [*total, None, None, None]]
     none = ", ".join(rows["check"][quiet])
-    table = display.html_table(head, body, caption="Findings by check and severity")
-    return table + _lines([f"No findings, and complete in every account: {none}"] if none else [])
+    rest = _lines([f"No findings, and complete in every account: {none}"] if none else [])
+    return _folded("Findings by check and severity", display.html_table(head, body) + rest)
 
 
 def _by_tag(rows: pd.DataFrame, key: str) -> str:
     """Return the findings by the values of a tag."""
-    words = {"no": "(not tagged with it)", "unknown": "(tags not read)"}
+    words = {"no": "(not tagged with it)", "unknown": "(tags not collected)"}
     states = zip(rows["tag_value"], rows["tagged"], strict=True)
     named = [words.get(tagged) or (spell_out(value) or "(empty)") for value, tagged in states]
     body = display.cell_rows(rows[["findings", *SEVERITIES]].assign(name=named)[["name", "findings", *SEVERITIES]])

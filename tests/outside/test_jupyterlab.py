@@ -153,9 +153,9 @@ def test_the_explorer_is_clicked_through_and_exports_exactly_what_it_shows(
     source = f"{first}import iamframe\niamframe.explore(iamframe.load('sample'))"
     with exploring(lab, tmp_path, source) as page:
         expect(page.get_by_text("100 of 100 findings")).to_be_visible()
-        field(page, "Checks").select_option(["empty_profiles"])
+        field(page, "Check").select_option(["empty_profiles"])
         expect(page.get_by_text("6 of 100 findings")).to_be_visible()
-        field(page, "Text").fill("123456789012")
+        field(page, "Search").fill("123456789012")
         expect(page.get_by_text("4 of 100 findings")).to_be_visible()
         field(page, "Group by tag").select_option("Owner")
         expect(page.get_by_text("Findings by the tag Owner")).to_be_visible()
@@ -198,14 +198,14 @@ def test_hostile_text_in_any_field_stays_text_in_the_explorer(lab: Lab, tmp_path
     with exploring(lab, tmp_path, cell) as page:
         expect(page.get_by_text(all_there)).to_be_visible()
         assert page.get_by_text(f"000000000002 {key}").count() == 1
-        field(page, "Tag").select_option(key)
+        field(page, "Tag key").select_option(key)
         field(page, "Tag value").select_option(f"{key}-value")
         field(page, "Group by tag").select_option(key)
         page.wait_for_function(HAS_CELL, arg=f"{key}-value")
         field(page, "Path").fill(f"/{HOSTILE['script']}/")
         page.get_by_role("button", name="Clear all filters").click()
         expect(page.get_by_text(all_there)).to_be_visible()
-        field(page, "Checks").select_option(checks)
+        field(page, "Check").select_option(checks)
         expect(page.get_by_text(f"{len(told)} of {len(held):,} findings")).to_be_visible()
         for at, arn in enumerate(told["resource_arn"], 1):
             field(page, "Details of").select_option(index=at)

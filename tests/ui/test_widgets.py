@@ -122,9 +122,9 @@ def test_each_filter_leaves_what_it_says_and_is_cleared(
 def test_the_values_of_a_tag_are_offered_with_those_that_lack_it_and_those_not_read(explorer: Explorer) -> None:
     explorer.tag_key.value = "Owner"
     assert [label for label, _ in explorer.tag_value.options] == [
-        "any value",
+        "any",
         "not tagged with it",
-        "not known: tags not read",
+        "unknown: tags not collected",
         "ops",
     ]
     for index, left in ((1, [EMPTY, UNTAGGED]), (2, [HALF]), (3, [WEB_NAMES, WEB_PATHS])):
@@ -133,7 +133,7 @@ def test_the_values_of_a_tag_are_offered_with_those_that_lack_it_and_those_not_r
     assert Cells(html(explorer.undecided)).rows == []
     assert "1 finding more is of resources whose path or tags were not read" in html(explorer.undecided)
     explorer.tag_key.value = ""
-    assert explorer.tag_value.options == (("any value", ("yes", None)),)
+    assert explorer.tag_value.options == (("any", ("yes", None)),)
     assert len(shown(explorer)) == 5
 
 
@@ -177,14 +177,14 @@ def test_who_owns_what_is_counted_for_what_is_left(explorer: Explorer) -> None:
     assert [row[:2] for row in Cells(html(explorer.grouped)).rows[1:]] == [
         ["ops", "2"],
         ["(not tagged with it)", "2"],
-        ["(tags not read)", "1"],
+        ["(tags not collected)", "1"],
     ]
     explorer.checks.value = ("path_mismatches",)
     assert [row[:2] for row in Cells(html(explorer.grouped)).rows[1:]] == [["ops", "1"]]
 
 
 def test_a_row_that_is_chosen_shows_its_card_until_it_is_filtered_away(explorer: Explorer) -> None:
-    assert [label for label, _ in explorer.row.options[:2]] == ["choose a row", "1 · empty_profiles · left"]
+    assert [label for label, _ in explorer.row.options[:2]] == ["choose a finding", "1 · empty_profiles · left"]
     explorer.row.index = 5
     assert html(explorer.card) == exploring.card(explorer.result, 4)._repr_html_()
     assert "/team/a/" in html(explorer.card)
