@@ -216,9 +216,9 @@ def _uses(inventory: Inventory, using: pd.DataFrame, asked: Query, lists: pd.Dat
         yield field(consumer(row), row["profile_arn"] or row["named"], note=used_note(row, profile, state), **of)
     # Versions of a template that nobody read may name other profiles.
     subjects = inventory.gaps["subject"].str.split(":").str[0]
-    yield from _not_read(inventory.gaps[is_in(without_case(subjects), without_case(using["consumer_id"]))])
+    yield from _not_collected(inventory.gaps[is_in(without_case(subjects), without_case(using["consumer_id"]))])
     # It may be the name of a profile that is gone as well.
-    yield from _named_by(inventory, asked)
+    yield from _referenced_by(inventory, asked)
 
 
 def _missing(inventory: Inventory, reference: Row, whole: dict[str, bool]) -> Message | None:
@@ -285,20 +285,20 @@ def _not_found(inventory: Inventory, asked: Query, lists: pd.DataFrame) -> Itera
     unread = records(lists[lists["references_status"] != "complete"])
     for first in unread[:1]:
         said = status_note(first, "uses_not_read", "references_", more=len(unread) - 1)
-        yield field("what uses profiles", note=said, section="not readable", account_id=first["account_id"])
+        yield field("what uses profiles", note=said, section="not collected", account_id=first["account_id"])
     gaps = inventory.gaps
     every = is_in(gaps["operation"], pa.array((*proving("roles", "profiles"), ASSUME_ROLE))) & (gaps["subject"] == ALL)
     own = _holds(gaps["subject"], asked.name)
-    yield from _not_read(pd.concat([gaps[own], gaps[every]]).drop_duplicates(["account_id", "detail"]))
-    yield from _named_by(inventory, asked)
+    yield from _not_collected(pd.concat([gaps[own], gaps[every]]).drop_duplicates(["account_id", "detail"]))
+    yield from _referenced_by(inventory, asked)
     for event in records(events_of(inventory, name=asked.text)):
         yield event_field(event, section="history", account_id=event["account_id"])
     yield from (field(near, **arns, section="nearest names") for near, arns in _nearest(inventory, asked))
 
 
-def _not_read(gaps: pd.DataFrame) -> Iterator[Row]:
+def _not_collected(gaps: pd.DataFrame) -> Iterator[Row]:
     for gap in records(gaps):
-        yield field(gap["operation"], note=gap_note(gap), section="not readable", account_id=gap["account_id"])
+        yield field(gap["operation"], note=gap_note(gap), section="not collected", account_id=gap["account_id"])
 
 
 def _holds(texts: pd.Series, part: str) -> Bools:
@@ -307,7 +307,7 @@ def _holds(texts: pd.Series, part: str) -> Bools:
     return np.asarray(pc.fill_null(held, False)) & bool(part)
 
 
-def _named_by(inventory: Inventory, asked: Query) -> Iterator[Row]:
+def _referenced_by(inventory: Inventory, asked: Query) -> Iterator[Row]:
     """Tell what still names it: consumers by name, ARN or the id they hold, trust policies by ARN or id."""
     references = inventory.references
     by_id = _equal(references["profile_id"], asked.text)
@@ -315,11 +315,11 @@ def _named_by(inventory: Inventory, asked: Query) -> Iterator[Row]:
     naming = records(references.assign(by_id=by_id)[by_id | by_name])
     for row in [row for row in naming if row["by_id"] or _means(row, asked)][:_MOST]:
         said = note("named", **{name: row[name] for name in ("by_id", "region", "named")})
-        yield field(consumer(row), note=said, section="named by", account_id=row["account_id"])
+        yield field(consumer(row), note=said, section="referenced by", account_id=row["account_id"])
     for row in records(inventory.roles[_holds(inventory.roles["trust_policy"], asked.text)].head(_MOST * _MOST)):
         for one in statements_of(row["trust_policy"]):
             if one.principal.lower() == asked.text.lower():
-                of = {"section": "named by", "account_id": row["account_id"]}
+                of = {"section": "referenced by", "account_id": row["account_id"]}
                 yield field(f"trust policy of role {row['role_name']}", note=f"{one.kind} {one.principal}", **of)
 
 

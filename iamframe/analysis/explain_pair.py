@@ -21,7 +21,7 @@ from iamframe.knowledge.surfaces import known_facts
 from iamframe.knowledge.trust import statements_of
 from iamframe.messages.render import Message, columns_of, joint, nested, render, say
 
-NOT_READ = "not read"
+NOT_COLLECTED = "not collected"
 # AWS's own words, as it answered when it was recorded; tests hold them against the practice account.
 CONFLICT = "DeleteConflict: Cannot delete entity, must remove roles from instance profile first."
 # The two sides of a link, in the order in which they are told, with their types.
@@ -188,14 +188,14 @@ def _identity(pair: Pair) -> Iterator[Row]:
         cells = {side: part.get(name) for side, part in parts.items()}
         there = [side for side, value in cells.items() if value]
         said = note("only_side", side=there[0]) if name.startswith("segment") and len(cells) > len(there) else None
-        yield field(name, **cells, note=note("role_not_shown") if NOT_READ in cells.values() else said)
+        yield field(name, **cells, note=note("role_not_shown") if NOT_COLLECTED in cells.values() else said)
     if pair.row.get("maker"):
         yield field("created by", note=note("maker", maker=pair.row["maker"], basis=pair.row["maker_basis"]))
     if role := pair.role:
         at, where = _time(role["last_used_at"]), role["last_used_region"]
         said = note("last_used", known=bool(at and where), region=where) if at else note("not_used")
         known = role["last_used_known"]
-        yield field("last used", role=at or "none" if known else NOT_READ, note=said if known else None)
+        yield field("last used", role=at or "none" if known else NOT_COLLECTED, note=said if known else None)
         yield from (field(name, role=str(role[c])) for name, c in _OF_ROLE.items() if role[c] is not None)
         if role["is_aws_managed"]:
             yield field("managed by AWS", role="yes", note=note("aws_managed"))
@@ -205,7 +205,7 @@ def _parts(pair: Pair, side: str) -> dict[str, str | None]:
     """Return an ARN taken apart, and what else tells its resource from others."""
     row, arn = pair.rows[side], pair.arns[side]
     if row is None:
-        return {"ARN": NOT_READ, "name": pair.names[side]}
+        return {"ARN": NOT_COLLECTED, "name": pair.names[side]}
     segments = filter(None, (row[f"{side}_path"] or "").split("/"))
     parts = {"ARN": arn, "partition": partition_of(arn), "type": TYPE_OF[side]}
     parts |= {f"segment {number} of the path": segment for number, segment in enumerate(segments, 1)}
@@ -230,9 +230,11 @@ def _link(pair: Pair) -> Iterator[Row]:
 def _tags(pair: Pair) -> Iterator[Row]:
     unread = [side for side, tags in pair.tags.items() if tags is None]
     if unread:
-        cells = {s: NOT_READ if tags is None else say("explain.tags", count=len(tags)) for s, tags in pair.tags.items()}
+        cells = {
+            s: NOT_COLLECTED if tags is None else say("explain.tags", count=len(tags)) for s, tags in pair.tags.items()
+        }
         why = joint(gap_note(gap) for side in unread for gap in _why_no_tags(pair, side))
-        yield field("read", **cells, note=why or (note("no_listing") if "profile" in unread else None))
+        yield field("tags", **cells, note=why or (note("no_listing") if "profile" in unread else None))
     elif not any(pair.tags.values()):
         yield field("all", **dict.fromkeys(pair.tags, "none"))
     sides = {side: tags or {} for side, tags in pair.tags.items()}
@@ -265,7 +267,7 @@ def _trust(pair: Pair) -> Iterator[Row]:
     yield field("EC2 may assume the role", role=pair.role["trusts_ec2"] if pair.role else "unknown")
     policy = pair.role and pair.role["trust_policy"]
     if policy is None:
-        yield field("policy", role=NOT_READ)
+        yield field("policy", role=NOT_COLLECTED)
     for one in statements_of(policy) if policy else ():
         facts = {"effect": one.effect, "actions": one.actions, "condition": one.condition or None}
         yield field(one.kind, role=one.principal, note=note("statement", **facts))
@@ -320,7 +322,7 @@ def _next(pair: Pair) -> Iterator[Row]:
     of = {side: {name: options[name]} for side, name in zip(pair.arns, options, strict=True)}
     for side, tags in pair.tags.items():
         if tags is None:
-            yield field(f"read the {side}'s tags", note=_command(f"iam list-{TYPE_OF[side]}-tags", of[side]))
+            yield field(f"see the {side}'s tags", note=_command(f"iam list-{TYPE_OF[side]}-tags", of[side]))
     steps = [(row["check"], row["next_step"]) for row in pair.findings if row["next_step"]]
     yield from (field(check, note=step) for check, step in steps if not step.startswith(_TAKES_AWAY))
     for side, row in pair.rows.items():
@@ -362,7 +364,7 @@ def _history(pair: Pair) -> Iterator[Row]:
             yield event_field(event)
     if pair.known.events_read:
         since, until = (_time(pair.account[f"events_{what}_at"]) for what in ("from", "to"))
-        yield field("read", note=note("trail", known=bool(since and until), since=since, until=until))
+        yield field("collected", note=note("trail", known=bool(since and until), since=since, until=until))
 
 
 def _surfaces(pair: Pair) -> Iterator[Row]:

@@ -275,7 +275,7 @@ def test_a_card_is_told_of_what_is_no_role_and_no_profile_too(check: str) -> Non
 def test_a_consumer_of_a_profile_that_is_gone_leads_to_what_else_names_it() -> None:
     result = iamframe.run_checks(iamframe.load_sample(), only=["stale_references"])
     gone = result.findings.index[result.findings["detail"].str.contains("does not exist")][0]
-    assert {"not found", "named by"} <= set(exploring.card(result, gone).to_frame()["section"])
+    assert {"not found", "referenced by"} <= set(exploring.card(result, gone).to_frame()["section"])
 
 
 def read_back(file: Path) -> list[dict[str, str]]:
