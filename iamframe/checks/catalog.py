@@ -1,4 +1,4 @@
-"""The checks that come with iamframe, and those of a file of one's own."""
+"""The built-in checks, and your own."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from iamframe.errors import CheckError
 
 CHECKS: dict[str, Check] = checks_of(orphans, names, tags, trust)
 
-# A Python file, a rule under `@iamframe.check`, or several of them.
+# A Python file, or a function under `@iamframe.check`.
 Own = str | os.PathLike[str] | Callable[..., Any]
 
 
 def with_own(own: Own | Iterable[Own] | None) -> dict[str, Check]:
-    """Return all checks by name: those of iamframe, then one's own, of Python files or of rules.
+    """Return all checks by name: the built-in ones, then your own.
 
     Raises
     ------
     CheckError
-        If a file cannot be read or run, or has no check, a rule is no check, or a name is taken.
+        If a file cannot be read or run, or has no check, a function is not a check, or a name is taken.
     """
     checks = dict(CHECKS)
     for one in [own] if isinstance(own, (str, os.PathLike)) or callable(own) else own or ():

@@ -82,7 +82,7 @@ def load_fleet(
     Raises
     ------
     SourceError
-        If the accounts cannot be listed, or none of them could be read; or if an option is invalid.
+        If the accounts cannot be listed, none of them could be read, or an option is invalid.
     StoreError
         If the disk of the journals is full; their answers are kept.
     """

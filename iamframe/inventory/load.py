@@ -32,7 +32,7 @@ def is_live(source: str | os.PathLike[str]) -> bool:
 
 
 def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
-    """Load sources as the command line names them: `sample`, `aws`, `aws:PROFILE`, a snapshot, or files.
+    """Load sources as on the command line: `sample`, `aws`, `aws:PROFILE`, a snapshot, or files.
 
     Keyword arguments are for a live source: those of `load_account`, or, with `accounts` or `role_name`, those of
     `load_fleet`.
@@ -106,8 +106,7 @@ def load_files(*paths: str | os.PathLike[str]) -> Inventory:
     Returns
     -------
     Inventory
-        Its frames hold the facts that the files prove; `gaps` lists the facts that they do not prove or that are
-        unreadable.
+        Its frames hold the facts that the files prove; `gaps` lists what is missing or unreadable.
 
     Raises
     ------

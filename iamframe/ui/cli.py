@@ -37,25 +37,25 @@ def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
         context.exit()
 
 
-# A help text is two columns narrower than its content may be.
+# click makes a help text two columns narrower than this.
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 74})
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
 @given.talk
 def app() -> None:
     """Find IAM instance profiles that are orphaned, untagged, or named differently from their role.
 
-    A SOURCE is `sample`, `aws` or `aws:PROFILE` (live, only reads), a saved snapshot, or a file, folder, .gz or .zip
+    A SOURCE is `sample`, `aws` or `aws:PROFILE` (live, read-only), a saved snapshot, or a file, folder, .gz or .zip
     with output of the AWS CLI, AWS Config items, Terraform state or Steampipe rows.
     """
 
 
 def _command(name: str, *added: given.Decorator) -> Callable[[Callable[..., int]], click.Command]:
-    """Return a decorator that makes a function a command with these arguments and options."""
+    """Return a decorator that turns a function into a command with these arguments and options."""
     return lambda function: app.command(name)(given.together(*added, given.talk)(function))
 
 
 def _loud(*sources: str, **live: Any) -> dict[str, Any]:
-    """Return the options of a load, which shows no progress where nothing else is to be said, or each request is."""
+    """Return the options of a load; with `--quiet` and `--verbose`, a live load shows no progress."""
     from iamframe.inventory.load import is_live
 
     meta = click.get_current_context().meta
@@ -131,14 +131,14 @@ def report_command(
     click.echo(f"Report: {escape_controls(str(file))}")
     if owner_tag != OWNER_TAG and not owner_keys(result.inventory, owner_tag):
         remark([f"No tag that was read has the key {owner_tag}: no finding has an owner."])
-    # What a masked report does not tell, the terminal does not either.
+    # After a masked report, the terminal shows pseudonyms too.
     remark(output.expired(shown), output.unread(shown.inventory))
     return _status(result, None, None, strict=strict)
 
 
 @contextmanager
 def _masked_refusal(*said: object) -> Iterator[None]:
-    """Put pseudonyms into the sentence of an error, but for the paths that the user gave."""
+    """Put pseudonyms into the sentence of an error, except into the paths that the user gave."""
     try:
         yield
     except IamframeError as error:
@@ -175,7 +175,7 @@ def check_command(
 ) -> int:
     """Print the findings.
 
-    Incomplete checks are listed on standard error. What is not printed still counts for the exit status.
+    Incomplete checks are listed on standard error. Findings that are not printed still count for the exit status.
     """
     from iamframe.checks import run_checks
 
@@ -212,7 +212,8 @@ def plan_command(
 ) -> int:
     """Print a clean-up script to review.
 
-    It deletes profiles, and copies tags from roles to profiles. iamframe never runs it: read it, then run it with `sh`.
+    The script deletes profiles, and copies tags from roles to profiles. iamframe never runs it: read it, then run it
+    with `sh`.
     """
     from iamframe.analysis.plan.plan import plan
     from iamframe.checks import run_checks
@@ -241,11 +242,12 @@ def plan_command(
 def explain_command(name: str, sources: tuple[str, ...], form: str, policy: Path | None, live: dict[str, Any]) -> int:
     """Print everything known about one resource.
 
-    NAME_OR_ARN is a role, an instance profile, or what uses one, such as an instance. Exit 2 if there is none.
+    NAME_OR_ARN is a role, an instance profile, or a resource that uses one, such as an instance. Exits 2 if nothing
+    matches.
     """
     from iamframe.analysis.explain import explain
 
-    # As of a variable that is not set; every file would be read first, to find nothing.
+    # A shell variable that is not set gives an empty name. Refused here, before all files are read for nothing.
     if not name.strip():
         raise click.BadParameter("is empty; give the name, ARN or id of a role or profile", param_hint="'NAME_OR_ARN'")
     inventory = _load(*sources, **live)
@@ -299,7 +301,7 @@ def diff_command(
 
 
 def _old_and_new(old: str, new: tuple[str, ...], live: dict[str, Any]) -> tuple[Inventory, Inventory]:
-    """Load two sources; the options of a live one are for the one that is live, or for both."""
+    """Load two sources; live options apply to the live one, or to both."""
     from iamframe.inventory.load import is_live
 
     was = _load(old, **(live if is_live(old) else {}))
@@ -350,7 +352,7 @@ def checks_command(form: str, checks: tuple[str, ...]) -> int:
 def surfaces_command(form: str) -> int:
     """Show where tags can be written, read and found.
 
-    One row per console, API or tool and kind of resource, with where that is documented.
+    One row per console, API or tool and resource type. CSV and JSON include the sources.
     """
     from iamframe.analysis.blind_spots import surfaces
 
@@ -392,12 +394,12 @@ def notebooks_command(folder: Path, *, force: bool) -> int:
 def collect_script_command(regions: str | None) -> int:
     """Print a shell script that collects the data.
 
-    It only reads, by the AWS CLI. Give it to somebody with access; the zip that it makes is a SOURCE.
+    The script only reads, with the AWS CLI. Give it to somebody with access; the zip that it writes is a SOURCE.
     """
     from iamframe.sources.collect import collect_script
 
     named = [name.strip() for name in (regions or "all").split(",")]
-    # As bytes, since a shell takes no line that ends as Windows ends them.
+    # As bytes, because a shell does not accept Windows line endings.
     click.echo(collect_script(() if named == ["all"] else named).encode(), nl=False)
     return DONE
 
@@ -406,28 +408,28 @@ def _status(result: Result, fail_on: str | None, asked: tuple[str, ...] | None, 
     findings = result.findings[result.findings["accepted"].isna() & ~result.findings["expected"]]
     if fail_on and findings["severity"].isin(SEVERITIES[: SEVERITIES.index(fail_on) + 1]).any():
         return FOUND
-    # A check that needs a policy counts where one was given, or where the check was named.
+    # A check that needs a policy counts if a policy was given, or the check was selected.
     coverage = result.coverage[result.coverage["check"].isin(asked or result.asked)]
     return INCOMPLETE if strict and (coverage.empty or (coverage["status"] != "complete").any()) else DONE
 
 
 def main() -> None:
-    """Run the command line; every failure that a user can meet is one sentence on standard error and exit status 2."""
-    # Loading pandas makes hundreds of thousands of objects that stay: the collector would walk them all.
+    """Run the command line. An error is one sentence on standard error and exit status 2."""
+    # pandas creates hundreds of thousands of lasting objects, and the garbage collector would visit them all.
     gc.set_threshold(1_000_000, 10, 10)
     for stream in (sys.stdout, sys.stderr):
-        # A letter that the terminal's encoding lacks is spelled out rather than the end of the report.
+        # A letter that the terminal's encoding lacks becomes an escape instead of an error.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    # What goes into a file or another program must be the same whatever the machine's language is.
+    # Output for a file or another program must not depend on the machine's locale.
     if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
         sys.stdout.reconfigure(encoding="utf-8")
     status = _run()
     if status == INTERRUPTED:
-        # Threads may wait for AWS; whoever interrupts does not, and what was answered is in the journal.
+        # Threads may wait for AWS, but the user does not want to. The journal has all answers.
         sys.stderr.flush()
         os._exit(status)
-    # What is alive now ends with the process; a last walk over all of it would take as long as the checks.
+    # A last garbage collection would take as long as the checks.
     gc.freeze()
     sys.exit(status)
 
@@ -439,7 +441,7 @@ def _run(arguments: list[str] | None = None) -> Any:
         *_, (frame, _) = traceback.walk_tb(error.__traceback__)
         if frame.f_code is not click.echo.__code__:
             raise
-        # Python writes what is left once more when it ends.
+        # Python flushes standard output once more when it ends.
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _refuse(f"standard output: cannot be written ({error.strerror}); send it elsewhere, or make room")

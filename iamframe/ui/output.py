@@ -1,4 +1,4 @@
-"""What the command line prints: frames in four formats, and on standard error what there is to say about them."""
+"""The output of the command line: frames in four formats, and remarks on standard error."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from iamframe.checks import Result
     from iamframe.inventory.inventory import Inventory
 
-# The columns of a table for people, and their heads.
+# The columns of tables for people, and their headings.
 FINDING_COLUMNS = {"severity": "severity", "check": "check", "account_id": "account"}
 FINDING_COLUMNS |= {"resource_name": "name", "detail": "found"}
 CHANGE_COLUMNS = {"change": "change", "account_id": "account", "resource_type": "type"}
@@ -31,19 +31,19 @@ SURFACE_COLUMNS |= {"checked_on": "as of", "said": "on what it depends, or how"}
 
 
 def remark(*groups: Iterable[str]) -> None:
-    """Print lines on standard error, unless they are not wanted."""
+    """Print lines on standard error, unless `--quiet` is given."""
     if not click.get_current_context().meta.get(QUIET):
         for line in (line for group in groups for line in group):
             click.echo(escape_controls(line), err=True)
 
 
 def emit(frame: DataFrame, form: str, columns: Mapping[str, str] | None = None) -> None:
-    """Print a frame: as CSV or JSON all its columns, as a table or Markdown those for people under their heads."""
+    """Print a frame: all columns as CSV or JSON, or some columns, under headings, as a table or Markdown."""
     from iamframe.inventory import display, export
 
     if form == "csv":
         written = export.csv_bytes(frame)
-        # What is piped is bytes: `echo` takes escape sequences out of text. A terminal would obey them.
+        # A pipe gets bytes, because `echo` removes escape sequences from text. A terminal would obey them.
         lines = written.decode().split("\n") if sys.stdout.isatty() else []
         click.echo("\n".join(map(escape_controls, lines)) or written, nl=False)
     elif form == "json":
@@ -73,7 +73,7 @@ def emit_findings(findings: DataFrame, form: str) -> None:
 
 
 def emit_changes(changes: Changes, form: str) -> None:
-    """Print changes, findings behind them; as JSON also what was not compared."""
+    """Print changes, then changed findings; as JSON also what was not compared."""
     from iamframe.inventory.display import cell_rows, text_rows
     from iamframe.inventory.export import json_rows
 
@@ -85,7 +85,7 @@ def emit_changes(changes: Changes, form: str) -> None:
         emit(frame, form, CHANGE_COLUMNS)
     else:
         columns = ["severity", "account_id", "resource_type", "resource_name", "detail"]
-        # Findings stand behind the changes, in their own order; a change has no severity.
+        # Findings follow the changes, in their own order; a change has no severity.
         severity = changes.findings["severity"].set_axis(frame.index[len(changes.changes) :])
         for change, group in frame.assign(severity=severity).groupby("change", sort=False):
             click.echo(f"{str(change).replace('_', ' ')}: {len(group):,}")
@@ -94,17 +94,17 @@ def emit_changes(changes: Changes, form: str) -> None:
         remark([f"{changes.said}."])
 
 
-# What there is to say
+# Remarks
 
 
 def size_of(inventory: Inventory) -> str:
-    """Return how many accounts, roles and profiles there are."""
+    """Return the numbers of accounts, roles and profiles."""
     things = {"accounts": "account", "roles": "role", "profiles": "instance profile"}
     return ", ".join(pluralize(len(inventory.frames[name]), thing) for name, thing in things.items())
 
 
 def in_one_line(result: Result) -> str:
-    """Return how much there is, how many findings by severity, and how many checks are complete."""
+    """Return the numbers of accounts, roles, profiles, findings by severity, and complete checks."""
     counts = result.findings["severity"][result.findings["accepted"].isna()].value_counts()
     found = ", ".join(f"{counts[s]:,} {s}" for s in SEVERITIES if s in counts) or "none"
     return f"{size_of(result.inventory)}; findings: {found}; {result.said_complete}."
@@ -122,7 +122,7 @@ def incomplete(result: Result) -> Iterator[str]:
 
 
 def expired(result: Result) -> Iterator[str]:
-    """Yield a sentence per acceptance of the policy that has expired, so that its findings count again."""
+    """Yield a sentence per expired acceptance of the policy; its findings count again."""
     for one in result.policy.acceptances:
         if one.has_expired:
             said = f"the acceptance of {one.check} expired on {one.expires} ({one.reason})"
@@ -130,14 +130,14 @@ def expired(result: Result) -> Iterator[str]:
 
 
 def unread(inventory: Inventory) -> list[str]:
-    """Return what could not be read or believed at all, accounts among it, ten sentences at most."""
+    """Return unreadable files, contradictions and accounts that failed, ten sentences at most."""
     gaps = inventory.gaps
     gaps = gaps[gaps["reason"].isin(["unreadable", "contradicted", "expired"]) | (gaps["operation"] == ASSUME_ROLE)]
     return _cut([f"not read: {detail}" for detail in gaps["detail"]], 10, "gaps.csv of a report")
 
 
 def not_compared(changes: Changes) -> list[str]:
-    """Return what could not be compared, things of one reason together, twenty sentences at most."""
+    """Return what could not be compared, grouped by reason, twenty sentences at most."""
     from iamframe.checks.result import some
 
     lines = []
