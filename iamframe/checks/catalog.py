@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from iamframe.checks import orphans, names, tags, trust  # isort: skip - in this order they are told
+from iamframe.checks import orphans, names, tags, trust  # isort: skip - the order of the output
 from iamframe.checks.registry import Check, checks_of
 from iamframe.errors import CheckError
 

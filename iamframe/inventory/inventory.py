@@ -66,9 +66,7 @@ class Inventory:
 
     @property
     def frames_read(self) -> dict[str, pd.DataFrame]:
-        """The frames, but `events` only if CloudTrail records were collected: an empty one claims that nothing
-        happened.
-        """
+        """The frames; `events` only if CloudTrail records were collected: an empty one claims that nothing happened."""
         return {name: frame for name, frame in self.frames.items() if name != "events" or self.events_read}
 
     @property

@@ -38,7 +38,7 @@ from iamframe.sources.sessions import PATIENCE, share_models
 if TYPE_CHECKING:
     import boto3
 
-# Operations, regions, waits and refusals, and nothing of what is asked or answered, which may be secret.
+# It logs operations, regions, waits and refusals, but no parameters or answers, which may be secret.
 LOG = logging.getLogger("iamframe")
 # The service that is called first. It shows quickly whether AWS can be reached at all.
 FIRST = "sts"
