@@ -89,7 +89,7 @@ def probe_surfaces(
 
     named = None if regions == "all" else tuple(dict.fromkeys([regions] if isinstance(regions, str) else regions))
     if named == ():
-        raise SourceError("no region given; name one, or all")
+        raise SourceError("no region given; give one, or all")
     session = session or open_session()
     check_regions(session, named or (), "aws")
     inventory = load_account(

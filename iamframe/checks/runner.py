@@ -57,7 +57,7 @@ def run(
     for accepted in policy.acceptances:
         if accepted.check not in checks:
             whose = f"{policy.path}: [[accepted]]" if policy.path else "an acceptance of the policy"
-            raise PolicyError(f"{whose} names {accepted.check!r}, which is no check; there are {', '.join(checks)}")
+            raise PolicyError(f"{whose} names {accepted.check!r}, which is not a check; there are {', '.join(checks)}")
     pairs = views.numbered_pairs(inventory, policy.makers)
     evidence = Evidence(inventory, pairs[schema.PAIRS.names], completeness(inventory), policy)
     frames = inventory.linked_rows.numbered() | {"pairs": pairs, "lists": evidence.lists}
@@ -78,11 +78,11 @@ def _found_by(one: Check, frames: Mapping[str, pd.DataFrame], inventory: Invento
         try:
             given = one.rule(*arguments, **options)
         except Exception as error:
-            raise CheckError(f"check {one.name}: stops with {type(error).__name__}: {error}; mend it") from error
+            raise CheckError(f"check {one.name}: stops with {type(error).__name__}: {error}; fix it") from error
         if not isinstance(given, (pd.DataFrame, Found)) or (
             isinstance(given, pd.DataFrame) and "resource_arn" not in given
         ):
-            raise CheckError(f"check {one.name}: returns no DataFrame with a column resource_arn; return one")
+            raise CheckError(f"check {one.name}: does not return a DataFrame with a column resource_arn; return one")
     found = given if isinstance(given, Found) else found_in(given)
     # Most checks find nothing in most accounts.
     if not len(found.findings):

@@ -62,7 +62,7 @@ class RequiredTag(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         try:
             re.compile(self.pattern)
         except re.error as error:
-            raise ValueError(f"`pattern` is no regular expression ({error})") from error
+            raise ValueError(f"`pattern` is not a regular expression ({error})") from error
 
     def allows(self, value: str) -> bool:
         """Return whether a value is allowed."""

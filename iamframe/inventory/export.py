@@ -85,16 +85,16 @@ def write_into(folder: Path, write: Callable[[Path], None], going: Iterable[str]
         aside = Path(tempfile.mkdtemp(prefix=".report-", dir=folder))
     except OSError as error:
         raise ReportError(
-            f"{folder}: cannot be written to ({error.strerror}); name another folder with --out"
+            f"{folder}: cannot be written to ({error.strerror}); choose another folder with --out"
         ) from error
     except ValueError as error:
-        raise ReportError(f"{str(folder)!r}: is no name of a folder ({error}); name another with --out") from error
+        raise ReportError(f"{str(folder)!r}: is not a folder name ({error}); name another with --out") from error
     try:
         write(aside)
         move_in(aside, folder, going)
     except OSError as error:
         raise ReportError(
-            f"{folder}: could not be written ({error.strerror}); the files there are as they were"
+            f"{folder}: could not be written ({error.strerror}); the files there are unchanged"
         ) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)

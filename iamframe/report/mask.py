@@ -232,7 +232,7 @@ def search(aside: Path, folder: Path, mask: Mask, going: Iterable[str] = ()) -> 
         if file.suffix in _REPORTED and holds(file, mask):
             raise ReportError(
                 f"{folder}: nothing was written, since {file.name}, which would stay there, holds an id or address "
-                f"that masking takes out; move it away, or name another folder with --out"
+                f"that masking takes out; move it away, or choose another folder with --out"
             )
 
 
@@ -271,7 +271,7 @@ def mask_for(key: bool | str | os.PathLike[str], folder: Path) -> Mask:
     file = Path(key)
     try:
         if file.resolve().is_relative_to(folder.resolve()):
-            raise ReportError(f"{file}: a key in the report's folder would be handed on with it; keep it elsewhere")
+            raise ReportError(f"{file}: the key must not be in the report's folder, which you share; keep it elsewhere")
         with suppress(FileExistsError):
             handle = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
             with os.fdopen(handle, "w", encoding="ascii") as made:
@@ -280,7 +280,7 @@ def mask_for(key: bool | str | os.PathLike[str], folder: Path) -> Mask:
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise ReportError(
-            f"{display_path(file)[:200]}: the key cannot be read or made ({why}); name another file"
+            f"{display_path(file)[:200]}: the key cannot be read or created ({why}); choose another file"
         ) from error
     if not KEY_BYTES <= len(content) <= MAX_KEY_BYTES:
         # A longer file is probably a document, given by mistake, which others may have.

@@ -231,7 +231,7 @@ def _call(client: Any, operation: str, parameters: dict[str, Any]) -> dict[str, 
         raise
     except Exception as error:
         # Botocore's parsers raise any exception for an error without AWS's form, such as one without a code.
-        raise ResponseParserError(f"what came back is no answer of AWS ({type(error).__name__}: {error})") from error
+        raise ResponseParserError(f"the response is not from AWS ({type(error).__name__}: {error})") from error
 
 
 # Pagination: the token in an answer has the name of the parameter that takes it (botocore's paginators).

@@ -310,8 +310,8 @@ def _old_and_new(old: str, new: tuple[str, ...], live: dict[str, Any]) -> tuple[
     if not set(accounts[0]) & set(accounts[1]):
         before, after = (", ".join(ids[:3]) + " …" * (len(ids) > 3) or "no account" for ids in accounts)
         raise SourceError(
-            f"nothing can be compared: {old} is of {before}, and {' '.join(new)} of {after}; "
-            "name two loads of the same account"
+            f"nothing can be compared: {old} has {before}, and {' '.join(new)} has {after}; "
+            "give two loads of the same account"
         )
     return was, now
 

@@ -60,6 +60,6 @@ def copy_notebooks(folder: str | os.PathLike[str], *, force: bool = False) -> tu
             written.append(target)
     except OSError as error:
         raise NotebookError(
-            f"{into}: the notebooks cannot be copied there ({error.strerror}); name a folder that can be written to"
+            f"{into}: the notebooks cannot be copied there ({error.strerror}); choose a folder that can be written to"
         ) from error
     return written, left

@@ -750,8 +750,8 @@ def test_loads_of_different_accounts_are_refused_since_nothing_of_them_can_be_co
         done = run(tmp_path, *command)
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr == (
-            f"iamframe: nothing can be compared: old is of {ACCOUNT}, and new of 000000000002; "
-            "name two loads of the same account\n"
+            f"iamframe: nothing can be compared: old has {ACCOUNT}, and new has 000000000002; "
+            "give two loads of the same account\n"
         )
     assert not (tmp_path / "out").exists()
 

@@ -381,7 +381,7 @@ def test_all_pages_of_the_index_are_read() -> None:
 
 
 def test_no_region_is_refused() -> None:
-    with PracticeAccount() as account, pytest.raises(SourceError, match="no region given; name one, or all"):
+    with PracticeAccount() as account, pytest.raises(SourceError, match="no region given; give one, or all"):
         probe(account, regions=[])
 
 

@@ -576,15 +576,15 @@ def test_a_folder_whose_snapshot_failed_at_once_can_be_used_by_another_command(
 
 def test_an_account_that_is_in_no_organisation_is_told_so(tmp_path: Path, account: PracticeAccount) -> None:
     assert refusal(tmp_path, "check", "aws", "--accounts", "org", "--assume-role", "audit", **at(account)) == (
-        "aws: the account is in no organisation; name a CSV of accounts with --accounts FILE"
+        "aws: the account is in no organization; give a CSV of accounts with --accounts FILE"
     )
 
 
 def test_who_may_not_list_the_accounts_is_told_what_to_allow(tmp_path: Path, account: PracticeAccount) -> None:
     account.deny("ListAccounts")
     assert refusal(tmp_path, "check", "aws", "--accounts", "org", "--assume-role", "audit", **at(account)) == (
-        "aws: may not list the accounts of the organisation (AccessDeniedException); allow organizations:ListAccounts, "
-        "ask from the management or a delegated account, or name a CSV of accounts"
+        "aws: the accounts of the organization cannot be listed (AccessDeniedException); allow "
+        "organizations:ListAccounts, use the management account or a delegated one, or give a CSV of accounts"
     )
 
 
@@ -596,7 +596,7 @@ def test_who_may_not_list_the_accounts_is_told_what_to_allow(tmp_path: Path, acc
     [
         (["check", "sample", "--regions", "us-east-1"], "regions: is for a live account; name aws or aws:PROFILE"),
         (["check", ".", "--assume-role", "audit"], "assume-role (role_name): is for a live account; name aws or"),
-        (["report", "--accounts", "org"], "accounts: is for a live account; name aws or aws:PROFILE as the source"),
+        (["report", "--accounts", "org"], "accounts: is for a live account; use aws or aws:PROFILE as the source"),
         (
             ["check", "aws", "--assume-role", "audit"],
             "audit: is a role of which account? name its ARN, or the accounts",
@@ -617,10 +617,17 @@ def test_who_may_not_list_the_accounts_is_told_what_to_allow(tmp_path: Path, acc
         (["check", "aws", "--accounts", " "], "Invalid value for '--accounts': is empty; fill it, or leave the option"),
         (["check", "aws", "--assume-role", ""], "Invalid value for '--assume-role': is empty; fill it, or leave"),
         (["check", "aws", "--external-id", ""], "Invalid value for '--external-id': is empty; fill it, or leave"),
-        (["check", "aws:"], "aws: names no profile; write aws:PROFILE, or aws for the environment's credentials"),
-        (["snapshot", "aws: ", "--out", "out"], "aws: names no profile; write aws:PROFILE, or aws for the environment"),
-        (["check", "aws", "sample"], "aws: is read live; name it alone, and several accounts with --accounts"),
-        (["check", "aws:a", "aws:b"], "aws:a: is read live; name it alone, and several accounts with --accounts"),
+        (["check", "aws:"], "aws: has no profile; write aws:PROFILE, or aws for the environment's credentials"),
+        (["snapshot", "aws: ", "--out", "out"], "aws: has no profile; write aws:PROFILE, or aws for the environment"),
+        (
+            ["check", "aws", "sample"],
+            "aws: is a live account, which cannot be combined with other sources; for several accounts use --accounts",
+        ),
+        (
+            ["check", "aws:a", "aws:b"],
+            "aws:a: is a live account, which cannot be combined with other sources; "
+            "for several accounts use --accounts",
+        ),
         (["snapshot", "aws"], "Missing option '--out'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -61,10 +61,10 @@ def test_accounts_come_from_ids_mappings_frames_and_files_alike(tmp_path: Path) 
     [
         ("name\nx\n", "has no column account_id in its first line"),
         ("account_id\n12ab\n", "row 1 has no account id of 12 digits ('12ab')"),
-        ("account_id\n000000000001\n1\n", "holds the account 000000000001 twice"),
+        ("account_id\n000000000001\n1\n", "has the account 000000000001 twice"),
         ("account_id\n", "holds no account"),
         ("", "has no column account_id in its first line"),
-        ("account_id\n" + "1" * 200_000, "is no CSV (field larger than field limit (131072))"),
+        ("account_id\n" + "1" * 200_000, "is not CSV (field larger than field limit (131072))"),
     ],
 )
 def test_a_file_of_accounts_that_cannot_be_used_is_one_sentence(tmp_path: Path, text: str, said: str) -> None:
@@ -290,12 +290,12 @@ def test_a_worker_that_dies_costs_only_the_accounts_that_it_took(organization: P
 @pytest.mark.parametrize(
     ("option", "said"),
     [
-        ({"rate": 0}, "rate=0: is no number of requests a second"),
+        ({"rate": 0}, "rate=0: is not a number of requests per second"),
         ({"rate": -1}, "rate=-1: is no number"),
         ({"rate": float("nan")}, "rate=nan: is no number"),
         ({"rate": "5"}, "rate='5': is no number"),
         ({"references": "foo"}, "references='foo': says nothing"),
-        ({"workers": 0}, "workers=0: is no number of requests in flight"),
+        ({"workers": 0}, "workers=0: is not a number of requests in flight"),
     ],
 )
 def test_an_option_that_is_none_is_one_sentence(option: dict[str, Any], said: str) -> None:

@@ -101,7 +101,7 @@ def test_a_folder_of_other_things_is_refused_before_anything_is_asked(account: P
     account.forget()
     code, _, complained = snapshot(account, tmp_path)
     assert (code, account.requests) == (2, [])
-    assert "is not empty and holds no snapshot, and is left as it is; name another folder" in complained
+    assert "is not empty and holds no snapshot, and was not changed; choose another folder" in complained
 
 
 @pytest.mark.parametrize("left", [b"", b'{"options":{"acc'])

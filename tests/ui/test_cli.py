@@ -633,7 +633,7 @@ def test_a_process_whose_standard_output_takes_nothing_says_so_and_ends_with_2(a
 
 def test_a_rate_that_is_no_number_is_refused(tmp_path: Path) -> None:
     said = refusal(run(tmp_path, "snapshot", "aws", "--rate", "nan", "--out", "snap"))
-    assert said == "iamframe: rate=nan: is no number of requests a second; give one above 0, or none\n"
+    assert said == "iamframe: rate=nan: is not a number of requests per second; give one above 0, or none\n"
     assert list(tmp_path.iterdir()) == []
 
 

@@ -62,11 +62,11 @@ class Plan:
         try:
             is_another = place.exists() and place.read_bytes() != script
         except OSError as error:
-            raise ReportError(f"{place}: cannot be read ({error.strerror}); name another file with --out") from error
+            raise ReportError(f"{place}: cannot be read ({error.strerror}); choose another file with --out") from error
         if is_another:
             raise ReportError(
                 f"{place}: is there, and may be the only record of how to undo another plan; "
-                "name another file, or delete it"
+                "choose another file, or delete it"
             )
 
         def write(folder: Path) -> None:
