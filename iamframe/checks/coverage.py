@@ -23,9 +23,12 @@ from iamframe.knowledge.operations import (
     ROLE_LINKS,
     ROLE_LISTS,
     SUMMARY,
+    command_of,
     proving,
 )
 from iamframe.messages.render import Message, joint, nested
+
+_MOST_COMMANDS = 2
 
 
 def _alone_seen(side: str) -> Flags:
@@ -116,8 +119,28 @@ def _quotas(evidence: Evidence) -> Verdicts:
 
 
 def _references(evidence: Evidence) -> Verdicts:
-    columns = (evidence.lists[f"references_{name}"] for name in ("status", "message", "facts"))
-    return [(status, nested(one, facts) if one else None) for status, one, facts in zip(*columns, strict=True)]
+    columns = (
+        evidence.lists[name] for name in ("account_id", *map("references_{}".format, ("status", "message", "facts")))
+    )
+    calls = evidence.inventory.calls
+    live = set(calls["account_id"][calls["requests"] > 0])
+    verdicts: Verdicts = []
+    for account, status, message, facts in zip(*columns, strict=True):
+        reason = nested(message, facts) if message else None
+        verdicts.append((status, reason if account in live else joint([reason, _reference_advice(reason)])))
+    return verdicts
+
+
+def _reference_advice(reason: Message | None) -> Message | None:
+    """Return the commands that collect the missing references of files; for more than two, the collect script."""
+    commands, is_cut = [], False
+    for one in reason.get("messages", [reason]) if reason else ():
+        regions, operations = one.get("regions", ["REGION"]), one.get("operations", ())
+        commands += [f"`{command_of(name)} --region={region}`" for region in regions for name in operations]
+        is_cut |= one["message"] in ("coverage.references.files", "coverage.references.files_anywhere")
+    if len(commands) > _MOST_COMMANDS or (is_cut and not commands):
+        return {"message": "coverage.references.script"}
+    return {"message": "coverage.references.add", "commands": commands} if commands else None
 
 
 def _any_references(evidence: Evidence) -> Verdicts:
@@ -142,8 +165,8 @@ def _abroad(evidence: Evidence) -> dict[str, Message]:
     whole = lists["account_id"][lists["profiles_whole"]]
     whose = account_named(some["named"])
     counts = some["account_id"][np.asarray(whose.is_valid()) & ~is_in(whose, whole)].value_counts()
-    said = "coverage.references.elsewhere"
-    return {str(account): {"message": said, "count": int(n)} for account, n in counts.items()}
+    facts = {"message": "coverage.references.elsewhere", "command": command_of(PROFILE_LIST)}
+    return {str(account): {**facts, "count": int(n)} for account, n in counts.items()}
 
 
 all_profiles: Need = Need(

@@ -86,7 +86,7 @@ class _Scope:
             in_part = [operation for operation in missing if operation in truncated]
             parts = [_reason("not_read", operations=absent)] if absent else []
             parts += [_reason("in_part", operations=in_part)] if in_part else []
-            return "unknown", [*parts, *regional, _reason("unknown")]
+            return "unknown", [*parts, *regional, (self.is_live and self.unread) or _reason("unknown")]
         if self.unread or regional:
             return "unknown", [self.unread] if self.unread else [*regional]
         if self.is_live:

@@ -185,6 +185,12 @@ def joint(messages: Iterable[Message | None]) -> Message | None:
     return {"message": "list.messages", "messages": distinct} if len(distinct) > 1 else next(iter(distinct), None)
 
 
+def sentences_of(message: str, facts: str, lang: str = "en") -> list[str]:
+    """Return the sentences of a message from its id and its facts (JSON)."""
+    one = nested(message, facts)
+    return [_shown(part, None, lang) for part in one.get("messages", [one])]
+
+
 def columns_of(messages: Iterable[Message | None]) -> tuple[pa.Array, pa.Array]:
     """Return messages as two columns, ids and facts (JSON); both are empty for None."""
     ids, facts = [], []

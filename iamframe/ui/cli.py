@@ -81,7 +81,7 @@ _KEY = "Mask with the key in this file, created if missing, so that the next rep
     option("--author", "Author of the page.", "TEXT"),
     option("--compare older", "Show what changed since an older SOURCE.", "OLD", shell_complete=given.offer_sources),
     option("--lang", "Page language.  [default: en]", type=click.Choice(("en", "ja"), False), default="en"),
-    option("--owner-tag", "Tag key that names owners.  [default: Owner]", "KEY"),
+    given.owner_tag,
     option("--xlsx", "Also write an Excel workbook."),
     option("--mask", _MASK),
     option("--mask-key", _KEY, "FILE", type=Path),
@@ -94,7 +94,7 @@ def report_command(
     sources: tuple[str, ...],
     out: Path,
     older: str | None,
-    owner_tag: str | None,
+    owner_tag: str,
     mask: bool,
     mask_key: Path | None,
     policy: Path | None,
@@ -108,11 +108,9 @@ def report_command(
     Without a SOURCE, it reports on the fictional sample.
     """
     from iamframe.checks import run_checks
-    from iamframe.checks.owner import OWNER_TAG, owner_keys
     from iamframe.report.write import write_shown
 
     new = sources or ("sample",)
-    owner_tag = OWNER_TAG if owner_tag is None else owner_tag
     changes, is_masked = None, mask or mask_key is not None
     with _masked_refusal(*new, older, out, policy, mask_key, *checks) if is_masked else nullcontext():
         old, inventory = _old_and_new(older, new, live) if older else (None, _load(*new, **live))
@@ -124,15 +122,15 @@ def report_command(
         key = mask if mask_key is None else mask_key
         file, shown = write_shown(result, out, changes=changes, owner_tag=None, mask=key, **page)
     if inventory.sources == ("sample",):
-        click.echo("This is the fictional sample; no account in it exists. Name a SOURCE to report on your own.")
+        hint = "" if sources else " For your own account, give a SOURCE, such as aws."
+        click.echo(f"This is the fictional sample; no account in it exists.{hint}")
     click.echo(output.in_one_line(result))
     if changes:
         click.echo(f"Since {escape_controls(older or '')}: {changes.said}.")
     click.echo(f"Report: {escape_controls(str(file))}")
-    if owner_tag != OWNER_TAG and not owner_keys(result.inventory, owner_tag):
-        remark([f"No tag that was read has the key {owner_tag}: no finding has an owner."])
+    remark(output.no_owner(result.inventory, owner_tag))
     # After a masked report, the terminal shows pseudonyms too.
-    remark(output.expired(shown), output.unread(shown.inventory))
+    remark(output.expired(shown), output.not_collected(shown.inventory, regions=True))
     return _status(result, None, None, strict=strict)
 
 
@@ -158,6 +156,7 @@ def _masked_refusal(*said: object) -> Iterator[None]:
     given.narrowed,
     given.formats(*given.FORMATS),
     option("--fail-on", "Exit 1 on findings of this severity or above.", type=click.Choice(SEVERITIES)),
+    given.owner_tag,
     given.policy_file,
     given.own,
     given.strict,
@@ -169,6 +168,7 @@ def check_command(
     hide_expected: bool,
     form: str,
     fail_on: str | None,
+    owner_tag: str,
     strict: bool,
     live: dict[str, Any],
     **judged: Any,
@@ -179,7 +179,7 @@ def check_command(
     """
     from iamframe.checks import run_checks
 
-    result = run_checks(_load(*sources, **live), **judged)
+    result = run_checks(_load(*sources, **live), owner_tag=owner_tag, **judged)
     findings = shown = result.findings
     if severity:
         shown = shown[shown["severity"].isin(severity)]
@@ -189,7 +189,8 @@ def check_command(
     remark([output.in_one_line(result)] * (form == "table"))
     if left := len(findings) - len(shown):
         remark([f"{pluralize(left, 'finding')} not printed, by --severity or --hide-expected"])
-    remark(output.incomplete(result), output.expired(result), output.unread(result.inventory))
+    remark(output.incomplete(result), output.no_owner(result.inventory, owner_tag))
+    remark(output.expired(result), output.not_collected(result.inventory))
     return _status(result, fail_on, judged["only"], strict=strict)
 
 
@@ -227,7 +228,7 @@ def plan_command(
     if left := len(made.not_planned):
         where = "at the end of the script" if out is None else "in the CSV file beside it and at the end of the script"
         remark([f"{pluralize(left, 'finding')} not planned; the reasons are {where}"])
-    remark(output.expired(result), output.unread(result.inventory))
+    remark(output.expired(result), output.not_collected(result.inventory))
     return DONE
 
 
@@ -256,7 +257,7 @@ def explain_command(name: str, sources: tuple[str, ...], form: str, policy: Path
         click.echo(str(told))
     else:
         output.emit(told.to_frame(), form)
-    remark(output.unread(inventory))
+    remark(output.not_collected(inventory))
     return DONE if told.found else REFUSED
 
 
@@ -294,7 +295,7 @@ def diff_command(
         write_changes(changes, out)
     output.emit_changes(changes, form)
     loads = changes.old.inventory, changes.new.inventory
-    remark(output.not_compared(changes), output.expired(changes.new), *map(output.unread, loads))
+    remark(output.not_compared(changes), output.expired(changes.new), *map(output.not_collected, loads))
     if fail_on_change and not changes.is_empty:
         return FOUND
     return INCOMPLETE if strict and len(changes.not_compared) else DONE
@@ -332,7 +333,7 @@ def snapshot_command(sources: tuple[str, ...], out: Path, live: dict[str, Any]) 
     inventory = take_snapshot(out, *sources, **_loud(*sources, **live))
     click.echo(f"{output.size_of(inventory)}.")
     click.echo(f"Snapshot: {escape_controls(str(out))}")
-    remark(output.unread(inventory))
+    remark(output.not_collected(inventory))
     return DONE
 
 

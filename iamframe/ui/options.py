@@ -124,6 +124,8 @@ talk = together(
     option("-q --quiet", "Print results and errors only.", expose_value=False, callback=_talk),
     option("-v --verbose", "Log each request to AWS.", expose_value=False, callback=_talk),
 )
+_OWNER = "Tag with the owner, on the resource or on its role."
+owner_tag = option("--owner-tag", _OWNER, "KEY", default="Owner", show_default=True, callback=_filled)
 strict = option("--strict", "Exit 3 if any selected check is incomplete.")
 policy_file = option("--policy", "Tag policy (TOML).", "FILE", type=Path)
 own = option("--checks", "Also run the checks in this Python file. Repeatable.", "FILE", multiple=True)
