@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import click
 
 from iamframe.knowledge.operations import ASSUME_ROLE
-from iamframe.messages.render import sentences_of
 from iamframe.messages.text import SEVERITIES, escape_controls, pluralize
 from iamframe.ui.options import QUIET
 
@@ -128,6 +127,7 @@ def in_one_line(result: Result) -> str:
 def incomplete(result: Result) -> Iterator[str]:
     """Yield the reasons for incomplete checks, each once, with its checks and accounts in front."""
     from iamframe.checks.result import some
+    from iamframe.messages.render import sentences_of
 
     unsure = result.coverage[result.coverage["status"] != "complete"]
     checks_of: dict[str, dict[str, list[str]]] = {}
@@ -164,11 +164,11 @@ def expired(result: Result) -> Iterator[str]:
             yield f"{result.policy.path}: {said}; renew it or remove it"
 
 
-def not_collected(inventory: Inventory, *, regions: bool = False) -> list[str]:
-    """Return unreadable files, contradictions and accounts that failed (and regions), ten sentences at most."""
+def not_collected(inventory: Inventory) -> list[str]:
+    """Return unreadable files, contradictions and accounts and regions that failed, ten sentences at most."""
     gaps = inventory.gaps
     is_shown = gaps["reason"].isin(["unreadable", "contradicted", "expired"]) | (gaps["operation"] == ASSUME_ROLE)
-    details = gaps["detail"][is_shown | (gaps["message"].isin(_NO_REGION) & regions)].drop_duplicates()
+    details = gaps["detail"][is_shown | gaps["message"].isin(_NO_REGION)].drop_duplicates()
     return _cut([f"not collected: {detail}" for detail in details], 10, "gaps.csv of a report")
 
 

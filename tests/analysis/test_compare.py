@@ -366,7 +366,7 @@ def test_each_change_has_its_kind_and_what_was_before_and_after(tmp_path: Path, 
     if "description" in name:
         assert (
             apart(changes)["descriptions"]
-            == "1 role shown only on one side may be missing on the other because the list is incomplete"
+            == "1 role with a value on one side only; the other side may not have collected it"
         )
 
 

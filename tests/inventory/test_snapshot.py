@@ -371,7 +371,7 @@ def test_what_killed_saves_left_is_cleared_after_a_day_and_not_before(tmp_path: 
 
 def test_what_is_no_snapshot_is_refused_with_what_to_name(tmp_path: Path) -> None:
     for place in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(StoreError, match=r"manifest\.json: is not there .*; name its folder$"):
+        with pytest.raises(StoreError, match=r"manifest\.json: does not exist .*; give the folder of a snapshot$"):
             open_snapshot(place)
 
 
@@ -605,7 +605,7 @@ def test_a_snapshot_beside_other_sources_is_refused(tmp_path: Path, capsys: pyte
     write(tmp_path / "in", {"dump.json": dump(role_detail("app"))})
     of_accounts("a").save(tmp_path / "snapshot")
     for others in (["sample"], [str(tmp_path / "in")], [str(tmp_path / "snapshot")]):
-        with pytest.raises(SourceError, match=r"snapshot: is a snapshot, .*; name it alone$"):
+        with pytest.raises(SourceError, match=r"snapshot: is a snapshot, .*; use it alone$"):
             iamframe.load(*others, tmp_path / "snapshot")
     assert _run(["check", str(tmp_path / "snapshot"), "sample"]) == 2
     assert capsys.readouterr().err.count("\n") == 1

@@ -132,7 +132,7 @@ def test_without_credentials_it_says_how_to_log_in(tmp_path: Path) -> None:
 
 def test_without_credentials_it_names_the_profiles_that_there_are(tmp_path: Path) -> None:
     said = refusal(tmp_path, files={".aws/config": f"{AUDIT}[profile dev]\nregion = us-east-1\n"})
-    assert said.endswith("or name a profile as aws:PROFILE (there are audit, dev)")
+    assert said.endswith("or use a profile as aws:PROFILE (there are audit, dev)")
 
 
 def test_an_unknown_profile_is_told_with_those_that_exist(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_an_unknown_profile_is_told_with_those_that_exist(tmp_path: Path) -> Non
 
 def test_an_unknown_profile_of_the_environment_is_told_so(tmp_path: Path) -> None:
     assert refusal(tmp_path, files={".aws/config": AUDIT}, AWS_PROFILE="nope") == (
-        "aws: there is no such profile as nope, which AWS_PROFILE names (there are audit); "
+        "aws: the profile nope in AWS_PROFILE does not exist (there are audit); "
         "`aws configure list-profiles` lists them"
     )
 
@@ -158,7 +158,7 @@ def test_a_configuration_that_is_not_where_the_environment_says_is_named(
 ) -> None:
     gone = str(tmp_path / "gone")
     assert refusal(tmp_path, "check", command, AWS_CONFIG_FILE=gone).startswith(
-        f"{said}, and AWS_CONFIG_FILE names {gone}, which does not exist; "
+        f"{said}, and AWS_CONFIG_FILE points to {gone}, which does not exist; "
     )
 
 
@@ -462,7 +462,7 @@ def test_a_certificate_that_is_not_trusted_says_where_to_name_the_right_ones(
     )
     gone = str(tmp_path / "gone.pem")
     assert refusal(tmp_path, **at(account, AWS_ENDPOINT_URL=url, AWS_CA_BUNDLE=gone)) == (
-        f"aws: the certificates cannot be read: AWS_CA_BUNDLE names {gone}, which does not exist; fix it"
+        f"aws: the certificates cannot be read: AWS_CA_BUNDLE points to {gone}, which does not exist; fix it"
     )
 
 
@@ -574,6 +574,15 @@ def test_a_folder_whose_snapshot_failed_at_once_can_be_used_by_another_command(
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("command", [["check"], ["report", "--out", "out"]], ids=lambda command: command[0])
+def test_a_region_that_is_not_enabled_is_said_by_check_and_by_report(
+    tmp_path: Path, account: PracticeAccount, command: list[str]
+) -> None:
+    done = run(tmp_path, *command, "aws", "--regions", "us-east-1,us-nowhere-1", **at(account))
+    assert done.returncode == 0, done.stderr
+    assert "us-nowhere-1 is not enabled in this account, so it was skipped" in done.stderr
+
+
 def test_an_account_that_is_in_no_organisation_is_told_so(tmp_path: Path, account: PracticeAccount) -> None:
     assert refusal(tmp_path, "check", "aws", "--accounts", "org", "--assume-role", "audit", **at(account)) == (
         "aws: the account is in no organization; give a CSV of accounts with --accounts FILE"
@@ -594,21 +603,21 @@ def test_who_may_not_list_the_accounts_is_told_what_to_allow(tmp_path: Path, acc
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["check", "sample", "--regions", "us-east-1"], "regions: is for a live account; name aws or aws:PROFILE"),
-        (["check", ".", "--assume-role", "audit"], "assume-role (role_name): is for a live account; name aws or"),
+        (["check", "sample", "--regions", "us-east-1"], "regions: is for a live account; use aws or aws:PROFILE"),
+        (["check", ".", "--assume-role", "audit"], "assume-role (role_name): is for a live account; use aws or"),
         (["report", "--accounts", "org"], "accounts: is for a live account; use aws or aws:PROFILE as the source"),
         (
             ["check", "aws", "--assume-role", "audit"],
-            "audit: is a role of which account? name its ARN, or the accounts",
+            "audit: the account of the role is unknown; give the role's ARN",
         ),
-        (["check", "aws", "--external-id", "x"], "aws: an external id goes with a role; name that with --assume-role"),
+        (["check", "aws", "--external-id", "x"], "aws: an external id needs a role; give it with --assume-role"),
         (
             ["check", "aws", "--accounts", "org"],
-            "aws: the accounts of an organisation are read through a role in each;",
+            "aws: the accounts of an organization need a role in each;",
         ),
         (
             ["check", "aws", "--accounts", "gone.csv"],
-            "gone.csv: cannot be read (No such file or directory); name a CSV",
+            "gone.csv: cannot be read (No such file or directory); give a CSV",
         ),
         (["check", "aws", "--rate", "0"], "Invalid value for '--rate': 0.0 is not in the range x>0"),
         (["check", "aws", "--rate", "fast"], "Invalid value for '--rate': 'fast' is not a valid float"),
@@ -625,8 +634,10 @@ def test_who_may_not_list_the_accounts_is_told_what_to_allow(tmp_path: Path, acc
         ),
         (
             ["check", "aws:a", "aws:b"],
-            "aws:a: is a live account, which cannot be combined with other sources; "
-            "for several accounts use --accounts",
+            (
+                "aws:a: is a live account, which cannot be combined with other sources; "
+                "for several accounts use --accounts"
+            ),
         ),
         (["snapshot", "aws"], "Missing option '--out'"),
     ],

@@ -313,7 +313,7 @@ def test_a_masked_export_holds_no_account_and_no_unique_id_and_says_so(tmp_path:
     assert [(name, one) for name, text in files.items() for one in gone if one in text] == []
     page = exploring.export(result, replace(wanted, text="2345 sap"), tmp_path / "out", mask=True)
     assert "empty_profiles or deleted_trust_principals; text (not told). Masked: " in page.read_text("utf-8")
-    with pytest.raises(ReportError, match="a key in the report's folder would be handed on with it"):
+    with pytest.raises(ReportError, match="the key must not be in the report's folder"):
         exploring.export(result, wanted, tmp_path / "out", mask=tmp_path / "out" / "key")
 
 
