@@ -125,7 +125,7 @@ def serving() -> Iterator[Callable[..., int]]:
 def test_without_credentials_it_says_how_to_log_in(tmp_path: Path) -> None:
     for by in (process, commands.run):
         assert refusal(tmp_path, by=by) == (
-            "aws: no credentials were found; log in with `aws sso login` or `aws configure`, or name a profile as "
+            "aws: no credentials were found; log in with `aws sso login` or `aws configure`, or use a profile as "
             "aws:PROFILE"
         )
 
@@ -145,7 +145,7 @@ def test_an_unknown_profile_is_told_with_those_that_exist(tmp_path: Path) -> Non
 def test_an_unknown_profile_of_the_environment_is_told_so(tmp_path: Path) -> None:
     assert refusal(tmp_path, files={".aws/config": AUDIT}, AWS_PROFILE="nope") == (
         "aws: the profile nope in AWS_PROFILE does not exist (there are audit); "
-        "`aws configure list-profiles` lists them"
+        "`aws configure list-profiles` lists the profiles"
     )
 
 
