@@ -36,9 +36,10 @@ class Requirement:
     """Rows that must be known, a list that must be complete, or both; and the messages on what is missing.
 
     `missing` is the message on unknown rows; the command of `advised` collects them, or else the command that completes
-    the list. `settled_by` are the operations whose refusal the message mentions. A list is `of` roles or profiles, and
-    `whole` if their own list is complete; otherwise it is partial if `seen` is true (by default, if it has any row).
-    With `list_first`, an incomplete list is reported before unknown rows.
+    the list. `settled_by` are the operations whose refusal the message mentions. `of` says whether the list is one of
+    roles or of profiles. `whole` returns whether it is complete, by default whether all of these were collected. `seen`
+    returns whether an incomplete list has a part, and so is `partial`, by default whether it has any row. With
+    `list_first`, an incomplete list is reported before unknown rows.
     """
 
     rows: KnownRows | None = None

@@ -75,7 +75,7 @@ class LinkedRows:
 
     @cached_property
     def reference_profile(self) -> Positions:
-        """Per reference, the row of the profile that it means."""
+        """Per reference, the row of its profile."""
         return self._rows("references", "profile_arn", "profiles")
 
 

@@ -137,10 +137,16 @@ narrowed = together(
     option("--hide-expected", "Do not print expected findings."),
 )
 ages = together(
-    option("--min-age", "Skip profiles created less than AGE ago.  [default: 1d]", "AGE", default="1d", callback=_age),
+    option(
+        "--min-age",
+        "Skip profiles created less than AGE ago, such as 12h.  [default: 1d]",
+        "AGE",
+        default="1d",
+        callback=_age,
+    ),
     option(
         "--min-idle",
-        "Skip profiles whose role was used in the last AGE.  [default: 90d]",
+        "Skip profiles whose role was used in the last AGE, such as 30d.  [default: 90d]",
         "AGE",
         default="90d",
         callback=_age,
@@ -160,7 +166,7 @@ _LIVE = together(
     option("--accounts", _ACCOUNTS, "FILE|org", callback=_filled),
     option("--assume-role role_name", _ROLE, "NAME", callback=_filled),
     option("--external-id", "External id that the role requires.", "ID", callback=_filled),
-    option("--rate", "At most N requests a second.", "N", type=_RATE),
+    option("--rate", "At most N requests per second, per service and region.", "N", type=_RATE),
     option("--role-details", "Also read descriptions and session lengths of roles."),
     option("--tag-index", "Read tags from the tagging API: faster, but may be out of date."),
 )

@@ -117,7 +117,9 @@ def test_an_account_that_is_suspended_is_not_asked_and_not_called_empty(organiza
 
 def test_who_may_not_list_the_organisation_is_told_what_to_do(organization: PracticeAccount) -> None:
     organization.deny("ListAccounts")
-    with pytest.raises(SourceError, match=r"accounts of the organization cannot be listed .+ or give a CSV of accounts"):
+    with pytest.raises(
+        SourceError, match=r"accounts of the organization cannot be listed .+ or give a CSV of accounts"
+    ):
         load("org")
 
 

@@ -31,7 +31,9 @@ def test_an_unfinished_snapshot_says_so_when_it_is_opened(account: PracticeAccou
     assert complained.startswith("iamframe: aws: the credentials expired after ")
     assert complained.endswith("are kept; renew them and run the same command again to resume\n")
     for opened in (iamframe.open_snapshot, iamframe.load):
-        with pytest.raises(StoreError, match="is an unfinished snapshot; run the same `iamframe snapshot` command again"):
+        with pytest.raises(
+            StoreError, match="is an unfinished snapshot; run the same `iamframe snapshot` command again"
+        ):
             opened(tmp_path / "snap")
     account.expire(None)
     assert snapshot(account, tmp_path / "snap")[0] == 0

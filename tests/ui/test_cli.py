@@ -141,7 +141,7 @@ def test_what_the_findings_of_a_check_have_in_common_is_said_once_beneath_them_a
     scope = "the files cover only eu-west-1; other regions are unknown"
     only = ("check", "sample", "--only", "unreferenced_profiles")
     lines = run(tmp_path, *only).stdout.splitlines()
-    beneath = lines.index(f"        these 3: no reference found: {scope}")
+    beneath = lines.index(f"        each of these 3: no reference found: {scope}")
     assert lines[beneath - 1] == "medium  unreferenced_profiles       444455556666  sandbox"
     assert run(tmp_path, *only, "--format", "csv").stdout.count(scope) == 3
     assert run(tmp_path, *only, "--format", "json").stdout.count(scope) == 3
