@@ -36,7 +36,7 @@ class UnknownCheckError(IamframeError):
 
 
 class CheckError(IamframeError):
-    """A check of one's own cannot be loaded, or stops with an error."""
+    """One of your own checks cannot be loaded, or stops with an error."""
 
 
 class FilterError(IamframeError):
@@ -72,12 +72,12 @@ class WrongObjectError(IamframeError, TypeError):
 
 
 def require(function: str, given: object, *kinds: type, instead: str) -> None:
-    """Raise WrongObjectError unless an object is of one of the kinds; `instead` says what to pass.
+    """Raise WrongObjectError unless an object has one of the types; `instead` says what to pass.
 
     Raises
     ------
     WrongObjectError
-        If it is of none of them.
+        If it has none of them.
     """
     if not isinstance(given, kinds):
         names = " or ".join(kind.__name__ for kind in kinds)
@@ -89,5 +89,5 @@ class MissingExtraError(IamframeError):
 
 
 def missing_extra(package: str, extra: str) -> MissingExtraError:
-    """Return the error that names the missing package and the command that installs it."""
+    """Return the error with the missing package and the command that installs it."""
     return MissingExtraError(f"{package} is not installed; run pip install '.[{extra}]' in the clone of iamframe")

@@ -1,4 +1,4 @@
-"""Blind spots: which roles and profiles, with tags or without, a person would miss on which surface."""
+"""Blind spots: the roles and profiles, tagged or not, that consoles, APIs and tools do not show by their tags."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from iamframe.knowledge.surfaces import Fact, known_facts
 
 _MISSED = {"yes": "no", "no": "yes", "condition": "unless", "unknown": "unknown"}
 _TAGGED = ("yes", "no", "unknown")
-# What a surface can do, cannot do, and of what it is unknown whether it can.
+# What a surface can do, cannot do, and may be able to do.
 _SAID = {
     "write": ("its tags can be changed there", "its tags cannot be changed there"),
     "read": ("its tags are shown there", "its tags are not shown there"),
@@ -25,13 +25,13 @@ _SAID = {
 
 @schema.shows(schema.BLIND_SPOTS)
 def blind_spots(inventory: Inventory) -> pd.DataFrame:
-    """Return which roles and profiles a person would miss on each surface, tagged and untagged ones.
+    """Return the roles and profiles that each console, API or tool misses when it works with tags.
 
-    One row per role or profile and operation that a surface does not have for sure, by resource type, surface and
-    operation as `surfaces` has them, then in the inventory's order. `missed` is `yes`, `unless` where it depends (on
-    what, `reason` says), or `unknown` where nobody says whether the surface can do it: that is no accusation. `tagged`
-    is `unknown` where tags were not read. Roles that AWS manages are left out. Columns are categories, since an account
-    of 100,000 roles has millions of rows; `blind_spot_counts` has them counted.
+    One row per role or profile and tag operation that a surface may not support, by resource type, surface and
+    operation in the order of `surfaces`, then in the order of the inventory. `missed` is `yes`, `unless` (`reason`
+    shows the condition), or `unknown` if neither AWS nor a measurement shows it. `tagged` is `unknown` if tags were not
+    collected. AWS-managed roles are left out. Columns are categories, because an account of 100,000 roles has millions
+    of rows; `blind_spot_counts` returns the counts.
     """
     parts = []
     for kind, (frame, key) in taggable_resources(inventory).items():
@@ -57,11 +57,11 @@ def blind_spots(inventory: Inventory) -> pd.DataFrame:
 
 @schema.shows(schema.BLIND_SPOT_COUNTS)
 def blind_spot_counts(inventory: Inventory) -> pd.DataFrame:
-    """Return, per account, how many roles and profiles a person would miss on each surface.
+    """Return, per account, how many roles and profiles each console, API or tool misses when it works with tags.
 
-    One row per account, surface, resource type and operation, in that order, of all accounts that have such resources;
-    `missed` is `no`, `yes`, `unless` or `unknown` for all `resources` of the row alike. Roles that AWS manages are left
-    out.
+    One row per account, surface, resource type and operation, in that order; accounts without such resources are left
+    out. `missed` is `no`, `yes`, `unless` or `unknown`, and holds for all `resources` of the row. AWS-managed roles are
+    left out.
     """
     counts = tagged_counts(inventory)
     rows = [
@@ -75,7 +75,7 @@ def blind_spot_counts(inventory: Inventory) -> pd.DataFrame:
 
 
 def tagged_counts(inventory: Inventory) -> dict[tuple[str, str], list[int]]:
-    """Return, per account and resource type that it has, how many are tagged, untagged, and of unknown tags."""
+    """Return, per account and resource type, how many are tagged, are untagged, and have unknown tags."""
     counts: dict[tuple[str, str], list[int]] = {}
     for kind, (frame, key) in taggable_resources(inventory).items():
         accounts = pc.unique(as_arrow(frame["account_id"]))
@@ -86,7 +86,7 @@ def tagged_counts(inventory: Inventory) -> dict[tuple[str, str], list[int]]:
 
 
 def _tagged(inventory: Inventory, frame: pd.DataFrame, key: str) -> Positions:
-    """Return, per resource, where its state stands in `_TAGGED`."""
+    """Return, per resource, the position of its state in `_TAGGED`."""
     used = inventory.tags["resource_arn"][~inventory.tags["is_aws_reserved"]]
     known = np.asarray(frame["tags_known"], dtype=bool)
     return np.where(known, np.where(is_in(frame[key], used), 0, 1), 2)
@@ -103,11 +103,11 @@ def _reason(fact: Fact) -> str:
 
 @schema.shows(schema.SURFACES)
 def surfaces() -> pd.DataFrame:
-    """Return on which consoles, APIs and tools tags of roles and profiles can be written, read, and be found by.
+    """Return which consoles, APIs and tools can write, read and search the tags of roles and profiles.
 
-    One row per surface, resource type and operation, surfaces in the order in which one meets them. `answer` is `yes`,
-    `no`, `condition` (then `condition` says on what it depends), or `unknown`, where neither AWS nor a measurement says
-    it. Each row has its source and of when that is: AWS changes these, and `probe_surfaces` asks a real account.
+    One row per surface, resource type and operation, the most common surfaces first. `answer` is `yes`, `no`,
+    `condition` (`condition` shows it), or `unknown` if neither AWS nor a measurement shows it. Each row has its source
+    and the date on which it was checked: AWS changes these answers, and `probe_surfaces` tests them in a real account.
     """
     return _framed(known_facts())
 
@@ -119,6 +119,6 @@ def surfaces_of(resource_type: str) -> pd.DataFrame:
 
 def _framed(facts: tuple[Fact, ...]) -> pd.DataFrame:
     columns = {name: [getattr(fact, name) for fact in facts] for name in schema.SURFACES.names}
-    # Arrow makes days into times, but takes none for one.
+    # Arrow converts days to times, but not a missing day.
     days = {name: pa.array(columns[name], pa.date32()) for name in ("since", "checked_on")}
     return schema.SURFACES.conform(columns | days)

@@ -1,4 +1,4 @@
-"""Which findings of two results are new, gone, or judged otherwise, and of which that is not known."""
+"""The findings of two results that are new, gone, reopened or settled, and those for which this is unknown."""
 
 from __future__ import annotations
 
@@ -19,10 +19,7 @@ _Sides = tuple[Result, Result]
 
 
 def changed_findings(sides: _Sides, keys: KeyMap, changes: pd.DataFrame, apart: NotCompared) -> pd.DataFrame:
-    """Return the findings of one side alone that the other would have seen; note those that it might not have.
-
-    Those on both sides that became expected or accepted, or are so no more, are among them.
-    """
+    """Return the findings that are new, gone, settled or reopened; note those that the other side might have missed."""
     scopes = _same_scope(sides)
     findings = [one.findings for one in sides]
     resources = [keys.keys(of["resource_arn"], of["account_id"], side) for side, of in enumerate(findings)]
@@ -47,10 +44,10 @@ def changed_findings(sides: _Sides, keys: KeyMap, changes: pd.DataFrame, apart: 
 
 
 def _counterparts(findings: list[pd.DataFrame], resources: list[pa.Array], keys: KeyMap) -> list[Positions]:
-    """Return, for each finding of each side, the row of the same one on the other side, or -1.
+    """Return, for each finding of each side, the row of the same finding on the other side, or -1.
 
-    It is the same by its id. The id of a finding of a resource that has another ARN, or is known by its name alone on
-    one side, is another one, too: such findings are the same by check and resources.
+    Findings with the same id are the same. If a resource has a new ARN, or one side knows only its name, the id
+    differs; such findings are the same if check and resources are.
     """
     named, moved = [], []
     for side, (of, resource) in enumerate(zip(findings, resources, strict=True)):
@@ -72,16 +69,16 @@ def _counterparts(findings: list[pd.DataFrame], resources: list[pa.Array], keys:
 
 
 def _judged_otherwise(findings: list[pd.DataFrame], where: Positions, read: Bools) -> list[tuple[str, pd.DataFrame]]:
-    """Return the findings on both sides of which one side alone is expected or accepted, with what became of them."""
+    """Return the findings on both sides that only one side expects or accepts, as `settled` or `reopened`."""
     was, now = findings[0].take(np.maximum(where, 0)) if len(findings[0]) else findings[1], findings[1]
     settled = [np.asarray(of["expected"] | of["accepted"].notna()) for of in (was, now)]
-    # What is expected is told by tags, too: those that only became readable settle nothing.
+    # Tags can make a finding expected: tags that were collected on one side only settle nothing.
     sure = (where >= 0) & (read | (np.asarray(was["expected"]) == np.asarray(now["expected"])))
     return [("reopened", now[sure & settled[0] & ~settled[1]]), ("settled", now[sure & ~settled[0] & settled[1]])]
 
 
 def _seen_by_other(found: pd.DataFrame, sides: _Sides, side: int, scopes: set[str], read: Bools) -> Bools:
-    """Return which findings of one side the check would have made on the other, where all of some was `read`."""
+    """Return which findings of one side the check could also have found on the other, from complete data."""
     complete = [_of_check(one.coverage[one.coverage["status"] == "complete"]) for one in sides]
     checks, check = sides[side].checks, _of_check(found)
     relying, alone = (
@@ -108,7 +105,7 @@ def _of_check(frame: pd.DataFrame) -> pa.Array:
 
 
 def _same_scope(sides: _Sides) -> set[str]:
-    """Return the accounts of which the same was read in the same regions, beyond IAM."""
+    """Return the accounts for which both sides scanned the same regions and services."""
     calls = [one.inventory.calls for one in sides]
     calls = [one[(one["region"] != "global") & (one["state"] == "complete")] for one in calls]
     keys = [joined_key(one["account_id"], one["operation"], one["region"]) for one in calls]
@@ -117,7 +114,7 @@ def _same_scope(sides: _Sides) -> set[str]:
 
 
 def _wholly_read(one: Result, keys: KeyMap, side: int) -> pa.Array:
-    """Return the keys of roles and profiles of which all is known that a check asks of one resource and its role."""
+    """Return the keys of the roles and profiles that were collected in full."""
     roles, pairs = one.inventory.roles, one.pairs
     known = roles[roles["tags_known"] & roles["trust_policy"].notna()]
     role = (
@@ -131,7 +128,7 @@ def _wholly_read(one: Result, keys: KeyMap, side: int) -> pa.Array:
 
 
 def _note_coverage(sides: _Sides, apart: NotCompared) -> None:
-    """Note the checks that did not see all: of what they missed nobody knows whether it is new or gone."""
+    """Note the incomplete checks: findings that they missed may be new or gone."""
     said: dict[tuple[str, str], dict[tuple[str, str], list[str]]] = {}
     for side, one in zip(SIDES, sides, strict=True):
         rows = one.coverage[(one.coverage["status"] != "complete") & one.coverage["check"].isin(one.asked)]

@@ -1,8 +1,8 @@
 """What changed between two loads of the same accounts, and what could not be compared.
 
-What only became readable, or unreadable, is never a change: a role that is missing where not all roles were read was
-not deleted, and tags that are there where none were read before were not added. All of that is a row of `not_compared`,
-so that no change means that nothing changed, never that we could not look.
+Gaining or losing read access is never a change: a role that is missing from an incomplete list was not deleted, and
+tags that were not collected before were not added. Each such case is a row of `not_compared`, so "no change" never
+means "could not look".
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ from iamframe.messages.render import Message, columns_of, facts_of, joint, rende
 from iamframe.version import __version__
 
 KINDS = ("created", "deleted", "recreated", "relinked", "retagged", "trust_changed", "changed")
-# Of a role alone; what of it is missing in a frame is none or was not read, but for the session length, which each has.
+# Of roles only. A missing value means none or not collected; every role has a session length, so it means not
+# collected.
 _COLUMNS = ("max_session_seconds", "description", "permissions_boundary_arn")
 _SHOWN = 20
 
@@ -41,12 +42,12 @@ _SHOWN = 20
 @schema.shows(schema.CHANGES, schema.CHANGED_FINDINGS, schema.NOT_COMPARED)
 @dataclass(frozen=True)
 class Changes:
-    """What is other in the new one of two results.
+    """The differences between two results.
 
-    `changes` has one row per change and resource, and of tags one per key, by kind of change, account and ARN;
-    `findings` those that are in one result alone, `new` or `gone`, and those in both that became expected or accepted
-    (`settled`) or are so no more (`reopened`); `not_compared` what could not be compared, per account: an account that
-    has no row there and no change has not changed.
+    `changes` has one row per change and resource (for tags, one per key), by kind of change, account and ARN.
+    `findings` has the findings of only one result (`new` or `gone`), and those of both that are now expected or
+    accepted (`settled`) or no longer are (`reopened`). `not_compared` lists, per account, what could not be compared:
+    an account without a row there and without a change has not changed.
     """
 
     old: Result
@@ -57,14 +58,14 @@ class Changes:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing changed in what could be compared, findings included."""
+        """Whether nothing changed, findings included, as far as the data could be compared."""
         return self.changes.empty and self.findings.empty
 
     def to_frame(self, lang: str = "en", rows: int | None = None) -> pd.DataFrame:
-        """Return the changes and, behind them, the findings as `finding_new` and `finding_gone`, their check as `what`.
+        """Return the changes, then the findings as `finding_new`, `finding_gone` and so on, with their check as `what`.
 
-        One row per change and finding, with the columns of `changes`; details are in the language, `en` or `ja`. Of
-        `rows`, only so many of the first.
+        One row per change and finding, with the columns of `changes`; details are in the language, `en` or `ja`. `rows`
+        limits the result to the first rows.
         """
         changes, found = self.changes[:rows], self.findings
         if lang != "en":
@@ -88,18 +89,18 @@ class Changes:
 
     @cached_property
     def summary(self) -> pd.DataFrame:
-        """One row per kind of change, in the order of `changes`: how many of roles and of instance profiles."""
+        """One row per kind of change, in the order of `changes`: the number of roles and of instance profiles."""
         counts = self.changes.groupby(["change", "resource_type"]).size()
         rows = [[int(counts.get((kind, of), 0)) for of in TYPES.values()] for kind in KINDS]
         return pd.DataFrame(rows, columns=["roles", "profiles"]).assign(change=KINDS)[["change", "roles", "profiles"]]
 
     @property
     def said(self) -> str:
-        """How many changes there are of each kind, in words."""
+        """The number of changes of each kind, as a sentence."""
         return self.said_in("en")
 
     def said_in(self, lang: str) -> str:
-        """Return how many changes there are of each kind, in words of a language."""
+        """Return the number of changes of each kind, as a sentence in a language."""
         kinds, ways = (
             [{"message": f"{said}.{one}", "n": int(counts[one])} for one in order if one in counts]
             for said, order, counts in (
@@ -117,11 +118,11 @@ class Changes:
         return say("list.messages", lang, messages=parts)
 
     def __repr__(self) -> str:
-        """Return how many changes there are of each kind, and how much was not compared, in one line."""
+        """Return the number of changes of each kind, and of parts that were not compared, in one line."""
         return f"Changes({self.said})"
 
     def _repr_html_(self) -> str:
-        """Return the kinds of change, the first changes and what could not be compared, as a notebook shows it."""
+        """Return the kinds of change, the first changes and what could not be compared, for a notebook."""
         parts = [display.html_line(f"{self.said}."), display.html_frame(self.summary)]
         columns = ["change", "account_id", "resource_type", "resource_name", "detail"]
         if not self.is_empty:
@@ -137,25 +138,25 @@ class Changes:
 def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicySource = None) -> Changes:
     """Compare two loads of the same accounts: what was created, deleted, changed, and which findings are new or gone.
 
-    A resource is the same one where its ARN is, or else its name in its account, since names are unique there without
-    case and whatever the path (IAM User Guide, "IAM and AWS STS quotas"). It is `recreated` where its unique id is
-    another one, or its path or the case of its name, which IAM cannot change: one row, whose facts and `detail` have
-    what else is other about it, before and after. `relinked`: a profile holds another role, or none, or one where it
-    held none. `retagged`: one row per key. `trust_changed`: the policy says something else, whatever the order of its
-    keys and lists. `changed`: the description, the longest session or the permissions boundary, where both show one.
-    Last use is no change.
+    Two resources are the same if they have the same ARN, or else the same name in the same account: names are unique
+    there, regardless of case and path (IAM User Guide, "IAM and AWS STS quotas"). A resource is `recreated` if its
+    unique id, its path or the case of its name differs, because IAM cannot change these: one row, whose facts and
+    `detail` list any other differences. `relinked`: a profile holds a different role, lost its role, or got one.
+    `retagged`: one row per key. `trust_changed`: the policy differs, regardless of the order of its keys and lists.
+    `changed`: the description, the maximum session duration or the permissions boundary differs, if both sides show
+    one. Last use never counts as a change.
 
-    Created and deleted are told only where the other one holds all roles (or profiles) of the account; a planned
-    resource of Terraform (`address:…`) is neither. A finding is new or gone where the check would have seen it in the
-    other one; one that only says something else is neither. Findings are those of the same checks under the same
-    policy: of an inventory, or of a result of another version of iamframe, of other checks or another policy, the
-    checks are run again, with the policy of the new one where none is given. A check that only one of two results was
-    run with is told in `not_compared`. No request is made to AWS.
+    `created` and `deleted` are reported only if the other side has all roles (or profiles) of the account, and never
+    for a planned resource of Terraform (`address:…`). A finding is new or gone only if the check would have found it on
+    the other side; a change of its sentence alone does not count. Both sides need findings of the same checks under the
+    same policy. So for an inventory, and for a result of another version, other checks or another policy, the checks
+    run again, with the policy of the new result if none is given. A check that only one of two results has is listed in
+    `not_compared`. No request is made to AWS.
 
     Returns
     -------
     Changes
-        `changes`, `findings`, `not_compared` (see there), `summary`, one row per kind of change.
+        `changes`, `findings` and `not_compared` (see `Changes`), and `summary`, one row per kind of change.
 
     Raises
     ------
@@ -183,11 +184,11 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
 def _checked(
     old: Inventory | Result, new: Inventory | Result, policy: PolicySource
 ) -> tuple[tuple[Result, Result], dict[str, str]]:
-    """Return results of the same checks under the same policy, as given where they are, and checks of one alone."""
+    """Return results of the same checks under the same policy, and the checks that only one of them has."""
     results = {side: one for side, one in (("NEW", new), ("OLD", old)) if isinstance(one, Result)}
     given = next(iter(results.values()), None)
     rules = given.policy if policy is None and given else read_policy(policy)
-    # Of two of one name, that of the new result counts.
+    # If both have a check of the same name, that of the new result counts.
     known = CHECKS | {name: one for result in reversed(results.values()) for name, one in result.checks.items()}
     checks = {name: one for name, one in known.items() if all(name in result.checks for result in results.values())}
     alone = {name: side for side, one in results.items() for name in one.checks if name not in checks}
@@ -206,7 +207,7 @@ def _checked(
 
 
 def _rows(each: Pairs, side: int, rows: Positions, change: str, **more: Any) -> pa.Table:
-    """Return changes of resources that stand at rows of a frame, with other columns of `changes`."""
+    """Return changes of the resources in some rows of a frame, with other columns of `changes`."""
     at = each.frames[side].iloc[rows]
     columns: dict[str, Any] = {
         "change": change,
@@ -225,14 +226,14 @@ def _rows(each: Pairs, side: int, rows: Positions, change: str, **more: Any) -> 
 
 
 def _said(message: str, **facts: pa.Array) -> dict[str, Any]:
-    """Return a message with facts that are columns, as the columns `message`, `facts` and `detail`."""
+    """Return the columns `message`, `facts` and `detail` of a message whose facts are columns."""
     size = len(next(iter(facts.values())))
     detail = render_facts(text_of(message), facts.__getitem__, np.arange(size), size)
     return {"message": pa.repeat(pa.scalar(message), size), "facts": facts_of(facts), "detail": detail}
 
 
 def _appeared(each: Pairs, apart: NotCompared) -> Iterator[pa.Table]:
-    """Return what was created and deleted, where the other side holds all there is."""
+    """Return the created and deleted resources, if the other side has the full list."""
     for side, (change, dated, undated) in enumerate(
         (("deleted", "changes.deleted", "changes.gone"), ("created", "changes.created", "changes.appeared"))
     ):
@@ -252,14 +253,14 @@ def _appeared(each: Pairs, apart: NotCompared) -> Iterator[pa.Table]:
             yield _rows(each, side, found[mask], change, **said, **{("before", "after")[side]: ids})
 
 
-# A kind of change, where the resources stand among the pairs, and columns of `changes`.
+# A kind of change, the positions of the resources among the pairs, and columns of `changes`.
 _Part = tuple[str, Positions, dict[str, Any]]
 
 
 def _differing(
     each: Pairs, roles: Pairs, keys: KeyMap, sides: tuple[Result, Result], apart: NotCompared
 ) -> Iterator[pa.Table]:
-    """Return the differences of resources that are on both sides: of one that was recreated as one change."""
+    """Return the differences of resources that are on both sides; a recreated resource is one change."""
     apart.unread(each, "ids", each.id_known)
     also: list[tuple[Positions, pa.Array, pa.Array]] = []
     for change, at, columns in _parts(each, roles, keys, sides, apart):
@@ -273,7 +274,7 @@ def _differing(
 
 
 def _nested(message: pa.Array, facts: pa.Array) -> pa.Array:
-    """Return messages and their facts as JSON, each to be a fact of another message."""
+    """Return messages and their facts as JSON, for use as facts of other messages."""
     rest = pc.utf8_slice_codeunits(facts, 1)
     return concat('{"message":"', message, pc.if_else(pc.equal(rest, "}"), '"', '",'), rest)
 
@@ -354,7 +355,7 @@ def _links(
 
 
 def _tags(each: Pairs, sides: tuple[Result, Result], apart: NotCompared) -> Iterator[_Part]:
-    """Return the outer join of the tags of both sides, by resource and key, where their values differ."""
+    """Return the tags whose values differ: an outer join of both sides by resource and key."""
     known = each.flag("tags_known")
     apart.unread(each, "tags", known)
     read = np.append(known[0] & known[1], False)
@@ -386,7 +387,7 @@ def _trusts(each: Pairs, apart: NotCompared) -> _Part:
     apart.unread(each, "trust_policies", [np.asarray(one.is_valid()) for one in policies])
     at = _other(*policies)
     columns = [one.take(pa.array(at)) for one in (*policies, *(each.column("trusts_ec2", side) for side in (0, 1)))]
-    # What many roles share is worked out once.
+    # Many roles share a policy: each pair of policies is compared once.
     codes = joined_key(*columns).dictionary_encode().indices
     first = pa.array(np.unique(np.asarray(codes), return_index=True)[1])
     distinct = zip(*(one.take(first).to_pylist() for one in columns), strict=True)
@@ -398,7 +399,7 @@ def _trusts(each: Pairs, apart: NotCompared) -> _Part:
 
 
 def _trust(old: str, new: str, was: str, now: str) -> Message | None:
-    """Return what changed of a trust policy, and whether EC2 may assume the role; None where it says the same."""
+    """Return what changed in a trust policy, and whether EC2 may assume the role; None if nothing changed."""
     if same_policy(old, new):
         return None
     ec2 = {name: {"message": f"changes.ec2.{one}"} for name, one in (("before", was), ("after", now))}
@@ -414,5 +415,5 @@ def _column(each: Pairs, name: str) -> _Part:
 
 
 def _other(one: pa.Array, other: pa.Array) -> Positions:
-    """Return where two columns have values that differ."""
+    """Return the rows in which two columns have different values."""
     return np.flatnonzero(np.asarray(pc.fill_null(pc.not_equal(one, other), pa.scalar(False))))

@@ -1,4 +1,4 @@
-"""One role or profile, or what uses one, and everything that is known about it: `explain`."""
+"""`explain`: everything known about one role or profile, or about a resource that uses profiles."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ from iamframe.knowledge.operations import ALL, ASSUME_ROLE, proving
 from iamframe.knowledge.trust import statements_of
 from iamframe.messages.render import Message, joint
 
-# How many are told of what may be very many.
+# The most fields of one kind.
 _MOST = 10
 _KEYS = ("account_id", "profile_arn", "role_arn")
 _Arns = dict[str, list[str]]
@@ -56,7 +56,7 @@ _Arns = dict[str, list[str]]
 
 @dataclass(frozen=True)
 class Explanation:
-    """What is known of the roles and profiles that a name means.
+    """Everything known about the roles and profiles with a name, ARN or id.
 
     `print` it, or take `to_frame()`, which holds every field that is printed.
     """
@@ -66,54 +66,54 @@ class Explanation:
 
     @property
     def found(self) -> bool:
-        """Whether a role or a profile of that name was read, or something that uses a profile."""
+        """Whether a role, a profile or a resource that uses profiles has that name, ARN or id."""
         return bool(self.frame["section"].isin(["identity", "uses"]).any())
 
     @schema.shows(schema.EXPLANATION)
     def to_frame(self) -> pd.DataFrame:
         """Return one row per field, in the order in which they are printed.
 
-        Its columns are those of `schema.EXPLANATION`: profile and role stand side by side, as `profile` and `role`.
+        The columns are those of `schema.EXPLANATION`: the values of profile and role are in `profile` and `role`.
         """
         return self.frame
 
     def __str__(self) -> str:
-        """Return it as plain text: the pairs one after the other, profile and role side by side."""
+        """Return plain text: the pairs one after the other, profile and role side by side."""
         return "\n".join(text_lines(self.frame))
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        """Return it as tables, one per pair, as a notebook shows it."""
+        """Return HTML tables, one per pair, for a notebook."""
         return "".join(html_parts(self.frame))
 
 
 def explain(inventory: Inventory | Result, name: str, policy: PolicySource = None) -> Explanation:
-    """Return everything known of a role or instance profile, or of the profiles that an instance or a template uses.
+    """Return everything known about a role or instance profile, or about the profiles that a resource uses.
 
     Parameters
     ----------
     inventory
-        What was read, of one account or many; or a result of `run_checks`, whose findings and policy are told then.
+        An `Inventory`, or a `Result` (its findings and policy are reused).
     name
-        Its name, with or without its path, its ARN (that of an assumed role means its role) or its unique id, in any
-        case. A name means both the role and the profile that bear it, in each account. Whatever is given must be so: of
-        another partition, account, type or path, nothing is found. A path that is not given may be any; of an ARN
-        without it, the section `asked` says which one is shown instead. Where no role and no profile is meant, it may
-        be the id, name or ARN of what uses a profile (an instance, a launch template, an Auto Scaling group); `uses`
-        tells then which profiles it uses, by version, and whether each is still there.
+        A name (with or without its path), an ARN or a unique id; case does not matter. A name selects the role and the
+        profile of that name, in each account. The ARN of a session selects its role. Partition, account, type and path
+        must match if they are given. An ARN may lack its path; the section `asked` then shows the full ARN. If no role
+        and no profile matches, the text may also be the id, name or ARN of a resource that uses profiles (an instance,
+        a launch template, an Auto Scaling group). The section `uses` then shows each profile that it uses, by version,
+        and whether the profile still exists.
     policy
         A tag policy file, as for `run_checks`.
 
     Returns
     -------
     Explanation
-        For each link, and each role or profile without one: both ARNs taken apart, maker, last use, tags side by side
-        with what differs, who may assume the role, what refers to the profile and where that was looked for, its
-        findings, what could not be checked, what AWS would answer to deleting it, and the next commands, those that
-        take something away last, and none of these for a profile that something uses; then its events, and where its
-        tags show. Where nothing bears the name: what names it or its id, the nearest names, and what was not readable.
-        No request is made to AWS.
+        One part for each link, and for each role or profile without one. It shows both ARNs in parts, the creator, last
+        use, tags side by side with their differences, who may assume the role, what uses the profile and where iamframe
+        searched, the findings, what could not be checked, whether AWS would accept a deletion, the next commands,
+        CloudTrail events, and which consoles show the tags. Commands that delete or unlink come last, and are not
+        suggested for a profile in use. If nothing matches: what references the name or id, similar names, and what was
+        not collected. No request is made to AWS.
 
     Raises
     ------
@@ -143,11 +143,11 @@ def explain(inventory: Inventory | Result, name: str, policy: PolicySource = Non
 
 
 def _meant(inventory: Inventory, asked: Query) -> _Arns:
-    """Return the ARNs of the roles and profiles that are asked for: those of which all that the text says is so."""
+    """Return the ARNs of the roles and profiles that match every part of the query."""
     meant = {}
     for side, kind in TYPE_OF.items():
         frame = getattr(inventory, f"{side}s")
-        # What has no ARN yet is asked for by the key that stands for it.
+        # A planned resource has no ARN; it matches by the key in its place.
         hit = _equal(frame[f"{side}_id"], asked.text) | np.asarray(frame[f"{side}_arn"] == asked.text, dtype=bool)
         if asked.kind in (None, kind):
             named = _equal(frame[f"{side}_name"], asked.name) & _of_place(frame, side, asked)
@@ -176,7 +176,7 @@ def _equal(values: Any, text: str) -> Bools:
 
 
 def _asked(asked: Query, meant: _Arns) -> Iterator[Row]:
-    """Say which ARN is shown for one that was given without its path."""
+    """Yield a field with the full ARN if the query has an ARN without its path."""
     for arn in (arn for arns in meant.values() for arn in arns):
         if asked.is_arn and not asked.assumed and arn.lower() != asked.text.lower():
             # A role that is known by its name alone is shown with the profile that holds it.
@@ -184,11 +184,11 @@ def _asked(asked: Query, meant: _Arns) -> Iterator[Row]:
 
 
 def _using(references: pd.DataFrame, asked: Query) -> pd.DataFrame:
-    """Return the references of what uses profiles, asked for by its id, its name or its ARN, by version."""
+    """Return the references of a resource that uses profiles, found by its id, name or ARN, sorted by version."""
     hit = np.logical_or.reduce([_equal(references[f"consumer_{what}"], asked.text) for what in ("id", "arn", "name")])
     parts = asked.text.split(":", 5)
     if parts[0].lower() == "arn" and len(parts) == 6:
-        # From a file that does not say of which region it is.
+        # A file may not show its region.
         region, account, resource = parts[3:]
         mine = _equal(references["account_id"], account) & references["consumer_arn"].isna().to_numpy(bool)
         there = references["region"].isin([region, "unknown"]).to_numpy(bool)
@@ -202,7 +202,7 @@ def _using(references: pd.DataFrame, asked: Query) -> pd.DataFrame:
 
 
 def _uses(inventory: Inventory, using: pd.DataFrame, asked: Query, lists: pd.DataFrame) -> Iterator[Row]:
-    """Tell which profiles something uses: what each holds, and that one is gone, or that nobody can say so."""
+    """Yield each profile that a resource uses: the role in it, or whether it was deleted, if that is known."""
     part = inventory.only(using["profile_arn"].dropna())
     profiles, links = records_by("profile_arn", part.profiles), records_by("profile_arn", part.links)
     whole = dict(zip(lists["account_id"], lists["profiles_whole"], strict=True))
@@ -214,15 +214,15 @@ def _uses(inventory: Inventory, using: pd.DataFrame, asked: Query, lists: pd.Dat
             state = note("uses.no_role" if profile["role_known"] else "uses.role_not_read")
         of = {"section": "uses", "account_id": row["account_id"]}
         yield field(consumer(row), row["profile_arn"] or row["named"], note=used_note(row, profile, state), **of)
-    # Versions of a template that nobody read may name other profiles.
+    # Template versions that were not collected may use other profiles.
     subjects = inventory.gaps["subject"].str.split(":").str[0]
-    yield from _not_read(inventory.gaps[is_in(without_case(subjects), without_case(using["consumer_id"]))])
-    # It may be the name of a profile that is gone as well.
-    yield from _named_by(inventory, asked)
+    yield from _not_collected(inventory.gaps[is_in(without_case(subjects), without_case(using["consumer_id"]))])
+    # The text may also be the name of a deleted profile.
+    yield from _referenced_by(inventory, asked)
 
 
 def _missing(inventory: Inventory, reference: Row, whole: dict[str, bool]) -> Message | None:
-    """Say of a profile that no source shows whether it is gone."""
+    """Return the message on whether a profile that no source shows was deleted."""
     account = account_of(reference["named"]) or reference["account_id"]
     if not whole.get(account):
         way = "list_not_read" if account in whole else "account_not_read"
@@ -235,7 +235,7 @@ def _missing(inventory: Inventory, reference: Row, whole: dict[str, bool]) -> Me
 
 def _near(inventory: Inventory, arns: list[str]) -> Inventory:
     """Return the part of the inventory that the checks need to judge these roles and profiles."""
-    # A role of a profile's own name may be crossed with another one.
+    # `crossed_names` needs the role that has the profile's name.
     profiles, roles = inventory.only(arns).profiles, inventory.roles
     own = joined_key(profiles["account_id"], without_case(profiles["profile_name"]))
     namesakes = roles["role_arn"][is_in(joined_key(roles["account_id"], without_case(roles["role_name"])), own)]
@@ -243,7 +243,7 @@ def _near(inventory: Inventory, arns: list[str]) -> Inventory:
 
 
 def _tell(result: Result, meant: _Arns) -> Iterator[Row]:
-    """Tell of each link of what is meant, and of what has none."""
+    """Yield the fields of each link of the selected resources, and of those without a link."""
     near, pairs = result.inventory, result.pairs
     pairs = pairs[is_in(pairs["profile_arn"], meant["profile"]) | is_in(pairs["role_arn"], meant["role"])]
     alone = near.roles[is_in(near.roles["role_arn"], meant["role"]) & ~is_in(near.roles["role_arn"], pairs["role_arn"])]
@@ -257,7 +257,7 @@ def _tell(result: Result, meant: _Arns) -> Iterator[Row]:
 
 
 def _guessed(roles: pd.DataFrame, result: Result) -> Iterator[Row]:
-    """Yield roles without a profile, with what their names say of their makers."""
+    """Yield roles without a profile, with the maker that their names suggest."""
     makers = [*result.policy.makers, *known_makers()]
     columns = {name: pc.fill_null(as_arrow(roles[name]), "") for name in ("role_path", "role_name")}
     for row, at in zip(records(roles), first_maker(makers, columns, "role"), strict=True):
@@ -265,9 +265,9 @@ def _guessed(roles: pd.DataFrame, result: Result) -> Iterator[Row]:
 
 
 def _namesakes(near: Inventory, meant: _Arns) -> Iterator[Row]:
-    """Say where a role and a profile bear the same name and are not each other's."""
+    """Yield the roles and profiles that have the same name but are not linked."""
     sides = [getattr(near, f"{s}s")[is_in(getattr(near, f"{s}s")[f"{s}_arn"], meant[s])] for s in TYPE_OF]
-    # Where files disagree on the name, nobody knows it.
+    # If files disagree on a name, it is missing.
     both = zip(TYPE_OF, sides, strict=True)
     named = [frame.assign(name=frame[f"{side}_name"].str.lower()).dropna(subset="name") for side, frame in both]
     held = records_by("profile_arn", near.links)
@@ -279,52 +279,52 @@ def _namesakes(near: Inventory, meant: _Arns) -> Iterator[Row]:
 
 
 def _not_found(inventory: Inventory, asked: Query, lists: pd.DataFrame) -> Iterator[Row]:
-    """Tell what was looked through, what could not be, what names it, and the nearest names."""
+    """Yield what was searched, what was not collected, what references the name, and similar names."""
     counts = {name: len(getattr(inventory, name)) for name in ("accounts", "roles", "profiles", "references")}
     yield field(asked.text, note=note("not_found", **counts), section="not found")
     unread = records(lists[lists["references_status"] != "complete"])
     for first in unread[:1]:
         said = status_note(first, "uses_not_read", "references_", more=len(unread) - 1)
-        yield field("what uses profiles", note=said, section="not readable", account_id=first["account_id"])
+        yield field("what uses profiles", note=said, section="not collected", account_id=first["account_id"])
     gaps = inventory.gaps
     every = is_in(gaps["operation"], pa.array((*proving("roles", "profiles"), ASSUME_ROLE))) & (gaps["subject"] == ALL)
     own = _holds(gaps["subject"], asked.name)
-    yield from _not_read(pd.concat([gaps[own], gaps[every]]).drop_duplicates(["account_id", "detail"]))
-    yield from _named_by(inventory, asked)
+    yield from _not_collected(pd.concat([gaps[own], gaps[every]]).drop_duplicates(["account_id", "detail"]))
+    yield from _referenced_by(inventory, asked)
     for event in records(events_of(inventory, name=asked.text)):
         yield event_field(event, section="history", account_id=event["account_id"])
     yield from (field(near, **arns, section="nearest names") for near, arns in _nearest(inventory, asked))
 
 
-def _not_read(gaps: pd.DataFrame) -> Iterator[Row]:
+def _not_collected(gaps: pd.DataFrame) -> Iterator[Row]:
     for gap in records(gaps):
-        yield field(gap["operation"], note=gap_note(gap), section="not readable", account_id=gap["account_id"])
+        yield field(gap["operation"], note=gap_note(gap), section="not collected", account_id=gap["account_id"])
 
 
 def _holds(texts: pd.Series, part: str) -> Bools:
-    """Return which texts have a part, in any case; none has an empty one."""
+    """Return which texts contain a part, regardless of case; an empty part is in none."""
     held = pc.match_substring(as_arrow(texts), part, ignore_case=True)
     return np.asarray(pc.fill_null(held, False)) & bool(part)
 
 
-def _named_by(inventory: Inventory, asked: Query) -> Iterator[Row]:
-    """Tell what still names it: consumers by name, ARN or the id they hold, trust policies by ARN or id."""
+def _referenced_by(inventory: Inventory, asked: Query) -> Iterator[Row]:
+    """Yield what still references the name: consumers by name, ARN or unique id; trust policies by ARN or unique id."""
     references = inventory.references
     by_id = _equal(references["profile_id"], asked.text)
     by_name = _equal(references["profile_name"], asked.name) & (asked.kind in (None, PROFILE_TYPE))
     naming = records(references.assign(by_id=by_id)[by_id | by_name])
     for row in [row for row in naming if row["by_id"] or _means(row, asked)][:_MOST]:
         said = note("named", **{name: row[name] for name in ("by_id", "region", "named")})
-        yield field(consumer(row), note=said, section="named by", account_id=row["account_id"])
+        yield field(consumer(row), note=said, section="referenced by", account_id=row["account_id"])
     for row in records(inventory.roles[_holds(inventory.roles["trust_policy"], asked.text)].head(_MOST * _MOST)):
         for one in statements_of(row["trust_policy"]):
             if one.principal.lower() == asked.text.lower():
-                of = {"section": "named by", "account_id": row["account_id"]}
+                of = {"section": "referenced by", "account_id": row["account_id"]}
                 yield field(f"trust policy of role {row['role_name']}", note=f"{one.kind} {one.principal}", **of)
 
 
 def _means(reference: Row, asked: Query) -> bool:
-    """Return whether what names a profile of that name means the one that is asked for."""
+    """Return whether a reference to a profile of that name matches the account, partition and path of the query."""
     named = parse_query(reference["named"])
     is_there = asked.account in (None, named.account or reference["account_id"])
     return is_there and (
@@ -333,7 +333,7 @@ def _means(reference: Row, asked: Query) -> bool:
 
 
 def _nearest(inventory: Inventory, asked: Query) -> list[tuple[str, dict[str, str]]]:
-    """Return the nearest names; with the ARNs that bear them where more than a name was asked for."""
+    """Return similar names, with their ARNs if the query has more than a name."""
     frames = {"profile": inventory.profiles, "role": inventory.roles}
     columns = [frame[f"{side}_name"] for side, frame in frames.items()]
     if not (asked.is_arn or asked.path or asked.kind):

@@ -1,4 +1,4 @@
-"""What is known of a role and a profile that are linked, or of one of them alone, section by section."""
+"""The sections of an explanation of a link, or of a role or profile without one."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from iamframe.knowledge.surfaces import known_facts
 from iamframe.knowledge.trust import statements_of
 from iamframe.messages.render import Message, columns_of, joint, nested, render, say
 
-NOT_READ = "not read"
-# AWS's own words, as it answered when it was recorded; tests hold them against the practice account.
+NOT_COLLECTED = "not collected"
+# AWS's own message, from a recorded response; tests compare it with the practice account.
 CONFLICT = "DeleteConflict: Cannot delete entity, must remove roles from instance profile first."
-# The two sides of a link, in the order in which they are told, with their types.
+# The two sides of a link, in the order of the output, with their types.
 TYPE_OF = {"profile": PROFILE_TYPE, "role": ROLE_TYPE}
 Row = dict[str, Any]
 _TAKES_AWAY = ("aws iam delete-", "aws iam remove-")
-# Fields that are columns of a role.
+# Fields that are columns of `roles`.
 _OF_ROLE = {
     "description": "description",
     "longest session, seconds": "max_session_seconds",
@@ -37,7 +37,7 @@ _OF_ROLE = {
 
 
 def field(name: str, profile: object = None, role: object = None, note: str | Message | None = None, **of: Any) -> Row:
-    """Return a field: what it is, what is so of the profile and of the role, and of both; `of` says whose it is."""
+    """Return a field: its name, its values for profile and role, and its note; `of` has the other columns."""
     said = {"message": "explain.value", "value": note} if isinstance(note, str) else note
     return {"field": name, "profile": profile, "role": role, "note": said, **of}
 
@@ -56,12 +56,12 @@ def note(name: str, **facts: Any) -> Message:
 
 
 def gap_note(row: Row) -> Message:
-    """Return what a gap says; that of an older snapshot has its sentence alone."""
+    """Return the message of a gap; a gap of an old snapshot has only its sentence."""
     return nested(row["message"], row["facts"]) if row.get("message") else note("value", value=row["detail"])
 
 
 def status_note(row: Row, name: str = "coverage", prefix: str = "", **facts: Any) -> Message:
-    """Return a status and its reason, of a row of `coverage`, or of `lists` by a prefix of its columns."""
+    """Return a status with its reason, from a row of `coverage`, or of `lists` with a prefix of its columns."""
     status, message, values = (row[f"{prefix}{column}"] for column in ("status", "message", "facts"))
     facts |= {"status": status, "reason": nested(message, values) if message else note("all_regions")}
     return note(name, **facts)
@@ -87,12 +87,12 @@ def bare_name(arn: str) -> str:
 
 
 def consumer(reference: Row) -> str:
-    """Return what uses a profile: its type and id."""
+    """Return type and id of a resource that uses a profile."""
     return f"{reference['consumer_type']} {reference['consumer_id']}"
 
 
 def used_note(reference: Row, profile: Row | None, *more: Message | None) -> Message:
-    """Return where what uses a profile is, its name, state and version; whether it was started with another one."""
+    """Return region, name, state and version of a resource that uses a profile; also the id, if it is another one."""
     version, ids = reference["consumer_version"], [reference["profile_id"], profile and profile["profile_id"]]
     then, now = profile_ids(pa.array(ids, pa.string())).to_pylist()
     said = [
@@ -104,7 +104,7 @@ def used_note(reference: Row, profile: Row | None, *more: Message | None) -> Mes
 
 
 def event_field(event: Row, **of: Any) -> Row:
-    """Return an event: when, what, by whom."""
+    """Return the field of an event: its time, action and actor."""
     what = [event[name] for name in ("event_name", "resource_name", "related_name", "tag_keys")]
     said = [
         " ".join(filter(None, what)),
@@ -120,7 +120,7 @@ def _time(value: datetime | None) -> str | None:
 
 
 class RowsByKey:
-    """What was read and found, by what it is of; `told` are the pairs, and the roles and profiles alone."""
+    """The rows of an inventory and the findings, by key; `told` are the links, roles and profiles to explain."""
 
     def __init__(self, result: Result, told: list[Row]) -> None:
         """Group the rows of each frame by its key."""
@@ -146,10 +146,10 @@ class RowsByKey:
 
 
 class Pair:
-    """A role and a profile that are linked, or one of them alone; `row` is that of the view `pairs`."""
+    """A link, or a role or profile without one; `row` is its row in the view `pairs`."""
 
     def __init__(self, known: RowsByKey, row: Row) -> None:
-        """Look up what the sections tell; a role that no source shows has a name, and no row."""
+        """Look up the data of the sections; a role that no source shows has a name, but no row."""
         account = row["account_id"]
         self.known, self.row, self.lists = known, row, known.lists[account][0]
         self.account, self.gaps, self.events = known.accounts[account][0], known.gaps[account], known.events[account]
@@ -162,20 +162,20 @@ class Pair:
         self.references = known.references[self.arns["profile"]] if self.profile else []
         path = without_path([self.arns.get("profile")])[0].as_py()
         self.elsewhere = [one for one in known.references[None] if self.profile and one["path"] == path]
-        # A role that is known by its name alone is another one in each account.
+        # A role that is known only by name is a different one in each account.
         held = known.held[self.arns["role"]] if "role" in self.arns else []
         self.held = [link["profile_arn"] for link in held if link["account_id"] == account]
         unread = {gap["subject"] for gap in self.gaps if gap["operation"] == ROLE_LINKS}
         self.profiles_read = self.lists["profiles_whole"] or not unread & {ALL, self.arns.get("role")}
         found = {one["at"]: one for arn in self.arns.values() for by in known.findings for one in by[arn]}
-        # That of another pair of this role or profile is told there.
+        # A finding on another link of this role or profile is shown with that link.
         others = known.told - {(self.arns.get("profile"), self.arns.get("role"))}
         mine = [found[at] for at in sorted(found)]
         self.findings = [one for one in mine if (one["resource_arn"], one["related_arn"]) not in others]
         self.unsure = [one for one in known.unsure[account] if self._concerns(known.about[one["check"]])]
 
     def _concerns(self, about: str) -> bool:
-        """Return whether a check concerns a pair or a side; one of profiles or links does not concern a lone role."""
+        """Return whether a check concerns this link, profile or role: checks of profiles do not concern a lone role."""
         if "profile" in self.arns:
             return "role" in self.arns or about != "role"
         return about != "profile" and (about != "link" or not self.profiles_read)
@@ -188,24 +188,24 @@ def _identity(pair: Pair) -> Iterator[Row]:
         cells = {side: part.get(name) for side, part in parts.items()}
         there = [side for side, value in cells.items() if value]
         said = note("only_side", side=there[0]) if name.startswith("segment") and len(cells) > len(there) else None
-        yield field(name, **cells, note=note("role_not_shown") if NOT_READ in cells.values() else said)
+        yield field(name, **cells, note=note("role_not_shown") if NOT_COLLECTED in cells.values() else said)
     if pair.row.get("maker"):
         yield field("created by", note=note("maker", maker=pair.row["maker"], basis=pair.row["maker_basis"]))
     if role := pair.role:
         at, where = _time(role["last_used_at"]), role["last_used_region"]
         said = note("last_used", known=bool(at and where), region=where) if at else note("not_used")
         known = role["last_used_known"]
-        yield field("last used", role=at or "none" if known else NOT_READ, note=said if known else None)
+        yield field("last used", role=at or "none" if known else NOT_COLLECTED, note=said if known else None)
         yield from (field(name, role=str(role[c])) for name, c in _OF_ROLE.items() if role[c] is not None)
         if role["is_aws_managed"]:
             yield field("managed by AWS", role="yes", note=note("aws_managed"))
 
 
 def _parts(pair: Pair, side: str) -> dict[str, str | None]:
-    """Return an ARN taken apart, and what else tells its resource from others."""
+    """Return the parts of an ARN, the unique id and the creation time."""
     row, arn = pair.rows[side], pair.arns[side]
     if row is None:
-        return {"ARN": NOT_READ, "name": pair.names[side]}
+        return {"ARN": NOT_COLLECTED, "name": pair.names[side]}
     segments = filter(None, (row[f"{side}_path"] or "").split("/"))
     parts = {"ARN": arn, "partition": partition_of(arn), "type": TYPE_OF[side]}
     parts |= {f"segment {number} of the path": segment for number, segment in enumerate(segments, 1)}
@@ -230,9 +230,11 @@ def _link(pair: Pair) -> Iterator[Row]:
 def _tags(pair: Pair) -> Iterator[Row]:
     unread = [side for side, tags in pair.tags.items() if tags is None]
     if unread:
-        cells = {s: NOT_READ if tags is None else say("explain.tags", count=len(tags)) for s, tags in pair.tags.items()}
+        cells = {
+            s: NOT_COLLECTED if tags is None else say("explain.tags", count=len(tags)) for s, tags in pair.tags.items()
+        }
         why = joint(gap_note(gap) for side in unread for gap in _why_no_tags(pair, side))
-        yield field("read", **cells, note=why or (note("no_listing") if "profile" in unread else None))
+        yield field("tags", **cells, note=why or (note("no_listing") if "profile" in unread else None))
     elif not any(pair.tags.values()):
         yield field("all", **dict.fromkeys(pair.tags, "none"))
     sides = {side: tags or {} for side, tags in pair.tags.items()}
@@ -252,7 +254,7 @@ def _difference(key: str, sides: dict[str, dict[str, str]]) -> Message | None:
 
 
 def _why_no_tags(pair: Pair, side: str) -> list[Row]:
-    """Return the gaps that say why tags were not read: of this resource, else of all that was refused."""
+    """Return the gaps that explain missing tags: those of this resource, or else those of a refused operation."""
     telling = (*proving("role_tags" if side == "role" else "profile_tags"), "tags")
     gaps = [gap for gap in pair.gaps if gap["operation"] in telling]
     own = [gap for gap in gaps if gap["subject"] in (pair.arns[side], pair.names[side])]
@@ -265,7 +267,7 @@ def _trust(pair: Pair) -> Iterator[Row]:
     yield field("EC2 may assume the role", role=pair.role["trusts_ec2"] if pair.role else "unknown")
     policy = pair.role and pair.role["trust_policy"]
     if policy is None:
-        yield field("policy", role=NOT_READ)
+        yield field("policy", role=NOT_COLLECTED)
     for one in statements_of(policy) if policy else ():
         facts = {"effect": one.effect, "actions": one.actions, "condition": one.condition or None}
         yield field(one.kind, role=one.principal, note=note("statement", **facts))
@@ -285,7 +287,7 @@ def _findings(pair: Pair) -> Iterator[Row]:
     for row in pair.findings:
         accepted = row["accepted"] and note("accepted", reason=row["accepted"])
         state = [*filter(None, (row["severity"], row["expected"] and note("expected"), accepted))]
-        # What it names beside the pair.
+        # The finding may name a resource outside this link.
         others = {row["resource_arn"], row["related_arn"]} - {*pair.arns.values()}
         names = {s: name_of(arn) for s, rows in pair.known.rows.items() for arn in others if rows.get(arn)}
         yield field(row["check"], **names, note=note("finding", state=state, detail=row["detail"]))
@@ -309,18 +311,18 @@ def _deleting(pair: Pair) -> Iterator[Row]:
         way = "managed" if pair.role["is_aws_managed"] else way
         yield field("the role", note=note(f"delete.{way}", answer=CONFLICT))
     if pair.profile and "role" in pair.arns and not (pair.role and pair.role["is_aws_managed"]):
-        # The console deletes a profile of the role's own name with it (IAM User Guide, "Delete roles").
+        # With a role, the console deletes the profile of the same name (IAM User Guide, "Delete roles").
         same = pair.names["role"].lower() == pair.names["profile"].lower()
         yield field("in the IAM console", note=note("delete.console", both=same, profile=pair.names["profile"]))
 
 
 def _next(pair: Pair) -> Iterator[Row]:
-    """Tell commands to type; last, what takes something away: AWS accepts that of a profile in use, too."""
+    """Yield commands; those that delete or unlink come last, because AWS accepts them even for a profile in use."""
     options = {f"{'instance-profile' if s == 'profile' else s}-name": name for s, name in pair.names.items()}
     of = {side: {name: options[name]} for side, name in zip(pair.arns, options, strict=True)}
     for side, tags in pair.tags.items():
         if tags is None:
-            yield field(f"read the {side}'s tags", note=_command(f"iam list-{TYPE_OF[side]}-tags", of[side]))
+            yield field(f"see the {side}'s tags", note=_command(f"iam list-{TYPE_OF[side]}-tags", of[side]))
     steps = [(row["check"], row["next_step"]) for row in pair.findings if row["next_step"]]
     yield from (field(check, note=step) for check, step in steps if not step.startswith(_TAKES_AWAY))
     for side, row in pair.rows.items():
@@ -338,7 +340,7 @@ def _next(pair: Pair) -> Iterator[Row]:
 
 
 def _use(references: list[Row]) -> Message | None:
-    """Return what uses a profile and what that would lose, the gravest of it; None where nothing does."""
+    """Return the most severe effect of deleting a profile on the resources that use it; None if there are none."""
     using = [row for row in references if row["consumer_state"] not in ("terminated", "shutting-down")]
     instances = {row["consumer_id"]: row["consumer_state"] or "" for row in using if row["consumer_type"] == "instance"}
     associated = [row["consumer_name"] for row in using if row["consumer_type"] == "association"]
@@ -362,11 +364,11 @@ def _history(pair: Pair) -> Iterator[Row]:
             yield event_field(event)
     if pair.known.events_read:
         since, until = (_time(pair.account[f"events_{what}_at"]) for what in ("from", "to"))
-        yield field("read", note=note("trail", known=bool(since and until), since=since, until=until))
+        yield field("collected", note=note("trail", known=bool(since and until), since=since, until=until))
 
 
 def _surfaces(pair: Pair) -> Iterator[Row]:
-    """Tell which consoles, APIs and tools show the tags, and which change them."""
+    """Yield which consoles, APIs and tools show and change the tags."""
     facts = {(fact.surface, fact.operation, fact.resource_type): fact for fact in known_facts()}
     for surface, operation in dict.fromkeys(key[:2] for key in facts if key[1] != "find"):
         mine = {side: facts[surface, operation, TYPE_OF[side]] for side in pair.arns}
@@ -375,7 +377,7 @@ def _surfaces(pair: Pair) -> Iterator[Row]:
         yield field(f"{surface}: {operation}", **answers, note="; ".join(conditions) or None)
 
 
-# In the order of use: what it is, what is wrong with it, what to do, and then the rest.
+# In the order of use: identity, problems, next commands, and then the rest.
 SECTIONS = {
     "identity": _identity,
     "link": _link,

@@ -1,4 +1,4 @@
-"""An explanation as text and as HTML: first what is of no pair, then pair by pair, the sections in their order."""
+"""An explanation as text and as HTML: first the fields that concern no pair, then one part per pair."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def _section_lines(section: str, rows: list[list[str]], two: bool) -> Iterator[s
             said = f"{profile or '-':<{beside}} | {role or '-'}"
         words = [said, f"({note})" if said and note else note]
         line = f"  {field:<{width}}  {' '.join(filter(None, words))}".rstrip()
-        # A command is to be copied, and stays one line.
+        # A command stays on one line, so that people can copy it.
         indent = " " * (width + 4)
         wrapped = textwrap.wrap(line, 118, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
         yield from [line] if section == "next" else wrapped

@@ -1,4 +1,4 @@
-"""What CloudTrail tells of roles and instance profiles: their lives, and the events of one name."""
+"""CloudTrail history of roles and instance profiles: their lives, and the events of one name."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ if TYPE_CHECKING:
     import boto3
 
 # CloudTrail API Reference, LookupEvents: two requests a second, up to 50 events each, of the last 90 days. An event may
-# take a quarter of an hour to be shown (User Guide, "How CloudTrail works").
+# take 15 minutes to appear (User Guide, "How CloudTrail works").
 _RATE = 2.0
 _PAGE = 50
 _LOOKS_BACK = timedelta(days=90)
 _LAG = timedelta(minutes=15)
 
-# By what a user agent says (CloudTrail User Guide, "CloudTrail record contents": `userAgent`; what the SDKs and
-# terraform-provider-aws send); the first that fits.
+# Tools by a part of the user agent, the first match counts (CloudTrail User Guide, "CloudTrail record contents":
+# `userAgent`; SDKs and terraform-provider-aws).
 _TOOLS = (
     (re.compile(r"^(?:console|signin)\.amazonaws\.com|^Mozilla/"), "console"),
     (re.compile(r"^cloudformation\.amazonaws\.com"), "CloudFormation"),
@@ -63,35 +63,35 @@ _TOOLS = (
 _CREATIONS, _DELETIONS = ([name for name, action in ACTIONS.items() if action.step == s] for s in (CREATE, DELETE))
 _SUBJECT = ["account_id", "resource_type", "folded"]
 
-# What CloudTrail answers where something else stands in for it, or AWS has no look-up there: waiting helps nobody.
+# Errors of an endpoint that is not CloudTrail, or of a region without LookupEvents: waiting does not help.
 _NO_LOOKUP = {"InvalidAction", "UnknownOperationException", "UnsupportedOperation", "404", "501"}
 
 
 @shows(LIVES)
 def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: str | None = None) -> pd.DataFrame:
-    """Return the lives of roles and instance profiles that CloudTrail tells of: who created and deleted them, and how.
+    """Return the life cycle of each role and instance profile in CloudTrail: who created and deleted it, and how.
 
-    One row per life: a name that is created again begins another. Columns are those of `iamframe.schema.LIVES`; rows
-    stand per account in the order of their first events. A time that is missing was not among what was read:
-    `covered_from_at` and `covered_to_at` say between which times the account's events were read, which only a trail's
-    files and a live look-up tell, and not whether a file in between is missing. Events that AWS refused are left out.
+    One row per life: a resource that is created again under the same name has another row. Columns are those of
+    `iamframe.schema.LIVES`; rows are sorted by account and first event. A missing time was not in the collected
+    records. `covered_from_at` and `covered_to_at` give the time span of these records; only the files of a trail and a
+    live lookup have one, and a file in between may be missing. Events that AWS refused are left out.
 
     Parameters
     ----------
     sources
-        An inventory, files or a snapshot as `iamframe.load` takes them, or a live account: a boto3 session, `aws` or
-        `aws:PROFILE`. Of that, CloudTrail's look-up is asked for the events of one name in the last 90 days, in the
-        region of IAM, 50 a request and two requests a second; it needs `cloudtrail:LookupEvents`.
+        An inventory, files or a snapshot as for `iamframe.load`, or a live account: a boto3 session, `aws` or
+        `aws:PROFILE`. A live account is asked for the events of one name in the last 90 days, in IAM's region, with two
+        requests per second of 50 events each; this needs `cloudtrail:LookupEvents`.
     name
-        Name, ARN or unique id of a role or profile, whose lives alone are returned, all compared without case (the live
-        look-up compares them with it). A name means all lives of that name; an ARN those that had it, and those of its
-        name whose ARN nothing read says; an id one life.
+        Name, ARN or unique id: only its lives are returned. Case does not matter, except in a live account. A name
+        selects all lives of that name. An ARN selects those that had it, and those of its name with an unknown ARN. A
+        unique id selects one life.
 
     Raises
     ------
     SourceError
-        If no CloudTrail records of IAM are in the sources, a live account is asked without a name or refuses, or a
-        source is refused as by `load`.
+        If the sources have no CloudTrail records of IAM, a live account is asked without a name or refuses, or `load`
+        would refuse a source.
 
     Examples
     --------
@@ -103,7 +103,7 @@ def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: 
     if name is not None:
         asked = parse_query(name)
         mine = _named(lives, asked, "resource", lives["resource_type"])
-        # Of a life that was only linked, the inventory alone says the id.
+        # If the records show only links of a resource, only the inventory has its id.
         unsaid = lives["resource_id"].isna() & lives["resource_arn"].isin(read.arns_of(asked.text))
         lives = lives[mine | (lives["resource_id"].str.casefold() == asked.text.casefold()) | unsaid]
     return LIVES.conform(lives)
@@ -111,16 +111,16 @@ def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: 
 
 @shows(EVENTS)
 def events_of(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: str) -> pd.DataFrame:
-    """Return the events of one role or profile in the order of cause, those that AWS refused among them.
+    """Return the events of one role or profile in causal order, including those that AWS refused.
 
-    Rows and columns are those of the frame `events`: what was done to the resource, and, of a role, what put it into
-    profiles and took it out. Sources and name are those of `history`; by a unique id, the events of that life alone. Of
-    an inventory in which no CloudTrail records were read there are no rows, and `accounts.events_from_at` is missing.
+    Rows and columns are those of the frame `events`. The events of a role include those that put it into profiles and
+    took it out. Sources and name are as for `history`; a unique id selects the events of one life. An inventory without
+    CloudTrail records has no rows, and `accounts.events_from_at` is missing.
 
     Raises
     ------
     SourceError
-        As `history`, but for an inventory without CloudTrail records.
+        As `history`, except for an inventory without CloudTrail records.
     """
     if len(sources) == 1 and isinstance(sources[0], Inventory):
         read = _Read(sources[0].events, sources[0].accounts, sources[0])
@@ -136,14 +136,14 @@ def events_of(*sources: Inventory | boto3.Session | str | os.PathLike[str], name
 
 @dataclass(frozen=True)
 class _Read:
-    """Events, the times between which they were read, per account, and the inventory that they are of, if any."""
+    """Events, their time span per account, and the inventory that they come from, if any."""
 
     events: pd.DataFrame
     covered: pd.DataFrame
     inventory: Inventory | None = None
 
     def arns_of(self, text: str) -> list[str]:
-        """Return the ARNs of the roles and profiles in the inventory that have a unique id."""
+        """Return the ARNs of the roles and profiles in the inventory with a unique id."""
         if self.inventory is None:
             return []
         sides = ((self.inventory.roles, "role"), (self.inventory.profiles, "profile"))
@@ -174,7 +174,7 @@ def _is_live(source: object) -> bool:
 
 
 def _named(frame: pd.DataFrame, asked: Query, which: str, kinds: pd.Series[str] | None) -> pd.Series[bool]:
-    """Return which rows are of a name; of an ARN or path, of what has it, or has its name where no ARN is known."""
+    """Return the rows that match a name; an ARN or path also matches rows of its name with an unknown ARN."""
     named: pd.Series[bool] = frame[f"{which}_name"].str.casefold() == asked.name.casefold()
     if asked.kind and kinds is not None:
         named &= kinds == asked.kind
@@ -188,19 +188,19 @@ def _named(frame: pd.DataFrame, asked: Query, which: str, kinds: pd.Series[str] 
 
 
 def _is_same(asked: Query, one: Query) -> bool:
-    # An ARN may be given without its path, and that of a session never has it.
+    # An ARN may be given without its path; the ARN of a session never has it.
     return asked.partition in (None, one.partition) and asked.path in (None, one.path)
 
 
 def _of_id(events: pd.DataFrame, text: str, arns: list[str]) -> pd.Series[bool]:
-    """Return which events are of a unique id: its own, and the links of its ARN while it lived."""
+    """Return the events of a unique id: its own, and the links of its ARN during its life."""
     ids = events["resource_id"].str.casefold() == text.casefold()
     arns = [*events["resource_arn"][ids].dropna().unique(), *arns]
     mine = events["resource_arn"].isin(arns) & events["resource_id"].isna()
     linked = events["related_arn"].isin(arns)
     if not linked.any():
         return ids | mine
-    # Who was made anew under the same ARN is another one.
+    # A resource that was recreated under the same ARN is another one.
     others = events["resource_arn"].isin(arns) & events["resource_id"].notna() & ~ids
     order = events["event_order"].to_numpy(dtype=np.int64)
     first = order[ids].min(initial=len(order))
@@ -211,7 +211,7 @@ def _of_id(events: pd.DataFrame, text: str, arns: list[str]) -> pd.Series[bool]:
 
 
 def _lives(events: pd.DataFrame) -> pd.DataFrame:
-    """Return the columns of lives but the times that were covered."""
+    """Return the columns of lives, except the covered time span."""
     done = events[events["error_code"].isna() & events["resource_name"].notna()]
     linked = done[done["related_name"].notna()]
     held = linked.assign(
@@ -257,7 +257,7 @@ def _tool(agent: str) -> str | float:
 
 
 def _looked_up(live: boto3.Session | str, name: str | None) -> _Read:
-    """Return the events of one name that a live account looks up."""
+    """Return the events of one name from a live account."""
     from iamframe.sources.client import Client
     from iamframe.sources.refusals import RequestFailed
 

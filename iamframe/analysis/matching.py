@@ -1,4 +1,4 @@
-"""Which roles and profiles of two loads are the same, and what of them cannot be compared."""
+"""The roles and profiles that two loads share, and what cannot be compared."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from iamframe.messages.render import Message, columns_of, joint, render
 TYPES = {"role": "role", "profile": "instance-profile"}
 SIDES = ("OLD", "NEW")
 _NULL = pa.scalar(None, pa.string())
-# Whoever masks a file writes one character again and again.
+# Masked ids repeat one character.
 _MASKED = "^(?:A(?:RO|IP)A)?(?:" + "|".join(rf"\x{{{code:x}}}{{2,}}" for code in range(0x21, 0x7F)) + ")$"
 
 
 class Pairs:
-    """The roles, or the profiles, of two loads: which are on both sides, by their rows, and which on one `alone`.
+    """The roles, or the profiles, of two loads: those on both sides, by their rows, and those on one side `alone`.
 
     Those on both sides are numbered; every column and flag here is in the order of these numbers.
     """
@@ -50,25 +50,25 @@ class Pairs:
         planned = pc.or_(*(pc.starts_with(arns, "address:") for arns in self.arns))
         named, laid = (pc.not_equal(*(self.column(f"{kind}_{of}", s) for s in (0, 1))) for of in ("name", "path"))
         moved = pc.and_not(pc.or_kleene(named, laid), planned)
-        # Where the ids tell, paths do not matter: two ids that are one say that an ARN was only written otherwise.
+        # If both ids are known, they decide: with equal ids, only the spelling of the ARN differs.
         self.recreated = np.asarray(pc.fill_null(pc.coalesce(pc.not_equal(*self.ids), moved), pa.scalar(False)))
 
     def column(self, name: str, side: int) -> pa.Array:
-        """Return a column of the resources on both sides, as one side has it, in text."""
+        """Return one side's column, as text, for the resources on both sides."""
         return as_arrow(self.frames[side][name]).take(pa.array(self.rows[side]))
 
     def flag(self, name: str) -> list[Bools]:
-        """Return a flag of the resources on both sides, as each side has it."""
+        """Return each side's flag for the resources on both sides."""
         return [np.asarray(frame[name], dtype=bool)[rows] for frame, rows in zip(self.frames, self.rows, strict=True)]
 
     def number(self, side: int, rows: Positions) -> Positions:
-        """Return the numbers of the resources at rows of a side's frame; -1 for one that is on that side alone."""
+        """Return the numbers of the resources in rows of one side's frame; -1 if a resource is on that side only."""
         numbers = np.full(len(self.frames[side]) + 1, -1)
         numbers[self.rows[side]] = np.arange(len(self.rows[side]))
         return numbers[rows]
 
     def _same_name(self, alone: list[Positions]) -> list[Positions]:
-        """Return the rows on each side of resources that are on both by their name alone."""
+        """Return the rows, on each side, of the resources that match by name only."""
         keys = []
         for frame, rows in zip(self.frames, alone, strict=True):
             account, name = (as_arrow(frame[of].iloc[rows]) for of in ("account_id", f"{self.kind}_name"))
@@ -85,7 +85,7 @@ def _name_key(accounts: Texts, names: Texts) -> pa.Array:
 
 
 class KeyMap:
-    """Under which key a resource goes on both sides: the old one's ARN, where it has another in the new one."""
+    """The key of a resource on both sides: its ARN, or the old ARN if it has a new one."""
 
     def __init__(self, pairs: Mapping[str, Pairs]) -> None:
         self._old, self._new = (pa.concat_arrays([each.renamed[side] for each in pairs.values()]) for side in (0, 1))
@@ -94,7 +94,7 @@ class KeyMap:
         self._arns = [frame["role_arn"] for frame in frames]
 
     def keys(self, arns: Texts, accounts: Texts, side: int) -> pa.Array:
-        """Return the keys of ARNs of one side; of a role that is known there by name alone, as the other has it."""
+        """Return the keys of one side's ARNs; a role that is known only by name there gets the other side's ARN."""
         arns = as_arrow(arns)
         by_name = pc.fill_null(pc.starts_with(arns, "name:"), pa.scalar(False))
         if pc.any(by_name).as_py():
@@ -112,21 +112,21 @@ class NotCompared:
         self._rows: dict[tuple[str, str, str], list[Message]] = {}
 
     def add(self, account: str, what: str, message: str, of: str = "", **facts: Any) -> None:
-        """Note a reason, a message with its facts, that something of a check, of roles or of profiles was not compared.
+        """Note why something was not compared: a message and its facts.
 
-        Several reasons of one thing stand behind each other.
+        Several reasons for the same thing are joined.
         """
         self._rows.setdefault((account, what, of), []).append({"message": f"not_compared.{message}", **facts})
 
     def counts(self, accounts: Texts, mask: Bools) -> list[int]:
-        """Return, per account, how many rows are under a mask."""
+        """Return, per account, the number of rows that a mask selects."""
         if not mask.any():
             return [0] * len(self.accounts)
         where = index_in(as_arrow(accounts).filter(pa.array(mask)), self.accounts)
         return np.bincount(where[where >= 0], minlength=len(self.accounts)).tolist()  # type: ignore[no-any-return]
 
     def unread(self, each: Pairs, what: str, known: list[Bools]) -> None:
-        """Note of how many resources that are on both sides something was not read."""
+        """Note how many of the resources on both sides lack a piece of data."""
         was, now = known
         every = self.counts(each.accounts, was | True)
         for sides, mask in (("OLD", ~was & now), ("NEW", was & ~now), ("OLD NEW", ~was & ~now)):
@@ -137,7 +137,7 @@ class NotCompared:
                     )
 
     def unread_columns(self, each: Pairs, names: tuple[str, str, str]) -> None:
-        """Note of how many roles on both sides the session length is not read, or another column is on one alone."""
+        """Note how many of the roles on both sides lack the session duration, or have a column on one side only."""
         known = [[np.asarray(each.column(name, side).is_valid()) for side in (0, 1)] for name in names]
         self.unread(each, "details", known[0])
         for what, (was, now) in zip(("descriptions", "boundaries"), known[1:], strict=True):
@@ -146,7 +146,7 @@ class NotCompared:
                     self.add(account, what, "in_one", count=count)
 
     def unlisted(self, each: Pairs, side: int, change: str, unsure: list[int], planned: list[int]) -> None:
-        """Note where the other side's list is not whole, so that what is on this one alone was perhaps there too."""
+        """Note the accounts whose list on the other side is incomplete: it may lack resources that exist there."""
         own, other = SIDES[side], SIDES[1 - side]
         listed = set(each.whole[1 - side])
         for account, count, plans in zip(self.accounts, unsure, planned, strict=True):
@@ -159,11 +159,11 @@ class NotCompared:
                 self.add(account, "lists", "planned", each.kind, count=plans, own=own)
 
     def frame(self, old: pd.Series, new: pd.Series) -> pd.DataFrame:
-        """Return all that was noted, and the accounts that are on one side alone."""
+        """Return all notes, and the accounts that are on one side only."""
         for one, other, side in ((old, new, "NEW"), (new, old, "OLD")):
             for account in one[~is_in(one, other)]:
                 self.add(account, "account", "account", side=side)
-        # By account; within it as noted: lists first, findings last.
+        # By account, then in the order of the notes: lists first, findings last.
         rows = sorted(self._rows, key=lambda row: row[0])
         message, facts = columns_of(
             {**(joint(reasons) or {}), "what": {"message": f"not_compared.what.{what}"} | ({"of": of} if of else {})}
@@ -175,7 +175,7 @@ class NotCompared:
 
 
 def things(facts: pa.Array, lang: str = "en") -> pa.Array:
-    """Return what was not compared, of the facts of `not_compared`, in a language."""
+    """Return the column `what` of `not_compared` in a language, from its facts."""
     return render(pa.repeat(pa.scalar("not_compared.thing"), len(facts)), facts, lang)
 
 

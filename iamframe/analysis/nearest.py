@@ -1,4 +1,4 @@
-"""Names that are nearly what somebody typed."""
+"""Names that are similar to what a user typed."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import pyarrow.compute as pc
 
 from iamframe.inventory.arrow import as_arrow
 
-# So many are compared letter by letter.
+# The number of names that are compared letter by letter.
 _COMPARED = 500
 
 
 def nearest(name: str, columns: Iterable[pd.Series], count: int = 5) -> list[str]:
-    """Return the names that are most like one, the likest first; none where nothing is alike."""
+    """Return the most similar names, the best match first."""
     names = pc.unique(pa.chunked_array([as_arrow(column) for column in columns]).drop_null())
     wanted, lower = name.lower(), pc.utf8_lower(names)
-    # Letters that are missing, too many or swapped leave the rest as it is: compared are the names with most of it.
+    # A typing error leaves most letters as they are, so only the names that share most letters are compared.
     size = max(1, len(wanted) // 4)
     alike = np.zeros(len(names))
     for piece in {wanted[at : at + size] for at in range(0, len(wanted), size)}:

@@ -1,4 +1,4 @@
-"""Whose the findings are: counted by the value of a tag that names the owner."""
+"""Findings by owner: counts by the value of the owner tag."""
 
 from __future__ import annotations
 
@@ -19,16 +19,15 @@ _OF_ACCOUNTS = ("account", "tag key")
 
 @schema.shows(schema.FINDINGS_BY_OWNER)
 def findings_by_owner(result: Result, tag_key: str = OWNER_TAG) -> pd.DataFrame:
-    """Return how many findings each owner has, by severity, those that the policy accepts left out.
+    """Return the number of findings per owner, by severity; accepted findings are left out.
 
-    The owner is the value of the tag on the finding's resource; where that carries none or its tags were not read, of
-    its related resource; and where that has none either, of the role that the profile holds. Keys that read alike
-    (`owner`, `OWNER`) count as the one asked for; of several on one resource, that which is spelled as asked for. An
-    empty value names nobody. Each finding counts once, so that the rows add up; what carries a value on either side is
-    counted by `iamframe.exploring.grouped`.
+    The owner is the value of the owner tag of the resource, or of its role if the resource has none. Keys that look the
+    same (`owner`, `OWNER`) count as `tag_key`; if a resource has several, the one spelled like `tag_key` counts. An
+    empty value counts as no owner. Each finding counts once, so the rows add up; `iamframe.exploring.grouped` counts
+    the values of both sides instead.
 
-    One row per owner, those with the most findings first, then what has no owner, what may have one that was not read,
-    and what is about an account as a whole, with the columns of `schema.FINDINGS_BY_OWNER`. No request is made to AWS.
+    One row per owner, those with the most findings first. Then one row each for findings without an owner, findings
+    whose tags were not collected, and findings about a whole account. No request is made to AWS.
     """
     findings = result.findings[result.findings["accepted"].isna()]
     owner, unread = owners(result.inventory, findings, tag_key)
@@ -46,9 +45,9 @@ def owner_states(findings: pd.DataFrame) -> npt.NDArray[np.str_]:
 
 
 def count_by_value(rows: pd.DataFrame, value: str, state: str, states: Sequence[str]) -> pd.DataFrame:
-    """Return how many rows have each value and state, by severity; a value is told of the first state alone.
+    """Return the number of rows per value and state, by severity; only the first state has values.
 
-    States come in their order, and within each the values with the most rows first.
+    States come in their order; within a state, the values with the most rows come first.
     """
     rows = rows.assign(**{value: rows[value].astype("str").fillna("").where(rows[state] == states[0], "")})
     counts = rows.groupby([state, value, "severity"]).size().unstack(fill_value=0)

@@ -1,4 +1,4 @@
-"""Whether what is known of surfaces holds in a real account: what the tag index shows, per region, against IAM."""
+"""Test of the built-in table of surfaces in a real account: the tag index against IAM, per region."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class _Page(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What the index shows of one resource type in one region, by ARN; or why it did not answer."""
+    """The tags that the index shows for one resource type in one region, by ARN; or why it did not respond."""
 
     tags: dict[str, _TagSet]
     refusal: str | None = None
@@ -60,22 +60,22 @@ def probe_surfaces(
     rate: float | None = None,
     progress: bool | None = None,
 ) -> pd.DataFrame:
-    """Return whether what iamframe knows of surfaces holds in a live account: its tag index against IAM, per region.
+    """Compare, per region of a live account, the tag index with IAM, and return where the built-in table does not hold.
 
-    One row per fact about reading tags from the Resource Groups Tagging API (of roles, of instance profiles) and
-    region, in the order of the regions. `expected` is what `surfaces` says; `holds` is `unknown` where nothing can
-    tell: AWS refused to answer, IAM has nothing tagged that could be shown, or nobody has said what to expect in that
-    partition. That something is not shown right after it was tagged proves nothing, since the index lags behind.
+    One row per region and resource type (roles, instance profiles) of the Resource Groups Tagging API, in the order of
+    the regions. `expected` is the answer of `surfaces`. `holds` is `unknown` if AWS refused, IAM has no tagged
+    resource, or the built-in table has no answer for that partition. The index lags behind IAM: a resource that was
+    tagged minutes ago may not be there yet.
 
     Requests, all of them reads: those of `load_account` without references (one per instance profile), DescribeRegions,
-    and GetResources twice per region, more where there are over 100 resources.
+    and GetResources twice per region (more for over 100 resources).
 
     Parameters
     ----------
     regions
-        Where to ask: all that are enabled, or those named.
+        Regions to test: all enabled ones, or a list.
     workers, rate, progress
-        As of `load_account`.
+        As for `load_account`.
 
     Raises
     ------
@@ -89,7 +89,7 @@ def probe_surfaces(
 
     named = None if regions == "all" else tuple(dict.fromkeys([regions] if isinstance(regions, str) else regions))
     if named == ():
-        raise SourceError("no region given; name one, or all")
+        raise SourceError("no region given; give one, or all")
     session = session or open_session()
     check_regions(session, named or (), "aws")
     inventory = load_account(
@@ -138,7 +138,7 @@ def _indexed(client: Client, region: str, resource_type: str) -> _Seen:
 
 
 def _tags_of(inventory: Inventory, resource_type: str) -> dict[str, _TagSet]:
-    """Return the tags of each resource of which IAM told them, by ARN."""
+    """Return the tags of each resource whose tags IAM showed, by ARN."""
     frame, key = {
         "role": (inventory.roles, "role_arn"),
         "instance-profile": (inventory.profiles, "profile_arn"),
@@ -153,7 +153,7 @@ def _tags_of(inventory: Inventory, resource_type: str) -> dict[str, _TagSet]:
 def _expected(fact: Fact, region: str, home: str | None) -> str:
     if fact.answer != "condition":
         return fact.answer
-    # The condition is the region: that of IAM's index, which nobody has told of every partition.
+    # The condition is IAM's home region in the index, which no source gives for every partition.
     if home is None or region == UNKNOWN_REGION:
         return "unknown"
     return "yes" if region == home else "no"
@@ -162,7 +162,7 @@ def _expected(fact: Fact, region: str, home: str | None) -> str:
 def _judged(
     fact: Fact, expected: str, known: dict[str, _TagSet], seen: _Seen
 ) -> tuple[str, int | None, int | None, int | None, str, str]:
-    """Return what was expected, how many have tags, are shown, are shown with others, whether it holds, and why."""
+    """Return the values of `expected`, `tagged`, `shown`, `differing`, `holds` and `detail`."""
     noun = _NOUNS[fact.resource_type]
     tagged = sum(1 for tags in known.values() if tags) if known else None
     if seen.refusal is not None:

@@ -42,32 +42,33 @@ def run_checks(
     Parameters
     ----------
     only
-        Names of the checks to run, all of them by default.
+        Names of the checks to run; by default all.
     policy
-        A tag policy file (TOML), a `Policy`, or a list of these, read as one: of two rules for a tag the later holds.
+        A tag policy file (TOML), a `Policy`, or a list of these. If two have a rule for the same tag, the later one
+        counts.
     checks
-        Checks of one's own, which run with the others: Python files with functions under `@iamframe.check`, or such
+        Your own checks, which run with the others: Python files with functions under `@iamframe.check`, or such
         functions.
     owner_tag
-        Key of the tag that names the owner of a role or profile; keys that read alike count as the same.
+        Key of the tag whose value is the owner of a role or profile; keys that look the same count as one.
 
     Returns
     -------
     Result
-        `findings`, one row per finding, by severity, check and ARN; `result["CHECK"]`, the facts of one check;
-        `coverage`, one row per account and check, which says whether no findings means that there is nothing;
-        `summary`, one row per check.
+        `findings` has one row per finding, by severity, check and ARN; `result["CHECK"]` has the facts of one check.
+        `coverage` has one row per account and check: it shows whether "no findings" can be trusted. `summary` has one
+        row per check.
 
     Raises
     ------
     UnknownCheckError
-        If `only` names a check that does not exist.
+        If a check in `only` does not exist.
     PolicyError
         If the policy file cannot be understood.
     CheckError
-        If a check of one's own cannot be loaded, or stops with an error.
+        If one of your own checks cannot be loaded, or stops with an error.
     WrongObjectError
-        If it is given anything but an inventory.
+        If `inventory` is not an `Inventory`.
     """
     require("run_checks", inventory, Inventory, instead="what `iamframe.load` gives")
     return run(inventory, only, read_policy(policy), with_own(checks), owner_tag)

@@ -1,4 +1,4 @@
-"""The checks that come with iamframe, and those of a file of one's own."""
+"""The built-in checks, and your own."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from typing import Any
 
 import pandas as pd
 
-from iamframe.checks import orphans, names, tags, trust  # isort: skip - in this order they are told
+from iamframe.checks import orphans, names, tags, trust  # isort: skip - the order of the output
 from iamframe.checks.registry import Check, checks_of
 from iamframe.errors import CheckError
 
 CHECKS: dict[str, Check] = checks_of(orphans, names, tags, trust)
 
-# A Python file, a rule under `@iamframe.check`, or several of them.
+# A Python file, or a function under `@iamframe.check`.
 Own = str | os.PathLike[str] | Callable[..., Any]
 
 
 def with_own(own: Own | Iterable[Own] | None) -> dict[str, Check]:
-    """Return all checks by name: those of iamframe, then one's own, of Python files or of rules.
+    """Return all checks by name: the built-in ones, then your own.
 
     Raises
     ------
     CheckError
-        If a file cannot be read or run, or has no check, a rule is no check, or a name is taken.
+        If a file cannot be read or run, or has no check, a function is not a check, or a name is taken.
     """
     checks = dict(CHECKS)
     for one in [own] if isinstance(own, (str, os.PathLike)) or callable(own) else own or ():
         for check in _checks_in(Path(one)) if isinstance(one, (str, os.PathLike)) else [_check_of(one)]:
             if check.name in checks:
-                raise CheckError(f"{check.name}: there is a check of that name already; rename the function")
+                raise CheckError(f"{check.name}: a check of that name already exists; rename the function")
             checks[check.name] = check
     return checks
 
@@ -55,21 +55,21 @@ def list_checks(own: Own | Iterable[Own] | None = None) -> pd.DataFrame:
 def _check_of(rule: Callable[..., Any]) -> Check:
     check = getattr(rule, "check", None)
     if not isinstance(check, Check):
-        raise CheckError(f"{rule!r}: is no check; put `@iamframe.check(...)` in front of the function")
+        raise CheckError(f"{rule!r}: is not a check; put `@iamframe.check(...)` in front of the function")
     return check
 
 
 def _checks_in(path: Path) -> list[Check]:
     spec = importlib.util.spec_from_file_location("iamframe_own_checks", path)
     if spec is None or spec.loader is None:
-        raise CheckError(f"{path}: is no Python file; name one that ends in .py")
+        raise CheckError(f"{path}: is not a Python file; give one that ends in .py")
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
     except OSError as error:
         raise CheckError(f"{path}: cannot be read ({error.strerror}); check the path of the file") from error
     except Exception as error:
-        raise CheckError(f"{path}: stops with {type(error).__name__}: {error}; mend the file") from error
+        raise CheckError(f"{path}: stops with {type(error).__name__}: {error}; fix the file") from error
     if not (found := list(checks_of(module).values())):
         raise CheckError(f"{path}: has no check; put `@iamframe.check(...)` in front of a function")
     return found

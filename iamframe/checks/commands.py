@@ -1,8 +1,8 @@
-"""The next command to type: a template that stands with the check, filled last, from its facts.
+"""The next command of a finding: the check's template, filled from the finding's facts.
 
-A template is a text with `{places}`, each named after a column and filled with one word of a POSIX shell, or a table of
-texts of which the column that `by` names chooses one. A place may say what it is: `{column:region}` an option that is
-left out where no region is known, `{column:FILTER}` a filter of that name, as `--filters` takes it.
+A template is a text with `{places}`. A place has the name of a column, and is filled with one word of a POSIX shell. A
+template may also be a table of texts: the value of the column in `by` selects one. `{column:region}` is an option,
+which is left out if the region is unknown; `{column:FILTER}` is a filter of that name, in the form of `--filters`.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _NULL = pa.scalar(None, pa.string())
 
 
 def next_steps(template: Text, found: Found) -> pa.Array:
-    """Return the command of each finding: missing where the AWS CLI would take a value for a file's place, and read it.
+    """Return the command of each finding; missing if the AWS CLI would take a value for a file name, and read the file.
 
-    A fact is that of the finding's first row; what is no fact is a column of the findings.
+    A place takes the fact of the finding's first row, or else the column of the findings.
     """
     first = pa.array(np.searchsorted(found.facts["finding"].to_numpy(), np.arange(len(found.findings))))
 

@@ -1,6 +1,6 @@
-"""What a check must have read to be trusted: per account complete, partial or unknown, and why.
+"""The data that each check needs: per account, whether it is complete, partial or unknown, and why.
 
-`partial` means that what was found holds and that there may be more; `unknown` that an empty result says nothing.
+`partial`: the findings are correct, but there may be more. `unknown`: an empty result proves nothing.
 """
 
 from __future__ import annotations
@@ -23,13 +23,16 @@ from iamframe.knowledge.operations import (
     ROLE_LINKS,
     ROLE_LISTS,
     SUMMARY,
+    command_of,
     proving,
 )
 from iamframe.messages.render import Message, joint, nested
 
+_MOST_COMMANDS = 2
+
 
 def _alone_seen(side: str) -> Flags:
-    """Return what tells whether some of the roles or profiles in no link were looked for, or one was seen."""
+    """Return a function: per account, whether a source could show roles or profiles without a link."""
     operations = proving("roles" if side == "role" else "profiles", files=True)
 
     def seen(evidence: Evidence) -> Sequence[object]:
@@ -49,7 +52,7 @@ def _held(evidence: Evidence) -> tuple[pd.DataFrame, pd.Series]:
 
 
 def _holders(evidence: Evidence) -> tuple[pd.DataFrame, Bools]:
-    """Return the roles, and of which it was read which profiles hold them."""
+    """Return the roles, and whether the profiles that hold each were collected."""
     roles, gaps = evidence.inventory.roles, evidence.inventory.gaps
     gaps = gaps[gaps["operation"] == ROLE_LINKS]
     none = is_in(roles["account_id"], gaps["account_id"][gaps["subject"] == ALL])
@@ -57,7 +60,7 @@ def _holders(evidence: Evidence) -> tuple[pd.DataFrame, Bools]:
 
 
 def _links_whole(evidence: Evidence) -> Sequence[object]:
-    """Return whether every profile was read with its role, or every role with its own profiles."""
+    """Return whether every profile was collected with its role, or every role with its profiles."""
     known = np.equal(*evidence.count(_holders))
     return list(evidence.whole("profile") | (evidence.whole("role") & known))
 
@@ -77,10 +80,10 @@ def _tagged_links(evidence: Evidence) -> tuple[pd.DataFrame, pd.Series]:
 
 
 def _unless_indexed(judge: Callable[[Evidence], Verdicts]) -> Callable[[Evidence], Verdicts]:
-    """Return verdicts on tags of profiles, none of them complete where the tagging API told of some."""
+    """Return verdicts on tags of profiles; tags from the tagging API make them `partial`."""
 
     def judged(evidence: Evidence) -> Verdicts:
-        # It may still show tags that a profile no longer has.
+        # The tagging API may still show tags that were removed.
         return [
             ("partial", {"message": "coverage.profiles.indexed", "count": evidence.indexed[account]})
             if verdict == COMPLETE and account in evidence.indexed
@@ -116,14 +119,34 @@ def _quotas(evidence: Evidence) -> Verdicts:
 
 
 def _references(evidence: Evidence) -> Verdicts:
-    columns = (evidence.lists[f"references_{name}"] for name in ("status", "message", "facts"))
-    return [(status, nested(one, facts) if one else None) for status, one, facts in zip(*columns, strict=True)]
+    columns = (
+        evidence.lists[name] for name in ("account_id", *map("references_{}".format, ("status", "message", "facts")))
+    )
+    calls = evidence.inventory.calls
+    live = set(calls["account_id"][calls["requests"] > 0])
+    verdicts: Verdicts = []
+    for account, status, message, facts in zip(*columns, strict=True):
+        reason = nested(message, facts) if message else None
+        verdicts.append((status, reason if account in live else joint([reason, _reference_advice(reason)])))
+    return verdicts
+
+
+def _reference_advice(reason: Message | None) -> Message | None:
+    """Return the commands that collect the missing references of files; for more than two, the collect script."""
+    commands, is_cut = [], False
+    for one in reason.get("messages", [reason]) if reason else ():
+        regions, operations = one.get("regions", ["REGION"]), one.get("operations", ())
+        commands += [f"`{command_of(name)} --region={region}`" for region in regions for name in operations]
+        is_cut |= one["message"] in ("coverage.references.files", "coverage.references.files_anywhere")
+    if len(commands) > _MOST_COMMANDS or (is_cut and not commands):
+        return {"message": "coverage.references.script"}
+    return {"message": "coverage.references.add", "commands": commands} if commands else None
 
 
 def _any_references(evidence: Evidence) -> Verdicts:
-    """Return verdicts on references of which each speaks for itself."""
+    """Return verdicts for checks that judge each reference on its own."""
     nothing = {"message": "coverage.references.nothing", "advice": advice(INSTANCES)}
-    # Without the list of profiles, those that were read can be told to be others, and no name to be gone.
+    # Without the full list of profiles, recreated profiles are found, but deleted ones are not.
     not_gone = {"message": "coverage.profiles.not_gone", "advice": advice(PROFILE_LIST)}
     profiles, abroad = set(evidence.inventory.profiles["account_id"].unique()), _abroad(evidence)
     verdicts: Verdicts = []
@@ -136,14 +159,14 @@ def _any_references(evidence: Evidence) -> Verdicts:
 
 
 def _abroad(evidence: Evidence) -> dict[str, Message]:
-    """Return, per account, that it refers to profiles of accounts whose list of them was not read."""
+    """Return, per account, the message on references to other accounts whose profiles were not collected."""
     references, lists = evidence.inventory.references, evidence.lists
     some = references[references["profile_arn"].isna()]
     whole = lists["account_id"][lists["profiles_whole"]]
     whose = account_named(some["named"])
     counts = some["account_id"][np.asarray(whose.is_valid()) & ~is_in(whose, whole)].value_counts()
-    said = "coverage.references.elsewhere"
-    return {str(account): {"message": said, "count": int(n)} for account, n in counts.items()}
+    facts = {"message": "coverage.references.elsewhere", "command": command_of(PROFILE_LIST)}
+    return {str(account): {**facts, "count": int(n)} for account, n in counts.items()}
 
 
 all_profiles: Need = Need(
@@ -206,7 +229,7 @@ linked_trust: Need = Need(
     "linked trust",
     Requirement(rows=lambda e: (e.links, e.links["trusts_ec2"] != "unknown"), missing="links.trust", advised=DUMP),
 )
-# No listing carries them.
+# List calls return no tags of profiles.
 profile_tags: Need = Need(
     "profile tags",
     _unless_indexed(

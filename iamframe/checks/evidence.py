@@ -1,6 +1,6 @@
-"""What was read of each account, as needs ask for it: counts, lists that are whole, what AWS refused, what settles it.
+"""The collected data of each account: counts, completeness of lists, refused operations, and commands that help.
 
-All that is told per account comes in the order of `accounts`.
+Every list per account is in the order of `accounts`.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from iamframe.inventory.inventory import Inventory
 from iamframe.knowledge.operations import DUMP, PROFILE_LIST, PROFILE_TAGS, ROLE_LISTS, TAG_INDEX, command_of
 from iamframe.messages.render import Message
 
-# By the side that a list is of: the operations that list it, and the one whose command is advised.
+# For roles and profiles: the operations that list them, and the operation whose command is advised.
 LISTINGS = {"profile": ((PROFILE_LIST,), PROFILE_LIST), "role": (ROLE_LISTS, DUMP)}
 
 
 @dataclass
 class Evidence:
-    """What was read of each account; a need derives from it how far a check can be trusted."""
+    """The collected data of each account; a need derives the coverage of a check from it."""
 
     inventory: Inventory
     pairs: pd.DataFrame
@@ -35,7 +35,7 @@ class Evidence:
 
     @cached_property
     def accounts(self) -> list[str]:
-        """The accounts."""
+        """The account ids."""
         return list(self.inventory.accounts["account_id"])
 
     @cached_property
@@ -44,7 +44,7 @@ class Evidence:
         return self.pairs[self.pairs["relation"].notna()]
 
     def count(self, rows: KnownRows) -> tuple[list[int], list[int]]:
-        """Return, per account, how many rows there are, and how many of them are known."""
+        """Return, per account, the number of rows, and the number of known ones."""
         if rows not in self.counted:
             frame, known = rows(self)
             account = index_in(frame["account_id"], self.inventory.accounts["account_id"])
@@ -56,11 +56,11 @@ class Evidence:
         return self.counted[rows]
 
     def whole(self, side: str) -> Bools:
-        """Return, per account, whether all its roles or profiles were read."""
+        """Return, per account, whether all its roles or profiles were collected."""
         return self.lists[f"{side}s_whole"].to_numpy(bool)
 
     def read(self, operations: tuple[str, ...]) -> list[bool]:
-        """Return, per account, whether one of the operations was read."""
+        """Return, per account, whether at least one of the operations was answered."""
         calls = self.inventory.calls
         accounts = set(calls["account_id"][is_in(calls["operation"], operations) & (calls["state"] != "refused")])
         return [account in accounts for account in self.accounts]
@@ -72,7 +72,7 @@ class Evidence:
         return list(gaps.drop_duplicates().itertuples(index=False, name=None))
 
     def refusals(self, operations: tuple[str, ...]) -> list[Message | None]:
-        """Return, per account, how AWS refused one of the operations, as a message to put behind a reason."""
+        """Return, per account, the message on how AWS refused one of the operations; it follows a reason."""
         said = {
             account: {"message": "coverage.refused", "operation": operation, "reason": reason}
             for account, operation, reason in self._refused
@@ -86,16 +86,16 @@ class Evidence:
 
     @cached_property
     def indexed(self) -> dict[str, int]:
-        """Of each account of which the tagging API told tags, how many resources it told of."""
+        """The number of resources whose tags come from the tagging API, per account that has any."""
         tags = self.inventory.tags
         of_index = tags[tags["tag_source"] == TAG_INDEX]
         counts = of_index.groupby("account_id")["resource_arn"].nunique()
         return {str(account): int(count) for account, count in counts.items()}
 
     def listed(self, side: str, refusals: list[Message | None]) -> list[dict[str, Any]]:
-        """Return, per account, what gives the rest of a list and, of one that broke off, how much of it was read.
+        """Return, per account, the facts of an incomplete list: advice and, if it was cut short, its length.
 
-        Of one that broke off, what gives the rest is not the command that it came from.
+        A list that was cut short needs a new load or export, not the advised command.
         """
         operations, listing = LISTINGS[side]
         accounts = self.inventory.accounts
@@ -118,9 +118,9 @@ class Evidence:
 
 
 Flags = Callable[[Evidence], Sequence[Any] | Bools]
-# Rows that a check must have read, and a mask of those that are known.
+# The rows that a check needs, and a mask of those that are known.
 KnownRows = Callable[[Evidence], tuple[pd.DataFrame, Bools | pd.Series]]
-# A status and, unless it is complete, the message that says why.
+# A status and, unless it is complete, the message with the reason.
 Verdict = tuple[str, Message | None]
 # One per account.
 Verdicts = list[Verdict]

@@ -1,4 +1,4 @@
-"""What a check found, as facts, and how rules make it of rows."""
+"""The findings of a check with their facts, and functions that make them from rows."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from iamframe.inventory.arrow import as_arrow, joined_key
 
 _TYPES = {"profile_arn": "instance-profile", "role_arn": "role"}
 _FACTS_TOO = ("relation",)
-# What the sentence, the accounts and the tags add when findings are shown.
+# The columns that are added after the rule has run.
 _ADDED = ("account_name", "owner", "owner_known", "detail")
 COMMON = schema.FINDINGS.with_columns(*(column for column in schema.FINDINGS.columns if column.name not in _ADDED))
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a check found: `findings`, one row each, with columns of `schema.FINDINGS`; and their facts.
+    """The findings of a check, one row each, with columns of `schema.FINDINGS`, and their facts.
 
-    `facts` has one row or more per finding, and in `finding` the number of its row there, ascending. A column whose
-    name begins with `_` is for the sentence alone.
+    `facts` has one or more rows per finding; its column `finding` is the row number of the finding, ascending. A column
+    whose name begins with `_` is used by the sentence only.
     """
 
     findings: pd.DataFrame
     facts: pd.DataFrame
 
     def only(self, chosen: Any) -> Found:
-        """Return the findings under a mask, with their facts."""
+        """Return the findings that a mask selects, with their facts."""
         chosen = np.asarray(chosen, dtype=bool)
         of = self.facts["finding"].to_numpy()
         facts = self.facts[chosen[of]].reset_index(drop=True)
@@ -44,10 +44,11 @@ class Found:
 def findings(
     rows: pd.DataFrame, resource: str, related: str | None = None, facts: pd.DataFrame | None = None, **more: object
 ) -> Found:
-    """Return a finding on each row of a frame.
+    """Return one finding per row of a frame.
 
-    `resource` and `related` are its columns of ARNs; names, account, maker come from the columns beside them. What else
-    is given sets a column of `schema.FINDINGS`, or is a fact. Where a finding has several facts, `facts` holds them.
+    `resource` and `related` are its columns of ARNs; name, account and maker come from the matching columns. Other
+    keyword arguments set columns of `schema.FINDINGS`, or are facts. If findings have several facts, `facts` holds
+    them.
     """
     columns: dict[str, Any] = {"resource_arn": rows[resource], "related_arn": rows[related] if related else None}
     columns["resource_type"] = _TYPES.get(resource)
@@ -63,7 +64,7 @@ def findings(
 
 
 def _frame(columns: dict[str, Any], size: int) -> pd.DataFrame:
-    """Return columns as a frame: values stand by position, whatever their index."""
+    """Return columns as a frame; values are aligned by position, not by index."""
     values = {
         name: pd.array(as_arrow(given), dtype="str")
         if isinstance(given, (pa.Array, pa.ChunkedArray))
@@ -73,14 +74,14 @@ def _frame(columns: dict[str, Any], size: int) -> pd.DataFrame:
         for name, given in columns.items()
         if given is not None
     }
-    # One frame of all is made faster than a column after the other is added.
+    # Building one frame is faster than adding column after column.
     return pd.DataFrame(values, index=pd.RangeIndex(size))
 
 
 def found_in(rows: pd.DataFrame) -> Found:
-    """Return the rows that a rule gave, one per fact, as findings: one per account, resource and related resource.
+    """Return the rows of a rule, one per fact, as findings: one per account, resource and related resource.
 
-    A column `_key` tells findings of one resource, or of none, apart.
+    A column `_key` separates several findings on the same resource, or without a resource.
     """
     rows = rows.reset_index(drop=True)
     missing = pd.Series([None] * len(rows), dtype="str")

@@ -1,4 +1,4 @@
-"""Names and paths of a role and its profile that do not match."""
+"""Checks of names and paths of a role and its profile."""
 
 from __future__ import annotations
 

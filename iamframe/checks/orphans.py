@@ -1,4 +1,4 @@
-"""Profiles and roles that have lost their other half, and accounts that run full of them."""
+"""Checks of profiles without role, role without profile, references, and quotas."""
 
 from __future__ import annotations
 
@@ -121,16 +121,16 @@ def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd
     path.
     """
     direct = _direct(references)
-    # An ARN names its account.
+    # An ARN contains its account.
     whose = pc.coalesce(account_named(direct["named"]), as_arrow(direct["account_id"]))
     gone = np.asarray(direct["profile_arn"].isna()) & is_in(whose, lists["account_id"][lists["profiles_whole"]])
-    # Masked ids, and those of associations, tell nothing.
+    # Masked ids, and ids of associations, identify no profile.
     held = profile_ids(direct["profile_id"])
     now = profile_ids(lookup(profiles["profile_id"], direct["profile_row"].to_numpy()))
     recreated = np.asarray(pc.fill_null(pc.not_equal(held, now), False))
     where = np.flatnonzero(gone | recreated)
     stale = direct.iloc[where].reset_index(drop=True)
-    # An ARN that has another path than the profile of its name means that profile no more than any other.
+    # An ARN with another path than the profile of that name does not reference it.
     alike = profiles[is_in(without_case(profiles["profile_name"]), without_case(stale["profile_name"]))]
     namesake = index_in(without_path(stale["named"]), without_path(alike["profile_arn"]))
     rows = pd.DataFrame(
@@ -150,12 +150,12 @@ def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd
             "_path": lookup(alike["profile_path"], namesake).to_pandas(),
         }
     )
-    # The versions of a template say the same.
+    # All versions of a template count as one consumer.
     return found_in(rows.drop_duplicates(["account_id", "resource_arn", "related_arn", "named", "problem"]))
 
 
 def _direct(references: pd.DataFrame) -> pd.DataFrame:
-    """Return the references of instances and templates; an association counts where its instance was not read."""
+    """Return the references of instances and templates; an association counts if its instance was not collected."""
     direct = references[is_in(references["consumer_type"], pa.array(_CONSUMERS))]
     seen = direct[direct["consumer_type"] == "instance"]
     return direct[~((direct["consumer_type"] == "association") & is_in(direct["consumer_name"], seen["consumer_id"]))]
@@ -196,7 +196,7 @@ def roles_in_many_profiles(pairs: pd.DataFrame) -> Found:
     columns = ["account_id", "role_arn", "role_name", "role_row", "profile_arn", "profile_name"]
     links = pairs.loc[pairs["relation"].notna(), columns]
     many = links[links.duplicated("role_row", keep=False)]
-    # Roles that no source shows have no row: they are known by their name alone, and are others in each account.
+    # A role that no source shows has no row: it is known only by name, and is a different one in each account.
     many = many[many.duplicated(["account_id", "role_arn"], keep=False)].sort_values("profile_name")
     return found_in(
         pd.DataFrame(

@@ -1,4 +1,4 @@
-"""Who owns the resource of a finding: the value of a tag."""
+"""The owner of a finding's resource: the value of the owner tag."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ OWNER_TAG = "Owner"
 
 
 def owner_keys(inventory: Inventory, tag_key: str = OWNER_TAG) -> list[str]:
-    """Return the tag keys in use that read as the one asked for, that one first."""
+    """Return the tag keys in use that look like `tag_key`, that spelling first."""
     wanted = canonical_key(tag_key)
     keys = pc.unique(as_arrow(inventory.tags["tag_key"])).to_pylist()
     return sorted((key for key in keys if canonical_key(key) == wanted), key=lambda key: (key != tag_key, key))
 
 
 def owners(inventory: Inventory, findings: pd.DataFrame, tag_key: str = OWNER_TAG) -> tuple[pa.Array, Bools]:
-    """Return the owner of each finding, missing where none is known, and whether tags that may hold one were not read.
+    """Return the owner of each finding, missing if unknown, and whether tags that may hold one were not collected.
 
     The owner is the tag's value on the finding's resource, else on its related resource, else on the role that the
-    profile holds. An empty value names nobody.
+    profile holds. An empty value counts as no owner.
     """
     tags, roles, profiles, linked = inventory.tags, inventory.roles, inventory.profiles, inventory.linked_rows
     keys = pa.array(owner_keys(inventory, tag_key), pa.string())
     key = index_in(tags["tag_key"], keys)
     rows = np.flatnonzero((key >= 0) & (tags["tag_value"] != "").to_numpy(bool))
-    # The key that is spelled as asked for is written last, over the others.
+    # The key spelled like `tag_key` comes last, and so replaces the others.
     rows = rows[np.argsort(-key[rows], kind="stable")]
     tag_of_role, tag_of_profile = (
         _last(owner[rows], rows, size)
         for owner, size in ((linked.tag_role, len(roles)), (linked.tag_profile, len(profiles)))
     )
-    # A role that no source shows is -2: there is one, and its tags were not read.
+    # -2 stands for a role that no source shows: its tags were not collected.
     held = np.where(linked.link_role < 0, -2, linked.link_role)[::-1]
     role_of_profile = _last(linked.link_profile[::-1], held, len(profiles))
     found = np.full(len(findings), -1)
@@ -62,7 +62,7 @@ def owners(inventory: Inventory, findings: pd.DataFrame, tag_key: str = OWNER_TA
 
 
 def _last(of: Positions, values: Positions, size: int) -> Positions:
-    """Return, per number from 0 to `size` - 1, the last value that is of it, -1 without one."""
+    """Return, per number from 0 to `size` - 1, its last value; -1 without one."""
     result = np.full(size, -1)
     result[of[of >= 0]] = values[of >= 0]
     return result

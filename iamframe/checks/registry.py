@@ -1,4 +1,4 @@
-"""What a check and its needs are. No rule stands here."""
+"""The types of a check and its needs, without any rule."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from iamframe.messages.text import SEVERITIES
 
 STATUSES = ("complete", "partial", "unknown")
 
-# What a finding is about: one side of a link, the link itself, the account, or whichever of them has it.
+# The subject of a check's findings: a role, a profile, a link, the account, or any of these.
 About = Literal["profile", "role", "link", "account", "any"]
-# What settles a finding: the profile is deleted, or it gets any tag, its role's tags, or those that the policy demands.
+# The steps that settle a finding: delete the profile, or give it any tag, its role's tags, or the required tags.
 Remedy = Literal["delete", "any tag", "same tags", "required tags"]
-# It returns facts: a DataFrame, one row each, or the `Found` of `checks.findings`.
+# It returns facts, a DataFrame with one row each, or the `Found` of `checks.findings`.
 Rule = Callable[..., Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """What a check must have read: its name, and what tells how far each account was read."""
+    """Data that a check needs: its name, and the function that judges its completeness in each account."""
 
     name: str
     judge: Callable[[Evidence], Verdicts]
@@ -33,12 +33,13 @@ class Need:
 
 @dataclass(frozen=True, kw_only=True)
 class Requirement:
-    """Rows that must be known, a list that must be whole, or both; and which messages say what of them was not read.
+    """Rows that must be known, a list that must be complete, or both; and the messages on what is missing.
 
-    `missing` is the message about rows that are not known; the command of `advised` settles them, or else what gives
-    the rest of the list. `settled_by` are the operations whose refusal is told. A list is `of` roles or profiles, and
-    `whole` as far as their own list is; where it is not, it is partial if some of it was `seen`: without that, any row.
-    `list_first` says so whatever is known of its rows.
+    `missing` is the message on unknown rows; the command of `advised` collects them, or else the command that completes
+    the list. `settled_by` are the operations whose refusal the message mentions. `of` says whether the list is one of
+    roles or of profiles. `whole` returns whether it is complete, by default whether all of these were collected. `seen`
+    returns whether an incomplete list has a part, and so is `partial`, by default whether it has any row. With
+    `list_first`, an incomplete list is reported before unknown rows.
     """
 
     rows: KnownRows | None = None
@@ -82,12 +83,12 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check: its rule, what the rule's signature and docstring say of it, and facts that other rooms ask for.
+    """One check: its rule, the facts in the rule's signature and docstring, and facts for other rooms.
 
-    `detail` is the sentence on a finding, with places for its facts, `next_step` the command to type, by the rules of
-    `checks.commands`, and `remediation` what to do about it. `about` is what its findings are about. `alone` is true
-    where a resource and its role settle it, however little else was read. `remedy` is what a plan does about its
-    findings, None where it does nothing.
+    `detail` is the sentence on a finding, with places for its facts. `next_step` is the template of the next command
+    (see `checks.commands`), and `remediation` the advice. `about` is the subject of its findings. `alone` is true if a
+    resource and its role are all that the check needs. `remedy` is what a plan does about its findings; None if
+    nothing.
     """
 
     name: str
@@ -106,12 +107,12 @@ class Check:
 
     @property
     def title(self) -> str:
-        """What it finds, in one line: the first of its docstring."""
+        """The title: the first line of its docstring."""
         return (inspect.getdoc(self.rule) or "").splitlines()[0].rstrip(".")
 
     @property
     def why(self) -> str:
-        """Why that matters and what to do: the rest of its docstring, as one paragraph each."""
+        """Why it matters and what to do: the other paragraphs of its docstring, one line each."""
         return "\n\n".join(" ".join(part.split()) for part in (inspect.getdoc(self.rule) or "").split("\n\n")[1:])
 
 
@@ -129,15 +130,15 @@ def check(
 ) -> Callable[[Rule], Rule]:
     """Make a rule a check under its own name; the arguments are those of `Check`.
 
-    The rule's positional parameters name the frames or views that it reads, its keyword-only ones are its options. The
-    first line of its docstring is its title everywhere. It returns one row per fact: `resource_arn` is required;
-    columns of `schema.FINDINGS` set what a finding says; all other columns are facts, which `detail` may name. Rows of
-    the same account, resource and related resource are one finding.
+    The rule's positional parameters are the frames or views that it reads; its keyword-only parameters are its options.
+    The first line of its docstring is its title. It returns one row per fact, with the required column `resource_arn`.
+    Columns of `schema.FINDINGS` set columns of the finding; all other columns are facts, which `detail` can use. Rows
+    of the same account, resource and related resource are one finding.
 
     Raises
     ------
     TypeError
-        If a parameter names neither a frame nor a view, the rule has no docstring, or there is no such severity.
+        If a parameter is neither a frame nor a view, the rule has no docstring, or the severity does not exist.
     """
 
     def register(rule: Rule) -> Rule:
@@ -159,7 +160,7 @@ def check(
 
 
 def checks_of(*modules: ModuleType) -> dict[str, Check]:
-    """Return the checks that modules define, by name, in the order in which they stand there."""
+    """Return the checks of modules by name, in the order of their definition."""
     rules = (rule for module in modules for rule in vars(module).values())
     found = (getattr(rule, "check", None) for rule in rules)
     return {one.name: one for one in found if isinstance(one, Check)}

@@ -1,4 +1,4 @@
-"""What comes back from the checks."""
+"""The result of the checks."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ _NAMED = 3
 @schema.shows(schema.FINDINGS, schema.COVERAGE)
 @dataclass(frozen=True)
 class Result:
-    """What the checks found, and how far each can be trusted.
+    """The findings of the checks, and the coverage of each check.
 
-    `result["empty_profiles"]` has the facts of one check, one row per fact; `findings` what all checks have in common,
-    one row per finding, by severity, check and ARN. `coverage` has one row per account and check: an account without
-    findings of a check has none if its status is `complete`. `checks` are those that ran, by name. `pairs` and `lists`
-    are the views that they read. `version` is that of iamframe which ran them.
+    `findings` has one row per finding of all checks, by severity, check and ARN; `result["empty_profiles"]` has the
+    facts of one check, one row per fact. `coverage` has one row per account and check: if the status is `complete`, no
+    findings means that there are none. `checks` are the checks that ran, by name; `pairs` and `lists` are the views
+    that they read. `version` is the version of iamframe that ran them.
     """
 
     inventory: Inventory
@@ -55,11 +55,11 @@ class Result:
 
     @cached_property
     def findings(self) -> pd.DataFrame:
-        """What all checks found, one row per finding, with the columns of `schema.FINDINGS`."""
+        """The findings of all checks, one row per finding."""
         return self.findings_in("en")
 
     def only(self, finding_ids: Iterable[str]) -> Result:
-        """Return the result with these findings alone; coverage stays as it is."""
+        """Return the result with only these findings and the same coverage."""
         chosen = pa.array(finding_ids, from_pandas=True)
         found = {name: one.only(is_in(one.findings["finding_id"], chosen)) for name, one in self.found.items()}
         return replace(self, found=found)
@@ -98,7 +98,7 @@ class Result:
         return table.append_column("detail", detail)
 
     def __getitem__(self, check: str) -> pd.DataFrame:
-        """Return the facts of one check, one row per fact: its finding, account and resources, then what was found.
+        """Return the facts of one check, one row per fact: finding, account and resources, then the facts.
 
         Raises
         ------
@@ -114,7 +114,7 @@ class Result:
         return pd.concat([each, facts.reset_index(drop=True)], axis="columns")
 
     def explain(self, name: str, **given: Any) -> Any:
-        """Return everything known of a role or profile: `iamframe.explain(result, name)`."""
+        """Return everything known about a role or profile: `iamframe.explain(result, name)`."""
         return iamframe.explain(self, name, **given)
 
     def plan(self, **given: Any) -> Any:
@@ -127,9 +127,10 @@ class Result:
 
     @cached_property
     def attention(self) -> pd.Series:
-        """How many resources need attention, by their highest severity: those with a finding to act on.
+        """The number of resources that need attention, by their highest severity.
 
-        Expected and accepted findings do not count; a finding without an ARN counts as a resource of its own.
+        A resource needs attention if it has a finding that is neither expected nor accepted. A finding without an ARN
+        counts as one resource.
         """
         severity = self.most_severe["severity"]
         return severity.value_counts().reindex(SEVERITIES, fill_value=0).rename("resources")
@@ -144,12 +145,12 @@ class Result:
 
     @cached_property
     def tag_coverage(self) -> pd.DataFrame:
-        """How many roles and profiles of each account carry each tag key."""
+        """The number of roles and profiles with each tag key, per account."""
         return views.tag_coverage(self.inventory)
 
     @cached_property
     def summary(self) -> pd.DataFrame:
-        """One row per check: its severity, its findings, those expected or accepted, and its accounts by coverage."""
+        """One row per check: its severity, and the numbers of findings and of accounts by coverage."""
         counts = self.findings.groupby("check")
         statuses = self.coverage.groupby(["check", "status"]).size().unstack(fill_value=0)
         names = list(self.checks)
@@ -170,17 +171,17 @@ class Result:
 
     @property
     def asked(self) -> tuple[str, ...]:
-        """The checks that somebody asked for: without a tag policy, none of those that need one."""
+        """The checks that count as selected: without a tag policy, those that need one do not."""
         has_policy = bool(self.policy.required)
         return tuple(name for name, one in self.checks.items() if has_policy or tag_policy not in one.needs)
 
     @property
     def said_complete(self) -> str:
-        """How many checks are complete in every account, in words; none is where no account could be told."""
+        """The number of checks that are complete in every account, as a sentence."""
         return self.complete_in("en")
 
     def complete_in(self, lang: str) -> str:
-        """Return how many checks are complete in every account, in words of a language; without an account, none."""
+        """Return the number of checks that are complete in every account, as a sentence; without accounts, 0."""
         accounts, checks = len(self.inventory.accounts), len(self.checks)
         complete = int((self.summary["complete"] == accounts).sum()) if accounts else 0
         state = "all" if complete == checks else "some" if complete else "none"
@@ -195,7 +196,7 @@ class Result:
         return f"Result({pluralize(len(self.findings), 'finding')}: {by_severity}; {self.said_complete})"
 
     def _repr_html_(self) -> str:
-        """Return what could not be checked, then the checks with their findings, as a notebook shows it."""
+        """Return what could not be checked, then the checks with their findings, for a notebook."""
         unsure = self.coverage[self.coverage["status"] != "complete"]
         reasons = said_not_complete(unsure)
         summary = self.summary
@@ -213,7 +214,7 @@ class Result:
 
 
 def said_not_complete(unsure: pd.DataFrame) -> list[tuple[str, str, str]]:
-    """Return, of coverage that is not complete, the distinct reasons: checks, accounts, and why, the widest first."""
+    """Return the reasons for incomplete coverage, each with its checks and accounts, the most frequent first."""
     told = []
     for (status, reason), rows in unsure.groupby(["status", "reason"], sort=False):
         checks, accounts = rows["check"].unique(), rows["account_id"].unique()
@@ -223,7 +224,7 @@ def said_not_complete(unsure: pd.DataFrame) -> list[tuple[str, str, str]]:
 
 
 def some(names: Iterable[str]) -> str:
-    """Return names in a row, and how many more there are than three."""
+    """Return up to three names in one text, and the number of the others."""
     every = list(names)
     more = f" and {len(every) - _NAMED} more" if len(every) > _NAMED else ""
     return ", ".join(every[:_NAMED]) + more

@@ -29,7 +29,7 @@ from iamframe.messages.render import columns_of, joint, render
 
 
 def selected(only: Iterable[str] | None, checks: Mapping[str, Check] = CHECKS) -> tuple[str, ...]:
-    """Return the names of the checks that are asked for, all of them for None.
+    """Return the names of the selected checks; all for None.
 
     Raises
     ------
@@ -52,12 +52,12 @@ def run(
     checks: Mapping[str, Check] = CHECKS,
     owner_tag: str = OWNER_TAG,
 ) -> Result:
-    """Run the checks over an inventory: what each finds, as facts, and how far it can be trusted."""
+    """Run checks over an inventory, and return their findings, facts and coverage."""
     chosen = {name: checks[name] for name in selected(only, checks)}
     for accepted in policy.acceptances:
         if accepted.check not in checks:
             whose = f"{policy.path}: [[accepted]]" if policy.path else "an acceptance of the policy"
-            raise PolicyError(f"{whose} names {accepted.check!r}, which is no check; there are {', '.join(checks)}")
+            raise PolicyError(f"{whose} names {accepted.check!r}, which is not a check; there are {', '.join(checks)}")
     pairs = views.numbered_pairs(inventory, policy.makers)
     evidence = Evidence(inventory, pairs[schema.PAIRS.names], completeness(inventory), policy)
     frames = inventory.linked_rows.numbered() | {"pairs": pairs, "lists": evidence.lists}
@@ -69,7 +69,7 @@ def run(
 
 
 def _found_by(one: Check, frames: Mapping[str, pd.DataFrame], inventory: Inventory, policy: Policy) -> Found:
-    """Return what one check finds, with the columns that the schema and the policy add."""
+    """Return the findings of one check, with the columns that the schema and the policy add."""
     options = {option: getattr(policy, option) for option in one.options if hasattr(policy, option)}
     arguments = [frames[read] for read in one.reads]
     if one.name in CHECKS:
@@ -78,11 +78,11 @@ def _found_by(one: Check, frames: Mapping[str, pd.DataFrame], inventory: Invento
         try:
             given = one.rule(*arguments, **options)
         except Exception as error:
-            raise CheckError(f"check {one.name}: stops with {type(error).__name__}: {error}; mend it") from error
+            raise CheckError(f"check {one.name}: stops with {type(error).__name__}: {error}; fix it") from error
         if not isinstance(given, (pd.DataFrame, Found)) or (
             isinstance(given, pd.DataFrame) and "resource_arn" not in given
         ):
-            raise CheckError(f"check {one.name}: returns no DataFrame with a column resource_arn; return one")
+            raise CheckError(f"check {one.name}: does not return a DataFrame with a column resource_arn; return one")
     found = given if isinstance(given, Found) else found_in(given)
     # Most checks find nothing in most accounts.
     if not len(found.findings):
@@ -92,7 +92,7 @@ def _found_by(one: Check, frames: Mapping[str, pd.DataFrame], inventory: Invento
 
 
 def steps_of(one: Check, found: Found) -> pd.Series:
-    """Return the next step of each finding: none of those that are expected, since their makers mean them so."""
+    """Return the next step of each finding; an expected finding needs none."""
     steps = next_steps(one.next_step, found) if one.next_step else as_arrow(found.findings["next_step"])
     steps = pc.if_else(pa.array(found.findings["expected"]), pa.scalar(None, pa.string()), steps)
     return pd.Series(pd.array(steps, dtype="str"), found.findings.index)
@@ -104,7 +104,7 @@ def _nothing() -> pd.DataFrame:
 
 
 def _conformed(one: Check, found: pd.DataFrame, inventory: Inventory, policy: Policy) -> pd.DataFrame:
-    """Return findings with what the check, the inventory and the policy say of them."""
+    """Return findings with the columns that the check, the inventory and the policy add."""
     size = len(found)
     columns: dict[str, Any] = {
         "check": one.name,
@@ -127,7 +127,7 @@ def _conformed(one: Check, found: pd.DataFrame, inventory: Inventory, policy: Po
 
 
 def _resources(found: pd.DataFrame, inventory: Inventory) -> dict[str, pa.Array]:
-    """Return account, type and name of the role or profile that each finding is about, as the inventory has them."""
+    """Return account, type and name of each finding's role or profile, from the inventory."""
     arn = as_arrow(found["resource_arn"])
     profile, role = (
         index_in(arn, frame[key]) for frame, key in ((inventory.profiles, "profile_arn"), (inventory.roles, "role_arn"))
@@ -153,7 +153,7 @@ def _array(values: Any, kind: pa.DataType, size: int) -> pa.Array:
 
 
 def coverage_of(evidence: Evidence, checks: Mapping[str, Check], found: Mapping[str, pd.Series]) -> pd.DataFrame:
-    """Return how far each check can be trusted in each account that was read, given the accounts of what it found.
+    """Return the coverage of each check in each account; `found` has the accounts of each check's findings.
 
     Columns are those of `schema.COVERAGE`, one row per account and check, in the order of both.
     """
@@ -168,7 +168,7 @@ def coverage_of(evidence: Evidence, checks: Mapping[str, Check], found: Mapping[
             status = max((status for status, _ in mine), key=STATUSES.index, default="complete")
             rows["account_id"].append(account)
             rows["check"].append(name)
-            # What was found holds, however little was read.
+            # A finding is correct even if little was collected.
             rows["status"].append("partial" if status == "unknown" and account in found_in[name] else status)
             reasons.append(joint(reason for _, reason in mine))
     message, facts = columns_of(reasons)
@@ -176,7 +176,7 @@ def coverage_of(evidence: Evidence, checks: Mapping[str, Check], found: Mapping[
 
 
 def part_of(result: Result, part: Inventory) -> Result:
-    """Return what a result says of a part of its inventory: what was not read of the rest does not matter there."""
+    """Return the result of a part of its inventory; missing data in the rest does not affect its coverage."""
     arns = pa.concat_arrays([as_arrow(part.roles["role_arn"]), as_arrow(part.profiles["profile_arn"])])
 
     def is_of(frame: pd.DataFrame, one: str, other: str) -> Bools:

@@ -1,4 +1,4 @@
-"""The tag policy file (TOML): required tags, the house's own names, and findings that are accepted.
+"""The tag policy file (TOML): required tags, your own naming rules, and accepted findings.
 
 ```toml
 [required_tags]
@@ -6,7 +6,7 @@ Owner = "*"                                   # any value
 Environment = ["prod", "test"]                # one of these
 CostCenter = { pattern = "[0-9]{4}", on = ["role"] }
 
-[[name_pairs]]                                # names that differ by the house's own rule
+[[name_pairs]]                                # names that differ by your own rule
 role = "{name}-role"
 profile = "{name}-profile"
 
@@ -44,35 +44,35 @@ from iamframe.errors import PolicyError
 from iamframe.knowledge.makers import Maker
 from iamframe.sources.archives import read_file
 
-# It comes with an installed package, too.
+# An installed package has the example too.
 _EXAMPLE = "`iamframe notebooks DIR` copies an example, tag-policy.toml"
 
 
 class RequiredTag(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A key that resources must carry, and the values that it may have."""
+    """A required tag key, and its allowed values."""
 
-    # In a file the key stands before its rule, and has no name in it.
+    # In a file, the key is the name of the rule's table, not a field of it.
     key: str = msgspec.field(name="", default="")
     values: tuple[str, ...] = ()
     pattern: str = ""
     on: tuple[Annotated[str, msgspec.Meta(pattern="^(role|instance-profile)$")], ...] = ("role", "instance-profile")
 
     def __post_init__(self) -> None:
-        """Refuse a pattern that is no regular expression."""
+        """Refuse a pattern that is not a regular expression."""
         try:
             re.compile(self.pattern)
         except re.error as error:
-            raise ValueError(f"`pattern` is no regular expression ({error})") from error
+            raise ValueError(f"`pattern` is not a regular expression ({error})") from error
 
     def allows(self, value: str) -> bool:
-        """Return whether this value will do."""
+        """Return whether a value is allowed."""
         if self.pattern:
             return re.fullmatch(self.pattern, value) is not None
         return not self.values or value in self.values
 
 
 class NamePair(Maker, frozen=True, kw_only=True):
-    """Names of role and profile that differ by the house's own rule."""
+    """Names of role and profile that differ by your own rule."""
 
     role: str
     profile: str
@@ -81,7 +81,7 @@ class NamePair(Maker, frozen=True, kw_only=True):
 
 
 class Accepted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Findings that somebody has accepted, with the reason, until a day."""
+    """Accepted findings, with a reason and an expiry date."""
 
     check: str
     reason: Annotated[str, msgspec.Meta(min_length=1)]
@@ -92,13 +92,13 @@ class Accepted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def has_expired(self) -> bool:
-        """Whether the day is over, in UTC."""
+        """Whether the expiry date has passed, in UTC."""
         return self.expires is not None and self.expires < dt.datetime.now(dt.UTC).date()
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a house demands, what it means so, and what it accepts."""
+    """The rules of a policy file: required tags, makers, and accepted findings."""
 
     path: str | None = None
     required: tuple[RequiredTag, ...] = ()
@@ -106,7 +106,7 @@ class Policy:
     acceptances: tuple[Accepted, ...] = ()
 
     def accepted(self, findings: pa.Table) -> pa.Array:
-        """Return, per finding, the reason why it is accepted, missing where it is not."""
+        """Return, per finding, the reason for accepting it; missing if it is not accepted."""
         reasons = pa.nulls(len(findings), pa.string())
         for one in self.acceptances:
             if one.has_expired:
@@ -133,14 +133,14 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def read_policy(source: PolicySource) -> Policy:
-    """Return the policy of a TOML file, or of several as one; None is an empty one.
+    """Return the policy of a TOML file, or of several files combined; an empty policy for None.
 
-    Of several, a later rule for a tag takes the place of an earlier one; everything else adds up.
+    A later rule for a tag replaces an earlier one; everything else adds up.
 
     Raises
     ------
     PolicyError
-        If a file cannot be read, is no TOML, or holds what a policy has no place for.
+        If a file cannot be read, is not TOML, or has an unknown key or value.
     """
     if isinstance(source, Policy):
         return source
@@ -174,7 +174,7 @@ def _required(key: str, rule: Any) -> RequiredTag:
     try:
         read = msgspec.convert({key: rule}, dict[str, str | tuple[str, ...] | RequiredTag])[key]
     except msgspec.ValidationError as error:
-        # Of a table with any keys, msgspec does not say under which one.
+        # If a table has free keys, msgspec does not report which one is wrong.
         raise msgspec.ValidationError(str(error).replace("$[...]", f"$.required_tags.{key}")) from error
     if isinstance(read, RequiredTag):
         return msgspec.structs.replace(read, key=key)

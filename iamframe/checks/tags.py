@@ -1,4 +1,4 @@
-"""Tags that are missing, that differ between the two sides, or that mean the same and are spelled otherwise."""
+"""Checks of tags: missing ones, differences between role and profile, and keys that look the same."""
 
 from __future__ import annotations
 
@@ -37,28 +37,28 @@ _SHOW_ROLE = "aws iam list-role-tags --role-name={resource_name}"
 
 
 def _json_list(owner: Texts, tags: pd.DataFrame, size: int) -> pa.Array:
-    """Return the tags of each owner 0 … size - 1 as the AWS CLI takes them in JSON, missing where it has none."""
+    """Return the tags of each resource 0 … size - 1 as JSON for the AWS CLI; missing if it has none."""
     key, value = (json_text(as_arrow(tags[name])) for name in ("tag_key", "tag_value"))
     each = concat('{"Key":', key, ',"Value":', value, "}")
     return concat("[", join_by_group(owner, each, size, ","), "]")
 
 
 def _own(tags: pd.DataFrame) -> pd.DataFrame:
-    # All columns of millions of tags would take a third of a run's memory.
+    # Only these columns: all columns of millions of tags would take a third of a run's memory.
     return tags.loc[~tags["is_aws_reserved"], ["tag_key", "tag_value", "profile_row", "role_row"]]
 
 
 def _copied(own: pd.DataFrame, side: str, rows: Positions) -> tuple[pa.Array, Positions]:
-    """Return the tags of roles or profiles for their other side, as JSON, missing where one has none, and their number.
+    """Return the tags to copy from roles or profiles to their other side, as JSON, and their number.
 
-    From a profile, those that a role can hold.
+    From a profile, only tags that a role can hold are copied.
     """
     mine = own[are_among(own[f"{side}_row"], rows)]
     if side == "profile":
-        # Of a key that a profile spells in two ways nobody can say which one is meant, and IAM refuses both.
+        # If a profile has a key in two spellings, neither is copied: a role cannot hold both.
         mine = mine[~mine.assign(tag_key=mine["tag_key"].str.casefold()).duplicated(["profile_row", "tag_key"], False)]
     size = rows.max(initial=-1) + 1
-    # The last is nobody's: that of a resource which is not known.
+    # The last element stands for a resource that is not known.
     counts = np.bincount(mine[f"{side}_row"], minlength=size + 1)
     return lookup(_json_list(mine[f"{side}_row"], mine, size), rows), counts[rows]
 
@@ -172,7 +172,7 @@ def tag_differences(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
     links = pairs.loc[pairs["relation"].notna() & is_known, _OF_LINK].reset_index(drop=True)
     own = _own(tags)
     role, profile = _tags_of_links(own, links)
-    # A profile may spell a key of its role in several ways, each of which is a difference; a role cannot.
+    # A profile may have a key of its role in several spellings, and each is a difference; a role cannot.
     in_profile = pd.Index(profile["key"]).get_indexer(role["key"])
     in_role = are_among(np.arange(len(profile)), in_profile)
     same, other = role[in_profile >= 0].reset_index(drop=True), profile.iloc[in_profile[in_profile >= 0]]
@@ -187,7 +187,7 @@ def tag_differences(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
         "missing_on_profile": role_only[~role_only["folded"].isin(profile_only["folded"])].rename(
             columns={"tag": "tag_of_role"}
         ),
-        # IAM refuses two spellings of a key together, so that neither is in the command.
+        # IAM refuses two spellings of a key together, so the command has neither.
         "missing_on_role": lacking.assign(is_twice=lacking.duplicated("folded", keep=False)).rename(
             columns={"tag": "tag_of_profile"}
         ),
@@ -198,10 +198,10 @@ def tag_differences(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
 
 
 def _tags_of_links(own: pd.DataFrame, links: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the tags of both sides of the links of which both sides have some, one row per link and tag.
+    """Return the tags of links whose two sides both have tags, one row per link and tag.
 
-    `tag` is a row of `own`, `link` one of `links`; `key`, `folded` and `value` are numbers, which are equal where a
-    link's key, its key without case, or a value is.
+    `tag` is a row of `own`, `link` a row of `links`. `key`, `folded` and `value` are numbers: equal numbers mean equal
+    keys, keys without case, or values.
     """
     key, keys = pd.factorize(own["tag_key"])
     folded, value = pd.factorize(keys.str.casefold())[0][key], pd.factorize(own["tag_value"])[0]
@@ -220,7 +220,7 @@ def _tags_of_links(own: pd.DataFrame, links: pd.DataFrame) -> tuple[pd.DataFrame
 
 
 def _differing(links: pd.DataFrame, own: pd.DataFrame, facts: pd.DataFrame) -> Found:
-    """Return differences, sorted by link, as findings, each with the command that settles it."""
+    """Return differences as findings, sorted by link, each with the command that settles it."""
     differing, finding = np.unique(facts["link"], return_inverse=True)
     kind = facts["kind"]
     rows = {side: facts[f"tag_of_{side}"].fillna(-1).to_numpy(np.int64) for side in ("role", "profile")}
@@ -238,7 +238,7 @@ def _differing(links: pd.DataFrame, own: pd.DataFrame, facts: pd.DataFrame) -> F
         for side, other in (("profile", "role"), ("role", "profile"))
     )
     put = np.select([np.asarray(to_profile.is_valid()), np.asarray(to_role.is_valid())], _PUT, "")
-    # Once for each finding.
+    # One row for each finding.
     tags = lookup(pc.coalesce(to_profile, to_role), np.where(np.diff(finding, prepend=-1), finding, -1))
     is_cased = (kind == "key_case") & (text["role_value"] != text["profile_value"])
     shown = {

@@ -1,4 +1,4 @@
-"""Whom roles let in."""
+"""Checks of trust policies."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def profiles_without_ec2_trust(pairs: pd.DataFrame, roles: pd.DataFrame) -> Foun
     """
     closed = pairs[pairs["relation"].notna() & (pairs["trusts_ec2"] == "no")]
     services = roles["trusted_services"].iloc[closed["role_row"]]
-    # A name that EC2 has in another partition looks right.
+    # EC2's name in another partition looks right, but does not work.
     looks_right = services.str.contains(r"(?:^| )ec2\.", na=False)
     return findings(
         closed,

@@ -16,7 +16,7 @@ from iamframe.knowledge.operations import ALL, CORE, FLEETS, PROFILE_LIST, ROLE_
 from iamframe.messages.render import Message, columns_of, joint, nested, render
 from iamframe.sources.consumers import CONSUMERS
 
-# The operations that show the use of profiles, and the listings that lead to them, as `gaps` names them.
+# The operations that show the use of profiles, and the listings that lead to them, by their names in `gaps`.
 _CONSUMING = tuple(
     {
         name
@@ -63,7 +63,7 @@ _Regions = Mapping[str, set[str]]
 class _Scope:
     """How far the references of one account were collected.
 
-    `unread` is what a gap says that leaves them unknown, `limit` one that makes them partial.
+    `unread` is the message of gaps that leave them unknown, `limit` that of gaps that make them partial.
     """
 
     is_live: bool
@@ -86,7 +86,7 @@ class _Scope:
             in_part = [operation for operation in missing if operation in truncated]
             parts = [_reason("not_read", operations=absent)] if absent else []
             parts += [_reason("in_part", operations=in_part)] if in_part else []
-            return "unknown", [*parts, *regional, _reason("unknown")]
+            return "unknown", [*parts, *regional, (self.is_live and self.unread) or _reason("unknown")]
         if self.unread or regional:
             return "unknown", [self.unread] if self.unread else [*regional]
         if self.is_live:
@@ -159,7 +159,7 @@ def _by_region(rows: pd.DataFrame) -> dict[str, dict[str, set[str]]]:
 
 
 def _details(gaps: pd.DataFrame) -> dict[str, Message]:
-    """Return, per account, what its first gap says, and how many others there are."""
+    """Return, per account, the message of its first gap, and the number of the others."""
     details: dict[str, list[Any]] = defaultdict(list)
     unique = gaps.drop_duplicates(["account_id", "detail"])
     said: list[Any] = unique["detail"].tolist()

@@ -1,4 +1,4 @@
-"""A frame as people read it: its cells as text, and tables of text, Markdown and HTML that show them literally."""
+"""Frames as tables of text, Markdown and HTML that show every cell literally."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MARKUP = re.compile(r"([\\|`*_\[\]<>#&!~$])")
 def as_text(values: pd.Series, *, iso: bool = True) -> pa.Array:
     """Return a column as text: flags True and False, times in UTC to the second, missing values missing."""
     if values.dtype.kind != "M":
-        # A copy of a column that is text already would take four times as long.
+        # Converting a column that is already text would take four times as long.
         return pa.array(values if values.dtype == "str" else values.astype("str"), from_pandas=True)
     moments = pa.array(values).cast(pa.timestamp(values.dt.unit))
     # `strftime` takes ten times as long as this.
@@ -36,7 +36,7 @@ def as_text(values: pd.Series, *, iso: bool = True) -> pa.Array:
 
 
 def cell_rows(frame: pd.DataFrame, *, iso: bool = True) -> list[tuple[Any, ...]]:
-    """Return the rows of a frame: numbers as they are, all else as `as_text` has it; None where a value is missing."""
+    """Return the rows of a frame: numbers unchanged, all other values as text (`as_text`), None for a missing value."""
     columns = [column.infer_objects() for _, column in frame.items()]
     arrays = [pa.array(c, from_pandas=True) if c.dtype.kind in "iuf" else as_text(c, iso=iso) for c in columns]
     return list(zip(*(array.to_pylist() for array in arrays), strict=True))
@@ -47,19 +47,19 @@ def _text(value: object) -> str:
 
 
 def text_rows(rows: Iterable[Sequence[object]]) -> list[list[str]]:
-    """Return rows as text of a terminal: None is empty, control characters are escaped."""
+    """Return rows as text for a terminal: None is empty, control characters are escaped."""
     return [[escape_controls(_text(cell)) for cell in row] for row in rows]
 
 
 def text_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return a table as lines of text, its columns as wide as their cells, which are those of `text_rows`."""
+    """Return a table as lines of text, with aligned columns."""
     texts = text_rows([head, *rows])
     widths = [max(map(len, column)) for column in zip(*texts, strict=True)]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in texts)
 
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return a table of Markdown, in which the cells of `text_rows` are no markup."""
+    """Return a table of Markdown, in which no cell is markup."""
     texts = [[_MARKUP.sub(r"\\\1", cell) for cell in row] for row in text_rows(rows)]
     return "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *texts])
 
@@ -73,7 +73,7 @@ def html_table(head: Sequence[str], rows: Iterable[Sequence[object]], caption: s
 
 
 def html_frame(frame: pd.DataFrame, total: int | None = None, where: str = "") -> str:
-    """Return a frame as a table of HTML, and below it how many more rows of all there are, and where."""
+    """Return a frame as a table of HTML, with a line below on how many more rows there are, and where."""
     more = len(frame) if total is None else total
     rest = html_line(f"and {pluralize(more - len(frame), 'more row')}, in {where}") if more > len(frame) else ""
     return html_table(list(map(str, frame.columns)), cell_rows(frame)) + rest
@@ -100,7 +100,7 @@ NO_ROWS = "none in the collected data"
 
 @dataclass(frozen=True, repr=False)
 class Table:
-    """A frame to read: the last line of a notebook's cell shows it, `print` prints it."""
+    """A frame to read: a notebook shows it as HTML, `print` as text."""
 
     frame: pd.DataFrame
     rows: int
@@ -123,16 +123,16 @@ class Table:
         return [f"and {pluralize(more, 'more row')}"] if more > 0 else []
 
     def _cells(self) -> tuple[list[str], list[list[object]]]:
-        """Return the head, and the cells of each row."""
+        """Return the column names, and the cells of each row."""
         frame, index = self.frame.head(self.rows), self.frame.index
         head = [_heading(name) for name in frame.columns]
-        # Row numbers are left out, row names are not.
+        # Row numbers are left out, but not row names.
         if any(name is not None for name in index.names) or not pd.api.types.is_integer_dtype(index):
             if len(frame):
                 frame = pd.concat([frame.index.to_frame(index=False), frame.reset_index(drop=True)], axis=1)
             head = [*(spell_out(str(name or "")) for name in index.names), *head]
         rows = [
-            # A `detail` already spells out the letters of the names that it quotes.
+            # A `detail` already spells out look-alike letters.
             [spell_out(v) if isinstance(v, str) and name != "detail" else v for v, name in zip(row, frame, strict=True)]
             for row in cell_rows(frame, iso=False)
         ]
@@ -140,7 +140,7 @@ class Table:
 
 
 def table(frame: pd.DataFrame | pd.Series, rows: int = 100) -> Table:
-    """Return a frame as a table to read, in place of the one that pandas shows.
+    """Return a frame as a table to read, instead of pandas' own.
 
     Text is left-aligned and shown literally, with look-alike letters spelled out; times are in UTC; a missing value is
     an empty cell. A frame without rows says `none in the collected data`: there is nothing to find only if its check is
@@ -151,7 +151,7 @@ def table(frame: pd.DataFrame | pd.Series, rows: int = 100) -> Table:
     frame
         Any frame, or a series, which is shown as a frame of one column. It is not changed, and not copied.
     rows
-        The number of rows to show; a line below tells how many more there are.
+        The number of rows to show; a line below shows how many more there are.
 
     Returns
     -------

@@ -4,7 +4,7 @@ Every cell is quoted, lines of a file end in CR LF, and it begins with a byte or
 stays inside its cell, and letters survive. A character that begins a formula gets an apostrophe in front where a cell
 may begin: at the start of a value, and in it behind a control character, which spreadsheets drop, or behind a line
 break, a tab or a semicolon, where a cell begins if the file is read with another separator (OWASP, "CSV Injection").
-`unguarded` takes these apostrophes off again, and none else.
+`unguarded` removes these apostrophes again, and no others.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from iamframe.errors import ReportError
 from iamframe.inventory.display import as_text
 
 _BEFORE = "^|[\x00-\x1f\x7f-\x9f\u2028\u2029;]"
-# Text with apostrophes before a formula is guarded too, so that taking one off is always right.
+# Text with apostrophes before a formula is guarded too, so `unguarded` can always remove one.
 _FORMULA = "'*[=+\\-@|%＝＋－＠]"
-# What a terminal obeys, and JSON lets through: C1, line separators, and what turns the direction of writing.
+# Characters that JSON allows and a terminal obeys: C1, line separators, and changes of the writing direction.
 _OBEYED = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 def _guarded(texts: pa.Array) -> pa.Array:
     place = f"({_BEFORE})({_FORMULA})"
-    # Few columns have any, and to look takes a third of the time.
+    # Few columns have any, and searching takes a third of the time.
     found = pc.any(pc.match_substring_regex(texts, place)).as_py()
     return pc.replace_substring_regex(texts, place, r"\1'\2") if found else texts
 
@@ -50,7 +50,7 @@ def _write(frame: pd.DataFrame, file: BinaryIO, eol: str) -> None:
     # A number, a flag or a time is no formula, not even -1.
     cells = [as_text(c) if c.dtype.kind in "iufbM" else _guarded(as_text(c)) for _, c in frame.items()]
     names = _guarded(pa.array(frame.columns, pa.string())).to_pylist()
-    # A missing value would have no quotes.
+    # Arrow writes a missing value without quotes.
     table = pa.table([texts.fill_null("") for texts in cells], names)
     csv.write_csv(table, file, csv.WriteOptions(eol=eol, quoting_style="all_valid"))
 
@@ -73,7 +73,7 @@ def csv_bytes(frame: pd.DataFrame) -> bytes:
 
 
 def json_rows(frame: pd.DataFrame) -> str:
-    """Return a frame as JSON: a list of rows, in which whatever a terminal would obey is an escape."""
+    """Return a frame as JSON: a list of rows, with escapes for characters that a terminal would obey."""
     text = frame.to_json(orient="records", indent=2, force_ascii=False, date_format="iso", date_unit="s")
     return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
@@ -85,16 +85,16 @@ def write_into(folder: Path, write: Callable[[Path], None], going: Iterable[str]
         aside = Path(tempfile.mkdtemp(prefix=".report-", dir=folder))
     except OSError as error:
         raise ReportError(
-            f"{folder}: cannot be written to ({error.strerror}); name another folder with --out"
+            f"{folder}: cannot be written to ({error.strerror}); choose another folder with --out"
         ) from error
     except ValueError as error:
-        raise ReportError(f"{str(folder)!r}: is no name of a folder ({error}); name another with --out") from error
+        raise ReportError(f"{str(folder)!r}: is not a folder name ({error}); name another with --out") from error
     try:
         write(aside)
         move_in(aside, folder, going)
     except OSError as error:
         raise ReportError(
-            f"{folder}: could not be written ({error.strerror}); the files there are as they were"
+            f"{folder}: could not be written ({error.strerror}); the files there are unchanged"
         ) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)

@@ -82,7 +82,7 @@ def load_fleet(
     Raises
     ------
     SourceError
-        If the accounts cannot be listed, or none of them could be read; or if an option is invalid.
+        If the accounts cannot be listed, none of them could be read, or an option is invalid.
     StoreError
         If the disk of the journals is full; their answers are kept.
     """
@@ -123,7 +123,7 @@ def _organization(options: LoadOptions) -> list[Member]:
     source = source_name(options.profile)
     if not options.role_name:
         raise SourceError(
-            f"{source}: the accounts of an organisation are read through a role in each; name it with --assume-role "
+            f"{source}: the accounts of an organization need a role in each; give it with --assume-role "
             "(role_name), such as OrganizationAccountAccessRole"
         )
     try:
@@ -131,12 +131,12 @@ def _organization(options: LoadOptions) -> list[Member]:
     except RequestFailed as refusal:
         if refusal.code == "AWSOrganizationsNotInUseException":
             raise SourceError(
-                f"{source}: the account is in no organisation; name a CSV of accounts with --accounts FILE"
+                f"{source}: the account is in no organization; give a CSV of accounts with --accounts FILE"
             ) from refusal.cause
         if refusal.code.startswith("AccessDenied") and refusal.operation in (ACCOUNT_LIST, IDENTITY):
             raise SourceError(
-                f"{source}: may not list the accounts of the organisation ({refusal.code}); allow "
-                "organizations:ListAccounts, ask from the management or a delegated account, or name a CSV of accounts"
+                f"{source}: the accounts of the organization cannot be listed ({refusal.code}); allow "
+                "organizations:ListAccounts, use the management account or a delegated one, or give a CSV of accounts"
             ) from refusal.cause
         raise first_failure(refusal, source, options.profile) from refusal.cause
 

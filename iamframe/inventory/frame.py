@@ -125,7 +125,7 @@ class Frame:
         try:
             return pa.Table.from_pandas(frame[self.names], preserve_index=False).replace_schema_metadata()
         except (KeyError, pa.ArrowException) as error:
-            raise SchemaError(f"frame {self.name} is not as the schema has it: {error}") from error
+            raise SchemaError(f"frame {self.name} does not match the schema: {error}") from error
 
     def conform(self, columns: Mapping[str, Any] | pd.DataFrame) -> pd.DataFrame:
         """Return columns of any origin as this frame: typed, in order, with missing values for a column not given.

@@ -15,7 +15,7 @@ from iamframe.knowledge.operations import UNKNOWN_ACCOUNT
 from iamframe.messages.render import render
 from iamframe.sources.records import Gap
 
-# The message that names an answer: its operation and its file.
+# The message for an answer: its operation and its file.
 Origin = dict[str, str]
 
 

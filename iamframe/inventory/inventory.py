@@ -56,7 +56,7 @@ class Inventory:
         return iamframe.pairs(self)
 
     def explain(self, name: str, **given: Any) -> Any:
-        """Return everything known of a role or profile: `iamframe.explain(inventory, name)`."""
+        """Return everything known about a role or profile: `iamframe.explain(inventory, name)`."""
         return iamframe.explain(self, name, **given)
 
     @property
@@ -66,37 +66,37 @@ class Inventory:
 
     @property
     def frames_read(self) -> dict[str, pd.DataFrame]:
-        """The frames, without `events` if none were read: an empty table would claim that nothing happened."""
+        """The frames; `events` only if CloudTrail records were collected: an empty one claims that nothing happened."""
         return {name: frame for name, frame in self.frames.items() if name != "events" or self.events_read}
 
     @property
     def events_read(self) -> bool:
-        """Whether CloudTrail records of IAM were read; without them an empty `events` proves nothing."""
+        """Whether CloudTrail records of IAM were collected; without them an empty `events` proves nothing."""
         return bool(self.calls["operation"].isin([TRAIL, LOOKUP]).any())
 
     def only(self, arns: Iterable[str]) -> Inventory:
-        """Return the part of the inventory that some roles and profiles are in: these, and all that is known of them.
+        """Return a part of the inventory: some roles and profiles, and everything known about them.
 
-        With them come what they are linked to (a profile's role, and that role's other profiles), their tags, events,
-        and references, those that name a profile with another path among them; accounts, gaps, calls and all other
-        frames keep the rows of their accounts. Rows keep their order; the inventory itself stays as it is.
+        The part includes their links (a profile's role, and that role's other profiles), tags, events and references,
+        also references with another path. Accounts, gaps, calls and all other frames keep the rows of their accounts.
+        Rows keep their order. The inventory itself does not change.
 
         Parameters
         ----------
         arns
-            ARNs, or a single one, as `roles`, `profiles` and `links` have them. One that the inventory does not have
-            adds nothing: without any, all frames are empty, `accounts` too.
+            ARNs, or a single one, as in `roles`, `profiles` and `links`. Unknown ARNs add nothing: if all are unknown,
+            all frames are empty, even `accounts`.
 
         Returns
         -------
         Inventory
-            One whose frames join as those of a whole one do, to check, plan, save or share. Its `accounts` tell the
-            counts of the whole accounts.
+            A part to check, plan, save or share; its frames join like those of the full inventory. Its `accounts` have
+            the counts of the full accounts.
 
         Raises
         ------
         WrongObjectError
-            If it is given a whole frame, or what holds no ARNs.
+            If `arns` is a whole frame, or holds no ARNs.
 
         Examples
         --------
@@ -128,14 +128,14 @@ class Inventory:
     def sql(self, query: str) -> pd.DataFrame:
         """Return the result of a SELECT on the frames, each a table of its name, by DuckDB (extra `sql`).
 
-        REFERENCES is a keyword of SQL: that table is `"references"` in quotes, or `inventory.references`; the others
-        have both names too (`inventory.roles`). Times are UTC. A query reaches no file and no network, and changes
+        REFERENCES is a keyword of SQL, so write `"references"` in quotes, or `inventory.references`; this form works
+        for every table (`inventory.roles`). Times are UTC. Queries cannot touch files or the network, and they change
         nothing.
 
         Raises
         ------
         SqlError
-            If it is not one SELECT, or reads anything but these tables.
+            If the query is not a single SELECT, or reads anything but these tables.
         MissingExtraError
             If DuckDB is not installed.
         """

@@ -1,4 +1,4 @@
-"""Find the profile that a reference means: by its full ARN, else by unique id, else by name.
+"""Find the profile of each reference: by its full ARN, else by unique id, else by name.
 
 Names of profiles are unique in an account without case, whatever their path (IAM User Guide, "IAM and AWS STS quotas").
 AWS does not document whether case matters in ARNs. ARNs that differ only in case are taken for the same, so that no
@@ -75,7 +75,7 @@ class LinkedRows:
 
     @cached_property
     def reference_profile(self) -> Positions:
-        """Per reference, the row of the profile that it means."""
+        """Per reference, the row of its profile."""
         return self._rows("references", "profile_arn", "profiles")
 
 
@@ -116,7 +116,7 @@ def _linked(links: pd.DataFrame, arns: pa.Array) -> Bools:
 
 
 def _events_of(events: pd.DataFrame, sides: Mapping[str, pd.DataFrame], links: pd.DataFrame) -> pd.DataFrame:
-    """Return the events of roles and profiles by their names, which alone every event tells."""
+    """Return the events of roles and profiles, by name: an event need not show more."""
     kinds = {"role": ROLE_TYPE, "profile": PROFILE_TYPE}
     keys = [_event_key(frame["account_id"], kinds[side], frame[f"{side}_name"]) for side, frame in sides.items()]
     unseen = links[links["role_arn"].str.startswith("name:")]
@@ -128,7 +128,7 @@ def _events_of(events: pd.DataFrame, sides: Mapping[str, pd.DataFrame], links: p
 
 def _event_key(accounts: pd.Series, kinds: pd.Series | str, names: pd.Series) -> pa.Array:
     types = pa.repeat(kinds, len(accounts)) if isinstance(kinds, str) else kinds
-    # An event without a name is of nobody.
+    # An event without a name belongs to no resource.
     return pc.if_else(as_arrow(names).is_null(), None, joined_key(accounts, types, without_case(names)))
 
 
@@ -200,7 +200,7 @@ def with_profiles(references: pa.Table, profiles: pa.Table) -> pa.Table:
 
 
 def reference_table(mentions: Iterable[Reference], accounts: Mapping[str, Mapping[str, Any]]) -> pa.Table:
-    """Return mentions as the frame `references`, sorted by its key, before any profile is known.
+    """Return records of use as the frame `references`, sorted by its key, before any profile is known.
 
     `accounts` holds the facts about each account, such as its partition or its caller.
     """

@@ -123,19 +123,17 @@ def load_plan(
 ) -> LoadPlan:
     """Return the requests to make in each account; refuse options that would ask nothing or never end."""
     if not (isinstance(references, bool) or references in get_args(References)):
-        raise SourceError(
-            f'references={references!r}: says nothing that can be looked for; give "all", "core" or "none"'
-        )
+        raise SourceError(f'references={references!r}: is not a value of this option; give "all", "core" or "none"')
     if not (isinstance(workers, Integral) and int(workers) >= 1):
-        raise SourceError(f"workers={workers!r}: is no number of requests in flight; give 1 or more")
+        raise SourceError(f"workers={workers!r}: is not a number of requests in flight; give 1 or more")
     if rate is not None and not (isinstance(rate, Real) and 0 < float(rate) < math.inf):
-        raise SourceError(f"rate={rate!r}: is no number of requests a second; give one above 0, or none")
+        raise SourceError(f"rate={rate!r}: is not a number of requests per second; give one above 0, or none")
     named: Literal["all"] | tuple[str, ...] = "all"
     if regions != "all":
         named = tuple(dict.fromkeys([regions] if isinstance(regions, str) else regions))
     asked: References = ("all" if references else "none") if isinstance(references, bool) else references
     if asked != "none" and not named:
-        raise SourceError("no region given; name one, or all")
+        raise SourceError("no region given; give one, or all")
     return LoadPlan(named, asked, role_details, tag_index)
 
 

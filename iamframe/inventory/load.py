@@ -32,7 +32,7 @@ def is_live(source: str | os.PathLike[str]) -> bool:
 
 
 def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
-    """Load sources as the command line names them: `sample`, `aws`, `aws:PROFILE`, a snapshot, or files.
+    """Load sources as on the command line: `sample`, `aws`, `aws:PROFILE`, a snapshot, or files.
 
     Keyword arguments are for a live source: those of `load_account`, or, with `accounts` or `role_name`, those of
     `load_fleet`.
@@ -48,23 +48,26 @@ def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
     alone = len(sources) == 1
     for source in filter(is_live, sources):
         if not alone:
-            raise SourceError(f"{source}: is read live; name it alone, and several accounts with --accounts")
+            raise SourceError(
+                f"{source}: is a live account, which cannot be combined with other sources; "
+                "for several accounts use --accounts"
+            )
         return _load_live(str(source), live)
     if live:
         given = ", ".join(_OPTIONS.get(name, name) for name in sorted(live))
-        raise SourceError(f"{given}: is for a live account; name aws or aws:PROFILE as the source")
+        raise SourceError(f"{given}: is for a live account; use aws or aws:PROFILE as the source")
     # An empty name, which `load_files` refuses, would be the working directory.
     for source in sources:
         if source not in (SAMPLE, "") and is_snapshot(source):
             if not alone:
                 raise SourceError(
-                    f"{display_path(source)}: is a snapshot, which is not merged with others; name it alone"
+                    f"{display_path(source)}: is a snapshot, which cannot be combined with other sources; use it alone"
                 )
             return open_snapshot(source)
     if SAMPLE not in sources:
         return load_files(*sources)
     if not alone:
-        raise SourceError("sample: is fiction; name it alone, or a folder of your own of that name as ./sample")
+        raise SourceError("sample: is the fictional sample; use it alone, or write ./sample for a folder of that name")
     return load_sample()
 
 
@@ -78,19 +81,21 @@ def _load_live(source: str, live: dict[str, Any]) -> Inventory:
     profile = source.partition(":")[2] or None
     if ":" in source and not (profile or "").strip():
         raise SourceError(
-            f"{source.strip()} names no profile; write aws:PROFILE, or aws for the environment's credentials"
+            f"{source.strip()} has no profile; write aws:PROFILE, or aws for the environment's credentials"
         )
     role, accounts = live.get("role_name"), live.get("accounts")
     if role is None and accounts is None:
         if "external_id" in live:
             raise SourceError(
-                f"{source}: an external id goes with a role; name that with --assume-role (role_name), or accounts "
-                "with --accounts"
+                f"{source}: an external id needs a role; give it with --assume-role (role_name), or accounts with "
+                "--accounts"
             )
         return load_account(open_session(profile), source=source, **live)
     if accounts is None:
         if (account := role_account(str(role))) is None:
-            raise SourceError(f"{role}: is a role of which account? name its ARN, or the accounts with --accounts")
+            raise SourceError(
+                f"{role}: the account of the role is unknown; give the role's ARN, or the accounts with --accounts"
+            )
         live = live | {"accounts": [account]}
     return load_fleet(profile=profile, **live)
 
@@ -106,8 +111,7 @@ def load_files(*paths: str | os.PathLike[str]) -> Inventory:
     Returns
     -------
     Inventory
-        Its frames hold the facts that the files prove; `gaps` lists the facts that they do not prove or that are
-        unreadable.
+        Its frames hold the facts that the files prove; `gaps` lists what is missing or unreadable.
 
     Raises
     ------
@@ -115,7 +119,7 @@ def load_files(*paths: str | os.PathLike[str]) -> Inventory:
         If no path is given, a path does not exist, or none of them could be read.
     """
     if not paths:
-        raise SourceError("no file given; name a file or folder that holds what the AWS CLI printed")
+        raise SourceError("no file given; give a file or folder with output of the AWS CLI")
     # A folder of the user's that is called `sample` is not the sample.
     names = [display_path(path) for path in paths]
     sources = [f"./{name}" if name == SAMPLE else name for name in names]
@@ -172,7 +176,7 @@ def take_snapshot(out: str | os.PathLike[str], *sources: str | os.PathLike[str],
     except (OSError, ValueError) as error:
         # A name may be longer than any file system takes.
         why = getattr(error, "strerror", None) or error
-        raise StoreError(f"{display_path(folder)[:200]}: cannot be looked at ({why}); name another folder") from error
+        raise StoreError(f"{display_path(folder)[:200]}: cannot be read ({why}); choose another folder") from error
     is_fleet = live.get("accounts") is not None or live.get("role_name") is not None
     keep = {"journals": unfinished} if is_fleet else {"journal": unfinished / "account.jsonl"}
     try:
@@ -206,11 +210,11 @@ def _note_call(unfinished: Path, sources: list[str], live: dict[str, Any]) -> No
             file.write_bytes(call)
             return
     except OSError as error:
-        raise StoreError(f"{unfinished}: cannot be written ({error.strerror}); name another folder") from error
+        raise StoreError(f"{unfinished}: cannot be written ({error.strerror}); choose another folder") from error
     if noted != call:
         raise StoreError(
             f"{display_path(unfinished.parent)}: holds an unfinished snapshot of other sources or options; finish it "
-            f"with the same command, delete {display_path(unfinished)}, or name another folder"
+            f"with the same command, delete {display_path(unfinished)}, or choose another folder"
         )
 
 

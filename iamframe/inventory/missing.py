@@ -1,6 +1,6 @@
-"""Check whether each list is whole, and note what no answer shows: each gap says what would settle it.
+"""Check whether each list is complete, and note missing data as gaps, each with the command that collects it.
 
-A list that claims to be whole is not believed if GetAccountSummary counts more, or if another of IAM's own answers
+A list that claims to be complete is not believed if GetAccountSummary counts more, or if another of IAM's own answers
 shows more: answers of different times do not add up to one account.
 """
 
@@ -38,7 +38,7 @@ from iamframe.knowledge.operations import (
 from iamframe.messages.render import say
 from iamframe.sources.records import Gap
 
-# Only IAM's own answers: Config items, Terraform state and the like need not show a whole account.
+# Only IAM's own answers: Config items, Terraform state and similar files need not show all of an account.
 _OF_IAM = proving("roles", "profiles", "role_links", "role", "profile")
 _USERS = {
     INSTANCES: "gaps.absent.instances",
@@ -124,7 +124,7 @@ def _compare_with_other_answers(staged: Staging, kind: Kind, rows: pa.Table, cod
 
 
 def _forget_truncated(staged: Staging, kind: Kind) -> None:
-    """Drop the gaps of files that are parts of a list which another file holds whole."""
+    """Drop the gaps of files that hold a part of a list if another file holds the full list."""
     whole = {(account, operation) for (account, operation, _), c in staged.calls.items() if c.state == "complete"}
     staged.gaps[:] = [
         gap
@@ -192,7 +192,7 @@ def _note_absent_links(staged: Staging, whole: set[tuple[str, str]], roles: pa.T
     by_account = defaultdict(list)
     for account, arn in zip(*(unknown[name].to_pylist() for name in ("account_id", "role_arn")), strict=True):
         by_account[account].append(arn)
-    # A profile whose role was not read may hold any role of the account.
+    # A profile whose role was not collected may hold any role of the account.
     unread = {*pc.unique(profiles["account_id"].filter(pc.invert(profiles["role_known"]))).to_pylist()}
     totals = per_account(roles["account_id"])
     for account, arns in by_account.items():
@@ -212,7 +212,7 @@ def _note_absent_links(staged: Staging, whole: set[tuple[str, str]], roles: pa.T
 def _note_absent_tags(staged: Staging, kind: Kind, merged: pa.Table) -> None:
     unknown = merged.filter(pc.invert(merged["tags_known"]))
     numbers = Counter(per_account(unknown["account_id"]))
-    # A resource whose request failed has a gap of its own.
+    # A resource whose request failed already has a gap.
     telling = (*kind.single, "tags")
     own = {(gap.account_id, gap.subject) for gap in staged.gaps if gap.operation in telling and gap.subject != ALL}
     if own:

@@ -170,7 +170,7 @@ def _write_part(folder: Path, frame: Frame, rows: pa.Table) -> tuple[int, str]:
                 for start in range(0, max(len(rows), 1), _ROWS_AT_ONCE):
                     writer.write_table(rows.slice(start, _ROWS_AT_ONCE).cast(frame.arrow))
         except (ValueError, pa.ArrowException) as error:
-            raise SchemaError(f"frame {frame.name} is not as the schema has it: {error}") from error
+            raise SchemaError(f"frame {frame.name} does not match the schema: {error}") from error
         file.flush()
         os.fsync(file.fileno())
         size = file.seek(0, os.SEEK_END)
@@ -203,7 +203,8 @@ def read_manifest(place: Path, text: bytes | None) -> Manifest:
     name, head = display_path(place / MANIFEST), head_of(text)
     if text is None:
         raise StoreError(
-            f"{name}: is not there or cannot be read, so {display_path(place)} is no snapshot; name its folder"
+            f"{name}: does not exist or cannot be read, so {display_path(place)} is not a snapshot; give "
+            "the folder of a snapshot"
         )
     if head and head.format_version > FORMAT_VERSION:
         raise StoreError(
@@ -214,14 +215,14 @@ def read_manifest(place: Path, text: bytes | None) -> Manifest:
         manifest = msgspec.json.decode(text, type=Manifest)
         is_unchanged = manifest.sha256 == _checksum(text)
     except _UNDECODABLE as error:
-        raise StoreError(f"{name}: is damaged ({error}); copy or save the snapshot anew") from error
+        raise StoreError(f"{name}: is damaged ({error}); copy or save the snapshot again") from error
     if not manifest.sha256:
-        raise StoreError(f"{name}: has no checksum, as before iamframe wrote one; save the snapshot again")
+        raise StoreError(f"{name}: has no checksum, because an older version wrote it; save the snapshot again")
     if not is_unchanged:
-        raise StoreError(f"{name}: is damaged or was changed; copy or save the snapshot anew")
+        raise StoreError(f"{name}: is damaged or was changed; copy or save the snapshot again")
     stored = [manifest.frames.get(frame) for frame in FRAMES if frame in manifest.frames or frame not in _LATER]
     if not head or not all(one and _is_consistent(one) for one in stored):
-        raise StoreError(f"{name}: is no manifest of a whole snapshot; copy or save the snapshot anew")
+        raise StoreError(f"{name}: is not the manifest of a complete snapshot; copy or save the snapshot again")
     return manifest
 
 
@@ -255,7 +256,7 @@ def _read_frame(place: Path, frame: Frame, stored: _Stored) -> pd.DataFrame:
         return frame.from_arrow(table.combine_chunks())
     except (OSError, pa.ArrowException, SchemaError) as error:
         raise StoreError(
-            f"{display_path(folder)}: holds what this iamframe cannot use ({' '.join(str(error).split())}); "
+            f"{display_path(folder)}: has data that this version cannot use ({' '.join(str(error).split())}); "
             "load its sources again"
         ) from error
 
@@ -272,7 +273,7 @@ def _refuse_others(folder: Path, own: set[str]) -> None:
     others = sorted(name for name in more if not name.rpartition("/")[2].startswith((".", "_")))
     if others:
         raise StoreError(
-            f"{display_path(folder / others[0])}: is no part of the snapshot; move it away, or save it again"
+            f"{display_path(folder / others[0])}: does not belong to the snapshot; move it away, or save it again"
         )
 
 
@@ -285,9 +286,9 @@ def _read_part(file: Path, part: _Part) -> pa.Table:
             data = opened.read() if os.fstat(opened.fileno()).st_size == part.bytes else b""
     except OSError as error:
         what = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
-        raise StoreError(f"{display_path(file)}: {what}; copy or save the snapshot anew") from error
+        raise StoreError(f"{display_path(file)}: {what}; copy or save the snapshot again") from error
     if sha256(data).hexdigest() != part.sha256:
-        raise StoreError(f"{display_path(file)}: is damaged or was changed; copy or save the snapshot anew")
+        raise StoreError(f"{display_path(file)}: is damaged or was changed; copy or save the snapshot again")
     return pq.ParquetFile(pa.BufferReader(data)).read()
 
 

@@ -1,7 +1,7 @@
 """The table of all frames: their columns, the meaning of each column, and their keys.
 
 It gives the typed empty frames, conforms the frames that the loader and the checks build, and is the source of the
-column tables in the README.
+column tables in the documentation.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from iamframe.inventory.frame import CATEGORY, COUNT, DATE, FLAG, SHARE, TEXT, TIME, Column, Frame
+from iamframe.messages.text import SEVERITIES
 
 _Documented = TypeVar("_Documented", bound=Callable[..., Any])
 
@@ -35,73 +36,80 @@ def _constructor(type: pa.DataType) -> Callable[[str, str], Column]:
 # Constructors of columns by type. A name that ends in `?` means that values may be missing.
 text, count, flag, time, date, category, share = map(_constructor, (TEXT, COUNT, FLAG, TIME, DATE, CATEGORY, SHARE))
 
-_ACCOUNT = text("account_id", "account, as its ARNs write it; `unknown` where no ARN and no file says it")
+_ACCOUNT = text("account_id", "12-digit account id; `unknown` if no ARN or file shows it")
+_MAKER = (
+    text("maker?", "service or tool that created it, inferred from names, paths and tags"),
+    text(
+        "maker_basis?", "pair (both sides fit), tag (the profile has a tag that only it writes), guess (one side fits)"
+    ),
+)
+_SEVERITIES = tuple(count(severity, f"of severity {severity}") for severity in SEVERITIES)
 
 ACCOUNTS = Frame("accounts", "account", ("account_id",)).with_columns(
     _ACCOUNT,
-    text("partition?", "partition of its ARNs: aws, aws-cn, aws-us-gov …"),
+    text("partition?", "partition in its ARNs: aws, aws-cn, aws-us-gov …"),
     text("account_name?", "alias of the account"),
-    text("source", "where it was loaded from, as the user named it"),
-    time("captured_at?", "when AWS was asked, where the source says so"),
-    text("caller_arn?", "who asked (GetCallerIdentity)"),
-    count("role_quota?", "roles that the account may have (GetAccountSummary)"),
-    count("profile_quota?", "instance profiles that the account may have (GetAccountSummary)"),
-    count("roles_expected?", "roles that the account has, by GetAccountSummary"),
-    count("profiles_expected?", "instance profiles that the account has, by GetAccountSummary"),
-    time("events_from_at?", "first record that was read of a CloudTrail trail, in IAM's region"),
-    time("events_to_at?", "last such record: `events` tells all between, if no file is missing"),
+    text("source", "the SOURCE that the user gave"),
+    time("captured_at?", "when the data was collected, if the source shows it"),
+    text("caller_arn?", "ARN of the caller who collected the data (GetCallerIdentity)"),
+    count("role_quota?", "maximum number of roles (GetAccountSummary)"),
+    count("profile_quota?", "maximum number of instance profiles (GetAccountSummary)"),
+    count("roles_expected?", "number of roles in the account, by GetAccountSummary"),
+    count("profiles_expected?", "number of instance profiles in the account, by GetAccountSummary"),
+    time("events_from_at?", "time of the first CloudTrail record in the trail files, in IAM's region"),
+    time("events_to_at?", "time of the last such record; `events` is complete between the two if no file is missing"),
 )
 
 ROLES = Frame("roles", "role", ("role_arn",)).with_columns(
     _ACCOUNT,
-    text("role_arn", "ARN; `address:ADDRESS` in a Terraform plan that has none yet"),
-    text("role_name?", "name: what follows the last `/` of the ARN"),
+    text("role_arn", "ARN; `address:ADDRESS` for a role that a Terraform plan is about to create"),
+    text("role_name?", "name: the part of the ARN after the last `/`"),
     text("role_path?", "path, `/` or `/…/`"),
     text("role_id?", "unique id, AROA… on AWS"),
     time("created_at?", "creation, UTC"),
     text("description?", "description"),
-    count("max_session_seconds?", "longest session, seconds"),
-    text("permissions_boundary_arn?", "policy that bounds its permissions"),
+    count("max_session_seconds?", "maximum session duration in seconds"),
+    text("permissions_boundary_arn?", "ARN of its permissions boundary"),
     time("last_used_at?", "last use in the last 400 days, UTC"),
     text("last_used_region?", "region of the last use"),
-    flag("last_used_known", "whether last use was read: then no time means no use in 400 days"),
+    flag("last_used_known", "True if last use was collected; a missing time then means no use in the last 400 days"),
     text("trust_policy?", "trust policy, compact JSON, keys in the order given"),
     text("trusts_ec2", "whether EC2 may assume it: yes, no, maybe (condition, deny, `*`), unknown"),
-    text("trusted_services?", "service principals that it trusts, sorted, space-joined"),
-    flag("is_aws_managed", "service-linked, or reserved for IAM Identity Center"),
-    flag("tags_known", "whether its tags were read: then no rows in `tags` means none"),
+    text("trusted_services?", "service principals that it trusts, sorted, separated by spaces"),
+    flag("is_aws_managed", "True if service-linked or reserved for IAM Identity Center"),
+    flag("tags_known", "True if its tags were collected; no rows in `tags` then means no tags"),
 )
 
 PROFILES = Frame("profiles", "instance profile", ("profile_arn",)).with_columns(
     _ACCOUNT,
-    text("profile_arn", "ARN; `address:ADDRESS` in a Terraform plan that has none yet"),
-    text("profile_name?", "name: what follows the last `/` of the ARN"),
+    text("profile_arn", "ARN; `address:ADDRESS` for a profile that a Terraform plan is about to create"),
+    text("profile_name?", "name: the part of the ARN after the last `/`"),
     text("profile_path?", "path, `/` or `/…/`"),
     text("profile_id?", "unique id, AIPA… on AWS"),
     time("created_at?", "creation, UTC"),
-    flag("role_known", "whether its role was read: then no row in `links` means that it is empty"),
-    flag("tags_known", "whether its tags were read: then no rows in `tags` means none"),
+    flag("role_known", "True if its role was collected; no row in `links` then means that it holds no role"),
+    flag("tags_known", "True if its tags were collected; no rows in `tags` then means no tags"),
 )
 
 LINKS = Frame("links", "role in an instance profile", ("profile_arn", "role_arn")).with_columns(
     _ACCOUNT,
-    text("profile_arn", "the profile"),
-    text("role_arn", "the role in it; `name:ROLE` where no source shows that role"),
+    text("profile_arn", "ARN of the profile"),
+    text("role_arn", "ARN of the role in it; `name:ROLE` if no source shows that role"),
 )
 
 TAGS = Frame("tags", "tag of a role or instance profile", ("resource_arn", "tag_key")).with_columns(
     _ACCOUNT,
-    text("resource_arn", "the role or profile"),
+    text("resource_arn", "ARN of the role or profile"),
     text("resource_type", "`role` or `instance-profile`"),
     text("tag_key", "key, as stored"),
-    text("tag_value", "value, may be empty"),
-    flag("is_aws_reserved", "whether the key begins with `aws:`, which users cannot set"),
-    text("tag_source", "the operation or file kind that it was read from"),
+    text("tag_value", "value; may be empty text"),
+    flag("is_aws_reserved", "True if the key begins with `aws:`; users cannot set such keys"),
+    text("tag_source", "the operation or file format that showed it"),
 )
 
 REFERENCES = Frame(
     "references",
-    "mention of an instance profile by something that uses it",
+    "use of an instance profile by a resource, such as an instance",
     ("account_id", "region", "consumer_type", "consumer_id", "named"),
 ).with_columns(
     _ACCOUNT,
@@ -110,66 +118,73 @@ REFERENCES = Frame(
         "consumer_type",
         "instance, association, launch-template, launch-configuration, auto-scaling-group, spot-request, fleet …",
     ),
-    text("consumer_id", "its id or name"),
-    text("named", "the profile as the consumer wrote it: name or ARN"),
-    text("profile_arn?", "the profile that this means, by ARN with its path, id or name; missing where none is known"),
-    text("profile_name?", "the name part of it"),
-    text("profile_id?", "the profile's unique id as the consumer holds it"),
-    text("consumer_arn?", "its ARN, where the region is known"),
-    text("consumer_name?", "its name; of an association, the instance"),
-    text("consumer_version?", "versions of a launch template that say so, space-joined"),
-    text("consumer_state?", "its state"),
+    text("consumer_id", "id or name of the resource that uses the profile"),
+    text("named", "the profile as that resource gives it: name or ARN"),
+    text("profile_arn?", "ARN of the profile, found by ARN, unique id or name; missing if no such profile is known"),
+    text("profile_name?", "the profile's name in `named`"),
+    text("profile_id?", "the profile's unique id as that resource shows it"),
+    text("consumer_arn?", "ARN of that resource, if its region is known"),
+    text("consumer_name?", "name of that resource; for an association, the instance"),
+    text("consumer_version?", "versions of the launch template that use the profile, separated by spaces"),
+    text("consumer_state?", "state of that resource"),
 )
 
-GAPS = Frame("gaps", "thing that could not be read", ("account_id", "region", "operation", "subject")).with_columns(
+GAPS = Frame(
+    "gaps", "piece of data that could not be collected", ("account_id", "region", "operation", "subject")
+).with_columns(
     _ACCOUNT,
     text("region", "region, `global` for IAM, or `unknown`"),
-    text("operation", "the operation that would tell, or the kind of file"),
-    text("subject", "the resource or file; `*` for all that the detail speaks of"),
+    text("operation", "the operation that would show it, or the file format"),
+    text("subject", "the resource or file; `*` for all resources in `detail`"),
     text(
         "reason",
         "denied, throttled, expired, vanished, truncated, unreadable, contradicted, not_asked, not_in_file",
     ),
-    text("message", "id of what `detail` says; empty where an older iamframe saved it"),
-    text("facts", "the values in it, a JSON object"),
-    text("detail", "one sentence: what is not known, and what would settle it"),
+    text("message", "id of the message in `detail`; empty in snapshots of older versions"),
+    text("facts", "the values in that message, as JSON"),
+    text("detail", "one sentence: what is unknown, and how to find out"),
 )
 
 CALLS = Frame(
-    "calls", "operation of an account and region that was read", ("account_id", "operation", "region")
+    "calls",
+    "operation called in one account and region, or file format read in its place",
+    ("account_id", "operation", "region"),
 ).with_columns(
     _ACCOUNT,
     text(
         "operation",
-        "AWS operation (`pcs:ListClusters` where services share its name), or the kind of file that stands for one",
+        "AWS operation (`pcs:ListClusters` if several services have an operation of that name), or the file format",
     ),
     text("region", "region, `global` for IAM, or `unknown`"),
-    count("requests", "requests made to AWS; 0 from files"),
-    count("rows", "records read"),
-    count("retries", "requests that had to be made again; 0 from files"),
+    count("requests", "requests to AWS; 0 for files"),
+    count("rows", "records in the responses"),
+    count("retries", "requests that were repeated; 0 for files"),
     time("started_at?", "first request, UTC"),
-    time("ended_at?", "last answer, UTC"),
-    text("state", "complete: the whole list; partial: some of it; truncated: cut short; refused: nothing"),
+    time("ended_at?", "last response, UTC"),
+    text("state", "complete: the full list; partial: a part of it; truncated: cut short; refused: nothing"),
 )
 
 EVENTS = Frame(
-    "events", "event of CloudTrail that changed a role or instance profile, or tried to", ("account_id", "event_id")
+    "events", "CloudTrail event that changed a role or instance profile, or tried to", ("account_id", "event_id")
 ).with_columns(
     _ACCOUNT,
-    text("event_id", "CloudTrail's id of it"),
-    count("event_order", "its place in its account, from 0: by time, within one second by cause"),
-    time("event_at", "when, to the second, UTC"),
+    text("event_id", "CloudTrail's event id"),
+    count(
+        "event_order",
+        "position among the events of its account, from 0: by time, and in causal order within one second",
+    ),
+    time("event_at", "time of the event, to the second, UTC"),
     text("event_name", "CreateRole, AddRoleToInstanceProfile …"),
-    text("resource_type", "`role` or `instance-profile`; of a link, the profile"),
-    text("resource_name?", "its name, where the event says it"),
-    text("resource_arn?", "its ARN, where its creation was read or it is the one in the inventory"),
-    text("resource_id?", "its unique id, likewise"),
-    text("related_name?", "of a link, the role's name"),
-    text("related_arn?", "of a link, the role's ARN, known as `resource_arn` is"),
-    text("tag_keys?", "keys that it sets or takes away, sorted, comma-joined"),
-    text("actor_arn?", "who: ARN of a user or session, or the name of an AWS service that did it itself"),
-    text("user_agent?", "what the tool says of itself"),
-    text("error_code?", "why AWS refused it; none where it was done"),
+    text("resource_type", "`role` or `instance-profile`; `instance-profile` if the event links or unlinks a role"),
+    text("resource_name?", "name of the resource, if the event shows it"),
+    text("resource_arn?", "ARN of the resource, if its creation was collected or it is in the inventory"),
+    text("resource_id?", "unique id of the resource, under the same condition"),
+    text("related_name?", "name of the role that was linked or unlinked"),
+    text("related_arn?", "ARN of that role, under the same condition as `resource_arn`"),
+    text("tag_keys?", "tag keys that it sets or removes, sorted, separated by commas"),
+    text("actor_arn?", "ARN of the user or session, or the name of the AWS service that acted on its own"),
+    text("user_agent?", "user agent of the tool"),
+    text("error_code?", "error code if AWS refused it; missing if it succeeded"),
 )
 
 FRAMES: dict[str, Frame] = {
@@ -178,283 +193,289 @@ FRAMES: dict[str, Frame] = {
 
 PAIRS = Frame(
     "pairs",
-    "link, profile without a link, and role that trusts EC2 and is known to be in no profile",
+    "link; also per profile without a link, and per role that trusts EC2 and is in no profile",
     ("profile_arn", "role_arn"),
 ).with_columns(
     _ACCOUNT,
-    text("profile_arn?", "the profile; missing for a role alone"),
-    text("role_arn?", "the role; missing for a profile alone"),
+    text("profile_arn?", "ARN of the profile; missing for a role in no profile"),
+    text("role_arn?", "ARN of the role; missing for a profile without a link"),
     text("profile_name?", "name of the profile"),
     text("role_name?", "name of the role"),
-    text("relation?", "of a link: same, case, affix, generated, different"),
+    text("relation?", "how the two names of a link compare: same, case, affix, generated, different"),
     text("profile_path?", "path of the profile"),
-    text("role_path?", "path of the role; missing where no source shows it"),
-    text("profile_segments?", "what the profile's path has beyond `/`"),
-    text("role_segments?", "what the role's path has beyond `/`"),
-    flag("paths_differ", "whether both paths are known and differ"),
-    text("profile_tags?", "tags of the profile, KEY=VALUE by key; missing where unknown, empty for none"),
-    text("role_tags?", "tags of the role, likewise"),
-    flag("profile_tags_known", "whether the profile's tags were read"),
-    flag("role_tags_known", "whether the role's tags were read"),
-    flag("role_known", "of a profile: whether its role was read, so that no role means that it is empty"),
-    text("trusts_ec2?", "whether the role lets EC2 assume it: yes, no, maybe, unknown"),
-    flag("is_aws_managed", "whether AWS manages the role"),
-    text("maker?", "service or tool that created it, as far as names, paths and tags tell"),
-    text("maker_basis?", "what tells: pair (both sides fit and agree), tag (its own), guess (one side looks like it)"),
-    flag("names_expected", "whether the names differ by the maker's design; not of a guess"),
-    flag("paths_expected", "whether the paths differ by its design; not of a guess"),
-    flag("untagged_expected", "whether the maker cannot tag profiles; not of a guess"),
+    text("role_path?", "path of the role; missing if no source shows it"),
+    text("profile_segments?", "the profile's path without its first and last `/`"),
+    text("role_segments?", "the role's path without its first and last `/`"),
+    flag("paths_differ", "True if both paths are known and differ"),
+    text("profile_tags?", "tags of the profile as KEY=VALUE, sorted by key; missing if unknown, empty if it has none"),
+    text("role_tags?", "tags of the role, in the same form"),
+    flag("profile_tags_known", "True if the profile's tags were collected"),
+    flag("role_tags_known", "True if the role's tags were collected"),
+    flag("role_known", "True if the profile's role was collected; a missing role then means that the profile is empty"),
+    text("trusts_ec2?", "whether EC2 may assume the role: yes, no, maybe, unknown"),
+    flag("is_aws_managed", "True if AWS manages the role"),
+    *_MAKER,
+    flag("names_expected", "True if `maker` gives the two sides different names by design; False for a guess"),
+    flag("paths_expected", "True if `maker` gives the two sides different paths by design; False for a guess"),
+    flag("untagged_expected", "True if `maker` cannot tag profiles; False for a guess"),
 )
 
 TAG_COVERAGE = Frame(
     "tag_coverage", "account, resource type and tag key in use there", ("account_id", "resource_type", "tag_key")
 ).with_columns(
     _ACCOUNT,
-    text("resource_type", "`role` (those that AWS manages left out) or `instance-profile`"),
+    text("resource_type", "`role` (AWS-managed roles are left out) or `instance-profile`"),
     text("tag_key", "key, as stored"),
-    count("tagged", "resources that carry it"),
-    count("known", "resources whose tags were read: what `share` is of"),
-    count("unknown", "resources whose tags were not read"),
-    share("share?", "tagged / known, 0 to 1; missing where none is known"),
+    count("tagged", "resources with this key"),
+    count("known", "resources whose tags were collected"),
+    count("unknown", "resources whose tags were not collected"),
+    share("share?", "tagged / known, 0 to 1; missing if known is 0"),
 )
 
 LISTS = Frame("lists", "account", ("account_id",)).with_columns(
     _ACCOUNT,
-    flag("roles_whole", "whether all roles of the account were read"),
-    flag("profiles_whole", "whether all instance profiles of the account were read"),
-    text("references_status", "complete, partial, unknown: whether what refers to profiles was read"),
-    text("references_reason", "what of it was not read"),
-    text("references_message", "id of the message that says so; empty when complete"),
-    text("references_facts", "what that message says, as JSON"),
-    text("references_regions", "regions whose references were read, space-joined"),
-    text("references_not_read", "operations on references that were not read, space-joined"),
+    flag("roles_whole", "True if all roles of the account were collected"),
+    flag("profiles_whole", "True if all instance profiles of the account were collected"),
+    text("references_status", "whether all references to profiles were collected: complete, partial, unknown"),
+    text("references_reason", "which references were not collected; empty when complete"),
+    text("references_message", "id of the message in `references_reason`; empty when complete"),
+    text("references_facts", "the values in that message, as JSON"),
+    text("references_regions", "regions whose references were collected, separated by spaces"),
+    text("references_not_read", "operations on references that were not collected, separated by spaces"),
 )
 
 LIVES = Frame(
     "lives",
-    "life of a role or instance profile that `events` tells of",
+    "life of a role or instance profile in `events`: from its creation to its deletion",
     ("account_id", "resource_type", "resource_name", "life"),
 ).with_columns(
     _ACCOUNT,
     text("resource_type", "`role` or `instance-profile`"),
-    text("resource_name", "name, as its first event writes it"),
-    count("life", "which of the lives of that name, from 1"),
-    text("resource_arn?", "ARN, where anything read says it"),
-    text("resource_id?", "unique id, likewise"),
-    time("created_at?", "creation, where it was read"),
+    text("resource_name", "name, as in its first event"),
+    count("life", "number of this life among those of the same name, from 1"),
+    text("resource_arn?", "ARN, if an event or the inventory shows it"),
+    text("resource_id?", "unique id, if an event or the inventory shows it"),
+    time("created_at?", "creation, if it was collected"),
     text("created_by?", "who created it (`actor_arn`)"),
-    text("created_with?", "tool or AWS service that created it, where its user agent is a known one"),
-    time("deleted_at?", "deletion; where none was read, it may live on"),
+    text("created_with?", "tool or AWS service that created it, if its user agent is a known one"),
+    time("deleted_at?", "deletion; if it is missing, the resource may still exist"),
     text("deleted_by?", "who deleted it"),
     text("deleted_with?", "tool or AWS service that deleted it"),
-    text("related_names?", "of a profile the roles put into it, of a role its profiles; space-joined"),
-    count("events", "events of this life that were done"),
-    time("first_event_at", "first of them"),
-    time("last_event_at", "last of them"),
-    time("covered_from_at?", "from when on events of the account were read"),
-    time("covered_to_at?", "until when"),
+    text(
+        "related_names?",
+        "the roles that were put into the profile, or the profiles that held the role; separated by spaces",
+    ),
+    count("events", "successful events of this life"),
+    time("first_event_at", "time of the first of these events"),
+    time("last_event_at", "time of the last of these events"),
+    time("covered_from_at?", "start of the time span whose events were collected"),
+    time("covered_to_at?", "end of that time span"),
 )
 
 VIEWS: dict[str, Frame] = {frame.name: frame for frame in (PAIRS, TAG_COVERAGE, LISTS, LIVES)}
 
 FINDINGS = Frame(
-    "findings", "resource and related resource that a check found", ("check", "resource_arn", "related_arn")
+    "findings",
+    "problem that a check found: one resource, and one related resource if there is one",
+    ("check", "resource_arn", "related_arn"),
 ).with_columns(
     text("finding_id", "short hash of check, account, resource and related resource: the same in each run"),
     text("check", "name of the check"),
     text("severity", "high, medium, low, or info (expected)"),
-    text("certainty", "certain, in scope (of the regions read), maybe"),
+    text("certainty", "certain, in scope (true for the regions that were scanned), maybe"),
     _ACCOUNT,
-    text("account_name?", "its name"),
-    text("owner?", "value of the owner tag of the resource, else of its role"),
-    flag("owner_known", "whether those tags were read, so that no owner means that there is none"),
-    text("resource_type?", "role, instance-profile, account, or the consumer's type"),
+    text("account_name?", "alias or name of the account"),
+    text("owner?", "value of the owner tag of the resource, or of its role if the resource has none"),
+    flag("owner_known", "True if those tags were collected; a missing owner then means that there is no owner tag"),
+    text("resource_type?", "role, instance-profile, account, or the type of a resource that uses a profile"),
     text("resource_name?", "its name"),
-    text("resource_arn?", "its ARN; of a link, the profile's"),
-    text("related_name?", "name of the other side"),
-    text("related_arn?", "the other side; of a link, the role"),
-    text("relation?", "how two names differ: case, affix, generated, different"),
-    text("maker?", "service or tool that created it, as far as names, paths and tags tell"),
-    text("maker_basis?", "what tells: pair (both sides fit and agree), tag (its own), guess (one side looks like it)"),
-    flag("expected", "whether it is so by the maker's design; never by a guess"),
-    text("accepted?", "reason why the policy file accepts it"),
-    text("detail", "what was found, in words"),
-    text("next_step?", "the next command to type, quoted for a POSIX shell"),
-    flag("next_step_changes", "whether that command changes anything"),
+    text("resource_arn?", "ARN of the resource; for a link, of the profile"),
+    text("related_name?", "name of the related resource"),
+    text("related_arn?", "ARN of the related resource; for a link, of the role"),
+    text("relation?", "how the two names differ: case, affix, generated, different"),
+    *_MAKER,
+    flag("expected", "True if `maker` does this by design; False for a guess"),
+    text("accepted?", "reason in the policy file for accepting it"),
+    text("detail", "the finding as a sentence"),
+    text("next_step?", "a command to run next, quoted for a POSIX shell"),
+    flag("next_step_changes", "True if that command changes something"),
 )
 
-FINDINGS_BY_OWNER = Frame("findings_by_owner", "owner, and state without one", ("owner", "state")).with_columns(
-    text("owner?", "value of the tag that names the owner"),
-    text("state", "owned, none (no such tag), unread (tags not read), account (about one as a whole)"),
+FINDINGS_BY_OWNER = Frame(
+    "findings_by_owner", "owner; also one per state without an owner", ("owner", "state")
+).with_columns(
+    text("owner?", "value of the owner tag; missing in the states without an owner"),
+    text("state", "owned, none (no owner tag), unread (tags not collected), account (about a whole account)"),
     count("high", "findings of severity high that are not accepted"),
-    count("medium", "of medium"),
-    count("low", "of low"),
-    count("info", "of info: expected"),
-    count("findings", "all of them"),
+    count("medium", "of severity medium"),
+    count("low", "of severity low"),
+    count("info", "of severity info: expected"),
+    count("findings", "of any severity"),
 )
 
 COVERAGE = Frame("coverage", "account and check", ("account_id", "check")).with_columns(
     _ACCOUNT,
     text("check", "name of the check"),
     text("status", "complete, partial, unknown"),
-    text("reason", "what was not read and what would settle it; empty when complete"),
-    text("message", "id of the message that says so; empty when complete"),
-    text("facts", "what that message says, as JSON"),
+    text("reason", "what was not collected, and how to collect it; empty when complete"),
+    text("message", "id of the message in `reason`; empty when complete"),
+    text("facts", "the values in that message, as JSON"),
 )
 
 COUNTS = Frame("counts", "check", ("check",)).with_columns(
     text("check", "name of the check"),
-    count("findings", "findings that are wanted"),
-    count("high", "those of severity high"),
-    count("medium", "medium"),
-    count("low", "low"),
-    count("info", "info"),
-    count("complete", "accounts of which the check saw all: no finding means that there is none"),
-    count("partial", "accounts of which it saw some"),
-    count("unknown", "accounts of which it saw nothing"),
+    count("findings", "findings that match the filters"),
+    *_SEVERITIES,
+    count("complete", "accounts in which the check is complete: no finding means that there is none"),
+    count("partial", "accounts in which it is partial"),
+    count("unknown", "accounts in which it is unknown"),
 )
 
 FINDINGS_BY_TAG = Frame(
-    "findings_by_tag", "value of a tag, and state without one", ("tag_value", "tagged")
+    "findings_by_tag", "tag value; also one per state without a value", ("tag_value", "tagged")
 ).with_columns(
-    text("tag_value?", "value, as stored; missing where none is carried"),
-    text("tagged", "yes: carried by a side of the finding; no: by none; unknown: a side was not read"),
-    count("findings", "findings; one whose sides carry two values counts for both"),
-    count("high", "those of severity high"),
-    count("medium", "medium"),
-    count("low", "low"),
-    count("info", "info"),
+    text("tag_value?", "value, as stored; missing if neither side has the tag"),
+    text(
+        "tagged", "yes: a resource of the finding has the tag; no: none has it; unknown: tags of one were not collected"
+    ),
+    count("findings", "findings; if role and profile have different values, the finding counts for both"),
+    *_SEVERITIES,
 )
 
-EXPLANATION = Frame("explanation", "field that is known of a profile, a role, or both", ()).with_columns(
-    text("account_id?", "account; missing where the field is of none"),
-    text("profile_arn?", "the profile that is told of"),
-    text("role_arn?", "the role that is told of"),
+EXPLANATION = Frame("explanation", "field of an explanation", ()).with_columns(
+    text("account_id?", "account; missing if the field concerns no account"),
+    text("profile_arn?", "ARN of the explained profile"),
+    text("role_arn?", "ARN of the explained role"),
     text("section", "identity, link, tags, trust, used by, findings, not checked, deleting, next, history …"),
-    text("field", "what it is: name, tag key, principal's kind, consumer, check …"),
-    text("profile?", "of the profile; `not read` where it is unknown"),
-    text("role?", "of the role, likewise"),
-    text("note?", "of both, or what differs, where, why; commands under `next`"),
-    text("message?", "id of the message that `note` is"),
-    text("facts?", "what that message says, as JSON"),
+    text("field", "name of the field: ARN, tag key, type of principal, resource that uses the profile, check …"),
+    text("profile?", "value for the profile; `not collected` if it is unknown"),
+    text("role?", "value for the role; `not collected` if it is unknown"),
+    text("note?", "what concerns both or explains the values; under `next`, the command"),
+    text("message?", "id of the message in `note`"),
+    text("facts?", "the values in that message, as JSON"),
 )
 
 _SURFACE = text("surface", "console, API or tool: IAM console, Tag Editor, IAM API …")
 _OPERATION = text("operation", "write, read, or find (by tag)")
-_MISSED = "yes; unless: where the condition in `reason` holds, not; unknown: nobody says"
+_MISSED = "yes; unless: yes unless the condition in `reason` holds; unknown: neither AWS nor a measurement shows it"
 
 SURFACES = Frame(
-    "surfaces", "surface, resource type and operation on tags", ("surface", "resource_type", "operation")
+    "surfaces", "surface, resource type and tag operation", ("surface", "resource_type", "operation")
 ).with_columns(
     _SURFACE,
     text("resource_type", "`role` or `instance-profile`"),
     _OPERATION,
-    text("answer", "yes, no, condition, or unknown: neither AWS nor a measurement says it"),
-    text("condition?", "on what it depends"),
-    text("detail", "by what it is done, or what is known of it"),
-    date("since?", "when it became so, where that is known"),
-    text("source", "where it is written"),
-    date("checked_on", "of when that is"),
+    text("answer", "yes, no, condition, or unknown: neither AWS nor a measurement shows it"),
+    text("condition?", "the condition, if the answer depends on one"),
+    text("detail", "how it is done, or what is known about it"),
+    date("since?", "since when, if known"),
+    text("source", "where this is documented"),
+    date("checked_on", "date on which that source was checked"),
 )
 
 BLIND_SPOTS = Frame(
     "blind_spots",
-    "role or profile and operation on its tags that a surface does not have for sure",
+    "role or profile and tag operation that a console, API or tool may not support",
     ("surface", "operation", "resource_arn"),
 ).with_columns(
     category("account_id", "account"),
     category("surface", _SURFACE.meaning),
     category("resource_type", "`role` or `instance-profile`"),
-    category("resource_arn", "its ARN"),
-    category("resource_name?", "its name"),
-    category("tagged", "whether it has tags besides reserved ones: yes, no, unknown"),
+    category("resource_arn", "ARN of the role or profile"),
+    category("resource_name?", "name of the role or profile"),
+    category("tagged", "whether it has tags other than reserved ones: yes, no, unknown"),
     category("operation", _OPERATION.meaning),
     category("missed", _MISSED),
-    category("reason", "what cannot be done there, and why or on what it depends"),
+    category("reason", "what cannot be done there, and why, or on which condition"),
 )
 
 BLIND_SPOT_COUNTS = Frame(
     "blind_spot_counts",
-    "account, surface, resource type and operation on tags",
+    "account, surface, resource type and tag operation",
     ("account_id", "surface", "resource_type", "operation"),
 ).with_columns(
     _ACCOUNT,
     _SURFACE,
-    text("resource_type", "`role` (those that AWS manages left out) or `instance-profile`"),
+    text("resource_type", "`role` (AWS-managed roles are left out) or `instance-profile`"),
     _OPERATION,
     text("missed", f"no; {_MISSED}"),
-    count("resources", "of how many resources that is so: all that were read"),
-    count("tagged", "how many of them have tags"),
-    count("untagged", "how many have none"),
-    count("unknown", "of how many the tags were not read"),
-    text("reason", "what can or cannot be done there, and by what, why, or on what it depends"),
+    count("resources", "number of collected resources that this concerns: all of this type"),
+    count("tagged", "number of them with tags"),
+    count("untagged", "number of them without tags"),
+    count("unknown", "number of them whose tags were not collected"),
+    text("reason", "what can or cannot be done there, and how, why, or on which condition"),
 )
 
 PROBES = Frame(
-    "probes", "fact about a surface and region that was asked", ("surface", "resource_type", "operation", "region")
+    "probes",
+    "fact about a surface, and region in which it was tested",
+    ("surface", "resource_type", "operation", "region"),
 ).with_columns(
     _ACCOUNT,
     _SURFACE,
     text("resource_type", "`role` or `instance-profile`"),
     _OPERATION,
-    text("region", "region that was asked; `unknown` for those that could not be listed"),
-    text("expected", "whether such resources are shown there, as `surfaces` has it: yes, no, unknown"),
-    count("tagged?", "how many of them have tags, by IAM; missing where IAM did not tell of any"),
-    count("shown?", "how many the surface shows; missing where it did not answer"),
-    count("differing?", "how many it shows with other tags than IAM has, of those that IAM told"),
-    text("holds", "whether what was seen is what was expected: yes, no, unknown"),
-    text("detail", "what was seen, in words, or why nothing can be said"),
+    text("region", "region that was tested; `unknown` for regions that could not be listed"),
+    text("expected", "whether such resources should be shown there, according to `surfaces`: yes, no, unknown"),
+    count("tagged?", "number of them with tags in IAM; missing if IAM showed no tags"),
+    count("shown?", "number of them that the surface shows; missing if it did not respond"),
+    count("differing?", "number of them that it shows with tags different from those in IAM"),
+    text("holds", "whether the result is as expected: yes, no, unknown"),
+    text("detail", "the result as a sentence, or why there is none"),
 )
 
 CHANGES = Frame(
-    "changes", "change of a role or instance profile; of tags, one per key", ("resource_arn", "change", "what")
+    "changes", "change of a role or instance profile; for tags, one per key", ("resource_arn", "change", "what")
 ).with_columns(
     text("change", "created, deleted, recreated, relinked, retagged, trust_changed, changed"),
     _ACCOUNT,
     text("resource_type?", "role or instance-profile"),
     text("resource_name?", "its name"),
-    text("resource_arn?", "its ARN; of a deleted one, the ARN that it had"),
-    text("what?", "the tag's key, or the column that changed"),
-    text("before?", "id, role, tag value, trust policy or value in the old one; missing for none"),
-    text("after?", "the same in the new one"),
-    text("detail", "what changed, in words"),
-    text("message", "id of the message that says so"),
-    text("facts", "what that message says, as JSON; of one recreated, with all that is other besides, in `also`"),
+    text("resource_arn?", "ARN of the resource; if it was deleted, its last ARN"),
+    text("what?", "the tag key, or the column that changed"),
+    text("before?", "id, role, tag value, trust policy or value in OLD; missing if there was none"),
+    text("after?", "the same in NEW"),
+    text("detail", "the change as a sentence"),
+    text("message", "id of the message in `detail`"),
+    text("facts", "the values in that message, as JSON; for a recreated resource, `also` has its other changes"),
 )
 
 CHANGED_FINDINGS = Frame(
     "changed_findings",
-    "finding that is in one of two results alone, or expected or accepted in one alone",
+    "finding that only one of two results has, or that is expected or accepted in only one of them",
     ("change", *FINDINGS.key),
 ).with_columns(
-    text("change", "new or gone; settled: expected or accepted now; reopened: no more so"),
+    text("change", "new; gone; settled: now expected or accepted; reopened: no longer expected or accepted"),
     *FINDINGS.columns,
 )
 
 NOT_COMPARED = Frame(
-    "not_compared", "account and thing that could not be compared", ("account_id", "what")
+    "not_compared", "account and part of its data that could not be compared", ("account_id", "what")
 ).with_columns(
     _ACCOUNT,
-    text("what", "what of it: account, roles, profile tags, findings of a check …"),
-    text("reason", "what was not read, and where: OLD or NEW"),
-    text("message", "id of the message that says so"),
-    text("facts", "what that message says, as JSON"),
+    text("what", "the part: account, roles, profile tags, findings of a check …"),
+    text("reason", "what was not collected, and in which of the two: OLD or NEW"),
+    text("message", "id of the message in `reason`"),
+    text("facts", "the values in that message, as JSON"),
 )
 
 STEPS = Frame("steps", "command of a clean-up plan", ("step",)).with_columns(
-    count("step", "place in the order in which the script does them"),
+    count("step", "position in the script"),
     _ACCOUNT,
-    text("checks", "checks whose findings it settles, space-joined"),
-    text("resource_type", "role or instance-profile: what the command is about"),
+    text("checks", "checks whose findings it settles, separated by spaces"),
+    text("resource_type", "type of the resource that the command concerns: role or instance-profile"),
     text("resource_name", "its name"),
     text("resource_arn", "its ARN"),
-    text("related_arn?", "of a profile that is deleted, the role in it, which stays"),
-    text("action", "check (reads, and stops what follows), remove-role, delete, tag"),
+    text("related_arn?", "for a profile to be deleted, ARN of the role in it; the role stays"),
+    text("action", "check (reads only; skips the next steps if something changed), remove-role, delete, tag"),
     text("command", "the command, quoted for a POSIX shell"),
-    text("why", "what was found"),
-    text("rests_on", "what was read, and when; a check stops where id, role, tags or what names it are no longer so"),
-    text("undo?", "the command that takes it back; run from the last row to the first; missing for a check"),
-    text("cannot_undo?", "what no command brings back"),
+    text("why", "the findings that it settles"),
+    text(
+        "rests_on",
+        "the data behind it, and its collection time; a check stops if id, role, tags or references have changed",
+    ),
+    text("undo?", "the command that undoes it; run these from the last row to the first; missing for a check"),
+    text("cannot_undo?", "what no command can restore"),
 )
 
 NOT_PLANNED = Frame(
@@ -465,8 +486,8 @@ NOT_PLANNED = Frame(
     text("resource_type?", "role or instance-profile"),
     text("resource_name?", "its name"),
     text("resource_arn", "its ARN"),
-    text("related_arn?", "the other side of a link: the role"),
-    text("reason", "why it is left alone"),
-    text("message", "id of the message that says so"),
-    text("facts", "what that message says, as JSON"),
+    text("related_arn?", "ARN of the related resource; for a link, of the role"),
+    text("reason", "why the plan leaves it alone"),
+    text("message", "id of the message in `reason`"),
+    text("facts", "the values in that message, as JSON"),
 )

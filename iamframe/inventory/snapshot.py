@@ -46,7 +46,7 @@ def write_snapshot(
         # A link to a folder stays a link; its target is replaced.
         place = Path(folder).resolve()
     except (OSError, ValueError) as error:
-        raise StoreError(f"{display_path(folder)[:200]}: is no name of a folder ({error}); name another one") from error
+        raise StoreError(f"{display_path(folder)[:200]}: is not a folder name ({error}); choose another one") from error
     new = place.with_name(f".{place.name}.iamframe-new-{secrets.token_hex(4)}")
     try:
         refuse_others(folder)
@@ -57,8 +57,8 @@ def write_snapshot(
         _replace(place, new)
     except OSError as error:
         raise StoreError(
-            f"{display_path(folder)}: cannot be written ({error.strerror or error}), and what was there is as it was; "
-            "name another folder"
+            f"{display_path(folder)}: cannot be written ({error.strerror or error}), and its old content is unchanged; "
+            "choose another folder"
         ) from error
     finally:
         shutil.rmtree(new, ignore_errors=True)
@@ -73,8 +73,7 @@ def read_snapshot(folder: str | os.PathLike[str]) -> tuple[dict[str, pd.DataFram
         try:
             if text is None and (place / UNFINISHED).is_dir():
                 raise StoreError(
-                    f"{display_path(folder)}: is an unfinished snapshot; run the `iamframe snapshot` that began it "
-                    "again"
+                    f"{display_path(folder)}: is an unfinished snapshot; run the same `iamframe snapshot` command again"
                 )
             manifest = read_manifest(place, text)
             # Checksums keep files of two snapshots apart.
@@ -83,7 +82,7 @@ def read_snapshot(folder: str | os.PathLike[str]) -> tuple[dict[str, pd.DataFram
             # Another process may have replaced the folder meanwhile: then nothing is damaged.
             if manifest_text(_readable(Path(folder))) == text:
                 raise
-    raise StoreError(f"{display_path(folder)}: is being replaced again and again; open it when that has ended")
+    raise StoreError(f"{display_path(folder)}: is being replaced repeatedly; open it later")
 
 
 def _old(place: Path) -> Path:
@@ -120,13 +119,13 @@ def refuse_others(folder: str | os.PathLike[str]) -> None:
     if not place.exists():
         return
     if not place.is_dir():
-        raise StoreError(f"{name}: is a file; name a folder for the snapshot")
+        raise StoreError(f"{name}: is a file; give a folder for the snapshot")
     head = head_of(manifest_text(place))
     own = {UNFINISHED, *((MANIFEST, *head.frames) if head else ())}
     other = min({entry.name for entry in place.iterdir()} - own, default=None)
     if other is not None:
         what = f"holds {display_path(other)} besides a snapshot" if head else "is not empty and holds no snapshot"
-        raise StoreError(f"{name}: {what}, and is left as it is; name another folder")
+        raise StoreError(f"{name}: {what}, and was not changed; choose another folder")
 
 
 def move_back(folder: str | os.PathLike[str]) -> None:

@@ -49,14 +49,15 @@ def select(frames: Mapping[str, pd.DataFrame], query: str) -> pd.DataFrame:
         try:
             statements = database.extract_statements(query)
             if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
-                raise SqlError("a query is one SELECT, which reads the frames and writes nothing; ask that alone")
+                raise SqlError("a query must be a single SELECT on the frames")
             return _frame(database.sql(statements[0]).to_arrow_table())
         except duckdb.Error as error:
             raise SqlError(_sentence(error)) from error
         except _UNHELD as error:
             said = " ".join(str(error).split())[:300]
             raise SqlError(
-                f"the answer has a column of a type that no DataFrame holds ({said}); cast it, as by column::VARCHAR"
+                f"the result has a column of a type that a DataFrame cannot hold ({said}); cast it, "
+                "for example column::VARCHAR"
             ) from error
 
 

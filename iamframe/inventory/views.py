@@ -137,7 +137,7 @@ def _made(columns: Mapping[str, Any], makers: list[Maker], tag: pa.Array) -> dic
     return {
         "maker": maker,
         "maker_basis": pc.if_else(maker.is_valid(), basis, _NO_TEXT),
-        # The tools that write such tags give their profiles names and paths of their own, and take any role.
+        # The tools that write such tags choose names and paths of their profiles, and accept any role.
         "names_expected": intended(maker.names_differ for maker in makers) | is_tag,
         "paths_expected": intended(maker.paths_differ for maker in makers) | is_tag,
         "untagged_expected": intended(not maker.tags_profiles for maker in makers),

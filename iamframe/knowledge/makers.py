@@ -1,6 +1,6 @@
 """Makers: the services and tools that create roles and profiles, by names and paths, or by a tag that they write.
 
-A maker is known by one of three bases. `pair`: names and paths of both sides fit one entry, and name the same cluster
+A maker is recognized on one of three bases. `pair`: names and paths of both sides fit one entry, with the same cluster
 or stack. `tag`: the profile carries a tag that only this maker writes. `guess`: one side fits; a guess makes no finding
 expected.
 """
@@ -173,7 +173,7 @@ class Form:
     """The form of path and name of one side or of both, role first, a line each.
 
     `plain` is an expression for it. It has no back-references, which Arrow's expressions lack; `checked` are the tokens
-    whose values are looked at besides, each with its groups in `grouped`, one per side.
+    whose values are compared as well, each with its groups in `grouped`, one per side.
     """
 
     plain: str

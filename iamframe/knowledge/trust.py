@@ -330,7 +330,7 @@ def _named(labels: Iterable[_Label]) -> list[_Message]:
 
 
 def _principal(kind: str, name: Any) -> _Message:
-    """Return the message that names a principal."""
+    """Return the message for a principal."""
     if not kind:
         return {"message": "changes.principal.others", "principals": _named(name)}
     if name == "*":

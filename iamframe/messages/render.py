@@ -1,11 +1,10 @@
-"""Texts with places for facts, filled when something is shown or written: a sentence, or a column of sentences.
+"""Texts with places for facts, filled when a sentence, or a column of sentences, is shown or written.
 
-A text is a string with `{places}`, each named after a fact. A place may say how its fact is shown: `{key:spelled}`,
-with which noun it is counted: `{total:profile}`, the phrase that it stands in, if it is there: `{region:in}`, or how
-the whole of a list is joined: `{actions:or}`; a list of messages always is whole. `[…]` is repeated for each row that
-belongs together, as a list.
-A text may also be a table of strings, of which the fact that `by` names (`count`, unless it says otherwise) chooses
-one: that of its value, else `one` or `other`.
+A text is a string with `{places}`, each with the name of a fact. A place may have a form: how the fact is shown
+(`{key:spelled}`), the noun that it counts (`{total:profile}`), a phrase around it if it is not missing (`{region:in}`),
+or how a full list is joined (`{actions:or}`). Lists of messages are always full; other lists are cut. `[…]` is repeated
+for each row of a group. A text may also be a table of strings: the value of the fact in `by` (by default `count`)
+selects one of them, or else `one` or `other`.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ Text = str | Mapping[str, str]
 # A message as a fact: its id under `message`, and its facts.
 Message = Mapping[str, Any]
 LANGUAGES = ("en", "ja")
-# Lists are cut behind so many.
+# The length at which lists are cut.
 LISTED = 3
 _PLACE = re.compile(r"\{(\w+)(?::([\w-]+))?\}")
 _LIST = re.compile(r"\[(.*)\]", re.DOTALL)
@@ -36,7 +35,7 @@ _LIST = re.compile(r"\[(.*)\]", re.DOTALL)
 
 @cache
 def _catalogue(lang: str) -> dict[str, Text]:
-    """Return the texts of a language by their ids, each table of them a part of the id."""
+    """Return the texts of a language by id; the tables are the parts of an id."""
     texts: dict[str, Text] = {}
 
     def flatten(table: Mapping[str, Any], prefix: str) -> None:
@@ -50,7 +49,7 @@ def _catalogue(lang: str) -> dict[str, Text]:
 
 
 def text_of(message: str, lang: str = "en", default: Text | None = None) -> Text:
-    """Return the text of a message in a language; where it has none, the default, or else the English one.
+    """Return the text of a message in a language; if that is missing, `default`, or else the English text.
 
     Raises
     ------
@@ -62,7 +61,7 @@ def text_of(message: str, lang: str = "en", default: Text | None = None) -> Text
 
 
 def say(message: str, lang: str = "en", **facts: Any) -> str:
-    """Return one message filled with its facts: texts, counts, lists, or messages (a dict with a `message`)."""
+    """Return one message filled with its facts: texts, counts, lists, or other messages (a dict with a `message`)."""
     return fill(text_of(message, lang), facts, lang)
 
 
@@ -78,7 +77,7 @@ def _chosen(texts: Mapping[str, str], value: Any) -> str:
 
 
 def _shown(value: Any, how: str | None, lang: str) -> str:
-    """Return a fact as a reader sees it."""
+    """Return a fact as text for a reader."""
     if isinstance(value, str):
         return _shown(msgspec.json.decode(value), None, lang) if how == "message" else _text(value, how, lang)
     if value is None or (isinstance(value, float) and np.isnan(value)):
@@ -118,7 +117,7 @@ def _number(value: float, noun: str | None, lang: str) -> str:
     return number if noun is None else _chosen_noun(noun, int(value), lang).replace("{n}", number)
 
 
-# How a text is shown: with letters that deceive spelled out, or as it is; an empty one as a word.
+# The ways to show a text: with look-alike letters spelled out, or unchanged; an empty text becomes a word.
 _WAYS: dict[str | None, tuple[Callable[[str], str], str]] = {
     "spelled": (spell_out, "list.empty"),
     "value": (str, "list.empty"),
@@ -147,7 +146,7 @@ def render(messages: pa.Array, facts: pa.Array, lang: str = "en") -> pa.Array:
 
 @cache
 def _choosing() -> frozenset[str]:
-    """Return the names of facts that are no texts: they choose a message, one of its texts, or a word."""
+    """Return the names of facts that select a message, one of its texts, or a word, and are not texts themselves."""
     tables = [text for text in _catalogue("en").values() if not isinstance(text, str)]
     texts = [text for text in _catalogue("en").values() if isinstance(text, str)]
     texts += [text for table in tables for text in table.values()]
@@ -156,7 +155,7 @@ def _choosing() -> frozenset[str]:
 
 
 def changed_facts(facts: str, change: Callable[[str], str]) -> str:
-    """Return facts (JSON) with each text in them changed, but for the ids of messages and what chooses texts."""
+    """Return facts (JSON) with each text changed, except ids of messages and facts that select a text."""
 
     def within(value: Any) -> Any:
         if isinstance(value, dict):
@@ -170,24 +169,30 @@ def changed_facts(facts: str, change: Callable[[str], str]) -> str:
 
 
 def nested(message: str, facts: str) -> Message:
-    """Return a message of its id and its facts (JSON), to be a fact of another one."""
+    """Return a message from its id and its facts (JSON), for use as a fact of another message."""
     return {"message": message, **msgspec.json.decode(facts)}
 
 
 def as_fact(message: str, facts: str) -> str | None:
-    """Return a message as one JSON text, which a place `{fact:message}` shows; None of none."""
+    """Return a message as one JSON text for a place `{fact:message}`; None for None."""
     return msgspec.json.encode(nested(message, facts)).decode() if message else None
 
 
 def joint(messages: Iterable[Message | None]) -> Message | None:
-    """Return several messages as one, each of them once, those of a message of several too; None of none."""
+    """Return several messages as one, without repeats; None if there are none."""
     each = [part for one in messages if one for part in one.get("messages", [one])]
     distinct = [one for place, one in enumerate(each) if one not in each[:place]]
     return {"message": "list.messages", "messages": distinct} if len(distinct) > 1 else next(iter(distinct), None)
 
 
+def sentences_of(message: str, facts: str, lang: str = "en") -> list[str]:
+    """Return the sentences of a message from its id and its facts (JSON)."""
+    one = nested(message, facts)
+    return [_shown(part, None, lang) for part in one.get("messages", [one])]
+
+
 def columns_of(messages: Iterable[Message | None]) -> tuple[pa.Array, pa.Array]:
-    """Return messages as two columns, their ids and their facts (JSON); no message is an empty id without facts."""
+    """Return messages as two columns, ids and facts (JSON); both are empty for None."""
     ids, facts = [], []
     for one in messages:
         values = dict(one or {})
@@ -217,10 +222,10 @@ Groups = npt.NDArray[np.int64]
 
 
 def render_facts(text: Text, column: Callable[[str], pa.Array], group: Groups, size: int, lang: str = "en") -> pa.Array:
-    """Return one sentence per group of rows, whose facts `column` gives by name.
+    """Return one sentence per group of rows; `column` returns a fact's column by its name.
 
-    `group` is the group of each row, 0 … size - 1, and ascends. Of several sentences or list items in a group three
-    are shown, and the number of the others.
+    `group` is the group of each row, 0 … size - 1, ascending. Three sentences or list items of a group are shown, and
+    the number of the others.
     """
     starts = np.searchsorted(group, np.arange(size + 1))
     sizes = np.diff(starts)
@@ -247,7 +252,7 @@ def render_facts(text: Text, column: Callable[[str], pa.Array], group: Groups, s
 
 
 def _rows(text: Text, column: Callable[[str], pa.Array], size: int, lang: str) -> pa.Array:
-    """Return the text filled for each row."""
+    """Return the text, filled for each row."""
     if not isinstance(text, str):
         by = _whole(column(text.get("by", "count"))).dictionary_encode()
         code = np.asarray(by.indices.fill_null(-1))
@@ -277,7 +282,7 @@ def _whole(values: pa.Array | pa.ChunkedArray) -> pa.Array:
 
 
 def _texts(values: pa.Array, how: str | None, lang: str) -> pa.Array:
-    """Return a column as its readers see it, each distinct value shown once."""
+    """Return a column as text for readers; each distinct value is converted once."""
     values = _whole(values)
     if how in (None, "value") and (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
         values = values.cast(pa.string())

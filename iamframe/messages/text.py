@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-# The severities of findings, the gravest first.
+# The severities of findings, the highest first.
 SEVERITIES = ("high", "medium", "low", "info")
 
 # Letters of other scripts that look like Latin ones (Unicode TR 39, confusables of one letter each).

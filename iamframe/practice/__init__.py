@@ -1,7 +1,7 @@
-"""An account to practise on: it answers over HTTP as AWS does, on 127.0.0.1, and costs and breaks nothing.
+"""A practice account: it answers over HTTP as AWS does, on 127.0.0.1. It costs nothing, and nothing can break.
 
-It is a layer over moto. moto keeps what the account holds; where its answers differ from those of AWS (tags in
-listings, pages, ids, refusals), they are written here. Nothing of it is needed to read files or to run checks.
+It is a layer over moto. moto keeps the resources of the account; where its responses differ from those of AWS (tags in
+listings, pages, ids, errors), this package replaces them. Reading files and running checks need none of it.
 """
 
 from iamframe.practice.account import PracticeAccount, refusal_of

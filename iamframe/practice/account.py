@@ -1,4 +1,4 @@
-"""The practice account itself: what one holds in hand."""
+"""The practice account: `PracticeAccount`."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ _REGIONS = {
     "aws-us-gov": ("us-gov-west-1", "us-gov-east-1"),
     "aws-cn": ("cn-north-1", "cn-northwest-1"),
 }
-# Services of which moto has nothing, or no answer without arguments: neither has this account.
+# Services that moto does not have, or cannot answer without arguments: this account answers with empty lists.
 _NOTHING: dict[tuple[str, str], dict[str, Any]] = {
     ("ecs", "DescribeCapacityProviders"): {"capacityProviders": [], "failures": []},
     ("imagebuilder", "ListInfrastructureConfigurations"): {"infrastructureConfigurationSummaryList": []},
     ("pcs", "ListClusters"): {"clusters": []},
 }
-# Those are asked in one place for all regions.
+# Services with one endpoint for all regions.
 _GLOBAL = ("iam", "organizations", "account")
 
 
 class PracticeAccount:
-    """An AWS account that answers on 127.0.0.1, and holds nothing at first.
+    """An AWS account that answers on 127.0.0.1. It is empty at first.
 
-    Open it with `with`, or with `open` and `close`; there is one at a time in a process. Every client works on it that
-    can be told an endpoint: those of `session()`, and any other program with the variables of `environment()`. Only
-    these credentials, and those that AssumeRole gives out, are known. A session that is made anew, with keys of
-    AssumeRole for instance, goes to AWS itself unless the variables are set: make its clients of `session()`.
+    Open it with `with`, or with `open` and `close`; a process can have one at a time. The clients of `session()` use
+    it, and so does any program with the variables of `environment()`. It accepts only these credentials, and those that
+    AssumeRole returns. A new boto3 session, for example with keys of AssumeRole, calls AWS itself unless the variables
+    are set: create clients from `session()` instead.
 
     Parameters
     ----------
@@ -53,10 +53,10 @@ class PracticeAccount:
     partition
         "aws", "aws-us-gov" or "aws-cn".
     regions
-        The regions that are enabled; two of the partition where none are given. A region that is not among them
-        answers all the same, unless it was taken off with `disable_region`, but no listing names it.
+        The enabled regions; by default two of the partition. Other regions answer too, unless `disable_region` disabled
+        them, but no listing shows them.
     port
-        The port on 127.0.0.1; 0 takes a free one.
+        The port on 127.0.0.1; 0 selects a free one.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class PracticeAccount:
         self._faults = Faults(partition)
 
     def open(self) -> None:
-        """Start to answer.
+        """Start the account.
 
         Raises
         ------
@@ -106,19 +106,19 @@ class PracticeAccount:
         self._server.start()
 
     def close(self) -> None:
-        """Stop to answer, and forget all that was held."""
+        """Stop the account, and discard its data."""
         self._server.stop()
         self._backends.close()
 
     def __enter__(self) -> Self:
-        """Start to answer, as `open` does."""
+        """Start the account, as `open` does."""
         self.open()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Stop to answer, as `close` does."""
+        """Stop the account, as `close` does."""
         self.close()
 
     def _know(self, account_id: str, *, active: bool = True) -> None:
@@ -127,7 +127,7 @@ class PracticeAccount:
         if active:
             self._accounts.append(account_id)
 
-    # To work with it.
+    # Use
 
     @property
     def endpoint(self) -> str:
@@ -135,9 +135,9 @@ class PracticeAccount:
         return self._server.endpoint
 
     def session(self, region_name: str | None = None, account_id: str | None = None) -> Any:
-        """Return a boto3.Session whose clients and resources all go to the account, or to a member of it.
+        """Return a boto3.Session whose clients and resources all use the account, or a member of its organization.
 
-        Nothing of the machine has a say in it: neither variables nor files of the AWS command line, nor a proxy.
+        Environment variables, files of the AWS CLI and proxies have no effect on it.
         """
         import boto3
         from botocore.config import Config
@@ -161,15 +161,15 @@ class PracticeAccount:
             region_name=region_name or self._regions.enabled[0],
             botocore_session=core,
         )
-        # Each session adds the path of boto3's own models once more.
+        # Each session adds the path of boto3's models again.
         models().search_paths[:] = dict.fromkeys(models().search_paths)
         return session
 
     def environment(self, account_id: str | None = None) -> dict[str, str]:
-        """Return the variables that send the AWS CLI 2, and programs that use boto3, to the account.
+        """Return the environment variables that make the AWS CLI 2, and programs with boto3, use the account.
 
-        The AWS CLI 1 asks EMR in most regions, and RDS in us-east-1, by AWS's own addresses, whatever they say; there
-        the keys of a practice account are refused.
+        The AWS CLI 1 ignores them for EMR in most regions, and for RDS in us-east-1: it calls AWS itself, which refuses
+        the keys of a practice account.
         """
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
@@ -186,11 +186,11 @@ class PracticeAccount:
         }
 
     def fill(self, roles: int = 500, profiles: int = 500, account_id: str | None = None) -> dict[str, dict[str, Any]]:
-        """Fill the account with fictional roles and profiles, the same every time, and return what they are.
+        """Fill the account with fictional roles and profiles, the same every time, and return them.
 
-        `roles`: by name their `path`, `tags` and `trusts` (a service). `profiles`: by name their `path`, `role` (None
-        where it holds none) and `tags`. Among them are pairs of one name and of two, Cloud9's, and empty profiles; half
-        have tags; every tenth role trusts eks.amazonaws.com, the others ec2.amazonaws.com.
+        `roles` has, by name, `path`, `tags` and `trusts` (a service); `profiles` has, by name, `path`, `role` (None if
+        it is empty) and `tags`. There are pairs with the same name and with different names, Cloud9's pair, and empty
+        profiles. Half have tags; every tenth role trusts eks.amazonaws.com, the others ec2.amazonaws.com.
         """
         with self._backends.lock:
             return fill(self._iam, account_id or self.account_id, roles, profiles)
@@ -198,11 +198,11 @@ class PracticeAccount:
     def add_member(
         self, name: str, status: str = "ACTIVE", role_name: str | None = "OrganizationAccountAccessRole"
     ) -> str:
-        """Add an account to the organisation, with a role that the first account may assume, and return its id."""
+        """Add a member account with a role that the first account may assume, and return its id."""
         with self._lock:
             account_id = f"{len(self._organization.members):012d}"
             self._organization.members.append(Member(account_id, name, status))
-            # Nobody gets into an account that is suspended or closed.
+            # A suspended or closed account accepts no request.
             self._know(account_id, active=status == "ACTIVE")
         if role_name is not None:
             trust = (
@@ -214,22 +214,22 @@ class PracticeAccount:
         return account_id
 
     def disable_region(self, name: str) -> None:
-        """Switch a region off: it is no longer listed as enabled, and refuses all credentials."""
+        """Disable a region: it is no longer listed as enabled, and refuses all credentials."""
         self._regions.disable(name)
 
     def instance_credentials(
         self, instance_id: str, region_name: str | None = None, account_id: str | None = None
     ) -> dict[str, str]:
-        """Return what an instance reads of its role's credentials in its metadata (`iam/security-credentials/ROLE`).
+        """Return the credentials document in an instance's metadata (`iam/security-credentials/ROLE`).
 
-        `Code` is "Success", and the keys work on this account; or "AssumeRoleUnauthorizedAccess" with a `Message`,
-        where the role does not trust EC2. On AWS an instance notices up to an hour later what was changed about its
-        role; here it does at once.
+        `Code` is "Success", with keys for this account, or "AssumeRoleUnauthorizedAccess", with a `Message`, if the
+        role does not trust EC2. On AWS, a change to the role may reach the instance an hour later; here it does at
+        once.
 
         Raises
         ------
         LookupError
-            If the instance has no profile that holds a role: there is no such document then.
+            If the instance has no profile with a role, and so no such document.
         """
         account_id, region_name = account_id or self.account_id, region_name or self._regions.enabled[0]
         with self._backends.lock:
@@ -240,7 +240,7 @@ class PracticeAccount:
                 )
             return self._sts.instance_credentials(profile.roles[0], instance_id)
 
-    # What has been asked.
+    # Requests
 
     @property
     def requests(self) -> list[Request]:
@@ -249,11 +249,11 @@ class PracticeAccount:
             return list(self._requests)
 
     def counts(self) -> Counter[str]:
-        """Return how many requests there were of each action."""
+        """Return the number of requests per action."""
         return Counter(request.action for request in self.requests)
 
     def writes(self) -> int:
-        """Return how many requests would have changed something."""
+        """Return the number of requests that would change something."""
         return sum(faults.is_write(request.action) for request in self.requests)
 
     def forget(self) -> None:
@@ -261,10 +261,10 @@ class PracticeAccount:
         with self._lock:
             self._requests.clear()
 
-    # What goes wrong.
+    # Failures
 
     def throttle(self, rate: float, burst: float, service: str = "iam") -> None:
-        """Refuse what of a service comes faster than `rate` a second, after a `burst`; `throttle(0, 0)` ends it."""
+        """Throttle the requests to a service to `rate` a second, after a `burst`; `throttle(0, 0)` ends this."""
         with self._faults.lock:
             if rate or burst:
                 self._faults.buckets[service] = Bucket(rate, burst, burst, time.monotonic())
@@ -272,32 +272,32 @@ class PracticeAccount:
                 self._faults.buckets.pop(service, None)
 
     def deny(self, action: str, resource: str = "*", account_id: str = "*") -> None:
-        """Deny an action ("GetRole", "iam:*") on resources, by name or ARN; `*` stands for anything."""
+        """Deny an action ("GetRole", "iam:*") on resources, by name or ARN; `*` is any text."""
         with self._faults.lock:
             self._faults.denials.append(Denial(action, resource, account_id))
 
     def allow(self) -> None:
-        """Take all denials off."""
+        """Remove all denials."""
         with self._faults.lock:
             self._faults.denials.clear()
 
     def expire(self, after: int | None = 0) -> None:
-        """Let all credentials expire once so many requests more were answered; None makes them good again."""
+        """Let all credentials expire after this many more requests; None makes them valid again."""
         with self._faults.lock:
             self._faults.left = after
 
     def fault(self, kind: str, action: str = "*", times: int = 1) -> None:
         """Break the next answers to an action.
 
-        "reset" cuts the connection without an answer; "truncated" cuts the XML or JSON in the middle, its length
-        announced as it is; "short" announces the length of the whole, and ends half way; "500" fails in the service.
+        "reset" closes the connection without an answer; "truncated" cuts the XML or JSON in the middle, with the length
+        of the cut text; "short" does the same with the length of the full text; "500" is an error of the service.
         """
         if kind not in faults.FAULTS:
             raise ValueError(f"{kind} is not a fault: {', '.join(faults.FAULTS)}")
         with self._faults.lock:
             self._faults.faults.append(Fault(kind, action, times))
 
-    # How a request is answered.
+    # Answers
 
     def _respond(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Reply:
         began = time.perf_counter()
@@ -330,7 +330,7 @@ class PracticeAccount:
         except Refusal as refusal:
             return refusal_answer(call, refusal)
         except Exception as error:  # noqa: BLE001
-            # A client sees what failed here, instead of a connection that breaks.
+            # The client gets the error of this program, instead of a broken connection.
             return refusal_answer(call, Refusal("InternalFailure", f"{call.permission}: {error!r}", 500))
 
     def _reaches(self, call: Call) -> bool:
@@ -353,19 +353,19 @@ class PracticeAccount:
         }
         answer: Answer = services[call.service].answer(call) if call.service in services else self._backends.ask(call)
         if call.service == "autoscaling" and faults.is_write(call.action):
-            # A group starts instances.
+            # An Auto Scaling group starts instances.
             with self._backends.lock:
                 self._ec2.settle_groups(call.account_id, call.region)
         return answer
 
 
 def refusal_of(call: Callable[..., Any], /, **arguments: Any) -> str:
-    """Call a method of a boto3 client, and return the words in which it is refused.
+    """Call a method of a boto3 client, and return the message of its error.
 
     Raises
     ------
     AssertionError
-        If it is not refused.
+        If the call succeeds.
     """
     from botocore.exceptions import ClientError
 

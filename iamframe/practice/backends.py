@@ -1,4 +1,4 @@
-"""moto in this process: what the account holds, and every answer that is not written here."""
+"""moto in this process: the account's data, and all answers that this package does not replace."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlencode, urlsplit
 from iamframe.errors import missing_extra
 from iamframe.practice.calls import Answer, Call, Refusal
 
-# moto keeps its state in module globals, so that there is one account in a process at a time.
+# moto keeps its state in module globals, so a process has one account at a time.
 _in_use = threading.Lock()
 _ERROR_CODE = re.compile(rb"<Code>([^<]+)</Code>|\"__type\":\s*\"([^\"]+)\"")
 
@@ -40,7 +40,7 @@ class Backends:
         self._reset()
 
     def close(self) -> None:
-        """Forget all that the account held, and let the next one begin."""
+        """Discard the account's data, so that another account can start."""
         self._reset()
         _in_use.release()
 
@@ -67,7 +67,7 @@ class Backends:
         return ec2_backends[account_id][region]
 
     def ask(self, call: Call, **changed: str | None) -> Answer:
-        """Return what moto answers to a call, some parameters of the query protocol changed (None: left out)."""
+        """Return moto's answer to a call, with some parameters of the query protocol changed (None removes one)."""
         body = call.body
         if changed:
             params = {name: value for name, value in (call.params | changed).items() if value is not None}

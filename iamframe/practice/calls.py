@@ -1,4 +1,4 @@
-"""One request to AWS as it comes over HTTP, and the answers and refusals that go back."""
+"""One request to AWS over HTTP, and its answer or error."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ _NAMESPACES = {
     "elasticbeanstalk": "http://elasticbeanstalk.amazonaws.com/docs/2010-12-01/",
     "rds": "http://rds.amazonaws.com/doc/2014-10-31/",
 }
-# How policies name a service, where that is not the name it signs with.
+# The IAM prefix of a service, if it differs from its signing name.
 _PREFIXES = {"tagging": "tag"}
 _numbers = itertools.count(1)
 
 
 @dataclass(frozen=True)
 class Request:
-    """What the account remembers of one request.
+    """The record of one request.
 
-    `status` is 0 where the connection was cut without an answer; `error_code` is None where the answer was no error;
-    `seconds` is the time from the last byte read to the first byte written, the wait of `latency` left out.
+    `status` is 0 if the connection was closed without an answer; `error_code` is None if the answer is no error;
+    `seconds` is the time from the last byte read to the first byte written, without the wait of `latency`.
     """
 
     service: str
@@ -46,7 +46,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Principal:
-    """Who signs a request."""
+    """The identity that signed a request."""
 
     account_id: str
     arn: str
@@ -55,7 +55,7 @@ class Principal:
 
 @dataclass
 class Call:
-    """One request, taken apart: `params` are those of the query protocols, `json` those of the JSON ones."""
+    """The parts of one request: `params` for the query protocols, `json` for the JSON protocols."""
 
     service: str
     action: str
@@ -76,13 +76,13 @@ class Call:
 
     @property
     def permission(self) -> str:
-        """The action as a policy names it."""
+        """The IAM action."""
         return f"{_PREFIXES.get(self.service, self.service)}:{self.action}"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What goes back over the wire; `error_code` is what the record of the request says."""
+    """An HTTP answer; `error_code` goes into the record of the request."""
 
     status: int
     body: bytes
@@ -92,7 +92,7 @@ class Answer:
 
 
 class Refusal(Exception):
-    """An error that AWS answers with: its code, its words and the HTTP status."""
+    """An error of AWS: its code, its message and the HTTP status."""
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:
         super().__init__(message)
@@ -100,7 +100,7 @@ class Refusal(Exception):
 
 
 def read_call(method: str, target: str, headers: Mapping[str, str], body: bytes) -> Call:
-    """Return a request taken apart; what is not signed has no service and no key."""
+    """Return the parts of a request; without a signature, it has no service and no key."""
     scope = _SCOPE.search(headers.get("authorization", ""))
     key, region, service = scope.groups() if scope else ("", "", "")
     url = urlsplit(target)
@@ -122,7 +122,7 @@ def read_call(method: str, target: str, headers: Mapping[str, str], body: bytes)
 
 
 def members(params: Mapping[str, str], name: str) -> list[dict[str, str]]:
-    """Return the structures of a list in query parameters, `Tags.member.1.Key` and `Filter.1.Name` alike."""
+    """Return the structures of a list in query parameters, such as `Tags.member.1.Key` or `Filter.1.Name`."""
     found: dict[int, dict[str, str]] = {}
     for key, value in params.items():
         match = re.fullmatch(rf"{name}\.(?:member\.)?(\d+)(?:\.(.+))?", key)
@@ -137,12 +137,12 @@ def values(params: Mapping[str, str], name: str) -> list[str]:
 
 
 def text(name: str, value: object) -> str:
-    """Return one XML element that holds a text."""
+    """Return an XML element with a text."""
     return f"<{name}>{escape(str(value))}</{name}>"
 
 
 def query_answer(call: Call, result: str | None) -> Answer:
-    """Return an answer of the query protocol; without a result the element of the result is left out."""
+    """Return an answer of the query protocol; without a result, its element is left out."""
     name, number = call.action, next(_numbers)
     inner = "" if result is None else f"<{name}Result>{result}</{name}Result>"
     body = (
@@ -169,7 +169,7 @@ def json_answer(call: Call, result: Mapping[str, Any], status: int = 200, error_
 
 
 def refusal_answer(call: Call, refusal: Refusal) -> Answer:
-    """Return a refusal in the protocol of the service it comes from."""
+    """Return an error in the protocol of its service."""
     code, message = text("Code", refusal.code), text("Message", refusal.message)
     identity = request_id(next(_numbers))
     if call.service == "ec2":
@@ -187,5 +187,5 @@ def refusal_answer(call: Call, refusal: Refusal) -> Answer:
 
 
 def request_id(number: int) -> str:
-    """Return the id of a request: counted, so that a failing test shows the same one every time."""
+    """Return the id of a request: a counter, so that a failing test shows the same id every time."""
     return f"00000000-0000-4000-8000-{number:012d}"

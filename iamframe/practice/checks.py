@@ -1,4 +1,4 @@
-"""What IAM refuses of what it is asked to write: names, paths, tags, trust policies; and in AWS's words."""
+"""Validation of names, paths, tags and trust policies, with IAM's own error messages."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _TRUST_ACTIONS = re.compile(
 
 
 def violated(where: str, constraint: str) -> Refusal:
-    """Return the refusal of a value that breaks a constraint of the service's model."""
+    """Return the error for a value that breaks a constraint of the service's model."""
     return Refusal("ValidationError", f"1 validation error detected: Value at '{where}' failed to satisfy {constraint}")
 
 
 def required(call: Call, name: str) -> str:
-    """Return a parameter that must be there."""
+    """Return a required parameter."""
     if not call.params.get(name):
         where = name[0].lower() + name[1:]
         raise Refusal(
@@ -34,7 +34,7 @@ def required(call: Call, name: str) -> str:
 
 
 def checked_name(call: Call, parameter: str, longest: int) -> str:
-    """Return the name of what is to be created."""
+    """Return the name of a new resource."""
     name = required(call, parameter)
     where = parameter[0].lower() + parameter[1:]
     if len(name) > longest:
@@ -49,7 +49,7 @@ def checked_name(call: Call, parameter: str, longest: int) -> str:
 
 
 def checked_path(call: Call) -> str:
-    """Return the path of what is to be created, "/" where none is given."""
+    """Return the path of a new resource; "/" by default."""
     path = call.params.get("Path", "/")
     if len(path) > 512:
         raise violated("path", "constraint: Member must have length less than or equal to 512")
@@ -63,7 +63,7 @@ def checked_path(call: Call) -> str:
 
 
 def checked_prefix(call: Call) -> str:
-    """Return the path prefix of a listing, "/" where none is given."""
+    """Return the path prefix of a listing; "/" by default."""
     prefix = call.params.get("PathPrefix") or "/"
     if not prefix.startswith("/") or len(prefix) > 512:
         raise Refusal("ValidationError", "The specified value for pathPrefix is invalid. It must begin with /.")
@@ -71,13 +71,13 @@ def checked_prefix(call: Call) -> str:
 
 
 def checked_tags(call: Call, *, fold: bool) -> list[dict[str, str]]:
-    """Return the tags of a request; with `fold` two keys that differ only in case are one key written twice."""
+    """Return the tags of a request; with `fold`, two keys that differ only in case count as a repeated key."""
     tags = [{"Key": tag.get("Key", ""), "Value": tag.get("Value", "")} for tag in members(call.params, "Tags")]
     return check_tags(tags, fold=fold)
 
 
 def check_tags(tags: list[dict[str, str]], *, fold: bool) -> list[dict[str, str]]:
-    """Return tags as they are, or refuse them."""
+    """Return valid tags unchanged; refuse others."""
     if len(tags) > 50:
         raise violated("tags", "constraint: Member must have length less than or equal to 50")
     seen = set()
@@ -107,7 +107,7 @@ def _is_tag_text(value: str) -> bool:
 
 
 def checked_tag_keys(call: Call) -> list[str]:
-    """Return the tag keys of a request that takes tags off."""
+    """Return the tag keys of a request that removes tags."""
     keys = values(call.params, "TagKeys")
     if len(keys) > 50:
         raise violated("tagKeys", "constraint: Member must have length less than or equal to 50")
@@ -124,7 +124,7 @@ def checked_tag_keys(call: Call) -> list[str]:
 def merged_tags(
     old: Sequence[Mapping[str, str]], new: Sequence[Mapping[str, str]], *, fold: bool, quota: str
 ) -> list[dict[str, str]]:
-    """Return tags written over others: of one key the new spelling and value stay."""
+    """Return tags merged into others: the new spelling and value of a key win."""
     kept = {(tag["Key"].lower() if fold else tag["Key"]): dict(tag) for tag in old}
     for tag in new:
         kept[tag["Key"].lower() if fold else tag["Key"]] = dict(tag)
@@ -134,7 +134,7 @@ def merged_tags(
 
 
 def checked_trust(document: str) -> str:
-    """Return a trust policy as it came, or refuse it."""
+    """Return a valid trust policy unchanged; refuse others."""
     try:
         read = json.loads(document)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What goes wrong on purpose: denials, throttling, expired credentials, broken answers."""
+"""Simulated failures: denials, throttling, expired credentials, broken answers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Bucket:
     at: float
 
     def take(self) -> bool:
-        """Take one token; False where there is none."""
+        """Take one token; False if there is none."""
         now = time.monotonic()
         self.tokens = min(self.burst, self.tokens + (now - self.at) * self.rate)
         self.at = now
@@ -42,7 +42,7 @@ class Denial:
     account_id: str
 
     def meets(self, call: Call, names: tuple[str, ...]) -> bool:
-        """Whether a call is denied, that is about a resource of these names."""
+        """Whether a call on a resource of these names is denied."""
         action = call.permission if ":" in self.action else call.action
         return (
             fnmatchcase(action.lower(), self.action.lower())
@@ -53,7 +53,7 @@ class Denial:
 
 @dataclass
 class Fault:
-    """A broken answer, so many times more."""
+    """A kind of broken answer, and how many more times it occurs."""
 
     kind: str
     action: str
@@ -61,7 +61,7 @@ class Fault:
 
 
 class Faults:
-    """All that is to go wrong; safe to change while requests run."""
+    """All simulated failures; safe to change while requests run."""
 
     def __init__(self, partition: str) -> None:
         self.partition = partition
@@ -69,11 +69,11 @@ class Faults:
         self.denials: list[Denial] = []
         self.buckets: dict[str, Bucket] = {}
         self.faults: list[Fault] = []
-        # How many requests more are answered before the credentials expire; None: they do not.
+        # The number of requests until the credentials expire; None: they do not expire.
         self.left: int | None = None
 
     def broken(self, call: Call) -> str | None:
-        """Return how the answer to a call is to be broken, and count it."""
+        """Return how to break the answer to a call, and count it."""
         with self.lock:
             for fault in self.faults:
                 if fault.times > 0 and fnmatchcase(call.action, fault.action):
@@ -82,7 +82,7 @@ class Faults:
         return None
 
     def check(self, call: Call) -> None:
-        """Refuse a call whose credentials have expired, that comes too fast, or that is denied."""
+        """Refuse a call if its credentials have expired, it is throttled, or it is denied."""
         with self.lock:
             if self.left == 0:
                 raise expired(call)
@@ -104,7 +104,7 @@ def is_write(action: str) -> bool:
 
 
 def resource_of(call: Call, partition: str) -> tuple[str, tuple[str, ...]]:
-    """Return the resource of a call as IAM's refusals show it, and the names that a denial may name it by."""
+    """Return the resource of a call as in IAM's error messages, and the names by which a denial matches it."""
     params, stem = call.params, f"arn:{partition}:iam::{call.account_id}"
     if call.service == "sts":
         arn = params.get("RoleArn", "*")
@@ -125,7 +125,7 @@ def resource_of(call: Call, partition: str) -> tuple[str, tuple[str, ...]]:
 
 
 def denied(call: Call, shown: str) -> Refusal:
-    """Return the refusal of what no policy allows."""
+    """Return the error of a denied call."""
     reason = f"because no identity-based policy allows the {call.permission} action"
     user = f"User: {call.who.arn} is not authorized to perform: {call.permission}"
     if call.service == "ec2":
@@ -139,7 +139,7 @@ def denied(call: Call, shown: str) -> Refusal:
 
 
 def throttled(call: Call) -> Refusal:
-    """Return the refusal of what comes too fast."""
+    """Return the error of a throttled call."""
     by_service = {
         "ec2": Refusal("RequestLimitExceeded", "Request limit exceeded.", 503),
         "tagging": Refusal("ThrottledException", "Rate exceeded"),
@@ -150,7 +150,7 @@ def throttled(call: Call) -> Refusal:
 
 
 def expired(call: Call) -> Refusal:
-    """Return the refusal of credentials that were good once."""
+    """Return the error for expired credentials."""
     message = "The security token included in the request is expired"
     if call.service == "ec2":
         return Refusal("RequestExpired", "Request has expired.")
@@ -160,7 +160,7 @@ def expired(call: Call) -> Refusal:
 
 
 def unknown_credentials(call: Call) -> Refusal:
-    """Return the refusal of credentials that are not known, in this partition or in this region."""
+    """Return the error for credentials that are unknown in this partition or region."""
     message = "The security token included in the request is invalid."
     if call.service == "ec2":
         return Refusal("AuthFailure", "AWS was not able to validate the provided access credentials", 401)
@@ -170,11 +170,11 @@ def unknown_credentials(call: Call) -> Refusal:
 
 
 def unsigned() -> Refusal:
-    """Return the refusal of a request without a signature."""
+    """Return the error for a request without a signature."""
     return Refusal("MissingAuthenticationToken", "Missing Authentication Token", 403)
 
 
 def service_failure(call: Call) -> Refusal:
-    """Return a failure of the service itself."""
+    """Return an error of the service itself."""
     code = {"ec2": "InternalError", "iam": "ServiceFailure"}.get(call.service, "InternalFailure")
     return Refusal(code, "The request processing has failed because of an unknown error, exception or failure.", 500)

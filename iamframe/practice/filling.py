@@ -1,4 +1,4 @@
-"""A deterministic filling: fictional roles and profiles in the shapes that accounts are found in."""
+"""Deterministic fictional roles and profiles, in the forms that real accounts have."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CLOUD9_ROLE, _CLOUD9_PROFILE = "AWSCloud9SSMAccessRole", "AWSCloud9SSMInstanceP
 
 
 def fill(iam: Iam, account_id: str, roles: int, profiles: int) -> dict[str, dict[str, Any]]:
-    """Create roles and profiles in moto itself and return them, as `PracticeAccount.fill` says."""
+    """Create roles and profiles in moto, and return them as `PracticeAccount.fill` does."""
     truth: dict[str, dict[str, Any]] = {"roles": {}, "profiles": {}}
     for number in range(roles):
         name, path = _role(number)
@@ -37,7 +37,7 @@ def _role(number: int) -> tuple[str, str]:
 
 
 def _profile(number: int, role: str | None) -> tuple[str, str, str | None]:
-    """Return name, path and role: Cloud9's, of another name, empty, or of the role's name, in this order."""
+    """Return name, path and role of a profile: Cloud9's, a different name, empty, or the role's name, in this order."""
     if role is None or number % 10 == 7:
         return f"empty-{number:04d}", "/", None
     if role.startswith(_CLOUD9_ROLE):

@@ -1,7 +1,7 @@
-"""IAM: roles, instance profiles and their tags, written and answered as AWS does, over what moto keeps.
+"""IAM: roles, instance profiles and their tags, with AWS's behaviour over moto's data.
 
-The answers are put together here and not by moto: its own differ in what they show, and take too long for load tests.
-Reading takes no lock. It looks at copies, each made in one step, and what is written replaces a list as a whole.
+This module builds the answers, because moto's differ in their content and are too slow for load tests. Reads take no
+lock: they work on copies, each made in one step, and writes replace a list as a whole.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Iam:
         self.ever_tagged: set[str] = set()
 
     def answer(self, call: Call) -> Answer:
-        """Return the answer to a call; what is not of roles or profiles is moto's."""
+        """Return the answer to a call; for anything but roles and profiles, moto's."""
         read = _READS.get(call.action)
         if read:
             return query_answer(call, read(self, call))
@@ -41,12 +41,12 @@ class Iam:
             write = _WRITES.get(call.action)
             if write:
                 return query_answer(call, write(self, call))
-            # moto's own words for what is missing are not those of AWS, and it tells names apart by case.
+            # moto's messages on missing resources differ from AWS's, and it compares names with case.
             role = self.role(call) if call.params.get("RoleName") else None
             return self.backends.ask(call, **({"RoleName": role.name} if role else {}))
 
     def role(self, call: Call, name: str | None = None) -> Any:
-        """Return the role that a call names, in any case, or refuse."""
+        """Return the role of a call, regardless of case, or refuse."""
         name = name or checks.required(call, "RoleName")
         role = _of_name(self.roles(call.account_id), name)
         if role is not None:
@@ -54,7 +54,7 @@ class Iam:
         raise Refusal("NoSuchEntity", f"The role with name {name} cannot be found.", 404)
 
     def profile(self, call: Call, name: str | None = None) -> Any:
-        """Return the instance profile that a call names, in any case, or refuse."""
+        """Return the instance profile of a call, regardless of case, or refuse."""
         name = name or checks.required(call, "InstanceProfileName")
         there = self.backends.iam(call.account_id).instance_profiles
         profile = there.get(name) or _of_name(list(there.values()), name)
@@ -70,10 +70,10 @@ class Iam:
         """Return the instance profiles of an account."""
         return list(self.backends.iam(account_id).instance_profiles.values())
 
-    # What is read.
+    # Reads
 
     def get_role(self, call: Call) -> str:
-        """Tags only where there are some, RoleLastUsed always."""
+        """`Tags` only if there are any, `RoleLastUsed` always."""
         role = self.role(call)
         tags = shapes.tag_list(role.tags) if role.tags else ""
         return f"<Role>{shapes.listed_role(role)}{shapes.boundary(role)}{tags}{shapes.last_used(role)}</Role>"
@@ -126,7 +126,7 @@ class Iam:
         return f"{text('RoleName', role.name)}{text('PolicyName', name)}{text('PolicyDocument', document)}"
 
     def get_account_authorization_details(self, call: Call) -> str:
-        """Roles with their tags and profiles, users, groups and policies; empty profiles nowhere."""
+        """Roles with their tags and profiles, users, groups and policies; no empty profiles."""
         wanted = set(values(call.params, "Filter"))
         entries = sorted(
             ((f"{kind} {item.name}", item) for kind, items in self._details(call, wanted) for item in items),
@@ -153,7 +153,7 @@ class Iam:
         )
 
     def _details(self, call: Call, wanted: set[str]) -> Iterator[tuple[str, list[Any]]]:
-        """Yield what a filter lets through; without one, all."""
+        """Yield the resources that a filter selects; all without a filter."""
         backend = self.backends.iam(call.account_id)
         policies = list(backend.managed_policies.values())
         kinds = {
@@ -167,7 +167,7 @@ class Iam:
             if not wanted or name in wanted:
                 yield kind
 
-    # What is written.
+    # Writes
 
     def create_role(self, call: Call) -> str:
         """The answer has tags only if some were given, and neither description nor session length."""
@@ -184,7 +184,7 @@ class Iam:
         return f"<Role>{shapes.bare_role(role)}{shapes.boundary(role)}{shown}</Role>"
 
     def create_service_linked_role(self, call: Call) -> str:
-        """The name is made from that of the service."""
+        """The role's name is derived from the service's name."""
         from moto.iam.exceptions import EntityAlreadyExists
 
         service = checks.required(call, "AWSServiceName")
@@ -197,7 +197,7 @@ class Iam:
         return f"<Role>{shapes.bare_role(role)}</Role>"
 
     def update_role(self, call: Call) -> str:
-        """What is not given stays as it is."""
+        """Parameters that are not given change nothing."""
         role = self.role(call)
         role.description = call.params.get("Description", role.description)
         role.max_session_duration = call.params.get("MaxSessionDuration", role.max_session_duration)
@@ -214,7 +214,7 @@ class Iam:
         self.role(call).assume_role_policy_document = checks.checked_trust(checks.required(call, "PolicyDocument"))
 
     def delete_role(self, call: Call) -> None:
-        """Refused while a profile holds the role, or a policy is left in it."""
+        """Refused while a profile holds the role, or the role has a policy."""
         role = self.role(call)
         if any(role in profile.roles for profile in self.profiles(call.account_id)):
             raise Refusal("DeleteConflict", _IN_PROFILE, 409)
@@ -225,7 +225,7 @@ class Iam:
         del self.backends.iam(call.account_id).roles[role.id]
 
     def tag_role(self, call: Call) -> None:
-        """Of keys that differ only in case, the new spelling stays."""
+        """If keys differ only in case, the new spelling replaces the old one."""
         role, tags = self.role(call), checks.checked_tags(call, fold=True)
         role.tags = checks.merged_tags(role.tags, tags, fold=True, quota="TagsPerRole")
 
@@ -262,7 +262,7 @@ class Iam:
         profile.roles = [role]
 
     def remove_role_from_instance_profile(self, call: Call) -> None:
-        """Refused where the role is not in the profile."""
+        """Refused if the role is not in the profile."""
         profile, role = self.profile(call), self.role(call)
         if role not in profile.roles:
             message = f"Role {role.name} in Instance Profile {profile.name} cannot be found."
@@ -295,7 +295,7 @@ class Iam:
         return arn
 
     def attach_role_policy(self, call: Call) -> None:
-        """Policies of AWS itself are all taken to exist."""
+        """Every AWS-managed policy is assumed to exist."""
         role, arn = self.role(call), _policy_arn(call)
         backend = self.backends.iam(call.account_id)
         policy = backend.managed_policies.get(arn)
@@ -316,23 +316,23 @@ class Iam:
         return AWSManagedPolicy.from_data(name, account_id, self.backends.partition, data | {"UpdateDate": made})
 
     def detach_role_policy(self, call: Call) -> None:
-        """Refused where the policy is not attached."""
+        """Refused if the policy is not attached."""
         role, arn = self.role(call), _policy_arn(call)
         if arn not in role.managed_policies:
             raise Refusal("NoSuchEntity", f"Policy {arn} was not found.", 404)
         role.managed_policies[arn].detach_from(role)
 
     def delete_role_policy(self, call: Call) -> None:
-        """Refused where there is no such policy."""
+        """Refused if there is no such policy."""
         role, name = self.role(call), checks.required(call, "PolicyName")
         _inline(role, name)
         del role.policies[name]
 
 
 def same_name(one: str, other: str) -> bool:
-    """Return whether two names, or two ARNs, are one to IAM, which keeps names unique without case.
+    """Return whether two names, or two ARNs, are the same for IAM, where names are unique without case.
 
-    Whether AWS finds something by its name in another case is not documented; here it does.
+    AWS does not document whether it finds a resource by its name in another case; this account does.
     """
     return one.lower() == other.lower()
 
@@ -344,7 +344,7 @@ def new_id(prefix: str) -> str:
 
 
 def _of_name(items: list[Any], name: str) -> Any:
-    """Return the one that bears a name, None where none does."""
+    """Return the resource with a name, or None."""
     exact = next((item for item in items if item.name == name), None)
     return exact or next((item for item in items if same_name(item.name, name)), None)
 
@@ -386,7 +386,7 @@ def _tag_page(call: Call, tags: list[dict[str, str]]) -> str:
 
 
 def now() -> datetime:
-    """Return the time as moto keeps it."""
+    """Return the current time in moto's form."""
     return datetime.now(UTC).replace(tzinfo=None)
 
 

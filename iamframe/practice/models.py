@@ -1,4 +1,4 @@
-"""botocore's models: what the sessions use, and how the actions of REST services are told from their paths."""
+"""botocore's models, for the sessions and to find the actions of REST services from their paths."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _PARAMETER = re.compile(r"\{[^}]+\}")
 
 @cache
 def models() -> Any:
-    """Return botocore's models, read once for all sessions: nothing else in a test takes as long."""
+    """Return botocore's models, loaded once for all sessions: nothing else in a test takes as long."""
     from botocore.loaders import create_loader
 
     return create_loader()
 
 
 def rest_action(service: str, method: str, path: str) -> str:
-    """Return the action of a REST request, "" where no model of that service has one."""
+    """Return the action of a REST request; "" if no model of the service has it."""
     for verb, pattern, name in _operations(service):
         if verb == method and pattern.fullmatch(path.rstrip("/") or "/"):
             return name

@@ -1,4 +1,4 @@
-"""Organizations and Account Management: the accounts of an organisation, and the regions of an account."""
+"""AWS Organizations and Account Management: the accounts of an organization, and the regions of an account."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from iamframe.practice.pages import cut
 
 @dataclass
 class Member:
-    """An account of the organisation."""
+    """An account of the organization."""
 
     id: str
     name: str
@@ -22,13 +22,13 @@ class Member:
 
 @dataclass
 class Regions:
-    """The regions of a partition: those enabled, and those that are not."""
+    """The enabled and the disabled regions of a partition."""
 
     enabled: list[str]
     disabled: list[str] = field(default_factory=list)
 
     def disable(self, name: str) -> None:
-        """Take a region from the enabled ones."""
+        """Disable a region."""
         if name in self.enabled:
             self.enabled.remove(name)
         if name not in self.disabled:
@@ -36,7 +36,7 @@ class Regions:
 
 
 class Organization:
-    """An organisation: the first account manages it, and it exists once a second one is there."""
+    """An organization: the first account manages it. It exists once there is a second account."""
 
     def __init__(self, backends: Backends, account_id: str) -> None:
         self.backends = backends

@@ -16,7 +16,7 @@ from iamframe.practice.calls import Answer
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer, and how to break it: "reset" the connection, or send it "short" of the length it announces."""
+    """An answer, and how to break it: "reset" the connection, or send less than the announced length ("short")."""
 
     answer: Answer
     broken: str | None = None
@@ -26,7 +26,7 @@ Responder = Callable[[str, str, Mapping[str, str], bytes], Reply]
 
 
 class Server(ThreadingHTTPServer):
-    """A server that binds nothing but 127.0.0.1, and ends every connection when it is closed."""
+    """A server on 127.0.0.1 only, which ends every connection when it is closed."""
 
     daemon_threads = True
     block_on_close = False
@@ -41,11 +41,11 @@ class Server(ThreadingHTTPServer):
 
     @property
     def endpoint(self) -> str:
-        """Where the server is."""
+        """The URL of the server."""
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def start(self) -> None:
-        """Serve in a thread of its own."""
+        """Serve in a separate thread."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -55,12 +55,12 @@ class Server(ThreadingHTTPServer):
         self.server_close()
         with self._lock:
             for connection in self._open:
-                # The thread that reads from it wakes up, and closes it.
+                # This wakes the thread that reads from the connection, which then closes it.
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Remember a connection, then serve it in a thread of its own."""
+        """Remember a connection, then serve it in a separate thread."""
         with self._lock:
             self._open.add(request)
         super().process_request(request, client_address)
@@ -72,7 +72,7 @@ class Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away is nothing to print."""
+        """Print nothing about a client that has disconnected."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -83,7 +83,7 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def answer(self) -> None:
-        """Answer one request, in one packet where it is small: two would wait for each other."""
+        """Answer one request, a small answer in one packet: two would wait for each other."""
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         headers = {name.lower(): value for name, value in self.headers.items()}
         reply = self.server.respond(self.command, self.path, headers, body)
@@ -102,7 +102,7 @@ class Handler(BaseHTTPRequestHandler):
             sent, self.close_connection = sent[: len(sent) // 2], True
         self.wfile.write("\r\n".join([*lines, "", ""]).encode("latin-1") + sent)
 
-    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = answer  # noqa: N815 (the names http.server looks for)
+    do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = answer  # noqa: N815 (the names that http.server expects)
 
     def log_message(self, *_: object) -> None:
-        """Requests are recorded by the account, not printed."""
+        """Print nothing: the account records requests."""

@@ -1,4 +1,4 @@
-"""What IAM shows of roles, profiles, users, groups and policies: XML, put together as text because it is quick.
+"""IAM's XML for roles, profiles, users, groups and policies, built as text because that is fast.
 
 The objects are those that moto keeps.
 """
@@ -16,18 +16,18 @@ from iamframe.practice.calls import text
 
 
 def by_name(item: Any) -> str:
-    """Return what lists are sorted by."""
+    """Return the key by which resources are sorted."""
     name: str = item.name
     return name
 
 
 def by_key(tag: dict[str, str]) -> str:
-    """Return what tags are sorted by."""
+    """Return the key by which tags are sorted."""
     return tag["Key"]
 
 
 def shown(name: str, items: Iterable[str]) -> str:
-    """Return a list, its items being XML already."""
+    """Return a list of items that are already XML."""
     return f"<{name}>{''.join(f'<member>{item}</member>' for item in items)}</{name}>"
 
 
@@ -38,12 +38,12 @@ def moment(at: datetime) -> str:
 
 @lru_cache(maxsize=4096)
 def encoded(document: str) -> str:
-    """Return a policy document, percent-encoded as it is on the wire."""
+    """Return a policy document, percent-encoded as in AWS's responses."""
     return quote(document, safe="")
 
 
 def bare_role(role: Any) -> str:
-    """Return the six things that a role shows everywhere, inside a profile too."""
+    """Return the six fields that a role has in every response, even inside a profile."""
     return (
         f"<Path>{escape(role.path)}</Path><RoleName>{role.name}</RoleName><RoleId>{role.id}</RoleId>"
         f"<Arn>{escape(role.arn)}</Arn><CreateDate>{moment(role.create_date)}</CreateDate>"
@@ -58,16 +58,16 @@ def listed_role(role: Any) -> str:
 
 
 def boundary(role: Any) -> str:
-    """Return the permissions boundary; nothing where there is none."""
+    """Return the permissions boundary; nothing if there is none."""
     if not role.permissions_boundary_arn:
         return ""
-    # botocore's model says PermissionsBoundaryPolicy; on the wire it is Policy.
+    # botocore's model says PermissionsBoundaryPolicy; AWS's responses say Policy.
     kind, arn = text("PermissionsBoundaryType", "Policy"), text("PermissionsBoundaryArn", role.permissions_boundary_arn)
     return f"<PermissionsBoundary>{kind}{arn}</PermissionsBoundary>"
 
 
 def last_used(role: Any) -> str:
-    """Return when and where a role was last used, an empty element where it was not."""
+    """Return time and region of a role's last use; an empty element if it was not used."""
     if role.last_used is None:
         return "<RoleLastUsed/>"
     region = text("Region", role.last_used_region or "us-east-1")
@@ -80,7 +80,7 @@ def tag_list(tags: Iterable[dict[str, str]]) -> str:
 
 
 def bare_profile(profile: Any) -> str:
-    """Return a profile without tags, as all listings show it."""
+    """Return a profile without tags, as in all listings."""
     return (
         f"<InstanceProfileName>{profile.name}</InstanceProfileName><InstanceProfileId>{profile.id}</InstanceProfileId>"
         f"<Path>{escape(profile.path)}</Path><Arn>{escape(profile.arn)}</Arn>"
@@ -89,7 +89,7 @@ def bare_profile(profile: Any) -> str:
 
 
 def policy_name(policy: Any) -> str:
-    """Return a managed policy as what it is attached to shows it."""
+    """Return a managed policy as in a list of attached policies."""
     return text("PolicyName", policy.name) + text("PolicyArn", policy.arn)
 
 
@@ -103,14 +103,14 @@ def _policies_of(holder: Any, inline: str) -> str:
 
 
 def role_detail(role: Any, profiles: Iterable[Any]) -> str:
-    """Return a role with the profiles that hold it: no description, no session length."""
+    """Return a role with its profiles, without description and session duration."""
     held = shown("InstanceProfileList", map(bare_profile, profiles))
     policies = _policies_of(role, "RolePolicyList")
     return f"{bare_role(role)}{held}{policies}{boundary(role)}{tag_list(role.tags)}{last_used(role)}"
 
 
 def user_detail(user: Any, tags: Iterable[dict[str, str]]) -> str:
-    """Return a user: of roles and groups an empty list of inline policies is shown, of users none."""
+    """Return a user, without an empty list of inline policies, which roles and groups do show."""
     groups = "".join(text("member", name) for name in user.group_list)
     policies = _policies_of(user, "UserPolicyList").removeprefix("<UserPolicyList></UserPolicyList>")
     return (

@@ -1,4 +1,4 @@
-"""STS: who one is, and roles that are assumed, in the own account or in a member of the organisation."""
+"""STS: GetCallerIdentity and AssumeRole, in the account or in a member of its organization."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _HELP = (
 
 
 class Sts:
-    """STS of all accounts: `keys` says whose an access key is."""
+    """STS of all accounts; `keys` has the identity of each access key."""
 
     def __init__(self, backends: Backends, keys: dict[str, Principal], accounts: list[str]) -> None:
         self.backends, self.keys, self.accounts = backends, keys, accounts
 
     def answer(self, call: Call) -> Answer:
-        """Return the answer to a call; all but the usual two are moto's."""
+        """Return the answer to a call; other operations go to moto."""
         if call.action == "GetCallerIdentity":
             who = call.who
             result = text("Arn", who.arn) + text("UserId", who.user_id) + text("Account", who.account_id)
@@ -39,8 +39,8 @@ class Sts:
     def _assume_role(self, call: Call) -> str:
         arn, session = required(call, "RoleArn"), required(call, "RoleSessionName")
         role = self._role(arn)
-        # A role that is not there and one that does not trust the caller are refused alike, so that nobody learns
-        # from it which roles exist.
+        # The error is the same for a missing role and for one that does not trust the caller, so it does not show which
+        # roles exist.
         if role is None or not _trusts(role, call):
             raise Refusal(
                 "AccessDenied",
@@ -67,7 +67,7 @@ class Sts:
         }
 
     def instance_credentials(self, role: Any, instance_id: str) -> dict[str, str]:
-        """Return what the metadata service tells an instance that asks for the credentials of its role.
+        """Return the response of the metadata service to a request for the credentials of an instance's role.
 
         Both documents are those of `iam/security-credentials/ROLE` (EC2 User Guide, "Retrieve security credentials
         from instance metadata"; IAM User Guide, "Troubleshooting Amazon EC2 and IAM").
@@ -89,7 +89,7 @@ class Sts:
 
 
 def _trusts(role: Any, call: Call) -> bool:
-    """Whether a role lets the caller in: principals and an external id are looked at, other conditions are not met."""
+    """Whether a role trusts the caller: only principals and an external id are evaluated; other conditions fail."""
     return any(_names(statement, call) and _meets(statement, call) for statement in _allows(role))
 
 
@@ -109,7 +109,7 @@ def _names(statement: dict[str, Any], call: Call) -> bool:
 
 
 def _names_ec2(statement: dict[str, Any]) -> bool:
-    """Whether a statement lets EC2 in, whatever the account: one with a condition is taken not to."""
+    """Whether a statement trusts EC2, regardless of the account; a statement with a condition does not."""
     principal = statement.get("Principal", {})
     named = principal.get("Service", []) if isinstance(principal, dict) else []
     services = {"ec2.amazonaws.com", "ec2.amazonaws.com.cn"}

@@ -1,4 +1,4 @@
-"""The Resource Groups Tagging API, as far as it knows IAM: profiles to read and to write, roles only to write."""
+"""The Resource Groups Tagging API for IAM: it reads and writes tags of profiles, and only writes those of roles."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from iamframe.practice.checks import check_tags, merged_tags
 from iamframe.practice.iam import Iam
 from iamframe.practice.pages import cut
 
-# Where the index of a partition's IAM is; everywhere else it is empty, and nothing says so.
+# The region whose index has a partition's IAM resources; in other regions it is empty, without an error.
 HOMES = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-north-1"}
 
 
@@ -21,7 +21,7 @@ class Tagging:
         self.home = HOMES[iam.backends.partition]
 
     def answer(self, call: Call) -> Answer:
-        """Return the answer to a call; what is asked about other services is moto's to say."""
+        """Return the answer to a call; for other services, moto's."""
         if call.action == "GetResources" and _asks_for_iam(call):
             return json_answer(call, self._get_resources(call))
         arns = call.json.get("ResourceARNList", [])
@@ -61,7 +61,7 @@ class Tagging:
         return {"ResourceTagMappingList": found, "PaginationToken": token or ""}
 
     def _write(self, call: Call, arn: str) -> dict[str, Any] | None:
-        """Change the tags of one resource; return why that failed, or None."""
+        """Change the tags of one resource; return the error, or None."""
         kind, _, rest = arn.rpartition(":")[2].partition("/")
         name = rest.rpartition("/")[2]
         try:

@@ -1,4 +1,4 @@
-"""One Excel workbook: text stays text whatever it looks like, and the first sheet says what each other one lacks."""
+"""An Excel workbook: text always stays text, and the first sheet shows what each other sheet lacks."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     from xlsxwriter.format import Format
     from xlsxwriter.worksheet import Worksheet
 
-# "Excel specifications and limits", Microsoft: rows of a sheet, its head among them, and characters of a cell.
+# "Excel specifications and limits", Microsoft: rows of a sheet, including the heading, and characters of a cell.
 MAX_SHEET_ROWS = 1_048_576
 MAX_CHARACTERS = 32_767
 _CHUNK = 10_000
 _WIDEST = 48
-# What is longer would make a row as high as the window.
+# A longer text would make its row as high as the window.
 _WRAPPED = 400
 _OVERVIEW = ("sheet", "what it holds", "rows", *(f"{status} in accounts" for status in STATUSES), "note")
 
 
 class Formats(NamedTuple):
-    """How cells look."""
+    """The formats of cells."""
 
     head: Format
     text: Format
@@ -44,7 +44,7 @@ class Formats(NamedTuple):
 
 
 class Sheet(NamedTuple):
-    """One table of the workbook: what it holds, the CSV that has all its rows, and what is to be said of it."""
+    """One table of the workbook, the CSV file with all its rows, and a comment on it."""
 
     name: str
     title: str
@@ -65,12 +65,12 @@ def write_workbook(
 ) -> None:
     """Write a result as a workbook: an overview, a sheet per check, the coverage, findings by owner, the frames.
 
-    Texts are written as texts, so that ids keep their zeros and nothing is a formula or a link, also after a cell was
-    edited; counts are numbers; times and flags are texts as in the CSV files (UTC in ISO form, True and False), since
-    LibreOffice makes a formula of a flag; missing values are no cell. The overview has a row per check and frame: its
-    rows, in how many accounts the check is complete, partial, unknown, and what its sheet had to leave out: rows beyond
-    1,048,575, characters of a cell beyond 32,767. A sheet of a check without findings shows, in a comment at its head,
-    whether there is none. The same result gives the same bytes.
+    Text is written as text: ids keep their zeros, and no cell becomes a formula or a link, even after an edit. Counts
+    are numbers. Times and flags are text as in the CSV files (UTC in ISO form, True and False), because LibreOffice
+    turns a flag into a formula. A missing value has no cell. The overview has a row per check and frame: its number of
+    rows, the numbers of accounts in which the check is complete, partial and unknown, and what its sheet lacks: rows
+    after the first 1,048,575, characters of a cell after the first 32,767. If a check has no findings, a comment at the
+    top of its sheet shows whether that can be trusted. The same result gives the same bytes.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def write_workbook(
         If the file cannot be written.
     """
     book = _opened(path)
-    # `_opened` has refused a missing XlsxWriter by now.
+    # `_opened` has already refused a missing XlsxWriter.
     from xlsxwriter.exceptions import FileCreateError
 
     book.set_properties(_properties(result, title, author))
@@ -99,7 +99,7 @@ def write_workbook(
     try:
         book.close()
     except FileCreateError as error:
-        # It has the system's own error inside.
+        # XlsxWriter's error wraps the system's error.
         raise error.args[0] from error
 
 
@@ -121,7 +121,7 @@ def _opened(path: Path) -> Workbook:
 
 def _properties(result: Result, title: str | None, author: str | None) -> dict[str, Any]:
     captured = result.inventory.accounts["captured_at"].max()
-    # By default the file carries the date on which it was written, and the same result gives other bytes.
+    # By default the file has its creation date, and the same result would give different bytes.
     made = pd.Timestamp("1980-01-01") if pd.isna(captured) else captured
     return {
         "title": title or "IAM roles and instance profiles",
@@ -157,7 +157,7 @@ def _sheets(result: Result, owners: pd.DataFrame) -> Iterator[Sheet]:
 
 
 def _write(sheet: Worksheet, table: Sheet, formats: Formats) -> list[str]:
-    """Write a table below its column names; return what had to be left out, in words."""
+    """Write a table below its column names; return a sentence on what was left out."""
     columns = list(table.frame.columns)
     frame = table.frame.head(MAX_SHEET_ROWS - 1)
     is_number = [frame[name].dtype.kind in "iuf" for name in columns]
@@ -171,7 +171,7 @@ def _write(sheet: Worksheet, table: Sheet, formats: Formats) -> list[str]:
     _for_paper(sheet)
     sheet.repeat_rows(0)
     if table.note and not len(frame):
-        # No row of its own, so that who reads the sheet as a table reads no row.
+        # A comment, not a row: programs that read the sheet as a table find no row.
         sheet.write_comment(0, 0, table.note, {"visible": True, "x_offset": 12, "y_offset": 32, "width": 320})
     if len(frame):
         sheet.autofilter(0, 0, len(frame), len(columns) - 1)
@@ -182,7 +182,7 @@ def _write(sheet: Worksheet, table: Sheet, formats: Formats) -> list[str]:
         for row, cells in enumerate(cell_rows(frame.iloc[start : start + _CHUNK]), start + 1):
             for place, cell in enumerate(cells):
                 if cell is not None:
-                    # What it returns is -2 where the text was too long.
+                    # It returns -2 if the text was too long.
                     cut += writers[place](row, place, cell) == -2
     said = []
     if len(frame) < len(table.frame):
@@ -220,7 +220,7 @@ def _write_overview(sheet: Worksheet, said: list[str], rows: list[tuple[Any, ...
     for place, name in enumerate(_OVERVIEW):
         sheet.write_string(top, place, name, formats.head)
     for row, (name, title, count, *statuses, note) in enumerate(rows, top + 1):
-        # The names of sheets are iamframe's own.
+        # Sheet names come from iamframe, not from the data.
         sheet.write_url(row, 0, f"internal:{name}!A1", string=name, tip=f"to the sheet {name}")
         for place, word in ((1, title), (6, note)):
             if word:

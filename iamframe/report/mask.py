@@ -1,6 +1,6 @@
-"""A result with pseudonyms: in all its texts before anything is made of it, and sentences said anew of masked facts.
+"""A masked result: pseudonyms replace ids in all texts, and sentences are rendered again from the masked facts.
 
-Afterwards the finished files are searched for the originals.
+Then the finished files are searched for the originals.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
 KEY_BYTES = 32
 MAX_KEY_BYTES = 1_024
-# Columns by what is in them: an id and nothing else, whatever its form; a policy, or what one was before it changed;
-# what is written freely; facts as JSON, of messages or of tags. All others hold names of other people's.
+# Columns by their content: only an id, in any form; a policy, old or new; free text; facts of messages or tags as JSON.
+# All other columns hold names.
 COLUMN_KINDS = {"account_id": "acct", "finding_id": "finding"}
 COLUMN_KINDS |= dict.fromkeys(("role_id", "profile_id", "referenced_id", "current_id", "principal_id"), "id")
 COLUMN_KINDS |= dict.fromkeys(("trust_policy", "before", "after"), "policy")
@@ -46,7 +46,7 @@ _WRITTEN = "tag_value profile_value role_value profile_tags role_tags descriptio
 COLUMN_KINDS |= dict.fromkeys(_WRITTEN.split(), "written")
 COLUMN_KINDS |= dict.fromkeys(("facts", "references_facts", "_limit"), "facts")
 COLUMN_KINDS |= dict.fromkeys(("_tags", "changed_facts"), "written facts")
-# Words of iamframe's own and AWS's: an external id may be the same word, which stays here.
+# Words of iamframe and AWS: they stay, even if an external id is the same word.
 _OWN = """
     partition region last_used_region references_regions references_not_read regions not_read trusts_ec2
     trusted_services resource_type consumer_type consumer_state consumer_version operation tag_source message
@@ -54,30 +54,30 @@ _OWN = """
     certainty change kind problem counted _role _profile _put _text _trust _partition _differ
 """
 COLUMN_KINDS |= dict.fromkeys(_OWN.split(), "own")
-# Of a gap one word; else a sentence, which is said again.
+# In `gaps`, a word; in other frames, a sentence, which is rendered again.
 COLUMN_KINDS |= dict.fromkeys(("reason", "references_reason"), "reason")
-# What kind of texts there are in JSON.
+# The kinds of text in JSON.
 _IN_JSON = {"facts": "", "written facts": "written"}
-# Sentences that are rendered again from their message and masked facts, by column.
+# Columns of sentences, which are rendered again from message and masked facts.
 RENDERED = {"references_reason": ("references_message", "references_facts"), "reason": ("message", "facts")}
-# Pasted into a shell, a command with pseudonyms in it would write them into the account.
+# In a shell, a command with pseudonyms would write them into the account.
 NOT_TO_RUN = "# masked, not to be run: "
 _REPORTED = frozenset({".csv", ".html", ".json", ".xlsx"})
-# Of a finished file so much is searched at a time, and so much of it again with what is next.
+# The size of the pieces in which a file is searched, and of their overlap.
 _PIECE, _AGAIN = 1 << 22, 1 << 14
 
-# Per kind of column, what each text becomes.
+# Per kind of column, the function that masks its texts.
 _Told = Mapping[str, Mapping[str, str]]
 
 
 def masked(
     result: Result, changes: Changes | None, mask: Mask, *said: str | None
 ) -> tuple[Result, Changes | None, list[str | None]]:
-    """Return a result with pseudonyms in all its texts, its rows sorted by them; its changes, and other texts, too."""
+    """Return a result, its changes and other texts with pseudonyms; rows are sorted by the masked values."""
     old = changes.old if changes else None
     tables = {name: getattr(changes, name) for name in ("changes", "findings", "not_compared")} if changes else {}
     if changes:
-        # Here they are values of tags, descriptions, principals.
+        # In these columns they are values of tags, descriptions or principals.
         tables["changes"] = tables["changes"].rename(columns={"facts": "changed_facts"})
     results = [result, *([old] if old else [])]
     frames = [frame for one in results for frame in _frames(one)]
@@ -85,7 +85,7 @@ def masked(
     told = _told([*frames, *tables.values()], loose, mask)
     whole = _masked_result(result, told)
     if changes is not None and old is not None:
-        # What only the older of two loads holds is written nowhere but in the changes.
+        # Only the changes contain data of the older load.
         older = replace(old, found=_found(old, told), inventory=_with_sources(old, told))
         tables = {name: _masked(frame, told) for name, frame in tables.items()}
         tables["changes"] = with_details(tables["changes"].rename(columns={"changed_facts": "facts"}))
@@ -120,7 +120,7 @@ def _with_sources(result: Result, told: _Told) -> Any:
 
 def _masked_result(result: Result, told: _Told) -> Result:
     views: dict[str, Any] = {name: _masked(frame, told) for name, frame in _views(result).items()}
-    # The order of the originals would tell about them.
+    # The order of the originals would reveal something about them.
     views["coverage"] = views["coverage"].sort_values("account_id", kind="stable", ignore_index=True)
     inventory = _with_sources(result, told)
     frames: dict[str, Any] = {name: _masked(frame, told) for name, frame in inventory.frames.items()}
@@ -143,7 +143,7 @@ def _found(result: Result, told: _Told) -> dict[str, Found]:
 
 
 def _masked_found(check: Check, one: Found, told: _Told) -> Found:
-    """Return findings with pseudonyms, and commands that are filled with them, as comments."""
+    """Return findings with pseudonyms; commands with pseudonyms become comments."""
     shown = Found(_masked(one.findings, told), _masked(one.facts, told))
     was, now = one.findings["next_step"], steps_of(check, shown)
     return replace(
@@ -152,12 +152,12 @@ def _masked_found(check: Check, one: Found, told: _Told) -> Found:
 
 
 def _comments(commands: pd.Series) -> pd.Series:
-    """Return commands as comments of a shell, on each of their lines."""
+    """Return commands as shell comments, line by line."""
     return NOT_TO_RUN + commands.str.replace(r"\r\n?|\n", lambda end: f"{end[0]}# ", regex=True)
 
 
 def _said_of(findings: pd.DataFrame, new: Result, old: Result) -> pd.DataFrame:
-    """Return changed findings with what the masked results say of them."""
+    """Return changed findings with the columns of the masked results."""
     where = [index_in(findings["finding_id"], one.findings["finding_id"]) for one in (new, old)]
     texts = {
         name: pc.coalesce(*(lookup(one.findings[name], at) for one, at in zip((new, old), where, strict=True)))
@@ -183,7 +183,7 @@ def _told(frames: Iterable[pd.DataFrame], loose: Iterable[str], mask: Mask) -> _
         "id": {one: mask.unique(one) for one in distinct["id"]},
         "finding": {one: mask.named("finding", one) for one in distinct["finding"]},
     }
-    # What one text shows to be an id may stand in another where its form does not tell.
+    # One text may show that a word is an id, which then must be found in the others too.
     how = {"policy": mask.policy, "written": mask.written, "own": mask.by_form, "reason": mask.by_form, "": mask.text}
     first = {kind: {one: told(one) for one in distinct[kind]} for kind, told in how.items()}
     become |= {kind: {one: mask.known(told) for one, told in texts.items()} for kind, texts in first.items()}
@@ -201,7 +201,7 @@ def _masked(frame: pd.DataFrame, told: _Told) -> pd.DataFrame:
             values = pa.array([become[one] for one in encoded.dictionary.to_pylist()], pa.large_string())
             columns[name] = pd.Series(values.take(encoded.indices).to_pandas(), dtype="str").set_axis(frame.index)
     if columns.keys() >= {"message", "facts", "detail"}:
-        # The reason of a gap is one word; its detail is the sentence.
+        # The reason of a gap is a word; its detail is the sentence.
         return with_details(frame.assign(**columns))
     for name, of in RENDERED.items():
         if columns.keys() >= {name, *of}:
@@ -211,14 +211,14 @@ def _masked(frame: pd.DataFrame, told: _Told) -> pd.DataFrame:
 
 
 def search(aside: Path, folder: Path, mask: Mask, going: Iterable[str] = ()) -> None:
-    """Look through finished files, and through those of an earlier report that would stay beside them.
+    """Search finished files, and the files of an earlier report that stay beside them, for originals.
 
-    `going` names files of an earlier report that are taken away when this one is there.
+    `going` are the files of an earlier report that the new report removes.
 
     Raises
     ------
     ReportError
-        If one holds an original: which file, never which id.
+        If a file contains an original; the message names the file, never the id.
     """
     finished = {str(file.relative_to(aside)) for file in aside.rglob("*")} | {*going}
     for file in sorted(path for path in aside.rglob("*") if path.is_file()):
@@ -232,12 +232,12 @@ def search(aside: Path, folder: Path, mask: Mask, going: Iterable[str] = ()) -> 
         if file.suffix in _REPORTED and holds(file, mask):
             raise ReportError(
                 f"{folder}: nothing was written, since {file.name}, which would stay there, holds an id or address "
-                f"that masking takes out; move it away, or name another folder with --out"
+                f"that masking takes out; move it away, or choose another folder with --out"
             )
 
 
 def holds(file: Path, mask: Mask) -> bool:
-    """Tell whether an original stands in a file, a file within it, or its name."""
+    """Return whether a file, a file inside it, or its name contains an original."""
     if mask.holds(file.name):
         return True
     if is_zipfile(file):
@@ -249,7 +249,7 @@ def holds(file: Path, mask: Mask) -> bool:
 
 
 def _pieces(stream: IO[bytes], *, is_markup: bool) -> Iterator[str]:
-    """Yield a file's text piece by piece, each beginning with the end of the one before, as its reader sees it."""
+    """Yield a file's decoded text in pieces; each begins with the end of the one before."""
     kept = b""
     while piece := stream.read(_PIECE):
         text = (kept + piece).decode(errors="replace").lstrip("\ufeff")
@@ -258,19 +258,20 @@ def _pieces(stream: IO[bytes], *, is_markup: bool) -> Iterator[str]:
 
 
 def mask_for(key: bool | str | os.PathLike[str], folder: Path) -> Mask:
-    """Return a mask with a key of its own, or with that of a file, which is made, for its owner alone, if not there.
+    """Return a mask with a new key, or with the key in a file; a missing file is created, readable by its owner only.
 
     Raises
     ------
     ReportError
-        If it lies where the report goes, holds less than 32 bytes or more than 1,024, or cannot be read or made.
+        If the file lies in the report's folder, has less than 32 or more than 1,024 bytes, or cannot be read or
+        created.
     """
     if isinstance(key, bool):
         return Mask(secrets.token_bytes(KEY_BYTES))
     file = Path(key)
     try:
         if file.resolve().is_relative_to(folder.resolve()):
-            raise ReportError(f"{file}: a key in the report's folder would be handed on with it; keep it elsewhere")
+            raise ReportError(f"{file}: the key must not be in the report's folder, which you share; keep it elsewhere")
         with suppress(FileExistsError):
             handle = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
             with os.fdopen(handle, "w", encoding="ascii") as made:
@@ -279,10 +280,10 @@ def mask_for(key: bool | str | os.PathLike[str], folder: Path) -> Mask:
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise ReportError(
-            f"{display_path(file)[:200]}: the key cannot be read or made ({why}); name another file"
+            f"{display_path(file)[:200]}: the key cannot be read or created ({why}); choose another file"
         ) from error
     if not KEY_BYTES <= len(content) <= MAX_KEY_BYTES:
-        # What is longer is a document that was named by mistake, and that others may have.
+        # A longer file is probably a document, given by mistake, which others may have.
         raise ReportError(
             f"{file}: holds {len(content):,} bytes, and a key has {KEY_BYTES} to {MAX_KEY_BYTES:,}; name a file that "
             "is not there yet, and it is made"

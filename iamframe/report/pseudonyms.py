@@ -1,8 +1,8 @@
-"""Pseudonyms for what tells whose accounts these are: the same throughout one report, other ones in the next.
+"""Pseudonyms for ids that identify accounts: the same in all files of a report, different in the next report.
 
-Twelve digits are found by trying them all, so a pseudonym is an HMAC with a key that nobody else has, never a plain
-hash. An original is known by its form or by where it stands; then it is found however it is spelled: a text is read
-without what is invisible in it, its percent-encoding undone, its letters and digits of any script as ASCII has them.
+A plain hash of twelve digits could be reversed by trying all of them, so a pseudonym is an HMAC with a secret key. An
+original is recognized by its form or its place, and then found in any spelling: invisible characters are ignored,
+percent-encoding is decoded, and letters and digits of any script are converted to ASCII.
 
 Forms of ids: IAM User Guide, "IAM identifiers" (unique ids and their prefixes); AWS Organizations API Reference,
 "Organization", "OrganizationalUnit", "Root" (`o-…`, `ou-…`, `r-…`).
@@ -25,26 +25,25 @@ import msgspec
 from iamframe.knowledge.operations import UNKNOWN_ACCOUNT
 from iamframe.messages.text import INVISIBLE
 
-# Keys of conditions, without their prefix, whose values are told by them: those of paths are PrincipalOrgPaths,
+# Condition keys, without their prefix, that show what their values are: paths are in PrincipalOrgPaths,
 # ResourceOrgPaths, SourceOrgPaths and VpceOrgPaths ("AWS global condition context keys", IAM User Guide).
 _ASKED = {"externalid": "external"} | dict.fromkeys(
     ("principalorgpaths", "resourceorgpaths", "sourceorgpaths", "vpceorgpaths"), "path"
 )
-# Keys of a policy whose values are AWS's own words.
+# Policy keys whose values are words of AWS.
 _ASKED |= dict.fromkeys(("version", "effect", "action", "notaction", "service"), "aws")
 _KINDS = {"o": "org", "r": "root", "ou": "ou", "p": "policy"}
-# What stands in an ARN where others have their account, and is AWS's own.
+# Words of AWS in the place of the account in an ARN.
 _NOT_ACCOUNTS = frozenset({"aws", "cloudfront", UNKNOWN_ACCOUNT})
-# One try per run of letters: a text of a million of them takes no longer than its length. `+` after a quantifier takes
-# all there is and gives none back.
+# One try per run of letters keeps the time linear in the length of the text. A `+` after a quantifier prevents
+# backtracking.
 _EMAIL = re.compile(
     r"(?<![\w.+'-])['.+-]*+(?P<email>(?:\w[\w.+'-]*+|\x22[^\x22\r\n]{1,64}\x22)@"
     r"[\w-]+(?:\.[\w-]+)*\.(?:xn--[\w-]+|[^\W\d_]{2,}))"
 )
-# Those of roles, users and profiles are told however short they were made for an example; others begin words.
+# Ids of roles, users and profiles are recognized even if an example shortens them; other prefixes also begin words.
 _UNIQUE = r"(?:(?:ID|IP|RO)A[A-Z0-9]{3,}|(?:BIA|CCA|GPA|KIA|NPA|NVA|PKA|SCA|SIA)[A-Z0-9]{12,})"
-# All begin with one of few letters, which are found before anything is tried. What must not stand before an id is told
-# after its first letter.
+# All ids begin with one of few letters, so these are found first. The look-behind comes after the first letter.
 _ID = re.compile(
     r"[aAo0-9](?:"
     r"(?<=a)rn:[\w-]*:[\w-]*:[\w*-]*:(?P<field>[^:/\s\"'\\`,;|<>(){}\[\]]+)(?=:)"
@@ -54,12 +53,12 @@ _ID = re.compile(
     r"|(?P<digits>(?<=[0-9])(?<![0-9]{2})[0-9]{11}(?![0-9])"
     r"|(?<=[0-9])(?<![0-9-][0-9])[0-9]{3}-[0-9]{4}-[0-9]{4}(?![0-9-])))"
 )
-# A root and a policy of an organisation, as AWS makes them today; in names it may be a word with a number.
+# A root and a policy of an organization, in AWS's current form; in names it may be a word with a number.
 _OF_ORGANIZATION = re.compile(r"(?<![\w-])[rp]-(?=[a-z]*[0-9])(?:(?<=r-)[0-9a-z]{4}|(?<=p-)[0-9a-z]{8})(?![\w-])")
 _ROOT = re.compile(r"(?<![\w-])r-[0-9a-z]{4,32}(?![\w-])")
-# An id of an instance or a template is not an account's, though it may hold twelve digits in a row.
+# The id of an instance or a template is not an account id, even with twelve digits in a row.
 _EC2 = re.compile(r"(?<![0-9A-Za-z])[a-z]{1,10}-[0-9a-f]{17}(?![0-9a-z])")
-# What may stand between the parts of an id that is known; and where one may begin, in small letters.
+# The separators between the parts of a known id; `_STARTS` are its possible beginnings in lower case.
 _BETWEEN = r"[\s,.+_\-\u2010-\u2015\u2212\u00b7\u30fb]{0,3}+"
 _DIGITS = re.compile(rf"[0-9](?<![0-9]{{2}})(?:{_BETWEEN}[0-9]){{11,}}+")
 _PREFIXES = "|".join(
@@ -67,28 +66,28 @@ _PREFIXES = "|".join(
 )
 _STARTS = (re.compile(rf"a(?={_BETWEEN}(?:{_PREFIXES}){_BETWEEN}a)"), re.compile("o(?=u?-[0-9a-z])"))
 _SPELLED = re.compile(rf"[^\W_](?:{_BETWEEN}[^\W_])*+")
-# A letter, and what may stand between it and the next.
+# The length of a letter with the separators after it.
 _MAX_SPELLED = 4
-# A shorter one, made for an example, is replaced where its form tells.
+# A shorter id, from an example, is replaced only where its form shows it.
 _MIN_UNIQUE = 12
 _WORD = re.compile(r"[^\W_]+")
-# So many words are found faster by a pattern of their own.
+# Up to this number, a pattern of all words is faster.
 _FEW = 50
-# What AWS says of a resource in front of its name.
+# The head of an ARN, up to the resource type.
 _ARN_HEAD = re.compile(r"arn:[^:\s]*:[^:\s]*:[^:\s]*:[^:\s]*:[\w-]*")
-# What is shorter, or has no digit, is a word of iamframe's own too often to be searched for in finished files.
+# A shorter word, or one without a digit, is often a word of iamframe, so finished files are not searched for it.
 _MIN_SEARCHED = 8
-# So are days and regions.
+# The same holds for dates and regions.
 _NOT_SEARCHED = re.compile(r"[0-9]+\W[0-9\W]*|[a-z]{2,3}(?:-[a-z]+)+-[0-9]\w?")
 _LETTERS = b"abcdefghijklmnopqrstuvwxyz234567" * 8
 _DIGEST = 10
 _PSEUDONYM = re.compile(rf"\w+-[a-z2-7]{{{_DIGEST}}}")
-# What is not as ASCII writes it.
+# Encoded characters, and characters outside ASCII.
 _ODD = re.compile(r"(?:%[0-9A-Fa-f]{2})+|(?:\\u[0-9A-Fa-f]{4})+|[^\x00-\x7f]")
 
 
 class Hit(NamedTuple):
-    """Where an original stands, and what it becomes."""
+    """The place of an original, and its pseudonym."""
 
     start: int
     end: int
@@ -96,14 +95,14 @@ class Hit(NamedTuple):
 
 
 class Plain(NamedTuple):
-    """A text as far as ASCII has it, and where each of its letters begins in the text itself, and the last one ends."""
+    """The ASCII form of a text, the position of each letter in the original text, and the end of the last one."""
 
     text: str
     starts: list[int] | None = None
 
     @classmethod
     def of(cls, text: str) -> Plain:
-        """Read a text."""
+        """Return the plain form of a text."""
         if _is_plain(text):
             return cls(text)
         parts: list[str] = []
@@ -120,12 +119,12 @@ class Plain(NamedTuple):
         return cls("".join([*parts, text[last:]]), [*starts, *range(last, len(text) + 1)])
 
     def put(self, text: str, hits: Iterable[Hit]) -> str:
-        """Return the text that was read with a pseudonym in the place of each hit."""
+        """Return the original text with a pseudonym in the place of each hit."""
         parts, last = [], 0
         for start, end, pseudonym in hits:
             begin, stop = start, end
             if self.starts is not None:
-                # What is invisible behind it goes with it.
+                # Invisible characters after it are replaced with it.
                 while self.starts[stop] == self.starts[end - 1]:
                     stop += 1
                 begin, stop = self.starts[begin], self.starts[stop]
@@ -139,7 +138,7 @@ def _is_plain(text: str) -> bool:
 
 
 def _decoded(odd: str) -> Iterator[tuple[str, int]]:
-    """Yield what stands encoded, letter by letter, with the length of its code."""
+    """Yield the decoded letters of a percent-encoded part, each with the length of its code."""
     if odd[0] == "%":
         for letter in bytes.fromhex(odd.replace("%", "")).decode(errors="surrogateescape"):
             yield letter, 3 * len(letter.encode(errors="surrogateescape"))
@@ -164,18 +163,18 @@ def _small(text: str) -> str:
 
 
 class Words:
-    """Finds words, or runs of them, where they stand by themselves; one with an open end may go on there."""
+    """Finds whole words, or runs of words; a word with an open end may continue there."""
 
     def __init__(self, words: Mapping[str, str], open_ended: Container[str] = ()) -> None:
         self._words, self._open = words, open_ended
-        # What begins with the same word is told by how long it is, and how much of it stands before that word.
+        # Entries with the same first word differ in their length, and in the length before that word.
         self._starting: dict[str, set[tuple[int, int]]] = {}
         for one in words:
             if first := _WORD.search(one):
                 self._starting.setdefault(first[0], set()).add((len(one), first.start()))
 
     def hits(self, small: str, end: int = 0) -> Iterator[Hit]:
-        """Yield those in a text of small letters, from left to right, the longest of each place; none overlaps."""
+        """Yield the hits in a lower-case text, from left to right, the longest at each place, without overlaps."""
         every = self._starting.keys()
         there = {one for one in every if one in small} if len(every) < _FEW else every & {*_WORD.findall(small)}
         of_these = rf"(?<![^\W_])(?:{'|'.join(sorted(there))})(?![^\W_])" if len(there) < _FEW else _WORD
@@ -191,24 +190,24 @@ class Words:
 
 
 class Mask:
-    """The pseudonyms of one report, and the originals that they stand for."""
+    """The pseudonyms of one report, and their originals."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
-        # Of ids, without what stands between their parts; of addresses; of roots; all in small letters.
+        # Ids (without separators), addresses and roots, all in lower case.
         self._ids: dict[str, str] = {}
         self._lengths: tuple[int, ...] = ()
         self._addresses: dict[str, list[str]] = {}
         self._roots: dict[str, str] = {}
-        # External ids as they stand in policies, and accounts whose ids may have any form.
+        # External ids as in policies, and account ids of any form.
         self._external: dict[str, str] = {}
         self._accounts: dict[str, str] = {}
         self._words = self._searched = Words({})
         self._told: dict[tuple[str, str], str] = {}
 
     def named(self, kind: str, original: str) -> str:
-        """Return the pseudonym of a value of some kind."""
-        # A title may hold bytes that the terminal could not decode.
+        """Return the pseudonym of a value of a kind."""
+        # A title may have bytes that the terminal could not decode.
         digest = hmac.digest(self._key, f"{kind}\0{original}".encode(errors="surrogatepass"), hashlib.sha256)
         return f"{kind}-{digest[:_DIGEST].translate(_LETTERS).decode()}"
 
@@ -220,23 +219,23 @@ class Mask:
         return self._ids[squeezed]
 
     def account(self, spelled: str) -> str:
-        """Return the pseudonym of an account, whatever the form of its id; `unknown` is none."""
+        """Return the pseudonym of an account id of any form; `unknown` stays."""
         if spelled in _NOT_ACCOUNTS:
             return spelled
         plain = spelled.replace("-", "")
         return self._noted("acct", plain) if re.fullmatch("[0-9]{12}", plain) else self.named("acct", spelled)
 
     def unique(self, spelled: str) -> str:
-        """Return the pseudonym of a unique id, which keeps the four letters that say what it is of."""
+        """Return the pseudonym of a unique id; it keeps the prefix of four letters."""
         if not re.fullmatch(f"A{_UNIQUE}", spelled):
             return self.named("id", spelled)
         note = self._noted if len(spelled) >= _MIN_UNIQUE else self.named
         return note(spelled[:4], spelled)
 
     def learn(self, accounts: Iterable[str], policies: Iterable[str], own: Iterable[str] = ()) -> None:
-        """Take note of accounts, which a policy may name by an id of any form, and of the external ids it asks for.
+        """Learn accounts, whose ids may have any form in policies, and the external ids in a policy.
 
-        Those that are `own` words of the report are not searched for.
+        External ids that are `own` words of the report are not searched for.
         """
         self._accounts |= {one: self.account(one) for one in accounts if one not in _NOT_ACCOUNTS}
         asked: set[str] = set()
@@ -244,14 +243,14 @@ class Mask:
             if "externalid" in policy.lower():
                 with suppress(msgspec.MsgspecError, RecursionError):
                     asked.update(_external_ids(msgspec.json.decode(policy)))
-        # A pattern stays one, and what it is of is an external id too. An account's id may serve as one, and keeps its
-        # pseudonym then.
+        # A pattern stays a pattern, and its text counts as an external id. An account id used as one keeps its
+        # pseudonym.
         cores = {one: one.strip("*?") for one in asked}
         cores = {one: core for one, core in cores.items() if core and not self._is_id(core)}
         self._external = {one: one.replace(core, self.named("ext", core)) for one, core in cores.items()}
         words, open_ended = {}, set()
         for one, core in cores.items():
-            # As it is, and as it stands in JSON.
+            # In its plain form, and as in JSON.
             for spelled in {_small(core), _small(json.dumps(core, ensure_ascii=False)[1:-1])}:
                 words[spelled] = self.named("ext", core)
                 if one[-1] in "*?":
@@ -266,7 +265,7 @@ class Mask:
         return told != text and _PSEUDONYM.fullmatch(told) is not None
 
     def text(self, text: str) -> str:
-        """Return a text with a pseudonym for each external id, and for each id and address that its form tells."""
+        """Return a text with pseudonyms for external ids, and for ids and addresses recognized by their form."""
         if text in self._external:
             return self._external[text]
         plain = Plain.of(text)
@@ -274,7 +273,7 @@ class Mask:
         return self.by_form(plain.put(text, self._words.hits(plain.text.lower(), head.end() if head else 0)))
 
     def by_form(self, text: str) -> str:
-        """Return a text with a pseudonym for each id and address that its form tells."""
+        """Return a text with pseudonyms for ids and addresses recognized by their form."""
         plain = Plain.of(text)
         while "@" in plain.text and (told := plain.put(text, map(self._email, _EMAIL.finditer(plain.text)))) != text:
             text, plain = told, Plain.of(told)
@@ -306,16 +305,16 @@ class Mask:
                 yield Hit(start, end, self.account(found[0]))
 
     def _root(self, root: str) -> str:
-        # Too short to be told where no path shows what it is.
+        # Too short to be recognized outside a path.
         self._roots[root] = self.named("root", root)
         return self._roots[root]
 
     def written(self, text: str) -> str:
-        """Return what is written freely as `text` does, and with pseudonyms for roots and policies of organisations."""
+        """Return free text masked as by `text`, and with pseudonyms for roots and policies of organizations."""
         return _OF_ORGANIZATION.sub(lambda one: self.named(_KINDS[one[0][0]], one[0]), self.text(text))
 
     def known(self, text: str) -> str:
-        """Return a text with a pseudonym for each id known by now, however it is spelled, wherever it stands."""
+        """Return a text with a pseudonym for each known id, in any spelling, at any place."""
         plain = Plain.of(text)
         told = plain.put(text, self._known(plain.text.lower()))
         return _ROOT.sub(lambda one: self._roots.get(one[0], one[0]), told) if self._roots else told
@@ -340,17 +339,17 @@ class Mask:
                         yield Hit(places[first], end, self._ids[squeezed[first : first + size]])
 
     def holds(self, text: str) -> bool:
-        """Tell whether an original stands in a text, however it is spelled: external ids as words, others anywhere."""
+        """Return whether a text contains an original in any spelling: external ids as words, others anywhere."""
         small = _small(text)
         if next(self._known(small), None) or next(self._searched.hits(small), None):
             return True
-        # An address is told by what is around its @.
+        # An address is recognized by the text around its @.
         places = (found.start() for found in re.finditer("@", small))
         near = ((place, one) for place in places for one in self._addresses.get(_around(small, place), ()))
         return any(small.startswith(one, max(place - one.rindex("@"), 0)) for place, one in near)
 
     def policy(self, policy: str) -> str:
-        """Return a policy, compact JSON, with pseudonyms in all its texts; another text as `written` does."""
+        """Return a policy (compact JSON) with pseudonyms in all its texts; any other text is masked as by `written`."""
         if policy.startswith("{"):
             with suppress(msgspec.MsgspecError, RecursionError):
                 return msgspec.json.encode(self._within(msgspec.json.decode(policy), "")).decode()
@@ -363,7 +362,7 @@ class Mask:
             return [self._within(value, asked) for value in node]
         if isinstance(node, bool) or not isinstance(node, (str, int)):
             return node
-        # Policies are made of the same few words. An id without its quotes is one all the same.
+        # Policies repeat the same few words. An id without quotes counts too.
         word = str(node)
         if (asked, word) not in self._told:
             self._told[asked, word] = self._told_of(word, asked)
@@ -377,12 +376,12 @@ class Mask:
         return (self._external if asked == "external" else self._accounts).get(word) or self.text(word)
 
     def _key_of_policy(self, key: str) -> str:
-        # What is behind the slash, such as the key of a tag, is others' text.
+        # The text after the slash, such as a tag key, comes from other people.
         head, slash, rest = key.partition("/")
         return self.by_form(head) + slash + (self.text(rest) if rest else "")
 
     def _part_of_path(self, part: str) -> str:
-        """Return a part of a path of an organisation (`o-…/r-…/ou-…/`), whatever a pattern leaves of its id."""
+        """Return a masked part of an organization path (`o-…/r-…/ou-…/`), even if a pattern shortens its id."""
         core = part.rstrip("*?")
         told, kind = self.by_form(core), core.partition("-")[0]
         if told == core and kind in _KINDS and core != f"{kind}-":

@@ -27,8 +27,8 @@ from iamframe.sources.refusals import RequestFailed
 from iamframe.sources.regions import ReferenceReader
 
 # The region in which the tag index has IAM's resources. In other regions it answers with an empty list (measured by
-# others, see Cloud Custodian's get_resource_tagging_region; AWS's documentation does not say). Nobody has measured
-# China, so both of its regions are asked.
+# others, see Cloud Custodian's get_resource_tagging_region; AWS's documentation does not say). There is no measurement
+# for China, so both of its regions are asked.
 _HOMES = {
     "aws": ("us-east-1",),
     "aws-us-gov": ("us-gov-west-1",),

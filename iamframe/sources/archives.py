@@ -89,14 +89,14 @@ def open_file(path: str | os.PathLike[str], *, pipe: bool = False) -> BufferedRe
         waits = 0 if pipe else getattr(os, "O_NONBLOCK", 0)
         handle = os.open(path, os.O_RDONLY | waits | getattr(os, "O_BINARY", 0))
     except ValueError as error:
-        raise OSError(errno.EINVAL, f"that is no name of a file: {error}") from error
+        raise OSError(errno.EINVAL, f"that is not a file name: {error}") from error
     mode = os.fstat(handle).st_mode
     if stat.S_ISREG(mode) or (pipe and stat.S_ISFIFO(mode)):
         return open(handle, "rb")  # noqa: PTH123 - the caller closes it
     os.close(handle)
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    raise OSError(errno.EINVAL, "that is no file but a device or a pipe")
+    raise OSError(errno.EINVAL, "that is a device or a pipe")
 
 
 def read_file(path: str | os.PathLike[str], most: int = MAX_UNPACKED, *, pipe: bool = False) -> bytes:
@@ -126,7 +126,7 @@ def pieces(source: str | os.PathLike[str]) -> Iterator[Piece]:
         If the file or folder does not exist, or cannot be read.
     """
     if not os.fspath(source):
-        raise SourceError("a source is empty; name a file or folder, or `sample` for the fictional sample")
+        raise SourceError("a source is empty; give a file or folder, or `sample` for the fictional sample")
     path = Path(source)
     try:
         mode = path.stat().st_mode
@@ -135,9 +135,7 @@ def pieces(source: str | os.PathLike[str]) -> Iterator[Piece]:
             f"{display_path(path)}: no such file or folder; check the path, or use `sample` for the fictional sample"
         ) from None
     except (OSError, ValueError) as error:
-        raise SourceError(
-            f"{display_path(path)[:200]}: cannot be looked at ({_reason(error)}); check the path"
-        ) from error
+        raise SourceError(f"{display_path(path)[:200]}: cannot be read ({_reason(error)}); check the path") from error
     if stat.S_ISDIR(mode):
         yield from _folder(path)
     elif stat.S_ISREG(mode):
@@ -145,7 +143,7 @@ def pieces(source: str | os.PathLike[str]) -> Iterator[Piece]:
         yield from _file(path, folders, len(folders))
     else:
         raise SourceError(
-            f"{display_path(path)}: is neither a file nor a folder; save what it prints to a file and name that"
+            f"{display_path(path)}: is neither a file nor a folder; save its output to a file and use that"
         )
 
 

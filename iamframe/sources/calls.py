@@ -218,7 +218,7 @@ class Calls:
         return tags_or_none(found) if isinstance(found, GotRole) else found
 
     def enabled_regions(self) -> list[str]:
-        """Return the regions that are enabled in the account; none if AWS does not tell."""
+        """Return the regions that are enabled in the account; none if AWS does not show them."""
         with self._enabling:
             if self._enabled is None:
                 regions = self.one("DescribeRegions", self.client.region)

@@ -38,7 +38,7 @@ from iamframe.sources.sessions import PATIENCE, share_models
 if TYPE_CHECKING:
     import boto3
 
-# Operations, regions, waits and refusals, and nothing of what is asked or answered, which may be secret.
+# It logs operations, regions, waits and refusals, but no parameters or answers, which may be secret.
 LOG = logging.getLogger("iamframe")
 # The service that is called first. It shows quickly whether AWS can be reached at all.
 FIRST = "sts"
@@ -231,7 +231,7 @@ def _call(client: Any, operation: str, parameters: dict[str, Any]) -> dict[str, 
         raise
     except Exception as error:
         # Botocore's parsers raise any exception for an error without AWS's form, such as one without a code.
-        raise ResponseParserError(f"what came back is no answer of AWS ({type(error).__name__}: {error})") from error
+        raise ResponseParserError(f"the response is not from AWS ({type(error).__name__}: {error})") from error
 
 
 # Pagination: the token in an answer has the name of the parameter that takes it (botocore's paginators).

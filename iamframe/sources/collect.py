@@ -24,7 +24,7 @@ def collect_script(regions: Sequence[str] = ()) -> str:
     """
     for region in regions:
         if region_in(region) != region:
-            raise SourceError(f"{region!r} is no region; write regions like eu-west-1,us-east-1")
+            raise SourceError(f"{region!r} is not a region; write regions like eu-west-1,us-east-1")
     consumers = [one for one in CONSUMERS if one.service in ("ec2", "autoscaling")]
     versions = next(one for one in consumers if one.operation == VERSIONS)
     return render_template("iamframe.sources", "collect.sh.j2", regions=regions, consumers=consumers, versions=versions)

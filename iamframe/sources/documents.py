@@ -161,7 +161,7 @@ def in_plain_words(error: Exception) -> str:
 
 
 def problem_of(error: Exception, path: str) -> dict[str, Any]:
-    """Return the message of what is wrong at a place: what a decoder says begins with the place of the value."""
+    """Return the message on a problem at a place; a decoder's own message begins with the place of the value."""
     if isinstance(error, Unreadable):
         return {"message": "gaps.file.value", "at": path, "why": error.problem}
     why, _, inner = in_plain_words(error).partition(" - at `$")

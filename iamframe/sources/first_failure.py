@@ -94,13 +94,13 @@ def profile_names() -> list[str]:
 
 
 def profiles() -> Message | None:
-    """Return the message of which profiles the AWS configuration has; None of none."""
+    """Return the message on the profiles of the AWS configuration; None if it has none."""
     names = profile_names()[:8]
     return {"message": "access.there_are", "names": names} if names else None
 
 
 def missing_files() -> Message | None:
-    """Return the message of the missing files that environment variables name; None of none."""
+    """Return the message on environment variables with missing files; None if there are none."""
     files = [
         {"message": "access.missing_file", "variable": variable, "path": path}
         for variable in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")

@@ -66,7 +66,7 @@ class Journal:
                 self.close()
                 raise
         except OSError as error:
-            raise SourceError(f"{path}: cannot be written to ({error.strerror}); name another folder") from error
+            raise SourceError(f"{path}: cannot be written to ({error.strerror}); choose another folder") from error
 
     def get(self, key: str) -> Entry | None:
         """Return the answer to a call, or None if there is none yet."""
@@ -116,7 +116,7 @@ class Journal:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise SourceError(
-                f"{self._path.parent}: is being written by another process; wait for it, or name another folder"
+                f"{self._path.parent}: is being written by another process; wait for it, or choose another folder"
             ) from error
 
     def _read(self) -> None:

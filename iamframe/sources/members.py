@@ -63,7 +63,7 @@ def read_members(accounts: Any) -> list[Member]:
         if row:
             member = _member(row, where, number)
             if member.account_id in members:
-                raise SourceError(f"{where}: holds the account {member.account_id} twice; leave one of them out")
+                raise SourceError(f"{where}: has the account {member.account_id} twice; leave one of them out")
             members[member.account_id] = member
     if not members:
         raise SourceError(f"{where}: holds no account")
@@ -88,7 +88,7 @@ def _text(file: str | os.PathLike[str], where: str) -> str:
         return read_file(file, pipe=True).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "is no UTF-8 text"
-        raise SourceError(f"{where}: cannot be read ({reason}); name a CSV file of accounts, or org") from error
+        raise SourceError(f"{where}: cannot be read ({reason}); give a CSV file of accounts, or org") from error
 
 
 def _cells(text: str, where: str) -> Iterator[Mapping[str, Any]]:
@@ -106,7 +106,7 @@ def _cells(text: str, where: str) -> Iterator[Mapping[str, Any]]:
         for cells in reader:
             yield dict(zip(header, cells, strict=False)) if any(cell.strip() for cell in cells) else {}
     except csv.Error as error:
-        raise SourceError(f"{where}: is no CSV ({error}); save it as CSV again") from error
+        raise SourceError(f"{where}: is not CSV ({error}); save it as CSV again") from error
 
 
 def _member(row: Mapping[str, Any], where: str, number: int) -> Member:

@@ -148,7 +148,7 @@ class Role(GotRole, gc=False, rename=_IAM):
 
 
 class TagListing(msgspec.Struct, gc=False):
-    """The tags of one resource, of which only the name is known."""
+    """The tags of one resource, known only by name."""
 
     resource_type: str
     resource_name: str

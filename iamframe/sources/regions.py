@@ -40,7 +40,7 @@ class ReferenceReader:
     plan: LoadPlan
 
     def regions(self) -> list[str]:
-        """Return the regions to read: those of the plan, or all enabled ones as far as AWS tells."""
+        """Return the regions to read: those of the plan, or all enabled ones as far as AWS shows them."""
         if self.plan.references == "none":
             return []
         if self.plan.regions != "all":

@@ -1,1 +1,1 @@
-"""What people type and see: command line, plots, explorer, notebooks."""
+"""The user interfaces: command line, plots, explorer, notebooks."""

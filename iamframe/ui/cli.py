@@ -37,25 +37,25 @@ def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
         context.exit()
 
 
-# A help text is two columns narrower than its content may be.
+# click makes a help text two columns narrower than this.
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 74})
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
 @given.talk
 def app() -> None:
     """Find IAM instance profiles that are orphaned, untagged, or named differently from their role.
 
-    A SOURCE is `sample`, `aws` or `aws:PROFILE` (live, only reads), a saved snapshot, or a file, folder, .gz or .zip
+    A SOURCE is `sample`, `aws` or `aws:PROFILE` (live, read-only), a saved snapshot, or a file, folder, .gz or .zip
     with output of the AWS CLI, AWS Config items, Terraform state or Steampipe rows.
     """
 
 
 def _command(name: str, *added: given.Decorator) -> Callable[[Callable[..., int]], click.Command]:
-    """Return a decorator that makes a function a command with these arguments and options."""
+    """Return a decorator that turns a function into a command with these arguments and options."""
     return lambda function: app.command(name)(given.together(*added, given.talk)(function))
 
 
 def _loud(*sources: str, **live: Any) -> dict[str, Any]:
-    """Return the options of a load, which shows no progress where nothing else is to be said, or each request is."""
+    """Return the options of a load; with `--quiet` and `--verbose`, a live load shows no progress."""
     from iamframe.inventory.load import is_live
 
     meta = click.get_current_context().meta
@@ -81,7 +81,7 @@ _KEY = "Mask with the key in this file, created if missing, so that the next rep
     option("--author", "Author of the page.", "TEXT"),
     option("--compare older", "Show what changed since an older SOURCE.", "OLD", shell_complete=given.offer_sources),
     option("--lang", "Page language.  [default: en]", type=click.Choice(("en", "ja"), False), default="en"),
-    option("--owner-tag", "Tag key that names owners.  [default: Owner]", "KEY"),
+    given.owner_tag,
     option("--xlsx", "Also write an Excel workbook."),
     option("--mask", _MASK),
     option("--mask-key", _KEY, "FILE", type=Path),
@@ -94,7 +94,7 @@ def report_command(
     sources: tuple[str, ...],
     out: Path,
     older: str | None,
-    owner_tag: str | None,
+    owner_tag: str,
     mask: bool,
     mask_key: Path | None,
     policy: Path | None,
@@ -108,11 +108,9 @@ def report_command(
     Without a SOURCE, it reports on the fictional sample.
     """
     from iamframe.checks import run_checks
-    from iamframe.checks.owner import OWNER_TAG, owner_keys
     from iamframe.report.write import write_shown
 
     new = sources or ("sample",)
-    owner_tag = OWNER_TAG if owner_tag is None else owner_tag
     changes, is_masked = None, mask or mask_key is not None
     with _masked_refusal(*new, older, out, policy, mask_key, *checks) if is_masked else nullcontext():
         old, inventory = _old_and_new(older, new, live) if older else (None, _load(*new, **live))
@@ -124,21 +122,21 @@ def report_command(
         key = mask if mask_key is None else mask_key
         file, shown = write_shown(result, out, changes=changes, owner_tag=None, mask=key, **page)
     if inventory.sources == ("sample",):
-        click.echo("This is the fictional sample; no account in it exists. Name a SOURCE to report on your own.")
+        hint = "" if sources else " For your own account, give a SOURCE, such as aws."
+        click.echo(f"This is the fictional sample; no account in it exists.{hint}")
     click.echo(output.in_one_line(result))
     if changes:
         click.echo(f"Since {escape_controls(older or '')}: {changes.said}.")
     click.echo(f"Report: {escape_controls(str(file))}")
-    if owner_tag != OWNER_TAG and not owner_keys(result.inventory, owner_tag):
-        remark([f"No tag that was read has the key {owner_tag}: no finding has an owner."])
-    # What a masked report does not tell, the terminal does not either.
-    remark(output.expired(shown), output.unread(shown.inventory))
+    remark(output.no_owner(result.inventory, owner_tag))
+    # After a masked report, the terminal shows pseudonyms too.
+    remark(output.expired(shown), output.not_collected(shown.inventory))
     return _status(result, None, None, strict=strict)
 
 
 @contextmanager
 def _masked_refusal(*said: object) -> Iterator[None]:
-    """Put pseudonyms into the sentence of an error, but for the paths that the user gave."""
+    """Put pseudonyms into the sentence of an error, except into the paths that the user gave."""
     try:
         yield
     except IamframeError as error:
@@ -158,6 +156,7 @@ def _masked_refusal(*said: object) -> Iterator[None]:
     given.narrowed,
     given.formats(*given.FORMATS),
     option("--fail-on", "Exit 1 on findings of this severity or above.", type=click.Choice(SEVERITIES)),
+    given.owner_tag,
     given.policy_file,
     given.own,
     given.strict,
@@ -169,17 +168,18 @@ def check_command(
     hide_expected: bool,
     form: str,
     fail_on: str | None,
+    owner_tag: str,
     strict: bool,
     live: dict[str, Any],
     **judged: Any,
 ) -> int:
     """Print the findings.
 
-    Incomplete checks are listed on standard error. What is not printed still counts for the exit status.
+    Incomplete checks are listed on standard error. Findings that are not printed still count for the exit status.
     """
     from iamframe.checks import run_checks
 
-    result = run_checks(_load(*sources, **live), **judged)
+    result = run_checks(_load(*sources, **live), owner_tag=owner_tag, **judged)
     findings = shown = result.findings
     if severity:
         shown = shown[shown["severity"].isin(severity)]
@@ -189,7 +189,8 @@ def check_command(
     remark([output.in_one_line(result)] * (form == "table"))
     if left := len(findings) - len(shown):
         remark([f"{pluralize(left, 'finding')} not printed, by --severity or --hide-expected"])
-    remark(output.incomplete(result), output.expired(result), output.unread(result.inventory))
+    remark(output.incomplete(result), output.no_owner(result.inventory, owner_tag))
+    remark(output.expired(result), output.not_collected(result.inventory))
     return _status(result, fail_on, judged["only"], strict=strict)
 
 
@@ -212,7 +213,8 @@ def plan_command(
 ) -> int:
     """Print a clean-up script to review.
 
-    It deletes profiles, and copies tags from roles to profiles. iamframe never runs it: read it, then run it with `sh`.
+    The script deletes profiles, and copies tags from roles to profiles. iamframe never runs it: read it, then run it
+    with `sh`.
     """
     from iamframe.analysis.plan.plan import plan
     from iamframe.checks import run_checks
@@ -226,7 +228,7 @@ def plan_command(
     if left := len(made.not_planned):
         where = "at the end of the script" if out is None else "in the CSV file beside it and at the end of the script"
         remark([f"{pluralize(left, 'finding')} not planned; the reasons are {where}"])
-    remark(output.expired(result), output.unread(result.inventory))
+    remark(output.expired(result), output.not_collected(result.inventory))
     return DONE
 
 
@@ -241,11 +243,12 @@ def plan_command(
 def explain_command(name: str, sources: tuple[str, ...], form: str, policy: Path | None, live: dict[str, Any]) -> int:
     """Print everything known about one resource.
 
-    NAME_OR_ARN is a role, an instance profile, or what uses one, such as an instance. Exit 2 if there is none.
+    NAME_OR_ARN is a role, an instance profile, or a resource that uses one, such as an instance. Exits 2 if nothing
+    matches.
     """
     from iamframe.analysis.explain import explain
 
-    # As of a variable that is not set; every file would be read first, to find nothing.
+    # A shell variable that is not set gives an empty name. Refused here, before all files are read for nothing.
     if not name.strip():
         raise click.BadParameter("is empty; give the name, ARN or id of a role or profile", param_hint="'NAME_OR_ARN'")
     inventory = _load(*sources, **live)
@@ -254,7 +257,7 @@ def explain_command(name: str, sources: tuple[str, ...], form: str, policy: Path
         click.echo(str(told))
     else:
         output.emit(told.to_frame(), form)
-    remark(output.unread(inventory))
+    remark(output.not_collected(inventory))
     return DONE if told.found else REFUSED
 
 
@@ -292,14 +295,14 @@ def diff_command(
         write_changes(changes, out)
     output.emit_changes(changes, form)
     loads = changes.old.inventory, changes.new.inventory
-    remark(output.not_compared(changes), output.expired(changes.new), *map(output.unread, loads))
+    remark(output.not_compared(changes), output.expired(changes.new), *map(output.not_collected, loads))
     if fail_on_change and not changes.is_empty:
         return FOUND
     return INCOMPLETE if strict and len(changes.not_compared) else DONE
 
 
 def _old_and_new(old: str, new: tuple[str, ...], live: dict[str, Any]) -> tuple[Inventory, Inventory]:
-    """Load two sources; the options of a live one are for the one that is live, or for both."""
+    """Load two sources; live options apply to the live one, or to both."""
     from iamframe.inventory.load import is_live
 
     was = _load(old, **(live if is_live(old) else {}))
@@ -308,8 +311,8 @@ def _old_and_new(old: str, new: tuple[str, ...], live: dict[str, Any]) -> tuple[
     if not set(accounts[0]) & set(accounts[1]):
         before, after = (", ".join(ids[:3]) + " …" * (len(ids) > 3) or "no account" for ids in accounts)
         raise SourceError(
-            f"nothing can be compared: {old} is of {before}, and {' '.join(new)} of {after}; "
-            "name two loads of the same account"
+            f"nothing can be compared: {old} has {before}, and {' '.join(new)} has {after}; "
+            "give two loads of the same account"
         )
     return was, now
 
@@ -330,7 +333,7 @@ def snapshot_command(sources: tuple[str, ...], out: Path, live: dict[str, Any]) 
     inventory = take_snapshot(out, *sources, **_loud(*sources, **live))
     click.echo(f"{output.size_of(inventory)}.")
     click.echo(f"Snapshot: {escape_controls(str(out))}")
-    remark(output.unread(inventory))
+    remark(output.not_collected(inventory))
     return DONE
 
 
@@ -350,7 +353,7 @@ def checks_command(form: str, checks: tuple[str, ...]) -> int:
 def surfaces_command(form: str) -> int:
     """Show where tags can be written, read and found.
 
-    One row per console, API or tool and kind of resource, with where that is documented.
+    One row per console, API or tool and resource type. CSV and JSON include the sources.
     """
     from iamframe.analysis.blind_spots import surfaces
 
@@ -392,12 +395,12 @@ def notebooks_command(folder: Path, *, force: bool) -> int:
 def collect_script_command(regions: str | None) -> int:
     """Print a shell script that collects the data.
 
-    It only reads, by the AWS CLI. Give it to somebody with access; the zip that it makes is a SOURCE.
+    The script only reads, with the AWS CLI. Give it to somebody with access; the zip that it writes is a SOURCE.
     """
     from iamframe.sources.collect import collect_script
 
     named = [name.strip() for name in (regions or "all").split(",")]
-    # As bytes, since a shell takes no line that ends as Windows ends them.
+    # As bytes, because a shell does not accept Windows line endings.
     click.echo(collect_script(() if named == ["all"] else named).encode(), nl=False)
     return DONE
 
@@ -406,28 +409,28 @@ def _status(result: Result, fail_on: str | None, asked: tuple[str, ...] | None, 
     findings = result.findings[result.findings["accepted"].isna() & ~result.findings["expected"]]
     if fail_on and findings["severity"].isin(SEVERITIES[: SEVERITIES.index(fail_on) + 1]).any():
         return FOUND
-    # A check that needs a policy counts where one was given, or where the check was named.
+    # A check that needs a policy counts if a policy was given, or the check was selected.
     coverage = result.coverage[result.coverage["check"].isin(asked or result.asked)]
     return INCOMPLETE if strict and (coverage.empty or (coverage["status"] != "complete").any()) else DONE
 
 
 def main() -> None:
-    """Run the command line; every failure that a user can meet is one sentence on standard error and exit status 2."""
-    # Loading pandas makes hundreds of thousands of objects that stay: the collector would walk them all.
+    """Run the command line. An error is one sentence on standard error and exit status 2."""
+    # pandas creates hundreds of thousands of lasting objects, and the garbage collector would visit them all.
     gc.set_threshold(1_000_000, 10, 10)
     for stream in (sys.stdout, sys.stderr):
-        # A letter that the terminal's encoding lacks is spelled out rather than the end of the report.
+        # A letter that the terminal's encoding lacks becomes an escape instead of an error.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    # What goes into a file or another program must be the same whatever the machine's language is.
+    # Output for a file or another program must not depend on the machine's locale.
     if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
         sys.stdout.reconfigure(encoding="utf-8")
     status = _run()
     if status == INTERRUPTED:
-        # Threads may wait for AWS; whoever interrupts does not, and what was answered is in the journal.
+        # Threads may wait for AWS, but the user does not want to. The journal has all answers.
         sys.stderr.flush()
         os._exit(status)
-    # What is alive now ends with the process; a last walk over all of it would take as long as the checks.
+    # A last garbage collection would take as long as the checks.
     gc.freeze()
     sys.exit(status)
 
@@ -439,7 +442,7 @@ def _run(arguments: list[str] | None = None) -> Any:
         *_, (frame, _) = traceback.walk_tb(error.__traceback__)
         if frame.f_code is not click.echo.__code__:
             raise
-        # Python writes what is left once more when it ends.
+        # Python flushes standard output once more when it ends.
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _refuse(f"standard output: cannot be written ({error.strerror}); send it elsewhere, or make room")

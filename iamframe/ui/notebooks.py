@@ -1,4 +1,4 @@
-"""The notebooks that come with iamframe, copied to where somebody works with them."""
+"""The notebooks of iamframe, and a function that copies them into a folder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from iamframe.errors import NotebookError
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _POLICY = "tag-policy.toml"
-# A folder of copies has no folder of data beside it, and nothing is written beside the folder that was named.
+# The copies have no data folder beside them, and nothing is written outside the folder.
 _BESIDE = {f"../data/{_POLICY}": _POLICY, "../iamframe-report/": "iamframe-report/"}
 
 
@@ -19,7 +19,7 @@ def notebook_files() -> list[Path]:
     Raises
     ------
     NotebookError
-        If they are not there, as in an installation that was put together by hand.
+        If they are missing, for example from an incomplete installation.
     """
     for folder, data in (
         (_PACKAGE / "_notebooks", _PACKAGE / "_notebooks"),
@@ -31,15 +31,15 @@ def notebook_files() -> list[Path]:
 
 
 def copy_notebooks(folder: str | os.PathLike[str], *, force: bool = False) -> tuple[list[Path], list[Path]]:
-    """Copy the notebooks and their tag policy into a folder, and return those written and those left as they were.
+    """Copy the notebooks and their tag policy into a folder, and return the written files and the skipped ones.
 
-    The folder is made where it is missing. A file that is there is written over by `force` alone. In the copies, the
-    policy and the reports lie in that folder.
+    A missing folder is created. An existing file is overwritten only with `force`. The copies read the policy from that
+    folder, and write their reports there.
 
     Raises
     ------
     NotebookError
-        If the folder cannot be made or written to.
+        If the folder cannot be created or written to.
     """
     into = Path(folder)
     written, left = [], []
@@ -53,13 +53,13 @@ def copy_notebooks(folder: str | os.PathLike[str], *, force: bool = False) -> tu
             text = file.read_text(encoding="utf-8")
             for there, here in _BESIDE.items():
                 text = text.replace(there, here)
-            # Whole or not at all: half a notebook would be left as it is from then on.
+            # Complete or not at all: a later call would skip half a notebook.
             aside = into / f".{file.name}.new"
             aside.write_text(text, encoding="utf-8", newline="\n")
             aside.replace(target)
             written.append(target)
     except OSError as error:
         raise NotebookError(
-            f"{into}: the notebooks cannot be copied there ({error.strerror}); name a folder that can be written to"
+            f"{into}: the notebooks cannot be copied there ({error.strerror}); choose a folder that can be written to"
         ) from error
     return written, left

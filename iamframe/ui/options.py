@@ -1,4 +1,4 @@
-"""The options of the command line, by what they are for, and what the Tab key offers for them."""
+"""The options of the command line, in groups, and their completion by the Tab key."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ def together(*added: Decorator) -> Decorator:
     return functools.partial(functools.reduce, lambda command, add: add(command), added[::-1])
 
 
-# What the Tab key offers
+# Completion
 
 
 def offer_checks(_: click.Context, __: click.Parameter, typed: str) -> list[CompletionItem]:
-    """Return the names of the checks that begin with what was typed."""
+    """Return the checks whose names begin with the typed text."""
     from iamframe.checks import CHECKS
 
     return [CompletionItem(name, help=one.title) for name, one in CHECKS.items() if name.startswith(typed)]
 
 
 def offer_sources(context: click.Context, argument: click.Parameter, typed: str) -> list[CompletionItem]:
-    """Return `sample`, `aws` and the profiles of the AWS configuration; files are left to the shell."""
+    """Return `sample`, `aws` and the profiles of the AWS configuration; the shell completes files."""
     before = context.params.get(str(argument.name)) or ()
-    # Bash takes a colon for a word of its own, and puts in what follows it.
+    # Bash takes a colon for a separate word, and completes the text after it.
     is_split = typed == ":" or before[-1:] == (":",)
     names = [] if is_split else ["sample", "aws"]
     if is_split or typed.startswith("aws"):
@@ -49,13 +49,13 @@ def offer_sources(context: click.Context, argument: click.Parameter, typed: str)
     return files + [CompletionItem(name) for name in names if name.startswith(typed.lstrip(":"))]
 
 
-# What is given
+# Values
 
 
 def folder(name: str) -> Path:
-    """Return the folder of a name; an empty one, as of a variable that is not set, would be the working directory."""
+    """Return a path; refuse an empty one, as from an unset shell variable: it would be the working directory."""
     if not name:
-        raise click.BadParameter("is empty; name a folder")
+        raise click.BadParameter("is empty; give a folder")
     return Path(name)
 
 
@@ -64,7 +64,7 @@ def _any(_: click.Context, __: click.Parameter, names: tuple[str, ...]) -> tuple
 
 
 def _filled(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
-    # An empty one, as of a variable that is not set, would ask for something else than what was meant.
+    # An empty value, as from an unset shell variable, would mean something else.
     if text is not None and not text.replace(",", " ").strip():
         raise click.BadParameter("is empty; fill it, or leave the option out")
     return text
@@ -92,24 +92,24 @@ def _talk(context: click.Context, option: click.Parameter, wanted: bool) -> None
         import logging
 
         handler = logging.StreamHandler(sys.stderr)
-        # An error's code comes from whatever answered.
+        # An error code may come from a host that is not AWS.
         handler.format = lambda record: escape_controls(record.getMessage())  # type: ignore[method-assign]
         logger = logging.getLogger("iamframe")
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(logging.INFO)
 
 
-# The groups
+# Options
 
 
 def option(names: str, said: str, metavar: str | None = None, **more: Any) -> Decorator:
-    """Return an option of these names, with its help text; what has neither a value nor choices is a flag."""
+    """Return an option with its names and help text; without a metavar and a type, it is a flag."""
     more = {"is_flag": True} | more if metavar is None and "type" not in more else {"metavar": metavar} | more
     return click.option(*names.split(), help=said, **more)
 
 
 def formats(*choices: str) -> Decorator:
-    """Return the option of how to print, the first choice by default."""
+    """Return the option `--format`; the first choice is the default."""
     said = f"Output format.  [default: {choices[0]}]"
     return option("--format form", said, type=click.Choice(choices), default=choices[0])
 
@@ -124,6 +124,8 @@ talk = together(
     option("-q --quiet", "Print results and errors only.", expose_value=False, callback=_talk),
     option("-v --verbose", "Log each request to AWS.", expose_value=False, callback=_talk),
 )
+_OWNER = "Tag with the owner, on the resource or on its role."
+owner_tag = option("--owner-tag", _OWNER, "KEY", default="Owner", show_default=True, callback=_filled)
 strict = option("--strict", "Exit 3 if any selected check is incomplete.")
 policy_file = option("--policy", "Tag policy (TOML).", "FILE", type=Path)
 own = option("--checks", "Also run the checks in this Python file. Repeatable.", "FILE", multiple=True)
@@ -135,10 +137,16 @@ narrowed = together(
     option("--hide-expected", "Do not print expected findings."),
 )
 ages = together(
-    option("--min-age", "Skip profiles created less than AGE ago.  [default: 1d]", "AGE", default="1d", callback=_age),
+    option(
+        "--min-age",
+        "Skip profiles created less than AGE ago, such as 12h.  [default: 1d]",
+        "AGE",
+        default="1d",
+        callback=_age,
+    ),
     option(
         "--min-idle",
-        "Skip profiles whose role was used in the last AGE.  [default: 90d]",
+        "Skip profiles whose role was used in the last AGE, such as 30d.  [default: 90d]",
         "AGE",
         default="90d",
         callback=_age,
@@ -146,7 +154,7 @@ ages = together(
 )
 _REGIONS = "Comma-separated regions, or all (default)."
 regions = option("--regions", _REGIONS, "LIST", callback=_regions)
-# Of a script, which runs elsewhere, each name is looked at.
+# `collect_script` checks each name itself.
 named_regions = option("--regions", _REGIONS, "LIST", callback=_filled)
 _ASKED = "Services to ask what uses profiles: all (default), EC2 and Auto Scaling (core), or none."
 _ACCOUNTS = "Scan several accounts: those in a CSV file, or the whole organization."
@@ -158,7 +166,7 @@ _LIVE = together(
     option("--accounts", _ACCOUNTS, "FILE|org", callback=_filled),
     option("--assume-role role_name", _ROLE, "NAME", callback=_filled),
     option("--external-id", "External id that the role requires.", "ID", callback=_filled),
-    option("--rate", "At most N requests a second.", "N", type=_RATE),
+    option("--rate", "At most N requests per second, per service and region.", "N", type=_RATE),
     option("--role-details", "Also read descriptions and session lengths of roles."),
     option("--tag-index", "Read tags from the tagging API: faster, but may be out of date."),
 )
@@ -166,7 +174,7 @@ _LOADS = ("regions", "references", "accounts", "role_name", "external_id", "rate
 
 
 def live(command: Callable[..., Any]) -> Any:
-    """Add the options of a live source; the command gets those that were given as `live`, as `load` takes them."""
+    """Add the options of a live source; the command gets the given ones as `live`, in the form that `load` takes."""
 
     @functools.wraps(command)
     def called(**given: Any) -> Any:

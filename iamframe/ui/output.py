@@ -1,10 +1,12 @@
-"""What the command line prints: frames in four formats, and on standard error what there is to say about them."""
+"""The output of the command line: frames in four formats, and remarks on standard error."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
+from shutil import get_terminal_size
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 import click
@@ -20,30 +22,41 @@ if TYPE_CHECKING:
     from iamframe.checks import Result
     from iamframe.inventory.inventory import Inventory
 
-# The columns of a table for people, and their heads.
+# The columns of tables for people, and their headings.
 FINDING_COLUMNS = {"severity": "severity", "check": "check", "account_id": "account"}
 FINDING_COLUMNS |= {"resource_name": "name", "detail": "found"}
 CHANGE_COLUMNS = {"change": "change", "account_id": "account", "resource_type": "type"}
 CHANGE_COLUMNS |= {"resource_name": "name", "detail": "what changed"}
 CHECK_COLUMNS = {"severity": "severity", "check": "check", "title": "finds", "needs": "needs"}
 SURFACE_COLUMNS = {"surface": "surface", "resource_type": "resource type", "operation": "operation", "answer": "answer"}
-SURFACE_COLUMNS |= {"checked_on": "as of", "said": "on what it depends, or how"}
+SURFACE_COLUMNS |= {"checked_on": "checked on", "said": "condition, or how"}
+# A shared sentence of more letters stands once below its findings.
+_LONG = 40
+# The messages on a region that is not enabled.
+_NO_REGION = [f"gaps.region.{name}" for name in ("unknown", "disabled", "rejects", "rejects_session")]
 
 
 def remark(*groups: Iterable[str]) -> None:
-    """Print lines on standard error, unless they are not wanted."""
-    if not click.get_current_context().meta.get(QUIET):
-        for line in (line for group in groups for line in group):
-            click.echo(escape_controls(line), err=True)
+    """Print lines on standard error, unless `--quiet` is given."""
+    if click.get_current_context().meta.get(QUIET):
+        return
+    width = get_terminal_size().columns if sys.stderr.isatty() else 0
+    for line in (escape_controls(line) for group in groups for line in group):
+        lines = (
+            wrap(line, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+            if width
+            else [line]
+        )
+        click.echo("\n".join(lines), err=True)
 
 
 def emit(frame: DataFrame, form: str, columns: Mapping[str, str] | None = None) -> None:
-    """Print a frame: as CSV or JSON all its columns, as a table or Markdown those for people under their heads."""
+    """Print a frame: all columns as CSV or JSON, or some columns, under headings, as a table or Markdown."""
     from iamframe.inventory import display, export
 
     if form == "csv":
         written = export.csv_bytes(frame)
-        # What is piped is bytes: `echo` takes escape sequences out of text. A terminal would obey them.
+        # A pipe gets bytes, because `echo` removes escape sequences from text. A terminal would obey them.
         lines = written.decode().split("\n") if sys.stdout.isatty() else []
         click.echo("\n".join(map(escape_controls, lines)) or written, nl=False)
     elif form == "json":
@@ -55,25 +68,26 @@ def emit(frame: DataFrame, form: str, columns: Mapping[str, str] | None = None) 
 
 
 def emit_findings(findings: DataFrame, form: str) -> None:
-    """Print findings; as a table, what the details of several in a row have in common once, beneath them."""
+    """Print findings; in a table, a long sentence that consecutive findings share stands once, below them."""
     if form != "table":
         emit(findings, form, FINDING_COLUMNS)
         return
     from iamframe.inventory.display import cell_rows, text_rows
 
     rows = text_rows(cell_rows(findings[[*FINDING_COLUMNS, "accepted"]]))
-    for (_, common), group in groupby(rows, key=lambda row: (row[1], row[4].partition(": ")[2])):
-        alike = list(group)
-        once = common if len(alike) > 1 else ""
-        for severity, name, account, resource, detail, accepted in alike:
-            said = detail.removesuffix(f": {once}") + (f" (accepted: {accepted})" if accepted else "")
-            click.echo(f"{severity:<6}  {name:<26}  {account:<12}  {resource}: {said}")
-        if once:
-            click.echo(f"        of these {len(alike):,}: {once}")
+    for (_, detail), group in groupby(rows, key=lambda row: (row[1], row[4])):
+        shared = list(group)
+        is_once = len(shared) > 1 and len(detail) > _LONG
+        for severity, name, account, resource, _, accepted in shared:
+            said = resource if is_once else f"{resource}: {detail}"
+            said += f" (accepted: {accepted})" if accepted else ""
+            click.echo(f"{severity:<6}  {name:<26}  {account:<12}  {said}")
+        if is_once:
+            click.echo(f"        each of these {len(shared):,}: {detail}")
 
 
 def emit_changes(changes: Changes, form: str) -> None:
-    """Print changes, findings behind them; as JSON also what was not compared."""
+    """Print changes, then changed findings; as JSON also what was not compared."""
     from iamframe.inventory.display import cell_rows, text_rows
     from iamframe.inventory.export import json_rows
 
@@ -85,7 +99,7 @@ def emit_changes(changes: Changes, form: str) -> None:
         emit(frame, form, CHANGE_COLUMNS)
     else:
         columns = ["severity", "account_id", "resource_type", "resource_name", "detail"]
-        # Findings stand behind the changes, in their own order; a change has no severity.
+        # Findings follow the changes, in their own order; a change has no severity.
         severity = changes.findings["severity"].set_axis(frame.index[len(changes.changes) :])
         for change, group in frame.assign(severity=severity).groupby("change", sort=False):
             click.echo(f"{str(change).replace('_', ' ')}: {len(group):,}")
@@ -94,50 +108,72 @@ def emit_changes(changes: Changes, form: str) -> None:
         remark([f"{changes.said}."])
 
 
-# What there is to say
+# Remarks
 
 
 def size_of(inventory: Inventory) -> str:
-    """Return how many accounts, roles and profiles there are."""
+    """Return the numbers of accounts, roles and profiles."""
     things = {"accounts": "account", "roles": "role", "profiles": "instance profile"}
     return ", ".join(pluralize(len(inventory.frames[name]), thing) for name, thing in things.items())
 
 
 def in_one_line(result: Result) -> str:
-    """Return how much there is, how many findings by severity, and how many checks are complete."""
+    """Return the numbers of accounts, roles, profiles, findings by severity, and complete checks."""
     counts = result.findings["severity"][result.findings["accepted"].isna()].value_counts()
     found = ", ".join(f"{counts[s]:,} {s}" for s in SEVERITIES if s in counts) or "none"
     return f"{size_of(result.inventory)}; findings: {found}; {result.said_complete}."
 
 
 def incomplete(result: Result) -> Iterator[str]:
-    """Yield, per check, status and reason, in which accounts it is not complete."""
+    """Yield the reasons for incomplete checks, each once, with its checks and accounts in front."""
     from iamframe.checks.result import some
+    from iamframe.messages.render import sentences_of
 
     unsure = result.coverage[result.coverage["status"] != "complete"]
-    for name in result.checks:
-        rows = unsure[unsure["check"] == name]
-        for (status, reason), group in rows.groupby(["status", "reason"], sort=False):
-            yield f"{name}: {status} in {some(group['account_id'])}: {reason}"
+    checks_of: dict[str, dict[str, list[str]]] = {}
+    columns = ("account_id", "check", "status", "message", "facts")
+    for account, name, status, message, facts in unsure[[*columns]].itertuples(index=False, name=None):
+        for sentence in sentences_of(message, facts):
+            checks_of.setdefault(account, {}).setdefault(sentence, []).append(f"{name} ({status})")
+    accounts: dict[tuple[str, str], list[str]] = {}
+    for account, sentences in checks_of.items():
+        shared: dict[str, list[str]] = {}
+        for sentence, checks in sentences.items():
+            shared.setdefault(", ".join(checks), []).append(sentence)
+        for names, reasons in shared.items():
+            accounts.setdefault((names, "; ".join(reasons)), []).append(account)
+    for (names, reason), those in accounts.items():
+        yield f"{names} in {some(those)}:"
+        yield f"    {reason}"
+
+
+def no_owner(inventory: Inventory, owner_tag: str) -> list[str]:
+    """Return a sentence if no tag has the key of the owner tag that was given."""
+    from iamframe.checks.owner import OWNER_TAG, owner_keys
+
+    if owner_tag == OWNER_TAG or owner_keys(inventory, owner_tag):
+        return []
+    return [f"no collected tag has the key {owner_tag}, so no finding has an owner; check --owner-tag"]
 
 
 def expired(result: Result) -> Iterator[str]:
-    """Yield a sentence per acceptance of the policy that has expired, so that its findings count again."""
+    """Yield a sentence per expired acceptance of the policy; its findings count again."""
     for one in result.policy.acceptances:
         if one.has_expired:
             said = f"the acceptance of {one.check} expired on {one.expires} ({one.reason})"
             yield f"{result.policy.path}: {said}; renew it or remove it"
 
 
-def unread(inventory: Inventory) -> list[str]:
-    """Return what could not be read or believed at all, accounts among it, ten sentences at most."""
+def not_collected(inventory: Inventory) -> list[str]:
+    """Return unreadable files, contradictions and accounts and regions that failed, ten sentences at most."""
     gaps = inventory.gaps
-    gaps = gaps[gaps["reason"].isin(["unreadable", "contradicted", "expired"]) | (gaps["operation"] == ASSUME_ROLE)]
-    return _cut([f"not read: {detail}" for detail in gaps["detail"]], 10, "gaps.csv of a report")
+    is_shown = gaps["reason"].isin(["unreadable", "contradicted", "expired"]) | (gaps["operation"] == ASSUME_ROLE)
+    details = gaps["detail"][is_shown | gaps["message"].isin(_NO_REGION)].drop_duplicates()
+    return _cut([f"not collected: {detail}" for detail in details], 10, "gaps.csv of a report")
 
 
 def not_compared(changes: Changes) -> list[str]:
-    """Return what could not be compared, things of one reason together, twenty sentences at most."""
+    """Return what could not be compared, grouped by reason, twenty sentences at most."""
     from iamframe.checks.result import some
 
     lines = []

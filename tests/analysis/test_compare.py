@@ -366,7 +366,7 @@ def test_each_change_has_its_kind_and_what_was_before_and_after(tmp_path: Path, 
     if "description" in name:
         assert (
             apart(changes)["descriptions"]
-            == "1 role shown only on one side may be missing on the other because the list is incomplete"
+            == "1 role with a value on one side only; the other side may not have collected it"
         )
 
 
@@ -750,8 +750,8 @@ def test_loads_of_different_accounts_are_refused_since_nothing_of_them_can_be_co
         done = run(tmp_path, *command)
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr == (
-            f"iamframe: nothing can be compared: old is of {ACCOUNT}, and new of 000000000002; "
-            "name two loads of the same account\n"
+            f"iamframe: nothing can be compared: old has {ACCOUNT}, and new has 000000000002; "
+            "give two loads of the same account\n"
         )
     assert not (tmp_path / "out").exists()
 

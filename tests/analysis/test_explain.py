@@ -173,7 +173,7 @@ def test_an_arn_that_is_not_there_has_the_nearest_with_their_arns(tmp_path: Path
     assert not explained.found
     assert told(explained, "nearest names")[0] == {"field": "web", side: arn(f"{side}/web")}
     # What names the profile of that name, in that account, names neither a role nor another account's.
-    assert names(explained, "named by") == ["launch-configuration lc"] * (side == "profile")
+    assert names(explained, "referenced by") == ["launch-configuration lc"] * (side == "profile")
 
 
 @pytest.mark.parametrize("name", [None, 7, b"web"])
@@ -198,7 +198,7 @@ def test_a_role_that_no_source_shows_is_found_by_the_profile_that_names_it(tmp_p
     state = {"version": 4, "terraform_version": "1.5.0", "resources": [resource]}
     explained = explain(load(tmp_path, {"terraform.tfstate": state}), "elsewhere")
     assert pairs(explained) == [(WEB_ARN, "name:elsewhere")]
-    said = {"profile": WEB_ARN, "role": "not read", "message": "role_not_shown"}
+    said = {"profile": WEB_ARN, "role": "not collected", "message": "role_not_shown"}
     assert field(explained, "identity", "ARN") == said
 
 
@@ -236,8 +236,8 @@ def test_nothing_found_says_what_was_looked_through_and_what_was_not_readable(tm
     assert not explained.found
     counts = {"accounts": 1, "roles": 1, "profiles": 1, "references": 0}
     assert field(explained, "not found", "webserver") == {"message": "not_found", **counts}
-    assert {"GetRole", "ListRoles"} <= {*names(explained, "not readable")}
-    assert field(explained, "not readable", "GetRole")["message"] == "gaps.refused_earlier"
+    assert {"GetRole", "ListRoles"} <= {*names(explained, "not collected")}
+    assert field(explained, "not collected", "GetRole")["message"] == "gaps.refused_earlier"
 
 
 @pytest.mark.parametrize("turn", [str, str.lower])
@@ -260,8 +260,8 @@ def test_nothing_found_says_what_was_looked_through_and_what_was_not_readable(tm
 def test_what_is_gone_is_told_by_what_still_names_it(turn: Any, gone: str, by: str, said: dict[str, Any]) -> None:
     explained = explain(iamframe.load_sample(), turn(gone))
     assert not explained.found
-    assert names(explained, "named by") == [by]
-    assert field(explained, "named by", by).items() >= said.items()
+    assert names(explained, "referenced by") == [by]
+    assert field(explained, "referenced by", by).items() >= said.items()
 
 
 # The two sides
@@ -295,9 +295,9 @@ def test_tags_stand_side_by_side_with_what_differs(tmp_path: Path) -> None:
 
 def test_what_was_not_read_is_told_as_not_read(tmp_path: Path) -> None:
     explained = explain(account(tmp_path, profile("web", nested_role("web"))), "web")
-    unread = {"field": "read", "profile": "not read", "role": "not read", "message": "no_listing"}
+    unread = {"field": "tags", "profile": "not collected", "role": "not collected", "message": "no_listing"}
     assert told(explained, "tags") == [unread]
-    assert field(explained, "identity", "last used") == {"role": "not read"}
+    assert field(explained, "identity", "last used") == {"role": "not collected"}
     assert field(explained, "not checked", "untagged_profiles")["status"] == "unknown"
     assert told(explained, "findings") == [{"field": "none", "message": "of_what_was_checked"}]
 
@@ -305,11 +305,11 @@ def test_what_was_not_read_is_told_as_not_read(tmp_path: Path) -> None:
 def test_tags_that_were_refused_say_so_and_what_would_read_them(tmp_path: Path) -> None:
     denied = "operation,subject,error_code\nListRoleTags,web,AccessDenied\nListInstanceProfileTags,own,AccessDenied\n"
     explained = explain(account(tmp_path, profile("own", nested_role("web")), **{"denied.csv": denied}), "web")
-    refused = [(one["operation"], one["subject"]) for one in field(explained, "tags", "read")["messages"]]
+    refused = [(one["operation"], one["subject"]) for one in field(explained, "tags", "tags")["messages"]]
     assert refused == [("ListInstanceProfileTags", "own"), ("ListRoleTags", "web")]
     assert [(row["field"], row["value"]) for row in told(explained, "next")[:2]] == [
-        ("read the profile's tags", "aws iam list-instance-profile-tags --instance-profile-name=own"),
-        ("read the role's tags", "aws iam list-role-tags --role-name=web"),
+        ("see the profile's tags", "aws iam list-instance-profile-tags --instance-profile-name=own"),
+        ("see the role's tags", "aws iam list-role-tags --role-name=web"),
     ]
 
 
@@ -602,7 +602,7 @@ def test_each_version_of_a_launch_template_is_told_with_its_profile(tmp_path: Pa
 def test_what_is_the_name_of_a_profile_that_is_gone_too_is_told_of_what_names_that(tmp_path: Path) -> None:
     inventory = using(tmp_path, instance("i-1", WEB_ARN), instance("i-2", arn("profile/i-1")))
     explained = explain(inventory, "i-1")
-    assert (names(explained, "uses"), names(explained, "named by")) == (["instance i-1"], ["instance i-2"])
+    assert (names(explained, "uses"), names(explained, "referenced by")) == (["instance i-1"], ["instance i-2"])
 
 
 def test_versions_of_a_template_that_nobody_read_are_said_to_be_missing(tmp_path: Path) -> None:
@@ -611,7 +611,7 @@ def test_versions_of_a_template_that_nobody_read_are_said_to_be_missing(tmp_path
     some = versions("lt-1", "web", None, "web")
     del some["LaunchTemplateVersions"][1]
     files = {f"{REGION}/templates.json": listed, f"{REGION}/versions.json": some}
-    (gap,) = told(explain(using(tmp_path, **files), "lt-1"), "not readable")
+    (gap,) = told(explain(using(tmp_path, **files), "lt-1"), "not collected")
     assert gap["message"] == "gaps.absent.other_versions"
 
 
@@ -664,7 +664,7 @@ def test_an_id_of_two_accounts_tells_of_both_and_an_arn_of_its_own(tmp_path: Pat
 def test_an_instance_that_no_reference_shows_is_not_found_with_where_was_looked(tmp_path: Path) -> None:
     explained = explain(using(tmp_path, instance("i-1", WEB_ARN)), "i-2")
     assert not explained.found
-    assert field(explained, "not readable", "what uses profiles")["status"] == "unknown"
+    assert field(explained, "not collected", "what uses profiles")["status"] == "unknown"
 
 
 def test_what_refers_to_the_profile_is_told_with_where_that_was_looked_for(sample: Inventory) -> None:
@@ -703,7 +703,7 @@ def test_what_cloudtrail_tells_of_it_is_told_in_order_with_the_time_that_was_rea
         ("2026-01-02 10:00:00 UTC", "AddRoleToInstanceProfile web web"),
     ]
     times = {"since": "2026-01-01 10:00:00 UTC", "until": "2026-01-03 10:00:00 UTC"}
-    assert span == {"field": "read", "message": "trail", "known": True, **times}
+    assert span == {"field": "collected", "message": "trail", "known": True, **times}
     gone = explain(inventory, "gone")
     assert not gone.found
     (refused,) = told(gone, "history")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pytest
 from builders import ACCOUNT, dump, load, nested_role, profile, profile_list, role_detail, sample_result, tag_list
 from click.testing import CliRunner
 
@@ -133,8 +134,12 @@ def test_without_findings_there_is_no_row() -> None:
     pd.testing.assert_frame_equal(iamframe.findings_by_owner(found), schema.FINDINGS_BY_OWNER.empty())
 
 
-def test_an_owner_tag_without_a_name_is_refused(tmp_path: Path) -> None:
-    done = CliRunner().invoke(app, ["report", "sample", "--owner-tag", " ", "--out", str(tmp_path / "out")])
-    assert isinstance(done.exception, ReportError)
-    assert str(done.exception) == "owner_tag=' ': is the key of no tag; name the one whose values are owners"
+@pytest.mark.parametrize("command", [["report", "--out", "out"], ["check"]])
+def test_an_owner_tag_without_a_name_is_refused(tmp_path: Path, command: list[str]) -> None:
+    done = CliRunner().invoke(app, [*command, "sample", "--owner-tag", " "])
+    assert (done.exit_code, "Invalid value for '--owner-tag': is empty" in done.stderr) == (2, True)
+    with pytest.raises(
+        ReportError, match=r"^owner_tag=' ': is the key of no tag; name the one whose values are owners$"
+    ):
+        iamframe.write_report(iamframe.run_checks(iamframe.load_sample()), tmp_path / "out", owner_tag=" ")
     assert not (tmp_path / "out").exists()

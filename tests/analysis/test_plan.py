@@ -531,7 +531,7 @@ def test_another_plan_is_never_written_over(tmp_path: Path) -> None:
     script = plan.write(tmp_path / "cleanup.sh")
     before = {file: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()}
     other = replace(plan, script=f"{plan.script}#\n", steps=plan.steps.iloc[:0])
-    with pytest.raises(iamframe.IamframeError, match=r"cleanup\.sh: is there, .+; name another file, or delete it$"):
+    with pytest.raises(iamframe.IamframeError, match=r"cleanup\.sh: is there, .+; choose another file, or delete it$"):
         other.write(script)
     assert {file: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()} == before
     assert plan.write(script) == script

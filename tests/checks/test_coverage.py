@@ -118,7 +118,8 @@ def test_roles_that_are_all_read_and_none_need_no_profiles(tmp_path: Path) -> No
     assert covered(tmp_path, documents, "ec2_roles_without_profile") == ("complete", "", {})
 
 
-def test_references_of_files_are_partial_with_their_regions_as_values(tmp_path: Path) -> None:
+def core_files() -> dict[str, Any]:
+    """The files of one profile, and of its use in two regions."""
     core = {
         "i.json": {"Reservations": []},
         "v.json": {"LaunchTemplateVersions": []},
@@ -128,13 +129,36 @@ def test_references_of_files_are_partial_with_their_regions_as_values(tmp_path: 
     documents = {
         f"{ACCOUNT}/{region}/{name}": one for name, one in core.items() for region in ("eu-west-1", "us-east-1")
     }
-    documents[f"{ACCOUNT}/p.json"] = profile_list(profile("web", nested_role("web")))
-    inventory = load(tmp_path, documents)
+    return documents | {f"{ACCOUNT}/p.json": profile_list(profile("web", nested_role("web")))}
+
+
+@pytest.mark.parametrize(
+    ("lacking", "commands"),
+    [
+        ("us-east-1/i.json", ["`aws ec2 describe-instances --region=us-east-1`"]),
+        ("/c.json", ["`aws autoscaling describe-launch-configurations --region=REGION`"]),
+        ("eu-west-1/", None),
+        ("/c.json /g.json us-east-1/i.json", None),
+    ],
+)
+def test_the_reason_on_references_of_files_ends_with_the_commands_that_collect_them(
+    tmp_path: Path, lacking: str, commands: list[str] | None
+) -> None:
+    documents = {name: one for name, one in core_files().items() if not any(part in name for part in lacking.split())}
+    for check in ("unreferenced_profiles", "stale_references"):
+        *_, advice = covered(tmp_path, documents, check)[2]["messages"]
+        added = {"message": "coverage.references.add", "commands": commands}
+        assert advice == (added if commands else {"message": "coverage.references.script"})
+
+
+def test_references_of_files_are_partial_with_their_regions_as_values(tmp_path: Path) -> None:
+    inventory = load(tmp_path, core_files())
     (row,) = completeness.completeness(inventory).to_dict("records")
     assert (row["references_status"], row["references_message"]) == ("partial", "coverage.references.files")
     assert json.loads(row["references_facts"]) == {"regions": ["eu-west-1", "us-east-1"]}
     result = run_checks(inventory, only="unreferenced_profiles")
-    assert json.loads(result.coverage["facts"][0]) == {"regions": ["eu-west-1", "us-east-1"]}
+    first, _ = json.loads(result.coverage["facts"][0])["messages"]
+    assert first == {"message": "coverage.references.files", "regions": ["eu-west-1", "us-east-1"]}
     (detail,) = result.findings_in("ja")["detail"]
     assert "ファイルから読み取りました (eu-west-1、us-east-1)" in detail
 

@@ -233,13 +233,13 @@ def test_a_function_may_be_handed_over_as_a_check(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("import nowhere_at_all", "house.py: stops with ModuleNotFoundError: No module named 'nowhere_at_all'; mend"),
+        ("import nowhere_at_all", "house.py: stops with ModuleNotFoundError: No module named 'nowhere_at_all'; fix"),
         ("x = 1", "house.py: has no check; put `@iamframe.check"),
-        (HOUSE.replace("short_names", "empty_profiles"), "empty_profiles: there is a check of that name already"),
+        (HOUSE.replace("short_names", "empty_profiles"), "empty_profiles: a check of that name already exists"),
         (HOUSE.replace("< 3]", "< nothing]"), "check short_names: stops with NameError: name 'nothing' is not defined"),
         (
             HOUSE.replace("return short", "return 1 #"),
-            "check short_names: returns no DataFrame with a column resource_arn",
+            "check short_names: does not return a DataFrame with a column resource_arn",
         ),
     ],
 )

@@ -215,7 +215,7 @@ def test_a_policy_is_read_as_utf_8(tmp_path: Path) -> None:
         ("[required_tags]\nOwner = { values = [1] }", "`str`, got `int` - at `$.required_tags.Owner.values[0]`"),
         ("[required_tags]\nOwner = { values = 1 }", "`array`, got `int` - at `$.required_tags.Owner.values`"),
         ("[required_tags]\nOwner = { pattern = 1 }", "`str`, got `int` - at `$.required_tags.Owner.pattern`"),
-        ("[required_tags]\nOwner = { pattern = '[' }", "`pattern` is no regular expression (unterminated"),
+        ("[required_tags]\nOwner = { pattern = '[' }", "`pattern` is not a regular expression (unterminated"),
         ("[required_tags]\nOwner = { pattern = '[' }", " - at `$.required_tags.Owner`"),
         ("[required_tags]\nOwner = { on = ['user'] }", "^(role|instance-profile)$"),
         ("[required_tags]\nOwner = { on = ['role', 'user'] }", " - at `$.required_tags.Owner.on[1]`"),
@@ -322,7 +322,7 @@ def test_an_acceptance_of_a_check_that_does_not_exist_is_refused(tmp_path: Path)
     with pytest.raises(PolicyError) as caught:
         run_checks(load(tmp_path, OLD), policy=path)
     assert str(caught.value).startswith(
-        f"{path}: [[accepted]] names 'empty_profile', which is no check; there are empty_profiles, "
+        f"{path}: [[accepted]] names 'empty_profile', which is not a check; there are empty_profiles, "
     )
 
 

@@ -134,5 +134,9 @@ def test_an_explanation_shows_the_same_fields_as_its_frame(hostile: Inventory) -
 def test_what_names_a_profile_that_is_gone_is_not_filed_as_a_profile() -> None:
     html = iamframe.explain(iamframe.load_sample(), "retired-app")._repr_html_()
     rows = [re.findall(r"<t[dh][^>]*>([^<]*)<", row) for row in re.findall(r"<tr>(.*?)</tr>", html)]
-    named = ["named by", "launch-template lt-0abcdef000000000c", "account 111122223333: ap-northeast-1: retired-app"]
+    named = [
+        "referenced by",
+        "launch-template lt-0abcdef000000000c",
+        "account 111122223333: ap-northeast-1: retired-app",
+    ]
     assert named in rows

@@ -244,7 +244,7 @@ def test_a_manifest_that_points_out_of_the_snapshot_is_refused(tmp_path: Path, f
     said = manifest(tmp_path / "snapshot")
     said["frames"]["roles"]["parts"][0]["folder"] = folder
     seal(tmp_path / "snapshot", said)
-    with pytest.raises(StoreError, match=r"manifest\.json: is no manifest of a whole snapshot"):
+    with pytest.raises(StoreError, match=r"manifest\.json: is not the manifest of a complete snapshot"):
         open_snapshot(tmp_path / "snapshot")
 
 
@@ -272,7 +272,7 @@ def test_an_empty_folder_becomes_the_snapshot_and_a_link_to_it_stays_a_link(tmp_
 def test_a_folder_that_holds_something_else_is_left_as_it_is(tmp_path: Path, content: str) -> None:
     work = write(tmp_path / "work", {"manifest.json": content.encode("utf-8", "surrogateescape")})
     before = files(tmp_path)
-    with pytest.raises(StoreError, match=r"work: is not empty and holds no snapshot, .*; name another folder$"):
+    with pytest.raises(StoreError, match=r"work: is not empty and holds no snapshot, .*; choose another folder$"):
         of_accounts("a").save(work)
     assert files(tmp_path) == before
 
@@ -280,16 +280,16 @@ def test_a_folder_that_holds_something_else_is_left_as_it_is(tmp_path: Path, con
 def test_a_snapshot_into_which_somebody_put_a_file_is_left_as_it_is(tmp_path: Path) -> None:
     of_accounts("a").save(tmp_path / "snapshot")
     (tmp_path / "snapshot" / "notes.txt").write_text("mine")
-    with pytest.raises(StoreError, match=r"snapshot: holds notes\.txt besides a snapshot, .*; name another folder$"):
+    with pytest.raises(StoreError, match=r"snapshot: holds notes\.txt besides a snapshot, .*; choose another folder$"):
         of_accounts("b").save(tmp_path / "snapshot")
     assert_same(of_accounts("a"), open_snapshot(tmp_path / "snapshot"))
 
 
 def test_a_file_is_no_folder_for_a_snapshot_nor_is_one_beneath_it(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(StoreError, match=r"file: is a file; name a folder"):
+    with pytest.raises(StoreError, match=r"file: is a file; give a folder"):
         of_accounts("a").save(tmp_path / "file")
-    with pytest.raises(StoreError, match=r"snapshot: cannot be written \(.+\), .*; name another folder$"):
+    with pytest.raises(StoreError, match=r"snapshot: cannot be written \(.+\), .*; choose another folder$"):
         of_accounts("a").save(tmp_path / "file" / "snapshot")
     assert files(tmp_path) == {"file": b"mine"}
 
@@ -371,7 +371,7 @@ def test_what_killed_saves_left_is_cleared_after_a_day_and_not_before(tmp_path: 
 
 def test_what_is_no_snapshot_is_refused_with_what_to_name(tmp_path: Path) -> None:
     for place in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(StoreError, match=r"manifest\.json: is not there .*; name its folder$"):
+        with pytest.raises(StoreError, match=r"manifest\.json: does not exist .*; give the folder of a snapshot$"):
             open_snapshot(place)
 
 
@@ -391,7 +391,7 @@ def test_a_damaged_manifest_is_named(tmp_path: Path, damaged: bytes) -> None:
     of_accounts("a").save(tmp_path / "snapshot")
     (tmp_path / "snapshot" / MANIFEST).write_bytes(damaged)
     with pytest.raises(
-        StoreError, match=r"snapshot/manifest\.json: is damaged \(.*\); copy or save the snapshot anew$"
+        StoreError, match=r"snapshot/manifest\.json: is damaged \(.*\); copy or save the snapshot again$"
     ):
         open_snapshot(tmp_path / "snapshot")
 
@@ -417,7 +417,7 @@ def test_a_manifest_that_does_not_add_up_is_refused(tmp_path: Path, at: tuple[st
     if value is None:
         del inner[at[-1]]
     seal(tmp_path / "snapshot", said)
-    with pytest.raises(StoreError, match=r"manifest\.json: is no manifest of a whole snapshot"):
+    with pytest.raises(StoreError, match=r"manifest\.json: is not the manifest of a complete snapshot"):
         open_snapshot(tmp_path / "snapshot")
 
 
@@ -460,7 +460,7 @@ def test_a_part_that_is_no_part_of_the_snapshot_is_refused_and_notes_of_a_file_m
     for extra in (roles / "account=b" / "part.parquet", roles / "account=a" / "more.parquet"):
         extra.parent.mkdir(exist_ok=True)
         shutil.copy(roles / "account=a" / "part.parquet", extra)
-        with pytest.raises(StoreError, match="is no part of the snapshot; move it away, or save it again"):
+        with pytest.raises(StoreError, match="does not belong to the snapshot; move it away, or save it again"):
             open_snapshot(tmp_path / "snapshot")
         extra.unlink()
         if extra.parent.name == "account=b":
@@ -503,7 +503,9 @@ def test_a_snapshot_of_a_newer_format_says_to_upgrade_whatever_else_is_in_it(tmp
 def test_a_missing_part_is_named(tmp_path: Path) -> None:
     of_accounts("a", "b").save(tmp_path / "snapshot")
     parts(tmp_path / "snapshot", "links")[1].unlink()
-    with pytest.raises(StoreError, match=r"links/account=b/part\.parquet: is missing; copy or save the snapshot anew$"):
+    with pytest.raises(
+        StoreError, match=r"links/account=b/part\.parquet: is missing; copy or save the snapshot again$"
+    ):
         open_snapshot(tmp_path / "snapshot")
 
 
@@ -531,7 +533,7 @@ def test_a_part_that_is_a_folder_cannot_be_read(tmp_path: Path) -> None:
 def test_a_part_with_other_rows_than_the_manifest_has_is_refused(tmp_path: Path) -> None:
     of_accounts("a", "b").save(tmp_path / "snapshot")
     rewritten(parts(tmp_path / "snapshot", "tags")[1], lambda table: table.slice(1))
-    with pytest.raises(StoreError, match=r"tags: holds what this iamframe cannot use \(7 rows and not 8\)"):
+    with pytest.raises(StoreError, match=r"tags: has data that this version cannot use \(7 rows and not 8\)"):
         open_snapshot(tmp_path / "snapshot")
 
 
@@ -603,7 +605,7 @@ def test_a_snapshot_beside_other_sources_is_refused(tmp_path: Path, capsys: pyte
     write(tmp_path / "in", {"dump.json": dump(role_detail("app"))})
     of_accounts("a").save(tmp_path / "snapshot")
     for others in (["sample"], [str(tmp_path / "in")], [str(tmp_path / "snapshot")]):
-        with pytest.raises(SourceError, match=r"snapshot: is a snapshot, .*; name it alone$"):
+        with pytest.raises(SourceError, match=r"snapshot: is a snapshot, .*; use it alone$"):
             iamframe.load(*others, tmp_path / "snapshot")
     assert _run(["check", str(tmp_path / "snapshot"), "sample"]) == 2
     assert capsys.readouterr().err.count("\n") == 1

@@ -381,7 +381,7 @@ def test_all_pages_of_the_index_are_read() -> None:
 
 
 def test_no_region_is_refused() -> None:
-    with PracticeAccount() as account, pytest.raises(SourceError, match="no region given; name one, or all"):
+    with PracticeAccount() as account, pytest.raises(SourceError, match="no region given; give one, or all"):
         probe(account, regions=[])
 
 
@@ -397,7 +397,7 @@ def printed(form: str) -> str:
 def test_the_command_prints_a_line_per_fact_below_what_its_columns_are() -> None:
     head, *lines = printed("table").splitlines()
     assert re.split(" {2,}", head) == [
-        "surface", "resource type", "operation", "answer", "as of", "on what it depends, or how",
+        "surface", "resource type", "operation", "answer", "checked on", "condition, or how",
     ]  # fmt: skip
     assert len(lines) == 48
     fields = ["Tag Editor", "instance-profile", "find", "condition", "2023-06-30", HOME]
@@ -415,5 +415,5 @@ def test_the_command_prints_sources_and_dates_as_csv_and_json() -> None:
 def test_the_command_prints_a_table_of_markdown() -> None:
     lines = printed("markdown").splitlines()
     assert len(lines) == 50
-    assert lines[0] == "| surface | resource type | operation | answer | as of | on what it depends, or how |"
+    assert lines[0] == "| surface | resource type | operation | answer | checked on | condition, or how |"
     assert lines[2] == "| IAM console | role | write | yes | 2023-06-30 | on the role's page, under Tags |"

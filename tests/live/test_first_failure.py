@@ -125,14 +125,14 @@ def serving() -> Iterator[Callable[..., int]]:
 def test_without_credentials_it_says_how_to_log_in(tmp_path: Path) -> None:
     for by in (process, commands.run):
         assert refusal(tmp_path, by=by) == (
-            "aws: no credentials were found; log in with `aws sso login` or `aws configure`, or name a profile as "
+            "aws: no credentials were found; log in with `aws sso login` or `aws configure`, or use a profile as "
             "aws:PROFILE"
         )
 
 
 def test_without_credentials_it_names_the_profiles_that_there_are(tmp_path: Path) -> None:
     said = refusal(tmp_path, files={".aws/config": f"{AUDIT}[profile dev]\nregion = us-east-1\n"})
-    assert said.endswith("or name a profile as aws:PROFILE (there are audit, dev)")
+    assert said.endswith("or use a profile as aws:PROFILE (there are audit, dev)")
 
 
 def test_an_unknown_profile_is_told_with_those_that_exist(tmp_path: Path) -> None:
@@ -144,8 +144,8 @@ def test_an_unknown_profile_is_told_with_those_that_exist(tmp_path: Path) -> Non
 
 def test_an_unknown_profile_of_the_environment_is_told_so(tmp_path: Path) -> None:
     assert refusal(tmp_path, files={".aws/config": AUDIT}, AWS_PROFILE="nope") == (
-        "aws: there is no such profile as nope, which AWS_PROFILE names (there are audit); "
-        "`aws configure list-profiles` lists them"
+        "aws: the profile nope in AWS_PROFILE does not exist (there are audit); "
+        "`aws configure list-profiles` lists the profiles"
     )
 
 
@@ -158,7 +158,7 @@ def test_a_configuration_that_is_not_where_the_environment_says_is_named(
 ) -> None:
     gone = str(tmp_path / "gone")
     assert refusal(tmp_path, "check", command, AWS_CONFIG_FILE=gone).startswith(
-        f"{said}, and AWS_CONFIG_FILE names {gone}, which does not exist; "
+        f"{said}, and AWS_CONFIG_FILE points to {gone}, which does not exist; "
     )
 
 
@@ -462,7 +462,7 @@ def test_a_certificate_that_is_not_trusted_says_where_to_name_the_right_ones(
     )
     gone = str(tmp_path / "gone.pem")
     assert refusal(tmp_path, **at(account, AWS_ENDPOINT_URL=url, AWS_CA_BUNDLE=gone)) == (
-        f"aws: the certificates cannot be read: AWS_CA_BUNDLE names {gone}, which does not exist; fix it"
+        f"aws: the certificates cannot be read: AWS_CA_BUNDLE points to {gone}, which does not exist; fix it"
     )
 
 
@@ -574,17 +574,26 @@ def test_a_folder_whose_snapshot_failed_at_once_can_be_used_by_another_command(
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("command", [["check"], ["report", "--out", "out"]], ids=lambda command: command[0])
+def test_a_region_that_is_not_enabled_is_said_by_check_and_by_report(
+    tmp_path: Path, account: PracticeAccount, command: list[str]
+) -> None:
+    done = run(tmp_path, *command, "aws", "--regions", "us-east-1,us-nowhere-1", **at(account))
+    assert done.returncode == 0, done.stderr
+    assert "us-nowhere-1 is not enabled in this account, so it was skipped" in done.stderr
+
+
 def test_an_account_that_is_in_no_organisation_is_told_so(tmp_path: Path, account: PracticeAccount) -> None:
     assert refusal(tmp_path, "check", "aws", "--accounts", "org", "--assume-role", "audit", **at(account)) == (
-        "aws: the account is in no organisation; name a CSV of accounts with --accounts FILE"
+        "aws: the account is in no organization; give a CSV of accounts with --accounts FILE"
     )
 
 
 def test_who_may_not_list_the_accounts_is_told_what_to_allow(tmp_path: Path, account: PracticeAccount) -> None:
     account.deny("ListAccounts")
     assert refusal(tmp_path, "check", "aws", "--accounts", "org", "--assume-role", "audit", **at(account)) == (
-        "aws: may not list the accounts of the organisation (AccessDeniedException); allow organizations:ListAccounts, "
-        "ask from the management or a delegated account, or name a CSV of accounts"
+        "aws: the accounts of the organization cannot be listed (AccessDeniedException); allow "
+        "organizations:ListAccounts, use the management account or a delegated one, or give a CSV of accounts"
     )
 
 
@@ -594,21 +603,21 @@ def test_who_may_not_list_the_accounts_is_told_what_to_allow(tmp_path: Path, acc
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["check", "sample", "--regions", "us-east-1"], "regions: is for a live account; name aws or aws:PROFILE"),
-        (["check", ".", "--assume-role", "audit"], "assume-role (role_name): is for a live account; name aws or"),
-        (["report", "--accounts", "org"], "accounts: is for a live account; name aws or aws:PROFILE as the source"),
+        (["check", "sample", "--regions", "us-east-1"], "regions: is for a live account; use aws or aws:PROFILE"),
+        (["check", ".", "--assume-role", "audit"], "assume-role (role_name): is for a live account; use aws or"),
+        (["report", "--accounts", "org"], "accounts: is for a live account; use aws or aws:PROFILE as the source"),
         (
             ["check", "aws", "--assume-role", "audit"],
-            "audit: is a role of which account? name its ARN, or the accounts",
+            "audit: the account of the role is unknown; give the role's ARN",
         ),
-        (["check", "aws", "--external-id", "x"], "aws: an external id goes with a role; name that with --assume-role"),
+        (["check", "aws", "--external-id", "x"], "aws: an external id needs a role; give it with --assume-role"),
         (
             ["check", "aws", "--accounts", "org"],
-            "aws: the accounts of an organisation are read through a role in each;",
+            "aws: the accounts of an organization need a role in each;",
         ),
         (
             ["check", "aws", "--accounts", "gone.csv"],
-            "gone.csv: cannot be read (No such file or directory); name a CSV",
+            "gone.csv: cannot be read (No such file or directory); give a CSV",
         ),
         (["check", "aws", "--rate", "0"], "Invalid value for '--rate': 0.0 is not in the range x>0"),
         (["check", "aws", "--rate", "fast"], "Invalid value for '--rate': 'fast' is not a valid float"),
@@ -617,10 +626,19 @@ def test_who_may_not_list_the_accounts_is_told_what_to_allow(tmp_path: Path, acc
         (["check", "aws", "--accounts", " "], "Invalid value for '--accounts': is empty; fill it, or leave the option"),
         (["check", "aws", "--assume-role", ""], "Invalid value for '--assume-role': is empty; fill it, or leave"),
         (["check", "aws", "--external-id", ""], "Invalid value for '--external-id': is empty; fill it, or leave"),
-        (["check", "aws:"], "aws: names no profile; write aws:PROFILE, or aws for the environment's credentials"),
-        (["snapshot", "aws: ", "--out", "out"], "aws: names no profile; write aws:PROFILE, or aws for the environment"),
-        (["check", "aws", "sample"], "aws: is read live; name it alone, and several accounts with --accounts"),
-        (["check", "aws:a", "aws:b"], "aws:a: is read live; name it alone, and several accounts with --accounts"),
+        (["check", "aws:"], "aws: has no profile; write aws:PROFILE, or aws for the environment's credentials"),
+        (["snapshot", "aws: ", "--out", "out"], "aws: has no profile; write aws:PROFILE, or aws for the environment"),
+        (
+            ["check", "aws", "sample"],
+            "aws: is a live account, which cannot be combined with other sources; for several accounts use --accounts",
+        ),
+        (
+            ["check", "aws:a", "aws:b"],
+            (
+                "aws:a: is a live account, which cannot be combined with other sources; "
+                "for several accounts use --accounts"
+            ),
+        ),
         (["snapshot", "aws"], "Missing option '--out'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -61,10 +61,10 @@ def test_accounts_come_from_ids_mappings_frames_and_files_alike(tmp_path: Path) 
     [
         ("name\nx\n", "has no column account_id in its first line"),
         ("account_id\n12ab\n", "row 1 has no account id of 12 digits ('12ab')"),
-        ("account_id\n000000000001\n1\n", "holds the account 000000000001 twice"),
+        ("account_id\n000000000001\n1\n", "has the account 000000000001 twice"),
         ("account_id\n", "holds no account"),
         ("", "has no column account_id in its first line"),
-        ("account_id\n" + "1" * 200_000, "is no CSV (field larger than field limit (131072))"),
+        ("account_id\n" + "1" * 200_000, "is not CSV (field larger than field limit (131072))"),
     ],
 )
 def test_a_file_of_accounts_that_cannot_be_used_is_one_sentence(tmp_path: Path, text: str, said: str) -> None:
@@ -117,7 +117,9 @@ def test_an_account_that_is_suspended_is_not_asked_and_not_called_empty(organiza
 
 def test_who_may_not_list_the_organisation_is_told_what_to_do(organization: PracticeAccount) -> None:
     organization.deny("ListAccounts")
-    with pytest.raises(SourceError, match=r"may not list the accounts .+ or name a CSV of accounts"):
+    with pytest.raises(
+        SourceError, match=r"accounts of the organization cannot be listed .+ or give a CSV of accounts"
+    ):
         load("org")
 
 
@@ -173,7 +175,7 @@ def test_a_frame_of_accounts_is_loaded_as_a_list_of_them_is(organization: Practi
 def test_a_quote_that_is_not_closed_swallows_no_account(tmp_path: Path) -> None:
     file = tmp_path / "accounts.csv"
     file.write_text('account_id,account_name\n000000000001,"one\n000000000002,two\n')
-    with pytest.raises(SourceError, match=r"is no CSV \(unexpected end of data\); save it as CSV again"):
+    with pytest.raises(SourceError, match=r"is not CSV \(unexpected end of data\); save it as CSV again"):
         read_members(file)
 
 
@@ -290,12 +292,12 @@ def test_a_worker_that_dies_costs_only_the_accounts_that_it_took(organization: P
 @pytest.mark.parametrize(
     ("option", "said"),
     [
-        ({"rate": 0}, "rate=0: is no number of requests a second"),
-        ({"rate": -1}, "rate=-1: is no number"),
-        ({"rate": float("nan")}, "rate=nan: is no number"),
-        ({"rate": "5"}, "rate='5': is no number"),
-        ({"references": "foo"}, "references='foo': says nothing"),
-        ({"workers": 0}, "workers=0: is no number of requests in flight"),
+        ({"rate": 0}, "rate=0: is not a number of requests per second"),
+        ({"rate": -1}, "rate=-1: is not a number"),
+        ({"rate": float("nan")}, "rate=nan: is not a number"),
+        ({"rate": "5"}, "rate='5': is not a number"),
+        ({"references": "foo"}, "references='foo': is not a value"),
+        ({"workers": 0}, "workers=0: is not a number of requests in flight"),
     ],
 )
 def test_an_option_that_is_none_is_one_sentence(option: dict[str, Any], said: str) -> None:

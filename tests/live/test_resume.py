@@ -31,7 +31,9 @@ def test_an_unfinished_snapshot_says_so_when_it_is_opened(account: PracticeAccou
     assert complained.startswith("iamframe: aws: the credentials expired after ")
     assert complained.endswith("are kept; renew them and run the same command again to resume\n")
     for opened in (iamframe.open_snapshot, iamframe.load):
-        with pytest.raises(StoreError, match="is an unfinished snapshot; run the `iamframe snapshot` that began it"):
+        with pytest.raises(
+            StoreError, match="is an unfinished snapshot; run the same `iamframe snapshot` command again"
+        ):
             opened(tmp_path / "snap")
     account.expire(None)
     assert snapshot(account, tmp_path / "snap")[0] == 0
@@ -101,7 +103,7 @@ def test_a_folder_of_other_things_is_refused_before_anything_is_asked(account: P
     account.forget()
     code, _, complained = snapshot(account, tmp_path)
     assert (code, account.requests) == (2, [])
-    assert "is not empty and holds no snapshot, and is left as it is; name another folder" in complained
+    assert "is not empty and holds no snapshot, and was not changed; choose another folder" in complained
 
 
 @pytest.mark.parametrize("left", [b"", b'{"options":{"acc'])

@@ -80,7 +80,7 @@ def test_no_rows_give_no_sentences() -> None:
         ("<{missing}>", {"missing": None}, "<>"),
         ("asked{region:in}", {"region": "eu-west-1"}, "asked in eu-west-1"),
         ("asked{region:in}", {"region": None}, "asked"),
-        ("{kind:words}", {"kind": "no-value"}, "a value that is no JSON value"),
+        ("{kind:words}", {"kind": "no-value"}, "a value that is not JSON"),
         ("{ids:separator}", {"ids": ["a", "b", "c", "d", "e"]}, "a, b, c, d, e"),
         ("{ways:or}", {"ways": ["a", "b"]}, "a or b"),
         ("{more:between}", {"more": [{"message": "list.more", "n": n} for n in (5, 6)]}, " and 5 more;  and 6 more"),

@@ -350,8 +350,8 @@ def test_a_listing_that_breaks_off_is_no_listing_and_what_failed_without_a_code_
     ("aws", "regions", "sentence"),
     [
         (None, (), "there is no AWS CLI; install it, or run this in AWS CloudShell"),
-        ("exit 1\n", ("../x",), "../x is no region; write it like eu-west-1"),
-        ("exit 1\n", ("--all",), "--all is no region; write it like eu-west-1"),
+        ("exit 1\n", ("../x",), "../x is not a region; write it like eu-west-1"),
+        ("exit 1\n", ("--all",), "--all is not a region; write it like eu-west-1"),
     ],
 )
 def test_what_cannot_begin_leaves_nothing(
@@ -423,7 +423,7 @@ def test_the_command_prints_the_script_with_the_regions_in_it() -> None:
 def test_what_is_no_region_never_gets_into_the_script(region: str) -> None:
     done = printed("--regions", f"us-east-1,{region}")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.endswith("is no region; write regions like eu-west-1,us-east-1\n")
+    assert done.stderr.endswith("is not a region; write regions like eu-west-1,us-east-1\n")
 
 
 def test_it_asks_for_reads_of_the_list_alone_and_all_that_a_live_load_asks_for() -> None:

@@ -236,7 +236,7 @@ def test_a_report_that_fails_leaves_an_older_workbook(tmp_path: Path, monkeypatc
 
     # As on Windows, where a workbook that is open in Excel cannot be taken away.
     monkeypatch.setattr(Path, "replace", held)
-    with pytest.raises(ReportError, match=r"^[^\n]+could not be written \([^\n]+\); the files there are as they were$"):
+    with pytest.raises(ReportError, match=r"^[^\n]+could not be written \([^\n]+\); the files there are unchanged$"):
         iamframe.write_report(result, tmp_path / "out", title="another")
     assert {file.name: file.read_bytes() for file in old.parent.rglob("*.*")} == was
     monkeypatch.undo()

@@ -389,10 +389,10 @@ def test_a_key_file_is_made_for_its_owner_alone_and_keeps_pseudonyms_from_report
     [
         ("short", "holds 9 bytes, and a key has 32 to 1,024"),
         ("page.html", "holds 1,025 bytes, and a key has 32 to 1,024"),
-        ("folder", "the key cannot be read or made"),
-        ("", "the key cannot be read or made"),
-        ("gone/key", "the key cannot be read or made"),
-        ("out/key", "a key in the report's folder would be handed on with it"),
+        ("folder", "the key cannot be read or created"),
+        ("", "the key cannot be read or created"),
+        ("gone/key", "the key cannot be read or created"),
+        ("out/key", "the key must not be in the report's folder"),
     ],
 )
 def test_a_key_that_is_none_is_refused_in_one_sentence(tmp_path: Path, key: str, said: str) -> None:
@@ -512,7 +512,7 @@ def test_no_file_of_a_report_holds_an_id_in_any_spelling_and_its_terminal_does_n
     texts = {name: content.decode() for name, content in contents(tmp_path / "out").items() if name[-5:] != ".xlsx"}
     rows = capsys.readouterr()
     texts |= {"stdout": rows.out.replace(str(tmp_path), ""), "stderr": rows.err.replace(str(tmp_path), "")}
-    assert "not read: " in texts["stderr"]
+    assert "not collected: " in texts["stderr"]
     assert [(name, one) for name, text in texts.items() for one in ids if one.lower() in as_read(text + name)] == []
 
 
@@ -747,7 +747,7 @@ def test_the_terminal_of_a_masked_report_tells_of_acceptances_and_refusals_in_ps
     assert re.search(r"expired on 2020-01-01 \(for email-\w{10} of acct-\w{10}\)", capsys.readouterr().err)
     assert _run(["report", str(source), "--compare", str(other), *options]) == 2
     said = capsys.readouterr().err
-    assert re.search(r"is of acct-\w{10}, and .* of acct-\w{10};", said)
+    assert re.search(r"has acct-\w{10}, and .* has acct-\w{10};", said)
     assert said.count(OWN) == said.count(str(source)) == 1
 
 

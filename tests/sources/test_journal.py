@@ -102,7 +102,7 @@ def test_a_second_process_is_refused_in_one_sentence(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(SourceError, match=r"cannot be written to \(.+\); name another folder"):
+    with pytest.raises(SourceError, match=r"cannot be written to \(.+\); choose another folder"):
         Journal(tmp_path / "file" / "a.jsonl")
 
 

@@ -14,8 +14,10 @@ from typing import Any
 
 import pytest
 from builders import ACCOUNT, nested_role, profile, profile_list, write
+from click import Context
 from commands import process, run
 
+from iamframe.ui import output
 from iamframe.ui.cli import _run, app
 
 SAMPLE_LINE = re.compile(
@@ -85,6 +87,7 @@ def test_what_report_says_of_fiction_is_true_even_beside_a_folder_named_sample(
     done = run(tmp_path, "report", *sources, "--out", "out")
     is_mine = "mine" in (tmp_path / "out" / "profiles.csv").read_text("utf-8-sig")
     assert ("fiction" in done.stdout, done.returncode) == (not is_mine, 0)
+    assert ("give a SOURCE" in done.stdout) == (not sources)
     assert ("fictional sample" in (tmp_path / "out" / "report.html").read_text("utf-8")) is not is_mine
 
 
@@ -117,21 +120,18 @@ def test_check_prints_a_line_per_finding_and_on_standard_error_what_could_not_be
     )
     counts, *unseen = done.stderr.splitlines()
     assert SAMPLE_LINE.fullmatch(counts)
-    assert [line.split(" in ")[0] for line in unseen] == [
-        "unreferenced_profiles: partial",
-        "unreferenced_profiles: unknown",
-        "unreferenced_profiles: partial",
-        "stale_references: partial",
-        "stale_references: partial",
-        "stale_references: partial",
-        "quota_pressure: unknown",
-        "untagged_profiles: partial",
-        "untagged_roles: partial",
-        "tag_differences: partial",
-        "missing_required_tags: unknown",
-        "missing_required_tags: unknown",
-        "tag_key_variants: partial",
+    tagless = "missing_required_tags (unknown), tag_key_variants (partial) in 123456789012:"
+    assert unseen[::2] == [
+        "unreferenced_profiles (partial), stale_references (partial) in 111122223333:",
+        "missing_required_tags (unknown) in 111122223333, 123456789012, 444455556666:",
+        "unreferenced_profiles (unknown), stale_references (partial) in 123456789012:",
+        "quota_pressure (unknown) in 123456789012:",
+        f"untagged_profiles (partial), {tagless}",
+        f"untagged_roles (partial), {tagless}",
+        "tag_differences (partial) in 123456789012:",
+        "unreferenced_profiles (partial), stale_references (partial) in 444455556666:",
     ]
+    assert all(reason.startswith("    ") for reason in unseen[1::2])
     assert done.returncode == 0
 
 
@@ -141,10 +141,35 @@ def test_what_the_findings_of_a_check_have_in_common_is_said_once_beneath_them_a
     scope = "the files cover only eu-west-1; other regions are unknown"
     only = ("check", "sample", "--only", "unreferenced_profiles")
     lines = run(tmp_path, *only).stdout.splitlines()
-    beneath = lines.index(f"        of these 3: {scope}")
-    assert lines[beneath - 1] == "medium  unreferenced_profiles       444455556666  sandbox: no reference found"
+    beneath = lines.index(f"        each of these 3: no reference found: {scope}")
+    assert lines[beneath - 1] == "medium  unreferenced_profiles       444455556666  sandbox"
     assert run(tmp_path, *only, "--format", "csv").stdout.count(scope) == 3
     assert run(tmp_path, *only, "--format", "json").stdout.count(scope) == 3
+
+
+def test_a_line_on_standard_error_is_as_wide_as_the_terminal_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True  # type: ignore[method-assign]
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("COLUMNS", "40")
+    with Context(app):
+        output.remark(["quotas (unknown) in 000000000001:", "    the quotas were not collected; load them again"])
+    assert terminal.getvalue().splitlines() == [
+        "quotas (unknown) in 000000000001:",
+        "    the quotas were not collected; load",
+        "    them again",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("key", "owner", "said"), [("Team", "data", ""), ("Nobody", "", "no collected tag has the key Nobody")]
+)
+def test_check_shows_the_owners_by_the_tag_that_is_asked_for(tmp_path: Path, key: str, owner: str, said: str) -> None:
+    tags = {"Tags": [{"Key": "Owner", "Value": "ops"}, {"Key": "Team", "Value": "data"}]}
+    write(tmp_path, {"p.json": {"InstanceProfile": profile("left", **tags)}})
+    done = run(tmp_path, "check", "p.json", "--only", "empty_profiles", "--owner-tag", key, "--format", "csv")
+    (row,) = csv.DictReader(io.StringIO(done.stdout))
+    assert (row["owner"], said in done.stderr, "no collected tag" in done.stderr) == (owner, True, bool(said))
 
 
 def test_only_runs_the_checks_that_it_names(tmp_path: Path) -> None:
@@ -404,7 +429,7 @@ def test_findings_that_their_maker_means_so_do_not_fail(tmp_path: Path) -> None:
         (["check", "nowhere"], "nowhere: no such file or folder; check the path"),
         (["report", "nowhere"], "nowhere: no such file or folder; check the path"),
         (["check", "in", "nowhere"], "nowhere: no such file or folder"),
-        (["check", "in", "sample"], "name it alone"),
+        (["check", "in", "sample"], "use it alone"),
         (["check", "void"], "holds no file that iamframe reads"),
         (["check", "notes.txt"], "is not JSON"),
         (["check", "in", "--only", "empty"], "no check 'empty'; there are empty_profiles, "),
@@ -563,7 +588,7 @@ def test_a_file_that_could_not_be_read_is_told_on_standard_error(tmp_path: Path)
     write(tmp_path / "dumps", {"list-roles.json": ""})
     done = run(tmp_path, "check", "dumps", "--only", "empty_profiles")
     assert done.returncode == 0
-    assert "not read: dumps/list-roles.json: is empty" in done.stderr
+    assert "not collected: dumps/list-roles.json: is empty" in done.stderr
 
 
 def test_an_accepted_finding_is_marked_so_and_does_not_count(tmp_path: Path) -> None:
@@ -633,7 +658,7 @@ def test_a_process_whose_standard_output_takes_nothing_says_so_and_ends_with_2(a
 
 def test_a_rate_that_is_no_number_is_refused(tmp_path: Path) -> None:
     said = refusal(run(tmp_path, "snapshot", "aws", "--rate", "nan", "--out", "snap"))
-    assert said == "iamframe: rate=nan: is no number of requests a second; give one above 0, or none\n"
+    assert said == "iamframe: rate=nan: is not a number of requests per second; give one above 0, or none\n"
     assert list(tmp_path.iterdir()) == []
 
 

@@ -275,7 +275,7 @@ def test_a_card_is_told_of_what_is_no_role_and_no_profile_too(check: str) -> Non
 def test_a_consumer_of_a_profile_that_is_gone_leads_to_what_else_names_it() -> None:
     result = iamframe.run_checks(iamframe.load_sample(), only=["stale_references"])
     gone = result.findings.index[result.findings["detail"].str.contains("does not exist")][0]
-    assert {"not found", "named by"} <= set(exploring.card(result, gone).to_frame()["section"])
+    assert {"not found", "referenced by"} <= set(exploring.card(result, gone).to_frame()["section"])
 
 
 def read_back(file: Path) -> list[dict[str, str]]:
@@ -313,7 +313,7 @@ def test_a_masked_export_holds_no_account_and_no_unique_id_and_says_so(tmp_path:
     assert [(name, one) for name, text in files.items() for one in gone if one in text] == []
     page = exploring.export(result, replace(wanted, text="2345 sap"), tmp_path / "out", mask=True)
     assert "empty_profiles or deleted_trust_principals; text (not told). Masked: " in page.read_text("utf-8")
-    with pytest.raises(ReportError, match="a key in the report's folder would be handed on with it"):
+    with pytest.raises(ReportError, match="the key must not be in the report's folder"):
         exploring.export(result, wanted, tmp_path / "out", mask=tmp_path / "out" / "key")
 
 

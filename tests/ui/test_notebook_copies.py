@@ -52,7 +52,7 @@ def test_a_folder_that_cannot_be_written_to_is_refused_in_one_sentence(tmp_path:
     done = run(tmp_path, "notebooks", "file")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("iamframe: file: the notebooks cannot be copied there (")
-    assert done.stderr.endswith("; name a folder that can be written to\n")
+    assert done.stderr.endswith("; choose a folder that can be written to\n")
     assert (tmp_path / "file").read_text() == "mine"
 
 

@@ -1,1 +1,1 @@
-"""A clean-up to be reviewed, as a shell script."""
+"""Clean-up plans: shell scripts to review."""

@@ -14,8 +14,8 @@ from iamframe.knowledge.arn import PROFILE_TYPE, ROLE_TYPE
 from iamframe.messages.render import Message
 
 _TAGS = "sort_by(Tags||`[]`,&Key)[].[Key,Value]"
-# What a script reads again. `to_string` escapes all letters but ASCII, so that the comparison does not depend on the
-# terminal's encoding.
+# The fields that a script collects again. `to_string` escapes all but ASCII letters, so the comparison does not depend
+# on the terminal's encoding.
 STATE_QUERIES = {
     PROFILE_TYPE: f"to_string(InstanceProfile.[InstanceProfileId,Roles[].RoleId,{_TAGS}])",
     ROLE_TYPE: f"to_string(Role.[RoleId,{_TAGS}])",

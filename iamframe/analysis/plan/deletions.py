@@ -1,4 +1,4 @@
-"""Empty and unreferenced profiles: what deletes each, in the order that AWS accepts, or why it is not planned.
+"""Empty and unreferenced profiles: the steps that delete each, in the order that AWS accepts, or why it is not planned.
 
 AWS refuses to delete a profile that holds a role (DeleteConflict), so the role is taken out first.
 """
@@ -29,7 +29,7 @@ def objections(finding: Finding, profile: ProfileFacts, context: Context) -> Ite
 
 
 def deletion(finding: Finding, others: list[Finding], profile: ProfileFacts, context: Context) -> Block:
-    """Return what deletes a profile, with which the other findings on it go."""
+    """Return the steps that delete a profile; they settle all findings on it."""
     account, role = context.accounts[profile.account_id], profile.role
     steps = [is_unchanged(profile), is_unused(profile, account.regions)]
     why: list[Message] = [{"message": "plan.why.finding", "check": finding.check, "detail": finding.detail}]

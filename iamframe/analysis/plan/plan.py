@@ -1,4 +1,4 @@
-"""From findings to a clean-up that somebody reviews and runs: a shell script of AWS CLI calls, and a CSV of it.
+"""Clean-up plans from findings: a shell script of AWS CLI commands to review and run, and the same as CSV.
 
 iamframe never runs it, and never deletes a role.
 """
@@ -30,9 +30,9 @@ __all__ = ["Plan", "plan"]
 @schema.shows(schema.STEPS, schema.NOT_PLANNED)
 @dataclass(frozen=True)
 class Plan:
-    """A clean-up: `steps` in the order in which `script` does them, and what is `not_planned`, with the reason.
+    """A clean-up plan: `steps` in the order of `script`, and the findings that are `not_planned`, with the reason.
 
-    `steps` has one row per command: `check` reads and stops what follows for that resource unless it is as it was read;
+    `steps` has one row per command. `check` only reads, and skips the following steps on a resource that has changed;
     `remove-role`, `delete` and `tag` write. Columns: `iamframe.schema.STEPS` and `NOT_PLANNED`.
     """
 
@@ -41,18 +41,18 @@ class Plan:
     script: str
 
     def write(self, path: str | os.PathLike[str]) -> Path:
-        """Write the script, and beside it the steps and what is not planned as CSV; return the script's path.
+        """Write the script, and two CSV files beside it; return the path of the script.
 
-        `cleanup.sh` comes with `cleanup.csv` and `cleanup.not-planned.csv`. All are written aside and moved into place
-        when they are whole. The CSV files are for people: guarded against formulas, so run the script and not them.
-        Another plan is never written over: when it has run, its files are the only record of how to take it back.
+        `cleanup.sh` comes with `cleanup.csv`, its steps, and `cleanup.not-planned.csv`. All three are moved into place
+        when they are complete. Run the script, not the commands in the CSV files, which are guarded against formulas.
+        Another plan is never overwritten: after it has run, its files are the only record of how to undo it.
 
         Raises
         ------
         ReportError
-            If another plan is there, or one of the files cannot be written.
+            If another plan exists there, or a file cannot be written.
         """
-        # The page's parts are loaded only by who writes.
+        # Loaded only here, because it takes long.
         from iamframe.inventory.export import write_csv, write_into
 
         place, script = Path(path), self.script.encode()
@@ -62,11 +62,11 @@ class Plan:
         try:
             is_another = place.exists() and place.read_bytes() != script
         except OSError as error:
-            raise ReportError(f"{place}: cannot be read ({error.strerror}); name another file with --out") from error
+            raise ReportError(f"{place}: cannot be read ({error.strerror}); choose another file with --out") from error
         if is_another:
             raise ReportError(
                 f"{place}: is there, and may be the only record of how to undo another plan; "
-                "name another file, or delete it"
+                "choose another file, or delete it"
             )
 
         def write(folder: Path) -> None:
@@ -79,7 +79,7 @@ class Plan:
         return place
 
     def __repr__(self) -> str:
-        """Return what is planned and how much is not, in one line."""
+        """Return the number of steps and of findings that are not planned, in one line."""
         return f"Plan({self._said()})"
 
     def _said(self) -> str:
@@ -88,7 +88,7 @@ class Plan:
         return f"{deleted} to delete, {tagged} to tag; {pluralize(len(self.not_planned), 'finding')} not planned"
 
     def _repr_html_(self) -> str:
-        """Return what is planned, the first commands, and why findings are not planned, as a notebook shows it."""
+        """Return the counts, the first commands, and why findings are not planned, for a notebook."""
         parts = [display.html_line(f"{self._said()}.")]
         for frame, columns, where in (
             (self.steps, ["step", "account_id", "resource_name", "action", "command"], ".steps"),
@@ -101,26 +101,26 @@ class Plan:
 
 _SHOWN = 20
 _WRITTEN = {"delete": "profile", "tag": "resource"}
-# The checks whose findings a plan settles.
+# The checks whose findings a plan can settle.
 _PLANNED = [name for name, one in CHECKS.items() if one.remedy]
 
 
 def plan(
     result: Result, *, min_age: timedelta | str = timedelta(days=1), min_idle: timedelta | str = timedelta(days=90)
 ) -> Plan:
-    """Return a clean-up of what was found, to be reviewed and run by somebody else: nothing is asked of AWS here.
+    """Return a clean-up plan to review and run yourself; no request is made to AWS.
 
-    A plan deletes empty and unreferenced profiles (the role is taken out first, and stays) and gives profiles the tags
-    of their role where theirs are missing or differ. It never tags a role. Each of these findings is either among the
-    steps or in `not_planned` with the reason: accepted or expected; use unknown; created less than `min_age` before it
-    was collected; its role used less than `min_idle` before; created by a service or tool that will create it again or
-    needs it; a tag that a service needs; only the profile has a tag, or spells its key in another case; the policy does
-    not allow the role's value. `why` says which of the profile's own values the role's replaces.
+    A plan deletes empty and unreferenced profiles (the role is removed first, and stays), and copies tags from roles to
+    profiles whose tags are missing or differ. It never tags a role. Every other finding of these checks is in
+    `not_planned`, with the reason: accepted or expected; use unknown; created less than `min_age` before it was
+    collected; its role was used less than `min_idle` before; a service or tool needs it or will create it again; a
+    service needs the tag; only the profile has a tag, or its key differs by case; the policy does not allow the role's
+    value. `why` shows the tag values that are replaced.
 
     Parameters
     ----------
     result
-        What `run_checks` returned.
+        The `Result` of `run_checks`.
     min_age, min_idle
         As `timedelta`, or as text: days or hours, such as "1d", "12h" or "0".
 
@@ -133,9 +133,9 @@ def plan(
     Raises
     ------
     PlanError
-        If an age is none, or below zero.
+        If an age cannot be parsed, or is below zero.
     WrongObjectError
-        If it is given anything but a result.
+        If `result` is not a `Result`.
     """
     require("plan", result, Result, instead="what `iamframe.run_checks` gives")
     now = datetime.now(UTC)
@@ -168,7 +168,7 @@ def plan(
 def _settled(
     findings: list[Finding], profile: ProfileFacts | None, context: Context
 ) -> tuple[Block | None, dict[Finding, Message]]:
-    """Return what settles the findings on a resource, and why the others are not planned; None is no profile."""
+    """Return the steps that settle findings on a profile (None for a role), and why the others are not planned."""
     left = {one: why for one in findings if (why := one.meant_so)}
     tags = []
     for one in findings:

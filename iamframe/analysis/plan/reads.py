@@ -1,7 +1,7 @@
-"""The last look of a clean-up: before its script deletes a profile, it asks AWS again what a load asked.
+"""The last check of a clean-up script: before it deletes a profile, it asks AWS again what uses profiles.
 
-`CONSUMERS` says what is asked, and where the answers reference profiles. `last_look.sh.j2` has the functions of the
-script; what AWS's answers hold is read with JMESPath by the AWS CLI.
+`CONSUMERS` has the operations, and the places of profiles in the responses. `last_look.sh.j2` has the functions of the
+script; the AWS CLI extracts the profiles with JMESPath.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from iamframe.knowledge.operations import ASSOCIATIONS, INSTANCES, UNPAGED, VERS
 from iamframe.sources.consumers import CONSUMERS, Consumer, flat
 from iamframe.sources.shell import options, render_template
 
-# What a load asks, except for instances and associations: a script asks for those before each deletion.
+# The operations of a load, except those for instances and associations, which a script calls before each deletion.
 ASKED = tuple(one for one in CONSUMERS if one.when != "files" and one.operation not in (INSTANCES, ASSOCIATIONS))
 SERVICES = {one.service: [other for other in ASKED if other.service == one.service] for one in ASKED}
 
 
 def asked_first(consumer: Consumer) -> str:
-    """Return the operation that a load asks first for a kind of consumer, as `calls` names it."""
+    """Return the first operation that a load calls for a kind of consumer, by its name in `calls`."""
     return label(consumer.service, consumer.steps[0].operation if consumer.steps else consumer.operation)
 
 
 def rows_of(consumer: Consumer) -> str:
-    """Return the JMESPath from an answer to rows: of a name or ARN, and of the id, name and version of a template."""
+    """Return the JMESPath from an answer to rows: name or ARN of a profile, and id, name and version of a template."""
     records = _records(consumer)
     # `join` fails if a record lacks the field without which it does not show what it uses.
     profiles = f"join('',[{consumer.profiles}])" if consumer.always else consumer.profiles

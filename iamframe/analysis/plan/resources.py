@@ -1,4 +1,4 @@
-"""The profiles of a clean-up with the roles in them, as they were collected, and what forbids touching a profile."""
+"""The profiles of a clean-up with their roles, as collected, and the reasons against changing a profile."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from iamframe.knowledge.operations import INSTANCES
 from iamframe.messages.render import Message, nested
 
 # Account ids, names, paths and unique ids as IAM has them (API Reference, data types). Other forms were masked,
-# shortened or invented, and a command with one of them would be about something else.
+# shortened or invented, and a command with one of them could reach another resource.
 _ARN = re.compile(r"arn:aws[a-z0-9-]*:iam::(?P<account>\d{12}):instance-profile/(?:[!-~]+/)?[\w+=,.@-]+", re.ASCII)
 _ID = re.compile(r"[A-Za-z0-9]{16,128}")
 _REGION = re.compile(r"[a-z0-9-]+")
@@ -52,13 +52,13 @@ class Resource:
 
     @property
     def collected(self) -> Message:
-        """What was collected of it."""
+        """Its collected data, as a message."""
         facts = {"kind": self.kind, "name": self.name, "id": self.id, "tags": len(self.tags or {})}
         return {"message": "plan.rests_on.resource", **facts}
 
     @property
     def state(self) -> str:
-        """What a script must read again: id, ids of the roles of a profile, tags, as compact JSON in ASCII."""
+        """The state that a script must find again: id, ids of a profile's roles, and tags, as compact JSON in ASCII."""
         held = [[role.id for role in self.roles if role]] if isinstance(self, ProfileFacts) else []
         return json.dumps([self.id, *held, sorted((self.tags or {}).items())], separators=(",", ":"))
 
@@ -79,8 +79,8 @@ class RoleFacts(Resource):
 class ProfileFacts(Resource):
     """A profile.
 
-    `roles` has None for a role that no source shows; `maker` is what created it, if a plan takes notice of that; `user`
-    says what references it.
+    `roles` has None for a role that no source shows; `maker` is the tool that created it, if it matters for a plan;
+    `user` is the message on what references it.
     """
 
     kind: ClassVar[str] = PROFILE_TYPE
@@ -97,10 +97,10 @@ class ProfileFacts(Resource):
 
 @dataclass(frozen=True, slots=True)
 class AccountFacts:
-    """What was collected of an account, and when.
+    """The collected data of an account that a plan rests on.
 
-    `regions` are those whose instances were collected; `reads` has, by service, the regions whose references were, and
-    `reason` says why these references are not complete.
+    `regions` are those whose instances were collected. `reads` has, by service, the regions whose references were
+    collected, and `reason` the message on why these are not complete.
     """
 
     account_id: str
@@ -112,7 +112,7 @@ class AccountFacts:
 
     @property
     def collected(self) -> Message:
-        """When it was collected."""
+        """Its collection time, as a message."""
         if self.captured_at is None:
             return {"message": "plan.rests_on.collected"}
         return {"message": "plan.rests_on.collected_at", "time": stamp(self.captured_at)}
@@ -132,19 +132,19 @@ class Finding(NamedTuple):
 
     @property
     def remedy(self) -> Remedy | None:
-        """What settles it."""
+        """The kind of steps that settle it."""
         return CHECKS[self.check].remedy
 
     @property
     def meant_so(self) -> Message | None:
-        """Why nobody wants it settled; None if it is to be settled."""
+        """Why it should not be settled; None if it should."""
         if isinstance(self.accepted, str):
             return {"message": "plan.accepted", "reason": self.accepted}
         return {"message": "plan.expected", "maker": self.maker} if self.expected else None
 
 
 class Context:
-    """What a result says of the profiles of a clean-up, and the ages below which a plan leaves them alone."""
+    """The facts of a result that a plan needs, and the ages below which a plan leaves a profile alone."""
 
     def __init__(self, result: Result, min_age: timedelta, min_idle: timedelta, now: datetime) -> None:
         self.result, self.inventory, self.now = result, result.inventory, now
@@ -177,7 +177,7 @@ class Context:
         return found
 
     def profiles(self, arns: Iterable[str]) -> dict[str, ProfileFacts]:
-        """Return profiles by ARN, with the roles in them."""
+        """Return the profiles by ARN, with their roles."""
         pairs = self.result.pairs
         pairs = pairs[is_in(pairs["profile_arn"], pd.Series(sorted(set(arns)), dtype="str"))]
         holders = self.inventory.links["role_arn"].value_counts()
@@ -213,12 +213,12 @@ class Context:
 
     @cached_property
     def _makers(self) -> dict[str, Maker]:
-        """The makers of which a plan takes notice, by name: those that want their profiles back, or have a note."""
+        """The makers that matter for a plan, by name: those that recreate or need their profiles, or have a note."""
         every = (*self.result.policy.makers, *known_makers())
         return {one.name: one for one in reversed(every) if one.wants_back or one.note}
 
     def objections(self, profile: ProfileFacts, step: str) -> Iterator[Message]:
-        """Yield why a step, `delete` or `tag`, may not be done to a profile, whatever it is for."""
+        """Yield the reasons against a step (`delete` or `tag`) on a profile, for any finding."""
         form = _ARN.fullmatch(profile.arn)
         if not form or form["account"] != profile.account_id or name_of(profile.arn) != profile.name:
             yield {"message": "plan.arn"}
@@ -238,18 +238,18 @@ class Context:
             yield {"message": "plan.too_young", "created_at": stamp(profile.created_at), "age": age}
 
     def used_lately(self, role: RoleFacts) -> Iterator[Message]:
-        """Yield when a role was used, if that was less than `min_idle` before it was collected."""
+        """Yield the reason against a deletion if a role was used less than `min_idle` before it was collected."""
         used = role.last_used_at
         if used is not None and self.min_idle > timedelta(0) and self._before(role, used) < self.min_idle:
             yield {"message": "plan.role_used", "role": role.name, "used_at": day(used), "age": _age(self.min_idle)}
 
     def _before(self, resource: Resource, time: datetime) -> timedelta:
-        """Return how long a time was before its account was collected."""
+        """Return the time span between a time and the collection of its account."""
         return (self.accounts[resource.account_id].captured_at or self.now) - time
 
 
 def _users(references: pd.DataFrame, arns: pd.Series) -> dict[str, Message]:
-    """Return, by ARN, what references a profile, or its name with another path: AWS may take that for the profile."""
+    """Return, by ARN, a reference to a profile, or to its name with another path: AWS may take it for the profile."""
     exact = references[is_in(references["profile_arn"], arns)]
     unknown = references[references["profile_arn"].isna()]
     where = index_in(without_path(unknown["named"]), without_path(arns))
@@ -263,7 +263,7 @@ def _users(references: pd.DataFrame, arns: pd.Series) -> dict[str, Message]:
 
 
 def _wanted_back(profile: ProfileFacts, step: str) -> Iterator[Message]:
-    """Yield what created a profile and wants it back; if that is only a guess, it keeps it from being deleted alone."""
+    """Yield the reason if a tool needs or recreates the profile; a guess only keeps it from being deleted."""
     maker = profile.maker if profile.maker and profile.maker.wants_back else None
     if maker and profile.maker_is_sure:
         yield {"message": "plan.by_names", "step": step, "maker": maker.name}
@@ -278,14 +278,14 @@ def _wanted_back(profile: ProfileFacts, step: str) -> Iterator[Message]:
 
 
 def needed_tags(keys: Iterable[str]) -> Iterator[Message]:
-    """Yield the keys by which a service or tool knows a resource."""
+    """Yield the tag keys by which a service or tool recognizes a resource."""
     for key in keys:
         if owner := own_tag(key):
             yield {"message": "plan.needed_tag", "key": key, "maker": owner.maker}
 
 
 def stamp(time: datetime) -> str:
-    """Return a time as people and sorters read it."""
+    """Return a time as text that people can read and programs can sort."""
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -295,12 +295,12 @@ def day(time: datetime) -> str:
 
 
 def read_age(value: timedelta | str, of: str = "") -> timedelta:
-    """Return an age that is given as such, or as text: days or hours, such as 1d, 12h or 0.
+    """Return an age, given as a `timedelta` or as text: days or hours, such as 1d, 12h or 0.
 
     Raises
     ------
     PlanError
-        If it cannot be read, or is below zero; the sentence begins with `of`.
+        If it cannot be parsed, or is below zero; the sentence begins with `of`.
     """
     age = _parsed_age(value) if isinstance(value, str) else value
     if not isinstance(age, timedelta) or age < timedelta(0):
@@ -317,7 +317,7 @@ def _parsed_age(text: str) -> timedelta | None:
 
 
 def _age(age: timedelta) -> Message:
-    """Return an age as a message, in the largest unit of which it is a whole number."""
+    """Return an age as a message, in the largest unit that gives a whole number."""
     for unit in ("day", "hour"):
         n, rest = divmod(age, timedelta(**{f"{unit}s": 1}))
         if not rest:

@@ -19,7 +19,7 @@ from iamframe.version import __version__
 def render_script(
     blocks: Sequence[Block], accounts: Mapping[str, AccountFacts], left_out: Mapping[str, Sequence[str]], made: str
 ) -> str:
-    """Return the script: blocks in their order, by account, and as comments what is left out, under titles."""
+    """Return the script: blocks by account, then, as comments under titles, the findings that are not planned."""
     by_account: dict[str, list[tuple[int, Block]]] = {}
     for number, block in enumerate(blocks, 1):
         by_account.setdefault(block.profile.account_id, []).append((number, block))

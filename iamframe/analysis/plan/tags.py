@@ -1,7 +1,7 @@
 """Profiles whose tags are missing or differ: each gets those of its role, or it is not planned.
 
-Roles are never tagged: which of their tags are right is for people to say. A finding is planned only if it is gone
-afterwards and no other one has come.
+Roles are never tagged: only people know their right tags. A finding is planned only if the steps settle it and cause no
+other finding.
 
 Tag rules (IAM User Guide, "Tags for IAM resources"): at most 50 tags, those that AWS reserves not counted; `aws:`
 begins neither a key nor a value.
@@ -28,10 +28,9 @@ _Rules = list[RequiredTag]
 def tagging(
     findings: list[Finding], profile: ProfileFacts, context: Context
 ) -> tuple[Block | None, dict[Finding, Message]]:
-    """Return what gives a profile its role's tags, and why findings on its tags are not planned.
+    """Return the steps that copy a role's tags to a profile, and why findings on its tags are not planned.
 
-    It gets all tags of its role, or only those that the policy requires if nothing else was found: a part of them would
-    make a profile without tags differ from its role.
+    The profile gets all tags of its role. If the only finding is on required tags, it gets those.
     """
     role = profile.role
     why_not = next(context.objections(profile, "tag"), None)
@@ -57,12 +56,12 @@ def tagging(
 
 
 def _violated(rules: _Rules, tags: _Tags) -> list[str]:
-    """Return the keys of the policy whose tags are missing, or have a value that it forbids."""
+    """Return the keys of the policy whose tags are missing, or whose values it does not allow."""
     return [rule.key for rule in rules if not (rule.key in tags and rule.allows(tags[rule.key]))]
 
 
 def _objections(profile: ProfileFacts, sets: _Tags, rules: _Rules) -> Iterator[Message]:
-    """Yield why a profile may not get these tags."""
+    """Yield the reasons against giving a profile these tags."""
     spelled = {key.casefold(): key for key in sets}
     cased = [key for key in profile.own_tags if spelled.get(key.casefold(), key) != key]
     if cased:
@@ -79,7 +78,7 @@ def _objections(profile: ProfileFacts, sets: _Tags, rules: _Rules) -> Iterator[M
 
 
 def _objections_to_all(profile: ProfileFacts, role: RoleFacts, sets: _Tags, rules: _Rules) -> Iterator[Message]:
-    """Yield why a profile may not get all tags of its role that it lacks, or would then still differ from it."""
+    """Yield the reasons against copying all tags of its role to a profile, such as a difference that would remain."""
     yield from _objections(profile, sets, rules)
     if alone := sorted(profile.own_tags.keys() - role.own_tags.keys()):
         yield from needed_tags(alone)
@@ -87,7 +86,7 @@ def _objections_to_all(profile: ProfileFacts, role: RoleFacts, sets: _Tags, rule
 
 
 def _takes(text: str, longest: int) -> bool:
-    """Whether IAM takes a text in a tag: letters, numbers, spaces and a few signs, not beginning with `aws:`."""
+    """Whether IAM accepts a text in a tag: letters, numbers, spaces and a few signs, not beginning with `aws:`."""
     return (
         len(text) <= longest
         and not text.lower().startswith("aws:")
