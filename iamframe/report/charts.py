@@ -52,7 +52,7 @@ class Purpose:
 
 @dataclass(frozen=True, slots=True)
 class Tagged:
-    """Of how many roles or profiles of one account the tags were read, and per key how many of those carry it."""
+    """The number of roles or profiles of one account with known and unknown tags, and with each key."""
 
     account_id: str
     account_name: str | None
@@ -119,7 +119,7 @@ def _percent(count: int, of: int) -> int:
 
 
 def relations(result: Result) -> list[Relation]:
-    """Return how the two names of each link relate; nothing where no link was read."""
+    """Return how many links have names that relate in each way; empty without any link."""
     relation = as_arrow(result.pairs["relation"])
     meant = relation.filter(pa.array(np.asarray(result.pairs["names_expected"], dtype=bool)))
     counts, expected = (
@@ -156,7 +156,7 @@ def purposes(result: Result) -> list[Purpose]:
         "empty": count(where[is_profile & ~linked & held]),
         "unheld": count(where[is_profile & ~linked & ~held]),
     }
-    # A link is judged where what refers to profiles was read; elsewhere nobody has looked.
+    # Where references were not collected, the check does not judge a link.
     links = zip(count(where[linked]), by_kind["referred"], by_kind["silent"], strict=True)
     by_kind["unasked"] = [all_links - referred - silent for all_links, referred, silent in links]
     whole = dict(zip(result.lists["account_id"], result.lists["profiles_whole"], strict=True))
@@ -172,7 +172,7 @@ def purposes(result: Result) -> list[Purpose]:
 def tags(result: Result) -> tuple[list[str], list[Tagged]]:
     """Return the tag keys, the most used first, and how far each account's roles and profiles carry them.
 
-    The rows with the fewest tags come first, those of which no tags were read last.
+    The rows with the fewest tags come first, those without known tags last.
     """
     coverage = result.tag_coverage
     total: Counter[str] = Counter()
@@ -194,7 +194,7 @@ def tags(result: Result) -> tuple[list[str], list[Tagged]]:
 
 
 def surface_rows() -> list[Surface]:
-    """Return where tags can be written, read, and be found by, one row per surface and resource type."""
+    """Return what each surface can do with tags: one row per surface and resource type."""
     answers: dict[tuple[str, str], dict[str, str]] = {}
     conditions: dict[tuple[str, str], dict[tuple[str, str], list[str]]] = {}
     for fact in known_facts():

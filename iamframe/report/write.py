@@ -57,39 +57,36 @@ def write_report(
     The folder gets `report.html`, `findings.csv`, `coverage.csv`, the facts of each check that ran in
     `checks/CHECK.csv`, one CSV per frame of the inventory (`roles.csv`,
     `profiles.csv`, `links.csv`, `tags.csv`, `references.csv`, `accounts.csv`, `gaps.csv`, `calls.csv`, and `events.csv`
-    where CloudTrail records were read), `owners.csv` and `summary.json`. Each is written aside first and moved into
-    place when all are whole, so that a report that fails leaves the old one as it was. Other files in the folder are
-    left alone. Title and author stand at the head of the page; without a title it has its own. Changes that led to the
-    result are a section of the page and of the summary, and the files of `write_changes`. Those, `events.csv` and
-    `report.xlsx` of an older report are taken away where this one has none.
+    with CloudTrail records), `owners.csv` and `summary.json`. All are written aside and then moved into place, so a
+    report that fails leaves the old one as it was. Files of an older report that this one does not have are removed;
+    other files stay. Title and author are shown at the top of the page. `changes` adds a section to the page, counts to
+    the summary, and the files of `write_changes`.
 
     Parameters
     ----------
     lang
         Language of the page: `en` or `ja`. Commands and the CSV files are English in both.
     owner_tag
-        Key of the tag that names the owner of a role or profile, that of the result by default; keys that read alike
-        count as the same.
+        The owner tag; that of the result by default. Keys that look alike count as the same.
     xlsx
-        Whether to write `report.xlsx`, too: an overview, a sheet per check, the coverage, findings by owner, a sheet
-        per frame (extra `excel`).
+        Whether to write `report.xlsx` too (extra `excel`): an overview, a sheet per check, coverage, findings by owner,
+        a sheet per frame.
     mask
-        Whether to put pseudonyms in the place of account ids, unique ids, external ids, e-mail addresses and ids of AWS
-        Organizations, in every file: the same throughout this report, other ones in the next. A path names a key
-        file, made where there is none, that keeps them the same from report to report. However they are spelled:
-        in other digits or letters, with what is invisible, spaces or hyphens in them, percent-encoded. Ids of accounts
-        that have not twelve digits are replaced in columns of ids, ARNs and policies, not searched for in sentences; an
-        external id where it stands as a word of its own, not within another word; of those, the ones of eight
-        characters or more with a digit among them are searched for. Names stay but for that. A next step that would
-        name pseudonyms is made a comment.
+        Whether to replace account ids, unique ids, external ids, e-mail addresses and ids of AWS Organizations with
+        pseudonyms in every file. A pseudonym is the same throughout one report and differs in the next one; the path of
+        a key file, which is created if it does not exist, keeps pseudonyms the same from report to report. Ids are also
+        found in other digits or letters, with spaces, hyphens or invisible characters inside, and percent-encoded.
+        Account ids without twelve digits are replaced in columns of ids, ARNs and policies only; external ids as whole
+        words only. The finished files are searched for the originals, except for external ids of less than eight
+        characters or without a digit. Other parts of names stay. A next step with pseudonyms becomes a comment.
 
     Raises
     ------
     ReportError
-        If the folder cannot be made or written to, there is no such language, the owner's tag has no key, the key file
-        is none or lies in the folder, or a masked file would still hold an original.
+        If the folder cannot be made or written to, the language does not exist, `owner_tag` is empty, the key file is
+        not one or lies in the folder, or a masked file would still have an original.
     MissingExtraError
-        If a workbook is asked for and XlsxWriter is not installed.
+        If `xlsx` is true and XlsxWriter is not installed.
     """
     return write_shown(result, out, title, author, changes, lang=lang, owner_tag=owner_tag, xlsx=xlsx, mask=mask)[0]
 
@@ -117,10 +114,10 @@ def write_shown(
     if not owner_tag.strip():
         raise ReportError(f"owner_tag={owner_tag!r}: is the key of no tag; name the one whose values are owners")
     folder = Path(out)
-    # They may hold what a terminal could not decode, which no file takes.
+    # They may have bytes that the terminal could not decode, and that no file accepts.
     title, author = (text and text.encode("utf-8", "replace").decode() for text in (title, author))
     pseudonyms = None
-    # An empty name, as of a variable that is not set, is no wish to show what is to be masked.
+    # An empty path, as of a variable that is not set, still means to mask.
     if mask not in (False, None):
         from iamframe.report.mask import mask_for, masked, search
 
@@ -148,7 +145,7 @@ def write_shown(
 
 
 def _going(result: Result, folder: Path, changes: Changes | None, *, xlsx: bool) -> tuple[str, ...]:
-    """Return the files of an older report that this one has not: they would be read as of this one."""
+    """Return the files of an older report that this one does not have: readers would take them for its own."""
     tables = (*(() if changes else _CHANGES), *(() if result.inventory.events_read else ("events",)))
     return (
         *(f"{name}.csv" for name in tables),

@@ -1,8 +1,9 @@
-"""A result, narrowed: the findings that somebody wants to see, counted, grouped by owner, told one by one, exported.
+"""Findings, filtered: counts, groups by tag, the card of one finding, and an export.
 
-These are the plain functions behind `iamframe.explore`; each gives the frame that the widgets show. A filter on paths
-or tags cannot judge what was not read: such findings are not among the filtered ones, and `undecided` has them. A
-filter that names an account or a check that the result does not have is a `FilterError`: none of it would mean nothing.
+These are the plain functions behind `iamframe.explore`; each returns the frame that a widget shows. A filter by path or
+tag cannot decide about findings whose paths or tags were not collected: `filtered` leaves them out, and `undecided`
+returns them. A filter with an account or check that the result does not have raises `FilterError`, because an empty
+answer would prove nothing.
 """
 
 from __future__ import annotations
@@ -39,31 +40,31 @@ _LISTS = {"accounts": "account", "checks": "check", "severities": "severity", "m
 
 @dataclass(frozen=True)
 class Filter:
-    """What is wanted of the findings; what is left empty is not asked for.
+    """Which findings to show. An empty field filters nothing.
 
-    A finding is about its resource and the other side, and where it names one side only, also about what that is linked
-    to: `path` and tags are looked for on all of them.
+    `path` and the tag fields look at the finding's resource, at its related resource, and, if the finding has one side
+    only, at what that side is linked to.
 
     Attributes
     ----------
     accounts, checks, severities, makers
-        Of these alone; one text means that one. `NO_MAKER` stands for those whose maker is not known.
+        The accepted values; one text means that value. `NO_MAKER` stands for an unknown maker.
     path
-        Segments that stand in the path one after the other, in any case (`team/a`); `/` means the bare path.
+        Consecutive segments of the path, in upper or lower case (`team/a`). `/` means exactly that path.
     tag_key
         Key of a tag, as stored.
     tag_value
         Its value, as stored; None for any.
     tagged
-        With `tag_key`: `yes` wants those that carry it, `no` those that do not, `unknown` those of which no side that
-        was read carries it, and one was not read.
+        With `tag_key`: `yes` for findings with the tag, `no` for those without it, `unknown` if no collected side has
+        it and the tags of another side were not collected.
     text
-        Words that all stand anywhere in the row, in any case.
+        Words, in upper or lower case. Each must occur somewhere in the row.
 
     Raises
     ------
     FilterError
-        If `tagged` is none of these three, or a value or a state is asked for without a key.
+        If `tagged` is not one of these three, or `tag_value` or `tagged` is given without `tag_key`.
     """
 
     accounts: Iterable[str] = ()
@@ -77,7 +78,7 @@ class Filter:
     text: str = ""
 
     def __post_init__(self) -> None:
-        """Take one text for a list of it, and refuse what asks for no tag in particular."""
+        """Turn single texts into lists, and refuse a tag value or state without a key."""
         for name in _LISTS:
             given = getattr(self, name)
             object.__setattr__(self, name, (given,) if isinstance(given, str) else tuple(given))
@@ -87,7 +88,7 @@ class Filter:
             raise FilterError("a value or a state of a tag is asked for, and no tag: name its key in tag_key")
 
     def __str__(self) -> str:
-        """Return what is asked for in words, one part after the other; `all` where nothing is."""
+        """Return the filter in words; `all` if it filters nothing."""
         parts = [f"{_LISTS[name]} {' or '.join(asked)}" for name in _LISTS if (asked := getattr(self, name))]
         if self.path.strip():
             parts.append(f"path {self.path.strip()}")
@@ -101,41 +102,41 @@ class Filter:
 
 @schema.shows(schema.FINDINGS)
 def filtered(result: Result, wanted: Filter) -> pd.DataFrame:
-    """Return the findings that are wanted.
+    """Return the findings that match.
 
-    Columns, order and index are those of `result.findings`. Only where `coverage` is complete, and `undecided` empty,
-    does none mean that there is none.
+    Columns, order and index are those of `result.findings`. An empty frame means that there are none only if the
+    coverage is complete and `undecided` is empty.
 
     Raises
     ------
     FilterError
-        If the filter names an account or a check that the result does not have, or a severity that does not exist.
+        If the filter has an account or check that the result does not have, or a severity that does not exist.
     """
     return Selection(result, wanted).findings
 
 
 @schema.shows(schema.FINDINGS)
 def undecided(result: Result, wanted: Filter) -> pd.DataFrame:
-    """Return the findings that might be wanted: path or tags that the filter asks for were not read.
+    """Return the findings that may match: the path or tags that the filter needs were not collected.
 
-    Columns, order and index are those of `result.findings`; nothing of `filtered` is among them.
+    Columns, order and index are those of `result.findings`. None of them is in `filtered`.
     """
     return Selection(result, wanted).undecided
 
 
 @schema.shows(schema.COUNTS)
 def counts(result: Result, findings: pd.DataFrame, wanted: Filter) -> pd.DataFrame:
-    """Return how many the findings are, by check and severity, and how far that can be trusted.
+    """Return the number of findings by check and severity, and the coverage of each check.
 
-    One row per check that is wanted, by severity and in the order of the checks, with the columns of `schema.COUNTS`;
-    `complete`, `partial` and `unknown` count the accounts that are wanted.
+    One row per check of the filter, in the order of `result.checks`, with the columns of `schema.COUNTS`. `complete`,
+    `partial` and `unknown` count accounts of the filter.
     """
     return Selection(result, wanted).count(findings)
 
 
 @schema.shows(schema.COVERAGE)
 def not_complete(result: Result, wanted: Filter) -> pd.DataFrame:
-    """Return where an absent finding means nothing: the rows of `result.coverage` that are wanted and not complete.
+    """Return the rows of `result.coverage` that match and are not complete: there, no finding proves nothing.
 
     Columns and order are those of `coverage`.
     """
@@ -144,12 +145,12 @@ def not_complete(result: Result, wanted: Filter) -> pd.DataFrame:
 
 @schema.shows(schema.FINDINGS_BY_TAG)
 def grouped(result: Result, findings: pd.DataFrame, tag_key: str) -> pd.DataFrame:
-    """Return whose the findings are: how many, by the value of a tag.
+    """Return the number of findings by the value of a tag.
 
-    One row per value, the most findings first, then those that do not carry the tag, then those whose tags were not
-    read, with the columns of `schema.FINDINGS_BY_TAG`. Each number is that of the rows which the filter by this tag and
-    value finds: the key is taken as stored, and a finding whose two sides carry two values counts for both. To share
-    findings out, each to one owner, there is `iamframe.findings_by_owner`.
+    One row per value, the most findings first, then one for resources without the tag, then one for resources whose
+    tags were not collected, with the columns of `schema.FINDINGS_BY_TAG`. The key is taken as stored. A finding whose
+    two sides have two values counts for both, as it does with `Filter`; `iamframe.findings_by_owner` counts each
+    finding once.
     """
     sides = _Sides(result.inventory, findings)
     carried, unread = sides.carried(tag_key)
@@ -167,29 +168,29 @@ def grouped(result: Result, findings: pd.DataFrame, tag_key: str) -> pd.DataFram
 
 
 def tag_keys(result: Result, findings: pd.DataFrame) -> list[str]:
-    """Return the tag keys that resources of the findings carry, those that AWS reserves left out, sorted."""
+    """Return the tag keys of the findings' resources, without reserved ones (`aws:`), sorted."""
     tags, sides = result.inventory.tags, _Sides(result.inventory, findings)
     mine = tags[is_in(tags["resource_arn"], sides.frame["arn"]) & ~tags["is_aws_reserved"]]
     return sorted(mine["tag_key"].unique())
 
 
 def tag_values(result: Result, findings: pd.DataFrame, tag_key: str) -> list[str]:
-    """Return the values that resources of the findings carry under a tag key, sorted."""
+    """Return the values of a tag key on the findings' resources, sorted."""
     carried, _ = _Sides(result.inventory, findings).carried(tag_key)
     return sorted(carried["value"].unique())
 
 
 def paths(result: Result, findings: pd.DataFrame) -> list[str]:
-    """Return the paths of the resources of the findings, `/` left out, sorted."""
+    """Return the paths of the findings' resources, without `/`, sorted."""
     found = _Sides(result.inventory, findings).frame["path"].dropna().unique()
     return sorted(path for path in found if path != "/")
 
 
 def card(result: Result, row: int) -> Explanation:
-    """Return one finding, how far its check can be trusted, and everything known of its resources.
+    """Return one finding, the coverage of its check, and everything known about its resources.
 
-    `row` is the finding's label in the index of `result.findings`, and of what `filtered` returns. What comes back is
-    what `explain` tells, from what the checks found already, with the finding itself as the first section.
+    `row` is the finding's label in the index of `result.findings` and `filtered`. The answer is that of `explain`, with
+    the finding itself as the first section.
 
     Raises
     ------
@@ -214,12 +215,12 @@ def card(result: Result, row: int) -> Explanation:
 
 
 def _named(inventory: Inventory, one: dict[str, Any]) -> str | None:
-    """Return by what name to ask for the resource of a finding; None where it is about no role and no profile."""
+    """Return the name for `explain` of a finding's resource; None if the finding is about no role or profile."""
     for arn in (one["resource_arn"], one["related_arn"]):
         asked = pa.array([arn], pa.string())
         if is_in(asked, inventory.profiles["profile_arn"])[0] or is_in(asked, inventory.roles["role_arn"])[0]:
             return str(arn)
-    # A consumer that names a profile which is gone.
+    # A consumer whose profile is gone.
     references = inventory.references
     naming = references["named"][references["consumer_arn"] == one["resource_arn"]]
     return str(naming.iloc[0]) if len(naming) else None
@@ -232,19 +233,18 @@ def export(
     *,
     mask: bool | str | os.PathLike[str] = False,
 ) -> Path:
-    """Write the findings that are wanted, and nothing else of them, into a folder, and return the path of its page.
+    """Write the findings that match into a folder, and return the path of their page.
 
-    The folder gets `findings.html`, `findings.csv` and `coverage.csv`, which says where an absent finding means
-    nothing. All are written aside first and moved into place when they are whole; the page says by what it is filtered.
-    With `mask` they hold pseudonyms, as a report by `write_report` with it does.
+    The folder gets `findings.html`, `findings.csv` and `coverage.csv`: all of them or none. The page says how it was
+    filtered. `mask` is that of `write_report`.
 
     Raises
     ------
     FilterError
         As `filtered`.
     ReportError
-        If the folder holds a report, whose files of the same names would be lost, or cannot be made or written to, or
-        for one of the reasons that `write_report` has with `mask`.
+        If the folder holds a report, whose `findings.csv` would be lost, if it cannot be made or written to, or for one
+        of the reasons of `write_report` with `mask`.
     """
     place = Path(folder)
     if (place / "summary.json").exists():
@@ -256,23 +256,21 @@ def export(
         coverage=selection.coverage.reset_index(drop=True),
         checks={name: result.checks[name] for name in selection.checks},
     )
-    # Part of an id or an address is none, and tells of it all the same.
-    told = replace(wanted, text="(not told)") if mask not in (False, None) and wanted.text.strip() else wanted
+    # A part of an id is not found as an id, but could still reveal it.
+    told = replace(wanted, text="(not shown)") if mask not in (False, None) and wanted.text.strip() else wanted
     said = f"{len(sure):,} of {pluralize(len(result.findings), 'finding')}. Filter: {told}."
     return write_findings(narrowed, place, " ".join(filter(None, (said, said_undecided(maybe)))), mask)
 
 
 def said_undecided(count: int) -> str:
-    """Return the sentence on findings that a filter could not judge; empty where there are none."""
+    """Return the sentence on findings about which a filter could not decide; empty without any."""
     if not count:
         return ""
-    verb = "is" if count == 1 else "are"
-    unread = "of resources whose path or tags were not read: the filter cannot say"
-    return f"{pluralize(count, 'finding')} more {verb} {unread}."
+    return f"{pluralize(count, 'more finding')} may match: the path or tags of the resource were not collected."
 
 
 class Selection:
-    """What a filter leaves of a result: findings for sure, those that it cannot judge, checks and coverage."""
+    """The part of a result that matches a filter: findings, findings that may match, checks and coverage."""
 
     def __init__(self, result: Result, wanted: Filter) -> None:
         known = {
@@ -291,7 +289,7 @@ class Selection:
 
     @cached_property
     def coverage(self) -> pd.DataFrame:
-        """The coverage of the checks and accounts that are wanted."""
+        """The coverage of the checks and accounts of the filter."""
         coverage = self.result.coverage
         return coverage[self._of(coverage, check=self.wanted.checks, account_id=self.wanted.accounts)]
 
@@ -301,7 +299,7 @@ class Selection:
         return self.coverage[self.coverage["status"] != "complete"]
 
     def count(self, findings: pd.DataFrame) -> pd.DataFrame:
-        """Return how many findings there are by check and severity, and how many accounts by status."""
+        """Return the number of findings by check and severity, and of accounts by status."""
         order = {name: SEVERITIES.index(self.result.checks[name].severity) for name in self.checks}
         checks = sorted(order, key=order.__getitem__)
         columns: dict[str, object] = {"check": checks}
@@ -313,7 +311,7 @@ class Selection:
 
     @staticmethod
     def _of(frame: pd.DataFrame, **asked: Iterable[str]) -> Bools:
-        """Return which rows have one of the values that are asked for in each column, where any are."""
+        """Return which rows have one of the given values in each column; no values accept every row."""
         mask = np.ones(len(frame), dtype=bool)
         for column, values in asked.items():
             if values:
@@ -321,7 +319,7 @@ class Selection:
         return mask
 
     def _judge(self) -> tuple[Bools, Bools]:
-        """Return which findings are wanted for sure, and which might be, those that are wanted among them."""
+        """Return which findings match, and which match or may match."""
         findings, wanted = self.result.findings, self.wanted
         asked = {"account_id": wanted.accounts, "check": wanted.checks, "severity": wanted.severities}
         makers = findings.assign(maker=findings["maker"].fillna(NO_MAKER)) if wanted.makers else findings
@@ -349,7 +347,7 @@ def _with_words(findings: pd.DataFrame, words: list[str]) -> Bools:
 
 
 class _Sides:
-    """The resources that each finding is about: its position, ARN, path, and whether its tags were read."""
+    """The resources of each finding: position of the finding, ARN, path, and whether the tags were collected."""
 
     def __init__(self, inventory: Inventory, findings: pd.DataFrame) -> None:
         self.tags, self.size = inventory.tags, len(findings)
@@ -361,7 +359,7 @@ class _Sides:
             ]
         )
         at, arns = index_in(sides["arn"], resources["arn"]), as_arrow(sides["arn"])
-        # An account has neither path nor tags; a consumer has tags, which iamframe does not read, and no path.
+        # An account has neither path nor tags. A consumer has no path, and iamframe does not collect its tags.
         account, unseen = np.asarray(pc.ends_with(arns, ":root")), np.asarray(pc.starts_with(arns, "name:"))
         self.frame = sides.assign(
             path=pd.Series(lookup(resources["path"], at).to_pandas(), dtype="str").to_numpy(),
@@ -385,13 +383,13 @@ class _Sides:
         return pd.concat([own, *linked], ignore_index=True).drop_duplicates()
 
     def any(self, positions: pd.Series) -> Bools:
-        """Return which findings stand at any of the positions."""
+        """Return which findings are at one of the positions."""
         flags = np.zeros(self.size, dtype=bool)
         flags[positions.to_numpy(dtype=int)] = True
         return flags
 
     def on_path(self, path: str) -> tuple[Bools, Bools]:
-        """Return which findings have a side on a path, and which have one whose path was not read."""
+        """Return which findings have a side on a path, and which have one whose path was not collected."""
         frame, segments = self.frame, path.strip("/")
         paths = pc.utf8_lower(as_arrow(frame["path"]))
         on = pc.match_substring(paths, f"/{segments}/") if segments else pc.equal(paths, "/")
@@ -399,7 +397,7 @@ class _Sides:
         return hit, self.any(frame["finding"][frame["path"].isna() & frame["has_path"]])
 
     def tagged(self, wanted: Filter) -> tuple[Bools, Bools]:
-        """Return which findings are tagged as is wanted, and which might be."""
+        """Return which findings have the tag as the filter asks, and which may have it."""
         carried, unread = self.carried(str(wanted.tag_key))
         mine = carried if wanted.tag_value is None else carried[carried["value"] == wanted.tag_value]
         yes = self.any(mine["finding"])
@@ -410,7 +408,7 @@ class _Sides:
         return ~yes & unread, np.zeros_like(yes)
 
     def carried(self, tag_key: str) -> tuple[pd.DataFrame, Bools]:
-        """Return which values of a tag the sides of each finding carry, and of which findings a side was not read."""
+        """Return each finding's values of a tag, and which findings have a side whose tags were not collected."""
         tags, sides = self.tags, self.frame
         mine = tags[
             np.asarray(pc.equal(as_arrow(tags["tag_key"]), tag_key)) & is_in(tags["resource_arn"], sides["arn"])

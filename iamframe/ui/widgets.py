@@ -63,22 +63,22 @@ def explore(
     policy: PolicySource = None,
     folder: str | os.PathLike[str] = "iamframe-export",
 ) -> Explorer:
-    """Return an explorer of the findings, which a notebook's cell shows: filters, counts, a table, a card, an export.
+    """Return an explorer of the findings for a notebook's cell: filters, a table, a card, counts, an export.
 
     Parameters
     ----------
     source
-        What was read, or a result of `run_checks`, which is shown as it is.
+        An inventory, which is checked first, or a result of `run_checks`.
     policy
         A tag policy file, as for `run_checks`; for an inventory.
     folder
-        Where `Export` writes to, unless another folder is named there.
+        The export folder, which the user can change.
 
     Returns
     -------
     Explorer
-        Its `filter` and `findings` are what is shown, for the cells that follow. No request is made to AWS. All that it
-        shows is also there without widgets, in `iamframe.exploring`.
+        Its `filter` and `findings` are what it shows, for the cells that follow. It makes no requests to AWS.
+        `iamframe.exploring` has the same as functions, without widgets.
 
     Raises
     ------
@@ -412,7 +412,7 @@ def _sorting_table() -> Any:
 
 
 def _displayed(findings: pd.DataFrame) -> pd.DataFrame:
-    """Return findings as a table shows them: few columns, all text, what nobody has to act on marked."""
+    """Return findings as the table shows them: few columns, all text; expected and accepted ones are marked."""
     marks = pd.Series("", index=findings.index).mask(findings["expected"], " (expected)")
     marks = marks.mask(findings["accepted"].notna(), " (accepted)")
     severity = findings["severity"] + marks
