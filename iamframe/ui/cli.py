@@ -123,7 +123,7 @@ def report_command(
             changes = compare(old, result)
         key = mask if mask_key is None else mask_key
         file, shown = write_shown(result, out, changes=changes, owner_tag=None, mask=key, **page)
-    if inventory.sources == ("sample",):
+    if inventory.is_sample:
         click.echo("This is the fictional sample; no account in it exists. Name a SOURCE to report on your own.")
     click.echo(output.in_one_line(result))
     if changes:
@@ -281,7 +281,8 @@ def diff_command(
 ) -> int:
     """Print what changed between two sources.
 
-    OLD and NEW are each a SOURCE. What could not be compared is listed on standard error.
+    OLD and NEW are each a SOURCE; `sample:earlier` and `sample` show how it works. What could not be compared is listed
+    on standard error.
     """
     from iamframe.analysis.compare import compare
 
