@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from builders import sample_result
+from builders import sample_result, write
 
 import iamframe
 from iamframe import CHECKS
@@ -140,6 +140,16 @@ def test_the_earlier_sample_and_the_sample_tell_a_story_of_each_kind_of_change()
     assert ("123456789012", "profile tags") in set(
         changes.not_compared[["account_id", "what"]].itertuples(index=False, name=None)
     )
+
+
+def test_a_folder_of_the_user_s_that_is_named_as_a_sample_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("sample", "sample:earlier"):
+        write(tmp_path / name, {"list-roles.json": {"Roles": []}})
+        inventory = iamframe.load_files(name)
+        assert (inventory.sources, inventory.is_sample) == ((f"./{name}",), False)
 
 
 def test_what_was_created_between_the_two_samples_is_dated_so() -> None:
