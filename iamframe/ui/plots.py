@@ -130,48 +130,50 @@ def plot_tag_coverage(inventory: Inventory, ax: Axes | None = None, keys: Iterab
     uses = coverage.groupby("tag_key")["tagged"].sum().sort_values(ascending=False, kind="stable").index
     asked = list(dict.fromkeys([keys] if isinstance(keys, str) else keys or ()))
     chosen = asked or uses[:_KEYS].tolist() or ["any key"]
-    # The view has no row for an account where no key is in use, and that is the worst of all.
     resources = _resources(inventory)
-    sides = resources.groupby(["account_id", "resource_type"])["tags_known"].agg(known="sum", size="size")
-    tagged = coverage.set_index(["account_id", "resource_type", "tag_key"])["tagged"].unstack()
-    tagged = tagged.reindex(index=sides.index, columns=chosen).fillna(0).astype(int)
-    share = tagged.div(sides["known"].where(sides["known"] > 0), axis="index")
-    worst = share.mean(axis=1).groupby("account_id").mean().sort_values(kind="stable").index
-    rank = worst.get_indexer(sides.index.get_level_values("account_id"))
-    order = np.lexsort((sides.index.get_level_values("resource_type") != "role", rank))
-    order = order[rank[order] < _ACCOUNTS]
-    tagged, sides = tagged.iloc[order], sides.iloc[order]
-    accounts = sides.index.get_level_values("account_id")
-    first, names = ~accounts.duplicated(), account_labels(inventory)
+    accounts, rows = _tag_rows(coverage, resources, chosen)
+    names = account_labels(inventory)
+    first = [at == 0 or row.account_id != rows[at - 1].account_id for at, row in enumerate(rows)]
     labels = [
-        f"{names[account] if is_first else ''}  {_SIDES[kind]} n={known:,}".strip()
-        + (f", {size - known:,} not collected" if size > known else "")
-        for is_first, (account, kind), known, size in zip(
-            first, sides.index, sides["known"], sides["size"], strict=True
-        )
+        f"{names[row.account_id] if is_first else ''}  {_SIDES[row.resource_type]} n={row.known:,}".strip()
+        + (f", {row.unknown:,} not collected" if row.unknown else "")
+        for is_first, row in zip(first, rows, strict=True)
     ]
 
     ax = new_axes(ax, labels, rows=len(labels) + 4, across=max(0.55 * len(chosen), 4))
     draw_title(
         ax,
         *_untagged_said(resources, "percent with each tag key"),
-        more_not_shown(len(worst) - _ACCOUNTS, "account"),
+        more_not_shown(accounts - _ACCOUNTS, "account"),
         "" if asked else more_not_shown(len(uses) - _KEYS, "less used key"),
         _managed(inventory),
         not_all_read(inventory, "roles", "profiles"),
     )
-    if sides.empty:
+    if not rows:
         return draw_none(ax, "roles or profiles", inventory, "roles", "profiles")
     heads = [shortened(spell_out(key) if key.isprintable() else key, 30) for key in chosen]
-    percents = [
-        Tagged(account, None, kind, known, size - known, counts).percents if known else None
-        for (account, kind), known, size, counts in zip(
-            sides.index, sides["known"], sides["size"], tagged.to_numpy().tolist(), strict=True
-        )
-    ]
-    draw_percentages(ax, percents, labels, heads)
+    draw_percentages(ax, [row.percents if row.known else None for row in rows], labels, heads)
     ax.hlines(np.flatnonzero(first[1:]) + 1, 0, len(chosen), color=EDGE, linewidth=1.5)
     return ax
+
+
+def _tag_rows(coverage: pd.DataFrame, resources: pd.DataFrame, keys: list[str]) -> tuple[int, list[Tagged]]:
+    """Return how many accounts there are, and the rows of those that are drawn, the accounts worst first."""
+    # The view has no row for an account where no key is in use, and that is the worst of all.
+    sides = resources.groupby(["account_id", "resource_type"])["tags_known"].agg(known="sum", size="size")
+    tagged = coverage.set_index(["account_id", "resource_type", "tag_key"])["tagged"].unstack()
+    tagged = tagged.reindex(index=sides.index, columns=keys).fillna(0).astype(int)
+    share = tagged.div(sides["known"].where(sides["known"] > 0), axis="index")
+    worst = share.mean(axis=1).groupby("account_id").mean().sort_values(kind="stable").index
+    rank = worst.get_indexer(sides.index.get_level_values("account_id"))
+    order = np.lexsort((sides.index.get_level_values("resource_type") != "role", rank))
+    order = order[rank[order] < _ACCOUNTS]
+    tagged, sides = tagged.iloc[order], sides.iloc[order]
+    columns = sides.index, sides["known"], sides["size"], tagged.to_numpy().tolist()
+    return len(worst), [
+        Tagged(account, None, kind, known, size - known, counts)
+        for (account, kind), known, size, counts in zip(*columns, strict=True)
+    ]
 
 
 def plot_profile_use(result: Result, ax: Axes | None = None) -> Axes:

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from builders import sample_result, write
+from builders import identity, sample_result, write
 
 import iamframe
 from iamframe import CHECKS
@@ -147,7 +147,7 @@ def test_a_folder_of_the_user_s_that_is_named_as_a_sample_is_none(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("sample", "sample:earlier"):
-        write(tmp_path / name, {"list-roles.json": {"Roles": []}})
+        write(tmp_path / name, {"list-roles.json": {"Roles": []}, "i.json": identity()})
         inventory = iamframe.load_files(name)
         assert (inventory.sources, inventory.is_sample) == ((f"./{name}",), False)
 
