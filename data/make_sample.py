@@ -1,8 +1,9 @@
-"""Write the sample: three fictional accounts of one organisation, as the AWS CLI prints them.
+"""Write the sample: three fictional accounts of one organisation, as the AWS CLI prints them, now and a month earlier.
 
     python data/make_sample.py [FOLDER]
 
-Deterministic. A test holds the files beside this script to what it writes. `README.md` says what each account shows.
+It writes FOLDER/sample and FOLDER/sample-earlier, by default beside this script. Deterministic. A test holds the files
+beside this script to what it writes. `README.md` says what each account shows, and what changed in that month.
 """
 
 from __future__ import annotations
@@ -51,15 +52,25 @@ class Account:
         self.profile_tags: dict[str, Tags] = {}
         self.last_used: dict[str, Json] = {}
 
-    def role(self, name: str, policy: Json, tags: Tags | None = None, path: str = "/", *, used: bool = True) -> str:
+    def role(
+        self,
+        name: str,
+        policy: Json,
+        tags: Tags | None = None,
+        path: str = "/",
+        *,
+        used: bool = True,
+        created: str | None = None,
+    ) -> str:
         number = len(self.roles) + 1
+        day = created or f"20{18 + number % 8}-0{number % 9 + 1}-{number % 28 + 1:02d}"
         self.roles.append(
             {
                 "Path": path,
                 "RoleName": name,
                 "RoleId": f"AROAEXAMPLE{self.letter}{number:08d}",
                 "Arn": f"arn:aws:iam::{self.id}:role{path}{name}",
-                "CreateDate": f"20{18 + number % 8}-0{number % 9 + 1}-{number % 28 + 1:02d}T09:00:00+00:00",
+                "CreateDate": f"{day}T09:00:00+00:00",
                 "AssumeRolePolicyDocument": policy,
                 "Description": "",
                 "MaxSessionDuration": 3600,
@@ -86,6 +97,25 @@ class Account:
         )
         self.profile_tags[name] = tags or {}
         return name
+
+    def find(self, name: str) -> Json | None:
+        """Return the profile of a name."""
+        return next((p for p in self.profiles if p["InstanceProfileName"] == name), None)
+
+    def put(self, role: str, profile: str) -> None:
+        """Put a role into a profile, in place of the one in it."""
+        held = next(r for r in self.roles if r["RoleName"] == role)
+        next(p for p in self.profiles if p["InstanceProfileName"] == profile)["Roles"] = [
+            {key: held[key] for key in NESTED_ROLE}
+        ]
+
+    def without(self, roles: tuple[str, ...] = (), profiles: tuple[str, ...] = ()) -> None:
+        """Take roles and profiles away; the others keep their ids and dates."""
+        self.roles = [role for role in self.roles if role["RoleName"] not in roles]
+        self.profiles = [one for one in self.profiles if one["InstanceProfileName"] not in profiles]
+        for tags, names in ((self.role_tags, roles), (self.profile_tags, profiles)):
+            for name in names:
+                del tags[name]
 
     def pair(self, name: str, tags: Tags, profile_tags: Tags | None = None, path: str = "/") -> str:
         """Make what the console makes of an EC2 role: two of one name; the console tags both alike."""
@@ -219,13 +249,14 @@ def shop_accidents(it: Account) -> None:
     it.role("green", trust(EC2), OPS)
     it.profile("blue", "green", OPS)
     # Whom the roles let in.
-    it.role("etl", trust("lambda.amazonaws.com"), DATA)
+    it.role("etl", trust("lambda.amazonaws.com"), DATA, created="2026-11-03")
     it.profile("etl", "etl", DATA)
     it.role("partner-access", trust(aws=(f"arn:aws:iam::{SHOP}:root", DELETED)), OPS, used=False)
     # Halves without the other half.
     it.profile("old-batch", None, DATA)
     it.profile("staging-web", None)
-    it.role("jump-host", trust(EC2), OPS, used=False)
+    it.role("jump-host", trust(EC2), OPS, used=False, created="2026-11-12")
+    it.find("monitoring")["CreateDate"] = "2026-11-05T16:20:00+00:00"  # type: ignore[index]
 
 
 def platform() -> Account:
@@ -277,6 +308,7 @@ def clusters(it: Account, team: Tags, dev: Tags) -> None:
     for number, uid in ((8720145566123907754, "6e2f0a1c"), (1193844207756120033, "b7d41e90")):
         path = f"/karpenter/eu-west-1/prod/{uid}-3c1d-4f5e-9a7b-2d8c6e4f0a1b/"
         it.profile(f"prod_{number}", "KarpenterNodeRole-prod", {"karpenter.k8s.aws/cluster": "prod"}, path)
+    it.find("prod_1193844207756120033")["CreateDate"] = "2026-11-17T07:45:00+00:00"  # type: ignore[index]
     it.made("KarpenterNodeRole-dev", "KarpenterNodeInstanceProfile-dev", dev)
     stack = "eksctl-demo-nodegroup-ng-1"
     it.made(f"{stack}-NodeInstanceRole-2B3C4D5E6F7G", f"{stack}-NodeInstanceProfile-8H9J0K1L2M3N", dev)
@@ -355,8 +387,44 @@ def legacy() -> Account:
     return it
 
 
+# The same accounts four weeks earlier, told backwards: what has come since is taken away, what has gone is put back.
+
+
+def earlier_shop(it: Account) -> None:
+    # Deleted since: a pair, an empty profile, and a role that another one trusted.
+    it.pair("fax-gateway", OPS)
+    it.profile("web-2019", None, OPS)
+    it.role("partner-sync", trust("lambda.amazonaws.com"), OPS)
+    it.roles[-1]["RoleId"] = DELETED
+    let_in = (f"arn:aws:iam::{SHOP}:root", str(it.roles[-1]["Arn"]))
+    next(r for r in it.roles if r["RoleName"] == "partner-access")["AssumeRolePolicyDocument"] = trust(aws=let_in)
+    # Created since.
+    it.without(("etl", "jump-host"), ("etl",))
+    # Deleted and created again since: an instance still holds this id.
+    monitoring = next(p for p in it.profiles if p["InstanceProfileName"] == "monitoring")
+    monitoring |= {"InstanceProfileId": "AIPAEXAMPLEGONE00001", "CreateDate": "2023-06-06T09:00:04+00:00"}
+    # Another role since: one by mistake, one to put a mistake right.
+    it.put("blue", "blue")
+    it.role("shop-debug", trust(EC2), OPS)
+    it.put("shop-debug", "shop-InstanceProfile-Z9Y8X7W6V5U4")
+    # Tagged since, or tagged otherwise.
+    it.profile_tags |= {"mail": {}, "batch": DATA, "catalog": OPS | {"Owner": "web"}}
+    it.role_tags["catalog"] = OPS | {"Owner": "web"}
+
+
+def earlier_platform(it: Account) -> None:
+    # A node group that is gone, and a node class that has come; tags that a script took from a profile of EKS.
+    it.made("eks-prod-nodes", "eks-5ac3e0f2-71b4-4d0e-8c55-b0d2f9a3c6e1")
+    it.without(profiles=("prod_1193844207756120033",))
+    it.profile_tags["eks-eu-west-1-prod-4067990795380418201"] = {"eks:eks-cluster-name": "prod"}
+
+
+def earlier_legacy(it: Account) -> None:
+    it.profile("intranet-2014", None)
+
+
 class Region:
-    """What one region of an account holds that names profiles."""
+    """What one region of an account holds that names profiles; of a profile that is not there, nothing."""
 
     def __init__(self, account: Account, name: str, start: int) -> None:
         self.account, self.name, self.number = account, name, start
@@ -372,7 +440,8 @@ class Region:
 
     def instance(self, name: str, state: str = "running", id: str | None = None) -> None:
         number = self._next()
-        profile = next(p for p in self.account.profiles if p["InstanceProfileName"] == name)
+        if (profile := self.account.find(name)) is None:
+            return
         self.instances.append(
             {
                 "InstanceId": f"i-0abcdef{number:010x}",
@@ -437,8 +506,8 @@ def shop_regions(it: Account) -> dict[str, Json]:
 
 def platform_regions(it: Account) -> dict[str, Json]:
     ireland = Region(it, "eu-west-1", 100)
-    for profile in it.profiles:
-        name = str(profile["InstanceProfileName"])
+    # Today's profiles first, so that an instance has the same id at both times.
+    for name in dict.fromkeys(str(one["InstanceProfileName"]) for one in (*platform().profiles, *it.profiles)):
         if name.startswith("eks-"):
             ireland.template(name, {"Name": name}, group=True)
         elif name not in ("sandbox", "gpu-notebook", "KarpenterNodeInstanceProfile-dev"):
@@ -460,9 +529,15 @@ def tag_files(folder: str, tags: dict[str, Tags], denied: set[str] | None = None
     return {f"{folder}/{name}": {"Tags": tag_list(own)} for name, own in tags.items() if name not in (denied or set())}
 
 
-def files() -> dict[str, str]:
-    """Return the path of each file of the sample and its text."""
+def files(*, earlier: bool = False) -> dict[str, str]:
+    """Return the path of each file of the sample and its text; of the one of four weeks earlier, if asked for."""
     one, two, three = shop(), platform(), legacy()
+    if earlier:
+        earlier_shop(one)
+        earlier_platform(two)
+        earlier_legacy(three)
+        for last in (last for account in (one, two, three) for last in account.last_used.values()):
+            last |= {key: str(day).replace("2026-11-", "2026-10-") for key, day in last.items()}
     shop_documents: dict[str, Json] = {
         **one.caller("example-shop"),
         # The quota stands at 50, so that a small account can show what it is to come near it.
@@ -488,6 +563,8 @@ def files() -> dict[str, str]:
         **platform_regions(two),
     }
     hidden = {str(row["RoleName"]) for row in three.roles if row["Path"] == FINANCE}
+    # The tags of these two have become readable since, which is no change of theirs.
+    hidden |= {"vpn", "dns"} if earlier else set()
     legacy_documents: dict[str, Json] = {
         **three.caller("example-legacy"),
         "list-roles": {"Roles": [{key: role[key] for key in LISTED_ROLE} for role in three.roles]},
@@ -528,12 +605,13 @@ def printed(document: Json) -> str:
 
 
 def main() -> None:
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent / "sample"
-    shutil.rmtree(folder, ignore_errors=True)
-    for name, text in files().items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8", newline="\n")
+    into = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
+    for folder, texts in (("sample", files()), ("sample-earlier", files(earlier=True))):
+        shutil.rmtree(into / folder, ignore_errors=True)
+        for name, text in texts.items():
+            path = into / folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":

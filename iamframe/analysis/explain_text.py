@@ -21,7 +21,9 @@ _BESIDE = 56
 _ARNS = ["account_id", "profile_arn", "role_arn"]
 _CELLS = ["section", "field", "profile", "role", "note"]
 Cells = tuple[Any, ...]
-_SIDE_BY_SIDE = ("identity", "link", "tags", "where tags show")
+# The same for most resources, and long: a page shows it on demand.
+_FOLDED = "where tags show"
+_SIDE_BY_SIDE = ("identity", "link", "tags", _FOLDED)
 
 
 def _parts(frame: pd.DataFrame) -> Iterator[tuple[str, bool, list[Cells]]]:
@@ -52,11 +54,13 @@ def html_parts(frame: pd.DataFrame) -> Iterator[str]:
             continue
         if heading:
             yield f"<h4 class='{display.NO_MATH}'>{escape(heading)}</h4>"
-        told, last = [], None
-        for section, field, *sides, note in rows:
-            told.append((section if section != last else None, field, *(sides if any(sides) else ()), note))
-            last = section
-        yield display.html_table(("", "", "instance profile", "role", "note"), told)
+        for is_folded, part in groupby(rows, key=lambda cells: cells[0] == _FOLDED):
+            told, last = [], None
+            for section, field, *sides, note in part:
+                told.append((section if section != last else None, field, *(sides if any(sides) else ()), note))
+                last = section
+            table = display.html_table(("", "", "instance profile", "role", "note"), told)
+            yield f"<details><summary>{_FOLDED}</summary>{table}</details>" if is_folded else table
 
 
 def text_lines(frame: pd.DataFrame) -> Iterator[str]:

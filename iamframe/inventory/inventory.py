@@ -23,6 +23,8 @@ from iamframe.messages.text import pluralize
 from iamframe.sources.cloudtrail import LOOKUP, TRAIL
 
 _ACCOUNTS_SHOWN = 10
+# The fictional sample as a source: as it is, and as it was four weeks before.
+SAMPLES = ("sample", "sample:earlier")
 
 
 @schema.shows(*schema.FRAMES.values())
@@ -68,6 +70,11 @@ class Inventory:
     def frames_read(self) -> dict[str, pd.DataFrame]:
         """The frames; `events` only if CloudTrail records were collected: an empty one claims that nothing happened."""
         return {name: frame for name, frame in self.frames.items() if name != "events" or self.events_read}
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether this is the fictional sample, at either time."""
+        return len(self.sources) == 1 and self.sources[0] in SAMPLES
 
     @property
     def events_read(self) -> bool:

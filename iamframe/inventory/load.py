@@ -12,13 +12,12 @@ import msgspec
 
 from iamframe.errors import IamframeError, SourceError, StoreError
 from iamframe.inventory.build import build_inventory
-from iamframe.inventory.inventory import Inventory
+from iamframe.inventory.inventory import SAMPLES, Inventory
 from iamframe.inventory.snapshot import UNFINISHED, is_snapshot, move_back, read_snapshot, refuse_others
 from iamframe.sources.archives import display_path, read_file
 from iamframe.sources.files import read_files
 from iamframe.sources.runs import NotARun
 
-SAMPLE = "sample"
 _PACKAGE = Path(__file__).resolve().parent.parent
 # Options whose names on the command line differ.
 _OPTIONS = {"role_name": "assume-role (role_name)", "external_id": "external-id (external_id)"}
@@ -33,6 +32,8 @@ def is_live(source: str | os.PathLike[str]) -> bool:
 
 def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
     """Load sources as on the command line: `sample`, `aws`, `aws:PROFILE`, a snapshot, or files.
+
+    `sample:earlier` is the sample as it was four weeks before.
 
     Keyword arguments are for a live source: those of `load_account`, or, with `accounts` or `role_name`, those of
     `load_fleet`.
@@ -58,17 +59,19 @@ def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
         raise SourceError(f"{given}: is for a live account; use aws or aws:PROFILE as the source")
     # An empty name, which `load_files` refuses, would be the working directory.
     for source in sources:
-        if source not in (SAMPLE, "") and is_snapshot(source):
+        if source not in (*SAMPLES, "") and is_snapshot(source):
             if not alone:
                 raise SourceError(
                     f"{display_path(source)}: is a snapshot, which cannot be combined with other sources; use it alone"
                 )
             return open_snapshot(source)
-    if SAMPLE not in sources:
+    if (fiction := next((name for name in SAMPLES if name in sources), None)) is None:
         return load_files(*sources)
     if not alone:
-        raise SourceError("sample: is the fictional sample; use it alone, or write ./sample for a folder of that name")
-    return load_sample()
+        raise SourceError(
+            f"{fiction}: is the fictional sample; use it alone, or write ./{fiction} for a folder of that name"
+        )
+    return load_sample(earlier=fiction != SAMPLES[0])
 
 
 def _load_live(source: str, live: dict[str, Any]) -> Inventory:
@@ -122,16 +125,23 @@ def load_files(*paths: str | os.PathLike[str]) -> Inventory:
         raise SourceError("no file given; give a file or folder with output of the AWS CLI")
     # A folder of the user's that is called `sample` is not the sample.
     names = [display_path(path) for path in paths]
-    sources = [f"./{name}" if name == SAMPLE else name for name in names]
+    sources = [f"./{name}" if name in SAMPLES else name for name in names]
     try:
         return build_inventory(read_files(paths), sources)
     except NotARun:
         return build_inventory(read_files(paths, in_runs=False), sources)
 
 
-def load_sample() -> Inventory:
-    """Load the fictional sample that comes with iamframe; nothing to set up, no request to AWS."""
-    return build_inventory(read_files([sample_folder()]), [SAMPLE])
+def load_sample(*, earlier: bool = False) -> Inventory:
+    """Load the fictional sample that comes with iamframe; nothing to set up, no request to AWS.
+
+    Parameters
+    ----------
+    earlier
+        Load the same accounts as they were four weeks before, to compare the two. As a source, this is
+        `sample:earlier`.
+    """
+    return build_inventory(read_files([sample_folder(earlier=earlier)]), [SAMPLES[earlier]])
 
 
 def open_snapshot(folder: str | os.PathLike[str]) -> Inventory:
@@ -227,9 +237,10 @@ def _is_complete(note: bytes) -> bool:
     return True
 
 
-def sample_folder() -> Path:
+def sample_folder(*, earlier: bool = False) -> Path:
     """Return the folder that holds the sample, as the AWS CLI would have printed it."""
-    for folder in (_PACKAGE / "_sample", _PACKAGE.parent / "data" / "sample"):
+    name = "sample-earlier" if earlier else "sample"
+    for folder in (_PACKAGE / f"_{name}", _PACKAGE.parent / "data" / name):
         if folder.is_dir():
             return folder
-    raise SourceError(f"{_PACKAGE / '_sample'}: the sample is missing; install iamframe again")
+    raise SourceError(f"{_PACKAGE / f'_{name}'}: the sample is missing; install iamframe again")

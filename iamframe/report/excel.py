@@ -17,6 +17,7 @@ from iamframe.inventory.arrow import as_arrow
 from iamframe.inventory.display import cell_rows
 from iamframe.messages.render import say
 from iamframe.messages.text import pluralize
+from iamframe.report.translate import without_folder
 from iamframe.version import __version__
 
 if TYPE_CHECKING:
@@ -199,9 +200,9 @@ def _for_paper(sheet: Worksheet) -> None:
 
 
 def _said(result: Result, title: str | None, author: str | None, is_masked: bool) -> list[str]:
-    sources = result.inventory.sources
+    sources = map(without_folder, result.inventory.sources)
     return [
-        *(["This is the fictional sample. No account in this workbook exists."] if sources == ("sample",) else []),
+        *(["This is the fictional sample. No account in this workbook exists."] if result.inventory.is_sample else []),
         title or "IAM roles and instance profiles",
         *([f"By {author}."] if author else []),
         f"Made by iamframe {__version__} from {', '.join(sources) or 'an inventory'}.",

@@ -120,7 +120,7 @@ def _frame(result: Result, title: str, words: Translator, sections: list[Section
         "date": today,
         "expires": today + _ACCEPTED_FOR,
         "sources": [words.without_folders(source) for source in result.inventory.sources],
-        "is_sample": result.inventory.sources == ("sample",),
+        "is_sample": result.inventory.is_sample,
         "policy_file": without_folder(result.policy.path or ""),
         "labels": {name: words(f"heads.{name}") for name in {*COLUMNS, *_CHANGE, *_APART, *_GAP}},
         "sections": sections,

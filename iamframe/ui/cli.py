@@ -121,7 +121,7 @@ def report_command(
             changes = compare(old, result)
         key = mask if mask_key is None else mask_key
         file, shown = write_shown(result, out, changes=changes, owner_tag=None, mask=key, **page)
-    if inventory.sources == ("sample",):
+    if inventory.is_sample:
         hint = "" if sources else " For your own account, give a SOURCE, such as aws."
         click.echo(f"This is the fictional sample; no account in it exists.{hint}")
     click.echo(output.in_one_line(result))
@@ -284,7 +284,8 @@ def diff_command(
 ) -> int:
     """Print what changed between two sources.
 
-    OLD and NEW are each a SOURCE. What could not be compared is listed on standard error.
+    OLD and NEW are each a SOURCE; `sample:earlier` and `sample` show how it works. What could not be compared is listed
+    on standard error.
     """
     from iamframe.analysis.compare import compare
 

@@ -25,13 +25,25 @@ from iamframe.messages.text import pluralize
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-EDGE, BLUE = "#333333", "#4477aa"
+EDGE, BLUE, GREY = "#333333", "#4477aa", "#666666"
+# The steps of the page's heat map, of nothing and of each quarter, with the ink that stands out from it.
+HEAT = (
+    ("#ffffff", "#10151b"),
+    ("#dbe9f6", "#10151b"),
+    ("#a9cbe8", "#10151b"),
+    ("#2f6fb3", "#ffffff"),
+    ("#0b3c70", "#ffffff"),
+)
 _OUTLINE: dict[str, Any] = {"edgecolor": EDGE, "linewidth": 0.8}
 PLAIN: dict[str, Any] = {"facecolor": BLUE}
 LIGHT: dict[str, Any] = {"facecolor": "#bbccee"}
 DOTTED: dict[str, Any] = {"facecolor": "#ddcc77", "hatch": ".."}
 CROSSED: dict[str, Any] = {"facecolor": "#ee99aa", "hatch": "xx"}
 UNKNOWN: dict[str, Any] = {"facecolor": "white", "hatch": "////"}
+# Cells that say what they are need no texture of their own; unknown ones are hatched here, too.
+NO: dict[str, Any] = {"facecolor": "#f3c9d1"}
+DEPENDS: dict[str, Any] = {"facecolor": "#f3e9bf"}
+UNKNOWN_CELL: dict[str, Any] = {"facecolor": "white", "hatch": "////", "edgecolor": "#bbbbbb"}
 UNKNOWN_TOO: dict[str, Any] = {"facecolor": "#cccccc", "hatch": "////"}
 # Fonts for the letters that matplotlib's own lacks, as Linux, macOS and Windows name them.
 FONTS = (
@@ -89,13 +101,14 @@ class Bars:
     def _stack(self, ax: Axes, counts: pd.DataFrame) -> None:
         """Draw the parts with their numbers; what is too thin for its number has it behind the bar."""
         totals, rows = counts.sum(axis=1).to_numpy(), np.arange(len(counts))
-        is_wide = counts.to_numpy() >= 0.07 * totals.max()
+        digits = counts.astype(str).map(len).to_numpy()
+        is_wide = counts.to_numpy() >= (0.02 + 0.02 * digits) * totals.max()
         left: Any = np.zeros(len(counts))
         for part, (name, count) in enumerate(counts.items()):
             values: Any = count.to_numpy()
             ax.barh(rows, values, left=left, height=0.7, label=name, **_OUTLINE, **self.looks[str(name)])
             for bar in np.flatnonzero(is_wide[:, part] & (values < totals)):
-                _on_white(ax, left[bar] + values[bar] / 2, bar, f"{values[bar]:,}")
+                _in_a_box(ax, left[bar] + values[bar] / 2, bar, f"{values[bar]:,}")
             left = left + values
         for row, total in enumerate(totals):
             thin = counts.iloc[row][(counts.iloc[row] > 0) & ~is_wide[row]]
@@ -113,11 +126,11 @@ def more_not_shown(count: int, noun: str) -> str:
 
 
 def not_all_read(inventory: Inventory, *frames: str) -> str:
-    """Return of how many accounts not all was read, as a clause; nothing where all was."""
+    """Return of how many accounts not all was collected, as a clause; nothing where all was."""
     lists = completeness(inventory)
     counts = {frame: int((~lists[f"{frame}_whole"]).sum()) for frame in frames}
     parts = [f"not all {frame} of {pluralize(count, 'account')}" for frame, count in counts.items() if count]
-    return f"{' and '.join(parts)} were read" if parts else ""
+    return f"{' and '.join(parts)} were collected" if parts else ""
 
 
 def draw_none(ax: Axes, things: str, inventory: Inventory, *frames: str) -> Axes:
@@ -154,25 +167,29 @@ def new_axes(ax: Axes | None, labels: Iterable[str], rows: float, across: float 
     return new
 
 
-def draw_percentages(ax: Axes, percent: Any, rows: Sequence[str], columns: Sequence[str]) -> None:
-    """Draw percentages as coloured cells with their numbers; a missing one is unknown."""
-    mesh = ax.pcolormesh(np.ma.masked_invalid(percent), cmap="cividis", vmin=0, vmax=100, edgecolor="white")
-    inks = np.where(_luminance(mesh.to_rgba(np.nan_to_num(percent))) > 0.18, "black", "white")
-    for (row, column), value in np.ndenumerate(percent):
-        if np.isnan(value):
-            draw_cell(ax, column, row, "unknown", UNKNOWN)
-            continue
-        # Rounding must make no 0 of a few, and no 100 of nearly all.
-        text = "<1" if 0 < value < 1 else ">99" if 99 < value < 100 else f"{value:.0f}"
-        where: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 9, "color": inks[row, column]}
-        ax.text(column + 0.5, row + 0.5, text, **where, **as_letters())
+def draw_percentages(
+    ax: Axes, percents: Sequence[Sequence[int] | None], rows: Sequence[str], columns: Sequence[str]
+) -> None:
+    """Draw percentages as coloured cells with their numbers, in the page's colours; a row without any is unknown."""
+    for row, of_row in enumerate(percents):
+        for column in range(len(columns)):
+            if of_row is None:
+                draw_cell(ax, column, row, "unknown", UNKNOWN_CELL)
+            else:
+                paper, ink = HEAT[(of_row[column] + 24) // 25]
+                look = {"facecolor": paper, "edgecolor": "#cccccc"}
+                draw_cell(ax, column, row, f"{of_row[column]}", look, ink)
     label_cells(ax, rows, columns, rotation=40, ha="left")
 
 
-def draw_cell(ax: Axes, column: int, row: int, text: str, look: dict[str, Any]) -> None:
-    """Draw a cell of a table, with its text."""
-    ax.add_patch(_loaded("matplotlib.patches").Rectangle((column, row), 1, 1, **_OUTLINE, **look))
-    _on_white(ax, column + 0.5, row + 0.5, text)
+def draw_cell(ax: Axes, column: int, row: int, text: str, look: dict[str, Any], ink: str = "black") -> None:
+    """Draw a cell of a table, with its text, which has white around it where the cell is hatched."""
+    ax.add_patch(_loaded("matplotlib.patches").Rectangle((column, row), 1, 1, **(_OUTLINE | look)))
+    if "hatch" in look:
+        _in_a_box(ax, column + 0.5, row + 0.5, text)
+    else:
+        where: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 9, "color": ink}
+        ax.text(column + 0.5, row + 0.5, text, **where, **as_letters())
 
 
 def label_cells(ax: Axes, rows: Sequence[str], columns: Sequence[str], **turned: Any) -> None:
@@ -184,17 +201,17 @@ def label_cells(ax: Axes, rows: Sequence[str], columns: Sequence[str], **turned:
     ax.tick_params(axis="x", rotation=turned.get("rotation", 0))
 
 
-def _luminance(colours: Any) -> Any:
-    """Return the relative luminance of colours (WCAG 2); above 0.18 black letters have the better contrast."""
-    rgb = colours[..., :3]
-    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-    return linear @ np.array([0.2126, 0.7152, 0.0722])
-
-
-def _on_white(ax: Axes, x: Any, y: Any, text: str) -> None:
-    """Write over a hatched place so that it can be read."""
+def _in_a_box(ax: Axes, x: Any, y: Any, text: str, ink: str = "black") -> None:
+    """Write over a hatched place, or a line, so that it can be read."""
     paper = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-    ax.text(x, y, text, color="black", ha="center", va="center", fontsize=8, bbox=paper, **as_letters())
+    ax.text(x, y, text, color=ink, ha="center", va="center", fontsize=8, bbox=paper, **as_letters())
+
+
+def draw_section(ax: Axes, row: float, name: str, *, is_strong: bool) -> None:
+    """Draw a line above a row, from 0 to 1, with the name of what begins there in its middle."""
+    ax.hlines(row - 0.5, 0, 1, color="#888888" if is_strong else "#cccccc", linewidth=0.8)
+    if name:
+        _in_a_box(ax, 0.5, row - 0.5, name, GREY)
 
 
 # Letters
@@ -228,7 +245,7 @@ def _fonts() -> dict[str, Any]:
 def shortened(text: Any, limit: int = 36) -> str:
     """Return a text that fits on one line: its middle left out, and spelled out what cannot be seen or drawn."""
     if pd.isna(text):
-        return "(name not read)"
+        return "(name not collected)"
     fonts = [] if str(text).isascii() else list(_fonts().values())
     # The ideographic space is a letter like another in Japanese names, though Python holds it unprintable.
     spelled = [

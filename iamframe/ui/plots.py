@@ -22,15 +22,18 @@ from iamframe.inventory.arrow import is_in
 from iamframe.inventory.inventory import Inventory
 from iamframe.knowledge.surfaces import known_facts
 from iamframe.messages.text import pluralize, spell_out
-from iamframe.report.charts import RELATIONS, purposes
+from iamframe.report.charts import RELATIONS, Tagged, purposes
 from iamframe.ui.drawing import (
     BLUE,
     CROSSED,
+    DEPENDS,
     DOTTED,
     EDGE,
     LIGHT,
+    NO,
     PLAIN,
     UNKNOWN,
+    UNKNOWN_CELL,
     UNKNOWN_TOO,
     Bars,
     account_labels,
@@ -39,6 +42,7 @@ from iamframe.ui.drawing import (
     draw_cell,
     draw_none,
     draw_percentages,
+    draw_section,
     draw_title,
     first_true,
     label_cells,
@@ -68,18 +72,19 @@ _RELATION_ROWS = {
     "affix": "affix (-role, -profile …)",
     "generated": "generated tail",
     "different": "different names",
-    "unread": "a name not read",
+    "unread": "a name not collected",
     "empty": "profile without a role",
-    "role unread": "profile, role not read",
+    "role unread": "profile, role not collected",
 }
 # What profiles are for, as `purposes` names it.
 _USES = {
-    "referred": "linked, referenced",
-    "silent": "linked, no reference found",
-    "unasked": "linked, references unknown",
+    "referred": "referenced",
+    "silent": "no reference found",
+    "unasked": "references not collected",
     "empty": "empty",
-    "unheld": "role unknown",
+    "unheld": "role not collected",
 }
+_ATTENTION = {"silent": "without a reference", "empty": "without a role"}
 _SIDES = {"role": "roles", "instance-profile": "profiles"}
 
 
@@ -99,7 +104,7 @@ def plot_name_relations(result: Result, ax: Axes | None = None) -> Axes:
         "names differ": (differs & ~pairs["names_expected"], PLAIN),
         "differ by design": (differs, DOTTED),
         "no role": (row == "empty", CROSSED),
-        "not read": (True, UNKNOWN),
+        "not collected": (True, UNKNOWN),
     }
     looks, counts = count_parts(parts, row, _RELATION_ROWS)
     # Each relation has a row; of links that were not read, and of profiles without one, only where there are any.
@@ -107,105 +112,117 @@ def plot_name_relations(result: Result, ax: Axes | None = None) -> Axes:
     bars = Bars("links", looks, shown, "links, and profiles without one")
     total, unread = int((~row.isin(["empty", "role unread"])).sum()), int((row == "unread").sum())
     same, differ, expected = (int(counts[name].sum()) for name in list(parts)[:3])
-    said = f"{pluralize(total, 'link')}: {same:,} with the same name, {differ + expected:,} with two names"
-    said += f" ({expected:,} by design)" if expected else ""
-    said += f", {unread:,} with a name not read" if unread else ""
-    return bars.draw(ax, result.inventory, ["profiles"], said)
+    said = f"{differ:,} of {pluralize(total, 'link')} have two names for no known reason"
+    more = [f"{expected:,} by design"] if expected else []
+    more += [f"{unread:,} with a name not collected"] if unread else []
+    return bars.draw(ax, result.inventory, ["profiles"], said, "; ".join([*more, f"{same:,} with the same name"]))
 
 
 def plot_tag_coverage(inventory: Inventory, ax: Axes | None = None, keys: Iterable[str] | None = None) -> Axes:
     """Draw how many percent of the roles and profiles of each account carry each tag key, as a heat map.
 
     One row per account and side, the accounts with the lowest mean first, 30 at most; one column per key: those given,
-    or the 12 most used. `n` counts the resources whose tags were read, which the percentages are of; those whose tags
-    were not read are told beside it. Hatched are cells of a side of which no tags were read. Roles that AWS manages and
-    keys that AWS reserves are left out.
+    or the 12 most used. Percentages and colours are those of the page. `n` counts the resources whose tags were
+    collected, which the percentages are of; the others are counted beside it. Hatched are cells of a side of which no
+    tags were collected. Roles that AWS manages and keys that AWS reserves are left out.
     """
     coverage = views.tag_coverage(inventory)
     uses = coverage.groupby("tag_key")["tagged"].sum().sort_values(ascending=False, kind="stable").index
     asked = list(dict.fromkeys([keys] if isinstance(keys, str) else keys or ()))
     chosen = asked or uses[:_KEYS].tolist() or ["any key"]
-    # The view has no row for an account where no key is in use, and that is the worst of all.
-    sides = _resources(inventory).groupby(["account_id", "resource_type"])["tags_known"].agg(known="sum", size="size")
-    tagged = coverage.set_index(["account_id", "resource_type", "tag_key"])["tagged"].unstack()
-    tagged = tagged.reindex(index=sides.index, columns=chosen).fillna(0).astype(float)
-    percent = 100 * tagged.div(sides["known"].where(sides["known"] > 0), axis="index")
-    worst = percent.mean(axis=1).groupby("account_id").mean().sort_values(kind="stable").index
-    rank = worst.get_indexer(sides.index.get_level_values("account_id"))
-    order = np.lexsort((sides.index.get_level_values("resource_type") != "role", rank))
-    order = order[rank[order] < _ACCOUNTS]
-    percent, sides = percent.iloc[order], sides.iloc[order]
-    accounts = sides.index.get_level_values("account_id")
-    first, names = ~accounts.duplicated(), account_labels(inventory)
+    resources = _resources(inventory)
+    accounts, rows = _tag_rows(coverage, resources, chosen)
+    names = account_labels(inventory)
+    first = [at == 0 or row.account_id != rows[at - 1].account_id for at, row in enumerate(rows)]
     labels = [
-        f"{names[account] if is_first else ''}  {_SIDES[kind]} n={known:,}".strip()
-        + (f", {size - known:,} unknown" if size > known else "")
-        for is_first, (account, kind), known, size in zip(
-            first, sides.index, sides["known"], sides["size"], strict=True
-        )
+        f"{names[row.account_id] if is_first else ''}  {_SIDES[row.resource_type]} n={row.known:,}".strip()
+        + (f", {row.unknown:,} not collected" if row.unknown else "")
+        for is_first, row in zip(first, rows, strict=True)
     ]
 
     ax = new_axes(ax, labels, rows=len(labels) + 4, across=max(0.55 * len(chosen), 4))
     draw_title(
         ax,
-        f"Percent of roles and profiles that carry a tag key, in {pluralize(len(worst), 'account')}",
-        more_not_shown(len(worst) - _ACCOUNTS, "account"),
+        *_untagged_said(resources, "percent with each tag key"),
+        more_not_shown(accounts - _ACCOUNTS, "account"),
         "" if asked else more_not_shown(len(uses) - _KEYS, "less used key"),
         _managed(inventory),
         not_all_read(inventory, "roles", "profiles"),
     )
-    if sides.empty:
+    if not rows:
         return draw_none(ax, "roles or profiles", inventory, "roles", "profiles")
     heads = [shortened(spell_out(key) if key.isprintable() else key, 30) for key in chosen]
-    draw_percentages(ax, percent.to_numpy(), labels, heads)
+    draw_percentages(ax, [row.percents if row.known else None for row in rows], labels, heads)
     ax.hlines(np.flatnonzero(first[1:]) + 1, 0, len(chosen), color=EDGE, linewidth=1.5)
     return ax
+
+
+def _tag_rows(coverage: pd.DataFrame, resources: pd.DataFrame, keys: list[str]) -> tuple[int, list[Tagged]]:
+    """Return how many accounts there are, and the rows of those that are drawn, the accounts worst first."""
+    # The view has no row for an account where no key is in use, and that is the worst of all.
+    sides = resources.groupby(["account_id", "resource_type"])["tags_known"].agg(known="sum", size="size")
+    tagged = coverage.set_index(["account_id", "resource_type", "tag_key"])["tagged"].unstack()
+    tagged = tagged.reindex(index=sides.index, columns=keys).fillna(0).astype(int)
+    share = tagged.div(sides["known"].where(sides["known"] > 0), axis="index")
+    worst = share.mean(axis=1).groupby("account_id").mean().sort_values(kind="stable").index
+    rank = worst.get_indexer(sides.index.get_level_values("account_id"))
+    order = np.lexsort((sides.index.get_level_values("resource_type") != "role", rank))
+    order = order[rank[order] < _ACCOUNTS]
+    tagged, sides = tagged.iloc[order], sides.iloc[order]
+    columns = sides.index, sides["known"], sides["size"], tagged.to_numpy().tolist()
+    return len(worst), [
+        Tagged(account, None, kind, known, size - known, counts)
+        for (account, kind), known, size, counts in zip(*columns, strict=True)
+    ]
 
 
 def plot_profile_use(result: Result, ax: Axes | None = None) -> Axes:
     """Draw what the profiles of each account are for, one bar per account, 30 at most.
 
-    Profiles with a role are parted into those that something refers to and those that `unreferenced_profiles` found:
-    nothing that was read refers to them. Then come those that hold no role. Hatched are profiles with a role of which
-    it is unknown whether something refers to them (references were not read, or that check did not run), and profiles
-    whose role was not read. The accounts with the most profiles that are empty or not referred to come first.
+    Profiles with a role are parted into those that something references and those that `unreferenced_profiles` found:
+    nothing that was collected references them. Then come those that hold no role. Hatched are profiles with a role of
+    which it is unknown whether something references them (references were not collected, or that check did not run),
+    and profiles whose role was not collected. The accounts with the most profiles that are empty or not referenced come
+    first.
     """
     inventory, total = result.inventory, pluralize(len(result.inventory.profiles), "instance profile")
     rows = [row for row in purposes(result) if row.total]
     counts = pd.DataFrame([row.counts for row in rows], columns=[*_USES]).rename(columns=_USES)
-    said = "; ".join(f"{count:,} {name}" for name, count in counts.sum().items() if count)
+    sums = counts.sum()
+    attention = [f"{sums[_USES[kind]]:,} {words}" for kind, words in _ATTENTION.items() if sums[_USES[kind]]]
+    said = f"Of {total}, " + (" and ".join(attention) or "none is known to be without a role or a reference")
+    unknown = int(sums[_USES["unasked"]] + sums[_USES["unheld"]])
+    unsure = f"{unknown:,} cannot be judged: not all was collected" if unknown else ""
     more = more_not_shown(len(counts) - _ACCOUNTS, "account")
     names = account_labels(inventory)
     shown = counts.head(_ACCOUNTS).set_axis([names[row.account_id] for row in rows[:_ACCOUNTS]])
     looks = dict(zip(_USES.values(), (PLAIN, DOTTED, UNKNOWN, CROSSED, UNKNOWN_TOO), strict=True))
     bars = Bars("instance profiles", looks, shown)
-    return bars.draw(ax, inventory, ["profiles"], f"{total}: {said}" if said else total, more)
+    return bars.draw(ax, inventory, ["profiles"], said, unsure, more)
 
 
 def plot_ladder(inventory: Inventory, ax: Axes | None = None, limit: int = 60) -> Axes:
     """Draw roles on the left, profiles on the right, and a line per link, of all that is not one to one.
 
     First roles in several profiles, then profiles without a role, roles that trust EC2 and are known to be in no
-    profile, and profiles whose role was not read: one row per profile or lone role, `limit` at most. A line is dashed
-    where the role was not read. Of several accounts, each has its name on the first of its rows, and a thin line above
-    it.
+    profile, and profiles whose role was not collected: one row per profile or lone role, `limit` at most. A line is
+    dashed where the role was not collected. Of several accounts, each has its name above its rows, in the middle.
     """
     rungs = _rungs(inventory)
     rows = rungs.head(limit).reset_index(drop=True)
     is_lone = rows["kind"] == "lone"
     label = rows["profile_name"].where(~is_lone, rows["role_name"]).map(shortened)
-    # What stands once for all rows of a kind: the side that there is none of.
+    account = rows["account_id"].map(account_labels(inventory)) if len(inventory.accounts) > 1 else ""
     begins = rows[["kind", "account_id"]].ne(rows[["kind", "account_id"]].shift()).any(axis=1)
-    if len(inventory.accounts) > 1:
-        label += ("  " + rows["account_id"].map(account_labels(inventory, 16))).where(begins, "")
     role = label.where(is_lone, rows["role_name"].map(shortened))
-    role = role.mask(rows["kind"] == "empty", "(no role)").mask(rows["kind"] == "unread", "(role not read)")
-    rows = rows.assign(role=role, profile=label.mask(is_lone, "(no profile)"), begins=begins)
+    role = role.mask(rows["kind"] == "empty", "(no role)").mask(rows["kind"] == "unread", "(role not collected)")
+    profile = label.mask(is_lone, "(no profile)")
+    rows = rows.assign(role=role, profile=profile, begins=begins, account=account)
 
     ax = new_axes(ax, rows["role"] + rows["profile"], rows=0.7 * len(rows), across=3)
     draw_title(
         ax,
-        "Not one to one: " + (", ".join(_rungs_said(rungs)) or "none"),
+        *(_rungs_said(rungs) or ["each role in one profile, each profile with one role"]),
         more_not_shown(len(rungs) - limit, "row"),
         not_all_read(inventory, "roles", "profiles"),
     )
@@ -244,7 +261,7 @@ def _rungs_said(rungs: pd.DataFrame) -> list[str]:
         f"{pluralize(shared['group'].nunique(), 'role')} in several profiles ({len(shared):,})": len(shared),
         f"{pluralize(kinds.get('empty', 0), 'profile')} without a role": kinds.get("empty"),
         f"{pluralize(kinds.get('lone', 0), 'role')} for EC2 in no profile": kinds.get("lone"),
-        f"{pluralize(kinds.get('unread', 0), 'profile')} whose role was not read (dashed)": kinds.get("unread"),
+        f"{pluralize(kinds.get('unread', 0), 'profile')} whose role was not collected (dashed)": kinds.get("unread"),
     }
     return [sentence for sentence, count in said.items() if count]
 
@@ -267,9 +284,9 @@ def _draw_rungs(ax: Axes, rows: pd.DataFrame) -> Axes:
         else:
             for label, height in zip(labels, at, strict=True):
                 ax.text(1.03, height, label, va="center", fontsize=9, **as_letters())
-    if rows["account_id"].nunique() > 1:
-        ax.hlines(np.flatnonzero(rows["begins"])[1:] - 0.5, 0, 1, color="#cccccc", linewidth=0.8)
-    ax.hlines(np.flatnonzero(rows["kind"] != rows["kind"].shift())[1:] - 0.5, 0, 1, color="#888888", linewidth=0.8)
+    is_first = rows["kind"] != rows["kind"].shift()
+    for place in map(int, np.flatnonzero(rows["begins"])):
+        draw_section(ax, place, rows["account"][place], is_strong=bool(is_first[place]))
     ax.set_xticks([0, 1], ["roles", "profiles"])
     ax.set(xlim=(0, 1), ylim=(len(rows) - 0.4, -0.6))
     ax.tick_params(length=0, pad=8, labeltop=True, labelbottom=False)
@@ -281,8 +298,9 @@ def plot_last_use(inventory: Inventory, ax: Axes | None = None, now: datetime | 
     """Draw roles by their last use, one bar per span of days back from `now`.
 
     AWS looks back 400 days: a role without a use in them, be it of last week, stands under "no use in 400 days". `now`
-    is when the account was read, by default, or the present where no source says when; a time without a zone is UTC.
-    Hatched are roles whose last use was not read. Roles that AWS manages are left out, and counted in the title.
+    is when the account was collected, by default, or the present where no source says when; a time without a zone is
+    UTC. Hatched are roles whose last use was not collected. Roles that AWS manages are left out, and counted in the
+    title.
     """
     roles = inventory.roles[~inventory.roles["is_aws_managed"]]
     present = pd.Timestamp(datetime.now(UTC) if now is None else now)
@@ -294,46 +312,45 @@ def plot_last_use(inventory: Inventory, ax: Axes | None = None, now: datetime | 
     days = (as_of - roles["last_used_at"]).dt.days.clip(lower=0)
     spans, never = ["30 days or less", "31 to 90 days", "91 to 180 days", "181 to 400 days"], "no use in 400 days"
     row = pd.cut(days, [-1, 30, 90, 180, 400], labels=spans).astype("str").where(days <= 400, never)
-    row = row.where(roles["last_used_known"], "not read")
-    parts = {"used": (row.isin(spans), PLAIN), "no use": (row == never, DOTTED), "not read": (True, UNKNOWN)}
-    bars = Bars("roles", *count_parts(parts, row, [*spans, never, "not read"]))
+    row = row.where(roles["last_used_known"], "not collected")
+    parts = {"used": (row.isin(spans), PLAIN), "no use": (row == never, DOTTED), "not collected": (True, UNKNOWN)}
+    bars = Bars("roles", *count_parts(parts, row, [*spans, never, "not collected"]))
     dates = as_of.dt.date.unique()
-    when = {0: "", 1: f", as of {next(iter(dates), '')}"}.get(len(dates), ", as of when each account was read")
-    said = f"{pluralize(len(roles), 'role')} by last use{when}"
-    return bars.draw(ax, inventory, ["roles"], said, _managed(inventory))
+    when = {0: "", 1: f", as of {next(iter(dates), '')}"}.get(len(dates), ", as of when each account was collected")
+    idle, unknown = (int((row == name).sum()) for name in (never, "not collected"))
+    said = f"{idle:,} of {pluralize(len(roles), 'role')} had no use in 400 days{when}"
+    unsure = f"last use of {unknown:,} not collected" if unknown else ""
+    return bars.draw(ax, inventory, ["roles"], said, unsure, _managed(inventory))
 
 
 def plot_age(inventory: Inventory, ax: Axes | None = None) -> Axes:
     """Draw roles and profiles by the year in which they were created, two bars per year.
 
-    Those without a tag of their own are crossed: tags were read, and there are none but those that AWS reserves.
-    Hatched are those whose tags, or whose time of creation, were not read. Of more than 20 years the first share a row.
-    Roles that AWS manages are left out, and counted in the title.
+    Those without a tag of their own are crossed: tags were collected, and there are none but those that AWS reserves.
+    Hatched are those whose tags, or whose time of creation, were not collected. Of more than 20 years the first share a
+    row. Roles that AWS manages are left out, and counted in the title.
     """
     resources = _resources(inventory)
-    used = inventory.tags["resource_arn"][~inventory.tags["is_aws_reserved"]]
-    tagged, known = is_in(resources["resource_arn"], used), resources["tags_known"]
+    tagged, known = resources["is_tagged"], resources["tags_known"]
     year = resources["created_at"].dt.year.astype("Int64")
     parts = {
         "tagged": (year.notna() & known & tagged, PLAIN),
         "untagged": (year.notna() & known, CROSSED),
-        "tags not read": (year.notna(), UNKNOWN),
-        "creation not read": (True, UNKNOWN_TOO),
+        "tags not collected": (year.notna(), UNKNOWN),
+        "creation not collected": (True, UNKNOWN_TOO),
     }
     years = range(year.min(), year.max() + 1) if year.notna().any() else range(0)
     labels = [*map(str, years[-_YEARS:])]
-    when = year.astype("str").fillna("not read")
+    when = year.astype("str").fillna("not collected")
     if len(years) > _YEARS:
         labels[0] += " or before"
         when = when.where(year.isna() | (year > years[-_YEARS]), labels[0])
-    labels += ["not read"] * int(year.isna().any())
+    labels += ["not collected"] * int(year.isna().any())
     row = when + "  " + resources["resource_type"].map(_SIDES)
     rows = [f"{label}  {side}" for label in labels for side in _SIDES.values()]
     bars = Bars("roles or profiles", *count_parts(parts, row, rows))
-    roles, profiles = (int((resources["resource_type"] == side).sum()) for side in _SIDES)
-    said = f"{pluralize(roles, 'role')} and {pluralize(profiles, 'profile')} by year of creation: "
-    said += f"{(known & ~tagged).sum():,} untagged" + (f", tags of {(~known).sum():,} not read" * (not known.all()))
-    return bars.draw(ax, inventory, ["roles", "profiles"], said, _managed(inventory))
+    said = _untagged_said(resources, "by year of creation")
+    return bars.draw(ax, inventory, ["roles", "profiles"], *said, _managed(inventory))
 
 
 def plot_surfaces(ax: Axes | None = None) -> Axes:
@@ -346,10 +363,12 @@ def plot_surfaces(ax: Axes | None = None) -> Axes:
     rows = list(dict.fromkeys(fact.surface for fact in facts))
     columns = list(dict.fromkeys((fact.resource_type, fact.operation) for fact in facts))
     conditions = list(dict.fromkeys(fact.condition for fact in facts if fact.condition))
-    looks = {"yes": LIGHT, "condition": DOTTED, "no": CROSSED, "unknown": UNKNOWN}
+    looks = {"yes": LIGHT, "condition": DEPENDS, "no": NO, "unknown": UNKNOWN_CELL}
 
     ax = new_axes(ax, rows, rows=len(rows) + len(conditions), across=max(len(columns), 6.2))
-    draw_title(ax, "Where tags of roles and profiles can be seen and changed")
+    shows = [fact.surface for fact in facts if fact.operation == "read" and fact.answer == "yes"]
+    both = [row for row in rows if shows.count(row) == len(_SIDES)]
+    draw_title(ax, f"Only the {' and the '.join(both)} always shows the tags of roles and of profiles")
     for fact in facts:
         column, row = columns.index((fact.resource_type, fact.operation)), rows.index(fact.surface)
         text = f"if ({conditions.index(fact.condition) + 1})" if fact.condition else fact.answer
@@ -363,12 +382,26 @@ def plot_surfaces(ax: Axes | None = None) -> Axes:
 
 
 def _resources(inventory: Inventory) -> pd.DataFrame:
-    """Return roles that AWS does not manage, then profiles, in one frame."""
+    """Return roles that AWS does not manage, then profiles, in one frame; `is_tagged` leaves reserved tags out."""
     columns = ["account_id", "resource_arn", "created_at", "tags_known", "resource_type"]
     roles = inventory.roles[~inventory.roles["is_aws_managed"]].rename(columns={"role_arn": "resource_arn"})
     profiles = inventory.profiles.rename(columns={"profile_arn": "resource_arn"})
     sides = [roles.assign(resource_type="role"), profiles.assign(resource_type="instance-profile")]
-    return pd.concat([side[columns] for side in sides], ignore_index=True)
+    resources = pd.concat([side[columns] for side in sides], ignore_index=True)
+    own = inventory.tags["resource_arn"][~inventory.tags["is_aws_reserved"]]
+    return resources.assign(is_tagged=is_in(resources["resource_arn"], own))
+
+
+def _untagged_said(resources: pd.DataFrame, shown: str) -> tuple[str, str]:
+    """Return how many roles and profiles have no tags, and what is shown, with how many tags were not collected."""
+    known = resources[resources["tags_known"]]
+    counts = [(side, known["is_tagged"][known["resource_type"] == kind]) for kind, side in reversed(_SIDES.items())]
+    said = [f"{(~tagged).sum():,} of {len(tagged):,} {side}" for side, tagged in counts if len(tagged)]
+    unknown = len(resources) - len(known)
+    return (
+        f"{' and '.join(said)} have no tags" if said else "no tags were collected",
+        shown + (f"; tags of {unknown:,} not collected" if unknown else ""),
+    )
 
 
 def _managed(inventory: Inventory) -> str:

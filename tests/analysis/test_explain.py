@@ -736,7 +736,10 @@ def test_sections_come_in_the_order_of_use_and_the_profile_stands_before_the_rol
     assert {head.split("   ")[1] for head in heads} == {"(instance profile | role)"}
     assert "== instance profile blue with role green ==" in lines
     assert "  names  blue | green (differ)" in lines
-    assert "<th scope='col' style='text-align:left'>instance profile</th><th" in explained._repr_html_()
+    shown, _, folded = explained._repr_html_().partition("<details><summary>where tags show</summary>")
+    assert "<th scope='col' style='text-align:left'>instance profile</th><th" in shown
+    assert ">IAM console: read<" in folded
+    assert ">IAM console: read<" not in shown
 
 
 def printed(sample: Inventory, folder: Path) -> Iterator[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from builders import sample_result
+from builders import identity, sample_result, write
 
 import iamframe
 from iamframe import CHECKS
@@ -77,15 +77,20 @@ def files_in(folder: Path) -> dict[str, str]:
     }
 
 
-def test_the_sample_is_exactly_what_its_script_makes() -> None:
-    assert files_in(DATA / "sample") == make_sample().files()
+SAMPLES = pytest.mark.parametrize("folder", ["sample", "sample-earlier"])
 
 
-def test_the_script_writes_the_sample_anywhere_and_removes_what_was_there(tmp_path: Path) -> None:
-    (tmp_path / "new").mkdir()
-    (tmp_path / "new" / "stale.json").write_text("{}")
-    subprocess.run([sys.executable, str(DATA / "make_sample.py"), str(tmp_path / "new")], check=True)
-    assert files_in(tmp_path / "new") == files_in(DATA / "sample")
+@SAMPLES
+def test_the_sample_is_exactly_what_its_script_makes(folder: str) -> None:
+    assert files_in(DATA / folder) == make_sample().files(earlier=folder != "sample")
+
+
+@SAMPLES
+def test_the_script_writes_the_sample_anywhere_and_removes_what_was_there(folder: str, tmp_path: Path) -> None:
+    (tmp_path / folder).mkdir()
+    (tmp_path / folder / "stale.json").write_text("{}")
+    subprocess.run([sys.executable, str(DATA / "make_sample.py"), str(tmp_path)], check=True)
+    assert files_in(tmp_path / folder) == files_in(DATA / folder)
 
 
 def test_the_sample_is_three_accounts_of_an_organisation() -> None:
@@ -99,6 +104,62 @@ def test_the_sample_is_three_accounts_of_an_organisation() -> None:
     ]
     assert inventory.roles["account_id"].value_counts().to_dict() == ROLES_PER_ACCOUNT
     assert inventory.profiles["account_id"].value_counts().to_dict() == PROFILES_PER_ACCOUNT
+
+
+# What changed from the earlier sample to this one, by kind, and the findings that came and went.
+CHANGED = {
+    "created": {"etl", "jump-host", "prod_1193844207756120033"},
+    "deleted": {
+        *("eks-5ac3e0f2-71b4-4d0e-8c55-b0d2f9a3c6e1", "fax-gateway", "intranet-2014"),
+        *("partner-sync", "shop-debug", "web-2019"),
+    },
+    "recreated": {"monitoring"},
+    "relinked": {"blue", "shop-InstanceProfile-Z9Y8X7W6V5U4"},
+    "retagged": {"batch", "catalog", "eks-eu-west-1-prod-4067990795380418201", "mail"},
+    "trust_changed": {"partner-access"},
+}
+FOUND = {
+    ("new", "high"): {"crossed_names": {"blue"}, "profiles_without_ec2_trust": {"etl"}},
+    ("reopened", "low"): {"name_mismatches": {"eks-eu-west-1-prod-4067990795380418201"}},
+    ("settled", "info"): {"untagged_profiles": {"shop-InstanceProfile-Z9Y8X7W6V5U4"}},
+}
+
+
+def test_the_earlier_sample_and_the_sample_tell_a_story_of_each_kind_of_change() -> None:
+    earlier = iamframe.load("sample:earlier")
+    assert earlier.sources == iamframe.load_sample(earlier=True).sources == ("sample:earlier",)
+    assert earlier.is_sample
+    assert not iamframe.load_files(DATA / "sample").is_sample
+    changes = iamframe.compare(earlier, sample_result())
+    assert changes.changes.groupby("change")["resource_name"].agg(set).to_dict() == CHANGED
+    found = changes.findings.groupby(["change", "severity", "check"])["resource_name"].agg(set)
+    assert {key: found[key].to_dict() for key in FOUND} == FOUND
+    assert set(changes.findings["change"]) == {"new", "gone", "reopened", "settled"}
+    # What only became readable is no change.
+    assert {"vpn", "dns"}.isdisjoint(changes.changes["resource_name"])
+    assert ("123456789012", "profile tags") in set(
+        changes.not_compared[["account_id", "what"]].itertuples(index=False, name=None)
+    )
+
+
+def test_a_folder_of_the_user_s_that_is_named_as_a_sample_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("sample", "sample:earlier"):
+        write(tmp_path / name, {"list-roles.json": {"Roles": []}, "i.json": identity()})
+        inventory = iamframe.load_files(name)
+        assert (inventory.sources, inventory.is_sample) == ((f"./{name}",), False)
+
+
+def test_what_was_created_between_the_two_samples_is_dated_so() -> None:
+    now, earlier = iamframe.load_sample(), iamframe.load_sample(earlier=True)
+    for name, of in (("roles", "role"), ("profiles", "profile")):
+        made = getattr(now, name)
+        is_new = ~made[f"{of}_id"].isin(getattr(earlier, name)[f"{of}_id"])
+        assert set(made["created_at"][is_new].dt.strftime("%Y-%m")) == {"2026-11"}
+        assert (made["created_at"][~is_new] < "2026-10-29").all()
+    assert earlier.roles["last_used_at"].max() < now.roles["last_used_at"].max()
 
 
 def test_reads_were_refused_in_one_account_of_the_sample() -> None:

@@ -77,7 +77,8 @@ def test_nothing_from_aws_is_markup_in_a_cell(hostile: Inventory) -> None:
         replace(plan, not_planned=plan.not_planned.assign(reason=HOSTILE)),
     )
     told = [Tags(one._repr_html_()) for one in shown]
-    assert set().union(*(one.elements for one in told)) == {"table", "thead", "tbody", "tr", "th", "td", "p", "h4"}
+    elements = {"table", "thead", "tbody", "tr", "th", "td", "p", "h4", "details", "summary"}
+    assert set().union(*(one.elements for one in told)) == elements
     assert set().union(*(one.attributes for one in told)) == {"class", "style", "scope", "colspan"}
     for one, text in ((2, HOSTILE), (4, PAYLOADS[0]), (4, PAYLOADS[1]), (5, HOSTILE)):
         assert any(text in said for said in told[one].texts)

@@ -24,9 +24,9 @@ ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "guides" / "notebooks.md").read_text("utf-8")
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
-# It makes what it reads.
-PRACTICE = ROOT / "notebooks" / "08_practice_account.ipynb"
-OF_A_SOURCE = [path for path in NOTEBOOKS if path != PRACTICE]
+# They make what they read.
+PRACTICE, CLEAN_UP = (ROOT / "notebooks" / name for name in ("08_practice_account.ipynb", "09_clean_up.ipynb"))
+OF_A_SOURCE = [path for path in NOTEBOOKS if path not in (PRACTICE, CLEAN_UP)]
 
 each_notebook = pytest.mark.parametrize("notebook", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
 each_of_a_source = pytest.mark.parametrize("notebook", OF_A_SOURCE, ids=[path.stem for path in OF_A_SOURCE])
@@ -38,6 +38,10 @@ def cells(path: Path) -> list[dict[str, Any]]:
 
 def code_cells(path: Path) -> list[dict[str, Any]]:
     return [cell for cell in cells(path) if cell["cell_type"] == "code"]
+
+
+def sources(path: Path) -> str:
+    return "\n".join("".join(cell["source"]) for cell in code_cells(path))
 
 
 # As they are stored
@@ -54,28 +58,49 @@ def test_there_are_these_notebooks() -> None:
         "06_changes",
         "07_your_own_account",
         "08_practice_account",
+        "09_clean_up",
     ]
 
 
 @each_notebook
-def test_a_notebook_begins_with_its_question_and_the_source_to_change(notebook: Path) -> None:
-    title, *_ = cells(notebook)
-    assert title["cell_type"] == "markdown"
-    assert "?**" in "".join(title["source"])
-    first, *others = code_cells(notebook)
-    assert first["metadata"]["tags"] == ["parameters"]
-    changed = 'ACCOUNT_ID = "123456789012"\n' if notebook == PRACTICE else 'SOURCE = "sample"\n'
-    assert first["source"][0] == changed
-    assert not [cell for cell in others if "parameters" in cell["metadata"].get("tags", [])]
-    # Its report lies beside the folder of notebooks, not in it.
-    assert first["source"][-1].startswith('OUT = "../iamframe-report/')
+def test_a_notebook_begins_with_its_question_its_reader_and_the_source_to_change(notebook: Path) -> None:
+    title, parameters, setup = cells(notebook)[:3]
+    assert re.match(r"# .+\n\n\*\*.+\?\*\*\n\nFor .+\. \d minutes?\.\n", "".join(title["source"]))
+    assert parameters["metadata"]["tags"] == ["parameters"]
+    changed = 'SOURCE = "sample"' if notebook in OF_A_SOURCE else 'ACCOUNT_ID = "123456789012"'
+    assert parameters["source"][0].startswith(changed)
+    assert setup["cell_type"] == "code"
+    tags = [tag for cell in cells(notebook)[2:] for tag in cell["metadata"].get("tags", [])]
+    assert set(tags) <= {"nbval-ignore-output", "hide-input"}
+
+
+def test_all_notebooks_are_read_in_less_than_twenty_minutes_and_each_says_in_how_many() -> None:
+    told = {}
+    for notebook in NOTEBOOKS:
+        text = " ".join("".join(cell["source"]) for cell in cells(notebook) if cell["cell_type"] == "markdown")
+        told[notebook.stem] = int(re.findall(r"(\d) minutes?\.\n", text)[0])
+        assert len(text.split()) / 220 == pytest.approx(told[notebook.stem], abs=0.8)
+    assert sum(told.values()) < 20
+
+
+def test_nothing_stands_in_two_notebooks_but_the_import_and_the_sentence_on_coverage() -> None:
+    pieces = [
+        {
+            piece
+            for cell in cells(notebook)[2:]
+            for piece in "".join(cell["source"]).split("\n\n")
+            if len(piece) > 60 and "inventory = iamframe.load(SOURCE)" not in piece and "`complete`" not in piece
+        }
+        for notebook in NOTEBOOKS
+    ]
+    assert [one & other for one, other in itertools.combinations(pieces, 2) if one & other] == []
 
 
 @each_notebook
 def test_a_sentence_about_the_sample_says_that_it_is_one(notebook: Path) -> None:
     """Whoever names another source reads the same sentences: what holds for the sample alone is an instance."""
     known = [*iamframe.load_sample().accounts[["account_id", "account_name"]].to_numpy().ravel(), "he sample"]
-    texts = ["".join(cell["source"]) for cell in cells(notebook)[2:] if cell["cell_type"] == "markdown"]
+    texts = ["".join(cell["source"]) for cell in cells(notebook)[1:] if cell["cell_type"] == "markdown"]
     sentences = [sentence for text in texts for sentence in text.replace("\n", " ").split(". ")]
     of_it = [sentence for sentence in sentences if any(word in sentence for word in known)]
     assert [sentence for sentence in of_it if "for instance" not in sentence] == []
@@ -84,15 +109,32 @@ def test_a_sentence_about_the_sample_says_that_it_is_one(notebook: Path) -> None
 @each_notebook
 def test_a_notebook_shows_how_far_its_tables_can_be_trusted(notebook: Path) -> None:
     source = "\n".join("".join(cell["source"]) for cell in code_cells(notebook))
-    assert "result.coverage" in source or "result.summary" in source
+    assert re.search(r"\.(coverage|summary|not_compared)\b", source)
 
 
 @each_notebook
-def test_a_notebook_shows_a_picture_and_tables_and_writes_a_report(notebook: Path) -> None:
+def test_a_notebook_shows_tables_and_keeps_no_widget(notebook: Path) -> None:
+    """A widget is shown by a running JupyterLab alone."""
     shown = [output.get("data", {}) for cell in code_cells(notebook) for output in cell["outputs"]]
-    assert 1 <= sum("image/png" in data for data in shown) <= 3
-    assert sum("<table" in "".join(data.get("text/html", "")) for data in shown) >= 4
-    assert "'report.html'" in "".join(shown[-1]["text/plain"])
+    assert sum("<table" in "".join(data.get("text/html", "")) for data in shown) >= 3
+    assert not [kind for data in shown for kind in data if "widget" in kind]
+
+
+def test_each_plot_stands_in_one_notebook_only_and_the_tour_shows_the_explorer() -> None:
+    drawn = [name for notebook in NOTEBOOKS for name in re.findall(r"iamframe\.plots\.(\w+)\(", sources(notebook))]
+    assert sorted(drawn) == sorted(iamframe.plots.__all__)
+    assert "iamframe.explore(result)" in sources(NOTEBOOKS[0])
+
+
+WITH_REPORT = {"00_tour", "06_changes", "07_your_own_account"}
+
+
+def test_these_notebooks_write_a_report_beside_their_folder_and_show_where() -> None:
+    assert {path.stem for path in NOTEBOOKS if "write_report" in sources(path)} == WITH_REPORT
+    for stem in WITH_REPORT:
+        first, *_, last = code_cells(named(stem))
+        (folder,) = re.findall(r'^OUT = "(\.\./iamframe-report/\w+)"$', "".join(first["source"]), re.MULTILINE)
+        assert last["outputs"][0]["data"]["text/plain"] == [f"'{folder}/report.html'"]
 
 
 @each_notebook
@@ -127,28 +169,128 @@ def test_a_stored_notebook_says_nothing_of_the_machine_that_ran_it(notebook: Pat
     ]
 
 
-def test_each_step_of_practice_is_asserted_and_the_account_is_closed_in_the_end() -> None:
-    steps: dict[str, list[str]] = {}
-    for cell in cells(PRACTICE):
-        source = "".join(cell["source"])
-        if source.startswith("## "):
-            heading = source.splitlines()[0]
-        if steps or source.startswith("## "):
-            steps.setdefault(heading, []).append(source if cell["cell_type"] == "code" else "")
-    asserted = [heading for heading, sources in steps.items() if "assert " in "".join(sources)]
-    assert asserted == [
-        "## 1. One name, two resources",
-        "## 2. A profile made by hand is empty",
-        "## 3. The link makes it work",
-        "## 4. A role for EKS goes in, and does not work",
-        "## 5. A tag on one side is not on the other",
-        "## 6. The same key overwrites",
-        "## 7. Linked resources are deleted in one order",
-        "## 8. Cloud9's pair: two names, two paths",
-        "## 9. Which call shows what",
-        "## 10. What iamframe asks, and what it finds",
+def sections(notebook: Path) -> dict[str, str]:
+    """What the cells below each heading show, as plain text, with single spaces."""
+    shown: dict[str, str] = {}
+    heading = ""
+    for cell in cells(notebook):
+        if cell["cell_type"] == "markdown":
+            heading = [heading, *re.findall(r"^## (.*)$", "".join(cell["source"]), re.MULTILINE)][-1]
+        for output in cell.get("outputs", []):
+            text = "".join(output.get("text") or output["data"]["text/plain"])
+            shown[heading] = shown.get(heading, "") + re.sub(" +", " ", text) + "\n"
+    return shown
+
+
+PROFILE = "arn:aws:iam::123456789012:instance-profile/"
+# What each step shows, in whole lines; nbval holds what is stored to what a run shows.
+STEPS = {
+    "1. One name, two resources": [
+        "arn:aws:iam::123456789012:role/web AROA",
+        f"{PROFILE}web AIPA",
+    ],
+    "2. A profile made by hand is empty": [
+        "medium empty_profiles instance-profile web holds no role",
+        "low ec2_roles_without_profile role web trusts EC2 and is in no instance profile",
+    ],
+    "3. The link makes it work": ["'arn:aws:sts::123456789012:assumed-role/web'"],
+    "4. A role for EKS goes in, and does not work": [
+        "web True Success",
+        "high eks-cluster certain role eks-cluster trusts eks.amazonaws.com, not EC2",
+    ],
+    "5. A tag on one side is not on the other": [
+        "web web Owner=web-team True",
+        'aws iam tag-instance-profile --instance-profile-name=web --tags=\'[{"Key":"Owner","Value":"web-team"}]\'',
+    ],
+    "6. The same key overwrites": [
+        "Owner=web-team Owner=web-team Owner=web-team",
+        "Owner=payments Owner=payments Owner=payments",
+        "owner=shop owner=shop Owner=payments, owner=shop",
+        "low tag_key_variants owner differ by case: owner (2), Owner (1)",
+    ],
+    "7. Linked resources are deleted in one order": [
+        f"high stale_references running uses the profile {PROFILE}eks-cluster, which does not exist",
+    ],
+    "8. Cloud9's pair: two names, two paths": [
+        f"by the link: {PROFILE}cloud9/AWSCloud9SSMInstanceProfile",
+        "/cloud9/ AWSCloud9SSMInstanceProfile /service-role/ AWSCloud9SSMAccessRole True True",
+    ],
+    "9. Which call shows what": ["ListRoles", "tag:GetResources in eu-west-1"],
+    "10. What iamframe asks": [
+        "writes: 0",
+        "GetInstanceProfile 3 3",
+        "not complete: missing_required_tags",
+        "medium empty_profiles left-behind certain holds no role",
+        "medium untagged_profiles left-behind certain has no tags",
+    ],
+}
+
+
+@pytest.mark.parametrize("heading", STEPS)
+def test_each_step_of_practice_shows_what_it_is_about(heading: str) -> None:
+    lines = [line.strip() for line in sections(PRACTICE)[heading].splitlines()]
+    assert [line for line in STEPS[heading] if line not in lines] == []
+
+
+def test_practice_has_these_steps_no_assertions_and_closes_its_account_in_the_end() -> None:
+    assert list(sections(PRACTICE)) == list(STEPS)
+    for notebook in (PRACTICE, CLEAN_UP):
+        assert "assert " not in sources(notebook)
+        assert code_cells(notebook)[-1]["source"] == ["account.close()"]
+
+
+def test_practice_shows_a_role_without_keys_and_nothing_of_what_was_deleted_in_the_end() -> None:
+    shown = sections(PRACTICE)
+    assert "eks-cluster False AssumeRoleUnauthorizedAccess" in shown["4. A role for EKS goes in, and does not work"]
+    assert not re.search("stale_references|profiles_without_ec2_trust", shown["10. What iamframe asks"])
+    assert shown["4. A role for EKS goes in, and does not work"].count("eks-cluster certain") == 1
+
+
+def test_practice_shows_which_call_shows_what() -> None:
+    """`yes` stands below the first letter of its column."""
+    (table,) = [
+        "".join(output["data"]["text/plain"])
+        for cell in code_cells(PRACTICE)
+        for output in cell["outputs"]
+        if "profiles without a role" in "".join(output.get("data", {}).get("text/plain", ""))
     ]
-    assert code_cells(PRACTICE)[-1]["source"][0] == "account.close()\n"
+    head, *rows = table.splitlines()
+    shows = {
+        what: [row.split("  ")[0] for row in rows if row[head.index(what) :].startswith("yes")]
+        for what in ("role tags", "profile tags", "link", "profiles without a role")
+    }
+    details, index = "GetAccountAuthorizationDetails", "tag:GetResources in us-east-1"
+    assert shows == {
+        "role tags": ["GetRole", "ListRoleTags", details],
+        "profile tags": ["GetInstanceProfile", "ListInstanceProfileTags", index],
+        "link": ["ListInstanceProfiles", "ListInstanceProfilesForRole", "GetInstanceProfile", details],
+        "profiles without a role": ["ListInstanceProfiles"],
+    }
+
+
+def test_the_clean_up_shows_a_run_without_a_refusal_what_it_settled_and_an_undo_that_leaves_the_ids_alone() -> None:
+    shown = sections(CLEAN_UP)
+    planned = ["batch tag", "web tag", "old-web delete", "report remove-role", "report delete"]
+    lines = shown["What is planned, and why"].splitlines()[1:]
+    assert [" ".join(line.split()[:2]) for line in lines if line] == planned
+    left = [line.split()[:2] for line in shown["What is not planned, and why"].splitlines()[1:] if line]
+    assert left == [
+        ["tag_differences", "search"],
+        ["unreferenced_profiles", "AmazonSSMRoleForInstancesQuickSetup"],
+    ]
+    done = shown["Run it"].splitlines()
+    assert "exit status 0" in done
+    assert [line.split()[1] for line in done if line.startswith("gone ")] == [
+        "empty_profiles",
+        "tag_differences",
+        "unreferenced_profiles",
+        "untagged_profiles",
+    ]
+    assert [line for line in done if line.startswith("new ")] == ["new ec2_roles_without_profile report"]
+    undone = shown["Undo it"].splitlines()
+    assert "exit status 0" in undone
+    changes = [line.split() for line in undone[undone.index("change resource_type resource_name") + 1 :] if line]
+    assert changes == [["recreated", "instance-profile", "old-web"], ["recreated", "instance-profile", "report"]]
 
 
 IN_PROFILE = "Cannot delete entity, must remove roles from instance profile first."
@@ -203,7 +345,7 @@ def test_a_stored_output_that_went_stale_fails(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "1 failed" in done.stdout
-    assert "stale.ipynb::Cell 5" in done.stdout
+    assert "stale.ipynb::Cell 4" in done.stdout
 
 
 # On files of one's own
@@ -222,9 +364,11 @@ OWN_FILES = {
 @each_of_a_source
 @pytest.mark.parametrize("source", ["profiles alone", "an account dump alone"])
 def test_a_notebook_runs_with_another_source(notebook: Path, source: str, tmp_path: Path) -> None:
-    run_on(OWN_FILES[source], notebook, tmp_path)
-    summary = json.loads((tmp_path / "report" / "summary.json").read_text("utf-8"))
-    assert summary["accounts"] == ["000000000001"]
+    told = shown_text(run_on(OWN_FILES[source], notebook, tmp_path))
+    assert f"Inventory(1 account, {iamframe.load_files(tmp_path / 'own').roles.shape[0]} role" in told
+    if notebook.stem in WITH_REPORT:
+        summary = json.loads((tmp_path / "report" / "summary.json").read_text("utf-8"))
+        assert summary["accounts"] == ["000000000001"]
 
 
 def test_a_notebook_runs_by_the_command_of_papermill_as_the_guide_has_it(tmp_path: Path) -> None:
@@ -249,9 +393,9 @@ def test_a_notebook_runs_by_the_command_of_papermill_as_the_guide_has_it(tmp_pat
 
 
 def test_practice_runs_with_another_account(tmp_path: Path) -> None:
-    run_with(PRACTICE, tmp_path, ACCOUNT_ID="111122223333")
-    summary = json.loads((tmp_path / "report" / "summary.json").read_text("utf-8"))
-    assert summary["accounts"] == ["111122223333"]
+    told = shown_text(run_with(PRACTICE, tmp_path, ACCOUNT_ID="111122223333"))
+    assert "arn:aws:iam::111122223333:role/web" in told
+    assert "123456789012" not in told
 
 
 def test_last_use_that_nobody_read_is_not_shown_as_no_use(tmp_path: Path) -> None:
@@ -269,8 +413,8 @@ def test_last_use_that_nobody_read_is_not_shown_as_no_use(tmp_path: Path) -> Non
         if "last_used" in "".join(output.get("data", {}).get("text/plain", ""))
     ]
     assert [line.split() for line in table.splitlines()[1:]] == [
-        ["never", "no", "use", "in", "400", "days"],
-        ["unread", "not", "read"],
+        ["000000000001", "never", "no", "use", "in", "400", "days"],
+        ["000000000001", "unread", "not", "collected"],
     ]
 
 
@@ -282,7 +426,7 @@ def test_where_tags_were_not_read_nothing_is_said_to_be_in_order(tmp_path: Path)
         for output in cell["outputs"]
         if output["output_type"] == "stream"
     )
-    assert said == "none in the collected data\n"
+    assert said.splitlines()[1:] == ["none in the collected data"]
 
 
 def test_a_name_given_is_told_of_and_one_that_is_not_there_is_not_found(tmp_path: Path) -> None:
@@ -294,15 +438,18 @@ def test_a_name_given_is_told_of_and_one_that_is_not_there_is_not_found(tmp_path
     assert "no instance profile or role of that name, ARN or id among 2 instance profiles and 2 roles" in told
 
 
-def test_two_sources_are_compared_and_nothing_is_played(tmp_path: Path) -> None:
+def test_two_sources_are_compared(tmp_path: Path) -> None:
     write(tmp_path / "own", OWN_FILES["both lists"])
     later = {"list-roles.json": {"Roles": [nested_role("web"), nested_role("made")]}}
     write(tmp_path / "later", OWN_FILES["both lists"] | later)
-    given = {"SOURCE": str(tmp_path / "own"), "LATER": str(tmp_path / "later")}
+    given = {"EARLIER": str(tmp_path / "own"), "SOURCE": str(tmp_path / "later")}
     told = shown_text(run_with(named("06_changes"), tmp_path, **given))
-    changed = [line.split()[:3] for line in told.splitlines() if line.startswith(("created", "deleted"))]
+    changed = [line.split()[:4] for line in told.splitlines() if line.startswith(("created", "deleted"))]
     changed = [line for line in changed if "000000000001" in line]
-    assert changed == [["created", "000000000001", "made"], ["deleted", "000000000001", "lone"]]
+    assert changed == [
+        ["created", "000000000001", "role", "made"],
+        ["deleted", "000000000001", "role", "lone"],
+    ]
     assert (tmp_path / "report" / "changes.csv").exists()
 
 
@@ -358,6 +505,6 @@ def test_a_copy_runs_where_it_is_and_writes_nothing_beside_its_folder(tmp_path: 
         assert not [line for line in sources if "../" in line]
     from shells import execute
 
-    execute(tmp_path / "work" / "02_untagged_profiles.ipynb", tmp_path / "work" / "done.ipynb", {}, tmp_path / "work")
-    assert (tmp_path / "work" / "iamframe-report" / "untagged" / "report.html").exists()
+    execute(tmp_path / "work" / "00_tour.ipynb", tmp_path / "work" / "done.ipynb", {}, tmp_path / "work")
+    assert (tmp_path / "work" / "iamframe-report" / "tour" / "report.html").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["work"]

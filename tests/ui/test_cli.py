@@ -430,6 +430,7 @@ def test_findings_that_their_maker_means_so_do_not_fail(tmp_path: Path) -> None:
         (["report", "nowhere"], "nowhere: no such file or folder; check the path"),
         (["check", "in", "nowhere"], "nowhere: no such file or folder"),
         (["check", "in", "sample"], "use it alone"),
+        (["check", "in", "sample:earlier"], "write ./sample:earlier for a folder of that name"),
         (["check", "void"], "holds no file that iamframe reads"),
         (["check", "notes.txt"], "is not JSON"),
         (["check", "in", "--only", "empty"], "no check 'empty'; there are empty_profiles, "),

@@ -294,7 +294,7 @@ def test_an_export_holds_exactly_the_rows_that_are_wanted(result: Result, tmp_pa
     }
     text = page.read_text("utf-8")
     assert text.count("<tr class=finding>") == 1
-    assert "1 of 8 findings. Filter: tag Owner=data. 5 findings more are of resources" in text
+    assert "1 of 8 findings. Filter: tag Owner=data. 5 more findings may match" in text
     assert "<td>left" not in text
 
 
@@ -312,7 +312,7 @@ def test_a_masked_export_holds_no_account_and_no_unique_id_and_says_so(tmp_path:
     gone = ("123456789012", "AIDAEXAMPLEDELETED02")
     assert [(name, one) for name, text in files.items() for one in gone if one in text] == []
     page = exploring.export(result, replace(wanted, text="2345 sap"), tmp_path / "out", mask=True)
-    assert "empty_profiles or deleted_trust_principals; text (not told). Masked: " in page.read_text("utf-8")
+    assert "empty_profiles or deleted_trust_principals; text (not shown). Masked: " in page.read_text("utf-8")
     with pytest.raises(ReportError, match="the key must not be in the report's folder"):
         exploring.export(result, wanted, tmp_path / "out", mask=tmp_path / "out" / "key")
 

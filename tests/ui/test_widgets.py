@@ -131,7 +131,7 @@ def test_the_values_of_a_tag_are_offered_with_those_that_lack_it_and_those_not_r
         explorer.tag_value.index = index
         assert shown(explorer) == left
     assert Cells(html(explorer.undecided)).rows == []
-    assert "1 finding more is of resources whose path or tags were not read" in html(explorer.undecided)
+    assert "1 more finding may match: the path or tags of the resource were not collected" in html(explorer.undecided)
     explorer.tag_key.value = ""
     assert explorer.tag_value.options == (("any", ("yes", None)),)
     assert len(shown(explorer)) == 5

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from iamframe.analysis.plan.commands import Block, Command, aws_iam, is_unchanged, is_unused, tags_json
 from iamframe.analysis.plan.resources import Context, Finding, ProfileFacts, RoleFacts, day, needed_tags
+from iamframe.knowledge.makers import GUESS
 from iamframe.messages.render import Message
 
 
@@ -38,7 +39,7 @@ def deletion(finding: Finding, others: list[Finding], profile: ProfileFacts, con
         steps.append(Command(profile, "remove-role", remove, undo=put_back))
         is_last = role.holders == 1 and role.trusts_ec2 == "yes"
         why.append({"message": "plan.why.role_alone" if is_last else "plan.why.role_stays", "role": role.name})
-    if profile.maker and profile.maker_is_sure and profile.maker.note:
+    if profile.maker and profile.maker_basis != GUESS and profile.maker.note:
         why.append({"message": "plan.why.note", "note": profile.maker.note})
     tags = {"tags": tags_json(profile.own_tags)} if profile.own_tags else {}
     undo = aws_iam("create", profile, path=profile.path, **tags)

@@ -21,7 +21,7 @@ from iamframe.errors import PlanError
 from iamframe.inventory.arrow import index_in, is_in
 from iamframe.inventory.linking import without_path
 from iamframe.knowledge.arn import PROFILE_TYPE, ROLE_TYPE, name_of
-from iamframe.knowledge.makers import GUESS, Maker, known_makers, own_tag
+from iamframe.knowledge.makers import PAIR, Maker, known_makers, own_tag
 from iamframe.knowledge.operations import INSTANCES
 from iamframe.messages.render import Message, nested
 
@@ -86,7 +86,7 @@ class ProfileFacts(Resource):
     kind: ClassVar[str] = PROFILE_TYPE
     roles: tuple[RoleFacts | None, ...]
     maker: Maker | None
-    maker_is_sure: bool
+    maker_basis: str | None
     user: Message | None
 
     @property
@@ -190,7 +190,7 @@ class Context:
         columns = ("profile_arn", "role_arn", "maker", "maker_basis")
         for arn, role, maker, basis in zip(*(pairs[name] for name in columns), strict=True):
             held[arn] += [roles.get(role)] if isinstance(role, str) else []
-            made[arn] = {"maker": self._makers.get(maker), "maker_is_sure": basis != GUESS}
+            made[arn] = {"maker": self._makers.get(maker), "maker_basis": basis}
         users = _users(self.inventory.references, pairs["profile_arn"].drop_duplicates())
         return {
             arn: ProfileFacts(**one, **made[arn], roles=tuple(held[arn]), user=users.get(arn))
@@ -265,7 +265,7 @@ def _users(references: pd.DataFrame, arns: pd.Series) -> dict[str, Message]:
 def _wanted_back(profile: ProfileFacts, step: str) -> Iterator[Message]:
     """Yield the reason if a tool needs or recreates the profile; a guess only keeps it from being deleted."""
     maker = profile.maker if profile.maker and profile.maker.wants_back else None
-    if maker and profile.maker_is_sure:
+    if maker and profile.maker_basis == PAIR:
         yield {"message": "plan.by_names", "step": step, "maker": maker.name}
     if profile.tags is None:
         yield {"message": "plan.tags_unknown"}
