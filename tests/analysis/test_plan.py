@@ -47,6 +47,7 @@ def test_what_is_in_use_wanted_back_or_needed_is_left_alone() -> None:
         name_in_template(account, "named")
         add(account, "eks-08c968da-2d88-0096-4c82-1ee57490a6af")
         add(account, "prod_4067990795380418201", path="/karpenter/eu-west-1/prod/x/")
+        add(account, "tagged_4067990795380418201", **{"karpenter.k8s.aws/ec2nodeclass": "x"})
         add(account, "old_4067990795380418201", **{"kubernetes.io/cluster/old": "owned"})
         add(account, "infra-x7k2p-worker-profile", "infra-x7k2p-worker-role")
         tag_role(account, "infra-x7k2p-worker-role", Owner="ops")
@@ -67,6 +68,9 @@ def test_what_is_in_use_wanted_back_or_needed_is_left_alone() -> None:
     assert deleted == {
         "eks-08c968da-2d88-0096-4c82-1ee57490a6af": because("guess", maker="EKS managed node group"),
         "prod_4067990795380418201": because("guess", maker="Karpenter"),
+        "tagged_4067990795380418201": because(
+            "by_tag", step="delete", key="karpenter.k8s.aws/ec2nodeclass", maker="Karpenter"
+        ),
         "old_4067990795380418201": because("by_tag", step="delete", key=key, maker="a Kubernetes cluster"),
         "infra-x7k2p-worker-profile": because("by_names", step="delete", maker="OpenShift"),
         "DataPipelineDefaultResourceRole": because("by_names", step="delete", maker="AWS Data Pipeline"),
