@@ -96,7 +96,7 @@ def draw(target: Path) -> None:
         page_file = write_report(run_checks(load_sample()), folder)
         chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM)
-        page = browser.new_page(viewport={"width": 1100, "height": 900})
+        page = browser.new_page(viewport={"width": 1280, "height": 1000})
         page.goto(page_file.as_uri())
         target.parent.mkdir(exist_ok=True)
         page.screenshot(path=target)
