@@ -145,7 +145,7 @@ def test_killed_between_the_two_renames_of_the_save_it_goes_on(
     if over:
         assert len(iamframe.open_snapshot(out).profiles) == 8
     else:
-        with pytest.raises(StoreError, match=r"/snap: is an unfinished snapshot; run the `iamframe snapshot`"):
+        with pytest.raises(StoreError, match=r"/snap: is an unfinished snapshot; run the same `iamframe snapshot`"):
             iamframe.open_snapshot(out)
     account.forget()
     assert snapshot(account, out)[0] == 0
