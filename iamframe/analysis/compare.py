@@ -142,9 +142,9 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
     there, regardless of case and path (IAM User Guide, "IAM and AWS STS quotas"). A resource is `recreated` if its
     unique id, its path or the case of its name differs, because IAM cannot change these: one row, whose facts and
     `detail` list any other differences. `relinked`: a profile holds a different role, lost its role, or got one.
-    A `retagged` resource has one row per key. `trust_changed`: the policy differs, regardless of the order of its keys and lists.
-    `changed`: the description, the maximum session duration or the permissions boundary differs, if both sides show
-    one. Last use never counts as a change.
+    A `retagged` resource has one row per key. `trust_changed`: the policy differs, regardless of the order of its keys
+    and lists. `changed`: the description, the maximum session duration or the permissions boundary differs, if both
+    sides show one. Last use never counts as a change.
 
     `created` and `deleted` are reported only if the other side has all roles (or profiles) of the account, and never
     for a planned resource of Terraform (`address:…`). A finding is new or gone only if the check would have found it on
