@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 from urllib.parse import quote
 
+import numpy as np
 import pandas as pd
 
 from iamframe.analysis.owners import owner_states
 from iamframe.checks.registry import STATUSES, Check
 from iamframe.checks.result import Result
+from iamframe.inventory.arrow import as_arrow
 from iamframe.knowledge.arn import CONSOLES, partition_of
 from iamframe.knowledge.makers import GUESS, known_makers
 from iamframe.messages.render import text_of
@@ -28,8 +33,13 @@ _MANY = 3
 _FEW = 5
 # The letters that stand for a row's own values in a command, so that commands that are alike stand on the page once.
 _PLACES = {"resource_arn": "\ue000", "related_arn": "\ue001", "resource_name": "\ue002", "related_name": "\ue003"}
-_ARN = r"(?s)^(?P<head>arn:[^:]*:iam::)(?P<account>[^:]*)(?P<type>:(?:role|instance-profile))(?P<rest>/.*)$"
+_ARN = re.compile(r"(?s)^(?P<head>arn:[^:]*:iam::)(?P<account>[^:]*)(?P<type>:(?:role|instance-profile))(?P<rest>/.*)$")
+_READ = (
+    *("finding_id", "severity", "certainty", "account_id", "owner", "resource_type", "resource_name", "resource_arn"),
+    *("related_name", "related_arn", "relation", "maker", "maker_basis", "accepted", "detail", "next_step"),
+)
 
+_Finding = dict[str, Any]
 _Steps = dict[tuple[str, bool], int]
 _Seen = tuple[str, str, str]
 
@@ -76,7 +86,6 @@ class Section:
     coverage: list[tuple[str, str, list[str]]]
     to_fix: Part
     no_action: Part
-    accepted: int
     steps: list[tuple[str, bool]]
     first: dict[str, Any] | None
 
@@ -118,13 +127,16 @@ def allotted(counts: Mapping[str, tuple[int, int]], most: int = MAX_ROWS) -> dic
 def sections_of(result: Result, words: Translator, most: int = MAX_ROWS, *, is_masked: bool = False) -> list[Section]:
     """Return the checks of a result as the page shows them, by severity, with at most so many rows in all."""
     findings = result.findings if words.lang == "en" else result.findings_in(words.lang)
-    findings = findings.assign(no_action=findings["expected"] | findings["accepted"].notna())
-    of_check = dict(list(findings.groupby("check", sort=False)))
-    parts = {}
-    for name, _ in sorted(result.checks.items(), key=lambda item: SEVERITIES.index(item[1].severity)):
-        mine = of_check.get(name, findings[:0])
-        parts[name] = mine[~mine["no_action"]], mine[mine["no_action"]]
-    shown = allotted({name: (len(to_fix), len(others)) for name, (to_fix, others) in parts.items()}, most)
+    names = sorted(result.checks, key=lambda name: SEVERITIES.index(result.checks[name].severity))
+    folded = np.asarray(findings["expected"] | findings["accepted"].notna(), dtype=bool)
+    check = pd.Index(names).get_indexer(pd.Index(findings["check"]))
+    found = {
+        name: tuple(np.flatnonzero((check == number) & (folded == is_folded)) for is_folded in (False, True))
+        for number, name in enumerate(names)
+    }
+    shown = allotted({name: (len(to_fix), len(others)) for name, (to_fix, others) in found.items()}, most)
+    places = {name: [rows[:size] for rows, size in zip(found[name], shown[name], strict=True)] for name in names}
+    rows = iter(_records(findings.take(np.concatenate([part for parts in places.values() for part in parts]))))
     coverage = _coverage(result, words)
     show = _Show(
         words,
@@ -133,7 +145,22 @@ def sections_of(result: Result, words: Translator, most: int = MAX_ROWS, *, is_m
         is_masked=is_masked,
         managing=frozenset(one.name for one in (*result.policy.makers, *known_makers()) if one.wants_back),
     )
-    return [show.section(result.checks[name], parts[name], shown[name], coverage[name]) for name in parts]
+    sections = []
+    for name in names:
+        parts = [
+            (len(all_rows), list(islice(rows, len(part))))
+            for all_rows, part in zip(found[name], places[name], strict=True)
+        ]
+        sections.append(show.section(result.checks[name], parts, coverage[name]))
+    return sections
+
+
+def _records(findings: pd.DataFrame) -> list[_Finding]:
+    """Return findings as plain values, which are faster than frames of few rows; None where one is missing."""
+    columns = {name: as_arrow(findings[name]).to_pylist() for name in _READ}
+    columns["next_step_changes"] = findings["next_step_changes"].tolist()
+    columns["owner_state"] = owner_states(findings).tolist()
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,13 +174,10 @@ class _Show:
     # Services and tools that manage what they create.
     managing: frozenset[str]
 
-    def section(
-        self, check: Check, parts: tuple[pd.DataFrame, pd.DataFrame], shown: tuple[int, int], coverage: list[_Seen]
-    ) -> Section:
+    def section(self, check: Check, parts: list[tuple[int, list[_Finding]]], coverage: list[_Seen]) -> Section:
         steps: _Steps = {}
         to_fix, no_action = (
-            Part(len(part), most, [self.rows(group, steps) for group in _groups(part.head(most))])
-            for part, most in zip(parts, shown, strict=True)
+            Part(total, len(rows), [self.table(group, steps) for group in _groups(rows)]) for total, rows in parts
         )
         title, why, remediation = (
             str(text_of(f"checks.{check.name}.{text}", self.words.lang, getattr(check, text)))
@@ -168,57 +192,56 @@ class _Show:
             coverage=_grouped(coverage),
             to_fix=to_fix,
             no_action=no_action,
-            accepted=int(parts[1]["accepted"].notna().sum()),
             steps=list(steps),
-            first=_first(parts[0]),
+            first=next((row for row in parts[0][1] if row["resource_name"] and row["next_step"]), None),
         )
 
-    def rows(self, findings: pd.DataFrame, steps: _Steps) -> FindingTable:
-        """Return findings of one check as rows; their commands are added to `steps`."""
-        findings = findings.reset_index(drop=True)
-        arns, own, paths = _arns(findings, "resource")
-        related, other, _ = _arns(findings, "related")
-        cells = self._cells(findings, paths)
+    def table(self, rows: list[_Finding], steps: _Steps) -> FindingTable:
+        """Return findings of one check as a table; their commands are added to `steps`."""
+        arns, own = _shortened(rows, "resource")
+        related, others = _shortened(rows, "related")
+        cells = {name: [cell(row) for row in rows] for name, cell in self._cells().items()}
         common = {
-            name: values[0]
-            for name, values in cells.items()
-            if name in ("found", "relation", "maker", "certainty") and len(values) >= _MANY and len(set(values)) == 1
+            name: cells[name][0]
+            for name in ("found", "relation", "maker", "certainty")
+            if len(rows) >= _MANY and len(set(cells[name])) == 1
         }
         columns = tuple(name for name, values in cells.items() if self._is_column(name, values) and name not in common)
-        severity = str(findings["severity"].mode().iat[0])
-        rows = {
-            "cells": zip(*(cells[name] for name in columns), strict=True),
-            "href": _links(findings, own) if not self.is_masked else [""] * len(own),
-            # What account, path and name say already is not said again.
-            "arn": ["" if short[:1] == "/" else short for short in own],
-            "related": other,
-            "step": _steps(findings, other, steps),
-            "managed": _is_managed(findings, self.managing),
-            "severity": findings["severity"].where(findings["severity"] != severity, "").tolist(),
-            "mark": cells["certainty"] if "certainty" not in common else [""] * len(own),
-            "accepted": findings["accepted"].fillna("").tolist(),
-            "id": findings["finding_id"].where(_needs_id(findings), "").tolist(),
-        }
-        listed = [dict(zip(rows, row, strict=True)) for row in zip(*rows.values(), strict=True)]
+        severity = Counter(row["severity"] for row in rows).most_common(1)[0][0]
+        listed = [
+            {
+                "cells": [cells[name][at] for name in columns],
+                "href": "" if self.is_masked else _link(row),
+                # What account, path and name say already is not said again.
+                "arn": "" if short[:1] == "/" else short,
+                "related": other,
+                "step": _step(row, other, steps),
+                "managed": row["next_step_changes"] and row["maker"] in self.managing and row["maker_basis"] != GUESS,
+                "severity": "" if row["severity"] == severity else row["severity"],
+                "mark": "" if "certainty" in common else cells["certainty"][at],
+                "accepted": row["accepted"] or "",
+                # `*` in a policy file stands for any text: only their id tells such findings apart.
+                "id": row["finding_id"] if "*" in (row["resource_arn"] or "*") + (row["related_arn"] or "") else "",
+            }
+            for at, (row, short, other) in enumerate(zip(rows, own, others, strict=True))
+        ]
         chunks = [listed[start : start + CHUNK] for start in range(0, len(listed), CHUNK)]
         shown = {name: value for name, value in common.items() if value}
         return FindingTable(columns, chunks, len(listed), shown, severity, arns, related)
 
-    def _cells(self, findings: pd.DataFrame, paths: list[str]) -> dict[str, list[str]]:
-        maker = findings["maker"].where(findings["maker_basis"] != GUESS, findings["maker"] + "?")
+    def _cells(self) -> dict[str, Callable[[_Finding], str]]:
+        word = self.words.word
         # An owner that is known to be none is an empty cell.
-        state = {"none": ""} | {name: self.words(f"cell_{name}") for name in ("unread", "account")}
-        owners = zip(findings["owner"].tolist(), owner_states(findings), strict=True)
-        certainty = findings["certainty"].where(findings["certainty"] != "certain", "")
+        owner = {"none": ""} | {name: self.words(f"cell_{name}") for name in ("unread", "account")}
         return {
-            "name": findings["resource_name"].fillna("").tolist(),
-            "path": paths,
-            "found": findings["detail"].fillna("").tolist(),
-            "relation": [self.words.word(value) for value in findings["relation"].fillna("")],
-            "maker": maker.fillna("").tolist(),
-            "owner": [state.get(kind, owner) for owner, kind in owners],
-            "account": findings["account_id"].tolist(),
-            "certainty": [self.words.word(value) if value else "" for value in certainty],
+            "name": lambda row: row["resource_name"] or "",
+            "path": lambda row: _parsed(row, "resource")[2],
+            "found": lambda row: row["detail"] or "",
+            "relation": lambda row: word(row["relation"] or ""),
+            "maker": lambda row: (row["maker"] or "") + ("?" if row["maker"] and row["maker_basis"] == GUESS else ""),
+            "owner": lambda row: owner.get(row["owner_state"], row["owner"]),
+            "account": lambda row: row["account_id"],
+            "certainty": lambda row: "" if row["certainty"] == "certain" else word(row["certainty"]),
         }
 
     def _is_column(self, name: str, values: list[str]) -> bool:
@@ -226,73 +249,58 @@ class _Show:
         return chosen.get(name, any(values))
 
 
-def _groups(findings: pd.DataFrame) -> list[pd.DataFrame]:
-    """Return findings in groups of the same text, where that leaves few and none is small; else all in one."""
-    sizes = findings["detail"].value_counts()
-    if len(sizes) > _FEW or sizes.min() < _MANY:
-        return [findings] if len(findings) else []
-    return [group for _, group in findings.groupby("detail", sort=False)]
+def _groups(rows: list[_Finding]) -> list[list[_Finding]]:
+    """Return findings in groups of the same text, if these are few and none is small; else all in one."""
+    groups: dict[str, list[_Finding]] = {}
+    for row in rows:
+        groups.setdefault(row["detail"], []).append(row)
+    if not 0 < len(groups) <= _FEW or min(map(len, groups.values())) < _MANY:
+        return [rows] if rows else []
+    return list(groups.values())
 
 
-def _arns(findings: pd.DataFrame, side: str) -> tuple[str, list[str], list[str]]:
-    """Return how most ARNs of a side begin; each ARN, what follows that where it does, else the whole; and its path."""
-    arns, names = findings[f"{side}_arn"], findings[f"{side}_name"].fillna("").tolist()
-    parts = arns.str.extract(_ARN)
-    rests = parts["rest"].fillna("").tolist()
-    paths = [rest.removesuffix(name) if name else "" for rest, name in zip(rests, names, strict=True)]
-    paths = ["" if path == rest else path for path, rest in zip(paths, rests, strict=True)]
-    has_path = pd.Series(map(bool, paths), index=arns.index, dtype=bool)
-    begin = (parts["head"] + "{}" + parts["type"]).where(parts["account"] == findings["account_id"])
-    begin = begin.where(has_path)
-    most = begin.mode()
-    common = str(most.iat[0]) if len(most) else ""
-    return common, arns.where((begin != common).fillna(True), parts["rest"]).fillna("").tolist(), paths
+def _parsed(row: _Finding, side: str) -> tuple[str, str, str]:
+    """Return how the ARN of a side begins, with `{}` for the account, path and name that follow, and the path.
+
+    The first is empty unless account and name are those of the row.
+    """
+    arn, name = row[f"{side}_arn"] or "", row[f"{side}_name"] or ""
+    match = _ARN.match(arn)
+    if match is None or not name or not match["rest"].endswith(name):
+        return "", arn, ""
+    begin = f"{match['head']}{{}}{match['type']}" if match["account"] == row["account_id"] else ""
+    return begin, match["rest"], match["rest"].removesuffix(name)
 
 
-def _links(findings: pd.DataFrame, own: list[str]) -> list[str]:
-    """Return the console's page of each role; a profile has none."""
-    roles = zip(findings["resource_type"].tolist(), findings["resource_name"].tolist(), own, strict=True)
-    arns = findings["resource_arn"].fillna("").tolist()
-    return [
-        f"{CONSOLES[partition]}/iam/home#/roles/details/{quote(name, safe='')}"
-        if kind == "role" and short[:1] == "/" and (partition := partition_of(arn)) in CONSOLES
-        else ""
-        for (kind, name, short), arn in zip(roles, arns, strict=True)
+def _shortened(rows: list[_Finding], side: str) -> tuple[str, list[str]]:
+    """Return how most ARNs of a side begin, and each ARN: what follows that if it begins so, else the whole ARN."""
+    parsed = [_parsed(row, side) for row in rows]
+    begins = Counter(begin for begin, _, _ in parsed if begin).most_common(1)
+    most = begins[0][0] if begins else ""
+    return most, [
+        rest if begin == most else row[f"{side}_arn"] or "" for row, (begin, rest, _) in zip(rows, parsed, strict=True)
     ]
 
 
-def _needs_id(findings: pd.DataFrame) -> pd.Series:
-    """Return which findings only their id tells apart for a policy file: `*` in it stands for any text."""
-    arns = findings["resource_arn"].fillna("*") + findings["related_arn"].fillna("")
-    return arns.str.contains("*", regex=False)
+def _link(row: _Finding) -> str:
+    """Return the console's page of a role; a profile has none."""
+    console = CONSOLES.get(partition_of(row["resource_arn"] or "") or "") if row["resource_type"] == "role" else None
+    return f"{console}/iam/home#/roles/details/{quote(row['resource_name'], safe='')}" if console else ""
 
 
-def _is_managed(findings: pd.DataFrame, managing: frozenset[str]) -> list[bool]:
-    """Return where the command would change what a service or tool surely manages: a plan leaves that alone."""
-    is_sure = findings["maker"].isin(managing) & (findings["maker_basis"] != GUESS)
-    return (findings["next_step_changes"] & is_sure).tolist()
-
-
-def _steps(findings: pd.DataFrame, related: list[str], steps: _Steps) -> list[int]:
-    """Return the number of each command among those with places for a row's values, and add new ones; -1 without."""
+def _step(row: _Finding, related: str, steps: _Steps) -> int:
+    """Return the number of a row's command in `steps`, with places for the row's values; -1 without a command."""
+    command, name = row["next_step"], row["related_name"] or ""
+    if not command:
+        return -1
+    values = {place: row[of] for of, place in _PLACES.items()}
     # The page has the name of what is related as the end of its ARN.
-    names = findings["related_name"].fillna("").tolist()
-    named = [name if short[:1] == "/" and "/" not in name else "" for short, name in zip(related, names, strict=True)]
-    values = [findings[name].fillna("").tolist() for name in _PLACES if name != "related_name"] + [named]
-    commands = zip(findings["next_step"].fillna("").tolist(), findings["next_step_changes"].tolist(), strict=True)
-    numbers = []
-    for (command, changes), *own in zip(commands, *values, strict=True):
-        if not any(place in command for place in _PLACES.values()):
-            for value, place in zip(own, _PLACES.values(), strict=True):
-                command = command.replace(value, place) if value else command  # noqa: PLW2901 - until it is the pattern
-        numbers.append(steps.setdefault((command, changes), len(steps)) if command else -1)
-    return numbers
-
-
-def _first(findings: pd.DataFrame) -> dict[str, Any] | None:
-    """Return the first finding that has a name and a next step."""
-    named = findings[findings["resource_name"].notna() & findings["next_step"].notna()]
-    return dict(zip(named.columns, named.iloc[0], strict=True)) if len(named) else None
+    if related[:1] != "/" or "/" in name:
+        values[_PLACES["related_name"]] = None
+    if not any(place in command for place in values):
+        for place, value in values.items():
+            command = command.replace(value, place) if value else command
+    return steps.setdefault((command, row["next_step_changes"]), len(steps))
 
 
 def _coverage(result: Result, words: Translator) -> dict[str, list[_Seen]]:
