@@ -5,13 +5,15 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from iamframe.checks import orphans, names, tags, trust  # isort: skip - the order of the output
-from iamframe.checks.registry import Check, checks_of
+from iamframe.checks.coverage import NEEDS_OF
+from iamframe.checks.registry import Check, Need, checks_of, stopped_with
 from iamframe.errors import CheckError
 
 CHECKS: dict[str, Check] = checks_of(orphans, names, tags, trust)
@@ -33,7 +35,7 @@ def with_own(own: Own | Iterable[Own] | None) -> dict[str, Check]:
         for check in _checks_in(Path(one)) if isinstance(one, (str, os.PathLike)) else [_check_of(one)]:
             if check.name in checks:
                 raise CheckError(f"{check.name}: a check of that name already exists; rename the function")
-            checks[check.name] = check
+            checks[check.name] = replace(check, needs=_needs(check))
     return checks
 
 
@@ -50,6 +52,13 @@ def list_checks(own: Own | Iterable[Own] | None = None) -> pd.DataFrame:
         for one in with_own(own).values()
     ]
     return pd.DataFrame(rows, dtype="str")
+
+
+def _needs(check: Check) -> tuple[Need, ...]:
+    """Return the needs of a check of your own, and one for each frame that it reads and that none of them covers."""
+    named = set(check.needs)
+    frames = [NEEDS_OF[frame] for frame in check.reads if frame in NEEDS_OF]
+    return (*check.needs, *dict.fromkeys(needs[0] for needs in frames if named.isdisjoint(needs)))
 
 
 def _check_of(rule: Callable[..., Any]) -> Check:
@@ -69,7 +78,7 @@ def _checks_in(path: Path) -> list[Check]:
     except OSError as error:
         raise CheckError(f"{path}: cannot be read ({error.strerror}); check the path of the file") from error
     except Exception as error:
-        raise CheckError(f"{path}: stops with {type(error).__name__}: {error}; fix the file") from error
+        raise CheckError(f"{path}: {stopped_with(error, str(path))}; fix the file") from error
     if not (found := list(checks_of(module).values())):
         raise CheckError(f"{path}: has no check; put `@iamframe.check(...)` in front of a function")
     return found

@@ -12,6 +12,7 @@ import pandas as pd
 
 from iamframe.checks.evidence import COMPLETE, Evidence, Flags, Verdict, Verdicts, advice
 from iamframe.checks.registry import Need, Requirement
+from iamframe.checks.tag_policy import Policy
 from iamframe.inventory.arrow import Bools, are_among, is_in
 from iamframe.inventory.linking import account_named
 from iamframe.knowledge.operations import (
@@ -100,7 +101,8 @@ def _tags_of_any(evidence: Evidence) -> Verdicts:
 
 
 def _demanded(evidence: Evidence) -> Verdicts:
-    missing: Verdict = ("unknown", {"message": "coverage.policy.missing"})
+    given = "missing" if evidence.policy == Policy() else "none_required"
+    missing: Verdict = ("unknown", {"message": f"coverage.policy.{given}"})
     return [COMPLETE if evidence.policy.required else missing] * len(evidence.accounts)
 
 
@@ -260,3 +262,15 @@ tag_policy: Need = Need("tag policy", _demanded)
 quotas: Need = Need("quotas", _quotas)
 references: Need = Need("references", _references)
 any_references: Need = Need("any references", _any_references)
+
+# The needs that make the rows of each frame complete; the first one is that of a check which names none of them.
+NEEDS_OF: dict[str, tuple[Need, ...]] = {
+    "profiles": (all_profiles, profile_tags),
+    "roles": (all_roles, own_profiles, trust, role_tags),
+    "links": (links, role_paths, linked_trust, tags_of_both),
+    "pairs": (all_profiles, links, role_paths, linked_trust, tags_of_both),
+    "tags": (any_tags, profile_tags, role_tags, tags_of_both),
+    "tag_coverage": (any_tags, profile_tags, role_tags, tags_of_both),
+    "references": (references, any_references),
+    "accounts": (quotas,),
+}

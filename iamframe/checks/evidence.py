@@ -16,7 +16,7 @@ import pandas as pd
 from iamframe.checks.tag_policy import Policy
 from iamframe.inventory.arrow import Bools, index_in, is_in
 from iamframe.inventory.inventory import Inventory
-from iamframe.knowledge.operations import DUMP, PROFILE_LIST, PROFILE_TAGS, ROLE_LISTS, TAG_INDEX, command_of
+from iamframe.knowledge.operations import DUMP, PROFILE_LIST, ROLE_LISTS, TAG_INDEX, command_of
 from iamframe.messages.render import Message
 
 # For roles and profiles: the operations that list them, and the operation whose command is advised.
@@ -132,5 +132,4 @@ def advice(operation: str, refusal: Message | None = None) -> Message:
     reason = refusal and refusal["reason"]
     if reason == "expired":
         return {"message": "coverage.renew"}
-    said = {"message": f"coverage.advice.{operation}", "command": command_of(operation)}
-    return said | {"reason": reason} if operation == PROFILE_TAGS else said
+    return {"message": f"coverage.advice.{operation}", "command": command_of(operation), "reason": reason}

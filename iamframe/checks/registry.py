@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import ModuleType
@@ -131,7 +132,8 @@ def check(
     """Make a rule a check under its own name; the arguments are those of `Check`.
 
     The rule's positional parameters are the frames or views that it reads; its keyword-only parameters are its options.
-    The first line of its docstring is its title. It returns one row per fact, with the required column `resource_arn`.
+    The first line of its docstring is its title. A check of your own also gets the needs of each frame that it reads,
+    unless `needs` has one for that frame. It returns one row per fact, with the required column `resource_arn`.
     Columns of `schema.FINDINGS` set columns of the finding; all other columns are facts, which `detail` can use. Rows
     of the same account, resource and related resource are one finding.
 
@@ -157,6 +159,12 @@ def check(
         return rule
 
     return register
+
+
+def stopped_with(error: Exception, file: str) -> str:
+    """Return the error with which a user's code stopped, and the last line of its file that ran."""
+    lines = [at.lineno for at in traceback.extract_tb(error.__traceback__) if at.filename == file]
+    return f"stops with {type(error).__name__}: {error}" + (f" (line {lines[-1]})" if lines else "")
 
 
 def checks_of(*modules: ModuleType) -> dict[str, Check]:

@@ -17,7 +17,7 @@ from iamframe.checks.commands import next_steps
 from iamframe.checks.evidence import Evidence
 from iamframe.checks.findings import COMMON, Found, finding_ids, found_in
 from iamframe.checks.owner import OWNER_TAG
-from iamframe.checks.registry import STATUSES, Check
+from iamframe.checks.registry import STATUSES, Check, stopped_with
 from iamframe.checks.result import Result
 from iamframe.checks.tag_policy import Policy
 from iamframe.errors import CheckError, PolicyError, UnknownCheckError
@@ -78,7 +78,10 @@ def _found_by(one: Check, frames: Mapping[str, pd.DataFrame], inventory: Invento
         try:
             given = one.rule(*arguments, **options)
         except Exception as error:
-            raise CheckError(f"check {one.name}: stops with {type(error).__name__}: {error}; fix it") from error
+            columns = "; ".join(f"{name} has {', '.join(frames[name].columns)}" for name in one.reads)
+            advice = columns if isinstance(error, (KeyError, AttributeError)) else "fix it"
+            told = stopped_with(error, one.rule.__code__.co_filename)
+            raise CheckError(f"check {one.name}: {told}; {advice}") from error
         if not isinstance(given, (pd.DataFrame, Found)) or (
             isinstance(given, pd.DataFrame) and "resource_arn" not in given
         ):

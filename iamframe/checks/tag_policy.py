@@ -84,11 +84,16 @@ class Accepted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Accepted findings, with a reason and an expiry date."""
 
     check: str
-    reason: Annotated[str, msgspec.Meta(min_length=1)]
+    reason: str
     finding_id: str = "*"
     resource_arn: str = "*"
     related_arn: str = "*"
     expires: dt.date | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse an entry without a reason, as the page offers it to be filled in."""
+        if not self.reason.strip():
+            raise ValueError("`reason` is empty; say why the finding is accepted")
 
     @property
     def has_expired(self) -> bool:

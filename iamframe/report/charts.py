@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -79,24 +78,31 @@ class Surface:
 
 
 @dataclass(frozen=True, slots=True)
-class OwnerTotals:
-    """How many findings one owner has to fix, by severity, and how many need no action; or those without an owner."""
+class Totals:
+    """How many resources of a group need attention, by severity, and how many findings are to fix or need no action."""
 
-    name: str | None
-    state: str
-    counts: dict[str, int]
+    resources: dict[str, int]
+    to_fix: int
     no_action: int
 
 
 @dataclass(frozen=True, slots=True)
+class OwnerTotals:
+    """The totals of one owner; or of findings without an owner, by the state of their owner."""
+
+    name: str | None
+    state: str
+    totals: Totals
+
+
+@dataclass(frozen=True, slots=True)
 class AccountTotals:
-    """How many resources of one account need attention, by severity, and how far the account was checked."""
+    """The totals of one account, when it was collected, and how many checks of it are incomplete."""
 
     account_id: str
     account_name: str | None
     captured_at: str
-    counts: dict[str, int]
-    no_action: int
+    totals: Totals
     incomplete: int
 
 
@@ -210,37 +216,38 @@ def surface_rows() -> list[Surface]:
 
 
 def owner_counts(result: Result) -> list[OwnerTotals]:
-    """Return whose the findings are, those with the most to fix first, then what has no owner that is known."""
-    states = owner_states(result.findings)
-    owner = result.findings["owner"].fillna("")
-    counts = _counts(result.findings, [pd.Series(states, index=owner.index), owner])
-    rows = [OwnerTotals(name or None, state, *numbers) for (state, name), numbers in counts.items()]
-    return sorted(rows, key=lambda row: (STATES.index(row.state), -sum(row.counts.values()), -row.no_action))
+    """Return the totals of each owner, those with the most to fix first, then what has no known owner."""
+    totals = _totals(result, lambda findings: [pd.Series(owner_states(findings)), findings["owner"].fillna("")])
+    rows = [OwnerTotals(name or None, state, of) for (state, name), of in totals.items()]
+    return sorted(rows, key=lambda row: (STATES.index(row.state), -row.totals.to_fix, -row.totals.no_action))
 
 
 def account_counts(result: Result) -> list[AccountTotals]:
-    """Return what each account has to see to, those with the most first."""
+    """Return the totals of each account, those with the most severe resources first."""
     accounts, coverage = result.inventory.accounts, result.coverage
-    counts = _counts(result.findings, [result.findings["account_id"]], result.most_severe)
+    totals = _totals(result, lambda findings: [findings["account_id"]])
     incomplete = coverage["account_id"][coverage["status"] != "complete"].value_counts()
     captured = accounts["captured_at"].dt.strftime("%Y-%m-%d %H:%M UTC").fillna("")
     rows = []
     for (account, name), at in zip(_named(result), captured, strict=True):
-        of_account, no_action = counts.get(account, (dict.fromkeys(SEVERITIES, 0), 0))
-        rows.append(AccountTotals(account, name, at, of_account, no_action, int(incomplete.get(account, 0))))
-    return sorted(rows, key=lambda row: (*(-count for count in row.counts.values()), row.account_id))
+        of = totals.get((account,), Totals(dict.fromkeys(SEVERITIES, 0), 0, 0))
+        rows.append(AccountTotals(account, name, at, of, int(incomplete.get(account, 0))))
+    return sorted(rows, key=lambda row: (*(-count for count in row.totals.resources.values()), row.account_id))
 
 
-def _counts(findings: pd.DataFrame, by: list[pd.Series], to_fix: pd.DataFrame | None = None) -> dict[Any, Any]:
-    """Return, per group of findings, how many are to fix, by severity, and how many need no action."""
+def _totals(result: Result, group: Callable[[pd.DataFrame], list[pd.Series]]) -> dict[tuple[str, ...], Totals]:
+    """Return the totals of each group of findings."""
+
+    def counted(findings: pd.DataFrame) -> Counter[tuple[str, ...]]:
+        return Counter(zip(*(keys.tolist() for keys in group(findings)), strict=True))
+
+    findings, resources = result.findings, result.most_severe
     no_action = findings["expected"] | findings["accepted"].notna()
-    to_fix = findings[~no_action] if to_fix is None else to_fix
-    counts = to_fix["severity"].groupby([keys.loc[to_fix.index] for keys in by]).value_counts().unstack(fill_value=0)
-    folded = no_action.groupby(by).sum()
-    counts = counts.reindex(index=folded.index, columns=list(SEVERITIES), fill_value=0)
-    each = zip(counts.index, counts.to_numpy().tolist(), folded, strict=True)
+    to_fix, others = counted(findings[~no_action]), counted(findings[no_action])
+    by_severity = {name: counted(resources[resources["severity"] == name]) for name in SEVERITIES}
     return {
-        group: (dict(zip(SEVERITIES, map(int, numbers), strict=True)), int(others)) for group, numbers, others in each
+        one: Totals({name: counts[one] for name, counts in by_severity.items()}, to_fix[one], others[one])
+        for one in to_fix | others
     }
 
 

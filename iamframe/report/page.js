@@ -58,7 +58,7 @@
     const which = id ? { finding_id: id } : { resource_arn: arn, ...(related && { related_arn: related }) };
     const lines = [["check", check], ...Object.entries(which)].map(([key, value]) => `${key} = ${quoted(value)}`);
     const about = name ? `  # ${name.replace(/[^\x20-\x7e]/g, "?")}` : "";
-    return `[[accepted]]${about}\n${lines.join("\n")}\nreason = ""  # ${say("reason")}\nexpires = ${main.dataset.expires}\n`;
+    return `# ${say("file")}\n[[accepted]]${about}\n${lines.join("\n")}\nreason = ""  # ${say("reason")}\nexpires = ${main.dataset.expires}  # ${say("until")}\n`;
   };
   const open = (row) => {
     const facts = factsOf(row), table = row.closest("table");
@@ -90,7 +90,7 @@
   // The filter
   const sections = all("section.check").map((section) => ({
     section, head: section.querySelector("h2"), tables: all("table.findings", section), rows: all("tr.finding", section),
-    folded: section.querySelector("details.folded"), told: document.getElementById(`hits-${section.querySelector("h2").id}`), facts: null, words: null,
+    folded: section.querySelector("details.folded"), count: section.querySelector("p > .hits"), told: document.getElementById(`hits-${section.querySelector("h2").id}`), facts: null, words: null,
   }));
   const total = sections.reduce((sum, { rows }) => sum + rows.length, 0);
   const wordsOf = (row, { check, arn, related }) => `${Array.from(row.cells, (cell) => cell.textContent).slice(0, -1).join("\n")}\n${check}\n${arn}\n${related}`.toLowerCase();
@@ -144,7 +144,8 @@
         if (wanted.length && hits.length < 200) hits.push(row);
       });
       one.section.hidden = isActive && shown === 0;
-      one.told.textContent = isActive ? say("of", number(shown)) : "";
+      if (one.told) one.told.textContent = isActive ? say("of", number(shown - within)) : "";
+      if (one.count) one.count.textContent = isActive ? say("of", number(shown - within)) : "";
       if (one.folded) {
         one.folded.hidden = isActive && within === 0;
         one.folded.querySelector(".hits").textContent = isActive && within ? say("of", number(within)) : "";
@@ -152,7 +153,12 @@
         if (isActive ? within && within === shown : one.folded.dataset.was) one.folded.open = isActive;
         one.folded.dataset.was = isActive && one.folded.open ? "1" : "";
       }
-      one.tables.forEach((table) => { settle(table); table.closest(".scroll").hidden = isActive && all("tr.finding", table).every((row) => row.hidden); });
+      one.tables.forEach((table) => {
+        settle(table);
+        const frame = table.closest(".scroll"), common = frame.previousElementSibling;
+        frame.hidden = isActive && all("tr.finding", table).every((row) => row.hidden);
+        if (common && common.className === "common") common.hidden = frame.hidden;
+      });
       if (shown) first ??= one.head;
       found += shown;
       folded += within;

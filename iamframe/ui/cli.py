@@ -165,6 +165,7 @@ def _masked_refusal(*said: object) -> Iterator[None]:
 def check_command(
     sources: tuple[str, ...],
     severity: tuple[str, ...],
+    owner: tuple[str, ...],
     hide_expected: bool,
     form: str,
     fail_on: str | None,
@@ -183,12 +184,14 @@ def check_command(
     findings = shown = result.findings
     if severity:
         shown = shown[shown["severity"].isin(severity)]
+    if owner:
+        shown = shown[shown["owner"].isin(owner)]
     if hide_expected:
         shown = shown[~shown["expected"]]
     output.emit_findings(shown, form)
     remark([output.in_one_line(result)] * (form == "table"))
     if left := len(findings) - len(shown):
-        remark([f"{pluralize(left, 'finding')} not printed, by --severity or --hide-expected"])
+        remark([f"{pluralize(left, 'finding')} not printed, by --severity, --owner or --hide-expected"])
     remark(output.incomplete(result), output.no_owner(result.inventory, owner_tag))
     remark(output.expired(result), output.not_collected(result.inventory))
     return _status(result, fail_on, judged["only"], strict=strict)

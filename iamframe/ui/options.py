@@ -134,6 +134,7 @@ only = option("--only", _ONLY, "CHECK", multiple=True, callback=_any, shell_comp
 _SEVERITY = "Print only findings of this severity. Repeatable."
 narrowed = together(
     option("--severity", _SEVERITY, type=click.Choice(SEVERITIES), multiple=True),
+    option("--owner", "Print findings of this owner only. Can be repeated.", "NAME", multiple=True),
     option("--hide-expected", "Do not print expected findings."),
 )
 ages = together(

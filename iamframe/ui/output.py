@@ -118,10 +118,16 @@ def size_of(inventory: Inventory) -> str:
 
 
 def in_one_line(result: Result) -> str:
-    """Return the numbers of accounts, roles, profiles, findings by severity, and complete checks."""
-    counts = result.findings["severity"][result.findings["accepted"].isna()].value_counts()
-    found = ", ".join(f"{counts[s]:,} {s}" for s in SEVERITIES if s in counts) or "none"
-    return f"{size_of(result.inventory)}; findings: {found}; {result.said_complete}."
+    """Return the numbers of accounts, roles, profiles, resources that need attention, findings, and complete checks."""
+    counts, findings = result.attention, result.findings
+    total = int(counts.sum())
+    verb = "needs" if total == 1 else "need"
+    by_severity = ", ".join(f"{counts[name]:,} {name}" for name in SEVERITIES if counts[name])
+    said = f"{pluralize(total, 'resource')} {verb} attention" + (f" ({by_severity})" if by_severity else "")
+    marks = {"expected": findings["expected"] & findings["accepted"].isna(), "accepted": findings["accepted"].notna()}
+    of_them = ", ".join(f"{rows.sum():,} {mark}" for mark, rows in marks.items() if rows.any())
+    found = pluralize(len(findings), "finding") + (f", {of_them}" if of_them else "")
+    return f"{size_of(result.inventory)}; {said}; {found}; {result.said_complete}."
 
 
 def incomplete(result: Result) -> Iterator[str]:

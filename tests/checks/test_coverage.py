@@ -22,10 +22,15 @@ from iamframe.messages import render
 from iamframe.messages.render import text_of
 
 SUMMARY = {"SummaryMap": {"Roles": 700, "InstanceProfiles": 900, "RolesQuota": 1000, "InstanceProfilesQuota": 1000}}
-LIST_PROFILES = {"message": "coverage.advice.ListInstanceProfiles", "command": "aws iam list-instance-profiles"}
+LIST_PROFILES = {
+    "message": "coverage.advice.ListInstanceProfiles",
+    "command": "aws iam list-instance-profiles",
+    "reason": None,
+}
 DUMP = {
     "message": "coverage.advice.GetAccountAuthorizationDetails",
     "command": "aws iam get-account-authorization-details --filter Role",
+    "reason": None,
 }
 
 

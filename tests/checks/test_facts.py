@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import csv
+import inspect
 import subprocess
 import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from builders import ACCOUNT, dump, load, nested_role, profile, profile_list, role_detail, sample_result, tag_list
+from builders import (
+    ACCOUNT,
+    dump,
+    identity,
+    load,
+    nested_role,
+    profile,
+    profile_list,
+    role_detail,
+    sample_result,
+    tag_list,
+)
 
 import iamframe
 from iamframe import CHECKS, run_checks, schema
+from iamframe.checks import coverage
+from iamframe.checks.registry import Need
 from iamframe.errors import CheckError, UnknownCheckError
 
 POLICY = Path(__file__).parents[2] / "data" / "tag-policy.toml"
@@ -231,12 +245,46 @@ def test_a_function_may_be_handed_over_as_a_check(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("frame", "needs", "held"),
+    [
+        ("roles", [], ["all roles"]),
+        ("profiles", [], ["all profiles"]),
+        ("profiles", [coverage.profile_tags], ["profile tags"]),
+        ("roles", [coverage.all_profiles], ["all profiles", "all roles"]),
+        ("tags", [], ["any tags"]),
+        ("pairs", [coverage.links], ["links"]),
+    ],
+)
+def test_a_check_of_ones_own_needs_all_of_the_frames_that_it_reads(
+    tmp_path: Path, frame: str, needs: list[Need], held: list[str]
+) -> None:
+    def nothing(given: pd.DataFrame) -> pd.DataFrame:
+        """Nothing."""
+        return given[:0].assign(resource_arn="")
+
+    nothing.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [inspect.Parameter(frame, inspect.Parameter.POSITIONAL_OR_KEYWORD)]
+    )
+    own = iamframe.check(severity="low", needs=needs, detail="is there")(nothing)
+    inventory = load(tmp_path, {"x.json": {"Roles": [], "NextToken": "more"}, "id.json": identity()})
+    result = run_checks(inventory, only=["nothing"], checks=[own])
+    assert [need.name for need in result.checks["nothing"].needs] == held
+    # An empty result is no all clear where the frames are not whole.
+    assert set(result.coverage["status"]) <= {"unknown", "partial"}
+
+
+@pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("import nowhere_at_all", "house.py: stops with ModuleNotFoundError: No module named 'nowhere_at_all'; fix"),
+        (
+            "import nowhere_at_all",
+            "house.py: stops with ModuleNotFoundError: No module named 'nowhere_at_all' (line 1); fix",
+        ),
         ("x = 1", "house.py: has no check; put `@iamframe.check"),
         (HOUSE.replace("short_names", "empty_profiles"), "empty_profiles: a check of that name already exists"),
         (HOUSE.replace("< 3]", "< nothing]"), "check short_names: stops with NameError: name 'nothing' is not defined"),
+        (HOUSE.replace('"profile_name"].str', '"name"].str'), "KeyError: 'name' (line "),
+        (HOUSE.replace('"profile_name"].str', '"name"].str'), "; profiles has account_id, profile_arn, profile_name, "),
         (
             HOUSE.replace("return short", "return 1 #"),
             "check short_names: does not return a DataFrame with a column resource_arn",

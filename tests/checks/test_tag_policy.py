@@ -196,7 +196,10 @@ def test_a_policy_is_read_as_utf_8(tmp_path: Path) -> None:
             "[[accepted]]\ncheck = 'x'\nreason = 'y'\nexpires = 2026-01-01T00:00:00Z",
             "Expected `date | null`, got `datetime` - at `$.accepted[0].expires`",
         ),
-        ("[[accepted]]\ncheck = 'x'\nreason = ''", "Expected `str` of length >= 1 - at `$.accepted[0].reason`"),
+        (
+            "[[accepted]]\ncheck = 'x'\nreason = ''",
+            "`reason` is empty; say why the finding is accepted - at `$.accepted[0]`",
+        ),
         ("[[accepted]]\ncheck = 'x'", "missing required field `reason` - at `$.accepted[0]`"),
         ("[[accepted]]\nreason = 'x'", "missing required field `check` - at `$.accepted[0]`"),
         ("[[makers]]\nrole = 'x'", "missing required field `name` - at `$.makers[0]`"),

@@ -388,10 +388,9 @@ def test_a_long_table_is_sorted_across_its_bodies_and_stays_filtered(browser: Br
 def test_the_copy_button_of_a_next_step_says_that_it_did_its_work(browser: Browser, pages: Pages) -> None:
     with opened(browser, pages.empties("alpha")) as it:
         it.opened_rows()
-        for place in ("Start here", "Instance profiles that hold no role"):
-            button = it.page.get_by_role("region", name=place).locator("button.copy")
-            button.first.click()
-            expect(button.first).to_have_text(re.compile("Copied|Selected"))
+        button = it.page.get_by_role("region", name="Instance profiles that hold no role").locator("button.copy")
+        button.first.click()
+        expect(button.first).to_have_text(re.compile("Copied|Selected"))
 
 
 # Print
@@ -611,7 +610,7 @@ def test_where_tags_can_be_seen_and_changed_is_told_with_how_many_are_missed(bro
         group = it.page.get_by_role("group", name="Table: Where tags can be seen and changed")
         said = group.locator("caption").inner_text()
         assert said.startswith(
-            '"No" means that the tool misses all of them: 1 role (1 tagged, 0 untagged) and 2 profiles'
+            '"No" means: there, you see or change none of the tags of 1 role (1 tagged, 0 untagged) and 2 profiles'
         )
         assert "2 profiles (0 tagged, 1 untagged, 1 unknown). AWS-managed roles are left out." in said
         unknown = group.locator("td.unknown")
@@ -658,14 +657,17 @@ def test_the_first_screen_says_what_needs_attention_what_was_not_checked_and_whe
     browser: Browser, pages: Pages
 ) -> None:
     with opened(browser, pages.sample()) as it:
-        places = ("region", "Findings"), ("region", "Not checked"), ("region", "Scope"), ("region", "Start here")
+        places = ("region", "Findings"), ("region", "Incomplete"), ("region", "Scope"), ("region", "Start here")
         for role, name in places:
             box = it.page.get_by_role(role, name=name, exact=True).locator("li, h2, td").first.bounding_box()  # type: ignore[arg-type]
             assert box is not None
             assert box["y"] + box["height"] < 600, name
         first = it.page.get_by_role("region", name="Start here").locator("li")
         assert first.count() == 5
-        assert all(code.startswith("aws ") for code in first.locator("code").all_inner_texts())
+        # A command that changes something is left to a plan.
+        commands = first.locator("code").all_inner_texts()
+        assert all(one.startswith("aws ") or one == "iamframe plan SOURCE" for one in commands)
+        assert [one for one in commands if "delete" in one] == []
 
 
 def test_resources_that_need_attention_are_counted_once_and_alike_everywhere(browser: Browser, tmp_path: Path) -> None:
@@ -692,7 +694,7 @@ def test_one_thing_is_not_spoken_of_as_several(browser: Browser, tmp_path: Path)
     with opened(browser, report(source, tmp_path / "out")) as it:
         assert it.page.get_by_role("region", name="Scope").locator("p").inner_text() == (
             "1 account: 1 role, 1 instance profile, 1 link between them, 0 tags, and 0 profile references by "
-            "instances and templates. Collection date unknown."
+            "instances and templates. The files do not say when they were collected."
         )
         assert "1 finding to fix" in it.page.inner_text("section[aria-labelledby=name_mismatches]")
 
@@ -701,7 +703,7 @@ def test_a_reason_why_several_checks_did_not_see_all_is_given_once_with_all_of_t
     browser: Browser, pages: Pages
 ) -> None:
     with opened(browser, pages.sample()) as it:
-        unseen = it.page.get_by_role("region", name="Not checked")
+        unseen = it.page.get_by_role("region", name="Incomplete")
         unseen.locator("summary").click()
         reason = "the files cover only ap-northeast-1, eu-west-1"
         line = unseen.get_by_role("listitem").filter(has_text=reason)
@@ -723,18 +725,23 @@ def test_the_page_says_how_many_checks_are_complete(
 ) -> None:
     result = iamframe.run_checks(empties(tmp_path / "in", "left"), only=only)
     with opened(browser, iamframe.write_report(result, tmp_path / "out")) as it:
-        assert said in it.page.get_by_role("region", name="Not checked").inner_text()
+        assert said in it.page.get_by_role("region", name="Incomplete").inner_text()
 
 
 def test_a_time_that_nobody_said_is_unknown(browser: Browser, pages: Pages) -> None:
     with opened(browser, pages.empties("left")) as it:
-        assert it.page.get_by_role("region", name="Scope").inner_text().count("Collection date unknown.") == 1
+        assert (
+            it.page.get_by_role("region", name="Scope")
+            .inner_text()
+            .count("The files do not say when they were collected.")
+            == 1
+        )
 
 
 def test_noughts_are_no_all_clear_where_a_check_did_not_see_all(browser: Browser, tmp_path: Path) -> None:
     source = load(tmp_path / "in", {"p.json": profile_list(profile("web", nested_role("web")))})
     with opened(browser, report(source, tmp_path / "out")) as it:
-        found = it.page.get_by_role("region", name="Not checked", exact=True).inner_text()
+        found = it.page.get_by_role("region", name="Incomplete", exact=True).inner_text()
         assert "checks are incomplete, so there may be more findings." in found
         first = it.page.get_by_role("region", name="Start here").inner_text()
         assert "No findings in the data that was collected. Collect what is missing, then run it again." in first
@@ -780,7 +787,7 @@ def test_a_check_that_is_not_complete_is_named_with_the_file_that_would_settle_i
     held["Arn"] = f"arn:aws:iam::{ACCOUNT}:instance-profile/web"
     source = load(tmp_path / "in", {"dump.json": dump(role_detail("web", [held]))})
     with opened(browser, report(source, tmp_path / "out")) as it:
-        unseen = it.page.get_by_role("region", name="Not checked")
+        unseen = it.page.get_by_role("region", name="Incomplete")
         unseen.locator("summary").click()
         line = unseen.get_by_role("listitem").filter(has_text="Instance profiles that hold no role")
         assert line.count() == 1
@@ -933,7 +940,7 @@ def test_what_all_findings_of_a_group_have_in_common_stands_once(browser: Browse
     with opened(browser, pages.empties("alpha", "beta", "gamma")) as it:
         section = it.page.locator("section[aria-labelledby=empty_profiles]")
         assert section.inner_text().count("holds no role") == 1
-        assert section.locator(".common").inner_text() == "All 3: holds no role"
+        assert section.locator(".common").inner_text() == "In each row: holds no role"
     with opened(browser, pages.empties("a", "b")) as it:
         assert it.page.locator("section[aria-labelledby=empty_profiles]").inner_text().count("holds no role") == 2
 
@@ -963,12 +970,12 @@ def test_an_owner_has_the_same_number_in_the_table_by_the_filter_and_in_the_csv_
     findings = sample_result().findings
     to_fix = findings[~findings["expected"]]
     with opened(browser, pages.sample()) as it:
-        for row in table(it.page, "Findings by owner"):
-            it.page.get_by_role("group", name="Table: Findings by owner").get_by_role(
-                "button", name=row[0], exact=True
-            ).click()
+        for row in table(it.page, "By owner"):
+            it.page.get_by_role("group", name="Table: By owner").get_by_role("button", name=row[0], exact=True).click()
             said = it.page.get_by_role("status").inner_text().split()
             assert (said[5], int(said[0]) - int(said[5])) == (row[4], int(row[5]))
+            counts = it.page.locator("section.check:visible > p:first-of-type > .hits").all_inner_texts()
+            assert sum(int(count.split()[0]) for count in counts if count) == int(row[4])
             if row[0] in set(to_fix["owner"]):
                 assert int(row[4]) == (to_fix["owner"] == row[0]).sum()
 

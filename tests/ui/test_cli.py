@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import ACCOUNT, nested_role, profile, profile_list, write
+from builders import ACCOUNT, nested_role, profile, profile_list, tag_list, write
 from click import Context
 from commands import process, run
 
@@ -21,7 +21,8 @@ from iamframe.ui import output
 from iamframe.ui.cli import _run, app
 
 SAMPLE_LINE = re.compile(
-    r"3 accounts, 148 roles, 108 instance profiles; findings: 6 high, .*; \d+ of \d+ checks are complete\."
+    r"3 accounts, 148 roles, 108 instance profiles; 47 resources need attention \(6 high, 33 medium, 8 low\); "
+    r"100 findings, 45 expected; \d+ of \d+ checks are complete\."
 )
 
 
@@ -57,7 +58,9 @@ def test_report_of_ones_own_files_goes_where_out_says_and_never_speaks_of_fictio
     empty_profile(tmp_path / "dumps")
     done = run(tmp_path, "report", "dumps", "--out", "new/place")
     first, second = done.stdout.splitlines()
-    assert first.startswith("1 account, 0 roles, 1 instance profile; findings: 1 medium; ")
+    assert first.startswith(
+        "1 account, 0 roles, 1 instance profile; 1 resource needs attention (1 medium); 1 finding; "
+    )
     assert second == f"Report: {Path('new', 'place', 'report.html')}"
     assert json.loads((tmp_path / "new/place/summary.json").read_text("utf-8"))["sources"] == ["dumps"]
     assert sorted(file.name for file in tmp_path.iterdir()) == ["dumps", "new"]
@@ -328,7 +331,8 @@ def test_output_that_nobody_reads_to_its_end_is_no_failure_to_tell_of(tmp_path: 
     [
         ([], ["api", "web", "api", "web", "AWSCloud9SSMInstanceProfile"], ""),
         (["--severity", "info", "--severity", "high"], ["AWSCloud9SSMInstanceProfile"], "4 findings not printed, by "),
-        (["--hide-expected"], ["api", "web", "api", "web"], "2 findings not printed, by --severity or --hide-expected"),
+        (["--hide-expected"], ["api", "web", "api", "web"], "2 findings not printed, by --severity, --owner or --h"),
+        (["--owner", "ops", "--owner", "it"], ["api", "api"], "4 findings not printed, by "),
         (["--severity", "info", "--hide-expected", "-q"], [], ""),
     ],
 )
@@ -337,10 +341,13 @@ def test_what_is_not_printed_is_counted_and_counts_for_the_exit_status(
 ) -> None:
     pairs = {"AWSCloud9SSMInstanceProfile": "AWSCloud9SSMAccessRole", "web": "web-role", "api": "api-role"}
     roles = {name: nested_role(role, "/service-role/" if "9" in role else "/") for name, role in pairs.items()}
-    write(tmp_path, {"p.json": profile_list(*[profile(name, role, "/cloud9/") for name, role in roles.items()])})
+    owned = {"instance-profile-tags/api.json": {"Tags": tag_list({"Owner": "ops"})}}
+    write(
+        tmp_path, owned | {"p.json": profile_list(*[profile(name, role, "/cloud9/") for name, role in roles.items()])}
+    )
     check = (
         "check",
-        "p.json",
+        ".",
         "--only",
         "name_mismatches",
         "--only",
@@ -597,7 +604,7 @@ def test_an_accepted_finding_is_marked_so_and_does_not_count(tmp_path: Path) -> 
     write(tmp_path, {"t.toml": '[[accepted]]\ncheck = "empty_profiles"\nreason = "kept for the audit"\n'})
     done = run(tmp_path, "check", "dumps", "--only", "empty_profiles", "--policy", "t.toml")
     assert "holds no role (accepted: kept for the audit)" in done.stdout
-    assert "findings: none" in done.stderr
+    assert "0 resources need attention; 1 finding, 1 accepted;" in done.stderr
 
 
 def test_what_goes_into_a_file_is_utf_8_whatever_the_terminal_is(tmp_path: Path) -> None:
