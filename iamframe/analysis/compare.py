@@ -146,8 +146,8 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
     and lists. `changed`: the description, the maximum session duration or the permissions boundary differs, if both
     sides show one. Last use never counts as a change.
 
-    `created` and `deleted` are reported only if the other side has all roles (or profiles) of the account, and never
-    for a planned resource of Terraform (`address:…`). A finding is new or gone only if the check would have found it on
+    `created` and `deleted` are reported only if the other load has all roles (or profiles) of the account. Resources
+    that exist only in a Terraform plan are left out. A finding is new or gone only if the check would have found it on
     the other side; a change of its sentence alone does not count. Both sides need findings of the same checks under the
     same policy. So for an inventory, and for a result of another version, other checks or another policy, the checks
     run again, with the policy of the new result if none is given. A check that only one of two results has is listed in

@@ -118,7 +118,7 @@ def explain(inventory: Inventory | Result, name: str, policy: PolicySource = Non
     Raises
     ------
     TypeError
-        If the name is no text.
+        If the name is not a string.
     PolicyError
         If the policy file cannot be understood.
     """

@@ -152,7 +152,7 @@ def open_snapshot(folder: str | os.PathLike[str]) -> Inventory:
     Raises
     ------
     StoreError
-        If there is no snapshot, a newer iamframe wrote it, or a file of it is missing or damaged.
+        If the folder has no snapshot, if a newer version wrote it, or if a file is missing or damaged.
     """
     frames, sources = read_snapshot(folder)
     return Inventory(**frames, sources=sources)

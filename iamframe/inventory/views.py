@@ -207,7 +207,7 @@ def count_tags_known(inventory: Inventory, resource_type: str) -> pa.Table:
 
 
 def missing_permissions(inventory: Inventory) -> dict[str, object]:
-    """Return the least IAM policy, in JSON's form, that allows the denied operations; without denials, no statement.
+    """Return the smallest IAM policy that allows what was denied, as a dict; `Statement` is empty if nothing was.
 
     It covers the gaps of all accounts whose reason is `denied`. It may not be enough: an explicit Deny, a permissions
     boundary or a policy of the organisation overrides any Allow (IAM User Guide, "Policy evaluation logic").

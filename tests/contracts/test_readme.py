@@ -53,7 +53,7 @@ def test_the_ten_lines_of_python_run(file: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("file", [README, GUIDES / "own-checks.md"], ids=lambda file: file.stem)
 def test_the_check_of_your_own_runs(file: Path, tmp_path: Path) -> None:
     house = tmp_path / "house.py"
-    house.write_text(block(file, "python", "import iamframe\nfrom"), "utf-8")
+    house.write_text(block(file, "python", "import iamframe\n\n\n@iamframe.check"), "utf-8")
     result = iamframe.run_checks(iamframe.load_sample(), only=["short_names"], checks=house)
     assert set(result.coverage["status"]) == {"complete"}
 
