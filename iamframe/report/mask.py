@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import html
 import os
+import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ from iamframe.checks.findings import Found
 from iamframe.checks.registry import Check
 from iamframe.checks.result import Result
 from iamframe.checks.runner import steps_of
-from iamframe.errors import ReportError
+from iamframe.errors import IamframeError, ReportError
 from iamframe.inventory.arrow import as_arrow, index_in, lookup
 from iamframe.inventory.build import joined
 from iamframe.inventory.gaps import with_details
@@ -289,3 +290,16 @@ def mask_for(key: bool | str | os.PathLike[str], folder: Path) -> Mask:
             "is not there yet, and it is made"
         )
     return Mask(content)
+
+
+@contextmanager
+def masked_errors(*said: object) -> Iterator[None]:
+    """Put pseudonyms into the sentence of an error, except into the paths that the user gave."""
+    try:
+        yield
+    except IamframeError as error:
+        by_form = mask_for(True, Path()).by_form
+        kept = sorted({text for text in map(str, filter(None, said)) if by_form(text) != text}, key=len, reverse=True)
+        parts = re.split(f"({'|'.join(map(re.escape, kept))})", str(error)) if kept else [str(error)]
+        error.args = ("".join(part if part in kept else by_form(part) for part in parts),)
+        raise

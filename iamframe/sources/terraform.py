@@ -110,7 +110,7 @@ class ManagedProfile(GotProfile, gc=False):
 class Leaving(msgspec.Struct, gc=False):
     """A role or profile that a plan deletes or replaces: Terraform manages it until then."""
 
-    resource_arn: str
+    managed_arn: str
     address: str
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import gc
 import io
 import os
-import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -112,7 +111,7 @@ def report_command(
 
     new = sources or ("sample",)
     changes, is_masked = None, mask or mask_key is not None
-    with _masked_refusal(*new, older, out, policy, mask_key, *checks) if is_masked else nullcontext():
+    with _masked_errors(*new, older, out, policy, mask_key, *checks) if is_masked else nullcontext():
         old, inventory = _old_and_new(older, new, live) if older else (None, _load(*new, **live))
         result = run_checks(inventory, policy=policy, checks=checks, owner_tag=owner_tag)
         if old:
@@ -134,19 +133,10 @@ def report_command(
     return _status(result, None, None, strict=strict)
 
 
-@contextmanager
-def _masked_refusal(*said: object) -> Iterator[None]:
-    """Put pseudonyms into the sentence of an error, except into the paths that the user gave."""
-    try:
-        yield
-    except IamframeError as error:
-        from iamframe.report.mask import mask_for
+def _masked_errors(*said: object) -> AbstractContextManager[None]:
+    from iamframe.report.mask import masked_errors
 
-        by_form = mask_for(True, Path()).by_form
-        kept = sorted({text for text in map(str, filter(None, said)) if by_form(text) != text}, key=len, reverse=True)
-        parts = re.split(f"({'|'.join(map(re.escape, kept))})", str(error)) if kept else [str(error)]
-        error.args = ("".join(part if part in kept else by_form(part) for part in parts),)
-        raise
+    return masked_errors(*said)
 
 
 @_command(
@@ -316,6 +306,43 @@ def _old_and_new(old: str, new: tuple[str, ...], live: dict[str, Any]) -> tuple[
             "give two loads of the same account"
         )
     return was, now
+
+
+@_command(
+    "drift",
+    click.argument("states", nargs=-1, required=True, metavar="STATE..."),
+    option("--against", "The account: a SOURCE.", "SOURCE", required=True, shell_complete=given.offer_sources),
+    given.kinds,
+    given.formats(*given.FORMATS),
+    option("--fail-on-drift", "Exit 1 if there is any difference; unknown does not count."),
+    option("--strict", "Exit 3 if anything could not be compared."),
+    given.live,
+)
+def drift_command(
+    states: tuple[str, ...],
+    against: str,
+    only: tuple[str, ...],
+    form: str,
+    fail_on_drift: bool,
+    strict: bool,
+    live: dict[str, Any],
+) -> int:
+    """Compare Terraform states with the account.
+
+    A STATE is a state file, or the output of `terraform show -json`. Give all states of the account: what none of them
+    manages is listed as unmanaged. `sample:terraform` is the state of the sample. What uses a profile is asked for only
+    with --references.
+    """
+    from iamframe.analysis.drift import drift
+    from iamframe.inventory.load import is_live
+
+    inventory = _load(against, **({"references": "none"} if is_live(against) else {}) | live)
+    found = drift(inventory, *states).only(*only)
+    output.emit_drift(found, form)
+    remark(output.not_known(found), output.not_collected(inventory))
+    if fail_on_drift and not found.is_empty:
+        return FOUND
+    return INCOMPLETE if strict and not found.is_complete else DONE
 
 
 @_command(
