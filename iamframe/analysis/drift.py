@@ -33,7 +33,7 @@ from iamframe.messages.render import Message, columns_of, facts_of, render, say
 from iamframe.messages.text import DIFFERENCES
 
 UNKNOWN = "unknown"
-KINDS = (*DIFFERENCES, UNKNOWN)
+ALL_KINDS = (*DIFFERENCES, UNKNOWN)
 _SHOWN = 20
 _PLACE = ["account_id", "resource_type", "resource_name", "resource_arn", "state_file", "state_address"]
 # The columns that are facts of a message, by their names there.
@@ -65,7 +65,7 @@ class Drift:
 
     def only(self, *kinds: str) -> Drift:
         """Return the differences of some kinds, or of all if none is given, with everything that is unknown."""
-        chosen = self.differences["kind"].isin([*(kinds or KINDS), UNKNOWN])
+        chosen = self.differences["kind"].isin([*(kinds or ALL_KINDS), UNKNOWN])
         return replace(self, differences=self.differences[chosen].reset_index(drop=True))
 
     def to_frame(self, lang: str = "en", rows: int | None = None) -> pd.DataFrame:
@@ -77,8 +77,8 @@ class Drift:
     def summary(self) -> pd.DataFrame:
         """One row per kind of difference, in the order of `differences`: the number of rows on roles and profiles."""
         counts = self.differences.groupby(["kind", "resource_type"]).size()
-        rows = [[int(counts.get((kind, of), 0)) for of in TYPES.values()] for kind in KINDS]
-        return pd.DataFrame(rows, columns=["roles", "profiles"]).assign(kind=KINDS)[["kind", "roles", "profiles"]]
+        rows = [[int(counts.get((kind, of), 0)) for of in TYPES.values()] for kind in ALL_KINDS]
+        return pd.DataFrame(rows, columns=["roles", "profiles"]).assign(kind=ALL_KINDS)[["kind", "roles", "profiles"]]
 
     @property
     def said(self) -> str:
@@ -154,7 +154,7 @@ def drift(inventory: Inventory | Result, *states: str | os.PathLike[str]) -> Dri
     table = pa.concat_tables([_table(part) for part in parts])
     order = ("account_id", "resource_arn", "state_file", "state_address", "tag_key", "message")
     return Drift(
-        schema.DRIFT.from_arrow(ordered(table, {"kind": KINDS}, order)),
+        schema.DRIFT.from_arrow(ordered(table, {"kind": ALL_KINDS}, order)),
         tuple(str(one) for one in states),
         tuple(accounts[~is_in(accounts, read.about)]),
     )

@@ -180,7 +180,7 @@ def of_organisation(folder: Path, out: str = "out", **options: Any) -> Path:
 
 def told(folder: Path, documents: dict[str, Any], only: str | list[str] | None = None) -> iamframe.Result:
     """What a masked report would be written of."""
-    result, _, _ = masking.masked(iamframe.run_checks(load(folder, documents), only), None, Mask(b"k" * 32))
+    result, *_ = masking.masked(iamframe.run_checks(load(folder, documents), only), None, Mask(b"k" * 32))
     return result
 
 
@@ -808,7 +808,7 @@ def test_reasons_are_rendered_again_of_masked_facts_whose_numbers_stay(tmp_path:
     }
     result = iamframe.run_checks(load(tmp_path, documents), only="unreferenced_profiles")
     assert OWN in result.coverage["facts"][0]
-    hidden, _, _ = masking.masked(result, None, Mask(b"k" * 32))
+    hidden, *_ = masking.masked(result, None, Mask(b"k" * 32))
     for frame, name in ((hidden.coverage, ""), (hidden.lists, "references_")):
         message, facts, reason = (frame[f"{name}{part}"][0] for part in ("message", "facts", "reason"))
         assert message == "coverage.gap"

@@ -534,7 +534,7 @@ def test_help_names_each_option_fits_a_narrow_terminal_and_no_sentence_of_it_is_
 ) -> None:
     said = run(tmp_path, *command.split(), "--help").stdout
     assert max(map(len, said.splitlines())) <= 72
-    assert "..." not in re.sub(r"\[?(SOURCE|ARGS)\]?\.\.\.", "", said)
+    assert "..." not in re.sub(r"\[?(SOURCE|STATE|ARGS)\]?\.\.\.", "", said)
     assert {"--quiet", "--verbose", *NAMED.get(command, ())} <= set(said.split())
 
 
