@@ -89,7 +89,7 @@ class Drift:
         """Return the number of differences of each kind, as a sentence in a language."""
         counts = self.differences["kind"].value_counts()
         unknown, left_out = int(counts.get(UNKNOWN, 0)), len(self.left_out)
-        kinds = [{"message": f"drift.count.{k}", "n": int(counts[k])} for k in DIFFERENCES if k in counts]
+        kinds = [{"message": f"drift.count.{k}", "count": int(counts[k])} for k in DIFFERENCES if k in counts]
         nothing = {"message": "drift.said.nothing_compared" if unknown else "drift.said.nothing"}
         parts: list[Message] = [{"message": "drift.said.kinds", "kinds": kinds} if kinds else nothing]
         parts += [{"message": "drift.said.unknown", "n": unknown}] if unknown else []
@@ -297,11 +297,10 @@ def _unmanaged(sides: _Sides, read: States) -> Iterator[pd.DataFrame]:
     managed = is_in(arns, sides.managed["resource_arn"]) | is_in(arns, pd.Series(read.leaving, dtype="str"))
     mine = is_in(accounts, sides.about) & ~managed & ~np.asarray(arns.str.startswith("address:"), dtype=bool)
     mine &= ~np.asarray(frame["is_aws_managed"], dtype=bool) if kind == "role" else True
-    columns = {"resource_name": f"{kind}_name", "resource_arn": f"{kind}_arn"}
-    found = frame[mine].assign(resource_type=TYPES[kind], **{name: frame[of] for name, of in columns.items()})
-    what = {"kind": UNKNOWN, "message": "drift.unknown.states"} if read.unread else {}
-    yield found[["account_id", "resource_type", *columns]].assign(
-        **({"kind": "unmanaged", "message": "drift.unmanaged"} | what)
+    found = frame.loc[mine, ["account_id", f"{kind}_name", f"{kind}_arn"]]
+    what = (UNKNOWN, "unknown.states") if read.unread else ("unmanaged", "unmanaged")
+    yield found.set_axis(["account_id", "resource_name", "resource_arn"], axis=1).assign(
+        resource_type=TYPES[kind], kind=what[0], message=f"drift.{what[1]}"
     )
     short = sides.about[is_in(sides.about, sides.collected) & ~is_in(sides.about, sides.listed)]
     yield pd.DataFrame({"account_id": short}).assign(

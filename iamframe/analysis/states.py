@@ -22,10 +22,9 @@ from iamframe.sources.terraform import Leaving, ManagedProfile, ManagedRole
 
 # The Terraform state of the fictional sample, as a STATE.
 SAMPLE_STATE = "sample:terraform"
-_COLUMNS = (
-    *("account_id", "resource_type", "resource_name", "resource_arn", "path", "id", "role", "role_known", "tags_known"),
-    *("state_file", "state_address"),
-)
+_TEXTS = "account_id resource_type resource_name resource_arn path id role state_file state_address"
+_COLUMNS = dict.fromkeys(_TEXTS.split(), "str") | dict.fromkeys(("role_known", "tags_known"), "bool")
+_TAG = {"row": "int64", "tag_key": "str", "tag_value": "str"}
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def read_states(states: Iterable[str | os.PathLike[str]]) -> States:
         raise SourceError("no Terraform state given; give a state file, or the output of `terraform show -json`")
     folder = str(sample_folder("sample-terraform")) if SAMPLE_STATE in named else None
     rows: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
-    tags: dict[str, list[Any]] = {"row": [], "tag_key": [], "tag_value": []}
+    tags: dict[str, list[Any]] = {name: [] for name in _TAG}
     leaving: list[str] = []
     gaps: list[Gap] = []
     is_terraform = False
@@ -93,12 +92,8 @@ def read_states(states: Iterable[str | os.PathLike[str]]) -> States:
             f"{', '.join(named)}: holds no Terraform state; give a state file (version 4), or the output of "
             "`terraform show -json`"
         )
-    return States(
-        pd.DataFrame(rows),
-        pd.DataFrame(tags),
-        leaving,
-        [(g.subject, {"message": g.message, **g.facts}) for g in unread],
-    )
+    said = [(gap.subject, {"message": gap.message, **gap.facts}) for gap in unread]
+    return States(pd.DataFrame(rows).astype(_COLUMNS), pd.DataFrame(tags).astype(_TAG), leaving, said)
 
 
 def _add(

@@ -30,6 +30,7 @@ from iamframe.inventory.arrow import as_arrow, index_in, lookup
 from iamframe.inventory.build import joined
 from iamframe.inventory.gaps import with_details
 from iamframe.messages.render import changed_facts, render
+from iamframe.messages.text import DIFFERENCES
 from iamframe.report.pseudonyms import Mask
 from iamframe.sources.archives import display_path, read_file
 
@@ -110,9 +111,11 @@ def _with_left_out(drift: Drift) -> pd.DataFrame:
 def _masked_drift(drift: Drift, told: _Told) -> Drift:
     shown = _masked(drift.differences.rename(columns={"facts": "changed_facts"}), told)
     shown = with_details(shown.rename(columns={"changed_facts": "facts"}))
+    rank = shown["kind"].map({kind: n for n, kind in enumerate(DIFFERENCES)})
+    order = shown.assign(rank=rank).sort_values(["rank", "account_id"], kind="stable", ignore_index=True)
     return replace(
         drift,
-        differences=shown.sort_values("account_id", kind="stable", ignore_index=True),
+        differences=order.drop(columns="rank"),
         states=tuple(told[""][one] for one in drift.states),
         left_out=tuple(sorted(told["acct"][one] for one in drift.left_out)),
     )

@@ -184,7 +184,7 @@ def _in_state(state: _State) -> Iterator[_Managed]:
         for instance in resource.instances:
             if instance.deposed is None:
                 key = instance.index_key
-                index = "" if key is None else f"[{key}]" if isinstance(key, int) else f'["{key}"]'
+                index = "" if key is None else f"[{msgspec.json.encode(key).decode()}]"
                 yield _Managed(f"{prefix}{resource.type}.{resource.name}{index}", resource.type, instance.attributes)
 
 
