@@ -92,7 +92,7 @@ def read_states(states: Iterable[str | os.PathLike[str]]) -> States:
             f"{', '.join(named)}: holds no Terraform state; give a state file (version 4), or the output of "
             "`terraform show -json`"
         )
-    said = [(gap.subject, {"message": gap.message, **gap.facts}) for gap in unread]
+    said: list[tuple[str, Message]] = [(gap.subject, {"message": gap.message, **gap.facts}) for gap in unread]
     return States(pd.DataFrame(rows).astype(_COLUMNS), pd.DataFrame(tags).astype(_TAG), leaving, said)
 
 

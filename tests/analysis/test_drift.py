@@ -335,7 +335,8 @@ class World:
     def __init__(self, seed: int, pairs: int) -> None:
         self.random = random.Random(seed)
         self.made: list[tuple[str, str, str | None]] = []
-        self.roles: dict[str, dict[str, Any]] = {}
+        # No change touches this role but by giving it to a profile.
+        self.roles: dict[str, dict[str, Any]] = {"spare": {"path": "/", "tags": {}, "id": "19999999"}}
         self.profiles: dict[str, dict[str, Any]] = {}
         for number in range(pairs):
             path = self.random.choice(("/", "/team/", "/a/b/"))
@@ -395,7 +396,7 @@ class World:
         return "role_lost", None
 
     def give(self, _: str, name: str) -> tuple[str, None]:
-        self.profiles[name]["role"] = "app-0" if name != "app-0" else "app-5"
+        self.profiles[name]["role"] = "spare"
         return "other_role", None
 
     def account(self) -> Documents:
