@@ -51,8 +51,8 @@ class States:
     @property
     def about(self) -> pd.Series:
         """The accounts in which the states manage anything."""
-        accounts = pd.Series(self.managed["account_id"].unique(), dtype="str")
-        return accounts[accounts != UNKNOWN_ACCOUNT]
+        accounts = self.managed["account_id"][self.managed["resource_arn"].notna()]
+        return accounts[accounts != UNKNOWN_ACCOUNT].drop_duplicates()
 
 
 def read_states(states: Iterable[str | os.PathLike[str]]) -> States:
@@ -77,10 +77,11 @@ def read_states(states: Iterable[str | os.PathLike[str]]) -> States:
         file = answer.origin
         if folder and answer.source == display_path(folder):
             file = f"{SAMPLE_STATE}/{name_of(file)}"
-        for record in (record for chunk in answer for record in chunk):
+        # The account of a file is known once it is read.
+        for record in [record for chunk in answer for record in chunk]:
             match record:
                 case ManagedRole() | ManagedProfile():
-                    _add(rows, tags, record, file)
+                    _add(rows, tags, record, file, answer.account_id or UNKNOWN_ACCOUNT)
                 case Leaving():
                     leaving.append(record.managed_arn)
                 case Gap():
@@ -97,15 +98,19 @@ def read_states(states: Iterable[str | os.PathLike[str]]) -> States:
 
 
 def _add(
-    rows: Mapping[str, list[Any]], tags: Mapping[str, list[Any]], one: ManagedRole | ManagedProfile, file: str
+    rows: Mapping[str, list[Any]],
+    tags: Mapping[str, list[Any]],
+    one: ManagedRole | ManagedProfile,
+    file: str,
+    account: str,
 ) -> None:
-    """Add the row of a managed resource, and its tags."""
+    """Add the row of a managed resource, and its tags; one without an ARN is of the file's account."""
     kind = "role" if isinstance(one, ManagedRole) else "profile"
     arn, name, path, id_ = (getattr(one, f"{kind}_{of}") for of in ("arn", "name", "path", "id"))
     is_planned = arn.startswith("address:")
     held = one.roles if isinstance(one, ManagedProfile) else UNSET
     row = {
-        "account_id": account_of(arn) or UNKNOWN_ACCOUNT,
+        "account_id": account_of(arn) or account,
         "resource_type": ROLE_TYPE if kind == "role" else PROFILE_TYPE,
         "resource_name": name or (None if is_planned else name_of(arn)),
         "resource_arn": None if is_planned else arn,

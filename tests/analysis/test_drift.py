@@ -189,6 +189,7 @@ CHANGED = plan(
     plan_resource(IN_PROFILE, NO_ROLE | {"tags_all": {"a": "b"}}),
     unknown={IN_PROFILE: {"role": True, "tags_all": {"a": True}}},
 )
+PLAN = ("unknown", "web", "drift.unknown.planned")
 MORE = ("unknown", None, "drift.unknown.more.profile")
 UNKNOWN: dict[str, tuple[Documents, dict[str, Any], list[tuple[str | None, ...]]]] = {
     "nothing is gone from an incomplete list, nor from an account that was not collected": (
@@ -219,7 +220,12 @@ UNKNOWN: dict[str, tuple[Documents, dict[str, Any], list[tuple[str | None, ...]]
     "what a plan is about to create is unknown, and what has its name is not managed yet": (
         PAIR,
         PLANNED,
-        [("unmanaged", "web", "drift.unmanaged"), ("unknown", "web", "drift.unknown.planned")],
+        [("unmanaged", "web", "drift.unmanaged"), PLAN],
+    ),
+    "what is planned in the inventory too is not there yet": (
+        {"plan.json": PLANNED},
+        PLANNED,
+        [PLAN, MORE, ("unknown", None, "drift.unknown.more.role")],
     ),
     "where a state could not be read in full, nothing is unmanaged": (
         PAIR,

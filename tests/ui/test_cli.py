@@ -530,8 +530,8 @@ def test_drift_prints_a_line_per_difference_and_on_standard_error_what_is_unknow
     assert "  111122223333  instance-profile  bastion" in lines
     assert done.stderr.splitlines() == [
         (
-            "1 profile lost its role, 1 profile holds another role, 2 gone, 1 recreated, 1 path differs, 4 tags differ, "
-            "121 unmanaged; 2 unknown; 1 account left out, where the states manage nothing."
+            "1 profile lost its role, 1 profile holds another role, 2 gone, 1 recreated, 1 path differs, "
+            "4 tags differ, 121 unmanaged; 2 unknown; 1 account left out, where the states manage nothing."
         ),
         "unknown: erp in 123456789012: its tags were not collected",
     ]
