@@ -146,7 +146,7 @@ def drift(inventory: Inventory | Result, *states: str | os.PathLike[str]) -> Dri
     known, read = inventory.inventory if isinstance(inventory, Result) else inventory, read_states(states)
     accounts = known.accounts["account_id"]
     lists = completeness(known)
-    parts = [_of_states(read)]
+    parts = [_of_states(read), _of_source(known, read)]
     for kind in TYPES:
         sides = _Sides(kind, known, read, lists["account_id"][lists[f"{kind}s_whole"]])
         parts += [*_missing(sides), *_identity(sides), *_tags(sides, known, read), *_unmanaged(sides, read)]
@@ -313,6 +313,14 @@ def _of_states(read: States) -> pd.DataFrame:
     _, facts = columns_of({"message": "drift.unknown.unread", "what": what} for _, what in read.unread)
     rows = {"state_file": [file for file, _ in read.unread], "facts": facts.to_pylist()}
     return pd.DataFrame(rows).assign(kind=UNKNOWN, account_id=UNKNOWN_ACCOUNT, message="drift.unknown.unread")
+
+
+def _of_source(inventory: Inventory, read: States) -> pd.DataFrame:
+    """Return the accounts whose data is partly from Terraform: what only a state shows looks as if it were there."""
+    calls = inventory.calls
+    mixed = calls["account_id"][calls["operation"].str.startswith("terraform:")]
+    rows = pd.DataFrame({"account_id": read.about[is_in(read.about, mixed)]})
+    return rows.assign(kind=UNKNOWN, message="drift.unknown.source")
 
 
 def _table(part: pd.DataFrame) -> pa.Table:

@@ -225,7 +225,7 @@ UNKNOWN: dict[str, tuple[Documents, dict[str, Any], list[tuple[str | None, ...]]
     "what is planned in the inventory too is not there yet": (
         {"plan.json": PLANNED},
         PLANNED,
-        [PLAN, MORE, ("unknown", None, "drift.unknown.more.role")],
+        [PLAN, MORE, ("unknown", None, "drift.unknown.more.role"), ("unknown", None, "drift.unknown.source")],
     ),
     "where a state could not be read in full, nothing is unmanaged": (
         PAIR,
