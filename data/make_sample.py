@@ -2,8 +2,9 @@
 
     python data/make_sample.py [FOLDER]
 
-It writes FOLDER/sample and FOLDER/sample-earlier, by default beside this script. Deterministic. A test holds the files
-beside this script to what it writes. `README.md` says what each account shows, and what changed in that month.
+It writes FOLDER/sample, FOLDER/sample-earlier and FOLDER/sample-terraform, by default beside this script.
+Deterministic. A test holds the files beside this script to what it writes. `README.md` says what each account shows,
+what changed in that month, and how the Terraform states differ from the accounts.
 """
 
 from __future__ import annotations
@@ -600,13 +601,95 @@ def files(*, earlier: bool = False) -> dict[str, str]:
     return written
 
 
+# Terraform states of two of the accounts, last applied four weeks ago; nothing in the platform's account is in a state.
+
+
+def managed(it: Account, address: str, key: str | int | None = None, **other: object) -> Json:
+    """Return a resource as a state holds it, from the account; `other` are attributes that differ there."""
+    module, _, rest = address.rpartition("aws_iam_")
+    kind, name = rest.split(".")
+    of_role = kind == "role"
+    held = str(other.get("name", key or name))
+    rows, tags = (it.roles, it.role_tags) if of_role else (it.profiles, it.profile_tags)
+    row = next(one for one in rows if one["RoleName" if of_role else "InstanceProfileName"] == held)
+    attributes: Json = {
+        "arn": row["Arn"],
+        "create_date": row["CreateDate"],
+        "name": held,
+        "path": row["Path"],
+        "tags": tags[held],
+        "tags_all": tags[held],
+        "unique_id": row["RoleId" if of_role else "InstanceProfileId"],
+    }
+    if of_role:
+        attributes["assume_role_policy"] = json.dumps(row["AssumeRolePolicyDocument"])
+    else:
+        attributes["role"] = next(iter(roles_in(row)), None)
+    return {
+        **({"module": module.rstrip(".")} if module else {}),
+        "mode": "managed",
+        "type": f"aws_iam_{kind}",
+        "name": name,
+        "provider": 'provider["registry.terraform.io/hashicorp/aws"]',
+        "instances": [{**({} if key is None else {"index_key": key}), "attributes": attributes | other}],
+    }
+
+
+def state(lineage: str, *resources: Json) -> str:
+    head: Json = {"version": 4, "terraform_version": "1.14.0", "serial": 7, "lineage": lineage, "outputs": {}}
+    # Resources of one `for_each` are instances of one resource.
+    blocks: dict[tuple[object, ...], Json] = {}
+    for one in resources:
+        block = blocks.setdefault((one.get("module"), one["type"], one["name"]), one)
+        if block is not one:
+            block["instances"] += one["instances"]  # type: ignore[operator]
+    return printed(head | {"resources": list(blocks.values())})
+
+
+def states() -> dict[str, str]:
+    """Return the name of each Terraform state and its text."""
+    one, three = shop(), legacy()
+    earlier_shop(one)
+    cache = f"arn:aws:iam::{SHOP}:instance-profile/cache"
+    services = [
+        managed(one, f"module.service[{json.dumps(name)}].aws_iam_{kind}.this", name=name)
+        for name in ("web", "api", "worker", "checkout", "mail", "monitoring", "blue")
+        for kind in ("role", "instance_profile")
+    ]
+    pairs = [
+        managed(one, f"aws_iam_{kind}.batch", name)
+        for name in ("batch", "ingest", "fax-gateway")
+        for kind in ("role", "instance_profile")
+    ]
+    others = (
+        managed(one, "aws_iam_role.cache", name="Cache"),
+        # Somebody made it again by hand, under another path, and it has another id.
+        managed(one, "aws_iam_instance_profile.cache", arn=cache, path="/", unique_id="AIPAEXAMPLEGONE00002"),
+        # Terraform put a role into it, and somebody took the role out.
+        managed(one, "aws_iam_instance_profile.staging", 0, name="staging-web", role="web"),
+    )
+    old = [
+        managed(three, f"aws_iam_{kind}.{name}")
+        for name in ("intranet", "wiki", "erp")
+        for kind in ("role", "instance_profile")
+    ]
+    return {
+        "shop.tfstate": state("1f4d7c2a-0000-4000-8000-111122223333", *services, *pairs, *others),
+        "legacy.tfstate": state("1f4d7c2a-0000-4000-8000-123456789012", *old),
+    }
+
+
 def printed(document: Json) -> str:
     return json.dumps(document, indent=4, ensure_ascii=False) + "\n"
 
 
 def main() -> None:
     into = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
-    for folder, texts in (("sample", files()), ("sample-earlier", files(earlier=True))):
+    for folder, texts in (
+        ("sample", files()),
+        ("sample-earlier", files(earlier=True)),
+        ("sample-terraform", states()),
+    ):
         shutil.rmtree(into / folder, ignore_errors=True)
         for name, text in texts.items():
             path = into / folder / name

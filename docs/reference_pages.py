@@ -53,6 +53,7 @@ ORIGINS = {
     "changes": "iamframe.compare(old, new).changes",
     "changed_findings": "iamframe.compare(old, new).findings",
     "not_compared": "iamframe.compare(old, new).not_compared",
+    "drift": 'iamframe.drift(inventory, "state.tfstate").differences',
     "steps": "iamframe.plan(result).steps",
     "not_planned": "iamframe.plan(result).not_planned",
 }
@@ -399,7 +400,8 @@ def _commands() -> str:
         "# Command line",
         "A SOURCE is `sample`, `aws` or `aws:PROFILE` (a live account), a snapshot, or a file, a folder, a `.gz` or a "
         "`.zip` ([what a file may hold](sources.md)).",
-        "Exit status: 0 done; 1 findings at or above `--fail-on`, or changes with `--fail-on-change`; 2 the input or "
+        "Exit status: 0 done; 1 findings at or above `--fail-on`, changes with `--fail-on-change`, or differences with "
+        "`--fail-on-drift`; 2 the input or "
         "AWS gave no answer; 3, with `--strict` only, a check is incomplete.",
         _directive("\n\n".join(directives)),
     )

@@ -9,6 +9,8 @@ from .analysis.blind_spots import blind_spots as blind_spots
 from .analysis.blind_spots import surfaces as surfaces
 from .analysis.compare import Changes as Changes
 from .analysis.compare import compare as compare
+from .analysis.drift import Drift as Drift
+from .analysis.drift import drift as drift
 from .analysis.explain import explain as explain
 from .analysis.history import events_of as events_of
 from .analysis.history import history as history

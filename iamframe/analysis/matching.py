@@ -20,7 +20,7 @@ TYPES = {"role": "role", "profile": "instance-profile"}
 SIDES = ("OLD", "NEW")
 _NULL = pa.scalar(None, pa.string())
 # Masked ids repeat one character.
-_MASKED = "^(?:A(?:RO|IP)A)?(?:" + "|".join(rf"\x{{{code:x}}}{{2,}}" for code in range(0x21, 0x7F)) + ")$"
+MASKED_ID = "^(?:A(?:RO|IP)A)?(?:" + "|".join(rf"\x{{{code:x}}}{{2,}}" for code in range(0x21, 0x7F)) + ")$"
 
 
 class Pairs:
@@ -45,7 +45,7 @@ class Pairs:
         self.arns = [self.column(f"{kind}_arn", side) for side in (0, 1)]
         self.accounts = self.column("account_id", 1)
         ids = [self.column(f"{kind}_id", side) for side in (0, 1)]
-        self.ids = [pc.if_else(pc.match_substring_regex(one, _MASKED), _NULL, one) for one in ids]
+        self.ids = [pc.if_else(pc.match_substring_regex(one, MASKED_ID), _NULL, one) for one in ids]
         self.id_known = [np.asarray(one.is_valid()) for one in self.ids]
         planned = pc.or_(*(pc.starts_with(arns, "address:") for arns in self.arns))
         named, laid = (pc.not_equal(*(self.column(f"{kind}_{of}", s) for s in (0, 1))) for of in ("name", "path"))
@@ -72,7 +72,7 @@ class Pairs:
         keys = []
         for frame, rows in zip(self.frames, alone, strict=True):
             account, name = (as_arrow(frame[of].iloc[rows]) for of in ("account_id", f"{self.kind}_name"))
-            key = _name_key(account, name)
+            key = name_key(account, name)
             named = np.asarray(name.is_valid()) & np.asarray(pc.not_equal(account, UNKNOWN_ACCOUNT))
             once = ~key.to_pandas().duplicated(keep=False).to_numpy()
             keys.append(pc.if_else(pa.array(named & once), key, _NULL))
@@ -80,7 +80,8 @@ class Pairs:
         return [alone[0][where >= 0], alone[1][where[where >= 0]]]
 
 
-def _name_key(accounts: Texts, names: Texts) -> pa.Array:
+def name_key(accounts: Texts, names: Texts) -> pa.Array:
+    """Return the account and name of roles or profiles as one text: names are unique in an account without case."""
     return joined_key(accounts, pc.utf8_lower(as_arrow(names)))
 
 
@@ -90,7 +91,7 @@ class KeyMap:
     def __init__(self, pairs: Mapping[str, Pairs]) -> None:
         self._old, self._new = (pa.concat_arrays([each.renamed[side] for each in pairs.values()]) for side in (0, 1))
         frames = pairs["role"].frames
-        self._names = [_name_key(frame["account_id"], frame["role_name"]) for frame in frames]
+        self._names = [name_key(frame["account_id"], frame["role_name"]) for frame in frames]
         self._arns = [frame["role_arn"] for frame in frames]
 
     def keys(self, arns: Texts, accounts: Texts, side: int) -> pa.Array:
@@ -99,7 +100,7 @@ class KeyMap:
         by_name = pc.fill_null(pc.starts_with(arns, "name:"), pa.scalar(False))
         if pc.any(by_name).as_py():
             name = pc.if_else(by_name, pc.utf8_slice_codeunits(arns, 5), _NULL)
-            known = lookup(self._arns[1 - side], index_in(_name_key(accounts, name), self._names[1 - side]))
+            known = lookup(self._arns[1 - side], index_in(name_key(accounts, name), self._names[1 - side]))
             arns = pc.if_else(by_name, pc.coalesce(known, concat("name:", pc.utf8_lower(name))), arns)
         return pc.coalesce(lookup(self._old, index_in(arns, self._new)), arns) if len(self._new) else arns
 

@@ -6,10 +6,11 @@ into a float, and a flag with one into an object.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sized
+from collections.abc import Callable, Mapping, Sized
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from inspect import cleandoc
+from typing import Any, TypeVar
 
 import pandas as pd
 import pyarrow as pa
@@ -33,6 +34,9 @@ _PANDAS = {
     CATEGORY: "category",
     SHARE: "float64",
 }
+
+
+_Documented = TypeVar("_Documented", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,3 +148,22 @@ class Frame:
             except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:
                 raise SchemaError(f"frame {self.name}: {column.name} cannot hold such values: {error}") from error
         return self.from_arrow(pa.table(arrays, names=self.names))
+
+
+def shows(*frames: Frame) -> Callable[[_Documented], _Documented]:
+    """Add the columns of these frames to the docstring of a function or class, for `help` and notebooks."""
+
+    def document(thing: _Documented) -> _Documented:
+        if thing.__doc__:
+            thing.__doc__ = "\n\n".join((cleandoc(thing.__doc__), *(frame.said for frame in frames)))
+        return thing
+
+    return document
+
+
+def _constructor(type: pa.DataType) -> Callable[[str, str], Column]:
+    return lambda name, meaning: Column(name.removesuffix("?"), type, meaning, nullable=name.endswith("?"))
+
+
+# Constructors of columns by type. A name that ends in `?` means that values may be missing.
+text, count, flag, time, date, category, share = map(_constructor, (TEXT, COUNT, FLAG, TIME, DATE, CATEGORY, SHARE))

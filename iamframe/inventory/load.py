@@ -141,7 +141,7 @@ def load_sample(*, earlier: bool = False) -> Inventory:
         Load the same accounts as they were four weeks before, to compare the two. As a source, this is
         `sample:earlier`.
     """
-    return build_inventory(read_files([sample_folder(earlier=earlier)]), [SAMPLES[earlier]])
+    return build_inventory(read_files([sample_folder("sample-earlier" if earlier else "sample")]), [SAMPLES[earlier]])
 
 
 def open_snapshot(folder: str | os.PathLike[str]) -> Inventory:
@@ -237,9 +237,8 @@ def _is_complete(note: bytes) -> bool:
     return True
 
 
-def sample_folder(*, earlier: bool = False) -> Path:
-    """Return the folder that holds the sample, as the AWS CLI would have printed it."""
-    name = "sample-earlier" if earlier else "sample"
+def sample_folder(name: str) -> Path:
+    """Return a folder of the sample: as the AWS CLI would have printed it, earlier, or its Terraform state."""
     for folder in (_PACKAGE / f"_{name}", _PACKAGE.parent / "data" / name):
         if folder.is_dir():
             return folder

@@ -6,35 +6,8 @@ column tables in the documentation.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from inspect import cleandoc
-from typing import Any, TypeVar
-
-import pyarrow as pa
-
-from iamframe.inventory.frame import CATEGORY, COUNT, DATE, FLAG, SHARE, TEXT, TIME, Column, Frame
+from iamframe.inventory.frame import TIME, Frame, category, count, date, flag, share, shows, text, time  # noqa: F401
 from iamframe.messages.text import SEVERITIES
-
-_Documented = TypeVar("_Documented", bound=Callable[..., Any])
-
-
-def shows(*frames: Frame) -> Callable[[_Documented], _Documented]:
-    """Add the columns of these frames to the docstring of a function or class, for `help` and notebooks."""
-
-    def document(thing: _Documented) -> _Documented:
-        if thing.__doc__:
-            thing.__doc__ = "\n\n".join((cleandoc(thing.__doc__), *(frame.said for frame in frames)))
-        return thing
-
-    return document
-
-
-def _constructor(type: pa.DataType) -> Callable[[str, str], Column]:
-    return lambda name, meaning: Column(name.removesuffix("?"), type, meaning, nullable=name.endswith("?"))
-
-
-# Constructors of columns by type. A name that ends in `?` means that values may be missing.
-text, count, flag, time, date, category, share = map(_constructor, (TEXT, COUNT, FLAG, TIME, DATE, CATEGORY, SHARE))
 
 _ACCOUNT = text("account_id", "12-digit account id; `unknown` if no ARN or file shows it")
 _MAKER = (
@@ -456,6 +429,28 @@ NOT_COMPARED = Frame(
     text("what", "the part: account, roles, profile tags, findings of a check …"),
     text("reason", "what was not collected, and in which of the two: OLD or NEW"),
     text("message", "id of the message in `reason`"),
+    text("facts", "the values in that message, as JSON"),
+)
+
+DRIFT = Frame(
+    "drift",
+    "difference between Terraform and the account; for tags, one per key",
+    ("kind", "resource_arn", "state_file", "state_address", "tag_key", "message"),
+).with_columns(
+    text(
+        "kind", "role_lost, other_role, gone, recreated, path, tags, unmanaged, unknown (not collected: no difference)"
+    ),
+    _ACCOUNT,
+    text("resource_type?", "role or instance-profile"),
+    text("resource_name?", "its name; in the account, if it is there"),
+    text("resource_arn?", "its ARN; in the account, if it is there"),
+    text("state_file?", "the state or plan that manages it; missing if none does"),
+    text("state_address?", "its address there, such as `module.web.aws_iam_role.this[0]`"),
+    text("tag_key?", "key of the tag that differs"),
+    text("state_value?", "role, path, id or tag value in the state; missing if there is none"),
+    text("account_value?", "the same in the account"),
+    text("detail", "the difference as a sentence"),
+    text("message", "id of the message in `detail`"),
     text("facts", "the values in that message, as JSON"),
 )
 

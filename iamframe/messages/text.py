@@ -6,6 +6,8 @@ import re
 
 # The severities of findings, the highest first.
 SEVERITIES = ("high", "medium", "low", "info")
+# The kinds of differences between Terraform and an account.
+DIFFERENCES = ("role_lost", "other_role", "gone", "recreated", "path", "tags", "unmanaged")
 
 # Letters of other scripts that look like Latin ones (Unicode TR 39, confusables of one letter each).
 LOOK_ALIKES = str.maketrans(

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import html
 import os
+import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -24,16 +25,18 @@ from iamframe.checks.findings import Found
 from iamframe.checks.registry import Check
 from iamframe.checks.result import Result
 from iamframe.checks.runner import steps_of
-from iamframe.errors import ReportError
+from iamframe.errors import IamframeError, ReportError
 from iamframe.inventory.arrow import as_arrow, index_in, lookup
 from iamframe.inventory.build import joined
 from iamframe.inventory.gaps import with_details
 from iamframe.messages.render import changed_facts, render
+from iamframe.messages.text import DIFFERENCES
 from iamframe.report.pseudonyms import Mask
 from iamframe.sources.archives import display_path, read_file
 
 if TYPE_CHECKING:
     from iamframe.analysis.compare import Changes
+    from iamframe.analysis.drift import Drift
 
 KEY_BYTES = 32
 MAX_KEY_BYTES = 1_024
@@ -43,7 +46,7 @@ COLUMN_KINDS = {"account_id": "acct", "finding_id": "finding"}
 COLUMN_KINDS |= dict.fromkeys(("role_id", "profile_id", "referenced_id", "current_id", "principal_id"), "id")
 COLUMN_KINDS |= dict.fromkeys(("trust_policy", "before", "after"), "policy")
 _WRITTEN = "tag_value profile_value role_value profile_tags role_tags description accepted detail next_step"
-COLUMN_KINDS |= dict.fromkeys(_WRITTEN.split(), "written")
+COLUMN_KINDS |= dict.fromkeys((*_WRITTEN.split(), "state_value", "account_value"), "written")
 COLUMN_KINDS |= dict.fromkeys(("facts", "references_facts", "_limit"), "facts")
 COLUMN_KINDS |= dict.fromkeys(("_tags", "changed_facts"), "written facts")
 # Words of iamframe and AWS: they stay, even if an external id is the same word.
@@ -71,18 +74,20 @@ _Told = Mapping[str, Mapping[str, str]]
 
 
 def masked(
-    result: Result, changes: Changes | None, mask: Mask, *said: str | None
-) -> tuple[Result, Changes | None, list[str | None]]:
-    """Return a result, its changes and other texts with pseudonyms; rows are sorted by the masked values."""
+    result: Result, changes: Changes | None, mask: Mask, *said: str | None, drift: Drift | None = None
+) -> tuple[Result, Changes | None, Drift | None, list[str | None]]:
+    """Return a result, its changes, its drift and other texts with pseudonyms; rows are sorted by masked values."""
     old = changes.old if changes else None
     tables = {name: getattr(changes, name) for name in ("changes", "findings", "not_compared")} if changes else {}
     if changes:
         # In these columns they are values of tags, descriptions or principals.
         tables["changes"] = tables["changes"].rename(columns={"facts": "changed_facts"})
+    differences = [_with_left_out(drift)] if drift else []
     results = [result, *([old] if old else [])]
     frames = [frame for one in results for frame in _frames(one)]
     loose = [text for one in results for text in _loose(one)] + [text for text in said if text]
-    told = _told([*frames, *tables.values()], loose, mask)
+    loose += drift.states if drift else ()
+    told = _told([*frames, *tables.values(), *differences], loose, mask)
     whole = _masked_result(result, told)
     if changes is not None and old is not None:
         # Only the changes contain data of the older load.
@@ -94,7 +99,26 @@ def masked(
             name: frame.sort_values("account_id", kind="stable", ignore_index=True) for name, frame in tables.items()
         }
         changes = replace(changes, old=older, new=whole, **by_account)
-    return whole, changes, [text and told[""][text] for text in said]
+    return whole, changes, drift and _masked_drift(drift, told), [text and told[""][text] for text in said]
+
+
+def _with_left_out(drift: Drift) -> pd.DataFrame:
+    """Return the differences, in whose facts are values of tags, with a row for each account that was left out."""
+    left_out = pd.DataFrame({"account_id": pd.Series(drift.left_out, dtype="str")})
+    return pd.concat([drift.differences.rename(columns={"facts": "changed_facts"}), left_out], ignore_index=True)
+
+
+def _masked_drift(drift: Drift, told: _Told) -> Drift:
+    shown = _masked(drift.differences.rename(columns={"facts": "changed_facts"}), told)
+    shown = with_details(shown.rename(columns={"changed_facts": "facts"}))
+    rank = shown["kind"].map({kind: n for n, kind in enumerate(DIFFERENCES)})
+    order = shown.assign(rank=rank).sort_values(["rank", "account_id"], kind="stable", ignore_index=True)
+    return replace(
+        drift,
+        differences=order.drop(columns="rank"),
+        states=tuple(told[""][one] for one in drift.states),
+        left_out=tuple(sorted(told["acct"][one] for one in drift.left_out)),
+    )
 
 
 def _views(result: Result) -> dict[str, pd.DataFrame]:
@@ -289,3 +313,16 @@ def mask_for(key: bool | str | os.PathLike[str], folder: Path) -> Mask:
             "is not there yet, and it is made"
         )
     return Mask(content)
+
+
+@contextmanager
+def masked_errors(*said: object) -> Iterator[None]:
+    """Put pseudonyms into the sentence of an error, except into the paths that the user gave."""
+    try:
+        yield
+    except IamframeError as error:
+        by_form = mask_for(True, Path()).by_form
+        kept = sorted({text for text in map(str, filter(None, said)) if by_form(text) != text}, key=len, reverse=True)
+        parts = re.split(f"({'|'.join(map(re.escape, kept))})", str(error)) if kept else [str(error)]
+        error.args = ("".join(part if part in kept else by_form(part) for part in parts),)
+        raise

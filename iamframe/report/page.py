@@ -7,6 +7,7 @@ import datetime as dt
 import hashlib
 import os
 import sys
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ from iamframe.version import __version__
 
 if TYPE_CHECKING:
     from iamframe.analysis.compare import Changes
+    from iamframe.analysis.drift import Drift
 
 # Of the rows of a page, so many at most are of gaps, and as many of changes.
 _MAX_OTHER_ROWS = 1_000
@@ -43,6 +45,7 @@ _POLICY = (
 )
 _CHANGE = ["change", "account_id", "resource_type", "resource_name", "resource_arn", "changed"]
 _APART = ["account_id", "what", "why"]
+_DRIFT = ["difference", "account_id", "resource_type", "resource_name", "state_address", "changed"]
 _GAP = ["account_id", "region", "operation", "subject", "reason", "gap"]
 _SHARES = {"name": "1.4fr", "path": ".7fr", "found": "2fr", "relation": ".9fr", "maker": ".8fr", "owner": ".7fr"}
 
@@ -56,18 +59,21 @@ def render_page(
     lang: str = "en",
     owner_tag: str = OWNER_TAG,
     is_masked: bool = False,
+    drift: Drift | None = None,
 ) -> str:
     """Return the page of a result as text: one HTML document that loads nothing and runs nothing but its own script.
 
     Every text is escaped, and the Content-Security-Policy allows the page's own style and script by their hashes alone.
     It has 10,000 rows at most, the most severe findings first and 300 of each check at least, and says where it was
-    cut. The title stands at its head, in the browser's tab and on each printed page. Changes are a section of their
-    own. `lang` is the language of all texts but commands, which are English.
+    cut. The title stands at its head, in the browser's tab and on each printed page. Changes, and differences
+    from Terraform, are sections of their own. `lang` is the language of all texts but commands, which are English.
     """
     words = Translator(lang, result.inventory.sources)
     inventory = result.inventory
     gaps, changed = _gaps(result, words), _changed(changes, words) if changes is not None else None
+    drifted = _drifted(drift, words) if drift is not None else None
     others = gaps["shown_gaps"] + (changed["shown"] + changed["shown_apart"] if changed else 0)
+    others += drifted["shown"] if drifted else 0
     sections = sections_of(result, words, MAX_ROWS - others, is_masked=is_masked)
     no_action = result.findings["expected"] | result.findings["accepted"].notna()
     return page_template().render(
@@ -85,6 +91,7 @@ def render_page(
         expected=int((no_action & result.findings["accepted"].isna()).sum()),
         found=[section for section in sections if section.to_fix.total],
         changed=changed,
+        drifted=drifted,
     )
 
 
@@ -122,7 +129,7 @@ def _frame(result: Result, title: str, words: Translator, sections: list[Section
         "sources": [words.without_folders(source) for source in result.inventory.sources],
         "is_sample": result.inventory.is_sample,
         "policy_file": without_folder(result.policy.path or ""),
-        "labels": {name: words(f"heads.{name}") for name in {*COLUMNS, *_CHANGE, *_APART, *_GAP}},
+        "labels": {name: words(f"heads.{name}") for name in {*COLUMNS, *_CHANGE, *_APART, *_DRIFT, *_GAP}},
         "sections": sections,
         "layouts": layouts,
         "unseen": [section for section in sections if section.status != "complete"],
@@ -199,6 +206,19 @@ def _changed(changes: Changes, words: Translator) -> dict[str, Any]:
     }
 
 
+def _drifted(drift: Drift, words: Translator) -> dict[str, Any]:
+    shown = drift.to_frame(words.lang, _MAX_OTHER_ROWS).rename(columns={"kind": "difference", "detail": "changed"})
+    return {
+        "states": [without_folder(state) for state in drift.states],
+        "said": drift.said_in(words.lang),
+        "columns": _DRIFT,
+        "kinds": {kind: say(f"drift.kind.{kind}", words.lang) for kind in shown["difference"].unique()},
+        "chunks": _chunks(cell_rows(shown[_DRIFT])),
+        "shown": len(shown),
+        "total": len(drift.differences),
+    }
+
+
 def asset(name: str) -> str:
     """Return a file of this folder as text."""
     return resources.files("iamframe.report").joinpath(name).read_text("utf-8")
@@ -219,7 +239,8 @@ def generated_style(title: str, words: Translator, layouts: dict[tuple[str, ...]
     """
     widths = "".join(f".w{percent}{{width:{percent}%}}" for percent in range(101))
     room = "".join(f".n{tens}{{--rows:{tens}0}}" for tens in range(1, CHUNK // 10 + 1))
-    tables = {".changes": _CHANGE, ".apart": _APART, ".gaps": _GAP} | {f".{of}": names for names, of in layouts.items()}
+    tables: dict[str, Sequence[str]] = {".changes": _CHANGE, ".apart": _APART, ".drift": _DRIFT, ".gaps": _GAP}
+    tables |= {f".{of}": names for names, of in layouts.items()}
     cells = [(f"{of} td:nth-child({at})", name) for of, names in tables.items() for at, name in enumerate(names, 1)]
     labels = "".join(f'{cell}::before{{content:"{words(f"heads.{name}")}"}}' for cell, name in cells)
     grids = "".join(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from iamframe.analysis.compare import Changes
+    from iamframe.analysis.drift import Drift
 
 __all__ = [
     "move_in",
@@ -51,6 +52,7 @@ def write_report(
     owner_tag: str | None = None,
     xlsx: bool = False,
     mask: bool | str | os.PathLike[str] = False,
+    drift: Drift | None = None,
 ) -> Path:
     """Write a result into a folder and return the path of its page.
 
@@ -62,7 +64,8 @@ def write_report(
 
     All are written aside and then moved into place, so a report that fails leaves the old one as it was. Files of an
     older report that this one does not have are removed; other files stay. Title and author are shown at the top of the
-    page. `changes` adds a section to the page, counts to the summary, and the files of `write_changes`.
+    page. `changes` adds a section to the page, counts to the summary, and the files of `write_changes`; `drift` adds a
+    section, counts, and `drift.csv`.
 
     Parameters
     ----------
@@ -90,7 +93,8 @@ def write_report(
     MissingExtraError
         If `xlsx` is true and XlsxWriter is not installed.
     """
-    return write_shown(result, out, title, author, changes, lang=lang, owner_tag=owner_tag, xlsx=xlsx, mask=mask)[0]
+    given: dict[str, Any] = {"lang": lang, "owner_tag": owner_tag, "xlsx": xlsx, "mask": mask, "drift": drift}
+    return write_shown(result, out, title, author, changes, **given)[0]
 
 
 def write_shown(
@@ -104,6 +108,7 @@ def write_shown(
     owner_tag: str | None,
     xlsx: bool,
     mask: bool | str | os.PathLike[str],
+    drift: Drift | None = None,
 ) -> tuple[Path, Result]:
     """Write a report as `write_report` does, and return the path of its page and the result that it shows.
 
@@ -124,17 +129,19 @@ def write_shown(
         from iamframe.report.mask import mask_for, masked, search
 
         pseudonyms = mask_for(mask, folder)
-        result, changes, (title, author, key) = masked(result, changes, pseudonyms, title, author, owner_tag)
+        said = (title, author, owner_tag)
+        result, changes, drift, (title, author, key) = masked(result, changes, pseudonyms, *said, drift=drift)
         owner_tag = key or owner_tag
     if owner_tag != result.owner_tag:
         result = replace(result, owner_tag=owner_tag)
-    going = _going(result, folder, changes, xlsx=xlsx)
+    going = _going(result, folder, changes, drift, xlsx=xlsx)
 
     def write(aside: Path) -> None:
         is_masked = pseudonyms is not None
-        page = render_page(result, title, author, changes, lang=lang, owner_tag=owner_tag, is_masked=is_masked)
+        shown: dict[str, Any] = {"lang": lang, "owner_tag": owner_tag, "is_masked": is_masked, "drift": drift}
+        page = render_page(result, title, author, changes, **shown)
         owners = findings_by_owner(result, owner_tag)
-        _write_all(result, aside, page, owners, changes, is_masked=is_masked)
+        _write_all(result, aside, page, owners, changes, drift, is_masked=is_masked)
         if xlsx:
             from iamframe.report.excel import write_workbook
 
@@ -146,9 +153,15 @@ def write_shown(
     return folder / "report.html", result
 
 
-def _going(result: Result, folder: Path, changes: Changes | None, *, xlsx: bool) -> tuple[str, ...]:
+def _going(
+    result: Result, folder: Path, changes: Changes | None, drift: Drift | None, *, xlsx: bool
+) -> tuple[str, ...]:
     """Return the files of an older report that this one does not have: readers would take them for its own."""
-    tables = (*(() if changes else _CHANGES), *(() if result.inventory.events_read else ("events",)))
+    tables = (
+        *(() if changes else _CHANGES),
+        *(() if drift else ("drift",)),
+        *(() if result.inventory.events_read else ("events",)),
+    )
     return (
         *(f"{name}.csv" for name in tables),
         *(() if xlsx else ("report.xlsx",)),
@@ -205,7 +218,7 @@ def write_findings(
         from iamframe.report.mask import mask_for, masked, search
 
         pseudonyms = mask_for(mask, folder)
-        result, _, (told,) = masked(result, None, pseudonyms, said)
+        result, *_, (told,) = masked(result, None, pseudonyms, said)
         said = f"{told} {say('report.masked')}"
 
     def write(aside: Path) -> None:
@@ -221,7 +234,14 @@ def write_findings(
 
 
 def _write_all(
-    result: Result, folder: Path, page: str, owners: pd.DataFrame, changes: Changes | None, *, is_masked: bool
+    result: Result,
+    folder: Path,
+    page: str,
+    owners: pd.DataFrame,
+    changes: Changes | None,
+    drift: Drift | None,
+    *,
+    is_masked: bool,
 ) -> None:
     tables = {"findings": result.findings, "coverage": result.coverage, "owners": owners} | result.inventory.frames_read
     for name, frame in tables.items():
@@ -232,12 +252,18 @@ def _write_all(
     numbers = summarize(result) | {"masked": is_masked}
     if changes is not None:
         _write_tables(changes, folder)
-        kinds = changes.to_frame()["change"].value_counts().sort_index()
-        numbers["changes"] = {kind: int(count) for kind, count in kinds.items()}
+        numbers["changes"] = _counts(changes.to_frame()["change"])
+    if drift is not None:
+        write_csv(drift.differences, folder / "drift.csv")
+        numbers["drift"] = _counts(drift.differences["kind"])
     summary = json.dumps(numbers, indent=2, ensure_ascii=False)
     (folder / "summary.json").write_text(summary + "\n", encoding="utf-8", newline="\n")
     # A title may hold bytes that the terminal could not decode.
     (folder / "report.html").write_text(page, encoding="utf-8", errors="replace", newline="\n")
+
+
+def _counts(kinds: pd.Series) -> dict[str, int]:
+    return {str(kind): int(count) for kind, count in kinds.value_counts().sort_index().items()}
 
 
 def summarize(result: Result) -> dict[str, Any]:

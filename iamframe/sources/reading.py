@@ -186,7 +186,7 @@ def _named_after(piece: Piece) -> str | None:
 def accounts_in(records: Records) -> set[str | None]:
     """Return the accounts in the ARNs of records of one type, with None for a record without one."""
     fields = type(records[0]).__struct_fields__
-    name = next((name for name in ("role_arn", "profile_arn") if name in fields), None)
+    name = next((name for name in ("role_arn", "profile_arn", "managed_arn") if name in fields), None)
     if name is None:
         return {None}
     arns = list(map(attrgetter(name), records))

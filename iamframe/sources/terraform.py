@@ -60,12 +60,19 @@ class _Values(msgspec.Struct, gc=False):
     root_module: _Module | None = None
 
 
+class _Before(msgspec.Struct, gc=False):
+    arn: str | None = None
+
+
 class _Change(msgspec.Struct, gc=False):
     after_unknown: Raw = Raw(b"{}")
+    before: Raw = Raw(b"null")
+    actions: list[str] = []
 
 
 class _ResourceChange(msgspec.Struct, gc=False):
     address: str
+    type: str = ""
     change: _Change | None = None
     deposed: str | None = None
 
@@ -86,6 +93,25 @@ class _Managed:
     type: str
     attributes: Raw
     unknown: dict[str, object] = field(default_factory=dict)
+
+
+class ManagedRole(Role, gc=False):
+    """A role that Terraform manages, with its address."""
+
+    address: str = ""
+
+
+class ManagedProfile(GotProfile, gc=False):
+    """An instance profile that Terraform manages, with its address."""
+
+    address: str = ""
+
+
+class Leaving(msgspec.Struct, gc=False):
+    """A role or profile that a plan deletes or replaces: Terraform manages it until then."""
+
+    managed_arn: str
+    address: str
 
 
 class _Attributes(msgspec.Struct, gc=False):
@@ -127,15 +153,17 @@ def shown_json(document: Document) -> Iterable[Answer]:
     """Read the output of `terraform show -json`."""
     shown = document.decode(_Shown)
     try:
-        managed = list(_in_shown(shown))
+        managed, leaving = list(_in_shown(shown)), list(_leaving(shown))
     except BROKEN as error:
         raise Unreadable(**problem_of(error, f"{document.place}.resource_changes")) from None
-    return _answers(document, "terraform:plan" if shown.planned_values else "terraform:state", managed)
+    yield from _answers(document, "terraform:plan" if shown.planned_values else "terraform:state", managed)
+    # Without an operation it is no answer that `calls` counts.
+    yield document.answer("", leaving)
 
 
 def _answers(document: Document, operation: str, managed: Iterable[_Managed]) -> Iterator[Answer]:
-    roles: list[Role] = []
-    profiles: list[GotProfile] = []
+    roles: list[ManagedRole] = []
+    profiles: list[ManagedProfile] = []
     for resource in managed:
         with document.reading.gap_if_unreadable(document.piece, resource.address):
             if resource.type == _ROLE:
@@ -156,7 +184,7 @@ def _in_state(state: _State) -> Iterator[_Managed]:
         for instance in resource.instances:
             if instance.deposed is None:
                 key = instance.index_key
-                index = "" if key is None else f"[{key}]" if isinstance(key, int) else f'["{key}"]'
+                index = "" if key is None else f"[{msgspec.json.encode(key).decode()}]"
                 yield _Managed(f"{prefix}{resource.type}.{resource.name}{index}", resource.type, instance.attributes)
 
 
@@ -179,9 +207,18 @@ def _in_shown(shown: _Shown) -> Iterator[_Managed]:
                 yield _Managed(resource.address, resource.type, resource.values, known_later)
 
 
-def _role(managed: _Managed) -> Role:
+def _leaving(shown: _Shown) -> Iterator[Leaving]:
+    """Yield the roles and profiles that a plan deletes, also to create them again."""
+    for one in shown.resource_changes:
+        if one.change and one.type in (_ROLE, _PROFILE) and "delete" in one.change.actions:
+            before = msgspec.json.decode(one.change.before, type=_Before | None)
+            if before and before.arn:
+                yield Leaving(before.arn, one.address)
+
+
+def _role(managed: _Managed) -> ManagedRole:
     role = msgspec.json.decode(managed.attributes, type=_RoleAttributes)
-    return Role(
+    return ManagedRole(
         role_arn=role.arn or f"address:{managed.address}",
         role_name=role.name,
         role_path=role.path,
@@ -192,12 +229,13 @@ def _role(managed: _Managed) -> Role:
         max_session_seconds=role.max_session_duration,
         boundary=Boundary(role.permissions_boundary) if role.permissions_boundary else None,
         tags=_tags(role, managed),
+        address=managed.address,
     )
 
 
-def _profile(managed: _Managed) -> GotProfile:
+def _profile(managed: _Managed) -> ManagedProfile:
     profile = msgspec.json.decode(managed.attributes, type=_ProfileAttributes)
-    return GotProfile(
+    return ManagedProfile(
         profile_arn=profile.arn or f"address:{managed.address}",
         profile_name=profile.name,
         profile_path=profile.path,
@@ -205,6 +243,7 @@ def _profile(managed: _Managed) -> GotProfile:
         created_at=profile.create_date,
         roles=_held_roles(profile, managed),
         tags=_tags(profile, managed),
+        address=managed.address,
     )
 
 

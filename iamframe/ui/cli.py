@@ -5,26 +5,27 @@ from __future__ import annotations
 import gc
 import io
 import os
-import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from iamframe.errors import IamframeError, SourceError
+from iamframe.errors import IamframeError
 from iamframe.messages.text import SEVERITIES, escape_controls, pluralize
 from iamframe.ui import options as given
 from iamframe.ui import output
+from iamframe.ui.loading import load_loud, load_old_and_new, loud
 from iamframe.ui.options import option
 from iamframe.ui.output import remark
 from iamframe.version import __version__
 
 if TYPE_CHECKING:
+    from iamframe.analysis.drift import Drift
     from iamframe.checks import Result
     from iamframe.inventory.inventory import Inventory
 
@@ -54,21 +55,6 @@ def _command(name: str, *added: given.Decorator) -> Callable[[Callable[..., int]
     return lambda function: app.command(name)(given.together(*added, given.talk)(function))
 
 
-def _loud(*sources: str, **live: Any) -> dict[str, Any]:
-    """Return the options of a load; with `--quiet` and `--verbose`, a live load shows no progress."""
-    from iamframe.inventory.load import is_live
-
-    meta = click.get_current_context().meta
-    is_silent = meta.get(given.QUIET) or meta.get(given.VERBOSE)
-    return live | ({"progress": False} if is_silent and any(map(is_live, sources)) else {})
-
-
-def _load(*sources: str, **live: Any) -> Inventory:
-    from iamframe.inventory.load import load
-
-    return load(*sources, **_loud(*sources, **live))
-
-
 _MASK = "Replace account ids, unique ids, external ids and e-mail addresses with pseudonyms."
 _KEY = "Mask with the key in this file, created if missing, so that the next report has the same pseudonyms."
 
@@ -80,6 +66,9 @@ _KEY = "Mask with the key in this file, created if missing, so that the next rep
     option("--title", "Title of the page.", "TEXT"),
     option("--author", "Author of the page.", "TEXT"),
     option("--compare older", "Show what changed since an older SOURCE.", "OLD", shell_complete=given.offer_sources),
+    option(
+        "--terraform states", "Show how the accounts differ from a Terraform state. Repeatable.", "STATE", multiple=True
+    ),
     option("--lang", "Page language.  [default: en]", type=click.Choice(("en", "ja"), False), default="en"),
     given.owner_tag,
     option("--xlsx", "Also write an Excel workbook."),
@@ -94,6 +83,7 @@ def report_command(
     sources: tuple[str, ...],
     out: Path,
     older: str | None,
+    states: tuple[str, ...],
     owner_tag: str,
     mask: bool,
     mask_key: Path | None,
@@ -112,21 +102,24 @@ def report_command(
 
     new = sources or ("sample",)
     changes, is_masked = None, mask or mask_key is not None
-    with _masked_refusal(*new, older, out, policy, mask_key, *checks) if is_masked else nullcontext():
-        old, inventory = _old_and_new(older, new, live) if older else (None, _load(*new, **live))
+    with _masked_errors(*new, older, *states, out, policy, mask_key, *checks) if is_masked else nullcontext():
+        old, inventory = load_old_and_new(older, new, live) if older else (None, load_loud(*new, **live))
         result = run_checks(inventory, policy=policy, checks=checks, owner_tag=owner_tag)
         if old:
             from iamframe.analysis.compare import compare
 
             changes = compare(old, result)
+        found = _drift(inventory, states) if states else None
         key = mask if mask_key is None else mask_key
-        file, shown = write_shown(result, out, changes=changes, owner_tag=None, mask=key, **page)
+        file, shown = write_shown(result, out, changes=changes, drift=found, owner_tag=None, mask=key, **page)
     if inventory.is_sample:
         hint = "" if sources else " For your own account, give a SOURCE, such as aws."
         click.echo(f"This is the fictional sample; no account in it exists.{hint}")
     click.echo(output.in_one_line(result))
     if changes:
         click.echo(f"Since {escape_controls(older or '')}: {changes.said}.")
+    if found:
+        click.echo(f"Terraform: {found.said}.")
     click.echo(f"Report: {escape_controls(str(file))}")
     remark(output.no_owner(result.inventory, owner_tag))
     # After a masked report, the terminal shows pseudonyms too.
@@ -134,19 +127,16 @@ def report_command(
     return _status(result, None, None, strict=strict)
 
 
-@contextmanager
-def _masked_refusal(*said: object) -> Iterator[None]:
-    """Put pseudonyms into the sentence of an error, except into the paths that the user gave."""
-    try:
-        yield
-    except IamframeError as error:
-        from iamframe.report.mask import mask_for
+def _drift(inventory: Inventory, states: tuple[str, ...]) -> Drift:
+    from iamframe.analysis.drift import drift
 
-        by_form = mask_for(True, Path()).by_form
-        kept = sorted({text for text in map(str, filter(None, said)) if by_form(text) != text}, key=len, reverse=True)
-        parts = re.split(f"({'|'.join(map(re.escape, kept))})", str(error)) if kept else [str(error)]
-        error.args = ("".join(part if part in kept else by_form(part) for part in parts),)
-        raise
+    return drift(inventory, *states)
+
+
+def _masked_errors(*said: object) -> AbstractContextManager[None]:
+    from iamframe.report.mask import masked_errors
+
+    return masked_errors(*said)
 
 
 @_command(
@@ -180,7 +170,7 @@ def check_command(
     """
     from iamframe.checks import run_checks
 
-    result = run_checks(_load(*sources, **live), owner_tag=owner_tag, **judged)
+    result = run_checks(load_loud(*sources, **live), owner_tag=owner_tag, **judged)
     findings = shown = result.findings
     if severity:
         shown = shown[shown["severity"].isin(severity)]
@@ -222,7 +212,7 @@ def plan_command(
     from iamframe.analysis.plan.plan import plan
     from iamframe.checks import run_checks
 
-    result = run_checks(_load(*sources, **live), **judged)
+    result = run_checks(load_loud(*sources, **live), **judged)
     made = plan(result, min_age=min_age, min_idle=min_idle)
     if out is None:
         click.echo(made.script, nl=False)
@@ -254,7 +244,7 @@ def explain_command(name: str, sources: tuple[str, ...], form: str, policy: Path
     # A shell variable that is not set gives an empty name. Refused here, before all files are read for nothing.
     if not name.strip():
         raise click.BadParameter("is empty; give the name, ARN or id of a role or profile", param_hint="'NAME_OR_ARN'")
-    inventory = _load(*sources, **live)
+    inventory = load_loud(*sources, **live)
     told = explain(inventory, name, policy=policy)
     if form == "text":
         click.echo(str(told))
@@ -292,7 +282,7 @@ def diff_command(
     """
     from iamframe.analysis.compare import compare
 
-    changes = compare(*_old_and_new(old, (new,), live), policy=policy)
+    changes = compare(*load_old_and_new(old, (new,), live), policy=policy)
     if out:
         from iamframe.report.write import write_changes
 
@@ -305,20 +295,40 @@ def diff_command(
     return INCOMPLETE if strict and len(changes.not_compared) else DONE
 
 
-def _old_and_new(old: str, new: tuple[str, ...], live: dict[str, Any]) -> tuple[Inventory, Inventory]:
-    """Load two sources; live options apply to the live one, or to both."""
+@_command(
+    "drift",
+    click.argument("states", nargs=-1, required=True, metavar="STATE..."),
+    option("--against", "The account: a SOURCE.", "SOURCE", required=True, shell_complete=given.offer_sources),
+    given.kinds,
+    given.formats(*given.FORMATS),
+    option("--fail-on-drift", "Exit 1 if there is any difference; unknown does not count."),
+    option("--strict", "Exit 3 if anything could not be compared."),
+    given.live,
+)
+def drift_command(
+    states: tuple[str, ...],
+    against: str,
+    only: tuple[str, ...],
+    form: str,
+    fail_on_drift: bool,
+    strict: bool,
+    live: dict[str, Any],
+) -> int:
+    """Compare Terraform states with the account.
+
+    A STATE is a state file, or the output of `terraform show -json`. Give all states of the account: what none of them
+    manages is listed as unmanaged. `sample:terraform` is the state of the sample. What uses a profile is asked for only
+    with --references.
+    """
     from iamframe.inventory.load import is_live
 
-    was = _load(old, **(live if is_live(old) else {}))
-    now = _load(*new, **({} if is_live(old) and not is_live(new[0]) else live))
-    accounts = [one.accounts["account_id"].tolist() for one in (was, now)]
-    if not set(accounts[0]) & set(accounts[1]):
-        before, after = (", ".join(ids[:3]) + " …" * (len(ids) > 3) or "no account" for ids in accounts)
-        raise SourceError(
-            f"nothing can be compared: {old} has {before}, and {' '.join(new)} has {after}; "
-            "give two loads of the same account"
-        )
-    return was, now
+    inventory = load_loud(against, **({"references": "none"} if is_live(against) else {}) | live)
+    found = _drift(inventory, states).only(*only)
+    output.emit_drift(found, form)
+    remark(output.not_known(found), output.not_collected(inventory))
+    if fail_on_drift and not found.is_empty:
+        return FOUND
+    return INCOMPLETE if strict and not found.is_complete else DONE
 
 
 @_command(
@@ -334,7 +344,7 @@ def snapshot_command(sources: tuple[str, ...], out: Path, live: dict[str, Any]) 
     """
     from iamframe.inventory.load import take_snapshot
 
-    inventory = take_snapshot(out, *sources, **_loud(*sources, **live))
+    inventory = take_snapshot(out, *sources, **loud(*sources, **live))
     click.echo(f"{output.size_of(inventory)}.")
     click.echo(f"Snapshot: {escape_controls(str(out))}")
     remark(output.not_collected(inventory))

@@ -13,7 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from iamframe.errors import IamframeError
-from iamframe.messages.text import SEVERITIES, escape_controls
+from iamframe.messages.text import DIFFERENCES, SEVERITIES, escape_controls
 
 FORMATS = ("table", "csv", "json", "markdown")
 QUIET, VERBOSE = "iamframe.quiet", "iamframe.verbose"
@@ -137,6 +137,8 @@ narrowed = together(
     option("--owner", "Print findings of this owner only. Can be repeated.", "NAME", multiple=True),
     option("--hide-expected", "Do not print expected findings."),
 )
+_KIND = f"Compare only this kind: {', '.join(DIFFERENCES)}. Repeatable."
+kinds = option("--only", _KIND, "KIND", type=click.Choice(DIFFERENCES), multiple=True)
 ages = together(
     option(
         "--min-age",

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from iamframe.analysis.compare import Changes
+    from iamframe.analysis.drift import Drift
     from iamframe.checks import Result
     from iamframe.inventory.inventory import Inventory
 
@@ -27,6 +28,8 @@ FINDING_COLUMNS = {"severity": "severity", "check": "check", "account_id": "acco
 FINDING_COLUMNS |= {"resource_name": "name", "detail": "found"}
 CHANGE_COLUMNS = {"change": "change", "account_id": "account", "resource_type": "type"}
 CHANGE_COLUMNS |= {"resource_name": "name", "detail": "what changed"}
+DRIFT_COLUMNS = {"kind": "difference", "account_id": "account", "resource_type": "type", "resource_name": "name"}
+DRIFT_COLUMNS |= {"state_address": "address in the state", "detail": "found"}
 CHECK_COLUMNS = {"severity": "severity", "check": "check", "title": "finds", "needs": "needs"}
 SURFACE_COLUMNS = {"surface": "surface", "resource_type": "resource type", "operation": "operation", "answer": "answer"}
 SURFACE_COLUMNS |= {"checked_on": "checked on", "said": "condition, or how"}
@@ -108,6 +111,25 @@ def emit_changes(changes: Changes, form: str) -> None:
         remark([f"{changes.said}."])
 
 
+def emit_drift(found: Drift, form: str) -> None:
+    """Print differences; in a table, a sentence that all of a kind share stands in their heading."""
+    from iamframe.inventory.display import cell_rows, text_rows
+
+    if form != "table":
+        emit(found.differences, form, DRIFT_COLUMNS)
+        return
+    rows = found.differences[found.differences["kind"] != "unknown"]
+    columns = ["account_id", "resource_type", "resource_name", "detail", "state_file", "state_address"]
+    several = found.differences["state_file"].nunique() > 1
+    for kind, group in rows.groupby("kind", sort=False):
+        shared = group["detail"].iloc[0] if group["detail"].nunique() == 1 < len(group) else ""
+        click.echo(f"{str(kind).replace('_', ' ')}: {len(group):,}" + (f" ({shared})" if shared else ""))
+        for account, of, name, detail, file, address in text_rows(cell_rows(group[columns])):
+            place = f" ({file}: {address})" if address and several else f" ({address})" if address else ""
+            click.echo(f"  {account:<12}  {of:<16}  {name}{'' if shared else f': {detail}'}{place}")
+    remark([f"{found.said}."])
+
+
 # Remarks
 
 
@@ -187,6 +209,19 @@ def not_compared(changes: Changes) -> list[str]:
         things, accounts = ", ".join(rows["what"].drop_duplicates()), some(rows["account_id"].drop_duplicates())
         lines.append(f"not compared: {things} in {accounts}: {reason}")
     return _cut(lines, 20, "not_compared.csv of --out")
+
+
+def not_known(found: Drift) -> list[str]:
+    """Return what could not be compared with Terraform, grouped by reason, twenty sentences at most."""
+    from iamframe.checks.result import some
+
+    unknown = found.differences[found.differences["kind"] == "unknown"]
+    lines = []
+    for (account, detail), rows in unknown.groupby(["account_id", "detail"], sort=False):
+        names = rows["resource_name"].dropna().drop_duplicates()
+        of = f"{some(names)} in {account}" if len(names) else account
+        lines.append(f"unknown: {of}: {detail}")
+    return _cut(lines, 20, "the output of --format csv")
 
 
 def _cut(lines: list[str], most: int, where: str) -> list[str]:

@@ -36,7 +36,7 @@ GATES = {
     "xlsxwriter": {"report.excel"},
     "ipywidgets": {"ui.widgets"},
     "itables": {"ui.widgets"},
-    "click": {"ui.cli", "ui.options", "ui.output"},
+    "click": {"ui.cli", "ui.loading", "ui.options", "ui.output"},
 }
 # What asks the face for an analysis of itself, such as `result.plan()`.
 ASKS_THE_FACE = {"inventory.inventory", "checks.result"}

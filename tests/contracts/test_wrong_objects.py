@@ -21,6 +21,7 @@ from iamframe.errors import IamframeError
         (lambda found: iamframe.write_report(found.inventory, "out"), "write_report takes Result, not Inventory"),
         (lambda found: iamframe.explain(found.findings, "web"), "explain takes Inventory or Result, not DataFrame"),
         (lambda found: iamframe.compare(found, "older/"), "compare takes Inventory or Result, not str"),
+        (lambda found: iamframe.drift(found.findings), "drift takes Inventory or Result, not DataFrame"),
         (lambda _: iamframe.explore(None), "explore takes Inventory or Result, not NoneType"),
     ],
 )

@@ -24,6 +24,7 @@ FUNCTIONS: dict[str, Callable[[Inventory, Result, Path], Any]] = {
     "blind_spots": lambda inventory, _, __: iamframe.blind_spots(inventory),
     "check": lambda *_: iamframe.check(severity="low", detail="is there"),
     "compare": lambda inventory, result, _: iamframe.compare(inventory, result),
+    "drift": lambda inventory, _, __: iamframe.drift(inventory, "sample:terraform"),
     "explain": lambda inventory, _, __: iamframe.explain(inventory, inventory.roles["role_name"].iloc[0]),
     "events_of": lambda inventory, _, __: iamframe.events_of(inventory, name="web"),
     "findings_by_owner": lambda _, result, __: iamframe.findings_by_owner(result),

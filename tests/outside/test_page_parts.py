@@ -9,7 +9,18 @@ from pathlib import Path
 import openpyxl
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from builders import ACCOUNT, dump, identity, load, nested_role, profile, profile_list, role_detail, sample_result
+from builders import (
+    ACCOUNT,
+    dump,
+    identity,
+    load,
+    nested_role,
+    profile,
+    profile_list,
+    role_detail,
+    sample_result,
+    write,
+)
 from click.testing import CliRunner
 from pages import HOSTILE, opened, table
 from playwright.sync_api import Browser, expect
@@ -67,6 +78,27 @@ def test_on_the_page_no_change_is_no_all_clear_where_something_was_not_compared(
         expect(it.page.get_by_text("Nothing, as far as the data could be compared.")).to_be_visible()
         cells = it.page.get_by_role("group", name="Table: What could not be compared", exact=True).locator("td")
         expect(cells.nth(2)).to_have_text("the list is incomplete in OLD, so 1 only in NEW may or may not be new")
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_page_shows_how_the_account_differs_from_terraform_as_text(
+    browser: Browser, tmp_path: Path, width: int
+) -> None:
+    account = whole(tmp_path / "account", [role_detail("web", tags={"k": HOSTILE["script"]})], [])
+    attributes = {"name": "web", "arn": f"arn:aws:iam::{ACCOUNT}:role/web", "path": "/", "tags_all": {}}
+    resource = {"mode": "managed", "type": "aws_iam_role", "name": "web", "instances": [{"attributes": attributes}]}
+    state = {"version": 4, "terraform_version": "1.9.0", "resources": [resource]}
+    drift = iamframe.drift(account, write(tmp_path / "states", {"s.tfstate": state}))
+    page = iamframe.write_report(iamframe.run_checks(account), tmp_path / "out", drift=drift)
+    options = {"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"], "resultTypes": ["violations"]}
+    with opened(browser, page, width) as it:
+        name = "Table: Terraform against the accounts"
+        cells = it.page.get_by_role("group", name=name, exact=True).locator("tbody td").all_text_contents()
+        detail = f"tag k is {HOSTILE['script']}; the state does not have it"
+        assert cells == ["tags", ACCOUNT, "role", "web", "aws_iam_role.web", detail]
+        assert (it.page.evaluate("window.pwned"), it.requests, it.said) == (None, [page.as_uri()], [])
+        found = Axe().run(it.page, options=options).response["violations"]
+        assert [(one["id"], one["nodes"][0]["html"]) for one in found] == []
 
 
 # Owners

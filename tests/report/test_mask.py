@@ -37,6 +37,7 @@ import iamframe
 from iamframe.checks import CHECKS
 from iamframe.errors import ReportError
 from iamframe.messages.render import changed_facts
+from iamframe.messages.text import DIFFERENCES
 from iamframe.report import mask as masking
 from iamframe.report.mask import COLUMN_KINDS, holds
 from iamframe.report.pseudonyms import Mask, Plain
@@ -180,7 +181,7 @@ def of_organisation(folder: Path, out: str = "out", **options: Any) -> Path:
 
 def told(folder: Path, documents: dict[str, Any], only: str | list[str] | None = None) -> iamframe.Result:
     """What a masked report would be written of."""
-    result, _, _ = masking.masked(iamframe.run_checks(load(folder, documents), only), None, Mask(b"k" * 32))
+    result, *_ = masking.masked(iamframe.run_checks(load(folder, documents), only), None, Mask(b"k" * 32))
     return result
 
 
@@ -792,6 +793,36 @@ def test_what_was_before_a_change_is_masked_and_told_in_pseudonyms(tmp_path: Pat
     assert not [one for one in column(out / "roles.csv", "trust_policy") if f'"{ids[1]}"' in one]
 
 
+def test_differences_from_terraform_are_masked_as_all_else_is(tmp_path: Path) -> None:
+    arn, tags = f"arn:aws:iam::{OWN}:instance-profile", {"mail": MAIL, "of": f"x{FOREIGN}"}
+    attributes = {"name": "web", "arn": f"{arn}/web", "path": "/", "unique_id": PROFILE_ID, "role": "web"}
+    resources = [
+        {"mode": "managed", "type": "aws_iam_instance_profile", "name": f"of-{OWN}", "instances": [{"attributes": one}]}
+        for one in (attributes | {"tags_all": tags}, attributes | {"name": "old", "arn": f"{arn}/old"})
+    ]
+    state = {"version": 4, "terraform_version": "1.9.0", "resources": resources}
+    states = write(tmp_path / "states", {f"{OWN}.tfstate": state})
+    held = profile("web", account=OWN, InstanceProfileId="AIPADBQP57FF3AEXAMPLE", Tags=tag_list({"to": OTHER_MAIL}))
+    documents = {
+        "roles.json": {"Roles": [nested_role("web", account=OWN)]},
+        "profiles.json": profile_list(held),
+        "get.json": {"InstanceProfile": held},
+        "other.json": profile_list(profile("left", account=FOREIGN)),
+    }
+    inventory = load(tmp_path / "in", documents)
+    drift = iamframe.drift(inventory, states)
+    assert drift.left_out == (FOREIGN,)
+    out = tmp_path / "out"
+    iamframe.write_report(iamframe.run_checks(inventory), out, drift=drift, mask=True)
+    assert where(out, OWN, FOREIGN, PROFILE_ID, "AIPADBQP57FF3AEXAMPLE", MAIL, OTHER_MAIL) == []
+    told = dict(zip(column(out / "drift.csv", "message"), column(out / "drift.csv", "detail"), strict=True))
+    assert re.fullmatch(r"recreated with the id AIPA-\w{10}; the state has AIPA-\w{10}", told["drift.recreated"])
+    assert re.fullmatch(r"tag to is email-\w{10}; the state does not have it", told["drift.tag.added"])
+    assert column(out / "drift.csv", "kind") == sorted(
+        column(out / "drift.csv", "kind"), key=[*DIFFERENCES, "unknown"].index
+    )
+
+
 def test_reasons_are_rendered_again_of_masked_facts_whose_numbers_stay(tmp_path: Path) -> None:
     """An external id may be a number that a reason counts."""
     group = {
@@ -808,7 +839,7 @@ def test_reasons_are_rendered_again_of_masked_facts_whose_numbers_stay(tmp_path:
     }
     result = iamframe.run_checks(load(tmp_path, documents), only="unreferenced_profiles")
     assert OWN in result.coverage["facts"][0]
-    hidden, _, _ = masking.masked(result, None, Mask(b"k" * 32))
+    hidden, *_ = masking.masked(result, None, Mask(b"k" * 32))
     for frame, name in ((hidden.coverage, ""), (hidden.lists, "references_")):
         message, facts, reason = (frame[f"{name}{part}"][0] for part in ("message", "facts", "reason"))
         assert message == "coverage.gap"

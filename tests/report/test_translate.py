@@ -400,7 +400,8 @@ def test_the_japanese_page_of_changes_has_no_english_sentence(tmp_path: Path) ->
     assert english_on(html) == []
     sample = iamframe.load_sample()
     both = iamframe.compare(sample, load(tmp_path / "other", {"p.json": profile_list(profile("a"))}))
-    assert english_on(render_page(both.new, changes=both, lang="ja")) == []
+    drift = iamframe.drift(sample, "sample:terraform")
+    assert english_on(render_page(both.new, changes=both, drift=drift, lang="ja")) == []
 
 
 def test_a_masked_report_says_so_in_japanese(tmp_path: Path) -> None:

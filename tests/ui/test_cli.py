@@ -520,6 +520,93 @@ def test_a_folder_whose_name_is_no_text_is_read_or_refused_in_one_sentence(tmp_p
     assert done.stdout or len(done.stderr.splitlines()) == 1
 
 
+# Terraform
+
+
+def test_drift_prints_a_line_per_difference_and_on_standard_error_what_is_unknown(tmp_path: Path) -> None:
+    done = run(tmp_path, "drift", "sample:terraform", "--against", "sample")
+    lines = done.stdout.splitlines()
+    assert lines[2:5] == [
+        "other role: 1",
+        (
+            "  111122223333  instance-profile  blue: holds green; the state has blue "
+            '(sample:terraform/shop.tfstate: module.service["blue"].aws_iam_instance_profile.this)'
+        ),
+        "gone: 2 (does not exist in the account)",
+    ]
+    assert "  111122223333  instance-profile  bastion" in lines
+    assert done.stderr.splitlines() == [
+        (
+            "1 profile lost its role, 1 profile holds another role, 2 gone, 1 recreated, 1 path differs, "
+            "4 tags differ, 121 unmanaged; 2 unknown; 1 account left out, where the states manage nothing."
+        ),
+        "unknown: erp in 123456789012: its tags were not collected",
+    ]
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "markdown"])
+def test_drift_prints_each_kind_that_is_asked_for_and_what_is_unknown(tmp_path: Path, form: str) -> None:
+    done = run(tmp_path, "drift", "sample:terraform", "--against", "sample", "--only", "gone", "--format", form)
+    rows = json.loads(done.stdout) if form == "json" else list(csv.DictReader(io.StringIO(done.stdout)))
+    kinds = (
+        [row["kind"] for row in rows] if form != "markdown" else re.findall(r"^\| (gone|unknown) ", done.stdout, re.M)
+    )
+    assert kinds == ["gone", "gone", "unknown", "unknown"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        ("", 0),
+        ("--fail-on-drift", 1),
+        ("--fail-on-drift --only gone", 1),
+        ("--fail-on-drift --only unmanaged --against=files", 0),
+        ("--strict", 3),
+        ("--strict --fail-on-drift", 1),
+    ],
+)
+def test_drift_exits_1_on_a_difference_and_3_on_what_is_unknown_only_if_asked(
+    tmp_path: Path, arguments: str, status: int
+) -> None:
+    write(tmp_path, {"files/p.json": profile_list(profile("web", account="000000000009"))})
+    done = run(tmp_path, "drift", "sample:terraform", "--against", "sample", *arguments.split())
+    assert (done.returncode, done.stdout.count("\n") > 0) == (status, "files" not in arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("files --against sample", "files: holds no Terraform state; give a state file (version 4)"),
+        ("nowhere --against sample", "nowhere: no such file or folder"),
+        ("sample:terraform", "Missing option '--against'"),
+        ("--against sample", "Missing argument 'STATE...'"),
+        ("sample:terraform --against sample --only unknown", "'unknown' is not one of 'role_lost', "),
+    ],
+)
+def test_drift_refuses_what_is_no_state_in_one_sentence(tmp_path: Path, arguments: str, said: str) -> None:
+    empty_profile(tmp_path / "files")
+    assert said in refusal(run(tmp_path, "drift", *arguments.split()))
+
+
+def test_a_report_with_a_state_has_its_differences_and_the_next_one_without_has_none(tmp_path: Path) -> None:
+    done = run(tmp_path, "report", "sample", "--terraform", "sample:terraform", "--out", "out")
+    assert "Terraform: 1 profile lost its role, " in done.stdout
+    assert (tmp_path / "out" / "drift.csv").read_text("utf-8-sig").count("\n") == 134
+    assert json.loads((tmp_path / "out" / "summary.json").read_text("utf-8"))["drift"] == {
+        "gone": 2,
+        "other_role": 1,
+        "path": 1,
+        "recreated": 1,
+        "role_lost": 1,
+        "tags": 4,
+        "unknown": 2,
+        "unmanaged": 121,
+    }
+    run(tmp_path, "report", "sample", "--out", "out")
+    assert not (tmp_path / "out" / "drift.csv").exists()
+    assert "drift" not in json.loads((tmp_path / "out" / "summary.json").read_text("utf-8"))
+
+
 # Help
 
 
@@ -531,7 +618,8 @@ def test_version_prints_the_version(tmp_path: Path) -> None:
 NAMED = {
     "": {"report", "check", "--version"},
     "check": {"SOURCE...", "--only", "--format", "--fail-on", "--policy", "--strict"},
-    "report": {"--out", "--title", "--author", "--policy", "--strict"},
+    "drift": {"STATE...", "--against", "--only", "--format", "--fail-on-drift", "--strict"},
+    "report": {"--terraform", "--out", "--title", "--author", "--policy", "--strict"},
 }
 
 
@@ -541,7 +629,7 @@ def test_help_names_each_option_fits_a_narrow_terminal_and_no_sentence_of_it_is_
 ) -> None:
     said = run(tmp_path, *command.split(), "--help").stdout
     assert max(map(len, said.splitlines())) <= 72
-    assert "..." not in re.sub(r"\[?(SOURCE|ARGS)\]?\.\.\.", "", said)
+    assert "..." not in re.sub(r"\[?(SOURCE|STATE|ARGS)\]?\.\.\.", "", said)
     assert {"--quiet", "--verbose", *NAMED.get(command, ())} <= set(said.split())
 
 

@@ -1,0 +1,332 @@
+"""Terraform against the account: what no state manages, what is gone, and what differs.
+
+A state is compared as it is; it never becomes part of the inventory. Data that either side lacks is unknown, never a
+difference. A resource is the same on both sides by its ARN, else by its name: names of roles and profiles are unique in
+an account without case, whatever their path (IAM User Guide, "IAM and AWS STS quotas"), and no operation of IAM changes
+the path of a role or profile (IAM API Reference, UpdateRole).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from iamframe.analysis.matching import MASKED_ID, TYPES, name_key, ordered
+from iamframe.analysis.states import States, read_states
+from iamframe.checks import Result
+from iamframe.errors import require
+from iamframe.inventory import display, schema
+from iamframe.inventory.arrow import Bools, as_arrow, index_in, is_in, lookup
+from iamframe.inventory.completeness import completeness
+from iamframe.inventory.gaps import with_details
+from iamframe.inventory.inventory import Inventory
+from iamframe.knowledge.operations import UNKNOWN_ACCOUNT
+from iamframe.messages.render import Message, columns_of, facts_of, render, say
+from iamframe.messages.text import DIFFERENCES
+
+UNKNOWN = "unknown"
+ALL_KINDS = (*DIFFERENCES, UNKNOWN)
+_SHOWN = 20
+_PLACE = ["account_id", "resource_type", "resource_name", "resource_arn", "state_file", "state_address"]
+# The columns that are facts of a message, by their names there.
+_FACTS = {"tag_key": "key", "state_value": "state", "account_value": "account"}
+
+
+@schema.shows(schema.DRIFT)
+@dataclass(frozen=True)
+class Drift:
+    """The differences between Terraform states and an inventory.
+
+    `differences` has one row per difference, by kind, account and ARN; rows of the kind `unknown` say what could not be
+    compared. `left_out` are the accounts of the inventory in which the states manage nothing.
+    """
+
+    differences: pd.DataFrame
+    states: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no difference, as far as the data could be compared."""
+        return bool((self.differences["kind"] == UNKNOWN).all())
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everything could be compared: there is no row of the kind `unknown`."""
+        return not (self.differences["kind"] == UNKNOWN).any()
+
+    def only(self, *kinds: str) -> Drift:
+        """Return the differences of some kinds, or of all if none is given, with everything that is unknown."""
+        chosen = self.differences["kind"].isin([*(kinds or ALL_KINDS), UNKNOWN])
+        return replace(self, differences=self.differences[chosen].reset_index(drop=True))
+
+    def to_frame(self, lang: str = "en", rows: int | None = None) -> pd.DataFrame:
+        """Return the differences, with details in the language, `en` or `ja`; `rows` limits them to the first rows."""
+        shown = self.differences[:rows]
+        return shown if lang == "en" else with_details(shown, lang)
+
+    @cached_property
+    def summary(self) -> pd.DataFrame:
+        """One row per kind of difference, in the order of `differences`: the number of rows on roles and profiles."""
+        counts = self.differences.groupby(["kind", "resource_type"]).size()
+        rows = [[int(counts.get((kind, of), 0)) for of in TYPES.values()] for kind in ALL_KINDS]
+        return pd.DataFrame(rows, columns=["roles", "profiles"]).assign(kind=ALL_KINDS)[["kind", "roles", "profiles"]]
+
+    @property
+    def said(self) -> str:
+        """The number of differences of each kind, as a sentence."""
+        return self.said_in("en")
+
+    def said_in(self, lang: str) -> str:
+        """Return the number of differences of each kind, as a sentence in a language."""
+        counts = self.differences["kind"].value_counts()
+        unknown, left_out = int(counts.get(UNKNOWN, 0)), len(self.left_out)
+        kinds = [{"message": f"drift.count.{k}", "count": int(counts[k])} for k in DIFFERENCES if k in counts]
+        nothing = {"message": "drift.said.nothing_compared" if unknown else "drift.said.nothing"}
+        parts: list[Message] = [{"message": "drift.said.kinds", "kinds": kinds} if kinds else nothing]
+        parts += [{"message": "drift.said.unknown", "n": unknown}] if unknown else []
+        parts += [{"message": "drift.said.left_out", "n": left_out}] if left_out else []
+        return say("list.messages", lang, messages=parts)
+
+    def __repr__(self) -> str:
+        """Return the number of differences of each kind, in one line."""
+        return f"Drift({self.said})"
+
+    def _repr_html_(self) -> str:
+        """Return the kinds of difference and the first differences, for a notebook."""
+        parts = [display.html_line(f"{self.said}."), display.html_frame(self.summary)]
+        if len(self.differences):
+            columns = ["kind", "account_id", "resource_type", "resource_name", "state_address", "detail"]
+            shown = self.differences[columns].head(_SHOWN)
+            parts.append(display.html_frame(shown, len(self.differences), ".differences"))
+        return "".join(parts)
+
+
+def drift(inventory: Inventory | Result, *states: str | os.PathLike[str]) -> Drift:
+    """Compare Terraform states with the account: what no state manages, what is gone, and what differs.
+
+    `unmanaged` lists what none of the given states manages, so give all states that manage roles or profiles of the
+    account. Accounts in which the states manage nothing are left out, and so are roles that AWS manages. Roles and
+    profiles, the role in a profile, paths, unique ids and tags are compared; attached policies are not. The states
+    never become part of the inventory. No request is made to AWS.
+
+    Parameters
+    ----------
+    inventory
+        The account: an inventory, or the result of its checks.
+    states
+        State files (version 4), output of `terraform show -json` of a state or plan, folders or archives of them; or
+        `sample:terraform`, the state of the sample.
+
+    Returns
+    -------
+    Drift
+        `differences`, one row per difference, and `summary`, one row per kind.
+
+    Raises
+    ------
+    SourceError
+        If no state is given, a path does not exist, or holds no Terraform state.
+
+    Examples
+    --------
+    >>> drift = iamframe.drift(iamframe.load_sample(), "sample:terraform")
+    >>> drift.differences.query("kind == 'gone'")["resource_name"].tolist()
+    ['fax-gateway', 'fax-gateway']
+    """
+    require("drift", inventory, Inventory, Result, instead="what `iamframe.load` or `iamframe.run_checks` gives")
+    known, read = inventory.inventory if isinstance(inventory, Result) else inventory, read_states(states)
+    accounts = known.accounts["account_id"]
+    lists = completeness(known)
+    parts = [_of_states(read), _of_source(known, read)]
+    for kind in TYPES:
+        sides = _Sides(kind, known, read, lists["account_id"][lists[f"{kind}s_whole"]])
+        parts += [*_missing(sides), *_identity(sides), *_tags(sides, known, read), *_unmanaged(sides, read)]
+        parts += _roles(sides, known) if kind == "profile" else []
+    table = pa.concat_tables([_table(part) for part in parts])
+    order = ("account_id", "resource_arn", "state_file", "state_address", "tag_key", "message")
+    return Drift(
+        schema.DRIFT.from_arrow(ordered(table, {"kind": ALL_KINDS}, order)),
+        tuple(str(one) for one in states),
+        tuple(accounts[~is_in(accounts, read.about)]),
+    )
+
+
+class _Sides:
+    """The roles, or the profiles, that the states manage, each with its row in the account.
+
+    Attributes
+    ----------
+    managed : DataFrame
+        The rows of the states, with the names and ARNs of the account where it has the resource.
+    rows : Positions
+        Their rows among all rows of the states.
+    at : Positions
+        The row of each in the account; -1 if it is not there.
+    frame : DataFrame
+        The roles or profiles of the account.
+    """
+
+    def __init__(self, kind: str, inventory: Inventory, read: States, whole: pd.Series) -> None:
+        self.kind, self.frame = kind, getattr(inventory, f"{kind}s")
+        self.rows = np.flatnonzero(read.managed["resource_type"] == TYPES[kind])
+        mine = read.managed.iloc[self.rows].reset_index(drop=True)
+        arns, names = self.frame[f"{kind}_arn"], self.frame[f"{kind}_name"]
+        # What a plan is about to create is not there yet, even if another resource has its name.
+        self.planned = np.asarray(mine["resource_arn"].isna())
+        by_name = index_in(
+            name_key(mine["account_id"], mine["resource_name"]), name_key(self.frame["account_id"], names)
+        )
+        by_arn = index_in(mine["resource_arn"], arns)
+        self.at = np.where(self.planned, -1, np.where(by_arn < 0, by_name, by_arn))
+        there = {"resource_name": names, "resource_arn": arns}
+        self.managed = mine.assign(
+            **{name: pc.coalesce(lookup(of, self.at), as_arrow(mine[name])).to_pandas() for name, of in there.items()}
+        )
+        self.about = read.about
+        self.listed = whole
+        self.collected = inventory.accounts["account_id"]
+
+    def theirs(self, column: str) -> pa.Array:
+        """Return a column of the account as text, for each row of the states."""
+        return lookup(self.frame[column], self.at)
+
+    def theirs_known(self, flag: str) -> Bools:
+        """Return a flag of the account for each row of the states; false if the resource is not there."""
+        return np.append(np.asarray(self.frame[flag], dtype=bool), False)[self.at]
+
+    def rows_of(self, mask: Bools, kind: str, message: str, **values: Any) -> pd.DataFrame:
+        """Return differences of the rows that a mask selects, with other columns for all rows."""
+        columns = {name: pd.Series(as_arrow(of).to_pandas(), dtype="str")[mask] for name, of in values.items()}
+        return self.managed.loc[mask, _PLACE].assign(kind=kind, message=f"drift.{message}", **columns)
+
+
+def _missing(sides: _Sides) -> Iterator[pd.DataFrame]:
+    """Yield what the states manage and the account lacks, or may lack."""
+    account = sides.managed["account_id"]
+    away = (sides.at < 0) & ~sides.planned
+    collected, listed = is_in(account, sides.collected), is_in(account, sides.listed)
+    yield sides.rows_of(away & collected & listed, "gone", "gone")
+    yield sides.rows_of(away & collected & ~listed, UNKNOWN, f"unknown.list.{sides.kind}")
+    yield sides.rows_of(away & ~collected, UNKNOWN, "unknown.account")
+    yield sides.rows_of(sides.planned, UNKNOWN, "unknown.planned")
+
+
+def _identity(sides: _Sides) -> Iterator[pd.DataFrame]:
+    """Yield paths that differ, and resources that were deleted and created again under the same path."""
+    mine, theirs = (as_arrow(sides.managed[name]) for name in ("path", "id"))
+    path, unique = sides.theirs(f"{sides.kind}_path"), sides.theirs(f"{sides.kind}_id")
+    moved = _differ(mine, path)
+    yield sides.rows_of(moved, "path", "path", state_value=mine, account_value=path)
+    ids = [pc.if_else(pc.match_substring_regex(one, MASKED_ID), None, one) for one in (theirs, unique)]
+    again = _differ(*ids) & ~moved
+    yield sides.rows_of(again, "recreated", "recreated", state_value=theirs, account_value=unique)
+
+
+def _differ(one: pa.Array, other: pa.Array) -> Bools:
+    """Return where two columns differ; a missing value differs from nothing."""
+    return np.asarray(pc.fill_null(pc.not_equal(one, other), False), dtype=bool)
+
+
+def _roles(sides: _Sides, inventory: Inventory) -> Iterator[pd.DataFrame]:
+    """Yield profiles that hold another role than the state gives them, or none."""
+    linked, links = inventory.linked_rows, inventory.links
+    named = pc.replace_substring_regex(as_arrow(links["role_arn"]), "^name:", "")
+    names = pc.coalesce(lookup(inventory.roles["role_name"], linked.link_role), named)
+    first = index_in(sides.frame["profile_arn"], links["profile_arn"])
+    held = lookup(lookup(names, first), sides.at)
+    given = as_arrow(sides.managed["role"])
+    there, known = sides.at >= 0, sides.theirs_known("role_known")
+    stated = np.asarray(sides.managed["role_known"], dtype=bool)
+    yield sides.rows_of(there & ~stated, UNKNOWN, "unknown.state_role")
+    yield sides.rows_of(there & stated & ~known, UNKNOWN, "unknown.role")
+    both, has, gives = there & stated & known, np.asarray(held.is_valid()), np.asarray(given.is_valid())
+    other = both & _differ(pc.utf8_lower(held), pc.utf8_lower(given))
+    yield sides.rows_of(both & ~has & gives, "role_lost", "role_lost", state_value=given)
+    yield sides.rows_of(both & has & ~gives, "other_role", "role_added", account_value=held)
+    yield sides.rows_of(other, "other_role", "other_role", state_value=given, account_value=held)
+
+
+def _tags(sides: _Sides, inventory: Inventory, read: States) -> Iterator[pd.DataFrame]:
+    """Yield tags that differ, one row per key; reserved tags (`aws:`) are not Terraform's."""
+    there, known = sides.at >= 0, sides.theirs_known("tags_known")
+    stated = np.asarray(sides.managed["tags_known"], dtype=bool)
+    yield sides.rows_of(there & ~stated, UNKNOWN, "unknown.state_tags")
+    yield sides.rows_of(there & stated & ~known, UNKNOWN, "unknown.tags")
+    of = np.full(len(read.managed), -1)
+    of[sides.rows] = np.where(there & stated & known, np.arange(len(sides.rows)), -1)
+    mine = read.tags.assign(row=of[read.tags["row"].to_numpy(dtype=np.int64)]).query("row >= 0")
+    tags = inventory.tags.assign(at=getattr(inventory.linked_rows, f"tag_{sides.kind}"))
+    tags = tags.loc[~tags["is_aws_reserved"] & (tags["at"] >= 0), ["at", "tag_key", "tag_value"]]
+    compared = pd.DataFrame({"row": np.flatnonzero(of[sides.rows] >= 0)})
+    theirs = compared.assign(at=sides.at[compared["row"]]).merge(tags, on="at").drop(columns="at")
+    both = mine.merge(theirs, on=["row", "tag_key"], how="outer", suffixes=("_state", "_account"))
+    state, account = both["tag_value_state"], both["tag_value_account"]
+    for mask, message in (
+        (account.isna(), "tag.missing"),
+        (state.isna(), "tag.added"),
+        (state.notna() & account.notna() & (state != account), "tag.changed"),
+    ):
+        found = both[mask]
+        yield (
+            sides.managed.iloc[found["row"].to_numpy()][_PLACE]
+            .reset_index(drop=True)
+            .assign(
+                kind="tags",
+                message=f"drift.{message}",
+                **{
+                    name: found[of].reset_index(drop=True)
+                    for name, of in zip(_FACTS, ("tag_key", "tag_value_state", "tag_value_account"), strict=True)
+                },
+            )
+        )
+
+
+def _unmanaged(sides: _Sides, read: States) -> Iterator[pd.DataFrame]:
+    """Yield what no state manages, in the accounts that the states are about."""
+    kind, frame = sides.kind, sides.frame
+    arns, accounts = frame[f"{kind}_arn"], frame["account_id"]
+    managed = is_in(arns, sides.managed["resource_arn"]) | is_in(arns, pd.Series(read.leaving, dtype="str"))
+    mine = is_in(accounts, sides.about) & ~managed & ~np.asarray(arns.str.startswith("address:"), dtype=bool)
+    mine &= ~np.asarray(frame["is_aws_managed"], dtype=bool) if kind == "role" else True
+    found = frame.loc[mine, ["account_id", f"{kind}_name", f"{kind}_arn"]]
+    what = (UNKNOWN, "unknown.states") if read.unread else ("unmanaged", "unmanaged")
+    yield found.set_axis(["account_id", "resource_name", "resource_arn"], axis=1).assign(
+        resource_type=TYPES[kind], kind=what[0], message=f"drift.{what[1]}"
+    )
+    short = sides.about[is_in(sides.about, sides.collected) & ~is_in(sides.about, sides.listed)]
+    yield pd.DataFrame({"account_id": short}).assign(
+        resource_type=TYPES[kind], kind=UNKNOWN, message=f"drift.unknown.more.{kind}"
+    )
+
+
+def _of_states(read: States) -> pd.DataFrame:
+    """Return what could not be read in the states."""
+    _, facts = columns_of({"message": "drift.unknown.unread", "what": what} for _, what in read.unread)
+    rows = {"state_file": [file for file, _ in read.unread], "facts": facts.to_pylist()}
+    return pd.DataFrame(rows).assign(kind=UNKNOWN, account_id=UNKNOWN_ACCOUNT, message="drift.unknown.unread")
+
+
+def _of_source(inventory: Inventory, read: States) -> pd.DataFrame:
+    """Return the accounts whose data is partly from Terraform: what only a state shows looks as if it were there."""
+    calls = inventory.calls
+    mixed = calls["account_id"][calls["operation"].str.startswith("terraform:")]
+    rows = pd.DataFrame({"account_id": read.about[is_in(read.about, mixed)]})
+    return rows.assign(kind=UNKNOWN, message="drift.unknown.source")
+
+
+def _table(part: pd.DataFrame) -> pa.Table:
+    """Return differences as a table of the frame, with their facts and details."""
+    facts = {fact: as_arrow(part[name]) for name, fact in _FACTS.items() if name in part and part[name].notna().all()}
+    if "facts" not in part:
+        part = part.assign(facts=facts_of(facts).to_pylist() if facts and len(part) else "{}")
+    detail = render(as_arrow(part["message"]), as_arrow(part["facts"])) if len(part) else pa.array([], pa.string())
+    return schema.DRIFT.to_arrow(schema.DRIFT.conform(part.assign(detail=detail.to_pylist())))
