@@ -62,7 +62,7 @@ def write_report(
 
     If writing fails, an older report in the folder stays as it was. If writing succeeds, all files of the older report
     are replaced or removed; other files stay. The page shows title and author at the top. `changes` adds a section to
-    the page, numbers to the summary, and two CSV files.
+    the page, numbers to the summary, and the CSV files of `write_changes`.
 
     Parameters
     ----------

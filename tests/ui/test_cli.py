@@ -144,7 +144,7 @@ def test_what_the_findings_of_a_check_have_in_common_is_said_once_beneath_them_a
     scope = "the files cover only eu-west-1; other regions are unknown"
     only = ("check", "sample", "--only", "unreferenced_profiles")
     lines = run(tmp_path, *only).stdout.splitlines()
-    beneath = lines.index(f"        each of these 3: no reference found: {scope}")
+    beneath = lines.index(f"        all 3 above: no reference found: {scope}")
     assert lines[beneath - 1] == "medium  unreferenced_profiles       444455556666  sandbox"
     assert run(tmp_path, *only, "--format", "csv").stdout.count(scope) == 3
     assert run(tmp_path, *only, "--format", "json").stdout.count(scope) == 3
@@ -497,7 +497,7 @@ def test_an_acceptance_that_has_expired_is_said_and_one_that_holds_is_not(tmp_pa
     entry = "[[accepted]]\ncheck = 'empty_profiles'\nreason = '{}'\nexpires = {}\n"
     write(tmp_path, {"tags.toml": entry.format("audit", "2020-01-31") + entry.format("kept", "2999-01-01")})
     done = run(tmp_path, *command, "--policy", "tags.toml")
-    said = "tags.toml: the acceptance of empty_profiles expired on 2020-01-31 (audit); renew it or remove it"
+    said = "tags.toml: the acceptance of empty_profiles expired on 2020-01-31 (audit); change the date or remove the acceptance"
     assert done.stderr.splitlines().count(said) == 1
     assert "2999" not in done.stderr
 
