@@ -1,8 +1,8 @@
 """IAM roles and instance profiles as linked DataFrames, and what is wrong with them.
 
-`load` (or `load_files`, `load_sample`, `open_snapshot`) gives an `Inventory`; `run_checks` gives a `Result`;
-`write_report` writes it to files, `plots` draws it, and `plan` returns a clean-up plan to review. Names are loaded on
-first use, so importing iamframe takes almost no time; `__init__.pyi` shows the module of each name.
+`load` returns an `Inventory`, as do `load_files`, `load_sample` and `open_snapshot`. `run_checks` returns a `Result`.
+`write_report` writes a result to files, `plots` draws it, and `plan` returns a clean-up plan to review. Names are
+loaded on first use, so importing iamframe takes almost no time. `__init__.pyi` shows the module of each name.
 """
 
 import lazy_loader

@@ -11,7 +11,7 @@ from typing import Any
 
 
 class IamframeError(Exception):
-    """Base of all errors of iamframe; its message is one sentence."""
+    """The base class of all errors of iamframe. The message of an error is one sentence."""
 
 
 class SourceError(IamframeError):

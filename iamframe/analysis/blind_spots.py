@@ -25,13 +25,14 @@ _SAID = {
 
 @schema.shows(schema.BLIND_SPOTS)
 def blind_spots(inventory: Inventory) -> pd.DataFrame:
-    """Return the roles and profiles that each console, API or tool misses when it works with tags.
+    """Return the roles and profiles that each console, API or tool misses when you work with tags.
 
-    One row per role or profile and tag operation that a surface may not support, by resource type, surface and
-    operation in the order of `surfaces`, then in the order of the inventory. `missed` is `yes`, `unless` (`reason`
-    shows the condition), or `unknown` if neither AWS nor a measurement shows it. `tagged` is `unknown` if tags were not
-    collected. AWS-managed roles are left out. Columns are categories, because an account of 100,000 roles has millions
-    of rows; `blind_spot_counts` returns the counts.
+    A *surface* is a console, API or tool. The frame has one row per role or profile and tag operation that a surface
+    may not support. AWS-managed roles are left out. `missed` is `yes`, `unless` or `unknown`. `unless` means that the
+    surface supports the operation on the condition in `reason`. `unknown` means that neither AWS nor a measurement
+    shows the answer. `tagged` is `unknown` if tags were not collected. Rows are in the order of `surfaces`. Columns
+    are categories, because an account of 100,000 roles has millions of rows. `blind_spot_counts` returns only the
+    counts.
     """
     parts = []
     for kind, (frame, key) in taggable_resources(inventory).items():
@@ -57,11 +58,12 @@ def blind_spots(inventory: Inventory) -> pd.DataFrame:
 
 @schema.shows(schema.BLIND_SPOT_COUNTS)
 def blind_spot_counts(inventory: Inventory) -> pd.DataFrame:
-    """Return, per account, how many roles and profiles each console, API or tool misses when it works with tags.
+    """Return, per account, how many roles and profiles each console, API or tool misses when you work with tags.
 
-    One row per account, surface, resource type and operation, in that order; accounts without such resources are left
-    out. `missed` is `no`, `yes`, `unless` or `unknown`, and holds for all `resources` of the row. AWS-managed roles are
-    left out.
+    The frame has one row per account, surface, resource type and operation. A *surface* is a console, API or tool.
+    Accounts without such resources and AWS-managed roles are left out. `missed` applies to all `resources` of the row,
+    and is `no`, `yes`, `unless` or `unknown`. `unless` means that the surface shows the tags on the condition in
+    `reason`.
     """
     counts = tagged_counts(inventory)
     rows = [
@@ -105,9 +107,11 @@ def _reason(fact: Fact) -> str:
 def surfaces() -> pd.DataFrame:
     """Return which consoles, APIs and tools can write, read and search the tags of roles and profiles.
 
-    One row per surface, resource type and operation, the most common surfaces first. `answer` is `yes`, `no`,
-    `condition` (`condition` shows it), or `unknown` if neither AWS nor a measurement shows it. Each row has its source
-    and the date on which it was checked: AWS changes these answers, and `probe_surfaces` tests them in a real account.
+    A *surface* is a console, API or tool. The frame has one row per surface, resource type and operation, the most
+    common surfaces first. `answer` is `yes`, `no`, `condition` or `unknown`. If `answer` is `condition`, the column
+    `condition` says when the surface supports the operation. `unknown` means that neither AWS nor a measurement shows
+    the answer. Each row has a source and the date on which the source was checked. AWS changes these answers:
+    `probe_surfaces` tests them in a real account.
     """
     return _framed(known_facts())
 

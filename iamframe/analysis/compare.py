@@ -44,10 +44,11 @@ _SHOWN = 20
 class Changes:
     """The differences between two results.
 
-    `changes` has one row per change and resource (for tags, one per key), by kind of change, account and ARN.
-    `findings` has the findings of only one result (`new` or `gone`), and those of both that are now expected or
-    accepted (`settled`) or no longer are (`reopened`). `not_compared` lists, per account, what could not be compared:
-    an account without a row there and without a change has not changed.
+    `changes` has one row per change of a resource, sorted by kind of change, account and ARN. A changed tag has a row
+    of its own. `findings` has the findings that changed. `new` and `gone` findings are in one of the results only.
+    `settled` findings are now expected or accepted, and `reopened` findings no longer are. `not_compared` lists, per
+    account, what could not be compared. If an account has no row in `not_compared` and none in `changes`, it has not
+    changed.
     """
 
     old: Result
@@ -58,14 +59,15 @@ class Changes:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing changed, findings included, as far as the data could be compared."""
+        """Whether no resource and no finding changed, as far as the data could be compared."""
         return self.changes.empty and self.findings.empty
 
     def to_frame(self, lang: str = "en", rows: int | None = None) -> pd.DataFrame:
-        """Return the changes, then the findings as `finding_new`, `finding_gone` and so on, with their check as `what`.
+        """Return the changes and then the findings in one frame.
 
-        One row per change and finding, with the columns of `changes`; details are in the language, `en` or `ja`. `rows`
-        limits the result to the first rows.
+        The frame has one row per change and finding, with the columns of `changes`. In the rows of findings, `change`
+        is `finding_new`, `finding_gone` and so on, and `what` is the check. `lang` is the language of `detail`: `en`
+        or `ja`. `rows` limits the result to the first rows.
         """
         changes, found = self.changes[:rows], self.findings
         if lang != "en":
@@ -136,27 +138,32 @@ class Changes:
 
 
 def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicySource = None) -> Changes:
-    """Compare two loads of the same accounts: what was created, deleted, changed, and which findings are new or gone.
+    """Compare two loads of the same accounts, and return what changed and which findings are new or gone.
 
-    Two resources are the same if they have the same ARN, or else the same name in the same account: names are unique
-    there, regardless of case and path (IAM User Guide, "IAM and AWS STS quotas"). A resource is `recreated` if its
-    unique id, its path or the case of its name differs, because IAM cannot change these: one row, whose facts and
-    `detail` list any other differences. `relinked`: a profile holds a different role, lost its role, or got one.
-    A `retagged` resource has one row per key. `trust_changed`: the policy differs, regardless of the order of its keys
-    and lists. `changed`: the description, the maximum session duration or the permissions boundary differs, if both
-    sides show one. Last use never counts as a change.
+    Two resources are the same if they have the same ARN, or the same name in the same account. Names are unique in an
+    account, regardless of case and path (IAM User Guide, "IAM and AWS STS quotas"). The last use of a role never
+    counts as a change. These are the kinds of change:
 
-    `created` and `deleted` are reported only if the other load has all roles (or profiles) of the account. Resources
-    that exist only in a Terraform plan are left out. A finding is new or gone only if the check would have found it on
-    the other side; a change of its sentence alone does not count. Both sides need findings of the same checks under the
-    same policy. So for an inventory, and for a result of another version, other checks or another policy, the checks
-    run again, with the policy of the new result if none is given. A check that only one of two results has is listed in
-    `not_compared`. No request is made to AWS.
+    - `created` and `deleted`: only one load has the resource, and the other load has all roles (or profiles) of the
+      account.
+    - `recreated`: the unique id, the path or the case of the name differs, because IAM cannot change these. `facts`
+      and `detail` list any other differences.
+    - `relinked`: a profile holds a different role, lost its role, or got a role.
+    - `retagged`: a tag differs. There is one row per tag key.
+    - `trust_changed`: the trust policy differs. The order of keys and lists does not matter.
+    - `changed`: the description, the maximum session duration or the permissions boundary differs. Both loads must
+      show the value.
+
+    Resources that exist only in a Terraform plan are left out. A finding is new or gone only if the check would have
+    found the problem in the other load, too. A finding whose sentence alone changed does not count. If the two results
+    come from different checks, policies or versions, the checks run again. They also run for an inventory. By default,
+    the policy is that of the new result. If only one result has a check, the check is listed in `not_compared`. No
+    request is made to AWS.
 
     Returns
     -------
     Changes
-        `changes`, `findings` and `not_compared` (see `Changes`), and `summary`, one row per kind of change.
+        The frames `changes`, `findings` and `not_compared`, and `summary` with one row per kind of change.
 
     Raises
     ------

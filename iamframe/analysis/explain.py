@@ -56,9 +56,9 @@ _Arns = dict[str, list[str]]
 
 @dataclass(frozen=True)
 class Explanation:
-    """Everything known about the roles and profiles with a name, ARN or id.
+    """Everything known about the roles and profiles that match a name, ARN or id.
 
-    `print` it, or take `to_frame()`, which holds every field that is printed.
+    `print` shows the explanation. `to_frame()` returns all printed fields.
     """
 
     query: str
@@ -71,9 +71,10 @@ class Explanation:
 
     @schema.shows(schema.EXPLANATION)
     def to_frame(self) -> pd.DataFrame:
-        """Return one row per field, in the order in which they are printed.
+        """Return one row per field, in the printed order.
 
-        The columns are those of `schema.EXPLANATION`: the values of profile and role are in `profile` and `role`.
+        The columns are those of `schema.EXPLANATION`. The column `profile` has the profile's values, and `role` the
+        role's.
         """
         return self.frame
 
@@ -94,26 +95,26 @@ def explain(inventory: Inventory | Result, name: str, policy: PolicySource = Non
     Parameters
     ----------
     inventory
-        An `Inventory`, or a `Result` (its findings and policy are reused).
+        An `Inventory`, or a `Result`, whose findings and policy are reused.
     name
-        A name (with or without its path), an ARN or a unique id; case does not matter. A name selects the role and the
-        profile of that name, in each account. The ARN of a session selects its role. Partition, account, type and path
-        must match if they are given. An ARN may lack its path; the section `asked` then shows the full ARN. If no role
-        and no profile matches, the text may also be the id, name or ARN of a resource that uses profiles (an instance,
-        a launch template, an Auto Scaling group). The section `uses` then shows each profile that it uses, by version,
-        and whether the profile still exists.
+        A name, an ARN or a unique id; case does not matter. A name selects the role and the profile of that name, in
+        each account. The ARN of a session selects the role of the session. Names and ARNs may contain the path or
+        leave it out. If an ARN leaves it out, the section `asked` shows the full ARN. The text may also be the id,
+        name or ARN of a resource that uses profiles, such as an instance. The section `uses` then shows the profiles
+        that the resource uses, and whether each profile still exists.
     policy
         A tag policy file, as for `run_checks`.
 
     Returns
     -------
     Explanation
-        One part for each link, and for each role or profile without one. It shows both ARNs in parts, the creator, last
-        use, tags side by side with their differences, who may assume the role, what uses the profile and where iamframe
-        searched, the findings, what could not be checked, whether AWS would accept a deletion, the next commands,
-        CloudTrail events, and which consoles show the tags. Commands that delete or unlink come last, and are not
-        suggested for a profile in use. If nothing matches: what references the name or id, similar names, and what was
-        not collected. No request is made to AWS.
+        The explanation has one part for each profile with its role, and for each role or profile alone. Each part
+        shows ARNs, creator, last use and tags, with role and profile side by side. It shows who may assume the role,
+        what uses the profile, and where iamframe looked for such uses. It lists the findings, what could not be
+        checked, the next commands and CloudTrail events. It also says whether AWS would accept a deletion, and which
+        consoles show the tags. Commands that delete or unlink come last, and are not suggested for a profile in use.
+        If nothing matches, the explanation shows references to the name, similar names, and what was not collected. No
+        request is made to AWS.
 
     Raises
     ------

@@ -69,29 +69,30 @@ _NO_LOOKUP = {"InvalidAction", "UnknownOperationException", "UnsupportedOperatio
 
 @shows(LIVES)
 def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: str | None = None) -> pd.DataFrame:
-    """Return the life cycle of each role and instance profile in CloudTrail: who created and deleted it, and how.
+    """Return when and by whom each role and instance profile was created and deleted, from CloudTrail.
 
-    One row per life: a resource that is created again under the same name has another row. Columns are those of
-    `iamframe.schema.LIVES`; rows are sorted by account and first event. A missing time was not in the collected
-    records. `covered_from_at` and `covered_to_at` give the time span of these records; only the files of a trail and a
-    live lookup have one, and a file in between may be missing. Events that AWS refused are left out.
+    The frame has one row per life of a resource: from its creation to its deletion. If a resource is created again
+    under the same name, the new life has its own row. Columns are those of `iamframe.schema.LIVES`. Rows are sorted by
+    account and first event. A time is missing if the collected records do not show it. `covered_from_at` and
+    `covered_to_at` are the time span of these records. Only files of a trail and a live lookup have a time span, and a
+    file in between may be missing. Events that AWS refused are left out.
 
     Parameters
     ----------
     sources
-        An inventory, files or a snapshot as for `iamframe.load`, or a live account: a boto3 session, `aws` or
-        `aws:PROFILE`. A live account is asked for the events of one name in the last 90 days, in IAM's region, with two
-        requests per second of 50 events each; this needs `cloudtrail:LookupEvents`.
+        An inventory, files, a snapshot, or a live account: a boto3 session, `aws` or `aws:PROFILE`. From a live
+        account, iamframe reads the events of one name in the last 90 days, in IAM's region. This needs
+        `cloudtrail:LookupEvents`, which returns at most 100 events per second.
     name
-        Name, ARN or unique id: only its lives are returned. Case does not matter, except in a live account. A name
-        selects all lives of that name. An ARN selects those that had it, and those of its name with an unknown ARN. A
-        unique id selects one life.
+        A name, ARN or unique id that selects the lives to return. Case does not matter, except in a live account. A
+        name selects all lives with that name. An ARN selects the lives with that ARN, and lives of that name whose ARN
+        is unknown. A unique id selects one life.
 
     Raises
     ------
     SourceError
-        If the sources have no CloudTrail records of IAM, a live account is asked without a name or refuses, or `load`
-        would refuse a source.
+        If the sources have no CloudTrail records of IAM, if a live account is given without a name or denies the
+        request, or if `load` would refuse a source.
 
     Examples
     --------
@@ -113,14 +114,15 @@ def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: 
 def events_of(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: str) -> pd.DataFrame:
     """Return the events of one role or profile in causal order, including those that AWS refused.
 
-    Rows and columns are those of the frame `events`. The events of a role include those that put it into profiles and
-    took it out. Sources and name are as for `history`; a unique id selects the events of one life. An inventory without
-    CloudTrail records has no rows, and `accounts.events_from_at` is missing.
+    Rows and columns are those of the frame `events`. The events of a role include AddRoleToInstanceProfile and
+    RemoveRoleFromInstanceProfile. Sources and name are as for `history`. A unique id selects the events of one
+    resource, without later resources of the same name. If the inventory has no CloudTrail records, the result has no
+    rows.
 
     Raises
     ------
     SourceError
-        As `history`, except for an inventory without CloudTrail records.
+        For the reasons of `history`, except that an inventory needs no CloudTrail records.
     """
     if len(sources) == 1 and isinstance(sources[0], Inventory):
         read = _Read(sources[0].events, sources[0].accounts, sources[0])

@@ -19,15 +19,16 @@ _OF_ACCOUNTS = ("account", "tag key")
 
 @schema.shows(schema.FINDINGS_BY_OWNER)
 def findings_by_owner(result: Result, tag_key: str = OWNER_TAG) -> pd.DataFrame:
-    """Return the number of findings per owner, by severity; accepted findings are left out.
+    """Return the number of findings per owner, by severity. Accepted findings are left out.
 
-    The owner is the value of the owner tag of the resource, or of its role if the resource has none. Keys that look the
-    same (`owner`, `OWNER`) count as `tag_key`; if a resource has several, the one spelled like `tag_key` counts. An
-    empty value counts as no owner. Each finding counts once, so the rows add up; `iamframe.exploring.grouped` counts
-    the values of both sides instead.
+    The owner is the value of the resource's owner tag. If a profile has no owner tag, its role's owner tag counts.
+    Keys that look the same, such as `owner` and `OWNER`, count as `tag_key`. If a resource has several such keys, the
+    key spelled like `tag_key` counts. An empty value counts as no owner. Each finding counts once, so the sum is the
+    number of findings. `iamframe.exploring.grouped` counts a finding for both the role's and the profile's value
+    instead.
 
-    One row per owner, those with the most findings first. Then one row each for findings without an owner, findings
-    whose tags were not collected, and findings about a whole account. No request is made to AWS.
+    The frame has one row per owner, those with the most findings first. Three more rows count findings without an
+    owner, findings whose tags were not collected, and findings about a whole account. No request is made to AWS.
     """
     findings = result.findings[result.findings["accepted"].isna()]
     owner, unread = owners(result.inventory, findings, tag_key)
@@ -45,7 +46,7 @@ def owner_states(findings: pd.DataFrame) -> npt.NDArray[np.str_]:
 
 
 def count_by_value(rows: pd.DataFrame, value: str, state: str, states: Sequence[str]) -> pd.DataFrame:
-    """Return the number of rows per value and state, by severity; only the first state has values.
+    """Return the number of rows per value and state, by severity. Only the first state has values.
 
     States come in their order; within a state, the values with the most rows come first.
     """

@@ -60,28 +60,28 @@ def probe_surfaces(
     rate: float | None = None,
     progress: bool | None = None,
 ) -> pd.DataFrame:
-    """Compare, per region of a live account, the tag index with IAM, and return where the built-in table does not hold.
+    """Test `surfaces` in a live account: compare the tags in the tagging API with the tags in IAM.
 
-    One row per region and resource type (roles, instance profiles) of the Resource Groups Tagging API, in the order of
-    the regions. `expected` is the answer of `surfaces`. `holds` is `unknown` if AWS refused, IAM has no tagged
-    resource, or the built-in table has no answer for that partition. The index lags behind IAM: a resource that was
-    tagged minutes ago may not be there yet.
+    The frame has one row per region and resource type of the Resource Groups Tagging API. `expected` is the answer of
+    `surfaces`. `holds` says whether the answer is true in this account. `holds` is `unknown` if AWS denied the
+    request, if IAM has no tagged resource, or if `surfaces` has no answer for the partition. The tagging API lags
+    behind IAM: a resource that was tagged minutes ago may be missing there.
 
-    Requests, all of them reads: those of `load_account` without references (one per instance profile), DescribeRegions,
-    and GetResources twice per region (more for over 100 resources).
+    All requests are reads: those of `load_account` without references, DescribeRegions, and GetResources twice per
+    region. More than 100 resources need more requests.
 
     Parameters
     ----------
     regions
-        Regions to test: all enabled ones, or a list.
+        The regions to test: a list, or all enabled regions.
     workers, rate, progress
         As for `load_account`.
 
     Raises
     ------
     SourceError
-        If there are no credentials, they have expired or are unknown, AWS cannot be reached, or it denies all of IAM;
-        or if no region is given.
+        If the credentials are missing, expired or unknown, if AWS cannot be reached or denies all of IAM, or if no
+        region is given.
     """
     from iamframe.sources.calls import Calls
     from iamframe.sources.client import Client

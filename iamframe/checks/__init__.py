@@ -42,21 +42,20 @@ def run_checks(
     Parameters
     ----------
     only
-        Names of the checks to run; by default all.
+        Names of the checks to run. By default, all checks run.
     policy
-        A tag policy file (TOML), a `Policy`, or a list of these. If two have a rule for the same tag, the later one
-        counts.
+        A tag policy file (TOML), a `Policy`, or a list of these. If two policies have a rule for the same tag, the
+        later rule counts.
     checks
-        Your own checks, which run with the others: Python files with functions under `@iamframe.check`, or such
-        functions.
+        Your own checks: functions decorated with `@iamframe.check`, or Python files with such functions.
     owner_tag
-        Key of the tag whose value is the owner of a role or profile; keys that look the same count as one.
+        Key of the tag whose value is the owner of a role or profile. Keys that look the same count as one key.
 
     Returns
     -------
     Result
-        `findings` has one row per finding, by severity, check and ARN; `result["CHECK"]` has the facts of one check.
-        `coverage` has one row per account and check: it shows whether "no findings" can be trusted. `summary` has one
+        `findings` has one row per finding, sorted by severity, check and ARN. `result["CHECK"]` has the facts of one
+        check. `coverage` has one row per account and check, and shows whether the check is complete. `summary` has one
         row per check.
 
     Raises

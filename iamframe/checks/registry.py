@@ -129,18 +129,21 @@ def check(
     alone: bool = False,
     remedy: Remedy | None = None,
 ) -> Callable[[Rule], Rule]:
-    """Make a rule a check under its own name; the arguments are those of `Check`.
+    """Make a check of a function; the check has the function's name.
 
-    The rule's positional parameters are the frames or views that it reads; its keyword-only parameters are its options.
-    The first line of its docstring is its title. A check of your own also gets the needs of each frame that it reads,
-    unless `needs` has one for that frame. It returns one row per fact, with the required column `resource_arn`.
-    Columns of `schema.FINDINGS` set columns of the finding; all other columns are facts, which `detail` can use. Rows
-    of the same account, resource and related resource are one finding.
+    The function's positional parameters are the frames or views that it reads. The function's keyword-only parameters
+    are its options. The first line of its docstring is the title of the check. The arguments of the decorator are
+    those of `Check`. `needs` says which data must be complete. For each frame that `needs` leaves out, your own check
+    gets the usual need of that frame.
+
+    The function returns a frame with one row per fact. The column `resource_arn` is required. Columns named in
+    `schema.FINDINGS` set that column of the finding. All other columns are facts, which the text `detail` can use.
+    Rows with the same account, resource and related resource become one finding.
 
     Raises
     ------
     TypeError
-        If a parameter is neither a frame nor a view, the rule has no docstring, or the severity does not exist.
+        If a parameter is not a frame or view, the function has no docstring, or the severity does not exist.
     """
 
     def register(rule: Rule) -> Rule:

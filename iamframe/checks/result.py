@@ -37,10 +37,10 @@ _NAMED = 3
 class Result:
     """The findings of the checks, and the coverage of each check.
 
-    `findings` has one row per finding of all checks, by severity, check and ARN; `result["empty_profiles"]` has the
-    facts of one check, one row per fact. `coverage` has one row per account and check: if the status is `complete`, no
-    findings means that there are none. `checks` are the checks that ran, by name; `pairs` and `lists` are the views
-    that they read. `version` is the version of iamframe that ran them.
+    `findings` has one row per finding, sorted by severity, check and ARN. `result["empty_profiles"]` has the facts of
+    one check, one row per fact. `coverage` has one row per account and check. Trust an empty list of findings only if
+    the status in `coverage` is `complete`. `checks` has the checks that ran, by name. `pairs` and `lists` are the
+    views that the checks read. `version` is the version of iamframe that ran the checks.
     """
 
     inventory: Inventory
@@ -59,7 +59,7 @@ class Result:
         return self.findings_in("en")
 
     def only(self, finding_ids: Iterable[str]) -> Result:
-        """Return the result with only these findings and the same coverage."""
+        """Return a result with only these findings. The coverage stays the same."""
         chosen = pa.array(finding_ids, from_pandas=True)
         found = {name: one.only(is_in(one.findings["finding_id"], chosen)) for name, one in self.found.items()}
         return replace(self, found=found)
@@ -171,7 +171,7 @@ class Result:
 
     @property
     def asked(self) -> tuple[str, ...]:
-        """The checks that count as selected: without a tag policy, those that need one do not."""
+        """The checks that count as selected. A check that needs a tag policy counts only if there is one."""
         has_policy = bool(self.policy.required)
         return tuple(name for name, one in self.checks.items() if has_policy or tag_policy not in one.needs)
 
@@ -181,7 +181,7 @@ class Result:
         return self.complete_in("en")
 
     def complete_in(self, lang: str) -> str:
-        """Return the number of checks that are complete in every account, as a sentence; without accounts, 0."""
+        """Return the number of checks that are complete in every account, as a sentence."""
         accounts, checks = len(self.inventory.accounts), len(self.checks)
         complete = int((self.summary["complete"] == accounts).sum()) if accounts else 0
         state = "all" if complete == checks else "some" if complete else "none"

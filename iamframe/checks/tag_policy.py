@@ -103,7 +103,7 @@ class Accepted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The rules of a policy file: required tags, makers, and accepted findings."""
+    """The rules of a policy file: required tags, names that your own tools use, and accepted findings."""
 
     path: str | None = None
     required: tuple[RequiredTag, ...] = ()
@@ -111,7 +111,7 @@ class Policy:
     acceptances: tuple[Accepted, ...] = ()
 
     def accepted(self, findings: pa.Table) -> pa.Array:
-        """Return, per finding, the reason for accepting it; missing if it is not accepted."""
+        """Return, for each finding, the reason why the policy accepts it, or a missing value."""
         reasons = pa.nulls(len(findings), pa.string())
         for one in self.acceptances:
             if one.has_expired:

@@ -140,23 +140,22 @@ class Table:
 
 
 def table(frame: pd.DataFrame | pd.Series, rows: int = 100) -> Table:
-    """Return a frame as a table to read, instead of pandas' own.
+    """Return a frame as a table that is easier to read than pandas' own.
 
-    Text is left-aligned and shown literally, with look-alike letters spelled out; times are in UTC; a missing value is
-    an empty cell. A frame without rows says `none in the collected data`: there is nothing to find only if its check is
-    complete. Row numbers are left out, row names are not.
+    Text is left-aligned, and look-alike letters are spelled out. Times are in UTC. A missing value is an empty cell. A
+    frame without rows is shown as `none in the collected data`. Row numbers are not shown; row names are.
 
     Parameters
     ----------
     frame
-        Any frame, or a series, which is shown as a frame of one column. It is not changed, and not copied.
+        Any frame or series. A series is shown as one column.
     rows
-        The number of rows to show; a line below shows how many more there are.
+        The number of rows to show. A line below the table says how many more rows there are.
 
     Returns
     -------
     Table
-        An object that a notebook's cell shows, and that prints as plain text.
+        A table that a notebook shows as HTML, and that prints as plain text.
     """
     return Table(frame.to_frame() if isinstance(frame, pd.Series) else frame, rows)
 

@@ -55,36 +55,39 @@ def load_fleet(
 ) -> Inventory:
     """Load several live accounts, assuming a role in each.
 
-    If one account fails, the others still load: the account has its row in `accounts`, and `gaps` says why.
+    If one account fails, the others are still loaded. The failed account has a row in `accounts`, and `gaps` shows the
+    reason.
 
     Parameters
     ----------
     accounts
-        `"org"` for all active accounts of the caller's organisation (Organizations ListAccounts), a CSV file, a
-        DataFrame, or an iterable of ids or mappings, with `account_id`, `account_name` and, where they differ between
-        accounts, `role_name`, `external_id`, `profile`.
+        `"org"` means all active accounts of the caller's organisation (Organizations ListAccounts). Other values are a
+        CSV file, a DataFrame, or an iterable of ids or mappings. The columns are `account_id` and `account_name`. Add
+        `role_name`, `external_id` or `profile` if these differ between accounts.
     role_name
-        Name (with its path) of the role to assume in each; without one, each account's own profile is used directly.
+        Name of the role to assume in each account, with its path. Without `role_name`, iamframe uses the `profile` of
+        each account directly.
     external_id
-        External id that the roles require; it is never written to a file.
+        External id that the roles require. The external id is never written to a file.
     profile
-        Profile of the AWS configuration whose credentials assume the roles; by default the environment's credentials.
+        Profile of the AWS CLI whose credentials assume the roles. By default, iamframe uses the credentials of the
+        environment.
     executor
-        Any `concurrent.futures.Executor`, such as Dask's `client.get_executor(pure=False)`; by default eight threads.
-        It receives ids and names, never keys.
+        Any `concurrent.futures.Executor`, such as Dask's `client.get_executor(pure=False)`. The default is eight
+        threads. The executor receives ids and names, never access keys.
     workers
-        Requests in flight per account.
+        The number of requests per account that run at the same time.
     journals
-        A folder with a journal per account, so that an interrupted load resumes.
+        A folder with one journal per account, so that an interrupted load can resume.
 
     The other parameters are those of `load_account`.
 
     Raises
     ------
     SourceError
-        If the accounts cannot be listed, none of them could be read, or an option is invalid.
+        If the accounts cannot be listed, if no account could be read, or if an option is invalid.
     StoreError
-        If the disk of the journals is full; their answers are kept.
+        If the disk of the journals is full. The journals keep their answers.
     """
     plan = load_plan(regions, references, role_details, tag_index, workers, rate)
     folder = os.fspath(journals) if journals else None

@@ -32,8 +32,8 @@ SAMPLES = ("sample", "sample:earlier")
 class Inventory:
     """The roles and instance profiles of one account or many, as linked DataFrames.
 
-    Each frame is a plain DataFrame with the columns that `iamframe.schema` gives it; frames join on the columns that
-    they share (`role_arn`, `profile_arn`, `account_id`). Functions of iamframe never change them.
+    Each frame is a plain DataFrame. `iamframe.schema` lists the columns. You can join frames on the columns that they
+    share: `role_arn`, `profile_arn` and `account_id`. Functions of iamframe never change a frame.
     """
 
     accounts: pd.DataFrame
@@ -68,42 +68,43 @@ class Inventory:
 
     @property
     def frames_read(self) -> dict[str, pd.DataFrame]:
-        """The frames; `events` only if CloudTrail records were collected: an empty one claims that nothing happened."""
+        """The frames by name, without `events` if no CloudTrail records were collected."""
         return {name: frame for name, frame in self.frames.items() if name != "events" or self.events_read}
 
     @property
     def is_sample(self) -> bool:
-        """Whether this is the fictional sample, at either time."""
+        """Whether this is the fictional sample or the earlier sample."""
         return len(self.sources) == 1 and self.sources[0] in SAMPLES
 
     @property
     def events_read(self) -> bool:
-        """Whether CloudTrail records of IAM were collected; without them an empty `events` proves nothing."""
+        """Whether CloudTrail records of IAM were collected. If not, an empty `events` frame proves nothing."""
         return bool(self.calls["operation"].isin([TRAIL, LOOKUP]).any())
 
     def only(self, arns: Iterable[str]) -> Inventory:
-        """Return a part of the inventory: some roles and profiles, and everything known about them.
+        """Return an inventory of some roles and profiles only, with everything known about them.
 
-        The part includes their links (a profile's role, and that role's other profiles), tags, events and references,
-        also references with another path. Accounts, gaps, calls and all other frames keep the rows of their accounts.
-        Rows keep their order. The inventory itself does not change.
+        The new inventory has the links, tags, events and references of these roles and profiles. If a profile holds a
+        role, the role and its other profiles are included. References that name the profile with another path are
+        included, too. `accounts`, `gaps` and `calls` keep all rows of the accounts concerned. Rows keep their order.
+        This inventory does not change.
 
         Parameters
         ----------
         arns
-            ARNs, or a single one, as in `roles`, `profiles` and `links`. Unknown ARNs add nothing: if all are unknown,
-            all frames are empty, even `accounts`.
+            One ARN or several, as in `roles`, `profiles` and `links`. Unknown ARNs are ignored. If all ARNs are
+            unknown, all frames are empty, even `accounts`.
 
         Returns
         -------
         Inventory
-            A part to check, plan, save or share; its frames join like those of the full inventory. Its `accounts` have
-            the counts of the full accounts.
+            You can check, plan, save or share the new inventory. The counts in `accounts` are still those of the full
+            accounts.
 
         Raises
         ------
         WrongObjectError
-            If `arns` is a whole frame, or holds no ARNs.
+            If `arns` is a whole frame, or contains no ARNs.
 
         Examples
         --------
@@ -120,29 +121,29 @@ class Inventory:
         return Inventory(**frames_of(self.frames, as_arrow(chosen)), sources=self.sources)
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
-        """Save the frames as Parquet files and return their folder, for `iamframe.open_snapshot` and other readers.
+        """Save the frames as Parquet files, and return the folder. `iamframe.open_snapshot` opens the folder again.
 
-        The folder gets `FRAME/account=ACCOUNT/part.parquet` and, last, `manifest.json`. An older snapshot is replaced
-        when the new one is complete; if the process is killed, one of the two can be opened.
+        The files are `FRAME/account=ACCOUNT/part.parquet` and `manifest.json`. A complete new snapshot replaces an
+        older snapshot in the folder. If the process is killed, the old or the new snapshot can still be opened.
 
         Raises
         ------
         StoreError
-            If the folder holds anything but a snapshot, or cannot be written.
+            If the folder contains other files than a snapshot, or cannot be written.
         """
         return write_snapshot(self.frames, self.sources, folder)
 
     def sql(self, query: str) -> pd.DataFrame:
-        """Return the result of a SELECT on the frames, each a table of its name, by DuckDB (extra `sql`).
+        """Run a SELECT on the frames with DuckDB, and return the result. This needs the extra `sql`.
 
-        REFERENCES is a keyword of SQL, so write `"references"` in quotes, or `inventory.references`; this form works
-        for every table (`inventory.roles`). Times are UTC. Queries cannot touch files or the network, and they change
-        nothing.
+        Each frame is a table with the frame's name. You can also write `inventory.` before a table's name, as in
+        `inventory.roles`. REFERENCES is a keyword of SQL, so write `inventory.references` or `"references"`. Times are
+        UTC. A query cannot change anything, and cannot read files or the network.
 
         Raises
         ------
         SqlError
-            If the query is not a single SELECT, or reads anything but these tables.
+            If the query is not a single SELECT, or reads other tables.
         MissingExtraError
             If DuckDB is not installed.
         """

@@ -46,45 +46,46 @@ def load_account(
     source: str = "aws",
     journal: str | os.PathLike[str] | None = None,
 ) -> Inventory:
-    """Load one live account, read-only, with the credentials of a boto3 session (by default the environment's).
+    """Load one live account, read-only, with the credentials of a boto3 session.
 
-    Requests: GetCallerIdentity, GetAccountSummary and ListAccountAliases once, GetAccountAuthorizationDetails and
-    ListInstanceProfiles in pages of 1,000, and one per instance profile for its tags (GetInstanceProfile, or
-    ListInstanceProfileTags if only that is allowed). A denied operation is replaced by the next best one; `gaps` and
-    `calls` say so. Only iamframe's fixed list of read operations is ever sent.
+    Without a session, iamframe uses the credentials of the environment. iamframe sends only the read operations of a
+    fixed list. GetCallerIdentity, GetAccountSummary and ListAccountAliases are sent once.
+    GetAccountAuthorizationDetails and ListInstanceProfiles return pages of 1,000. The tags of each instance profile
+    need one request: GetInstanceProfile, or ListInstanceProfileTags if AWS denies the first. If AWS denies an
+    operation, iamframe tries another operation that shows the same, and records the denial in `gaps` and `calls`.
 
     Parameters
     ----------
     regions
-        Regions in which to look for references to profiles: all enabled ones (one request lists them), or those named.
+        The regions in which to look for references to profiles. By default, these are all enabled regions.
     references
-        `"all"` (or True) reads instances, associations, launch templates with all versions, launch configurations,
-        Auto Scaling groups, spot requests, fleets, and what Batch, EMR, Elastic Beanstalk, Image Builder, ECS, RDS
-        Custom and PCS use; `"core"` leaves those services out; `"none"` (or False) reads nothing.
+        `"none"` (or False) reads no references. `"core"` reads instances, associations, launch templates with all
+        versions, launch configurations, Auto Scaling groups, spot requests and fleets. `"all"` (or True) also reads
+        what Batch, EMR, Elastic Beanstalk, Image Builder, ECS, RDS Custom and PCS use.
     role_details
-        Whether to read descriptions and maximum session durations too, which only ListRoles has.
+        Whether to read descriptions and maximum session durations, too. Only ListRoles returns these.
     tag_index
-        Whether to read profile tags from the tagging API first, 100 a request, and one by one only the rest. It can
-        be out of date: `tags.tag_source` shows the source of each tag.
+        Whether to read profile tags from the tagging API first, 100 profiles per request. The tagging API can be out
+        of date. `tags.tag_source` shows the source of each tag.
     workers
-        Requests in flight.
+        The number of requests that run at the same time.
     rate
-        Maximum requests per second, per service and region; by default as many as AWS allows.
+        The maximum number of requests per second, per service and region. The default is what AWS allows.
     progress
-        Whether to show progress; by default in a terminal or a notebook. A function is called with the stage, its
-        finished count and its total so far.
+        Whether to show progress. The default is True in a terminal or notebook. If this is a function, it is called
+        with the stage, the number of finished requests, and the total so far.
     source
-        The name in `accounts.source`.
+        The text in the column `source` of `accounts`.
     journal
-        A file that keeps each answer, so that an interrupted load resumes.
+        A file that keeps each answer of AWS, so that an interrupted load can resume.
 
     Raises
     ------
     SourceError
-        If there are no credentials, they have expired or are unknown, AWS cannot be reached, or it denies everything;
-        or if an option is invalid.
+        If the credentials are missing, expired or unknown, if AWS cannot be reached or denies everything, or if an
+        option is invalid.
     StoreError
-        If the journal's disk is full; its answers are kept.
+        If the disk of the journal is full. The journal keeps its answers.
     """
     plan = load_plan(regions, references, role_details, tag_index, workers, rate)
     options = LoadOptions(plan, workers, rate, profile=source.partition(":")[2] or None)

@@ -31,18 +31,18 @@ def is_live(source: str | os.PathLike[str]) -> bool:
 
 
 def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
-    """Load sources as on the command line: `sample`, `aws`, `aws:PROFILE`, a snapshot, or files.
+    """Load one or several sources: `sample`, `aws`, `aws:PROFILE`, a snapshot, or files.
 
-    `sample:earlier` is the sample as it was four weeks before.
+    `sample:earlier` is the sample as it was four weeks earlier.
 
-    Keyword arguments are for a live source: those of `load_account`, or, with `accounts` or `role_name`, those of
-    `load_fleet`.
+    Keyword arguments apply to a live source. With `accounts` or `role_name`, they are the parameters of `load_fleet`.
+    Without, they are the parameters of `load_account`.
 
     Raises
     ------
     SourceError
-        If the sample, an account or a snapshot is given with other sources, no source is given, or `load_files`,
-        `load_account` or `load_fleet` refuses one.
+        If there is no source, if the sample, an account or a snapshot is given with other sources, or if `load_files`,
+        `load_account` or `load_fleet` refuses a source.
     StoreError
         If a snapshot is damaged.
     """
@@ -104,22 +104,22 @@ def _load_live(source: str, live: dict[str, Any]) -> Inventory:
 
 
 def load_files(*paths: str | os.PathLike[str]) -> Inventory:
-    """Load files: output of the AWS CLI, AWS Config items, CloudTrail records, Terraform, Steampipe rows.
+    """Load files: output of the AWS CLI, AWS Config items, CloudTrail records, Terraform state, or Steampipe rows.
 
-    A path is a file, a folder (with all its subfolders), a `.gz` or a `.zip`. The shape of a file decides, not its
-    name, except for tag listings, which must be `instance-profile-tags/NAME.json` or `role-tags/NAME.json`, and
-    `denied.csv` (`operation,subject,error_code`), which lists what AWS refused when the files were made. No request is
-    made to AWS.
+    A path is a file, a folder, a `.gz` or a `.zip`. iamframe reads subfolders, too, and recognises a file by its
+    content. Only two kinds of file need a certain name. Tag lists must be named `instance-profile-tags/NAME.json` or
+    `role-tags/NAME.json`. `denied.csv` lists what AWS denied when the files were made, in the columns
+    `operation,subject,error_code`. No request is made to AWS.
 
     Returns
     -------
     Inventory
-        Its frames hold the facts that the files prove; `gaps` lists what is missing or unreadable.
+        The frames contain what the files show. `gaps` lists what is missing or unreadable.
 
     Raises
     ------
     SourceError
-        If no path is given, a path does not exist, or none of them could be read.
+        If no path is given, if a path does not exist, or if no file could be read.
     """
     if not paths:
         raise SourceError("no file given; give a file or folder with output of the AWS CLI")
@@ -133,13 +133,12 @@ def load_files(*paths: str | os.PathLike[str]) -> Inventory:
 
 
 def load_sample(*, earlier: bool = False) -> Inventory:
-    """Load the fictional sample that comes with iamframe; nothing to set up, no request to AWS.
+    """Load the fictional sample that comes with iamframe. No request is made to AWS.
 
     Parameters
     ----------
     earlier
-        Load the same accounts as they were four weeks before, to compare the two. As a source, this is
-        `sample:earlier`.
+        Load the sample as it was four weeks earlier, for a comparison. The source `sample:earlier` is the same.
     """
     return build_inventory(read_files([sample_folder("sample-earlier" if earlier else "sample")]), [SAMPLES[earlier]])
 
@@ -147,7 +146,7 @@ def load_sample(*, earlier: bool = False) -> Inventory:
 def open_snapshot(folder: str | os.PathLike[str]) -> Inventory:
     """Return the inventory that `Inventory.save` saved in a folder.
 
-    A snapshot of an older iamframe opens too: a column that it does not have is missing in each row.
+    Snapshots of older versions can be opened, too. Columns that an older snapshot lacks have missing values.
 
     Raises
     ------
@@ -159,17 +158,17 @@ def open_snapshot(folder: str | os.PathLike[str]) -> Inventory:
 
 
 def take_snapshot(out: str | os.PathLike[str], *sources: str | os.PathLike[str], **live: Any) -> Inventory:
-    """Load sources as `load` does, save them as a snapshot, and return them.
+    """Load sources as `load` does, save the inventory as a snapshot, and return the inventory.
 
-    The folder keeps the answers of a live account as they come. If a load is killed, or its credentials expire, the
-    same call goes on from them and requests nothing twice.
+    While a live account is loaded, the folder keeps the answers of AWS. If the load is interrupted or the credentials
+    expire, call the function again: the kept answers are not requested again.
 
     Raises
     ------
     StoreError
-        If the folder holds anything else, cannot be written, or keeps the answers of another call.
+        If the folder contains other files, cannot be written, or keeps the answers of a different call.
     SourceError
-        As `load`.
+        For the reasons of `load`.
     """
     folder = Path(out)
     if not any(map(is_live, sources)):

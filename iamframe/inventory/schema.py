@@ -11,26 +11,27 @@ from iamframe.messages.text import SEVERITIES
 
 _ACCOUNT = text("account_id", "12-digit account id; `unknown` if no ARN or file shows it")
 _MAKER = (
-    text("maker?", "service or tool that created it, inferred from names, paths and tags"),
+    text("maker?", "service or tool that created the resource, inferred from names, paths and tags"),
     text(
-        "maker_basis?", "pair (both sides fit), tag (the profile has a tag that only it writes), guess (one side fits)"
+        "maker_basis?",
+        "pair (role and profile match the tool), tag (the profile has a tag of the tool), guess (only one matches)",
     ),
 )
-_SEVERITIES = tuple(count(severity, f"of severity {severity}") for severity in SEVERITIES)
+_SEVERITIES = tuple(count(severity, f"findings of severity {severity}") for severity in SEVERITIES)
 
 ACCOUNTS = Frame("accounts", "account", ("account_id",)).with_columns(
     _ACCOUNT,
-    text("partition?", "partition in its ARNs: aws, aws-cn, aws-us-gov …"),
+    text("partition?", "partition of the account: aws, aws-cn, aws-us-gov …"),
     text("account_name?", "alias of the account"),
     text("source", "the SOURCE that the user gave"),
     time("captured_at?", "when the data was collected, if the source shows it"),
     text("caller_arn?", "ARN of the caller who collected the data (GetCallerIdentity)"),
     count("role_quota?", "maximum number of roles (GetAccountSummary)"),
     count("profile_quota?", "maximum number of instance profiles (GetAccountSummary)"),
-    count("roles_expected?", "number of roles in the account, by GetAccountSummary"),
-    count("profiles_expected?", "number of instance profiles in the account, by GetAccountSummary"),
+    count("roles_expected?", "number of roles in the account (GetAccountSummary)"),
+    count("profiles_expected?", "number of instance profiles in the account (GetAccountSummary)"),
     time("events_from_at?", "time of the first CloudTrail record in the trail files, in IAM's region"),
-    time("events_to_at?", "time of the last such record; `events` is complete between the two if no file is missing"),
+    time("events_to_at?", "time of the last CloudTrail record in these files; files in between may be missing"),
 )
 
 ROLES = Frame("roles", "role", ("role_arn",)).with_columns(
@@ -42,15 +43,15 @@ ROLES = Frame("roles", "role", ("role_arn",)).with_columns(
     time("created_at?", "creation, UTC"),
     text("description?", "description"),
     count("max_session_seconds?", "maximum session duration in seconds"),
-    text("permissions_boundary_arn?", "ARN of its permissions boundary"),
+    text("permissions_boundary_arn?", "ARN of the role's permissions boundary"),
     time("last_used_at?", "last use in the last 400 days, UTC"),
     text("last_used_region?", "region of the last use"),
     flag("last_used_known", "True if last use was collected; a missing time then means no use in the last 400 days"),
     text("trust_policy?", "trust policy, compact JSON, keys in the order given"),
-    text("trusts_ec2", "whether EC2 may assume it: yes, no, maybe (condition, deny, `*`), unknown"),
-    text("trusted_services?", "service principals that it trusts, sorted, separated by spaces"),
+    text("trusts_ec2", "whether EC2 may assume the role: yes, no, maybe (condition, deny, `*`), unknown"),
+    text("trusted_services?", "service principals that the role trusts, sorted, separated by spaces"),
     flag("is_aws_managed", "True if service-linked or reserved for IAM Identity Center"),
-    flag("tags_known", "True if its tags were collected; no rows in `tags` then means no tags"),
+    flag("tags_known", "True if the tags were collected; without rows in `tags`, the resource then has no tags"),
 )
 
 PROFILES = Frame("profiles", "instance profile", ("profile_arn",)).with_columns(
@@ -60,14 +61,17 @@ PROFILES = Frame("profiles", "instance profile", ("profile_arn",)).with_columns(
     text("profile_path?", "path, `/` or `/…/`"),
     text("profile_id?", "unique id, AIPA… on AWS"),
     time("created_at?", "creation, UTC"),
-    flag("role_known", "True if its role was collected; no row in `links` then means that it holds no role"),
-    flag("tags_known", "True if its tags were collected; no rows in `tags` then means no tags"),
+    flag(
+        "role_known",
+        "True if the profile's role was collected; without a row in `links`, the profile then holds no role",
+    ),
+    flag("tags_known", "True if the tags were collected; without rows in `tags`, the resource then has no tags"),
 )
 
 LINKS = Frame("links", "role in an instance profile", ("profile_arn", "role_arn")).with_columns(
     _ACCOUNT,
     text("profile_arn", "ARN of the profile"),
-    text("role_arn", "ARN of the role in it; `name:ROLE` if no source shows that role"),
+    text("role_arn", "ARN of the role in the profile; `name:ROLE` if no source shows that role"),
 )
 
 TAGS = Frame("tags", "tag of a role or instance profile", ("resource_arn", "tag_key")).with_columns(
@@ -77,7 +81,7 @@ TAGS = Frame("tags", "tag of a role or instance profile", ("resource_arn", "tag_
     text("tag_key", "key, as stored"),
     text("tag_value", "value; may be empty text"),
     flag("is_aws_reserved", "True if the key begins with `aws:`; users cannot set such keys"),
-    text("tag_source", "the operation or file format that showed it"),
+    text("tag_source", "the operation or file format that showed the tag"),
 )
 
 REFERENCES = Frame(
@@ -92,14 +96,14 @@ REFERENCES = Frame(
         "instance, association, launch-template, launch-configuration, auto-scaling-group, spot-request, fleet …",
     ),
     text("consumer_id", "id or name of the resource that uses the profile"),
-    text("named", "the profile as that resource gives it: name or ARN"),
+    text("named", "the profile's name or ARN, as the resource gives it"),
     text("profile_arn?", "ARN of the profile, found by ARN, unique id or name; missing if no such profile is known"),
     text("profile_name?", "the profile's name in `named`"),
-    text("profile_id?", "the profile's unique id as that resource shows it"),
-    text("consumer_arn?", "ARN of that resource, if its region is known"),
-    text("consumer_name?", "name of that resource; for an association, the instance"),
+    text("profile_id?", "the profile's unique id, as the resource shows it"),
+    text("consumer_arn?", "ARN of the resource that uses the profile, if the region is known"),
+    text("consumer_name?", "name of the resource that uses the profile; for an association, the instance"),
     text("consumer_version?", "versions of the launch template that use the profile, separated by spaces"),
-    text("consumer_state?", "state of that resource"),
+    text("consumer_state?", "state of the resource that uses the profile"),
 )
 
 GAPS = Frame(
@@ -107,14 +111,14 @@ GAPS = Frame(
 ).with_columns(
     _ACCOUNT,
     text("region", "region, `global` for IAM, or `unknown`"),
-    text("operation", "the operation that would show it, or the file format"),
+    text("operation", "the operation or file format that would show the data"),
     text("subject", "the resource or file; `*` for all resources in `detail`"),
     text(
         "reason",
         "denied, throttled, expired, vanished, truncated, unreadable, contradicted, not_asked, not_in_file",
     ),
     text("message", "id of the message in `detail`; empty in snapshots of older versions"),
-    text("facts", "the values in that message, as JSON"),
+    text("facts", "values in the message, as JSON"),
     text("detail", "one sentence: what is unknown, and how to find out"),
 )
 
@@ -151,13 +155,13 @@ EVENTS = Frame(
     text("resource_type", "`role` or `instance-profile`; `instance-profile` if the event links or unlinks a role"),
     text("resource_name?", "name of the resource, if the event shows it"),
     text("resource_arn?", "ARN of the resource, if its creation was collected or it is in the inventory"),
-    text("resource_id?", "unique id of the resource, under the same condition"),
+    text("resource_id?", "unique id of the resource, if its creation was collected or it is in the inventory"),
     text("related_name?", "name of the role that was linked or unlinked"),
-    text("related_arn?", "ARN of that role, under the same condition as `resource_arn`"),
-    text("tag_keys?", "tag keys that it sets or removes, sorted, separated by commas"),
+    text("related_arn?", "ARN of the related role, if its creation was collected or it is in the inventory"),
+    text("tag_keys?", "tag keys that the event sets or removes, sorted, separated by commas"),
     text("actor_arn?", "ARN of the user or session, or the name of the AWS service that acted on its own"),
     text("user_agent?", "user agent of the tool"),
-    text("error_code?", "error code if AWS refused it; missing if it succeeded"),
+    text("error_code?", "error code if AWS refused the request; missing if the request succeeded"),
 )
 
 FRAMES: dict[str, Frame] = {
@@ -180,16 +184,19 @@ PAIRS = Frame(
     text("profile_segments?", "the profile's path without its first and last `/`"),
     text("role_segments?", "the role's path without its first and last `/`"),
     flag("paths_differ", "True if both paths are known and differ"),
-    text("profile_tags?", "tags of the profile as KEY=VALUE, sorted by key; missing if unknown, empty if it has none"),
-    text("role_tags?", "tags of the role, in the same form"),
+    text(
+        "profile_tags?",
+        "tags of the profile as KEY=VALUE, sorted by key; missing if unknown, empty if the profile has no tags",
+    ),
+    text("role_tags?", "tags of the role as KEY=VALUE, sorted by key"),
     flag("profile_tags_known", "True if the profile's tags were collected"),
     flag("role_tags_known", "True if the role's tags were collected"),
     flag("role_known", "True if the profile's role was collected; a missing role then means that the profile is empty"),
     text("trusts_ec2?", "whether EC2 may assume the role: yes, no, maybe, unknown"),
     flag("is_aws_managed", "True if AWS manages the role"),
     *_MAKER,
-    flag("names_expected", "True if `maker` gives the two sides different names by design; False for a guess"),
-    flag("paths_expected", "True if `maker` gives the two sides different paths by design; False for a guess"),
+    flag("names_expected", "True if `maker` gives role and profile different names by design; False for a guess"),
+    flag("paths_expected", "True if `maker` gives role and profile different paths by design; False for a guess"),
     flag("untagged_expected", "True if `maker` cannot tag profiles; False for a guess"),
 )
 
@@ -212,7 +219,7 @@ LISTS = Frame("lists", "account", ("account_id",)).with_columns(
     text("references_status", "whether all references to profiles were collected: complete, partial, unknown"),
     text("references_reason", "which references were not collected; empty when complete"),
     text("references_message", "id of the message in `references_reason`; empty when complete"),
-    text("references_facts", "the values in that message, as JSON"),
+    text("references_facts", "values in the message, as JSON"),
     text("references_regions", "regions whose references were collected, separated by spaces"),
     text("references_not_read", "operations on references that were not collected, separated by spaces"),
 )
@@ -229,27 +236,27 @@ LIVES = Frame(
     text("resource_arn?", "ARN, if an event or the inventory shows it"),
     text("resource_id?", "unique id, if an event or the inventory shows it"),
     time("created_at?", "creation, if it was collected"),
-    text("created_by?", "who created it (`actor_arn`)"),
-    text("created_with?", "tool or AWS service that created it, if its user agent is a known one"),
+    text("created_by?", "who created the resource (`actor_arn`)"),
+    text("created_with?", "tool or AWS service that created the resource, if the user agent is known"),
     time("deleted_at?", "deletion; if it is missing, the resource may still exist"),
-    text("deleted_by?", "who deleted it"),
-    text("deleted_with?", "tool or AWS service that deleted it"),
+    text("deleted_by?", "who deleted the resource"),
+    text("deleted_with?", "tool or AWS service that deleted the resource"),
     text(
         "related_names?",
         "the roles that were put into the profile, or the profiles that held the role; separated by spaces",
     ),
     count("events", "successful events of this life"),
-    time("first_event_at", "time of the first of these events"),
-    time("last_event_at", "time of the last of these events"),
+    time("first_event_at", "time of the first event of this life"),
+    time("last_event_at", "time of the last event of this life"),
     time("covered_from_at?", "start of the time span whose events were collected"),
-    time("covered_to_at?", "end of that time span"),
+    time("covered_to_at?", "end of the time span whose events were collected"),
 )
 
 VIEWS: dict[str, Frame] = {frame.name: frame for frame in (PAIRS, TAG_COVERAGE, LISTS, LIVES)}
 
 FINDINGS = Frame(
     "findings",
-    "problem that a check found: one resource, and one related resource if there is one",
+    "problem that a check found",
     ("check", "resource_arn", "related_arn"),
 ).with_columns(
     text("finding_id", "short hash of check, account, resource and related resource: the same in each run"),
@@ -259,19 +266,19 @@ FINDINGS = Frame(
     _ACCOUNT,
     text("account_name?", "alias or name of the account"),
     text("owner?", "value of the owner tag of the resource, or of its role if the resource has none"),
-    flag("owner_known", "True if those tags were collected; a missing owner then means that there is no owner tag"),
+    flag("owner_known", "True if the tags with the owner were collected; without `owner`, there is then no owner tag"),
     text("resource_type?", "role, instance-profile, account, or the type of a resource that uses a profile"),
-    text("resource_name?", "its name"),
+    text("resource_name?", "name of the resource"),
     text("resource_arn?", "ARN of the resource; for a link, of the profile"),
     text("related_name?", "name of the related resource"),
     text("related_arn?", "ARN of the related resource; for a link, of the role"),
     text("relation?", "how the two names differ: case, affix, generated, different"),
     *_MAKER,
-    flag("expected", "True if `maker` does this by design; False for a guess"),
-    text("accepted?", "reason in the policy file for accepting it"),
+    flag("expected", "True if `maker` causes the finding by design; False for a guess"),
+    text("accepted?", "reason in the policy file for accepting the finding"),
     text("detail", "the finding as a sentence"),
     text("next_step?", "a command to run next, quoted for a POSIX shell"),
-    flag("next_step_changes", "True if that command changes something"),
+    flag("next_step_changes", "True if the command `next_step` changes something"),
 )
 
 FINDINGS_BY_OWNER = Frame(
@@ -280,10 +287,10 @@ FINDINGS_BY_OWNER = Frame(
     text("owner?", "value of the owner tag; missing in the states without an owner"),
     text("state", "owned, none (no owner tag), unread (tags not collected), account (about a whole account)"),
     count("high", "findings of severity high that are not accepted"),
-    count("medium", "of severity medium"),
-    count("low", "of severity low"),
-    count("info", "of severity info: expected"),
-    count("findings", "of any severity"),
+    count("medium", "findings of severity medium that are not accepted"),
+    count("low", "findings of severity low that are not accepted"),
+    count("info", "findings of severity info (expected) that are not accepted"),
+    count("findings", "findings of any severity that are not accepted"),
 )
 
 COVERAGE = Frame("coverage", "account and check", ("account_id", "check")).with_columns(
@@ -292,25 +299,23 @@ COVERAGE = Frame("coverage", "account and check", ("account_id", "check")).with_
     text("status", "complete, partial, unknown"),
     text("reason", "what was not collected, and how to collect it; empty when complete"),
     text("message", "id of the message in `reason`; empty when complete"),
-    text("facts", "the values in that message, as JSON"),
+    text("facts", "values in the message, as JSON"),
 )
 
 COUNTS = Frame("counts", "check", ("check",)).with_columns(
     text("check", "name of the check"),
     count("findings", "findings that match the filters"),
     *_SEVERITIES,
-    count("complete", "accounts in which the check is complete: no finding means that there is none"),
-    count("partial", "accounts in which it is partial"),
-    count("unknown", "accounts in which it is unknown"),
+    count("complete", "accounts in which the check is complete"),
+    count("partial", "accounts in which the check is partial"),
+    count("unknown", "accounts in which the check is unknown"),
 )
 
 FINDINGS_BY_TAG = Frame(
     "findings_by_tag", "tag value; also one per state without a value", ("tag_value", "tagged")
 ).with_columns(
-    text("tag_value?", "value, as stored; missing if neither side has the tag"),
-    text(
-        "tagged", "yes: a resource of the finding has the tag; no: none has it; unknown: tags of one were not collected"
-    ),
+    text("tag_value?", "value, as stored; missing if neither role nor profile has the tag"),
+    text("tagged", "whether role or profile has the tag: yes, no, or unknown (tags were not collected)"),
     count("findings", "findings; if role and profile have different values, the finding counts for both"),
     *_SEVERITIES,
 )
@@ -321,16 +326,18 @@ EXPLANATION = Frame("explanation", "field of an explanation", ()).with_columns(
     text("role_arn?", "ARN of the explained role"),
     text("section", "identity, link, tags, trust, used by, findings, not checked, deleting, next, history …"),
     text("field", "name of the field: ARN, tag key, type of principal, resource that uses the profile, check …"),
-    text("profile?", "value for the profile; `not collected` if it is unknown"),
+    text("profile?", "value for the profile; `not collected` if unknown"),
     text("role?", "value for the role; `not collected` if it is unknown"),
-    text("note?", "what concerns both or explains the values; under `next`, the command"),
+    text("note?", "explanation of the values; under `next`, the command"),
     text("message?", "id of the message in `note`"),
-    text("facts?", "the values in that message, as JSON"),
+    text("facts?", "values in the message, as JSON"),
 )
 
 _SURFACE = text("surface", "console, API or tool: IAM console, Tag Editor, IAM API …")
 _OPERATION = text("operation", "write, read, or find (by tag)")
-_MISSED = "yes; unless: yes unless the condition in `reason` holds; unknown: neither AWS nor a measurement shows it"
+_MISSED = (
+    "yes; unless (no if the condition in `reason` is true); unknown (neither AWS nor a measurement shows the answer)"
+)
 
 SURFACES = Frame(
     "surfaces", "surface, resource type and tag operation", ("surface", "resource_type", "operation")
@@ -338,12 +345,12 @@ SURFACES = Frame(
     _SURFACE,
     text("resource_type", "`role` or `instance-profile`"),
     _OPERATION,
-    text("answer", "yes, no, condition, or unknown: neither AWS nor a measurement shows it"),
+    text("answer", "yes, no, condition, or unknown (neither AWS nor a measurement shows the answer)"),
     text("condition?", "the condition, if the answer depends on one"),
-    text("detail", "how it is done, or what is known about it"),
-    date("since?", "since when, if known"),
-    text("source", "where this is documented"),
-    date("checked_on", "date on which that source was checked"),
+    text("detail", "how to do it, or what is known"),
+    date("since?", "date when the answer became true, if known"),
+    text("source", "document that shows the answer"),
+    date("checked_on", "date on which the source was checked"),
 )
 
 BLIND_SPOTS = Frame(
@@ -359,7 +366,7 @@ BLIND_SPOTS = Frame(
     category("tagged", "whether it has tags other than reserved ones: yes, no, unknown"),
     category("operation", _OPERATION.meaning),
     category("missed", _MISSED),
-    category("reason", "what cannot be done there, and why, or on which condition"),
+    category("reason", "what you cannot do with this surface, and why, or on which condition"),
 )
 
 BLIND_SPOT_COUNTS = Frame(
@@ -372,11 +379,11 @@ BLIND_SPOT_COUNTS = Frame(
     text("resource_type", "`role` (AWS-managed roles are left out) or `instance-profile`"),
     _OPERATION,
     text("missed", f"no; {_MISSED}"),
-    count("resources", "number of collected resources that this concerns: all of this type"),
-    count("tagged", "number of them with tags"),
-    count("untagged", "number of them without tags"),
-    count("unknown", "number of them whose tags were not collected"),
-    text("reason", "what can or cannot be done there, and how, why, or on which condition"),
+    count("resources", "number of collected resources of this type"),
+    count("tagged", "number of resources with tags"),
+    count("untagged", "number of resources without tags"),
+    count("unknown", "number of resources whose tags were not collected"),
+    text("reason", "what you can or cannot do with this surface, and how, why, or on which condition"),
 )
 
 PROBES = Frame(
@@ -390,9 +397,9 @@ PROBES = Frame(
     _OPERATION,
     text("region", "region that was tested; `unknown` for regions that could not be listed"),
     text("expected", "whether such resources should be shown there, according to `surfaces`: yes, no, unknown"),
-    count("tagged?", "number of them with tags in IAM; missing if IAM showed no tags"),
-    count("shown?", "number of them that the surface shows; missing if it did not respond"),
-    count("differing?", "number of them that it shows with tags different from those in IAM"),
+    count("tagged?", "number of resources with tags in IAM; missing if IAM showed no tags"),
+    count("shown?", "number of tagged resources that the surface shows; missing if the surface did not respond"),
+    count("differing?", "number of resources whose tags on the surface differ from those in IAM"),
     text("holds", "whether the result is as expected: yes, no, unknown"),
     text("detail", "the result as a sentence, or why there is none"),
 )
@@ -403,14 +410,14 @@ CHANGES = Frame(
     text("change", "created, deleted, recreated, relinked, retagged, trust_changed, changed"),
     _ACCOUNT,
     text("resource_type?", "role or instance-profile"),
-    text("resource_name?", "its name"),
+    text("resource_name?", "name of the resource"),
     text("resource_arn?", "ARN of the resource; if it was deleted, its last ARN"),
     text("what?", "the tag key, or the column that changed"),
     text("before?", "id, role, tag value, trust policy or value in OLD; missing if there was none"),
-    text("after?", "the same in NEW"),
+    text("after?", "id, role, tag value, trust policy or value in NEW; missing if there was none"),
     text("detail", "the change as a sentence"),
     text("message", "id of the message in `detail`"),
-    text("facts", "the values in that message, as JSON; for a recreated resource, `also` has its other changes"),
+    text("facts", "values in the message, as JSON; for a recreated resource, `also` has the other changes"),
 )
 
 CHANGED_FINDINGS = Frame(
@@ -418,7 +425,7 @@ CHANGED_FINDINGS = Frame(
     "finding that only one of two results has, or that is expected or accepted in only one of them",
     ("change", *FINDINGS.key),
 ).with_columns(
-    text("change", "new; gone; settled: now expected or accepted; reopened: no longer expected or accepted"),
+    text("change", "new; gone; settled (now expected or accepted); reopened (no longer expected or accepted)"),
     *FINDINGS.columns,
 )
 
@@ -427,9 +434,9 @@ NOT_COMPARED = Frame(
 ).with_columns(
     _ACCOUNT,
     text("what", "the part: account, roles, profile tags, findings of a check …"),
-    text("reason", "what was not collected, and in which of the two: OLD or NEW"),
+    text("reason", "what was not collected, and whether in OLD or NEW"),
     text("message", "id of the message in `reason`"),
-    text("facts", "the values in that message, as JSON"),
+    text("facts", "values in the message, as JSON"),
 )
 
 DRIFT = Frame(
@@ -457,19 +464,19 @@ DRIFT = Frame(
 STEPS = Frame("steps", "command of a clean-up plan", ("step",)).with_columns(
     count("step", "position in the script"),
     _ACCOUNT,
-    text("checks", "checks whose findings it settles, separated by spaces"),
-    text("resource_type", "type of the resource that the command concerns: role or instance-profile"),
-    text("resource_name", "its name"),
-    text("resource_arn", "its ARN"),
-    text("related_arn?", "for a profile to be deleted, ARN of the role in it; the role stays"),
-    text("action", "check (reads only; skips the next steps if something changed), remove-role, delete, tag"),
+    text("checks", "checks whose findings the step settles, separated by spaces"),
+    text("resource_type", "type of the resource: role or instance-profile"),
+    text("resource_name", "name of the resource"),
+    text("resource_arn", "ARN of the resource"),
+    text("related_arn?", "ARN of the role in a profile that will be deleted; the role stays"),
+    text("action", "check (only reads), remove-role, delete, tag"),
     text("command", "the command, quoted for a POSIX shell"),
-    text("why", "the findings that it settles"),
+    text("why", "the findings that the step settles"),
     text(
         "rests_on",
-        "the data behind it, and its collection time; a check stops if id, role, tags or references have changed",
+        "the data behind the step, and when the data was collected",
     ),
-    text("undo?", "the command that undoes it; run these from the last row to the first; missing for a check"),
+    text("undo?", "the command that undoes the step; run these commands from the last row to the first"),
     text("cannot_undo?", "what no command can restore"),
 )
 
@@ -479,10 +486,10 @@ NOT_PLANNED = Frame(
     text("check", "name of the check"),
     _ACCOUNT,
     text("resource_type?", "role or instance-profile"),
-    text("resource_name?", "its name"),
-    text("resource_arn", "its ARN"),
+    text("resource_name?", "name of the resource"),
+    text("resource_arn", "ARN of the resource"),
     text("related_arn?", "ARN of the related resource; for a link, of the role"),
-    text("reason", "why the plan leaves it alone"),
+    text("reason", "why the plan leaves the resource alone"),
     text("message", "id of the message in `reason`"),
-    text("facts", "the values in that message, as JSON"),
+    text("facts", "values in the message, as JSON"),
 )

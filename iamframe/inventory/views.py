@@ -37,8 +37,8 @@ _PARTS = ("path", "name")
 def pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.DataFrame:
     """Return roles and profiles side by side: names, paths, tags, trust, and the service or tool that created them.
 
-    The rows are the links, then the profiles without a link, then the roles that trust EC2 and are known to be in no
-    profile. Makers given here come before the built-in ones.
+    First comes one row per link: a role in a profile. Then come the profiles without a link, and the roles that trust
+    EC2 and are in no profile. `makers` are tools of your own, which are tried before the built-in ones.
     """
     return numbered_pairs(inventory, makers)[schema.PAIRS.names]
 
@@ -157,10 +157,10 @@ def _maker_by_tag(inventory: Inventory) -> pa.Array:
 
 @schema.shows(schema.TAG_COVERAGE)
 def tag_coverage(inventory: Inventory) -> pd.DataFrame:
-    """Return how many roles and profiles of each account carry each tag key.
+    """Return how many roles and profiles of each account have each tag key.
 
-    The rows are the account, resource type and key in use there, by account, type, and falling share. Resources whose
-    tags are unknown count as neither tagged nor untagged. Keys are compared as stored: `owner` and `Owner` are two
+    The frame has one row per account, resource type and tag key. Within an account and type, the most common keys come
+    first. Resources with unknown tags count as neither tagged nor untagged. `owner` and `Owner` are two keys, in two
     rows. Roles that AWS manages and keys that AWS reserves are left out.
     """
     tags, linked = inventory.tags, inventory.linked_rows
@@ -207,10 +207,11 @@ def count_tags_known(inventory: Inventory, resource_type: str) -> pa.Table:
 
 
 def missing_permissions(inventory: Inventory) -> dict[str, object]:
-    """Return the smallest IAM policy that allows what was denied, as a dict; `Statement` is empty if nothing was.
+    """Return the smallest IAM policy that allows what AWS denied, as a dict.
 
-    It covers the gaps of all accounts whose reason is `denied`. It may not be enough: an explicit Deny, a permissions
-    boundary or a policy of the organisation overrides any Allow (IAM User Guide, "Policy evaluation logic").
+    The policy covers all gaps with the reason `denied`, in all accounts. If there are none, `Statement` is empty. The
+    policy may not be enough: an explicit Deny, a permissions boundary or a policy of the organisation overrides any
+    Allow (IAM User Guide, "Policy evaluation logic").
     """
     gaps = inventory.gaps
     return policy_of(actions_of(gaps["operation"][gaps["reason"] == "denied"]))

@@ -1,7 +1,7 @@
-"""A practice account: it answers over HTTP as AWS does, on 127.0.0.1. It costs nothing, and nothing can break.
+"""A practice account, which answers as AWS does, on this machine (127.0.0.1).
 
-It is a layer over moto. moto keeps the resources of the account; where its responses differ from those of AWS (tags in
-listings, pages, ids, errors), this package replaces them. Reading files and running checks need none of it.
+The package moto keeps the resources of the account. Some answers of moto differ from AWS's, for example in tags,
+pages, ids and errors. This package replaces such answers. You do not need it to read files or run checks.
 """
 
 from iamframe.practice.account import PracticeAccount, refusal_of

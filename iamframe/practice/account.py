@@ -39,12 +39,12 @@ _GLOBAL = ("iam", "organizations", "account")
 
 
 class PracticeAccount:
-    """An AWS account that answers on 127.0.0.1. It is empty at first.
+    """An AWS account for practice, on 127.0.0.1. The account is empty at first.
 
-    Open it with `with`, or with `open` and `close`; a process can have one at a time. The clients of `session()` use
-    it, and so does any program with the variables of `environment()`. It accepts only these credentials, and those that
-    AssumeRole returns. A new boto3 session, for example with keys of AssumeRole, calls AWS itself unless the variables
-    are set: create clients from `session()` instead.
+    Open the account with `with`, or with `open` and `close`. A process can have one open account. The clients of
+    `session()` call this account. So does any program with the environment variables of `environment()`. The account
+    accepts only the credentials of these two, and credentials that AssumeRole returns. Create clients from
+    `session()`: without these variables, a new boto3 session calls AWS itself.
 
     Parameters
     ----------
@@ -53,8 +53,8 @@ class PracticeAccount:
     partition
         "aws", "aws-us-gov" or "aws-cn".
     regions
-        The enabled regions; by default two of the partition. Other regions answer too, unless `disable_region` disabled
-        them, but no listing shows them.
+        The enabled regions; by default two of the partition. Other regions answer, too, unless `disable_region`
+        disabled them. But AWS's lists of regions do not show them.
     port
         The port on 127.0.0.1; 0 selects a free one.
     """
@@ -135,9 +135,9 @@ class PracticeAccount:
         return self._server.endpoint
 
     def session(self, region_name: str | None = None, account_id: str | None = None) -> Any:
-        """Return a boto3.Session whose clients and resources all use the account, or a member of its organization.
+        """Return a boto3 session for the account, or for a member account of its organization.
 
-        Environment variables, files of the AWS CLI and proxies have no effect on it.
+        Environment variables, files of the AWS CLI and proxies have no effect on this session.
         """
         import boto3
         from botocore.config import Config
@@ -166,10 +166,10 @@ class PracticeAccount:
         return session
 
     def environment(self, account_id: str | None = None) -> dict[str, str]:
-        """Return the environment variables that make the AWS CLI 2, and programs with boto3, use the account.
+        """Return environment variables with which the AWS CLI 2 and boto3 programs call this account.
 
-        The AWS CLI 1 ignores them for EMR in most regions, and for RDS in us-east-1: it calls AWS itself, which refuses
-        the keys of a practice account.
+        The AWS CLI 1 ignores these variables for EMR in most regions, and for RDS in us-east-1. Such calls go to AWS,
+        which refuses the keys of a practice account.
         """
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
@@ -186,11 +186,12 @@ class PracticeAccount:
         }
 
     def fill(self, roles: int = 500, profiles: int = 500, account_id: str | None = None) -> dict[str, dict[str, Any]]:
-        """Fill the account with fictional roles and profiles, the same every time, and return them.
+        """Fill the account with fictional roles and profiles, and return them. They are always the same.
 
-        `roles` has, by name, `path`, `tags` and `trusts` (a service); `profiles` has, by name, `path`, `role` (None if
-        it is empty) and `tags`. There are pairs with the same name and with different names, Cloud9's pair, and empty
-        profiles. Half have tags; every tenth role trusts eks.amazonaws.com, the others ec2.amazonaws.com.
+        `roles` has `path`, `tags` and the trusted service `trusts` of each role, by name. `profiles` has `path`,
+        `role` and `tags` of each profile, by name. Some profiles have the name of their role, some have another name,
+        and some are empty. Half of the resources have tags. Every tenth role trusts eks.amazonaws.com, the others
+        trust ec2.amazonaws.com.
         """
         with self._backends.lock:
             return fill(self._iam, account_id or self.account_id, roles, profiles)
@@ -214,7 +215,7 @@ class PracticeAccount:
         return account_id
 
     def disable_region(self, name: str) -> None:
-        """Disable a region: it is no longer listed as enabled, and refuses all credentials."""
+        """Disable a region. AWS then no longer lists the region as enabled, and refuses all credentials there."""
         self._regions.disable(name)
 
     def instance_credentials(
@@ -222,14 +223,14 @@ class PracticeAccount:
     ) -> dict[str, str]:
         """Return the credentials document in an instance's metadata (`iam/security-credentials/ROLE`).
 
-        `Code` is "Success", with keys for this account, or "AssumeRoleUnauthorizedAccess", with a `Message`, if the
-        role does not trust EC2. On AWS, a change to the role may reach the instance an hour later; here it does at
-        once.
+        If the role trusts EC2, `Code` is "Success" and the document has keys for this account. If not, `Code` is
+        "AssumeRoleUnauthorizedAccess" and the document has a `Message`. On AWS, a change to the role may reach the
+        instance an hour later; here, it does at once.
 
         Raises
         ------
         LookupError
-            If the instance has no profile with a role, and so no such document.
+            If the instance has no profile, or an empty profile.
         """
         account_id, region_name = account_id or self.account_id, region_name or self._regions.enabled[0]
         with self._backends.lock:
@@ -253,18 +254,18 @@ class PracticeAccount:
         return Counter(request.action for request in self.requests)
 
     def writes(self) -> int:
-        """Return the number of requests that would change something."""
+        """Return the number of requests that were writes."""
         return sum(faults.is_write(request.action) for request in self.requests)
 
     def forget(self) -> None:
-        """Forget all requests so far."""
+        """Reset the record of requests."""
         with self._lock:
             self._requests.clear()
 
     # Failures
 
     def throttle(self, rate: float, burst: float, service: str = "iam") -> None:
-        """Throttle the requests to a service to `rate` a second, after a `burst`; `throttle(0, 0)` ends this."""
+        """Limit a service to `rate` requests per second, after a `burst`; `throttle(0, 0)` ends the limit."""
         with self._faults.lock:
             if rate or burst:
                 self._faults.buckets[service] = Bucket(rate, burst, burst, time.monotonic())
@@ -272,7 +273,7 @@ class PracticeAccount:
                 self._faults.buckets.pop(service, None)
 
     def deny(self, action: str, resource: str = "*", account_id: str = "*") -> None:
-        """Deny an action ("GetRole", "iam:*") on resources, by name or ARN; `*` is any text."""
+        """Deny an action, such as "GetRole" or "iam:*", on resources by name or ARN. `*` matches any text."""
         with self._faults.lock:
             self._faults.denials.append(Denial(action, resource, account_id))
 
@@ -282,15 +283,16 @@ class PracticeAccount:
             self._faults.denials.clear()
 
     def expire(self, after: int | None = 0) -> None:
-        """Let all credentials expire after this many more requests; None makes them valid again."""
+        """Let all credentials expire after this number of requests. None makes the credentials valid again."""
         with self._faults.lock:
             self._faults.left = after
 
     def fault(self, kind: str, action: str = "*", times: int = 1) -> None:
         """Break the next answers to an action.
 
-        "reset" closes the connection without an answer; "truncated" cuts the XML or JSON in the middle, with the length
-        of the cut text; "short" does the same with the length of the full text; "500" is an error of the service.
+        The kind "reset" closes the connection without an answer. "truncated" cuts the answer in the middle, and the
+        header Content-Length has the length of the cut answer. "short" does the same with the length of the full
+        answer. "500" returns an error of the service.
         """
         if kind not in faults.FAULTS:
             raise ValueError(f"{kind} is not a fault: {', '.join(faults.FAULTS)}")

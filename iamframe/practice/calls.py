@@ -31,7 +31,7 @@ _numbers = itertools.count(1)
 class Request:
     """The record of one request.
 
-    `status` is 0 if the connection was closed without an answer; `error_code` is None if the answer is no error;
+    `status` is 0 if the connection was closed without an answer. `error_code` is None if the request succeeded.
     `seconds` is the time from the last byte read to the first byte written, without the wait of `latency`.
     """
 

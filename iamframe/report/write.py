@@ -58,38 +58,39 @@ def write_report(
 
     The folder gets:
 
-    - `report.html`, the page, and `summary.json`, the numbers;
+    - `report.html`, the page, and `summary.json` with its numbers;
     - `findings.csv`, `coverage.csv`, `owners.csv`, and `checks/CHECK.csv` with the facts of each check that ran;
-    - a CSV per frame of the inventory, such as `roles.csv`; `events.csv` only with CloudTrail records.
+    - one CSV file per frame of the inventory, such as `roles.csv`. `events.csv` needs CloudTrail records.
 
-    All are written aside and then moved into place, so a report that fails leaves the old one as it was. Files of an
-    older report that this one does not have are removed; other files stay. Title and author are shown at the top of the
-    page. `changes` adds a section to the page, counts to the summary, and the files of `write_changes`; `drift` adds a
-    section, counts, and `drift.csv`.
+    If writing fails, an older report in the folder stays as it was. If writing succeeds, all files of the older report
+    are replaced or removed; other files stay. The page shows title and author at the top. `changes` adds a section to
+    the page, numbers to the summary, and the CSV files of `write_changes`. `drift` adds a section, numbers, and
+    `drift.csv`.
 
     Parameters
     ----------
     lang
-        Language of the page: `en` or `ja`. Commands and the CSV files are English in both.
+        Language of the page: `en` or `ja`. Commands and CSV files are always in English.
     owner_tag
-        The owner tag; that of the result by default. Keys that look alike count as the same.
+        Key of the owner tag. The default is the key of the result. Keys that look the same count as one key.
     xlsx
-        Whether to write `report.xlsx` too (extra `excel`): an overview, a sheet per check, coverage, findings by owner,
-        a sheet per frame.
+        Whether to write the Excel workbook `report.xlsx`, too. This needs the extra `excel`. The workbook has an
+        overview, coverage, findings by owner, and a sheet per check and per frame.
     mask
         Whether to replace account ids, unique ids, external ids, e-mail addresses and ids of AWS Organizations with
-        pseudonyms in every file. A pseudonym is the same throughout one report and differs in the next one; the path of
-        a key file, which is created if it does not exist, keeps pseudonyms the same from report to report. Ids are also
-        found in other digits or letters, with spaces, hyphens or invisible characters inside, and percent-encoded.
-        Account ids without twelve digits are replaced in columns of ids, ARNs and policies only; external ids as whole
-        words only. The finished files are searched for the originals, except for external ids of less than eight
-        characters or without a digit. Other parts of names stay. A next step with pseudonyms becomes a comment.
+        pseudonyms in every file. A pseudonym is the same throughout one report, and differs in the next report. To
+        keep pseudonyms from report to report, give the path of a key file. The key file is created if it does not
+        exist. Ids are also found if they are percent-encoded, contain spaces, hyphens or invisible characters, or use
+        other digits or letters. Account ids without twelve digits are replaced only in columns of ids, ARNs and
+        policies. External ids are replaced only as whole words. At the end, the finished files are searched for the
+        originals. This search leaves out external ids that have fewer than eight characters or no digit. Other parts
+        of names stay. If a next step contains a pseudonym, it becomes a comment.
 
     Raises
     ------
     ReportError
-        If the folder cannot be made or written to, the language does not exist, `owner_tag` is empty, the key file is
-        not one or lies in the folder, or a masked file would still have an original.
+        If the folder cannot be created or written, the language does not exist, `owner_tag` is empty, the key file is
+        invalid or in the folder, or a masked file would still contain an original.
     MissingExtraError
         If `xlsx` is true and XlsxWriter is not installed.
     """
@@ -201,16 +202,16 @@ def _write_tables(changes: Changes, folder: Path) -> None:
 def write_findings(
     result: Result, out: str | os.PathLike[str], said: str, mask: bool | str | os.PathLike[str] = False
 ) -> Path:
-    """Write findings that were chosen into a folder, and return the path of their page.
+    """Write selected findings into a folder, and return the path of the page.
 
-    The folder gets `findings.html`, which tells at its head what is `said` of the choice, `findings.csv` and
-    `coverage.csv`, all of them or none. `mask` is that of `write_report`.
+    The folder gets `findings.html`, `findings.csv` and `coverage.csv`, or no file at all. The top of the page shows
+    the text `said`. `mask` is as for `write_report`.
 
     Raises
     ------
     ReportError
-        If the folder cannot be made or written to, the key file is none or lies in the folder, or a masked file would
-        still hold an original.
+        If the folder cannot be created or written, the key file is invalid or in the folder, or a masked file would
+        still contain an original.
     """
     folder = Path(out)
     pseudonyms = None

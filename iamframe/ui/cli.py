@@ -45,8 +45,9 @@ def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
 def app() -> None:
     """Find IAM instance profiles that are orphaned, untagged, or named differently from their role.
 
-    A SOURCE is `sample`, `aws` or `aws:PROFILE` (live, read-only), a saved snapshot, or a file, folder, .gz or .zip
-    with output of the AWS CLI, AWS Config items, Terraform state or Steampipe rows.
+    A SOURCE is `sample` (fictional), `aws` or `aws:PROFILE` (a live account, read-only), or files. Files are a saved
+    snapshot, or a file, folder, .gz or .zip with output of the AWS CLI, AWS Config items, Terraform state or
+    Steampipe rows.
     """
 
 
@@ -93,9 +94,9 @@ def report_command(
     live: dict[str, Any],
     **page: Any,
 ) -> int:
-    """Write a report: one page, CSV files, a summary.
+    """Write a report: an HTML page and CSV files.
 
-    Without a SOURCE, it reports on the fictional sample.
+    Without a SOURCE, the report is about the fictional sample.
     """
     from iamframe.checks import run_checks
     from iamframe.report.write import write_shown
@@ -145,7 +146,7 @@ def _masked_errors(*said: object) -> AbstractContextManager[None]:
     given.only,
     given.narrowed,
     given.formats(*given.FORMATS),
-    option("--fail-on", "Exit 1 on findings of this severity or above.", type=click.Choice(SEVERITIES)),
+    option("--fail-on", "Exit with 1 if there are findings of this severity or above.", type=click.Choice(SEVERITIES)),
     given.owner_tag,
     given.policy_file,
     given.own,
@@ -166,7 +167,7 @@ def check_command(
 ) -> int:
     """Print the findings.
 
-    Incomplete checks are listed on standard error. Findings that are not printed still count for the exit status.
+    Standard error lists incomplete checks. Options that hide findings do not change the exit status.
     """
     from iamframe.checks import run_checks
 
@@ -190,7 +191,7 @@ def check_command(
 @_command(
     "plan",
     given.sources,
-    option("--out", "Write the script there, and CSV files beside it.", "FILE"),
+    option("--out", "Write the script to FILE, and CSV files into the same folder.", "FILE"),
     given.ages,
     given.only,
     given.policy_file,
@@ -206,8 +207,8 @@ def plan_command(
 ) -> int:
     """Print a clean-up script to review.
 
-    The script deletes profiles, and copies tags from roles to profiles. iamframe never runs it: read it, then run it
-    with `sh`.
+    The script deletes profiles, and copies tags from roles to profiles. iamframe never runs the script. Read it, then
+    run it with `sh`.
     """
     from iamframe.analysis.plan.plan import plan
     from iamframe.checks import run_checks
@@ -236,8 +237,8 @@ def plan_command(
 def explain_command(name: str, sources: tuple[str, ...], form: str, policy: Path | None, live: dict[str, Any]) -> int:
     """Print everything known about one resource.
 
-    NAME_OR_ARN is a role, an instance profile, or a resource that uses one, such as an instance. Exits 2 if nothing
-    matches.
+    NAME_OR_ARN is a role, an instance profile, or a resource that uses a profile, such as an instance. The exit
+    status is 2 if nothing matches.
     """
     from iamframe.analysis.explain import explain
 
@@ -259,9 +260,11 @@ def explain_command(name: str, sources: tuple[str, ...], form: str, policy: Path
     given.source("old", metavar="OLD"),
     given.source("new", metavar="NEW"),
     given.formats(*given.FORMATS),
-    option("--fail-on-change", "Exit 1 if anything changed, including findings."),
-    option("--strict", "Exit 3 if anything could not be compared."),
-    option("--out", "Also write changes, findings and what was not compared as CSV.", "DIR", type=given.folder),
+    option("--fail-on-change", "Exit with 1 if a resource or a finding changed."),
+    option("--strict", "Exit with 3 if something could not be compared."),
+    option(
+        "--out", "Also write CSV files with changes, findings, and what was not compared.", "DIR", type=given.folder
+    ),
     given.policy_file,
     given.live,
 )
@@ -277,8 +280,8 @@ def diff_command(
 ) -> int:
     """Print what changed between two sources.
 
-    OLD and NEW are each a SOURCE; `sample:earlier` and `sample` show how it works. What could not be compared is listed
-    on standard error.
+    OLD and NEW are sources. To try it, type `iamframe diff sample:earlier sample`. Standard error lists what could
+    not be compared.
     """
     from iamframe.analysis.compare import compare
 
@@ -340,7 +343,7 @@ def drift_command(
 def snapshot_command(sources: tuple[str, ...], out: Path, live: dict[str, Any]) -> int:
     """Save the data as Parquet, to use as SOURCE later.
 
-    An interrupted load resumes: run the same command again.
+    If the command is interrupted, run it again: the load then resumes.
     """
     from iamframe.inventory.load import take_snapshot
 

@@ -1,9 +1,9 @@
-"""Findings, filtered: counts, groups by tag, the card of one finding, and an export.
+"""Filter, count, group and export findings.
 
-These are the plain functions behind `iamframe.explore`; each returns the frame that a widget shows. A filter by path or
-tag cannot decide about findings whose paths or tags were not collected: `filtered` leaves them out, and `undecided`
-returns them. A filter with an account or check that the result does not have raises `FilterError`, because an empty
-answer would prove nothing.
+The explorer of `iamframe.explore` uses these functions. Each function returns a frame that the explorer shows. A
+filter by path or tag cannot decide about findings whose paths or tags were not collected. `filtered` leaves such
+findings out, and `undecided` returns them. If the result does not have an account or check of the filter, the
+functions raise `FilterError`.
 """
 
 from __future__ import annotations
@@ -40,31 +40,31 @@ _LISTS = {"accounts": "account", "checks": "check", "severities": "severity", "m
 
 @dataclass(frozen=True)
 class Filter:
-    """Which findings to show. An empty field filters nothing.
+    """A filter of findings. An empty field lets all findings through.
 
-    `path` and the tag fields look at the finding's resource, at its related resource, and, if the finding has one side
-    only, at what that side is linked to.
+    `path` and the tag fields apply to the finding's resource and to its related resource. If a finding has no related
+    resource, they also apply to the role or profiles that belong to the resource.
 
     Attributes
     ----------
     accounts, checks, severities, makers
-        The accepted values; one text means that value. `NO_MAKER` stands for an unknown maker.
+        The values to show. A single text is one value. `NO_MAKER` means that the creator is unknown.
     path
-        Consecutive segments of the path, in upper or lower case (`team/a`). `/` means exactly that path.
+        Consecutive segments of the path, such as `team/a`. Case does not matter. `/` matches only the path `/`.
     tag_key
         Key of a tag, as stored.
     tag_value
-        Its value, as stored; None for any.
+        Value of that tag, as stored. None means any value.
     tagged
-        With `tag_key`: `yes` for findings with the tag, `no` for those without it, `unknown` if no collected side has
-        it and the tags of another side were not collected.
+        `yes` selects findings with the tag `tag_key`, `no` selects findings without it. `unknown` selects findings for
+        which nobody can tell, because some tags were not collected.
     text
-        Words, in upper or lower case. Each must occur somewhere in the row.
+        Words that must all occur in the row. Case does not matter.
 
     Raises
     ------
     FilterError
-        If `tagged` is not one of these three, or `tag_value` or `tagged` is given without `tag_key`.
+        If `tagged` is not `yes`, `no` or `unknown`, or if `tag_value` or `tagged` is given without `tag_key`.
     """
 
     accounts: Iterable[str] = ()
@@ -102,24 +102,24 @@ class Filter:
 
 @schema.shows(schema.FINDINGS)
 def filtered(result: Result, wanted: Filter) -> pd.DataFrame:
-    """Return the findings that match.
+    """Return the findings that match the filter.
 
-    Columns, order and index are those of `result.findings`. An empty frame means that there are none only if the
-    coverage is complete and `undecided` is empty.
+    Columns, order and index are those of `result.findings`. Trust an empty frame only if the coverage is complete and
+    `undecided` is empty.
 
     Raises
     ------
     FilterError
-        If the filter has an account or check that the result does not have, or a severity that does not exist.
+        If the result does not have an account or check of the filter, or if a severity does not exist.
     """
     return Selection(result, wanted).findings
 
 
 @schema.shows(schema.FINDINGS)
 def undecided(result: Result, wanted: Filter) -> pd.DataFrame:
-    """Return the findings that may match: the path or tags that the filter needs were not collected.
+    """Return the findings that may match the filter, because their path or tags were not collected.
 
-    Columns, order and index are those of `result.findings`. None of them is in `filtered`.
+    Columns, order and index are those of `result.findings`. No finding is both here and in `filtered`.
     """
     return Selection(result, wanted).undecided
 
@@ -128,15 +128,15 @@ def undecided(result: Result, wanted: Filter) -> pd.DataFrame:
 def counts(result: Result, findings: pd.DataFrame, wanted: Filter) -> pd.DataFrame:
     """Return the number of findings by check and severity, and the coverage of each check.
 
-    One row per check of the filter, in the order of `result.checks`, with the columns of `schema.COUNTS`. `complete`,
-    `partial` and `unknown` count accounts of the filter.
+    The frame has one row per check of the filter, in the order of `result.checks`. `complete`, `partial` and `unknown`
+    are numbers of accounts. The columns are those of `schema.COUNTS`.
     """
     return Selection(result, wanted).count(findings)
 
 
 @schema.shows(schema.COVERAGE)
 def not_complete(result: Result, wanted: Filter) -> pd.DataFrame:
-    """Return the rows of `result.coverage` that match and are not complete: there, no finding proves nothing.
+    """Return the rows of `result.coverage` that match the filter and are not complete.
 
     Columns and order are those of `coverage`.
     """
@@ -147,10 +147,10 @@ def not_complete(result: Result, wanted: Filter) -> pd.DataFrame:
 def grouped(result: Result, findings: pd.DataFrame, tag_key: str) -> pd.DataFrame:
     """Return the number of findings by the value of a tag.
 
-    One row per value, the most findings first, then one for resources without the tag, then one for resources whose
-    tags were not collected, with the columns of `schema.FINDINGS_BY_TAG`. The key is taken as stored. A finding whose
-    two sides have two values counts for both, as it does with `Filter`; `iamframe.findings_by_owner` counts each
-    finding once.
+    The frame has one row per value, with the most findings first. Two more rows count findings without the tag, and
+    findings whose tags were not collected. The columns are those of `schema.FINDINGS_BY_TAG`. `owner` and `Owner` are
+    two keys. If role and profile have different values, the finding counts for both values.
+    `iamframe.findings_by_owner` counts each finding once.
     """
     sides = _Sides(result.inventory, findings)
     carried, unread = sides.carried(tag_key)
@@ -189,8 +189,8 @@ def paths(result: Result, findings: pd.DataFrame) -> list[str]:
 def card(result: Result, row: int) -> Explanation:
     """Return one finding, the coverage of its check, and everything known about its resources.
 
-    `row` is the finding's label in the index of `result.findings` and `filtered`. The answer is that of `explain`, with
-    the finding itself as the first section.
+    `row` is the finding's label in the index of `result.findings`. The answer is that of `explain`, with the finding
+    as the first section.
 
     Raises
     ------
@@ -233,18 +233,18 @@ def export(
     *,
     mask: bool | str | os.PathLike[str] = False,
 ) -> Path:
-    """Write the findings that match into a folder, and return the path of their page.
+    """Write the findings that match the filter into a folder, and return the path of the page.
 
-    The folder gets `findings.html`, `findings.csv` and `coverage.csv`: all of them or none. The page says how it was
-    filtered. `mask` is that of `write_report`.
+    The folder gets `findings.html`, `findings.csv` and `coverage.csv`, or no file at all. The page shows the filter.
+    `mask` is as for `write_report`.
 
     Raises
     ------
     FilterError
         As `filtered`.
     ReportError
-        If the folder holds a report, whose `findings.csv` would be lost, if it cannot be made or written to, or for one
-        of the reasons of `write_report` with `mask`.
+        If the folder contains a report, because its `findings.csv` would be lost. Also if the folder cannot be
+        written, or if `write_report` would refuse `mask`.
     """
     place = Path(folder)
     if (place / "summary.json").exists():
@@ -263,14 +263,14 @@ def export(
 
 
 def said_undecided(count: int) -> str:
-    """Return the sentence on findings about which a filter could not decide; empty without any."""
+    """Return a sentence on the findings about which the filter could not decide, or an empty text."""
     if not count:
         return ""
     return f"{pluralize(count, 'more finding')} may match: the path or tags of the resource were not collected."
 
 
 class Selection:
-    """The part of a result that matches a filter: findings, findings that may match, checks and coverage."""
+    """The findings, possible findings, checks and coverage of a result that match a filter."""
 
     def __init__(self, result: Result, wanted: Filter) -> None:
         known = {

@@ -124,17 +124,17 @@ talk = together(
     option("-q --quiet", "Print results and errors only.", expose_value=False, callback=_talk),
     option("-v --verbose", "Log each request to AWS.", expose_value=False, callback=_talk),
 )
-_OWNER = "Tag with the owner, on the resource or on its role."
+_OWNER = "Key of the tag that names the owner of a resource or its role."
 owner_tag = option("--owner-tag", _OWNER, "KEY", default="Owner", show_default=True, callback=_filled)
-strict = option("--strict", "Exit 3 if any selected check is incomplete.")
-policy_file = option("--policy", "Tag policy (TOML).", "FILE", type=Path)
+strict = option("--strict", "Exit with 3 if a selected check is incomplete.")
+policy_file = option("--policy", "Policy file (TOML): required tags, accepted findings.", "FILE", type=Path)
 own = option("--checks", "Also run the checks in this Python file. Repeatable.", "FILE", multiple=True)
 _ONLY = "Run only this check. Repeatable; `iamframe checks` lists them."
 only = option("--only", _ONLY, "CHECK", multiple=True, callback=_any, shell_complete=offer_checks)
 _SEVERITY = "Print only findings of this severity. Repeatable."
 narrowed = together(
     option("--severity", _SEVERITY, type=click.Choice(SEVERITIES), multiple=True),
-    option("--owner", "Print findings of this owner only. Can be repeated.", "NAME", multiple=True),
+    option("--owner", "Print only findings of this owner. Repeatable.", "NAME", multiple=True),
     option("--hide-expected", "Do not print expected findings."),
 )
 _KIND = f"Compare only this kind: {', '.join(DIFFERENCES)}. Repeatable."
@@ -142,26 +142,26 @@ kinds = option("--only", _KIND, "KIND", type=click.Choice(DIFFERENCES), multiple
 ages = together(
     option(
         "--min-age",
-        "Skip profiles created less than AGE ago, such as 12h.  [default: 1d]",
+        "Skip profiles that are younger than AGE, such as 12h.  [default: 1d]",
         "AGE",
         default="1d",
         callback=_age,
     ),
     option(
         "--min-idle",
-        "Skip profiles whose role was used in the last AGE, such as 30d.  [default: 90d]",
+        "Skip profiles whose role was used within AGE, such as 30d.  [default: 90d]",
         "AGE",
         default="90d",
         callback=_age,
     ),
 )
-_REGIONS = "Comma-separated regions, or all (default)."
+_REGIONS = "Scan these regions, separated by commas, or all (default)."
 regions = option("--regions", _REGIONS, "LIST", callback=_regions)
 # `collect_script` checks each name itself.
 named_regions = option("--regions", _REGIONS, "LIST", callback=_filled)
-_ASKED = "Services to ask what uses profiles: all (default), EC2 and Auto Scaling (core), or none."
-_ACCOUNTS = "Scan several accounts: those in a CSV file, or the whole organization."
-_ROLE = "Role to assume in each account; its ARN for a single account."
+_ASKED = "Look for uses of profiles in all services (default), only in EC2 and Auto Scaling (core), or nowhere (none)."
+_ACCOUNTS = "Scan the accounts in a CSV file, or all accounts of the organization."
+_ROLE = "Role to assume in each account. For one account, give the ARN."
 _RATE = click.FloatRange(min=0, min_open=True)
 _LIVE = together(
     regions,
@@ -169,9 +169,9 @@ _LIVE = together(
     option("--accounts", _ACCOUNTS, "FILE|org", callback=_filled),
     option("--assume-role role_name", _ROLE, "NAME", callback=_filled),
     option("--external-id", "External id that the role requires.", "ID", callback=_filled),
-    option("--rate", "At most N requests per second, per service and region.", "N", type=_RATE),
+    option("--rate", "Send at most N requests per second, per service and region.", "N", type=_RATE),
     option("--role-details", "Also read descriptions and session lengths of roles."),
-    option("--tag-index", "Read tags from the tagging API: faster, but may be out of date."),
+    option("--tag-index", "Read tags from the tagging API. This is faster, but may be out of date."),
 )
 _LOADS = ("regions", "references", "accounts", "role_name", "external_id", "rate", "role_details", "tag_index")
 

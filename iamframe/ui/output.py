@@ -31,8 +31,8 @@ CHANGE_COLUMNS |= {"resource_name": "name", "detail": "what changed"}
 DRIFT_COLUMNS = {"kind": "difference", "account_id": "account", "resource_type": "type", "resource_name": "name"}
 DRIFT_COLUMNS |= {"state_address": "address in the state", "detail": "found"}
 CHECK_COLUMNS = {"severity": "severity", "check": "check", "title": "finds", "needs": "needs"}
-SURFACE_COLUMNS = {"surface": "surface", "resource_type": "resource type", "operation": "operation", "answer": "answer"}
-SURFACE_COLUMNS |= {"checked_on": "checked on", "said": "condition, or how"}
+SURFACE_COLUMNS = {"surface": "tool", "resource_type": "resource type", "operation": "operation", "answer": "answer"}
+SURFACE_COLUMNS |= {"checked_on": "checked on", "said": "condition or detail"}
 # A shared sentence of more letters stands once below its findings.
 _LONG = 40
 # The messages on a region that is not enabled.
@@ -86,7 +86,7 @@ def emit_findings(findings: DataFrame, form: str) -> None:
             said += f" (accepted: {accepted})" if accepted else ""
             click.echo(f"{severity:<6}  {name:<26}  {account:<12}  {said}")
         if is_once:
-            click.echo(f"        each of these {len(shared):,}: {detail}")
+            click.echo(f"        all {len(shared):,} above: {detail}")
 
 
 def emit_changes(changes: Changes, form: str) -> None:
@@ -149,7 +149,8 @@ def in_one_line(result: Result) -> str:
     marks = {"expected": findings["expected"] & findings["accepted"].isna(), "accepted": findings["accepted"].notna()}
     of_them = ", ".join(f"{rows.sum():,} {mark}" for mark, rows in marks.items() if rows.any())
     found = pluralize(len(findings), "finding") + (f", {of_them}" if of_them else "")
-    return f"{size_of(result.inventory)}; {said}; {found}; {result.said_complete}."
+    complete = result.said_complete
+    return f"{size_of(result.inventory)}. {said}. {found}. {complete[0].upper()}{complete[1:]}."
 
 
 def incomplete(result: Result) -> Iterator[str]:
@@ -181,7 +182,7 @@ def no_owner(inventory: Inventory, owner_tag: str) -> list[str]:
 
     if owner_tag == OWNER_TAG or owner_keys(inventory, owner_tag):
         return []
-    return [f"no collected tag has the key {owner_tag}, so no finding has an owner; check --owner-tag"]
+    return [f"no collected tag has the key {owner_tag}, so no finding has an owner; give another key with --owner-tag"]
 
 
 def expired(result: Result) -> Iterator[str]:
@@ -189,7 +190,7 @@ def expired(result: Result) -> Iterator[str]:
     for one in result.policy.acceptances:
         if one.has_expired:
             said = f"the acceptance of {one.check} expired on {one.expires} ({one.reason})"
-            yield f"{result.policy.path}: {said}; renew it or remove it"
+            yield f"{result.policy.path}: {said}; change the date or remove the acceptance"
 
 
 def not_collected(inventory: Inventory) -> list[str]:

@@ -1,9 +1,9 @@
-"""Pictures of an inventory or a result, one per function, drawn with matplotlib on the axes that they are given.
+"""Plots of an inventory or a result, drawn with matplotlib. Each function draws one plot.
 
-Unknown is hatched with slanted lines, and with nothing else: what was not read never looks like what is not there.
-Nothing is told by colour alone. Names, keys and account names are drawn letter by letter, never as mathematics; letters
-that cannot be seen, or that no installed font has, are spelled out by their code points. Each function returns the
-axes, a new figure's where it is given none, and raises `MissingExtraError` if matplotlib is not installed.
+Data that was not collected is hatched with slanted lines. So missing data never looks like zero. No plot shows a fact
+by colour alone. Names and keys are drawn as text, never as formulas. Letters that are invisible, or that no installed
+font has, are shown as code points. Each function draws on the axes `ax`, or on a new figure, and returns the axes. If
+matplotlib is not installed, the functions raise `MissingExtraError`.
 """
 
 from __future__ import annotations
@@ -89,10 +89,10 @@ _SIDES = {"role": "roles", "instance-profile": "profiles"}
 
 
 def plot_name_relations(result: Result, ax: Axes | None = None) -> Axes:
-    """Draw how the two names of links relate, one bar per relation, and profiles without a link below.
+    """Draw how the names of profiles and their roles differ, with one bar per kind of difference.
 
-    Names that differ by design of the tool that created them are dotted and counted apart. Hatched are links of which a
-    name was not read, and profiles whose role was not.
+    Profiles without a role have bars below. Names that a tool chose by design are dotted, and have their own number.
+    Hatched bars count profiles whose role, or whose role's name, was not collected.
     """
     pairs = views.pairs(result.inventory, result.policy.makers)
     pairs = pairs[pairs["profile_arn"].notna()]
@@ -119,12 +119,12 @@ def plot_name_relations(result: Result, ax: Axes | None = None) -> Axes:
 
 
 def plot_tag_coverage(inventory: Inventory, ax: Axes | None = None, keys: Iterable[str] | None = None) -> Axes:
-    """Draw how many percent of the roles and profiles of each account carry each tag key, as a heat map.
+    """Draw a heat map: how many percent of the roles and profiles of each account have each tag key.
 
-    One row per account and side, the accounts with the lowest mean first, 30 at most; one column per key: those given,
-    or the 12 most used. Percentages and colours are those of the page. `n` counts the resources whose tags were
-    collected, which the percentages are of; the others are counted beside it. Hatched are cells of a side of which no
-    tags were collected. Roles that AWS manages and keys that AWS reserves are left out.
+    Each account has one row for roles and one for profiles. Accounts with the lowest mean come first, 30 at most. Each
+    column is a tag key. By default, these are the 12 most used keys. `n` is the number of resources whose tags were
+    collected: 100 percent. The number of the other resources is beside `n`. A row is hatched if no tags were
+    collected. Roles that AWS manages and keys that AWS reserves are left out.
     """
     coverage = views.tag_coverage(inventory)
     uses = coverage.groupby("tag_key")["tagged"].sum().sort_values(ascending=False, kind="stable").index
@@ -177,13 +177,12 @@ def _tag_rows(coverage: pd.DataFrame, resources: pd.DataFrame, keys: list[str]) 
 
 
 def plot_profile_use(result: Result, ax: Axes | None = None) -> Axes:
-    """Draw what the profiles of each account are for, one bar per account, 30 at most.
+    """Draw how many profiles of each account are used, not referenced, or empty.
 
-    Profiles with a role are parted into those that something references and those that `unreferenced_profiles` found:
-    nothing that was collected references them. Then come those that hold no role. Hatched are profiles with a role of
-    which it is unknown whether something references them (references were not collected, or that check did not run),
-    and profiles whose role was not collected. The accounts with the most profiles that are empty or not referenced come
-    first.
+    The plot has one bar per account, 30 at most. Accounts with the most unreferenced or empty profiles come first. A
+    bar shows referenced profiles, then profiles that the check `unreferenced_profiles` found, then profiles that hold
+    no role. Hatched parts are profiles whose references or role were not collected. They are also hatched if that
+    check did not run.
     """
     inventory, total = result.inventory, pluralize(len(result.inventory.profiles), "instance profile")
     rows = [row for row in purposes(result) if row.total]
@@ -202,11 +201,12 @@ def plot_profile_use(result: Result, ax: Axes | None = None) -> Axes:
 
 
 def plot_ladder(inventory: Inventory, ax: Axes | None = None, limit: int = 60) -> Axes:
-    """Draw roles on the left, profiles on the right, and a line per link, of all that is not one to one.
+    """Draw the roles and profiles that do not belong together one to one.
 
-    First roles in several profiles, then profiles without a role, roles that trust EC2 and are known to be in no
-    profile, and profiles whose role was not collected: one row per profile or lone role, `limit` at most. A line is
-    dashed where the role was not collected. Of several accounts, each has its name above its rows, in the middle.
+    Roles are on the left, profiles on the right, with a line from each role to its profile. The plot has one row per
+    profile or role without a profile, `limit` at most. First come roles in several profiles, then profiles without a
+    role. Then come roles that trust EC2 and are in no profile, and profiles whose role was not collected. A line is
+    dashed if the role was not collected. If there are several accounts, the account's name is above its rows.
     """
     rungs = _rungs(inventory)
     rows = rungs.head(limit).reset_index(drop=True)
@@ -295,12 +295,12 @@ def _draw_rungs(ax: Axes, rows: pd.DataFrame) -> Axes:
 
 
 def plot_last_use(inventory: Inventory, ax: Axes | None = None, now: datetime | None = None) -> Axes:
-    """Draw roles by their last use, one bar per span of days back from `now`.
+    """Draw how many roles were last used how many days before `now`, as bars.
 
-    AWS looks back 400 days: a role without a use in them, be it of last week, stands under "no use in 400 days". `now`
-    is when the account was collected, by default, or the present where no source says when; a time without a zone is
-    UTC. Hatched are roles whose last use was not collected. Roles that AWS manages are left out, and counted in the
-    title.
+    AWS keeps the last use for 400 days. A role that was not used in that time counts as "no use in 400 days", even if
+    the role is new. By default, `now` is the time when the account was collected. If no source shows that time, `now`
+    is the current time. A time without a zone is UTC. The hatched bar counts roles whose last use was not collected.
+    Roles that AWS manages are left out. The title shows their number.
     """
     roles = inventory.roles[~inventory.roles["is_aws_managed"]]
     present = pd.Timestamp(datetime.now(UTC) if now is None else now)
@@ -324,11 +324,11 @@ def plot_last_use(inventory: Inventory, ax: Axes | None = None, now: datetime | 
 
 
 def plot_age(inventory: Inventory, ax: Axes | None = None) -> Axes:
-    """Draw roles and profiles by the year in which they were created, two bars per year.
+    """Draw how many roles and profiles were created in each year, as two bars per year.
 
-    Those without a tag of their own are crossed: tags were collected, and there are none but those that AWS reserves.
-    Hatched are those whose tags, or whose time of creation, were not collected. Of more than 20 years the first share a
-    row. Roles that AWS manages are left out, and counted in the title.
+    Crossed parts of a bar are resources without tags. Tags that AWS reserves do not count. Hatched parts are resources
+    whose tags or creation time were not collected. If there are more than 20 years, the earliest years share a row.
+    Roles that AWS manages are left out. The title shows their number.
     """
     resources = _resources(inventory)
     tagged, known = resources["is_tagged"], resources["tags_known"]
@@ -354,10 +354,11 @@ def plot_age(inventory: Inventory, ax: Axes | None = None) -> Axes:
 
 
 def plot_surfaces(ax: Axes | None = None) -> Axes:
-    """Draw on which consoles, APIs and tools tags can be written, read, and be found by, as a table of cells.
+    """Draw a table of the consoles, APIs and tools with which you can write, read and search tags.
 
-    One row per surface, three columns for roles and three for profiles. What depends bears the number of its condition,
-    which stands below. Hatched is what neither AWS nor a measurement says. `surfaces` has the sources.
+    The table has one row per console, API or tool, three columns for roles, and three for profiles. A number in a cell
+    refers to a condition below the table. A hatched cell means that neither AWS nor a measurement shows the answer.
+    `iamframe.surfaces` returns the sources.
     """
     facts = known_facts()
     rows = list(dict.fromkeys(fact.surface for fact in facts))

@@ -63,22 +63,22 @@ def explore(
     policy: PolicySource = None,
     folder: str | os.PathLike[str] = "iamframe-export",
 ) -> Explorer:
-    """Return an explorer of the findings for a notebook's cell: filters, a table, a card, counts, an export.
+    """Return an explorer of the findings, with filters, for a notebook.
 
     Parameters
     ----------
     source
-        An inventory, which is checked first, or a result of `run_checks`.
+        An inventory, or a result of `run_checks`. The checks run first for an inventory.
     policy
-        A tag policy file, as for `run_checks`; for an inventory.
+        A tag policy file, as for `run_checks`. It applies only to an inventory.
     folder
-        The export folder, which the user can change.
+        The folder for exports. The user can change the folder in the explorer.
 
     Returns
     -------
     Explorer
-        Its `filter` and `findings` are what it shows, for the cells that follow. It makes no requests to AWS.
-        `iamframe.exploring` has the same as functions, without widgets.
+        The attributes `filter` and `findings` are what the explorer shows, for use in later cells. No request is made
+        to AWS. `iamframe.exploring` has functions that do the same without widgets.
 
     Raises
     ------

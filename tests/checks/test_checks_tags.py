@@ -432,8 +432,12 @@ def test_tags_that_its_maker_cannot_put_on_the_profile_are_expected_to_be_missin
     ("documents", "status", "says"),
     [
         (link({"Owner": "x"}, {"Owner": "x"}), "complete", ""),
-        (link({"Owner": "x"}, None), "unknown", "the tags of one or both sides were not collected for 1 of 1 link"),
-        (tagged(web={}), "unknown", "the tags of one or both sides were not collected for 1 of 1 link"),
+        (
+            link({"Owner": "x"}, None),
+            "unknown",
+            "the tags of the role or the profile were not collected for 1 of 1 link",
+        ),
+        (tagged(web={}), "unknown", "the tags of the role or the profile were not collected for 1 of 1 link"),
         ({"d.json": dump(role_detail("web"))}, "complete", ""),
     ],
 )

@@ -42,7 +42,7 @@ SURFACES = [
     "Terraform",
 ]
 RGTA = "Resource Groups Tagging API"
-HOME = "only with us-east-1 among the selected regions (GovCloud: us-gov-west-1; China: not confirmed)"
+HOME = "only if us-east-1 is selected (GovCloud: us-gov-west-1; China: not confirmed)"
 
 
 def answer(surface: str, kind: str, operation: str) -> str:
@@ -176,7 +176,9 @@ def test_a_blind_spot_says_on_what_it_depends_and_by_what_it_is_one(inventory: i
     spots = iamframe.blind_spots(inventory)
     spots = spots[spots["resource_arn"] == f"arn:aws:iam::{ACCOUNT}:instance-profile/web"]
     said = spots.set_index(["surface", "operation"])["reason"]
-    in_editor = f"it is found there by its tags {HOME}: in other regions it finds no profile and says nothing"
+    in_editor = (
+        f"it is found there by its tags {HOME}: in other regions, Tag Editor finds no profile and shows no error"
+    )
     assert said["Tag Editor", "find"] == in_editor
     assert said["CloudFormation", "write"] == "its tags cannot be changed there: the type has no property Tags"
 
@@ -397,7 +399,7 @@ def printed(form: str) -> str:
 def test_the_command_prints_a_line_per_fact_below_what_its_columns_are() -> None:
     head, *lines = printed("table").splitlines()
     assert re.split(" {2,}", head) == [
-        "surface", "resource type", "operation", "answer", "checked on", "condition, or how",
+        "tool", "resource type", "operation", "answer", "checked on", "condition or detail",
     ]  # fmt: skip
     assert len(lines) == 48
     fields = ["Tag Editor", "instance-profile", "find", "condition", "2023-06-30", HOME]
@@ -415,5 +417,5 @@ def test_the_command_prints_sources_and_dates_as_csv_and_json() -> None:
 def test_the_command_prints_a_table_of_markdown() -> None:
     lines = printed("markdown").splitlines()
     assert len(lines) == 50
-    assert lines[0] == "| surface | resource type | operation | answer | checked on | condition, or how |"
+    assert lines[0] == "| tool | resource type | operation | answer | checked on | condition or detail |"
     assert lines[2] == "| IAM console | role | write | yes | 2023-06-30 | on the role's page, under Tags |"

@@ -193,16 +193,16 @@ STEPS = {
         "medium empty_profiles instance-profile web holds no role",
         "low ec2_roles_without_profile role web trusts EC2 and is in no instance profile",
     ],
-    "3. The link makes it work": ["'arn:aws:sts::123456789012:assumed-role/web'"],
-    "4. A role for EKS goes in, and does not work": [
+    "3. EC2 needs the role in the profile": ["'arn:aws:sts::123456789012:assumed-role/web'"],
+    "4. A role for EKS in a profile does not work": [
         "web True Success",
         "high eks-cluster certain role eks-cluster trusts eks.amazonaws.com, not EC2",
     ],
-    "5. A tag on one side is not on the other": [
+    "5. A tag on the role is not on the profile": [
         "web web Owner=web-team True",
         'aws iam tag-instance-profile --instance-profile-name=web --tags=\'[{"Key":"Owner","Value":"web-team"}]\'',
     ],
-    "6. The same key overwrites": [
+    "6. A second tag with the same key replaces the first": [
         "Owner=web-team Owner=web-team Owner=web-team",
         "Owner=payments Owner=payments Owner=payments",
         "owner=shop owner=shop Owner=payments, owner=shop",
@@ -211,7 +211,7 @@ STEPS = {
     "7. Linked resources are deleted in one order": [
         f"high stale_references running uses the profile {PROFILE}eks-cluster, which does not exist",
     ],
-    "8. Cloud9's pair: two names, two paths": [
+    "8. Cloud9's role and profile: two names, two paths": [
         f"by the link: {PROFILE}cloud9/AWSCloud9SSMInstanceProfile",
         "/cloud9/ AWSCloud9SSMInstanceProfile /service-role/ AWSCloud9SSMAccessRole True True",
     ],
@@ -241,9 +241,9 @@ def test_practice_has_these_steps_no_assertions_and_closes_its_account_in_the_en
 
 def test_practice_shows_a_role_without_keys_and_nothing_of_what_was_deleted_in_the_end() -> None:
     shown = sections(PRACTICE)
-    assert "eks-cluster False AssumeRoleUnauthorizedAccess" in shown["4. A role for EKS goes in, and does not work"]
+    assert "eks-cluster False AssumeRoleUnauthorizedAccess" in shown["4. A role for EKS in a profile does not work"]
     assert not re.search("stale_references|profiles_without_ec2_trust", shown["10. What iamframe asks"])
-    assert shown["4. A role for EKS goes in, and does not work"].count("eks-cluster certain") == 1
+    assert shown["4. A role for EKS in a profile does not work"].count("eks-cluster certain") == 1
 
 
 def test_practice_shows_which_call_shows_what() -> None:
@@ -435,7 +435,7 @@ def test_a_name_given_is_told_of_and_one_that_is_not_there_is_not_found(tmp_path
     told = shown_text(run_with(named("04_investigate_one"), tmp_path, SOURCE=own, NAME="lone"))
     assert "== role lone ==" in told
     told = shown_text(run_with(named("04_investigate_one"), tmp_path, SOURCE=own, NAME="gone"))
-    assert "no instance profile or role of that name, ARN or id among 2 instance profiles and 2 roles" in told
+    assert "none of 2 instance profiles and 2 roles" in told
 
 
 def test_two_sources_are_compared(tmp_path: Path) -> None:

@@ -604,9 +604,11 @@ def test_where_tags_can_be_seen_and_changed_is_told_with_how_many_are_missed(bro
         rows = {tuple(row[:2]): row[2:] for row in table(it.page, "Where tags can be seen and changed")}
         assert len(rows) == 16
         assert rows["IAM console", "profiles"] == ["no", "no", "no", ""]
-        assert rows["CloudFormation", "roles"] == ["if", "if", "unknown", "only of roles that a stack manages"]
-        find = "find: only if asked in us-east-1 (GovCloud: us-gov-west-1; China: not confirmed), and only what has"
-        assert f"write, read: only of profiles that a configuration manages; {find}" in rows["Terraform", "profiles"][3]
+        assert rows["CloudFormation", "roles"] == ["if", "if", "unknown", "only for roles that a stack manages"]
+        find = "find: only in us-east-1 (GovCloud: us-gov-west-1; China: not confirmed), and only resources that have"
+        assert (
+            f"write, read: only for profiles that a configuration manages; {find}" in rows["Terraform", "profiles"][3]
+        )
         group = it.page.get_by_role("group", name="Table: Where tags can be seen and changed")
         said = group.locator("caption").inner_text()
         assert said.startswith(

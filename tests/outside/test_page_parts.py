@@ -121,7 +121,10 @@ def test_the_page_shows_each_owner_with_its_findings_by_severity(browser: Browse
 def test_a_key_that_no_tag_has_is_said_with_how_to_name_another(browser: Browser, tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["report", "sample", "--owner-tag", "Nobody", "--out", str(tmp_path)])
     assert done.exit_code == 0, done.output
-    assert "no collected tag has the key Nobody, so no finding has an owner; check --owner-tag\n" in done.stderr
+    assert (
+        "no collected tag has the key Nobody, so no finding has an owner; give another key with --owner-tag\n"
+        in done.stderr
+    )
     with opened(browser, tmp_path / "report.html") as it:
         said = it.page.locator("#owners + p").inner_text()
         assert said == "No tag has the key Nobody; choose another key with --owner-tag."

@@ -21,8 +21,8 @@ from iamframe.ui import output
 from iamframe.ui.cli import _run, app
 
 SAMPLE_LINE = re.compile(
-    r"3 accounts, 148 roles, 108 instance profiles; 47 resources need attention \(6 high, 33 medium, 8 low\); "
-    r"100 findings, 45 expected; \d+ of \d+ checks are complete\."
+    r"3 accounts, 148 roles, 108 instance profiles\. 47 resources need attention \(6 high, 33 medium, 8 low\)\. "
+    r"100 findings, 45 expected\. \d+ of \d+ checks are complete\."
 )
 
 
@@ -59,7 +59,7 @@ def test_report_of_ones_own_files_goes_where_out_says_and_never_speaks_of_fictio
     done = run(tmp_path, "report", "dumps", "--out", "new/place")
     first, second = done.stdout.splitlines()
     assert first.startswith(
-        "1 account, 0 roles, 1 instance profile; 1 resource needs attention (1 medium); 1 finding; "
+        "1 account, 0 roles, 1 instance profile. 1 resource needs attention (1 medium). 1 finding. "
     )
     assert second == f"Report: {Path('new', 'place', 'report.html')}"
     assert json.loads((tmp_path / "new/place/summary.json").read_text("utf-8"))["sources"] == ["dumps"]
@@ -69,17 +69,17 @@ def test_report_of_ones_own_files_goes_where_out_says_and_never_speaks_of_fictio
 @pytest.mark.parametrize(
     ("only", "said"),
     [
-        ("empty_profiles", "the check is complete."),
-        ("untagged_profiles", "the check is not complete."),
-        ("empty_profiles path_mismatches", "all 2 checks are complete."),
+        ("empty_profiles", "The check is complete."),
+        ("untagged_profiles", "The check is not complete."),
+        ("empty_profiles path_mismatches", "All 2 checks are complete."),
         ("empty_profiles untagged_profiles", "1 of 2 checks is complete."),
-        ("quota_pressure untagged_profiles", "none of 2 checks is complete."),
+        ("quota_pressure untagged_profiles", "None of 2 checks is complete."),
     ],
 )
 def test_check_says_how_many_checks_are_complete(tmp_path: Path, only: str, said: str) -> None:
     empty_profile(tmp_path / "dumps")
     done = run(tmp_path, "check", "dumps", *(f"--only={name}" for name in only.split()))
-    assert done.stderr.splitlines()[0].endswith(f"; {said}")
+    assert done.stderr.splitlines()[0].endswith(f". {said}")
 
 
 @pytest.mark.parametrize("sources", [[], ["sample"], ["./sample"]])
@@ -144,7 +144,7 @@ def test_what_the_findings_of_a_check_have_in_common_is_said_once_beneath_them_a
     scope = "the files cover only eu-west-1; other regions are unknown"
     only = ("check", "sample", "--only", "unreferenced_profiles")
     lines = run(tmp_path, *only).stdout.splitlines()
-    beneath = lines.index(f"        each of these 3: no reference found: {scope}")
+    beneath = lines.index(f"        all 3 above: no reference found: {scope}")
     assert lines[beneath - 1] == "medium  unreferenced_profiles       444455556666  sandbox"
     assert run(tmp_path, *only, "--format", "csv").stdout.count(scope) == 3
     assert run(tmp_path, *only, "--format", "json").stdout.count(scope) == 3
@@ -497,7 +497,8 @@ def test_an_acceptance_that_has_expired_is_said_and_one_that_holds_is_not(tmp_pa
     entry = "[[accepted]]\ncheck = 'empty_profiles'\nreason = '{}'\nexpires = {}\n"
     write(tmp_path, {"tags.toml": entry.format("audit", "2020-01-31") + entry.format("kept", "2999-01-01")})
     done = run(tmp_path, *command, "--policy", "tags.toml")
-    said = "tags.toml: the acceptance of empty_profiles expired on 2020-01-31 (audit); renew it or remove it"
+    said = "tags.toml: the acceptance of empty_profiles expired on 2020-01-31 (audit); "
+    said += "change the date or remove the acceptance"
     assert done.stderr.splitlines().count(said) == 1
     assert "2999" not in done.stderr
 
@@ -692,7 +693,7 @@ def test_an_accepted_finding_is_marked_so_and_does_not_count(tmp_path: Path) -> 
     write(tmp_path, {"t.toml": '[[accepted]]\ncheck = "empty_profiles"\nreason = "kept for the audit"\n'})
     done = run(tmp_path, "check", "dumps", "--only", "empty_profiles", "--policy", "t.toml")
     assert "holds no role (accepted: kept for the audit)" in done.stdout
-    assert "0 resources need attention; 1 finding, 1 accepted;" in done.stderr
+    assert "0 resources need attention. 1 finding, 1 accepted." in done.stderr
 
 
 def test_what_goes_into_a_file_is_utf_8_whatever_the_terminal_is(tmp_path: Path) -> None:

@@ -30,10 +30,12 @@ __all__ = ["Plan", "plan"]
 @schema.shows(schema.STEPS, schema.NOT_PLANNED)
 @dataclass(frozen=True)
 class Plan:
-    """A clean-up plan: `steps` in the order of `script`, and the findings that are `not_planned`, with the reason.
+    """A clean-up plan: the script, its steps, and the findings that the plan leaves alone.
 
-    `steps` has one row per command. `check` only reads, and skips the following steps on a resource that has changed;
-    `remove-role`, `delete` and `tag` write. Columns: `iamframe.schema.STEPS` and `NOT_PLANNED`.
+    `script` is the text of the script. `steps` has one row per command, in the order of the script. The action `check`
+    only reads: if a resource has changed, the script skips the next steps on that resource. The actions `remove-role`,
+    `delete` and `tag` write. `not_planned` has the other findings, with the reason. The columns are in
+    `iamframe.schema.STEPS` and `iamframe.schema.NOT_PLANNED`.
     """
 
     steps: pd.DataFrame
@@ -41,11 +43,12 @@ class Plan:
     script: str
 
     def write(self, path: str | os.PathLike[str]) -> Path:
-        """Write the script, and two CSV files beside it; return the path of the script.
+        """Write the script and two CSV files into one folder, and return the path of the script.
 
-        `cleanup.sh` comes with `cleanup.csv`, its steps, and `cleanup.not-planned.csv`. All three are moved into place
-        when they are complete. Run the script, not the commands in the CSV files, which are guarded against formulas.
-        Another plan is never overwritten: after it has run, its files are the only record of how to undo it.
+        If the script is `cleanup.sh`, the CSV files are `cleanup.csv` with the steps, and `cleanup.not-planned.csv`.
+        The files appear only when all three are complete. Run the script, not the commands in the CSV files: there, an
+        apostrophe may stand before a command. An older plan is never overwritten, because only its files show how to
+        undo it.
 
         Raises
         ------
@@ -110,25 +113,36 @@ def plan(
 ) -> Plan:
     """Return a clean-up plan to review and run yourself; no request is made to AWS.
 
-    A plan deletes empty and unreferenced profiles (the role is removed first, and stays), and copies tags from roles to
-    profiles whose tags are missing or differ. It never tags a role. Every other finding of these checks is in
-    `not_planned`, with the reason: accepted or expected; use unknown; created less than `min_age` before it was
-    collected; its role was used less than `min_idle` before; a service or tool needs it or will create it again; a
-    service needs the tag; only the profile has a tag, or its key differs by case; the policy does not allow the role's
-    value. `why` shows the tag values that are replaced.
+    A plan deletes profiles that are empty or that nothing references. If such a profile holds a role, the plan first
+    takes the role out. A plan never deletes or tags a role. If tags of a profile are missing or differ from the
+    role's, the plan copies the role's tags. The column `why` shows the tag values that are replaced.
+
+    The other findings of these checks are in `not_planned`. For a deletion, the reason may be one of these:
+
+    - The finding is accepted or expected.
+    - Nobody knows whether something uses the profile.
+    - The profile was created less than `min_age` before it was collected.
+    - The role was used less than `min_idle` before it was collected.
+    - A service or tool needs the profile, or will create it again.
+
+    For a tag, the reason may be one of these:
+
+    - A service needs the tag.
+    - Only the profile has the tag, or the keys differ by case.
+    - The policy does not allow the role's value.
 
     Parameters
     ----------
     result
         The `Result` of `run_checks`.
     min_age, min_idle
-        As `timedelta`, or as text: days or hours, such as "1d", "12h" or "0".
+        A `timedelta`, or a text in days or hours, such as "1d", "12h" or "0".
 
     Returns
     -------
     Plan
-        `steps`, one row per command, in the order of the script: by account, tags first; `not_planned`, one row per
-        finding, in the order of the findings; `script`.
+        `script` is the text to run. `steps` has one row per command, sorted by account, with tags first. `not_planned`
+        has one row per finding.
 
     Raises
     ------
