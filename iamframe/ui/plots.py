@@ -122,8 +122,8 @@ def plot_tag_coverage(inventory: Inventory, ax: Axes | None = None, keys: Iterab
     """Draw a heat map: how many percent of the roles and profiles of each account have each tag key.
 
     Each account has one row for roles and one for profiles. Accounts with the lowest mean come first, 30 at most. Each
-    column is a tag key. By default, these are the 12 most used keys. `n` is the number of resources whose tags were
-    collected: 100 percent. The number of the other resources is beside `n`. A row is hatched if no tags were
+    column is a tag key. By default, the columns are the 12 most used keys. `n` is the number of resources whose tags
+    were collected: 100 percent. The number of the other resources is beside `n`. A row is hatched if no tags were
     collected. Roles that AWS manages and keys that AWS reserves are left out.
     """
     coverage = views.tag_coverage(inventory)

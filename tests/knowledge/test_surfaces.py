@@ -180,7 +180,10 @@ def test_a_blind_spot_says_on_what_it_depends_and_by_what_it_is_one(inventory: i
         f"it is found there by its tags {HOME}: in other regions, Tag Editor finds no profile and shows no error"
     )
     assert said["Tag Editor", "find"] == in_editor
-    assert said["CloudFormation", "write"] == "its tags cannot be changed there: the type has no property Tags"
+    assert (
+        said["CloudFormation", "write"]
+        == "its tags cannot be changed there: AWS::IAM::InstanceProfile has no property Tags"
+    )
 
 
 def test_what_nobody_knows_is_no_accusation(inventory: iamframe.Inventory) -> None:
