@@ -129,6 +129,20 @@ REFERENCES = Frame(
     text("consumer_state?", "state of that resource"),
 )
 
+RESOURCE_OWNERS = Frame(
+    "resource_owners",
+    "EKS cluster, Elastic Beanstalk environment or CloudFormation stack that may own instance profiles",
+    ("account_id", "region", "owner_type", "owner_id", "profile_name"),
+).with_columns(
+    _ACCOUNT,
+    text("region", "region, or `unknown`"),
+    text("owner_type", "eks-cluster, beanstalk-environment, stack"),
+    text("owner_id", "its id; the name of an EKS cluster"),
+    text("owner_name", "its name"),
+    text("state?", "its state, if the listing shows one"),
+    text("profile_name?", "the profile that the stack contains (DescribeStackResources); missing for rows of a listing"),
+)
+
 GAPS = Frame(
     "gaps", "piece of data that could not be collected", ("account_id", "region", "operation", "subject")
 ).with_columns(
@@ -188,7 +202,8 @@ EVENTS = Frame(
 )
 
 FRAMES: dict[str, Frame] = {
-    frame.name: frame for frame in (ACCOUNTS, ROLES, PROFILES, LINKS, TAGS, REFERENCES, GAPS, CALLS, EVENTS)
+    frame.name: frame
+    for frame in (ACCOUNTS, ROLES, PROFILES, LINKS, TAGS, REFERENCES, RESOURCE_OWNERS, GAPS, CALLS, EVENTS)
 }
 
 PAIRS = Frame(
@@ -244,6 +259,21 @@ LISTS = Frame("lists", "account", ("account_id",)).with_columns(
     text("references_not_read", "operations on references that were not collected, separated by spaces"),
 )
 
+OWNED_PROFILES = Frame(
+    "owned_profiles", "instance profile that shows what it belongs to, such as an EKS cluster", ("profile_arn",)
+).with_columns(
+    _ACCOUNT,
+    text("profile_arn", "ARN of the profile"),
+    text("profile_name?", "name of the profile"),
+    text("owner_type", "eks-cluster, beanstalk-environment, stack"),
+    text("owner_name", "name or id of the owner, as the profile shows it"),
+    text("owner_region?", "region of the owner, if the profile shows it"),
+    text("basis", "how the profile shows it: tag, path, name (a guess), resource (its stack, by DescribeStackResources)"),
+    text("status", "living; gone: not among the owners of each region that it could be in; unread: these are not known"),
+    text("regions", "regions whose owners were collected and that it could be in, separated by spaces"),
+    text("listing", "the operation that lists such owners, as in `calls`"),
+)
+
 LIVES = Frame(
     "lives",
     "life of a role or instance profile in `events`: from its creation to its deletion",
@@ -272,7 +302,7 @@ LIVES = Frame(
     time("covered_to_at?", "end of that time span"),
 )
 
-VIEWS: dict[str, Frame] = {frame.name: frame for frame in (PAIRS, TAG_COVERAGE, LISTS, LIVES)}
+VIEWS: dict[str, Frame] = {frame.name: frame for frame in (PAIRS, TAG_COVERAGE, LISTS, OWNED_PROFILES, LIVES)}
 
 FINDINGS = Frame(
     "findings",
