@@ -177,7 +177,7 @@ def _owners(evidence: Evidence) -> Verdicts:
                 "refusal": refused[label][place],
                 "command": f"{command_of(label)} --region={_one(rows['owner_region'])}",
             }
-            for label, rows in mine.groupby("listing", sort=False)
+            for label, rows in ((str(label), rows) for label, rows in mine.groupby("listing", sort=False))
         ]
         facts = {"message": "coverage.owners.unread", "missing": len(mine), "total": int(totals[account])}
         status = "partial" if len(mine) < totals[account] else "unknown"

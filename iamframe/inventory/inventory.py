@@ -70,7 +70,7 @@ class Inventory:
 
     @property
     def frames_read(self) -> dict[str, pd.DataFrame]:
-        """The frames; without `events` and `resource_owners` if they were not collected: empty, they claim something."""
+        """The frames, but `events` and `resource_owners` only if they were collected: empty ones make a claim."""
         read = {"events": self.events_read, "resource_owners": self.owners_read}
         return {name: frame for name, frame in self.frames.items() if read.get(name, True)}
 

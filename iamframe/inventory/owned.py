@@ -72,19 +72,22 @@ class _Lists:
         self.any_gap = {(account, operation) for account, operation, _ in self.gaps}
         self.living: dict[tuple[str, str, str], set[str]] = defaultdict(set)
         self.stacks: dict[tuple[str, str], list[tuple[str, str, str]]] = defaultdict(list)
-        for one in inventory.resource_owners.itertuples(index=False):
-            if isinstance(one.profile_name, str):
-                self.stacks[one.account_id, one.profile_name].append((one.region, one.owner_id, one.owner_name))
+        columns = ("account_id", "region", "owner_type", "owner_id", "owner_name", "profile_name")
+        rows = (inventory.resource_owners[name] for name in columns)
+        for account, region, kind, owner_id, name, profile in zip(*rows, strict=True):
+            if isinstance(profile, str):
+                self.stacks[account, profile].append((region, owner_id, name))
             else:
-                for name in (one.owner_id, one.owner_name):
-                    self.living[one.account_id, one.owner_type, name].add(one.region)
+                self.living[account, kind, owner_id].add(region)
+                self.living[account, kind, name].add(region)
 
     def judged(self, profile: _Profile) -> dict[str, Any]:
         """Return a row of the view."""
         account, (owner, names, region, basis) = profile.account_id, profile.owned
         if basis == NAME and (stacks := self.stacks.get((account, profile.name))):
             # AWS shows the stack of the profile, which has the name's text or not.
-            region, *names, basis = (*stacks[0], _RESOURCE)
+            region, stack_id, name = stacks[0]
+            names, basis = (stack_id, name), _RESOURCE
         whole = self.whole.get((account, owner.label), set())
         regions = whole & {region} if region else whole
         living = set().union(*(self.living.get((account, owner.owner_type, name), set()) for name in names))

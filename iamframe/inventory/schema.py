@@ -140,7 +140,9 @@ RESOURCE_OWNERS = Frame(
     text("owner_id", "its id; the name of an EKS cluster"),
     text("owner_name", "its name"),
     text("state?", "its state, if the listing shows one"),
-    text("profile_name?", "the profile that the stack contains (DescribeStackResources); missing for rows of a listing"),
+    text(
+        "profile_name?", "the profile that the stack contains (DescribeStackResources); missing for rows of a listing"
+    ),
 )
 
 GAPS = Frame(
@@ -268,8 +270,12 @@ OWNED_PROFILES = Frame(
     text("owner_type", "eks-cluster, beanstalk-environment, stack"),
     text("owner_name", "name or id of the owner, as the profile shows it"),
     text("owner_region?", "region of the owner, if the profile shows it"),
-    text("basis", "how the profile shows it: tag, path, name (a guess), resource (its stack, by DescribeStackResources)"),
-    text("status", "living; gone: not among the owners of each region that it could be in; unread: these are not known"),
+    text(
+        "basis", "how the profile shows it: tag, path, name (a guess), resource (its stack, by DescribeStackResources)"
+    ),
+    text(
+        "status", "living; gone: not among the owners of each region that it could be in; unread: these are not known"
+    ),
     text("regions", "regions whose owners were collected and that it could be in, separated by spaces"),
     text("listing", "the operation that lists such owners, as in `calls`"),
 )

@@ -9,7 +9,7 @@ from iamframe.practice.calls import Answer, Call, Refusal, query_answer, text, v
 from iamframe.practice.pages import cut
 from iamframe.practice.shapes import moment, shown
 
-# A page has up to 100 stacks or so (CloudFormation API Reference, ListStacks: "a string that identifies the next page").
+# AWS does not document the size of a page.
 PAGE = 100
 
 
@@ -42,9 +42,11 @@ class Stacks:
     def _of_resource(self, call: Call) -> str:
         wanted = call.params["PhysicalResourceId"]
         for stack in self._stacks(call):
-            resources = [one for one in stack.stack_resources if one is not None]
-            if any(one.physical_resource_id == wanted for one in resources):
-                return shown("StackResources", (_resource(stack, one) for one in resources))
+            # Of a deleted stack, moto keeps the resources that were retained.
+            kept = stack.resource_map._parsed_resources  # noqa: SLF001 - moto's own view fails on deleted ones
+            resources = {name: one for name, one in kept.items() if hasattr(one, "physical_resource_id")}
+            if any(one.physical_resource_id == wanted for one in resources.values()):
+                return shown("StackResources", (_resource(stack, *item) for item in resources.items()))
         raise Refusal("ValidationError", f"Stack for {wanted} does not exist")
 
 
@@ -53,13 +55,13 @@ def _summary(stack: Any) -> str:
     return "".join(text(*field) for field in fields) + text("CreationTime", moment(stack.creation_time))
 
 
-def _resource(stack: Any, resource: Any) -> str:
+def _resource(stack: Any, name: str, resource: Any) -> str:
     fields = (
         ("StackId", stack.stack_id),
         ("StackName", stack.name),
-        ("LogicalResourceId", resource.logical_resource_id),
+        ("LogicalResourceId", name),
         ("PhysicalResourceId", resource.physical_resource_id),
-        ("ResourceType", resource.type),
+        ("ResourceType", resource.cloudformation_type()),
         ("ResourceStatus", "DELETE_SKIPPED" if stack.status == "DELETE_COMPLETE" else stack.status),
     )
     return "".join(text(*field) for field in fields) + text("Timestamp", moment(stack.creation_time))

@@ -259,7 +259,9 @@ class _Profiles:
         read = {names.get(one.name): getattr(one.record, "tags", UNSET) for one in self.found}
         read |= {arn: tags for arn, tags in self._indexed.items() if arn in self.arns}
         found: dict[str, dict[str, str]] = {arn: {} for arn in self.arns}
-        return found | {arn: {tag.key: tag.value for tag in own} for arn, own in read.items() if arn and own is not UNSET}
+        return found | {
+            arn: {tag.key: tag.value for tag in own} for arn, own in read.items() if arn and own is not UNSET
+        }
 
     def is_outdated(self, referring: list[Answer]) -> bool:
         """Return whether a profile was created or replaced after the listing, so that the list lacks it."""
