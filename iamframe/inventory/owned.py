@@ -86,7 +86,7 @@ class _Lists:
         account, (owner, names, region, basis) = profile.account_id, profile.owned
         if basis == NAME and (stacks := self.stacks.get((account, profile.name))):
             # AWS shows the stack of the profile, which has the name's text or not.
-            region, stack_id, name = stacks[0]
+            region, stack_id, name = max(stacks, key=lambda one: (account, owner.owner_type, one[1]) in self.living)
             names, basis = (stack_id, name), _RESOURCE
         whole = self.whole.get((account, owner.label), set())
         regions = whole & {region} if region else whole
