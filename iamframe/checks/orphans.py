@@ -97,10 +97,10 @@ def unreferenced_profiles(
         "by": "_kind",
         "eks-cluster": "belongs to the EKS cluster {owner_name}, which no longer exists in {_regions}",
         "beanstalk-environment": "belongs to the Elastic Beanstalk environment {owner_name}, which no longer exists in "
-        "{_regions:separator}",
+        "{_regions}",
         "stack": "belonged to the CloudFormation stack {owner_name}, which no longer exists in {_regions}",
         "other": "by its name it was created by the CloudFormation stack {owner_name}, which no longer exists in "
-        "{_regions:separator}",
+        "{_regions}",
     },
     next_step={
         "by": "owner_type",

@@ -72,6 +72,12 @@ class Backends:
 
         return cloudformation_backends[account_id][region]
 
+    def beanstalk(self, account_id: str, region: str) -> Any:
+        """Return moto's Elastic Beanstalk of an account in a region."""
+        from moto.elasticbeanstalk.models import eb_backends
+
+        return eb_backends[account_id][region]
+
     def ask(self, call: Call, **changed: str | None) -> Answer:
         """Return moto's answer to a call, with some parameters of the query protocol changed (None removes one)."""
         body = call.body

@@ -26,6 +26,8 @@ def objections(finding: Finding, profile: ProfileFacts, context: Context) -> Ite
     if finding.check == OWNER_GONE and profile.gone is None:
         yield {"message": "plan.owner_by_name"}
     yield from context.objections(profile, "delete")
+    if profile.living:
+        yield profile.living
     role = profile.role
     if role and role.is_aws_managed:
         yield {"message": "plan.role_managed", "role": role.name}

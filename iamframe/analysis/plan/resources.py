@@ -20,6 +20,7 @@ from iamframe.checks.result import Result
 from iamframe.errors import PlanError
 from iamframe.inventory.arrow import index_in, is_in
 from iamframe.inventory.linking import without_path
+from iamframe.inventory.owned import LIVING, owned_profiles
 from iamframe.knowledge.arn import PROFILE_TYPE, ROLE_TYPE, name_of
 from iamframe.knowledge.makers import PAIR, Maker, known_makers, own_tag
 from iamframe.knowledge.operations import INSTANCES
@@ -98,7 +99,8 @@ class ProfileFacts(Resource):
     """A profile.
 
     `roles` has None for a role that no source shows; `maker` is the tool that created it, if it matters for a plan;
-    `user` is the message on what references it; `gone` is its owner if that certainly no longer exists.
+    `user` is the message on what references it; `gone` is its owner if that certainly no longer exists, `living` the
+    message on an owner that does.
     """
 
     kind: ClassVar[str] = PROFILE_TYPE
@@ -107,6 +109,7 @@ class ProfileFacts(Resource):
     maker_basis: str | None
     user: Message | None
     gone: GoneOwner | None
+    living: Message | None
 
     def needs(self, key: str) -> bool:
         """Return whether a tag still matters to its owner."""
@@ -214,10 +217,16 @@ class Context:
         for arn, role, maker, basis in zip(*(pairs[name] for name in columns), strict=True):
             held[arn] += [roles.get(role)] if isinstance(role, str) else []
             made[arn] = {"maker": self._makers.get(maker), "maker_basis": basis}
+        living = _living(owned_profiles(self.inventory))
         users = _users(self.inventory.references, pairs["profile_arn"].drop_duplicates())
         return {
             arn: ProfileFacts(
-                **one, **made[arn], roles=tuple(held[arn]), user=users.get(arn), gone=self._gone_owner(one)
+                **one,
+                **made[arn],
+                roles=tuple(held[arn]),
+                user=users.get(arn),
+                gone=self._gone_owner(one),
+                living=living.get(arn),
             )
             for one in self._collected(ProfileFacts, self.inventory.profiles, pairs["profile_arn"])
             if (arn := one["arn"])
@@ -304,6 +313,15 @@ def _users(references: pd.DataFrame, arns: pd.Series) -> dict[str, Message]:
         facts = first[["consumer_type", "consumer_id", "region", "named"]].to_dict("records")
         found |= {arn: {"message": message, **one} for arn, one in zip(first["profile_arn"], facts, strict=True)}
     return found
+
+
+def _living(owned: pd.DataFrame) -> dict[str, Message]:
+    """Return, by ARN, the owner of a profile that still exists."""
+    rows = owned[owned["status"] == LIVING]
+    return {
+        arn: {"message": "plan.owner_lives", "owner": {"message": f"plan.owner.{kind}"}, "name": name}
+        for arn, kind, name in zip(rows["profile_arn"], rows["owner_type"], rows["owner_name"], strict=True)
+    }
 
 
 def _wanted_back(profile: ProfileFacts, step: str) -> Iterator[Message]:
