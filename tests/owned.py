@@ -14,20 +14,6 @@ from iamframe.practice import PracticeAccount
 REGIONS = ("eu-south-2", "eu-central-2", "ap-south-2")
 CLUSTERS = [f"c{number:02}" for number in range(30)]
 GONE = CLUSTERS[::3]
-# Of a stack that leaves its profile behind.
-TEMPLATE = json.dumps(
-    {
-        "AWSTemplateFormatVersion": "2010-09-09",
-        "Resources": {
-            "Role": {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": json.loads(EC2)}},
-            "WebProfile": {
-                "Type": "AWS::IAM::InstanceProfile",
-                "DeletionPolicy": "Retain",
-                "Properties": {"Roles": [{"Ref": "Role"}]},
-            },
-        },
-    }
-)
 
 
 def region_of(cluster: str) -> str:
@@ -59,8 +45,20 @@ def add_clusters(account: PracticeAccount) -> None:
         add(account, f"{name}_1{number:019}", f"node-{name}", path=path, **karpenter_tags(name, region))
 
 
-def start_stack(account: PracticeAccount, name: str, region: str) -> None:
-    account.session(region_name=region).client("cloudformation").create_stack(StackName=name, TemplateBody=TEMPLATE)
+def start_stack(account: PracticeAccount, name: str, region: str, profile: str | None = None) -> None:
+    """Start a stack with a role, and with a profile that it leaves behind when it ends.
+
+    A random text of CloudFormation without any digit, one of forty, is not taken for one, so the profile has a name.
+    """
+    resources: dict[str, Any] = {
+        "Role": {"Type": "AWS::IAM::Role", "Properties": {"AssumeRolePolicyDocument": json.loads(EC2)}}
+    }
+    if profile:
+        held = {"InstanceProfileName": profile, "Roles": [{"Ref": "Role"}]}
+        kept = {"Type": "AWS::IAM::InstanceProfile", "DeletionPolicy": "Retain", "Properties": held}
+        resources["WebProfile"] = kept
+    client = account.session(region_name=region).client("cloudformation")
+    client.create_stack(StackName=name, TemplateBody=json.dumps({"Resources": resources}))
 
 
 def end_stack(account: PracticeAccount, name: str, region: str) -> None:
@@ -73,9 +71,3 @@ def start_environment(account: PracticeAccount, name: str, region: str) -> str:
     client.create_application(ApplicationName=name)
     made = client.create_environment(ApplicationName=name, EnvironmentName=name, SolutionStackName="Linux")
     return str(made["EnvironmentId"])
-
-
-def profiles(account: PracticeAccount) -> dict[str, Any]:
-    """The names of profiles by their stack."""
-    listed = account.session().client("iam").list_instance_profiles()["InstanceProfiles"]
-    return {one["InstanceProfileName"].partition("-")[0]: one["InstanceProfileName"] for one in listed}

@@ -18,7 +18,6 @@ from owned import (
     add_clusters,
     end_stack,
     karpenter_tags,
-    profiles,
     region_of,
     start_cluster,
     start_environment,
@@ -72,14 +71,16 @@ DENIED = [
 ]
 
 
+# The profiles of two stacks, of which one ends.
+STACKS = {stack: f"{stack}-WebProfile-Z9Y8X7W6V5U4" for stack in ("stays", "leaves")}
+
+
 class Kinds(NamedTuple):
     """An account as it was read with each operation denied, with all references, and in one region alone."""
 
     denied: dict[str | None, iamframe.Inventory]
     every: iamframe.Inventory
     one_region: iamframe.Inventory
-    # The names of profiles by their stack.
-    stacks: dict[str, str]
 
 
 @pytest.fixture(scope="module")
@@ -97,32 +98,31 @@ def kinds() -> Kinds:
         add(account, "beanstalk-lives", **{"elasticbeanstalk:environment-id": lives})
         gone = {"elasticbeanstalk:environment-id": "e-gone", "elasticbeanstalk:environment-name": "old"}
         add(account, "beanstalk-gone", **gone)
-        for stack in ("stays", "leaves"):
-            start_stack(account, stack, "eu-west-1")
+        for stack, profile_name in STACKS.items():
+            start_stack(account, stack, "eu-west-1", profile_name)
         end_stack(account, "leaves", "eu-west-1")
         add(account, "forgotten-Web-Z9Y8X7W6V5U4")
         # A node group's: the tail of a UUID is no random text of CloudFormation.
         add(account, "eks-9ac968dc-8a14-4b6d-a3f7-0c1e2d3f4a5b")
         denied = {operation: read_with(account, operation) for operation in DENIED}
         every = load(account, references="all")
-        return Kinds(denied, every, load(account, references="core", regions=["eu-west-1"]), profiles(account))
+        return Kinds(denied, every, load(account, references="core", regions=["eu-west-1"]))
 
 
-def gone_of(stacks: dict[str, str]) -> dict[str, set[str]]:
-    """The profiles of gone owners, by the operation that shows it."""
-    return {
-        "eks:ListClusters": {"dead_1", "auto"},
-        "elasticbeanstalk:DescribeEnvironments": {"beanstalk-gone"},
-        "cloudformation:ListStacks": {"forgotten-Web-Z9Y8X7W6V5U4", stacks["leaves"]},
-        "cloudformation:DescribeStackResources": {"forgotten-Web-Z9Y8X7W6V5U4", stacks["leaves"]},
-    }
+# The profiles of gone owners, by the operation that shows it.
+GONE_BY = {
+    "eks:ListClusters": {"dead_1", "auto"},
+    "elasticbeanstalk:DescribeEnvironments": {"beanstalk-gone"},
+    "cloudformation:ListStacks": {"forgotten-Web-Z9Y8X7W6V5U4", STACKS["leaves"]},
+    "cloudformation:DescribeStackResources": {"forgotten-Web-Z9Y8X7W6V5U4", STACKS["leaves"]},
+}
 
 
 @pytest.mark.parametrize("denied", DENIED)
 def test_an_owner_that_could_not_be_read_accuses_nobody_and_costs_only_its_own_kind(
     kinds: Kinds, denied: str | None
 ) -> None:
-    expected, inventory = gone_of(kinds.stacks), kinds.denied[denied]
+    expected, inventory = GONE_BY, kinds.denied[denied]
     every = set().union(*expected.values())
     result = iamframe.run_checks(inventory, only=CHECK)
     assert set(result.findings["resource_name"]) == every - expected.get(denied or "", set())
@@ -140,13 +140,13 @@ def test_what_only_a_name_shows_is_maybe_and_what_aws_shows_is_certain(kinds: Ki
         "beanstalk-gone": ("certain", "beanstalk-environment", "old", "eu-west-1 us-east-1", "tag"),
         "dead_1": ("certain", "eks-cluster", "dead", "eu-west-1", "path"),
         "forgotten-Web-Z9Y8X7W6V5U4": ("maybe", "stack", "forgotten", "eu-west-1 us-east-1", "name"),
-        kinds.stacks["leaves"]: ("certain", "stack", "leaves", "eu-west-1", "resource"),
+        STACKS["leaves"]: ("certain", "stack", "leaves", "eu-west-1", "resource"),
     }
 
 
 def test_where_only_some_regions_are_asked_an_owner_that_may_be_elsewhere_is_unknown(kinds: Kinds) -> None:
     # AWS showed the stack of one, and so its region.
-    assert found(kinds.one_region, CHECK) == {"dead_1", kinds.stacks["leaves"]}
+    assert found(kinds.one_region, CHECK) == {"dead_1", STACKS["leaves"]}
 
 
 @pytest.mark.parametrize("references", ["none", "core"])
@@ -181,12 +181,12 @@ def test_a_plan_takes_a_gone_owners_profile_and_leaves_those_of_the_living_and_o
 ) -> None:
     plan = iamframe.plan(iamframe.run_checks(kinds.every, only=[CHECK, "unreferenced_profiles"]), min_age="0")
     deleted = set(plan.steps["resource_name"][plan.steps["action"] == "delete"])
-    assert deleted == {"dead_1", "auto", "beanstalk-gone", kinds.stacks["leaves"]}
+    assert deleted == {"dead_1", "auto", "beanstalk-gone", STACKS["leaves"]}
     left = plan.not_planned.set_index(["check", "resource_name"])["message"].to_dict()
     assert left == {
         (CHECK, "forgotten-Web-Z9Y8X7W6V5U4"): "plan.owner_by_name",
         ("unreferenced_profiles", "lives_1"): "plan.owner_lives",
-        ("unreferenced_profiles", kinds.stacks["stays"]): "plan.owner_lives",
+        ("unreferenced_profiles", STACKS["stays"]): "plan.owner_lives",
         ("unreferenced_profiles", "kops"): "plan.by_tag",
     }
 
