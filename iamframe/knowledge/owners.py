@@ -76,6 +76,22 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
         """The AWS CLI command that lists the owners."""
         return command_of(self.label)
 
+    @property
+    def collected(self) -> str:
+        """The JMESPath to the part of an answer that the collect script keeps."""
+        fields = ", ".join(
+            f"{field}: {field}" for field in dict.fromkeys((self.id, self.name, self.arn, self.state)) if field
+        )
+        return f"{{{self.key}: {self.key}{f'[].{{{fields}}}' if fields else ''}}}"
+
+    @property
+    def hint(self) -> str:
+        """The expression for `grep -E` that finds such owners in the output of the AWS CLI on profiles."""
+        texts = [f'"{key}"' for key in self.tags]
+        texts += [self.path.partition("(")[0]] if self.path else []
+        texts += ['-[A-Za-z0-9]+-[A-Za-z0-9]{11,13}"'] if self.form else []
+        return "|".join(texts)
+
     @cached_property
     def _path(self) -> re.Pattern[str]:
         return re.compile(self.path)

@@ -21,7 +21,7 @@ from iamframe.ui import output
 from iamframe.ui.cli import _run, app
 
 SAMPLE_LINE = re.compile(
-    r"3 accounts, 148 roles, 108 instance profiles; findings: 6 high, .*; \d+ of \d+ checks are complete\."
+    r"3 accounts, 148 roles, 109 instance profiles; findings: 6 high, .*; \d+ of \d+ checks are complete\."
 )
 
 
