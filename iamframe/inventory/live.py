@@ -51,7 +51,9 @@ def load_account(
     Requests: GetCallerIdentity, GetAccountSummary and ListAccountAliases once, GetAccountAuthorizationDetails and
     ListInstanceProfiles in pages of 1,000, and one per instance profile for its tags (GetInstanceProfile, or
     ListInstanceProfileTags if only that is allowed). A denied operation is replaced by the next best one; `gaps` and
-    `calls` say so. Only iamframe's fixed list of read operations is ever sent.
+    `calls` say so. If profiles show that they belong to EKS clusters, Elastic Beanstalk environments or CloudFormation
+    stacks, these are listed in the regions that they could be in, unless `references` is "none". Only iamframe's
+    fixed list of read operations is ever sent.
 
     Parameters
     ----------

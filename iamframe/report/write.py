@@ -55,9 +55,9 @@ def write_report(
     """Write a result into a folder and return the path of its page.
 
     The folder gets `report.html`, `findings.csv`, `coverage.csv`, the facts of each check that ran in
-    `checks/CHECK.csv`, one CSV per frame of the inventory (`roles.csv`,
-    `profiles.csv`, `links.csv`, `tags.csv`, `references.csv`, `accounts.csv`, `gaps.csv`, `calls.csv`, and `events.csv`
-    with CloudTrail records), `owners.csv` and `summary.json`. All are written aside and then moved into place, so a
+    `checks/CHECK.csv`, one CSV per frame of the inventory (`roles.csv`, `profiles.csv`, `links.csv`, `tags.csv`,
+    `references.csv`, `accounts.csv`, `gaps.csv`, `calls.csv`, and `resource_owners.csv` and `events.csv` if these were
+    collected), `owners.csv` and `summary.json`. All are written aside and then moved into place, so a
     report that fails leaves the old one as it was. Files of an older report that this one does not have are removed;
     other files stay. Title and author are shown at the top of the page. `changes` adds a section to the page, counts to
     the summary, and the files of `write_changes`.

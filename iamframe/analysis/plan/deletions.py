@@ -1,4 +1,4 @@
-"""Empty and unreferenced profiles: the steps that delete each, in the order that AWS accepts, or why it is not planned.
+"""Profiles to delete: the steps for each, in the order that AWS accepts, or why it is not planned.
 
 AWS refuses to delete a profile that holds a role (DeleteConflict), so the role is taken out first.
 """

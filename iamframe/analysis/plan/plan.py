@@ -110,12 +110,13 @@ def plan(
 ) -> Plan:
     """Return a clean-up plan to review and run yourself; no request is made to AWS.
 
-    A plan deletes empty and unreferenced profiles (the role is removed first, and stays), and copies tags from roles to
-    profiles whose tags are missing or differ. It never tags a role. Every other finding of these checks is in
-    `not_planned`, with the reason: accepted or expected; use unknown; created less than `min_age` before it was
-    collected; its role was used less than `min_idle` before; a service or tool needs it or will create it again; a
-    service needs the tag; only the profile has a tag, or its key differs by case; the policy does not allow the role's
-    value. `why` shows the tag values that are replaced.
+    A plan deletes empty and unreferenced profiles, and those whose owner is gone (the role is removed first, and
+    stays). It copies tags from roles to profiles whose tags are missing or differ, and never tags a role. Every other
+    finding of these checks is in `not_planned`, with the reason: accepted or expected; use unknown; created less than
+    `min_age` before it was collected; its role was used less than `min_idle` before; a service or tool needs it or will
+    create it again, unless its cluster or stack is certainly gone; its owner exists; a service needs the tag; only the
+    profile has a tag, or its key differs by case; the policy does not allow the role's value. `why` shows the tag
+    values that are replaced.
 
     Parameters
     ----------
