@@ -10,9 +10,18 @@ from collections.abc import Callable
 from inspect import cleandoc
 from typing import Any, TypeVar
 
-import pyarrow as pa
-
-from iamframe.inventory.frame import CATEGORY, COUNT, DATE, FLAG, SHARE, TEXT, TIME, Column, Frame
+from iamframe.inventory.frame import (
+    ACCOUNT_ID,
+    Frame,
+    category,
+    count,
+    date,
+    flag,
+    share,
+    text,
+    time,
+)
+from iamframe.inventory.owner_frames import OWNED_PROFILES, RESOURCE_OWNERS
 from iamframe.messages.text import SEVERITIES
 
 _Documented = TypeVar("_Documented", bound=Callable[..., Any])
@@ -29,14 +38,6 @@ def shows(*frames: Frame) -> Callable[[_Documented], _Documented]:
     return document
 
 
-def _constructor(type: pa.DataType) -> Callable[[str, str], Column]:
-    return lambda name, meaning: Column(name.removesuffix("?"), type, meaning, nullable=name.endswith("?"))
-
-
-# Constructors of columns by type. A name that ends in `?` means that values may be missing.
-text, count, flag, time, date, category, share = map(_constructor, (TEXT, COUNT, FLAG, TIME, DATE, CATEGORY, SHARE))
-
-_ACCOUNT = text("account_id", "12-digit account id; `unknown` if no ARN or file shows it")
 _MAKER = (
     text("maker?", "service or tool that created it, inferred from names, paths and tags"),
     text(
@@ -46,7 +47,7 @@ _MAKER = (
 _SEVERITIES = tuple(count(severity, f"of severity {severity}") for severity in SEVERITIES)
 
 ACCOUNTS = Frame("accounts", "account", ("account_id",)).with_columns(
-    _ACCOUNT,
+    ACCOUNT_ID,
     text("partition?", "partition in its ARNs: aws, aws-cn, aws-us-gov …"),
     text("account_name?", "alias of the account"),
     text("source", "the SOURCE that the user gave"),
@@ -61,7 +62,7 @@ ACCOUNTS = Frame("accounts", "account", ("account_id",)).with_columns(
 )
 
 ROLES = Frame("roles", "role", ("role_arn",)).with_columns(
-    _ACCOUNT,
+    ACCOUNT_ID,
     text("role_arn", "ARN; `address:ADDRESS` for a role that a Terraform plan is about to create"),
     text("role_name?", "name: the part of the ARN after the last `/`"),
     text("role_path?", "path, `/` or `/…/`"),
@@ -81,7 +82,7 @@ ROLES = Frame("roles", "role", ("role_arn",)).with_columns(
 )
 
 PROFILES = Frame("profiles", "instance profile", ("profile_arn",)).with_columns(
-    _ACCOUNT,
+    ACCOUNT_ID,
     text("profile_arn", "ARN; `address:ADDRESS` for a profile that a Terraform plan is about to create"),
     text("profile_name?", "name: the part of the ARN after the last `/`"),
     text("profile_path?", "path, `/` or `/…/`"),
@@ -92,13 +93,13 @@ PROFILES = Frame("profiles", "instance profile", ("profile_arn",)).with_columns(
 )
 
 LINKS = Frame("links", "role in an instance profile", ("profile_arn", "role_arn")).with_columns(
-    _ACCOUNT,
+    ACCOUNT_ID,
     text("profile_arn", "ARN of the profile"),
     text("role_arn", "ARN of the role in it; `name:ROLE` if no source shows that role"),
 )
 
 TAGS = Frame("tags", "tag of a role or instance profile", ("resource_arn", "tag_key")).with_columns(
-    _ACCOUNT,
+    ACCOUNT_ID,
     text("resource_arn", "ARN of the role or profile"),
     text("resource_type", "`role` or `instance-profile`"),
     text("tag_key", "key, as stored"),
@@ -112,7 +113,7 @@ REFERENCES = Frame(
     "use of an instance profile by a resource, such as an instance",
     ("account_id", "region", "consumer_type", "consumer_id", "named"),
 ).with_columns(
-    _ACCOUNT,
+    ACCOUNT_ID,
     text("region", "region, or `unknown`"),
     text(
         "consumer_type",
@@ -129,26 +130,10 @@ REFERENCES = Frame(
     text("consumer_state?", "state of that resource"),
 )
 
-RESOURCE_OWNERS = Frame(
-    "resource_owners",
-    "EKS cluster, Elastic Beanstalk environment or CloudFormation stack that may own instance profiles",
-    ("account_id", "region", "owner_type", "owner_id", "profile_name"),
-).with_columns(
-    _ACCOUNT,
-    text("region", "region, or `unknown`"),
-    text("owner_type", "eks-cluster, beanstalk-environment, stack"),
-    text("owner_id", "its id; the name of an EKS cluster"),
-    text("owner_name", "its name"),
-    text("state?", "its state, if the listing shows one"),
-    text(
-        "profile_name?", "the profile that the stack contains (DescribeStackResources); missing for rows of a listing"
-    ),
-)
-
 GAPS = Frame(
     "gaps", "piece of data that could not be collected", ("account_id", "region", "operation", "subject")
 ).with_columns(
-    _ACCOUNT,
+    ACCOUNT_ID,
     text("region", "region, `global` for IAM, or `unknown`"),
     text("operation", "the operation that would show it, or the file format"),
     text("subject", "the resource or file; `*` for all resources in `detail`"),
@@ -166,7 +151,7 @@ CALLS = Frame(
     "operation called in one account and region, or file format read in its place",
     ("account_id", "operation", "region"),
 ).with_columns(
-    _ACCOUNT,
+    ACCOUNT_ID,
     text(
         "operation",
         "AWS operation (`pcs:ListClusters` if several services have an operation of that name), or the file format",
@@ -183,7 +168,7 @@ CALLS = Frame(
 EVENTS = Frame(
     "events", "CloudTrail event that changed a role or instance profile, or tried to", ("account_id", "event_id")
 ).with_columns(
-    _ACCOUNT,
+    ACCOUNT_ID,
     text("event_id", "CloudTrail's event id"),
     count(
         "event_order",
@@ -213,7 +198,7 @@ PAIRS = Frame(
     "link; also per profile without a link, and per role that trusts EC2 and is in no profile",
     ("profile_arn", "role_arn"),
 ).with_columns(
-    _ACCOUNT,
+    ACCOUNT_ID,
     text("profile_arn?", "ARN of the profile; missing for a role in no profile"),
     text("role_arn?", "ARN of the role; missing for a profile without a link"),
     text("profile_name?", "name of the profile"),
@@ -240,7 +225,7 @@ PAIRS = Frame(
 TAG_COVERAGE = Frame(
     "tag_coverage", "account, resource type and tag key in use there", ("account_id", "resource_type", "tag_key")
 ).with_columns(
-    _ACCOUNT,
+    ACCOUNT_ID,
     text("resource_type", "`role` (AWS-managed roles are left out) or `instance-profile`"),
     text("tag_key", "key, as stored"),
     count("tagged", "resources with this key"),
@@ -250,7 +235,7 @@ TAG_COVERAGE = Frame(
 )
 
 LISTS = Frame("lists", "account", ("account_id",)).with_columns(
-    _ACCOUNT,
+    ACCOUNT_ID,
     flag("roles_whole", "True if all roles of the account were collected"),
     flag("profiles_whole", "True if all instance profiles of the account were collected"),
     text("references_status", "whether all references to profiles were collected: complete, partial, unknown"),
@@ -261,31 +246,12 @@ LISTS = Frame("lists", "account", ("account_id",)).with_columns(
     text("references_not_read", "operations on references that were not collected, separated by spaces"),
 )
 
-OWNED_PROFILES = Frame(
-    "owned_profiles", "instance profile that shows what it belongs to, such as an EKS cluster", ("profile_arn",)
-).with_columns(
-    _ACCOUNT,
-    text("profile_arn", "ARN of the profile"),
-    text("profile_name?", "name of the profile"),
-    text("owner_type", "eks-cluster, beanstalk-environment, stack"),
-    text("owner_name", "name or id of the owner, as the profile shows it"),
-    text("owner_region?", "region of the owner, if the profile shows it"),
-    text(
-        "basis", "how the profile shows it: tag, path, name (a guess), resource (its stack, by DescribeStackResources)"
-    ),
-    text(
-        "status", "living; gone: not among the owners of each region that it could be in; unread: these are not known"
-    ),
-    text("regions", "regions whose owners were collected and that it could be in, separated by spaces"),
-    text("listing", "the operation that lists such owners, as in `calls`"),
-)
-
 LIVES = Frame(
     "lives",
     "life of a role or instance profile in `events`: from its creation to its deletion",
     ("account_id", "resource_type", "resource_name", "life"),
 ).with_columns(
-    _ACCOUNT,
+    ACCOUNT_ID,
     text("resource_type", "`role` or `instance-profile`"),
     text("resource_name", "name, as in its first event"),
     count("life", "number of this life among those of the same name, from 1"),
@@ -319,7 +285,7 @@ FINDINGS = Frame(
     text("check", "name of the check"),
     text("severity", "high, medium, low, or info (expected)"),
     text("certainty", "certain, in scope (true for the regions that were scanned), maybe"),
-    _ACCOUNT,
+    ACCOUNT_ID,
     text("account_name?", "alias or name of the account"),
     text("owner?", "value of the owner tag of the resource, or of its role if the resource has none"),
     flag("owner_known", "True if those tags were collected; a missing owner then means that there is no owner tag"),
@@ -350,7 +316,7 @@ FINDINGS_BY_OWNER = Frame(
 )
 
 COVERAGE = Frame("coverage", "account and check", ("account_id", "check")).with_columns(
-    _ACCOUNT,
+    ACCOUNT_ID,
     text("check", "name of the check"),
     text("status", "complete, partial, unknown"),
     text("reason", "what was not collected, and how to collect it; empty when complete"),
@@ -430,7 +396,7 @@ BLIND_SPOT_COUNTS = Frame(
     "account, surface, resource type and tag operation",
     ("account_id", "surface", "resource_type", "operation"),
 ).with_columns(
-    _ACCOUNT,
+    ACCOUNT_ID,
     _SURFACE,
     text("resource_type", "`role` (AWS-managed roles are left out) or `instance-profile`"),
     _OPERATION,
@@ -447,7 +413,7 @@ PROBES = Frame(
     "fact about a surface, and region in which it was tested",
     ("surface", "resource_type", "operation", "region"),
 ).with_columns(
-    _ACCOUNT,
+    ACCOUNT_ID,
     _SURFACE,
     text("resource_type", "`role` or `instance-profile`"),
     _OPERATION,
@@ -464,7 +430,7 @@ CHANGES = Frame(
     "changes", "change of a role or instance profile; for tags, one per key", ("resource_arn", "change", "what")
 ).with_columns(
     text("change", "created, deleted, recreated, relinked, retagged, trust_changed, changed"),
-    _ACCOUNT,
+    ACCOUNT_ID,
     text("resource_type?", "role or instance-profile"),
     text("resource_name?", "its name"),
     text("resource_arn?", "ARN of the resource; if it was deleted, its last ARN"),
@@ -488,7 +454,7 @@ CHANGED_FINDINGS = Frame(
 NOT_COMPARED = Frame(
     "not_compared", "account and part of its data that could not be compared", ("account_id", "what")
 ).with_columns(
-    _ACCOUNT,
+    ACCOUNT_ID,
     text("what", "the part: account, roles, profile tags, findings of a check …"),
     text("reason", "what was not collected, and in which of the two: OLD or NEW"),
     text("message", "id of the message in `reason`"),
@@ -497,7 +463,7 @@ NOT_COMPARED = Frame(
 
 STEPS = Frame("steps", "command of a clean-up plan", ("step",)).with_columns(
     count("step", "position in the script"),
-    _ACCOUNT,
+    ACCOUNT_ID,
     text("checks", "checks whose findings it settles, separated by spaces"),
     text("resource_type", "type of the resource that the command concerns: role or instance-profile"),
     text("resource_name", "its name"),
@@ -518,7 +484,7 @@ NOT_PLANNED = Frame(
     "not_planned", "finding that a clean-up plan leaves alone", ("check", "resource_arn", "related_arn")
 ).with_columns(
     text("check", "name of the check"),
-    _ACCOUNT,
+    ACCOUNT_ID,
     text("resource_type?", "role or instance-profile"),
     text("resource_name?", "its name"),
     text("resource_arn", "its ARN"),

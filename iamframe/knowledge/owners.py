@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from iamframe.knowledge.makers import Form, Maker, own_tag
+from iamframe.knowledge.makers import TAG, Form, Maker, own_tag
 from iamframe.knowledge.operations import command_of, read_of
 
-TAG, PATH, NAME = "tag", "path", "name"
+PATH, NAME = "path", "name"
 _GROUP = re.compile(r"\(\?P<\w+>")
 _CLUSTER_TAG = "kubernetes.io/cluster/"
 

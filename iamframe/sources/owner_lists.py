@@ -17,7 +17,7 @@ from iamframe.knowledge.operations import ALL, BY_LABEL, STACK_RESOURCES, UNKNOW
 from iamframe.knowledge.owners import NAME, Owned, Owner, known_owners, owner_of
 from iamframe.sources.calls import Calls, Listing
 from iamframe.sources.owners import owners_in
-from iamframe.sources.records import Answer, LoadPlan, ResourceOwner
+from iamframe.sources.records import Answer, LoadPlan, ResourceOwner, make_decoders
 from iamframe.sources.refusals import RequestFailed
 from iamframe.sources.regions import is_absent, is_offered
 
@@ -134,3 +134,6 @@ class _StackResource(msgspec.Struct):
 
 class _StackResources(msgspec.Struct):
     resources: list[_StackResource] = msgspec.field(name="StackResources")
+
+
+make_decoders([_StackResources])

@@ -191,6 +191,17 @@ def test_a_plan_takes_a_gone_owners_profile_and_leaves_those_of_the_living_and_o
     }
 
 
+def test_a_list_that_is_no_longer_asked_for_changes_no_scope(account: PracticeAccount) -> None:
+    iam = account.session().client("iam")
+    add(account, "dead_1", path="/karpenter/us-east-1/dead/uid/")
+    old = iamframe.run_checks(load(account, references="all"))
+    iam.delete_instance_profile(InstanceProfileName="dead_1")
+    changes = iamframe.compare(old, iamframe.run_checks(load(account, references="all")))
+    rows = changes.findings[["change", "check"]]
+    assert ("gone", CHECK) in set(rows.itertuples(index=False, name=None))
+    assert len(changes.not_compared) == 0
+
+
 # From files
 
 

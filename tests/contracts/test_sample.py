@@ -122,11 +122,6 @@ CHANGED = {
     "trust_changed": {"partner-access"},
 }
 FOUND = {
-    ("new", "medium"): {
-        "owner_gone": {"staging_5502918374650192837"},
-        "tag_differences": {"batch"},
-        "untagged_profiles": {"eks-eu-west-1-prod-4067990795380418201"},
-    },
     ("new", "high"): {"crossed_names": {"blue"}, "profiles_without_ec2_trust": {"etl"}},
     ("reopened", "low"): {"name_mismatches": {"eks-eu-west-1-prod-4067990795380418201"}},
     ("settled", "info"): {"untagged_profiles": {"shop-InstanceProfile-Z9Y8X7W6V5U4"}},

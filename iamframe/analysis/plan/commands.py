@@ -97,5 +97,5 @@ def is_without_owner(profile: ProfileFacts, gone: GoneOwner) -> Command:
     """Return the check that what a profile belonged to still does not exist."""
     regions = " ".join(gone.regions)
     command = f"for region in {regions}; do {' '.join(existing(gone.owner).split())}; done"
-    line = shlex.join(("owner_gone", profile.name, gone.owner.owner_type, regions, *gone.names))
+    line = shlex.join(("without_owner", profile.name, gone.owner.owner_type, regions, *gone.names))
     return Command(profile, "check", command, line)

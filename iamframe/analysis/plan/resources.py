@@ -33,7 +33,7 @@ _ARN = re.compile(r"arn:aws[a-z0-9-]*:iam::(?P<account>\d{12}):instance-profile/
 _ID = re.compile(r"[A-Za-z0-9]{16,128}")
 _REGION = re.compile(r"[a-z0-9-]+")
 # The check whose findings lift the objection that the owner needs its profile.
-OWNER_GONE = "owner_gone"
+(OWNER_GONE,) = (name for name, one in CHECKS.items() if "owned_profiles" in one.reads)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
