@@ -16,6 +16,7 @@ from pathlib import Path
 
 SHOP, PLATFORM, LEGACY = "111122223333", "444455556666", "123456789012"
 EC2 = "ec2.amazonaws.com"
+GONE = "staging_5502918374650192837"
 DELETED = "AROAEXAMPLEDELETED01"
 NESTED_ROLE = ("Path", "RoleName", "RoleId", "Arn", "CreateDate", "AssumeRolePolicyDocument")
 LAST_USED = ("2026-11-18", "2026-11-12", "2026-11-19", "2026-10-02", "2026-11-17", "2026-07-21", "2026-01-14")
@@ -52,6 +53,7 @@ class Account:
         self.role_tags: dict[str, Tags] = {}
         self.profile_tags: dict[str, Tags] = {}
         self.last_used: dict[str, Json] = {}
+        self.clusters = ["dev", "prod"]
 
     def role(
         self,
@@ -295,6 +297,9 @@ def platform() -> Account:
         ("AmazonEKS", "eks"),
         ("AutoScaling", "autoscaling"),
     )
+    # What Karpenter left behind when the cluster was deleted.
+    path = "/karpenter/eu-west-1/staging/c05a7f32-3c1d-4f5e-9a7b-2d8c6e4f0a1b/"
+    it.profile(GONE, "KarpenterNodeRole-dev", {"karpenter.k8s.aws/cluster": "staging"}, path)
     return it
 
 
@@ -417,6 +422,7 @@ def earlier_platform(it: Account) -> None:
     # A node group that is gone, and a node class that has come; tags that a script took from a profile of EKS.
     it.made("eks-prod-nodes", "eks-5ac3e0f2-71b4-4d0e-8c55-b0d2f9a3c6e1")
     it.without(profiles=("prod_1193844207756120033",))
+    it.clusters.append("staging")
     it.profile_tags["eks-eu-west-1-prod-4067990795380418201"] = {"eks:eks-cluster-name": "prod"}
 
 
@@ -511,9 +517,9 @@ def platform_regions(it: Account) -> dict[str, Json]:
     for name in dict.fromkeys(str(one["InstanceProfileName"]) for one in (*platform().profiles, *it.profiles)):
         if name.startswith("eks-"):
             ireland.template(name, {"Name": name}, group=True)
-        elif name not in ("sandbox", "gpu-notebook", "KarpenterNodeInstanceProfile-dev"):
+        elif name not in ("sandbox", "gpu-notebook", "KarpenterNodeInstanceProfile-dev", GONE):
             ireland.instance(name)
-    return ireland.documents()
+    return ireland.documents() | {"eu-west-1/list-clusters": {"clusters": it.clusters}}
 
 
 def legacy_regions(it: Account) -> dict[str, Json]:

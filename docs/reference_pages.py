@@ -20,6 +20,7 @@ import iamframe
 from iamframe import errors, schema
 from iamframe.checks.registry import Check
 from iamframe.inventory.frame import Frame
+from iamframe.inventory.owned import owned_profiles
 from iamframe.knowledge.operations import OPERATIONS
 from iamframe.ui import cli
 
@@ -78,6 +79,7 @@ WHEN = {
     "fallback": "if another operation is denied",
     "references": 'references `"core"` and `"all"`',
     "all": 'references `"all"`',
+    "owners": "references, if a profile shows an owner",
     "index": "`--tag-index`",
     "fleet": "many accounts, `--assume-role`",
     "history": "`iamframe.history` on a live account",
@@ -169,6 +171,7 @@ def _sample() -> Any:
 def _example_frames() -> dict[str, pd.DataFrame]:
     result, inventory = _sample(), _sample().inventory
     views = {"pairs": iamframe.pairs(inventory), "tag_coverage": iamframe.tag_coverage(inventory)}
+    views["owned_profiles"] = owned_profiles(inventory)
     answers = {"findings": result.findings, "coverage": result.coverage, "surfaces": iamframe.surfaces()}
     return {name: getattr(inventory, name) for name in schema.FRAMES} | views | answers
 

@@ -110,6 +110,8 @@ _READS = {
     "ecs": "describe-capacity-providers",
     "pcs": "list-clusters",
     "rds": "describe-db-instances",
+    "eks": "list-clusters",
+    "cloudformation": "list-stacks",
 }
 
 

@@ -11,6 +11,7 @@ from iamframe.analysis.matching import SIDES, KeyMap, NotCompared, ordered
 from iamframe.checks import Result
 from iamframe.inventory import schema
 from iamframe.inventory.arrow import Bools, Positions, as_arrow, index_in, is_in, joined_key
+from iamframe.knowledge.owners import known_owners
 from iamframe.messages.render import nested
 from iamframe.messages.text import SEVERITIES
 
@@ -107,7 +108,12 @@ def _of_check(frame: pd.DataFrame) -> pa.Array:
 def _same_scope(sides: _Sides) -> set[str]:
     """Return the accounts for which both sides scanned the same regions and services."""
     calls = [one.inventory.calls for one in sides]
-    calls = [one[(one["region"] != "global") & (one["state"] == "complete")] for one in calls]
+    # Owners are listed only as long as a profile shows one: that is no other scope.
+    owners = [owner.label for owner in known_owners()]
+    calls = [
+        one[(one["region"] != "global") & (one["state"] == "complete") & ~one["operation"].isin(owners)]
+        for one in calls
+    ]
     keys = [joined_key(one["account_id"], one["operation"], one["region"]) for one in calls]
     other = [set(one["account_id"][~is_in(keys[side], keys[1 - side])]) for side, one in enumerate(calls)]
     return set(sides[0].inventory.accounts["account_id"]) - other[0] - other[1]

@@ -160,6 +160,38 @@ def _any_references(evidence: Evidence) -> Verdicts:
     return verdicts
 
 
+def _owners(evidence: Evidence) -> Verdicts:
+    """Return verdicts on the lists of clusters, environments and stacks that profiles belong to."""
+    owned = evidence.owned
+    unread = owned[owned["status"] == "unread"]
+    totals, by_account = owned["account_id"].value_counts(), dict(iter(unread.groupby("account_id")))
+    refused = {label: evidence.refusals((label,)) for label in dict.fromkeys(unread["listing"])}
+    verdicts: Verdicts = []
+    for place, account in enumerate(evidence.accounts):
+        if (mine := by_account.get(account)) is None:
+            verdicts.append(COMPLETE)
+            continue
+        by_list = [
+            {
+                "message": "coverage.owners.list",
+                "count": len(rows),
+                "owners": {"message": f"coverage.owners.{rows['owner_type'].iloc[0]}"},
+                "refusal": refused[label][place],
+                "command": f"{command_of(label)} --region={_one(rows['owner_region'])}",
+            }
+            for label, rows in ((str(label), rows) for label, rows in mine.groupby("listing", sort=False))
+        ]
+        facts = {"message": "coverage.owners.unread", "missing": len(mine), "total": int(totals[account])}
+        status = "partial" if len(mine) < totals[account] else "unknown"
+        verdicts.append((status, facts | {"lists": by_list}))
+    return verdicts
+
+
+def _one(regions: pd.Series) -> str:
+    known = set(regions.dropna())
+    return known.pop() if len(known) == 1 and regions.notna().all() else "REGION"
+
+
 def _abroad(evidence: Evidence) -> dict[str, Message]:
     """Return, per account, the message on references to other accounts whose profiles were not collected."""
     references, lists = evidence.inventory.references, evidence.lists
@@ -262,6 +294,7 @@ tag_policy: Need = Need("tag policy", _demanded)
 quotas: Need = Need("quotas", _quotas)
 references: Need = Need("references", _references)
 any_references: Need = Need("any references", _any_references)
+owners: Need = Need("owners", _owners)
 
 # The needs that make the rows of each frame complete; the first one is that of a check which names none of them.
 NEEDS_OF: dict[str, tuple[Need, ...]] = {
@@ -272,5 +305,7 @@ NEEDS_OF: dict[str, tuple[Need, ...]] = {
     "tags": (any_tags, profile_tags, role_tags, tags_of_both),
     "tag_coverage": (any_tags, profile_tags, role_tags, tags_of_both),
     "references": (references, any_references),
+    "resource_owners": (owners,),
+    "owned_profiles": (owners,),
     "accounts": (quotas,),
 }

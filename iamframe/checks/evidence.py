@@ -16,6 +16,7 @@ import pandas as pd
 from iamframe.checks.tag_policy import Policy
 from iamframe.inventory.arrow import Bools, index_in, is_in
 from iamframe.inventory.inventory import Inventory
+from iamframe.inventory.owned import owned_profiles
 from iamframe.knowledge.operations import DUMP, PROFILE_LIST, ROLE_LISTS, TAG_INDEX, command_of
 from iamframe.messages.render import Message
 
@@ -37,6 +38,11 @@ class Evidence:
     def accounts(self) -> list[str]:
         """The account ids."""
         return list(self.inventory.accounts["account_id"])
+
+    @cached_property
+    def owned(self) -> pd.DataFrame:
+        """The profiles that show what they belong to."""
+        return owned_profiles(self.inventory)
 
     @cached_property
     def links(self) -> pd.DataFrame:

@@ -91,6 +91,63 @@ def unreferenced_profiles(
 
 
 @check(
+    severity="medium",
+    needs=[needs.profile_tags, needs.owners],
+    detail={
+        "by": "_kind",
+        "eks-cluster": "belongs to the EKS cluster {owner_name}, which no longer exists in {_regions}",
+        "beanstalk-environment": "belongs to the Elastic Beanstalk environment {owner_name}, which no longer exists in "
+        "{_regions}",
+        "stack": "belonged to the CloudFormation stack {owner_name}, which no longer exists in {_regions}",
+        "other": "by its name it was created by the CloudFormation stack {owner_name}, which no longer exists in "
+        "{_regions}",
+    },
+    next_step={
+        "by": "owner_type",
+        "eks-cluster": "aws eks list-clusters{_region:region}",
+        "beanstalk-environment": "aws elasticbeanstalk describe-environments{_region:region}",
+        "other": "aws cloudformation describe-stack-resources --physical-resource-id={resource_name}{_region:region}",
+    },
+    remediation="Delete the profile, unless something else has taken it over.",
+    about="profile",
+    remedy="delete",
+)
+def owner_gone(owned_profiles: pd.DataFrame, pairs: pd.DataFrame, references: pd.DataFrame) -> Found:
+    """Profiles whose cluster, environment or stack is gone.
+
+    Clusters and stacks leave profiles behind when they are deleted; these fill the quota. The owner is shown by a tag
+    (`eks:cluster-name`, `elasticbeanstalk:environment-id` …), by Karpenter's path, or, as a guess (`maybe`), by the
+    name that CloudFormation gives. It counts as gone only if the list of clusters, environments or stacks was collected
+    in each region that it could be in. A profile that an instance has is left out: somebody runs that instance. The
+    tag `kubernetes.io/cluster/…` shows no owner, because EKS does not list all such clusters. Karpenter on a cluster
+    that EKS does not run writes the same tags: check that first.
+    """
+    gone = owned_profiles[owned_profiles["status"] == "gone"]
+    running = references["profile_arn"][is_in(references["consumer_type"], pa.array(["instance", "association"]))]
+    gone = gone[~is_in(gone["profile_arn"], as_arrow(running))]
+    used = references["profile_arn"].value_counts()
+    pair = pairs.iloc[index_in(gone["profile_arn"], pairs["profile_arn"])]
+    return findings(
+        pair,
+        "profile_arn",
+        "role_arn",
+        certainty=np.where(gone["basis"] == "name", "maybe", "certain"),
+        owner_type=gone["owner_type"],
+        owner_name=gone["owner_name"],
+        regions=gone["regions"],
+        basis=gone["basis"],
+        references=gone["profile_arn"].map(used).fillna(0).astype("int64"),
+        _kind=gone["owner_type"].where(gone["basis"] != "name", "guess"),
+        _regions=gone["regions"].str.split().map(_first_three).astype("str"),
+        _region=gone["owner_region"],
+    )
+
+
+def _first_three(regions: list[str]) -> str:
+    return ", ".join(regions[:3]) + (" …" if len(regions) > 3 else "")
+
+
+@check(
     severity="high",
     needs=[needs.any_references],
     detail={

@@ -63,6 +63,8 @@ def run(
     frames = inventory.linked_rows.numbered() | {"pairs": pairs, "lists": evidence.lists}
     if any("tag_coverage" in one.reads for one in chosen.values()):
         frames["tag_coverage"] = views.tag_coverage(inventory)
+    if any("owned_profiles" in one.reads for one in chosen.values()):
+        frames["owned_profiles"] = evidence.owned
     found = {name: _found_by(one, frames, inventory, policy) for name, one in chosen.items()}
     coverage = coverage_of(evidence, chosen, {name: one.findings["account_id"] for name, one in found.items()})
     return Result(inventory, found, coverage, chosen, policy, evidence.pairs, evidence.lists, owner_tag)

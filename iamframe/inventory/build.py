@@ -21,7 +21,7 @@ from iamframe.inventory.missing import judge_lists, note_absent
 from iamframe.inventory.staging import Staging
 from iamframe.knowledge.arn import partition_of
 from iamframe.knowledge.operations import ROLE, UNKNOWN_ACCOUNT
-from iamframe.sources.records import Answer, Gap
+from iamframe.sources.records import Answer, Gap, ResourceOwner
 
 
 def build_inventory(answers: Iterable[Answer], sources: Iterable[str] = ()) -> Inventory:
@@ -101,8 +101,17 @@ def _inventory(staged: Staging, sources: tuple[str, ...]) -> Inventory:
         gaps=staged.gaps.frame(),
         calls=_calls(staged),
         events=schema.EVENTS.from_arrow(event_table(staged.events, roles.table, profiles.table)),
+        resource_owners=_resource_owners(staged.owners),
         sources=sources,
     )
+
+
+def _resource_owners(owners: Iterable[ResourceOwner]) -> pd.DataFrame:
+    """Return the owners, each once, sorted by the key."""
+    frame = schema.RESOURCE_OWNERS
+    rows = {tuple(getattr(one, name) for name in frame.key): one for one in owners}
+    found = [rows[key] for key in sorted(rows, key=lambda key: [(part is None, part or "") for part in key])]
+    return frame.conform({name: [getattr(one, name) for one in found] for name in frame.names})
 
 
 def _add_trust(staged: Staging, roles: Merged) -> None:

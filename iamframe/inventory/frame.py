@@ -167,3 +167,5 @@ def _constructor(type: pa.DataType) -> Callable[[str, str], Column]:
 
 # Constructors of columns by type. A name that ends in `?` means that values may be missing.
 text, count, flag, time, date, category, share = map(_constructor, (TEXT, COUNT, FLAG, TIME, DATE, CATEGORY, SHARE))
+
+ACCOUNT_ID = text("account_id", "12-digit account id; `unknown` if no ARN or file shows it")

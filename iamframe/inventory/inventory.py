@@ -19,6 +19,7 @@ from iamframe.inventory.arrow import as_arrow
 from iamframe.inventory.linking import LinkedRows, frames_of
 from iamframe.inventory.snapshot import write_snapshot
 from iamframe.inventory.sql import select
+from iamframe.knowledge.owners import known_owners
 from iamframe.messages.text import pluralize
 from iamframe.sources.cloudtrail import LOOKUP, TRAIL
 
@@ -45,6 +46,7 @@ class Inventory:
     gaps: pd.DataFrame
     calls: pd.DataFrame
     events: pd.DataFrame = field(default_factory=schema.EVENTS.empty)
+    resource_owners: pd.DataFrame = field(default_factory=schema.RESOURCE_OWNERS.empty)
     sources: tuple[str, ...] = ()
 
     @cached_property
@@ -68,8 +70,9 @@ class Inventory:
 
     @property
     def frames_read(self) -> dict[str, pd.DataFrame]:
-        """The frames by name, without `events` if no CloudTrail records were collected."""
-        return {name: frame for name, frame in self.frames.items() if name != "events" or self.events_read}
+        """The frames by name, without `events` and `resource_owners` if they were not collected."""
+        read = {"events": self.events_read, "resource_owners": self.owners_read}
+        return {name: frame for name, frame in self.frames.items() if read.get(name, True)}
 
     @property
     def is_sample(self) -> bool:
@@ -80,6 +83,11 @@ class Inventory:
     def events_read(self) -> bool:
         """Whether CloudTrail records of IAM were collected. If not, an empty `events` frame proves nothing."""
         return bool(self.calls["operation"].isin([TRAIL, LOOKUP]).any())
+
+    @property
+    def owners_read(self) -> bool:
+        """Whether clusters, environments or stacks were collected in some region."""
+        return bool(self.calls["operation"].isin([owner.label for owner in known_owners()]).any())
 
     def only(self, arns: Iterable[str]) -> Inventory:
         """Return an inventory of some roles and profiles only, with everything known about them.

@@ -52,7 +52,9 @@ def load_account(
     fixed list. GetCallerIdentity, GetAccountSummary and ListAccountAliases are sent once.
     GetAccountAuthorizationDetails and ListInstanceProfiles return pages of 1,000. The tags of each instance profile
     need one request: GetInstanceProfile, or ListInstanceProfileTags if AWS denies the first. If AWS denies an
-    operation, iamframe tries another operation that shows the same, and records the denial in `gaps` and `calls`.
+    operation, iamframe tries another operation that shows the same, and records the denial in `gaps` and `calls`. If
+    profiles show that they belong to EKS clusters, Elastic Beanstalk environments or CloudFormation stacks, these are
+    listed in the regions that they could be in, unless `references` is "none".
 
     Parameters
     ----------

@@ -17,8 +17,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from iamframe.inventory import schema
 from iamframe.inventory.arrow import Bools, Positions, join_by_group
+from iamframe.inventory.frame import TIME
 from iamframe.inventory.staging import NAMED, Staging
 from iamframe.knowledge.arn import name_of
 from iamframe.knowledge.operations import PROFILE, ROLE, ROLE_LINKS, UNKNOWN_ACCOUNT, aws_command
@@ -170,11 +170,11 @@ def _with_times(staged: Staging, rows: pa.Table) -> pa.Table:
 def parsed_times(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, list[int]]:
     """Return times of ISO texts, and the rows whose text is no time."""
     try:
-        return column.cast(schema.TIME), []
+        return column.cast(TIME), []
     except pa.ArrowInvalid:
         # One text without a zone, or with more than six digits of a second, fails the cast of the whole column.
         texts = column.combine_chunks().dictionary_encode()
-        times = pa.array(map(parsed_time, texts.dictionary.to_pylist()), schema.TIME).take(texts.indices)
+        times = pa.array(map(parsed_time, texts.dictionary.to_pylist()), TIME).take(texts.indices)
         return pa.chunked_array([times]), np.flatnonzero(pc.and_(times.is_null(), column.is_valid())).tolist()
 
 

@@ -6,10 +6,21 @@ column tables in the documentation.
 
 from __future__ import annotations
 
-from iamframe.inventory.frame import TIME, Frame, category, count, date, flag, share, shows, text, time  # noqa: F401
+from iamframe.inventory.frame import (  # noqa: F401
+    ACCOUNT_ID,
+    Frame,
+    category,
+    count,
+    date,
+    flag,
+    share,
+    shows,
+    text,
+    time,
+)
+from iamframe.inventory.owner_frames import OWNED_PROFILES, RESOURCE_OWNERS
 from iamframe.messages.text import SEVERITIES
 
-_ACCOUNT = text("account_id", "12-digit account id; `unknown` if no ARN or file shows it")
 _MAKER = (
     text("maker?", "service or tool that created the resource, inferred from names, paths and tags"),
     text(
@@ -20,7 +31,7 @@ _MAKER = (
 _SEVERITIES = tuple(count(severity, f"findings of severity {severity}") for severity in SEVERITIES)
 
 ACCOUNTS = Frame("accounts", "account", ("account_id",)).with_columns(
-    _ACCOUNT,
+    ACCOUNT_ID,
     text("partition?", "partition of the account: aws, aws-cn, aws-us-gov …"),
     text("account_name?", "alias of the account"),
     text("source", "the SOURCE that the user gave"),
@@ -35,7 +46,7 @@ ACCOUNTS = Frame("accounts", "account", ("account_id",)).with_columns(
 )
 
 ROLES = Frame("roles", "role", ("role_arn",)).with_columns(
-    _ACCOUNT,
+    ACCOUNT_ID,
     text("role_arn", "ARN; `address:ADDRESS` for a role that a Terraform plan is about to create"),
     text("role_name?", "name: the part of the ARN after the last `/`"),
     text("role_path?", "path, `/` or `/…/`"),
@@ -55,7 +66,7 @@ ROLES = Frame("roles", "role", ("role_arn",)).with_columns(
 )
 
 PROFILES = Frame("profiles", "instance profile", ("profile_arn",)).with_columns(
-    _ACCOUNT,
+    ACCOUNT_ID,
     text("profile_arn", "ARN; `address:ADDRESS` for a profile that a Terraform plan is about to create"),
     text("profile_name?", "name: the part of the ARN after the last `/`"),
     text("profile_path?", "path, `/` or `/…/`"),
@@ -69,13 +80,13 @@ PROFILES = Frame("profiles", "instance profile", ("profile_arn",)).with_columns(
 )
 
 LINKS = Frame("links", "role in an instance profile", ("profile_arn", "role_arn")).with_columns(
-    _ACCOUNT,
+    ACCOUNT_ID,
     text("profile_arn", "ARN of the profile"),
     text("role_arn", "ARN of the role in the profile; `name:ROLE` if no source shows that role"),
 )
 
 TAGS = Frame("tags", "tag of a role or instance profile", ("resource_arn", "tag_key")).with_columns(
-    _ACCOUNT,
+    ACCOUNT_ID,
     text("resource_arn", "ARN of the role or profile"),
     text("resource_type", "`role` or `instance-profile`"),
     text("tag_key", "key, as stored"),
@@ -89,7 +100,7 @@ REFERENCES = Frame(
     "use of an instance profile by a resource, such as an instance",
     ("account_id", "region", "consumer_type", "consumer_id", "named"),
 ).with_columns(
-    _ACCOUNT,
+    ACCOUNT_ID,
     text("region", "region, or `unknown`"),
     text(
         "consumer_type",
@@ -109,7 +120,7 @@ REFERENCES = Frame(
 GAPS = Frame(
     "gaps", "piece of data that could not be collected", ("account_id", "region", "operation", "subject")
 ).with_columns(
-    _ACCOUNT,
+    ACCOUNT_ID,
     text("region", "region, `global` for IAM, or `unknown`"),
     text("operation", "the operation or file format that would show the data"),
     text("subject", "the resource or file; `*` for all resources in `detail`"),
@@ -127,7 +138,7 @@ CALLS = Frame(
     "operation called in one account and region, or file format read in its place",
     ("account_id", "operation", "region"),
 ).with_columns(
-    _ACCOUNT,
+    ACCOUNT_ID,
     text(
         "operation",
         "AWS operation (`pcs:ListClusters` if several services have an operation of that name), or the file format",
@@ -144,7 +155,7 @@ CALLS = Frame(
 EVENTS = Frame(
     "events", "CloudTrail event that changed a role or instance profile, or tried to", ("account_id", "event_id")
 ).with_columns(
-    _ACCOUNT,
+    ACCOUNT_ID,
     text("event_id", "CloudTrail's event id"),
     count(
         "event_order",
@@ -165,7 +176,8 @@ EVENTS = Frame(
 )
 
 FRAMES: dict[str, Frame] = {
-    frame.name: frame for frame in (ACCOUNTS, ROLES, PROFILES, LINKS, TAGS, REFERENCES, GAPS, CALLS, EVENTS)
+    frame.name: frame
+    for frame in (ACCOUNTS, ROLES, PROFILES, LINKS, TAGS, REFERENCES, RESOURCE_OWNERS, GAPS, CALLS, EVENTS)
 }
 
 PAIRS = Frame(
@@ -173,7 +185,7 @@ PAIRS = Frame(
     "link; also per profile without a link, and per role that trusts EC2 and is in no profile",
     ("profile_arn", "role_arn"),
 ).with_columns(
-    _ACCOUNT,
+    ACCOUNT_ID,
     text("profile_arn?", "ARN of the profile; missing for a role in no profile"),
     text("role_arn?", "ARN of the role; missing for a profile without a link"),
     text("profile_name?", "name of the profile"),
@@ -203,7 +215,7 @@ PAIRS = Frame(
 TAG_COVERAGE = Frame(
     "tag_coverage", "account, resource type and tag key in use there", ("account_id", "resource_type", "tag_key")
 ).with_columns(
-    _ACCOUNT,
+    ACCOUNT_ID,
     text("resource_type", "`role` (AWS-managed roles are left out) or `instance-profile`"),
     text("tag_key", "key, as stored"),
     count("tagged", "resources with this key"),
@@ -213,7 +225,7 @@ TAG_COVERAGE = Frame(
 )
 
 LISTS = Frame("lists", "account", ("account_id",)).with_columns(
-    _ACCOUNT,
+    ACCOUNT_ID,
     flag("roles_whole", "True if all roles of the account were collected"),
     flag("profiles_whole", "True if all instance profiles of the account were collected"),
     text("references_status", "whether all references to profiles were collected: complete, partial, unknown"),
@@ -229,7 +241,7 @@ LIVES = Frame(
     "life of a role or instance profile in `events`: from its creation to its deletion",
     ("account_id", "resource_type", "resource_name", "life"),
 ).with_columns(
-    _ACCOUNT,
+    ACCOUNT_ID,
     text("resource_type", "`role` or `instance-profile`"),
     text("resource_name", "name, as in its first event"),
     count("life", "number of this life among those of the same name, from 1"),
@@ -252,7 +264,7 @@ LIVES = Frame(
     time("covered_to_at?", "end of the time span whose events were collected"),
 )
 
-VIEWS: dict[str, Frame] = {frame.name: frame for frame in (PAIRS, TAG_COVERAGE, LISTS, LIVES)}
+VIEWS: dict[str, Frame] = {frame.name: frame for frame in (PAIRS, TAG_COVERAGE, LISTS, OWNED_PROFILES, LIVES)}
 
 FINDINGS = Frame(
     "findings",
@@ -263,7 +275,7 @@ FINDINGS = Frame(
     text("check", "name of the check"),
     text("severity", "high, medium, low, or info (expected)"),
     text("certainty", "certain, in scope (true for the regions that were scanned), maybe"),
-    _ACCOUNT,
+    ACCOUNT_ID,
     text("account_name?", "alias or name of the account"),
     text("owner?", "value of the owner tag of the resource, or of its role if the resource has none"),
     flag("owner_known", "True if the tags with the owner were collected; without `owner`, there is then no owner tag"),
@@ -294,7 +306,7 @@ FINDINGS_BY_OWNER = Frame(
 )
 
 COVERAGE = Frame("coverage", "account and check", ("account_id", "check")).with_columns(
-    _ACCOUNT,
+    ACCOUNT_ID,
     text("check", "name of the check"),
     text("status", "complete, partial, unknown"),
     text("reason", "what was not collected, and how to collect it; empty when complete"),
@@ -374,7 +386,7 @@ BLIND_SPOT_COUNTS = Frame(
     "account, surface, resource type and tag operation",
     ("account_id", "surface", "resource_type", "operation"),
 ).with_columns(
-    _ACCOUNT,
+    ACCOUNT_ID,
     _SURFACE,
     text("resource_type", "`role` (AWS-managed roles are left out) or `instance-profile`"),
     _OPERATION,
@@ -391,7 +403,7 @@ PROBES = Frame(
     "fact about a surface, and region in which it was tested",
     ("surface", "resource_type", "operation", "region"),
 ).with_columns(
-    _ACCOUNT,
+    ACCOUNT_ID,
     _SURFACE,
     text("resource_type", "`role` or `instance-profile`"),
     _OPERATION,
@@ -408,7 +420,7 @@ CHANGES = Frame(
     "changes", "change of a role or instance profile; for tags, one per key", ("resource_arn", "change", "what")
 ).with_columns(
     text("change", "created, deleted, recreated, relinked, retagged, trust_changed, changed"),
-    _ACCOUNT,
+    ACCOUNT_ID,
     text("resource_type?", "role or instance-profile"),
     text("resource_name?", "name of the resource"),
     text("resource_arn?", "ARN of the resource; if it was deleted, its last ARN"),
@@ -432,38 +444,16 @@ CHANGED_FINDINGS = Frame(
 NOT_COMPARED = Frame(
     "not_compared", "account and part of its data that could not be compared", ("account_id", "what")
 ).with_columns(
-    _ACCOUNT,
+    ACCOUNT_ID,
     text("what", "the part: account, roles, profile tags, findings of a check …"),
     text("reason", "what was not collected, and whether in OLD or NEW"),
     text("message", "id of the message in `reason`"),
     text("facts", "values in the message, as JSON"),
 )
 
-DRIFT = Frame(
-    "drift",
-    "difference between Terraform and the account; for tags, one per key",
-    ("kind", "resource_arn", "state_file", "state_address", "tag_key", "message"),
-).with_columns(
-    text(
-        "kind", "role_lost, other_role, gone, recreated, path, tags, unmanaged, unknown (not collected: no difference)"
-    ),
-    _ACCOUNT,
-    text("resource_type?", "role or instance-profile"),
-    text("resource_name?", "its name; in the account, if it is there"),
-    text("resource_arn?", "its ARN; in the account, if it is there"),
-    text("state_file?", "the state or plan that manages it; missing if none does"),
-    text("state_address?", "its address there, such as `module.web.aws_iam_role.this[0]`"),
-    text("tag_key?", "key of the tag that differs"),
-    text("state_value?", "role, path, id or tag value in the state; missing if there is none"),
-    text("account_value?", "the same in the account"),
-    text("detail", "the difference as a sentence"),
-    text("message", "id of the message in `detail`"),
-    text("facts", "the values in that message, as JSON"),
-)
-
 STEPS = Frame("steps", "command of a clean-up plan", ("step",)).with_columns(
     count("step", "position in the script"),
-    _ACCOUNT,
+    ACCOUNT_ID,
     text("checks", "checks whose findings the step settles, separated by spaces"),
     text("resource_type", "type of the resource: role or instance-profile"),
     text("resource_name", "name of the resource"),
@@ -484,7 +474,7 @@ NOT_PLANNED = Frame(
     "not_planned", "finding that a clean-up plan leaves alone", ("check", "resource_arn", "related_arn")
 ).with_columns(
     text("check", "name of the check"),
-    _ACCOUNT,
+    ACCOUNT_ID,
     text("resource_type?", "role or instance-profile"),
     text("resource_name?", "name of the resource"),
     text("resource_arn", "ARN of the resource"),

@@ -32,6 +32,7 @@ from iamframe.sources.records import (
     NestedProfile,
     NestedRole,
     Reference,
+    ResourceOwner,
     TagListing,
     time_text,
 )
@@ -179,6 +180,7 @@ class Staging:
         self.tags = {"role": Rows(_TAG), "instance-profile": Rows(_TAG)}
         self.tag_listings: list[tuple[str | None, TagListing, int]] = []
         self.mentions: list[Reference] = []
+        self.owners: list[ResourceOwner] = []
         self.events: dict[str, list[Event]] = defaultdict(list)
         self.gaps = GapList()
         self.calls: dict[tuple[str, str, str], Call] = defaultdict(Call)
@@ -249,6 +251,8 @@ class Staging:
                 self.tag_listings += [(answer.account_id, listing, origin) for listing in chunk]
             case Reference():
                 self.mentions += chunk
+            case ResourceOwner():
+                self._owners(chunk, account)
             case Event():
                 self.events[account] += chunk
             case Account() if answer.account_id:
@@ -256,6 +260,11 @@ class Staging:
             case Gap():
                 self._gaps(chunk, account)
         return Counter({account: len(chunk)})
+
+    def _owners(self, records: list[ResourceOwner], account: str) -> None:
+        for owner in records:
+            owner.account_id = account
+        self.owners += records
 
     def _gaps(self, records: list[Gap], account: str) -> None:
         for gap in records:

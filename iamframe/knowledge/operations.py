@@ -18,10 +18,11 @@ from typing import Literal
 # `fallback`: in place of a denied operation, and for extra details.
 # `references`: for consumers in EC2 and Auto Scaling (by default).
 # `all`: for consumers in other services (by default).
+# `owners`: for clusters, environments and stacks that own profiles (by default, if a profile shows one).
 # `index`: with `tag_index=True`.
 # `fleet`: for many accounts.
 # `history`: for the `history` command.
-When = Literal["plan", "fallback", "references", "all", "index", "fleet", "history"]
+When = Literal["plan", "fallback", "references", "all", "owners", "index", "fleet", "history"]
 
 # What an answer proves: all roles or profiles of the account, one of them, its tags, the profiles that hold a role, the
 # profiles that consumers use.
@@ -34,7 +35,7 @@ class Operation:
 
     `key` is the list or record in its answer, and `parameters` go with each request. `fallback` is called if the
     operation is denied. `cost` is the message that says what is unknown then. `command` is the AWS CLI command that
-    shows the same, if not the operation's own. An operation of a REST API is a POST to `path`.
+    shows the same, if not the operation's own. An operation of a REST API is a `method` to `path`.
     """
 
     service: str
@@ -47,6 +48,7 @@ class Operation:
     cost: str = "gaps.cost.it"
     command: str = ""
     path: str = ""
+    method: str = "POST"
 
     @property
     def action(self) -> str:
@@ -106,6 +108,7 @@ TEMPLATES = "DescribeLaunchTemplates"
 VERSIONS = "DescribeLaunchTemplateVersions"
 CONFIGURATIONS = "DescribeLaunchConfigurations"
 GROUPS = "DescribeAutoScalingGroups"
+STACK_RESOURCES = "DescribeStackResources"
 # A profile is known to be unreferenced only if all of these were read.
 CORE = (INSTANCES, VERSIONS, CONFIGURATIONS, GROUPS)
 # Only these two show which versions of launch templates a fleet pins; files seldom hold their output.
@@ -154,6 +157,9 @@ OPERATIONS: tuple[Operation, ...] = (
     *_users("imagebuilder", "all", "ListInfrastructureConfigurations", path="/ListInfrastructureConfigurations"),
     *_users("pcs", "all", "GetComputeNodeGroup", "ListClusters", "ListComputeNodeGroups"),
     *_users("rds", "all", "DescribeDBInstances"),
+    Operation("eks", "ListClusters", "owners", key="clusters", cost="gaps.cost.owners", path="/clusters", method="GET"),
+    Operation("cloudformation", "ListStacks", "owners", key="StackSummaries", cost="gaps.cost.owners"),
+    Operation("cloudformation", STACK_RESOURCES, "owners", key="StackResources", cost="gaps.cost.owners"),
     Operation("resourcegroupstaggingapi", TAG_INDEX, "index", key="ResourceTagMappingList",
               parameters={"ResourceTypeFilters": ["iam:instance-profile"], "ResourcesPerPage": 100},
               cost="gaps.cost.index"),
@@ -164,7 +170,7 @@ OPERATIONS: tuple[Operation, ...] = (
 # fmt: on
 _NAMES = Counter(row.operation for row in OPERATIONS)
 _BY_NAME = {(row.service, row.operation): row for row in OPERATIONS}
-BY_LABEL = {row.label: row for row in OPERATIONS}
+BY_LABEL = {row.action: row for row in OPERATIONS} | {row.label: row for row in OPERATIONS}
 # The file formats that prove a fact just as an operation does, by their names in `calls`.
 _FILES: dict[str, tuple[Proof, ...]] = {
     "config:AWS::IAM::Role": ("roles",),

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from iamframe.practice import faults
 from iamframe.practice.backends import Backends
+from iamframe.practice.beanstalk import Beanstalk
 from iamframe.practice.calls import Answer, Call, Principal, Refusal, Request, json_answer, read_call, refusal_answer
 from iamframe.practice.ec2 import Ec2
 from iamframe.practice.faults import Bucket, Denial, Fault, Faults
@@ -20,6 +21,7 @@ from iamframe.practice.iam import Iam
 from iamframe.practice.models import models
 from iamframe.practice.organization import Member, Organization, Regions, list_regions
 from iamframe.practice.server import Reply, Server
+from iamframe.practice.stacks import Stacks
 from iamframe.practice.sts import Sts
 from iamframe.practice.tagging import HOMES, Tagging
 
@@ -101,6 +103,7 @@ class PracticeAccount:
         self._sts = Sts(self._backends, self._keys, self._accounts)
         self._ec2 = Ec2(self._backends, self._regions)
         self._tagging = Tagging(self._iam)
+        self._stacks, self._beanstalk = Stacks(self._backends), Beanstalk(self._backends)
         self._organization = Organization(self._backends, self.account_id)
         self._know(self.account_id)
         self._server.start()
@@ -352,6 +355,8 @@ class PracticeAccount:
             "ec2": self._ec2,
             "tagging": self._tagging,
             "organizations": self._organization,
+            "cloudformation": self._stacks,
+            "elasticbeanstalk": self._beanstalk,
         }
         answer: Answer = services[call.service].answer(call) if call.service in services else self._backends.ask(call)
         if call.service == "autoscaling" and faults.is_write(call.action):

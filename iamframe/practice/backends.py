@@ -66,6 +66,18 @@ class Backends:
 
         return ec2_backends[account_id][region]
 
+    def cloudformation(self, account_id: str, region: str) -> Any:
+        """Return moto's CloudFormation of an account in a region."""
+        from moto.cloudformation.models import cloudformation_backends
+
+        return cloudformation_backends[account_id][region]
+
+    def beanstalk(self, account_id: str, region: str) -> Any:
+        """Return moto's Elastic Beanstalk of an account in a region."""
+        from moto.elasticbeanstalk.models import eb_backends
+
+        return eb_backends[account_id][region]
+
     def ask(self, call: Call, **changed: str | None) -> Answer:
         """Return moto's answer to a call, with some parameters of the query protocol changed (None removes one)."""
         body = call.body

@@ -18,12 +18,15 @@ _NAMESPACES = {
     "iam": "https://iam.amazonaws.com/doc/2010-05-08/",
     "sts": "https://sts.amazonaws.com/doc/2011-06-15/",
     "autoscaling": "http://autoscaling.amazonaws.com/doc/2011-01-01/",
+    "cloudformation": "http://cloudformation.amazonaws.com/doc/2010-05-15/",
     "ec2": "http://ec2.amazonaws.com/doc/2016-11-15/",
     "elasticbeanstalk": "http://elasticbeanstalk.amazonaws.com/docs/2010-12-01/",
     "rds": "http://rds.amazonaws.com/doc/2014-10-31/",
 }
 # The IAM prefix of a service, if it differs from its signing name.
 _PREFIXES = {"tagging": "tag"}
+# The services with a REST protocol in JSON.
+_REST = ("account", "eks")
 _numbers = itertools.count(1)
 
 
@@ -112,7 +115,7 @@ def read_call(method: str, target: str, headers: Mapping[str, str], body: bytes)
     call.action = call.params.get("Action") or headers.get("x-amz-target", "").rpartition(".")[2]
     if not call.action and service:
         call.action = rest_action(service, method, unquote(url.path)) or f"{method} {url.path}"
-    if "json" in headers.get("content-type", "") or "x-amz-target" in headers or service == "account":
+    if "json" in headers.get("content-type", "") or "x-amz-target" in headers or service in _REST:
         try:
             read = json.loads(body or b"{}")
         except ValueError:
@@ -161,7 +164,7 @@ def ec2_answer(call: Call, result: str) -> Answer:
 
 def json_answer(call: Call, result: Mapping[str, Any], status: int = 200, error_code: str | None = None) -> Answer:
     """Return an answer of the JSON protocols."""
-    kind = "application/json" if call.service == "account" else "application/x-amz-json-1.1"
+    kind = "application/json" if call.service in _REST else "application/x-amz-json-1.1"
     headers = [("x-amzn-RequestId", request_id(next(_numbers)))]
     if error_code:
         headers.append(("x-amzn-ErrorType", error_code))

@@ -133,8 +133,9 @@ def denied(call: Call, shown: str) -> Refusal:
         return Refusal("UnauthorizedOperation", message, 403)
     if call.service == "organizations":
         return Refusal("AccessDeniedException", "You don't have permissions to access this resource.")
-    if call.service in ("tagging", "account"):
-        return Refusal("AccessDeniedException", f"{user} {reason}", 403 if call.service == "account" else 400)
+    if call.service in ("tagging", "account", "eks"):
+        message = f"{user} on resource: {shown} {reason}" if call.service == "eks" else f"{user} {reason}"
+        return Refusal("AccessDeniedException", message, 400 if call.service == "tagging" else 403)
     return Refusal("AccessDenied", f"{user} on resource: {shown} {reason}", 403)
 
 
@@ -145,6 +146,7 @@ def throttled(call: Call) -> Refusal:
         "tagging": Refusal("ThrottledException", "Rate exceeded"),
         "organizations": Refusal("TooManyRequestsException", "Rate exceeded"),
         "account": Refusal("TooManyRequestsException", "Rate exceeded", 429),
+        "eks": Refusal("ThrottlingException", "Rate exceeded", 429),
     }
     return by_service.get(call.service, Refusal("Throttling", "Rate exceeded"))
 
@@ -154,9 +156,9 @@ def expired(call: Call) -> Refusal:
     message = "The security token included in the request is expired"
     if call.service == "ec2":
         return Refusal("RequestExpired", "Request has expired.")
-    if call.service in ("iam", "sts", "autoscaling"):
+    if call.service in ("iam", "sts", "autoscaling", "cloudformation"):
         return Refusal("ExpiredToken", message, 403)
-    return Refusal("ExpiredTokenException", message, 403 if call.service == "account" else 400)
+    return Refusal("ExpiredTokenException", message, 403 if call.service in ("account", "eks") else 400)
 
 
 def unknown_credentials(call: Call) -> Refusal:
@@ -164,9 +166,9 @@ def unknown_credentials(call: Call) -> Refusal:
     message = "The security token included in the request is invalid."
     if call.service == "ec2":
         return Refusal("AuthFailure", "AWS was not able to validate the provided access credentials", 401)
-    if call.service in ("iam", "sts", "autoscaling"):
+    if call.service in ("iam", "sts", "autoscaling", "cloudformation"):
         return Refusal("InvalidClientTokenId", message, 403)
-    return Refusal("UnrecognizedClientException", message, 403 if call.service == "account" else 400)
+    return Refusal("UnrecognizedClientException", message, 403 if call.service in ("account", "eks") else 400)
 
 
 def unsigned() -> Refusal:

@@ -21,8 +21,9 @@ from iamframe.knowledge.operations import DUMP, IDENTITY, PROFILE_LIST, ROLE_LIN
 from iamframe.sources.calls import Calls, Listing, ResourceAnswer
 from iamframe.sources.client import Client
 from iamframe.sources.first_failure import refused
+from iamframe.sources.owner_lists import OwnerReader
 from iamframe.sources.progress import Progress, silent
-from iamframe.sources.records import Account, Answer, GotProfile, LoadPlan, Reference, RoleDetail, make_decoders
+from iamframe.sources.records import Account, Answer, GotProfile, LoadPlan, Reference, RoleDetail, Tag, make_decoders
 from iamframe.sources.refusals import RequestFailed
 from iamframe.sources.regions import ReferenceReader
 
@@ -108,13 +109,16 @@ class AccountReader:
         regions = calls.pool.submit(references.regions)
         homes = _HOMES.get(calls.partition, (self.client.region,)) if self.plan.tag_index else ()
         yield from profiles.start(homes)
-        consumers = references.start(regions.result())
+        scope = regions.result()
+        consumers = references.start(scope)
         dump = dumping.result()
         arns = (*profiles.arns, *(role.role_arn for role in dump.records[:1]))
         calls.account_id = calls.account_id or next(map(account_of, arns), None)
         if profiles.listed.state != "complete":
             profiles.ask(sorted(_profiles_of(dump) - profiles.arns))
         profiles.wait()
+        owners = OwnerReader(calls, self.plan, scope)
+        listing_owners = owners.start(profiles.tagged())
         referring = list(references.answers(consumers))
         if profiles.is_outdated(referring):
             profiles.list_again()
@@ -125,6 +129,7 @@ class AccountReader:
         yield from self._iam(caller_arn, dump, roles, [*profiles.found, *single], links)
         yield from self._account(summary.result(), aliases.result())
         yield from referring
+        yield from owners.answers(listing_owners)
         references.note_not_wanted()
         yield calls.answer("denied", Listing(list(calls.gaps)))
 
@@ -204,6 +209,7 @@ class _Profiles:
     listed: Listing = field(default_factory=Listing)
     found: list[ResourceAnswer] = field(default_factory=list)
     _jobs: list[Future[Any]] = field(default_factory=list)
+    _indexed: dict[str, list[Tag]] = field(default_factory=dict)
 
     @property
     def arns(self) -> set[str]:
@@ -214,7 +220,8 @@ class _Profiles:
         """List the profiles and start to read those that the tag index does not show; yield the tag index."""
         jobs = {home: self.calls.pool.submit(self._index, home) for home in homes}
         indexes = {home: job.result() for home, job in jobs.items()}
-        indexed = {profile.profile_arn for index in indexes.values() for profile in index.records}
+        indexed = {profile.profile_arn: profile.tags for index in indexes.values() for profile in index.records}
+        self._indexed = indexed
         for page in self.calls.pages(PROFILE_LIST, self.listed):
             self.ask(profile.profile_arn for profile in page if profile.profile_arn not in indexed)
         listed = self.arns
@@ -245,6 +252,16 @@ class _Profiles:
         """Wait for the profiles that are being read."""
         self.found += _results(self._jobs)
         self._jobs = []
+
+    def tagged(self) -> dict[str, dict[str, str]]:
+        """Return the tags of each profile by its ARN, as far as they were read."""
+        names = {name_of(arn): arn for arn in self.arns}
+        read = {names.get(one.name): getattr(one.record, "tags", UNSET) for one in self.found}
+        read |= {arn: tags for arn, tags in self._indexed.items() if arn in self.arns}
+        found: dict[str, dict[str, str]] = {arn: {} for arn in self.arns}
+        return found | {
+            arn: {tag.key: tag.value for tag in own} for arn, own in read.items() if arn and own is not UNSET
+        }
 
     def is_outdated(self, referring: list[Answer]) -> bool:
         """Return whether a profile was created or replaced after the listing, so that the list lacks it."""

@@ -81,12 +81,14 @@ class Client:
     _counting: threading.Lock = field(default_factory=threading.Lock)
     _sent: threading.local = field(default_factory=threading.local)
 
-    def call(self, service: str, operation: str, region: str = GLOBAL, **parameters: Any) -> bytes:
-        """Return the JSON of AWS's answer to one call.
+    def call(
+        self, service: str, operation: str, region: str = GLOBAL, counted_as: str = "", **parameters: Any
+    ) -> bytes:
+        """Return the JSON of AWS's answer to one call, counted under a name, by default the operation's label.
 
         It raises `RequestFailed` if AWS gives no answer, and `WriteBlocked` for an operation that is not in the table.
         """
-        name = label(service, operation)
+        name = counted_as or label(service, operation)
         # STS is always called: the credentials may have changed since the journal began.
         journal = self.journal if service != FIRST and self.account_id is not None else None
         asked = [self.account_id, service, operation, region, parameters]

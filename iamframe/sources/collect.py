@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from iamframe.errors import SourceError
 from iamframe.knowledge.operations import VERSIONS, region_in
+from iamframe.knowledge.owners import known_owners
 from iamframe.sources.consumers import CONSUMERS
 from iamframe.sources.shell import render_template
 
@@ -15,7 +16,8 @@ def collect_script(regions: Sequence[str] = ()) -> str:
 
     It makes the reads of a live load with `references="core"`, and those that replace denied ones, with the AWS CLI 1
     or 2. It looks for resources that use profiles in these regions: `regions`, or those given when it is run, or else
-    all enabled ones.
+    all enabled ones. It lists EKS clusters, Elastic Beanstalk environments and CloudFormation stacks if a profile shows
+    one.
 
     Raises
     ------
@@ -27,4 +29,11 @@ def collect_script(regions: Sequence[str] = ()) -> str:
             raise SourceError(f"{region!r} is not a region; write regions like eu-west-1,us-east-1")
     consumers = [one for one in CONSUMERS if one.service in ("ec2", "autoscaling")]
     versions = next(one for one in consumers if one.operation == VERSIONS)
-    return render_template("iamframe.sources", "collect.sh.j2", regions=regions, consumers=consumers, versions=versions)
+    return render_template(
+        "iamframe.sources",
+        "collect.sh.j2",
+        regions=regions,
+        consumers=consumers,
+        versions=versions,
+        owners=known_owners(),
+    )

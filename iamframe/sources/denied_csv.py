@@ -7,6 +7,7 @@ import io
 import re
 
 from iamframe.knowledge.operations import ALL, GLOBAL, UNKNOWN_REGION, region_in
+from iamframe.knowledge.owners import known_owners
 from iamframe.sources.archives import Piece, Unreadable
 from iamframe.sources.documents import utf8
 from iamframe.sources.reading import Reading, region_of
@@ -53,10 +54,12 @@ def _rows(data: bytes) -> list[dict[str, str]]:
 
 
 def _gap(piece: Piece, operation: str, subject: str, code: str) -> Gap:
-    operation = _api_name(operation)
+    service, operation = operation.partition(" ")[0].lower(), _api_name(operation)
+    of_owners = {(one.service, one.operation): one.label for one in known_owners()}
+    operation = of_owners.get((service, operation), operation)
     reason = next((reason for part, reason in _REASONS if part in code.lower()), "unreadable")
     region = GLOBAL
-    if operation.startswith("Describe"):
+    if operation.startswith("Describe") or operation in of_owners.values():
         region = region_in(subject) or region_of(piece) or UNKNOWN_REGION
     where = region_in(subject)
     whom = None if where or subject == ALL else subject or None

@@ -54,7 +54,8 @@ def _is_that_read(service: str, operation: str, base: str, request: Any) -> bool
     """Return whether a prepared request names this read in the way of its service, and no other operation."""
     row = read_of(service, operation)
     place = urlsplit(request.url)
-    if row is None or request.method != "POST" or place.query or place.fragment:
+    # The parameters of a GET stand in its query.
+    if row is None or request.method != row.method or (place.query and row.method != "GET") or place.fragment:
         return False
     path = place.path.removeprefix(base)
     kind, target = (_text(request.headers.get(name, "")) for name in ("Content-Type", "X-Amz-Target"))

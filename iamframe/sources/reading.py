@@ -22,6 +22,7 @@ from iamframe.knowledge.operations import (
     cli_name,
     region_in,
 )
+from iamframe.knowledge.owners import known_owners
 from iamframe.sources.archives import Piece, Unreadable
 from iamframe.sources.consumers import CONSUMERS
 from iamframe.sources.documents import BROKEN, problem_of
@@ -33,7 +34,8 @@ _Kept = TypeVar("_Kept")
 _TWELVE_DIGITS = re.compile(r"\d{12}", re.ASCII)
 # The names of folders that hold one part of an account: a region, a service, tags.
 _PART_OF_ACCOUNT = re.compile(
-    rf"global|.*tags.*|[a-z]{{2,4}}(?:-[a-z]+)+-[0-9]|iam|sts|{'|'.join(sorted({one.service for one in CONSUMERS}))}"
+    r"global|.*tags.*|[a-z]{2,4}(?:-[a-z]+)+-[0-9]|iam|sts|"
+    + "|".join(sorted({one.service for one in CONSUMERS} | {one.service for one in known_owners()}))
 )
 _IAM = (DUMP, "ListRoles", PROFILE_LIST, ROLE_LINKS, "GetAccountSummary")
 # The longest names come first, because one name may begin another.

@@ -170,6 +170,18 @@ class Reference(msgspec.Struct, gc=False):
     consumer_state: str | None = None
 
 
+class ResourceOwner(msgspec.Struct, gc=False):
+    """A cluster, environment or stack that exists in a region; with `profile_name`, that it contains this profile."""
+
+    owner_type: str
+    owner_id: str
+    owner_name: str
+    state: str | None = None
+    region: str | None = None
+    account_id: str | None = None
+    profile_name: str | None = None
+
+
 class Account(msgspec.Struct, gc=False):
     """Facts about an account itself."""
 

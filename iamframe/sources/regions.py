@@ -68,7 +68,7 @@ class ReferenceReader:
             _Job(consumer, region, self.calls.submit("references", self._read, consumer, region))
             for region in regions
             for consumer in CONSUMERS
-            if consumer.when in wanted and _is_offered(self.calls, consumer.service, region)
+            if consumer.when in wanted and is_offered(self.calls, consumer.service, region)
         ]
 
     def answers(self, jobs: list[_Job]) -> Iterator[Answer]:
@@ -141,7 +141,7 @@ class ReferenceReader:
                 return
             # A service that a region lacks leaves no gap there, but its list is not complete.
             found.state = "truncated" if found.records else "refused"
-            if not _is_absent(self.calls, refusal, service, region):
+            if not is_absent(self.calls, refusal, service, region):
                 self.calls.note_refused(label(service, operation), refusal, region=region)
 
     def _next(self, found: Listing, operation: str, path: str, region: str, page: bytes) -> list[dict[str, Any]]:
@@ -238,7 +238,7 @@ def _is_known(calls: Calls, region: str) -> bool:
     return region in _regions_of(calls, "ec2")
 
 
-def _is_offered(calls: Calls, service: str, region: str) -> bool:
+def is_offered(calls: Calls, service: str, region: str) -> bool:
     """Return whether to call a service in a region: no if botocore lists it in other regions, but not in this one.
 
     Botocore lists no region for some services. A region that it does not know may have any of them.
@@ -247,7 +247,7 @@ def _is_offered(calls: Calls, service: str, region: str) -> bool:
     return not there or region in there or service in ("ec2", "autoscaling") or not _is_known(calls, region)
 
 
-def _is_absent(calls: Calls, refusal: RequestFailed, service: str, region: str) -> bool:
+def is_absent(calls: Calls, refusal: RequestFailed, service: str, region: str) -> bool:
     """Return whether AWS has no such service in a region: the name of its host does not exist.
 
     True only if botocore knows the region but does not list the service there, and only for AWS's own host name: a

@@ -30,6 +30,7 @@ from iamframe.checks.registry import check
 from iamframe.errors import UnknownCheckError
 from iamframe.inventory import schema, views
 from iamframe.inventory.completeness import completeness
+from iamframe.inventory.owned import owned_profiles
 
 TESTS = Path(__file__).parents[1]
 POLICY = TESTS.parent / "data" / "tag-policy.toml"
@@ -122,6 +123,7 @@ def test_a_check_never_changes_what_it_reads(name: str, sample: Inventory) -> No
         "pairs": views.numbered_pairs(sample),
         "lists": completeness(sample),
         "tag_coverage": views.tag_coverage(sample),
+        "owned_profiles": owned_profiles(sample),
     }
     before = {read: frames[read].copy(deep=True) for read in CHECKS[name].reads}
     CHECKS[name].rule(*(frames[read] for read in CHECKS[name].reads))
@@ -226,6 +228,7 @@ def test_the_severities_are_those_of_the_contract() -> None:
     contract = {
         "empty_profiles": "medium",
         "unreferenced_profiles": "medium",
+        "owner_gone": "medium",
         "stale_references": "high",
         "ec2_roles_without_profile": "low",
         "roles_in_many_profiles": "low",

@@ -21,11 +21,13 @@ import pytest
 from accounts import EC2, ID, add, load
 from commands import run
 from conftest import needed
+from owned import GONE, REGIONS, add_clusters, region_of
 from resident_aws import resident_aws
 from test_consumers import CASES
 
 import iamframe
 from iamframe.knowledge.operations import OPERATIONS, TEMPLATES, cli_name
+from iamframe.knowledge.owners import known_owners
 from iamframe.practice import PracticeAccount
 from iamframe.sources.collect import collect_script
 from iamframe.sources.consumers import CONSUMERS
@@ -254,6 +256,20 @@ def test_no_user_data_and_no_policies_are_in_the_zip(thirty: Thirty) -> None:
 # The roads around a denial, and names of all kinds
 
 
+def test_a_zip_shows_the_gone_clusters_of_the_regions_that_could_be_read(tmp_path: Path) -> None:
+    with PracticeAccount(regions=REGIONS) as account:
+        add_clusters(account)
+        account.deny("eks:ListClusters", f"*:{REGIONS[1]}:*")
+        assert collect(account, tmp_path, tools(tmp_path, resident(), "", "python3")).returncode == 1
+        assert not {"ListStacks", "DescribeEnvironments"} & set(account.counts())
+    result = iamframe.run_checks(iamframe.load_files(made(tmp_path)), only="owner_gone")
+    found = {name.partition("_")[0] for name in result.findings["resource_name"]}
+    assert found == {name for name in GONE if region_of(name) != REGIONS[1]}
+    assert result.coverage["status"].tolist() == ["partial"]
+    gaps = result.inventory.gaps
+    assert gaps[["operation", "region", "reason"]].to_numpy().tolist()[0] == ["eks:ListClusters", REGIONS[1], "denied"]
+
+
 def throttled(account: PracticeAccount) -> int:
     return [request.error_code for request in account.requests].count("Throttling")
 
@@ -429,11 +445,12 @@ def test_what_is_no_region_never_gets_into_the_script(region: str) -> None:
 def test_it_asks_for_reads_of_the_list_alone_and_all_that_a_live_load_asks_for() -> None:
     text = "\n".join(line for line in collect_script().splitlines() if not line.lstrip().startswith("#"))
     asked = set(re.findall(r"\b((?:get|list|describe)-[a-z-]+)\b", text))
-    assert set(re.findall(r"\b(?:iam|ec2|autoscaling|sts|account) ([a-z]+-[a-z-]+)", text)) <= asked
+    services = "iam|ec2|autoscaling|sts|account|eks|cloudformation|elasticbeanstalk"
+    assert set(re.findall(rf"\b(?:{services}) ([a-z]+-[a-z-]+)", text)) <= asked
     assert re.findall(r"\baws [^ ]+", text) == ['aws "$@"', "aws >/dev/null", 'aws "$@"']
     listed = {cli_name(read.operation) for read in OPERATIONS if read.when in ("plan", "fallback", "references")}
     # Live, the newest version is asked for by that name; files of versions do not say which it is.
-    assert asked == listed | {cli_name(TEMPLATES)}
+    assert asked == listed | {cli_name(TEMPLATES)} | {cli_name(one.operation) for one in known_owners()}
 
 
 @pytest.mark.parametrize(

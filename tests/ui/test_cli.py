@@ -21,7 +21,7 @@ from iamframe.ui import output
 from iamframe.ui.cli import _run, app
 
 SAMPLE_LINE = re.compile(
-    r"3 accounts, 148 roles, 108 instance profiles\. 47 resources need attention \(6 high, 33 medium, 8 low\)\. "
+    r"3 accounts, 148 roles, 109 instance profiles\. 47 resources need attention \(6 high, 33 medium, 8 low\)\. "
     r"100 findings, 45 expected\. \d+ of \d+ checks are complete\."
 )
 

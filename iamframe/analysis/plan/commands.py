@@ -9,7 +9,8 @@ import json
 import shlex
 from dataclasses import dataclass
 
-from iamframe.analysis.plan.resources import ProfileFacts, Resource
+from iamframe.analysis.plan.reads import existing
+from iamframe.analysis.plan.resources import GoneOwner, ProfileFacts, Resource
 from iamframe.knowledge.arn import PROFILE_TYPE, ROLE_TYPE
 from iamframe.messages.render import Message
 
@@ -90,3 +91,11 @@ def is_unused(profile: ProfileFacts, regions: list[str]) -> Command:
         f"--filters=Name=iam-instance-profile.id,Values={profile.id}; done"
     )
     return Command(profile, "check", command, shlex.join(("unused", profile.name, profile.arn, profile.id)))
+
+
+def is_without_owner(profile: ProfileFacts, gone: GoneOwner) -> Command:
+    """Return the check that what a profile belonged to still does not exist."""
+    regions = " ".join(gone.regions)
+    command = f"for region in {regions}; do {' '.join(existing(gone.owner).split())}; done"
+    line = shlex.join(("without_owner", profile.name, gone.owner.owner_type, regions, *gone.names))
+    return Command(profile, "check", command, line)

@@ -1,4 +1,4 @@
-"""Empty and unreferenced profiles: the steps that delete each, in the order that AWS accepts, or why it is not planned.
+"""Profiles to delete: the steps for each, in the order that AWS accepts, or why it is not planned.
 
 AWS refuses to delete a profile that holds a role (DeleteConflict), so the role is taken out first.
 """
@@ -7,19 +7,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from iamframe.analysis.plan.commands import Block, Command, aws_iam, is_unchanged, is_unused, tags_json
-from iamframe.analysis.plan.resources import Context, Finding, ProfileFacts, RoleFacts, day, needed_tags
+from iamframe.analysis.plan.commands import (
+    Block,
+    Command,
+    aws_iam,
+    is_unchanged,
+    is_unused,
+    is_without_owner,
+    tags_json,
+)
+from iamframe.analysis.plan.resources import OWNER_GONE, Context, Finding, ProfileFacts, RoleFacts, day, needed_tags
 from iamframe.knowledge.makers import GUESS
 from iamframe.messages.render import Message
 
 
 def objections(finding: Finding, profile: ProfileFacts, context: Context) -> Iterator[Message]:
     """Yield why a profile may not be deleted."""
+    if finding.check == OWNER_GONE and profile.gone is None:
+        yield {"message": "plan.owner_by_name"}
     yield from context.objections(profile, "delete")
+    if profile.living:
+        yield profile.living
     role = profile.role
     if role and role.is_aws_managed:
         yield {"message": "plan.role_managed", "role": role.name}
-    yield from needed_tags(profile.own_tags)
+    yield from needed_tags(filter(profile.needs, profile.own_tags))
     account = context.accounts[profile.account_id]
     if not account.is_complete or not account.regions or finding.certainty == "maybe":
         yield {"message": "plan.use_unknown", "why": account.reason}
@@ -34,6 +46,11 @@ def deletion(finding: Finding, others: list[Finding], profile: ProfileFacts, con
     account, role = context.accounts[profile.account_id], profile.role
     steps = [is_unchanged(profile), is_unused(profile, account.regions)]
     why: list[Message] = [{"message": "plan.why.finding", "check": finding.check, "detail": finding.detail}]
+    gone: list[Message] = []
+    if profile.gone:
+        steps.insert(1, is_without_owner(profile, profile.gone))
+        why += [{"message": "plan.why.owner_gone", **profile.gone.said}] if finding.check != OWNER_GONE else []
+        gone = [{"message": "plan.rests_on.owner_gone", **profile.gone.said}]
     if role:
         remove, put_back = (aws_iam(verb, profile, role_name=role.name) for verb in ("remove-role-from", "add-role-to"))
         steps.append(Command(profile, "remove-role", remove, undo=put_back))
@@ -51,7 +68,7 @@ def deletion(finding: Finding, others: list[Finding], profile: ProfileFacts, con
     if role:
         holds = {"message": "plan.rests_on.role", "role": role.name, "id": role.id}
     unused: Message = {"message": "plan.rests_on.unused", "regions": account.regions}
-    rests_on = [profile.collected, holds, account.collected, unused, *([_last_use(role)] if role else [])]
+    rests_on = [profile.collected, holds, account.collected, unused, *gone, *([_last_use(role)] if role else [])]
     return Block(profile, [finding.check, *sorted({one.check for one in others})], why, rests_on, steps)
 
 

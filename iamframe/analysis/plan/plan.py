@@ -113,9 +113,9 @@ def plan(
 ) -> Plan:
     """Return a clean-up plan to review and run yourself; no request is made to AWS.
 
-    A plan deletes profiles that are empty or that nothing references. If such a profile holds a role, the plan first
-    takes the role out. A plan never deletes or tags a role. If tags of a profile are missing or differ from the
-    role's, the plan copies the role's tags. The column `why` shows the tag values that are replaced.
+    A plan deletes profiles that are empty, that nothing references, or whose owner is gone. If such a profile holds a
+    role, the plan first takes the role out. A plan never deletes or tags a role. If tags of a profile are missing or
+    differ from the role's, the plan copies the role's tags. The column `why` shows the tag values that are replaced.
 
     The other findings of these checks are in `not_planned`. For a deletion, the reason may be one of these:
 
@@ -123,7 +123,7 @@ def plan(
     - Nobody knows whether something uses the profile.
     - The profile was created less than `min_age` before it was collected.
     - The role was used less than `min_idle` before it was collected.
-    - A service or tool needs the profile, or will create it again.
+    - A service or tool needs the profile, or will create it again, and its cluster or stack is not certainly gone.
 
     For a tag, the reason may be one of these:
 

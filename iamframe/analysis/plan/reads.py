@@ -10,6 +10,7 @@ import json
 import shlex
 
 from iamframe.knowledge.operations import ASSOCIATIONS, INSTANCES, UNPAGED, VERSIONS, cli_name, label
+from iamframe.knowledge.owners import Owner, known_owners
 from iamframe.sources.consumers import CONSUMERS, Consumer, flat
 from iamframe.sources.shell import options, render_template
 
@@ -79,6 +80,17 @@ def ask(consumer: Consumer) -> str:
     return "\n".join([*lines, *reversed(ends)])
 
 
+def existing(owner: Owner) -> str:
+    """Return the command that prints the names and ids of the owners of one kind in `$region`, a line each."""
+    # `reverse` fails if the answer lacks the key: a missing list is not an empty one.
+    query = f"reverse({owner.key})[].[@]"
+    if owner.name:
+        over = f"[?!contains(`{json.dumps(owner.over, separators=(',', ':'))}`,{owner.state})]" if owner.over else "[]"
+        query = f"reverse({owner.key}){over}.[{owner.id},{owner.name}][].[@]"
+    given = options(owner.parameters, owner.service)
+    return _command(owner.service, owner.operation, given, query)
+
+
 def functions() -> str:
     """Return the functions of a script that deletes. It sets `regions` and, by service, `reads` for each account."""
     versions = next(one for one in ASKED if one.operation == VERSIONS)
@@ -87,6 +99,8 @@ def functions() -> str:
         "last_look.sh.j2",
         services=SERVICES.items(),
         versions=versions,
+        owners=known_owners(),
+        existing=existing,
         ask=ask,
         rows_of=rows_of,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -20,9 +20,11 @@ from iamframe.checks.result import Result
 from iamframe.errors import PlanError
 from iamframe.inventory.arrow import index_in, is_in
 from iamframe.inventory.linking import without_path
+from iamframe.inventory.owned import LIVING, owned_profiles
 from iamframe.knowledge.arn import PROFILE_TYPE, ROLE_TYPE, name_of
 from iamframe.knowledge.makers import PAIR, Maker, known_makers, own_tag
 from iamframe.knowledge.operations import INSTANCES
+from iamframe.knowledge.owners import Owner, known_owners, owner_of
 from iamframe.messages.render import Message, nested
 
 # Account ids, names, paths and unique ids as IAM has them (API Reference, data types). Other forms were masked,
@@ -30,6 +32,8 @@ from iamframe.messages.render import Message, nested
 _ARN = re.compile(r"arn:aws[a-z0-9-]*:iam::(?P<account>\d{12}):instance-profile/(?:[!-~]+/)?[\w+=,.@-]+", re.ASCII)
 _ID = re.compile(r"[A-Za-z0-9]{16,128}")
 _REGION = re.compile(r"[a-z0-9-]+")
+# The check whose findings lift the objection that the owner needs its profile.
+(OWNER_GONE,) = (name for name, one in CHECKS.items() if "owned_profiles" in one.reads)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,12 +79,28 @@ class RoleFacts(Resource):
     last_used_known: bool
 
 
+@dataclass(frozen=True, slots=True)
+class GoneOwner:
+    """What a profile belonged to: its kind, its names or ids, and the regions in which it no longer exists."""
+
+    owner: Owner
+    names: tuple[str, ...]
+    regions: tuple[str, ...]
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """Its facts, for messages."""
+        kind: Message = {"message": f"plan.owner.{self.owner.owner_type}"}
+        return {"owner": kind, "name": self.names[-1], "regions": list(self.regions)}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileFacts(Resource):
     """A profile.
 
     `roles` has None for a role that no source shows; `maker` is the tool that created it, if it matters for a plan;
-    `user` is the message on what references it.
+    `user` is the message on what references it; `gone` is its owner if that certainly no longer exists, `living` the
+    message on an owner that does.
     """
 
     kind: ClassVar[str] = PROFILE_TYPE
@@ -88,6 +108,12 @@ class ProfileFacts(Resource):
     maker: Maker | None
     maker_basis: str | None
     user: Message | None
+    gone: GoneOwner | None
+    living: Message | None
+
+    def needs(self, key: str) -> bool:
+        """Return whether a tag still matters to its owner."""
+        return self.gone is None or not self.gone.owner.lifted(key, self.gone.names)
 
     @property
     def role(self) -> RoleFacts | None:
@@ -191,12 +217,39 @@ class Context:
         for arn, role, maker, basis in zip(*(pairs[name] for name in columns), strict=True):
             held[arn] += [roles.get(role)] if isinstance(role, str) else []
             made[arn] = {"maker": self._makers.get(maker), "maker_basis": basis}
+        living = _living(owned_profiles(self.inventory))
         users = _users(self.inventory.references, pairs["profile_arn"].drop_duplicates())
         return {
-            arn: ProfileFacts(**one, **made[arn], roles=tuple(held[arn]), user=users.get(arn))
+            arn: ProfileFacts(
+                **one,
+                **made[arn],
+                roles=tuple(held[arn]),
+                user=users.get(arn),
+                gone=self._gone_owner(one),
+                living=living.get(arn),
+            )
             for one in self._collected(ProfileFacts, self.inventory.profiles, pairs["profile_arn"])
             if (arn := one["arn"])
         }
+
+    @cached_property
+    def _gone(self) -> dict[str, tuple[str, str, str]]:
+        """The owners that certainly no longer exist, by profile: kind, name, regions."""
+        if (found := self.result.found.get(OWNER_GONE)) is None or found.findings.empty:
+            return {}
+        facts = found.findings.join(found.facts.set_index("finding"))
+        chosen = facts[(facts["certainty"] == "certain") & facts["accepted"].isna()]
+        values = chosen[["owner_type", "owner_name", "regions"]].itertuples(index=False, name=None)
+        return dict(zip(chosen["resource_arn"], values, strict=True))
+
+    def _gone_owner(self, profile: Mapping[str, Any]) -> GoneOwner | None:
+        if profile["arn"] not in self._gone:
+            return None
+        kind, name, regions = self._gone[profile["arn"]]
+        (owner,) = (one for one in known_owners() if one.owner_type == kind)
+        shown = owner_of(profile["name"], profile["path"], profile["tags"] or {})
+        names = dict.fromkeys([*(shown.names if shown and shown.owner is owner else ()), name])
+        return GoneOwner(owner, tuple(names), tuple(filter(_REGION.fullmatch, regions.split())))
 
     def _collected(self, kind: type[Resource], frame: pd.DataFrame, arns: pd.Series) -> Iterator[dict[str, Any]]:
         """Yield the fields of roles or profiles that are columns of their frame."""
@@ -262,16 +315,26 @@ def _users(references: pd.DataFrame, arns: pd.Series) -> dict[str, Message]:
     return found
 
 
+def _living(owned: pd.DataFrame) -> dict[str, Message]:
+    """Return, by ARN, the owner of a profile that still exists."""
+    rows = owned[owned["status"] == LIVING]
+    return {
+        arn: {"message": "plan.owner_lives", "owner": {"message": f"plan.owner.{kind}"}, "name": name}
+        for arn, kind, name in zip(rows["profile_arn"], rows["owner_type"], rows["owner_name"], strict=True)
+    }
+
+
 def _wanted_back(profile: ProfileFacts, step: str) -> Iterator[Message]:
     """Yield the reason if a tool needs or recreates the profile; a guess only keeps it from being deleted."""
-    maker = profile.maker if profile.maker and profile.maker.wants_back else None
+    lifted = profile.gone.owner.lifts if profile.gone else ()
+    maker = profile.maker if profile.maker and profile.maker.wants_back and profile.maker.name not in lifted else None
     if maker and profile.maker_basis == PAIR:
         yield {"message": "plan.by_names", "step": step, "maker": maker.name}
     if profile.tags is None:
         yield {"message": "plan.tags_unknown"}
     for key in profile.tags or ():
         owner = own_tag(key)
-        if owner and owner.wants_back:
+        if owner and owner.wants_back and profile.needs(key):
             yield {"message": "plan.by_tag", "step": step, "key": key, "maker": owner.maker}
     if maker and step == "delete":
         yield {"message": "plan.guess", "maker": maker.name}

@@ -1,0 +1,151 @@
+"""What a profile may belong to: an EKS cluster, an Elastic Beanstalk environment, a CloudFormation stack.
+
+A profile shows its owner by a tag, by its path, or, as a guess, by its name.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Mapping
+from functools import cache, cached_property
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+import msgspec
+
+from iamframe.knowledge.makers import TAG, Form, Maker, own_tag
+from iamframe.knowledge.operations import command_of, read_of
+
+PATH, NAME = "path", "name"
+_GROUP = re.compile(r"\(\?P<\w+>")
+_CLUSTER_TAG = "kubernetes.io/cluster/"
+
+
+class Owned(NamedTuple):
+    """The owner that a profile shows: its kind, its names or ids, its region if known, and the basis for it."""
+
+    owner: Owner
+    names: tuple[str, ...]
+    region: str | None
+    basis: str
+
+
+class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
+    """One kind of owner; `owners.toml` describes the first fields.
+
+    Attributes
+    ----------
+    service, operation, parameters, key
+        The call that lists the owners in a region, and the key of the list in its answer.
+    id, name, arn, state
+        The fields of a record; the record itself is the name if it is a text.
+    over
+        The states in which it no longer exists.
+    """
+
+    owner_type: str
+    service: str
+    operation: str
+    key: str
+    source: str
+    date: dt.date
+    parameters: dict[str, Any] = {}
+    id: str = ""
+    name: str = ""
+    arn: str = ""
+    state: str = ""
+    over: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    region_tags: tuple[str, ...] = ()
+    path: str = ""
+    form: str = ""
+    lifts: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """The name of its list in `calls` and `gaps`: the IAM action.
+
+        Elastic Beanstalk's environments are also listed, under the plain name, on the way to references.
+        """
+        row = read_of(self.service, self.operation)
+        return row.action if row else f"{self.service}:{self.operation}"
+
+    @property
+    def command(self) -> str:
+        """The AWS CLI command that lists the owners."""
+        return command_of(self.label)
+
+    @property
+    def collected(self) -> str:
+        """The JMESPath to the part of an answer that the collect script keeps."""
+        fields = ", ".join(
+            f"{field}: {field}" for field in dict.fromkeys((self.id, self.name, self.arn, self.state)) if field
+        )
+        return f"{{{self.key}: {self.key}{f'[].{{{fields}}}' if fields else ''}}}"
+
+    @property
+    def hint(self) -> str:
+        """The expression for `grep -E` that finds such owners in the output of the AWS CLI on profiles."""
+        texts = [f'"{key}"' for key in self.tags]
+        texts += [self.path.partition("(")[0]] if self.path else []
+        texts += ['-[A-Za-z0-9]+-[A-Za-z0-9]{11,13}"'] if self.form else []
+        return "|".join(texts)
+
+    @cached_property
+    def _path(self) -> re.Pattern[str]:
+        return re.compile(self.path)
+
+    @cached_property
+    def name_form(self) -> Form:
+        """The form of path and name of its profiles."""
+        return Maker(self.owner_type, profile=self.form).form(["profile"])
+
+    def of(self, name: str, path: str, tags: Mapping[str, str]) -> Owned | None:
+        """Return the owner of this kind that a profile shows, or None."""
+        on_path = self._path.fullmatch(path) if self.path else None
+        region = on_path["region"] if on_path else next((tags[key] for key in self.region_tags if tags.get(key)), None)
+        tagged = [tags[key] for key in self.tags if tags.get(key)]
+        if tagged or on_path:
+            names = dict.fromkeys([*tagged, *([on_path["name"]] if on_path else [])])
+            return Owned(self, tuple(names), region, TAG if tagged else PATH)
+        # The tail of a UUID has no capitals, a random text of CloudFormation has some.
+        if self.form and re.search("[A-Z]", name.rpartition("-")[2]) and self.name_form.fits(f"{path}\n{name}"):
+            return Owned(self, (name.rsplit("-", 2)[0],), None, NAME)
+        return None
+
+    def lifted(self, key: str, names: tuple[str, ...]) -> bool:
+        """Return whether a tag of a profile only says that this owner, which is gone, needs it."""
+        own = own_tag(key)
+        of_another = key.startswith(_CLUSTER_TAG) and key.removeprefix(_CLUSTER_TAG) not in names
+        return own is not None and own.maker in self.lifts and not of_another
+
+
+@cache
+def known_owners() -> tuple[Owner, ...]:
+    """Return the kinds of owners, in the order of `owners.toml`."""
+    text = files("iamframe.knowledge").joinpath("owners.toml").read_bytes()
+    return msgspec.toml.decode(text, type=dict[str, tuple[Owner, ...]])["owner"]
+
+
+def owner_of(name: str, path: str, tags: Mapping[str, str]) -> Owned | None:
+    """Return the first owner that a profile shows: a tag or path of any kind counts before a name."""
+    found = [one for owner in known_owners() if (one := owner.of(name, path, tags))]
+    return min(found, key=lambda one: one.basis == NAME, default=None)
+
+
+class Shown(NamedTuple):
+    """What may show an owner: tag keys, and an expression for path and name, a line each."""
+
+    tags: tuple[str, ...]
+    texts: str
+
+
+@cache
+def shows_owner() -> Shown:
+    """Return what may show an owner of any kind, to choose among many profiles: `owner_of` decides."""
+    owners = known_owners()
+    tags = [key for owner in owners for key in (*owner.tags, *owner.region_tags)]
+    paths = [f"(?:{_GROUP.sub('(?:', owner.path)})\\n[^\\n]*" for owner in owners if owner.path]
+    names = [owner.name_form.plain for owner in owners if owner.form]
+    return Shown(tuple(dict.fromkeys(tags)), rf"\A(?:{'|'.join((*paths, *names))})\z")

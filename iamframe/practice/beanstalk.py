@@ -1,0 +1,60 @@
+"""Elastic Beanstalk: environments that end, and their settings; all else is moto's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from secrets import token_hex
+from typing import Any
+
+from iamframe.practice.backends import Backends
+from iamframe.practice.calls import Answer, Call, Refusal, query_answer, text
+
+# As Elastic Beanstalk says it (eb CLI, AWS CLI).
+_UNKNOWN = "No Environment found for EnvironmentName = '{name}'."
+
+_NO_ID = b"<EnvironmentId></EnvironmentId>"
+
+
+class Beanstalk:
+    """Elastic Beanstalk of all accounts."""
+
+    def __init__(self, backends: Backends) -> None:
+        self.backends = backends
+
+    def answer(self, call: Call) -> Answer:
+        """Return the answer to a call; other operations go to moto."""
+        if call.action == "CreateEnvironment":
+            with self.backends.lock:
+                answer = self.backends.ask(call)
+                return (
+                    replace(answer, body=answer.body.replace(*self._number(call))) if answer.status == 200 else answer
+                )
+        if call.action == "TerminateEnvironment":
+            with self.backends.lock:
+                environments, environment = self._found(call)
+                del environments[environment.environment_name]
+            return query_answer(call, _named(environment) + text("Status", "Terminating"))
+        if call.action == "DescribeConfigurationSettings":
+            # A setting that nobody chose is not there; the profile is one of these.
+            settings = f"<member>{_named(self._found(call)[1])}<OptionSettings/></member>"
+            return query_answer(call, f"<ConfigurationSettings>{settings}</ConfigurationSettings>")
+        return self.backends.ask(call)
+
+    def _number(self, call: Call) -> tuple[bytes, bytes]:
+        """Give a new environment an id, which it lacks in moto; return the empty element, and the one with the id."""
+        environment = self._found(call)[1]
+        environment.environment_id = f"e-{token_hex(5)}"
+        return _NO_ID, text("EnvironmentId", environment.environment_id).encode()
+
+    def _found(self, call: Call) -> tuple[dict[str, Any], Any]:
+        """Return the environment of a call's name or id, and those of its application."""
+        name, environment_id = (call.params.get(f"Environment{part}") for part in ("Name", "Id"))
+        for application in self.backends.beanstalk(call.account_id, call.region).applications.values():
+            for one in application.environments.values():
+                if one.environment_name == name or one.environment_id == environment_id:
+                    return application.environments, one
+        raise Refusal("InvalidParameterValue", _UNKNOWN.format(name=name or environment_id))
+
+
+def _named(environment: Any) -> str:
+    return text("ApplicationName", environment.application_name) + text("EnvironmentName", environment.environment_name)

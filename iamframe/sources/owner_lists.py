@@ -1,0 +1,139 @@
+"""What the profiles of a live account may belong to: the clusters, environments and stacks of each region.
+
+A list is requested only if a profile shows an owner of its kind, in the region that the profile shows, or else in each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import msgspec
+
+from iamframe.knowledge.arn import name_of, path_of
+from iamframe.knowledge.operations import ALL, BY_LABEL, STACK_RESOURCES, UNKNOWN_REGION
+from iamframe.knowledge.owners import NAME, Owned, Owner, known_owners, owner_of
+from iamframe.sources.calls import Calls, Listing
+from iamframe.sources.owners import owners_in
+from iamframe.sources.records import Answer, LoadPlan, ResourceOwner, make_decoders
+from iamframe.sources.refusals import RequestFailed
+from iamframe.sources.regions import is_absent, is_offered
+
+_IN_STACK = BY_LABEL[STACK_RESOURCES]
+
+
+class _Job(NamedTuple):
+    owner: Owner
+    region: str
+    future: Future[Listing]
+
+
+@dataclass
+class OwnerReader:
+    """Reads which owners of profiles exist, in these regions of an account."""
+
+    calls: Calls
+    plan: LoadPlan
+    regions: list[str]
+
+    def start(self, profiles: Mapping[str, Mapping[str, str]]) -> list[_Job]:
+        """Start to list the owners of profiles, given with their tags by ARN."""
+        self._owned: dict[str, Owned] = {
+            arn: found for arn, tags in profiles.items() if (found := owner_of(name_of(arn), path_of(arn) or "/", tags))
+        }
+        jobs: list[_Job] = []
+        for owner in known_owners():
+            shown = {one.region for one in self._owned.values() if one.owner is owner}
+            if not shown:
+                continue
+            if not self.regions:
+                self.calls.note_not_asked([owner.label], UNKNOWN_REGION, "gaps.owners.not_asked")
+            elif None in shown and self.plan.regions != "all":
+                regions = list(self.plan.regions)
+                self.calls.note_not_asked([owner.label], UNKNOWN_REGION, "gaps.region.others", regions=regions)
+            elif None in shown and not self.calls.enabled_regions():
+                region = self.calls.client.region
+                self.calls.note_not_asked([owner.label], UNKNOWN_REGION, "gaps.region.alone", region=region)
+            jobs += [
+                _Job(owner, region, self.calls.submit("owners", self._list, owner, region))
+                for region in self.regions
+                if (None in shown or region in shown) and is_offered(self.calls, owner.service, region)
+            ]
+        return jobs
+
+    def answers(self, jobs: list[_Job]) -> Iterator[Answer]:
+        """Yield the owners of each kind and region, then the stacks of the profiles whose names show a missing one."""
+        for owner, region, future in jobs:
+            yield self.calls.answer(owner.label, future.result(), region)
+        stacks = [job for job in jobs if job.owner.form]
+        if not stacks or any(job.future.result().state != "complete" for job in stacks):
+            return
+        existing = {one.owner_name for job in stacks for one in job.future.result().records}
+        missing = [arn for arn, one in self._owned.items() if one.basis == NAME and existing.isdisjoint(one.names)]
+        asked = [
+            (job.region, [self.calls.submit("owners", self._stack_of, arn, job.region) for arn in missing])
+            for job in stacks
+            if missing
+        ]
+        for region, futures in asked:
+            found = [one for future in futures for one in future.result()]
+            yield self.calls.answer(_IN_STACK.action, Listing(found), region)
+
+    def _list(self, owner: Owner, region: str) -> Listing:
+        found = Listing(state="complete")
+        try:
+            for page in self.calls.client.pages(
+                owner.service, owner.operation, region, counted_as=owner.label, **owner.parameters
+            ):
+                records = self.calls.records(found, owner.label, region, page, owner.key, Any)
+                found.records += self._placed(owner, records, region)
+        except msgspec.ValidationError as error:
+            found.state = "truncated"
+            facts = {"where": owner.label, "why": str(error)}
+            self.calls.gap(owner.label, ALL, "unreadable", "gaps.answer.record", facts, region)
+        except RequestFailed as refusal:
+            found.state = "truncated" if found.records else "refused"
+            if not is_absent(self.calls, refusal, owner.service, region):
+                self.calls.note_refused(owner.label, refusal, region=region)
+        return found
+
+    def _placed(self, owner: Owner, records: Iterable[Any], region: str) -> list[ResourceOwner]:
+        found = owners_in(owner, records)
+        for one in found:
+            one.region = region
+        return found
+
+    def _stack_of(self, arn: str, region: str) -> list[ResourceOwner]:
+        """Return the stack that contains a profile, with the profile's name; AWS shows deleted ones for 90 days."""
+        name = name_of(arn)
+        try:
+            body = self.calls.client.call(
+                _IN_STACK.service, STACK_RESOURCES, region, counted_as=_IN_STACK.action, PhysicalResourceId=name
+            )
+        except RequestFailed as refusal:
+            # AWS: "Stack for NAME does not exist", a ValidationError.
+            if refusal.code != "ValidationError":
+                self.calls.note_refused(_IN_STACK.action, refusal, arn, region)
+            return []
+        resources = msgspec.json.decode(body, type=_StackResources).resources
+        return [
+            ResourceOwner("stack", one.stack_id, one.stack_name, region=region, profile_name=name)
+            for one in resources
+            if one.physical_id == name and one.type == "AWS::IAM::InstanceProfile"
+        ]
+
+
+class _StackResource(msgspec.Struct):
+    stack_id: str = msgspec.field(name="StackId")
+    stack_name: str = msgspec.field(name="StackName")
+    type: str = msgspec.field(name="ResourceType")
+    physical_id: str | None = msgspec.field(name="PhysicalResourceId", default=None)
+
+
+class _StackResources(msgspec.Struct):
+    resources: list[_StackResource] = msgspec.field(name="StackResources")
+
+
+make_decoders([_StackResources])

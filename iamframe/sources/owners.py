@@ -1,0 +1,92 @@
+"""What profiles may belong to, from files: the clusters, environments and stacks that exist in a region."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from iamframe.knowledge.arn import account_of
+from iamframe.knowledge.operations import UNKNOWN_REGION, region_in
+from iamframe.knowledge.owners import Owner, known_owners
+from iamframe.sources.reading import region_of
+from iamframe.sources.records import Answer, ResourceOwner
+from iamframe.sources.shapes import Document, shape
+
+# `aws cloudformation describe-stacks` shows the same, under another key.
+_STACKS = "Stacks"
+
+
+def owners_in(owner: Owner, records: Iterable[Any]) -> list[ResourceOwner]:
+    """Return the owners in the records of an answer that still exist.
+
+    Raises
+    ------
+    msgspec.ValidationError
+        If a record has another form.
+    """
+    found = [_owner_in(owner, record) for record in records]
+    return [one for one in found if one.state not in owner.over]
+
+
+def _owner_in(owner: Owner, record: Any) -> ResourceOwner:
+    if isinstance(record, str) and not owner.name:
+        return ResourceOwner(owner.owner_type, record, record)
+    if not isinstance(record, dict) or not owner.name:
+        raise msgspec.ValidationError(f"Expected {'`object`' if owner.name else '`str`'}")
+    fields = (owner.id, owner.name, owner.state, owner.arn)
+    one, name, state, arn = (record.get(field) for field in fields)
+    if not isinstance(one, str) or not isinstance(name, str):
+        raise msgspec.ValidationError(f"Object missing required field `{owner.id}` or `{owner.name}`")
+    return ResourceOwner(owner.owner_type, one, name, state, region_in(arn), account_of(arn or ""))
+
+
+def _is_list_of(owner: Owner, key: str, document: Document) -> bool:
+    """Return whether a document is this list, and not that of another service with the same key.
+
+    AWS PCS has `clusters`, too, which are objects; OpsWorks has `Stacks` with other fields. An empty list is EKS's,
+    unless the name of a file or folder says that it is that of PCS.
+    """
+    items = document.keys[key]
+    if not isinstance(items, list):
+        return False
+    if not items:
+        where = "/".join((*document.piece.folders[document.piece.root :], document.piece.name)).lower()
+        return owner.service != "eks" or "pcs" not in where
+    first = bytes(items[0]).lstrip()
+    return first[:1] == b'"' if not owner.name else f'"{owner.name}"'.encode() in first
+
+
+def _read(owner: Owner, key: str, document: Document) -> Iterable[Answer]:
+    records = [record for chunk in document.records(key, Any) for record in chunk]
+    found: list[ResourceOwner] = []
+    for number, record in enumerate(records):
+        with document.reading.gap_if_unreadable(document.piece, f"{document.path(key)}[{number}]"):
+            found += owners_in(owner, [record])
+            continue
+        document.short.add(key)
+    here = region_of(document.piece) or next((one.region for one in found if one.region), UNKNOWN_REGION)
+    for one in found:
+        one.region = one.region or here
+    state = document.state(key)
+    # DescribeStacks with a name shows one stack, and not whether there are others.
+    if key == _STACKS and len(records) == 1:
+        state = "partial"
+    accounts = {one.account_id for one in found}
+    answer = document.answer(owner.label, found, account_id=accounts.pop() if len(accounts) == 1 else None, state=state)
+    answer.region = here
+    return [answer]
+
+
+def _register(owner: Owner, key: str) -> None:
+    @shape(key, when=partial(_is_list_of, owner, key))
+    def read(document: Document) -> Iterable[Answer]:
+        return _read(owner, key, document)
+
+
+for _owner in known_owners():
+    _register(_owner, _owner.key)
+    if _owner.owner_type == "stack":
+        _register(_owner, _STACKS)

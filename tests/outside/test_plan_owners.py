@@ -1,0 +1,70 @@
+"""A plan for the profiles of gone clusters, run with the AWS CLI: what it deletes, and what stops it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from accounts import add, found
+from owned import (
+    GONE,
+    REGIONS,
+    add_clusters,
+    end_stack,
+    region_of,
+    start_cluster,
+    start_environment,
+    start_stack,
+)
+from plans import NOW, checked
+from test_plan_script import run
+
+import iamframe
+from iamframe.practice import PracticeAccount
+
+CHECK = "owner_gone"
+LEFT = "leaves-WebProfile-Z9Y8X7W6V5U4"
+
+
+def deleted(plan: iamframe.Plan) -> set[str]:
+    return set(plan.steps["resource_name"][plan.steps["action"] == "delete"])
+
+
+def test_the_plan_for_gone_clusters_runs_as_written_and_a_new_load_finds_none_of_them(tmp_path: Path) -> None:
+    with PracticeAccount(regions=REGIONS) as account:
+        add_clusters(account)
+        account.deny("eks:ListClusters", f"*:{REGIONS[1]}:*")
+        plan = iamframe.plan(checked(account), min_age=NOW)
+        left = {name for name in GONE if region_of(name) == REGIONS[1]}
+        assert {name.partition("_")[0] for name in deleted(plan)} == set(GONE) - left
+        assert plan.steps["rests_on"].str.contains("no EKS cluster c").all()
+        done = run(plan.script, account, tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+        after = checked(account)
+        assert not {CHECK, "stale_references"} & set(after.findings["check"])
+        assert len(after.inventory.profiles) == 30 - len(deleted(plan))
+        # With the permission, the others are found, and only they.
+        account.allow()
+        assert {name.partition("_")[0] for name in found(checked(account).inventory, CHECK)} == left
+
+
+@pytest.mark.parametrize("what", ["back", "eks:ListClusters", "cloudformation:ListStacks"])
+def test_a_profile_whose_owner_is_back_or_cannot_be_read_is_skipped(tmp_path: Path, what: str) -> None:
+    with PracticeAccount(regions=("eu-south-2",)) as account:
+        add(account, "dead_1", path="/karpenter/eu-south-2/dead/uid/")
+        add(account, "beanstalk", **{"elasticbeanstalk:environment-name": "old1"})
+        start_stack(account, "leaves", "eu-south-2", LEFT)
+        end_stack(account, "leaves", "eu-south-2")
+        plan = iamframe.plan(checked(account), min_age=NOW)
+        assert deleted(plan) == {"dead_1", "beanstalk", LEFT}
+        if what == "back":
+            start_cluster(account, "dead", "eu-south-2")
+            start_environment(account, "old1", "eu-south-2")
+            start_stack(account, "leaves", "eu-south-2")
+        else:
+            account.deny(what)
+        done = run(plan.script, account, tmp_path)
+        assert done.returncode == 1
+        said = "exists in eu-south-2 again" if what == "back" else "in eu-south-2 could not be read"
+        assert done.stderr.count(said) == (3 if what == "back" else 1)
+        assert account.counts()["DeleteInstanceProfile"] == (0 if what == "back" else 2)
