@@ -6,6 +6,7 @@ column tables in the documentation.
 
 from __future__ import annotations
 
+from iamframe.inventory.drift_frame import DRIFT as DRIFT
 from iamframe.inventory.frame import (  # noqa: F401
     ACCOUNT_ID,
     Frame,
