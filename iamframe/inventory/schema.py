@@ -76,6 +76,12 @@ ROLES = Frame("roles", "role", ("role_arn",)).with_columns(
     text("trust_policy?", "trust policy, compact JSON, keys in the order given"),
     text("trusts_ec2", "whether EC2 may assume it: yes, no, maybe (condition, deny, `*`), unknown"),
     text("trusted_services?", "service principals that it trusts, sorted, separated by spaces"),
+    text(
+        "attached_policies?",
+        "ARNs of its attached managed policies, sorted, separated by spaces; empty if it has none, missing if unknown",
+    ),
+    count("inline_policy_count?", "number of its inline policies; missing if they were not collected"),
+    text("role_template_arn?", "ARN of the role template that created it (AcquireRole), if GetRole shows it"),
     flag("is_aws_managed", "True if service-linked or reserved for IAM Identity Center"),
     flag("tags_known", "True if its tags were collected; no rows in `tags` then means no tags"),
 )

@@ -24,6 +24,7 @@ from iamframe.sources.records import (
     LastUsed,
     NestedProfile,
     NestedRole,
+    Policy,
     RoleDetail,
     Tag,
     parsed_time,
@@ -84,6 +85,7 @@ _Role = _in_camel_case(
     RoleDetail,
     boundary=_in_camel_case(Boundary) | None,
     last_used=_in_camel_case(LastUsed) | UnsetType | None,
+    attached=list[_in_camel_case(Policy)] | UnsetType,  # type: ignore[misc]
     profiles=list[_in_camel_case(NestedProfile)] | UnsetType,  # type: ignore[misc]
     tags=_Tags,
 )
