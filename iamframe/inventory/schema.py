@@ -76,10 +76,7 @@ ROLES = Frame("roles", "role", ("role_arn",)).with_columns(
     text("trust_policy?", "trust policy, compact JSON, keys in the order given"),
     text("trusts_ec2", "whether EC2 may assume it: yes, no, maybe (condition, deny, `*`), unknown"),
     text("trusted_services?", "service principals that it trusts, sorted, separated by spaces"),
-    text(
-        "attached_policies?",
-        "ARNs of its attached managed policies, sorted, separated by spaces; empty if it has none, missing if unknown",
-    ),
+    text("attached_policies?", "ARNs of its attached managed policies, sorted, separated by spaces; or unknown"),
     count("inline_policy_count?", "number of its inline policies; missing if they were not collected"),
     text("role_template_arn?", "ARN of the role template that created it (AcquireRole), if GetRole shows it"),
     flag("is_aws_managed", "True if service-linked or reserved for IAM Identity Center"),
@@ -352,7 +349,9 @@ EXPLANATION = Frame("explanation", "field of an explanation", ()).with_columns(
     text("account_id?", "account; missing if the field concerns no account"),
     text("profile_arn?", "ARN of the explained profile"),
     text("role_arn?", "ARN of the explained role"),
-    text("section", "identity, link, tags, trust, used by, findings, not checked, deleting, next, history …"),
+    text(
+        "section", "identity, link, tags, trust, permissions, used by, findings, not checked, deleting, next, history …"
+    ),
     text("field", "name of the field: ARN, tag key, type of principal, resource that uses the profile, check …"),
     text("profile?", "value for the profile; `not collected` if it is unknown"),
     text("role?", "value for the role; `not collected` if it is unknown"),

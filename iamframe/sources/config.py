@@ -19,12 +19,12 @@ from iamframe.sources.archives import Piece, Unreadable
 from iamframe.sources.reading import Reading, accounts_in
 from iamframe.sources.records import (
     Answer,
+    AttachedPolicy,
     Boundary,
     GotProfile,
     LastUsed,
     NestedProfile,
     NestedRole,
-    Policy,
     RoleDetail,
     Tag,
     parsed_time,
@@ -85,7 +85,7 @@ _Role = _in_camel_case(
     RoleDetail,
     boundary=_in_camel_case(Boundary) | None,
     last_used=_in_camel_case(LastUsed) | UnsetType | None,
-    attached=list[_in_camel_case(Policy)] | UnsetType,  # type: ignore[misc]
+    attached=list[_in_camel_case(AttachedPolicy)] | UnsetType,  # type: ignore[misc]
     profiles=list[_in_camel_case(NestedProfile)] | UnsetType,  # type: ignore[misc]
     tags=_Tags,
 )

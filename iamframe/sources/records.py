@@ -87,7 +87,7 @@ class Boundary(msgspec.Struct, gc=False):
     arn: str | None = msgspec.field(name="PermissionsBoundaryArn", default=None)
 
 
-class Policy(msgspec.Struct, gc=False):
+class AttachedPolicy(msgspec.Struct, gc=False):
     """A managed policy that is attached to a role."""
 
     arn: str | None = msgspec.field(name="PolicyArn", default=None)
@@ -142,7 +142,7 @@ class RoleDetail(NestedRole, gc=False, rename=_IAM):
     boundary: Boundary | None = None
     last_used: LastUsed | UnsetType = UNSET
     tags: list[Tag] | UnsetType = UNSET
-    attached: list[Policy] | UnsetType = UNSET
+    attached: list[AttachedPolicy] | UnsetType = UNSET
     inline: list[Raw] | UnsetType = UNSET
     profiles: list[NestedProfile] | UnsetType = UNSET
 
