@@ -225,7 +225,8 @@ def roles_in_many_profiles(pairs: pd.DataFrame) -> Found:
         "profiles": "{used} of {quota} instance profiles ({_percent}%)",
     },
     next_step="aws iam get-account-summary",
-    remediation="Delete what is not needed, or request a higher quota.",
+    remediation="See which tool and owner fills the quota: `quota_use.csv` (`iamframe.quota_use`). Delete what is not "
+    "needed, or request a higher quota.",
     about="account",
 )
 def quota_pressure(accounts: pd.DataFrame, *, threshold: float = 0.8) -> Found:

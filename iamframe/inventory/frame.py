@@ -6,7 +6,7 @@ into a float, and a flag with one into an object.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sized
+from collections.abc import Callable, Mapping, Sized
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -144,3 +144,11 @@ class Frame:
             except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:
                 raise SchemaError(f"frame {self.name}: {column.name} cannot hold such values: {error}") from error
         return self.from_arrow(pa.table(arrays, names=self.names))
+
+
+def _constructor(type: pa.DataType) -> Callable[[str, str], Column]:
+    return lambda name, meaning: Column(name.removesuffix("?"), type, meaning, nullable=name.endswith("?"))
+
+
+# Constructors of columns by type. A name that ends in `?` means that values may be missing.
+text, count, flag, time, date, category, share = map(_constructor, (TEXT, COUNT, FLAG, TIME, DATE, CATEGORY, SHARE))

@@ -10,9 +10,8 @@ from collections.abc import Callable
 from inspect import cleandoc
 from typing import Any, TypeVar
 
-import pyarrow as pa
-
-from iamframe.inventory.frame import CATEGORY, COUNT, DATE, FLAG, SHARE, TEXT, TIME, Column, Frame
+from iamframe.inventory.answers import QUOTA_USE  # noqa: F401 - all frames are found here
+from iamframe.inventory.frame import TIME, Frame, category, count, date, flag, share, text, time  # noqa: F401
 from iamframe.messages.text import SEVERITIES
 
 _Documented = TypeVar("_Documented", bound=Callable[..., Any])
@@ -28,13 +27,6 @@ def shows(*frames: Frame) -> Callable[[_Documented], _Documented]:
 
     return document
 
-
-def _constructor(type: pa.DataType) -> Callable[[str, str], Column]:
-    return lambda name, meaning: Column(name.removesuffix("?"), type, meaning, nullable=name.endswith("?"))
-
-
-# Constructors of columns by type. A name that ends in `?` means that values may be missing.
-text, count, flag, time, date, category, share = map(_constructor, (TEXT, COUNT, FLAG, TIME, DATE, CATEGORY, SHARE))
 
 _ACCOUNT = text("account_id", "12-digit account id; `unknown` if no ARN or file shows it")
 _MAKER = (

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iamframe.analysis.owners import findings_by_owner
+from iamframe.analysis.quota_use import quota_use
 from iamframe.checks.registry import STATUSES
 from iamframe.checks.result import Result
 from iamframe.errors import ReportError, require
@@ -55,12 +56,12 @@ def write_report(
     """Write a result into a folder and return the path of its page.
 
     The folder gets `report.html`, `findings.csv`, `coverage.csv`, the facts of each check that ran in
-    `checks/CHECK.csv`, one CSV per frame of the inventory (`roles.csv`,
-    `profiles.csv`, `links.csv`, `tags.csv`, `references.csv`, `accounts.csv`, `gaps.csv`, `calls.csv`, and `events.csv`
-    with CloudTrail records), `owners.csv` and `summary.json`. All are written aside and then moved into place, so a
-    report that fails leaves the old one as it was. Files of an older report that this one does not have are removed;
-    other files stay. Title and author are shown at the top of the page. `changes` adds a section to the page, counts to
-    the summary, and the files of `write_changes`.
+    `checks/CHECK.csv`, one CSV per frame of the inventory (`roles.csv`, `profiles.csv`, `links.csv`, `tags.csv`,
+    `references.csv`, `accounts.csv`, `gaps.csv`, `calls.csv`, and `events.csv` with CloudTrail records), `owners.csv`,
+    `quota_use.csv` and `summary.json`. All are written aside and then moved into place, so a report that fails leaves
+    the old one as it was. Files of an older report that this one does not have are removed; other files stay. Title and
+    author are shown at the top of the page. `changes` adds a section to the page, counts to the summary, and the files
+    of `write_changes`.
 
     Parameters
     ----------
@@ -130,9 +131,9 @@ def write_shown(
 
     def write(aside: Path) -> None:
         is_masked = pseudonyms is not None
-        page = render_page(result, title, author, changes, lang=lang, owner_tag=owner_tag, is_masked=is_masked)
-        owners = findings_by_owner(result, owner_tag)
-        _write_all(result, aside, page, owners, changes, is_masked=is_masked)
+        use, owners = quota_use(result, owner_tag), findings_by_owner(result, owner_tag)
+        page = render_page(result, title, author, changes, lang=lang, owner_tag=owner_tag, is_masked=is_masked, use=use)
+        _write_all(result, aside, page, {"owners": owners, "quota_use": use}, changes, is_masked=is_masked)
         if xlsx:
             from iamframe.report.excel import write_workbook
 
@@ -219,9 +220,15 @@ def write_findings(
 
 
 def _write_all(
-    result: Result, folder: Path, page: str, owners: pd.DataFrame, changes: Changes | None, *, is_masked: bool
+    result: Result,
+    folder: Path,
+    page: str,
+    answers: dict[str, pd.DataFrame],
+    changes: Changes | None,
+    *,
+    is_masked: bool,
 ) -> None:
-    tables = {"findings": result.findings, "coverage": result.coverage, "owners": owners} | result.inventory.frames_read
+    tables = {"findings": result.findings, "coverage": result.coverage} | answers | result.inventory.frames_read
     for name, frame in tables.items():
         write_csv(frame, folder / f"{name}.csv")
     (folder / "checks").mkdir()
