@@ -80,6 +80,19 @@ def test_what_roles_may_do_comes_with_the_dump_and_is_unknown_without_it(account
     assert (field["role"], "GetAccountAuthorizationDetails" in field["note"]) == ("not collected", True)
 
 
+def test_the_template_of_a_role_comes_with_getrole_and_is_no_fact_of_the_dump(account: PracticeAccount) -> None:
+    iam, arn = account.session().client("iam"), "arn:aws:iam::aws:role-template/Lambda"
+    for name in ("made", "plain"):
+        iam.create_role(RoleName=name, AssumeRolePolicyDocument=EC2)
+    next(role for role in account._iam.roles(ID) if role.name == "made").source_template_arn = arn
+    assert load(account).roles["role_template_arn"].isna().all()
+    account.deny("GetAccountAuthorizationDetails")
+    inventory = load(account)
+    assert inventory.roles.set_index("role_name")["role_template_arn"].dropna().to_dict() == {"made": arn}
+    told = iamframe.explain(inventory, "made").to_frame().set_index("field")["role"]
+    assert told["role template"] == arn
+
+
 def test_listings_beyond_a_page_are_read_to_their_end(account: PracticeAccount) -> None:
     account.fill(roles=1100, profiles=1010)
     account.forget()
