@@ -19,6 +19,7 @@ from iamframe.knowledge.arn import PROFILE_TYPE, ROLE_TYPE, name_of, partition_o
 from iamframe.knowledge.operations import ALL, DUMP, ROLE_LINKS, aws_command, proving
 from iamframe.knowledge.policies import power_of
 from iamframe.knowledge.surfaces import known_facts
+from iamframe.knowledge.tool_rules import tool_rules
 from iamframe.knowledge.trust import statements_of
 from iamframe.messages.render import Message, columns_of, joint, nested, render, say
 
@@ -222,6 +223,9 @@ def _link(pair: Pair) -> Iterator[Row]:
         row, intent = pair.row, note("by_design") if pair.row["names_expected"] else None
         said = note("names", relation=row["relation"], intent=intent) if row["relation"] else None
         yield field("names", row["profile_name"], row["role_name"], said)
+        if row["relation"] not in (None, "same", "case"):
+            tools = [rule.tool for rule in tool_rules() if rule.wants_same_names]
+            yield field("tools that want one name", note=note("same_names", tools=tools))
         if others := sorted(bare_name(arn) for arn in pair.held if arn != row["profile_arn"]):
             yield field("the role is also in", ", ".join(others))
     elif pair.profile:

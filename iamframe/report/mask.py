@@ -51,7 +51,7 @@ _OWN = """
     partition region last_used_region references_regions references_not_read regions not_read trusts_ec2
     trusted_services resource_type consumer_type consumer_state consumer_version operation tag_source message
     references_message references_status state status event_name error_code relation maker maker_basis check severity
-    certainty change kind problem counted power _role _profile _put _text _trust _partition _differ
+    certainty change kind problem counted power tool rule prefix _role _profile _put _text _trust _partition _differ
 """
 COLUMN_KINDS |= dict.fromkeys(_OWN.split(), "own")
 # In `gaps`, a word; in other frames, a sentence, which is rendered again.
