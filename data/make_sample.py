@@ -20,6 +20,18 @@ GONE = "staging_5502918374650192837"
 DELETED = "AROAEXAMPLEDELETED01"
 NESTED_ROLE = ("Path", "RoleName", "RoleId", "Arn", "CreateDate", "AssumeRolePolicyDocument")
 LAST_USED = ("2026-11-18", "2026-11-12", "2026-11-19", "2026-10-02", "2026-11-17", "2026-07-21", "2026-01-14")
+AWS_POLICY = "arn:aws:iam::aws:policy/"
+# What roles may do: what EC2's and Lambda's have if nothing else is said, and policies of single roles.
+USUAL = {EC2: "AmazonSSMManagedInstanceCore", "lambda.amazonaws.com": "service-role/AWSLambdaBasicExecutionRole"}
+ATTACHED = {
+    "legacy-ftp": ("AdministratorAccess",),
+    "jump-host": ("AdministratorAccess", "AmazonSSMManagedInstanceCore"),
+    "gpu-notebook": ("PowerUserAccess",),
+    "AWSReservedSSO_AdministratorAccess_0123456789abcde0": ("AdministratorAccess",),
+    "AWSReservedSSO_ReadOnlyAccess_0123456789abcde1": ("ReadOnlyAccess",),
+}
+# A customer's own policy, which is not AWS's of that name; inline policies.
+OWN, INLINE = {"sandbox": ("AdministratorAccess",)}, {"clickstream": 1, "reporting": 2}
 LISTED_ROLE = (*NESTED_ROLE, "Description", "MaxSessionDuration")
 
 Json = dict[str, object]
@@ -148,13 +160,24 @@ class Account:
             {key: role[key] for key in NESTED_ROLE}
             | {
                 "InstanceProfileList": [p for p in self.profiles if role["RoleName"] in roles_in(p)],
-                "RolePolicyList": [],
-                "AttachedManagedPolicies": [],
+                **self.policies(role),
                 "Tags": tag_list(self.role_tags[str(role["RoleName"])]),
                 "RoleLastUsed": self.last_used[str(role["RoleName"])],
             }
             for role in self.roles
         ]
+
+    def policies(self, role: Json) -> Json:
+        """Return the policies of a role as get-account-authorization-details prints them."""
+        name, trusted = str(role["RoleName"]), json.dumps(role["AssumeRolePolicyDocument"])
+        usual = [policy for service, policy in USUAL.items() if service in trusted]
+        arns = [f"{AWS_POLICY}{policy}" for policy in ATTACHED.get(name, usual)]
+        arns += [f"arn:aws:iam::{self.id}:policy/{policy}" for policy in OWN.get(name, ())]
+        allow = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{name}/*"}
+        document = {"Version": "2012-10-17", "Statement": [allow]}
+        inline = [{"PolicyName": f"{name}-{n + 1}", "PolicyDocument": document} for n in range(INLINE.get(name, 0))]
+        attached = [{"PolicyName": arn.rpartition("/")[2], "PolicyArn": arn} for arn in arns]
+        return {"RolePolicyList": inline, "AttachedManagedPolicies": attached}
 
     def caller(self, name: str) -> dict[str, Json]:
         arn = f"arn:aws:sts::{self.id}:assumed-role/auditor/audit"
@@ -508,7 +531,10 @@ def shop_regions(it: Account) -> dict[str, Json]:
         ireland.instance(name)
     ireland.template("ecs", {"Arn": f"arn:aws:iam::{SHOP}:instance-profile/ecsInstanceRole"})
     ireland.configuration("beanstalk", "aws-elasticbeanstalk-ec2-role")
-    return tokyo.documents() | ireland.documents()
+    # EMR takes only a profile with its role's name: the next cluster of this kind does not start.
+    cluster: Json = {"Id": "j-0ABCDEF123456", "Name": "nightly-etl", "Status": {"State": "WAITING"}}
+    cluster["Ec2InstanceAttributes"] = {"IamInstanceProfile": "s3access-profile"}
+    return tokyo.documents() | ireland.documents() | {"eu-west-1/describe-cluster": {"Cluster": cluster}}
 
 
 def platform_regions(it: Account) -> dict[str, Json]:

@@ -43,6 +43,7 @@ ORIGINS = {
     "lives": 'iamframe.history("cloudtrail/")',
     "findings": "result.findings",
     "findings_by_owner": "iamframe.findings_by_owner(result)",
+    "quota_use": "iamframe.quota_use(inventory)",
     "coverage": "result.coverage",
     "counts": "iamframe.exploring.counts(result, result.findings, iamframe.exploring.Filter())",
     "findings_by_tag": 'iamframe.exploring.grouped(result, result.findings, "Owner")',

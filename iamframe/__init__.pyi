@@ -18,6 +18,7 @@ from .analysis.owners import findings_by_owner as findings_by_owner
 from .analysis.plan.plan import Plan as Plan
 from .analysis.plan.plan import plan as plan
 from .analysis.probe import probe_surfaces as probe_surfaces
+from .analysis.quota_use import quota_use as quota_use
 from .checks import CHECKS as CHECKS
 from .checks import Policy as Policy
 from .checks import Result as Result

@@ -56,13 +56,18 @@ def profile(
 
 
 def role_detail(
-    name: str, profiles: list[dict[str, Any]] | None = None, tags: dict[str, str] | None = None, **more: Any
+    name: str,
+    profiles: list[dict[str, Any]] | None = None,
+    tags: dict[str, str] | None = None,
+    attached: tuple[str, ...] = (),
+    inline: int = 0,
+    **more: Any,
 ) -> dict[str, Any]:
-    """A role as get-account-authorization-details prints it, with its tags and last use."""
+    """A role as get-account-authorization-details prints it, with its tags, last use and policies."""
     return nested_role(name, **more) | {
         "InstanceProfileList": profiles or [],
-        "RolePolicyList": [],
-        "AttachedManagedPolicies": [],
+        "RolePolicyList": [{"PolicyName": f"inline-{n}", "PolicyDocument": {}} for n in range(inline)],
+        "AttachedManagedPolicies": [{"PolicyName": arn.split("/")[-1], "PolicyArn": arn} for arn in attached],
         "Tags": tag_list(tags or {}),
         "RoleLastUsed": {},
     }

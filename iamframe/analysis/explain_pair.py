@@ -16,8 +16,10 @@ from iamframe.checks.coverage import tag_policy
 from iamframe.inventory import schema
 from iamframe.inventory.linking import profile_ids, without_path
 from iamframe.knowledge.arn import PROFILE_TYPE, ROLE_TYPE, name_of, partition_of
-from iamframe.knowledge.operations import ALL, ROLE_LINKS, aws_command, proving
+from iamframe.knowledge.operations import ALL, DUMP, ROLE_LINKS, aws_command, proving
+from iamframe.knowledge.policies import power_of
 from iamframe.knowledge.surfaces import known_facts
+from iamframe.knowledge.tool_rules import tool_rules
 from iamframe.knowledge.trust import statements_of
 from iamframe.messages.render import Message, columns_of, joint, nested, render, say
 
@@ -33,6 +35,7 @@ _OF_ROLE = {
     "description": "description",
     "longest session, seconds": "max_session_seconds",
     "permissions boundary": "permissions_boundary_arn",
+    "role template": "role_template_arn",
 }
 
 
@@ -159,6 +162,7 @@ class Pair:
         self.names = {s: (self.rows[s] or {}).get(f"{s}_name") or bare_name(arn) for s, arn in self.arns.items()}
         own = {s: {tag["tag_key"]: tag["tag_value"] for tag in known.tags[arn]} for s, arn in self.arns.items()}
         self.tags = {side: own[side] if one and one["tags_known"] else None for side, one in self.rows.items()}
+        self.policies = [(self.role or {}).get(name) for name in ("attached_policies", "inline_policy_count")]
         self.references = known.references[self.arns["profile"]] if self.profile else []
         path = without_path([self.arns.get("profile")])[0].as_py()
         self.elsewhere = [one for one in known.references[None] if self.profile and one["path"] == path]
@@ -219,6 +223,9 @@ def _link(pair: Pair) -> Iterator[Row]:
         row, intent = pair.row, note("by_design") if pair.row["names_expected"] else None
         said = note("names", relation=row["relation"], intent=intent) if row["relation"] else None
         yield field("names", row["profile_name"], row["role_name"], said)
+        if row["relation"] not in (None, "same", "case"):
+            tools = [rule.tool for rule in tool_rules() if rule.wants_same_names]
+            yield field("tools that want one name", note=note("same_names", tools=tools))
         if others := sorted(bare_name(arn) for arn in pair.held if arn != row["profile_arn"]):
             yield field("the role is also in", ", ".join(others))
     elif pair.profile:
@@ -273,6 +280,22 @@ def _trust(pair: Pair) -> Iterator[Row]:
         yield field(one.kind, role=one.principal, note=note("statement", **facts))
 
 
+def _permissions(pair: Pair) -> Iterator[Row]:
+    if "role" not in pair.arns:
+        return
+    attached, inline = pair.policies
+    if attached is None:
+        denied = [gap for gap in pair.gaps if gap["operation"] == DUMP and gap["subject"] == ALL]
+        yield field("policies", role=NOT_COLLECTED, note=joint(map(gap_note, denied)))
+    for arn in (attached or "").split():
+        power = power_of(arn)
+        yield field("attached policy", role=arn, note=power and note("power", power=power))
+    if attached == "":
+        yield field("attached policies", role="none")
+    if inline is not None:
+        yield field("inline policies", role=str(inline) if inline else "none")
+
+
 def _used_by(pair: Pair) -> Iterator[Row]:
     if not pair.profile:
         return
@@ -309,7 +332,9 @@ def _deleting(pair: Pair) -> Iterator[Row]:
     if pair.role:
         way = "refused" if pair.held else "role" if pair.profiles_read else "role_not_read"
         way = "managed" if pair.role["is_aws_managed"] else way
-        yield field("the role", note=note(f"delete.{way}", answer=CONFLICT))
+        attached, inline = pair.policies
+        has = "some" if attached or inline else "unknown" if attached is None or inline is None else "none"
+        yield field("the role", note=note(f"delete.{way}", answer=CONFLICT, policies=has))
     if pair.profile and "role" in pair.arns and not (pair.role and pair.role["is_aws_managed"]):
         # With a role, the console deletes the profile of the same name (IAM User Guide, "Delete roles").
         same = pair.names["role"].lower() == pair.names["profile"].lower()
@@ -383,6 +408,7 @@ SECTIONS = {
     "link": _link,
     "tags": _tags,
     "trust": _trust,
+    "permissions": _permissions,
     "used by": _used_by,
     "findings": _findings,
     "not checked": _not_checked,

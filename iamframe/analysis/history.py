@@ -227,6 +227,9 @@ def _lives(events: pd.DataFrame) -> pd.DataFrame:
     touched["folded"] = touched["resource_name"].str.casefold()
     touched = touched.sort_values([*_SUBJECT, "event_order"], ignore_index=True)
     created, deleted = (touched["event_name"].isin(names) for names in (_CREATIONS, _DELETIONS))
+    # AcquireRole creates a role by CreateRole: if both were recorded, they are one creation.
+    before = touched.groupby(_SUBJECT)["resource_id"].shift().where(created.shift(fill_value=False))
+    created &= ~(touched["resource_id"].notna() & (touched["resource_id"] == before))
     first = ~touched.duplicated(_SUBJECT)
     begins = first | created | deleted.shift(fill_value=False)
     touched["with"] = touched["user_agent"].map(_tools(touched["user_agent"])).astype("str")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+import numpy as np
 import pandas as pd
 
 from iamframe.checks import coverage as needs
-from iamframe.checks.findings import Found, findings
+from iamframe.checks.findings import Found, findings, found_in
 from iamframe.checks.registry import check
-from iamframe.inventory.arrow import Texts, index_in, joined_key
+from iamframe.checks.tag_policy import ToolUse, any_text
+from iamframe.inventory.arrow import Bools, Texts, are_among, index_in, joined_key
 from iamframe.inventory.linking import without_case
+from iamframe.knowledge.tool_rules import ToolRule, tool_rules
 
 _SHOW = "aws iam get-instance-profile --instance-profile-name={resource_name}"
 
@@ -95,3 +100,73 @@ def crossed_names(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
 
 def _name_key(frame: pd.DataFrame, side: str) -> Texts:
     return joined_key(frame["account_id"], without_case(frame[f"{side}_name"]))
+
+
+@check(
+    severity="medium",
+    needs=[needs.links, needs.references],
+    detail={
+        "by": "rule",
+        "same_names": "{tool} refuses the profile: its name is not that of its role {role_name}",
+        "role_arn": "{tool} needs the role's ARN too: the profile's name is not that of its role {role_name}",
+        "prefix": "{tool} takes only names that begin with {prefix}: {profile_name} holds role {role_name}",
+        "policy": "AWS's policy for {tool} allows only roles that begin with {prefix}: it holds role {role_name}",
+        "other": "{tool} refuses the names",
+    },
+    next_step=_SHOW,
+    remediation="Create a role and a profile with names that the tool takes, and use them there.",
+    about="link",
+)
+def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Iterable[ToolUse] = ()) -> Found:
+    """Names that a tool in use refuses.
+
+    Amazon EMR takes only a profile with its role's name; RDS Custom and AWS PCS take only names with their prefix. A
+    cluster that runs already goes on, and the next one fails. A profile counts if such a resource uses it, or if
+    `[[tools]]` of the policy file says so, as for Databricks, whose use AWS does not show. Names that differ by design
+    of CloudFormation or of your own rule are refused all the same.
+    """
+    links = pairs[pairs["relation"].notna()]
+    parts = []
+    for rule in tool_rules():
+        used = references["profile_row"][references["consumer_type"].isin(rule.consumer_types)]
+        is_used = are_among(links["profile_row"], used)
+        for use in tools:
+            if use.tool == rule.tool:
+                is_used |= links["profile_name"].str.match(any_text(use.profile)).fillna(value=False).to_numpy(bool)
+        is_refused = is_used & _breaks(rule, links) & ~links["maker"].isin(rule.except_makers).to_numpy(bool)
+        parts.append(links[is_refused].assign(_rule=rule.tool))
+    found = pd.concat(parts, ignore_index=True)
+    rules = {rule.tool: rule for rule in tool_rules()}
+    broken = [rules[tool] for tool in found["_rule"]]
+    rows = pd.DataFrame(
+        {
+            **found[["account_id", "maker", "maker_basis", "relation", "profile_name", "role_name"]],
+            "resource_type": "instance-profile",
+            "resource_arn": found["profile_arn"],
+            "resource_name": found["profile_name"],
+            "related_arn": found["role_arn"],
+            "related_name": found["role_name"],
+            "certainty": ["maybe" if rule.rule == "policy" else "certain" for rule in broken],
+            "tool": [rule.tool for rule in broken],
+            "rule": [rule.rule for rule in broken],
+            "prefix": [rule.role_prefix for rule in broken],
+        }
+    )
+    text = {name: rows[name].astype("str") for name in ("certainty", "tool", "rule", "prefix")}
+    return found_in(rows.assign(**text).sort_values("certainty", kind="stable"))
+
+
+def _breaks(rule: ToolRule, links: pd.DataFrame) -> Bools:
+    """Return the links whose names break a rule; a name or path that was not collected breaks none."""
+    if rule.wants_same_names:
+        # Nothing says whether a tool tells names apart by case.
+        return ~links["relation"].isin(["same", "case"]).to_numpy(bool)
+    wrong = np.zeros(len(links), dtype=bool)
+    for side, prefix in (("role", rule.role_prefix), ("profile", rule.profile_prefix)):
+        other = links[f"{side}_name"].notna() & ~links[f"{side}_name"].str.startswith(prefix).fillna(value=True)
+        if side == "role" and rule.role_path:
+            other &= links["role_path"].notna() & ~links["role_path"].str.contains(rule.role_path, regex=False).fillna(
+                True
+            )
+        wrong |= other.to_numpy(bool)
+    return wrong

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from iamframe.checks import coverage as needs
 from iamframe.checks.findings import Found, findings, found_in
+from iamframe.checks.permissions import powerful_first
 from iamframe.checks.registry import check
 from iamframe.inventory.arrow import are_among, as_arrow, index_in, is_in, lookup
 from iamframe.inventory.linking import account_named, profile_ids, without_case, without_path
@@ -53,8 +54,8 @@ def empty_profiles(pairs: pd.DataFrame) -> Found:
     certainty="maybe",
     detail={
         "by": "certainty",
-        "in scope": "no reference found: all enabled regions were scanned",
-        "other": "no reference found: {_limit:message}",
+        "in scope": "no reference found: all enabled regions were scanned; {_may:message}",
+        "other": "no reference found: {_limit:message}; {_may:message}",
     },
     next_step="aws ec2 describe-instances --filters={resource_arn:iam-instance-profile.arn}",
     remediation="Find out who uses the profile and when its role was last used; delete it if nobody does.",
@@ -66,13 +67,15 @@ def unreferenced_profiles(
 ) -> Found:
     """Profiles not used by anything we scanned.
 
-    The detail shows the scope. Karpenter, Terraform or a script may still use such a profile later, so it is not called
+    The detail shows the scope, and what the role in the profile may do: one with an administrator's policy comes first.
+    Karpenter, Terraform or a script may still use such a profile later, so it is not called
     unused. The command asks EC2 in one region: run it in each region that you use, and check the role's last use,
     before you remove anything.
     """
     readable = lists[lists["references_status"] != "unknown"]
     candidates = pairs[pairs["relation"].notna() & is_in(pairs["account_id"], readable["account_id"])]
     silent = candidates[~are_among(candidates["profile_row"], references["profile_row"])]
+    silent, facts = powerful_first(silent, roles)
     reasons = zip(readable["references_message"], readable["references_facts"], strict=True)
     limits = pd.Series([as_fact(message, facts) for message, facts in reasons], readable.index, dtype="str")
     readable = readable.assign(limit=limits)
@@ -85,8 +88,8 @@ def unreferenced_profiles(
         regions=scope["references_regions"],
         not_read=scope["references_not_read"],
         last_used_at=roles["last_used_at"].reset_index(drop=True).reindex(silent["role_row"]),
-        attached_policies=pd.Series(np.nan, silent.index, dtype="str"),
         _limit=scope["limit"],
+        **facts,
     )
 
 
@@ -221,19 +224,20 @@ def _direct(references: pd.DataFrame) -> pd.DataFrame:
 @check(
     severity="low",
     needs=[needs.all_roles, needs.own_profiles, needs.trust],
-    detail="trusts EC2 and is in no instance profile",
+    detail="trusts EC2 and is in no instance profile; {_may:message}",
     next_step=_SHOW_PROFILES,
     remediation="Delete the role if nothing needs it, or create a profile for it.",
     about="role",
 )
-def ec2_roles_without_profile(pairs: pd.DataFrame) -> Found:
+def ec2_roles_without_profile(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
     """EC2 roles that are in no instance profile.
 
     EC2 takes a role only from a profile, so no instance can use such a role. The IAM console creates the profile along
-    with the role; APIs and templates do not.
+    with the role; APIs and templates do not. Roles with an administrator's policy come first.
     """
     alone = pairs[pairs["profile_arn"].isna() & (pairs["trusts_ec2"] == "yes")]
-    return findings(alone, "role_arn")
+    alone, facts = powerful_first(alone, roles)
+    return findings(alone, "role_arn", **facts)
 
 
 @check(
@@ -278,7 +282,8 @@ def roles_in_many_profiles(pairs: pd.DataFrame) -> Found:
         "profiles": "{used} of {quota} instance profiles ({_percent}%)",
     },
     next_step="aws iam get-account-summary",
-    remediation="Delete what is not needed, or request a higher quota.",
+    remediation="See which tool and owner fills the quota: `quota_use.csv` (`iamframe.quota_use`). Delete what is not "
+    "needed, or request a higher quota.",
     about="account",
 )
 def quota_pressure(accounts: pd.DataFrame, *, threshold: float = 0.8) -> Found:

@@ -37,10 +37,11 @@ _NAMED = 3
 class Result:
     """The findings of the checks, and the coverage of each check.
 
-    `findings` has one row per finding, sorted by severity, check and ARN. `result["empty_profiles"]` has the facts of
-    one check, one row per fact. `coverage` has one row per account and check. Trust an empty list of findings only if
-    the status in `coverage` is `complete`. `checks` has the checks that ran, by name. `pairs` and `lists` are the
-    views that the checks read. `version` is the version of iamframe that ran the checks.
+    `findings` has one row per finding, sorted by severity, check and ARN. Orphans whose role has an administrator
+    policy come first in their check. `result["empty_profiles"]` has the facts of one check, one row per fact.
+    `coverage` has one row per account and check. Trust an empty list of findings only if the status in `coverage` is
+    `complete`. `checks` has the checks that ran, by name. `pairs` and `lists` are the views that the checks read.
+    `version` is the version of iamframe that ran the checks.
     """
 
     inventory: Inventory
@@ -95,7 +96,9 @@ class Result:
         text = text_of(f"checks.{name}.detail", lang, check.detail)
         detail = render_facts(text, column, of, len(found.findings), lang)
         table = COMMON.to_arrow(found.findings).cast(COMMON.arrow)
-        return table.append_column("detail", detail)
+        starts = np.searchsorted(of, np.arange(len(table)))
+        order = facts["_order"].to_numpy()[starts] if "_order" in facts else np.zeros(len(table), dtype=np.int64)
+        return table.append_column("detail", detail).append_column("order", pa.array(order))
 
     def __getitem__(self, check: str) -> pd.DataFrame:
         """Return the facts of one check, one row per fact: finding, account and resources, then the facts.
@@ -231,10 +234,10 @@ def some(names: Iterable[str]) -> str:
 
 
 def by_severity(findings: pa.Table) -> pa.Table:
-    """Return findings by severity, check and ARN."""
+    """Return findings by severity, check, the check's own order and ARN."""
     if not len(findings):
         return findings
     severity = pc.index_in(findings["severity"], value_set=pa.array(SEVERITIES))
     keyed = findings.append_column("rank", severity)
-    keys = [(name, "ascending") for name in ("rank", "check", "resource_arn", "related_arn", "detail")]
+    keys = [(name, "ascending") for name in ("rank", "check", "order", "resource_arn", "related_arn", "detail")]
     return findings.take(pc.sort_indices(keyed, keys))

@@ -16,6 +16,10 @@ role = "deploy-*"
 profile = "deployed-*"
 names_differ = true
 
+[[tools]]                                     # a tool whose use AWS does not show takes these profiles
+tool = "Databricks"
+profile = "databricks-*"
+
 [[accepted]]                                  # also by `finding_id` or `related_arn`; `*` is any text
 check = "empty_profiles"
 resource_arn = "arn:aws:iam::*:instance-profile/legacy-*"
@@ -42,6 +46,7 @@ import pyarrow.compute as pc
 
 from iamframe.errors import PolicyError
 from iamframe.knowledge.makers import Maker
+from iamframe.knowledge.tool_rules import tool_rules
 from iamframe.sources.archives import read_file
 
 # An installed package has the example too.
@@ -101,14 +106,28 @@ class Accepted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.expires is not None and self.expires < dt.datetime.now(dt.UTC).date()
 
 
+class ToolUse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A tool that takes the profiles of these names, whether AWS shows it or not; `*` is any text."""
+
+    tool: str
+    profile: str = "*"
+
+    def __post_init__(self) -> None:
+        """Refuse a tool of which no rule is known."""
+        known = [rule.tool for rule in tool_rules()]
+        if self.tool not in known:
+            raise ValueError(f"`tool` is {self.tool!r}, of which no rule is known; there are {', '.join(known)}")
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The rules of a policy file: required tags, names that your own tools use, and accepted findings."""
+    """The rules of a policy file: required tags, your own naming, accepted findings, tools that take profiles."""
 
     path: str | None = None
     required: tuple[RequiredTag, ...] = ()
     makers: tuple[Maker, ...] = ()
     acceptances: tuple[Accepted, ...] = ()
+    tools: tuple[ToolUse, ...] = ()
 
     def accepted(self, findings: pa.Table) -> pa.Array:
         """Return, for each finding, the reason why the policy accepts it, or a missing value."""
@@ -120,11 +139,16 @@ class Policy:
             for column in ("finding_id", "resource_arn", "related_arn"):
                 glob = getattr(one, column)
                 if glob != "*":
-                    pattern = "(?s)^" + ".*".join(map(re.escape, glob.split("*"))) + "$"
+                    pattern = any_text(glob)
                     texts = findings[column] if column in findings.column_names else pa.nulls(len(hit), pa.string())
                     hit &= np.asarray(pc.fill_null(pc.match_substring_regex(texts, pattern), False))
             reasons = pc.if_else(pc.and_(pa.array(hit), pc.is_null(reasons)), one.reason, reasons)
         return reasons
+
+
+def any_text(glob: str) -> str:
+    """Return the regular expression of a pattern in which `*` is any text."""
+    return "(?s)^" + ".*".join(map(re.escape, glob.split("*"))) + "$"
 
 
 PolicySource = str | os.PathLike[str] | Policy | Iterable[str | os.PathLike[str] | Policy] | None
@@ -135,6 +159,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     name_pairs: tuple[NamePair, ...] = ()
     makers: tuple[Maker, ...] = ()
     accepted: tuple[Accepted, ...] = ()
+    tools: tuple[ToolUse, ...] = ()
 
 
 def read_policy(source: PolicySource) -> Policy:
@@ -161,7 +186,7 @@ def read_policy(source: PolicySource) -> Policy:
         raise PolicyError(f"{path}: {error}; {_EXAMPLE}") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise PolicyError(f"{path}: is not TOML ({error}); {_EXAMPLE}") from error
-    return Policy(str(path), required, (*file.name_pairs, *file.makers), file.accepted)
+    return Policy(str(path), required, (*file.name_pairs, *file.makers), file.accepted, file.tools)
 
 
 def _merged(policies: list[Policy]) -> Policy:
@@ -170,6 +195,7 @@ def _merged(policies: list[Policy]) -> Policy:
         tuple({rule.key: rule for one in policies for rule in one.required}.values()),
         tuple(maker for one in policies for maker in one.makers),
         tuple(accepted for one in policies for accepted in one.acceptances),
+        tuple(use for one in policies for use in one.tools),
     )
 
 

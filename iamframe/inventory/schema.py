@@ -6,7 +6,8 @@ column tables in the documentation.
 
 from __future__ import annotations
 
-from iamframe.inventory.drift_frame import DRIFT as DRIFT
+from iamframe.inventory.answers import QUOTA_USE  # noqa: F401 - all frames are found here
+from iamframe.inventory.drift_frame import DRIFT  # noqa: F401
 from iamframe.inventory.frame import (  # noqa: F401
     ACCOUNT_ID,
     Frame,
@@ -62,6 +63,9 @@ ROLES = Frame("roles", "role", ("role_arn",)).with_columns(
     text("trust_policy?", "trust policy, compact JSON, keys in the order given"),
     text("trusts_ec2", "whether EC2 may assume the role: yes, no, maybe (condition, deny, `*`), unknown"),
     text("trusted_services?", "service principals that the role trusts, sorted, separated by spaces"),
+    text("attached_policies?", "ARNs of the attached managed policies, sorted, separated by spaces; or unknown"),
+    count("inline_policy_count?", "number of inline policies; missing if they were not collected"),
+    text("role_template_arn?", "ARN of the role template that created the role (AcquireRole), if GetRole shows it"),
     flag("is_aws_managed", "True if service-linked or reserved for IAM Identity Center"),
     flag("tags_known", "True if the tags were collected; without rows in `tags`, the resource then has no tags"),
 )
@@ -337,7 +341,9 @@ EXPLANATION = Frame("explanation", "field of an explanation", ()).with_columns(
     text("account_id?", "account; missing if the field concerns no account"),
     text("profile_arn?", "ARN of the explained profile"),
     text("role_arn?", "ARN of the explained role"),
-    text("section", "identity, link, tags, trust, used by, findings, not checked, deleting, next, history …"),
+    text(
+        "section", "identity, link, tags, trust, permissions, used by, findings, not checked, deleting, next, history …"
+    ),
     text("field", "name of the field: ARN, tag key, type of principal, resource that uses the profile, check …"),
     text("profile?", "value for the profile; `not collected` if unknown"),
     text("role?", "value for the role; `not collected` if it is unknown"),

@@ -50,6 +50,9 @@ _ROLE = {
     "last_used_at": pa.string(),
     "last_used_region": pa.string(),
     "last_used_known": pa.bool_(),
+    "attached_policies": pa.string(),
+    "inline_policy_count": pa.int64(),
+    "role_template_arn": pa.string(),
     "trust": pa.int32(),
     "trust_unreadable": pa.bool_(),
     "tags_known": pa.bool_(),
@@ -285,7 +288,7 @@ class Staging:
         texts = pa.array(arns, pa.string())
         accounts, counts = _accounts_of(texts, arns, fallback)
         codes = self.trusts.codes(given["trust_policy"])
-        boundaries, used = given.get("boundary"), given.get("last_used")
+        used = given.get("last_used")
         self.roles.add(
             len(records),
             role_arn=texts,
@@ -296,10 +299,13 @@ class Staging:
             created_at=_time_texts(given.get("created_at")),
             description=given.get("description"),
             max_session_seconds=given.get("max_session_seconds"),
-            permissions_boundary_arn=[one.arn if one else None for one in boundaries] if boundaries else None,
+            permissions_boundary_arn=_arns(given.get("boundary")),
             last_used_at=_time_texts([one.at if one is not UNSET else None for one in used]) if used else None,
             last_used_region=[one.region if one is not UNSET else None for one in used] if used else None,
             last_used_known=_known(used),
+            attached_policies=_attached(given.get("attached")),
+            inline_policy_count=_lengths(given.get("inline")),
+            role_template_arn=_arns(given.get("template")),
             trust=pa.array(codes, mask=codes < 0),
             trust_unreadable=codes == _NO_POLICY,
             tags_known=_known(given.get("tags")),
@@ -383,6 +389,20 @@ def _accounts_of(texts: pa.Array, arns: Sequence[str], fallback: str) -> tuple[s
         return account, Counter({account: len(arns)})
     accounts = [account or fallback for account in accounts_of(arns)]
     return accounts, Counter(accounts)
+
+
+def _arns(values: Sequence[Any] | None) -> list[str | None] | None:
+    return [one.arn if one else None for one in values] if values else None
+
+
+def _attached(lists: Sequence[Any] | None) -> list[str | None] | None:
+    """Return the ARNs of each list of policies as one text; None if the list, or the ARN of one, is not there."""
+    arns = [None if held is UNSET else [one.arn for one in held] for held in lists or ()]
+    return [None if held is None or None in held else " ".join(sorted(held)) for held in arns] if lists else None
+
+
+def _lengths(lists: Sequence[Any] | None) -> list[int | None] | None:
+    return [None if held is UNSET else len(held) for held in lists] if lists else None
 
 
 def _known(values: Sequence[Any] | None) -> list[bool] | bool:

@@ -76,7 +76,8 @@ class Iam:
         """`Tags` only if there are any, `RoleLastUsed` always."""
         role = self.role(call)
         tags = shapes.tag_list(role.tags) if role.tags else ""
-        return f"<Role>{shapes.listed_role(role)}{shapes.boundary(role)}{tags}{shapes.last_used(role)}</Role>"
+        more = f"{shapes.boundary(role)}{tags}{shapes.last_used(role)}{shapes.source_template(role)}"
+        return f"<Role>{shapes.listed_role(role)}{more}</Role>"
 
     def list_roles(self, call: Call) -> str:
         """Neither tags nor boundary nor last use."""

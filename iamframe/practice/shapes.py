@@ -66,6 +66,13 @@ def boundary(role: Any) -> str:
     return f"<PermissionsBoundary>{kind}{arn}</PermissionsBoundary>"
 
 
+def source_template(role: Any) -> str:
+    """Return the template that a role was created from; only roles of AcquireRole have one (botocore, GetRole)."""
+    template = getattr(role, "source_template_arn", None)
+    both = f"{text('TemplateArn', template)}{text('TemplateMinorVersion', 1)}" if template else ""
+    return f"<SourceRoleTemplate>{both}</SourceRoleTemplate>" if template else ""
+
+
 def last_used(role: Any) -> str:
     """Return time and region of a role's last use; an empty element if it was not used."""
     if role.last_used is None:

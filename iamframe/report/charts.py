@@ -106,6 +106,21 @@ class AccountTotals:
     incomplete: int
 
 
+@dataclass(frozen=True, slots=True)
+class QuotaRow:
+    """Roles and profiles of one account, tool and owner, and the percent of a quota that they use; None if unknown."""
+
+    account_id: str
+    account_name: str | None
+    maker: str | None
+    owner: str | None
+    state: str
+    roles: int
+    profiles: int
+    empty: int
+    percent: int | None
+
+
 def widths(counts: Iterable[int], of: int) -> list[int]:
     """Return the widths in percent of bars that stand in one row: never nothing for something, and no more than all."""
     parts, ends = list(counts), [0]
@@ -197,6 +212,22 @@ def tags(result: Result) -> tuple[list[str], list[Tagged]]:
             of_keys = [mine.get(key, 0) for key in keys[:MAX_KEYS]]
             rows.append(Tagged(account, names.get(account), kind, known, unknown, of_keys))
     return keys, sorted(rows, key=lambda row: (not row.known, sum(row.tagged) / max(row.known, 1), row.account_id))
+
+
+def quota_rows(use: pd.DataFrame) -> list[QuotaRow]:
+    """Return who uses most of a quota of their account, of `quota_use`; those of unknown quotas come last."""
+    most = use[["role_share", "profile_share"]].max(axis=1)
+    keyed = use.assign(most=-most, number=-use["roles"] - use["profiles"])
+    rows = keyed.sort_values(["most", "number"], kind="stable").head(MAX_PICTURE_ROWS).astype(object)
+    columns = ["account_id", "account_name", "maker", "owner", "state", "roles", "profiles", "empty", "most"]
+    each = rows[columns].where(rows[columns].notna(), None).to_dict("records")
+    # A share above nothing is never drawn as nothing.
+    percents = [None if (share := row.pop("most")) is None else _whole_percent(-share) for row in each]
+    return [QuotaRow(*row.values(), percent) for row, percent in zip(each, percents, strict=True)]  # type: ignore[call-arg]
+
+
+def _whole_percent(share: float) -> int:
+    return min(max(round(100 * share), int(share > 0)), 100)
 
 
 def surface_rows() -> list[Surface]:

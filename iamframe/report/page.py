@@ -18,6 +18,7 @@ from markupsafe import Markup
 
 from iamframe.analysis.matching import things
 from iamframe.analysis.owners import STATES
+from iamframe.analysis.quota_use import quota_use
 from iamframe.checks.owner import OWNER_TAG, owner_keys
 from iamframe.checks.result import Result
 from iamframe.inventory.arrow import as_arrow
@@ -60,6 +61,7 @@ def render_page(
     owner_tag: str = OWNER_TAG,
     is_masked: bool = False,
     drift: Drift | None = None,
+    use: pd.DataFrame | None = None,
 ) -> str:
     """Return the page of a result as text: one HTML document that loads nothing and runs nothing but its own script.
 
@@ -67,6 +69,7 @@ def render_page(
     It has 10,000 rows at most, the most severe findings first and 300 of each check at least, and says where it was
     cut. The title stands at its head, in the browser's tab and on each printed page. Changes, and differences
     from Terraform, are sections of their own. `lang` is the language of all texts but commands, which are English.
+    `use` is what `quota_use` returns.
     """
     words = Translator(lang, result.inventory.sources)
     inventory = result.inventory
@@ -78,7 +81,7 @@ def render_page(
     no_action = result.findings["expected"] | result.findings["accepted"].notna()
     return page_template().render(
         **_frame(result, title or words("title"), words, sections),
-        **_drawn(result, owner_tag),
+        **_drawn(result, owner_tag, quota_use(result, owner_tag) if use is None else use),
         **gaps,
         title=title or "",
         author=author or "",
@@ -159,7 +162,7 @@ def _filters(
     return [(name, values) for name, values in choices.items() if name in shown]
 
 
-def _drawn(result: Result, owner_tag: str) -> dict[str, Any]:
+def _drawn(result: Result, owner_tag: str, use: pd.DataFrame) -> dict[str, Any]:
     keys, tagged = pictures.tags(result)
     return {
         "owners": pictures.owner_counts(result),
@@ -168,6 +171,8 @@ def _drawn(result: Result, owner_tag: str) -> dict[str, Any]:
         "widths": pictures.widths,
         "relations": pictures.relations(result),
         "purposes": pictures.purposes(result),
+        "uses": pictures.quota_rows(use),
+        "all_uses": len(use),
         "keys": keys,
         "tagged": tagged,
         "surfaces": pictures.surface_rows(),

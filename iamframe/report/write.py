@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iamframe.analysis.owners import findings_by_owner
+from iamframe.analysis.quota_use import quota_use
 from iamframe.checks.registry import STATUSES
 from iamframe.checks.result import Result
 from iamframe.errors import ReportError, require
@@ -59,7 +60,8 @@ def write_report(
     The folder gets:
 
     - `report.html`, the page, and `summary.json` with its numbers;
-    - `findings.csv`, `coverage.csv`, `owners.csv`, and `checks/CHECK.csv` with the facts of each check that ran;
+    - `findings.csv`, `coverage.csv`, `owners.csv`, `quota_use.csv`, and `checks/CHECK.csv` with the facts of each check
+      that ran;
     - one CSV file per frame of the inventory, such as `roles.csv`. `events.csv` and `resource_owners.csv` are
       written only if these were collected.
 
@@ -140,10 +142,17 @@ def write_shown(
 
     def write(aside: Path) -> None:
         is_masked = pseudonyms is not None
-        shown: dict[str, Any] = {"lang": lang, "owner_tag": owner_tag, "is_masked": is_masked, "drift": drift}
+        use, owners = quota_use(result, owner_tag), findings_by_owner(result, owner_tag)
+        shown: dict[str, Any] = {
+            "lang": lang,
+            "owner_tag": owner_tag,
+            "is_masked": is_masked,
+            "drift": drift,
+            "use": use,
+        }
         page = render_page(result, title, author, changes, **shown)
-        owners = findings_by_owner(result, owner_tag)
-        _write_all(result, aside, page, owners, changes, drift, is_masked=is_masked)
+        answers = {"owners": owners, "quota_use": use}
+        _write_all(result, aside, page, answers, changes, drift, is_masked=is_masked)
         if xlsx:
             from iamframe.report.excel import write_workbook
 
@@ -239,13 +248,13 @@ def _write_all(
     result: Result,
     folder: Path,
     page: str,
-    owners: pd.DataFrame,
+    answers: dict[str, pd.DataFrame],
     changes: Changes | None,
     drift: Drift | None,
     *,
     is_masked: bool,
 ) -> None:
-    tables = {"findings": result.findings, "coverage": result.coverage, "owners": owners} | result.inventory.frames_read
+    tables = {"findings": result.findings, "coverage": result.coverage} | answers | result.inventory.frames_read
     for name, frame in tables.items():
         write_csv(frame, folder / f"{name}.csv")
     (folder / "checks").mkdir()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import msgspec
@@ -34,6 +34,10 @@ _HOME_REGIONS = frozenset(HOMES.values())
 _RECORD_KEYS = frozenset(("eventID", "eventTime", "eventSource"))
 # The number of items whose keys are examined, to tell these lists from lists of other services.
 _EXAMINED = 20
+# It creates a role from a template, or returns one that exists (IAM User Guide, "Manage access to role manager").
+ACQUIRE = "AcquireRole"
+# A role whose creation is so close to the event was created by it: both times are in whole seconds.
+_SAME = timedelta(minutes=1)
 CREATE, DELETE, ADD, REMOVE, CHANGE = "create", "delete", "add", "remove", "change"
 
 
@@ -47,6 +51,7 @@ class Action(NamedTuple):
 ACTIONS = {
     "CreateRole": Action(ROLE_TYPE, CREATE),
     "CreateServiceLinkedRole": Action(ROLE_TYPE, CREATE),
+    ACQUIRE: Action(ROLE_TYPE, CREATE),
     "DeleteRole": Action(ROLE_TYPE, DELETE),
     # It only requests a deletion, which IAM makes later or not at all (IAM API Reference, DeleteServiceLinkedRole).
     "DeleteServiceLinkedRole": Action(ROLE_TYPE, CHANGE),
@@ -147,6 +152,7 @@ class _Created(msgspec.Struct, gc=False, rename="camel"):
     arn: str | None = None
     role_name: str | None = None
     role_id: str | None = None
+    create_date: str | None = None
     instance_profile_id: str | None = None
 
 
@@ -175,8 +181,8 @@ def is_of_iam(record: TrailRecord) -> bool:
     )
 
 
-def event_of(record: TrailRecord) -> tuple[str | None, Event]:
-    """Return the account of a record of IAM, if the record has one, and its event.
+def event_of(record: TrailRecord) -> tuple[str | None, Event | None]:
+    """Return the account of a record of IAM, if the record has one, and its event; none if it changed nothing.
 
     Raises
     ------
@@ -196,6 +202,8 @@ def event_of(record: TrailRecord) -> tuple[str | None, Event]:
     response = _response(record.response_elements) or _Response()
     of_role = ACTIONS[name].resource_type == ROLE_TYPE
     created = (response.role if of_role else response.instance_profile) or _Created()
+    if name == ACQUIRE and not record.error_code and not _is_at(created.create_date, at):
+        return None, None
     keys = [tag.key for tag in request.tags or ()] or request.tag_keys or []
     return record.recipient_account_id or identity.account_id, Event(
         event_id=record.event_id,
@@ -212,6 +220,15 @@ def event_of(record: TrailRecord) -> tuple[str | None, Event]:
         user_agent=record.user_agent or "",
         error_code=record.error_code or "",
     )
+
+
+def _is_at(text: str | None, at: datetime) -> bool:
+    """Return whether a creation time, in the form of CloudTrail's responses or as ISO text, is that of an event."""
+    try:
+        made = datetime.strptime(text or "", "%b %d, %Y %I:%M:%S %p").replace(tzinfo=UTC)
+    except ValueError:
+        made = parsed_time(text or "")  # type: ignore[assignment]
+    return made is not None and abs(made - at) <= _SAME
 
 
 def _holds(key: str, keys: frozenset[str]) -> Callable[[Document], bool]:

@@ -19,6 +19,7 @@ from iamframe.sources.archives import Piece, Unreadable
 from iamframe.sources.reading import Reading, accounts_in
 from iamframe.sources.records import (
     Answer,
+    AttachedPolicy,
     Boundary,
     GotProfile,
     LastUsed,
@@ -84,6 +85,7 @@ _Role = _in_camel_case(
     RoleDetail,
     boundary=_in_camel_case(Boundary) | None,
     last_used=_in_camel_case(LastUsed) | UnsetType | None,
+    attached=list[_in_camel_case(AttachedPolicy)] | UnsetType,  # type: ignore[misc]
     profiles=list[_in_camel_case(NestedProfile)] | UnsetType,  # type: ignore[misc]
     tags=_Tags,
 )

@@ -59,6 +59,9 @@ _IAM = {
     "boundary": "PermissionsBoundary",
     "last_used": "RoleLastUsed",
     "tags": "Tags",
+    "attached": "AttachedManagedPolicies",
+    "inline": "RolePolicyList",
+    "template": "SourceRoleTemplate",
     "profiles": "InstanceProfileList",
     "roles": "Roles",
 }
@@ -82,6 +85,18 @@ class Boundary(msgspec.Struct, gc=False):
     """The permissions boundary of a role."""
 
     arn: str | None = msgspec.field(name="PermissionsBoundaryArn", default=None)
+
+
+class AttachedPolicy(msgspec.Struct, gc=False):
+    """A managed policy that is attached to a role."""
+
+    arn: str | None = msgspec.field(name="PolicyArn", default=None)
+
+
+class RoleTemplate(msgspec.Struct, gc=False):
+    """The role template that a role was created from; only roles of AcquireRole have one (botocore 1.44.8, GetRole)."""
+
+    arn: str | None = msgspec.field(name="TemplateArn", default=None)
 
 
 class NestedRole(msgspec.Struct, gc=False, rename=_IAM):
@@ -108,6 +123,7 @@ class GotRole(ListedRole, gc=False, rename=_IAM):
     boundary: Boundary | None = None
     last_used: LastUsed | UnsetType = UNSET
     tags: list[Tag] | UnsetType = UNSET
+    template: RoleTemplate | None = None
 
 
 class NestedProfile(msgspec.Struct, gc=False, rename=_IAM):
@@ -121,11 +137,13 @@ class NestedProfile(msgspec.Struct, gc=False, rename=_IAM):
 
 
 class RoleDetail(NestedRole, gc=False, rename=_IAM):
-    """A role of GetAccountAuthorizationDetails, with its own list of profiles."""
+    """A role of GetAccountAuthorizationDetails, with its own lists of profiles and policies."""
 
     boundary: Boundary | None = None
     last_used: LastUsed | UnsetType = UNSET
     tags: list[Tag] | UnsetType = UNSET
+    attached: list[AttachedPolicy] | UnsetType = UNSET
+    inline: list[Raw] | UnsetType = UNSET
     profiles: list[NestedProfile] | UnsetType = UNSET
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from iamframe.analysis.quota_use import quota_use
 from iamframe.checks import Result
 from iamframe.inventory import views
 from iamframe.inventory.arrow import is_in
@@ -61,11 +62,12 @@ __all__ = [
     "plot_last_use",
     "plot_name_relations",
     "plot_profile_use",
+    "plot_quota_use",
     "plot_surfaces",
     "plot_tag_coverage",
 ]
 
-_ACCOUNTS, _KEYS, _YEARS = 30, 12, 20
+_ACCOUNTS, _KEYS, _YEARS, _TOOLS = 30, 12, 20, 15
 _RELATION_ROWS = {
     "same": "same name",
     "case": "case only",
@@ -85,6 +87,15 @@ _USES = {
     "unheld": "role not collected",
 }
 _ATTENTION = {"silent": "without a reference", "empty": "without a role"}
+_RESOURCES = {"profiles": "instance profile", "roles": "role"}
+# Whose the roles and profiles are, as `quota_use` names it.
+_OWNED = {
+    "owned": "with an owner tag",
+    "none": "no owner tag",
+    "aws": "managed by AWS",
+    "unread": "tags not collected",
+    "not_collected": "not collected",
+}
 _SIDES = {"role": "roles", "instance-profile": "profiles"}
 
 
@@ -198,6 +209,44 @@ def plot_profile_use(result: Result, ax: Axes | None = None) -> Axes:
     looks = dict(zip(_USES.values(), (PLAIN, DOTTED, UNKNOWN, CROSSED, UNKNOWN_TOO), strict=True))
     bars = Bars("instance profiles", looks, shown)
     return bars.draw(ax, inventory, ["profiles"], said, unsure, more)
+
+
+def plot_quota_use(inventory: Inventory | Result, ax: Axes | None = None, resources: str = "profiles") -> Axes:
+    """Draw how many instance profiles, or roles, each tool created in each account, one bar per account and tool.
+
+    Bars are parted by owner: those with an owner tag, those without one (crossed), roles that AWS manages (dotted), and
+    those whose tags were not collected, or that only GetAccountSummary counts (hatched). The largest come first, 15 at
+    most. The label has the share of the account's quota, if that is known. `quota_use` has the numbers.
+
+    Parameters
+    ----------
+    resources
+        `profiles` or `roles`.
+    """
+    if resources not in _RESOURCES:
+        raise ValueError(f"resources={resources!r}: can be drawn are {' and '.join(_RESOURCES)}")
+    read = inventory if isinstance(inventory, Inventory) else inventory.inventory
+    use = quota_use(inventory).fillna({"maker": "no known tool"})
+    used = use.pivot_table(resources, ["account_id", "maker"], "state", "sum", fill_value=0)
+    used = used.reindex(columns=[*_OWNED], fill_value=0).rename(columns=_OWNED).astype(int)
+    used = used[used.sum(axis=1) > 0].sort_index()
+    order = np.argsort(-used.sum(axis=1).to_numpy(), kind="stable")[:_TOOLS]
+    shown, names = used.iloc[order], account_labels(read)
+    quotas = read.accounts.set_index("account_id")[f"{resources.removesuffix('s')}_quota"]
+    quota = pd.Series(shown.index.get_level_values("account_id")).map(quotas).replace(0, pd.NA).astype("float64")
+    shares = (100 * shown.sum(axis=1).to_numpy() / quota).round()
+    labels = [
+        f"{names[str(account)]}  {shortened(maker)}"
+        + ("" if pd.isna(share) else f", {share:.0f}% of the quota" if share else ", under 1% of the quota")
+        for (account, maker), share in zip(shown.index.tolist(), shares, strict=True)
+    ]
+    unknown = int(used[_OWNED["unread"]].sum() + used[_OWNED["not_collected"]].sum())
+    sums, things = used.sum(), _RESOURCES[resources]
+    said = f"{int(sums[_OWNED['none']]):,} of {pluralize(int(sums.sum()), things)} have no owner tag"
+    unsure = f"owner of {unknown:,} unknown" if unknown else ""
+    looks = dict(zip(_OWNED.values(), (PLAIN, CROSSED, DOTTED, UNKNOWN, UNKNOWN_TOO), strict=True))
+    bars = Bars(f"{things}s", looks, shown.set_axis(labels))
+    return bars.draw(ax, read, [resources], said, unsure, more_not_shown(len(used) - _TOOLS, "row"))
 
 
 def plot_ladder(inventory: Inventory, ax: Axes | None = None, limit: int = 60) -> Axes:

@@ -692,7 +692,7 @@ def said(done: Any) -> list[str]:
 
 def test_diff_prints_the_changes_by_kind_and_on_standard_error_what_was_not_compared(two: Path) -> None:
     done = run(two, "diff", "old", "new")
-    found = "ec2_roles_without_profile: trusts EC2 and is in no instance profile"
+    found = "ec2_roles_without_profile: trusts EC2 and is in no instance profile; the role has no policies"
     assert done.stdout.splitlines() == [
         "created: 1",
         f"  {ACCOUNT}  role              db: created 2024-05-01 09:00 UTC",

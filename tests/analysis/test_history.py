@@ -332,6 +332,31 @@ def test_a_service_linked_role_is_named_by_the_answer_and_its_asked_for_deletion
 
 
 @pytest.mark.parametrize(
+    ("created", "both", "lives"),
+    [
+        ("Mar 4, 2025 10:00:00 AM", False, [("2025-03-04T10:00:00Z", ADA)]),
+        ("Mar 4, 2025 10:00:01 AM", True, [("2025-03-04T10:00:00Z", ADA)]),
+        # The role was there: whoever acquired it did not create it.
+        ("Mar 3, 2025 10:00:00 AM", False, []),
+        (None, False, []),
+    ],
+)
+def test_a_role_of_a_template_has_its_birth_and_one_that_was_there_has_none(
+    tmp_path: Path, created: str | None, both: bool, lives: list[tuple[str, str]]
+) -> None:
+    role = {"roleName": "shop", "arn": f"arn:aws:iam::{ACCOUNT}:role/shop", "roleId": "AROAshop", "createDate": created}
+    template = {"templateArn": "arn:aws:iam::aws:role-template/Lambda"}
+    acquired = record("AcquireRole", "x", requestParameters=template, responseElements={"role": role})
+    denied = record("AcquireRole", "x", eventID="no", requestParameters=template, responseElements=None, errorCode="No")
+    records = [acquired, denied]
+    if both:
+        records.append(record("CreateRole", "shop", responseElements={"role": role}))
+    found = iamframe.history(load(tmp_path, *records))
+    told = found[["created_at", "created_by"]].itertuples(index=False, name=None)
+    assert [(f"{at:%Y-%m-%dT%H:%M:%SZ}", by) for at, by in told] == lives
+
+
+@pytest.mark.parametrize(
     ("agent", "tool"),
     [
         (TERRAFORM, "Terraform"),

@@ -7,9 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from accounts import add
+from accounts import load as load_account
 from builders import ACCOUNT, dump, load, nested_role, profile, profile_list, role_detail
 
 from iamframe import run_checks
+from iamframe.errors import PolicyError
+from iamframe.practice import PracticeAccount
 
 OTHER = "000000000002"
 ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/"
@@ -298,3 +302,108 @@ def test_a_profile_without_a_role_is_never_expected_by_its_name(tmp_path: Path) 
         False,
         "medium",
     )
+
+
+# Names that a tool refuses
+
+ARN = PROFILE_ARN + "{}"
+# Links (profile, role, the role's path), and which tool uses each: what is said, with its certainty; None is nothing.
+REFUSED: dict[str, tuple[str, str, str, str | None]] = {
+    "web-profile": ("web", "/", "emr", "Amazon EMR refuses the profile: its name is not that of its role web"),
+    "web": ("web", "/", "emr", None),
+    "WEB2": ("web2", "/", "emr", None),
+    "datazone_emr_ec2_instance_profile_d4": ("datazone_emr_ec2_instance_role_d4", "/", "emr", None),
+    "nobody-profile": ("nobody", "/", "", None),
+    "db": ("AWSRDSCustomRole", "/", "rds", "RDS Custom takes only names that begin with AWSRDSCustom: db holds"),
+    "AWSRDSCustomProfile": ("AWSRDSCustomDb", "/", "rds", None),
+    "hpc": ("hpc-role", "/", "pcs", "AWS PCS takes only names that begin with AWSPCS: hpc holds role hpc-role"),
+    "hpc2": ("hpc2-role", "/aws-pcs/", "pcs", None),
+    "tasks": (
+        "task-role",
+        "/",
+        "ecs",
+        "AWS's policy for Amazon ECS Managed Instances allows only roles that begin with",
+    ),
+    "tasks2": ("ecsInstanceRoleX", "/", "ecs", None),
+    "databricks-etl": ("etl", "/", "house", "Databricks needs the role's ARN too"),
+    "databricks": ("databricks", "/", "house", None),
+}
+
+
+def users() -> dict[str, Any]:
+    """What uses the profiles, as the AWS CLI prints it."""
+    of = {
+        tool: [name for name, (_, _, by, _) in REFUSED.items() if by == tool] for tool in ("emr", "rds", "pcs", "ecs")
+    }
+    there = f"{ACCOUNT}/eu-west-1"
+    documents: dict[str, Any] = {
+        f"{there}/emr-{n}.json": {
+            "Cluster": {
+                "Id": f"j-{n}",
+                "Status": {"State": "RUNNING"},
+                "Ec2InstanceAttributes": {"IamInstanceProfile": one},
+            }
+        }
+        for n, one in enumerate(of["emr"])
+    }
+    documents[f"{there}/rds.json"] = {
+        "DBInstances": [{"DBInstanceIdentifier": n, "CustomIamInstanceProfile": n} for n in of["rds"]]
+    }
+    documents |= {
+        f"{there}/pcs-{n}.json": {"computeNodeGroup": {"id": f"pcs-{n}", "iamInstanceProfileArn": ARN.format(one)}}
+        for n, one in enumerate(of["pcs"])
+    }
+    made = [{"instanceLaunchTemplate": {"ec2InstanceProfileArn": ARN.format(one)}} for one in of["ecs"]]
+    documents[f"{there}/ecs.json"] = {
+        "capacityProviders": [{"name": f"c{n}", "managedInstancesProvider": one} for n, one in enumerate(made)],
+        "failures": [],
+    }
+    return documents
+
+
+def test_a_tool_that_uses_a_pair_and_refuses_its_names_is_named(tmp_path: Path) -> None:
+    linked = [profile(name, nested_role(role, path)) for name, (role, path, _, _) in REFUSED.items()]
+    documents = users() | {f"{ACCOUNT}/p.json": profile_list(*linked)}
+    policy = tmp_path / "policy.toml"
+    policy.write_text('[[tools]]\ntool = "Databricks"\nprofile = "databricks*"\n')
+    inventory = load(tmp_path / "in", documents)
+    findings = run_checks(inventory, only=["names_refused"], policy=policy).findings.set_index("resource_name")
+    expected = {name: said for name, (_, _, _, said) in REFUSED.items() if said}
+    assert set(findings.index) == set(expected)
+    assert [name for name, said in expected.items() if said not in findings["detail"][name]] == []
+    assert findings["certainty"].to_dict() == {n: "maybe" if n == "tasks" else "certain" for n in expected}
+    assert set(findings["severity"]) == {"medium"}
+    assert not findings["expected"].any()
+    # Without the policy nothing shows who else uses a profile.
+    alone = run_checks(inventory, only=["names_refused"]).findings["resource_name"]
+    assert set(alone) == set(expected) - {"databricks-etl"}
+
+
+def test_a_policy_that_names_a_tool_without_rules_is_refused(tmp_path: Path) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text('[[tools]]\ntool = "Spark"\n')
+    inventory = load(tmp_path / "in", listed(profile("web")))
+    with pytest.raises(PolicyError, match="'Spark', of which no rule is known; there are Amazon EMR, Databricks"):
+        run_checks(inventory, policy=policy)
+
+
+@pytest.mark.parametrize("denied", ["", "DescribeCluster", "ListClusters", "ListInstanceProfiles"])
+def test_of_a_live_account_the_cluster_tells_and_what_is_denied_is_unknown(denied: str) -> None:
+    with PracticeAccount(regions=("us-east-1",)) as account:
+        for name, role in (("web-profile", "web"), ("same", "same")):
+            add(account, name, role)
+            cluster = {"MasterInstanceType": "m5.xlarge", "InstanceCount": 1, "KeepJobFlowAliveWhenNoSteps": True}
+            emr = account.session(region_name="us-east-1").client("emr")
+            emr.run_job_flow(
+                Name=name, ReleaseLabel="emr-7.0.0", JobFlowRole=name, ServiceRole="emr", Instances=cluster
+            )
+        if denied:
+            account.deny(f"elasticmapreduce:{denied}" if "Cluster" in denied else denied)
+        result = run_checks(load_account(account, references="all"), only=["names_refused"])
+    seen = "Cluster" not in denied
+    assert result.findings["resource_name"].tolist() == (["web-profile"] if seen else [])
+    (status,) = result.coverage["status"]
+    # The dump shows each profile that holds a role.
+    assert status == ("complete" if seen else "partial")
+    if not seen:
+        assert denied in result.coverage["reason"].item()

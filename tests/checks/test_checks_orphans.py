@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from builders import ACCOUNT, dump, identity, load, nested_role, profile, profile_list, role_detail, trust
 
@@ -335,13 +336,83 @@ def test_the_next_step_of_a_configuration_hands_over_a_hostile_name_as_one_word(
     ]
 
 
+# What an orphan may do
+
+AWS_POLICY = "arn:aws:iam::aws:policy/"
+# Each role: what is attached to it, how many inline policies it has, and the power that this gives; None is unknown.
+POLICIES: dict[str, tuple[tuple[str, ...] | None, int | None, str | None]] = {
+    "admin": ((f"{AWS_POLICY}AdministratorAccess", f"{AWS_POLICY}ReadOnlyAccess"), 1, "administrator"),
+    "bare": ((), 0, None),
+    "china": (("arn:aws-cn:iam::aws:policy/AdministratorAccess",), 0, "administrator"),
+    "iam": ((f"{AWS_POLICY}IAMFullAccess",), 0, "iam_administrator"),
+    # A customer's policy, and another one of AWS, that only look like it.
+    "look": (
+        (f"arn:aws:iam::{ACCOUNT}:policy/AdministratorAccess", f"{AWS_POLICY}job-function/ViewOnlyAccess"),
+        2,
+        None,
+    ),
+    "power": ((f"{AWS_POLICY}PowerUserAccess",), 0, "power_user"),
+    "unread": (None, None, None),
+}
+FIRST = ["admin", "china", "iam", "power"]
+
+
+def with_policies(*, held: bool) -> dict[str, Any]:
+    """Roles with these policies, in profiles of their names or in none; the dump does not show the last one."""
+    read = {name: (arns, inline or 0) for name, (arns, inline, _) in POLICIES.items() if arns is not None}
+    roles = [role_detail(n, [profile(n)] if held else [], attached=arns, inline=i) for n, (arns, i) in read.items()]
+    documents = core() | {f"{ACCOUNT}/d.json": dump(*roles)}
+    return documents | (profiles(*map(linked, POLICIES)) if held else {})
+
+
+@pytest.mark.parametrize("check", ["unreferenced_profiles", "ec2_roles_without_profile"])
+def test_what_an_orphan_s_role_may_do_is_a_fact_and_an_administrator_comes_first(tmp_path: Path, check: str) -> None:
+    held = check == "unreferenced_profiles"
+    result = run_checks(load(tmp_path, with_policies(held=held)), only=[check])
+    facts = result[check].set_index("resource_name")
+    expected = {name: one for name, one in POLICIES.items() if held or one[0] is not None}
+    assert facts["attached_policies"].map(lambda text: None if pd.isna(text) else tuple(text.split())).to_dict() == {
+        name: arns for name, (arns, _, _) in expected.items()
+    }
+    assert facts["inline_policy_count"].dropna().to_dict() == {
+        n: i for n, (_, i, _) in expected.items() if i is not None
+    }
+    assert facts["power"].dropna().to_dict() == {name: power for name, (_, _, power) in expected.items() if power}
+    order = FIRST + [name for name in expected if name not in FIRST]
+    assert result.findings["resource_name"].tolist() == order
+    assert facts.index[:4].tolist() == FIRST
+    said = result.findings.set_index("resource_name")["detail"].str.rpartition("; ")[2]
+    assert said["admin"].endswith(
+        "an administrator policy: AWS managed AdministratorAccess, ReadOnlyAccess and 1 inline policy"
+    )
+    assert said["look"].endswith(
+        "has AWS managed ViewOnlyAccess and customer managed AdministratorAccess and 2 inline policies"
+    )
+    assert said["bare"] == "the role has no policies"
+    assert not held or said["unread"] == "the role's policies were not collected"
+
+
+def test_a_role_of_unknown_policies_is_never_one_without(tmp_path: Path) -> None:
+    """The keys are not in the dump, an attached policy has no ARN, or only one of the two lists is there."""
+    for number, change in enumerate(
+        ({}, {"AttachedManagedPolicies": [{"PolicyName": "x"}], "RolePolicyList": []}, {"AttachedManagedPolicies": []})
+    ):
+        detail = role_detail("blue")
+        del detail["AttachedManagedPolicies"], detail["RolePolicyList"]
+        (row,) = rows(tmp_path / str(number), {"d.json": dump(detail | change)}, "ec2_roles_without_profile")
+        assert row["detail"].endswith("the role's policies were not collected")
+
+
 # Roles without a profile
 
 
 def test_a_role_that_trusts_ec2_and_is_in_no_profile_is_found(tmp_path: Path) -> None:
     (row,) = rows(tmp_path, {"d.json": dump(role_detail("blue", path="/team/"))}, "ec2_roles_without_profile")
     assert (row["resource_arn"], row["resource_type"], row["related_arn"]) == (f"{ROLE_ARN}team/blue", "role", None)
-    assert (row["severity"], row["detail"]) == ("low", "trusts EC2 and is in no instance profile")
+    assert (row["severity"], row["detail"]) == (
+        "low",
+        "trusts EC2 and is in no instance profile; the role has no policies",
+    )
     assert row["next_step"] == "aws iam list-instance-profiles-for-role --role-name=blue"
 
 

@@ -31,6 +31,7 @@ from iamframe.errors import UnknownCheckError
 from iamframe.inventory import schema, views
 from iamframe.inventory.completeness import completeness
 from iamframe.inventory.owned import owned_profiles
+from iamframe.knowledge.policies import POWERS
 
 TESTS = Path(__file__).parents[1]
 POLICY = TESTS.parent / "data" / "tag-policy.toml"
@@ -207,9 +208,14 @@ def test_findings_name_each_resource_and_related_resource_of_a_check_once(result
     assert set(result.findings["check"][result.findings["resource_arn"].isna()]) == {"tag_key_variants"}
 
 
-def test_findings_are_sorted_by_severity_check_and_arn(result: iamframe.Result) -> None:
-    columns = result.findings[["severity", "check", "resource_arn", "related_arn"]].fillna("\uffff")
+def test_findings_are_sorted_by_severity_check_power_of_an_orphan_and_arn(result: iamframe.Result) -> None:
+    facts = pd.concat([result[name] for name in CHECKS if "power" in result[name]])
+    power = dict(zip(facts["finding_id"], facts["power"].map(POWERS.index, na_action="ignore"), strict=True))
+    rank = result.findings["finding_id"].map(power).fillna(len(POWERS))
+    columns = result.findings.assign(rank=rank)[["severity", "check", "rank", "resource_arn", "related_arn"]]
+    columns = columns.fillna("\uffff")
     keys = [(SEVERITIES.index(severity), *rest) for severity, *rest in columns.itertuples(index=False, name=None)]
+    assert {key[2] for key in keys} > {0, 2}
     assert len({key[0] for key in keys}) == 4
     assert keys == sorted(keys)
 

@@ -40,6 +40,9 @@ PROFILES_PER_ACCOUNT = {"444455556666": 42, "111122223333": 40, "123456789012": 
 
 # What is not complete, by account; all else is.
 NOT_COMPLETE = {
+    ("111122223333", "names_refused"): "partial",
+    ("123456789012", "names_refused"): "unknown",
+    ("444455556666", "names_refused"): "partial",
     ("111122223333", "missing_required_tags"): "unknown",
     ("111122223333", "owner_gone"): "unknown",
     ("111122223333", "stale_references"): "partial",

@@ -134,6 +134,34 @@ def test_the_latest_of_two_last_uses_counts_with_its_region(tmp_path: Path, name
     assert contradicted(inventory) == {}
 
 
+@pytest.mark.parametrize(
+    ("one", "two", "attached", "inline"),
+    [
+        (
+            dump(role_detail("web", attached=("arn:b", "arn:a"), inline=2)),
+            {"Roles": [nested_role("web")]},
+            "arn:a arn:b",
+            2,
+        ),
+        (dump(role_detail("web")), dump(role_detail("web")), "", 0),
+        (dump(role_detail("web", attached=("arn:a",))), dump(role_detail("web", inline=1)), None, None),
+    ],
+)
+def test_policies_that_are_known_beat_unknown_ones_and_those_that_differ_are_unknown(
+    tmp_path: Path, one: dict[str, Any], two: dict[str, Any], attached: str | None, inline: int | None
+) -> None:
+    inventory = load(tmp_path, {"a.json": one, "b.json": two})
+    assert (cell(inventory.roles, "attached_policies"), cell(inventory.roles, "inline_policy_count")) == (
+        attached,
+        inline,
+    )
+    if attached is None:
+        assert (
+            f"is arn:a in GetAccountAuthorizationDetails in {tmp_path / 'a.json'} but empty in"
+            in contradicted(inventory)["attached_policies", WEB]
+        )
+
+
 # Two known values that differ
 
 

@@ -12,6 +12,8 @@ import iamframe
 from iamframe.errors import SourceError
 from iamframe.practice import PracticeAccount
 
+INLINE = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}'
+
 
 @pytest.fixture
 def account() -> Iterator[PracticeAccount]:
@@ -47,6 +49,48 @@ def test_descriptions_and_session_lengths_are_read_when_they_are_asked_for(accou
     plain, full = load(account), load(account, role_details=True)
     assert plain.roles[["description", "max_session_seconds"]].isna().all(axis=None)
     assert full.roles[["description", "max_session_seconds"]].to_numpy().tolist() == [["front", 7200]]
+
+
+def test_what_roles_may_do_comes_with_the_dump_and_is_unknown_without_it(account: PracticeAccount) -> None:
+    iam = account.session().client("iam")
+    arn = "arn:aws:iam::aws:policy/AdministratorAccess"
+    for name in ("admin", "bare"):
+        iam.create_role(RoleName=name, AssumeRolePolicyDocument=EC2)
+    own = iam.create_policy(PolicyName="AdministratorAccess", PolicyDocument=INLINE)["Policy"]["Arn"]
+    for one in (arn, own):
+        iam.attach_role_policy(RoleName="admin", PolicyArn=one)
+    iam.put_role_policy(RoleName="admin", PolicyName="inline", PolicyDocument=INLINE)
+    account.forget()
+    inventory = load(account)
+    columns = ["attached_policies", "inline_policy_count"]
+    assert inventory.roles.set_index("role_name")[columns].to_dict("index") == {
+        "admin": {"attached_policies": " ".join(sorted([arn, own])), "inline_policy_count": 1},
+        "bare": {"attached_policies": "", "inline_policy_count": 0},
+    }
+    assert not any("Polic" in operation for operation in account.counts())
+    (first, _) = iamframe.run_checks(inventory, only="ec2_roles_without_profile").findings["resource_name"]
+    assert first == "admin"
+    account.deny("GetAccountAuthorizationDetails")
+    denied = load(account)
+    assert denied.roles[columns].isna().all(axis=None)
+    found = iamframe.run_checks(denied, only="ec2_roles_without_profile")
+    assert len(found.findings) == 2
+    assert found.findings["detail"].str.endswith("the role's policies were not collected").all()
+    (field,) = (row for row in found.explain("admin").to_frame().to_dict("records") if row["section"] == "permissions")
+    assert (field["role"], "GetAccountAuthorizationDetails" in field["note"]) == ("not collected", True)
+
+
+def test_the_template_of_a_role_comes_with_getrole_and_is_no_fact_of_the_dump(account: PracticeAccount) -> None:
+    iam, arn = account.session().client("iam"), "arn:aws:iam::aws:role-template/Lambda"
+    for name in ("made", "plain"):
+        iam.create_role(RoleName=name, AssumeRolePolicyDocument=EC2)
+    next(role for role in account._iam.roles(ID) if role.name == "made").source_template_arn = arn
+    assert load(account).roles["role_template_arn"].isna().all()
+    account.deny("GetAccountAuthorizationDetails")
+    inventory = load(account)
+    assert inventory.roles.set_index("role_name")["role_template_arn"].dropna().to_dict() == {"made": arn}
+    told = iamframe.explain(inventory, "made").to_frame().set_index("field")["role"]
+    assert told["role template"] == arn
 
 
 def test_listings_beyond_a_page_are_read_to_their_end(account: PracticeAccount) -> None:

@@ -39,6 +39,7 @@ FUNCTIONS: dict[str, Callable[[Inventory, Result, Path], Any]] = {
     "open_snapshot": lambda inventory, _, folder: iamframe.open_snapshot(inventory.save(folder / "saved")),
     "pairs": lambda inventory, _, __: iamframe.pairs(inventory),
     "probe_surfaces": lambda *_: iamframe.probe_surfaces(progress=False),
+    "quota_use": lambda inventory, _, __: iamframe.quota_use(inventory),
     "plan": lambda _, result, folder: iamframe.plan(result).write(folder / "plan.sh"),
     "run_checks": lambda inventory, _, __: iamframe.run_checks(inventory),
     "surfaces": lambda *_: iamframe.surfaces(),

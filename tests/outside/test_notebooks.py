@@ -191,7 +191,7 @@ STEPS = {
     ],
     "2. A profile made by hand is empty": [
         "medium empty_profiles instance-profile web holds no role",
-        "low ec2_roles_without_profile role web trusts EC2 and is in no instance profile",
+        "low ec2_roles_without_profile role web trusts EC2 and is in no instance profile; the role has no policies",
     ],
     "3. EC2 needs the role in the profile": ["'arn:aws:sts::123456789012:assumed-role/web'"],
     "4. A role for EKS in a profile does not work": [

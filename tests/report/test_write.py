@@ -30,6 +30,7 @@ FILES = [
     "links.csv",
     "owners.csv",
     "profiles.csv",
+    "quota_use.csv",
     "references.csv",
     "report.html",
     "roles.csv",

@@ -125,14 +125,14 @@ def test_check_prints_a_line_per_finding_and_on_standard_error_what_could_not_be
     assert SAMPLE_LINE.fullmatch(counts)
     tagless = "missing_required_tags (unknown), tag_key_variants (partial) in 123456789012:"
     assert unseen[::2] == [
-        "unreferenced_profiles (partial), stale_references (partial) in 111122223333:",
+        "unreferenced_profiles (partial), stale_references (partial), names_refused (partial) in 111122223333:",
         "missing_required_tags (unknown) in 111122223333, 123456789012, 444455556666:",
-        "unreferenced_profiles (unknown), stale_references (partial) in 123456789012:",
+        "unreferenced_profiles (unknown), stale_references (partial), names_refused (unknown) in 123456789012:",
         "quota_pressure (unknown) in 123456789012:",
         f"untagged_profiles (partial), {tagless}",
         f"untagged_roles (partial), {tagless}",
         "tag_differences (partial) in 123456789012:",
-        "unreferenced_profiles (partial), stale_references (partial) in 444455556666:",
+        "unreferenced_profiles (partial), stale_references (partial), names_refused (partial) in 444455556666:",
     ]
     assert all(reason.startswith("    ") for reason in unseen[1::2])
     assert done.returncode == 0
@@ -141,13 +141,14 @@ def test_check_prints_a_line_per_finding_and_on_standard_error_what_could_not_be
 def test_what_the_findings_of_a_check_have_in_common_is_said_once_beneath_them_and_in_each_row_of_a_file(
     tmp_path: Path,
 ) -> None:
-    scope = "the files cover only eu-west-1; other regions are unknown"
+    scope = "the files cover only ap-northeast-1, eu-west-1; other regions are unknown"
+    usual = "the role has AWS managed AmazonSSMManagedInstanceCore"
     only = ("check", "sample", "--only", "unreferenced_profiles")
     lines = run(tmp_path, *only).stdout.splitlines()
-    beneath = lines.index(f"        all 3 above: no reference found: {scope}")
-    assert lines[beneath - 1] == "medium  unreferenced_profiles       444455556666  sandbox"
-    assert run(tmp_path, *only, "--format", "csv").stdout.count(scope) == 3
-    assert run(tmp_path, *only, "--format", "json").stdout.count(scope) == 3
+    beneath = lines.index(f"        each of these 4: no reference found: {scope}; {usual}")
+    assert lines[beneath - 1].endswith("111122223333  app-20260102030406000000000002")
+    assert run(tmp_path, *only, "--format", "csv").stdout.count(scope) == 8
+    assert run(tmp_path, *only, "--format", "json").stdout.count(scope) == 8
 
 
 def test_a_line_on_standard_error_is_as_wide_as_the_terminal_at_most(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,6 +42,7 @@ from iamframe.ui.plots import (
     plot_last_use,
     plot_name_relations,
     plot_profile_use,
+    plot_quota_use,
     plot_surfaces,
     plot_tag_coverage,
 )
@@ -82,6 +83,7 @@ PLOTS = [
         (of_result, plot_name_relations),
         (of_inventory, plot_tag_coverage),
         (of_result, plot_profile_use),
+        (of_inventory, plot_quota_use),
         (of_inventory, plot_ladder),
         (of_inventory, plot_last_use),
         (of_inventory, plot_age),
@@ -323,6 +325,21 @@ def test_profiles_of_unknown_content_are_hatched(tmp_path: Path) -> None:
     unread = with_profiles_unread(load(tmp_path, {"p.json": profile_list(profile("web"))}))
     ax = plot_profile_use(run_checks(unread))
     assert (bars(ax), hatches(ax)) == ({ACCOUNT: {"role not collected": 1}}, {"role not collected": UNKNOWN})
+
+
+def test_the_quota_is_parted_by_tool_and_owner_and_what_was_not_collected_is_hatched(tmp_path: Path) -> None:
+    counts = {"Roles": 1, "RolesQuota": 10, "InstanceProfiles": 3, "InstanceProfilesQuota": 4}
+    documents = {"p.json": profile_list(profile("web", nested_role("web")), profile("old"), NextToken="x")}
+    documents |= {"i.json": identity(), "s.json": {"SummaryMap": counts}}
+    documents["old.json"] = {"InstanceProfile": profile("old", Tags=[])}
+    ax = drawn(plot_quota_use(load(tmp_path, documents)), tmp_path)
+    row = f"{ACCOUNT} no known tool, 75% of the quota"
+    assert {" ".join(name.split()): parts for name, parts in bars(ax).items()} == {
+        row: {"no owner tag": 1, "tags not collected": 1, "not collected": 1}
+    }
+    assert UNKNOWN in hatches(ax)["not collected"]
+    with pytest.raises(ValueError, match="can be drawn are profiles and roles"):
+        plot_quota_use(load(tmp_path, documents), resources="links")
 
 
 def test_at_most_thirty_accounts_have_a_bar_those_with_empty_profiles_first(tmp_path: Path) -> None:

@@ -1,0 +1,28 @@
+"""Frames of answers that are no findings; `schema` has them with all others."""
+
+from __future__ import annotations
+
+from iamframe.inventory.frame import Frame, count, share, text
+
+QUOTA_USE = Frame(
+    "quota_use",
+    "account, tool that created roles and profiles, and owner",
+    ("account_id", "maker", "state", "owner"),
+).with_columns(
+    text("account_id", "12-digit account id"),
+    text("account_name?", "alias or name of the account"),
+    text("maker?", "service or tool that created them, as in `pairs`; missing if no name, path or tag shows one"),
+    text("owner?", "value of the owner tag; missing in the states without an owner"),
+    text(
+        "state",
+        "owned, none (no owner tag), unread (tags not collected), aws (AWS manages the role), "
+        "not_collected (counted by GetAccountSummary only)",
+    ),
+    count("roles", "roles"),
+    count("profiles", "instance profiles"),
+    share("role_share?", "roles / the account's quota; missing if the quota is unknown, or AWS manages them"),
+    share("profile_share?", "instance profiles / the account's quota; missing if the quota is unknown"),
+    count("empty", "profiles among them that hold no role"),
+    count("role_unread", "profiles among them whose role was not collected, so that they may be empty"),
+    count("guessed", "roles and profiles among them whose maker is a guess: only one of the two names fits"),
+)

@@ -1,0 +1,44 @@
+"""AWS managed policies that let a role do everything, or nearly so."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from functools import cache
+from importlib.resources import files
+from typing import Literal
+
+import msgspec
+
+# From the most to the least.
+POWERS = ("administrator", "iam_administrator", "power_user")
+# Only AWS's own policies have `aws` in place of an account (IAM User Guide, "IAM identifiers").
+_AWS_MANAGED = re.compile(r"arn:[^:]*:iam::aws:policy/(.+)")
+
+
+class _Policy(msgspec.Struct, forbid_unknown_fields=True):
+    power: Literal["administrator", "iam_administrator", "power_user"]
+    source: str
+    date: dt.date
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True):
+    policy: dict[str, _Policy]
+
+
+@cache
+def _known() -> dict[str, _Policy]:
+    text = files("iamframe.knowledge").joinpath("policies.toml").read_bytes()
+    return msgspec.toml.decode(text, type=_File).policy
+
+
+def aws_managed_name(arn: str) -> str | None:
+    """Return path and name of an AWS managed policy, from its ARN; None for a customer's policy."""
+    found = _AWS_MANAGED.fullmatch(arn)
+    return found[1] if found else None
+
+
+def power_of(arn: str) -> str | None:
+    """Return the power that an AWS managed policy gives, one of `POWERS`, or None for any other policy."""
+    known = _known().get(aws_managed_name(arn) or "")
+    return known.power if known else None
