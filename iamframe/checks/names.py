@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -117,7 +117,7 @@ def _name_key(frame: pd.DataFrame, side: str) -> Texts:
     remediation="Create a role and a profile with names that the tool takes, and use them there.",
     about="link",
 )
-def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Iterable[ToolUse] = ()) -> Found:
+def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Sequence[ToolUse] = ()) -> Found:
     """Names that a tool in use refuses.
 
     Amazon EMR takes only a profile with its role's name; RDS Custom and AWS PCS take only names with their prefix. A
@@ -125,7 +125,10 @@ def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Itera
     `[[tools]]` of the policy file says so, as for Databricks, whose use AWS does not show. Names that differ by design
     of CloudFormation or of your own rule are refused all the same.
     """
-    links = pairs[pairs["relation"].notna()]
+    # Few profiles are used by such a tool.
+    by_tool = references["consumer_type"].isin([kind for rule in tool_rules() for kind in rule.consumer_types])
+    is_meant = bool(tools) | are_among(pairs["profile_row"], references["profile_row"][by_tool])
+    links = pairs[pairs["relation"].notna() & is_meant]
     parts = []
     for rule in tool_rules():
         used = references["profile_row"][references["consumer_type"].isin(rule.consumer_types)]
@@ -133,8 +136,8 @@ def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Itera
         for use in tools:
             if use.tool == rule.tool:
                 is_used |= links["profile_name"].str.match(any_text(use.profile)).fillna(value=False).to_numpy(bool)
-        is_refused = is_used & _breaks(rule, links) & ~links["maker"].isin(rule.except_makers).to_numpy(bool)
-        parts.append(links[is_refused].assign(_rule=rule.tool))
+        mine = links[is_used]
+        parts.append(mine[_breaks(rule, mine) & ~mine["maker"].isin(rule.except_makers)].assign(_rule=rule.tool))
     found = pd.concat(parts, ignore_index=True)
     rules = {rule.tool: rule for rule in tool_rules()}
     broken = [rules[tool] for tool in found["_rule"]]
