@@ -174,8 +174,7 @@ def _owners(evidence: Evidence) -> Verdicts:
         by_list = [
             {
                 "message": "coverage.owners.list",
-                "count": len(rows),
-                "owners": {"message": f"coverage.owners.{rows['owner_type'].iloc[0]}"},
+                "owner_type": str(rows["owner_type"].iloc[0]),
                 "refusal": refused[label][place],
                 "command": f"{command_of(label)} --region={_one(rows['owner_region'])}",
             }

@@ -34,7 +34,7 @@ from iamframe.knowledge.operations import cli_name
 from iamframe.practice import PracticeAccount
 from iamframe.sources.consumers import CONSUMERS, Consumer
 
-DELETING = ("empty_profiles", "unreferenced_profiles")
+DELETING = ("empty_profiles", "unreferenced_profiles", "owner_gone")
 PLANNED = (*DELETING, "untagged_profiles", "untagged_roles", "tag_differences", "missing_required_tags")
 
 # What is not planned
@@ -566,7 +566,7 @@ def test_the_command_line_prints_the_script_and_counts_what_is_left(tmp_path: Pa
     assert (
         "change tag 'profile batch' aws iam tag-instance-profile --instance-profile-name=batch --tags=" in done.stdout
     )
-    assert "3 findings not planned; the reasons are at the end of the script\n" in done.stderr
+    assert "4 findings not planned; the reasons are at the end of the script\n" in done.stderr
 
 
 def test_the_command_line_writes_files_and_refuses_an_age_that_is_none(tmp_path: Path) -> None:
