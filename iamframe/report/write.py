@@ -143,14 +143,8 @@ def write_shown(
     def write(aside: Path) -> None:
         is_masked = pseudonyms is not None
         use, owners = quota_use(result, owner_tag), findings_by_owner(result, owner_tag)
-        shown: dict[str, Any] = {
-            "lang": lang,
-            "owner_tag": owner_tag,
-            "is_masked": is_masked,
-            "drift": drift,
-            "use": use,
-        }
-        page = render_page(result, title, author, changes, **shown)
+        shown: dict[str, Any] = {"lang": lang, "owner_tag": owner_tag, "drift": drift, "use": use}
+        page = render_page(result, title, author, changes, is_masked=is_masked, **shown)
         answers = {"owners": owners, "quota_use": use}
         _write_all(result, aside, page, answers, changes, drift, is_masked=is_masked)
         if xlsx:

@@ -195,7 +195,7 @@ def test_the_filter_the_sorting_and_the_copy_button_speak_japanese(browser: Brow
     with opened(browser, japanese) as it:
         field = it.page.get_by_label("検出結果の絞り込み")
         field.fill("legacy-ftp タグ")
-        expect(it.page.get_by_role("status")).to_have_text("1 件が該当 (検出結果 100 件中)、うち要対応 1 件")
+        expect(it.page.get_by_role("status")).to_have_text("1 件が該当 (検出結果 107 件中)、うち要対応 1 件")
         assert it.page.locator("#hits-untagged_profiles").inner_text() == "該当 1 / "
         field.fill("")
         severity = it.page.locator(".index th").nth(1)

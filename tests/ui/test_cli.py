@@ -21,8 +21,8 @@ from iamframe.ui import output
 from iamframe.ui.cli import _run, app
 
 SAMPLE_LINE = re.compile(
-    r"3 accounts, 148 roles, 109 instance profiles\. 47 resources need attention \(6 high, 33 medium, 8 low\)\. "
-    r"100 findings, 45 expected\. \d+ of \d+ checks are complete\."
+    r"3 accounts, 148 roles, 109 instance profiles\. 49 resources need attention \(6 high, 34 medium, 9 low\)\. "
+    r"107 findings, 47 expected\. \d+ of \d+ checks are complete\."
 )
 
 
@@ -145,7 +145,7 @@ def test_what_the_findings_of_a_check_have_in_common_is_said_once_beneath_them_a
     usual = "the role has AWS managed AmazonSSMManagedInstanceCore"
     only = ("check", "sample", "--only", "unreferenced_profiles")
     lines = run(tmp_path, *only).stdout.splitlines()
-    beneath = lines.index(f"        each of these 4: no reference found: {scope}; {usual}")
+    beneath = lines.index(f"        all 4 above: no reference found: {scope}; {usual}")
     assert lines[beneath - 1].endswith("111122223333  app-20260102030406000000000002")
     assert run(tmp_path, *only, "--format", "csv").stdout.count(scope) == 8
     assert run(tmp_path, *only, "--format", "json").stdout.count(scope) == 8
