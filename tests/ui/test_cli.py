@@ -126,13 +126,15 @@ def test_check_prints_a_line_per_finding_and_on_standard_error_what_could_not_be
     tagless = "missing_required_tags (unknown), tag_key_variants (partial) in 123456789012:"
     assert unseen[::2] == [
         "unreferenced_profiles (partial), stale_references (partial), names_refused (partial) in 111122223333:",
+        "owner_gone (unknown) in 111122223333:",
         "missing_required_tags (unknown) in 111122223333, 123456789012, 444455556666:",
         "unreferenced_profiles (unknown), stale_references (partial), names_refused (unknown) in 123456789012:",
+        f"owner_gone (partial), untagged_profiles (partial), {tagless}",
         "quota_pressure (unknown) in 123456789012:",
-        f"untagged_profiles (partial), {tagless}",
         f"untagged_roles (partial), {tagless}",
         "tag_differences (partial) in 123456789012:",
         "unreferenced_profiles (partial), stale_references (partial), names_refused (partial) in 444455556666:",
+        "owner_gone (partial) in 444455556666:",
     ]
     assert all(reason.startswith("    ") for reason in unseen[1::2])
     assert done.returncode == 0
