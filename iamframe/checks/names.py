@@ -121,9 +121,9 @@ def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Seque
     """Names that a tool in use refuses.
 
     Amazon EMR takes only a profile with its role's name; RDS Custom and AWS PCS take only names with their prefix. A
-    cluster that runs already goes on, and the next one fails. A profile counts if such a resource uses it, or if
-    `[[tools]]` of the policy file says so, as for Databricks, whose use AWS does not show. Names that differ by design
-    of CloudFormation or of your own rule are refused all the same.
+    running cluster keeps running; the next one that you create fails. A profile counts if such a resource uses it, or
+    if `[[tools]]` of the policy file says so, as for Databricks, whose use AWS does not show. Names that differ by
+    design of CloudFormation or of your own rule are refused all the same.
     """
     # Few profiles are used by such a tool.
     by_tool = references["consumer_type"].isin([kind for rule in tool_rules() for kind in rule.consumer_types])

@@ -178,11 +178,11 @@ def check_command(
     if owner:
         shown = shown[shown["owner"].isin(owner)]
     if hide_expected:
-        shown = shown[~shown["expected"]]
+        shown = shown[~shown["expected"] & shown["accepted"].isna()]
     output.emit_findings(shown, form)
     remark([output.in_one_line(result)] * (form == "table"))
-    if left := len(findings) - len(shown):
-        remark([f"{pluralize(left, 'finding')} not printed, by --severity, --owner or --hide-expected"])
+    remark(output.not_printed(findings, shown, by_owner=bool(owner)))
+    output.said_incomplete(result)
     remark(output.incomplete(result), output.no_owner(result.inventory, owner_tag))
     remark(output.expired(result), output.not_collected(result.inventory))
     return _status(result, fail_on, judged["only"], strict=strict)

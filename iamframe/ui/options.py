@@ -135,7 +135,7 @@ _SEVERITY = "Print only findings of this severity. Repeatable."
 narrowed = together(
     option("--severity", _SEVERITY, type=click.Choice(SEVERITIES), multiple=True),
     option("--owner", "Print only findings of this owner. Repeatable.", "NAME", multiple=True),
-    option("--hide-expected", "Do not print expected findings."),
+    option("--hide-expected", "Do not print expected or accepted findings."),
 )
 _KIND = f"Compare only this kind: {', '.join(DIFFERENCES)}. Repeatable."
 kinds = option("--only", _KIND, "KIND", type=click.Choice(DIFFERENCES), multiple=True)

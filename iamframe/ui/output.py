@@ -176,6 +176,20 @@ def incomplete(result: Result) -> Iterator[str]:
         yield f"    {reason}"
 
 
+def not_printed(findings: DataFrame, shown: DataFrame, *, by_owner: bool) -> Iterator[str]:
+    """Yield how many findings are not printed, and of how many the owner is unknown."""
+    if left := len(findings) - len(shown):
+        yield f"{pluralize(left, 'finding')} not printed, by --severity, --owner or --hide-expected"
+    if by_owner and (unknown := int((~findings["owner_known"]).sum())):
+        yield f"the owner of {pluralize(unknown, 'finding')} is unknown, because tags were not collected"
+
+
+def said_incomplete(result: Result) -> None:
+    """Print how many checks are complete if not all are and `--quiet` is given: no finding may look like none."""
+    if click.get_current_context().meta.get(QUIET) and (result.coverage["status"] != "complete").any():
+        click.echo(f"{result.said_complete[:1].upper()}{result.said_complete[1:]}.", err=True)
+
+
 def no_owner(inventory: Inventory, owner_tag: str) -> list[str]:
     """Return a sentence if no tag has the key of the owner tag that was given."""
     from iamframe.checks.owner import OWNER_TAG, owner_keys

@@ -367,14 +367,22 @@ def test_what_is_not_printed_is_counted_and_counts_for_the_exit_status(
 
 
 @pytest.mark.parametrize(
-    ("command", "status"),
-    [("-q check in --strict", 3), ("plan in -q", 0), ("diff --quiet in in", 0), ("report in --out out -q", 0)],
+    ("command", "status", "said"),
+    [
+        # An empty result is no all clear, however quiet it is.
+        ("-q check in --strict", 3, "6 of 18 checks are complete.\n"),
+        ("plan in -q", 0, ""),
+        ("diff --quiet in in", 0, ""),
+        ("report in --out out -q", 0, ""),
+    ],
 )
-def test_who_wishes_it_quiet_gets_results_and_errors_alone(tmp_path: Path, command: str, status: int) -> None:
+def test_who_wishes_it_quiet_gets_results_and_errors_and_whether_all_was_checked(
+    tmp_path: Path, command: str, status: int, said: str
+) -> None:
     empty_profile(tmp_path / "in")
     (tmp_path / "in" / "list-roles.json").touch()
     done = run(tmp_path, *command.split())
-    assert (done.stderr, bool(done.stdout), done.returncode) == ("", "diff" not in command, status)
+    assert (done.stderr, bool(done.stdout), done.returncode) == (said, "diff" not in command, status)
     assert refusal(run(tmp_path, *command.replace("in", "nowhere").split()))
 
 
