@@ -612,7 +612,7 @@ def test_where_tags_can_be_seen_and_changed_is_told_with_how_many_are_missed(bro
         group = it.page.get_by_role("group", name="Table: Where tags can be seen and changed")
         said = group.locator("caption").inner_text()
         assert said.startswith(
-            '"No" means: there, you see or change none of the tags of 1 role (1 tagged, 0 untagged) and 2 profiles'
+            '"No" means that this tool cannot show or change the tags. There are 1 role (1 tagged, 0 untagged) and 2'
         )
         assert "2 profiles (0 tagged, 1 untagged, 1 unknown). AWS-managed roles are left out." in said
         unknown = group.locator("td.unknown")
@@ -667,7 +667,8 @@ def test_the_first_screen_says_what_needs_attention_what_was_not_checked_and_whe
         first = it.page.get_by_role("region", name="Start here").locator("li")
         assert first.count() == 5
         # A command that changes something is left to a plan.
-        commands = first.locator("code").all_inner_texts()
+        commands = first.locator(".begin:has(.soft) code").all_inner_texts()
+        assert len(commands) == 5
         assert all(one.startswith("aws ") or one == "iamframe plan SOURCE" for one in commands)
         assert [one for one in commands if "delete" in one] == []
 
