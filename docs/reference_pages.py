@@ -70,6 +70,7 @@ TYPES = (
     "iamframe.checks.findings.Found",
     "iamframe.checks.tag_policy.RequiredTag",
     "iamframe.checks.tag_policy.Accepted",
+    "iamframe.checks.tag_policy.ToolUse",
     "iamframe.knowledge.makers.Maker",
 )
 # Members of a public class that serve other modules.
