@@ -85,8 +85,8 @@ def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: 
         `cloudtrail:LookupEvents`, which returns at most 100 events per second.
     name
         A name, ARN or unique id that selects the lives to return. Case does not matter, except in a live account. A
-        name selects all lives with that name. An ARN selects the lives with that ARN, and lives of that name whose ARN
-        is unknown. A unique id selects one life.
+        name selects all lives with that name. An ARN selects each resource that had that ARN, and each of the same name
+        whose ARN is unknown. A unique id selects one life.
 
     Raises
     ------
