@@ -270,7 +270,7 @@ def test_a_check_of_ones_own_needs_all_of_the_frames_that_it_reads(
     result = run_checks(inventory, only=["nothing"], checks=[own])
     assert [need.name for need in result.checks["nothing"].needs] == held
     # An empty result is no all clear where the frames are not whole.
-    assert set(result.coverage["status"]) <= {"unknown", "partial"}
+    assert set(result.coverage["status"]) in ({"unknown"}, {"partial"})
 
 
 @pytest.mark.parametrize(
