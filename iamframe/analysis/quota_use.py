@@ -1,4 +1,4 @@
-"""Who fills the quotas: roles and profiles by account, tool that created them, and owner."""
+"""Who fills the quotas: roles and profiles by account, tool that created them, cluster or stack, and owner."""
 
 from __future__ import annotations
 
@@ -9,26 +9,32 @@ from iamframe.checks.owner import OWNER_TAG, owners
 from iamframe.checks.result import Result
 from iamframe.errors import require
 from iamframe.inventory import schema
-from iamframe.inventory.arrow import index_in, lookup
+from iamframe.inventory.arrow import index_in, is_in, lookup
 from iamframe.inventory.inventory import Inventory
+from iamframe.inventory.owned import owned_profiles
 from iamframe.inventory.views import pairs
 from iamframe.knowledge.makers import GUESS
 
-_KEY = ["account_id", "maker", "state", "owner"]
+# A column of the key, and the column of `owned_profiles` that it is.
+_OWNER = {
+    name: name.replace("owner_status", "status")
+    for name in ("owner_type", "owner_name", "owner_region", "owner_status")
+}
+_KEY = ["account_id", "maker", *_OWNER, "state", "owner"]
 _COUNTS = ["roles", "profiles", "empty", "role_unread", "guessed"]
 
 
 @schema.shows(schema.QUOTA_USE)
 def quota_use(inventory: Inventory | Result, tag_key: str = OWNER_TAG) -> pd.DataFrame:
-    """Return how many roles and instance profiles each tool and owner has, and their share of the account's quotas.
+    """Return how many roles and instance profiles each tool, cluster and team has, and their share of the quotas.
 
-    The tool is the one in `pairs`; it is missing for roles that are in no profile and do not trust EC2. The owner is
-    the value of the owner tag; a profile without one has the owner of its role. Roles that AWS manages have rows of
-    their own, because no source says whether they count. If GetAccountSummary counts more than was collected, a row
-    with the state `not_collected` has the rest.
+    The tool is the one in `pairs`; it is missing for roles that are in no profile and do not trust EC2. The cluster,
+    environment or stack is the one in `owned_profiles`; a role has the one of its profiles if they all show the same.
+    The owner is the value of the owner tag; a profile without one has the owner of its role. Roles that AWS manages
+    have rows of their own, because no source says whether they count. If GetAccountSummary counts more than was
+    collected, a row with the state `not_collected` has the rest.
 
-    The rows of an account are together, those that use most of a quota first. Cluster and stack are not told apart yet.
-    No request is made to AWS.
+    The rows of an account are together, those that use most of a quota first. No request is made to AWS.
     """
     require("quota_use", inventory, Inventory, Result, instead="what `iamframe.load` or `iamframe.run_checks` gives")
     read = inventory if isinstance(inventory, Inventory) else inventory.inventory
@@ -45,7 +51,7 @@ def quota_use(inventory: Inventory | Result, tag_key: str = OWNER_TAG) -> pd.Dat
     used = used.assign(account_name=accounts["account_name"], **shares)
     most = pd.concat(list(shares.values()), axis=1).max(axis=1).fillna(0)
     keyed = used.assign(most=-most, number=-used["roles"] - used["profiles"])
-    order = keyed.sort_values(["account_id", "most", "number", "maker", "state", "owner"], kind="stable").index
+    order = keyed.sort_values(["account_id", "most", "number", *_KEY[1:]], kind="stable").index
     return schema.QUOTA_USE.conform(used.loc[order])
 
 
@@ -76,10 +82,25 @@ def _resources(inventory: Inventory, view: pd.DataFrame, tag_key: str) -> pd.Dat
         for frame, values in zip(sides, (0, of_profiles.astype(int)), strict=True):
             frame[name] = values
     each = pd.concat(sides, ignore_index=True)
+    shown = _belongs_to(inventory)
+    where = index_in(each["resource_arn"], shown["resource_arn"])
+    each = each.assign(**{name: lookup(shown[name], where).to_pandas().array for name in _OWNER})
     owner, unread = owners(inventory, each, tag_key)
     each["owner"] = owner.to_pandas().array
     state = np.select([each["aws"].to_numpy(bool), each["owner"].notna(), unread], ["aws", "owned", "unread"], "none")
     return each.assign(state=state, owner=each["owner"].where(state == "owned"))[[*_KEY, *_COUNTS]]
+
+
+def _belongs_to(inventory: Inventory) -> pd.DataFrame:
+    """Return the cluster, environment or stack of profiles that show one, and of roles whose profiles all agree."""
+    shown = owned_profiles(inventory).rename(columns={was: name for name, was in _OWNER.items()})
+    shown = shown[["profile_arn", *_OWNER]]
+    links = inventory.links[["role_arn", "profile_arn"]]
+    links = links[is_in(links["role_arn"], links["role_arn"][is_in(links["profile_arn"], shown["profile_arn"])])]
+    roles = links.merge(shown, on="profile_arn", how="left").drop(columns="profile_arn").drop_duplicates()
+    roles = roles[~roles.duplicated("role_arn", keep=False)]
+    sides = [shown.rename(columns={"profile_arn": "resource_arn"}), roles.rename(columns={"role_arn": "resource_arn"})]
+    return pd.concat(sides, ignore_index=True)
 
 
 def _not_collected(inventory: Inventory) -> pd.DataFrame:

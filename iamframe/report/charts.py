@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
@@ -108,11 +108,14 @@ class AccountTotals:
 
 @dataclass(frozen=True, slots=True)
 class QuotaRow:
-    """Roles and profiles of one account, tool and owner, and the percent of a quota that they use; None if unknown."""
+    """Roles and profiles of one account, tool, cluster and owner, and their percent of a quota; None if unknown."""
 
     account_id: str
     account_name: str | None
     maker: str | None
+    owner_type: str | None
+    owner_name: str | None
+    owner_status: str | None
     owner: str | None
     state: str
     roles: int
@@ -219,7 +222,7 @@ def quota_rows(use: pd.DataFrame) -> list[QuotaRow]:
     most = use[["role_share", "profile_share"]].max(axis=1)
     keyed = use.assign(most=-most, number=-use["roles"] - use["profiles"])
     rows = keyed.sort_values(["most", "number"], kind="stable").head(MAX_PICTURE_ROWS).astype(object)
-    columns = ["account_id", "account_name", "maker", "owner", "state", "roles", "profiles", "empty", "most"]
+    columns = [field.name for field in fields(QuotaRow) if field.name != "percent"] + ["most"]
     each = rows[columns].where(rows[columns].notna(), None).to_dict("records")
     # A share above nothing is never drawn as nothing.
     percents = [None if (share := row.pop("most")) is None else _whole_percent(-share) for row in each]

@@ -212,7 +212,9 @@ def plot_profile_use(result: Result, ax: Axes | None = None) -> Axes:
 
 
 def plot_quota_use(inventory: Inventory | Result, ax: Axes | None = None, resources: str = "profiles") -> Axes:
-    """Draw how many instance profiles, or roles, each tool created in each account, one bar per account and tool.
+    """Draw how many instance profiles, or roles, each tool created in each account.
+
+    There is one bar per account, tool, and cluster or stack that they belong to.
 
     Bars are parted by owner: those with an owner tag, those without one (crossed), roles that AWS manages (dotted), and
     those whose tags were not collected, or that only GetAccountSummary counts (hatched). The largest come first, 15 at
@@ -226,8 +228,8 @@ def plot_quota_use(inventory: Inventory | Result, ax: Axes | None = None, resour
     if resources not in _RESOURCES:
         raise ValueError(f"resources={resources!r}: can be drawn are {' and '.join(_RESOURCES)}")
     read = inventory if isinstance(inventory, Inventory) else inventory.inventory
-    use = quota_use(inventory).fillna({"maker": "no known tool"})
-    used = use.pivot_table(resources, ["account_id", "maker"], "state", "sum", fill_value=0)
+    use = quota_use(inventory).fillna({"maker": "no known tool", "owner_name": ""})
+    used = use.pivot_table(resources, ["account_id", "maker", "owner_name"], "state", "sum", fill_value=0)
     used = used.reindex(columns=[*_OWNED], fill_value=0).rename(columns=_OWNED).astype(int)
     used = used[used.sum(axis=1) > 0].sort_index()
     order = np.argsort(-used.sum(axis=1).to_numpy(), kind="stable")[:_TOOLS]
@@ -236,9 +238,9 @@ def plot_quota_use(inventory: Inventory | Result, ax: Axes | None = None, resour
     quota = pd.Series(shown.index.get_level_values("account_id")).map(quotas).replace(0, pd.NA).astype("float64")
     shares = (100 * shown.sum(axis=1).to_numpy() / quota).round()
     labels = [
-        f"{names[str(account)]}  {shortened(maker)}"
+        f"{names[str(account)]}  {shortened(f'{maker} {of}'.strip())}"
         + ("" if pd.isna(share) else f", {share:.0f}% of the quota" if share else ", under 1% of the quota")
-        for (account, maker), share in zip(shown.index.tolist(), shares, strict=True)
+        for (account, maker, of), share in zip(shown.index.tolist(), shares, strict=True)
     ]
     unknown = int(used[_OWNED["unread"]].sum() + used[_OWNED["not_collected"]].sum())
     sums, things = used.sum(), _RESOURCES[resources]

@@ -107,6 +107,29 @@ def tfstate(name: str, role: str) -> dict[str, Any]:
     return {"version": 4, "terraform_version": "1.9.0", "resources": [resource]}
 
 
+def test_profiles_count_by_cluster_and_a_role_belongs_to_the_cluster_of_all_its_profiles(tmp_path: Path) -> None:
+    prod, staging = nested_role("prod"), nested_role("shared")
+    of = {
+        "prod_1193844207756120033": ("prod", prod), "prod_8720145566123907754": ("prod", staging),
+        "staging_5502918374650192837": ("staging", staging),
+    }  # fmt: skip
+    listed = [
+        profile(name, role, path=f"/karpenter/eu-west-1/{cluster}/b7d41e90-3c1d-4f5e-9a7b-2d8c6e4f0a1b/")
+        for name, (cluster, role) in of.items()
+    ]
+    roles = [role_detail("prod", [listed[0]]), role_detail("shared", listed[1:])]
+    clusters = {"eu-west-1/eks.json": {"clusters": ["prod"]}}
+    documents = {"i.json": identity(), "p.json": profile_list(*listed), "d.json": dump(*roles), **clusters}
+    use = iamframe.quota_use(load(tmp_path, documents))
+    of_what = [f"owner_{name}" for name in ("type", "name", "region", "status")]
+    filled = use.assign(**use[of_what].fillna(""))
+    assert filled.groupby(of_what)[["roles", "profiles"]].sum().apply(tuple, axis=1).to_dict() == {
+        ("eks-cluster", "prod", "eu-west-1", "living"): (1, 2),
+        ("eks-cluster", "staging", "eu-west-1", "gone"): (0, 1),
+        ("", "", "", ""): (1, 0),
+    }
+
+
 @pytest.mark.parametrize("denied", ["", "GetAccountSummary", "ListInstanceProfiles", "tags"])
 def test_of_a_live_account_what_is_denied_is_unknown(denied: str) -> None:
     with PracticeAccount(regions=("us-east-1",)) as account:
