@@ -552,6 +552,26 @@ def test_a_snapshot_of_an_older_schema_opens_with_missing_values_and_a_column_of
     assert_frame_equal(opened[kept], inventory.roles[kept])
 
 
+def test_a_snapshot_of_before_owners_and_policies_accuses_no_owner_and_knows_no_policy(tmp_path: Path) -> None:
+    place, sample = tmp_path / "snapshot", load_sample()
+    # Such a load did not ask for owners either.
+    dataclasses.replace(sample, calls=sample.calls[sample.calls["operation"] != "eks:ListClusters"]).save(place)
+    later = ["attached_policies", "inline_policy_count", "role_template_arn"]
+    for part in parts(place, "roles"):
+        rewritten(part, lambda table: table.drop_columns(later))
+    shutil.rmtree(place / "resource_owners")
+    said = manifest(place)
+    del said["frames"]["resource_owners"]
+    seal(place, said)
+    result = run_checks(open_snapshot(place))
+    assert len(result["owner_gone"]) == 0
+    coverage = result.coverage.set_index(["account_id", "check"])["status"]
+    assert coverage["444455556666", "owner_gone"] == "unknown"
+    orphans = result["unreferenced_profiles"]
+    assert len(orphans) > 0
+    assert orphans[["attached_policies", "inline_policy_count", "power"]].isna().all(axis=None)
+
+
 def test_a_snapshot_of_format_1_opens_with_the_details_that_its_gaps_had(tmp_path: Path) -> None:
     inventory = load_sample()
     inventory.save(tmp_path / "snapshot")

@@ -100,6 +100,15 @@ def organisation() -> dict[str, Any]:
             profile(MAIL, path=f"/{FOREIGN}/{OTHER_MAIL}/", account=OWN), profile("plain", account=OWN)
         ),
         f"{OWN}/{MAIL}.json": "{",
+        f"{OWN}/eu-west-1/list-stacks.json": {
+            "StackSummaries": [
+                {
+                    "StackId": f"arn:aws:cloudformation:eu-west-1:{OWN}:stack/of-{OWN}/7d1f3c10-00aa",
+                    "StackName": f"of-{OWN}",
+                    "StackStatus": "CREATE_COMPLETE",
+                }
+            ]
+        },
         f"{OWN}/eu-west-1/describe-instances.json": {
             "Reservations": [
                 {
@@ -206,6 +215,15 @@ def test_masked_no_file_holds_an_account_a_unique_id_an_external_id_an_address_o
     out = of_organisation(tmp_path, title=f"Account {OWN}", author=f"Alice, {MAIL}")
     assert where(out, *ORIGINALS, f"{OWN[:4]}-{OWN[4:8]}-{OWN[8:]}", "pin4", "r-ab12") == []
     assert {"report.html", "report.xlsx", "summary.json", "roles.csv"} <= {file.name for file in out.iterdir()}
+
+
+def test_owners_of_profiles_are_masked_in_their_ids_and_names(both: tuple[Path, Path]) -> None:
+    out, masked = both
+    assert column(out / "resource_owners.csv", "owner_name") == [f"of-{OWN}"]
+    (account,) = set(column(masked / "resource_owners.csv", "account_id"))
+    assert column(masked / "resource_owners.csv", "owner_name") == [f"of-{account}"]
+    (stack,) = column(masked / "resource_owners.csv", "owner_id")
+    assert stack.startswith(f"arn:aws:cloudformation:eu-west-1:{account}:stack/of-{account}/")
 
 
 def test_a_masked_sample_holds_no_account_and_no_unique_id(tmp_path: Path) -> None:
