@@ -52,7 +52,7 @@ def run(
     checks: Mapping[str, Check] = CHECKS,
     owner_tag: str = OWNER_TAG,
 ) -> Result:
-    """Run checks over an inventory, and return their findings, facts and coverage."""
+    """Run checks on an inventory, and return their findings, facts and coverage."""
     chosen = {name: checks[name] for name in selected(only, checks)}
     for accepted in policy.acceptances:
         if accepted.check not in checks:
@@ -181,7 +181,7 @@ def coverage_of(evidence: Evidence, checks: Mapping[str, Check], found: Mapping[
 
 
 def part_of(result: Result, part: Inventory) -> Result:
-    """Return the result of a part of its inventory; missing data in the rest does not affect its coverage."""
+    """Return the result for a part of the inventory. Data that is missing in the rest does not affect its coverage."""
     arns = pa.concat_arrays([as_arrow(part.roles["role_arn"]), as_arrow(part.profiles["profile_arn"])])
 
     def is_of(frame: pd.DataFrame, one: str, other: str) -> Bools:
