@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
 KEY_BYTES = 32
 MAX_KEY_BYTES = 1_024
-# Columns by their content: only an id, in any form; a policy, old or new; free text; facts of messages or tags as JSON.
-# All other columns hold names.
+# Kinds of columns by content: only an id, in any form; a policy, old or new; free text; facts of messages or tags as
+# JSON. All other columns contain names.
 COLUMN_KINDS = {"account_id": "acct", "finding_id": "finding"}
 COLUMN_KINDS |= dict.fromkeys(("role_id", "profile_id", "referenced_id", "current_id", "principal_id"), "id")
 COLUMN_KINDS |= dict.fromkeys(("trust_policy", "before", "after"), "policy")
@@ -49,7 +49,7 @@ _WRITTEN = "tag_value profile_value role_value profile_tags role_tags descriptio
 COLUMN_KINDS |= dict.fromkeys((*_WRITTEN.split(), "state_value", "account_value"), "written")
 COLUMN_KINDS |= dict.fromkeys(("facts", "references_facts", "_limit", "_may"), "facts")
 COLUMN_KINDS |= dict.fromkeys(("_tags", "changed_facts"), "written facts")
-# Words of iamframe and AWS: they stay, even if an external id is the same word.
+# Words of iamframe and AWS are kept, even if an external id is the same word.
 _OWN = """
     partition region last_used_region references_regions references_not_read regions not_read trusts_ec2
     trusted_services resource_type consumer_type consumer_state consumer_version operation tag_source message
@@ -58,19 +58,19 @@ _OWN = """
     listing _kind _region _regions _role _profile _put _text _trust _partition _differ
 """
 COLUMN_KINDS |= dict.fromkeys(_OWN.split(), "own")
-# In `gaps`, a word; in other frames, a sentence, which is rendered again.
+# In `gaps`, the reason is a word. In other frames, it is a sentence, which is rendered again.
 COLUMN_KINDS |= dict.fromkeys(("reason", "references_reason"), "reason")
 # The kinds of text in JSON.
 _IN_JSON = {"facts": "", "written facts": "written"}
-# Columns of sentences, which are rendered again from message and masked facts.
+# Columns of sentences. They are rendered again from the message and the masked facts.
 RENDERED = {"references_reason": ("references_message", "references_facts"), "reason": ("message", "facts")}
-# In a shell, a command with pseudonyms would write them into the account.
+# A shell command with pseudonyms would write the pseudonyms into the account.
 NOT_TO_RUN = "# masked, not to be run: "
 _REPORTED = frozenset({".csv", ".html", ".json", ".xlsx"})
-# The size of the pieces in which a file is searched, and of their overlap.
+# The size of the pieces in which a file is searched, and of the overlap of two pieces.
 _PIECE, _AGAIN = 1 << 22, 1 << 14
 
-# Per kind of column, the function that masks its texts.
+# The masked texts by kind of column.
 _Told = Mapping[str, Mapping[str, str]]
 
 
@@ -81,7 +81,7 @@ def masked(
     old = changes.old if changes else None
     tables = {name: getattr(changes, name) for name in ("changes", "findings", "not_compared")} if changes else {}
     if changes:
-        # In these columns they are values of tags, descriptions or principals.
+        # The facts of changes contain values of tags, descriptions or principals.
         tables["changes"] = tables["changes"].rename(columns={"facts": "changed_facts"})
     differences = [_with_left_out(drift)] if drift else []
     results = [result, *([old] if old else [])]
@@ -104,7 +104,7 @@ def masked(
 
 
 def _with_left_out(drift: Drift) -> pd.DataFrame:
-    """Return the differences, in whose facts are values of tags, with a row for each account that was left out."""
+    """Return the differences (their facts contain tag values) with an extra row for each account that was left out."""
     left_out = pd.DataFrame({"account_id": pd.Series(drift.left_out, dtype="str")})
     return pd.concat([drift.differences.rename(columns={"facts": "changed_facts"}), left_out], ignore_index=True)
 
@@ -208,7 +208,7 @@ def _told(frames: Iterable[pd.DataFrame], loose: Iterable[str], mask: Mask) -> _
         "id": {one: mask.unique(one) for one in distinct["id"]},
         "finding": {one: mask.named("finding", one) for one in distinct["finding"]},
     }
-    # One text may show that a word is an id, which then must be found in the others too.
+    # One text may show that a word is an id. Then the id must be found in all other texts, too.
     how = {"policy": mask.policy, "written": mask.written, "own": mask.by_form, "reason": mask.by_form, "": mask.text}
     first = {kind: {one: told(one) for one in distinct[kind]} for kind, told in how.items()}
     become |= {kind: {one: mask.known(told) for one, told in texts.items()} for kind, texts in first.items()}
@@ -283,7 +283,7 @@ def _pieces(stream: IO[bytes], *, is_markup: bool) -> Iterator[str]:
 
 
 def mask_for(key: bool | str | os.PathLike[str], folder: Path) -> Mask:
-    """Return a mask with a new key, or with the key in a file; a missing file is created, readable by its owner only.
+    """Return a mask with a new key, or with the key in a file. A missing file is created; only its owner can read it.
 
     Raises
     ------
@@ -308,7 +308,7 @@ def mask_for(key: bool | str | os.PathLike[str], folder: Path) -> Mask:
             f"{display_path(file)[:200]}: the key cannot be read or created ({why}); choose another file"
         ) from error
     if not KEY_BYTES <= len(content) <= MAX_KEY_BYTES:
-        # A longer file is probably a document, given by mistake, which others may have.
+        # A longer file is probably a document that was given by mistake, and that other people may have.
         raise ReportError(
             f"{file}: holds {len(content):,} bytes, and a key has {KEY_BYTES} to {MAX_KEY_BYTES:,}; name a file that "
             "is not there yet, and it is made"
@@ -318,7 +318,7 @@ def mask_for(key: bool | str | os.PathLike[str], folder: Path) -> Mask:
 
 @contextmanager
 def masked_errors(*said: object) -> Iterator[None]:
-    """Put pseudonyms into the sentence of an error, except into the paths that the user gave."""
+    """Replace ids in the sentence of an error by pseudonyms, but not in the paths that the user gave."""
     try:
         yield
     except IamframeError as error:
