@@ -15,7 +15,7 @@ from iamframe.knowledge.surfaces import Fact, known_facts
 
 _MISSED = {"yes": "no", "no": "yes", "condition": "unless", "unknown": "unknown"}
 _TAGGED = ("yes", "no", "unknown")
-# What a surface can do, cannot do, and may be able to do.
+# The answers for a surface that can, cannot, or may be able to support an operation.
 _SAID = {
     "write": ("its tags can be changed there", "its tags cannot be changed there"),
     "read": ("its tags are shown there", "its tags are not shown there"),
@@ -77,7 +77,7 @@ def blind_spot_counts(inventory: Inventory) -> pd.DataFrame:
 
 
 def tagged_counts(inventory: Inventory) -> dict[tuple[str, str], list[int]]:
-    """Return, per account and resource type, how many are tagged, are untagged, and have unknown tags."""
+    """Return, per account and resource type, the numbers of tagged, untagged and unknown resources."""
     counts: dict[tuple[str, str], list[int]] = {}
     for kind, (frame, key) in taggable_resources(inventory).items():
         accounts = pc.unique(as_arrow(frame["account_id"]))

@@ -48,7 +48,7 @@ from iamframe.knowledge.operations import ALL, ASSUME_ROLE, proving
 from iamframe.knowledge.trust import statements_of
 from iamframe.messages.render import Message, joint
 
-# The most fields of one kind.
+# The maximum of fields of one kind.
 _MOST = 10
 _KEYS = ("account_id", "profile_arn", "role_arn")
 _Arns = dict[str, list[str]]
@@ -148,7 +148,7 @@ def _meant(inventory: Inventory, asked: Query) -> _Arns:
     meant = {}
     for side, kind in TYPE_OF.items():
         frame = getattr(inventory, f"{side}s")
-        # A planned resource has no ARN; it matches by the key in its place.
+        # A planned resource has no ARN; it matches by the key that replaces the ARN.
         hit = _equal(frame[f"{side}_id"], asked.text) | np.asarray(frame[f"{side}_arn"] == asked.text, dtype=bool)
         if asked.kind in (None, kind):
             named = _equal(frame[f"{side}_name"], asked.name) & _of_place(frame, side, asked)
@@ -156,7 +156,7 @@ def _meant(inventory: Inventory, asked: Query) -> _Arns:
                 named &= _equal(pc.utf8_trim(as_arrow(frame[f"{side}_path"]), "/"), asked.path)
             hit |= named
         if side == "profile" and not asked.path and asked.kind in (None, ROLE_TYPE):
-            # A role that no source shows is known by its name, from the profile that holds it.
+            # A role that no source shows is known only by its name, from the profile that holds it.
             links = inventory.links
             mine = _equal(links["role_arn"], f"name:{asked.name}") & _of_place(links, "profile", asked)
             hit |= is_in(frame["profile_arn"], links["profile_arn"][mine])
@@ -180,7 +180,7 @@ def _asked(asked: Query, meant: _Arns) -> Iterator[Row]:
     """Yield a field with the full ARN if the query has an ARN without its path."""
     for arn in (arn for arns in meant.values() for arn in arns):
         if asked.is_arn and not asked.assumed and arn.lower() != asked.text.lower():
-            # A role that is known by its name alone is shown with the profile that holds it.
+            # A role that is known only by its name is shown with the profile that holds it.
             yield field("another ARN", note=note("asked", asked=asked.text, arn=arn), section="asked")
 
 
@@ -203,7 +203,7 @@ def _using(references: pd.DataFrame, asked: Query) -> pd.DataFrame:
 
 
 def _uses(inventory: Inventory, using: pd.DataFrame, asked: Query, lists: pd.DataFrame) -> Iterator[Row]:
-    """Yield each profile that a resource uses: the role in it, or whether it was deleted, if that is known."""
+    """Yield each profile that a resource uses, with its role, or whether the profile was deleted, if that is known."""
     part = inventory.only(using["profile_arn"].dropna())
     profiles, links = records_by("profile_arn", part.profiles), records_by("profile_arn", part.links)
     whole = dict(zip(lists["account_id"], lists["profiles_whole"], strict=True))
@@ -223,7 +223,7 @@ def _uses(inventory: Inventory, using: pd.DataFrame, asked: Query, lists: pd.Dat
 
 
 def _missing(inventory: Inventory, reference: Row, whole: dict[str, bool]) -> Message | None:
-    """Return the message on whether a profile that no source shows was deleted."""
+    """Return a message about a profile that no source shows: whether it was deleted."""
     account = account_of(reference["named"]) or reference["account_id"]
     if not whole.get(account):
         way = "list_not_read" if account in whole else "account_not_read"
@@ -280,7 +280,7 @@ def _namesakes(near: Inventory, meant: _Arns) -> Iterator[Row]:
 
 
 def _not_found(inventory: Inventory, asked: Query, lists: pd.DataFrame) -> Iterator[Row]:
-    """Yield what was searched, what was not collected, what references the name, and similar names."""
+    """Yield the scope of the search, missing data, references to the name, and similar names."""
     counts = {name: len(getattr(inventory, name)) for name in ("accounts", "roles", "profiles", "references")}
     yield field(asked.text, note=note("not_found", **counts), section="not found")
     unread = records(lists[lists["references_status"] != "complete"])
@@ -303,13 +303,13 @@ def _not_collected(gaps: pd.DataFrame) -> Iterator[Row]:
 
 
 def _holds(texts: pd.Series, part: str) -> Bools:
-    """Return which texts contain a part, regardless of case; an empty part is in none."""
+    """Return which texts contain a part, regardless of case. No text contains an empty part."""
     held = pc.match_substring(as_arrow(texts), part, ignore_case=True)
     return np.asarray(pc.fill_null(held, False)) & bool(part)
 
 
 def _referenced_by(inventory: Inventory, asked: Query) -> Iterator[Row]:
-    """Yield what still references the name: consumers by name, ARN or unique id; trust policies by ARN or unique id."""
+    """Yield references to the name: consumers by name, ARN or unique id; trust policies by ARN or unique id."""
     references = inventory.references
     by_id = _equal(references["profile_id"], asked.text)
     by_name = _equal(references["profile_name"], asked.name) & (asked.kind in (None, PROFILE_TYPE))
