@@ -77,7 +77,7 @@ def blind_spot_counts(inventory: Inventory) -> pd.DataFrame:
 
 
 def tagged_counts(inventory: Inventory) -> dict[tuple[str, str], list[int]]:
-    """Return, per account and resource type, the numbers of tagged, untagged and unknown resources."""
+    """Return, per account and resource type, how many are tagged, are untagged, and have unknown tags."""
     counts: dict[tuple[str, str], list[int]] = {}
     for kind, (frame, key) in taggable_resources(inventory).items():
         accounts = pc.unique(as_arrow(frame["account_id"]))

@@ -64,7 +64,7 @@ def gap_note(row: Row) -> Message:
 
 
 def status_note(row: Row, name: str = "coverage", prefix: str = "", **facts: Any) -> Message:
-    """Return the message on a status and its reason. `row` is of `coverage`, or of `lists` with a column `prefix`."""
+    """Return a status and its reason as a message. Columns of `lists` begin with `prefix`; `coverage` has none."""
     status, message, values = (row[f"{prefix}{column}"] for column in ("status", "message", "facts"))
     facts |= {"status": status, "reason": nested(message, values) if message else note("all_regions")}
     return note(name, **facts)

@@ -62,7 +62,7 @@ def owners(inventory: Inventory, findings: pd.DataFrame, tag_key: str = OWNER_TA
 
 
 def _last(of: Positions, values: Positions, size: int) -> Positions:
-    """Return the last value of each number from 0 to `size` - 1; -1 if a number has no value."""
+    """Return, per number from 0 to `size` - 1, its last value; -1 if it has none."""
     result = np.full(size, -1)
     result[of[of >= 0]] = values[of >= 0]
     return result

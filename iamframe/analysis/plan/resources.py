@@ -112,7 +112,7 @@ class ProfileFacts(Resource):
     living: Message | None
 
     def needs(self, key: str) -> bool:
-        """Return whether a service or tool may still need a tag. No owner that is gone needs its tags."""
+        """Return whether a service or tool may still need a tag; an owner that is gone needs none."""
         return self.gone is None or not self.gone.owner.lifted(key, self.gone.names)
 
     @property
