@@ -32,8 +32,7 @@ def _differs(role: str, profile: str, _: str) -> bool:
 
 def _is_one_stack(role: str, profile: str, role_name: str) -> bool:
     """Return whether two stacks are equal. The role's may be cut, because role names have at most 64 characters."""
-    # CloudFormation cuts the text before the random text to 51 characters, or to 52 if the random text has small
-    # letters.
+    # CloudFormation cuts the text before the random text to 51 characters; to 52 if the random text has small letters.
     random = role_name.rpartition("-")[2]
     head = len(role_name) - len(random)
     is_cut = head == 51 or (head == 52 and random != random.upper())

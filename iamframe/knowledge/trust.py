@@ -15,7 +15,7 @@ from urllib.parse import unquote
 import msgspec
 from msgspec import Raw
 
-# EC2's service principals per partition. In China, policies use both names, even AWS's own (AmazonEKSComputePolicy).
+# EC2's service principals per partition. In China, policies use either name, even AWS's own (AmazonEKSComputePolicy).
 _COM = frozenset({"ec2.amazonaws.com"})
 _EC2 = {
     "aws": _COM,

@@ -79,7 +79,7 @@ class Surface:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """The numbers of a group: resources that need attention, by severity; findings to fix; those without action."""
+    """Counts of a group: resources that need attention, by severity; findings to fix; findings that need no action."""
 
     resources: dict[str, int]
     to_fix: int
