@@ -251,10 +251,10 @@ def _appeared(each: Pairs, apart: NotCompared) -> Iterator[pa.Table]:
         apart.unlisted(each, side, change, apart.counts(accounts, ~whole & ~planned), apart.counts(accounts, planned))
         found = rows[whole & ~planned]
         made = as_arrow(frame["created_at"].iloc[found].dt.strftime("%Y-%m-%d %H:%M UTC"))
-        told = np.asarray(made.is_valid())
+        is_dated = np.asarray(made.is_valid())
         for mask, said in (
-            (told, _said(dated, at=made.filter(pa.array(told)))),
-            (~told, {"message": undated, "facts": "{}", "detail": say(undated)}),
+            (is_dated, _said(dated, at=made.filter(pa.array(is_dated)))),
+            (~is_dated, {"message": undated, "facts": "{}", "detail": say(undated)}),
         ):
             ids = frame[f"{each.kind}_id"].iloc[found[mask]]
             yield _rows(each, side, found[mask], change, **said, **{("before", "after")[side]: ids})

@@ -129,23 +129,23 @@ def explain(inventory: Inventory | Result, name: str, policy: PolicySource = Non
     result = inventory if isinstance(inventory, Result) else None
     read = inventory.inventory if isinstance(inventory, Result) else inventory
     asked = parse_query(name)
-    meant = _meant(read, asked)
+    found = _matching_arns(read, asked)
     fields: list[Row] = []
-    if meant["profile"] or meant["role"]:
-        fields += _asked(asked, meant)
+    if found["profile"] or found["role"]:
+        fields += _full_arns(asked, found)
     else:
         using, lists = _using(read.references, asked), result.lists if result else completeness(read)
-        meant["profile"] = using["profile_arn"].dropna().unique().tolist()
+        found["profile"] = using["profile_arn"].dropna().unique().tolist()
         fields += _uses(read, using, asked, lists) if len(using) else _not_found(read, asked, lists)
-    if meant["profile"] or meant["role"]:
-        near = _near(read, [*meant["profile"], *meant["role"]])
-        fields += _tell(part_of(result, near) if result else run_checks(near, policy=policy), meant)
+    if found["profile"] or found["role"]:
+        near = _near(read, [*found["profile"], *found["role"]])
+        fields += _explained(part_of(result, near) if result else run_checks(near, policy=policy), found)
     return Explanation(name, frame_of(fields))
 
 
-def _meant(inventory: Inventory, asked: Query) -> _Arns:
+def _matching_arns(inventory: Inventory, asked: Query) -> _Arns:
     """Return the ARNs of the roles and profiles that match every part of the query."""
-    meant = {}
+    found = {}
     for side, kind in TYPE_OF.items():
         frame = getattr(inventory, f"{side}s")
         # A planned resource has no ARN; it matches by the key that replaces the ARN.
@@ -160,8 +160,8 @@ def _meant(inventory: Inventory, asked: Query) -> _Arns:
             links = inventory.links
             mine = _equal(links["role_arn"], f"name:{asked.name}") & _of_place(links, "profile", asked)
             hit |= is_in(frame["profile_arn"], links["profile_arn"][mine])
-        meant[side] = frame[f"{side}_arn"][hit].tolist()
-    return meant
+        found[side] = frame[f"{side}_arn"][hit].tolist()
+    return found
 
 
 def _of_place(frame: pd.DataFrame, side: str, asked: Query) -> Bools:
@@ -176,9 +176,9 @@ def _equal(values: Any, text: str) -> Bools:
     return np.array(pc.fill_null(pc.equal(without_case(values), text.lower()), False), dtype=bool)
 
 
-def _asked(asked: Query, meant: _Arns) -> Iterator[Row]:
+def _full_arns(asked: Query, found: _Arns) -> Iterator[Row]:
     """Yield a field with the full ARN if the query has an ARN without its path."""
-    for arn in (arn for arns in meant.values() for arn in arns):
+    for arn in (arn for arns in found.values() for arn in arns):
         if asked.is_arn and not asked.assumed and arn.lower() != asked.text.lower():
             # A role that is known only by its name is shown with the profile that holds it.
             yield field("another ARN", note=note("asked", asked=asked.text, arn=arn), section="asked")
@@ -243,15 +243,15 @@ def _near(inventory: Inventory, arns: list[str]) -> Inventory:
     return inventory.only([*arns, *namesakes])
 
 
-def _tell(result: Result, meant: _Arns) -> Iterator[Row]:
+def _explained(result: Result, found: _Arns) -> Iterator[Row]:
     """Yield the fields of each link of the selected resources, and of those without a link."""
     near, pairs = result.inventory, result.pairs
-    pairs = pairs[is_in(pairs["profile_arn"], meant["profile"]) | is_in(pairs["role_arn"], meant["role"])]
-    alone = near.roles[is_in(near.roles["role_arn"], meant["role"]) & ~is_in(near.roles["role_arn"], pairs["role_arn"])]
-    yield from _namesakes(near, meant)
-    told = [*records(pairs), *({"profile_arn": None, **row} for row in _guessed(alone, result))]
-    known = RowsByKey(result, told)
-    for row in sorted(told, key=lambda row: [row[name] or "" for name in _KEYS]):
+    pairs = pairs[is_in(pairs["profile_arn"], found["profile"]) | is_in(pairs["role_arn"], found["role"])]
+    alone = near.roles[is_in(near.roles["role_arn"], found["role"]) & ~is_in(near.roles["role_arn"], pairs["role_arn"])]
+    yield from _namesakes(near, found)
+    rows = [*records(pairs), *({"profile_arn": None, **row} for row in _guessed(alone, result))]
+    known = RowsByKey(result, rows)
+    for row in sorted(rows, key=lambda row: [row[name] or "" for name in _KEYS]):
         pair, of = Pair(known, row), {name: row[name] for name in _KEYS}
         for section, fields in SECTIONS.items():
             yield from ({"section": section, **of, **one} for one in fields(pair))
@@ -265,9 +265,9 @@ def _guessed(roles: pd.DataFrame, result: Result) -> Iterator[Row]:
         yield row | {"maker": makers[at].name if at >= 0 else None, "maker_basis": GUESS}
 
 
-def _namesakes(near: Inventory, meant: _Arns) -> Iterator[Row]:
+def _namesakes(near: Inventory, found: _Arns) -> Iterator[Row]:
     """Yield the roles and profiles that have the same name but are not linked."""
-    sides = [getattr(near, f"{s}s")[is_in(getattr(near, f"{s}s")[f"{s}_arn"], meant[s])] for s in TYPE_OF]
+    sides = [getattr(near, f"{s}s")[is_in(getattr(near, f"{s}s")[f"{s}_arn"], found[s])] for s in TYPE_OF]
     # If files disagree on a name, it is missing.
     both = zip(TYPE_OF, sides, strict=True)
     named = [frame.assign(name=frame[f"{side}_name"].str.lower()).dropna(subset="name") for side, frame in both]
@@ -314,7 +314,7 @@ def _referenced_by(inventory: Inventory, asked: Query) -> Iterator[Row]:
     by_id = _equal(references["profile_id"], asked.text)
     by_name = _equal(references["profile_name"], asked.name) & (asked.kind in (None, PROFILE_TYPE))
     naming = records(references.assign(by_id=by_id)[by_id | by_name])
-    for row in [row for row in naming if row["by_id"] or _means(row, asked)][:_MOST]:
+    for row in [row for row in naming if row["by_id"] or _matches(row, asked)][:_MOST]:
         said = note("named", **{name: row[name] for name in ("by_id", "region", "named")})
         yield field(consumer(row), note=said, section="referenced by", account_id=row["account_id"])
     for row in records(inventory.roles[_holds(inventory.roles["trust_policy"], asked.text)].head(_MOST * _MOST)):
@@ -324,7 +324,7 @@ def _referenced_by(inventory: Inventory, asked: Query) -> Iterator[Row]:
                 yield field(f"trust policy of role {row['role_name']}", note=f"{one.kind} {one.principal}", **of)
 
 
-def _means(reference: Row, asked: Query) -> bool:
+def _matches(reference: Row, asked: Query) -> bool:
     """Return whether a reference to a profile of that name matches the account, partition and path of the query."""
     named = parse_query(reference["named"])
     is_there = asked.account in (None, named.account or reference["account_id"])

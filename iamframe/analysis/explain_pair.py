@@ -49,8 +49,8 @@ def frame_of(fields: Iterable[Row]) -> pd.DataFrame:
     """Return fields as the frame `explanation`, their notes in English."""
     rows = pd.DataFrame(list(fields), columns=schema.EXPLANATION.names)
     message, facts = columns_of(rows["note"])
-    told = {"note": render(message, facts), "message": message, "facts": facts}
-    return schema.EXPLANATION.conform({**rows, **{n: pc.if_else(pc.equal(message, ""), None, told[n]) for n in told}})
+    said = {"note": render(message, facts), "message": message, "facts": facts}
+    return schema.EXPLANATION.conform({**rows, **{n: pc.if_else(pc.equal(message, ""), None, said[n]) for n in said}})
 
 
 def note(name: str, **facts: Any) -> Message:
@@ -123,12 +123,12 @@ def _time(value: datetime | None) -> str | None:
 
 
 class RowsByKey:
-    """The rows of an inventory and its findings, by key. `told` has the links, roles and profiles to explain."""
+    """The rows of an inventory and its findings, by key. `explained` has the links, roles and profiles."""
 
-    def __init__(self, result: Result, told: list[Row]) -> None:
+    def __init__(self, result: Result, explained: list[Row]) -> None:
         """Group the rows of each frame by its key."""
         near, coverage = result.inventory, result.coverage
-        self.told = {(row["profile_arn"], row["role_arn"]) for row in told}
+        self.explained = {(row["profile_arn"], row["role_arn"]) for row in explained}
         self.events_read = near.events_read
         self.not_run = [name for name in CHECKS if name not in result.checks]
         self.about = {
@@ -173,7 +173,7 @@ class Pair:
         self.profiles_read = self.lists["profiles_whole"] or not unread & {ALL, self.arns.get("role")}
         found = {one["at"]: one for arn in self.arns.values() for by in known.findings for one in by[arn]}
         # A finding on another link of this role or profile is shown with that link.
-        others = known.told - {(self.arns.get("profile"), self.arns.get("role"))}
+        others = known.explained - {(self.arns.get("profile"), self.arns.get("role"))}
         mine = [found[at] for at in sorted(found)]
         self.findings = [one for one in mine if (one["resource_arn"], one["related_arn"]) not in others]
         self.unsure = [one for one in known.unsure[account] if self._concerns(known.about[one["check"]])]

@@ -55,11 +55,11 @@ def html_parts(frame: pd.DataFrame) -> Iterator[str]:
         if heading:
             yield f"<h4 class='{display.NO_MATH}'>{escape(heading)}</h4>"
         for is_folded, part in groupby(rows, key=lambda cells: cells[0] == _FOLDED):
-            told, last = [], None
+            lines, last = [], None
             for section, field, *sides, note in part:
-                told.append((section if section != last else None, field, *(sides if any(sides) else ()), note))
+                lines.append((section if section != last else None, field, *(sides if any(sides) else ()), note))
                 last = section
-            table = display.html_table(("", "", "instance profile", "role", "note"), told)
+            table = display.html_table(("", "", "instance profile", "role", "note"), lines)
             yield f"<details><summary>{_FOLDED}</summary>{table}</details>" if is_folded else table
 
 

@@ -218,12 +218,12 @@ class Result:
 
 def said_not_complete(unsure: pd.DataFrame) -> list[tuple[str, str, str]]:
     """Return the reasons for incomplete coverage, each with its checks and accounts, the most frequent first."""
-    told = []
+    reasons = []
     for (status, reason), rows in unsure.groupby(["status", "reason"], sort=False):
         checks, accounts = rows["check"].unique(), rows["account_id"].unique()
-        told.append((len(rows), some(checks), str(status), some(accounts), str(reason)))
-    told.sort(key=lambda row: -row[0])
-    return [(f"{checks} ({status})", accounts, reason) for _, checks, status, accounts, reason in told]
+        reasons.append((len(rows), some(checks), str(status), some(accounts), str(reason)))
+    reasons.sort(key=lambda row: -row[0])
+    return [(f"{checks} ({status})", accounts, reason) for _, checks, status, accounts, reason in reasons]
 
 
 def some(names: Iterable[str]) -> str:

@@ -82,8 +82,8 @@ def _found_by(one: Check, frames: Mapping[str, pd.DataFrame], inventory: Invento
         except Exception as error:
             columns = "; ".join(f"{name} has {', '.join(frames[name].columns)}" for name in one.reads)
             advice = columns if isinstance(error, (KeyError, AttributeError)) else "fix it"
-            told = stopped_with(error, one.rule.__code__.co_filename)
-            raise CheckError(f"check {one.name}: {told}; {advice}") from error
+            problem = stopped_with(error, one.rule.__code__.co_filename)
+            raise CheckError(f"check {one.name}: {problem}; {advice}") from error
         if not isinstance(given, (pd.DataFrame, Found)) or (
             isinstance(given, pd.DataFrame) and "resource_arn" not in given
         ):

@@ -23,8 +23,8 @@ def with_details(gaps: pd.DataFrame, lang: str = "en") -> pd.DataFrame:
     """Return gaps with their details in a language. A gap without a message, from an old snapshot, keeps its detail."""
     message, facts, detail = (as_arrow(gaps[name]) for name in ("message", "facts", "detail"))
     said = render(message, facts, lang).cast(detail.type)
-    told = pc.if_else(pc.equal(message, ""), detail, said).to_pandas()
-    return gaps.assign(detail=told.astype("str").set_axis(gaps.index))
+    rendered = pc.if_else(pc.equal(message, ""), detail, said).to_pandas()
+    return gaps.assign(detail=rendered.astype("str").set_axis(gaps.index))
 
 
 class GapList(list[Gap]):

@@ -138,8 +138,8 @@ def profile_ids(values: Any) -> pa.Array:
     rest = pc.utf8_slice_codeunits(ids, 4)
     # A masked id repeats one character.
     masked = pc.equal(rest, pc.binary_repeat(pc.utf8_slice_codeunits(rest, 0, 1), pc.utf8_length(rest)))
-    told = pc.and_(pc.match_substring_regex(ids, _PROFILE_ID), pc.invert(masked))
-    return pc.if_else(told, ids, pa.scalar(None, pa.string()))
+    is_id = pc.and_(pc.match_substring_regex(ids, _PROFILE_ID), pc.invert(masked))
+    return pc.if_else(is_id, ids, pa.scalar(None, pa.string()))
 
 
 def account_named(named: Any) -> pa.Array:

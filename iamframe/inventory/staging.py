@@ -135,7 +135,7 @@ class TrustPolicies:
     def __init__(self) -> None:
         self._codes = {b"null": _NO_DOCUMENT}
         self._texts: list[str] = []
-        self._says: list[TrustContent] = []
+        self._contents: list[TrustContent] = []
 
     def codes(self, documents: Iterable[Raw | UnsetType]) -> np.ndarray[Any, Any]:
         """Return the code of each document; below 0 if it is missing or no policy."""
@@ -149,7 +149,7 @@ class TrustPolicies:
         if (parts := read_content(document)) is not None:
             code = len(self._texts)
             self._texts.append(parts[0])
-            self._says.append(parts[1])
+            self._contents.append(parts[1])
         self._codes[document] = code
         return code
 
@@ -168,11 +168,11 @@ class TrustPolicies:
 
     def services(self) -> pa.Array:
         """Return the trusted services of each code."""
-        return pa.array([says.services for says in self._says], pa.string())
+        return pa.array([content.services for content in self._contents], pa.string())
 
     def ec2(self, partition: str) -> pa.Array:
         """Return, per code, whether EC2 may assume a role of a partition."""
-        return pa.array([trusts_ec2(says.reaches, partition) for says in self._says], pa.string())
+        return pa.array([trusts_ec2(content.reaches, partition) for content in self._contents], pa.string())
 
 
 class Staging:

@@ -140,7 +140,7 @@ def read_content(document: bytes) -> tuple[str, TrustContent] | None:
             b"\0".join((s.effect, s.principal, s.not_principal, s.action, s.not_action, b"yes" * s.has_condition))
             for s in _statements(text)
         ]
-        return text, _says(*key)
+        return text, _content_of(*key)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return None
 
@@ -153,7 +153,7 @@ def _compact(document: bytes) -> str:
 
 
 @lru_cache(maxsize=65_536)
-def _says(*statements: bytes) -> TrustContent:
+def _content_of(*statements: bytes) -> TrustContent:
     """Return the content of statements. Policies with different texts may share it."""
     reaches: list[Reach] = []
     trusted: set[str] = set()

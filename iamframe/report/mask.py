@@ -71,7 +71,7 @@ _REPORTED = frozenset({".csv", ".html", ".json", ".xlsx"})
 _PIECE, _AGAIN = 1 << 22, 1 << 14
 
 # The masked texts by kind of column.
-_Told = Mapping[str, Mapping[str, str]]
+_MaskedTexts = Mapping[str, Mapping[str, str]]
 
 
 def masked(
@@ -88,19 +88,19 @@ def masked(
     frames = [frame for one in results for frame in _frames(one)]
     loose = [text for one in results for text in _loose(one)] + [text for text in said if text]
     loose += drift.states if drift else ()
-    told = _told([*frames, *tables.values(), *differences], loose, mask)
-    whole = _masked_result(result, told)
+    by_kind = _masked_by_kind([*frames, *tables.values(), *differences], loose, mask)
+    whole = _masked_result(result, by_kind)
     if changes is not None and old is not None:
         # Only the changes contain data of the older load.
-        older = replace(old, found=_found(old, told), inventory=_with_sources(old, told))
-        tables = {name: _masked(frame, told) for name, frame in tables.items()}
+        older = replace(old, found=_found(old, by_kind), inventory=_with_sources(old, by_kind))
+        tables = {name: _masked(frame, by_kind) for name, frame in tables.items()}
         tables["changes"] = with_details(tables["changes"].rename(columns={"changed_facts": "facts"}))
-        tables["findings"] = _said_of(tables["findings"], whole, older)
+        tables["findings"] = _with_masked_sentences(tables["findings"], whole, older)
         by_account = {
             name: frame.sort_values("account_id", kind="stable", ignore_index=True) for name, frame in tables.items()
         }
         changes = replace(changes, old=older, new=whole, **by_account)
-    return whole, changes, drift and _masked_drift(drift, told), [text and told[""][text] for text in said]
+    return whole, changes, drift and _masked_drift(drift, by_kind), [text and by_kind[""][text] for text in said]
 
 
 def _with_left_out(drift: Drift) -> pd.DataFrame:
@@ -109,16 +109,16 @@ def _with_left_out(drift: Drift) -> pd.DataFrame:
     return pd.concat([drift.differences.rename(columns={"facts": "changed_facts"}), left_out], ignore_index=True)
 
 
-def _masked_drift(drift: Drift, told: _Told) -> Drift:
-    shown = _masked(drift.differences.rename(columns={"facts": "changed_facts"}), told)
+def _masked_drift(drift: Drift, by_kind: _MaskedTexts) -> Drift:
+    shown = _masked(drift.differences.rename(columns={"facts": "changed_facts"}), by_kind)
     shown = with_details(shown.rename(columns={"changed_facts": "facts"}))
     rank = shown["kind"].map({kind: n for n, kind in enumerate(DIFFERENCES)})
     order = shown.assign(rank=rank).sort_values(["rank", "account_id"], kind="stable", ignore_index=True)
     return replace(
         drift,
         differences=order.drop(columns="rank"),
-        states=tuple(told[""][one] for one in drift.states),
-        left_out=tuple(sorted(told["acct"][one] for one in drift.left_out)),
+        states=tuple(by_kind[""][one] for one in drift.states),
+        left_out=tuple(sorted(by_kind["acct"][one] for one in drift.left_out)),
     )
 
 
@@ -139,17 +139,17 @@ def _loose(result: Result) -> list[str]:
     return [*result.inventory.sources, *filter(None, [policy.path]), *(one.reason for one in policy.acceptances)]
 
 
-def _with_sources(result: Result, told: _Told) -> Any:
-    return replace(result.inventory, sources=tuple(told[""][source] for source in result.inventory.sources))
+def _with_sources(result: Result, by_kind: _MaskedTexts) -> Any:
+    return replace(result.inventory, sources=tuple(by_kind[""][source] for source in result.inventory.sources))
 
 
-def _masked_result(result: Result, told: _Told) -> Result:
-    views: dict[str, Any] = {name: _masked(frame, told) for name, frame in _views(result).items()}
+def _masked_result(result: Result, by_kind: _MaskedTexts) -> Result:
+    views: dict[str, Any] = {name: _masked(frame, by_kind) for name, frame in _views(result).items()}
     # The order of the originals would reveal something about them.
     views["coverage"] = views["coverage"].sort_values("account_id", kind="stable", ignore_index=True)
-    inventory = _with_sources(result, told)
-    frames: dict[str, Any] = {name: _masked(frame, told) for name, frame in inventory.frames.items()}
-    text, policy = told[""], result.policy
+    inventory = _with_sources(result, by_kind)
+    frames: dict[str, Any] = {name: _masked(frame, by_kind) for name, frame in inventory.frames.items()}
+    text, policy = by_kind[""], result.policy
     return replace(
         result,
         inventory=joined([replace(inventory, **frames)], list(inventory.sources)),
@@ -158,18 +158,18 @@ def _masked_result(result: Result, told: _Told) -> Result:
             path=policy.path and text[policy.path],
             acceptances=tuple(msgspec.structs.replace(one, reason=text[one.reason]) for one in policy.acceptances),
         ),
-        found=_found(result, told),
+        found=_found(result, by_kind),
         **views,
     )
 
 
-def _found(result: Result, told: _Told) -> dict[str, Found]:
-    return {name: _masked_found(check, result.found[name], told) for name, check in result.checks.items()}
+def _found(result: Result, by_kind: _MaskedTexts) -> dict[str, Found]:
+    return {name: _masked_found(check, result.found[name], by_kind) for name, check in result.checks.items()}
 
 
-def _masked_found(check: Check, one: Found, told: _Told) -> Found:
+def _masked_found(check: Check, one: Found, by_kind: _MaskedTexts) -> Found:
     """Return findings with pseudonyms; commands with pseudonyms become comments."""
-    shown = Found(_masked(one.findings, told), _masked(one.facts, told))
+    shown = Found(_masked(one.findings, by_kind), _masked(one.facts, by_kind))
     was, now = one.findings["next_step"], steps_of(check, shown)
     return replace(
         shown, findings=shown.findings.assign(next_step=now.where(now.isna() | (now == was), _comments(now)))
@@ -181,7 +181,7 @@ def _comments(commands: pd.Series) -> pd.Series:
     return NOT_TO_RUN + commands.str.replace(r"\r\n?|\n", lambda end: f"{end[0]}# ", regex=True)
 
 
-def _said_of(findings: pd.DataFrame, new: Result, old: Result) -> pd.DataFrame:
+def _with_masked_sentences(findings: pd.DataFrame, new: Result, old: Result) -> pd.DataFrame:
     """Return changed findings with the columns of the masked results."""
     where = [index_in(findings["finding_id"], one.findings["finding_id"]) for one in (new, old)]
     texts = {
@@ -191,7 +191,7 @@ def _said_of(findings: pd.DataFrame, new: Result, old: Result) -> pd.DataFrame:
     return findings.assign(**{name: pd.Series(t.to_pandas(), findings.index, dtype="str") for name, t in texts.items()})
 
 
-def _told(frames: Iterable[pd.DataFrame], loose: Iterable[str], mask: Mask) -> _Told:
+def _masked_by_kind(frames: Iterable[pd.DataFrame], loose: Iterable[str], mask: Mask) -> _MaskedTexts:
     distinct: dict[str, dict[str, None]] = {kind: {} for kind in {"", *COLUMN_KINDS.values()}}
     distinct[""] |= dict.fromkeys(loose)
     for frame in frames:
@@ -210,19 +210,19 @@ def _told(frames: Iterable[pd.DataFrame], loose: Iterable[str], mask: Mask) -> _
     }
     # One text may show that a word is an id. Then the id must be found in all other texts, too.
     how = {"policy": mask.policy, "written": mask.written, "own": mask.by_form, "reason": mask.by_form, "": mask.text}
-    first = {kind: {one: told(one) for one in distinct[kind]} for kind, told in how.items()}
-    become |= {kind: {one: mask.known(told) for one, told in texts.items()} for kind, texts in first.items()}
+    first = {kind: {one: hide(one) for one in distinct[kind]} for kind, hide in how.items()}
+    become |= {kind: {one: mask.known(text) for one, text in texts.items()} for kind, texts in first.items()}
     for kind, of in _IN_JSON.items():
         become[kind] = {one: changed_facts(one, become[of].__getitem__) for one in distinct[kind]}
     return become
 
 
-def _masked(frame: pd.DataFrame, told: _Told) -> pd.DataFrame:
+def _masked(frame: pd.DataFrame, by_kind: _MaskedTexts) -> pd.DataFrame:
     columns = {}
     for name in frame.columns:
         if frame[name].dtype == "str":
             encoded = as_arrow(frame[name]).dictionary_encode()
-            become = told[COLUMN_KINDS.get(name, "")]
+            become = by_kind[COLUMN_KINDS.get(name, "")]
             values = pa.array([become[one] for one in encoded.dictionary.to_pylist()], pa.large_string())
             columns[name] = pd.Series(values.take(encoded.indices).to_pandas(), dtype="str").set_axis(frame.index)
     if columns.keys() >= {"message", "facts", "detail"}:

@@ -202,10 +202,10 @@ def card(result: Result, row: int) -> Explanation:
     finding, coverage = result.findings.loc[[row]], result.coverage
     (one,) = records(finding)
     mine = coverage[(coverage["account_id"] == one["account_id"]) & (coverage["check"] == one["check"])]
-    told = one | {"expected": note("by_its_maker") if one["expected"] else None}
-    told["coverage"] = next((status_note(of) if of["message"] else of["status"] for of in records(mine)), "unknown")
+    fields = one | {"expected": note("by_its_maker") if one["expected"] else None}
+    fields["coverage"] = next((status_note(of) if of["message"] else of["status"] for of in records(mine)), "unknown")
     notes = {
-        name: value if isinstance(value, dict) else str(value) for name, value in told.items() if value is not None
+        name: value if isinstance(value, dict) else str(value) for name, value in fields.items() if value is not None
     }
     frame = frame_of(field(name.replace("_", " "), note=said, section="finding") for name, said in notes.items())
     named = _named(result.inventory, one)
@@ -257,8 +257,8 @@ def export(
         checks={name: result.checks[name] for name in selection.checks},
     )
     # A part of an id is not recognized as an id, but could still reveal it.
-    told = replace(wanted, text="(not shown)") if mask not in (False, None) and wanted.text.strip() else wanted
-    said = f"{len(sure):,} of {pluralize(len(result.findings), 'finding')}. Filter: {told}."
+    shown = replace(wanted, text="(not shown)") if mask not in (False, None) and wanted.text.strip() else wanted
+    said = f"{len(sure):,} of {pluralize(len(result.findings), 'finding')}. Filter: {shown}."
     return write_findings(narrowed, place, " ".join(filter(None, (said, said_undecided(maybe)))), mask)
 
 

@@ -154,7 +154,7 @@ def plot_tag_coverage(inventory: Inventory, ax: Axes | None = None, keys: Iterab
     ax = new_axes(ax, labels, rows=len(labels) + 4, across=max(0.55 * len(chosen), 4))
     draw_title(
         ax,
-        *_untagged_said(resources, "percent with each tag key"),
+        *_untagged_in_words(resources, "percent with each tag key"),
         more_not_shown(accounts - _ACCOUNTS, "account"),
         "" if asked else more_not_shown(len(uses) - _KEYS, "less used key"),
         _managed(inventory),
@@ -273,7 +273,7 @@ def plot_ladder(inventory: Inventory, ax: Axes | None = None, limit: int = 60) -
     ax = new_axes(ax, rows["role"] + rows["profile"], rows=0.7 * len(rows), across=3)
     draw_title(
         ax,
-        *(_rungs_said(rungs) or ["each role in one profile, each profile with one role"]),
+        *(_rungs_in_words(rungs) or ["each role in one profile, each profile with one role"]),
         more_not_shown(len(rungs) - limit, "row"),
         not_all_read(inventory, "roles", "profiles"),
     )
@@ -305,7 +305,7 @@ def _rungs(inventory: Inventory) -> pd.DataFrame:
     return rungs[rungs["rank"].notna()].sort_values(["rank", "size", "group", "profile_arn"])
 
 
-def _rungs_said(rungs: pd.DataFrame) -> list[str]:
+def _rungs_in_words(rungs: pd.DataFrame) -> list[str]:
     """Return the number of rungs of each kind, in words. Kinds without rungs are left out."""
     kinds, shared = rungs["kind"].value_counts(), rungs[rungs["kind"] == "shared"]
     said = {
@@ -400,7 +400,7 @@ def plot_age(inventory: Inventory, ax: Axes | None = None) -> Axes:
     row = when + "  " + resources["resource_type"].map(_SIDES)
     rows = [f"{label}  {side}" for label in labels for side in _SIDES.values()]
     bars = Bars("roles or profiles", *count_parts(parts, row, rows))
-    said = _untagged_said(resources, "by year of creation")
+    said = _untagged_in_words(resources, "by year of creation")
     return bars.draw(ax, inventory, ["roles", "profiles"], *said, _managed(inventory))
 
 
@@ -444,7 +444,7 @@ def _resources(inventory: Inventory) -> pd.DataFrame:
     return resources.assign(is_tagged=is_in(resources["resource_arn"], own))
 
 
-def _untagged_said(resources: pd.DataFrame, shown: str) -> tuple[str, str]:
+def _untagged_in_words(resources: pd.DataFrame, shown: str) -> tuple[str, str]:
     """Return two sentences: how many roles and profiles have no tags; and `shown`, with the number of unknown tags."""
     known = resources[resources["tags_known"]]
     counts = [(side, known["is_tagged"][known["resource_type"] == kind]) for kind, side in reversed(_SIDES.items())]

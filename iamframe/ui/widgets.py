@@ -366,14 +366,14 @@ class Explorer(Filters):
 # Output
 
 
-def _unseen(told: list[tuple[str, str, str]]) -> str:
+def _unseen(reasons: list[tuple[str, str, str]]) -> str:
     """Return whether an empty result can be trusted, and the reasons if not."""
-    if not told:
+    if not reasons:
         return _lines(["All these checks are complete in these accounts: no finding means that there is none."])
     words = "Some of these checks are incomplete: no finding does not mean that there is none."
-    more = len(told) - _REASONS
+    more = len(reasons) - _REASONS
     rest = [f"and {pluralize(more, 'more reason')}, in .result.coverage"] if more > 0 else []
-    table = display.html_table(("incomplete checks", "accounts", "why"), told[:_REASONS])
+    table = display.html_table(("incomplete checks", "accounts", "why"), reasons[:_REASONS])
     return _folded(f"{words} Why?", table + _lines(rest))
 
 
