@@ -155,7 +155,7 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
       show the value.
 
     Resources that exist only in a Terraform plan are left out. A finding is new or gone only if the check would have
-    found the problem in the other load, too. A finding whose sentence alone changed does not count. If the two results
+    found the problem in the other load, too. A finding does not count if only its sentence changed. If the two results
     come from different checks, policies or versions, the checks run again. They also run for an inventory. By default,
     the policy is that of the new result. If only one result has a check, the check is listed in `not_compared`. No
     request is made to AWS.

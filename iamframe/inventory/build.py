@@ -1,4 +1,4 @@
-"""Answers become an inventory: staged, merged, and checked for what they lack."""
+"""Answers become an inventory: they are staged and merged, and missing data is noted."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ class _Stored(msgspec.Struct, omit_defaults=True):
 
 
 class Manifest(msgspec.Struct):
-    """The fields that reading needs; the others are for people."""
+    """The fields that are read; other fields are for people."""
 
     format: str
     format_version: int

@@ -31,7 +31,7 @@ MARK = Raw(b'"iamframe: items in runs"')
 
 
 class NotARun(Exception):
-    """A run is not a list of items that can be read; the files must be read as a whole."""
+    """A run could not be read as a list of items; the files must be read as a whole."""
 
 
 @dataclass(frozen=True, slots=True)

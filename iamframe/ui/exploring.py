@@ -57,7 +57,7 @@ class Filter:
         Value of that tag, as stored. None means any value.
     tagged
         `yes` selects findings with the tag `tag_key`, `no` selects findings without it. `unknown` selects findings for
-        which nobody can tell, because some tags were not collected.
+        which this is unknown, because some tags were not collected.
     text
         Words that must all occur in the row. Case does not matter.
 
