@@ -1,9 +1,9 @@
 """Every error of iamframe, and the policy for them.
 
-An error means that no answer is possible: a file does not exist, nothing can be read, a policy file is not valid. Its
-message is one sentence: what happened, where, and what to do. The command line prints it and exits with status 2. Data
-that can be read in part raises no error: the readable part is kept, and each unreadable piece is a row of the `gaps`
-frame, so that an empty result means that there is nothing to find.
+An error means that no answer is possible: a file does not exist, nothing can be read, or a policy file is not valid.
+Its message is one sentence: what happened, where, and what to do. The command line prints the message and exits with
+status 2. Data that can be read in part raises no error. The readable part is kept, and each unreadable piece is a row
+of the frame `gaps`. So an empty result means that there is nothing to find.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ class IamframeError(Exception):
 class SourceError(IamframeError):
     """A source cannot be read: the file does not exist, or iamframe can read nothing in it.
 
-    `said` is its message, with its facts, where it may become a gap.
+    `said` is the message with its facts, if the message may also become a gap.
     """
 
     said: Mapping[str, Any] | None = None
@@ -68,16 +68,16 @@ class SqlError(IamframeError):
 
 
 class WrongObjectError(IamframeError, TypeError):
-    """A function was given another object than the one it takes."""
+    """A function was given the wrong type of object."""
 
 
 def require(function: str, given: object, *kinds: type, instead: str) -> None:
-    """Raise WrongObjectError unless an object has one of the types; `instead` says what to pass.
+    """Raise WrongObjectError unless an object has one of the types. `instead` says what to pass.
 
     Raises
     ------
     WrongObjectError
-        If it has none of them.
+        If it has none of the types.
     """
     if not isinstance(given, kinds):
         names = " or ".join(kind.__name__ for kind in kinds)

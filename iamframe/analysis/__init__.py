@@ -1,1 +1,1 @@
-"""Questions to a result: explain, compare, plan, history, owners, blind spots, probe."""
+"""Answers about a result: explain, compare, plan, history, owners, blind spots, probe."""

@@ -15,8 +15,8 @@ from iamframe.knowledge.surfaces import Fact, known_facts
 
 _MISSED = {"yes": "no", "no": "yes", "condition": "unless", "unknown": "unknown"}
 _TAGGED = ("yes", "no", "unknown")
-# What a surface can do, cannot do, and may be able to do.
-_SAID = {
+# The answers for a surface that can, cannot, or may be able to support an operation.
+_ANSWERS = {
     "write": ("its tags can be changed there", "its tags cannot be changed there"),
     "read": ("its tags are shown there", "its tags are not shown there"),
     "find": ("it is found there by its tags", "it is not found there by its tags, nor by having none"),
@@ -95,7 +95,7 @@ def _tagged(inventory: Inventory, frame: pd.DataFrame, key: str) -> Positions:
 
 
 def _reason(fact: Fact) -> str:
-    can, cannot = _SAID[fact.operation]
+    can, cannot = _ANSWERS[fact.operation]
     if fact.answer == "yes":
         return f"{can}: {fact.detail}"
     if fact.answer == "condition":

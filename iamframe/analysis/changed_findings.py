@@ -1,4 +1,4 @@
-"""The findings of two results that are new, gone, reopened or settled, and those for which this is unknown."""
+"""The findings that are new, gone, reopened or settled between two results, and those for which this is unknown."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _Sides = tuple[Result, Result]
 
 
 def changed_findings(sides: _Sides, keys: KeyMap, changes: pd.DataFrame, apart: NotCompared) -> pd.DataFrame:
-    """Return the findings that are new, gone, settled or reopened; note those that the other side might have missed."""
+    """Return the new, gone, settled and reopened findings. Note the findings that the other side might have missed."""
     scopes = _same_scope(sides)
     findings = [one.findings for one in sides]
     resources = [keys.keys(of["resource_arn"], of["account_id"], side) for side, of in enumerate(findings)]
@@ -45,10 +45,10 @@ def changed_findings(sides: _Sides, keys: KeyMap, changes: pd.DataFrame, apart: 
 
 
 def _counterparts(findings: list[pd.DataFrame], resources: list[pa.Array], keys: KeyMap) -> list[Positions]:
-    """Return, for each finding of each side, the row of the same finding on the other side, or -1.
+    """Return, for each finding of each side, the row of the same finding on the other side; -1 if there is none.
 
-    Findings with the same id are the same. If a resource has a new ARN, or one side knows only its name, the id
-    differs; such findings are the same if check and resources are.
+    Findings with the same id are the same. The id differs if a resource has a new ARN, or one side knows only its name.
+    Then findings of the same check and resources are the same.
     """
     named, moved = [], []
     for side, (of, resource) in enumerate(zip(findings, resources, strict=True)):
@@ -73,13 +73,13 @@ def _judged_otherwise(findings: list[pd.DataFrame], where: Positions, read: Bool
     """Return the findings on both sides that only one side expects or accepts, as `settled` or `reopened`."""
     was, now = findings[0].take(np.maximum(where, 0)) if len(findings[0]) else findings[1], findings[1]
     settled = [np.asarray(of["expected"] | of["accepted"].notna()) for of in (was, now)]
-    # Tags can make a finding expected: tags that were collected on one side only settle nothing.
+    # Tags can make a finding expected, so tags that only one side collected decide nothing.
     sure = (where >= 0) & (read | (np.asarray(was["expected"]) == np.asarray(now["expected"])))
     return [("reopened", now[sure & settled[0] & ~settled[1]]), ("settled", now[sure & ~settled[0] & settled[1]])]
 
 
 def _seen_by_other(found: pd.DataFrame, sides: _Sides, side: int, scopes: set[str], read: Bools) -> Bools:
-    """Return which findings of one side the check could also have found on the other, from complete data."""
+    """Return the findings of one side that the check could also have found on the other side, from complete data."""
     complete = [_of_check(one.coverage[one.coverage["status"] == "complete"]) for one in sides]
     checks, check = sides[side].checks, _of_check(found)
     relying, alone = (
@@ -93,7 +93,7 @@ def _seen_by_other(found: pd.DataFrame, sides: _Sides, side: int, scopes: set[st
 def _note_unsure(
     found: pd.DataFrame, way: str, side: int, result: Result, scopes: set[str], apart: NotCompared
 ) -> None:
-    """Note how many findings of one side the other might not have seen."""
+    """Note the number of findings of one side that the other side might have missed."""
     unsure = found.value_counts(["account_id", "check"], sort=False).reset_index()
     for account, name, count in unsure.itertuples(index=False, name=None):
         other_scope = "references" in result.checks[name].reads and account not in scopes
@@ -108,7 +108,7 @@ def _of_check(frame: pd.DataFrame) -> pa.Array:
 def _same_scope(sides: _Sides) -> set[str]:
     """Return the accounts for which both sides scanned the same regions and services."""
     calls = [one.inventory.calls for one in sides]
-    # Owners are listed only as long as a profile shows one: that is no other scope.
+    # Owners are listed only while a profile shows one, so their lists are not part of the scope.
     owners = [owner.label for owner in known_owners()]
     calls = [
         one[(one["region"] != "global") & (one["state"] == "complete") & ~one["operation"].isin(owners)]

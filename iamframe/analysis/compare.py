@@ -1,4 +1,4 @@
-"""What changed between two loads of the same accounts, and what could not be compared.
+"""The changes between two loads of the same accounts, and what could not be compared.
 
 Gaining or losing read access is never a change: a role that is missing from an incomplete list was not deleted, and
 tags that were not collected before were not added. Each such case is a row of `not_compared`, so "no change" never
@@ -33,8 +33,8 @@ from iamframe.messages.render import Message, columns_of, facts_of, joint, rende
 from iamframe.version import __version__
 
 KINDS = ("created", "deleted", "recreated", "relinked", "retagged", "trust_changed", "changed")
-# Of roles only. A missing value means none or not collected; every role has a session length, so it means not
-# collected.
+# Columns of roles. A missing value means none, or not collected. Every role has a session duration, so a missing one
+# was not collected.
 _COLUMNS = ("max_session_seconds", "description", "permissions_boundary_arn")
 _SHOWN = 20
 
@@ -155,7 +155,7 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
       show the value.
 
     Resources that exist only in a Terraform plan are left out. A finding is new or gone only if the check would have
-    found the problem in the other load, too. A finding whose sentence alone changed does not count. If the two results
+    found the problem in the other load, too. A finding does not count if only its sentence changed. If the two results
     come from different checks, policies or versions, the checks run again. They also run for an inventory. By default,
     the policy is that of the new result. If only one result has a check, the check is listed in `not_compared`. No
     request is made to AWS.
@@ -191,11 +191,11 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
 def _checked(
     old: Inventory | Result, new: Inventory | Result, policy: PolicySource
 ) -> tuple[tuple[Result, Result], dict[str, str]]:
-    """Return results of the same checks under the same policy, and the checks that only one of them has."""
+    """Return results of the same checks with the same policy, and the checks that only one of the results has."""
     results = {side: one for side, one in (("NEW", new), ("OLD", old)) if isinstance(one, Result)}
     given = next(iter(results.values()), None)
     rules = given.policy if policy is None and given else read_policy(policy)
-    # If both have a check of the same name, that of the new result counts.
+    # If both have a check of the same name, the check of the new result counts.
     known = CHECKS | {name: one for result in reversed(results.values()) for name, one in result.checks.items()}
     checks = {name: one for name, one in known.items() if all(name in result.checks for result in results.values())}
     alone = {name: side for side, one in results.items() for name in one.checks if name not in checks}
@@ -214,7 +214,7 @@ def _checked(
 
 
 def _rows(each: Pairs, side: int, rows: Positions, change: str, **more: Any) -> pa.Table:
-    """Return changes of the resources in some rows of a frame, with other columns of `changes`."""
+    """Return changes of the resources in some rows of a frame, with the given other columns of `changes`."""
     at = each.frames[side].iloc[rows]
     columns: dict[str, Any] = {
         "change": change,
@@ -233,7 +233,7 @@ def _rows(each: Pairs, side: int, rows: Positions, change: str, **more: Any) -> 
 
 
 def _said(message: str, **facts: pa.Array) -> dict[str, Any]:
-    """Return the columns `message`, `facts` and `detail` of a message whose facts are columns."""
+    """Return the columns `message`, `facts` and `detail` for one message; its facts are columns."""
     size = len(next(iter(facts.values())))
     detail = render_facts(text_of(message), facts.__getitem__, np.arange(size), size)
     return {"message": pa.repeat(pa.scalar(message), size), "facts": facts_of(facts), "detail": detail}
@@ -251,10 +251,10 @@ def _appeared(each: Pairs, apart: NotCompared) -> Iterator[pa.Table]:
         apart.unlisted(each, side, change, apart.counts(accounts, ~whole & ~planned), apart.counts(accounts, planned))
         found = rows[whole & ~planned]
         made = as_arrow(frame["created_at"].iloc[found].dt.strftime("%Y-%m-%d %H:%M UTC"))
-        told = np.asarray(made.is_valid())
+        is_dated = np.asarray(made.is_valid())
         for mask, said in (
-            (told, _said(dated, at=made.filter(pa.array(told)))),
-            (~told, {"message": undated, "facts": "{}", "detail": say(undated)}),
+            (is_dated, _said(dated, at=made.filter(pa.array(is_dated)))),
+            (~is_dated, {"message": undated, "facts": "{}", "detail": say(undated)}),
         ):
             ids = frame[f"{each.kind}_id"].iloc[found[mask]]
             yield _rows(each, side, found[mask], change, **said, **{("before", "after")[side]: ids})
@@ -267,7 +267,7 @@ _Part = tuple[str, Positions, dict[str, Any]]
 def _differing(
     each: Pairs, roles: Pairs, keys: KeyMap, sides: tuple[Result, Result], apart: NotCompared
 ) -> Iterator[pa.Table]:
-    """Return the differences of resources that are on both sides; a recreated resource is one change."""
+    """Return the differences of resources that are on both sides. A recreated resource is one change."""
     apart.unread(each, "ids", each.id_known)
     also: list[tuple[Positions, pa.Array, pa.Array]] = []
     for change, at, columns in _parts(each, roles, keys, sides, apart):
@@ -394,7 +394,7 @@ def _trusts(each: Pairs, apart: NotCompared) -> _Part:
     apart.unread(each, "trust_policies", [np.asarray(one.is_valid()) for one in policies])
     at = _other(*policies)
     columns = [one.take(pa.array(at)) for one in (*policies, *(each.column("trusts_ec2", side) for side in (0, 1)))]
-    # Many roles share a policy: each pair of policies is compared once.
+    # Many roles share a policy, so each pair of policies is compared once.
     codes = joined_key(*columns).dictionary_encode().indices
     first = pa.array(np.unique(np.asarray(codes), return_index=True)[1])
     distinct = zip(*(one.take(first).to_pylist() for one in columns), strict=True)

@@ -1,9 +1,9 @@
-"""Terraform against the account: what no state manages, what is gone, and what differs.
+"""Differences between Terraform and the account: unmanaged resources, missing ones, and different values.
 
-A state is compared as it is; it never becomes part of the inventory. Data that either side lacks is unknown, never a
-difference. A resource is the same on both sides by its ARN, else by its name: names of roles and profiles are unique in
-an account without case, whatever their path (IAM User Guide, "IAM and AWS STS quotas"), and no operation of IAM changes
-the path of a role or profile (IAM API Reference, UpdateRole).
+A state is compared unchanged; it never becomes part of the inventory. Data that either side lacks is unknown, never a
+difference. A resource is the same on both sides by its ARN, else by its name. Names of roles and profiles are unique in
+an account, regardless of case and path (IAM User Guide, "IAM and AWS STS quotas"). No operation of IAM changes the path
+of a role or profile (IAM API Reference, UpdateRole).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ UNKNOWN = "unknown"
 ALL_KINDS = (*DIFFERENCES, UNKNOWN)
 _SHOWN = 20
 _PLACE = ["account_id", "resource_type", "resource_name", "resource_arn", "state_file", "state_address"]
-# The columns that are facts of a message, by their names there.
+# The columns that are facts of a message, by the names of the facts.
 _FACTS = {"tag_key": "key", "state_value": "state", "account_value": "account"}
 
 
@@ -55,7 +55,7 @@ class Drift:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is no difference, as far as the data could be compared."""
+        """Whether there is no difference in the data that could be compared."""
         return bool((self.differences["kind"] == UNKNOWN).all())
 
     @property
@@ -64,18 +64,18 @@ class Drift:
         return not (self.differences["kind"] == UNKNOWN).any()
 
     def only(self, *kinds: str) -> Drift:
-        """Return the differences of some kinds, or of all if none is given, with everything that is unknown."""
+        """Return the differences of some kinds, or of all kinds if none is given, and all rows that are unknown."""
         chosen = self.differences["kind"].isin([*(kinds or ALL_KINDS), UNKNOWN])
         return replace(self, differences=self.differences[chosen].reset_index(drop=True))
 
     def to_frame(self, lang: str = "en", rows: int | None = None) -> pd.DataFrame:
-        """Return the differences, with details in the language, `en` or `ja`; `rows` limits them to the first rows."""
+        """Return the differences, with details in `lang`: `en` or `ja`. `rows` limits the result to the first rows."""
         shown = self.differences[:rows]
         return shown if lang == "en" else with_details(shown, lang)
 
     @cached_property
     def summary(self) -> pd.DataFrame:
-        """One row per kind of difference, in the order of `differences`: the number of rows on roles and profiles."""
+        """One row per kind of difference, in the order of `differences`: the numbers of roles and of profiles."""
         counts = self.differences.groupby(["kind", "resource_type"]).size()
         rows = [[int(counts.get((kind, of), 0)) for of in TYPES.values()] for kind in ALL_KINDS]
         return pd.DataFrame(rows, columns=["roles", "profiles"]).assign(kind=ALL_KINDS)[["kind", "roles", "profiles"]]
@@ -113,8 +113,8 @@ class Drift:
 def drift(inventory: Inventory | Result, *states: str | os.PathLike[str]) -> Drift:
     """Compare Terraform states with the account: what no state manages, what is gone, and what differs.
 
-    `unmanaged` lists what none of the given states manages, so give all states that manage roles or profiles of the
-    account. Accounts in which the states manage nothing are left out, and so are roles that AWS manages. Roles and
+    `unmanaged` lists resources that none of the given states manages. So give all states that manage roles or profiles
+    of the account. Accounts without managed resources are left out, and so are roles that AWS manages. Roles and
     profiles, the role in a profile, paths, unique ids and tags are compared; attached policies are not. The states
     never become part of the inventory. No request is made to AWS.
 
@@ -168,9 +168,9 @@ class _Sides:
     managed : DataFrame
         The rows of the states, with the names and ARNs of the account where it has the resource.
     rows : Positions
-        Their rows among all rows of the states.
+        The row numbers of `managed` among all rows of the states.
     at : Positions
-        The row of each in the account; -1 if it is not there.
+        The row number of each resource in the account; -1 if it is not there.
     frame : DataFrame
         The roles or profiles of the account.
     """
@@ -180,7 +180,7 @@ class _Sides:
         self.rows = np.flatnonzero(read.managed["resource_type"] == TYPES[kind])
         mine = read.managed.iloc[self.rows].reset_index(drop=True)
         arns, names = self.frame[f"{kind}_arn"], self.frame[f"{kind}_name"]
-        # What a plan is about to create is not there yet, even if another resource has its name.
+        # A resource that a plan is about to create does not exist yet, even if another resource has its name.
         self.planned = np.asarray(mine["resource_arn"].isna())
         by_name = index_in(
             name_key(mine["account_id"], mine["resource_name"]), name_key(self.frame["account_id"], names)
@@ -204,13 +204,13 @@ class _Sides:
         return np.append(np.asarray(self.frame[flag], dtype=bool), False)[self.at]
 
     def rows_of(self, mask: Bools, kind: str, message: str, **values: Any) -> pd.DataFrame:
-        """Return differences of the rows that a mask selects, with other columns for all rows."""
+        """Return the differences in the rows that a mask selects. Other arguments are columns for all rows."""
         columns = {name: pd.Series(as_arrow(of).to_pandas(), dtype="str")[mask] for name, of in values.items()}
         return self.managed.loc[mask, _PLACE].assign(kind=kind, message=f"drift.{message}", **columns)
 
 
 def _missing(sides: _Sides) -> Iterator[pd.DataFrame]:
-    """Yield what the states manage and the account lacks, or may lack."""
+    """Yield resources that the states manage and that the account lacks, or may lack."""
     account = sides.managed["account_id"]
     away = (sides.at < 0) & ~sides.planned
     collected, listed = is_in(account, sides.collected), is_in(account, sides.listed)
@@ -237,7 +237,7 @@ def _differ(one: pa.Array, other: pa.Array) -> Bools:
 
 
 def _roles(sides: _Sides, inventory: Inventory) -> Iterator[pd.DataFrame]:
-    """Yield profiles that hold another role than the state gives them, or none."""
+    """Yield profiles that hold no role, or not the role in the state."""
     linked, links = inventory.linked_rows, inventory.links
     named = pc.replace_substring_regex(as_arrow(links["role_arn"]), "^name:", "")
     names = pc.coalesce(lookup(inventory.roles["role_name"], linked.link_role), named)
@@ -256,7 +256,7 @@ def _roles(sides: _Sides, inventory: Inventory) -> Iterator[pd.DataFrame]:
 
 
 def _tags(sides: _Sides, inventory: Inventory, read: States) -> Iterator[pd.DataFrame]:
-    """Yield tags that differ, one row per key; reserved tags (`aws:`) are not Terraform's."""
+    """Yield tags that differ, one row per key. Reserved tags (`aws:`) are not Terraform's."""
     there, known = sides.at >= 0, sides.theirs_known("tags_known")
     stated = np.asarray(sides.managed["tags_known"], dtype=bool)
     yield sides.rows_of(there & ~stated, UNKNOWN, "unknown.state_tags")
@@ -291,7 +291,7 @@ def _tags(sides: _Sides, inventory: Inventory, read: States) -> Iterator[pd.Data
 
 
 def _unmanaged(sides: _Sides, read: States) -> Iterator[pd.DataFrame]:
-    """Yield what no state manages, in the accounts that the states are about."""
+    """Yield resources that no state manages, in the accounts in which the states manage resources."""
     kind, frame = sides.kind, sides.frame
     arns, accounts = frame[f"{kind}_arn"], frame["account_id"]
     managed = is_in(arns, sides.managed["resource_arn"]) | is_in(arns, pd.Series(read.leaving, dtype="str"))
@@ -309,14 +309,14 @@ def _unmanaged(sides: _Sides, read: States) -> Iterator[pd.DataFrame]:
 
 
 def _of_states(read: States) -> pd.DataFrame:
-    """Return what could not be read in the states."""
+    """Return the problems of reading the states."""
     _, facts = columns_of({"message": "drift.unknown.unread", "what": what} for _, what in read.unread)
     rows = {"state_file": [file for file, _ in read.unread], "facts": facts.to_pylist()}
     return pd.DataFrame(rows).assign(kind=UNKNOWN, account_id=UNKNOWN_ACCOUNT, message="drift.unknown.unread")
 
 
 def _of_source(inventory: Inventory, read: States) -> pd.DataFrame:
-    """Return the accounts whose data is partly from Terraform: what only a state shows looks as if it were there."""
+    """Return the accounts with data from Terraform: a resource that is only in a state looks as if it existed."""
     calls = inventory.calls
     mixed = calls["account_id"][calls["operation"].str.startswith("terraform:")]
     rows = pd.DataFrame({"account_id": read.about[is_in(read.about, mixed)]})

@@ -48,7 +48,7 @@ from iamframe.knowledge.operations import ALL, ASSUME_ROLE, proving
 from iamframe.knowledge.trust import statements_of
 from iamframe.messages.render import Message, joint
 
-# The most fields of one kind.
+# The maximum of fields of one kind.
 _MOST = 10
 _KEYS = ("account_id", "profile_arn", "role_arn")
 _Arns = dict[str, list[str]]
@@ -129,26 +129,26 @@ def explain(inventory: Inventory | Result, name: str, policy: PolicySource = Non
     result = inventory if isinstance(inventory, Result) else None
     read = inventory.inventory if isinstance(inventory, Result) else inventory
     asked = parse_query(name)
-    meant = _meant(read, asked)
+    found = _matching_arns(read, asked)
     fields: list[Row] = []
-    if meant["profile"] or meant["role"]:
-        fields += _asked(asked, meant)
+    if found["profile"] or found["role"]:
+        fields += _full_arns(asked, found)
     else:
         using, lists = _using(read.references, asked), result.lists if result else completeness(read)
-        meant["profile"] = using["profile_arn"].dropna().unique().tolist()
+        found["profile"] = using["profile_arn"].dropna().unique().tolist()
         fields += _uses(read, using, asked, lists) if len(using) else _not_found(read, asked, lists)
-    if meant["profile"] or meant["role"]:
-        near = _near(read, [*meant["profile"], *meant["role"]])
-        fields += _tell(part_of(result, near) if result else run_checks(near, policy=policy), meant)
+    if found["profile"] or found["role"]:
+        near = _near(read, [*found["profile"], *found["role"]])
+        fields += _explained(part_of(result, near) if result else run_checks(near, policy=policy), found)
     return Explanation(name, frame_of(fields))
 
 
-def _meant(inventory: Inventory, asked: Query) -> _Arns:
+def _matching_arns(inventory: Inventory, asked: Query) -> _Arns:
     """Return the ARNs of the roles and profiles that match every part of the query."""
-    meant = {}
+    found = {}
     for side, kind in TYPE_OF.items():
         frame = getattr(inventory, f"{side}s")
-        # A planned resource has no ARN; it matches by the key in its place.
+        # A planned resource has no ARN; it matches by the key that replaces the ARN.
         hit = _equal(frame[f"{side}_id"], asked.text) | np.asarray(frame[f"{side}_arn"] == asked.text, dtype=bool)
         if asked.kind in (None, kind):
             named = _equal(frame[f"{side}_name"], asked.name) & _of_place(frame, side, asked)
@@ -156,12 +156,12 @@ def _meant(inventory: Inventory, asked: Query) -> _Arns:
                 named &= _equal(pc.utf8_trim(as_arrow(frame[f"{side}_path"]), "/"), asked.path)
             hit |= named
         if side == "profile" and not asked.path and asked.kind in (None, ROLE_TYPE):
-            # A role that no source shows is known by its name, from the profile that holds it.
+            # A role that no source shows is known only by its name, from the profile that holds it.
             links = inventory.links
             mine = _equal(links["role_arn"], f"name:{asked.name}") & _of_place(links, "profile", asked)
             hit |= is_in(frame["profile_arn"], links["profile_arn"][mine])
-        meant[side] = frame[f"{side}_arn"][hit].tolist()
-    return meant
+        found[side] = frame[f"{side}_arn"][hit].tolist()
+    return found
 
 
 def _of_place(frame: pd.DataFrame, side: str, asked: Query) -> Bools:
@@ -176,11 +176,11 @@ def _equal(values: Any, text: str) -> Bools:
     return np.array(pc.fill_null(pc.equal(without_case(values), text.lower()), False), dtype=bool)
 
 
-def _asked(asked: Query, meant: _Arns) -> Iterator[Row]:
+def _full_arns(asked: Query, found: _Arns) -> Iterator[Row]:
     """Yield a field with the full ARN if the query has an ARN without its path."""
-    for arn in (arn for arns in meant.values() for arn in arns):
+    for arn in (arn for arns in found.values() for arn in arns):
         if asked.is_arn and not asked.assumed and arn.lower() != asked.text.lower():
-            # A role that is known by its name alone is shown with the profile that holds it.
+            # A role that is known only by its name is shown with the profile that holds it.
             yield field("another ARN", note=note("asked", asked=asked.text, arn=arn), section="asked")
 
 
@@ -203,7 +203,7 @@ def _using(references: pd.DataFrame, asked: Query) -> pd.DataFrame:
 
 
 def _uses(inventory: Inventory, using: pd.DataFrame, asked: Query, lists: pd.DataFrame) -> Iterator[Row]:
-    """Yield each profile that a resource uses: the role in it, or whether it was deleted, if that is known."""
+    """Yield each profile that a resource uses, with its role, or whether the profile was deleted, if that is known."""
     part = inventory.only(using["profile_arn"].dropna())
     profiles, links = records_by("profile_arn", part.profiles), records_by("profile_arn", part.links)
     whole = dict(zip(lists["account_id"], lists["profiles_whole"], strict=True))
@@ -223,7 +223,7 @@ def _uses(inventory: Inventory, using: pd.DataFrame, asked: Query, lists: pd.Dat
 
 
 def _missing(inventory: Inventory, reference: Row, whole: dict[str, bool]) -> Message | None:
-    """Return the message on whether a profile that no source shows was deleted."""
+    """Return a message about a profile that no source shows: whether it was deleted."""
     account = account_of(reference["named"]) or reference["account_id"]
     if not whole.get(account):
         way = "list_not_read" if account in whole else "account_not_read"
@@ -243,15 +243,15 @@ def _near(inventory: Inventory, arns: list[str]) -> Inventory:
     return inventory.only([*arns, *namesakes])
 
 
-def _tell(result: Result, meant: _Arns) -> Iterator[Row]:
+def _explained(result: Result, found: _Arns) -> Iterator[Row]:
     """Yield the fields of each link of the selected resources, and of those without a link."""
     near, pairs = result.inventory, result.pairs
-    pairs = pairs[is_in(pairs["profile_arn"], meant["profile"]) | is_in(pairs["role_arn"], meant["role"])]
-    alone = near.roles[is_in(near.roles["role_arn"], meant["role"]) & ~is_in(near.roles["role_arn"], pairs["role_arn"])]
-    yield from _namesakes(near, meant)
-    told = [*records(pairs), *({"profile_arn": None, **row} for row in _guessed(alone, result))]
-    known = RowsByKey(result, told)
-    for row in sorted(told, key=lambda row: [row[name] or "" for name in _KEYS]):
+    pairs = pairs[is_in(pairs["profile_arn"], found["profile"]) | is_in(pairs["role_arn"], found["role"])]
+    alone = near.roles[is_in(near.roles["role_arn"], found["role"]) & ~is_in(near.roles["role_arn"], pairs["role_arn"])]
+    yield from _namesakes(near, found)
+    rows = [*records(pairs), *({"profile_arn": None, **row} for row in _guessed(alone, result))]
+    known = RowsByKey(result, rows)
+    for row in sorted(rows, key=lambda row: [row[name] or "" for name in _KEYS]):
         pair, of = Pair(known, row), {name: row[name] for name in _KEYS}
         for section, fields in SECTIONS.items():
             yield from ({"section": section, **of, **one} for one in fields(pair))
@@ -265,9 +265,9 @@ def _guessed(roles: pd.DataFrame, result: Result) -> Iterator[Row]:
         yield row | {"maker": makers[at].name if at >= 0 else None, "maker_basis": GUESS}
 
 
-def _namesakes(near: Inventory, meant: _Arns) -> Iterator[Row]:
+def _namesakes(near: Inventory, found: _Arns) -> Iterator[Row]:
     """Yield the roles and profiles that have the same name but are not linked."""
-    sides = [getattr(near, f"{s}s")[is_in(getattr(near, f"{s}s")[f"{s}_arn"], meant[s])] for s in TYPE_OF]
+    sides = [getattr(near, f"{s}s")[is_in(getattr(near, f"{s}s")[f"{s}_arn"], found[s])] for s in TYPE_OF]
     # If files disagree on a name, it is missing.
     both = zip(TYPE_OF, sides, strict=True)
     named = [frame.assign(name=frame[f"{side}_name"].str.lower()).dropna(subset="name") for side, frame in both]
@@ -280,7 +280,7 @@ def _namesakes(near: Inventory, meant: _Arns) -> Iterator[Row]:
 
 
 def _not_found(inventory: Inventory, asked: Query, lists: pd.DataFrame) -> Iterator[Row]:
-    """Yield what was searched, what was not collected, what references the name, and similar names."""
+    """Yield the scope of the search, missing data, references to the name, and similar names."""
     counts = {name: len(getattr(inventory, name)) for name in ("accounts", "roles", "profiles", "references")}
     yield field(asked.text, note=note("not_found", **counts), section="not found")
     unread = records(lists[lists["references_status"] != "complete"])
@@ -303,18 +303,18 @@ def _not_collected(gaps: pd.DataFrame) -> Iterator[Row]:
 
 
 def _holds(texts: pd.Series, part: str) -> Bools:
-    """Return which texts contain a part, regardless of case; an empty part is in none."""
+    """Return which texts contain a part, regardless of case. No text contains an empty part."""
     held = pc.match_substring(as_arrow(texts), part, ignore_case=True)
     return np.asarray(pc.fill_null(held, False)) & bool(part)
 
 
 def _referenced_by(inventory: Inventory, asked: Query) -> Iterator[Row]:
-    """Yield what still references the name: consumers by name, ARN or unique id; trust policies by ARN or unique id."""
+    """Yield references to the name: consumers by name, ARN or unique id; trust policies by ARN or unique id."""
     references = inventory.references
     by_id = _equal(references["profile_id"], asked.text)
     by_name = _equal(references["profile_name"], asked.name) & (asked.kind in (None, PROFILE_TYPE))
     naming = records(references.assign(by_id=by_id)[by_id | by_name])
-    for row in [row for row in naming if row["by_id"] or _means(row, asked)][:_MOST]:
+    for row in [row for row in naming if row["by_id"] or _matches(row, asked)][:_MOST]:
         said = note("named", **{name: row[name] for name in ("by_id", "region", "named")})
         yield field(consumer(row), note=said, section="referenced by", account_id=row["account_id"])
     for row in records(inventory.roles[_holds(inventory.roles["trust_policy"], asked.text)].head(_MOST * _MOST)):
@@ -324,7 +324,7 @@ def _referenced_by(inventory: Inventory, asked: Query) -> Iterator[Row]:
                 yield field(f"trust policy of role {row['role_name']}", note=f"{one.kind} {one.principal}", **of)
 
 
-def _means(reference: Row, asked: Query) -> bool:
+def _matches(reference: Row, asked: Query) -> bool:
     """Return whether a reference to a profile of that name matches the account, partition and path of the query."""
     named = parse_query(reference["named"])
     is_there = asked.account in (None, named.account or reference["account_id"])

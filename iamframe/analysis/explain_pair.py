@@ -49,8 +49,8 @@ def frame_of(fields: Iterable[Row]) -> pd.DataFrame:
     """Return fields as the frame `explanation`, their notes in English."""
     rows = pd.DataFrame(list(fields), columns=schema.EXPLANATION.names)
     message, facts = columns_of(rows["note"])
-    told = {"note": render(message, facts), "message": message, "facts": facts}
-    return schema.EXPLANATION.conform({**rows, **{n: pc.if_else(pc.equal(message, ""), None, told[n]) for n in told}})
+    said = {"note": render(message, facts), "message": message, "facts": facts}
+    return schema.EXPLANATION.conform({**rows, **{n: pc.if_else(pc.equal(message, ""), None, said[n]) for n in said}})
 
 
 def note(name: str, **facts: Any) -> Message:
@@ -59,19 +59,19 @@ def note(name: str, **facts: Any) -> Message:
 
 
 def gap_note(row: Row) -> Message:
-    """Return the message of a gap; a gap of an old snapshot has only its sentence."""
+    """Return the message of a gap. A gap of an old snapshot has only a sentence."""
     return nested(row["message"], row["facts"]) if row.get("message") else note("value", value=row["detail"])
 
 
 def status_note(row: Row, name: str = "coverage", prefix: str = "", **facts: Any) -> Message:
-    """Return a status with its reason, from a row of `coverage`, or of `lists` with a prefix of its columns."""
+    """Return a status and its reason as a message. Columns of `lists` begin with `prefix`; `coverage` has none."""
     status, message, values = (row[f"{prefix}{column}"] for column in ("status", "message", "facts"))
     facts |= {"status": status, "reason": nested(message, values) if message else note("all_regions")}
     return note(name, **facts)
 
 
 def records(frame: pd.DataFrame) -> list[Row]:
-    """Return the rows of a frame, None where a value is missing."""
+    """Return the rows of a frame, with None for missing values."""
     rows: list[Row] = pa.Table.from_pandas(frame, preserve_index=False).to_pylist()
     return rows
 
@@ -95,7 +95,7 @@ def consumer(reference: Row) -> str:
 
 
 def used_note(reference: Row, profile: Row | None, *more: Message | None) -> Message:
-    """Return region, name, state and version of a resource that uses a profile; also the id, if it is another one."""
+    """Return region, name, state and version of a resource that uses a profile, and the profile's id if it differs."""
     version, ids = reference["consumer_version"], [reference["profile_id"], profile and profile["profile_id"]]
     then, now = profile_ids(pa.array(ids, pa.string())).to_pylist()
     said = [
@@ -123,12 +123,12 @@ def _time(value: datetime | None) -> str | None:
 
 
 class RowsByKey:
-    """The rows of an inventory and the findings, by key; `told` are the links, roles and profiles to explain."""
+    """The rows of an inventory and its findings, by key. `explained` has the links, roles and profiles."""
 
-    def __init__(self, result: Result, told: list[Row]) -> None:
+    def __init__(self, result: Result, explained: list[Row]) -> None:
         """Group the rows of each frame by its key."""
         near, coverage = result.inventory, result.coverage
-        self.told = {(row["profile_arn"], row["role_arn"]) for row in told}
+        self.explained = {(row["profile_arn"], row["role_arn"]) for row in explained}
         self.events_read = near.events_read
         self.not_run = [name for name in CHECKS if name not in result.checks]
         self.about = {
@@ -149,7 +149,7 @@ class RowsByKey:
 
 
 class Pair:
-    """A link, or a role or profile without one; `row` is its row in the view `pairs`."""
+    """A link, or a role or profile without a link. `row` is its row in the view `pairs`."""
 
     def __init__(self, known: RowsByKey, row: Row) -> None:
         """Look up the data of the sections; a role that no source shows has a name, but no row."""
@@ -173,13 +173,13 @@ class Pair:
         self.profiles_read = self.lists["profiles_whole"] or not unread & {ALL, self.arns.get("role")}
         found = {one["at"]: one for arn in self.arns.values() for by in known.findings for one in by[arn]}
         # A finding on another link of this role or profile is shown with that link.
-        others = known.told - {(self.arns.get("profile"), self.arns.get("role"))}
+        others = known.explained - {(self.arns.get("profile"), self.arns.get("role"))}
         mine = [found[at] for at in sorted(found)]
         self.findings = [one for one in mine if (one["resource_arn"], one["related_arn"]) not in others]
         self.unsure = [one for one in known.unsure[account] if self._concerns(known.about[one["check"]])]
 
     def _concerns(self, about: str) -> bool:
-        """Return whether a check concerns this link, profile or role: checks of profiles do not concern a lone role."""
+        """Return whether a check concerns this link, profile or role. Checks of profiles do not concern a lone role."""
         if "profile" in self.arns:
             return "role" in self.arns or about != "role"
         return about != "profile" and (about != "link" or not self.profiles_read)
@@ -261,7 +261,7 @@ def _difference(key: str, sides: dict[str, dict[str, str]]) -> Message | None:
 
 
 def _why_no_tags(pair: Pair, side: str) -> list[Row]:
-    """Return the gaps that explain missing tags: those of this resource, or else those of a refused operation."""
+    """Return the gaps that explain missing tags: gaps of this resource, else gaps of a refused operation."""
     telling = (*proving("role_tags" if side == "role" else "profile_tags"), "tags")
     gaps = [gap for gap in pair.gaps if gap["operation"] in telling]
     own = [gap for gap in gaps if gap["subject"] in (pair.arns[side], pair.names[side])]
@@ -310,7 +310,7 @@ def _findings(pair: Pair) -> Iterator[Row]:
     for row in pair.findings:
         accepted = row["accepted"] and note("accepted", reason=row["accepted"])
         state = [*filter(None, (row["severity"], row["expected"] and note("expected"), accepted))]
-        # The finding may name a resource outside this link.
+        # The finding may be about a resource outside this link.
         others = {row["resource_arn"], row["related_arn"]} - {*pair.arns.values()}
         names = {s: name_of(arn) for s, rows in pair.known.rows.items() for arn in others if rows.get(arn)}
         yield field(row["check"], **names, note=note("finding", state=state, detail=row["detail"]))
@@ -402,7 +402,7 @@ def _surfaces(pair: Pair) -> Iterator[Row]:
         yield field(f"{surface}: {operation}", **answers, note="; ".join(conditions) or None)
 
 
-# In the order of use: identity, problems, next commands, and then the rest.
+# In the order of importance to the reader: identity, problems, next commands, and then the rest.
 SECTIONS = {
     "identity": _identity,
     "link": _link,

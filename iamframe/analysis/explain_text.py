@@ -21,13 +21,13 @@ _BESIDE = 56
 _ARNS = ["account_id", "profile_arn", "role_arn"]
 _CELLS = ["section", "field", "profile", "role", "note"]
 Cells = tuple[Any, ...]
-# The same for most resources, and long: a page shows it on demand.
+# This section is long, and the same for most resources, so a page shows it on demand.
 _FOLDED = "where tags show"
 _SIDE_BY_SIDE = ("identity", "link", "tags", _FOLDED)
 
 
 def _parts(frame: pd.DataFrame) -> Iterator[tuple[str, bool, list[Cells]]]:
-    """Yield each part: its heading, whether it has two sides, its fields as section, field, profile, role and note."""
+    """Yield each part: its heading, whether it has two sides, and its fields (section, field, profile, role, note)."""
     before: list[Cells] = []
     pairs: dict[Cells, list[Cells]] = defaultdict(list)
     for of, cells in zip(display.cell_rows(frame[_ARNS]), display.cell_rows(frame[_CELLS]), strict=True):
@@ -55,11 +55,11 @@ def html_parts(frame: pd.DataFrame) -> Iterator[str]:
         if heading:
             yield f"<h4 class='{display.NO_MATH}'>{escape(heading)}</h4>"
         for is_folded, part in groupby(rows, key=lambda cells: cells[0] == _FOLDED):
-            told, last = [], None
+            lines, last = [], None
             for section, field, *sides, note in part:
-                told.append((section if section != last else None, field, *(sides if any(sides) else ()), note))
+                lines.append((section if section != last else None, field, *(sides if any(sides) else ()), note))
                 last = section
-            table = display.html_table(("", "", "instance profile", "role", "note"), told)
+            table = display.html_table(("", "", "instance profile", "role", "note"), lines)
             yield f"<details><summary>{_FOLDED}</summary>{table}</details>" if is_folded else table
 
 
@@ -84,7 +84,7 @@ def _section_lines(section: str, rows: list[list[str]], two: bool) -> Iterator[s
             said = f"{profile or '-':<{beside}} | {role or '-'}"
         words = [said, f"({note})" if said and note else note]
         line = f"  {field:<{width}}  {' '.join(filter(None, words))}".rstrip()
-        # A command stays on one line, so that people can copy it.
+        # A command stays on one line, so that it can be copied.
         indent = " " * (width + 4)
         wrapped = textwrap.wrap(line, 118, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
         yield from [line] if section == "next" else wrapped

@@ -44,7 +44,7 @@ _PAGE = 50
 _LOOKS_BACK = timedelta(days=90)
 _LAG = timedelta(minutes=15)
 
-# Tools by a part of the user agent, the first match counts (CloudTrail User Guide, "CloudTrail record contents":
+# Tools by a part of the user agent; the first match counts (CloudTrail User Guide, "CloudTrail record contents":
 # `userAgent`; SDKs and terraform-provider-aws).
 _TOOLS = (
     (re.compile(r"^(?:console|signin)\.amazonaws\.com|^Mozilla/"), "console"),
@@ -104,7 +104,7 @@ def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: 
     if name is not None:
         asked = parse_query(name)
         mine = _named(lives, asked, "resource", lives["resource_type"])
-        # If the records show only links of a resource, only the inventory has its id.
+        # If the records show only links of a resource, its id is only in the inventory.
         unsaid = lives["resource_id"].isna() & lives["resource_arn"].isin(read.arns_of(asked.text))
         lives = lives[mine | (lives["resource_id"].str.casefold() == asked.text.casefold()) | unsaid]
     return LIVES.conform(lives)
@@ -176,7 +176,7 @@ def _is_live(source: object) -> bool:
 
 
 def _named(frame: pd.DataFrame, asked: Query, which: str, kinds: pd.Series[str] | None) -> pd.Series[bool]:
-    """Return the rows that match a name; an ARN or path also matches rows of its name with an unknown ARN."""
+    """Return the rows that match a name. An ARN or path also matches rows of its name whose ARN is unknown."""
     named: pd.Series[bool] = frame[f"{which}_name"].str.casefold() == asked.name.casefold()
     if asked.kind and kinds is not None:
         named &= kinds == asked.kind
@@ -190,19 +190,19 @@ def _named(frame: pd.DataFrame, asked: Query, which: str, kinds: pd.Series[str] 
 
 
 def _is_same(asked: Query, one: Query) -> bool:
-    # An ARN may be given without its path; the ARN of a session never has it.
+    # The ARN may be without its path. The ARN of a session never has a path.
     return asked.partition in (None, one.partition) and asked.path in (None, one.path)
 
 
 def _of_id(events: pd.DataFrame, text: str, arns: list[str]) -> pd.Series[bool]:
-    """Return the events of a unique id: its own, and the links of its ARN during its life."""
+    """Return the events of a unique id: its own events, and the links of its ARN during its life."""
     ids = events["resource_id"].str.casefold() == text.casefold()
     arns = [*events["resource_arn"][ids].dropna().unique(), *arns]
     mine = events["resource_arn"].isin(arns) & events["resource_id"].isna()
     linked = events["related_arn"].isin(arns)
     if not linked.any():
         return ids | mine
-    # A resource that was recreated under the same ARN is another one.
+    # A resource that was recreated under the same ARN is a different one.
     others = events["resource_arn"].isin(arns) & events["resource_id"].notna() & ~ids
     order = events["event_order"].to_numpy(dtype=np.int64)
     first = order[ids].min(initial=len(order))
@@ -227,7 +227,7 @@ def _lives(events: pd.DataFrame) -> pd.DataFrame:
     touched["folded"] = touched["resource_name"].str.casefold()
     touched = touched.sort_values([*_SUBJECT, "event_order"], ignore_index=True)
     created, deleted = (touched["event_name"].isin(names) for names in (_CREATIONS, _DELETIONS))
-    # AcquireRole creates a role by CreateRole: if both were recorded, they are one creation.
+    # AcquireRole calls CreateRole to create a role. If both were recorded, they are one creation.
     before = touched.groupby(_SUBJECT)["resource_id"].shift().where(created.shift(fill_value=False))
     created &= ~(touched["resource_id"].notna() & (touched["resource_id"] == before))
     first = ~touched.duplicated(_SUBJECT)

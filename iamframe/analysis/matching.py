@@ -24,9 +24,9 @@ MASKED_ID = "^(?:A(?:RO|IP)A)?(?:" + "|".join(rf"\x{{{code:x}}}{{2,}}" for code 
 
 
 class Pairs:
-    """The roles, or the profiles, of two loads: those on both sides, by their rows, and those on one side `alone`.
+    """The roles, or the profiles, of two loads: those on both sides, by row, and those `alone` on one side.
 
-    Those on both sides are numbered; every column and flag here is in the order of these numbers.
+    Resources on both sides are numbered. Every column and flag of this class is in the order of these numbers.
     """
 
     def __init__(self, kind: str, sides: tuple[Result, Result], accounts: pd.Series) -> None:
@@ -50,7 +50,7 @@ class Pairs:
         planned = pc.or_(*(pc.starts_with(arns, "address:") for arns in self.arns))
         named, laid = (pc.not_equal(*(self.column(f"{kind}_{of}", s) for s in (0, 1))) for of in ("name", "path"))
         moved = pc.and_not(pc.or_kleene(named, laid), planned)
-        # If both ids are known, they decide: with equal ids, only the spelling of the ARN differs.
+        # If both ids are known, they decide. If the ids are equal, only the spelling of the ARN differs.
         self.recreated = np.asarray(pc.fill_null(pc.coalesce(pc.not_equal(*self.ids), moved), pa.scalar(False)))
 
     def column(self, name: str, side: int) -> pa.Array:
@@ -81,12 +81,12 @@ class Pairs:
 
 
 def name_key(accounts: Texts, names: Texts) -> pa.Array:
-    """Return the account and name of roles or profiles as one text: names are unique in an account without case."""
+    """Return account and name of roles or profiles as one text; names are unique in an account regardless of case."""
     return joined_key(accounts, pc.utf8_lower(as_arrow(names)))
 
 
 class KeyMap:
-    """The key of a resource on both sides: its ARN, or the old ARN if it has a new one."""
+    """The key of a resource on both sides: its ARN, or its old ARN if the ARN changed."""
 
     def __init__(self, pairs: Mapping[str, Pairs]) -> None:
         self._old, self._new = (pa.concat_arrays([each.renamed[side] for each in pairs.values()]) for side in (0, 1))
@@ -95,7 +95,7 @@ class KeyMap:
         self._arns = [frame["role_arn"] for frame in frames]
 
     def keys(self, arns: Texts, accounts: Texts, side: int) -> pa.Array:
-        """Return the keys of one side's ARNs; a role that is known only by name there gets the other side's ARN."""
+        """Return the keys of one side's ARNs. A role known only by name there gets its ARN from the other side."""
         arns = as_arrow(arns)
         by_name = pc.fill_null(pc.starts_with(arns, "name:"), pa.scalar(False))
         if pc.any(by_name).as_py():
@@ -127,7 +127,7 @@ class NotCompared:
         return np.bincount(where[where >= 0], minlength=len(self.accounts)).tolist()  # type: ignore[no-any-return]
 
     def unread(self, each: Pairs, what: str, known: list[Bools]) -> None:
-        """Note how many of the resources on both sides lack a piece of data."""
+        """Note the number of resources on both sides that lack some data."""
         was, now = known
         every = self.counts(each.accounts, was | True)
         for sides, mask in (("OLD", ~was & now), ("NEW", was & ~now), ("OLD NEW", ~was & ~now)):
@@ -138,7 +138,7 @@ class NotCompared:
                     )
 
     def unread_columns(self, each: Pairs, names: tuple[str, str, str]) -> None:
-        """Note how many of the roles on both sides lack the session duration, or have a column on one side only."""
+        """Note the number of roles on both sides without session duration, or with a column on one side only."""
         known = [[np.asarray(each.column(name, side).is_valid()) for side in (0, 1)] for name in names]
         self.unread(each, "details", known[0])
         for what, (was, now) in zip(("descriptions", "boundaries"), known[1:], strict=True):
@@ -147,7 +147,7 @@ class NotCompared:
                     self.add(account, what, "in_one", count=count)
 
     def unlisted(self, each: Pairs, side: int, change: str, unsure: list[int], planned: list[int]) -> None:
-        """Note the accounts whose list on the other side is incomplete: it may lack resources that exist there."""
+        """Note the accounts whose list on the other side is incomplete, and may lack resources that exist."""
         own, other = SIDES[side], SIDES[1 - side]
         listed = set(each.whole[1 - side])
         for account, count, plans in zip(self.accounts, unsure, planned, strict=True):
@@ -164,7 +164,7 @@ class NotCompared:
         for one, other, side in ((old, new, "NEW"), (new, old, "OLD")):
             for account in one[~is_in(one, other)]:
                 self.add(account, "account", "account", side=side)
-        # By account, then in the order of the notes: lists first, findings last.
+        # Rows are sorted by account, then in the order of the notes: lists first, findings last.
         rows = sorted(self._rows, key=lambda row: row[0])
         message, facts = columns_of(
             {**(joint(reasons) or {}), "what": {"message": f"not_compared.what.{what}"} | ({"of": of} if of else {})}
@@ -181,7 +181,7 @@ def things(facts: pa.Array, lang: str = "en") -> pa.Array:
 
 
 def ordered(table: pa.Table, ranks: Mapping[str, tuple[str, ...]], then: Iterable[str]) -> pa.Table:
-    """Return a table by the rank of some columns' values, then by other columns."""
+    """Return a table sorted by the rank of the values in some columns, then by other columns."""
     keyed = table
     for name, order in ranks.items():
         keyed = keyed.append_column(f"{name} rank", pc.index_in(table[name], value_set=pa.array(order)))

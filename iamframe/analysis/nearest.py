@@ -20,7 +20,7 @@ def nearest(name: str, columns: Iterable[pd.Series], count: int = 5) -> list[str
     """Return the most similar names, the best match first."""
     names = pc.unique(pa.chunked_array([as_arrow(column) for column in columns]).drop_null())
     wanted, lower = name.lower(), pc.utf8_lower(names)
-    # A typing error leaves most letters as they are, so only the names that share most letters are compared.
+    # A typing error keeps most letters, so only the names that share the most letters are compared.
     size = max(1, len(wanted) // 4)
     alike = np.zeros(len(names))
     for piece in {wanted[at : at + size] for at in range(0, len(wanted), size)}:

@@ -38,7 +38,7 @@ def findings_by_owner(result: Result, tag_key: str = OWNER_TAG) -> pd.DataFrame:
 
 
 def owner_states(findings: pd.DataFrame) -> npt.NDArray[np.str_]:
-    """Return what is known of each finding's owner, one of `STATES`."""
+    """Return the state of each finding's owner, one of `STATES`."""
     whole = findings["resource_type"].isin(_OF_ACCOUNTS)
     return np.select(
         [findings["owner"].notna(), whole, ~findings["owner_known"]], ["owned", "account", "unread"], "none"
@@ -48,7 +48,7 @@ def owner_states(findings: pd.DataFrame) -> npt.NDArray[np.str_]:
 def count_by_value(rows: pd.DataFrame, value: str, state: str, states: Sequence[str]) -> pd.DataFrame:
     """Return the number of rows per value and state, by severity. Only the first state has values.
 
-    States come in their order; within a state, the values with the most rows come first.
+    States are in their order. Within a state, the values with the most rows come first.
     """
     rows = rows.assign(**{value: rows[value].astype("str").fillna("").where(rows[state] == states[0], "")})
     counts = rows.groupby([state, value, "severity"]).size().unstack(fill_value=0)

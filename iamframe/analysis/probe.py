@@ -1,4 +1,4 @@
-"""Test of the built-in table of surfaces in a real account: the tag index against IAM, per region."""
+"""A test of the built-in table of surfaces in a real account: the tag index compared with IAM, per region."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class _Page(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """The tags that the index shows for one resource type in one region, by ARN; or why it did not respond."""
+    """The tags that the index shows for one resource type in one region, by ARN; or the reason for no response."""
 
     tags: dict[str, _TagSet]
     refusal: str | None = None
@@ -153,7 +153,7 @@ def _tags_of(inventory: Inventory, resource_type: str) -> dict[str, _TagSet]:
 def _expected(fact: Fact, region: str, home: str | None) -> str:
     if fact.answer != "condition":
         return fact.answer
-    # The condition is IAM's home region in the index, which no source gives for every partition.
+    # The condition is IAM's home region in the index. No source shows that region for every partition.
     if home is None or region == UNKNOWN_REGION:
         return "unknown"
     return "yes" if region == home else "no"

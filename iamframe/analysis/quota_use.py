@@ -1,4 +1,4 @@
-"""Who fills the quotas: roles and profiles by account, tool that created them, cluster or stack, and owner."""
+"""The resources that fill the quotas: roles and profiles by account, tool, cluster or stack, and owner."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from iamframe.inventory.owned import owned_profiles
 from iamframe.inventory.views import pairs
 from iamframe.knowledge.makers import GUESS
 
-# A column of the key, and the column of `owned_profiles` that it is.
+# Columns of the key, and their columns in `owned_profiles`.
 _OWNER = {
     name: name.replace("owner_status", "status")
     for name in ("owner_type", "owner_name", "owner_region", "owner_status")
@@ -28,13 +28,13 @@ _COUNTS = ["roles", "profiles", "empty", "role_unread", "guessed"]
 def quota_use(inventory: Inventory | Result, tag_key: str = OWNER_TAG) -> pd.DataFrame:
     """Return how many roles and instance profiles each tool, cluster and team has, and their share of the quotas.
 
-    The tool is the one in `pairs`; it is missing for roles that are in no profile and do not trust EC2. The cluster,
-    environment or stack is the one in `owned_profiles`; a role has the one of its profiles if they all show the same.
-    The owner is the value of the owner tag; a profile without one has the owner of its role. Roles that AWS manages
-    have rows of their own, because no source says whether they count. If GetAccountSummary counts more than was
-    collected, a row with the state `not_collected` has the rest.
+    The tool is the one in `pairs`. It is missing for roles that are in no profile and do not trust EC2. The cluster,
+    environment or stack is the one in `owned_profiles`. A role has the one of its profiles, if all of them show the
+    same. The owner is the value of the owner tag. A profile without an owner tag has the owner of its role. Roles that
+    AWS manages have separate rows, because no source says whether they count. If GetAccountSummary counts more
+    resources than were collected, a row with the state `not_collected` has the rest.
 
-    The rows of an account are together, those that use most of a quota first. No request is made to AWS.
+    The rows of an account are together. Rows with the largest share of a quota come first. No request is made to AWS.
     """
     require("quota_use", inventory, Inventory, Result, instead="what `iamframe.load` or `iamframe.run_checks` gives")
     read = inventory if isinstance(inventory, Inventory) else inventory.inventory
@@ -57,7 +57,7 @@ def quota_use(inventory: Inventory | Result, tag_key: str = OWNER_TAG) -> pd.Dat
 
 def _resources(inventory: Inventory, view: pd.DataFrame, tag_key: str) -> pd.DataFrame:
     """Return one row per role and profile, with its maker, owner and state."""
-    # A link comes before the profiles and roles without one; a maker that is sure comes before a guess.
+    # A link comes before profiles and roles without a link, and a sure maker before a guess.
     sure = view.assign(rank=(view["maker_basis"] == GUESS) + 2 * view["maker"].isna()).sort_values(
         "rank", kind="stable"
     )
@@ -104,7 +104,7 @@ def _belongs_to(inventory: Inventory) -> pd.DataFrame:
 
 
 def _not_collected(inventory: Inventory) -> pd.DataFrame:
-    """Return a row per account whose roles and profiles were not all collected, with the number of the others."""
+    """Return a row for each account with roles or profiles that were not collected: their number."""
     accounts = inventory.accounts
     columns = {"account_id": accounts["account_id"], "state": "not_collected"}
     for side in ("role", "profile"):

@@ -1,4 +1,4 @@
-"""Terraform states as rows: each role and profile that a state manages, its tags, and what could not be read."""
+"""Terraform states as rows: each role and profile that a state manages, its tags, and reading problems."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _TAG = {"row": "int64", "tag_key": "str", "tag_value": "str"}
 
 @dataclass(frozen=True)
 class States:
-    """What Terraform manages.
+    """The resources that Terraform manages.
 
     Attributes
     ----------
@@ -38,9 +38,9 @@ class States:
     tags : DataFrame
         The tags in the states, by the row of `managed`.
     leaving : list of str
-        ARNs of what a plan deletes: it is managed until then.
+        ARNs of the resources that a plan deletes. They are managed until then.
     unread : list of (file, message)
-        What could not be read in the states.
+        The problems of reading the states.
     """
 
     managed: pd.DataFrame
@@ -50,7 +50,7 @@ class States:
 
     @property
     def about(self) -> pd.Series:
-        """The accounts in which the states manage anything."""
+        """The accounts in which the states manage resources."""
         accounts = self.managed["account_id"][self.managed["resource_arn"].notna()]
         return accounts[accounts != UNKNOWN_ACCOUNT].drop_duplicates()
 
@@ -77,7 +77,7 @@ def read_states(states: Iterable[str | os.PathLike[str]]) -> States:
         file = answer.origin
         if folder and answer.source == display_path(folder):
             file = f"{SAMPLE_STATE}/{name_of(file)}"
-        # The account of a file is known once it is read.
+        # The account of a file is known only after the file was read.
         for record in [record for chunk in answer for record in chunk]:
             match record:
                 case ManagedRole() | ManagedProfile():
@@ -86,7 +86,7 @@ def read_states(states: Iterable[str | os.PathLike[str]]) -> States:
                     leaving.append(record.managed_arn)
                 case Gap():
                     gaps.append(record)
-    # A plan whose resources have no ARN yet belongs to no account, which is no defect of it.
+    # A plan whose resources have no ARN yet has no account. That is not a problem of the plan.
     unread = [gap for gap in gaps if not gap.message.startswith("gaps.answer.")]
     if not is_terraform:
         raise SourceError(
@@ -104,7 +104,7 @@ def _add(
     file: str,
     account: str,
 ) -> None:
-    """Add the row of a managed resource, and its tags; one without an ARN is of the file's account."""
+    """Add the row of a managed resource, and its tags. A resource without an ARN is in the file's account."""
     kind = "role" if isinstance(one, ManagedRole) else "profile"
     arn, name, path, id_ = (getattr(one, f"{kind}_{of}") for of in ("arn", "name", "path", "id"))
     is_planned = arn.startswith("address:")

@@ -28,7 +28,7 @@ def with_own(own: Own | Iterable[Own] | None) -> dict[str, Check]:
     Raises
     ------
     CheckError
-        If a file cannot be read or run, or has no check, a function is not a check, or a name is taken.
+        If a file cannot be read or run, a file has no check, a function is not a check, or a name is taken.
     """
     checks = dict(CHECKS)
     for one in [own] if isinstance(own, (str, os.PathLike)) or callable(own) else own or ():
@@ -55,7 +55,7 @@ def list_checks(own: Own | Iterable[Own] | None = None) -> pd.DataFrame:
 
 
 def _needs(check: Check) -> tuple[Need, ...]:
-    """Return the needs of a check of your own, and one for each frame that it reads and that none of them covers."""
+    """Return the needs of your own check, and one need for each frame that it reads and that its needs leave out."""
     named = set(check.needs)
     frames = [NEEDS_OF[frame] for frame in check.reads if frame in NEEDS_OF]
     return (*check.needs, *dict.fromkeys(needs[0] for needs in frames if named.isdisjoint(needs)))

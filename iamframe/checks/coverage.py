@@ -33,7 +33,7 @@ _MOST_COMMANDS = 2
 
 
 def _alone_seen(side: str) -> Flags:
-    """Return a function: per account, whether a source could show roles or profiles without a link."""
+    """Return a function that says, per account, whether a source could show roles or profiles without a link."""
     operations = proving("roles" if side == "role" else "profiles", files=True)
 
     def seen(evidence: Evidence) -> Sequence[object]:
@@ -81,7 +81,7 @@ def _tagged_links(evidence: Evidence) -> tuple[pd.DataFrame, pd.Series]:
 
 
 def _unless_indexed(judge: Callable[[Evidence], Verdicts]) -> Callable[[Evidence], Verdicts]:
-    """Return verdicts on tags of profiles; tags from the tagging API make them `partial`."""
+    """Return verdicts on tags of profiles. Tags from the tagging API make a verdict `partial`."""
 
     def judged(evidence: Evidence) -> Verdicts:
         # The tagging API may still show tags that were removed.
@@ -134,7 +134,7 @@ def _references(evidence: Evidence) -> Verdicts:
 
 
 def _reference_advice(reason: Message | None) -> Message | None:
-    """Return the commands that collect the missing references of files; for more than two, the collect script."""
+    """Return the commands that collect the references missing from files; for more than two, the collect script."""
     commands, is_cut = [], False
     for one in reason.get("messages", [reason]) if reason else ():
         regions, operations = one.get("regions", ["REGION"]), one.get("operations", ())
@@ -161,7 +161,7 @@ def _any_references(evidence: Evidence) -> Verdicts:
 
 
 def _owners(evidence: Evidence) -> Verdicts:
-    """Return verdicts on the lists of clusters, environments and stacks that profiles belong to."""
+    """Return verdicts on the lists of the clusters, environments and stacks that own profiles."""
     owned = evidence.owned
     unread = owned[owned["status"] == "unread"]
     totals, by_account = owned["account_id"].value_counts(), dict(iter(unread.groupby("account_id")))
@@ -192,7 +192,7 @@ def _one(regions: pd.Series) -> str:
 
 
 def _abroad(evidence: Evidence) -> dict[str, Message]:
-    """Return, per account, the message on references to other accounts whose profiles were not collected."""
+    """Return, per account, the message about references to other accounts whose profiles were not collected."""
     references, lists = evidence.inventory.references, evidence.lists
     some = references[references["profile_arn"].isna()]
     whole = lists["account_id"][lists["profiles_whole"]]
@@ -295,7 +295,7 @@ references: Need = Need("references", _references)
 any_references: Need = Need("any references", _any_references)
 owners: Need = Need("owners", _owners)
 
-# The needs that make the rows of each frame complete; the first one is that of a check which names none of them.
+# The needs that make the rows of each frame complete. If a check gives no need for a frame, the first one applies.
 NEEDS_OF: dict[str, tuple[Need, ...]] = {
     "profiles": (all_profiles, profile_tags),
     "roles": (all_roles, own_profiles, trust, role_tags),

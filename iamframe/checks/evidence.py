@@ -1,6 +1,6 @@
-"""The collected data of each account: counts, completeness of lists, refused operations, and commands that help.
+"""The collected data of each account: counts, complete lists, refused operations, and the commands that help.
 
-Every list per account is in the order of `accounts`.
+Each list has one entry per account, in the same order as `accounts`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from iamframe.inventory.owned import owned_profiles
 from iamframe.knowledge.operations import DUMP, PROFILE_LIST, ROLE_LISTS, TAG_INDEX, command_of
 from iamframe.messages.render import Message
 
-# For roles and profiles: the operations that list them, and the operation whose command is advised.
+# For roles and profiles: the operations that list them, and the operation whose command the advice gives.
 LISTINGS = {"profile": ((PROFILE_LIST,), PROFILE_LIST), "role": (ROLE_LISTS, DUMP)}
 
 
@@ -41,12 +41,12 @@ class Evidence:
 
     @cached_property
     def owned(self) -> pd.DataFrame:
-        """The profiles that show what they belong to."""
+        """The profiles that show an owner."""
         return owned_profiles(self.inventory)
 
     @cached_property
     def links(self) -> pd.DataFrame:
-        """The pairs that are links."""
+        """The rows of `pairs` that are links."""
         return self.pairs[self.pairs["relation"].notna()]
 
     def count(self, rows: KnownRows) -> tuple[list[int], list[int]]:
@@ -78,7 +78,7 @@ class Evidence:
         return list(gaps.drop_duplicates().itertuples(index=False, name=None))
 
     def refusals(self, operations: tuple[str, ...]) -> list[Message | None]:
-        """Return, per account, the message on how AWS refused one of the operations; it follows a reason."""
+        """Return, per account, the message on how AWS refused one of the operations, for use after a reason."""
         said = {
             account: {"message": "coverage.refused", "operation": operation, "reason": reason}
             for account, operation, reason in self._refused
@@ -92,7 +92,7 @@ class Evidence:
 
     @cached_property
     def indexed(self) -> dict[str, int]:
-        """The number of resources whose tags come from the tagging API, per account that has any."""
+        """The number of resources with tags from the tagging API, for each account that has any."""
         tags = self.inventory.tags
         of_index = tags[tags["tag_source"] == TAG_INDEX]
         counts = of_index.groupby("account_id")["resource_arn"].nunique()
@@ -128,7 +128,7 @@ Flags = Callable[[Evidence], Sequence[Any] | Bools]
 KnownRows = Callable[[Evidence], tuple[pd.DataFrame, Bools | pd.Series]]
 # A status and, unless it is complete, the message with the reason.
 Verdict = tuple[str, Message | None]
-# One per account.
+# One verdict per account.
 Verdicts = list[Verdict]
 COMPLETE: Verdict = ("complete", None)
 

@@ -1,4 +1,4 @@
-"""The findings of a check with their facts, and functions that make them from rows."""
+"""The findings of a check with their facts, and functions that create findings from rows."""
 
 from __future__ import annotations
 
@@ -46,9 +46,8 @@ def findings(
 ) -> Found:
     """Return one finding per row of a frame.
 
-    `resource` and `related` are its columns of ARNs; name, account and maker come from the matching columns. Other
-    keyword arguments set columns of `schema.FINDINGS`, or are facts. If findings have several facts, `facts` holds
-    them.
+    `resource` and `related` are columns of ARNs; name, account and maker come from the matching columns. Other keyword
+    arguments set columns of `schema.FINDINGS`, or are facts. If findings have several facts, `facts` holds them.
     """
     columns: dict[str, Any] = {"resource_arn": rows[resource], "related_arn": rows[related] if related else None}
     columns["resource_type"] = _TYPES.get(resource)
@@ -79,7 +78,7 @@ def _frame(columns: dict[str, Any], size: int) -> pd.DataFrame:
 
 
 def found_in(rows: pd.DataFrame) -> Found:
-    """Return the rows of a rule, one per fact, as findings: one per account, resource and related resource.
+    """Return the rows of a rule, one per fact, as findings: one finding per account, resource and related resource.
 
     A column `_key` separates several findings on the same resource, or without a resource.
     """

@@ -125,7 +125,7 @@ def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Seque
     if `[[tools]]` of the policy file says so, as for Databricks, whose use AWS does not show. Names that differ by
     design of CloudFormation or of your own rule are refused all the same.
     """
-    # Few profiles are used by such a tool.
+    # Few profiles are used by such tools.
     by_tool = references["consumer_type"].isin([kind for rule in tool_rules() for kind in rule.consumer_types])
     is_meant = bool(tools) | are_among(pairs["profile_row"], references["profile_row"][by_tool])
     links = pairs[pairs["relation"].notna() & is_meant]
@@ -162,7 +162,7 @@ def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Seque
 def _breaks(rule: ToolRule, links: pd.DataFrame) -> Bools:
     """Return the links whose names break a rule; a name or path that was not collected breaks none."""
     if rule.wants_same_names:
-        # Nothing says whether a tool tells names apart by case.
+        # No source says whether a tool distinguishes names by case.
         return ~links["relation"].isin(["same", "case"]).to_numpy(bool)
     wrong = np.zeros(len(links), dtype=bool)
     for side, prefix in (("role", rule.role_prefix), ("profile", rule.profile_prefix)):

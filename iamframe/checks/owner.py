@@ -15,14 +15,14 @@ OWNER_TAG = "Owner"
 
 
 def owner_keys(inventory: Inventory, tag_key: str = OWNER_TAG) -> list[str]:
-    """Return the tag keys in use that look like `tag_key`, that spelling first."""
+    """Return the tag keys in use that look like `tag_key`, with the same spelling first."""
     wanted = canonical_key(tag_key)
     keys = pc.unique(as_arrow(inventory.tags["tag_key"])).to_pylist()
     return sorted((key for key in keys if canonical_key(key) == wanted), key=lambda key: (key != tag_key, key))
 
 
 def owners(inventory: Inventory, findings: pd.DataFrame, tag_key: str = OWNER_TAG) -> tuple[pa.Array, Bools]:
-    """Return the owner of each finding, missing if unknown, and whether tags that may hold one were not collected.
+    """Return the owner of each finding (missing if unknown), and whether tags that may show it were not collected.
 
     The owner is the tag's value on the finding's resource, else on its related resource, else on the role that the
     profile holds. An empty value counts as no owner.
@@ -31,7 +31,7 @@ def owners(inventory: Inventory, findings: pd.DataFrame, tag_key: str = OWNER_TA
     keys = pa.array(owner_keys(inventory, tag_key), pa.string())
     key = index_in(tags["tag_key"], keys)
     rows = np.flatnonzero((key >= 0) & (tags["tag_value"] != "").to_numpy(bool))
-    # The key spelled like `tag_key` comes last, and so replaces the others.
+    # The key spelled like `tag_key` comes last, so it replaces the others.
     rows = rows[np.argsort(-key[rows], kind="stable")]
     tag_of_role, tag_of_profile = (
         _last(owner[rows], rows, size)
@@ -62,7 +62,7 @@ def owners(inventory: Inventory, findings: pd.DataFrame, tag_key: str = OWNER_TA
 
 
 def _last(of: Positions, values: Positions, size: int) -> Positions:
-    """Return, per number from 0 to `size` - 1, its last value; -1 without one."""
+    """Return, per number from 0 to `size` - 1, its last value; -1 if it has none."""
     result = np.full(size, -1)
     result[of[of >= 0]] = values[of >= 0]
     return result

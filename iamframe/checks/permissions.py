@@ -1,4 +1,4 @@
-"""What the role of an orphan may do: its policies as facts and as a message, and those that allow everything first."""
+"""The policies of an orphan's role, as facts and as a message. Roles with an administrator's policy come first."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from iamframe.messages.render import Message, as_fact, columns_of
 
 
 def policies_message(attached: str | None, inline: int | None) -> Message:
-    """Return the message on a role's policies; those that were not collected are unknown, never none.
+    """Return the message about a role's policies. If policies were not collected, the message says so.
 
-    `attached` has the ARNs of those attached, as in `roles`, and `inline` is the number of inline ones.
+    `attached` has the ARNs of the attached policies, as in `roles`. `inline` is the number of inline policies.
     """
     if attached is None or (inline is None and not attached):
         return {"message": "permissions.unknown"}
@@ -43,9 +43,9 @@ def _power(attached: str | None) -> str:
 
 
 def powerful_first(rows: pd.DataFrame, roles: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Return rows of `pairs` with roles that have an administrator's policy first, and the facts on their policies.
+    """Return rows of `pairs`, with administrators' roles first, and the facts about the policies of all roles.
 
-    `_may` is the message on the policies, and `_order` keeps the order among the findings of a check.
+    `_may` is the message about the policies. `_order` keeps this order among the findings of a check.
     """
     facts = _facts_of(roles, rows["role_row"].to_numpy())
     order = np.argsort(facts["_order"], kind="stable")
@@ -53,7 +53,7 @@ def powerful_first(rows: pd.DataFrame, roles: pd.DataFrame) -> tuple[pd.DataFram
 
 
 def _facts_of(roles: pd.DataFrame, where: Positions) -> dict[str, Any]:
-    """Return the facts on the policies of roles, given by their rows; -1 is a role that no source shows."""
+    """Return the facts about the policies of roles, by row numbers of the roles; -1 is a role that no source shows."""
     attached, inline = lookup(roles["attached_policies"], where), _taken(roles["inline_policy_count"], where)
     key = joined_key(attached, inline).dictionary_encode()
     # Thousands of roles share a few sets of policies.

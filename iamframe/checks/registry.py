@@ -18,9 +18,9 @@ STATUSES = ("complete", "partial", "unknown")
 
 # The subject of a check's findings: a role, a profile, a link, the account, or any of these.
 About = Literal["profile", "role", "link", "account", "any"]
-# The steps that settle a finding: delete the profile, or give it any tag, its role's tags, or the required tags.
+# What a plan does about a finding: delete the profile, or add any tag, the tags of its role, or the required tags.
 Remedy = Literal["delete", "any tag", "same tags", "required tags"]
-# It returns facts, a DataFrame with one row each, or the `Found` of `checks.findings`.
+# A rule returns facts, as a DataFrame with one row each, or the `Found` of `checks.findings`.
 Rule = Callable[..., Any]
 
 
@@ -34,13 +34,13 @@ class Need:
 
 @dataclass(frozen=True, kw_only=True)
 class Requirement:
-    """Rows that must be known, a list that must be complete, or both; and the messages on what is missing.
+    """Rows that must be known, a list that must be complete, or both; and the messages about missing data.
 
-    `missing` is the message on unknown rows; the command of `advised` collects them, or else the command that completes
-    the list. `settled_by` are the operations whose refusal the message mentions. `of` says whether the list is one of
-    roles or of profiles. `whole` returns whether it is complete, by default whether all of these were collected. `seen`
-    returns whether an incomplete list has a part, and so is `partial`, by default whether it has any row. With
-    `list_first`, an incomplete list is reported before unknown rows.
+    `missing` is the message about unknown rows. The command of `advised` collects them; without `advised`, the command
+    that completes the list. `settled_by` are the operations whose refusal the message mentions. `of` says whether the
+    list is one of roles or of profiles. `whole` returns whether the list is complete; by default, whether all of these
+    resources were collected. `seen` returns whether an incomplete list has a part, and so is `partial`; by default,
+    whether it has any row. With `list_first`, an incomplete list is reported before unknown rows.
     """
 
     rows: KnownRows | None = None
@@ -84,12 +84,11 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check: its rule, the facts in the rule's signature and docstring, and facts for other rooms.
+    """One check: its rule, facts from the rule's signature and docstring, and facts from the decorator.
 
-    `detail` is the sentence on a finding, with places for its facts. `next_step` is the template of the next command
-    (see `checks.commands`), and `remediation` the advice. `about` is the subject of its findings. `alone` is true if a
-    resource and its role are all that the check needs. `remedy` is what a plan does about its findings; None if
-    nothing.
+    `detail` is the sentence about a finding, with places for its facts. `next_step` is the template of the next command
+    (see `checks.commands`), and `remediation` is the advice. `about` is the subject of its findings. `alone` is true if
+    the check needs only a resource and its role. `remedy` says what a plan does about its findings; None means nothing.
     """
 
     name: str
@@ -113,7 +112,7 @@ class Check:
 
     @property
     def why(self) -> str:
-        """Why it matters and what to do: the other paragraphs of its docstring, one line each."""
+        """Why the finding matters and what to do: the other paragraphs of the docstring, one line each."""
         return "\n\n".join(" ".join(part.split()) for part in (inspect.getdoc(self.rule) or "").split("\n\n")[1:])
 
 
@@ -129,7 +128,7 @@ def check(
     alone: bool = False,
     remedy: Remedy | None = None,
 ) -> Callable[[Rule], Rule]:
-    """Make a check of a function; the check has the function's name.
+    """Turn a function into a check; the check has the function's name.
 
     The function's positional parameters are the frames or views that it reads. The function's keyword-only parameters
     are its options. The first line of its docstring is the title of the check. The arguments of the decorator are
@@ -165,7 +164,7 @@ def check(
 
 
 def stopped_with(error: Exception, file: str) -> str:
-    """Return the error with which a user's code stopped, and the last line of its file that ran."""
+    """Return the message about an error that stopped a user's code, with the last line of its file that ran."""
     lines = [at.lineno for at in traceback.extract_tb(error.__traceback__) if at.filename == file]
     return f"stops with {type(error).__name__}: {error}" + (f" (line {lines[-1]})" if lines else "")
 

@@ -60,7 +60,7 @@ class Result:
         return self.findings_in("en")
 
     def only(self, finding_ids: Iterable[str]) -> Result:
-        """Return a result with only these findings. The coverage stays the same."""
+        """Return a result with only these findings; the coverage stays the same."""
         chosen = pa.array(finding_ids, from_pandas=True)
         found = {name: one.only(is_in(one.findings["finding_id"], chosen)) for name, one in self.found.items()}
         return replace(self, found=found)
@@ -174,7 +174,7 @@ class Result:
 
     @property
     def asked(self) -> tuple[str, ...]:
-        """The checks that count as selected. A check that needs a tag policy counts only if there is one."""
+        """The checks that count as selected. A check that needs a tag policy counts only if a policy was given."""
         has_policy = bool(self.policy.required)
         return tuple(name for name, one in self.checks.items() if has_policy or tag_policy not in one.needs)
 
@@ -218,12 +218,12 @@ class Result:
 
 def said_not_complete(unsure: pd.DataFrame) -> list[tuple[str, str, str]]:
     """Return the reasons for incomplete coverage, each with its checks and accounts, the most frequent first."""
-    told = []
+    reasons = []
     for (status, reason), rows in unsure.groupby(["status", "reason"], sort=False):
         checks, accounts = rows["check"].unique(), rows["account_id"].unique()
-        told.append((len(rows), some(checks), str(status), some(accounts), str(reason)))
-    told.sort(key=lambda row: -row[0])
-    return [(f"{checks} ({status})", accounts, reason) for _, checks, status, accounts, reason in told]
+        reasons.append((len(rows), some(checks), str(status), some(accounts), str(reason)))
+    reasons.sort(key=lambda row: -row[0])
+    return [(f"{checks} ({status})", accounts, reason) for _, checks, status, accounts, reason in reasons]
 
 
 def some(names: Iterable[str]) -> str:

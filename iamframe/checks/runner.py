@@ -52,7 +52,7 @@ def run(
     checks: Mapping[str, Check] = CHECKS,
     owner_tag: str = OWNER_TAG,
 ) -> Result:
-    """Run checks over an inventory, and return their findings, facts and coverage."""
+    """Run checks on an inventory, and return their findings, facts and coverage."""
     chosen = {name: checks[name] for name in selected(only, checks)}
     for accepted in policy.acceptances:
         if accepted.check not in checks:
@@ -82,8 +82,8 @@ def _found_by(one: Check, frames: Mapping[str, pd.DataFrame], inventory: Invento
         except Exception as error:
             columns = "; ".join(f"{name} has {', '.join(frames[name].columns)}" for name in one.reads)
             advice = columns if isinstance(error, (KeyError, AttributeError)) else "fix it"
-            told = stopped_with(error, one.rule.__code__.co_filename)
-            raise CheckError(f"check {one.name}: {told}; {advice}") from error
+            problem = stopped_with(error, one.rule.__code__.co_filename)
+            raise CheckError(f"check {one.name}: {problem}; {advice}") from error
         if not isinstance(given, (pd.DataFrame, Found)) or (
             isinstance(given, pd.DataFrame) and "resource_arn" not in given
         ):
@@ -181,7 +181,7 @@ def coverage_of(evidence: Evidence, checks: Mapping[str, Check], found: Mapping[
 
 
 def part_of(result: Result, part: Inventory) -> Result:
-    """Return the result of a part of its inventory; missing data in the rest does not affect its coverage."""
+    """Return the result for a part of the inventory. Data that is missing in the rest does not affect its coverage."""
     arns = pa.concat_arrays([as_arrow(part.roles["role_arn"]), as_arrow(part.profiles["profile_arn"])])
 
     def is_of(frame: pd.DataFrame, one: str, other: str) -> Bools:

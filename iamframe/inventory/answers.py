@@ -1,4 +1,4 @@
-"""Frames of answers that are no findings; `schema` has them with all others."""
+"""Frames of results that are not findings. `schema` contains them, too."""
 
 from __future__ import annotations
 

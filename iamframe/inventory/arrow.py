@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 Bools = npt.NDArray[np.bool_]
 Positions = npt.NDArray[np.int64]
-# A text column of pandas, or an Arrow array; pyarrow has no types of its own to name here.
+# A text column of pandas, or an Arrow array. pyarrow has no type annotations for them.
 Texts: TypeAlias = Any
 
 
@@ -74,7 +74,7 @@ def are_among(rows: Texts, others: Texts) -> Bools:
 
 
 def join_by_group(group: Texts, parts: pa.Array, size: int, separator: str) -> pa.Array:
-    """Return, per group 0 … size - 1, its parts in the order given, as one text; missing where it has none."""
+    """Return one text per group 0 … size - 1: its parts, joined in the given order; missing without parts."""
     groups = np.asarray(group)
     order = np.argsort(groups, kind="stable")
     offsets = np.searchsorted(groups[order], np.arange(size + 1))

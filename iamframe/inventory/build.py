@@ -1,4 +1,4 @@
-"""Answers become an inventory: staged, merged, and checked for what they lack."""
+"""Answers become an inventory: they are staged and merged, and missing data is noted."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from iamframe.sources.records import Answer, Gap, ResourceOwner
 
 
 def build_inventory(answers: Iterable[Answer], sources: Iterable[str] = ()) -> Inventory:
-    """Return the frames that answers of AWS prove, or files in place of answers.
+    """Return the frames that answers of AWS, or files with such answers, prove.
 
     Frames are sorted by their key, so that the order of the answers does not matter.
     """
@@ -37,7 +37,7 @@ def build_inventory(answers: Iterable[Answer], sources: Iterable[str] = ()) -> I
 
 
 def joined(inventories: Iterable[Inventory], sources: Iterable[str] = ()) -> Inventory:
-    """Return the inventories of different accounts as one, its frames sorted by their keys."""
+    """Join inventories of different accounts into one, with its frames sorted by their keys."""
     parts = list(inventories)
     tables = {}
     for name, frame in schema.FRAMES.items():
@@ -45,7 +45,7 @@ def joined(inventories: Iterable[Inventory], sources: Iterable[str] = ()) -> Inv
         tables[name] = pa.concat_tables([frame.arrow.empty_table(), *each]).sort_by(
             [(key, "ascending") for key in frame.key]
         )
-    # A template may name a profile of another account, which is found only now.
+    # A template may use a profile of another account, which can be found only now.
     tables["references"] = with_profiles(tables["references"], tables["profiles"])
     return Inventory(
         **{name: frame.from_arrow(tables[name]) for name, frame in schema.FRAMES.items()}, sources=tuple(sources)
@@ -54,7 +54,7 @@ def joined(inventories: Iterable[Inventory], sources: Iterable[str] = ()) -> Inv
 
 @contextmanager
 def without_collector() -> Iterator[None]:
-    """Pause the garbage collector: answers hold no cycles, and it would walk all of them again and again."""
+    """Pause the garbage collector: answers contain no cycles, and the collector would visit all of them repeatedly."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -89,7 +89,7 @@ def _inventory(staged: Staging, sources: tuple[str, ...]) -> Inventory:
         staged.accounts.setdefault(account, {"sources": list(sources), "captured_at": []})
     note_absent(staged, roles.table, profiles.table)
     if staged.gaps and not staged.accounts:
-        # A gap belongs to an account, so that a loop over the accounts finds it.
+        # Every gap needs an account, so that a loop over the accounts finds it.
         staged.accounts[UNKNOWN_ACCOUNT] = {"sources": list(sources), "captured_at": []}
     return Inventory(
         accounts=_accounts(staged, sources),
@@ -145,7 +145,7 @@ def _trusts_ec2(staged: Staging, arns: pa.Array, code: pa.Array) -> pa.Array:
 
 
 def _add_accounts(staged: Staging, *resources: Merged) -> None:
-    """Note the accounts of roles and profiles, and the partition that the first ARN of each names."""
+    """Note the accounts of roles and profiles. The partition of an account is that of its first ARN."""
     for merged in resources:
         accounts = merged.accounts.dictionary_encode()
         _, first = np.unique(np.asarray(accounts.indices), return_index=True)

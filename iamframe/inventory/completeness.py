@@ -31,9 +31,9 @@ _REFUSED = ("denied", "throttled", "expired")
 def completeness(inventory: Inventory) -> pd.DataFrame:
     """Return, per account, whether all roles, all profiles and all references to profiles were collected.
 
-    References are `unknown` if any core consumer is missing from a region that was otherwise collected. They are at
-    best `partial` from files, which cannot show that no region is missing, and from an account of which only some
-    regions or kinds of consumers were asked.
+    References are `unknown` if any core consumer is missing from a region that was otherwise collected. References are
+    at best `partial` in two cases: when the data comes from files (files cannot prove that every region is included),
+    and when only some regions or kinds of consumers of an account were queried.
     """
     calls, accounts = inventory.calls, inventory.accounts["account_id"]
     complete = calls[calls["state"] == "complete"]
@@ -63,7 +63,7 @@ _Regions = Mapping[str, set[str]]
 class _Scope:
     """How far the references of one account were collected.
 
-    `unread` is the message of gaps that leave them unknown, `limit` that of gaps that make them partial.
+    `unread` is the message of gaps that make the references unknown, and `limit` of gaps that make them partial.
     """
 
     is_live: bool
@@ -102,7 +102,8 @@ class _Scope:
     def _missing_in_regions(self, everywhere: list[str]) -> list[Message]:
         """Return, by region, the core operations missing there, except those that are missing everywhere."""
         regions = self.regions
-        # A file without a region counts for the region that the other files name; if they name several, for none.
+        # A file without a region counts for the region of the other files. If these have several regions, it counts for
+        # none.
         anywhere = self.complete.get(UNKNOWN_REGION, set()) if len(regions) < 2 else set()
         missing: dict[tuple[str, ...], list[str]] = defaultdict(list)
         for region in sorted({*regions, *self.refused} - {UNKNOWN_REGION}):

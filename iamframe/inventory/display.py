@@ -100,7 +100,7 @@ NO_ROWS = "none in the collected data"
 
 @dataclass(frozen=True, repr=False)
 class Table:
-    """A frame to read: a notebook shows it as HTML, `print` as text."""
+    """A frame for reading: a notebook shows it as HTML, `print` as text."""
 
     frame: pd.DataFrame
     rows: int

@@ -1,4 +1,4 @@
-"""The frame on differences between Terraform and the account."""
+"""The frame of differences between Terraform and the account."""
 
 from __future__ import annotations
 

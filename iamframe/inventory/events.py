@@ -1,12 +1,12 @@
 """CloudTrail events in causal order, each with its resource.
 
-CloudTrail gives times to the second, and its files no order within one (User Guide, "CloudTrail record contents":
-`eventTime` is when the request was completed; "CloudTrail log file examples": records are in no particular order).
-The events of one second get an order that IAM accepts: a role or profile exists before it is used and is created again
-only after its deletion, a profile holds one role at a time, and neither is deleted while they are linked (IAM API
-Reference: CreateRole, AddRoleToInstanceProfile, DeleteInstanceProfile, DeleteRole). If IAM accepts several orders,
-creations come first, then links, changes, unlinkings, deletions, and then names and ids decide: the order does not
-depend on the files. Failed events come before all successful ones of their second.
+CloudTrail's times are whole seconds, and its files have no order within a second (User Guide, "CloudTrail record
+contents": `eventTime` is when the request was completed; "CloudTrail log file examples": records are in no particular
+order). The events of one second get an order that IAM accepts: a role or profile exists before it is used and is
+created again only after its deletion, a profile holds one role at a time, and neither is deleted while they are linked
+(IAM API Reference: CreateRole, AddRoleToInstanceProfile, DeleteInstanceProfile, DeleteRole). If IAM accepts several
+orders, creations come first, then links, changes, unlinkings and deletions. Names and ids decide the rest, so the order
+does not depend on the files. Failed events come before all successful ones of their second.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from iamframe.knowledge.arn import PROFILE_TYPE, ROLE_TYPE
 from iamframe.sources.cloudtrail import ADD, CHANGE, CREATE, DELETE, REMOVE, Event
 
 _RANKS = {CREATE: 0, ADD: 1, CHANGE: 2, REMOVE: 3, DELETE: 4}
-# The search for an order ends after this many dead ends, and does not begin for more than this many events: no script
-# needs more.
+# The search for an order stops after this many dead ends. It does not start if there are more than this many events. No
+# script needs more.
 _MAX_DEAD_ENDS = 2_000
 _MAX_EVENTS = 200
 
@@ -66,9 +66,9 @@ class _Step:
 def event_table(events: Mapping[str, Iterable[Event]], roles: pa.Table, profiles: pa.Table) -> pa.Table:
     """Return the events of each account in causal order, one row each, with the columns of the schema.
 
-    An event that several trails recorded, or that a lookup shows too, is one row. Its ARN and unique id come from the
-    creation of the same life, or from the inventory if that resource was created before and nothing else had its name
-    since; else they are missing.
+    An event that several trails recorded, or that a lookup also shows, is one row. The ARN and unique id come from the
+    creation of the same life. Without that creation, they come from the inventory, if its resource was created before
+    the event and nothing else had its name since. Otherwise they are missing.
     """
     rows = []
     for account in sorted(events):
@@ -130,7 +130,7 @@ def _step(event: Event) -> _Step | None:
 
 
 def _unrelated(steps: list[_Step]) -> list[list[_Step]]:
-    """Return the steps of one second in parts that share no resource, each by rank."""
+    """Divide the steps of one second into parts that share no resource. Each part is sorted by rank."""
     root: dict[Key, Key] = {}
 
     def find(key: Key) -> Key:
@@ -195,7 +195,7 @@ class _Timeline:
         self.held: dict[Key, Key | None] = {}
 
     def ordered(self, part: list[_Step], at: datetime) -> list[_Step]:
-        """Return steps of one second that share resources in causal order; parts come by time."""
+        """Return the steps of a part in causal order. Parts must be passed in the order of their times."""
         if len(part) > 1:
             keys = {key for step in part for key in step.keys}
             state = _State(
@@ -222,9 +222,10 @@ _Changes = defaultdict[Key, defaultdict[datetime, list[int]]]
 def _beginnings(changes: _Changes, created: Mapping[Key, datetime]) -> dict[tuple[Key, datetime], bool]:
     """Return, per resource and second, whether it exists (or is linked) when the second begins.
 
-    Creations and deletions alternate, so their sum decides. A second with equally many of both begins as it ends: as
-    the second before ended, or, if that is unknown, as the next one begins. If neither is known, the resource did not
-    exist, unless the one that exists today was created in that second.
+    Creations and deletions alternate, so their sum decides. If a second has equally many of both, the state is the same
+    before and after it. So it is the state at the end of the second before or, if that is unknown, at the beginning of
+    the next one. If neither is known, the resource did not exist, unless the one that exists today was created in that
+    second.
     """
     beginnings = {}
     for key, seconds in changes.items():
@@ -251,7 +252,7 @@ def _accepted_order(part: list[_Step], state: _State) -> list[_Step] | None:
     """Return the first order, by rank, that IAM accepts, or None if records are missing or too many."""
     if len(part) > _MAX_EVENTS:
         return None
-    # The steps that are left determine those that were done, and so the state.
+    # The remaining steps determine which steps were done, and so the state.
     dead_ends: set[tuple[int, ...]] = set()
 
     def order(left: tuple[int, ...], state: _State, to_create: Counter[Key]) -> list[_Step] | None:
@@ -262,7 +263,7 @@ def _accepted_order(part: list[_Step], state: _State) -> list[_Step] | None:
         tried = set()
         for place, number in enumerate(left):
             step = part[number]
-            # Steps that differ by their event id alone lead to the same state.
+            # Steps that differ only by their event id lead to the same state.
             alike = (step.action, step.key, step.role)
             if alike in tried or not state.accepts(step, to_create):
                 continue
@@ -272,7 +273,7 @@ def _accepted_order(part: list[_Step], state: _State) -> list[_Step] | None:
             if rest is not None:
                 return [step, *rest]
             if step.action == CHANGE:
-                # A change never hinders another step: no other step in its place helps.
+                # A change never blocks another step, so no other step in its place would help.
                 break
         dead_ends.add(left)
         return None

@@ -1,10 +1,10 @@
-"""CSV for people, which a spreadsheet opens safely and which reads back unchanged; JSON; files replaced together.
+"""CSV that a spreadsheet opens safely and that reads back unchanged; JSON; files that are replaced together.
 
-Every cell is quoted, lines of a file end in CR LF, and it begins with a byte order mark: a lone CR in a description
-stays inside its cell, and letters survive. A character that begins a formula gets an apostrophe in front where a cell
-may begin: at the start of a value, and in it behind a control character, which spreadsheets drop, or behind a line
-break, a tab or a semicolon, where a cell begins if the file is read with another separator (OWASP, "CSV Injection").
-`unguarded` removes these apostrophes again, and no others.
+Every cell is quoted, and lines of a file end in CR LF, so a lone CR in a description stays inside its cell. A file
+begins with a byte order mark, so that letters survive. A character that begins a formula gets an apostrophe in front
+wherever a cell may begin (OWASP, "CSV Injection"). A cell may begin at the start of a value, and after a control
+character, because spreadsheets drop it. A cell also begins after a line break, a tab or a semicolon, if the file is
+read with another separator. `unguarded` removes exactly these apostrophes.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def unguarded(text: str) -> str:
 
 
 def _write(frame: pd.DataFrame, file: BinaryIO, eol: str) -> None:
-    # A number, a flag or a time is no formula, not even -1.
+    # A number, a flag or a time is never a formula, not even -1.
     cells = [as_text(c) if c.dtype.kind in "iufbM" else _guarded(as_text(c)) for _, c in frame.items()]
     names = _guarded(pa.array(frame.columns, pa.string())).to_pylist()
     # Arrow writes a missing value without quotes.
@@ -56,7 +56,7 @@ def _write(frame: pd.DataFrame, file: BinaryIO, eol: str) -> None:
 
 
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
-    """Write a frame for people: guarded, quoted, UTF-8 with a byte order mark.
+    """Write a frame as CSV for people: guarded, quoted, UTF-8 with a byte order mark.
 
     Times are in ISO form, flags True and False, missing values empty.
     """
@@ -79,7 +79,7 @@ def json_rows(frame: pd.DataFrame) -> str:
 
 
 def write_into(folder: Path, write: Callable[[Path], None], going: Iterable[str] = ()) -> None:
-    """Write files to a temporary folder, then move all of them into a folder and the files `going` out of it."""
+    """Write files to a temporary folder, then move them all into `folder`, and move the files `going` out of it."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(prefix=".report-", dir=folder))
@@ -101,7 +101,7 @@ def write_into(folder: Path, write: Callable[[Path], None], going: Iterable[str]
 
 
 def move_in(aside: Path, folder: Path, going: Iterable[str] = ()) -> None:
-    """Move finished files into a folder and the files `going` out of it; if one cannot be moved, restore the folder."""
+    """Move finished files into `folder`, and the files `going` out of it. If one cannot be moved, restore `folder`."""
     files = sorted(path.relative_to(aside) for path in aside.rglob("*") if path.is_file())
     old = Path(tempfile.mkdtemp(dir=aside))
     moved: list[Path] = []

@@ -92,7 +92,7 @@ def load_fleet(
     plan = load_plan(regions, references, role_details, tag_index, workers, rate)
     folder = os.fspath(journals) if journals else None
     options = LoadOptions(plan, workers, rate, role_name, external_id, profile, folder)
-    # A DataFrame would compare cell by cell.
+    # `==` would compare a DataFrame cell by cell.
     is_organization = isinstance(accounts, str) and accounts == ORGANIZATION
     members = _organization(options) if is_organization else read_members(accounts)
     active = active_members(members)
@@ -107,7 +107,7 @@ def load_fleet(
     with progress_bars(progress) as show:
         loaded = _load_all(active, options, executor, show)
     for one in loaded:
-        # The same call resumes from the journals, so such an account is not given up.
+        # Raise the error instead of adding a gap: the same call can resume from the journals.
         if journals and one.resumable is not None:
             raise one.resumable(one.sentence)
     failed = [one.sentence for one in loaded if one.sentence is not None]
@@ -155,7 +155,7 @@ def _prime_credentials(options: LoadOptions) -> None:
             raise first_failure(refusal, source, options.profile) from refusal.cause
 
 
-# The errors after which a load goes on from its journal, and the reason of the gap.
+# The errors after which a load can resume from its journal, and the reason of the gap.
 _RESUMABLE: dict[type[IamframeError], str] = {StoreError: "unreadable", ExpiredError: "expired"}
 
 
@@ -163,7 +163,7 @@ _RESUMABLE: dict[type[IamframeError], str] = {StoreError: "unreadable", ExpiredE
 class _LoadResult:
     """One account's inventory, and the sentence that says why it has no rows.
 
-    It carries no exception: the cause of one may not survive the way back from a worker.
+    It contains no exception, because the cause of an exception may not survive the transfer from a worker.
     """
 
     inventory: Inventory
@@ -177,7 +177,7 @@ def _load_all(
 ) -> list[_LoadResult]:
     own = ThreadPoolExecutor(8, thread_name_prefix="iamframe-accounts") if executor is None else None
     ended = threading.Event()
-    # The event cannot be sent to workers elsewhere.
+    # The event cannot be sent to remote workers.
     sent = replace(options, ended=ended) if own else options
     futures: list[Future[_LoadResult]] = []
     try:
@@ -206,7 +206,7 @@ def _submitted(executor: Executor, member: Member, options: LoadOptions) -> Futu
 
 
 def _result(future: Future[_LoadResult], member: Member, options: LoadOptions) -> _LoadResult:
-    """Return the result of one account; a worker that died costs only its own accounts."""
+    """Return the result of one account. A worker that died affects only its own accounts."""
     try:
         return future.result()
     except Exception as error:  # noqa: BLE001 - executors have exceptions of their own
@@ -250,7 +250,7 @@ def _session(member: Member, options: LoadOptions, source: str) -> boto3.Session
 
 
 def _unread_account(member: Member, reason: str, message: str, **facts: Any) -> Inventory:
-    """Return an inventory with nothing but the account and the gap that says why."""
+    """Return an inventory that contains only the account, and the gap with the reason."""
     gap = Gap(ASSUME_ROLE, ALL, reason, message, facts, account_id=member.account_id)
     chunks: list[list[Any]] = [[gap], [Account(account_name=member.account_name)]]
     answer = Answer("denied", "aws", chunks, member.account_id, source="aws", tally=CallStats())

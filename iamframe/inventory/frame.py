@@ -1,7 +1,7 @@
-"""The description of a frame: its columns, their types, its key; and how it is made, empty or from columns.
+"""The description of a frame (its columns, their types, its key), and how a frame is made, empty or from columns.
 
 Each column type has one Arrow type and one pandas type. Arrow's own mapping would turn a count with a missing value
-into a float, and a flag with one into an object.
+into a float, and a flag with a missing value into an object.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Column:
         return f"{self.meaning}; may be missing" if self.nullable else self.meaning
 
     def array(self, values: Any, size: int) -> pa.Array:
-        """Return values of any origin as Arrow's array; a single value fills all rows, None leaves them missing."""
+        """Return values of any origin as an Arrow array. A single value fills all rows; None leaves them missing."""
         if values is None:
             return pa.nulls(size, self.type)
         if isinstance(values, (pa.Array, pa.ChunkedArray)):
@@ -124,7 +124,7 @@ class Frame:
     def to_arrow(self, frame: pd.DataFrame) -> pa.Table:
         """Return this frame as an Arrow table, which shares its memory where it can.
 
-        Text is Arrow's `large_string`, as pandas holds it: a column of more than 2 GB fits no other array.
+        Text is Arrow's `large_string`, as in pandas: a column of more than 2 GB fits no other array.
         """
         try:
             return pa.Table.from_pandas(frame[self.names], preserve_index=False).replace_schema_metadata()

@@ -20,11 +20,11 @@ Origin = dict[str, str]
 
 
 def with_details(gaps: pd.DataFrame, lang: str = "en") -> pd.DataFrame:
-    """Return gaps with their details, rendered in a language; one without a message, of an old snapshot, keeps its."""
+    """Return gaps with their details in a language. A gap without a message, from an old snapshot, keeps its detail."""
     message, facts, detail = (as_arrow(gaps[name]) for name in ("message", "facts", "detail"))
     said = render(message, facts, lang).cast(detail.type)
-    told = pc.if_else(pc.equal(message, ""), detail, said).to_pandas()
-    return gaps.assign(detail=told.astype("str").set_axis(gaps.index))
+    rendered = pc.if_else(pc.equal(message, ""), detail, said).to_pandas()
+    return gaps.assign(detail=rendered.astype("str").set_axis(gaps.index))
 
 
 class GapList(list[Gap]):
@@ -39,7 +39,7 @@ class GapList(list[Gap]):
         return with_details(schema.GAPS.conform(columns | {"detail": [""] * len(gaps)}))
 
     def of(self, arn: str, operation: str, reason: str, message: str, **facts: object) -> None:
-        """Add a gap of one resource, whose ARN is one of its facts."""
+        """Add a gap about one resource; its ARN becomes a fact."""
         account = account_of(arn) or UNKNOWN_ACCOUNT
         self.append(Gap(operation, arn, reason, message, {"arn": arn} | facts, account_id=account))
 
@@ -52,7 +52,7 @@ class GapList(list[Gap]):
         origins: Iterable[Origin],
         **facts: object,
     ) -> None:
-        """Add that two answers say different things of one resource."""
+        """Add a gap for two answers that contradict each other about one resource."""
         (one, other), (origin, other_origin) = sides, origins
         facts |= {"one": one, "origin": origin, "other": other, "other_origin": other_origin}
         self.of(arn, operation, "contradicted", message, **facts)

@@ -24,7 +24,7 @@ from iamframe.messages.text import pluralize
 from iamframe.sources.cloudtrail import LOOKUP, TRAIL
 
 _ACCOUNTS_SHOWN = 10
-# The fictional sample as a source: as it is, and as it was four weeks before.
+# The fictional sample as a source: today, and four weeks earlier.
 SAMPLES = ("sample", "sample:earlier")
 
 
@@ -51,7 +51,7 @@ class Inventory:
 
     @cached_property
     def linked_rows(self) -> LinkedRows:
-        """The rows of roles and profiles that links, tags and references belong to, found once per inventory."""
+        """The row numbers of the roles and profiles of links, tags and references, computed once per inventory."""
         return LinkedRows(self.frames)
 
     @cached_property

@@ -1,8 +1,8 @@
 """Find the profile of each reference: by its full ARN, else by unique id, else by name.
 
-Names of profiles are unique in an account without case, whatever their path (IAM User Guide, "IAM and AWS STS quotas").
-AWS does not document whether case matters in ARNs. ARNs that differ only in case are taken for the same, so that no
-profile in use looks unused.
+Names of profiles are unique in an account, regardless of case and path (IAM User Guide, "IAM and AWS STS quotas"). AWS
+does not document whether case matters in ARNs. ARNs that differ only in case count as equal, so that no profile in use
+looks unused.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _PROFILE_ID = "^AIPA[A-Z0-9]{12,124}$"
 
 
 class LinkedRows:
-    """The row numbers of the roles and profiles that links, tags and references belong to; -1 for none.
+    """The row numbers of the roles and profiles of links, tags and references; -1 for none.
 
-    Each column is found when it is first used. An inventory with other frames has row numbers of its own.
+    Each column is computed on first use. An inventory with other frames has its own row numbers.
     """
 
     def __init__(self, frames: Mapping[str, pd.DataFrame]) -> None:
@@ -42,7 +42,7 @@ class LinkedRows:
         return LinkedRows, (self._frames,)
 
     def numbered(self) -> dict[str, pd.DataFrame]:
-        """Return the frames; links, tags and references with the row of their role and profile beside the ARN."""
+        """Return the frames. Links, tags and references also have the row numbers of their role and profile."""
         numbers = {
             "links": {"profile_row": self.link_profile, "role_row": self.link_role},
             "tags": {"profile_row": self.tag_profile, "role_row": self.tag_role},
@@ -55,7 +55,7 @@ class LinkedRows:
 
     @cached_property
     def link_role(self) -> Positions:
-        """Per link, the row of its role; -1 for a role that is known by its name alone."""
+        """Per link, the row of its role; -1 for a role that is known only by its name."""
         return self._rows("links", "role_arn", "roles")
 
     @cached_property
@@ -80,9 +80,9 @@ class LinkedRows:
 
 
 def frames_of(frames: Mapping[str, pd.DataFrame], arns: pa.Array) -> dict[str, pd.DataFrame]:
-    """Return the rows on some roles and profiles and on all that they are linked to, and those of their accounts.
+    """Return the rows about some roles and profiles and all that is linked to them, and the rows of their accounts.
 
-    Links are followed to their end, so that nothing in the rows is linked to anything outside them.
+    Links are followed to their end, so no row is linked to anything outside these rows.
     """
     links, references = frames["links"], frames["references"]
     linked = _linked(links, arns)
@@ -90,7 +90,7 @@ def frames_of(frames: Mapping[str, pd.DataFrame], arns: pa.Array) -> dict[str, p
     sides = {s: frames[f"{s}s"][is_in(frames[f"{s}s"][f"{s}_arn"], arns)] for s in ("role", "profile")}
     own = pa.concat_arrays([as_arrow(frame[f"{side}_arn"]) for side, frame in sides.items()])
     accounts = pc.unique(pa.concat_arrays([as_arrow(frame["account_id"]) for frame in sides.values()]))
-    # What AWS may take for the profile is known of it, too: an ARN with another path.
+    # An ARN with another path is included, because AWS may take it for the profile.
     near = is_in(without_path(references["named"]), without_path(sides["profile"]["profile_arn"]))
     chosen = {
         "roles": sides["role"],
@@ -105,8 +105,8 @@ def frames_of(frames: Mapping[str, pd.DataFrame], arns: pa.Array) -> dict[str, p
 
 
 def _linked(links: pd.DataFrame, arns: pa.Array) -> Bools:
-    """Return which links lead to some roles and profiles, over however many others."""
-    # A role that no source shows is known by its name alone, and is another one in each account.
+    """Return which links lead to some roles and profiles, directly or over other resources."""
+    # A role that no source shows is known only by its name, and is a different role in each account.
     role, profile = joined_key(links["account_id"], links["role_arn"]), as_arrow(links["profile_arn"])
     linked, before = is_in(links["role_arn"], arns) | is_in(profile, arns), -1
     while linked.sum() != before:
@@ -116,7 +116,7 @@ def _linked(links: pd.DataFrame, arns: pa.Array) -> Bools:
 
 
 def _events_of(events: pd.DataFrame, sides: Mapping[str, pd.DataFrame], links: pd.DataFrame) -> pd.DataFrame:
-    """Return the events of roles and profiles, by name: an event need not show more."""
+    """Return the events of roles and profiles, by name, because an event may show nothing else."""
     kinds = {"role": ROLE_TYPE, "profile": PROFILE_TYPE}
     keys = [_event_key(frame["account_id"], kinds[side], frame[f"{side}_name"]) for side, frame in sides.items()]
     unseen = links[links["role_arn"].str.startswith("name:")]
@@ -133,13 +133,13 @@ def _event_key(accounts: pd.Series, kinds: pd.Series | str, names: pd.Series) ->
 
 
 def profile_ids(values: Any) -> pa.Array:
-    """Return the unique ids of profiles among texts; missing where one has another form, or was masked."""
+    """Return the unique ids of profiles among texts. A text of another form, or a masked id, is missing."""
     ids = as_arrow(values)
     rest = pc.utf8_slice_codeunits(ids, 4)
     # A masked id repeats one character.
     masked = pc.equal(rest, pc.binary_repeat(pc.utf8_slice_codeunits(rest, 0, 1), pc.utf8_length(rest)))
-    told = pc.and_(pc.match_substring_regex(ids, _PROFILE_ID), pc.invert(masked))
-    return pc.if_else(told, ids, pa.scalar(None, pa.string()))
+    is_id = pc.and_(pc.match_substring_regex(ids, _PROFILE_ID), pc.invert(masked))
+    return pc.if_else(is_id, ids, pa.scalar(None, pa.string()))
 
 
 def account_named(named: Any) -> pa.Array:
@@ -148,12 +148,12 @@ def account_named(named: Any) -> pa.Array:
 
 
 def without_case(values: Any) -> pa.Array:
-    """Return names or ARNs as they are compared."""
+    """Return names or ARNs in the form in which they are compared."""
     return pc.utf8_lower(as_arrow(values))
 
 
 def without_path(arns: Any) -> pa.Array:
-    """Return ARNs of profiles as they are compared, without their path; missing for anything else."""
+    """Return ARNs of profiles without their path, in the form in which they are compared; missing for other text."""
     form = r"(?s)^(?P<account>arn:[^:]*:iam::[^:]*:instance-profile/)(?:.*/)?(?P<name>[^/]+)$"
     found = pc.extract_regex(without_case(arns), form)
     return pc.binary_join_element_wise(pc.struct_field(found, "account"), pc.struct_field(found, "name"), "")
@@ -162,8 +162,8 @@ def without_path(arns: Any) -> pa.Array:
 def profiles_meant(references: Any, profiles: Any) -> pa.Array:
     """Return, per row of `references`, the ARN of the profile that it means; missing if `profiles` lacks it.
 
-    An ARN may name a profile of any account, a name only one of the consumer's own account. If the ARN matches no
-    profile, the unique id decides: an instance keeps the id of the profile that it was started with.
+    An ARN may refer to a profile of any account, a name only to a profile of the consumer's own account. If the ARN
+    matches no profile, the unique id decides: an instance keeps the id of the profile that it was started with.
     """
     arns = as_arrow(profiles["profile_arn"])
     named = as_arrow(references["named"])
@@ -187,7 +187,7 @@ def profiles_meant(references: Any, profiles: Any) -> pa.Array:
 
 
 def with_profiles(references: pa.Table, profiles: pa.Table) -> pa.Table:
-    """Return references with the ARN of the profile that each means, if it was not known yet."""
+    """Return references with the ARN of each profile filled in, if it was not known yet."""
     missing = np.flatnonzero(references["profile_arn"].is_null())
     if not len(missing):
         return references
@@ -200,7 +200,7 @@ def with_profiles(references: pa.Table, profiles: pa.Table) -> pa.Table:
 
 
 def reference_table(mentions: Iterable[Reference], accounts: Mapping[str, Mapping[str, Any]]) -> pa.Table:
-    """Return records of use as the frame `references`, sorted by its key, before any profile is known.
+    """Return `mentions` as the frame `references`, sorted by its key, before any profile is known.
 
     `accounts` holds the facts about each account, such as its partition or its caller.
     """
@@ -231,7 +231,7 @@ def _consumer_arn(
         return None
     row = accounts.get(account, {})
     known = row.get("partition") or partition_of(row.get("caller_arn") or "")
-    # The profile may be another account's, of another partition.
+    # The profile may belong to another account, in another partition.
     partition = known or partition_of(mention.named) or "aws"
     return f"arn:{partition}:ec2:{region}:{account}:{mention.consumer_type}/{mention.consumer_id}"
 

@@ -98,7 +98,7 @@ def load_account(
 
 @dataclass(frozen=True, slots=True)
 class LoadOptions:
-    """How accounts are read; an executor sends it to its workers."""
+    """The options for reading accounts; an executor sends them to its workers."""
 
     plan: LoadPlan
     workers: int
@@ -124,7 +124,7 @@ def load_plan(
     workers: object,
     rate: object,
 ) -> LoadPlan:
-    """Return the requests to make in each account; refuse options that would ask nothing or never end."""
+    """Return the requests to make in each account. Refuse options that mean no request, or a load without end."""
     if not (isinstance(references, bool) or references in get_args(References)):
         raise SourceError(f'references={references!r}: is not a value of this option; give "all", "core" or "none"')
     if not (isinstance(workers, Integral) and int(workers) >= 1):
@@ -168,7 +168,7 @@ def read_answers(
             raise refused(ExpiredError, source, "access.expired_after", answers=len(client.journal))
     except RequestFailed as refusal:
         if member:
-            # Done before the sentence is shortened: a part of an external id would not be recognised.
+            # This comes before the sentence is shortened: a part of an external id would not be recognised.
             refusal.message = redacted(refusal.message, options.secrets(member))
         raise first_failure(refusal, source, (member and member.profile) or options.profile) from refusal.cause
     finally:

@@ -21,7 +21,7 @@ from iamframe.sources.runs import NotARun
 _PACKAGE = Path(__file__).resolve().parent.parent
 # Options whose names on the command line differ.
 _OPTIONS = {"role_name": "assume-role (role_name)", "external_id": "external-id (external_id)"}
-# Options that do not change what is asked of AWS, and the external id, which is never written to a file.
+# Options that do not change the requests, and the external id, which is never written to a file.
 _NOT_NOTED = ("external_id", "progress", "workers", "rate")
 
 
@@ -123,7 +123,7 @@ def load_files(*paths: str | os.PathLike[str]) -> Inventory:
     """
     if not paths:
         raise SourceError("no file given; give a file or folder with output of the AWS CLI")
-    # A folder of the user's that is called `sample` is not the sample.
+    # A user's folder named `sample` is not the sample.
     names = [display_path(path) for path in paths]
     sources = [f"./{name}" if name in SAMPLES else name for name in names]
     try:
@@ -192,7 +192,7 @@ def take_snapshot(out: str | os.PathLike[str], *sources: str | os.PathLike[str],
         _note_call(unfinished, [str(source) for source in sources], live)
         inventory = load(*sources, **live, **keep)
     except IamframeError:
-        # Without any answer, the folder must not bind the user to the call that failed.
+        # Without any answer, the folder must not bind the user to the failed call.
         if not is_resumed and not any(kept.stat().st_size for kept in unfinished.glob("*.jsonl")):
             shutil.rmtree(unfinished, ignore_errors=True)
             for one in new:
@@ -204,7 +204,7 @@ def take_snapshot(out: str | os.PathLike[str], *sources: str | os.PathLike[str],
 
 
 def _note_call(unfinished: Path, sources: list[str], live: dict[str, Any]) -> None:
-    """Note the sources and options in the folder, or refuse those of another load: answers must not be mixed."""
+    """Note the sources and options in the folder. Refuse a folder of another load: answers must not be mixed."""
     options = {name: value for name, value in live.items() if name not in _NOT_NOTED}
     if not isinstance(options.get("accounts"), (str, os.PathLike, type(None))):
         from iamframe.sources.members import read_members
@@ -228,7 +228,7 @@ def _note_call(unfinished: Path, sources: list[str], live: dict[str, Any]) -> No
 
 
 def _is_complete(note: bytes) -> bool:
-    """Return whether a note was not cut short; the answers of a journal carry their account themselves."""
+    """Return whether a note is complete. An incomplete one is replaced: the answers of a journal show their account."""
     try:
         msgspec.json.decode(note)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -237,7 +237,7 @@ def _is_complete(note: bytes) -> bool:
 
 
 def sample_folder(name: str) -> Path:
-    """Return a folder of the sample: as the AWS CLI would have printed it, earlier, or its Terraform state."""
+    """Return a folder of the sample: output of the AWS CLI, now or four weeks earlier, or its Terraform state."""
     for folder in (_PACKAGE / f"_{name}", _PACKAGE.parent / "data" / name):
         if folder.is_dir():
             return folder

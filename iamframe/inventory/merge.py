@@ -1,8 +1,8 @@
 """Staged rows become one row per key, linked and sorted.
 
-One rule holds for every cell, for the tags of a resource, and for the roles in a profile (`settle`): a known value
-beats an unknown one, and two known ones that differ are a gap and leave it unknown. From here on, rows are referred to
-by number: `code[i]` is the row of staged row i in the merged table.
+One rule (`settle`) applies to every cell, to the tags of a resource, and to the roles in a profile. A known value
+replaces an unknown one. If two known values differ, the value is unknown, and a gap says so. From here on, rows are
+referred to by number: `code[i]` is the row of staged row i in the merged table.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Merged:
 
 
 def merge_rows(staged: Staging, rows: pa.Table) -> Merged:
-    """Return one row per ARN, sorted by it; a cell on which two answers differ is missing and becomes a gap."""
+    """Return one row per ARN, sorted by it. A cell on which two answers differ is missing and becomes a gap."""
     rows = _with_times(staged, rows)
     encoded = rows.column(0).combine_chunks().dictionary_encode()
     rank = _ranks(encoded.dictionary)
@@ -124,7 +124,7 @@ def _merge_cells(staged: Staging, merged: Merged, first: Positions) -> None:
             # A flag is true if any answer sets it.
             merged.put(name, np.bincount(code, np.asarray(rows[name]), minlength=len(first)) > 0)
         elif name == "last_used_at":
-            # A role goes on being used: the latest time counts, with its region.
+            # A role may be used again between two answers: the latest time counts, with its region.
             latest = np.asarray(pc.sort_indices(column, sort_keys=[("", "descending")])).astype(np.int64)
             latest = latest[: len(column) - column.null_count]
             chosen, *_ = settle(code[several[latest]], np.zeros_like(latest, dtype=np.int64), len(first))
@@ -199,7 +199,7 @@ class Sets:
         return members[slice(*np.searchsorted(rows, (row, row + 1)))]
 
     def values(self, known: Positions, code: Positions) -> Positions:
-        """Return, per row, a number that is the same for equal sets; -1 if it is unknown or has no other to compare."""
+        """Return one number per row, the same for equal sets; -1 if the set is unknown or there is none to compare."""
         value = np.full(len(code), -1)
         several = known[np.bincount(code[known])[code[known]] > 1]
         if len(several):
@@ -220,7 +220,7 @@ def merge_links(staged: Staging, roles: Merged, profiles: Merged) -> pa.Table:
     links = _Links(profiles.code[profile_row], role, profile_row, role_row, arns)
     doubted = _lacking_in_own_list(staged, links, roles, profiles) | _different_roles(staged, links, profiles)
     is_doubted = np.isin(links.profile, list(doubted))
-    # For each role that any answer shows in such a profile, it is now unknown whether the profile holds it.
+    # For each role that any answer shows in such a profile, it is unknown whether the profile holds the role.
     in_doubt = np.unique(role[is_doubted & (role < len(roles.table))])
     for number in in_doubt.tolist():
         staged.gaps.of(arns[number].as_py(), ROLE_LINKS, "contradicted", "gaps.contradicted.links")

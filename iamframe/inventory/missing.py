@@ -1,7 +1,7 @@
 """Check whether each list is complete, and note missing data as gaps, each with the command that collects it.
 
-A list that claims to be complete is not believed if GetAccountSummary counts more, or if another of IAM's own answers
-shows more: answers of different times do not add up to one account.
+A list that claims to be complete counts as incomplete if GetAccountSummary counts more, or if another of IAM's own
+answers shows more. Answers of different times do not add up to one account.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def _compare_with_other_answers(staged: Staging, kind: Kind, rows: pa.Table, cod
         if staged.states[origin] != "complete" or not call:
             continue
         if count == totals[place] and call.state == "truncated" and not call.blank:
-            # Other files hold parts of this list, and say that there is more.
+            # Other files contain parts of this list, and show that there is more.
             call.state = "complete"
         elif count < totals[place] and call.state == "complete":
             call.state = "partial"

@@ -1,4 +1,4 @@
-"""The profiles that show what they belong to, and whether that still exists: the view `owned_profiles`."""
+"""The view `owned_profiles`: the profiles that show an owner, and whether the owner still exists."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from iamframe.knowledge.owners import NAME, Owned, known_owners, owner_of, shows
 
 _RESOURCE = "resource"
 LIVING, GONE, UNREAD = "living", "gone", "unread"
-# The name of the operation in `gaps`, as its listing has it.
+# The name of the operation in `gaps`.
 _IN_STACK = BY_LABEL[STACK_RESOURCES].action
 
 
@@ -85,7 +85,7 @@ class _Lists:
         """Return a row of the view."""
         account, (owner, names, region, basis) = profile.account_id, profile.owned
         if basis == NAME and (stacks := self.stacks.get((account, profile.name))):
-            # AWS shows the stack of the profile, which has the name's text or not.
+            # AWS shows the profile's stack, whether or not the profile's name contains the name of the stack.
             region, stack_id, name = max(stacks, key=lambda one: (account, owner.owner_type, one[1]) in self.living)
             names, basis = (stack_id, name), _RESOURCE
         whole = self.whole.get((account, owner.label), set())

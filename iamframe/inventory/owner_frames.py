@@ -1,4 +1,4 @@
-"""The frames on what profiles belong to."""
+"""The frames about the owners of profiles."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ from iamframe.sources.archives import FORMAT, MANIFEST, display_path, open_file,
 from iamframe.version import __version__
 
 FORMAT_VERSION = 2
-# Frames that snapshots of older versions do not have; columns that those of version 1 do not, and what they hold then.
+# Frames that older snapshots lack; columns that snapshots of version 1 lack, and their values then.
 _LATER = {"events", "resource_owners"}
 _LATER_COLUMNS = {"gaps": {"message": "", "facts": "{}"}}
 _PART = "part.parquet"
@@ -75,13 +75,13 @@ class _Stored(msgspec.Struct, omit_defaults=True):
 
 
 class Manifest(msgspec.Struct):
-    """The fields that reading needs; the others are for people."""
+    """The fields that are read; other fields are for people."""
 
     format: str
     format_version: int
     sources: tuple[str, ...]
     frames: dict[str, _Stored]
-    # The checksum of all the rest.
+    # The checksum of the rest of the manifest.
     sha256: str = ""
 
 
@@ -121,14 +121,14 @@ def write_frames(frames: Mapping[str, pd.DataFrame], sources: tuple[str, ...], f
 
 
 def _checksum(manifest: bytes) -> str:
-    """Return the checksum of a manifest's content, in any layout, without the checksum in it."""
+    """Return the checksum of a manifest's content, regardless of its layout, without the checksum in it."""
     content = msgspec.json.decode(manifest)
     return sha256(msgspec.json.encode(content | {"sha256": ""}, order="sorted")).hexdigest()
 
 
 def _divided(table: pa.Table) -> tuple[_Stored, list[pa.Table]]:
     """Return the parts of a frame, one per account, and the rows of each, in their order."""
-    # A missing account is refused where the part is written.
+    # A missing account raises an error when the part is written.
     encoded = table["account_id"].cast(pa.string()).fill_null("").combine_chunks().dictionary_encode()
     accounts, code = encoded.dictionary.to_pylist(), np.asarray(encoded.indices)
     if not accounts:
@@ -151,7 +151,7 @@ def _folders(accounts: list[str]) -> Iterator[str]:
     taken = {_HIVE_MISSING.casefold()}
     for account in accounts:
         name = quote(account, safe="")
-        # Some file systems take no longer name, and some ignore case.
+        # Some file systems do not allow longer names, and some ignore case.
         if len(name) > _MAX_NAME or name.casefold() in taken:
             name = sha256(account.encode()).hexdigest()
         taken.add(name.casefold())
@@ -227,7 +227,7 @@ def read_manifest(place: Path, text: bytes | None) -> Manifest:
 
 
 def _is_consistent(stored: _Stored) -> bool:
-    """Return whether a frame's parts have folders of its own, and the rows of all parts add up."""
+    """Return whether the parts of a frame have one folder each, and their rows add up."""
     rows, names = [part.rows for part in stored.parts], [part.folder for part in stored.parts]
     ordered = dict.fromkeys(range(len(rows)), 0) if stored.order else dict(enumerate(rows))
     for part, length in stored.order:
@@ -269,7 +269,7 @@ def _refuse_others(folder: Path, own: set[str]) -> None:
     except OSError:
         # `_read_part` refuses files that are missing or unreadable.
         return
-    # Readers pass over hidden files, such as the notes of file managers.
+    # Readers skip hidden files, such as those of file managers.
     others = sorted(name for name in more if not name.rpartition("/")[2].startswith((".", "_")))
     if others:
         raise StoreError(
@@ -278,7 +278,7 @@ def _refuse_others(folder: Path, own: set[str]) -> None:
 
 
 def _read_part(file: Path, part: _Part) -> pa.Table:
-    """Return the rows of a file that is as it was saved: a changed Parquet file may still be readable."""
+    """Return the rows of a file, or refuse it if it was changed: a changed Parquet file may still be readable."""
     import pyarrow.parquet as pq
 
     try:

@@ -1,6 +1,7 @@
 """A snapshot: a folder with the frames as Parquet files, complete or not there at all.
 
-A snapshot is written beside its folder and moved into place when all of it is on the disk. Meanwhile these are there:
+A snapshot is written beside its folder and moved into place when all of it is on the disk. Meanwhile these folders
+exist:
 
     .FOLDER.iamframe-new-…     the new snapshot, while it is written
     .FOLDER.iamframe-old       the old one, between the two renames; `read_snapshot` looks there too
@@ -114,7 +115,7 @@ def _readable(place: Path) -> Path:
 
 
 def refuse_others(folder: str | os.PathLike[str]) -> None:
-    """Raise StoreError for a folder that is no snapshot, or that holds other files besides."""
+    """Raise StoreError for a folder that is not a snapshot, or that contains other files, too."""
     place, name = Path(folder).resolve(), display_path(folder)
     if not place.exists():
         return

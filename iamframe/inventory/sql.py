@@ -15,7 +15,7 @@ from iamframe.inventory.schema import FRAMES
 if TYPE_CHECKING:
     import duckdb
 
-# A query reaches no file and no network, and cannot change that: the configuration is locked.
+# A query cannot read files or the network, and cannot change that: the configuration is locked.
 _SHUT: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
@@ -27,12 +27,12 @@ _SHUT: dict[str, str | bool | int | float | list[str]] = {
 }
 _INTEGERS = (pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32())
 _PANDAS = dict.fromkeys(_INTEGERS, pd.Int64Dtype()) | {pa.uint64(): pd.UInt64Dtype()}
-# The errors of Arrow and pandas on types of DuckDB that they lack, such as an interval of months and days.
+# The errors of Arrow and pandas for types that only DuckDB has, such as an interval of months and days.
 _UNHELD = (pa.ArrowException, ArithmeticError, LookupError, NotImplementedError, TypeError, ValueError)
 
 
 def select(frames: Mapping[str, pd.DataFrame], query: str) -> pd.DataFrame:
-    """Return the result of one SELECT on frames, each a table of its name, also as `inventory.NAME`.
+    """Return the result of one SELECT on frames. Each frame is a table of its name, also as `inventory.NAME`.
 
     Text is `str`, whole numbers are `Int64`, times `datetime64[us, UTC]`, as in the frames.
     """
@@ -74,7 +74,7 @@ def _frame(table: pa.Table) -> pd.DataFrame:
 
 
 def _sentence(error: duckdb.Error) -> str:
-    """Return DuckDB's message as one sentence, without its picture of the place in the query."""
+    """Return DuckDB's message as one sentence, without the lines that point to the place in the query."""
     said = str(error).partition("\n\nLINE ")[0]
     bare = 'at or near "references"' in said.lower()
     hint = ' (REFERENCES is a word of SQL: write "references" or inventory.references)' if bare else ""

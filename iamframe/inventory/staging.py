@@ -1,8 +1,8 @@
 """Records become rows: the facts of each answer, in columns, before anything is merged.
 
-A role or profile has a row for each answer that shows it. A tag knows the row that it belongs to, and a link the rows
-of its profile and role, so that merging compares numbers. Rows become Arrow columns chunk by chunk, so hundreds of
-thousands of records are never held at once.
+A role or profile has a row for each answer that shows it. A tag has the number of its resource's row, and a link has
+those of its profile's and role's rows, so merging compares numbers. Rows become Arrow columns chunk by chunk, so
+hundreds of thousands of records are never held at once.
 """
 
 from __future__ import annotations
@@ -70,12 +70,12 @@ _PROFILE = {
     "tags_known": pa.bool_(),
     "origin": pa.int32(),
 }
-# `profile` and `role` are rows of the tables above. A role that is known by its name alone has no row.
+# `profile` and `role` are rows of the tables above. A role that is known only by its name has no row.
 _LINK = {"profile": pa.int32(), "role": pa.int32(), "role_name": pa.string()}
 _TAG = {"row": pa.int32(), "tag_key": pa.string(), "tag_value": pa.string()}
 
 _NO_DOCUMENT, _NO_POLICY = -1, -2
-# Terraform shows the role of a profile by its name alone.
+# Terraform shows the role of a profile only by its name.
 NAMED = "name:"
 
 
@@ -88,7 +88,7 @@ class Rows:
         self.size = 0
 
     def add(self, size: int, **values: Any) -> None:
-        """Add rows. A single value stands for all of them; a column that is left out is missing, or false."""
+        """Add rows. A single value fills all of them; a column that is left out is missing, or false."""
         arrays = []
         for column in self.schema:
             given = values.get(column.name)
@@ -135,7 +135,7 @@ class TrustPolicies:
     def __init__(self) -> None:
         self._codes = {b"null": _NO_DOCUMENT}
         self._texts: list[str] = []
-        self._says: list[TrustContent] = []
+        self._contents: list[TrustContent] = []
 
     def codes(self, documents: Iterable[Raw | UnsetType]) -> np.ndarray[Any, Any]:
         """Return the code of each document; below 0 if it is missing or no policy."""
@@ -149,7 +149,7 @@ class TrustPolicies:
         if (parts := read_content(document)) is not None:
             code = len(self._texts)
             self._texts.append(parts[0])
-            self._says.append(parts[1])
+            self._contents.append(parts[1])
         self._codes[document] = code
         return code
 
@@ -168,11 +168,11 @@ class TrustPolicies:
 
     def services(self) -> pa.Array:
         """Return the trusted services of each code."""
-        return pa.array([says.services for says in self._says], pa.string())
+        return pa.array([content.services for content in self._contents], pa.string())
 
     def ec2(self, partition: str) -> pa.Array:
         """Return, per code, whether EC2 may assume a role of a partition."""
-        return pa.array([trusts_ec2(says.reaches, partition) for says in self._says], pa.string())
+        return pa.array([trusts_ec2(content.reaches, partition) for content in self._contents], pa.string())
 
 
 class Staging:
@@ -234,7 +234,7 @@ class Staging:
             row["sources"].append(answer.source)
         if answer.captured_at:
             row["captured_at"].append(answer.captured_at)
-        # What settles a gap of a live account is another command than for files.
+        # The command that closes a gap differs between live accounts and files.
         row["live"] = row.get("live", False) or answer.tally is not None
         return row
 
@@ -248,7 +248,7 @@ class Staging:
                 return self._profiles(chunk, account, origin)
             case EventSpan():
                 self._covered(chunk, self.account(account, answer))
-                # A span is no record of the operation's list.
+                # A time span is not a record of the operation's list.
                 return Counter({account: 0})
             case TagListing():
                 self.tag_listings += [(answer.account_id, listing, origin) for listing in chunk]
@@ -321,7 +321,7 @@ class Staging:
     def _profiles(
         self, records: list[Any], fallback: str, origin: int, beneath: np.ndarray[Any, Any] | None = None
     ) -> Counter[str]:
-        """Stage profiles; `beneath` holds the row of each one's role, if roles list them."""
+        """Stage profiles; `beneath` has the row of each profile's role, if the profiles are listed under roles."""
         first, given = self.profiles.size, _columns(records)
         arns = given["profile_arn"]
         texts = pa.array(arns, pa.string())
@@ -375,7 +375,7 @@ def _flat(lists: Sequence[Any] | None, first: int) -> tuple[list[Any], np.ndarra
 def _filled(
     values: Sequence[str | None] | None, arns: Sequence[str], derive: Callable[[str], str | None]
 ) -> Sequence[str | None]:
-    """Return the values, each derived from the ARN if its record leaves it out."""
+    """Return the values. A value that its record leaves out is derived from the ARN."""
     if values is None:
         return list(map(derive, arns))
     return values if all(values) else [value or derive(arn) for value, arn in zip(values, arns, strict=True)]

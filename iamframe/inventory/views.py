@@ -108,9 +108,9 @@ def _tag_texts(tags: pd.DataFrame, frame: pd.DataFrame, owner: Positions) -> pa.
 
 
 def _made(columns: Mapping[str, Any], makers: list[Maker], tag: pa.Array) -> dict[str, Any]:
-    """Return the maker of each row, the basis for it, and what the maker intends; a guess intends nothing.
+    """Return the maker of each row, the basis for it, and the differences by the maker's design; none after a guess.
 
-    `tag` is the maker that a tag of the row's profile proves.
+    `tag` is the maker that is proved by a tag of the row's profile.
     """
 
     def first_fitting(sides: str, among: Bools) -> Positions:
@@ -145,7 +145,7 @@ def _made(columns: Mapping[str, Any], makers: list[Maker], tag: pa.Array) -> dic
 
 
 def _maker_by_tag(inventory: Inventory) -> pa.Array:
-    """Return, per profile, the maker that its first such tag proves; missing if none does."""
+    """Return, per profile, the maker that is proved by the profile's first such tag; missing without such a tag."""
     keys = as_arrow(inventory.tags["tag_key"]).dictionary_encode()
     proofs = [own.maker if own and own.is_proof else None for own in map(own_tag, keys.dictionary.to_pylist())]
     maker, owner = pa.array(proofs, pa.string()).take(keys.indices), inventory.linked_rows.tag_profile
@@ -220,8 +220,8 @@ def missing_permissions(inventory: Inventory) -> dict[str, object]:
 def first_maker(makers: Iterable[Maker], columns: Mapping[str, Any], sides: str) -> Positions:
     """Return, per row, the position of the first maker whose names and paths fit, -1 if none does.
 
-    `columns` holds role_path and role_name, profile_path and profile_name, or the four of them; `sides` is `role`,
-    `profile` or `both`. With `both`, the two sides must agree (`pair`); one side alone gives a `guess`.
+    `columns` holds role_path and role_name, profile_path and profile_name, or all four; `sides` is `role`, `profile` or
+    `both`. With `both`, the two sides must agree (`pair`); one side alone gives a `guess`.
     """
     chosen = _sides(sides)
     forms = {

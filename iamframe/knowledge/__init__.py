@@ -1,1 +1,1 @@
-"""Dated facts with their source, and the code that reads them."""
+"""Dated facts with their sources, and the code that reads them."""

@@ -14,7 +14,7 @@ CONSOLES = {
     "aws-cn": "https://console.amazonaws.cn",
     "aws-us-gov": "https://console.amazonaws-us-gov.com",
 }
-# The types of resources, as the frames write them.
+# The types of resources, as in the frames.
 ROLE_TYPE, PROFILE_TYPE = "role", "instance-profile"
 _KINDS = {"role": "role", "instance-profile": "instance-profile", "assumed-role": "role"}
 
@@ -26,7 +26,7 @@ def _field(arn: str, number: int) -> str | None:
 
 
 def account_of(arn: str) -> str | None:
-    """Return the account of an ARN, or None; its form is not checked, since people mask the ids in shared files."""
+    """Return the account of an ARN, or None. Its form is not checked, because people mask the ids in shared files."""
     return _field(arn, 4)
 
 
@@ -47,7 +47,7 @@ def name_of(arn: str) -> str:
 
 
 class Query(NamedTuple):
-    """A role or profile as a user typed it; a part that the text lacks is None.
+    """A role or profile as a user typed it. A part that the text does not have is None.
 
     All parts but `text` and `name` are in lower case; `path` has no slash at either end.
     """
@@ -69,8 +69,8 @@ class Query(NamedTuple):
 def parse_query(text: str) -> Query:
     """Return the parts of a name, with or without its type and path, of an ARN, or of a unique id.
 
-    The ARN of a session (`assumed-role`) stands for its role, whose path is unknown then. An ARN of another type, such
-    as a user's, has the kind `other`.
+    The ARN of a session (`assumed-role`) stands for the session's role, whose path is then unknown. An ARN of another
+    type, such as a user's, has the kind `other`.
     """
     text = text.strip()
     arn = _ARN.fullmatch(text)

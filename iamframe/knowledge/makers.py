@@ -1,8 +1,7 @@
-"""Makers: the services and tools that create roles and profiles, by names and paths, or by a tag that they write.
+"""Makers: the services and tools that create roles and profiles, recognized by names and paths, or by their own tags.
 
-A maker is recognized on one of three bases. `pair`: names and paths of both sides fit one entry, with the same cluster
-or stack. `tag`: the profile carries a tag that only this maker writes. `guess`: one side fits; a guess makes no finding
-expected.
+There are three bases. `pair`: names and paths of both sides match one entry, with the same cluster or stack. `tag`: the
+profile has a tag that only this maker writes. `guess`: only one side matches. A guess makes no finding expected.
 """
 
 from __future__ import annotations
@@ -32,8 +31,8 @@ def _differs(role: str, profile: str, _: str) -> bool:
 
 
 def _is_one_stack(role: str, profile: str, role_name: str) -> bool:
-    """Return whether two stacks are equal; the role's may be cut, since role names have at most 64 characters."""
-    # CloudFormation cuts the text before the random one to 51 characters, or to 52 if the random one has small letters.
+    """Return whether two stacks are equal. The role's may be cut, because role names have at most 64 characters."""
+    # CloudFormation cuts the text before the random text to 51 characters; to 52 if the random text has small letters.
     random = role_name.rpartition("-")[2]
     head = len(role_name) - len(random)
     is_cut = head == 51 or (head == 52 and random != random.upper())
@@ -41,29 +40,29 @@ def _is_one_stack(role: str, profile: str, role_name: str) -> bool:
 
 
 def _are_random(role: str, profile: str, _: str) -> bool:
-    """Return whether both texts look like CloudFormation's random ones, not like account ids, dates or words."""
+    """Return whether both texts look like CloudFormation's random texts, not like account ids, dates or words."""
     both, both_small = role + profile, all(text != text.upper() for text in (role, profile))
     changes = turns(role) + turns(profile)
     return (
         not (role.isdigit() or profile.isdigit())
-        # Random text in capitals is a number of 63 bits in base 36, so one of 13 digits begins with 1.
+        # A random text in capitals is a number of 63 bits in base 36. If it has 13 digits, it begins with 1.
         and all(len(text) < 13 or text.startswith("1") for text in (role, profile))
-        # Not random: two texts in small letters, or two hexadecimal ones (a commit, a container, the end of an id).
+        # Not random: two texts in small letters, or two hexadecimal texts (a commit, a container, the end of an id).
         and both != both.lower()
         and not all(_HEXADECIMAL.fullmatch(text) for text in (role, profile))
         and not all(_WORDS.search(text) for text in (role, profile))
-        # Words seldom change between capitals, small letters and digits. Only one random pair in 400 does so as seldom.
+        # Words seldom change between capitals, small letters and digits. Only one random pair in 400 changes so seldom.
         and changes >= (7 if both_small else 3)
         and (changes >= 8 or any(map(str.isdigit, both)))
-        # Two random texts agree in few places, unlike `EUWEST1PROD2` and `EUWEST1PROD3`.
+        # Two random texts have few equal places, unlike `EUWEST1PROD2` and `EUWEST1PROD3`.
         and _alike(role, profile) <= 3
         and _alike(role[::-1], profile[::-1]) <= 3
     )
 
 
 _HEXADECIMAL = re.compile(r"[0-9a-f]+|[0-9A-F]+")
-# Words in names that people choose. One of several thousand random texts of 12 characters holds a given word; both
-# texts of a pair hardly ever do.
+# Words in names that people choose. A given word is in one of several thousand random texts of 12 characters. That both
+# texts of a pair have such a word is very rare.
 _WORDS = re.compile(
     "prod|prd|test|tst|dev|stag|stg|uat|sandb|sbx|demo|live|beta|east|west|north|south|centr|emea|apac|latam|web|app|api|"
     "srv|serv|node|host|rack|data|team|squad|blue|green|front|back|edge|core|main|site|zone|user|admin|release|hotfix|"
@@ -82,7 +81,7 @@ def _is_random(text: str) -> bool:
 
 
 def _are_of_one_day(role: str, profile: str, _: str) -> bool:
-    """Return whether two counters of Terraform, which are never equal, are of one run: of one day, or minutes apart."""
+    """Return whether two counters of Terraform (never equal) are from one run: from one day, or minutes apart."""
     one, other = _counted_at(role), _counted_at(profile)
     if one is None or other is None or role == profile:
         return False
@@ -105,17 +104,17 @@ def _are_of_one_prefix(role: str, profile: str, _: str) -> bool:
 
 
 def _are_of_one_counted_prefix(role: str, profile: str, _: str) -> bool:
-    """Return the same for prefixes before counters: a counter is unmistakable, so those words may be the prefix."""
+    """Return the same for prefixes before counters. Counters are unmistakable, so a prefix may be only such a word."""
     return _are_of_one_prefix(role, profile, _) or is_same_stem(f"x-{role.strip('-_.')}", f"x-{profile.strip('-_.')}")
 
 
 def _are_hexadecimal(role: str, profile: str, _: str) -> bool:
-    """Return whether both may be Pulumi's random texts: not two numbers, two words, or two nearly equal texts."""
+    """Return whether both may be Pulumi's random texts: not two numbers, two words, or two almost equal texts."""
     counted = [re.fullmatch(r"[a-f]?[0-9]+|[a-f]+", text) for text in (role, profile)]
     return not all(counted) and _alike(role, profile) <= 3
 
 
-# Words without vowels, which look like Kubernetes' random texts.
+# Words without vowels. They look like Kubernetes' random texts.
 _LIKE_KUBERNETES = re.compile(
     r".*-(?:\d{5}|https|http\d|html\d|mssql|pgsql|mqtts|smtps|sftp\d|mgmt\d|grpc\d|"
     r"(?:prd|stg|tst|srv|dmz|sbx|crm|vpc|dbs|wrk)\d\d)"
@@ -127,7 +126,7 @@ def _are_of_one_infrastructure(role: str, profile: str, _: str) -> bool:
 
 
 class _Token(NamedTuple):
-    """A token in braces: the text that fits, whether two sides agree on it, and whether one side alone may have it."""
+    """A token in braces: the matching text, whether two sides agree on it, and whether one side alone may have it."""
 
     text: str
     agree: Callable[[str, str, str], bool] | None = None
@@ -142,7 +141,7 @@ _TOKENS = {
     "{cluster}": _Token(r"[A-Za-z0-9][A-Za-z0-9._-]*", _equal),
     # A name with dots.
     "{domain}": _Token(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+", _equal),
-    # OpenShift: the name of the cluster and five random characters, of those that Kubernetes draws from.
+    # OpenShift: the name of the cluster and five random characters, from the alphabet of Kubernetes.
     "{infra}": _Token(r"[a-z0-9-]+-[bcdfghj-np-tv-xz24-9]{5}", _are_of_one_infrastructure),
     # CloudFormation: STACK-LOGICALID-RANDOM: 12 or 13, seldom 11, capitals and digits; later 12 letters and digits.
     "{stack}": _Token(r"[A-Za-z][A-Za-z0-9-]*", _is_one_stack),
@@ -153,7 +152,7 @@ _TOKENS = {
     "{counted}": _Token(r"[^\n]*", _are_of_one_counted_prefix),
     "{prefix}": _Token(r"[^\n]*", _are_of_one_prefix),
     "{hex}": _Token(r"[0-9a-f]{7}", _are_hexadecimal, lambda text: not (text.isdigit() or text.isalpha())),
-    # Random by themselves.
+    # These texts are random by form.
     "{uuid}": _Token(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"),
     "{hash}": _Token(r"[0-9]{15,20}", alone=lambda text: not is_date(text)),
     "{id}": _Token(r"[0-9a-z]{32}"),
@@ -170,10 +169,10 @@ _TELLING = {"{uuid}", "{random}", "{counter}", "{hash}", "{id}"}
 
 @dataclass(frozen=True)
 class Form:
-    """The form of path and name of one side or of both, role first, a line each.
+    """The form of path and name of one side or of both: role first, path and name on separate lines.
 
-    `plain` is an expression for it. It has no back-references, which Arrow's expressions lack; `checked` are the tokens
-    whose values are compared as well, each with its groups in `grouped`, one per side.
+    `plain` is a regular expression for it, without back-references, which Arrow does not support. `checked` are the
+    tokens whose values are compared as well, each with its groups in `grouped`, one per side.
     """
 
     plain: str
@@ -192,13 +191,13 @@ class Form:
 
     @cached_property
     def _grouped(self) -> re.Pattern[str]:
-        # Most forms fit nothing that an account has, and are never compiled.
+        # Most forms match nothing in an account, and are never compiled.
         return re.compile(self.grouped)
 
 
 @lru_cache(maxsize=4096)
 def _form(*templates: str) -> Form:
-    """Return the form that these templates describe, of path and name of each side."""
+    """Return the form that these templates of path and name describe."""
     lines, checked = [], dict[str, tuple[_Token, list[str]]]()
     for line, template in enumerate(templates):
         plain = grouped = ""
@@ -220,7 +219,7 @@ def _form(*templates: str) -> Form:
 
 
 def _token(text: str) -> tuple[str, _Token]:
-    """Return the name of a token in braces, and the text that fits it."""
+    """Return the name of a token in braces, and the text that matches it."""
     if "|" in text:
         # `{a|b}`: one of these texts, equal on both sides.
         return "kind", _Token(f"(?:{'|'.join(map(re.escape, text[1:-1].split('|')))})", _equal)
@@ -230,9 +229,9 @@ def _token(text: str) -> tuple[str, _Token]:
 
 
 class Maker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One service or tool, with the names and paths that it gives, and whether they differ by its design.
+    """One service or tool, the names and paths that it gives, and whether they differ by its design.
 
-    `is_guess`: users choose names of this form themselves, so a name is no proof.
+    `is_guess`: users also choose names of this form themselves, so a name is no proof.
     """
 
     name: str
@@ -254,7 +253,7 @@ class Maker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         self.form(("role", "profile"))
 
     def form(self, sides: Iterable[str]) -> Form:
-        """Return the form of these sides, of `role`, `profile` or both."""
+        """Return the form of one side, or of both: `role`, `profile` or both."""
         templates = {"role": (self.role_path, self.role), "profile": (self.profile_path, self.profile)}
         return _form(*(template for side in sides for template in templates[side]))
 
@@ -268,7 +267,7 @@ class Maker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class OwnTag(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The tag keys by which a service or tool recognizes its own resources; `*` is any text.
 
-    `is_proof`: only the maker writes them, to profiles that it creates.
+    `is_proof`: only the maker writes these tags, and only to profiles that it creates.
     """
 
     key: str
@@ -290,11 +289,11 @@ def _known() -> _File:
 
 
 def known_makers() -> tuple[Maker, ...]:
-    """Return the makers of `makers.toml`, in its order; the first that fits counts."""
+    """Return the makers of `makers.toml`, in the order of the file. The first match counts."""
     return _known().maker
 
 
 @lru_cache(maxsize=4096)
 def own_tag(key: str) -> OwnTag | None:
-    """Return the entry of a tag's key, or None for the account's own keys."""
+    """Return the entry for a tag key, or None for one of the account's own keys."""
     return next((one for one in _known().tag if fnmatchcase(key, one.key)), None)

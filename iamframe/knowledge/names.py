@@ -25,7 +25,7 @@ _TAIL = re.compile(
 
 
 def relation(role_name: str, profile_name: str) -> str:
-    """Return how two names differ: `case`, `affix`, `generated` or `different`, the first that fits.
+    """Return how two names differ: `case`, `affix`, `generated` or `different`; the first match counts.
 
     `affix`: the names are equal without words such as `-role` and `-profile` at either end, or one name has one more
     word at either end. `generated`: they differ only by a random tail; a date, an account id or a word is not random.
@@ -42,7 +42,7 @@ def relation(role_name: str, profile_name: str) -> str:
 
 
 def is_same_stem(role: str, profile: str) -> bool:
-    """Return whether two names are equal without the words for role and profile, in front or behind."""
+    """Return whether two names are equal without the words for role and profile at either end."""
     stems = _stems(_WORD_OF_ROLE, role)
     return bool(stems) and not stems.isdisjoint(_stems(_WORD_OF_PROFILE, profile))
 
@@ -58,7 +58,7 @@ def _words(name: str) -> list[str]:
 
 def _is_one_word_more(one: str, other: str) -> bool:
     short, long = sorted((one, other), key=len)
-    # Most names that differ do so; to cut all of them into words would take ten times as long.
+    # Most names with one more word match here. Splitting all names into words would take ten times as long.
     if long.startswith(short) and _ONE_WORD.fullmatch(long, len(short)) and _LETTER.search(short):
         return True
     if short.casefold() not in long.casefold():
@@ -116,7 +116,7 @@ def _without_width(key: str) -> str:
 
 
 def _without_look_alikes(key: str) -> str:
-    # A word that also has letters unlike any Latin one is not mistaken for Latin.
+    # A key that also has letters unlike any Latin letter is not mistaken for Latin.
     latin = key.translate(LOOK_ALIKES)
     return latin if latin.isascii() else key
 
@@ -138,7 +138,7 @@ def _folded(key: str, without: str = "") -> str:
 
 
 def canonical_key(key: str) -> str:
-    """Return one text for all keys that look alike, however they differ (see `variant_kinds`)."""
+    """Return one text for all keys that look alike (see `variant_kinds` for the differences)."""
     return _folded(key)
 
 
@@ -146,6 +146,6 @@ def variant_kinds(keys: list[str]) -> list[str]:
     """Return how keys that look alike differ: case, space, width, separator, look-alike, invisible."""
     differing = {kind for kind in _FOLDS if len({_folded(key, without=kind) for key in keys}) > 1}
     if not differing:
-        # Several folds change letters such as the Kelvin sign: the first one counts.
+        # Several folds change letters such as the Kelvin sign. The first fold counts.
         differing = {next(kind for kind, fold in _FOLDS.items() if len(set(map(fold, keys))) < len(set(keys)))}
     return [kind for kind in ("case", "space", "width", "separator", "look-alike", "invisible") if kind in differing]

@@ -24,8 +24,8 @@ from typing import Literal
 # `history`: for the `history` command.
 When = Literal["plan", "fallback", "references", "all", "owners", "index", "fleet", "history"]
 
-# What an answer proves: all roles or profiles of the account, one of them, its tags, the profiles that hold a role, the
-# profiles that consumers use.
+# The facts that an answer proves: all roles or profiles of the account, one of them, its tags, the profiles that hold a
+# role, the profiles that consumers use.
 Proof = Literal["roles", "profiles", "role", "profile", "role_tags", "profile_tags", "role_links", "references"]
 
 
@@ -33,9 +33,10 @@ Proof = Literal["roles", "profiles", "role", "profile", "role_tags", "profile_ta
 class Operation:
     """One AWS operation.
 
-    `key` is the list or record in its answer, and `parameters` go with each request. `fallback` is called if the
-    operation is denied. `cost` is the message that says what is unknown then. `command` is the AWS CLI command that
-    shows the same, if not the operation's own. An operation of a REST API is a `method` to `path`.
+    `key` is the list or record in its answer, and `parameters` are sent with each request. `fallback` is called if the
+    operation is denied. `cost` is the message that says what is then unknown. `command` is the AWS CLI command that
+    shows the same data, if it is not the operation's own command. An operation of a REST API has a `method` and a
+    `path`.
     """
 
     service: str
@@ -52,12 +53,12 @@ class Operation:
 
     @property
     def action(self) -> str:
-        """The IAM action that allows it."""
+        """The IAM action that allows the operation."""
         return f"{_PREFIXES.get(self.service, self.service)}:{self.operation}"
 
     @property
     def label(self) -> str:
-        """Its name in `calls` and `gaps`: its action if several services have an operation of the same name."""
+        """The name in `calls` and `gaps`. It is the action if several services have an operation of the same name."""
         return self.action if _NAMES[self.operation] > 1 else self.operation
 
 
@@ -69,7 +70,7 @@ def _users(
     return [Operation(service, name, when, proves=proves, cost=cost, command=command, path=path) for name in operations]
 
 
-# The services whose IAM prefix is not their name in boto3.
+# The services whose IAM prefix differs from their name in boto3.
 _PREFIXES = {"emr": "elasticmapreduce", "resourcegroupstaggingapi": "tag"}
 # The services whose requests name the operation in the header X-Amz-Target, and its prefix there. A request to any
 # other service is a form with an `Action`, or has a `path`. Botocore's models say the same (`metadata`, `http`), but
@@ -113,8 +114,8 @@ STACK_RESOURCES = "DescribeStackResources"
 CORE = (INSTANCES, VERSIONS, CONFIGURATIONS, GROUPS)
 # Only these two show which versions of launch templates a fleet pins; files seldom hold their output.
 FLEETS = ("DescribeFleets", "DescribeSpotFleetRequests")
-# The operations that the AWS CLI may not page by itself: ECS has no paginator, and only newer versions have one for
-# Image Builder.
+# The operations that some versions of the AWS CLI do not page: ECS has no paginator, and only newer versions have one
+# for Image Builder.
 UNPAGED = ("DescribeCapacityProviders", "ListInfrastructureConfigurations")
 
 _ALL_ROLES = "iam get-account-authorization-details --filter Role"
@@ -203,7 +204,7 @@ def proving(*facts: Proof, files: bool = False) -> tuple[str, ...]:
 
 
 def command_of(operation: str) -> str:
-    """Return the AWS CLI command that shows the same as an operation: `aws iam list-instance-profiles`."""
+    """Return the AWS CLI command that shows the same data as an operation, such as `aws iam list-instance-profiles`."""
     row = BY_LABEL[operation]
     return f"aws {row.command or f'{row.service} {cli_name(row.operation)}'}"
 
@@ -219,29 +220,29 @@ def actions(*when: When) -> list[str]:
 
 
 def policy(*when: When) -> dict[str, object]:
-    """Return the least IAM policy that allows the operations with these values of `when`."""
+    """Return the least-privilege IAM policy that allows the operations with these values of `when`."""
     return policy_of(actions(*when))
 
 
 def policy_of(allowed: list[str]) -> dict[str, object]:
-    """Return the IAM policy that allows actions; without actions it has no statement."""
+    """Return the IAM policy that allows some actions. Without actions, it has no statement."""
     # IAM refuses a statement with an empty list of actions.
     statements = [{"Effect": "Allow", "Action": allowed, "Resource": "*"}] if allowed else []
     return {"Version": "2012-10-17", "Statement": statements}
 
 
 def cli_name(operation: str) -> str:
-    """Return an operation as the AWS CLI names it: `describe-instances`."""
+    """Return the name of an operation in the AWS CLI, such as `describe-instances`."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", operation).lower()
 
 
-# The AWS CLI replaces a value that begins like this with the content of the file or page that it names (User Guide,
-# "Load a parameter from a file").
+# The AWS CLI replaces a value that begins like this with the content of a file or page (User Guide, "Load a parameter
+# from a file").
 NO_VALUE = re.compile(r"^(?:fileb?|https?)://")
 
 
 def aws_command(verb: str, options: Mapping[str, str]) -> str:
-    """Return an AWS CLI command to type, in backticks, with each option quoted as one word of a shell.
+    """Return an AWS CLI command to type, in backticks. Each option is quoted as one word of a shell.
 
     A value that the AWS CLI would replace with a file's content becomes `VALUE`.
     """

@@ -1,6 +1,6 @@
-"""What a profile may belong to: an EKS cluster, an Elastic Beanstalk environment, a CloudFormation stack.
+"""The possible owners of a profile: an EKS cluster, an Elastic Beanstalk environment, a CloudFormation stack.
 
-A profile shows its owner by a tag, by its path, or, as a guess, by its name.
+A profile shows its owner by a tag, by its path, or (as a guess) by its name.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     ----------
     service, operation, parameters, key
         The call that lists the owners in a region, and the key of the list in its answer.
-    id, name, arn, state
+    The fields of a record. If a record is a text, it is the name.
         The fields of a record; the record itself is the name if it is a text.
-    over
+    The states in which the owner no longer exists.
         The states in which it no longer exists.
     """
 
@@ -64,9 +64,9 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
 
     @property
     def label(self) -> str:
-        """The name of its list in `calls` and `gaps`: the IAM action.
+        """The name of the list in `calls` and `gaps`: the IAM action.
 
-        Elastic Beanstalk's environments are also listed, under the plain name, on the way to references.
+        The environments of Elastic Beanstalk are also listed before references are read, under the plain name.
         """
         row = read_of(self.service, self.operation)
         return row.action if row else f"{self.service}:{self.operation}"
@@ -86,7 +86,7 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
 
     @property
     def hint(self) -> str:
-        """The expression for `grep -E` that finds such owners in the output of the AWS CLI on profiles."""
+        """The regular expression for `grep -E` that finds such owners in the AWS CLI's output about profiles."""
         texts = [f'"{key}"' for key in self.tags]
         texts += [self.path.partition("(")[0]] if self.path else []
         texts += ['-[A-Za-z0-9]+-[A-Za-z0-9]{11,13}"'] if self.form else []
@@ -98,7 +98,7 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
 
     @cached_property
     def name_form(self) -> Form:
-        """The form of path and name of its profiles."""
+        """The form of path and name of this owner's profiles."""
         return Maker(self.owner_type, profile=self.form).form(["profile"])
 
     def of(self, name: str, path: str, tags: Mapping[str, str]) -> Owned | None:
@@ -109,13 +109,13 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
         if tagged or on_path:
             names = dict.fromkeys([*tagged, *([on_path["name"]] if on_path else [])])
             return Owned(self, tuple(names), region, TAG if tagged else PATH)
-        # The tail of a UUID has no capitals, a random text of CloudFormation has some.
+        # The last part of a UUID has no capitals; a random text of CloudFormation has some.
         if self.form and re.search("[A-Z]", name.rpartition("-")[2]) and self.name_form.fits(f"{path}\n{name}"):
             return Owned(self, (name.rsplit("-", 2)[0],), None, NAME)
         return None
 
     def lifted(self, key: str, names: tuple[str, ...]) -> bool:
-        """Return whether a tag of a profile only says that this owner, which is gone, needs it."""
+        """Return whether a tag only shows that the profile is needed by this owner, which no longer exists."""
         own = own_tag(key)
         of_another = key.startswith(_CLUSTER_TAG) and key.removeprefix(_CLUSTER_TAG) not in names
         return own is not None and own.maker in self.lifts and not of_another
@@ -129,13 +129,13 @@ def known_owners() -> tuple[Owner, ...]:
 
 
 def owner_of(name: str, path: str, tags: Mapping[str, str]) -> Owned | None:
-    """Return the first owner that a profile shows: a tag or path of any kind counts before a name."""
+    """Return the first owner that a profile shows. Tags and paths, of any kind of owner, count before names."""
     found = [one for owner in known_owners() if (one := owner.of(name, path, tags))]
     return min(found, key=lambda one: one.basis == NAME, default=None)
 
 
 class Shown(NamedTuple):
-    """What may show an owner: tag keys, and an expression for path and name, a line each."""
+    """Signs of an owner: tag keys, and a regular expression for path and name on separate lines."""
 
     tags: tuple[str, ...]
     texts: str
@@ -143,7 +143,7 @@ class Shown(NamedTuple):
 
 @cache
 def shows_owner() -> Shown:
-    """Return what may show an owner of any kind, to choose among many profiles: `owner_of` decides."""
+    """Return the signs of owners of all kinds, to select from many profiles. `owner_of` then decides."""
     owners = known_owners()
     tags = [key for owner in owners for key in (*owner.tags, *owner.region_tags)]
     paths = [f"(?:{_GROUP.sub('(?:', owner.path)})\\n[^\\n]*" for owner in owners if owner.path]

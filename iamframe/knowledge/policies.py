@@ -1,4 +1,4 @@
-"""AWS managed policies that let a role do everything, or nearly so."""
+"""AWS managed policies that allow a role to do everything, or almost everything."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-# From the most to the least.
+# From the greatest power to the smallest.
 POWERS = ("administrator", "iam_administrator", "power_user")
 # Only AWS's own policies have `aws` in place of an account (IAM User Guide, "IAM identifiers").
 _AWS_MANAGED = re.compile(r"arn:[^:]*:iam::aws:policy/(.+)")

@@ -25,7 +25,7 @@ class Fact(_Entry, frozen=True, kw_only=True):
     resource_type: str
     operation: str
     checked_on: dt.date
-    # Its name, under which another language has it.
+    # The id of the condition, for translations.
     condition_id: str | None = None
 
 
@@ -68,5 +68,5 @@ def known_facts() -> tuple[Fact, ...]:
 
 
 def index_home(partition: str) -> str | None:
-    """Return the region whose tagging API shows IAM's resources; None if no source tells it."""
+    """Return the region whose tagging API shows IAM's resources; None if no source shows the region."""
     return _known().homes.get(partition)

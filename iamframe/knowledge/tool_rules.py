@@ -11,7 +11,7 @@ import msgspec
 
 
 class ToolRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a tool demands of the names of a profile and its role; `tool_rules.toml` describes the fields."""
+    """The names that a tool requires for a profile and its role. `tool_rules.toml` describes the fields."""
 
     tool: str
     rule: Literal["same_names", "role_arn", "prefix", "policy"]
@@ -25,7 +25,7 @@ class ToolRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def wants_same_names(self) -> bool:
-        """Whether the rule is about names that differ from each other."""
+        """Whether the rule applies to names that differ from each other."""
         return self.rule in ("same_names", "role_arn")
 
 

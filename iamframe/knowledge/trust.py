@@ -1,4 +1,4 @@
-"""Trust policies: their canonical text, the services they trust, whether EC2 may assume the role, how two differ.
+"""Trust policies: canonical text, trusted services, whether EC2 may assume the role, and how two policies differ.
 
 A policy is read, never evaluated: a Condition or a Deny makes the answer `maybe`. Grammar: IAM User Guide, "Grammar of
 the IAM JSON policy language" (a statement, a principal and an action may each be one value or a list).
@@ -15,7 +15,7 @@ from urllib.parse import unquote
 import msgspec
 from msgspec import Raw
 
-# EC2's service principal per partition. In China, policies use either name, even AWS's own (AmazonEKSComputePolicy).
+# EC2's service principals per partition. In China, policies use either name, even AWS's own (AmazonEKSComputePolicy).
 _COM = frozenset({"ec2.amazonaws.com"})
 _EC2 = {
     "aws": _COM,
@@ -27,10 +27,10 @@ _EC2 = {
     "aws-iso-e": frozenset({"ec2.cloud.adc-e.uk"}),
     "aws-iso-f": frozenset({"ec2.csp.hci.ic.gov"}),
 }
-# Names that no documentation excludes: in these partitions, other services have both names.
+# Names that no documentation excludes. In these partitions, other services have both names.
 _PERHAPS = {"aws-eusc": frozenset({"ec2.amazonaws.eu"})} | {name: _COM for name in _EC2 if name.startswith("aws-iso")}
 _EVERY = frozenset().union(*_EC2.values(), *_PERHAPS.values())
-# A name with a region in it, as some services have.
+# A name that contains a region, as for some services.
 _OF_A_REGION = re.compile(r"^ec2\.[a-z]{2,}(-[a-z]+)+-\d+\.")
 # A deleted role or user is shown by its unique id (IAM User Guide, "AWS JSON policy elements: Principal").
 _DELETED = re.compile(r"A(?:RO|ID)A\w+")
@@ -45,8 +45,8 @@ class Trust(NamedTuple):
     deleted: str | None
 
 
-# A statement on sts:AssumeRole that may concern EC2: whether it allows, EC2's names in it, whether it concerns
-# everyone, whether it has a condition.
+# A statement on sts:AssumeRole that may concern EC2: whether it allows, its names of EC2, whether it concerns everyone,
+# and whether it has a condition.
 Reach = tuple[bool, tuple[str, ...], bool, bool]
 
 
@@ -116,8 +116,8 @@ def _allows(effect: bytes) -> bool:
 def read_trust(document: bytes, partition: str = "aws") -> Trust:
     """Return the content of a trust policy that is an object, a string, or a percent-encoded string.
 
-    `partition` is that of the role: EC2 has a name of its own in each. `text` is compact JSON with the keys in the
-    order given, so that the same policy is the same text from every source. A document that is not a policy is
+    `partition` is the partition of the role, because EC2's name depends on it. `text` is compact JSON with the keys in
+    the given order, so that the same policy is the same text from every source. A document that is not a policy is
     `UNREADABLE`.
     """
     read = read_content(document)
@@ -135,26 +135,26 @@ def read_content(document: bytes) -> tuple[str, TrustContent] | None:
             # Not `unquote_plus`: a literal + is legal in names.
             document = (quoted if quoted.lstrip().startswith("{") else unquote(quoted, errors="strict")).encode()
         text = _compact(document)
-        # One text per statement joins its elements that matter; JSON holds no NUL.
+        # The key has one text per statement, which joins the elements that matter. JSON contains no NUL.
         key = [
             b"\0".join((s.effect, s.principal, s.not_principal, s.action, s.not_action, b"yes" * s.has_condition))
             for s in _statements(text)
         ]
-        return text, _says(*key)
+        return text, _content_of(*key)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         return None
 
 
 def _compact(document: bytes) -> str:
     if b"\\" in document:
-        # The AWS CLI escapes letters that other tools write as they are; decoding makes both the same.
+        # The AWS CLI escapes letters that other tools do not escape. Decoding makes both the same.
         return msgspec.json.encode(msgspec.json.decode(document)).decode()
     return msgspec.json.format(document, indent=-1).decode()
 
 
 @lru_cache(maxsize=65_536)
-def _says(*statements: bytes) -> TrustContent:
-    """Return the content of statements, which policies with different texts may share."""
+def _content_of(*statements: bytes) -> TrustContent:
+    """Return the content of statements. Policies with different texts may share it."""
     reaches: list[Reach] = []
     trusted: set[str] = set()
     deleted: set[str] = set()
@@ -185,7 +185,7 @@ def _covers_assume_role(action: bytes, not_action: bytes) -> bool:
 
 @lru_cache(maxsize=65_536)
 def trusts_ec2(reaches: tuple[Reach, ...], partition: str) -> str:
-    """Return whether a policy lets EC2 assume a role of a partition, which is "" for a role without an ARN."""
+    """Return whether a policy lets EC2 assume a role of a partition. A role without an ARN has the partition ""."""
     sure = maybe = denied = False
     for allows, names, everyone, conditional in reaches:
         named = {_is_ec2(name, partition) for name in names}
@@ -206,7 +206,7 @@ def _is_ec2(name: str, partition: str) -> str:
     """Return whether a service principal that begins with `ec2.` is EC2 in a partition."""
     if name in _EC2.get(partition, _COM if not partition else ()):
         return "yes"
-    # In an unknown partition any such name may be EC2; for a role without an ARN, any of EC2's known names.
+    # In an unknown partition, any such name may be EC2's. For a role without an ARN, any known name of EC2 may be.
     if partition not in _EC2 and (partition or name in _EVERY):
         return "maybe"
     plain = _OF_A_REGION.sub("ec2.", name)
@@ -250,7 +250,7 @@ def statements_of(text: str) -> list[Statement]:
 
 
 def same_policy(one: str, other: str) -> bool:
-    """Return whether two trust policies are equal, apart from order and from lists of one value."""
+    """Return whether two trust policies are equal, ignoring order, and whether a single value is in a list."""
     return _unordered(msgspec.json.decode(one)) == _unordered(msgspec.json.decode(other))
 
 
@@ -266,7 +266,7 @@ def _unordered(value: object) -> object:
 
 # The actions and the condition of a statement.
 _Terms = set[tuple[object, object]]
-# Kind and name of a principal; of those that a NotPrincipal leaves out, no kind, and all of them.
+# Kind and name of a principal. A NotPrincipal has one label: no kind, and all its principals.
 _Label = tuple[str, Any]
 _Message = dict[str, Any]
 _ALLOWED = ("changes.trust.trusts", "changes.trust.trusts_no_longer", "changes.trust.trusts_otherwise")
@@ -274,7 +274,7 @@ _DENIED = ("changes.trust.denies", "changes.trust.denies_no_longer", "changes.tr
 
 
 def what_changed(old: str, new: str) -> list[_Message]:
-    """Return messages on which principals a trust policy (`Trust.text`) gained and lost, and whose terms changed."""
+    """Return messages: which principals a trust policy (`Trust.text`) gained and lost, and whose terms changed."""
     messages: list[_Message] = []
     before, after = _terms(old), _terms(new)
     for allows, (added, removed, otherwise) in ((True, _ALLOWED), (False, _DENIED)):
@@ -302,22 +302,22 @@ def what_changed(old: str, new: str) -> list[_Message]:
 
 
 def _changed_terms(was: _Terms, now: _Terms) -> str:
-    """Return the message that says which terms are other."""
+    """Return the message that says which terms differ."""
     actions, conditions = ({terms[at] for terms in was} != {terms[at] for terms in now} for at in (0, 1))
     if actions:
         return "changes.trust.actions_and_conditions" if conditions else "changes.trust.actions"
-    # Else the same actions and conditions are combined in other statements.
+    # Otherwise, the same actions and conditions are combined in different statements.
     return "changes.trust.conditions" if conditions else "changes.trust.combined"
 
 
 def _terms(text: str) -> dict[bool, dict[_Label, _Terms]]:
-    """Return the principals that a policy allows (True) and denies (False), in its order, with their terms."""
+    """Return the principals that a policy allows (True) and denies (False), in the policy's order, with their terms."""
     found: dict[bool, dict[_Label, _Terms]] = {True: {}, False: {}}
     for one in _statements(text):
         condition = _unordered(msgspec.json.decode(one.condition)) if one.has_condition else None
         actions = tuple(frozenset(name.lower() for name in _texts(raw)) for raw in (one.action, one.not_action))
         labels: list[_Label] = list(_principals(one.principal))
-        # All principals of a NotPrincipal are one label: one more name changes who is let in.
+        # All principals of a NotPrincipal are one label, because adding a name changes who is allowed.
         if excluded := sorted(_principals(one.not_principal)):
             labels.append(("", tuple(excluded)))
         for label in labels:

@@ -146,7 +146,7 @@ def render(messages: pa.Array, facts: pa.Array, lang: str = "en") -> pa.Array:
 
 @cache
 def _choosing() -> frozenset[str]:
-    """Return the names of facts that select a message, one of its texts, or a word, and are not texts themselves."""
+    """Return the names of facts that only select a message, one of its texts, or a word."""
     tables = [text for text in _catalogue("en").values() if not isinstance(text, str)]
     texts = [text for text in _catalogue("en").values() if isinstance(text, str)]
     texts += [text for table in tables for text in table.values()]
@@ -222,10 +222,10 @@ Groups = npt.NDArray[np.int64]
 
 
 def render_facts(text: Text, column: Callable[[str], pa.Array], group: Groups, size: int, lang: str = "en") -> pa.Array:
-    """Return one sentence per group of rows; `column` returns a fact's column by its name.
+    """Return one sentence per group of rows; `column` returns the column of a fact, by the fact's name.
 
-    `group` is the group of each row, 0 … size - 1, ascending. Three sentences or list items of a group are shown, and
-    the number of the others.
+    `group` is the group of each row, 0 … size - 1, ascending. Three sentences or list items of a group are shown,
+    followed by the number of the others.
     """
     starts = np.searchsorted(group, np.arange(size + 1))
     sizes = np.diff(starts)

@@ -30,7 +30,7 @@ _REGIONS = {
     "aws-us-gov": ("us-gov-west-1", "us-gov-east-1"),
     "aws-cn": ("cn-north-1", "cn-northwest-1"),
 }
-# Services that moto does not have, or cannot answer without arguments: this account answers with empty lists.
+# Operations that moto does not have, or cannot answer without arguments. This account answers them with empty lists.
 _NOTHING: dict[tuple[str, str], dict[str, Any]] = {
     ("ecs", "DescribeCapacityProviders"): {"capacityProviders": [], "failures": []},
     ("imagebuilder", "ListInfrastructureConfigurations"): {"infrastructureConfigurationSummaryList": []},
@@ -335,7 +335,7 @@ class PracticeAccount:
         except Refusal as refusal:
             return refusal_answer(call, refusal)
         except Exception as error:  # noqa: BLE001
-            # The client gets the error of this program, instead of a broken connection.
+            # The client gets an error of this program instead of a broken connection.
             return refusal_answer(call, Refusal("InternalFailure", f"{call.permission}: {error!r}", 500))
 
     def _reaches(self, call: Call) -> bool:
@@ -360,7 +360,7 @@ class PracticeAccount:
         }
         answer: Answer = services[call.service].answer(call) if call.service in services else self._backends.ask(call)
         if call.service == "autoscaling" and faults.is_write(call.action):
-            # An Auto Scaling group starts instances.
+            # A write to Auto Scaling may start instances.
             with self._backends.lock:
                 self._ec2.settle_groups(call.account_id, call.region)
         return answer

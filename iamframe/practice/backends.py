@@ -17,7 +17,7 @@ _ERROR_CODE = re.compile(rb"<Code>([^<]+)</Code>|\"__type\":\s*\"([^\"]+)\"")
 
 
 class Backends:
-    """The backends of moto, emptied, with one lock around them: moto itself is not safe to write from many threads.
+    """The backends of moto, emptied, with one lock around them: moto does not support writes from several threads.
 
     Raises
     ------
@@ -79,7 +79,7 @@ class Backends:
         return eb_backends[account_id][region]
 
     def ask(self, call: Call, **changed: str | None) -> Answer:
-        """Return moto's answer to a call, with some parameters of the query protocol changed (None removes one)."""
+        """Return moto's answer to a call. Some parameters of the query protocol may be changed; None removes one."""
         body = call.body
         if changed:
             params = {name: value for name, value in (call.params | changed).items() if value is not None}

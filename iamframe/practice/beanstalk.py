@@ -1,4 +1,4 @@
-"""Elastic Beanstalk: environments that end, and their settings; all else is moto's."""
+"""Elastic Beanstalk: environments that end, and their settings; moto answers all other calls."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from iamframe.practice.backends import Backends
 from iamframe.practice.calls import Answer, Call, Refusal, query_answer, text
 
-# As Elastic Beanstalk says it (eb CLI, AWS CLI).
+# The message of Elastic Beanstalk (eb CLI, AWS CLI).
 _UNKNOWN = "No Environment found for EnvironmentName = '{name}'."
 
 _NO_ID = b"<EnvironmentId></EnvironmentId>"
@@ -35,19 +35,19 @@ class Beanstalk:
                 del environments[environment.environment_name]
             return query_answer(call, _named(environment) + text("Status", "Terminating"))
         if call.action == "DescribeConfigurationSettings":
-            # A setting that nobody chose is not there; the profile is one of these.
+            # A setting that nobody chose is missing; the profile is such a setting.
             settings = f"<member>{_named(self._found(call)[1])}<OptionSettings/></member>"
             return query_answer(call, f"<ConfigurationSettings>{settings}</ConfigurationSettings>")
         return self.backends.ask(call)
 
     def _number(self, call: Call) -> tuple[bytes, bytes]:
-        """Give a new environment an id, which it lacks in moto; return the empty element, and the one with the id."""
+        """Give a new environment an id, which moto omits. Return the empty element, and the element with the id."""
         environment = self._found(call)[1]
         environment.environment_id = f"e-{token_hex(5)}"
         return _NO_ID, text("EnvironmentId", environment.environment_id).encode()
 
     def _found(self, call: Call) -> tuple[dict[str, Any], Any]:
-        """Return the environment of a call's name or id, and those of its application."""
+        """Return the environment with the name or id in a call, and the environments of its application."""
         name, environment_id = (call.params.get(f"Environment{part}") for part in ("Name", "Id"))
         for application in self.backends.beanstalk(call.account_id, call.region).applications.values():
             for one in application.environments.values():

@@ -1,4 +1,4 @@
-"""EC2 over moto: the profiles of instances, regions, and lists that moto cuts short or lacks."""
+"""EC2, based on moto: the profiles of instances, regions, and lists that moto cuts short or lacks."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ class Ec2:
         return answer if call.action.startswith("Describe") else self._settled(call, answer)
 
     def settle(self, account_id: str, region: str) -> dict[str, str]:
-        """Give each instance the id of its profile at its start; return that id per association.
+        """Give each instance the id that its profile had at the start of the instance. Return this id per association.
 
-        moto writes the id of the association there. The id stays if the profile is deleted and recreated.
+        moto uses the id of the association instead. The id stays if the profile is deleted and recreated.
         """
         started = {}
         for association in self.backends.ec2(account_id, region).iam_instance_profile_associations.values():
@@ -112,13 +112,13 @@ class Ec2:
         return ec2_answer(call, f"<regionInfo>{''.join(f'<item>{item}</item>' for item in found)}</regionInfo>")
 
     def run_instances(self, call: Call) -> Answer:
-        """Refused if the profile does not exist or is empty; every instance gets the profile, and its id."""
+        """Refused if the profile does not exist or is empty. Every instance gets the profile and its id."""
         profile = self._profile(call)
         answer = self._settled(call, self.backends.ask(call, **_spelled(call, profile)))
         return answer if profile is None or answer.status != 200 else self._with_all(call, answer, profile)
 
     def _with_all(self, call: Call, answer: Answer, profile: Any) -> Answer:
-        """Give every instance the profile: moto gives it only to the first one, and to none started from a template."""
+        """Give every instance the profile. moto gives it only to the first one, and to none that a template starts."""
         backend = self.backends.ec2(call.account_id, call.region)
         root = _tree(answer)
         for item in root.iterfind(f"{{{_SPACE}}}instancesSet/{{{_SPACE}}}item"):
@@ -131,7 +131,7 @@ class Ec2:
         return replace(answer, body=ET.tostring(root, default_namespace=_SPACE))
 
     def associate(self, call: Call) -> Answer:
-        """Refused for the same reasons as a start."""
+        """Refused for the same reasons as `run_instances`."""
         profile = self._profile(call)
         return self._settled(call, self.backends.ask(call, **_spelled(call, profile)))
 
@@ -170,7 +170,7 @@ class Ec2:
         return named
 
     def describe_instances(self, call: Call) -> Answer:
-        """The two filters by profile, which moto does not know, become a filter by instance."""
+        """Moto does not know the two filters by profile, so they become a filter by instance."""
         token = call.params.get("NextToken")
         if token and token not in self.backends.ec2(call.account_id, call.region).reservations:
             raise Refusal("InvalidParameterValue", "Unable to parse pagination token")
@@ -196,7 +196,7 @@ class Ec2:
         return {one.id: one.iam_instance_profile for one in backend.all_instances() if one.iam_instance_profile}
 
     def request_spot(self, call: Call) -> Answer:
-        """A spot request keeps its profile, given by name or ARN."""
+        """A spot request keeps its profile, which is given by name or ARN."""
         names = {"Name": "name", "Arn": "arn"}
         prefix = "LaunchSpecification.IamInstanceProfile."
         given = {names[name]: call.params[prefix + name] for name in names if prefix + name in call.params}
@@ -206,7 +206,7 @@ class Ec2:
         return self._with_spot_profiles(answer)
 
     def describe_spot(self, call: Call) -> Answer:
-        """With the profiles of the requests."""
+        """The answer has the profiles of the requests."""
         return self._with_spot_profiles(self.backends.ask(call))
 
     def _with_spot_profiles(self, answer: Answer) -> Answer:
@@ -221,7 +221,7 @@ class Ec2:
         return replace(answer, body=ET.tostring(root, default_namespace=_SPACE))
 
     def request_fleet(self, call: Call) -> Answer:
-        """A strategy is optional, and a profile may be given by name: moto requires the ARN."""
+        """A strategy is optional, and a profile may be given by name; moto requires the ARN."""
         config = "SpotFleetRequestConfig"
         changed: dict[str, str | None] = {}
         if f"{config}.AllocationStrategy" not in call.params:
@@ -235,7 +235,7 @@ class Ec2:
         return self._settled(call, self.backends.ask(call, **changed))
 
     def describe_associations(self, call: Call) -> Answer:
-        """With the id of the profile, and in pages."""
+        """The answer has the ids of the profiles, and comes in pages."""
         wanted, filters = values(call.params, "AssociationId"), _filters(call)
         backend = self.backends.ec2(call.account_id, call.region)
         found = [
@@ -252,7 +252,7 @@ class Ec2:
         return ec2_answer(call, f"<iamInstanceProfileAssociationSet>{items}</iamInstanceProfileAssociationSet>{end}")
 
     def cut_list(self, call: Call) -> Answer:
-        """The full list of moto, in pages of our own: moto's pages lose rows."""
+        """The full list of moto, in our own pages, because moto's pages lose rows."""
         name, most = _CUT_LISTS[call.action]
         answer = self.backends.ask(call, MaxResults="100000", NextToken=None)
         if answer.status != 200:
@@ -266,12 +266,12 @@ class Ec2:
 
 
 def _means(profile: Any, named: str) -> bool:
-    """Return whether a name, or an ARN with its path, belongs to a profile."""
+    """Return whether a name, or an ARN with its path, is that of a profile."""
     return same_name(profile.name, named) or same_name(profile.arn, named)
 
 
 def _spelled(call: Call, profile: Any) -> dict[str, str]:
-    """Return a call's profile in IAM's spelling: moto compares names with case."""
+    """Return a call with the profile in IAM's spelling, because moto compares names with case."""
     spelled = {"IamInstanceProfile.Name": profile.name, "IamInstanceProfile.Arn": profile.arn} if profile else {}
     return {key: value for key, value in spelled.items() if key in call.params}
 

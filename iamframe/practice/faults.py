@@ -35,14 +35,14 @@ class Bucket:
 
 @dataclass(frozen=True)
 class Denial:
-    """A denied action on a resource, in an account or in all: patterns of fnmatch."""
+    """A denied action on a resource, in one account or in all. The texts are patterns of fnmatch."""
 
     action: str
     resource: str
     account_id: str
 
     def meets(self, call: Call, names: tuple[str, ...]) -> bool:
-        """Whether a call on a resource of these names is denied."""
+        """Whether the denial applies to a call on a resource with these names."""
         action = call.permission if ":" in self.action else call.action
         return (
             fnmatchcase(action.lower(), self.action.lower())

@@ -1,7 +1,7 @@
-"""IAM: roles, instance profiles and their tags, with AWS's behaviour over moto's data.
+"""IAM: roles, instance profiles and their tags. The behaviour is AWS's, the data is moto's.
 
-This module builds the answers, because moto's differ in their content and are too slow for load tests. Reads take no
-lock: they work on copies, each made in one step, and writes replace a list as a whole.
+This module builds the answers itself, because moto's answers differ in content and are too slow for load tests. Reads
+take no lock: they use copies, each made in one step, and writes replace a whole list.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ QUOTA = 1000
 class Iam:
     """IAM of all accounts of a partition.
 
-    `ever_tagged` holds the ids of the profiles that have, or once had, a tag: the tagging API knows no others.
+    `ever_tagged` holds the ids of the profiles that have, or had, a tag. The tagging API knows only these.
     """
 
     def __init__(self, backends: Backends) -> None:
@@ -33,7 +33,7 @@ class Iam:
         self.ever_tagged: set[str] = set()
 
     def answer(self, call: Call) -> Answer:
-        """Return the answer to a call; for anything but roles and profiles, moto's."""
+        """Return the answer to a call. moto answers calls that are not about roles and profiles."""
         read = _READS.get(call.action)
         if read:
             return query_answer(call, read(self, call))
@@ -73,14 +73,14 @@ class Iam:
     # Reads
 
     def get_role(self, call: Call) -> str:
-        """`Tags` only if there are any, `RoleLastUsed` always."""
+        """The answer has `Tags` only if there are any, and `RoleLastUsed` always."""
         role = self.role(call)
         tags = shapes.tag_list(role.tags) if role.tags else ""
         more = f"{shapes.boundary(role)}{tags}{shapes.last_used(role)}{shapes.source_template(role)}"
         return f"<Role>{shapes.listed_role(role)}{more}</Role>"
 
     def list_roles(self, call: Call) -> str:
-        """Neither tags nor boundary nor last use."""
+        """The answer has no tags, no boundary and no last use."""
         part, more = page(call, _below(call, self.roles(call.account_id)), shapes.by_name)
         return f"{shapes.shown('Roles', map(shapes.listed_role, part))}{more}"
 
@@ -89,17 +89,17 @@ class Iam:
         return _tag_page(call, self.role(call).tags)
 
     def get_instance_profile(self, call: Call) -> str:
-        """Tags always."""
+        """The answer always has tags."""
         profile = self.profile(call)
         return f"<InstanceProfile>{shapes.bare_profile(profile)}{shapes.tag_list(profile.tags)}</InstanceProfile>"
 
     def list_instance_profiles(self, call: Call) -> str:
-        """Never tags."""
+        """The answer never has tags."""
         part, more = page(call, _below(call, self.profiles(call.account_id)), shapes.by_name)
         return f"{shapes.shown('InstanceProfiles', map(shapes.bare_profile, part))}{more}"
 
     def list_instance_profiles_for_role(self, call: Call) -> str:
-        """Never tags."""
+        """The answer never has tags."""
         role = self.role(call)
         held = [profile for profile in self.profiles(call.account_id) if role in profile.roles]
         part, more = page(call, sorted(held, key=shapes.by_name), shapes.by_name)

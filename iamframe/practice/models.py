@@ -11,7 +11,7 @@ _PARAMETER = re.compile(r"\{[^}]+\}")
 
 @cache
 def models() -> Any:
-    """Return botocore's models, loaded once for all sessions: nothing else in a test takes as long."""
+    """Return botocore's models, loaded once for all sessions, because loading them is the slowest part of a test."""
     from botocore.loaders import create_loader
 
     return create_loader()

@@ -25,7 +25,7 @@ def page(call: Call, items: list[T], key: Callable[[T], str]) -> tuple[list[T], 
 def cut(
     items: list[T], key: Callable[[T], str], size: int, marker: str | None, purpose: str
 ) -> tuple[list[T], str | None]:
-    """Return at most so many items after a marker, and the next marker (None if nothing follows).
+    """Return at most `size` items after a marker, and the next marker (None if nothing follows).
 
     A marker is the last key of a page, not a number: items that are created or deleted between two pages neither repeat
     nor hide other items.

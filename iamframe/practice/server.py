@@ -83,7 +83,7 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def answer(self) -> None:
-        """Answer one request, a small answer in one packet: two would wait for each other."""
+        """Answer one request. A small answer is one packet, because two packets would wait for each other."""
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         headers = {name.lower(): value for name, value in self.headers.items()}
         reply = self.server.respond(self.command, self.path, headers, body)

@@ -1,4 +1,4 @@
-"""CloudFormation: the lists of stacks, in pages, and the stack of a resource; all else is moto's."""
+"""CloudFormation: the lists of stacks, in pages, and the stack of a resource; moto answers all other calls."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Stacks:
     def _of_resource(self, call: Call) -> str:
         wanted = call.params["PhysicalResourceId"]
         for stack in self._stacks(call):
-            # Of a deleted stack, moto keeps the resources that were retained.
+            # For a deleted stack, moto keeps the retained resources.
             kept = stack.resource_map._parsed_resources  # noqa: SLF001 - moto's own view fails on deleted ones
             resources = {name: one for name, one in kept.items() if hasattr(one, "physical_resource_id")}
             if any(one.physical_resource_id == wanted for one in resources.values()):

@@ -39,8 +39,8 @@ class Sts:
     def _assume_role(self, call: Call) -> str:
         arn, session = required(call, "RoleArn"), required(call, "RoleSessionName")
         role = self._role(arn)
-        # The error is the same for a missing role and for one that does not trust the caller, so it does not show which
-        # roles exist.
+        # The error is the same for a missing role and for a role that does not trust the caller, so it does not show
+        # which roles exist.
         if role is None or not _trusts(role, call):
             raise Refusal(
                 "AccessDenied",

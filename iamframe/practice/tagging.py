@@ -1,4 +1,4 @@
-"""The Resource Groups Tagging API for IAM: it reads and writes tags of profiles, and only writes those of roles."""
+"""The Resource Groups Tagging API for IAM. It reads and writes tags of profiles, but only writes tags of roles."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Tagging:
         self.home = HOMES[iam.backends.partition]
 
     def answer(self, call: Call) -> Answer:
-        """Return the answer to a call; for other services, moto's."""
+        """Return the answer to a call. moto answers calls about other services."""
         if call.action == "GetResources" and _asks_for_iam(call):
             return json_answer(call, self._get_resources(call))
         arns = call.json.get("ResourceARNList", [])

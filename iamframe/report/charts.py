@@ -1,4 +1,4 @@
-"""What the page draws, as numbers: how names relate, what profiles are for, which tags are there, where they show."""
+"""The numbers behind the page's pictures: relations of names, uses of profiles, tags in use, and where tags show."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from iamframe.inventory.views import count_tags_known
 from iamframe.knowledge.surfaces import known_facts
 from iamframe.messages.text import SEVERITIES
 
-# More than this is no picture any more; the CSV files have all.
+# A picture with more rows is unreadable; the CSV files have all rows.
 MAX_PICTURE_ROWS = 100
 MAX_KEYS = 8
 RELATIONS = ("same", "case", "affix", "generated", "different")
@@ -28,7 +28,7 @@ RELATIONS = ("same", "case", "affix", "generated", "different")
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """How many links have names that relate in one way, and how many of them as their maker means it."""
+    """The number of links whose names relate in one way, and how many of them are expected by design of their maker."""
 
     kind: str
     count: int
@@ -39,7 +39,7 @@ class Relation:
 
 @dataclass(frozen=True, slots=True)
 class Purpose:
-    """What the profiles of one account are for: counts and bar widths by kind, and whether all were listed."""
+    """The uses of one account's profiles: counts and bar widths by kind of use, and whether all were listed."""
 
     account_id: str
     account_name: str | None
@@ -62,14 +62,14 @@ class Tagged:
 
     @property
     def percents(self) -> list[int]:
-        """Share of each key in percent, rounded; 0 and 100 only where it is none and all."""
+        """The share of each key in percent, rounded. Only a share of none is 0, and only a share of all is 100."""
         known = max(self.known, 1)
         return [count and (100 if count >= known else min(max(_percent(count, known), 1), 99)) for count in self.tagged]
 
 
 @dataclass(frozen=True, slots=True)
 class Surface:
-    """What one surface can do with the tags of one resource type, per operation, and on what that depends, by id."""
+    """What one surface can do with the tags of one resource type, per operation, with the ids of the conditions."""
 
     name: str
     resource_type: str
@@ -79,7 +79,7 @@ class Surface:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """How many resources of a group need attention, by severity, and how many findings are to fix or need no action."""
+    """Counts of a group: resources that need attention, by severity; findings to fix; findings that need no action."""
 
     resources: dict[str, int]
     to_fix: int
@@ -88,7 +88,7 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class OwnerTotals:
-    """The totals of one owner; or of findings without an owner, by the state of their owner."""
+    """The totals of one owner, or of all findings without an owner, by the state of their owner."""
 
     name: str | None
     state: str
@@ -97,7 +97,7 @@ class OwnerTotals:
 
 @dataclass(frozen=True, slots=True)
 class AccountTotals:
-    """The totals of one account, when it was collected, and how many checks of it are incomplete."""
+    """The totals of one account, its collection time, and the number of its incomplete checks."""
 
     account_id: str
     account_name: str | None
@@ -108,7 +108,7 @@ class AccountTotals:
 
 @dataclass(frozen=True, slots=True)
 class QuotaRow:
-    """Roles and profiles of one account, tool, cluster and owner, and their percent of a quota; None if unknown."""
+    """Roles and profiles of one account, tool, cluster and owner, and their percentage of a quota; None if unknown."""
 
     account_id: str
     account_name: str | None
@@ -125,14 +125,14 @@ class QuotaRow:
 
 
 def widths(counts: Iterable[int], of: int) -> list[int]:
-    """Return the widths in percent of bars that stand in one row: never nothing for something, and no more than all."""
+    """Return the widths of the bars of one row, in percent. A count above 0 has a width; the sum is at most 100."""
     parts, ends = list(counts), [0]
     for part in parts:
         ends.append(ends[-1] + part)
     places = [_percent(end, of) for end in ends]
     each = [max(after - before, int(part > 0)) for part, before, after in zip(parts, places, places[1:], strict=False)]
     if any(each):
-        # What the thinnest are given is taken from the widest.
+        # The width that thin bars gain is taken from the widest bar.
         widest = each.index(max(each))
         each[widest] = max(each[widest] - max(sum(each) - places[-1], 0), 1)
     return each
@@ -143,7 +143,7 @@ def _percent(count: int, of: int) -> int:
 
 
 def relations(result: Result) -> list[Relation]:
-    """Return how many links have names that relate in each way; empty without any link."""
+    """Return the number of links for each relation of names; empty if there are no links."""
     relation = as_arrow(result.pairs["relation"])
     meant = relation.filter(pa.array(np.asarray(result.pairs["names_expected"], dtype=bool)))
     counts, expected = (
@@ -162,7 +162,7 @@ def relations(result: Result) -> list[Relation]:
 
 
 def purposes(result: Result) -> list[Purpose]:
-    """Return what the profiles of each account are for, those with the most to clear up first."""
+    """Return the uses of each account's profiles. Accounts with the most profiles to clean up come first."""
     pairs, accounts = result.pairs, result.inventory.accounts
     is_profile, linked = (np.asarray(pairs[name].notna()) for name in ("profile_arn", "relation"))
     held = np.asarray(pairs["role_known"], dtype=bool)
@@ -180,7 +180,7 @@ def purposes(result: Result) -> list[Purpose]:
         "empty": count(where[is_profile & ~linked & held]),
         "unheld": count(where[is_profile & ~linked & ~held]),
     }
-    # Where references were not collected, the check does not judge a link.
+    # If references were not collected, the check does not judge a link.
     links = zip(count(where[linked]), by_kind["referred"], by_kind["silent"], strict=True)
     by_kind["unasked"] = [all_links - referred - silent for all_links, referred, silent in links]
     whole = dict(zip(result.lists["account_id"], result.lists["profiles_whole"], strict=True))
@@ -194,9 +194,9 @@ def purposes(result: Result) -> list[Purpose]:
 
 
 def tags(result: Result) -> tuple[list[str], list[Tagged]]:
-    """Return the tag keys, the most used first, and how far each account's roles and profiles carry them.
+    """Return the tag keys, the most used first, and their use in the roles and profiles of each account.
 
-    The rows with the fewest tags come first, those without known tags last.
+    Rows with the fewest tags come first, and rows without known tags last.
     """
     coverage = result.tag_coverage
     total: Counter[str] = Counter()
@@ -218,13 +218,13 @@ def tags(result: Result) -> tuple[list[str], list[Tagged]]:
 
 
 def quota_rows(use: pd.DataFrame) -> list[QuotaRow]:
-    """Return who uses most of a quota of their account, of `quota_use`; those of unknown quotas come last."""
+    """Return the rows of `quota_use` that use most of a quota of their account. Those of unknown quotas come last."""
     most = use[["role_share", "profile_share"]].max(axis=1)
     keyed = use.assign(most=-most, number=-use["roles"] - use["profiles"])
     rows = keyed.sort_values(["most", "number"], kind="stable").head(MAX_PICTURE_ROWS).astype(object)
     columns = [field.name for field in fields(QuotaRow) if field.name != "percent"] + ["most"]
     each = rows[columns].where(rows[columns].notna(), None).to_dict("records")
-    # A share above nothing is never drawn as nothing.
+    # A share above zero is never drawn as zero.
     percents = [None if (share := row.pop("most")) is None else _whole_percent(-share) for row in each]
     return [QuotaRow(*row.values(), percent) for row, percent in zip(each, percents, strict=True)]  # type: ignore[call-arg]
 
@@ -234,7 +234,7 @@ def _whole_percent(share: float) -> int:
 
 
 def surface_rows() -> list[Surface]:
-    """Return what each surface can do with tags: one row per surface and resource type."""
+    """Return what each surface can do with tags, with one row per surface and resource type."""
     answers: dict[tuple[str, str], dict[str, str]] = {}
     conditions: dict[tuple[str, str], dict[tuple[str, str], list[str]]] = {}
     for fact in known_facts():
@@ -250,14 +250,14 @@ def surface_rows() -> list[Surface]:
 
 
 def owner_counts(result: Result) -> list[OwnerTotals]:
-    """Return the totals of each owner, those with the most to fix first, then what has no known owner."""
+    """Return the totals of each owner, those with the most to fix first, and then the totals without a known owner."""
     totals = _totals(result, lambda findings: [pd.Series(owner_states(findings)), findings["owner"].fillna("")])
     rows = [OwnerTotals(name or None, state, of) for (state, name), of in totals.items()]
     return sorted(rows, key=lambda row: (STATES.index(row.state), -row.totals.to_fix, -row.totals.no_action))
 
 
 def account_counts(result: Result) -> list[AccountTotals]:
-    """Return the totals of each account, those with the most severe resources first."""
+    """Return the totals of each account. Accounts with the most severe resources come first."""
     accounts, coverage = result.inventory.accounts, result.coverage
     totals = _totals(result, lambda findings: [findings["account_id"]])
     incomplete = coverage["account_id"][coverage["status"] != "complete"].value_counts()
@@ -286,7 +286,7 @@ def _totals(result: Result, group: Callable[[pd.DataFrame], list[pd.Series]]) ->
 
 
 def missed(result: Result) -> list[tuple[str, int, int, int, int]]:
-    """Return, per resource type, how many there are, tagged, untagged, and of unknown tags."""
+    """Return, per resource type, the number of resources: all, tagged, untagged, and with unknown tags."""
     counts = tagged_counts(result.inventory)
     rows = []
     for kind in ("role", "instance-profile"):

@@ -45,7 +45,7 @@ class Formats(NamedTuple):
 
 
 class Sheet(NamedTuple):
-    """One table of the workbook, the CSV file with all its rows, and a comment on it."""
+    """One table of the workbook, the CSV file with all its rows, and a comment about it."""
 
     name: str
     title: str
@@ -158,7 +158,7 @@ def _sheets(result: Result, owners: pd.DataFrame) -> Iterator[Sheet]:
 
 
 def _write(sheet: Worksheet, table: Sheet, formats: Formats) -> list[str]:
-    """Write a table below its column names; return a sentence on what was left out."""
+    """Write a table below its column names, and return a sentence about what was left out."""
     columns = list(table.frame.columns)
     frame = table.frame.head(MAX_SHEET_ROWS - 1)
     is_number = [frame[name].dtype.kind in "iuf" for name in columns]
@@ -172,7 +172,7 @@ def _write(sheet: Worksheet, table: Sheet, formats: Formats) -> list[str]:
     _for_paper(sheet)
     sheet.repeat_rows(0)
     if table.note and not len(frame):
-        # A comment, not a row: programs that read the sheet as a table find no row.
+        # The note is a comment and not a row, because programs that read the sheet as a table would find the row.
         sheet.write_comment(0, 0, table.note, {"visible": True, "x_offset": 12, "y_offset": 32, "width": 320})
     if len(frame):
         sheet.autofilter(0, 0, len(frame), len(columns) - 1)
@@ -183,7 +183,7 @@ def _write(sheet: Worksheet, table: Sheet, formats: Formats) -> list[str]:
         for row, cells in enumerate(cell_rows(frame.iloc[start : start + _CHUNK]), start + 1):
             for place, cell in enumerate(cells):
                 if cell is not None:
-                    # It returns -2 if the text was too long.
+                    # XlsxWriter returns -2 if the text was too long.
                     cut += writers[place](row, place, cell) == -2
     said = []
     if len(frame) < len(table.frame):

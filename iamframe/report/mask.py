@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
 KEY_BYTES = 32
 MAX_KEY_BYTES = 1_024
-# Columns by their content: only an id, in any form; a policy, old or new; free text; facts of messages or tags as JSON.
-# All other columns hold names.
+# Kinds of columns by content: only an id, in any form; a policy, old or new; free text; facts of messages or tags as
+# JSON. All other columns contain names.
 COLUMN_KINDS = {"account_id": "acct", "finding_id": "finding"}
 COLUMN_KINDS |= dict.fromkeys(("role_id", "profile_id", "referenced_id", "current_id", "principal_id"), "id")
 COLUMN_KINDS |= dict.fromkeys(("trust_policy", "before", "after"), "policy")
@@ -49,7 +49,7 @@ _WRITTEN = "tag_value profile_value role_value profile_tags role_tags descriptio
 COLUMN_KINDS |= dict.fromkeys((*_WRITTEN.split(), "state_value", "account_value"), "written")
 COLUMN_KINDS |= dict.fromkeys(("facts", "references_facts", "_limit", "_may"), "facts")
 COLUMN_KINDS |= dict.fromkeys(("_tags", "changed_facts"), "written facts")
-# Words of iamframe and AWS: they stay, even if an external id is the same word.
+# Words of iamframe and AWS are kept, even if an external id is the same word.
 _OWN = """
     partition region last_used_region references_regions references_not_read regions not_read trusts_ec2
     trusted_services resource_type consumer_type consumer_state consumer_version operation tag_source message
@@ -58,20 +58,20 @@ _OWN = """
     listing _kind _region _regions _role _profile _put _text _trust _partition _differ
 """
 COLUMN_KINDS |= dict.fromkeys(_OWN.split(), "own")
-# In `gaps`, a word; in other frames, a sentence, which is rendered again.
+# In `gaps`, the reason is a word. In other frames, it is a sentence, which is rendered again.
 COLUMN_KINDS |= dict.fromkeys(("reason", "references_reason"), "reason")
 # The kinds of text in JSON.
 _IN_JSON = {"facts": "", "written facts": "written"}
-# Columns of sentences, which are rendered again from message and masked facts.
+# Columns of sentences. They are rendered again from the message and the masked facts.
 RENDERED = {"references_reason": ("references_message", "references_facts"), "reason": ("message", "facts")}
-# In a shell, a command with pseudonyms would write them into the account.
+# A shell command with pseudonyms would write the pseudonyms into the account.
 NOT_TO_RUN = "# masked, not to be run: "
 _REPORTED = frozenset({".csv", ".html", ".json", ".xlsx"})
-# The size of the pieces in which a file is searched, and of their overlap.
+# The size of the pieces in which a file is searched, and of the overlap of two pieces.
 _PIECE, _AGAIN = 1 << 22, 1 << 14
 
-# Per kind of column, the function that masks its texts.
-_Told = Mapping[str, Mapping[str, str]]
+# The masked texts by kind of column.
+_MaskedTexts = Mapping[str, Mapping[str, str]]
 
 
 def masked(
@@ -81,44 +81,44 @@ def masked(
     old = changes.old if changes else None
     tables = {name: getattr(changes, name) for name in ("changes", "findings", "not_compared")} if changes else {}
     if changes:
-        # In these columns they are values of tags, descriptions or principals.
+        # The facts of changes contain values of tags, descriptions or principals.
         tables["changes"] = tables["changes"].rename(columns={"facts": "changed_facts"})
     differences = [_with_left_out(drift)] if drift else []
     results = [result, *([old] if old else [])]
     frames = [frame for one in results for frame in _frames(one)]
     loose = [text for one in results for text in _loose(one)] + [text for text in said if text]
     loose += drift.states if drift else ()
-    told = _told([*frames, *tables.values(), *differences], loose, mask)
-    whole = _masked_result(result, told)
+    by_kind = _masked_by_kind([*frames, *tables.values(), *differences], loose, mask)
+    whole = _masked_result(result, by_kind)
     if changes is not None and old is not None:
         # Only the changes contain data of the older load.
-        older = replace(old, found=_found(old, told), inventory=_with_sources(old, told))
-        tables = {name: _masked(frame, told) for name, frame in tables.items()}
+        older = replace(old, found=_found(old, by_kind), inventory=_with_sources(old, by_kind))
+        tables = {name: _masked(frame, by_kind) for name, frame in tables.items()}
         tables["changes"] = with_details(tables["changes"].rename(columns={"changed_facts": "facts"}))
-        tables["findings"] = _said_of(tables["findings"], whole, older)
+        tables["findings"] = _with_masked_sentences(tables["findings"], whole, older)
         by_account = {
             name: frame.sort_values("account_id", kind="stable", ignore_index=True) for name, frame in tables.items()
         }
         changes = replace(changes, old=older, new=whole, **by_account)
-    return whole, changes, drift and _masked_drift(drift, told), [text and told[""][text] for text in said]
+    return whole, changes, drift and _masked_drift(drift, by_kind), [text and by_kind[""][text] for text in said]
 
 
 def _with_left_out(drift: Drift) -> pd.DataFrame:
-    """Return the differences, in whose facts are values of tags, with a row for each account that was left out."""
+    """Return the differences (their facts contain tag values) with an extra row for each account that was left out."""
     left_out = pd.DataFrame({"account_id": pd.Series(drift.left_out, dtype="str")})
     return pd.concat([drift.differences.rename(columns={"facts": "changed_facts"}), left_out], ignore_index=True)
 
 
-def _masked_drift(drift: Drift, told: _Told) -> Drift:
-    shown = _masked(drift.differences.rename(columns={"facts": "changed_facts"}), told)
+def _masked_drift(drift: Drift, by_kind: _MaskedTexts) -> Drift:
+    shown = _masked(drift.differences.rename(columns={"facts": "changed_facts"}), by_kind)
     shown = with_details(shown.rename(columns={"changed_facts": "facts"}))
     rank = shown["kind"].map({kind: n for n, kind in enumerate(DIFFERENCES)})
     order = shown.assign(rank=rank).sort_values(["rank", "account_id"], kind="stable", ignore_index=True)
     return replace(
         drift,
         differences=order.drop(columns="rank"),
-        states=tuple(told[""][one] for one in drift.states),
-        left_out=tuple(sorted(told["acct"][one] for one in drift.left_out)),
+        states=tuple(by_kind[""][one] for one in drift.states),
+        left_out=tuple(sorted(by_kind["acct"][one] for one in drift.left_out)),
     )
 
 
@@ -139,17 +139,17 @@ def _loose(result: Result) -> list[str]:
     return [*result.inventory.sources, *filter(None, [policy.path]), *(one.reason for one in policy.acceptances)]
 
 
-def _with_sources(result: Result, told: _Told) -> Any:
-    return replace(result.inventory, sources=tuple(told[""][source] for source in result.inventory.sources))
+def _with_sources(result: Result, by_kind: _MaskedTexts) -> Any:
+    return replace(result.inventory, sources=tuple(by_kind[""][source] for source in result.inventory.sources))
 
 
-def _masked_result(result: Result, told: _Told) -> Result:
-    views: dict[str, Any] = {name: _masked(frame, told) for name, frame in _views(result).items()}
+def _masked_result(result: Result, by_kind: _MaskedTexts) -> Result:
+    views: dict[str, Any] = {name: _masked(frame, by_kind) for name, frame in _views(result).items()}
     # The order of the originals would reveal something about them.
     views["coverage"] = views["coverage"].sort_values("account_id", kind="stable", ignore_index=True)
-    inventory = _with_sources(result, told)
-    frames: dict[str, Any] = {name: _masked(frame, told) for name, frame in inventory.frames.items()}
-    text, policy = told[""], result.policy
+    inventory = _with_sources(result, by_kind)
+    frames: dict[str, Any] = {name: _masked(frame, by_kind) for name, frame in inventory.frames.items()}
+    text, policy = by_kind[""], result.policy
     return replace(
         result,
         inventory=joined([replace(inventory, **frames)], list(inventory.sources)),
@@ -158,18 +158,18 @@ def _masked_result(result: Result, told: _Told) -> Result:
             path=policy.path and text[policy.path],
             acceptances=tuple(msgspec.structs.replace(one, reason=text[one.reason]) for one in policy.acceptances),
         ),
-        found=_found(result, told),
+        found=_found(result, by_kind),
         **views,
     )
 
 
-def _found(result: Result, told: _Told) -> dict[str, Found]:
-    return {name: _masked_found(check, result.found[name], told) for name, check in result.checks.items()}
+def _found(result: Result, by_kind: _MaskedTexts) -> dict[str, Found]:
+    return {name: _masked_found(check, result.found[name], by_kind) for name, check in result.checks.items()}
 
 
-def _masked_found(check: Check, one: Found, told: _Told) -> Found:
+def _masked_found(check: Check, one: Found, by_kind: _MaskedTexts) -> Found:
     """Return findings with pseudonyms; commands with pseudonyms become comments."""
-    shown = Found(_masked(one.findings, told), _masked(one.facts, told))
+    shown = Found(_masked(one.findings, by_kind), _masked(one.facts, by_kind))
     was, now = one.findings["next_step"], steps_of(check, shown)
     return replace(
         shown, findings=shown.findings.assign(next_step=now.where(now.isna() | (now == was), _comments(now)))
@@ -181,7 +181,7 @@ def _comments(commands: pd.Series) -> pd.Series:
     return NOT_TO_RUN + commands.str.replace(r"\r\n?|\n", lambda end: f"{end[0]}# ", regex=True)
 
 
-def _said_of(findings: pd.DataFrame, new: Result, old: Result) -> pd.DataFrame:
+def _with_masked_sentences(findings: pd.DataFrame, new: Result, old: Result) -> pd.DataFrame:
     """Return changed findings with the columns of the masked results."""
     where = [index_in(findings["finding_id"], one.findings["finding_id"]) for one in (new, old)]
     texts = {
@@ -191,7 +191,7 @@ def _said_of(findings: pd.DataFrame, new: Result, old: Result) -> pd.DataFrame:
     return findings.assign(**{name: pd.Series(t.to_pandas(), findings.index, dtype="str") for name, t in texts.items()})
 
 
-def _told(frames: Iterable[pd.DataFrame], loose: Iterable[str], mask: Mask) -> _Told:
+def _masked_by_kind(frames: Iterable[pd.DataFrame], loose: Iterable[str], mask: Mask) -> _MaskedTexts:
     distinct: dict[str, dict[str, None]] = {kind: {} for kind in {"", *COLUMN_KINDS.values()}}
     distinct[""] |= dict.fromkeys(loose)
     for frame in frames:
@@ -208,21 +208,21 @@ def _told(frames: Iterable[pd.DataFrame], loose: Iterable[str], mask: Mask) -> _
         "id": {one: mask.unique(one) for one in distinct["id"]},
         "finding": {one: mask.named("finding", one) for one in distinct["finding"]},
     }
-    # One text may show that a word is an id, which then must be found in the others too.
+    # One text may show that a word is an id. Then the id must be found in all other texts, too.
     how = {"policy": mask.policy, "written": mask.written, "own": mask.by_form, "reason": mask.by_form, "": mask.text}
-    first = {kind: {one: told(one) for one in distinct[kind]} for kind, told in how.items()}
-    become |= {kind: {one: mask.known(told) for one, told in texts.items()} for kind, texts in first.items()}
+    first = {kind: {one: hide(one) for one in distinct[kind]} for kind, hide in how.items()}
+    become |= {kind: {one: mask.known(text) for one, text in texts.items()} for kind, texts in first.items()}
     for kind, of in _IN_JSON.items():
         become[kind] = {one: changed_facts(one, become[of].__getitem__) for one in distinct[kind]}
     return become
 
 
-def _masked(frame: pd.DataFrame, told: _Told) -> pd.DataFrame:
+def _masked(frame: pd.DataFrame, by_kind: _MaskedTexts) -> pd.DataFrame:
     columns = {}
     for name in frame.columns:
         if frame[name].dtype == "str":
             encoded = as_arrow(frame[name]).dictionary_encode()
-            become = told[COLUMN_KINDS.get(name, "")]
+            become = by_kind[COLUMN_KINDS.get(name, "")]
             values = pa.array([become[one] for one in encoded.dictionary.to_pylist()], pa.large_string())
             columns[name] = pd.Series(values.take(encoded.indices).to_pandas(), dtype="str").set_axis(frame.index)
     if columns.keys() >= {"message", "facts", "detail"}:
@@ -283,7 +283,7 @@ def _pieces(stream: IO[bytes], *, is_markup: bool) -> Iterator[str]:
 
 
 def mask_for(key: bool | str | os.PathLike[str], folder: Path) -> Mask:
-    """Return a mask with a new key, or with the key in a file; a missing file is created, readable by its owner only.
+    """Return a mask with a new key, or with the key in a file. A missing file is created; only its owner can read it.
 
     Raises
     ------
@@ -308,7 +308,7 @@ def mask_for(key: bool | str | os.PathLike[str], folder: Path) -> Mask:
             f"{display_path(file)[:200]}: the key cannot be read or created ({why}); choose another file"
         ) from error
     if not KEY_BYTES <= len(content) <= MAX_KEY_BYTES:
-        # A longer file is probably a document, given by mistake, which others may have.
+        # A longer file is probably a document that was given by mistake, and that other people may have.
         raise ReportError(
             f"{file}: holds {len(content):,} bytes, and a key has {KEY_BYTES} to {MAX_KEY_BYTES:,}; name a file that "
             "is not there yet, and it is made"
@@ -318,7 +318,7 @@ def mask_for(key: bool | str | os.PathLike[str], folder: Path) -> Mask:
 
 @contextmanager
 def masked_errors(*said: object) -> Iterator[None]:
-    """Put pseudonyms into the sentence of an error, except into the paths that the user gave."""
+    """Replace ids in the sentence of an error by pseudonyms, but not in the paths that the user gave."""
     try:
         yield
     except IamframeError as error:

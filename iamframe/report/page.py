@@ -1,4 +1,4 @@
-"""The page: one self-contained HTML file, safe to open whatever the names in it."""
+"""The page: one self-contained HTML file that is safe to open, whatever names it contains."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     from iamframe.analysis.compare import Changes
     from iamframe.analysis.drift import Drift
 
-# Of the rows of a page, so many at most are of gaps, and as many of changes.
+# The maximum of rows about gaps on a page, and also of rows about changes.
 _MAX_OTHER_ROWS = 1_000
 _MAX_OVERVIEW_ROWS = 10
-# An accepted finding counts again after so many days, unless somebody chooses another day.
+# An accepted finding counts again after this time, unless a person chooses another day.
 _ACCEPTED_FOR = dt.timedelta(days=180)
 _POLICY = (
     "default-src 'none'; style-src {style}; script-src {script}; img-src data:; base-uri 'none'; form-action 'none'"
@@ -63,13 +63,13 @@ def render_page(
     drift: Drift | None = None,
     use: pd.DataFrame | None = None,
 ) -> str:
-    """Return the page of a result as text: one HTML document that loads nothing and runs nothing but its own script.
+    """Return the page of a result as text: one HTML document that loads nothing and runs only its own script.
 
-    Every text is escaped, and the Content-Security-Policy allows the page's own style and script by their hashes alone.
-    It has 10,000 rows at most, the most severe findings first and 300 of each check at least, and says where it was
-    cut. The title stands at its head, in the browser's tab and on each printed page. Changes, and differences
-    from Terraform, are sections of their own. `lang` is the language of all texts but commands, which are English.
-    `use` is what `quota_use` returns.
+    Every text is escaped, and the Content-Security-Policy allows only the page's own style and script, by their hashes.
+    The page has at most 10,000 rows: the most severe findings first, and at least 300 rows of each check. If rows are
+    left out, the page says so. The title is at the top of the page, in the browser's tab and on each printed page.
+    Changes, and differences from Terraform, have their own sections. `lang` is the language of all texts except
+    commands, which are English. `use` is the result of `quota_use`.
     """
     words = Translator(lang, result.inventory.sources)
     inventory = result.inventory
@@ -99,9 +99,9 @@ def render_page(
 
 
 def render_findings(result: Result, said: str) -> str:
-    """Return the page of a result's findings, section by section, as text: one HTML document.
+    """Return a page of a result's findings as text: one HTML document with a section per check.
 
-    It is as safe as `render_page`. `said` tells at its head by what the findings were chosen.
+    The page is as safe as that of `render_page`. `said` is a text for its top: how the findings were chosen.
     """
     words = Translator("en", result.inventory.sources)
     title = words("title_of_some")
@@ -112,7 +112,7 @@ def render_findings(result: Result, said: str) -> str:
 
 
 def _frame(result: Result, title: str, words: Translator, sections: list[Section]) -> dict[str, Any]:
-    """Return what each page has: its words, style and script, the policy for both, its checks, and where it is from."""
+    """Return the parts of every page: words, style, script, the security policy for both, checks, and sources."""
     layouts = _layouts(sections)
     style, script = asset("page.css") + generated_style(title, words, layouts), asset("page.js")
     today = dt.datetime.now(dt.UTC).date()
@@ -148,10 +148,10 @@ def _frame(result: Result, title: str, words: Translator, sections: list[Section
 def _filters(
     result: Result, words: Translator, sections: list[Section], accounts: list[str]
 ) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Return by what findings can be chosen, and its values with their texts."""
+    """Return the filters of the page: the name of each one, and its values with their texts."""
     findings = result.findings
     owners = sorted(findings["owner"].dropna().unique(), key=str.casefold)
-    # A name has `=` before it, so that an owner of the name `none` is not taken for none.
+    # A name gets `=` in front, so that an owner named `none` differs from "no owner".
     choices = {
         "severity": [(name, words.word(name)) for name in SEVERITIES if (findings["severity"] == name).any()],
         "account": [(account, account) for account in accounts],
@@ -225,12 +225,12 @@ def _drifted(drift: Drift, words: Translator) -> dict[str, Any]:
 
 
 def asset(name: str) -> str:
-    """Return a file of this folder as text."""
+    """Return a file of this package as text."""
     return resources.files("iamframe.report").joinpath(name).read_text("utf-8")
 
 
 def _layouts(sections: list[Section]) -> dict[tuple[str, ...], str]:
-    """Return a class for each set of columns of findings."""
+    """Return a CSS class for each set of columns of findings."""
     columns = dict.fromkeys(
         rows.columns for one in sections for part in (one.to_fix, one.no_action) for rows in part.tables
     )
@@ -238,9 +238,9 @@ def _layouts(sections: list[Section]) -> dict[tuple[str, ...], str]:
 
 
 def generated_style(title: str, words: Translator, layouts: dict[tuple[str, ...], str]) -> str:
-    """Return widths of bars and columns, room for rows off screen, labels of cells on a narrow screen, and a title.
+    """Return generated style: widths of bars and columns, room for hidden rows, labels for narrow screens, the title.
 
-    They stand in the style since the page's policy forbids styles of single elements.
+    These are rules of the style sheet, because the page's policy forbids styles of single elements.
     """
     widths = "".join(f".w{percent}{{width:{percent}%}}" for percent in range(101))
     room = "".join(f".n{tens}{{--rows:{tens}0}}" for tens in range(1, CHUNK // 10 + 1))
@@ -260,7 +260,7 @@ def generated_style(title: str, words: Translator, layouts: dict[tuple[str, ...]
 
 
 def content_policy(style: str, script: str) -> str:
-    """Return the policy that allows a page its own style and script alone."""
+    """Return the security policy that allows only the page's own style and script."""
     return _POLICY.format(style=_hash(style), script=_hash(script))
 
 
@@ -273,7 +273,7 @@ def _chunks(rows: list[tuple[Any, ...]]) -> list[list[tuple[Any, ...]]]:
 
 
 def _reasons(sections: list[Section], lang: str) -> list[tuple[str, list[tuple[Section, str]], list[str]]]:
-    """Return each reason why something was not seen, once, with the checks and the accounts that it holds for."""
+    """Return each reason for incomplete checks once, with its checks and accounts."""
     said: dict[str, tuple[list[tuple[Section, str]], dict[str, None]]] = {}
     for section in sections:
         for status, reason, accounts in section.coverage:
@@ -288,9 +288,9 @@ def _reasons(sections: list[Section], lang: str) -> list[tuple[str, list[tuple[S
 
 
 def page_template() -> Template:
-    """Return the page's template: what it is given is escaped, and what it is not given is an error.
+    """Return the page's template. Values are escaped, and a missing value is an error.
 
-    To compile it takes an eighth of a report's time, so that it is kept, as Python keeps what it compiled.
+    Compiling it takes an eighth of a report's time, so the compiled template is kept in `__pycache__`.
     """
     compiled = Path(__file__).with_name("__pycache__")
     is_kept = not sys.dont_write_bytecode and os.access(compiled, os.W_OK)

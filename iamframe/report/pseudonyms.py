@@ -1,8 +1,8 @@
 """Pseudonyms for ids that identify accounts: the same in all files of a report, different in the next report.
 
-A plain hash of twelve digits could be reversed by trying all of them, so a pseudonym is an HMAC with a secret key. An
-original is recognized by its form or its place, and then found in any spelling: invisible characters are ignored,
-percent-encoding is decoded, and letters and digits of any script are converted to ASCII.
+All numbers of twelve digits can be tried, so a plain hash of an id could be reversed. A pseudonym is therefore an HMAC
+with a secret key. An original is recognized by its form or its place, and then found in any spelling: invisible
+characters are ignored, percent-encoding is decoded, and letters and digits of any script are converted to ASCII.
 
 Forms of ids: IAM User Guide, "IAM identifiers" (unique ids and their prefixes); AWS Organizations API Reference,
 "Organization", "OrganizationalUnit", "Root" (`o-…`, `ou-…`, `r-…`).
@@ -25,15 +25,15 @@ import msgspec
 from iamframe.knowledge.operations import UNKNOWN_ACCOUNT
 from iamframe.messages.text import INVISIBLE
 
-# Condition keys, without their prefix, that show what their values are: paths are in PrincipalOrgPaths,
+# Condition keys, without their prefix, that show the kind of their values. Paths are in PrincipalOrgPaths,
 # ResourceOrgPaths, SourceOrgPaths and VpceOrgPaths ("AWS global condition context keys", IAM User Guide).
-_ASKED = {"externalid": "external"} | dict.fromkeys(
+_VALUE_KINDS = {"externalid": "external"} | dict.fromkeys(
     ("principalorgpaths", "resourceorgpaths", "sourceorgpaths", "vpceorgpaths"), "path"
 )
-# Policy keys whose values are words of AWS.
-_ASKED |= dict.fromkeys(("version", "effect", "action", "notaction", "service"), "aws")
+# Policy keys whose values are words that AWS defines.
+_VALUE_KINDS |= dict.fromkeys(("version", "effect", "action", "notaction", "service"), "aws")
 _KINDS = {"o": "org", "r": "root", "ou": "ou", "p": "policy"}
-# Words of AWS in the place of the account in an ARN.
+# Words of AWS that an ARN can have in the place of the account.
 _NOT_ACCOUNTS = frozenset({"aws", "cloudfront", UNKNOWN_ACCOUNT})
 # One try per run of letters keeps the time linear in the length of the text. A `+` after a quantifier prevents
 # backtracking.
@@ -43,7 +43,8 @@ _EMAIL = re.compile(
 )
 # Ids of roles, users and profiles are recognized even if an example shortens them; other prefixes also begin words.
 _UNIQUE = r"(?:(?:ID|IP|RO)A[A-Z0-9]{3,}|(?:BIA|CCA|GPA|KIA|NPA|NVA|PKA|SCA|SIA)[A-Z0-9]{12,})"
-# All ids begin with one of few letters, so these are found first. The look-behind comes after the first letter.
+# All ids begin with one of a few letters, so the pattern looks for these first. The look-behind comes after the first
+# letter.
 _ID = re.compile(
     r"[aAo0-9](?:"
     r"(?<=a)rn:[\w-]*:[\w-]*:[\w*-]*:(?P<field>[^:/\s\"'\\`,;|<>(){}\[\]]+)(?=:)"
@@ -53,7 +54,7 @@ _ID = re.compile(
     r"|(?P<digits>(?<=[0-9])(?<![0-9]{2})[0-9]{11}(?![0-9])"
     r"|(?<=[0-9])(?<![0-9-][0-9])[0-9]{3}-[0-9]{4}-[0-9]{4}(?![0-9-])))"
 )
-# A root and a policy of an organization, in AWS's current form; in names it may be a word with a number.
+# A root and a policy of an organization, in AWS's current form. In names, such a text may be a word with a number.
 _OF_ORGANIZATION = re.compile(r"(?<![\w-])[rp]-(?=[a-z]*[0-9])(?:(?<=r-)[0-9a-z]{4}|(?<=p-)[0-9a-z]{8})(?![\w-])")
 _ROOT = re.compile(r"(?<![\w-])r-[0-9a-z]{4,32}(?![\w-])")
 # The id of an instance or a template is not an account id, even with twelve digits in a row.
@@ -71,11 +72,11 @@ _MAX_SPELLED = 4
 # A shorter id, from an example, is replaced only where its form shows it.
 _MIN_UNIQUE = 12
 _WORD = re.compile(r"[^\W_]+")
-# Up to this number, a pattern of all words is faster.
+# Up to this number of words, one pattern of all words is faster.
 _FEW = 50
 # The head of an ARN, up to the resource type.
 _ARN_HEAD = re.compile(r"arn:[^:\s]*:[^:\s]*:[^:\s]*:[^:\s]*:[\w-]*")
-# A shorter word, or one without a digit, is often a word of iamframe, so finished files are not searched for it.
+# A shorter word, or one without a digit, may also be a word of iamframe. So finished files are not searched for it.
 _MIN_SEARCHED = 8
 # The same holds for dates and regions.
 _NOT_SEARCHED = re.compile(r"[0-9]+\W[0-9\W]*|[a-z]{2,3}(?:-[a-z]+)+-[0-9]\w?")
@@ -95,7 +96,7 @@ class Hit(NamedTuple):
 
 
 class Plain(NamedTuple):
-    """The ASCII form of a text, the position of each letter in the original text, and the end of the last one."""
+    """The ASCII form of a text, the original position of each letter, and the end of the last letter."""
 
     text: str
     starts: list[int] | None = None
@@ -124,7 +125,7 @@ class Plain(NamedTuple):
         for start, end, pseudonym in hits:
             begin, stop = start, end
             if self.starts is not None:
-                # Invisible characters after it are replaced with it.
+                # Invisible characters after the original are replaced, too.
                 while self.starts[stop] == self.starts[end - 1]:
                     stop += 1
                 begin, stop = self.starts[begin], self.starts[stop]
@@ -203,7 +204,7 @@ class Mask:
         self._external: dict[str, str] = {}
         self._accounts: dict[str, str] = {}
         self._words = self._searched = Words({})
-        self._told: dict[tuple[str, str], str] = {}
+        self._hidden: dict[tuple[str, str], str] = {}
 
     def named(self, kind: str, original: str) -> str:
         """Return the pseudonym of a value of a kind."""
@@ -233,36 +234,36 @@ class Mask:
         return note(spelled[:4], spelled)
 
     def learn(self, accounts: Iterable[str], policies: Iterable[str], own: Iterable[str] = ()) -> None:
-        """Learn accounts, whose ids may have any form in policies, and the external ids in a policy.
+        """Learn the account ids (in policies, they may have any form) and the external ids in policies.
 
         External ids that are `own` words of the report are not searched for.
         """
         self._accounts |= {one: self.account(one) for one in accounts if one not in _NOT_ACCOUNTS}
-        asked: set[str] = set()
+        external: set[str] = set()
         for policy in policies:
             if "externalid" in policy.lower():
                 with suppress(msgspec.MsgspecError, RecursionError):
-                    asked.update(_external_ids(msgspec.json.decode(policy)))
-        # A pattern stays a pattern, and its text counts as an external id. An account id used as one keeps its
-        # pseudonym.
-        cores = {one: one.strip("*?") for one in asked}
+                    external.update(_external_ids(msgspec.json.decode(policy)))
+        # A pattern stays a pattern, and its text counts as an external id. An account id that is used as an external id
+        # keeps its pseudonym.
+        cores = {one: one.strip("*?") for one in external}
         cores = {one: core for one, core in cores.items() if core and not self._is_id(core)}
         self._external = {one: one.replace(core, self.named("ext", core)) for one, core in cores.items()}
         words, open_ended = {}, set()
         for one, core in cores.items():
-            # In its plain form, and as in JSON.
+            # The text in its plain form, and as in JSON.
             for spelled in {_small(core), _small(json.dumps(core, ensure_ascii=False)[1:-1])}:
                 words[spelled] = self.named("ext", core)
                 if one[-1] in "*?":
                     open_ended.add(spelled)
         self._words = Words(words, open_ended)
         known = {word.lower() for text in own for word in (text, *text.split())}
-        told = [one for one in words.keys() - known if len(one) >= _MIN_SEARCHED and re.search("[0-9]", one)]
-        self._searched = Words({one: words[one] for one in told if not _NOT_SEARCHED.fullmatch(one)}, open_ended)
+        searched = [one for one in words.keys() - known if len(one) >= _MIN_SEARCHED and re.search("[0-9]", one)]
+        self._searched = Words({one: words[one] for one in searched if not _NOT_SEARCHED.fullmatch(one)}, open_ended)
 
     def _is_id(self, text: str) -> bool:
-        told = self.by_form(text)
-        return told != text and _PSEUDONYM.fullmatch(told) is not None
+        masked = self.by_form(text)
+        return masked != text and _PSEUDONYM.fullmatch(masked) is not None
 
     def text(self, text: str) -> str:
         """Return a text with pseudonyms for external ids, and for ids and addresses recognized by their form."""
@@ -275,8 +276,8 @@ class Mask:
     def by_form(self, text: str) -> str:
         """Return a text with pseudonyms for ids and addresses recognized by their form."""
         plain = Plain.of(text)
-        while "@" in plain.text and (told := plain.put(text, map(self._email, _EMAIL.finditer(plain.text)))) != text:
-            text, plain = told, Plain.of(told)
+        while "@" in plain.text and (masked := plain.put(text, map(self._email, _EMAIL.finditer(plain.text)))) != text:
+            text, plain = masked, Plain.of(masked)
         return plain.put(text, (hit for found in _ID.finditer(plain.text) for hit in self._id(found)))
 
     def _email(self, found: re.Match[str]) -> Hit:
@@ -305,7 +306,7 @@ class Mask:
                 yield Hit(start, end, self.account(found[0]))
 
     def _root(self, root: str) -> str:
-        # Too short to be recognized outside a path.
+        # Outside a path, a root is too short to be recognized.
         self._roots[root] = self.named("root", root)
         return self._roots[root]
 
@@ -316,8 +317,8 @@ class Mask:
     def known(self, text: str) -> str:
         """Return a text with a pseudonym for each known id, in any spelling, at any place."""
         plain = Plain.of(text)
-        told = plain.put(text, self._known(plain.text.lower()))
-        return _ROOT.sub(lambda one: self._roots.get(one[0], one[0]), told) if self._roots else told
+        masked = plain.put(text, self._known(plain.text.lower()))
+        return _ROOT.sub(lambda one: self._roots.get(one[0], one[0]), masked) if self._roots else masked
 
     def _known(self, small: str) -> Iterator[Hit]:
         runs = [(run.start(), run[0]) for run in _DIGITS.finditer(small)]
@@ -355,25 +356,25 @@ class Mask:
                 return msgspec.json.encode(self._within(msgspec.json.decode(policy), "")).decode()
         return self.written(policy)
 
-    def _within(self, node: Any, asked: str) -> Any:
+    def _within(self, node: Any, kind: str) -> Any:
         if isinstance(node, dict):
-            return {self._key_of_policy(key): self._within(node[key], _asked(key)) for key in node}
+            return {self._key_of_policy(key): self._within(node[key], _value_kind(key)) for key in node}
         if isinstance(node, list):
-            return [self._within(value, asked) for value in node]
+            return [self._within(value, kind) for value in node]
         if isinstance(node, bool) or not isinstance(node, (str, int)):
             return node
         # Policies repeat the same few words. An id without quotes counts too.
         word = str(node)
-        if (asked, word) not in self._told:
-            self._told[asked, word] = self._told_of(word, asked)
-        return node if self._told[asked, word] == word else self._told[asked, word]
+        if (kind, word) not in self._hidden:
+            self._hidden[kind, word] = self._hidden_text(word, kind)
+        return node if self._hidden[kind, word] == word else self._hidden[kind, word]
 
-    def _told_of(self, word: str, asked: str) -> str:
-        if asked == "path":
+    def _hidden_text(self, word: str, kind: str) -> str:
+        if kind == "path":
             return "/".join(map(self._part_of_path, word.split("/")))
-        if asked == "aws":
+        if kind == "aws":
             return self.by_form(word)
-        return (self._external if asked == "external" else self._accounts).get(word) or self.text(word)
+        return (self._external if kind == "external" else self._accounts).get(word) or self.text(word)
 
     def _key_of_policy(self, key: str) -> str:
         # The text after the slash, such as a tag key, comes from other people.
@@ -383,14 +384,14 @@ class Mask:
     def _part_of_path(self, part: str) -> str:
         """Return a masked part of an organization path (`o-…/r-…/ou-…/`), even if a pattern shortens its id."""
         core = part.rstrip("*?")
-        told, kind = self.by_form(core), core.partition("-")[0]
-        if told == core and kind in _KINDS and core != f"{kind}-":
-            told = self._root(core) if kind == "r" else self.named(_KINDS[kind], core)
-        return told + part[len(core) :]
+        masked, kind = self.by_form(core), core.partition("-")[0]
+        if masked == core and kind in _KINDS and core != f"{kind}-":
+            masked = self._root(core) if kind == "r" else self.named(_KINDS[kind], core)
+        return masked + part[len(core) :]
 
 
-def _asked(key: str) -> str:
-    return _ASKED.get(key.lower().rpartition(":")[2], "")
+def _value_kind(key: str) -> str:
+    return _VALUE_KINDS.get(key.lower().rpartition(":")[2], "")
 
 
 def _squeezed(text: str) -> str:
@@ -401,12 +402,12 @@ def _around(text: str, at: int) -> str:
     return text[max(at - 2, 0) : at + 3]
 
 
-def _external_ids(node: Any, asked: bool = False) -> Iterator[str]:
+def _external_ids(node: Any, is_external: bool = False) -> Iterator[str]:
     if isinstance(node, dict):
         for key, value in node.items():
             yield from _external_ids(value, key.lower() == "sts:externalid")
     elif isinstance(node, list):
         for value in node:
-            yield from _external_ids(value, asked)
-    elif asked and isinstance(node, (str, int)):
+            yield from _external_ids(value, is_external)
+    elif is_external and isinstance(node, (str, int)):
         yield str(node)

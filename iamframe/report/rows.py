@@ -1,4 +1,4 @@
-"""The findings as the page shows them: which rows, which columns, and what of a row stands only once."""
+"""The findings as the page shows them: which rows, which columns, and which texts are shown only once per table."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from iamframe.messages.render import text_of
 from iamframe.messages.text import SEVERITIES
 from iamframe.report.translate import Translator
 
-# A browser lays out more too slowly; the CSV files beside the page have all.
+# A browser is too slow with more rows; the CSV files beside the page have all rows.
 MAX_ROWS = 10_000
 MIN_ROWS_PER_CHECK = 300
 COLUMNS = ("name", "path", "found", "relation", "maker", "owner", "account")
 CHUNK = 100
-# What so many rows or more have in common stands above them, once.
+# If at least this many rows share a text, the text is shown once, above them.
 _MANY = 3
 _FEW = 5
-# The letters that stand for a row's own values in a command, so that commands that are alike stand on the page once.
+# Letters that replace a row's own values in a command. Commands that are then equal are on the page only once.
 _PLACES = {"resource_arn": "\ue000", "related_arn": "\ue001", "resource_name": "\ue002", "related_name": "\ue003"}
 _ARN = re.compile(r"(?s)^(?P<head>arn:[^:]*:iam::)(?P<account>[^:]*)(?P<type>:(?:role|instance-profile))(?P<rest>/.*)$")
 _READ = (
@@ -46,9 +46,9 @@ _Seen = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class FindingTable:
-    """FindingTable of one table: `columns` are its heads by name, `common` what all its rows have in common.
+    """One table of findings: `columns` are the names of its columns, and `common` are the values that all rows share.
 
-    `arns` and `related` are how their ARNs begin, with `{}` for the account; path and name follow.
+    `arns` and `related` are the common beginnings of the ARNs, with `{}` for the account. The path and name follow.
     """
 
     columns: tuple[str, ...]
@@ -61,13 +61,13 @@ class FindingTable:
 
     @property
     def console(self) -> str:
-        """Return the console of the partition that the rows are in."""
+        """Return the console of the partition of the rows."""
         return CONSOLES.get(partition_of(f"{self.related or self.arns}/") or "", "")
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The findings of a check that are to fix, or those that need no action: how many there are, and as tables."""
+    """The findings of a check that are to fix, or those that need no action: their number, and their tables."""
 
     total: int
     shown: int
@@ -96,20 +96,20 @@ class Section:
 
     @property
     def total(self) -> int:
-        """All its findings."""
+        """The number of all its findings."""
         return self.to_fix.total + self.no_action.total
 
     @property
     def worst(self) -> int:
-        """Accounts of which the check saw as little as its status says."""
+        """The number of accounts in which the check has the worst status."""
         return sum(len(accounts) for status, _, accounts in self.coverage if status == self.status)
 
 
 def allotted(counts: Mapping[str, tuple[int, int]], most: int = MAX_ROWS) -> dict[str, tuple[int, int]]:
-    """Return how many rows each check shows, of those to fix and of those that need no action.
+    """Return how many rows each check shows: findings to fix, and findings that need no action.
 
-    The most severe checks come first. Each shows `MIN_ROWS_PER_CHECK` or all it has; what is left goes to the rows to
-    fix of the first checks, then to the others.
+    The most severe checks come first. Each shows `MIN_ROWS_PER_CHECK` rows, or all if it has fewer. The remaining rows
+    go to the findings to fix of the first checks, then to the other findings.
     """
     shown = {}
     for name, (to_fix, no_action) in counts.items():
@@ -125,7 +125,7 @@ def allotted(counts: Mapping[str, tuple[int, int]], most: int = MAX_ROWS) -> dic
 
 
 def sections_of(result: Result, words: Translator, most: int = MAX_ROWS, *, is_masked: bool = False) -> list[Section]:
-    """Return the checks of a result as the page shows them, by severity, with at most so many rows in all."""
+    """Return the checks of a result as the page shows them, by severity, with at most `most` rows in total."""
     findings = result.findings if words.lang == "en" else result.findings_in(words.lang)
     names = sorted(result.checks, key=lambda name: SEVERITIES.index(result.checks[name].severity))
     folded = np.asarray(findings["expected"] | findings["accepted"].notna(), dtype=bool)
@@ -156,7 +156,7 @@ def sections_of(result: Result, words: Translator, most: int = MAX_ROWS, *, is_m
 
 
 def _records(findings: pd.DataFrame) -> list[_Finding]:
-    """Return findings as plain values, which are faster than frames of few rows; None where one is missing."""
+    """Return findings as plain values, which are faster than small frames; None for a missing value."""
     columns = {name: as_arrow(findings[name]).to_pylist() for name in _READ}
     columns["next_step_changes"] = findings["next_step_changes"].tolist()
     columns["owner_state"] = owner_states(findings).tolist()
@@ -197,7 +197,7 @@ class _Show:
         )
 
     def table(self, rows: list[_Finding], steps: _Steps) -> FindingTable:
-        """Return findings of one check as a table; their commands are added to `steps`."""
+        """Return findings of one check as a table, and add their commands to `steps`."""
         arns, own = _shortened(rows, "resource")
         related, others = _shortened(rows, "related")
         cells = {name: [cell(row) for row in rows] for name, cell in self._cells().items()}
@@ -212,7 +212,7 @@ class _Show:
             {
                 "cells": [cells[name][at] for name in columns],
                 "href": "" if self.is_masked else _link(row),
-                # What account, path and name say already is not said again.
+                # The ARN is left out if account, path and name already show it.
                 "arn": "" if short[:1] == "/" else short,
                 "related": other,
                 "step": _step(row, other, steps),
@@ -220,7 +220,7 @@ class _Show:
                 "severity": "" if row["severity"] == severity else row["severity"],
                 "mark": "" if "certainty" in common else cells["certainty"][at],
                 "accepted": row["accepted"] or "",
-                # `*` in a policy file stands for any text: only their id tells such findings apart.
+                # In a policy file, `*` stands for any text, so only the id distinguishes findings with a `*`.
                 "id": row["finding_id"] if "*" in (row["resource_arn"] or "*") + (row["related_arn"] or "") else "",
             }
             for at, (row, short, other) in enumerate(zip(rows, own, others, strict=True))
@@ -231,7 +231,7 @@ class _Show:
 
     def _cells(self) -> dict[str, Callable[[_Finding], str]]:
         word = self.words.word
-        # An owner that is known to be none is an empty cell.
+        # A known lack of an owner is shown as an empty cell.
         owner = {"none": ""} | {name: self.words(f"cell_{name}") for name in ("unread", "account")}
         return {
             "name": lambda row: row["resource_name"] or "",
@@ -250,7 +250,7 @@ class _Show:
 
 
 def _groups(rows: list[_Finding]) -> list[list[_Finding]]:
-    """Return findings in groups of the same text, if these are few and none is small; else all in one."""
+    """Return findings in groups with the same text, if there are few groups and none is small; else in one group."""
     groups: dict[str, list[_Finding]] = {}
     for row in rows:
         groups.setdefault(row["detail"], []).append(row)
@@ -260,9 +260,9 @@ def _groups(rows: list[_Finding]) -> list[list[_Finding]]:
 
 
 def _parsed(row: _Finding, side: str) -> tuple[str, str, str]:
-    """Return how the ARN of a side begins, with `{}` for the account, path and name that follow, and the path.
+    """Return three parts of the ARN of a side: its beginning, with `{}` for the account; path and name; and the path.
 
-    The first is empty unless account and name are those of the row.
+    The beginning is empty if account or name differ from those of the row.
     """
     arn, name = row[f"{side}_arn"] or "", row[f"{side}_name"] or ""
     match = _ARN.match(arn)
@@ -273,7 +273,7 @@ def _parsed(row: _Finding, side: str) -> tuple[str, str, str]:
 
 
 def _shortened(rows: list[_Finding], side: str) -> tuple[str, list[str]]:
-    """Return how most ARNs of a side begin, and each ARN: what follows that if it begins so, else the whole ARN."""
+    """Return the most common beginning of a side's ARNs, and each ARN: without this beginning, or else in full."""
     parsed = [_parsed(row, side) for row in rows]
     begins = Counter(begin for begin, _, _ in parsed if begin).most_common(1)
     most = begins[0][0] if begins else ""
@@ -283,18 +283,18 @@ def _shortened(rows: list[_Finding], side: str) -> tuple[str, list[str]]:
 
 
 def _link(row: _Finding) -> str:
-    """Return the console's page of a role; a profile has none."""
+    """Return the console's page of a role; profiles have no page."""
     console = CONSOLES.get(partition_of(row["resource_arn"] or "") or "") if row["resource_type"] == "role" else None
     return f"{console}/iam/home#/roles/details/{quote(row['resource_name'], safe='')}" if console else ""
 
 
 def _step(row: _Finding, related: str, steps: _Steps) -> int:
-    """Return the number of a row's command in `steps`, with places for the row's values; -1 without a command."""
+    """Return the number of a row's command in `steps`, with places for the row's values; -1 if it has no command."""
     command, name = row["next_step"], row["related_name"] or ""
     if not command:
         return -1
     values = {place: row[of] for of, place in _PLACES.items()}
-    # The page has the name of what is related as the end of its ARN.
+    # The page takes the name of the related resource from the end of its ARN.
     if related[:1] != "/" or "/" in name:
         values[_PLACES["related_name"]] = None
     if not any(place in command for place in values):
@@ -312,7 +312,7 @@ def _coverage(result: Result, words: Translator) -> dict[str, list[_Seen]]:
 
 
 def _grouped(coverage: list[_Seen]) -> list[tuple[str, str, list[str]]]:
-    """Return the statuses that are not complete, and their reasons, with the accounts that share them, worst first."""
+    """Return the incomplete statuses and their reasons, each with the accounts that share it, the worst first."""
     groups: dict[tuple[str, str], list[str]] = {}
     for account, status, reason in coverage:
         if status != "complete":

@@ -1,4 +1,4 @@
-"""The page's words in one language: its own texts by id, values of columns by themselves, and reasons by message."""
+"""The page's words in one language: its own texts by id, values of columns, and reasons by message."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class Translator:
         self._folders = {source: short for source in sources if (short := without_folder(source)) != source}
 
     def without_folders(self, text: str) -> str:
-        """Return a text in which the sources are named without the folders that they lie in."""
+        """Return a text in which the paths of sources are shortened to file names."""
         for source, short in self._folders.items():
             text = text.replace(source, short)
         return text
 
     def __call__(self, name: str, /, **given: object) -> Markup:
-        """Return one of the page's own texts as markup, with what it is given escaped in the places that it names."""
+        """Return one of the page's own texts as markup. The values for its places are escaped."""
         text = text_of(f"page.{name}", self.lang)
         if not isinstance(text, str):
             text = text.get(str(given[text["by"]]), text["other"])
@@ -35,11 +35,11 @@ class Translator:
         return said.format(**given) if given else said
 
     def word(self, value: str) -> str:
-        """Return how a value of a column is called; as it is where it has no other name."""
+        """Return the word for a value of a column, or the value itself."""
         return str(text_of(f"page.words.{value}", self.lang, value))
 
     def condition(self, name: str, text: str) -> str:
-        """Return on what a surface's answer depends, by its name; the text is the English one."""
+        """Return the condition of a surface in the language of the page; `text` is the English one."""
         return str(text_of(f"surfaces.{name}", self.lang, text))
 
     def n(self, count: int, noun: str) -> str:
@@ -47,7 +47,7 @@ class Translator:
         return fill(f"{{count:{noun}}}", {"count": count}, self.lang)
 
     def reasons(self, frame: pd.DataFrame) -> pd.Series:
-        """Return the reasons of a frame with the columns `message` and `facts`; English ones are there already."""
+        """Return the reasons of a frame with the columns `message` and `facts`. English reasons are in the frame."""
         said = frame["reason"]
         if self.lang != "en":
             texts = render(pa.array(frame["message"], pa.string()), pa.array(frame["facts"], pa.string()), self.lang)
@@ -56,7 +56,7 @@ class Translator:
 
 
 def without_folder(source: str) -> str:
-    """Return a path without the folder that it lies in; one that is relative, or no path, as it is."""
+    """Return an absolute path without its folder; return any other text unchanged."""
     for kind in (posixpath, ntpath):
         if kind.isabs(source):
             return kind.basename(source.rstrip("/\\")) or source

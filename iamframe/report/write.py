@@ -1,4 +1,4 @@
-"""A result as files: one HTML page, CSV tables, a JSON summary, and where it is asked for a workbook; masked or not."""
+"""A result as files: one HTML page, CSV tables, a JSON summary, and an optional workbook; masked on request."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ __all__ = [
     "write_report",
 ]
 
-# Of `summary.json`: a program that reads it can tell what to expect.
+# The version of `summary.json`, for programs that read it.
 SUMMARY_VERSION = 1
 _CHANGES = ("changes", "changed_findings", "not_compared")
 
@@ -116,7 +116,7 @@ def write_shown(
 ) -> tuple[Path, Result]:
     """Write a report as `write_report` does, and return the path of its page and the result that it shows.
 
-    What is printed of a masked report is printed of that result, which is masked too.
+    If the report is masked, print only from the returned result, which is masked, too.
     """
     require("write_report", result, Result, instead="what `iamframe.run_checks` gives")
     if lang not in LANGUAGES:
@@ -125,10 +125,10 @@ def write_shown(
     if not owner_tag.strip():
         raise ReportError(f"owner_tag={owner_tag!r}: is the key of no tag; name the one whose values are owners")
     folder = Path(out)
-    # They may have bytes that the terminal could not decode, and that no file accepts.
+    # Title and author may have bytes that the terminal could not decode, and that no file accepts.
     title, author = (text and text.encode("utf-8", "replace").decode() for text in (title, author))
     pseudonyms = None
-    # An empty path, as of a variable that is not set, still means to mask.
+    # An empty path, such as an unset variable, still asks for masking.
     if mask not in (False, None):
         from iamframe.report.mask import mask_for, masked, search
 
@@ -161,7 +161,7 @@ def write_shown(
 def _going(
     result: Result, folder: Path, changes: Changes | None, drift: Drift | None, *, xlsx: bool
 ) -> tuple[str, ...]:
-    """Return the files of an older report that this one does not have: readers would take them for its own."""
+    """Return the files that only an older report has: readers would take them for files of this report."""
     tables = (
         *(() if changes else _CHANGES),
         *(() if drift else ("drift",)),
@@ -175,9 +175,9 @@ def _going(
 
 
 def _facts_in(folder: Path) -> list[str]:
-    """Return the checks whose facts an older report has written into a folder."""
+    """Return the checks whose facts an older report has in a folder."""
     found: list[str] = []
-    # A folder that cannot be read is refused when it is written to.
+    # A folder that cannot be read raises an error when it is written.
     with suppress(OSError, ValueError):
         for file in sorted((folder / "checks").glob("*.csv")):
             with file.open("rb") as content:
@@ -187,12 +187,12 @@ def _facts_in(folder: Path) -> list[str]:
 
 
 def write_changes(changes: Changes, out: str | os.PathLike[str]) -> None:
-    """Write `changes.csv`, `changed_findings.csv` and `not_compared.csv` into a folder, all of them or none.
+    """Write `changes.csv`, `changed_findings.csv` and `not_compared.csv` into a folder, all or none.
 
     Raises
     ------
     ReportError
-        If the folder cannot be made or written to.
+        If the folder cannot be created or written.
     """
     write_into(Path(out), lambda aside: _write_tables(changes, aside))
 
@@ -263,7 +263,7 @@ def _write_all(
         numbers["drift"] = _counts(drift.differences["kind"])
     summary = json.dumps(numbers, indent=2, ensure_ascii=False)
     (folder / "summary.json").write_text(summary + "\n", encoding="utf-8", newline="\n")
-    # A title may hold bytes that the terminal could not decode.
+    # A title may have bytes that the terminal could not decode.
     (folder / "report.html").write_text(page, encoding="utf-8", errors="replace", newline="\n")
 
 
@@ -272,11 +272,11 @@ def _counts(kinds: pd.Series) -> dict[str, int]:
 
 
 def summarize(result: Result) -> dict[str, Any]:
-    """Return a result in numbers, as JSON takes them.
+    """Return the numbers of a result, in the types of JSON.
 
-    Keys: `format_version`, `version`, `sources`, `captured_at` (the latest, ISO, or None where no source says it),
-    `accounts`, `rows` per frame, `attention` (resources that need attention, by their highest severity, and in all),
-    `findings` per check and severity (those expected and accepted included), `coverage` per check and status.
+    Keys: `format_version`, `version`, `sources`, `captured_at` (the latest, ISO, or None if no source shows it),
+    `accounts`, `rows` per frame, `attention` (resources that need attention, by their highest severity, and in total),
+    `findings` per check and severity (including expected and accepted ones), `coverage` per check and status.
     """
     accounts = result.inventory.accounts
     captured = accounts["captured_at"].max()

@@ -1,1 +1,1 @@
-"""The sources of facts: each yields `records.Answer`s, which hold only what they prove."""
+"""The sources of data: each yields `records.Answer`s, which hold only proven facts."""

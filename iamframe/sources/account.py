@@ -1,8 +1,8 @@
 """One live account: its roles, profiles, quotas and references, each from the first operation that AWS answers.
 
 Roles with their tags, last use and links come from GetAccountAuthorizationDetails (the "dump"); profiles come from
-ListInstanceProfiles. No listing has the tags of profiles (IAM API Reference, ListInstanceProfiles), so each profile
-costs one request. GetInstanceProfile comes first, because it also confirms the profile's role.
+ListInstanceProfiles. No list operation returns the tags of profiles (IAM API Reference, ListInstanceProfiles), so each
+profile costs one request. GetInstanceProfile comes first, because it also confirms the profile's role.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from iamframe.sources.regions import ReferenceReader
 
 # The region in which the tag index has IAM's resources. In other regions it answers with an empty list (measured by
 # others, see Cloud Custodian's get_resource_tagging_region; AWS's documentation does not say). There is no measurement
-# for China, so both of its regions are asked.
+# for China, so both of its regions are queried.
 _HOMES = {
     "aws": ("us-east-1",),
     "aws-us-gov": ("us-gov-west-1",),
@@ -165,7 +165,7 @@ class AccountReader:
         single: list[ResourceAnswer],
         links: list[Any],
     ) -> Iterator[Answer]:
-        """Yield IAM's answers without the roles and profiles that were deleted during the load."""
+        """Yield IAM's answers, leaving out roles and profiles that were deleted during the load."""
         answer, gone, profiles = self._calls.answer, self._calls.vanished, self._profiles.listed
         caller = Account(caller_arn=caller_arn, account_name=self.name)
         yield answer(IDENTITY, Listing([caller], "complete" if caller_arn else "refused"))
@@ -203,7 +203,7 @@ class AccountReader:
 
 @dataclass
 class _Profiles:
-    """The profiles of an account: their list, and the answer to the request of each one."""
+    """The profiles of an account: the list, and one answer per profile."""
 
     calls: Calls
     listed: Listing = field(default_factory=Listing)
@@ -213,11 +213,11 @@ class _Profiles:
 
     @property
     def arns(self) -> set[str]:
-        """The ARNs of the profiles that are listed."""
+        """The ARNs of the listed profiles."""
         return {profile.profile_arn for profile in self.listed.records}
 
     def start(self, homes: Iterable[str]) -> Iterator[Answer]:
-        """List the profiles and start to read those that the tag index does not show; yield the tag index."""
+        """List the profiles, start to read those that the tag index lacks, and yield the tag index."""
         jobs = {home: self.calls.pool.submit(self._index, home) for home in homes}
         indexes = {home: job.result() for home, job in jobs.items()}
         indexed = {profile.profile_arn: profile.tags for index in indexes.values() for profile in index.records}
@@ -232,7 +232,7 @@ class _Profiles:
 
     def _index(self, home: str) -> Listing:
         index = self.calls.listing("GetResources", region=home)
-        # The index lags: a resource that it shows without tags may have some (measured by others: 21 minutes and more).
+        # The index lags, by 21 minutes and more (measured by others): a resource without tags there may have some.
         index.records = [GotProfile(one.arn, tags=one.tags) for one in index.records if one.tags]
         index.state = "partial" if index.state == "complete" else index.state
         return index
@@ -244,7 +244,7 @@ class _Profiles:
     def _read(self, arn: str) -> ResourceAnswer | None:
         found = self.calls.resource("GetInstanceProfile", arn)
         if found and isinstance(found.record, GotProfile) and found.record.profile_arn != arn:
-            # The listed profile was deleted. A new one has its name, with another path or another case.
+            # The listed profile was deleted, and a new one has its name, but another path or case.
             self.calls.note_vanished("GetInstanceProfile", arn)
         return found
 
@@ -254,7 +254,7 @@ class _Profiles:
         self._jobs = []
 
     def tagged(self) -> dict[str, dict[str, str]]:
-        """Return the tags of each profile by its ARN, as far as they were read."""
+        """Return the collected tags of each profile, by its ARN."""
         names = {name_of(arn): arn for arn in self.arns}
         read = {names.get(one.name): getattr(one.record, "tags", UNSET) for one in self.found}
         read |= {arn: tags for arn, tags in self._indexed.items() if arn in self.arns}
@@ -264,7 +264,7 @@ class _Profiles:
         }
 
     def is_outdated(self, referring: list[Answer]) -> bool:
-        """Return whether a profile was created or replaced after the listing, so that the list lacks it."""
+        """Return whether the list lacks a profile that was created or replaced after the listing."""
         ids = {name_of(profile.profile_arn).casefold(): profile.profile_id for profile in self.listed.records}
         arns = {profile.profile_arn.casefold() for profile in self.listed.records}
         mentions = (one for answer in referring for chunk in answer for one in chunk if isinstance(one, Reference))
@@ -278,7 +278,7 @@ class _Profiles:
         return self.listed.state == "complete" and (is_missing or bool(self.calls.vanished))
 
     def list_again(self) -> None:
-        """List the profiles once more, after the references to them, and read the new ones."""
+        """List the profiles again, after the references to them were read, and read the new profiles."""
         calls = self.calls
         before = {profile.profile_arn: profile.profile_id for profile in self.listed.records}
         with calls.client.bypass_journal():
@@ -294,7 +294,7 @@ class _Profiles:
             calls.vanished -= back
             calls.gaps = [gap for gap in calls.gaps if gap.reason != "vanished" or gap.subject not in back]
             new = {arn for arn, unique_id in now.items() if before.get(arn) != unique_id} | back
-            # The facts of a deleted profile are not those of the new one with its name.
+            # Facts of a deleted profile do not apply to a new profile of the same name.
             names = {name_of(arn) for arn in new}
             self.found = [one for one in self.found if one.name not in names]
             self.ask(sorted(new))

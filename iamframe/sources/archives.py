@@ -1,4 +1,4 @@
-"""Files, folders, `.gz` and `.zip` as pieces, each read only when its content is needed.
+"""Files, folders, `.gz` and `.zip` as pieces. A piece is read only when its content is needed.
 
 Archives are read in memory and never unpacked to disk. Their unpacked size is capped, and links in them are not
 followed. No name inside an archive is used as a path.
@@ -37,17 +37,17 @@ _DAMAGED = (
 )
 DENIED = "denied.csv"
 _WANTED = (".json", ".jsonl", ".ndjson", ".tfstate", ".zip")
-# The files of a report; the file that makes a folder a snapshot, and the text near its beginning.
+# The files of a report. A snapshot has the file `MANIFEST`, with the text `FORMAT` near its beginning.
 _REPORT = {"report.html", "summary.json", "findings.csv"}
 MANIFEST, FORMAT = "manifest.json", "iamframe snapshot"
 
 
 class Unreadable(Exception):
-    """A piece cannot be read; `problem` is the message of why, without the name of the piece."""
+    """A piece cannot be read; `problem` says why, without naming the piece."""
 
     def __init__(self, message: str, **facts: Any) -> None:
         super().__init__(message)
-        # A problem of the whole has no place.
+        # A problem of the whole file has no place.
         self.problem = {"message": message} | facts | ({"place": None} if facts.get("place") == "$" else {})
 
 
@@ -55,10 +55,10 @@ class Unreadable(Exception):
 class Piece:
     """One file, in a folder or an archive.
 
-    `label` is its name in messages, and `name` the file's own name without `.gz`. `size` is the file's size, of a `.gz`
-    before unpacking. `folders` lead to the file, the innermost last; the first `root` of them lead to the source that
-    the user named. `read` returns its bytes, or raises Unreadable. `member` distinguishes members of one archive with
-    the same name. `path` is set for an uncompressed file only.
+    `label` is its name in messages, and `name` is the file's own name without `.gz`. `size` is the file's size; for a
+    `.gz`, before unpacking. `folders` are the folders above the file, the innermost last; the first `root` of them lead
+    to the source that the user named. `read` returns its bytes, or raises Unreadable. `member` distinguishes members of
+    one archive with the same name. `path` is set for an uncompressed file only.
     """
 
     label: str
@@ -72,7 +72,7 @@ class Piece:
 
     @property
     def place(self) -> tuple[str, ...]:
-        """Its key: a file has the same place in each source that holds it."""
+        """The key of the file: it is the same in each source that contains the file."""
         return (*self.folders, Path(self.label).name, self.member)
 
 
@@ -152,7 +152,7 @@ def display_path(path: str | os.PathLike[str]) -> str:
     try:
         text = os.fsencode(path).decode(errors="replace")
     except UnicodeEncodeError:
-        # A path that a script composed may hold text that no file name can have.
+        # A path from a script may contain text that no file name can have.
         text = os.fspath(path).encode(errors="replace").decode()
     return "".join(f"\\x{ord(c):02x}" if c < " " or "\x7f" <= c <= "\x9f" else c for c in text)
 
@@ -237,7 +237,7 @@ def _read_file(path: Path) -> bytes:
 
 
 class _Budget:
-    """The number of bytes that a source may still unpack to."""
+    """The number of bytes that may still be unpacked from a source."""
 
     def __init__(self) -> None:
         self.left = MAX_UNPACKED

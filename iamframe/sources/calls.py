@@ -44,7 +44,7 @@ class Region(msgspec.Struct):
     name: str = msgspec.field(name="RegionName")
 
 
-# The record type of each list. If a list cannot be decoded as a whole, its records are decoded one by one.
+# The record type of each list. Its records are decoded one by one if the list cannot be decoded as a whole.
 _LISTED = {
     DUMP: RoleDetail,
     "ListRoles": ListedRole,
@@ -80,7 +80,7 @@ class Listing:
 
 
 class ResourceAnswer(NamedTuple):
-    """The answer of one operation about one role or profile, known by its name."""
+    """The answer of one operation about one role or profile, which is identified by its name."""
 
     operation: str
     name: str
@@ -105,7 +105,7 @@ class Calls:
     _done: dict[str, list[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Make the pool of threads; it starts none yet."""
+        """Create the pool of threads; it starts no thread yet."""
         self.pool = ThreadPoolExecutor(self.client.workers, thread_name_prefix="iamframe")
 
     def submit(self, stage: str, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
@@ -145,7 +145,7 @@ class Calls:
             self.note_refused(operation, refusal, subject, region)
 
     def records(self, found: Listing, operation: str, region: str, body: bytes, key: str, kind: Any) -> list[Any]:
-        """Return the records under a key of an answer; a record of another shape becomes a gap."""
+        """Return the records under a key of an answer; a record of an unexpected shape becomes a gap."""
         value = msgspec.json.decode(body, type=dict[str, msgspec.Raw]).get(key)
         if value is None:
             self.note_missing(found, operation, key, region)
@@ -168,7 +168,7 @@ class Calls:
         return records
 
     def note_missing(self, found: Listing, operation: str, key: str, region: str) -> None:
-        """Note that an answer has no list under its key: even without records, AWS writes an empty list."""
+        """Note that an answer lacks the list under its key. AWS writes an empty list if there are no records."""
         found.state = "truncated"
         facts = {"operation": operation, "key": key}
         self.gap(operation, ALL, "unreadable", "gaps.answer.no_list", facts, region)
@@ -183,7 +183,7 @@ class Calls:
             return None
 
     def resource(self, operation: str, arn: str) -> ResourceAnswer | None:
-        """Return the answer of an operation, or of its fallback, about one role or profile; None if both fail."""
+        """Return the answer about one role or profile, by an operation or its fallback; None if both fail."""
         client, row, name = self.client, BY_LABEL[operation], name_of(arn)
         refusals: dict[str, RequestFailed] = {}
         # An operation may be denied for a few resources only. After more than three denials and no answer, its fallback
@@ -268,7 +268,7 @@ class Calls:
 
 
 def _decoded(operation: str, body: bytes) -> Any:
-    """Return the value under the key of an answer; an answer of another shape counts as a failed request."""
+    """Return the value under the key of an answer; an answer of an unexpected shape counts as a failed request."""
     try:
         return _DECODE[operation](body).value
     except msgspec.ValidationError as error:

@@ -1,9 +1,9 @@
 """Requests to AWS: paced, retried, kept in a journal, and blocked unless they are in the table of operations.
 
 boto3's answers become the JSON that the AWS CLI would print. So one typed decoder serves live accounts and files, and
-an interrupted load can resume from its answers. Retries are always botocore's `standard` mode with ten attempts (four
-for STS): botocore's default changes between releases and loses calls under throttling. Botocore does not retry an
-answer that breaks off in the middle, so that is done here.
+an interrupted load can resume from its saved answers. Retries are always botocore's `standard` mode with ten attempts
+(four for STS): botocore's default changes between releases and loses calls under throttling. Botocore does not retry an
+answer that breaks off in the middle, so this module does.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Client:
     tallies: defaultdict[tuple[str, str], CallStats] = field(default_factory=lambda: defaultdict(CallStats))
     refusals: Counter[str] = field(default_factory=Counter)
     answered: Counter[str] = field(default_factory=Counter)
-    # Part of each key in the journal, so that answers of another account are never taken.
+    # Part of each key in the journal, so that answers of another account are never used.
     account_id: str | None = None
     # Set when the credentials expire; all later calls raise it.
     stopped: RequestFailed | None = None
@@ -84,9 +84,12 @@ class Client:
     def call(
         self, service: str, operation: str, region: str = GLOBAL, counted_as: str = "", **parameters: Any
     ) -> bytes:
-        """Return the JSON of AWS's answer to one call, counted under a name, by default the operation's label.
+        """Return the JSON of AWS's answer to one call.
 
-        It raises `RequestFailed` if AWS gives no answer, and `WriteBlocked` for an operation that is not in the table.
+        The call is counted under `counted_as`, by default the operation's label.
+
+        The method raises `RequestFailed` if AWS gives no answer, and `WriteBlocked` for an operation that is not in the
+        table.
         """
         name = counted_as or label(service, operation)
         # STS is always called: the credentials may have changed since the journal began.
@@ -236,7 +239,7 @@ def _call(client: Any, operation: str, parameters: dict[str, Any]) -> dict[str, 
         raise ResponseParserError(f"the response is not from AWS ({type(error).__name__}: {error})") from error
 
 
-# Pagination: the token in an answer has the name of the parameter that takes it (botocore's paginators).
+# Pagination: the token in an answer has the same name as the parameter of the next call (botocore's paginators).
 _TOKENS = ("Marker", "NextToken", "nextToken", "PaginationToken")
 _MARKS = msgspec.json.Decoder(
     msgspec.defstruct("Marks", [("IsTruncated", bool, False), *((name, str | None, None) for name in _TOKENS)])
@@ -244,7 +247,7 @@ _MARKS = msgspec.json.Decoder(
 
 
 def _next_page(page: bytes) -> tuple[dict[str, str], bool]:
-    """Return the parameter that asks for the next page, if any, and whether IAM says that there is one.
+    """Return the parameter for the next page, if any, and whether IAM reports a next page.
 
     IAM may cut a list short at any size and says so in `IsTruncated` (IAM API Reference, ListRoleTags).
     """
@@ -259,10 +262,10 @@ def _now() -> str:
 
 @contextmanager
 def _quick_dates(session: boto3.Session) -> Iterator[None]:
-    """Let clients that are made in this context parse dates quickly, and share one set of models.
+    """Make clients that are created in this context parse dates quickly, and share one set of models.
 
-    Botocore's own date parsing is a quarter of its work for an answer. The AWS CLI replaces it in the same way. Other
-    clients of the session keep botocore's.
+    Botocore spends a quarter of its work for an answer on parsing dates. The AWS CLI replaces the parser in the same
+    way. Other clients of the session keep botocore's parser.
     """
     core = session._session  # noqa: SLF001 - boto3 does not give its parts away
     parsers = ResponseParserFactory()
@@ -290,10 +293,10 @@ _ROOT = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?<(?:\w+:)?(\w+)")
 
 
 def check_answer(operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
-    """Refuse a successful answer that is not AWS's answer to this operation; for botocore's `before-parse`.
+    """Reject a successful answer that is not AWS's answer to this operation; a handler of botocore's `before-parse`.
 
-    Botocore reads the page of a proxy or of a network's login, and JSON that was cut off, as an empty answer: a list
-    that seems to say "there is none".
+    Botocore parses the page of a proxy, the login page of a network and truncated JSON as an empty answer. That would
+    look like a list that says "there is none".
     """
     if response_dict["status_code"] >= 300:
         return
@@ -328,7 +331,7 @@ def _watch(pacer: Pacer, region: str) -> Callable[..., None]:
             if response[1].get("Error", {}).get("Code") in THROTTLED:
                 LOG.info("%s in %s: throttled", event_name.rpartition(".")[2], region)
                 pacer.refused()
-        # A region may not have the service, and ten attempts take minutes. A host that answered before does exist:
+        # A region may not have the service, and ten attempts take minutes. A host that answered before does exist, so
         # then the network is down for a while.
         elif caught_exception is not None and not is_known and attempts > 1 and is_unknown_host(caught_exception):
             raise caught_exception

@@ -1,8 +1,8 @@
 """CloudTrail records of changes to roles, instance profiles, their links, tags and trust.
 
 A trail's files hold `{"Records": […]}`; `lookup-events` wraps each record as text (CloudTrail User Guide, "CloudTrail
-record contents"; CloudTrail API Reference, LookupEvents). Most records are of other services and are not kept. An event
-keeps the id, time, names, tag keys, actor, tool and error code of a record, and nothing else.
+record contents"; CloudTrail API Reference, LookupEvents). Most records belong to other services and are dropped. An
+event keeps the id, time, names, tag keys, actor, tool and error code of a record, and nothing else.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from iamframe.sources.records import Answer, State, make_decoders, parsed_time
 from iamframe.sources.shapes import ROWS, Document, list_of, shape
 
 TRAIL, LOOKUP = "cloudtrail:trail", "LookupEvents"
-# The region of IAM's control plane per partition, where its events are recorded (AWS Fault Isolation Boundaries,
+# Per partition, the region of IAM's control plane, where IAM's events are recorded (AWS Fault Isolation Boundaries,
 # "Partitional services"; CloudTrail User Guide, "Global service events"). Records of other regions prove nothing.
 HOMES = {
     "aws": "us-east-1",
@@ -34,9 +34,9 @@ _HOME_REGIONS = frozenset(HOMES.values())
 _RECORD_KEYS = frozenset(("eventID", "eventTime", "eventSource"))
 # The number of items whose keys are examined, to tell these lists from lists of other services.
 _EXAMINED = 20
-# It creates a role from a template, or returns one that exists (IAM User Guide, "Manage access to role manager").
+# Creates a role from a template, or returns an existing one (IAM User Guide, "Manage access to role manager").
 ACQUIRE = "AcquireRole"
-# A role whose creation is so close to the event was created by it: both times are in whole seconds.
+# A role whose creation is this close to the event was created by the event: both times are in whole seconds.
 _SAME = timedelta(minutes=1)
 CREATE, DELETE, ADD, REMOVE, CHANGE = "create", "delete", "add", "remove", "change"
 
@@ -53,7 +53,7 @@ ACTIONS = {
     "CreateServiceLinkedRole": Action(ROLE_TYPE, CREATE),
     ACQUIRE: Action(ROLE_TYPE, CREATE),
     "DeleteRole": Action(ROLE_TYPE, DELETE),
-    # It only requests a deletion, which IAM makes later or not at all (IAM API Reference, DeleteServiceLinkedRole).
+    # This only requests a deletion. IAM deletes later, or not at all (IAM API Reference, DeleteServiceLinkedRole).
     "DeleteServiceLinkedRole": Action(ROLE_TYPE, CHANGE),
     "UpdateRole": Action(ROLE_TYPE, CHANGE),
     "UpdateRoleDescription": Action(ROLE_TYPE, CHANGE),
@@ -74,7 +74,7 @@ _NULL = Raw(b"null")
 
 
 class TrailRecord(msgspec.Struct, gc=False, rename="camel"):
-    """A record; the parts that are needed only from records of IAM are not yet decoded."""
+    """A record. The parts that only records of IAM need are not yet decoded."""
 
     event_source: str | None = None
     event_name: str | None = None
@@ -120,12 +120,12 @@ class Event(msgspec.Struct, gc=False, frozen=True, order=True):
 
     @property
     def action(self) -> Action:
-        """Its type of resource and step."""
+        """The resource type that the event changes, and the kind of change."""
         return ACTIONS[self.name]
 
 
 class EventSpan(msgspec.Struct, gc=False):
-    """The times between which the records of a trail's file cover IAM."""
+    """The time span in which the records of a trail's file cover IAM."""
 
     from_at: datetime
     to_at: datetime
@@ -173,7 +173,7 @@ def record_of(item: TrailRecord | LookupEvent) -> TrailRecord:
 
 
 def is_of_iam(record: TrailRecord) -> bool:
-    """Return whether a record is a change to a role or profile, not a count of events (Insights)."""
+    """Return whether a record is an API call that changes a role or profile; records of Insights only count events."""
     return (
         record.event_source == "iam.amazonaws.com"
         and record.event_name in ACTIONS
@@ -182,7 +182,7 @@ def is_of_iam(record: TrailRecord) -> bool:
 
 
 def event_of(record: TrailRecord) -> tuple[str | None, Event | None]:
-    """Return the account of a record of IAM, if the record has one, and its event; none if it changed nothing.
+    """Return the account of an IAM record (None if the record has none) and its event (None if it changed nothing).
 
     Raises
     ------
@@ -223,7 +223,10 @@ def event_of(record: TrailRecord) -> tuple[str | None, Event | None]:
 
 
 def _is_at(text: str | None, at: datetime) -> bool:
-    """Return whether a creation time, in the form of CloudTrail's responses or as ISO text, is that of an event."""
+    """Return whether a creation time is the time of an event.
+
+    The creation time has the form of CloudTrail's responses, or is ISO text.
+    """
     try:
         made = datetime.strptime(text or "", "%b %d, %Y %I:%M:%S %p").replace(tzinfo=UTC)
     except ValueError:
@@ -262,13 +265,13 @@ def looked_up(document: Document) -> Iterable[Answer]:
 
 @shape("digestStartTime")
 def digest(document: Document) -> Iterable[Answer]:  # noqa: ARG001 - it holds nothing to read
-    """Pass over a signed list of a trail's own files, which holds nothing on IAM."""
+    """Skip a digest: a signed list of a trail's own files, which contains nothing about IAM."""
     return ()
 
 
 def _answers(document: Document, key: str, operation: str) -> Iterator[Answer]:
     found: dict[str | None, list[Event]] = defaultdict(list)
-    # Per account, the times of the first and the last record of a region in which IAM's events are recorded.
+    # Per account, the times of the first and last record of a region in which IAM's events are recorded.
     spans: dict[str | None, tuple[str, str]] = {}
     document.reading.has_read |= not document.items(key) and not document.is_truncated
     for record, owner, event in _records(document, key, LookupEvent if operation == LOOKUP else TrailRecord):
@@ -304,5 +307,5 @@ def _records(document: Document, key: str, kind: type) -> Iterator[tuple[TrailRe
             yield record, account, event
 
 
-# A live load uses this module without `files`, which makes the decoders of the other formats.
+# A live load uses this module without `files`, which creates the decoders of the other formats.
 make_decoders(list(globals().values()))

@@ -1,4 +1,4 @@
-"""A shell script for a person with access, so that iamframe needs neither installation nor credentials there."""
+"""A shell script that collects the data where iamframe is not installed and has no credentials."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from iamframe.sources.shell import render_template
 
 
 def collect_script(regions: Sequence[str] = ()) -> str:
-    """Return a POSIX shell script of AWS CLI reads that makes a zip for `load_files`.
+    """Return a POSIX shell script that collects data with the AWS CLI and makes a zip for `load_files`.
 
-    It makes the reads of a live load with `references="core"`, and those that replace denied ones, with the AWS CLI 1
-    or 2. It looks for resources that use profiles in these regions: `regions`, or those given when it is run, or else
-    all enabled ones. It lists EKS clusters, Elastic Beanstalk environments and CloudFormation stacks if a profile shows
-    one.
+    The script makes the read requests of a live load with `references="core"`, and those that replace denied ones. It
+    works with the AWS CLI 1 and 2. It looks for resources that use profiles in the regions of its arguments, by default
+    in `regions`, or else in all enabled regions. It lists EKS clusters, Elastic Beanstalk environments and
+    CloudFormation stacks if a profile shows one.
 
     Raises
     ------

@@ -1,8 +1,8 @@
 """AWS Config items: each recorded role and profile as Config last saw it.
 
 Three shapes hold the same items: the API's, where `configuration` is a JSON string; the S3 snapshot's, where it is an
-object; and a single item. Config records a role in every region where it is switched on, so one role may come several
-times: the latest capture counts, and a role that was deleted by then is dropped (AWS Config Developer Guide,
+object; and a single item. Config records a role in every region where Config is switched on, so one role may appear
+several times. The latest capture counts, and a role that was deleted by then is dropped (AWS Config Developer Guide,
 "Components of a configuration item", "Selecting which resources are recorded").
 """
 
@@ -59,7 +59,7 @@ class Item(msgspec.Struct, gc=False, rename="camel"):
 
     @property
     def is_deleted(self) -> bool:
-        """Whether the resource was gone when this was captured."""
+        """Whether the resource no longer existed at the time of the capture."""
         return (self.configuration_item_status or "").startswith("ResourceDeleted")
 
 
@@ -144,7 +144,7 @@ def _keep(document: Document, items: list[tuple[str, Item]]) -> Iterable[Answer]
 
 
 def config_answers(reading: Reading) -> list[tuple[Piece, Answer]]:
-    """Return an answer per file, type and account with the items of all files, each with its file."""
+    """Return all items as answers, one per file, type and account, each with its file."""
     found: dict[tuple[str, str, str | None], tuple[Piece, Answer]] = {}
     for document, place, item in _latest(reading.kept(Recorded)):
         with reading.gap_if_unreadable(document.piece, f"{place}.configuration"):
@@ -163,7 +163,7 @@ def config_answers(reading: Reading) -> list[tuple[Piece, Answer]]:
 
 
 def _latest(recorded: Iterable[Recorded]) -> list[Recorded]:
-    """Return the latest capture of each resource, without resources that were deleted by then."""
+    """Return the latest capture of each resource that was not deleted by then."""
     newest: dict[str, Recorded] = {}
     for one in recorded:
         item = one.item
@@ -199,7 +199,7 @@ def _unwrapped(raw: Raw | UnsetType) -> bytes | Raw:
 def _tags(recorded: list[Tag] | UnsetType, item: Item) -> list[Tag] | UnsetType:
     if recorded is not UNSET:
         return recorded
-    # The item's own `tags` map is `{}` even if Config did not look, so only a filled map proves anything.
+    # The item's own `tags` map is `{}` even if Config did not collect tags, so only a non-empty map proves anything.
     tags = msgspec.json.decode(_unwrapped(item.tags), type=dict[str, str] | list[_Tag] | None)  # type: ignore[valid-type]
     if not tags:
         return UNSET
@@ -207,7 +207,7 @@ def _tags(recorded: list[Tag] | UnsetType, item: Item) -> list[Tag] | UnsetType:
 
 
 def _keys_in_camel_case(text: bytes | Raw) -> bytes:
-    # Types that Config took over from CloudFormation keep CloudFormation's PascalCase keys.
+    # Types that Config took from CloudFormation keep CloudFormation's PascalCase keys.
     document = msgspec.json.decode(text, type=dict[str, Raw])
     return msgspec.json.encode({_lower_first(key): value for key, value in document.items()})
 

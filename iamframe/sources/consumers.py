@@ -1,4 +1,4 @@
-"""The AWS resources that use instance profiles, and what their records reference.
+"""The kinds of AWS resources that use instance profiles, and how to read the profiles from their records.
 
 `consumers.toml` has a table per kind. Kinds with hundreds of thousands of records also have typed records.
 """
@@ -57,19 +57,19 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     key, single
         The key of the records in the answer, and whether it holds one record instead of a list.
     when
-        When it is read. `files`: only from files; `references`: also live, with `references="core"` or `"all"`; `all`:
-        also live, only with `"all"`.
+        When the kind is read. `files`: only from files; `references`: also live, with `references="core"` or `"all"`;
+        `all`: also live, only with `"all"`.
     id, name, arn, state
         JMESPaths from a record to its id, name, ARN and state.
     over
-        The states in which it no longer starts instances.
+        The states in which a resource no longer starts instances.
     profiles, pins
         JMESPaths from a record to the names and ARNs of profiles, and to versions of launch templates. Both may lead to
         one value, a list, or a list of lists.
     kept
-        JMESPath to the part of a record that the collect script keeps; all of the record if empty.
+        JMESPath to the part of a record that the collect script keeps; if empty, the script keeps the whole record.
     steps
-        The calls before `operation`, which is then called once per record of the last step.
+        The calls before `operation`. `operation` is then called once per record of the last step.
     always
         The field that a record must have to show which profile it uses.
     """
@@ -137,7 +137,7 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def flat(path: str) -> str:
-    """Return the JMESPath to one flat list of the values that a path leads to, without those that are missing."""
+    """Return the JMESPath to one flat list of the values that a path leads to, without missing values."""
     return f"[{path}][][][]"
 
 
@@ -264,5 +264,5 @@ _TYPED = {
 CONSUMERS = msgspec.toml.decode(
     files("iamframe.sources").joinpath("consumers.toml").read_bytes(), type=dict[str, tuple[Consumer, ...]]
 )["consumers"]
-# The common names of the services that only `references="all"` asks.
+# The common names of the services that are called only with `references="all"`.
 OTHERS = "Batch, EMR, Elastic Beanstalk, Image Builder, ECS, RDS Custom and PCS"

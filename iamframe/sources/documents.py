@@ -1,4 +1,4 @@
-"""The JSON documents of a file: their keys, with each list cut into items that are decoded later."""
+"""The JSON documents of a file: their keys, with each list cut into items. Items are decoded later."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from iamframe.sources.archives import Unreadable
 
 # The errors of decoding text that does not have the expected form.
 BROKEN = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError, Unreadable)
-# msgspec's message where text follows a document; it counts bytes from one.
+# msgspec's message if more text follows a document; it counts bytes from one.
 _TRAILING = re.compile(r"trailing characters \(byte (\d+)\)")
 
 
@@ -47,7 +47,7 @@ def utf8(data: bytes) -> bytes:
 
 
 def documents_of(data: bytes) -> Iterator[tuple[str, dict[str, Value] | list[Raw]]]:
-    """Yield each JSON document of a text with its place: people append exports to one file.
+    """Yield each JSON document of a text, with its place. People append several exports to one file.
 
     Raises
     ------
@@ -156,12 +156,12 @@ def keys_of(item: Raw) -> set[str]:
 
 
 def in_plain_words(error: Exception) -> str:
-    """Return the message of a decoder without its own names."""
+    """Return a decoder's error message, with the decoder's internal names removed."""
     return str(error).removeprefix("JSON is malformed: ").replace("\n", " ")
 
 
 def problem_of(error: Exception, path: str) -> dict[str, Any]:
-    """Return the message on a problem at a place; a decoder's own message begins with the place of the value."""
+    """Return the message about a problem at a place; a decoder's own message begins with the place of the value."""
     if isinstance(error, Unreadable):
         return {"message": "gaps.file.value", "at": path, "why": error.problem}
     why, _, inner = in_plain_words(error).partition(" - at `$")
@@ -169,7 +169,7 @@ def problem_of(error: Exception, path: str) -> dict[str, Any]:
 
 
 def kind_of(value: Value) -> str:
-    """Return the kind of a JSON value, as the texts of `words` name it."""
+    """Return the kind of a JSON value, by its name in the texts of `words`."""
     kinds = {list: "list", dict: "object", str: "text", bool: "boolean", type(None): "null"}
     return kinds.get(type(value), "number")
 

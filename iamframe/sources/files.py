@@ -39,7 +39,7 @@ _SHAPES = [one for module in _FORMATS for one in SHAPES[module.__name__]]
 _LISTS = [one for module in _FORMATS for one in LISTS[module.__name__]]
 for _format in _FORMATS:
     make_decoders(vars(_format).values())
-# The output of `aws sts get-caller-identity` is no larger.
+# The output of `aws sts get-caller-identity` is never larger.
 _SMALL = 4_096
 
 
@@ -58,7 +58,7 @@ def read_files(sources: Iterable[Any], *, in_runs: bool = True) -> Iterator[Answ
     SourceError
         If a source does not exist, or none of them could be read.
     NotARun
-        If a long list cannot be read in runs; answers until then do not count.
+        If a long list cannot be read in runs. Discard the answers until then.
     """
     labels = []
     found: dict[tuple[str, ...], tuple[str, Piece]] = {}
@@ -103,7 +103,7 @@ def _answers(reading: Reading, found: list[tuple[str, Piece]]) -> Iterator[Answe
 
 
 def _note_caller(reading: Reading, piece: Piece) -> None:
-    """Note the caller in a folder, which shows the account of the other files there, before any of them is read."""
+    """Note a folder's caller before any of its other files is read, because the caller shows their account."""
     if "identity" not in piece.name.lower() and piece.size > _SMALL:
         return
     try:
@@ -165,7 +165,7 @@ def _document_in_runs(reading: Reading, source: str, piece: Piece) -> Document |
 
 
 def _document(document: Document) -> Iterator[Answer]:
-    """Yield the answers of each shape of a document, or raise Unreadable if it has none or one cannot be read."""
+    """Yield the answers of each shape of a document; raise Unreadable if it has no shape, or one cannot be read."""
     place, keys = document.place, document.keys
     if keys.keys() >= {"status_code", "data"}:
         # Recorders of botocore wrap each answer like this.

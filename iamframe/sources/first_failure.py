@@ -1,4 +1,4 @@
-"""The sentence for a first request that failed: what is wrong with credentials, profile, network or region."""
+"""The error message if the first request fails: what is wrong with credentials, profile, network or region."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Refused = TypeVar("Refused", bound=SourceError)
 
 
 def refused(kind: type[Refused], source: str, message: str, **facts: Any) -> Refused:
-    """Return an error that says why a source cannot be read, as one sentence, and as the message of a gap."""
+    """Return an error whose sentence says why a source cannot be read; the message may also become that of a gap."""
     text = str(text_of(message))
     why = {"message": message} | {name: fact for name, fact in facts.items() if f"{{{name}" in text}
     error = kind(f"{source}: {fill(text, why)}")
@@ -26,7 +26,7 @@ def refused(kind: type[Refused], source: str, message: str, **facts: Any) -> Ref
 
 
 def first_failure(refusal: RequestFailed, source: str, profile: str | None) -> SourceError:
-    """Return the sentence for an account whose very first call failed."""
+    """Return the error for an account whose very first call failed."""
     kind = ExpiredError if refusal.reason == "expired" else SourceError
     said, code = plain(refusal.message), refusal.code
     bundle = os.environ.get("AWS_CA_BUNDLE") or os.environ.get("REQUESTS_CA_BUNDLE")
@@ -46,7 +46,7 @@ def first_failure(refusal: RequestFailed, source: str, profile: str | None) -> S
     return refused(kind, source, f"access.{message}", **facts)
 
 
-# Codes that mean something else where their message fits a pattern.
+# Codes that mean something else if their message matches a pattern.
 _FINER = (
     ("SSLError", "(?i)certificate", "NotTrusted"),
     ("SignatureDoesNotMatch IncompleteSignature InvalidSignatureException", "expired|not yet", "RequestTimeTooSkewed"),
@@ -94,13 +94,13 @@ def profile_names() -> list[str]:
 
 
 def profiles() -> Message | None:
-    """Return the message on the profiles of the AWS configuration; None if it has none."""
+    """Return the message about the profiles of the AWS configuration; None if it has none."""
     names = profile_names()[:8]
     return {"message": "access.there_are", "names": names} if names else None
 
 
 def missing_files() -> Message | None:
-    """Return the message on environment variables with missing files; None if there are none."""
+    """Return the message about environment variables that name missing files; None if there are none."""
     files = [
         {"message": "access.missing_file", "variable": variable, "path": path}
         for variable in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
@@ -110,5 +110,5 @@ def missing_files() -> Message | None:
 
 
 def plain(error: object) -> str:
-    """Return an error's text on one line, as a part of a sentence."""
+    """Return an error's text on one line, for use in a sentence."""
     return " ".join(str(error).split()).rstrip(".:")[:300]

@@ -1,4 +1,4 @@
-"""Handlers of botocore that let only reads out: they block every request outside the table of operations."""
+"""Handlers of botocore that let only reads pass: they block every request outside the table of operations."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ def guard(service: str) -> Callable[..., None]:
 
 
 def guard_requests(client: Any, service: str) -> None:
-    """Block each prepared request of a client that does not itself name a read of the table.
+    """Block each prepared request of a client, unless the request itself is a read of the table.
 
-    The operation's name is not enough: the request is made from a model, and files on the machine can replace models.
+    Checking the operation's name is not enough: the request is made from a model, and files on the machine can replace
+    models.
     """
     base = urlsplit(client.meta.endpoint_url).path.rstrip("/")
 
@@ -51,10 +52,10 @@ _SMITHY = re.compile(r"/service/(?P<prefix>\w+)/operation/(?P<operation>\w+)")
 
 
 def _is_that_read(service: str, operation: str, base: str, request: Any) -> bool:
-    """Return whether a prepared request names this read in the way of its service, and no other operation."""
+    """Return whether a prepared request calls this read in the protocol of its service, and no other operation."""
     row = read_of(service, operation)
     place = urlsplit(request.url)
-    # The parameters of a GET stand in its query.
+    # The parameters of a GET are in its query.
     if row is None or request.method != row.method or (place.query and row.method != "GET") or place.fragment:
         return False
     path = place.path.removeprefix(base)
@@ -62,7 +63,7 @@ def _is_that_read(service: str, operation: str, base: str, request: Any) -> bool
     is_form = kind.partition(";")[0].strip().lower() == _FORM
     if row.path:
         return path == row.path and not (target or is_form)
-    # A service that takes forms today may move to another protocol, whose prefix is not known yet.
+    # A service that takes forms today may change its protocol. The prefix of the new protocol is not known yet.
     prefix = re.escape(TARGETS[service]) if service in TARGETS else r"\w+"
     if smithy := _SMITHY.fullmatch(path):
         return bool(re.fullmatch(prefix, smithy["prefix"])) and smithy["operation"] == operation and not target

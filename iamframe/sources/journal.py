@@ -1,4 +1,4 @@
-"""AWS's answers in a file of lines, so that an interrupted load asks for nothing twice.
+"""AWS's answers in a file of lines, so that an interrupted load repeats no request.
 
 Each line reaches the operating system before the next request. A killed process leaves complete lines and at most one
 torn line, which is cut off when the file is opened again.
@@ -78,7 +78,7 @@ class Journal:
             return _entry(self._file.read(size))
 
     def put(self, entry: Entry) -> None:
-        """Add an answer; it is kept even if the process is killed right after, or the disk is full at the next one."""
+        """Add an answer. It is kept even if the process is then killed, or if the disk is full at the next answer."""
         raw = msgspec.json.encode(entry)
         line = msgspec.json.encode(_Line(zlib.crc32(raw), Raw(raw))) + b"\n"
         with self._lock:
@@ -103,7 +103,7 @@ class Journal:
 
     def close(self) -> None:
         """Close the file, so that another process can open it."""
-        # The lock lets a write end first. An error of a network's file system would hide a more important one.
+        # The lock lets a running write finish. An error of a network file system would hide a more important error.
         with self._lock, contextlib.suppress(OSError):
             self._file.close()
 

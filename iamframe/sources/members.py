@@ -1,6 +1,6 @@
-"""The accounts of a fleet, and a session with the role that reads each one.
+"""The accounts of a fleet, and a session with a role in each one.
 
-An account is one unit of work. Only its id and the names of role and profile are sent to workers, never a key.
+An account is one unit of work. Workers receive only its id and the names of role and profile, never a key.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _COLUMNS = {
 
 
 class Member(msgspec.Struct, frozen=True):
-    """One account of a fleet, with what differs from the other accounts."""
+    """One account of a fleet, with the options that differ from the other accounts."""
 
     account_id: str
     account_name: str | None = None
@@ -47,7 +47,7 @@ class Member(msgspec.Struct, frozen=True):
     profile: str | None = None
     # The caller's own account needs no role.
     is_caller: bool = False
-    # As Organizations shows it; only an active account can be read.
+    # The status in Organizations; only an active account can be read.
     status: str = "ACTIVE"
 
     def __repr__(self) -> str:
@@ -203,13 +203,13 @@ def _partition(session: boto3.Session) -> str:
 
 
 def spellings(*external_ids: str | None) -> tuple[str, ...]:
-    """Return external ids as AWS's messages may spell them, the longest first."""
+    """Return external ids in every spelling that AWS's messages may use, the longest first."""
     ids = {one for given in external_ids if given for one in (given, " ".join(given.split()))}
     return tuple(sorted(ids - {""}, key=len, reverse=True))
 
 
 def redacted(text: str, secrets: Iterable[str]) -> str:
-    """Return a message of AWS without external ids."""
+    """Return a message of AWS with the external ids removed."""
     for secret in secrets:
         text = text.replace(secret, "…")
     return text

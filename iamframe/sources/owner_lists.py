@@ -1,6 +1,7 @@
-"""What the profiles of a live account may belong to: the clusters, environments and stacks of each region.
+"""The possible owners of a live account's profiles: the clusters, environments and stacks of each region.
 
-A list is requested only if a profile shows an owner of its kind, in the region that the profile shows, or else in each.
+A kind of owner is listed only if a profile shows an owner of that kind. It is listed in the region that the profile
+shows, or in each region if the profile shows none.
 """
 
 from __future__ import annotations
@@ -32,14 +33,14 @@ class _Job(NamedTuple):
 
 @dataclass
 class OwnerReader:
-    """Reads which owners of profiles exist, in these regions of an account."""
+    """Reads which owners of profiles exist, in the given regions of an account."""
 
     calls: Calls
     plan: LoadPlan
     regions: list[str]
 
     def start(self, profiles: Mapping[str, Mapping[str, str]]) -> list[_Job]:
-        """Start to list the owners of profiles, given with their tags by ARN."""
+        """Start to list the owners of profiles. `profiles` has the tags of each profile, by ARN."""
         self._owned: dict[str, Owned] = {
             arn: found for arn, tags in profiles.items() if (found := owner_of(name_of(arn), path_of(arn) or "/", tags))
         }
@@ -64,7 +65,7 @@ class OwnerReader:
         return jobs
 
     def answers(self, jobs: list[_Job]) -> Iterator[Answer]:
-        """Yield the owners of each kind and region, then the stacks of the profiles whose names show a missing one."""
+        """Yield the owners of each kind and region, then the stacks of profiles whose names show an unlisted stack."""
         for owner, region, future in jobs:
             yield self.calls.answer(owner.label, future.result(), region)
         stacks = [job for job in jobs if job.owner.form]
@@ -106,7 +107,7 @@ class OwnerReader:
         return found
 
     def _stack_of(self, arn: str, region: str) -> list[ResourceOwner]:
-        """Return the stack that contains a profile, with the profile's name; AWS shows deleted ones for 90 days."""
+        """Return the stack that contains a profile, with the profile's name; AWS shows deleted stacks for 90 days."""
         name = name_of(arn)
         try:
             body = self.calls.client.call(

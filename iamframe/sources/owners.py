@@ -1,4 +1,4 @@
-"""What profiles may belong to, from files: the clusters, environments and stacks that exist in a region."""
+"""The possible owners of profiles, from files: the clusters, environments and stacks that exist in a region."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from iamframe.sources.reading import region_of
 from iamframe.sources.records import Answer, ResourceOwner
 from iamframe.sources.shapes import Document, shape
 
-# `aws cloudformation describe-stacks` shows the same, under another key.
+# `aws cloudformation describe-stacks` shows the same records under another key.
 _STACKS = "Stacks"
 
 
@@ -44,10 +44,10 @@ def _owner_in(owner: Owner, record: Any) -> ResourceOwner:
 
 
 def _is_list_of(owner: Owner, key: str, document: Document) -> bool:
-    """Return whether a document is this list, and not that of another service with the same key.
+    """Return whether a document is this list, not the list of another service with the same key.
 
-    AWS PCS has `clusters`, too, which are objects; OpsWorks has `Stacks` with other fields. An empty list is EKS's,
-    unless the name of a file or folder says that it is that of PCS.
+    AWS PCS has `clusters`, too, which are objects; OpsWorks has `Stacks` with other fields. An empty list of clusters
+    counts as EKS's, unless the name of its file or folder shows PCS.
     """
     items = document.keys[key]
     if not isinstance(items, list):

@@ -1,7 +1,7 @@
-"""The pace of requests: unlimited until AWS first throttles one, then as fast as AWS lets pass.
+"""The pace of requests: unlimited until AWS first throttles one, then as fast as AWS allows.
 
-AWS publishes no limits for IAM. All users of an account share them, so requests that use them up make the account's own
-work fail. At a limit nearly all requests in flight are throttled at once, so at most one refusal a second counts.
+AWS publishes no limits for IAM. All users of an account share the limits: if a load uses them up, the account's own
+work fails. At a limit nearly all requests in flight are throttled at once, so at most one refusal per second counts.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 
-# The rate after the first refusal. IAM allows at least 15 requests a second of one operation, as others have measured.
+# The rate after the first refusal. IAM allows at least 15 requests per second of one operation (measured by others).
 _AFTER_FIRST = 20.0
 _GAIN = 2.0
 _LOSS = 0.7
@@ -20,8 +20,9 @@ _LEAST = 1.0
 class Pacer:
     """The pace of one service of one account, shared by all threads.
 
-    Without a `rate` (requests a second) no request waits before the first refusal. From then on the rate grows by two
-    each second, and falls to seven tenths at a refusal, at most once a second. It never exceeds a given `rate`.
+    Without a `rate` (requests per second) no request waits before the first refusal. After it, the rate grows by two
+    each second. A refusal lowers the rate to seven tenths, at most once per second. The rate never exceeds a given
+    `rate`.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class Pacer:
         self._lock = threading.Lock()
 
     def wait(self) -> float:
-        """Wait until the next request may be sent, and return for how many seconds."""
+        """Wait until the next request may be sent, and return the seconds waited."""
         with self._lock:
             rate = self._now()
             if rate is None:

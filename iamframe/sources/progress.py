@@ -15,7 +15,7 @@ Progress = Callable[[str, int, int], None]
 def progress_bars(progress: bool | Progress | None) -> Iterator[Progress]:
     """Yield a function to call with a stage, its finished count and its total so far.
 
-    True shows bars, False shows nothing, None shows bars in a terminal or a notebook; a function is used as it is.
+    True shows bars, False shows nothing, None shows bars in a terminal or a notebook. A function is yielded unchanged.
     """
     if callable(progress):
         yield progress

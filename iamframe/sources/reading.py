@@ -46,7 +46,7 @@ _FILE_NAMES = [
 
 
 class AccountsByFolder:
-    """The accounts in the files of each folder, and of the folders beneath it."""
+    """The accounts in the files of each folder, and of the folders below it."""
 
     def __init__(self) -> None:
         self._here: dict[tuple[str, ...], set[str]] = defaultdict(set)
@@ -55,12 +55,12 @@ class AccountsByFolder:
     def add(self, piece: Piece, account: str) -> None:
         """Note that a file shows this account."""
         self._here[piece.folders].add(account)
-        # Folders above the source do not count: their other files may belong to anybody.
+        # Folders above the source do not count: their other files may belong to other accounts.
         for depth in range(piece.root, len(piece.folders) + 1):
             self._beneath[piece.folders[:depth]].add(account)
 
     def of(self, folders: tuple[str, ...], depth: int) -> set[str]:
-        """Return the accounts of an outer folder, `depth` folders deep, that also apply to files of an inner one."""
+        """Return the accounts of the folder at `depth` that also apply to a file in the innermost of `folders`."""
         # `prod/` beside `dev/` is another account; `us-east-1/` beside `iam/` is the same one.
         is_one = all(map(_PART_OF_ACCOUNT.fullmatch, folders[depth:]))
         return (self._beneath if is_one else self._here).get(folders[:depth], set())
@@ -79,7 +79,7 @@ class Reading:
     callers : dict
         The account of `aws sts get-caller-identity`, by the folder of its file.
     carried, named : AccountsByFolder
-        The accounts of resources in a file, and the accounts of profiles that resources in a file use.
+        The accounts of the resources in a file, and the accounts of the profiles that these resources use.
     has_read : bool
         Whether at least one file could be used.
     """
@@ -123,7 +123,7 @@ class Reading:
             self.unreadable(piece, problem_of(error, path), path)
 
     def gaps_with_owner(self) -> Records:
-        """Return all gaps, each with the account of its file where that is known, once all files are read."""
+        """Return all gaps, each with the account of its file if known. Call this once all files are read."""
         for piece, gap in self.gaps:
             if gap.operation != "file":
                 gap.account_id = gap.account_id or self.owner(piece.folders)
@@ -144,7 +144,7 @@ class Reading:
         named
             The accounts of the profiles that the file uses.
         made_in
-            The accounts of the persons who made the resources in the file.
+            The accounts of the persons who created the resources in the file.
         """
         # A resource may use a profile of another account, so `named` counts only if nothing else shows an account.
         for shown in (self.carried, self.named):
@@ -165,7 +165,7 @@ class Reading:
         return None
 
     def with_owner(self, piece: Piece, answer: Answer) -> Answer:
-        """Give an answer its account, once all files are read, and return it."""
+        """Set the account of an answer, once all files are read, and return the answer."""
         answer.account_id = answer.account_id or self.owner(piece.folders)
         records = sum(map(len, answer.chunks))
         self.has_read |= bool(records) or (answer.state == "complete" and answer.account_id is not None)

@@ -1,9 +1,9 @@
 """The records of each AWS operation, typed, with only the fields that the operation proves.
 
-A type has no field for a fact that its operation never proves, so the fact cannot be believed by accident. The
-listings have no `Tags` field, whatever a file or an emulator puts there: ListRoles and ListInstanceProfiles leave tags
-out (IAM API Reference, ListRoles, ListInstanceProfiles; recorded answers agree). `UNSET` means that the answer does not
-have the field; None and [] mean that AWS has no value.
+A type has no field for a fact that its operation never proves, so the fact cannot be used by accident. The listings
+have no `Tags` field, whatever a file or an emulator puts there: ListRoles and ListInstanceProfiles leave tags out (IAM
+API Reference, ListRoles, ListInstanceProfiles; recorded answers agree). `UNSET` means that the answer does not have the
+field; None and [] mean that AWS has no value.
 """
 
 from __future__ import annotations
@@ -189,7 +189,7 @@ class Reference(msgspec.Struct, gc=False):
 
 
 class ResourceOwner(msgspec.Struct, gc=False):
-    """A cluster, environment or stack that exists in a region; with `profile_name`, that it contains this profile."""
+    """A cluster, environment or stack that exists in a region. `profile_name` is a profile that a stack contains."""
 
     owner_type: str
     owner_id: str
@@ -212,7 +212,7 @@ class Account(msgspec.Struct, gc=False):
 
 
 class Gap(msgspec.Struct, gc=False):
-    """Something that could not be collected: a row of `gaps`. `message` is an id of `messages`, `facts` fill it."""
+    """A row of `gaps`: data that could not be collected. `message` is an id of `messages`; `facts` fill it."""
 
     operation: str
     subject: str
@@ -265,7 +265,7 @@ class Answer:
 
 
 def tags_or_none(role: GotRole) -> GotRole:
-    """Return a role of GetRole with [] for no tags: AWS then leaves out `Tags`, but not `RoleLastUsed` (recorded)."""
+    """Return a role of GetRole, with [] for no tags. AWS then leaves out `Tags`, not `RoleLastUsed` (recorded)."""
     if role.tags is UNSET and role.last_used is not UNSET:
         role.tags = []
     return role
@@ -290,7 +290,7 @@ def time_text(value: Time) -> str | None:
 def parsed_time(text: str) -> datetime | None:
     """Return the time of ISO text in UTC, or None; text without a zone is in UTC."""
     try:
-        # Frames hold six digits of a second.
+        # Frames store six decimal places of a second.
         time = datetime.fromisoformat(_MORE_DIGITS.sub(r"\1", text))
         return (time.replace(tzinfo=UTC) if time.tzinfo is None else time).astimezone(UTC)
     except (ValueError, OverflowError):
@@ -298,10 +298,10 @@ def parsed_time(text: str) -> datetime | None:
 
 
 def make_decoders(kinds: Iterable[object]) -> None:
-    """Make the decoders of the record types among some objects, before threads use them.
+    """Create the decoders for all record types found in these objects, before threads use them.
 
-    msgspec makes a decoder at the first use, in several steps. A second thread that decodes the same type meanwhile
-    finds it half made and ends the process.
+    msgspec creates a decoder at the first use, in several steps. If a second thread decodes the same type meanwhile, it
+    finds the decoder incomplete and ends the process.
     """
     for kind in kinds:
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):

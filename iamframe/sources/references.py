@@ -27,8 +27,8 @@ from iamframe.sources.templates import TemplateUse, template_ids, template_refer
 class _Use:
     """One record of a consumer, the profiles and templates that it uses, and its account.
 
-    `account` is the account of its owner or of its own ARN. `made_in` is the account of the person who made it. People
-    make resources in their own account, but persons may be masked in files, so a folder's name counts more.
+    `account` is the account of its owner or of its own ARN. `made_in` is the account of the person who created it.
+    Usually both are the same, but persons may be masked in files, so a folder's name counts more than `made_in`.
     """
 
     record: Any
@@ -46,12 +46,12 @@ class _Use:
 
     @property
     def named(self) -> set[str]:
-        """The accounts of the profiles that it uses."""
+        """The accounts of the profiles that the record uses."""
         return {account for mention in self.mentions if (account := account_of(mention.named))}
 
 
 class _Used(NamedTuple):
-    """A document of one kind of consumer, and the use of profiles by each record."""
+    """A document of one kind of consumer, and the profiles that each of its records uses."""
 
     document: Document
     consumer: Consumer
@@ -114,7 +114,7 @@ def reference_answers(reading: Reading) -> Iterator[Answer]:
 
 
 def _owner(reading: Reading, used: _Used) -> str | None:
-    """Return the account for those records of a document that show none themselves."""
+    """Return the account for those records of a document that do not show their account."""
     shown = {use.account for use in used.uses if use.account}
     if len(shown) == 1:
         # No answer of AWS holds two accounts.
@@ -129,7 +129,7 @@ def _mentioned(reading: Reading, used: _Used, found: Mapping[str | None, list[Re
     document, consumer = used.document, used.consumer
     region, state = region_of(document.piece) or UNKNOWN_REGION, document.state(consumer.key)
     if consumer.steps and state == "complete":
-        # The file holds the answer for one of several resources of a list.
+        # The file has the answer for only one of the resources in a list.
         state = "partial"
     for account, mentions in found.items():
         for mention in mentions:
@@ -171,7 +171,7 @@ def _pinned(account: str, pinnings: list[TemplateUse], read: Mapping[str, list[A
 
 
 def _other_versions(account: str, read: Mapping[str, list[Any]], whole: set[str]) -> Iterator[Answer]:
-    """Yield a gap per template with versions that are not in the files: a list of all templates shows only two."""
+    """Yield a gap per template with versions that are not in the files. A list of all templates shows only two."""
     for template in with_other_versions(read[VERSIONS], read[TEMPLATES]):
         if any(name.endswith(template) for name in whole):
             continue

@@ -36,7 +36,7 @@ _CLOSED = {"AuthFailure", "InvalidClientTokenId", "OptInRequired", "Unrecognized
 
 
 class RequestFailed(Exception):
-    """A request without an answer: the reason, in the words of `gaps`, and AWS's code and message."""
+    """A request without an answer: the reason as in `gaps`, and AWS's code and message."""
 
     def __init__(self, reason: str, code: str, message: str, cause: Exception | None = None) -> None:
         super().__init__(f"{code}: {message}")
@@ -50,7 +50,7 @@ class WriteBlocked(IamframeError):
 
 
 def is_unknown_host(error: Exception | None) -> bool:
-    """Return whether DNS says that a host does not exist, rather than that DNS was unreachable."""
+    """Return whether DNS reports that a host does not exist; false if DNS could not be reached."""
     cause = error.kwargs.get("error") if isinstance(error, failures.EndpointConnectionError) else None
     found = getattr(cause, "__cause__", None) or getattr(cause, "__context__", None)
     return isinstance(found, socket.gaierror) and found.errno == socket.EAI_NONAME
@@ -66,14 +66,14 @@ def failure_of(error: Exception) -> RequestFailed:
     reason = "expired" if isinstance(error, _EXPIRED) else "unreadable"
     message = " ".join(str(error).split())
     if isinstance(error, (failures.EndpointConnectionError, failures.ProxyConnectionError)):
-        # Botocore says only which host it could not connect to; the cause ends with the reason.
+        # Botocore only names the host that it could not connect to; the cause ends with the reason.
         why = str(error.kwargs.get("error", "")).rpartition(": ")[2].strip("()'\", ")
         message = f"{message}: {why}" if why else message
     return RequestFailed(reason, type(error).__name__, message, error)
 
 
 def advice_on(refusal: RequestFailed, *actions: str) -> dict[str, Any]:
-    """Return the message of what to do about a failed request that these actions allow."""
+    """Return the advice on a failed request, as a message; `actions` are the IAM actions that would allow it."""
     if is_unknown_host(refusal.cause):
         return {"message": "gaps.advice.no_host"}
     if refusal.reason == "denied":

@@ -1,4 +1,4 @@
-"""The consumers of profiles in a live account, region by region."""
+"""The consumers of profiles in a live account, for each region."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from iamframe.sources.templates import TemplateUse, template_ids, template_refer
 if TYPE_CHECKING:
     from iamframe.sources.templates import Configuration, Version
 
-# For each value of `references`: which consumers are read.
+# The consumers to read for each value of `references`.
 _WANTED: dict[str, tuple[str, ...]] = {"all": ("references", "all"), "core": ("references",), "none": ()}
 _OF_VERSIONS = next(consumer for consumer in CONSUMERS if consumer.operation == VERSIONS)
 
@@ -53,7 +53,7 @@ class ReferenceReader:
         return [here]
 
     def _existing(self, named: Iterable[str]) -> list[str]:
-        """Return the named regions without those that neither botocore nor the account knows."""
+        """Return the given regions, without those that neither botocore nor the account knows."""
         unknown = {region for region in named if not _is_known(self.calls, region)}
         enabled = self.calls.enabled_regions() if unknown else []
         nowhere = unknown - set(enabled) if enabled else set()

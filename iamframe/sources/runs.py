@@ -1,9 +1,9 @@
 """The long list of a large file, decoded in runs of items while the file is read.
 
-Finding where each of 100,000 items ends takes as long as decoding them, and their text takes more memory than all
-frames. So a run ends where an item seems to begin, and is decoded as a list. That is safe whatever the text: the first
-run begins with an item, and a run that is a list can only end where an item does, so the next begins with one too. If
-a run is not a list, or holds an item that cannot be read, all files are read again, each as a whole.
+Finding where each of 100,000 items ends takes as long as decoding them, and the text of all items takes more memory
+than all frames. So a run ends where an item seems to begin, and is decoded as a list. This is safe for any text: the
+first run begins with an item. If a run is a valid list, it ends where an item ends, so the next run also begins with an
+item. If a run is not a list, or contains an item that cannot be read, all files are read again, each as a whole.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _LONG_LIST = re.compile(rb'"(RoleDetailList|Roles|InstanceProfiles)"\s*:\s*\[(\s
 _ENDS = (1 << 20, 16 << 20)
 # Larger runs do not fit into the processor's cache.
 _RUN = 1 << 18
-# The item that stands for the runs in the document: it proves that the list is the document's own, not a nested one.
+# The item that replaces the runs in the document. It proves that the list is the document's own, not a nested one.
 MARK = Raw(b'"iamframe: items in runs"')
 
 
 class NotARun(Exception):
-    """A run is not a list of items that can be read; the files must be read as a whole."""
+    """A run could not be read as a list of items; the files must be read as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Runs:
 
 
 def cut(path: Path) -> tuple[bytes, Runs] | None:
-    """Return a file's text with `MARK` in place of the runs of its long list, and these runs; None without one.
+    """Return a file's text with `MARK` in place of the runs of its long list, and the runs; None without such a list.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Sessions of boto3, and errors for a profile or region that does not exist: they say what to type."""
+"""Sessions of boto3, and errors that say what to type if a profile or region does not exist."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ PATIENCE: dict[str, Any] = {
     "read_timeout": 5,
     "retries": {"mode": "standard", "total_max_attempts": 4},
 }
-# By the folders that they search for models. Each session would take a second to load the models of all services.
+# The loaders of models, by the folders that they search. Without them, each session would take a second to load the
+# models of all services.
 _LOADERS: dict[tuple[str, ...], Any] = {}
 # Credentials of roles that profiles assume, for all sessions of the process: an MFA code works only once, and a fleet
 # opens a session for each account.
@@ -32,7 +33,7 @@ _ASSUMED: dict[str, Any] = {}
 
 
 def open_session(profile: str | None = None) -> boto3.Session:
-    """Return a session with the environment's credentials, or those of a profile; nothing is sent."""
+    """Return a session with the environment's credentials, or those of a profile. No request is made."""
     import boto3
     from botocore.exceptions import BotoCoreError, ProfileNotFound
 
@@ -64,10 +65,10 @@ def _prepare(session: boto3.Session) -> None:
 
 
 def share_models(session: boto3.Session) -> None:
-    """Let a session use the models of services that another one has loaded."""
+    """Make a session use the models of services that another session has loaded."""
     core = session._session  # noqa: SLF001 - boto3 does not give its parts away
     loader = core.get_component("data_loader")
-    # Each session adds boto3's folder once more.
+    # Each session adds boto3's folder again.
     loader.search_paths[:] = dict.fromkeys(loader.search_paths)
     core.register_component("data_loader", _LOADERS.setdefault(tuple(loader.search_paths), loader))
 
@@ -86,7 +87,7 @@ def _ask_mfa_code(prompt: str) -> str:
 
 
 def check_regions(session: boto3.Session, named: Iterable[str], source: str) -> None:
-    """Refuse a region, given or the session's own, that cannot exist: requests to it would only time out."""
+    """Raise an error for a region that cannot exist, given or the session's own: requests to it would only time out."""
     from botocore.exceptions import UnknownRegionError
 
     for region in dict.fromkeys((*named, session.region_name)):
@@ -99,5 +100,5 @@ def check_regions(session: boto3.Session, named: Iterable[str], source: str) -> 
 
 
 def source_name(profile: str | None) -> str:
-    """Return a live source as the command line writes it."""
+    """Return a live source as typed on the command line."""
     return f"aws:{profile}" if profile else "aws"

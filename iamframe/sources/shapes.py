@@ -1,7 +1,8 @@
 """The registry of shapes: the keys by which a document is recognized, and the function that reads it.
 
 A format is one module. A function decorated with `@shape` reads the documents that have certain keys; one decorated
-with `@list_of` reads the lists whose first item has them. It takes a `Document` and returns an `Answer` per list.
+with `@list_of` reads the lists whose first item has them. Each such function takes a `Document` and returns an `Answer`
+per list.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ ROWS = "rows"
 class Document:
     """One JSON document, its place in the file, and the results of all files so far.
 
-    `size` is that of its file. `short` holds the keys of lists with items that could not be read. `runs` are the first
-    items of a long list, which are not in `keys`.
+    `size` is the size of its file. `short` holds the keys of lists with items that could not be read. `runs` are the
+    first items of a long list, which are not in `keys`.
     """
 
     reading: Reading
@@ -61,7 +62,7 @@ class Document:
         return self.keys.get("IsTruncated") in (True, "true", "True") or any(token is not None for token in tokens)
 
     def state(self, key: str) -> State:
-        """Return whether a list is complete; right only after its last item was read."""
+        """Return whether a list is complete; call this only after its last item was read."""
         return "truncated" if self.is_truncated or key in self.short else "complete"
 
     def path(self, key: str) -> str:

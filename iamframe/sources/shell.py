@@ -26,7 +26,8 @@ def render_template(package: str, template: str, **values: object) -> str:
 def options(parameters: Mapping[str, object], service: str) -> str:
     """Return the AWS CLI's options for the parameters of a read, each after a space, without page sizes.
 
-    `$managed_SERVICE` stands for `IncludeManagedResources`: a script sets it if its AWS CLI knows that option.
+    `$managed_SERVICE` stands for `IncludeManagedResources`. A script sets the variable if its AWS CLI knows that
+    option.
     """
     words = []
     for name, value in parameters.items():

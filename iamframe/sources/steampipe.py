@@ -1,8 +1,8 @@
 """Rows of Steampipe's `aws_iam_role` and `aws_iam_instance_profile` tables, as its JSON output prints them.
 
-Columns: documentation and source of the Steampipe AWS plugin. Some columns need a call of their own for each row. They
-are null both when AWS answers "none" and when the call was refused and the refusal ignored. So null means "none" only
-where another row of the same file shows that the call was answered.
+Columns: documentation and source of the Steampipe AWS plugin. For some columns, Steampipe makes one call per row. Such
+a column is null if AWS answers "none", and also if the call was refused and the refusal ignored. So null means "none"
+only if another row of the same file shows that the call was answered.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from iamframe.sources.shapes import ROWS, Document, list_of, shape
 _ROLE, _PROFILE = "aws_iam_role", "aws_iam_instance_profile"
 _PROFILE_COLUMNS = {"instance_profile_name", "instance_profile_id", "roles"}
 _ROLE_COLUMNS = {"role_id", "name", "assume_role_policy", "assume_role_policy_std", "instance_profile_arns"}
-# Columns that only GetRole gives: Steampipe lists roles with ListRoles, which has none of them.
+# Columns that come from GetRole: Steampipe lists roles with ListRoles, which returns none of them.
 _FROM_GET_ROLE = (
     "tags",
     "tags_src",
@@ -99,7 +99,7 @@ def _roles(rows: list[_RoleRow]) -> list[Role]:
 
 
 def _role(row: _RoleRow, got: bool, linked: bool) -> Role:
-    """Return a role; `got` and `linked` are whether GetRole and the call for its profiles were answered."""
+    """Return a role. `got`: GetRole was answered; `linked`: the call for its profiles was answered."""
     used, arns = row.role_last_used_date, row.instance_profile_arns
     trusts = (raw for raw in (row.assume_role_policy, row.assume_role_policy_std) if _has_value(raw))
     return Role(

@@ -51,7 +51,7 @@ class Profile(msgspec.Struct, gc=False):
 
     @property
     def named(self) -> str | None:
-        """The ARN, or the name where there is no ARN."""
+        """The ARN, or the name if there is no ARN."""
         return self.arn or self.name
 
 
@@ -66,7 +66,7 @@ class Template(ConsumerRecord, gc=False, rename="pascal"):
 
 
 class TemplateData(msgspec.Struct, gc=False, rename="pascal"):
-    """The part of a version that instances are started with."""
+    """The part of a version that is used to start instances."""
 
     iam_instance_profile: Profile | None = None
 
@@ -131,8 +131,8 @@ class Pin(msgspec.Struct, gc=False, rename="pascal"):
 def with_other_versions(versions: Iterable[Version], templates: Iterable[Template] = ()) -> list[str]:
     """Return the ids of the templates that may have versions besides those that were read.
 
-    Versions are numbered from 1; some may have been deleted. The newest one was read, unless `templates` shows a newer
-    one.
+    Versions are numbered from 1; some may have been deleted. The newest version was read, unless `templates` shows a
+    newer one.
     """
     read: dict[str, set[int]] = {}
     for version in versions:
@@ -142,7 +142,7 @@ def with_other_versions(versions: Iterable[Version], templates: Iterable[Templat
 
 
 def template_ids(pinnings: Iterable[TemplateUse], templates: Iterable[Template] = ()) -> set[str]:
-    """Return the ids of all known templates, to tell ids from names: a name may look like an id."""
+    """Return the ids of all known templates, to distinguish ids from names: a name may look like an id."""
     pinned = {pin.launch_template_id for pinning in pinnings for pin in pinning.pins if pin.launch_template_id}
     return pinned | {template.launch_template_id for template in templates}
 
@@ -156,8 +156,8 @@ def template_references(
     """Return the profiles that groups and fleets use through templates and configurations, and the missing versions.
 
     A missing version is `ID:VERSION`, or `NAME:VERSION` if its template is pinned by name (see `template_ids`).
-    `templates` is None for a live load, which asks for `$Latest` of each template: the highest version read is the
-    latest.
+    `templates` is None for a live load. A live load requests `$Latest` of each template, so the highest version read is
+    the latest.
     """
     read = _by_label(versions, templates)
     # Names of launch configurations are unique within a region, and only the ARN shows the region.
@@ -189,7 +189,7 @@ def _by_label(versions: list[Version], templates: list[Template] | None) -> dict
             newest[key] = max(newest.get(key, 0), version.version_number)
             if version.default_version:
                 read[key, "$Default"] = version
-    # Without the list of templates, a version in files that is newer than the default one is taken for `$Latest`. A
+    # Without the list of templates, a version in files that is newer than the default one counts as `$Latest`. A
     # default version alone does not show whether it is the latest.
     latest = {
         key: number

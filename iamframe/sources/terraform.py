@@ -1,8 +1,8 @@
 """Terraform state (version 4) and `terraform show -json`: the roles and profiles that Terraform manages.
 
-Formats: Terraform docs, "JSON output format"; the state format is not documented, version 4 is in use since
-Terraform 0.12. Only `mode: managed` counts (a data source belongs to somebody else), without deposed instances (they
-are about to be destroyed). Tags are `tags_all`, which holds the provider's default tags too, else `tags`.
+Formats: Terraform docs, "JSON output format". The state format is not documented; version 4 is in use since Terraform
+0.12. Only `mode: managed` counts, because a data source is managed elsewhere. Deposed instances do not count, because
+they are about to be destroyed. Tags are `tags_all`, which includes the provider's default tags, or else `tags`.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class ManagedProfile(GotProfile, gc=False):
 
 
 class Leaving(msgspec.Struct, gc=False):
-    """A role or profile that a plan deletes or replaces: Terraform manages it until then."""
+    """A role or profile that a plan deletes or replaces. Terraform manages it until then."""
 
     managed_arn: str
     address: str
@@ -157,7 +157,7 @@ def shown_json(document: Document) -> Iterable[Answer]:
     except BROKEN as error:
         raise Unreadable(**problem_of(error, f"{document.place}.resource_changes")) from None
     yield from _answers(document, "terraform:plan" if shown.planned_values else "terraform:state", managed)
-    # Without an operation it is no answer that `calls` counts.
+    # An answer without an operation is not counted in `calls`.
     yield document.answer("", leaving)
 
 
@@ -189,7 +189,7 @@ def _in_state(state: _State) -> Iterator[_Managed]:
 
 
 def _in_shown(shown: _Shown) -> Iterator[_Managed]:
-    """Yield the resources that a plan leaves, or that a state manages."""
+    """Yield the resources that exist after a plan, or that a state manages."""
     unknown = {
         change.address: msgspec.json.decode(change.change.after_unknown, type=dict[str, object] | bool)
         for change in shown.resource_changes
@@ -208,7 +208,7 @@ def _in_shown(shown: _Shown) -> Iterator[_Managed]:
 
 
 def _leaving(shown: _Shown) -> Iterator[Leaving]:
-    """Yield the roles and profiles that a plan deletes, also to create them again."""
+    """Yield the roles and profiles that a plan deletes, including those that it creates again."""
     for one in shown.resource_changes:
         if one.change and one.type in (_ROLE, _PROFILE) and "delete" in one.change.actions:
             before = msgspec.json.decode(one.change.before, type=_Before | None)
@@ -248,7 +248,7 @@ def _profile(managed: _Managed) -> ManagedProfile:
 
 
 def _tags(attributes: _Attributes, managed: _Managed) -> list[Tag] | UnsetType:
-    # A provider older than default_tags (3.38) has no `tags_all`, and one older than 3.35 no tags of profiles.
+    # A provider older than default_tags (3.38) has no `tags_all`; one older than 3.35 has no tags of profiles.
     name = "tags_all" if attributes.tags_all is not UNSET or "tags_all" in managed.unknown else "tags"
     tags = getattr(attributes, name)
     if tags is UNSET or managed.unknown.get(name):

@@ -38,7 +38,7 @@ def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
         context.exit()
 
 
-# click makes a help text two columns narrower than this.
+# click makes help texts two columns narrower than this.
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 74})
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
 @given.talk
@@ -52,7 +52,7 @@ def app() -> None:
 
 
 def _command(name: str, *added: given.Decorator) -> Callable[[Callable[..., int]], click.Command]:
-    """Return a decorator that turns a function into a command with these arguments and options."""
+    """Return a decorator that turns a function into a command with these options and arguments."""
     return lambda function: app.command(name)(given.together(*added, given.talk)(function))
 
 
@@ -242,7 +242,7 @@ def explain_command(name: str, sources: tuple[str, ...], form: str, policy: Path
     """
     from iamframe.analysis.explain import explain
 
-    # A shell variable that is not set gives an empty name. Refused here, before all files are read for nothing.
+    # An unset shell variable gives an empty name. It is refused before any file is read.
     if not name.strip():
         raise click.BadParameter("is empty; give the name, ARN or id of a role or profile", param_hint="'NAME_OR_ARN'")
     inventory = load_loud(*sources, **live)
@@ -426,14 +426,14 @@ def _status(result: Result, fail_on: str | None, asked: tuple[str, ...] | None, 
     findings = result.findings[result.findings["accepted"].isna() & ~result.findings["expected"]]
     if fail_on and findings["severity"].isin(SEVERITIES[: SEVERITIES.index(fail_on) + 1]).any():
         return FOUND
-    # A check that needs a policy counts if a policy was given, or the check was selected.
+    # A check that needs a policy counts only if a policy was given, or the check was selected.
     coverage = result.coverage[result.coverage["check"].isin(asked or result.asked)]
     return INCOMPLETE if strict and (coverage.empty or (coverage["status"] != "complete").any()) else DONE
 
 
 def main() -> None:
     """Run the command line. An error is one sentence on standard error and exit status 2."""
-    # pandas creates hundreds of thousands of lasting objects, and the garbage collector would visit them all.
+    # pandas creates hundreds of thousands of lasting objects, and the garbage collector would visit all of them.
     gc.set_threshold(1_000_000, 10, 10)
     for stream in (sys.stdout, sys.stderr):
         # A letter that the terminal's encoding lacks becomes an escape instead of an error.
@@ -444,7 +444,7 @@ def main() -> None:
         sys.stdout.reconfigure(encoding="utf-8")
     status = _run()
     if status == INTERRUPTED:
-        # Threads may wait for AWS, but the user does not want to. The journal has all answers.
+        # Threads may still wait for AWS. The user does not want to wait, and the journal has all answers.
         sys.stderr.flush()
         os._exit(status)
     # A last garbage collection would take as long as the checks.

@@ -1,7 +1,7 @@
-"""How pictures are drawn: stacked bars, tables of cells, and text that is only ever text.
+"""How pictures are drawn: stacked bars, tables of cells, and text that is never interpreted.
 
-Unknown is hatched with slanted lines, and with nothing else. Text is drawn letter by letter, never as mathematics;
-letters that cannot be seen, or that no installed font has, are spelled out by their code points.
+Unknown data, and nothing else, is hatched with slanted lines. Text is drawn letter by letter, never as mathematics.
+Letters that are invisible, or that no installed font has, are shown as code points.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 EDGE, BLUE, GREY = "#333333", "#4477aa", "#666666"
-# The steps of the page's heat map, of nothing and of each quarter, with the ink that stands out from it.
+# The colours of the page's heat map, for zero and for each quarter, each with a contrasting text colour.
 HEAT = (
     ("#ffffff", "#10151b"),
     ("#dbe9f6", "#10151b"),
@@ -40,12 +40,12 @@ LIGHT: dict[str, Any] = {"facecolor": "#bbccee"}
 DOTTED: dict[str, Any] = {"facecolor": "#ddcc77", "hatch": ".."}
 CROSSED: dict[str, Any] = {"facecolor": "#ee99aa", "hatch": "xx"}
 UNKNOWN: dict[str, Any] = {"facecolor": "white", "hatch": "////"}
-# Cells that say what they are need no texture of their own; unknown ones are hatched here, too.
+# Cells with a text need no texture, except that unknown cells are hatched here, too.
 NO: dict[str, Any] = {"facecolor": "#f3c9d1"}
 DEPENDS: dict[str, Any] = {"facecolor": "#f3e9bf"}
 UNKNOWN_CELL: dict[str, Any] = {"facecolor": "white", "hatch": "////", "edgecolor": "#bbbbbb"}
 UNKNOWN_TOO: dict[str, Any] = {"facecolor": "#cccccc", "hatch": "////"}
-# Fonts for the letters that matplotlib's own lacks, as Linux, macOS and Windows name them.
+# Fonts for letters that matplotlib's own font lacks, by their names on Linux, macOS and Windows.
 FONTS = (
     "DejaVu Sans", "Noto Sans CJK JP", "Noto Sans JP", "IPAexGothic", "IPAGothic", "Hiragino Sans",
     "Yu Gothic", "Microsoft YaHei", "WenQuanYi Zen Hei", "Apple SD Gothic Neo", "Malgun Gothic", "Arial Unicode MS",
@@ -54,7 +54,7 @@ FONTS = (
 
 
 def first_true(parts: Mapping[str, Any], size: int) -> Any:
-    """Return, per row, the name of the first part that is true of it; the last one is true of all that are left."""
+    """Return, per row, the name of the first part whose mask is true; the last part takes all remaining rows."""
     *masks, _ = (np.broadcast_to(np.asarray(mask, dtype=bool), size) for mask in parts.values())
     *names, otherwise = parts
     return np.select(masks, names, otherwise)
@@ -63,7 +63,7 @@ def first_true(parts: Mapping[str, Any], size: int) -> Any:
 def count_parts(
     parts: Mapping[str, tuple[Any, dict[str, Any]]], row: pd.Series, rows: Iterable[str]
 ) -> tuple[dict[str, dict[str, Any]], pd.DataFrame]:
-    """Return how each part looks, and how many there are of it in each row; a thing counts in its first part."""
+    """Return the look of each part, and the number of its things in each row. A thing counts in its first part."""
     part = first_true({name: mask for name, (mask, _) in parts.items()}, len(row))
     counts = row.to_frame("row").assign(part=part).value_counts().unstack()
     counts = counts.reindex(index=list(rows), columns=list(parts)).fillna(0).astype(int)
@@ -72,7 +72,7 @@ def count_parts(
 
 @dataclass(frozen=True)
 class Bars:
-    """Bars, one per row, stacked of parts: what is counted, how the parts look, how many there are of each."""
+    """Bars, one per row, stacked of parts: the things that are counted, the looks of the parts, and their counts."""
 
     things: str
     looks: Mapping[str, dict[str, Any]]
@@ -80,7 +80,7 @@ class Bars:
     unit: str = ""
 
     def draw(self, ax: Axes | None, inventory: Inventory, lists: Sequence[str], *said: str) -> Axes:
-        """Draw the bars below a title, or say that there are none; `lists` are what must be whole to be sure of it."""
+        """Draw the bars below a title, or write that there are none. That is certain only if `lists` are complete."""
         ax = new_axes(ax, self.counts.index, rows=len(self.counts))
         draw_title(ax, *said, not_all_read(inventory, *lists))
         counts = self.counts.loc[:, self.counts.sum() > 0]
@@ -94,12 +94,12 @@ class Bars:
         ax.xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:,.0f}"))
         ax.set_xlabel(self.unit or self.things, **as_letters())
         ax.spines[["top", "right"]].set_visible(False)
-        # Padding is in letters, so that the legend stays below the axis whatever the height of the picture.
+        # The padding is in units of letters, so that the legend is below the axis of a picture of any height.
         ax.legend(loc="upper left", bbox_to_anchor=(0, 0), borderaxespad=4.2, ncols=2, frameon=False, fontsize=9)
         return ax
 
     def _stack(self, ax: Axes, counts: pd.DataFrame) -> None:
-        """Draw the parts with their numbers; what is too thin for its number has it behind the bar."""
+        """Draw the parts with their numbers. If a part is too narrow for its number, the number is beside the bar."""
         totals, rows = counts.sum(axis=1).to_numpy(), np.arange(len(counts))
         digits = counts.astype(str).map(len).to_numpy()
         is_wide = counts.to_numpy() >= (0.02 + 0.02 * digits) * totals.max()
@@ -117,16 +117,16 @@ class Bars:
             ax.annotate(text, (total, row), (4, 0), textcoords="offset points", va="center", fontsize=9, **as_letters())
 
 
-# What is said
+# Sentences
 
 
 def more_not_shown(count: int, noun: str) -> str:
-    """Return how many more there are than are shown, as a clause; nothing where there are none."""
+    """Return how many items are not shown, as a clause; an empty text if all are shown."""
     return f"{count:,} more {noun}{'s' * (count > 1)} not shown" if count > 0 else ""
 
 
 def not_all_read(inventory: Inventory, *frames: str) -> str:
-    """Return of how many accounts not all was collected, as a clause; nothing where all was."""
+    """Return in how many accounts these frames are incomplete, as a clause; an empty text if all are complete."""
     lists = completeness(inventory)
     counts = {frame: int((~lists[f"{frame}_whole"]).sum()) for frame in frames}
     parts = [f"not all {frame} of {pluralize(count, 'account')}" for frame, count in counts.items() if count]
@@ -134,7 +134,7 @@ def not_all_read(inventory: Inventory, *frames: str) -> str:
 
 
 def draw_none(ax: Axes, things: str, inventory: Inventory, *frames: str) -> Axes:
-    """Write that there is nothing to draw, and claim no more than was read."""
+    """Write that there is nothing to draw. If the frames are incomplete, the text is limited to the collected data."""
     whole = len(inventory.accounts) and not not_all_read(inventory, *frames)
     text = f"no {things}" if whole else f"no {things} in the collected data"
     ax.text(0.5, 0.5, textwrap.fill(text, 50), ha="center", transform=ax.transAxes)
@@ -143,12 +143,12 @@ def draw_none(ax: Axes, things: str, inventory: Inventory, *frames: str) -> Axes
 
 
 def draw_title(ax: Axes, *sentences: str) -> None:
-    """Write sentences above the picture, each on a line of its own."""
+    """Write sentences above the picture, each on its own line."""
     lines = [line for sentence in sentences for line in textwrap.wrap(sentence[:1].upper() + sentence[1:], 84)]
     ax.set_title("\n".join(lines), loc="left", fontsize=10.5, **as_letters())
 
 
-# How it is drawn
+# Drawing
 
 
 def _loaded(module: str) -> Any:
@@ -159,7 +159,7 @@ def _loaded(module: str) -> Any:
 
 
 def new_axes(ax: Axes | None, labels: Iterable[str], rows: float, across: float = 6.2) -> Axes:
-    """Return the axes given, or those of a new figure with room for labels at their side and for rows."""
+    """Return the given axes, or those of a new figure with enough room for its labels and rows."""
     if ax is not None:
         return ax
     width = across + 0.08 * max(map(_width, labels), default=0)
@@ -170,7 +170,7 @@ def new_axes(ax: Axes | None, labels: Iterable[str], rows: float, across: float 
 def draw_percentages(
     ax: Axes, percents: Sequence[Sequence[int] | None], rows: Sequence[str], columns: Sequence[str]
 ) -> None:
-    """Draw percentages as coloured cells with their numbers, in the page's colours; a row without any is unknown."""
+    """Draw percentages as cells with numbers, in the colours of the page's heat map. A row of None is unknown."""
     for row, of_row in enumerate(percents):
         for column in range(len(columns)):
             if of_row is None:
@@ -183,7 +183,7 @@ def draw_percentages(
 
 
 def draw_cell(ax: Axes, column: int, row: int, text: str, look: dict[str, Any], ink: str = "black") -> None:
-    """Draw a cell of a table, with its text, which has white around it where the cell is hatched."""
+    """Draw a cell of a table with its text. In a hatched cell, the text has a white background."""
     ax.add_patch(_loaded("matplotlib.patches").Rectangle((column, row), 1, 1, **(_OUTLINE | look)))
     if "hatch" in look:
         _in_a_box(ax, column + 0.5, row + 0.5, text)
@@ -202,13 +202,13 @@ def label_cells(ax: Axes, rows: Sequence[str], columns: Sequence[str], **turned:
 
 
 def _in_a_box(ax: Axes, x: Any, y: Any, text: str, ink: str = "black") -> None:
-    """Write over a hatched place, or a line, so that it can be read."""
+    """Write a text with a white background, so that it is legible on hatching or lines."""
     paper = {"facecolor": "white", "edgecolor": "none", "pad": 1}
     ax.text(x, y, text, color=ink, ha="center", va="center", fontsize=8, bbox=paper, **as_letters())
 
 
 def draw_section(ax: Axes, row: float, name: str, *, is_strong: bool) -> None:
-    """Draw a line above a row, from 0 to 1, with the name of what begins there in its middle."""
+    """Draw a line above a row, from 0 to 1, with the name of the section that begins there in its middle."""
     ax.hlines(row - 0.5, 0, 1, color="#888888" if is_strong else "#cccccc", linewidth=0.8)
     if name:
         _in_a_box(ax, 0.5, row - 0.5, name, GREY)
@@ -218,7 +218,7 @@ def draw_section(ax: Axes, row: float, name: str, *, is_strong: bool) -> None:
 
 
 def account_labels(inventory: Inventory, limit: int = 24) -> dict[str, str]:
-    """Return the name and id of each account by its id."""
+    """Return a label for each account, by its id: its name and id."""
     columns = inventory.accounts[["account_id", "account_name"]].itertuples(index=False, name=None)
     return {
         account: shortened(account, 16) if pd.isna(name) else f"{shortened(name, limit)} ({shortened(account, 16)})"
@@ -227,15 +227,15 @@ def account_labels(inventory: Inventory, limit: int = 24) -> dict[str, str]:
 
 
 def as_letters() -> dict[str, Any]:
-    """Return how to draw text: letter by letter, in the user's fonts and in others for the letters that they lack."""
+    """Return the options for drawing text letter by letter, in the user's fonts, or in others for missing letters."""
     return {"family": [*_fonts()], "parse_math": False, "usetex": False}
 
 
 def _fonts() -> dict[str, Any]:
-    """Return the fonts that are installed by family, the user's first; matplotlib looks for each letter in turn."""
+    """Return the installed fonts by family, the user's first. matplotlib looks for each letter in this order."""
     fonts, installed = _loaded("matplotlib.font_manager"), {}
     for family in dict.fromkeys([*_loaded("matplotlib").rcParams["font.family"], *FONTS]):
-        # A family that is given as bare text would be read as a fontconfig pattern.
+        # matplotlib would parse a family given as plain text as a fontconfig pattern.
         with suppress(ValueError):
             found = fonts.findfont(fonts.FontProperties(family=[family]), fallback_to_default=False)
             installed[family] = fonts.get_font(found)
@@ -243,11 +243,11 @@ def _fonts() -> dict[str, Any]:
 
 
 def shortened(text: Any, limit: int = 36) -> str:
-    """Return a text that fits on one line: its middle left out, and spelled out what cannot be seen or drawn."""
+    """Return a text that fits on one line: its middle is left out, and letters that cannot be drawn are code points."""
     if pd.isna(text):
         return "(name not collected)"
     fonts = [] if str(text).isascii() else list(_fonts().values())
-    # The ideographic space is a letter like another in Japanese names, though Python holds it unprintable.
+    # In Japanese names, the ideographic space is a usual letter, but Python calls it unprintable.
     spelled = [
         c
         if (c.isascii() and c.isprintable())
@@ -266,5 +266,5 @@ def shortened(text: Any, limit: int = 36) -> str:
 
 
 def _width(text: str) -> int:
-    """Return how many Latin letters a text is wide."""
+    """Return the width of a text, in Latin letters."""
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)

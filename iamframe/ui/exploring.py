@@ -42,8 +42,8 @@ _LISTS = {"accounts": "account", "checks": "check", "severities": "severity", "m
 class Filter:
     """A filter of findings. An empty field lets all findings through.
 
-    `path` and the tag fields apply to the finding's resource and to its related resource. If a finding has no related
-    resource, they also apply to the role or profiles that belong to the resource.
+    `path` and the tag fields apply to the finding's resource and to its related resource. If a finding names no related
+    resource, these filters also match the roles or profiles linked to the finding's own resource.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class Filter:
         Value of that tag, as stored. None means any value.
     tagged
         `yes` selects findings with the tag `tag_key`, `no` selects findings without it. `unknown` selects findings for
-        which nobody can tell, because some tags were not collected.
+        which this is unknown, because some tags were not collected.
     text
         Words that must all occur in the row. Case does not matter.
 
@@ -189,8 +189,8 @@ def paths(result: Result, findings: pd.DataFrame) -> list[str]:
 def card(result: Result, row: int) -> Explanation:
     """Return one finding, the coverage of its check, and everything known about its resources.
 
-    `row` is the finding's label in the index of `result.findings`. The answer is that of `explain`, with the finding
-    as the first section.
+    `row` is the finding's label in the index of `result.findings`. The result has the form of `explain`, with the
+    finding as the first section.
 
     Raises
     ------
@@ -202,10 +202,10 @@ def card(result: Result, row: int) -> Explanation:
     finding, coverage = result.findings.loc[[row]], result.coverage
     (one,) = records(finding)
     mine = coverage[(coverage["account_id"] == one["account_id"]) & (coverage["check"] == one["check"])]
-    told = one | {"expected": note("by_its_maker") if one["expected"] else None}
-    told["coverage"] = next((status_note(of) if of["message"] else of["status"] for of in records(mine)), "unknown")
+    fields = one | {"expected": note("by_its_maker") if one["expected"] else None}
+    fields["coverage"] = next((status_note(of) if of["message"] else of["status"] for of in records(mine)), "unknown")
     notes = {
-        name: value if isinstance(value, dict) else str(value) for name, value in told.items() if value is not None
+        name: value if isinstance(value, dict) else str(value) for name, value in fields.items() if value is not None
     }
     frame = frame_of(field(name.replace("_", " "), note=said, section="finding") for name, said in notes.items())
     named = _named(result.inventory, one)
@@ -215,12 +215,12 @@ def card(result: Result, row: int) -> Explanation:
 
 
 def _named(inventory: Inventory, one: dict[str, Any]) -> str | None:
-    """Return the name for `explain` of a finding's resource; None if the finding is about no role or profile."""
+    """Return the name of a finding's resource, for `explain`; None if the finding is not about a role or profile."""
     for arn in (one["resource_arn"], one["related_arn"]):
         asked = pa.array([arn], pa.string())
         if is_in(asked, inventory.profiles["profile_arn"])[0] or is_in(asked, inventory.roles["role_arn"])[0]:
             return str(arn)
-    # A consumer whose profile is gone.
+    # The finding may be about a consumer whose profile no longer exists.
     references = inventory.references
     naming = references["named"][references["consumer_arn"] == one["resource_arn"]]
     return str(naming.iloc[0]) if len(naming) else None
@@ -256,14 +256,14 @@ def export(
         coverage=selection.coverage.reset_index(drop=True),
         checks={name: result.checks[name] for name in selection.checks},
     )
-    # A part of an id is not found as an id, but could still reveal it.
-    told = replace(wanted, text="(not shown)") if mask not in (False, None) and wanted.text.strip() else wanted
-    said = f"{len(sure):,} of {pluralize(len(result.findings), 'finding')}. Filter: {told}."
+    # A part of an id is not recognized as an id, but could still reveal it.
+    shown = replace(wanted, text="(not shown)") if mask not in (False, None) and wanted.text.strip() else wanted
+    said = f"{len(sure):,} of {pluralize(len(result.findings), 'finding')}. Filter: {shown}."
     return write_findings(narrowed, place, " ".join(filter(None, (said, said_undecided(maybe)))), mask)
 
 
 def said_undecided(count: int) -> str:
-    """Return a sentence on the findings about which the filter could not decide, or an empty text."""
+    """Return a sentence about the findings for which the filter cannot decide, or an empty text."""
     if not count:
         return ""
     return f"{pluralize(count, 'more finding')} may match: the path or tags of the resource were not collected."
@@ -311,7 +311,7 @@ class Selection:
 
     @staticmethod
     def _of(frame: pd.DataFrame, **asked: Iterable[str]) -> Bools:
-        """Return which rows have one of the given values in each column; no values accept every row."""
+        """Return which rows have one of the given values in each column. Without given values, a column accepts all."""
         mask = np.ones(len(frame), dtype=bool)
         for column, values in asked.items():
             if values:
@@ -347,7 +347,7 @@ def _with_words(findings: pd.DataFrame, words: list[str]) -> Bools:
 
 
 class _Sides:
-    """The resources of each finding: position of the finding, ARN, path, and whether the tags were collected."""
+    """The resources of each finding: number of the finding, ARN, path, and whether tags were collected."""
 
     def __init__(self, inventory: Inventory, findings: pd.DataFrame) -> None:
         self.tags, self.size = inventory.tags, len(findings)
@@ -372,7 +372,7 @@ class _Sides:
         numbers = np.arange(len(findings))
         both = [pd.DataFrame({"finding": numbers, "arn": findings[of].array}) for of in ("resource_arn", "related_arn")]
         own = pd.concat(both).dropna()
-        # A finding on one of two that are linked is about the other too.
+        # A finding about one side of a link is also about the other side.
         one = own[~own["finding"].duplicated(keep=False)]
         links = inventory.links
         near = links[is_in(links["profile_arn"], one["arn"]) | is_in(links["role_arn"], one["arn"])]
@@ -383,13 +383,13 @@ class _Sides:
         return pd.concat([own, *linked], ignore_index=True).drop_duplicates()
 
     def any(self, positions: pd.Series) -> Bools:
-        """Return which findings are at one of the positions."""
+        """Return which findings have one of these numbers."""
         flags = np.zeros(self.size, dtype=bool)
         flags[positions.to_numpy(dtype=int)] = True
         return flags
 
     def on_path(self, path: str) -> tuple[Bools, Bools]:
-        """Return which findings have a side on a path, and which have one whose path was not collected."""
+        """Return which findings have a resource on a path, and which have a resource whose path was not collected."""
         frame, segments = self.frame, path.strip("/")
         paths = pc.utf8_lower(as_arrow(frame["path"]))
         on = pc.match_substring(paths, f"/{segments}/") if segments else pc.equal(paths, "/")
@@ -397,7 +397,7 @@ class _Sides:
         return hit, self.any(frame["finding"][frame["path"].isna() & frame["has_path"]])
 
     def tagged(self, wanted: Filter) -> tuple[Bools, Bools]:
-        """Return which findings have the tag as the filter asks, and which may have it."""
+        """Return which findings match the tag filter, and which may match it."""
         carried, unread = self.carried(str(wanted.tag_key))
         mine = carried if wanted.tag_value is None else carried[carried["value"] == wanted.tag_value]
         yes = self.any(mine["finding"])
@@ -408,7 +408,7 @@ class _Sides:
         return ~yes & unread, np.zeros_like(yes)
 
     def carried(self, tag_key: str) -> tuple[pd.DataFrame, Bools]:
-        """Return each finding's values of a tag, and which findings have a side whose tags were not collected."""
+        """Return each finding's values of a tag, and which findings have a resource whose tags were not collected."""
         tags, sides = self.tags, self.frame
         mine = tags[
             np.asarray(pc.equal(as_arrow(tags["tag_key"]), tag_key)) & is_in(tags["resource_arn"], sides["arn"])

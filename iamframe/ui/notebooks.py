@@ -9,7 +9,7 @@ from iamframe.errors import NotebookError
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 _POLICY = "tag-policy.toml"
-# The copies have no data folder beside them, and nothing is written outside the folder.
+# The copies have no data folder beside them, and must write nothing outside their own folder.
 _BESIDE = {f"../data/{_POLICY}": _POLICY, "../iamframe-report/": "iamframe-report/"}
 
 
@@ -53,7 +53,7 @@ def copy_notebooks(folder: str | os.PathLike[str], *, force: bool = False) -> tu
             text = file.read_text(encoding="utf-8")
             for there, here in _BESIDE.items():
                 text = text.replace(there, here)
-            # Complete or not at all: a later call would skip half a notebook.
+            # Write the file completely or not at all: a later call would skip an incomplete notebook.
             aside = into / f".{file.name}.new"
             aside.write_text(text, encoding="utf-8", newline="\n")
             aside.replace(target)

@@ -115,7 +115,7 @@ def formats(*choices: str) -> Decorator:
 
 
 def source(name: str, **more: Any) -> Decorator:
-    """Return the argument of one SOURCE, or of several."""
+    """Return the argument for one SOURCE, or for several."""
     return click.argument(name, shell_complete=offer_sources, **more)
 
 
@@ -177,7 +177,7 @@ _LOADS = ("regions", "references", "accounts", "role_name", "external_id", "rate
 
 
 def live(command: Callable[..., Any]) -> Any:
-    """Add the options of a live source; the command gets the given ones as `live`, in the form that `load` takes."""
+    """Add the options of a live source. The command gets the given options as `live`, in the form that `load` takes."""
 
     @functools.wraps(command)
     def called(**given: Any) -> Any:

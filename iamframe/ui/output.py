@@ -33,7 +33,7 @@ DRIFT_COLUMNS |= {"state_address": "address in the state", "detail": "found"}
 CHECK_COLUMNS = {"severity": "severity", "check": "check", "title": "finds", "needs": "needs"}
 SURFACE_COLUMNS = {"surface": "tool", "resource_type": "resource type", "operation": "operation", "answer": "answer"}
 SURFACE_COLUMNS |= {"checked_on": "checked on", "said": "condition or detail"}
-# A shared sentence of more letters stands once below its findings.
+# If consecutive findings share a sentence with more letters than this, it is printed once, below them.
 _LONG = 40
 # The messages on a region that is not enabled.
 _NO_REGION = [f"gaps.region.{name}" for name in ("unknown", "disabled", "rejects", "rejects_session")]
@@ -71,7 +71,7 @@ def emit(frame: DataFrame, form: str, columns: Mapping[str, str] | None = None) 
 
 
 def emit_findings(findings: DataFrame, form: str) -> None:
-    """Print findings; in a table, a long sentence that consecutive findings share stands once, below them."""
+    """Print findings. In a table, a long sentence that consecutive findings share is printed once, below them."""
     if form != "table":
         emit(findings, form, FINDING_COLUMNS)
         return
@@ -112,7 +112,7 @@ def emit_changes(changes: Changes, form: str) -> None:
 
 
 def emit_drift(found: Drift, form: str) -> None:
-    """Print differences; in a table, a sentence that all of a kind share stands in their heading."""
+    """Print differences. In a table, a sentence that all differences of a kind share is in their heading."""
     from iamframe.inventory.display import cell_rows, text_rows
 
     if form != "table":
@@ -154,7 +154,7 @@ def in_one_line(result: Result) -> str:
 
 
 def incomplete(result: Result) -> Iterator[str]:
-    """Yield the reasons for incomplete checks, each once, with its checks and accounts in front."""
+    """Yield the reasons for incomplete checks, each reason once, after its checks and accounts."""
     from iamframe.checks.result import some
     from iamframe.messages.render import sentences_of
 
@@ -177,7 +177,7 @@ def incomplete(result: Result) -> Iterator[str]:
 
 
 def not_printed(findings: DataFrame, shown: DataFrame, *, by_owner: bool) -> Iterator[str]:
-    """Yield how many findings are not printed, and of how many the owner is unknown."""
+    """Yield sentences with the number of findings that are not printed, and the number of those with unknown owner."""
     if left := len(findings) - len(shown):
         yield f"{pluralize(left, 'finding')} not printed, by --severity, --owner or --hide-expected"
     if by_owner and (unknown := int((~findings["owner_known"]).sum())):
@@ -185,13 +185,13 @@ def not_printed(findings: DataFrame, shown: DataFrame, *, by_owner: bool) -> Ite
 
 
 def said_incomplete(result: Result) -> None:
-    """Print how many checks are complete if not all are and `--quiet` is given: no finding may look like none."""
+    """With `--quiet`, print how many checks are complete if not all are: an empty list must not look like "none"."""
     if click.get_current_context().meta.get(QUIET) and (result.coverage["status"] != "complete").any():
         click.echo(f"{result.said_complete[:1].upper()}{result.said_complete[1:]}.", err=True)
 
 
 def no_owner(inventory: Inventory, owner_tag: str) -> list[str]:
-    """Return a sentence if no tag has the key of the owner tag that was given."""
+    """Return a sentence if no tag has the key of the given owner tag."""
     from iamframe.checks.owner import OWNER_TAG, owner_keys
 
     if owner_tag == OWNER_TAG or owner_keys(inventory, owner_tag):
@@ -200,7 +200,7 @@ def no_owner(inventory: Inventory, owner_tag: str) -> list[str]:
 
 
 def expired(result: Result) -> Iterator[str]:
-    """Yield a sentence per expired acceptance of the policy; its findings count again."""
+    """Yield a sentence for each expired acceptance of the policy. Its findings count again."""
     for one in result.policy.acceptances:
         if one.has_expired:
             said = f"the acceptance of {one.check} expired on {one.expires} ({one.reason})"
@@ -208,7 +208,7 @@ def expired(result: Result) -> Iterator[str]:
 
 
 def not_collected(inventory: Inventory) -> list[str]:
-    """Return unreadable files, contradictions and accounts and regions that failed, ten sentences at most."""
+    """Return unreadable files, contradictions, and failed accounts and regions: at most ten sentences."""
     gaps = inventory.gaps
     is_shown = gaps["reason"].isin(["unreadable", "contradicted", "expired"]) | (gaps["operation"] == ASSUME_ROLE)
     details = gaps["detail"][is_shown | gaps["message"].isin(_NO_REGION)].drop_duplicates()
@@ -216,7 +216,7 @@ def not_collected(inventory: Inventory) -> list[str]:
 
 
 def not_compared(changes: Changes) -> list[str]:
-    """Return what could not be compared, grouped by reason, twenty sentences at most."""
+    """Return what could not be compared, grouped by reason: at most twenty sentences."""
     from iamframe.checks.result import some
 
     lines = []
@@ -227,7 +227,7 @@ def not_compared(changes: Changes) -> list[str]:
 
 
 def not_known(found: Drift) -> list[str]:
-    """Return what could not be compared with Terraform, grouped by reason, twenty sentences at most."""
+    """Return what could not be compared with Terraform, grouped by reason: at most twenty sentences."""
     from iamframe.checks.result import some
 
     unknown = found.differences[found.differences["kind"] == "unknown"]

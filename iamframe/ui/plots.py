@@ -78,7 +78,7 @@ _RELATION_ROWS = {
     "empty": "profile without a role",
     "role unread": "profile, role not collected",
 }
-# What profiles are for, as `purposes` names it.
+# The labels of the uses of profiles, by their names in `purposes`.
 _USES = {
     "referred": "referenced",
     "silent": "no reference found",
@@ -88,7 +88,7 @@ _USES = {
 }
 _ATTENTION = {"silent": "without a reference", "empty": "without a role"}
 _RESOURCES = {"profiles": "instance profile", "roles": "role"}
-# Whose the roles and profiles are, as `quota_use` names it.
+# The labels of owner states, by their names in `quota_use`.
 _OWNED = {
     "owned": "with an owner tag",
     "none": "no owner tag",
@@ -118,7 +118,7 @@ def plot_name_relations(result: Result, ax: Axes | None = None) -> Axes:
         "not collected": (True, UNKNOWN),
     }
     looks, counts = count_parts(parts, row, _RELATION_ROWS)
-    # Each relation has a row; of links that were not read, and of profiles without one, only where there are any.
+    # Each relation has a row, even without links. The other rows are shown only if they have any.
     shown = counts[(counts.sum(axis=1) > 0) | counts.index.isin(RELATIONS)].rename(index=_RELATION_ROWS)
     bars = Bars("links", looks, shown, "links, and profiles without one")
     total, unread = int((~row.isin(["empty", "role unread"])).sum()), int((row == "unread").sum())
@@ -154,7 +154,7 @@ def plot_tag_coverage(inventory: Inventory, ax: Axes | None = None, keys: Iterab
     ax = new_axes(ax, labels, rows=len(labels) + 4, across=max(0.55 * len(chosen), 4))
     draw_title(
         ax,
-        *_untagged_said(resources, "percent with each tag key"),
+        *_untagged_in_words(resources, "percent with each tag key"),
         more_not_shown(accounts - _ACCOUNTS, "account"),
         "" if asked else more_not_shown(len(uses) - _KEYS, "less used key"),
         _managed(inventory),
@@ -169,8 +169,8 @@ def plot_tag_coverage(inventory: Inventory, ax: Axes | None = None, keys: Iterab
 
 
 def _tag_rows(coverage: pd.DataFrame, resources: pd.DataFrame, keys: list[str]) -> tuple[int, list[Tagged]]:
-    """Return how many accounts there are, and the rows of those that are drawn, the accounts worst first."""
-    # The view has no row for an account where no key is in use, and that is the worst of all.
+    """Return the number of accounts, and the rows to draw, with the worst accounts first."""
+    # The view has no row for an account without any tag key, and that account is the worst one.
     sides = resources.groupby(["account_id", "resource_type"])["tags_known"].agg(known="sum", size="size")
     tagged = coverage.set_index(["account_id", "resource_type", "tag_key"])["tagged"].unstack()
     tagged = tagged.reindex(index=sides.index, columns=keys).fillna(0).astype(int)
@@ -216,9 +216,9 @@ def plot_quota_use(inventory: Inventory | Result, ax: Axes | None = None, resour
 
     There is one bar per account, tool, and cluster or stack that they belong to.
 
-    Bars are parted by owner: those with an owner tag, those without one (crossed), roles that AWS manages (dotted), and
-    those whose tags were not collected, or that only GetAccountSummary counts (hatched). The largest come first, 15 at
-    most. The label has the share of the account's quota, if that is known. `quota_use` has the numbers.
+    Bars are divided by owner: those with an owner tag, those without one (crossed), roles that AWS manages (dotted),
+    and those whose tags were not collected, or that only GetAccountSummary counts (hatched). The largest bars come
+    first, 15 at most. The label shows the share of the account's quota, if that is known. `quota_use` has the numbers.
 
     Parameters
     ----------
@@ -273,7 +273,7 @@ def plot_ladder(inventory: Inventory, ax: Axes | None = None, limit: int = 60) -
     ax = new_axes(ax, rows["role"] + rows["profile"], rows=0.7 * len(rows), across=3)
     draw_title(
         ax,
-        *(_rungs_said(rungs) or ["each role in one profile, each profile with one role"]),
+        *(_rungs_in_words(rungs) or ["each role in one profile, each profile with one role"]),
         more_not_shown(len(rungs) - limit, "row"),
         not_all_read(inventory, "roles", "profiles"),
     )
@@ -283,7 +283,7 @@ def plot_ladder(inventory: Inventory, ax: Axes | None = None, limit: int = 60) -
 
 
 def _rungs(inventory: Inventory) -> pd.DataFrame:
-    """Return the pairs that are not one to one, those of one role together: their `kind`, `group`, `role_read`."""
+    """Return the pairs that are not one to one, with `kind`, `group`, `role_read`. Pairs of one role are together."""
     pairs = views.pairs(inventory)
     size = pairs.groupby("role_arn")["profile_arn"].transform("count").fillna(0)
     alone = pairs["role_arn"].isna()
@@ -305,8 +305,8 @@ def _rungs(inventory: Inventory) -> pd.DataFrame:
     return rungs[rungs["rank"].notna()].sort_values(["rank", "size", "group", "profile_arn"])
 
 
-def _rungs_said(rungs: pd.DataFrame) -> list[str]:
-    """Return how many rungs there are of each kind, in words; nothing of a kind that has none."""
+def _rungs_in_words(rungs: pd.DataFrame) -> list[str]:
+    """Return the number of rungs of each kind, in words. Kinds without rungs are left out."""
     kinds, shared = rungs["kind"].value_counts(), rungs[rungs["kind"] == "shared"]
     said = {
         f"{pluralize(shared['group'].nunique(), 'role')} in several profiles ({len(shared):,})": len(shared),
@@ -318,7 +318,7 @@ def _rungs_said(rungs: pd.DataFrame) -> list[str]:
 
 
 def _draw_rungs(ax: Axes, rows: pd.DataFrame) -> Axes:
-    """Draw a line per rung, its profile at the right end, its role at the left one, once for all its profiles."""
+    """Draw a line per rung, from its role on the left to its profile on the right. Each role is drawn once."""
     places = rows.index.to_series()
     left = places.groupby(rows["group"]).transform("mean")
     for row, (kind, is_read) in enumerate(zip(rows["kind"], rows["role_read"], strict=True)):
@@ -326,7 +326,7 @@ def _draw_rungs(ax: Axes, rows: pd.DataFrame) -> Axes:
         heights, filled = [(left[row], row)[end] for end in ends], "white" if len(ends) == 1 else BLUE
         style: dict[str, Any] = {"linestyle": "-" if is_read else "--", "markerfacecolor": filled}
         ax.plot(ends, heights, color=BLUE, marker="o", markersize=4, clip_on=False, **style)
-    # What there is none of has one label for its whole kind.
+    # Rungs without this side share one label per kind.
     for side, alone in (("role", ["empty", "unread"]), ("profile", ["lone"])):
         of = rows["kind"].where(rows["kind"].isin(alone), rows["group"] if side == "role" else places.astype(str))
         at, labels = places.groupby(of, sort=False).mean(), rows[side].groupby(of, sort=False).first()
@@ -359,7 +359,7 @@ def plot_last_use(inventory: Inventory, ax: Axes | None = None, now: datetime | 
     captured = inventory.accounts.set_index("account_id")["captured_at"]
     known = captured if now is None else captured[:0]
     as_of = known.reindex(roles["account_id"]).set_axis(roles.index).fillna(present)
-    # An account is read for minutes: a use may be later than the time of its first answer.
+    # Collecting an account takes minutes: a use may be later than the time of its first answer.
     days = (as_of - roles["last_used_at"]).dt.days.clip(lower=0)
     spans, never = ["30 days or less", "31 to 90 days", "91 to 180 days", "181 to 400 days"], "no use in 400 days"
     row = pd.cut(days, [-1, 30, 90, 180, 400], labels=spans).astype("str").where(days <= 400, never)
@@ -400,7 +400,7 @@ def plot_age(inventory: Inventory, ax: Axes | None = None) -> Axes:
     row = when + "  " + resources["resource_type"].map(_SIDES)
     rows = [f"{label}  {side}" for label in labels for side in _SIDES.values()]
     bars = Bars("roles or profiles", *count_parts(parts, row, rows))
-    said = _untagged_said(resources, "by year of creation")
+    said = _untagged_in_words(resources, "by year of creation")
     return bars.draw(ax, inventory, ["roles", "profiles"], *said, _managed(inventory))
 
 
@@ -434,7 +434,7 @@ def plot_surfaces(ax: Axes | None = None) -> Axes:
 
 
 def _resources(inventory: Inventory) -> pd.DataFrame:
-    """Return roles that AWS does not manage, then profiles, in one frame; `is_tagged` leaves reserved tags out."""
+    """Return roles that AWS does not manage, then profiles, in one frame. `is_tagged` ignores reserved tags."""
     columns = ["account_id", "resource_arn", "created_at", "tags_known", "resource_type"]
     roles = inventory.roles[~inventory.roles["is_aws_managed"]].rename(columns={"role_arn": "resource_arn"})
     profiles = inventory.profiles.rename(columns={"profile_arn": "resource_arn"})
@@ -444,8 +444,8 @@ def _resources(inventory: Inventory) -> pd.DataFrame:
     return resources.assign(is_tagged=is_in(resources["resource_arn"], own))
 
 
-def _untagged_said(resources: pd.DataFrame, shown: str) -> tuple[str, str]:
-    """Return how many roles and profiles have no tags, and what is shown, with how many tags were not collected."""
+def _untagged_in_words(resources: pd.DataFrame, shown: str) -> tuple[str, str]:
+    """Return two sentences: how many roles and profiles have no tags; and `shown`, with the number of unknown tags."""
     known = resources[resources["tags_known"]]
     counts = [(side, known["is_tagged"][known["resource_type"] == kind]) for kind, side in reversed(_SIDES.items())]
     said = [f"{(~tagged).sum():,} of {len(tagged):,} {side}" for side, tagged in counts if len(tagged)]

@@ -1,7 +1,8 @@
-"""The explorer of a notebook: widgets over the plain functions of `iamframe.exploring`, and no logic of their own.
+"""The explorer of a notebook: widgets that use the plain functions of `iamframe.exploring`, without logic of their own.
 
-Text from AWS reaches no widget that interprets it: options of lists are text, tables are escaped HTML in which nothing
-is taken for mathematics, and labels, which take dollars for mathematics, hold words of iamframe's own.
+No widget interprets text from AWS. Options of lists are plain text. Tables are escaped HTML in which nothing is
+rendered as mathematics. Labels would render text between dollars as mathematics, so they contain only iamframe's own
+words.
 """
 
 from __future__ import annotations
@@ -24,17 +25,17 @@ from iamframe.messages.text import SEVERITIES, pluralize, spell_out
 from iamframe.ui import exploring
 from iamframe.ui.exploring import Filter
 
-# Rows of one page of the table: as many as a browser draws at once, or as a sorting table can hold at once.
+# The rows of one page of the table: as many as a browser draws at once, or as a sorting table holds.
 PLAIN_ROWS, SORTED_ROWS = 100, 500
 _COLUMNS = {"severity": "severity", "check": "check", "account_id": "account"}
 _COLUMNS |= {"resource_name": "name", "maker": "created by", "detail": "found"}
 _REASONS = 5
-# What no row, no key and no state of a value is; None would leave a list without a mark.
+# Values for "no row", "no key" and "any value". With None, a list would show no selected option.
 _NO_ROW, _NO_KEY, _ANY = -1, "", ("yes", None)
 
 # A widget has a margin within its grid's cell.
 _WITHIN = "calc(100% - 4px)"
-# Names without a space are as long as AWS lets them be: they break, so that what was found is not pushed out of sight.
+# Names without a space can be very long. They are broken, so that the column of the finding stays visible.
 _STYLE = (
     "<style>.iamframe-findings table { width: 100% !important; table-layout: auto; }"
     ".iamframe-findings td:is(:nth-child(5), :nth-child(7)) { overflow-wrap: anywhere; }"
@@ -43,8 +44,9 @@ _STYLE = (
     ".iamframe-card td:nth-child(n+3) { overflow-wrap: anywhere; }</style>"
 )
 
-# What itables is told each time, since it forgets. No caption and no column filters: they would take text for markup.
-# Its own search is left out: it would look through one page alone. Every row of the page is sent, whatever it holds.
+# Options of itables, which must be passed at each update. Captions and column filters would interpret text as markup,
+# so there are none. Its own search would search only one page, so it is left out. Every row of the page is sent,
+# whatever its size.
 _SORTING: dict[str, Any] = {
     "maxBytes": 0,
     "select": "single",
@@ -92,7 +94,7 @@ def explore(
 
 
 class Filters:
-    """The widgets that ask for findings, and the filter that they make."""
+    """The widgets of the filters, and the filter that they make."""
 
     def __init__(self, result: Result) -> None:
         try:
@@ -101,7 +103,7 @@ class Filters:
             raise missing_extra("ipywidgets", "notebooks") from error
         self.result = result
         self._kit: Any = kit
-        # While widgets are set by others, they ask for nothing.
+        # While code sets the widgets, changes do not start a new search.
         self._held = False
         accounts = result.inventory.accounts
         names = zip(accounts["account_id"], accounts["account_name"].fillna(""), strict=True)
@@ -127,7 +129,7 @@ class Filters:
 
     @property
     def wanted(self) -> Filter:
-        """What is asked for."""
+        """The filter that the widgets show."""
         tagged, value = self.tag_value.value
         accounts, checks, severities, makers = (one.value for one in self._lists)
         key = self.tag_key.value or None
@@ -155,7 +157,7 @@ class Filters:
         self._values()
 
     def _values(self) -> None:
-        """Offer the values of the tag that was chosen; each is told from the words beside it by what it stands for."""
+        """Offer the values of the selected tag. Options have a state, so no value is mistaken for another option."""
         key = self.tag_key.value
         options: list[tuple[str, tuple[str, str | None]]] = [("any", _ANY)]
         if key != _NO_KEY:
@@ -187,7 +189,7 @@ class Filters:
         return self._kit.VBox([self._kit.Label(words), widget], layout={"overflow": "hidden"})
 
     def _grid(self, *children: Any) -> Any:
-        # As many columns as there is room for: a notebook may be as narrow as half a screen.
+        # The grid has as many columns as fit: a notebook may be only half a screen wide.
         columns = "repeat(auto-fit, minmax(12em, 1fr))"
         layout = {
             "grid_template_columns": columns,
@@ -199,7 +201,7 @@ class Filters:
 
 
 class Explorer(Filters):
-    """Findings to be filtered, counted, looked at one by one, and exported, in a notebook's cell."""
+    """Widgets in a notebook's cell to filter, count, view and export findings."""
 
     def __init__(self, result: Result, folder: str | os.PathLike[str] = "iamframe-export") -> None:
         super().__init__(result)
@@ -207,7 +209,7 @@ class Explorer(Filters):
         self.findings = result.findings
         self._start = 0
         kit = self._kit
-        # What is wider than the cell is scrolled rather than cut.
+        # Content wider than the cell is scrolled, not cut.
         shown = [kit.Output(layout={"max_width": "100%", "overflow": "auto"}) for _ in range(6)]
         self.unseen, self.undecided, self.counted, self.grouped, self.card, self.exported = shown
         self.previous = kit.Button(description="Previous page", icon="chevron-left")
@@ -223,11 +225,11 @@ class Explorer(Filters):
         self._filter()
 
     def __repr__(self) -> str:
-        """Return how many findings are shown, in one line."""
+        """Return the number of shown findings, in one line."""
         return f"Explorer({len(self.findings):,} of {pluralize(len(self.result.findings), 'finding')})"
 
     def _repr_mimebundle_(self, **how: Any) -> Any:
-        """Return what a notebook shows: the widgets, and a line of text where there are none."""
+        """Return the widgets for a notebook, and a line of text for programs without widgets."""
         bundle = self.box._repr_mimebundle_(**how)
         data = bundle[0] if isinstance(bundle, tuple) else bundle
         data["text/plain"] = repr(self)
@@ -264,7 +266,7 @@ class Explorer(Filters):
         rows.add_class("iamframe-findings")
         details, folder = self._named("Details of", self.row), self._named("Export folder", self.folder)
         turning = kit.HBox([self.previous, self.next, self.rows_said])
-        # The card stands beside the rows where there is room for both, else under them.
+        # The card is beside the rows if both fit, else below them.
         self.card.add_class("iamframe-card")
         left = kit.VBox([rows, turning], layout={"flex": "5 1 46em", "min_width": "0"})
         right = kit.VBox([details, self.card], layout={"flex": "2 1 20em", "min_width": "0"})
@@ -280,7 +282,7 @@ class Explorer(Filters):
         ]
         return kit.VBox(parts, layout={"width": "100%"})
 
-    # What is done
+    # Actions
 
     def _changed(self, change: Any) -> None:
         if self._held:
@@ -298,7 +300,7 @@ class Explorer(Filters):
         _show(self.counted, _counted(chosen))
         self._group()
         self._page(0)
-        # Last, so that whoever reads it finds all the rest as it says.
+        # This is set last, so that all other widgets are up to date when it changes.
         self.said.value = f"{len(self.findings):,} of {pluralize(len(self.result.findings), 'finding')}"
 
     def _clear(self) -> None:
@@ -311,7 +313,7 @@ class Explorer(Filters):
         _show(self.grouped, "" if rows is None else _by_tag(rows, spell_out(key)))
 
     def _page(self, start: int) -> None:
-        """Show one page of the findings that are left, and offer them for the card."""
+        """Show one page of the findings, and offer them for the card."""
         self._start, total = start, len(self.findings)
         rows = self.findings.iloc[start : start + self._size]
         end = start + len(rows)
@@ -338,7 +340,7 @@ class Explorer(Filters):
         self._choose()
 
     def _pick(self, change: Any) -> None:
-        """Choose the row that was marked in the table."""
+        """Select the row that the user marked in the table."""
         if not self._held and change["new"]:
             self.row.index = change["new"][0] + 1
 
@@ -361,17 +363,17 @@ class Explorer(Filters):
         _show(self.exported, _lines([said]))
 
 
-# What is shown
+# Output
 
 
-def _unseen(told: list[tuple[str, str, str]]) -> str:
-    """Return how far an absent finding can be trusted, and why not further."""
-    if not told:
+def _unseen(reasons: list[tuple[str, str, str]]) -> str:
+    """Return whether an empty result can be trusted, and the reasons if not."""
+    if not reasons:
         return _lines(["All these checks are complete in these accounts: no finding means that there is none."])
     words = "Some of these checks are incomplete: no finding does not mean that there is none."
-    more = len(told) - _REASONS
+    more = len(reasons) - _REASONS
     rest = [f"and {pluralize(more, 'more reason')}, in .result.coverage"] if more > 0 else []
-    table = display.html_table(("incomplete checks", "accounts", "why"), told[:_REASONS])
+    table = display.html_table(("incomplete checks", "accounts", "why"), reasons[:_REASONS])
     return _folded(f"{words} Why?", table + _lines(rest))
 
 
@@ -380,7 +382,7 @@ def _folded(words: str, html: str) -> str:
 
 
 def _counted(chosen: exploring.Selection) -> str:
-    """Return the findings by check; what is neither found nor left open needs no row."""
+    """Return the findings by check. Complete checks without findings, certain or possible, need no row."""
     rows = chosen.count(chosen.findings)
     quiet = (rows["findings"] == 0) & (rows["complete"] > 0) & (rows["partial"] + rows["unknown"] == 0)
     quiet &= ~rows["check"].isin(chosen.undecided["check"])
@@ -403,7 +405,7 @@ def _by_tag(rows: pd.DataFrame, key: str) -> str:
 
 
 def _sorting_table() -> Any:
-    """Return itables' widget, in which rows can be sorted and marked, or None where it is not installed."""
+    """Return itables' widget, in which rows can be sorted and marked, or None if itables is not installed."""
     try:
         from itables.widget import ITable
     except ImportError:
@@ -412,7 +414,7 @@ def _sorting_table() -> Any:
 
 
 def _displayed(findings: pd.DataFrame) -> pd.DataFrame:
-    """Return findings as the table shows them: few columns, all text; expected and accepted ones are marked."""
+    """Return findings as in the table: few columns, all text. Expected and accepted findings are marked."""
     marks = pd.Series("", index=findings.index).mask(findings["expected"], " (expected)")
     marks = marks.mask(findings["accepted"].notna(), " (accepted)")
     severity = findings["severity"] + marks
@@ -424,6 +426,6 @@ def _lines(texts: Iterable[str]) -> str:
 
 
 def _show(output: Any, html: str) -> None:
-    """Put escaped HTML, or nothing, where it can be seen; the cell that asked for it prints nothing."""
+    """Show escaped HTML, or nothing, in an output. The cell that called this prints nothing."""
     data = {"text/html": html, "text/plain": ""}
     output.outputs = ({"output_type": "display_data", "data": data, "metadata": {}},) if html else ()

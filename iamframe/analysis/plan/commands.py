@@ -1,6 +1,6 @@
 """The steps of a clean-up, as commands of the AWS CLI.
 
-Every value is one word of the shell, `--option=value`, whatever it holds.
+Every value is one shell word, `--option=value`, whatever characters it contains.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from iamframe.knowledge.arn import PROFILE_TYPE, ROLE_TYPE
 from iamframe.messages.render import Message
 
 _TAGS = "sort_by(Tags||`[]`,&Key)[].[Key,Value]"
-# The fields that a script collects again. `to_string` escapes all but ASCII letters, so the comparison does not depend
-# on the terminal's encoding.
+# The fields that a script collects again. `to_string` escapes all characters except ASCII, so the comparison does not
+# depend on the terminal's encoding.
 STATE_QUERIES = {
     PROFILE_TYPE: f"to_string(InstanceProfile.[InstanceProfileId,Roles[].RoleId,{_TAGS}])",
     ROLE_TYPE: f"to_string(Role.[RoleId,{_TAGS}])",
@@ -25,9 +25,9 @@ STATE_QUERIES = {
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One step of a clean-up: one shell line, how to undo it, and what no command brings back.
+    """One step of a clean-up: one shell line, how to undo it, and its effects that no command can undo.
 
-    If its action is `check` it only reads; the script runs its `line` instead, which calls a function of the script.
+    A step with the action `check` only reads. The script runs its `line` instead of its `command`.
     """
 
     resource: Resource
@@ -55,12 +55,12 @@ class Block:
 
     @property
     def deletes(self) -> bool:
-        """Whether they delete the profile."""
+        """Whether the steps delete the profile."""
         return self.steps[-1].action == "delete"
 
 
 def aws_iam(verb: str, resource: Resource, **options: str) -> str:
-    """Return the AWS CLI command that does something with a role or profile (`get`, `tag` …), as one shell line."""
+    """Return the AWS CLI command for a verb (`get`, `tag` …) on a role or profile, as one shell line."""
     given = {f"{resource.kind}-name": resource.name, **options}
     words = [f"--{name.replace('_', '-')}={shlex.quote(value)}" for name, value in given.items()]
     return " ".join(("aws iam", f"{verb}-{resource.kind}", *words))
@@ -69,13 +69,13 @@ def aws_iam(verb: str, resource: Resource, **options: str) -> str:
 def tags_json(tags: dict[str, str]) -> str:
     """Return tags as JSON for the AWS CLI, whose shorthand cannot quote every value.
 
-    It is ASCII, so that letters that look alike stay apart in every locale.
+    The JSON is ASCII, so that look-alike letters stay different in every locale.
     """
     return json.dumps([{"Key": key, "Value": value} for key, value in tags.items()], separators=(",", ":"))
 
 
 def is_unchanged(resource: Resource) -> Command:
-    """Return the check that a resource still has the id, the role and the tags that were collected."""
+    """Return the check that a resource still has the collected id, role and tags."""
     command = aws_iam("get", resource, output="text", query=STATE_QUERIES[resource.kind])
     function = "profile_is" if resource.kind == PROFILE_TYPE else "role_is"
     return Command(resource, "check", command, shlex.join((function, resource.name, resource.state)))
@@ -94,7 +94,7 @@ def is_unused(profile: ProfileFacts, regions: list[str]) -> Command:
 
 
 def is_without_owner(profile: ProfileFacts, gone: GoneOwner) -> Command:
-    """Return the check that what a profile belonged to still does not exist."""
+    """Return the check that the owner of a profile still does not exist."""
     regions = " ".join(gone.regions)
     command = f"for region in {regions}; do {' '.join(existing(gone.owner).split())}; done"
     line = shlex.join(("without_owner", profile.name, gone.owner.owner_type, regions, *gone.names))

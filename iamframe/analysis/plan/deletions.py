@@ -1,4 +1,4 @@
-"""Profiles to delete: the steps for each, in the order that AWS accepts, or why it is not planned.
+"""Profiles to delete: the steps for each one, in the order that AWS accepts, or the reason why it is not planned.
 
 AWS refuses to delete a profile that holds a role (DeleteConflict), so the role is taken out first.
 """
@@ -22,7 +22,7 @@ from iamframe.messages.render import Message
 
 
 def objections(finding: Finding, profile: ProfileFacts, context: Context) -> Iterator[Message]:
-    """Yield why a profile may not be deleted."""
+    """Yield the reasons against deleting a profile."""
     if finding.check == OWNER_GONE and profile.gone is None:
         yield {"message": "plan.owner_by_name"}
     yield from context.objections(profile, "delete")
@@ -42,7 +42,7 @@ def objections(finding: Finding, profile: ProfileFacts, context: Context) -> Ite
 
 
 def deletion(finding: Finding, others: list[Finding], profile: ProfileFacts, context: Context) -> Block:
-    """Return the steps that delete a profile; they settle all findings on it."""
+    """Return the steps that delete a profile. They settle all findings about the profile."""
     account, role = context.accounts[profile.account_id], profile.role
     steps = [is_unchanged(profile), is_unused(profile, account.regions)]
     why: list[Message] = [{"message": "plan.why.finding", "check": finding.check, "detail": finding.detail}]
@@ -73,7 +73,7 @@ def deletion(finding: Finding, others: list[Finding], profile: ProfileFacts, con
 
 
 def _last_use(role: RoleFacts) -> Message:
-    """Return when a role was last used; AWS remembers 400 days (IAM API Reference, RoleLastUsed)."""
+    """Return when a role was last used. AWS keeps this for 400 days (IAM API Reference, RoleLastUsed)."""
     if not role.last_used_known:
         return {"message": "plan.rests_on.last_use_unknown", "role": role.name}
     if role.last_used_at is None:

@@ -1,6 +1,6 @@
-"""Clean-up plans from findings: a shell script of AWS CLI commands to review and run, and the same as CSV.
+"""Clean-up plans from findings: a shell script of AWS CLI commands to review and run, and the same steps as CSV.
 
-iamframe never runs it, and never deletes a role.
+iamframe never runs the script. A plan never deletes a role.
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ def plan(
 def _settled(
     findings: list[Finding], profile: ProfileFacts | None, context: Context
 ) -> tuple[Block | None, dict[Finding, Message]]:
-    """Return the steps that settle findings on a profile (None for a role), and why the others are not planned."""
+    """Return the steps that settle findings about a profile (None for a role), and why the others are not planned."""
     left = {one: why for one in findings if (why := one.meant_so)}
     tags = []
     for one in findings:

@@ -1,4 +1,4 @@
-"""The last check of a clean-up script: before it deletes a profile, it asks AWS again what uses profiles.
+"""The last check of a clean-up script: before it deletes a profile, it queries again which profiles are in use.
 
 `CONSUMERS` has the operations, and the places of profiles in the responses. `last_look.sh.j2` has the functions of the
 script; the AWS CLI extracts the profiles with JMESPath.
@@ -14,26 +14,26 @@ from iamframe.knowledge.owners import Owner, known_owners
 from iamframe.sources.consumers import CONSUMERS, Consumer, flat
 from iamframe.sources.shell import options, render_template
 
-# The operations of a load, except those for instances and associations, which a script calls before each deletion.
+# The operations of a load, except those for instances and associations: a script calls these before each deletion.
 ASKED = tuple(one for one in CONSUMERS if one.when != "files" and one.operation not in (INSTANCES, ASSOCIATIONS))
 SERVICES = {one.service: [other for other in ASKED if other.service == one.service] for one in ASKED}
 
 
 def asked_first(consumer: Consumer) -> str:
-    """Return the first operation that a load calls for a kind of consumer, by its name in `calls`."""
+    """Return the first operation that a load calls for a kind of consumer, by the operation's name in `calls`."""
     return label(consumer.service, consumer.steps[0].operation if consumer.steps else consumer.operation)
 
 
 def rows_of(consumer: Consumer) -> str:
     """Return the JMESPath from an answer to rows: name or ARN of a profile, and id, name and version of a template."""
     records = _records(consumer)
-    # `join` fails if a record lacks the field without which it does not show what it uses.
+    # `join` fails if a record lacks the field that shows which profile it uses.
     profiles = f"join('',[{consumer.profiles}])" if consumer.always else consumer.profiles
     rows = [f"{records}.{flat(profiles)}.[@]"] if profiles else []
     if consumer.pins:
         rows.append(f"{records}.{flat(consumer.pins)}.[LaunchTemplateId,LaunchTemplateName,Version]")
     if consumer.operation == VERSIONS:
-        # These show which versions of which template were read.
+        # These rows show which versions of which template were read.
         rows.append(f"{records}.[LaunchTemplateId,VersionNumber]")
     return rows[0] if len(rows) == 1 else f"[{','.join(rows)}][]"
 
@@ -58,11 +58,11 @@ def _command(service: str, operation: str, given: str, query: str) -> str:
 
 
 def ask(consumer: Consumer) -> str:
-    """Return the lines of a script that ask for one kind of consumer in `$region`: a loop for each step before it."""
+    """Return the lines of a script that query one kind of consumer in `$region`, with a loop for each earlier step."""
     where = f'"{consumer.plural} of $region"'
     lines, ends, given = [], [], ""
     for level, step in enumerate(consumer.steps, 1):
-        # A list of columns, not a mapping: after a mapping, JMESPath does not go through the records one by one.
+        # This is a list of columns: after a mapping, JMESPath would not visit the records one by one.
         query = f"reverse({step.key})[].[{','.join(step.gives.values())}]"
         command = _command(consumer.service, step.operation, given + options(step.parameters, consumer.service), query)
         variables = [f"{column}{level}" for column in "abc"[: len(step.gives)]]
@@ -81,7 +81,7 @@ def ask(consumer: Consumer) -> str:
 
 
 def existing(owner: Owner) -> str:
-    """Return the command that prints the names and ids of the owners of one kind in `$region`, a line each."""
+    """Return the command that prints names and ids of the owners of one kind in `$region`, one owner per line."""
     # `reverse` fails if the answer lacks the key: a missing list is not an empty one.
     query = f"reverse({owner.key})[].[@]"
     if owner.name:

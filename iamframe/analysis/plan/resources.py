@@ -27,18 +27,18 @@ from iamframe.knowledge.operations import INSTANCES
 from iamframe.knowledge.owners import Owner, known_owners, owner_of
 from iamframe.messages.render import Message, nested
 
-# Account ids, names, paths and unique ids as IAM has them (API Reference, data types). Other forms were masked,
-# shortened or invented, and a command with one of them could reach another resource.
+# Account ids, names, paths and unique ids in IAM's form (API Reference, data types). Other forms were masked, shortened
+# or invented. A command with one of them could change another resource.
 _ARN = re.compile(r"arn:aws[a-z0-9-]*:iam::(?P<account>\d{12}):instance-profile/(?:[!-~]+/)?[\w+=,.@-]+", re.ASCII)
 _ID = re.compile(r"[A-Za-z0-9]{16,128}")
 _REGION = re.compile(r"[a-z0-9-]+")
-# The check whose findings lift the objection that the owner needs its profile.
+# The check whose findings show that the owner no longer needs the profile.
 (OWNER_GONE,) = (name for name, one in CHECKS.items() if "owned_profiles" in one.reads)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resource:
-    """A role or profile as it was collected; `tags` is None where they were not."""
+    """A role or profile as it was collected. `tags` is None if tags were not collected."""
 
     kind: ClassVar[str]
     account_id: str
@@ -51,12 +51,12 @@ class Resource:
 
     @property
     def own_tags(self) -> dict[str, str]:
-        """Its tags without those that AWS reserves."""
+        """The tags, except those that AWS reserves."""
         return {key: value for key, value in (self.tags or {}).items() if not key.lower().startswith("aws:")}
 
     @property
     def collected(self) -> Message:
-        """Its collected data, as a message."""
+        """The collected data, as a message."""
         facts = {"kind": self.kind, "name": self.name, "id": self.id, "tags": len(self.tags or {})}
         return {"message": "plan.rests_on.resource", **facts}
 
@@ -69,7 +69,7 @@ class Resource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoleFacts(Resource):
-    """A role, and how many profiles hold it."""
+    """A role, and the number of profiles that hold it."""
 
     kind: ClassVar[str] = ROLE_TYPE
     holders: int
@@ -81,7 +81,7 @@ class RoleFacts(Resource):
 
 @dataclass(frozen=True, slots=True)
 class GoneOwner:
-    """What a profile belonged to: its kind, its names or ids, and the regions in which it no longer exists."""
+    """The deleted owner of a profile: its kind, its names or ids, and the regions in which it no longer exists."""
 
     owner: Owner
     names: tuple[str, ...]
@@ -89,7 +89,7 @@ class GoneOwner:
 
     @property
     def said(self) -> dict[str, Any]:
-        """Its facts, for messages."""
+        """The facts of the owner, for messages."""
         kind: Message = {"message": f"plan.owner.{self.owner.owner_type}"}
         return {"owner": kind, "name": self.names[-1], "regions": list(self.regions)}
 
@@ -98,9 +98,9 @@ class GoneOwner:
 class ProfileFacts(Resource):
     """A profile.
 
-    `roles` has None for a role that no source shows; `maker` is the tool that created it, if it matters for a plan;
-    `user` is the message on what references it; `gone` is its owner if that certainly no longer exists, `living` the
-    message on an owner that does.
+    `roles` has None for a role that no source shows. `maker` is the tool that created the profile, if it matters for a
+    plan. `user` is the message about a reference to the profile. `gone` is its owner if that certainly no longer
+    exists. `living` is the message about an owner that still exists.
     """
 
     kind: ClassVar[str] = PROFILE_TYPE
@@ -112,21 +112,21 @@ class ProfileFacts(Resource):
     living: Message | None
 
     def needs(self, key: str) -> bool:
-        """Return whether a tag still matters to its owner."""
+        """Return whether a service or tool may still need a tag; an owner that is gone needs none."""
         return self.gone is None or not self.gone.owner.lifted(key, self.gone.names)
 
     @property
     def role(self) -> RoleFacts | None:
-        """Its role; None if it holds no role, or one that no source shows."""
+        """The role of the profile; None if it holds no role, or a role that no source shows."""
         return self.roles[0] if self.roles else None
 
 
 @dataclass(frozen=True, slots=True)
 class AccountFacts:
-    """The collected data of an account that a plan rests on.
+    """The collected data of an account, on which a plan is based.
 
-    `regions` are those whose instances were collected. `reads` has, by service, the regions whose references were
-    collected, and `reason` the message on why these are not complete.
+    `regions` are the regions whose instances were collected. `reads` has, by service, the regions whose references were
+    collected. `reason` is the message that says why these are incomplete.
     """
 
     account_id: str
@@ -138,14 +138,14 @@ class AccountFacts:
 
     @property
     def collected(self) -> Message:
-        """Its collection time, as a message."""
+        """The collection time, as a message."""
         if self.captured_at is None:
             return {"message": "plan.rests_on.collected"}
         return {"message": "plan.rests_on.collected_at", "time": stamp(self.captured_at)}
 
 
 class Finding(NamedTuple):
-    """A finding that a plan may settle, and its row among them; `accepted` and `maker` may be NaN."""
+    """A finding that a plan may settle, and its position among these. `accepted` and `maker` may be NaN."""
 
     row: int
     check: str
@@ -158,19 +158,19 @@ class Finding(NamedTuple):
 
     @property
     def remedy(self) -> Remedy | None:
-        """The kind of steps that settle it."""
+        """The kind of steps that settle the finding."""
         return CHECKS[self.check].remedy
 
     @property
     def meant_so(self) -> Message | None:
-        """Why it should not be settled; None if it should."""
+        """The reason against settling the finding; None if there is none."""
         if isinstance(self.accepted, str):
             return {"message": "plan.accepted", "reason": self.accepted}
         return {"message": "plan.expected", "maker": self.maker} if self.expected else None
 
 
 class Context:
-    """The facts of a result that a plan needs, and the ages below which a plan leaves a profile alone."""
+    """The facts of a result that a plan needs, and the minimum ages for a deletion."""
 
     def __init__(self, result: Result, min_age: timedelta, min_idle: timedelta, now: datetime) -> None:
         self.result, self.inventory, self.now = result, result.inventory, now
@@ -297,12 +297,12 @@ class Context:
             yield {"message": "plan.role_used", "role": role.name, "used_at": day(used), "age": _age(self.min_idle)}
 
     def _before(self, resource: Resource, time: datetime) -> timedelta:
-        """Return the time span between a time and the collection of its account."""
+        """Return the time span from a time to the collection of the resource's account."""
         return (self.accounts[resource.account_id].captured_at or self.now) - time
 
 
 def _users(references: pd.DataFrame, arns: pd.Series) -> dict[str, Message]:
-    """Return, by ARN, a reference to a profile, or to its name with another path: AWS may take it for the profile."""
+    """Return, by ARN, a reference to a profile. A name with another path counts: AWS may take it for the profile."""
     exact = references[is_in(references["profile_arn"], arns)]
     unknown = references[references["profile_arn"].isna()]
     where = index_in(without_path(unknown["named"]), without_path(arns))
@@ -325,7 +325,7 @@ def _living(owned: pd.DataFrame) -> dict[str, Message]:
 
 
 def _wanted_back(profile: ProfileFacts, step: str) -> Iterator[Message]:
-    """Yield the reason if a tool needs or recreates the profile; a guess only keeps it from being deleted."""
+    """Yield the reason if a tool needs or recreates the profile. A guess only prevents a deletion."""
     lifted = profile.gone.owner.lifts if profile.gone else ()
     maker = profile.maker if profile.maker and profile.maker.wants_back and profile.maker.name not in lifted else None
     if maker and profile.maker_basis == PAIR:

@@ -1,6 +1,6 @@
 """A clean-up as a POSIX shell script of AWS CLI commands that a reviewer can read.
 
-Every value is one shell word, and every comment is one line, whatever the data holds.
+Every value is one shell word, and every comment is one line, whatever the data contains.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from iamframe.version import __version__
 def render_script(
     blocks: Sequence[Block], accounts: Mapping[str, AccountFacts], left_out: Mapping[str, Sequence[str]], made: str
 ) -> str:
-    """Return the script: blocks by account, then, as comments under titles, the findings that are not planned."""
+    """Return the script: the blocks of each account, then the unplanned findings, as comments with headings."""
     by_account: dict[str, list[tuple[int, Block]]] = {}
     for number, block in enumerate(blocks, 1):
         by_account.setdefault(block.profile.account_id, []).append((number, block))
@@ -30,7 +30,7 @@ def render_script(
         made=made,
         accounts=[(accounts[account], _to_do(mine), mine) for account, mine in by_account.items()],
         state_queries=STATE_QUERIES,
-        # A script that only tags has no functions for deletions.
+        # A script that only changes tags has no functions for deletions.
         last_look=functions() if any(block.deletes for block in blocks) else "",
         left_out=left_out,
         line=escape_controls,

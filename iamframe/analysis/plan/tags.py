@@ -1,10 +1,10 @@
-"""Profiles whose tags are missing or differ: each gets those of its role, or it is not planned.
+"""Profiles whose tags are missing or differ: each gets the tags of its role, or is not planned.
 
-Roles are never tagged: only people know their right tags. A finding is planned only if the steps settle it and cause no
-other finding.
+Roles are never tagged, because only people know their right tags. A finding is planned only if the steps settle it and
+cause no other finding.
 
-Tag rules (IAM User Guide, "Tags for IAM resources"): at most 50 tags, those that AWS reserves not counted; `aws:`
-begins neither a key nor a value.
+Tag rules (IAM User Guide, "Tags for IAM resources"): a resource has at most 50 tags, not counting those that AWS
+reserves. Neither a key nor a value begins with `aws:`.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _Rules = list[RequiredTag]
 def tagging(
     findings: list[Finding], profile: ProfileFacts, context: Context
 ) -> tuple[Block | None, dict[Finding, Message]]:
-    """Return the steps that copy a role's tags to a profile, and why findings on its tags are not planned.
+    """Return the steps that copy a role's tags to a profile, and why the other findings on its tags are not planned.
 
-    The profile gets all tags of its role. If the only finding is on required tags, it gets those.
+    The profile gets all tags of its role. If its only finding is about required tags, it gets only the required ones.
     """
     role = profile.role
     why_not = next(context.objections(profile, "tag"), None)
@@ -78,7 +78,7 @@ def _objections(profile: ProfileFacts, sets: _Tags, rules: _Rules) -> Iterator[M
 
 
 def _objections_to_all(profile: ProfileFacts, role: RoleFacts, sets: _Tags, rules: _Rules) -> Iterator[Message]:
-    """Yield the reasons against copying all tags of its role to a profile, such as a difference that would remain."""
+    """Yield the reasons against copying all tags of a role to its profile, such as a remaining difference."""
     yield from _objections(profile, sets, rules)
     if alone := sorted(profile.own_tags.keys() - role.own_tags.keys()):
         yield from needed_tags(alone)
