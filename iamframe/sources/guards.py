@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -47,6 +48,7 @@ def guard_requests(client: Any, service: str) -> None:
 
 
 _FORM = "application/x-www-form-urlencoded"
+_PARAMETER = re.compile(r"\{\w+\}")
 _SMITHY = re.compile(r"/service/(?P<prefix>\w+)/operation/(?P<operation>\w+)")
 
 
@@ -54,14 +56,18 @@ def _is_that_read(service: str, operation: str, base: str, request: Any) -> bool
     """Return whether a prepared request names this read in the way of its service, and no other operation."""
     row = read_of(service, operation)
     place = urlsplit(request.url)
-    # The parameters of a GET stand in its query.
-    if row is None or request.method != row.method or (place.query and row.method != "GET") or place.fragment:
+    # The parameters of a GET stand in its query; those of another method may be the marks of a page there.
+    in_query = {name for name, _ in parse_qsl(place.query, keep_blank_values=True)}
+    is_paging = bool(row and row.path) and in_query <= {"maxResults", "nextToken"}
+    if row is None or request.method != row.method or place.fragment:
+        return False
+    if place.query and row.method != "GET" and not is_paging:
         return False
     path = place.path.removeprefix(base)
     kind, target = (_text(request.headers.get(name, "")) for name in ("Content-Type", "X-Amz-Target"))
     is_form = kind.partition(";")[0].strip().lower() == _FORM
     if row.path:
-        return path == row.path and not (target or is_form)
+        return _expression(row.path).fullmatch(path) is not None and not (target or is_form)
     # A service that takes forms today may move to another protocol, whose prefix is not known yet.
     prefix = re.escape(TARGETS[service]) if service in TARGETS else r"\w+"
     if smithy := _SMITHY.fullmatch(path):
@@ -71,6 +77,12 @@ def _is_that_read(service: str, operation: str, base: str, request: Any) -> bool
     if target:
         return re.fullmatch(rf"{prefix}\.{operation}", target) is not None and not is_form
     return service not in TARGETS and is_form and _form_actions(request.body) == [operation]
+
+
+@cache
+def _expression(path: str) -> re.Pattern[str]:
+    """Return an expression for a path with parameters in braces, each of which is one segment."""
+    return re.compile("[^/]+".join(map(re.escape, _PARAMETER.split(path))))
 
 
 def _form_actions(body: Any) -> list[str] | None:
