@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from iamframe.knowledge.operations import TARGETS, read_of
+from iamframe.knowledge.operations import TARGETS, Operation, read_of
 from iamframe.sources.refusals import WriteBlocked
 
 
@@ -56,12 +56,7 @@ def _is_that_read(service: str, operation: str, base: str, request: Any) -> bool
     """Return whether a prepared request names this read in the way of its service, and no other operation."""
     row = read_of(service, operation)
     place = urlsplit(request.url)
-    # The parameters of a GET stand in its query; those of another method may be the marks of a page there.
-    in_query = {name for name, _ in parse_qsl(place.query, keep_blank_values=True)}
-    is_paging = bool(row and row.path) and in_query <= {"maxResults", "nextToken"}
-    if row is None or request.method != row.method or place.fragment:
-        return False
-    if place.query and row.method != "GET" and not is_paging:
+    if row is None or request.method != row.method or not _is_query_of(row, place.query) or place.fragment:
         return False
     path = place.path.removeprefix(base)
     kind, target = (_text(request.headers.get(name, "")) for name in ("Content-Type", "X-Amz-Target"))
@@ -77,6 +72,12 @@ def _is_that_read(service: str, operation: str, base: str, request: Any) -> bool
     if target:
         return re.fullmatch(rf"{prefix}\.{operation}", target) is not None and not is_form
     return service not in TARGETS and is_form and _form_actions(request.body) == [operation]
+
+
+def _is_query_of(row: Operation, query: str) -> bool:
+    """Return whether a request of this read may have a query: the parameters of a GET, or the marks of a page."""
+    names = {name for name, _ in parse_qsl(query, keep_blank_values=True)}
+    return not query or row.method == "GET" or (bool(row.path) and names <= {"maxResults", "nextToken"})
 
 
 @cache

@@ -645,10 +645,9 @@ def within(node: dict[str, Any], shapes: list[Any]) -> list[Any]:
             for pair in children:
                 within(pair["children"][0], shapes)
             shapes = [{pair["value"] for pair in children}]
-        case "literal":
-            shapes = [node["value"]]
         case _:
-            assert kind in ("identity", "current"), kind
+            assert kind in ("identity", "current", "literal"), kind
+            shapes = [node["value"]] if kind == "literal" else shapes
     return shapes
 
 

@@ -319,7 +319,7 @@ class Raw:
 def test_every_read_on_the_list_is_sent_as_boto3_makes_it(server: Recorder) -> None:
     client = Client(boto3.Session(), "us-east-1")
     for read in OPERATIONS:
+        given = dict.fromkeys(re.findall(r"\{(\w+)\}", read.path), "x")
         with pytest.raises(RequestFailed, match="AccessDenied"):
-            given = dict.fromkeys(re.findall(r"\{(\w+)\}", read.path), "x")
             client.call(read.service, read.operation, "us-east-1", **given)
     assert len(server.arrived) == len(OPERATIONS)
