@@ -23,6 +23,7 @@ from iamframe.inventory.frame import Frame
 from iamframe.inventory.owned import owned_profiles
 from iamframe.knowledge.makers import Maker, known_makers, known_tags
 from iamframe.knowledge.operations import OPERATIONS
+from iamframe.knowledge.surfaces import known_facts
 from iamframe.sources.consumers import CONSUMERS
 from iamframe.ui import cli
 
@@ -38,6 +39,7 @@ GENERATED = (
     "reference/errors.md",
     "reference/makers.md",
     "reference/operations.md",
+    "reference/surfaces.md",
 )
 # How to get a frame, if it is none of an inventory.
 ORIGINS = {
@@ -125,6 +127,7 @@ def pages() -> dict[str, str]:
         "reference/operations.md": _operations(),
         "reference/makers.md": _makers(),
         "reference/consumers.md": _consumers(),
+        "reference/surfaces.md": _surfaces(),
         "reference/commands.md": _commands(),
     }
     return made
@@ -408,9 +411,9 @@ def _operations() -> str:
 # --- What is known of AWS and of tools
 
 
-def _checked(entry: Any) -> str:
+def _read_on(date: object, not_rechecked: str) -> str:
     """Return when the source of a fact was last read, and why not since, if that is more than a year ago."""
-    return f"{entry.date}: {_escape(entry.not_rechecked)}" if entry.not_rechecked else str(entry.date)
+    return f"{date}: {_escape(not_rechecked)}" if not_rechecked else str(date)
 
 
 def _place(path: str, name: str) -> str:
@@ -426,7 +429,7 @@ def _maker_rows(makers: list[Maker]) -> list[list[str]]:
             _place(one.profile_path, one.profile) if one.profile else "",
             "no, users choose such names too" if one.is_guess else "yes",
             _escape(one.source),
-            _checked(one),
+            _read_on(one.date, one.not_rechecked),
         ]
         for one in makers
     ]
@@ -443,7 +446,8 @@ def _makers() -> str:
         "# Makers",
         f"iamframe knows the names, paths and tags that {len({one.name for one in pairs})} services and tools give to "
         "roles and profiles. [What expected means](../concepts.md) says how they are used, and the "
-        "[policy file](policy-file.md) adds your own and explains the words in braces.",
+        "[policy file](policy-file.md) adds your own. `*` is any text; a word in braces is a text that both sides share, "
+        "such as a cluster, or a random one.",
         "*Last read* is the date on which the source was read. If that is more than a year ago, the reason follows.",
         "## Roles with a profile",
         _table(head, _maker_rows(pairs)),
@@ -455,6 +459,29 @@ def _makers() -> str:
         "## Tags",
         "A tag that is proof is written only by that tool, to profiles that it creates.",
         _table(["tag key", "written by", "is proof", "source", "last read"], tags),
+    )
+
+
+def _surfaces() -> str:
+    rows = [
+        [
+            _escape(one.surface),
+            one.resource_type,
+            one.operation,
+            one.answer,
+            _escape("; ".join(filter(None, (one.condition, one.detail)))),
+            _escape(one.source),
+            _read_on(one.checked_on, one.not_rechecked),
+        ]
+        for one in known_facts()
+    ]
+    return _page(
+        "# Where tags show",
+        f"{len({one.surface for one in known_facts()})} consoles, APIs and tools, and what they can do with the tags of "
+        "roles and instance profiles. `iamframe.surfaces()` is this table. [Where tags are "
+        "visible](../guides/surfaces.md) shows how to use it.",
+        "*Last read* is the date on which the source was read. If that is more than a year ago, the reason follows.",
+        _table(["tool", "resource type", "operation", "answer", "condition or detail", "source", "last read"], rows),
     )
 
 
