@@ -21,7 +21,10 @@ from iamframe import errors, schema
 from iamframe.checks.registry import Check
 from iamframe.inventory.frame import Frame
 from iamframe.inventory.owned import owned_profiles
+from iamframe.knowledge.makers import Maker, known_makers, known_tags
 from iamframe.knowledge.operations import OPERATIONS
+from iamframe.knowledge.surfaces import known_facts
+from iamframe.sources.consumers import CONSUMERS
 from iamframe.ui import cli
 
 ROOT = Path(__file__).parent.parent
@@ -32,8 +35,11 @@ GENERATED = (
     "reference/checks/",
     "reference/frames/",
     "reference/commands.md",
+    "reference/consumers.md",
     "reference/errors.md",
+    "reference/makers.md",
     "reference/operations.md",
+    "reference/surfaces.md",
 )
 # How to get a frame, if it is none of an inventory.
 ORIGINS = {
@@ -119,6 +125,9 @@ def pages() -> dict[str, str]:
         "reference/checks/index.md": _checks_index(),
         "reference/errors.md": _errors(),
         "reference/operations.md": _operations(),
+        "reference/makers.md": _makers(),
+        "reference/consumers.md": _consumers(),
+        "reference/surfaces.md": _surfaces(),
         "reference/commands.md": _commands(),
     }
     return made
@@ -396,6 +405,96 @@ def _operations() -> str:
         "iamframe sends these operations and no others. Each of them only reads. [Permissions](permissions.md) has the "
         "policy that allows them.",
         _table(["IAM action", "called for", "shows", "if denied"], rows),
+    )
+
+
+# --- What is known of AWS and of tools
+
+
+def _read_on(date: object, not_rechecked: str) -> str:
+    """Return when the source of a fact was last read, and why not since, if that is more than a year ago."""
+    return f"{date}: {_escape(not_rechecked)}" if not_rechecked else str(date)
+
+
+def _place(path: str, name: str) -> str:
+    """Return path and name of a resource, with the tokens of the policy file."""
+    return f"any under {_code(path)}" if name == "*" != path else _code(name if path == "*" else path + name)
+
+
+def _maker_rows(makers: list[Maker]) -> list[list[str]]:
+    return [
+        [
+            _escape(one.name),
+            _place(one.role_path, one.role),
+            _place(one.profile_path, one.profile) if one.profile else "",
+            "no, users choose such names too" if one.is_guess else "yes",
+            _escape(one.source),
+            _read_on(one.date, one.not_rechecked),
+        ]
+        for one in makers
+    ]
+
+
+def _makers() -> str:
+    head = ["created by", "role", "profile", "the pair is proof", "source", "last read"]
+    makers = known_makers()
+    pairs = [one for one in makers if one.profile and not one.is_example]
+    alone = _maker_rows([one for one in makers if not one.profile])
+    tags = [[_code(one.key), _escape(one.maker), "yes" if one.is_proof else "no", _escape(one.source), str(one.date)]
+            for one in known_tags()]  # fmt: skip
+    return _page(
+        "# Makers",
+        f"iamframe knows the names, paths and tags that {len({one.name for one in pairs})} services and tools give to "
+        "roles and profiles. [What expected means](../concepts.md) says how they are used, and the "
+        "[policy file](policy-file.md) adds your own. `*` is any text; a word in braces is a text that both sides share, "
+        "such as a cluster, or a random one.",
+        "*Last read* is the date on which the source was read. If that is more than a year ago, the reason follows.",
+        "## Roles with a profile",
+        _table(head, _maker_rows(pairs)),
+        "## Roles without a profile",
+        "These roles are used without an instance profile.",
+        _table([*head[:2], *head[4:]], [[*row[:2], *row[4:]] for row in alone]),
+        "## Examples in documentation",
+        _table(head, _maker_rows([one for one in makers if one.is_example])),
+        "## Tags",
+        "A tag that is proof is written only by that tool, to profiles that it creates.",
+        _table(["tag key", "written by", "is proof", "source", "last read"], tags),
+    )
+
+
+def _surfaces() -> str:
+    rows = [
+        [
+            _escape(one.surface),
+            one.resource_type,
+            one.operation,
+            one.answer,
+            _escape("; ".join(filter(None, (one.condition, one.detail)))),
+            _escape(one.source),
+            _read_on(one.checked_on, one.not_rechecked),
+        ]
+        for one in known_facts()
+    ]
+    return _page(
+        "# Where tags show",
+        f"{len({one.surface for one in known_facts()})} consoles, APIs and tools, and what they can do with the tags of "
+        "roles and instance profiles. `iamframe.surfaces()` is this table. [Where tags are "
+        "visible](../guides/surfaces.md) shows how to use it.",
+        "*Last read* is the date on which the source was read. If that is more than a year ago, the reason follows.",
+        _table(["tool", "resource type", "operation", "answer", "condition or detail", "source", "last read"], rows),
+    )
+
+
+def _consumers() -> str:
+    rows = [
+        [_code(one.consumer_type), _code(f"{one.service} {one.operation}"), _escape(one.source), str(one.date)]
+        for one in CONSUMERS
+    ]
+    return _page(
+        "# What uses profiles",
+        f"iamframe looks for {len({one.consumer_type for one in CONSUMERS})} kinds of resources that use instance "
+        "profiles. They are rows of [`references`](frames/references.md).",
+        _table(["consumer type", "AWS operation", "source", "last read"], rows),
     )
 
 

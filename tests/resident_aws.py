@@ -23,6 +23,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import botocore
+
 # Without site-packages, and with what is built in alone, Python starts in a fiftieth of a second.
 _CALL = """\
 #!{python} -IS
@@ -41,7 +43,12 @@ def resident_aws() -> Path:
     """Return the folder of an `aws` to be put on the PATH; its process ends with this one."""
     place = Path(tempfile.mkdtemp(prefix="aws-"))
     address = str(place / "socket")
-    serving = subprocess.Popen([sys.executable, __file__, address], stdout=subprocess.PIPE)
+    # PyPI's AWS CLI is older than the botocore beside it, and does not know AgentCore's capacity providers yet.
+    newer = Path(botocore.__file__).parent / "data" / "bedrock-agentcore-control"
+    (place / "models").mkdir()
+    (place / "models" / newer.name).symlink_to(newer)
+    models = {"AWS_DATA_PATH": str(place / "models")}
+    serving = subprocess.Popen([sys.executable, __file__, address], stdout=subprocess.PIPE, env=os.environ | models)
     atexit.register(serving.kill)
     assert serving.stdout is not None
     assert serving.stdout.readline() == b"ready\n"
@@ -109,6 +116,9 @@ _READS = {
     "imagebuilder": "list-infrastructure-configurations",
     "ecs": "describe-capacity-providers",
     "pcs": "list-clusters",
+    "cloud9": "list-environments",
+    "datazone": "list-domains",
+    "bedrock-agentcore-control": "list-capacity-providers",
     "rds": "describe-db-instances",
     "eks": "list-clusters",
     "cloudformation": "list-stacks",

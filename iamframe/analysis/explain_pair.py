@@ -17,7 +17,7 @@ from iamframe.inventory import schema
 from iamframe.inventory.linking import profile_ids, without_path
 from iamframe.knowledge.arn import PROFILE_TYPE, ROLE_TYPE, name_of, partition_of
 from iamframe.knowledge.operations import ALL, DUMP, ROLE_LINKS, aws_command, proving
-from iamframe.knowledge.policies import power_of
+from iamframe.knowledge.policies import namesake_of, power_of
 from iamframe.knowledge.surfaces import known_facts
 from iamframe.knowledge.tool_rules import tool_rules
 from iamframe.knowledge.trust import statements_of
@@ -195,6 +195,10 @@ def _identity(pair: Pair) -> Iterator[Row]:
         yield field(name, **cells, note=note("role_not_shown") if NOT_COLLECTED in cells.values() else said)
     if pair.row.get("maker"):
         yield field("created by", note=note("maker", maker=pair.row["maker"], basis=pair.row["maker_basis"]))
+    after = {side: known for side, name in pair.names.items() if name and (known := namesake_of(name))}
+    for known in list(after.values())[:1]:
+        cells = {side: pair.names[side] for side in after}
+        yield field("named after", **cells, note=note("named_after", policy=known.policy, service=known.service))
     if role := pair.role:
         at, where = _time(role["last_used_at"]), role["last_used_region"]
         said = note("last_used", known=bool(at and where), region=where) if at else note("not_used")

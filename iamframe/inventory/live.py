@@ -63,7 +63,8 @@ def load_account(
     references
         `"none"` (or False) reads no references. `"core"` reads instances, associations, launch templates with all
         versions, launch configurations, Auto Scaling groups, spot requests and fleets. `"all"` (or True) also reads
-        what Batch, EMR, Elastic Beanstalk, Image Builder, ECS, RDS Custom and PCS use.
+        what Batch, EMR, Elastic Beanstalk, Image Builder, ECS, RDS Custom, PCS, Cloud9, DataZone and Bedrock
+        AgentCore use.
     role_details
         Whether to read descriptions and maximum session durations, too. Only ListRoles returns these.
     tag_index

@@ -231,7 +231,9 @@ def _token(text: str) -> tuple[str, _Token]:
 class Maker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One service or tool, the names and paths that it gives, and whether they differ by its design.
 
-    `is_guess`: users also choose names of this form themselves, so a name is no proof.
+    `is_guess`: users also choose names of this form themselves, so a name is no proof. `is_example`: users take the
+    names from an example in AWS's documentation. Without `profile`, it creates only a role, which is used without a
+    profile. `not_rechecked` says why the source could not be read again since `date`.
     """
 
     name: str
@@ -244,9 +246,11 @@ class Maker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tags_profiles: bool = True
     wants_back: bool = False
     is_guess: bool = False
+    is_example: bool = False
     note: str = ""
     source: str = ""
     date: dt.date | None = None
+    not_rechecked: str = ""
 
     def __post_init__(self) -> None:
         """Refuse a token that does not exist."""
@@ -286,6 +290,11 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 @cache
 def _known() -> _File:
     return msgspec.toml.decode(files("iamframe.knowledge").joinpath("makers.toml").read_bytes(), type=_File)
+
+
+def known_tags() -> tuple[OwnTag, ...]:
+    """Return the tag keys of `makers.toml`, in its order; the first that fits counts."""
+    return _known().tag
 
 
 def known_makers() -> tuple[Maker, ...]:

@@ -11,7 +11,7 @@ import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 # When an operation is called.
 # `plan`: by every load.
@@ -36,7 +36,7 @@ class Operation:
     `key` is the list or record in its answer, and `parameters` are sent with each request. `fallback` is called if the
     operation is denied. `cost` is the message that says what is then unknown. `command` is the AWS CLI command that
     shows the same data, if it is not the operation's own command. An operation of a REST API has a `method` and a
-    `path`.
+    `path`. `has_namesake`: the plain name in `calls` means the operation of another service, also in older snapshots.
     """
 
     service: str
@@ -50,6 +50,7 @@ class Operation:
     command: str = ""
     path: str = ""
     method: str = "POST"
+    has_namesake: bool = False
 
     @property
     def action(self) -> str:
@@ -59,23 +60,25 @@ class Operation:
     @property
     def label(self) -> str:
         """The name in `calls` and `gaps`. It is the action if several services have an operation of the same name."""
-        return self.action if _NAMES[self.operation] > 1 else self.operation
+        return self.action if self.has_namesake or _NAMES[self.operation] > 1 else self.operation
 
 
-def _users(
-    service: str, when: When, *operations: str, proves: tuple[Proof, ...] = (), command: str = "", path: str = ""
-) -> list[Operation]:
+def _users(service: str, when: When, *operations: str, proves: tuple[Proof, ...] = (), **more: Any) -> list[Operation]:
     """Return operations that show consumers of profiles."""
-    cost = "gaps.cost.users"
-    return [Operation(service, name, when, proves=proves, cost=cost, command=command, path=path) for name in operations]
+    return [Operation(service, name, when, proves=proves, cost="gaps.cost.users", **more) for name in operations]
 
 
 # The services whose IAM prefix differs from their name in boto3.
-_PREFIXES = {"emr": "elasticmapreduce", "resourcegroupstaggingapi": "tag"}
+_PREFIXES = {
+    "bedrock-agentcore-control": "bedrock-agentcore",
+    "emr": "elasticmapreduce",
+    "resourcegroupstaggingapi": "tag",
+}
 # The services whose requests name the operation in the header X-Amz-Target, and its prefix there. A request to any
 # other service is a form with an `Action`, or has a `path`. Botocore's models say the same (`metadata`, `http`), but
 # the models on a machine can be replaced (AWS_DATA_PATH, ~/.aws/models).
 TARGETS = {
+    "cloud9": "AWSCloud9WorkspaceManagementService",
     "cloudtrail": "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101",
     "ecs": "AmazonEC2ContainerServiceV20141113",
     "emr": "ElasticMapReduce",
@@ -158,6 +161,14 @@ OPERATIONS: tuple[Operation, ...] = (
     *_users("imagebuilder", "all", "ListInfrastructureConfigurations", path="/ListInfrastructureConfigurations"),
     *_users("pcs", "all", "GetComputeNodeGroup", "ListClusters", "ListComputeNodeGroups"),
     *_users("rds", "all", "DescribeDBInstances"),
+    *_users("cloud9", "all", "ListEnvironments"),
+    *_users("cloud9", "all", "DescribeEnvironments", has_namesake=True),
+    *_users("datazone", "all", "ListDomains", path="/v2/domains", method="GET"),
+    *_users("datazone", "all", "ListProjects", path="/v2/domains/{domainIdentifier}/projects", method="GET"),
+    *_users("datazone", "all", "ListConnections", path="/v2/domains/{domainIdentifier}/connections", method="GET"),
+    *_users("bedrock-agentcore-control", "all", "ListCapacityProviders", path="/capacity-providers"),
+    *_users("bedrock-agentcore-control", "all", "GetCapacityProvider",
+            path="/capacity-providers/{capacityProviderId}", method="GET"),
     Operation("eks", "ListClusters", "owners", key="clusters", cost="gaps.cost.owners", path="/clusters", method="GET"),
     Operation("cloudformation", "ListStacks", "owners", key="StackSummaries", cost="gaps.cost.owners"),
     Operation("cloudformation", STACK_RESOURCES, "owners", key="StackResources", cost="gaps.cost.owners"),
@@ -169,7 +180,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("cloudtrail", "LookupEvents", "history"),
 )
 # fmt: on
-_NAMES = Counter(row.operation for row in OPERATIONS)
+_NAMES = Counter(row.operation for row in OPERATIONS if not row.has_namesake)
 _BY_NAME = {(row.service, row.operation): row for row in OPERATIONS}
 BY_LABEL = {row.action: row for row in OPERATIONS} | {row.label: row for row in OPERATIONS}
 # The file formats that prove a fact just as an operation does, by their names in `calls`.

@@ -1,4 +1,4 @@
-"""AWS managed policies that allow a role to do everything, or almost everything."""
+"""AWS managed policies that allow a role to do (almost) everything, and those whose names people give to roles."""
 
 from __future__ import annotations
 
@@ -22,14 +22,24 @@ class _Policy(msgspec.Struct, forbid_unknown_fields=True):
     date: dt.date
 
 
+class Namesake(msgspec.Struct, forbid_unknown_fields=True):
+    """The AWS managed policy after which people name roles and profiles, and the service that it is for."""
+
+    policy: str
+    service: str
+    source: str
+    date: dt.date
+
+
 class _File(msgspec.Struct, forbid_unknown_fields=True):
     policy: dict[str, _Policy]
+    namesake: dict[str, Namesake]
 
 
 @cache
-def _known() -> dict[str, _Policy]:
+def _known() -> _File:
     text = files("iamframe.knowledge").joinpath("policies.toml").read_bytes()
-    return msgspec.toml.decode(text, type=_File).policy
+    return msgspec.toml.decode(text, type=_File)
 
 
 def aws_managed_name(arn: str) -> str | None:
@@ -40,5 +50,11 @@ def aws_managed_name(arn: str) -> str | None:
 
 def power_of(arn: str) -> str | None:
     """Return the power that an AWS managed policy gives, one of `POWERS`, or None for any other policy."""
-    known = _known().get(aws_managed_name(arn) or "")
+    known = _known().policy.get(aws_managed_name(arn) or "")
     return known.power if known else None
+
+
+def namesake_of(name: str) -> Namesake | None:
+    """Return the AWS managed policy after which people give this name to a role or profile, or None."""
+    # IAM tells no names apart that differ in case alone.
+    return next((one for known, one in _known().namesake.items() if known.lower() == name.lower()), None)

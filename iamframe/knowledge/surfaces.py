@@ -25,6 +25,7 @@ class Fact(_Entry, frozen=True, kw_only=True):
     resource_type: str
     operation: str
     checked_on: dt.date
+    not_rechecked: str = ""
     # The id of the condition, for translations.
     condition_id: str | None = None
 
@@ -32,6 +33,7 @@ class Fact(_Entry, frozen=True, kw_only=True):
 class _Source(msgspec.Struct, forbid_unknown_fields=True):
     text: str
     date: dt.date
+    not_rechecked: str = ""
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
@@ -58,6 +60,7 @@ def known_facts() -> tuple[Fact, ...]:
             resource_type=kind,
             operation=operation,
             checked_on=source.date,
+            not_rechecked=source.not_rechecked,
             condition_id=entry.condition,
         )
         for surface, kinds in known.surface.items()

@@ -32,6 +32,9 @@ _REGIONS = {
 }
 # Operations that moto does not have, or cannot answer without arguments. This account answers them with empty lists.
 _NOTHING: dict[tuple[str, str], dict[str, Any]] = {
+    ("bedrock-agentcore", "ListCapacityProviders"): {"capacityProviders": []},
+    ("cloud9", "ListEnvironments"): {"environmentIds": []},
+    ("datazone", "ListDomains"): {"items": []},
     ("ecs", "DescribeCapacityProviders"): {"capacityProviders": [], "failures": []},
     ("imagebuilder", "ListInfrastructureConfigurations"): {"infrastructureConfigurationSummaryList": []},
     ("pcs", "ListClusters"): {"clusters": []},

@@ -6,6 +6,8 @@ import re
 from functools import cache
 from typing import Any
 
+# The services whose model has another name than their requests are signed with.
+_MODELS = {"bedrock-agentcore": "bedrock-agentcore-control"}
 _PARAMETER = re.compile(r"\{[^}]+\}")
 
 
@@ -30,7 +32,9 @@ def _operations(service: str) -> list[tuple[str, re.Pattern[str], str]]:
     from botocore.exceptions import UnknownServiceError
 
     try:
-        described: dict[str, Any] = models().load_service_model(service, "service-2")["operations"]
+        described: dict[str, Any] = models().load_service_model(_MODELS.get(service, service), "service-2")[
+            "operations"
+        ]
     except UnknownServiceError:
         return []
     found = []

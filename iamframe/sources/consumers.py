@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
@@ -54,8 +55,11 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         The kind, in the frame `references` and in sentences.
     service, operation, parameters
         The call. A parameter that the installed botocore does not know is left out.
-    key, single
-        The key of the records in the answer, and whether it holds one record instead of a list.
+    key, single, whole
+        The key of the records in the answer, and whether it holds one record instead of a list. `whole`: the answer
+        itself is the record, and always has that key.
+    marked
+        The field of every record by which a file's list is told from other lists under the same key.
     when
         When the kind is read. `files`: only from files; `references`: also live, with `references="core"` or `"all"`;
         `all`: also live, only with `"all"`.
@@ -72,6 +76,8 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         The calls before `operation`. `operation` is then called once per record of the last step.
     always
         The field that a record must have to show which profile it uses.
+    source, date
+        The source of these facts, and the date when it was last read.
     """
 
     consumer_type: str
@@ -79,8 +85,12 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     service: str
     operation: str
     key: str
+    source: str
+    date: dt.date
     parameters: dict[str, Any] = {}
     single: bool = False
+    whole: bool = False
+    marked: str = ""
     when: Literal["files", "references", "all"] = "all"
     id: str = ""
     name: str = ""
@@ -102,6 +112,12 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def collected(self) -> str:
         """The JMESPath to the part of an answer that the collect script keeps."""
         return f"{{{self.key}: {self.key}{f'[].{self.kept}' if self.kept else ''}}}"
+
+    def whole_in(self, answer: bytes) -> bytes:
+        """Return the JSON of an answer with its records under `key`, also if the answer itself is the record."""
+        if not self.whole or self.key not in msgspec.json.decode(answer):
+            return answer
+        return msgspec.json.encode({self.key: msgspec.Raw(answer)})
 
     def mentions(self, record: Any) -> Iterator[Reference]:
         """Yield the profiles that a record references."""
@@ -265,4 +281,4 @@ CONSUMERS = msgspec.toml.decode(
     files("iamframe.sources").joinpath("consumers.toml").read_bytes(), type=dict[str, tuple[Consumer, ...]]
 )["consumers"]
 # The common names of the services that are called only with `references="all"`.
-OTHERS = "Batch, EMR, Elastic Beanstalk, Image Builder, ECS, RDS Custom and PCS"
+OTHERS = "Batch, EMR, Elastic Beanstalk, Image Builder, ECS, RDS Custom, PCS, Cloud9, DataZone and Bedrock AgentCore"

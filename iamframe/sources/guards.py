@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from iamframe.knowledge.operations import TARGETS, read_of
+from iamframe.knowledge.operations import TARGETS, Operation, read_of
 from iamframe.sources.refusals import WriteBlocked
 
 
@@ -48,6 +49,7 @@ def guard_requests(client: Any, service: str) -> None:
 
 
 _FORM = "application/x-www-form-urlencoded"
+_PARAMETER = re.compile(r"\{\w+\}")
 _SMITHY = re.compile(r"/service/(?P<prefix>\w+)/operation/(?P<operation>\w+)")
 
 
@@ -55,14 +57,13 @@ def _is_that_read(service: str, operation: str, base: str, request: Any) -> bool
     """Return whether a prepared request calls this read in the protocol of its service, and no other operation."""
     row = read_of(service, operation)
     place = urlsplit(request.url)
-    # The parameters of a GET are in its query.
-    if row is None or request.method != row.method or (place.query and row.method != "GET") or place.fragment:
+    if row is None or request.method != row.method or not _is_query_of(row, place.query) or place.fragment:
         return False
     path = place.path.removeprefix(base)
     kind, target = (_text(request.headers.get(name, "")) for name in ("Content-Type", "X-Amz-Target"))
     is_form = kind.partition(";")[0].strip().lower() == _FORM
     if row.path:
-        return path == row.path and not (target or is_form)
+        return _expression(row.path).fullmatch(path) is not None and not (target or is_form)
     # A service that takes forms today may change its protocol. The prefix of the new protocol is not known yet.
     prefix = re.escape(TARGETS[service]) if service in TARGETS else r"\w+"
     if smithy := _SMITHY.fullmatch(path):
@@ -72,6 +73,18 @@ def _is_that_read(service: str, operation: str, base: str, request: Any) -> bool
     if target:
         return re.fullmatch(rf"{prefix}\.{operation}", target) is not None and not is_form
     return service not in TARGETS and is_form and _form_actions(request.body) == [operation]
+
+
+def _is_query_of(row: Operation, query: str) -> bool:
+    """Return whether a request of this read may have a query: the parameters of a GET, or the marks of a page."""
+    names = {name for name, _ in parse_qsl(query, keep_blank_values=True)}
+    return not query or row.method == "GET" or (bool(row.path) and names <= {"maxResults", "nextToken"})
+
+
+@cache
+def _expression(path: str) -> re.Pattern[str]:
+    """Return an expression for a path with parameters in braces, each of which is one segment."""
+    return re.compile("[^/]+".join(map(re.escape, _PARAMETER.split(path))))
 
 
 def _form_actions(body: Any) -> list[str] | None:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import msgspec
+
 from iamframe.knowledge.arn import account_of
 from iamframe.knowledge.operations import (
     CONFIGURATIONS,
@@ -60,9 +62,9 @@ class _Used(NamedTuple):
 
 def _keep_uses(document: Document, consumer: Consumer) -> Iterable[Answer]:
     """Keep the records of a consumer until all files are read: only then is the account of each one known."""
-    if isinstance(document.keys[consumer.key], dict):
+    if consumer.whole or isinstance(document.keys[consumer.key], dict):
         # Some operations answer with one record instead of a list.
-        document.keys[consumer.key] = [document.as_json(consumer.key)]
+        document.keys[consumer.key] = [document.as_json(None if consumer.whole else consumer.key)]
     records = [record for chunk in document.records(consumer.key, consumer.record) for record in chunk]
     uses = [_Use.of(record, consumer) for record in records]
     reading = document.reading
@@ -80,7 +82,12 @@ def _keep_uses(document: Document, consumer: Consumer) -> Iterable[Answer]:
 
 
 def _register(consumer: Consumer) -> None:
-    @shape(consumer.key)
+    def is_marked(document: Document) -> bool:
+        items = document.keys[consumer.key]
+        first = msgspec.json.decode(items[0]) if isinstance(items, list) and items else None
+        return isinstance(first, dict) and consumer.marked in first
+
+    @shape(consumer.key, when=is_marked if consumer.marked else None)
     def read(document: Document) -> Iterable[Answer]:
         return _keep_uses(document, consumer)
 

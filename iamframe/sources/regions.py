@@ -82,7 +82,8 @@ class ReferenceReader:
             pinnings[region] += [pinning for record in found.records for pinning in consumer.pinnings(record)]
             for step in consumer.steps:
                 yield self.calls.answer(label(consumer.service, step.operation), Listing(state=found.state), region)
-            yield self.calls.answer(consumer.operation, Listing(self._placed(mentions, region), found.state), region)
+            name = label(consumer.service, consumer.operation)
+            yield self.calls.answer(name, Listing(self._placed(mentions, region), found.state), region)
         pinned = [
             (region, self.calls.submit("references", self._pinned, region, of_region, read))
             for region, of_region in pinnings.items()
@@ -93,7 +94,7 @@ class ReferenceReader:
     def note_not_wanted(self) -> None:
         """Note the consumers that the plan leaves out."""
         wanted = ("files", *_WANTED[self.plan.references])
-        left_out = [consumer.operation for consumer in CONSUMERS if consumer.when not in wanted]
+        left_out = [label(one.service, one.operation) for one in CONSUMERS if one.when not in wanted]
         message = "gaps.references.core" if self.plan.references == "core" else "gaps.references.none"
         self.calls.note_not_asked(left_out, UNKNOWN_REGION, message, services=OTHERS)
 
@@ -118,7 +119,8 @@ class ReferenceReader:
         name, fixed = consumer.operation, self._parameters(consumer, region)
         for before in asked:
             for page in self._pages(found, consumer.service, name, region, before, fixed):
-                found.records += self.calls.records(found, name, region, page, consumer.key, consumer.record)
+                body = consumer.whole_in(page)
+                found.records += self.calls.records(found, name, region, body, consumer.key, consumer.record)
         self._note_silent(found, consumer, region)
         return found
 

@@ -89,6 +89,22 @@ def states(row: dict[str, Any]) -> list[tuple[str, ...]]:
     return [(one["message"].removeprefix("explain."), *map(str, list(one.values())[1:])) for one in each]
 
 
+def test_a_name_that_people_take_from_a_policy_of_aws_is_explained(tmp_path: Path) -> None:
+    core, web = nested_role("AmazonSSMManagedInstanceCore"), nested_role("web")
+    result = iamframe.run_checks(account(tmp_path, profile("ssmManagedInstanceCore", core), profile("web", web)))
+    row = field(explain(result, "SSMManagedInstanceCore"), "identity", "named after")
+    assert row == {
+        "profile": "ssmManagedInstanceCore",
+        "role": "AmazonSSMManagedInstanceCore",
+        "message": "named_after",
+        "policy": "AmazonSSMManagedInstanceCore",
+        "service": "AWS Systems Manager",
+    }
+    # No AWS service has created it.
+    assert "created by" not in names(explain(result, "SSMManagedInstanceCore"), "identity")
+    assert "named after" not in names(explain(result, "web"), "identity")
+
+
 # What is meant
 
 

@@ -87,7 +87,7 @@ OTHER_READS = [
     if read.service != "iam"
     and read.when in ("plan", "references", "all", "index")
     # Of two services; their gaps are told apart.
-    and read.operation != "ListClusters"
+    and read.operation not in ("ListClusters", "DescribeEnvironments")
 ]
 
 

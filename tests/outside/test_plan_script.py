@@ -73,7 +73,7 @@ HOSTILE = "-empty=+,.@x"
 @pytest.fixture(scope="module")
 def cleaned(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """An account of many kinds before its plan was run, afterwards, after it was run again, and after the undo."""
-    with PracticeAccount(regions=["eu-south-2"]) as account:
+    with PracticeAccount(regions=["me-central-1"]) as account:
         iam = account.session().client("iam")
         add(account, HOSTILE, path=HOSTILE_PATH)
         add(
@@ -203,7 +203,10 @@ def test_undo_brings_all_back_but_the_ids(cleaned: dict[str, Any]) -> None:
 # What happens between the plan and its run
 
 NAMED = ("templated", "configured", "requested", "fleeted", "pinned", "shouted", "moved", "versioned")
-ASKED = ("batched", "clustered", "stalked", "imaged", "provided", "based", "grouped", "queued")
+ASKED = (
+    "batched", "clustered", "stalked", "imaged", "provided", "based", "grouped", "queued",
+    "AWSCloud9SSMInstanceProfile", "connected", "thinking",
+)  # fmt: skip
 CHANGED = ("started", "swapped", "recreated", "tagged", "emptied", "filled", "denied", "gone", *NAMED, *ASKED)
 
 
@@ -218,7 +221,7 @@ def name_everywhere(account: PracticeAccount, arns: dict[str, str]) -> None:
 
     And templates: one in another case, one with another path, and one that names it in a version in between.
     """
-    session = account.session(region_name="eu-central-2")
+    session = account.session(region_name="il-central-1")
     ec2, scaling = session.client("ec2"), session.client("autoscaling")
     image = {"ImageId": ec2.describe_images()["Images"][0]["ImageId"], "InstanceType": "t3.micro"}
     data = {"IamInstanceProfile": {"Arn": arns["templated"]}}
@@ -243,19 +246,20 @@ def name_everywhere(account: PracticeAccount, arns: dict[str, str]) -> None:
             AutoScalingGroupName=name,
             MinSize=0,
             MaxSize=0,
-            AvailabilityZones=["eu-central-2a"],
+            AvailabilityZones=["il-central-1a"],
             LaunchTemplate={"LaunchTemplateName": name, "Version": "1"},
         )
     # A group whose template is gone starts nothing.
     ec2.delete_launch_template(LaunchTemplateName="lost")
 
 
+IAM = "arn:aws:iam::123456789012:instance-profile"
 JSON = {
     ("batch", "DescribeComputeEnvironments"): {
         "computeEnvironments": [
             {
                 "computeEnvironmentName": "idle",
-                "computeEnvironmentArn": "arn:aws:batch:eu-central-2:123456789012:compute-environment/idle",
+                "computeEnvironmentArn": "arn:aws:batch:il-central-1:123456789012:compute-environment/idle",
                 "status": "VALID",
                 "computeResources": {
                     "type": "EC2",
@@ -279,6 +283,29 @@ JSON = {
         "infrastructureConfigurationSummaryList": [{"name": "golden", "instanceProfileName": "imaged"}]
     },
     ("ecs", "DescribeCapacityProviders"): {"capacityProviders": [{"name": "FARGATE"}], "nextToken": "second"},
+    ("cloud9", "ListEnvironments"): {"environmentIds": ["e1", "e2"]},
+    ("cloud9", "DescribeEnvironments"): {"environments": [{"id": "e1", "connectionType": "CONNECT_SSM"}]},
+    ("datazone", "ListDomains"): {"items": [{"id": "dzd_1"}]},
+    ("datazone", "ListProjects"): {"items": [{"domainId": "dzd_1", "id": "p"}]},
+    ("datazone", "ListConnections"): {
+        "items": [
+            {"connectionId": "c", "props": {"sparkEmrProperties": {"instanceProfileArn": f"{IAM}/connected"}}},
+            {"connectionId": "r", "props": {"sparkEmrProperties": {"instanceProfileArn": "arn:aws:iam::1:role/r"}}},
+        ]
+    },
+    ("bedrock-agentcore", "ListCapacityProviders"): {
+        "capacityProviders": [{"capacityProviderId": "agents-abcdefghij"}]
+    },
+    ("bedrock-agentcore", "GetCapacityProvider"): {
+        "name": "agents",
+        "status": "READY",
+        "permissionsConfiguration": {"capacityProviderOperatorRoleArn": "arn:aws:iam::123456789012:role/operator"},
+        "computeConfiguration": {
+            "ec2Configuration": {
+                "launchTemplateSource": {"launchParameters": {"instanceProfileArn": f"{IAM}/thinking"}}
+            }
+        },
+    },
     ("pcs", "ListClusters"): {"clusters": [{"id": "c"}]},
     ("pcs", "ListComputeNodeGroups"): {"computeNodeGroups": [{"id": "g1", "clusterId": "c"}]},
     ("pcs", "GetComputeNodeGroup"): {
@@ -336,7 +363,7 @@ def name_in_services(account: PracticeAccount, patch: pytest.MonkeyPatch) -> Non
 @pytest.fixture(scope="module")
 def changed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """An account in which, after the plan was made, each profile but one was changed in another way."""
-    with PracticeAccount(regions=["eu-central-2", "eu-south-2"]) as account:
+    with PracticeAccount(regions=["il-central-1", "me-central-1"]) as account:
         iam = account.session().client("iam")
         for name in ("started", "swapped", "recreated", "tagged", "emptied", "denied", "half", "stuck"):
             add(account, name, name)
@@ -345,7 +372,7 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             add(account, name)
         iam.create_role(RoleName="other", AssumeRolePolicyDocument=EC2)
         plan = iamframe.plan(checked(account), min_age=NOW)
-        start(account, "started", region="eu-central-2")
+        start(account, "started", region="il-central-1")
         iam.remove_role_from_instance_profile(InstanceProfileName="swapped", RoleName="swapped")
         iam.add_role_to_instance_profile(InstanceProfileName="swapped", RoleName="other")
         iam.remove_role_from_instance_profile(InstanceProfileName="recreated", RoleName="recreated")
@@ -359,7 +386,7 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         account.deny("GetInstanceProfile", "denied")
         name_everywhere(account, arns)
         queue = {"IamInstanceProfile": {"Name": "queued"}}
-        ec2 = account.session(region_name="eu-central-2").client("ec2")
+        ec2 = account.session(region_name="il-central-1").client("ec2")
         ec2.create_launch_template(LaunchTemplateName="queue", LaunchTemplateData=queue)
         for name in ("half", "stuck"):
             account.deny("DeleteInstanceProfile", name)
@@ -385,7 +412,7 @@ def test_all_of_them_were_planned(changed: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("started", "an instance in eu-central-2 has it"),
+        ("started", "an instance in il-central-1 has it"),
         ("swapped", "it was ["),
         ("recreated", "it was ["),
         ("tagged", "it was ["),
@@ -393,22 +420,25 @@ def test_all_of_them_were_planned(changed: dict[str, Any]) -> None:
         ("filled", "it was ["),
         ("denied", "it could not be read"),
         ("gone", "it could not be read"),
-        ("templated", "the launch templates of eu-central-2 name it"),
-        ("configured", "the launch configurations of eu-central-2 name it"),
-        ("requested", "the spot requests of eu-central-2 name it"),
-        ("fleeted", "the spot fleets of eu-central-2 name it"),
-        ("pinned", "the launch templates of eu-central-2 name it"),
-        ("shouted", "the launch templates of eu-central-2 name it"),
-        ("moved", "the launch templates of eu-central-2 name its name with another path"),
-        ("versioned", "the launch templates of eu-central-2 name it"),
-        ("batched", "the Batch environments of eu-central-2 name it"),
-        ("clustered", "the EMR clusters of eu-central-2 name it"),
-        ("stalked", "the Elastic Beanstalk environments of eu-central-2 name it"),
-        ("imaged", "the Image Builder infrastructure of eu-central-2 name it"),
-        ("provided", "the ECS capacity providers of eu-central-2 name it"),
-        ("based", "the RDS Custom instances of eu-central-2 name it"),
-        ("queued", "the launch templates of eu-central-2 name it"),
-        ("grouped", "the PCS node groups of eu-central-2 name it"),
+        ("templated", "the launch templates of il-central-1 name it"),
+        ("configured", "the launch configurations of il-central-1 name it"),
+        ("requested", "the spot requests of il-central-1 name it"),
+        ("fleeted", "the spot fleets of il-central-1 name it"),
+        ("pinned", "the launch templates of il-central-1 name it"),
+        ("shouted", "the launch templates of il-central-1 name it"),
+        ("moved", "the launch templates of il-central-1 name its name with another path"),
+        ("versioned", "the launch templates of il-central-1 name it"),
+        ("batched", "the Batch environments of il-central-1 name it"),
+        ("clustered", "the EMR clusters of il-central-1 name it"),
+        ("stalked", "the Elastic Beanstalk environments of il-central-1 name it"),
+        ("imaged", "the Image Builder infrastructure of il-central-1 name it"),
+        ("provided", "the ECS capacity providers of il-central-1 name it"),
+        ("based", "the RDS Custom instances of il-central-1 name it"),
+        ("queued", "the launch templates of il-central-1 name it"),
+        ("grouped", "the PCS node groups of il-central-1 name it"),
+        ("AWSCloud9SSMInstanceProfile", "the Cloud9 environments of il-central-1 name it"),
+        ("connected", "the DataZone connections of il-central-1 name it"),
+        ("thinking", "the AgentCore capacity providers of il-central-1 name it"),
     ],
 )
 def test_nothing_is_written_to_a_profile_that_is_no_longer_as_it_was_read(
@@ -467,20 +497,20 @@ def test_all_that_a_load_asks_is_asked_again(changed: dict[str, Any]) -> None:
 
 
 def test_a_service_that_cannot_be_read_stops_the_deletion(tmp_path: Path) -> None:
-    with PracticeAccount(regions=["eu-south-2"]) as account:
+    with PracticeAccount(regions=["me-central-1"]) as account:
         add(account, "left")
         plan = iamframe.plan(checked(account), min_age=NOW)
         account.deny("pcs:ListClusters")
         account.forget()
         done = run(plan.script, account, tmp_path)
         assert (done.returncode, writes(account)) == (1, [])
-        assert "of eu-south-2 could not be read" in done.stderr
+        assert "of me-central-1 could not be read" in done.stderr
 
 
 @pytest.fixture(scope="module")
 def one_left() -> tuple[str, str]:
     """The script that deletes an empty profile of two regions, and what the AWS CLI must print of it."""
-    with PracticeAccount(regions=["eu-central-2", "eu-south-2"]) as account:
+    with PracticeAccount(regions=["eu-central-1", "eu-south-1"]) as account:
         add(account, "left")
         plan = iamframe.plan(checked(account), min_age=NOW)
     (block,) = [line for line in plan.script.splitlines() if "profile_is left " in line]
@@ -502,6 +532,9 @@ case "$*" in
   emr\\ list*) echo j-1 ;;
   elasticbeanstalk\\ describe-env*) printf 'my shop\\tprod\\n' ;;
   imagebuilder\\ list* | ecs*) printf 'None\\nother\\n' ;;
+  cloud9\\ list* | bedrock*list*) echo x ;;
+  datazone\\ list-domains*) echo d ;;
+  datazone\\ list-projects*) printf 'd\\tp\\n' ;;
   pcs\\ list-clusters*) echo c ;;
   pcs\\ list-compute*) printf 'c\\tg\\n' ;;
 esac
@@ -530,7 +563,7 @@ def test_all_that_a_load_asks_is_asked_before_a_deletion(tmp_path: Path, one_lef
     asked, said = asked_of(tmp_path / "run", one_left, "nothing")
     assert (asked[-1], said) == ("iam delete-instance-profile --instance-profile-name=left", "")
     for line in READ_AGAIN:
-        for region in ("eu-central-2", "eu-south-2"):
+        for region in ("eu-central-1", "eu-south-1"):
             assert any(one.startswith(line) and f"--region={region} " in one for one in asked), (line, region)
     # A version that is neither the newest nor the default, and one that a group starts from.
     told = ("--launch-template-id", "--versions", "--region")
@@ -540,7 +573,7 @@ def test_all_that_a_load_asks_is_asked_before_a_deletion(tmp_path: Path, one_lef
     assert by_id == {
         (f"--launch-template-id={one}", *versions, f"--region={region}")
         for one, versions in (("lt-1", ()), ("lt-2", ("--versions=5",)))
-        for region in ("eu-central-2", "eu-south-2")
+        for region in ("eu-central-1", "eu-south-1")
     }
 
 
@@ -556,14 +589,14 @@ READ_AGAIN = sorted(
 def test_nothing_is_deleted_where_one_read_is_refused_in_one_region(
     tmp_path: Path, one_left: tuple[str, str], line: str
 ) -> None:
-    asked, said = asked_of(tmp_path / "run", one_left, f"{line}*--region=eu-south-2*")
+    asked, said = asked_of(tmp_path / "run", one_left, f"{line}*--region=eu-south-1*")
     assert [one for one in asked if one.startswith(line)]
     assert not [one for one in asked if one.startswith(("iam delete", "iam remove"))]
-    assert "of eu-south-2 could not be read" in said
+    assert "of eu-south-1 could not be read" in said
 
 
 def test_tags_are_not_set_where_either_side_has_changed(tmp_path: Path) -> None:
-    with PracticeAccount(regions=["eu-south-2"]) as account:
+    with PracticeAccount(regions=["me-central-1"]) as account:
         for name in ("role", "profile"):
             link(account, name, {"Owner": "ops"}, {"Owner": "dev"})
         plan = iamframe.plan(checked(account), min_age=NOW)
@@ -579,7 +612,7 @@ def test_tags_are_not_set_where_either_side_has_changed(tmp_path: Path) -> None:
 
 
 def test_a_script_does_nothing_in_another_account_or_with_expired_credentials(tmp_path: Path) -> None:
-    with PracticeAccount(regions=["eu-south-2"]) as account:
+    with PracticeAccount(regions=["me-central-1"]) as account:
         add(account, "left")
         plan = iamframe.plan(checked(account), min_age=NOW)
         other = account.add_member("other")
@@ -594,11 +627,11 @@ def test_a_script_does_nothing_in_another_account_or_with_expired_credentials(tm
 
 
 def test_of_many_accounts_only_that_of_the_credentials_is_done(tmp_path: Path) -> None:
-    with PracticeAccount(regions=["eu-south-2"]) as account:
+    with PracticeAccount(regions=["me-central-1"]) as account:
         other = account.add_member("other")
         add(account, "mine")
         account.session(account_id=other).client("iam").create_instance_profile(InstanceProfileName="theirs")
-        sessions = [account.session(region_name="eu-south-2", account_id=one) for one in (ID, other)]
+        sessions = [account.session(region_name="me-central-1", account_id=one) for one in (ID, other)]
         both = joined(iamframe.load_account(session, progress=False) for session in sessions)
         plan = iamframe.plan(iamframe.run_checks(both), min_age=NOW)
         assert plan.steps["account_id"].unique().tolist() == sorted([ID, other])

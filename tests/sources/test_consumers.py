@@ -16,7 +16,7 @@ from accounts import EC2, ID, add, found, load, status
 from botocore.exceptions import ClientError
 
 import iamframe
-from iamframe.knowledge.operations import CONFIGURATIONS, CORE, FLEETS, OPERATIONS, VERSIONS
+from iamframe.knowledge.operations import CONFIGURATIONS, CORE, FLEETS, OPERATIONS, VERSIONS, label
 from iamframe.practice import PracticeAccount
 from iamframe.sources.client import Client
 from iamframe.sources.consumers import CONSUMERS, Consumer, Step
@@ -45,7 +45,7 @@ def pinned(pinning: TemplateUse) -> tuple[str, str, list[str]]:
 def records(operation: str, answer: dict[str, Any]) -> list[Any]:
     """Decode an answer as a load does."""
     consumer = of(operation)
-    value = answer[consumer.key]
+    value = answer if consumer.whole else answer[consumer.key]
     body = msgspec.json.encode(value if isinstance(value, list) else [value])
     return msgspec.json.decode(body, type=list[consumer.record])  # type: ignore[name-defined,no-any-return]
 
@@ -500,6 +500,60 @@ CASES: list[Case] = [
         [("pcs-node-group", "pcs_abc", ARN, "workers", "SUSPENDED")],
         [("pcs-node-group", "pcs_abc", [f"{LT}:2"])],
     ),
+    (
+        "DescribeEnvironments",
+        {
+            "environments": [
+                {
+                    "id": kind,
+                    "name": kind,
+                    "type": "ec2",
+                    "arn": f"arn:aws:cloud9:{HERE}:environment:{kind}",
+                    "ownerArn": f"arn:aws:iam::{ID}:user/me",
+                    "lifecycle": {"status": "CREATED"},
+                    **connection,
+                }
+                for kind, connection in (
+                    ("closed", {"connectionType": "CONNECT_SSM"}),
+                    ("open", {"connectionType": "CONNECT_SSH"}),
+                    ("old", {}),
+                )
+            ]
+        },
+        [("cloud9-environment", "closed", "AWSCloud9SSMInstanceProfile", "closed", "CREATED")],
+        [],
+    ),
+    (
+        "ListConnections",
+        {
+            "items": [
+                {"connectionId": name, "name": name, "domainId": "dzd_1", "type": "SPARK", "props": properties}
+                for name, properties in (
+                    ("profile", {"sparkEmrProperties": {"instanceProfileArn": ARN}}),
+                    ("role", {"sparkEmrProperties": {"instanceProfileArn": f"arn:aws:iam::{ID}:role/web"}}),
+                    ("none", {"sparkEmrProperties": {}}),
+                    ("glue", {"sparkGlueProperties": {}}),
+                )
+            ]
+        },
+        [("datazone-connection", "profile", ARN, "profile", None)],
+        [],
+    ),
+    (
+        "GetCapacityProvider",
+        {
+            "capacityProviderId": "agents-abcdefghij",
+            "capacityProviderArn": f"arn:aws:bedrock-agentcore:{HERE}:capacity-provider/agents-abcdefghij",
+            "name": "agents",
+            "status": "READY",
+            "permissionsConfiguration": {"capacityProviderOperatorRoleArn": f"arn:aws:iam::{ID}:role/operator"},
+            "computeConfiguration": {
+                "ec2Configuration": {"launchTemplateSource": {"launchParameters": {"instanceProfileArn": ARN}}}
+            },
+        },
+        [("agentcore-capacity-provider", "agents-abcdefghij", ARN, "agents", "READY")],
+        [],
+    ),
 ]
 
 
@@ -592,7 +646,8 @@ def within(node: dict[str, Any], shapes: list[Any]) -> list[Any]:
                 within(pair["children"][0], shapes)
             shapes = [{pair["value"] for pair in children}]
         case _:
-            assert kind in ("identity", "current"), kind
+            assert kind in ("identity", "current", "literal"), kind
+            shapes = [node["value"]] if kind == "literal" else shapes
     return shapes
 
 
@@ -640,9 +695,12 @@ WITH_PATHS = [consumer for consumer in CONSUMERS if paths_of(consumer)]
 
 @pytest.mark.parametrize("consumer", WITH_PATHS, ids=[one.operation for one in WITH_PATHS])
 def test_every_path_leads_to_fields_that_aws_documents(consumer: Consumer) -> None:
-    shape = shape_of(consumer.service, consumer.operation).members[consumer.key]
+    answer = shape_of(consumer.service, consumer.operation)
+    shape = answer if consumer.whole else answer.members[consumer.key]
     record = shape.member if shape.type_name == "list" else shape
-    assert consumer.single == (shape.type_name != "list")
+    assert (consumer.single or consumer.whole) == (shape.type_name != "list")
+    assert not consumer.whole or consumer.key in shape.required_members
+    assert not consumer.marked or consumer.marked in record.required_members
     paths = paths_of(consumer)
     if consumer.record == dict[str, Any]:
         assert {"id"} < set(paths)
@@ -1124,9 +1182,30 @@ def test_a_consumer_of_several_steps_is_asked_for_each_thing_that_a_listing_name
     account: PracticeAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the practice account cannot hold is answered here, in AWS's shape."""
-    add(account, "web", "web")
+    arn = add(account, "web", "web")
+    add(account, "AWSCloud9SSMInstanceProfile", "AWSCloud9SSMAccessRole")
     answers: dict[tuple[str, str, str], Any] = {
         ("pcs", "ListClusters", ""): {"clusters": [{"id": "c1"}, {"id": "c2"}]},
+        ("cloud9", "ListEnvironments", ""): {"environmentIds": ["e1"]},
+        ("cloud9", "DescribeEnvironments", "['e1']"): {
+            "environments": [{"id": "e1", "name": "ide", "connectionType": "CONNECT_SSM"}]
+        },
+        ("datazone", "ListDomains", ""): {"items": [{"id": "d"}]},
+        ("datazone", "ListProjects", "d"): {"items": [{"domainId": "d", "id": "p1"}, {"domainId": "d", "id": "p2"}]},
+        ("datazone", "ListConnections", "d p1"): {"items": []},
+        ("datazone", "ListConnections", "d p2"): {
+            "items": [{"name": "spark", "props": {"sparkEmrProperties": {"instanceProfileArn": arn}}}]
+        },
+        ("bedrock-agentcore-control", "ListCapacityProviders", ""): {
+            "capacityProviders": [{"capacityProviderId": "a"}]
+        },
+        ("bedrock-agentcore-control", "GetCapacityProvider", "a"): {
+            "name": "agents",
+            "permissionsConfiguration": {},
+            "computeConfiguration": {
+                "ec2Configuration": {"launchTemplateSource": {"launchParameters": {"instanceProfileArn": arn}}}
+            },
+        },
         ("pcs", "ListComputeNodeGroups", "c1"): {"computeNodeGroups": [{"id": "g1", "clusterId": "c1"}]},
         ("pcs", "ListComputeNodeGroups", "c2"): {"computeNodeGroups": [{"id": "g2", "clusterId": "c2"}]},
         ("pcs", "GetComputeNodeGroup", "c1"): {
@@ -1145,14 +1224,37 @@ def test_a_consumer_of_several_steps_is_asked_for_each_thing_that_a_listing_name
     }
 
     def answer(service: str, operation: str, _: str, asked: dict[str, Any]) -> dict[str, Any] | None:
-        subject = asked.get("clusterIdentifier") or asked.get("ApplicationName") or ""
-        return answers.get((service, operation, subject))
+        by = ("ApplicationName", "clusterIdentifier", "environmentIds", "domainIdentifier", "projectIdentifier")
+        subject = " ".join(str(asked[name]) for name in (*by, "capacityProviderId") if name in asked)
+        return answers.get((service, operation, subject.removesuffix(" g1").removesuffix(" g2")))
 
     answered(monkeypatch, answer)
     inventory = load(account, references="all", regions=["us-east-1"])
     assert referring(inventory, "pcs-node-group") == [["us-east-1", "web", "one", "", "ACTIVE"]]
     assert referring(inventory, "imagebuilder-infrastructure") == [["us-east-1", "web", "golden", "", ""]]
     assert referring(inventory, "beanstalk-environment") == [["us-east-1", "web", "shop-prod", "", "deployed"]]
+    assert referring(inventory, "cloud9-environment") == [["us-east-1", "AWSCloud9SSMInstanceProfile", "ide", "", ""]]
+    assert referring(inventory, "datazone-connection") == [["us-east-1", "web", "spark", "", ""]]
+    assert referring(inventory, "agentcore-capacity-provider") == [["us-east-1", "web", "agents", "", ""]]
+    assert set(inventory.gaps["reason"]) == {"not_asked"}
+
+
+def test_lists_under_the_same_key_are_told_apart_in_files(tmp_path: Path) -> None:
+    """Other services have `environments` and `items`, too, which name no profile."""
+    folder = tmp_path / ID / "eu-west-1"
+    folder.mkdir(parents=True)
+    cases = {operation: answer for operation, answer, *_ in CASES}
+    documents = {name: cases[name] for name in ("DescribeEnvironments", "ListConnections", "GetCapacityProvider")}
+    documents |= {"m2": {"environments": [{"name": "m"}]}, "k8s": {"items": [{"kind": "Pod"}]}}
+    for name, document in documents.items():
+        (folder / f"{name}.json").write_bytes(msgspec.json.encode(document))
+    references = iamframe.load_files(tmp_path).references
+    assert sorted(zip(references["consumer_type"], references["consumer_name"], strict=True)) == [
+        ("agentcore-capacity-provider", "agents"),
+        ("cloud9-environment", "closed"),
+        ("datazone-connection", "profile"),
+    ]
+    assert references[["region", "account_id"]].drop_duplicates().to_numpy().tolist() == [["eu-west-1", ID]]
 
 
 def test_a_record_that_does_not_say_which_profile_it_uses_is_a_gap(
@@ -1197,6 +1299,8 @@ def test_in_a_region_that_botocore_does_not_know_a_missing_host_proves_nothing(m
     asked: set[str] = set()
     empty: dict[str, dict[str, Any]] = {one.operation: {one.key: []} for one in CONSUMERS}
     empty |= {"ListClusters": {"Clusters": []}, "DescribeEnvironments": {"Environments": []}}
+    empty |= {"ListEnvironments": {"environmentIds": []}, "ListDomains": {"items": []}}
+    empty |= {"ListCapacityProviders": {"capacityProviders": []}}
 
     def answer(service: str, operation: str, region: str, _: dict[str, Any]) -> dict[str, Any] | None:
         if region != "eu-west-9":
@@ -1258,8 +1362,9 @@ def test_where_all_was_read_it_is_in_scope(shared: PracticeAccount, asked: dict[
     inventory = iamframe.load_account(shared.session(region_name="us-east-1"), progress=False, **asked)
     assert inventory.gaps.empty
     assert judged(inventory) == ("complete", ["in scope"])
-    consumers = {read.service for read in OPERATIONS if read.when in ("references", "all")}
-    assert {r.service.replace("elasticmapreduce", "emr") for r in shared.requests} >= consumers
+    # Requests are signed for a service by the prefix of its actions.
+    consumers = {read.action.partition(":")[0] for read in OPERATIONS if read.when in ("references", "all")}
+    assert {r.service for r in shared.requests} >= consumers
 
 
 def test_a_service_that_has_no_host_in_a_region_uses_nothing_there(
@@ -1292,7 +1397,7 @@ def test_a_host_that_should_be_there_and_is_not_leaves_a_gap(
     assert judged(inventory) == ("partial", ["maybe"])
 
 
-@pytest.mark.parametrize(("references", "requests"), [("all", 15), ("core", 8)])
+@pytest.mark.parametrize(("references", "requests"), [("all", 18), ("core", 8)])
 def test_an_empty_region_costs_one_request_for_each_listing(
     shared: PracticeAccount, references: str, requests: int
 ) -> None:
@@ -1351,7 +1456,11 @@ def test_one_consumer_denied_in_one_region(
 LISTED: dict[str, dict[str, Any]] = {
     "ListClusters": {"Clusters": [{"Id": "j-1"}], "clusters": [{"id": "c"}]},
     "ListComputeNodeGroups": {"computeNodeGroups": [{"id": "g", "clusterId": "c"}]},
-    "DescribeEnvironments": {"Environments": [{"ApplicationName": "a", "EnvironmentName": "e"}]},
+    "DescribeEnvironments": {"Environments": [{"ApplicationName": "a", "EnvironmentName": "e"}], "environments": []},
+    "ListEnvironments": {"environmentIds": ["e"]},
+    "ListDomains": {"items": [{"id": "d"}]},
+    "ListProjects": {"items": [{"domainId": "d", "id": "p"}]},
+    "ListCapacityProviders": {"capacityProviders": [{"capacityProviderId": "a"}]},
 }
 
 
@@ -1362,7 +1471,7 @@ def test_with_the_core_alone_each_other_consumer_is_a_gap_and_nothing_is_complet
     assert {CONFIGURATIONS, *CORE, *FLEETS} <= set(shared.counts())
     gaps = inventory.gaps
     assert set(gaps["reason"]) == {"not_asked"}
-    assert sorted(gaps["operation"]) == sorted(one.operation for one in CONSUMERS if one.when == "all")
+    assert sorted(gaps["operation"]) == sorted(label(o.service, o.operation) for o in CONSUMERS if o.when == "all")
     assert judged(inventory) == ("partial", ["maybe"])
 
 
@@ -1372,5 +1481,5 @@ def test_without_references_each_consumer_is_a_gap_and_nothing_is_known(
 ) -> None:
     inventory = load(shared, references=references)
     gaps = inventory.gaps[inventory.gaps["region"] == "unknown"]
-    assert set(gaps["operation"]) == {one.operation for one in CONSUMERS if one.when != "files"}
+    assert set(gaps["operation"]) == {label(one.service, one.operation) for one in CONSUMERS if one.when != "files"}
     assert judged(inventory) == ("unknown", [])

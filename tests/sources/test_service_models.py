@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -185,6 +186,26 @@ REST = metadata(protocol="rest-json", protocols=["rest-json"])
                 locationName="X-Amz-Target",
             ),
         ),
+        (
+            "bedrock-agentcore-control",
+            "GetCapacityProvider",
+            {"capacityProviderId": "x"},
+            swapped("GetCapacityProvider", "DeleteCapacityProvider"),
+        ),
+        (
+            "bedrock-agentcore-control",
+            "GetCapacityProvider",
+            {"capacityProviderId": "x"},
+            http("GetCapacityProvider", requestUri="/capacity-providers/{capacityProviderId}/more"),
+        ),
+        (
+            "bedrock-agentcore-control",
+            "ListCapacityProviders",
+            {"nextToken": "x"},
+            renamed("ListCapacityProvidersInput", "nextToken", locationName="clientToken"),
+        ),
+        ("datazone", "ListConnections", {"domainIdentifier": "x"}, http("ListConnections", method="POST")),
+        ("cloud9", "ListEnvironments", {}, metadata(targetPrefix="AWSCloud9WorkspaceManagementService.DeleteEnvironment")),
         ("iam", "ListRoles", {}, both(REST, http("ListRoles", requestUri="/?Action=CreateAccountAlias&AccountAlias=x"))),
         ("iam", "ListRoles", {}, http("ListRoles", method="GET")),
         ("iam", "GetRole", {"RoleName": "CreateAccountAlias"}, renamed("GetRoleRequest", "RoleName", locationName="Action")),
@@ -298,6 +319,7 @@ class Raw:
 def test_every_read_on_the_list_is_sent_as_boto3_makes_it(server: Recorder) -> None:
     client = Client(boto3.Session(), "us-east-1")
     for read in OPERATIONS:
+        given = dict.fromkeys(re.findall(r"\{(\w+)\}", read.path), "x")
         with pytest.raises(RequestFailed, match="AccessDenied"):
-            client.call(read.service, read.operation, "us-east-1")
+            client.call(read.service, read.operation, "us-east-1", **given)
     assert len(server.arrived) == len(OPERATIONS)

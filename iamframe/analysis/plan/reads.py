@@ -41,7 +41,8 @@ def rows_of(consumer: Consumer) -> str:
 def _records(consumer: Consumer) -> str:
     """Return the JMESPath from an answer to the records that still start instances."""
     # `reverse` and `merge` fail if the answer lacks the key: a missing list is not an empty one.
-    records = f"[merge({consumer.key})]" if consumer.single else f"reverse({consumer.key})"
+    one = f"[merge({consumer.key},@)]" if consumer.whole else f"[merge({consumer.key})]"
+    records = one if consumer.single or consumer.whole else f"reverse({consumer.key})"
     if not consumer.over:
         return f"{records}[]"
     return f"{records}[?!contains(`{json.dumps(consumer.over, separators=(',', ':'))}`,{consumer.state})]"
