@@ -33,7 +33,7 @@ from iamframe.version import __version__
 
 FORMAT_VERSION = 2
 # Frames that snapshots of older versions do not have; columns that those of version 1 do not, and what they hold then.
-_LATER = {"events", "resource_owners"}
+_LATER = {"events", "resource_owners", "tag_policies"}
 _LATER_COLUMNS = {"gaps": {"message": "", "facts": "{}"}}
 _PART = "part.parquet"
 _KEY = "account="
