@@ -9,6 +9,7 @@ from iamframe.knowledge.operations import VERSIONS, region_in
 from iamframe.knowledge.owners import known_owners
 from iamframe.sources.consumers import CONSUMERS
 from iamframe.sources.shell import render_template
+from iamframe.sources.tag_policies import NO_POLICY
 
 
 def collect_script(regions: Sequence[str] = ()) -> str:
@@ -17,7 +18,7 @@ def collect_script(regions: Sequence[str] = ()) -> str:
     It makes the reads of a live load with `references="core"`, and those that replace denied ones, with the AWS CLI 1
     or 2. It looks for resources that use profiles in these regions: `regions`, or those given when it is run, or else
     all enabled ones. It lists EKS clusters, Elastic Beanstalk environments and CloudFormation stacks if a profile shows
-    one.
+    one, and shows the tag policy of the organization.
 
     Raises
     ------
@@ -36,4 +37,5 @@ def collect_script(regions: Sequence[str] = ()) -> str:
         consumers=consumers,
         versions=versions,
         owners=known_owners(),
+        no_policy=NO_POLICY,
     )
