@@ -11,7 +11,7 @@ import pandas as pd
 
 from iamframe.checks.tag_policy import Policy, RequiredTag
 
-SIDES = {"role": "role", "instance-profile": "profile"}
+SIDE_OF = {"role": "role", "instance-profile": "profile"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def demands(policy: Policy, tag_policies: pd.DataFrame) -> Iterator[Demand]:
     """Yield what a policy demands, its own rules first."""
     for rule in policy.required:
         wanted = rule.pattern or ", ".join(rule.values)
-        yield from (Demand(kind, rule, wanted=wanted) for kind in SIDES if kind in rule.on)
+        yield from (Demand(kind, rule, wanted=wanted) for kind in SIDE_OF if kind in rule.on)
     if not policy.organization:
         return
     required = (

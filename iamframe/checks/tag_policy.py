@@ -161,7 +161,7 @@ def any_text(glob: str) -> str:
 
 
 # In place of a file: the tag policy of each account's organization.
-ORGANIZATION = "org"
+ORG_POLICY = "org"
 PolicySource = str | os.PathLike[str] | Policy | Iterable[str | os.PathLike[str] | Policy] | None
 
 
@@ -188,8 +188,8 @@ def read_policy(source: PolicySource) -> Policy:
         return source
     if not isinstance(source, (str, os.PathLike)):
         return _merged([read_policy(one) for one in source or ()])
-    if source == ORGANIZATION:
-        return Policy(ORGANIZATION, organization=True)
+    if source == ORG_POLICY:
+        return Policy(ORG_POLICY, organization=True)
     path = Path(source)
     try:
         file = msgspec.toml.decode(read_file(path, pipe=True), type=_File)

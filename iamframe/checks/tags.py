@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.checks import coverage as needs
-from iamframe.checks.demands import SIDES, Demand
+from iamframe.checks.demands import SIDE_OF, Demand
 from iamframe.checks.findings import Found, findings
 from iamframe.checks.registry import check
 from iamframe.inventory.arrow import (
@@ -299,7 +299,7 @@ def missing_required_tags(
 
 def _broken(group: list[Demand], frame: pd.DataFrame, judged: Positions, tags: pd.DataFrame) -> pd.DataFrame:
     """Return the tags of some resources that break what each account demands of one key, and the missing ones."""
-    side, key, frame = SIDES[group[0].kind], group[0].rule.key, frame.iloc[judged]
+    side, key, frame = SIDE_OF[group[0].kind], group[0].rule.key, frame.iloc[judged]
     accounts = pa.array([one.account_id for one in group], pa.string())
     of = np.zeros(len(frame), int) if group[0].account_id is None else index_in(frame["account_id"], accounts)
     frame, rows, of = frame[of >= 0], judged[of >= 0], of[of >= 0]

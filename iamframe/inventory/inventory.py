@@ -74,7 +74,7 @@ class Inventory:
     def frames_read(self) -> dict[str, pd.DataFrame]:
         """The frames by name, without `events`, `resource_owners` and `tag_policies` if they were not collected."""
         read = {"events": self.events_read, "resource_owners": self.owners_read}
-        read["tag_policies"] = self.tag_policies_read
+        read["tag_policies"] = bool(self.tag_policies_read.any())
         return {name: frame for name, frame in self.frames.items() if read.get(name, True)}
 
     @property
@@ -93,10 +93,10 @@ class Inventory:
         return bool(self.calls["operation"].isin([owner.label for owner in known_owners()]).any())
 
     @property
-    def tag_policies_read(self) -> bool:
-        """Whether the tag policy of an organization was collected. If not, an empty `tag_policies` proves nothing."""
+    def tag_policies_read(self) -> pd.Series:
+        """Per account, whether its tag policy was collected. If not, no row in `tag_policies` proves nothing."""
         calls = self.calls[self.calls["operation"].isin([TAG_POLICY, REQUIRED_TAGS])]
-        return bool((calls["state"] != "refused").any())
+        return self.accounts["account_id"].isin(calls["account_id"][calls["state"] != "refused"])
 
     def only(self, arns: Iterable[str]) -> Inventory:
         """Return an inventory of some roles and profiles only, with everything known about them.

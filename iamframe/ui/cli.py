@@ -184,7 +184,7 @@ def check_command(
     remark(output.not_printed(findings, shown, by_owner=bool(owner)))
     output.said_incomplete(result)
     remark(output.incomplete(result), output.no_owner(result.inventory, owner_tag))
-    remark(output.expired(result), output.not_collected(result.inventory))
+    remark(output.expired(result, is_covered=True), output.not_collected(result.inventory))
     return _status(result, fail_on, judged["only"], strict=strict)
 
 
