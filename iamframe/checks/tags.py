@@ -327,7 +327,7 @@ def _broken(group: list[Demand], frame: pd.DataFrame, judged: Positions, tags: p
             "tag_value": bad["tag_value"],
             "problem": problem,
             "demanded_by": group[0].demanded_by,
-            "required_of": [one.required_of for one in demand],
+            "required_of": pd.array([one.required_of for one in demand], dtype="str"),
             "_text": [_text_of(*one) for one in zip(problem, demand, strict=True)],
             "_wanted": [one.wanted for one in demand],
         }
