@@ -34,6 +34,14 @@ ATTACHED = {
 OWN, INLINE = {"sandbox": ("AdministratorAccess",)}, {"clickstream": 1, "reporting": 2}
 LISTED_ROLE = (*NESTED_ROLE, "Description", "MaxSessionDuration")
 
+# What the organisation demands of tags: an owner of profiles, whose tags nobody sees in the console, and not of roles.
+TAG_RULES: dict[str, object] = {
+    "costcenter": {"tag_key": "CostCenter", "tag_value": ["47*", "52*"], "enforced_for": ["iam:instance-profile"]},
+    "owner": {"tag_key": "Owner", "report_required_tag_for": ["iam:instance-profile"]},
+}
+# What it demands of the platform besides.
+PLATFORM_RULES = {"environment": {"tag_key": "Environment", "tag_value": ["prod", "test"]}}
+
 Json = dict[str, object]
 Tags = dict[str, str]
 
@@ -558,6 +566,17 @@ def legacy_regions(it: Account) -> dict[str, Json]:
     return documents
 
 
+def tag_policy(account: str, rules: dict[str, object]) -> dict[str, Json]:
+    content = json.dumps({"tags": rules})
+    policy: Json = {
+        "PolicyContent": content,
+        "LastUpdatedTimestamp": "2026-03-02T09:00:00+00:00",
+        "TargetId": account,
+        "PolicyType": "TAG_POLICY",
+    }
+    return {"describe-effective-policy": {"EffectivePolicy": policy}}
+
+
 def tag_files(folder: str, tags: dict[str, Tags], denied: set[str] | None = None) -> dict[str, Json]:
     return {f"{folder}/{name}": {"Tags": tag_list(own)} for name, own in tags.items() if name not in (denied or set())}
 
@@ -582,6 +601,7 @@ def files(*, earlier: bool = False) -> dict[str, str]:
         },
         "list-instance-profiles": {"InstanceProfiles": one.profiles},
         **tag_files("instance-profile-tags", one.profile_tags),
+        **tag_policy(SHOP, TAG_RULES),
         **shop_regions(one),
     }
     platform_documents: dict[str, Json] = {
@@ -593,6 +613,7 @@ def files(*, earlier: bool = False) -> dict[str, str]:
             "RoleDetailList": two.details(),
         },
         "list-instance-profiles": {"InstanceProfiles": two.profiles},
+        **tag_policy(PLATFORM, TAG_RULES | PLATFORM_RULES),
         **platform_regions(two),
     }
     hidden = {str(row["RoleName"]) for row in three.roles if row["Path"] == FINANCE}

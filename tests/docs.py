@@ -55,7 +55,7 @@ def printed_text() -> str:
 
 def policy_text() -> str:
     """The least policy of a load with its defaults."""
-    return f"```json\n{json.dumps(policy('plan', 'references', 'all', 'owners'), indent=2)}\n```"
+    return f"```json\n{json.dumps(policy('plan', 'references', 'all', 'owners', 'organization'), indent=2)}\n```"
 
 
 def more_actions() -> str:

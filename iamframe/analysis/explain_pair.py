@@ -134,7 +134,7 @@ class RowsByKey:
         self.about = {
             name: one.about
             for name, one in result.checks.items()
-            if one.about != "account" and tag_policy not in one.needs
+            if one.about != "account" and (tag_policy not in one.needs or result.policy.demands_tags)
         }
         unsure = coverage[(coverage["status"] != "complete") & coverage["check"].isin(list(self.about))]
         self.accounts, self.lists, self.gaps, self.events, self.unsure = (

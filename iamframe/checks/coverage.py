@@ -21,9 +21,11 @@ from iamframe.knowledge.operations import (
     INSTANCES,
     PROFILE_LIST,
     PROFILE_TAGS,
+    REQUIRED_TAGS,
     ROLE_LINKS,
     ROLE_LISTS,
     SUMMARY,
+    TAG_POLICY,
     command_of,
     proving,
 )
@@ -101,9 +103,39 @@ def _tags_of_any(evidence: Evidence) -> Verdicts:
 
 
 def _demanded(evidence: Evidence) -> Verdicts:
-    given = "missing" if evidence.policy == Policy() else "none_required"
-    missing: Verdict = ("unknown", {"message": f"coverage.policy.{given}"})
-    return [COMPLETE if evidence.policy.required else missing] * len(evidence.accounts)
+    policy = evidence.policy
+    if not policy.organization:
+        given = "missing" if policy == Policy() else "none_required"
+        missing: Verdict = ("unknown", {"message": f"coverage.policy.{given}"})
+        return [COMPLETE if policy.required else missing] * len(evidence.accounts)
+    none: Verdict = ("unknown", {"message": "coverage.policy.organization.none_required"})
+    demanding = set(evidence.inventory.tag_policies["account_id"])
+    verdicts: Verdicts = []
+    for account, (status, reason) in zip(evidence.accounts, _organizations(evidence), strict=True):
+        if policy.required:
+            verdicts.append(("partial" if reason else status, reason))
+        else:
+            verdicts.append((status, reason) if reason or account in demanding else none)
+    return verdicts
+
+
+def _organizations(evidence: Evidence) -> Verdicts:
+    """Return verdicts on the tag policy of each account's organization."""
+    calls = evidence.inventory.calls
+    calls = calls[calls["operation"].isin([TAG_POLICY, REQUIRED_TAGS])]
+    states = dict(zip(zip(calls["account_id"], calls["operation"], strict=True), calls["state"], strict=True))
+    verdicts: Verdicts = []
+    for account, refusal in zip(evidence.accounts, evidence.refusals((TAG_POLICY,)), strict=True):
+        state, keys = states.get((account, TAG_POLICY)), states.get((account, REQUIRED_TAGS), "refused")
+        if state == "complete":
+            verdicts.append(COMPLETE)
+            continue
+        not_asked = account in evidence.live and state is None
+        why = refusal["reason"] if refusal else "not_asked" if not_asked else "not_collected"
+        known = "unread" if keys == "refused" else "keys" if keys == "complete" else "some_keys"
+        reason = {"message": f"coverage.policy.organization.{known}", "why": why, "refusal": refusal}
+        verdicts.append(("unknown" if known == "unread" else "partial", reason | {"command": command_of(TAG_POLICY)}))
+    return verdicts
 
 
 def _quotas(evidence: Evidence) -> Verdicts:
@@ -124,8 +156,7 @@ def _references(evidence: Evidence) -> Verdicts:
     columns = (
         evidence.lists[name] for name in ("account_id", *map("references_{}".format, ("status", "message", "facts")))
     )
-    calls = evidence.inventory.calls
-    live = set(calls["account_id"][calls["requests"] > 0])
+    live = evidence.live
     verdicts: Verdicts = []
     for account, status, message, facts in zip(*columns, strict=True):
         reason = nested(message, facts) if message else None
@@ -290,6 +321,7 @@ role_tags: Need = Need(
 any_tags: Need = Need("any tags", _tags_of_any)
 tags_of_both: Need = Need("tags of both", _unless_indexed(Requirement(rows=_tagged_links, missing="links.tags")))
 tag_policy: Need = Need("tag policy", _demanded)
+organizations: Need = Need("organizations", _organizations)
 quotas: Need = Need("quotas", _quotas)
 references: Need = Need("references", _references)
 any_references: Need = Need("any references", _any_references)
@@ -306,5 +338,6 @@ NEEDS_OF: dict[str, tuple[Need, ...]] = {
     "references": (references, any_references),
     "resource_owners": (owners,),
     "owned_profiles": (owners,),
+    "tag_policies": (organizations,),
     "accounts": (quotas,),
 }

@@ -40,6 +40,12 @@ class Evidence:
         return list(self.inventory.accounts["account_id"])
 
     @cached_property
+    def live(self) -> set[str]:
+        """The accounts that were asked, rather than read from files."""
+        calls = self.inventory.calls
+        return set(calls["account_id"][calls["requests"] > 0])
+
+    @cached_property
     def owned(self) -> pd.DataFrame:
         """The profiles that show an owner."""
         return owned_profiles(self.inventory)

@@ -175,7 +175,7 @@ class Result:
     @property
     def asked(self) -> tuple[str, ...]:
         """The checks that count as selected. A check that needs a tag policy counts only if a policy was given."""
-        has_policy = bool(self.policy.required)
+        has_policy = self.policy.demands_tags
         return tuple(name for name, one in self.checks.items() if has_policy or tag_policy not in one.needs)
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cache
 from typing import Any
 
@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from iamframe.checks.catalog import CHECKS
 from iamframe.checks.commands import next_steps
+from iamframe.checks.demands import demands
 from iamframe.checks.evidence import Evidence
 from iamframe.checks.findings import COMMON, Found, finding_ids, found_in
 from iamframe.checks.owner import OWNER_TAG
@@ -65,14 +66,18 @@ def run(
         frames["tag_coverage"] = views.tag_coverage(inventory)
     if any("owned_profiles" in one.reads for one in chosen.values()):
         frames["owned_profiles"] = evidence.owned
-    found = {name: _found_by(one, frames, inventory, policy) for name, one in chosen.items()}
+    offered = {field.name: getattr(policy, field.name) for field in fields(policy)}
+    offered["demanded"] = tuple(demands(policy, inventory.tag_policies))
+    found = {name: _found_by(one, frames, inventory, policy, offered) for name, one in chosen.items()}
     coverage = coverage_of(evidence, chosen, {name: one.findings["account_id"] for name, one in found.items()})
     return Result(inventory, found, coverage, chosen, policy, evidence.pairs, evidence.lists, owner_tag)
 
 
-def _found_by(one: Check, frames: Mapping[str, pd.DataFrame], inventory: Inventory, policy: Policy) -> Found:
+def _found_by(
+    one: Check, frames: Mapping[str, pd.DataFrame], inventory: Inventory, policy: Policy, offered: Mapping[str, Any]
+) -> Found:
     """Return the findings of one check, with the columns that the schema and the policy add."""
-    options = {option: getattr(policy, option) for option in one.options if hasattr(policy, option)}
+    options = {option: offered[option] for option in one.options if option in offered}
     arguments = [frames[read] for read in one.reads]
     if one.name in CHECKS:
         given = one.rule(*arguments, **options)

@@ -121,13 +121,22 @@ class ToolUse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The rules of a policy file: required tags, your own naming, accepted findings, tools that take profiles."""
+    """The rules of a policy file: required tags, your own naming, accepted findings, tools that take profiles.
+
+    With `organization`, the tag policy of each account's organization counts too, as far as it was collected.
+    """
 
     path: str | None = None
     required: tuple[RequiredTag, ...] = ()
     makers: tuple[Maker, ...] = ()
     acceptances: tuple[Accepted, ...] = ()
     tools: tuple[ToolUse, ...] = ()
+    organization: bool = False
+
+    @property
+    def demands_tags(self) -> bool:
+        """Whether the policy has rules for tags, its own or those of an organization."""
+        return bool(self.required) or self.organization
 
     def accepted(self, findings: pa.Table) -> pa.Array:
         """Return, for each finding, the reason why the policy accepts it, or a missing value."""
@@ -151,6 +160,8 @@ def any_text(glob: str) -> str:
     return "(?s)^" + ".*".join(map(re.escape, glob.split("*"))) + "$"
 
 
+# In place of a file: the tag policy of each account's organization.
+ORG_POLICY = "org"
 PolicySource = str | os.PathLike[str] | Policy | Iterable[str | os.PathLike[str] | Policy] | None
 
 
@@ -165,7 +176,8 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 def read_policy(source: PolicySource) -> Policy:
     """Return the policy of a TOML file, or of several files combined; an empty policy for None.
 
-    A later rule for a tag replaces an earlier one; everything else adds up.
+    A later rule for a tag replaces an earlier one; everything else adds up. `org` is the tag policy of the
+    organization; a file of that name is `./org`.
 
     Raises
     ------
@@ -176,6 +188,8 @@ def read_policy(source: PolicySource) -> Policy:
         return source
     if not isinstance(source, (str, os.PathLike)):
         return _merged([read_policy(one) for one in source or ()])
+    if source == ORG_POLICY:
+        return Policy(ORG_POLICY, organization=True)
     path = Path(source)
     try:
         file = msgspec.toml.decode(read_file(path, pipe=True), type=_File)
@@ -196,6 +210,7 @@ def _merged(policies: list[Policy]) -> Policy:
         tuple(maker for one in policies for maker in one.makers),
         tuple(accepted for one in policies for accepted in one.acceptances),
         tuple(use for one in policies for use in one.tools),
+        any(one.organization for one in policies),
     )
 
 

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.checks import coverage as needs
+from iamframe.checks.demands import SIDE_OF, Demand
 from iamframe.checks.findings import Found, findings
 from iamframe.checks.registry import check
-from iamframe.checks.tag_policy import RequiredTag
 from iamframe.inventory.arrow import (
     Positions,
     Texts,
@@ -260,7 +260,12 @@ def _differing(links: pd.DataFrame, own: pd.DataFrame, facts: pd.DataFrame) -> F
     detail={
         "by": "_text",
         "missing": "{tag_key} is missing",
+        "missing_everywhere": "{tag_key} is missing, which the organization requires",
+        "missing_on_profile": "{tag_key} is missing, which the organization requires of profiles, not of roles",
+        "missing_on_role": "{tag_key} is missing, which the organization requires of roles, not of profiles",
+        "spelling": "{found_key} must be spelled {tag_key}, as the organization demands",
         "pattern": "{tag_key} is {tag_value}, not text that matches {_wanted}",
+        "organization": "{tag_key} is {tag_value}; the organization allows {_wanted}",
         "other": "{tag_key} is {tag_value}, not one of {_wanted}",
     },
     next_step={"by": "resource_type", "role": _SHOW_ROLE, "other": _SHOW_PROFILE},
@@ -269,38 +274,74 @@ def _differing(links: pd.DataFrame, own: pd.DataFrame, facts: pd.DataFrame) -> F
     remedy="required tags",
 )
 def missing_required_tags(
-    roles: pd.DataFrame, profiles: pd.DataFrame, tags: pd.DataFrame, *, required: tuple[RequiredTag, ...] = ()
+    roles: pd.DataFrame, profiles: pd.DataFrame, tags: pd.DataFrame, *, demanded: tuple[Demand, ...] = ()
 ) -> pd.DataFrame:
     """Roles and profiles missing required tags.
 
-    Keys are compared with case, as cost allocation and tag policies do. AWS-managed roles are left out.
+    Keys are compared with case, as cost allocation and tag policies do. AWS-managed roles are left out. With
+    `--policy org`, each account is held to the tag policy of its organization, which may require a tag of instance
+    profiles and not of roles, or the other way round. A tag that it does not require counts only where it exists: then
+    its value and the case of its key must be allowed.
     """
-    parts = []
-    for kind, frame, side in (
-        ("role", roles[roles["tags_known"] & ~roles["is_aws_managed"]], "role"),
-        ("instance-profile", profiles[profiles["tags_known"]], "profile"),
-    ):
-        for rule in (rule for rule in required if kind in rule.on):
-            mine = tags[tags["tag_key"] == rule.key]
-            value = lookup(mine["tag_value"], index_in(frame[f"{side}_arn"], mine["resource_arn"]))
-            allowed = [v for v in pc.unique(value).to_pylist() if v is not None and rule.allows(v)]
-            bad = ~is_in(value, pa.array(allowed, pa.string()))
-            rows, value = frame[bad], value.filter(pa.array(bad)).to_pandas()
-            problem = np.where(value.isna(), "missing", "value")
-            found = {
-                "account_id": rows["account_id"].array,
-                "resource_type": kind,
-                "resource_name": rows[f"{side}_name"].array,
-                "resource_arn": rows[f"{side}_arn"].array,
-                "tag_key": rule.key,
-                "tag_value": value,
-                "problem": problem,
-                "_text": np.where(problem == "value", "pattern" if rule.pattern else "value", problem),
-                "_wanted": rule.pattern or ", ".join(rule.values),
-            }
-            parts.append(pd.DataFrame(found, index=pd.RangeIndex(len(rows))))
-    columns = ("resource_arn", "tag_key", "tag_value", "problem")
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({name: [] for name in columns}, dtype="str")
+    judged = {
+        "role": (roles, np.flatnonzero(roles["tags_known"] & ~roles["is_aws_managed"])),
+        "instance-profile": (profiles, np.flatnonzero(profiles["tags_known"])),
+    }
+    groups: dict[tuple[str, str, str], list[Demand]] = {}
+    for one in demanded:
+        groups.setdefault((one.demanded_by, one.kind, one.rule.key), []).append(one)
+    parts = [_broken(group, *judged[kind], tags) for (_, kind, _), group in groups.items()]
+    columns = ("resource_arn", "tag_key", "found_key", "tag_value", "problem", "demanded_by", "required_of")
+    found = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({one: [] for one in columns}, dtype="str")
+    # If a file and the organization demand the same, the file has said it.
+    return found[~found.duplicated(["resource_arn", "tag_key", "found_key"])]
+
+
+def _broken(group: list[Demand], frame: pd.DataFrame, judged: Positions, tags: pd.DataFrame) -> pd.DataFrame:
+    """Return the tags of some resources that break what each account demands of one key, and the missing ones."""
+    side, key, frame = SIDE_OF[group[0].kind], group[0].rule.key, frame.iloc[judged]
+    accounts = pa.array([one.account_id for one in group], pa.string())
+    of = np.zeros(len(frame), int) if group[0].account_id is None else index_in(frame["account_id"], accounts)
+    frame, rows, of = frame[of >= 0], judged[of >= 0], of[of >= 0]
+    keys = [one for one in tags["tag_key"].unique() if one == key or group[0].is_misspelled(one)]
+    near = tags.loc[is_in(tags["tag_key"], pa.array(keys, pa.string())), [f"{side}_row", "tag_key", "tag_value"]]
+    held = pd.DataFrame({"at": np.arange(len(frame)), "of": of, f"{side}_row": rows})
+    there = held.merge(near, on=f"{side}_row")
+    distinct = there[["of", "tag_key", "tag_value"]].drop_duplicates()
+    columns = (distinct[name] for name in distinct)
+    distinct["bad"] = [group[one].forbids(found, value) for one, found, value in zip(*columns, strict=True)]
+    bad = there.merge(distinct, on=["of", "tag_key", "tag_value"])
+    required = np.array([one.is_required for one in group], bool)[of]
+    absent = held[required & ~are_among(held["at"], there["at"])]
+    bad = pd.concat([bad[bad["bad"].astype(bool)], absent]).sort_values("at", kind="stable", ignore_index=True)
+    at, found_key, demand = bad["at"].to_numpy(), bad["tag_key"], [group[one] for one in bad["of"]]
+    problem = np.select([found_key.isna(), found_key != key], ["missing", "spelling"], "value")
+    return pd.DataFrame(
+        {
+            "account_id": frame["account_id"].array[at],
+            "resource_type": group[0].kind,
+            "resource_name": frame[f"{side}_name"].array[at],
+            "resource_arn": frame[f"{side}_arn"].array[at],
+            "tag_key": key,
+            "found_key": found_key,
+            "tag_value": bad["tag_value"],
+            "problem": problem,
+            "demanded_by": group[0].demanded_by,
+            "required_of": pd.array([one.required_of for one in demand], dtype="str"),
+            "_text": [_text_of(*one) for one in zip(problem, demand, strict=True)],
+            "_wanted": [one.wanted for one in demand],
+        }
+    )
+
+
+def _text_of(problem: str, demand: Demand) -> str:
+    """Return which text says that a demand is broken."""
+    if demand.account_id is None:
+        return "pattern" if problem == "value" and demand.rule.pattern else problem
+    if problem == "missing":
+        sides = {"role": "missing_on_role", "instance-profile": "missing_on_profile"}
+        return sides.get(demand.required_of, "missing_everywhere")
+    return "organization" if problem == "value" else problem
 
 
 @check(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,8 @@ from iamframe.inventory.merge import Merged, merge_links, merge_rows, merge_tags
 from iamframe.inventory.missing import judge_lists, note_absent
 from iamframe.inventory.staging import Staging
 from iamframe.knowledge.arn import partition_of
-from iamframe.knowledge.operations import ROLE, UNKNOWN_ACCOUNT
-from iamframe.sources.records import Answer, Gap, ResourceOwner
+from iamframe.knowledge.operations import GLOBAL, ROLE, TAG_POLICY, UNKNOWN_ACCOUNT
+from iamframe.sources.records import Answer, Gap, TagDemand
 
 
 def build_inventory(answers: Iterable[Answer], sources: Iterable[str] = ()) -> Inventory:
@@ -101,15 +102,21 @@ def _inventory(staged: Staging, sources: tuple[str, ...]) -> Inventory:
         gaps=staged.gaps.frame(),
         calls=_calls(staged),
         events=schema.EVENTS.from_arrow(event_table(staged.events, roles.table, profiles.table)),
-        resource_owners=_resource_owners(staged.owners),
+        resource_owners=_once(schema.RESOURCE_OWNERS, staged.owners),
+        tag_policies=_once(schema.TAG_POLICIES, filter(partial(_is_in_force, staged), staged.demands)),
         sources=sources,
     )
 
 
-def _resource_owners(owners: Iterable[ResourceOwner]) -> pd.DataFrame:
-    """Return the owners, each once, sorted by the key."""
-    frame = schema.RESOURCE_OWNERS
-    rows = {tuple(getattr(one, name) for name in frame.key): one for one in owners}
+def _is_in_force(staged: Staging, demand: TagDemand) -> bool:
+    """Return whether a demand is of the account's tag policy, or no policy is known, but only the required keys."""
+    call = staged.calls.get((str(demand.account_id), TAG_POLICY, GLOBAL))
+    return demand.source == TAG_POLICY or call is None or call.state != "complete"
+
+
+def _once(frame: schema.Frame, records: Iterable[Any]) -> pd.DataFrame:
+    """Return a frame of records, each key once, sorted by the key."""
+    rows = {tuple(getattr(one, name) for name in frame.key): one for one in records}
     found = [rows[key] for key in sorted(rows, key=lambda key: [(part is None, part or "") for part in key])]
     return frame.conform({name: [getattr(one, name) for one in found] for name in frame.names})
 

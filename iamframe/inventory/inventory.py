@@ -19,6 +19,7 @@ from iamframe.inventory.arrow import as_arrow
 from iamframe.inventory.linking import LinkedRows, frames_of
 from iamframe.inventory.snapshot import write_snapshot
 from iamframe.inventory.sql import select
+from iamframe.knowledge.operations import REQUIRED_TAGS, TAG_POLICY
 from iamframe.knowledge.owners import known_owners
 from iamframe.messages.text import pluralize
 from iamframe.sources.cloudtrail import LOOKUP, TRAIL
@@ -47,6 +48,7 @@ class Inventory:
     calls: pd.DataFrame
     events: pd.DataFrame = field(default_factory=schema.EVENTS.empty)
     resource_owners: pd.DataFrame = field(default_factory=schema.RESOURCE_OWNERS.empty)
+    tag_policies: pd.DataFrame = field(default_factory=schema.TAG_POLICIES.empty)
     sources: tuple[str, ...] = ()
 
     @cached_property
@@ -70,8 +72,9 @@ class Inventory:
 
     @property
     def frames_read(self) -> dict[str, pd.DataFrame]:
-        """The frames by name, without `events` and `resource_owners` if they were not collected."""
+        """The frames by name, without `events`, `resource_owners` and `tag_policies` if they were not collected."""
         read = {"events": self.events_read, "resource_owners": self.owners_read}
+        read["tag_policies"] = bool(self.tag_policies_read.any())
         return {name: frame for name, frame in self.frames.items() if read.get(name, True)}
 
     @property
@@ -88,6 +91,12 @@ class Inventory:
     def owners_read(self) -> bool:
         """Whether clusters, environments or stacks were collected in some region."""
         return bool(self.calls["operation"].isin([owner.label for owner in known_owners()]).any())
+
+    @property
+    def tag_policies_read(self) -> pd.Series:
+        """Per account, whether its tag policy was collected. If not, no row in `tag_policies` proves nothing."""
+        calls = self.calls[self.calls["operation"].isin([TAG_POLICY, REQUIRED_TAGS])]
+        return self.accounts["account_id"].isin(calls["account_id"][calls["state"] != "refused"])
 
     def only(self, arns: Iterable[str]) -> Inventory:
         """Return an inventory of some roles and profiles only, with everything known about them.

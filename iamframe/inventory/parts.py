@@ -33,7 +33,7 @@ from iamframe.version import __version__
 
 FORMAT_VERSION = 2
 # Frames that older snapshots lack; columns that snapshots of version 1 lack, and their values then.
-_LATER = {"events", "resource_owners"}
+_LATER = {"events", "resource_owners", "tag_policies"}
 _LATER_COLUMNS = {"gaps": {"message": "", "facts": "{}"}}
 _PART = "part.parquet"
 _KEY = "account="

@@ -21,6 +21,7 @@ from iamframe.inventory.frame import (  # noqa: F401
     time,
 )
 from iamframe.inventory.owner_frames import OWNED_PROFILES, RESOURCE_OWNERS
+from iamframe.inventory.tag_policy_frame import TAG_POLICIES
 from iamframe.messages.text import SEVERITIES
 
 _MAKER = (
@@ -182,7 +183,10 @@ EVENTS = Frame(
 
 FRAMES: dict[str, Frame] = {
     frame.name: frame
-    for frame in (ACCOUNTS, ROLES, PROFILES, LINKS, TAGS, REFERENCES, RESOURCE_OWNERS, GAPS, CALLS, EVENTS)
+    for frame in (
+        *(ACCOUNTS, ROLES, PROFILES, LINKS, TAGS, REFERENCES),
+        *(RESOURCE_OWNERS, TAG_POLICIES, GAPS, CALLS, EVENTS),
+    )
 }
 
 PAIRS = Frame(

@@ -33,6 +33,7 @@ from iamframe.sources.records import (
     NestedRole,
     Reference,
     ResourceOwner,
+    TagDemand,
     TagListing,
     time_text,
 )
@@ -184,6 +185,7 @@ class Staging:
         self.tag_listings: list[tuple[str | None, TagListing, int]] = []
         self.mentions: list[Reference] = []
         self.owners: list[ResourceOwner] = []
+        self.demands: list[TagDemand] = []
         self.events: dict[str, list[Event]] = defaultdict(list)
         self.gaps = GapList()
         self.calls: dict[tuple[str, str, str], Call] = defaultdict(Call)
@@ -254,8 +256,8 @@ class Staging:
                 self.tag_listings += [(answer.account_id, listing, origin) for listing in chunk]
             case Reference():
                 self.mentions += chunk
-            case ResourceOwner():
-                self._owners(chunk, account)
+            case ResourceOwner() | TagDemand():
+                self._of_account(chunk, account)
             case Event():
                 self.events[account] += chunk
             case Account() if answer.account_id:
@@ -264,10 +266,10 @@ class Staging:
                 self._gaps(chunk, account)
         return Counter({account: len(chunk)})
 
-    def _owners(self, records: list[ResourceOwner], account: str) -> None:
-        for owner in records:
-            owner.account_id = account
-        self.owners += records
+    def _of_account(self, records: list[Any], account: str) -> None:
+        for record in records:
+            record.account_id = account
+        (self.owners if isinstance(records[0], ResourceOwner) else self.demands).extend(records)
 
     def _gaps(self, records: list[Gap], account: str) -> None:
         for gap in records:

@@ -19,10 +19,11 @@ from typing import Any, Literal
 # `references`: for consumers in EC2 and Auto Scaling (by default).
 # `all`: for consumers in other services (by default).
 # `owners`: for clusters, environments and stacks that own profiles (by default, if a profile shows one).
+# `organization`: for the tag policy of the organization (by default, with references).
 # `index`: with `tag_index=True`.
 # `fleet`: for many accounts.
 # `history`: for the `history` command.
-When = Literal["plan", "fallback", "references", "all", "owners", "index", "fleet", "history"]
+When = Literal["plan", "fallback", "references", "all", "owners", "organization", "index", "fleet", "history"]
 
 # The facts that an answer proves: all roles or profiles of the account, one of them, its tags, the profiles that hold a
 # role, the profiles that consumers use.
@@ -113,6 +114,8 @@ VERSIONS = "DescribeLaunchTemplateVersions"
 CONFIGURATIONS = "DescribeLaunchConfigurations"
 GROUPS = "DescribeAutoScalingGroups"
 STACK_RESOURCES = "DescribeStackResources"
+TAG_POLICY = "DescribeEffectivePolicy"
+REQUIRED_TAGS = "ListRequiredTags"
 # A profile is known to be unreferenced only if all of these were read.
 CORE = (INSTANCES, VERSIONS, CONFIGURATIONS, GROUPS)
 # Only these two show which versions of launch templates a fleet pins; files seldom hold their output.
@@ -172,6 +175,11 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("eks", "ListClusters", "owners", key="clusters", cost="gaps.cost.owners", path="/clusters", method="GET"),
     Operation("cloudformation", "ListStacks", "owners", key="StackSummaries", cost="gaps.cost.owners"),
     Operation("cloudformation", STACK_RESOURCES, "owners", key="StackResources", cost="gaps.cost.owners"),
+    Operation("organizations", TAG_POLICY, "organization", key="EffectivePolicy",
+              parameters={"PolicyType": "TAG_POLICY"}, fallback=REQUIRED_TAGS, cost="gaps.cost.tag_policy",
+              command="organizations describe-effective-policy --policy-type TAG_POLICY"),
+    Operation("resourcegroupstaggingapi", REQUIRED_TAGS, "fallback", key="RequiredTags",
+              cost="gaps.cost.required_tags"),
     Operation("resourcegroupstaggingapi", TAG_INDEX, "index", key="ResourceTagMappingList",
               parameters={"ResourceTypeFilters": ["iam:instance-profile"], "ResourcesPerPage": 100},
               cost="gaps.cost.index"),

@@ -105,9 +105,9 @@ class PracticeAccount:
         self._iam = Iam(self._backends)
         self._sts = Sts(self._backends, self._keys, self._accounts)
         self._ec2 = Ec2(self._backends, self._regions)
-        self._tagging = Tagging(self._iam)
         self._stacks, self._beanstalk = Stacks(self._backends), Beanstalk(self._backends)
         self._organization = Organization(self._backends, self.account_id)
+        self._tagging = Tagging(self._iam, self._organization)
         self._know(self.account_id)
         self._server.start()
 
@@ -219,6 +219,17 @@ class PracticeAccount:
             with self._backends.lock:
                 self._backends.iam(account_id).create_role(role_name, trust, "/", None, "", [], "3600")
         return account_id
+
+    def set_tag_policy(self, policy: Mapping[str, Any] | None, account_id: str | None = None) -> None:
+        """Give an account an effective tag policy of its organization, such as `{"tags": {…}}`; None removes it.
+
+        The organization exists once there is a second account.
+        """
+        policies, account_id = self._organization.tag_policies, account_id or self.account_id
+        if policy is None:
+            policies.pop(account_id, None)
+        else:
+            policies[account_id] = dict(policy)
 
     def disable_region(self, name: str) -> None:
         """Disable a region. AWS then no longer lists the region as enabled, and refuses all credentials there."""

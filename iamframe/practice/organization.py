@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +42,8 @@ class Organization:
     def __init__(self, backends: Backends, account_id: str) -> None:
         self.backends = backends
         self.members = [Member(account_id, "management", "ACTIVE")]
+        # The effective tag policy of each account that has one.
+        self.tag_policies: dict[str, dict[str, Any]] = {}
         self._began = now().timestamp()
 
     def answer(self, call: Call) -> Answer:
@@ -51,6 +54,8 @@ class Organization:
             raise Refusal("AWSOrganizationsNotInUseException", message)
         if call.action == "DescribeOrganization":
             return json_answer(call, {"Organization": self._describe()})
+        if call.action == "DescribeEffectivePolicy":
+            return json_answer(call, {"EffectivePolicy": self._effective_policy(call)})
         if call.account_id != manager:
             raise Refusal("AccessDeniedException", "You don't have permissions to access this resource.")
         if call.action == "ListAccounts":
@@ -63,6 +68,29 @@ class Organization:
             message = "You specified an account that doesn't exist."
             raise Refusal("AccountNotFoundException", message)
         raise Refusal("UnsupportedAPIEndpointException", f"{call.action} is not part of this practice account")
+
+    def _effective_policy(self, call: Call) -> dict[str, Any]:
+        """Return the tag policy of an account; members see only their own (Organizations API Reference)."""
+        kind, target = call.json.get("PolicyType"), call.json.get("TargetId", call.account_id)
+        if not kind:
+            raise Refusal("InvalidInputException", "You specified an invalid value. PolicyType must not be null.")
+        if target != call.account_id and call.account_id != self.members[0].id:
+            raise Refusal("AccessDeniedException", "You don't have permissions to access this resource.")
+        if target not in [member.id for member in self.members]:
+            raise Refusal("TargetNotFoundException", "You specified a target that doesn't exist.")
+        if kind != "TAG_POLICY" or target not in self.tag_policies:
+            raise Refusal("EffectivePolicyNotFoundException", "You specified a target without an effective policy.")
+        content = json.dumps(self.tag_policies[target])
+        return {"PolicyContent": content, "LastUpdatedTimestamp": self._began, "TargetId": target, "PolicyType": kind}
+
+    def required_tags(self, account_id: str) -> list[dict[str, Any]]:
+        """Return the keys that each type of resource needs, as the tagging API lists them."""
+        keys: dict[str, list[str]] = {}
+        for name, tag in self.tag_policies.get(account_id, {}).get("tags", {}).items():
+            for kind in tag.get("report_required_tag_for", []):
+                for one in _IAM_TYPES if kind == "iam:ALL_SUPPORTED" else (kind,):
+                    keys.setdefault(one, []).append(tag.get("tag_key", name.lower()))
+        return [{"ResourceType": kind, "ReportingTagKeys": keys[kind]} for kind in sorted(keys)]
 
     def _list_accounts(self, call: Call) -> dict[str, Any]:
         size = call.json.get("MaxResults", 20)
@@ -99,6 +127,10 @@ class Organization:
             "MasterAccountId": manager,
             "MasterAccountEmail": f"{manager}@example.com",
         }
+
+
+# The types of IAM's resources that can need a tag, as far as tools that read such policies map them.
+_IAM_TYPES = ("iam:instance-profile", "iam:role")
 
 
 def _id(member: Member) -> str:

@@ -7,23 +7,29 @@ from typing import Any
 from iamframe.practice.calls import Answer, Call, Refusal, json_answer
 from iamframe.practice.checks import check_tags, merged_tags
 from iamframe.practice.iam import Iam
+from iamframe.practice.organization import Organization
 from iamframe.practice.pages import cut
 
 # The region whose index has a partition's IAM resources; in other regions it is empty, without an error.
 HOMES = {"aws": "us-east-1", "aws-us-gov": "us-gov-west-1", "aws-cn": "cn-north-1"}
 
+# AWS does not document the size of a page of required tags.
+REQUIRED_PAGE = 100
+
 
 class Tagging:
     """The tagging API of all accounts of a partition."""
 
-    def __init__(self, iam: Iam) -> None:
-        self.iam = iam
+    def __init__(self, iam: Iam, organization: Organization) -> None:
+        self.iam, self.organization = iam, organization
         self.home = HOMES[iam.backends.partition]
 
     def answer(self, call: Call) -> Answer:
         """Return the answer to a call. moto answers calls about other services."""
         if call.action == "GetResources" and _asks_for_iam(call):
             return json_answer(call, self._get_resources(call))
+        if call.action == "ListRequiredTags":
+            return json_answer(call, self._list_required_tags(call))
         arns = call.json.get("ResourceARNList", [])
         if call.action in ("TagResources", "UntagResources") and any(":iam:" in arn for arn in arns):
             if not 1 <= len(arns) <= 20:
@@ -32,6 +38,15 @@ class Tagging:
                 failed = {arn: reason for arn in arns if (reason := self._write(call, arn))}
             return json_answer(call, {"FailedResourcesMap": failed})
         return self.iam.backends.ask(call)
+
+    def _list_required_tags(self, call: Call) -> dict[str, Any]:
+        every = self.organization.required_tags(call.account_id)
+        size = call.json.get("MaxResults") or REQUIRED_PAGE
+        try:
+            part, token = cut(every, _kind, size, call.json.get("NextToken"), "ListRequiredTags")
+        except Refusal:
+            raise Refusal("PaginationTokenExpiredException", "The pagination token is not valid") from None
+        return {"RequiredTags": part} | ({"NextToken": token} if token else {})
 
     def _get_resources(self, call: Call) -> dict[str, Any]:
         asked, arns = call.json, call.json.get("ResourceARNList")
@@ -86,6 +101,11 @@ class Tagging:
 
 def _folded(key: str, *, fold: bool) -> str:
     return key.lower() if fold else key
+
+
+def _kind(required: dict[str, Any]) -> str:
+    kind: str = required["ResourceType"]
+    return kind
 
 
 def _arn(profile: Any) -> str:

@@ -48,14 +48,14 @@ COLUMN_KINDS |= dict.fromkeys(("trust_policy", "before", "after"), "policy")
 _WRITTEN = "tag_value profile_value role_value profile_tags role_tags description accepted detail next_step"
 COLUMN_KINDS |= dict.fromkeys((*_WRITTEN.split(), "state_value", "account_value"), "written")
 COLUMN_KINDS |= dict.fromkeys(("facts", "references_facts", "_limit", "_may"), "facts")
-COLUMN_KINDS |= dict.fromkeys(("_tags", "changed_facts"), "written facts")
+COLUMN_KINDS |= dict.fromkeys(("_tags", "changed_facts", "allowed_values"), "written facts")
 # Words of iamframe and AWS are kept, even if an external id is the same word.
 _OWN = """
     partition region last_used_region references_regions references_not_read regions not_read trusts_ec2
     trusted_services resource_type consumer_type consumer_state consumer_version operation tag_source message
     references_message references_status state status event_name error_code relation maker maker_basis check severity
     certainty change kind problem counted owner_type owner_region basis power tool rule prefix
-    listing _kind _region _regions _role _profile _put _text _trust _partition _differ
+    listing demanded_by required_of _kind _region _regions _role _profile _put _text _trust _partition _differ
 """
 COLUMN_KINDS |= dict.fromkeys(_OWN.split(), "own")
 # In `gaps`, the reason is a word. In other frames, it is a sentence, which is rendered again.

@@ -62,8 +62,8 @@ def write_report(
     - `report.html`, the page, and `summary.json` with its numbers;
     - `findings.csv`, `coverage.csv`, `owners.csv`, `quota_use.csv`, and `checks/CHECK.csv` with the facts of each check
       that ran;
-    - one CSV file per frame of the inventory, such as `roles.csv`. `events.csv` and `resource_owners.csv` are
-      written only if these were collected.
+    - one CSV file per frame of the inventory, such as `roles.csv`. `events.csv`, `resource_owners.csv` and
+      `tag_policies.csv` are written only if these were collected.
 
     If writing fails, an older report in the folder stays as it was. If writing succeeds, all files of the older report
     are replaced or removed; other files stay. The page shows title and author at the top. `changes` adds a section to

@@ -17,7 +17,7 @@ from msgspec import UNSET
 
 from iamframe.errors import SourceError
 from iamframe.knowledge.arn import account_of, name_of, partition_of
-from iamframe.knowledge.operations import DUMP, IDENTITY, PROFILE_LIST, ROLE_LINKS
+from iamframe.knowledge.operations import BY_LABEL, DUMP, IDENTITY, PROFILE_LIST, REQUIRED_TAGS, ROLE_LINKS, TAG_POLICY
 from iamframe.sources.calls import Calls, Listing, ResourceAnswer
 from iamframe.sources.client import Client
 from iamframe.sources.first_failure import refused
@@ -26,6 +26,7 @@ from iamframe.sources.progress import Progress, silent
 from iamframe.sources.records import Account, Answer, GotProfile, LoadPlan, Reference, RoleDetail, Tag, make_decoders
 from iamframe.sources.refusals import RequestFailed
 from iamframe.sources.regions import ReferenceReader
+from iamframe.sources.tag_policies import NO_POLICY, EffectivePolicy, demands_in, required_in
 
 # The region in which the tag index has IAM's resources. In other regions it answers with an empty list (measured by
 # others, see Cloud Custodian's get_resource_tagging_region; AWS's documentation does not say). There is no measurement
@@ -106,6 +107,8 @@ class AccountReader:
         listing_roles = calls.pool.submit(calls.listing, "ListRoles") if self.plan.role_details else None
         summary = calls.pool.submit(calls.one, "GetAccountSummary")
         aliases = calls.pool.submit(calls.one, "ListAccountAliases")
+        # A load without references makes no request that it can do without.
+        demands = calls.pool.submit(_demands, calls) if self.plan.references != "none" else None
         regions = calls.pool.submit(references.regions)
         homes = _HOMES.get(calls.partition, (self.client.region,)) if self.plan.tag_index else ()
         yield from profiles.start(homes)
@@ -129,6 +132,7 @@ class AccountReader:
         yield from self._iam(caller_arn, dump, roles, [*profiles.found, *single], links)
         yield from self._account(summary.result(), aliases.result())
         yield from referring
+        yield from demands.result() if demands else ()
         yield from owners.answers(listing_owners)
         references.note_not_wanted()
         yield calls.answer("denied", Listing(list(calls.gaps)))
@@ -301,6 +305,32 @@ class _Profiles:
             self.wait()
 
 
+class _Effective(msgspec.Struct):
+    policy: EffectivePolicy = msgspec.field(name="EffectivePolicy")
+
+
+def _demands(calls: Calls) -> list[Answer]:
+    """Return what the organization demands of tags; if AWS denies its tag policy, the keys that it requires."""
+    row = BY_LABEL[TAG_POLICY]
+    parameters: dict[str, Any] = dict(row.parameters)
+    try:
+        body = calls.client.call(row.service, row.operation, **parameters)
+        demands = demands_in(msgspec.json.decode(body, type=_Effective).policy)
+        return [calls.answer(TAG_POLICY, Listing(demands, "complete"))]
+    except msgspec.DecodeError as error:
+        refusal = RequestFailed("unreadable", type(error).__name__, str(error))
+    except RequestFailed as failed:
+        if failed.code in NO_POLICY:
+            return [calls.answer(TAG_POLICY, Listing(state="complete"))]
+        refusal = failed
+    calls.note_refused(TAG_POLICY, refusal)
+    answers = [calls.answer(TAG_POLICY, Listing(state="refused"))]
+    if refusal.reason == "denied":
+        keys = calls.listing(REQUIRED_TAGS)
+        answers.append(calls.answer(REQUIRED_TAGS, Listing(required_in(keys.records), keys.state)))
+    return answers
+
+
 def _profiles_of(dump: Listing) -> set[str]:
     """Return the ARNs of the profiles that a dump shows under their roles."""
     roles: list[RoleDetail] = dump.records
@@ -311,4 +341,4 @@ def _results(jobs: list[Future[Any]]) -> list[Any]:
     return [found for job in jobs if (found := job.result()) is not None]
 
 
-make_decoders([_Identity])
+make_decoders([_Identity, _Effective])

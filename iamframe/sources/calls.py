@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from iamframe.knowledge.arn import name_of
-from iamframe.knowledge.operations import ALL, BY_LABEL, DUMP, GLOBAL, PROFILE_LIST, ROLE_LINKS
+from iamframe.knowledge.operations import ALL, BY_LABEL, DUMP, GLOBAL, PROFILE_LIST, REQUIRED_TAGS, ROLE_LINKS
 from iamframe.sources.client import Client
 from iamframe.sources.progress import Progress, silent
 from iamframe.sources.records import (
@@ -21,6 +21,7 @@ from iamframe.sources.records import (
     GotRole,
     ListedProfile,
     ListedRole,
+    RequiredKeys,
     RoleDetail,
     State,
     Tag,
@@ -52,6 +53,7 @@ _LISTED = {
     ROLE_LINKS: ListedProfile,
     "GetResources": Indexed,
     "ListRegions": Region,
+    REQUIRED_TAGS: RequiredKeys,
 }
 # The type of each answer that is decoded as a whole.
 _ONE: dict[str, Any] = {

@@ -9,6 +9,7 @@ from iamframe.knowledge.operations import VERSIONS, region_in
 from iamframe.knowledge.owners import known_owners
 from iamframe.sources.consumers import CONSUMERS
 from iamframe.sources.shell import render_template
+from iamframe.sources.tag_policies import NO_POLICY
 
 
 def collect_script(regions: Sequence[str] = ()) -> str:
@@ -17,7 +18,7 @@ def collect_script(regions: Sequence[str] = ()) -> str:
     The script makes the read requests of a live load with `references="core"`, and those that replace denied ones. It
     works with the AWS CLI 1 and 2. It looks for resources that use profiles in the regions of its arguments, by default
     in `regions`, or else in all enabled regions. It lists EKS clusters, Elastic Beanstalk environments and
-    CloudFormation stacks if a profile shows one.
+    CloudFormation stacks if a profile shows one. It also shows the tag policy of the organization.
 
     Raises
     ------
@@ -36,4 +37,5 @@ def collect_script(regions: Sequence[str] = ()) -> str:
         consumers=consumers,
         versions=versions,
         owners=known_owners(),
+        no_policy=NO_POLICY,
     )

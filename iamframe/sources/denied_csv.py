@@ -6,15 +6,16 @@ import csv
 import io
 import re
 
-from iamframe.knowledge.operations import ALL, GLOBAL, UNKNOWN_REGION, region_in
+from iamframe.knowledge.operations import ALL, GLOBAL, TAG_POLICY, UNKNOWN_REGION, region_in
 from iamframe.knowledge.owners import known_owners
 from iamframe.sources.archives import Piece, Unreadable
 from iamframe.sources.documents import utf8
-from iamframe.sources.reading import Reading, region_of
+from iamframe.sources.reading import Reading, Records, region_of
 from iamframe.sources.records import Answer, Gap
+from iamframe.sources.tag_policies import NO_POLICY
 
 _COLUMNS = ("operation", "subject", "error_code")
-_PREFIXES = re.compile(r"(?:iam|ec2|autoscaling|sts|organizations):", re.IGNORECASE)
+_PREFIXES = re.compile(r"(?:iam|ec2|autoscaling|sts|organizations|tag):", re.IGNORECASE)
 # A part of an error code, and the reason of the gap.
 _REASONS = (
     ("denied", "denied"),
@@ -26,8 +27,8 @@ _REASONS = (
 )
 
 
-def read_denied(reading: Reading, source: str, piece: Piece) -> Answer:
-    """Return one answer with a gap per refused request.
+def read_denied(reading: Reading, source: str, piece: Piece) -> list[Answer]:
+    """Return an answer with a gap per refused request, and one that says that no tag policy applies, if a row does.
 
     Raises
     ------
@@ -37,9 +38,13 @@ def read_denied(reading: Reading, source: str, piece: Piece) -> Answer:
     rows = _rows(piece.read())
     if rows and not rows[0].keys() >= set(_COLUMNS):
         raise Unreadable("gaps.file.no_columns", columns=_COLUMNS)
-    gaps = [_gap(piece, *(row[name] or "" for name in _COLUMNS)) for row in rows]
+    told = [tuple(row[name] or "" for name in _COLUMNS) for row in rows]
+    gaps: Records = [_gap(piece, *one) for one in told if one[2] not in NO_POLICY]
     reading.has_read |= bool(gaps)
-    return Answer("denied", piece.label, [gaps] if gaps else [], source=source)  # type: ignore[list-item]
+    answers = [Answer("denied", piece.label, [gaps] if gaps else [], source=source)]
+    if len(gaps) < len(told):
+        answers.append(Answer(TAG_POLICY, piece.label, [], state="complete", source=source))
+    return answers
 
 
 def _rows(data: bytes) -> list[dict[str, str]]:
@@ -59,7 +64,7 @@ def _gap(piece: Piece, operation: str, subject: str, code: str) -> Gap:
     operation = of_owners.get((service, operation), operation)
     reason = next((reason for part, reason in _REASONS if part in code.lower()), "unreadable")
     region = GLOBAL
-    if operation.startswith("Describe") or operation in of_owners.values():
+    if (operation.startswith("Describe") and operation != TAG_POLICY) or operation in of_owners.values():
         region = region_in(subject) or region_of(piece) or UNKNOWN_REGION
     where = region_in(subject)
     whom = None if where or subject == ALL else subject or None

@@ -16,7 +16,7 @@ from msgspec import Raw
 
 from iamframe.errors import SourceError
 from iamframe.messages.render import say
-from iamframe.sources import cloudtrail, config, iam, owners, references, shapes, steampipe, terraform
+from iamframe.sources import cloudtrail, config, iam, owners, references, shapes, steampipe, tag_policies, terraform
 from iamframe.sources.archives import DENIED, Piece, Unreadable, display_path, pieces
 from iamframe.sources.denied_csv import read_denied
 from iamframe.sources.documents import (
@@ -34,7 +34,7 @@ from iamframe.sources.runs import MARK, cut
 from iamframe.sources.shapes import LISTS, ROWS, SHAPES, Document
 
 # A document may have several shapes, which are read in this order.
-_FORMATS = (iam, config, terraform, steampipe, cloudtrail, references, owners)
+_FORMATS = (iam, config, terraform, steampipe, cloudtrail, references, owners, tag_policies)
 _SHAPES = [one for module in _FORMATS for one in SHAPES[module.__name__]]
 _LISTS = [one for module in _FORMATS for one in LISTS[module.__name__]]
 for _format in _FORMATS:
@@ -132,7 +132,7 @@ def _with_accounts(reading: Reading, piece: Piece, answer: Answer, chunks: Itera
 def _file(reading: Reading, source: str, piece: Piece) -> Iterator[Answer]:
     """Yield the answers of a file; a document that cannot be read is a gap, and the others are read."""
     if piece.name.lower() == DENIED:
-        yield read_denied(reading, source, piece)
+        yield from read_denied(reading, source, piece)
         return
     if document := _document_in_runs(reading, source, piece):
         with reading.gap_if_unreadable(piece):

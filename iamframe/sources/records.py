@@ -200,6 +200,28 @@ class ResourceOwner(msgspec.Struct, gc=False):
     profile_name: str | None = None
 
 
+class RequiredKeys(msgspec.Struct, gc=False):
+    """The tag keys that resources of one type need (ListRequiredTags), without values."""
+
+    resource_type: str = msgspec.field(name="ResourceType", default="")
+    tag_keys: list[str] = msgspec.field(name="ReportingTagKeys", default_factory=list)
+
+
+class TagDemand(msgspec.Struct, gc=False):
+    """What the organization demands of one tag of roles or profiles: a row of `tag_policies`.
+
+    `allowed_values` is a list as JSON, or None if unknown.
+    """
+
+    resource_type: str
+    tag_key: str
+    allowed_values: str | None
+    is_required: bool
+    is_enforced: bool
+    source: str
+    account_id: str | None = None
+
+
 class Account(msgspec.Struct, gc=False):
     """Facts about an account itself."""
 

@@ -88,7 +88,7 @@ def report_command(
     owner_tag: str,
     mask: bool,
     mask_key: Path | None,
-    policy: Path | None,
+    policy: tuple[str, ...],
     checks: tuple[str, ...],
     strict: bool,
     live: dict[str, Any],
@@ -103,7 +103,7 @@ def report_command(
 
     new = sources or ("sample",)
     changes, is_masked = None, mask or mask_key is not None
-    with _masked_errors(*new, older, *states, out, policy, mask_key, *checks) if is_masked else nullcontext():
+    with _masked_errors(*new, older, *states, out, *policy, mask_key, *checks) if is_masked else nullcontext():
         old, inventory = load_old_and_new(older, new, live) if older else (None, load_loud(*new, **live))
         result = run_checks(inventory, policy=policy, checks=checks, owner_tag=owner_tag)
         if old:
@@ -184,7 +184,7 @@ def check_command(
     remark(output.not_printed(findings, shown, by_owner=bool(owner)))
     output.said_incomplete(result)
     remark(output.incomplete(result), output.no_owner(result.inventory, owner_tag))
-    remark(output.expired(result), output.not_collected(result.inventory))
+    remark(output.expired(result, is_covered=True), output.not_collected(result.inventory))
     return _status(result, fail_on, judged["only"], strict=strict)
 
 
@@ -234,7 +234,9 @@ def plan_command(
     given.policy_file,
     given.live,
 )
-def explain_command(name: str, sources: tuple[str, ...], form: str, policy: Path | None, live: dict[str, Any]) -> int:
+def explain_command(
+    name: str, sources: tuple[str, ...], form: str, policy: tuple[str, ...], live: dict[str, Any]
+) -> int:
     """Print everything known about one resource.
 
     NAME_OR_ARN is a role, an instance profile, or a resource that uses a profile, such as an instance. The exit
@@ -275,7 +277,7 @@ def diff_command(
     fail_on_change: bool,
     strict: bool,
     out: Path | None,
-    policy: Path | None,
+    policy: tuple[str, ...],
     live: dict[str, Any],
 ) -> int:
     """Print what changed between two sources.

@@ -127,7 +127,10 @@ talk = together(
 _OWNER = "Key of the tag that names the owner of a resource or its role."
 owner_tag = option("--owner-tag", _OWNER, "KEY", default="Owner", show_default=True, callback=_filled)
 strict = option("--strict", "Exit with 3 if a selected check is incomplete.")
-policy_file = option("--policy", "Policy file (TOML): required tags, accepted findings.", "FILE", type=Path)
+_POLICY = (
+    "Policy file (TOML) with required tags and accepted findings, or org, the organization's tag policy. Repeatable."
+)
+policy_file = option("--policy", _POLICY, "FILE|org", multiple=True)
 own = option("--checks", "Also run the checks in this Python file. Repeatable.", "FILE", multiple=True)
 _ONLY = "Run only this check. Repeatable; `iamframe checks` lists them."
 only = option("--only", _ONLY, "CHECK", multiple=True, callback=_any, shell_complete=offer_checks)

@@ -199,8 +199,21 @@ def no_owner(inventory: Inventory, owner_tag: str) -> list[str]:
     return [f"no collected tag has the key {owner_tag}, so no finding has an owner; give another key with --owner-tag"]
 
 
-def expired(result: Result) -> Iterator[str]:
-    """Yield a sentence for each expired acceptance of the policy. Its findings count again."""
+def expired(result: Result, *, is_covered: bool = False) -> Iterator[str]:
+    """Yield a sentence for each expired acceptance of the policy, and one for tag policies that were not collected.
+
+    Findings with an expired acceptance count again. With `is_covered`, the coverage of each check is printed too, and
+    says why a tag policy was not collected.
+    """
+    if result.policy.organization and not is_covered:
+        from iamframe.checks.result import some
+
+        read = set(result.inventory.accounts["account_id"][result.inventory.tag_policies_read])
+        if unread := [account for account in result.inventory.accounts["account_id"] if account not in read]:
+            yield (
+                f"--policy org: the tag policy of the organization was not collected for {some(unread)}; "
+                "`iamframe check --policy org` says why"
+            )
     for one in result.policy.acceptances:
         if one.has_expired:
             said = f"the acceptance of {one.check} expired on {one.expires} ({one.reason})"

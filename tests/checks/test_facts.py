@@ -34,7 +34,7 @@ COMMON = ["finding_id", "account_id", "resource_arn", "resource_name", "related_
 # The facts of each check, as the contract names them.
 FACTS = {
     "tag_differences": {"tag_key", "profile_key", "profile_value", "role_value", "kind"},
-    "missing_required_tags": {"tag_key", "tag_value", "problem"},
+    "missing_required_tags": {"tag_key", "found_key", "tag_value", "problem", "demanded_by", "required_of"},
     "tag_key_variants": {"tag_key", "resources"},
     "untagged_profiles": {"related_tag_count"},
     "untagged_roles": {"related_tag_count"},

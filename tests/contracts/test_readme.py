@@ -74,7 +74,7 @@ def test_the_commands_of_a_guide_are_valid_shell(file: Path, begin: str, tmp_pat
 
 def test_the_policy_allows_just_what_a_live_load_asks_for_by_default() -> None:
     (statement,) = json.loads(block(REFERENCE / "permissions.md", "json"))["Statement"]
-    when = ("plan", "references", "all", "owners")
+    when = ("plan", "references", "all", "owners", "organization")
     by_default = {read.action for read in OPERATIONS if read.when in when} - {"sts:GetCallerIdentity"}
     assert statement == {"Effect": "Allow", "Action": sorted(by_default), "Resource": "*"}
 

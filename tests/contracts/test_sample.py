@@ -264,6 +264,18 @@ def test_the_tag_policy_beside_the_sample_demands_these_tags() -> None:
     assert result.coverage["status"].tolist() == ["complete", "partial", "complete"]
 
 
+def test_the_organisation_of_the_sample_demands_an_owner_of_profiles_and_not_of_roles() -> None:
+    result = iamframe.run_checks(iamframe.load_sample(), only=["missing_required_tags"], policy="org")
+    rows = result["missing_required_tags"]
+    owner = rows[rows["tag_key"] == "Owner"]
+    assert set(owner["required_of"]) == {"instance-profile"}
+    demanded = [row for row in literal(MISSING_TAGS) if row[1] == "instance-profile" and "Owner is missing" in row[3]]
+    assert owner["resource_name"][owner["problem"] == "missing"].tolist() == [row[2] for row in demanded]
+    others = rows[rows["problem"] != "missing"][["resource_name", "found_key", "problem"]]
+    assert others.to_numpy().tolist() == [["batch", "CostCenter", "value"], ["ingest", "owner", "spelling"]]
+    assert result.coverage["status"].tolist() == ["complete", "unknown", "complete"]
+
+
 def test_each_of_these_checks_finds_something_in_the_sample_with_the_tag_policy_beside_it() -> None:
     result = iamframe.run_checks(iamframe.load_sample(), policy=DATA / "tag-policy.toml")
     assert set(result.findings["check"]) == set(iamframe.CHECKS)

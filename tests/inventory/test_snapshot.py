@@ -171,7 +171,7 @@ def test_the_manifest_says_what_is_there(tmp_path: Path) -> None:
     rows = {name: frame["rows"] for name, frame in said["frames"].items()}
     assert rows == {
         "accounts": 2, "roles": 4, "profiles": 4, "links": 4, "tags": 8, "references": 0, "gaps": 2, "calls": 2,
-            "events": 0, "resource_owners": 0,
+            "events": 0, "resource_owners": 0, "tag_policies": 0,
     }  # fmt: skip
 
 

@@ -445,10 +445,16 @@ def test_what_is_no_region_never_gets_into_the_script(region: str) -> None:
 def test_it_asks_for_reads_of_the_list_alone_and_all_that_a_live_load_asks_for() -> None:
     text = "\n".join(line for line in collect_script().splitlines() if not line.lstrip().startswith("#"))
     asked = set(re.findall(r"\b((?:get|list|describe)-[a-z-]+)\b", text))
-    services = "iam|ec2|autoscaling|sts|account|eks|cloudformation|elasticbeanstalk"
+    services = (
+        "iam|ec2|autoscaling|sts|account|eks|cloudformation|elasticbeanstalk|organizations|resourcegroupstaggingapi"
+    )
     assert set(re.findall(rf"\b(?:{services}) ([a-z]+-[a-z-]+)", text)) <= asked
     assert re.findall(r"\baws [^ ]+", text) == ['aws "$@"', "aws >/dev/null", 'aws "$@"']
-    listed = {cli_name(read.operation) for read in OPERATIONS if read.when in ("plan", "fallback", "references")}
+    listed = {
+        cli_name(read.operation)
+        for read in OPERATIONS
+        if read.when in ("plan", "fallback", "references", "organization")
+    }
     # Live, the newest version is asked for by that name; files of versions do not say which it is.
     assert asked == listed | {cli_name(TEMPLATES)} | {cli_name(one.operation) for one in known_owners()}
 

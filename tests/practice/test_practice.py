@@ -546,6 +546,43 @@ def test_the_manager_lists_all_accounts_in_pages_and_members_may_not(account: Pr
         account.session(account_id=ids[0]).client("organizations").list_accounts()
 
 
+def test_an_account_of_an_organization_shows_its_tag_policy_and_members_only_their_own(
+    account: PracticeAccount,
+) -> None:
+    client, tagging = (account.session().client(name) for name in ("organizations", "resourcegroupstaggingapi"))
+    with refused("AWSOrganizationsNotInUseException"):
+        client.describe_effective_policy(PolicyType="TAG_POLICY")
+    member = account.add_member("m")
+    with refused("EffectivePolicyNotFoundException"):
+        client.describe_effective_policy(PolicyType="TAG_POLICY")
+    policy = {
+        "tags": {
+            "b": {"tag_key": "B", "report_required_tag_for": ["iam:ALL_SUPPORTED", "ec2:instance"]},
+            "a": {"report_required_tag_for": ["iam:role"], "enforced_for": ["s3:bucket"]},
+        }
+    }
+    account.set_tag_policy(policy)
+    for target in ({}, {"TargetId": account.account_id}):
+        shown = client.describe_effective_policy(PolicyType="TAG_POLICY", **target)["EffectivePolicy"]
+        assert (json.loads(shown["PolicyContent"]), shown["TargetId"]) == (policy, account.account_id)
+    pages = tagging.get_paginator("list_required_tags").paginate(PaginationConfig={"PageSize": 2})
+    assert [{one["ResourceType"]: one["ReportingTagKeys"] for one in page["RequiredTags"]} for page in pages] == [
+        {"ec2:instance": ["B"], "iam:instance-profile": ["B"]},
+        {"iam:role": ["B", "a"]},
+    ]
+    for code, wanted in (
+        ("EffectivePolicyNotFoundException", {"PolicyType": "BACKUP_POLICY"}),
+        ("TargetNotFoundException", {"PolicyType": "TAG_POLICY", "TargetId": "999999999999"}),
+    ):
+        with refused(code):
+            client.describe_effective_policy(**wanted)
+    of_member = account.session(account_id=member).client("organizations")
+    with refused("AccessDeniedException"):
+        of_member.describe_effective_policy(PolicyType="TAG_POLICY", TargetId=account.account_id)
+    account.set_tag_policy(None)
+    assert tagging.list_required_tags()["RequiredTags"] == []
+
+
 # EC2 and Auto Scaling.
 
 

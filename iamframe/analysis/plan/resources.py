@@ -15,6 +15,7 @@ import pandas as pd
 
 from iamframe.analysis.plan.reads import SERVICES, asked_first
 from iamframe.checks import CHECKS
+from iamframe.checks.demands import Demand, demands
 from iamframe.checks.registry import Remedy
 from iamframe.checks.result import Result
 from iamframe.errors import PlanError
@@ -201,6 +202,17 @@ class Context:
                 reason=nested(message, row["references_facts"]) if message else {"message": "plan.no_region"},
             )
         return found
+
+    @cached_property
+    def _demands(self) -> dict[tuple[str | None, str], list[Demand]]:
+        found: dict[tuple[str | None, str], list[Demand]] = defaultdict(list)
+        for one in demands(self.result.policy, self.inventory.tag_policies):
+            found[one.account_id, one.kind].append(one)
+        return found
+
+    def demanded(self, profile: ProfileFacts) -> list[Demand]:
+        """Return what the policy file and the organization demand of a profile's tags."""
+        return [one for account in (None, profile.account_id) for one in self._demands.get((account, profile.kind), ())]
 
     def profiles(self, arns: Iterable[str]) -> dict[str, ProfileFacts]:
         """Return the profiles by ARN, with their roles."""

@@ -16,13 +16,13 @@ from collections.abc import Iterator
 
 from iamframe.analysis.plan.commands import Block, Command, aws_iam, is_unchanged, tags_json
 from iamframe.analysis.plan.resources import Context, Finding, ProfileFacts, RoleFacts, needed_tags
-from iamframe.checks.tag_policy import RequiredTag
+from iamframe.checks.demands import Demand
 from iamframe.messages.render import Message
 
 MOST = 50
 _SIGNS = re.compile(r"[\w.:/=+\-@]", re.ASCII)
 _Tags = dict[str, str]
-_Rules = list[RequiredTag]
+_Rules = list[Demand]
 
 
 def tagging(
@@ -38,7 +38,7 @@ def tagging(
         is_unknown = role is not None and role.tags is None
         no_source: Message = {"message": "plan.tags.unknown" if is_unknown else "plan.tags.none"}
         return None, dict.fromkeys(findings, why_not or no_source)
-    rules = [rule for rule in context.result.policy.required if profile.kind in rule.on]
+    rules = context.demanded(profile)
     tags = profile.own_tags
     copied = {key: value for key, value in role.own_tags.items() if tags.get(key) != value}
     not_copied = next(_objections_to_all(profile, role, copied, rules), None)
@@ -57,7 +57,7 @@ def tagging(
 
 def _violated(rules: _Rules, tags: _Tags) -> list[str]:
     """Return the keys of the policy whose tags are missing, or whose values it does not allow."""
-    return [rule.key for rule in rules if not (rule.key in tags and rule.allows(tags[rule.key]))]
+    return list(dict.fromkeys(one.rule.key for one in rules if one.is_broken_by(tags)))
 
 
 def _objections(profile: ProfileFacts, sets: _Tags, rules: _Rules) -> Iterator[Message]:
@@ -70,7 +70,7 @@ def _objections(profile: ProfileFacts, sets: _Tags, rules: _Rules) -> Iterator[M
     for key, value in sets.items():
         if not _takes(key, 128) or not key or not _takes(value, 256):
             yield {"message": "plan.tags.not_taken", "key": key}
-        if any(rule.key == key and not rule.allows(value) for rule in rules):
+        if any(rule.forbids(key, value) for rule in rules):
             yield {"message": "plan.tags.forbidden", "key": key, "value": value}
     size = len(profile.own_tags | sets)
     if size > MOST:

@@ -1,0 +1,106 @@
+"""What an organization demands of tags: AWS's answers on tag policies, as they are in files and from a live account.
+
+The effective policy is `{"tags": {"costcenter": {"tag_key": "CostCenter", "tag_value": ["100", "Prod*"], …}}}`
+(Organizations User Guide, "Tag policy syntax and examples", checked 2026-11-26):
+
+- `tag_key` is the key in the spelling that AWS calls compliant; the lower case of the policy's key if it is left out.
+- `tag_value` has the values, in which `*` stands for any text; without it, any value is compliant.
+- `report_required_tag_for` has the types of resources that need the tag; elsewhere, only tags that are there count.
+- `enforced_for` has the types for which AWS refuses other values; it never makes a tag required.
+
+`iam:ALL_SUPPORTED` stands for all types of IAM that AWS supports. The types that can need a tag include `iam:role` and
+`iam:instance-profile` (Pulumi, "AWS Organizations Tag Policies", which maps `report_required_tag_for`). Those that can
+be enforced include `iam:instance-profile`, and no list that we found has `iam:role`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from iamframe.knowledge.operations import REQUIRED_TAGS, TAG_POLICY
+from iamframe.sources.records import Answer, RequiredKeys, TagDemand, make_decoders
+from iamframe.sources.shapes import Document, shape
+
+# By these error codes AWS says that no tag policy applies to the account (Organizations API Reference,
+# DescribeEffectivePolicy).
+NO_POLICY = ("EffectivePolicyNotFoundException", "AWSOrganizationsNotInUseException")
+_TYPES = {"instance-profile": "iam:instance-profile", "role": "iam:role"}
+_EVERY = {"iam:ALL_SUPPORTED", "iam:*"}
+_NEVER_ENFORCED = "role"
+
+
+class _Tag(msgspec.Struct):
+    tag_key: str | None = None
+    tag_value: list[str] = []
+    enforced_for: list[str] = []
+    report_required_tag_for: list[str] = []
+
+
+class _Policy(msgspec.Struct):
+    tags: dict[str, _Tag] = {}
+
+
+class EffectivePolicy(msgspec.Struct):
+    """The tag policy that applies to an account."""
+
+    content: str = msgspec.field(name="PolicyContent")
+    target_id: str | None = msgspec.field(name="TargetId", default=None)
+
+
+def demands_in(policy: EffectivePolicy) -> list[TagDemand]:
+    """Return what a tag policy demands of roles and profiles.
+
+    Raises
+    ------
+    msgspec.DecodeError
+        If its content is not a tag policy.
+    """
+    tags = msgspec.json.decode(policy.content, type=_Policy).tags
+    return [_demand(tag.tag_key or key.lower(), tag, kind) for key, tag in tags.items() for kind in _TYPES]
+
+
+def _demand(key: str, tag: _Tag, kind: str) -> TagDemand:
+    one, every = {_TYPES[kind]}, {_TYPES[kind], *_EVERY}
+    return TagDemand(
+        kind,
+        key,
+        msgspec.json.encode([] if "*" in tag.tag_value else tag.tag_value).decode(),
+        is_required=not every.isdisjoint(tag.report_required_tag_for),
+        is_enforced=not (one if kind == _NEVER_ENFORCED else every).isdisjoint(tag.enforced_for),
+        source=TAG_POLICY,
+    )
+
+
+def required_in(records: Iterable[RequiredKeys]) -> list[TagDemand]:
+    """Return the keys that roles and profiles need."""
+    kinds = {name: kind for kind, name in _TYPES.items()}
+    return [
+        TagDemand(kinds[one.resource_type], key, None, is_required=True, is_enforced=False, source=REQUIRED_TAGS)
+        for one in records
+        if one.resource_type in kinds
+        for key in one.tag_keys
+    ]
+
+
+def _is_tag_policy(document: Document) -> bool:
+    # Backup policies and others have the same shape.
+    return b'"TAG_POLICY"' in bytes(document.as_json("EffectivePolicy"))
+
+
+@shape("EffectivePolicy", when=_is_tag_policy)
+def effective_policy(document: Document) -> Iterable[Answer]:
+    """Read `aws organizations describe-effective-policy --policy-type TAG_POLICY`."""
+    policy = document.decode(EffectivePolicy, "EffectivePolicy")
+    return [document.answer(TAG_POLICY, demands_in(policy), account_id=policy.target_id, state="complete")]
+
+
+@shape("RequiredTags")
+def required_tags(document: Document) -> Iterable[Answer]:
+    """Read `aws resourcegroupstaggingapi list-required-tags`."""
+    records = [one for chunk in document.records("RequiredTags", RequiredKeys) for one in chunk]
+    return [document.answer(REQUIRED_TAGS, required_in(records), state=document.state("RequiredTags"))]  # type: ignore[arg-type]
+
+
+make_decoders([_Policy, EffectivePolicy])
