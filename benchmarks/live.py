@@ -139,7 +139,7 @@ def killed(size: int, kills: int) -> None:
     row(
         f"{size} + {size}, killed (`kill -9`) at {kills} random moments and completed",
         f"the same frames {kills} times",
-        f"the second run asks {statistics.mean(shares):.0%} of the {scratch} requests, on average",
+        f"the second run sends {statistics.mean(shares):.0%} of the {scratch} requests, on average",
     )
 
 

@@ -181,7 +181,7 @@ def _full_arns(asked: Query, found: _Arns) -> Iterator[Row]:
     for arn in (arn for arns in found.values() for arn in arns):
         if asked.is_arn and not asked.assumed and arn.lower() != asked.text.lower():
             # A role that is known only by its name is shown with the profile that holds it.
-            yield field("another ARN", note=note("asked", asked=asked.text, arn=arn), section="asked")
+            yield field("another ARN", note=note("asked", asked=asked.text, arn=arn), section="searched for")
 
 
 def _using(references: pd.DataFrame, asked: Query) -> pd.DataFrame:

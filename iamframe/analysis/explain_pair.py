@@ -229,7 +229,7 @@ def _link(pair: Pair) -> Iterator[Row]:
         yield field("names", row["profile_name"], row["role_name"], said)
         if row["relation"] not in (None, "same", "case"):
             tools = [rule.tool for rule in tool_rules() if rule.wants_same_names]
-            yield field("tools that want one name", note=note("same_names", tools=tools))
+            yield field("tools that need equal names", note=note("same_names", tools=tools))
         if others := sorted(bare_name(arn) for arn in pair.held if arn != row["profile_arn"]):
             yield field("the role is also in", ", ".join(others))
     elif pair.profile:
@@ -307,7 +307,7 @@ def _used_by(pair: Pair) -> Iterator[Row]:
     yield from (field(consumer(row), note=note("other_path", named=row["named"])) for row in pair.elsewhere)
     regions = pair.lists["references_regions"].replace(" ", ", ") or None
     looked = status_note(pair.lists, "looked_for", "references_", regions=regions)
-    yield field("looked for", note=joint([None if pair.references else note("nothing_names_it"), looked]))
+    yield field("references searched", note=joint([None if pair.references else note("nothing_names_it"), looked]))
 
 
 def _findings(pair: Pair) -> Iterator[Row]:
@@ -402,7 +402,7 @@ def _surfaces(pair: Pair) -> Iterator[Row]:
     for surface, operation in dict.fromkeys(key[:2] for key in facts if key[1] != "find"):
         mine = {side: facts[surface, operation, TYPE_OF[side]] for side in pair.arns}
         conditions = dict.fromkeys(fact.condition for fact in mine.values() if fact.condition)
-        answers = {side: fact.answer for side, fact in mine.items()}
+        answers = {side: "depends" if fact.condition else fact.answer for side, fact in mine.items()}
         yield field(f"{surface}: {operation}", **answers, note="; ".join(conditions) or None)
 
 

@@ -23,7 +23,7 @@ _SHOW = "aws iam get-instance-profile --instance-profile-name={resource_name}"
     needs=[needs.links],
     detail="profile {profile_name} holds role {role_name}",
     next_step=_SHOW,
-    remediation="Create a profile with the role's name, put the role into it, and associate it instead of the old one.",
+    remediation="Create a profile with the role's name, put the role into it, and use it instead of the old profile.",
     about="link",
     alone=True,
 )
@@ -52,7 +52,7 @@ def name_mismatches(pairs: pd.DataFrame) -> Found:
     needs=[needs.links, needs.role_paths],
     detail="the profile is under {profile_path}, the role under {role_path}",
     next_step=_SHOW,
-    remediation="Create a profile with the role's path, put the role into it, and associate it instead of the old one.",
+    remediation="Create a profile with the role's path, put the role into it, and use it instead of the old profile.",
     about="link",
     alone=True,
 )
@@ -80,7 +80,8 @@ def path_mismatches(pairs: pd.DataFrame) -> Found:
     needs=[needs.all_roles, needs.links],
     detail="holds role {related_name}, but a role with the profile's own name exists: {namesake_arn}",
     next_step=_SHOW,
-    remediation="Put the role with the profile's name into it, or create a profile named after the role that it holds.",
+    remediation="Put the role with the profile's name into the profile, or create a profile with the current role's "
+    "name.",
 )
 def crossed_names(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
     """Profiles that hold the wrong role.
@@ -107,18 +108,19 @@ def _name_key(frame: pd.DataFrame, side: str) -> Texts:
     needs=[needs.links, needs.references],
     detail={
         "by": "rule",
-        "same_names": "{tool} refuses the profile: its name is not that of its role {role_name}",
-        "role_arn": "{tool} needs the role's ARN too: the profile's name is not that of its role {role_name}",
-        "prefix": "{tool} takes only names that begin with {prefix}: {profile_name} holds role {role_name}",
-        "policy": "AWS's policy for {tool} allows only roles that begin with {prefix}: it holds role {role_name}",
-        "other": "{tool} refuses the names",
+        "same_names": "{tool} rejects the profile: it must have the same name as its role, {role_name}",
+        "role_arn": "{tool} also needs the role's ARN, because profile and role ({role_name}) have different names",
+        "prefix": "{tool} accepts only names that begin with {prefix}: {profile_name} holds role {role_name}",
+        "policy": "AWS's policy for {tool} allows only role names that begin with {prefix}; the profile holds role "
+        "{role_name}",
+        "other": "{tool} rejects the names",
     },
     next_step=_SHOW,
-    remediation="Create a role and a profile with names that the tool takes, and use them there.",
+    remediation="Create a role and a profile with names that the tool accepts, and use them in the tool.",
     about="link",
 )
 def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Sequence[ToolUse] = ()) -> Found:
-    """Names that a tool in use refuses.
+    """Names that one of your tools rejects.
 
     Amazon EMR takes only a profile with its role's name; RDS Custom and AWS PCS take only names with their prefix. A
     running cluster keeps running; the next one that you create fails. A profile counts if such a resource uses it, or

@@ -58,7 +58,7 @@ def empty_profiles(pairs: pd.DataFrame) -> Found:
         "other": "no reference found: {_limit:message}; {_may:message}",
     },
     next_step="aws ec2 describe-instances --filters={resource_arn:iam-instance-profile.arn}",
-    remediation="Find out who uses the profile and when its role was last used; delete it if nobody does.",
+    remediation="Find out who uses the profile and when its role was last used. Delete the profile if nobody uses it.",
     about="profile",
     remedy="delete",
 )
@@ -102,8 +102,7 @@ def unreferenced_profiles(
         "beanstalk-environment": "belongs to the Elastic Beanstalk environment {owner_name}, which no longer exists in "
         "{_regions}",
         "stack": "belonged to the CloudFormation stack {owner_name}, which no longer exists in {_regions}",
-        "other": "by its name it was created by the CloudFormation stack {owner_name}, which no longer exists in "
-        "{_regions}",
+        "other": "its name suggests the CloudFormation stack {owner_name}, which no longer exists in {_regions}",
     },
     next_step={
         "by": "owner_type",
@@ -169,7 +168,7 @@ def _first_three(regions: list[str]) -> str:
         "other": "aws autoscaling describe-launch-configurations --launch-configuration-names={consumer_id}"
         "{region:region}",
     },
-    remediation="Associate an existing profile with the instance, or use one in the template.",
+    remediation="Associate an existing profile with the instance, or use an existing profile in the template.",
     about="profile",
 )
 def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd.DataFrame) -> Found:
@@ -245,7 +244,7 @@ def ec2_roles_without_profile(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found
     needs=[needs.links],
     detail="is in {count} profiles: [{_profile_name}]",
     next_step=_SHOW_PROFILES,
-    remediation="Give each use a role of its own, or delete the profiles that nothing uses.",
+    remediation="Create one role per purpose, or delete the profiles that nothing uses.",
     about="link",
 )
 def roles_in_many_profiles(pairs: pd.DataFrame) -> Found:

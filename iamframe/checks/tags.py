@@ -144,9 +144,9 @@ def untagged_roles(roles: pd.DataFrame, links: pd.DataFrame, tags: pd.DataFrame)
         "missing_on_profile": "{tag_key} is missing on the profile",
         "missing_on_role": "{tag_key} is missing on the role",
         "value": "{tag_key} is {role_value:value} on the role and {profile_value:value} on the profile",
-        "key_case": "{tag_key} on the role is {profile_key} on the profile (only the case differs)",
-        "other": "{tag_key} is {role_value:value} on the role and {profile_key} is {profile_value:value} on the "
-        "profile, keys that differ by case",
+        "key_case": "{tag_key} on the role is spelled {profile_key} on the profile (only the case differs)",
+        "other": "{tag_key} is {role_value:value} on the role, and {profile_key} is {profile_value:value} on the "
+        "profile; the keys differ by case",
     },
     next_step={
         "by": "_put",
@@ -264,7 +264,7 @@ def _differing(links: pd.DataFrame, own: pd.DataFrame, facts: pd.DataFrame) -> F
         "missing_on_profile": "{tag_key} is missing, which the organization requires of profiles, not of roles",
         "missing_on_role": "{tag_key} is missing, which the organization requires of roles, not of profiles",
         "spelling": "{found_key} must be spelled {tag_key}, as the organization demands",
-        "pattern": "{tag_key} is {tag_value}, not text that matches {_wanted}",
+        "pattern": "{tag_key} is {tag_value}, which does not match {_wanted}",
         "organization": "{tag_key} is {tag_value}; the organization allows {_wanted}",
         "other": "{tag_key} is {tag_value}, not one of {_wanted}",
     },
@@ -348,7 +348,7 @@ def _text_of(problem: str, demand: Demand) -> str:
     severity="low",
     needs=[needs.any_tags],
     detail="differ by {_differ:words}: [{tag_key:spelled} ({resources})]",
-    remediation="Choose one spelling, and retag the resources that use another one.",
+    remediation="Choose one spelling, and retag the resources that use another spelling.",
 )
 def tag_key_variants(tags: pd.DataFrame, roles: pd.DataFrame) -> pd.DataFrame:
     """Tag keys that only look the same.

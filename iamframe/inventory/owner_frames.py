@@ -12,11 +12,12 @@ RESOURCE_OWNERS = Frame(
     ACCOUNT_ID,
     text("region", "region, or `unknown`"),
     text("owner_type", "eks-cluster, beanstalk-environment, stack"),
-    text("owner_id", "its id; the name of an EKS cluster"),
-    text("owner_name", "its name"),
-    text("state?", "its state, if the listing shows one"),
+    text("owner_id", "id of the owner; for an EKS cluster, its name"),
+    text("owner_name", "name of the owner"),
+    text("state?", "state of the owner, if the listing shows one"),
     text(
-        "profile_name?", "the profile that the stack contains (DescribeStackResources); missing for rows of a listing"
+        "profile_name?",
+        "the profile that the stack contains (DescribeStackResources); missing if a list call showed the owner",
     ),
 )
 
@@ -33,8 +34,9 @@ OWNED_PROFILES = Frame(
         "basis", "how the profile shows it: tag, path, name (a guess), resource (its stack, by DescribeStackResources)"
     ),
     text(
-        "status", "living; gone: not among the owners of each region that it could be in; unread: these are not known"
+        "status",
+        "living (the owner exists), gone (it is in no region where it could be), unread (owners are not collected)",
     ),
-    text("regions", "regions whose owners were collected and that it could be in, separated by spaces"),
+    text("regions", "regions where the owner could be and whose owners were collected, separated by spaces"),
     text("listing", "the operation that lists such owners, as in `calls`"),
 )

@@ -37,7 +37,7 @@ ACCOUNTS = Frame("accounts", "account", ("account_id",)).with_columns(
     ACCOUNT_ID,
     text("partition?", "partition of the account: aws, aws-cn, aws-us-gov …"),
     text("account_name?", "alias of the account"),
-    text("source", "the SOURCE that the user gave"),
+    text("source", "the SOURCE from which the account was loaded"),
     time("captured_at?", "when the data was collected, if the source shows it"),
     text("caller_arn?", "ARN of the caller who collected the data (GetCallerIdentity)"),
     count("role_quota?", "maximum number of roles (GetAccountSummary)"),
@@ -64,7 +64,7 @@ ROLES = Frame("roles", "role", ("role_arn",)).with_columns(
     text("trust_policy?", "trust policy, compact JSON, keys in the order given"),
     text("trusts_ec2", "whether EC2 may assume the role: yes, no, maybe (condition, deny, `*`), unknown"),
     text("trusted_services?", "service principals that the role trusts, sorted, separated by spaces"),
-    text("attached_policies?", "ARNs of the attached managed policies, sorted, separated by spaces; or unknown"),
+    text("attached_policies?", "ARNs of the attached managed policies, separated by spaces; missing if not collected"),
     count("inline_policy_count?", "number of inline policies; missing if they were not collected"),
     text("role_template_arn?", "ARN of the role template that created the role (AcquireRole), if GetRole shows it"),
     flag("is_aws_managed", "True if service-linked or reserved for IAM Identity Center"),
@@ -113,7 +113,7 @@ REFERENCES = Frame(
         "instance, association, launch-template, launch-configuration, auto-scaling-group, spot-request, fleet …",
     ),
     text("consumer_id", "id or name of the resource that uses the profile"),
-    text("named", "the profile's name or ARN, as the resource gives it"),
+    text("named", "the profile's name or ARN, as the resource shows it"),
     text("profile_arn?", "ARN of the profile, found by ARN, unique id or name; missing if no such profile is known"),
     text("profile_name?", "the profile's name in `named`"),
     text("profile_id?", "the profile's unique id, as the resource shows it"),
@@ -129,7 +129,7 @@ GAPS = Frame(
     ACCOUNT_ID,
     text("region", "region, `global` for IAM, or `unknown`"),
     text("operation", "the operation or file format that would show the data"),
-    text("subject", "the resource or file; `*` for all resources in `detail`"),
+    text("subject", "the resource or file that the gap is about; `*` for all resources that `detail` describes"),
     text(
         "reason",
         "denied, throttled, expired, vanished, truncated, unreadable, contradicted, not_asked, not_in_file",
@@ -165,7 +165,7 @@ EVENTS = Frame(
     text("event_id", "CloudTrail's event id"),
     count(
         "event_order",
-        "position among the events of its account, from 0: by time, and in causal order within one second",
+        "position among the events of the account, from 0; sorted by time, and in causal order within one second",
     ),
     time("event_at", "time of the event, to the second, UTC"),
     text("event_name", "CreateRole, AddRoleToInstanceProfile …"),
@@ -336,7 +336,7 @@ FINDINGS_BY_TAG = Frame(
     "findings_by_tag", "tag value; also one per state without a value", ("tag_value", "tagged")
 ).with_columns(
     text("tag_value?", "value, as stored; missing if neither role nor profile has the tag"),
-    text("tagged", "whether role or profile has the tag: yes, no, or unknown (tags were not collected)"),
+    text("tagged", "whether the role or profile has the tag: yes, no, or unknown (tags were not collected)"),
     count("findings", "findings; if role and profile have different values, the finding counts for both"),
     *_SEVERITIES,
 )
@@ -371,7 +371,7 @@ SURFACES = Frame(
     text("answer", "yes, no, condition, or unknown (neither AWS nor a measurement shows the answer)"),
     text("condition?", "the condition, if the answer depends on one"),
     text("detail", "how to do it, or what is known"),
-    date("since?", "date when the answer became true, if known"),
+    date("since?", "date from which the answer is true, if known"),
     text("source", "document that shows the answer"),
     date("checked_on", "date on which the source was checked"),
 )
@@ -419,7 +419,7 @@ PROBES = Frame(
     text("resource_type", "`role` or `instance-profile`"),
     _OPERATION,
     text("region", "region that was tested; `unknown` for regions that could not be listed"),
-    text("expected", "whether such resources should be shown there, according to `surfaces`: yes, no, unknown"),
+    text("expected", "whether the surface should show them there, according to `surfaces`: yes, no, unknown"),
     count("tagged?", "number of resources with tags in IAM; missing if IAM showed no tags"),
     count("shown?", "number of tagged resources that the surface shows; missing if the surface did not respond"),
     count("differing?", "number of resources whose tags on the surface differ from those in IAM"),

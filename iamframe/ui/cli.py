@@ -57,7 +57,7 @@ def _command(name: str, *added: given.Decorator) -> Callable[[Callable[..., int]
 
 
 _MASK = "Replace account ids, unique ids, external ids and e-mail addresses with pseudonyms."
-_KEY = "Mask with the key in this file, created if missing, so that the next report has the same pseudonyms."
+_KEY = "Mask with the key in this file, so that the next report has the same pseudonyms. A missing file is created."
 
 
 @_command(
@@ -303,11 +303,11 @@ def diff_command(
 @_command(
     "drift",
     click.argument("states", nargs=-1, required=True, metavar="STATE..."),
-    option("--against", "The account: a SOURCE.", "SOURCE", required=True, shell_complete=given.offer_sources),
+    option("--against", "The account, as a SOURCE.", "SOURCE", required=True, shell_complete=given.offer_sources),
     given.kinds,
     given.formats(*given.FORMATS),
-    option("--fail-on-drift", "Exit 1 if there is any difference; unknown does not count."),
-    option("--strict", "Exit 3 if anything could not be compared."),
+    option("--fail-on-drift", "Exit with 1 if anything differs; unknown does not count."),
+    option("--strict", "Exit with 3 if something could not be compared."),
     given.live,
 )
 def drift_command(
@@ -321,9 +321,9 @@ def drift_command(
 ) -> int:
     """Compare Terraform states with the account.
 
-    A STATE is a state file, or the output of `terraform show -json`. Give all states of the account: what none of them
-    manages is listed as unmanaged. `sample:terraform` is the state of the sample. What uses a profile is asked for only
-    with --references.
+    A STATE is a state file, or the output of `terraform show -json`. Give all states of the account: resources in none
+    of them are listed as unmanaged. `sample:terraform` is the state of the sample. References to profiles are
+    collected only with --references.
     """
     from iamframe.inventory.load import is_live
 
@@ -345,7 +345,7 @@ def drift_command(
 def snapshot_command(sources: tuple[str, ...], out: Path, live: dict[str, Any]) -> int:
     """Save the data as Parquet, to use as SOURCE later.
 
-    If the command is interrupted, run it again: the load then resumes.
+    If the command is interrupted, run it again. The load then resumes.
     """
     from iamframe.inventory.load import take_snapshot
 
@@ -360,7 +360,7 @@ def snapshot_command(sources: tuple[str, ...], out: Path, live: dict[str, Any]) 
 def checks_command(form: str, checks: tuple[str, ...]) -> int:
     """List the checks.
 
-    Shows the severity of each, what it finds, and what it needs to be complete.
+    Shows the severity of each check, what it finds, and the data that it needs to be complete.
     """
     from iamframe.checks.catalog import list_checks
 
@@ -372,7 +372,7 @@ def checks_command(form: str, checks: tuple[str, ...]) -> int:
 def surfaces_command(form: str) -> int:
     """Show where tags can be written, read and found.
 
-    One row per console, API or tool and resource type. CSV and JSON include the sources.
+    One row per tool, resource type and operation. CSV and JSON include the sources.
     """
     from iamframe.analysis.blind_spots import surfaces
 
@@ -380,7 +380,8 @@ def surfaces_command(form: str) -> int:
     dates = {name: facts[name].dt.strftime("%Y-%m-%d").astype("str") for name in ("since", "checked_on")}
     facts = facts.assign(**dates)
     if form not in ("csv", "json"):
-        facts = facts.assign(said=facts["condition"].fillna(facts["detail"]))
+        said, answer = facts["condition"].fillna(facts["detail"]), facts["answer"].replace("condition", "depends")
+        facts = facts.assign(said=said, answer=answer)
     output.emit(facts, form, output.SURFACE_COLUMNS)
     return DONE
 
@@ -404,7 +405,7 @@ def notebooks_command(folder: Path, *, force: bool) -> int:
     if written:
         click.echo(f"Copied: {', '.join(file.name for file in written)}")
     if left:
-        click.echo(f"Left as they are: {', '.join(file.name for file in left)}; --force writes over them")
+        click.echo(f"Not overwritten: {', '.join(file.name for file in left)}; --force overwrites them")
     install = "" if find_spec("jupyterlab") else "pip install '.[notebooks]' && "
     click.echo(f"Now type: {install}jupyter lab {escape_controls(shlex.quote(str(folder)))}")
     return DONE
@@ -414,7 +415,8 @@ def notebooks_command(folder: Path, *, force: bool) -> int:
 def collect_script_command(regions: str | None) -> int:
     """Print a shell script that collects the data.
 
-    The script only reads, with the AWS CLI. Give it to somebody with access; the zip that it writes is a SOURCE.
+    The script only reads, with the AWS CLI. Give it to somebody with access. The zip file that the script writes is a
+    SOURCE.
     """
     from iamframe.sources.collect import collect_script
 
@@ -484,7 +486,7 @@ def _answered(arguments: list[str] | None) -> Any:
 def _way_out(error: click.UsageError) -> str:
     unknown = isinstance(error, click.NoSuchOption) and not error.possibilities
     if unknown and error.ctx and error.ctx.command is explain_command:
-        return "a name that begins with - stands behind --, as in `iamframe explain -- -NAME SOURCE`"
+        return "put a name that begins with - after --, as in `iamframe explain -- -NAME SOURCE`"
     of = f" {error.ctx.command.name}" if error.ctx and error.ctx.command is not app else ""
     return f"see `iamframe{of} --help`"
 

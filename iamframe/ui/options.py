@@ -124,14 +124,14 @@ talk = together(
     option("-q --quiet", "Print results and errors only.", expose_value=False, callback=_talk),
     option("-v --verbose", "Log each request to AWS.", expose_value=False, callback=_talk),
 )
-_OWNER = "Key of the tag that names the owner of a resource or its role."
+_OWNER = "Key of the tag with the owner of a resource or its role."
 owner_tag = option("--owner-tag", _OWNER, "KEY", default="Owner", show_default=True, callback=_filled)
 strict = option("--strict", "Exit with 3 if a selected check is incomplete.")
 _POLICY = (
     "Policy file (TOML) with required tags and accepted findings, or org, the organization's tag policy. Repeatable."
 )
 policy_file = option("--policy", _POLICY, "FILE|org", multiple=True)
-own = option("--checks", "Also run the checks in this Python file. Repeatable.", "FILE", multiple=True)
+own = option("--checks", "Also use the checks in this Python file. Repeatable.", "FILE", multiple=True)
 _ONLY = "Run only this check. Repeatable; `iamframe checks` lists them."
 only = option("--only", _ONLY, "CHECK", multiple=True, callback=_any, shell_complete=offer_checks)
 _SEVERITY = "Print only findings of this severity. Repeatable."
@@ -162,16 +162,16 @@ _REGIONS = "Scan these regions, separated by commas, or all (default)."
 regions = option("--regions", _REGIONS, "LIST", callback=_regions)
 # `collect_script` checks each name itself.
 named_regions = option("--regions", _REGIONS, "LIST", callback=_filled)
-_ASKED = "Look for uses of profiles in all services (default), only in EC2 and Auto Scaling (core), or nowhere (none)."
+_ASKED = "Collect references to profiles from all services (default), only EC2 and Auto Scaling (core), or none."
 _ACCOUNTS = "Scan the accounts in a CSV file, or all accounts of the organization."
-_ROLE = "Role to assume in each account. For one account, give the ARN."
+_ROLE = "Role to assume in each account. For one account, give the role's ARN."
 _RATE = click.FloatRange(min=0, min_open=True)
 _LIVE = together(
     regions,
     option("--references", _ASKED, type=click.Choice(("all", "core", "none"))),
     option("--accounts", _ACCOUNTS, "FILE|org", callback=_filled),
     option("--assume-role role_name", _ROLE, "NAME", callback=_filled),
-    option("--external-id", "External id that the role requires.", "ID", callback=_filled),
+    option("--external-id", "External id that the role's trust policy requires.", "ID", callback=_filled),
     option("--rate", "Send at most N requests per second, per service and region.", "N", type=_RATE),
     option("--role-details", "Also read descriptions and session lengths of roles."),
     option("--tag-index", "Read tags from the tagging API. This is faster, but may be out of date."),

@@ -366,7 +366,7 @@ def test_each_change_has_its_kind_and_what_was_before_and_after(tmp_path: Path, 
     if "description" in name:
         assert (
             apart(changes)["descriptions"]
-            == "1 role with a value on one side only; the other side may not have collected it"
+            == "1 role with a value in only one of OLD and NEW; the value may not have been collected in the other"
         )
 
 
@@ -406,7 +406,7 @@ def test_what_a_list_that_is_not_whole_lacks_was_neither_created_nor_deleted(
     both = {"old": every, "new": every} | {read: page}
     changes = iamframe.compare(*(load(tmp_path / name, both[name]) for name in ("old", "new")))
     other = {"OLD": "NEW", "NEW": "OLD"}[side]
-    reason = f"the list is incomplete in {side}, so 1 only in {other} may or may not be {change}"
+    reason = f"the list is incomplete in {side}, so 1 found only in {other} may or may not be {change}"
     assert changes.is_empty
     assert apart(changes) == {"roles": reason, "profiles": reason}
 
@@ -451,8 +451,8 @@ def test_an_account_that_is_on_one_side_alone_is_told_and_nothing_of_it_is_a_cha
     changes = compared(tmp_path, both_lists([role_detail("web")], []), elsewhere)
     assert changes.is_empty
     assert changes.not_compared[["account_id", "what", "reason"]].to_numpy().tolist() == [
-        [ACCOUNT, "account", "the account is not in NEW, so nothing of it was compared"],
-        [other, "account", "the account is not in OLD, so nothing of it was compared"],
+        [ACCOUNT, "account", "the account is not in NEW, so it was not compared"],
+        [other, "account", "the account is not in OLD, so it was not compared"],
     ]
 
 
@@ -514,7 +514,7 @@ def test_a_finding_of_what_one_side_did_not_read_is_neither_new_nor_gone(tmp_pat
     ]
     told = changes.not_compared.set_index("what")["reason"]["findings of untagged_profiles"]
     assert told.startswith(
-        "1 finding only in NEW may or may not be new; OLD: the tags of 1 of 2 profiles were not collected"
+        "1 finding found only in NEW may or may not be new; OLD: the tags of 1 of 2 profiles were not collected"
     )
     turned = iamframe.compare(new, old)
     assert turned.findings[["change", "resource_name"]].to_numpy().tolist() == [["gone", "p"]]
@@ -541,7 +541,7 @@ def test_a_profile_that_only_became_referred_to_because_more_was_asked_is_no_fin
         dict(zip(changes.not_compared["what"], changes.not_compared["reason"], strict=True))[
             "findings of unreferenced_profiles"
         ]
-        == "1 finding only in OLD may or may not be gone, because other regions or services were scanned"
+        == "1 finding found only in OLD may or may not be gone, because other regions or services were scanned"
     )
 
 

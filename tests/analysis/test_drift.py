@@ -254,13 +254,13 @@ def test_accounts_in_which_the_states_manage_nothing_are_left_out_and_said(tmp_p
     found = drifted(tmp_path, files, main=state(of_role(), of_profile()))
     assert rows(found, "kind", "account_id", "resource_name") == [("unmanaged", ACCOUNT, "db")]
     assert found.left_out == (other,)
-    assert found.said == "1 unmanaged; 1 account left out, where the states manage nothing"
+    assert found.said == "1 unmanaged; 1 account left out, because the states manage nothing there"
 
 
 def test_an_empty_state_says_nothing_of_any_account(tmp_path: Path) -> None:
     found = drifted(tmp_path, PAIR, main=state())
     assert (len(found.differences), found.left_out) == (0, (ACCOUNT,))
-    assert found.said == "no differences; 1 account left out, where the states manage nothing"
+    assert found.said == "no differences; 1 account left out, because the states manage nothing there"
 
 
 @pytest.mark.parametrize(

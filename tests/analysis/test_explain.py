@@ -170,8 +170,8 @@ def test_an_arn_without_its_path_says_first_which_one_is_shown(
 ) -> None:
     shown = arn("profile/cloud9/AWSCloud9SSMInstanceProfile")
     said = {"field": "another ARN", "message": "asked", "asked": asked, "arn": shown}
-    assert told(explain(cloud9, asked), "asked") == [said] * notice
-    assert (explain(cloud9, asked).to_frame()["section"].iloc[0] == "asked") == notice
+    assert told(explain(cloud9, asked), "searched for") == [said] * notice
+    assert (explain(cloud9, asked).to_frame()["section"].iloc[0] == "searched for") == notice
 
 
 @pytest.mark.parametrize(
@@ -378,7 +378,7 @@ def test_it_tells_which_consoles_and_apis_show_and_change_the_tags_of_each_side(
     for operation in ("read", "write"):
         assert field(explained, "where tags show", f"IAM console: {operation}") == {"profile": "no", "role": "yes"}
     editor = field(explained, "where tags show", "Tag Editor: read")
-    assert (editor["profile"], editor["role"], "us-east-1" in editor["value"]) == ("condition", "no", True)
+    assert (editor["profile"], editor["role"], "us-east-1" in editor["value"]) == ("depends", "no", True)
 
 
 # Findings, and what to do
@@ -540,7 +540,7 @@ def test_a_profile_that_an_instance_names_can_be_deleted(practice: PracticeAccou
     run = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, IamInstanceProfile={"Name": "used"})
     iam.remove_role_from_instance_profile(InstanceProfileName="used", RoleName="gone")
     explained = explain(iamframe.load_account(session, regions=["us-east-1"]), "used")
-    assert [name.split()[0] for name in names(explained, "used by")] == ["association", "instance", "looked"]
+    assert [name.split()[0] for name in names(explained, "used by")] == ["association", "instance", "references"]
     assert field(explained, "deleting", "the profile")["message"] == "delete.profile"
     lost = {"message": "explain.use.runs", "count": 1, "names": [run["Instances"][0]["InstanceId"]]}
     assert told(explained, "next")[-1] == {"field": "delete the profile", "message": "not_offered", "use": lost}
@@ -685,8 +685,8 @@ def test_an_instance_that_no_reference_shows_is_not_found_with_where_was_looked(
 
 def test_what_refers_to_the_profile_is_told_with_where_that_was_looked_for(sample: Inventory) -> None:
     explained = explain(sample, "AWSCloud9SSMInstanceProfile")
-    assert names(explained, "used by") == ["instance i-0abcdef0000000007", "looked for"]
-    looked = field(explained, "used by", "looked for")
+    assert names(explained, "used by") == ["instance i-0abcdef0000000007", "references searched"]
+    looked = field(explained, "used by", "references searched")
     assert (looked["status"], looked["regions"]) == ("partial", "ap-northeast-1, eu-west-1")
     assert looked["reason"]["message"] == "coverage.references.files"
 

@@ -309,23 +309,23 @@ def test_a_profile_without_a_role_is_never_expected_by_its_name(tmp_path: Path) 
 ARN = PROFILE_ARN + "{}"
 # Links (profile, role, the role's path), and which tool uses each: what is said, with its certainty; None is nothing.
 REFUSED: dict[str, tuple[str, str, str, str | None]] = {
-    "web-profile": ("web", "/", "emr", "Amazon EMR refuses the profile: its name is not that of its role web"),
+    "web-profile": ("web", "/", "emr", "Amazon EMR rejects the profile: it must have the same name as its role, web"),
     "web": ("web", "/", "emr", None),
     "WEB2": ("web2", "/", "emr", None),
     "datazone_emr_ec2_instance_profile_d4": ("datazone_emr_ec2_instance_role_d4", "/", "emr", None),
     "nobody-profile": ("nobody", "/", "", None),
-    "db": ("AWSRDSCustomRole", "/", "rds", "RDS Custom takes only names that begin with AWSRDSCustom: db holds"),
+    "db": ("AWSRDSCustomRole", "/", "rds", "RDS Custom accepts only names that begin with AWSRDSCustom: db holds"),
     "AWSRDSCustomProfile": ("AWSRDSCustomDb", "/", "rds", None),
-    "hpc": ("hpc-role", "/", "pcs", "AWS PCS takes only names that begin with AWSPCS: hpc holds role hpc-role"),
+    "hpc": ("hpc-role", "/", "pcs", "AWS PCS accepts only names that begin with AWSPCS: hpc holds role hpc-role"),
     "hpc2": ("hpc2-role", "/aws-pcs/", "pcs", None),
     "tasks": (
         "task-role",
         "/",
         "ecs",
-        "AWS's policy for Amazon ECS Managed Instances allows only roles that begin with",
+        "AWS's policy for Amazon ECS Managed Instances allows only role names that begin with",
     ),
     "tasks2": ("ecsInstanceRoleX", "/", "ecs", None),
-    "databricks-etl": ("etl", "/", "house", "Databricks needs the role's ARN too"),
+    "databricks-etl": ("etl", "/", "house", "Databricks also needs the role's ARN"),
     "databricks": ("databricks", "/", "house", None),
 }
 

@@ -239,7 +239,7 @@ def test_the_next_step_hands_over_hostile_names_and_tags_as_they_are(tmp_path: P
     ("role", "held_by", "detail"),
     [
         ({"CostCenter": "4711"}, {"CostCenter": "4812"}, "CostCenter is 4711 on the role and 4812 on the profile"),
-        ({"Owner": "x"}, {"owner": "x"}, "Owner on the role is owner on the profile (only the case differs)"),
+        ({"Owner": "x"}, {"owner": "x"}, "Owner on the role is spelled owner on the profile (only the case differs)"),
         ({"Owner": "x", "A": "1"}, {"A": "1"}, "Owner is missing on the profile"),
         ({"A": "1"}, {"A": "1", "Owner": "x"}, "Owner is missing on the role"),
         ({"Env": "Prod"}, {"Env": "prod"}, "Env is Prod on the role and prod on the profile"),
@@ -258,8 +258,8 @@ def test_several_differences_of_a_link_are_one_row(tmp_path: Path) -> None:
     (row,) = rows(tmp_path, link(role, held_by), "tag_differences")
     # Three are told in the sentence; all of them are facts.
     assert row["detail"] == (
-        "CostCenter is 1 on the role and 2 on the profile; Owner on the role is owner on the profile (only the case "
-        "differs); Env is missing on the profile; and 1 more"
+        "CostCenter is 1 on the role and 2 on the profile; Owner on the role is spelled owner on the profile "
+        "(only the case differs); Env is missing on the profile; and 1 more"
     )
     columns = ("finding_id", "kind", "tag_key", "profile_key", "role_value", "profile_value")
     assert facts(tmp_path, link(role, held_by), "tag_differences", *columns) == [
@@ -389,7 +389,7 @@ def test_each_link_is_told_its_own_differences(tmp_path: Path) -> None:
     assert details == {
         "b": "K is 2 on the role and 3 on the profile; L is missing on the profile",
         "c": "M is missing on the role",
-        "d": "L on the role is l on the profile (only the case differs)",
+        "d": "L on the role is spelled l on the profile (only the case differs)",
     }
 
 
@@ -480,7 +480,7 @@ def test_profiles_and_roles_are_both_held_to_the_policy(tmp_path: Path) -> None:
         ('"*"', "anything", None),
         ("true", "anything", None),
         ('{ pattern = "[0-9]{4}" }', "4711", None),
-        ('{ pattern = "[0-9]{4}" }', "47110", "Key is 47110, not text that matches [0-9]{4}"),
+        ('{ pattern = "[0-9]{4}" }', "47110", "Key is 47110, which does not match [0-9]{4}"),
         ('{ values = ["a"] }', "b", "Key is b, not one of a"),
     ],
 )

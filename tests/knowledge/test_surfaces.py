@@ -415,7 +415,7 @@ def test_the_command_prints_a_line_per_fact_below_what_its_columns_are() -> None
         "tool", "resource type", "operation", "answer", "checked on", "condition or detail",
     ]  # fmt: skip
     assert len(lines) == len(known_facts())
-    fields = ["Tag Editor", "instance-profile", "find", "condition", "2023-06-30", HOME]
+    fields = ["Tag Editor", "instance-profile", "find", "depends", "2023-06-30", HOME]
     assert re.split(" {2,}", lines[11]) == fields
 
 

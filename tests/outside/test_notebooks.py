@@ -216,7 +216,7 @@ STEPS = {
         "/cloud9/ AWSCloud9SSMInstanceProfile /service-role/ AWSCloud9SSMAccessRole True True",
     ],
     "9. Which call shows what": ["ListRoles", "tag:GetResources in eu-west-1"],
-    "10. What iamframe asks": [
+    "10. Which requests iamframe sends": [
         "writes: 0",
         "GetInstanceProfile 3 3",
         "not complete: missing_required_tags",
@@ -242,7 +242,7 @@ def test_practice_has_these_steps_no_assertions_and_closes_its_account_in_the_en
 def test_practice_shows_a_role_without_keys_and_nothing_of_what_was_deleted_in_the_end() -> None:
     shown = sections(PRACTICE)
     assert "eks-cluster False AssumeRoleUnauthorizedAccess" in shown["4. A role for EKS in a profile does not work"]
-    assert not re.search("stale_references|profiles_without_ec2_trust", shown["10. What iamframe asks"])
+    assert not re.search("stale_references|profiles_without_ec2_trust", shown["10. Which requests iamframe sends"])
     assert shown["4. A role for EKS in a profile does not work"].count("eks-cluster certain") == 1
 
 
@@ -463,7 +463,7 @@ def test_what_was_denied_becomes_the_policy_to_ask_for(tmp_path: Path) -> None:
 
 def test_the_failures_that_a_notebook_explains_are_said_in_these_words() -> None:
     text = "".join(itertools.chain.from_iterable(cell["source"] for cell in cells(named("07_your_own_account"))))
-    table = re.search(r"\| what it says .*?\n\n", text, re.DOTALL)
+    table = re.search(r"\| message .*?\n\n", text, re.DOTALL)
     assert table is not None
     said = re.findall(r"^\| (.*?) \|", table[0], re.MULTILINE)[2:]
     code = (Path(messages.__file__).parent / "en.toml").read_text(encoding="utf-8")

@@ -550,7 +550,7 @@ def test_drift_prints_a_line_per_difference_and_on_standard_error_what_is_unknow
     assert done.stderr.splitlines() == [
         (
             "1 profile lost its role, 1 profile holds another role, 2 gone, 1 recreated, 1 path differs, "
-            "4 tags differ, 121 unmanaged; 2 unknown; 1 account left out, where the states manage nothing."
+            "4 tags differ, 121 unmanaged; 2 unknown; 1 account left out, because the states manage nothing there."
         ),
         "unknown: erp in 123456789012: its tags were not collected",
     ]
@@ -775,7 +775,7 @@ def test_a_rate_that_is_no_number_is_refused(tmp_path: Path) -> None:
     [
         (["", "sample"], "'NAME_OR_ARN': is empty; give the name, ARN or id of a role or profile"),
         ([" ", "sample"], "'NAME_OR_ARN': is empty; give the name, ARN or id of a role or profile"),
-        (["-rf", "sample"], "No such option '-r'; a name that begins with - stands behind --"),
+        (["-rf", "sample"], "No such option '-r'; put a name that begins with - after --"),
         (["web", "sample", "--formt", "csv"], "No such option '--formt'"),
     ],
 )
@@ -784,4 +784,4 @@ def test_explain_of_no_name_is_a_usage_error(tmp_path: Path, arguments: list[str
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
     assert said in line
-    assert ("stands behind" in line) == (arguments[0] == "-rf")
+    assert ("put a name" in line) == (arguments[0] == "-rf")

@@ -325,7 +325,7 @@ def test_an_export_of_nothing_says_that_it_is_filtered_and_where_nobody_could_lo
     (covered,) = read_back(page.with_name("coverage.csv"))
     assert (covered["check"], covered["status"]) == ("quota_pressure", "unknown")
     text = page.read_text("utf-8")
-    assert "No finding is left by this filter." in text
+    assert "No finding matches this filter." in text
     assert "1 of 1 check is incomplete, so there may be more findings." in text
 
 
