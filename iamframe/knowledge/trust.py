@@ -302,7 +302,6 @@ def what_changed(old: str, new: str) -> list[_Message]:
 
 
 def _changed_terms(was: _Terms, now: _Terms) -> str:
-    """Return the message that says which terms differ."""
     actions, conditions = ({terms[at] for terms in was} != {terms[at] for terms in now} for at in (0, 1))
     if actions:
         return "changes.trust.actions_and_conditions" if conditions else "changes.trust.actions"
@@ -330,7 +329,6 @@ def _named(labels: Iterable[_Label]) -> list[_Message]:
 
 
 def _principal(kind: str, name: Any) -> _Message:
-    """Return the message for a principal."""
     if not kind:
         return {"message": "changes.principal.others", "principals": _named(name)}
     if name == "*":

@@ -252,7 +252,6 @@ def render_facts(text: Text, column: Callable[[str], pa.Array], group: Groups, s
 
 
 def _rows(text: Text, column: Callable[[str], pa.Array], size: int, lang: str) -> pa.Array:
-    """Return the text, filled for each row."""
     if not isinstance(text, str):
         by = _whole(column(text.get("by", "count"))).dictionary_encode()
         code = np.asarray(by.indices.fill_null(-1))

@@ -345,7 +345,6 @@ def new_id(prefix: str) -> str:
 
 
 def _of_name(items: list[Any], name: str) -> Any:
-    """Return the resource with a name, or None."""
     exact = next((item for item in items if item.name == name), None)
     return exact or next((item for item in items if same_name(item.name, name)), None)
 

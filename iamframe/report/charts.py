@@ -270,7 +270,6 @@ def account_counts(result: Result) -> list[AccountTotals]:
 
 
 def _totals(result: Result, group: Callable[[pd.DataFrame], list[pd.Series]]) -> dict[tuple[str, ...], Totals]:
-    """Return the totals of each group of findings."""
 
     def counted(findings: pd.DataFrame) -> Counter[tuple[str, ...]]:
         return Counter(zip(*(keys.tolist() for keys in group(findings)), strict=True))

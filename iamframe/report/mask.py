@@ -177,7 +177,6 @@ def _masked_found(check: Check, one: Found, by_kind: _MaskedTexts) -> Found:
 
 
 def _comments(commands: pd.Series) -> pd.Series:
-    """Return commands as shell comments, line by line."""
     return NOT_TO_RUN + commands.str.replace(r"\r\n?|\n", lambda end: f"{end[0]}# ", regex=True)
 
 

@@ -74,7 +74,6 @@ def documents_of(data: bytes) -> Iterator[tuple[str, dict[str, Value] | list[Raw
 
 
 def _appended(data: bytes) -> Iterator[bytes]:
-    """Yield the text of each document."""
     start = 0
     while rest := memoryview(data)[start:]:
         end = len(rest)

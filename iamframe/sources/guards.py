@@ -95,7 +95,6 @@ def _form_actions(body: Any) -> list[str] | None:
 
 
 def _summary(request: Any) -> str:
-    """Return a short summary of a request."""
     place, target = urlsplit(request.url), _text(request.headers.get("X-Amz-Target", ""))
     where = (place.path or "/") + (f"?{place.query}" if place.query else "")
     action = target or ", ".join(f"Action={action}" for action in _form_actions(request.body) or ())

@@ -232,7 +232,6 @@ class ReferenceReader:
 
 
 def _regions_of(calls: Calls, service: str) -> list[str]:
-    """Return the regions in which botocore lists a service."""
     return calls.client.session.get_available_regions(service, calls.partition)  # type: ignore[no-any-return]
 
 

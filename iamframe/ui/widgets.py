@@ -395,7 +395,6 @@ def _counted(chosen: exploring.Selection) -> str:
 
 
 def _by_tag(rows: pd.DataFrame, key: str) -> str:
-    """Return the findings by the values of a tag."""
     words = {"no": "(not tagged with it)", "unknown": "(tags not collected)"}
     states = zip(rows["tag_value"], rows["tagged"], strict=True)
     named = [words.get(tagged) or (spell_out(value) or "(empty)") for value, tagged in states]

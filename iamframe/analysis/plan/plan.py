@@ -225,5 +225,4 @@ def _steps(blocks: list[Block]) -> pd.DataFrame:
 
 
 def _lines(frame: pd.DataFrame, *columns: str) -> list[str]:
-    """Return each row as one line."""
     return [": ".join(cells) for cells in zip(*(frame[name].fillna("") for name in columns), strict=True)]
