@@ -446,8 +446,8 @@ def _makers() -> str:
         "# Makers",
         f"iamframe knows the names, paths and tags that {len({one.name for one in pairs})} services and tools give to "
         "roles and profiles. [What expected means](../concepts.md) says how they are used, and the "
-        "[policy file](policy-file.md) adds your own. `*` is any text; a word in braces is a text that both sides share, "
-        "such as a cluster, or a random one.",
+        "[policy file](policy-file.md) adds your own. `*` is any text; a word in braces is a text that both sides "
+        "share, such as a cluster, or a random one.",
         "*Last read* is the date on which the source was read. If that is more than a year ago, the reason follows.",
         "## Roles with a profile",
         _table(head, _maker_rows(pairs)),
@@ -477,8 +477,8 @@ def _surfaces() -> str:
     ]
     return _page(
         "# Where tags show",
-        f"{len({one.surface for one in known_facts()})} consoles, APIs and tools, and what they can do with the tags of "
-        "roles and instance profiles. `iamframe.surfaces()` is this table. [Where tags are "
+        f"{len({one.surface for one in known_facts()})} consoles, APIs and tools, and what they can do with the tags "
+        "of roles and instance profiles. `iamframe.surfaces()` is this table. [Where tags are "
         "visible](../guides/surfaces.md) shows how to use it.",
         "*Last read* is the date on which the source was read. If that is more than a year ago, the reason follows.",
         _table(["tool", "resource type", "operation", "answer", "condition or detail", "source", "last read"], rows),
