@@ -15,16 +15,15 @@ from types import ModuleType
 from typing import Any
 
 import pandas as pd
+from knowledge_pages import consumers, makers, surfaces
+from page_parts import code, directive, escape, page, table, toctree
 
 import iamframe
 from iamframe import errors, schema
 from iamframe.checks.registry import Check
 from iamframe.inventory.frame import Frame
 from iamframe.inventory.owned import owned_profiles
-from iamframe.knowledge.makers import Maker, known_makers, known_tags
 from iamframe.knowledge.operations import OPERATIONS
-from iamframe.knowledge.surfaces import known_facts
-from iamframe.sources.consumers import CONSUMERS
 from iamframe.ui import cli
 
 ROOT = Path(__file__).parent.parent
@@ -127,45 +126,12 @@ def pages() -> dict[str, str]:
         "reference/checks/index.md": _checks_index(),
         "reference/errors.md": _errors(),
         "reference/operations.md": _operations(),
-        "reference/makers.md": _makers(),
-        "reference/consumers.md": _consumers(),
-        "reference/surfaces.md": _surfaces(),
+        "reference/makers.md": makers(),
+        "reference/consumers.md": consumers(),
+        "reference/surfaces.md": surfaces(),
         "reference/commands.md": _commands(),
     }
     return made
-
-
-# --- Markdown
-
-
-def _escape(text: object) -> str:
-    """Return a sentence that may hold code in backticks, for a cell of a table."""
-    parts = str(text).split("`")
-    return "`".join(
-        part.replace("|", "\\|") if at % 2 else re.sub(r"([|*_<\[\]$])", r"\\\1", part) for at, part in enumerate(parts)
-    )
-
-
-def _code(value: object) -> str:
-    text = str(value).replace("|", "\\|")
-    return f"`` {text} ``" if "`" in text else f"`{text}`" if text else ""
-
-
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _toctree(names: list[str]) -> str:
-    return "\n".join(["```{toctree}", ":hidden:", ":maxdepth: 1", "", *names, "```"])
-
-
-def _page(*parts: str) -> str:
-    return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def _directive(text: str) -> str:
-    return f"```{{eval-rst}}\n{text}\n```"
 
 
 def _is_missing(value: object) -> bool:
@@ -196,7 +162,7 @@ def _example(name: str, column: str) -> str:
         return ""
     values = values[values != ""]
     short = values[values.str.len() < 60]
-    return _code(short.iloc[0]) if len(short) else ""
+    return code(short.iloc[0]) if len(short) else ""
 
 
 # --- Names
@@ -205,16 +171,16 @@ def _example(name: str, column: str) -> str:
 def _api(name: str) -> str:
     thing = getattr(iamframe, name)
     if isinstance(thing, ModuleType):
-        return _page(f"# iamframe.{name}", _summary(thing), _module(name, thing))
+        return page(f"# iamframe.{name}", _summary(thing), _module(name, thing))
     if name == "CHECKS":
-        return _page(
+        return page(
             "# iamframe.CHECKS",
             "All checks by name, in the order in which reports list them. Each value has `name`, `severity`, `title`, "
             "`why`, `needs` and `remediation`. [The checks](../checks/index.md) have a page each.",
         )
     kind = "autoclass" if inspect.isclass(thing) else "autofunction"
     members = "\n   :members:\n   :exclude-members: " + MEMBERS if kind == "autoclass" else ""
-    return _page(f"# iamframe.{name}", _directive(f".. {kind}:: iamframe.{name}{members}"))
+    return page(f"# iamframe.{name}", directive(f".. {kind}:: iamframe.{name}{members}"))
 
 
 def _module(name: str, module: ModuleType) -> str:
@@ -227,7 +193,7 @@ def _module(name: str, module: ModuleType) -> str:
         for key, value in vars(module).items()
         if not key.startswith("_") and inspect.isroutine(value) and value.__module__ == module.__name__
     ]
-    return _directive("\n\n".join(f".. autofunction:: iamframe.{name}.{key}" for key in public if key not in INTERNAL))
+    return directive("\n\n".join(f".. autofunction:: iamframe.{name}.{key}" for key in public if key not in INTERNAL))
 
 
 def _summary(thing: object) -> str:
@@ -236,18 +202,18 @@ def _summary(thing: object) -> str:
 
 def _types() -> str:
     directives = [f".. autoclass:: {name}\n   :members:\n   :exclude-members: {MEMBERS}" for name in TYPES]
-    return _page("# Other types", "Public functions take or return these.", _directive("\n\n".join(directives)))
+    return page("# Other types", "Public functions take or return these.", directive("\n\n".join(directives)))
 
 
 def _api_index() -> str:
     names = sorted((name for name in iamframe.__all__ if name != "__version__"), key=str.lower)
     about = {name: _summary(getattr(iamframe, name)) for name in names} | {"CHECKS": "All checks by name."}
-    return _page(
+    return page(
         "# Python API",
         "Import `iamframe`; each name below is loaded on first use. `iamframe.__version__` is the version.",
-        _table(["name", "what it is"], [[f"[`{name}`]({page_of(name)}.md)", _escape(about[name])] for name in names]),
+        table(["name", "what it is"], [[f"[`{name}`]({page_of(name)}.md)", escape(about[name])] for name in names]),
         "[Other types](types.md) are those that these functions take or return.",
-        _toctree([*map(page_of, names), "types"]),
+        toctree([*map(page_of, names), "types"]),
     )
 
 
@@ -257,13 +223,13 @@ def _errors() -> str:
         for name, value in vars(errors).items()
         if inspect.isclass(value) and issubclass(value, errors.IamframeError)
     ]
-    return _page(
+    return page(
         "# Errors",
         "An error means that no answer is possible. Its message is one sentence: what happened, where, and what to do. "
         "The command line prints that sentence and exits with status 2.",
         "Data that can be read in part raises no error. iamframe keeps the readable part, and each unreadable piece is "
         "a row of [`gaps`](frames/gaps.md).",
-        _directive("\n\n".join(f".. autoexception:: iamframe.errors.{name}\n   :show-inheritance:" for name in names)),
+        directive("\n\n".join(f".. autoexception:: iamframe.errors.{name}\n   :show-inheritance:" for name in names)),
     )
 
 
@@ -275,17 +241,17 @@ def _frame(frame: Frame) -> str:
     key = ", ".join(f"`{name}`" for name in frame.key)
     examples = [_example(frame.name, column.name) for column in frame.columns]
     rows = [
-        [f"`{c.name}`", f"`{c.dtype}`", "yes" if c.nullable else "", _escape(c.meaning), example]
+        [f"`{c.name}`", f"`{c.dtype}`", "yes" if c.nullable else "", escape(c.meaning), example]
         for c, example in zip(frame.columns, examples, strict=True)
     ]
     head = ["column", "type", "may be missing", "meaning", "example"]
     if not any(examples):
         head, *rows = [line[:-1] for line in (head, *rows)]
-    return _page(
+    return page(
         f"# {frame.name}",
         f"One row per {frame.row}." + (f" Key: {key}." if key else ""),
         f"```python\n{origin}\n```",
-        _table(head, rows),
+        table(head, rows),
     )
 
 
@@ -300,19 +266,17 @@ def _frames_index() -> str:
         for title, names in groups.items()
         for part in (
             f"## {title}",
-            _table(
-                ["frame", "one row per"], [[f"[`{name}`]({name}.md)", _escape(frames()[name].row)] for name in names]
-            ),
+            table(["frame", "one row per"], [[f"[`{name}`]({name}.md)", escape(frames()[name].row)] for name in names]),
         )
     ]
-    return _page(
+    return page(
         "# Frames",
         "Every frame is a plain DataFrame. A key has the same name in every frame, so joins are "
         '`on="role_arn"`, `on="profile_arn"` or `on="account_id"`.',
         "Text is `str`. A missing text is `nan`: test it with `isna()`. Counts are `Int64`. Flags are never missing. "
         "Times are in UTC, and their names end in `_at`. `report` writes the frames of an inventory as CSV files.",
         *tables,
-        _toctree([name for names in groups.values() for name in names]),
+        toctree([name for names in groups.values() for name in names]),
     )
 
 
@@ -322,7 +286,7 @@ def _frames_index() -> str:
 def _check(check: Check) -> str:
     needs = "\n".join(f"- {need.name}" for need in check.needs)
     reads = ", ".join(f"[`{name}`](../frames/{name}.md)" for name in check.reads)
-    return _page(
+    return page(
         f"# {check.name}",
         f"**{check.title}.** Severity: {check.severity}.",
         check.why,
@@ -358,21 +322,19 @@ def _finding(check: Check) -> str:
     own = [name for name in facts.columns if name not in common]
     parts = [
         "## An example from the sample",
-        _table(
+        table(
             ["column", "value"],
-            [[f"`{name}`", _escape(value) if name == "detail" else _code(value)] for name, value in shown.items()],
+            [[f"`{name}`", escape(value) if name == "detail" else code(value)] for name, value in shown.items()],
         ),
     ]
     if not _is_missing(finding["next_step"]):
         parts.append(f"The next command:\n\n```sh\n{finding['next_step']}\n```")
     if own:
-        rows = [
-            ["" if _is_missing(row[name]) else _code(row[name]) for name in own] for _, row in facts[own].iterrows()
-        ]
-        parts.append("Its facts:\n\n" + _table([f"`{name}`" for name in own], rows))
+        rows = [["" if _is_missing(row[name]) else code(row[name]) for name in own] for _, row in facts[own].iterrows()]
+        parts.append("Its facts:\n\n" + table([f"`{name}`" for name in own], rows))
     coverage = result.coverage[result.coverage["check"] == check.name]
-    rows = [[f"`{row.account_id}`", row.status, _escape(row.reason)] for row in coverage.itertuples()]
-    parts.append("Coverage in the sample:\n\n" + _table(["account", "status", "reason"], rows))
+    rows = [[f"`{row.account_id}`", row.status, escape(row.reason)] for row in coverage.itertuples()]
+    parts.append("Coverage in the sample:\n\n" + table(["account", "status", "reason"], rows))
     return "\n\n".join(parts)
 
 
@@ -381,11 +343,11 @@ def _checks_index() -> str:
         [f"[`{c.name}`]({c.name}.md)", c.severity, c.title, ", ".join(need.name for need in c.needs)]
         for c in iamframe.CHECKS.values()
     ]
-    return _page(
+    return page(
         "# Checks",
         "`iamframe checks` prints this table. [Add a check of your own](../../guides/own-checks.md).",
-        _table(["check", "severity", "finds", "needs"], rows),
-        _toctree([*iamframe.CHECKS]),
+        table(["check", "severity", "finds", "needs"], rows),
+        toctree([*iamframe.CHECKS]),
     )
 
 
@@ -402,114 +364,24 @@ def _operations() -> str:
         ]
         for row in OPERATIONS
     ]
-    return _page(
+    return page(
         "# AWS operations",
         "iamframe sends these operations and no others. Each of them only reads. [Permissions](permissions.md) has the "
         "policy that allows them.",
-        _table(["IAM action", "called for", "shows", "if denied"], rows),
-    )
-
-
-# --- What is known of AWS and of tools
-
-
-def _read_on(date: object, not_rechecked: str) -> str:
-    """Return when the source of a fact was last read, and why not since, if that is more than a year ago."""
-    return f"{date}: {_escape(not_rechecked)}" if not_rechecked else str(date)
-
-
-def _place(path: str, name: str) -> str:
-    """Return path and name of a resource, with the tokens of the policy file."""
-    return f"any under {_code(path)}" if name == "*" != path else _code(name if path == "*" else path + name)
-
-
-def _maker_rows(makers: list[Maker]) -> list[list[str]]:
-    return [
-        [
-            _escape(one.name),
-            _place(one.role_path, one.role),
-            _place(one.profile_path, one.profile) if one.profile else "",
-            "no, users choose such names too" if one.is_guess else "yes",
-            _escape(one.source),
-            _read_on(one.date, one.not_rechecked),
-        ]
-        for one in makers
-    ]
-
-
-def _makers() -> str:
-    head = ["created by", "role", "profile", "the pair is proof", "source", "last read"]
-    makers = known_makers()
-    pairs = [one for one in makers if one.profile and not one.is_example]
-    alone = _maker_rows([one for one in makers if not one.profile])
-    tags = [[_code(one.key), _escape(one.maker), "yes" if one.is_proof else "no", _escape(one.source), str(one.date)]
-            for one in known_tags()]  # fmt: skip
-    return _page(
-        "# Makers",
-        f"iamframe knows the names, paths and tags that {len({one.name for one in pairs})} services and tools give to "
-        "roles and profiles. [What expected means](../concepts.md) says how they are used, and the "
-        "[policy file](policy-file.md) adds your own. `*` is any text. A word in braces is a text that both sides "
-        "share, such as the name of a cluster, or a random text.",
-        "*Last read* is the date on which the source was read. If that is more than a year ago, the reason follows.",
-        "## Roles with a profile",
-        _table(head, _maker_rows(pairs)),
-        "## Roles without a profile",
-        "These roles are used without an instance profile.",
-        _table([*head[:2], *head[4:]], [[*row[:2], *row[4:]] for row in alone]),
-        "## Examples in documentation",
-        _table(head, _maker_rows([one for one in makers if one.is_example])),
-        "## Tags",
-        "A tag that is proof is written only by that tool, to profiles that it creates.",
-        _table(["tag key", "written by", "is proof", "source", "last read"], tags),
-    )
-
-
-def _surfaces() -> str:
-    rows = [
-        [
-            _escape(one.surface),
-            one.resource_type,
-            one.operation,
-            one.answer,
-            _escape("; ".join(filter(None, (one.condition, one.detail)))),
-            _escape(one.source),
-            _read_on(one.checked_on, one.not_rechecked),
-        ]
-        for one in known_facts()
-    ]
-    return _page(
-        "# Where tags show",
-        f"{len({one.surface for one in known_facts()})} consoles, APIs and tools, and what they can do with the tags "
-        "of roles and instance profiles. `iamframe.surfaces()` is this table. [Where tags are "
-        "visible](../guides/surfaces.md) shows how to use it.",
-        "*Last read* is the date on which the source was read. If that is more than a year ago, the reason follows.",
-        _table(["tool", "resource type", "operation", "answer", "condition or detail", "source", "last read"], rows),
-    )
-
-
-def _consumers() -> str:
-    rows = [
-        [_code(one.consumer_type), _code(f"{one.service} {one.operation}"), _escape(one.source), str(one.date)]
-        for one in CONSUMERS
-    ]
-    return _page(
-        "# What uses profiles",
-        f"iamframe looks for {len({one.consumer_type for one in CONSUMERS})} kinds of resources that use instance "
-        "profiles. They are rows of [`references`](frames/references.md).",
-        _table(["consumer type", "AWS operation", "source", "last read"], rows),
+        table(["IAM action", "called for", "shows", "if denied"], rows),
     )
 
 
 def _commands() -> str:
     directives = [f".. click:: iamframe.ui.cli:{key}\n   :prog: iamframe {name}" for name, key in commands().items()]
-    return _page(
+    return page(
         "# Command line",
         "A SOURCE is `sample`, `aws` or `aws:PROFILE` (a live account), a snapshot, or a file, a folder, a `.gz` or a "
         "`.zip` ([what a file may hold](sources.md)).",
         "Exit status: 0 done; 1 findings at or above `--fail-on`, changes with `--fail-on-change`, or differences with "
         "`--fail-on-drift`; 2 the input or "
         "AWS gave no answer; 3, with `--strict` only, a check is incomplete.",
-        _directive("\n\n".join(directives)),
+        directive("\n\n".join(directives)),
     )
 
 

@@ -16,6 +16,7 @@ from accounts import EC2, ID, add, found, load, status
 from botocore.exceptions import ClientError
 
 import iamframe
+from iamframe.errors import SourceError
 from iamframe.knowledge.operations import CONFIGURATIONS, CORE, FLEETS, OPERATIONS, VERSIONS, label
 from iamframe.practice import PracticeAccount
 from iamframe.sources.client import Client
@@ -1245,8 +1246,8 @@ def test_lists_under_the_same_key_are_told_apart_in_files(tmp_path: Path) -> Non
     folder.mkdir(parents=True)
     cases = {operation: answer for operation, answer, *_ in CASES}
     documents = {name: cases[name] for name in ("DescribeEnvironments", "ListConnections", "GetCapacityProvider")}
-    documents |= {"m2": {"environments": [{"name": "m"}]}, "k8s": {"items": [{"kind": "Pod"}]}}
-    for name, document in documents.items():
+    others = {"m2": {"environments": [{"name": "m"}]}, "k8s": {"items": [{"kind": "Pod"}]}}
+    for name, document in (documents | others).items():
         (folder / f"{name}.json").write_bytes(msgspec.json.encode(document))
     references = iamframe.load_files(tmp_path).references
     assert sorted(zip(references["consumer_type"], references["consumer_name"], strict=True)) == [
@@ -1255,6 +1256,10 @@ def test_lists_under_the_same_key_are_told_apart_in_files(tmp_path: Path) -> Non
         ("datazone-connection", "profile"),
     ]
     assert references[["region", "account_id"]].drop_duplicates().to_numpy().tolist() == [["eu-west-1", ID]]
+    for name in documents:
+        (folder / f"{name}.json").unlink()
+    with pytest.raises(SourceError):
+        iamframe.load_files(tmp_path)
 
 
 def test_a_record_that_does_not_say_which_profile_it_uses_is_a_gap(
