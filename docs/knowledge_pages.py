@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from page_parts import code, escape, page, table
 
 from iamframe.knowledge.makers import Maker, known_makers, known_tags
 from iamframe.knowledge.surfaces import known_facts
 from iamframe.sources.consumers import CONSUMERS
 
+# Without the list of headings, the tables have room.
+_WIDE = "---\nhtml_theme.sidebar_secondary.remove: true\n---"
+_DATES = "The date is the day on which the source was last read. If that is more than a year ago, the reason follows."
 
-def _read_on(date: object, not_rechecked: str) -> str:
-    """Return when the source of a fact was last read, and why not since, if that is more than a year ago."""
-    return f"{date}: {escape(not_rechecked)}" if not_rechecked else str(date)
+
+def _sources(facts: Iterable[tuple[str, str, object, str]]) -> str:
+    """Return a list of sources: what they are of, the source, when it was last read, and why not since."""
+    lines = [
+        f"- **{escape(of)}**: {escape(source)} ({(escape(why_not) and f'{date}: {escape(why_not)}') or date})"
+        for of, source, date, why_not in facts
+    ]
+    return "\n".join(dict.fromkeys(lines))
 
 
 def _place(path: str, name: str) -> str:
@@ -25,9 +35,7 @@ def _maker_rows(makers: list[Maker]) -> list[list[str]]:
             escape(one.name),
             _place(one.role_path, one.role),
             _place(one.profile_path, one.profile) if one.profile else "",
-            "no, users choose such names too" if one.is_guess else "yes",
-            escape(one.source),
-            _read_on(one.date, one.not_rechecked),
+            "no: users choose such names, too" if one.is_guess else "yes",
         ]
         for one in makers
     ]
@@ -35,34 +43,39 @@ def _maker_rows(makers: list[Maker]) -> list[list[str]]:
 
 def makers() -> str:
     """Return the page of the services and tools that create roles and profiles."""
-    head = ["created by", "role", "profile", "the pair is proof", "source", "last read"]
+    head = ["created by", "role", "profile", "the pair is proof"]
     known = known_makers()
     pairs = [one for one in known if one.profile and not one.is_example]
     alone = _maker_rows([one for one in known if not one.profile])
-    tags = [[code(one.key), escape(one.maker), "yes" if one.is_proof else "no", escape(one.source), str(one.date)]
-            for one in known_tags()]  # fmt: skip
+    tags = [[code(one.key), escape(one.maker), "yes" if one.is_proof else "no"] for one in known_tags()]
+    sources = [(one.name, one.source, one.date, one.not_rechecked) for one in known]
+    sources += [(one.key, one.source, one.date, "") for one in known_tags()]
     return page(
+        _WIDE,
         "# Makers",
         f"iamframe knows the names, paths and tags that {len({one.name for one in pairs})} services and tools give to "
         "roles and profiles. [What expected means](../concepts.md) says how they are used, and the "
         "[policy file](policy-file.md) adds your own. `*` is any text. A word in braces is a text that both sides "
         "share, such as the name of a cluster, or a random text.",
-        "*Last read* is the date on which the source was read. If that is more than a year ago, the reason follows.",
         "## Roles with a profile",
         table(head, _maker_rows(pairs)),
         "## Roles without a profile",
         "These roles are used without an instance profile.",
-        table([*head[:2], *head[4:]], [[*row[:2], *row[4:]] for row in alone]),
+        table(head[:2], [row[:2] for row in alone]),
         "## Examples in documentation",
         table(head, _maker_rows([one for one in known if one.is_example])),
         "## Tags",
         "A tag that is proof is written only by that tool, to profiles that it creates.",
-        table(["tag key", "written by", "is proof", "source", "last read"], tags),
+        table(["tag key", "written by", "is proof"], tags),
+        "## Sources",
+        _DATES,
+        _sources(sources),
     )
 
 
 def surfaces() -> str:
     """Return the page of the consoles, APIs and tools that show tags."""
+    facts = known_facts()
     rows = [
         [
             escape(one.surface),
@@ -70,18 +83,19 @@ def surfaces() -> str:
             one.operation,
             one.answer,
             escape("; ".join(filter(None, (one.condition, one.detail)))),
-            escape(one.source),
-            _read_on(one.checked_on, one.not_rechecked),
         ]
-        for one in known_facts()
+        for one in facts
     ]
     return page(
+        _WIDE,
         "# Where tags show",
-        f"{len({one.surface for one in known_facts()})} consoles, APIs and tools, and what they can do with the tags "
+        f"{len({one.surface for one in facts})} consoles, APIs and tools, and what they can do with the tags "
         "of roles and instance profiles. `iamframe.surfaces()` is this table. [Where tags are "
         "visible](../guides/surfaces.md) shows how to use it.",
-        "*Last read* is the date on which the source was read. If that is more than a year ago, the reason follows.",
-        table(["tool", "resource type", "operation", "answer", "condition or detail", "source", "last read"], rows),
+        table(["tool", "resource type", "operation", "answer", "condition or detail"], rows),
+        "## Sources",
+        _DATES,
+        _sources((one.surface, one.source, one.checked_on, one.not_rechecked) for one in facts),
     )
 
 
