@@ -13,7 +13,7 @@ from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.views import taggable_resources
 from iamframe.knowledge.surfaces import Fact, known_facts
 
-_MISSED = {"yes": "no", "no": "yes", "condition": "unless", "unknown": "unknown"}
+_MISSED = {"yes": "no", "no": "yes", "depends": "depends", "unknown": "unknown"}
 _TAGGED = ("yes", "no", "unknown")
 # The answers for a surface that can, cannot, or may be able to support an operation.
 _ANSWERS = {
@@ -28,7 +28,7 @@ def blind_spots(inventory: Inventory) -> pd.DataFrame:
     """Return the roles and profiles that each console, API or tool misses when you work with tags.
 
     A *surface* is a console, API or tool. The frame has one row per role or profile and tag operation that a surface
-    may not support. AWS-managed roles are left out. `missed` is `yes`, `unless` or `unknown`. `unless` means that the
+    may not support. AWS-managed roles are left out. `missed` is `yes`, `depends` or `unknown`. `depends` means that the
     surface supports the operation on the condition in `reason`. `unknown` means that neither AWS nor a measurement
     shows the answer. `tagged` is `unknown` if tags were not collected. Rows are in the order of `surfaces`. Columns
     are categories, because an account of 100,000 roles has millions of rows. `blind_spot_counts` returns only the
@@ -62,7 +62,7 @@ def blind_spot_counts(inventory: Inventory) -> pd.DataFrame:
 
     The frame has one row per account, surface, resource type and operation. A *surface* is a console, API or tool.
     Accounts without such resources and AWS-managed roles are left out. `missed` applies to all `resources` of the row,
-    and is `no`, `yes`, `unless` or `unknown`. `unless` means that the surface shows the tags on the condition in
+    and is `no`, `yes`, `depends` or `unknown`. `depends` means that the surface shows the tags on the condition in
     `reason`.
     """
     counts = tagged_counts(inventory)
@@ -98,7 +98,7 @@ def _reason(fact: Fact) -> str:
     can, cannot = _ANSWERS[fact.operation]
     if fact.answer == "yes":
         return f"{can}: {fact.detail}"
-    if fact.answer == "condition":
+    if fact.answer == "depends":
         return f"{can} {fact.condition}: {fact.detail}"
     return f"{cannot}: {fact.detail}" if fact.answer == "no" else f"it is not known whether {can}: {fact.detail}"
 
@@ -108,7 +108,7 @@ def surfaces() -> pd.DataFrame:
     """Return which consoles, APIs and tools can write, read and search the tags of roles and profiles.
 
     A *surface* is a console, API or tool. The frame has one row per surface, resource type and operation, the most
-    common surfaces first. `answer` is `yes`, `no`, `condition` or `unknown`. If `answer` is `condition`, the column
+    common surfaces first. `answer` is `yes`, `no`, `depends` or `unknown`. If `answer` is `depends`, the column
     `condition` says when the surface supports the operation. `unknown` means that neither AWS nor a measurement shows
     the answer. Each row has a source and the date on which the source was checked. AWS changes these answers:
     `probe_surfaces` tests them in a real account.

@@ -402,7 +402,7 @@ def _surfaces(pair: Pair) -> Iterator[Row]:
     for surface, operation in dict.fromkeys(key[:2] for key in facts if key[1] != "find"):
         mine = {side: facts[surface, operation, TYPE_OF[side]] for side in pair.arns}
         conditions = dict.fromkeys(fact.condition for fact in mine.values() if fact.condition)
-        answers = {side: "depends" if fact.condition else fact.answer for side, fact in mine.items()}
+        answers = {side: fact.answer for side, fact in mine.items()}
         yield field(f"{surface}: {operation}", **answers, note="; ".join(conditions) or None)
 
 

@@ -151,7 +151,7 @@ def _tags_of(inventory: Inventory, resource_type: str) -> dict[str, _TagSet]:
 
 
 def _expected(fact: Fact, region: str, home: str | None) -> str:
-    if fact.answer != "condition":
+    if fact.answer != "depends":
         return fact.answer
     # The condition is IAM's home region in the index. No source shows that region for every partition.
     if home is None or region == UNKNOWN_REGION:

@@ -359,7 +359,7 @@ EXPLANATION = Frame("explanation", "field of an explanation", ()).with_columns(
 _SURFACE = text("surface", "console, API or tool: IAM console, Tag Editor, IAM API …")
 _OPERATION = text("operation", "write, read, or find (by tag)")
 _MISSED = (
-    "yes; unless (no if the condition in `reason` is true); unknown (neither AWS nor a measurement shows the answer)"
+    "yes; depends (no if the condition in `reason` is true); unknown (neither AWS nor a measurement shows the answer)"
 )
 
 SURFACES = Frame(
@@ -368,7 +368,7 @@ SURFACES = Frame(
     _SURFACE,
     text("resource_type", "`role` or `instance-profile`"),
     _OPERATION,
-    text("answer", "yes, no, condition, or unknown (neither AWS nor a measurement shows the answer)"),
+    text("answer", "yes, no, depends, or unknown (neither AWS nor a measurement shows the answer)"),
     text("condition?", "the condition, if the answer depends on one"),
     text("detail", "how to do it, or what is known"),
     date("since?", "date from which the answer is true, if known"),

@@ -11,7 +11,7 @@ import msgspec
 
 
 class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    answer: Literal["yes", "no", "condition", "unknown"]
+    answer: Literal["yes", "no", "depends", "unknown"]
     detail: str
     source: str
     condition: str | None = None

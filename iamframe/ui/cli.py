@@ -380,8 +380,7 @@ def surfaces_command(form: str) -> int:
     dates = {name: facts[name].dt.strftime("%Y-%m-%d").astype("str") for name in ("since", "checked_on")}
     facts = facts.assign(**dates)
     if form not in ("csv", "json"):
-        said, answer = facts["condition"].fillna(facts["detail"]), facts["answer"].replace("condition", "depends")
-        facts = facts.assign(said=said, answer=answer)
+        facts = facts.assign(said=facts["condition"].fillna(facts["detail"]))
     output.emit(facts, form, output.SURFACE_COLUMNS)
     return DONE
 

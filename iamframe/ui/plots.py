@@ -415,7 +415,7 @@ def plot_surfaces(ax: Axes | None = None) -> Axes:
     rows = list(dict.fromkeys(fact.surface for fact in facts))
     columns = list(dict.fromkeys((fact.resource_type, fact.operation) for fact in facts))
     conditions = list(dict.fromkeys(fact.condition for fact in facts if fact.condition))
-    looks = {"yes": LIGHT, "condition": DEPENDS, "no": NO, "unknown": UNKNOWN_CELL}
+    looks = {"yes": LIGHT, "depends": DEPENDS, "no": NO, "unknown": UNKNOWN_CELL}
 
     ax = new_axes(ax, rows, rows=len(rows) + len(conditions), across=max(len(columns), 6.2))
     shows = [fact.surface for fact in facts if fact.operation == "read" and fact.answer == "yes"]

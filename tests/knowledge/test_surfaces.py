@@ -65,8 +65,8 @@ def test_every_fact_says_how_and_has_a_source_and_its_date(entry: dict[str, Any]
 
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_a_fact_has_a_condition_where_it_depends_and_nowhere_else(entry: dict[str, Any]) -> None:
-    assert entry["answer"] in {"yes", "no", "condition", "unknown"}
-    assert ("condition" in entry) == (entry["answer"] == "condition")
+    assert entry["answer"] in {"yes", "no", "depends", "unknown"}
+    assert ("condition" in entry) == (entry["answer"] == "depends")
     assert entry.get("condition") in {None, *TOML["conditions"]}
     assert "since" not in entry or entry["since"] < TOML["sources"][entry["source"]]["date"]
 
@@ -103,22 +103,22 @@ def test_dates_are_dates_and_what_is_not_known_is_missing() -> None:
         ("IAM console", "role", "read", "yes"),
         ("IAM console", "instance-profile", "read", "no"),
         ("Tag Editor", "role", "find", "no"),
-        ("Tag Editor", "instance-profile", "find", "condition"),
+        ("Tag Editor", "instance-profile", "find", "depends"),
         ("IAM API", "instance-profile", "read", "yes"),
-        (RGTA, "role", "write", "condition"),
+        (RGTA, "role", "write", "depends"),
         (RGTA, "role", "read", "no"),
-        (RGTA, "instance-profile", "read", "condition"),
+        (RGTA, "instance-profile", "read", "depends"),
         ("Resource Explorer", "role", "read", "unknown"),
         ("Resource Explorer", "instance-profile", "find", "unknown"),
-        ("AWS Config", "role", "find", "condition"),
-        ("CloudFormation", "role", "write", "condition"),
+        ("AWS Config", "role", "find", "depends"),
+        ("CloudFormation", "role", "write", "depends"),
         ("CloudFormation", "instance-profile", "write", "no"),
         ("Terraform", "role", "read", "yes"),
         ("AWS Config", "instance-profile", "read", "unknown"),
         ("Resource Groups", "role", "find", "no"),
-        ("Resource Groups", "instance-profile", "find", "condition"),
+        ("Resource Groups", "instance-profile", "find", "depends"),
         ("Tag policies", "instance-profile", "write", "no"),
-        ("Tag policies", "instance-profile", "find", "condition"),
+        ("Tag policies", "instance-profile", "find", "depends"),
         ("Tag policies", "role", "read", "no"),
         ("EC2 console", "instance-profile", "read", "no"),
         ("EC2 console", "role", "write", "unknown"),
@@ -177,8 +177,8 @@ def test_the_tag_editor_misses_roles_and_profiles_unless_the_region_is_the_right
     assert missed(iamframe.blind_spots(inventory), "Tag Editor", "find") == {
         ("role", "bare"): ("no", "yes"),
         ("role", "web"): ("yes", "yes"),
-        ("instance-profile", "batch"): ("unknown", "unless"),
-        ("instance-profile", "web"): ("yes", "unless"),
+        ("instance-profile", "batch"): ("unknown", "depends"),
+        ("instance-profile", "web"): ("yes", "depends"),
     }
 
 
@@ -236,7 +236,7 @@ def test_counts_tell_of_how_many_resources_it_is_so(inventory: iamframe.Inventor
     by_fact = counts.set_index(["surface", "resource_type", "operation"])[columns]
     assert by_fact.loc[("IAM console", "role", "read")].tolist() == ["no", 2, 1, 1, 0]
     assert by_fact.loc[("IAM console", "instance-profile", "read")].tolist() == ["yes", 2, 1, 0, 1]
-    assert by_fact.loc[(RGTA, "instance-profile", "read")].tolist() == ["unless", 2, 1, 0, 1]
+    assert by_fact.loc[(RGTA, "instance-profile", "read")].tolist() == ["depends", 2, 1, 0, 1]
     assert by_fact.loc[("AWS Config", "instance-profile", "read")].tolist() == ["unknown", 2, 1, 0, 1]
 
 
