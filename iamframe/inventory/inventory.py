@@ -168,8 +168,8 @@ class Inventory:
 
     def __repr__(self) -> str:
         """Return the number of rows of each frame in `frames_read`, in one line."""
-        rows = ", ".join(pluralize(count, name.removesuffix("s")) for name, count in self._counts().items())
-        return f"Inventory({rows})"
+        rows = [f"{count:,} {_singular(name) if count == 1 else name}" for name, count in self._counts().items()]
+        return f"Inventory({', '.join(rows)})"
 
     def _counts(self) -> dict[str, int]:
         return {name: len(frame) for name, frame in self.frames_read.items()}
@@ -199,3 +199,7 @@ class Inventory:
             return "Nothing that was asked for was left unread: there are no gaps."
         counts = ", ".join(f"{count:,} {str(reason).replace('_', ' ')}" for reason, count in reasons.items())
         return f"{pluralize(len(self.gaps), 'gap')} ({counts}): what was not collected, or not believed, is in .gaps"
+
+
+def _singular(name: str) -> str:
+    return f"{name.removesuffix('ies')}y" if name.endswith("ies") else name.removesuffix("s")

@@ -312,8 +312,9 @@ def test_the_frame_is_saved_and_a_snapshot_of_an_older_version_was_not_asked(
 
 
 def test_a_report_has_the_frame_and_a_masked_one_hides_ids_in_it_as_in_tags(tmp_path: Path) -> None:
-    secret = "999988887777"
-    policy = {"tags": {"owner": {"tag_key": "Owner", "tag_value": [secret, f"x-{secret}*"]}}}
+    # The id of a policy of an organization, which is replaced only where values stand, not in names.
+    secret = "p-95abcd12"
+    policy = {"tags": {"owner": {"tag_key": "Owner", "tag_value": [secret, f"{secret} *"]}}}
     documents = of_account(ONE, **{"e.json": described(policy, ONE)})
     documents[f"{ONE}/get-instance-profile/p.json"]["InstanceProfile"]["Tags"] = tag_list({"Owner": secret})
     result = checked(load_documents(tmp_path / "in", documents))
@@ -324,10 +325,10 @@ def test_a_report_has_the_frame_and_a_masked_one_hides_ids_in_it_as_in_tags(tmp_
             (profiles, _) = csv.DictReader(file)
         tags = pd.read_csv(tmp_path / name / "tags.csv", dtype=str)
         shown[name] = (profiles["account_id"], json.loads(profiles["allowed_values"]), tags["tag_value"][0])
-    assert shown["plain"] == (ONE, [secret, f"x-{secret}*"], secret)
+    assert shown["plain"] == (ONE, [secret, f"{secret} *"], secret)
     account, values, value = shown["masked"]
     assert account != ONE
-    assert (values[0], values[1]) == (value, f"x-{value}*")
+    assert (values[0], values[1]) == (value, f"{value} *")
     assert secret not in value
 
 

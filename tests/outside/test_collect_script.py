@@ -270,6 +270,29 @@ def test_a_zip_shows_the_gone_clusters_of_the_regions_that_could_be_read(tmp_pat
     assert gaps[["operation", "region", "reason"]].to_numpy().tolist()[0] == ["eks:ListClusters", REGIONS[1], "denied"]
 
 
+@pytest.mark.parametrize("refused", [None, "DescribeEffectivePolicy", "no policy"])
+def test_a_zip_shows_what_the_organization_demands_as_a_live_load_does(refused: str | None, tmp_path: Path) -> None:
+    with PracticeAccount(regions=("us-east-1",)) as account:
+        if refused == "no policy":
+            # The account is in no organization, which is an answer and no denial.
+            refused = None
+        else:
+            account.add_member("other")
+            rule = {"tag_key": "Owner", "tag_value": ["a*"], "report_required_tag_for": ["iam:instance-profile"]}
+            account.set_tag_policy({"tags": {"owner": rule}})
+        add(account, "web", "web")
+        if refused:
+            account.deny(refused)
+        done = collect(account, tmp_path, tools(tmp_path, resident(), "", "python3"))
+        live = load(account, references="core")
+    assert (done.returncode, len(denied(made(tmp_path)))) == ((1, 1) if refused else (0, 0))
+    files = iamframe.load_files(made(tmp_path))
+    pd.testing.assert_frame_equal(files.tag_policies, live.tag_policies)
+    ours, theirs = (iamframe.run_checks(one, only="missing_required_tags", policy="org") for one in (files, live))
+    pd.testing.assert_frame_equal(ours.coverage, theirs.coverage)
+    assert ours.findings["detail"].tolist() == theirs.findings["detail"].tolist()
+
+
 def throttled(account: PracticeAccount) -> int:
     return [request.error_code for request in account.requests].count("Throttling")
 
