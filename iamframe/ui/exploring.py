@@ -83,9 +83,9 @@ class Filter:
             given = getattr(self, name)
             object.__setattr__(self, name, (given,) if isinstance(given, str) else tuple(given))
         if self.tagged not in _TAGGED:
-            raise FilterError(f"there is no state of a tag {self.tagged!r}; there are {', '.join(_TAGGED)}")
+            raise FilterError(f"tagged={self.tagged!r} is not a state of a tag; use one of {', '.join(_TAGGED)}")
         if self.tag_key is None and (self.tag_value is not None or self.tagged != "yes"):
-            raise FilterError("a value or a state of a tag is asked for, and no tag: name its key in tag_key")
+            raise FilterError("a tag value or tag state is given without a tag key; set tag_key")
 
     def __str__(self) -> str:
         """Return the filter in words; `all` if it filters nothing."""
@@ -198,7 +198,7 @@ def card(result: Result, row: int) -> Explanation:
         If the result has no such finding.
     """
     if row not in result.findings.index:
-        raise FilterError(f"there is no finding {row}: take a label of the index of result.findings")
+        raise FilterError(f"there is no finding {row}; use a label of the index of result.findings")
     finding, coverage = result.findings.loc[[row]], result.coverage
     (one,) = records(finding)
     mine = coverage[(coverage["account_id"] == one["account_id"]) & (coverage["check"] == one["check"])]

@@ -226,7 +226,7 @@ def plot_quota_use(inventory: Inventory | Result, ax: Axes | None = None, resour
         `profiles` or `roles`.
     """
     if resources not in _RESOURCES:
-        raise ValueError(f"resources={resources!r}: can be drawn are {' and '.join(_RESOURCES)}")
+        raise ValueError(f"resources={resources!r} cannot be drawn; use {' or '.join(_RESOURCES)}")
     read = inventory if isinstance(inventory, Inventory) else inventory.inventory
     use = quota_use(inventory).fillna({"maker": "no known tool", "owner_name": ""})
     used = use.pivot_table(resources, ["account_id", "maker", "owner_name"], "state", "sum", fill_value=0)

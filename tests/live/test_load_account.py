@@ -135,7 +135,7 @@ def test_a_denied_index_costs_only_requests(account: PracticeAccount) -> None:
     assert inventory.tags["tag_source"].tolist() == ["GetInstanceProfile"]
     (gap,) = inventory.gaps[inventory.gaps["operation"] == "GetResources"].to_dict("records")
     assert (gap["reason"], gap["region"]) == ("denied", "us-east-1")
-    assert gap["detail"].endswith("so the tags of each profile are collected one by one; allow tag:GetResources")
+    assert gap["detail"].endswith("so tags are collected with one request per profile; allow tag:GetResources")
 
 
 def test_with_view_only_access_roles_and_tags_come_from_lists(account: PracticeAccount) -> None:

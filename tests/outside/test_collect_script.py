@@ -374,7 +374,7 @@ def test_a_listing_that_breaks_off_is_no_listing_and_what_failed_without_a_code_
         account.fill(roles=3, profiles=3)
         done = collect(account, tmp_path, path, "eu-west-1")
     archive = made(tmp_path)
-    assert '"iam list-instance-profiles","","the AWS CLI ended without a word"' in denied(archive)
+    assert '"iam list-instance-profiles","","the AWS CLI failed without a message"' in denied(archive)
     assert '"iam get-account-summary","","no ""net"", "' in denied(archive)
     with zipfile.ZipFile(archive) as opened:
         assert [name for name in opened.namelist() if name.endswith(".json")] == ["get-caller-identity.json"]
@@ -411,7 +411,9 @@ def test_an_account_that_answers_nothing_leaves_no_zip_and_says_what_was_denied(
     assert ["1", "iam", "list-instance-profiles:", "AccessDenied"] in [
         line.split() for line in done.stderr.splitlines()
     ]
-    assert "collect: instance profiles could not be listed; those of roles that can be read follow\n" in done.stderr
+    assert (
+        "collect: instance profiles could not be listed; only those that hold a role can be collected\n" in done.stderr
+    )
     assert done.stderr.endswith(
         "collect: there is no zip; ask for the permissions of SecurityAudit, and run this again\n"
     )

@@ -612,7 +612,7 @@ def test_where_tags_can_be_seen_and_changed_is_told_with_how_many_are_missed(bro
         group = it.page.get_by_role("group", name="Table: Where tags can be seen and changed")
         said = group.locator("caption").inner_text()
         assert said.startswith(
-            '"No" means that this tool cannot show or change the tags. There are 1 role (1 tagged, 0 untagged) and 2'
+            '"No" means that this tool cannot show or change the tags. The data has 1 role (1 tagged, 0 untagged) and 2'
         )
         assert "2 profiles (0 tagged, 1 untagged, 1 unknown). AWS-managed roles are left out." in said
         unknown = group.locator("td.unknown")
@@ -647,7 +647,7 @@ def test_a_picture_of_more_than_100_accounts_is_cut_and_says_so(browser: Browser
     documents = {f"{n}/p.json": profile_list(profile("a", account=f"{n:012}")) for n in range(1, 102)}
     with opened(browser, report(load(tmp_path / "in", documents), tmp_path / "out")) as it:
         assert len(table(it.page, "Are profiles used?")) == 100
-        assert "100 of 101 rows, all in profiles.csv, by account." in it.text()
+        assert "100 of 101 rows, all in profiles.csv. Each row is one account." in it.text()
         assert len(table(it.page, "Scope")) == 10
         assert "The first 10 of 101." in it.page.inner_text("section[aria-labelledby=looked]")
 
@@ -943,7 +943,7 @@ def test_what_all_findings_of_a_group_have_in_common_stands_once(browser: Browse
     with opened(browser, pages.empties("alpha", "beta", "gamma")) as it:
         section = it.page.locator("section[aria-labelledby=empty_profiles]")
         assert section.inner_text().count("holds no role") == 1
-        assert section.locator(".common").inner_text() == "In each row: holds no role"
+        assert section.locator(".common").inner_text() == "The same in each row: holds no role"
     with opened(browser, pages.empties("a", "b")) as it:
         assert it.page.locator("section[aria-labelledby=empty_profiles]").inner_text().count("holds no role") == 2
 

@@ -339,7 +339,7 @@ def test_the_quota_is_parted_by_tool_and_owner_and_what_was_not_collected_is_hat
         row: {"no owner tag": 1, "tags not collected": 1, "not collected": 1}
     }
     assert UNKNOWN in hatches(ax)["not collected"]
-    with pytest.raises(ValueError, match="can be drawn are profiles and roles"):
+    with pytest.raises(ValueError, match="use profiles or roles"):
         plot_quota_use(load(tmp_path, documents), resources="links")
 
 
