@@ -76,6 +76,9 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         The calls before `operation`. `operation` is then called once per record of the last step.
     always
         The field that a record must have to show which profile it uses.
+    is_recent
+        Whether many installed AWS CLIs do not have the command yet. With such a CLI, a clean-up script does not query
+        this kind again, and relies on the load.
     source, date
         The source of these facts, and the date when it was last read.
     """
@@ -102,6 +105,7 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kept: str = ""
     steps: tuple[Step, ...] = ()
     always: str = ""
+    is_recent: bool = False
 
     @property
     def record(self) -> Any:

@@ -31,11 +31,11 @@ def named(findings: pd.DataFrame) -> set[tuple[str, str]]:
 
 
 def run(
-    script: str, account: PracticeAccount, folder: Path, account_id: str | None = None
+    script: str, account: PracticeAccount, folder: Path, account_id: str | None = None, before: str = ""
 ) -> subprocess.CompletedProcess[str]:
     """Run a script under sh with the AWS CLI of this environment, in an empty folder."""
     folder.mkdir(exist_ok=True)
-    path = f"{resident_aws()}{os.pathsep}{os.environ['PATH']}"
+    path = f"{before}{resident_aws()}{os.pathsep}{os.environ['PATH']}"
     (folder / "plan.sh").write_text(script, encoding="utf-8")
     return subprocess.run(
         ["sh", "plan.sh"],
@@ -448,6 +448,23 @@ def test_nothing_is_written_to_a_profile_that_is_no_longer_as_it_was_read(
     assert f"profile {name}\n" not in changed["done"].stdout
     now = {"emptied": [], "filled": ["other"], "swapped": ["other"], "gone": None}
     assert changed["held"].get(name) == now.get(name, [name])
+
+
+def test_an_aws_cli_that_is_too_old_for_a_kind_of_use_relies_on_the_load_and_says_so(tmp_path: Path) -> None:
+    old = (
+        f'#!/bin/sh\n[ "$1" != bedrock-agentcore-control ] || {{ echo usage >&2; exit 2; }}\n'
+        f'exec {shlex.quote(str(resident_aws() / "aws"))} "$@"\n'
+    )
+    (tmp_path / "aws").write_text(old)
+    (tmp_path / "aws").chmod(0o755)
+    with PracticeAccount(regions=["il-central-1"]) as account:
+        add(account, "left", "left")
+        plan = iamframe.plan(checked(account), min_age=NOW)
+        done = run(plan.script, account, tmp_path / "run", before=f"{tmp_path}{os.pathsep}")
+        held = holding(account)
+    where = "the AgentCore capacity providers of il-central-1"
+    assert done.stderr == f"note: this AWS CLI is too old to list {where} again; the load listed them before\n"
+    assert (done.returncode, held) == (0, {})
 
 
 def test_the_others_are_done_and_the_script_ends_with_what_it_skipped(changed: dict[str, Any]) -> None:

@@ -24,6 +24,11 @@ def asked_first(consumer: Consumer) -> str:
     return label(consumer.service, consumer.steps[0].operation if consumer.steps else consumer.operation)
 
 
+def first_command(consumer: Consumer) -> str:
+    """Return the AWS CLI command of the first call for a kind of consumer, without `aws`."""
+    return f"{consumer.service} {cli_name(consumer.steps[0].operation if consumer.steps else consumer.operation)}"
+
+
 def rows_of(consumer: Consumer) -> str:
     """Return the JMESPath that selects rows from a response.
 
@@ -109,5 +114,6 @@ def functions() -> str:
         owners=known_owners(),
         existing=existing,
         ask=ask,
+        first_command=first_command,
         rows_of=rows_of,
     )
