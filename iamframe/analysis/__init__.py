@@ -1,1 +1,1 @@
-"""Answers about a result: explain, compare, plan, history, owners, blind spots, probe."""
+"""Analyses of collected data and of live accounts: `explain`, `compare`, `drift`, `plan`, `history` and others."""

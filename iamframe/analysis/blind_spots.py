@@ -1,4 +1,4 @@
-"""Blind spots: the roles and profiles, tagged or not, that consoles, APIs and tools do not show by their tags."""
+"""Blind spots: roles and profiles, tagged or untagged, that a console, API or tool misses when you work with tags."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _ANSWERS = {
 def blind_spots(inventory: Inventory) -> pd.DataFrame:
     """Return the roles and profiles that each console, API or tool misses when you work with tags.
 
-    A *surface* is a console, API or tool. The frame has one row per role or profile and tag operation that a surface
-    may not support. AWS-managed roles are left out. `missed` is `yes`, `depends` or `unknown`. `depends` means that the
-    surface supports the operation on the condition in `reason`. `unknown` means that neither AWS nor a measurement
-    shows the answer. `tagged` is `unknown` if tags were not collected. Rows are in the order of `surfaces`. Columns
-    are categories, because an account of 100,000 roles has millions of rows. `blind_spot_counts` returns only the
-    counts.
+    A *surface* is a console, API or tool. The frame has one row per resource, surface and operation on tags, except
+    where the answer of `surfaces` is `yes`. AWS-managed roles are left out. `missed` is `yes`, `depends` or `unknown`.
+    `depends` means that the surface supports the operation only under the condition in `reason`. `unknown` means that
+    neither AWS's documentation nor a measurement gives the answer. `tagged` is `unknown` if tags were not collected.
+    Rows are in the order of `surfaces`. The columns have the pandas type `category`, because an account of 100,000
+    roles has millions of rows. `blind_spot_counts` returns only the counts.
     """
     parts = []
     for kind, (frame, key) in taggable_resources(inventory).items():
@@ -61,9 +61,9 @@ def blind_spot_counts(inventory: Inventory) -> pd.DataFrame:
     """Return, per account, how many roles and profiles each console, API or tool misses when you work with tags.
 
     The frame has one row per account, surface, resource type and operation. A *surface* is a console, API or tool.
-    Accounts without such resources and AWS-managed roles are left out. `missed` applies to all `resources` of the row,
-    and is `no`, `yes`, `depends` or `unknown`. `depends` means that the surface shows the tags on the condition in
-    `reason`.
+    Accounts without such resources and AWS-managed roles are left out. `missed` is the same for all resources that the
+    row counts: `no`, `yes`, `depends` or `unknown`. `depends` means that the surface supports the operation only under
+    the condition in `reason`.
     """
     counts = tagged_counts(inventory)
     rows = [
@@ -109,9 +109,9 @@ def surfaces() -> pd.DataFrame:
 
     A *surface* is a console, API or tool. The frame has one row per surface, resource type and operation, the most
     common surfaces first. `answer` is `yes`, `no`, `depends` or `unknown`. If `answer` is `depends`, the column
-    `condition` says when the surface supports the operation. `unknown` means that neither AWS nor a measurement shows
-    the answer. Each row has a source and the date on which the source was checked. AWS changes these answers:
-    `probe_surfaces` tests them in a real account.
+    `condition` says when the surface supports the operation. `unknown` means that neither AWS's documentation nor a
+    measurement gives the answer. Each row has a source and the date on which the source was checked. AWS may change its
+    services, and then the answers change too. `probe_surfaces` tests the tagging API in a real account.
     """
     return _framed(known_facts())
 

@@ -20,7 +20,10 @@ _Sides = tuple[Result, Result]
 
 
 def changed_findings(sides: _Sides, keys: KeyMap, changes: pd.DataFrame, apart: NotCompared) -> pd.DataFrame:
-    """Return the new, gone, settled and reopened findings. Note the findings that the other side might have missed."""
+    """Return the new, gone, settled and reopened findings.
+
+    Findings that the other result might have missed are not returned. They are counted in `apart`.
+    """
     scopes = _same_scope(sides)
     findings = [one.findings for one in sides]
     resources = [keys.keys(of["resource_arn"], of["account_id"], side) for side, of in enumerate(findings)]
@@ -47,8 +50,8 @@ def changed_findings(sides: _Sides, keys: KeyMap, changes: pd.DataFrame, apart: 
 def _counterparts(findings: list[pd.DataFrame], resources: list[pa.Array], keys: KeyMap) -> list[Positions]:
     """Return, for each finding of each side, the row of the same finding on the other side; -1 if there is none.
 
-    Findings with the same id are the same. The id differs if a resource has a new ARN, or one side knows only its name.
-    Then findings of the same check and resources are the same.
+    Findings with the same id are the same. If a resource has a new ARN, or if one side knows only its name, the ids
+    differ. In these two cases, findings of the same check about the same resources are the same.
     """
     named, moved = [], []
     for side, (of, resource) in enumerate(zip(findings, resources, strict=True)):
@@ -70,7 +73,7 @@ def _counterparts(findings: list[pd.DataFrame], resources: list[pa.Array], keys:
 
 
 def _judged_otherwise(findings: list[pd.DataFrame], where: Positions, read: Bools) -> list[tuple[str, pd.DataFrame]]:
-    """Return the findings on both sides that only one side expects or accepts, as `settled` or `reopened`."""
+    """Return the findings on both sides that became expected or accepted (`settled`), or no longer are (`reopened`)."""
     was, now = findings[0].take(np.maximum(where, 0)) if len(findings[0]) else findings[1], findings[1]
     settled = [np.asarray(of["expected"] | of["accepted"].notna()) for of in (was, now)]
     # Tags can make a finding expected, so tags that only one side collected decide nothing.
@@ -79,7 +82,7 @@ def _judged_otherwise(findings: list[pd.DataFrame], where: Positions, read: Bool
 
 
 def _seen_by_other(found: pd.DataFrame, sides: _Sides, side: int, scopes: set[str], read: Bools) -> Bools:
-    """Return the findings of one side that the check could also have found on the other side, from complete data."""
+    """Return, for each finding of one side, whether the data of the other side was complete enough to find it too."""
     complete = [_of_check(one.coverage[one.coverage["status"] == "complete"]) for one in sides]
     checks, check = sides[side].checks, _of_check(found)
     relying, alone = (
@@ -134,7 +137,7 @@ def _wholly_read(one: Result, keys: KeyMap, side: int) -> pa.Array:
 
 
 def _note_coverage(sides: _Sides, apart: NotCompared) -> None:
-    """Note the incomplete checks: findings that they missed may be new or gone."""
+    """Note the checks with incomplete data, because they may have missed findings that are new or gone."""
     said: dict[tuple[str, str], dict[tuple[str, str], list[str]]] = {}
     for side, one in zip(SIDES, sides, strict=True):
         rows = one.coverage[(one.coverage["status"] != "complete") & one.coverage["check"].isin(one.asked)]

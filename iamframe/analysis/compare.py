@@ -1,8 +1,8 @@
 """The changes between two loads of the same accounts, and what could not be compared.
 
-Gaining or losing read access is never a change: a role that is missing from an incomplete list was not deleted, and
-tags that were not collected before were not added. Each such case is a row of `not_compared`, so "no change" never
-means "could not look".
+Gaining or losing read access is never a change. A role that is missing from an incomplete list does not count as
+deleted, and tags that were not collected before do not count as added. Each such case is a row of `not_compared`, so
+missing data is never reported as "no change".
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ class Changes:
     """The differences between two results.
 
     `changes` has one row per change of a resource, sorted by kind of change, account and ARN. A changed tag has a row
-    of its own. `findings` has the findings that changed. `new` and `gone` findings are in one of the results only.
-    `settled` findings are now expected or accepted, and `reopened` findings no longer are. `not_compared` lists, per
-    account, what could not be compared. If an account has no row in `not_compared` and none in `changes`, it has not
-    changed.
+    of its own. `findings` has the findings that changed. `new` findings are only in the new result, and `gone` findings
+    only in the old one. `settled` findings are now expected or accepted, and `reopened` findings no longer are.
+    `not_compared` lists, per account, what could not be compared. If an account has no row in `not_compared` and none
+    in `changes`, it has not changed.
     """
 
     old: Result
@@ -146,19 +146,19 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
 
     - `created` and `deleted`: only one load has the resource, and the other load has all roles (or profiles) of the
       account.
-    - `recreated`: the unique id, the path or the case of the name differs, because IAM cannot change these. `facts`
-      and `detail` list any other differences.
+    - `recreated`: the unique id differs or, if an id is unknown, the path or the case of the name. IAM cannot change
+      these, so the resource was created again. `facts` and `detail` list any other differences.
     - `relinked`: a profile holds a different role, lost its role, or got a role.
     - `retagged`: a tag differs. There is one row per tag key.
     - `trust_changed`: the trust policy differs. The order of keys and lists does not matter.
-    - `changed`: the description, the maximum session duration or the permissions boundary differs. Both loads must
-      show the value.
+    - `changed`: the description, the maximum session duration or the permissions boundary differs. It counts only if
+      both loads have the value.
 
     Resources that exist only in a Terraform plan are left out. A finding is new or gone only if the check would have
-    found the problem in the other load, too. A finding does not count if only its sentence changed. If the two results
-    come from different checks, policies or versions, the checks run again. They also run for an inventory. By default,
-    the policy is that of the new result. If only one result has a check, the check is listed in `not_compared`. No
-    request is made to AWS.
+    found the problem in the other load, too. If only the text of a finding differs, the finding has not changed. If the
+    two results come from different checks, policies or versions of iamframe, the checks run again. If you pass an
+    inventory, the checks run on it. By default, the policy is that of the new result. If only one result has a check,
+    the check is listed in `not_compared`. No request is made to AWS.
 
     Returns
     -------
@@ -214,7 +214,7 @@ def _checked(
 
 
 def _rows(each: Pairs, side: int, rows: Positions, change: str, **more: Any) -> pa.Table:
-    """Return changes of the resources in some rows of a frame, with the given other columns of `changes`."""
+    """Return one change for each of some rows of one side's frame. `more` sets other columns of `changes`."""
     at = each.frames[side].iloc[rows]
     columns: dict[str, Any] = {
         "change": change,
@@ -233,7 +233,7 @@ def _rows(each: Pairs, side: int, rows: Positions, change: str, **more: Any) -> 
 
 
 def _said(message: str, **facts: pa.Array) -> dict[str, Any]:
-    """Return the columns `message`, `facts` and `detail` for one message; its facts are columns."""
+    """Return the columns `message`, `facts` and `detail` for one message. Each of its facts is given as a column."""
     size = len(next(iter(facts.values())))
     detail = render_facts(text_of(message), facts.__getitem__, np.arange(size), size)
     return {"message": pa.repeat(pa.scalar(message), size), "facts": facts_of(facts), "detail": detail}

@@ -1,9 +1,9 @@
 """Differences between Terraform and the account: unmanaged resources, missing ones, and different values.
 
-A state is compared unchanged; it never becomes part of the inventory. Data that either side lacks is unknown, never a
-difference. A resource is the same on both sides by its ARN, else by its name. Names of roles and profiles are unique in
-an account, regardless of case and path (IAM User Guide, "IAM and AWS STS quotas"). No operation of IAM changes the path
-of a role or profile (IAM API Reference, UpdateRole).
+A state is compared as it is, and never becomes part of the inventory. Data that either side lacks is unknown, never a
+difference. Resources are matched by ARN or, if no ARN matches, by name. Names of roles and profiles are unique in an
+account, regardless of case and path (IAM User Guide, "IAM and AWS STS quotas"). No operation of IAM changes the path of
+a role or profile (IAM API Reference, UpdateRole).
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Drift:
         return not (self.differences["kind"] == UNKNOWN).any()
 
     def only(self, *kinds: str) -> Drift:
-        """Return the differences of some kinds, or of all kinds if none is given, and all rows that are unknown."""
+        """Return the differences of these kinds; by default, of all kinds. Rows of the kind `unknown` always remain."""
         chosen = self.differences["kind"].isin([*(kinds or ALL_KINDS), UNKNOWN])
         return replace(self, differences=self.differences[chosen].reset_index(drop=True))
 
@@ -166,11 +166,11 @@ class _Sides:
     Attributes
     ----------
     managed : DataFrame
-        The rows of the states, with the names and ARNs of the account where it has the resource.
+        The rows of the states. If the account has the resource, its name and ARN come from the account.
     rows : Positions
-        The row numbers of `managed` among all rows of the states.
+        For each row of `managed`, its row number among all rows of the states.
     at : Positions
-        The row number of each resource in the account; -1 if it is not there.
+        For each row of `managed`, the row number of the resource in `frame`; -1 if the account does not have it.
     frame : DataFrame
         The roles or profiles of the account.
     """
@@ -196,15 +196,15 @@ class _Sides:
         self.collected = inventory.accounts["account_id"]
 
     def theirs(self, column: str) -> pa.Array:
-        """Return a column of the account as text, for each row of the states."""
+        """Return, for each row of `managed`, the value that the account has in a column, as text."""
         return lookup(self.frame[column], self.at)
 
     def theirs_known(self, flag: str) -> Bools:
-        """Return a flag of the account for each row of the states; false if the resource is not there."""
+        """Return, for each row of `managed`, a flag of the account; false if the account does not have the resource."""
         return np.append(np.asarray(self.frame[flag], dtype=bool), False)[self.at]
 
     def rows_of(self, mask: Bools, kind: str, message: str, **values: Any) -> pd.DataFrame:
-        """Return the differences in the rows that a mask selects. Other arguments are columns for all rows."""
+        """Return one difference per selected row of `managed`. `values` are columns with a value for every row."""
         columns = {name: pd.Series(as_arrow(of).to_pandas(), dtype="str")[mask] for name, of in values.items()}
         return self.managed.loc[mask, _PLACE].assign(kind=kind, message=f"drift.{message}", **columns)
 
@@ -232,7 +232,7 @@ def _identity(sides: _Sides) -> Iterator[pd.DataFrame]:
 
 
 def _differ(one: pa.Array, other: pa.Array) -> Bools:
-    """Return where two columns differ; a missing value differs from nothing."""
+    """Return in which rows two columns have different values. A missing value never counts as different."""
     return np.asarray(pc.fill_null(pc.not_equal(one, other), False), dtype=bool)
 
 
@@ -256,7 +256,7 @@ def _roles(sides: _Sides, inventory: Inventory) -> Iterator[pd.DataFrame]:
 
 
 def _tags(sides: _Sides, inventory: Inventory, read: States) -> Iterator[pd.DataFrame]:
-    """Yield tags that differ, one row per key. Reserved tags (`aws:`) are not Terraform's."""
+    """Yield tags that differ, one row per key. Terraform does not manage reserved tags (`aws:`): they are left out."""
     there, known = sides.at >= 0, sides.theirs_known("tags_known")
     stated = np.asarray(sides.managed["tags_known"], dtype=bool)
     yield sides.rows_of(there & ~stated, UNKNOWN, "unknown.state_tags")
@@ -316,7 +316,10 @@ def _of_states(read: States) -> pd.DataFrame:
 
 
 def _of_source(inventory: Inventory, read: States) -> pd.DataFrame:
-    """Return the accounts with data from Terraform: a resource that is only in a state looks as if it existed."""
+    """Return the accounts whose inventory has data from Terraform, as rows of the kind `unknown`.
+
+    In such an inventory, a resource that is only in a state looks as if it existed in the account.
+    """
     calls = inventory.calls
     mixed = calls["account_id"][calls["operation"].str.startswith("terraform:")]
     rows = pd.DataFrame({"account_id": read.about[is_in(read.about, mixed)]})

@@ -98,7 +98,7 @@ def explain(inventory: Inventory | Result, name: str, policy: PolicySource = Non
         An `Inventory`, or a `Result`, whose findings and policy are reused.
     name
         A name, an ARN or a unique id; case does not matter. A name selects the role and the profile of that name, in
-        each account. The ARN of a session selects the role of the session. Names and ARNs may contain the path or
+        each account. The ARN of an assumed-role session selects the role. Names and ARNs may contain the path or
         leave it out. If an ARN leaves it out, the section `asked` shows the full ARN. The text may also be the id,
         name or ARN of a resource that uses profiles, such as an instance. The section `uses` then shows the profiles
         that the resource uses, and whether each profile still exists.
@@ -110,11 +110,11 @@ def explain(inventory: Inventory | Result, name: str, policy: PolicySource = Non
     Explanation
         The explanation has one part for each profile with its role, and for each role or profile alone. Each part
         shows ARNs, creator, last use and tags, with role and profile side by side. It shows who may assume the role,
-        what uses the profile, and where iamframe looked for such uses. It lists the findings, what could not be
-        checked, the next commands and CloudTrail events. It also says whether AWS would accept a deletion, and which
-        consoles show the tags. Commands that delete or unlink come last, and are not suggested for a profile in use.
-        If nothing matches, the explanation shows references to the name, similar names, and what was not collected. No
-        request is made to AWS.
+        what uses the profile, and where iamframe searched for such uses. It lists the findings, the checks that did
+        not run or lacked data, commands that you can run next, and CloudTrail events. It also shows whether AWS would
+        accept a deletion, and which consoles show the tags. Commands that delete or unlink come last, and are not
+        suggested for a profile in use. If nothing matches, the explanation shows references to the name, similar
+        names, and what was not collected. No request is made to AWS.
 
     Raises
     ------
@@ -172,7 +172,7 @@ def _of_place(frame: pd.DataFrame, side: str, asked: Query) -> Bools:
 
 
 def _equal(values: Any, text: str) -> Bools:
-    """Return which values are a text, in any case."""
+    """Return which values equal a text, regardless of case."""
     return np.array(pc.fill_null(pc.equal(without_case(values), text.lower()), False), dtype=bool)
 
 
@@ -203,7 +203,7 @@ def _using(references: pd.DataFrame, asked: Query) -> pd.DataFrame:
 
 
 def _uses(inventory: Inventory, using: pd.DataFrame, asked: Query, lists: pd.DataFrame) -> Iterator[Row]:
-    """Yield each profile that a resource uses, with its role, or whether the profile was deleted, if that is known."""
+    """Yield each profile that a resource uses, with its role or, if the profile is missing, whether it was deleted."""
     part = inventory.only(using["profile_arn"].dropna())
     profiles, links = records_by("profile_arn", part.profiles), records_by("profile_arn", part.links)
     whole = dict(zip(lists["account_id"], lists["profiles_whole"], strict=True))
@@ -223,7 +223,7 @@ def _uses(inventory: Inventory, using: pd.DataFrame, asked: Query, lists: pd.Dat
 
 
 def _missing(inventory: Inventory, reference: Row, whole: dict[str, bool]) -> Message | None:
-    """Return a message about a profile that no source shows: whether it was deleted."""
+    """Return the message about a profile that no source shows: whether it was deleted, if that is known."""
     account = account_of(reference["named"]) or reference["account_id"]
     if not whole.get(account):
         way = "list_not_read" if account in whole else "account_not_read"
@@ -244,7 +244,7 @@ def _near(inventory: Inventory, arns: list[str]) -> Inventory:
 
 
 def _explained(result: Result, found: _Arns) -> Iterator[Row]:
-    """Yield the fields of each link of the selected resources, and of those without a link."""
+    """Yield the fields of the selected resources: of each link, and of each role or profile without a link."""
     near, pairs = result.inventory, result.pairs
     pairs = pairs[is_in(pairs["profile_arn"], found["profile"]) | is_in(pairs["role_arn"], found["role"])]
     alone = near.roles[is_in(near.roles["role_arn"], found["role"]) & ~is_in(near.roles["role_arn"], pairs["role_arn"])]
@@ -303,13 +303,17 @@ def _not_collected(gaps: pd.DataFrame) -> Iterator[Row]:
 
 
 def _holds(texts: pd.Series, part: str) -> Bools:
-    """Return which texts contain a part, regardless of case. No text contains an empty part."""
+    """Return which texts contain a part, regardless of case. An empty part is in no text."""
     held = pc.match_substring(as_arrow(texts), part, ignore_case=True)
     return np.asarray(pc.fill_null(held, False)) & bool(part)
 
 
 def _referenced_by(inventory: Inventory, asked: Query) -> Iterator[Row]:
-    """Yield references to the name: consumers by name, ARN or unique id; trust policies by ARN or unique id."""
+    """Yield references to the role or profile of the query.
+
+    Resources that use profiles reference them by name, ARN or unique id. Trust policies reference principals by ARN or
+    unique id.
+    """
     references = inventory.references
     by_id = _equal(references["profile_id"], asked.text)
     by_name = _equal(references["profile_name"], asked.name) & (asked.kind in (None, PROFILE_TYPE))

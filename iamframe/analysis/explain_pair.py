@@ -1,4 +1,4 @@
-"""The sections of an explanation of a link, or of a role or profile without one."""
+"""The sections that explain a link (a role in a profile), or a role or profile without a link."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ _OF_ROLE = {
 
 
 def field(name: str, profile: object = None, role: object = None, note: str | Message | None = None, **of: Any) -> Row:
-    """Return a field: its name, its values for profile and role, and its note; `of` has the other columns."""
+    """Return a field: its name, its values for profile and role, and its note. `of` sets the other columns."""
     said = {"message": "explain.value", "value": note} if isinstance(note, str) else note
     return {"field": name, "profile": profile, "role": role, "note": said, **of}
 
 
 def frame_of(fields: Iterable[Row]) -> pd.DataFrame:
-    """Return fields as the frame `explanation`, their notes in English."""
+    """Return fields as the frame `explanation`, with notes in English."""
     rows = pd.DataFrame(list(fields), columns=schema.EXPLANATION.names)
     message, facts = columns_of(rows["note"])
     said = {"note": render(message, facts), "message": message, "facts": facts}
@@ -59,12 +59,18 @@ def note(name: str, **facts: Any) -> Message:
 
 
 def gap_note(row: Row) -> Message:
-    """Return the message of a gap. A gap of an old snapshot has only a sentence."""
+    """Return the message of a gap.
+
+    In snapshots of older versions, a gap is stored only as a sentence, without separate fields.
+    """
     return nested(row["message"], row["facts"]) if row.get("message") else note("value", value=row["detail"])
 
 
 def status_note(row: Row, name: str = "coverage", prefix: str = "", **facts: Any) -> Message:
-    """Return a status and its reason as a message. Columns of `lists` begin with `prefix`; `coverage` has none."""
+    """Return a status and its reason as a message.
+
+    `prefix` is the beginning of the column names, such as `references_` in `lists`. In `coverage` it is empty.
+    """
     status, message, values = (row[f"{prefix}{column}"] for column in ("status", "message", "facts"))
     facts |= {"status": status, "reason": nested(message, values) if message else note("all_regions")}
     return note(name, **facts)
@@ -123,7 +129,7 @@ def _time(value: datetime | None) -> str | None:
 
 
 class RowsByKey:
-    """The rows of an inventory and its findings, by key. `explained` has the links, roles and profiles."""
+    """The rows of an inventory and its findings, by key. `explained` has the ARNs of each pair: profile and role."""
 
     def __init__(self, result: Result, explained: list[Row]) -> None:
         """Group the rows of each frame by its key."""
@@ -152,7 +158,7 @@ class Pair:
     """A link, or a role or profile without a link. `row` is its row in the view `pairs`."""
 
     def __init__(self, known: RowsByKey, row: Row) -> None:
-        """Look up the data of the sections; a role that no source shows has a name, but no row."""
+        """Look up the data of the sections. A role that no source shows has a name, but no row in `roles`."""
         account = row["account_id"]
         self.known, self.row, self.lists = known, row, known.lists[account][0]
         self.account, self.gaps, self.events = known.accounts[account][0], known.gaps[account], known.events[account]
@@ -210,7 +216,7 @@ def _identity(pair: Pair) -> Iterator[Row]:
 
 
 def _parts(pair: Pair, side: str) -> dict[str, str | None]:
-    """Return the parts of an ARN, the unique id and the creation time."""
+    """Return the parts of a role's or profile's ARN, its unique id and its creation time."""
     row, arn = pair.rows[side], pair.arns[side]
     if row is None:
         return {"ARN": NOT_COLLECTED, "name": pair.names[side]}
@@ -265,7 +271,7 @@ def _difference(key: str, sides: dict[str, dict[str, str]]) -> Message | None:
 
 
 def _why_no_tags(pair: Pair, side: str) -> list[Row]:
-    """Return the gaps that explain missing tags: gaps of this resource, else gaps of a refused operation."""
+    """Return the gaps that explain missing tags: those of the resource or else those of refused operations."""
     telling = (*proving("role_tags" if side == "role" else "profile_tags"), "tags")
     gaps = [gap for gap in pair.gaps if gap["operation"] in telling]
     own = [gap for gap in gaps if gap["subject"] in (pair.arns[side], pair.names[side])]

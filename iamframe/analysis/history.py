@@ -1,4 +1,4 @@
-"""CloudTrail history of roles and instance profiles: their lives, and the events of one name."""
+"""CloudTrail history of roles and instance profiles: when each was created and deleted, and the events of one name."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: 
     The frame has one row per life of a resource: from its creation to its deletion. If a resource is created again
     under the same name, the new life has its own row. Columns are those of `iamframe.schema.LIVES`. Rows are sorted by
     account and first event. A time is missing if the collected records do not show it. `covered_from_at` and
-    `covered_to_at` are the time span of these records. Only files of a trail and a live lookup have a time span, and a
-    file in between may be missing. Events that AWS refused are left out.
+    `covered_to_at` are the time span of these records. The time span is known only for files of a trail and for a live
+    lookup. Even within the time span, a file of a trail may be missing. Events that AWS refused are left out.
 
     Parameters
     ----------
@@ -195,7 +195,7 @@ def _is_same(asked: Query, one: Query) -> bool:
 
 
 def _of_id(events: pd.DataFrame, text: str, arns: list[str]) -> pd.Series[bool]:
-    """Return the events of a unique id: its own events, and the links of its ARN during its life."""
+    """Return the events of a unique id: its own and, while the resource existed, those that link it to a profile."""
     ids = events["resource_id"].str.casefold() == text.casefold()
     arns = [*events["resource_arn"][ids].dropna().unique(), *arns]
     mine = events["resource_arn"].isin(arns) & events["resource_id"].isna()

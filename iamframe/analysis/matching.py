@@ -24,7 +24,7 @@ MASKED_ID = "^(?:A(?:RO|IP)A)?(?:" + "|".join(rf"\x{{{code:x}}}{{2,}}" for code 
 
 
 class Pairs:
-    """The roles, or the profiles, of two loads: those on both sides, by row, and those `alone` on one side.
+    """The roles, or the profiles, of two loads, by row number: `rows` are on both sides, `alone` on one side only.
 
     Resources on both sides are numbered. Every column and flag of this class is in the order of these numbers.
     """
@@ -62,7 +62,7 @@ class Pairs:
         return [np.asarray(frame[name], dtype=bool)[rows] for frame, rows in zip(self.frames, self.rows, strict=True)]
 
     def number(self, side: int, rows: Positions) -> Positions:
-        """Return the numbers of the resources in rows of one side's frame; -1 if a resource is on that side only."""
+        """Return the number of the resource in each of some rows of one side's frame; -1 if only that side has it."""
         numbers = np.full(len(self.frames[side]) + 1, -1)
         numbers[self.rows[side]] = np.arange(len(self.rows[side]))
         return numbers[rows]
@@ -86,7 +86,7 @@ def name_key(accounts: Texts, names: Texts) -> pa.Array:
 
 
 class KeyMap:
-    """The key of a resource on both sides: its ARN, or its old ARN if the ARN changed."""
+    """The key of a resource, the same on both sides: its ARN or, if the ARN changed, its old ARN."""
 
     def __init__(self, pairs: Mapping[str, Pairs]) -> None:
         self._old, self._new = (pa.concat_arrays([each.renamed[side] for each in pairs.values()]) for side in (0, 1))
@@ -95,7 +95,7 @@ class KeyMap:
         self._arns = [frame["role_arn"] for frame in frames]
 
     def keys(self, arns: Texts, accounts: Texts, side: int) -> pa.Array:
-        """Return the keys of one side's ARNs. A role known only by name there gets its ARN from the other side."""
+        """Return the keys of one side's ARNs. If that side knows a role only by name, the other side's ARN is used."""
         arns = as_arrow(arns)
         by_name = pc.fill_null(pc.starts_with(arns, "name:"), pa.scalar(False))
         if pc.any(by_name).as_py():
@@ -127,7 +127,7 @@ class NotCompared:
         return np.bincount(where[where >= 0], minlength=len(self.accounts)).tolist()  # type: ignore[no-any-return]
 
     def unread(self, each: Pairs, what: str, known: list[Bools]) -> None:
-        """Note the number of resources on both sides that lack some data."""
+        """Note how many of the resources on both sides lack some data on at least one side."""
         was, now = known
         every = self.counts(each.accounts, was | True)
         for sides, mask in (("OLD", ~was & now), ("NEW", was & ~now), ("OLD NEW", ~was & ~now)):
@@ -138,7 +138,7 @@ class NotCompared:
                     )
 
     def unread_columns(self, each: Pairs, names: tuple[str, str, str]) -> None:
-        """Note the number of roles on both sides without session duration, or with a column on one side only."""
+        """Note how many roles lack a session duration, or have a description or boundary on one side only."""
         known = [[np.asarray(each.column(name, side).is_valid()) for side in (0, 1)] for name in names]
         self.unread(each, "details", known[0])
         for what, (was, now) in zip(("descriptions", "boundaries"), known[1:], strict=True):
@@ -147,7 +147,7 @@ class NotCompared:
                     self.add(account, what, "in_one", count=count)
 
     def unlisted(self, each: Pairs, side: int, change: str, unsure: list[int], planned: list[int]) -> None:
-        """Note the accounts whose list on the other side is incomplete, and may lack resources that exist."""
+        """Note the accounts whose list on the other side is incomplete: existing resources may be missing there."""
         own, other = SIDES[side], SIDES[1 - side]
         listed = set(each.whole[1 - side])
         for account, count, plans in zip(self.accounts, unsure, planned, strict=True):

@@ -24,8 +24,8 @@ def findings_by_owner(result: Result, tag_key: str = OWNER_TAG) -> pd.DataFrame:
     The owner is the value of the resource's owner tag. If a profile has no owner tag, its role's owner tag counts.
     Keys that look the same, such as `owner` and `OWNER`, count as `tag_key`. If a resource has several such keys, the
     key spelled like `tag_key` counts. An empty value counts as no owner. Each finding counts once, so the sum is the
-    number of findings. `iamframe.exploring.grouped` counts a finding for both the role's and the profile's value
-    instead.
+    number of findings. `iamframe.exploring.grouped` differs: if role and profile have different values, it counts a
+    finding for both values.
 
     The frame has one row per owner, those with the most findings first. Three more rows count findings without an
     owner, findings whose tags were not collected, and findings about a whole account. No request is made to AWS.
@@ -46,9 +46,10 @@ def owner_states(findings: pd.DataFrame) -> npt.NDArray[np.str_]:
 
 
 def count_by_value(rows: pd.DataFrame, value: str, state: str, states: Sequence[str]) -> pd.DataFrame:
-    """Return the number of rows per value and state, by severity. Only the first state has values.
+    """Return the number of rows per value and state, by severity.
 
-    States are in their order. Within a state, the values with the most rows come first.
+    Only the rows of the first state are counted by value. Each other state is one row without a value. The states are
+    in the order of `states`. Within a state, the values with the most rows come first.
     """
     rows = rows.assign(**{value: rows[value].astype("str").fillna("").where(rows[state] == states[0], "")})
     counts = rows.groupby([state, value, "severity"]).size().unstack(fill_value=0)

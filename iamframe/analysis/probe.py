@@ -1,4 +1,4 @@
-"""A test of the built-in table of surfaces in a real account: the tag index compared with IAM, per region."""
+"""A test of the built-in table of surfaces in a real account: it compares the tagging API with IAM, per region."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class _Page(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """The tags that the index shows for one resource type in one region, by ARN; or the reason for no response."""
+    """The tags of one resource type in the tagging API of one region, by ARN, or the reason why AWS gave none."""
 
     tags: dict[str, _TagSet]
     refusal: str | None = None
@@ -80,8 +80,8 @@ def probe_surfaces(
     Raises
     ------
     SourceError
-        If the credentials are missing, expired or unknown, if AWS cannot be reached or denies all of IAM, or if no
-        region is given.
+        If the credentials are missing, expired or unknown, if AWS cannot be reached or denies all requests to IAM, or
+        if no region is given.
     """
     from iamframe.sources.calls import Calls
     from iamframe.sources.client import Client

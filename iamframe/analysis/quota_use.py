@@ -28,13 +28,15 @@ _COUNTS = ["roles", "profiles", "empty", "role_unread", "guessed"]
 def quota_use(inventory: Inventory | Result, tag_key: str = OWNER_TAG) -> pd.DataFrame:
     """Return how many roles and instance profiles each tool, cluster and team has, and their share of the quotas.
 
-    The tool is the one in `pairs`. It is missing for roles that are in no profile and do not trust EC2. The cluster,
-    environment or stack is the one in `owned_profiles`. A role has the one of its profiles, if all of them show the
-    same. The owner is the value of the owner tag. A profile without an owner tag has the owner of its role. Roles that
-    AWS manages have separate rows, because no source says whether they count. If GetAccountSummary counts more
-    resources than were collected, a row with the state `not_collected` has the rest.
+    The tool is the `maker` in the view `pairs`. It is missing for roles that are in no profile and do not trust EC2.
+    The cluster, environment or stack of a profile comes from the view `owned_profiles`. If all profiles of a role show
+    the same one, the role has it too. The owner is the value of the owner tag. A profile without an owner tag has the
+    owner of its role. Roles that AWS manages have separate rows, because no source says whether they count against the
+    quota. If GetAccountSummary counts more resources than were collected, a row with the state `not_collected` has the
+    number of the others.
 
-    The rows of an account are together. Rows with the largest share of a quota come first. No request is made to AWS.
+    Rows are sorted by account. In each account, rows with the largest share of a quota come first. No request is made
+    to AWS.
     """
     require("quota_use", inventory, Inventory, Result, instead="what `iamframe.load` or `iamframe.run_checks` gives")
     read = inventory if isinstance(inventory, Inventory) else inventory.inventory
@@ -104,7 +106,7 @@ def _belongs_to(inventory: Inventory) -> pd.DataFrame:
 
 
 def _not_collected(inventory: Inventory) -> pd.DataFrame:
-    """Return a row for each account with roles or profiles that were not collected: their number."""
+    """Return, for each account with roles or profiles that were not collected, a row with their number."""
     accounts = inventory.accounts
     columns = {"account_id": accounts["account_id"], "state": "not_collected"}
     for side in ("role", "profile"):

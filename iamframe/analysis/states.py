@@ -34,11 +34,11 @@ class States:
     Attributes
     ----------
     managed : DataFrame
-        One row per role or profile and address; `resource_arn` is missing if a plan is about to create it.
+        One row per role or profile and Terraform address. `resource_arn` is missing if a plan will create the resource.
     tags : DataFrame
-        The tags in the states, by the row of `managed`.
+        The tags in the states. The column `row` is the row number in `managed`.
     leaving : list of str
-        ARNs of the resources that a plan deletes. They are managed until then.
+        ARNs of the resources that a plan will delete. They are managed until the plan is applied.
     unread : list of (file, message)
         The problems of reading the states.
     """
@@ -104,7 +104,7 @@ def _add(
     file: str,
     account: str,
 ) -> None:
-    """Add the row of a managed resource, and its tags. A resource without an ARN is in the file's account."""
+    """Add the row of a managed resource, and its tags. A resource without an ARN gets the account of the file."""
     kind = "role" if isinstance(one, ManagedRole) else "profile"
     arn, name, path, id_ = (getattr(one, f"{kind}_{of}") for of in ("arn", "name", "path", "id"))
     is_planned = arn.startswith("address:")

@@ -45,7 +45,8 @@ def run_checks(
         Names of the checks to run. By default, all checks run.
     policy
         A tag policy file (TOML), `"org"`, a `Policy`, or a list of these. If two files have a rule for the same tag,
-        the later rule counts. `"org"` holds each account to the tag policy of its organization, in `tag_policies`.
+        the later rule counts. `"org"` applies to each account the tag policy of its organization, which is in the frame
+        `tag_policies`.
     checks
         Your own checks: functions decorated with `@iamframe.check`, or Python files with such functions.
     owner_tag

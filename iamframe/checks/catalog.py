@@ -55,7 +55,10 @@ def list_checks(own: Own | Iterable[Own] | None = None) -> pd.DataFrame:
 
 
 def _needs(check: Check) -> tuple[Need, ...]:
-    """Return the needs of your own check, and one need for each frame that it reads and that its needs leave out."""
+    """Return the needs of your own check.
+
+    If no need covers a frame that the check reads, the default need of that frame is added.
+    """
     named = set(check.needs)
     frames = [NEEDS_OF[frame] for frame in check.reads if frame in NEEDS_OF]
     return (*check.needs, *dict.fromkeys(needs[0] for needs in frames if named.isdisjoint(needs)))

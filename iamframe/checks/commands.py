@@ -1,8 +1,9 @@
 """The next command of a finding: the check's template, filled from the finding's facts.
 
-A template is a text with `{places}`. A place has the name of a column, and is filled with one word of a POSIX shell. A
-template may also be a table of texts: the value of the column in `by` selects one. `{column:region}` is an option,
-which is left out if the region is unknown; `{column:FILTER}` is a filter of that name, in the form of `--filters`.
+A template is a text with places, such as `{column}`. The value of the column replaces the place, quoted as one word of
+a POSIX shell. A template may also be a table of texts. Its entry `by` names a column, and the value of that column
+selects a text. `{column:region}` becomes the option `--region`, or nothing if the region is unknown. `{column:FILTER}`
+becomes a value of the AWS CLI's option `--filters`, for the filter named FILTER.
 """
 
 from __future__ import annotations
@@ -24,9 +25,10 @@ _NULL = pa.scalar(None, pa.string())
 
 
 def next_steps(template: Text, found: Found) -> pa.Array:
-    """Return the command of each finding; missing if the AWS CLI would take a value for a file name, and read the file.
+    """Return the command of each finding.
 
-    A place takes the fact of the finding's first row, or else the column of the findings.
+    A command is missing if one of its values begins like `file://`, because the AWS CLI would read that file. The value
+    of a place is the fact in the finding's first row of facts or, if there is no such fact, the column of the findings.
     """
     first = pa.array(np.searchsorted(found.facts["finding"].to_numpy(), np.arange(len(found.findings))))
 

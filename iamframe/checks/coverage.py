@@ -55,7 +55,7 @@ def _held(evidence: Evidence) -> tuple[pd.DataFrame, pd.Series]:
 
 
 def _holders(evidence: Evidence) -> tuple[pd.DataFrame, Bools]:
-    """Return the roles, and whether the profiles that hold each were collected."""
+    """Return the roles, and for each role whether the profiles that hold it were collected."""
     roles, gaps = evidence.inventory.roles, evidence.inventory.gaps
     gaps = gaps[gaps["operation"] == ROLE_LINKS]
     none = is_in(roles["account_id"], gaps["account_id"][gaps["subject"] == ALL])
@@ -83,7 +83,7 @@ def _tagged_links(evidence: Evidence) -> tuple[pd.DataFrame, pd.Series]:
 
 
 def _unless_indexed(judge: Callable[[Evidence], Verdicts]) -> Callable[[Evidence], Verdicts]:
-    """Return verdicts on tags of profiles. Tags from the tagging API make a verdict `partial`."""
+    """Return a function that judges tags of profiles. Tags from the tagging API are at best `partial`."""
 
     def judged(evidence: Evidence) -> Verdicts:
         # The tagging API may still show tags that were removed.
@@ -120,7 +120,7 @@ def _demanded(evidence: Evidence) -> Verdicts:
 
 
 def _organizations(evidence: Evidence) -> Verdicts:
-    """Return verdicts on the tag policy of each account's organization."""
+    """Return, per account, whether the tag policy of its organization was collected, with the reason if not."""
     calls = evidence.inventory.calls
     calls = calls[calls["operation"].isin([TAG_POLICY, REQUIRED_TAGS])]
     states = dict(zip(zip(calls["account_id"], calls["operation"], strict=True), calls["state"], strict=True))
@@ -165,7 +165,10 @@ def _references(evidence: Evidence) -> Verdicts:
 
 
 def _reference_advice(reason: Message | None) -> Message | None:
-    """Return the commands that collect the references missing from files; for more than two, the collect script."""
+    """Return the commands that collect the references missing from files.
+
+    If more than two commands are needed, return the advice to run the collect script instead.
+    """
     commands, is_cut = [], False
     for one in reason.get("messages", [reason]) if reason else ():
         regions, operations = one.get("regions", ["REGION"]), one.get("operations", ())

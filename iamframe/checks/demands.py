@@ -1,4 +1,4 @@
-"""What a policy file and the organization demand of tags, as one list."""
+"""The tag requirements of a policy file and of the organization, as one list."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ SIDE_OF = {"role": "role", "instance-profile": "profile"}
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What resources of one type must have: a tag of the rule's key, if required, with a value that the rule allows.
+    """A tag requirement for resources of one type: the allowed values of a key, and whether the key must be there.
 
-    `account_id` is None for a rule of a file, which counts in every account; `demanded_by` is `file` or `organization`.
-    The organization also demands the spelling of the key (Organizations User Guide, "Tag policy syntax and examples").
-    `required_of` has the types of resources that need the tag, and `wanted` the allowed values, for a reader.
+    `account_id` is None for a rule of a file, which applies to every account. `demanded_by` is `file` or
+    `organization`. An organization also requires the case of the key (Organizations User Guide, "Tag policy syntax and
+    examples"). `required_of` has the types of resources that need the tag. `wanted` has the allowed values as text for
+    people.
     """
 
     kind: str
@@ -32,11 +33,11 @@ class Demand:
 
     @property
     def demanded_by(self) -> str:
-        """Who demands it."""
+        """The origin of the requirement: `file` or `organization`."""
         return "file" if self.account_id is None else "organization"
 
     def is_misspelled(self, key: str) -> bool:
-        """Return whether a key is the rule's in another case, and the case counts."""
+        """Return whether a key differs from the rule's key only in case, and an organization requires the case."""
         return self.account_id is not None and key != self.rule.key and key.casefold() == self.rule.key.casefold()
 
     def forbids(self, key: str, value: str) -> bool:
@@ -50,7 +51,7 @@ class Demand:
 
 
 def demands(policy: Policy, tag_policies: pd.DataFrame) -> Iterator[Demand]:
-    """Yield what a policy demands, its own rules first."""
+    """Yield the tag requirements of a policy: first its own rules, then those of the organizations."""
     for rule in policy.required:
         wanted = rule.pattern or ", ".join(rule.values)
         yield from (Demand(kind, rule, wanted=wanted) for kind in SIDE_OF if kind in rule.on)

@@ -41,7 +41,7 @@ class Evidence:
 
     @cached_property
     def live(self) -> set[str]:
-        """The accounts that were asked, rather than read from files."""
+        """The accounts for which at least one request was sent to AWS. The others were read only from files."""
         calls = self.inventory.calls
         return set(calls["account_id"][calls["requests"] > 0])
 
@@ -56,7 +56,7 @@ class Evidence:
         return self.pairs[self.pairs["relation"].notna()]
 
     def count(self, rows: KnownRows) -> tuple[list[int], list[int]]:
-        """Return, per account, the number of rows, and the number of known ones."""
+        """Return, per account, the number of rows, and the number of rows whose data is known."""
         if rows not in self.counted:
             frame, known = rows(self)
             account = index_in(frame["account_id"], self.inventory.accounts["account_id"])
@@ -84,7 +84,7 @@ class Evidence:
         return list(gaps.drop_duplicates().itertuples(index=False, name=None))
 
     def refusals(self, operations: tuple[str, ...]) -> list[Message | None]:
-        """Return, per account, the message on how AWS refused one of the operations, for use after a reason."""
+        """Return, per account, the message about how AWS refused one of the operations. It is shown after a reason."""
         said = {
             account: {"message": "coverage.refused", "operation": operation, "reason": reason}
             for account, operation, reason in self._refused

@@ -25,8 +25,8 @@ COMMON = schema.FINDINGS.with_columns(*(column for column in schema.FINDINGS.col
 class Found:
     """The findings of a check, one row each, with columns of `schema.FINDINGS`, and their facts.
 
-    `facts` has one or more rows per finding; its column `finding` is the row number of the finding, ascending. A column
-    whose name begins with `_` is used by the sentence only.
+    `facts` has one or more rows per finding; its column `finding` is the row number of the finding, ascending. Columns
+    whose names begin with `_` are internal: only the text, the command and the order of the findings use them.
     """
 
     findings: pd.DataFrame
@@ -46,8 +46,9 @@ def findings(
 ) -> Found:
     """Return one finding per row of a frame.
 
-    `resource` and `related` are columns of ARNs; name, account and maker come from the matching columns. Other keyword
-    arguments set columns of `schema.FINDINGS`, or are facts. If findings have several facts, `facts` holds them.
+    `resource` and `related` are columns of ARNs; name, account and maker come from the matching columns. Any other
+    keyword argument sets the column of that name in `schema.FINDINGS`. If there is no such column, it is a fact. If a
+    finding has several rows of facts, pass them as `facts`.
     """
     columns: dict[str, Any] = {"resource_arn": rows[resource], "related_arn": rows[related] if related else None}
     columns["resource_type"] = _TYPES.get(resource)
@@ -78,9 +79,9 @@ def _frame(columns: dict[str, Any], size: int) -> pd.DataFrame:
 
 
 def found_in(rows: pd.DataFrame) -> Found:
-    """Return the rows of a rule, one per fact, as findings: one finding per account, resource and related resource.
+    """Group the rows that a rule returned into findings: one finding per account, resource and related resource.
 
-    A column `_key` separates several findings on the same resource, or without a resource.
+    A column `_key` separates several findings on the same resource, or findings without a resource.
     """
     rows = rows.reset_index(drop=True)
     missing = pd.Series([None] * len(rows), dtype="str")

@@ -164,7 +164,7 @@ def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Seque
 
 
 def _breaks(rule: ToolRule, links: pd.DataFrame) -> Bools:
-    """Return the links whose names break a rule; a name or path that was not collected breaks none."""
+    """Return which links have names that break a rule. A name or path that was not collected breaks no rule."""
     if rule.wants_same_names:
         # No source says whether a tool distinguishes names by case.
         return ~links["relation"].isin(["same", "case"]).to_numpy(bool)

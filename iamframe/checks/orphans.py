@@ -1,4 +1,4 @@
-"""Checks of profiles without role, role without profile, references, and quotas."""
+"""Checks of profiles without a role, roles without a profile, references, and quotas."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ def stale_references(references: pd.DataFrame, profiles: pd.DataFrame, lists: pd
 
 
 def _direct(references: pd.DataFrame) -> pd.DataFrame:
-    """Return the references of instances and templates; an association counts if its instance was not collected."""
+    """Return the references of instances and templates, and of associations whose instances were not collected."""
     direct = references[is_in(references["consumer_type"], pa.array(_CONSUMERS))]
     seen = direct[direct["consumer_type"] == "instance"]
     return direct[~((direct["consumer_type"] == "association") & is_in(direct["consumer_name"], seen["consumer_id"]))]

@@ -22,7 +22,7 @@ def owner_keys(inventory: Inventory, tag_key: str = OWNER_TAG) -> list[str]:
 
 
 def owners(inventory: Inventory, findings: pd.DataFrame, tag_key: str = OWNER_TAG) -> tuple[pa.Array, Bools]:
-    """Return the owner of each finding (missing if unknown), and whether tags that may show it were not collected.
+    """Return, for each finding, its owner (missing if unknown) and whether tags that may show it were not collected.
 
     The owner is the tag's value on the finding's resource, else on its related resource, else on the role that the
     profile holds. An empty value counts as no owner.
@@ -62,7 +62,7 @@ def owners(inventory: Inventory, findings: pd.DataFrame, tag_key: str = OWNER_TA
 
 
 def _last(of: Positions, values: Positions, size: int) -> Positions:
-    """Return, per number from 0 to `size` - 1, its last value; -1 if it has none."""
+    """Return, for each number below `size`, the last of `values` whose entry in `of` is that number, or -1."""
     result = np.full(size, -1)
     result[of[of >= 0]] = values[of >= 0]
     return result

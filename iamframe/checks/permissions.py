@@ -1,4 +1,4 @@
-"""The policies of an orphan's role, as facts and as a message. Roles with an administrator's policy come first."""
+"""The policies of roles, as facts and as a message, for the checks in `orphans`. Administrators' roles come first."""
 
 from __future__ import annotations
 

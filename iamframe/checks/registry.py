@@ -1,4 +1,4 @@
-"""The types of a check and its needs, without any rule."""
+"""The classes for checks and their needs, and the decorator `check`. No check is defined here."""
 
 from __future__ import annotations
 
@@ -36,11 +36,12 @@ class Need:
 class Requirement:
     """Rows that must be known, a list that must be complete, or both; and the messages about missing data.
 
-    `missing` is the message about unknown rows. The command of `advised` collects them; without `advised`, the command
-    that completes the list. `settled_by` are the operations whose refusal the message mentions. `of` says whether the
-    list is one of roles or of profiles. `whole` returns whether the list is complete; by default, whether all of these
-    resources were collected. `seen` returns whether an incomplete list has a part, and so is `partial`; by default,
-    whether it has any row. With `list_first`, an incomplete list is reported before unknown rows.
+    `missing` is the message about unknown rows. It advises the command of the operation `advised`. Without `advised`,
+    it advises the command that completes the list. `settled_by` has operations: if AWS refused one of them, the message
+    mentions the refusal. `of` is the content of the list: `role` or `profile`. `whole` returns whether the list is
+    complete; by default, whether all roles or profiles were collected. `seen` returns whether a part of an incomplete
+    list was collected, which makes the status `partial`; by default, whether `rows` has any row. If a list is
+    incomplete and rows are unknown, the unknown rows are reported or, with `list_first`, the list.
     """
 
     rows: KnownRows | None = None
@@ -84,11 +85,12 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check: its rule, facts from the rule's signature and docstring, and facts from the decorator.
+    """One check: its function, the properties of the function, and the arguments of the decorator.
 
     `detail` is the sentence about a finding, with places for its facts. `next_step` is the template of the next command
     (see `checks.commands`), and `remediation` is the advice. `about` is the subject of its findings. `alone` is true if
-    the check needs only a resource and its role. `remedy` says what a plan does about its findings; None means nothing.
+    the check needs only the data of one resource and, for a profile, of its role. `remedy` is what a plan does about
+    its findings. If it is None, a plan does nothing about them.
     """
 
     name: str
@@ -132,11 +134,11 @@ def check(
 
     The function's positional parameters are the frames or views that it reads. The function's keyword-only parameters
     are its options. The first line of its docstring is the title of the check. The arguments of the decorator are
-    those of `Check`. `needs` says which data must be complete. For each frame that `needs` leaves out, your own check
-    gets the usual need of that frame.
+    those of `Check`. `needs` lists the data that must be complete. If your own check reads a frame that no entry of
+    `needs` covers, the default need of that frame applies.
 
-    The function returns a frame with one row per fact. The column `resource_arn` is required. Columns named in
-    `schema.FINDINGS` set that column of the finding. All other columns are facts, which the text `detail` can use.
+    The function returns a frame with one row per fact. The column `resource_arn` is required. A column with a name from
+    `schema.FINDINGS` sets that column of the finding. All other columns are facts, which the text `detail` can use.
     Rows with the same account, resource and related resource become one finding.
 
     Raises
@@ -164,7 +166,7 @@ def check(
 
 
 def stopped_with(error: Exception, file: str) -> str:
-    """Return the message about an error that stopped a user's code, with the last line of its file that ran."""
+    """Return the message about an error that stopped a user's code, with the number of the last line run in `file`."""
     lines = [at.lineno for at in traceback.extract_tb(error.__traceback__) if at.filename == file]
     return f"stops with {type(error).__name__}: {error}" + (f" (line {lines[-1]})" if lines else "")
 

@@ -37,8 +37,9 @@ _NAMED = 3
 class Result:
     """The findings of the checks, and the coverage of each check.
 
-    `findings` has one row per finding, sorted by severity, check and ARN. Orphans whose role has an administrator
-    policy come first in their check. `result["empty_profiles"]` has the facts of one check, one row per fact.
+    `findings` has one row per finding, sorted by severity, check and ARN. If a check shows the policies of roles, its
+    findings about administrators' roles come first. `result["empty_profiles"]` has the facts of one check, one row per
+    fact.
     `coverage` has one row per account and check. Trust an empty list of findings only if the status in `coverage` is
     `complete`. `checks` has the checks that ran, by name. `pairs` and `lists` are the views that the checks read.
     `version` is the version of iamframe that ran the checks.
@@ -153,7 +154,7 @@ class Result:
 
     @cached_property
     def summary(self) -> pd.DataFrame:
-        """One row per check: its severity, and the numbers of findings and of accounts by coverage."""
+        """One row per check: its severity, its number of findings, and the number of accounts per coverage status."""
         counts = self.findings.groupby("check")
         statuses = self.coverage.groupby(["check", "status"]).size().unstack(fill_value=0)
         names = list(self.checks)
@@ -174,7 +175,7 @@ class Result:
 
     @property
     def asked(self) -> tuple[str, ...]:
-        """The checks that count as selected. A check that needs a tag policy counts only if a policy was given."""
+        """The checks that ran, except those that need a tag policy if the policy has no rules for tags."""
         has_policy = self.policy.demands_tags
         return tuple(name for name, one in self.checks.items() if has_policy or tag_policy not in one.needs)
 

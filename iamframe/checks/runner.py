@@ -30,12 +30,12 @@ from iamframe.messages.render import columns_of, joint, render
 
 
 def selected(only: Iterable[str] | None, checks: Mapping[str, Check] = CHECKS) -> tuple[str, ...]:
-    """Return the names of the selected checks; all for None.
+    """Return the names of the selected checks, or of all checks if `only` is None.
 
     Raises
     ------
     UnknownCheckError
-        If one does not exist.
+        If a selected check does not exist.
     """
     if only is None:
         return tuple(checks)
@@ -165,7 +165,7 @@ def _array(values: Any, kind: pa.DataType, size: int) -> pa.Array:
 def coverage_of(evidence: Evidence, checks: Mapping[str, Check], found: Mapping[str, pd.Series]) -> pd.DataFrame:
     """Return the coverage of each check in each account; `found` has the accounts of each check's findings.
 
-    Columns are those of `schema.COVERAGE`, one row per account and check, in the order of both.
+    Columns are those of `schema.COVERAGE`. There is one row per account and check, in the order of accounts and checks.
     """
     found_in = {name: set(pc.unique(as_arrow(ids)).to_pylist()) for name, ids in found.items()}
     needs = dict.fromkeys(need for one in checks.values() for need in one.needs)

@@ -16,7 +16,7 @@ role = "deploy-*"
 profile = "deployed-*"
 names_differ = true
 
-[[tools]]                                     # a tool whose use AWS does not show takes these profiles
+[[tools]]                                     # a tool uses these profiles, but AWS does not show the use
 tool = "Databricks"
 profile = "databricks-*"
 
@@ -96,7 +96,7 @@ class Accepted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     expires: dt.date | None = None
 
     def __post_init__(self) -> None:
-        """Refuse an entry without a reason, as the page offers it to be filled in."""
+        """Refuse an entry without a reason: the HTML page offers entries in which you must fill in the reason."""
         if not self.reason.strip():
             raise ValueError("`reason` is empty; say why the finding is accepted")
 
@@ -107,13 +107,13 @@ class Accepted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ToolUse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A tool that takes the profiles of these names, whether AWS shows it or not; `*` is any text."""
+    """A tool that uses the profiles with these names, whether AWS shows the use or not; `*` is any text."""
 
     tool: str
     profile: str = "*"
 
     def __post_init__(self) -> None:
-        """Refuse a tool of which no rule is known."""
+        """Refuse a tool for which iamframe knows no rule about names."""
         known = [rule.tool for rule in tool_rules()]
         if self.tool not in known:
             raise ValueError(f"`tool` is {self.tool!r}, of which no rule is known; there are {', '.join(known)}")
@@ -121,7 +121,7 @@ class ToolUse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The rules of a policy file: required tags, your own naming, accepted findings, tools that take profiles.
+    """The rules of a policy file: required tags, your own naming rules, accepted findings, tools that use profiles.
 
     With `organization`, the tag policy of each account's organization counts too, as far as it was collected.
     """
@@ -176,8 +176,8 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 def read_policy(source: PolicySource) -> Policy:
     """Return the policy of a TOML file, or of several files combined; an empty policy for None.
 
-    A later rule for a tag replaces an earlier one; everything else adds up. `org` is the tag policy of the
-    organization; a file of that name is `./org`.
+    A later rule for a tag replaces an earlier one; everything else is combined. `org` is the tag policy of the
+    organization. For a file with that name, write `./org`.
 
     Raises
     ------

@@ -37,7 +37,7 @@ _SHOW_ROLE = "aws iam list-role-tags --role-name={resource_name}"
 
 
 def _json_list(owner: Texts, tags: pd.DataFrame, size: int) -> pa.Array:
-    """Return the tags of each resource 0 … size - 1 as JSON for the AWS CLI; missing if it has none."""
+    """Return, for each resource number below `size`, its tags as JSON for the AWS CLI; missing if it has none."""
     key, value = (json_text(as_arrow(tags[name])) for name in ("tag_key", "tag_value"))
     each = concat('{"Key":', key, ',"Value":', value, "}")
     return concat("[", join_by_group(owner, each, size, ","), "]")
@@ -49,7 +49,7 @@ def _own(tags: pd.DataFrame) -> pd.DataFrame:
 
 
 def _copied(own: pd.DataFrame, side: str, rows: Positions) -> tuple[pa.Array, Positions]:
-    """Return the tags to copy from roles or profiles to their other side, as JSON, and their number.
+    """Return the tags to copy from roles to their profiles, or the reverse, as JSON, and the number of tags.
 
     From a profile, only tags that a role can hold are copied.
     """
@@ -298,7 +298,7 @@ def missing_required_tags(
 
 
 def _broken(group: list[Demand], frame: pd.DataFrame, judged: Positions, tags: pd.DataFrame) -> pd.DataFrame:
-    """Return the tags of some resources that break what each account demands of one key, and the missing ones."""
+    """Return the tags of some resources that break the rule of their account for one key, and the missing tags."""
     side, key, frame = SIDE_OF[group[0].kind], group[0].rule.key, frame.iloc[judged]
     accounts = pa.array([one.account_id for one in group], pa.string())
     of = np.zeros(len(frame), int) if group[0].account_id is None else index_in(frame["account_id"], accounts)
@@ -335,7 +335,7 @@ def _broken(group: list[Demand], frame: pd.DataFrame, judged: Positions, tags: p
 
 
 def _text_of(problem: str, demand: Demand) -> str:
-    """Return which text says that a demand is broken."""
+    """Return the name, in the table of texts, of the text about a broken requirement."""
     if demand.account_id is None:
         return "pattern" if problem == "value" and demand.rule.pattern else problem
     if problem == "missing":

@@ -1,4 +1,4 @@
-"""A result as files: one HTML page, CSV tables, a JSON summary, a workbook; masked on request."""
+"""Write a result to files: one HTML page, CSV tables, a JSON summary, a workbook. Ids can be masked."""
 
 from iamframe.report.write import render_findings, render_page, summarize, write_changes, write_findings, write_report
 

@@ -1,4 +1,4 @@
-"""The numbers behind the page's pictures: relations of names, uses of profiles, tags in use, and where tags show."""
+"""The numbers in the page's charts: how names differ, how profiles are used, tag keys in use, tools that show tags."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ RELATIONS = ("same", "case", "affix", "generated", "different")
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """The number of links whose names relate in one way, and how many of them are expected by design of their maker."""
+    """One relation of role and profile names: the number of its links, and of those whose names differ by design."""
 
     kind: str
     count: int
@@ -39,7 +39,7 @@ class Relation:
 
 @dataclass(frozen=True, slots=True)
 class Purpose:
-    """The uses of one account's profiles: counts and bar widths by kind of use, and whether all were listed."""
+    """The numbers of one account's profiles by kind of use, the bar widths, and whether all profiles were listed."""
 
     account_id: str
     account_name: str | None
@@ -51,7 +51,7 @@ class Purpose:
 
 @dataclass(frozen=True, slots=True)
 class Tagged:
-    """The number of roles or profiles of one account with known and unknown tags, and with each key."""
+    """The numbers of one account's roles or profiles: tags collected, tags not collected, and with each tag key."""
 
     account_id: str
     account_name: str | None
@@ -62,14 +62,14 @@ class Tagged:
 
     @property
     def percents(self) -> list[int]:
-        """The share of each key in percent, rounded. Only a share of none is 0, and only a share of all is 100."""
+        """The share of each key in percent, rounded. 0 means that no resource has the key; 100, that all have it."""
         known = max(self.known, 1)
         return [count and (100 if count >= known else min(max(_percent(count, known), 1), 99)) for count in self.tagged]
 
 
 @dataclass(frozen=True, slots=True)
 class Surface:
-    """What one surface can do with the tags of one resource type, per operation, with the ids of the conditions."""
+    """What one console, API or tool can do with tags of one resource type: an answer per operation, and conditions."""
 
     name: str
     resource_type: str
@@ -88,7 +88,7 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class OwnerTotals:
-    """The totals of one owner, or of all findings without an owner, by the state of their owner."""
+    """The totals of one owner; or, without a name, of all findings with the same owner state, such as `none`."""
 
     name: str | None
     state: str
@@ -108,7 +108,7 @@ class AccountTotals:
 
 @dataclass(frozen=True, slots=True)
 class QuotaRow:
-    """Roles and profiles of one account, tool, cluster and owner, and their percentage of a quota; None if unknown."""
+    """One row of `quota_use`. `percent` is the larger of its two shares of a quota; None if both are unknown."""
 
     account_id: str
     account_name: str | None
@@ -125,7 +125,7 @@ class QuotaRow:
 
 
 def widths(counts: Iterable[int], of: int) -> list[int]:
-    """Return the widths of the bars of one row, in percent. A count above 0 has a width; the sum is at most 100."""
+    """Return the widths of the bars of one row, in percent. A count above 0 gets at least 1. The sum is at most 100."""
     parts, ends = list(counts), [0]
     for part in parts:
         ends.append(ends[-1] + part)
@@ -143,7 +143,7 @@ def _percent(count: int, of: int) -> int:
 
 
 def relations(result: Result) -> list[Relation]:
-    """Return the number of links for each relation of names; empty if there are no links."""
+    """Return the number of links for each relation of the two names. The list is empty if there are no links."""
     relation = as_arrow(result.pairs["relation"])
     meant = relation.filter(pa.array(np.asarray(result.pairs["names_expected"], dtype=bool)))
     counts, expected = (
@@ -218,7 +218,7 @@ def tags(result: Result) -> tuple[list[str], list[Tagged]]:
 
 
 def quota_rows(use: pd.DataFrame) -> list[QuotaRow]:
-    """Return the rows of `quota_use` that use most of a quota of their account. Those of unknown quotas come last."""
+    """Return the rows of `quota_use` with the largest shares of a quota. Rows with unknown shares come last."""
     most = use[["role_share", "profile_share"]].max(axis=1)
     keyed = use.assign(most=-most, number=-use["roles"] - use["profiles"])
     rows = keyed.sort_values(["most", "number"], kind="stable").head(MAX_PICTURE_ROWS).astype(object)
@@ -234,7 +234,7 @@ def _whole_percent(share: float) -> int:
 
 
 def surface_rows() -> list[Surface]:
-    """Return what each surface can do with tags, with one row per surface and resource type."""
+    """Return what each console, API or tool can do with tags. Each has one row per resource type."""
     answers: dict[tuple[str, str], dict[str, str]] = {}
     conditions: dict[tuple[str, str], dict[tuple[str, str], list[str]]] = {}
     for fact in known_facts():
@@ -250,14 +250,14 @@ def surface_rows() -> list[Surface]:
 
 
 def owner_counts(result: Result) -> list[OwnerTotals]:
-    """Return the totals of each owner, those with the most to fix first, and then the totals without a known owner."""
+    """Return the totals of each owner, with the most findings to fix first. Totals without a known owner come last."""
     totals = _totals(result, lambda findings: [pd.Series(owner_states(findings)), findings["owner"].fillna("")])
     rows = [OwnerTotals(name or None, state, of) for (state, name), of in totals.items()]
     return sorted(rows, key=lambda row: (STATES.index(row.state), -row.totals.to_fix, -row.totals.no_action))
 
 
 def account_counts(result: Result) -> list[AccountTotals]:
-    """Return the totals of each account. Accounts with the most severe resources come first."""
+    """Return the totals of each account. Accounts with the most resources of the highest severity come first."""
     accounts, coverage = result.inventory.accounts, result.coverage
     totals = _totals(result, lambda findings: [findings["account_id"]])
     incomplete = coverage["account_id"][coverage["status"] != "complete"].value_counts()

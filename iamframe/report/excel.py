@@ -1,4 +1,4 @@
-"""An Excel workbook: text always stays text, and the first sheet shows what each other sheet lacks."""
+"""An Excel workbook. Text always stays text. The first sheet shows what is missing from the other sheets."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Formats(NamedTuple):
 
 
 class Sheet(NamedTuple):
-    """One table of the workbook, the CSV file with all its rows, and a comment about it."""
+    """One sheet of the workbook: its table, the CSV file that has all rows of the table, and a note about the table."""
 
     name: str
     title: str
@@ -67,11 +67,12 @@ def write_workbook(
     """Write a result as a workbook: an overview, a sheet per check, the coverage, findings by owner, the frames.
 
     Text is written as text: ids keep their zeros, and no cell becomes a formula or a link, even after an edit. Counts
-    are numbers. Times and flags are text as in the CSV files (UTC in ISO form, True and False), because LibreOffice
-    turns a flag into a formula. A missing value has no cell. The overview has a row per check and frame: its number of
-    rows, the numbers of accounts in which the check is complete, partial and unknown, and what its sheet lacks: rows
-    after the first 1,048,575, characters of a cell after the first 32,767. If a check has no findings, a comment at the
-    top of its sheet shows whether that can be trusted. The same result gives the same bytes.
+    are numbers. Times and flags are text, as in the CSV files: UTC in ISO form, and True or False. The reason is that
+    LibreOffice turns a flag into a formula. A missing value has no cell. The overview has a row per sheet, with the
+    number of rows. For a check, it also has the numbers of accounts in which the check is complete, partial and
+    unknown. A note shows what is missing from the sheet: rows after the first 1,048,575, and characters of a cell after
+    the first 32,767. If a check has no findings, a comment at the top of its sheet shows whether that can be trusted.
+    The same result gives the same bytes.
 
     Raises
     ------

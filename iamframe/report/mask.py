@@ -1,6 +1,6 @@
 """A masked result: pseudonyms replace ids in all texts, and sentences are rendered again from the masked facts.
 
-Then the finished files are searched for the originals.
+At the end, the finished files are searched for the original ids and addresses.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ _MaskedTexts = Mapping[str, Mapping[str, str]]
 def masked(
     result: Result, changes: Changes | None, mask: Mask, *said: str | None, drift: Drift | None = None
 ) -> tuple[Result, Changes | None, Drift | None, list[str | None]]:
-    """Return a result, its changes, its drift and other texts with pseudonyms; rows are sorted by masked values."""
+    """Return a result, changes, drift and other texts, all with pseudonyms. Rows are sorted by masked values."""
     old = changes.old if changes else None
     tables = {name: getattr(changes, name) for name in ("changes", "findings", "not_compared")} if changes else {}
     if changes:
@@ -104,7 +104,10 @@ def masked(
 
 
 def _with_left_out(drift: Drift) -> pd.DataFrame:
-    """Return the differences (their facts contain tag values) with an extra row for each account that was left out."""
+    """Return the differences, with an extra row for each account that was left out.
+
+    The facts contain tag values, so their column is renamed to `changed_facts`.
+    """
     left_out = pd.DataFrame({"account_id": pd.Series(drift.left_out, dtype="str")})
     return pd.concat([drift.differences.rename(columns={"facts": "changed_facts"}), left_out], ignore_index=True)
 
@@ -181,7 +184,7 @@ def _comments(commands: pd.Series) -> pd.Series:
 
 
 def _with_masked_sentences(findings: pd.DataFrame, new: Result, old: Result) -> pd.DataFrame:
-    """Return changed findings with the columns of the masked results."""
+    """Return changed findings with `detail` and `next_step` from the masked results."""
     where = [index_in(findings["finding_id"], one.findings["finding_id"]) for one in (new, old)]
     texts = {
         name: pc.coalesce(*(lookup(one.findings[name], at) for one, at in zip((new, old), where, strict=True)))
@@ -235,9 +238,9 @@ def _masked(frame: pd.DataFrame, by_kind: _MaskedTexts) -> pd.DataFrame:
 
 
 def search(aside: Path, folder: Path, mask: Mask, going: Iterable[str] = ()) -> None:
-    """Search finished files, and the files of an earlier report that stay beside them, for originals.
+    """Search finished files for original ids and addresses. Also search files of an earlier report that stay there.
 
-    `going` are the files of an earlier report that the new report removes.
+    `going` are the files of an earlier report that the new report removes. They are not searched.
 
     Raises
     ------
@@ -273,7 +276,7 @@ def holds(file: Path, mask: Mask) -> bool:
 
 
 def _pieces(stream: IO[bytes], *, is_markup: bool) -> Iterator[str]:
-    """Yield a file's decoded text in pieces; each begins with the end of the one before."""
+    """Yield a file's decoded text in pieces. Each piece begins with the end of the previous piece."""
     kept = b""
     while piece := stream.read(_PIECE):
         text = (kept + piece).decode(errors="replace").lstrip("\ufeff")
@@ -317,7 +320,7 @@ def mask_for(key: bool | str | os.PathLike[str], folder: Path) -> Mask:
 
 @contextmanager
 def masked_errors(*said: object) -> Iterator[None]:
-    """Replace ids in the sentence of an error by pseudonyms, but not in the paths that the user gave."""
+    """Replace ids in the error messages of a `with` block with pseudonyms. Texts that the user gave keep their ids."""
     try:
         yield
     except IamframeError as error:

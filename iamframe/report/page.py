@@ -101,7 +101,8 @@ def render_page(
 def render_findings(result: Result, said: str) -> str:
     """Return a page of a result's findings as text: one HTML document with a section per check.
 
-    The page is as safe as that of `render_page`. `said` is a text for its top: how the findings were chosen.
+    The page is as safe as that of `render_page`. The top of the page shows the text `said`, which describes how the
+    findings were selected.
     """
     words = Translator("en", result.inventory.sources)
     title = words("title_of_some")
@@ -112,7 +113,7 @@ def render_findings(result: Result, said: str) -> str:
 
 
 def _frame(result: Result, title: str, words: Translator, sections: list[Section]) -> dict[str, Any]:
-    """Return the parts of every page: words, style, script, the security policy for both, checks, and sources."""
+    """Return the template's values for every page, such as texts, style, script, security policy and checks."""
     layouts = _layouts(sections)
     style, script = asset("page.css") + generated_style(title, words, layouts), asset("page.js")
     today = dt.datetime.now(dt.UTC).date()
@@ -148,7 +149,7 @@ def _frame(result: Result, title: str, words: Translator, sections: list[Section
 def _filters(
     result: Result, words: Translator, sections: list[Section], accounts: list[str]
 ) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Return the filters of the page: the name of each one, and its values with their texts."""
+    """Return the filters of the page. Each filter has a name, and pairs of a value and its text."""
     findings = result.findings
     owners = sorted(findings["owner"].dropna().unique(), key=str.casefold)
     # A name gets `=` in front, so that an owner named `none` differs from "no owner".
@@ -230,7 +231,7 @@ def asset(name: str) -> str:
 
 
 def _layouts(sections: list[Section]) -> dict[tuple[str, ...], str]:
-    """Return a CSS class for each set of columns of findings."""
+    """Return a CSS class for each combination of columns that a table of findings has."""
     columns = dict.fromkeys(
         rows.columns for one in sections for part in (one.to_fix, one.no_action) for rows in part.tables
     )
@@ -238,9 +239,9 @@ def _layouts(sections: list[Section]) -> dict[tuple[str, ...], str]:
 
 
 def generated_style(title: str, words: Translator, layouts: dict[tuple[str, ...], str]) -> str:
-    """Return generated style: widths of bars and columns, room for hidden rows, labels for narrow screens, the title.
+    """Return generated style: bar and column widths, space for rows not yet drawn, narrow screens' labels, the title.
 
-    These are rules of the style sheet, because the page's policy forbids styles of single elements.
+    The page's policy forbids `style` attributes of elements, so these are rules of the style sheet.
     """
     widths = "".join(f".w{percent}{{width:{percent}%}}" for percent in range(101))
     room = "".join(f".n{tens}{{--rows:{tens}0}}" for tens in range(1, CHUNK // 10 + 1))

@@ -1,8 +1,11 @@
 """Pseudonyms for ids that identify accounts: the same in all files of a report, different in the next report.
 
 All numbers of twelve digits can be tried, so a plain hash of an id could be reversed. A pseudonym is therefore an HMAC
-with a secret key. An original is recognized by its form or its place, and then found in any spelling: invisible
-characters are ignored, percent-encoding is decoded, and letters and digits of any script are converted to ASCII.
+with a secret key.
+
+An original is an id or address that a pseudonym replaces. It is recognized by its form, or by its place, such as a
+column of account ids. Then it is found in any spelling: invisible characters are ignored, percent-encoding is decoded,
+and letters and digits of any script are converted to ASCII.
 
 Forms of ids: IAM User Guide, "IAM identifiers" (unique ids and their prefixes); AWS Organizations API Reference,
 "Organization", "OrganizationalUnit", "Root" (`o-…`, `ou-…`, `r-…`).
@@ -96,7 +99,7 @@ class Hit(NamedTuple):
 
 
 class Plain(NamedTuple):
-    """The ASCII form of a text, the original position of each letter, and the end of the last letter."""
+    """The ASCII form of a text. `starts` has the original position of each letter, and then the end of the text."""
 
     text: str
     starts: list[int] | None = None
@@ -139,7 +142,7 @@ def _is_plain(text: str) -> bool:
 
 
 def _decoded(odd: str) -> Iterator[tuple[str, int]]:
-    """Yield the decoded letters of a percent-encoded part, each with the length of its code."""
+    """Yield the decoded letters of an encoded part, each with the number of characters that encoded it."""
     if odd[0] == "%":
         for letter in bytes.fromhex(odd.replace("%", "")).decode(errors="surrogateescape"):
             yield letter, 3 * len(letter.encode(errors="surrogateescape"))
@@ -164,7 +167,7 @@ def _small(text: str) -> str:
 
 
 class Words:
-    """Finds whole words, or runs of words; a word with an open end may continue there."""
+    """Finds whole words or sequences of words in a text. More letters may follow an entry of `open_ended`."""
 
     def __init__(self, words: Mapping[str, str], open_ended: Container[str] = ()) -> None:
         self._words, self._open = words, open_ended
@@ -207,7 +210,7 @@ class Mask:
         self._hidden: dict[tuple[str, str], str] = {}
 
     def named(self, kind: str, original: str) -> str:
-        """Return the pseudonym of a value of a kind."""
+        """Return the pseudonym of an original. It begins with the kind, such as `acct`."""
         # A title may have bytes that the terminal could not decode.
         digest = hmac.digest(self._key, f"{kind}\0{original}".encode(errors="surrogatepass"), hashlib.sha256)
         return f"{kind}-{digest[:_DIGEST].translate(_LETTERS).decode()}"
@@ -220,23 +223,24 @@ class Mask:
         return self._ids[squeezed]
 
     def account(self, spelled: str) -> str:
-        """Return the pseudonym of an account id of any form; `unknown` stays."""
+        """Return the pseudonym of an account id in any form. Words such as `aws` and `unknown` stay."""
         if spelled in _NOT_ACCOUNTS:
             return spelled
         plain = spelled.replace("-", "")
         return self._noted("acct", plain) if re.fullmatch("[0-9]{12}", plain) else self.named("acct", spelled)
 
     def unique(self, spelled: str) -> str:
-        """Return the pseudonym of a unique id; it keeps the prefix of four letters."""
+        """Return the pseudonym of a unique id. It begins with the id's prefix of four letters, such as `AROA`."""
         if not re.fullmatch(f"A{_UNIQUE}", spelled):
             return self.named("id", spelled)
         note = self._noted if len(spelled) >= _MIN_UNIQUE else self.named
         return note(spelled[:4], spelled)
 
     def learn(self, accounts: Iterable[str], policies: Iterable[str], own: Iterable[str] = ()) -> None:
-        """Learn the account ids (in policies, they may have any form) and the external ids in policies.
+        """Learn the account ids, and the external ids in policies.
 
-        External ids that are `own` words of the report are not searched for.
+        In policies, account ids are then found even if they do not have twelve digits. Finished files are not searched
+        for an external id that is also a word of iamframe or AWS: a word in `own`.
         """
         self._accounts |= {one: self.account(one) for one in accounts if one not in _NOT_ACCOUNTS}
         external: set[str] = set()
@@ -311,7 +315,7 @@ class Mask:
         return self._roots[root]
 
     def written(self, text: str) -> str:
-        """Return free text masked as by `text`, and with pseudonyms for roots and policies of organizations."""
+        """Return free text masked as by `text`. Ids of roots and policies of AWS Organizations are masked, too."""
         return _OF_ORGANIZATION.sub(lambda one: self.named(_KINDS[one[0][0]], one[0]), self.text(text))
 
     def known(self, text: str) -> str:
@@ -340,7 +344,7 @@ class Mask:
                         yield Hit(places[first], end, self._ids[squeezed[first : first + size]])
 
     def holds(self, text: str) -> bool:
-        """Return whether a text contains an original in any spelling: external ids as words, others anywhere."""
+        """Return whether a text contains an original in any spelling. External ids count only as whole words."""
         small = _small(text)
         if next(self._known(small), None) or next(self._searched.hits(small), None):
             return True
@@ -350,7 +354,7 @@ class Mask:
         return any(small.startswith(one, max(place - one.rindex("@"), 0)) for place, one in near)
 
     def policy(self, policy: str) -> str:
-        """Return a policy (compact JSON) with pseudonyms in all its texts; any other text is masked as by `written`."""
+        """Return a policy (compact JSON) with pseudonyms in its texts. If it is not JSON, use `written`."""
         if policy.startswith("{"):
             with suppress(msgspec.MsgspecError, RecursionError):
                 return msgspec.json.encode(self._within(msgspec.json.decode(policy), "")).decode()
@@ -382,7 +386,7 @@ class Mask:
         return self.by_form(head) + slash + (self.text(rest) if rest else "")
 
     def _part_of_path(self, part: str) -> str:
-        """Return a masked part of an organization path (`o-…/r-…/ou-…/`), even if a pattern shortens its id."""
+        """Return a masked part of an organization path (`o-…/r-…/ou-…/`), even if a wildcard shortens its id."""
         core = part.rstrip("*?")
         masked, kind = self.by_form(core), core.partition("-")[0]
         if masked == core and kind in _KINDS and core != f"{kind}-":

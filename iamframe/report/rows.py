@@ -48,7 +48,8 @@ _Seen = tuple[str, str, str]
 class FindingTable:
     """One table of findings: `columns` are the names of its columns, and `common` are the values that all rows share.
 
-    `arns` and `related` are the common beginnings of the ARNs, with `{}` for the account. The path and name follow.
+    `arns` is the most common beginning of the resources' ARNs, up to the path, with `{}` for the account. `related` is
+    the same for the related resources.
     """
 
     columns: tuple[str, ...]
@@ -61,13 +62,13 @@ class FindingTable:
 
     @property
     def console(self) -> str:
-        """Return the console of the partition of the rows."""
+        """Return the address of the AWS console for the partition of the rows."""
         return CONSOLES.get(partition_of(f"{self.related or self.arns}/") or "", "")
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The findings of a check that are to fix, or those that need no action: their number, and their tables."""
+    """The findings to fix of one check, or its findings that need no action: their number, and their tables."""
 
     total: int
     shown: int
@@ -101,15 +102,15 @@ class Section:
 
     @property
     def worst(self) -> int:
-        """The number of accounts in which the check has the worst status."""
+        """The number of accounts with the check's worst status, which is `status`; 0 if all are complete."""
         return sum(len(accounts) for status, _, accounts in self.coverage if status == self.status)
 
 
 def allotted(counts: Mapping[str, tuple[int, int]], most: int = MAX_ROWS) -> dict[str, tuple[int, int]]:
-    """Return how many rows each check shows: findings to fix, and findings that need no action.
+    """Return, for each check, how many findings to fix and how many findings that need no action are shown.
 
-    The most severe checks come first. Each shows `MIN_ROWS_PER_CHECK` rows, or all if it has fewer. The remaining rows
-    go to the findings to fix of the first checks, then to the other findings.
+    The most severe checks come first. Each check shows `MIN_ROWS_PER_CHECK` rows, or all if it has fewer. The remaining
+    rows show findings to fix, from the first check to the last. If rows are left, they show the other findings.
     """
     shown = {}
     for name, (to_fix, no_action) in counts.items():
@@ -156,7 +157,7 @@ def sections_of(result: Result, words: Translator, most: int = MAX_ROWS, *, is_m
 
 
 def _records(findings: pd.DataFrame) -> list[_Finding]:
-    """Return findings as plain values, which are faster than small frames; None for a missing value."""
+    """Return findings as dictionaries, which are faster than many small frames. A missing value is None."""
     columns = {name: as_arrow(findings[name]).to_pylist() for name in _READ}
     columns["next_step_changes"] = findings["next_step_changes"].tolist()
     columns["owner_state"] = owner_states(findings).tolist()
@@ -250,7 +251,7 @@ class _Show:
 
 
 def _groups(rows: list[_Finding]) -> list[list[_Finding]]:
-    """Return findings in groups with the same text, if there are few groups and none is small; else in one group."""
+    """Return one group of findings per text. If that gives many groups, or a small one, return all as one group."""
     groups: dict[str, list[_Finding]] = {}
     for row in rows:
         groups.setdefault(row["detail"], []).append(row)
@@ -260,9 +261,9 @@ def _groups(rows: list[_Finding]) -> list[list[_Finding]]:
 
 
 def _parsed(row: _Finding, side: str) -> tuple[str, str, str]:
-    """Return three parts of the ARN of a side: its beginning, with `{}` for the account; path and name; and the path.
+    """Return three parts of an ARN: its beginning, with `{}` for the account; path and name together; and the path.
 
-    The beginning is empty if account or name differ from those of the row.
+    `side` is `resource` or `related`. The beginning is empty if the ARN has another account or name than the row.
     """
     arn, name = row[f"{side}_arn"] or "", row[f"{side}_name"] or ""
     match = _ARN.match(arn)
@@ -273,7 +274,7 @@ def _parsed(row: _Finding, side: str) -> tuple[str, str, str]:
 
 
 def _shortened(rows: list[_Finding], side: str) -> tuple[str, list[str]]:
-    """Return the most common beginning of a side's ARNs, and each ARN: without this beginning, or else in full."""
+    """Return the most common beginning of the ARNs, and all ARNs. Those with that beginning are returned without it."""
     parsed = [_parsed(row, side) for row in rows]
     begins = Counter(begin for begin, _, _ in parsed if begin).most_common(1)
     most = begins[0][0] if begins else ""
@@ -283,13 +284,13 @@ def _shortened(rows: list[_Finding], side: str) -> tuple[str, list[str]]:
 
 
 def _link(row: _Finding) -> str:
-    """Return the console's page of a role; profiles have no page."""
+    """Return the address of a role's page in the AWS console. Profiles have no page there."""
     console = CONSOLES.get(partition_of(row["resource_arn"] or "") or "") if row["resource_type"] == "role" else None
     return f"{console}/iam/home#/roles/details/{quote(row['resource_name'], safe='')}" if console else ""
 
 
 def _step(row: _Finding, related: str, steps: _Steps) -> int:
-    """Return the number of a row's command in `steps`, with places for the row's values; -1 if it has no command."""
+    """Return the index of a row's command in `steps`; -1 for no command. Placeholders replace the row's own values."""
     command, name = row["next_step"], row["related_name"] or ""
     if not command:
         return -1
@@ -312,7 +313,7 @@ def _coverage(result: Result, words: Translator) -> dict[str, list[_Seen]]:
 
 
 def _grouped(coverage: list[_Seen]) -> list[tuple[str, str, list[str]]]:
-    """Return the incomplete statuses and their reasons, each with the accounts that share it, the worst first."""
+    """Return each incomplete status and reason, with the accounts that share both. The worst status comes first."""
     groups: dict[tuple[str, str], list[str]] = {}
     for account, status, reason in coverage:
         if status != "complete":

@@ -1,4 +1,4 @@
-"""The page's words in one language: its own texts by id, values of columns, and reasons by message."""
+"""The page's texts in one language: fixed texts, words for the values of columns, and reasons."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Translator:
         return text
 
     def __call__(self, name: str, /, **given: object) -> Markup:
-        """Return one of the page's own texts as markup. The values for its places are escaped."""
+        """Return one of the page's fixed texts as markup. The given values are escaped and inserted."""
         text = text_of(f"page.{name}", self.lang)
         if not isinstance(text, str):
             text = text.get(str(given[text["by"]]), text["other"])
@@ -47,7 +47,10 @@ class Translator:
         return fill(f"{{count:{noun}}}", {"count": count}, self.lang)
 
     def reasons(self, frame: pd.DataFrame) -> pd.Series:
-        """Return the reasons of a frame with the columns `message` and `facts`. English reasons are in the frame."""
+        """Return the reasons of a frame in the language of the page.
+
+        English reasons are those in the column `reason`. Other languages are rendered from `message` and `facts`.
+        """
         said = frame["reason"]
         if self.lang != "en":
             texts = render(pa.array(frame["message"], pa.string()), pa.array(frame["facts"], pa.string()), self.lang)

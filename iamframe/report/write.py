@@ -1,4 +1,4 @@
-"""A result as files: one HTML page, CSV tables, a JSON summary, and an optional workbook; masked on request."""
+"""Write a result to files: one HTML page, CSV tables, a JSON summary, an optional workbook. Ids can be masked."""
 
 from __future__ import annotations
 
@@ -75,7 +75,8 @@ def write_report(
     lang
         Language of the page: `en` or `ja`. Commands and CSV files are always in English.
     owner_tag
-        Key of the owner tag. The default is the key of the result. Keys that look the same count as one key.
+        Key of the owner tag. The default is the key of the result. Keys that look the same, such as `owner` and
+        `OWNER`, count as one key.
     xlsx
         Whether to write the Excel workbook `report.xlsx`, too. This needs the extra `excel`. The workbook has an
         overview, coverage, findings by owner, and a sheet per check and per frame.
@@ -84,10 +85,11 @@ def write_report(
         pseudonyms in every file. A pseudonym is the same throughout one report, and differs in the next report. To
         keep pseudonyms from report to report, give the path of a key file. The key file is created if it does not
         exist. Ids are also found if they are percent-encoded, contain spaces, hyphens or invisible characters, or use
-        other digits or letters. Account ids without twelve digits are replaced only in columns of ids, ARNs and
-        policies. External ids are replaced only as whole words. At the end, the finished files are searched for the
-        originals. This search leaves out external ids that have fewer than eight characters or no digit. Other parts
-        of names stay. If a next step contains a pseudonym, it becomes a comment.
+        digits or letters of other scripts. An account id that does not have twelve digits is replaced only in columns
+        of ids, in ARNs, and in policies. External ids are replaced only as whole words. At the end, the finished files
+        are searched for the originals. This search leaves out external ids that have fewer than eight characters or no
+        digit. The other parts of names are not masked. A command in `next_step` that contains a pseudonym becomes a
+        comment.
 
     Raises
     ------
@@ -116,7 +118,7 @@ def write_shown(
 ) -> tuple[Path, Result]:
     """Write a report as `write_report` does, and return the path of its page and the result that it shows.
 
-    If the report is masked, print only from the returned result, which is masked, too.
+    If the report is masked, the returned result is masked, too. Then print only from this result.
     """
     require("write_report", result, Result, instead="what `iamframe.run_checks` gives")
     if lang not in LANGUAGES:
@@ -161,7 +163,7 @@ def write_shown(
 def _going(
     result: Result, folder: Path, changes: Changes | None, drift: Drift | None, *, xlsx: bool
 ) -> tuple[str, ...]:
-    """Return the files that only an older report has: readers would take them for files of this report."""
+    """Return the files that only an older report has. Left there, they would seem to belong to the new report."""
     tables = (
         *(() if changes else _CHANGES),
         *(() if drift else ("drift",)),
@@ -272,11 +274,12 @@ def _counts(kinds: pd.Series) -> dict[str, int]:
 
 
 def summarize(result: Result) -> dict[str, Any]:
-    """Return the numbers of a result, in the types of JSON.
+    """Return the numbers of a result as a dictionary that can be written as JSON.
 
-    Keys: `format_version`, `version`, `sources`, `captured_at` (the latest, ISO, or None if no source shows it),
-    `accounts`, `rows` per frame, `attention` (resources that need attention, by their highest severity, and in total),
-    `findings` per check and severity (including expected and accepted ones), `coverage` per check and status.
+    Keys: `format_version`, `version`, `sources`, `captured_at` (the latest collection time in ISO form, or None if no
+    source shows it), `accounts`, `rows` per frame, `attention` (resources that need attention, by their highest
+    severity, and in total), `findings` per check and severity (including expected and accepted ones), `coverage` per
+    check and status.
     """
     accounts = result.inventory.accounts
     captured = accounts["captured_at"].max()

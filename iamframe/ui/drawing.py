@@ -54,7 +54,7 @@ FONTS = (
 
 
 def first_true(parts: Mapping[str, Any], size: int) -> Any:
-    """Return, per row, the name of the first part whose mask is true; the last part takes all remaining rows."""
+    """Return, per row, the name of the first part whose mask is true. All other rows get the last part."""
     *masks, _ = (np.broadcast_to(np.asarray(mask, dtype=bool), size) for mask in parts.values())
     *names, otherwise = parts
     return np.select(masks, names, otherwise)
@@ -63,7 +63,10 @@ def first_true(parts: Mapping[str, Any], size: int) -> Any:
 def count_parts(
     parts: Mapping[str, tuple[Any, dict[str, Any]]], row: pd.Series, rows: Iterable[str]
 ) -> tuple[dict[str, dict[str, Any]], pd.DataFrame]:
-    """Return the look of each part, and the number of its things in each row. A thing counts in its first part."""
+    """Return the look of each part, and the number of its items in each row.
+
+    An item that belongs to several parts of the bar is counted only in the first one.
+    """
     part = first_true({name: mask for name, (mask, _) in parts.items()}, len(row))
     counts = row.to_frame("row").assign(part=part).value_counts().unstack()
     counts = counts.reindex(index=list(rows), columns=list(parts)).fillna(0).astype(int)
@@ -72,7 +75,7 @@ def count_parts(
 
 @dataclass(frozen=True)
 class Bars:
-    """Bars, one per row, stacked of parts: the things that are counted, the looks of the parts, and their counts."""
+    """Stacked bars: what is counted, the look of each part, and the counts (a row per bar, a column per part)."""
 
     things: str
     looks: Mapping[str, dict[str, Any]]
@@ -80,7 +83,10 @@ class Bars:
     unit: str = ""
 
     def draw(self, ax: Axes | None, inventory: Inventory, lists: Sequence[str], *said: str) -> Axes:
-        """Draw the bars below a title, or write that there are none. That is certain only if `lists` are complete."""
+        """Draw the bars below a title. If all counts are zero, write that there are none.
+
+        If a frame in `lists` is incomplete, the text ends with "in the collected data".
+        """
         ax = new_axes(ax, self.counts.index, rows=len(self.counts))
         draw_title(ax, *said, not_all_read(inventory, *lists))
         counts = self.counts.loc[:, self.counts.sum() > 0]
@@ -126,7 +132,7 @@ def more_not_shown(count: int, noun: str) -> str:
 
 
 def not_all_read(inventory: Inventory, *frames: str) -> str:
-    """Return in how many accounts these frames are incomplete, as a clause; an empty text if all are complete."""
+    """Return a clause with the number of accounts where these frames are incomplete; empty if all are complete."""
     lists = completeness(inventory)
     counts = {frame: int((~lists[f"{frame}_whole"]).sum()) for frame in frames}
     parts = [f"not all {frame} of {pluralize(count, 'account')}" for frame, count in counts.items() if count]
@@ -134,7 +140,7 @@ def not_all_read(inventory: Inventory, *frames: str) -> str:
 
 
 def draw_none(ax: Axes, things: str, inventory: Inventory, *frames: str) -> Axes:
-    """Write that there is nothing to draw. If the frames are incomplete, the text is limited to the collected data."""
+    """Write that there is nothing to draw. If a frame is incomplete, the text ends with "in the collected data"."""
     whole = len(inventory.accounts) and not not_all_read(inventory, *frames)
     text = f"no {things}" if whole else f"no {things} in the collected data"
     ax.text(0.5, 0.5, textwrap.fill(text, 50), ha="center", transform=ax.transAxes)
@@ -208,7 +214,7 @@ def _in_a_box(ax: Axes, x: Any, y: Any, text: str, ink: str = "black") -> None:
 
 
 def draw_section(ax: Axes, row: float, name: str, *, is_strong: bool) -> None:
-    """Draw a line above a row, from 0 to 1, with the name of the section that begins there in its middle."""
+    """Draw a line above a row, from x = 0 to 1. In the middle of the line is the name of the section below."""
     ax.hlines(row - 0.5, 0, 1, color="#888888" if is_strong else "#cccccc", linewidth=0.8)
     if name:
         _in_a_box(ax, 0.5, row - 0.5, name, GREY)
@@ -218,7 +224,7 @@ def draw_section(ax: Axes, row: float, name: str, *, is_strong: bool) -> None:
 
 
 def account_labels(inventory: Inventory, limit: int = 24) -> dict[str, str]:
-    """Return a label for each account, by its id: its name and id."""
+    """Return a dictionary from each account id to a label with the account's name and id."""
     columns = inventory.accounts[["account_id", "account_name"]].itertuples(index=False, name=None)
     return {
         account: shortened(account, 16) if pd.isna(name) else f"{shortened(name, limit)} ({shortened(account, 16)})"
@@ -227,7 +233,7 @@ def account_labels(inventory: Inventory, limit: int = 24) -> dict[str, str]:
 
 
 def as_letters() -> dict[str, Any]:
-    """Return the options for drawing text letter by letter, in the user's fonts, or in others for missing letters."""
+    """Return the options for drawing text letter by letter, in the user's fonts. Other fonts draw missing letters."""
     return {"family": [*_fonts()], "parse_math": False, "usetex": False}
 
 
@@ -243,7 +249,7 @@ def _fonts() -> dict[str, Any]:
 
 
 def shortened(text: Any, limit: int = 36) -> str:
-    """Return a text that fits on one line: its middle is left out, and letters that cannot be drawn are code points."""
+    """Return a text that fits on one line. A long text loses its middle. Letters without a font become code points."""
     if pd.isna(text):
         return "(name not collected)"
     fonts = [] if str(text).isascii() else list(_fonts().values())

@@ -2,7 +2,7 @@
 
 The explorer of `iamframe.explore` uses these functions. Each function returns a frame that the explorer shows. A
 filter by path or tag cannot decide about findings whose paths or tags were not collected. `filtered` leaves such
-findings out, and `undecided` returns them. If the result does not have an account or check of the filter, the
+findings out, and `undecided` returns them. If the filter names an account or check that the result does not have, the
 functions raise `FilterError`.
 """
 
@@ -48,7 +48,7 @@ class Filter:
     Attributes
     ----------
     accounts, checks, severities, makers
-        The values to show. A single text is one value. `NO_MAKER` means that the creator is unknown.
+        The values to show. A single string is one value. `NO_MAKER` selects findings whose creator is unknown.
     path
         Consecutive segments of the path, such as `team/a`. Case does not matter. `/` matches only the path `/`.
     tag_key
@@ -78,7 +78,7 @@ class Filter:
     text: str = ""
 
     def __post_init__(self) -> None:
-        """Turn single texts into lists, and refuse a tag value or state without a key."""
+        """Turn single strings into tuples, and refuse a tag value or state without a key."""
         for name in _LISTS:
             given = getattr(self, name)
             object.__setattr__(self, name, (given,) if isinstance(given, str) else tuple(given))
@@ -110,7 +110,7 @@ def filtered(result: Result, wanted: Filter) -> pd.DataFrame:
     Raises
     ------
     FilterError
-        If the result does not have an account or check of the filter, or if a severity does not exist.
+        If the filter names an account or check that the result does not have, or a severity that does not exist.
     """
     return Selection(result, wanted).findings
 
@@ -181,7 +181,7 @@ def tag_values(result: Result, findings: pd.DataFrame, tag_key: str) -> list[str
 
 
 def paths(result: Result, findings: pd.DataFrame) -> list[str]:
-    """Return the paths of the findings' resources, without `/`, sorted."""
+    """Return the IAM paths of the resources in the findings, sorted. The default path `/` is left out."""
     found = _Sides(result.inventory, findings).frame["path"].dropna().unique()
     return sorted(path for path in found if path != "/")
 
@@ -263,7 +263,7 @@ def export(
 
 
 def said_undecided(count: int) -> str:
-    """Return a sentence about the findings for which the filter cannot decide, or an empty text."""
+    """Return a sentence about the findings that may match the filter; an empty text if there are none."""
     if not count:
         return ""
     return f"{pluralize(count, 'more finding')} may match: the path or tags of the resource were not collected."
@@ -289,7 +289,7 @@ class Selection:
 
     @cached_property
     def coverage(self) -> pd.DataFrame:
-        """The coverage of the checks and accounts of the filter."""
+        """Return the coverage rows for the checks and accounts that the filter selects."""
         coverage = self.result.coverage
         return coverage[self._of(coverage, check=self.wanted.checks, account_id=self.wanted.accounts)]
 
@@ -299,7 +299,7 @@ class Selection:
         return self.coverage[self.coverage["status"] != "complete"]
 
     def count(self, findings: pd.DataFrame) -> pd.DataFrame:
-        """Return the number of findings by check and severity, and of accounts by status."""
+        """Return, for each check, the number of findings by severity, and the number of accounts by status."""
         order = {name: SEVERITIES.index(self.result.checks[name].severity) for name in self.checks}
         checks = sorted(order, key=order.__getitem__)
         columns: dict[str, object] = {"check": checks}
@@ -311,7 +311,7 @@ class Selection:
 
     @staticmethod
     def _of(frame: pd.DataFrame, **asked: Iterable[str]) -> Bools:
-        """Return which rows have one of the given values in each column. Without given values, a column accepts all."""
+        """Return which rows have one of the given values in each column. A column without values matches all."""
         mask = np.ones(len(frame), dtype=bool)
         for column, values in asked.items():
             if values:
@@ -347,7 +347,7 @@ def _with_words(findings: pd.DataFrame, words: list[str]) -> Bools:
 
 
 class _Sides:
-    """The resources of each finding: number of the finding, ARN, path, and whether tags were collected."""
+    """The resources of each finding, in `frame`: the finding's number, ARN, path, and whether tags were collected."""
 
     def __init__(self, inventory: Inventory, findings: pd.DataFrame) -> None:
         self.tags, self.size = inventory.tags, len(findings)
@@ -383,7 +383,7 @@ class _Sides:
         return pd.concat([own, *linked], ignore_index=True).drop_duplicates()
 
     def any(self, positions: pd.Series) -> Bools:
-        """Return which findings have one of these numbers."""
+        """Return one flag per finding: True if `positions` contains the finding's number."""
         flags = np.zeros(self.size, dtype=bool)
         flags[positions.to_numpy(dtype=int)] = True
         return flags

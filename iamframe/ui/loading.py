@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def loud(*sources: str, **live: Any) -> dict[str, Any]:
-    """Return the options of a load; with `--quiet` and `--verbose`, a live load shows no progress."""
+    """Return the options for `load`. With `--quiet` or `--verbose`, they turn off the progress of a live load."""
     from iamframe.inventory.load import is_live
 
     meta = click.get_current_context().meta
@@ -30,7 +30,10 @@ def load_loud(*sources: str, **live: Any) -> Inventory:
 
 
 def load_old_and_new(old: str, new: tuple[str, ...], live: dict[str, Any]) -> tuple[Inventory, Inventory]:
-    """Load two sources; live options apply to the live one, or to both."""
+    """Load an older and a newer source.
+
+    Each live source gets the live options. If none is live, the newer source gets them.
+    """
     from iamframe.inventory.load import is_live
 
     was = load_loud(old, **(live if is_live(old) else {}))

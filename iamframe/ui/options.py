@@ -53,7 +53,7 @@ def offer_sources(context: click.Context, argument: click.Parameter, typed: str)
 
 
 def folder(name: str) -> Path:
-    """Return a path; refuse an empty one, as from an unset shell variable: it would be the working directory."""
+    """Return a path. Refuse an empty name, such as an unset shell variable: it would mean the working directory."""
     if not name:
         raise click.BadParameter("is empty; give a folder")
     return Path(name)

@@ -54,7 +54,7 @@ def remark(*groups: Iterable[str]) -> None:
 
 
 def emit(frame: DataFrame, form: str, columns: Mapping[str, str] | None = None) -> None:
-    """Print a frame: all columns as CSV or JSON, or some columns, under headings, as a table or Markdown."""
+    """Print a frame. CSV and JSON have all columns. A table or Markdown has the given `columns`, under headings."""
     from iamframe.inventory import display, export
 
     if form == "csv":
@@ -90,7 +90,7 @@ def emit_findings(findings: DataFrame, form: str) -> None:
 
 
 def emit_changes(changes: Changes, form: str) -> None:
-    """Print changes, then changed findings; as JSON also what was not compared."""
+    """Print changes, then changed findings. JSON also contains what was not compared."""
     from iamframe.inventory.display import cell_rows, text_rows
     from iamframe.inventory.export import json_rows
 
@@ -112,7 +112,7 @@ def emit_changes(changes: Changes, form: str) -> None:
 
 
 def emit_drift(found: Drift, form: str) -> None:
-    """Print differences. In a table, a sentence that all differences of a kind share is in their heading."""
+    """Print differences. In a table, a sentence that all differences of a kind share is only in the kind's heading."""
     from iamframe.inventory.display import cell_rows, text_rows
 
     if form != "table":
@@ -154,7 +154,7 @@ def in_one_line(result: Result) -> str:
 
 
 def incomplete(result: Result) -> Iterator[str]:
-    """Yield the reasons for incomplete checks, each reason once, after its checks and accounts."""
+    """Yield lines about incomplete checks: first the checks and their accounts, then the reasons that they share."""
     from iamframe.checks.result import some
     from iamframe.messages.render import sentences_of
 
@@ -177,7 +177,7 @@ def incomplete(result: Result) -> Iterator[str]:
 
 
 def not_printed(findings: DataFrame, shown: DataFrame, *, by_owner: bool) -> Iterator[str]:
-    """Yield sentences with the number of findings that are not printed, and the number of those with unknown owner."""
+    """Yield how many findings are not printed, and how many findings have an unknown owner, each as a sentence."""
     if left := len(findings) - len(shown):
         yield f"{pluralize(left, 'finding')} not printed, by --severity, --owner or --hide-expected"
     if by_owner and (unknown := int((~findings["owner_known"]).sum())):
@@ -185,7 +185,7 @@ def not_printed(findings: DataFrame, shown: DataFrame, *, by_owner: bool) -> Ite
 
 
 def said_incomplete(result: Result) -> None:
-    """With `--quiet`, print how many checks are complete if not all are: an empty list must not look like "none"."""
+    """With `--quiet`, print how many checks are complete, unless all are. An empty list must not look like "none"."""
     if click.get_current_context().meta.get(QUIET) and (result.coverage["status"] != "complete").any():
         click.echo(f"{result.said_complete[:1].upper()}{result.said_complete[1:]}.", err=True)
 
@@ -202,8 +202,8 @@ def no_owner(inventory: Inventory, owner_tag: str) -> list[str]:
 def expired(result: Result, *, is_covered: bool = False) -> Iterator[str]:
     """Yield a sentence for each expired acceptance of the policy, and one for tag policies that were not collected.
 
-    Findings with an expired acceptance count again. With `is_covered`, the coverage of each check is printed too, and
-    says why a tag policy was not collected.
+    A finding whose acceptance has expired counts again. `is_covered` means that the coverage of each check is printed,
+    too. The coverage shows why a tag policy was not collected, so the sentence about it is left out.
     """
     if result.policy.organization and not is_covered:
         from iamframe.checks.result import some
@@ -221,7 +221,7 @@ def expired(result: Result, *, is_covered: bool = False) -> Iterator[str]:
 
 
 def not_collected(inventory: Inventory) -> list[str]:
-    """Return unreadable files, contradictions, and failed accounts and regions: at most ten sentences."""
+    """Return at most ten sentences about unreadable files, contradictions, and failed accounts and regions."""
     gaps = inventory.gaps
     is_shown = gaps["reason"].isin(["unreadable", "contradicted", "expired"]) | (gaps["operation"] == ASSUME_ROLE)
     details = gaps["detail"][is_shown | gaps["message"].isin(_NO_REGION)].drop_duplicates()

@@ -102,8 +102,9 @@ _SIDES = {"role": "roles", "instance-profile": "profiles"}
 def plot_name_relations(result: Result, ax: Axes | None = None) -> Axes:
     """Draw how the names of profiles and their roles differ, with one bar per kind of difference.
 
-    Profiles without a role have bars below. Names that a tool chose by design are dotted, and have their own number.
-    Hatched bars count profiles whose role, or whose role's name, was not collected.
+    The bars of profiles without a role come after those of links. Links whose names differ by design of a tool are
+    dotted, and the title counts them separately. Hatched bars count profiles whose role, or whose role's name, was not
+    collected.
     """
     pairs = views.pairs(result.inventory, result.policy.makers)
     pairs = pairs[pairs["profile_arn"].notna()]
@@ -130,12 +131,12 @@ def plot_name_relations(result: Result, ax: Axes | None = None) -> Axes:
 
 
 def plot_tag_coverage(inventory: Inventory, ax: Axes | None = None, keys: Iterable[str] | None = None) -> Axes:
-    """Draw a heat map: how many percent of the roles and profiles of each account have each tag key.
+    """Draw a heat map: the percentage of the roles and profiles of each account that have each tag key.
 
     Each account has one row for roles and one for profiles. Accounts with the lowest mean come first, 30 at most. Each
     column is a tag key. By default, the columns are the 12 most used keys. `n` is the number of resources whose tags
-    were collected: 100 percent. The number of the other resources is beside `n`. A row is hatched if no tags were
-    collected. Roles that AWS manages and keys that AWS reserves are left out.
+    were collected. Percentages are shares of `n`. The number of the other resources is beside `n`. A row is hatched if
+    no tags were collected. Roles that AWS manages and keys that AWS reserves are left out.
     """
     coverage = views.tag_coverage(inventory)
     uses = coverage.groupby("tag_key")["tagged"].sum().sort_values(ascending=False, kind="stable").index
@@ -192,8 +193,8 @@ def plot_profile_use(result: Result, ax: Axes | None = None) -> Axes:
 
     The plot has one bar per account, 30 at most. Accounts with the most unreferenced or empty profiles come first. A
     bar shows referenced profiles, then profiles that the check `unreferenced_profiles` found, then profiles that hold
-    no role. Hatched parts are profiles whose references or role were not collected. They are also hatched if that
-    check did not run.
+    no role. Hatched parts are profiles whose references or role were not collected. If that check did not run, all
+    profiles without a known reference are hatched, too.
     """
     inventory, total = result.inventory, pluralize(len(result.inventory.profiles), "instance profile")
     rows = [row for row in purposes(result) if row.total]
@@ -214,11 +215,12 @@ def plot_profile_use(result: Result, ax: Axes | None = None) -> Axes:
 def plot_quota_use(inventory: Inventory | Result, ax: Axes | None = None, resources: str = "profiles") -> Axes:
     """Draw how many instance profiles, or roles, each tool created in each account.
 
-    There is one bar per account, tool, and cluster or stack that they belong to.
+    There is one bar per account, tool, and cluster or stack.
 
-    Bars are divided by owner: those with an owner tag, those without one (crossed), roles that AWS manages (dotted),
-    and those whose tags were not collected, or that only GetAccountSummary counts (hatched). The largest bars come
-    first, 15 at most. The label shows the share of the account's quota, if that is known. `quota_use` has the numbers.
+    Each bar is divided by owner. Its parts are resources with an owner tag, resources without one (crossed), roles that
+    AWS manages (dotted), and resources whose owner is unknown (hatched). The owner is unknown if tags were not
+    collected, or if only GetAccountSummary counts the resource. The largest bars come first, 15 at most. The label
+    shows the share of the account's quota, if that is known. `quota_use` has the numbers.
 
     Parameters
     ----------
@@ -255,9 +257,9 @@ def plot_ladder(inventory: Inventory, ax: Axes | None = None, limit: int = 60) -
     """Draw the roles and profiles that do not belong together one to one.
 
     Roles are on the left, profiles on the right, with a line from each role to its profile. The plot has one row per
-    profile or role without a profile, `limit` at most. First come roles in several profiles, then profiles without a
-    role. Then come roles that trust EC2 and are in no profile, and profiles whose role was not collected. A line is
-    dashed if the role was not collected. If there are several accounts, the account's name is above its rows.
+    profile, and one per role without a profile, `limit` at most. First come roles in several profiles, then profiles
+    without a role. Then come roles that trust EC2 and are in no profile, and profiles whose role was not collected. A
+    line is dashed if the role was not collected. If there are several accounts, the account's name is above its rows.
     """
     rungs = _rungs(inventory)
     rows = rungs.head(limit).reset_index(drop=True)
@@ -346,7 +348,7 @@ def _draw_rungs(ax: Axes, rows: pd.DataFrame) -> Axes:
 
 
 def plot_last_use(inventory: Inventory, ax: Axes | None = None, now: datetime | None = None) -> Axes:
-    """Draw how many roles were last used how many days before `now`, as bars.
+    """Draw the number of roles by the days between their last use and `now`, as bars.
 
     AWS keeps the last use for 400 days. A role that was not used in that time counts as "no use in 400 days", even if
     the role is new. By default, `now` is the time when the account was collected. If no source shows that time, `now`
@@ -445,7 +447,7 @@ def _resources(inventory: Inventory) -> pd.DataFrame:
 
 
 def _untagged_in_words(resources: pd.DataFrame, shown: str) -> tuple[str, str]:
-    """Return two sentences: how many roles and profiles have no tags; and `shown`, with the number of unknown tags."""
+    """Return two sentences: how many roles and profiles are untagged; and `shown`, with how many have unknown tags."""
     known = resources[resources["tags_known"]]
     counts = [(side, known["is_tagged"][known["resource_type"] == kind]) for kind, side in reversed(_SIDES.items())]
     said = [f"{(~tagged).sum():,} of {len(tagged):,} {side}" for side, tagged in counts if len(tagged)]

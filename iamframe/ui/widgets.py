@@ -1,8 +1,8 @@
 """The explorer of a notebook: widgets that use the plain functions of `iamframe.exploring`, without logic of their own.
 
-No widget interprets text from AWS. Options of lists are plain text. Tables are escaped HTML in which nothing is
-rendered as mathematics. Labels would render text between dollars as mathematics, so they contain only iamframe's own
-words.
+No widget interprets text from AWS. The entries of lists and drop-down lists can only be plain text (no HTML). Tables
+are escaped HTML in which nothing is rendered as mathematics. Labels would render text between dollars as mathematics,
+so they contain only iamframe's own words.
 """
 
 from __future__ import annotations
@@ -157,7 +157,10 @@ class Filters:
         self._values()
 
     def _values(self) -> None:
-        """Offer the values of the selected tag. Options have a state, so no value is mistaken for another option."""
+        """Offer the values of the selected tag key, and the options for resources without it and for unknown tags.
+
+        Each option has a state and a value. So a tag value with the same text as another option stays different.
+        """
         key = self.tag_key.value
         options: list[tuple[str, tuple[str, str | None]]] = [("any", _ANY)]
         if key != _NO_KEY:
@@ -313,7 +316,7 @@ class Explorer(Filters):
         _show(self.grouped, "" if rows is None else _by_tag(rows, spell_out(key)))
 
     def _page(self, start: int) -> None:
-        """Show one page of the findings, and offer them for the card."""
+        """Show one page of the findings, and offer them in the drop-down list "Details of"."""
         self._start, total = start, len(self.findings)
         rows = self.findings.iloc[start : start + self._size]
         end = start + len(rows)
@@ -382,7 +385,7 @@ def _folded(words: str, html: str) -> str:
 
 
 def _counted(chosen: exploring.Selection) -> str:
-    """Return the findings by check. Complete checks without findings, certain or possible, need no row."""
+    """Return the findings by check. A complete check has no row if no finding matches or may match the filter."""
     rows = chosen.count(chosen.findings)
     quiet = (rows["findings"] == 0) & (rows["complete"] > 0) & (rows["partial"] + rows["unknown"] == 0)
     quiet &= ~rows["check"].isin(chosen.undecided["check"])
@@ -425,6 +428,6 @@ def _lines(texts: Iterable[str]) -> str:
 
 
 def _show(output: Any, html: str) -> None:
-    """Show escaped HTML, or nothing, in an output. The cell that called this prints nothing."""
+    """Show escaped HTML in an output widget, or clear the widget. The cell that is running prints nothing."""
     data = {"text/html": html, "text/plain": ""}
     output.outputs = ({"output_type": "display_data", "data": data, "metadata": {}},) if html else ()

@@ -208,7 +208,7 @@ STEPS = {
         "owner=shop owner=shop Owner=payments, owner=shop",
         "low tag_key_variants owner differ by case: owner (2), Owner (1)",
     ],
-    "7. Linked resources are deleted in one order": [
+    "7. Linked resources must be deleted in a fixed order": [
         f"high stale_references running uses the profile {PROFILE}eks-cluster, which does not exist",
     ],
     "8. Cloud9's role and profile: two names, two paths": [

@@ -27,7 +27,7 @@ STATE_QUERIES = {
 class Command:
     """One step of a clean-up: one shell line, how to undo it, and its effects that no command can undo.
 
-    A step with the action `check` only reads. The script runs its `line` instead of its `command`.
+    A step with the action `check` only reads. For such a step, the script runs `line` instead of `command`.
     """
 
     resource: Resource

@@ -46,9 +46,9 @@ class Plan:
         """Write the script and two CSV files into one folder, and return the path of the script.
 
         If the script is `cleanup.sh`, the CSV files are `cleanup.csv` with the steps, and `cleanup.not-planned.csv`.
-        The files appear only when all three are complete. Run the script, not the commands in the CSV files: there, an
-        apostrophe may stand before a command. An older plan is never overwritten, because only its files show how to
-        undo it.
+        The files appear only when all three are complete. Run the script, not the commands in the CSV files, because
+        an apostrophe may precede a command in a CSV file. An older plan is never overwritten, because only its files
+        show how to undo its steps.
 
         Raises
         ------
@@ -117,13 +117,14 @@ def plan(
     role, the plan first takes the role out. A plan never deletes or tags a role. If tags of a profile are missing or
     differ from the role's, the plan copies the role's tags. The column `why` shows the tag values that are replaced.
 
-    The other findings of these checks are in `not_planned`. For a deletion, the reason may be one of these:
+    `not_planned` has the findings about such profiles and tags that the plan does not settle, each with a reason. For a
+    deletion, the reason may be one of these:
 
     - The finding is accepted or expected.
     - Nobody knows whether something uses the profile.
     - The profile was created less than `min_age` before it was collected.
     - The role was used less than `min_idle` before it was collected.
-    - A service or tool needs the profile, or will create it again, and its cluster or stack is not certainly gone.
+    - A service or tool needs the profile or will create it again, unless its cluster or stack is certainly gone.
 
     For a tag, the reason may be one of these:
 
@@ -141,8 +142,8 @@ def plan(
     Returns
     -------
     Plan
-        `script` is the text to run. `steps` has one row per command, sorted by account, with tags first. `not_planned`
-        has one row per finding.
+        `script` is the text to run. `steps` has one row per command, sorted by account; in each account, tags come
+        before deletions. `not_planned` has one row per finding.
 
     Raises
     ------
@@ -182,7 +183,10 @@ def plan(
 def _settled(
     findings: list[Finding], profile: ProfileFacts | None, context: Context
 ) -> tuple[Block | None, dict[Finding, Message]]:
-    """Return the steps that settle findings about a profile (None for a role), and why the others are not planned."""
+    """Return the steps that settle findings about one resource, and why its other findings are not planned.
+
+    `profile` is None if the resource is a role.
+    """
     left = {one: why for one in findings if (why := one.meant_so)}
     tags = []
     for one in findings:

@@ -1,6 +1,6 @@
 """The last check of a clean-up script: before it deletes a profile, it queries again which profiles are in use.
 
-`CONSUMERS` has the operations, and the places of profiles in the responses. `last_look.sh.j2` has the functions of the
+`CONSUMERS` has the operations, and where their responses name profiles. `last_look.sh.j2` has the functions of the
 script; the AWS CLI extracts the profiles with JMESPath.
 """
 
@@ -20,12 +20,15 @@ SERVICES = {one.service: [other for other in ASKED if other.service == one.servi
 
 
 def asked_first(consumer: Consumer) -> str:
-    """Return the first operation that a load calls for a kind of consumer, by the operation's name in `calls`."""
+    """Return the first operation that a load calls for a kind of consumer, under its name in the frame `calls`."""
     return label(consumer.service, consumer.steps[0].operation if consumer.steps else consumer.operation)
 
 
 def rows_of(consumer: Consumer) -> str:
-    """Return the JMESPath from an answer to rows: name or ARN of a profile, and id, name and version of a template."""
+    """Return the JMESPath that selects rows from a response.
+
+    A row is the name or ARN of a profile, or a launch template with a version.
+    """
     records = _records(consumer)
     # `join` fails if a record lacks the field that shows which profile it uses.
     profiles = f"join('',[{consumer.profiles}])" if consumer.always else consumer.profiles
@@ -39,7 +42,7 @@ def rows_of(consumer: Consumer) -> str:
 
 
 def _records(consumer: Consumer) -> str:
-    """Return the JMESPath from an answer to the records that still start instances."""
+    """Return the JMESPath that selects from a response the records of resources that can still start instances."""
     # `reverse` and `merge` fail if the answer lacks the key: a missing list is not an empty one.
     one = f"[merge({consumer.key},@)]" if consumer.whole else f"[merge({consumer.key})]"
     records = one if consumer.single or consumer.whole else f"reverse({consumer.key})"
@@ -59,7 +62,7 @@ def _command(service: str, operation: str, given: str, query: str) -> str:
 
 
 def ask(consumer: Consumer) -> str:
-    """Return the lines of a script that query one kind of consumer in `$region`, with a loop for each earlier step."""
+    """Return the lines of a script that query one kind of consumer in `$region`, with a loop per preceding call."""
     where = f'"{consumer.plural} of $region"'
     lines, ends, given = [], [], ""
     for level, step in enumerate(consumer.steps, 1):
@@ -93,7 +96,10 @@ def existing(owner: Owner) -> str:
 
 
 def functions() -> str:
-    """Return the functions of a script that deletes. It sets `regions` and, by service, `reads` for each account."""
+    """Return the shell functions that a script needs to delete profiles.
+
+    For each account, the script sets two variables: `regions`, and `reads` with the regions by service.
+    """
     versions = next(one for one in ASKED if one.operation == VERSIONS)
     return render_template(
         "iamframe.analysis.plan",

@@ -63,7 +63,7 @@ class Resource:
 
     @property
     def state(self) -> str:
-        """The state that a script must find again: id, ids of a profile's roles, and tags, as compact JSON in ASCII."""
+        """The state that a script checks again: id, ids of a profile's roles, and tags, as compact JSON in ASCII."""
         held = [[role.id for role in self.roles if role]] if isinstance(self, ProfileFacts) else []
         return json.dumps([self.id, *held, sorted((self.tags or {}).items())], separators=(",", ":"))
 
@@ -100,8 +100,8 @@ class ProfileFacts(Resource):
     """A profile.
 
     `roles` has None for a role that no source shows. `maker` is the tool that created the profile, if it matters for a
-    plan. `user` is the message about a reference to the profile. `gone` is its owner if that certainly no longer
-    exists. `living` is the message about an owner that still exists.
+    plan. `user` is the message about a reference to the profile. `gone` is the owner of the profile, if that owner
+    certainly no longer exists. `living` is the message about an owner that still exists.
     """
 
     kind: ClassVar[str] = PROFILE_TYPE
@@ -146,7 +146,10 @@ class AccountFacts:
 
 
 class Finding(NamedTuple):
-    """A finding that a plan may settle, and its position among these. `accepted` and `maker` may be NaN."""
+    """A finding that a plan may settle.
+
+    `row` is its position among these findings. `accepted` and `maker` may be NaN.
+    """
 
     row: int
     check: str
@@ -211,7 +214,7 @@ class Context:
         return found
 
     def demanded(self, profile: ProfileFacts) -> list[Demand]:
-        """Return what the policy file and the organization demand of a profile's tags."""
+        """Return the requirements of the policy file and the organization for a profile's tags."""
         return [one for account in (None, profile.account_id) for one in self._demands.get((account, profile.kind), ())]
 
     def profiles(self, arns: Iterable[str]) -> dict[str, ProfileFacts]:
@@ -314,7 +317,10 @@ class Context:
 
 
 def _users(references: pd.DataFrame, arns: pd.Series) -> dict[str, Message]:
-    """Return, by ARN, a reference to a profile. A name with another path counts: AWS may take it for the profile."""
+    """Return, by the ARN of a profile, the message about one reference to it.
+
+    A reference to the profile's name under another path counts too: AWS may treat it as this profile.
+    """
     exact = references[is_in(references["profile_arn"], arns)]
     unknown = references[references["profile_arn"].isna()]
     where = index_in(without_path(unknown["named"]), without_path(arns))
@@ -328,7 +334,7 @@ def _users(references: pd.DataFrame, arns: pd.Series) -> dict[str, Message]:
 
 
 def _living(owned: pd.DataFrame) -> dict[str, Message]:
-    """Return, by ARN, the owner of a profile that still exists."""
+    """Return, by the ARN of a profile, the message about its owner, if the owner still exists."""
     rows = owned[owned["status"] == LIVING]
     return {
         arn: {"message": "plan.owner_lives", "owner": {"message": f"plan.owner.{kind}"}, "name": name}
@@ -337,7 +343,10 @@ def _living(owned: pd.DataFrame) -> dict[str, Message]:
 
 
 def _wanted_back(profile: ProfileFacts, step: str) -> Iterator[Message]:
-    """Yield the reason if a tool needs or recreates the profile. A guess only prevents a deletion."""
+    """Yield the reasons not to change a profile that a tool needs or recreates.
+
+    If the tool is only a guess, this is a reason against a deletion, but not against a tag.
+    """
     lifted = profile.gone.owner.lifts if profile.gone else ()
     maker = profile.maker if profile.maker and profile.maker.wants_back and profile.maker.name not in lifted else None
     if maker and profile.maker_basis == PAIR:
@@ -375,7 +384,7 @@ def read_age(value: timedelta | str, of: str = "") -> timedelta:
     Raises
     ------
     PlanError
-        If it cannot be parsed, or is below zero; the sentence begins with `of`.
+        If the age cannot be parsed, or is below zero. The error message begins with `of`.
     """
     age = _parsed_age(value) if isinstance(value, str) else value
     if not isinstance(age, timedelta) or age < timedelta(0):

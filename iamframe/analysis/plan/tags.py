@@ -78,7 +78,7 @@ def _objections(profile: ProfileFacts, sets: _Tags, rules: _Rules) -> Iterator[M
 
 
 def _objections_to_all(profile: ProfileFacts, role: RoleFacts, sets: _Tags, rules: _Rules) -> Iterator[Message]:
-    """Yield the reasons against copying all tags of a role to its profile, such as a remaining difference."""
+    """Yield the reasons against copying all tags of a role to its profile, such as tags that only the profile has."""
     yield from _objections(profile, sets, rules)
     if alone := sorted(profile.own_tags.keys() - role.own_tags.keys()):
         yield from needed_tags(alone)
