@@ -30,10 +30,10 @@ _SHOW = "aws iam get-instance-profile --instance-profile-name={resource_name}"
 def name_mismatches(pairs: pd.DataFrame) -> Found:
     """Profile and role names differ.
 
-    The EC2 console lists profiles under "IAM role", so people take the profile's name for the role's. The IAM console
-    deletes a profile with its role only if both have the same name. `relation` shows how the names differ; a
-    difference by design is `info`. Neither can be renamed: create a profile with the right name, put the role into
-    it, and associate it.
+    The EC2 console lists profiles under "IAM role", so people mistake the profile's name for the role's name. The
+    IAM console deletes a profile with its role only if both have the same name. `relation` shows how the names differ.
+    A difference by design is `info`. AWS cannot rename a profile or a role: create a profile with the right name, put
+    the role into it, and associate it.
     """
     differ = pairs[pairs["relation"].notna() & (pairs["relation"] != "same")]
     return findings(
@@ -59,10 +59,10 @@ def name_mismatches(pairs: pd.DataFrame) -> Found:
 def path_mismatches(pairs: pd.DataFrame) -> Found:
     """Profile and role paths differ.
 
-    Policies can allow or deny by path (`instance-profile/team/*`), so different rules may apply to the two sides. A
-    path other than `/` also breaks tools that take the first segment of the ARN for the name. AWS itself creates
-    Cloud9's profile under `/cloud9/` and its role under `/service-role/`. A path cannot be changed: create the resource
-    again.
+    Policies can allow or deny by path (`instance-profile/team/*`), so different rules may apply to the profile and
+    to the role. A path other than `/` also breaks tools that expect the name directly after `instance-profile/` or
+    `role/` in the ARN. AWS itself creates Cloud9's profile under `/cloud9/` and its role under `/service-role/`. A path
+    cannot be changed: create the resource again.
     """
     differ = pairs[pairs["paths_differ"]]
     return findings(
@@ -87,7 +87,8 @@ def crossed_names(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
     """Profiles that hold the wrong role.
 
     If you choose the profile by its name, the instance gets the permissions of a different role. Names are compared
-    without case, because they are unique in an account without case (IAM User Guide, "IAM and AWS STS quotas").
+    case-insensitively, because IAM does not allow two roles in an account whose names differ only in case (IAM User
+    Guide, "IAM and AWS STS quotas").
     """
     linked = pairs[pairs["relation"].isin(["affix", "generated", "different"])]
     where = index_in(_name_key(linked, "profile"), _name_key(roles, "role"))
@@ -120,12 +121,13 @@ def _name_key(frame: pd.DataFrame, side: str) -> Texts:
     about="link",
 )
 def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Sequence[ToolUse] = ()) -> Found:
-    """Names that one of your tools rejects.
+    """Names that EMR or another tool rejects.
 
-    Amazon EMR takes only a profile with its role's name; RDS Custom and AWS PCS take only names with their prefix. A
-    running cluster keeps running; the next one that you create fails. A profile counts if such a resource uses it, or
-    if `[[tools]]` of the policy file says so, as for Databricks, whose use AWS does not show. Names that differ by
-    design of CloudFormation or of your own rule are refused all the same.
+    Amazon EMR accepts a profile only if it has the same name as its role. RDS Custom and AWS PCS accept only names with
+    their prefix. A running cluster keeps running; the next one that you create fails. A profile is checked if such a
+    resource uses it, or if `[[tools]]` of the policy file names it. AWS does not show which profiles Databricks uses,
+    so name them there. The tools reject such names even if CloudFormation or your own naming rule creates them by
+    design.
     """
     # Few profiles are used by such tools.
     by_tool = references["consumer_type"].isin([kind for rule in tool_rules() for kind in rule.consumer_types])

@@ -35,10 +35,10 @@ _CONSUMERS = ("instance", "association", "launch-template", "launch-configuratio
 def empty_profiles(pairs: pd.DataFrame) -> Found:
     """Instance profiles that hold no role.
 
-    An empty profile gives an instance no credentials and cannot start one. It counts against the quota, and the IAM
-    console does not show it. Empty profiles remain when a role was deleted or a deployment stopped half-way. The
-    command is safe: AWS refuses to delete a profile that holds a role. A profile that is minutes old may be about to
-    get its role.
+    An empty profile gives an instance no credentials, and no instance can be started with it. It counts against the
+    quota, and the IAM console does not show it. Empty profiles remain when a role was deleted or a deployment stopped
+    half-way. The command is safe: AWS refuses to delete a profile that holds a role. A profile that is minutes old may
+    be about to get its role.
     """
     empty = pairs[pairs["role_arn"].isna() & pairs["role_known"]]
     return findings(
@@ -67,10 +67,10 @@ def unreferenced_profiles(
 ) -> Found:
     """Profiles not used by anything we scanned.
 
-    The detail shows the scope, and what the role in the profile may do: one with an administrator's policy comes first.
-    Karpenter, Terraform or a script may still use such a profile later, so it is not called
-    unused. The command asks EC2 in one region: run it in each region that you use, and check the role's last use,
-    before you remove anything.
+    The detail shows what was scanned, and the policies of the profile's role. Profiles whose role has an administrator
+    policy come first. Karpenter, Terraform or a script may still use such a profile later, so iamframe does not call it
+    unused. The command lists the instances of one region that use the profile. Before you remove anything, run it in
+    each region that you use, and check the role's last use.
     """
     readable = lists[lists["references_status"] != "unknown"]
     candidates = pairs[pairs["relation"].notna() & is_in(pairs["account_id"], readable["account_id"])]
@@ -117,12 +117,12 @@ def unreferenced_profiles(
 def owner_gone(owned_profiles: pd.DataFrame, pairs: pd.DataFrame, references: pd.DataFrame) -> Found:
     """Profiles whose cluster, environment or stack is gone.
 
-    Clusters and stacks leave profiles behind when they are deleted; these fill the quota. The owner is shown by a tag
-    (`eks:cluster-name`, `elasticbeanstalk:environment-id` …), by Karpenter's path, or, as a guess (`maybe`), by the
-    name that CloudFormation gives. It counts as gone only if the list of clusters, environments or stacks was collected
-    in each region that it could be in. A profile that an instance has is left out: somebody runs that instance. The
-    tag `kubernetes.io/cluster/…` shows no owner, because EKS does not list all such clusters. Karpenter on a cluster
-    that EKS does not run writes the same tags: check that first.
+    Deleted clusters and stacks can leave profiles behind, and these count against the quota. A tag (`eks:cluster-name`,
+    `elasticbeanstalk:environment-id` …) or Karpenter's path shows which cluster, environment or stack a profile belongs
+    to. A name that CloudFormation gives is only a guess (`maybe`). A cluster, environment or stack counts as gone only
+    if the list of them was collected in each region that it could be in. A profile that an instance has is left out,
+    because somebody runs that instance. The tag `kubernetes.io/cluster/…` does not count, because EKS does not list all
+    clusters with this tag. Karpenter on a cluster that EKS does not run writes the same tags: check that first.
     """
     gone = owned_profiles[owned_profiles["status"] == "gone"]
     running = references["profile_arn"][is_in(references["consumer_type"], pa.array(["instance", "association"]))]
@@ -231,8 +231,8 @@ def _direct(references: pd.DataFrame) -> pd.DataFrame:
 def ec2_roles_without_profile(pairs: pd.DataFrame, roles: pd.DataFrame) -> Found:
     """EC2 roles that are in no instance profile.
 
-    EC2 takes a role only from a profile, so no instance can use such a role. The IAM console creates the profile along
-    with the role; APIs and templates do not. Roles with an administrator's policy come first.
+    An instance gets a role only through a profile, so no instance can use such a role. The IAM console creates the
+    profile along with the role; APIs and templates do not. Roles with an administrator policy come first.
     """
     alone = pairs[pairs["profile_arn"].isna() & (pairs["trusts_ec2"] == "yes")]
     alone, facts = powerful_first(alone, roles)
@@ -281,15 +281,15 @@ def roles_in_many_profiles(pairs: pd.DataFrame) -> Found:
         "profiles": "{used} of {quota} instance profiles ({_percent}%)",
     },
     next_step="aws iam get-account-summary",
-    remediation="See which tool and owner fills the quota: `quota_use.csv` (`iamframe.quota_use`). Delete what is not "
-    "needed, or request a higher quota.",
+    remediation="See which tools and owners use the quota, in `quota_use.csv` (`iamframe.quota_use`). Delete what is "
+    "not needed, or request a higher quota.",
     about="account",
 )
 def quota_pressure(accounts: pd.DataFrame, *, threshold: float = 0.8) -> Found:
     """Accounts near their role or profile quota.
 
-    At the quota the next deployment fails with LimitExceeded. EKS and Karpenter create a profile per node group or node
-    class, so they are often the first to reach it.
+    When the quota is reached, the next deployment fails with LimitExceeded. EKS and Karpenter create a profile per node
+    group or node class, so they are often the first to reach it.
     """
     counted = [
         accounts.assign(counted=what, used=accounts[used], quota=accounts[quota].where(accounts[quota] > 0))

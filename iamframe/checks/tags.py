@@ -80,9 +80,9 @@ def _copied(own: pd.DataFrame, side: str, rows: Positions) -> tuple[pa.Array, Po
 def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
     """Instance profiles without tags.
 
-    The IAM console neither shows nor sets tags of a profile, and CloudFormation cannot tag one, so profiles stay
-    untagged while their roles are tagged. If the role has tags, the command copies them; otherwise it shows the
-    profile.
+    The IAM console neither shows nor sets tags of a profile, and CloudFormation cannot tag a profile. So profiles stay
+    untagged while their roles are tagged. If the role has tags, the command copies them to the profile. Otherwise it
+    lists the profile's tags.
     """
     own = _own(tags)
     is_bare = pairs["profile_tags_known"] & ~are_among(pairs["profile_row"], own["profile_row"])
@@ -109,7 +109,7 @@ def untagged_profiles(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
         "tagged": "aws iam tag-role --role-name={resource_name} --tags={_tags}",
         "other": _SHOW_ROLE,
     },
-    remediation="Tag the role; if its profile has tags, copy them.",
+    remediation="Tag the role. If its profile has tags, copy them to the role.",
     about="role",
     alone=True,
     remedy="any tag",
@@ -118,7 +118,7 @@ def untagged_roles(roles: pd.DataFrame, links: pd.DataFrame, tags: pd.DataFrame)
     """Roles without tags.
 
     AWS-managed roles (service-linked, or created by IAM Identity Center) cannot be tagged and are left out. If a
-    profile of the role has tags, the command copies them; otherwise it shows the role.
+    profile of the role has tags, the command copies them to the role. Otherwise it lists the role's tags.
     """
     own, every = _own(tags), np.arange(len(roles))
     rows = every[roles["tags_known"] & ~roles["is_aws_managed"] & ~are_among(every, own["role_row"])]
@@ -154,7 +154,7 @@ def untagged_roles(roles: pd.DataFrame, links: pd.DataFrame, tags: pd.DataFrame)
         "on role": "aws iam tag-role --role-name={related_name} --tags={_tags}",
         "other": _SHOW_PROFILE,
     },
-    remediation="Give both sides the same tags. Use the role's value unless you know that it is wrong.",
+    remediation="Give the profile and the role the same tags. Use the role's value unless you know that it is wrong.",
     about="link",
     alone=True,
     remedy="same tags",
@@ -162,11 +162,11 @@ def untagged_roles(roles: pd.DataFrame, links: pd.DataFrame, tags: pd.DataFrame)
 def tag_differences(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
     """Profile and role tags differ.
 
-    Cost reports, inventories and tag-based permissions look at one side only, so their results differ. Keys that AWS
-    reserves do not count. A role's keys are unique without case, a profile's with case (IAM User Guide, "Tags for IAM
-    resources"), so keys that differ only in case are reported as such. A side without any tags is untagged, not
-    different. The command copies the role's tags to the profile; if only the profile has more tags, it copies those to
-    the role.
+    Cost reports, inventories and tag-based permissions use the tags of either the profile or the role, so their results
+    differ. Keys that AWS reserves do not count. A role cannot have two keys that differ only in case; a profile can
+    (IAM User Guide, "Tags for IAM resources"). So keys that differ only in case are reported as such. If the profile or
+    the role has no tags at all, it is reported as untagged, not here. The command copies the role's tags to the
+    profile. If only the profile has more tags, it copies those to the role.
     """
     is_known = pairs["profile_tags_known"] & pairs["role_tags_known"] & ~pairs["is_aws_managed"]
     links = pairs.loc[pairs["relation"].notna() & is_known, _OF_LINK].reset_index(drop=True)
@@ -278,10 +278,10 @@ def missing_required_tags(
 ) -> pd.DataFrame:
     """Roles and profiles missing required tags.
 
-    Keys are compared with case, as cost allocation and tag policies do. AWS-managed roles are left out. With
-    `--policy org`, each account is held to the tag policy of its organization, which may require a tag of instance
-    profiles and not of roles, or the other way round. A tag that it does not require counts only where it exists: then
-    its value and the case of its key must be allowed.
+    Keys are case-sensitive, as in cost allocation and tag policies. AWS-managed roles are left out. With
+    `--policy org`, each account is checked against its organization's tag policy. The policy can require a tag for
+    instance profiles but not for roles, or the reverse. A tag that the policy does not require may be missing; if it is
+    present, its value and the case of its key must be allowed.
     """
     judged = {
         "role": (roles, np.flatnonzero(roles["tags_known"] & ~roles["is_aws_managed"])),
@@ -353,8 +353,8 @@ def _text_of(problem: str, demand: Demand) -> str:
 def tag_key_variants(tags: pd.DataFrame, roles: pd.DataFrame) -> pd.DataFrame:
     """Tag keys that only look the same.
 
-    They differ by case, space, width, separator, or a look-alike letter of another script, so a filter on one key
-    misses the others. Characters that are hard to see are spelled out after the key.
+    The keys differ in case, spaces, width, separators, or letters of different scripts that look the same. A filter on
+    one key misses the others. Characters that are hard to see are spelled out after the key.
     """
     own = tags[~tags["is_aws_reserved"] & ~are_among(tags["role_row"], np.flatnonzero(roles["is_aws_managed"]))]
     keys = own.groupby(["account_id", "tag_key"], sort=True).size().rename("resources").reset_index()

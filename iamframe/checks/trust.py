@@ -21,7 +21,7 @@ from iamframe.knowledge.trust import read_trust
         "other": "role {related_name} trusts {trusted_services}, not EC2",
     },
     next_step="aws iam get-role --role-name={related_name}",
-    remediation="Let ec2.amazonaws.com assume the role in its trust policy, or put another role into the profile.",
+    remediation="Allow ec2.amazonaws.com in the role's trust policy, or put another role into the profile.",
     about="link",
     alone=True,
 )

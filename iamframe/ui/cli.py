@@ -414,8 +414,8 @@ def notebooks_command(folder: Path, *, force: bool) -> int:
 def collect_script_command(regions: str | None) -> int:
     """Print a shell script that collects the data.
 
-    The script only reads, with the AWS CLI. Give it to somebody with access. The zip file that the script writes is a
-    SOURCE.
+    The script only reads, with the AWS CLI. Give it to somebody with access. It writes a zip file, which you can use
+    as SOURCE.
     """
     from iamframe.sources.collect import collect_script
 

@@ -86,7 +86,7 @@ def emit_findings(findings: DataFrame, form: str) -> None:
             said += f" (accepted: {accepted})" if accepted else ""
             click.echo(f"{severity:<6}  {name:<26}  {account:<12}  {said}")
         if is_once:
-            click.echo(f"        all {len(shared):,} above: {detail}")
+            click.echo(f"        each of the {len(shared):,} above: {detail}")
 
 
 def emit_changes(changes: Changes, form: str) -> None:

@@ -429,10 +429,10 @@ def test_tags_links_and_trust_that_one_side_did_not_read_are_no_changes(tmp_path
     side = "OLD" if turned else "NEW"
     assert changes.is_empty
     assert apart(changes) == {
-        "role tags": f"unknown for 1 of 1 role in {side}",
-        "trust policies": f"unknown for 1 of 1 role in {side}",
-        "links": f"unknown for 1 of 1 instance profile in {side}",
-        "profile tags": f"unknown for 1 of 1 instance profile in {side}",
+        "role tags": f"unknown only in {side} for 1 of 1 resource",
+        "trust policies": f"unknown only in {side} for 1 of 1 resource",
+        "links": f"unknown only in {side} for 1 of 1 resource",
+        "profile tags": f"unknown only in {side} for 1 of 1 resource",
     }
 
 
@@ -441,8 +441,8 @@ def test_an_id_that_is_masked_or_missing_makes_nothing_recreated(tmp_path: Path)
     missing = {name: value for name, value in profile("p").items() if name != "InstanceProfileId"}
     changes = compared(tmp_path, both_lists([role_detail("web")], [profile("p")]), both_lists([masked], [missing]))
     assert changes.is_empty
-    assert apart(changes)["role ids"] == "unknown for 1 of 1 role in NEW"
-    assert apart(changes)["profile ids"] == "unknown for 1 of 1 instance profile in NEW"
+    assert apart(changes)["role ids"] == "unknown only in NEW for 1 of 1 resource"
+    assert apart(changes)["profile ids"] == "unknown only in NEW for 1 of 1 resource"
 
 
 def test_an_account_that_is_on_one_side_alone_is_told_and_nothing_of_it_is_a_change(tmp_path: Path) -> None:
@@ -703,7 +703,7 @@ def test_diff_prints_the_changes_by_kind_and_on_standard_error_what_was_not_comp
     ]
     assert done.stderr.startswith("1 created, 1 retagged; findings: 1 new; ")
     assert said(done) == [
-        f"not compared: descriptions and session lengths in {ACCOUNT}: unknown for 1 of 1 role in OLD and NEW"
+        f"not compared: descriptions and session lengths in {ACCOUNT}: unknown in both OLD and NEW for 1 of 1 resource"
     ]
     assert done.returncode == 0
 

@@ -535,7 +535,7 @@ def test_another_plan_is_never_written_over(tmp_path: Path) -> None:
     script = plan.write(tmp_path / "cleanup.sh")
     before = {file: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()}
     other = replace(plan, script=f"{plan.script}#\n", steps=plan.steps.iloc[:0])
-    with pytest.raises(iamframe.IamframeError, match=r"cleanup\.sh: is there, .+; choose another file, or delete it$"):
+    with pytest.raises(iamframe.IamframeError, match=r"cleanup\.sh: exists, .+; choose another file, or delete it$"):
         other.write(script)
     assert {file: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()} == before
     assert plan.write(script) == script
@@ -577,7 +577,7 @@ def test_the_command_line_writes_files_and_refuses_an_age_that_is_none(tmp_path:
     for arguments, why in (
         (("--min-age", "soon"), "'soon' is no age; give days or hours, such as 1d, 12h or 0"),
         (("--min-idle=-1d",), "'-1d' is no age; give days or hours, such as 1d, 12h or 0"),
-        (("--out", "out/plan.sh"), "plan.sh: is there, "),
+        (("--out", "out/plan.sh"), "plan.sh: exists, "),
     ):
         done = run(tmp_path, "plan", "sample", *arguments)
         assert (done.returncode, done.stdout) == (2, "")

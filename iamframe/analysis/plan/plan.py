@@ -68,7 +68,7 @@ class Plan:
             raise ReportError(f"{place}: cannot be read ({error.strerror}); choose another file with --out") from error
         if is_another:
             raise ReportError(
-                f"{place}: is there, and may be the only record of how to undo another plan; "
+                f"{place}: exists, and may be the only record of how to undo another plan; "
                 "choose another file, or delete it"
             )
 
