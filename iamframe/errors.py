@@ -3,7 +3,7 @@
 An error means that no answer is possible: a file does not exist, nothing can be read, or a policy file is not valid.
 Its message is one sentence: what happened, where, and what to do. The command line prints the message and exits with
 status 2. Data that can be read in part raises no error. The readable part is kept, and each unreadable piece is a row
-of the frame `gaps`. So an empty result means that there is nothing to find.
+of the frame `gaps`. So a failure never looks like an empty result.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ class IamframeError(Exception):
 class SourceError(IamframeError):
     """A source cannot be read: the file does not exist, or iamframe can read nothing in it.
 
-    `said` is the message with its facts, if the message may also become a gap.
+    `said` is the message with its facts, for use in a gap. If it is None, the gap uses the text of the error.
     """
 
     said: Mapping[str, Any] | None = None
@@ -40,7 +40,10 @@ class CheckError(IamframeError):
 
 
 class FilterError(IamframeError):
-    """A filter does not match the result, so an empty answer would be misleading."""
+    """A filter is not valid, or names something that the result does not have.
+
+    An empty answer would be misleading.
+    """
 
 
 class SchemaError(IamframeError):
@@ -72,7 +75,7 @@ class WrongObjectError(IamframeError, TypeError):
 
 
 def require(function: str, given: object, *kinds: type, instead: str) -> None:
-    """Raise WrongObjectError unless an object has one of the types. `instead` says what to pass.
+    """Raise WrongObjectError unless an object has one of the types. The message ends with `instead`: what to pass.
 
     Raises
     ------

@@ -1,1 +1,1 @@
-"""The sources of data: each yields `records.Answer`s, which hold only proven facts."""
+"""The sources of data. Each yields `records.Answer`s, which hold only facts that the source shows."""

@@ -1,8 +1,9 @@
-"""One live account: its roles, profiles, quotas and references, each from the first operation that AWS answers.
+"""One live account: its roles, profiles, quotas and references.
 
-Roles with their tags, last use and links come from GetAccountAuthorizationDetails (the "dump"); profiles come from
+Roles come from GetAccountAuthorizationDetails (the "dump"), with their tags, last use and profiles. Profiles come from
 ListInstanceProfiles. No list operation returns the tags of profiles (IAM API Reference, ListInstanceProfiles), so each
-profile costs one request. GetInstanceProfile comes first, because it also confirms the profile's role.
+profile costs one request. This request is GetInstanceProfile, because it also confirms the profile's role. If AWS
+denies an operation, its fallback is called instead, if it has one.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class _Identity(msgspec.Struct, rename="pascal"):
 
 @dataclass
 class AccountReader:
-    """Reads one account; `answers` returns AWS's answers in the same shapes as files."""
+    """Reads one account. `answers` returns the same kind of `Answer` that files yield."""
 
     client: Client
     plan: LoadPlan
@@ -101,7 +102,7 @@ class AccountReader:
         return identity.arn
 
     def _read_all(self, caller_arn: str | None) -> Iterator[Answer]:
-        """Yield the answers; calls that need no other answer start at once."""
+        """Yield the answers. Calls that do not depend on other answers start at once."""
         calls, profiles, references = self._calls, self._profiles, ReferenceReader(self._calls, self.plan)
         dumping = calls.pool.submit(calls.listing, DUMP)
         listing_roles = calls.pool.submit(calls.listing, "ListRoles") if self.plan.role_details else None
@@ -138,7 +139,10 @@ class AccountReader:
         yield calls.answer("denied", Listing(list(calls.gaps)))
 
     def _roles_one_by_one(self, dump: Listing, roles: Listing | None) -> tuple[list[ResourceAnswer], list[Any]]:
-        """Return the roles missing from an incomplete dump, and the profiles that hold roles; one request per role."""
+        """Return the roles that an incomplete dump lacks, with one request per role.
+
+        If the list of profiles is incomplete too, also return the profiles of roles, with one request per role.
+        """
         calls, profiles = self._calls, self._profiles.listed
         if roles is None or dump.state == "complete":
             return [], []
@@ -221,7 +225,10 @@ class _Profiles:
         return {profile.profile_arn for profile in self.listed.records}
 
     def start(self, homes: Iterable[str]) -> Iterator[Answer]:
-        """List the profiles, start to read those that the tag index lacks, and yield the tag index."""
+        """List the profiles, and yield the answers of the tag index (GetResources).
+
+        Start to read each listed profile that has no tags in the index.
+        """
         jobs = {home: self.calls.pool.submit(self._index, home) for home in homes}
         indexes = {home: job.result() for home, job in jobs.items()}
         indexed = {profile.profile_arn: profile.tags for index in indexes.values() for profile in index.records}
@@ -282,7 +289,7 @@ class _Profiles:
         return self.listed.state == "complete" and (is_missing or bool(self.calls.vanished))
 
     def list_again(self) -> None:
-        """List the profiles again, after the references to them were read, and read the new profiles."""
+        """List the profiles again and read the new ones. Call this after the references were read."""
         calls = self.calls
         before = {profile.profile_arn: profile.profile_id for profile in self.listed.records}
         with calls.client.bypass_journal():
@@ -310,7 +317,7 @@ class _Effective(msgspec.Struct):
 
 
 def _demands(calls: Calls) -> list[Answer]:
-    """Return what the organization demands of tags; if AWS denies its tag policy, the keys that it requires."""
+    """Return the demands of the organization's tag policy. If AWS denies the policy, return the required tag keys."""
     row = BY_LABEL[TAG_POLICY]
     parameters: dict[str, Any] = dict(row.parameters)
     try:

@@ -1,7 +1,7 @@
-"""Files, folders, `.gz` and `.zip` as pieces. A piece is read only when its content is needed.
+"""Files, folders and archives (`.gz`, `.zip`), split into pieces. A piece is one file.
 
-Archives are read in memory and never unpacked to disk. Their unpacked size is capped, and links in them are not
-followed. No name inside an archive is used as a path.
+A piece is read only when its content is needed. Archives are read in memory and never unpacked to disk. Their unpacked
+size is capped, and links in them are not followed. No name inside an archive is used as a path.
 """
 
 from __future__ import annotations
@@ -56,9 +56,10 @@ class Piece:
     """One file, in a folder or an archive.
 
     `label` is its name in messages, and `name` is the file's own name without `.gz`. `size` is the file's size; for a
-    `.gz`, before unpacking. `folders` are the folders above the file, the innermost last; the first `root` of them lead
-    to the source that the user named. `read` returns its bytes, or raises Unreadable. `member` distinguishes members of
-    one archive with the same name. `path` is set for an uncompressed file only.
+    `.gz`, before unpacking. `folders` are the folders above the file, from the outermost to the innermost. The first
+    `root` of them are the path of the user's source: of the folder itself, or of the folder that holds the file. `read`
+    returns the file's bytes, or raises Unreadable. `member` distinguishes members of one archive with the same name.
+    `path` is set for an uncompressed file only.
     """
 
     label: str
@@ -72,7 +73,7 @@ class Piece:
 
     @property
     def place(self) -> tuple[str, ...]:
-        """The key of the file: it is the same in each source that contains the file."""
+        """A key that identifies the file. If two sources contain the file, its key is the same in both."""
         return (*self.folders, Path(self.label).name, self.member)
 
 
@@ -82,7 +83,8 @@ def open_file(path: str | os.PathLike[str], *, pipe: bool = False) -> BufferedRe
     Raises
     ------
     OSError
-        If it cannot be opened, or is a device or a pipe, which may never begin or end.
+        If it cannot be opened, or is a folder, a device, or a pipe that is not allowed. Reading a device or a pipe may
+        never end.
     """
     try:
         # Without O_NONBLOCK, opening a pipe waits for its writer: right for `<(command)`, wrong in a folder.
@@ -117,8 +119,8 @@ def read_file(path: str | os.PathLike[str], most: int = MAX_UNPACKED, *, pipe: b
 def pieces(source: str | os.PathLike[str]) -> Iterator[Piece]:
     """Yield the pieces of a file, folder or archive, sorted by name.
 
-    From a folder, only JSON, Terraform state, archives and `denied.csv` are taken. Folders whose name begins with a dot
-    (such as Terraform's own), links to folders, and reports and snapshots of iamframe are skipped.
+    In a folder, only JSON, Terraform state, archives and `denied.csv` are read. Some folders are skipped: links to
+    folders, reports and snapshots of iamframe, and folders whose name begins with a dot (such as `.terraform`).
 
     Raises
     ------
@@ -148,7 +150,7 @@ def pieces(source: str | os.PathLike[str]) -> Iterator[Piece]:
 
 
 def display_path(path: str | os.PathLike[str]) -> str:
-    """Return a path as text that fits on one line of a message and in any file."""
+    """Return a path as one line of valid Unicode: control characters are escaped, and undecodable bytes replaced."""
     try:
         text = os.fsencode(path).decode(errors="replace")
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""Calls of the table's operations in one account: answers are decoded, and a failed call becomes a gap."""
+"""Calls of AWS operations in one account. Answers are decoded, and a failed call becomes a gap."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from iamframe.sources.refusals import RequestFailed, advice_on, closed_region, i
 
 
 class Indexed(msgspec.Struct):
-    """A resource of the tag index."""
+    """A resource of the tag index: GetResources of the Resource Groups Tagging API."""
 
     arn: str = msgspec.field(name="ResourceARN")
     tags: list[Tag] = msgspec.field(name="Tags", default_factory=list)
@@ -220,7 +220,7 @@ class Calls:
         return tags_or_none(found) if isinstance(found, GotRole) else found
 
     def enabled_regions(self) -> list[str]:
-        """Return the regions that are enabled in the account; none if AWS does not show them."""
+        """Return the regions that are enabled in the account, or an empty list if AWS does not show them."""
         with self._enabling:
             if self._enabled is None:
                 regions = self.one("DescribeRegions", self.client.region)

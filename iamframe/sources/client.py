@@ -1,4 +1,6 @@
-"""Requests to AWS: paced, retried, kept in a journal, and blocked unless they are in the table of operations.
+"""Requests to AWS. They are paced and retried, and their answers are kept in a journal.
+
+An operation outside the table in `knowledge.operations` is blocked.
 
 boto3's answers become the JSON that the AWS CLI would print. So one typed decoder serves live accounts and files, and
 an interrupted load can resume from its saved answers. Retries are always botocore's `standard` mode with ten attempts
@@ -58,7 +60,7 @@ _FAILED = (failures.BotoCoreError, failures.ClientError, ResponseParserError, OS
 
 @dataclass
 class Client:
-    """Calls one account through one session: clients, pace, journal and counts, all shared by its threads."""
+    """Calls one account through one session. All threads share its clients, pace, journal and counts."""
 
     session: boto3.Session
     region: str
@@ -167,7 +169,7 @@ class Client:
 
     @contextmanager
     def bypass_journal(self) -> Iterator[None]:
-        """Bypass the journal inside this context: its answers may be out of date."""
+        """Bypass the journal inside this context, because the answers in the journal may be out of date."""
         self._asks_anew = True
         try:
             yield
@@ -175,7 +177,7 @@ class Client:
             self._asks_anew = False
 
     def always_denied(self, operation: str) -> bool:
-        """Return whether an operation was never answered and denied so often that more calls make no sense."""
+        """Return whether AWS denied an operation many times and never answered it. More calls then make no sense."""
         return self.refusals[operation] >= 20 and not self.answered[operation]
 
     def _new_client(self, service: str, region: str) -> Any:
@@ -264,8 +266,8 @@ def _now() -> str:
 def _quick_dates(session: boto3.Session) -> Iterator[None]:
     """Make clients that are created in this context parse dates quickly, and share one set of models.
 
-    Botocore spends a quarter of its work for an answer on parsing dates. The AWS CLI replaces the parser in the same
-    way. Other clients of the session keep botocore's parser.
+    Parsing dates is a quarter of botocore's work for an answer. The AWS CLI replaces the parser in the same way. Other
+    clients of the session keep botocore's parser.
     """
     core = session._session  # noqa: SLF001 - boto3 does not give its parts away
     parsers = ResponseParserFactory()
@@ -293,10 +295,10 @@ _ROOT = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?<(?:\w+:)?(\w+)")
 
 
 def check_answer(operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
-    """Reject a successful answer that is not AWS's answer to this operation; a handler of botocore's `before-parse`.
+    """Raise ResponseParserError if a successful response is not AWS's answer to this operation.
 
-    Botocore parses the page of a proxy, the login page of a network and truncated JSON as an empty answer. That would
-    look like a list that says "there is none".
+    This is a handler of botocore's `before-parse`. Botocore parses a proxy's page, a network's login page or truncated
+    JSON as an empty answer, which would look like an empty list.
     """
     if response_dict["status_code"] >= 300:
         return

@@ -74,7 +74,7 @@ _NULL = Raw(b"null")
 
 
 class TrailRecord(msgspec.Struct, gc=False, rename="camel"):
-    """A record. The parts that only records of IAM need are not yet decoded."""
+    """A CloudTrail record. The `Raw` fields are decoded later, and only for IAM's records."""
 
     event_source: str | None = None
     event_name: str | None = None
@@ -104,7 +104,10 @@ class LookupPage(msgspec.Struct):
 
 
 class Event(msgspec.Struct, gc=False, frozen=True, order=True):
-    """One event that changed a role or profile, or tried to: a row of `events` before its order is known."""
+    """One event that changed a role or profile, or tried to change it.
+
+    The events are sorted later and then become rows of the frame `events`.
+    """
 
     event_id: str
     at: datetime
@@ -125,7 +128,10 @@ class Event(msgspec.Struct, gc=False, frozen=True, order=True):
 
 
 class EventSpan(msgspec.Struct, gc=False):
-    """The time span in which the records of a trail's file cover IAM."""
+    """The time span for which a trail's file has the records of IAM.
+
+    It is from the first to the last record of the regions in which IAM's events are recorded.
+    """
 
     from_at: datetime
     to_at: datetime
@@ -173,7 +179,10 @@ def record_of(item: TrailRecord | LookupEvent) -> TrailRecord:
 
 
 def is_of_iam(record: TrailRecord) -> bool:
-    """Return whether a record is an API call that changes a role or profile; records of Insights only count events."""
+    """Return whether a record is an API call that changes a role or profile.
+
+    A record of CloudTrail Insights is not an API call: it only reports how many there were.
+    """
     return (
         record.event_source == "iam.amazonaws.com"
         and record.event_name in ACTIONS

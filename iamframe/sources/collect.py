@@ -15,10 +15,11 @@ from iamframe.sources.tag_policies import NO_POLICY
 def collect_script(regions: Sequence[str] = ()) -> str:
     """Return a POSIX shell script that collects data with the AWS CLI and makes a zip for `load_files`.
 
-    The script makes the read requests of a live load with `references="core"`, and those that replace denied ones. It
-    works with the AWS CLI 1 and 2. It looks for resources that use profiles in the regions of its arguments, by default
-    in `regions`, or else in all enabled regions. It lists EKS clusters, Elastic Beanstalk environments and
-    CloudFormation stacks if a profile shows one. It also shows the tag policy of the organization.
+    The script makes the read requests of a live load with `references="core"`. If AWS denies a request, the script
+    tries its fallback, as a live load does. It works with the AWS CLI 1 and 2. It reads the resources that use profiles
+    in the regions given as its arguments. Without arguments, it reads those in `regions`, or in all enabled regions if
+    `regions` is empty. It lists EKS clusters only if a profile seems to belong to one. The same applies to Elastic
+    Beanstalk environments and CloudFormation stacks. It also reads the tag policy of the organization.
 
     Raises
     ------

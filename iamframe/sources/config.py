@@ -64,7 +64,7 @@ class Item(msgspec.Struct, gc=False, rename="camel"):
 
 
 def _in_camel_case(kind: type[msgspec.Struct], **types: Any) -> Any:
-    """Return a record type with the keys in camelCase, as Config writes them, and some fields of other types."""
+    """Return a record type with its keys in camelCase, as Config writes them. `types` replaces types of fields."""
     fields: list[Any] = []
     keys = {}
     for one in msgspec.structs.fields(kind):
@@ -144,7 +144,7 @@ def _keep(document: Document, items: list[tuple[str, Item]]) -> Iterable[Answer]
 
 
 def config_answers(reading: Reading) -> list[tuple[Piece, Answer]]:
-    """Return all items as answers, one per file, type and account, each with its file."""
+    """Return the latest items as answers, each with its file. A file has one answer per resource type and account."""
     found: dict[tuple[str, str, str | None], tuple[Piece, Answer]] = {}
     for document, place, item in _latest(reading.kept(Recorded)):
         with reading.gap_if_unreadable(document.piece, f"{place}.configuration"):

@@ -1,6 +1,7 @@
 """The kinds of AWS resources that use instance profiles, and how to read the profiles from their records.
 
-`consumers.toml` has a table per kind. Kinds with hundreds of thousands of records also have typed records.
+`consumers.toml` has a table per kind. Some kinds have hundreds of thousands of records. Their records are typed, for
+speed.
 """
 
 from __future__ import annotations
@@ -52,17 +53,17 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes
     ----------
     consumer_type, plural
-        The kind, in the frame `references` and in sentences.
+        The name of the kind in the frame `references`, and its plural in sentences.
     service, operation, parameters
         The call. A parameter that the installed botocore does not know is left out.
     key, single, whole
-        The key of the records in the answer, and whether it holds one record instead of a list. `whole`: the answer
-        itself is the record, and always has that key.
+        `key` is the key of the records in the answer. `single`: the key holds one record instead of a list. `whole`:
+        the answer itself is the record, and `key` is a key that it always has.
     marked
-        The field of every record by which a file's list is told from other lists under the same key.
+        A field that every record has. It distinguishes a list in a file from other lists under the same key.
     when
-        When the kind is read. `files`: only from files; `references`: also live, with `references="core"` or `"all"`;
-        `all`: also live, only with `"all"`.
+        When the kind is read. `files`: only from files. `references`: from files, and from live accounts with
+        `references="core"` or `"all"`. `all`: from files, and from live accounts only with `references="all"`.
     id, name, arn, state
         JMESPaths from a record to its id, name, ARN and state.
     over
@@ -109,7 +110,7 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def record(self) -> Any:
-        """The type of a record: a `Record` where speed counts, else a dictionary."""
+        """The type of a record: a `ConsumerRecord` where speed counts, else a dictionary."""
         return _TYPED.get(self.operation, dict[str, Any])
 
     @property
@@ -118,7 +119,7 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"{{{self.key}: {self.key}{f'[].{self.kept}' if self.kept else ''}}}"
 
     def whole_in(self, answer: bytes) -> bytes:
-        """Return the JSON of an answer with its records under `key`, also if the answer itself is the record."""
+        """Return the JSON of an answer with its records under `key`. A `whole` answer is put under `key`."""
         if not self.whole or self.key not in msgspec.json.decode(answer):
             return answer
         return msgspec.json.encode({self.key: msgspec.Raw(answer)})

@@ -1,4 +1,4 @@
-"""`denied.csv`: the requests that AWS refused while the files were collected, as the collect script writes it."""
+"""`denied.csv` of the collect script: the requests that AWS refused while the files were collected."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ _REASONS = (
 
 
 def read_denied(reading: Reading, source: str, piece: Piece) -> list[Answer]:
-    """Return an answer with a gap per refused request, and one that says that no tag policy applies, if a row does.
+    """Return an answer with a gap per refused request.
+
+    If the error code of a row means that no tag policy applies, a second answer states that.
 
     Raises
     ------

@@ -142,7 +142,7 @@ def refuse_repeats(item: Raw) -> None:
 
 
 def beginning(text: bytes | Raw) -> bytes:
-    """Return the first byte of a document that is not a space."""
+    """Return the first byte of a document, after any white space."""
     return bytes(memoryview(text)[:1_000]).lstrip()[:1]
 
 
@@ -160,7 +160,7 @@ def in_plain_words(error: Exception) -> str:
 
 
 def problem_of(error: Exception, path: str) -> dict[str, Any]:
-    """Return the message about a problem at a place; a decoder's own message begins with the place of the value."""
+    """Return the message about a problem at a place. The place of the value in a decoder's error is added to `path`."""
     if isinstance(error, Unreadable):
         return {"message": "gaps.file.value", "at": path, "why": error.problem}
     why, _, inner = in_plain_words(error).partition(" - at `$")
@@ -168,11 +168,11 @@ def problem_of(error: Exception, path: str) -> dict[str, Any]:
 
 
 def kind_of(value: Value) -> str:
-    """Return the kind of a JSON value, by its name in the texts of `words`."""
+    """Return the kind of a JSON value, as a key of the table `words` of the messages."""
     kinds = {list: "list", dict: "object", str: "text", bool: "boolean", type(None): "null"}
     return kinds.get(type(value), "number")
 
 
 def short_text(text: str) -> str:
-    """Return a text as messages show it."""
+    """Return a text as messages show it: in quotes, and cut off after 40 characters."""
     return repr(text[:40] + "…" if len(text) > 40 else text)

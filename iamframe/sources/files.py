@@ -103,7 +103,10 @@ def _answers(reading: Reading, found: list[tuple[str, Piece]]) -> Iterator[Answe
 
 
 def _note_caller(reading: Reading, piece: Piece) -> None:
-    """Note a folder's caller before any of its other files is read, because the caller shows their account."""
+    """Note the account of a folder, if the file is the answer of `aws sts get-caller-identity`.
+
+    Call this before the other files are read, because they may not show their account.
+    """
     if "identity" not in piece.name.lower() and piece.size > _SMALL:
         return
     try:
@@ -165,7 +168,10 @@ def _document_in_runs(reading: Reading, source: str, piece: Piece) -> Document |
 
 
 def _document(document: Document) -> Iterator[Answer]:
-    """Yield the answers of each shape of a document; raise Unreadable if it has no shape, or one cannot be read."""
+    """Yield the answers of each shape that a document has.
+
+    Raise Unreadable if the document has no known shape, or cannot be read as one of its shapes.
+    """
     place, keys = document.place, document.keys
     if keys.keys() >= {"status_code", "data"}:
         # Recorders of botocore wrap each answer like this.

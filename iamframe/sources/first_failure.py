@@ -17,7 +17,7 @@ Refused = TypeVar("Refused", bound=SourceError)
 
 
 def refused(kind: type[Refused], source: str, message: str, **facts: Any) -> Refused:
-    """Return an error whose sentence says why a source cannot be read; the message may also become that of a gap."""
+    """Return the error with the reason why a source cannot be read. A gap may also use its message (`said`)."""
     text = str(text_of(message))
     why = {"message": message} | {name: fact for name, fact in facts.items() if f"{{{name}" in text}
     error = kind(f"{source}: {fill(text, why)}")

@@ -26,7 +26,7 @@ def guard(service: str) -> Callable[..., None]:
 
 
 def guard_requests(client: Any, service: str) -> None:
-    """Block each prepared request of a client, unless the request itself is a read of the table.
+    """Block each prepared request of a client, unless the request itself is a read in the table of operations.
 
     Checking the operation's name is not enough: the request is made from a model, and files on the machine can replace
     models.
@@ -54,7 +54,7 @@ _SMITHY = re.compile(r"/service/(?P<prefix>\w+)/operation/(?P<operation>\w+)")
 
 
 def _is_that_read(service: str, operation: str, base: str, request: Any) -> bool:
-    """Return whether a prepared request calls this read in the protocol of its service, and no other operation."""
+    """Return whether a prepared request calls exactly this read, in the protocol of its service."""
     row = read_of(service, operation)
     place = urlsplit(request.url)
     if row is None or request.method != row.method or not _is_query_of(row, place.query) or place.fragment:
@@ -76,14 +76,17 @@ def _is_that_read(service: str, operation: str, base: str, request: Any) -> bool
 
 
 def _is_query_of(row: Operation, query: str) -> bool:
-    """Return whether a request of this read may have a query: the parameters of a GET, or the marks of a page."""
+    """Return whether a request of this read may have this query string.
+
+    A GET request may have any parameters. Other requests of a REST API may have those of pagination.
+    """
     names = {name for name, _ in parse_qsl(query, keep_blank_values=True)}
     return not query or row.method == "GET" or (bool(row.path) and names <= {"maxResults", "nextToken"})
 
 
 @cache
 def _expression(path: str) -> re.Pattern[str]:
-    """Return an expression for a path with parameters in braces, each of which is one segment."""
+    """Return a regular expression for a path. A parameter in braces matches one segment of the path."""
     return re.compile("[^/]+".join(map(re.escape, _PARAMETER.split(path))))
 
 

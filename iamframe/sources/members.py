@@ -92,7 +92,7 @@ def _text(file: str | os.PathLike[str], where: str) -> str:
 
 
 def _cells(text: str, where: str) -> Iterator[Mapping[str, Any]]:
-    """Yield the rows of a CSV; a row without any value is empty."""
+    """Yield the rows of a CSV as mappings. A row with only blank cells becomes an empty mapping."""
     try:
         # Spreadsheets write semicolons where the comma is a decimal sign, and tabs when they copy.
         for separator in ",;\t":

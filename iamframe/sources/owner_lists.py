@@ -1,7 +1,8 @@
 """The possible owners of a live account's profiles: the clusters, environments and stacks of each region.
 
-A kind of owner is listed only if a profile shows an owner of that kind. It is listed in the region that the profile
-shows, or in each region if the profile shows none.
+A profile may show its owner by a tag, its path or its name. A kind of owner is listed only if a profile shows an owner
+of that kind. If the profile also shows the owner's region, the kind is listed in that region. If not, it is listed in
+each region.
 """
 
 from __future__ import annotations
@@ -65,7 +66,10 @@ class OwnerReader:
         return jobs
 
     def answers(self, jobs: list[_Job]) -> Iterator[Answer]:
-        """Yield the owners of each kind and region, then the stacks of profiles whose names show an unlisted stack."""
+        """Yield the owners of each kind and region, then the stacks that the lists do not contain.
+
+        If the name of a profile suggests a stack that is not listed, AWS may still find the stack of that profile.
+        """
         for owner, region, future in jobs:
             yield self.calls.answer(owner.label, future.result(), region)
         stacks = [job for job in jobs if job.owner.form]
@@ -107,7 +111,10 @@ class OwnerReader:
         return found
 
     def _stack_of(self, arn: str, region: str) -> list[ResourceOwner]:
-        """Return the stack that contains a profile, with the profile's name; AWS shows deleted stacks for 90 days."""
+        """Return the stack that contains a profile, together with the profile's name.
+
+        AWS also shows a stack that was deleted in the last 90 days.
+        """
         name = name_of(arn)
         try:
             body = self.calls.client.call(

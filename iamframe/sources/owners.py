@@ -20,7 +20,7 @@ _STACKS = "Stacks"
 
 
 def owners_in(owner: Owner, records: Iterable[Any]) -> list[ResourceOwner]:
-    """Return the owners in the records of an answer that still exist.
+    """Return the owners that still exist, from the records of an answer.
 
     Raises
     ------
@@ -46,8 +46,8 @@ def _owner_in(owner: Owner, record: Any) -> ResourceOwner:
 def _is_list_of(owner: Owner, key: str, document: Document) -> bool:
     """Return whether a document is this list, not the list of another service with the same key.
 
-    AWS PCS has `clusters`, too, which are objects; OpsWorks has `Stacks` with other fields. An empty list of clusters
-    counts as EKS's, unless the name of its file or folder shows PCS.
+    The `clusters` of EKS are names, but those of AWS PCS are objects. The `Stacks` of OpsWorks have other fields. An
+    empty list of clusters counts as one of EKS, unless the name of its file or folder contains `pcs`.
     """
     items = document.keys[key]
     if not isinstance(items, list):

@@ -15,7 +15,8 @@ Progress = Callable[[str, int, int], None]
 def progress_bars(progress: bool | Progress | None) -> Iterator[Progress]:
     """Yield a function to call with a stage, its finished count and its total so far.
 
-    True shows bars, False shows nothing, None shows bars in a terminal or a notebook. A function is yielded unchanged.
+    If `progress` is a function, it is yielded unchanged. True shows bars, False shows nothing, and None shows bars only
+    in a terminal or a notebook.
     """
     if callable(progress):
         yield progress

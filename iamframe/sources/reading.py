@@ -60,7 +60,10 @@ class AccountsByFolder:
             self._beneath[piece.folders[:depth]].add(account)
 
     def of(self, folders: tuple[str, ...], depth: int) -> set[str]:
-        """Return the accounts of the folder at `depth` that also apply to a file in the innermost of `folders`."""
+        """Return the accounts that a parent folder shows for a file.
+
+        `folders` lead to the file. The first `depth` of them lead to the parent folder.
+        """
         # `prod/` beside `dev/` is another account; `us-east-1/` beside `iam/` is the same one.
         is_one = all(map(_PART_OF_ACCOUNT.fullmatch, folders[depth:]))
         return (self._beneath if is_one else self._here).get(folders[:depth], set())

@@ -1,9 +1,9 @@
-"""The records of each AWS operation, typed, with only the fields that the operation proves.
+"""The types of the records of each AWS operation.
 
-A type has no field for a fact that its operation never proves, so the fact cannot be used by accident. The listings
-have no `Tags` field, whatever a file or an emulator puts there: ListRoles and ListInstanceProfiles leave tags out (IAM
-API Reference, ListRoles, ListInstanceProfiles; recorded answers agree). `UNSET` means that the answer does not have the
-field; None and [] mean that AWS has no value.
+A type has only fields that its operation really returns, so other fields cannot be used by accident. For example, the
+records of lists have no `Tags` field, even if a file or an emulator has one: ListRoles and ListInstanceProfiles leave
+tags out (IAM API Reference, ListRoles, ListInstanceProfiles; recorded answers agree). `UNSET` means that the answer
+does not have the field; None and [] mean that AWS has no value.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ class Role(GotRole, gc=False, rename=_IAM):
 
 
 class TagListing(msgspec.Struct, gc=False):
-    """The tags of one resource, known only by name."""
+    """The tags of one resource. Its name is known, but not its ARN."""
 
     resource_type: str
     resource_name: str
@@ -208,7 +208,7 @@ class RequiredKeys(msgspec.Struct, gc=False):
 
 
 class TagDemand(msgspec.Struct, gc=False):
-    """What the organization demands of one tag of roles or profiles: a row of `tag_policies`.
+    """The demands of the organization on one tag key of roles or profiles: a row of `tag_policies`.
 
     `allowed_values` is a list as JSON, or None if unknown.
     """
@@ -287,7 +287,10 @@ class Answer:
 
 
 def tags_or_none(role: GotRole) -> GotRole:
-    """Return a role of GetRole, with [] for no tags. AWS then leaves out `Tags`, not `RoleLastUsed` (recorded)."""
+    """Return a role of GetRole, with [] if it has no tags.
+
+    For a role without tags, AWS leaves out `Tags`, but returns `RoleLastUsed` (recorded answers).
+    """
     if role.tags is UNSET and role.last_used is not UNSET:
         role.tags = []
     return role

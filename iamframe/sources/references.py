@@ -1,4 +1,4 @@
-"""References to instance profiles in files: the answers of EC2, Auto Scaling and other services, and their accounts."""
+"""References to instance profiles in files, from answers of EC2, Auto Scaling and other services."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class _Use:
     """One record of a consumer, the profiles and templates that it uses, and its account.
 
     `account` is the account of its owner or of its own ARN. `made_in` is the account of the person who created it.
-    Usually both are the same, but persons may be masked in files, so a folder's name counts more than `made_in`.
+    Usually both are the same. But files may mask the person, so an account in a folder's name overrides `made_in`.
     """
 
     record: Any
@@ -178,7 +178,10 @@ def _pinned(account: str, pinnings: list[TemplateUse], read: Mapping[str, list[A
 
 
 def _other_versions(account: str, read: Mapping[str, list[Any]], whole: set[str]) -> Iterator[Answer]:
-    """Yield a gap per template with versions that are not in the files. A list of all templates shows only two."""
+    """Yield a gap per template with versions that are not in the files.
+
+    A list of the versions of all templates has only two versions per template: the latest and the default one.
+    """
     for template in with_other_versions(read[VERSIONS], read[TEMPLATES]):
         if any(name.endswith(template) for name in whole):
             continue

@@ -133,7 +133,7 @@ class ReferenceReader:
         before: dict[str, Any],
         fixed: Mapping[str, object],
     ) -> Iterator[bytes]:
-        """Yield the pages of one operation of a consumer; `before` are the parameters that its last step gave."""
+        """Yield the pages of one operation of a consumer. `before` are the parameters from the step before it."""
         try:
             yield from self.calls.client.pages(service, operation, region, **before, **fixed)
         except RequestFailed as refusal:
@@ -242,7 +242,8 @@ def _is_known(calls: Calls, region: str) -> bool:
 def is_offered(calls: Calls, service: str, region: str) -> bool:
     """Return whether to call a service in a region: no if botocore lists it in other regions, but not in this one.
 
-    Botocore lists no region for some services. A region that it does not know may have any of them.
+    The result is True if botocore lists no region for the service, or does not know the region. EC2 and Auto Scaling
+    are always called.
     """
     there = _regions_of(calls, service)
     return not there or region in there or service in ("ec2", "autoscaling") or not _is_known(calls, region)
@@ -251,8 +252,8 @@ def is_offered(calls: Calls, service: str, region: str) -> bool:
 def is_absent(calls: Calls, refusal: RequestFailed, service: str, region: str) -> bool:
     """Return whether AWS has no such service in a region: the name of its host does not exist.
 
-    True only if botocore knows the region but does not list the service there, and only for AWS's own host name: a
-    custom endpoint may be mistyped.
+    True only if botocore knows the region but does not list the service there. Only AWS's own host names count, because
+    a custom endpoint may be mistyped.
     """
     if not is_unknown_host(refusal.cause) or region in _regions_of(calls, service) or not _is_known(calls, region):
         return False

@@ -1,9 +1,10 @@
 """The long list of a large file, decoded in runs of items while the file is read.
 
 Finding where each of 100,000 items ends takes as long as decoding them, and the text of all items takes more memory
-than all frames. So a run ends where an item seems to begin, and is decoded as a list. This is safe for any text: the
-first run begins with an item. If a run is a valid list, it ends where an item ends, so the next run also begins with an
-item. If a run is not a list, or contains an item that cannot be read, all files are read again, each as a whole.
+than all frames. So the list is cut where an item seems to begin, and each run is decoded as a list. A wrong cut is
+always noticed. The first run begins with an item. If it is a valid list, it also ends with an item, and so the next run
+begins with an item. If a run is not a valid list, or contains an item that cannot be read, all files are read again,
+each as a whole.
 """
 
 from __future__ import annotations
@@ -36,7 +37,10 @@ class NotARun(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """The items of a long list, except the last ones: their place in the file, and the text between two items."""
+    """The part of a file with the items of a long list, except the last ones.
+
+    `between` is the text between two items: a comma, and the beginning of each item.
+    """
 
     key: str
     path: Path
@@ -75,7 +79,9 @@ class Runs:
 
 
 def cut(path: Path) -> tuple[bytes, Runs] | None:
-    """Return a file's text with `MARK` in place of the runs of its long list, and the runs; None without such a list.
+    """Return a file's text and the runs of its long list, or None if there is no such list.
+
+    The text has `MARK` in place of the runs.
 
     Raises
     ------

@@ -87,7 +87,10 @@ def _ask_mfa_code(prompt: str) -> str:
 
 
 def check_regions(session: boto3.Session, named: Iterable[str], source: str) -> None:
-    """Raise an error for a region that cannot exist, given or the session's own: requests to it would only time out."""
+    """Raise SourceError if a given region, or the session's own region, cannot exist.
+
+    Requests to such a region would only time out.
+    """
     from botocore.exceptions import UnknownRegionError
 
     for region in dict.fromkeys((*named, session.region_name)):

@@ -36,8 +36,8 @@ ROWS = "rows"
 class Document:
     """One JSON document, its place in the file, and the results of all files so far.
 
-    `size` is the size of its file. `short` holds the keys of lists with items that could not be read. `runs` are the
-    first items of a long list, which are not in `keys`.
+    `size` is the size of its file. `short` holds the keys of lists with items that could not be read. `runs` holds the
+    first items of a long list; `keys` has only its last items.
     """
 
     reading: Reading
@@ -96,7 +96,7 @@ class Document:
             raise Unreadable(**problem_of(error, place)) from None
 
     def decoder(self, kind: Any) -> Callable[[Raw], Any]:
-        """Return a function that decodes an item, and in a small file refuses one that repeats a key."""
+        """Return a function that decodes an item. In a small file, it raises Unreadable if an item repeats a key."""
         decode = msgspec.json.Decoder(kind).decode
         if self.size > LARGE:
             return decode
@@ -223,7 +223,10 @@ def shape(*keys: str, when: Condition | None = None) -> Callable[[Read], Read]:
 
 
 def list_of(*keys: str) -> Callable[[Read], Read]:
-    """Register a function for the lists whose first item has all these keys; their items are under `ROWS`."""
+    """Register a function for the lists whose first item has all these keys.
+
+    The function gets a `Document` with the items of the list under the key `ROWS`.
+    """
 
     def register(read: Read) -> Read:
         LISTS[read.__module__].append(Shape(frozenset(keys), None, read))

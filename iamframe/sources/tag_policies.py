@@ -1,11 +1,12 @@
-"""What an organization demands of tags: AWS's answers on tag policies, as they are in files and from a live account.
+"""AWS's answers on the tag policy of an organization, in files and from a live account.
 
 The effective policy is `{"tags": {"costcenter": {"tag_key": "CostCenter", "tag_value": ["100", "Prod*"], …}}}`
 (Organizations User Guide, "Tag policy syntax and examples", checked 2026-11-26):
 
-- `tag_key` is the key in the spelling that AWS calls compliant; the lower case of the policy's key if it is left out.
-- `tag_value` has the values, in which `*` stands for any text; without it, any value is compliant.
-- `report_required_tag_for` has the types of resources that need the tag; elsewhere, only tags that are there count.
+- `tag_key` is the key in the compliant spelling. If it is left out, the policy's key in lower case is compliant.
+- `tag_value` has the compliant values, in which `*` stands for any text. Without it, any value is compliant.
+- `report_required_tag_for` has the types of resources that need the tag. Other types may lack it, but if they have the
+  tag, it must be compliant.
 - `enforced_for` has the types for which AWS refuses other values; it never makes a tag required.
 
 `iam:ALL_SUPPORTED` stands for all types of IAM that AWS supports. The types that can need a tag include `iam:role` and
