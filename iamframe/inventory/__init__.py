@@ -1,4 +1,4 @@
-"""Records become linked frames: schema, staging, merging, gaps, views, loading, snapshots, SQL."""
+"""Records become linked frames. These modules define, build, load, save and query the frames."""
 
 import lazy_loader
 

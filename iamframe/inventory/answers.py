@@ -1,4 +1,4 @@
-"""Frames of results that are not findings. `schema` contains them, too."""
+"""Frames of results that are not findings, such as `quota_use`. `schema` imports them."""
 
 from __future__ import annotations
 

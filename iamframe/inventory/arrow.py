@@ -28,14 +28,14 @@ def as_arrow(values: Texts) -> pa.Array:
 
 
 def is_in(values: Texts, among: Texts) -> Bools:
-    """Return, per value, whether it is among the others; a missing value is not."""
+    """Return, per value, whether `among` contains it. The answer for a missing value is False."""
     if not len(among):
         return np.zeros(len(values), dtype=bool)
     return np.asarray(pc.is_in(as_arrow(values), value_set=as_arrow(among).drop_null()))
 
 
 def index_in(values: Texts, among: Texts) -> Positions:
-    """Return, per value, its first position among the others; -1 if it is missing or not among them."""
+    """Return, per value, its first position in `among`; -1 if the value is missing, or `among` does not contain it."""
     wanted, places = as_arrow(values), as_arrow(among)
     candidates = None
     if 8 * len(wanted) < len(places):
@@ -64,7 +64,7 @@ def joined_key(*parts: Texts) -> pa.Array:
 
 
 def are_among(rows: Texts, others: Texts) -> Bools:
-    """Return, per row number, whether it is among the others; -1, which stands for none, is not."""
+    """Return, per row number, whether `others` contains it. The answer for -1, which means no row, is False."""
     numbers, known = np.asarray(rows), np.asarray(others)
     found = np.zeros(max(numbers.max(initial=-1), known.max(initial=-1)) + 2, dtype=bool)
     found[known] = True
@@ -74,7 +74,10 @@ def are_among(rows: Texts, others: Texts) -> Bools:
 
 
 def join_by_group(group: Texts, parts: pa.Array, size: int, separator: str) -> pa.Array:
-    """Return one text per group 0 … size - 1: its parts, joined in the given order; missing without parts."""
+    """Return one text per group: its parts, joined in the given order.
+
+    The groups are numbered 0 … size - 1. The text of a group without parts is missing.
+    """
     groups = np.asarray(group)
     order = np.argsort(groups, kind="stable")
     offsets = np.searchsorted(groups[order], np.arange(size + 1))

@@ -26,7 +26,7 @@ from iamframe.sources.records import Answer, Gap, TagDemand
 
 
 def build_inventory(answers: Iterable[Answer], sources: Iterable[str] = ()) -> Inventory:
-    """Return the frames that answers of AWS, or files with such answers, prove.
+    """Return the inventory that answers of AWS, or files with such answers, show.
 
     Frames are sorted by their key, so that the order of the answers does not matter.
     """
@@ -109,7 +109,11 @@ def _inventory(staged: Staging, sources: tuple[str, ...]) -> Inventory:
 
 
 def _is_in_force(staged: Staging, demand: TagDemand) -> bool:
-    """Return whether a demand is of the account's tag policy, or no policy is known, but only the required keys."""
+    """Return whether a demand counts.
+
+    A demand of the account's tag policy (DescribeEffectivePolicy) always counts. A demand of ListRequiredTags counts
+    only if the tag policy was not collected.
+    """
     call = staged.calls.get((str(demand.account_id), TAG_POLICY, GLOBAL))
     return demand.source == TAG_POLICY or call is None or call.state != "complete"
 
@@ -138,7 +142,7 @@ def _add_trust(staged: Staging, roles: Merged) -> None:
 
 
 def _trusts_ec2(staged: Staging, arns: pa.Array, code: pa.Array) -> pa.Array:
-    """Return whether each role lets EC2 assume it, by the name that EC2 has in the role's partition."""
+    """Return whether each role lets EC2 assume it. EC2's service principal depends on the role's partition."""
     answers = staged.trusts.ec2("").take(code)
     rest = arns.filter(pc.starts_with(arns, "arn:"))
     while len(rest):

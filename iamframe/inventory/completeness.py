@@ -32,8 +32,8 @@ def completeness(inventory: Inventory) -> pd.DataFrame:
     """Return, per account, whether all roles, all profiles and all references to profiles were collected.
 
     References are `unknown` if any core consumer is missing from a region that was otherwise collected. References are
-    at best `partial` in two cases: when the data comes from files (files cannot prove that every region is included),
-    and when only some regions or kinds of consumers of an account were queried.
+    at best `partial` if the data comes from files, because files cannot prove that every region is included. They are
+    also at best `partial` if only some regions or kinds of consumers of an account were queried.
     """
     calls, accounts = inventory.calls, inventory.accounts["account_id"]
     complete = calls[calls["state"] == "complete"]
@@ -160,7 +160,7 @@ def _by_region(rows: pd.DataFrame) -> dict[str, dict[str, set[str]]]:
 
 
 def _details(gaps: pd.DataFrame) -> dict[str, Message]:
-    """Return, per account, the message of its first gap, and the number of the others."""
+    """Return a message per account, with the detail of its first gap, and the number of its other details."""
     details: dict[str, list[Any]] = defaultdict(list)
     unique = gaps.drop_duplicates(["account_id", "detail"])
     said: list[Any] = unique["detail"].tolist()

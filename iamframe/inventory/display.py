@@ -23,7 +23,10 @@ _MARKUP = re.compile(r"([\\|`*_\[\]<>#&!~$])")
 
 
 def as_text(values: pd.Series, *, iso: bool = True) -> pa.Array:
-    """Return a column as text: flags True and False, times in UTC to the second, missing values missing."""
+    """Return a column as text.
+
+    Flags become `True` and `False`. Times are in UTC, to the second. Missing values stay missing.
+    """
     if values.dtype.kind != "M":
         # Converting a column that is already text would take four times as long.
         return pa.array(values if values.dtype == "str" else values.astype("str"), from_pandas=True)
@@ -65,7 +68,10 @@ def markdown_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str
 
 
 def html_table(head: Sequence[str], rows: Iterable[Sequence[object]], caption: str = "") -> str:
-    """Return a table of HTML: numbers are right-aligned, None is empty, the last cell of a short row fills it."""
+    """Return a table of HTML.
+
+    Numbers are right-aligned. None is an empty cell. The last cell of a short row spans the remaining columns.
+    """
     title = f"<caption style='text-align:left'>{escape(caption)}</caption>" if caption else ""
     top = "".join(f"<th scope='col' style='text-align:left'>{escape(name)}</th>" for name in head)
     body = "".join(f"<tr>{''.join(_html_cells(row, len(head)))}</tr>" for row in rows)
@@ -73,7 +79,7 @@ def html_table(head: Sequence[str], rows: Iterable[Sequence[object]], caption: s
 
 
 def html_frame(frame: pd.DataFrame, total: int | None = None, where: str = "") -> str:
-    """Return a frame as a table of HTML, with a line below on how many more rows there are, and where."""
+    """Return a frame as a table of HTML. A line below it says how many more rows there are, and where they are."""
     more = len(frame) if total is None else total
     rest = html_line(f"and {pluralize(more - len(frame), 'more row')}, in {where}") if more > len(frame) else ""
     return html_table(list(map(str, frame.columns)), cell_rows(frame)) + rest

@@ -2,11 +2,13 @@
 
 CloudTrail's times are whole seconds, and its files have no order within a second (User Guide, "CloudTrail record
 contents": `eventTime` is when the request was completed; "CloudTrail log file examples": records are in no particular
-order). The events of one second get an order that IAM accepts: a role or profile exists before it is used and is
-created again only after its deletion, a profile holds one role at a time, and neither is deleted while they are linked
-(IAM API Reference: CreateRole, AddRoleToInstanceProfile, DeleteInstanceProfile, DeleteRole). If IAM accepts several
-orders, creations come first, then links, changes, unlinkings and deletions. Names and ids decide the rest, so the order
-does not depend on the files. Failed events come before all successful ones of their second.
+order). The events of one second get an order that IAM accepts (IAM API Reference: CreateRole,
+AddRoleToInstanceProfile, DeleteInstanceProfile, DeleteRole). In such an order, a role or profile exists before it is
+used. It is created again only after its deletion. A profile holds one role at a time. A role or profile is not deleted
+while it is linked.
+
+If IAM accepts several orders, creations come first, then links, changes, unlinkings and deletions. Names and ids decide
+the rest, so the order does not depend on the files. Failed events come before all successful ones of their second.
 """
 
 from __future__ import annotations
@@ -67,8 +69,9 @@ def event_table(events: Mapping[str, Iterable[Event]], roles: pa.Table, profiles
     """Return the events of each account in causal order, one row each, with the columns of the schema.
 
     An event that several trails recorded, or that a lookup also shows, is one row. The ARN and unique id come from the
-    creation of the same life. Without that creation, they come from the inventory, if its resource was created before
-    the event and nothing else had its name since. Otherwise they are missing.
+    event that created the resource. Without that event, they come from the resource of this name in the inventory. That
+    resource must be older than the event, and no resource of this name may have been deleted in between. Otherwise the
+    ARN and unique id are missing.
     """
     rows = []
     for account in sorted(events):
@@ -222,10 +225,10 @@ _Changes = defaultdict[Key, defaultdict[datetime, list[int]]]
 def _beginnings(changes: _Changes, created: Mapping[Key, datetime]) -> dict[tuple[Key, datetime], bool]:
     """Return, per resource and second, whether it exists (or is linked) when the second begins.
 
-    Creations and deletions alternate, so their sum decides. If a second has equally many of both, the state is the same
-    before and after it. So it is the state at the end of the second before or, if that is unknown, at the beginning of
-    the next one. If neither is known, the resource did not exist, unless the one that exists today was created in that
-    second.
+    Creations and deletions alternate. If a second has more creations, the resource did not exist when it began. If it
+    has more deletions, or only other uses, the resource existed. If it has equally many of both, the state at its
+    beginning is the state at the end of the previous second. If that is unknown, it is the state at the beginning of
+    the next second. If that is unknown, too, the resource existed only if today's resource was created in this second.
     """
     beginnings = {}
     for key, seconds in changes.items():
@@ -249,7 +252,10 @@ def _beginnings(changes: _Changes, created: Mapping[Key, datetime]) -> dict[tupl
 
 
 def _accepted_order(part: list[_Step], state: _State) -> list[_Step] | None:
-    """Return the first order, by rank, that IAM accepts, or None if records are missing or too many."""
+    """Return the first order, by rank, that IAM accepts.
+
+    Return None if there is none, because records are missing, or if there are too many records to search.
+    """
     if len(part) > _MAX_EVENTS:
         return None
     # The remaining steps determine which steps were done, and so the state.
@@ -282,7 +288,10 @@ def _accepted_order(part: list[_Step], state: _State) -> list[_Step] | None:
 
 
 def _known(account: str, names: set[str], table: pa.Table, prefix: str, kind: str) -> dict[Key, Known]:
-    """Return the inventory's resources of one account and type with one of these names and a known creation."""
+    """Return the resources of one account and type in the inventory.
+
+    Only resources that have one of these names, and a known creation time, are returned.
+    """
     if not names or not len(table):
         return {}
     name = f"{prefix}_name"

@@ -1,10 +1,12 @@
 """CSV that a spreadsheet opens safely and that reads back unchanged; JSON; files that are replaced together.
 
 Every cell is quoted, and lines of a file end in CR LF, so a lone CR in a description stays inside its cell. A file
-begins with a byte order mark, so that letters survive. A character that begins a formula gets an apostrophe in front
-wherever a cell may begin (OWASP, "CSV Injection"). A cell may begin at the start of a value, and after a control
-character, because spreadsheets drop it. A cell also begins after a line break, a tab or a semicolon, if the file is
-read with another separator. `unguarded` removes exactly these apostrophes.
+begins with a byte order mark, so that a spreadsheet reads it as UTF-8.
+
+A value is guarded: an apostrophe is put before each character that a spreadsheet could take for the beginning of a
+formula (OWASP, "CSV Injection"). Such a character is at the start of a value, or after a control character, because
+spreadsheets drop control characters. It can also be after a line break, a tab or a semicolon, where a cell begins if
+the file is read with another separator. `unguarded` removes exactly these apostrophes.
 """
 
 from __future__ import annotations
@@ -58,7 +60,7 @@ def _write(frame: pd.DataFrame, file: BinaryIO, eol: str) -> None:
 def write_csv(frame: pd.DataFrame, path: Path) -> None:
     """Write a frame as CSV for people: guarded, quoted, UTF-8 with a byte order mark.
 
-    Times are in ISO form, flags True and False, missing values empty.
+    Times are in ISO form. Flags are `True` and `False`. Missing values are empty cells.
     """
     with path.open("wb") as file:
         file.write(codecs.BOM_UTF8)
@@ -66,20 +68,26 @@ def write_csv(frame: pd.DataFrame, path: Path) -> None:
 
 
 def csv_bytes(frame: pd.DataFrame) -> bytes:
-    """Return a frame as the CSV of `write_csv` for another program: no byte order mark, lines that end in LF."""
+    """Return a frame as CSV for another program.
+
+    Unlike the CSV of `write_csv`, it has no byte order mark, and its lines end in LF.
+    """
     file = io.BytesIO()
     _write(frame, file, "\n")
     return file.getvalue()
 
 
 def json_rows(frame: pd.DataFrame) -> str:
-    """Return a frame as JSON: a list of rows, with escapes for characters that a terminal would obey."""
+    """Return a frame as JSON: a list of rows. Characters that control a terminal are escaped."""
     text = frame.to_json(orient="records", indent=2, force_ascii=False, date_format="iso", date_unit="s")
     return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def write_into(folder: Path, write: Callable[[Path], None], going: Iterable[str] = ()) -> None:
-    """Write files to a temporary folder, then move them all into `folder`, and move the files `going` out of it."""
+    """Write files to a temporary folder, then move them all into `folder`.
+
+    The files that `going` names are removed from `folder`.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(prefix=".report-", dir=folder))
@@ -101,7 +109,10 @@ def write_into(folder: Path, write: Callable[[Path], None], going: Iterable[str]
 
 
 def move_in(aside: Path, folder: Path, going: Iterable[str] = ()) -> None:
-    """Move finished files into `folder`, and the files `going` out of it. If one cannot be moved, restore `folder`."""
+    """Move all files in `aside` into `folder`.
+
+    The files that `going` names are moved out of `folder`. If any file cannot be moved, restore `folder`.
+    """
     files = sorted(path.relative_to(aside) for path in aside.rglob("*") if path.is_file())
     old = Path(tempfile.mkdtemp(dir=aside))
     moved: list[Path] = []

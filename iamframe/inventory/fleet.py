@@ -1,4 +1,4 @@
-"""Many live accounts, through a role in each, into one `Inventory`."""
+"""Load many live accounts into one `Inventory`, through a role in each account."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ _RESUMABLE: dict[type[IamframeError], str] = {StoreError: "unreadable", ExpiredE
 
 @dataclass(frozen=True, slots=True)
 class _LoadResult:
-    """One account's inventory, and the sentence that says why it has no rows.
+    """The inventory of one account. If the account could not be read, `sentence` says why.
 
     It contains no exception, because the cause of an exception may not survive the transfer from a worker.
     """
@@ -217,7 +217,7 @@ def _result(future: Future[_LoadResult], member: Member, options: LoadOptions) -
 
 
 def _load_member(member: Member, options: LoadOptions) -> _LoadResult:
-    """Load one account; it runs on the executor."""
+    """Load one account. The executor runs this function."""
     profile = member.profile or options.profile
     source = f"{source_name(profile)}/{member.account_id}"
     journal = Path(options.journals) / f"{member.account_id}.jsonl" if options.journals else None
@@ -237,7 +237,7 @@ def _load_member(member: Member, options: LoadOptions) -> _LoadResult:
 
 
 def _session(member: Member, options: LoadOptions, source: str) -> boto3.Session:
-    """Return a session in a member's account: of its role, or of its profile."""
+    """Return a session in a member's account: with its role or, if no role is to be assumed, with its profile."""
     profile = member.profile or options.profile
     session = open_session(profile)
     role = member.role_name or options.role_name

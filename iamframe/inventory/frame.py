@@ -1,4 +1,4 @@
-"""The description of a frame (its columns, their types, its key), and how a frame is made, empty or from columns.
+"""Descriptions of frames: columns, types and key. A `Frame` makes a DataFrame, empty or from given columns.
 
 Each column type has one Arrow type and one pandas type. Arrow's own mapping would turn a count with a missing value
 into a float, and a flag with a missing value into an object.
@@ -79,7 +79,7 @@ class Frame:
     columns: tuple[Column, ...] = ()
 
     def with_columns(self, *columns: Column) -> Frame:
-        """Return the frame with these columns."""
+        """Return a copy of this description that has these columns."""
         return replace(self, columns=columns)
 
     @property
@@ -132,9 +132,10 @@ class Frame:
             raise SchemaError(f"frame {self.name} does not match the schema: {error}") from error
 
     def conform(self, columns: Mapping[str, Any] | pd.DataFrame) -> pd.DataFrame:
-        """Return columns of any origin as this frame: typed, in order, with missing values for a column not given.
+        """Return columns of any origin as this frame.
 
-        A value that cannot be converted, or that may not be missing, raises SchemaError.
+        The result has the types and the order of this frame's columns. A column that is not given has missing values. A
+        value that cannot be converted, or a missing value that is not allowed, raises SchemaError.
         """
         if isinstance(columns, pd.DataFrame):
             size = len(columns)

@@ -39,7 +39,7 @@ class GapList(list[Gap]):
         return with_details(schema.GAPS.conform(columns | {"detail": [""] * len(gaps)}))
 
     def of(self, arn: str, operation: str, reason: str, message: str, **facts: object) -> None:
-        """Add a gap about one resource; its ARN becomes a fact."""
+        """Add a gap about one resource. The ARN becomes a fact of the message."""
         account = account_of(arn) or UNKNOWN_ACCOUNT
         self.append(Gap(operation, arn, reason, message, {"arn": arn} | facts, account_id=account))
 

@@ -53,7 +53,7 @@ class Inventory:
 
     @cached_property
     def linked_rows(self) -> LinkedRows:
-        """The row numbers of the roles and profiles of links, tags and references, computed once per inventory."""
+        """The row numbers of the role and profile of each link, tag and reference, computed once per inventory."""
         return LinkedRows(self.frames)
 
     @cached_property
@@ -94,7 +94,10 @@ class Inventory:
 
     @property
     def tag_policies_read(self) -> pd.Series:
-        """Per account, whether its tag policy was collected. If not, no row in `tag_policies` proves nothing."""
+        """Per account, whether its tag policy was collected.
+
+        If not, the account may have a tag policy, although `tag_policies` has no row for the account.
+        """
         calls = self.calls[self.calls["operation"].isin([TAG_POLICY, REQUIRED_TAGS])]
         return self.accounts["account_id"].isin(calls["account_id"][calls["state"] != "refused"])
 

@@ -29,7 +29,7 @@ _PROFILE_ID = "^AIPA[A-Z0-9]{12,124}$"
 
 
 class LinkedRows:
-    """The row numbers of the roles and profiles of links, tags and references; -1 for none.
+    """The row numbers of the role and profile of each link, tag and reference; -1 for none.
 
     Each column is computed on first use. An inventory with other frames has its own row numbers.
     """
@@ -80,7 +80,7 @@ class LinkedRows:
 
 
 def frames_of(frames: Mapping[str, pd.DataFrame], arns: pa.Array) -> dict[str, pd.DataFrame]:
-    """Return the rows about some roles and profiles and all that is linked to them, and the rows of their accounts.
+    """Return the rows about some roles and profiles, about all resources linked to them, and about their accounts.
 
     Links are followed to their end, so no row is linked to anything outside these rows.
     """
@@ -105,7 +105,7 @@ def frames_of(frames: Mapping[str, pd.DataFrame], arns: pa.Array) -> dict[str, p
 
 
 def _linked(links: pd.DataFrame, arns: pa.Array) -> Bools:
-    """Return which links lead to some roles and profiles, directly or over other resources."""
+    """Return which links lead to some roles and profiles, directly or through other resources."""
     # A role that no source shows is known only by its name, and is a different role in each account.
     role, profile = joined_key(links["account_id"], links["role_arn"]), as_arrow(links["profile_arn"])
     linked, before = is_in(links["role_arn"], arns) | is_in(profile, arns), -1
@@ -200,7 +200,7 @@ def with_profiles(references: pa.Table, profiles: pa.Table) -> pa.Table:
 
 
 def reference_table(mentions: Iterable[Reference], accounts: Mapping[str, Mapping[str, Any]]) -> pa.Table:
-    """Return `mentions` as the frame `references`, sorted by its key, before any profile is known.
+    """Return `mentions` as the frame `references`, sorted by its key. The column `profile_arn` is still empty.
 
     `accounts` holds the facts about each account, such as its partition or its caller.
     """
@@ -241,7 +241,7 @@ def _of(values: Any, rows: Any) -> pa.Array:
 
 
 def _only(ids: pa.Array, among: pa.Array) -> Any:
-    """Return, per id, its position among the others; -1 if it is not among them, or more than once."""
+    """Return, per id, its position in `among`; -1 if `among` does not contain it, or contains it several times."""
     where = index_in(ids, among)
     found = np.unique(where[where >= 0])
     counts = among.filter(pc.is_in(among, value_set=among.take(pa.array(found)))).value_counts()

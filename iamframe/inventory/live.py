@@ -1,4 +1,4 @@
-"""A live account, through a boto3 session, into an `Inventory`."""
+"""Load a live account into an `Inventory`, through a boto3 session."""
 
 from __future__ import annotations
 
@@ -52,9 +52,11 @@ def load_account(
     fixed list. GetCallerIdentity, GetAccountSummary and ListAccountAliases are sent once.
     GetAccountAuthorizationDetails and ListInstanceProfiles return pages of 1,000. The tags of each instance profile
     need one request: GetInstanceProfile, or ListInstanceProfileTags if AWS denies the first. If AWS denies an
-    operation, iamframe tries another operation that shows the same, and records the denial in `gaps` and `calls`. If
-    profiles show that they belong to EKS clusters, Elastic Beanstalk environments or CloudFormation stacks, these are
-    listed in the regions that they could be in, unless `references` is "none".
+    operation, iamframe tries another operation that shows the same, and records the denial in `gaps` and `calls`.
+
+    Some profiles show that they belong to an EKS cluster, an Elastic Beanstalk environment or a CloudFormation stack.
+    iamframe then lists the clusters, environments or stacks in each region in which they could be. With
+    `references="none"`, iamframe lists none of them.
 
     Parameters
     ----------
@@ -113,7 +115,7 @@ class LoadOptions:
     ended: threading.Event | None = None
 
     def secrets(self, member: Member) -> tuple[str, ...]:
-        """Return the external ids that AWS may quote."""
+        """Return the external ids that AWS may repeat in its messages."""
         return spellings(member.external_id, self.external_id)
 
 
@@ -125,7 +127,7 @@ def load_plan(
     workers: object,
     rate: object,
 ) -> LoadPlan:
-    """Return the requests to make in each account. Refuse options that mean no request, or a load without end."""
+    """Return the requests to make in each account. Raise SourceError for an invalid option, such as a rate of 0."""
     if not (isinstance(references, bool) or references in get_args(References)):
         raise SourceError(f'references={references!r}: is not a value of this option; give "all", "core" or "none"')
     if not (isinstance(workers, Integral) and int(workers) >= 1):
@@ -142,7 +144,7 @@ def load_plan(
 
 
 def open_client(session: boto3.Session, options: LoadOptions, source: str) -> Client:
-    """Return a client of a session, in a region of the load."""
+    """Return a client for a session. Its region is the session's own or, without one, a region of the load."""
     named = options.plan.regions if options.plan.regions != "all" else ()
     check_regions(session, named, source)
     region = session.region_name or next(iter(named), DEFAULT_REGION)

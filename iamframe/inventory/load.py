@@ -36,7 +36,7 @@ def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
     `sample:earlier` is the sample as it was four weeks earlier.
 
     Keyword arguments apply to a live source. With `accounts` or `role_name`, they are the parameters of `load_fleet`.
-    Without, they are the parameters of `load_account`.
+    Without these two, they are the parameters of `load_account`.
 
     Raises
     ------
@@ -168,7 +168,7 @@ def take_snapshot(out: str | os.PathLike[str], *sources: str | os.PathLike[str],
     StoreError
         If the folder contains other files, cannot be written, or keeps the answers of a different call.
     SourceError
-        For the reasons of `load`.
+        If `load` raises it.
     """
     folder = Path(out)
     if not any(map(is_live, sources)):
@@ -228,7 +228,10 @@ def _note_call(unfinished: Path, sources: list[str], live: dict[str, Any]) -> No
 
 
 def _is_complete(note: bytes) -> bool:
-    """Return whether a note is complete. An incomplete one is replaced: the answers of a journal show their account."""
+    """Return whether a note is complete.
+
+    An incomplete note can be replaced, because the answers in a journal show which account they are from.
+    """
     try:
         msgspec.json.decode(note)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

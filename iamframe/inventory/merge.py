@@ -28,19 +28,19 @@ from iamframe.sources.records import Gap, TagListing, parsed_time
 
 
 def settle(code: Positions, value: Positions, size: int) -> tuple[Positions, Positions, Positions]:
-    """Return which row counts for each key, and rows that contradict each other.
+    """Choose a row for each key, and find rows that contradict each other.
 
     Parameters
     ----------
     code, value
-        Per row, its key, and a number that is the same for equal values; -1 for an unknown value.
+        The key and the value of each row, as numbers. Equal values have equal numbers. An unknown value is -1.
     size
         The number of keys.
 
     Returns
     -------
     first
-        Per key, its first row with a known value; -1 where none is known, or two known ones differ.
+        For each key, its first row with a known value. It is -1 if no value is known, or if known values differ.
     one, other
         Two rows with different values, for each key that has such rows.
     """
@@ -59,9 +59,9 @@ def settle(code: Positions, value: Positions, size: int) -> tuple[Positions, Pos
 
 @dataclass
 class Merged:
-    """Roles or profiles: the staged rows, and the table of one row per ARN.
+    """Roles or profiles: the staged rows, and the table with one row per ARN.
 
-    `code` is, per staged row, its row in the table.
+    `code` has, for each staged row, the number of its row in the table.
     """
 
     rows: pa.Table
@@ -99,7 +99,10 @@ class Merged:
 
 
 def merge_rows(staged: Staging, rows: pa.Table) -> Merged:
-    """Return one row per ARN, sorted by it. A cell on which two answers differ is missing and becomes a gap."""
+    """Return one row per ARN, sorted by ARN.
+
+    If two answers differ on a cell, the cell is missing, and a gap is added.
+    """
     rows = _with_times(staged, rows)
     encoded = rows.column(0).combine_chunks().dictionary_encode()
     rank = _ranks(encoded.dictionary)
@@ -139,7 +142,10 @@ def _merge_cells(staged: Staging, merged: Merged, first: Positions) -> None:
 
 
 def _put_cells(merged: Merged, name: str, first: Positions, several: Positions, chosen: Positions) -> None:
-    """Take a column from the rows that were chosen, and from the only row of each other resource."""
+    """Put a column into the table.
+
+    A resource with several rows gets the value of its chosen row. Any other resource gets the value of its only row.
+    """
     where = first.copy()
     shared = np.unique(merged.code[several])
     where[shared] = np.where(chosen[shared] < 0, -1, several[chosen[shared]])
@@ -168,7 +174,7 @@ def _with_times(staged: Staging, rows: pa.Table) -> pa.Table:
 
 
 def parsed_times(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, list[int]]:
-    """Return times of ISO texts, and the rows whose text is no time."""
+    """Return the times that ISO texts show, and the numbers of the rows whose text is not a time."""
     try:
         return column.cast(TIME), []
     except pa.ArrowInvalid:
@@ -199,7 +205,10 @@ class Sets:
         return members[slice(*np.searchsorted(rows, (row, row + 1)))]
 
     def values(self, known: Positions, code: Positions) -> Positions:
-        """Return one number per row, the same for equal sets; -1 if the set is unknown or there is none to compare."""
+        """Return one number per row. Equal sets have equal numbers.
+
+        The number is -1 if the row's set is unknown, or if no other row of the same resource has a known set.
+        """
         value = np.full(len(code), -1)
         several = known[np.bincount(code[known])[code[known]] > 1]
         if len(several):
@@ -213,7 +222,10 @@ class Sets:
 
 
 def merge_links(staged: Staging, roles: Merged, profiles: Merged) -> pa.Table:
-    """Return the frame `links`; if answers differ on the roles in a profile, they are unknown and become a gap."""
+    """Return the frame `links`.
+
+    If answers differ on the roles in a profile, the roles of that profile are unknown, and a gap is added.
+    """
     rows = staged.links.table()
     profile_row, role_row = (np.asarray(rows[name].fill_null(-1)) for name in ("profile", "role"))
     role, arns = _roles_of(staged, rows, roles, profiles)
@@ -235,7 +247,10 @@ def merge_links(staged: Staging, roles: Merged, profiles: Merged) -> pa.Table:
 
 
 class _Links(NamedTuple):
-    """Per staged link, its profile and role, and the staged rows that show them; `arns` has the ARN of each role."""
+    """The profile and the role of each staged link, and the staged rows that show them.
+
+    `arns` has the ARN of each role.
+    """
 
     profile: Positions
     role: Positions
@@ -259,7 +274,10 @@ def _different_roles(staged: Staging, links: _Links, profiles: Merged) -> set[in
 
 
 def _lacking_in_own_list(staged: Staging, links: _Links, roles: Merged, profiles: Merged) -> set[int]:
-    """Note the profiles that one answer links to a role, but the role's own list in another answer leaves out."""
+    """Note the profiles on which answers contradict each other, and return them.
+
+    One answer links such a profile to a role. Another answer lists the profiles of that role, without this profile.
+    """
     if len(roles.table) == len(roles.rows) and (links.role_row >= 0).all():
         # One answer shows all roles, each with its own list.
         return set()
@@ -285,7 +303,10 @@ def _showing(profile: str) -> str:
 
 
 def _roles_of(staged: Staging, links: pa.Table, roles: Merged, profiles: Merged) -> tuple[Positions, pa.Array]:
-    """Return the number of each link's role, and the ARN of each number: all roles, then `name:ROLE` for others."""
+    """Return the number of each link's role, and the ARN for each number.
+
+    The first numbers are all roles of the table. The others are roles known only by name, with `name:ROLE` as the ARN.
+    """
     names = links["role_name"].combine_chunks()
     if names.null_count == len(names):
         return roles.code[np.asarray(links["role"])], roles.arns
@@ -315,7 +336,10 @@ def _by_name(merged: Merged, name: str) -> dict[tuple[str, str], int]:
 
 
 def merge_tags(staged: Staging, resources: dict[str, Merged]) -> pa.Table:
-    """Return the frame `tags`; if answers differ on the tags of a resource, they are unknown and become a gap."""
+    """Return the frame `tags`.
+
+    If answers differ on the tags of a resource, the tags of that resource are unknown, and a gap is added.
+    """
     return pa.concat_tables([_merge_tags_of(staged, kind, merged) for kind, merged in resources.items()])
 
 
@@ -323,8 +347,9 @@ def merge_tags(staged: Staging, resources: dict[str, Merged]) -> pa.Table:
 class _Tags:
     """The staged tags of roles or of profiles.
 
-    `code`, `origin` and `known` cover the staged rows, followed by one row per tag listing. `row` is the row of each
-    tag among these, ascending, and `key` the rank of its tag key.
+    The rows are the staged rows, followed by one row per tag listing. `code` and `origin` have one value per row.
+    `known` has the numbers of the rows whose tags are known. `row` has the row number of each tag, ascending. `key` has
+    the position of each tag's key in `keys`.
     """
 
     code: Positions
@@ -387,7 +412,10 @@ def _staged_tags(staged: Staging, kind: str, merged: Merged) -> _Tags:
 def _add_listings(
     staged: Staging, kind: str, merged: Merged, listings: list[tuple[str | None, TagListing, int]], size: int
 ) -> tuple[Positions, Positions]:
-    """Stage the tags of listings in rows of their own, from `size` on; return their resources and origins."""
+    """Stage the tags of listings in new rows, which are numbered from `size` on.
+
+    Return the resource and the origin of each new row.
+    """
     rows = _by_name(merged, "role_name" if kind == "role" else "profile_name")
     resources: list[int] = []
     origins: list[int] = []

@@ -1,7 +1,7 @@
-"""Check whether each list is complete, and note missing data as gaps, each with the command that collects it.
+"""Check whether each list is complete. Note missing data as gaps, each with the command that collects the data.
 
 A list that claims to be complete counts as incomplete if GetAccountSummary counts more, or if another of IAM's own
-answers shows more. Answers of different times do not add up to one account.
+answers shows more. The answers may be from different times, so together they do not prove a complete list.
 """
 
 from __future__ import annotations
@@ -79,12 +79,12 @@ def per_account(accounts: pa.ChunkedArray) -> dict[str, int]:
 
 
 def judge_lists(staged: Staging, kind: Kind, rows: pa.Table, code: Positions, merged: pa.Table) -> None:
-    """Correct which lists are `complete`, by the resources that other answers show or count.
+    """Correct the state of each list, after comparing it with the resources that other answers show or count.
 
     Parameters
     ----------
     rows, code
-        The staged rows, and the row of `merged` that each became.
+        The staged rows, and for each of them the number of its row in `merged`.
     """
     _compare_with_other_answers(staged, kind, rows, code)
     _compare_with_summary(staged, kind, merged)

@@ -24,7 +24,7 @@ _IN_STACK = BY_LABEL[STACK_RESOURCES].action
 
 
 def owned_profiles(inventory: Inventory) -> pd.DataFrame:
-    """Return the profiles that show an owner, and whether it is living, gone, or unread."""
+    """Return the profiles that show an owner, and whether that owner is living, gone, or unread (not collected)."""
     lists = _Lists(inventory)
     rows = [lists.judged(one) for one in _candidates(inventory)]
     return schema.OWNED_PROFILES.conform(pd.DataFrame(rows, columns=schema.OWNED_PROFILES.names))

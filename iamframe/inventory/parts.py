@@ -3,9 +3,10 @@
     manifest.json                              written last: the parts, their rows and checksums
     roles/account=123456789012/part.parquet    … and so for each frame and account
 
-The folder of an account is named as Hive, DuckDB and pyarrow read it (`account=`, percent-encoded). Its name is not
-`account_id`, since readers guess the type of a value in a folder's name: 12 digits become a number (DuckDB), lose their
-leading zeros (pyarrow), or clash with the text of the file (pandas). The file has the column `account_id` as text.
+Hive, DuckDB and pyarrow can read the folder name of an account: `account=`, followed by the percent-encoded id. The
+name does not begin with `account_id=`, because readers guess the type of a value in a folder's name. 12 digits would
+become a number (DuckDB), lose their leading zeros (pyarrow), or clash with the text in the file (pandas). The file has
+the column `account_id` as text.
 """
 
 from __future__ import annotations
@@ -67,7 +68,10 @@ class _Part(msgspec.Struct):
 
 
 class _Stored(msgspec.Struct, omit_defaults=True):
-    """The parts of a frame; `order` has (part, rows) for each run of rows if accounts alternate."""
+    """The parts of a frame.
+
+    If the rows of accounts alternate, `order` has a part and a number of rows for each run of rows of one account.
+    """
 
     rows: _Count
     parts: list[_Part]
@@ -75,7 +79,7 @@ class _Stored(msgspec.Struct, omit_defaults=True):
 
 
 class Manifest(msgspec.Struct):
-    """The fields that are read; other fields are for people."""
+    """The fields of a manifest that iamframe reads. The other fields are only information for people."""
 
     format: str
     format_version: int
@@ -89,7 +93,7 @@ class Manifest(msgspec.Struct):
 
 
 def write_frames(frames: Mapping[str, pd.DataFrame], sources: tuple[str, ...], folder: Path) -> None:
-    """Write the files of all frames into a folder, and last their manifest."""
+    """Write the files of all frames into a folder, and then their manifest."""
     tables = {name: frame.to_arrow(frames[name]) for name, frame in FRAMES.items()}
     stored = {}
     with ThreadPoolExecutor(os.cpu_count()) as threads:
@@ -121,7 +125,7 @@ def write_frames(frames: Mapping[str, pd.DataFrame], sources: tuple[str, ...], f
 
 
 def _checksum(manifest: bytes) -> str:
-    """Return the checksum of a manifest's content, regardless of its layout, without the checksum in it."""
+    """Return the checksum of a manifest's content. Its layout, and the checksum stored in it, make no difference."""
     content = msgspec.json.decode(manifest)
     return sha256(msgspec.json.encode(content | {"sha256": ""}, order="sorted")).hexdigest()
 
@@ -237,7 +241,10 @@ def _is_consistent(stored: _Stored) -> bool:
 
 
 def read_frames(place: Path, manifest: Manifest) -> dict[str, pd.DataFrame]:
-    """Return all frames of a snapshot as they were saved; StoreError if a file is missing, damaged, or foreign."""
+    """Return all frames of a snapshot as they were saved.
+
+    Raise StoreError if a file is missing or damaged, or does not belong to the snapshot.
+    """
     return {
         name: _read_frame(place, frame, manifest.frames[name]) if name in manifest.frames else frame.empty()
         for name, frame in FRAMES.items()
@@ -262,7 +269,10 @@ def _read_frame(place: Path, frame: Frame, stored: _Stored) -> pd.DataFrame:
 
 
 def _refuse_others(folder: Path, own: set[str]) -> None:
-    """Refuse the folder of a frame that holds more than the snapshot's parts: other readers would read it all."""
+    """Raise StoreError if the folder of a frame contains files that are not parts of the snapshot.
+
+    Other programs that read the folder would read such files, too.
+    """
     try:
         more = {entry.name for entry in folder.iterdir()} - own
         more |= {f"{name}/{file.name}" for name in own for file in (folder / name).iterdir() if file.name != _PART}

@@ -1,7 +1,7 @@
 """The table of all frames: their columns, the meaning of each column, and their keys.
 
-It gives the typed empty frames, conforms the frames that the loader and the checks build, and is the source of the
-column tables in the documentation.
+Empty frames have their column types from this table. The frames of the loader and of the checks are converted to it.
+The column tables in the documentation are generated from it.
 """
 
 from __future__ import annotations

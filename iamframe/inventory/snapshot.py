@@ -42,7 +42,10 @@ def is_snapshot(folder: str | os.PathLike[str]) -> bool:
 def write_snapshot(
     frames: Mapping[str, pd.DataFrame], sources: tuple[str, ...], folder: str | os.PathLike[str]
 ) -> Path:
-    """Write frames, by their names in the schema, and return the folder; StoreError if it holds anything else."""
+    """Write frames, given by their names in the schema, and return the folder.
+
+    Raise StoreError if the folder contains anything other than a snapshot.
+    """
     try:
         # A link to a folder stays a link; its target is replaced.
         place = Path(folder).resolve()

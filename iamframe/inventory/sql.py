@@ -1,4 +1,4 @@
-"""Frames as tables of SQL, read-only, by DuckDB."""
+"""Frames as read-only SQL tables, through DuckDB."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _UNHELD = (pa.ArrowException, ArithmeticError, LookupError, NotImplementedError,
 
 
 def select(frames: Mapping[str, pd.DataFrame], query: str) -> pd.DataFrame:
-    """Return the result of one SELECT on frames. Each frame is a table of its name, also as `inventory.NAME`.
+    """Return the result of one SELECT on frames. Each frame is a table `NAME`, which is also `inventory.NAME`.
 
     Text is `str`, whole numbers are `Int64`, times `datetime64[us, UTC]`, as in the frames.
     """

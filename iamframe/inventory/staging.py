@@ -1,8 +1,8 @@
 """Records become rows: the facts of each answer, in columns, before anything is merged.
 
-A role or profile has a row for each answer that shows it. A tag has the number of its resource's row, and a link has
-those of its profile's and role's rows, so merging compares numbers. Rows become Arrow columns chunk by chunk, so
-hundreds of thousands of records are never held at once.
+A role or profile has a row for each answer that shows it. A tag refers to its resource by row number. A link refers to
+its profile and its role by row number. So merging compares numbers, not texts. Rows become Arrow columns chunk by
+chunk, so hundreds of thousands of records are never held at once.
 """
 
 from __future__ import annotations
@@ -89,7 +89,10 @@ class Rows:
         self.size = 0
 
     def add(self, size: int, **values: Any) -> None:
-        """Add rows. A single value fills all of them; a column that is left out is missing, or false."""
+        """Add rows. A single value fills all of them.
+
+        If a column is not given, a flag is False, and any other value is missing.
+        """
         arrays = []
         for column in self.schema:
             given = values.get(column.name)
@@ -131,7 +134,10 @@ class Call:
 
 
 class TrustPolicies:
-    """The trust policies of all roles. Each distinct document is parsed once; its code is its place in the columns."""
+    """The trust policies of all roles. Each distinct document is parsed once.
+
+    The code of a document is its position in the arrays that `texts`, `services` and `ec2` return.
+    """
 
     def __init__(self) -> None:
         self._codes = {b"null": _NO_DOCUMENT}
@@ -139,7 +145,7 @@ class TrustPolicies:
         self._contents: list[TrustContent] = []
 
     def codes(self, documents: Iterable[Raw | UnsetType]) -> np.ndarray[Any, Any]:
-        """Return the code of each document; below 0 if it is missing or no policy."""
+        """Return the code of each document; a negative number if the document is missing or is not a policy."""
         # Thousands of roles share a few documents: most of them cost only a lookup.
         texts = [b"null" if raw is UNSET else bytes(raw) for raw in documents]
         known = self._codes
@@ -384,7 +390,7 @@ def _filled(
 
 
 def _accounts_of(texts: pa.Array, arns: Sequence[str], fallback: str) -> tuple[str | list[str], Counter[str]]:
-    """Return the account of each ARN, or the one account of all, and how many ARNs each account has."""
+    """Return the account of each ARN (one text if all have the same account), and how many ARNs each account has."""
     prefix = arns[0].split("/", 1)[0] + "/"
     if pc.all(pc.starts_with(texts, prefix)).as_py():
         account = account_of(prefix) or fallback
@@ -398,7 +404,7 @@ def _arns(values: Sequence[Any] | None) -> list[str | None] | None:
 
 
 def _attached(lists: Sequence[Any] | None) -> list[str | None] | None:
-    """Return the ARNs of each list of policies as one text; None if the list, or the ARN of one, is not there."""
+    """Return the ARNs of each list of policies as one text; None if the list, or an ARN in it, is missing."""
     arns = [None if held is UNSET else [one.arn for one in held] for held in lists or ()]
     return [None if held is None or None in held else " ".join(sorted(held)) for held in arns] if lists else None
 

@@ -1,4 +1,4 @@
-"""The frame on what organizations demand of tags."""
+"""The frame with the tag policies of organizations."""
 
 from __future__ import annotations
 

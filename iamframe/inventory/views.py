@@ -44,7 +44,7 @@ def pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.DataFrame:
 
 
 def numbered_pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.DataFrame:
-    """Return `pairs` with the row of each side in `profiles` and `roles`, -1 where there is none."""
+    """Return `pairs` with two more columns: the row numbers in `profiles` and in `roles`; -1 if there is no row."""
     roles, profiles, linked = inventory.roles, inventory.profiles, inventory.linked_rows
     lone_profiles = np.flatnonzero(~are_among(np.arange(len(profiles)), linked.link_profile))
     lone_roles = np.flatnonzero(_is_lone_role(inventory))
@@ -108,9 +108,10 @@ def _tag_texts(tags: pd.DataFrame, frame: pd.DataFrame, owner: Positions) -> pa.
 
 
 def _made(columns: Mapping[str, Any], makers: list[Maker], tag: pa.Array) -> dict[str, Any]:
-    """Return the maker of each row, the basis for it, and the differences by the maker's design; none after a guess.
+    """Return the maker of each row, the basis for it, and which differences are by the maker's design.
 
-    `tag` is the maker that is proved by a tag of the row's profile.
+    If the maker is a guess, no difference counts as intended. `tag` is the maker that is proved by a tag of the row's
+    profile.
     """
 
     def first_fitting(sides: str, among: Bools) -> Positions:
@@ -145,7 +146,10 @@ def _made(columns: Mapping[str, Any], makers: list[Maker], tag: pa.Array) -> dic
 
 
 def _maker_by_tag(inventory: Inventory) -> pa.Array:
-    """Return, per profile, the maker that is proved by the profile's first such tag; missing without such a tag."""
+    """Return, per profile, the maker that a tag proves.
+
+    If several tags prove a maker, the first one counts. If no tag proves one, the maker is missing.
+    """
     keys = as_arrow(inventory.tags["tag_key"]).dictionary_encode()
     proofs = [own.maker if own and own.is_proof else None for own in map(own_tag, keys.dictionary.to_pylist())]
     maker, owner = pa.array(proofs, pa.string()).take(keys.indices), inventory.linked_rows.tag_profile
@@ -192,7 +196,10 @@ def tag_coverage(inventory: Inventory) -> pd.DataFrame:
 
 
 def taggable_resources(inventory: Inventory) -> dict[str, tuple[pd.DataFrame, str]]:
-    """Return, by resource type, the roles that AWS does not manage and the profiles, each with the name of its key."""
+    """Return the roles that AWS does not manage, and the profiles, by resource type.
+
+    The name of the ARN column comes with each frame.
+    """
     roles = inventory.roles[~inventory.roles["is_aws_managed"]]
     return {"role": (roles, "role_arn"), "instance-profile": (inventory.profiles, "profile_arn")}
 
@@ -221,7 +228,7 @@ def first_maker(makers: Iterable[Maker], columns: Mapping[str, Any], sides: str)
     """Return, per row, the position of the first maker whose names and paths fit, -1 if none does.
 
     `columns` holds role_path and role_name, profile_path and profile_name, or all four; `sides` is `role`, `profile` or
-    `both`. With `both`, the two sides must agree (`pair`); one side alone gives a `guess`.
+    `both`. With `both`, the two sides must agree, and the basis is `pair`. With one side, the basis is `guess`.
     """
     chosen = _sides(sides)
     forms = {

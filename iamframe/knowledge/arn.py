@@ -67,7 +67,7 @@ class Query(NamedTuple):
 
 
 def parse_query(text: str) -> Query:
-    """Return the parts of a name, with or without its type and path, of an ARN, or of a unique id.
+    """Return the parts of a text, which is an ARN, a unique id, or a name with or without its type and path.
 
     The ARN of a session (`assumed-role`) stands for the session's role, whose path is then unknown. An ARN of another
     type, such as a user's, has the kind `other`.

@@ -1,7 +1,7 @@
 """Makers: the services and tools that create roles and profiles, recognized by names and paths, or by their own tags.
 
 There are three bases. `pair`: names and paths of both sides match one entry, with the same cluster or stack. `tag`: the
-profile has a tag that only this maker writes. `guess`: only one side matches. A guess makes no finding expected.
+profile has a tag that only this maker writes. `guess`: only one side matches. A guess never makes a finding `expected`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ def _differs(role: str, profile: str, _: str) -> bool:
 
 
 def _is_one_stack(role: str, profile: str, role_name: str) -> bool:
-    """Return whether two stacks are equal. The role's may be cut, because role names have at most 64 characters."""
+    """Return whether the stack names in a role's and a profile's name are equal.
+
+    The stack name in the role's name may be cut off, because role names have at most 64 characters.
+    """
     # CloudFormation cuts the text before the random text to 51 characters; to 52 if the random text has small letters.
     random = role_name.rpartition("-")[2]
     head = len(role_name) - len(random)
@@ -81,7 +84,10 @@ def _is_random(text: str) -> bool:
 
 
 def _are_of_one_day(role: str, profile: str, _: str) -> bool:
-    """Return whether two counters of Terraform (never equal) are from one run: from one day, or minutes apart."""
+    """Return whether two counters of Terraform are from one run.
+
+    Such counters are never equal. Their times are on the same day, or less than ten minutes apart.
+    """
     one, other = _counted_at(role), _counted_at(profile)
     if one is None or other is None or role == profile:
         return False
@@ -104,12 +110,18 @@ def _are_of_one_prefix(role: str, profile: str, _: str) -> bool:
 
 
 def _are_of_one_counted_prefix(role: str, profile: str, _: str) -> bool:
-    """Return the same for prefixes before counters. Counters are unmistakable, so a prefix may be only such a word."""
+    """Return the same for prefixes that come before counters.
+
+    Such a prefix may also be only a word for role or profile, because counters are unmistakable.
+    """
     return _are_of_one_prefix(role, profile, _) or is_same_stem(f"x-{role.strip('-_.')}", f"x-{profile.strip('-_.')}")
 
 
 def _are_hexadecimal(role: str, profile: str, _: str) -> bool:
-    """Return whether both may be Pulumi's random texts: not two numbers, two words, or two almost equal texts."""
+    """Return whether both texts may be random texts of Pulumi.
+
+    Two numbers, two words, or two almost equal texts are not.
+    """
     counted = [re.fullmatch(r"[a-f]?[0-9]+|[a-f]+", text) for text in (role, profile)]
     return not all(counted) and _alike(role, profile) <= 3
 
@@ -126,7 +138,10 @@ def _are_of_one_infrastructure(role: str, profile: str, _: str) -> bool:
 
 
 class _Token(NamedTuple):
-    """A token in braces: the matching text, whether two sides agree on it, and whether one side alone may have it."""
+    """A token in braces, with the regular expression of its text.
+
+    `agree` compares the texts of the two sides. `alone` checks the text of one side.
+    """
 
     text: str
     agree: Callable[[str, str, str], bool] | None = None
@@ -169,10 +184,10 @@ _TELLING = {"{uuid}", "{random}", "{counter}", "{hash}", "{id}"}
 
 @dataclass(frozen=True)
 class Form:
-    """The form of path and name of one side or of both: role first, path and name on separate lines.
+    """The form of path and name, of one side or of both. Each is on a line of its own, the role's lines first.
 
-    `plain` is a regular expression for it, without back-references, which Arrow does not support. `checked` are the
-    tokens whose values are compared as well, each with its groups in `grouped`, one per side.
+    `plain` is a regular expression for the form. It has no back-references, because Arrow does not support them.
+    `checked` has the tokens whose values are compared, too, and the groups of each token in `grouped`, one per side.
     """
 
     plain: str
@@ -229,11 +244,12 @@ def _token(text: str) -> tuple[str, _Token]:
 
 
 class Maker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One service or tool, the names and paths that it gives, and whether they differ by its design.
+    """One service or tool, and the names and paths that it gives to roles and profiles.
 
-    `is_guess`: users also choose names of this form themselves, so a name is no proof. `is_example`: users take the
-    names from an example in AWS's documentation. Without `profile`, it creates only a role, which is used without a
-    profile. `not_rechecked` says why the source could not be read again since `date`.
+    `names_differ` and `paths_differ`: role and profile differ by design. `is_guess`: users also choose names of this
+    form themselves, so a name is no proof. `is_example`: users take the names from an example in AWS's documentation. A
+    maker without `profile` creates only roles, which are used without a profile. `not_rechecked` says why the source
+    could not be read again since `date`.
     """
 
     name: str
@@ -257,7 +273,7 @@ class Maker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         self.form(("role", "profile"))
 
     def form(self, sides: Iterable[str]) -> Form:
-        """Return the form of one side, or of both: `role`, `profile` or both."""
+        """Return the form of the given sides: of `role`, of `profile`, or of both."""
         templates = {"role": (self.role_path, self.role), "profile": (self.profile_path, self.profile)}
         return _form(*(template for side in sides for template in templates[side]))
 
@@ -293,7 +309,7 @@ def _known() -> _File:
 
 
 def known_tags() -> tuple[OwnTag, ...]:
-    """Return the tag keys of `makers.toml`, in its order; the first that fits counts."""
+    """Return the tag keys of `makers.toml`, in the order of the file. The first match counts."""
     return _known().tag
 
 

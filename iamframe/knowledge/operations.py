@@ -37,7 +37,8 @@ class Operation:
     `key` is the list or record in its answer, and `parameters` are sent with each request. `fallback` is called if the
     operation is denied. `cost` is the message that says what is then unknown. `command` is the AWS CLI command that
     shows the same data, if it is not the operation's own command. An operation of a REST API has a `method` and a
-    `path`. `has_namesake`: the plain name in `calls` means the operation of another service, also in older snapshots.
+    `path`. `has_namesake`: another service has an operation of the same name. The plain name in `calls` means the
+    operation of the other service, also in older snapshots.
     """
 
     service: str

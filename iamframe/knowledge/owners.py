@@ -32,16 +32,16 @@ class Owned(NamedTuple):
 
 
 class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
-    """One kind of owner; `owners.toml` describes the first fields.
+    """One kind of owner. `owners.toml` describes `tags`, `region_tags`, `path`, `form` and `lifts`.
 
     Attributes
     ----------
     service, operation, parameters, key
         The call that lists the owners in a region, and the key of the list in its answer.
-    The fields of a record. If a record is a text, it is the name.
-        The fields of a record; the record itself is the name if it is a text.
-    The states in which the owner no longer exists.
-        The states in which it no longer exists.
+    id, name, arn, state
+        The names of these fields in a record. If a record is a text, the text is the owner's name.
+    over
+        The states in which the owner no longer exists.
     """
 
     owner_type: str
@@ -66,7 +66,7 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     def label(self) -> str:
         """The name of the list in `calls` and `gaps`: the IAM action.
 
-        The environments of Elastic Beanstalk are also listed before references are read, under the plain name.
+        Elastic Beanstalk environments are also listed to find references. That list has the plain operation name.
         """
         row = read_of(self.service, self.operation)
         return row.action if row else f"{self.service}:{self.operation}"
@@ -115,7 +115,10 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
         return None
 
     def lifted(self, key: str, names: tuple[str, ...]) -> bool:
-        """Return whether a tag only shows that the profile is needed by this owner, which no longer exists."""
+        """Return whether nothing needs a tag any more when this owner no longer exists.
+
+        The maker of the tag must be in `lifts`, and the tag must not name another cluster.
+        """
         own = own_tag(key)
         of_another = key.startswith(_CLUSTER_TAG) and key.removeprefix(_CLUSTER_TAG) not in names
         return own is not None and own.maker in self.lifts and not of_another
@@ -129,7 +132,10 @@ def known_owners() -> tuple[Owner, ...]:
 
 
 def owner_of(name: str, path: str, tags: Mapping[str, str]) -> Owned | None:
-    """Return the first owner that a profile shows. Tags and paths, of any kind of owner, count before names."""
+    """Return the first owner that a profile shows by a tag or by its path.
+
+    If there is none, return the first owner that the profile shows by its name.
+    """
     found = [one for owner in known_owners() if (one := owner.of(name, path, tags))]
     return min(found, key=lambda one: one.basis == NAME, default=None)
 
@@ -143,7 +149,7 @@ class Shown(NamedTuple):
 
 @cache
 def shows_owner() -> Shown:
-    """Return the signs of owners of all kinds, to select from many profiles. `owner_of` then decides."""
+    """Return the signs of owners of all kinds. They select candidates from many profiles. `owner_of` then decides."""
     owners = known_owners()
     tags = [key for owner in owners for key in (*owner.tags, *owner.region_tags)]
     paths = [f"(?:{_GROUP.sub('(?:', owner.path)})\\n[^\\n]*" for owner in owners if owner.path]

@@ -1,4 +1,4 @@
-"""AWS managed policies that allow a role to do (almost) everything, and those whose names people give to roles."""
+"""AWS managed policies that allow a role to do (almost) everything, and those after which people name roles."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class ToolRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def wants_same_names(self) -> bool:
-        """Whether the rule applies to names that differ from each other."""
+        """Whether the tool requires the same name for profile and role, or else the role's ARN."""
         return self.rule in ("same_names", "role_arn")
 
 

@@ -128,7 +128,7 @@ def read_trust(document: bytes, partition: str = "aws") -> Trust:
 
 
 def read_content(document: bytes) -> tuple[str, TrustContent] | None:
-    """Return the text of a trust policy, and the content that many policies share; None if it is not one."""
+    """Return the text of a trust policy, and its content, which many policies share; None if it is not a policy."""
     try:
         if document.startswith(b'"'):
             quoted = msgspec.json.decode(document, type=str)
@@ -250,7 +250,7 @@ def statements_of(text: str) -> list[Statement]:
 
 
 def same_policy(one: str, other: str) -> bool:
-    """Return whether two trust policies are equal, ignoring order, and whether a single value is in a list."""
+    """Return whether two trust policies are equal. The order, or a list around a single value, makes no difference."""
     return _unordered(msgspec.json.decode(one)) == _unordered(msgspec.json.decode(other))
 
 
@@ -274,7 +274,10 @@ _DENIED = ("changes.trust.denies", "changes.trust.denies_no_longer", "changes.tr
 
 
 def what_changed(old: str, new: str) -> list[_Message]:
-    """Return messages: which principals a trust policy (`Trust.text`) gained and lost, and whose terms changed."""
+    """Return messages on how a trust policy (`Trust.text`) changed.
+
+    They name the principals that it gained, those that it lost, and those whose actions or conditions changed.
+    """
     messages: list[_Message] = []
     before, after = _terms(old), _terms(new)
     for allows, (added, removed, otherwise) in ((True, _ALLOWED), (False, _DENIED)):

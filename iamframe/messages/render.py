@@ -3,8 +3,8 @@
 A text is a string with `{places}`, each with the name of a fact. A place may have a form: how the fact is shown
 (`{key:spelled}`), the noun that it counts (`{total:profile}`), a phrase around it if it is not missing (`{region:in}`),
 or how a full list is joined (`{actions:or}`). Lists of messages are always full; other lists are cut. `[…]` is repeated
-for each row of a group. A text may also be a table of strings: the value of the fact in `by` (by default `count`)
-selects one of them, or else `one` or `other`.
+for each row of a group. A text may also be a table of strings. Its entry `by` names a fact (by default `count`), and
+the value of the fact selects a string. If there is no string for the value, `one` (for 1) or `other` is used.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _LIST = re.compile(r"\[(.*)\]", re.DOTALL)
 
 @cache
 def _catalogue(lang: str) -> dict[str, Text]:
-    """Return the texts of a language by id; the tables are the parts of an id."""
+    """Return the texts of a language by id. An id joins the keys of the nested TOML tables with dots."""
     texts: dict[str, Text] = {}
 
     def flatten(table: Mapping[str, Any], prefix: str) -> None:
@@ -49,7 +49,9 @@ def _catalogue(lang: str) -> dict[str, Text]:
 
 
 def text_of(message: str, lang: str = "en", default: Text | None = None) -> Text:
-    """Return the text of a message in a language; if that is missing, `default`, or else the English text.
+    """Return the text of a message in a language. If it is missing, return `default`.
+
+    Without `default`, return the English text.
 
     Raises
     ------
@@ -146,7 +148,7 @@ def render(messages: pa.Array, facts: pa.Array, lang: str = "en") -> pa.Array:
 
 @cache
 def _choosing() -> frozenset[str]:
-    """Return the names of facts that only select a message, one of its texts, or a word."""
+    """Return the names of facts that are not shown, but select a message, a string of a text, or a word."""
     tables = [text for text in _catalogue("en").values() if not isinstance(text, str)]
     texts = [text for text in _catalogue("en").values() if isinstance(text, str)]
     texts += [text for table in tables for text in table.values()]
@@ -174,7 +176,7 @@ def nested(message: str, facts: str) -> Message:
 
 
 def as_fact(message: str, facts: str) -> str | None:
-    """Return a message as one JSON text for a place `{fact:message}`; None for None."""
+    """Return a message as one JSON text for a place `{fact:message}`; None if there is no message."""
     return msgspec.json.encode(nested(message, facts)).decode() if message else None
 
 

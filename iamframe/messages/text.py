@@ -24,14 +24,20 @@ def pluralize(count: int, noun: str) -> str:
 
 
 def escape_controls(text: str) -> str:
-    """Return a text with control characters escaped: a terminal would obey them, and names come from other people."""
+    """Return a text with control characters escaped.
+
+    Names come from other people. Their control characters could change what a terminal does.
+    """
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def spell_out(text: str) -> str:
-    """Return a text, followed by its letters as escapes in brackets if they may deceive a reader."""
+    """Return a text, made clear to a reader.
+
+    If the text has letters that may deceive a reader, it is repeated in brackets, with escapes for all but ASCII.
+    """
     spelled = "".join(
         c if c.isascii() and c.isprintable() else f"\\u{ord(c):04x}" if ord(c) < 0x10000 else f"\\U{ord(c):08x}"
         for c in text
