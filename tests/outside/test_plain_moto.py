@@ -14,6 +14,7 @@ from builders import tag_list
 from moto.server import ThreadedMotoServer
 
 import iamframe
+from iamframe.sources import client
 
 LAMBDA = TRUST % "lambda.amazonaws.com"
 OPS = {"Owner": "ops", "Env": "prod"}
@@ -50,7 +51,7 @@ ROWS: list[tuple[str, str, dict[str, str], str, dict[str, str], str, set[str]]] 
     ("", "", {}, "/function", OPS, NOTHING, set()),
 ]
 WITHOUT_EC2 = {"/job", "/function"}
-client = cache(boto3.client)
+boto = cache(boto3.client)
 
 
 @pytest.fixture(scope="module")
@@ -67,13 +68,15 @@ def inventory() -> Iterator[iamframe.Inventory]:
             "NO_PROXY": host,
         }.items():
             patch.setenv(name, value)
+        # moto fails at services that it does not know. Ten attempts at each would take twenty seconds.
+        patch.setitem(client._PATIENCE, "retries", {"mode": "standard", "total_max_attempts": 2})
         fill()
         yield iamframe.load_account(boto3.Session(), regions=["eu-central-2"], progress=False)
     server.stop()
 
 
 def fill() -> None:
-    iam = client("iam")
+    iam = boto("iam")
     for profile, path, tags, role, role_tags, use, _ in ROWS:
         where, _, name = role.rpartition("/")
         if role:
@@ -91,7 +94,7 @@ def fill() -> None:
 
 
 def use_it(profile: str, use: str) -> None:
-    ec2 = client("ec2")
+    ec2 = boto("ec2")
     image = {"ImageId": "ami-12c6146b"}
     named = {"IamInstanceProfile": {"Name": profile}}
     if use == INSTANCE:
@@ -102,17 +105,17 @@ def use_it(profile: str, use: str) -> None:
         for data in (named, image) if use == OLD_VERSION else ():
             ec2.create_launch_template_version(LaunchTemplateName=name, LaunchTemplateData=data)
     elif use == CONFIGURATION:
-        client("autoscaling").create_launch_configuration(
+        boto("autoscaling").create_launch_configuration(
             LaunchConfigurationName=profile, InstanceType="t3.micro", IamInstanceProfile=profile, **image
         )
     elif use == BATCH:
-        iam = client("iam")
+        iam = boto("iam")
         iam.create_role(RoleName="service", AssumeRolePolicyDocument=LAMBDA, Tags=tag_list(OPS))
         subnets = [one["SubnetId"] for one in ec2.describe_subnets()["Subnets"][:1]]
         groups = [one["GroupId"] for one in ec2.describe_security_groups()["SecurityGroups"][:1]]
         arn = iam.get_instance_profile(InstanceProfileName=profile)["InstanceProfile"]["Arn"]
         compute = {"type": "EC2", "minvCpus": 0, "maxvCpus": 4, "instanceTypes": ["m5.large"], "subnets": subnets}
-        client("batch").create_compute_environment(
+        boto("batch").create_compute_environment(
             computeEnvironmentName="idle",
             type="MANAGED",
             serviceRole="arn:aws:iam::123456789012:role/service",
