@@ -147,7 +147,7 @@ def test_what_the_findings_of_a_check_have_in_common_is_said_once_beneath_them_a
     usual = "the role's policies: AWS managed AmazonSSMManagedInstanceCore"
     only = ("check", "sample", "--only", "unreferenced_profiles")
     lines = run(tmp_path, *only).stdout.splitlines()
-    beneath = lines.index(f"        each of the 4 above: no reference found: {scope}; {usual}")
+    beneath = lines.index(f"        each of the 4 above: no reference found ({scope}); {usual}")
     assert lines[beneath - 1].endswith("111122223333  app-20260102030406000000000002")
     assert run(tmp_path, *only, "--format", "csv").stdout.count(scope) == 8
     assert run(tmp_path, *only, "--format", "json").stdout.count(scope) == 8
