@@ -156,8 +156,10 @@ def check(
             raise TypeError(
                 f"check {rule.__name__} reads {', '.join(sorted(unknown))}; there are {', '.join(sorted(known))}"
             )
-        if not rule.__doc__ or severity not in SEVERITIES:
-            raise TypeError(f"check {rule.__name__} needs a docstring, and a severity of {', '.join(SEVERITIES)}")
+        if not rule.__doc__:
+            raise TypeError(f"check {rule.__name__} needs a docstring; its first line is the title of the check")
+        if severity not in SEVERITIES:
+            raise TypeError(f"check {rule.__name__} has the severity {severity!r}; use one of {', '.join(SEVERITIES)}")
         described = (severity, rule, tuple(needs), reads, options, certainty, detail, next_step, remediation)
         rule.check = Check(rule.__name__, *described, about, alone, remedy)  # type: ignore[attr-defined]
         return rule

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from iamframe.errors import IamframeError
-from iamframe.messages.text import SEVERITIES, escape_controls, pluralize
+from iamframe.messages.text import SEVERITIES, escape_controls
 from iamframe.ui import options as given
 from iamframe.ui import output
 from iamframe.ui.loading import load_loud, load_old_and_new, loud
@@ -181,7 +181,7 @@ def check_command(
         shown = shown[~shown["expected"] & shown["accepted"].isna()]
     output.emit_findings(shown, form)
     remark([output.in_one_line(result)] * (form == "table"))
-    remark(output.not_printed(findings, shown, by_owner=bool(owner)))
+    remark(output.not_printed(findings, shown, by_owner=bool(owner)), output.no_such_owner(findings, owner))
     output.said_incomplete(result)
     remark(output.incomplete(result), output.no_owner(result.inventory, owner_tag))
     remark(output.expired(result, is_covered=True), output.not_collected(result.inventory))
@@ -219,9 +219,8 @@ def plan_command(
         click.echo(made.script, nl=False)
     else:
         click.echo(f"Plan: {escape_controls(str(made.write(out)))}")
-    if left := len(made.not_planned):
-        where = "at the end of the script" if out is None else "in the CSV file beside it and at the end of the script"
-        remark([f"{pluralize(left, 'finding')} not planned; the reasons are {where}"])
+    where = "at the end of the script" if out is None else "in the CSV file beside it and at the end of the script"
+    remark([made.said + (f"; the reasons are {where}" if len(made.not_planned) else "")])
     remark(output.expired(result), output.not_collected(result.inventory))
     return DONE
 

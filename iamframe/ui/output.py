@@ -77,7 +77,10 @@ def emit_findings(findings: DataFrame, form: str) -> None:
         return
     from iamframe.inventory.display import cell_rows, text_rows
 
-    rows = text_rows(cell_rows(findings[[*FINDING_COLUMNS, "accepted"]]))
+    rows = [*text_rows(cell_rows(findings[[*FINDING_COLUMNS, "accepted"]]))]
+    # Findings of one check and account with the same sentence stand together, where the first of them is.
+    place: dict[tuple[str, ...], int] = {}
+    rows.sort(key=lambda row: place.setdefault((row[0], row[1], row[2], row[4]), len(place)))
     for (_, detail), group in groupby(rows, key=lambda row: (row[1], row[4])):
         shared = list(group)
         is_once = len(shared) > 1 and len(detail) > _LONG
@@ -184,6 +187,16 @@ def not_printed(findings: DataFrame, shown: DataFrame, *, by_owner: bool) -> Ite
         yield f"the owner of {pluralize(unknown, 'finding')} is unknown, because tags were not collected"
 
 
+def no_such_owner(findings: DataFrame, owners: Iterable[str]) -> Iterator[str]:
+    """Yield a sentence for each given owner that no finding has."""
+    from iamframe.checks.result import some
+
+    known = findings["owner"].dropna().drop_duplicates().sort_values()
+    for owner in owners:
+        if owner not in set(known):
+            yield f"no finding has the owner {owner}" + (f"; the owners are {some(known)}" if len(known) else "")
+
+
 def said_incomplete(result: Result) -> None:
     """With `--quiet`, print how many checks are complete, unless all are. An empty list must not look like "none"."""
     if click.get_current_context().meta.get(QUIET) and (result.coverage["status"] != "complete").any():
@@ -212,7 +225,7 @@ def expired(result: Result, *, is_covered: bool = False) -> Iterator[str]:
         if unread := [account for account in result.inventory.accounts["account_id"] if account not in read]:
             yield (
                 f"--policy org: the tag policy of the organization was not collected for {some(unread)}; "
-                "`iamframe check --policy org` says why"
+                "`iamframe check SOURCE --policy org` says why"
             )
     for one in result.policy.acceptances:
         if one.has_expired:
@@ -246,10 +259,11 @@ def not_known(found: Drift) -> list[str]:
     unknown = found.differences[found.differences["kind"] == "unknown"]
     lines = []
     for (account, detail), rows in unknown.groupby(["account_id", "detail"], sort=False):
-        names = rows["resource_name"].dropna().drop_duplicates()
+        names = (rows["resource_type"] + " " + rows["resource_name"]).dropna().drop_duplicates()
         of = f"{some(names)} in {account}" if len(names) else account
         lines.append(f"unknown: {of}: {detail}")
-    return _cut(lines, 20, "the output of --format csv")
+    left_out = [f"left out: {some(found.left_out)}"] if found.left_out else []
+    return [*left_out, *_cut(lines, 20, "the output of --format csv")]
 
 
 def _cut(lines: list[str], most: int, where: str) -> list[str]:

@@ -147,8 +147,8 @@ def test_what_the_findings_of_a_check_have_in_common_is_said_once_beneath_them_a
     usual = "the role's policies: AWS managed AmazonSSMManagedInstanceCore"
     only = ("check", "sample", "--only", "unreferenced_profiles")
     lines = run(tmp_path, *only).stdout.splitlines()
-    beneath = lines.index(f"        each of the 4 above: no reference found ({scope}); {usual}")
-    assert lines[beneath - 1].endswith("111122223333  app-20260102030406000000000002")
+    beneath = lines.index(f"        each of the 5 above: no reference found ({scope}); {usual}")
+    assert lines[beneath - 1].endswith("111122223333  warehouse-load")
     assert run(tmp_path, *only, "--format", "csv").stdout.count(scope) == 8
     assert run(tmp_path, *only, "--format", "json").stdout.count(scope) == 8
 
@@ -552,7 +552,8 @@ def test_drift_prints_a_line_per_difference_and_on_standard_error_what_is_unknow
             "1 profile lost its role, 1 profile holds another role, 2 gone, 1 recreated, 1 path differs, "
             "4 tags differ, 121 unmanaged; 2 unknown; 1 account left out, because the states manage nothing there."
         ),
-        "unknown: erp in 123456789012: its tags were not collected",
+        "left out: 444455556666",
+        "unknown: instance-profile erp, role erp in 123456789012: its tags were not collected",
     ]
 
 

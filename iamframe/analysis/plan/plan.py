@@ -83,16 +83,18 @@ class Plan:
 
     def __repr__(self) -> str:
         """Return the number of steps and of findings that are not planned, in one line."""
-        return f"Plan({self._said()})"
+        return f"Plan({self.said})"
 
-    def _said(self) -> str:
+    @property
+    def said(self) -> str:
+        """The number of profiles to delete, of resources to tag, and of findings that are not planned."""
         actions = self.steps["action"].value_counts()
         deleted, tagged = (pluralize(int(actions.get(name, 0)), what) for name, what in _WRITTEN.items())
         return f"{deleted} to delete, {tagged} to tag; {pluralize(len(self.not_planned), 'finding')} not planned"
 
     def _repr_html_(self) -> str:
         """Return the counts, the first commands, and why findings are not planned, for a notebook."""
-        parts = [display.html_line(f"{self._said()}.")]
+        parts = [display.html_line(f"{self.said}.")]
         for frame, columns, where in (
             (self.steps, ["step", "account_id", "resource_name", "action", "command"], ".steps"),
             (self.not_planned, ["check", "account_id", "resource_name", "reason"], ".not_planned"),
