@@ -1,8 +1,10 @@
-"""Every error of iamframe, and the policy for them.
+"""All errors of iamframe, and what they mean.
 
 An error means that no answer is possible: a file does not exist, nothing can be read, or a policy file is not valid.
 Its message is one sentence: what happened, where, and what to do. The command line prints the message and exits with
-status 2. Data that can be read in part raises no error. The readable part is kept, and each unreadable piece is a row
+status 2.
+
+If data can be read only in part, no error is raised. The readable part is kept, and each unreadable piece becomes a row
 of the frame `gaps`. So a failure never looks like an empty result.
 """
 
@@ -17,14 +19,15 @@ class IamframeError(Exception):
 class SourceError(IamframeError):
     """A source cannot be read: the file does not exist, or iamframe can read nothing in it.
 
-    `said` is the message with its facts, for use in a gap. If it is None, the gap uses the text of the error.
+    `said` is the error's message and its facts, in the form that a gap stores. If it is None, the gap uses the text of
+    the error.
     """
 
     said: Mapping[str, Any] | None = None
 
 
 class ExpiredError(SourceError):
-    """Credentials expired while an account was read; the answers until then are kept."""
+    """The credentials expired while an account was being read. Answers received before that are kept."""
 
 
 class PolicyError(IamframeError):
@@ -32,7 +35,7 @@ class PolicyError(IamframeError):
 
 
 class UnknownCheckError(IamframeError):
-    """No check has that name."""
+    """No check with this name exists."""
 
 
 class CheckError(IamframeError):
@@ -42,7 +45,7 @@ class CheckError(IamframeError):
 class FilterError(IamframeError):
     """A filter is not valid, or names something that the result does not have.
 
-    An empty answer would be misleading.
+    An empty result would be misleading here, so iamframe raises an error.
     """
 
 
@@ -75,12 +78,15 @@ class WrongObjectError(IamframeError, TypeError):
 
 
 def require(function: str, given: object, *kinds: type, instead: str) -> None:
-    """Raise WrongObjectError unless an object has one of the types. The message ends with `instead`: what to pass.
+    """Raise WrongObjectError unless `given` is an instance of one of `kinds`.
+
+    The message begins with `function`, the name of the called function. It ends with `instead`, a description of what
+    to pass.
 
     Raises
     ------
     WrongObjectError
-        If it has none of the types.
+        If `given` is not an instance of any of `kinds`.
     """
     if not isinstance(given, kinds):
         names = " or ".join(kind.__name__ for kind in kinds)
@@ -92,5 +98,5 @@ class MissingExtraError(IamframeError):
 
 
 def missing_extra(package: str, extra: str) -> MissingExtraError:
-    """Return the error with the missing package and the command that installs it."""
+    """Return an error that names the missing package and the command that installs it."""
     return MissingExtraError(f"{package} is not installed; run pip install '.[{extra}]' in the clone of iamframe")

@@ -1,1 +1,1 @@
-"""The sources of data. Each yields `records.Answer`s, which hold only facts that the source shows."""
+"""The sources of data. Each source yields `records.Answer` objects with only the facts that it contains."""

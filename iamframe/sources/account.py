@@ -2,8 +2,8 @@
 
 Roles come from GetAccountAuthorizationDetails (the "dump"), with their tags, last use and profiles. Profiles come from
 ListInstanceProfiles. No list operation returns the tags of profiles (IAM API Reference, ListInstanceProfiles), so each
-profile costs one request. This request is GetInstanceProfile, because it also confirms the profile's role. If AWS
-denies an operation, its fallback is called instead, if it has one.
+profile costs one request. This request is GetInstanceProfile, because it also confirms the profile's role. Some
+operations have a fallback, which is called if AWS denies the operation.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class _Identity(msgspec.Struct, rename="pascal"):
 
 @dataclass
 class AccountReader:
-    """Reads one account. `answers` returns the same kind of `Answer` that files yield."""
+    """Reads one account. `answers` returns `Answer` objects like those that are read from files."""
 
     client: Client
     plan: LoadPlan
@@ -61,8 +61,8 @@ class AccountReader:
     def answers(self) -> list[Answer]:
         """Call all operations of the plan and return their answers, with the gaps last.
 
-        It raises `RequestFailed` if even GetCallerIdentity fails, and `SourceError` if the credentials are those of
-        another account.
+        The method raises `RequestFailed` if GetCallerIdentity fails, unless AWS denies that operation. It raises
+        `SourceError` if the credentials belong to another account.
         """
         self._calls = Calls(self.client, self.source, self.progress)
         self._profiles = _Profiles(self._calls)
@@ -80,7 +80,7 @@ class AccountReader:
         return [answer for answer in answers if answer.tally is not None or answer.operation in ("", "denied")]
 
     def _identify(self) -> str | None:
-        """Find out the account and return the caller's ARN, or None if AWS denies even GetCallerIdentity."""
+        """Set the account ID and return the caller's ARN. Return None if AWS denies GetCallerIdentity."""
         calls, client = self._calls, self.client
         try:
             identity = msgspec.json.decode(client.call("sts", IDENTITY), type=_Identity)
@@ -139,9 +139,10 @@ class AccountReader:
         yield calls.answer("denied", Listing(list(calls.gaps)))
 
     def _roles_one_by_one(self, dump: Listing, roles: Listing | None) -> tuple[list[ResourceAnswer], list[Any]]:
-        """Return the roles that an incomplete dump lacks, with one request per role.
+        """Return the roles that are missing from an incomplete dump. Each one is read with one request.
 
-        If the list of profiles is incomplete too, also return the profiles of roles, with one request per role.
+        If the list of profiles is incomplete too, also return the profiles of each listed role whose profiles the dump
+        does not show. This takes one request per role.
         """
         calls, profiles = self._calls, self._profiles.listed
         if roles is None or dump.state == "complete":
@@ -173,7 +174,7 @@ class AccountReader:
         single: list[ResourceAnswer],
         links: list[Any],
     ) -> Iterator[Answer]:
-        """Yield IAM's answers, leaving out roles and profiles that were deleted during the load."""
+        """Yield the answers of IAM, without roles and profiles that were deleted during the load."""
         answer, gone, profiles = self._calls.answer, self._calls.vanished, self._profiles.listed
         caller = Account(caller_arn=caller_arn, account_name=self.name)
         yield answer(IDENTITY, Listing([caller], "complete" if caller_arn else "refused"))
@@ -211,7 +212,7 @@ class AccountReader:
 
 @dataclass
 class _Profiles:
-    """The profiles of an account: the list, and one answer per profile."""
+    """The list of an account's profiles, and one answer per profile."""
 
     calls: Calls
     listed: Listing = field(default_factory=Listing)
@@ -227,7 +228,7 @@ class _Profiles:
     def start(self, homes: Iterable[str]) -> Iterator[Answer]:
         """List the profiles, and yield the answers of the tag index (GetResources).
 
-        Start to read each listed profile that has no tags in the index.
+        Each listed profile without tags in the index is then read in another thread.
         """
         jobs = {home: self.calls.pool.submit(self._index, home) for home in homes}
         indexes = {home: job.result() for home, job in jobs.items()}
@@ -249,7 +250,7 @@ class _Profiles:
         return index
 
     def ask(self, arns: Iterable[str]) -> None:
-        """Start to read profiles one by one."""
+        """Read profiles in other threads, with one request per profile."""
         self._jobs += [self.calls.submit("profiles", self._read, arn) for arn in arns]
 
     def _read(self, arn: str) -> ResourceAnswer | None:
@@ -260,12 +261,12 @@ class _Profiles:
         return found
 
     def wait(self) -> None:
-        """Wait for the profiles that are being read."""
+        """Wait until all requested profiles are read."""
         self.found += _results(self._jobs)
         self._jobs = []
 
     def tagged(self) -> dict[str, dict[str, str]]:
-        """Return the collected tags of each profile, by its ARN."""
+        """Return the tags of each profile, with the profile's ARN as the key."""
         names = {name_of(arn): arn for arn in self.arns}
         read = {names.get(one.name): getattr(one.record, "tags", UNSET) for one in self.found}
         read |= {arn: tags for arn, tags in self._indexed.items() if arn in self.arns}
@@ -275,7 +276,7 @@ class _Profiles:
         }
 
     def is_outdated(self, referring: list[Answer]) -> bool:
-        """Return whether the list lacks a profile that was created or replaced after the listing."""
+        """Return whether a profile may have been created or replaced since the profiles were listed."""
         ids = {name_of(profile.profile_arn).casefold(): profile.profile_id for profile in self.listed.records}
         arns = {profile.profile_arn.casefold() for profile in self.listed.records}
         mentions = (one for answer in referring for chunk in answer for one in chunk if isinstance(one, Reference))
@@ -317,7 +318,7 @@ class _Effective(msgspec.Struct):
 
 
 def _demands(calls: Calls) -> list[Answer]:
-    """Return the demands of the organization's tag policy. If AWS denies the policy, return the required tag keys."""
+    """Read the organization's tag policy. If AWS denies access to it, read the required tag keys instead."""
     row = BY_LABEL[TAG_POLICY]
     parameters: dict[str, Any] = dict(row.parameters)
     try:
@@ -339,7 +340,7 @@ def _demands(calls: Calls) -> list[Answer]:
 
 
 def _profiles_of(dump: Listing) -> set[str]:
-    """Return the ARNs of the profiles that a dump shows under their roles."""
+    """Return the ARNs of the profiles that a dump lists under its roles."""
     roles: list[RoleDetail] = dump.records
     return {profile.profile_arn for role in roles if role.profiles is not UNSET for profile in role.profiles}
 

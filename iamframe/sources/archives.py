@@ -43,7 +43,7 @@ MANIFEST, FORMAT = "manifest.json", "iamframe snapshot"
 
 
 class Unreadable(Exception):
-    """A piece cannot be read; `problem` says why, without naming the piece."""
+    """A piece cannot be read. `problem` is the reason, without the name of the piece."""
 
     def __init__(self, message: str, **facts: Any) -> None:
         super().__init__(message)
@@ -55,11 +55,13 @@ class Unreadable(Exception):
 class Piece:
     """One file, in a folder or an archive.
 
-    `label` is its name in messages, and `name` is the file's own name without `.gz`. `size` is the file's size; for a
-    `.gz`, before unpacking. `folders` are the folders above the file, from the outermost to the innermost. The first
-    `root` of them are the path of the user's source: of the folder itself, or of the folder that holds the file. `read`
-    returns the file's bytes, or raises Unreadable. `member` distinguishes members of one archive with the same name.
-    `path` is set for an uncompressed file only.
+    `label` is the file's name in messages. `name` is the file's own name without `.gz`. `size` is the file's size; for
+    a `.gz` file, it is the size before unpacking. `read` returns the file's bytes, or raises Unreadable. `path` is set
+    only for an uncompressed file outside archives. `member` distinguishes two members of one archive that have the same
+    name.
+
+    `folders` are the names of all folders above the file, from the outermost to the innermost. The first `root` of them
+    are the path of the folder that the user gave. If the user gave a file, they are the path of the file's folder.
     """
 
     label: str
@@ -73,18 +75,18 @@ class Piece:
 
     @property
     def place(self) -> tuple[str, ...]:
-        """A key that identifies the file. If two sources contain the file, its key is the same in both."""
+        """A key that identifies the file. The key is the same in all sources that contain the file."""
         return (*self.folders, Path(self.label).name, self.member)
 
 
 def open_file(path: str | os.PathLike[str], *, pipe: bool = False) -> BufferedReader:
-    """Open a file that a user named; `pipe` allows a pipe.
+    """Open a file that a user named. If `pipe` is True, it may also be a pipe.
 
     Raises
     ------
     OSError
-        If it cannot be opened, or is a folder, a device, or a pipe that is not allowed. Reading a device or a pipe may
-        never end.
+        If the path cannot be opened, or is a folder, a device, or a pipe although `pipe` is False. Reading a device or
+        a pipe may never end.
     """
     try:
         # Without O_NONBLOCK, opening a pipe waits for its writer: right for `<(command)`, wrong in a folder.
@@ -102,12 +104,12 @@ def open_file(path: str | os.PathLike[str], *, pipe: bool = False) -> BufferedRe
 
 
 def read_file(path: str | os.PathLike[str], most: int = MAX_UNPACKED, *, pipe: bool = False) -> bytes:
-    """Return the bytes of a file that a user named; `pipe` allows a pipe, such as a shell's `<(command)`.
+    """Return the bytes of a file that a user named. If `pipe` is True, it may also be a pipe, such as `<(command)`.
 
     Raises
     ------
     OSError
-        If it cannot be read, is not a file, or has more than `most` bytes.
+        If the file cannot be opened or read, or has more than `most` bytes.
     """
     with open_file(path, pipe=pipe) as file:
         data = file.read(most + 1)
@@ -188,7 +190,7 @@ def _folder(root: Path) -> Iterator[Piece]:
 
 
 def _is_output(folder: Path, names: list[str]) -> bool:
-    """Return whether iamframe wrote the folder: a report or a snapshot."""
+    """Return whether the folder is a report or a snapshot that iamframe wrote."""
     if set(names) >= _REPORT:
         return True
     try:
@@ -239,13 +241,13 @@ def _read_file(path: Path) -> bytes:
 
 
 class _Budget:
-    """The number of bytes that may still be unpacked from a source."""
+    """The number of bytes that may still be unpacked from one archive."""
 
     def __init__(self) -> None:
         self.left = MAX_UNPACKED
 
     def spend(self, size: int) -> None:
-        """Take `size` bytes, or raise Unreadable if fewer are left."""
+        """Subtract `size` bytes, or raise Unreadable if fewer are left."""
         self.left -= size
         if self.left < 0:
             cap = f"{MAX_UNPACKED >> 30} GiB" if MAX_UNPACKED >= 1 << 30 else f"{MAX_UNPACKED:,} bytes"

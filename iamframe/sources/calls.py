@@ -1,4 +1,4 @@
-"""Calls of AWS operations in one account. Answers are decoded, and a failed call becomes a gap."""
+"""Calls to AWS operations in one account. Answers are decoded, and a failed call becomes a gap."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from iamframe.sources.refusals import RequestFailed, advice_on, closed_region, i
 
 
 class Indexed(msgspec.Struct):
-    """A resource of the tag index: GetResources of the Resource Groups Tagging API."""
+    """A resource in the tag index, as GetResources returns it (Resource Groups Tagging API)."""
 
     arn: str = msgspec.field(name="ResourceARN")
     tags: list[Tag] = msgspec.field(name="Tags", default_factory=list)
@@ -75,14 +75,14 @@ _DECODE: dict[str, Callable[[bytes], Any]] = {
 
 @dataclass
 class Listing:
-    """The records of one operation in one region, and whether they are the complete list."""
+    """The records that one operation returned in one region, and whether the list is complete."""
 
     records: list[Any] = field(default_factory=list)
     state: State = "partial"
 
 
 class ResourceAnswer(NamedTuple):
-    """The answer of one operation about one role or profile, which is identified by its name."""
+    """The answer of one operation about one role or profile. `name` is the name of that role or profile."""
 
     operation: str
     name: str
@@ -91,7 +91,7 @@ class ResourceAnswer(NamedTuple):
 
 @dataclass
 class Calls:
-    """Calls the operations of one account from several threads, and keeps the gaps."""
+    """Makes the calls in one account, from several threads, and collects the gaps."""
 
     client: Client
     source: str
@@ -107,11 +107,11 @@ class Calls:
     _done: dict[str, list[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Create the pool of threads; it starts no thread yet."""
+        """Create the thread pool. The pool starts its threads later."""
         self.pool = ThreadPoolExecutor(self.client.workers, thread_name_prefix="iamframe")
 
     def submit(self, stage: str, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        """Run work in another thread and count it in the progress of a stage."""
+        """Call `work` with `arguments` in another thread, and count it in the progress of `stage`."""
         with self._lock:
             self._done.setdefault(stage, [0, 0])[1] += 1
         future = self.pool.submit(work, *arguments)
@@ -125,7 +125,7 @@ class Calls:
             self.progress(stage, *counts)
 
     def listing(self, operation: str, subject: str = ALL, region: str = GLOBAL, **parameters: Any) -> Listing:
-        """Return all records of a list."""
+        """Call an operation that returns a list, and return the records of all pages."""
         found = Listing()
         for _ in self.pages(operation, found, subject, region, **parameters):
             pass
@@ -134,7 +134,7 @@ class Calls:
     def pages(
         self, operation: str, found: Listing, subject: str = ALL, region: str = GLOBAL, **parameters: Any
     ) -> Iterator[list[Any]]:
-        """Yield the records of each page of a list and add them to `found`."""
+        """Call an operation that returns a list. Yield the records of each page, and add them to `found`."""
         row = BY_LABEL[operation]
         found.state = "complete"
         try:
@@ -147,7 +147,7 @@ class Calls:
             self.note_refused(operation, refusal, subject, region)
 
     def records(self, found: Listing, operation: str, region: str, body: bytes, key: str, kind: Any) -> list[Any]:
-        """Return the records under a key of an answer; a record of an unexpected shape becomes a gap."""
+        """Return the records that an answer has under `key`. A record with an unexpected form becomes a gap."""
         value = msgspec.json.decode(body, type=dict[str, msgspec.Raw]).get(key)
         if value is None:
             self.note_missing(found, operation, key, region)
@@ -170,13 +170,13 @@ class Calls:
         return records
 
     def note_missing(self, found: Listing, operation: str, key: str, region: str) -> None:
-        """Note that an answer lacks the list under its key. AWS writes an empty list if there are no records."""
+        """Add a gap for an answer that has no list under `key`. AWS sends an empty list if there are no records."""
         found.state = "truncated"
         facts = {"operation": operation, "key": key}
         self.gap(operation, ALL, "unreadable", "gaps.answer.no_list", facts, region)
 
     def one(self, operation: str, region: str = GLOBAL) -> Any:
-        """Return the answer to one operation, or None if AWS refuses it."""
+        """Return the answer of an operation, or None if the call fails."""
         row = BY_LABEL[operation]
         try:
             return _decoded(operation, self.client.call(row.service, row.operation, region))
@@ -185,7 +185,10 @@ class Calls:
             return None
 
     def resource(self, operation: str, arn: str) -> ResourceAnswer | None:
-        """Return the answer about one role or profile, by an operation or its fallback; None if both fail."""
+        """Return the answer about one role or profile, or None if no call succeeds.
+
+        If AWS denies the operation, its fallback is called.
+        """
         client, row, name = self.client, BY_LABEL[operation], name_of(arn)
         refusals: dict[str, RequestFailed] = {}
         # An operation may be denied for a few resources only. After more than three denials and no answer, its fallback
@@ -220,7 +223,7 @@ class Calls:
         return tags_or_none(found) if isinstance(found, GotRole) else found
 
     def enabled_regions(self) -> list[str]:
-        """Return the regions that are enabled in the account, or an empty list if AWS does not show them."""
+        """Return the regions that are enabled in the account. The list is empty if AWS does not return them."""
         with self._enabling:
             if self._enabled is None:
                 regions = self.one("DescribeRegions", self.client.region)
@@ -233,7 +236,7 @@ class Calls:
     # Gaps and answers
 
     def note_refused(self, operation: str, refusal: RequestFailed, subject: str = ALL, region: str = GLOBAL) -> None:
-        """Add the gap of an operation that AWS refused."""
+        """Add a gap for an operation that AWS refused."""
         if is_closed(refusal) and region not in (GLOBAL, self.client.region):
             reason, message = closed_region(region, self.enabled_regions())
             self.gap(operation, subject, reason, message, {"region": region, "code": refusal.code}, region)
@@ -245,13 +248,13 @@ class Calls:
         self.gap(operation, subject, refusal.reason, "gaps.refused", facts, region)
 
     def note_vanished(self, operation: str, arn: str) -> None:
-        """Note that a role or profile was deleted during the load."""
+        """Add a gap for a role or profile that was deleted during the load."""
         with self._lock:
             self.vanished.add(arn)
         self.gap(operation, arn, "vanished", "gaps.vanished", {"arn": arn})
 
     def note_not_asked(self, operations: Iterable[str], where: str, message: str, **facts: Any) -> None:
-        """Note operations that were not called in a region."""
+        """Add a gap for each operation that was not called in a region."""
         for operation in operations:
             self.gap(operation, ALL, "not_asked", message, facts, where)
 
@@ -261,7 +264,7 @@ class Calls:
             self.gaps.append(Gap(operation, subject, reason, message, facts, region, self.account_id))
 
     def answer(self, operation: str, read: Listing, region: str = GLOBAL) -> Answer:
-        """Return records as the answer of an operation, with the number of its requests."""
+        """Return the records as an `Answer`, with the number of requests that the operation needed."""
         tally = self.client.tallies.get((operation, region))
         started_at = tally.started_at if tally else None
         return Answer(
@@ -270,7 +273,7 @@ class Calls:
 
 
 def _decoded(operation: str, body: bytes) -> Any:
-    """Return the value under the key of an answer; an answer of an unexpected shape counts as a failed request."""
+    """Decode the value in the body of an answer. A body with an unexpected form counts as a failed request."""
     try:
         return _DECODE[operation](body).value
     except msgspec.ValidationError as error:

@@ -1,11 +1,13 @@
-"""Requests to AWS. They are paced and retried, and their answers are kept in a journal.
+"""Requests to AWS. They are paced and retried, and the answers are saved in a journal.
 
-An operation outside the table in `knowledge.operations` is blocked.
+An operation that is not in the table in `knowledge.operations` is blocked.
 
-boto3's answers become the JSON that the AWS CLI would print. So one typed decoder serves live accounts and files, and
-an interrupted load can resume from its saved answers. Retries are always botocore's `standard` mode with ten attempts
-(four for STS): botocore's default changes between releases and loses calls under throttling. Botocore does not retry an
-answer that breaks off in the middle, so this module does.
+boto3's answers are converted to the JSON that the AWS CLI would print. Therefore one typed decoder works for live
+accounts and for files, and an interrupted load can resume from its saved answers.
+
+Retries always use botocore's `standard` mode with ten attempts (four for STS). Botocore's default mode changes between
+releases, and with it some calls fail when AWS throttles. If an answer breaks off in the middle, botocore does not
+retry, so this module does.
 """
 
 from __future__ import annotations
@@ -60,7 +62,10 @@ _FAILED = (failures.BotoCoreError, failures.ClientError, ResponseParserError, OS
 
 @dataclass
 class Client:
-    """Calls one account through one session. All threads share its clients, pace, journal and counts."""
+    """Makes all requests to one account through one session.
+
+    All threads share its boto3 clients, pace, journal and counts.
+    """
 
     session: boto3.Session
     region: str
@@ -86,12 +91,11 @@ class Client:
     def call(
         self, service: str, operation: str, region: str = GLOBAL, counted_as: str = "", **parameters: Any
     ) -> bytes:
-        """Return the JSON of AWS's answer to one call.
+        """Return AWS's answer to one call, as JSON.
 
-        The call is counted under `counted_as`, by default the operation's label.
+        The call is counted under the name `counted_as`. By default, this is the operation's label.
 
-        The method raises `RequestFailed` if AWS gives no answer, and `WriteBlocked` for an operation that is not in the
-        table.
+        The method raises `RequestFailed` if the call fails, and `WriteBlocked` if the operation is not in the table.
         """
         name = counted_as or label(service, operation)
         # STS is always called: the credentials may have changed since the journal began.
@@ -127,7 +131,7 @@ class Client:
         return body
 
     def pages(self, service: str, operation: str, region: str = GLOBAL, **parameters: Any) -> Iterator[bytes]:
-        """Yield the JSON of each page of a list."""
+        """Yield the pages of a list, each as JSON."""
         seen = set()
         token: dict[str, str] = {}
         while True:
@@ -146,7 +150,7 @@ class Client:
             seen.add(mark)
 
     def boto3_client(self, service: str, region: str = GLOBAL) -> Any:
-        """Return the client of a service, made once per region and shared by all threads."""
+        """Return the boto3 client of a service in a region. It is created once, and all threads share it."""
         key = (service, self.region if region == GLOBAL else region)
         with self._making:
             if key not in self._clients:
@@ -159,7 +163,7 @@ class Client:
         return str(self.session.get_partition_for_region(self.region))
 
     def takes(self, service: str, operation: str, parameter: str, region: str = GLOBAL) -> bool:
-        """Return whether the installed botocore knows a parameter of an operation."""
+        """Return whether the operation has this parameter in the installed botocore."""
         try:
             shape = self.boto3_client(service, region).meta.service_model.operation_model(operation).input_shape
         except _FAILED:
@@ -169,7 +173,7 @@ class Client:
 
     @contextmanager
     def bypass_journal(self) -> Iterator[None]:
-        """Bypass the journal inside this context, because the answers in the journal may be out of date."""
+        """Send all requests in this context to AWS, because the answers in the journal may be out of date."""
         self._asks_anew = True
         try:
             yield
@@ -177,7 +181,7 @@ class Client:
             self._asks_anew = False
 
     def always_denied(self, operation: str) -> bool:
-        """Return whether AWS denied an operation many times and never answered it. More calls then make no sense."""
+        """Return whether AWS denied an operation many times and never answered it. More calls would be useless."""
         return self.refusals[operation] >= 20 and not self.answered[operation]
 
     def _new_client(self, service: str, region: str) -> Any:
@@ -213,7 +217,7 @@ class Client:
         return before_send
 
     def _whole(self, client: Any, operation: str, parameters: dict[str, Any], service: str) -> dict[str, Any]:
-        """Return a complete answer; if one breaks off, the call is repeated."""
+        """Return a complete answer. If an answer breaks off, repeat the call."""
         broken = _CUT if service == FIRST else _BROKEN
         for wait in _BROKEN_WAITS:
             try:
@@ -249,9 +253,9 @@ _MARKS = msgspec.json.Decoder(
 
 
 def _next_page(page: bytes) -> tuple[dict[str, str], bool]:
-    """Return the parameter for the next page, if any, and whether IAM reports a next page.
+    """Return the parameter that requests the next page, if any, and whether IAM reports a next page.
 
-    IAM may cut a list short at any size and says so in `IsTruncated` (IAM API Reference, ListRoleTags).
+    IAM may cut a list short at any size. It then sets `IsTruncated` (IAM API Reference, ListRoleTags).
     """
     marks = msgspec.structs.asdict(_MARKS(page))
     more = marks.pop("IsTruncated")
@@ -264,10 +268,10 @@ def _now() -> str:
 
 @contextmanager
 def _quick_dates(session: boto3.Session) -> Iterator[None]:
-    """Make clients that are created in this context parse dates quickly, and share one set of models.
+    """Give clients that are created in this context a fast date parser and shared service models.
 
-    Parsing dates is a quarter of botocore's work for an answer. The AWS CLI replaces the parser in the same way. Other
-    clients of the session keep botocore's parser.
+    Parsing dates takes a quarter of the time that botocore needs for an answer. The AWS CLI replaces the parser in the
+    same way. Other clients of the session keep botocore's parser.
     """
     core = session._session  # noqa: SLF001 - boto3 does not give its parts away
     parsers = ResponseParserFactory()
@@ -283,7 +287,7 @@ def _quick_dates(session: boto3.Session) -> Iterator[None]:
 
 
 def parse_date(value: Any) -> datetime:
-    """Return the date of an answer, in any form that botocore reads; raise `ValueError` for anything else."""
+    """Parse a date in any form that botocore accepts. Raise `ValueError` for anything else."""
     if isinstance(value, str) and value[4:5] == "-":
         with suppress(ValueError):
             return datetime.fromisoformat(value)
@@ -297,8 +301,8 @@ _ROOT = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?<(?:\w+:)?(\w+)")
 def check_answer(operation_model: Any, response_dict: dict[str, Any], **_: Any) -> None:
     """Raise ResponseParserError if a successful response is not AWS's answer to this operation.
 
-    This is a handler of botocore's `before-parse`. Botocore parses a proxy's page, a network's login page or truncated
-    JSON as an empty answer, which would look like an empty list.
+    This function handles botocore's event `before-parse`. Without it, botocore would parse a proxy's page, a network's
+    login page or truncated JSON as an empty answer, which would look like an empty list.
     """
     if response_dict["status_code"] >= 300:
         return
@@ -321,7 +325,10 @@ def check_answer(operation_model: Any, response_dict: dict[str, Any], **_: Any) 
 
 
 def _watch(pacer: Pacer, region: str) -> Callable[..., None]:
-    """Return a handler of botocore's `needs-retry` that slows the pace, and gives up on hosts that do not exist."""
+    """Return a handler of botocore's event `needs-retry`.
+
+    The handler slows the pace when AWS throttles a request. It stops the retries if the host does not exist.
+    """
     is_known = False
 
     def notice(

@@ -1,8 +1,8 @@
-"""CloudTrail records of changes to roles, instance profiles, their links, tags and trust.
+"""CloudTrail records of changes to roles and instance profiles, and to their links, tags and trust policies.
 
-A trail's files hold `{"Records": […]}`; `lookup-events` wraps each record as text (CloudTrail User Guide, "CloudTrail
-record contents"; CloudTrail API Reference, LookupEvents). Most records belong to other services and are dropped. An
-event keeps the id, time, names, tag keys, actor, tool and error code of a record, and nothing else.
+The files of a trail hold `{"Records": […]}`. The events of `lookup-events` contain each record as text (CloudTrail User
+Guide, "CloudTrail record contents"; CloudTrail API Reference, LookupEvents). Most records belong to other services and
+are dropped. From each other record, iamframe keeps only the id, time, names, tag keys, actor, tool and error code.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ CREATE, DELETE, ADD, REMOVE, CHANGE = "create", "delete", "add", "remove", "chan
 
 
 class Action(NamedTuple):
-    """The type of resource that an IAM event changes, and how."""
+    """The resource type that an IAM event changes, and the kind of change."""
 
     resource_type: str
     step: str
@@ -74,7 +74,7 @@ _NULL = Raw(b"null")
 
 
 class TrailRecord(msgspec.Struct, gc=False, rename="camel"):
-    """A CloudTrail record. The `Raw` fields are decoded later, and only for IAM's records."""
+    """A CloudTrail record. Fields of the type `Raw` are decoded later, and only in IAM's records."""
 
     event_source: str | None = None
     event_name: str | None = None
@@ -91,14 +91,14 @@ class TrailRecord(msgspec.Struct, gc=False, rename="camel"):
 
 
 class LookupEvent(msgspec.Struct, gc=False):
-    """An event of LookupEvents, which holds the record as text."""
+    """An event from LookupEvents. It contains the CloudTrail record as text."""
 
     text: str = msgspec.field(name="CloudTrailEvent")
     event_id: str | None = msgspec.field(name="EventId", default=None)
 
 
 class LookupPage(msgspec.Struct):
-    """A page of LookupEvents."""
+    """A page from LookupEvents."""
 
     events: list[LookupEvent] = msgspec.field(name="Events", default_factory=list)
 
@@ -130,7 +130,7 @@ class Event(msgspec.Struct, gc=False, frozen=True, order=True):
 class EventSpan(msgspec.Struct, gc=False):
     """The time span for which a trail's file has the records of IAM.
 
-    It is from the first to the last record of the regions in which IAM's events are recorded.
+    Only the regions in which CloudTrail records IAM's events count. The span is from their first to their last record.
     """
 
     from_at: datetime
@@ -174,14 +174,14 @@ _response = msgspec.json.Decoder(_Response | None).decode
 
 
 def record_of(item: TrailRecord | LookupEvent) -> TrailRecord:
-    """Return the record of an item; an event of LookupEvents holds it as text."""
+    """Return the CloudTrail record. If the item is an event from LookupEvents, decode the record from its text."""
     return item if isinstance(item, TrailRecord) else _record(item.text)
 
 
 def is_of_iam(record: TrailRecord) -> bool:
     """Return whether a record is an API call that changes a role or profile.
 
-    A record of CloudTrail Insights is not an API call: it only reports how many there were.
+    A record of CloudTrail Insights is not an API call. It only reports how many API calls there were.
     """
     return (
         record.event_source == "iam.amazonaws.com"
@@ -191,14 +191,17 @@ def is_of_iam(record: TrailRecord) -> bool:
 
 
 def event_of(record: TrailRecord) -> tuple[str | None, Event | None]:
-    """Return the account of an IAM record (None if the record has none) and its event (None if it changed nothing).
+    """Return the account and the event of an IAM record.
+
+    The account is None if the record does not contain it. Both are None if AcquireRole returned an existing role,
+    because then nothing changed.
 
     Raises
     ------
     Unreadable
-        If the record has no id or time.
+        If the record has no id, or no valid time.
     msgspec.MsgspecError
-        If its identity, request or response does not have CloudTrail's form.
+        If the record's identity, request or response does not have CloudTrail's form.
     """
     name = str(record.event_name)
     if not record.event_id:
@@ -232,9 +235,9 @@ def event_of(record: TrailRecord) -> tuple[str | None, Event | None]:
 
 
 def _is_at(text: str | None, at: datetime) -> bool:
-    """Return whether a creation time is the time of an event.
+    """Return whether a creation time is at most one minute away from the time of an event.
 
-    The creation time has the form of CloudTrail's responses, or is ISO text.
+    The creation time `text` has the form of CloudTrail's responses, or is ISO text.
     """
     try:
         made = datetime.strptime(text or "", "%b %d, %Y %I:%M:%S %p").replace(tzinfo=UTC)
@@ -244,7 +247,7 @@ def _is_at(text: str | None, at: datetime) -> bool:
 
 
 def _holds(key: str, keys: frozenset[str]) -> Callable[[Document], bool]:
-    """Return a condition: the key holds an empty list, or one of its first items has these keys."""
+    """Return a condition for documents: the list at `key` is empty, or one of its first items has all `keys`."""
 
     def holds(document: Document) -> bool:
         items = document.keys[key]
@@ -256,25 +259,25 @@ def _holds(key: str, keys: frozenset[str]) -> Callable[[Document], bool]:
 # S3 and other services have `Records` of their own.
 @shape("Records", when=_holds("Records", _RECORD_KEYS))
 def trail_file(document: Document) -> Iterable[Answer]:
-    """Read a file of a trail."""
+    """Read a log file of a trail."""
     return _answers(document, "Records", TRAIL)
 
 
 @list_of(*_RECORD_KEYS)
 def record_list(document: Document) -> Iterable[Answer]:
-    """Read a list of records."""
+    """Read a list of CloudTrail records."""
     return _answers(document, ROWS, TRAIL)
 
 
 @shape("Events", when=_holds("Events", frozenset(("CloudTrailEvent",))))
 def looked_up(document: Document) -> Iterable[Answer]:
-    """Read `aws cloudtrail lookup-events`."""
+    """Read the output of `aws cloudtrail lookup-events`."""
     return _answers(document, "Events", LOOKUP)
 
 
 @shape("digestStartTime")
 def digest(document: Document) -> Iterable[Answer]:  # noqa: ARG001 - it holds nothing to read
-    """Skip a digest: a signed list of a trail's own files, which contains nothing about IAM."""
+    """Skip a digest file. It is a signed list of a trail's own files, and contains nothing about IAM."""
     return ()
 
 
@@ -301,7 +304,7 @@ def _answers(document: Document, key: str, operation: str) -> Iterator[Answer]:
 
 
 def _records(document: Document, key: str, kind: type) -> Iterator[tuple[TrailRecord, str | None, Event | None]]:
-    """Yield the records of a list; for a record of IAM, also its account and event."""
+    """Yield each record of a list. A record of IAM comes with its account and event."""
     # Nobody edits CloudTrail's records by hand.
     for item in (item for chunk in document.records(key, kind, by_hand=False) for item in chunk):
         try:

@@ -1,4 +1,4 @@
-"""A shell script that collects the data where iamframe is not installed and has no credentials."""
+"""A shell script that collects the data with the AWS CLI. iamframe need not be installed or have credentials there."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ from iamframe.sources.tag_policies import NO_POLICY
 def collect_script(regions: Sequence[str] = ()) -> str:
     """Return a POSIX shell script that collects data with the AWS CLI and makes a zip for `load_files`.
 
-    The script makes the read requests of a live load with `references="core"`. If AWS denies a request, the script
-    tries its fallback, as a live load does. It works with the AWS CLI 1 and 2. It reads the resources that use profiles
-    in the regions given as its arguments. Without arguments, it reads those in `regions`, or in all enabled regions if
-    `regions` is empty. It lists EKS clusters only if a profile seems to belong to one. The same applies to Elastic
-    Beanstalk environments and CloudFormation stacks. It also reads the tag policy of the organization.
+    The script makes the same read requests as a live load with `references="core"`. If AWS denies a request, the script
+    tries its fallback, as a live load does. The script works with the AWS CLI 1 and 2.
+
+    The arguments of the script are regions. It reads the resources that use profiles in these regions. Without
+    arguments, it reads them in `regions`, or in all enabled regions if `regions` is empty.
+
+    The script lists EKS clusters only if a profile seems to belong to one. The same applies to Elastic Beanstalk
+    environments and CloudFormation stacks. The script also reads the tag policy of the organization.
 
     Raises
     ------

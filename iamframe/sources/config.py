@@ -1,9 +1,11 @@
 """AWS Config items: each recorded role and profile as Config last saw it.
 
-Three shapes hold the same items: the API's, where `configuration` is a JSON string; the S3 snapshot's, where it is an
-object; and a single item. Config records a role in every region where Config is switched on, so one role may appear
-several times. The latest capture counts, and a role that was deleted by then is dropped (AWS Config Developer Guide,
-"Components of a configuration item", "Selecting which resources are recorded").
+Items come in three shapes. In answers of the API, `configuration` is a JSON string. In an S3 snapshot, it is an object.
+A document can also be a single item.
+
+Config records a role in every region where Config is switched on, so a role may appear several times. Only the latest
+capture counts. If the role was deleted by then, it is dropped (AWS Config Developer Guide, "Components of a
+configuration item", "Selecting which resources are recorded").
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ _ROLE, _PROFILE = "AWS::IAM::Role", "AWS::IAM::InstanceProfile"
 
 
 class Item(msgspec.Struct, gc=False, rename="camel"):
-    """One configuration item, with its `configuration` not yet decoded."""
+    """One configuration item. Its `configuration` is not decoded yet."""
 
     resource_type: str
     configuration_item_status: str | None = None
@@ -49,7 +51,7 @@ class Item(msgspec.Struct, gc=False, rename="camel"):
 
     @property
     def captured_at(self) -> str:
-        """The time of the capture, as text that sorts by time."""
+        """The time of the capture, as text. Sorting these texts sorts the items by time."""
         try:
             text = time_text(self.configuration_item_capture_time) or ""
         except (ValueError, OverflowError, OSError):
@@ -64,7 +66,7 @@ class Item(msgspec.Struct, gc=False, rename="camel"):
 
 
 def _in_camel_case(kind: type[msgspec.Struct], **types: Any) -> Any:
-    """Return a record type with its keys in camelCase, as Config writes them. `types` replaces types of fields."""
+    """Return a record type with camelCase keys, as Config writes them. `types` has new types for some fields."""
     fields: list[Any] = []
     keys = {}
     for one in msgspec.structs.fields(kind):
@@ -93,7 +95,7 @@ _Profile = _in_camel_case(GotProfile, roles=list[Raw] | UnsetType, tags=_Tags)
 
 
 class Recorded(NamedTuple):
-    """An item, with the document and the place that it was read from."""
+    """An item, with the document that contains it and its place in the document."""
 
     document: Document
     place: str
@@ -102,25 +104,25 @@ class Recorded(NamedTuple):
 
 @shape("configurationItems")
 def api_items(document: Document) -> Iterable[Answer]:
-    """Read `aws configservice get-resource-config-history`, or a snapshot in S3."""
+    """Read the output of `aws configservice get-resource-config-history`, or a snapshot from S3."""
     return _keep_items(document, "configurationItems")
 
 
 @shape("baseConfigurationItems")
 def batch_items(document: Document) -> Iterable[Answer]:
-    """Read `aws configservice batch-get-resource-config`."""
+    """Read the output of `aws configservice batch-get-resource-config`."""
     return _keep_items(document, "baseConfigurationItems")
 
 
 @list_of("resourceType")
 def item_list(document: Document) -> Iterable[Answer]:
-    """Read a list of items."""
+    """Read a list of Config items."""
     return _keep_items(document, ROWS)
 
 
 @shape("resourceType", "configuration")
 def one_item(document: Document) -> Iterable[Answer]:
-    """Read one item."""
+    """Read a single Config item."""
     item = document.one(document.as_json(), document.decoder(Item), document.place)
     return () if item is None else _keep(document, [(document.place, item)])
 
@@ -133,7 +135,7 @@ def _keep_items(document: Document, key: str) -> Iterable[Answer]:
 
 
 def _keep(document: Document, items: list[tuple[str, Item]]) -> Iterable[Answer]:
-    """Keep the items of roles and profiles until all files are read: a later file may hold a later capture."""
+    """Keep the items of roles and profiles until all files are read, because a later file may hold a later capture."""
     of_iam = [(place, item) for place, item in items if item.resource_type in (_ROLE, _PROFILE)]
     if not of_iam:
         raise Unreadable("gaps.file.no_config_item")
@@ -144,7 +146,10 @@ def _keep(document: Document, items: list[tuple[str, Item]]) -> Iterable[Answer]
 
 
 def config_answers(reading: Reading) -> list[tuple[Piece, Answer]]:
-    """Return the latest items as answers, each with its file. A file has one answer per resource type and account."""
+    """Return the latest items as answers. Each answer comes with the file of its items.
+
+    There is one answer per file, resource type and account.
+    """
     found: dict[tuple[str, str, str | None], tuple[Piece, Answer]] = {}
     for document, place, item in _latest(reading.kept(Recorded)):
         with reading.gap_if_unreadable(document.piece, f"{place}.configuration"):
@@ -163,7 +168,7 @@ def config_answers(reading: Reading) -> list[tuple[Piece, Answer]]:
 
 
 def _latest(recorded: Iterable[Recorded]) -> list[Recorded]:
-    """Return the latest capture of each resource that was not deleted by then."""
+    """Return the latest capture of each resource. Resources that were deleted by then are left out."""
     newest: dict[str, Recorded] = {}
     for one in recorded:
         item = one.item
@@ -189,7 +194,7 @@ def _profile(item: Item) -> GotProfile:
 
 
 def _unwrapped(raw: Raw | UnsetType) -> bytes | Raw:
-    """Return the JSON itself, even if it is inside a string."""
+    """Return the JSON itself, even if the item contains it as a string."""
     if raw is UNSET:
         return b"null"
     text = bytes(raw)

@@ -1,7 +1,7 @@
-"""The kinds of AWS resources that use instance profiles, and how to read the profiles from their records.
+"""The kinds of AWS resources that use instance profiles, and how to find the profiles in their records.
 
-`consumers.toml` has a table per kind. Some kinds have hundreds of thousands of records. Their records are typed, for
-speed.
+`consumers.toml` has one table per kind. Some kinds have hundreds of thousands of records. For speed, these records are
+decoded as typed objects.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ T = TypeVar("T")
 
 
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A call whose answer supplies the parameters of the next call.
+    """A call whose answer supplies parameters for the next call.
 
-    `key` is the list's key in the answer. `gives` maps the parameters of the next call to fields of each record.
+    `key` is the key of the list in the answer. `gives` maps each parameter of the next call to a field of a record.
     """
 
     operation: str
@@ -43,7 +43,7 @@ class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def each(self) -> str:
-        """The JMESPath from an answer to the parameters of the next calls."""
+        """A JMESPath expression that turns an answer into the parameters of the next calls."""
         return f"{self.key}[].{{{', '.join(f'{name}: {path}' for name, path in self.gives.items())}}}"
 
 
@@ -53,33 +53,35 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes
     ----------
     consumer_type, plural
-        The name of the kind in the frame `references`, and its plural in sentences.
+        The name of the kind in the frame `references`, and its plural for use in sentences.
     service, operation, parameters
-        The call. A parameter that the installed botocore does not know is left out.
+        The call that returns the records. `IncludeManagedResources` is left out if the installed botocore does not know
+        it.
     key, single, whole
-        `key` is the key of the records in the answer. `single`: the key holds one record instead of a list. `whole`:
-        the answer itself is the record, and `key` is a key that it always has.
+        `key` is the key of the records in the answer. If `single` is True, the key holds one record instead of a list.
+        If `whole` is True, the answer itself is the record, and `key` is a key that it always has.
     marked
         A field that every record has. It distinguishes a list in a file from other lists under the same key.
     when
         When the kind is read. `files`: only from files. `references`: from files, and from live accounts with
         `references="core"` or `"all"`. `all`: from files, and from live accounts only with `references="all"`.
     id, name, arn, state
-        JMESPaths from a record to its id, name, ARN and state.
+        JMESPath expressions that find the id, name, ARN and state in a record.
     over
         The states in which a resource no longer starts instances.
     profiles, pins
-        JMESPaths from a record to the names and ARNs of profiles, and to versions of launch templates. Both may lead to
-        one value, a list, or a list of lists.
+        JMESPath expressions. In a record, `profiles` finds the names or ARNs of profiles, and `pins` finds versions of
+        launch templates. Both may find one value, a list, or a list of lists.
     kept
-        JMESPath to the part of a record that the collect script keeps; if empty, the script keeps the whole record.
+        A JMESPath expression for the part of a record that the collect script keeps. If it is empty, the script keeps
+        the whole record.
     steps
-        The calls before `operation`. `operation` is then called once per record of the last step.
+        The calls to make before `operation`. `operation` is then called once per record of the last step.
     always
-        The field that a record must have to show which profile it uses.
+        The field that shows which profile a record uses. Every record must have it.
     is_recent
-        Whether many installed AWS CLIs do not have the command yet. With such a CLI, a clean-up script does not query
-        this kind again, and relies on the load.
+        Whether the command is so new that many installed AWS CLIs do not have it. With such a CLI, a clean-up script
+        does not query this kind again, and relies on the load.
     source, date
         The source of these facts, and the date when it was last read.
     """
@@ -110,22 +112,22 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def record(self) -> Any:
-        """The type of a record: a `ConsumerRecord` where speed counts, else a dictionary."""
+        """The type of a record: a `ConsumerRecord` for kinds that must be decoded fast, else a dictionary."""
         return _TYPED.get(self.operation, dict[str, Any])
 
     @property
     def collected(self) -> str:
-        """The JMESPath to the part of an answer that the collect script keeps."""
+        """A JMESPath expression for the part of an answer that the collect script keeps."""
         return f"{{{self.key}: {self.key}{f'[].{self.kept}' if self.kept else ''}}}"
 
     def whole_in(self, answer: bytes) -> bytes:
-        """Return the JSON of an answer with its records under `key`. A `whole` answer is put under `key`."""
+        """Return the JSON of an answer with its records under `key`. If `whole` is True, put the answer under `key`."""
         if not self.whole or self.key not in msgspec.json.decode(answer):
             return answer
         return msgspec.json.encode({self.key: msgspec.Raw(answer)})
 
     def mentions(self, record: Any) -> Iterator[Reference]:
-        """Yield the profiles that a record references."""
+        """Yield a reference for each profile that a record names."""
         if isinstance(record, ConsumerRecord):
             yield from record.mentions(self.consumer_type)
             return
@@ -133,14 +135,18 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             yield Reference(named=profile, **self._about(record))
 
     def pinnings(self, record: Any) -> Iterator[TemplateUse]:
-        """Yield the launch templates that a record starts instances from."""
+        """Yield the launch templates from which the resource in a record starts instances."""
         if isinstance(record, ConsumerRecord):
             yield from record.pinnings(self.consumer_type)
         elif pins := self._listed(self.pins, record, list[Pin]):
             yield TemplateUse(pins=pins, **self._about(record))
 
     def _listed(self, path: str, record: Any, kind: type[T]) -> T:
-        """Return the values that a path leads to, or raise ValidationError if they are of another type."""
+        """Return the values that a JMESPath expression finds in a record.
+
+        The list is empty if the resource no longer starts instances. Raise ValidationError if the values do not fit
+        `kind`.
+        """
         in_use = path and _text(self.state, record) not in self.over
         found = _search(flat(path), record) if in_use else []
         return msgspec.convert([value for value in found if value], kind)
@@ -158,7 +164,7 @@ class Consumer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def flat(path: str) -> str:
-    """Return the JMESPath to one flat list of the values that a path leads to, without missing values."""
+    """Return a JMESPath expression for one flat list of the values that `path` finds, without missing values."""
     return f"[{path}][][][]"
 
 

@@ -28,14 +28,15 @@ _REASONS = (
 
 
 def read_denied(reading: Reading, source: str, piece: Piece) -> list[Answer]:
-    """Return an answer with a gap per refused request.
+    """Return an answer with one gap per refused request.
 
-    If the error code of a row means that no tag policy applies, a second answer states that.
+    Some error codes mean that no tag policy applies to the account. If the file has such a code, a second answer
+    records this fact.
 
     Raises
     ------
     Unreadable
-        If the file is not CSV, or lacks one of the columns.
+        If the file is not CSV, or lacks a required column.
     """
     rows = _rows(piece.read())
     if rows and not rows[0].keys() >= set(_COLUMNS):
@@ -75,6 +76,6 @@ def _gap(piece: Piece, operation: str, subject: str, code: str) -> Gap:
 
 
 def _api_name(text: str) -> str:
-    """Return the API's name of an operation, which may be written as `list-role-tags` or `iam:ListRoleTags`."""
+    """Return the API's name of an operation. The file may have it as `list-role-tags` or `iam:ListRoleTags`."""
     plain = _PREFIXES.sub("", text.strip()).split()[-1:] or [""]
     return plain[0] if plain[0][:1].isupper() else "".join(part.capitalize() for part in plain[0].split("-"))

@@ -1,4 +1,4 @@
-"""The JSON documents of a file: their keys, with each list cut into items. Items are decoded later."""
+"""The JSON documents in a file. Lists in a document are split into items, which are decoded later."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TRAILING = re.compile(r"trailing characters \(byte (\d+)\)")
 
 
 class _Key:
-    """A key of an object, compared by identity, so that a repeated key stays visible."""
+    """A key of a JSON object. Equal keys count as different, so that a repeated key is noticed."""
 
     __slots__ = ("text",)
 
@@ -36,7 +36,7 @@ _LIST = msgspec.json.Decoder(list[Raw])
 
 
 def utf8(data: bytes) -> bytes:
-    """Return the text of a file as UTF-8, whichever Unicode encoding it has."""
+    """Return the text of a file as UTF-8. The file may be in UTF-16, or begin with a byte order mark."""
     # PowerShell 5 writes UTF-16 when a command's output is redirected to a file.
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         try:
@@ -47,12 +47,12 @@ def utf8(data: bytes) -> bytes:
 
 
 def documents_of(data: bytes) -> Iterator[tuple[str, dict[str, Value] | list[Raw]]]:
-    """Yield each JSON document of a text, with its place. People append several exports to one file.
+    """Yield each JSON document in a text, with its place. A file may contain several exports, one after the other.
 
     Raises
     ------
     Unreadable
-        If the text is empty, is not JSON, or a document is neither an object nor a list.
+        If the text is empty or not JSON, or if a document is neither an object nor a list.
     """
     data = utf8(data)
     if not data or data.isspace():
@@ -92,14 +92,14 @@ def _content(text: bytes, place: str) -> dict[str, Value] | list[Raw]:
 
 
 def object_of(text: bytes | Raw, place: str) -> dict[str, Value]:
-    """Return the keys and values of an object.
+    """Return the keys and values of a JSON object.
 
     Raises
     ------
     Unreadable
-        If it is not an object, is nested too deeply, or repeats a key.
+        If the text is not an object, is nested too deeply, or repeats a key.
     msgspec.DecodeError
-        If it is not JSON.
+        If the text is not JSON.
     """
     try:
         pairs = _decoded(_OBJECT, text, place)
@@ -124,7 +124,7 @@ def _decoded(decoder: msgspec.json.Decoder[Any], text: bytes | Raw, place: str) 
 
 
 def _without_repeats(pairs: list[tuple[str, Any]], place: str | None = None) -> dict[str, Any]:
-    """Return an object of its keys and values, or raise Unreadable if it repeats a key."""
+    """Return a dictionary of the pairs. Raise Unreadable if a key is repeated."""
     keys = dict(pairs)
     if len(keys) < len(pairs):
         twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
@@ -137,17 +137,17 @@ _NO_REPEATS = json.JSONDecoder(object_pairs_hook=_without_repeats, parse_int=str
 
 
 def refuse_repeats(item: Raw) -> None:
-    """Raise Unreadable if an object at any depth of an item repeats a key."""
+    """Raise Unreadable if an item contains an object with a repeated key, at any depth."""
     _NO_REPEATS.decode(bytes(item).decode())
 
 
 def beginning(text: bytes | Raw) -> bytes:
-    """Return the first byte of a document, after any white space."""
+    """Return the first byte of a document that is not white space."""
     return bytes(memoryview(text)[:1_000]).lstrip()[:1]
 
 
 def keys_of(item: Raw) -> set[str]:
-    """Return the keys of an item; none if it is not an object."""
+    """Return the keys of an item. The set is empty if the item is not an object."""
     try:
         return set(msgspec.json.decode(item, type=dict[str, Raw]))
     except BROKEN:
@@ -155,12 +155,15 @@ def keys_of(item: Raw) -> set[str]:
 
 
 def in_plain_words(error: Exception) -> str:
-    """Return a decoder's error message, with the decoder's internal names removed."""
+    """Return a decoder's error message on one line, without its technical prefix."""
     return str(error).removeprefix("JSON is malformed: ").replace("\n", " ")
 
 
 def problem_of(error: Exception, path: str) -> dict[str, Any]:
-    """Return the message about a problem at a place. The place of the value in a decoder's error is added to `path`."""
+    """Return a message about a problem at `path`.
+
+    A decoder's error may contain the place of a value. This place is appended to `path`.
+    """
     if isinstance(error, Unreadable):
         return {"message": "gaps.file.value", "at": path, "why": error.problem}
     why, _, inner = in_plain_words(error).partition(" - at `$")
@@ -168,11 +171,11 @@ def problem_of(error: Exception, path: str) -> dict[str, Any]:
 
 
 def kind_of(value: Value) -> str:
-    """Return the kind of a JSON value, as a key of the table `words` of the messages."""
+    """Return the kind of a JSON value. It is a key of the table `words` in the messages."""
     kinds = {list: "list", dict: "object", str: "text", bool: "boolean", type(None): "null"}
     return kinds.get(type(value), "number")
 
 
 def short_text(text: str) -> str:
-    """Return a text as messages show it: in quotes, and cut off after 40 characters."""
+    """Return a text for use in messages: in quotes, and cut off after 40 characters."""
     return repr(text[:40] + "…" if len(text) > 40 else text)

@@ -1,8 +1,8 @@
-"""Files of AWS's answers, recognized by their shape.
+"""Files with AWS's answers, recognized by their shape.
 
-Each format is a module; its functions register their shapes with `@shape` and `@list_of` (module `shapes`). Files are
-read one after the other, each to its end, so memory holds one at a time. Only answers without an account (tags,
-summaries, empty listings) wait until all other files are read.
+Each format is one module. Its functions register their shapes with `@shape` and `@list_of` (see module `shapes`). Files
+are read one after the other, so memory holds one file at a time. Some answers do not show their account (tags,
+summaries, empty lists). They wait until all other files are read.
 """
 
 from __future__ import annotations
@@ -44,21 +44,21 @@ _SMALL = 4_096
 
 
 def read_files(sources: Iterable[Any], *, in_runs: bool = True) -> Iterator[Answer]:
-    """Yield an `Answer` per list in files, folders and archives; content that cannot be read becomes `Gap`s.
+    """Yield one `Answer` per list in files, folders and archives. Content that cannot be read becomes a `Gap`.
 
     Parameters
     ----------
     sources
         Paths of files, folders and archives.
     in_runs
-        Whether to read long lists in runs.
+        Whether to decode long lists in runs (see module `runs`).
 
     Raises
     ------
     SourceError
-        If a source does not exist, or none of them could be read.
+        If a source does not exist, or none of the sources could be read.
     NotARun
-        If a long list cannot be read in runs. Discard the answers until then.
+        If a long list cannot be decoded in runs. Discard the answers that were yielded before.
     """
     labels = []
     found: dict[tuple[str, ...], tuple[str, Piece]] = {}
@@ -103,7 +103,7 @@ def _answers(reading: Reading, found: list[tuple[str, Piece]]) -> Iterator[Answe
 
 
 def _note_caller(reading: Reading, piece: Piece) -> None:
-    """Note the account of a folder, if the file is the answer of `aws sts get-caller-identity`.
+    """If a file is the output of `aws sts get-caller-identity`, note its account for its folder.
 
     Call this before the other files are read, because they may not show their account.
     """
@@ -133,7 +133,7 @@ def _with_accounts(reading: Reading, piece: Piece, answer: Answer, chunks: Itera
 
 
 def _file(reading: Reading, source: str, piece: Piece) -> Iterator[Answer]:
-    """Yield the answers of a file; a document that cannot be read is a gap, and the others are read."""
+    """Yield the answers in a file. A document that cannot be read becomes a gap, and the others are still read."""
     if piece.name.lower() == DENIED:
         yield from read_denied(reading, source, piece)
         return
@@ -150,7 +150,10 @@ def _file(reading: Reading, source: str, piece: Piece) -> Iterator[Answer]:
 
 
 def _document_in_runs(reading: Reading, source: str, piece: Piece) -> Document | None:
-    """Return the document of a large file, with its long list in runs, or None if it must be read as a whole."""
+    """Return the document in a large file, with its long list in runs.
+
+    Return None if the file must be read as a whole.
+    """
     if piece.path is None or piece.size <= shapes.LARGE or not reading.in_runs:
         return None
     try:
@@ -168,9 +171,9 @@ def _document_in_runs(reading: Reading, source: str, piece: Piece) -> Document |
 
 
 def _document(document: Document) -> Iterator[Answer]:
-    """Yield the answers of each shape that a document has.
+    """Yield the answers of each shape that fits a document.
 
-    Raise Unreadable if the document has no known shape, or cannot be read as one of its shapes.
+    Raise Unreadable if no shape fits, or if the document cannot be read as one of the fitting shapes.
     """
     place, keys = document.place, document.keys
     if keys.keys() >= {"status_code", "data"}:
@@ -193,7 +196,7 @@ def _document(document: Document) -> Iterator[Answer]:
 
 
 def _list(document: Document, items: list[Raw]) -> Iterator[Answer]:
-    """Yield the answers of a list that is a document by itself, or raise Unreadable if it holds no objects."""
+    """Yield the answers in a document that is a list. Raise Unreadable if the list contains no objects."""
     place = document.place
     if not items:
         raise Unreadable("gaps.file.empty_list", place=place)

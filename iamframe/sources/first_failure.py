@@ -1,4 +1,4 @@
-"""The error message if the first request fails: what is wrong with credentials, profile, network or region."""
+"""The error message if the first request fails. The cause may be the credentials, profile, network or region."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ Refused = TypeVar("Refused", bound=SourceError)
 
 
 def refused(kind: type[Refused], source: str, message: str, **facts: Any) -> Refused:
-    """Return the error with the reason why a source cannot be read. A gap may also use its message (`said`)."""
+    """Return an error with the reason why a source cannot be read.
+
+    The attribute `said` of the error is its message in the form that a gap stores.
+    """
     text = str(text_of(message))
     why = {"message": message} | {name: fact for name, fact in facts.items() if f"{{{name}" in text}
     error = kind(f"{source}: {fill(text, why)}")
@@ -94,13 +97,13 @@ def profile_names() -> list[str]:
 
 
 def profiles() -> Message | None:
-    """Return the message about the profiles of the AWS configuration; None if it has none."""
+    """Return a message that lists the profiles in the AWS configuration, or None if there are no profiles."""
     names = profile_names()[:8]
     return {"message": "access.there_are", "names": names} if names else None
 
 
 def missing_files() -> Message | None:
-    """Return the message about environment variables that name missing files; None if there are none."""
+    """Return a message about environment variables that point to missing files, or None if no file is missing."""
     files = [
         {"message": "access.missing_file", "variable": variable, "path": path}
         for variable in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")

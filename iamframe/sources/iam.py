@@ -33,7 +33,7 @@ _TAG_FOLDERS = {
 
 @shape("RoleDetailList")
 def account_dump(document: Document) -> Iterable[Answer]:
-    """Read `aws iam get-account-authorization-details`."""
+    """Read the output of `aws iam get-account-authorization-details`."""
     if document.items("RoleDetailList"):
         return [document.listing("RoleDetailList", DUMP, RoleDetail)]
     return [_dump_without_roles(document)]
@@ -57,13 +57,13 @@ def _dump_without_roles(document: Document) -> Answer:
 
 @shape("Roles")
 def role_list(document: Document) -> Iterable[Answer]:
-    """Read `aws iam list-roles`."""
+    """Read the output of `aws iam list-roles`."""
     return [document.listing("Roles", "ListRoles", ListedRole)]
 
 
 @shape("Role")
 def one_role(document: Document) -> Iterable[Answer]:
-    """Read `aws iam get-role`."""
+    """Read the output of `aws iam get-role`."""
     answer = document.single("Role", "GetRole", GotRole)
     for role in (role for chunk in answer for role in chunk):
         tags_or_none(role)  # type: ignore[arg-type]
@@ -72,7 +72,10 @@ def one_role(document: Document) -> Iterable[Answer]:
 
 @shape("InstanceProfiles")
 def profile_list(document: Document) -> Iterable[Answer]:
-    """Read `aws iam list-instance-profiles`, or `list-instance-profiles-for-role`, which has the same shape."""
+    """Read the output of `aws iam list-instance-profiles`.
+
+    The output of `aws iam list-instance-profiles-for-role` has the same shape and is read too.
+    """
     # Only the file's name shows which of the two it is. The second lists the profiles of one role only.
     if "for-role" in document.piece.name.lower():
         return [document.listing("InstanceProfiles", ROLE_LINKS, ListedProfile, lists_all=False)]
@@ -81,13 +84,13 @@ def profile_list(document: Document) -> Iterable[Answer]:
 
 @shape("InstanceProfile")
 def one_profile(document: Document) -> Iterable[Answer]:
-    """Read `aws iam get-instance-profile`."""
+    """Read the output of `aws iam get-instance-profile`."""
     return [document.single("InstanceProfile", "GetInstanceProfile", GotProfile)]
 
 
 @shape("SummaryMap")
 def account_summary(document: Document) -> Iterable[Answer]:
-    """Read `aws iam get-account-summary`."""
+    """Read the output of `aws iam get-account-summary`."""
     counts = document.decode(dict[str, Count], "SummaryMap")
     account = Account(
         role_quota=counts.get("RolesQuota"),
@@ -100,14 +103,14 @@ def account_summary(document: Document) -> Iterable[Answer]:
 
 @shape("UserId", "Account", "Arn")
 def caller_identity(document: Document) -> Iterable[Answer]:
-    """Read `aws sts get-caller-identity`."""
+    """Read the output of `aws sts get-caller-identity`."""
     account, arn = document.text("Account"), document.text("Arn")
     return [document.answer("GetCallerIdentity", [Account(caller_arn=arn)], account_id=account, state="complete")]
 
 
 @shape("AccountAliases")
 def account_aliases(document: Document) -> Iterable[Answer]:
-    """Read `aws iam list-account-aliases`."""
+    """Read the output of `aws iam list-account-aliases`."""
     aliases = [alias for chunk in document.records("AccountAliases", str) for alias in chunk]
     account = Account(account_name=str(aliases[0]) if aliases else None)
     return [document.answer("ListAccountAliases", [account], state="complete")]
@@ -119,7 +122,10 @@ def _has_only_tags(document: Document) -> bool:
 
 @shape("Tags", when=_has_only_tags)
 def tag_list(document: Document) -> Iterable[Answer]:
-    """Read `aws iam list-role-tags` or `list-instance-profile-tags`, which do not name their resource."""
+    """Read the output of `aws iam list-role-tags` or `list-instance-profile-tags`.
+
+    The output does not name its resource. The names of the file and its folder show which resource it is.
+    """
     folder = document.piece.folders[-1] if document.piece.folders else ""
     if folder not in _TAG_FOLDERS:
         raise Unreadable("gaps.file.whose_tags")

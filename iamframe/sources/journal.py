@@ -1,7 +1,7 @@
-"""AWS's answers in a file of lines, so that an interrupted load repeats no request.
+"""A file that stores AWS's answers, so that an interrupted load repeats no request. Each line is one answer.
 
-Each line reaches the operating system before the next request. A killed process leaves complete lines and at most one
-torn line, which is cut off when the file is opened again.
+Each line reaches the operating system before the next request. If the process is killed, at most the last line is
+incomplete. An incomplete line is removed when the file is opened again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from iamframe.errors import SourceError, StoreError
 
 
 class Entry(msgspec.Struct, gc=False):
-    """One answer: the key of its call, its number of requests and times, and its JSON."""
+    """One answer as JSON, with the key of its call, the number of requests, and the times."""
 
     key: str
     requests: int
@@ -29,7 +29,7 @@ class Entry(msgspec.Struct, gc=False):
 
 
 class _Line(msgspec.Struct):
-    """An entry in the file, with a checksum against damage on the disk."""
+    """An entry in the file, with a checksum that detects damage on the disk."""
 
     crc: int
     entry: Raw
@@ -40,7 +40,7 @@ _DECODE_ENTRY = msgspec.json.Decoder(Entry).decode
 
 
 def _entry(line: bytes) -> Entry | None:
-    """Return the entry of a line, or None if the line is torn or damaged."""
+    """Return the entry in a line, or None if the line is incomplete or damaged."""
     with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
         kept = _DECODE(line)
         if line.endswith(b"\n") and kept.crc == zlib.crc32(kept.entry):
@@ -49,7 +49,10 @@ def _entry(line: bytes) -> Entry | None:
 
 
 class Journal:
-    """A journal in a file, open for one load at a time; `SourceError` if it cannot be opened or is in use."""
+    """A journal file. Only one load can have it open at a time.
+
+    Opening it raises `SourceError` if the file cannot be opened or is in use.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -69,7 +72,7 @@ class Journal:
             raise SourceError(f"{path}: cannot be written to ({error.strerror}); choose another folder") from error
 
     def get(self, key: str) -> Entry | None:
-        """Return the answer to a call, or None if there is none yet."""
+        """Return the answer to a call, or None if the journal does not have it."""
         with self._lock:
             if (place := self._places.get(key)) is None:
                 return None
@@ -78,7 +81,7 @@ class Journal:
             return _entry(self._file.read(size))
 
     def put(self, entry: Entry) -> None:
-        """Add an answer. It is kept even if the process is then killed, or if the disk is full at the next answer."""
+        """Add an answer. It is kept even if the process is killed later, or if the disk is full at the next answer."""
         raw = msgspec.json.encode(entry)
         line = msgspec.json.encode(_Line(zlib.crc32(raw), Raw(raw))) + b"\n"
         with self._lock:

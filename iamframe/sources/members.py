@@ -1,6 +1,7 @@
-"""The accounts of a fleet, and a session with a role in each one.
+"""The accounts of a fleet, and a session for each account, which uses a role in that account.
 
-An account is one unit of work. Workers receive only its id and the names of role and profile, never a key.
+Each account is one unit of work. A worker receives only the account's id and the names of the role and the AWS profile,
+never a key.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _COLUMNS = {
 
 
 class Member(msgspec.Struct, frozen=True):
-    """One account of a fleet, with the options that differ from the other accounts."""
+    """One account of a fleet. It has its own options only where they differ from those of the other accounts."""
 
     account_id: str
     account_name: str | None = None
@@ -51,12 +52,15 @@ class Member(msgspec.Struct, frozen=True):
     status: str = "ACTIVE"
 
     def __repr__(self) -> str:
-        """Return the account without its external id, which is a kind of secret."""
+        """Return a text without the external id, which is a kind of secret."""
         return f"Member({self.account_id!r}, {self.account_name!r})"
 
 
 def read_members(accounts: Any) -> list[Member]:
-    """Return the accounts of a CSV file, a DataFrame, or an iterable of ids or of mappings with the same columns."""
+    """Return the accounts in a CSV file, a DataFrame or an iterable.
+
+    An iterable contains account ids, or mappings whose keys are the same as the columns of the file.
+    """
     where = display_path(accounts)[:200] if isinstance(accounts, (str, os.PathLike)) else "accounts"
     members: dict[str, Member] = {}
     for number, row in enumerate(_rows(accounts, where), 1):
@@ -71,7 +75,7 @@ def read_members(accounts: Any) -> list[Member]:
 
 
 def active_members(members: Iterable[Member]) -> list[Member]:
-    """Return the members that can be read."""
+    """Return the members whose accounts are active. Other accounts cannot be read."""
     return [member for member in members if member.status == "ACTIVE"]
 
 
@@ -92,7 +96,7 @@ def _text(file: str | os.PathLike[str], where: str) -> str:
 
 
 def _cells(text: str, where: str) -> Iterator[Mapping[str, Any]]:
-    """Yield the rows of a CSV as mappings. A row with only blank cells becomes an empty mapping."""
+    """Yield each row of a CSV text as a mapping. A row with only blank cells becomes an empty mapping."""
     try:
         # Spreadsheets write semicolons where the comma is a decimal sign, and tabs when they copy.
         for separator in ",;\t":
@@ -142,7 +146,10 @@ class _Caller(msgspec.Struct, rename="pascal"):
 
 
 def members_of_organization(client: Client) -> list[Member]:
-    """Return the accounts of the caller's organisation, by Organizations ListAccounts (a request per 20 accounts)."""
+    """Return the accounts of the caller's organization.
+
+    Organizations ListAccounts returns them, with one request per 20 accounts.
+    """
     found: list[_Account] = []
     try:
         caller = msgspec.json.decode(client.call("sts", "GetCallerIdentity"), type=_Caller).account
@@ -158,9 +165,9 @@ def members_of_organization(client: Client) -> list[Member]:
 
 
 def assume_role(base: boto3.Session, member: Member, role: str, external_id: str | None) -> boto3.Session:
-    """Return a session with a role in a member's account; its credentials are fetched on first use, then renewed.
+    """Return a session that uses a role in a member's account.
 
-    `role` is a name, with its path, or an ARN.
+    The credentials are fetched at the first use, and renewed later. `role` is an ARN, or a name with its path.
     """
     inner = base._session  # noqa: SLF001 - boto3 has no other way to credentials that renew
 
@@ -209,14 +216,14 @@ def spellings(*external_ids: str | None) -> tuple[str, ...]:
 
 
 def redacted(text: str, secrets: Iterable[str]) -> str:
-    """Return a message of AWS with the external ids removed."""
+    """Return a message from AWS in which `…` replaces the external ids."""
     for secret in secrets:
         text = text.replace(secret, "…")
     return text
 
 
 def role_account(role_arn: str) -> str | None:
-    """Return the account of a role's ARN, or None for a name."""
+    """Return the account in a role's ARN, or None if the text is a name."""
     return role_arn.split(":", 5)[4] if partition_of(role_arn) else None
 
 

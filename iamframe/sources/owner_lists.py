@@ -1,8 +1,7 @@
-"""The possible owners of a live account's profiles: the clusters, environments and stacks of each region.
+"""The possible owners of profiles in a live account: the clusters, environments and stacks of each region.
 
-A profile may show its owner by a tag, its path or its name. A kind of owner is listed only if a profile shows an owner
-of that kind. If the profile also shows the owner's region, the kind is listed in that region. If not, it is listed in
-each region.
+The tags, path or name of a profile may show its owner. A kind of owner is listed only if a profile shows an owner of
+that kind. If the profile also shows the owner's region, only that region is read. If not, each region is read.
 """
 
 from __future__ import annotations
@@ -34,14 +33,14 @@ class _Job(NamedTuple):
 
 @dataclass
 class OwnerReader:
-    """Reads which owners of profiles exist, in the given regions of an account."""
+    """Reads which owners of profiles exist in the given regions of an account."""
 
     calls: Calls
     plan: LoadPlan
     regions: list[str]
 
     def start(self, profiles: Mapping[str, Mapping[str, str]]) -> list[_Job]:
-        """Start to list the owners of profiles. `profiles` has the tags of each profile, by ARN."""
+        """Start to list the owners. `profiles` maps the ARN of each profile to the tags of the profile."""
         self._owned: dict[str, Owned] = {
             arn: found for arn, tags in profiles.items() if (found := owner_of(name_of(arn), path_of(arn) or "/", tags))
         }
@@ -68,7 +67,8 @@ class OwnerReader:
     def answers(self, jobs: list[_Job]) -> Iterator[Answer]:
         """Yield the owners of each kind and region, then the stacks that the lists do not contain.
 
-        If the name of a profile suggests a stack that is not listed, AWS may still find the stack of that profile.
+        The name of a profile may suggest a stack that is not in the lists. Then a request to AWS finds out
+        which stack contains the profile.
         """
         for owner, region, future in jobs:
             yield self.calls.answer(owner.label, future.result(), region)
@@ -111,9 +111,9 @@ class OwnerReader:
         return found
 
     def _stack_of(self, arn: str, region: str) -> list[ResourceOwner]:
-        """Return the stack that contains a profile, together with the profile's name.
+        """Return the stack that contains a profile. Its `profile_name` is the name of the profile.
 
-        AWS also shows a stack that was deleted in the last 90 days.
+        AWS also returns a stack that was deleted in the last 90 days.
         """
         name = name_of(arn)
         try:

@@ -1,4 +1,4 @@
-"""The possible owners of profiles, from files: the clusters, environments and stacks that exist in a region."""
+"""The possible owners of profiles, read from files: the clusters, environments and stacks that exist in a region."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _STACKS = "Stacks"
 
 
 def owners_in(owner: Owner, records: Iterable[Any]) -> list[ResourceOwner]:
-    """Return the owners that still exist, from the records of an answer.
+    """Return the owners in the records of an answer. Owners that no longer exist are left out.
 
     Raises
     ------
     msgspec.ValidationError
-        If a record has another form.
+        If a record has an unexpected form.
     """
     found = [_owner_in(owner, record) for record in records]
     return [one for one in found if one.state not in owner.over]
@@ -44,10 +44,11 @@ def _owner_in(owner: Owner, record: Any) -> ResourceOwner:
 
 
 def _is_list_of(owner: Owner, key: str, document: Document) -> bool:
-    """Return whether a document is this list, not the list of another service with the same key.
+    """Return whether a document has the list of this owner's service. Other services use the same key.
 
-    The `clusters` of EKS are names, but those of AWS PCS are objects. The `Stacks` of OpsWorks have other fields. An
-    empty list of clusters counts as one of EKS, unless the name of its file or folder contains `pcs`.
+    EKS and AWS PCS both use the key `clusters`. In answers of EKS the items are names, in those of AWS PCS they are
+    objects. OpsWorks also uses the key `Stacks`, but its items have other fields. An empty list of clusters counts as
+    one of EKS, unless the name of its file or folder contains `pcs`.
     """
     items = document.keys[key]
     if not isinstance(items, list):

@@ -1,7 +1,8 @@
 """The pace of requests: unlimited until AWS first throttles one, then as fast as AWS allows.
 
-AWS publishes no limits for IAM. All users of an account share the limits: if a load uses them up, the account's own
-work fails. At a limit nearly all requests in flight are throttled at once, so at most one refusal per second counts.
+AWS publishes no limits for IAM. All users of an account share the limits. If a load uses them up, other work in the
+account fails. When a limit is reached, AWS throttles nearly all requests in flight at once. So at most one throttled
+request per second counts.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ _LEAST = 1.0
 
 
 class Pacer:
-    """The pace of one service of one account, shared by all threads.
+    """The pace of requests to one service of one account, shared by all threads.
 
-    Without a `rate` (requests per second) no request waits before the first refusal. After it, the rate grows by two
-    each second. A refusal lowers the rate to seven tenths, at most once per second. The rate never exceeds a given
-    `rate`.
+    `rate` is the highest allowed rate, in requests per second. Without it, no request waits until AWS throttles one for
+    the first time. From then on, the rate grows by two each second. A throttled request lowers the rate to seven
+    tenths, but at most once per second.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class Pacer:
         self._lock = threading.Lock()
 
     def wait(self) -> float:
-        """Wait until the next request may be sent, and return the seconds waited."""
+        """Wait until the next request may be sent. Return the number of seconds waited."""
         with self._lock:
             rate = self._now()
             if rate is None:
@@ -50,7 +51,7 @@ class Pacer:
         return at - now
 
     def refused(self) -> None:
-        """Note that AWS throttled a request."""
+        """Lower the rate, because AWS throttled a request."""
         with self._lock:
             rate, now = self._now(), self._clock()
             if rate is None:

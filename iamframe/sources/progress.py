@@ -1,4 +1,4 @@
-"""Progress of a load on standard error: only in a terminal or a notebook, and never with text from AWS."""
+"""The progress of a load, shown on standard error. It never contains text from AWS."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ Progress = Callable[[str, int, int], None]
 
 @contextmanager
 def progress_bars(progress: bool | Progress | None) -> Iterator[Progress]:
-    """Yield a function to call with a stage, its finished count and its total so far.
+    """Yield a function that shows progress. Its arguments are a stage, the finished count, and the total so far.
 
-    If `progress` is a function, it is yielded unchanged. True shows bars, False shows nothing, and None shows bars only
-    in a terminal or a notebook.
+    If `progress` is a function, that function is yielded. If it is True, bars are shown. If it is False, nothing is
+    shown. If it is None, bars are shown only in a terminal or a notebook.
     """
     if callable(progress):
         yield progress

@@ -46,23 +46,23 @@ _FILE_NAMES = [
 
 
 class AccountsByFolder:
-    """The accounts in the files of each folder, and of the folders below it."""
+    """The accounts found in the files of each folder and of its subfolders."""
 
     def __init__(self) -> None:
         self._here: dict[tuple[str, ...], set[str]] = defaultdict(set)
         self._beneath: dict[tuple[str, ...], set[str]] = defaultdict(set)
 
     def add(self, piece: Piece, account: str) -> None:
-        """Note that a file shows this account."""
+        """Note that a file contains this account."""
         self._here[piece.folders].add(account)
         # Folders above the source do not count: their other files may belong to other accounts.
         for depth in range(piece.root, len(piece.folders) + 1):
             self._beneath[piece.folders[:depth]].add(account)
 
     def of(self, folders: tuple[str, ...], depth: int) -> set[str]:
-        """Return the accounts that a parent folder shows for a file.
+        """Return the accounts that were found in a parent folder of a file.
 
-        `folders` lead to the file. The first `depth` of them lead to the parent folder.
+        `folders` is the path of the file's folder. Its first `depth` parts are the path of the parent folder.
         """
         # `prod/` beside `dev/` is another account; `us-east-1/` beside `iam/` is the same one.
         is_one = all(map(_PART_OF_ACCOUNT.fullmatch, folders[depth:]))
@@ -76,13 +76,13 @@ class Reading:
     Attributes
     ----------
     in_runs : bool
-        Whether long lists are read in runs.
+        Whether long lists are decoded in runs.
     gaps : list of (Piece, Gap)
-        A gap without an account gets that of its file once all files are read.
+        Each gap with its file. A gap without an account gets the account of its file after all files are read.
     callers : dict
-        The account of `aws sts get-caller-identity`, by the folder of its file.
+        The accounts in the outputs of `aws sts get-caller-identity`. The key is the folder of the file.
     carried, named : AccountsByFolder
-        The accounts of the resources in a file, and the accounts of the profiles that these resources use.
+        The accounts of the resources in the files, and the accounts of the profiles that these resources use.
     has_read : bool
         Whether at least one file could be used.
     """
@@ -100,15 +100,15 @@ class Reading:
         self._kept[type(record)].append(record)
 
     def kept(self, kind: type[_Kept]) -> list[_Kept]:
-        """Return the kept records of one type, in the order of reading."""
+        """Return the kept records of one type, in the order in which they were read."""
         return self._kept[kind]
 
     def gap(self, piece: Piece, gap: Gap) -> None:
-        """Note a gap."""
+        """Add a gap."""
         self.gaps.append((piece, gap))
 
     def unreadable(self, piece: Piece, problem: dict[str, Any], path: str = "$") -> None:
-        """Note a gap for a file, or one place in it, that cannot be read."""
+        """Add a gap for a file that cannot be read, or for one place in a file."""
         subject = piece.label if path == "$" else f"{piece.label} {path}"
         operation = _named_after(piece) or "file"
         region = GLOBAL if operation in _IAM else region_of(piece) or UNKNOWN_REGION
@@ -117,7 +117,7 @@ class Reading:
 
     @contextmanager
     def gap_if_unreadable(self, piece: Piece, path: str = "$") -> Iterator[None]:
-        """Note a gap if the code in this context finds that a file, or one place in it, cannot be read."""
+        """Add a gap if the code in this context cannot read a file, or one place in a file."""
         try:
             yield
         except Unreadable as error:
@@ -126,28 +126,28 @@ class Reading:
             self.unreadable(piece, problem_of(error, path), path)
 
     def gaps_with_owner(self) -> Records:
-        """Return all gaps, each with the account of its file if known. Call this once all files are read."""
+        """Return all gaps, each with the account of its file if it is known. Call this after all files are read."""
         for piece, gap in self.gaps:
             if gap.operation != "file":
                 gap.account_id = gap.account_id or self.owner(piece.folders)
         return [gap for _, gap in self.gaps]
 
     def cannot_place(self, piece: Piece, answer: Answer) -> None:
-        """Note a gap for an answer whose account is unknown."""
+        """Add a gap for an answer whose account is unknown."""
         message = "gaps.answer.whose_tags" if answer.operation.endswith("Tags") else "gaps.answer.whose"
         self.gap(piece, Gap(answer.operation, answer.origin, "unreadable", message, {"file": answer.origin}))
 
     def owner(self, folders: tuple[str, ...], named: Iterable[str] = (), made_in: Collection[str] = ()) -> str | None:
-        """Return the account of the files of a folder, or None.
+        """Return the account to which the files of a folder belong, or None if it is unknown.
 
         Parameters
         ----------
         folders
-            The folders that lead to the file, the innermost last.
+            The path of the folder, from the outermost part to the innermost.
         named
             The accounts of the profiles that the file uses.
         made_in
-            The accounts of the persons who created the resources in the file.
+            The accounts of the users or roles that created the resources in the file.
         """
         # A resource may use a profile of another account, so `named` counts only if nothing else shows an account.
         for shown in (self.carried, self.named):
@@ -168,7 +168,7 @@ class Reading:
         return None
 
     def with_owner(self, piece: Piece, answer: Answer) -> Answer:
-        """Set the account of an answer, once all files are read, and return the answer."""
+        """Set the account of an answer, and return the answer. Call this after all files are read."""
         answer.account_id = answer.account_id or self.owner(piece.folders)
         records = sum(map(len, answer.chunks))
         self.has_read |= bool(records) or (answer.state == "complete" and answer.account_id is not None)
@@ -178,18 +178,21 @@ class Reading:
 
 
 def region_of(piece: Piece) -> str | None:
-    """Return the region in a file's name, or else in the innermost folder with one."""
+    """Return the region in a file's name. If there is none, return the region in the name of the innermost folder."""
     return next(filter(None, map(region_in, (piece.name, *reversed(piece.folders)))), None)
 
 
 def _named_after(piece: Piece) -> str | None:
-    """Return the operation that a file is named after, as in `describe-instances.json`."""
+    """Return the operation in a file's name, such as `describe-instances.json`, or None."""
     name = cli_name(piece.name).replace("_", "-")
     return next((operation for pattern, operation in _FILE_NAMES if pattern.search(name)), None)
 
 
 def accounts_in(records: Records) -> set[str | None]:
-    """Return the accounts in the ARNs of records of one type, with None for a record without one."""
+    """Return the set of accounts in the ARNs of the records, which all have the same type.
+
+    The set contains None if the type has no ARN, or if the ARN of a record has no account.
+    """
     fields = type(records[0]).__struct_fields__
     name = next((name for name in ("role_arn", "profile_arn", "managed_arn") if name in fields), None)
     if name is None:

@@ -1,9 +1,10 @@
-"""The types of the records of each AWS operation.
+"""The record types of each AWS operation.
 
-A type has only fields that its operation really returns, so other fields cannot be used by accident. For example, the
-records of lists have no `Tags` field, even if a file or an emulator has one: ListRoles and ListInstanceProfiles leave
-tags out (IAM API Reference, ListRoles, ListInstanceProfiles; recorded answers agree). `UNSET` means that the answer
-does not have the field; None and [] mean that AWS has no value.
+A type has only the fields that its operation really returns, so that no code uses other fields by accident. For
+example, ListRoles and ListInstanceProfiles do not return tags (IAM API Reference, ListRoles, ListInstanceProfiles;
+recorded answers agree). So their record types have no `Tags` field, even if a file or an emulator has one.
+
+`UNSET` means that the answer does not have the field. None and [] mean that AWS has no value.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ State = Literal["complete", "partial", "truncated", "refused"]
 
 
 class RecordedTime(msgspec.Struct, gc=False):
-    """A time as recorders of botocore answers write it: `{"__class__": "datetime", "year": …}`."""
+    """A time in the form that recorders of botocore answers write: `{"__class__": "datetime", "year": …}`."""
 
     year: int
     month: int
@@ -75,7 +76,7 @@ class Tag(msgspec.Struct, gc=False, frozen=True):
 
 
 class LastUsed(msgspec.Struct, gc=False):
-    """Last use of a role; empty if it was not used in the last 400 days (IAM API Reference, GetRole)."""
+    """The last use of a role. It is empty if there was no use in the last 400 days (IAM API Reference, GetRole)."""
 
     at: Time = msgspec.field(name="LastUsedDate", default=None)
     region: str | None = msgspec.field(name="Region", default=None)
@@ -94,13 +95,13 @@ class AttachedPolicy(msgspec.Struct, gc=False):
 
 
 class RoleTemplate(msgspec.Struct, gc=False):
-    """The role template that a role was created from; only roles of AcquireRole have one (botocore 1.44.8, GetRole)."""
+    """The template from which AcquireRole created a role. Other roles have none (botocore 1.44.8, GetRole)."""
 
     arn: str | None = msgspec.field(name="TemplateArn", default=None)
 
 
 class NestedRole(msgspec.Struct, gc=False, rename=_IAM):
-    """A role inside a profile, without tags, last use or description."""
+    """A role inside a profile. It has no tags, last use or description."""
 
     role_arn: Arn
     role_name: str | None = None
@@ -111,14 +112,14 @@ class NestedRole(msgspec.Struct, gc=False, rename=_IAM):
 
 
 class ListedRole(NestedRole, gc=False, rename=_IAM):
-    """A role of ListRoles."""
+    """A role as ListRoles returns it."""
 
     description: str | None = None
     max_session_seconds: Count | None = None
 
 
 class GotRole(ListedRole, gc=False, rename=_IAM):
-    """A role of GetRole. `Tags` is absent if it has none; `RoleLastUsed` is always there."""
+    """A role as GetRole returns it. `Tags` is absent if the role has no tags. `RoleLastUsed` is always present."""
 
     boundary: Boundary | None = None
     last_used: LastUsed | UnsetType = UNSET
@@ -127,7 +128,7 @@ class GotRole(ListedRole, gc=False, rename=_IAM):
 
 
 class NestedProfile(msgspec.Struct, gc=False, rename=_IAM):
-    """A profile under its role, as in an account dump, without tags."""
+    """A profile under its role, as in an account dump. It has no tags."""
 
     profile_arn: Arn
     profile_name: str | None = None
@@ -137,7 +138,7 @@ class NestedProfile(msgspec.Struct, gc=False, rename=_IAM):
 
 
 class RoleDetail(NestedRole, gc=False, rename=_IAM):
-    """A role of GetAccountAuthorizationDetails, with its own lists of profiles and policies."""
+    """A role as GetAccountAuthorizationDetails returns it, with the lists of its profiles and policies."""
 
     boundary: Boundary | None = None
     last_used: LastUsed | UnsetType = UNSET
@@ -148,25 +149,25 @@ class RoleDetail(NestedRole, gc=False, rename=_IAM):
 
 
 class ListedProfile(NestedProfile, gc=False, rename=_IAM):
-    """A profile of ListInstanceProfiles; `Roles` is always there, with no role or one."""
+    """A profile as ListInstanceProfiles returns it. `Roles` is always present, and has no role or one."""
 
     roles: list[NestedRole] | UnsetType = UNSET
 
 
 class GotProfile(ListedProfile, gc=False, rename=_IAM):
-    """A profile of GetInstanceProfile; `Tags` is there even when empty."""
+    """A profile as GetInstanceProfile returns it. `Tags` is present even if it is empty."""
 
     tags: list[Tag] | UnsetType = UNSET
 
 
 class Role(GotRole, gc=False, rename=_IAM):
-    """A role with all facts, for sources other than IAM's own answers."""
+    """A role with all fields, for sources other than IAM's own answers."""
 
     profiles: list[NestedProfile] | UnsetType = UNSET
 
 
 class TagListing(msgspec.Struct, gc=False):
-    """The tags of one resource. Its name is known, but not its ARN."""
+    """The tags of one resource. The resource's name is known, but not its ARN."""
 
     resource_type: str
     resource_name: str
@@ -174,7 +175,7 @@ class TagListing(msgspec.Struct, gc=False):
 
 
 class Reference(msgspec.Struct, gc=False):
-    """A resource that uses a profile: a row of `references` before the profile is known."""
+    """A resource that uses a profile. It becomes a row of `references` when the profile is looked up."""
 
     consumer_type: str
     consumer_id: str
@@ -189,7 +190,10 @@ class Reference(msgspec.Struct, gc=False):
 
 
 class ResourceOwner(msgspec.Struct, gc=False):
-    """A cluster, environment or stack that exists in a region. `profile_name` is a profile that a stack contains."""
+    """A cluster, environment or stack that exists in a region.
+
+    For a stack, `profile_name` can be the name of a profile in it.
+    """
 
     owner_type: str
     owner_id: str
@@ -201,16 +205,16 @@ class ResourceOwner(msgspec.Struct, gc=False):
 
 
 class RequiredKeys(msgspec.Struct, gc=False):
-    """The tag keys that resources of one type need (ListRequiredTags), without values."""
+    """The tag keys that resources of one type must have (ListRequiredTags). The values are not known."""
 
     resource_type: str = msgspec.field(name="ResourceType", default="")
     tag_keys: list[str] = msgspec.field(name="ReportingTagKeys", default_factory=list)
 
 
 class TagDemand(msgspec.Struct, gc=False):
-    """The demands of the organization on one tag key of roles or profiles: a row of `tag_policies`.
+    """What the organization demands of one tag key on roles or profiles: a row of `tag_policies`.
 
-    `allowed_values` is a list as JSON, or None if unknown.
+    `allowed_values` is a JSON list, or None if the values are unknown.
     """
 
     resource_type: str
@@ -234,7 +238,10 @@ class Account(msgspec.Struct, gc=False):
 
 
 class Gap(msgspec.Struct, gc=False):
-    """A row of `gaps`: data that could not be collected. `message` is an id of `messages`; `facts` fill it."""
+    """A row of `gaps`: data that could not be collected.
+
+    `message` is the id of a text in `messages`. `facts` are the values for the places in that text.
+    """
 
     operation: str
     subject: str
@@ -247,7 +254,10 @@ class Gap(msgspec.Struct, gc=False):
 
 @dataclass(slots=True)
 class CallStats:
-    """The requests of one operation in one region, its retries, and the times of the first and last (ISO texts)."""
+    """The numbers of requests and retries of one operation in one region.
+
+    `started_at` is the time of the first request, and `ended_at` that of the last one, both as ISO text.
+    """
 
     requests: int = 0
     retries: int = 0
@@ -255,7 +265,7 @@ class CallStats:
     ended_at: str | None = None
 
     def add(self, requests: int, started_at: str, ended_at: str) -> None:
-        """Count the requests of one answer."""
+        """Add the requests of one answer."""
         self.requests += requests
         self.retries += max(requests - 1, 0)
         self.started_at = min(self.started_at or started_at, started_at)
@@ -266,9 +276,10 @@ class CallStats:
 class Answer:
     """One answer of AWS, live or from a file.
 
-    `chunks` yields lists of records, each of one type, so that a large answer becomes columns chunk by chunk.
-    `account_id` is for records without an ARN. `state` is `complete` if the answer is the complete list of its
-    operation, and `refused` if AWS gave none. `tally` counts the requests; a file has none.
+    `chunks` yields lists of records, so that a large answer becomes columns chunk by chunk. All records in a list have
+    the same type. `account_id` is the account of records without an ARN. `state` is `complete` if the answer has the
+    complete list of its operation, and `refused` if AWS gave no answer. `tally` counts the requests. It is None for a
+    file.
     """
 
     operation: str
@@ -282,14 +293,14 @@ class Answer:
     tally: CallStats | None = None
 
     def __iter__(self) -> Iterator[list[msgspec.Struct]]:
-        """Yield the non-empty chunks."""
+        """Yield the chunks that are not empty."""
         return (chunk for chunk in self.chunks if chunk)
 
 
 def tags_or_none(role: GotRole) -> GotRole:
-    """Return a role of GetRole, with [] if it has no tags.
+    """Return a role from GetRole. If the role has no tags, `tags` becomes [].
 
-    For a role without tags, AWS leaves out `Tags`, but returns `RoleLastUsed` (recorded answers).
+    If a role has no tags, AWS leaves out `Tags`, but returns `RoleLastUsed` (recorded answers).
     """
     if role.tags is UNSET and role.last_used is not UNSET:
         role.tags = []
@@ -297,7 +308,7 @@ def tags_or_none(role: GotRole) -> GotRole:
 
 
 def time_text(value: Time) -> str | None:
-    """Return a time as ISO text, from any form in files; other text stays as it is.
+    """Return a time from a file as ISO text. If the time is text already, it is returned unchanged.
 
     Raises
     ------
@@ -313,7 +324,7 @@ def time_text(value: Time) -> str | None:
 
 
 def parsed_time(text: str) -> datetime | None:
-    """Return the time of ISO text in UTC, or None; text without a zone is in UTC."""
+    """Parse ISO text and return the time in UTC, or None if it is not valid. A time without a zone is in UTC."""
     try:
         # Frames store six decimal places of a second.
         time = datetime.fromisoformat(_MORE_DIGITS.sub(r"\1", text))
@@ -323,10 +334,10 @@ def parsed_time(text: str) -> datetime | None:
 
 
 def make_decoders(kinds: Iterable[object]) -> None:
-    """Create the decoders for all record types found in these objects, before threads use them.
+    """Create the decoders of all record types in `kinds`, before threads use them.
 
-    msgspec creates a decoder at the first use, in several steps. If a second thread decodes the same type meanwhile, it
-    finds the decoder incomplete and ends the process.
+    msgspec creates a decoder at its first use, in several steps. If a second thread decodes the same type during these
+    steps, it finds an incomplete decoder and the process crashes.
     """
     for kind in kinds:
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
@@ -342,7 +353,7 @@ References = Literal["all", "core", "none"]
 
 @dataclass(frozen=True, slots=True)
 class LoadPlan:
-    """The requests to make in an account."""
+    """What to read in an account."""
 
     regions: Literal["all"] | tuple[str, ...] = "all"
     references: References = "all"

@@ -1,4 +1,4 @@
-"""References to instance profiles in files, from answers of EC2, Auto Scaling and other services."""
+"""References to instance profiles, read from files with answers of EC2, Auto Scaling and other services."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ from iamframe.sources.templates import TemplateUse, template_ids, template_refer
 class _Use:
     """One record of a consumer, the profiles and templates that it uses, and its account.
 
-    `account` is the account of its owner or of its own ARN. `made_in` is the account of the person who created it.
-    Usually both are the same. But files may mask the person, so an account in a folder's name overrides `made_in`.
+    `account` is the account that owns the resource, or the account in the resource's ARN. `made_in` is the account of
+    the user or role that created the resource. Usually both are the same. But files may mask who created the resource,
+    so an account in a folder's name overrides `made_in`.
     """
 
     record: Any
@@ -53,7 +54,7 @@ class _Use:
 
 
 class _Used(NamedTuple):
-    """A document of one kind of consumer, and the profiles that each of its records uses."""
+    """A document with records of one kind of consumer, and the profiles that each record uses."""
 
     document: Document
     consumer: Consumer
@@ -61,7 +62,7 @@ class _Used(NamedTuple):
 
 
 def _keep_uses(document: Document, consumer: Consumer) -> Iterable[Answer]:
-    """Keep the records of a consumer until all files are read: only then is the account of each one known."""
+    """Keep the records of a consumer until all files are read. Only then is the account of each record known."""
     if consumer.whole or isinstance(document.keys[consumer.key], dict):
         # Some operations answer with one record instead of a list.
         document.keys[consumer.key] = [document.as_json(None if consumer.whole else consumer.key)]
@@ -97,7 +98,7 @@ for _consumer in CONSUMERS:
 
 
 def reference_answers(reading: Reading) -> Iterator[Answer]:
-    """Yield the references in all files, once all of them are read."""
+    """Yield the references in all files. Call this after all files are read."""
     records: dict[str, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
     pinnings: dict[str, list[TemplateUse]] = defaultdict(list)
     for used in reading.kept(_Used):
@@ -121,7 +122,7 @@ def reference_answers(reading: Reading) -> Iterator[Answer]:
 
 
 def _owner(reading: Reading, used: _Used) -> str | None:
-    """Return the account for those records of a document that do not show their account."""
+    """Return the account of the records in a document that do not show their own account."""
     shown = {use.account for use in used.uses if use.account}
     if len(shown) == 1:
         # No answer of AWS holds two accounts.
@@ -132,7 +133,7 @@ def _owner(reading: Reading, used: _Used) -> str | None:
 
 
 def _mentioned(reading: Reading, used: _Used, found: Mapping[str | None, list[Reference]]) -> Iterator[Answer]:
-    """Yield the references in a document, an answer per account and region."""
+    """Yield the references in a document, with one answer per account and region."""
     document, consumer = used.document, used.consumer
     region, state = region_of(document.piece) or UNKNOWN_REGION, document.state(consumer.key)
     if consumer.steps and state == "complete":
@@ -159,7 +160,10 @@ def _by_region(mentions: Iterable[Reference], otherwise: str = UNKNOWN_REGION) -
 
 
 def _pinned(account: str, pinnings: list[TemplateUse], read: Mapping[str, list[Any]]) -> Iterator[Answer]:
-    """Yield the profiles of the template versions that groups pin, and a gap per version that is not in the files."""
+    """Yield the profiles in the template versions that groups pin.
+
+    Yield a gap for each version that is missing in the files.
+    """
     versions, templates = read[VERSIONS], read[TEMPLATES]
     mentions, unread = template_references(pinnings, versions, read[CONFIGURATIONS], templates)
     shown = {version.launch_template_id for version in versions}
@@ -178,7 +182,7 @@ def _pinned(account: str, pinnings: list[TemplateUse], read: Mapping[str, list[A
 
 
 def _other_versions(account: str, read: Mapping[str, list[Any]], whole: set[str]) -> Iterator[Answer]:
-    """Yield a gap per template with versions that are not in the files.
+    """Yield a gap for each template that has versions missing in the files.
 
     A list of the versions of all templates has only two versions per template: the latest and the default one.
     """

@@ -1,4 +1,4 @@
-"""Failed requests: an error of boto3 becomes the reason and the facts of a gap."""
+"""Failed requests. An error from boto3 is converted to the reason and the facts of a gap."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _CLOSED = {"AuthFailure", "InvalidClientTokenId", "OptInRequired", "Unrecognized
 
 
 class RequestFailed(Exception):
-    """A request without an answer: the reason as in `gaps`, and AWS's code and message."""
+    """A request failed. The error has a reason (as in the frame `gaps`), and AWS's error code and message."""
 
     def __init__(self, reason: str, code: str, message: str, cause: Exception | None = None) -> None:
         super().__init__(f"{code}: {message}")
@@ -46,18 +46,18 @@ class RequestFailed(Exception):
 
 
 class WriteBlocked(IamframeError):
-    """An operation outside the table of operations was about to be sent."""
+    """A request was blocked, because its operation is not in the table of operations."""
 
 
 def is_unknown_host(error: Exception | None) -> bool:
-    """Return whether DNS reports that a host does not exist; false if DNS could not be reached."""
+    """Return whether DNS reports that a host does not exist. If DNS could not be reached, return False."""
     cause = error.kwargs.get("error") if isinstance(error, failures.EndpointConnectionError) else None
     found = getattr(cause, "__cause__", None) or getattr(cause, "__context__", None)
     return isinstance(found, socket.gaierror) and found.errno == socket.EAI_NONAME
 
 
 def failure_of(error: Exception) -> RequestFailed:
-    """Return an error of boto3 with its reason."""
+    """Convert an error from boto3 to a RequestFailed with its reason."""
     if isinstance(error, failures.ClientError):
         said = error.response.get("Error", {})
         code, message = str(said.get("Code", "Unknown")), " ".join(str(said.get("Message", "")).split())
@@ -73,7 +73,7 @@ def failure_of(error: Exception) -> RequestFailed:
 
 
 def advice_on(refusal: RequestFailed, *actions: str) -> dict[str, Any]:
-    """Return the advice on a failed request, as a message; `actions` are the IAM actions that would allow it."""
+    """Return a message with advice on a failed request. `actions` are the IAM actions that would allow it."""
     if is_unknown_host(refusal.cause):
         return {"message": "gaps.advice.no_host"}
     if refusal.reason == "denied":
@@ -82,12 +82,12 @@ def advice_on(refusal: RequestFailed, *actions: str) -> dict[str, Any]:
 
 
 def is_closed(refusal: RequestFailed) -> bool:
-    """Return whether a region may have rejected the credentials because it is not enabled in the account."""
+    """Return whether the error code of a request may mean that the region is not enabled in the account."""
     return refusal.code in _CLOSED
 
 
 def closed_region(region: str, enabled: list[str]) -> tuple[str, str]:
-    """Return reason and message of the gap for a region that rejects the account's credentials."""
+    """Return the reason and the message of the gap for a region that rejects the account's credentials."""
     if not enabled:
         return "unreadable", "gaps.region.rejects"
     if region not in enabled:

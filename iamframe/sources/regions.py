@@ -1,4 +1,4 @@
-"""The consumers of profiles in a live account, for each region."""
+"""The resources that use profiles (the consumers) in each region of a live account."""
 
 from __future__ import annotations
 
@@ -40,7 +40,10 @@ class ReferenceReader:
     plan: LoadPlan
 
     def regions(self) -> list[str]:
-        """Return the regions to read: those of the plan, or all enabled ones as far as AWS shows them."""
+        """Return the regions to read: those of the plan, or all enabled ones.
+
+        If AWS does not show the enabled regions, only the session's own region is read.
+        """
         if self.plan.references == "none":
             return []
         if self.plan.regions != "all":
@@ -53,7 +56,7 @@ class ReferenceReader:
         return [here]
 
     def _existing(self, named: Iterable[str]) -> list[str]:
-        """Return the given regions, without those that neither botocore nor the account knows."""
+        """Return the given regions, except those that neither botocore nor the account knows."""
         unknown = {region for region in named if not _is_known(self.calls, region)}
         enabled = self.calls.enabled_regions() if unknown else []
         nowhere = unknown - set(enabled) if enabled else set()
@@ -62,7 +65,7 @@ class ReferenceReader:
         return [region for region in named if region not in nowhere]
 
     def start(self, regions: list[str]) -> list[_Job]:
-        """Start to read the consumers of each region."""
+        """Start the requests that list the consumers in each region."""
         wanted = _WANTED[self.plan.references]
         return [
             _Job(consumer, region, self.calls.submit("references", self._read, consumer, region))
@@ -72,7 +75,7 @@ class ReferenceReader:
         ]
 
     def answers(self, jobs: list[_Job]) -> Iterator[Answer]:
-        """Yield the references of each consumer and region, then those through pinned versions of launch templates."""
+        """Yield the direct references of each consumer and region, then the references through launch templates."""
         read: dict[tuple[str, str], Listing] = {}
         pinnings: dict[str, list[TemplateUse]] = {job.region: [] for job in jobs}
         self._add_other_versions([job for job in jobs if job.consumer is _OF_VERSIONS])
@@ -92,7 +95,7 @@ class ReferenceReader:
             yield self.calls.answer("", Listing(self._placed(job.result(), region)), region)
 
     def note_not_wanted(self) -> None:
-        """Note the consumers that the plan leaves out."""
+        """Add a gap for each kind of consumer that the plan leaves out."""
         wanted = ("files", *_WANTED[self.plan.references])
         left_out = [label(one.service, one.operation) for one in CONSUMERS if one.when not in wanted]
         message = "gaps.references.core" if self.plan.references == "core" else "gaps.references.none"
@@ -133,7 +136,7 @@ class ReferenceReader:
         before: dict[str, Any],
         fixed: Mapping[str, object],
     ) -> Iterator[bytes]:
-        """Yield the pages of one operation of a consumer. `before` are the parameters from the step before it."""
+        """Yield the pages of one operation of a consumer. `before` has the parameters from the previous step."""
         try:
             yield from self.calls.client.pages(service, operation, region, **before, **fixed)
         except RequestFailed as refusal:
@@ -147,14 +150,14 @@ class ReferenceReader:
                 self.calls.note_refused(label(service, operation), refusal, region=region)
 
     def _next(self, found: Listing, operation: str, path: str, region: str, page: bytes) -> list[dict[str, Any]]:
-        """Return the parameters of the calls that follow a page."""
+        """Return the parameters that a page supplies for the next calls."""
         each: list[dict[str, Any]] | None = jmespath.search(path, msgspec.json.decode(page))
         if each is None:
             self.calls.note_missing(found, operation, path, region)
         return each or []
 
     def _note_silent(self, found: Listing, consumer: Consumer, region: str) -> None:
-        """Note the records without the field that shows which profile they use."""
+        """Add a gap for each record without the field that shows which profile it uses."""
         silent = [record for record in found.records if consumer.always and not record.get(consumer.always)]
         for record in silent:
             found.state = "truncated"
@@ -163,7 +166,7 @@ class ReferenceReader:
             self.calls.gap(consumer.operation, what, "unreadable", "gaps.answer.no_profile", facts, region)
 
     def _parameters(self, consumer: Consumer, region: str) -> dict[str, object]:
-        """Return the parameters of a consumer that the installed botocore knows."""
+        """Return the parameters of a call, without `IncludeManagedResources` if botocore does not know it."""
         return {
             name: value
             for name, value in consumer.parameters.items()
@@ -174,7 +177,7 @@ class ReferenceReader:
     # Versions of launch templates
 
     def _add_other_versions(self, jobs: list[_Job]) -> None:
-        """Add the versions that are neither newest nor default, which the listing of all templates leaves out."""
+        """Add the versions that the listing of all templates leaves out: it has only the latest and the default."""
         more = [
             (job, self.calls.submit("references", self._versions, {"LaunchTemplateId": template}, [], job.region))
             for job in jobs
@@ -189,7 +192,7 @@ class ReferenceReader:
     def _pinned(
         self, region: str, pinnings: list[TemplateUse], read: dict[tuple[str, str], Listing]
     ) -> list[Reference]:
-        """Return the references through pinned versions of launch templates, after reading the missing versions."""
+        """Return the references through pinned versions of launch templates. Missing versions are read first."""
         listed = read[VERSIONS, region]
         # If a listing broke off, its highest number need not be the newest version.
         versions: list[Version] = list(listed.records) if listed.state == "complete" else []
@@ -208,7 +211,7 @@ class ReferenceReader:
         return template_references(pinnings, versions, configurations, None)[0]
 
     def _versions(self, template: dict[str, str], wanted: list[str], region: str) -> list[Version]:
-        """Return some versions of a launch template, or all if no numbers are given."""
+        """Return the `wanted` versions of a launch template. If `wanted` is empty, return all versions."""
         parameters = self._parameters(_OF_VERSIONS, region)
         del parameters["Versions"]
         parameters |= template | ({"Versions": wanted} if wanted else {})
@@ -240,20 +243,20 @@ def _is_known(calls: Calls, region: str) -> bool:
 
 
 def is_offered(calls: Calls, service: str, region: str) -> bool:
-    """Return whether to call a service in a region: no if botocore lists it in other regions, but not in this one.
+    """Return whether to call a service in a region.
 
-    The result is True if botocore lists no region for the service, or does not know the region. EC2 and Auto Scaling
-    are always called.
+    The result is False if botocore lists the service in other regions, but not in this one. It is True if botocore
+    lists no region for the service, or does not know the region. It is always True for EC2 and Auto Scaling.
     """
     there = _regions_of(calls, service)
     return not there or region in there or service in ("ec2", "autoscaling") or not _is_known(calls, region)
 
 
 def is_absent(calls: Calls, refusal: RequestFailed, service: str, region: str) -> bool:
-    """Return whether AWS has no such service in a region: the name of its host does not exist.
+    """Return whether a request failed because AWS does not offer the service in the region.
 
-    True only if botocore knows the region but does not list the service there. Only AWS's own host names count, because
-    a custom endpoint may be mistyped.
+    The result is True only if the service's host name does not exist, and if botocore knows the region but does not
+    list the service there. Only AWS's own host names count, because a custom endpoint may be mistyped.
     """
     if not is_unknown_host(refusal.cause) or region in _regions_of(calls, service) or not _is_known(calls, region):
         return False

@@ -1,10 +1,11 @@
-"""The long list of a large file, decoded in runs of items while the file is read.
+"""The long list of a large file, decoded in runs while the file is read. A run is several items in a row.
 
-Finding where each of 100,000 items ends takes as long as decoding them, and the text of all items takes more memory
-than all frames. So the list is cut where an item seems to begin, and each run is decoded as a list. A wrong cut is
-always noticed. The first run begins with an item. If it is a valid list, it also ends with an item, and so the next run
-begins with an item. If a run is not a valid list, or contains an item that cannot be read, all files are read again,
-each as a whole.
+To find where each of 100,000 items ends takes as long as to decode the items. The text of all items takes more memory
+than all frames. So the list is cut where an item seems to begin, and each run is decoded as a list.
+
+A wrong cut is always noticed. The first run begins with an item. If it is a valid list, it also ends with an item, and
+so the next run begins with an item. If a run is not a valid list, or contains an item that cannot be read, all files
+are read again, each as a whole.
 """
 
 from __future__ import annotations
@@ -32,14 +33,14 @@ MARK = Raw(b'"iamframe: items in runs"')
 
 
 class NotARun(Exception):
-    """A run could not be read as a list of items; the files must be read as a whole."""
+    """A run could not be decoded as a list of items. The files must be read as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """The part of a file with the items of a long list, except the last ones.
+    """The part of a file that has the items of a long list, except the last ones.
 
-    `between` is the text between two items: a comma, and the beginning of each item.
+    `between` is a comma and the text with which each item begins. The list can be cut at this text.
     """
 
     key: str
@@ -54,7 +55,7 @@ class Runs:
         Raises
         ------
         NotARun
-            If one cannot be read.
+            If a run cannot be decoded.
         """
         decode = msgspec.json.Decoder(list[kind]).decode
         left, text = self.end - self.start, bytearray(b"[")
@@ -79,9 +80,9 @@ class Runs:
 
 
 def cut(path: Path) -> tuple[bytes, Runs] | None:
-    """Return a file's text and the runs of its long list, or None if there is no such list.
+    """Split a file into the runs of its long list and the remaining text. Return None if it has no long list.
 
-    The text has `MARK` in place of the runs.
+    `MARK` replaces the runs in the text.
 
     Raises
     ------

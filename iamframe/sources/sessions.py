@@ -1,4 +1,4 @@
-"""Sessions of boto3, and errors that say what to type if a profile or region does not exist."""
+"""Sessions of boto3. If a profile or region does not exist, the error shows what to type."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _ASSUMED: dict[str, Any] = {}
 
 
 def open_session(profile: str | None = None) -> boto3.Session:
-    """Return a session with the environment's credentials, or those of a profile. No request is made."""
+    """Return a session with the credentials of a profile, or of the environment. No request is sent."""
     import boto3
     from botocore.exceptions import BotoCoreError, ProfileNotFound
 
@@ -65,7 +65,7 @@ def _prepare(session: boto3.Session) -> None:
 
 
 def share_models(session: boto3.Session) -> None:
-    """Make a session use the models of services that another session has loaded."""
+    """Make a session use the service models that another session has loaded."""
     core = session._session  # noqa: SLF001 - boto3 does not give its parts away
     loader = core.get_component("data_loader")
     # Each session adds boto3's folder again.
@@ -103,5 +103,5 @@ def check_regions(session: boto3.Session, named: Iterable[str], source: str) -> 
 
 
 def source_name(profile: str | None) -> str:
-    """Return a live source as typed on the command line."""
+    """Return the name of a live source, as it is typed on the command line."""
     return f"aws:{profile}" if profile else "aws"

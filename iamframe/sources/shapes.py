@@ -1,8 +1,8 @@
-"""The registry of shapes: the keys by which a document is recognized, and the function that reads it.
+"""The registry of shapes. A shape is the keys that identify a document, and the function that reads it.
 
-A format is one module. A function decorated with `@shape` reads the documents that have certain keys; one decorated
-with `@list_of` reads the lists whose first item has them. Each such function takes a `Document` and returns an `Answer`
-per list.
+Each format is one module. A function with the decorator `@shape` reads the documents that have certain keys. A function
+with `@list_of` reads the lists whose first item has certain keys. Each such function takes a `Document` and returns one
+`Answer` per list.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ ROWS = "rows"
 class Document:
     """One JSON document, its place in the file, and the results of all files so far.
 
-    `size` is the size of its file. `short` holds the keys of lists with items that could not be read. `runs` holds the
-    first items of a long list; `keys` has only its last items.
+    `size` is the size of the document's file. `short` has the keys of lists in which an item could not be read. `runs`
+    has the first items of a long list. Of this list, `keys` has only the last items.
     """
 
     reading: Reading
@@ -55,14 +55,18 @@ class Document:
 
     @property
     def is_truncated(self) -> bool:
-        """Whether the answer has more pages (NextToken with the AWS CLI's --max-items, else IsTruncated)."""
+        """Whether the answer has more pages.
+
+        Such an answer has `IsTruncated`, or a token for the next page. The AWS CLI prints `NextToken` if `--max-items`
+        is set.
+        """
         tokens = [self.keys.get(key) for key in ("NextToken", "nextToken", "Marker")]
         if any(isinstance(token, str) and _EXAMPLE_MARKER.fullmatch(token) for token in tokens):
             return False
         return self.keys.get("IsTruncated") in (True, "true", "True") or any(token is not None for token in tokens)
 
     def state(self, key: str) -> State:
-        """Return whether a list is complete; call this only after its last item was read."""
+        """Return whether a list is complete. Call this only after its last item was read."""
         return "truncated" if self.is_truncated or key in self.short else "complete"
 
     def path(self, key: str) -> str:
@@ -70,25 +74,28 @@ class Document:
         return self.place if key == ROWS else f"{self.place}.{key}"
 
     def items(self, key: str) -> list[Raw]:
-        """Return the items of a list, or raise Unreadable if the key holds something else."""
+        """Return the items of the list under `key`. Raise Unreadable if the value is not a list."""
         items = self.keys[key]
         if not isinstance(items, list):
             raise Unreadable("gaps.file.no_list", place=f"{self.place}.{key}", kind=kind_of(items))
         return items
 
     def text(self, key: str) -> str:
-        """Return the text under a key, or raise Unreadable if the key holds something else."""
+        """Return the text under `key`. Raise Unreadable if the value is not text."""
         value = self.keys[key]
         if not isinstance(value, str):
             raise Unreadable("gaps.file.no_text", place=f"{self.place}.{key}", kind=kind_of(value))
         return value
 
     def as_json(self, key: str | None = None) -> Raw:
-        """Return the JSON of one key's value, or of the document."""
+        """Return the JSON of the value under `key`, or of the whole document if `key` is None."""
         return Raw(msgspec.json.encode(self.keys if key is None else self.keys[key]))
 
     def decode(self, kind: Any, key: str | None = None) -> Any:
-        """Return one key's value, or the document, decoded as a type; raise Unreadable if it does not fit the type."""
+        """Decode the value under `key` as the type `kind`. If `key` is None, decode the whole document.
+
+        Raise Unreadable if the value does not fit the type.
+        """
         try:
             return self.decoder(kind)(self.as_json(key))
         except BROKEN as error:
@@ -96,7 +103,7 @@ class Document:
             raise Unreadable(**problem_of(error, place)) from None
 
     def decoder(self, kind: Any) -> Callable[[Raw], Any]:
-        """Return a function that decodes an item. In a small file, it raises Unreadable if an item repeats a key."""
+        """Return a function that decodes an item. In a small file, it raises Unreadable if the item repeats a key."""
         decode = msgspec.json.Decoder(kind).decode
         if self.size > LARGE:
             return decode
@@ -109,12 +116,12 @@ class Document:
         return decode_once
 
     def records(self, key: str, kind: Any, *, by_hand: bool = True) -> Iterator[Records]:
-        """Yield the records of a list in chunks; an item that cannot be read becomes a gap.
+        """Yield the records of a list in chunks. An item that cannot be read becomes a gap.
 
         Parameters
         ----------
         by_hand
-            Whether people edit such files by hand; if so, an item with a repeated key is refused.
+            Whether people edit such files by hand. If so, an item with a repeated key counts as unreadable.
         """
         runs = self.runs if self.runs and self.runs.key == key else None
         if runs:
@@ -134,7 +141,7 @@ class Document:
             yield chunk
 
     def one(self, item: Raw, decode: Callable[[Raw], Any], path: str) -> Any:
-        """Return the record of one item; if it cannot be read, note a gap and return None."""
+        """Return the record of one item. If the item cannot be read, add a gap and return None."""
         try:
             return decode(item)
         except BROKEN as error:
@@ -144,16 +151,16 @@ class Document:
     def answer(
         self, operation: str, *chunks: list[Any], account_id: str | None = None, state: State = "partial"
     ) -> Answer:
-        """Return the answer of an operation with these records."""
+        """Return an `Answer` of the operation with the records in `chunks`."""
         return Answer(operation, self.piece.label, chunks, account_id, state=state, source=self.source)
 
     def listing(self, key: str, operation: str, kind: Any, *, lists_all: bool = True) -> Answer:
-        """Return the answer of an operation that lists something.
+        """Return the answer of an operation that lists resources.
 
         Parameters
         ----------
         lists_all
-            Whether the operation lists everything of its kind in the account.
+            Whether the operation lists all resources of its kind in the account.
         """
         self.items(key)
         answer = self.answer(operation)
@@ -167,7 +174,7 @@ class Document:
         return answer
 
     def single(self, key: str, operation: str, kind: Any) -> Answer:
-        """Return the answer of an operation that gets one resource."""
+        """Return the answer of an operation that returns one resource."""
         record = self.one(self.as_json(key), self.decoder(kind), f"{self.place}.{key}")
         return self.answer(operation, [] if record is None else [record])
 
@@ -188,14 +195,14 @@ Condition = Callable[[Document], bool]
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The documents that a function reads: the keys they have, and a condition."""
+    """A function that reads documents, and the keys and the condition of these documents."""
 
     keys: frozenset[str]
     when: Condition | None
     read: Read
 
     def fits(self, document: Document) -> bool:
-        """Return whether the function reads this document."""
+        """Return whether a document has the keys and meets the condition."""
         return self.keys <= document.keys.keys() and (self.when is None or self.when(document))
 
 
@@ -205,12 +212,13 @@ LISTS: dict[str, list[Shape]] = defaultdict(list)
 
 
 def shape(*keys: str, when: Condition | None = None) -> Callable[[Read], Read]:
-    """Register a function for the documents that have all these keys.
+    """Register the decorated function for documents that have all these keys.
 
     Parameters
     ----------
     keys
-        Keys at the top of the document. It may have others: people merge several answers into one document.
+        Keys at the top of the document. The document may have other keys too, because people merge several answers into
+        one document.
     when
         A condition that the document must also meet.
     """
@@ -223,9 +231,9 @@ def shape(*keys: str, when: Condition | None = None) -> Callable[[Read], Read]:
 
 
 def list_of(*keys: str) -> Callable[[Read], Read]:
-    """Register a function for the lists whose first item has all these keys.
+    """Register the decorated function for lists whose first item has all these keys.
 
-    The function gets a `Document` with the items of the list under the key `ROWS`.
+    The function gets a `Document` that has the items of the list under the key `ROWS`.
     """
 
     def register(read: Read) -> Read:

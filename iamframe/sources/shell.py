@@ -11,7 +11,7 @@ from iamframe.knowledge.operations import cli_name
 
 
 def render_template(package: str, template: str, **values: object) -> str:
-    """Return a script from a template of a package. `{{ x | quote }}` is one word of the shell."""
+    """Return a shell script, made from a template in a package. `{{ x | quote }}` becomes one word of the shell."""
     environment = Environment(  # noqa: S701 - a script is not HTML
         loader=PackageLoader(package, "."),
         trim_blocks=True,
@@ -24,10 +24,10 @@ def render_template(package: str, template: str, **values: object) -> str:
 
 
 def options(parameters: Mapping[str, object], service: str) -> str:
-    """Return the AWS CLI's options for the parameters of a read, each after a space, without page sizes.
+    """Return the parameters of a read operation as options of the AWS CLI, each after a space, without page sizes.
 
-    `$managed_SERVICE` stands for `IncludeManagedResources`. A script sets the variable if its AWS CLI knows that
-    option.
+    The shell variable `$managed_SERVICE` stands for `IncludeManagedResources`. A script sets the variable if its AWS
+    CLI knows that option.
     """
     words = []
     for name, value in parameters.items():

@@ -1,8 +1,8 @@
 """Rows of Steampipe's `aws_iam_role` and `aws_iam_instance_profile` tables, as its JSON output prints them.
 
-Columns: documentation and source of the Steampipe AWS plugin. For some columns, Steampipe makes one call per row. Such
-a column is null if AWS answers "none", and also if the call was refused and the refusal ignored. So null means "none"
-only if another row of the same file shows that the call was answered.
+The columns are those in the documentation and source code of the Steampipe AWS plugin. For some columns, Steampipe
+makes one call per row. Such a column is null if AWS has no value. It is also null if AWS refused the call and Steampipe
+ignored the error. So null means "no value" only if another row of the same file shows that AWS answered the call.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class _ProfileRow(_Row, gc=False):
 @shape(ROWS)
 @list_of("arn")
 def query(document: Document) -> Iterable[Answer]:
-    """Read the rows of a query."""
+    """Read the rows that a query returned."""
     items = document.items(ROWS)
     columns = keys_of(items[0]) if items else set()
     if "arn" not in columns:
@@ -99,7 +99,10 @@ def _roles(rows: list[_RoleRow]) -> list[Role]:
 
 
 def _role(row: _RoleRow, got: bool, linked: bool) -> Role:
-    """Return a role. `got`: GetRole was answered; `linked`: the call for its profiles was answered."""
+    """Return the role in a row.
+
+    `got` is True if AWS answered GetRole. `linked` is True if AWS answered the call for the role's profiles.
+    """
     used, arns = row.role_last_used_date, row.instance_profile_arns
     trusts = (raw for raw in (row.assume_role_policy, row.assume_role_policy_std) if _has_value(raw))
     return Role(

@@ -1,17 +1,18 @@
-"""AWS's answers on the tag policy of an organization, in files and from a live account.
+"""AWS's answers about an organization's tag policy, in files and from a live account.
 
 The effective policy is `{"tags": {"costcenter": {"tag_key": "CostCenter", "tag_value": ["100", "Prod*"], …}}}`
 (Organizations User Guide, "Tag policy syntax and examples", checked 2026-11-26):
 
 - `tag_key` is the key in the compliant spelling. If it is left out, the policy's key in lower case is compliant.
-- `tag_value` has the compliant values, in which `*` stands for any text. Without it, any value is compliant.
-- `report_required_tag_for` has the types of resources that need the tag. Other types may lack it, but if they have the
-  tag, it must be compliant.
-- `enforced_for` has the types for which AWS refuses other values; it never makes a tag required.
+- `tag_value` lists the compliant values, in which `*` stands for any text. Without it, any value is compliant.
+- `report_required_tag_for` lists the resource types that must have the tag. Other types may lack the tag, but if they
+  have it, it must be compliant.
+- `enforced_for` lists the resource types for which AWS rejects values that are not compliant. It never makes a tag
+  required.
 
-`iam:ALL_SUPPORTED` stands for all types of IAM that AWS supports. The types that can need a tag include `iam:role` and
-`iam:instance-profile` (Pulumi, "AWS Organizations Tag Policies", which maps `report_required_tag_for`). Those that can
-be enforced include `iam:instance-profile`, and no list that we found has `iam:role`.
+`iam:ALL_SUPPORTED` stands for all IAM resource types that AWS supports. A tag can be required for `iam:role` and
+`iam:instance-profile`, among others (Pulumi, "AWS Organizations Tag Policies", which maps `report_required_tag_for`). A
+tag can be enforced for `iam:instance-profile`. No list of enforced types that we found has `iam:role`.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def demands_in(policy: EffectivePolicy) -> list[TagDemand]:
     Raises
     ------
     msgspec.DecodeError
-        If its content is not a tag policy.
+        If the content of the policy is not a tag policy.
     """
     tags = msgspec.json.decode(policy.content, type=_Policy).tags
     return [_demand(tag.tag_key or key.lower(), tag, kind) for key, tag in tags.items() for kind in _TYPES]
@@ -75,7 +76,7 @@ def _demand(key: str, tag: _Tag, kind: str) -> TagDemand:
 
 
 def required_in(records: Iterable[RequiredKeys]) -> list[TagDemand]:
-    """Return the keys that roles and profiles need."""
+    """Return the tag keys that roles and profiles must have."""
     kinds = {name: kind for kind, name in _TYPES.items()}
     return [
         TagDemand(kinds[one.resource_type], key, None, is_required=True, is_enforced=False, source=REQUIRED_TAGS)
@@ -92,14 +93,14 @@ def _is_tag_policy(document: Document) -> bool:
 
 @shape("EffectivePolicy", when=_is_tag_policy)
 def effective_policy(document: Document) -> Iterable[Answer]:
-    """Read `aws organizations describe-effective-policy --policy-type TAG_POLICY`."""
+    """Read the output of `aws organizations describe-effective-policy --policy-type TAG_POLICY`."""
     policy = document.decode(EffectivePolicy, "EffectivePolicy")
     return [document.answer(TAG_POLICY, demands_in(policy), account_id=policy.target_id, state="complete")]
 
 
 @shape("RequiredTags")
 def required_tags(document: Document) -> Iterable[Answer]:
-    """Read `aws resourcegroupstaggingapi list-required-tags`."""
+    """Read the output of `aws resourcegroupstaggingapi list-required-tags`."""
     records = [one for chunk in document.records("RequiredTags", RequiredKeys) for one in chunk]
     return [document.answer(REQUIRED_TAGS, required_in(records), state=document.state("RequiredTags"))]  # type: ignore[arg-type]
 

@@ -1,6 +1,6 @@
 """Launch templates and launch configurations, and the profiles that groups and fleets use through them.
 
-Fields: Amazon EC2 API Reference, Amazon EC2 Auto Scaling API Reference.
+The fields are those in the Amazon EC2 API Reference and the Amazon EC2 Auto Scaling API Reference.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ class TemplateUse:
 
 
 class ConsumerRecord(msgspec.Struct, gc=False):
-    """A typed record of an answer, with methods that list the profiles and templates it uses."""
+    """A typed record of a consumer. Its methods list the profiles and templates that the consumer uses."""
 
     def mentions(self, _: str) -> Iterator[Reference]:
-        """Yield the profiles that the record references."""
+        """Yield a reference for each profile that the record names."""
         return iter(())
 
     def pinnings(self, _: str) -> Iterator[TemplateUse]:
-        """Yield the launch templates and configurations that the record starts instances from."""
+        """Yield the launch templates and configurations from which the consumer starts instances."""
         return iter(())
 
 
 class Profile(msgspec.Struct, gc=False):
-    """An instance profile, by ARN or by name."""
+    """An instance profile, identified by its ARN or its name."""
 
     arn: str | None = msgspec.field(name="Arn", default=None)
     id: str | None = msgspec.field(name="Id", default=None)
@@ -66,7 +66,7 @@ class Template(ConsumerRecord, gc=False, rename="pascal"):
 
 
 class TemplateData(msgspec.Struct, gc=False, rename="pascal"):
-    """The part of a version that is used to start instances."""
+    """The settings in a template version with which instances start."""
 
     iam_instance_profile: Profile | None = None
 
@@ -83,12 +83,12 @@ class Version(ConsumerRecord, gc=False, rename="pascal"):
 
     @property
     def named(self) -> str | None:
-        """The profile of this version."""
+        """The ARN or name of the profile in this version."""
         data = self.launch_template_data
         return data.iam_instance_profile.named if data and data.iam_instance_profile else None
 
     def mentions(self, consumer_type: str) -> Iterator[Reference]:
-        """Yield the profile of this version."""
+        """Yield a reference to the profile in this version."""
         if self.named is not None:
             yield Reference(
                 consumer_type,
@@ -107,7 +107,7 @@ class Configuration(ConsumerRecord, gc=False):
     named: str | None = msgspec.field(name="IamInstanceProfile", default=None)
 
     def mentions(self, consumer_type: str) -> Iterator[Reference]:
-        """Yield the profile of this configuration."""
+        """Yield a reference to the profile in this configuration."""
         if self.named:
             yield Reference(
                 consumer_type,
@@ -121,7 +121,7 @@ class Configuration(ConsumerRecord, gc=False):
 
 
 class Pin(msgspec.Struct, gc=False, rename="pascal"):
-    """A version of a launch template that a group or fleet starts instances from."""
+    """The version of a launch template from which a group or fleet starts instances."""
 
     launch_template_id: str | None = None
     launch_template_name: str | None = None
@@ -129,10 +129,10 @@ class Pin(msgspec.Struct, gc=False, rename="pascal"):
 
 
 def with_other_versions(versions: Iterable[Version], templates: Iterable[Template] = ()) -> list[str]:
-    """Return the ids of the templates that may have versions besides those that were read.
+    """Return the ids of the templates that may have versions that were not read.
 
-    Versions are numbered from 1; some may have been deleted. The newest version was read, unless `templates` shows a
-    newer one.
+    Versions are numbered from 1, but some may have been deleted. The highest version that was read is the newest,
+    unless `templates` shows a newer one.
     """
     read: dict[str, set[int]] = {}
     for version in versions:
@@ -142,7 +142,7 @@ def with_other_versions(versions: Iterable[Version], templates: Iterable[Templat
 
 
 def template_ids(pinnings: Iterable[TemplateUse], templates: Iterable[Template] = ()) -> set[str]:
-    """Return the ids of all known templates, to distinguish ids from names: a name may look like an id."""
+    """Return the ids of all known templates. With them, ids can be distinguished from names that look like ids."""
     pinned = {pin.launch_template_id for pinning in pinnings for pin in pinning.pins if pin.launch_template_id}
     return pinned | {template.launch_template_id for template in templates}
 
@@ -155,9 +155,11 @@ def template_references(
 ) -> tuple[list[Reference], list[str]]:
     """Return the profiles that groups and fleets use through templates and configurations, and the missing versions.
 
-    A missing version is `ID:VERSION`, or `NAME:VERSION` if its template is pinned by name (see `template_ids`).
-    `templates` is None for a live load. A live load requests `$Latest` of each template, so the highest version read is
-    the latest.
+    A missing version is written as `ID:VERSION`, or as `NAME:VERSION` if its template is pinned by name (see
+    `template_ids`).
+
+    `templates` is None for a live load. A live load requests `$Latest` of each template, so the highest version that
+    was read is the latest.
     """
     read = _by_label(versions, templates)
     # Names of launch configurations are unique within a region, and only the ARN shows the region.
@@ -180,7 +182,11 @@ def template_references(
 
 
 def _by_label(versions: list[Version], templates: list[Template] | None) -> dict[tuple[str, str], Version]:
-    """Return versions by template (id and name) and by number, `$Default` and `$Latest`, as far as they were read."""
+    """Return the versions that were read, each under several keys.
+
+    A key is a pair. Its first part is the id or name of a template. Its second part is a number, `$Default` or
+    `$Latest`.
+    """
     read: dict[tuple[str, str], Version] = {}
     newest: dict[str, int] = {}
     for version in versions:

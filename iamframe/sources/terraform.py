@@ -1,8 +1,11 @@
 """Terraform state (version 4) and `terraform show -json`: the roles and profiles that Terraform manages.
 
-Formats: Terraform docs, "JSON output format". The state format is not documented; version 4 is in use since Terraform
-0.12. Only `mode: managed` counts, because a data source is managed elsewhere. Deposed instances do not count, because
-they are about to be destroyed. Tags are `tags_all`, which includes the provider's default tags, or else `tags`.
+The format of `terraform show -json` is described in the Terraform docs, "JSON output format". The state format is not
+documented; version 4 is in use since Terraform 0.12.
+
+Only `mode: managed` counts, because a data source is managed elsewhere. Deposed instances do not count, because they
+are about to be destroyed. Tags are read from `tags_all`, which includes the provider's default tags. If there is no
+`tags_all`, they are read from `tags`.
 """
 
 from __future__ import annotations
@@ -37,7 +40,7 @@ class _StateResource(msgspec.Struct, gc=False):
 
 
 class _State(msgspec.Struct, gc=False):
-    """A state file, version 4."""
+    """A Terraform state file, version 4."""
 
     version: int
     resources: list[_StateResource] = []
@@ -78,7 +81,7 @@ class _ResourceChange(msgspec.Struct, gc=False):
 
 
 class _Shown(msgspec.Struct, gc=False):
-    """The output of `terraform show -json`: a plan has `planned_values`, a state `values`."""
+    """The output of `terraform show -json`. A plan has `planned_values`, and a state has `values`."""
 
     planned_values: _Values | None = None
     values: _Values | None = None
@@ -87,7 +90,10 @@ class _Shown(msgspec.Struct, gc=False):
 
 @dataclass(slots=True)
 class _Managed:
-    """One managed resource: its address and attributes, and the attributes known only after the plan is applied."""
+    """One managed resource, with its address and attributes.
+
+    `unknown` has the attributes whose values are known only after the plan is applied.
+    """
 
     address: str
     type: str
@@ -140,7 +146,7 @@ class _ProfileAttributes(_Attributes, gc=False):
 
 @shape("resources", when=lambda document: bool(document.keys.keys() & {"terraform_version", "lineage", "serial"}))
 def state_file(document: Document) -> Iterable[Answer]:
-    """Read a state file."""
+    """Read a Terraform state file."""
     state = document.decode(_State)
     if state.version != 4:
         raise Unreadable("gaps.file.terraform_version", version=state.version)
@@ -176,7 +182,7 @@ def _answers(document: Document, operation: str, managed: Iterable[_Managed]) ->
 
 
 def _in_state(state: _State) -> Iterator[_Managed]:
-    """Yield the resources that a state file manages."""
+    """Yield the managed resources in a state file."""
     for resource in state.resources:
         if resource.mode != "managed":
             continue
@@ -189,7 +195,7 @@ def _in_state(state: _State) -> Iterator[_Managed]:
 
 
 def _in_shown(shown: _Shown) -> Iterator[_Managed]:
-    """Yield the resources that exist after a plan, or that a state manages."""
+    """Yield the managed resources in a state, or the managed resources that exist after a plan is applied."""
     unknown = {
         change.address: msgspec.json.decode(change.change.after_unknown, type=dict[str, object] | bool)
         for change in shown.resource_changes
@@ -208,7 +214,7 @@ def _in_shown(shown: _Shown) -> Iterator[_Managed]:
 
 
 def _leaving(shown: _Shown) -> Iterator[Leaving]:
-    """Yield the roles and profiles that a plan deletes, including those that it creates again."""
+    """Yield the roles and profiles that a plan deletes. A plan also deletes the ones that it replaces."""
     for one in shown.resource_changes:
         if one.change and one.type in (_ROLE, _PROFILE) and "delete" in one.change.actions:
             before = msgspec.json.decode(one.change.before, type=_Before | None)
