@@ -1,4 +1,4 @@
-"""Records become linked frames. These modules define, build, load, save and query the frames."""
+"""These modules turn records into linked frames. They define, build, load, save and query the frames."""
 
 import lazy_loader
 

@@ -1,7 +1,7 @@
 """Fast operations on text columns: membership, position, joining.
 
-pandas' `isin` and `merge` take 20 times as long. Text columns of pandas 3 are Arrow arrays inside, so converting
-them copies nothing.
+pandas' `isin` and `merge` are 20 times slower. Text columns of pandas 3 are Arrow arrays inside, so converting them
+copies nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Texts: TypeAlias = Any
 
 
 def as_arrow(values: Texts) -> pa.Array:
-    """Return text values as one Arrow array of type string, missing ones as null."""
+    """Return text values as one Arrow array of type string. Missing values are null."""
     array = values if isinstance(values, (pa.Array, pa.ChunkedArray)) else pa.array(values, from_pandas=True)
     array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
     return array.cast(pa.string())
@@ -47,12 +47,12 @@ def index_in(values: Texts, among: Texts) -> Positions:
 
 
 def lookup(values: Texts, where: Positions) -> pa.Array:
-    """Return the values at the positions, missing where a position is -1."""
+    """Return, per position in `where`, the value at this position. For the position -1, the result is missing."""
     return as_arrow(values).take(pa.array(where, mask=where < 0))
 
 
 def lookup_flag(flags: pd.Series | Bools, where: Positions, otherwise: bool) -> Bools:
-    """Return the flags at the positions, and `otherwise` where a position is -1."""
+    """Return, per position in `where`, the flag at this position. For the position -1, the result is `otherwise`."""
     if not len(flags):
         return np.full(len(where), otherwise)
     return np.where(where < 0, otherwise, np.asarray(flags, dtype=bool)[where])
@@ -86,11 +86,11 @@ def join_by_group(group: Texts, parts: pa.Array, size: int, separator: str) -> p
 
 
 def shell_quoted(values: pa.Array) -> pa.Array:
-    """Return texts quoted so that each is one word of a POSIX shell."""
+    """Quote each text, so that a POSIX shell reads it as one word."""
     plain = pc.match_substring_regex(values, r"^[A-Za-z0-9@%+=:,./_-]+$")
     return pc.if_else(plain, values, concat("'", pc.replace_substring(values, "'", "'\"'\"'"), "'"))
 
 
 def concat(*parts: Any) -> pa.Array:
-    """Return the element-wise concatenation of arrays and constants; missing where one is missing."""
+    """Join arrays and constants, element by element. If one part is missing, the result is missing."""
     return pc.binary_join_element_wise(*parts, "")

@@ -1,4 +1,4 @@
-"""Answers become an inventory: they are staged and merged, and missing data is noted."""
+"""Build an inventory from answers: stage and merge them, and add gaps for missing data."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from iamframe.sources.records import Answer, Gap, TagDemand
 
 
 def build_inventory(answers: Iterable[Answer], sources: Iterable[str] = ()) -> Inventory:
-    """Return the inventory that answers of AWS, or files with such answers, show.
+    """Build an inventory from answers of AWS, or from files with such answers.
 
     Frames are sorted by their key, so that the order of the answers does not matter.
     """
@@ -67,7 +67,10 @@ def without_collector() -> Iterator[None]:
 
 @contextmanager
 def _memory_of_system() -> Iterator[None]:
-    """Let Arrow allocate from the system: its own pool returns memory and requests it again for each chunk."""
+    """Let Arrow allocate memory from the system.
+
+    Arrow's own pool returns memory to the system and requests it again for each chunk.
+    """
     pool = pa.default_memory_pool()
     pa.set_memory_pool(pa.system_memory_pool())
     try:
@@ -109,24 +112,24 @@ def _inventory(staged: Staging, sources: tuple[str, ...]) -> Inventory:
 
 
 def _is_in_force(staged: Staging, demand: TagDemand) -> bool:
-    """Return whether a demand counts.
+    """Return whether the demand for a tag applies.
 
-    A demand of the account's tag policy (DescribeEffectivePolicy) always counts. A demand of ListRequiredTags counts
-    only if the tag policy was not collected.
+    A demand from the account's tag policy (DescribeEffectivePolicy) always applies. A demand from ListRequiredTags
+    applies only if the tag policy was not collected.
     """
     call = staged.calls.get((str(demand.account_id), TAG_POLICY, GLOBAL))
     return demand.source == TAG_POLICY or call is None or call.state != "complete"
 
 
 def _once(frame: schema.Frame, records: Iterable[Any]) -> pd.DataFrame:
-    """Return a frame of records, each key once, sorted by the key."""
+    """Return records as a frame that has one row per key and is sorted by the key."""
     rows = {tuple(getattr(one, name) for name in frame.key): one for one in records}
     found = [rows[key] for key in sorted(rows, key=lambda key: [(part is None, part or "") for part in key])]
     return frame.conform({name: [getattr(one, name) for one in found] for name in frame.names})
 
 
 def _add_trust(staged: Staging, roles: Merged) -> None:
-    """Add the content of the trust policies, and which roles AWS manages."""
+    """Add columns to the roles: the content of each trust policy, and whether AWS manages the role."""
     code = roles.table["trust"].combine_chunks()
     roles.put("account_id", roles.accounts)
     unreadable = roles.is_known("trust_unreadable") & np.asarray(code.is_null())
@@ -156,7 +159,7 @@ def _trusts_ec2(staged: Staging, arns: pa.Array, code: pa.Array) -> pa.Array:
 
 
 def _add_accounts(staged: Staging, *resources: Merged) -> None:
-    """Note the accounts of roles and profiles. The partition of an account is that of its first ARN."""
+    """Add the accounts of roles and profiles. The first ARN of an account shows its partition."""
     for merged in resources:
         accounts = merged.accounts.dictionary_encode()
         _, first = np.unique(np.asarray(accounts.indices), return_index=True)

@@ -61,9 +61,10 @@ _Regions = Mapping[str, set[str]]
 
 @dataclass(frozen=True, slots=True)
 class _Scope:
-    """How far the references of one account were collected.
+    """Which references of one account were collected, and which are missing.
 
-    `unread` is the message of gaps that make the references unknown, and `limit` of gaps that make them partial.
+    `unread` is a message about the gaps that make the references `unknown`. `limit` is a message about the gaps that
+    make the references `partial`.
     """
 
     is_live: bool
@@ -100,7 +101,7 @@ class _Scope:
         return sorted(self.complete.keys() - {UNKNOWN_REGION})
 
     def _missing_in_regions(self, everywhere: list[str]) -> list[Message]:
-        """Return, by region, the core operations missing there, except those that are missing everywhere."""
+        """Return messages with the core operations that are missing in some regions, but not everywhere."""
         regions = self.regions
         # A file without a region counts for the region of the other files. If these have several regions, it counts for
         # none.
@@ -124,7 +125,7 @@ def _union(regions: _Regions) -> set[str]:
 
 
 def _scopes(inventory: Inventory) -> Iterable[_Scope]:
-    """Yield how far the references of each account were collected."""
+    """Yield, per account, which references were collected, and which are missing."""
     calls, gaps = inventory.calls, inventory.gaps[is_in(inventory.gaps["operation"], _CONSUMING)]
     live = set(calls["account_id"][calls["requests"] > 0])
     core = calls[is_in(calls["operation"], CORE)]
@@ -152,7 +153,7 @@ def _scopes(inventory: Inventory) -> Iterable[_Scope]:
 
 
 def _by_region(rows: pd.DataFrame) -> dict[str, dict[str, set[str]]]:
-    """Return the operations of some calls or gaps by account and region."""
+    """Return the operations in rows of `calls` or `gaps`, grouped by account and region."""
     found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for account, region, operation in zip(rows["account_id"], rows["region"], rows["operation"], strict=True):
         found[account][region].add(operation)
@@ -160,7 +161,7 @@ def _by_region(rows: pd.DataFrame) -> dict[str, dict[str, set[str]]]:
 
 
 def _details(gaps: pd.DataFrame) -> dict[str, Message]:
-    """Return a message per account, with the detail of its first gap, and the number of its other details."""
+    """Return one message per account. It has the detail of the first gap, and the number of other details."""
     details: dict[str, list[Any]] = defaultdict(list)
     unique = gaps.drop_duplicates(["account_id", "detail"])
     said: list[Any] = unique["detail"].tolist()

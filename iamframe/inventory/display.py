@@ -1,4 +1,4 @@
-"""Frames as tables of text, Markdown and HTML that show every cell literally."""
+"""Show frames as tables in text, Markdown or HTML. No cell is interpreted as markup."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _text(value: object) -> str:
 
 
 def text_rows(rows: Iterable[Sequence[object]]) -> list[list[str]]:
-    """Return rows as text for a terminal: None is empty, control characters are escaped."""
+    """Return rows as text for a terminal. None becomes an empty text. Control characters are escaped."""
     return [[escape_controls(_text(cell)) for cell in row] for row in rows]
 
 
@@ -62,13 +62,13 @@ def text_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def markdown_table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return a table of Markdown, in which no cell is markup."""
+    """Return a Markdown table. Markdown characters in cells are escaped."""
     texts = [[_MARKUP.sub(r"\\\1", cell) for cell in row] for row in text_rows(rows)]
     return "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] * len(head), *texts])
 
 
 def html_table(head: Sequence[str], rows: Iterable[Sequence[object]], caption: str = "") -> str:
-    """Return a table of HTML.
+    """Return an HTML table.
 
     Numbers are right-aligned. None is an empty cell. The last cell of a short row spans the remaining columns.
     """
@@ -79,14 +79,18 @@ def html_table(head: Sequence[str], rows: Iterable[Sequence[object]], caption: s
 
 
 def html_frame(frame: pd.DataFrame, total: int | None = None, where: str = "") -> str:
-    """Return a frame as a table of HTML. A line below it says how many more rows there are, and where they are."""
+    """Return a frame as an HTML table.
+
+    If `total` is greater than the number of rows shown, a line below the table gives the number of the other rows, and
+    where to find them.
+    """
     more = len(frame) if total is None else total
     rest = html_line(f"and {pluralize(more - len(frame), 'more row')}, in {where}") if more > len(frame) else ""
     return html_table(list(map(str, frame.columns)), cell_rows(frame)) + rest
 
 
 def html_line(text: str) -> str:
-    """Return a text as a paragraph of HTML."""
+    """Return a text as an HTML paragraph."""
     return f"<p class='{NO_MATH}' style='margin:.3em 0'>{escape(text)}</p>"
 
 
@@ -129,7 +133,6 @@ class Table:
         return [f"and {pluralize(more, 'more row')}"] if more > 0 else []
 
     def _cells(self) -> tuple[list[str], list[list[object]]]:
-        """Return the column names, and the cells of each row."""
         frame, index = self.frame.head(self.rows), self.frame.index
         head = [_heading(name) for name in frame.columns]
         # Row numbers are left out, but not row names.
@@ -149,14 +152,14 @@ def table(frame: pd.DataFrame | pd.Series, rows: int = 100) -> Table:
     """Return a frame as a table that is easier to read than pandas' own.
 
     Text is left-aligned, and look-alike letters are spelled out. Times are in UTC. A missing value is an empty cell. A
-    frame without rows is shown as `none in the collected data`. Row numbers are not shown; row names are.
+    frame without rows is shown as `none in the collected data`. Row numbers are not shown, but row names are.
 
     Parameters
     ----------
     frame
         Any frame or series. A series is shown as one column.
     rows
-        The number of rows to show. A line below the table says how many more rows there are.
+        The number of rows to show. A line below the table shows the number of the other rows.
 
     Returns
     -------

@@ -2,13 +2,13 @@
 
 CloudTrail's times are whole seconds, and its files have no order within a second (User Guide, "CloudTrail record
 contents": `eventTime` is when the request was completed; "CloudTrail log file examples": records are in no particular
-order). The events of one second get an order that IAM accepts (IAM API Reference: CreateRole,
+order). The events of one second are put into an order that IAM accepts (IAM API Reference: CreateRole,
 AddRoleToInstanceProfile, DeleteInstanceProfile, DeleteRole). In such an order, a role or profile exists before it is
 used. It is created again only after its deletion. A profile holds one role at a time. A role or profile is not deleted
 while it is linked.
 
 If IAM accepts several orders, creations come first, then links, changes, unlinkings and deletions. Names and ids decide
-the rest, so the order does not depend on the files. Failed events come before all successful ones of their second.
+the rest, so the order does not depend on the files. Within a second, failed events come first.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _ANY_ROLE = ("", "")
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A resource of the inventory: its ARN, unique id and creation."""
+    """A resource of the inventory: its ARN, unique id and creation time."""
 
     arn: str
     id: str | None
@@ -49,7 +49,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """A successful event: its action, its resource, and the role of a link."""
+    """A successful event: its action, its resource and, if it links or unlinks a role, this role."""
 
     event: Event
     action: str
@@ -68,10 +68,10 @@ class _Step:
 def event_table(events: Mapping[str, Iterable[Event]], roles: pa.Table, profiles: pa.Table) -> pa.Table:
     """Return the events of each account in causal order, one row each, with the columns of the schema.
 
-    An event that several trails recorded, or that a lookup also shows, is one row. The ARN and unique id come from the
-    event that created the resource. Without that event, they come from the resource of this name in the inventory. That
-    resource must be older than the event, and no resource of this name may have been deleted in between. Otherwise the
-    ARN and unique id are missing.
+    An event has one row, even if several trails recorded it, or if a lookup shows it, too. The ARN and unique id come
+    from the event that created the resource. Without that event, they come from the resource of this name in the
+    inventory. That resource must be older than the event, and no resource of this name may have been deleted in
+    between. Otherwise the ARN and unique id are missing.
     """
     rows = []
     for account in sorted(events):
@@ -106,7 +106,10 @@ def event_table(events: Mapping[str, Iterable[Event]], roles: pa.Table, profiles
 
 
 def in_order(events: Iterable[Event], created: Mapping[Key, datetime]) -> list[Event]:
-    """Return the events of one account in causal order; `created` has the creation times of existing resources."""
+    """Return the events of one account in causal order.
+
+    `created` contains the creation times of the resources that exist today.
+    """
     steps: dict[datetime, list[_Step]] = defaultdict(list)
     others: dict[datetime, list[Event]] = defaultdict(list)
     for event in sorted(events, key=lambda event: event.at):
@@ -159,7 +162,7 @@ class _State:
     held: dict[Key, Key | None] = field(default_factory=dict)
 
     def accepts(self, step: _Step, to_create: Counter[Key]) -> bool:
-        """Return whether IAM accepts a step; `to_create` counts the creations that are still to come."""
+        """Return whether IAM accepts a step. `to_create` counts, per resource, the creations that are still to come."""
         key, held = step.key, self.held.get(step.key)
         if step.action == CREATE:
             return not self.exists[key]
@@ -173,7 +176,6 @@ class _State:
         return step.action == CHANGE or held is None
 
     def after(self, step: _Step) -> _State:
-        """Return the state after a step."""
         exists, held = dict(self.exists), dict(self.held)
         for key in step.keys:
             exists[key] = step.action != DELETE
@@ -183,7 +185,7 @@ class _State:
 
 
 class _Timeline:
-    """The resources and links that exist when each second begins, as far as the events of all seconds show them."""
+    """The resources and links that exist when each second begins, as far as the events show them."""
 
     def __init__(self, steps: Mapping[datetime, list[_Step]], created: Mapping[Key, datetime]) -> None:
         uses: _Changes = defaultdict(lambda: defaultdict(list))
@@ -198,7 +200,7 @@ class _Timeline:
         self.held: dict[Key, Key | None] = {}
 
     def ordered(self, part: list[_Step], at: datetime) -> list[_Step]:
-        """Return the steps of a part in causal order. Parts must be passed in the order of their times."""
+        """Return the steps of a part in causal order. Call this method for earlier parts before later parts."""
         if len(part) > 1:
             keys = {key for step in part for key in step.keys}
             state = _State(
@@ -223,12 +225,13 @@ _Changes = defaultdict[Key, defaultdict[datetime, list[int]]]
 
 
 def _beginnings(changes: _Changes, created: Mapping[Key, datetime]) -> dict[tuple[Key, datetime], bool]:
-    """Return, per resource and second, whether it exists (or is linked) when the second begins.
+    """Return, per resource and second, whether the resource exists (or is linked) when the second begins.
 
-    Creations and deletions alternate. If a second has more creations, the resource did not exist when it began. If it
-    has more deletions, or only other uses, the resource existed. If it has equally many of both, the state at its
-    beginning is the state at the end of the previous second. If that is unknown, it is the state at the beginning of
-    the next second. If that is unknown, too, the resource existed only if today's resource was created in this second.
+    Creations and deletions alternate. If a second has more creations than deletions, the resource did not exist when
+    the second began. If a second has more deletions than creations, or only other uses, the resource existed. If a
+    second has as many creations as deletions, the state at the end of the previous second counts. If that is unknown,
+    the state at the beginning of the next second counts. If both are unknown, the resource existed only if today's
+    resource was created in this second.
     """
     beginnings = {}
     for key, seconds in changes.items():
@@ -254,7 +257,8 @@ def _beginnings(changes: _Changes, created: Mapping[Key, datetime]) -> dict[tupl
 def _accepted_order(part: list[_Step], state: _State) -> list[_Step] | None:
     """Return the first order, by rank, that IAM accepts.
 
-    Return None if there is none, because records are missing, or if there are too many records to search.
+    Return None if IAM accepts no order, because records are missing. Also return None if there are too many records to
+    search.
     """
     if len(part) > _MAX_EVENTS:
         return None

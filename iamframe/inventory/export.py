@@ -1,7 +1,8 @@
-"""CSV that a spreadsheet opens safely and that reads back unchanged; JSON; files that are replaced together.
+"""Write frames as CSV or JSON, and replace several files together.
 
-Every cell is quoted, and lines of a file end in CR LF, so a lone CR in a description stays inside its cell. A file
-begins with a byte order mark, so that a spreadsheet reads it as UTF-8.
+A spreadsheet opens the CSV safely, and its values can be read back unchanged. Every cell is quoted, and lines of a file
+end in CR LF, so a lone CR in a description stays inside its cell. A file begins with a byte order mark, so that a
+spreadsheet reads it as UTF-8.
 
 A value is guarded: an apostrophe is put before each character that a spreadsheet could take for the beginning of a
 formula (OWASP, "CSV Injection"). Such a character is at the start of a value, or after a control character, because
@@ -44,7 +45,7 @@ def _guarded(texts: pa.Array) -> pa.Array:
 
 
 def unguarded(text: str) -> str:
-    """Return the text of a cell before it was guarded."""
+    """Return the original text of a cell, without the apostrophes that guard it."""
     return re.sub(f"({_BEFORE})'({_FORMULA})", r"\1\2", text)
 
 
@@ -86,7 +87,7 @@ def json_rows(frame: pd.DataFrame) -> str:
 def write_into(folder: Path, write: Callable[[Path], None], going: Iterable[str] = ()) -> None:
     """Write files to a temporary folder, then move them all into `folder`.
 
-    The files that `going` names are removed from `folder`.
+    Also remove the files listed in `going` from `folder`.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -111,7 +112,7 @@ def write_into(folder: Path, write: Callable[[Path], None], going: Iterable[str]
 def move_in(aside: Path, folder: Path, going: Iterable[str] = ()) -> None:
     """Move all files in `aside` into `folder`.
 
-    The files that `going` names are moved out of `folder`. If any file cannot be moved, restore `folder`.
+    Also move the files listed in `going` out of `folder`. If any file cannot be moved, restore `folder`.
     """
     files = sorted(path.relative_to(aside) for path in aside.rglob("*") if path.is_file())
     old = Path(tempfile.mkdtemp(dir=aside))

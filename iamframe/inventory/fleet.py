@@ -70,8 +70,8 @@ def load_fleet(
     external_id
         External id that the roles require. The external id is never written to a file.
     profile
-        Profile of the AWS CLI whose credentials assume the roles. By default, iamframe uses the credentials of the
-        environment.
+        The AWS CLI profile with the credentials for assuming the roles. By default, iamframe uses the credentials of
+        the environment.
     executor
         Any `concurrent.futures.Executor`, such as Dask's `client.get_executor(pure=False)`. The default is eight
         threads. The executor receives ids and names, never access keys.
@@ -87,7 +87,7 @@ def load_fleet(
     SourceError
         If the accounts cannot be listed, if no account could be read, or if an option is invalid.
     StoreError
-        If the disk of the journals is full. The journals keep their answers.
+        If the disk that holds the journals is full. The journals keep the answers that they already have.
     """
     plan = load_plan(regions, references, role_details, tag_index, workers, rate)
     folder = os.fspath(journals) if journals else None
@@ -145,7 +145,7 @@ def _organization(options: LoadOptions) -> list[Member]:
 
 
 def _prime_credentials(options: LoadOptions) -> None:
-    """Get the credentials that assume the roles, once for all accounts: an MFA code works only once."""
+    """Get the credentials for assuming the roles, once for all accounts. An MFA code works only once."""
     source = source_name(options.profile)
     try:
         open_client(open_session(options.profile), options, source).call("sts", IDENTITY)
@@ -161,9 +161,9 @@ _RESUMABLE: dict[type[IamframeError], str] = {StoreError: "unreadable", ExpiredE
 
 @dataclass(frozen=True, slots=True)
 class _LoadResult:
-    """The inventory of one account. If the account could not be read, `sentence` says why.
+    """The inventory of one account. If the account could not be read, `sentence` contains the reason.
 
-    It contains no exception, because the cause of an exception may not survive the transfer from a worker.
+    The result contains no exception, because the cause of an exception may be lost between worker and caller.
     """
 
     inventory: Inventory
@@ -237,7 +237,10 @@ def _load_member(member: Member, options: LoadOptions) -> _LoadResult:
 
 
 def _session(member: Member, options: LoadOptions, source: str) -> boto3.Session:
-    """Return a session in a member's account: with its role or, if no role is to be assumed, with its profile."""
+    """Return a session in a member's account.
+
+    The session assumes the member's role. If no role is to be assumed, the session uses the AWS CLI profile directly.
+    """
     profile = member.profile or options.profile
     session = open_session(profile)
     role = member.role_name or options.role_name

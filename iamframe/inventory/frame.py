@@ -59,7 +59,7 @@ class Column:
         return f"{self.meaning}; may be missing" if self.nullable else self.meaning
 
     def array(self, values: Any, size: int) -> pa.Array:
-        """Return values of any origin as an Arrow array. A single value fills all rows; None leaves them missing."""
+        """Convert values to an Arrow array. A single value fills all rows. With None, all rows are missing."""
         if values is None:
             return pa.nulls(size, self.type)
         if isinstance(values, (pa.Array, pa.ChunkedArray)):
@@ -102,11 +102,14 @@ class Frame:
         )
 
     def empty(self) -> pd.DataFrame:
-        """Return the frame without rows, typed."""
+        """Return a DataFrame without rows, whose columns have the types of this frame."""
         return self.from_arrow(self.arrow.empty_table())
 
     def from_arrow(self, table: pa.Table) -> pd.DataFrame:
-        """Return an Arrow table as this frame; a missing column or forbidden missing value raises SchemaError."""
+        """Convert an Arrow table to this frame.
+
+        Raise SchemaError if a column is missing, or if a column that must be complete has missing values.
+        """
         missing = [name for name in self.names if name not in table.column_names]
         if missing:
             raise SchemaError(f"frame {self.name} lacks the columns {', '.join(missing)}")
@@ -122,9 +125,9 @@ class Frame:
         return frame
 
     def to_arrow(self, frame: pd.DataFrame) -> pa.Table:
-        """Return this frame as an Arrow table, which shares its memory where it can.
+        """Convert a DataFrame of this frame to an Arrow table. Both share memory where possible.
 
-        Text is Arrow's `large_string`, as in pandas: a column of more than 2 GB fits no other array.
+        Text is Arrow's `large_string`, as in pandas, because an array of type `string` holds at most 2 GB.
         """
         try:
             return pa.Table.from_pandas(frame[self.names], preserve_index=False).replace_schema_metadata()
@@ -132,7 +135,7 @@ class Frame:
             raise SchemaError(f"frame {self.name} does not match the schema: {error}") from error
 
     def conform(self, columns: Mapping[str, Any] | pd.DataFrame) -> pd.DataFrame:
-        """Return columns of any origin as this frame.
+        """Convert columns to this frame.
 
         The result has the types and the order of this frame's columns. A column that is not given has missing values. A
         value that cannot be converted, or a missing value that is not allowed, raises SchemaError.

@@ -20,7 +20,10 @@ Origin = dict[str, str]
 
 
 def with_details(gaps: pd.DataFrame, lang: str = "en") -> pd.DataFrame:
-    """Return gaps with their details in a language. A gap without a message, from an old snapshot, keeps its detail."""
+    """Return gaps with their details in the given language.
+
+    A gap from an old snapshot has no message, and keeps its detail.
+    """
     message, facts, detail = (as_arrow(gaps[name]) for name in ("message", "facts", "detail"))
     said = render(message, facts, lang).cast(detail.type)
     rendered = pc.if_else(pc.equal(message, ""), detail, said).to_pandas()

@@ -105,9 +105,9 @@ class Inventory:
         """Return an inventory of some roles and profiles only, with everything known about them.
 
         The new inventory has the links, tags, events and references of these roles and profiles. If a profile holds a
-        role, the role and its other profiles are included. References that name the profile with another path are
-        included, too. `accounts`, `gaps` and `calls` keep all rows of the accounts concerned. Rows keep their order.
-        This inventory does not change.
+        role, the role and its other profiles are included. References that have the profile's name with another path
+        are included, too. `accounts`, `gaps` and `calls` keep all rows of the accounts concerned. Rows keep their
+        order. This inventory does not change.
 
         Parameters
         ----------
@@ -149,7 +149,7 @@ class Inventory:
         Raises
         ------
         StoreError
-            If the folder contains other files than a snapshot, or cannot be written.
+            If the folder contains files that do not belong to a snapshot, or if it cannot be written.
         """
         return write_snapshot(self.frames, self.sources, folder)
 

@@ -1,8 +1,8 @@
-"""Find the profile of each reference: by its full ARN, else by unique id, else by name.
+"""Find the profile to which each reference refers: by full ARN, else by unique id, else by name.
 
 Names of profiles are unique in an account, regardless of case and path (IAM User Guide, "IAM and AWS STS quotas"). AWS
-does not document whether case matters in ARNs. ARNs that differ only in case count as equal, so that no profile in use
-looks unused.
+does not document whether case matters in ARNs. ARNs that differ only in case count as equal, so that no used profile is
+reported as unused.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ _PROFILE_ID = "^AIPA[A-Z0-9]{12,124}$"
 
 
 class LinkedRows:
-    """The row numbers of the role and profile of each link, tag and reference; -1 for none.
+    """For each link, tag and reference: the row numbers of its role and its profile; -1 if there is none.
 
-    Each column is computed on first use. An inventory with other frames has its own row numbers.
+    Each column is computed on first use.
     """
 
     def __init__(self, frames: Mapping[str, pd.DataFrame]) -> None:
         self._frames = frames
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Leave the numbers out of a pickle: finding them again is faster than sending them."""
+        """Leave the row numbers out of a pickle. Computing them again is faster than sending them."""
         return LinkedRows, (self._frames,)
 
     def numbered(self) -> dict[str, pd.DataFrame]:
-        """Return the frames. Links, tags and references also have the row numbers of their role and profile."""
+        """Return the frames, with the row numbers as additional columns of links, tags and references."""
         numbers = {
             "links": {"profile_row": self.link_profile, "role_row": self.link_role},
             "tags": {"profile_row": self.tag_profile, "role_row": self.tag_role},
@@ -82,7 +82,7 @@ class LinkedRows:
 def frames_of(frames: Mapping[str, pd.DataFrame], arns: pa.Array) -> dict[str, pd.DataFrame]:
     """Return the rows about some roles and profiles, about all resources linked to them, and about their accounts.
 
-    Links are followed to their end, so no row is linked to anything outside these rows.
+    All links are followed, also indirect ones, so none of these rows is linked to a resource outside them.
     """
     links, references = frames["links"], frames["references"]
     linked = _linked(links, arns)
@@ -105,7 +105,7 @@ def frames_of(frames: Mapping[str, pd.DataFrame], arns: pa.Array) -> dict[str, p
 
 
 def _linked(links: pd.DataFrame, arns: pa.Array) -> Bools:
-    """Return which links lead to some roles and profiles, directly or through other resources."""
+    """Return, per link, whether it is connected to one of the ARNs, directly or through other links."""
     # A role that no source shows is known only by its name, and is a different role in each account.
     role, profile = joined_key(links["account_id"], links["role_arn"]), as_arrow(links["profile_arn"])
     linked, before = is_in(links["role_arn"], arns) | is_in(profile, arns), -1
@@ -116,7 +116,10 @@ def _linked(links: pd.DataFrame, arns: pa.Array) -> Bools:
 
 
 def _events_of(events: pd.DataFrame, sides: Mapping[str, pd.DataFrame], links: pd.DataFrame) -> pd.DataFrame:
-    """Return the events of roles and profiles, by name, because an event may show nothing else."""
+    """Return the events of some roles and profiles.
+
+    The events are found by name, because an event may have no ARN and no id.
+    """
     kinds = {"role": ROLE_TYPE, "profile": PROFILE_TYPE}
     keys = [_event_key(frame["account_id"], kinds[side], frame[f"{side}_name"]) for side, frame in sides.items()]
     unseen = links[links["role_arn"].str.startswith("name:")]
@@ -133,7 +136,7 @@ def _event_key(accounts: pd.Series, kinds: pd.Series | str, names: pd.Series) ->
 
 
 def profile_ids(values: Any) -> pa.Array:
-    """Return the unique ids of profiles among texts. A text of another form, or a masked id, is missing."""
+    """Return each text that is the unique id of a profile. Any other text, or a masked id, becomes a missing value."""
     ids = as_arrow(values)
     rest = pc.utf8_slice_codeunits(ids, 4)
     # A masked id repeats one character.
@@ -148,22 +151,22 @@ def account_named(named: Any) -> pa.Array:
 
 
 def without_case(values: Any) -> pa.Array:
-    """Return names or ARNs in the form in which they are compared."""
+    """Return names or ARNs in lower case, for comparisons."""
     return pc.utf8_lower(as_arrow(values))
 
 
 def without_path(arns: Any) -> pa.Array:
-    """Return ARNs of profiles without their path, in the form in which they are compared; missing for other text."""
+    """Return ARNs of profiles without their path and in lower case, for comparisons; missing for other text."""
     form = r"(?s)^(?P<account>arn:[^:]*:iam::[^:]*:instance-profile/)(?:.*/)?(?P<name>[^/]+)$"
     found = pc.extract_regex(without_case(arns), form)
     return pc.binary_join_element_wise(pc.struct_field(found, "account"), pc.struct_field(found, "name"), "")
 
 
 def profiles_meant(references: Any, profiles: Any) -> pa.Array:
-    """Return, per row of `references`, the ARN of the profile that it means; missing if `profiles` lacks it.
+    """Return, per row of `references`, the ARN of the profile to which it refers; missing if `profiles` lacks it.
 
-    An ARN may refer to a profile of any account, a name only to a profile of the consumer's own account. If the ARN
-    matches no profile, the unique id decides: an instance keeps the id of the profile that it was started with.
+    An ARN may refer to a profile of any account. A name refers only to a profile of the consumer's own account. If the
+    ARN matches no profile, the unique id decides: an instance keeps the id of the profile that it was started with.
     """
     arns = as_arrow(profiles["profile_arn"])
     named = as_arrow(references["named"])
@@ -187,7 +190,7 @@ def profiles_meant(references: Any, profiles: Any) -> pa.Array:
 
 
 def with_profiles(references: pa.Table, profiles: pa.Table) -> pa.Table:
-    """Return references with the ARN of each profile filled in, if it was not known yet."""
+    """Return references, and fill in the ARN of each profile where it is missing."""
     missing = np.flatnonzero(references["profile_arn"].is_null())
     if not len(missing):
         return references
@@ -202,7 +205,7 @@ def with_profiles(references: pa.Table, profiles: pa.Table) -> pa.Table:
 def reference_table(mentions: Iterable[Reference], accounts: Mapping[str, Mapping[str, Any]]) -> pa.Table:
     """Return `mentions` as the frame `references`, sorted by its key. The column `profile_arn` is still empty.
 
-    `accounts` holds the facts about each account, such as its partition or its caller.
+    `accounts` contains the facts about each account, such as its partition or its caller.
     """
     rows: dict[tuple[str, ...], Reference] = {}
     for mention in mentions:

@@ -90,7 +90,7 @@ def load_account(
         If the credentials are missing, expired or unknown, if AWS cannot be reached or denies everything, or if an
         option is invalid.
     StoreError
-        If the disk of the journal is full. The journal keeps its answers.
+        If the disk that holds the journal is full. The journal keeps the answers that it already has.
     """
     plan = load_plan(regions, references, role_details, tag_index, workers, rate)
     options = LoadOptions(plan, workers, rate, profile=source.partition(":")[2] or None)
@@ -144,7 +144,11 @@ def load_plan(
 
 
 def open_client(session: boto3.Session, options: LoadOptions, source: str) -> Client:
-    """Return a client for a session. Its region is the session's own or, without one, a region of the load."""
+    """Return a client for a session.
+
+    The client uses the session's region. If the session has none, the client uses the first of the given regions.
+    Without these, it uses the default region.
+    """
     named = options.plan.regions if options.plan.regions != "all" else ()
     check_regions(session, named, source)
     region = session.region_name or next(iter(named), DEFAULT_REGION)

@@ -1,4 +1,4 @@
-"""Load a source into an Inventory, in one call, and save it as a snapshot."""
+"""Load sources into an Inventory with one call. Save the Inventory as a snapshot."""
 
 from __future__ import annotations
 
@@ -204,7 +204,10 @@ def take_snapshot(out: str | os.PathLike[str], *sources: str | os.PathLike[str],
 
 
 def _note_call(unfinished: Path, sources: list[str], live: dict[str, Any]) -> None:
-    """Note the sources and options in the folder. Refuse a folder of another load: answers must not be mixed."""
+    """Write the sources and options of this load to the folder.
+
+    Raise StoreError if the folder belongs to another load, because answers of two loads must not be mixed.
+    """
     options = {name: value for name, value in live.items() if name not in _NOT_NOTED}
     if not isinstance(options.get("accounts"), (str, os.PathLike, type(None))):
         from iamframe.sources.members import read_members
@@ -228,9 +231,9 @@ def _note_call(unfinished: Path, sources: list[str], live: dict[str, Any]) -> No
 
 
 def _is_complete(note: bytes) -> bool:
-    """Return whether a note is complete.
+    """Return whether the note about a load was written completely.
 
-    An incomplete note can be replaced, because the answers in a journal show which account they are from.
+    An incomplete note can be replaced, because the answers in a journal show their account.
     """
     try:
         msgspec.json.decode(note)
@@ -240,7 +243,7 @@ def _is_complete(note: bytes) -> bool:
 
 
 def sample_folder(name: str) -> Path:
-    """Return a folder of the sample: output of the AWS CLI, now or four weeks earlier, or its Terraform state."""
+    """Return a folder of the sample: the AWS CLI output, the output of four weeks earlier, or the Terraform state."""
     for folder in (_PACKAGE / f"_{name}", _PACKAGE.parent / "data" / name):
         if folder.is_dir():
             return folder

@@ -1,8 +1,8 @@
-"""Staged rows become one row per key, linked and sorted.
+"""Merge staged rows into tables with one row per key, linked and sorted.
 
 One rule (`settle`) applies to every cell, to the tags of a resource, and to the roles in a profile. A known value
-replaces an unknown one. If two known values differ, the value is unknown, and a gap says so. From here on, rows are
-referred to by number: `code[i]` is the row of staged row i in the merged table.
+replaces an unknown one. If two known values differ, the value is unknown, and a gap is added. Rows are identified by
+numbers: staged row i is merged into row `code[i]` of the merged table.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class Merged:
         return np.asarray(self.table[flag]).astype(bool)
 
     def doubt(self, flag: str, rows: Positions) -> None:
-        """Clear a flag such as `tags_known` in rows of the table."""
+        """Set a flag such as `tags_known` to False in some rows of the table."""
         if len(rows):
             known = self.is_known(flag)
             known[rows] = False
@@ -117,7 +117,7 @@ def merge_rows(staged: Staging, rows: pa.Table) -> Merged:
 
 
 def _merge_cells(staged: Staging, merged: Merged, first: Positions) -> None:
-    """Settle the cells of the resources that have several rows."""
+    """Apply the rule of `settle` to the cells of the resources that have several rows."""
     rows, code = merged.rows, merged.code
     several = np.flatnonzero(np.bincount(code)[code] > 1)
     some = rows.take(several)
@@ -247,7 +247,7 @@ def merge_links(staged: Staging, roles: Merged, profiles: Merged) -> pa.Table:
 
 
 class _Links(NamedTuple):
-    """The profile and the role of each staged link, and the staged rows that show them.
+    """Per staged link: its profile and its role, and the staged rows that show these.
 
     `arns` has the ARN of each role.
     """
@@ -260,7 +260,7 @@ class _Links(NamedTuple):
 
 
 def _different_roles(staged: Staging, links: _Links, profiles: Merged) -> set[int]:
-    """Note the profiles that hold different roles in different answers, and return them."""
+    """Add a gap for each profile that holds different roles in different answers. Return these profiles."""
     sets, known = Sets(links.profile_row, links.role), np.flatnonzero(profiles.rows["role_known"])
     _, one, other = settle(profiles.code, sets.values(known, profiles.code), len(profiles.table))
     arns = profiles.arns
@@ -274,9 +274,9 @@ def _different_roles(staged: Staging, links: _Links, profiles: Merged) -> set[in
 
 
 def _lacking_in_own_list(staged: Staging, links: _Links, roles: Merged, profiles: Merged) -> set[int]:
-    """Note the profiles on which answers contradict each other, and return them.
+    """Add a gap for each profile on which two answers contradict each other. Return these profiles.
 
-    One answer links such a profile to a role. Another answer lists the profiles of that role, without this profile.
+    One answer links the profile to a role. The other answer lists the profiles of that role, but not this profile.
     """
     if len(roles.table) == len(roles.rows) and (links.role_row >= 0).all():
         # One answer shows all roles, each with its own list.
@@ -303,9 +303,10 @@ def _showing(profile: str) -> str:
 
 
 def _roles_of(staged: Staging, links: pa.Table, roles: Merged, profiles: Merged) -> tuple[Positions, pa.Array]:
-    """Return the number of each link's role, and the ARN for each number.
+    """Return the role of each link as a number, and the ARN for each number.
 
-    The first numbers are all roles of the table. The others are roles known only by name, with `name:ROLE` as the ARN.
+    The lowest numbers are the rows of the table of roles. Higher numbers are roles that are known only by their names.
+    Instead of an ARN, they have `name:ROLE`.
     """
     names = links["role_name"].combine_chunks()
     if names.null_count == len(names):
@@ -330,7 +331,7 @@ def _roles_of(staged: Staging, links: pa.Table, roles: Merged, profiles: Merged)
 
 
 def _by_name(merged: Merged, name: str) -> dict[tuple[str, str], int]:
-    """Return the row of each resource by account and case-folded name: names are unique within an account."""
+    """Return the row of each resource, by account and case-folded name. Names are unique within an account."""
     names = zip(merged.accounts.to_pylist(), merged.table[name].to_pylist(), strict=True)
     return {(account, text.casefold()): row for row, (account, text) in enumerate(names) if text is not None}
 
@@ -361,7 +362,6 @@ class _Tags:
     keys: pa.Array
 
     def of(self, row: int) -> set[tuple[str, str]]:
-        """Return the tags of a row."""
         start, end = np.searchsorted(self.row, (row, row + 1)).tolist()
         own = self.table.slice(start, end - start)
         return set(zip(own["tag_key"].to_pylist(), own["tag_value"].to_pylist(), strict=True))
@@ -412,7 +412,7 @@ def _staged_tags(staged: Staging, kind: str, merged: Merged) -> _Tags:
 def _add_listings(
     staged: Staging, kind: str, merged: Merged, listings: list[tuple[str | None, TagListing, int]], size: int
 ) -> tuple[Positions, Positions]:
-    """Stage the tags of listings in new rows, which are numbered from `size` on.
+    """Add the tags of listings to the staged tags, in new rows. The first new row has the number `size`.
 
     Return the resource and the origin of each new row.
     """
@@ -440,7 +440,7 @@ def _add_listings(
 
 
 def _different_sets(staged: Staging, merged: Merged, tags: _Tags) -> set[int]:
-    """Note the resources whose tags differ from answer to answer, and return them."""
+    """Add a gap for each resource whose tags differ between answers. Return these resources."""
     if np.bincount(tags.code[tags.known]).max(initial=0) < 2:
         return set()
     values = tags.table["tag_value"].combine_chunks().dictionary_encode()
@@ -456,9 +456,9 @@ def _different_sets(staged: Staging, merged: Merged, tags: _Tags) -> set[int]:
 def _two_values(
     staged: Staging, merged: Merged, tags: _Tags, order: Positions, repeats: Positions, doubted: set[int]
 ) -> set[int]:
-    """Note the resources to which one answer gives two values of a key, and return them.
+    """Add a gap for each resource that has two values of one tag key in the same answer. Return these resources.
 
-    `repeats` are the positions in `order` with the same resource and tag key as the position before.
+    `repeats` contains the positions in `order` that have the same resource and tag key as the position before.
     """
     one, other = order[repeats - 1], order[repeats]
     value = tags.table["tag_value"]
@@ -483,7 +483,7 @@ def _is_in_order(numbers: Positions) -> bool:
 
 
 def _ranks(values: pa.Array) -> Positions:
-    """Return the rank of each text in sorted order; the texts are distinct."""
+    """Return the rank of each text in sorted order. The texts must be distinct."""
     if pc.all(pc.less(values[:-1], values[1:])).as_py() is not False:
         return np.arange(len(values))
     order = np.asarray(pc.sort_indices(values))

@@ -1,7 +1,8 @@
-"""Check whether each list is complete. Note missing data as gaps, each with the command that collects the data.
+"""Check whether each list is complete. Add gaps for missing data, each with the command that collects the data.
 
-A list that claims to be complete counts as incomplete if GetAccountSummary counts more, or if another of IAM's own
-answers shows more. The answers may be from different times, so together they do not prove a complete list.
+A list that claims to be complete counts as incomplete if GetAccountSummary counts more resources than the list has. The
+list also counts as incomplete if IAM's answers together show more resources. Several answers may be from different
+times. So even together they do not prove that all resources were listed.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ _USERS = {
 
 
 class Kind(NamedTuple):
-    """Roles or profiles: the noun for one, its columns, and the operations that read it."""
+    """What differs between roles and profiles: the noun, the columns, and the operations that read them."""
 
     noun: str
     key: str
@@ -79,12 +80,12 @@ def per_account(accounts: pa.ChunkedArray) -> dict[str, int]:
 
 
 def judge_lists(staged: Staging, kind: Kind, rows: pa.Table, code: Positions, merged: pa.Table) -> None:
-    """Correct the state of each list, after comparing it with the resources that other answers show or count.
+    """Compare each list with the resources that other answers show or count, and correct its state.
 
     Parameters
     ----------
     rows, code
-        The staged rows, and for each of them the number of its row in `merged`.
+        The staged rows, and the row in `merged` that belongs to each of them.
     """
     _compare_with_other_answers(staged, kind, rows, code)
     _compare_with_summary(staged, kind, merged)
@@ -124,7 +125,7 @@ def _compare_with_other_answers(staged: Staging, kind: Kind, rows: pa.Table, cod
 
 
 def _forget_truncated(staged: Staging, kind: Kind) -> None:
-    """Drop the gaps of files that hold a part of a list if another file holds the full list."""
+    """Remove the gap for a truncated list if another file contains the complete list."""
     whole = {(account, operation) for (account, operation, _), c in staged.calls.items() if c.state == "complete"}
     staged.gaps[:] = [
         gap
@@ -159,7 +160,7 @@ def _compare_with_summary(staged: Staging, kind: Kind, merged: pa.Table) -> None
 
 
 def note_absent(staged: Staging, roles: pa.Table, profiles: pa.Table) -> None:
-    """Add, per account, a gap for each list, link, tag, quota and reference that no answer shows."""
+    """Add gaps, per account, for the lists, links, tags, quotas and references that no answer shows."""
     whole = {(account, operation) for (account, operation, _), c in staged.calls.items() if c.state == "complete"}
     read = {(account, operation) for account, operation, _ in staged.calls}
     for account in staged.accounts:

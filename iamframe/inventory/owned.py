@@ -82,7 +82,7 @@ class _Lists:
                 self.living[account, kind, name].add(region)
 
     def judged(self, profile: _Profile) -> dict[str, Any]:
-        """Return a row of the view."""
+        """Return the row of a profile in the view."""
         account, (owner, names, region, basis) = profile.account_id, profile.owned
         if basis == NAME and (stacks := self.stacks.get((account, profile.name))):
             # AWS shows the profile's stack, whether or not the profile's name contains the name of the stack.

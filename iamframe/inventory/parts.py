@@ -1,4 +1,4 @@
-"""Frames as the files of a snapshot: one Parquet file for each frame and account, and their manifest.
+"""The files of a snapshot: one Parquet file for each frame and account, and the manifest.
 
     manifest.json                              written last: the parts, their rows and checksums
     roles/account=123456789012/part.parquet    … and so for each frame and account
@@ -52,7 +52,7 @@ _Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Head(msgspec.Struct):
-    """The fields of a manifest of any version."""
+    """The fields that the manifests of all versions have."""
 
     format: str
     format_version: int
@@ -68,9 +68,10 @@ class _Part(msgspec.Struct):
 
 
 class _Stored(msgspec.Struct, omit_defaults=True):
-    """The parts of a frame.
+    """The parts of a frame, one per account.
 
-    If the rows of accounts alternate, `order` has a part and a number of rows for each run of rows of one account.
+    If the frame has all rows of an account together, `order` is empty. Otherwise it lists the runs of rows of one
+    account: for each run, the part and the number of rows.
     """
 
     rows: _Count
@@ -125,13 +126,19 @@ def write_frames(frames: Mapping[str, pd.DataFrame], sources: tuple[str, ...], f
 
 
 def _checksum(manifest: bytes) -> str:
-    """Return the checksum of a manifest's content. Its layout, and the checksum stored in it, make no difference."""
+    """Return the checksum of a manifest's content.
+
+    The layout of the JSON, and the checksum stored in the manifest, do not change the result.
+    """
     content = msgspec.json.decode(manifest)
     return sha256(msgspec.json.encode(content | {"sha256": ""}, order="sorted")).hexdigest()
 
 
 def _divided(table: pa.Table) -> tuple[_Stored, list[pa.Table]]:
-    """Return the parts of a frame, one per account, and the rows of each, in their order."""
+    """Divide a frame into one part per account. Return the parts, and the rows of each part.
+
+    Within a part, the rows keep their order.
+    """
     # A missing account raises an error when the part is written.
     encoded = table["account_id"].cast(pa.string()).fill_null("").combine_chunks().dictionary_encode()
     accounts, code = encoded.dictionary.to_pylist(), np.asarray(encoded.indices)
@@ -194,7 +201,7 @@ def manifest_text(place: Path) -> bytes | None:
 
 
 def head_of(text: bytes | None) -> Head | None:
-    """Return the head of a manifest of any version, or None if the text is not one."""
+    """Return the head of a manifest of any version; None if the text is not a manifest."""
     try:
         head = msgspec.json.decode(text or b"", type=Head)
     except _UNDECODABLE:
@@ -203,7 +210,10 @@ def head_of(text: bytes | None) -> Head | None:
 
 
 def read_manifest(place: Path, text: bytes | None) -> Manifest:
-    """Return the manifest of the snapshot in a folder; StoreError if it is missing, damaged, or of a newer format."""
+    """Return the manifest of the snapshot in a folder.
+
+    Raise StoreError if the manifest is missing, damaged, or of a newer format.
+    """
     name, head = display_path(place / MANIFEST), head_of(text)
     if text is None:
         raise StoreError(
@@ -231,7 +241,7 @@ def read_manifest(place: Path, text: bytes | None) -> Manifest:
 
 
 def _is_consistent(stored: _Stored) -> bool:
-    """Return whether the parts of a frame have one folder each, and their rows add up."""
+    """Return whether each part of a frame has its own folder, and whether the numbers of rows add up."""
     rows, names = [part.rows for part in stored.parts], [part.folder for part in stored.parts]
     ordered = dict.fromkeys(range(len(rows)), 0) if stored.order else dict(enumerate(rows))
     for part, length in stored.order:
@@ -288,7 +298,10 @@ def _refuse_others(folder: Path, own: set[str]) -> None:
 
 
 def _read_part(file: Path, part: _Part) -> pa.Table:
-    """Return the rows of a file, or refuse it if it was changed: a changed Parquet file may still be readable."""
+    """Return the rows of a file. Raise StoreError if the file was changed.
+
+    The checksum shows this. A changed Parquet file may still be readable.
+    """
     import pyarrow.parquet as pq
 
     try:

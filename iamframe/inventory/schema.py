@@ -1,7 +1,7 @@
 """The table of all frames: their columns, the meaning of each column, and their keys.
 
-Empty frames have their column types from this table. The frames of the loader and of the checks are converted to it.
-The column tables in the documentation are generated from it.
+This table gives empty frames their column types. The frames that the loader and the checks make are converted to these
+types. The column tables in the documentation are generated from this table.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""A snapshot: a folder with the frames as Parquet files, complete or not there at all.
+"""A snapshot is a folder with the frames as Parquet files. It is either complete or absent.
 
-A snapshot is written beside its folder and moved into place when all of it is on the disk. Meanwhile these folders
-exist:
+A new snapshot is first written to a folder beside FOLDER. That folder is renamed to FOLDER when all files are on the
+disk. Meanwhile these folders exist:
 
     .FOLDER.iamframe-new-…     the new snapshot, while it is written
     .FOLDER.iamframe-old       the old one, between the two renames; `read_snapshot` looks there too
@@ -31,7 +31,7 @@ _TRIES = 5
 
 
 def is_snapshot(folder: str | os.PathLike[str]) -> bool:
-    """Return whether a folder holds a snapshot, of any version, even a damaged or unfinished one."""
+    """Return whether a folder holds a snapshot of any version. Damaged and unfinished snapshots count, too."""
     try:
         place = _readable(Path(folder))
         return head_of(manifest_text(place)) is not None or (place / UNFINISHED / "asked.json").is_file()
@@ -42,7 +42,7 @@ def is_snapshot(folder: str | os.PathLike[str]) -> bool:
 def write_snapshot(
     frames: Mapping[str, pd.DataFrame], sources: tuple[str, ...], folder: str | os.PathLike[str]
 ) -> Path:
-    """Write frames, given by their names in the schema, and return the folder.
+    """Write frames as a snapshot, and return the folder. The keys of `frames` are names in the schema.
 
     Raise StoreError if the folder contains anything other than a snapshot.
     """
@@ -70,7 +70,10 @@ def write_snapshot(
 
 
 def read_snapshot(folder: str | os.PathLike[str]) -> tuple[dict[str, pd.DataFrame], tuple[str, ...]]:
-    """Return the frames of a snapshot, as they were saved, and their sources; StoreError if it cannot be read."""
+    """Return the frames of a snapshot as they were saved, and their sources.
+
+    Raise StoreError if the snapshot cannot be read.
+    """
     for _ in range(_TRIES):
         place = _readable(Path(folder))
         text = manifest_text(place)
@@ -106,7 +109,7 @@ def _has_content(place: Path) -> bool:
 
 
 def _readable(place: Path) -> Path:
-    """Return the folder to read: the place itself, or the old snapshot if its replacement was interrupted."""
+    """Return the folder to read: `place`, or the folder of the old snapshot if a save was interrupted."""
     try:
         old = _old(place.resolve())
         if (old / MANIFEST).exists():
@@ -118,7 +121,7 @@ def _readable(place: Path) -> Path:
 
 
 def refuse_others(folder: str | os.PathLike[str]) -> None:
-    """Raise StoreError for a folder that is not a snapshot, or that contains other files, too."""
+    """Raise StoreError if `folder` is a file, or a folder that contains anything other than a snapshot."""
     place, name = Path(folder).resolve(), display_path(folder)
     if not place.exists():
         return
@@ -155,7 +158,10 @@ def move_back(folder: str | os.PathLike[str]) -> None:
 
 
 def _clear_abandoned(place: Path) -> None:
-    """Delete the folders of killed saves beside this place, unless another process may still be writing them."""
+    """Delete the new folders that killed saves left beside `place`.
+
+    Recent folders stay, because another process may still be writing them.
+    """
     for new in _new(place):
         with suppress(FileNotFoundError):
             if time.time() - new.stat().st_mtime > _ABANDONED_SECONDS:

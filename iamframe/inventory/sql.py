@@ -32,7 +32,7 @@ _UNHELD = (pa.ArrowException, ArithmeticError, LookupError, NotImplementedError,
 
 
 def select(frames: Mapping[str, pd.DataFrame], query: str) -> pd.DataFrame:
-    """Return the result of one SELECT on frames. Each frame is a table `NAME`, which is also `inventory.NAME`.
+    """Return the result of one SELECT on frames. The query can name a frame as `NAME` or `inventory.NAME`.
 
     Text is `str`, whole numbers are `Int64`, times `datetime64[us, UTC]`, as in the frames.
     """

@@ -1,8 +1,8 @@
-"""Records become rows: the facts of each answer, in columns, before anything is merged.
+"""Convert records to rows. The rows contain the facts of each answer, before the answers are merged.
 
 A role or profile has a row for each answer that shows it. A tag refers to its resource by row number. A link refers to
 its profile and its role by row number. So merging compares numbers, not texts. Rows become Arrow columns chunk by
-chunk, so hundreds of thousands of records are never held at once.
+chunk, so hundreds of thousands of records are never in memory at once.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class Rows:
         self.size += size
 
     def table(self) -> pa.Table:
-        """Return all rows, and release them."""
+        """Return all rows as one table, and remove them from this object."""
         table = pa.Table.from_batches(self.batches, self.schema)
         # Thousands of small files are thousands of chunks, each of which costs time in every step that follows. Joining
         # large chunks costs more than it saves.
@@ -165,20 +165,20 @@ class TrustPolicies:
         return self._texts[code]
 
     def texts(self) -> pa.Array:
-        """Return the canonical text of each code."""
+        """Return, per code, the canonical text of the document."""
         return pa.array(self._texts, pa.string())
 
     def unified(self, codes: pa.Array) -> pa.Array:
-        """Return codes that are equal for documents of the same canonical text."""
+        """Return one number per document. Documents with the same canonical text get the same number."""
         same = self.texts().dictionary_encode().indices
         return same.take(codes)
 
     def services(self) -> pa.Array:
-        """Return the trusted services of each code."""
+        """Return, per code, the services that the document trusts."""
         return pa.array([content.services for content in self._contents], pa.string())
 
     def ec2(self, partition: str) -> pa.Array:
-        """Return, per code, whether EC2 may assume a role of a partition."""
+        """Return, per code, whether EC2 may assume a role with this document in a partition."""
         return pa.array([trusts_ec2(content.reaches, partition) for content in self._contents], pa.string())
 
 
@@ -203,7 +203,7 @@ class Staging:
         self.trusts = TrustPolicies()
 
     def read(self, answer: Answer) -> None:
-        """Stage the records of an answer, and count them for `calls`."""
+        """Add the records of an answer to the staged rows, and count them for `calls`."""
         origin = len(self.origins)
         self.origins.append({"message": "gaps.origin", "operation": answer.operation, "file": answer.origin})
         self.operations.append(answer.operation)
@@ -247,7 +247,7 @@ class Staging:
         return row
 
     def _chunk(self, chunk: list[Any], answer: Answer, origin: int) -> Counter[str]:
-        """Stage records of one type; return how many belong to each account."""
+        """Add records of one type to the staged rows. Return how many belong to each account."""
         account = answer.account_id or UNKNOWN_ACCOUNT
         match chunk[0]:
             case NestedRole():
@@ -329,7 +329,10 @@ class Staging:
     def _profiles(
         self, records: list[Any], fallback: str, origin: int, beneath: np.ndarray[Any, Any] | None = None
     ) -> Counter[str]:
-        """Stage profiles; `beneath` has the row of each profile's role, if the profiles are listed under roles."""
+        """Add profiles to the staged rows.
+
+        If the profiles are listed under roles, `beneath` has the row of each profile's role.
+        """
         first, given = self.profiles.size, _columns(records)
         arns = given["profile_arn"]
         texts = pa.array(arns, pa.string())
@@ -368,13 +371,16 @@ class Staging:
 
 
 def _columns(records: list[Any]) -> dict[str, tuple[Any, ...]]:
-    """Return the fields of records as columns, without those in which every value is missing."""
+    """Return the fields of records as columns. A field that is None in all records is left out."""
     columns = zip(type(records[0]).__struct_fields__, zip(*map(astuple, records), strict=True), strict=True)
     return {name: values for name, values in columns if values[0] is not None or values.count(None) < len(values)}
 
 
 def _flat(lists: Sequence[Any] | None, first: int) -> tuple[list[Any], np.ndarray[Any, Any]]:
-    """Return the items of all lists, and the row of each item's list; the first list is in row `first`."""
+    """Return the items of all lists, and a row number for each item.
+
+    All items of a list have the same row number. The first list has the number `first`.
+    """
     held = [one or () for one in lists or ()]
     items = list(chain.from_iterable(held))
     return items, np.repeat(np.arange(first, first + len(held), dtype=np.int32), list(map(len, held)))
@@ -383,7 +389,7 @@ def _flat(lists: Sequence[Any] | None, first: int) -> tuple[list[Any], np.ndarra
 def _filled(
     values: Sequence[str | None] | None, arns: Sequence[str], derive: Callable[[str], str | None]
 ) -> Sequence[str | None]:
-    """Return the values. A value that its record leaves out is derived from the ARN."""
+    """Return the values. If a value is missing, derive it from the ARN."""
     if values is None:
         return list(map(derive, arns))
     return values if all(values) else [value or derive(arn) for value, arn in zip(values, arns, strict=True)]
@@ -404,7 +410,7 @@ def _arns(values: Sequence[Any] | None) -> list[str | None] | None:
 
 
 def _attached(lists: Sequence[Any] | None) -> list[str | None] | None:
-    """Return the ARNs of each list of policies as one text; None if the list, or an ARN in it, is missing."""
+    """Return one text per list of policies: their ARNs. The text is None if the list, or an ARN in it, is missing."""
     arns = [None if held is UNSET else [one.arn for one in held] for held in lists or ()]
     return [None if held is None or None in held else " ".join(sorted(held)) for held in arns] if lists else None
 

@@ -37,8 +37,9 @@ _PARTS = ("path", "name")
 def pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.DataFrame:
     """Return roles and profiles side by side: names, paths, tags, trust, and the service or tool that created them.
 
-    First comes one row per link: a role in a profile. Then come the profiles without a link, and the roles that trust
-    EC2 and are in no profile. `makers` are tools of your own, which are tried before the built-in ones.
+    The first rows are the links: one row per role in a profile. The next rows are the profiles without a link. The last
+    rows are the roles that trust EC2 and are in no profile. `makers` describes tools of your own. They are tried before
+    the built-in ones.
     """
     return numbered_pairs(inventory, makers)[schema.PAIRS.names]
 
@@ -83,7 +84,7 @@ def numbered_pairs(inventory: Inventory, makers: Iterable[Maker] = ()) -> pd.Dat
 
 
 def _is_lone_role(inventory: Inventory) -> Bools:
-    """Return which roles trust EC2 and are known to be in no profile."""
+    """Return, per role, whether it trusts EC2 and is known to be in no profile."""
     roles, gaps = inventory.roles, inventory.gaps
     unread = gaps[gaps["operation"] == ROLE_LINKS]
     none_read = is_in(roles["account_id"], unread["account_id"][unread["subject"] == ALL])
@@ -101,17 +102,17 @@ def _relations(role_names: pa.Array, profile_names: pa.Array) -> pa.Array:
 
 
 def _tag_texts(tags: pd.DataFrame, frame: pd.DataFrame, owner: Positions) -> pa.Array:
-    """Return the tags of each role or profile as one text; missing if they are unknown."""
+    """Return the tags of each role or profile as one text; missing if the tags are unknown."""
     parts = concat(as_arrow(tags["tag_key"]), "=", as_arrow(tags["tag_value"]))
     each = pc.fill_null(join_by_group(owner, parts, len(frame), ", "), "")
     return pc.if_else(pa.array(np.asarray(frame["tags_known"], dtype=bool)), each, _NO_TEXT)
 
 
 def _made(columns: Mapping[str, Any], makers: list[Maker], tag: pa.Array) -> dict[str, Any]:
-    """Return the maker of each row, the basis for it, and which differences are by the maker's design.
+    """Return the maker of each row, the basis for it, and which differences the maker intends.
 
-    If the maker is a guess, no difference counts as intended. `tag` is the maker that is proved by a tag of the row's
-    profile.
+    If the maker is a guess, no difference counts as intended. `tag` has, per row, the maker that a tag of the profile
+    proves.
     """
 
     def first_fitting(sides: str, among: Bools) -> Positions:
@@ -196,16 +197,19 @@ def tag_coverage(inventory: Inventory) -> pd.DataFrame:
 
 
 def taggable_resources(inventory: Inventory) -> dict[str, tuple[pd.DataFrame, str]]:
-    """Return the roles that AWS does not manage, and the profiles, by resource type.
+    """Return the profiles, and the roles that AWS does not manage, by resource type.
 
-    The name of the ARN column comes with each frame.
+    Each frame comes in a tuple with the name of its ARN column.
     """
     roles = inventory.roles[~inventory.roles["is_aws_managed"]]
     return {"role": (roles, "role_arn"), "instance-profile": (inventory.profiles, "profile_arn")}
 
 
 def count_tags_known(inventory: Inventory, resource_type: str) -> pa.Table:
-    """Count the resources with `known` and with `unknown` tags, per account that has any."""
+    """Return, per account, the number of resources with known tags, and the number with unknown tags.
+
+    An account without resources of this type has no row.
+    """
     frame, _ = taggable_resources(inventory)[resource_type]
     accounts, known = as_arrow(frame["account_id"]).dictionary_encode(), np.asarray(frame["tags_known"], dtype=bool)
     codes, size = np.asarray(accounts.indices), len(accounts.dictionary)
@@ -216,19 +220,19 @@ def count_tags_known(inventory: Inventory, resource_type: str) -> pa.Table:
 def missing_permissions(inventory: Inventory) -> dict[str, object]:
     """Return the smallest IAM policy that allows what AWS denied, as a dict.
 
-    The policy covers all gaps with the reason `denied`, in all accounts. If there are none, `Statement` is empty. The
-    policy may not be enough: an explicit Deny, a permissions boundary or a policy of the organisation overrides any
-    Allow (IAM User Guide, "Policy evaluation logic").
+    The policy covers all gaps with the reason `denied`, in all accounts. If there are no such gaps, `Statement` is
+    empty. The policy may not be enough: an explicit Deny, a permissions boundary or a policy of the organisation
+    overrides any Allow (IAM User Guide, "Policy evaluation logic").
     """
     gaps = inventory.gaps
     return policy_of(actions_of(gaps["operation"][gaps["reason"] == "denied"]))
 
 
 def first_maker(makers: Iterable[Maker], columns: Mapping[str, Any], sides: str) -> Positions:
-    """Return, per row, the position of the first maker whose names and paths fit, -1 if none does.
+    """Return, per row, the position of the first maker that fits its names and paths; -1 if no maker fits.
 
-    `columns` holds role_path and role_name, profile_path and profile_name, or all four; `sides` is `role`, `profile` or
-    `both`. With `both`, the two sides must agree, and the basis is `pair`. With one side, the basis is `guess`.
+    `columns` contains role_path and role_name, profile_path and profile_name, or all four. `sides` is `role`, `profile`
+    or `both`. With `both`, the two sides must agree, and the basis is `pair`. With one side, the basis is `guess`.
     """
     chosen = _sides(sides)
     forms = {

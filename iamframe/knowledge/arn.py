@@ -26,12 +26,18 @@ def _field(arn: str, number: int) -> str | None:
 
 
 def account_of(arn: str) -> str | None:
-    """Return the account of an ARN, or None. Its form is not checked, because people mask the ids in shared files."""
+    """Return the account of an ARN, or None.
+
+    The form of the account id is not checked, because people mask the ids in shared files.
+    """
     return _field(arn, 4)
 
 
 def accounts_of(arns: Iterable[str]) -> list[str | None]:
-    """Return the account of each ARN; many ARNs share the text before their first `/`, which is parsed once."""
+    """Return the account of each ARN.
+
+    Many ARNs share the text before their first `/`. Each such text is parsed once.
+    """
     account = cache(account_of)
     return [account(arn.split("/", 1)[0]) for arn in arns]
 
@@ -49,7 +55,7 @@ def name_of(arn: str) -> str:
 class Query(NamedTuple):
     """A role or profile as a user typed it. A part that the text does not have is None.
 
-    All parts but `text` and `name` are in lower case; `path` has no slash at either end.
+    All parts except `text` and `name` are in lower case. `path` has no slash at either end.
     """
 
     text: str
@@ -62,12 +68,12 @@ class Query(NamedTuple):
 
     @property
     def is_arn(self) -> bool:
-        """Whether the text is an ARN of IAM, or of a session of a role."""
+        """Whether the text is an ARN of IAM, or the ARN of a role session."""
         return self.partition is not None
 
 
 def parse_query(text: str) -> Query:
-    """Return the parts of a text, which is an ARN, a unique id, or a name with or without its type and path.
+    """Return the parts of what a user typed: an ARN, a unique id, or a name with or without its type and path.
 
     The ARN of a session (`assumed-role`) stands for the session's role, whose path is then unknown. An ARN of another
     type, such as a user's, has the kind `other`.

@@ -1,7 +1,8 @@
 """Makers: the services and tools that create roles and profiles, recognized by names and paths, or by their own tags.
 
-There are three bases. `pair`: names and paths of both sides match one entry, with the same cluster or stack. `tag`: the
-profile has a tag that only this maker writes. `guess`: only one side matches. A guess never makes a finding `expected`.
+A maker is recognized on one of three bases. `pair`: names and paths of both sides match one entry, with the same
+cluster or stack. `tag`: the profile has a tag that only this maker writes. `guess`: only one side matches. A guess
+never makes a finding `expected`.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ def _differs(role: str, profile: str, _: str) -> bool:
 
 
 def _is_one_stack(role: str, profile: str, role_name: str) -> bool:
-    """Return whether the stack names in a role's and a profile's name are equal.
+    """Return whether a role and a profile have the same stack name in their names.
 
     The stack name in the role's name may be cut off, because role names have at most 64 characters.
     """
@@ -84,9 +85,9 @@ def _is_random(text: str) -> bool:
 
 
 def _are_of_one_day(role: str, profile: str, _: str) -> bool:
-    """Return whether two counters of Terraform are from one run.
+    """Return whether two counters that Terraform appended to names are from the same run.
 
-    Such counters are never equal. Their times are on the same day, or less than ten minutes apart.
+    Two counters of a run are never equal. Their times are on the same day, or less than ten minutes apart.
     """
     one, other = _counted_at(role), _counted_at(profile)
     if one is None or other is None or role == profile:
@@ -103,16 +104,16 @@ def _counted_at(counter: str) -> dt.datetime | None:
 
 
 def _are_of_one_prefix(role: str, profile: str, _: str) -> bool:
-    """Return whether two prefixes are equal without the words for role and profile."""
+    """Return whether two prefixes are equal, apart from the words for role and profile."""
     one, other = role.strip("-_."), profile.strip("-_.")
     either = ((one, other), (f"{one}-role", other), (one, f"{other}-profile"))
     return one == other or any(is_same_stem(*both) for both in either)
 
 
 def _are_of_one_counted_prefix(role: str, profile: str, _: str) -> bool:
-    """Return the same for prefixes that come before counters.
+    """Return whether two prefixes of counters are equal, apart from the words for role and profile.
 
-    Such a prefix may also be only a word for role or profile, because counters are unmistakable.
+    A prefix may also consist of such a word alone, because a counter is unmistakable.
     """
     return _are_of_one_prefix(role, profile, _) or is_same_stem(f"x-{role.strip('-_.')}", f"x-{profile.strip('-_.')}")
 
@@ -120,7 +121,7 @@ def _are_of_one_counted_prefix(role: str, profile: str, _: str) -> bool:
 def _are_hexadecimal(role: str, profile: str, _: str) -> bool:
     """Return whether both texts may be random texts of Pulumi.
 
-    Two numbers, two words, or two almost equal texts are not.
+    Two numbers, two words, or two almost equal texts do not count as random.
     """
     counted = [re.fullmatch(r"[a-f]?[0-9]+|[a-f]+", text) for text in (role, profile)]
     return not all(counted) and _alike(role, profile) <= 3
@@ -184,10 +185,13 @@ _TELLING = {"{uuid}", "{random}", "{counter}", "{hash}", "{id}"}
 
 @dataclass(frozen=True)
 class Form:
-    """The form of path and name, of one side or of both. Each is on a line of its own, the role's lines first.
+    """The form of path and name, for one side or for both.
+
+    Path and name are on separate lines. If there are two sides, the role's lines come first.
 
     `plain` is a regular expression for the form. It has no back-references, because Arrow does not support them.
-    `checked` has the tokens whose values are compared, too, and the groups of each token in `grouped`, one per side.
+    `checked` has the tokens whose values are also compared or checked. For each token, it has the names of its groups
+    in `grouped`, one per side.
     """
 
     plain: str
@@ -234,7 +238,7 @@ def _form(*templates: str) -> Form:
 
 
 def _token(text: str) -> tuple[str, _Token]:
-    """Return the name of a token in braces, and the text that matches it."""
+    """Return the name of a token in braces, and its description."""
     if "|" in text:
         # `{a|b}`: one of these texts, equal on both sides.
         return "kind", _Token(f"(?:{'|'.join(map(re.escape, text[1:-1].split('|')))})", _equal)
@@ -248,8 +252,8 @@ class Maker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `names_differ` and `paths_differ`: role and profile differ by design. `is_guess`: users also choose names of this
     form themselves, so a name is no proof. `is_example`: users take the names from an example in AWS's documentation. A
-    maker without `profile` creates only roles, which are used without a profile. `not_rechecked` says why the source
-    could not be read again since `date`.
+    maker without `profile` creates only roles, which are used without a profile. `not_rechecked` is the reason why the
+    source could not be read again since `date`.
     """
 
     name: str
@@ -269,7 +273,7 @@ class Maker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     not_rechecked: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse a token that does not exist."""
+        """Raise ValueError if a name or path contains an unknown token."""
         self.form(("role", "profile"))
 
     def form(self, sides: Iterable[str]) -> Form:
@@ -278,7 +282,7 @@ class Maker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return _form(*(template for side in sides for template in templates[side]))
 
     def tells(self, side: str) -> bool:
-        """Return whether path and name of one side alone suggest this maker."""
+        """Return whether the path and name of one side are enough to suggest this maker."""
         # A name without fixed text and without random text would fit any name.
         name = self.role if side == "role" else self.profile
         return bool(_TOKEN.sub("", name).strip("-_.")) or not _TELLING.isdisjoint(_TOKEN.findall(name))

@@ -27,8 +27,9 @@ _TAIL = re.compile(
 def relation(role_name: str, profile_name: str) -> str:
     """Return how two names differ: `case`, `affix`, `generated` or `different`; the first match counts.
 
-    `affix`: the names are equal without words such as `-role` and `-profile` at either end, or one name has one more
-    word at either end. `generated`: they differ only by a random tail; a date, an account id or a word is not random.
+    `affix`: the names are equal, apart from words such as `-role` and `-profile` at either end, or one name has one
+    more word at either end. `generated`: they differ only by a random tail; a date, an account id or a word is not
+    random.
     """
     role, profile = role_name.casefold(), profile_name.casefold()
     if role == profile:
@@ -42,7 +43,7 @@ def relation(role_name: str, profile_name: str) -> str:
 
 
 def is_same_stem(role: str, profile: str) -> bool:
-    """Return whether two names are equal without the words for role and profile at either end."""
+    """Return whether two names are equal, apart from the words for role and profile at either end."""
     stems = _stems(_WORD_OF_ROLE, role)
     return bool(stems) and not stems.isdisjoint(_stems(_WORD_OF_PROFILE, profile))
 
@@ -86,7 +87,10 @@ def _is_random(tail: str) -> bool:
 
 
 def turns(text: str) -> int:
-    """Return how often a text changes between capitals, small letters and digits: words seldom do, random text does."""
+    """Return how often a text changes between capitals, small letters and digits.
+
+    Words seldom change. Random text changes often.
+    """
     kinds = ["d" if c.isdigit() else "u" if c.isupper() else "l" for c in text]
     return sum(one != other for one, other in pairwise(kinds))
 

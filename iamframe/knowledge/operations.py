@@ -1,4 +1,4 @@
-"""The table of AWS operations that iamframe calls: one row holds every fact about one operation.
+"""The table of AWS operations that iamframe calls: one row contains all facts about one operation.
 
 iamframe sends no other operation, and each of these only reads. The permissions in the README are generated from this
 table. An action is the IAM prefix of the service, followed by the operation's name (Service Authorization Reference).
@@ -35,9 +35,9 @@ class Operation:
     """One AWS operation.
 
     `key` is the list or record in its answer, and `parameters` are sent with each request. `fallback` is called if the
-    operation is denied. `cost` is the message that says what is then unknown. `command` is the AWS CLI command that
-    shows the same data, if it is not the operation's own command. An operation of a REST API has a `method` and a
-    `path`. `has_namesake`: another service has an operation of the same name. The plain name in `calls` means the
+    operation is denied. In that case, the message `cost` describes what is unknown. `command` is the AWS CLI command
+    that shows the same data, if it is not the operation's own command. An operation of a REST API has a `method` and a
+    `path`. `has_namesake`: another service has an operation of the same name. In `calls`, the plain name means the
     operation of the other service, also in older snapshots.
     """
 
@@ -217,7 +217,7 @@ def label(service: str, operation: str) -> str:
 
 
 def proving(*facts: Proof, files: bool = False) -> tuple[str, ...]:
-    """Return the operations (with `files`, also the file formats) that prove at least one of the facts."""
+    """Return the operations that prove at least one of the facts. With `files`, also return the file formats."""
     operations = {row.label: row.proves for row in OPERATIONS}
     proofs = operations | (_FILES if files else {})
     return tuple(name for name, proves in proofs.items() if not set(facts).isdisjoint(proves))
@@ -230,17 +230,17 @@ def command_of(operation: str) -> str:
 
 
 def actions_of(operations: Iterable[str]) -> list[str]:
-    """Return the IAM actions, sorted, that allow operations given by their names in `calls` and `gaps`."""
+    """Return the sorted IAM actions that allow some operations. `operations` has their names in `calls` and `gaps`."""
     return sorted({BY_LABEL[name].action for name in operations if name in BY_LABEL} - _FREE)
 
 
 def actions(*when: When) -> list[str]:
-    """Return the IAM actions, sorted, of the operations with these values of `when`."""
+    """Return the sorted IAM actions of the operations whose `when` is one of these values."""
     return sorted({row.action for row in OPERATIONS if row.when in when} - _FREE)
 
 
 def policy(*when: When) -> dict[str, object]:
-    """Return the least-privilege IAM policy that allows the operations with these values of `when`."""
+    """Return the least-privilege IAM policy for the operations whose `when` is one of these values."""
     return policy_of(actions(*when))
 
 
@@ -262,7 +262,7 @@ NO_VALUE = re.compile(r"^(?:fileb?|https?)://")
 
 
 def aws_command(verb: str, options: Mapping[str, str]) -> str:
-    """Return an AWS CLI command to type, in backticks. Each option is quoted as one word of a shell.
+    """Return an AWS CLI command in backticks. The values of options are quoted for a shell.
 
     A value that the AWS CLI would replace with a file's content becomes `VALUE`.
     """
@@ -276,6 +276,6 @@ _REGION = re.compile(
 
 
 def region_in(text: str | None) -> str | None:
-    """Return the region in a text such as an availability zone, an ARN or a folder name, or None."""
+    """Return the region in a text (an ARN or a folder name, for example); None if the text contains no region."""
     found = _REGION.search(text) if text else None
     return found.group() if found else None

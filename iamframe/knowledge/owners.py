@@ -98,7 +98,7 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
 
     @cached_property
     def name_form(self) -> Form:
-        """The form of path and name of this owner's profiles."""
+        """The form of path and name that this owner's profiles have."""
         return Maker(self.owner_type, profile=self.form).form(["profile"])
 
     def of(self, name: str, path: str, tags: Mapping[str, str]) -> Owned | None:
@@ -115,7 +115,7 @@ class Owner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
         return None
 
     def lifted(self, key: str, names: tuple[str, ...]) -> bool:
-        """Return whether nothing needs a tag any more when this owner no longer exists.
+        """Return whether a tag is no longer needed if this owner does not exist any more.
 
         The maker of the tag must be in `lifts`, and the tag must not name another cluster.
         """
@@ -149,7 +149,7 @@ class Shown(NamedTuple):
 
 @cache
 def shows_owner() -> Shown:
-    """Return the signs of owners of all kinds. They select candidates from many profiles. `owner_of` then decides."""
+    """Return the signs of all kinds of owners. They select candidates among many profiles. Then `owner_of` decides."""
     owners = known_owners()
     tags = [key for owner in owners for key in (*owner.tags, *owner.region_tags)]
     paths = [f"(?:{_GROUP.sub('(?:', owner.path)})\\n[^\\n]*" for owner in owners if owner.path]

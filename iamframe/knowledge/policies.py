@@ -1,4 +1,4 @@
-"""AWS managed policies that allow a role to do (almost) everything, and those after which people name roles."""
+"""AWS managed policies that allow (almost) everything, and those whose name (or a variant) people give to roles."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class _Policy(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Namesake(msgspec.Struct, forbid_unknown_fields=True):
-    """The AWS managed policy after which people name roles and profiles, and the service that it is for."""
+    """An AWS managed policy whose name (or a variant) people give to roles and profiles, and the policy's service."""
 
     policy: str
     service: str
@@ -43,7 +43,7 @@ def _known() -> _File:
 
 
 def aws_managed_name(arn: str) -> str | None:
-    """Return path and name of an AWS managed policy, from its ARN; None for a customer's policy."""
+    """Return the path and name in the ARN of an AWS managed policy; None for a customer's policy."""
     found = _AWS_MANAGED.fullmatch(arn)
     return found[1] if found else None
 
@@ -55,6 +55,6 @@ def power_of(arn: str) -> str | None:
 
 
 def namesake_of(name: str) -> Namesake | None:
-    """Return the AWS managed policy after which people give this name to a role or profile, or None."""
+    """Return the AWS managed policy from which people take this name for a role or profile, or None."""
     # IAM tells no names apart that differ in case alone.
     return next((one for known, one in _known().namesake.items() if known.lower() == name.lower()), None)

@@ -1,4 +1,4 @@
-"""The consoles, APIs and tools that can write, read, or search by the tags of roles and profiles."""
+"""Surfaces: consoles, APIs and tools that can write or read tags of roles and profiles, or search by these tags."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Fact(_Entry, frozen=True, kw_only=True):
-    """One operation of a surface on the tags of a resource type, and the source of that fact."""
+    """Whether a surface can write or read tags of a resource type, or search by them, and the source of this fact."""
 
     surface: str
     resource_type: str
@@ -50,7 +50,7 @@ def _known() -> _File:
 
 @cache
 def known_facts() -> tuple[Fact, ...]:
-    """Return the facts of `surfaces.toml`, in its order."""
+    """Return the facts of `surfaces.toml`, in the order of the file."""
     known = _known()
     return tuple(
         Fact(
@@ -71,5 +71,5 @@ def known_facts() -> tuple[Fact, ...]:
 
 
 def index_home(partition: str) -> str | None:
-    """Return the region whose tagging API shows IAM's resources; None if no source shows the region."""
+    """Return the region in which the tagging API shows the resources of IAM; None if no source names this region."""
     return _known().homes.get(partition)

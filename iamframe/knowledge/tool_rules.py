@@ -1,4 +1,4 @@
-"""Names of profiles and roles that a service or tool refuses."""
+"""Rules of services and tools about the names of profiles and roles."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ToolRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def wants_same_names(self) -> bool:
-        """Whether the tool requires the same name for profile and role, or else the role's ARN."""
+        """Whether the tool requires the same name for profile and role, or the role's ARN if the names differ."""
         return self.rule in ("same_names", "role_arn")
 
 

@@ -51,7 +51,7 @@ Reach = tuple[bool, tuple[str, ...], bool, bool]
 
 
 class TrustContent(NamedTuple):
-    """The content of a trust policy that many policies share."""
+    """The content of a trust policy. Policies with different texts may have the same content."""
 
     reaches: tuple[Reach, ...]
     services: str | None
@@ -128,7 +128,7 @@ def read_trust(document: bytes, partition: str = "aws") -> Trust:
 
 
 def read_content(document: bytes) -> tuple[str, TrustContent] | None:
-    """Return the text of a trust policy, and its content, which many policies share; None if it is not a policy."""
+    """Return the text and the content of a trust policy; None if the document is not a policy."""
     try:
         if document.startswith(b'"'):
             quoted = msgspec.json.decode(document, type=str)
@@ -154,7 +154,7 @@ def _compact(document: bytes) -> str:
 
 @lru_cache(maxsize=65_536)
 def _content_of(*statements: bytes) -> TrustContent:
-    """Return the content of statements. Policies with different texts may share it."""
+    """Return the content of a policy with these statements."""
     reaches: list[Reach] = []
     trusted: set[str] = set()
     deleted: set[str] = set()
@@ -219,7 +219,7 @@ def _is_ec2(name: str, partition: str) -> str:
 
 
 class Statement(NamedTuple):
-    """One principal of one statement: `Allow`, its kind and name, the actions, and the condition as JSON."""
+    """One principal of one statement: effect, kind and name of the principal, actions, and condition as JSON."""
 
     effect: str
     kind: str
@@ -229,9 +229,10 @@ class Statement(NamedTuple):
 
 
 def statements_of(text: str) -> list[Statement]:
-    """Return the principals that a policy (`Trust.text`) allows or denies to assume the role, in its order.
+    """Return the principals that a policy (`Trust.text`) allows or denies, in the order of the policy.
 
-    `kind` is AWS's word (`Service`, `AWS`, `Federated`, `CanonicalUser`), or `everyone but` for NotPrincipal.
+    `kind` is a principal type of AWS (`Service`, `AWS`, `Federated`, `CanonicalUser`), or `everyone but` for
+    NotPrincipal.
     """
     return [
         Statement(
@@ -276,7 +277,7 @@ _DENIED = ("changes.trust.denies", "changes.trust.denies_no_longer", "changes.tr
 def what_changed(old: str, new: str) -> list[_Message]:
     """Return messages on how a trust policy (`Trust.text`) changed.
 
-    They name the principals that it gained, those that it lost, and those whose actions or conditions changed.
+    The messages name the principals that the policy gained or lost, and those whose actions or conditions changed.
     """
     messages: list[_Message] = []
     before, after = _terms(old), _terms(new)
@@ -313,7 +314,10 @@ def _changed_terms(was: _Terms, now: _Terms) -> str:
 
 
 def _terms(text: str) -> dict[bool, dict[_Label, _Terms]]:
-    """Return the principals that a policy allows (True) and denies (False), in the policy's order, with their terms."""
+    """Return the principals that a policy allows (True) and denies (False), each with its actions and conditions.
+
+    The principals are in the order of the policy.
+    """
     found: dict[bool, dict[_Label, _Terms]] = {True: {}, False: {}}
     for one in _statements(text):
         condition = _unordered(msgspec.json.decode(one.condition)) if one.has_condition else None

@@ -1,10 +1,11 @@
-"""Texts with places for facts, filled when a sentence, or a column of sentences, is shown or written.
+"""Fill the texts of messages with facts, for one sentence or a column of sentences.
 
-A text is a string with `{places}`, each with the name of a fact. A place may have a form: how the fact is shown
-(`{key:spelled}`), the noun that it counts (`{total:profile}`), a phrase around it if it is not missing (`{region:in}`),
-or how a full list is joined (`{actions:or}`). Lists of messages are always full; other lists are cut. `[…]` is repeated
-for each row of a group. A text may also be a table of strings. Its entry `by` names a fact (by default `count`), and
-the value of the fact selects a string. If there is no string for the value, `one` (for 1) or `other` is used.
+A text is a string with `{places}`. Each place has the name of a fact, and may have a form. The form is the way to show
+the fact (`{key:spelled}`), the noun that the fact counts (`{total:profile}`), a phrase around the fact if it is not
+missing (`{region:in}`), or the way to join a full list (`{actions:or}`). Lists of messages are shown in full, too.
+Other lists are cut. The part in `[…]` is repeated for each row of a group. A text may also be a table of strings. Its
+entry `by` names a fact (by default `count`), and the value of the fact selects a string. If there is no string for the
+value, `one` (for 1) or `other` is used.
 """
 
 from __future__ import annotations
@@ -63,7 +64,10 @@ def text_of(message: str, lang: str = "en", default: Text | None = None) -> Text
 
 
 def say(message: str, lang: str = "en", **facts: Any) -> str:
-    """Return one message filled with its facts: texts, counts, lists, or other messages (a dict with a `message`)."""
+    """Return one message filled with its facts.
+
+    A fact is a text, a count, a list, or another message (a dict with a `message`).
+    """
     return fill(text_of(message, lang), facts, lang)
 
 
@@ -137,7 +141,10 @@ def _separator(lang: str) -> str:
 
 
 def render(messages: pa.Array, facts: pa.Array, lang: str = "en") -> pa.Array:
-    """Return a column of sentences from their ids and their facts (JSON); each distinct pair is filled once."""
+    """Return a column of sentences from a column of message ids and a column of facts (JSON).
+
+    Each distinct pair of message and facts is filled once.
+    """
     pairs = pc.binary_join_element_wise(messages, facts, "\x1f").dictionary_encode()
     sentences = []
     for pair in pairs.dictionary.to_pylist():
@@ -148,7 +155,7 @@ def render(messages: pa.Array, facts: pa.Array, lang: str = "en") -> pa.Array:
 
 @cache
 def _choosing() -> frozenset[str]:
-    """Return the names of facts that are not shown, but select a message, a string of a text, or a word."""
+    """Return the names of facts that only select a message, a string of a text, or a word."""
     tables = [text for text in _catalogue("en").values() if not isinstance(text, str)]
     texts = [text for text in _catalogue("en").values() if isinstance(text, str)]
     texts += [text for table in tables for text in table.values()]
@@ -157,7 +164,7 @@ def _choosing() -> frozenset[str]:
 
 
 def changed_facts(facts: str, change: Callable[[str], str]) -> str:
-    """Return facts (JSON) with each text changed, except ids of messages and facts that select a text."""
+    """Apply `change` to each text in facts (JSON), except to ids of messages and to facts that select a text."""
 
     def within(value: Any) -> Any:
         if isinstance(value, dict):
@@ -181,7 +188,7 @@ def as_fact(message: str, facts: str) -> str | None:
 
 
 def joint(messages: Iterable[Message | None]) -> Message | None:
-    """Return several messages as one, without repeats; None if there are none."""
+    """Return several messages as one message, without duplicates; None if there are no messages."""
     each = [part for one in messages if one for part in one.get("messages", [one])]
     distinct = [one for place, one in enumerate(each) if one not in each[:place]]
     return {"message": "list.messages", "messages": distinct} if len(distinct) > 1 else next(iter(distinct), None)
@@ -194,7 +201,7 @@ def sentences_of(message: str, facts: str, lang: str = "en") -> list[str]:
 
 
 def columns_of(messages: Iterable[Message | None]) -> tuple[pa.Array, pa.Array]:
-    """Return messages as two columns, ids and facts (JSON); both are empty for None."""
+    """Return messages as two columns: ids and facts (JSON). For None, the id is empty, and there are no facts."""
     ids, facts = [], []
     for one in messages:
         values = dict(one or {})
@@ -213,7 +220,7 @@ def json_text(values: pa.Array) -> pa.Array:
 
 
 def facts_of(columns: Mapping[str, pa.Array]) -> pa.Array:
-    """Return facts that are columns of texts as one column of JSON."""
+    """Combine columns of texts, one per fact, into one column of JSON objects."""
     parts: list[Any] = []
     for name, values in columns.items():
         parts += [f'{"," if parts else "{"}"{name}":', json_text(values)]
@@ -224,10 +231,12 @@ Groups = npt.NDArray[np.int64]
 
 
 def render_facts(text: Text, column: Callable[[str], pa.Array], group: Groups, size: int, lang: str = "en") -> pa.Array:
-    """Return one sentence per group of rows; `column` returns the column of a fact, by the fact's name.
+    """Return one sentence per group of rows.
 
-    `group` is the group of each row, 0 … size - 1, ascending. Three sentences or list items of a group are shown,
-    followed by the number of the others.
+    The function `column` returns the column of a fact, given the fact's name.
+
+    `group` has the group of each row, from 0 to size - 1, in ascending order. Three sentences or list items of a group
+    are shown, followed by the number of the others.
     """
     starts = np.searchsorted(group, np.arange(size + 1))
     sizes = np.diff(starts)

@@ -1,4 +1,4 @@
-"""Counts with their nouns, and other people's text made safe to print on one line."""
+"""Show counts with their nouns, and make other people's text safe to print on one line."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def escape_controls(text: str) -> str:
 
 
 def spell_out(text: str) -> str:
-    """Return a text, made clear to a reader.
+    """Return a text. If it may deceive a reader, add an escaped copy in brackets.
 
-    If the text has letters that may deceive a reader, it is repeated in brackets, with escapes for all but ASCII.
+    Letters that look like others, invisible letters and unusual spaces may deceive a reader. The copy shows only ASCII.
     """
     spelled = "".join(
         c if c.isascii() and c.isprintable() else f"\\u{ord(c):04x}" if ord(c) < 0x10000 else f"\\U{ord(c):08x}"
