@@ -27,12 +27,12 @@ _ANSWERS = {
 def blind_spots(inventory: Inventory) -> pd.DataFrame:
     """Return the roles and profiles that each console, API or tool misses when you work with tags.
 
-    A *surface* is a console, API or tool. The frame has one row per resource, surface and operation on tags, except
-    where the answer of `surfaces` is `yes`. AWS-managed roles are left out. `missed` is `yes`, `depends` or `unknown`.
-    `depends` means that the surface supports the operation only under the condition in `reason`. `unknown` means that
-    neither AWS's documentation nor a measurement gives the answer. `tagged` is `unknown` if tags were not collected.
-    Rows are in the order of `surfaces`. The columns have the pandas type `category`, because an account of 100,000
-    roles has millions of rows. `blind_spot_counts` returns only the counts.
+    A *surface* is a console, API or tool. The frame has one row per resource, surface and operation, except where the
+    surface supports the operation. AWS-managed roles are left out. `missed` is `yes`, `depends` or `unknown`. `depends`
+    means that the surface supports the operation only under the condition in `reason`. `unknown` means that neither
+    AWS's documentation nor a measurement gives the answer. `tagged` is `unknown` if tags were not collected. Rows are
+    in the order of `surfaces`. The columns have the pandas type `category`, because an account of 100,000 roles has
+    millions of rows. `blind_spot_counts` returns only the counts.
     """
     parts = []
     for kind, (frame, key) in taggable_resources(inventory).items():
@@ -61,9 +61,9 @@ def blind_spot_counts(inventory: Inventory) -> pd.DataFrame:
     """Return, per account, how many roles and profiles each console, API or tool misses when you work with tags.
 
     The frame has one row per account, surface, resource type and operation. A *surface* is a console, API or tool.
-    Accounts without such resources and AWS-managed roles are left out. `missed` is the same for all resources that the
-    row counts: `no`, `yes`, `depends` or `unknown`. `depends` means that the surface supports the operation only under
-    the condition in `reason`.
+    Accounts without such resources and AWS-managed roles are left out. `missed` applies to all resources that the row
+    counts: `no`, `yes`, `depends` or `unknown`. `depends` means that the surface supports the operation only under the
+    condition in `reason`.
     """
     counts = tagged_counts(inventory)
     rows = [
@@ -77,7 +77,7 @@ def blind_spot_counts(inventory: Inventory) -> pd.DataFrame:
 
 
 def tagged_counts(inventory: Inventory) -> dict[tuple[str, str], list[int]]:
-    """Return, per account and resource type, how many are tagged, are untagged, and have unknown tags."""
+    """Count the tagged resources, the untagged ones and those with unknown tags, per account and resource type."""
     counts: dict[tuple[str, str], list[int]] = {}
     for kind, (frame, key) in taggable_resources(inventory).items():
         accounts = pc.unique(as_arrow(frame["account_id"]))
@@ -88,7 +88,7 @@ def tagged_counts(inventory: Inventory) -> dict[tuple[str, str], list[int]]:
 
 
 def _tagged(inventory: Inventory, frame: pd.DataFrame, key: str) -> Positions:
-    """Return, per resource, the position of its state in `_TAGGED`."""
+    """Return, for each resource, whether it has tags, as an index into `_TAGGED`."""
     used = inventory.tags["resource_arn"][~inventory.tags["is_aws_reserved"]]
     known = np.asarray(frame["tags_known"], dtype=bool)
     return np.where(known, np.where(is_in(frame[key], used), 0, 1), 2)

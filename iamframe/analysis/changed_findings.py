@@ -1,4 +1,4 @@
-"""The findings that are new, gone, reopened or settled between two results, and those for which this is unknown."""
+"""Compare the findings of two results: which are new, gone, reopened or settled, and which cannot be compared."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _Sides = tuple[Result, Result]
 def changed_findings(sides: _Sides, keys: KeyMap, changes: pd.DataFrame, apart: NotCompared) -> pd.DataFrame:
     """Return the new, gone, settled and reopened findings.
 
-    Findings that the other result might have missed are not returned. They are counted in `apart`.
+    If the other result may have missed a finding for lack of data, the finding is not returned, but counted in `apart`.
     """
     scopes = _same_scope(sides)
     findings = [one.findings for one in sides]
@@ -48,10 +48,10 @@ def changed_findings(sides: _Sides, keys: KeyMap, changes: pd.DataFrame, apart: 
 
 
 def _counterparts(findings: list[pd.DataFrame], resources: list[pa.Array], keys: KeyMap) -> list[Positions]:
-    """Return, for each finding of each side, the row of the same finding on the other side; -1 if there is none.
+    """For each result, return the row of each finding in the other result; -1 if the other result lacks the finding.
 
-    Findings with the same id are the same. If a resource has a new ARN, or if one side knows only its name, the ids
-    differ. In these two cases, findings of the same check about the same resources are the same.
+    Findings match by id. If a resource has a new ARN, or if one result has only its name, the ids differ. In these two
+    cases, findings match by account, check and resources.
     """
     named, moved = [], []
     for side, (of, resource) in enumerate(zip(findings, resources, strict=True)):
@@ -73,7 +73,7 @@ def _counterparts(findings: list[pd.DataFrame], resources: list[pa.Array], keys:
 
 
 def _judged_otherwise(findings: list[pd.DataFrame], where: Positions, read: Bools) -> list[tuple[str, pd.DataFrame]]:
-    """Return the findings on both sides that became expected or accepted (`settled`), or no longer are (`reopened`)."""
+    """Return findings in both results that became expected or accepted (`settled`), or no longer are (`reopened`)."""
     was, now = findings[0].take(np.maximum(where, 0)) if len(findings[0]) else findings[1], findings[1]
     settled = [np.asarray(of["expected"] | of["accepted"].notna()) for of in (was, now)]
     # Tags can make a finding expected, so tags that only one side collected decide nothing.
@@ -82,7 +82,7 @@ def _judged_otherwise(findings: list[pd.DataFrame], where: Positions, read: Bool
 
 
 def _seen_by_other(found: pd.DataFrame, sides: _Sides, side: int, scopes: set[str], read: Bools) -> Bools:
-    """Return, for each finding of one side, whether the data of the other side was complete enough to find it too."""
+    """Return, for each of one result's findings, whether the other result had enough data to find it."""
     complete = [_of_check(one.coverage[one.coverage["status"] == "complete"]) for one in sides]
     checks, check = sides[side].checks, _of_check(found)
     relying, alone = (
@@ -96,7 +96,7 @@ def _seen_by_other(found: pd.DataFrame, sides: _Sides, side: int, scopes: set[st
 def _note_unsure(
     found: pd.DataFrame, way: str, side: int, result: Result, scopes: set[str], apart: NotCompared
 ) -> None:
-    """Note the number of findings of one side that the other side might have missed."""
+    """Add to `apart` the number of one result's findings that the other result may have missed."""
     unsure = found.value_counts(["account_id", "check"], sort=False).reset_index()
     for account, name, count in unsure.itertuples(index=False, name=None):
         other_scope = "references" in result.checks[name].reads and account not in scopes
@@ -109,7 +109,7 @@ def _of_check(frame: pd.DataFrame) -> pa.Array:
 
 
 def _same_scope(sides: _Sides) -> set[str]:
-    """Return the accounts for which both sides scanned the same regions and services."""
+    """Return the accounts in which both results cover the same regions and services."""
     calls = [one.inventory.calls for one in sides]
     # Owners are listed only while a profile shows one, so their lists are not part of the scope.
     owners = [owner.label for owner in known_owners()]
@@ -137,7 +137,7 @@ def _wholly_read(one: Result, keys: KeyMap, side: int) -> pa.Array:
 
 
 def _note_coverage(sides: _Sides, apart: NotCompared) -> None:
-    """Note the checks with incomplete data, because they may have missed findings that are new or gone."""
+    """Add to `apart` the checks with incomplete data, because they may have missed new or gone findings."""
     said: dict[tuple[str, str], dict[tuple[str, str], list[str]]] = {}
     for side, one in zip(SIDES, sides, strict=True):
         rows = one.coverage[(one.coverage["status"] != "complete") & one.coverage["check"].isin(one.asked)]

@@ -44,8 +44,8 @@ _SHOWN = 20
 class Changes:
     """The differences between two results.
 
-    `changes` has one row per change of a resource, sorted by kind of change, account and ARN. A changed tag has a row
-    of its own. `findings` has the findings that changed. `new` findings are only in the new result, and `gone` findings
+    `changes` has one row per change of a resource, sorted by kind of change, account and ARN. Each changed tag has its
+    own row. `findings` has the findings that changed. `new` findings are only in the new result, and `gone` findings
     only in the old one. `settled` findings are now expected or accepted, and `reopened` findings no longer are.
     `not_compared` lists, per account, what could not be compared. If an account has no row in `not_compared` and none
     in `changes`, it has not changed.
@@ -59,7 +59,7 @@ class Changes:
 
     @property
     def is_empty(self) -> bool:
-        """Whether no resource and no finding changed, as far as the data could be compared."""
+        """True if no resource and no finding changed in the data that could be compared."""
         return self.changes.empty and self.findings.empty
 
     def to_frame(self, lang: str = "en", rows: int | None = None) -> pd.DataFrame:
@@ -82,7 +82,7 @@ class Changes:
         return schema.CHANGES.conform(pd.concat([changes, columns], ignore_index=True)[:rows])
 
     def details(self, lang: str) -> pd.Series:
-        """Return the details of the findings in a language."""
+        """Return the details of the findings in the language `lang`."""
         ids, detail = self.findings["finding_id"], pa.nulls(len(self.findings), pa.string())
         for one in (self.new, self.old):
             found = one.only(ids).findings_in(lang)
@@ -91,7 +91,7 @@ class Changes:
 
     @cached_property
     def summary(self) -> pd.DataFrame:
-        """One row per kind of change, in the order of `changes`: the number of roles and of instance profiles."""
+        """The number of changes of roles and of instance profiles, one row per kind, in the order of `changes`."""
         counts = self.changes.groupby(["change", "resource_type"]).size()
         rows = [[int(counts.get((kind, of), 0)) for of in TYPES.values()] for kind in KINDS]
         return pd.DataFrame(rows, columns=["roles", "profiles"]).assign(change=KINDS)[["change", "roles", "profiles"]]
@@ -102,7 +102,7 @@ class Changes:
         return self.said_in("en")
 
     def said_in(self, lang: str) -> str:
-        """Return the number of changes of each kind, as a sentence in a language."""
+        """Return the number of changes of each kind, as a sentence in the language `lang`."""
         kinds, ways = (
             [{"message": f"{said}.{one}", "n": int(counts[one])} for one in order if one in counts]
             for said, order, counts in (
@@ -120,7 +120,7 @@ class Changes:
         return say("list.messages", lang, messages=parts)
 
     def __repr__(self) -> str:
-        """Return the number of changes of each kind, and of parts that were not compared, in one line."""
+        """Return the number of changes of each kind, and the number of rows in `not_compared`, in one line."""
         return f"Changes({self.said})"
 
     def _repr_html_(self) -> str:
@@ -144,19 +144,19 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
     account, regardless of case and path (IAM User Guide, "IAM and AWS STS quotas"). The last use of a role never
     counts as a change. These are the kinds of change:
 
-    - `created` and `deleted`: only one load has the resource, and the other load has all roles (or profiles) of the
-      account.
-    - `recreated`: the unique id differs or, if an id is unknown, the path or the case of the name. IAM cannot change
-      these, so the resource was created again. `facts` and `detail` list any other differences.
+    - `created` and `deleted`: only one load has the resource, although the other load's list of roles (or profiles) of
+      the account is complete.
+    - `recreated`: the unique id differs. If an id is unknown, a different path or case of the name counts instead. IAM
+      cannot change these, so the resource was created again. `facts` and `detail` list any other differences.
     - `relinked`: a profile holds a different role, lost its role, or got a role.
     - `retagged`: a tag differs. There is one row per tag key.
     - `trust_changed`: the trust policy differs. The order of keys and lists does not matter.
-    - `changed`: the description, the maximum session duration or the permissions boundary differs. It counts only if
-      both loads have the value.
+    - `changed`: the description, the maximum session duration or the permissions boundary differs. A difference counts
+      only if both loads have the value.
 
-    Resources that exist only in a Terraform plan are left out. A finding is new or gone only if the check would have
-    found the problem in the other load, too. If only the text of a finding differs, the finding has not changed. If the
-    two results come from different checks, policies or versions of iamframe, the checks run again. If you pass an
+    Resources that exist only in a Terraform plan are left out. A finding is new or gone only if the other load had
+    enough data for the check to find it. If only the text of a finding differs, the finding has not changed. If the two
+    results come from different checks, policies or versions of iamframe, the checks run again. If you pass an
     inventory, the checks run on it. By default, the policy is that of the new result. If only one result has a check,
     the check is listed in `not_compared`. No request is made to AWS.
 
@@ -191,7 +191,7 @@ def compare(old: Inventory | Result, new: Inventory | Result, *, policy: PolicyS
 def _checked(
     old: Inventory | Result, new: Inventory | Result, policy: PolicySource
 ) -> tuple[tuple[Result, Result], dict[str, str]]:
-    """Return results of the same checks with the same policy, and the checks that only one of the results has."""
+    """Return two results of the same checks and policy, and the checks that only one of the given results has."""
     results = {side: one for side, one in (("NEW", new), ("OLD", old)) if isinstance(one, Result)}
     given = next(iter(results.values()), None)
     rules = given.policy if policy is None and given else read_policy(policy)
@@ -214,7 +214,7 @@ def _checked(
 
 
 def _rows(each: Pairs, side: int, rows: Positions, change: str, **more: Any) -> pa.Table:
-    """Return one change for each of some rows of one side's frame. `more` sets other columns of `changes`."""
+    """Return one change per given row of one load's frame. `more` sets other columns of `changes`."""
     at = each.frames[side].iloc[rows]
     columns: dict[str, Any] = {
         "change": change,
@@ -233,14 +233,14 @@ def _rows(each: Pairs, side: int, rows: Positions, change: str, **more: Any) -> 
 
 
 def _said(message: str, **facts: pa.Array) -> dict[str, Any]:
-    """Return the columns `message`, `facts` and `detail` for one message. Each of its facts is given as a column."""
+    """Return the columns `message`, `facts` and `detail`. All rows have the same message, and each fact is a column."""
     size = len(next(iter(facts.values())))
     detail = render_facts(text_of(message), facts.__getitem__, np.arange(size), size)
     return {"message": pa.repeat(pa.scalar(message), size), "facts": facts_of(facts), "detail": detail}
 
 
 def _appeared(each: Pairs, apart: NotCompared) -> Iterator[pa.Table]:
-    """Return the created and deleted resources, if the other side has the full list."""
+    """Yield created and deleted resources. A resource counts only if the other load's list is complete."""
     for side, (change, dated, undated) in enumerate(
         (("deleted", "changes.deleted", "changes.gone"), ("created", "changes.created", "changes.appeared"))
     ):
@@ -267,7 +267,7 @@ _Part = tuple[str, Positions, dict[str, Any]]
 def _differing(
     each: Pairs, roles: Pairs, keys: KeyMap, sides: tuple[Result, Result], apart: NotCompared
 ) -> Iterator[pa.Table]:
-    """Return the differences of resources that are on both sides. A recreated resource is one change."""
+    """Yield the differences of resources that both loads have. A recreated resource is one change."""
     apart.unread(each, "ids", each.id_known)
     also: list[tuple[Positions, pa.Array, pa.Array]] = []
     for change, at, columns in _parts(each, roles, keys, sides, apart):
@@ -281,7 +281,7 @@ def _differing(
 
 
 def _nested(message: pa.Array, facts: pa.Array) -> pa.Array:
-    """Return messages and their facts as JSON, for use as facts of other messages."""
+    """Return messages and their facts as JSON, so that other messages can use them as facts."""
     rest = pc.utf8_slice_codeunits(facts, 1)
     return concat('{"message":"', message, pc.if_else(pc.equal(rest, "}"), '"', '",'), rest)
 
@@ -299,7 +299,7 @@ def _parts(
 
 
 def _recreated(each: Pairs, also: list[tuple[Positions, pa.Array, pa.Array]]) -> pa.Table:
-    """Return one row per resource that was recreated, with all its other differences."""
+    """Return one row per recreated resource, with all its other differences."""
     at = np.flatnonzero(each.recreated)
     arns, ids = ([one.take(pa.array(at)) for one in of] for of in (each.arns, each.ids))
     moved = pc.not_equal(*arns)
@@ -362,7 +362,7 @@ def _links(
 
 
 def _tags(each: Pairs, sides: tuple[Result, Result], apart: NotCompared) -> Iterator[_Part]:
-    """Return the tags whose values differ: an outer join of both sides by resource and key."""
+    """Yield added, removed and changed tags: an outer join of both loads by resource and key."""
     known = each.flag("tags_known")
     apart.unread(each, "tags", known)
     read = np.append(known[0] & known[1], False)
@@ -406,7 +406,7 @@ def _trusts(each: Pairs, apart: NotCompared) -> _Part:
 
 
 def _trust(old: str, new: str, was: str, now: str) -> Message | None:
-    """Return what changed in a trust policy, and whether EC2 may assume the role; None if nothing changed."""
+    """Return what changed in a trust policy, including whether EC2 may assume the role; None if nothing changed."""
     if same_policy(old, new):
         return None
     ec2 = {name: {"message": f"changes.ec2.{one}"} for name, one in (("before", was), ("after", now))}
@@ -422,5 +422,5 @@ def _column(each: Pairs, name: str) -> _Part:
 
 
 def _other(one: pa.Array, other: pa.Array) -> Positions:
-    """Return the rows in which two columns have different values."""
+    """Return the row numbers at which two columns have different values."""
     return np.flatnonzero(np.asarray(pc.fill_null(pc.not_equal(one, other), pa.scalar(False))))

@@ -1,6 +1,6 @@
 """Differences between Terraform and the account: unmanaged resources, missing ones, and different values.
 
-A state is compared as it is, and never becomes part of the inventory. Data that either side lacks is unknown, never a
+A state never becomes part of the inventory. If the state or the account lacks a value, the result is unknown, never a
 difference. Resources are matched by ARN or, if no ARN matches, by name. Names of roles and profiles are unique in an
 account, regardless of case and path (IAM User Guide, "IAM and AWS STS quotas"). No operation of IAM changes the path of
 a role or profile (IAM API Reference, UpdateRole).
@@ -45,8 +45,8 @@ _FACTS = {"tag_key": "key", "state_value": "state", "account_value": "account"}
 class Drift:
     """The differences between Terraform states and an inventory.
 
-    `differences` has one row per difference, by kind, account and ARN; rows of the kind `unknown` say what could not be
-    compared. `left_out` are the accounts of the inventory in which the states manage nothing.
+    `differences` has one row per difference, sorted by kind, account and ARN. Rows of the kind `unknown` show what
+    could not be compared. `left_out` has the accounts of the inventory in which the states manage nothing.
     """
 
     differences: pd.DataFrame
@@ -55,16 +55,16 @@ class Drift:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is no difference in the data that could be compared."""
+        """True if there is no difference in the data that could be compared."""
         return bool((self.differences["kind"] == UNKNOWN).all())
 
     @property
     def is_complete(self) -> bool:
-        """Whether everything could be compared: there is no row of the kind `unknown`."""
+        """True if everything could be compared: there is no row of the kind `unknown`."""
         return not (self.differences["kind"] == UNKNOWN).any()
 
     def only(self, *kinds: str) -> Drift:
-        """Return the differences of these kinds; by default, of all kinds. Rows of the kind `unknown` always remain."""
+        """Keep only differences of these kinds; by default, of all kinds. Rows of the kind `unknown` always remain."""
         chosen = self.differences["kind"].isin([*(kinds or ALL_KINDS), UNKNOWN])
         return replace(self, differences=self.differences[chosen].reset_index(drop=True))
 
@@ -75,7 +75,7 @@ class Drift:
 
     @cached_property
     def summary(self) -> pd.DataFrame:
-        """One row per kind of difference, in the order of `differences`: the numbers of roles and of profiles."""
+        """The number of differences of roles and of profiles, one row per kind, in the order of `differences`."""
         counts = self.differences.groupby(["kind", "resource_type"]).size()
         rows = [[int(counts.get((kind, of), 0)) for of in TYPES.values()] for kind in ALL_KINDS]
         return pd.DataFrame(rows, columns=["roles", "profiles"]).assign(kind=ALL_KINDS)[["kind", "roles", "profiles"]]
@@ -86,7 +86,7 @@ class Drift:
         return self.said_in("en")
 
     def said_in(self, lang: str) -> str:
-        """Return the number of differences of each kind, as a sentence in a language."""
+        """Return the number of differences of each kind, as a sentence in the language `lang`."""
         counts = self.differences["kind"].value_counts()
         unknown, left_out = int(counts.get(UNKNOWN, 0)), len(self.left_out)
         kinds = [{"message": f"drift.count.{k}", "count": int(counts[k])} for k in DIFFERENCES if k in counts]
@@ -111,20 +111,20 @@ class Drift:
 
 
 def drift(inventory: Inventory | Result, *states: str | os.PathLike[str]) -> Drift:
-    """Compare Terraform states with the account: what no state manages, what is gone, and what differs.
+    """Compare Terraform states with the account: find unmanaged resources, missing ones and different values.
 
-    `unmanaged` lists resources that none of the given states manages. So give all states that manage roles or profiles
-    of the account. Accounts without managed resources are left out, and so are roles that AWS manages. Roles and
-    profiles, the role in a profile, paths, unique ids and tags are compared; attached policies are not. The states
-    never become part of the inventory. No request is made to AWS.
+    Rows of the kind `unmanaged` are resources that none of the given states manages. So pass all states that manage
+    roles or profiles of the account. Accounts without managed resources are left out. AWS-managed roles are left out,
+    too. Roles and profiles, the role in a profile, paths, unique ids and tags are compared; attached policies are not.
+    The states never become part of the inventory. No request is made to AWS.
 
     Parameters
     ----------
     inventory
         The account: an inventory, or the result of its checks.
     states
-        State files (version 4), output of `terraform show -json` of a state or plan, folders or archives of them; or
-        `sample:terraform`, the state of the sample.
+        State files (version 4), or output of `terraform show -json` for a state or plan. Folders and archives may
+        contain them. `sample:terraform` is the state of the sample.
 
     Returns
     -------
@@ -134,7 +134,7 @@ def drift(inventory: Inventory | Result, *states: str | os.PathLike[str]) -> Dri
     Raises
     ------
     SourceError
-        If no state is given, a path does not exist, or holds no Terraform state.
+        If no state is given, a path does not exist, or the paths hold no Terraform state.
 
     Examples
     --------
@@ -161,7 +161,7 @@ def drift(inventory: Inventory | Result, *states: str | os.PathLike[str]) -> Dri
 
 
 class _Sides:
-    """The roles, or the profiles, that the states manage, each with its row in the account.
+    """The roles (or the profiles) that the states manage, matched with those of the account.
 
     Attributes
     ----------
@@ -196,21 +196,21 @@ class _Sides:
         self.collected = inventory.accounts["account_id"]
 
     def theirs(self, column: str) -> pa.Array:
-        """Return, for each row of `managed`, the value that the account has in a column, as text."""
+        """Return a column of the account's resources as text, one value per row of `managed`."""
         return lookup(self.frame[column], self.at)
 
     def theirs_known(self, flag: str) -> Bools:
-        """Return, for each row of `managed`, a flag of the account; false if the account does not have the resource."""
+        """Return a flag of the account's resources, one per row of `managed`; false if the resource is missing."""
         return np.append(np.asarray(self.frame[flag], dtype=bool), False)[self.at]
 
     def rows_of(self, mask: Bools, kind: str, message: str, **values: Any) -> pd.DataFrame:
-        """Return one difference per selected row of `managed`. `values` are columns with a value for every row."""
+        """Return one difference per row of `managed` that `mask` selects. `values` are columns as long as `managed`."""
         columns = {name: pd.Series(as_arrow(of).to_pandas(), dtype="str")[mask] for name, of in values.items()}
         return self.managed.loc[mask, _PLACE].assign(kind=kind, message=f"drift.{message}", **columns)
 
 
 def _missing(sides: _Sides) -> Iterator[pd.DataFrame]:
-    """Yield resources that the states manage and that the account lacks, or may lack."""
+    """Yield managed resources that the account lacks, or may lack."""
     account = sides.managed["account_id"]
     away = (sides.at < 0) & ~sides.planned
     collected, listed = is_in(account, sides.collected), is_in(account, sides.listed)
@@ -221,7 +221,7 @@ def _missing(sides: _Sides) -> Iterator[pd.DataFrame]:
 
 
 def _identity(sides: _Sides) -> Iterator[pd.DataFrame]:
-    """Yield paths that differ, and resources that were deleted and created again under the same path."""
+    """Yield resources whose path differs, and resources that were recreated under the same path."""
     mine, theirs = (as_arrow(sides.managed[name]) for name in ("path", "id"))
     path, unique = sides.theirs(f"{sides.kind}_path"), sides.theirs(f"{sides.kind}_id")
     moved = _differ(mine, path)
@@ -232,12 +232,12 @@ def _identity(sides: _Sides) -> Iterator[pd.DataFrame]:
 
 
 def _differ(one: pa.Array, other: pa.Array) -> Bools:
-    """Return in which rows two columns have different values. A missing value never counts as different."""
+    """Return a mask of the rows in which two columns differ. A missing value never counts as different."""
     return np.asarray(pc.fill_null(pc.not_equal(one, other), False), dtype=bool)
 
 
 def _roles(sides: _Sides, inventory: Inventory) -> Iterator[pd.DataFrame]:
-    """Yield profiles that hold no role, or not the role in the state."""
+    """Yield profiles whose role differs from the role in the state."""
     linked, links = inventory.linked_rows, inventory.links
     named = pc.replace_substring_regex(as_arrow(links["role_arn"]), "^name:", "")
     names = pc.coalesce(lookup(inventory.roles["role_name"], linked.link_role), named)
@@ -256,7 +256,7 @@ def _roles(sides: _Sides, inventory: Inventory) -> Iterator[pd.DataFrame]:
 
 
 def _tags(sides: _Sides, inventory: Inventory, read: States) -> Iterator[pd.DataFrame]:
-    """Yield tags that differ, one row per key. Terraform does not manage reserved tags (`aws:`): they are left out."""
+    """Yield tags that differ, one row per key. Reserved tags (`aws:`) are left out: Terraform does not manage them."""
     there, known = sides.at >= 0, sides.theirs_known("tags_known")
     stated = np.asarray(sides.managed["tags_known"], dtype=bool)
     yield sides.rows_of(there & ~stated, UNKNOWN, "unknown.state_tags")
@@ -309,16 +309,16 @@ def _unmanaged(sides: _Sides, read: States) -> Iterator[pd.DataFrame]:
 
 
 def _of_states(read: States) -> pd.DataFrame:
-    """Return the problems of reading the states."""
+    """Return the problems that occurred while reading the states, as rows of the kind `unknown`."""
     _, facts = columns_of({"message": "drift.unknown.unread", "what": what} for _, what in read.unread)
     rows = {"state_file": [file for file, _ in read.unread], "facts": facts.to_pylist()}
     return pd.DataFrame(rows).assign(kind=UNKNOWN, account_id=UNKNOWN_ACCOUNT, message="drift.unknown.unread")
 
 
 def _of_source(inventory: Inventory, read: States) -> pd.DataFrame:
-    """Return the accounts whose inventory has data from Terraform, as rows of the kind `unknown`.
+    """Return one row of the kind `unknown` per account for which the inventory has data from Terraform.
 
-    In such an inventory, a resource that is only in a state looks as if it existed in the account.
+    In such an inventory, a resource that is only in a state looks like a resource of the account.
     """
     calls = inventory.calls
     mixed = calls["account_id"][calls["operation"].str.startswith("terraform:")]
@@ -327,7 +327,7 @@ def _of_source(inventory: Inventory, read: States) -> pd.DataFrame:
 
 
 def _table(part: pd.DataFrame) -> pa.Table:
-    """Return differences as a table of the frame, with their facts and details."""
+    """Return differences as an Arrow table with the columns of `schema.DRIFT`, including facts and details."""
     facts = {fact: as_arrow(part[name]) for name, fact in _FACTS.items() if name in part and part[name].notna().all()}
     if "facts" not in part:
         part = part.assign(facts=facts_of(facts).to_pylist() if facts and len(part) else "{}")

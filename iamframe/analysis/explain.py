@@ -58,7 +58,7 @@ _Arns = dict[str, list[str]]
 class Explanation:
     """Everything known about the roles and profiles that match a name, ARN or id.
 
-    `print` shows the explanation. `to_frame()` returns all printed fields.
+    `print` shows the explanation as text. `to_frame()` returns its fields as a frame.
     """
 
     query: str
@@ -66,7 +66,7 @@ class Explanation:
 
     @property
     def found(self) -> bool:
-        """Whether a role, a profile or a resource that uses profiles has that name, ARN or id."""
+        """True if the name, ARN or id is that of a role, a profile or a resource that uses profiles."""
         return bool(self.frame["section"].isin(["identity", "uses"]).any())
 
     @schema.shows(schema.EXPLANATION)
@@ -79,7 +79,7 @@ class Explanation:
         return self.frame
 
     def __str__(self) -> str:
-        """Return plain text: the pairs one after the other, profile and role side by side."""
+        """Return plain text, one part per pair, with profile and role side by side."""
         return "\n".join(text_lines(self.frame))
 
     __repr__ = __str__
@@ -95,26 +95,26 @@ def explain(inventory: Inventory | Result, name: str, policy: PolicySource = Non
     Parameters
     ----------
     inventory
-        An `Inventory`, or a `Result`, whose findings and policy are reused.
+        An `Inventory` or a `Result`. The findings and policy of a `Result` are reused.
     name
         A name, an ARN or a unique id; case does not matter. A name selects the role and the profile of that name, in
-        each account. The ARN of an assumed-role session selects the role. Names and ARNs may contain the path or
-        leave it out. If an ARN leaves it out, the section `asked` shows the full ARN. The text may also be the id,
-        name or ARN of a resource that uses profiles, such as an instance. The section `uses` then shows the profiles
-        that the resource uses, and whether each profile still exists.
+        each account. The ARN of an assumed-role session selects the role. Names and ARNs may contain the path or leave
+        it out. If an ARN leaves it out, the section `searched for` shows the full ARN. You can also pass the id, name
+        or ARN of a resource that uses profiles, such as an instance. The section `uses` then shows the profiles that
+        the resource uses, and whether each profile still exists.
     policy
         A tag policy file, as for `run_checks`.
 
     Returns
     -------
     Explanation
-        The explanation has one part for each profile with its role, and for each role or profile alone. Each part
-        shows ARNs, creator, last use and tags, with role and profile side by side. It shows who may assume the role,
-        what uses the profile, and where iamframe searched for such uses. It lists the findings, the checks that did
+        The explanation has one part for each profile with its role, and for each role or profile alone. Each part shows
+        ARNs, creator, last use and tags, with role and profile side by side. It shows who may assume the role, what
+        uses the profile, and where iamframe searched for references to it. It lists the findings, the checks that did
         not run or lacked data, commands that you can run next, and CloudTrail events. It also shows whether AWS would
-        accept a deletion, and which consoles show the tags. Commands that delete or unlink come last, and are not
-        suggested for a profile in use. If nothing matches, the explanation shows references to the name, similar
-        names, and what was not collected. No request is made to AWS.
+        accept a deletion, and which consoles show the tags. Commands that delete a resource or take a role out of a
+        profile come last, and are not suggested for a profile in use. If nothing matches, the explanation shows
+        references to the name, similar names, and what was not collected. No request is made to AWS.
 
     Raises
     ------
@@ -172,12 +172,12 @@ def _of_place(frame: pd.DataFrame, side: str, asked: Query) -> Bools:
 
 
 def _equal(values: Any, text: str) -> Bools:
-    """Return which values equal a text, regardless of case."""
+    """Return a mask of the values that equal a text, regardless of case."""
     return np.array(pc.fill_null(pc.equal(without_case(values), text.lower()), False), dtype=bool)
 
 
 def _full_arns(asked: Query, found: _Arns) -> Iterator[Row]:
-    """Yield a field with the full ARN if the query has an ARN without its path."""
+    """Yield a field with the full ARN if the ARN in the query lacks the path."""
     for arn in (arn for arns in found.values() for arn in arns):
         if asked.is_arn and not asked.assumed and arn.lower() != asked.text.lower():
             # A role that is known only by its name is shown with the profile that holds it.
@@ -185,7 +185,7 @@ def _full_arns(asked: Query, found: _Arns) -> Iterator[Row]:
 
 
 def _using(references: pd.DataFrame, asked: Query) -> pd.DataFrame:
-    """Return the references of a resource that uses profiles, found by its id, name or ARN, sorted by version."""
+    """Find a resource that uses profiles by its id, name or ARN. Return its references, sorted by version."""
     hit = np.logical_or.reduce([_equal(references[f"consumer_{what}"], asked.text) for what in ("id", "arn", "name")])
     parts = asked.text.split(":", 5)
     if parts[0].lower() == "arn" and len(parts) == 6:
@@ -203,7 +203,7 @@ def _using(references: pd.DataFrame, asked: Query) -> pd.DataFrame:
 
 
 def _uses(inventory: Inventory, using: pd.DataFrame, asked: Query, lists: pd.DataFrame) -> Iterator[Row]:
-    """Yield each profile that a resource uses, with its role or, if the profile is missing, whether it was deleted."""
+    """Yield each profile that a resource uses: its role or, if the profile is missing, whether it was deleted."""
     part = inventory.only(using["profile_arn"].dropna())
     profiles, links = records_by("profile_arn", part.profiles), records_by("profile_arn", part.links)
     whole = dict(zip(lists["account_id"], lists["profiles_whole"], strict=True))
@@ -223,7 +223,7 @@ def _uses(inventory: Inventory, using: pd.DataFrame, asked: Query, lists: pd.Dat
 
 
 def _missing(inventory: Inventory, reference: Row, whole: dict[str, bool]) -> Message | None:
-    """Return the message about a profile that no source shows: whether it was deleted, if that is known."""
+    """Return the message about a profile that no source shows. If known, it shows whether the profile was deleted."""
     account = account_of(reference["named"]) or reference["account_id"]
     if not whole.get(account):
         way = "list_not_read" if account in whole else "account_not_read"
@@ -235,7 +235,7 @@ def _missing(inventory: Inventory, reference: Row, whole: dict[str, bool]) -> Me
 
 
 def _near(inventory: Inventory, arns: list[str]) -> Inventory:
-    """Return the part of the inventory that the checks need to judge these roles and profiles."""
+    """Return the part of the inventory that the checks need for these roles and profiles."""
     # `crossed_names` needs the role that has the profile's name.
     profiles, roles = inventory.only(arns).profiles, inventory.roles
     own = joined_key(profiles["account_id"], without_case(profiles["profile_name"]))
@@ -244,7 +244,7 @@ def _near(inventory: Inventory, arns: list[str]) -> Inventory:
 
 
 def _explained(result: Result, found: _Arns) -> Iterator[Row]:
-    """Yield the fields of the selected resources: of each link, and of each role or profile without a link."""
+    """Yield the fields of each selected link, and of each selected role or profile without a link."""
     near, pairs = result.inventory, result.pairs
     pairs = pairs[is_in(pairs["profile_arn"], found["profile"]) | is_in(pairs["role_arn"], found["role"])]
     alone = near.roles[is_in(near.roles["role_arn"], found["role"]) & ~is_in(near.roles["role_arn"], pairs["role_arn"])]
@@ -258,7 +258,7 @@ def _explained(result: Result, found: _Arns) -> Iterator[Row]:
 
 
 def _guessed(roles: pd.DataFrame, result: Result) -> Iterator[Row]:
-    """Yield roles without a profile, with the maker that their names suggest."""
+    """Add to each of these roles, which are in no profile, the maker that its name suggests."""
     makers = [*result.policy.makers, *known_makers()]
     columns = {name: pc.fill_null(as_arrow(roles[name]), "") for name in ("role_path", "role_name")}
     for row, at in zip(records(roles), first_maker(makers, columns, "role"), strict=True):
@@ -266,7 +266,7 @@ def _guessed(roles: pd.DataFrame, result: Result) -> Iterator[Row]:
 
 
 def _namesakes(near: Inventory, found: _Arns) -> Iterator[Row]:
-    """Yield the roles and profiles that have the same name but are not linked."""
+    """Yield each role and profile that have the same name but are not linked."""
     sides = [getattr(near, f"{s}s")[is_in(getattr(near, f"{s}s")[f"{s}_arn"], found[s])] for s in TYPE_OF]
     # If files disagree on a name, it is missing.
     both = zip(TYPE_OF, sides, strict=True)
@@ -303,13 +303,13 @@ def _not_collected(gaps: pd.DataFrame) -> Iterator[Row]:
 
 
 def _holds(texts: pd.Series, part: str) -> Bools:
-    """Return which texts contain a part, regardless of case. An empty part is in no text."""
+    """Return a mask of the texts that contain `part`, regardless of case. No text contains an empty `part`."""
     held = pc.match_substring(as_arrow(texts), part, ignore_case=True)
     return np.asarray(pc.fill_null(held, False)) & bool(part)
 
 
 def _referenced_by(inventory: Inventory, asked: Query) -> Iterator[Row]:
-    """Yield references to the role or profile of the query.
+    """Yield references to the role or profile in the query.
 
     Resources that use profiles reference them by name, ARN or unique id. Trust policies reference principals by ARN or
     unique id.
@@ -329,7 +329,7 @@ def _referenced_by(inventory: Inventory, asked: Query) -> Iterator[Row]:
 
 
 def _matches(reference: Row, asked: Query) -> bool:
-    """Return whether a reference to a profile of that name matches the account, partition and path of the query."""
+    """Return whether a reference, whose name matches, has the account, partition and path of the query."""
     named = parse_query(reference["named"])
     is_there = asked.account in (None, named.account or reference["account_id"])
     return is_there and (
@@ -338,7 +338,7 @@ def _matches(reference: Row, asked: Query) -> bool:
 
 
 def _nearest(inventory: Inventory, asked: Query) -> list[tuple[str, dict[str, str]]]:
-    """Return similar names, with their ARNs if the query has more than a name."""
+    """Return similar names. If the query is more than a bare name, each has its ARN."""
     frames = {"profile": inventory.profiles, "role": inventory.roles}
     columns = [frame[f"{side}_name"] for side, frame in frames.items()]
     if not (asked.is_arn or asked.path or asked.kind):

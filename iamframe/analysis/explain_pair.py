@@ -40,13 +40,13 @@ _OF_ROLE = {
 
 
 def field(name: str, profile: object = None, role: object = None, note: str | Message | None = None, **of: Any) -> Row:
-    """Return a field: its name, its values for profile and role, and its note. `of` sets the other columns."""
+    """Return one row of an explanation. `of` sets the columns that have no argument."""
     said = {"message": "explain.value", "value": note} if isinstance(note, str) else note
     return {"field": name, "profile": profile, "role": role, "note": said, **of}
 
 
 def frame_of(fields: Iterable[Row]) -> pd.DataFrame:
-    """Return fields as the frame `explanation`, with notes in English."""
+    """Return fields as a frame with the columns of `schema.EXPLANATION`. The notes are in English."""
     rows = pd.DataFrame(list(fields), columns=schema.EXPLANATION.names)
     message, facts = columns_of(rows["note"])
     said = {"note": render(message, facts), "message": message, "facts": facts}
@@ -59,9 +59,9 @@ def note(name: str, **facts: Any) -> Message:
 
 
 def gap_note(row: Row) -> Message:
-    """Return the message of a gap.
+    """Return the message about a gap: data that was not collected.
 
-    In snapshots of older versions, a gap is stored only as a sentence, without separate fields.
+    Snapshots of older versions store a gap only as a sentence, without `message` and `facts`.
     """
     return nested(row["message"], row["facts"]) if row.get("message") else note("value", value=row["detail"])
 
@@ -69,7 +69,7 @@ def gap_note(row: Row) -> Message:
 def status_note(row: Row, name: str = "coverage", prefix: str = "", **facts: Any) -> Message:
     """Return a status and its reason as a message.
 
-    `prefix` is the beginning of the column names, such as `references_` in `lists`. In `coverage` it is empty.
+    `prefix` is put before the column names: `references_` for a row of `lists`, nothing for a row of `coverage`.
     """
     status, message, values = (row[f"{prefix}{column}"] for column in ("status", "message", "facts"))
     facts |= {"status": status, "reason": nested(message, values) if message else note("all_regions")}
@@ -77,13 +77,13 @@ def status_note(row: Row, name: str = "coverage", prefix: str = "", **facts: Any
 
 
 def records(frame: pd.DataFrame) -> list[Row]:
-    """Return the rows of a frame, with None for missing values."""
+    """Return the rows of a frame as dictionaries, with None for missing values."""
     rows: list[Row] = pa.Table.from_pandas(frame, preserve_index=False).to_pylist()
     return rows
 
 
 def records_by(key: str, frame: pd.DataFrame) -> defaultdict[str | None, list[Row]]:
-    """Return the rows of a frame by the value of a column."""
+    """Return the rows of a frame, grouped by the values of the column `key`."""
     groups = defaultdict(list)
     for row in records(frame):
         groups[row[key]].append(row)
@@ -91,17 +91,20 @@ def records_by(key: str, frame: pd.DataFrame) -> defaultdict[str | None, list[Ro
 
 
 def bare_name(arn: str) -> str:
-    """Return the name in an ARN, or in the key of a role that no source shows."""
+    """Return the name in an ARN, or in `name:NAME`, the key of a role that no source shows."""
     return name_of(arn.removeprefix("name:"))
 
 
 def consumer(reference: Row) -> str:
-    """Return type and id of a resource that uses a profile."""
+    """Return the type and id of a resource that uses a profile, as one text."""
     return f"{reference['consumer_type']} {reference['consumer_id']}"
 
 
 def used_note(reference: Row, profile: Row | None, *more: Message | None) -> Message:
-    """Return region, name, state and version of a resource that uses a profile, and the profile's id if it differs."""
+    """Return a message about a resource that uses a profile: its region, name, state and version.
+
+    If the resource uses another unique id of the profile than the current one, the message includes that id.
+    """
     version, ids = reference["consumer_version"], [reference["profile_id"], profile and profile["profile_id"]]
     then, now = profile_ids(pa.array(ids, pa.string())).to_pylist()
     said = [
@@ -113,7 +116,7 @@ def used_note(reference: Row, profile: Row | None, *more: Message | None) -> Mes
 
 
 def event_field(event: Row, **of: Any) -> Row:
-    """Return the field of an event: its time, action and actor."""
+    """Return an event as a field with its time, action and actor."""
     what = [event[name] for name in ("event_name", "resource_name", "related_name", "tag_keys")]
     said = [
         " ".join(filter(None, what)),
@@ -129,10 +132,12 @@ def _time(value: datetime | None) -> str | None:
 
 
 class RowsByKey:
-    """The rows of an inventory and its findings, by key. `explained` has the ARNs of each pair: profile and role."""
+    """The rows of an inventory and its findings, grouped by ARN or account.
+
+    `explained` has the two ARNs, of profile and role, of each explained pair.
+    """
 
     def __init__(self, result: Result, explained: list[Row]) -> None:
-        """Group the rows of each frame by its key."""
         near, coverage = result.inventory, result.coverage
         self.explained = {(row["profile_arn"], row["role_arn"]) for row in explained}
         self.events_read = near.events_read
@@ -155,10 +160,13 @@ class RowsByKey:
 
 
 class Pair:
-    """A link, or a role or profile without a link. `row` is its row in the view `pairs`."""
+    """A link, or a role or profile without a link.
+
+    `row` comes from the view `pairs` or, if the view does not have the role, from `roles`.
+    """
 
     def __init__(self, known: RowsByKey, row: Row) -> None:
-        """Look up the data of the sections. A role that no source shows has a name, but no row in `roles`."""
+        """Look up the data for the sections. A role that no source shows has a name, but no row in `roles`."""
         account = row["account_id"]
         self.known, self.row, self.lists = known, row, known.lists[account][0]
         self.account, self.gaps, self.events = known.accounts[account][0], known.gaps[account], known.events[account]
@@ -185,7 +193,7 @@ class Pair:
         self.unsure = [one for one in known.unsure[account] if self._concerns(known.about[one["check"]])]
 
     def _concerns(self, about: str) -> bool:
-        """Return whether a check concerns this link, profile or role. Checks of profiles do not concern a lone role."""
+        """Return whether a check applies to this pair. For example, checks of profiles do not apply to a lone role."""
         if "profile" in self.arns:
             return "role" in self.arns or about != "role"
         return about != "profile" and (about != "link" or not self.profiles_read)
@@ -216,7 +224,7 @@ def _identity(pair: Pair) -> Iterator[Row]:
 
 
 def _parts(pair: Pair, side: str) -> dict[str, str | None]:
-    """Return the parts of a role's or profile's ARN, its unique id and its creation time."""
+    """Return the parts of an ARN, the unique id and the creation time of the role or profile."""
     row, arn = pair.rows[side], pair.arns[side]
     if row is None:
         return {"ARN": NOT_COLLECTED, "name": pair.names[side]}
@@ -271,7 +279,10 @@ def _difference(key: str, sides: dict[str, dict[str, str]]) -> Message | None:
 
 
 def _why_no_tags(pair: Pair, side: str) -> list[Row]:
-    """Return the gaps that explain missing tags: those of the resource or else those of refused operations."""
+    """Return the gaps that explain why tags are missing.
+
+    These are the gaps of the resource. If it has none, these are the gaps of operations that AWS refused.
+    """
     telling = (*proving("role_tags" if side == "role" else "profile_tags"), "tags")
     gaps = [gap for gap in pair.gaps if gap["operation"] in telling]
     own = [gap for gap in gaps if gap["subject"] in (pair.arns[side], pair.names[side])]
@@ -352,7 +363,7 @@ def _deleting(pair: Pair) -> Iterator[Row]:
 
 
 def _next(pair: Pair) -> Iterator[Row]:
-    """Yield commands; those that delete or unlink come last, because AWS accepts them even for a profile in use."""
+    """Yield commands. Those that delete or unlink come last, because AWS accepts them even for a profile in use."""
     options = {f"{'instance-profile' if s == 'profile' else s}-name": name for s, name in pair.names.items()}
     of = {side: {name: options[name]} for side, name in zip(pair.arns, options, strict=True)}
     for side, tags in pair.tags.items():
@@ -375,7 +386,7 @@ def _next(pair: Pair) -> Iterator[Row]:
 
 
 def _use(references: list[Row]) -> Message | None:
-    """Return the most severe effect of deleting a profile on the resources that use it; None if there are none."""
+    """Return the most severe effect that deleting a profile would have; None if no resource uses the profile."""
     using = [row for row in references if row["consumer_state"] not in ("terminated", "shutting-down")]
     instances = {row["consumer_id"]: row["consumer_state"] or "" for row in using if row["consumer_type"] == "instance"}
     associated = [row["consumer_name"] for row in using if row["consumer_type"] == "association"]
@@ -403,7 +414,7 @@ def _history(pair: Pair) -> Iterator[Row]:
 
 
 def _surfaces(pair: Pair) -> Iterator[Row]:
-    """Yield which consoles, APIs and tools show and change the tags."""
+    """Yield, for each console, API and tool, whether it shows and changes the tags."""
     facts = {(fact.surface, fact.operation, fact.resource_type): fact for fact in known_facts()}
     for surface, operation in dict.fromkeys(key[:2] for key in facts if key[1] != "find"):
         mine = {side: facts[surface, operation, TYPE_OF[side]] for side in pair.arns}

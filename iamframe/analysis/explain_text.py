@@ -1,4 +1,4 @@
-"""An explanation as text and as HTML: first the fields that concern no pair, then one part per pair."""
+"""Show an explanation as text or HTML: first the fields that belong to no pair, then one part per pair."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SIDE_BY_SIDE = ("identity", "link", "tags", _FOLDED)
 
 
 def _parts(frame: pd.DataFrame) -> Iterator[tuple[str, bool, list[Cells]]]:
-    """Yield each part: its heading, whether it has two sides, and its fields (section, field, profile, role, note)."""
+    """Yield each part: its heading, whether it has both a profile and a role, and its rows."""
     before: list[Cells] = []
     pairs: dict[Cells, list[Cells]] = defaultdict(list)
     for of, cells in zip(display.cell_rows(frame[_ARNS]), display.cell_rows(frame[_CELLS]), strict=True):

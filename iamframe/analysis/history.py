@@ -74,8 +74,9 @@ def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: 
     The frame has one row per life of a resource: from its creation to its deletion. If a resource is created again
     under the same name, the new life has its own row. Columns are those of `iamframe.schema.LIVES`. Rows are sorted by
     account and first event. A time is missing if the collected records do not show it. `covered_from_at` and
-    `covered_to_at` are the time span of these records. The time span is known only for files of a trail and for a live
-    lookup. Even within the time span, a file of a trail may be missing. Events that AWS refused are left out.
+    `covered_to_at` are the start and end of the time that the records cover. They are known only for files of a trail
+    and for a live lookup. Even between these times, a file of a trail may be missing. Requests that AWS refused are
+    left out.
 
     Parameters
     ----------
@@ -85,7 +86,7 @@ def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: 
         `cloudtrail:LookupEvents`, which returns at most 100 events per second.
     name
         A name, ARN or unique id that selects the lives to return. Case does not matter, except in a live account. A
-        name selects all lives with that name. An ARN selects each resource that had that ARN, and each of the same name
+        name selects all lives with that name. An ARN selects all lives with that ARN, and all lives with the same name
         whose ARN is unknown. A unique id selects one life.
 
     Raises
@@ -112,17 +113,17 @@ def history(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: 
 
 @shows(EVENTS)
 def events_of(*sources: Inventory | boto3.Session | str | os.PathLike[str], name: str) -> pd.DataFrame:
-    """Return the events of one role or profile in causal order, including those that AWS refused.
+    """Return the events of one role or profile in causal order, including requests that AWS refused.
 
     Rows and columns are those of the frame `events`. The events of a role include AddRoleToInstanceProfile and
-    RemoveRoleFromInstanceProfile. Sources and name are as for `history`. A unique id selects the events of one
-    resource, without later resources of the same name. If the inventory has no CloudTrail records, the result has no
-    rows.
+    RemoveRoleFromInstanceProfile. `sources` and `name` are as for `history`. A unique id selects the events of one
+    resource, but not those of later resources with the same name. If the inventory has no CloudTrail records, the
+    result has no rows.
 
     Raises
     ------
     SourceError
-        For the reasons of `history`, except that an inventory needs no CloudTrail records.
+        As for `history`, but an inventory needs no CloudTrail records.
     """
     if len(sources) == 1 and isinstance(sources[0], Inventory):
         read = _Read(sources[0].events, sources[0].accounts, sources[0])
@@ -138,14 +139,14 @@ def events_of(*sources: Inventory | boto3.Session | str | os.PathLike[str], name
 
 @dataclass(frozen=True)
 class _Read:
-    """Events, their time span per account, and the inventory that they come from, if any."""
+    """Events, the time that they cover in each account, and the inventory that they come from, if any."""
 
     events: pd.DataFrame
     covered: pd.DataFrame
     inventory: Inventory | None = None
 
     def arns_of(self, text: str) -> list[str]:
-        """Return the ARNs of the roles and profiles in the inventory with a unique id."""
+        """Return the ARNs of the roles and profiles whose unique id is `text`."""
         if self.inventory is None:
             return []
         sides = ((self.inventory.roles, "role"), (self.inventory.profiles, "profile"))
@@ -176,7 +177,7 @@ def _is_live(source: object) -> bool:
 
 
 def _named(frame: pd.DataFrame, asked: Query, which: str, kinds: pd.Series[str] | None) -> pd.Series[bool]:
-    """Return the rows that match a name. An ARN or path also matches rows of its name whose ARN is unknown."""
+    """Return a mask of the rows that match the query. An ARN or path also matches rows with its name but no ARN."""
     named: pd.Series[bool] = frame[f"{which}_name"].str.casefold() == asked.name.casefold()
     if asked.kind and kinds is not None:
         named &= kinds == asked.kind
@@ -195,7 +196,10 @@ def _is_same(asked: Query, one: Query) -> bool:
 
 
 def _of_id(events: pd.DataFrame, text: str, arns: list[str]) -> pd.Series[bool]:
-    """Return the events of a unique id: its own and, while the resource existed, those that link it to a profile."""
+    """Return a mask of the events of a unique id.
+
+    Events that link the resource to a profile count, too, if they happened while the resource existed.
+    """
     ids = events["resource_id"].str.casefold() == text.casefold()
     arns = [*events["resource_arn"][ids].dropna().unique(), *arns]
     mine = events["resource_arn"].isin(arns) & events["resource_id"].isna()
@@ -213,7 +217,7 @@ def _of_id(events: pd.DataFrame, text: str, arns: list[str]) -> pd.Series[bool]:
 
 
 def _lives(events: pd.DataFrame) -> pd.DataFrame:
-    """Return the columns of lives, except the covered time span."""
+    """Group events into lives, one row each, without the columns of the covered time."""
     done = events[events["error_code"].isna() & events["resource_name"].notna()]
     linked = done[done["related_name"].notna()]
     held = linked.assign(

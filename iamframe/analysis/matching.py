@@ -1,4 +1,4 @@
-"""The roles and profiles that two loads share, and what cannot be compared."""
+"""Match the roles and profiles of two loads, and list what cannot be compared."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ MASKED_ID = "^(?:A(?:RO|IP)A)?(?:" + "|".join(rf"\x{{{code:x}}}{{2,}}" for code 
 
 
 class Pairs:
-    """The roles, or the profiles, of two loads, by row number: `rows` are on both sides, `alone` on one side only.
+    """The roles (or the profiles) of two loads, matched.
 
-    Resources on both sides are numbered. Every column and flag of this class is in the order of these numbers.
+    `rows` has the row numbers of the resources that both loads have, one array per load. `alone` has those of the
+    resources that only one load has. All columns and flags are in the order of `rows`.
     """
 
     def __init__(self, kind: str, sides: tuple[Result, Result], accounts: pd.Series) -> None:
@@ -54,21 +55,21 @@ class Pairs:
         self.recreated = np.asarray(pc.fill_null(pc.coalesce(pc.not_equal(*self.ids), moved), pa.scalar(False)))
 
     def column(self, name: str, side: int) -> pa.Array:
-        """Return one side's column, as text, for the resources on both sides."""
+        """Return a column of one load for the matched resources, as text."""
         return as_arrow(self.frames[side][name]).take(pa.array(self.rows[side]))
 
     def flag(self, name: str) -> list[Bools]:
-        """Return each side's flag for the resources on both sides."""
+        """Return a flag of each load for the matched resources."""
         return [np.asarray(frame[name], dtype=bool)[rows] for frame, rows in zip(self.frames, self.rows, strict=True)]
 
     def number(self, side: int, rows: Positions) -> Positions:
-        """Return the number of the resource in each of some rows of one side's frame; -1 if only that side has it."""
+        """Return the position in `self.rows` of each given row of one load's frame; -1 for an unmatched resource."""
         numbers = np.full(len(self.frames[side]) + 1, -1)
         numbers[self.rows[side]] = np.arange(len(self.rows[side]))
         return numbers[rows]
 
     def _same_name(self, alone: list[Positions]) -> list[Positions]:
-        """Return the rows, on each side, of the resources that match by name only."""
+        """Return the rows, in each load, of the resources that match only by name."""
         keys = []
         for frame, rows in zip(self.frames, alone, strict=True):
             account, name = (as_arrow(frame[of].iloc[rows]) for of in ("account_id", f"{self.kind}_name"))
@@ -81,12 +82,12 @@ class Pairs:
 
 
 def name_key(accounts: Texts, names: Texts) -> pa.Array:
-    """Return account and name of roles or profiles as one text; names are unique in an account regardless of case."""
+    """Join account and lower-case name, because names are unique in an account regardless of case."""
     return joined_key(accounts, pc.utf8_lower(as_arrow(names)))
 
 
 class KeyMap:
-    """The key of a resource, the same on both sides: its ARN or, if the ARN changed, its old ARN."""
+    """Keys that are the same in both loads: a resource's ARN or, if the ARN changed, its old ARN."""
 
     def __init__(self, pairs: Mapping[str, Pairs]) -> None:
         self._old, self._new = (pa.concat_arrays([each.renamed[side] for each in pairs.values()]) for side in (0, 1))
@@ -95,7 +96,7 @@ class KeyMap:
         self._arns = [frame["role_arn"] for frame in frames]
 
     def keys(self, arns: Texts, accounts: Texts, side: int) -> pa.Array:
-        """Return the keys of one side's ARNs. If that side knows a role only by name, the other side's ARN is used."""
+        """Return a key for each ARN. For a role that this load has only by name, use the ARN in the other load."""
         arns = as_arrow(arns)
         by_name = pc.fill_null(pc.starts_with(arns, "name:"), pa.scalar(False))
         if pc.any(by_name).as_py():
@@ -106,28 +107,28 @@ class KeyMap:
 
 
 class NotCompared:
-    """What could not be compared, account by account."""
+    """The reasons why something could not be compared, by account."""
 
     def __init__(self, accounts: pd.Series) -> None:
         self.accounts = accounts
         self._rows: dict[tuple[str, str, str], list[Message]] = {}
 
     def add(self, account: str, what: str, message: str, of: str = "", **facts: Any) -> None:
-        """Note why something was not compared: a message and its facts.
+        """Add a reason why something was not compared: a message and its facts.
 
-        Several reasons for the same thing are joined.
+        Several reasons about the same thing become one row.
         """
         self._rows.setdefault((account, what, of), []).append({"message": f"not_compared.{message}", **facts})
 
     def counts(self, accounts: Texts, mask: Bools) -> list[int]:
-        """Return, per account, the number of rows that a mask selects."""
+        """Return, per account, the number of rows that `mask` selects."""
         if not mask.any():
             return [0] * len(self.accounts)
         where = index_in(as_arrow(accounts).filter(pa.array(mask)), self.accounts)
         return np.bincount(where[where >= 0], minlength=len(self.accounts)).tolist()  # type: ignore[no-any-return]
 
     def unread(self, each: Pairs, what: str, known: list[Bools]) -> None:
-        """Note how many of the resources on both sides lack some data on at least one side."""
+        """Add how many matched resources lack some data in the old load, in the new load, or in both."""
         was, now = known
         every = self.counts(each.accounts, was | True)
         for sides, mask in (("OLD", ~was & now), ("NEW", was & ~now), ("OLD NEW", ~was & ~now)):
@@ -138,7 +139,7 @@ class NotCompared:
                     )
 
     def unread_columns(self, each: Pairs, names: tuple[str, str, str]) -> None:
-        """Note how many roles lack a session duration, or have a description or boundary on one side only."""
+        """Add how many roles lack a session duration, or have a description or boundary in only one load."""
         known = [[np.asarray(each.column(name, side).is_valid()) for side in (0, 1)] for name in names]
         self.unread(each, "details", known[0])
         for what, (was, now) in zip(("descriptions", "boundaries"), known[1:], strict=True):
@@ -147,7 +148,7 @@ class NotCompared:
                     self.add(account, what, "in_one", count=count)
 
     def unlisted(self, each: Pairs, side: int, change: str, unsure: list[int], planned: list[int]) -> None:
-        """Note the accounts whose list on the other side is incomplete: existing resources may be missing there."""
+        """Add the accounts whose list in the other load is incomplete: existing resources may be missing there."""
         own, other = SIDES[side], SIDES[1 - side]
         listed = set(each.whole[1 - side])
         for account, count, plans in zip(self.accounts, unsure, planned, strict=True):
@@ -160,7 +161,7 @@ class NotCompared:
                 self.add(account, "lists", "planned", each.kind, count=plans, own=own)
 
     def frame(self, old: pd.Series, new: pd.Series) -> pd.DataFrame:
-        """Return all notes, and the accounts that are on one side only."""
+        """Return all reasons, and the accounts that only one load has."""
         for one, other, side in ((old, new, "NEW"), (new, old, "OLD")):
             for account in one[~is_in(one, other)]:
                 self.add(account, "account", "account", side=side)
@@ -176,12 +177,12 @@ class NotCompared:
 
 
 def things(facts: pa.Array, lang: str = "en") -> pa.Array:
-    """Return the column `what` of `not_compared` in a language, from its facts."""
+    """Return the column `what` of `not_compared` in the language `lang`."""
     return render(pa.repeat(pa.scalar("not_compared.thing"), len(facts)), facts, lang)
 
 
 def ordered(table: pa.Table, ranks: Mapping[str, tuple[str, ...]], then: Iterable[str]) -> pa.Table:
-    """Return a table sorted by the rank of the values in some columns, then by other columns."""
+    """Sort a table: first by the order of values that `ranks` gives for its columns, then by the columns in `then`."""
     keyed = table
     for name, order in ranks.items():
         keyed = keyed.append_column(f"{name} rank", pc.index_in(table[name], value_set=pa.array(order)))

@@ -27,8 +27,9 @@ def findings_by_owner(result: Result, tag_key: str = OWNER_TAG) -> pd.DataFrame:
     number of findings. `iamframe.exploring.grouped` differs: if role and profile have different values, it counts a
     finding for both values.
 
-    The frame has one row per owner, those with the most findings first. Three more rows count findings without an
-    owner, findings whose tags were not collected, and findings about a whole account. No request is made to AWS.
+    The frame has one row per owner; owners with the most findings come first. Up to three more rows count findings
+    without an owner, findings whose tags were not collected, and findings about a whole account. No request is made to
+    AWS.
     """
     findings = result.findings[result.findings["accepted"].isna()]
     owner, unread = owners(result.inventory, findings, tag_key)
@@ -38,7 +39,7 @@ def findings_by_owner(result: Result, tag_key: str = OWNER_TAG) -> pd.DataFrame:
 
 
 def owner_states(findings: pd.DataFrame) -> npt.NDArray[np.str_]:
-    """Return the state of each finding's owner, one of `STATES`."""
+    """Return, for each finding, the state of its owner: one of `STATES`."""
     whole = findings["resource_type"].isin(_OF_ACCOUNTS)
     return np.select(
         [findings["owner"].notna(), whole, ~findings["owner_known"]], ["owned", "account", "unread"], "none"
@@ -46,10 +47,10 @@ def owner_states(findings: pd.DataFrame) -> npt.NDArray[np.str_]:
 
 
 def count_by_value(rows: pd.DataFrame, value: str, state: str, states: Sequence[str]) -> pd.DataFrame:
-    """Return the number of rows per value and state, by severity.
+    """Count rows by severity, for each value and state.
 
-    Only the rows of the first state are counted by value. Each other state is one row without a value. The states are
-    in the order of `states`. Within a state, the values with the most rows come first.
+    `value` and `state` are names of columns. Only the first state has one row per value. Each other state has one row
+    without a value. The states are in the order of `states`. Within a state, the values with the most rows come first.
     """
     rows = rows.assign(**{value: rows[value].astype("str").fillna("").where(rows[state] == states[0], "")})
     counts = rows.groupby([state, value, "severity"]).size().unstack(fill_value=0)

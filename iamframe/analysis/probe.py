@@ -1,4 +1,4 @@
-"""A test of the built-in table of surfaces in a real account: it compares the tagging API with IAM, per region."""
+"""Test the table `surfaces` in a real account: compare the tagging API with IAM, per region."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class _Page(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """The tags of one resource type in the tagging API of one region, by ARN, or the reason why AWS gave none."""
+    """The response of the tagging API for one region and resource type: the tags by ARN, or why AWS refused."""
 
     tags: dict[str, _TagSet]
     refusal: str | None = None
@@ -63,12 +63,12 @@ def probe_surfaces(
     """Test `surfaces` in a live account: compare the tags in the tagging API with the tags in IAM.
 
     The frame has one row per region and resource type of the Resource Groups Tagging API. `expected` is the answer of
-    `surfaces`. `holds` says whether the answer is true in this account. `holds` is `unknown` if AWS denied the
+    `surfaces`. `holds` shows whether this answer is true in the account. `holds` is `unknown` if AWS denied the
     request, if IAM has no tagged resource, or if `surfaces` has no answer for the partition. The tagging API lags
     behind IAM: a resource that was tagged minutes ago may be missing there.
 
     All requests are reads: those of `load_account` without references, DescribeRegions, and GetResources twice per
-    region. More than 100 resources need more requests.
+    region. For more than 100 resources, GetResources needs more requests.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ def _indexed(client: Client, region: str, resource_type: str) -> _Seen:
 
 
 def _tags_of(inventory: Inventory, resource_type: str) -> dict[str, _TagSet]:
-    """Return the tags of each resource whose tags IAM showed, by ARN."""
+    """Return the tags by ARN, for each resource whose tags were collected from IAM."""
     frame, key = {
         "role": (inventory.roles, "role_arn"),
         "instance-profile": (inventory.profiles, "profile_arn"),

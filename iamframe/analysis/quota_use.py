@@ -1,4 +1,4 @@
-"""The resources that fill the quotas: roles and profiles by account, tool, cluster or stack, and owner."""
+"""Quota use: how many roles and profiles each tool, cluster, stack and owner has, per account."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def quota_use(inventory: Inventory | Result, tag_key: str = OWNER_TAG) -> pd.Dat
     """Return how many roles and instance profiles each tool, cluster and team has, and their share of the quotas.
 
     The tool is the `maker` in the view `pairs`. It is missing for roles that are in no profile and do not trust EC2.
-    The cluster, environment or stack of a profile comes from the view `owned_profiles`. If all profiles of a role show
-    the same one, the role has it too. The owner is the value of the owner tag. A profile without an owner tag has the
-    owner of its role. Roles that AWS manages have separate rows, because no source says whether they count against the
-    quota. If GetAccountSummary counts more resources than were collected, a row with the state `not_collected` has the
-    number of the others.
+    The cluster, environment or stack of a profile comes from the view `owned_profiles`. If all profiles of a role have
+    the same one, it counts for the role, too. The owner is the value of the owner tag. A profile without an owner tag
+    has the owner of its role. Roles that AWS manages have separate rows, because no source says whether they count
+    against the quota. If GetAccountSummary counts more resources than were collected, a row with the state
+    `not_collected` has the difference.
 
     Rows are sorted by account. In each account, rows with the largest share of a quota come first. No request is made
     to AWS.
@@ -94,7 +94,7 @@ def _resources(inventory: Inventory, view: pd.DataFrame, tag_key: str) -> pd.Dat
 
 
 def _belongs_to(inventory: Inventory) -> pd.DataFrame:
-    """Return the cluster, environment or stack of profiles that show one, and of roles whose profiles all agree."""
+    """Return the cluster, environment or stack of each profile that has one, and of roles whose profiles all agree."""
     shown = owned_profiles(inventory).rename(columns={was: name for name, was in _OWNER.items()})
     shown = shown[["profile_arn", *_OWNER]]
     links = inventory.links[["role_arn", "profile_arn"]]
@@ -106,7 +106,7 @@ def _belongs_to(inventory: Inventory) -> pd.DataFrame:
 
 
 def _not_collected(inventory: Inventory) -> pd.DataFrame:
-    """Return, for each account with roles or profiles that were not collected, a row with their number."""
+    """Return one row per account in which roles or profiles were not collected, with their number."""
     accounts = inventory.accounts
     columns = {"account_id": accounts["account_id"], "state": "not_collected"}
     for side in ("role", "profile"):

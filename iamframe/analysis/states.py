@@ -1,4 +1,4 @@
-"""Terraform states as rows: each role and profile that a state manages, its tags, and reading problems."""
+"""Read Terraform states: the roles and profiles that they manage, their tags, and problems of reading."""
 
 from __future__ import annotations
 
@@ -34,13 +34,14 @@ class States:
     Attributes
     ----------
     managed : DataFrame
-        One row per role or profile and Terraform address. `resource_arn` is missing if a plan will create the resource.
+        One row per Terraform address of a role or profile. `resource_arn` is missing if a plan will create the
+        resource.
     tags : DataFrame
         The tags in the states. The column `row` is the row number in `managed`.
     leaving : list of str
         ARNs of the resources that a plan will delete. They are managed until the plan is applied.
     unread : list of (file, message)
-        The problems of reading the states.
+        The problems that occurred while reading the states.
     """
 
     managed: pd.DataFrame
@@ -104,7 +105,7 @@ def _add(
     file: str,
     account: str,
 ) -> None:
-    """Add the row of a managed resource, and its tags. A resource without an ARN gets the account of the file."""
+    """Add a managed resource and its tags. A resource without an ARN gets the account of the file."""
     kind = "role" if isinstance(one, ManagedRole) else "profile"
     arn, name, path, id_ = (getattr(one, f"{kind}_{of}") for of in ("arn", "name", "path", "id"))
     is_planned = arn.startswith("address:")

@@ -45,12 +45,12 @@ def run_checks(
         Names of the checks to run. By default, all checks run.
     policy
         A tag policy file (TOML), `"org"`, a `Policy`, or a list of these. If two files have a rule for the same tag,
-        the later rule counts. `"org"` applies to each account the tag policy of its organization, which is in the frame
-        `tag_policies`.
+        the later rule counts. With `"org"`, each account is checked against its organization's tag policy, which is in
+        the frame `tag_policies`.
     checks
         Your own checks: functions decorated with `@iamframe.check`, or Python files with such functions.
     owner_tag
-        Key of the tag whose value is the owner of a role or profile. Keys that look the same count as one key.
+        Key of the tag that has the owner of a role or profile as its value. Keys that look the same count as one key.
 
     Returns
     -------

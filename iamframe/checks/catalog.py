@@ -28,7 +28,8 @@ def with_own(own: Own | Iterable[Own] | None) -> dict[str, Check]:
     Raises
     ------
     CheckError
-        If a file cannot be read or run, a file has no check, a function is not a check, or a name is taken.
+        If a file cannot be read or run, a file has no check, a function is not a check, or two checks have the same
+        name.
     """
     checks = dict(CHECKS)
     for one in [own] if isinstance(own, (str, os.PathLike)) or callable(own) else own or ():

@@ -1,9 +1,9 @@
 """The next command of a finding: the check's template, filled from the finding's facts.
 
-A template is a text with places, such as `{column}`. The value of the column replaces the place, quoted as one word of
-a POSIX shell. A template may also be a table of texts. Its entry `by` names a column, and the value of that column
-selects a text. `{column:region}` becomes the option `--region`, or nothing if the region is unknown. `{column:FILTER}`
-becomes a value of the AWS CLI's option `--filters`, for the filter named FILTER.
+A template is a text with placeholders, such as `{column}`. The value of the column replaces the placeholder, quoted as
+one word of a POSIX shell. A template may also be a table of texts. Its entry `by` names a column, and the value of that
+column selects a text. `{column:region}` becomes the option `--region`, or nothing if the region is unknown.
+`{column:FILTER}` becomes a value of the AWS CLI's option `--filters`, for the filter named FILTER.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ def next_steps(template: Text, found: Found) -> pa.Array:
     """Return the command of each finding.
 
     A command is missing if one of its values begins like `file://`, because the AWS CLI would read that file. The value
-    of a place is the fact in the finding's first row of facts or, if there is no such fact, the column of the findings.
+    of a placeholder comes from the finding's first row of facts. If the facts have no such column, it comes from the
+    columns of the finding.
     """
     first = pa.array(np.searchsorted(found.facts["finding"].to_numpy(), np.arange(len(found.findings))))
 

@@ -1,4 +1,4 @@
-"""The data that each check needs: per account, whether it is complete, partial or unknown, and why.
+"""Whether the data that each check needs is complete, partial or unknown in each account, and why.
 
 `partial`: the findings are correct, but there may be more. `unknown`: an empty result proves nothing.
 """
@@ -35,7 +35,7 @@ _MOST_COMMANDS = 2
 
 
 def _alone_seen(side: str) -> Flags:
-    """Return a function that says, per account, whether a source could show roles or profiles without a link."""
+    """Return a function. It returns, per account, whether a source could show roles (or profiles) without a link."""
     operations = proving("roles" if side == "role" else "profiles", files=True)
 
     def seen(evidence: Evidence) -> Sequence[object]:
@@ -63,7 +63,7 @@ def _holders(evidence: Evidence) -> tuple[pd.DataFrame, Bools]:
 
 
 def _links_whole(evidence: Evidence) -> Sequence[object]:
-    """Return whether every profile was collected with its role, or every role with its profiles."""
+    """Return, per account, whether all profiles were collected, or all roles with their profiles."""
     known = np.equal(*evidence.count(_holders))
     return list(evidence.whole("profile") | (evidence.whole("role") & known))
 
@@ -83,7 +83,7 @@ def _tagged_links(evidence: Evidence) -> tuple[pd.DataFrame, pd.Series]:
 
 
 def _unless_indexed(judge: Callable[[Evidence], Verdicts]) -> Callable[[Evidence], Verdicts]:
-    """Return a function that judges tags of profiles. Tags from the tagging API are at best `partial`."""
+    """Wrap a function that judges profile tags. Tags from the tagging API are at best `partial`."""
 
     def judged(evidence: Evidence) -> Verdicts:
         # The tagging API may still show tags that were removed.
@@ -120,7 +120,7 @@ def _demanded(evidence: Evidence) -> Verdicts:
 
 
 def _organizations(evidence: Evidence) -> Verdicts:
-    """Return, per account, whether the tag policy of its organization was collected, with the reason if not."""
+    """Return one verdict per account: whether its organization's tag policy was collected and, if not, why."""
     calls = evidence.inventory.calls
     calls = calls[calls["operation"].isin([TAG_POLICY, REQUIRED_TAGS])]
     states = dict(zip(zip(calls["account_id"], calls["operation"], strict=True), calls["state"], strict=True))
@@ -165,9 +165,9 @@ def _references(evidence: Evidence) -> Verdicts:
 
 
 def _reference_advice(reason: Message | None) -> Message | None:
-    """Return the commands that collect the references missing from files.
+    """Return the advice to run commands that collect the references missing from files.
 
-    If more than two commands are needed, return the advice to run the collect script instead.
+    If more than two commands are needed, the advice is to run the collect script instead.
     """
     commands, is_cut = [], False
     for one in reason.get("messages", [reason]) if reason else ():
@@ -180,7 +180,7 @@ def _reference_advice(reason: Message | None) -> Message | None:
 
 
 def _any_references(evidence: Evidence) -> Verdicts:
-    """Return verdicts for checks that judge each reference on its own."""
+    """Return one verdict per account, for checks that judge each reference on its own."""
     nothing = {"message": "coverage.references.nothing", "advice": advice(INSTANCES)}
     # Without the full list of profiles, recreated profiles are found, but deleted ones are not.
     not_gone = {"message": "coverage.profiles.not_gone", "advice": advice(PROFILE_LIST)}
@@ -195,7 +195,7 @@ def _any_references(evidence: Evidence) -> Verdicts:
 
 
 def _owners(evidence: Evidence) -> Verdicts:
-    """Return verdicts on the lists of the clusters, environments and stacks that own profiles."""
+    """Return one verdict per account: whether the clusters, environments and stacks of its profiles were listed."""
     owned = evidence.owned
     unread = owned[owned["status"] == "unread"]
     totals, by_account = owned["account_id"].value_counts(), dict(iter(unread.groupby("account_id")))
@@ -226,7 +226,7 @@ def _one(regions: pd.Series) -> str:
 
 
 def _abroad(evidence: Evidence) -> dict[str, Message]:
-    """Return, per account, the message about references to other accounts whose profiles were not collected."""
+    """Return a message for each account with references to accounts whose profiles were not all collected."""
     references, lists = evidence.inventory.references, evidence.lists
     some = references[references["profile_arn"].isna()]
     whole = lists["account_id"][lists["profiles_whole"]]

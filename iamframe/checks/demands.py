@@ -16,12 +16,11 @@ SIDE_OF = {"role": "role", "instance-profile": "profile"}
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """A tag requirement for resources of one type: the allowed values of a key, and whether the key must be there.
+    """A tag requirement for resources of one type: the allowed values of a key, and whether the key is required.
 
-    `account_id` is None for a rule of a file, which applies to every account. `demanded_by` is `file` or
-    `organization`. An organization also requires the case of the key (Organizations User Guide, "Tag policy syntax and
-    examples"). `required_of` has the types of resources that need the tag. `wanted` has the allowed values as text for
-    people.
+    `account_id` is None for a rule of a file, which applies to every account. An organization also prescribes the case
+    of the key (Organizations User Guide, "Tag policy syntax and examples"). `required_of` has the types of resources
+    that need the tag. `wanted` has the allowed values as text for people.
     """
 
     kind: str
@@ -37,7 +36,7 @@ class Demand:
         return "file" if self.account_id is None else "organization"
 
     def is_misspelled(self, key: str) -> bool:
-        """Return whether a key differs from the rule's key only in case, and an organization requires the case."""
+        """Return whether the rule is an organization's, and the key differs from the rule's key only in case."""
         return self.account_id is not None and key != self.rule.key and key.casefold() == self.rule.key.casefold()
 
     def forbids(self, key: str, value: str) -> bool:
@@ -45,7 +44,7 @@ class Demand:
         return self.is_misspelled(key) or (key == self.rule.key and not self.rule.allows(value))
 
     def is_broken_by(self, tags: Mapping[str, str]) -> bool:
-        """Return whether tags lack the key, or break the rule."""
+        """Return whether the tags of a resource lack a required key, or break the rule."""
         is_missing = self.is_required and self.rule.key not in tags
         return is_missing or any(self.forbids(key, value) for key, value in tags.items())
 
@@ -71,5 +70,5 @@ def demands(policy: Policy, tag_policies: pd.DataFrame) -> Iterator[Demand]:
 
 
 def _expression(value: str) -> str:
-    """Return the regular expression of an allowed value, in which `*` is any text."""
+    """Return a regular expression for an allowed value; `*` matches any text."""
     return f"(?s:{'.*'.join(map(re.escape, value.split('*')))})"

@@ -1,4 +1,4 @@
-"""The collected data of each account: counts, complete lists, refused operations, and the commands that help.
+"""What was collected in each account: counts, complete lists, refused operations, and commands for missing data.
 
 Each list has one entry per account, in the same order as `accounts`.
 """
@@ -26,7 +26,7 @@ LISTINGS = {"profile": ((PROFILE_LIST,), PROFILE_LIST), "role": (ROLE_LISTS, DUM
 
 @dataclass
 class Evidence:
-    """The collected data of each account; a need derives the coverage of a check from it."""
+    """What was collected in each account. The needs of checks use it to judge the coverage."""
 
     inventory: Inventory
     pairs: pd.DataFrame
@@ -47,7 +47,7 @@ class Evidence:
 
     @cached_property
     def owned(self) -> pd.DataFrame:
-        """The profiles that show an owner."""
+        """The view `owned_profiles`: the profiles that show an owner."""
         return owned_profiles(self.inventory)
 
     @cached_property
@@ -72,7 +72,7 @@ class Evidence:
         return self.lists[f"{side}s_whole"].to_numpy(bool)
 
     def read(self, operations: tuple[str, ...]) -> list[bool]:
-        """Return, per account, whether at least one of the operations was answered."""
+        """Return, per account, whether AWS or a file answered at least one of the operations."""
         calls = self.inventory.calls
         accounts = set(calls["account_id"][is_in(calls["operation"], operations) & (calls["state"] != "refused")])
         return [account in accounts for account in self.accounts]
@@ -84,7 +84,7 @@ class Evidence:
         return list(gaps.drop_duplicates().itertuples(index=False, name=None))
 
     def refusals(self, operations: tuple[str, ...]) -> list[Message | None]:
-        """Return, per account, the message about how AWS refused one of the operations. It is shown after a reason."""
+        """Return, per account, the message about a refused operation; None if AWS refused none of them."""
         said = {
             account: {"message": "coverage.refused", "operation": operation, "reason": reason}
             for account, operation, reason in self._refused
@@ -98,16 +98,16 @@ class Evidence:
 
     @cached_property
     def indexed(self) -> dict[str, int]:
-        """The number of resources with tags from the tagging API, for each account that has any."""
+        """By account: the number of resources whose tags come from the tagging API."""
         tags = self.inventory.tags
         of_index = tags[tags["tag_source"] == TAG_INDEX]
         counts = of_index.groupby("account_id")["resource_arn"].nunique()
         return {str(account): int(count) for account, count in counts.items()}
 
     def listed(self, side: str, refusals: list[Message | None]) -> list[dict[str, Any]]:
-        """Return, per account, the facts of an incomplete list: advice and, if it was cut short, its length.
+        """Return, per account, the facts for a message about an incomplete list: advice and, if truncated, the length.
 
-        A list that was cut short needs a new load or export, not the advised command.
+        A truncated list needs a new load or export, not a command that lists it again.
         """
         operations, listing = LISTINGS[side]
         accounts = self.inventory.accounts
@@ -140,7 +140,7 @@ COMPLETE: Verdict = ("complete", None)
 
 
 def advice(operation: str, refusal: Message | None = None) -> Message:
-    """Return the command or the new credentials that would collect the missing data."""
+    """Return advice for missing data: run the command of `operation`, or renew expired credentials."""
     reason = refusal and refusal["reason"]
     if reason == "expired":
         return {"message": "coverage.renew"}

@@ -23,10 +23,12 @@ COMMON = schema.FINDINGS.with_columns(*(column for column in schema.FINDINGS.col
 
 @dataclass(frozen=True)
 class Found:
-    """The findings of a check, one row each, with columns of `schema.FINDINGS`, and their facts.
+    """The findings of a check and their facts.
 
-    `facts` has one or more rows per finding; its column `finding` is the row number of the finding, ascending. Columns
-    whose names begin with `_` are internal: only the text, the command and the order of the findings use them.
+    `findings` has one row per finding, with columns of `schema.FINDINGS`.
+
+    `facts` has one or more rows per finding. Its column `finding` is the row number of the finding, in ascending order.
+    Columns whose names begin with `_` are internal: only the text, the command and the order of the findings use them.
     """
 
     findings: pd.DataFrame
@@ -46,9 +48,9 @@ def findings(
 ) -> Found:
     """Return one finding per row of a frame.
 
-    `resource` and `related` are columns of ARNs; name, account and maker come from the matching columns. Any other
-    keyword argument sets the column of that name in `schema.FINDINGS`. If there is no such column, it is a fact. If a
-    finding has several rows of facts, pass them as `facts`.
+    `resource` and `related` are names of columns with ARNs. Names, account and maker come from the matching columns of
+    `rows`. Any other keyword argument sets the column of that name in `schema.FINDINGS`. If there is no such column, it
+    is a fact. If a finding has several rows of facts, pass them as `facts`.
     """
     columns: dict[str, Any] = {"resource_arn": rows[resource], "related_arn": rows[related] if related else None}
     columns["resource_type"] = _TYPES.get(resource)

@@ -1,4 +1,4 @@
-"""Checks of names and paths of a role and its profile."""
+"""Checks of the names and paths of roles and their profiles."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def names_refused(pairs: pd.DataFrame, references: pd.DataFrame, *, tools: Seque
 
 
 def _breaks(rule: ToolRule, links: pd.DataFrame) -> Bools:
-    """Return which links have names that break a rule. A name or path that was not collected breaks no rule."""
+    """Return a mask of the links that break a rule. A name or path that was not collected breaks no rule."""
     if rule.wants_same_names:
         # No source says whether a tool distinguishes names by case.
         return ~links["relation"].isin(["same", "case"]).to_numpy(bool)

@@ -15,17 +15,18 @@ OWNER_TAG = "Owner"
 
 
 def owner_keys(inventory: Inventory, tag_key: str = OWNER_TAG) -> list[str]:
-    """Return the tag keys in use that look like `tag_key`, with the same spelling first."""
+    """Return the collected tag keys that look like `tag_key`. The exact spelling comes first."""
     wanted = canonical_key(tag_key)
     keys = pc.unique(as_arrow(inventory.tags["tag_key"])).to_pylist()
     return sorted((key for key in keys if canonical_key(key) == wanted), key=lambda key: (key != tag_key, key))
 
 
 def owners(inventory: Inventory, findings: pd.DataFrame, tag_key: str = OWNER_TAG) -> tuple[pa.Array, Bools]:
-    """Return, for each finding, its owner (missing if unknown) and whether tags that may show it were not collected.
+    """Return the owner of each finding, and whether tags that may show an owner were not collected.
 
-    The owner is the tag's value on the finding's resource, else on its related resource, else on the role that the
-    profile holds. An empty value counts as no owner.
+    The owner is the value of the owner tag of the finding's resource. If it has no such tag, the tag of its related
+    resource counts and, after that, the tag of the role in the profile. An empty value counts as no owner. An unknown
+    owner is missing.
     """
     tags, roles, profiles, linked = inventory.tags, inventory.roles, inventory.profiles, inventory.linked_rows
     keys = pa.array(owner_keys(inventory, tag_key), pa.string())
@@ -62,7 +63,7 @@ def owners(inventory: Inventory, findings: pd.DataFrame, tag_key: str = OWNER_TA
 
 
 def _last(of: Positions, values: Positions, size: int) -> Positions:
-    """Return, for each number below `size`, the last of `values` whose entry in `of` is that number, or -1."""
+    """Return an array in which `values[i]` is at the position `of[i]`; the last value counts, and -1 means none."""
     result = np.full(size, -1)
     result[of[of >= 0]] = values[of >= 0]
     return result

@@ -1,4 +1,4 @@
-"""The policies of roles, as facts and as a message, for the checks in `orphans`. Administrators' roles come first."""
+"""The policies of roles, for the checks in `orphans`: facts, a message, and the order of findings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from iamframe.messages.render import Message, as_fact, columns_of
 def policies_message(attached: str | None, inline: int | None) -> Message:
     """Return the message about a role's policies. If policies were not collected, the message says so.
 
-    `attached` has the ARNs of the attached policies, as in `roles`. `inline` is the number of inline policies.
+    `attached` is a value of the column `attached_policies` of `roles`. `inline` is the number of inline policies.
     """
     if attached is None or (inline is None and not attached):
         return {"message": "permissions.unknown"}
@@ -43,9 +43,9 @@ def _power(attached: str | None) -> str:
 
 
 def powerful_first(rows: pd.DataFrame, roles: pd.DataFrame) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Return rows of `pairs`, with administrators' roles first, and the facts about the policies of all roles.
+    """Return rows of `pairs`, roles with an administrator policy first, and facts about the roles' policies.
 
-    `_may` is the message about the policies. `_order` keeps this order among the findings of a check.
+    The fact `_may` is the message about the policies. `_order` keeps the findings of a check in this order.
     """
     facts = _facts_of(roles, rows["role_row"].to_numpy())
     order = np.argsort(facts["_order"], kind="stable")
@@ -53,7 +53,7 @@ def powerful_first(rows: pd.DataFrame, roles: pd.DataFrame) -> tuple[pd.DataFram
 
 
 def _facts_of(roles: pd.DataFrame, where: Positions) -> dict[str, Any]:
-    """Return the facts about the policies of roles, by row numbers of the roles; -1 is a role that no source shows."""
+    """Return facts about the policies of the roles at these rows; -1 stands for a role that no source shows."""
     attached, inline = lookup(roles["attached_policies"], where), _taken(roles["inline_policy_count"], where)
     key = joined_key(attached, inline).dictionary_encode()
     # Thousands of roles share a few sets of policies.

@@ -36,12 +36,17 @@ class Need:
 class Requirement:
     """Rows that must be known, a list that must be complete, or both; and the messages about missing data.
 
-    `missing` is the message about unknown rows. It advises the command of the operation `advised`. Without `advised`,
-    it advises the command that completes the list. `settled_by` has operations: if AWS refused one of them, the message
-    mentions the refusal. `of` is the content of the list: `role` or `profile`. `whole` returns whether the list is
-    complete; by default, whether all roles or profiles were collected. `seen` returns whether a part of an incomplete
-    list was collected, which makes the status `partial`; by default, whether `rows` has any row. If a list is
-    incomplete and rows are unknown, the unknown rows are reported or, with `list_first`, the list.
+    `rows` returns rows, and which of them are known. If some are unknown, the message is `missing`. It suggests the AWS
+    CLI command of the operation `advised` or, without `advised`, the command that completes the list. If AWS refused
+    one of the operations in `settled_by`, the message mentions the refusal.
+
+    `of` is what the list contains: `role` or `profile`. `whole` returns whether the list is complete. Without `whole`,
+    the list is complete if all roles (or profiles) were collected. `seen` returns whether a part of the list was
+    collected. Without `seen`, a part was collected if `rows` returns any row. An incomplete list is `partial` if a part
+    was collected, and otherwise `unknown`.
+
+    If rows are unknown and the list is incomplete, only the rows are reported. With `list_first`, only the list is
+    reported.
     """
 
     rows: KnownRows | None = None
@@ -57,7 +62,7 @@ class Requirement:
     none_known: str = "unknown"
 
     def __call__(self, evidence: Evidence) -> Verdicts:
-        """Return status and reason per account."""
+        """Return a status and a reason for each account."""
         size = len(evidence.accounts)
         total, known = evidence.count(self.rows) if self.rows else ([0] * size, [0] * size)
         refusals = evidence.refusals(self.settled_by)
@@ -85,12 +90,12 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check: its function, the properties of the function, and the arguments of the decorator.
+    """One check: its function, the function's parameters, and the arguments of the decorator.
 
-    `detail` is the sentence about a finding, with places for its facts. `next_step` is the template of the next command
-    (see `checks.commands`), and `remediation` is the advice. `about` is the subject of its findings. `alone` is true if
-    the check needs only the data of one resource and, for a profile, of its role. `remedy` is what a plan does about
-    its findings. If it is None, a plan does nothing about them.
+    `detail` is the sentence about a finding, with placeholders for its facts. `next_step` is the template of the next
+    command (see `checks.commands`). `remediation` is the advice. `about` is the type of resource that the findings are
+    about. `alone` is true if the check needs only the data of one resource and, for a profile, of its role. `remedy` is
+    what a clean-up plan does about the findings; None if it does nothing.
     """
 
     name: str
@@ -109,7 +114,7 @@ class Check:
 
     @property
     def title(self) -> str:
-        """The title: the first line of its docstring."""
+        """The title: the first line of the function's docstring."""
         return (inspect.getdoc(self.rule) or "").splitlines()[0].rstrip(".")
 
     @property
@@ -168,13 +173,13 @@ def check(
 
 
 def stopped_with(error: Exception, file: str) -> str:
-    """Return the message about an error that stopped a user's code, with the number of the last line run in `file`."""
+    """Return a message about an error in a user's code, with the line of `file` at which the code stopped."""
     lines = [at.lineno for at in traceback.extract_tb(error.__traceback__) if at.filename == file]
     return f"stops with {type(error).__name__}: {error}" + (f" (line {lines[-1]})" if lines else "")
 
 
 def checks_of(*modules: ModuleType) -> dict[str, Check]:
-    """Return the checks of modules by name, in the order of their definition."""
+    """Return the checks that modules define, by name, in the order of their definition."""
     rules = (rule for module in modules for rule in vars(module).values())
     found = (getattr(rule, "check", None) for rule in rules)
     return {one.name: one for one in found if isinstance(one, Check)}

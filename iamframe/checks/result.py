@@ -67,7 +67,7 @@ class Result:
         return replace(self, found=found)
 
     def findings_in(self, lang: str) -> pd.DataFrame:
-        """Return the findings with their details in a language: `en` or `ja`."""
+        """Return the findings with their details in the language `lang`: `en` or `ja`."""
         parts = [self._findings_of(name, lang) for name in self.checks if len(self.found[name].findings)]
         if not parts:
             return schema.FINDINGS.empty()
@@ -131,7 +131,9 @@ class Result:
 
     @cached_property
     def attention(self) -> pd.Series:
-        """The number of resources that need attention, by their highest severity.
+        """The number of resources that need attention, by severity.
+
+        Each resource counts once, with its highest severity.
 
         A resource needs attention if it has a finding that is neither expected nor accepted. A finding without an ARN
         counts as one resource.
@@ -175,7 +177,7 @@ class Result:
 
     @property
     def asked(self) -> tuple[str, ...]:
-        """The checks that ran, except those that need a tag policy if the policy has no rules for tags."""
+        """The checks that ran. If the policy has no tag rules, checks that need a tag policy are left out."""
         has_policy = self.policy.demands_tags
         return tuple(name for name, one in self.checks.items() if has_policy or tag_policy not in one.needs)
 
@@ -185,7 +187,7 @@ class Result:
         return self.complete_in("en")
 
     def complete_in(self, lang: str) -> str:
-        """Return the number of checks that are complete in every account, as a sentence."""
+        """Return the number of checks that are complete in every account, as a sentence in the language `lang`."""
         accounts, checks = len(self.inventory.accounts), len(self.checks)
         complete = int((self.summary["complete"] == accounts).sum()) if accounts else 0
         state = "all" if complete == checks else "some" if complete else "none"
@@ -228,14 +230,14 @@ def said_not_complete(unsure: pd.DataFrame) -> list[tuple[str, str, str]]:
 
 
 def some(names: Iterable[str]) -> str:
-    """Return up to three names in one text, and the number of the others."""
+    """Join up to three names as one text, and add how many more there are."""
     every = list(names)
     more = f" and {len(every) - _NAMED} more" if len(every) > _NAMED else ""
     return ", ".join(every[:_NAMED]) + more
 
 
 def by_severity(findings: pa.Table) -> pa.Table:
-    """Return findings by severity, check, the check's own order and ARN."""
+    """Sort findings by severity, check, the check's own order, and ARN."""
     if not len(findings):
         return findings
     severity = pc.index_in(findings["severity"], value_set=pa.array(SEVERITIES))

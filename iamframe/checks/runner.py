@@ -114,7 +114,7 @@ def _nothing() -> pd.DataFrame:
 
 
 def _conformed(one: Check, found: pd.DataFrame, inventory: Inventory, policy: Policy) -> pd.DataFrame:
-    """Return findings with the columns that the check, the inventory and the policy add."""
+    """Add the columns that come from the check, the inventory and the policy to findings."""
     size = len(found)
     columns: dict[str, Any] = {
         "check": one.name,
@@ -137,7 +137,7 @@ def _conformed(one: Check, found: pd.DataFrame, inventory: Inventory, policy: Po
 
 
 def _resources(found: pd.DataFrame, inventory: Inventory) -> dict[str, pa.Array]:
-    """Return account, type and name of each finding's role or profile, from the inventory."""
+    """Look up the account, type and name of each finding's role or profile in the inventory."""
     arn = as_arrow(found["resource_arn"])
     profile, role = (
         index_in(arn, frame[key]) for frame, key in ((inventory.profiles, "profile_arn"), (inventory.roles, "role_arn"))
@@ -163,7 +163,9 @@ def _array(values: Any, kind: pa.DataType, size: int) -> pa.Array:
 
 
 def coverage_of(evidence: Evidence, checks: Mapping[str, Check], found: Mapping[str, pd.Series]) -> pd.DataFrame:
-    """Return the coverage of each check in each account; `found` has the accounts of each check's findings.
+    """Return the coverage of each check in each account.
+
+    `found` has, for each check, the accounts of its findings.
 
     Columns are those of `schema.COVERAGE`. There is one row per account and check, in the order of accounts and checks.
     """
@@ -186,7 +188,7 @@ def coverage_of(evidence: Evidence, checks: Mapping[str, Check], found: Mapping[
 
 
 def part_of(result: Result, part: Inventory) -> Result:
-    """Return the result for a part of the inventory. Data that is missing in the rest does not affect its coverage."""
+    """Return the result for a part of the inventory. Missing data elsewhere does not affect its coverage."""
     arns = pa.concat_arrays([as_arrow(part.roles["role_arn"]), as_arrow(part.profiles["profile_arn"])])
 
     def is_of(frame: pd.DataFrame, one: str, other: str) -> Bools:

@@ -77,7 +77,7 @@ class RequiredTag(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NamePair(Maker, frozen=True, kw_only=True):
-    """Names of role and profile that differ by your own rule."""
+    """Your own rule by which the names of role and profile differ."""
 
     role: str
     profile: str
@@ -86,7 +86,7 @@ class NamePair(Maker, frozen=True, kw_only=True):
 
 
 class Accepted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Accepted findings, with a reason and an expiry date."""
+    """A rule that accepts findings, with a reason and an expiry date."""
 
     check: str
     reason: str
@@ -96,7 +96,7 @@ class Accepted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     expires: dt.date | None = None
 
     def __post_init__(self) -> None:
-        """Refuse an entry without a reason: the HTML page offers entries in which you must fill in the reason."""
+        """Refuse an entry without a reason. Entries that the HTML page offers lack it, and you must fill it in."""
         if not self.reason.strip():
             raise ValueError("`reason` is empty; say why the finding is accepted")
 
@@ -107,13 +107,13 @@ class Accepted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ToolUse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A tool that uses the profiles with these names, whether AWS shows the use or not; `*` is any text."""
+    """A tool that uses certain profiles, even if AWS does not show the use. In `profile`, `*` is any text."""
 
     tool: str
     profile: str = "*"
 
     def __post_init__(self) -> None:
-        """Refuse a tool for which iamframe knows no rule about names."""
+        """Refuse a tool without a known rule for names."""
         known = [rule.tool for rule in tool_rules()]
         if self.tool not in known:
             raise ValueError(f"`tool` is {self.tool!r}, of which no rule is known; there are {', '.join(known)}")
@@ -123,7 +123,7 @@ class ToolUse(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Policy:
     """The rules of a policy file: required tags, your own naming rules, accepted findings, tools that use profiles.
 
-    With `organization`, the tag policy of each account's organization counts too, as far as it was collected.
+    If `organization` is true, the tag policy of each account's organization applies, too, if it was collected.
     """
 
     path: str | None = None
@@ -135,7 +135,7 @@ class Policy:
 
     @property
     def demands_tags(self) -> bool:
-        """Whether the policy has rules for tags, its own or those of an organization."""
+        """Whether the policy has tag rules of its own, or uses those of organizations."""
         return bool(self.required) or self.organization
 
     def accepted(self, findings: pa.Table) -> pa.Array:
@@ -156,7 +156,7 @@ class Policy:
 
 
 def any_text(glob: str) -> str:
-    """Return the regular expression of a pattern in which `*` is any text."""
+    """Return a regular expression for a pattern in which `*` is any text."""
     return "(?s)^" + ".*".join(map(re.escape, glob.split("*"))) + "$"
 
 
@@ -174,10 +174,10 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def read_policy(source: PolicySource) -> Policy:
-    """Return the policy of a TOML file, or of several files combined; an empty policy for None.
+    """Read a policy from one TOML file or from several. None gives an empty policy.
 
-    A later rule for a tag replaces an earlier one; everything else is combined. `org` is the tag policy of the
-    organization. For a file with that name, write `./org`.
+    If several files have a rule for the same tag, the last one counts. All other rules are combined. `org` means the
+    tag policy of the organization. For a file with that name, write `./org`.
 
     Raises
     ------

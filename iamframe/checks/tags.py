@@ -37,7 +37,7 @@ _SHOW_ROLE = "aws iam list-role-tags --role-name={resource_name}"
 
 
 def _json_list(owner: Texts, tags: pd.DataFrame, size: int) -> pa.Array:
-    """Return, for each resource number below `size`, its tags as JSON for the AWS CLI; missing if it has none."""
+    """Return the tags of the resources 0 to `size` - 1 as JSON for the AWS CLI; missing for one without tags."""
     key, value = (json_text(as_arrow(tags[name])) for name in ("tag_key", "tag_value"))
     each = concat('{"Key":', key, ',"Value":', value, "}")
     return concat("[", join_by_group(owner, each, size, ","), "]")
@@ -49,9 +49,9 @@ def _own(tags: pd.DataFrame) -> pd.DataFrame:
 
 
 def _copied(own: pd.DataFrame, side: str, rows: Positions) -> tuple[pa.Array, Positions]:
-    """Return the tags to copy from roles to their profiles, or the reverse, as JSON, and the number of tags.
+    """Return the tags to copy from the roles or the profiles in `rows`, as JSON, and the number of tags.
 
-    From a profile, only tags that a role can hold are copied.
+    `side` is where the tags come from: `role` or `profile`. From a profile, only tags that a role can hold are copied.
     """
     mine = own[are_among(own[f"{side}_row"], rows)]
     if side == "profile":
@@ -198,10 +198,10 @@ def tag_differences(pairs: pd.DataFrame, tags: pd.DataFrame) -> Found:
 
 
 def _tags_of_links(own: pd.DataFrame, links: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the tags of links whose two sides both have tags, one row per link and tag.
+    """Return the tags of roles and those of profiles, for links in which both have tags.
 
-    `tag` is a row of `own`, `link` a row of `links`. `key`, `folded` and `value` are numbers: equal numbers mean equal
-    keys, keys without case, or values.
+    Both frames have one row per link and tag. `link` and `tag` are row numbers of `links` and `own`. `key`, `folded`
+    and `value` are codes. Equal codes mean equal keys, keys that are equal regardless of case, or equal values.
     """
     key, keys = pd.factorize(own["tag_key"])
     folded, value = pd.factorize(keys.str.casefold())[0][key], pd.factorize(own["tag_value"])[0]
@@ -298,7 +298,7 @@ def missing_required_tags(
 
 
 def _broken(group: list[Demand], frame: pd.DataFrame, judged: Positions, tags: pd.DataFrame) -> pd.DataFrame:
-    """Return the tags of some resources that break the rule of their account for one key, and the missing tags."""
+    """Return the tags that break their account's rule for one key, and the required tags that are missing."""
     side, key, frame = SIDE_OF[group[0].kind], group[0].rule.key, frame.iloc[judged]
     accounts = pa.array([one.account_id for one in group], pa.string())
     of = np.zeros(len(frame), int) if group[0].account_id is None else index_in(frame["account_id"], accounts)
@@ -335,7 +335,7 @@ def _broken(group: list[Demand], frame: pd.DataFrame, judged: Positions, tags: p
 
 
 def _text_of(problem: str, demand: Demand) -> str:
-    """Return the name, in the table of texts, of the text about a broken requirement."""
+    """Return which of the texts in `detail` describes a broken requirement."""
     if demand.account_id is None:
         return "pattern" if problem == "value" and demand.rule.pattern else problem
     if problem == "missing":

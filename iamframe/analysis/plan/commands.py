@@ -1,6 +1,6 @@
 """The steps of a clean-up, as commands of the AWS CLI.
 
-Every value is one shell word, `--option=value`, whatever characters it contains.
+Every value is quoted as one shell word, `--option=value`, whatever characters it contains.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ STATE_QUERIES = {
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One step of a clean-up: one shell line, how to undo it, and its effects that no command can undo.
+    """One step of a clean-up: one shell line, the command that undoes it, and its effects that cannot be undone.
 
     A step with the action `check` only reads. For such a step, the script runs `line` instead of `command`.
     """
@@ -60,7 +60,10 @@ class Block:
 
 
 def aws_iam(verb: str, resource: Resource, **options: str) -> str:
-    """Return the AWS CLI command for a verb (`get`, `tag` …) on a role or profile, as one shell line."""
+    """Return an AWS CLI command on a role or profile, such as `aws iam get-role …`, as one shell line.
+
+    `verb` is the part of the command before the resource type, such as `get`.
+    """
     given = {f"{resource.kind}-name": resource.name, **options}
     words = [f"--{name.replace('_', '-')}={shlex.quote(value)}" for name, value in given.items()]
     return " ".join(("aws iam", f"{verb}-{resource.kind}", *words))
@@ -75,14 +78,14 @@ def tags_json(tags: dict[str, str]) -> str:
 
 
 def is_unchanged(resource: Resource) -> Command:
-    """Return the check that a resource still has the collected id, role and tags."""
+    """Return a step that checks whether a resource still has the collected id, role and tags."""
     command = aws_iam("get", resource, output="text", query=STATE_QUERIES[resource.kind])
     function = "profile_is" if resource.kind == PROFILE_TYPE else "role_is"
     return Command(resource, "check", command, shlex.join((function, resource.name, resource.state)))
 
 
 def is_unused(profile: ProfileFacts, regions: list[str]) -> Command:
-    """Return the check that no instance uses a profile, in any of the regions."""
+    """Return a step that checks that no instance in these regions uses a profile."""
     by_id = f"IamInstanceProfileAssociations[?IamInstanceProfile.Id=='{profile.id}'].AssociationId"
     command = (
         f"for region in {' '.join(regions)}; do aws ec2 describe-iam-instance-profile-associations "
@@ -94,7 +97,7 @@ def is_unused(profile: ProfileFacts, regions: list[str]) -> Command:
 
 
 def is_without_owner(profile: ProfileFacts, gone: GoneOwner) -> Command:
-    """Return the check that the owner of a profile still does not exist."""
+    """Return a step that checks that the owner of a profile still does not exist."""
     regions = " ".join(gone.regions)
     command = f"for region in {regions}; do {' '.join(existing(gone.owner).split())}; done"
     line = shlex.join(("without_owner", profile.name, gone.owner.owner_type, regions, *gone.names))

@@ -1,4 +1,4 @@
-"""Profiles to delete: the steps for each one, in the order that AWS accepts, or the reason why it is not planned.
+"""Profiles to delete: the steps in the order that AWS accepts, or the reason why no deletion is planned.
 
 AWS refuses to delete a profile that holds a role (DeleteConflict), so the role is taken out first.
 """
@@ -73,7 +73,7 @@ def deletion(finding: Finding, others: list[Finding], profile: ProfileFacts, con
 
 
 def _last_use(role: RoleFacts) -> Message:
-    """Return when a role was last used. AWS keeps this for 400 days (IAM API Reference, RoleLastUsed)."""
+    """Return a message about a role's last use. AWS keeps this for 400 days (IAM API Reference, RoleLastUsed)."""
     if not role.last_used_known:
         return {"message": "plan.rests_on.last_use_unknown", "role": role.name}
     if role.last_used_at is None:

@@ -30,11 +30,11 @@ __all__ = ["Plan", "plan"]
 @schema.shows(schema.STEPS, schema.NOT_PLANNED)
 @dataclass(frozen=True)
 class Plan:
-    """A clean-up plan: the script, its steps, and the findings that the plan leaves alone.
+    """A clean-up plan: the script, its steps, and the findings that are not planned.
 
-    `script` is the text of the script. `steps` has one row per command, in the order of the script. The action `check`
-    only reads: if a resource has changed, the script skips the next steps on that resource. The actions `remove-role`,
-    `delete` and `tag` write. `not_planned` has the other findings, with the reason. The columns are in
+    `script` is the text of the script. `steps` has one row per command, in the order of the script. A step with the
+    action `check` only reads. If it finds a change, the script skips the other steps on the profile. The actions
+    `remove-role`, `delete` and `tag` write. `not_planned` has the other findings, with the reason. The columns are in
     `iamframe.schema.STEPS` and `iamframe.schema.NOT_PLANNED`.
     """
 
@@ -115,15 +115,16 @@ def plan(
 ) -> Plan:
     """Return a clean-up plan to review and run yourself; no request is made to AWS.
 
-    A plan deletes profiles that are empty, that nothing references, or whose owner is gone. If such a profile holds a
-    role, the plan first takes the role out. A plan never deletes or tags a role. If tags of a profile are missing or
-    differ from the role's, the plan copies the role's tags. The column `why` shows the tag values that are replaced.
+    A plan deletes profiles that are empty, that nothing references, or whose owner (a cluster, environment or stack) is
+    gone. If such a profile holds a role, the plan first takes the role out. A plan never deletes or tags a role. If
+    tags of a profile are missing or differ from the role's, the plan copies the role's tags. The column `why` shows the
+    tag values that are replaced.
 
-    `not_planned` has the findings about such profiles and tags that the plan does not settle, each with a reason. For a
-    deletion, the reason may be one of these:
+    `not_planned` has the other findings about such profiles and tags, each with a reason. For a deletion, the reason
+    may be one of these:
 
     - The finding is accepted or expected.
-    - Nobody knows whether something uses the profile.
+    - It is unknown whether something uses the profile.
     - The profile was created less than `min_age` before it was collected.
     - The role was used less than `min_idle` before it was collected.
     - A service or tool needs the profile or will create it again, unless its cluster or stack is certainly gone.
@@ -131,7 +132,7 @@ def plan(
     For a tag, the reason may be one of these:
 
     - A service needs the tag.
-    - Only the profile has the tag, or the keys differ by case.
+    - Only the profile has the tag, or the keys differ only in case.
     - The policy does not allow the role's value.
 
     Parameters

@@ -1,7 +1,7 @@
-"""The last check of a clean-up script: before it deletes a profile, it queries again which profiles are in use.
+"""The last check of a clean-up script: before each deletion, the script lists again which profiles are in use.
 
-`CONSUMERS` has the operations, and where their responses name profiles. `last_look.sh.j2` has the functions of the
-script; the AWS CLI extracts the profiles with JMESPath.
+`CONSUMERS` has the operations, and the places of profiles in their responses. `last_look.sh.j2` contains the functions
+of the script. The AWS CLI extracts the profiles with JMESPath.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ SERVICES = {one.service: [other for other in ASKED if other.service == one.servi
 
 
 def asked_first(consumer: Consumer) -> str:
-    """Return the first operation that a load calls for a kind of consumer, under its name in the frame `calls`."""
+    """Return the first operation that reads a kind of consumer, by its name in the frame `calls`."""
     return label(consumer.service, consumer.steps[0].operation if consumer.steps else consumer.operation)
 
 
 def first_command(consumer: Consumer) -> str:
-    """Return the AWS CLI command of the first call for a kind of consumer, without `aws`."""
+    """Return the AWS CLI command of the first operation that reads a kind of consumer, without `aws`."""
     return f"{consumer.service} {cli_name(consumer.steps[0].operation if consumer.steps else consumer.operation)}"
 
 
@@ -47,7 +47,7 @@ def rows_of(consumer: Consumer) -> str:
 
 
 def _records(consumer: Consumer) -> str:
-    """Return the JMESPath that selects from a response the records of resources that can still start instances."""
+    """Return the JMESPath of the records in a response, without resources that can no longer start instances."""
     # `reverse` and `merge` fail if the answer lacks the key: a missing list is not an empty one.
     one = f"[merge({consumer.key},@)]" if consumer.whole else f"[merge({consumer.key})]"
     records = one if consumer.single or consumer.whole else f"reverse({consumer.key})"
@@ -67,7 +67,7 @@ def _command(service: str, operation: str, given: str, query: str) -> str:
 
 
 def ask(consumer: Consumer) -> str:
-    """Return the lines of a script that query one kind of consumer in `$region`, with a loop per preceding call."""
+    """Return the script lines that query one kind of consumer in `$region`. Each preceding call becomes a loop."""
     where = f'"{consumer.plural} of $region"'
     lines, ends, given = [], [], ""
     for level, step in enumerate(consumer.steps, 1):
@@ -90,7 +90,7 @@ def ask(consumer: Consumer) -> str:
 
 
 def existing(owner: Owner) -> str:
-    """Return the command that prints names and ids of the owners of one kind in `$region`, one owner per line."""
+    """Return the command that prints ids and names of the owners of one kind in `$region`, one text per line."""
     # `reverse` fails if the answer lacks the key: a missing list is not an empty one.
     query = f"reverse({owner.key})[].[@]"
     if owner.name:
@@ -103,7 +103,7 @@ def existing(owner: Owner) -> str:
 def functions() -> str:
     """Return the shell functions that a script needs to delete profiles.
 
-    For each account, the script sets two variables: `regions`, and `reads` with the regions by service.
+    For each account, the script sets two variables: `regions`, and `reads`, which has the regions of each service.
     """
     versions = next(one for one in ASKED if one.operation == VERSIONS)
     return render_template(

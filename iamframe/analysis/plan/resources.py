@@ -1,4 +1,4 @@
-"""The profiles of a clean-up with their roles, as collected, and the reasons against changing a profile."""
+"""The collected profiles and roles of a clean-up, and the reasons against changing a profile."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Resource:
 
     @property
     def state(self) -> str:
-        """The state that a script checks again: id, ids of a profile's roles, and tags, as compact JSON in ASCII."""
+        """The values that a script checks again, as compact ASCII JSON: id, ids of the profile's roles, and tags."""
         held = [[role.id for role in self.roles if role]] if isinstance(self, ProfileFacts) else []
         return json.dumps([self.id, *held, sorted((self.tags or {}).items())], separators=(",", ":"))
 
@@ -82,7 +82,7 @@ class RoleFacts(Resource):
 
 @dataclass(frozen=True, slots=True)
 class GoneOwner:
-    """The deleted owner of a profile: its kind, its names or ids, and the regions in which it no longer exists."""
+    """The deleted owner of a profile (a cluster, environment or stack), and the regions where it no longer exists."""
 
     owner: Owner
     names: tuple[str, ...]
@@ -90,7 +90,7 @@ class GoneOwner:
 
     @property
     def said(self) -> dict[str, Any]:
-        """The facts of the owner, for messages."""
+        """The facts about the owner, for messages."""
         kind: Message = {"message": f"plan.owner.{self.owner.owner_type}"}
         return {"owner": kind, "name": self.names[-1], "regions": list(self.regions)}
 
@@ -99,9 +99,9 @@ class GoneOwner:
 class ProfileFacts(Resource):
     """A profile.
 
-    `roles` has None for a role that no source shows. `maker` is the tool that created the profile, if it matters for a
-    plan. `user` is the message about a reference to the profile. `gone` is the owner of the profile, if that owner
-    certainly no longer exists. `living` is the message about an owner that still exists.
+    In `roles`, None stands for a role that no source shows. `maker` is the tool that created the profile, if a plan
+    must consider it. `user` is a message about one reference to the profile. `gone` is the profile's owner, if it
+    certainly no longer exists. `living` is a message about an owner that still exists.
     """
 
     kind: ClassVar[str] = PROFILE_TYPE
@@ -113,7 +113,7 @@ class ProfileFacts(Resource):
     living: Message | None
 
     def needs(self, key: str) -> bool:
-        """Return whether a service or tool may still need a tag; an owner that is gone needs none."""
+        """Return whether a service or tool may still need a tag. A deleted owner no longer needs its tags."""
         return self.gone is None or not self.gone.owner.lifted(key, self.gone.names)
 
     @property
@@ -126,8 +126,8 @@ class ProfileFacts(Resource):
 class AccountFacts:
     """The collected data of an account, on which a plan is based.
 
-    `regions` are the regions whose instances were collected. `reads` has, by service, the regions whose references were
-    collected. `reason` is the message that says why these are incomplete.
+    `regions` are the regions whose instances were collected. `reads` has the regions whose references were collected,
+    by service. `reason` explains why references are incomplete.
     """
 
     account_id: str
@@ -167,14 +167,14 @@ class Finding(NamedTuple):
 
     @property
     def meant_so(self) -> Message | None:
-        """The reason against settling the finding; None if there is none."""
+        """Why the finding must stay: it is accepted or expected. None if it is neither."""
         if isinstance(self.accepted, str):
             return {"message": "plan.accepted", "reason": self.accepted}
         return {"message": "plan.expected", "maker": self.maker} if self.expected else None
 
 
 class Context:
-    """The facts of a result that a plan needs, and the minimum ages for a deletion."""
+    """The data that a plan needs from a result, and the options `min_age` and `min_idle`."""
 
     def __init__(self, result: Result, min_age: timedelta, min_idle: timedelta, now: datetime) -> None:
         self.result, self.inventory, self.now = result, result.inventory, now
@@ -214,7 +214,7 @@ class Context:
         return found
 
     def demanded(self, profile: ProfileFacts) -> list[Demand]:
-        """Return the requirements of the policy file and the organization for a profile's tags."""
+        """Return the tag requirements for a profile, from the policy file and the organization."""
         return [one for account in (None, profile.account_id) for one in self._demands.get((account, profile.kind), ())]
 
     def profiles(self, arns: Iterable[str]) -> dict[str, ProfileFacts]:
@@ -249,7 +249,7 @@ class Context:
 
     @cached_property
     def _gone(self) -> dict[str, tuple[str, str, str]]:
-        """The owners that certainly no longer exist, by profile: kind, name, regions."""
+        """By profile: the kind, name and regions of an owner that certainly no longer exists."""
         if (found := self.result.found.get(OWNER_GONE)) is None or found.findings.empty:
             return {}
         facts = found.findings.join(found.facts.set_index("finding"))
@@ -267,7 +267,7 @@ class Context:
         return GoneOwner(owner, tuple(names), tuple(filter(_REGION.fullmatch, regions.split())))
 
     def _collected(self, kind: type[Resource], frame: pd.DataFrame, arns: pd.Series) -> Iterator[dict[str, Any]]:
-        """Yield the fields of roles or profiles that are columns of their frame."""
+        """Yield, for each role or profile, the fields that come from its frame, and its tags."""
         side = "profile_" if kind is ProfileFacts else "role_"
         rows = frame[is_in(frame[f"{side}arn"], arns)].rename(columns=lambda name: name.removeprefix(side))
         tags: dict[str, dict[str, str]] = defaultdict(dict)
@@ -281,12 +281,12 @@ class Context:
 
     @cached_property
     def _makers(self) -> dict[str, Maker]:
-        """The makers that matter for a plan, by name: those that recreate or need their profiles, or have a note."""
+        """By name: the makers that a plan must consider. They recreate or need their profiles, or have a note."""
         every = (*self.result.policy.makers, *known_makers())
         return {one.name: one for one in reversed(every) if one.wants_back or one.note}
 
     def objections(self, profile: ProfileFacts, step: str) -> Iterator[Message]:
-        """Yield the reasons against a step (`delete` or `tag`) on a profile, for any finding."""
+        """Yield the reasons against the step `delete` or `tag` on a profile. They apply to every finding."""
         form = _ARN.fullmatch(profile.arn)
         if not form or form["account"] != profile.account_id or name_of(profile.arn) != profile.name:
             yield {"message": "plan.arn"}
@@ -312,14 +312,14 @@ class Context:
             yield {"message": "plan.role_used", "role": role.name, "used_at": day(used), "age": _age(self.min_idle)}
 
     def _before(self, resource: Resource, time: datetime) -> timedelta:
-        """Return the time span from a time to the collection of the resource's account."""
+        """Return the time from `time` until the resource's account was collected."""
         return (self.accounts[resource.account_id].captured_at or self.now) - time
 
 
 def _users(references: pd.DataFrame, arns: pd.Series) -> dict[str, Message]:
-    """Return, by the ARN of a profile, the message about one reference to it.
+    """Return, for each profile's ARN, a message about one reference to the profile.
 
-    A reference to the profile's name under another path counts too: AWS may treat it as this profile.
+    A reference with the same name but another path counts, too: AWS may treat it as this profile.
     """
     exact = references[is_in(references["profile_arn"], arns)]
     unknown = references[references["profile_arn"].isna()]
@@ -334,7 +334,7 @@ def _users(references: pd.DataFrame, arns: pd.Series) -> dict[str, Message]:
 
 
 def _living(owned: pd.DataFrame) -> dict[str, Message]:
-    """Return, by the ARN of a profile, the message about its owner, if the owner still exists."""
+    """Return, for each profile's ARN, a message about the profile's owner, if the owner still exists."""
     rows = owned[owned["status"] == LIVING]
     return {
         arn: {"message": "plan.owner_lives", "owner": {"message": f"plan.owner.{kind}"}, "name": name}
@@ -345,7 +345,7 @@ def _living(owned: pd.DataFrame) -> dict[str, Message]:
 def _wanted_back(profile: ProfileFacts, step: str) -> Iterator[Message]:
     """Yield the reasons not to change a profile that a tool needs or recreates.
 
-    If the tool is only a guess, this is a reason against a deletion, but not against a tag.
+    If the tool is only a guess, this is a reason against deleting, but not against tagging.
     """
     lifted = profile.gone.owner.lifts if profile.gone else ()
     maker = profile.maker if profile.maker and profile.maker.wants_back and profile.maker.name not in lifted else None
@@ -362,7 +362,7 @@ def _wanted_back(profile: ProfileFacts, step: str) -> Iterator[Message]:
 
 
 def needed_tags(keys: Iterable[str]) -> Iterator[Message]:
-    """Yield the tag keys by which a service or tool recognizes a resource."""
+    """Yield a message for each key by which a service or tool recognizes a resource."""
     for key in keys:
         if owner := own_tag(key):
             yield {"message": "plan.needed_tag", "key": key, "maker": owner.maker}
@@ -374,12 +374,12 @@ def stamp(time: datetime) -> str:
 
 
 def day(time: datetime) -> str:
-    """Return the day of a time in UTC."""
+    """Return the UTC date of a time."""
     return stamp(time)[:10]
 
 
 def read_age(value: timedelta | str, of: str = "") -> timedelta:
-    """Return an age, given as a `timedelta` or as text: days or hours, such as 1d, 12h or 0.
+    """Parse an age: a `timedelta`, or a text in days or hours, such as 1d, 12h or 0.
 
     Raises
     ------

@@ -19,7 +19,7 @@ from iamframe.version import __version__
 def render_script(
     blocks: Sequence[Block], accounts: Mapping[str, AccountFacts], left_out: Mapping[str, Sequence[str]], made: str
 ) -> str:
-    """Return the script: the blocks of each account, then the unplanned findings, as comments with headings."""
+    """Return the script: the steps of each account, and then `left_out` as comments under headings."""
     by_account: dict[str, list[tuple[int, Block]]] = {}
     for number, block in enumerate(blocks, 1):
         by_account.setdefault(block.profile.account_id, []).append((number, block))

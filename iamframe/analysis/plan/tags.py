@@ -1,10 +1,10 @@
-"""Profiles whose tags are missing or differ: each gets the tags of its role, or is not planned.
+"""Profiles whose tags are missing or differ: the steps that copy the role's tags, or the reasons against them.
 
 Roles are never tagged, because only people know their right tags. A finding is planned only if the steps settle it and
 cause no other finding.
 
 Tag rules (IAM User Guide, "Tags for IAM resources"): a resource has at most 50 tags, not counting those that AWS
-reserves. Neither a key nor a value begins with `aws:`.
+reserves. No key or value may begin with `aws:`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _Rules = list[Demand]
 def tagging(
     findings: list[Finding], profile: ProfileFacts, context: Context
 ) -> tuple[Block | None, dict[Finding, Message]]:
-    """Return the steps that copy a role's tags to a profile, and why the other findings on its tags are not planned.
+    """Return the steps that copy a role's tags to a profile, and the reasons why other findings are not planned.
 
     The profile gets all tags of its role. If its only finding is about required tags, it gets only the required ones.
     """
@@ -56,12 +56,12 @@ def tagging(
 
 
 def _violated(rules: _Rules, tags: _Tags) -> list[str]:
-    """Return the keys of the policy whose tags are missing, or whose values it does not allow."""
+    """Return the keys of the rules that `tags` break."""
     return list(dict.fromkeys(one.rule.key for one in rules if one.is_broken_by(tags)))
 
 
 def _objections(profile: ProfileFacts, sets: _Tags, rules: _Rules) -> Iterator[Message]:
-    """Yield the reasons against giving a profile these tags."""
+    """Yield the reasons against setting these tags on a profile."""
     spelled = {key.casefold(): key for key in sets}
     cased = [key for key in profile.own_tags if spelled.get(key.casefold(), key) != key]
     if cased:
@@ -86,7 +86,7 @@ def _objections_to_all(profile: ProfileFacts, role: RoleFacts, sets: _Tags, rule
 
 
 def _takes(text: str, longest: int) -> bool:
-    """Whether IAM accepts a text in a tag: letters, numbers, spaces and a few signs, not beginning with `aws:`."""
+    """Return whether IAM accepts a text as tag key or value. This depends on its length, characters and beginning."""
     return (
         len(text) <= longest
         and not text.lower().startswith("aws:")
