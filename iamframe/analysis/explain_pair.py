@@ -212,7 +212,7 @@ def _identity(pair: Pair) -> Iterator[Row]:
     after = {side: known for side, name in pair.names.items() if name and (known := namesake_of(name))}
     for known in list(after.values())[:1]:
         cells = {side: pair.names[side] for side in after}
-        yield field("named after", **cells, note=note("named_after", policy=known.policy, service=known.service))
+        yield field("about the name", **cells, note=note("named_after", policy=known.policy, service=known.service))
     if role := pair.role:
         at, where = _time(role["last_used_at"]), role["last_used_region"]
         said = note("last_used", known=bool(at and where), region=where) if at else note("not_used")

@@ -92,7 +92,7 @@ def states(row: dict[str, Any]) -> list[tuple[str, ...]]:
 def test_a_name_that_people_take_from_a_policy_of_aws_is_explained(tmp_path: Path) -> None:
     core, web = nested_role("AmazonSSMManagedInstanceCore"), nested_role("web")
     result = iamframe.run_checks(account(tmp_path, profile("ssmManagedInstanceCore", core), profile("web", web)))
-    row = field(explain(result, "SSMManagedInstanceCore"), "identity", "named after")
+    row = field(explain(result, "SSMManagedInstanceCore"), "identity", "about the name")
     assert row == {
         "profile": "ssmManagedInstanceCore",
         "role": "AmazonSSMManagedInstanceCore",
@@ -102,7 +102,7 @@ def test_a_name_that_people_take_from_a_policy_of_aws_is_explained(tmp_path: Pat
     }
     # No AWS service has created it.
     assert "created by" not in names(explain(result, "SSMManagedInstanceCore"), "identity")
-    assert "named after" not in names(explain(result, "web"), "identity")
+    assert "about the name" not in names(explain(result, "web"), "identity")
 
 
 # What is meant

@@ -315,7 +315,7 @@ def test_a_severity_that_does_not_exist_is_refused() -> None:
         """Grave profiles."""
         return pairs
 
-    with pytest.raises(TypeError, match="severity 'grave'; use one of high, medium, low, info$"):
+    with pytest.raises(TypeError, match=r"severity 'grave'; use one of high, medium, low, info$"):
         check(severity="grave", detail="is grave")(grave_profiles)
 
 
