@@ -1,4 +1,4 @@
-"""The numbers in the page's charts: how names differ, how profiles are used, tag keys in use, tools that show tags."""
+"""The numbers in the charts of the page: about names, uses of profiles, tag keys, and tools that show tags."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ RELATIONS = ("same", "case", "affix", "generated", "different")
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """One relation of role and profile names: the number of its links, and of those whose names differ by design."""
+    """How role and profile names are related, and the number of links with this relation.
+
+    `expected` is the number of these links whose names differ by design.
+    """
 
     kind: str
     count: int
@@ -39,7 +42,7 @@ class Relation:
 
 @dataclass(frozen=True, slots=True)
 class Purpose:
-    """The numbers of one account's profiles by kind of use, the bar widths, and whether all profiles were listed."""
+    """The profiles of one account, counted by use. `is_whole` is True if all profiles were listed."""
 
     account_id: str
     account_name: str | None
@@ -51,7 +54,11 @@ class Purpose:
 
 @dataclass(frozen=True, slots=True)
 class Tagged:
-    """The numbers of one account's roles or profiles: tags collected, tags not collected, and with each tag key."""
+    """The tags of one account's roles, or of its profiles.
+
+    `known` is the number of resources whose tags were collected, and `unknown` is the number of the other resources.
+    `tagged` has the number of resources for each tag key.
+    """
 
     account_id: str
     account_name: str | None
@@ -62,14 +69,14 @@ class Tagged:
 
     @property
     def percents(self) -> list[int]:
-        """The share of each key in percent, rounded. 0 means that no resource has the key; 100, that all have it."""
+        """The percentage of resources that have each tag key, rounded. 0 means no resource, and 100 means all."""
         known = max(self.known, 1)
         return [count and (100 if count >= known else min(max(_percent(count, known), 1), 99)) for count in self.tagged]
 
 
 @dataclass(frozen=True, slots=True)
 class Surface:
-    """What one console, API or tool can do with tags of one resource type: an answer per operation, and conditions."""
+    """Whether one console, API or tool can write, read and find tags of one resource type, and the conditions."""
 
     name: str
     resource_type: str
@@ -79,7 +86,11 @@ class Surface:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Counts of a group: resources that need attention, by severity; findings to fix; findings that need no action."""
+    """The counts for one owner or account.
+
+    `resources` has the number of resources that need attention, by severity. `to_fix` and `no_action` are numbers of
+    findings.
+    """
 
     resources: dict[str, int]
     to_fix: int
@@ -88,7 +99,7 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class OwnerTotals:
-    """The totals of one owner; or, without a name, of all findings with the same owner state, such as `none`."""
+    """The totals of one owner. If `name` is None, they are the totals of all findings with this `state`."""
 
     name: str | None
     state: str
@@ -108,7 +119,7 @@ class AccountTotals:
 
 @dataclass(frozen=True, slots=True)
 class QuotaRow:
-    """One row of `quota_use`. `percent` is the larger of its two shares of a quota; None if both are unknown."""
+    """One row of `quota_use`. `percent` is the larger share of a quota, or None if both shares are unknown."""
 
     account_id: str
     account_name: str | None
@@ -125,7 +136,7 @@ class QuotaRow:
 
 
 def widths(counts: Iterable[int], of: int) -> list[int]:
-    """Return the widths of the bars of one row, in percent. A count above 0 gets at least 1. The sum is at most 100."""
+    """Return the bar widths of one row in percent. A count above 0 gets at least 1 percent. The sum is at most 100."""
     parts, ends = list(counts), [0]
     for part in parts:
         ends.append(ends[-1] + part)
@@ -143,7 +154,7 @@ def _percent(count: int, of: int) -> int:
 
 
 def relations(result: Result) -> list[Relation]:
-    """Return the number of links for each relation of the two names. The list is empty if there are no links."""
+    """Return each relation of role and profile names, with its number of links. Without links, the list is empty."""
     relation = as_arrow(result.pairs["relation"])
     meant = relation.filter(pa.array(np.asarray(result.pairs["names_expected"], dtype=bool)))
     counts, expected = (
@@ -162,7 +173,7 @@ def relations(result: Result) -> list[Relation]:
 
 
 def purposes(result: Result) -> list[Purpose]:
-    """Return the uses of each account's profiles. Accounts with the most profiles to clean up come first."""
+    """Return how the profiles of each account are used. Accounts with the most profiles to clean up come first."""
     pairs, accounts = result.pairs, result.inventory.accounts
     is_profile, linked = (np.asarray(pairs[name].notna()) for name in ("profile_arn", "relation"))
     held = np.asarray(pairs["role_known"], dtype=bool)
@@ -194,9 +205,10 @@ def purposes(result: Result) -> list[Purpose]:
 
 
 def tags(result: Result) -> tuple[list[str], list[Tagged]]:
-    """Return the tag keys, the most used first, and their use in the roles and profiles of each account.
+    """Return the tag keys, and how many roles and profiles of each account have each key.
 
-    Rows with the fewest tags come first, and rows without known tags last.
+    The most used keys come first. Roles and profiles of an account have separate rows. Rows with the fewest tags per
+    resource come first. Rows without collected tags come last.
     """
     coverage = result.tag_coverage
     total: Counter[str] = Counter()
@@ -218,7 +230,7 @@ def tags(result: Result) -> tuple[list[str], list[Tagged]]:
 
 
 def quota_rows(use: pd.DataFrame) -> list[QuotaRow]:
-    """Return the rows of `quota_use` with the largest shares of a quota. Rows with unknown shares come last."""
+    """Return up to `MAX_PICTURE_ROWS` rows of `quota_use`. The largest shares come first, and unknown shares last."""
     most = use[["role_share", "profile_share"]].max(axis=1)
     keyed = use.assign(most=-most, number=-use["roles"] - use["profiles"])
     rows = keyed.sort_values(["most", "number"], kind="stable").head(MAX_PICTURE_ROWS).astype(object)
@@ -234,7 +246,7 @@ def _whole_percent(share: float) -> int:
 
 
 def surface_rows() -> list[Surface]:
-    """Return what each console, API or tool can do with tags. Each has one row per resource type."""
+    """Return what each console, API or tool can do with tags, with one row for roles and one row for profiles."""
     answers: dict[tuple[str, str], dict[str, str]] = {}
     conditions: dict[tuple[str, str], dict[tuple[str, str], list[str]]] = {}
     for fact in known_facts():
@@ -250,7 +262,7 @@ def surface_rows() -> list[Surface]:
 
 
 def owner_counts(result: Result) -> list[OwnerTotals]:
-    """Return the totals of each owner, with the most findings to fix first. Totals without a known owner come last."""
+    """Return the totals of each owner. Owners with the most findings to fix come first. Missing owners come last."""
     totals = _totals(result, lambda findings: [pd.Series(owner_states(findings)), findings["owner"].fillna("")])
     rows = [OwnerTotals(name or None, state, of) for (state, name), of in totals.items()]
     return sorted(rows, key=lambda row: (STATES.index(row.state), -row.totals.to_fix, -row.totals.no_action))
@@ -285,7 +297,7 @@ def _totals(result: Result, group: Callable[[pd.DataFrame], list[pd.Series]]) ->
 
 
 def missed(result: Result) -> list[tuple[str, int, int, int, int]]:
-    """Return, per resource type, the number of resources: all, tagged, untagged, and with unknown tags."""
+    """Return a row for roles and a row for profiles. The numbers are: all, tagged, untagged, and with unknown tags."""
     counts = tagged_counts(result.inventory)
     rows = []
     for kind in ("role", "instance-profile"):

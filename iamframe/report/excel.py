@@ -64,15 +64,18 @@ def write_workbook(
     *,
     is_masked: bool = False,
 ) -> None:
-    """Write a result as a workbook: an overview, a sheet per check, the coverage, findings by owner, the frames.
+    """Write a result as a workbook. It has an overview and sheets of checks, coverage, findings by owner, and frames.
 
     Text is written as text: ids keep their zeros, and no cell becomes a formula or a link, even after an edit. Counts
-    are numbers. Times and flags are text, as in the CSV files: UTC in ISO form, and True or False. The reason is that
-    LibreOffice turns a flag into a formula. A missing value has no cell. The overview has a row per sheet, with the
-    number of rows. For a check, it also has the numbers of accounts in which the check is complete, partial and
-    unknown. A note shows what is missing from the sheet: rows after the first 1,048,575, and characters of a cell after
-    the first 32,767. If a check has no findings, a comment at the top of its sheet shows whether that can be trusted.
-    The same result gives the same bytes.
+    are numbers. Times are UTC in ISO form, and flags are True or False. Both are text, as in the CSV files.
+    (LibreOffice turns a flag that is not text into a formula.) A missing value has no cell.
+
+    The overview has a row per sheet, with the number of rows. The row of a check also has the numbers of accounts in
+    which the check is complete, partial and unknown. A note shows what is missing from the sheet: rows after the first
+    1,048,575, and characters of a cell after the first 32,767.
+
+    Each check has its own sheet. If a check has no findings, a comment at the top of the sheet shows whether all
+    data for the check was collected. The same result gives the same bytes.
 
     Raises
     ------
@@ -159,7 +162,7 @@ def _sheets(result: Result, owners: pd.DataFrame) -> Iterator[Sheet]:
 
 
 def _write(sheet: Worksheet, table: Sheet, formats: Formats) -> list[str]:
-    """Write a table below its column names, and return a sentence about what was left out."""
+    """Write a table below its column names. Return notes about rows and characters that were left out."""
     columns = list(table.frame.columns)
     frame = table.frame.head(MAX_SHEET_ROWS - 1)
     is_number = [frame[name].dtype.kind in "iuf" for name in columns]

@@ -1,4 +1,4 @@
-"""A masked result: pseudonyms replace ids in all texts, and sentences are rendered again from the masked facts.
+"""How a result is masked: pseudonyms replace ids in all texts, and sentences are rendered again from the masked facts.
 
 At the end, the finished files are searched for the original ids and addresses.
 """
@@ -77,7 +77,7 @@ _MaskedTexts = Mapping[str, Mapping[str, str]]
 def masked(
     result: Result, changes: Changes | None, mask: Mask, *said: str | None, drift: Drift | None = None
 ) -> tuple[Result, Changes | None, Drift | None, list[str | None]]:
-    """Return a result, changes, drift and other texts, all with pseudonyms. Rows are sorted by masked values."""
+    """Return the given result, changes, drift and texts with pseudonyms. Masked values decide the order of rows."""
     old = changes.old if changes else None
     tables = {name: getattr(changes, name) for name in ("changes", "findings", "not_compared")} if changes else {}
     if changes:
@@ -171,7 +171,7 @@ def _found(result: Result, by_kind: _MaskedTexts) -> dict[str, Found]:
 
 
 def _masked_found(check: Check, one: Found, by_kind: _MaskedTexts) -> Found:
-    """Return findings with pseudonyms; commands with pseudonyms become comments."""
+    """Return findings with pseudonyms. A command that contains a pseudonym becomes a comment."""
     shown = Found(_masked(one.findings, by_kind), _masked(one.facts, by_kind))
     was, now = one.findings["next_step"], steps_of(check, shown)
     return replace(
@@ -184,7 +184,7 @@ def _comments(commands: pd.Series) -> pd.Series:
 
 
 def _with_masked_sentences(findings: pd.DataFrame, new: Result, old: Result) -> pd.DataFrame:
-    """Return changed findings with `detail` and `next_step` from the masked results."""
+    """Return the changed findings. Their `detail` and `next_step` come from the masked results."""
     where = [index_in(findings["finding_id"], one.findings["finding_id"]) for one in (new, old)]
     texts = {
         name: pc.coalesce(*(lookup(one.findings[name], at) for one, at in zip((new, old), where, strict=True)))
@@ -238,14 +238,15 @@ def _masked(frame: pd.DataFrame, by_kind: _MaskedTexts) -> pd.DataFrame:
 
 
 def search(aside: Path, folder: Path, mask: Mask, going: Iterable[str] = ()) -> None:
-    """Search finished files for original ids and addresses. Also search files of an earlier report that stay there.
+    """Search finished files for original ids and addresses.
 
-    `going` are the files of an earlier report that the new report removes. They are not searched.
+    Files of an earlier report that stay in the folder are searched, too. The new report removes the files in `going`,
+    so these files are not searched.
 
     Raises
     ------
     ReportError
-        If a file contains an original; the message names the file, never the id.
+        If a file contains an original id or address. The message contains the name of the file, but not the id.
     """
     finished = {str(file.relative_to(aside)) for file in aside.rglob("*")} | {*going}
     for file in sorted(path for path in aside.rglob("*") if path.is_file()):
@@ -264,7 +265,7 @@ def search(aside: Path, folder: Path, mask: Mask, going: Iterable[str] = ()) -> 
 
 
 def holds(file: Path, mask: Mask) -> bool:
-    """Return whether a file, a file inside it, or its name contains an original."""
+    """Return whether a file, its name, or a file in a zip archive contains an original id or address."""
     if mask.holds(file.name):
         return True
     if is_zipfile(file):
@@ -285,7 +286,9 @@ def _pieces(stream: IO[bytes], *, is_markup: bool) -> Iterator[str]:
 
 
 def mask_for(key: bool | str | os.PathLike[str], folder: Path) -> Mask:
-    """Return a mask with a new key, or with the key in a file. A missing file is created; only its owner can read it.
+    """Return a mask with a new key, or with the key in a file.
+
+    A missing file is created, and only the current user can read it.
 
     Raises
     ------
@@ -320,7 +323,7 @@ def mask_for(key: bool | str | os.PathLike[str], folder: Path) -> Mask:
 
 @contextmanager
 def masked_errors(*said: object) -> Iterator[None]:
-    """Replace ids in the error messages of a `with` block with pseudonyms. Texts that the user gave keep their ids."""
+    """Replace ids in error messages of a `with` block. Texts that the user gave keep their ids."""
     try:
         yield
     except IamframeError as error:

@@ -63,13 +63,13 @@ def render_page(
     drift: Drift | None = None,
     use: pd.DataFrame | None = None,
 ) -> str:
-    """Return the page of a result as text: one HTML document that loads nothing and runs only its own script.
+    """Return the HTML page of a result as text. The page loads no other files, and runs only its own script.
 
-    Every text is escaped, and the Content-Security-Policy allows only the page's own style and script, by their hashes.
-    The page has at most 10,000 rows: the most severe findings first, and at least 300 rows of each check. If rows are
-    left out, the page says so. The title is at the top of the page, in the browser's tab and on each printed page.
-    Changes, and differences from Terraform, have their own sections. `lang` is the language of all texts except
-    commands, which are English. `use` is the result of `quota_use`.
+    Every text is escaped. The Content-Security-Policy allows only the page's own style and script, by their hashes. The
+    page has at most 10,000 rows. The most severe findings come first. A check has at least 300 rows, unless it has
+    fewer findings. If rows are left out, the page has a note. The title is at the top of the page, in the browser's tab
+    and on each printed page. Changes, and differences from Terraform, have their own sections. `lang` is the language
+    of all texts except commands, which are English. `use` is the result of `quota_use`.
     """
     words = Translator(lang, result.inventory.sources)
     inventory = result.inventory
@@ -99,10 +99,10 @@ def render_page(
 
 
 def render_findings(result: Result, said: str) -> str:
-    """Return a page of a result's findings as text: one HTML document with a section per check.
+    """Return the findings of a result as one HTML page, with a section per check.
 
-    The page is as safe as that of `render_page`. The top of the page shows the text `said`, which describes how the
-    findings were selected.
+    The page is as safe as the page of `render_page`. The text `said` describes how the findings were selected. It is at
+    the top of the page.
     """
     words = Translator("en", result.inventory.sources)
     title = words("title_of_some")
@@ -113,7 +113,7 @@ def render_findings(result: Result, said: str) -> str:
 
 
 def _frame(result: Result, title: str, words: Translator, sections: list[Section]) -> dict[str, Any]:
-    """Return the template's values for every page, such as texts, style, script, security policy and checks."""
+    """Return the values that the template needs for every page, such as texts, style, script and checks."""
     layouts = _layouts(sections)
     style, script = asset("page.css") + generated_style(title, words, layouts), asset("page.js")
     today = dt.datetime.now(dt.UTC).date()
@@ -149,7 +149,7 @@ def _frame(result: Result, title: str, words: Translator, sections: list[Section
 def _filters(
     result: Result, words: Translator, sections: list[Section], accounts: list[str]
 ) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Return the filters of the page. Each filter has a name, and pairs of a value and its text."""
+    """Return the page's filters. A filter has a name and a list of options. An option has a value and a text."""
     findings = result.findings
     owners = sorted(findings["owner"].dropna().unique(), key=str.casefold)
     # A name gets `=` in front, so that an owner named `none` differs from "no owner".
@@ -226,12 +226,12 @@ def _drifted(drift: Drift, words: Translator) -> dict[str, Any]:
 
 
 def asset(name: str) -> str:
-    """Return a file of this package as text."""
+    """Return the text of a file in this package."""
     return resources.files("iamframe.report").joinpath(name).read_text("utf-8")
 
 
 def _layouts(sections: list[Section]) -> dict[tuple[str, ...], str]:
-    """Return a CSS class for each combination of columns that a table of findings has."""
+    """Return the CSS classes of the tables of findings. Tables with the same columns have the same class."""
     columns = dict.fromkeys(
         rows.columns for one in sections for part in (one.to_fix, one.no_action) for rows in part.tables
     )
@@ -239,9 +239,9 @@ def _layouts(sections: list[Section]) -> dict[tuple[str, ...], str]:
 
 
 def generated_style(title: str, words: Translator, layouts: dict[tuple[str, ...], str]) -> str:
-    """Return generated style: bar and column widths, space for rows not yet drawn, narrow screens' labels, the title.
+    """Return style rules that depend on the page: widths, space for rows to be drawn later, labels, and the title.
 
-    The page's policy forbids `style` attributes of elements, so these are rules of the style sheet.
+    The page's security policy forbids `style` attributes, so the style sheet contains these rules.
     """
     widths = "".join(f".w{percent}{{width:{percent}%}}" for percent in range(101))
     room = "".join(f".n{tens}{{--rows:{tens}0}}" for tens in range(1, CHUNK // 10 + 1))
@@ -274,7 +274,7 @@ def _chunks(rows: list[tuple[Any, ...]]) -> list[list[tuple[Any, ...]]]:
 
 
 def _reasons(sections: list[Section], lang: str) -> list[tuple[str, list[tuple[Section, str]], list[str]]]:
-    """Return each reason for incomplete checks once, with its checks and accounts."""
+    """Return the reasons for incomplete checks. Each reason is listed once, with its checks and accounts."""
     said: dict[str, tuple[list[tuple[Section, str]], dict[str, None]]] = {}
     for section in sections:
         for status, reason, accounts in section.coverage:
@@ -291,7 +291,7 @@ def _reasons(sections: list[Section], lang: str) -> list[tuple[str, list[tuple[S
 def page_template() -> Template:
     """Return the page's template. Values are escaped, and a missing value is an error.
 
-    Compiling it takes an eighth of a report's time, so the compiled template is kept in `__pycache__`.
+    Jinja needs an eighth of a report's time to compile the template. So the compiled template is kept in `__pycache__`.
     """
     compiled = Path(__file__).with_name("__pycache__")
     is_kept = not sys.dont_write_bytecode and os.access(compiled, os.W_OK)

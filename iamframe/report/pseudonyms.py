@@ -1,11 +1,13 @@
-"""Pseudonyms for ids that identify accounts: the same in all files of a report, different in the next report.
+"""Pseudonyms for ids that identify accounts.
 
-All numbers of twelve digits can be tried, so a plain hash of an id could be reversed. A pseudonym is therefore an HMAC
-with a secret key.
+A pseudonym is the same in all files of a report. With a new key, the next report has different pseudonyms.
 
-An original is an id or address that a pseudonym replaces. It is recognized by its form, or by its place, such as a
-column of account ids. Then it is found in any spelling: invisible characters are ignored, percent-encoding is decoded,
-and letters and digits of any script are converted to ASCII.
+A pseudonym is an HMAC with a secret key. A plain hash of an account id could be reversed: anybody can hash all numbers
+of twelve digits.
+
+An "original" is an id or address that a pseudonym replaces. An original is recognized by its form, or by its place,
+such as a column of account ids. After that, the original is found in any spelling: invisible characters are ignored,
+percent-encoding is decoded, and letters and digits of any script are converted to ASCII.
 
 Forms of ids: IAM User Guide, "IAM identifiers" (unique ids and their prefixes); AWS Organizations API Reference,
 "Organization", "OrganizationalUnit", "Root" (`o-…`, `ou-…`, `r-…`).
@@ -91,7 +93,7 @@ _ODD = re.compile(r"(?:%[0-9A-Fa-f]{2})+|(?:\\u[0-9A-Fa-f]{4})+|[^\x00-\x7f]")
 
 
 class Hit(NamedTuple):
-    """The place of an original, and its pseudonym."""
+    """The start and end of an original in a text, and its pseudonym."""
 
     start: int
     end: int
@@ -99,14 +101,17 @@ class Hit(NamedTuple):
 
 
 class Plain(NamedTuple):
-    """The ASCII form of a text. `starts` has the original position of each letter, and then the end of the text."""
+    """The ASCII form of a text.
+
+    `starts` has the position of each ASCII letter in the text, and then the length of the text.
+    """
 
     text: str
     starts: list[int] | None = None
 
     @classmethod
     def of(cls, text: str) -> Plain:
-        """Return the plain form of a text."""
+        """Return the ASCII form of a text."""
         if _is_plain(text):
             return cls(text)
         parts: list[str] = []
@@ -123,7 +128,7 @@ class Plain(NamedTuple):
         return cls("".join([*parts, text[last:]]), [*starts, *range(last, len(text) + 1)])
 
     def put(self, text: str, hits: Iterable[Hit]) -> str:
-        """Return the original text with a pseudonym in the place of each hit."""
+        """Return the text itself, with each hit replaced by its pseudonym."""
         parts, last = [], 0
         for start, end, pseudonym in hits:
             begin, stop = start, end
@@ -142,7 +147,7 @@ def _is_plain(text: str) -> bool:
 
 
 def _decoded(odd: str) -> Iterator[tuple[str, int]]:
-    """Yield the decoded letters of an encoded part, each with the number of characters that encoded it."""
+    """Yield each decoded letter, and the number of characters that encoded the letter."""
     if odd[0] == "%":
         for letter in bytes.fromhex(odd.replace("%", "")).decode(errors="surrogateescape"):
             yield letter, 3 * len(letter.encode(errors="surrogateescape"))
@@ -167,7 +172,10 @@ def _small(text: str) -> str:
 
 
 class Words:
-    """Finds whole words or sequences of words in a text. More letters may follow an entry of `open_ended`."""
+    """A search for whole words, and for sequences of whole words, in a text.
+
+    An entry of `open_ended` is also found if more letters follow.
+    """
 
     def __init__(self, words: Mapping[str, str], open_ended: Container[str] = ()) -> None:
         self._words, self._open = words, open_ended
@@ -178,7 +186,7 @@ class Words:
                 self._starting.setdefault(first[0], set()).add((len(one), first.start()))
 
     def hits(self, small: str, end: int = 0) -> Iterator[Hit]:
-        """Yield the hits in a lower-case text, from left to right, the longest at each place, without overlaps."""
+        """Yield the hits in a lower-case text, from left to right. The longest hit wins, and hits do not overlap."""
         every = self._starting.keys()
         there = {one for one in every if one in small} if len(every) < _FEW else every & {*_WORD.findall(small)}
         of_these = rf"(?<![^\W_])(?:{'|'.join(sorted(there))})(?![^\W_])" if len(there) < _FEW else _WORD
@@ -210,7 +218,7 @@ class Mask:
         self._hidden: dict[tuple[str, str], str] = {}
 
     def named(self, kind: str, original: str) -> str:
-        """Return the pseudonym of an original. It begins with the kind, such as `acct`."""
+        """Return the pseudonym of an original. The pseudonym begins with `kind`, such as `acct`."""
         # A title may have bytes that the terminal could not decode.
         digest = hmac.digest(self._key, f"{kind}\0{original}".encode(errors="surrogatepass"), hashlib.sha256)
         return f"{kind}-{digest[:_DIGEST].translate(_LETTERS).decode()}"
@@ -223,14 +231,14 @@ class Mask:
         return self._ids[squeezed]
 
     def account(self, spelled: str) -> str:
-        """Return the pseudonym of an account id in any form. Words such as `aws` and `unknown` stay."""
+        """Return the pseudonym of an account id, with or without hyphens. Words such as `aws` are not replaced."""
         if spelled in _NOT_ACCOUNTS:
             return spelled
         plain = spelled.replace("-", "")
         return self._noted("acct", plain) if re.fullmatch("[0-9]{12}", plain) else self.named("acct", spelled)
 
     def unique(self, spelled: str) -> str:
-        """Return the pseudonym of a unique id. It begins with the id's prefix of four letters, such as `AROA`."""
+        """Return the pseudonym of a unique id. The pseudonym begins with the prefix of the id, such as `AROA`."""
         if not re.fullmatch(f"A{_UNIQUE}", spelled):
             return self.named("id", spelled)
         note = self._noted if len(spelled) >= _MIN_UNIQUE else self.named
@@ -239,8 +247,8 @@ class Mask:
     def learn(self, accounts: Iterable[str], policies: Iterable[str], own: Iterable[str] = ()) -> None:
         """Learn the account ids, and the external ids in policies.
 
-        In policies, account ids are then found even if they do not have twelve digits. Finished files are not searched
-        for an external id that is also a word of iamframe or AWS: a word in `own`.
+        In policies, these account ids are then found even if they do not have twelve digits. `own` has the words of
+        iamframe and AWS. Finished files are not searched for an external id that is one of these words.
         """
         self._accounts |= {one: self.account(one) for one in accounts if one not in _NOT_ACCOUNTS}
         external: set[str] = set()
@@ -315,11 +323,11 @@ class Mask:
         return self._roots[root]
 
     def written(self, text: str) -> str:
-        """Return free text masked as by `text`. Ids of roots and policies of AWS Organizations are masked, too."""
+        """Replace the same ids as the method `text`, and also root ids and policy ids of AWS Organizations."""
         return _OF_ORGANIZATION.sub(lambda one: self.named(_KINDS[one[0][0]], one[0]), self.text(text))
 
     def known(self, text: str) -> str:
-        """Return a text with a pseudonym for each known id, in any spelling, at any place."""
+        """Replace each known id in a text by its pseudonym, in any spelling and at any place."""
         plain = Plain.of(text)
         masked = plain.put(text, self._known(plain.text.lower()))
         return _ROOT.sub(lambda one: self._roots.get(one[0], one[0]), masked) if self._roots else masked
@@ -354,7 +362,7 @@ class Mask:
         return any(small.startswith(one, max(place - one.rindex("@"), 0)) for place, one in near)
 
     def policy(self, policy: str) -> str:
-        """Return a policy (compact JSON) with pseudonyms in its texts. If it is not JSON, use `written`."""
+        """Return a policy with pseudonyms, as compact JSON. A policy that is not JSON is masked as free text."""
         if policy.startswith("{"):
             with suppress(msgspec.MsgspecError, RecursionError):
                 return msgspec.json.encode(self._within(msgspec.json.decode(policy), "")).decode()
@@ -386,7 +394,7 @@ class Mask:
         return self.by_form(head) + slash + (self.text(rest) if rest else "")
 
     def _part_of_path(self, part: str) -> str:
-        """Return a masked part of an organization path (`o-…/r-…/ou-…/`), even if a wildcard shortens its id."""
+        """Replace one id of an organization path, such as `o-…/r-…/ou-…/`. A wildcard may shorten the id."""
         core = part.rstrip("*?")
         masked, kind = self.by_form(core), core.partition("-")[0]
         if masked == core and kind in _KINDS and core != f"{kind}-":

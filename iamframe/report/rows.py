@@ -1,4 +1,4 @@
-"""The findings as the page shows them: which rows, which columns, and which texts are shown only once per table."""
+"""How the page shows findings: which rows and columns, and which texts only once per table."""
 
 from __future__ import annotations
 
@@ -46,10 +46,11 @@ _Seen = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class FindingTable:
-    """One table of findings: `columns` are the names of its columns, and `common` are the values that all rows share.
+    """One table of findings.
 
-    `arns` is the most common beginning of the resources' ARNs, up to the path, with `{}` for the account. `related` is
-    the same for the related resources.
+    `columns` has the names of the columns. `common` has the values that all rows share. `arns` is the most common
+    beginning of the resources' ARNs, up to the path. It has `{}` instead of the account id. `related` is the most
+    common beginning of the related resources' ARNs.
     """
 
     columns: tuple[str, ...]
@@ -62,13 +63,13 @@ class FindingTable:
 
     @property
     def console(self) -> str:
-        """Return the address of the AWS console for the partition of the rows."""
+        """Return the address of the AWS console in the AWS partition of the rows."""
         return CONSOLES.get(partition_of(f"{self.related or self.arns}/") or "", "")
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The findings to fix of one check, or its findings that need no action: their number, and their tables."""
+    """One part of a check's findings: the findings to fix, or the findings that need no action."""
 
     total: int
     shown: int
@@ -97,20 +98,21 @@ class Section:
 
     @property
     def total(self) -> int:
-        """The number of all its findings."""
+        """The number of all findings of the check."""
         return self.to_fix.total + self.no_action.total
 
     @property
     def worst(self) -> int:
-        """The number of accounts with the check's worst status, which is `status`; 0 if all are complete."""
+        """The number of accounts in which the check has its worst status. It is 0 if all accounts are complete."""
         return sum(len(accounts) for status, _, accounts in self.coverage if status == self.status)
 
 
 def allotted(counts: Mapping[str, tuple[int, int]], most: int = MAX_ROWS) -> dict[str, tuple[int, int]]:
-    """Return, for each check, how many findings to fix and how many findings that need no action are shown.
+    """Return two numbers of rows for each check: for findings to fix, and for findings that need no action.
 
-    The most severe checks come first. Each check shows `MIN_ROWS_PER_CHECK` rows, or all if it has fewer. The remaining
-    rows show findings to fix, from the first check to the last. If rows are left, they show the other findings.
+    Each check gets `MIN_ROWS_PER_CHECK` rows, or fewer if it has fewer findings. The remaining rows go to findings to
+    fix, in the order of `counts`: the most severe checks come first. Rows that are still left go to findings that need
+    no action.
     """
     shown = {}
     for name, (to_fix, no_action) in counts.items():
@@ -126,7 +128,7 @@ def allotted(counts: Mapping[str, tuple[int, int]], most: int = MAX_ROWS) -> dic
 
 
 def sections_of(result: Result, words: Translator, most: int = MAX_ROWS, *, is_masked: bool = False) -> list[Section]:
-    """Return the checks of a result as the page shows them, by severity, with at most `most` rows in total."""
+    """Return a section for each check, with the most severe checks first. All sections share up to `most` rows."""
     findings = result.findings if words.lang == "en" else result.findings_in(words.lang)
     names = sorted(result.checks, key=lambda name: SEVERITIES.index(result.checks[name].severity))
     folded = np.asarray(findings["expected"] | findings["accepted"].notna(), dtype=bool)
@@ -166,8 +168,6 @@ def _records(findings: pd.DataFrame) -> list[_Finding]:
 
 @dataclass(frozen=True, slots=True)
 class _Show:
-    """How findings are shown in one report."""
-
     words: Translator
     has_accounts: bool
     has_owners: bool
@@ -251,7 +251,7 @@ class _Show:
 
 
 def _groups(rows: list[_Finding]) -> list[list[_Finding]]:
-    """Return one group of findings per text. If that gives many groups, or a small one, return all as one group."""
+    """Return groups of findings with the same text. With many groups, or a small group, return only one group."""
     groups: dict[str, list[_Finding]] = {}
     for row in rows:
         groups.setdefault(row["detail"], []).append(row)
@@ -261,9 +261,10 @@ def _groups(rows: list[_Finding]) -> list[list[_Finding]]:
 
 
 def _parsed(row: _Finding, side: str) -> tuple[str, str, str]:
-    """Return three parts of an ARN: its beginning, with `{}` for the account; path and name together; and the path.
+    """Return the beginning of an ARN, its path with the name, and its path alone.
 
-    `side` is `resource` or `related`. The beginning is empty if the ARN has another account or name than the row.
+    `side` is `resource` or `related`. The beginning has `{}` instead of the account id. It is empty if the account or
+    the name in the ARN differs from the row.
     """
     arn, name = row[f"{side}_arn"] or "", row[f"{side}_name"] or ""
     match = _ARN.match(arn)
@@ -274,7 +275,7 @@ def _parsed(row: _Finding, side: str) -> tuple[str, str, str]:
 
 
 def _shortened(rows: list[_Finding], side: str) -> tuple[str, list[str]]:
-    """Return the most common beginning of the ARNs, and all ARNs. Those with that beginning are returned without it."""
+    """Return the most common beginning of the ARNs, and all ARNs without this beginning."""
     parsed = [_parsed(row, side) for row in rows]
     begins = Counter(begin for begin, _, _ in parsed if begin).most_common(1)
     most = begins[0][0] if begins else ""
@@ -284,13 +285,16 @@ def _shortened(rows: list[_Finding], side: str) -> tuple[str, list[str]]:
 
 
 def _link(row: _Finding) -> str:
-    """Return the address of a role's page in the AWS console. Profiles have no page there."""
+    """Return the address of a role's page in the AWS console. The console has no page for a profile."""
     console = CONSOLES.get(partition_of(row["resource_arn"] or "") or "") if row["resource_type"] == "role" else None
     return f"{console}/iam/home#/roles/details/{quote(row['resource_name'], safe='')}" if console else ""
 
 
 def _step(row: _Finding, related: str, steps: _Steps) -> int:
-    """Return the index of a row's command in `steps`; -1 for no command. Placeholders replace the row's own values."""
+    """Return the index of a row's command in `steps`, or -1 if the row has no command.
+
+    In `steps`, placeholders replace the row's names and ARNs, so that rows can share a command.
+    """
     command, name = row["next_step"], row["related_name"] or ""
     if not command:
         return -1
@@ -313,7 +317,7 @@ def _coverage(result: Result, words: Translator) -> dict[str, list[_Seen]]:
 
 
 def _grouped(coverage: list[_Seen]) -> list[tuple[str, str, list[str]]]:
-    """Return each incomplete status and reason, with the accounts that share both. The worst status comes first."""
+    """Return groups of accounts with the same incomplete status and reason. The worst status comes first."""
     groups: dict[tuple[str, str], list[str]] = {}
     for account, status, reason in coverage:
         if status != "complete":

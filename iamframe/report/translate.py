@@ -14,7 +14,7 @@ from iamframe.messages.render import fill, render, text_of
 
 
 class Translator:
-    """The words of one language."""
+    """The texts of the page in one language."""
 
     def __init__(self, lang: str, sources: Iterable[str] = ()) -> None:
         self.lang = lang
@@ -35,21 +35,22 @@ class Translator:
         return said.format(**given) if given else said
 
     def word(self, value: str) -> str:
-        """Return the word for a value of a column, or the value itself."""
+        """Return the translation of a column's value, or the value itself if there is no translation."""
         return str(text_of(f"page.words.{value}", self.lang, value))
 
     def condition(self, name: str, text: str) -> str:
-        """Return the condition of a surface in the language of the page; `text` is the English one."""
+        """Return a condition of a console, API or tool in the page's language. `text` is the condition in English."""
         return str(text_of(f"surfaces.{name}", self.lang, text))
 
     def n(self, count: int, noun: str) -> str:
-        """Return a count with its noun."""
+        """Return a count and its noun, such as "2 roles"."""
         return fill(f"{{count:{noun}}}", {"count": count}, self.lang)
 
     def reasons(self, frame: pd.DataFrame) -> pd.Series:
-        """Return the reasons of a frame in the language of the page.
+        """Return a frame's reasons in the page's language.
 
-        English reasons are those in the column `reason`. Other languages are rendered from `message` and `facts`.
+        English reasons come from the column `reason`. Reasons in other languages are rendered from `message` and
+        `facts`.
         """
         said = frame["reason"]
         if self.lang != "en":
@@ -59,7 +60,7 @@ class Translator:
 
 
 def without_folder(source: str) -> str:
-    """Return an absolute path without its folder; return any other text unchanged."""
+    """Return the file name of an absolute path. Any other text is returned unchanged."""
     for kind in (posixpath, ntpath):
         if kind.isabs(source):
             return kind.basename(source.rstrip("/\\")) or source

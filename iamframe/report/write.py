@@ -55,28 +55,29 @@ def write_report(
     mask: bool | str | os.PathLike[str] = False,
     drift: Drift | None = None,
 ) -> Path:
-    """Write a result into a folder and return the path of its page.
+    """Write a report of a result into a folder, and return the path of the page.
 
     The folder gets:
 
-    - `report.html`, the page, and `summary.json` with its numbers;
+    - `report.html` (the page) and `summary.json` (the numbers of the result);
     - `findings.csv`, `coverage.csv`, `owners.csv`, `quota_use.csv`, and `checks/CHECK.csv` with the facts of each check
       that ran;
     - one CSV file per frame of the inventory, such as `roles.csv`. `events.csv`, `resource_owners.csv` and
-      `tag_policies.csv` are written only if these were collected.
+      `tag_policies.csv` are written only if their data was collected.
 
-    If writing fails, an older report in the folder stays as it was. If writing succeeds, all files of the older report
-    are replaced or removed; other files stay. The page shows title and author at the top. `changes` adds a section to
-    the page, numbers to the summary, and the CSV files of `write_changes`. `drift` adds a section, numbers, and
-    `drift.csv`.
+    If the report cannot be written, an older report in the folder stays as it was. Otherwise, all files of the older
+    report are replaced or removed. Other files stay. The page shows title and author at the top.
+
+    If `changes` are given, they are shown on the page, counted in the summary, and written as by `write_changes`. If
+    `drift` is given, it is shown on the page, counted in the summary, and written to `drift.csv`.
 
     Parameters
     ----------
     lang
         Language of the page: `en` or `ja`. Commands and CSV files are always in English.
     owner_tag
-        Key of the owner tag. The default is the key of the result. Keys that look the same, such as `owner` and
-        `OWNER`, count as one key.
+        Key of the owner tag. The default is `result.owner_tag`. Keys that look the same, such as `owner` and `OWNER`,
+        count as one key.
     xlsx
         Whether to write the Excel workbook `report.xlsx`, too. This needs the extra `excel`. The workbook has an
         overview, coverage, findings by owner, and a sheet per check and per frame.
@@ -86,10 +87,10 @@ def write_report(
         keep pseudonyms from report to report, give the path of a key file. The key file is created if it does not
         exist. Ids are also found if they are percent-encoded, contain spaces, hyphens or invisible characters, or use
         digits or letters of other scripts. An account id that does not have twelve digits is replaced only in columns
-        of ids, in ARNs, and in policies. External ids are replaced only as whole words. At the end, the finished files
-        are searched for the originals. This search leaves out external ids that have fewer than eight characters or no
-        digit. The other parts of names are not masked. A command in `next_step` that contains a pseudonym becomes a
-        comment.
+        of ids, in ARNs, and in policies. External ids are replaced only as whole words. Other parts of names are not
+        masked. A command in `next_step` that contains a pseudonym becomes a comment. At the end, the finished files are
+        searched for the original ids. This search leaves out external ids that have fewer than eight characters or no
+        digit.
 
     Raises
     ------
@@ -116,9 +117,9 @@ def write_shown(
     mask: bool | str | os.PathLike[str],
     drift: Drift | None = None,
 ) -> tuple[Path, Result]:
-    """Write a report as `write_report` does, and return the path of its page and the result that it shows.
+    """Write a report as `write_report` does. Return the path of the page, and the result on the page.
 
-    If the report is masked, the returned result is masked, too. Then print only from this result.
+    If the report is masked, the returned result is masked, too. In this case, print only the returned result.
     """
     require("write_report", result, Result, instead="what `iamframe.run_checks` gives")
     if lang not in LANGUAGES:
@@ -163,7 +164,7 @@ def write_shown(
 def _going(
     result: Result, folder: Path, changes: Changes | None, drift: Drift | None, *, xlsx: bool
 ) -> tuple[str, ...]:
-    """Return the files that only an older report has. Left there, they would seem to belong to the new report."""
+    """Return the files of an older report to remove, because they would seem to belong to the new report."""
     tables = (
         *(() if changes else _CHANGES),
         *(() if drift else ("drift",)),
@@ -177,7 +178,7 @@ def _going(
 
 
 def _facts_in(folder: Path) -> list[str]:
-    """Return the checks whose facts an older report has in a folder."""
+    """Return the checks that have a file of facts in the folder, from an older report."""
     found: list[str] = []
     # A folder that cannot be read raises an error when it is written.
     with suppress(OSError, ValueError):
@@ -189,7 +190,9 @@ def _facts_in(folder: Path) -> list[str]:
 
 
 def write_changes(changes: Changes, out: str | os.PathLike[str]) -> None:
-    """Write `changes.csv`, `changed_findings.csv` and `not_compared.csv` into a folder, all or none.
+    """Write `changes.csv`, `changed_findings.csv` and `not_compared.csv` into a folder.
+
+    Either all three files are written, or no file.
 
     Raises
     ------
@@ -210,8 +213,8 @@ def write_findings(
 ) -> Path:
     """Write selected findings into a folder, and return the path of the page.
 
-    The folder gets `findings.html`, `findings.csv` and `coverage.csv`, or no file at all. The top of the page shows
-    the text `said`. `mask` is as for `write_report`.
+    The folder gets `findings.html`, `findings.csv` and `coverage.csv`, or no file at all. The page has the text `said`
+    at the top. `mask` has the same meaning as in `write_report`.
 
     Raises
     ------
@@ -276,10 +279,14 @@ def _counts(kinds: pd.Series) -> dict[str, int]:
 def summarize(result: Result) -> dict[str, Any]:
     """Return the numbers of a result as a dictionary that can be written as JSON.
 
-    Keys: `format_version`, `version`, `sources`, `captured_at` (the latest collection time in ISO form, or None if no
-    source shows it), `accounts`, `rows` per frame, `attention` (resources that need attention, by their highest
-    severity, and in total), `findings` per check and severity (including expected and accepted ones), `coverage` per
-    check and status.
+    The keys are:
+
+    - `format_version`, `version`, `sources` and `accounts`;
+    - `captured_at`: the latest collection time in ISO form, or None if no source shows a time;
+    - `rows`: the number of rows of each frame;
+    - `attention`: the number of resources that need attention, by their highest severity, and in total;
+    - `findings`: the number of findings, also expected and accepted findings, by check and severity;
+    - `coverage`: the number of accounts, by check and status.
     """
     accounts = result.inventory.accounts
     captured = accounts["captured_at"].max()

@@ -52,7 +52,7 @@ def app() -> None:
 
 
 def _command(name: str, *added: given.Decorator) -> Callable[[Callable[..., int]], click.Command]:
-    """Return a decorator that turns a function into a command with these options and arguments."""
+    """Return a decorator that makes a function a command with the given options and arguments."""
     return lambda function: app.command(name)(given.together(*added, given.talk)(function))
 
 
@@ -434,7 +434,7 @@ def _status(result: Result, fail_on: str | None, asked: tuple[str, ...] | None, 
 
 
 def main() -> None:
-    """Run the command line. An error is one sentence on standard error and exit status 2."""
+    """Run the command line. After an error, print one sentence on standard error and exit with 2."""
     # pandas creates hundreds of thousands of lasting objects, and the garbage collector would visit all of them.
     gc.set_threshold(1_000_000, 10, 10)
     for stream in (sys.stdout, sys.stderr):

@@ -1,6 +1,6 @@
-"""How pictures are drawn: stacked bars, tables of cells, and text that is never interpreted.
+"""The parts of plots: stacked bars, tables, and text.
 
-Unknown data, and nothing else, is hatched with slanted lines. Text is drawn letter by letter, never as mathematics.
+Only unknown data is hatched with slanted lines. Text is drawn letter by letter, never as mathematics.
 Letters that are invisible, or that no installed font has, are shown as code points.
 """
 
@@ -54,7 +54,7 @@ FONTS = (
 
 
 def first_true(parts: Mapping[str, Any], size: int) -> Any:
-    """Return, per row, the name of the first part whose mask is true. All other rows get the last part."""
+    """Return the name of a part for each row: the first part whose mask is True, or else the last part."""
     *masks, _ = (np.broadcast_to(np.asarray(mask, dtype=bool), size) for mask in parts.values())
     *names, otherwise = parts
     return np.select(masks, names, otherwise)
@@ -63,9 +63,9 @@ def first_true(parts: Mapping[str, Any], size: int) -> Any:
 def count_parts(
     parts: Mapping[str, tuple[Any, dict[str, Any]]], row: pd.Series, rows: Iterable[str]
 ) -> tuple[dict[str, dict[str, Any]], pd.DataFrame]:
-    """Return the look of each part, and the number of its items in each row.
+    """Return the look of each part, and how many items each part has in each row.
 
-    An item that belongs to several parts of the bar is counted only in the first one.
+    Each item counts only in the first part whose mask is True.
     """
     part = first_true({name: mask for name, (mask, _) in parts.items()}, len(row))
     counts = row.to_frame("row").assign(part=part).value_counts().unstack()
@@ -75,7 +75,7 @@ def count_parts(
 
 @dataclass(frozen=True)
 class Bars:
-    """Stacked bars: what is counted, the look of each part, and the counts (a row per bar, a column per part)."""
+    """Stacked bars. `things` names what is counted. `counts` has a row per bar and a column per part."""
 
     things: str
     looks: Mapping[str, dict[str, Any]]
@@ -83,9 +83,9 @@ class Bars:
     unit: str = ""
 
     def draw(self, ax: Axes | None, inventory: Inventory, lists: Sequence[str], *said: str) -> Axes:
-        """Draw the bars below a title. If all counts are zero, write that there are none.
+        """Draw the bars below a title. If all counts are zero, draw a text such as "no roles" instead.
 
-        If a frame in `lists` is incomplete, the text ends with "in the collected data".
+        If a frame in `lists` is incomplete, this text ends with "in the collected data".
         """
         ax = new_axes(ax, self.counts.index, rows=len(self.counts))
         draw_title(ax, *said, not_all_read(inventory, *lists))
@@ -127,12 +127,12 @@ class Bars:
 
 
 def more_not_shown(count: int, noun: str) -> str:
-    """Return how many items are not shown, as a clause; an empty text if all are shown."""
+    """Return a clause such as "3 more rows not shown". It is empty if all rows are shown."""
     return f"{count:,} more {noun}{'s' * (count > 1)} not shown" if count > 0 else ""
 
 
 def not_all_read(inventory: Inventory, *frames: str) -> str:
-    """Return a clause with the number of accounts where these frames are incomplete; empty if all are complete."""
+    """Return a clause about incomplete frames and their accounts. It is empty if the given frames are complete."""
     lists = completeness(inventory)
     counts = {frame: int((~lists[f"{frame}_whole"]).sum()) for frame in frames}
     parts = [f"not all {frame} of {pluralize(count, 'account')}" for frame, count in counts.items() if count]
@@ -140,7 +140,7 @@ def not_all_read(inventory: Inventory, *frames: str) -> str:
 
 
 def draw_none(ax: Axes, things: str, inventory: Inventory, *frames: str) -> Axes:
-    """Write that there is nothing to draw. If a frame is incomplete, the text ends with "in the collected data"."""
+    """Draw a text such as "no roles". If a given frame is incomplete, it ends with "in the collected data"."""
     whole = len(inventory.accounts) and not not_all_read(inventory, *frames)
     text = f"no {things}" if whole else f"no {things} in the collected data"
     ax.text(0.5, 0.5, textwrap.fill(text, 50), ha="center", transform=ax.transAxes)
@@ -165,7 +165,7 @@ def _loaded(module: str) -> Any:
 
 
 def new_axes(ax: Axes | None, labels: Iterable[str], rows: float, across: float = 6.2) -> Axes:
-    """Return the given axes, or those of a new figure with enough room for its labels and rows."""
+    """Return `ax`. If `ax` is None, return the axes of a new figure that has room for the labels and rows."""
     if ax is not None:
         return ax
     width = across + 0.08 * max(map(_width, labels), default=0)
@@ -176,7 +176,7 @@ def new_axes(ax: Axes | None, labels: Iterable[str], rows: float, across: float 
 def draw_percentages(
     ax: Axes, percents: Sequence[Sequence[int] | None], rows: Sequence[str], columns: Sequence[str]
 ) -> None:
-    """Draw percentages as cells with numbers, in the colours of the page's heat map. A row of None is unknown."""
+    """Draw percentages as cells, in the colours of the page's heat map. If a row is None, its cells are unknown."""
     for row, of_row in enumerate(percents):
         for column in range(len(columns)):
             if of_row is None:
@@ -189,7 +189,7 @@ def draw_percentages(
 
 
 def draw_cell(ax: Axes, column: int, row: int, text: str, look: dict[str, Any], ink: str = "black") -> None:
-    """Draw a cell of a table with its text. In a hatched cell, the text has a white background."""
+    """Draw a cell of a table, and its text. In a hatched cell, the text has a white background."""
     ax.add_patch(_loaded("matplotlib.patches").Rectangle((column, row), 1, 1, **(_OUTLINE | look)))
     if "hatch" in look:
         _in_a_box(ax, column + 0.5, row + 0.5, text)
@@ -199,7 +199,7 @@ def draw_cell(ax: Axes, column: int, row: int, text: str, look: dict[str, Any], 
 
 
 def label_cells(ax: Axes, rows: Sequence[str], columns: Sequence[str], **turned: Any) -> None:
-    """Label the rows and columns of a table of cells."""
+    """Write labels at the rows and columns of a table."""
     ax.set_yticks(np.arange(len(rows)) + 0.5, rows, fontsize=9, **as_letters())
     ax.set_xticks(np.arange(len(columns)) + 0.5, columns, fontsize=9, **turned, **as_letters())
     ax.set(xlim=(0, len(columns)), ylim=(len(rows), 0))
@@ -214,7 +214,7 @@ def _in_a_box(ax: Axes, x: Any, y: Any, text: str, ink: str = "black") -> None:
 
 
 def draw_section(ax: Axes, row: float, name: str, *, is_strong: bool) -> None:
-    """Draw a line above a row, from x = 0 to 1. In the middle of the line is the name of the section below."""
+    """Draw a line above the first row of a section, from x = 0 to 1. The section's name is in the middle."""
     ax.hlines(row - 0.5, 0, 1, color="#888888" if is_strong else "#cccccc", linewidth=0.8)
     if name:
         _in_a_box(ax, 0.5, row - 0.5, name, GREY)
@@ -224,7 +224,7 @@ def draw_section(ax: Axes, row: float, name: str, *, is_strong: bool) -> None:
 
 
 def account_labels(inventory: Inventory, limit: int = 24) -> dict[str, str]:
-    """Return a dictionary from each account id to a label with the account's name and id."""
+    """Return a label for each account id. The label has the account's name and id."""
     columns = inventory.accounts[["account_id", "account_name"]].itertuples(index=False, name=None)
     return {
         account: shortened(account, 16) if pd.isna(name) else f"{shortened(name, limit)} ({shortened(account, 16)})"
@@ -233,12 +233,15 @@ def account_labels(inventory: Inventory, limit: int = 24) -> dict[str, str]:
 
 
 def as_letters() -> dict[str, Any]:
-    """Return the options for drawing text letter by letter, in the user's fonts. Other fonts draw missing letters."""
+    """Return the options that make matplotlib draw text letter by letter, in the user's fonts.
+
+    Letters that these fonts lack are drawn in other installed fonts.
+    """
     return {"family": [*_fonts()], "parse_math": False, "usetex": False}
 
 
 def _fonts() -> dict[str, Any]:
-    """Return the installed fonts by family, the user's first. matplotlib looks for each letter in this order."""
+    """Return the installed fonts by family, in the order for matplotlib. The user's fonts come first."""
     fonts, installed = _loaded("matplotlib.font_manager"), {}
     for family in dict.fromkeys([*_loaded("matplotlib").rcParams["font.family"], *FONTS]):
         # matplotlib would parse a family given as plain text as a fontconfig pattern.
@@ -249,7 +252,7 @@ def _fonts() -> dict[str, Any]:
 
 
 def shortened(text: Any, limit: int = 36) -> str:
-    """Return a text that fits on one line. A long text loses its middle. Letters without a font become code points."""
+    """Shorten a text to one line. A long text loses its middle. Letters that no font has become code points."""
     if pd.isna(text):
         return "(name not collected)"
     fonts = [] if str(text).isascii() else list(_fonts().values())
@@ -272,5 +275,5 @@ def shortened(text: Any, limit: int = 36) -> str:
 
 
 def _width(text: str) -> int:
-    """Return the width of a text, in Latin letters."""
+    """Return the width of a text. A Latin letter has the width 1, and a Chinese or Japanese letter has the width 2."""
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)

@@ -1,9 +1,10 @@
 """Filter, count, group and export findings.
 
-The explorer of `iamframe.explore` uses these functions. Each function returns a frame that the explorer shows. A
-filter by path or tag cannot decide about findings whose paths or tags were not collected. `filtered` leaves such
-findings out, and `undecided` returns them. If the filter names an account or check that the result does not have, the
-functions raise `FilterError`.
+The explorer of `iamframe.explore` uses these functions. Most of them return a frame that the explorer shows.
+
+A filter by path or tag cannot decide about findings whose paths or tags were not collected. `filtered` leaves such
+findings out, and `undecided` returns such findings. If a filter has an account or check that the result does not have,
+the functions raise `FilterError`.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ _LISTS = {"accounts": "account", "checks": "check", "severities": "severity", "m
 class Filter:
     """A filter of findings. An empty field lets all findings through.
 
-    `path` and the tag fields apply to the finding's resource and to its related resource. If a finding names no related
-    resource, these filters also match the roles or profiles linked to the finding's own resource.
+    `path` and the tag fields apply to the finding's resource and to its related resource. If a finding has no related
+    resource, these fields also apply to the roles or profiles that are linked to the finding's resource.
 
     Attributes
     ----------
@@ -78,7 +79,7 @@ class Filter:
     text: str = ""
 
     def __post_init__(self) -> None:
-        """Turn single strings into tuples, and refuse a tag value or state without a key."""
+        """Convert single strings to tuples. Refuse a tag value or a tag state without a tag key."""
         for name in _LISTS:
             given = getattr(self, name)
             object.__setattr__(self, name, (given,) if isinstance(given, str) else tuple(given))
@@ -88,7 +89,7 @@ class Filter:
             raise FilterError("a tag value or tag state is given without a tag key; set tag_key")
 
     def __str__(self) -> str:
-        """Return the filter in words; `all` if it filters nothing."""
+        """Return the filter in words, or `all` if the filter is empty."""
         parts = [f"{_LISTS[name]} {' or '.join(asked)}" for name in _LISTS if (asked := getattr(self, name))]
         if self.path.strip():
             parts.append(f"path {self.path.strip()}")
@@ -104,13 +105,13 @@ class Filter:
 def filtered(result: Result, wanted: Filter) -> pd.DataFrame:
     """Return the findings that match the filter.
 
-    Columns, order and index are those of `result.findings`. Trust an empty frame only if the coverage is complete and
-    `undecided` is empty.
+    The frame has the columns, order and index of `result.findings`. An empty frame means "no findings" only if the
+    coverage is complete and `undecided` is empty.
 
     Raises
     ------
     FilterError
-        If the filter names an account or check that the result does not have, or a severity that does not exist.
+        If the filter has an account or check that the result does not have, or a severity that does not exist.
     """
     return Selection(result, wanted).findings
 
@@ -119,7 +120,7 @@ def filtered(result: Result, wanted: Filter) -> pd.DataFrame:
 def undecided(result: Result, wanted: Filter) -> pd.DataFrame:
     """Return the findings that may match the filter, because their path or tags were not collected.
 
-    Columns, order and index are those of `result.findings`. No finding is both here and in `filtered`.
+    The frame has the columns, order and index of `result.findings`. `filtered` does not return these findings.
     """
     return Selection(result, wanted).undecided
 
@@ -128,8 +129,8 @@ def undecided(result: Result, wanted: Filter) -> pd.DataFrame:
 def counts(result: Result, findings: pd.DataFrame, wanted: Filter) -> pd.DataFrame:
     """Return the number of findings by check and severity, and the coverage of each check.
 
-    The frame has one row per check of the filter, in the order of `result.checks`. `complete`, `partial` and `unknown`
-    are numbers of accounts. The columns are those of `schema.COUNTS`.
+    The frame has one row per check that the filter selects, with the most severe checks first. The columns `complete`,
+    `partial` and `unknown` are numbers of accounts. `schema.COUNTS` describes all columns.
     """
     return Selection(result, wanted).count(findings)
 
@@ -138,18 +139,18 @@ def counts(result: Result, findings: pd.DataFrame, wanted: Filter) -> pd.DataFra
 def not_complete(result: Result, wanted: Filter) -> pd.DataFrame:
     """Return the rows of `result.coverage` that match the filter and are not complete.
 
-    Columns and order are those of `coverage`.
+    The frame has the columns and order of `result.coverage`.
     """
     return Selection(result, wanted).not_complete
 
 
 @schema.shows(schema.FINDINGS_BY_TAG)
 def grouped(result: Result, findings: pd.DataFrame, tag_key: str) -> pd.DataFrame:
-    """Return the number of findings by the value of a tag.
+    """Return the number of findings for each value of a tag.
 
     The frame has one row per value, with the most findings first. Two more rows count findings without the tag, and
-    findings whose tags were not collected. The columns are those of `schema.FINDINGS_BY_TAG`. `owner` and `Owner` are
-    two keys. If role and profile have different values, the finding counts for both values.
+    findings whose tags were not collected. `schema.FINDINGS_BY_TAG` describes the columns. `owner` and `Owner` are two
+    keys. If role and profile have different values, the finding counts for both values. In contrast,
     `iamframe.findings_by_owner` counts each finding once.
     """
     sides = _Sides(result.inventory, findings)
@@ -168,20 +169,20 @@ def grouped(result: Result, findings: pd.DataFrame, tag_key: str) -> pd.DataFram
 
 
 def tag_keys(result: Result, findings: pd.DataFrame) -> list[str]:
-    """Return the tag keys of the findings' resources, without reserved ones (`aws:`), sorted."""
+    """Return the sorted tag keys of the resources in the findings. Keys that AWS reserves (`aws:`) are left out."""
     tags, sides = result.inventory.tags, _Sides(result.inventory, findings)
     mine = tags[is_in(tags["resource_arn"], sides.frame["arn"]) & ~tags["is_aws_reserved"]]
     return sorted(mine["tag_key"].unique())
 
 
 def tag_values(result: Result, findings: pd.DataFrame, tag_key: str) -> list[str]:
-    """Return the values of a tag key on the findings' resources, sorted."""
+    """Return the sorted values that a tag has on the resources in the findings."""
     carried, _ = _Sides(result.inventory, findings).carried(tag_key)
     return sorted(carried["value"].unique())
 
 
 def paths(result: Result, findings: pd.DataFrame) -> list[str]:
-    """Return the IAM paths of the resources in the findings, sorted. The default path `/` is left out."""
+    """Return the sorted IAM paths of the resources in the findings. The default path `/` is left out."""
     found = _Sides(result.inventory, findings).frame["path"].dropna().unique()
     return sorted(path for path in found if path != "/")
 
@@ -189,8 +190,8 @@ def paths(result: Result, findings: pd.DataFrame) -> list[str]:
 def card(result: Result, row: int) -> Explanation:
     """Return one finding, the coverage of its check, and everything known about its resources.
 
-    `row` is the finding's label in the index of `result.findings`. The result has the form of `explain`, with the
-    finding as the first section.
+    `row` is the finding's label in the index of `result.findings`. The first section is about the finding. The other
+    sections are as in `explain`.
 
     Raises
     ------
@@ -215,7 +216,7 @@ def card(result: Result, row: int) -> Explanation:
 
 
 def _named(inventory: Inventory, one: dict[str, Any]) -> str | None:
-    """Return the name of a finding's resource, for `explain`; None if the finding is not about a role or profile."""
+    """Return the ARN or name that `explain` needs, or None if the finding is not about a role or profile."""
     for arn in (one["resource_arn"], one["related_arn"]):
         asked = pa.array([arn], pa.string())
         if is_in(asked, inventory.profiles["profile_arn"])[0] or is_in(asked, inventory.roles["role_arn"])[0]:
@@ -236,15 +237,15 @@ def export(
     """Write the findings that match the filter into a folder, and return the path of the page.
 
     The folder gets `findings.html`, `findings.csv` and `coverage.csv`, or no file at all. The page shows the filter.
-    `mask` is as for `write_report`.
+    `mask` has the same meaning as in `write_report`.
 
     Raises
     ------
     FilterError
-        As `filtered`.
+        As for `filtered`.
     ReportError
-        If the folder contains a report, because its `findings.csv` would be lost. Also if the folder cannot be
-        written, or if `write_report` would refuse `mask`.
+        If the folder contains a report, because the `findings.csv` of the report would be lost. Also if the folder
+        cannot be written, or if `mask` is not valid for `write_report`.
     """
     place = Path(folder)
     if (place / "summary.json").exists():
@@ -263,14 +264,14 @@ def export(
 
 
 def said_undecided(count: int) -> str:
-    """Return a sentence about the findings that may match the filter; an empty text if there are none."""
+    """Return a sentence with the number of findings that may match the filter. For 0, the text is empty."""
     if not count:
         return ""
     return f"{pluralize(count, 'more finding')} may match: the path or tags of the resource were not collected."
 
 
 class Selection:
-    """The findings, possible findings, checks and coverage of a result that match a filter."""
+    """The part of a result that a filter selects: findings, findings that may match, checks, and coverage."""
 
     def __init__(self, result: Result, wanted: Filter) -> None:
         known = {
@@ -299,7 +300,7 @@ class Selection:
         return self.coverage[self.coverage["status"] != "complete"]
 
     def count(self, findings: pd.DataFrame) -> pd.DataFrame:
-        """Return, for each check, the number of findings by severity, and the number of accounts by status."""
+        """Return a row per check, with the numbers of findings by severity and of accounts by status."""
         order = {name: SEVERITIES.index(self.result.checks[name].severity) for name in self.checks}
         checks = sorted(order, key=order.__getitem__)
         columns: dict[str, object] = {"check": checks}
@@ -311,7 +312,10 @@ class Selection:
 
     @staticmethod
     def _of(frame: pd.DataFrame, **asked: Iterable[str]) -> Bools:
-        """Return which rows have one of the given values in each column. A column without values matches all."""
+        """Return one flag per row: True if each given column has one of its given values.
+
+        A column without given values matches all rows.
+        """
         mask = np.ones(len(frame), dtype=bool)
         for column, values in asked.items():
             if values:
@@ -319,7 +323,7 @@ class Selection:
         return mask
 
     def _judge(self) -> tuple[Bools, Bools]:
-        """Return which findings match, and which match or may match."""
+        """Return two flags per finding: whether it matches, and whether it matches or may match."""
         findings, wanted = self.result.findings, self.wanted
         asked = {"account_id": wanted.accounts, "check": wanted.checks, "severity": wanted.severities}
         makers = findings.assign(maker=findings["maker"].fillna(NO_MAKER)) if wanted.makers else findings
@@ -347,7 +351,11 @@ def _with_words(findings: pd.DataFrame, words: list[str]) -> Bools:
 
 
 class _Sides:
-    """The resources of each finding, in `frame`: the finding's number, ARN, path, and whether tags were collected."""
+    """The resources of each finding.
+
+    `frame` has one row per finding and resource: the number of the finding, the ARN and path of the resource, and
+    whether its tags were collected.
+    """
 
     def __init__(self, inventory: Inventory, findings: pd.DataFrame) -> None:
         self.tags, self.size = inventory.tags, len(findings)
@@ -389,7 +397,11 @@ class _Sides:
         return flags
 
     def on_path(self, path: str) -> tuple[Bools, Bools]:
-        """Return which findings have a resource on a path, and which have a resource whose path was not collected."""
+        """Return two flags per finding.
+
+        The first flag is True if a resource of the finding is on the path. The second flag is True if the path of a
+        resource was not collected.
+        """
         frame, segments = self.frame, path.strip("/")
         paths = pc.utf8_lower(as_arrow(frame["path"]))
         on = pc.match_substring(paths, f"/{segments}/") if segments else pc.equal(paths, "/")
@@ -397,7 +409,7 @@ class _Sides:
         return hit, self.any(frame["finding"][frame["path"].isna() & frame["has_path"]])
 
     def tagged(self, wanted: Filter) -> tuple[Bools, Bools]:
-        """Return which findings match the tag filter, and which may match it."""
+        """Return two flags per finding: whether it matches the tag filter, and whether it may match."""
         carried, unread = self.carried(str(wanted.tag_key))
         mine = carried if wanted.tag_value is None else carried[carried["value"] == wanted.tag_value]
         yes = self.any(mine["finding"])
@@ -408,7 +420,10 @@ class _Sides:
         return ~yes & unread, np.zeros_like(yes)
 
     def carried(self, tag_key: str) -> tuple[pd.DataFrame, Bools]:
-        """Return each finding's values of a tag, and which findings have a resource whose tags were not collected."""
+        """Return the values of a tag, with their findings, and one flag per finding.
+
+        The flag is True if the tags of a resource of the finding were not collected.
+        """
         tags, sides = self.tags, self.frame
         mine = tags[
             np.asarray(pc.equal(as_arrow(tags["tag_key"]), tag_key)) & is_in(tags["resource_arn"], sides["arn"])

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def loud(*sources: str, **live: Any) -> dict[str, Any]:
-    """Return the options for `load`. With `--quiet` or `--verbose`, they turn off the progress of a live load."""
+    """Return the options for `load`. `--quiet` and `--verbose` turn off the progress of a live load."""
     from iamframe.inventory.load import is_live
 
     meta = click.get_current_context().meta
@@ -23,7 +23,7 @@ def loud(*sources: str, **live: Any) -> dict[str, Any]:
 
 
 def load_loud(*sources: str, **live: Any) -> Inventory:
-    """Load sources as `load` does, with progress unless the user wants none."""
+    """Load sources as `load` does. A live load shows its progress, except with `--quiet` or `--verbose`."""
     from iamframe.inventory.load import load
 
     return load(*sources, **loud(*sources, **live))
@@ -32,7 +32,7 @@ def load_loud(*sources: str, **live: Any) -> Inventory:
 def load_old_and_new(old: str, new: tuple[str, ...], live: dict[str, Any]) -> tuple[Inventory, Inventory]:
     """Load an older and a newer source.
 
-    Each live source gets the live options. If none is live, the newer source gets them.
+    Each live source gets the live options. If neither source is live, the newer source gets the live options.
     """
     from iamframe.inventory.load import is_live
 

@@ -14,12 +14,12 @@ _BESIDE = {f"../data/{_POLICY}": _POLICY, "../iamframe-report/": "iamframe-repor
 
 
 def notebook_files() -> list[Path]:
-    """Return the notebooks and the tag policy that they use, inside the installed package or in a checkout.
+    """Return the paths of the notebooks and of their tag policy, in the installed package or in a checkout.
 
     Raises
     ------
     NotebookError
-        If they are missing, for example from an incomplete installation.
+        If the notebooks are missing, for example from an incomplete installation.
     """
     for folder, data in (
         (_PACKAGE / "_notebooks", _PACKAGE / "_notebooks"),
@@ -31,10 +31,10 @@ def notebook_files() -> list[Path]:
 
 
 def copy_notebooks(folder: str | os.PathLike[str], *, force: bool = False) -> tuple[list[Path], list[Path]]:
-    """Copy the notebooks and their tag policy into a folder, and return the written files and the skipped ones.
+    """Copy the notebooks and their tag policy into a folder. Return the written files and the skipped files.
 
-    A missing folder is created. An existing file is overwritten only with `force`. The copies read the policy from that
-    folder, and write their reports there.
+    A missing folder is created. An existing file is overwritten only with `force`. The copies read the policy from
+    this folder, and write their reports into this folder.
 
     Raises
     ------

@@ -21,7 +21,7 @@ Decorator = Callable[[Any], Any]
 
 
 def together(*added: Decorator) -> Decorator:
-    """Return a decorator that adds a group of options, in their order."""
+    """Return a decorator that adds several options, in the given order."""
     return functools.partial(functools.reduce, lambda command, add: add(command), added[::-1])
 
 
@@ -36,7 +36,7 @@ def offer_checks(_: click.Context, __: click.Parameter, typed: str) -> list[Comp
 
 
 def offer_sources(context: click.Context, argument: click.Parameter, typed: str) -> list[CompletionItem]:
-    """Return `sample`, `aws` and the profiles of the AWS configuration; the shell completes files."""
+    """Return the sources that begin with the typed text: `sample`, `aws` and AWS profiles. The shell adds files."""
     before = context.params.get(str(argument.name)) or ()
     # Bash takes a colon for a separate word, and completes the text after it.
     is_split = typed == ":" or before[-1:] == (":",)
@@ -53,7 +53,10 @@ def offer_sources(context: click.Context, argument: click.Parameter, typed: str)
 
 
 def folder(name: str) -> Path:
-    """Return a path. Refuse an empty name, such as an unset shell variable: it would mean the working directory."""
+    """Return the path of a folder. An empty name is an error.
+
+    An unset shell variable gives an empty name, and `Path("")` is the working directory.
+    """
     if not name:
         raise click.BadParameter("is empty; give a folder")
     return Path(name)
@@ -103,19 +106,19 @@ def _talk(context: click.Context, option: click.Parameter, wanted: bool) -> None
 
 
 def option(names: str, said: str, metavar: str | None = None, **more: Any) -> Decorator:
-    """Return an option with its names and help text; without a metavar and a type, it is a flag."""
+    """Return an option with the given names and help text. Without a metavar and a type, the option is a flag."""
     more = {"is_flag": True} | more if metavar is None and "type" not in more else {"metavar": metavar} | more
     return click.option(*names.split(), help=said, **more)
 
 
 def formats(*choices: str) -> Decorator:
-    """Return the option `--format`; the first choice is the default."""
+    """Return the option `--format`. The first choice is the default."""
     said = f"Output format.  [default: {choices[0]}]"
     return option("--format form", said, type=click.Choice(choices), default=choices[0])
 
 
 def source(name: str, **more: Any) -> Decorator:
-    """Return the argument for one SOURCE, or for several."""
+    """Return an argument for one SOURCE or for several sources."""
     return click.argument(name, shell_complete=offer_sources, **more)
 
 
@@ -180,7 +183,10 @@ _LOADS = ("regions", "references", "accounts", "role_name", "external_id", "rate
 
 
 def live(command: Callable[..., Any]) -> Any:
-    """Add the options of a live source. The command gets the given options as `live`, in the form that `load` takes."""
+    """Add the options of a live source to a command.
+
+    The command gets the given options as the dictionary `live`. Its keys are parameters of `load`.
+    """
 
     @functools.wraps(command)
     def called(**given: Any) -> Any:

@@ -54,7 +54,7 @@ def remark(*groups: Iterable[str]) -> None:
 
 
 def emit(frame: DataFrame, form: str, columns: Mapping[str, str] | None = None) -> None:
-    """Print a frame. CSV and JSON have all columns. A table or Markdown has the given `columns`, under headings."""
+    """Print a frame. CSV and JSON have all columns. A table or Markdown has only `columns`, with their headings."""
     from iamframe.inventory import display, export
 
     if form == "csv":
@@ -71,7 +71,10 @@ def emit(frame: DataFrame, form: str, columns: Mapping[str, str] | None = None) 
 
 
 def emit_findings(findings: DataFrame, form: str) -> None:
-    """Print findings. In a table, a long sentence that consecutive findings share is printed once, below them."""
+    """Print findings.
+
+    If consecutive findings have the same long sentence, a table has this sentence once, below these findings.
+    """
     if form != "table":
         emit(findings, form, FINDING_COLUMNS)
         return
@@ -115,7 +118,10 @@ def emit_changes(changes: Changes, form: str) -> None:
 
 
 def emit_drift(found: Drift, form: str) -> None:
-    """Print differences. In a table, a sentence that all differences of a kind share is only in the kind's heading."""
+    """Print differences from Terraform.
+
+    If all differences of a kind have the same sentence, a table has this sentence only in the heading of the kind.
+    """
     from iamframe.inventory.display import cell_rows, text_rows
 
     if form != "table":
@@ -137,13 +143,16 @@ def emit_drift(found: Drift, form: str) -> None:
 
 
 def size_of(inventory: Inventory) -> str:
-    """Return the numbers of accounts, roles and profiles."""
+    """Return a text with the numbers of accounts, roles and profiles."""
     things = {"accounts": "account", "roles": "role", "profiles": "instance profile"}
     return ", ".join(pluralize(len(inventory.frames[name]), thing) for name, thing in things.items())
 
 
 def in_one_line(result: Result) -> str:
-    """Return the numbers of accounts, roles, profiles, resources that need attention, findings, and complete checks."""
+    """Return one line with the numbers of a result.
+
+    These are accounts, roles, profiles, resources that need attention, findings, and complete checks.
+    """
     counts, findings = result.attention, result.findings
     total = int(counts.sum())
     verb = "needs" if total == 1 else "need"
@@ -157,7 +166,7 @@ def in_one_line(result: Result) -> str:
 
 
 def incomplete(result: Result) -> Iterator[str]:
-    """Yield lines about incomplete checks: first the checks and their accounts, then the reasons that they share."""
+    """Yield pairs of lines about incomplete checks: a line with checks and accounts, and a line with the reasons."""
     from iamframe.checks.result import some
     from iamframe.messages.render import sentences_of
 
@@ -180,7 +189,7 @@ def incomplete(result: Result) -> Iterator[str]:
 
 
 def not_printed(findings: DataFrame, shown: DataFrame, *, by_owner: bool) -> Iterator[str]:
-    """Yield how many findings are not printed, and how many findings have an unknown owner, each as a sentence."""
+    """Yield a sentence about findings that are not printed, and a sentence about findings with unknown owners."""
     if left := len(findings) - len(shown):
         yield f"{pluralize(left, 'finding')} not printed, by --severity, --owner or --hide-expected"
     if by_owner and (unknown := int((~findings["owner_known"]).sum())):
@@ -198,13 +207,16 @@ def no_such_owner(findings: DataFrame, owners: Iterable[str]) -> Iterator[str]:
 
 
 def said_incomplete(result: Result) -> None:
-    """With `--quiet`, print how many checks are complete, unless all are. An empty list must not look like "none"."""
+    """With `--quiet`, print the number of complete checks if some checks are incomplete.
+
+    Without this line, an empty list would seem to mean that there are no findings.
+    """
     if click.get_current_context().meta.get(QUIET) and (result.coverage["status"] != "complete").any():
         click.echo(f"{result.said_complete[:1].upper()}{result.said_complete[1:]}.", err=True)
 
 
 def no_owner(inventory: Inventory, owner_tag: str) -> list[str]:
-    """Return a sentence if no tag has the key of the given owner tag."""
+    """Return a sentence if no collected tag has the given key. The default key never gives a sentence."""
     from iamframe.checks.owner import OWNER_TAG, owner_keys
 
     if owner_tag == OWNER_TAG or owner_keys(inventory, owner_tag):
@@ -213,10 +225,10 @@ def no_owner(inventory: Inventory, owner_tag: str) -> list[str]:
 
 
 def expired(result: Result, *, is_covered: bool = False) -> Iterator[str]:
-    """Yield a sentence for each expired acceptance of the policy, and one for tag policies that were not collected.
+    """Yield sentences about expired acceptances in the policy, and about tag policies that were not collected.
 
-    A finding whose acceptance has expired counts again. `is_covered` means that the coverage of each check is printed,
-    too. The coverage shows why a tag policy was not collected, so the sentence about it is left out.
+    A finding whose acceptance has expired counts again. `is_covered` is True if the coverage of each check is printed,
+    too. In this case, the sentence about tag policies is left out, because the coverage shows the reason.
     """
     if result.policy.organization and not is_covered:
         from iamframe.checks.result import some
@@ -234,7 +246,7 @@ def expired(result: Result, *, is_covered: bool = False) -> Iterator[str]:
 
 
 def not_collected(inventory: Inventory) -> list[str]:
-    """Return at most ten sentences about unreadable files, contradictions, and failed accounts and regions."""
+    """Return up to ten sentences about data that was not collected, such as unreadable files and failed regions."""
     gaps = inventory.gaps
     is_shown = gaps["reason"].isin(["unreadable", "contradicted", "expired"]) | (gaps["operation"] == ASSUME_ROLE)
     details = gaps["detail"][is_shown | gaps["message"].isin(_NO_REGION)].drop_duplicates()
@@ -242,7 +254,7 @@ def not_collected(inventory: Inventory) -> list[str]:
 
 
 def not_compared(changes: Changes) -> list[str]:
-    """Return what could not be compared, grouped by reason: at most twenty sentences."""
+    """Return up to twenty sentences about data that could not be compared, one sentence per reason."""
     from iamframe.checks.result import some
 
     lines = []
@@ -253,7 +265,7 @@ def not_compared(changes: Changes) -> list[str]:
 
 
 def not_known(found: Drift) -> list[str]:
-    """Return what could not be compared with Terraform, grouped by reason: at most twenty sentences."""
+    """Return up to twenty sentences about data that could not be compared with Terraform, by reason."""
     from iamframe.checks.result import some
 
     unknown = found.differences[found.differences["kind"] == "unknown"]

@@ -1,8 +1,8 @@
-"""The explorer of a notebook: widgets that use the plain functions of `iamframe.exploring`, without logic of their own.
+"""The explorer for notebooks. Its widgets use the functions of `iamframe.exploring` and have no logic of their own.
 
-No widget interprets text from AWS. The entries of lists and drop-down lists can only be plain text (no HTML). Tables
-are escaped HTML in which nothing is rendered as mathematics. Labels would render text between dollars as mathematics,
-so they contain only iamframe's own words.
+No widget interprets text from AWS. Lists and drop-down lists show only plain text, no HTML. Tables are escaped HTML in
+which nothing is rendered as mathematics. A label would render text between dollar signs as mathematics. So labels
+contain only iamframe's own words.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def explore(
     Parameters
     ----------
     source
-        An inventory, or a result of `run_checks`. The checks run first for an inventory.
+        An inventory, or a result of `run_checks`. For an inventory, the checks run first.
     policy
         A tag policy file, as for `run_checks`. It applies only to an inventory.
     folder
@@ -79,8 +79,9 @@ def explore(
     Returns
     -------
     Explorer
-        The attributes `filter` and `findings` are what the explorer shows, for use in later cells. No request is made
-        to AWS. `iamframe.exploring` has functions that do the same without widgets.
+        Later cells can use the attributes `filter` (the current filter) and `findings` (the findings that match this
+        filter). The explorer makes no requests to AWS. `iamframe.exploring` has functions that do the same without
+        widgets.
 
     Raises
     ------
@@ -94,7 +95,7 @@ def explore(
 
 
 class Filters:
-    """The widgets of the filters, and the filter that they make."""
+    """The widgets that set the filter."""
 
     def __init__(self, result: Result) -> None:
         try:
@@ -129,7 +130,7 @@ class Filters:
 
     @property
     def wanted(self) -> Filter:
-        """The filter that the widgets show."""
+        """The filter that the widgets are set to."""
         tagged, value = self.tag_value.value
         accounts, checks, severities, makers = (one.value for one in self._lists)
         key = self.tag_key.value or None
@@ -157,9 +158,10 @@ class Filters:
         self._values()
 
     def _values(self) -> None:
-        """Offer the values of the selected tag key, and the options for resources without it and for unknown tags.
+        """Fill the list of tag values for the selected tag key.
 
-        Each option has a state and a value. So a tag value with the same text as another option stays different.
+        The list also has options for resources without the key and for unknown tags. Each option has a state and a
+        value. So a tag value can have the same text as another option.
         """
         key = self.tag_key.value
         options: list[tuple[str, tuple[str, str | None]]] = [("any", _ANY)]
@@ -204,7 +206,7 @@ class Filters:
 
 
 class Explorer(Filters):
-    """Widgets in a notebook's cell to filter, count, view and export findings."""
+    """Widgets in a notebook cell. With these, a user can filter, count, view and export findings."""
 
     def __init__(self, result: Result, folder: str | os.PathLike[str] = "iamframe-export") -> None:
         super().__init__(result)
@@ -316,7 +318,7 @@ class Explorer(Filters):
         _show(self.grouped, "" if rows is None else _by_tag(rows, spell_out(key)))
 
     def _page(self, start: int) -> None:
-        """Show one page of the findings, and offer them in the drop-down list "Details of"."""
+        """Show one page of the findings. Put these findings into the drop-down list "Details of", too."""
         self._start, total = start, len(self.findings)
         rows = self.findings.iloc[start : start + self._size]
         end = start + len(rows)
@@ -343,7 +345,7 @@ class Explorer(Filters):
         self._choose()
 
     def _pick(self, change: Any) -> None:
-        """Select the row that the user marked in the table."""
+        """Select the finding that the user marked in the table."""
         if not self._held and change["new"]:
             self.row.index = change["new"][0] + 1
 
@@ -370,7 +372,7 @@ class Explorer(Filters):
 
 
 def _unseen(reasons: list[tuple[str, str, str]]) -> str:
-    """Return whether an empty result can be trusted, and the reasons if not."""
+    """Return HTML that shows whether all checks are complete, and the reasons if some are incomplete."""
     if not reasons:
         return _lines(["All these checks are complete in these accounts: no finding means that there is none."])
     words = "Some of these checks are incomplete: no finding does not mean that there is none."
@@ -385,7 +387,10 @@ def _folded(words: str, html: str) -> str:
 
 
 def _counted(chosen: exploring.Selection) -> str:
-    """Return the findings by check. A complete check has no row if no finding matches or may match the filter."""
+    """Return an HTML table with the number of findings by check and severity.
+
+    A complete check has no row if no finding of the check matches or may match the filter.
+    """
     rows = chosen.count(chosen.findings)
     quiet = (rows["findings"] == 0) & (rows["complete"] > 0) & (rows["partial"] + rows["unknown"] == 0)
     quiet &= ~rows["check"].isin(chosen.undecided["check"])
@@ -407,7 +412,7 @@ def _by_tag(rows: pd.DataFrame, key: str) -> str:
 
 
 def _sorting_table() -> Any:
-    """Return itables' widget, in which rows can be sorted and marked, or None if itables is not installed."""
+    """Return the table widget of itables, or None if itables is not installed. Users can sort and mark its rows."""
     try:
         from itables.widget import ITable
     except ImportError:
@@ -416,7 +421,7 @@ def _sorting_table() -> Any:
 
 
 def _displayed(findings: pd.DataFrame) -> pd.DataFrame:
-    """Return findings as in the table: few columns, all text. Expected and accepted findings are marked."""
+    """Return the columns of findings that the table shows, as text. Expected and accepted findings are marked."""
     marks = pd.Series("", index=findings.index).mask(findings["expected"], " (expected)")
     marks = marks.mask(findings["accepted"].notna(), " (accepted)")
     severity = findings["severity"] + marks
@@ -428,6 +433,6 @@ def _lines(texts: Iterable[str]) -> str:
 
 
 def _show(output: Any, html: str) -> None:
-    """Show escaped HTML in an output widget, or clear the widget. The cell that is running prints nothing."""
+    """Show escaped HTML in an output widget. Empty HTML clears the widget. The running cell prints nothing."""
     data = {"text/html": html, "text/plain": ""}
     output.outputs = ({"output_type": "display_data", "data": data, "metadata": {}},) if html else ()
