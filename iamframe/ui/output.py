@@ -225,7 +225,7 @@ def no_owner(inventory: Inventory, owner_tag: str) -> list[str]:
 
 
 def expired(result: Result, *, is_covered: bool = False) -> Iterator[str]:
-    """Yield sentences about expired acceptances in the policy, and about tag policies that were not collected.
+    """Yield sentences about acceptances that accept nothing, and about tag policies that were not collected.
 
     A finding whose acceptance has expired counts again. `is_covered` is True if the coverage of each check is printed,
     too. In this case, the sentence about tag policies is left out, because the coverage shows the reason.
@@ -239,8 +239,13 @@ def expired(result: Result, *, is_covered: bool = False) -> Iterator[str]:
                 f"--policy org: the tag policy of the organization was not collected for {some(unread)}; "
                 "`iamframe check SOURCE --policy org` says why"
             )
+    findings = result.findings
     for one in result.policy.acceptances:
-        if one.has_expired:
+        if not one.has_expired and one.check in result.checks:
+            if not ((findings["check"] == one.check) & (findings["accepted"] == one.reason)).any():
+                said = f"no finding of {one.check} is accepted by the entry with the reason {one.reason!r}"
+                yield f"{result.policy.path}: {said}; correct the entry, or remove it if the finding is gone"
+        elif one.has_expired:
             said = f"the acceptance of {one.check} expired on {one.expires} ({one.reason})"
             yield f"{result.policy.path}: {said}; change the date or remove the acceptance"
 

@@ -498,6 +498,17 @@ def test_a_policy_that_cannot_be_understood_is_one_sentence_that_names_the_file(
     assert "__init__" not in said
 
 
+def test_an_entry_that_accepts_no_finding_is_said(tmp_path: Path) -> None:
+    entries = ["check = 'empty_profiles'", "check = 'empty_profiles'\nfinding_id = 'mistyped'"]
+    text = "\n".join(f"[[accepted]]\n{entry}\nreason = 'audit {n}'" for n, entry in enumerate(entries))
+    write(tmp_path, {"tags.toml": text})
+    done = run(tmp_path, "check", "sample", "--only", "empty_profiles", "--policy", "tags.toml")
+    said = "no finding of empty_profiles is accepted by the entry with the reason 'audit 1'"
+    assert [line for line in done.stderr.splitlines() if "accepted by" in line] == [
+        f"tags.toml: {said}; correct the entry, or remove it if the finding is gone"
+    ]
+
+
 @pytest.mark.parametrize(
     "command",
     [["check", "in"], ["report", "in", "--out", "out"], ["plan", "in"], ["diff", "in", "in"]],
