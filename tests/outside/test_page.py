@@ -293,7 +293,7 @@ def test_a_filter_marks_what_it_found_whatever_its_case_and_nothing_else(browser
 def test_no_heading_that_the_index_leads_to_hides_behind_the_bar(browser: Browser, pages: Pages, width: int) -> None:
     with opened(browser, pages.sample(), width) as it:
         links = it.page.locator("nav a")
-        assert links.count() == len(iamframe.CHECKS) + 4
+        assert links.count() == len(iamframe.CHECKS) + 5
         it.page.emulate_media(reduced_motion="reduce")
         for link in links.all():
             name = (link.get_attribute("href") or "")[1:]
