@@ -204,7 +204,7 @@ class _Sides:
         return np.append(np.asarray(self.frame[flag], dtype=bool), False)[self.at]
 
     def rows_of(self, mask: Bools, kind: str, message: str, **values: Any) -> pd.DataFrame:
-        """Return one difference per row of `managed` that `mask` selects. `values` are columns as long as `managed`."""
+        """Return one difference per row of `managed` that `mask` selects. `values` have an entry per row of it."""
         columns = {name: pd.Series(as_arrow(of).to_pandas(), dtype="str")[mask] for name, of in values.items()}
         return self.managed.loc[mask, _PLACE].assign(kind=kind, message=f"drift.{message}", **columns)
 

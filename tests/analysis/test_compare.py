@@ -627,11 +627,15 @@ def test_a_finding_that_is_no_longer_accepted_is_reopened_and_one_that_is_accept
     (found,) = [one.findings for one in open_one.found.values()]
     agreed = {"empty_profiles": replace(open_one.found["empty_profiles"], findings=found.assign(accepted="agreed"))}
     accepted = replace(open_one, found=agreed)
-    for old, new, way in ((accepted, open_one, "reopened"), (open_one, accepted, "settled")):
+    reopened, settled = "1 no longer expected or accepted", "1 now expected or accepted"
+    for old, new, way, said in (
+        (accepted, open_one, "reopened", reopened),
+        (open_one, accepted, "settled", settled),
+    ):
         changes = iamframe.compare(old, new)
         assert changes.findings[["change", "check"]].to_numpy().tolist() == [[way, "empty_profiles"]]
         assert changes.findings["finding_id"].tolist() == found["finding_id"].tolist()
-        assert f"findings: 1 {way}" in changes.said
+        assert f"findings: {said}" in changes.said
     assert iamframe.compare(accepted, accepted).findings.empty
 
 
