@@ -27,7 +27,8 @@ from iamframe.sources.archives import MANIFEST, display_path
 # The folder in which a live load keeps its answers until the snapshot is complete.
 UNFINISHED = "unfinished"
 _ABANDONED_SECONDS = 24 * 3600
-_TRIES = 5
+# While another process saves one snapshot after another, about every second try to read it fails.
+_TRIES = 20
 
 
 def is_snapshot(folder: str | os.PathLike[str]) -> bool:
