@@ -22,15 +22,20 @@ TRUST = {
 }
 
 
-def make_inventory(size: int) -> Inventory:
-    """Return an inventory of `size` roles, as many profiles, and four times as many tags."""
+def make_inventory(size: int, accounts: int = 1) -> Inventory:
+    """Return an inventory of `size` roles, as many profiles, and four times as many tags.
+
+    The roles are spread evenly over the accounts. Profiles, links and tags are in the accounts of their roles.
+    """
     number = pa.array([f"{n:08d}" for n in range(size)])
     every = np.arange(size)
+    ids = pa.array([f"{n:012d}" for n in range(1, accounts + 1)] if accounts > 1 else [ACCOUNT])
+    account = ids.take(pa.array(every * accounts // max(size, 1)))
     path = pc.if_else(pa.array(every % 20 == 0), "/team/", "/")
     role_name = concat("app-", number, pc.if_else(pa.array(every % 3 == 0), "-role", ""))
     profile_name = concat("app-", number, pc.if_else(pa.array(every % 10 == 0), "-profile", ""))
-    role_arn = concat(f"arn:aws:iam::{ACCOUNT}:role", path, role_name)
-    profile_arn = concat(f"arn:aws:iam::{ACCOUNT}:instance-profile/", profile_name)
+    role_arn = concat("arn:aws:iam::", account, ":role", path, role_name)
+    profile_arn = concat("arn:aws:iam::", account, ":instance-profile/", profile_name)
     trusted = pa.array(every % 8 != 0)
     linked = pa.array(np.flatnonzero(every % 12 != 0))
     tags = []
@@ -39,16 +44,30 @@ def make_inventory(size: int) -> Inventory:
         for key, values in (("Owner", ("ops", "data", "web")), ("Environment", ("prod", "test", "dev"))):
             value = pa.array(values).take(pa.array((every + (kind == "role") * (every % 9 == 0)) % 3)).take(rows)
             tags.append(
-                {"resource_arn": resource.take(rows), "resource_type": kind, "tag_key": key, "tag_value": value}
+                {
+                    "account_id": account.take(rows),
+                    "resource_arn": resource.take(rows),
+                    "resource_type": kind,
+                    "tag_key": key,
+                    "tag_value": value,
+                }
             )
         more = rows.slice(0, int(size * 1.15) - len(rows) if len(rows) < size else 0)
-        tags.append({"resource_arn": resource.take(more), "resource_type": kind, "tag_key": "team", "tag_value": "a"})
+        tags.append(
+            {
+                "account_id": account.take(more),
+                "resource_arn": resource.take(more),
+                "resource_type": kind,
+                "tag_key": "team",
+                "tag_value": "a",
+            }
+        )
     calls = ("GetAccountAuthorizationDetails", "ListInstanceProfiles")
     return Inventory(
-        accounts=schema.ACCOUNTS.conform({"account_id": [ACCOUNT], "source": ["benchmark"]}),
+        accounts=schema.ACCOUNTS.conform({"account_id": ids, "source": "benchmark"}),
         roles=schema.ROLES.conform(
             {
-                "account_id": ACCOUNT,
+                "account_id": account,
                 "role_arn": role_arn,
                 "role_name": role_name,
                 "role_path": path,
@@ -61,7 +80,7 @@ def make_inventory(size: int) -> Inventory:
         ),
         profiles=schema.PROFILES.conform(
             {
-                "account_id": ACCOUNT,
+                "account_id": account,
                 "profile_arn": profile_arn,
                 "profile_name": profile_name,
                 "profile_path": pa.repeat(pa.scalar("/"), size),
@@ -71,14 +90,18 @@ def make_inventory(size: int) -> Inventory:
             }
         ),
         links=schema.LINKS.conform(
-            {"account_id": ACCOUNT, "profile_arn": profile_arn.take(linked), "role_arn": role_arn.take(linked)}
+            {
+                "account_id": account.take(linked),
+                "profile_arn": profile_arn.take(linked),
+                "role_arn": role_arn.take(linked),
+            }
         ),
         tags=schema.TAGS.from_arrow(
             pa.concat_tables(
                 [
                     pa.table(
                         {
-                            "account_id": pa.repeat(pa.scalar(ACCOUNT), len(t["resource_arn"])),
+                            "account_id": t["account_id"],
                             "resource_arn": t["resource_arn"],
                             "resource_type": pa.repeat(pa.scalar(t["resource_type"]), len(t["resource_arn"])),
                             "tag_key": pa.repeat(pa.scalar(t["tag_key"]), len(t["resource_arn"])),
@@ -97,11 +120,11 @@ def make_inventory(size: int) -> Inventory:
         gaps=schema.GAPS.empty(),
         calls=schema.CALLS.conform(
             {
-                "account_id": [ACCOUNT] * 2,
-                "operation": calls,
+                "account_id": ids.take(pa.array(np.repeat(np.arange(len(ids)), 2))),
+                "operation": calls * len(ids),
                 "region": "global",
                 "requests": 0,
-                "rows": size,
+                "rows": size // len(ids),
                 "retries": 0,
                 "state": "complete",
             }

@@ -20,21 +20,8 @@ SAVE = (
     TIMED
     + f"""
 sys.path.insert(0, {str(HERE)!r})
-import dataclasses
-import numpy as np
-import pandas as pd
 from make_inventory import make_inventory
-roles, accounts = int(sys.argv[2]), int(sys.argv[3])
-inventory = make_inventory(roles)
-if accounts > 1:
-    ids = pd.Series([f"{{n:012d}}" for n in range(accounts)], dtype="str")
-    def spread(frame):
-        return frame.assign(account_id=ids.take(np.arange(len(frame)) * accounts // max(len(frame), 1)).to_numpy())
-    inventory = dataclasses.replace(
-        inventory,
-        **{{name: spread(frame) for name, frame in inventory.frames.items() if name not in ("accounts", "calls")}},
-        accounts=spread(inventory.accounts.loc[[0] * accounts].reset_index(drop=True)),
-    )
+inventory = make_inventory(int(sys.argv[2]), int(sys.argv[3]))
 start = time.perf_counter()
 inventory.save(path)
 seconds = time.perf_counter() - start
