@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -54,6 +54,10 @@ class Result:
     lists: pd.DataFrame
     owner_tag: str = OWNER_TAG
     version: str = __version__
+
+    def parts(self) -> Iterator[Result]:
+        """Yield results that make up this result. Each account is in one of them, in the order of `accounts`."""
+        yield self
 
     @cached_property
     def findings(self) -> pd.DataFrame:
