@@ -24,11 +24,13 @@ from .checks import Policy as Policy
 from .checks import Result as Result
 from .checks import check as check
 from .checks import run_checks as run_checks
+from .checks.run_shards import check_snapshot as check_snapshot
 from .errors import IamframeError as IamframeError
 from .inventory.display import table as table
 from .inventory.fleet import load_fleet as load_fleet
 from .inventory.inventory import Inventory as Inventory
 from .inventory.live import load_account as load_account
+from .inventory.load import iter_snapshot as iter_snapshot
 from .inventory.load import load as load
 from .inventory.load import load_files as load_files
 from .inventory.load import load_sample as load_sample

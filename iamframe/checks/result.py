@@ -28,6 +28,8 @@ from iamframe.messages.render import render_facts, say, text_of
 from iamframe.messages.text import SEVERITIES, pluralize
 from iamframe.version import __version__
 
+# The last two decide between equal findings, so that shards give the order of the whole.
+_ORDER = ("rank", "check", "order", "resource_arn", "related_arn", "detail", "account_id", "finding_id")
 _REASONS_SHOWN = 10
 _NAMED = 3
 
@@ -55,8 +57,12 @@ class Result:
     owner_tag: str = OWNER_TAG
     version: str = __version__
 
-    def parts(self) -> Iterator[Result]:
-        """Yield results that make up this result. Each account is in one of them, in the order of `accounts`."""
+    def parts(self, *, neighbours: bool = False) -> Iterator[Result]:  # noqa: ARG002 - a subclass has neighbours
+        """Yield results that make up this result. Each account is in one of them, in the order of `accounts`.
+
+        With `neighbours`, the inventory of a part also has what other accounts have to do with it: the accounts whose
+        profiles it uses, and the references of other accounts to its profiles.
+        """
         yield self
 
     @cached_property
@@ -70,11 +76,22 @@ class Result:
         found = {name: one.only(is_in(one.findings["finding_id"], chosen)) for name, one in self.found.items()}
         return replace(self, found=found)
 
+    def of_accounts(self, accounts: Iterable[str]) -> Result:
+        """Return the findings and the coverage of some accounts; the inventory stays the same."""
+        chosen = pa.array(accounts, pa.string())
+        found = {name: one.only(is_in(one.findings["account_id"], chosen)) for name, one in self.found.items()}
+        coverage = self.coverage[is_in(self.coverage["account_id"], chosen)].reset_index(drop=True)
+        return replace(self, found=found, coverage=coverage)
+
     def findings_in(self, lang: str) -> pd.DataFrame:
         """Return the findings with their details in the language `lang`: `en` or `ja`."""
+        return schema.FINDINGS.from_arrow(self.sorted_findings(lang))
+
+    def sorted_findings(self, lang: str) -> pa.Table:
+        """Return the findings as an Arrow table, with the internal column `order`: the order within a check."""
         parts = [self._findings_of(name, lang) for name in self.checks if len(self.found[name].findings)]
         if not parts:
-            return schema.FINDINGS.empty()
+            return schema.FINDINGS.arrow.empty_table().append_column("order", pa.array([], pa.int64()))
         table = pa.concat_tables(parts)
         found = table.select(["resource_arn", "related_arn"]).to_pandas()
         owner, unread = owners(self.inventory, found, self.owner_tag)
@@ -86,7 +103,7 @@ class Result:
         }
         for name, values in added.items():
             table = table.append_column(name, values)
-        return schema.FINDINGS.from_arrow(by_severity(table))
+        return by_severity(table.select([*schema.FINDINGS.names, "order"]))
 
     def _findings_of(self, name: str, lang: str) -> pa.Table:
         found, check = self.found[name], self.checks[name]
@@ -244,7 +261,7 @@ def by_severity(findings: pa.Table) -> pa.Table:
     """Sort findings by severity, check, the check's own order, and ARN."""
     if not len(findings):
         return findings
-    severity = pc.index_in(findings["severity"], value_set=pa.array(SEVERITIES))
+    severity = pc.index_in(findings["severity"].cast(pa.string()), value_set=pa.array(SEVERITIES))
     keyed = findings.append_column("rank", severity)
-    keys = [(name, "ascending") for name in ("rank", "check", "order", "resource_arn", "related_arn", "detail")]
+    keys = [(name, "ascending") for name in _ORDER]
     return findings.take(pc.sort_indices(keyed, keys))

@@ -140,11 +140,14 @@ class Inventory:
         chosen = pa.array([arns] if isinstance(arns, str) else arns, pa.string(), from_pandas=True)
         return Inventory(**frames_of(self.frames, as_arrow(chosen)), sources=self.sources)
 
-    def save(self, folder: str | os.PathLike[str]) -> Path:
+    def save(self, folder: str | os.PathLike[str]) -> Path | str:
         """Save the frames as Parquet files, and return the folder. `iamframe.open_snapshot` opens the folder again.
 
+        `folder` is on a disk, or the address of an object store, such as `s3://BUCKET/FOLDER`.
+
         The files are `FRAME/account=ACCOUNT/part.parquet` and `manifest.json`. A complete new snapshot replaces an
-        older snapshot in the folder. If the process is killed, the old or the new snapshot can still be opened.
+        older snapshot in the folder. If the process is killed, the old or the new snapshot can still be opened. An
+        object store cannot replace a folder, so a folder there must not have a snapshot yet.
 
         Raises
         ------

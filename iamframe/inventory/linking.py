@@ -189,7 +189,7 @@ def profiles_meant(references: Any, profiles: Any) -> pa.Array:
     return lookup(arns, where)
 
 
-def with_profiles(references: pa.Table, profiles: pa.Table) -> pa.Table:
+def with_profiles(references: pa.Table, profiles: Any) -> pa.Table:
     """Return references, and fill in the ARN of each profile where it is missing."""
     missing = np.flatnonzero(references["profile_arn"].is_null())
     if not len(missing):

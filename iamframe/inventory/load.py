@@ -5,15 +5,27 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from iamframe.errors import IamframeError, SourceError, StoreError
+from iamframe.inventory import schema
 from iamframe.inventory.build import build_inventory
 from iamframe.inventory.inventory import SAMPLES, Inventory
-from iamframe.inventory.snapshot import UNFINISHED, is_snapshot, move_back, read_snapshot, refuse_others
+from iamframe.inventory.linking import with_profiles
+from iamframe.inventory.parts import accounts_of
+from iamframe.inventory.snapshot import (
+    UNFINISHED,
+    find_snapshot,
+    is_snapshot,
+    move_back,
+    read_snapshot,
+    refuse_others,
+)
 from iamframe.sources.archives import display_path, read_file
 from iamframe.sources.files import read_files
 from iamframe.sources.runs import NotARun
@@ -143,18 +155,50 @@ def load_sample(*, earlier: bool = False) -> Inventory:
     return build_inventory(read_files([sample_folder("sample-earlier" if earlier else "sample")]), [SAMPLES[earlier]])
 
 
-def open_snapshot(folder: str | os.PathLike[str]) -> Inventory:
-    """Return the inventory that `Inventory.save` saved in a folder.
+def open_snapshot(folder: str | os.PathLike[str], accounts: Iterable[str] | None = None) -> Inventory:
+    """Return the inventory that `Inventory.save` saved in a folder, or a part of it.
 
     Snapshots of older versions can be opened, too. Columns that an older snapshot lacks have missing values.
+
+    Parameters
+    ----------
+    folder
+        A folder on a disk, or the address of an object store, such as `s3://BUCKET/FOLDER`.
+    accounts
+        The ids of the accounts to open. Only the files of these accounts are read. The default is all accounts.
 
     Raises
     ------
     StoreError
-        If the folder has no snapshot, if a newer version wrote it, or if a file is missing or damaged.
+        If the folder has no snapshot, if it lacks one of the accounts, if a newer version wrote it, or if a file is
+        missing or damaged.
     """
-    frames, sources = read_snapshot(folder)
-    return Inventory(**frames, sources=sources)
+    frames, sources = read_snapshot(folder, [accounts] if isinstance(accounts, str) else accounts)
+    return resolved(Inventory(**frames, sources=sources))
+
+
+def resolved(inventory: Inventory) -> Inventory:
+    """Return an inventory in which references know profiles of other accounts.
+
+    If each account of a fleet was saved on its own, its references know only the profiles of their own account.
+    """
+    references = inventory.references
+    if not (references["profile_arn"].isna() & references["named"].str.startswith("arn:")).any():
+        return inventory
+    table = with_profiles(schema.REFERENCES.to_arrow(references), inventory.profiles)
+    return replace(inventory, references=schema.REFERENCES.from_arrow(table))
+
+
+def iter_snapshot(folder: str | os.PathLike[str]) -> Iterator[Inventory]:
+    """Yield the accounts of a snapshot one by one, each as an inventory, in the order of their ids.
+
+    Raises
+    ------
+    StoreError
+        If `open_snapshot` raises it.
+    """
+    for account in sorted(accounts_of(find_snapshot(folder)[1])):
+        yield open_snapshot(folder, [account])
 
 
 def take_snapshot(out: str | os.PathLike[str], *sources: str | os.PathLike[str], **live: Any) -> Inventory:

@@ -11,14 +11,16 @@ the column `account_id` as text.
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from hashlib import file_digest, sha256
+from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path, PurePath
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import msgspec
@@ -28,8 +30,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from iamframe.errors import SchemaError, StoreError
+from iamframe.inventory.places import Place, names_in, read_bytes, why, write_bytes
 from iamframe.inventory.schema import FRAMES, Frame
-from iamframe.sources.archives import FORMAT, MANIFEST, display_path, open_file, read_file
+from iamframe.sources.archives import FORMAT, MANIFEST, display_path
 from iamframe.version import __version__
 
 FORMAT_VERSION = 2
@@ -93,36 +96,70 @@ class Manifest(msgspec.Struct):
 # Writing
 
 
-def write_frames(frames: Mapping[str, pd.DataFrame], sources: tuple[str, ...], folder: Path) -> None:
+class Written(msgspec.Struct):
+    """The parts of some accounts, per frame, and what the manifest says about these accounts."""
+
+    frames: dict[str, _Stored]
+    accounts: list[dict[str, Any]]
+    gaps: dict[str, int]
+
+
+def write_frames(frames: Mapping[str, pd.DataFrame], sources: tuple[str, ...], place: Place) -> None:
     """Write the files of all frames into a folder, and then their manifest."""
+    write_manifest([write_parts(frames, place)], sources, place)
+
+
+def write_parts(frames: Mapping[str, pd.DataFrame], place: Place) -> Written:
+    """Write one file for each frame and account into a folder. A frame without rows gets no file."""
     tables = {name: frame.to_arrow(frames[name]) for name, frame in FRAMES.items()}
     stored = {}
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         for name, table in tables.items():
-            (folder / name).mkdir()
             stored[name], rows = _divided(table)
             written = [
-                threads.submit(_write_part, folder / name / part.folder, FRAMES[name], of_part)
+                threads.submit(_write_part, place / name / part.folder, FRAMES[name], of_part)
                 for part, of_part in zip(stored[name].parts, rows, strict=True)
             ]
             for part, done in zip(stored[name].parts, written, strict=True):
                 part.bytes, part.sha256 = done.result()
-    gaps = frames["gaps"]["reason"].value_counts().sort_index()
+    gaps = frames["gaps"]["reason"].value_counts()
+    return Written(
+        stored,
+        tables["accounts"].select(["account_id", "captured_at"]).to_pylist(),
+        {str(reason): int(count) for reason, count in gaps.items()},
+    )
+
+
+def write_manifest(written: Iterable[Written], sources: tuple[str, ...], place: Place) -> None:
+    """Write the manifest of parts that are in the folder. A snapshot is complete when it has its manifest."""
+    stored, accounts, gaps = {name: _Stored(0, []) for name in FRAMES}, [], Counter[str]()
+    for one in written:
+        accounts += one.accounts
+        gaps += Counter(one.gaps)
+        for name, of in one.frames.items():
+            all_of = stored[name]
+            all_of.order += [(part + len(all_of.parts), rows) for part, rows in of.order]
+            all_of.parts += of.parts
+            all_of.rows += of.rows
+    for name, of in stored.items():
+        if not of.parts:
+            # The file of a frame without rows keeps its columns.
+            part = _Part("", _KEY + _NO_ACCOUNT, 0)
+            empty = FRAMES[name].arrow.empty_table()
+            part.bytes, part.sha256 = _write_part(place / name / part.folder, FRAMES[name], empty)
+            of.parts.append(part)
     content: dict[str, object] = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "iamframe_version": __version__,
         "saved_at": datetime.now(UTC),
         "sources": sources,
-        "accounts": tables["accounts"].select(["account_id", "captured_at"]).to_pylist(),
-        "gaps": {str(reason): int(count) for reason, count in gaps.items()},
+        "accounts": accounts,
+        "gaps": dict(sorted(gaps.items())),
         "frames": stored,
     }
     manifest = msgspec.json.encode(content | {"sha256": _checksum(msgspec.json.encode(content))})
-    with (folder / MANIFEST).open("wb") as file:
-        file.write(msgspec.json.format(manifest, indent=1) + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
+    write_bytes(place / MANIFEST, msgspec.json.format(manifest, indent=1) + b"\n")
 
 
 def _checksum(manifest: bytes) -> str:
@@ -143,7 +180,7 @@ def _divided(table: pa.Table) -> tuple[_Stored, list[pa.Table]]:
     encoded = table["account_id"].cast(pa.string()).fill_null("").combine_chunks().dictionary_encode()
     accounts, code = encoded.dictionary.to_pylist(), np.asarray(encoded.indices)
     if not accounts:
-        return _Stored(0, [_Part("", _KEY + _NO_ACCOUNT, 0)]), [table]
+        return _Stored(0, []), []
     starts = np.flatnonzero(np.diff(code, prepend=-1)).tolist()
     runs = [(int(code[start]), table.slice(start, end - start)) for start, end in pairwise([*starts, len(code)])]
     slices: list[list[pa.Table]] = [[] for _ in accounts]
@@ -169,35 +206,40 @@ def _folders(accounts: list[str]) -> Iterator[str]:
         yield _KEY + name
 
 
-def _write_part(folder: Path, frame: Frame, rows: pa.Table) -> tuple[int, str]:
+def _write_part(folder: Place, frame: Frame, rows: pa.Table) -> tuple[int, str]:
     """Write one file, and return its size and checksum."""
     import pyarrow.parquet as pq
 
-    folder.mkdir()
-    with (folder / _PART).open("w+b") as file:
-        try:
-            with pq.ParquetWriter(file, frame.arrow, compression="zstd") as writer:
-                # Each slice is cast by itself: no text array of the schema's type holds more than 2 GB.
-                for start in range(0, max(len(rows), 1), _ROWS_AT_ONCE):
-                    writer.write_table(rows.slice(start, _ROWS_AT_ONCE).cast(frame.arrow))
-        except (ValueError, pa.ArrowException) as error:
-            raise SchemaError(f"frame {frame.name} does not match the schema: {error}") from error
-        file.flush()
-        os.fsync(file.fileno())
-        size = file.seek(0, os.SEEK_END)
-        file.seek(0)
-        return size, file_digest(file, "sha256").hexdigest()
+    file = pa.BufferOutputStream()
+    try:
+        with pq.ParquetWriter(file, frame.arrow, compression="zstd") as writer:
+            # Each slice is cast by itself: no text array of the schema's type holds more than 2 GB.
+            for start in range(0, max(len(rows), 1), _ROWS_AT_ONCE):
+                writer.write_table(rows.slice(start, _ROWS_AT_ONCE).cast(frame.arrow))
+    except (ValueError, pa.ArrowException) as error:
+        raise SchemaError(f"frame {frame.name} does not match the schema: {error}") from error
+    data = memoryview(file.getvalue())
+    write_bytes(folder / _PART, data)
+    return len(data), sha256(data).hexdigest()
 
 
 # Reading
 
 
-def manifest_text(place: Path) -> bytes | None:
-    """Return the manifest in a folder; None if it is not there or cannot be read."""
+def manifest_text(place: Place) -> bytes | None:
+    """Return the manifest in a folder; None if it is not there or cannot be read.
+
+    Raise StoreError if an object store does not answer.
+    """
     try:
-        return read_file(place / MANIFEST)
-    except OSError:
-        return None
+        return read_bytes(place / MANIFEST)
+    except OSError as error:
+        if isinstance(place, Path) or isinstance(error, FileNotFoundError):
+            return None
+        raise StoreError(
+            f"{display_path(place / MANIFEST)}: cannot be read ({why(error)}); check the address, the region and the "
+            "credentials"
+        ) from error
 
 
 def head_of(text: bytes | None) -> Head | None:
@@ -209,7 +251,7 @@ def head_of(text: bytes | None) -> Head | None:
     return head if head.format == FORMAT else None
 
 
-def read_manifest(place: Path, text: bytes | None) -> Manifest:
+def read_manifest(place: Place, text: bytes | None) -> Manifest:
     """Return the manifest of the snapshot in a folder.
 
     Raise StoreError if the manifest is missing, damaged, or of a newer format.
@@ -250,20 +292,47 @@ def _is_consistent(stored: _Stored) -> bool:
     return plain and len({*names}) == len(names) and sum(rows) == stored.rows and ordered == dict(enumerate(rows))
 
 
-def read_frames(place: Path, manifest: Manifest) -> dict[str, pd.DataFrame]:
-    """Return all frames of a snapshot as they were saved.
+def read_frames(
+    place: Place, manifest: Manifest, accounts: Collection[str] | None = None, names: Iterable[str] = FRAMES
+) -> dict[str, pd.DataFrame]:
+    """Return frames of a snapshot as they were saved, or only their rows of some accounts.
 
     Raise StoreError if a file is missing or damaged, or does not belong to the snapshot.
     """
-    return {
-        name: _read_frame(place, frame, manifest.frames[name]) if name in manifest.frames else frame.empty()
-        for name, frame in FRAMES.items()
-    }
+    frames = {}
+    for name in names:
+        frame, stored = FRAMES[name], manifest.frames.get(name)
+        if stored is not None and accounts is None:
+            _refuse_others(place / name, {part.folder for part in stored.parts})
+        frames[name] = _read_frame(place, frame, _of_accounts(stored, accounts)) if stored else frame.empty()
+    return frames
 
 
-def _read_frame(place: Path, frame: Frame, stored: _Stored) -> pd.DataFrame:
+def accounts_of(manifest: Manifest) -> dict[str, int]:
+    """Return each account of a snapshot, and the larger number of its roles or profiles."""
+    sizes: dict[str, int] = {}
+    for name in FRAMES:
+        for part in manifest.frames[name].parts if name in manifest.frames else ():
+            rows = part.rows if name in ("roles", "profiles") else 0
+            if part.rows:
+                sizes[part.account_id] = max(sizes.get(part.account_id, 0), rows)
+    return sizes
+
+
+def _of_accounts(stored: _Stored, accounts: Collection[str] | None) -> _Stored:
+    """Return the parts of some accounts only."""
+    if accounts is None:
+        return stored
+    chosen = [number for number, part in enumerate(stored.parts) if part.account_id in accounts]
+    numbers = {was: now for now, was in enumerate(chosen)}
+    order = [(numbers[part], rows) for part, rows in stored.order if part in numbers]
+    parts = [stored.parts[number] for number in chosen]
+    return _Stored(sum(part.rows for part in parts), parts, order)
+
+
+def _read_frame(place: Place, frame: Frame, stored: _Stored) -> pd.DataFrame:
+    """Return the rows of a frame's parts."""
     folder = place / frame.name
-    _refuse_others(folder, {part.folder for part in stored.parts})
     try:
         tables = [_read_part(folder / part.folder / _PART, part) for part in stored.parts]
         # A column that a file lacks is missing in its rows; one that the schema lacks is left out.
@@ -278,14 +347,15 @@ def _read_frame(place: Path, frame: Frame, stored: _Stored) -> pd.DataFrame:
         ) from error
 
 
-def _refuse_others(folder: Path, own: set[str]) -> None:
+def _refuse_others(folder: Place, own: set[str]) -> None:
     """Raise StoreError if the folder of a frame contains files that are not parts of the snapshot.
 
     Other programs that read the folder would read such files, too.
     """
     try:
-        more = {entry.name for entry in folder.iterdir()} - own
-        more |= {f"{name}/{file.name}" for name in own for file in (folder / name).iterdir() if file.name != _PART}
+        more = {*names_in(folder)} - own
+        if isinstance(folder, Path):
+            more |= {f"{name}/{file}" for name in own for file in names_in(folder / name) if file != _PART}
     except OSError:
         # `_read_part` refuses files that are missing or unreadable.
         return
@@ -297,7 +367,7 @@ def _refuse_others(folder: Path, own: set[str]) -> None:
         )
 
 
-def _read_part(file: Path, part: _Part) -> pa.Table:
+def _read_part(file: Place, part: _Part) -> pa.Table:
     """Return the rows of a file. Raise StoreError if the file was changed.
 
     The checksum shows this. A changed Parquet file may still be readable.
@@ -305,11 +375,13 @@ def _read_part(file: Path, part: _Part) -> pa.Table:
     import pyarrow.parquet as pq
 
     try:
-        with open_file(file) as opened:
-            data = opened.read() if os.fstat(opened.fileno()).st_size == part.bytes else b""
+        data = read_bytes(file, part.bytes)
     except OSError as error:
-        what = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({error.strerror})"
-        raise StoreError(f"{display_path(file)}: {what}; copy or save the snapshot again") from error
+        is_longer = error.errno == errno.EFBIG
+        if not is_longer:
+            what = "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read ({why(error)})"
+            raise StoreError(f"{display_path(file)}: {what}; copy or save the snapshot again") from error
+        data = b""
     if sha256(data).hexdigest() != part.sha256:
         raise StoreError(f"{display_path(file)}: is damaged or was changed; copy or save the snapshot again")
     return pq.ParquetFile(pa.BufferReader(data)).read()

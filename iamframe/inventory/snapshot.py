@@ -14,14 +14,24 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
 
 from iamframe.errors import StoreError
-from iamframe.inventory.parts import head_of, manifest_text, read_frames, read_manifest, write_frames
+from iamframe.inventory.parts import (
+    Manifest,
+    accounts_of,
+    head_of,
+    manifest_text,
+    read_frames,
+    read_manifest,
+    write_frames,
+)
+from iamframe.inventory.places import Place, RemoteFolder, is_address, place_of, why
 from iamframe.sources.archives import MANIFEST, display_path
 
 # The folder in which a live load keeps its answers until the snapshot is complete.
@@ -34,6 +44,9 @@ _TRIES = 20
 def is_snapshot(folder: str | os.PathLike[str]) -> bool:
     """Return whether a folder holds a snapshot of any version. Damaged and unfinished snapshots count, too."""
     try:
+        if is_address(folder):
+            # iamframe reads nothing else from an object store.
+            return True
         place = _readable(Path(folder))
         return head_of(manifest_text(place)) is not None or (place / UNFINISHED / "asked.json").is_file()
     except (OSError, ValueError):
@@ -42,11 +55,15 @@ def is_snapshot(folder: str | os.PathLike[str]) -> bool:
 
 def write_snapshot(
     frames: Mapping[str, pd.DataFrame], sources: tuple[str, ...], folder: str | os.PathLike[str]
-) -> Path:
+) -> Path | str:
     """Write frames as a snapshot, and return the folder. The keys of `frames` are names in the schema.
 
-    Raise StoreError if the folder contains anything other than a snapshot.
+    Raise StoreError if the folder contains anything other than a snapshot, or if an object store already has a
+    snapshot there.
     """
+    if isinstance(folder, str) and is_address(folder):
+        _write_remote(frames, sources, place_of(folder))
+        return folder
     try:
         # A link to a folder stays a link; its target is replaced.
         place = Path(folder).resolve()
@@ -70,27 +87,74 @@ def write_snapshot(
     return Path(folder)
 
 
-def read_snapshot(folder: str | os.PathLike[str]) -> tuple[dict[str, pd.DataFrame], tuple[str, ...]]:
-    """Return the frames of a snapshot as they were saved, and their sources.
+def _write_remote(frames: Mapping[str, pd.DataFrame], sources: tuple[str, ...], place: Place) -> None:
+    """Write a snapshot to an object store, which cannot rename a folder: so the manifest comes last."""
+    if manifest_text(place) is not None:
+        raise StoreError(
+            f"{display_path(place)}: already holds a snapshot, which an object store cannot replace in one step; "
+            "choose another folder, or delete it first"
+        )
+    try:
+        write_frames(frames, sources, place)
+    except OSError as error:
+        raise StoreError(
+            f"{display_path(place)}: cannot be written ({why(error)}); check the address, the region and the "
+            "credentials"
+        ) from error
 
-    Raise StoreError if the snapshot cannot be read.
+
+def read_snapshot(
+    folder: str | os.PathLike[str], accounts: Iterable[str] | None = None
+) -> tuple[dict[str, pd.DataFrame], tuple[str, ...]]:
+    """Return the frames of a snapshot as they were saved, or only the rows of some accounts, and their sources.
+
+    Raise StoreError if the snapshot cannot be read, or lacks one of the accounts.
     """
+    chosen = None if accounts is None else {*accounts}
     for _ in range(_TRIES):
-        place = _readable(Path(folder))
+        place = _located(folder)
         text = manifest_text(place)
         try:
-            if text is None and (place / UNFINISHED).is_dir():
-                raise StoreError(
-                    f"{display_path(folder)}: is an unfinished snapshot; run the same `iamframe snapshot` command again"
-                )
-            manifest = read_manifest(place, text)
+            manifest = _manifest_of(folder, place, text)
+            known = accounts_of(manifest) if chosen else {}
+            if chosen and (unknown := chosen - known.keys()):
+                some = ", ".join([*known][:3]) + (" …" if len(known) > 3 else "")
+                raise StoreError(f"{display_path(folder)}: has no account {min(unknown)}; it has {some or 'none'}")
             # Checksums keep files of two snapshots apart.
-            return read_frames(place, manifest), manifest.sources
+            return read_frames(place, manifest, chosen), manifest.sources
         except StoreError:
             # Another process may have replaced the folder meanwhile: then nothing is damaged.
-            if manifest_text(_readable(Path(folder))) == text:
+            if isinstance(place, RemoteFolder) or manifest_text(_located(folder)) == text:
                 raise
     raise StoreError(f"{display_path(folder)}: is being replaced repeatedly; open it later")
+
+
+def find_snapshot(folder: str | os.PathLike[str]) -> tuple[Place, Manifest]:
+    """Return the place of a complete snapshot, and its manifest. Raise StoreError if there is none."""
+    place = _located(folder)
+    return place, _manifest_of(folder, place, manifest_text(place))
+
+
+def read_references(place: Place, manifest: Manifest, accounts: Iterable[str]) -> pd.DataFrame:
+    """Return the references of some accounts. Raise StoreError if a file is missing or damaged."""
+    return read_frames(place, manifest, {*accounts}, ("references",))["references"]
+
+
+def _located(folder: str | os.PathLike[str]) -> Place:
+    place = place_of(folder)
+    return _readable(place) if isinstance(place, Path) else place
+
+
+def _manifest_of(folder: str | os.PathLike[str], place: Place, text: bytes | None) -> Manifest:
+    if text is None and isinstance(place, Path) and (place / UNFINISHED).is_dir():
+        raise StoreError(
+            f"{display_path(folder)}: is an unfinished snapshot; run the same `iamframe snapshot` command again"
+        )
+    return _manifest(place, text)
+
+
+# A process that checks one shard after another reads the manifest of a thousand accounts once.
+_manifest = lru_cache(maxsize=1)(read_manifest)
 
 
 def _old(place: Path) -> Path:

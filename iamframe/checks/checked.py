@@ -1,0 +1,154 @@
+"""The result of `check_snapshot`: its frames are read when they are needed, or shard by shard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from iamframe.checks.registry import Check
+from iamframe.checks.result import Result
+from iamframe.checks.runner import run
+from iamframe.checks.shards import Shard, inventory_of
+from iamframe.checks.stored import StoredFound, done_in, read_coverage, read_findings, write_result
+from iamframe.checks.tag_policy import Policy
+from iamframe.inventory import schema, views
+from iamframe.inventory.build import joined
+from iamframe.inventory.completeness import completeness
+from iamframe.inventory.gaps import GapList
+from iamframe.inventory.inventory import Inventory
+from iamframe.inventory.load import open_snapshot
+from iamframe.inventory.places import Place
+from iamframe.inventory.snapshot import find_snapshot
+from iamframe.knowledge.operations import ALL
+from iamframe.messages.render import columns_of, render
+from iamframe.sources.records import Gap
+
+
+class CheckedSnapshot(Result):
+    """A `Result` whose frames are in files: the snapshot, and the results of its shards.
+
+    Each frame is read at its first use. `parts` reads one shard at a time.
+    """
+
+    _folder: str
+    _place: Place
+    _shards: Sequence[Shard]
+
+    @classmethod
+    def of(
+        cls,
+        folder: str,
+        place: Place,
+        shards: Sequence[Shard],
+        checks: Mapping[str, Check],
+        policy: Policy,
+        owner_tag: str,
+    ) -> CheckedSnapshot:
+        """Return the result of a snapshot whose shards have their results in `place`."""
+        result = object.__new__(cls)
+        given = {"_folder": folder, "_place": place, "_shards": shards, "checks": checks, "policy": policy}
+        result.__dict__.update(given | {"owner_tag": owner_tag})
+        return result
+
+    @cached_property
+    def inventory(self) -> Inventory:
+        """The whole inventory."""
+        read = [account for shard in self._shards if not self._failed.get(shard.number) for account in shard.accounts]
+        inventory = open_snapshot(self._folder, read)
+        if not self._failed:
+            return inventory
+        failed = [unread(shard, self._failed[shard.number]) for shard in self._shards if shard.number in self._failed]
+        return joined([inventory, *failed], inventory.sources)
+
+    @cached_property
+    def found(self) -> Mapping[str, Any]:
+        """The findings of each check and their facts."""
+        return StoredFound(self._place, self._numbers, self.checks)
+
+    @cached_property
+    def coverage(self) -> pd.DataFrame:
+        """The coverage of each check, one row per account and check."""
+        return read_coverage(self._place, self._numbers)
+
+    @cached_property
+    def pairs(self) -> pd.DataFrame:
+        """The view `pairs` of the whole inventory."""
+        return views.numbered_pairs(self.inventory, self.policy.makers)[schema.PAIRS.names]
+
+    @cached_property
+    def lists(self) -> pd.DataFrame:
+        """The view `lists` of the whole inventory."""
+        return completeness(self.inventory)
+
+    @cached_property
+    def findings(self) -> pd.DataFrame:
+        """The findings of all checks, one row per finding."""
+        if self._is_changed:
+            return self.findings_in("en")
+        return schema.FINDINGS.from_arrow(read_findings(self._place, self._numbers))
+
+    def parts(self, *, neighbours: bool = False) -> Iterator[Result]:
+        """Yield the results of the shards. See `Result.parts`."""
+        if self._is_changed:
+            yield self
+            return
+        place, manifest = find_snapshot(self._folder)
+        for shard in self._shards:
+            failure = self._failed.get(shard.number)
+            if failure:
+                inventory = unread(shard, failure)
+            elif neighbours:
+                inventory = inventory_of(self._folder, place, manifest, shard)
+            else:
+                inventory = open_snapshot(self._folder, shard.accounts)
+            numbers = [shard.number]
+            part = Result(
+                inventory,
+                StoredFound(self._place, numbers, self.checks),
+                read_coverage(self._place, numbers),
+                self.checks,
+                self.policy,
+                views.numbered_pairs(inventory, self.policy.makers)[schema.PAIRS.names],
+                completeness(inventory),
+                self.owner_tag,
+            )
+            # The owners of findings may be tags in other accounts.
+            part.__dict__["findings"] = schema.FINDINGS.from_arrow(read_findings(self._place, numbers))
+            yield part
+
+    @property
+    def _is_changed(self) -> bool:
+        """Whether this is a copy with other findings or frames, which are in memory."""
+        return "_shards" not in self.__dict__
+
+    @property
+    def _numbers(self) -> list[int]:
+        return [shard.number for shard in self._shards]
+
+    @cached_property
+    def _failed(self) -> dict[int, str]:
+        return {done.number: done.failure for done in done_in(self._place, self._shards) if done.failure}
+
+
+def unread(shard: Shard, failure: str) -> Inventory:
+    """Return an inventory of the accounts of a shard that could not be checked, with a gap for each account."""
+    gaps = GapList(
+        Gap("check_snapshot", ALL, "unreadable", "gaps.account.failed", {"why": failure}, account_id=account)
+        for account in shard.accounts
+    )
+    frames: dict[str, Any] = {name: frame.empty() for name, frame in schema.FRAMES.items()}
+    frames["accounts"] = schema.ACCOUNTS.conform({"account_id": list(shard.accounts), "source": "check_snapshot"})
+    return Inventory(**(frames | {"gaps": gaps.frame()}))
+
+
+def write_failure(place: Place, shard: Shard, failure: str, checks: Mapping[str, Check], policy: Policy) -> None:
+    """Write the result of a shard that could not be checked: no finding, and each check is `unknown`."""
+    result = run(unread(shard, failure), tuple(checks), policy, checks)
+    message, facts = columns_of([{"message": "coverage.not_checked", "why": failure}] * len(result.coverage))
+    said = {"reason": render(message, facts), "message": message, "facts": facts}
+    coverage = schema.COVERAGE.conform({**result.coverage, "status": "unknown"} | said)
+    write_result(place, shard.number, replace(result, coverage=coverage), failure)

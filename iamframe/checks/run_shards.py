@@ -1,0 +1,208 @@
+"""Check a snapshot of many accounts shard by shard, on any executor. No process holds more than a shard."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from dataclasses import dataclass
+
+from iamframe.checks.catalog import CHECKS, Own, with_own
+from iamframe.checks.checked import CheckedSnapshot, write_failure
+from iamframe.checks.owner import OWNER_TAG
+from iamframe.checks.processes import Processes
+from iamframe.checks.registry import Check
+from iamframe.checks.result import Result
+from iamframe.checks.runner import run as run_here
+from iamframe.checks.runner import selected
+from iamframe.checks.shards import Shard, inventory_of, shards_of
+from iamframe.checks.stored import Run, begin, done_in, write_result
+from iamframe.checks.tag_policy import Policy, PolicySource, read_policy
+from iamframe.errors import CheckError, PolicyError, SourceError, StoreError
+from iamframe.inventory.places import is_address, place_of
+from iamframe.inventory.snapshot import find_snapshot
+from iamframe.sources.archives import display_path
+from iamframe.sources.progress import Progress, progress_bars
+from iamframe.version import __version__
+
+# A process that checks so many roles needs about 300 MB.
+ROLES_PER_SHARD = 25_000
+_TRIES = 2
+# These errors concern all shards, so no shard is tried again.
+_FOR_ALL = (CheckError, PolicyError, StoreError)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What all workers are told. `snapshot` is the checksum of the manifest."""
+
+    folder: str
+    out: str
+    snapshot: str
+    only: tuple[str, ...]
+    policy: Policy
+    own: tuple[Own, ...]
+    owner_tag: str
+
+
+def check_snapshot(
+    folder: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    only: Iterable[str] | None = None,
+    policy: PolicySource = None,
+    checks: Own | Iterable[Own] | None = None,
+    owner_tag: str = OWNER_TAG,
+    executor: Executor | None = None,
+    workers: int | None = None,
+    shard_size: int = ROLES_PER_SHARD,
+    progress: bool | Progress | None = None,
+) -> Result:
+    """Run the checks over a snapshot, a group of accounts at a time. No request is made to AWS.
+
+    The findings are those of `run_checks(open_snapshot(folder))`, but no process holds all accounts. A group of
+    accounts is a shard. If a call is interrupted, the same call goes on where it stopped. A shard that fails is
+    tried once more. If it fails again, its accounts are `unknown` in `coverage`, with a row in `gaps`.
+
+    Parameters
+    ----------
+    folder
+        A snapshot: a folder on a disk, or an address such as `s3://BUCKET/FOLDER`.
+    out
+        A folder for the results, on a disk or in an object store. Each shard has one Parquet file in `findings/`, in
+        `coverage/`, and in `checks/CHECK/`.
+    only, policy, checks, owner_tag
+        As in `run_checks`.
+    executor
+        Any `concurrent.futures.Executor`, such as Dask's `client.get_executor(pure=False)`. Its workers must be able to
+        read `folder`, write `out`, and read the files in `checks`. The default is a process for each processor.
+    workers
+        The number of processes, if no executor is given.
+    shard_size
+        The number of roles of a shard. Profiles count likewise. An account is never divided.
+    progress
+        Whether to show progress. The default is True in a terminal or notebook.
+
+    Returns
+    -------
+    Result
+        Its frames are read when they are needed. `write_report` and `plan` read one shard at a time.
+
+    Raises
+    ------
+    StoreError
+        If the snapshot cannot be opened, if `out` holds the results of a different call or cannot be written, or if
+        the executor accepts no more work.
+    UnknownCheckError, PolicyError, CheckError
+        As in `run_checks`.
+    """
+    own = tuple([checks] if isinstance(checks, (str, os.PathLike)) or callable(checks) else checks or ())
+    own = tuple(os.path.abspath(one) if isinstance(one, (str, os.PathLike)) else one for one in own)  # noqa: PTH100
+    every, tag_rules = with_own(own), read_policy(policy)
+    names = selected(only, every)
+    if executor is None:
+        _refuse_local(own)
+    place, manifest = find_snapshot(folder)
+    run = Run(
+        snapshot=manifest.sha256,
+        policy=_checksum(repr(tag_rules)),
+        checks=_checksum(repr([(name, _code(every[name])) for name in names])),
+        owner_tag=owner_tag,
+        iamframe_version=__version__,
+        shards=shards_of(place, manifest, shard_size),
+    )
+    work = _Work(_full(folder), _full(out), manifest.sha256, names, tag_rules, own, owner_tag)
+    results = place_of(work.out)
+    begin(results, run)
+    done = {one.number for one in done_in(results, run.shards) if one.failure is None}
+    rest = [shard for shard in run.shards if shard.number not in done]
+    with progress_bars(progress) as show:
+        for shard, sentence in _run_all(work, rest, executor, workers, show):
+            write_failure(results, shard, sentence, {name: every[name] for name in names}, tag_rules)
+    checked = {name: every[name] for name in names}
+    return CheckedSnapshot.of(work.folder, results, run.shards, checked, tag_rules, owner_tag)
+
+
+def _full(folder: str | os.PathLike[str]) -> str:
+    """Return a folder in the form in which each worker finds it."""
+    return os.fspath(folder) if is_address(folder) else os.path.abspath(folder)  # noqa: PTH100
+
+
+def _checksum(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _code(check: Check) -> str:
+    """Return the code of your own check. The code of the others belongs to the version."""
+    if check.name in CHECKS:
+        return ""
+    try:
+        return inspect.getsource(check.rule)
+    except OSError:
+        return check.rule.__code__.co_code.hex()
+
+
+def _refuse_local(own: Iterable[Own]) -> None:
+    """Raise CheckError for a function of a notebook, which another process cannot import."""
+    for one in own:
+        if getattr(one, "__module__", None) == "__main__":
+            raise CheckError(
+                f"{getattr(one, '__name__', one)}: is defined where no other process can import it; write it to a "
+                "file, and give the name of the file in checks"
+            )
+
+
+def _check_shard(work: _Work, shard: Shard) -> None:
+    """Check one shard, and write its results. The executor runs this function."""
+    place, manifest = find_snapshot(work.folder)
+    if manifest.sha256 != work.snapshot:
+        raise StoreError(f"{display_path(work.folder)}: was replaced while it was checked; check it again")
+    try:
+        inventory = inventory_of(work.folder, place, manifest, shard)
+    except StoreError as error:
+        # A damaged file concerns this shard only.
+        raise SourceError(str(error)) from error
+    result = run_here(inventory, work.only, work.policy, with_own(work.own), work.owner_tag)
+    write_result(place_of(work.out), shard.number, result.of_accounts(shard.accounts))
+
+
+def _run_all(
+    work: _Work, shards: list[Shard], executor: Executor | None, workers: int | None, show: Progress
+) -> Iterator[tuple[Shard, str]]:
+    """Check all shards. Yield each shard that failed twice, with the reason."""
+    own = Processes(max(min(workers or os.cpu_count() or 1, len(shards)), 1))
+    used = own if executor is None else executor
+    waiting: dict[Future[None], Shard] = {}
+    tried: Counter[int] = Counter()
+    try:
+        waiting |= {_submit(used, work, shard): shard for shard in shards}
+        while waiting:
+            for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+                shard = waiting.pop(future)
+                tried[shard.number] += 1
+                error = future.exception()
+                if isinstance(error, _FOR_ALL):
+                    raise error
+                if error is not None and tried[shard.number] < _TRIES:
+                    waiting[_submit(used, work, shard)] = shard
+                    continue
+                if error is not None:
+                    yield shard, " ".join(str(error).split()) or type(error).__name__
+                show("shards", len(shards) - len({*waiting.values()}), len(shards))
+    finally:
+        for future in waiting:
+            future.cancel()
+        own.shutdown(wait=not waiting, cancel_futures=True)
+
+
+def _submit(executor: Executor, work: _Work, shard: Shard) -> Future[None]:
+    try:
+        return executor.submit(_check_shard, work, shard)
+    except RuntimeError as error:
+        raise StoreError(
+            f"the executor accepts no more work ({error}); call check_snapshot again with a new executor: it goes on "
+            "where it stopped"
+        ) from error

@@ -1,0 +1,101 @@
+"""The shards of a snapshot: groups of accounts that are checked together, each by one call on an executor.
+
+A reference can name a profile of another account. So a shard knows which other accounts its references lead to, and
+which other accounts have references to its profiles. It reads these, and reports nothing about them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import msgspec
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from iamframe.inventory.arrow import as_arrow, is_in
+from iamframe.inventory.inventory import Inventory
+from iamframe.inventory.linking import account_named
+from iamframe.inventory.load import open_snapshot, resolved
+from iamframe.inventory.parts import Manifest, accounts_of
+from iamframe.inventory.places import Place
+from iamframe.inventory.snapshot import read_references
+
+_THREADS = 16
+
+
+class Shard(msgspec.Struct, frozen=True):
+    """Some accounts of a snapshot, in the order of their ids.
+
+    `uses` are other accounts with profiles that these accounts use. `used_by` are other accounts that use profiles of
+    these accounts.
+    """
+
+    number: int
+    accounts: tuple[str, ...]
+    uses: tuple[str, ...] = ()
+    used_by: tuple[str, ...] = ()
+
+
+def shards_of(place: Place, manifest: Manifest, size: int) -> list[Shard]:
+    """Return the shards of a snapshot. A shard has up to `size` roles and as many profiles, or a single account."""
+    sizes = accounts_of(manifest)
+    uses, used_by = _foreign_uses(place, manifest)
+    shards = []
+    for number, accounts in enumerate(_groups(sizes, size), 1):
+        others = (set().union(*(by.get(one, set()) for one in accounts)) - {*accounts} for by in (uses, used_by))
+        shards.append(Shard(number, tuple(accounts), *(tuple(sorted(of & sizes.keys())) for of in others)))
+    return shards
+
+
+def _groups(sizes: dict[str, int], most: int) -> Iterator[list[str]]:
+    group: list[str] = []
+    rows = 0
+    for account in sorted(sizes):
+        if group and rows + sizes[account] > most:
+            yield group
+            group, rows = [], 0
+        group.append(account)
+        rows += sizes[account]
+    # A snapshot without accounts has one shard without accounts.
+    yield group
+
+
+def _foreign_uses(place: Place, manifest: Manifest) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
+    """Return, by account, the other accounts whose profiles it uses, and the other accounts that use its profiles."""
+    uses: dict[str, set[str]] = defaultdict(set)
+    used_by: dict[str, set[str]] = defaultdict(set)
+    accounts = [part.account_id for part in manifest.frames["references"].parts if part.rows]
+    with ThreadPoolExecutor(_THREADS) as threads:
+        for references in threads.map(lambda one: read_references(place, manifest, [one]), accounts):
+            own, other = as_arrow(references["account_id"]), _account_used(references)
+            foreign = pa.table({"own": own, "other": other}).filter(pc.fill_null(pc.not_equal(own, other), False))
+            for pair in foreign.group_by(["own", "other"]).aggregate([]).to_pylist():
+                uses[pair["own"]].add(pair["other"])
+                used_by[pair["other"]].add(pair["own"])
+    return uses, used_by
+
+
+def _account_used(references: pd.DataFrame) -> pa.Array:
+    """Return the account in the ARN of each reference's profile; missing if no ARN is known."""
+    return pc.coalesce(account_named(references["profile_arn"]), account_named(references["named"]))
+
+
+def inventory_of(folder: str | os.PathLike[str], place: Place, manifest: Manifest, shard: Shard) -> Inventory:
+    """Return the inventory of a shard, and what its checks need of other accounts.
+
+    The frames have all rows of the accounts in `shard.uses`. From the accounts in `shard.used_by`, they have only the
+    references to profiles of the shard.
+    """
+    inventory = open_snapshot(folder, (*shard.accounts, *shard.uses))
+    more = [account for account in shard.used_by if account not in shard.uses]
+    if not more:
+        return inventory
+    references = read_references(place, manifest, more)
+    references = references[is_in(_account_used(references), pa.array(shard.accounts))]
+    both = pd.concat([inventory.references, references], ignore_index=True)
+    return resolved(replace(inventory, references=both))

@@ -1,0 +1,107 @@
+"""Folders on a disk or in an object store: an address such as `s3://BUCKET/FOLDER` is opened by pyarrow.
+
+pyarrow finds the credentials where the AWS CLI finds them, and reads `AWS_ENDPOINT_URL`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from iamframe.errors import StoreError
+from iamframe.sources.archives import MAX_UNPACKED, read_file
+
+if TYPE_CHECKING:
+    from pyarrow.fs import FileSystem
+
+# A drive letter of Windows is one letter.
+_ADDRESS = re.compile("[a-z][a-z0-9+.-]+://")
+# An address may hold an access key, before the @ or in the query. Messages leave these out.
+_SECRET = re.compile(r"(?<=://)[^/@]*@|\?.*")
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFolder:
+    """A folder in an object store, or a file in it. `address` is for messages, and has no secrets."""
+
+    address: str
+    path: str
+    filesystem: FileSystem
+
+    def __truediv__(self, name: str) -> RemoteFolder:
+        """Return a file or folder in this folder."""
+        return RemoteFolder(f"{self.address}/{name}", f"{self.path}/{name}", self.filesystem)
+
+    def __fspath__(self) -> str:
+        """Return the address."""
+        return self.address
+
+
+Place = Path | RemoteFolder
+
+
+def is_address(folder: object) -> bool:
+    """Return whether a folder is the address of an object store."""
+    return isinstance(folder, RemoteFolder) or (isinstance(folder, str) and _ADDRESS.match(folder) is not None)
+
+
+def place_of(folder: str | os.PathLike[str]) -> Place:
+    """Return a folder on the disk, or in an object store if `folder` is an address.
+
+    Raise StoreError if the address cannot be opened.
+    """
+    return _opened(folder) if isinstance(folder, str) and is_address(folder) else Path(folder)
+
+
+@lru_cache(maxsize=16)
+def _opened(address: str) -> RemoteFolder:
+    # Importing the file systems takes as long as checking a small account.
+    from pyarrow.fs import FileSystem
+
+    name = _SECRET.sub("", address).rstrip("/")
+    try:
+        filesystem, path = FileSystem.from_uri(address)
+    except (OSError, ValueError) as error:
+        said = _SECRET.sub("", " ".join(str(error).split()))
+        raise StoreError(f"{name}: cannot be opened ({said}); give an address such as s3://BUCKET/FOLDER") from error
+    return RemoteFolder(name, path.rstrip("/"), filesystem)
+
+
+def read_bytes(file: Place, most: int = MAX_UNPACKED) -> bytes:
+    """Return the bytes of a file. Raise OSError if it cannot be read, or if a file on the disk has more than `most`."""
+    if isinstance(file, Path):
+        return read_file(file, most)
+    with file.filesystem.open_input_stream(file.path) as stream:
+        data: bytes = stream.read()
+        return data
+
+
+def write_bytes(file: Place, data: bytes | memoryview) -> None:
+    """Write a file, and create its folders. On a disk, the data is flushed to the disk."""
+    if isinstance(file, RemoteFolder):
+        with file.filesystem.open_output_stream(file.path) as stream:
+            stream.write(data)
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("wb") as opened:
+        opened.write(data)
+        opened.flush()
+        os.fsync(opened.fileno())
+
+
+def names_in(folder: Place) -> list[str]:
+    """Return the names of the files and folders in a folder. Raise OSError if the folder cannot be listed."""
+    if isinstance(folder, Path):
+        return [entry.name for entry in folder.iterdir()]
+    from pyarrow.fs import FileSelector
+
+    return [info.base_name for info in folder.filesystem.get_file_info(FileSelector(folder.path, allow_not_found=True))]
+
+
+def why(error: Exception) -> str:
+    """Return the reason of an error in one line: the reason of the disk, or of the object store."""
+    return getattr(error, "strerror", None) or " ".join(str(error).split())
