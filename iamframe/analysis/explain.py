@@ -126,8 +126,23 @@ def explain(inventory: Inventory | Result, name: str, policy: PolicySource = Non
     if not isinstance(name, str):
         raise TypeError(f"explain takes the name, ARN or unique id of a role or profile as text, not {name!r}")
     require("explain", inventory, Inventory, Result, instead="what `iamframe.load` or `iamframe.run_checks` gives")
-    result = inventory if isinstance(inventory, Result) else None
-    read = inventory.inventory if isinstance(inventory, Result) else inventory
+    if isinstance(inventory, Inventory):
+        return Explanation(name, _frame(inventory, None, name, policy))
+    frames = []
+    for part in inventory.parts(neighbours=True):
+        frame = _frame(part.inventory, part, name, policy)
+        # Another part explains the resources of its own accounts.
+        frames.append(frame[frame["account_id"].isna() | is_in(frame["account_id"], part.coverage["account_id"])])
+    if len(frames) > 1:
+        frames = [frame for frame in frames if Explanation(name, frame).found]
+    if not frames:
+        # What is said about a name that does not exist concerns all accounts.
+        return Explanation(name, _frame(inventory.inventory, None, name, policy))
+    return Explanation(name, pd.concat(frames, ignore_index=True))
+
+
+def _frame(read: Inventory, result: Result | None, name: str, policy: PolicySource) -> pd.DataFrame:
+    """Return the rows of an explanation."""
     asked = parse_query(name)
     found = _matching_arns(read, asked)
     fields: list[Row] = []
@@ -140,7 +155,7 @@ def explain(inventory: Inventory | Result, name: str, policy: PolicySource = Non
     if found["profile"] or found["role"]:
         near = _near(read, [*found["profile"], *found["role"]])
         fields += _explained(part_of(result, near) if result else run_checks(near, policy=policy), found)
-    return Explanation(name, frame_of(fields))
+    return frame_of(fields)
 
 
 def _matching_arns(inventory: Inventory, asked: Query) -> _Arns:

@@ -10,10 +10,10 @@ from typing import Any
 import pandas as pd
 
 from iamframe.checks.registry import Check
-from iamframe.checks.result import Result
+from iamframe.checks.result import Result, attention_in, tally_of
 from iamframe.checks.runner import run
 from iamframe.checks.shards import Shard, inventory_of
-from iamframe.checks.stored import StoredFound, done_in, read_coverage, read_findings, write_result
+from iamframe.checks.stored import StoredFound, done_in, read_counted, read_coverage, read_findings, write_result
 from iamframe.checks.tag_policy import Policy
 from iamframe.inventory import schema, views
 from iamframe.inventory.build import joined
@@ -21,6 +21,7 @@ from iamframe.inventory.completeness import completeness
 from iamframe.inventory.gaps import GapList
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.load import open_snapshot
+from iamframe.inventory.on_demand import OnDemandInventory
 from iamframe.inventory.places import Place
 from iamframe.inventory.snapshot import find_snapshot
 from iamframe.knowledge.operations import ALL
@@ -56,13 +57,10 @@ class CheckedSnapshot(Result):
 
     @cached_property
     def inventory(self) -> Inventory:
-        """The whole inventory."""
-        read = [account for shard in self._shards if not self._failed.get(shard.number) for account in shard.accounts]
-        inventory = open_snapshot(self._folder, read)
-        if not self._failed:
-            return inventory
+        """The whole inventory. Each frame is read when it is needed."""
+        read = [account for shard in self._shards if shard.number not in self._failed for account in shard.accounts]
         failed = [unread(shard, self._failed[shard.number]) for shard in self._shards if shard.number in self._failed]
-        return joined([inventory, *failed], inventory.sources)
+        return OnDemandInventory.of(*find_snapshot(self._folder), frozenset(read), joined(failed))
 
     @cached_property
     def found(self) -> Mapping[str, Any]:
@@ -90,6 +88,24 @@ class CheckedSnapshot(Result):
         if self._is_changed:
             return self.findings_in("en")
         return schema.FINDINGS.from_arrow(read_findings(self._place, self._numbers))
+
+    @cached_property
+    def tally(self) -> pd.DataFrame:
+        """The number of findings by check, severity, `expected` and acceptance."""
+        if self._is_changed:
+            return tally_of(self.findings)
+        tallies = pd.concat([tally_of(read_counted(self._place, number)) for number in self._numbers])
+        keys = [name for name in tallies.columns if name != "findings"]
+        return tallies.groupby(keys, dropna=False, observed=True)["findings"].sum().reset_index()
+
+    @cached_property
+    def attention(self) -> pd.Series:
+        """The number of resources that need attention, by severity."""
+        if self._is_changed:
+            return attention_in(self.findings)
+        # Each resource is in one account, and each account in one shard.
+        counts = [attention_in(read_counted(self._place, number)) for number in self._numbers]
+        return pd.DataFrame(counts).sum().rename("resources")
 
     def parts(self, *, neighbours: bool = False) -> Iterator[Result]:
         """Yield the results of the shards. See `Result.parts`."""
@@ -148,7 +164,7 @@ def unread(shard: Shard, failure: str) -> Inventory:
 def write_failure(place: Place, shard: Shard, failure: str, checks: Mapping[str, Check], policy: Policy) -> None:
     """Write the result of a shard that could not be checked: no finding, and each check is `unknown`."""
     result = run(unread(shard, failure), tuple(checks), policy, checks)
-    message, facts = columns_of([{"message": "coverage.not_checked", "why": failure}] * len(result.coverage))
+    message, facts = columns_of([{"message": "coverage.no_shard", "why": failure}] * len(result.coverage))
     said = {"reason": render(message, facts), "message": message, "facts": facts}
     coverage = schema.COVERAGE.conform({**result.coverage, "status": "unknown"} | said)
     write_result(place, shard.number, replace(result, coverage=coverage), failure)

@@ -159,16 +159,17 @@ class Result:
         A resource needs attention if it has a finding that is neither expected nor accepted. A finding without an ARN
         counts as one resource.
         """
-        severity = self.most_severe["severity"]
-        return severity.value_counts().reindex(SEVERITIES, fill_value=0).rename("resources")
+        return attention_in(self.findings)
 
     @cached_property
     def most_severe(self) -> pd.DataFrame:
         """The most severe finding of each resource that needs attention, with the columns of `findings`."""
-        findings = self.findings[~self.findings["expected"] & self.findings["accepted"].isna()]
-        resource = findings["resource_arn"].fillna(findings["finding_id"])
-        # Findings are sorted by severity, so the first of each resource is its most severe.
-        return findings[~findings[["account_id"]].assign(resource=resource).duplicated()]
+        return _most_severe(self.findings)
+
+    @cached_property
+    def tally(self) -> pd.DataFrame:
+        """The number of findings: one row per check, severity, `expected` and acceptance."""
+        return tally_of(self.findings)
 
     @cached_property
     def tag_coverage(self) -> pd.DataFrame:
@@ -178,17 +179,20 @@ class Result:
     @cached_property
     def summary(self) -> pd.DataFrame:
         """One row per check: its severity, its number of findings, and the number of accounts per coverage status."""
-        counts = self.findings.groupby("check")
+        tally, names = self.tally, list(self.checks)
         statuses = self.coverage.groupby(["check", "status"]).size().unstack(fill_value=0)
-        names = list(self.checks)
+
+        def count(rows: pd.DataFrame) -> Any:
+            return rows.groupby("check")["findings"].sum().reindex(names, fill_value=0).to_numpy()
+
         frame = pd.DataFrame(
             {
                 "check": names,
                 "title": [one.title for one in self.checks.values()],
                 "severity": [one.severity for one in self.checks.values()],
-                "findings": counts.size().reindex(names, fill_value=0).to_numpy(),
-                "expected": counts["expected"].sum().reindex(names, fill_value=0).to_numpy(),
-                "accepted": counts["accepted"].count().reindex(names, fill_value=0).to_numpy(),
+                "findings": count(tally),
+                "expected": count(tally[tally["expected"]]),
+                "accepted": count(tally[tally["accepted"].notna()]),
             }
         )
         for status in STATUSES:
@@ -209,7 +213,7 @@ class Result:
 
     def complete_in(self, lang: str) -> str:
         """Return the number of checks that are complete in every account, as a sentence in the language `lang`."""
-        accounts, checks = len(self.inventory.accounts), len(self.checks)
+        accounts, checks = self.inventory.sizes["accounts"], len(self.checks)
         complete = int((self.summary["complete"] == accounts).sum()) if accounts else 0
         state = "all" if complete == checks else "some" if complete else "none"
         if checks == 1:
@@ -218,9 +222,9 @@ class Result:
 
     def __repr__(self) -> str:
         """Return the number of findings by severity, and how many checks are complete, in one line."""
-        counts = self.findings["severity"].value_counts()
+        counts = self.tally.groupby("severity")["findings"].sum()
         by_severity = ", ".join(f"{counts[name]:,} {name}" for name in SEVERITIES if name in counts) or "none"
-        return f"Result({pluralize(len(self.findings), 'finding')}: {by_severity}; {self.said_complete})"
+        return f"Result({pluralize(int(counts.sum()), 'finding')}: {by_severity}; {self.said_complete})"
 
     def _repr_html_(self) -> str:
         """Return what could not be checked, then the checks with their findings, for a notebook."""
@@ -230,7 +234,7 @@ class Result:
         columns = ["check", "title", "severity", "findings", "expected", "accepted", *STATUSES]
         head = (*columns[:6], *(f"accounts {status}" for status in STATUSES))
         rows = display.cell_rows(summary[columns])
-        parts = [display.html_line(f"{pluralize(len(self.findings), 'finding')}; {self.said_complete}.")]
+        parts = [display.html_line(f"{pluralize(int(self.tally['findings'].sum()), 'finding')}; {self.said_complete}.")]
         if reasons:
             parts.append(display.html_table(("not complete", "accounts", "why"), reasons[:_REASONS_SHOWN]))
             if len(reasons) > _REASONS_SHOWN:
@@ -238,6 +242,25 @@ class Result:
                     display.html_line(f"and {pluralize(len(reasons) - _REASONS_SHOWN, 'more reason')}, in .coverage")
                 )
         return "".join([*parts, display.html_table(head, rows)])
+
+
+def _most_severe(findings: pd.DataFrame) -> pd.DataFrame:
+    findings = findings[~findings["expected"] & findings["accepted"].isna()]
+    resource = findings["resource_arn"].fillna(findings["finding_id"])
+    # Findings are sorted by severity, so the first of each resource is its most severe.
+    return findings[~findings[["account_id"]].assign(resource=resource).duplicated()]
+
+
+def attention_in(findings: pd.DataFrame) -> pd.Series:
+    """Return the number of resources that need attention, by severity. See `Result.attention`."""
+    severity = _most_severe(findings)["severity"]
+    return severity.value_counts().reindex(SEVERITIES, fill_value=0).rename("resources")
+
+
+def tally_of(findings: pd.DataFrame) -> pd.DataFrame:
+    """Return the number of findings. See `Result.tally`."""
+    counts = findings.groupby(["check", "severity", "expected", "accepted"], dropna=False, observed=True).size()
+    return counts.rename("findings").reset_index()
 
 
 def said_not_complete(unsure: pd.DataFrame) -> list[tuple[str, str, str]]:

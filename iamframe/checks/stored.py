@@ -30,6 +30,8 @@ from iamframe.sources.archives import display_path
 
 HEAD = "checked.json"
 _FORMAT, _FORMAT_VERSION = "iamframe checked snapshot", 1
+# The columns that decide how findings are counted.
+COUNTED = ("check", "severity", "expected", "accepted", "account_id", "resource_arn", "finding_id")
 _KEYS = ["finding_id", "account_id", "resource_arn", "resource_name", "related_arn"]
 
 
@@ -95,6 +97,11 @@ def read_findings(place: Place, numbers: Iterable[int]) -> pa.Table:
     """Return the findings of shards, sorted as in `Result.findings`, with the internal column `order`."""
     tables = [_table(_part(place, "findings", number)) for number in numbers]
     return by_severity(pa.concat_tables(tables).rename_columns({"_order": "order"}))
+
+
+def read_counted(place: Place, number: int) -> pd.DataFrame:
+    """Return the columns of a shard's findings that counts need. The findings are sorted by severity."""
+    return pd.DataFrame(_table(_part(place, "findings", number), [*COUNTED]).to_pandas())
 
 
 def read_coverage(place: Place, numbers: Iterable[int]) -> pd.DataFrame:

@@ -71,6 +71,11 @@ class Inventory:
         return {name: getattr(self, name) for name in schema.FRAMES}
 
     @property
+    def sizes(self) -> dict[str, int]:
+        """The number of rows of each frame."""
+        return {name: len(frame) for name, frame in self.frames.items()}
+
+    @property
     def frames_read(self) -> dict[str, pd.DataFrame]:
         """The frames by name, without `events`, `resource_owners` and `tag_policies` if they were not collected."""
         read = {"events": self.events_read, "resource_owners": self.owners_read}

@@ -145,7 +145,7 @@ def emit_drift(found: Drift, form: str) -> None:
 def size_of(inventory: Inventory) -> str:
     """Return a text with the numbers of accounts, roles and profiles."""
     things = {"accounts": "account", "roles": "role", "profiles": "instance profile"}
-    return ", ".join(pluralize(len(inventory.frames[name]), thing) for name, thing in things.items())
+    return ", ".join(pluralize(inventory.sizes[name], thing) for name, thing in things.items())
 
 
 def in_one_line(result: Result) -> str:
@@ -153,14 +153,15 @@ def in_one_line(result: Result) -> str:
 
     These are accounts, roles, profiles, resources that need attention, findings, and complete checks.
     """
-    counts, findings = result.attention, result.findings
+    counts, tally = result.attention, result.tally
     total = int(counts.sum())
     verb = "needs" if total == 1 else "need"
     by_severity = ", ".join(f"{counts[name]:,} {name}" for name in SEVERITIES if counts[name])
     said = f"{pluralize(total, 'resource')} {verb} attention" + (f" ({by_severity})" if by_severity else "")
-    marks = {"expected": findings["expected"] & findings["accepted"].isna(), "accepted": findings["accepted"].notna()}
-    of_them = ", ".join(f"{rows.sum():,} {mark}" for mark, rows in marks.items() if rows.any())
-    found = pluralize(len(findings), "finding") + (f", {of_them}" if of_them else "")
+    marks = {"expected": tally["expected"] & tally["accepted"].isna(), "accepted": tally["accepted"].notna()}
+    sums = {mark: int(tally["findings"][rows].sum()) for mark, rows in marks.items()}
+    of_them = ", ".join(f"{number:,} {mark}" for mark, number in sums.items() if number)
+    found = pluralize(int(tally["findings"].sum()), "finding") + (f", {of_them}" if of_them else "")
     complete = result.said_complete
     return f"{size_of(result.inventory)}. {said}. {found}. {complete[0].upper()}{complete[1:]}."
 
@@ -239,7 +240,7 @@ def expired(result: Result, *, is_covered: bool = False) -> Iterator[str]:
                 f"--policy org: the tag policy of the organization was not collected for {some(unread)}; "
                 "`iamframe check SOURCE --policy org` says why"
             )
-    findings = result.findings
+    findings = result.tally
     for one in result.policy.acceptances:
         if not one.has_expired and one.check in result.checks:
             if not ((findings["check"] == one.check) & (findings["accepted"] == one.reason)).any():

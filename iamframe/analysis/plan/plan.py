@@ -14,7 +14,7 @@ import pandas as pd
 
 from iamframe.analysis.plan.commands import Block
 from iamframe.analysis.plan.deletions import deletion, objections
-from iamframe.analysis.plan.resources import Context, Finding, ProfileFacts, read_age, stamp
+from iamframe.analysis.plan.resources import AccountFacts, Context, Finding, ProfileFacts, read_age, stamp
 from iamframe.analysis.plan.script import render_script, sentence
 from iamframe.analysis.plan.tags import tagging
 from iamframe.checks import CHECKS
@@ -156,8 +156,30 @@ def plan(
         If `result` is not a `Result`.
     """
     require("plan", result, Result, instead="what `iamframe.run_checks` gives")
-    now = datetime.now(UTC)
-    context = Context(result, read_age(min_age, "min_age: "), read_age(min_idle, "min_idle: "), now)
+    now, ages = datetime.now(UTC), (read_age(min_age, "min_age: "), read_age(min_idle, "min_idle: "))
+    blocks: list[Block] = []
+    accounts: dict[str, AccountFacts] = {}
+    frames, unchecked = [], []
+    for part in result.parts(neighbours=True):
+        context = Context(part, *ages, now)
+        mine, not_planned = _planned(part, context)
+        blocks += mine
+        # A script needs the facts of an account only if it has steps there.
+        accounts |= {block.profile.account_id: context.accounts[block.profile.account_id] for block in mine}
+        frames.append(not_planned)
+        coverage = part.coverage[part.coverage["check"].isin(_PLANNED) & part.coverage["check"].isin(part.asked)]
+        unchecked += _lines(coverage[coverage["status"] != "complete"], "account_id", "check", "status", "reason")
+    blocks.sort(key=lambda block: (block.profile.account_id, block.deletes))
+    not_planned = pd.concat(frames, ignore_index=True)
+    left_out = {
+        "Not checked": unchecked,
+        "Not planned": _lines(not_planned, "account_id", "check", "resource_name", "reason"),
+    }
+    return Plan(_steps(blocks), not_planned, render_script(blocks, accounts, left_out, stamp(now)))
+
+
+def _planned(result: Result, context: Context) -> tuple[list[Block], pd.DataFrame]:
+    """Return the steps about each profile, and the findings that are not planned."""
     findings = result.findings[result.findings["check"].isin(_PLANNED)].reset_index(drop=True)
     by_resource: dict[str, list[Finding]] = {}
     for one in map(Finding._make, findings[[*Finding._fields[1:]]].itertuples()):
@@ -169,18 +191,10 @@ def plan(
         block, others = _settled(found, profiles.get(arn), context)
         blocks += [block] if block else []
         left |= others
-    blocks.sort(key=lambda block: (block.profile.account_id, block.deletes))
     rows = sorted(left, key=lambda one: one.row)
     message, facts = columns_of(left[one] for one in rows)
     reasons = {"message": message, "facts": facts, "reason": render(message, facts)}
-    not_planned = schema.NOT_PLANNED.conform({**findings.iloc[[one.row for one in rows]], **reasons})
-    coverage = result.coverage[result.coverage["check"].isin(_PLANNED) & result.coverage["check"].isin(result.asked)]
-    left_out = {
-        "Not checked": _lines(coverage[coverage["status"] != "complete"], "account_id", "check", "status", "reason"),
-        "Not planned": _lines(not_planned, "account_id", "check", "resource_name", "reason"),
-    }
-    script = render_script(blocks, context.accounts, left_out, stamp(now))
-    return Plan(_steps(blocks), not_planned, script)
+    return blocks, schema.NOT_PLANNED.conform({**findings.iloc[[one.row for one in rows]], **reasons})
 
 
 def _settled(
