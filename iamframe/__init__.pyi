@@ -26,6 +26,7 @@ from .checks import check as check
 from .checks import run_checks as run_checks
 from .checks.run_shards import check_snapshot as check_snapshot
 from .errors import IamframeError as IamframeError
+from .inventory.athena import athena_statements as athena_statements
 from .inventory.display import table as table
 from .inventory.fleet import load_fleet as load_fleet
 from .inventory.inventory import Inventory as Inventory

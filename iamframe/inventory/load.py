@@ -14,7 +14,7 @@ import msgspec
 
 from iamframe.errors import IamframeError, SourceError, StoreError
 from iamframe.inventory import schema
-from iamframe.inventory.build import build_inventory
+from iamframe.inventory.build import build_inventory, joined
 from iamframe.inventory.inventory import SAMPLES, Inventory
 from iamframe.inventory.linking import with_profiles
 from iamframe.inventory.parts import accounts_of
@@ -43,9 +43,9 @@ def is_live(source: str | os.PathLike[str]) -> bool:
 
 
 def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
-    """Load one or several sources: `sample`, `aws`, `aws:PROFILE`, a snapshot, or files.
+    """Load one or several sources: `sample`, `aws`, `aws:PROFILE`, snapshots, or files.
 
-    `sample:earlier` is the sample as it was four weeks earlier.
+    `sample:earlier` is the sample as it was four weeks earlier. Snapshots of different accounts become one inventory.
 
     Keyword arguments apply to a live source. With `accounts` or `role_name`, they are the parameters of `load_fleet`.
     Without these two, they are the parameters of `load_account`.
@@ -53,8 +53,8 @@ def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
     Raises
     ------
     SourceError
-        If there is no source, if the sample, an account or a snapshot is given with other sources, or if `load_files`,
-        `load_account` or `load_fleet` refuses a source.
+        If there is no source, if the sample, an account or a snapshot is given with other sources, if two snapshots
+        have the same account, or if `load_files`, `load_account` or `load_fleet` refuses a source.
     StoreError
         If a snapshot is damaged.
     """
@@ -70,13 +70,15 @@ def load(*sources: str | os.PathLike[str], **live: Any) -> Inventory:
         given = ", ".join(_OPTIONS.get(name, name) for name in sorted(live))
         raise SourceError(f"{given}: is for a live account; use aws or aws:PROFILE as the source")
     # An empty name, which `load_files` refuses, would be the working directory.
-    for source in sources:
-        if source not in (*SAMPLES, "") and is_snapshot(source):
-            if not alone:
+    snapshots = [source for source in sources if source not in (*SAMPLES, "") and is_snapshot(source)]
+    if snapshots and "" not in sources:
+        for other in sources:
+            if other not in snapshots:
                 raise SourceError(
-                    f"{display_path(source)}: is a snapshot, which cannot be combined with other sources; use it alone"
+                    f"{display_path(other)}: is not a snapshot, and cannot be combined with the snapshot "
+                    f"{display_path(snapshots[0])}; give only snapshots, or none"
                 )
-            return open_snapshot(source)
+        return open_snapshot(snapshots[0]) if alone else _open_snapshots(snapshots)
     if (fiction := next((name for name in SAMPLES if name in sources), None)) is None:
         return load_files(*sources)
     if not alone:
@@ -199,6 +201,23 @@ def iter_snapshot(folder: str | os.PathLike[str]) -> Iterator[Inventory]:
     """
     for account in sorted(accounts_of(find_snapshot(folder)[1])):
         yield open_snapshot(folder, [account])
+
+
+def _open_snapshots(folders: list[str | os.PathLike[str]]) -> Inventory:
+    """Open snapshots of different accounts, one after the other, and join them."""
+    opened: list[Inventory] = []
+    folder_of: dict[str, str] = {}
+    for folder in folders:
+        opened.append(open_snapshot(folder))
+        name, accounts = display_path(folder), opened[-1].accounts["account_id"].tolist()
+        for account in accounts:
+            if other := folder_of.get(account):
+                raise SourceError(
+                    f"{name}: has the account {account}, and so has {other}; give only one of these two snapshots, or "
+                    f"compare them with `iamframe diff {other} {name}`"
+                )
+        folder_of |= dict.fromkeys(accounts, name)
+    return joined(opened, dict.fromkeys(source for one in opened for source in one.sources))
 
 
 def take_snapshot(out: str | os.PathLike[str], *sources: str | os.PathLike[str], **live: Any) -> Inventory:

@@ -45,8 +45,8 @@ def _version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
 def app() -> None:
     """Find IAM instance profiles that are orphaned, untagged, or named differently from their role.
 
-    A SOURCE is `sample` (fictional), `aws` or `aws:PROFILE` (a live account, read-only), or files. Files are a saved
-    snapshot, or a file, folder, .gz or .zip with output of the AWS CLI, AWS Config items, Terraform state or
+    A SOURCE is `sample` (fictional), `aws` or `aws:PROFILE` (a live account, read-only), or files. Files are saved
+    snapshots, or a file, folder, .gz or .zip with output of the AWS CLI, AWS Config items, Terraform state or
     Steampipe rows.
     """
 
@@ -54,10 +54,6 @@ def app() -> None:
 def _command(name: str, *added: given.Decorator) -> Callable[[Callable[..., int]], click.Command]:
     """Return a decorator that makes a function a command with the given options and arguments."""
     return lambda function: app.command(name)(given.together(*added, given.talk)(function))
-
-
-_MASK = "Replace account ids, unique ids, external ids and e-mail addresses with pseudonyms."
-_KEY = "Mask with the key in this file, so that the next report has the same pseudonyms. A missing file is created."
 
 
 @_command(
@@ -73,8 +69,7 @@ _KEY = "Mask with the key in this file, so that the next report has the same pse
     option("--lang", "Page language.  [default: en]", type=click.Choice(("en", "ja"), False), default="en"),
     given.owner_tag,
     option("--xlsx", "Also write an Excel workbook."),
-    option("--mask", _MASK),
-    option("--mask-key", _KEY, "FILE", type=Path),
+    given.mask,
     given.policy_file,
     given.own,
     given.strict,
@@ -337,17 +332,24 @@ def drift_command(
 
 @_command(
     "snapshot",
-    given.sources,
-    option("--out", "Folder for the snapshot.", "DIR", type=Path, required=True),
+    given.source("sources", nargs=-1, metavar="[SOURCE]..."),
+    option("--out", "Folder for the snapshot.", "DIR", type=Path),
+    given.athena,
     given.live,
 )
-def snapshot_command(sources: tuple[str, ...], out: Path, live: dict[str, Any]) -> int:
+def snapshot_command(sources: tuple[str, ...], out: Path | None, athena: str | None, live: dict[str, Any]) -> int:
     """Save the data as Parquet, to use as SOURCE later.
 
-    If the command is interrupted, run it again. The load then resumes.
+    Give a SOURCE and --out. If the command is interrupted, run it again. The load then resumes.
     """
+    from iamframe.inventory.athena import athena_statements
     from iamframe.inventory.load import take_snapshot
 
+    if athena is not None and not (sources or out or live):
+        click.echo(";\n\n".join(athena_statements(athena)) + ";")
+        return DONE
+    if athena is not None or not sources or out is None:
+        raise click.UsageError("give a SOURCE and --out DIR, or only --athena LOCATION")
     inventory = take_snapshot(out, *sources, **loud(*sources, **live))
     click.echo(f"{output.size_of(inventory)}.")
     click.echo(f"Snapshot: {escape_controls(str(out))}")

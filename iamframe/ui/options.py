@@ -135,6 +135,11 @@ _POLICY = (
 )
 policy_file = option("--policy", _POLICY, "FILE|org", multiple=True)
 own = option("--checks", "Also use the checks in this Python file. Repeatable.", "FILE", multiple=True)
+_MASK = "Replace account ids, unique ids, external ids and e-mail addresses with pseudonyms."
+_KEY = "Mask with the key in this file, so that the next report has the same pseudonyms. A missing file is created."
+mask = together(option("--mask", _MASK), option("--mask-key", _KEY, "FILE", type=Path))
+_ATHENA = "Only print SQL statements: they make a snapshot at s3://BUCKET/PREFIX tables of Amazon Athena."
+athena = option("--athena", _ATHENA, "LOCATION")
 _ONLY = "Run only this check. Repeatable; `iamframe checks` lists them."
 only = option("--only", _ONLY, "CHECK", multiple=True, callback=_any, shell_complete=offer_checks)
 _SEVERITY = "Print only findings of this severity. Repeatable."

@@ -24,7 +24,7 @@ from pandas.testing import assert_frame_equal
 
 import iamframe
 from iamframe import Inventory, load_sample, open_snapshot, run_checks
-from iamframe.errors import SchemaError, SourceError, StoreError
+from iamframe.errors import SchemaError, StoreError
 from iamframe.inventory import schema
 from iamframe.inventory.snapshot import MANIFEST
 from iamframe.report.write import render_page
@@ -619,16 +619,6 @@ def test_a_report_on_a_snapshot_of_the_sample_says_that_it_is_fiction(
     load_sample().save(tmp_path / "snapshot")
     assert _run(["report", str(tmp_path / "snapshot"), "--out", str(tmp_path / "report")]) == 0
     assert capsys.readouterr().out.startswith("This is the fictional sample")
-
-
-def test_a_snapshot_beside_other_sources_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write(tmp_path / "in", {"dump.json": dump(role_detail("app"))})
-    of_accounts("a").save(tmp_path / "snapshot")
-    for others in (["sample"], [str(tmp_path / "in")], [str(tmp_path / "snapshot")]):
-        with pytest.raises(SourceError, match=r"snapshot: is a snapshot, .*; use it alone$"):
-            iamframe.load(*others, tmp_path / "snapshot")
-    assert _run(["check", str(tmp_path / "snapshot"), "sample"]) == 2
-    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_a_damaged_snapshot_is_refused_by_the_command_line_in_one_line(

@@ -639,7 +639,8 @@ def test_who_may_not_list_the_accounts_is_told_what_to_allow(tmp_path: Path, acc
                 "for several accounts use --accounts"
             ),
         ),
-        (["snapshot", "aws"], "Missing option '--out'"),
+        (["snapshot", "aws"], "give a SOURCE and --out DIR, or only --athena LOCATION; see `iamframe snapshot --help`"),
+        (["snapshot", "aws", "--athena", "s3://bucket/x"], "give a SOURCE and --out DIR, or only --athena LOCATION"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

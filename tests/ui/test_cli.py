@@ -17,6 +17,7 @@ from builders import ACCOUNT, nested_role, profile, profile_list, tag_list, writ
 from click import Context
 from commands import process, run
 
+from iamframe import athena_statements
 from iamframe.ui import output
 from iamframe.ui.cli import _run, app
 
@@ -437,6 +438,50 @@ def test_findings_that_their_maker_means_so_do_not_fail(tmp_path: Path) -> None:
     assert done.returncode == 0
 
 
+# Snapshots
+
+
+def account_files(folder: Path, account: str) -> Path:
+    return write(folder, {"profiles.json": profile_list(profile("left", account=account))})
+
+
+def test_snapshots_that_were_taken_one_by_one_are_one_report(tmp_path: Path) -> None:
+    for account in ("111122223333", "444455556666"):
+        account_files(tmp_path / account, account)
+        assert run(tmp_path, "snapshot", account, "--out", f"snapshots/{account}").returncode == 0
+    snapshots = [f"snapshots/{one.name}" for one in sorted((tmp_path / "snapshots").iterdir())]
+    done = process(tmp_path, "report", *snapshots, "--out", "report")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("2 accounts, 0 roles, 2 instance profiles. 2 resources need attention (2 medium). ")
+    summary = json.loads((tmp_path / "report" / "summary.json").read_text("utf-8"))
+    assert summary["sources"] == ["111122223333", "444455556666"]
+    # All commands that take several sources take them.
+    assert "2 resources need attention" in run(tmp_path, "check", *snapshots).stderr
+    assert "2 instance profiles and 0 roles in 2 accounts" in run(tmp_path, "explain", "gone", *snapshots).stdout
+    assert run(tmp_path, "plan", *snapshots).returncode == 0
+
+
+def test_two_snapshots_of_one_account_are_refused_with_what_to_do(tmp_path: Path) -> None:
+    account_files(tmp_path / "files", "111122223333")
+    for day in ("monday", "tuesday"):
+        run(tmp_path, "snapshot", "files", "--out", f"snapshots/{day}")
+    assert refusal(run(tmp_path, "check", "snapshots/monday", "snapshots/tuesday")) == (
+        "iamframe: snapshots/tuesday: has the account 111122223333, and so has snapshots/monday; give only one of "
+        "these two snapshots, or compare them with `iamframe diff snapshots/monday snapshots/tuesday`\n"
+    )
+    assert run(tmp_path, "diff", "snapshots/monday", "snapshots/tuesday").returncode == 0
+    assert "files: is not a snapshot" in refusal(run(tmp_path, "check", "snapshots/monday", "files"))
+
+
+def test_the_tables_of_a_snapshot_in_s3_are_printed_without_a_source_or_a_request(tmp_path: Path) -> None:
+    done = run(tmp_path, "snapshot", "--athena", "s3://bucket/prefix")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == ";\n\n".join(athena_statements("s3://bucket/prefix/")) + ";\n"
+    assert done.stdout.startswith("CREATE EXTERNAL TABLE `accounts` (\n  `account_id` string COMMENT '12-digit")
+    assert done.stdout.endswith(";\n\nMSCK REPAIR TABLE `events`;\n")
+    assert list(tmp_path.iterdir()) == []
+
+
 # Refusals
 
 
@@ -444,6 +489,15 @@ def test_findings_that_their_maker_means_so_do_not_fail(tmp_path: Path) -> None:
     ("arguments", "said"),
     [
         (["check"], "Missing argument"),
+        (["snapshot"], "give a SOURCE and --out DIR, or only --athena LOCATION; see `iamframe snapshot --help`"),
+        (["snapshot", "in"], "give a SOURCE and --out DIR, or only --athena LOCATION"),
+        (["snapshot", "--out", "new"], "give a SOURCE and --out DIR, or only --athena LOCATION"),
+        (["snapshot", "in", "--athena", "s3://bucket"], "give a SOURCE and --out DIR, or only --athena LOCATION"),
+        (["snapshot", "--out", "new", "--athena", "s3://bucket"], "give a SOURCE and --out DIR, or only --athena"),
+        (["snapshot", "in", "--out", "new", "--athena", "s3://bucket"], "give a SOURCE and --out DIR, or only"),
+        (["snapshot", "--rate", "2", "--athena", "s3://bucket"], "give a SOURCE and --out DIR, or only --athena"),
+        (["snapshot", "--athena", ""], "is not a folder in S3; give s3://BUCKET/PREFIX"),
+        (["snapshot", "--athena", "in"], "in: is not a folder in S3; give s3://BUCKET/PREFIX"),
         (["check", "nowhere"], "nowhere: no such file or folder; check the path"),
         (["report", "nowhere"], "nowhere: no such file or folder; check the path"),
         (["check", "in", "nowhere"], "nowhere: no such file or folder"),
