@@ -76,13 +76,6 @@ class Result:
         found = {name: one.only(is_in(one.findings["finding_id"], chosen)) for name, one in self.found.items()}
         return replace(self, found=found)
 
-    def of_accounts(self, accounts: Iterable[str]) -> Result:
-        """Return the findings and the coverage of some accounts; the inventory stays the same."""
-        chosen = pa.array(accounts, pa.string())
-        found = {name: one.only(is_in(one.findings["account_id"], chosen)) for name, one in self.found.items()}
-        coverage = self.coverage[is_in(self.coverage["account_id"], chosen)].reset_index(drop=True)
-        return replace(self, found=found, coverage=coverage)
-
     def findings_in(self, lang: str) -> pd.DataFrame:
         """Return the findings with their details in the language `lang`: `en` or `ja`."""
         return schema.FINDINGS.from_arrow(self.sorted_findings(lang))

@@ -8,7 +8,9 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
 
 from iamframe.checks.catalog import CHECKS, Own, with_own
 from iamframe.checks.checked import CheckedSnapshot, write_failure
@@ -22,6 +24,7 @@ from iamframe.checks.shards import Shard, inventory_of, shards_of
 from iamframe.checks.stored import Run, begin, done_in, write_result
 from iamframe.checks.tag_policy import Policy, PolicySource, read_policy
 from iamframe.errors import CheckError, PolicyError, SourceError, StoreError
+from iamframe.inventory.arrow import is_in
 from iamframe.inventory.places import is_address, place_of
 from iamframe.inventory.snapshot import find_snapshot
 from iamframe.sources.archives import display_path
@@ -166,7 +169,15 @@ def _check_shard(work: _Work, shard: Shard) -> None:
         # A damaged file concerns this shard only.
         raise SourceError(str(error)) from error
     result = run_here(inventory, work.only, work.policy, with_own(work.own), work.owner_tag)
-    write_result(place_of(work.out), shard.number, result.of_accounts(shard.accounts))
+    write_result(place_of(work.out), shard.number, _of_accounts(result, shard.accounts))
+
+
+def _of_accounts(result: Result, accounts: Iterable[str]) -> Result:
+    """Return the findings and the coverage of some accounts. The inventory still has their neighbours."""
+    own = pa.array(accounts, pa.string())
+    found = {name: one.only(is_in(one.findings["account_id"], own)) for name, one in result.found.items()}
+    coverage = result.coverage[is_in(result.coverage["account_id"], own)].reset_index(drop=True)
+    return replace(result, found=found, coverage=coverage)
 
 
 def _run_all(

@@ -21,7 +21,7 @@ from iamframe.inventory.arrow import as_arrow, is_in
 from iamframe.inventory.inventory import Inventory
 from iamframe.inventory.linking import account_named
 from iamframe.inventory.load import open_snapshot, resolved
-from iamframe.inventory.parts import Manifest, accounts_of
+from iamframe.inventory.parts import Manifest, account_sizes
 from iamframe.inventory.places import Place
 from iamframe.inventory.snapshot import read_references
 
@@ -43,7 +43,7 @@ class Shard(msgspec.Struct, frozen=True):
 
 def shards_of(place: Place, manifest: Manifest, size: int) -> list[Shard]:
     """Return the shards of a snapshot. A shard has up to `size` roles and as many profiles, or a single account."""
-    sizes = accounts_of(manifest)
+    sizes = account_sizes(manifest)
     uses, used_by = _foreign_uses(place, manifest)
     shards = []
     for number, accounts in enumerate(_groups(sizes, size), 1):

@@ -17,7 +17,7 @@ from iamframe.inventory import schema
 from iamframe.inventory.build import build_inventory, joined
 from iamframe.inventory.inventory import SAMPLES, Inventory
 from iamframe.inventory.linking import with_profiles
-from iamframe.inventory.parts import accounts_of
+from iamframe.inventory.parts import account_sizes
 from iamframe.inventory.snapshot import (
     UNFINISHED,
     find_snapshot,
@@ -199,7 +199,7 @@ def iter_snapshot(folder: str | os.PathLike[str]) -> Iterator[Inventory]:
     StoreError
         If `open_snapshot` raises it.
     """
-    for account in sorted(accounts_of(find_snapshot(folder)[1])):
+    for account in sorted(account_sizes(find_snapshot(folder)[1])):
         yield open_snapshot(folder, [account])
 
 

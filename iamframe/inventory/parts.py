@@ -308,7 +308,7 @@ def read_frames(
     return frames
 
 
-def accounts_of(manifest: Manifest) -> dict[str, int]:
+def account_sizes(manifest: Manifest) -> dict[str, int]:
     """Return each account of a snapshot, and the larger number of its roles or profiles."""
     sizes: dict[str, int] = {}
     for name in FRAMES:

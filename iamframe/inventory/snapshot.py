@@ -24,7 +24,7 @@ import pandas as pd
 from iamframe.errors import StoreError
 from iamframe.inventory.parts import (
     Manifest,
-    accounts_of,
+    account_sizes,
     head_of,
     manifest_text,
     read_frames,
@@ -116,7 +116,7 @@ def read_snapshot(
         text = manifest_text(place)
         try:
             manifest = _manifest_of(folder, place, text)
-            known = accounts_of(manifest) if chosen else {}
+            known = account_sizes(manifest) if chosen else {}
             if chosen and (unknown := chosen - known.keys()):
                 some = ", ".join([*known][:3]) + (" …" if len(known) > 3 else "")
                 raise StoreError(f"{display_path(folder)}: has no account {min(unknown)}; it has {some or 'none'}")

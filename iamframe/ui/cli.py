@@ -19,15 +19,13 @@ from iamframe.errors import IamframeError
 from iamframe.messages.text import SEVERITIES, escape_controls
 from iamframe.ui import options as given
 from iamframe.ui import output
-from iamframe.ui.loading import load_loud, load_old_and_new, loud
+from iamframe.ui.loading import checked, compared, drifted, load_loud, load_old_and_new, loud
 from iamframe.ui.options import option
 from iamframe.ui.output import remark
 from iamframe.version import __version__
 
 if TYPE_CHECKING:
-    from iamframe.analysis.drift import Drift
     from iamframe.checks import Result
-    from iamframe.inventory.inventory import Inventory
 
 DONE, FOUND, REFUSED, INCOMPLETE, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -73,6 +71,7 @@ def _command(name: str, *added: given.Decorator) -> Callable[[Callable[..., int]
     given.policy_file,
     given.own,
     given.strict,
+    given.shards,
     given.live,
 )
 def report_command(
@@ -87,46 +86,35 @@ def report_command(
     checks: tuple[str, ...],
     strict: bool,
     live: dict[str, Any],
+    shards: dict[str, Any],
     **page: Any,
 ) -> int:
     """Write a report: an HTML page and CSV files.
 
     Without a SOURCE, the report is about the fictional sample.
     """
-    from iamframe.checks import run_checks
     from iamframe.report.write import write_shown
 
-    new = sources or ("sample",)
-    changes, is_masked = None, mask or mask_key is not None
-    with _masked_errors(*new, older, *states, out, *policy, mask_key, *checks) if is_masked else nullcontext():
-        old, inventory = load_old_and_new(older, new, live) if older else (None, load_loud(*new, **live))
-        result = run_checks(inventory, policy=policy, checks=checks, owner_tag=owner_tag)
-        if old:
-            from iamframe.analysis.compare import compare
-
-            changes = compare(old, result)
-        found = _drift(inventory, states) if states else None
-        key = mask if mask_key is None else mask_key
+    new, key = sources or ("sample",), mask if mask_key is None else mask_key
+    masking = _masked_errors(*new, older, *states, out, *policy, mask_key, *checks) if key else nullcontext()
+    judged = {"policy": policy, "checks": checks, "owner_tag": owner_tag}
+    with masking, checked(new, live, shards, older, **judged) as (old, result):
+        changes = compared(old, result) if old else None
+        found = drifted(result.inventory, states) if states else None
         file, shown = write_shown(result, out, changes=changes, drift=found, owner_tag=None, mask=key, **page)
-    if inventory.is_sample:
-        hint = "" if sources else " For your own account, give a SOURCE, such as aws."
-        click.echo(f"This is the fictional sample; no account in it exists.{hint}")
-    click.echo(output.in_one_line(result))
-    if changes:
-        click.echo(f"Since {escape_controls(older or '')}: {changes.said}.")
-    if found:
-        click.echo(f"Terraform: {found.said}.")
-    click.echo(f"Report: {escape_controls(str(file))}")
-    remark(output.no_owner(result.inventory, owner_tag))
-    # After a masked report, the terminal shows pseudonyms too.
-    remark(output.expired(shown), output.not_collected(shown.inventory))
-    return _status(result, None, None, strict=strict)
-
-
-def _drift(inventory: Inventory, states: tuple[str, ...]) -> Drift:
-    from iamframe.analysis.drift import drift
-
-    return drift(inventory, *states)
+        if result.inventory.is_sample:
+            hint = "" if sources else " For your own account, give a SOURCE, such as aws."
+            click.echo(f"This is the fictional sample; no account in it exists.{hint}")
+        click.echo(output.in_one_line(result))
+        if changes:
+            click.echo(f"Since {escape_controls(older or '')}: {changes.said}.")
+        if found:
+            click.echo(f"Terraform: {found.said}.")
+        click.echo(f"Report: {escape_controls(str(file))}")
+        remark(output.no_owner(result.inventory, owner_tag))
+        # After a masked report, the terminal shows pseudonyms too.
+        remark(output.expired(shown), output.not_collected(shown.inventory))
+        return _status(result, None, None, strict=strict)
 
 
 def _masked_errors(*said: object) -> AbstractContextManager[None]:
@@ -146,6 +134,7 @@ def _masked_errors(*said: object) -> AbstractContextManager[None]:
     given.policy_file,
     given.own,
     given.strict,
+    given.shards,
     given.live,
 )
 def check_command(
@@ -158,29 +147,28 @@ def check_command(
     owner_tag: str,
     strict: bool,
     live: dict[str, Any],
+    shards: dict[str, Any],
     **judged: Any,
 ) -> int:
     """Print the findings.
 
     Standard error lists incomplete checks. Options that hide findings do not change the exit status.
     """
-    from iamframe.checks import run_checks
-
-    result = run_checks(load_loud(*sources, **live), owner_tag=owner_tag, **judged)
-    findings = shown = result.findings
-    if severity:
-        shown = shown[shown["severity"].isin(severity)]
-    if owner:
-        shown = shown[shown["owner"].isin(owner)]
-    if hide_expected:
-        shown = shown[~shown["expected"] & shown["accepted"].isna()]
-    output.emit_findings(shown, form)
-    remark([output.in_one_line(result)] * (form == "table"))
-    remark(output.not_printed(findings, shown, by_owner=bool(owner)), output.no_such_owner(findings, owner))
-    output.said_incomplete(result)
-    remark(output.incomplete(result), output.no_owner(result.inventory, owner_tag))
-    remark(output.expired(result, is_covered=True), output.not_collected(result.inventory))
-    return _status(result, fail_on, judged["only"], strict=strict)
+    with checked(sources, live, shards, owner_tag=owner_tag, **judged) as (_, result):
+        findings = shown = result.findings
+        if severity:
+            shown = shown[shown["severity"].isin(severity)]
+        if owner:
+            shown = shown[shown["owner"].isin(owner)]
+        if hide_expected:
+            shown = shown[~shown["expected"] & shown["accepted"].isna()]
+        output.emit_findings(shown, form)
+        remark([output.in_one_line(result)] * (form == "table"))
+        remark(output.not_printed(findings, shown, by_owner=bool(owner)), output.no_such_owner(findings, owner))
+        output.said_incomplete(result)
+        remark(output.incomplete(result), output.no_owner(result.inventory, owner_tag))
+        remark(output.expired(result, is_covered=True), output.not_collected(result.inventory))
+        return _status(result, fail_on, judged["only"], strict=strict)
 
 
 @_command(
@@ -322,7 +310,7 @@ def drift_command(
     from iamframe.inventory.load import is_live
 
     inventory = load_loud(against, **({"references": "none"} if is_live(against) else {}) | live)
-    found = _drift(inventory, states).only(*only)
+    found = drifted(inventory, states).only(*only)
     output.emit_drift(found, form)
     remark(output.not_known(found), output.not_collected(inventory))
     if fail_on_drift and not found.is_empty:
@@ -427,7 +415,7 @@ def collect_script_command(regions: str | None) -> int:
 
 
 def _status(result: Result, fail_on: str | None, asked: tuple[str, ...] | None, *, strict: bool) -> int:
-    findings = result.findings[result.findings["accepted"].isna() & ~result.findings["expected"]]
+    findings = result.tally[result.tally["accepted"].isna() & ~result.tally["expected"]]
     if fail_on and findings["severity"].isin(SEVERITIES[: SEVERITIES.index(fail_on) + 1]).any():
         return FOUND
     # A check that needs a policy counts only if a policy was given, or the check was selected.

@@ -1,15 +1,23 @@
-"""How the command line loads its sources."""
+"""How the command line loads its sources, and checks them: in this process, in several, or on a cluster."""
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from iamframe.errors import SourceError
+from iamframe.errors import SourceError, missing_extra
 from iamframe.ui import options as given
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from iamframe.analysis.compare import Changes
+    from iamframe.analysis.drift import Drift
+    from iamframe.checks import Result
     from iamframe.inventory.inventory import Inventory
 
 
@@ -46,3 +54,72 @@ def load_old_and_new(old: str, new: tuple[str, ...], live: dict[str, Any]) -> tu
             "give two loads of the same account"
         )
     return was, now
+
+
+def compared(old: Inventory, result: Result) -> Changes:
+    """Return what changed since an older inventory."""
+    from iamframe.analysis.compare import compare
+
+    return compare(old, result)
+
+
+def drifted(inventory: Inventory, states: tuple[str, ...]) -> Drift:
+    """Return how an inventory differs from Terraform states."""
+    from iamframe.analysis.drift import drift
+
+    return drift(inventory, *states)
+
+
+@contextmanager
+def checked(
+    sources: tuple[str, ...], live: dict[str, Any], shards: dict[str, Any], older: str | None = None, **judged: Any
+) -> Iterator[tuple[Inventory | None, Result]]:
+    """Load sources and run the checks. Yield the older inventory, if there is one, and the result.
+
+    With `--workers` or `--dask`, a snapshot is checked in shards. Without `--results`, the files of the shards are
+    deleted at the end.
+    """
+    from iamframe.inventory.snapshot import is_snapshot
+
+    results, dask = shards.get("results"), shards.get("dask")
+    if shards.keys() <= {"results"}:
+        if results:
+            raise click.UsageError("--results needs --workers or --dask")
+        from iamframe.checks import run_checks
+
+        old, inventory = load_old_and_new(older, sources, live) if older else (None, load_loud(*sources, **live))
+        yield old, run_checks(inventory, **judged)
+        return
+    if older or live or len(sources) != 1 or not is_snapshot(sources[0]):
+        raise click.UsageError(
+            "--workers and --dask check one snapshot, without --compare; save one with "
+            "`iamframe snapshot SOURCE --out DIR`"
+        )
+    from iamframe.checks.run_shards import check_snapshot
+
+    meta = click.get_current_context().meta
+    with ExitStack() as opened:
+        out = results or opened.enter_context(tempfile.TemporaryDirectory(prefix="iamframe-"))
+        executor = opened.enter_context(_cluster(dask)) if dask else None
+        progress = False if meta.get(given.QUIET) or meta.get(given.VERBOSE) else None
+        yield (
+            None,
+            check_snapshot(
+                sources[0], out, executor=executor, workers=shards.get("workers"), progress=progress, **judged
+            ),
+        )
+
+
+@contextmanager
+def _cluster(address: str) -> Iterator[Executor]:
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise missing_extra("distributed", "fleet") from error
+    try:
+        client = Client(address, timeout=10)  # type: ignore[no-untyped-call]
+    except (OSError, ValueError) as error:
+        why = " ".join(str(error).split())
+        raise SourceError(f"--dask {address}: no Dask scheduler answers there ({why}); check the address") from error
+    with client:
+        yield client.get_executor(pure=False)  # type: ignore[no-untyped-call]

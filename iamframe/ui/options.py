@@ -139,6 +139,14 @@ _MASK = "Replace account ids, unique ids, external ids and e-mail addresses with
 _KEY = "Mask with the key in this file, so that the next report has the same pseudonyms. A missing file is created."
 mask = together(option("--mask", _MASK), option("--mask-key", _KEY, "FILE", type=Path))
 _ATHENA = "Only print SQL statements: they make a snapshot at s3://BUCKET/PREFIX tables of Amazon Athena."
+_WORKERS = "Check a snapshot in N processes, a group of accounts at a time."
+_DASK = "Check a snapshot on the Dask cluster with this address."
+_RESULTS = "With --workers or --dask: keep what was checked in DIR, so that an interrupted command goes on there."
+_SHARDS = together(
+    option("--workers", _WORKERS, "N", type=click.IntRange(min=1)),
+    option("--dask", _DASK, "ADDRESS", callback=_filled),
+    option("--results", _RESULTS, "DIR", callback=_filled),
+)
 athena = option("--athena", _ATHENA, "LOCATION")
 _ONLY = "Run only this check. Repeatable; `iamframe checks` lists them."
 only = option("--only", _ONLY, "CHECK", multiple=True, callback=_any, shell_complete=offer_checks)
@@ -192,10 +200,18 @@ def live(command: Callable[..., Any]) -> Any:
 
     The command gets the given options as the dictionary `live`. Its keys are parameters of `load`.
     """
+    return _LIVE(_gathering("live", _LOADS, command))
 
+
+def shards(command: Callable[..., Any]) -> Any:
+    """Add the options for checking in shards to a command, which gets the given ones as the dictionary `shards`."""
+    return _SHARDS(_gathering("shards", ("workers", "dask", "results"), command))
+
+
+def _gathering(key: str, names: tuple[str, ...], command: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(command)
     def called(**given: Any) -> Any:
-        values = {name: given.pop(name) for name in _LOADS}
-        return command(**given, live={name: value for name, value in values.items() if value not in (None, False)})
+        values = {name: given.pop(name) for name in names}
+        return command(**given, **{key: {name: value for name, value in values.items() if value not in (None, False)}})
 
-    return _LIVE(called)
+    return called

@@ -30,7 +30,7 @@ GATES = {
         "sources.sessions",
     },
     "duckdb": {"inventory.sql"},
-    "distributed": {"inventory.fleet"},
+    "distributed": {"ui.loading"},
     "jinja2": {"report.page", "sources.shell"},
     "matplotlib": {"ui.drawing"},
     "xlsxwriter": {"report.excel"},

@@ -66,9 +66,9 @@ def test_each_frame_has_a_statement_that_creates_its_table_and_then_one_that_reg
 def test_a_statement_says_columns_types_meanings_folders_format_and_place() -> None:
     assert created()["links"] == (
         "CREATE EXTERNAL TABLE `links` (\n"
-        "  `account_id` string COMMENT '12-digit account id; `unknown` if no ARN or file shows it',\n"
+        "  `account_id` string COMMENT '12-digit account id, `unknown` if no ARN or file shows it',\n"
         "  `profile_arn` string COMMENT 'ARN of the profile',\n"
-        "  `role_arn` string COMMENT 'ARN of the role in the profile; `name:ROLE` if no source shows that role'\n"
+        "  `role_arn` string COMMENT 'ARN of the role in the profile, `name:ROLE` if no source shows that role'\n"
         ")\n"
         "COMMENT 'one row per role in an instance profile'\n"
         "PARTITIONED BY (`account` string COMMENT 'account id, for queries that read one account only')\n"
@@ -110,7 +110,8 @@ def test_the_column_of_the_folders_is_in_no_frame_because_athena_refuses_a_name_
 @pytest.mark.parametrize("name", schema.FRAMES)
 def test_a_comment_is_the_meaning_of_the_column_as_a_text_that_glue_takes(name: str) -> None:
     said = {column: re.sub(r"\\(.)", r"\1", comment) for column, _, comment in COLUMN.findall(created()[name])}
-    assert said == {column.name: column.meaning for column in schema.FRAMES[name].columns}
+    # Some clients divide statements at semicolons.
+    assert said == {column.name: column.meaning.replace(";", ",") for column in schema.FRAMES[name].columns}
     # Glue refuses a longer comment, or one with a line break.
     assert all(len(comment) <= 255 and comment.isprintable() for comment in said.values())
 
