@@ -85,7 +85,8 @@ def done_in(place: Place, shards: Iterable[Shard]) -> list[Done]:
 
 def write_result(place: Place, number: int, result: Result, failure: str | None = None) -> None:
     """Write the result of a shard, and then that it is complete."""
-    findings = result.sorted_findings("en").rename_columns({"order": "_order"})
+    found = result.sorted_findings("en")
+    findings = found.select(schema.FINDINGS.names).cast(schema.FINDINGS.arrow).append_column("_order", found["order"])
     tables = {"findings": findings, "coverage": schema.COVERAGE.to_arrow(result.coverage).cast(schema.COVERAGE.arrow)}
     tables |= {f"checks/{name}": _facts_table(result.found[name]) for name in result.checks}
     for folder, table in tables.items():
