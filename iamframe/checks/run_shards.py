@@ -7,7 +7,7 @@ import inspect
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -23,7 +23,7 @@ from iamframe.checks.runner import selected
 from iamframe.checks.shards import Shard, inventory_of, shards_of
 from iamframe.checks.stored import Run, begin, done_in, write_result
 from iamframe.checks.tag_policy import Policy, PolicySource, read_policy
-from iamframe.errors import CheckError, PolicyError, SourceError, StoreError
+from iamframe.errors import CheckError, IamframeError, PolicyError, SourceError, StoreError
 from iamframe.inventory.arrow import is_in
 from iamframe.inventory.places import is_address, place_of
 from iamframe.inventory.snapshot import find_snapshot
@@ -201,12 +201,19 @@ def _run_all(
                     waiting[_submit(used, work, shard)] = shard
                     continue
                 if error is not None:
-                    yield shard, " ".join(str(error).split()) or type(error).__name__
+                    yield shard, _why(error)
                 show("shards", len(shards) - len({*waiting.values()}), len(shards))
     finally:
         for future in waiting:
             future.cancel()
         own.shutdown(wait=not waiting, cancel_futures=True)
+
+
+def _why(error: BaseException) -> str:
+    if isinstance(error, BrokenExecutor):
+        return "the process that checked it ended abruptly, perhaps for want of memory; check it again"
+    said = " ".join(str(error).split())
+    return said if isinstance(error, IamframeError) else f"{type(error).__name__}: {said}".rstrip(": ")
 
 
 def _submit(executor: Executor, work: _Work, shard: Shard) -> Future[None]:

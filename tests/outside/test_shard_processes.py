@@ -1,0 +1,115 @@
+"""Shards in processes of their own and on Dask: a worker that is killed half-way changes nothing in the result."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pandas.testing import assert_frame_equal
+
+import iamframe
+from iamframe import Result
+
+SECOND = "123456789012"
+# The process that checks the second account is killed: the first time, or each time.
+DIES = """
+import os
+import pathlib
+import signal
+
+import iamframe
+
+@iamframe.check(severity="low", detail="has a name")
+def dies(profiles):
+    '''Profiles with a name.'''
+    mark = pathlib.Path({mark!r})
+    if "123456789012" in set(profiles["account_id"]) and not mark.exists():
+        {touch}
+        os.kill(os.getpid(), signal.SIGKILL)
+    return profiles.rename(columns={{"profile_arn": "resource_arn"}})
+"""
+
+
+@pytest.fixture(scope="module")
+def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("shards") / "snapshot"
+    iamframe.load_sample().save(folder)
+    return folder
+
+
+def house(folder: Path, *, each_time: bool = False) -> Path:
+    file = folder / "house.py"
+    file.write_text(DIES.format(mark=str(folder / "killed"), touch="pass" if each_time else "mark.touch()"), "utf-8")
+    return file
+
+
+def same(parts: Result, whole: Result) -> None:
+    assert_frame_equal(parts.findings, whole.findings)
+    assert_frame_equal(parts.coverage, whole.coverage)
+    assert len(parts["dies"]) == 109
+
+
+def test_a_process_that_is_killed_half_way_changes_nothing(snapshot: Path, tmp_path: Path) -> None:
+    check = house(tmp_path)
+    parts = iamframe.check_snapshot(snapshot, tmp_path / "out", checks=check, shard_size=1, workers=2)
+    assert (tmp_path / "killed").exists()
+    # The marker keeps the check from killing this process.
+    same(parts, iamframe.run_checks(iamframe.open_snapshot(snapshot), checks=check))
+
+
+def test_an_account_that_kills_each_process_costs_itself_alone(snapshot: Path, tmp_path: Path) -> None:
+    check = house(tmp_path, each_time=True)
+    parts = iamframe.check_snapshot(snapshot, tmp_path / "out", checks=check, shard_size=1, workers=2)
+    unknown = parts.coverage[parts.coverage["account_id"] == SECOND]
+    assert set(unknown["status"]) == {"unknown"}
+    assert unknown["reason"].str.startswith("the account could not be checked: the process that checked it ended").all()
+    assert set(parts.findings["account_id"]) == {"111122223333", "444455556666"}
+
+
+def test_a_function_of_a_notebook_is_refused_with_what_to_do(snapshot: Path, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        house(tmp_path).read_text("utf-8")
+        + f"\nif __name__ == '__main__':\n    iamframe.check_snapshot({str(snapshot)!r}, 'out', checks=dies)\n",
+        "utf-8",
+    )
+    run = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert run.stderr.splitlines()[-1].endswith(
+        "CheckError: dies: is defined where no other process can import it; write it to a file, and give the name of "
+        "the file in checks"
+    )
+
+
+def test_dask_gives_the_same_although_a_worker_is_killed_half_way(snapshot: Path, tmp_path: Path) -> None:
+    distributed = pytest.importorskip("distributed", reason="the extra fleet is not installed")
+    check = house(tmp_path)
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        with distributed.Client(cluster) as client:
+            executor = client.get_executor(pure=False)
+            parts = iamframe.check_snapshot(snapshot, tmp_path / "out", checks=check, shard_size=1, executor=executor)
+        assert (tmp_path / "killed").exists()
+        whole = iamframe.run_checks(iamframe.open_snapshot(snapshot), checks=check)
+        same(parts, whole)
+        command = [sys.executable, "-m", "iamframe", "report", snapshot, "--dask", cluster.scheduler_address]
+        run = subprocess.run([*command, "--checks", check], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert "3 accounts, 148 roles, 109 instance profiles." in run.stdout
+    assert (tmp_path / "iamframe-report" / "checks" / "dies.csv").read_text("utf-8").count("\n") == 110
+
+
+def test_the_command_line_with_processes_writes_the_report_of_one_process(snapshot: Path, tmp_path: Path) -> None:
+    for name, options in {"one": [], "two": ["--workers", "2", "--results", "results"]}.items():
+        command = [sys.executable, "-m", "iamframe", "report", snapshot, "--out", name, *options]
+        run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert run.returncode == 0, run.stderr
+        (tmp_path / f"{name}.txt").write_text(run.stdout.replace(f"{name}/", ""), "utf-8")
+    assert (tmp_path / "one.txt").read_text("utf-8") == (tmp_path / "two.txt").read_text("utf-8")
+    assert (tmp_path / "results" / "checked.json").exists()
+    files = sorted(file.relative_to(tmp_path / "one") for file in (tmp_path / "one").rglob("*.csv"))
+    assert len(files) > 30
+    for file in files:
+        # Shards give facts account by account.
+        rows = [sorted((tmp_path / name / file).read_text("utf-8").split("\r\n")) for name in ("one", "two")]
+        assert rows[0] == rows[1], file
