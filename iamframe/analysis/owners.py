@@ -46,6 +46,13 @@ def owner_states(findings: pd.DataFrame) -> npt.NDArray[np.str_]:
     )
 
 
+def joined_owners(one: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
+    """Return the sums of two frames of `findings_by_owner`, which are about two parts of a result."""
+    keys = ["state", "owner"]
+    counts = pd.concat([one, other]).groupby(keys, dropna=False)[list(SEVERITIES)].sum().reset_index()
+    return schema.FINDINGS_BY_OWNER.conform(_by_number(counts, "owner", "state", STATES))
+
+
 def count_by_value(rows: pd.DataFrame, value: str, state: str, states: Sequence[str]) -> pd.DataFrame:
     """Count rows by severity, for each value and state.
 
@@ -55,6 +62,10 @@ def count_by_value(rows: pd.DataFrame, value: str, state: str, states: Sequence[
     rows = rows.assign(**{value: rows[value].astype("str").fillna("").where(rows[state] == states[0], "")})
     counts = rows.groupby([state, value, "severity"]).size().unstack(fill_value=0)
     counts = counts.reindex(columns=list(SEVERITIES), fill_value=0).reset_index()
+    return _by_number(counts.assign(**{value: counts[value].where(counts[state] == states[0])}), value, state, states)
+
+
+def _by_number(counts: pd.DataFrame, value: str, state: str, states: Sequence[str]) -> pd.DataFrame:
+    """Add the number of findings of any severity, and sort by state, number and value."""
     counts = counts.assign(findings=counts[list(SEVERITIES)].sum(axis=1), rank=counts[state].map(list(states).index))
-    counts = counts.sort_values(["rank", "findings", value], ascending=[True, False, True])
-    return counts.assign(**{value: counts[value].where(counts[state] == states[0])})
+    return counts.sort_values(["rank", "findings", value], ascending=[True, False, True])

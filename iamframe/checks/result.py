@@ -22,7 +22,7 @@ from iamframe.checks.registry import STATUSES, Check
 from iamframe.checks.tag_policy import Policy
 from iamframe.errors import UnknownCheckError
 from iamframe.inventory import display, schema, views
-from iamframe.inventory.arrow import index_in, is_in, lookup
+from iamframe.inventory.arrow import Positions, index_in, is_in, lookup
 from iamframe.inventory.inventory import Inventory
 from iamframe.messages.render import render_facts, say, text_of
 from iamframe.messages.text import SEVERITIES, pluralize
@@ -111,9 +111,7 @@ class Result:
         text = text_of(f"checks.{name}.detail", lang, check.detail)
         detail = render_facts(text, column, of, len(found.findings), lang)
         table = COMMON.to_arrow(found.findings).cast(COMMON.arrow)
-        starts = np.searchsorted(of, np.arange(len(table)))
-        order = facts["_order"].to_numpy()[starts] if "_order" in facts else np.zeros(len(table), dtype=np.int64)
-        return table.append_column("detail", detail).append_column("order", pa.array(order))
+        return table.append_column("detail", detail).append_column("order", pa.array(own_order(found)))
 
     def __getitem__(self, check: str) -> pd.DataFrame:
         """Return the facts of one check, one row per fact: finding, account and resources, then the facts.
@@ -271,6 +269,14 @@ def some(names: Iterable[str]) -> str:
     every = list(names)
     more = f" and {len(every) - _NAMED} more" if len(every) > _NAMED else ""
     return ", ".join(every[:_NAMED]) + more
+
+
+def own_order(found: Found) -> Positions:
+    """Return the place of each finding in the check's own order; 0 for each finding if there is no such order."""
+    if "_order" not in found.facts:
+        return np.zeros(len(found.findings), dtype=np.int64)
+    order: Positions = found.facts["_order"].to_numpy()
+    return order[np.searchsorted(found.facts["finding"].to_numpy(), np.arange(len(found.findings)))]
 
 
 def by_severity(findings: pa.Table) -> pa.Table:
