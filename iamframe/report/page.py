@@ -8,7 +8,7 @@ import hashlib
 import os
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -121,7 +121,7 @@ def render_findings(result: Result, said: str) -> str:
 
 
 def _frame(
-    listed: FindingRows, title: str, words: Translator, sections: list[Section], linked: Sequence[str] = ()
+    listed: FindingRows, title: str, words: Translator, sections: list[Section], linked: Collection[str] = ()
 ) -> dict[str, Any]:
     """Return the values that the template needs for every page, such as texts, style, script and checks.
 
@@ -161,7 +161,7 @@ def _frame(
 
 
 def _filters(
-    listed: FindingRows, words: Translator, sections: list[Section], linked: Sequence[str]
+    listed: FindingRows, words: Translator, sections: list[Section], linked: Collection[str]
 ) -> list[tuple[str, list[tuple[str, str]], int]]:
     """Return the page's filters: the name, the options, and the number of options that are left out.
 
@@ -184,11 +184,9 @@ def _filters(
     return [(name, values, more.get(name, 0)) for name, values in choices.items() if name in shown]
 
 
-def _options(names: list[str], linked: Sequence[str], rows: Counter[str]) -> list[str]:
+def _options(names: list[str], linked: Collection[str], rows: Counter[str]) -> list[str]:
     """Return up to `_MAX_OPTIONS` names: those in `linked`, then those with the most rows."""
-    if len(names) <= _MAX_OPTIONS:
-        return names
-    chosen = {*linked, *(name for name, _ in rows.most_common(_MAX_OPTIONS - len(linked)))}
+    chosen = set(sorted(names, key=lambda name: (name not in linked, -rows[name]))[:_MAX_OPTIONS])
     return [name for name in names if name in chosen]
 
 
