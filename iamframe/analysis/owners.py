@@ -32,8 +32,9 @@ def findings_by_owner(result: Result, tag_key: str = OWNER_TAG) -> pd.DataFrame:
     AWS.
     """
     findings = result.findings[result.findings["accepted"].isna()]
-    owner, unread = owners(result.inventory, findings, tag_key)
-    findings = findings.assign(owner=owner.to_pandas().array, owner_known=~unread)
+    if tag_key != result.owner_tag:
+        owner, unread = owners(result.inventory, findings, tag_key)
+        findings = findings.assign(owner=owner.to_pandas().array, owner_known=~unread)
     each = findings[["owner", "severity"]].assign(state=owner_states(findings))
     return schema.FINDINGS_BY_OWNER.conform(count_by_value(each, "owner", "state", STATES))
 

@@ -65,10 +65,15 @@ class Result:
         """
         yield self
 
-    @cached_property
+    @property
     def findings(self) -> pd.DataFrame:
         """The findings of all checks, one row per finding."""
-        return self.findings_in("en")
+        return self.with_order[0]
+
+    @cached_property
+    def with_order(self) -> tuple[pd.DataFrame, Positions]:
+        """The findings of all checks, and the order of each finding within its check."""
+        return with_order(self.sorted_findings("en"))
 
     def only(self, finding_ids: Iterable[str]) -> Result:
         """Return a result with only these findings; the coverage stays the same."""
@@ -111,7 +116,9 @@ class Result:
         text = text_of(f"checks.{name}.detail", lang, check.detail)
         detail = render_facts(text, column, of, len(found.findings), lang)
         table = COMMON.to_arrow(found.findings).cast(COMMON.arrow)
-        return table.append_column("detail", detail).append_column("order", pa.array(own_order(found)))
+        starts = np.searchsorted(of, np.arange(len(table)))
+        order = facts["_order"].to_numpy()[starts] if "_order" in facts else np.zeros(len(table), dtype=np.int64)
+        return table.append_column("detail", detail).append_column("order", pa.array(order))
 
     def __getitem__(self, check: str) -> pd.DataFrame:
         """Return the facts of one check, one row per fact: finding, account and resources, then the facts.
@@ -235,6 +242,11 @@ class Result:
         return "".join([*parts, display.html_table(head, rows)])
 
 
+def with_order(table: pa.Table) -> tuple[pd.DataFrame, Positions]:
+    """Return findings as a frame, and their internal column `order`. See `Result.with_order`."""
+    return schema.FINDINGS.from_arrow(table), table["order"].to_numpy()
+
+
 def _most_severe(findings: pd.DataFrame) -> pd.DataFrame:
     findings = findings[~findings["expected"] & findings["accepted"].isna()]
     resource = findings["resource_arn"].fillna(findings["finding_id"])
@@ -269,14 +281,6 @@ def some(names: Iterable[str]) -> str:
     every = list(names)
     more = f" and {len(every) - _NAMED} more" if len(every) > _NAMED else ""
     return ", ".join(every[:_NAMED]) + more
-
-
-def own_order(found: Found) -> Positions:
-    """Return the place of each finding in the check's own order; 0 for each finding if there is no such order."""
-    if "_order" not in found.facts:
-        return np.zeros(len(found.findings), dtype=np.int64)
-    order: Positions = found.facts["_order"].to_numpy()
-    return order[np.searchsorted(found.facts["finding"].to_numpy(), np.arange(len(found.findings)))]
 
 
 def by_severity(findings: pa.Table) -> pa.Table:

@@ -17,9 +17,9 @@ import pyarrow as pa
 
 from iamframe.analysis.owners import owner_states
 from iamframe.checks.registry import STATUSES, Check
-from iamframe.checks.result import Result, by_severity, own_order
+from iamframe.checks.result import Result, by_severity, with_order
 from iamframe.checks.tag_policy import Policy
-from iamframe.inventory.arrow import Positions, as_arrow, index_in
+from iamframe.inventory.arrow import Positions, as_arrow
 from iamframe.knowledge.arn import CONSOLES, partition_of
 from iamframe.knowledge.makers import GUESS, known_makers
 from iamframe.messages.render import text_of
@@ -163,7 +163,7 @@ class FindingRows:
     @classmethod
     def of(cls, result: Result, lang: str = "en") -> FindingRows:
         """Return what a page can show of a result. Texts are in the language `lang`."""
-        findings = result.findings if lang == "en" else result.findings_in(lang)
+        findings, order = result.with_order if lang == "en" else with_order(result.sorted_findings(lang))
         accepted = findings["accepted"].notna()
         state = np.select([accepted, findings["expected"]], ["accepted", "expected"], "to_fix")
         counts: dict[Any, int] = findings.groupby(["check", "severity", state]).size().to_dict()
@@ -179,7 +179,8 @@ class FindingRows:
             coverage=_coverage(result, Translator(lang, sources)),
             findings=pa.table({"check": as_arrow(findings["check"]), "no_action": state != "to_fix"}),
         )
-        return replace(rows, findings=_table(result, findings.take(np.concatenate(rows.places()))))
+        shown = np.concatenate(rows.places())
+        return replace(rows, findings=_table(findings.take(shown), order[shown]))
 
     def __add__(self, other: FindingRows) -> FindingRows:
         """Return what a page can show of both parts together."""
@@ -219,24 +220,13 @@ class FindingRows:
         ]
 
 
-def _table(result: Result, findings: pd.DataFrame) -> pa.Table:
+def _table(findings: pd.DataFrame, order: Positions) -> pa.Table:
     """Return findings with the columns that the page and `by_severity` read."""
     columns: dict[str, Any] = {name: as_arrow(findings[name]) for name in _READ}
     columns["next_step_changes"] = np.asarray(findings["next_step_changes"], dtype=bool)
     columns["owner_state"] = as_arrow(owner_states(findings))
     columns["no_action"] = np.asarray(findings["expected"] | findings["accepted"].notna(), dtype=bool)
-    columns["order"] = orders(result, findings)
-    return pa.table(columns)
-
-
-def orders(result: Result, findings: pd.DataFrame) -> Positions:
-    """Return the place of each of a result's findings in its check's own order."""
-    order = np.zeros(len(findings), dtype=np.int64)
-    for one in result.found.values():
-        if "_order" in one.facts:
-            where = index_in(findings["finding_id"], one.findings["finding_id"])
-            order[where >= 0] = own_order(one)[where[where >= 0]]
-    return order
+    return pa.table(columns | {"order": order})
 
 
 def sections_of(

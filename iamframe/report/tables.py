@@ -16,7 +16,6 @@ from iamframe.inventory.arrow import as_arrow
 from iamframe.inventory.export import append_csv, write_csv
 from iamframe.inventory.schema import FINDINGS, FINDINGS_BY_OWNER
 from iamframe.messages.text import SEVERITIES
-from iamframe.report.rows import orders
 
 # The beginning of an ARN up to its account. Accounts of parts are sorted, but partitions, services and regions are not.
 _HEAD = "(?s)^((?:[^:]*:){4}).*"
@@ -77,8 +76,8 @@ class Tables:
             append_csv(frame.reindex(columns=self._columns[name]), path)
 
     def _add_findings(self, part: Result) -> None:
-        findings = part.findings
+        findings, order = part.with_order
         head = pc.replace_substring_regex(as_arrow(findings["resource_arn"]), _HEAD, r"\1").fill_null(_NO_ARN)
-        keys = [findings["severity"], findings["check"], orders(part, findings), head.to_pandas().to_numpy()]
+        keys = [findings["severity"], findings["check"], order, head.to_pandas().to_numpy()]
         for key, rows in findings.groupby(keys, sort=False):
             append_csv(rows, self._pieces.setdefault(key, self._folder / f"piece-{len(self._pieces)}"))
